@@ -1,0 +1,159 @@
+//! Where do records come from? Traits that every source implements, and what a split and a position are.
+//!
+//! Called by `runtime`: it asks a [`Source`] for its splits once (epoch 0), opens each on one worker, and polls it there.
+//! What always holds: a split is read by one worker at a time; [`SplitReader::position`] covers exactly the records
+//! that `poll` has returned; nothing here decodes a payload, keeps operator state or knows SQL.
+
+pub mod alleycat;
+pub mod file;
+pub mod generate;
+pub mod kinesis;
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use serde::{Deserialize, Serialize};
+
+/// Name of a split, unique within its source and stable over restarts: a shard id, a file path, a generator index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SplitId(pub Arc<str>);
+
+impl std::fmt::Display for SplitId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where reading of a split goes on. Part of every checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Position {
+    /// The next byte to read, and the number of lines before it.
+    File { offset: u64, lines: u64 },
+    /// Before the oldest retained record of a shard.
+    ShardHorizon,
+    /// The first record that arrived at or after this server time, in ms since the epoch.
+    ShardTime { arrival_ms: i64 },
+    /// After the record with this sequence number (decimal text, up to 129 digits).
+    ShardAfter { sequence_number: String },
+    /// The number of records a generator has made.
+    Generated { records: u64 },
+}
+
+/// A split as it is first known: at the start of a run, or as the child of a split that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitSeed {
+    pub id: SplitId,
+    /// Splits that must end before this one is opened. A parent that the job does not know counts as ended.
+    pub parents: Vec<SplitId>,
+    pub start: Position,
+}
+
+/// What a poll of a split gave.
+#[derive(Debug)]
+pub enum Polled {
+    /// At least one record.
+    Records(RawBatch),
+    /// Nothing at the moment. `caught_up` is true only when the server has said that nothing is left
+    /// (an empty reply with MillisBehindLatest 0): the certificate that lets a split become idle.
+    Pending { caught_up: bool },
+    /// No record will follow. `children` take the split's place; they are known before this is returned.
+    End { children: Vec<SplitSeed> },
+}
+
+/// Consecutive raw records of one split.
+#[derive(Debug, Default)]
+pub struct RawBatch {
+    /// Payloads, with or without separators between them.
+    pub bytes: Vec<u8>,
+    /// Byte range of each record in `bytes`.
+    pub spans: Vec<Span>,
+    /// Where each record stands, for error messages and the error stream.
+    pub places: Places,
+    /// One array per metadata key that the table declares, in that order, aligned with `spans`.
+    pub metadata: Vec<ArrayRef>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+#[derive(Debug, Clone)]
+pub enum Places {
+    /// Record i is line `first + i` (from 1) of a file, counting blank lines: then `numbers` lists them.
+    Lines { numbers: Vec<u64> },
+    /// Kinesis sequence numbers.
+    Sequence { numbers: Vec<String> },
+    /// Record i is the `first + i`-th generated one.
+    Generated { first: u64 },
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Places::Generated { first: 0 }
+    }
+}
+
+impl Places {
+    /// The place of record `i` as text, e.g. `line 7` or `sequence number 4957...`.
+    pub fn describe(&self, i: usize) -> String {
+        match self {
+            Places::Lines { numbers } => format!("line {}", numbers[i]),
+            Places::Sequence { numbers } => format!("sequence number {}", numbers[i]),
+            Places::Generated { first } => format!("record {}", first + i as u64),
+        }
+    }
+}
+
+impl RawBatch {
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+    pub fn record(&self, i: usize) -> &[u8] {
+        let s = self.spans[i];
+        &self.bytes[s.start as usize..s.end as usize]
+    }
+}
+
+/// Wakes the worker that owns a split; called by a reader's I/O task when `poll` has something new to say.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// A table's connection to the outside. Shared by all workers; `open` is called on the worker that owns the split.
+pub trait Source: Send + Sync {
+    /// The splits a new run starts with. Start positions are resolved here, once: LATEST becomes a time.
+    /// A bounded source that has no split at all returns an empty list and the job ends.
+    fn discover(&self) -> Result<Vec<SplitSeed>, SourceError>;
+    /// Starts reading at `position`. Must not block on the network: errors come out of `poll`.
+    fn open(&self, split: &SplitId, position: &Position, wake: Wake) -> Result<Box<dyn SplitReader>, SourceError>;
+    /// True if every split ends by itself (files, `--to`, a generator with a row count).
+    fn bounded(&self) -> bool;
+    /// Bytes or records in all, for a progress bar, where known.
+    fn size_hint_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Reads one split. Synchronous: `poll` never waits.
+pub trait SplitReader: Send {
+    /// Up to `max_records` records (a reader may return fewer; never an empty `Records`).
+    fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError>;
+    /// Where a reader opened now would go on: after everything that `poll` has returned.
+    fn position(&self) -> Position;
+    /// Payload bytes read so far, for progress.
+    fn bytes_read(&self) -> u64 {
+        0
+    }
+}
+
+/// A failure that ends the job (exit code 1). The message says where and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("source {table}: {reason}")]
+    Config { table: String, reason: String },
+    #[error("source {table}, split {split}: {reason}")]
+    Read { table: String, split: SplitId, reason: String },
+}

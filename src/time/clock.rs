@@ -1,0 +1,36 @@
+//! What time is it outside? The only place that reads the system clock.
+//!
+//! Logic receives a [`Clock`], or better a time as a value, so that an hour of idleness is tested in an instant.
+//! Wall time may jump and is only for people and servers (run ids, arrival times); durations use the monotonic reading.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970-01-01T00:00:00Z by the wall clock. May go backwards.
+    fn wall_ms(&self) -> i64;
+    /// Time since some fixed moment. Never goes backwards.
+    fn monotonic(&self) -> Duration;
+}
+
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clocks.
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    pub fn shared() -> SharedClock {
+        Arc::new(SystemClock { start: Instant::now() })
+    }
+}
+
+impl Clock for SystemClock {
+    fn wall_ms(&self) -> i64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
+    }
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+}

@@ -1,0 +1,11 @@
+//! When? Event time, watermarks and the one door to the system clock.
+//!
+//! Used by every layer; uses nothing of ours. Event time is `i64` milliseconds since 1970-01-01T00:00:00Z everywhere.
+
+pub mod clock;
+pub mod watermark;
+
+/// Before any event time: "no watermark yet".
+pub const MIN_TIME_MS: i64 = i64::MIN;
+/// After any event time: the watermark at the end of input.
+pub const MAX_TIME_MS: i64 = i64::MAX;
