@@ -1,1 +1,11 @@
-
+#![doc = "WIP"]
+pub mod checkpoint;
+pub mod format;
+pub mod operator;
+pub mod plan;
+pub mod runtime;
+pub mod sink;
+pub mod source;
+pub mod sql;
+pub mod state;
+pub mod time;

@@ -1,0 +1,174 @@
+//! What to do after a start: a pure function from what is on disk to a decision.
+//!
+//! `store` reads the disk and calls [`decide`]; `runtime::job` carries the decision out. The names of the tests are the
+//! list of situations.
+
+use super::manifest::Manifest;
+
+/// A checkpoint folder as it was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub epoch: u64,
+    /// The manifest, or why this is not a checkpoint that can be used.
+    pub manifest: Result<Manifest, String>,
+}
+
+/// What the disk says.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    /// In any order. Folders without a manifest are not listed: a checkpoint exists when its manifest does.
+    pub checkpoints: Vec<Found>,
+    /// The epoch whose publication was begun last.
+    pub publishing: Option<u64>,
+}
+
+/// What the start asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    pub plan: &'a str,
+    /// The job has a sink that publishes files exactly once.
+    pub exactly_once_sink: bool,
+    pub allow_duplicates: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing there: begin a run.
+    Start,
+    /// Go on from this checkpoint. `skipped`: newer ones that are damaged, with the reason.
+    Resume { manifest: Box<Manifest>, skipped: Vec<(u64, String)> },
+    /// The job had finished.
+    AlreadyFinished { manifest: Box<Manifest> },
+    /// Exit code 3, with the reason and what to do.
+    Refuse(String),
+}
+
+pub fn decide(disk: &Disk, wanted: Wanted<'_>) -> Decision {
+    let mut newest_first: Vec<&Found> = disk.checkpoints.iter().collect();
+    newest_first.sort_by_key(|f| std::cmp::Reverse(f.epoch));
+    let mut skipped = Vec::new();
+    for found in newest_first {
+        let manifest = match &found.manifest {
+            Ok(manifest) => manifest,
+            Err(reason) => {
+                skipped.push((found.epoch, reason.clone()));
+                continue;
+            }
+        };
+        if manifest.plan != wanted.plan {
+            return Decision::Refuse(
+                "the state directory belongs to another query (its plan differs); use --fresh to drop that state and start over, \
+                 or another --state-dir"
+                    .into(),
+            );
+        }
+        if let Some(published) = disk.publishing
+            && published > manifest.epoch
+            && wanted.exactly_once_sink
+            && !wanted.allow_duplicates
+        {
+            let damage: Vec<String> = skipped.iter().map(|(e, r)| format!("checkpoint {e}: {r}")).collect();
+            return Decision::Refuse(format!(
+                "checkpoint {published} cannot be used ({}), and its files may be published already: going on from checkpoint {} \
+                 would publish them twice; use --allow-duplicates to accept that",
+                if damage.is_empty() { "it is gone".into() } else { damage.join("; ") },
+                manifest.epoch
+            ));
+        }
+        let manifest = Box::new(manifest.clone());
+        return if manifest.finished { Decision::AlreadyFinished { manifest } } else { Decision::Resume { manifest, skipped } };
+    }
+    if skipped.is_empty() {
+        return Decision::Start;
+    }
+    let damage: Vec<String> = skipped.iter().map(|(e, r)| format!("checkpoint {e}: {r}")).collect();
+    Decision::Refuse(format!("no checkpoint can be used ({}); use --fresh to start over", damage.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good(epoch: u64) -> Found {
+        let manifest = Manifest {
+            run_ms: 1,
+            epoch,
+            finished: false,
+            plan: "q".into(),
+            workers: 1,
+            key_groups: 128,
+            sources: vec![],
+            operators: vec![],
+            files: vec![],
+            staged: vec![],
+        };
+        Found { epoch, manifest: Ok(manifest) }
+    }
+    fn bad(epoch: u64) -> Found {
+        Found { epoch, manifest: Err("truncated".into()) }
+    }
+    const WANTED: Wanted<'static> = Wanted { plan: "q", exactly_once_sink: true, allow_duplicates: false };
+
+    fn epoch_of(decision: &Decision) -> Option<u64> {
+        if let Decision::Resume { manifest, .. } = decision { Some(manifest.epoch) } else { None }
+    }
+
+    #[test]
+    fn an_empty_directory_starts_a_run() {
+        assert_eq!(decide(&Disk::default(), WANTED), Decision::Start);
+    }
+
+    #[test]
+    fn the_newest_checkpoint_is_used() {
+        let disk = Disk { checkpoints: vec![good(1), good(3), good(2)], publishing: Some(3) };
+        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(3));
+    }
+
+    #[test]
+    fn killed_between_manifest_and_publication() {
+        let disk = Disk { checkpoints: vec![good(2), good(3)], publishing: Some(2) };
+        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(3));
+    }
+
+    #[test]
+    fn damaged_but_not_published_falls_back() {
+        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(2) };
+        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(2));
+    }
+
+    #[test]
+    fn damaged_after_publication_is_refused_unless_duplicates_are_allowed() {
+        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(3) };
+        assert!(matches!(decide(&disk, WANTED), Decision::Refuse(r) if r.contains("--allow-duplicates")));
+        assert_eq!(epoch_of(&decide(&disk, Wanted { allow_duplicates: true, ..WANTED })), Some(2));
+        assert_eq!(epoch_of(&decide(&disk, Wanted { exactly_once_sink: false, ..WANTED })), Some(2));
+    }
+
+    #[test]
+    fn a_missing_newest_checkpoint_counts_as_damaged() {
+        let disk = Disk { checkpoints: vec![good(2)], publishing: Some(3) };
+        assert!(matches!(decide(&disk, WANTED), Decision::Refuse(_)));
+    }
+
+    #[test]
+    fn nothing_but_damage_is_refused() {
+        let disk = Disk { checkpoints: vec![bad(0), bad(1)], publishing: None };
+        assert!(matches!(decide(&disk, WANTED), Decision::Refuse(r) if r.contains("--fresh")));
+    }
+
+    #[test]
+    fn another_query_is_refused() {
+        let disk = Disk { checkpoints: vec![good(1)], publishing: None };
+        assert!(matches!(decide(&disk, Wanted { plan: "other", ..WANTED }), Decision::Refuse(r) if r.contains("another query")));
+    }
+
+    #[test]
+    fn a_finished_job_stays_finished() {
+        let mut last = good(4);
+        if let Ok(m) = &mut last.manifest {
+            m.finished = true;
+        }
+        let disk = Disk { checkpoints: vec![good(3), last], publishing: Some(4) };
+        assert!(matches!(decide(&disk, WANTED), Decision::AlreadyFinished { .. }));
+    }
+}

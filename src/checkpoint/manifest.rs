@@ -1,0 +1,120 @@
+//! What does a checkpoint say about itself?
+//!
+//! One [`Manifest`] per epoch: everything needed to go on besides the files it names. Epoch 0 is written before the first
+//! record is read and holds the run's identity and the resolved start of every split.
+
+use serde::{Deserialize, Serialize};
+
+use crate::operator::OperatorState;
+use crate::source::{Position, SplitSeed};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// When the run started, ms since the epoch by the wall clock. Fixed in epoch 0, kept on resume: it names the run, and
+    /// later runs win over earlier ones at upsert sinks.
+    pub run_ms: i64,
+    pub epoch: u64,
+    /// The last epoch of a bounded job: every window has fired and every sink has acknowledged.
+    pub finished: bool,
+    /// The physical plan as text, without parallelism: a changed query has another one.
+    pub plan: String,
+    pub workers: usize,
+    pub key_groups: u16,
+    pub sources: Vec<SourceState>,
+    /// (operator, state).
+    pub operators: Vec<(u32, OperatorState)>,
+    /// Every file of the checkpoint, relative to its folder.
+    pub files: Vec<FileEntry>,
+    /// What sinks must publish: (sink name, what its writers staged).
+    pub staged: Vec<(String, Vec<Vec<u8>>)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceState {
+    pub table: String,
+    pub splits: Vec<SplitState>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitState {
+    pub id: String,
+    pub parents: Vec<String>,
+    pub position: Position,
+    pub watermark_ms: i64,
+    /// Not read yet; `watermark_ms` is that of its first record.
+    pub peeked: bool,
+    pub finished: bool,
+    pub children: Vec<SplitSeed>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    pub path: String,
+    pub size_bytes: u64,
+    pub crc32c: u32,
+}
+
+/// Joins what the workers said about a source's splits. A child that was registered after its owner had taken its snapshot
+/// is known from its parent only: it is added as it was registered.
+pub fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
+    let mut splits: Vec<SplitState> = parts.into_iter().flatten().collect();
+    splits.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut missing: Vec<SplitState> = Vec::new();
+    for parent in splits.iter().filter(|s| s.finished) {
+        for child in &parent.children {
+            if splits.iter().any(|s| *s.id == *child.id.0) {
+                continue;
+            }
+            match missing.iter_mut().find(|s| *s.id == *child.id.0) {
+                Some(known) => known.watermark_ms = known.watermark_ms.min(parent.watermark_ms),
+                None => missing.push(SplitState {
+                    id: child.id.0.to_string(),
+                    parents: child.parents.iter().map(|p| p.0.to_string()).collect(),
+                    position: child.start.clone(),
+                    watermark_ms: parent.watermark_ms,
+                    peeked: false,
+                    finished: false,
+                    children: vec![],
+                }),
+            }
+        }
+    }
+    splits.extend(missing);
+    splits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::SplitId;
+
+    fn split(id: &str, finished: bool, children: &[&str]) -> SplitState {
+        let seed =
+            |c: &&str| SplitSeed { id: SplitId((*c).into()), parents: vec![SplitId(id.into())], start: Position::ShardHorizon };
+        SplitState {
+            id: id.into(),
+            parents: vec![],
+            position: Position::ShardHorizon,
+            watermark_ms: 7,
+            peeked: false,
+            finished,
+            children: children.iter().map(seed).collect(),
+        }
+    }
+
+    #[test]
+    fn a_child_that_only_its_parent_knows_is_not_lost() {
+        let joined = join_splits(vec![vec![split("p", true, &["c"])], vec![split("q", false, &[])]]);
+        assert_eq!(joined.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["p", "q", "c"]);
+        assert_eq!(joined[2].watermark_ms, 7);
+    }
+
+    #[test]
+    fn a_child_with_progress_is_not_reset() {
+        let mut child = split("c", false, &[]);
+        child.position = Position::ShardAfter { sequence_number: "9".into() };
+        let joined = join_splits(vec![vec![split("p", true, &["c"])], vec![child.clone()]]);
+        assert_eq!(joined.iter().find(|s| s.id == "c"), Some(&child));
+        assert_eq!(joined.len(), 2);
+    }
+}

@@ -1,0 +1,12 @@
+//! What survives? Epochs, manifests and what to do with them after a crash.
+//!
+//! In reading order: `manifest` (what a checkpoint says about itself), `codec` (its bytes), `store` (folders, hard links,
+//! fsync, rename), `decide` (a pure function from what is on disk to what to do). Called by `runtime::job`.
+//!
+//! A checkpoint exists when its manifest does: the manifest is written last, to a temporary name, made durable with its
+//! folder, and renamed.
+
+pub mod codec;
+pub mod decide;
+pub mod manifest;
+pub mod store;

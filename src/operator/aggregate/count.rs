@@ -1,0 +1,53 @@
+//! COUNT(*) and COUNT(x): 64-bit counts, zero for a group without rows.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array};
+use arrow::datatypes::{DataType, Int64Type};
+
+use super::{Kernel, Selected};
+
+#[derive(Default)]
+pub struct Count {
+    counts: Vec<i64>,
+}
+
+impl Kernel for Count {
+    fn resize(&mut self, groups: usize) {
+        self.counts.resize(groups, 0);
+    }
+
+    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
+        match argument {
+            Some(argument) => rows.for_each(groups, argument, |_, g| self.counts[g] += 1),
+            None => {
+                for (row, &g) in groups.iter().enumerate() {
+                    self.counts[g as usize] += i64::from(rows.has(row));
+                }
+            }
+        }
+    }
+
+    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
+        let counts = state[0].as_primitive::<Int64Type>().values();
+        for (&g, count) in groups.iter().zip(counts) {
+            self.counts[g as usize] += count;
+        }
+    }
+
+    fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
+        vec![self.evaluate(picks)]
+    }
+
+    fn state_types(&self) -> Vec<DataType> {
+        vec![DataType::Int64]
+    }
+
+    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.counts[g as usize])))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.counts.capacity() * 8
+    }
+}

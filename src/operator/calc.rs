@@ -1,0 +1,109 @@
+//! Filter and project: DataFusion's expressions over a batch.
+//!
+//! What always holds: a row that an expression refuses (a bad CAST, a division by zero) never stops the job and never takes
+//! its neighbours with it: the batch is halved until the row stands alone, and the row goes to the error stream.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
+use arrow::compute::{filter, filter_record_batch, prep_null_mask_filter};
+use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion_common::DataFusionError;
+use datafusion_physical_expr::PhysicalExpr;
+
+use super::{Context, Event, FailedRows, Operator, OperatorError, Rows};
+
+pub struct Calc {
+    name: String,
+    predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// None passes all columns on.
+    projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
+    output: SchemaRef,
+}
+
+impl Calc {
+    /// `output` names and types the projected columns; without a projection it is the input's schema.
+    pub fn new(
+        name: String,
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
+        output: SchemaRef,
+    ) -> Calc {
+        Calc { name, predicate, projection, output }
+    }
+
+    fn apply(&self, rows: &Rows) -> Result<Rows, DataFusionError> {
+        let mut batch = rows.batch.clone();
+        let mut watermarks = rows.watermarks_ms.clone();
+        if let Some(predicate) = &self.predicate {
+            let mask = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
+            let mask: BooleanArray = match mask.as_boolean() {
+                m if m.null_count() > 0 => prep_null_mask_filter(m),
+                m => m.clone(),
+            };
+            if mask.true_count() < batch.num_rows() {
+                batch = filter_record_batch(&batch, &mask)?;
+                watermarks = watermarks
+                    .map(|w| {
+                        Ok::<_, ArrowError>(
+                            filter(&Int64Array::new(w, None), &mask)?.as_primitive::<Int64Type>().values().clone(),
+                        )
+                    })
+                    .transpose()?;
+            }
+        }
+        if let Some(projection) = &self.projection {
+            let n = batch.num_rows();
+            let columns = projection.iter().map(|e| e.evaluate(&batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>()?;
+            let options = RecordBatchOptions::new().with_row_count(Some(n));
+            batch = RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?;
+        }
+        Ok(Rows { batch, watermarks_ms: watermarks, window_end_ms: rows.window_end_ms })
+    }
+
+    /// Applies to the rows one half at a time until what fails is a single row.
+    fn isolate(&self, rows: &Rows, error: &DataFusionError, cx: &mut Context<'_>) {
+        let n = rows.batch.num_rows();
+        if n == 1 {
+            cx.failed.push(FailedRows { operator: self.name.clone(), rows: rows.batch.clone(), reason: error.strip_backtrace() });
+            return;
+        }
+        for (from, len) in [(0, n / 2), (n / 2, n - n / 2)] {
+            let half = Rows {
+                batch: rows.batch.slice(from, len),
+                watermarks_ms: rows.watermarks_ms.as_ref().map(|w| w.slice(from, len)),
+                window_end_ms: rows.window_end_ms,
+            };
+            match self.apply(&half) {
+                Ok(done) => push(done, cx),
+                Err(e) => self.isolate(&half, &e, cx),
+            }
+        }
+    }
+}
+
+fn push(rows: Rows, cx: &mut Context<'_>) {
+    if rows.batch.num_rows() > 0 {
+        cx.out.push(Event::Rows(rows));
+    }
+}
+
+impl Operator for Calc {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) if rows.batch.num_rows() > 0 => match self.apply(&rows) {
+                Ok(done) => push(done, cx),
+                Err(e) => self.isolate(&rows, &e, cx),
+            },
+            Event::Rows(_) => {}
+            other => cx.out.push(other),
+        }
+        Ok(())
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.output.clone()
+    }
+}

@@ -1,0 +1,298 @@
+//! Window Top-N: ROW_NUMBER() OVER (PARTITION BY window, keys ORDER BY ...) with a bound on the number.
+//!
+//! Two instances work together. The one behind the aggregation keeps the best N per key of this worker's rows and sends
+//! them on with the watermark; the one behind the exchange numbers the best of all. What always holds: the order is total
+//! (after ORDER BY, the row's other columns decide), so the result does not depend on arrival; NULL sorts lowest; rows wait
+//! here for their window only, and only N per key plus one batch's worth are kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, UInt32Array};
+use arrow::compute::{SortOptions, concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use arrow::row::{RowConverter, SortField};
+
+use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::state::key::{KeyBuf, encode_keys, hash_key};
+use crate::state::layout::{self, Kind, StateKey};
+use crate::state::packed::{pack, unpack};
+use crate::state::rocks::{Changes, StateDb};
+use crate::state::{KEY_GROUPS, key_group};
+
+/// A window Top-N, resolved. Column numbers are those of the input.
+#[derive(Debug, Clone)]
+pub struct TopNSpec {
+    pub operator: u32,
+    /// PARTITION BY columns besides the window's.
+    pub partition_by: Vec<usize>,
+    pub order_by: Vec<(usize, SortOptions)>,
+    pub limit: usize,
+    pub input: SchemaRef,
+    /// The input's columns, then the row number if the query selects it.
+    pub output: SchemaRef,
+}
+
+/// Which of the two this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopNStage {
+    /// Before the exchange: prunes, keeps the input's columns, holds nothing over a watermark or a barrier.
+    Prune,
+    /// After it: numbers rows, keeps state.
+    Number,
+}
+
+/// Rows of a window kept unpruned, beyond what the limit needs.
+const UNPRUNED_ROWS_MAX: usize = 65_536;
+
+pub struct TopN {
+    spec: TopNSpec,
+    stage: TopNStage,
+    waiting: BTreeMap<i64, Waiting>,
+    frozen: Vec<(i64, RecordBatch)>,
+    /// Ends of windows that have rows in the store.
+    stored: std::collections::BTreeSet<i64>,
+    fired_mark_ms: Option<i64>,
+    next_generation: u32,
+    firing: Option<i64>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+}
+
+impl TopN {
+    pub fn new(spec: TopNSpec, stage: TopNStage) -> TopN {
+        TopN {
+            spec,
+            stage,
+            waiting: BTreeMap::new(),
+            frozen: Vec::new(),
+            stored: Default::default(),
+            fired_mark_ms: None,
+            next_generation: 0,
+            firing: None,
+        }
+    }
+
+    fn add(&mut self, rows: Rows) -> Result<(), OperatorError> {
+        let end = rows.window_end_ms.ok_or_else(|| self.kernel_error("a row without a window"))?;
+        let waiting = self.waiting.entry(end).or_default();
+        waiting.rows += rows.batch.num_rows();
+        waiting.batches.push(rows.batch);
+        if waiting.rows > UNPRUNED_ROWS_MAX {
+            let batches = std::mem::take(&mut waiting.batches);
+            let (pruned, _) = self.best(&batches)?;
+            let waiting = self.waiting.entry(end).or_default();
+            // Counting from zero again bounds the work where the limit keeps nearly everything.
+            waiting.rows = 0;
+            waiting.batches = vec![pruned];
+        }
+        Ok(())
+    }
+
+    fn kernel_error(&self, reason: impl ToString) -> OperatorError {
+        OperatorError::Kernel { operator: format!("top-n {}", self.spec.operator), reason: reason.to_string() }
+    }
+
+    /// The best rows of each partition in order, with their numbers.
+    fn best(&self, batches: &[RecordBatch]) -> Result<(RecordBatch, Int64Array), OperatorError> {
+        best_rows(&self.spec, batches).map_err(|e| self.kernel_error(e))
+    }
+
+    fn emit(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let mut batches = self.waiting.remove(&end).map(|w| w.batches).unwrap_or_default();
+        if self.stored.remove(&end) {
+            let (from, to) = layout::time_range(self.spec.operator, Kind::Rows, end);
+            let types: Vec<_> = self.spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
+            cx.db.scan(&from, &to, |_, value| {
+                let columns = unpack(value, &types)?;
+                batches.push(RecordBatch::try_new(self.spec.input.clone(), columns).map_err(|e| self.kernel_error(e))?);
+                Ok::<_, OperatorError>(())
+            })?;
+            let mut changes = Changes::default();
+            changes.delete_range(&from, &to);
+            cx.db.write(changes)?;
+        }
+        if batches.is_empty() {
+            return Ok(());
+        }
+        let (mut rows, numbers) = self.best(&batches)?;
+        if self.stage == TopNStage::Number {
+            let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
+            if self.spec.output.fields().len() > columns.len() {
+                columns.push(Arc::new(numbers));
+            }
+            rows = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.kernel_error(e))?;
+        }
+        cx.out.push(Event::Rows(Rows { batch: rows, watermarks_ms: None, window_end_ms: Some(end) }));
+        Ok(())
+    }
+
+    fn emit_all(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        while let Some(&end) = self.waiting.keys().next() {
+            self.emit(end, cx)?;
+        }
+        Ok(())
+    }
+
+    fn next_due(&self, watermark_ms: i64) -> Option<i64> {
+        let first = self.waiting.keys().next().into_iter().chain(self.stored.iter().next()).min().copied();
+        first.filter(|&end| end - 1 <= watermark_ms)
+    }
+}
+
+impl Operator for TopN {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match (event, self.stage) {
+            (Event::Rows(rows), _) if rows.batch.num_rows() == 0 => {}
+            (Event::Rows(rows), _) => self.add(rows)?,
+            (Event::Watermark(w), TopNStage::Prune) => {
+                self.emit_all(cx)?;
+                cx.out.push(Event::Watermark(w));
+            }
+            (Event::Barrier(e), TopNStage::Prune) => {
+                self.emit_all(cx)?;
+                cx.out.push(Event::Barrier(e));
+            }
+            (Event::Watermark(w), TopNStage::Number) => self.firing = Some(w),
+            (Event::Barrier(e), TopNStage::Number) => {
+                for (end, waiting) in std::mem::take(&mut self.waiting) {
+                    let (rows, _) = self.best(&waiting.batches)?;
+                    self.frozen.push((end, rows));
+                }
+                cx.out.push(Event::Barrier(e));
+            }
+            (Event::Partials(_), _) => return Err(self.kernel_error("partial aggregates where rows belong")),
+        }
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.firing.is_some()
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(watermark) = self.firing else { return Ok(()) };
+        if let Some(end) = self.next_due(watermark) {
+            cx.counters.windows_fired += 1;
+            return self.emit(end, cx);
+        }
+        self.firing = None;
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark));
+        cx.out.push(Event::Watermark(watermark));
+        Ok(())
+    }
+
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        if let Some((end, rows)) = self.frozen.pop() {
+            let generation = self.next_generation;
+            self.next_generation += 1;
+            for (group, picks) in rows_by_key_group(&self.spec.partition_by, &rows) {
+                let part = take_record_batch(&rows, &UInt32Array::from(picks)).map_err(|e| self.kernel_error(e))?;
+                let mut value = Vec::new();
+                pack(part.columns(), part.num_rows(), &mut value);
+                let key = StateKey {
+                    operator: self.spec.operator,
+                    kind: Kind::Rows,
+                    time_ms: end,
+                    key_group: group,
+                    table: 0,
+                    generation,
+                    chunk: 0,
+                };
+                changes.put(&key.encode(), &value);
+            }
+            self.stored.insert(end);
+        }
+        Ok(self.frozen.is_empty())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let waiting = self.waiting.values().flat_map(|w| &w.batches);
+        waiting.chain(self.frozen.iter().map(|(_, b)| b)).map(|b| b.get_array_memory_size()).sum()
+    }
+
+    fn state(&self) -> OperatorState {
+        OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
+    }
+
+    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
+        self.fired_mark_ms = state.fired_mark_ms;
+        self.next_generation = state.next_generation;
+        let (from, _) = layout::time_range(self.spec.operator, Kind::Rows, i64::MIN);
+        let (_, to) = layout::time_range(self.spec.operator, Kind::Rows, i64::MAX);
+        db.scan(&from, &to, |key, _| {
+            let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(self.spec.operator, "an unknown key"))?;
+            self.stored.insert(key.time_ms);
+            Ok(())
+        })
+    }
+
+    fn schema(&self) -> SchemaRef {
+        match self.stage {
+            TopNStage::Prune => self.spec.input.clone(),
+            TopNStage::Number => self.spec.output.clone(),
+        }
+    }
+}
+
+/// Key group of each row by some of its columns; all rows fall into group 0 where there are none. Used by exchanges too.
+pub fn row_key_groups(columns: &[usize], rows: &RecordBatch) -> Vec<u16> {
+    if columns.is_empty() {
+        return vec![0; rows.num_rows()];
+    }
+    let columns: Vec<ArrayRef> = columns.iter().map(|&c| rows.column(c).clone()).collect();
+    let mut keys = KeyBuf::default();
+    encode_keys(&columns, rows.num_rows(), &mut keys);
+    keys.iter().map(|k| key_group(hash_key(k))).collect()
+}
+
+fn rows_by_key_group(columns: &[usize], rows: &RecordBatch) -> BTreeMap<u16, Vec<u32>> {
+    let mut by_group: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
+    for (row, group) in row_key_groups(columns, rows).into_iter().enumerate() {
+        debug_assert!(group < KEY_GROUPS);
+        by_group.entry(group).or_default().push(row as u32);
+    }
+    by_group
+}
+
+fn best_rows(spec: &TopNSpec, batches: &[RecordBatch]) -> Result<(RecordBatch, Int64Array), ArrowError> {
+    let all = concat_batches(&spec.input, batches)?;
+    let groups = row_key_groups(&spec.partition_by, &all);
+    let rows_of = |columns: Vec<(usize, SortOptions)>| {
+        let fields = columns.iter().map(|&(c, o)| SortField::new_with_options(all.column(c).data_type().clone(), o)).collect();
+        let arrays: Vec<ArrayRef> = columns.iter().map(|&(c, _)| all.column(c).clone()).collect();
+        RowConverter::new(fields)?.convert_columns(&arrays)
+    };
+    let plain = SortOptions { descending: false, nulls_first: true };
+    let partition = match spec.partition_by.as_slice() {
+        [] => None,
+        columns => Some(rows_of(columns.iter().map(|&c| (c, plain)).collect())?),
+    };
+    // The other columns break ties, so that the order is total.
+    let rest = (0..all.num_columns()).filter(|c| !spec.order_by.iter().any(|(o, _)| o == c)).map(|c| (c, plain));
+    let order = rows_of(spec.order_by.iter().copied().chain(rest).collect())?;
+    let same_partition = |a: u32, b: u32| partition.as_ref().is_none_or(|p| p.row(a as usize) == p.row(b as usize));
+    let mut indices: Vec<u32> = (0..all.num_rows() as u32).collect();
+    indices.sort_unstable_by(|&a, &b| {
+        let (x, y) = (a as usize, b as usize);
+        let by_partition = partition.as_ref().map_or(std::cmp::Ordering::Equal, |p| p.row(x).cmp(&p.row(y)));
+        groups[x].cmp(&groups[y]).then(by_partition).then_with(|| order.row(x).cmp(&order.row(y)))
+    });
+    let mut picks: Vec<u32> = Vec::new();
+    let mut numbers = Vec::new();
+    let mut number = 0;
+    for (i, &row) in indices.iter().enumerate() {
+        number = if i > 0 && same_partition(indices[i - 1], row) { number + 1 } else { 1 };
+        if number <= spec.limit as i64 {
+            picks.push(row);
+            numbers.push(number);
+        }
+    }
+    Ok((take_record_batch(&all, &UInt32Array::from(picks))?, Int64Array::from(numbers)))
+}

@@ -1,0 +1,144 @@
+//! Aggregation before the exchange: rows of this worker's splits become partial aggregates per window and key.
+//!
+//! What always holds: before a watermark or a barrier is passed on, everything it covers has been sent; so nothing of this
+//! operator is in a checkpoint. Windows that the watermark does not close stay here, where they shrink what is sent.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{
+    DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
+use arrow::record_batch::RecordBatch;
+
+use super::table::{Input, WindowTables};
+use super::{WindowAggregateSpec, Windows};
+use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+
+/// Accumulators held here before they are sent early. Small against the memory of a job, large against one window's keys.
+const HELD_BYTES_MAX: usize = 32 << 20;
+
+pub struct LocalAggregate {
+    spec: WindowAggregateSpec,
+    open: BTreeMap<i64, WindowTables>,
+}
+
+impl LocalAggregate {
+    pub fn new(spec: WindowAggregateSpec) -> LocalAggregate {
+        LocalAggregate { spec, open: BTreeMap::new() }
+    }
+
+    fn send_until(&mut self, watermark_ms: i64, out: &mut Vec<Event>) -> Result<(), OperatorError> {
+        while let Some(entry) = self.open.first_entry() {
+            if *entry.key() > watermark_ms.saturating_add(1) {
+                break;
+            }
+            let (end, tables) = entry.remove_entry();
+            out.extend(tables.all_partials(end)?.into_iter().map(Event::Partials));
+        }
+        Ok(())
+    }
+}
+
+impl Operator for LocalAggregate {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) => {
+                cx.counters.late_rows += fold_rows(&self.spec, &rows, None, &mut self.open)?;
+                if self.memory_bytes() > HELD_BYTES_MAX {
+                    self.send_until(i64::MAX, cx.out)?;
+                }
+            }
+            Event::Watermark(w) => {
+                self.send_until(w, cx.out)?;
+                cx.out.push(Event::Watermark(w));
+            }
+            Event::Barrier(epoch) => {
+                self.send_until(i64::MAX, cx.out)?;
+                cx.out.push(Event::Barrier(epoch));
+            }
+            partials @ Event::Partials(_) => cx.out.push(partials),
+        }
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.open.values().map(WindowTables::memory_bytes).sum()
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.spec.output.clone()
+    }
+}
+
+/// Folds a batch into the tables of the windows its rows enter; returns the number of late rows. `fired_mark_ms` is that
+/// of the operator, where the tables are those that fire.
+pub(super) fn fold_rows(
+    spec: &WindowAggregateSpec,
+    rows: &Rows,
+    fired_mark_ms: Option<i64>,
+    tables: &mut BTreeMap<i64, WindowTables>,
+) -> Result<u64, OperatorError> {
+    let n = rows.batch.num_rows();
+    if n == 0 {
+        return Ok(0);
+    }
+    let times = event_times_ms(rows.batch.column(0));
+    let (ends, late) = first_windows(&spec.windows, &times, rows.watermarks_ms.as_deref(), fired_mark_ms);
+    let first = ends[0];
+    if late == 0 && ends.iter().all(|&e| e == first) {
+        let input = Input::new(spec, &rows.batch);
+        tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input);
+        return Ok(0);
+    }
+    // The batch touches several windows: one pass for each.
+    let mut by_window: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (row, &end) in ends.iter().enumerate() {
+        if end != LATE {
+            by_window.entry(end).or_default().push(row as u32);
+        }
+    }
+    for (end, picks) in by_window {
+        let part: RecordBatch = take_record_batch(&rows.batch, &UInt32Array::from(picks))
+            .map_err(|e| OperatorError::Kernel { operator: "window".into(), reason: e.to_string() })?;
+        tables.entry(end).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec, &part));
+    }
+    Ok(late)
+}
+
+/// Marks a row that is late for all of its windows.
+const LATE: i64 = i64::MIN;
+
+/// The end of the first open window of each row, and how many rows are late.
+fn first_windows(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fired_mark: Option<i64>) -> (Vec<i64>, u64) {
+    let mut ends: Vec<i64> = times.iter().map(|&ts| windows.first_end(ts)).collect();
+    let highest = watermarks.and_then(|w| w.last().copied()).unwrap_or(i64::MIN).max(fired_mark.unwrap_or(i64::MIN));
+    let earliest = ends.iter().copied().min().unwrap_or(i64::MAX);
+    // Watermarks only grow: if the last one closes no window of the batch, no earlier one does.
+    if highest < earliest.saturating_sub(1) {
+        return (ends, 0);
+    }
+    let mut late = 0;
+    for (row, end) in ends.iter_mut().enumerate() {
+        let watermark = watermarks.map_or(i64::MIN, |w| w[row]).max(fired_mark.unwrap_or(i64::MIN));
+        *end = windows.first_open(*end, watermark).unwrap_or_else(|| {
+            late += 1;
+            LATE
+        });
+    }
+    (ends, late)
+}
+
+/// A rowtime column as ms, fractions floored. Rows without a rowtime never get here: the source diverts them.
+pub(super) fn event_times_ms(column: &ArrayRef) -> arrow::buffer::ScalarBuffer<i64> {
+    match column.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            column.as_primitive::<TimestampMicrosecondType>().values().iter().map(|v| v.div_euclid(1000)).collect()
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            column.as_primitive::<TimestampNanosecondType>().values().iter().map(|v| v.div_euclid(1_000_000)).collect()
+        }
+        _ => column.as_primitive::<TimestampMillisecondType>().values().clone(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Windowed aggregation: which window does a row enter, what is kept for it, and when does it fire?
+//!
+//! In reading order: `slice` (from event time to window ends, lateness), `table` (groups and their accumulators), `local`
+//! (aggregation before the exchange), `aggregate` (after it: state and watermark), `fire` (turning a closed window into
+//! rows), `stored` (the packed form in the store).
+
+pub mod aggregate;
+mod fire;
+pub mod local;
+pub mod slice;
+mod stored;
+pub mod table;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use super::aggregate::Aggregate;
+pub use slice::Windows;
+
+/// A window aggregation, resolved: what `plan` decides and both operators work from.
+///
+/// Input columns are, in this order: the rowtime, the keys, then arguments and filters that `aggregates` point to.
+#[derive(Debug, Clone)]
+pub struct WindowAggregateSpec {
+    /// Stable number of the operator within the query; part of stored keys.
+    pub operator: u32,
+    pub windows: Windows,
+    pub key_types: Vec<DataType>,
+    pub aggregates: Vec<Aggregate>,
+    /// The columns before the aggregates in the output.
+    pub group_columns: Vec<GroupColumn>,
+    pub output: SchemaRef,
+}
+
+/// A GROUP BY column of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupColumn {
+    WindowStart,
+    WindowEnd,
+    WindowTime,
+    /// Index among the keys.
+    Key(usize),
+}
+
+/// The type of `window_start` and `window_end`.
+pub fn window_bound_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Millisecond, None)
+}
+
+impl WindowAggregateSpec {
+    /// Index of the first key among the input columns.
+    pub const FIRST_KEY: usize = 1;
+
+    /// The aggregates with DISTINCT, in order: the i-th has value table i + 1.
+    pub fn distinct(&self) -> impl Iterator<Item = (usize, &Aggregate)> {
+        self.aggregates.iter().enumerate().filter(|(_, a)| a.distinct)
+    }
+
+    /// An output schema from group columns and aggregates, for a rowtime of this type.
+    pub fn output_schema(
+        names: &[String],
+        group: &[GroupColumn],
+        keys: &[DataType],
+        aggregates: &[Aggregate],
+        rowtime: &DataType,
+    ) -> SchemaRef {
+        let group_types = group.iter().map(|g| match g {
+            GroupColumn::WindowStart | GroupColumn::WindowEnd => window_bound_type(),
+            GroupColumn::WindowTime => match rowtime {
+                DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
+                other => other.clone(),
+            },
+            GroupColumn::Key(i) => keys[*i].clone(),
+        });
+        let types = group_types.chain(aggregates.iter().map(|a| a.output_type.clone()));
+        Arc::new(Schema::new(names.iter().zip(types).map(|(n, t)| Field::new(n, t, true)).collect::<Vec<_>>()))
+    }
+}

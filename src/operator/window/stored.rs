@@ -1,0 +1,80 @@
+//! Partial aggregates in the store: packed by the hundred, read back window by window.
+//!
+//! Used by `aggregate` at barriers and by `fire`. Keys are those of `state::layout`, values those of `state::packed`: the
+//! entry keys as one BYTES column, then the state columns.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder};
+use arrow::datatypes::DataType;
+
+use super::WindowAggregateSpec;
+use crate::operator::aggregate::kernel;
+use crate::operator::{OperatorError, Partials};
+use crate::state::key::{KeyBuf, hash_key};
+use crate::state::layout::{Kind, StateKey};
+use crate::state::packed::{pack, unpack};
+use crate::state::rocks::Changes;
+
+/// Entries in one stored value: enough to pack well, few enough that a value stays some 10 KiB.
+const CHUNK_ENTRIES: usize = 256;
+
+/// Writes partials that are sorted by key group. `generation` and `first_chunk` keep values of one place apart.
+pub fn write(changes: &mut Changes, operator: u32, kind: Kind, generation: u32, time_ms: i64, partials: &Partials) {
+    let mut from = 0;
+    let mut chunk = 0;
+    let mut value = Vec::new();
+    while from < partials.len() {
+        let group = partials.key_groups[from];
+        let in_group = partials.key_groups[from..].iter().take_while(|&&g| g == group).count();
+        let to = from + in_group.min(CHUNK_ENTRIES);
+        let mut keys = BinaryBuilder::with_capacity(to - from, 32 * (to - from));
+        for i in from..to {
+            keys.append_value(partials.keys.get(i));
+        }
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(keys.finish())];
+        columns.extend(partials.states.iter().map(|s| s.slice(from, to - from)));
+        value.clear();
+        pack(&columns, to - from, &mut value);
+        let key = StateKey { operator, kind, time_ms, key_group: group, table: partials.table, generation, chunk };
+        changes.put(&key.encode(), &value);
+        chunk += 1;
+        from = to;
+    }
+}
+
+/// Types of a stored value's columns.
+pub struct StoredTypes {
+    groups: Vec<DataType>,
+    set: Vec<DataType>,
+}
+
+impl StoredTypes {
+    pub fn of(spec: &WindowAggregateSpec) -> StoredTypes {
+        let states = spec.aggregates.iter().flat_map(|a| kernel(a).state_types());
+        StoredTypes { groups: std::iter::once(DataType::Binary).chain(states).collect(), set: vec![DataType::Binary] }
+    }
+
+    /// Reads one entry back.
+    pub fn read(&self, key: &[u8], value: &[u8]) -> Result<(StateKey, Partials), OperatorError> {
+        let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
+        let columns = unpack(value, if key.table == 0 { &self.groups } else { &self.set })
+            .map_err(|e| OperatorError::damaged(key.operator, e))?;
+        let entries = columns[0].as_binary::<i32>();
+        let mut keys = KeyBuf::default();
+        let mut hashes = Vec::with_capacity(entries.len());
+        for i in 0..entries.len() {
+            keys.push(entries.value(i));
+            hashes.push(hash_key(entries.value(i)));
+        }
+        let partials = Partials {
+            window_end_ms: key.time_ms,
+            table: key.table,
+            keys,
+            key_groups: vec![key.key_group; entries.len()],
+            hashes,
+            states: columns[1..].to_vec(),
+        };
+        Ok((key, partials))
+    }
+}

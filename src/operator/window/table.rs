@@ -1,0 +1,269 @@
+//! Groups and their accumulators: from a batch of keys to the group of each row, and from there into the kernels.
+//!
+//! A [`WindowTables`] is what is kept for one window (or one slice, or one running window): the groups with their
+//! accumulators, and for each DISTINCT aggregate the set of (key, value) pairs seen. Used by the operators of this folder.
+//! What always holds: group numbers are dense and never change; every key of a value set is also a group.
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use hashbrown::HashTable;
+
+use super::WindowAggregateSpec;
+use crate::operator::aggregate::{Kernel, Selected, kernel};
+use crate::operator::{OperatorError, Partials};
+use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
+use crate::state::key_group;
+
+/// Keys that were seen, numbered in the order they came.
+#[derive(Default)]
+pub struct GroupIndex {
+    table: HashTable<u32>,
+    hashes: Vec<u64>,
+    keys: KeyBuf,
+}
+
+impl GroupIndex {
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+    pub fn key(&self, group: u32) -> &[u8] {
+        self.keys.get(group as usize)
+    }
+
+    /// The group of one key, made if it is new. The flag says whether it was.
+    #[inline]
+    pub fn intern(&mut self, key: &[u8], hash: u64) -> (u32, bool) {
+        let GroupIndex { table, hashes, keys } = self;
+        let found = table.find(hash, |&g| hashes[g as usize] == hash && keys.get(g as usize) == key);
+        if let Some(&group) = found {
+            return (group, false);
+        }
+        let group = hashes.len() as u32;
+        table.insert_unique(hash, group, |&g| hashes[g as usize]);
+        hashes.push(hash);
+        keys.push(key);
+        (group, true)
+    }
+
+    fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
+        self.table.find(hash, |&g| self.hashes[g as usize] == hash && self.keys.get(g as usize) == key).copied()
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.table.capacity() * 5 + self.hashes.capacity() * 8 + self.keys.memory_bytes()
+    }
+}
+
+/// An entry of a value set: the group key, the value in key encoding, then the length of the group key (4 bytes,
+/// big-endian).
+fn split_entry(entry: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (body, length) = entry.split_last_chunk::<4>()?;
+    body.split_at_checked(u32::from_be_bytes(*length) as usize)
+}
+
+/// Keys and arguments of a batch, prepared once and shared by all windows it touches.
+pub struct Input {
+    pub keys: KeyBuf,
+    pub hashes: Vec<u64>,
+    columns: Vec<ArrayRef>,
+}
+
+impl Input {
+    pub fn new(spec: &WindowAggregateSpec, batch: &RecordBatch) -> Input {
+        let mut keys = KeyBuf::default();
+        let first = WindowAggregateSpec::FIRST_KEY;
+        encode_keys(&batch.columns()[first..first + spec.key_types.len()], batch.num_rows(), &mut keys);
+        let hashes = keys.iter().map(hash_key).collect();
+        Input { keys, hashes, columns: batch.columns().to_vec() }
+    }
+}
+
+/// What is kept for one window.
+pub struct WindowTables {
+    pub groups: GroupIndex,
+    kernels: Vec<Box<dyn Kernel>>,
+    sets: Vec<GroupIndex>,
+    /// Reused between batches.
+    row_groups: Vec<u32>,
+}
+
+impl WindowTables {
+    pub fn new(spec: &WindowAggregateSpec) -> WindowTables {
+        WindowTables {
+            groups: GroupIndex::default(),
+            kernels: spec.aggregates.iter().map(kernel).collect(),
+            sets: spec.distinct().map(|_| GroupIndex::default()).collect(),
+            row_groups: Vec::new(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.groups.len() == 0
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.groups.memory_bytes()
+            + self.kernels.iter().map(|k| k.memory_bytes()).sum::<usize>()
+            + self.sets.iter().map(GroupIndex::memory_bytes).sum::<usize>()
+    }
+
+    /// Folds rows in. DISTINCT values are only collected; they count when a window fires.
+    pub fn update(&mut self, spec: &WindowAggregateSpec, input: &Input) {
+        let mut row_groups = std::mem::take(&mut self.row_groups);
+        row_groups.clear();
+        for (i, &hash) in input.hashes.iter().enumerate() {
+            row_groups.push(self.groups.intern(input.keys.get(i), hash).0);
+        }
+        let groups = self.groups.len();
+        for (aggregate, kernel) in spec.aggregates.iter().zip(&mut self.kernels) {
+            kernel.resize(groups);
+            if !aggregate.distinct {
+                let filter = aggregate.filter.map(|f| input.columns[f].as_boolean());
+                kernel.update(&row_groups, aggregate.argument.map(|a| &input.columns[a]), Selected::by(filter));
+            }
+        }
+        for ((_, aggregate), set) in spec.distinct().zip(&mut self.sets) {
+            let filter = aggregate.filter.map(|f| input.columns[f].as_boolean());
+            if let Some(argument) = aggregate.argument.map(|a| &input.columns[a]) {
+                collect_values(set, input, argument, Selected::by(filter));
+            }
+        }
+        self.row_groups = row_groups;
+    }
+
+    /// Folds partial aggregates in. With `spec_counts_distinct` (a window that is about to fire) values that are new to a
+    /// set are also counted by their aggregate.
+    pub fn merge(&mut self, spec: &WindowAggregateSpec, partials: &Partials, count_distinct: bool) -> Result<(), OperatorError> {
+        if partials.table == 0 {
+            let groups: Vec<u32> =
+                (0..partials.len()).map(|i| self.groups.intern(partials.keys.get(i), partials.hashes[i]).0).collect();
+            let len = self.groups.len();
+            let mut states = partials.states.as_slice();
+            for kernel in &mut self.kernels {
+                let (own, rest) = states.split_at(kernel.state_types().len());
+                kernel.resize(len);
+                kernel.merge(&groups, own);
+                states = rest;
+            }
+            return Ok(());
+        }
+        let set = &mut self.sets[usize::from(partials.table) - 1];
+        let mut new = Vec::new();
+        for i in 0..partials.len() {
+            let (entry, is_new) = set.intern(partials.keys.get(i), partials.hashes[i]);
+            if is_new {
+                new.push(entry);
+            }
+        }
+        if count_distinct { self.count_values(spec, usize::from(partials.table) - 1, &new) } else { Ok(()) }
+    }
+
+    /// Counts every collected value: for tables that were filled by `update` and fire themselves.
+    pub fn count_collected(&mut self, spec: &WindowAggregateSpec) -> Result<(), OperatorError> {
+        for set in 0..self.sets.len() {
+            let all: Vec<u32> = (0..self.sets[set].len() as u32).collect();
+            self.count_values(spec, set, &all)?;
+        }
+        Ok(())
+    }
+
+    fn count_values(&mut self, spec: &WindowAggregateSpec, set: usize, entries: &[u32]) -> Result<(), OperatorError> {
+        let Some((index, aggregate)) = spec.distinct().nth(set) else { return Ok(()) };
+        let mut groups = Vec::with_capacity(entries.len());
+        let mut values = Vec::with_capacity(entries.len());
+        for &entry in entries {
+            let (key, value) = split_entry(self.sets[set].key(entry))
+                .ok_or_else(|| OperatorError::damaged(spec.operator, "a DISTINCT value without its key"))?;
+            let group = self
+                .groups
+                .find(key, hash_key(key))
+                .ok_or_else(|| OperatorError::damaged(spec.operator, "a DISTINCT value whose key has no group"))?;
+            groups.push(group);
+            values.push(value);
+        }
+        let column = decode_keys(std::slice::from_ref(&aggregate.input_type), values.into_iter())?.remove(0);
+        self.kernels[index].resize(self.groups.len());
+        self.kernels[index].update(&groups, Some(&column), Selected::ALL);
+        Ok(())
+    }
+
+    /// All groups by key group, then key: the order of output.
+    pub fn order(&self) -> Vec<u32> {
+        sorted(&self.groups, |i| key_group(self.groups.hashes[i as usize]))
+    }
+
+    pub fn key_group_of(&self, group: u32) -> u16 {
+        key_group(self.groups.hashes[group as usize])
+    }
+
+    /// Key columns of the picked groups.
+    pub fn keys(&self, types: &[DataType], picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
+        Ok(decode_keys(types, picks.iter().map(|&g| self.groups.key(g)))?)
+    }
+
+    /// Results of the picked groups.
+    pub fn evaluate(&self, picks: &[u32]) -> Vec<ArrayRef> {
+        self.kernels.iter().map(|k| k.evaluate(picks)).collect()
+    }
+
+    /// The picked groups as partial aggregates.
+    pub fn partials(&self, window_end_ms: i64, picks: &[u32]) -> Partials {
+        let mut keys = KeyBuf::default();
+        let mut hashes = Vec::with_capacity(picks.len());
+        for &g in picks {
+            keys.push(self.groups.key(g));
+            hashes.push(self.groups.hashes[g as usize]);
+        }
+        let key_groups = hashes.iter().map(|&h| key_group(h)).collect();
+        let states = self.kernels.iter().flat_map(|k| k.state(picks)).collect();
+        Partials { window_end_ms, table: 0, keys, hashes, key_groups, states }
+    }
+
+    /// Everything, as partial aggregates sorted by key group and key, the groups first and then the value sets.
+    pub fn all_partials(&self, window_end_ms: i64) -> Result<Vec<Partials>, OperatorError> {
+        let mut all = vec![self.partials(window_end_ms, &self.order())];
+        for (i, set) in self.sets.iter().enumerate().filter(|(_, s)| s.len() > 0) {
+            let routes: Vec<u16> = (0..set.len())
+                .map(|e| split_entry(set.keys.get(e)).map(|(key, _)| key_group(hash_key(key))))
+                .collect::<Option<_>>()
+                .ok_or_else(|| OperatorError::damaged(0, "a DISTINCT value without its key"))?;
+            let order = sorted(set, |e| routes[e as usize]);
+            let mut keys = KeyBuf::default();
+            for &e in &order {
+                keys.push(set.key(e));
+            }
+            all.push(Partials {
+                window_end_ms,
+                table: (i + 1) as u8,
+                keys,
+                hashes: order.iter().map(|&e| set.hashes[e as usize]).collect(),
+                key_groups: order.iter().map(|&e| routes[e as usize]).collect(),
+                states: vec![],
+            });
+        }
+        Ok(all)
+    }
+}
+
+fn sorted(index: &GroupIndex, route: impl Fn(u32) -> u16) -> Vec<u32> {
+    let mut order: Vec<(u16, u32)> = (0..index.len() as u32).map(|g| (route(g), g)).collect();
+    order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| index.key(a.1).cmp(index.key(b.1))));
+    order.into_iter().map(|(_, g)| g).collect()
+}
+
+fn collect_values(set: &mut GroupIndex, input: &Input, argument: &ArrayRef, rows: Selected<'_>) {
+    let mut values = KeyBuf::default();
+    encode_keys(std::slice::from_ref(argument), argument.len(), &mut values);
+    let mut entry = Vec::new();
+    for row in 0..argument.len() {
+        if argument.is_valid(row) && rows.has(row) {
+            let key = input.keys.get(row);
+            entry.clear();
+            entry.extend_from_slice(key);
+            entry.extend_from_slice(values.get(row));
+            entry.extend_from_slice(&(key.len() as u32).to_be_bytes());
+            set.intern(&entry, hash_key(&entry));
+        }
+    }
+}

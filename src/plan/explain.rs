@@ -1,0 +1,98 @@
+//! The plan as text, for `check`: what is read, what happens, what is written and with which guarantee.
+
+use std::fmt::Write;
+
+use super::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan, ResultKeys, SinkTarget};
+use crate::operator::top_n::TopNStage;
+use crate::operator::window::slice::WindowKind;
+use crate::runtime::ingest::WatermarkExpression;
+use crate::sink::Guarantee;
+use crate::sql::types::sql_name;
+
+/// Describes a job. `guarantee` says what a sink's connector promises.
+pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> String {
+    let mut out = String::new();
+    for source in &plan.sources {
+        let names: Vec<&str> = source.decode_schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let _ = writeln!(out, "read {} ({}): {}", source.table.name, source.table.connector(), names.join(", "));
+        match &source.ingest.watermark {
+            Some(w) => {
+                let rowtime = source.ingest.schema.field(w.rowtime).name();
+                let expression = match &w.expression {
+                    WatermarkExpression::Delay { delay_ms } => format!("{rowtime} - {delay_ms} ms"),
+                    WatermarkExpression::General(e) => e.to_string(),
+                };
+                let _ = writeln!(out, "  watermark of each split: {expression}");
+            }
+            None => out.push_str("  no watermark: its rows are not in event time\n"),
+        }
+    }
+    for (number, chain) in plan.chains.iter().enumerate() {
+        let from = match chain.input {
+            ChainInput::Source(s) => plan.sources[s].table.name.clone(),
+            ChainInput::Edge(e) => format!("exchange {e}"),
+        };
+        let _ = writeln!(out, "chain {number}: from {from}");
+        for operator in &chain.operators {
+            let _ = writeln!(out, "  {}", describe(operator));
+        }
+        match &chain.output {
+            ChainOutput::Edge { edge, .. } => {
+                let _ = writeln!(out, "  to exchange {edge}");
+            }
+            ChainOutput::Sink(s) => {
+                let _ = writeln!(out, "  to {}", plan.sinks[*s].name);
+            }
+        }
+    }
+    for (number, sink) in plan.sinks.iter().enumerate() {
+        let kind = match &sink.target {
+            SinkTarget::Table(table) => table.connector().to_string(),
+            SinkTarget::Print => "print".into(),
+        };
+        let columns: Vec<String> =
+            sink.schema.fields().iter().map(|f| format!("{} {}", f.name(), sql_name(f.data_type()))).collect();
+        let _ = writeln!(out, "write {} ({kind}), {}: {}", sink.name, guarantee(number), columns.join(", "));
+        if let SinkTarget::Table(table) = &sink.target
+            && !table.upsert_key().is_empty()
+        {
+            let how = match sink.keys {
+                ResultKeys::Unique => "each result has its own key",
+                ResultKeys::SharedByWindows => "windows share keys: the newest run, then the latest window, wins",
+                ResultKeys::InOrder => "the last row of a key wins",
+            };
+            let _ = writeln!(out, "  key {}: {how}", table.upsert_key().join(", "));
+        }
+    }
+    for warning in &plan.warnings {
+        let _ = writeln!(out, "warning: {warning}");
+    }
+    out
+}
+
+fn describe(operator: &OperatorPlan) -> String {
+    match operator {
+        OperatorPlan::Calc { predicate, projection, .. } => {
+            let mut parts = Vec::new();
+            if let Some(predicate) = predicate {
+                parts.push(format!("filter {predicate}"));
+            }
+            if let Some(projection) = projection {
+                parts.push(format!("project {}", projection.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+            }
+            parts.join("; ")
+        }
+        OperatorPlan::LocalAggregate(_) => "aggregate before the exchange".into(),
+        OperatorPlan::WindowAggregate(spec) => {
+            let window = match spec.windows.kind {
+                WindowKind::Tumble { size_ms } => format!("TUMBLE {size_ms} ms"),
+                WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE {step_ms} ms to {size_ms} ms"),
+            };
+            let offset =
+                if spec.windows.offset_ms == 0 { String::new() } else { format!(", offset {} ms", spec.windows.offset_ms) };
+            format!("aggregate {window}{offset}: {} keys, {} aggregates", spec.key_types.len(), spec.aggregates.len())
+        }
+        OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
+        OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),
+    }
+}

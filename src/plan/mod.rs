@@ -1,0 +1,8 @@
+//! How is it done? From a logical plan to chains of operators.
+//!
+//! `physical` describes a job as data: sources, chains, edges, sinks. `lower` makes it from DataFusion's logical plan, with
+//! `sources` for the reading side. `explain` prints it. Nothing here touches the outside; `runtime::graph` builds the job.
+
+pub mod explain;
+pub mod lower;
+pub mod physical;

@@ -1,0 +1,118 @@
+//! A job as data: which sources are read, what happens to their rows, where results go.
+//!
+//! Made by `lower`, printed by `explain`, built by `runtime::graph`. Operator numbers depend on the query alone, not on
+//! parallelism: they are part of stored keys.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion_physical_expr::PhysicalExpr;
+
+use crate::operator::Operator;
+use crate::operator::calc::Calc;
+use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
+use crate::operator::window::WindowAggregateSpec;
+use crate::operator::window::aggregate::WindowAggregate;
+use crate::operator::window::local::LocalAggregate;
+use crate::runtime::ingest::IngestSpec;
+use crate::sql::catalog::Table;
+
+pub struct PhysicalPlan {
+    pub sources: Vec<SourcePlan>,
+    pub sinks: Vec<SinkPlan>,
+    pub chains: Vec<ChainPlan>,
+    /// Number of edges; edge i feeds the chain with `ChainInput::Edge(i)`.
+    pub edges: usize,
+    /// The plan as text without parallelism: what a checkpoint is compared with.
+    pub fingerprint: String,
+    /// Things the user should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// A table that is read, once, by all queries of the job.
+pub struct SourcePlan {
+    pub table: Arc<Table>,
+    /// Numbers of the physical and metadata columns that the decoder delivers.
+    pub decode: Vec<usize>,
+    pub decode_schema: SchemaRef,
+    pub ingest: IngestSpec,
+}
+
+/// A table that is written, or a SELECT that is printed.
+pub struct SinkPlan {
+    pub name: String,
+    pub target: SinkTarget,
+    pub schema: SchemaRef,
+    /// How results relate to the table's key.
+    pub keys: ResultKeys,
+}
+
+pub enum SinkTarget {
+    Table(Arc<Table>),
+    /// A bare SELECT.
+    Print,
+}
+
+/// How results share the sink's upsert key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResultKeys {
+    /// The key holds the window: no two results share one.
+    Unique,
+    /// Several windows share a key: the later one wins.
+    SharedByWindows,
+    /// Rows without a window: the last one wins.
+    InOrder,
+}
+
+pub struct ChainPlan {
+    pub input: ChainInput,
+    pub operators: Vec<OperatorPlan>,
+    pub output: ChainOutput,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainInput {
+    Source(usize),
+    Edge(usize),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChainOutput {
+    /// Rows go by these columns; partial aggregates by their key group.
+    Edge {
+        edge: usize,
+        columns: Vec<usize>,
+    },
+    Sink(usize),
+}
+
+#[derive(Clone)]
+pub enum OperatorPlan {
+    Calc { predicate: Option<Arc<dyn PhysicalExpr>>, projection: Option<Vec<Arc<dyn PhysicalExpr>>>, output: SchemaRef },
+    LocalAggregate(WindowAggregateSpec),
+    WindowAggregate(WindowAggregateSpec),
+    TopN(TopNSpec, TopNStage),
+}
+
+impl OperatorPlan {
+    /// Its number if it keeps state, else 0.
+    pub fn state_id(&self) -> u32 {
+        match self {
+            OperatorPlan::WindowAggregate(spec) => spec.operator,
+            OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
+            _ => 0,
+        }
+    }
+
+    pub fn build(&self) -> Box<dyn Operator> {
+        match self.clone() {
+            OperatorPlan::Calc { predicate, projection, output } => {
+                let names: Vec<&str> = output.fields().iter().map(|f| f.name().as_str()).collect();
+                Box::new(Calc::new(format!("calc({})", names.join(", ")), predicate, projection, output.clone()))
+            }
+            OperatorPlan::LocalAggregate(spec) => Box::new(LocalAggregate::new(spec)),
+            OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
+            OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Operators in a row, on one worker: from a source or an edge to the next edge or a sink.
+//!
+//! What always holds: an operator gets an event only when none after it in the chain is in the middle of a fire; so order
+//! within a chain is the order of events.
+
+use super::exchange::Outlet;
+use super::worker::WorkerError;
+use crate::operator::{Context, Event, Operator};
+use crate::sink::{SinkRows, SinkWriter};
+use crate::state::rocks::Changes;
+use crate::time::MIN_TIME_MS;
+
+/// Where a chain's output goes.
+pub enum ChainEnd {
+    Edge(Outlet),
+    Sink(SinkEnd),
+}
+
+pub struct SinkEnd {
+    pub sink: usize,
+    pub writer: Box<dyn SinkWriter>,
+    /// What the writer prepared for the epoch in progress.
+    pub staged: Option<Vec<u8>>,
+    pub rows_written: u64,
+}
+
+pub struct Chain {
+    pub operators: Vec<Box<dyn Operator>>,
+    pub end: ChainEnd,
+    /// The watermark that has passed the whole chain.
+    pub watermark_ms: i64,
+    /// The epoch whose barrier has passed the chain and whose state is not in a checkpoint yet. No fire until then.
+    pub frozen_epoch: Option<u64>,
+}
+
+impl Chain {
+    pub fn new(operators: Vec<Box<dyn Operator>>, end: ChainEnd) -> Chain {
+        Chain { operators, end, watermark_ms: MIN_TIME_MS, frozen_epoch: None }
+    }
+
+    /// Feeds an event in at the front.
+    pub fn push(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
+        self.feed(0, event, cx)
+    }
+
+    fn feed(&mut self, at: usize, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
+        let Some(operator) = self.operators.get_mut(at) else { return self.deliver(event) };
+        let mut out = Vec::new();
+        operator.on_event(event, &mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters })?;
+        self.feed_all(at + 1, out, cx)
+    }
+
+    fn feed_all(&mut self, at: usize, events: Vec<Event>, cx: &mut Context<'_>) -> Result<(), WorkerError> {
+        for event in events {
+            self.feed(at, event, cx)?;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, event: Event) -> Result<(), WorkerError> {
+        match &event {
+            Event::Watermark(w) => self.watermark_ms = *w,
+            Event::Barrier(epoch) => self.frozen_epoch = Some(*epoch),
+            _ => {}
+        }
+        match &mut self.end {
+            ChainEnd::Edge(outlet) => Ok(outlet.send(event)?),
+            ChainEnd::Sink(end) => {
+                match event {
+                    Event::Rows(rows) => {
+                        end.rows_written += rows.batch.num_rows() as u64;
+                        end.writer.write(&SinkRows { batch: rows.batch, window_end_ms: rows.window_end_ms })?;
+                    }
+                    Event::Barrier(epoch) => end.staged = Some(end.writer.prepare(epoch)?),
+                    Event::Watermark(_) | Event::Partials(_) => {}
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub fn has_work(&self) -> bool {
+        self.operators.iter().any(|o| o.has_work())
+    }
+
+    /// One step of the fire that is furthest down the chain.
+    pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), WorkerError> {
+        let Some(at) = self.operators.iter().rposition(|o| o.has_work()) else { return Ok(()) };
+        let mut out = Vec::new();
+        self.operators[at].work(&mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters })?;
+        self.feed_all(at + 1, out, cx)
+    }
+
+    /// False while the sink at its end has no room.
+    pub fn has_room(&mut self) -> bool {
+        match &mut self.end {
+            ChainEnd::Edge(_) => true,
+            ChainEnd::Sink(end) => end.writer.has_room(),
+        }
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        matches!(&self.end, ChainEnd::Edge(outlet) if outlet.is_stalled())
+    }
+
+    /// Adds frozen state to `changes`; true when all operators are done.
+    pub fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
+        for operator in &mut self.operators {
+            if !operator.write_frozen(changes)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.operators.iter().map(|o| o.memory_bytes()).sum()
+    }
+}

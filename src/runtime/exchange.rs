@@ -1,0 +1,93 @@
+//! Who gets which rows? The sending end of an edge: rows and partial aggregates go to the worker that owns their key group.
+//!
+//! What always holds: per target the order of events is kept, also while some of them wait here for room.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::UInt32Array;
+use arrow::compute::take_record_batch;
+use arrow::error::ArrowError;
+
+use super::inbox::Inbox;
+use crate::operator::top_n::row_key_groups;
+use crate::operator::{Event, Rows};
+use crate::state::owner_of;
+
+pub struct Outlet {
+    /// Key columns of rows; partial aggregates know their key group.
+    columns: Vec<usize>,
+    targets: Vec<Arc<Inbox>>,
+    /// The lane of this edge and producer in every target's inbox.
+    lane: usize,
+    waiting: Vec<VecDeque<Event>>,
+}
+
+impl Outlet {
+    pub fn new(edge: usize, producer: usize, columns: Vec<usize>, targets: Vec<Arc<Inbox>>) -> Outlet {
+        let lane = edge * targets.len() + producer;
+        Outlet { columns, waiting: targets.iter().map(|_| VecDeque::new()).collect(), targets, lane }
+    }
+
+    pub fn send(&mut self, event: Event) -> Result<(), ArrowError> {
+        let workers = self.targets.len();
+        match event {
+            Event::Watermark(_) | Event::Barrier(_) => {
+                for target in 0..workers {
+                    self.push(target, event.clone());
+                }
+            }
+            Event::Partials(partials) => {
+                let mut picks = vec![Vec::new(); workers];
+                for (i, &group) in partials.key_groups.iter().enumerate() {
+                    picks[owner_of(group, workers)].push(i as u32);
+                }
+                for (target, picks) in picks.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {
+                    let part = if picks.len() == partials.len() { partials.clone() } else { partials.pick(&picks) };
+                    self.push(target, Event::Partials(part));
+                }
+            }
+            Event::Rows(rows) => {
+                let mut picks = vec![Vec::new(); workers];
+                for (i, group) in row_key_groups(&self.columns, &rows.batch).into_iter().enumerate() {
+                    picks[owner_of(group, workers)].push(i as u32);
+                }
+                for (target, picks) in picks.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {
+                    let batch = take_record_batch(&rows.batch, &UInt32Array::from(picks))?;
+                    // Lateness was decided before: behind an exchange rows have no watermark of their own.
+                    self.push(target, Event::Rows(Rows { batch, watermarks_ms: None, window_end_ms: rows.window_end_ms }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, target: usize, event: Event) {
+        if !self.waiting[target].is_empty() {
+            self.waiting[target].push_back(event);
+        } else if let Err(event) = self.targets[target].push(self.lane, event) {
+            self.waiting[target].push_back(event);
+        }
+    }
+
+    /// Sends what waits, as far as there is room. Returns true if anything moved.
+    pub fn flush(&mut self) -> bool {
+        let mut moved = false;
+        for (target, waiting) in self.waiting.iter_mut().enumerate() {
+            while let Some(event) = waiting.pop_front() {
+                match self.targets[target].push(self.lane, event) {
+                    Ok(()) => moved = true,
+                    Err(event) => {
+                        waiting.push_front(event);
+                        break;
+                    }
+                }
+            }
+        }
+        moved
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        self.waiting.iter().any(|w| !w.is_empty())
+    }
+}

@@ -1,0 +1,206 @@
+//! From the plan to workers: builds chains, inboxes and stores, and gives each its restored state.
+//!
+//! Called once per start by `job`. What always holds: every worker has every chain; splits and key groups are dealt among
+//! them; the parts of a checkpoint taken with another number of workers are re-dealt by key group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+
+use super::chain::{Chain, ChainEnd, SinkEnd};
+use super::errors::ErrorStream;
+use super::exchange::Outlet;
+use super::inbox::Inbox;
+use super::ingest::Ingest;
+use super::job::{Connected, JobError, JobOptions};
+use super::worker::{Control, EdgeInput, Report, SharedSource, SplitData, Worker, WorkerParts, WorkerSource};
+use crate::checkpoint::manifest::{Manifest, SplitState};
+use crate::checkpoint::store::CheckpointStore;
+use crate::operator::{OperatorError, OperatorState};
+use crate::plan::physical::{ChainInput, ChainOutput, PhysicalPlan};
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::state::layout::StateKey;
+use crate::state::owner_of;
+use crate::state::rocks::{Changes, StateDb, StateError, StateMemory};
+use crate::time::watermark::{SplitStatus, SplitTable};
+
+/// Bytes a lane holds before its producer has to wait: a few batches, so that workers rarely wait for each other and the
+/// memory of all lanes stays small against the rest.
+const LANE_BYTES_MAX: usize = 4 << 20;
+
+/// The shared side of every source, its splits dealt among the workers.
+pub fn share_sources(plan: &PhysicalPlan, connected: &Connected, manifest: &Manifest, workers: usize) -> Vec<Arc<SharedSource>> {
+    let shared = plan.sources.iter().zip(&connected.sources).map(|(source_plan, source)| {
+        let name = &source_plan.table.name;
+        let splits = manifest.sources.iter().find(|s| s.table == *name).map(|s| s.splits.as_slice()).unwrap_or_default();
+        let table = deal(splits, workers);
+        Arc::new(SharedSource::new(name.clone(), source.clone(), table, connected.idle_timeout, workers))
+    });
+    shared.collect()
+}
+
+/// Splits in order of their watermarks, one to each worker in turn: neighbours in time are read side by side.
+fn deal(splits: &[SplitState], workers: usize) -> SplitTable<SplitData> {
+    let mut order: Vec<&SplitState> = splits.iter().collect();
+    order.sort_by(|a, b| a.finished.cmp(&b.finished).then(a.watermark_ms.cmp(&b.watermark_ms)).then_with(|| a.id.cmp(&b.id)));
+    let mut table = SplitTable::default();
+    for (i, split) in order.into_iter().enumerate() {
+        let status = if split.finished { SplitStatus::Finished } else { SplitStatus::Waiting };
+        let data = SplitData { position: split.position.clone(), children: split.children.clone(), peeked: split.peeked };
+        table.register(&split.id, split.parents.clone(), i % workers, split.watermark_ms, status, data);
+    }
+    table
+}
+
+/// Opens every worker's store with the state of the checkpoint.
+fn open_stores(
+    store: &CheckpointStore,
+    manifest: &Manifest,
+    workers: usize,
+    memory: &StateMemory,
+) -> Result<Vec<StateDb>, JobError> {
+    if manifest.workers == workers {
+        return (0..workers).map(|w| Ok(StateDb::open(&store.link_live(manifest.epoch, w)?, memory)?)).collect();
+    }
+    let stores = (0..workers)
+        .map(|w| {
+            let folder = store.live(w);
+            std::fs::create_dir_all(&folder)
+                .map_err(|e| StateError { path: folder.display().to_string(), reason: e.to_string() })?;
+            StateDb::open(&folder, memory)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    for old in 0..manifest.workers {
+        if store.worker_part(manifest.epoch, old).exists() {
+            redeal(store, manifest.epoch, old, &stores, memory)?;
+        }
+    }
+    Ok(stores)
+}
+
+/// Changes written at a time while state is re-dealt.
+const REDEAL_BYTES: usize = 2 << 20;
+
+fn redeal(
+    store: &CheckpointStore,
+    epoch: u64,
+    old_worker: usize,
+    stores: &[StateDb],
+    memory: &StateMemory,
+) -> Result<(), JobError> {
+    // Opened on links, never in place: opening writes.
+    let scratch = store.live(stores.len() + old_worker);
+    let old = StateDb::open(&store.link_part(epoch, old_worker, &scratch)?, memory)?;
+    let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
+    old.scan_all(|key, value| {
+        let parsed = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
+        let owner = owner_of(parsed.key_group, stores.len());
+        changes[owner].put(key, value);
+        if changes[owner].size_bytes() > REDEAL_BYTES {
+            stores[owner].write(std::mem::take(&mut changes[owner]))?;
+        }
+        Ok::<_, OperatorError>(())
+    })?;
+    for (store, changes) in stores.iter().zip(changes) {
+        store.write(changes)?;
+    }
+    Ok(())
+}
+
+/// Everything a start needs to build workers.
+pub struct Graph<'a> {
+    pub plan: &'a PhysicalPlan,
+    pub connected: &'a Connected,
+    pub options: &'a JobOptions,
+    pub manifest: &'a Manifest,
+    pub store: &'a CheckpointStore,
+    pub sources: &'a [Arc<SharedSource>],
+    pub control: &'a Arc<Control>,
+    pub reports: &'a Sender<Report>,
+}
+
+impl Graph<'_> {
+    pub fn build(&self) -> Result<Vec<Worker>, JobError> {
+        let workers = self.options.workers;
+        let memory = StateMemory::new(self.options.state_cache_bytes);
+        let stores = open_stores(self.store, self.manifest, workers, &memory)?;
+        let inboxes: Vec<Arc<Inbox>> =
+            (0..workers).map(|_| Arc::new(Inbox::new(self.plan.edges * workers, LANE_BYTES_MAX))).collect();
+        stores.into_iter().enumerate().map(|(id, db)| self.worker(id, db, &inboxes)).collect()
+    }
+
+    fn worker(&self, id: usize, db: StateDb, inboxes: &[Arc<Inbox>]) -> Result<Worker, JobError> {
+        let workers = inboxes.len();
+        let restored: BTreeMap<u32, OperatorState> = self.manifest.operators.iter().copied().collect();
+        let mut chains = Vec::new();
+        let mut operator_ids = Vec::new();
+        let mut edges = Vec::new();
+        for (number, plan) in self.plan.chains.iter().enumerate() {
+            let mut operators: Vec<_> = plan.operators.iter().map(|o| o.build()).collect();
+            let ids: Vec<u32> = plan.operators.iter().map(|o| o.state_id()).collect();
+            for (operator, state) in operators.iter_mut().zip(&ids).filter_map(|(o, id)| Some((o, restored.get(id)?))) {
+                operator.restore(state, &db)?;
+            }
+            let end = match &plan.output {
+                ChainOutput::Edge { edge, columns } => ChainEnd::Edge(Outlet::new(*edge, id, columns.clone(), inboxes.to_vec())),
+                ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
+                    sink: *sink,
+                    writer: self.connected.sinks[*sink].writer(id)?,
+                    staged: None,
+                    rows_written: 0,
+                }),
+            };
+            if let ChainInput::Edge(edge) = plan.input {
+                edges.push(EdgeInput::new(edge, number, workers));
+            }
+            chains.push(Chain::new(operators, end));
+            operator_ids.push(ids);
+        }
+        let sources = self.plan.sources.iter().zip(self.sources).enumerate().map(|(s, (source, shared))| {
+            let readers = self.plan.chains.iter().enumerate().filter(|(_, c)| c.input == ChainInput::Source(s)).map(|(i, _)| i);
+            let ingest = Ingest::new(source.ingest.clone(), (self.connected.decoder)(s));
+            WorkerSource::new(shared.clone(), ingest, readers.collect())
+        });
+        Ok(Worker::new(WorkerParts {
+            id,
+            inboxes: inboxes.to_vec(),
+            sources: sources.collect(),
+            edges,
+            chains,
+            operator_ids,
+            sink_names: self.plan.sinks.iter().map(|s| s.name.clone()).collect(),
+            db,
+            errors: ErrorStream::new(self.connected.errors.writer(id)?),
+            control: self.control.clone(),
+            reports: self.reports.clone(),
+            checkpoints: self.store.checkpoints(),
+        }))
+    }
+}
+
+/// The splits a new run starts with. Those whose first record can be read are held at its watermark until they are opened.
+pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<SplitState>, JobError> {
+    let mut states = Vec::new();
+    for seed in source.discover()? {
+        let peeked = source.peek(&seed.id)?.and_then(|raw| ingest.first_watermark(&raw));
+        states.push(SplitState {
+            id: seed.id.0.to_string(),
+            parents: seed.parents.iter().map(|p| p.0.to_string()).collect(),
+            position: seed.start,
+            watermark_ms: peeked.unwrap_or(crate::time::MIN_TIME_MS),
+            peeked: peeked.is_some(),
+            finished: false,
+            children: vec![],
+        });
+    }
+    Ok(states)
+}
+
+/// All sinks of a job by name, with the error stream last.
+pub fn named_sinks<'a>(plan: &'a PhysicalPlan, connected: &'a Connected) -> impl Iterator<Item = (&'a str, &'a Arc<dyn Sink>)> {
+    plan.sinks.iter().map(|s| s.name.as_str()).zip(&connected.sinks).chain(std::iter::once((ERRORS, &connected.errors)))
+}
+
+/// The name of the error stream among the sinks of a manifest. No SQL table can be called that.
+pub const ERRORS: &str = "(errors)";

@@ -1,0 +1,193 @@
+//! From raw records of one split to rows with watermarks.
+//!
+//! Decode, compute the table's columns, and run the WATERMARK expression over the rows: each row is marked with the split's
+//! watermark before it, as if a watermark had been sent after every record. Called by `worker` for every batch it polls.
+//!
+//! A watermark at or before 1970-01-01 is never sent (Flink's W2), so nothing is late before the epoch. A row without a
+//! rowtime is diverted (W8 would fail the job).
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{
+    DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion_physical_expr::PhysicalExpr;
+
+use crate::format::Decoder;
+use crate::operator::Rows;
+use crate::source::RawBatch;
+use crate::time::MIN_TIME_MS;
+
+/// How rows of a source table are made, resolved.
+#[derive(Clone)]
+pub struct IngestSpec {
+    pub table: String,
+    /// Columns of the table that the query uses, computed from the decoder's.
+    pub columns: Vec<Arc<dyn PhysicalExpr>>,
+    pub schema: SchemaRef,
+    pub watermark: Option<WatermarkSpec>,
+}
+
+#[derive(Clone)]
+pub struct WatermarkSpec {
+    /// Index of the rowtime among the columns.
+    pub rowtime: usize,
+    pub expression: WatermarkExpression,
+}
+
+/// A WATERMARK expression over the table's columns.
+#[derive(Clone)]
+pub enum WatermarkExpression {
+    /// The rowtime minus a constant: nearly all of them.
+    Delay {
+        delay_ms: i64,
+    },
+    General(Arc<dyn PhysicalExpr>),
+}
+
+/// What came of a raw batch.
+pub struct Ingested {
+    pub rows: Rows,
+    /// The split's watermark after the batch, ms.
+    pub watermark_ms: i64,
+    /// Index in the raw batch, reason.
+    pub bad: Vec<(usize, String)>,
+}
+
+pub struct Ingest {
+    pub spec: IngestSpec,
+    decoder: Box<dyn Decoder>,
+}
+
+impl Ingest {
+    pub fn new(spec: IngestSpec, decoder: Box<dyn Decoder>) -> Ingest {
+        Ingest { spec, decoder }
+    }
+
+    /// `watermark_ms`: the split's watermark before the batch.
+    pub fn run(&mut self, raw: &RawBatch, watermark_ms: i64) -> Result<Ingested, String> {
+        let decoded = self.decoder.decode(raw);
+        let mut bad: Vec<(usize, String)> = decoded.bad.into_iter().map(|b| (b.index, b.reason)).collect();
+        let mut record_of_row = decoded.record_of_row;
+        let mut batch = decoded.batch;
+        loop {
+            match self.columns(&batch) {
+                Ok(columns) => {
+                    let (rows, watermark_ms) = self.mark(columns, watermark_ms, &mut bad, record_of_row.as_deref())?;
+                    return Ok(Ingested { rows, watermark_ms, bad });
+                }
+                // A computed column refuses some row: find those and go on without them.
+                Err(reason) if batch.num_rows() > 0 => {
+                    let keep = self.readable(&batch, &reason, &mut bad, record_of_row.as_deref());
+                    let mask = BooleanArray::from(keep);
+                    let records: Vec<u32> = (0..batch.num_rows())
+                        .filter(|&i| mask.value(i))
+                        .map(|i| record_of_row.as_ref().map_or(i as u32, |r| r[i]))
+                        .collect();
+                    batch = filter_record_batch(&batch, &mask).map_err(|e| e.to_string())?;
+                    record_of_row = Some(records);
+                }
+                Err(reason) => return Err(reason),
+            }
+        }
+    }
+
+    /// The first watermark that these records lead to, if any can be read: for a split that is not open yet.
+    pub fn first_watermark(&mut self, raw: &RawBatch) -> Option<i64> {
+        let decoded = self.decoder.decode(raw);
+        for row in 0..decoded.batch.num_rows() {
+            let one = self.columns(&decoded.batch.slice(row, 1));
+            if let Ok(columns) = one
+                && let Ok((rows, watermark)) = self.mark(columns, MIN_TIME_MS, &mut Vec::new(), None)
+                && rows.batch.num_rows() == 1
+            {
+                return Some(watermark);
+            }
+        }
+        None
+    }
+
+    fn columns(&self, batch: &RecordBatch) -> Result<RecordBatch, String> {
+        let n = batch.num_rows();
+        let columns = self.spec.columns.iter().map(|e| e.evaluate(batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>();
+        let options = RecordBatchOptions::new().with_row_count(Some(n));
+        RecordBatch::try_new_with_options(self.spec.schema.clone(), columns.map_err(|e| e.strip_backtrace())?, &options)
+            .map_err(|e| e.to_string())
+    }
+
+    fn readable(&self, batch: &RecordBatch, reason: &str, bad: &mut Vec<(usize, String)>, records: Option<&[u32]>) -> Vec<bool> {
+        let keep = (0..batch.num_rows()).map(|row| match self.columns(&batch.slice(row, 1)) {
+            Ok(_) => true,
+            Err(e) => {
+                bad.push((records.map_or(row, |r| r[row] as usize), format!("computed column: {e}")));
+                false
+            }
+        });
+        let keep: Vec<bool> = keep.collect();
+        if keep.iter().all(|&k| k) {
+            // No row fails alone: give up on all rather than go round for ever.
+            bad.extend((0..keep.len()).map(|row| (records.map_or(row, |r| r[row] as usize), reason.to_string())));
+            return vec![false; keep.len()];
+        }
+        keep
+    }
+
+    /// Marks every row with the watermark before it; diverts rows without a rowtime.
+    fn mark(
+        &self,
+        batch: RecordBatch,
+        start_ms: i64,
+        bad: &mut Vec<(usize, String)>,
+        records: Option<&[u32]>,
+    ) -> Result<(Rows, i64), String> {
+        let Some(spec) = &self.spec.watermark else { return Ok((Rows::new(batch), start_ms)) };
+        let rowtime = batch.column(spec.rowtime);
+        let values = match &spec.expression {
+            WatermarkExpression::Delay { delay_ms } => {
+                times_ms(rowtime).map(|v| v.map(|v| v.saturating_sub(*delay_ms))).collect()
+            }
+            WatermarkExpression::General(e) => {
+                let column = e.evaluate(&batch).and_then(|v| v.into_array(batch.num_rows())).map_err(|e| e.strip_backtrace())?;
+                times_ms(&column).collect::<Vec<Option<i64>>>()
+            }
+        };
+        let mut current = start_ms;
+        let mut marks = Vec::with_capacity(values.len());
+        for (row, value) in values.iter().enumerate() {
+            marks.push(current);
+            if let Some(value) = value
+                && *value > 0
+                && rowtime.is_valid(row)
+            {
+                current = current.max(*value);
+            }
+        }
+        if rowtime.null_count() == 0 {
+            return Ok((Rows { batch, watermarks_ms: Some(marks.into()), window_end_ms: None }, current));
+        }
+        let name = self.spec.schema.field(spec.rowtime).name();
+        for row in (0..batch.num_rows()).filter(|&r| rowtime.is_null(r)) {
+            bad.push((records.map_or(row, |r| r[row] as usize), format!("rowtime column {name} is NULL")));
+        }
+        let keep = BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(rowtime.is_valid(r))));
+        let marks: Vec<i64> = marks.into_iter().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
+        let batch = filter_record_batch(&batch, &keep).map_err(|e| e.to_string())?;
+        Ok((Rows { batch, watermarks_ms: Some(marks.into()), window_end_ms: None }, current))
+    }
+}
+
+/// A timestamp column as ms, fractions floored.
+fn times_ms(column: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {
+    match column.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            Box::new(column.as_primitive::<TimestampMicrosecondType>().iter().map(|v| v.map(|v| v.div_euclid(1000))))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            Box::new(column.as_primitive::<TimestampNanosecondType>().iter().map(|v| v.map(|v| v.div_euclid(1_000_000))))
+        }
+        _ => Box::new(column.as_primitive::<TimestampMillisecondType>().iter()),
+    }
+}

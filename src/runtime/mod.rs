@@ -1,0 +1,15 @@
+//! What moves it? Threads, queues and the life of a job.
+//!
+//! In reading order: `inbox` (queues between workers), `exchange` (who gets which rows), `chain` (operators in a row),
+//! `ingest` (from raw records to rows with watermarks), `worker` (the loop), `graph` (from the plan to workers), `job` (epochs, from start to end), `crash`
+//! (named points at which tests kill a job). The binary and the tests start jobs through [`job::run`].
+
+pub mod chain;
+pub mod crash;
+pub mod errors;
+pub mod exchange;
+pub mod graph;
+pub mod inbox;
+pub mod ingest;
+pub mod job;
+pub mod worker;

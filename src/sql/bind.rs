@@ -1,0 +1,434 @@
+//! From statements to logical plans: names resolved, types known, columns pruned.
+//!
+//! [`bind`] reads a whole SQL file. CREATE statements fill the catalog; INSERTs and SELECTs become plans; SETs become
+//! settings. Called by `cli` and by tests.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::{DFSchema, DataFusionError, Result as PlanResult, TableReference, plan_err};
+use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams};
+use datafusion_expr::planner::{ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RelationPlanner, TypePlanner};
+use datafusion_expr::{
+    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF, lit,
+};
+use datafusion_optimizer::analyzer::Analyzer;
+use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
+use datafusion_optimizer::optimize_projections::OptimizeProjections;
+use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use datafusion_optimizer::{Optimizer, OptimizerContext};
+use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
+use sqlparser::ast::{DataType as SqlType, Expr as SqlExpr, Ident, Query, Statement as SqlStatement};
+
+use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
+use super::error::{Place, Source, SqlError, nearest};
+use super::functions::Functions;
+use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
+use super::types::{arrow_type, sql_name};
+use super::window_tvf::WindowPlanner;
+
+/// A SQL file, understood.
+pub struct Script {
+    pub catalog: Catalog,
+    /// SET statements in order; the last one of a key counts.
+    pub settings: BTreeMap<String, String>,
+    pub queries: Vec<BoundQuery>,
+}
+
+/// One INSERT or SELECT.
+pub struct BoundQuery {
+    pub target: Target,
+    /// Columns are those of the target, in its order.
+    pub plan: LogicalPlan,
+    pub start: Place,
+    pub end: Place,
+}
+
+pub enum Target {
+    Table(Arc<Table>),
+    /// A bare SELECT.
+    Print,
+}
+
+/// Reads and binds a SQL file.
+pub fn bind(text: &str) -> Result<Script, SqlError> {
+    let mut binder = Binder::default();
+    let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), queries: vec![] };
+    for placed in parse(text)? {
+        let source = placed.source(text);
+        binder.statement(&placed, &source, &mut script)?;
+    }
+    script.catalog = binder.catalog;
+    Ok(script)
+}
+
+struct Binder {
+    catalog: Catalog,
+    functions: Functions,
+    config: ConfigOptions,
+    expr_planners: Vec<Arc<dyn ExprPlanner>>,
+    relation_planners: Vec<Arc<dyn RelationPlanner>>,
+}
+
+impl Default for Binder {
+    fn default() -> Self {
+        Binder {
+            catalog: Catalog::default(),
+            functions: Functions::default(),
+            config: ConfigOptions::default(),
+            expr_planners: vec![Arc::new(FlinkExprPlanner)],
+            relation_planners: vec![Arc::new(WindowPlanner)],
+        }
+    }
+}
+
+impl Binder {
+    fn statement(&mut self, placed: &Placed, source: &Source<'_>, script: &mut Script) -> Result<(), SqlError> {
+        match &placed.statement {
+            Statement::Set { key, value } => {
+                script.settings.insert(key.clone(), value.clone());
+            }
+            Statement::CreateTable(table) => {
+                self.must_be_new(&table.name, table.if_not_exists)?;
+                let table = self.table(table, source)?;
+                self.catalog.tables.entry(table.name.clone()).or_insert_with(|| Arc::new(table));
+            }
+            Statement::CreateView { name, columns, query, if_not_exists } => {
+                self.must_be_new(name, *if_not_exists)?;
+                let mut plan = self.query(query, source)?;
+                if !columns.is_empty() {
+                    plan = rename(plan, columns)?;
+                }
+                self.catalog.views.entry(name.value.clone()).or_insert(plan);
+            }
+            Statement::Insert { table, columns, query } => {
+                let plan = self.query(query, source)?;
+                let Some(target) = self.catalog.tables.get(&table.value).cloned() else {
+                    let near = nearest(&table.value, self.catalog.tables.keys().map(String::as_str));
+                    let error = SqlError::new(format!("table '{}' does not exist", table.value)).at(place_of(table));
+                    return Err(match near {
+                        Some(near) => error.help(format!("did you mean '{near}'?")),
+                        None => error.help("declare it with CREATE TABLE before the INSERT"),
+                    });
+                };
+                let plan = fit(plan, &target, columns).map_err(|e| e.at(place_of(table)))?;
+                self.push(Target::Table(target), plan, placed, source, script)?;
+            }
+            Statement::Select(query) => {
+                let plan = self.query(query, source)?;
+                self.push(Target::Print, plan, placed, source, script)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn must_be_new(&self, name: &Ident, if_not_exists: bool) -> Result<(), SqlError> {
+        if !if_not_exists && self.catalog.names().any(|n| n == name.value) {
+            return Err(SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name)));
+        }
+        Ok(())
+    }
+
+    fn push(
+        &self,
+        target: Target,
+        plan: LogicalPlan,
+        placed: &Placed,
+        source: &Source<'_>,
+        script: &mut Script,
+    ) -> Result<(), SqlError> {
+        let plan = optimize(plan).map_err(|e| SqlError::from_plan(&e, source))?;
+        script.queries.push(BoundQuery { target, plan, start: placed.start, end: placed.end });
+        Ok(())
+    }
+
+    fn planner(&self) -> SqlToRel<'_, Binder> {
+        let options = ParserOptions::new()
+            .with_parse_float_as_decimal(true)
+            .with_enable_ident_normalization(false)
+            .with_map_string_types_to_utf8view(false)
+            .with_collect_spans(true)
+            // NULL sorts lowest.
+            .with_default_null_ordering(NullOrdering::NullsMin);
+        SqlToRel::new_with_options(self, options)
+    }
+
+    fn query(&self, query: &Query, source: &Source<'_>) -> Result<LogicalPlan, SqlError> {
+        self.planner()
+            .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
+            .map_err(|e| SqlError::from_plan(&e, source))
+    }
+
+    /// A typed and coerced expression over the given columns.
+    fn expression(&self, expression: &SqlExpr, schema: &DFSchema) -> PlanResult<Expr> {
+        let expression = self.planner().sql_to_expr(expression.clone(), schema, &mut PlannerContext::new())?;
+        let context = datafusion_expr::simplify::SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
+        ExprSimplifier::new(context).coerce(expression, schema)
+    }
+
+    fn table(&self, create: &CreateTable, source: &Source<'_>) -> Result<Table, SqlError> {
+        let mut columns: Vec<Column> = Vec::new();
+        let typed = |sql: &SqlType, name: &Ident| {
+            arrow_type(sql).map_err(|e| SqlError::new(format!("column '{}': {e}", name.value)).at(place_of(name)))
+        };
+        // Computed columns see the others, wherever they stand.
+        let mut stored = Vec::new();
+        for ColumnDef { name, kind } in &create.columns {
+            if let ColumnDefKind::Physical { sql_type, .. } | ColumnDefKind::Metadata { sql_type, .. } = kind {
+                stored.push(arrow::datatypes::Field::new(&name.value, typed(sql_type, name)?, true));
+            }
+        }
+        let stored = df_schema(&create.name.value, Schema::new(stored), source)?;
+        for ColumnDef { name, kind } in &create.columns {
+            if columns.iter().any(|c| c.name == name.value) {
+                return Err(SqlError::new(format!("column '{}' is declared twice", name.value)).at(place_of(name)));
+            }
+            let (data_type, kind) = match kind {
+                ColumnDefKind::Physical { sql_type, .. } => (typed(sql_type, name)?, ColumnKind::Physical),
+                ColumnDefKind::Metadata { sql_type, key, is_virtual } => {
+                    let key = key.clone().unwrap_or_else(|| name.value.clone());
+                    (typed(sql_type, name)?, ColumnKind::Metadata { key, is_virtual: *is_virtual })
+                }
+                ColumnDefKind::Computed(expression) => {
+                    let plan_error = |e: DataFusionError| SqlError::from_plan(&e, source);
+                    let expression = self.expression(expression, &stored).map_err(plan_error)?;
+                    (expression.get_type(&stored).map_err(plan_error)?, ColumnKind::Computed(expression))
+                }
+            };
+            columns.push(Column { name: name.value.clone(), data_type, kind });
+        }
+        let known = |name: &Ident| {
+            columns.iter().position(|c| c.name == name.value).ok_or_else(|| {
+                let error =
+                    SqlError::new(format!("table '{}' has no column '{}'", create.name.value, name.value)).at(place_of(name));
+                match nearest(&name.value, columns.iter().map(|c| c.name.as_str())) {
+                    Some(near) => error.help(format!("did you mean '{near}'?")),
+                    None => error,
+                }
+            })
+        };
+        for key in create.primary_key.iter().chain(&create.partitioned_by) {
+            known(key)?;
+        }
+        let watermark = match &create.watermark {
+            None => None,
+            Some((name, expression)) => {
+                let rowtime = known(name)?;
+                if !matches!(columns[rowtime].data_type, DataType::Timestamp(..)) {
+                    let message = format!(
+                        "the rowtime '{}' is {}, not TIMESTAMP or TIMESTAMP_LTZ",
+                        name.value,
+                        sql_name(&columns[rowtime].data_type)
+                    );
+                    let error = SqlError::new(message).at(place_of(name));
+                    return Err(
+                        error.help(format!("add a computed column, for example: ts AS TO_TIMESTAMP_LTZ({}, 3)", name.value))
+                    );
+                }
+                let fields =
+                    columns.iter().map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
+                let all = df_schema(&create.name.value, Schema::new(fields), source)?;
+                let expression = self.expression(expression, &all).map_err(|e| SqlError::from_plan(&e, source))?;
+                Some(Watermark { rowtime, expression })
+            }
+        };
+        let text = |idents: &[Ident]| idents.iter().map(|i| i.value.clone()).collect();
+        Ok(Table {
+            name: create.name.value.clone(),
+            columns,
+            watermark,
+            primary_key: text(&create.primary_key),
+            partitioned_by: text(&create.partitioned_by),
+            options: create.options.clone(),
+            place: place_of(&create.name).unwrap_or(source.start),
+        })
+    }
+}
+
+fn df_schema(table: &str, schema: Schema, source: &Source<'_>) -> Result<DFSchema, SqlError> {
+    DFSchema::try_from_qualified_schema(TableReference::bare(table), &schema).map_err(|e| SqlError::from_plan(&e, source))
+}
+
+fn rename(plan: LogicalPlan, names: &[Ident]) -> Result<LogicalPlan, SqlError> {
+    let columns = plan.schema().columns();
+    if columns.len() != names.len() {
+        return Err(SqlError::new(format!("the view names {} columns, its query has {}", names.len(), columns.len()))
+            .at(names.first().and_then(place_of)));
+    }
+    let exprs = columns.into_iter().zip(names).map(|(c, n)| Expr::Column(c).alias(&n.value));
+    LogicalPlanBuilder::from(plan)
+        .project(exprs.collect::<Vec<_>>())
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|e| SqlError::new(e.strip_backtrace()))
+}
+
+/// Casts a query's columns to the sink's, by position; columns that an INSERT does not name are NULL.
+fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan, SqlError> {
+    let sink: Vec<usize> = target.sink_columns();
+    let mut order = Vec::new();
+    for name in named {
+        let at = sink.iter().position(|&c| target.columns[c].name == name.value);
+        order.push(at.ok_or_else(|| {
+            SqlError::new(format!("table '{}' has no column '{}' to insert into", target.name, name.value)).at(place_of(name))
+        })?);
+    }
+    if named.is_empty() {
+        order = (0..sink.len()).collect();
+    }
+    let given = plan.schema().columns();
+    if given.len() != order.len() {
+        let wanted: Vec<String> = order.iter().map(|&i| target.columns[sink[i]].name.clone()).collect();
+        let message = format!(
+            "the query has {} columns, table '{}' takes {}: {}",
+            given.len(),
+            target.name,
+            wanted.len(),
+            wanted.join(", ")
+        );
+        return Err(SqlError::new(message));
+    }
+    let mut exprs = Vec::new();
+    for (position, &number) in sink.iter().enumerate() {
+        let column = &target.columns[number];
+        let Some(from) = order.iter().position(|&o| o == position) else {
+            exprs.push(
+                lit(datafusion_common::ScalarValue::Null)
+                    .cast_to(&column.data_type, plan.schema())
+                    .map_err(|e| SqlError::new(e.strip_backtrace()))?
+                    .alias(&column.name),
+            );
+            continue;
+        };
+        let field = plan.schema().field(from);
+        if !assignable(field.data_type(), &column.data_type) {
+            let message = format!(
+                "column {} of the query ('{}') is {}, column '{}' of table '{}' is {}",
+                from + 1,
+                field.name(),
+                sql_name(field.data_type()),
+                column.name,
+                target.name,
+                sql_name(&column.data_type)
+            );
+            return Err(SqlError::new(message).help(format!("write CAST({} AS {})", field.name(), sql_name(&column.data_type))));
+        }
+        let expr = Expr::Column(given[from].clone());
+        let expr = if field.data_type() == &column.data_type {
+            expr
+        } else {
+            expr.cast_to(&column.data_type, plan.schema()).map_err(|e| SqlError::new(e.strip_backtrace()))?
+        };
+        exprs.push(expr.alias(&column.name));
+    }
+    LogicalPlanBuilder::from(plan)
+        .project(exprs)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|e| SqlError::new(e.strip_backtrace()))
+}
+
+/// True if Flink casts without being asked: between numbers, between timestamps, and NULL to anything.
+fn assignable(from: &DataType, to: &DataType) -> bool {
+    let timestamp = |t: &DataType| matches!(t, DataType::Timestamp(..) | DataType::Date32);
+    from == to || from.is_null() || (from.is_numeric() && to.is_numeric()) || (timestamp(from) && timestamp(to))
+}
+
+fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
+    let plan = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]).execute_and_check(
+        plan,
+        &ConfigOptions::default(),
+        |_, _| {},
+    )?;
+    // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
+    Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]).optimize(plan, &OptimizerContext::new(), |_, _| {})
+}
+
+/// Flink's forms that DataFusion's planner leaves to extensions.
+#[derive(Debug)]
+struct FlinkExprPlanner;
+
+impl ExprPlanner for FlinkExprPlanner {
+    /// COUNT(*) counts rows: as COUNT of a constant.
+    fn plan_aggregate(&self, raw: RawAggregateExpr) -> PlanResult<PlannerResult<RawAggregateExpr>> {
+        #[expect(deprecated, reason = "the wildcard is how COUNT(*) arrives here")]
+        let counts_rows = raw.func.name() == "count" && matches!(raw.args.as_slice(), [] | [Expr::Wildcard { .. }]);
+        if !counts_rows {
+            return Ok(PlannerResult::Original(raw));
+        }
+        let params = AggregateFunctionParams {
+            args: vec![lit(1i64)],
+            distinct: raw.distinct,
+            filter: raw.filter,
+            order_by: raw.order_by,
+            null_treatment: raw.null_treatment,
+        };
+        Ok(PlannerResult::Planned(Expr::AggregateFunction(AggregateFunction { func: raw.func, params })))
+    }
+}
+
+/// SQL types in CAST.
+#[derive(Debug)]
+struct FlinkTypes;
+
+impl TypePlanner for FlinkTypes {
+    fn plan_type_field(&self, sql: &SqlType) -> PlanResult<Option<FieldRef>> {
+        match arrow_type(sql) {
+            Ok(data_type) => Ok(Some(Arc::new(arrow::datatypes::Field::new("", data_type, true)))),
+            // DataFusion's own reading is for types we have none for, INTERVAL for one.
+            Err(_) if matches!(sql, SqlType::Interval { .. }) => Ok(None),
+            Err(reason) => plan_err!("{reason}"),
+        }
+    }
+}
+
+impl ContextProvider for Binder {
+    fn get_table_source(&self, name: TableReference) -> PlanResult<Arc<dyn TableSource>> {
+        if let Some(source) = self.catalog.source(name.table()) {
+            return Ok(source);
+        }
+        match nearest(name.table(), self.catalog.names()) {
+            Some(near) => plan_err!("table '{}' does not exist\nDid you mean '{near}'?", name.table()),
+            None => plan_err!("table '{}' does not exist", name.table()),
+        }
+    }
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.expr_planners
+    }
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(FlinkTypes))
+    }
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.functions.scalar(name)
+    }
+    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.functions.aggregate(name)
+    }
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.functions.window(name)
+    }
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+    fn options(&self) -> &ConfigOptions {
+        &self.config
+    }
+    fn udf_names(&self) -> Vec<String> {
+        self.functions.scalar_names()
+    }
+    fn higher_order_function_names(&self) -> Vec<String> {
+        vec![]
+    }
+    fn udaf_names(&self) -> Vec<String> {
+        self.functions.aggregate_names()
+    }
+    fn udwf_names(&self) -> Vec<String> {
+        self.functions.window_names()
+    }
+}

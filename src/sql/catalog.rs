@@ -1,0 +1,129 @@
+//! Which tables are there? The tables and views that a SQL file declares.
+//!
+//! Filled by `bind` from CREATE statements; read by DataFusion's planner through `bind`, and by `plan` and `connect` for
+//! columns and options. What always holds: a table's columns are in declared order; names are case-sensitive.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion_expr::{Expr, LogicalPlan, TableSource};
+
+use super::error::Place;
+
+/// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
+pub const ROWTIME: &str = "paceline.rowtime";
+
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub name: String,
+    pub columns: Vec<Column>,
+    pub watermark: Option<Watermark>,
+    pub primary_key: Vec<String>,
+    pub partitioned_by: Vec<String>,
+    /// What stands in WITH.
+    pub options: BTreeMap<String, String>,
+    pub place: Place,
+}
+
+#[derive(Debug, Clone)]
+pub struct Column {
+    pub name: String,
+    pub data_type: DataType,
+    pub kind: ColumnKind,
+}
+
+#[derive(Debug, Clone)]
+pub enum ColumnKind {
+    /// Part of the payload.
+    Physical,
+    /// Comes with the record. A sink ignores virtual ones.
+    Metadata { key: String, is_virtual: bool },
+    /// Computed from physical and metadata columns; typed and coerced.
+    Computed(Expr),
+}
+
+#[derive(Debug, Clone)]
+pub struct Watermark {
+    /// Number of the rowtime column.
+    pub rowtime: usize,
+    /// Over all columns; typed and coerced.
+    pub expression: Expr,
+}
+
+impl Table {
+    /// All columns. The rowtime's field is marked.
+    pub fn schema(&self) -> SchemaRef {
+        let fields = self.columns.iter().enumerate().map(|(i, c)| {
+            let field = Field::new(&c.name, c.data_type.clone(), true);
+            if self.watermark.as_ref().is_some_and(|w| w.rowtime == i) {
+                return field.with_metadata(HashMap::from([(ROWTIME.to_string(), "true".to_string())]));
+            }
+            field
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// Numbers of the columns that an INSERT fills.
+    pub fn sink_columns(&self) -> Vec<usize> {
+        let writable = |c: &Column| match &c.kind {
+            ColumnKind::Physical => true,
+            ColumnKind::Metadata { is_virtual, .. } => !is_virtual,
+            ColumnKind::Computed(_) => false,
+        };
+        self.columns.iter().enumerate().filter(|(_, c)| writable(c)).map(|(i, _)| i).collect()
+    }
+
+    pub fn connector(&self) -> &str {
+        self.options.get("connector").map_or("", String::as_str)
+    }
+
+    /// The columns that identify a row of an upsert sink.
+    pub fn upsert_key(&self) -> &[String] {
+        if self.primary_key.is_empty() { &self.partitioned_by } else { &self.primary_key }
+    }
+}
+
+/// A table as DataFusion's planner sees it.
+#[derive(Debug)]
+pub struct PlannedTable(pub Arc<Table>);
+
+impl TableSource for PlannedTable {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+}
+
+/// A view: its plan stands in for it.
+#[derive(Debug)]
+pub struct PlannedView(pub LogicalPlan);
+
+impl TableSource for PlannedView {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema().inner().clone()
+    }
+    fn get_logical_plan(&'_ self) -> Option<Cow<'_, LogicalPlan>> {
+        Some(Cow::Borrowed(&self.0))
+    }
+}
+
+/// Everything that a SQL file declares.
+#[derive(Default)]
+pub struct Catalog {
+    pub tables: BTreeMap<String, Arc<Table>>,
+    pub views: BTreeMap<String, LogicalPlan>,
+}
+
+impl Catalog {
+    pub fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
+        if let Some(table) = self.tables.get(name) {
+            return Some(Arc::new(PlannedTable(table.clone())));
+        }
+        self.views.get(name).map(|plan| Arc::new(PlannedView(plan.clone())) as Arc<dyn TableSource>)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().chain(self.views.keys()).map(String::as_str)
+    }
+}

@@ -1,0 +1,189 @@
+//! Where in the text is the mistake, and what should stand there instead?
+//!
+//! Every error of the front end ends as a [`SqlError`]; `cli` prints it with the line and a caret. Lines and columns count
+//! from 1, columns in characters.
+
+use std::fmt::Write;
+
+use datafusion_common::DataFusionError;
+use sqlparser::parser::ParserError;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlError {
+    pub message: String,
+    /// What to write instead, if that is known.
+    pub help: Option<String>,
+    pub place: Option<Place>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub line: u64,
+    pub column: u64,
+}
+
+impl SqlError {
+    pub fn new(message: impl Into<String>) -> SqlError {
+        SqlError { message: message.into(), help: None, place: None }
+    }
+
+    pub fn at(mut self, place: Option<Place>) -> SqlError {
+        self.place = self.place.or(place);
+        self
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> SqlError {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The error with the line it is in and a caret below it.
+    pub fn render(&self, file: &str, text: &str) -> String {
+        let mut out = format!("error: {}\n", self.message);
+        if let Some(place) = self.place {
+            let line = text.lines().nth(place.line.saturating_sub(1) as usize).unwrap_or_default();
+            let number = place.line.to_string();
+            let margin = " ".repeat(number.len());
+            // Tabs stay tabs above the caret, so that it stands where it should.
+            let before = line.chars().take(place.column.saturating_sub(1) as usize);
+            let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            let _ = writeln!(out, "{margin}--> {file}:{}:{}", place.line, place.column);
+            let _ = writeln!(out, "{margin} |\n{number} | {line}\n{margin} | {indent}^");
+        }
+        if let Some(help) = &self.help {
+            let _ = writeln!(out, "help: {help}");
+        }
+        out
+    }
+
+    /// An error of DataFusion's planner. `statement` is the text of the statement and where it starts: a name in the message
+    /// is looked up there if the error does not carry its place.
+    pub fn from_plan(error: &DataFusionError, statement: &Source<'_>) -> SqlError {
+        let span = error.diagnostic().and_then(|d| d.span);
+        let place = span.filter(|s| s.start.line > 0).map(|s| Place { line: s.start.line, column: s.start.column });
+        let text = error.strip_backtrace();
+        let mut message = text.as_str();
+        for prefix in
+            ["Error during planning: ", "Schema error: ", "This feature is not implemented: ", "SQL error: ", "External error: "]
+        {
+            message = message.strip_prefix(prefix).unwrap_or(message);
+        }
+        let (message, help) = match message.split_once("\nDid you mean ") {
+            Some((m, h)) => (m, Some(format!("did you mean {h}"))),
+            None => (message, None),
+        };
+        let place = place.or_else(|| statement.find_quoted(message)).or(Some(statement.start));
+        SqlError { message: message.trim().to_string(), help, place }
+    }
+
+    /// An error of the parser. Its place is at the end of the message.
+    pub fn from_parser(error: &ParserError) -> SqlError {
+        let text = match error {
+            ParserError::ParserError(m) | ParserError::TokenizerError(m) => m.clone(),
+            ParserError::RecursionLimitExceeded => "the statement is nested too deeply".into(),
+        };
+        let Some((message, at)) = text.rsplit_once(" at Line: ") else { return SqlError::new(text) };
+        let mut numbers = at.split(", Column: ").map(|n| n.trim().parse::<u64>());
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(line)), Some(Ok(column))) => SqlError::new(lower_first(message)).at(Some(Place { line, column })),
+            _ => SqlError::new(text),
+        }
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// A statement's own text, for finding names in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// The whole file.
+    pub text: &'a str,
+    pub start: Place,
+    /// The place after the statement.
+    pub end: Place,
+}
+
+impl Source<'_> {
+    /// The place of the first word of the statement that a message puts in quotes.
+    fn find_quoted(&self, message: &str) -> Option<Place> {
+        let quoted = message.split(['\'', '"', '`']).skip(1).step_by(2);
+        quoted.filter_map(|name| self.find(name.rsplit('.').next()?)).next()
+    }
+
+    /// The place of a word in the statement, whatever its case.
+    pub fn find(&self, word: &str) -> Option<Place> {
+        if word.is_empty() {
+            return None;
+        }
+        for (index, line) in self.text.lines().enumerate() {
+            let number = index as u64 + 1;
+            if number < self.start.line || number > self.end.line {
+                continue;
+            }
+            let mut from = 0;
+            let lower = line.to_ascii_lowercase();
+            while let Some(found) = lower.get(from..).and_then(|rest| rest.find(&word.to_ascii_lowercase())) {
+                let at = from + found;
+                from = at + word.len();
+                let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+                let column = line[..at].chars().count() as u64 + 1;
+                let place = Place { line: number, column };
+                let comment = line[..at].contains("--");
+                if !comment
+                    && !is_part(line[..at].chars().next_back())
+                    && !is_part(line[from..].chars().next())
+                    && place >= self.start
+                    && place < self.end
+                {
+                    return Some(place);
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The known name closest to a wrong one, if it is close.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let best = known.into_iter().map(|k| (distance(wrong, k), k)).min()?;
+    (best.0 <= 1 + wrong.len() / 3).then_some(best.1)
+}
+
+/// Levenshtein's distance.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let substitute = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_word() {
+        let text = "SELECT a,\n\tbogus\nFROM t";
+        let source = Source { text, start: Place { line: 1, column: 1 }, end: Place { line: 4, column: 1 } };
+        let place = source.find("BOGUS");
+        assert_eq!(place, Some(Place { line: 2, column: 2 }));
+        let rendered = SqlError::new("no column 'bogus'").at(place).help("did you mean 'a'?").render("q.sql", text);
+        assert_eq!(rendered, "error: no column 'bogus'\n --> q.sql:2:2\n  |\n2 | \tbogus\n  | \t^\nhelp: did you mean 'a'?\n");
+    }
+
+    #[test]
+    fn near_names_are_suggested_and_far_ones_are_not() {
+        assert_eq!(nearest("conector", ["connector", "format"]), Some("connector"));
+        assert_eq!(nearest("xyz", ["connector", "format"]), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! What may be called? The registry of functions, with Flink's names, types and rules.
+//!
+//! DataFusion's functions are taken where they do what Flink's do (a short list, each checked); the others are ours, one file
+//! each. A name that is not here is an error at planning: never a function that merely has the same name.
+
+mod aggregates;
+mod concat;
+mod round;
+mod row_number;
+mod to_timestamp_ltz;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+
+pub use aggregates::planned_function;
+
+/// DataFusion's functions that agree with Flink's of the same name.
+const SAME_AS_FLINK: [&str; 20] = [
+    "abs", "acos", "asin", "atan", "ceil", "coalesce", "cos", "exp", "floor", "ln", "lower", "ltrim", "nullif", "power", "rtrim",
+    "sin", "sqrt", "tan", "upper", "btrim",
+];
+
+/// All functions by name, lower case.
+pub struct Functions {
+    scalars: BTreeMap<String, Arc<ScalarUDF>>,
+    aggregates: BTreeMap<String, Arc<AggregateUDF>>,
+    windows: BTreeMap<String, Arc<WindowUDF>>,
+}
+
+impl Default for Functions {
+    fn default() -> Self {
+        let mut scalars = BTreeMap::new();
+        for function in datafusion_functions::all_default_functions() {
+            if SAME_AS_FLINK.contains(&function.name()) {
+                scalars.insert(function.name().to_string(), function);
+            }
+        }
+        // Flink's other names for the same thing.
+        for (alias, name) in [("trim", "btrim"), ("ceiling", "ceil")] {
+            if let Some(function) = scalars.get(name).cloned() {
+                scalars.insert(alias.to_string(), function);
+            }
+        }
+        for function in [concat::udf(), round::udf(), to_timestamp_ltz::udf()] {
+            scalars.insert(function.name().to_string(), Arc::new(function));
+        }
+        for function in datafusion_functions::all_default_functions() {
+            if function.name() == "character_length" {
+                for name in ["char_length", "character_length"] {
+                    scalars.insert(name.to_string(), function.clone());
+                }
+            }
+        }
+        let aggregates = aggregates::all().map(|f| (f.name().to_string(), Arc::new(f))).collect();
+        let windows = BTreeMap::from([("row_number".to_string(), Arc::new(row_number::udwf()))]);
+        Functions { scalars, aggregates, windows }
+    }
+}
+
+impl Functions {
+    pub fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.scalars.get(&name.to_lowercase()).cloned()
+    }
+    pub fn aggregate(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.aggregates.get(&name.to_lowercase()).cloned()
+    }
+    pub fn window(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.windows.get(&name.to_lowercase()).cloned()
+    }
+    pub fn scalar_names(&self) -> Vec<String> {
+        self.scalars.keys().cloned().collect()
+    }
+    pub fn aggregate_names(&self) -> Vec<String> {
+        self.aggregates.keys().cloned().collect()
+    }
+    pub fn window_names(&self) -> Vec<String> {
+        self.windows.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! ROUND(x) and ROUND(x, digits): half away from zero, as Flink does it.
+//!
+//! A DOUBLE is rounded as its shortest decimal text is, so 1.005 rounds to 1.01 at two digits although its binary value is
+//! a little less. Integers and DECIMALs are exact; the scale of a DECIMAL result follows from a constant `digits`.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int64Type};
+use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
+use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+
+use crate::sql::types::sql_name;
+
+pub fn udf() -> ScalarUDF {
+    ScalarUDF::from(Round { signature: Signature::user_defined(Volatility::Immutable) })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Round {
+    signature: Signature,
+}
+
+fn digits_of(scalar: Option<&ScalarValue>) -> Option<i64> {
+    match scalar {
+        None => Some(0),
+        Some(ScalarValue::Int64(digits)) => *digits,
+        Some(_) => None,
+    }
+}
+
+impl ScalarUDFImpl for Round {
+    fn name(&self) -> &str {
+        "round"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        let mut types = arguments.to_vec();
+        match types.as_mut_slice() {
+            [number] | [number, _] if !(number.is_numeric() || number.is_null()) => {
+                plan_err!("'ROUND' takes a number, not {}", sql_name(number))
+            }
+            [_] => Ok(types),
+            [_, digits] => {
+                *digits = DataType::Int64;
+                Ok(types)
+            }
+            _ => plan_err!("'ROUND' takes a number and a number of digits"),
+        }
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(arguments[0].clone())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let input = args.arg_fields[0].data_type();
+        let digits = if args.arg_fields.len() == 1 { Some(0) } else { digits_of(args.scalar_arguments[1]) };
+        let output = match (input, digits) {
+            (DataType::Decimal128(p, s), Some(d)) if d < i64::from(*s) => {
+                let scale = d.max(0) as i8;
+                DataType::Decimal128((i64::from(*p) - i64::from(*s) + d.max(0) + 1).clamp(1, 38) as u8, scale)
+            }
+            (DataType::Decimal128(..), None) => {
+                return plan_err!("the number of digits of 'ROUND' must be a constant for a DECIMAL");
+            }
+            _ => input.clone(),
+        };
+        Ok(Arc::new(Field::new(self.name(), output, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = args.number_rows;
+        let numbers = args.args[0].to_array(rows)?;
+        let digits = match args.args.get(1) {
+            None => None,
+            Some(d) => Some(d.to_array(rows)?),
+        };
+        let digits = |row: usize| match &digits {
+            None => Some(0),
+            Some(d) => d.is_valid(row).then(|| d.as_primitive::<Int64Type>().value(row)),
+        };
+        let rounded: ArrayRef = match (numbers.data_type(), args.return_field.data_type()) {
+            (DataType::Float64, _) => each::<Float64Type>(&numbers, |row, v| Some(round_float(v, digits(row)?))),
+            (DataType::Float32, _) => {
+                each::<Float32Type>(&numbers, |row, v| Some(round_float(f64::from(v), digits(row)?) as f32))
+            }
+            (DataType::Decimal128(_, from), DataType::Decimal128(p, to)) => {
+                let cut = |row: usize, v: i128| {
+                    let keep = digits(row)?.clamp(-38, i64::from(*from));
+                    let dropped = 10i128.checked_pow((i64::from(*from) - keep) as u32)?;
+                    // Back up to the scale of the result, for a negative number of digits.
+                    Some(half_up(v, dropped) * 10i128.pow((i64::from(*to) - keep).max(0) as u32))
+                };
+                let values = numbers.as_primitive::<Decimal128Type>();
+                let out: PrimitiveArray<Decimal128Type> =
+                    (0..rows).map(|r| cut(r, values.is_valid(r).then(|| values.value(r))?)).collect();
+                Arc::new(out.with_precision_and_scale(*p, *to)?)
+            }
+            (t, _) if t.is_integer() => {
+                if (0..rows).any(|r| digits(r).is_some_and(|d| d < 0)) {
+                    return exec_err!("ROUND of an integer to a negative number of digits is not supported");
+                }
+                numbers
+            }
+            (t, _) => return exec_err!("ROUND does not take {}", sql_name(t)),
+        };
+        Ok(ColumnarValue::Array(rounded))
+    }
+}
+
+fn each<T: ArrowPrimitiveType>(numbers: &ArrayRef, f: impl Fn(usize, T::Native) -> Option<T::Native>) -> ArrayRef {
+    let values = numbers.as_primitive::<T>();
+    Arc::new((0..values.len()).map(|r| f(r, values.is_valid(r).then(|| values.value(r))?)).collect::<PrimitiveArray<T>>())
+}
+
+fn half_up(value: i128, unit: i128) -> i128 {
+    let (whole, rest) = (value / unit, value % unit);
+    if rest.abs() * 2 >= unit { whole + value.signum() } else { whole }
+}
+
+/// Rounds the shortest decimal text of `value`.
+fn round_float(value: f64, digits: i64) -> f64 {
+    // Beyond 2^53 there are no digits after the point, and beyond 17 digits none that a double has.
+    if !value.is_finite() || digits > 17 || (digits >= 0 && value.abs() >= 9_007_199_254_740_992.0) {
+        return value;
+    }
+    let text = format!("{}", value.abs());
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    if fraction.len() as i64 <= digits {
+        return value;
+    }
+    let keep = whole.len() as i64 + digits;
+    if keep < 0 {
+        return 0.0;
+    }
+    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|b| b - b'0').collect();
+    let mut kept = 0u128;
+    for digit in &all[..keep as usize] {
+        kept = kept * 10 + u128::from(*digit);
+    }
+    if all.get(keep as usize).is_some_and(|d| *d >= 5) {
+        kept += 1;
+    }
+    // Decimal text again, so that the result is the double nearest to it.
+    format!("{kept}e{}", -digits).parse::<f64>().unwrap_or(value).copysign(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{half_up, round_float};
+
+    #[test]
+    fn doubles_round_as_their_text_does() {
+        for (value, digits, expected) in [
+            (168.744_95, 4, 168.745),
+            (1.005, 2, 1.01),
+            (2.5, 0, 3.0),
+            (-2.5, 0, -3.0),
+            (0.000_04, 4, 0.0),
+            (0.000_05, 4, 0.0001),
+            (1234.5, -2, 1200.0),
+            (1250.0, -2, 1300.0),
+            (49.0, -2, 0.0),
+            (1e300, 2, 1e300),
+            (f64::INFINITY, 1, f64::INFINITY),
+        ] {
+            assert_eq!(round_float(value, digits), expected, "{value} {digits}");
+        }
+    }
+
+    #[test]
+    fn decimals_round_half_away_from_zero() {
+        assert_eq!((half_up(125, 10), half_up(-125, 10), half_up(124, 10)), (13, -13, 12));
+    }
+}

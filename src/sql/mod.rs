@@ -1,0 +1,17 @@
+//! What was asked? Apache Flink SQL, from text to logical plans.
+//!
+//! In reading order: `dialect` and `parse` (text to statements), `types` (SQL types to Arrow), `catalog` (tables and views),
+//! `functions` (what may be called), `window_tvf` (TUMBLE and CUMULATE in FROM), `bind` (statements to logical plans),
+//! `error` (messages with their place in the text).
+//!
+//! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is added through its hooks.
+//! What always holds: a construct that is not supported is an error that names it, never another meaning.
+
+pub mod bind;
+pub mod catalog;
+mod dialect;
+pub mod error;
+pub mod functions;
+pub mod parse;
+pub mod types;
+pub mod window_tvf;

@@ -1,0 +1,382 @@
+//! Text to statements.
+//!
+//! Flink's statements are read here, token by token, over sqlparser's public parser; queries and expressions inside them are
+//! sqlparser's. Called by `bind`. What always holds: every statement carries its place in the text.
+
+use std::collections::BTreeMap;
+
+use sqlparser::ast::{DataType as SqlType, Expr, Ident, Query};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Token, Tokenizer};
+
+use super::dialect::FlinkDialect;
+use super::error::{Place, Source, SqlError};
+
+#[derive(Debug, Clone)]
+pub enum Statement {
+    Set { key: String, value: String },
+    CreateTable(CreateTable),
+    CreateView { name: Ident, columns: Vec<Ident>, query: Box<Query>, if_not_exists: bool },
+    Insert { table: Ident, columns: Vec<Ident>, query: Box<Query> },
+    Select(Box<Query>),
+}
+
+#[derive(Debug, Clone)]
+pub struct CreateTable {
+    pub name: Ident,
+    pub if_not_exists: bool,
+    pub columns: Vec<ColumnDef>,
+    pub watermark: Option<(Ident, Expr)>,
+    pub primary_key: Vec<Ident>,
+    pub partitioned_by: Vec<Ident>,
+    pub options: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ColumnDef {
+    pub name: Ident,
+    pub kind: ColumnDefKind,
+}
+
+#[derive(Debug, Clone)]
+pub enum ColumnDefKind {
+    Physical {
+        sql_type: SqlType,
+        not_null: bool,
+    },
+    /// `key` defaults to the column's name.
+    Metadata {
+        sql_type: SqlType,
+        key: Option<String>,
+        is_virtual: bool,
+    },
+    Computed(Expr),
+}
+
+/// A statement and where it stands.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    pub statement: Statement,
+    pub start: Place,
+    pub end: Place,
+}
+
+impl Placed {
+    pub fn source<'a>(&self, text: &'a str) -> Source<'a> {
+        Source { text, start: self.start, end: self.end }
+    }
+}
+
+pub fn place_of(ident: &Ident) -> Option<Place> {
+    (ident.span.start.line > 0).then_some(Place { line: ident.span.start.line, column: ident.span.start.column })
+}
+
+/// Reads all statements of a file.
+pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
+    let tokens = Tokenizer::new(&FlinkDialect, text)
+        .tokenize_with_location()
+        .map_err(|e| SqlError::from_parser(&ParserError::TokenizerError(e.to_string())))?;
+    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
+    let mut statements = Vec::new();
+    loop {
+        while parser.consume_token(&Token::SemiColon) {}
+        if parser.peek_token_ref().token == Token::EOF {
+            return Ok(statements);
+        }
+        one(&mut parser, &mut statements)?;
+    }
+}
+
+fn here(parser: &Parser) -> Place {
+    let at = parser.peek_token_ref().span.start;
+    Place { line: at.line, column: at.column }
+}
+
+/// The end of input has no place of its own; everything is before it.
+fn end_place(parser: &Parser) -> Place {
+    let place = here(parser);
+    if place.line == 0 { Place { line: u64::MAX, column: 0 } } else { place }
+}
+
+/// One statement, or the statements of one set.
+fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
+    let start = here(parser);
+    let execute = word(parser, "EXECUTE");
+    if execute || word(parser, "BEGIN") {
+        if !(word(parser, "STATEMENT") && parser.parse_keyword(Keyword::SET)) {
+            return Err(SqlError::new("expected STATEMENT SET")
+                .at(Some(here(parser)))
+                .help("EXECUTE STATEMENT SET BEGIN INSERT ...; INSERT ...; END;"));
+        }
+        if execute && !parser.parse_keyword(Keyword::BEGIN) {
+            return Err(SqlError::new("expected BEGIN").at(Some(here(parser))));
+        }
+        let _ = parser.consume_token(&Token::SemiColon);
+        while !parser.parse_keyword(Keyword::END) {
+            if !parser.peek_keyword(Keyword::INSERT) {
+                return Err(SqlError::new("a statement set holds INSERT statements and ends with END").at(Some(here(parser))));
+            }
+            one(parser, out)?;
+            let _ = parser.consume_token(&Token::SemiColon);
+        }
+        return Ok(());
+    }
+    let statement = statement(parser).map_err(|e| SqlError::from_parser(&e).at(Some(start)))?;
+    let end = end_place(parser);
+    match &parser.peek_token_ref().token {
+        Token::SemiColon | Token::EOF => {}
+        other => {
+            let message = format!("unexpected {other} after the end of the statement");
+            return Err(SqlError::new(message).at(Some(end)).help("statements are separated by ';'"));
+        }
+    }
+    out.push(Placed { statement, start, end });
+    Ok(())
+}
+
+/// Consumes a word that sqlparser has no keyword for.
+fn word(parser: &mut Parser, expected: &str) -> bool {
+    let found = is_word(parser, expected);
+    if found {
+        parser.advance_token();
+    }
+    found
+}
+
+fn is_word(parser: &Parser, expected: &str) -> bool {
+    matches!(&parser.peek_token_ref().token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(expected))
+}
+
+fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
+    if parser.parse_keyword(Keyword::SET) {
+        let key = parser.parse_literal_string()?;
+        parser.expect_token(&Token::Eq)?;
+        return Ok(Statement::Set { key, value: parser.parse_literal_string()? });
+    }
+    if parser.parse_keyword(Keyword::CREATE) {
+        let temporary = parser.parse_keyword(Keyword::TEMPORARY);
+        if parser.parse_keyword(Keyword::TABLE) {
+            return create_table(parser).map(Statement::CreateTable);
+        }
+        if parser.parse_keyword(Keyword::VIEW) {
+            return create_view(parser);
+        }
+        let what = if temporary { "TABLE or VIEW after CREATE TEMPORARY" } else { "TABLE, VIEW or TEMPORARY VIEW after CREATE" };
+        return parser.expected(what, parser.peek_token());
+    }
+    if parser.parse_keyword(Keyword::INSERT) {
+        if !parser.parse_keyword(Keyword::INTO) {
+            return parser.expected("INTO (INSERT OVERWRITE is not supported)", parser.peek_token());
+        }
+        let table = table_name(parser)?;
+        let columns = if parser.peek_token_ref().token == Token::LParen
+            && !matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::SELECT)
+        {
+            names(parser)?
+        } else {
+            vec![]
+        };
+        return Ok(Statement::Insert { table, columns, query: parser.parse_query()? });
+    }
+    if parser.peek_keyword(Keyword::SELECT)
+        || parser.peek_keyword(Keyword::WITH)
+        || parser.peek_token_ref().token == Token::LParen
+    {
+        return Ok(Statement::Select(parser.parse_query()?));
+    }
+    parser.expected("SET, CREATE TABLE, CREATE VIEW, INSERT INTO, EXECUTE STATEMENT SET or SELECT", parser.peek_token())
+}
+
+/// A name without catalog and database: there is one of each.
+fn table_name(parser: &mut Parser) -> Result<Ident, ParserError> {
+    let name = parser.parse_identifier()?;
+    if parser.peek_token_ref().token == Token::Period {
+        return parser.expected("a table name without catalog and database", parser.peek_token());
+    }
+    Ok(name)
+}
+
+fn names(parser: &mut Parser) -> Result<Vec<Ident>, ParserError> {
+    parser.expect_token(&Token::LParen)?;
+    let names = parser.parse_comma_separated(Parser::parse_identifier)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(names)
+}
+
+fn if_not_exists(parser: &mut Parser) -> bool {
+    parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS])
+}
+
+fn create_view(parser: &mut Parser) -> Result<Statement, ParserError> {
+    let if_not_exists = if_not_exists(parser);
+    let name = table_name(parser)?;
+    let columns = if parser.peek_token_ref().token == Token::LParen { names(parser)? } else { vec![] };
+    if parser.parse_keyword(Keyword::COMMENT) {
+        parser.parse_literal_string()?;
+    }
+    parser.expect_keyword_is(Keyword::AS)?;
+    Ok(Statement::CreateView { name, columns, query: parser.parse_query()?, if_not_exists })
+}
+
+fn create_table(parser: &mut Parser) -> Result<CreateTable, ParserError> {
+    let mut table = CreateTable {
+        if_not_exists: if_not_exists(parser),
+        name: table_name(parser)?,
+        columns: vec![],
+        watermark: None,
+        primary_key: vec![],
+        partitioned_by: vec![],
+        options: BTreeMap::new(),
+    };
+    parser.expect_token(&Token::LParen)?;
+    loop {
+        table_element(parser, &mut table)?;
+        if !parser.consume_token(&Token::Comma) {
+            break;
+        }
+    }
+    parser.expect_token(&Token::RParen)?;
+    if parser.parse_keyword(Keyword::COMMENT) {
+        parser.parse_literal_string()?;
+    }
+    if word(parser, "PARTITIONED") {
+        parser.expect_keyword_is(Keyword::BY)?;
+        table.partitioned_by = names(parser)?;
+    }
+    if parser.parse_keyword(Keyword::WITH) {
+        parser.expect_token(&Token::LParen)?;
+        loop {
+            let key = parser.parse_literal_string()?;
+            parser.expect_token(&Token::Eq)?;
+            let value = parser.parse_literal_string()?;
+            table.options.insert(key, value);
+            if !parser.consume_token(&Token::Comma) {
+                break;
+            }
+        }
+        parser.expect_token(&Token::RParen)?;
+    }
+    Ok(table)
+}
+
+fn table_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), ParserError> {
+    if is_word(parser, "WATERMARK") && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::FOR) {
+        if table.watermark.is_some() {
+            return parser.expected("at most one WATERMARK", parser.peek_token());
+        }
+        parser.advance_token();
+        parser.expect_keyword_is(Keyword::FOR)?;
+        let column = parser.parse_identifier()?;
+        parser.expect_keyword_is(Keyword::AS)?;
+        table.watermark = Some((column, parser.parse_expr()?));
+        return Ok(());
+    }
+    if parser.parse_keyword(Keyword::CONSTRAINT) {
+        parser.parse_identifier()?;
+        if !parser.peek_keyword(Keyword::PRIMARY) {
+            return parser.expected("PRIMARY KEY", parser.peek_token());
+        }
+    }
+    if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
+        table.primary_key = names(parser)?;
+        return not_enforced(parser);
+    }
+    let name = parser.parse_identifier()?;
+    if parser.parse_keyword(Keyword::AS) {
+        let expression = parser.parse_expr()?;
+        table.columns.push(ColumnDef { name, kind: ColumnDefKind::Computed(expression) });
+        return comment(parser);
+    }
+    let sql_type = column_type(parser)?;
+    if word(parser, "METADATA") {
+        let key = if parser.parse_keyword(Keyword::FROM) { Some(parser.parse_literal_string()?) } else { None };
+        let is_virtual = parser.parse_keyword(Keyword::VIRTUAL);
+        table.columns.push(ColumnDef { name, kind: ColumnDefKind::Metadata { sql_type, key, is_virtual } });
+        return comment(parser);
+    }
+    let mut not_null = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
+    let _ = parser.parse_keyword(Keyword::NULL);
+    if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
+        table.primary_key = vec![name.clone()];
+        not_null = true;
+        not_enforced(parser)?;
+    }
+    table.columns.push(ColumnDef { name, kind: ColumnDefKind::Physical { sql_type, not_null } });
+    comment(parser)
+}
+
+fn column_type(parser: &mut Parser) -> Result<SqlType, ParserError> {
+    let sql_type = parser.parse_data_type()?;
+    // TIMESTAMP(p) WITH LOCAL TIME ZONE is the long form of TIMESTAMP_LTZ(p).
+    if let SqlType::Timestamp(precision, _) = sql_type
+        && parser.peek_keyword(Keyword::WITH)
+        && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::LOCAL)
+    {
+        parser.expect_keywords(&[Keyword::WITH, Keyword::LOCAL, Keyword::TIME, Keyword::ZONE])?;
+        let modifiers = precision.map(|p| p.to_string()).into_iter().collect();
+        return Ok(SqlType::Custom(vec![Ident::new("TIMESTAMP_LTZ")].into(), modifiers));
+    }
+    Ok(sql_type)
+}
+
+fn not_enforced(parser: &mut Parser) -> Result<(), ParserError> {
+    if parser.parse_keywords(&[Keyword::NOT, Keyword::ENFORCED]) {
+        return Ok(());
+    }
+    parser.expected("NOT ENFORCED after PRIMARY KEY (keys are declared, not checked)", parser.peek_token())
+}
+
+fn comment(parser: &mut Parser) -> Result<(), ParserError> {
+    if parser.parse_keyword(Keyword::COMMENT) {
+        parser.parse_literal_string()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_with_every_kind_of_column() {
+        let text =
+            "CREATE TABLE t (a BIGINT NOT NULL, `second` INT COMMENT 'x', at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+            ts AS TO_TIMESTAMP_LTZ(a, 3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, PRIMARY KEY (a) NOT ENFORCED)
+            PARTITIONED BY (a) WITH ('connector' = 'kinesis', 'x' = 'it''s')";
+        let parsed = parse(text).expect("parses");
+        let [Placed { statement: Statement::CreateTable(t), .. }] = parsed.as_slice() else { panic!("{parsed:?}") };
+        assert_eq!(t.columns.len(), 4);
+        assert!(matches!(&t.columns[0].kind, ColumnDefKind::Physical { not_null: true, .. }));
+        assert!(matches!(&t.columns[2].kind, ColumnDefKind::Metadata { key: Some(k), is_virtual: true, .. } if k == "timestamp"));
+        assert!(matches!(&t.columns[3].kind, ColumnDefKind::Computed(_)));
+        assert!(t.watermark.is_some() && t.primary_key.len() == 1 && t.partitioned_by.len() == 1);
+        assert_eq!(t.options["x"], "it's");
+    }
+
+    #[test]
+    fn several_statements_and_sets() {
+        let text = "SET 'a.b' = 'c'; CREATE TEMPORARY VIEW v AS SELECT 1;
+            EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b (x, y) SELECT 1, 2; END; SELECT * FROM v;";
+        let kinds: Vec<String> = parse(text).expect("parses").iter().map(|p| format!("{:?}", p.statement)).collect();
+        let starts = ["Set", "CreateView", "Insert", "Insert", "Select"];
+        assert_eq!(kinds.len(), starts.len());
+        assert!(kinds.iter().zip(starts).all(|(k, s)| k.starts_with(s)), "{kinds:?}");
+    }
+
+    #[test]
+    fn mistakes_have_a_place() {
+        for (text, line, column) in [
+            ("SELEC 1", 1, 1),
+            ("SET 'a' = 'b';\nINSERT t SELECT 1", 2, 8),
+            ("CREATE TABLE t (a INT, PRIMARY KEY (a))", 1, 39),
+            ("CREATE TABLE t (a INT,\n  b WRONG WRONG)", 2, 11),
+            ("SELECT 1 FROM t WHERE", 1, 22),
+            ("SELECT 'abc", 1, 8),
+        ] {
+            let error = parse(text).expect_err(text);
+            let place = error.place.unwrap_or_else(|| panic!("{text}: {error:?}"));
+            assert!(place.line == line && (place.column == column || place.column == 0), "{text}: {error:?}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! SQL types to Arrow types: which column holds which values?
+//!
+//! TIMESTAMP(p) and TIMESTAMP_LTZ(p) have the coarsest unit that keeps p digits: ms up to 3, µs up to 6, else ns; LTZ has the
+//! zone UTC. STRING, CHAR and VARCHAR are text without a length check.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use sqlparser::ast::{DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+
+/// The Arrow type of a SQL type, or a message that says what is not supported.
+pub fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
+    Ok(match sql {
+        SqlType::Boolean => DataType::Boolean,
+        SqlType::TinyInt(_) => DataType::Int8,
+        SqlType::SmallInt(_) => DataType::Int16,
+        SqlType::Int(_) | SqlType::Integer(_) => DataType::Int32,
+        SqlType::BigInt(_) => DataType::Int64,
+        SqlType::Float(_) | SqlType::Real => DataType::Float32,
+        SqlType::Double(_) | SqlType::DoublePrecision => DataType::Float64,
+        SqlType::Decimal(info) | SqlType::Numeric(info) | SqlType::Dec(info) => decimal(*info)?,
+        SqlType::Char(_) | SqlType::Varchar(_) | SqlType::String(_) => DataType::Utf8,
+        SqlType::Bytes(_) | SqlType::Binary(_) | SqlType::Varbinary(_) => DataType::Binary,
+        SqlType::Date => DataType::Date32,
+        SqlType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Time32(TimeUnit::Millisecond),
+        SqlType::Timestamp(p, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp(unit(*p)?, None),
+        SqlType::Custom(name, modifiers) if name.to_string().eq_ignore_ascii_case("TIMESTAMP_LTZ") => {
+            let precision =
+                modifiers.first().map(|m| m.parse::<u64>().map_err(|_| "TIMESTAMP_LTZ takes a precision from 0 to 9"));
+            DataType::Timestamp(unit(precision.transpose()?)?, Some("UTC".into()))
+        }
+        other => return Err(format!("type {other} is not supported")),
+    })
+}
+
+/// The precision of a TIMESTAMP without one is 6.
+fn unit(precision: Option<u64>) -> Result<TimeUnit, String> {
+    match precision.unwrap_or(6) {
+        0..=3 => Ok(TimeUnit::Millisecond),
+        4..=6 => Ok(TimeUnit::Microsecond),
+        7..=9 => Ok(TimeUnit::Nanosecond),
+        p => Err(format!("a timestamp has a precision from 0 to 9, not {p}")),
+    }
+}
+
+fn decimal(info: ExactNumberInfo) -> Result<DataType, String> {
+    let (precision, scale) = match info {
+        ExactNumberInfo::None => (10, 0),
+        ExactNumberInfo::Precision(p) => (p, 0),
+        ExactNumberInfo::PrecisionAndScale(p, s) => (p, s),
+    };
+    if !(1..=38).contains(&precision) || scale < 0 || scale > precision as i64 {
+        return Err(format!("DECIMAL({precision}, {scale}) is out of range: precision 1 to 38, scale 0 to the precision"));
+    }
+    Ok(DataType::Decimal128(precision as u8, scale as i8))
+}
+
+/// The SQL name of a type, for messages and plans.
+pub fn sql_name(data_type: &DataType) -> String {
+    let digits = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    };
+    match data_type {
+        DataType::Boolean => "BOOLEAN".into(),
+        DataType::Int8 => "TINYINT".into(),
+        DataType::Int16 => "SMALLINT".into(),
+        DataType::Int32 => "INT".into(),
+        DataType::Int64 => "BIGINT".into(),
+        DataType::Float32 => "FLOAT".into(),
+        DataType::Float64 => "DOUBLE".into(),
+        DataType::Decimal128(p, s) => format!("DECIMAL({p}, {s})"),
+        DataType::Utf8 => "STRING".into(),
+        DataType::Binary => "BYTES".into(),
+        DataType::Date32 => "DATE".into(),
+        DataType::Time32(_) => "TIME".into(),
+        DataType::Timestamp(u, None) => format!("TIMESTAMP({})", digits(u)),
+        DataType::Timestamp(u, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(u)),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,348 @@
+//! How are group keys written as bytes?
+//!
+//! A key is its columns one after the other, so that comparing bytes compares keys column by column (NULL first).
+//! This is a stored format, version 1:
+//!
+//! ```text
+//! column  = 0x00 zeros(width)        NULL of a fixed-width type, 0x00 alone for a variable one
+//!         | 0x01 payload
+//! payload = big-endian, sign bit flipped         integers, dates, times, timestamps, decimals (1 to 16 bytes)
+//!         | one byte 0 or 1                      BOOLEAN
+//!         | big-endian bits, all flipped if negative, else the sign bit      FLOAT, DOUBLE (-0.0 and 0.0 differ)
+//!         | bytes with 0x00 as 0x00 0xff, then 0x00 0x00                     STRING, BYTES
+//! ```
+//!
+//! Used by the window operators and exchanges on every batch, and when results or stored partials are read back.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanBuilder, PrimitiveArray, PrimitiveBuilder, StringBuilder,
+};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Encoded keys back to back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyBuf {
+    pub bytes: Vec<u8>,
+    /// End of key i in `bytes`.
+    pub ends: Vec<u32>,
+}
+
+impl KeyBuf {
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+    #[inline]
+    pub fn get(&self, i: usize) -> &[u8] {
+        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        &self.bytes[start..self.ends[i] as usize]
+    }
+    #[inline]
+    pub fn push(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len() as u32);
+    }
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.len()).map(|i| self.get(i))
+    }
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * 4
+    }
+}
+
+/// The hash of a key. Part of the stored format: it decides the key group. XXH3-64, seed 0.
+#[inline]
+pub fn hash_key(key: &[u8]) -> u64 {
+    xxh3_64(key)
+}
+
+/// True if a column of this type can be part of a key.
+pub fn is_key_type(data_type: &DataType) -> bool {
+    fixed_width(data_type).is_some() || matches!(data_type, DataType::Utf8 | DataType::Binary)
+}
+
+/// Payload bytes of a fixed-width type.
+fn fixed_width(data_type: &DataType) -> Option<usize> {
+    Some(match data_type {
+        DataType::Boolean | DataType::Int8 => 1,
+        DataType::Int16 => 2,
+        DataType::Int32 | DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) | DataType::Float32 => 4,
+        DataType::Int64 | DataType::Float64 => 8,
+        DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => 8,
+        DataType::Decimal128(_, _) => 16,
+        _ => return None,
+    })
+}
+
+/// Encodes the rows of `columns` into `out` (cleared first). Columns must be of key types.
+pub fn encode_keys(columns: &[ArrayRef], rows: usize, out: &mut KeyBuf) {
+    out.clear();
+    let fixed: usize = columns.iter().filter_map(|c| fixed_width(c.data_type())).map(|w| w + 1).sum();
+    let variable: Vec<&ArrayRef> = columns.iter().filter(|c| fixed_width(c.data_type()).is_none()).collect();
+    let mut total = 0u32;
+    for row in 0..rows {
+        let var: usize = variable.iter().map(|c| encoded_len(c, row)).sum();
+        total += (fixed + var) as u32;
+        out.ends.push(total);
+    }
+    out.bytes.resize(total as usize, 0);
+    // Where each row's next column goes.
+    let mut cursor: Vec<u32> = Vec::with_capacity(rows);
+    cursor.push(0);
+    cursor.extend_from_slice(&out.ends[..rows.saturating_sub(1)]);
+    for column in columns {
+        encode_column(column, rows, &mut out.bytes, &mut cursor);
+    }
+}
+
+fn bytes_of(column: &ArrayRef, row: usize) -> &[u8] {
+    match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value(row).as_bytes(),
+        _ => column.as_binary::<i32>().value(row),
+    }
+}
+
+fn encoded_len(column: &ArrayRef, row: usize) -> usize {
+    if column.is_null(row) {
+        return 1;
+    }
+    let bytes = bytes_of(column, row);
+    1 + bytes.len() + memchr::memchr_iter(0, bytes).count() + 2
+}
+
+fn encode_column(column: &ArrayRef, rows: usize, out: &mut [u8], cursor: &mut [u32]) {
+    macro_rules! fixed {
+        ($t:ty, $bytes:expr) => {{
+            let array = column.as_primitive::<$t>();
+            let values = array.values();
+            let width = size_of::<<$t as ArrowPrimitiveType>::Native>();
+            let has_nulls = array.null_count() > 0;
+            for row in 0..rows {
+                let at = cursor[row] as usize;
+                if !has_nulls || array.is_valid(row) {
+                    out[at] = 1;
+                    out[at + 1..at + 1 + width].copy_from_slice(&$bytes(values[row]));
+                }
+                cursor[row] = (at + 1 + width) as u32;
+            }
+        }};
+    }
+    match column.data_type() {
+        DataType::Int8 => fixed!(Int8Type, |v: i8| (v ^ i8::MIN).to_be_bytes()),
+        DataType::Int16 => fixed!(Int16Type, |v: i16| (v ^ i16::MIN).to_be_bytes()),
+        DataType::Int32 => fixed!(Int32Type, |v: i32| (v ^ i32::MIN).to_be_bytes()),
+        DataType::Date32 => fixed!(Date32Type, |v: i32| (v ^ i32::MIN).to_be_bytes()),
+        DataType::Time32(_) => fixed!(Time32MillisecondType, |v: i32| (v ^ i32::MIN).to_be_bytes()),
+        DataType::Int64 => fixed!(Int64Type, |v: i64| (v ^ i64::MIN).to_be_bytes()),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => fixed!(TimestampMillisecondType, |v: i64| (v ^ i64::MIN).to_be_bytes()),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => fixed!(TimestampMicrosecondType, |v: i64| (v ^ i64::MIN).to_be_bytes()),
+        DataType::Timestamp(_, _) => fixed!(TimestampNanosecondType, |v: i64| (v ^ i64::MIN).to_be_bytes()),
+        DataType::Decimal128(_, _) => fixed!(Decimal128Type, |v: i128| (v ^ i128::MIN).to_be_bytes()),
+        DataType::Float32 => fixed!(Float32Type, |v: f32| order_bits_32(v.to_bits()).to_be_bytes()),
+        DataType::Float64 => fixed!(Float64Type, |v: f64| order_bits_64(v.to_bits()).to_be_bytes()),
+        DataType::Boolean => {
+            let array = column.as_boolean();
+            for (row, at) in cursor.iter_mut().enumerate().take(rows) {
+                if array.is_valid(row) {
+                    out[*at as usize] = 1;
+                    out[*at as usize + 1] = u8::from(array.value(row));
+                }
+                *at += 2;
+            }
+        }
+        _ => {
+            for (row, cursor) in cursor.iter_mut().enumerate().take(rows) {
+                let mut at = *cursor as usize;
+                if column.is_valid(row) {
+                    out[at] = 1;
+                    at += 1;
+                    for &b in bytes_of(column, row) {
+                        out[at] = b;
+                        at += 1;
+                        if b == 0 {
+                            out[at] = 0xff;
+                            at += 1;
+                        }
+                    }
+                    at += 2; // the terminator, already zero
+                } else {
+                    at += 1;
+                }
+                *cursor = at as u32;
+            }
+        }
+    }
+}
+
+fn order_bits_32(bits: u32) -> u32 {
+    if bits >> 31 == 1 { !bits } else { bits ^ (1 << 31) }
+}
+fn order_bits_64(bits: u64) -> u64 {
+    if bits >> 63 == 1 { !bits } else { bits ^ (1 << 63) }
+}
+
+/// Stored bytes that are not a key of the expected types.
+#[derive(Debug, thiserror::Error)]
+#[error("stored key does not have the expected columns: {0}")]
+pub struct KeyError(&'static str);
+
+/// Decodes keys back into columns of the given types. Bytes after the last column are left alone.
+pub fn decode_keys<'a>(types: &[DataType], keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, KeyError> {
+    let mut rest: Vec<&[u8]> = keys.collect();
+    types.iter().map(|t| decode_column(t, &mut rest)).collect()
+}
+
+fn decode_column(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, KeyError> {
+    macro_rules! fixed {
+        ($t:ty, $n:ty, $from:expr) => {{
+            let mut builder = PrimitiveBuilder::<$t>::with_capacity(rest.len());
+            for key in rest.iter_mut() {
+                let (flag, after) = key.split_first().ok_or(KeyError("too short"))?;
+                let (payload, after) = after.split_first_chunk::<{ size_of::<$n>() }>().ok_or(KeyError("too short"))?;
+                *key = after;
+                if *flag == 1 {
+                    builder.append_value($from(<$n>::from_be_bytes(*payload)));
+                } else {
+                    builder.append_null();
+                }
+            }
+            let array: PrimitiveArray<$t> = builder.finish().with_data_type(data_type.clone());
+            Arc::new(array) as ArrayRef
+        }};
+    }
+    Ok(match data_type {
+        DataType::Int8 => fixed!(Int8Type, i8, |v: i8| v ^ i8::MIN),
+        DataType::Int16 => fixed!(Int16Type, i16, |v: i16| v ^ i16::MIN),
+        DataType::Int32 => fixed!(Int32Type, i32, |v: i32| v ^ i32::MIN),
+        DataType::Date32 => fixed!(Date32Type, i32, |v: i32| v ^ i32::MIN),
+        DataType::Time32(_) => fixed!(Time32MillisecondType, i32, |v: i32| v ^ i32::MIN),
+        DataType::Int64 => fixed!(Int64Type, i64, |v: i64| v ^ i64::MIN),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => fixed!(TimestampMillisecondType, i64, |v: i64| v ^ i64::MIN),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => fixed!(TimestampMicrosecondType, i64, |v: i64| v ^ i64::MIN),
+        DataType::Timestamp(_, _) => fixed!(TimestampNanosecondType, i64, |v: i64| v ^ i64::MIN),
+        DataType::Decimal128(_, _) => fixed!(Decimal128Type, i128, |v: i128| v ^ i128::MIN),
+        DataType::Float32 => {
+            fixed!(Float32Type, u32, |v: u32| f32::from_bits(if v >> 31 == 1 { v ^ (1 << 31) } else { !v }))
+        }
+        DataType::Float64 => {
+            fixed!(Float64Type, u64, |v: u64| f64::from_bits(if v >> 63 == 1 { v ^ (1 << 63) } else { !v }))
+        }
+        DataType::Boolean => {
+            let mut builder = BooleanBuilder::with_capacity(rest.len());
+            for key in rest.iter_mut() {
+                let (head, after) = key.split_first_chunk::<2>().ok_or(KeyError("too short"))?;
+                *key = after;
+                builder.append_option((head[0] == 1).then_some(head[1] == 1));
+            }
+            Arc::new(builder.finish())
+        }
+        DataType::Utf8 => {
+            let mut builder = StringBuilder::with_capacity(rest.len(), rest.len() * 8);
+            let mut text = Vec::new();
+            for key in rest.iter_mut() {
+                if read_escaped(key, &mut text)? {
+                    builder.append_value(std::str::from_utf8(&text).map_err(|_| KeyError("not UTF-8"))?);
+                } else {
+                    builder.append_null();
+                }
+            }
+            Arc::new(builder.finish())
+        }
+        DataType::Binary => {
+            let mut builder = BinaryBuilder::with_capacity(rest.len(), rest.len() * 8);
+            let mut text = Vec::new();
+            for key in rest.iter_mut() {
+                if read_escaped(key, &mut text)? { builder.append_value(&text) } else { builder.append_null() }
+            }
+            Arc::new(builder.finish())
+        }
+        _ => return Err(KeyError("not a key type")),
+    })
+}
+
+/// Reads a variable-length column; false means NULL.
+fn read_escaped(key: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, KeyError> {
+    out.clear();
+    let (flag, mut rest) = key.split_first().ok_or(KeyError("too short"))?;
+    if *flag == 0 {
+        *key = rest;
+        return Ok(false);
+    }
+    loop {
+        let zero = memchr::memchr(0, rest).ok_or(KeyError("no terminator"))?;
+        out.extend_from_slice(&rest[..zero]);
+        let next = *rest.get(zero + 1).ok_or(KeyError("no terminator"))?;
+        rest = &rest[zero + 2..];
+        if next == 0 {
+            *key = rest;
+            return Ok(true);
+        }
+        out.push(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray};
+
+    fn columns() -> Vec<ArrayRef> {
+        vec![
+            Arc::new(Int64Array::from(vec![Some(-5), None, Some(i64::MAX), Some(0)])),
+            Arc::new(StringArray::from(vec![Some("a\0b"), Some(""), None, Some("zz")])),
+            Arc::new(Int32Array::from(vec![1, -1, i32::MIN, 7])),
+            Arc::new(Float64Array::from(vec![-0.0, 0.0, f64::NEG_INFINITY, 1.5])),
+            Arc::new(BooleanArray::from(vec![Some(true), None, Some(false), Some(true)])),
+            Arc::new(
+                Decimal128Array::from(vec![Some(-1), Some(12_345), None, Some(0)]).with_precision_and_scale(10, 2).expect("fits"),
+            ),
+            Arc::new(BinaryArray::from(vec![Some(&b"\0\0"[..]), None, Some(b"\xff"), Some(b"")])),
+        ]
+    }
+
+    #[test]
+    fn keys_come_back_as_they_went_in() {
+        let columns = columns();
+        let mut keys = KeyBuf::default();
+        encode_keys(&columns, 4, &mut keys);
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type().clone()).collect();
+        let back = decode_keys(&types, keys.iter()).expect("own keys decode");
+        for (a, b) in columns.iter().zip(&back) {
+            assert_eq!(a.to_data(), b.to_data());
+        }
+    }
+
+    #[test]
+    fn bytes_sort_as_values_do_with_null_first() {
+        let array: ArrayRef =
+            Arc::new(Float64Array::from(vec![None, Some(f64::NEG_INFINITY), Some(-1.0), Some(-0.0), Some(0.0), Some(2.0)]));
+        let text: ArrayRef = Arc::new(StringArray::from(vec![None, Some(""), Some("\0"), Some("\0a"), Some("a"), Some("ab")]));
+        for column in [array, text] {
+            let mut keys = KeyBuf::default();
+            encode_keys(&[column], 6, &mut keys);
+            assert!(keys.iter().collect::<Vec<_>>().is_sorted());
+        }
+    }
+
+    #[test]
+    fn damaged_keys_are_errors() {
+        let mut keys = KeyBuf::default();
+        encode_keys(&columns(), 4, &mut keys);
+        let types: Vec<DataType> = columns().iter().map(|c| c.data_type().clone()).collect();
+        for cut in 0..keys.get(0).len() {
+            assert!(decode_keys(&types, [&keys.get(0)[..cut]].into_iter()).is_err());
+        }
+    }
+}

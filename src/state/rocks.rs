@@ -1,0 +1,140 @@
+//! The only door to RocksDB: opening a store, writing batches, range scans, range deletes, hard-link checkpoints.
+//!
+//! One store per worker, used by that worker's thread alone. The write-ahead log is off: a crash loses everything since
+//! the last checkpoint, and a restore opens fresh hard links of the checkpoint, never the live folder.
+
+use std::path::Path;
+
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompressionType, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch,
+    WriteBufferManager, WriteOptions,
+};
+
+#[derive(Debug, thiserror::Error)]
+#[error("state store in {path}: {reason}")]
+pub struct StateError {
+    pub path: String,
+    pub reason: String,
+}
+
+/// Memory that all stores of a process share.
+#[derive(Clone)]
+pub struct StateMemory {
+    cache: Cache,
+    write_buffers: WriteBufferManager,
+}
+
+impl StateMemory {
+    /// `bytes` bounds block cache and write buffers together: write buffers are charged to the cache.
+    pub fn new(bytes: usize) -> StateMemory {
+        let cache = Cache::new_lru_cache(bytes);
+        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(bytes / 2, true, cache.clone());
+        StateMemory { cache, write_buffers }
+    }
+}
+
+/// A worker's store.
+pub struct StateDb {
+    db: DB,
+    path: String,
+}
+
+/// Changes that become visible together.
+#[derive(Default)]
+pub struct Changes(WriteBatch);
+
+impl Changes {
+    pub fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.0.put(key, value);
+    }
+    pub fn delete_range(&mut self, from: &[u8], to: &[u8]) {
+        self.0.delete_range(from, to);
+    }
+    pub fn delete(&mut self, key: &[u8]) {
+        self.0.delete(key);
+    }
+    pub fn size_bytes(&self) -> usize {
+        self.0.size_in_bytes()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn options(memory: &StateMemory) -> Options {
+    let mut table = BlockBasedOptions::default();
+    table.set_block_cache(&memory.cache);
+    table.set_block_size(16 << 10);
+    table.set_cache_index_and_filter_blocks(true);
+    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&table);
+    options.set_write_buffer_manager(&memory.write_buffers);
+    options.set_write_buffer_size(32 << 20);
+    options.set_compression_type(DBCompressionType::Lz4);
+    // Range deletes slow reads where the number of open files is limited.
+    options.set_max_open_files(-1);
+    // The info log would grow without bound.
+    options.set_log_level(LogLevel::Header);
+    options.set_keep_log_file_num(1);
+    options.set_stats_dump_period_sec(0);
+    // Every checkpoint leaves a small file in level 0, and expired windows are deleted before they are worth merging.
+    options.set_level_zero_file_num_compaction_trigger(8);
+    options
+}
+
+impl StateDb {
+    pub fn open(path: &Path, memory: &StateMemory) -> Result<StateDb, StateError> {
+        let name = path.display().to_string();
+        let db = DB::open(&options(memory), path).map_err(|e| StateError { path: name.clone(), reason: e.to_string() })?;
+        Ok(StateDb { db, path: name })
+    }
+
+    fn err(&self, e: &rocksdb::Error) -> StateError {
+        StateError { path: self.path.clone(), reason: e.to_string() }
+    }
+
+    pub fn write(&self, changes: Changes) -> Result<(), StateError> {
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.db.write_opt(changes.0, &options).map_err(|e| self.err(&e))
+    }
+
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        self.db.get(key).map_err(|e| self.err(&e))
+    }
+
+    /// Calls `each` for the entries in `from..to`, in key order.
+    pub fn scan<E: From<StateError>>(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut read = ReadOptions::default();
+        read.set_iterate_lower_bound(from);
+        read.set_iterate_upper_bound(to);
+        for entry in self.db.iterator_opt(IteratorMode::Start, read) {
+            let (key, value) = entry.map_err(|e| self.err(&e))?;
+            each(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Calls `each` for every entry, in key order.
+    pub fn scan_all<E: From<StateError>>(&self, mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
+        for entry in self.db.iterator(IteratorMode::Start) {
+            let (key, value) = entry.map_err(|e| self.err(&e))?;
+            each(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Flushes and hard-links everything into `folder`, which must not exist and must be on the same volume.
+    pub fn checkpoint(&self, folder: &Path) -> Result<(), StateError> {
+        let checkpoint = Checkpoint::new(&self.db).map_err(|e| self.err(&e))?;
+        checkpoint.create_checkpoint(folder).map_err(|e| self.err(&e))
+    }
+}
