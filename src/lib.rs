@@ -1,11 +1,70 @@
-#![doc = "WIP"]
-pub mod checkpoint;
-pub mod format;
-pub mod operator;
-pub mod plan;
-pub mod runtime;
-pub mod sink;
-pub mod source;
-pub mod sql;
-pub mod state;
+//! Paceline runs windowed SQL over streams: it reads splits (files, generators; Kinesis shards are next), keeps windowed
+//! aggregates per key in RocksDB, survives being killed at any instant, and writes results such as race leaderboards to
+//! DynamoDB or files. One binary, one SQL file in the dialect of Apache Flink.
+//!
+//! This page is the map. Each module says on top which question it answers, who calls it and what always holds.
+//!
+//! # Three journeys
+//!
+//! **A record.** [`source`] gives raw bytes with a position · [`format`] turns them into columns · [`runtime::ingest`] marks
+//! every row with its split's watermark · [`operator::calc`] filters and projects · [`operator::window`] finds the first open
+//! window of each row and folds it into that window's groups · [`runtime::exchange`] moves partial aggregates to the worker
+//! that owns their key group · a watermark passes and the window fires · [`operator::top_n`] ranks · [`sink`] writes.
+//!
+//! **A query**, once at start. [`cli`] · [`sql::parse`] · [`sql::bind`] (names and types, by DataFusion's planner) ·
+//! [`plan::lower`] (chains of operators, still data) · [`connect`] (sources and sinks) · [`runtime::graph`] (workers).
+//!
+//! **A checkpoint.** [`runtime::job`] opens an epoch · workers note positions and send a barrier after the records before it ·
+//! each chain freezes its tables when the barrier has arrived from all producers, and goes on · frozen tables are packed into
+//! the store between batches · hard links of the store are made · the manifest is published last ([`checkpoint`]) · sinks
+//! publish what they staged. After a crash [`checkpoint::decide`] says, from what is on disk, what to do.
+//!
+//! # What always holds
+//!
+//! - Results do not depend on timing. A row is late for a window when its *own split's* watermark had closed it, so what is
+//!   in a window is a function of the records in each split: not of batch sizes, threads, parallelism, crashes or speed.
+//! - A watermark is handed on only behind the rows it covers, and every worker sends the minimum over *all* splits of the
+//!   source, so no worker can run ahead of a split that is read elsewhere.
+//! - A partial aggregate is in exactly one place: a hot table, a frozen table, or the store.
+//! - Nothing waits for room while others wait for it: a worker that cannot send stops reading and firing, and goes on
+//!   draining its own inbox.
+//! - Bad input is kept: every record or row that cannot be used is in the error stream with its place and reason.
+//!
+//! # Bounds
+//!
+//! Lanes between workers hold 4 MiB each ([`runtime::graph`]); an aggregation before the exchange holds 32 MiB before it
+//! sends early ([`operator::window::local`]); RocksDB's caches and write buffers take a quarter of `paceline.memory`; a line
+//! of a file may have 16 MiB. Hot windows and running windows are kept in memory between checkpoints: moving them to the
+//! store when memory runs short is not there yet.
+//!
+//! # Who may know whom
+//!
+//! `time`, `format`, `source`/`sink`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
+//! stands before it. Outside things have one door: SQL parser in `sql`, RocksDB in `state::rocks` and the embedded table's
+//! store, DynamoDB in `sink::dynamodb`, bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
+
+pub mod suggest;
 pub mod time;
+
+pub mod format;
+pub mod source;
+
+pub mod sink;
+
+pub mod state;
+
+pub mod checkpoint;
+
+pub mod operator;
+
+pub mod sql;
+
+pub mod plan;
+
+pub mod runtime;
+
+pub mod config;
+pub mod connect;
+pub mod observe;
+
+pub mod cli;

@@ -120,6 +120,13 @@ impl CheckpointStore {
         Ok(manifest)
     }
 
+    /// Makes the empty folder that workers put their parts into.
+    pub fn begin(&self, epoch: u64) -> Result<(), StoreError> {
+        let folder = self.folder(epoch);
+        remove_all(&folder)?;
+        fs::create_dir_all(&folder).map_err(at(&folder))
+    }
+
     /// Publishes a checkpoint whose worker parts are complete. Lists their files in the manifest first.
     pub fn publish(&mut self, mut manifest: Manifest) -> Result<Manifest, StoreError> {
         let folder = self.folder(manifest.epoch);

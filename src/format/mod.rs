@@ -3,8 +3,9 @@
 //! Called by `runtime` (decoding on workers) and by sinks that write text. What always holds: a payload that cannot be
 //! read never stops the job; it comes back as a [`BadRecord`] with the reason, and the caller diverts it.
 
-// pub mod json;
-// pub mod time_text;
+pub mod json;
+pub mod number_text;
+pub mod time_text;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;

@@ -167,6 +167,9 @@ enum Role {
     WindowTime,
 }
 
+/// The name of a rowtime that the plan does not name. No SQL column can be called that.
+const HIDDEN_ROWTIME: &str = "(rowtime)";
+
 /// A chain being built: the plan node it has come to.
 struct Fragment {
     chain: usize,
@@ -176,6 +179,8 @@ struct Fragment {
     pending: Option<Windows>,
     /// Index of the rowtime in the batches, while a window is pending.
     rowtime: Option<usize>,
+    /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window needs it.
+    hidden_rowtime: Option<FieldRef>,
     /// The window that fired the rows.
     fired: Option<Windows>,
     /// Columns that identify a row within its window, if known.
@@ -192,7 +197,9 @@ impl Fragment {
         let fields = self.schema.iter().enumerate().filter(|(i, _)| !self.is_virtual(*i));
         // Metadata marks time attributes for the binder only; batches carry none.
         let plain = |f: &FieldRef| Arc::new(Field::new(f.name(), f.data_type().clone(), true));
-        DFSchema::new_with_metadata(fields.map(|(_, (q, f))| (q.cloned(), plain(f))).collect(), HashMap::new())
+        let visible = fields.map(|(_, (q, f))| (q.cloned(), plain(f)));
+        let hidden = self.hidden_rowtime.iter().map(|f| (None, f.clone()));
+        DFSchema::new_with_metadata(visible.chain(hidden).collect(), HashMap::new())
     }
 
     fn arrow_schema(&self) -> PlanResult<SchemaRef> {
@@ -394,6 +401,7 @@ impl Lowering {
             roles: vec![Role::Plain; schema.fields().len()],
             pending: None,
             rowtime: None,
+            hidden_rowtime: None,
             fired: None,
             key: None,
         };
@@ -424,23 +432,22 @@ impl Lowering {
             projection.push(physical(expression, &batch_schema)?);
         }
         // The rowtime of a pending window has to stay, also where the query does not name it.
-        let mut rowtime = None;
+        let (mut rowtime, mut hidden_rowtime) = (None, None);
         if let Some(batch_column) = from.rowtime {
-            let (q, f) = batch_schema.qualified_field(batch_column);
             let named = columns.iter().enumerate().find(|(i, c)| {
                 roles[*i] == Role::Plain && c.is_some_and(|c| !from.is_virtual(c) && from.batch_index(c) == batch_column)
             });
-            if named.is_none() {
-                return unsupported(format!(
-                    "the projection between the window and the aggregation drops the rowtime '{}'",
-                    Column::new(q.cloned(), f.name())
-                ));
-            }
             rowtime = named.map(|(i, _)| (0..i).filter(|&c| roles[c] == Role::Plain).count());
+            if rowtime.is_none() {
+                let (qualifier, field) = batch_schema.qualified_field(batch_column);
+                rowtime = Some(projection.len());
+                projection.push(physical(&Expr::Column(Column::new(qualifier.cloned(), field.name())), &batch_schema)?);
+                hidden_rowtime = Some(Arc::new(Field::new(HIDDEN_ROWTIME, field.data_type().clone(), true)));
+            }
         }
         let key = from.key.as_ref().and_then(|key| key.iter().map(|k| columns.iter().position(|c| *c == Some(*k))).collect());
-        let to =
-            Fragment { chain: from.chain, schema: schema.clone(), roles, pending: from.pending, rowtime, fired: from.fired, key };
+        let (schema, pending, fired) = (schema.clone(), from.pending, from.fired);
+        let to = Fragment { chain: from.chain, schema, roles, pending, rowtime, hidden_rowtime, fired, key };
         let output = to.arrow_schema()?;
         let unchanged = projection.len() == batch_schema.fields().len()
             && columns
@@ -514,6 +521,7 @@ impl Lowering {
             roles: roles.into_iter().chain(std::iter::repeat_n(Role::Plain, node.aggr_expr.len())).collect(),
             pending: None,
             rowtime: None,
+            hidden_rowtime: None,
             fired: Some(windows),
         };
         if self.workers > 1 {

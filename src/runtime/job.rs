@@ -330,6 +330,7 @@ impl Job<'_> {
                 continue;
             };
             (opened_at, opened_records) = (now, records);
+            self.store.begin(last + 1)?;
             open = Some(OpenEpoch { number: last + 1, parts: vec![], purpose });
             control.requested_epoch.store(last + 1, Ordering::Release);
             driver.wake();

@@ -5,12 +5,15 @@
 //! What always holds: `prepare` returns only when everything written before it is acknowledged by the outside or staged
 //! so that `commit` can publish it; `commit` may be repeated; rows of one writer arrive in the order they were made.
 
-// pub mod blackhole;
-// pub mod dynamodb;
-// pub mod file;
-// pub mod print;
-// pub mod table;
+pub mod blackhole;
+pub mod dynamodb;
+pub mod file;
+pub mod print;
+pub mod select;
+pub mod table;
+pub mod version;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 /// What a user may rely on when the job is killed and resumed. Shown by `check`.
@@ -41,6 +44,22 @@ pub struct SinkRows {
     /// End of the window that produced the rows, ms since the epoch; None if the query has no window.
     /// With the run and the revision it is the version of an upsert.
     pub window_end_ms: Option<i64>,
+}
+
+/// A sink table with a key, as its DDL declares it.
+#[derive(Debug, Clone)]
+pub struct TableSpec {
+    pub name: String,
+    pub schema: SchemaRef,
+    pub primary_key: Vec<String>,
+    pub partitioned_by: Vec<String>,
+}
+
+impl TableSpec {
+    /// The columns that identify a row.
+    pub fn upsert_key(&self) -> &[String] {
+        if self.primary_key.is_empty() { &self.partitioned_by } else { &self.primary_key }
+    }
 }
 
 /// One sink table, shared by all workers.

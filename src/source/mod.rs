@@ -4,10 +4,9 @@
 //! What always holds: a split is read by one worker at a time; [`SplitReader::position`] covers exactly the records
 //! that `poll` has returned; nothing here decodes a payload, keeps operator state or knows SQL.
 
-// pub mod alleycat;
-// pub mod file;
-// pub mod generate;
-// pub mod kinesis;
+pub mod alleycat;
+pub mod file;
+pub mod generate;
 
 use std::sync::Arc;
 

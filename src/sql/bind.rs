@@ -23,11 +23,12 @@ use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlTo
 use sqlparser::ast::{DataType as SqlType, Expr as SqlExpr, Ident, Query, Statement as SqlStatement};
 
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
-use super::error::{Place, Source, SqlError, nearest};
+use super::error::{Place, Source, SqlError};
 use super::functions::Functions;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::types::{arrow_type, sql_name};
 use super::window_tvf::WindowPlanner;
+use crate::suggest::nearest;
 
 /// A SQL file, understood.
 pub struct Script {

@@ -146,27 +146,6 @@ impl Source<'_> {
     }
 }
 
-/// The known name closest to a wrong one, if it is close.
-pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let best = known.into_iter().map(|k| (distance(wrong, k), k)).min()?;
-    (best.0 <= 1 + wrong.len() / 3).then_some(best.1)
-}
-
-/// Levenshtein's distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let substitute = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,11 +158,5 @@ mod tests {
         assert_eq!(place, Some(Place { line: 2, column: 2 }));
         let rendered = SqlError::new("no column 'bogus'").at(place).help("did you mean 'a'?").render("q.sql", text);
         assert_eq!(rendered, "error: no column 'bogus'\n --> q.sql:2:2\n  |\n2 | \tbogus\n  | \t^\nhelp: did you mean 'a'?\n");
-    }
-
-    #[test]
-    fn near_names_are_suggested_and_far_ones_are_not() {
-        assert_eq!(nearest("conector", ["connector", "format"]), Some("connector"));
-        assert_eq!(nearest("xyz", ["connector", "format"]), None);
     }
 }

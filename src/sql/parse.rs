@@ -84,7 +84,10 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
         if parser.peek_token_ref().token == Token::EOF {
             return Ok(statements);
         }
-        one(&mut parser, &mut statements)?;
+        one(&mut parser, &mut statements).map_err(|e| match e.place {
+            Some(place) if place == END => SqlError { place: Some(end_of(text)), ..e },
+            _ => e,
+        })?;
     }
 }
 
@@ -93,10 +96,21 @@ fn here(parser: &Parser) -> Place {
     Place { line: at.line, column: at.column }
 }
 
-/// The end of input has no place of its own; everything is before it.
+/// Stands for the end of input, which has no place of its own; everything is before it.
+const END: Place = Place { line: u64::MAX, column: 0 };
+
+/// Behind the last character of the text.
+fn end_of(text: &str) -> Place {
+    let last = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()).last();
+    last.map_or(Place { line: 1, column: 1 }, |(i, l)| Place {
+        line: i as u64 + 1,
+        column: l.trim_end().chars().count() as u64 + 1,
+    })
+}
+
 fn end_place(parser: &Parser) -> Place {
     let place = here(parser);
-    if place.line == 0 { Place { line: u64::MAX, column: 0 } } else { place }
+    if place.line == 0 { END } else { place }
 }
 
 /// One statement, or the statements of one set.
@@ -122,7 +136,10 @@ fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
         }
         return Ok(());
     }
-    let statement = statement(parser).map_err(|e| SqlError::from_parser(&e).at(Some(start)))?;
+    let statement = statement(parser).map_err(|e| {
+        let at_end = parser.peek_token_ref().token == Token::EOF;
+        SqlError::from_parser(&e).at(Some(if at_end { END } else { start }))
+    })?;
     let end = end_place(parser);
     match &parser.peek_token_ref().token {
         Token::SemiColon | Token::EOF => {}

@@ -1,0 +1,105 @@
+//! The result tables of `--local`, redrawn in the terminal as they change.
+//!
+//! On a terminal the board is drawn in place; otherwise each table is printed once, at the end.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+
+use comfy_table::{CellAlignment, Table, presets};
+use console::Term;
+
+use crate::sink::table::EmbeddedTable;
+
+/// Rows of a table shown on the board; the table in the state directory has them all.
+const ROWS_SHOWN: usize = 20;
+
+pub struct Board {
+    tables: Vec<(String, Arc<EmbeddedTable>)>,
+    term: Term,
+    live: bool,
+    drawn_lines: usize,
+    generations: Vec<u64>,
+}
+
+impl Board {
+    /// None if there is no table to show.
+    pub fn new(tables: Vec<(String, Arc<EmbeddedTable>)>) -> Option<Board> {
+        let live = std::io::stdout().is_terminal();
+        let generations = vec![u64::MAX; tables.len()];
+        (!tables.is_empty()).then(|| Board { tables, term: Term::stdout(), live, drawn_lines: 0, generations })
+    }
+
+    /// Draws the tables again if one has changed.
+    pub fn draw(&mut self, status: &str) {
+        let generations: Vec<u64> = self.tables.iter().map(|(_, t)| t.generation()).collect();
+        if !self.live || generations == self.generations {
+            return;
+        }
+        self.generations = generations;
+        let text = self.text(status);
+        // A closed terminal ends the drawing, not the job.
+        let _ = self.term.clear_last_lines(self.drawn_lines);
+        let _ = self.term.write_str(&text);
+        self.drawn_lines = text.lines().count();
+    }
+
+    /// Prints the tables as they are at the end.
+    pub fn finish(&mut self, status: &str) {
+        if self.live {
+            self.generations.fill(u64::MAX);
+            self.draw(status);
+            return;
+        }
+        let text = self.text(status);
+        let _ = std::io::stdout().write_all(text.as_bytes());
+    }
+
+    fn text(&self, status: &str) -> String {
+        let mut out = String::new();
+        for (name, table) in &self.tables {
+            let (count, rows) = match table.rows() {
+                Ok(rows) => (rows.len(), rows),
+                Err(e) => {
+                    out.push_str(&format!("{name}: {e}\n"));
+                    continue;
+                }
+            };
+            out.push_str(&format!("{name} ({count} rows)\n"));
+            if let Some(shown) = render(&latest(rows)) {
+                out.push_str(&shown);
+                out.push('\n');
+            }
+        }
+        out.push_str(status);
+        out.push('\n');
+        out
+    }
+}
+
+/// The last rows in key order: for boards of races that follow one another, the newest.
+fn latest(rows: Vec<String>) -> Vec<BTreeMap<String, serde_json::Value>> {
+    let skip = rows.len().saturating_sub(ROWS_SHOWN);
+    rows.iter().skip(skip).filter_map(|r| serde_json::from_str(r).ok()).collect()
+}
+
+fn render(rows: &[BTreeMap<String, serde_json::Value>]) -> Option<String> {
+    let names: Vec<&String> = rows.first()?.keys().collect();
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(&names);
+    for row in rows {
+        table.add_row(names.iter().map(|n| match row.get(*n) {
+            None | Some(serde_json::Value::Null) => String::new(),
+            Some(serde_json::Value::String(s)) => s.clone(),
+            Some(other) => other.to_string(),
+        }));
+    }
+    for (i, name) in names.iter().enumerate() {
+        if rows.iter().any(|r| r.get(*name).is_some_and(serde_json::Value::is_number))
+            && let Some(column) = table.column_mut(i)
+        {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    Some(table.to_string())
+}

@@ -1,0 +1,62 @@
+//! `paceline check`: everything about a query that can be known without running it.
+
+use std::path::PathBuf;
+
+use super::{Exit, SqlFile, key_value};
+use crate::config::Config;
+use crate::connect::{self, ConnectError};
+use crate::plan::explain::explain;
+use crate::plan::lower::lower;
+use crate::sql::bind::bind;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The SQL file
+    query: PathBuf,
+    /// Override a setting: Flink's keys, and ours under `paceline.`
+    #[arg(long = "set", value_name = "K=V", value_parser = key_value)]
+    settings: Vec<(String, String)>,
+}
+
+pub fn run(args: &Args) -> Exit {
+    let file = match SqlFile::read(&args.query) {
+        Ok(file) => file,
+        Err(exit) => return exit,
+    };
+    let script = match bind(&file.text) {
+        Ok(script) => script,
+        Err(e) => return file.show(&e),
+    };
+    let mut settings = script.settings.clone();
+    settings.extend(args.settings.iter().cloned());
+    let config = match Config::resolve(&settings, 1) {
+        Ok(config) => config,
+        Err(e) => {
+            eprintln!("error: {e}");
+            return Exit::Wrong;
+        }
+    };
+    let plan = match lower(&script, &file.text, config.workers) {
+        Ok(plan) => plan,
+        Err(e) => return file.show(&e),
+    };
+    match connect::check(&plan) {
+        Ok(()) => {}
+        Err(ConnectError::Query(e)) => return file.show(&e),
+        Err(e) => {
+            eprintln!("error: {e}");
+            return Exit::Wrong;
+        }
+    }
+    print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink])));
+    for source in plan.sources.iter().filter(|s| s.table.connector() == "kinesis" && config.idle_timeout.is_zero()) {
+        println!(
+            "warning: table '{}' is a stream and table.exec.source.idle-timeout is 0: one shard without records holds back all results",
+            source.table.name
+        );
+    }
+    for key in &config.ignored {
+        println!("warning: setting '{key}' has no effect here");
+    }
+    Exit::Done
+}

@@ -1,0 +1,100 @@
+//! How far is it? A bar on a terminal, plain lines in a log.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chrono::DateTime;
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+use crate::runtime::job::Observer;
+use crate::runtime::worker::{SharedSource, Stats};
+use crate::time::clock::SharedClock;
+use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
+
+/// Time between two lines in a log: a line a record would drown everything else.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    clock: SharedClock,
+    started: Duration,
+    logged: Duration,
+    last_epoch: u64,
+    /// Redraws a board of result tables instead, if there is one.
+    pub board: Option<super::board::Board>,
+    pub health: Arc<crate::observe::health::Health>,
+}
+
+impl Progress {
+    /// `bytes`: what a bounded job will read, if known.
+    pub fn new(
+        bytes: Option<u64>,
+        board: Option<super::board::Board>,
+        clock: SharedClock,
+        health: Arc<crate::observe::health::Health>,
+    ) -> Progress {
+        let bar = (board.is_none() && bytes.is_some() && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new(bytes.unwrap_or(0));
+            // The template is a constant.
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg} (left: {eta})") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        let started = clock.monotonic();
+        Progress { bar, clock, started, logged: started, last_epoch: 0, board, health }
+    }
+}
+
+/// The lowest event time that all sources have reached, as text.
+fn event_time(sources: &[Arc<SharedSource>]) -> String {
+    match sources.iter().map(|s| s.watermark_ms.load(Ordering::Relaxed)).min() {
+        None | Some(MIN_TIME_MS) => "-".into(),
+        Some(MAX_TIME_MS) => "end".into(),
+        Some(ms) => {
+            DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |t| t.format("%Y-%m-%d %H:%M:%S").to_string())
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn progress(&mut self, stats: &Stats, sources: &[Arc<SharedSource>]) {
+        let now = self.clock.monotonic();
+        let rows = stats.rows_in.load(Ordering::Relaxed);
+        let rate = rows as f64 / now.saturating_sub(self.started).as_secs_f64().max(0.001);
+        let reached = event_time(sources);
+        self.health.update(rows, self.last_epoch, &reached);
+        if let Some(board) = &mut self.board {
+            board.draw(&format!("{} records, event time {reached}", HumanCount(rows)));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(stats.bytes_in.load(Ordering::Relaxed));
+            bar.set_message(format!("{} rows, {}/s, event time {reached}", HumanCount(rows), HumanCount(rate as u64)));
+        } else if self.board.is_none() && now.saturating_sub(self.logged) >= LOG_INTERVAL {
+            self.logged = now;
+            tracing::info!(rows, rows_per_s = rate as u64, event_time = reached, epoch = self.last_epoch, "running");
+        }
+    }
+
+    fn checkpoint(&mut self, epoch: u64) {
+        self.last_epoch = epoch;
+    }
+
+    fn resumed(&mut self, epoch: u64, skipped: &[(u64, String)]) {
+        for (epoch, reason) in skipped {
+            tracing::warn!("checkpoint {epoch} is left out: {reason}");
+        }
+        self.last_epoch = epoch;
+        tracing::info!(epoch, "going on from a checkpoint");
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

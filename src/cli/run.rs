@@ -1,0 +1,227 @@
+//! `paceline run`: from arguments to a job and its exit code.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::board::Board;
+use super::progress::Progress;
+use super::{Exit, SqlFile, key_value};
+use crate::checkpoint::store::CheckpointStore;
+use crate::config::Config;
+use crate::connect::{self, ConnectError, Environment};
+use crate::observe::health::Health;
+use crate::plan::lower::lower;
+use crate::plan::physical::PhysicalPlan;
+use crate::runtime::crash::NeverCrash;
+use crate::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Outcome, Scheduling};
+use crate::sink::select::SelectFormat;
+use crate::sql::bind::bind;
+use crate::time::clock::{SharedClock, SystemClock};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The SQL file
+    query: PathBuf,
+    /// Replace remote sources by sample data and remote sinks by embedded tables: no account needed
+    #[arg(long)]
+    local: bool,
+    /// Override a setting: Flink's keys, and ours under `paceline.`
+    #[arg(long = "set", value_name = "K=V", value_parser = key_value)]
+    settings: Vec<(String, String)>,
+    /// Where state and checkpoints are kept; starting again on it goes on from the newest checkpoint [default: temporary]
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Number of workers [default: one per core]
+    #[arg(long, value_name = "N")]
+    parallelism: Option<usize>,
+    /// Serve GET /health on this address
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Drop what the state directory holds and start over
+    #[arg(long)]
+    fresh: bool,
+    /// Go on from an older checkpoint even if files were published after it
+    #[arg(long)]
+    allow_duplicates: bool,
+    /// How a bare SELECT is printed
+    #[arg(long, value_enum, default_value = "table")]
+    output: SelectFormat,
+}
+
+pub fn run(args: &Args) -> Exit {
+    match start(args) {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+fn wrong(message: impl std::fmt::Display) -> Exit {
+    eprintln!("error: {message}");
+    Exit::Wrong
+}
+
+fn failed(message: impl std::fmt::Display) -> Exit {
+    eprintln!("error: {message}");
+    Exit::Failed
+}
+
+fn start(args: &Args) -> Result<Exit, Exit> {
+    let file = SqlFile::read(&args.query)?;
+    let script = bind(&file.text).map_err(|e| file.show(&e))?;
+    let mut settings = script.settings.clone();
+    settings.extend(args.settings.iter().cloned());
+    if let Some(n) = args.parallelism {
+        settings.insert("parallelism.default".into(), n.to_string());
+    }
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let config = Config::resolve(&settings, cores).map_err(wrong)?;
+    for key in &config.ignored {
+        tracing::warn!("setting '{key}' has no effect here");
+    }
+    let plan = lower(&script, &file.text, config.workers).map_err(|e| file.show(&e))?;
+    for warning in &plan.warnings {
+        tracing::warn!("{warning}");
+    }
+    let temporary = TemporaryDir::unless(args.state_dir.is_some()).map_err(failed)?;
+    let state_dir = args.state_dir.clone().unwrap_or_else(|| temporary.path.clone());
+    let clock = SystemClock::shared();
+    let mut store = CheckpointStore::open(&state_dir).map_err(failed)?;
+    let run_ms = job::run_start(&mut store, args.fresh, &clock).map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
+    let errors_dir = match &config.errors_path {
+        Some(path) => PathBuf::from(path),
+        // Temporary state goes with the process; what could not be read must not.
+        None if args.state_dir.is_none() => PathBuf::from("paceline-errors"),
+        None => state_dir.join("errors"),
+    };
+    let env = Environment {
+        config: &config,
+        query_path: file.path.clone(),
+        local: args.local,
+        state_dir: state_dir.clone(),
+        errors_dir,
+        run_ms,
+        clock: clock.clone(),
+        runtime: runtime.handle().clone(),
+        select: args.output,
+    };
+    let connection = connect::connect(&plan, &env).map_err(|e| match e {
+        ConnectError::Query(e) => file.show(&e),
+        other => failed(other),
+    })?;
+    let health = Arc::new(Health::default());
+    if let Some(address) = args.listen {
+        let bound = runtime.block_on(health.clone().serve(address)).map_err(|e| failed(format!("--listen {address}: {e}")))?;
+        tracing::info!("health on http://{bound}/health");
+    }
+    let stop = stop_on_signals(&runtime).map_err(failed)?;
+    let options = JobOptions {
+        workers: config.workers,
+        state_dir,
+        fresh: args.fresh,
+        allow_duplicates: args.allow_duplicates,
+        trigger: trigger(&config),
+        scheduling: Scheduling::Threads,
+        batch_rows: config.batch_rows,
+        // A quarter for RocksDB; the rest is for queues, accumulators and the batches in work.
+        state_cache_bytes: config.memory_bytes / 4,
+        crashes: Arc::new(NeverCrash),
+        clock: clock.clone(),
+        stop,
+    };
+    drive(&plan, connection, &options, store, run_ms, &clock, health)
+}
+
+fn trigger(config: &Config) -> CheckpointTrigger {
+    match (config.checkpoint_records, config.checkpoint_interval) {
+        (0, Some(interval)) => CheckpointTrigger::Interval(interval),
+        (0, None) => CheckpointTrigger::AtEnd,
+        (records, _) => CheckpointTrigger::Records(records),
+    }
+}
+
+fn drive(
+    plan: &PhysicalPlan,
+    connection: connect::Connection,
+    options: &JobOptions,
+    store: CheckpointStore,
+    run_ms: i64,
+    clock: &SharedClock,
+    health: Arc<Health>,
+) -> Result<Exit, Exit> {
+    let bounded = connection.connected.sources.iter().all(|s| s.bounded());
+    let bytes = connection.connected.sources.iter().map(|s| s.size_hint_bytes()).sum::<Option<u64>>().filter(|_| bounded);
+    let mut progress = Progress::new(bytes, Board::new(connection.tables), clock.clone(), health);
+    let outcome = job::run(plan, &connection.connected, options, store, run_ms, &mut progress);
+    let message = match &outcome {
+        Ok(Outcome::Finished) => "finished",
+        Ok(Outcome::AlreadyFinished) => "finished before: nothing to do (--fresh starts over)",
+        Ok(Outcome::Stopped) => "stopped; start again on the same state directory to go on",
+        Err(_) => "failed",
+    };
+    if let Some(board) = &mut progress.board {
+        board.finish(message);
+    }
+    drop(progress);
+    match outcome {
+        Ok(_) => {
+            tracing::info!("{message}");
+            Ok(Exit::Done)
+        }
+        Err(JobError::Refused(reason)) => {
+            eprintln!("error: {reason}");
+            Err(Exit::State)
+        }
+        Err(e) => Err(failed(e)),
+    }
+}
+
+/// Sets a flag at the first SIGINT or SIGTERM; a second one ends the process at once.
+fn stop_on_signals(runtime: &tokio::runtime::Runtime) -> std::io::Result<Arc<AtomicBool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let _guard = runtime.enter();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if flag.swap(true, Ordering::AcqRel) {
+                std::process::exit(i32::from(Exit::Failed as u8));
+            }
+            tracing::info!("stopping: taking a last checkpoint (a second signal stops at once)");
+        }
+    });
+    Ok(stop)
+}
+
+/// A state directory that goes with the process.
+struct TemporaryDir {
+    path: PathBuf,
+}
+
+impl TemporaryDir {
+    /// Makes none where it is not needed.
+    fn unless(given: bool) -> std::io::Result<TemporaryDir> {
+        let path = if given { PathBuf::new() } else { std::env::temp_dir().join(format!("paceline-{}", std::process::id())) };
+        if !given {
+            std::fs::create_dir_all(&path)?;
+        }
+        Ok(TemporaryDir { path })
+    }
+}
+
+impl Drop for TemporaryDir {
+    fn drop(&mut self) {
+        if self.path.as_os_str().is_empty() {
+            return;
+        }
+        if let Err(e) = std::fs::remove_dir_all(&self.path) {
+            tracing::warn!("{} was left behind: {e}", self.path.display());
+        }
+    }
+}

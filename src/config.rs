@@ -1,0 +1,187 @@
+//! Which settings? SET statements, `--set` and flags, resolved once into typed values with units.
+//!
+//! Flink's keys where Flink has one, our own under `paceline.`. What always holds: an unknown key of ours is an error; a key
+//! of Flink's that has no effect here is reported, not refused, so that files stay portable.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::suggest::nearest;
+
+/// Everything that settings decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    pub workers: usize,
+    /// None: only at the end and when stopped.
+    pub checkpoint_interval: Option<Duration>,
+    /// Take a checkpoint each time so many records were read, instead of by time. Zero: by time.
+    pub checkpoint_records: u64,
+    pub idle_timeout: Duration,
+    pub batch_rows: usize,
+    pub memory_bytes: usize,
+    /// Folder of the error stream; None: in the state directory.
+    pub errors_path: Option<String>,
+    /// Table name to where its sample comes from, for `--local`.
+    pub samples: BTreeMap<String, String>,
+    /// Keys without effect, for a message.
+    pub ignored: Vec<String>,
+}
+
+/// The smallest memory that leaves every part something.
+const MEMORY_BYTES_MIN: usize = 256 << 20;
+
+const KNOWN: [(&str, &str); 8] = [
+    ("parallelism.default", "number of workers (default: one per core)"),
+    ("execution.checkpointing.interval", "time between checkpoints, such as '10 s' (default: 10 s)"),
+    (
+        "table.exec.source.idle-timeout",
+        "a shard certified empty for this long no longer holds the watermark (default: 0 ms, never)",
+    ),
+    ("table.local-time-zone", "UTC is the only zone so far"),
+    ("paceline.checkpoint.records", "records between checkpoints, instead of time"),
+    ("paceline.batch.rows", "records read from a split at a time (default: 8192)"),
+    ("paceline.memory", "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)"),
+    ("paceline.errors.path", "folder of the error stream (default: errors/ in the state directory)"),
+];
+
+/// Keys of Flink's that are right as they are: they describe what happens here anyway.
+const NO_EFFECT: [&str; 5] = [
+    "pipeline.auto-watermark-interval",
+    "table.optimizer.agg-phase-strategy",
+    "execution.runtime-mode",
+    "table.exec.resource.default-parallelism",
+    "pipeline.name",
+];
+
+impl Config {
+    /// `defaults_workers`: the number of cores.
+    pub fn resolve(settings: &BTreeMap<String, String>, default_workers: usize) -> Result<Config, String> {
+        let mut config = Config {
+            workers: default_workers,
+            checkpoint_interval: Some(Duration::from_secs(10)),
+            checkpoint_records: 0,
+            idle_timeout: Duration::ZERO,
+            batch_rows: 8192,
+            memory_bytes: 1 << 30,
+            errors_path: None,
+            samples: BTreeMap::new(),
+            ignored: vec![],
+        };
+        for (key, value) in settings {
+            config.set(key, value).map_err(|e| format!("setting '{key}' = '{value}': {e}"))?;
+        }
+        Ok(config)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let number = |low: u64, high: u64| match value.trim().parse::<u64>() {
+            Ok(n) if (low..=high).contains(&n) => Ok(n),
+            _ => Err(format!("expected a number from {low} to {high}")),
+        };
+        match key {
+            // More workers than key groups would have nothing to own.
+            "parallelism.default" => self.workers = number(1, u64::from(crate::state::KEY_GROUPS))? as usize,
+            "execution.checkpointing.interval" => self.checkpoint_interval = Some(duration(value)?).filter(|d| !d.is_zero()),
+            "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
+            "table.local-time-zone" if matches!(value, "UTC" | "Z" | "GMT" | "Etc/UTC") => {}
+            "table.local-time-zone" => return Err("only UTC is supported so far".into()),
+            "paceline.checkpoint.records" => self.checkpoint_records = number(0, u64::MAX)?,
+            "paceline.batch.rows" => self.batch_rows = number(1, 1 << 20)? as usize,
+            "paceline.memory" => {
+                self.memory_bytes = bytes(value)?;
+                if self.memory_bytes < MEMORY_BYTES_MIN {
+                    return Err("at least 256 mb are needed".into());
+                }
+            }
+            "paceline.errors.path" => self.errors_path = Some(value.to_string()),
+            _ => match key.strip_prefix("paceline.").and_then(|k| k.strip_suffix(".sample")) {
+                Some(table) => {
+                    self.samples.insert(table.to_string(), value.to_string());
+                }
+                None if key.starts_with("paceline.") => {
+                    let near = nearest(key, KNOWN.iter().map(|(k, _)| *k)).map(|n| format!("; did you mean '{n}'?"));
+                    let list: Vec<String> = KNOWN.iter().map(|(k, what)| format!("  {k}: {what}")).collect();
+                    return Err(format!(
+                        "there is no such setting{}\nknown settings:\n{}",
+                        near.unwrap_or_default(),
+                        list.join("\n")
+                    ));
+                }
+                None if NO_EFFECT.contains(&key) => {}
+                None => self.ignored.push(key.to_string()),
+            },
+        }
+        Ok(())
+    }
+}
+
+/// A duration as Flink writes it: a number and a unit; milliseconds without one.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split_unit(text)?;
+    let ms = match unit.as_str() {
+        "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
+        "m" | "min" | "minute" | "minutes" => 60_000,
+        "h" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
+        _ => return Err("expected a duration such as '500 ms', '10 s' or '1 min'".into()),
+    };
+    number.checked_mul(ms).map(Duration::from_millis).ok_or_else(|| "too long".into())
+}
+
+/// A size as Flink writes it: a number and a unit; bytes without one.
+pub fn bytes(text: &str) -> Result<usize, String> {
+    let (number, unit) = split_unit(text)?;
+    let shift = match unit.as_str() {
+        "" | "b" | "bytes" => 0,
+        "k" | "kb" | "kibibytes" => 10,
+        "m" | "mb" | "mebibytes" => 20,
+        "g" | "gb" | "gibibytes" => 30,
+        _ => return Err("expected a size such as '512 mb' or '2 gb'".into()),
+    };
+    usize::try_from(number).ok().and_then(|n| n.checked_mul(1 << shift)).ok_or_else(|| "too large".into())
+}
+
+fn split_unit(text: &str) -> Result<(u64, String), String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number = text[..digits].parse().map_err(|_| format!("expected a number and a unit, found '{text}'"))?;
+    Ok((number, text[digits..].trim().to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(key: &str, value: &str) -> Result<Config, String> {
+        Config::resolve(&BTreeMap::from([(key.to_string(), value.to_string())]), 2)
+    }
+
+    #[test]
+    fn flink_durations_and_sizes() {
+        for (text, ms) in [("10 s", 10_000), ("500ms", 500), ("7", 7), ("1 min", 60_000), ("2 h", 7_200_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        assert!(duration("soon").is_err() && duration("10 parsecs").is_err());
+        assert_eq!(bytes("2 gb"), Ok(2 << 30));
+    }
+
+    #[test]
+    fn unknown_keys_of_ours_are_errors_with_a_suggestion() {
+        let error = resolve("paceline.batch.row", "5").expect_err("no such key");
+        assert!(error.contains("did you mean 'paceline.batch.rows'"), "{error}");
+        assert_eq!(resolve("taskmanager.memory.size", "1g").expect("portable").ignored, ["taskmanager.memory.size"]);
+    }
+
+    #[test]
+    fn values_out_of_range_are_errors() {
+        for (key, value) in [
+            ("parallelism.default", "0"),
+            ("parallelism.default", "129"),
+            ("paceline.memory", "1 mb"),
+            ("table.local-time-zone", "Europe/Berlin"),
+        ] {
+            assert!(resolve(key, value).is_err(), "{key} {value}");
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! From a plan's tables to the outside: the one list of connectors, and what `--local` puts in their place.
+//!
+//! Called by `cli` with a plan; returns what `runtime::job` runs. A new connector adds a line to [`source`] or [`sink`].
+//! What always holds: an option that a connector does not know is an error that lists those it knows.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use crate::config::Config;
+use crate::format::Decoder;
+use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions};
+use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
+use crate::runtime::errors;
+use crate::runtime::job::Connected;
+use crate::sink::blackhole::BlackholeSink;
+use crate::sink::dynamodb::{DynamoDbSink, WriteMode};
+use crate::sink::file::FileSink;
+use crate::sink::print::PrintSink;
+use crate::sink::select::{SelectFormat, SelectSink};
+use crate::sink::table::EmbeddedTable;
+use crate::sink::{Guarantee, Sink, SinkError};
+use crate::source::alleycat::{AlleycatOptions, AlleycatSource};
+use crate::source::file::FileSource;
+use crate::source::generate::SampleSource;
+use crate::source::{Source, SourceError};
+use crate::sql::catalog::{ColumnKind, Table};
+use crate::sql::error::SqlError;
+use crate::suggest::nearest;
+use crate::time::clock::SharedClock;
+
+/// The surroundings of a job.
+pub struct Environment<'a> {
+    pub config: &'a Config,
+    /// The SQL file, for its samples.
+    pub query_path: PathBuf,
+    pub local: bool,
+    pub state_dir: PathBuf,
+    /// Where the error stream goes.
+    pub errors_dir: PathBuf,
+    pub run_ms: i64,
+    pub clock: SharedClock,
+    pub runtime: tokio::runtime::Handle,
+    pub select: SelectFormat,
+}
+
+/// What went wrong: in the query's options (exit code 2) or outside (1).
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("{}", .0.message)]
+    Query(SqlError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+impl From<SourceError> for ConnectError {
+    fn from(e: SourceError) -> Self {
+        ConnectError::Query(SqlError::new(e.to_string()))
+    }
+}
+
+/// A plan's ends, and the embedded tables among its sinks.
+pub struct Connection {
+    pub connected: Connected,
+    pub tables: Vec<(String, Arc<EmbeddedTable>)>,
+}
+
+pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection, ConnectError> {
+    let mut sources = Vec::new();
+    let mut decoders = Vec::new();
+    for plan in &plan.sources {
+        let made = source(plan, env).map_err(|e| place(e, &plan.table))?;
+        sources.push(made);
+        let options = json_options(&plan.table).map_err(|e| place(e, &plan.table))?;
+        let fields = json_fields(plan);
+        // Made once here, so that an unsupported column is an error now.
+        decoder(&plan.table.name, &fields, &plan.decode_schema, &options).map_err(|e| place(e, &plan.table))?;
+        decoders.push((plan.table.name.clone(), fields, plan.decode_schema.clone(), options));
+    }
+    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
+    let mut tables = Vec::new();
+    for plan in &plan.sinks {
+        sinks.push(sink(plan, env, &mut tables)?);
+    }
+    let errors =
+        FileSink::new("errors", env.errors_dir.clone(), &run_name(env.run_ms), errors::schema(), EncodeOptions::default())?;
+    let connected = Connected {
+        sources,
+        decoder: Box::new(move |i| {
+            let (table, fields, schema, options) = &decoders[i];
+            // It was made once already, from the same parts.
+            decoder(table, fields, schema, options).unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"))
+        }),
+        sinks,
+        errors: Arc::new(errors),
+        idle_timeout: env.config.idle_timeout,
+    };
+    Ok(Connection { connected, tables })
+}
+
+/// A run's name in file names.
+fn run_name(run_ms: i64) -> String {
+    format!("{run_ms:x}")
+}
+
+fn place(error: ConnectError, table: &Table) -> ConnectError {
+    match error {
+        ConnectError::Query(e) => ConnectError::Query(e.at(Some(table.place))),
+        other => other,
+    }
+}
+
+fn config_error(table: &Table, reason: impl std::fmt::Display) -> ConnectError {
+    ConnectError::Query(SqlError::new(format!("table '{}': {reason}", table.name)).at(Some(table.place)))
+}
+
+/// Connectors that read something this machine does not have.
+fn is_remote(connector: &str) -> bool {
+    matches!(connector, "kinesis" | "dynamodb" | "firehose")
+}
+
+fn metadata_keys(plan: &SourcePlan) -> Vec<String> {
+    let keys = plan.decode.iter().filter_map(|&c| match &plan.table.columns[c].kind {
+        ColumnKind::Metadata { key, .. } => Some(key.clone()),
+        _ => None,
+    });
+    keys.collect()
+}
+
+fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+    let table = &plan.table;
+    match table.connector() {
+        connector if env.local && is_remote(connector) => sample(plan, env),
+        "filesystem" => {
+            check_options(table, &["connector", "path", "format"])?;
+            let path = required(table, "path", "the file or folder to read")?;
+            Ok(Arc::new(FileSource::new(&table.name, path, metadata_keys(plan))?))
+        }
+        "alleycat" => {
+            let options = AlleycatOptions::parse(&table.name, &connector_options(table))?;
+            Ok(Arc::new(AlleycatSource::new(&table.name, options, env.clock.clone())))
+        }
+        "kinesis" => Err(config_error(table, "streams cannot be read yet; --local puts sample data in their place")),
+        "" => Err(config_error(table, "WITH needs a 'connector': filesystem, kinesis or alleycat to read from")),
+        other => Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
+    }
+}
+
+/// What stands in for a remote source: the setting, the file beside the query, or rows made from the schema.
+fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+    let table = &plan.table;
+    let beside = env.query_path.with_extension("samples").join(format!("{}.jsonl", table.name));
+    match env.config.samples.get(&table.name) {
+        Some(text) if text == "alleycat" || text.starts_with("alleycat:") => {
+            let options = AlleycatOptions::parse_sample(text)?;
+            Ok(Arc::new(AlleycatSource::new(&table.name, options, env.clock.clone())))
+        }
+        Some(path) => {
+            let base = env.query_path.parent().unwrap_or(Path::new("."));
+            Ok(Arc::new(FileSource::new(&table.name, &base.join(path).display().to_string(), vec![])?))
+        }
+        None if beside.is_file() => Ok(Arc::new(FileSource::new(&table.name, &beside.display().to_string(), vec![])?)),
+        None => {
+            let columns = table.columns.iter().filter(|c| matches!(c.kind, ColumnKind::Physical));
+            let columns = columns.map(|c| (c.name.clone(), c.data_type.clone())).collect();
+            let rowtime = table.watermark.as_ref().map(|w| table.columns[w.rowtime].name.clone());
+            Ok(Arc::new(SampleSource::new(&table.name, columns, rowtime, SAMPLE_ROWS, SAMPLE_SEED)))
+        }
+    }
+}
+
+/// Rows made for a table without a sample: enough for some windows to fire.
+const SAMPLE_ROWS: u64 = 1000;
+const SAMPLE_SEED: u64 = 1;
+
+fn sink(
+    plan: &SinkPlan,
+    env: &Environment<'_>,
+    tables: &mut Vec<(String, Arc<EmbeddedTable>)>,
+) -> Result<Arc<dyn Sink>, ConnectError> {
+    let table = match &plan.target {
+        SinkTarget::Print => return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), env.select))),
+        SinkTarget::Table(table) => table,
+    };
+    match table.connector() {
+        connector if env.local && is_remote(connector) => {
+            let dir = env.state_dir.join("tables").join(&table.name);
+            let embedded = EmbeddedTable::open(&dir, table_spec(plan, table), env.run_ms)?;
+            tables.push((table.name.clone(), embedded.clone()));
+            Ok(embedded)
+        }
+        "filesystem" => {
+            check_options(table, &["connector", "path", "format"])?;
+            let path = required(table, "path", "the folder to write to")?;
+            let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
+            let run = run_name(env.run_ms);
+            Ok(Arc::new(FileSink::new(&table.name, folder, &run, plan.schema.clone(), encode_options(table)?)?))
+        }
+        "print" => {
+            check_options(table, &["connector", "print-identifier"])?;
+            let id = table.options.get("print-identifier").map(String::as_str);
+            Ok(Arc::new(PrintSink::new(&table.name, id, Box::new(std::io::stdout()))))
+        }
+        "blackhole" => {
+            check_options(table, &["connector"])?;
+            Ok(Arc::new(BlackholeSink::default()))
+        }
+        "dynamodb" => {
+            let mode = match plan.keys {
+                ResultKeys::Unique => WriteMode::Unique,
+                ResultKeys::SharedByWindows => WriteMode::Versioned,
+                ResultKeys::InOrder => WriteMode::InOrder,
+            };
+            let options = connector_options(table);
+            let sink = DynamoDbSink::new(table_spec(plan, table), &options, env.run_ms, mode, env.runtime.clone());
+            Ok(Arc::new(sink.map_err(|e| match e {
+                SinkError::Config { reason, .. } => config_error(table, reason),
+                other => ConnectError::Sink(other),
+            })?))
+        }
+        "" => Err(config_error(table, "WITH needs a 'connector': filesystem, dynamodb, print or blackhole to write to")),
+        other => Err(unknown_connector(table, other, &["filesystem", "dynamodb", "print", "blackhole"])),
+    }
+}
+
+fn table_spec(plan: &SinkPlan, table: &Table) -> crate::sink::TableSpec {
+    crate::sink::TableSpec {
+        name: table.name.clone(),
+        schema: plan.schema.clone(),
+        primary_key: table.primary_key.clone(),
+        partitioned_by: table.partitioned_by.clone(),
+    }
+}
+
+/// The guarantee of each sink, without touching the outside: for `check`.
+pub fn guarantee(plan: &SinkPlan) -> Guarantee {
+    match &plan.target {
+        SinkTarget::Table(table) => match table.connector() {
+            "filesystem" => Guarantee::ExactlyOnce,
+            "dynamodb" => Guarantee::EffectivelyOnce,
+            _ => Guarantee::AtLeastOnce,
+        },
+        SinkTarget::Print => Guarantee::AtLeastOnce,
+    }
+}
+
+/// Checks what can be checked about tables without touching the outside.
+pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
+    for plan in &plan.sources {
+        let table = &plan.table;
+        match table.connector() {
+            "filesystem" => check_options(table, &["connector", "path", "format"])?,
+            "alleycat" => {
+                drop(AlleycatOptions::parse(&table.name, &connector_options(table)).map_err(|e| place(e.into(), table))?)
+            }
+            // Its options are checked where it is read.
+            "kinesis" => {}
+            other => return Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
+        }
+        let options = json_options(table)?;
+        decoder(&table.name, &json_fields(plan), &plan.decode_schema, &options).map_err(|e| place(e, table))?;
+    }
+    for plan in &plan.sinks {
+        if let SinkTarget::Table(table) = &plan.target {
+            match table.connector() {
+                "filesystem" => check_options(table, &["connector", "path", "format"])?,
+                "print" => check_options(table, &["connector", "print-identifier"])?,
+                "blackhole" => check_options(table, &["connector"])?,
+                "dynamodb" if table.upsert_key().is_empty() => {
+                    return Err(config_error(
+                        table,
+                        "a DynamoDB table needs PRIMARY KEY (...) NOT ENFORCED or PARTITIONED BY (...)",
+                    ));
+                }
+                "dynamodb" => {}
+                other => return Err(unknown_connector(table, other, &["filesystem", "dynamodb", "print", "blackhole"])),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unknown_connector(table: &Table, name: &str, known: &[&str]) -> ConnectError {
+    let near = nearest(name, known.iter().copied()).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
+    config_error(table, format!("connector '{name}' is not supported here{near} (supported: {})", known.join(", ")))
+}
+
+fn required<'a>(table: &'a Table, key: &str, what: &str) -> Result<&'a str, ConnectError> {
+    table.options.get(key).map(String::as_str).ok_or_else(|| config_error(table, format!("WITH needs '{key}': {what}")))
+}
+
+/// Options of the JSON format, allowed beside those of any connector that has a format.
+const FORMAT_OPTIONS: [&str; 6] = [
+    "format",
+    "json.ignore-parse-errors",
+    "json.fail-on-missing-field",
+    "json.timestamp-format.standard",
+    "json.encode.ignore-null-fields",
+    "json.encode.decimal-as-plain-number",
+];
+
+/// The options of the connector alone.
+fn connector_options(table: &Table) -> BTreeMap<String, String> {
+    let own = |k: &str| k != "connector" && !FORMAT_OPTIONS.contains(&k);
+    table.options.iter().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+fn check_options(table: &Table, known: &[&str]) -> Result<(), ConnectError> {
+    let all: Vec<&str> = known.iter().chain(FORMAT_OPTIONS.iter()).copied().collect();
+    match table.options.keys().find(|k| !all.contains(&k.as_str())) {
+        None => Ok(()),
+        Some(key) => {
+            let near = nearest(key, all.iter().copied()).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
+            Err(config_error(
+                table,
+                format!("connector '{}' has no option '{key}'{near} (options: {})", table.connector(), all.join(", ")),
+            ))
+        }
+    }
+}
+
+fn flag(table: &Table, key: &str) -> Result<bool, ConnectError> {
+    match table.options.get(key).map(|v| v.to_lowercase()).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(config_error(table, format!("'{key}' is true or false, not '{other}'"))),
+    }
+}
+
+fn iso8601(table: &Table) -> Result<bool, ConnectError> {
+    match table.options.get("json.timestamp-format.standard").map(String::as_str) {
+        None | Some("SQL") => Ok(false),
+        Some("ISO-8601") => Ok(true),
+        Some(other) => Err(config_error(table, format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"))),
+    }
+}
+
+fn json_only(table: &Table) -> Result<(), ConnectError> {
+    match table.options.get("format").map(String::as_str) {
+        Some("json") => Ok(()),
+        None if !matches!(table.connector(), "filesystem" | "kinesis") => Ok(()),
+        None => Err(config_error(table, "WITH needs 'format' = 'json'")),
+        Some(other) => Err(config_error(table, format!("format '{other}' is not supported yet; json is"))),
+    }
+}
+
+fn json_options(table: &Table) -> Result<JsonOptions, ConnectError> {
+    json_only(table)?;
+    Ok(JsonOptions {
+        ignore_parse_errors: flag(table, "json.ignore-parse-errors")?,
+        fail_on_missing_field: flag(table, "json.fail-on-missing-field")?,
+        timestamp_iso8601: iso8601(table)?,
+    })
+}
+
+fn encode_options(table: &Table) -> Result<EncodeOptions, ConnectError> {
+    json_only(table)?;
+    Ok(EncodeOptions {
+        ignore_null_fields: flag(table, "json.encode.ignore-null-fields")?,
+        decimal_as_plain_number: flag(table, "json.encode.decimal-as-plain-number")?,
+        timestamp_iso8601: iso8601(table)?,
+    })
+}
+
+fn json_fields(plan: &SourcePlan) -> Vec<JsonField> {
+    let mut metadata = 0;
+    let fields = plan.decode.iter().map(|&c| {
+        let column = &plan.table.columns[c];
+        let source = match column.kind {
+            ColumnKind::Metadata { .. } => {
+                metadata += 1;
+                FieldSource::Metadata(metadata - 1)
+            }
+            _ => FieldSource::Payload,
+        };
+        JsonField { name: column.name.clone(), source }
+    });
+    fields.collect()
+}
+
+fn decoder(
+    table: &str,
+    fields: &[JsonField],
+    schema: &SchemaRef,
+    options: &JsonOptions,
+) -> Result<Box<dyn Decoder>, ConnectError> {
+    match JsonDecoder::new(fields.to_vec(), schema.clone(), *options) {
+        Ok(decoder) => Ok(Box::new(decoder)),
+        Err(e) => Err(ConnectError::Query(SqlError::new(format!("table '{table}': {e}")))),
+    }
+}

@@ -1,0 +1,253 @@
+//! JSON to columns and columns to JSON: one object a record, by the rules of Apache Flink's `json` format.
+//!
+//! Called by `runtime` (a [`JsonDecoder`] per worker and source table) and by sinks ([`JsonEncoder`]). Decoding only
+//! builds the columns that the query needs. What always holds: the fast scanner (`scan`) and the careful path (`slow`)
+//! give the same rows; a record that cannot be read leaves no trace in the columns and comes back with a reason.
+//!
+//! Where Flink fails the job for bad data, the record is reported and reading goes on; under
+//! `json.ignore-parse-errors` a bad field is NULL and a bad record is skipped, both counted. Text after the object is
+//! ignored as in Flink, and counted too.
+
+mod base64;
+mod column;
+mod convert;
+mod encode;
+mod number;
+mod scan;
+mod slow;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+
+use crate::source::RawBatch;
+
+use super::{BadRecord, Decoded, Decoder};
+use column::Column;
+pub use encode::{EncodeOptions, JsonEncoder};
+use scan::Scanner;
+use slow::Outcome;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// One column of the decoder's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonField {
+    /// Name of the member in the JSON object, or of the metadata key (for messages only).
+    pub name: String,
+    pub source: FieldSource,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldSource {
+    /// A member of the JSON object.
+    Payload,
+    /// The array at this index of [`RawBatch::metadata`].
+    Metadata(usize),
+}
+
+/// Flink's options of the `json` format that concern reading.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JsonOptions {
+    /// `json.ignore-parse-errors`: bad fields become NULL and bad records vanish, counted.
+    pub ignore_parse_errors: bool,
+    /// `json.fail-on-missing-field`: a record without one of the members is bad.
+    pub fail_on_missing_field: bool,
+    /// `json.timestamp-format.standard` is `ISO-8601`: `T` between date and time.
+    pub timestamp_iso8601: bool,
+}
+
+/// Why a table cannot be read from or written as JSON: the query is wrong (exit code 2).
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum JsonError {
+    #[error("column `{column}`: the type {data_type} is not supported by the format json")]
+    UnsupportedType { column: String, data_type: DataType },
+    #[error("column `{column}`: another column reads the same JSON member `{member}`")]
+    DuplicateMember { column: String, member: String },
+    #[error("{fields} JSON fields for a schema of {columns} columns")]
+    FieldCount { fields: usize, columns: usize },
+    #[error("json.fail-on-missing-field and json.ignore-parse-errors cannot both be true: set one of them to false")]
+    ConflictingOptions,
+}
+
+/// Decodes raw records that hold one JSON object each.
+pub struct JsonDecoder {
+    schema: SchemaRef,
+    options: JsonOptions,
+    /// Where each output column comes from.
+    outputs: Vec<Output>,
+    columns: Vec<Column>,
+    /// True if a row must be checked for NULL in a NOT NULL column.
+    has_not_null: bool,
+    scanner: Scanner,
+}
+
+#[derive(Clone, Copy)]
+enum Output {
+    /// Index in `JsonDecoder::columns`.
+    Payload(usize),
+    /// Index in `RawBatch::metadata`.
+    Metadata(usize),
+}
+
+/// What became of one record.
+enum Fate {
+    Row { ignored: u64 },
+    Empty,
+    Bad(String),
+}
+
+impl JsonDecoder {
+    /// `fields` and the columns of `schema` correspond one to one.
+    pub fn new(fields: Vec<JsonField>, schema: SchemaRef, options: JsonOptions) -> Result<JsonDecoder, JsonError> {
+        if options.ignore_parse_errors && options.fail_on_missing_field {
+            return Err(JsonError::ConflictingOptions);
+        }
+        if fields.len() != schema.fields().len() {
+            return Err(JsonError::FieldCount { fields: fields.len(), columns: schema.fields().len() });
+        }
+        let mut columns = Vec::new();
+        let mut outputs = Vec::new();
+        let mut members = HashSet::new();
+        for (field, target) in fields.into_iter().zip(schema.fields()) {
+            match field.source {
+                FieldSource::Metadata(index) => outputs.push(Output::Metadata(index)),
+                FieldSource::Payload => {
+                    let (column, member) = (target.name().clone(), field.name);
+                    if !members.insert(member.clone()) {
+                        return Err(JsonError::DuplicateMember { column, member });
+                    }
+                    let data_type = target.data_type().clone();
+                    let built = Column::new(member, target, options.timestamp_iso8601)
+                        .ok_or(JsonError::UnsupportedType { column, data_type })?;
+                    outputs.push(Output::Payload(columns.len()));
+                    columns.push(built);
+                }
+            }
+        }
+        let has_not_null = columns.iter().any(|c: &Column| !c.nullable);
+        let scanner = Scanner::new(&columns);
+        Ok(JsonDecoder { schema, options, outputs, columns, has_not_null, scanner })
+    }
+
+    fn decode_records(&mut self, raw: &RawBatch, fast: bool) -> Decoded {
+        for column in &mut self.columns {
+            column.reserve(raw.len());
+        }
+        let mut rows = 0;
+        let mut record_of_row: Option<Vec<u32>> = None;
+        let mut bad = Vec::new();
+        let mut ignored = 0;
+        for index in 0..raw.len() {
+            match self.decode_record(raw.record(index), rows, fast) {
+                Fate::Row { ignored: in_row } => {
+                    ignored += in_row;
+                    if let Some(records) = &mut record_of_row {
+                        records.push(index as u32);
+                    }
+                    rows += 1;
+                    continue;
+                }
+                Fate::Empty => {}
+                Fate::Bad(_) if self.options.ignore_parse_errors => ignored += 1,
+                Fate::Bad(reason) => bad.push(BadRecord { index, reason }),
+            }
+            // Up to here every record was a row.
+            record_of_row.get_or_insert_with(|| (0..rows as u32).collect());
+        }
+        match self.finish(raw, rows, record_of_row.as_deref()) {
+            Ok(batch) => Decoded { batch, record_of_row, bad, ignored },
+            Err(reason) => {
+                let bad = (0..raw.len()).map(|index| BadRecord { index, reason: reason.clone() }).collect();
+                let batch = RecordBatch::new_empty(self.schema.clone());
+                Decoded { batch, record_of_row: Some(Vec::new()), bad, ignored: 0 }
+            }
+        }
+    }
+
+    fn decode_record(&mut self, record: &[u8], row: usize, fast: bool) -> Fate {
+        let json = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
+        if fast && let Some(scanned) = self.scanner.record(json, &mut self.columns, row) {
+            return self.close_row(row, u64::from(scanned.trailing_text));
+        }
+        self.undo_row(row);
+        match slow::record(json, &mut self.columns, row, self.options.ignore_parse_errors) {
+            Outcome::Row { bad_fields, trailing_text } => self.close_row(row, bad_fields + u64::from(trailing_text)),
+            Outcome::Empty => Fate::Empty,
+            Outcome::Bad(reason) => {
+                self.undo_row(row);
+                Fate::Bad(reason)
+            }
+        }
+    }
+
+    fn undo_row(&mut self, row: usize) {
+        for column in &mut self.columns {
+            column.truncate(row);
+        }
+    }
+
+    /// Gives every column an entry for the row that was read.
+    fn close_row(&mut self, row: usize, ignored: u64) -> Fate {
+        let mut refused = None;
+        for column in &mut self.columns {
+            if column.len() == row {
+                if self.options.fail_on_missing_field {
+                    refused = Some(format!("field `{}` is missing", column.member));
+                    break;
+                }
+                column.push_null();
+            }
+        }
+        if refused.is_none() && self.has_not_null {
+            let null = self.columns.iter().find(|c| !c.nullable && c.is_null(row));
+            refused = null.map(|c| format!("field `{}` is NULL or missing, but its column is NOT NULL", c.member));
+        }
+        match refused {
+            None => Fate::Row { ignored },
+            Some(reason) => {
+                self.undo_row(row);
+                Fate::Bad(reason)
+            }
+        }
+    }
+
+    fn finish(&mut self, raw: &RawBatch, rows: usize, records: Option<&[u32]>) -> Result<RecordBatch, String> {
+        let payload: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
+        let kept = records.map(|records| UInt32Array::from(records.to_vec()));
+        let mut arrays = Vec::with_capacity(self.outputs.len());
+        for output in &self.outputs {
+            arrays.push(match *output {
+                Output::Payload(column) => Arc::clone(&payload[column]),
+                Output::Metadata(index) => {
+                    let array = raw.metadata.get(index).ok_or("the source did not give a metadata column")?;
+                    match &kept {
+                        None => Arc::clone(array),
+                        Some(kept) => take(array, kept, None).map_err(|e| format!("metadata column: {e}"))?,
+                    }
+                }
+            });
+        }
+        // The count is given apart: a query such as COUNT(*) may need no column at all.
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options).map_err(|e| e.to_string())
+    }
+}
+
+impl Decoder for JsonDecoder {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn decode(&mut self, raw: &RawBatch) -> Decoded {
+        self.decode_records(raw, true)
+    }
+}

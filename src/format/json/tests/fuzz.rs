@@ -1,0 +1,206 @@
+//! The fast path against the careful one, on records made from a seed and then damaged.
+//!
+//! Catches: values or columns mixed up by a wrong guess of the key order, rows not undone after a failure half way,
+//! text that only one path accepts, and panics on any bytes.
+
+use super::*;
+
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const RECORDS_PER_BATCH: usize = 100;
+const BATCHES: usize = 500;
+
+fn all_types() -> SchemaRef {
+    schema(&[
+        ("deviceTimestamp", DataType::Int64),
+        ("i", DataType::Int32),
+        ("t", DataType::Int8),
+        ("cadence", DataType::Float64),
+        ("f", DataType::Float32),
+        ("m", DataType::Decimal128(12, 3)),
+        ("name", DataType::Utf8),
+        ("b", DataType::Boolean),
+        ("ts", DataType::Timestamp(TimeUnit::Millisecond, None)),
+        ("dt", DataType::Date32),
+        ("by", DataType::Binary),
+    ])
+}
+
+const KEYS: &[&str] =
+    &["deviceTimestamp", "i", "t", "cadence", "f", "m", "name", "b", "ts", "dt", "by", "event", "uuid", "nested", "I", "é"];
+
+fn value(rng: &mut ChaCha8Rng, depth: usize) -> String {
+    match rng.random_range(0..16) {
+        0 => "null".into(),
+        1 => ["true", "false", "\"TRUE\"", "\"no\""].choose(rng).unwrap().to_string(),
+        2..=4 => rng.random_range(-1000..1000).to_string(),
+        5 => rng.random::<i64>().to_string(),
+        6 => rng.random::<u64>().to_string(),
+        7..=8 => format!("{}.{}", rng.random_range(-100..100), rng.random_range(0..1000)),
+        9 => format!("{:e}", f64::from_bits(rng.random())).replace("NaN", "1").replace("inf", "2"),
+        10 => format!("\"{}\"", rng.random_range(-300..300)),
+        11 => format!("\"20{:02}-0{}-1{} 0{}:00:00.{}\"", 24, rng.random_range(1..9), 2, 3, rng.random_range(1..9999)),
+        12 => ["\"2024-02-29\"", "\"AQID\"", "\"NaN\"", "\"\"", "\"1e5\"", "1E400", "-0", "0.5"].choose(rng).unwrap().to_string(),
+        13 => {
+            let text: String = (0..rng.random_range(0..20)).map(|_| rng.random_range('\0'..='\u{2ff}')).collect();
+            serde_json::to_string(&text).unwrap()
+        }
+        14 if depth < 3 => {
+            let items: Vec<String> = (0..rng.random_range(0..4)).map(|_| value(rng, depth + 1)).collect();
+            format!("[{}]", items.join([",", " , "][rng.random_range(0..2)]))
+        }
+        15 if depth < 3 => object(rng, depth + 1),
+        _ => "\"Hayden 😀 \\u00e9\\n\"".into(),
+    }
+}
+
+fn object(rng: &mut ChaCha8Rng, depth: usize) -> String {
+    let members: Vec<String> =
+        (0..rng.random_range(0..5)).map(|_| format!("\"{}\":{}", KEYS.choose(rng).unwrap(), value(rng, depth))).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// Mostly in the order of the schema, as producers write, and mostly of the right type.
+fn record(rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let tidy = rng.random_bool(0.5);
+    let mut members = Vec::new();
+    for key in KEYS {
+        if rng.random_bool(0.1) {
+            continue;
+        }
+        let value = match (*key, tidy) {
+            ("deviceTimestamp", true) => rng.random_range(1_600_000_000_000i64..1_700_000_000_000).to_string(),
+            ("i" | "t", true) => rng.random_range(-128..128).to_string(),
+            ("cadence" | "f" | "m", true) => format!("{}", f64::from(rng.random_range(-9000..9000)) / 100.0),
+            ("ts", true) => "\"2024-01-02 03:04:05.678\"".into(),
+            ("dt", true) => "\"2024-01-02\"".into(),
+            ("by", true) => "\"AQID\"".into(),
+            ("name", true) => "\"Hayden\"".into(),
+            _ => value(rng, 0),
+        };
+        members.push(format!("\"{key}\":{value}"));
+    }
+    if rng.random_bool(0.2) {
+        for _ in 0..3 {
+            let (a, b) = (rng.random_range(0..members.len()), rng.random_range(0..members.len()));
+            members.swap(a, b);
+        }
+        members.push(members[0].clone());
+    }
+    let blanks = ["", "", "", " ", "\t", "\r\n"];
+    let mut text = String::from("{");
+    for (i, member) in members.iter().enumerate() {
+        if i > 0 {
+            text.push(',');
+        }
+        text.push_str(blanks.choose(rng).unwrap());
+        text.push_str(member);
+        text.push_str(blanks.choose(rng).unwrap());
+    }
+    text.push('}');
+    let mut bytes = text.into_bytes();
+    if rng.random_bool(0.4) {
+        damage(rng, &mut bytes);
+    }
+    bytes
+}
+
+fn damage(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
+    let alphabet = b"\"\\{}[]:,0123456789.-+eEtrufalsn \t\x01\x7f\xc3\xa9\xff";
+    for _ in 0..rng.random_range(1..4) {
+        let at = rng.random_range(0..=bytes.len());
+        match rng.random_range(0..4) {
+            0 => bytes.truncate(at),
+            1 if at < bytes.len() => {
+                bytes.remove(at);
+            }
+            2 if at < bytes.len() => bytes[at] = *alphabet.choose(rng).unwrap(),
+            _ => bytes.insert(at, *alphabet.choose(rng).unwrap()),
+        }
+    }
+}
+
+/// NaN is equal to itself only as bits.
+fn assert_same(fast: &Decoded, slow: &Decoded, records: &[Vec<u8>]) {
+    let show = || records.iter().map(|r| String::from_utf8_lossy(r) + "\n").collect::<String>();
+    assert_eq!(fast.record_of_row, slow.record_of_row, "{}", show());
+    assert_eq!((&fast.bad, fast.ignored), (&slow.bad, slow.ignored), "{}", show());
+    for (fast, slow) in fast.batch.columns().iter().zip(slow.batch.columns()) {
+        assert!(fast.to_data() == slow.to_data() || format!("{fast:?}") == format!("{slow:?}"), "{fast:?} {slow:?}\n{}", show());
+    }
+}
+
+#[test]
+fn fast_and_careful_path_give_the_same_rows() {
+    let schema = all_types();
+    let mut rng = ChaCha8Rng::seed_from_u64(42);
+    for options in [JsonOptions::default(), IGNORE] {
+        let mut decoder = decoder(&schema, options);
+        let (mut read, mut refused) = (0, 0);
+        for _ in 0..BATCHES / 2 {
+            let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| record(&mut rng)).collect();
+            let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            let slow = decoder.decode_records(&batch, false);
+            assert_same(&decoder.decode_records(&batch, true), &slow, &records);
+            read += slow.batch.num_rows();
+            refused += RECORDS_PER_BATCH - slow.batch.num_rows();
+        }
+        // The records must reach both outcomes in numbers, or the comparison says little.
+        assert!(read > 5000 && refused > 2000, "{read} read, {refused} refused");
+    }
+}
+
+#[test]
+fn arbitrary_bytes_never_panic() {
+    let schema = all_types();
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut decoder = decoder(&schema, IGNORE);
+    let alphabet = b"\"\"\"\\u{}[]:,,0129.-+eE \n\xff\xd8\x00i";
+    for _ in 0..200 {
+        let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH)
+            .map(|_| {
+                let mut record: Vec<u8> = match rng.random_range(0..3) {
+                    0 => (0..rng.random_range(0..40)).map(|_| rng.random()).collect(),
+                    _ => (0..rng.random_range(0..40)).map(|_| *alphabet.choose(&mut rng).unwrap()).collect(),
+                };
+                if rng.random_bool(0.5) {
+                    record.splice(0..0, *b"{\"i\":");
+                }
+                record
+            })
+            .collect();
+        let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let slow = decoder.decode_records(&batch, false);
+        assert_same(&decoder.decode_records(&batch, true), &slow, &records);
+    }
+}
+
+/// What the careful path takes for JSON is what serde_json takes, apart from raw control characters in strings.
+#[test]
+fn the_careful_path_accepts_what_serde_json_accepts() {
+    let schema = schema(&[]);
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let mut decoder = decoder(&schema, JsonOptions::default());
+    let (mut accepted, mut refused) = (0, 0);
+    for _ in 0..10_000 {
+        let record = record(&mut rng);
+        let has_controls = record.iter().any(|c| *c < b' ' && !matches!(c, b'\t' | b'\r' | b'\n'));
+        let is_object = record.iter().find(|c| !matches!(c, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b'{');
+        // In IgnoredAny as in our paths, what is not projected need not be UTF-8.
+        let valid = is_object && serde_json::from_slice::<serde::de::IgnoredAny>(&record).is_ok();
+        let decoded = decoder.decode_records(&raw(&[&record]), false);
+        let ours = decoded.batch.num_rows() == 1 && decoded.ignored == 0;
+        if valid {
+            assert!(ours, "{}: {:?}", String::from_utf8_lossy(&record), decoded.bad);
+            accepted += 1;
+        } else if ours {
+            let text = String::from_utf8_lossy(&record);
+            assert!(has_controls || text.contains(['\t', '\r', '\n']), "{text}");
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(accepted > 3000 && refused > 1000, "{accepted} accepted, {refused} refused");
+}

@@ -1,0 +1,347 @@
+//! How are dates and times written as text, and read back?
+//!
+//! Called per row by `format::json`, by sinks that print, and by casts. The text forms are those of Apache Flink's JSON
+//! format: `yyyy-MM-dd HH:mm:ss[.fraction]`, the fraction without trailing zeros, `T` in place of the space for ISO-8601,
+//! and a `Z` at the end of a TIMESTAMP_LTZ. What always holds: the calendar is proleptic Gregorian, reading accepts years
+//! 0001 to 9999 only, and whatever is written for those years reads back as the same value.
+
+use arrow::datatypes::TimeUnit;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+/// A Flink formatter reads at most nanoseconds.
+const FRACTION_DIGITS_MAX: usize = 9;
+const TWO_DIGITS: &[u8; 200] =
+    b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+/// Ticks of `unit` in a second.
+pub const fn ticks_per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+/// Appends a timestamp of `value` ticks since 1970-01-01T00:00:00. `utc_suffix` adds the `Z` of a TIMESTAMP_LTZ,
+/// `iso` writes `T` between date and time.
+pub fn write_timestamp(out: &mut Vec<u8>, value: i64, unit: TimeUnit, utc_suffix: bool, iso: bool) {
+    let per_second = ticks_per_second(unit);
+    let seconds = value.div_euclid(per_second);
+    let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    let second_of_day = seconds.rem_euclid(SECONDS_PER_DAY) as u32;
+    write_date_days(out, seconds.div_euclid(SECONDS_PER_DAY));
+    out.push(if iso { b'T' } else { b' ' });
+    write_clock(out, second_of_day);
+    write_fraction(out, nanos as u32);
+    if utc_suffix {
+        out.push(b'Z');
+    }
+}
+
+/// Appends `yyyy-MM-dd`; years beyond 9999 carry a sign.
+pub fn write_date(out: &mut Vec<u8>, days: i32) {
+    write_date_days(out, i64::from(days));
+}
+
+/// Appends `HH:mm:ss` of a time of day; like Flink's JSON it leaves out the milliseconds.
+pub fn write_time(out: &mut Vec<u8>, millis_of_day: i32) {
+    write_clock(out, (i64::from(millis_of_day).div_euclid(1000)).rem_euclid(SECONDS_PER_DAY) as u32);
+}
+
+/// Appends `.123` for 123,000,000 ns, nothing for 0.
+pub fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
+    if nanos == 0 {
+        return;
+    }
+    let mut text = *b".000000000";
+    let mut rest = nanos;
+    for digit in text[1..].iter_mut().rev() {
+        *digit += (rest % 10) as u8;
+        rest /= 10;
+    }
+    let end = text.iter().rposition(|&c| c != b'0').map_or(0, |last| last + 1);
+    out.extend_from_slice(&text[..end]);
+}
+
+/// Reads a timestamp in ticks of `unit`. A finer fraction is cut (towards the past). `utc_suffix` demands the `Z` of a
+/// TIMESTAMP_LTZ; `iso` demands the `T` and lets the seconds be left out. None for any other text, for a day that does
+/// not exist, and for a time that `unit` cannot hold (nanoseconds end in the years 1677 and 2262).
+pub fn parse_timestamp(text: &[u8], unit: TimeUnit, utc_suffix: bool, iso: bool) -> Option<i64> {
+    let text = if utc_suffix { text.strip_suffix(b"Z")? } else { text };
+    let (date, rest) = text.split_at_checked(10)?;
+    let (separator, clock) = rest.split_first()?;
+    if !(if iso { matches!(separator, b'T' | b't') } else { *separator == b' ' }) {
+        return None;
+    }
+    let days = i64::from(parse_date(date)?);
+    let (second_of_day, nanos) = parse_clock(clock, iso)?;
+    let per_second = ticks_per_second(unit);
+    let seconds = days * SECONDS_PER_DAY + second_of_day;
+    // Added in i128: a time before 1677 whose fraction brings it back into range must not fail half way.
+    let ticks = i128::from(seconds) * i128::from(per_second) + i128::from(nanos / (1_000_000_000 / per_second));
+    i64::try_from(ticks).ok()
+}
+
+/// Reads `yyyy-MM-dd` as days since 1970-01-01.
+pub fn parse_date(text: &[u8]) -> Option<i32> {
+    let text: &[u8; 10] = text.try_into().ok()?;
+    if text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let year = i64::from(two(text, 0)? * 100 + two(text, 2)?);
+    let (month, day) = (two(text, 5)?, two(text, 8)?);
+    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+        return None;
+    }
+    i32::try_from(days_from_civil(year, month, day)).ok()
+}
+
+/// Reads `HH:mm:ss[.fraction]` as milliseconds of the day; a finer fraction is cut.
+pub fn parse_time(text: &[u8]) -> Option<i32> {
+    let (second_of_day, nanos) = parse_clock(text, false)?;
+    i32::try_from(second_of_day * 1000 + nanos / 1_000_000).ok()
+}
+
+/// Year, month and day of a day count since 1970-01-01.
+pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
+    // Counted from 0000-03-01, so that the leap day is the last of its year; an era is 400 years.
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 } as u32;
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// Days since 1970-01-01 of a day that exists.
+pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
+    let shifted_year = year - i64::from(month <= 2);
+    let era = shifted_year.div_euclid(400);
+    let year_of_era = shifted_year.rem_euclid(400);
+    let shifted_month = i64::from(if month > 2 { month - 3 } else { month + 9 });
+    let day_of_year = (153 * shifted_month + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn days_in_month(year: i64, month: u32) -> u32 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+fn write_date_days(out: &mut Vec<u8>, days: i64) {
+    let (year, month, day) = civil_from_days(days);
+    if (0..=9999).contains(&year) {
+        let mut text = *b"0000-00-00";
+        put_two(&mut text, 0, year as u32 / 100);
+        put_two(&mut text, 2, year as u32 % 100);
+        put_two(&mut text, 5, month);
+        put_two(&mut text, 8, day);
+        out.extend_from_slice(&text);
+    } else {
+        let sign = if year < 0 { '-' } else { '+' };
+        out.extend_from_slice(format!("{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs()).as_bytes());
+    }
+}
+
+fn write_clock(out: &mut Vec<u8>, second_of_day: u32) {
+    let mut text = *b"00:00:00";
+    put_two(&mut text, 0, second_of_day / 3600);
+    put_two(&mut text, 3, second_of_day / 60 % 60);
+    put_two(&mut text, 6, second_of_day % 60);
+    out.extend_from_slice(&text);
+}
+
+fn put_two(text: &mut [u8], at: usize, value: u32) {
+    let from = value as usize * 2;
+    text[at..at + 2].copy_from_slice(&TWO_DIGITS[from..from + 2]);
+}
+
+fn two(text: &[u8], at: usize) -> Option<u32> {
+    let (high, low) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
+    (high < 10 && low < 10).then(|| u32::from(high) * 10 + u32::from(low))
+}
+
+/// Second of the day and nanoseconds of `HH:mm:ss[.fraction]`, or of `HH:mm` if the seconds may be missing.
+fn parse_clock(text: &[u8], seconds_optional: bool) -> Option<(i64, i64)> {
+    if text.len() < 5 || text[2] != b':' {
+        return None;
+    }
+    let (hour, minute) = (two(text, 0)?, two(text, 3)?);
+    if hour > 23 || minute > 59 {
+        return None;
+    }
+    let before_seconds = i64::from(hour * 3600 + minute * 60);
+    if text.len() == 5 && seconds_optional {
+        return Some((before_seconds, 0));
+    }
+    if text.len() < 8 || text[5] != b':' {
+        return None;
+    }
+    let second = two(text, 6)?;
+    if second > 59 {
+        return None;
+    }
+    Some((before_seconds + i64::from(second), parse_fraction(&text[8..])?))
+}
+
+fn parse_fraction(text: &[u8]) -> Option<i64> {
+    let Some((point, digits)) = text.split_first() else { return Some(0) };
+    if *point != b'.' || digits.is_empty() || digits.len() > FRACTION_DIGITS_MAX {
+        return None;
+    }
+    let mut nanos = 0;
+    for i in 0..FRACTION_DIGITS_MAX {
+        let digit = digits.get(i).map_or(0, |c| c.wrapping_sub(b'0'));
+        if digit > 9 {
+            return None;
+        }
+        nanos = nanos * 10 + i64::from(digit);
+    }
+    Some(nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+    use chrono::{DateTime, Datelike, NaiveDate};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn text(value: i64, unit: TimeUnit, utc: bool, iso: bool) -> String {
+        let mut out = Vec::new();
+        write_timestamp(&mut out, value, unit, utc, iso);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn timestamps_are_written_as_flink_does() {
+        for (value, unit, utc, iso, expected) in [
+            (0, Millisecond, false, false, "1970-01-01 00:00:00"),
+            (-1, Millisecond, false, false, "1969-12-31 23:59:59.999"),
+            (1_709_168_523_120, Millisecond, false, false, "2024-02-29 01:02:03.12"),
+            (1_709_168_523_000, Millisecond, true, false, "2024-02-29 01:02:03Z"),
+            (1_709_168_523_000_010, Microsecond, true, true, "2024-02-29T01:02:03.00001Z"),
+            (1_709_168_523_123_456_789, Nanosecond, false, false, "2024-02-29 01:02:03.123456789"),
+            (-62_135_596_800, Second, false, false, "0001-01-01 00:00:00"),
+            (253_402_300_799_999, Millisecond, false, false, "9999-12-31 23:59:59.999"),
+            (253_402_300_800, Second, false, false, "+10000-01-01 00:00:00"),
+            (-62_198_755_200, Second, false, false, "-0001-01-01 00:00:00"),
+        ] {
+            assert_eq!(text(value, unit, utc, iso), expected);
+        }
+        text(i64::MAX, Second, true, true);
+        text(i64::MIN, Second, true, true);
+    }
+
+    #[test]
+    fn timestamps_are_read_by_the_same_rules() {
+        let day = 1_709_164_800_000;
+        for (input, utc, iso, expected) in [
+            ("2024-02-29 00:00:00", false, false, Some(day)),
+            ("2024-02-29 00:00:00.1", false, false, Some(day + 100)),
+            ("2024-02-29 00:00:00.999999", false, false, Some(day + 999)),
+            ("1969-12-31 23:59:59.9999", false, false, Some(-1)),
+            ("2024-02-29T00:00", false, true, Some(day)),
+            ("2024-02-29T00:00:01Z", true, true, Some(day + 1000)),
+            ("2024-02-29 00:00:00Z", true, false, Some(day)),
+            ("2024-02-29 00:00:00Z", false, false, None),
+            ("2024-02-29 00:00:00", true, false, None),
+            ("2024-02-29T00:00:00", false, false, None),
+            ("2024-02-29 00:00:00", false, true, None),
+            ("2024-02-29 00:00", false, false, None),
+            ("2023-02-29 00:00:00", false, false, None),
+            ("1900-02-29 00:00:00", false, false, None),
+            ("2024-04-31 00:00:00", false, false, None),
+            ("2024-13-01 00:00:00", false, false, None),
+            ("2024-00-01 00:00:00", false, false, None),
+            ("2024-01-00 00:00:00", false, false, None),
+            ("0000-01-01 00:00:00", false, false, None),
+            ("2024-02-29 24:00:00", false, false, None),
+            ("2024-02-29 23:60:00", false, false, None),
+            ("2024-02-29 23:59:60", false, false, None),
+            ("2024-02-29 00:00:00.", false, false, None),
+            ("2024-02-29 00:00:00.1234567890", false, false, None),
+            ("2024-02-29 00:00:00.12x", false, false, None),
+            ("2024-02-2\u{e9} 00:00:00", false, false, None),
+            (" 2024-02-29 00:00:00", false, false, None),
+            ("2024-02-29", false, false, None),
+            ("", false, false, None),
+            ("Z", true, false, None),
+        ] {
+            assert_eq!(parse_timestamp(input.as_bytes(), Millisecond, utc, iso), expected, "{input}");
+        }
+        assert_eq!(parse_timestamp(b"1600-01-01 00:00:00", Nanosecond, false, false), None);
+        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224192", Nanosecond, false, false), Some(i64::MIN));
+        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224191", Nanosecond, false, false), None);
+        assert_eq!(parse_timestamp(b"2262-04-11 23:47:16.854775807", Nanosecond, false, false), Some(i64::MAX));
+    }
+
+    #[test]
+    fn dates_and_times_of_day() {
+        assert_eq!(parse_date(b"2024-02-29"), Some(19782));
+        assert_eq!(parse_date(b"2024-2-29"), None);
+        assert_eq!(parse_time(b"01:02:03"), Some(3_723_000));
+        assert_eq!(parse_time(b"23:59:59.9999"), Some(86_399_999));
+        assert_eq!(parse_time(b"01:02"), None);
+        let mut out = Vec::new();
+        write_date(&mut out, -1);
+        write_time(&mut out, 3_723_999);
+        assert_eq!(out, b"1969-12-3101:02:03");
+    }
+
+    /// Every day of years 0001 to 9999 agrees with chrono, in both directions.
+    #[test]
+    fn the_calendar_agrees_with_chrono() {
+        let first = NaiveDate::from_ymd_opt(1, 1, 1).unwrap();
+        let epoch = NaiveDate::from_ymd_opt(1970, 1, 1).unwrap();
+        let mut date = first;
+        let mut days = (first - epoch).num_days();
+        let mut out = Vec::new();
+        while date.year() <= 9999 {
+            assert_eq!(civil_from_days(days), (i64::from(date.year()), date.month(), date.day()));
+            assert_eq!(days_from_civil(date.year().into(), date.month(), date.day()), days);
+            if days % 97 == 0 {
+                out.clear();
+                write_date(&mut out, days as i32);
+                assert_eq!(out, date.format("%Y-%m-%d").to_string().as_bytes());
+                assert_eq!(parse_date(&out), Some(days as i32));
+            }
+            date = date.succ_opt().unwrap();
+            days += 1;
+        }
+    }
+
+    #[test]
+    fn random_timestamps_agree_with_chrono_and_read_back() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for _ in 0..20_000 {
+            for unit in [Second, Millisecond, Microsecond, Nanosecond] {
+                let per_second = ticks_per_second(unit);
+                let (low, high) = if unit == Nanosecond {
+                    (i64::MIN, i64::MAX)
+                } else {
+                    (-62_135_596_800 * per_second, 253_402_300_800 * per_second - 1)
+                };
+                let value = rng.random_range(low..=high);
+                let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
+                let expected = DateTime::from_timestamp(value.div_euclid(per_second), nanos as u32).unwrap();
+                let mut expected = expected.format("%Y-%m-%d %H:%M:%S.%9f").to_string();
+                expected.truncate(expected.trim_end_matches('0').trim_end_matches('.').len().max(19));
+                let written = text(value, unit, false, false);
+                assert_eq!(written, expected);
+                assert_eq!(parse_timestamp(written.as_bytes(), unit, false, false), Some(value));
+            }
+        }
+    }
+}

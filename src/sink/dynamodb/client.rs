@@ -1,0 +1,181 @@
+//! The calls to DynamoDB, and what each kind of failure means. The only file of the sink that knows the AWS SDK.
+//!
+//! Called by `outbox` from tasks. What always holds: a call is tried once; [`Failure`] says whether trying again can help.
+//! The kinds of error are those of "Error handling with DynamoDB" in the developer guide.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{Credentials, Region};
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, KeyType, PutRequest, ScalarAttributeType, TableStatus, WriteRequest};
+
+use super::item::{Item, Value, key_bytes};
+use super::options::{CredentialsProvider, DynamoDbOptions};
+
+/// The item attribute that holds the version of an upsert.
+pub const VERSION_ATTRIBUTE: &str = "paceline_version";
+/// A call that has not answered by then is tried again; DynamoDB answers in milliseconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where requests are signed for if there is an endpoint but no region.
+const REGION_OF_ENDPOINTS: &str = "us-east-1";
+
+/// Why a call did nothing, as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Throttled, an error of the server, no connection, no answer: the same call may succeed later.
+    Retry(String),
+    /// The condition failed: the table holds a version that is not older.
+    Superseded,
+    /// The item (or one of several) can never be taken.
+    Refused(String),
+    /// No call can succeed until someone changes something.
+    Fatal(String),
+}
+
+/// The key of the table as it exists: names and types (`S`, `N`, `B`), hash before range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableKey {
+    pub attributes: Vec<(String, String)>,
+}
+
+pub struct TableClient {
+    client: Client,
+    table: String,
+}
+
+impl TableClient {
+    pub async fn connect(options: DynamoDbOptions) -> TableClient {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            // Retries are ours: the SDK's know nothing of unprocessed items and give up.
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).build());
+        if let Some(endpoint) = &options.endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        match (&options.region, &options.endpoint) {
+            (Some(region), _) => loader = loader.region(Region::new(region.clone())),
+            (None, Some(_)) => loader = loader.region(Region::new(REGION_OF_ENDPOINTS)),
+            (None, None) => {}
+        }
+        loader = match &options.credentials {
+            CredentialsProvider::Auto => loader,
+            CredentialsProvider::EnvVar => loader.credentials_provider(EnvironmentVariableCredentialsProvider::new()),
+            CredentialsProvider::Basic { access_key_id, secret_key } => {
+                loader.credentials_provider(Credentials::new(access_key_id, secret_key, None, None, "options"))
+            }
+        };
+        TableClient { client: Client::new(&loader.load().await), table: options.table_name }
+    }
+
+    /// The table's key. Errors: [`Failure::Fatal`] also if the table is missing or not ready.
+    pub async fn describe(&self) -> Result<TableKey, Failure> {
+        let answer = self.client.describe_table().table_name(&self.table).send().await.map_err(|e| failure(&e))?;
+        let table = answer.table.ok_or_else(|| Failure::Fatal("DescribeTable answered without a table".into()))?;
+        if let Some(status @ (TableStatus::Creating | TableStatus::Deleting)) = &table.table_status {
+            return Err(Failure::Fatal(format!("the table is {status}; start again when it is ACTIVE")));
+        }
+        let mut schema: Vec<_> = table.key_schema().iter().collect();
+        schema.sort_by_key(|k| *k.key_type() != KeyType::Hash);
+        let attributes = schema.into_iter().map(|k| {
+            let name = k.attribute_name().to_owned();
+            let definition = table.attribute_definitions().iter().find(|d| d.attribute_name() == name);
+            let data_type = definition.map_or(&ScalarAttributeType::S, |d| d.attribute_type());
+            (name, data_type.as_str().to_owned())
+        });
+        Ok(TableKey { attributes: attributes.collect() })
+    }
+
+    /// Puts one item; with a version only if the table holds none or a lower one.
+    pub async fn put(&self, item: &Item) -> Result<(), Failure> {
+        let mut call = self.client.put_item().table_name(&self.table).set_item(Some(attributes(item)));
+        if let Some(version) = &item.version {
+            call = call
+                .condition_expression("attribute_not_exists(#v) OR #v < :v")
+                .expression_attribute_names("#v", VERSION_ATTRIBUTE)
+                .expression_attribute_values(":v", AttributeValue::S(version.to_string()));
+        }
+        call.send().await.map(drop).map_err(|e| failure(&e))
+    }
+
+    /// Puts several items with different keys, without conditions. Returns the indexes of those that were not processed.
+    pub async fn put_batch(&self, items: &[Item], key_names: &[Arc<str>]) -> Result<Vec<usize>, Failure> {
+        let mut requests = Vec::with_capacity(items.len());
+        for item in items {
+            let put = PutRequest::builder().set_item(Some(attributes(item))).build();
+            let put = put.map_err(|e| Failure::Refused(e.to_string()))?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+        }
+        let answer = self.client.batch_write_item().request_items(&self.table, requests).send().await.map_err(|e| failure(&e))?;
+        let left: Vec<WriteRequest> = answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
+        let index_of = |request: &WriteRequest| {
+            let item = &request.put_request()?.item;
+            let values = key_names.iter().map(|name| value_of(item.get(name.as_ref())?)).collect::<Option<Vec<_>>>()?;
+            let key = key_bytes(&values)?;
+            items.iter().position(|i| i.key == key)
+        };
+        // One that cannot be recognised could be any of them: putting all again is harmless.
+        Ok(left.iter().map(index_of).collect::<Option<Vec<usize>>>().unwrap_or_else(|| (0..items.len()).collect()))
+    }
+}
+
+fn attributes(item: &Item) -> HashMap<String, AttributeValue> {
+    let version = item.version.as_ref().map(|v| (VERSION_ATTRIBUTE.to_owned(), AttributeValue::S(v.to_string())));
+    let columns = item.attributes.iter().map(|(name, value)| {
+        let value = match value {
+            Value::Null => AttributeValue::Null(true),
+            Value::Bool(b) => AttributeValue::Bool(*b),
+            Value::Number(n) => AttributeValue::N(n.clone()),
+            Value::Text(s) => AttributeValue::S(s.clone()),
+            Value::Bytes(b) => AttributeValue::B(Blob::new(b.clone())),
+        };
+        (name.to_string(), value)
+    });
+    columns.chain(version).collect()
+}
+
+fn value_of(value: &AttributeValue) -> Option<Value> {
+    Some(match value {
+        AttributeValue::S(s) => Value::Text(s.clone()),
+        AttributeValue::N(n) => Value::Number(n.clone()),
+        AttributeValue::B(b) => Value::Bytes(b.as_ref().to_vec()),
+        _ => return None,
+    })
+}
+
+fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let (service, status) = match error {
+        SdkError::ServiceError(e) => (e.err(), e.raw().status().as_u16()),
+        SdkError::ConstructionFailure(_) => return Failure::Fatal(DisplayErrorContext(error).to_string()),
+        SdkError::DispatchFailure(e) if e.is_user() => return Failure::Fatal(DisplayErrorContext(error).to_string()),
+        // No answer, or none that can be read: the write may or may not have happened, and may be repeated.
+        _ => return Failure::Retry(DisplayErrorContext(error).to_string()),
+    };
+    let code = service.code().unwrap_or("no error code");
+    let text = format!("{code}: {} (HTTP {status})", service.message().unwrap_or("no message"));
+    match code {
+        "ConditionalCheckFailedException" => Failure::Superseded,
+        "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
+        | "ThrottlingException"
+        | "Throttling"
+        | "LimitExceededException"
+        | "TransactionInProgressException"
+        | "TransactionConflictException"
+        | "ReplicatedWriteConflictException" => Failure::Retry(text),
+        "ValidationException" | "SerializationException" | "ItemCollectionSizeLimitExceededException" => Failure::Refused(text),
+        _ if status >= 500 => Failure::Retry(text),
+        _ => Failure::Fatal(text),
+    }
+}

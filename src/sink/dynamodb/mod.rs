@@ -1,0 +1,259 @@
+//! Results into a DynamoDB table, as upserts by key.
+//!
+//! In reading order: `options` (what WITH may say), `item` (rows to items), `client` (the calls), `lanes` (order), `outbox`
+//! (requests and retries). Called by `runtime` as any sink. What always holds: writes of one key are made one after the
+//! other; where results of several windows share a key, a write is conditional on a lower version, so the table never goes
+//! back; after `prepare` everything written before it is in the table, superseded, or handed out as rejected.
+
+mod client;
+mod item;
+mod lanes;
+mod options;
+mod outbox;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::version::{TEXT_LEN, Version};
+use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
+use crate::format::json::{EncodeOptions, JsonEncoder};
+use client::{Failure, TableClient, TableKey, VERSION_ATTRIBUTE};
+use item::{ItemEncoder, is_supported, key_type};
+use options::DynamoDbOptions;
+use outbox::{Outbox, OutboxConfig};
+
+/// How often the table is asked for before the job gives up starting. Later calls are repeated for ever.
+const DESCRIBE_TRIES: usize = 6;
+
+/// How results share the table's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteMode {
+    /// No two results share a key: plain puts, many at once.
+    Unique,
+    /// Results of several windows share a key: the later window wins, whatever order the writes arrive in.
+    Versioned,
+    /// Rows without a window: the last one wins.
+    InOrder,
+}
+
+pub struct DynamoDbSink {
+    spec: TableSpec,
+    options: DynamoDbOptions,
+    run_ms: i64,
+    mode: WriteMode,
+    runtime: tokio::runtime::Handle,
+    /// Made for the first writer: until then nothing outside is touched.
+    table: Mutex<Option<Arc<Table>>>,
+    superseded: Arc<AtomicU64>,
+}
+
+/// The table as it was found.
+struct Table {
+    client: Arc<TableClient>,
+    /// Columns of its key, in the order of its key schema.
+    key: Vec<usize>,
+}
+
+impl DynamoDbSink {
+    /// Checks the options. `run_ms` is the start of the run, kept on resume. Network work is done on `runtime`, which needs
+    /// a thread of its own.
+    pub fn new(
+        spec: TableSpec,
+        options: &BTreeMap<String, String>,
+        run_ms: i64,
+        mode: WriteMode,
+        runtime: tokio::runtime::Handle,
+    ) -> Result<DynamoDbSink, SinkError> {
+        let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
+        let options = DynamoDbOptions::parse(options).map_err(config)?;
+        if spec.upsert_key().is_empty() {
+            return Err(config("a DynamoDB table needs a key: add PRIMARY KEY (...) NOT ENFORCED to its columns".into()));
+        }
+        if let Some(name) = spec.upsert_key().iter().find(|k| spec.schema.column_with_name(k).is_none()) {
+            return Err(config(format!("key column '{name}' does not exist")));
+        }
+        for field in spec.schema.fields() {
+            if !is_supported(field.data_type()) {
+                return Err(config(format!("column '{}' of type {} cannot be written", field.name(), field.data_type())));
+            }
+            if field.name() == VERSION_ATTRIBUTE {
+                return Err(config(format!("the attribute '{VERSION_ATTRIBUTE}' holds versions: give the column another name")));
+            }
+        }
+        Ok(DynamoDbSink { spec, options, run_ms, mode, runtime, table: Mutex::default(), superseded: Arc::default() })
+    }
+
+    /// Results that were not written because something newer for their key was there or waiting.
+    pub fn superseded(&self) -> u64 {
+        self.superseded.load(Ordering::Relaxed)
+    }
+
+    fn config(&self, reason: String) -> SinkError {
+        SinkError::Config { table: self.spec.name.clone(), reason }
+    }
+
+    fn table(&self) -> Result<Arc<Table>, SinkError> {
+        let mut slot = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(table) = &*slot {
+            return Ok(table.clone());
+        }
+        let client = self.wait(TableClient::connect(self.options.clone()))?;
+        let client = Arc::new(client);
+        let found = self.wait(describe(client.clone()))?;
+        let found = found.map_err(|reason| SinkError::Write {
+            table: self.spec.name.clone(),
+            reason: format!("DynamoDB table '{}': {reason}", self.options.table_name),
+        })?;
+        let key = self.key_columns(&found)?;
+        Ok(slot.insert(Arc::new(Table { client, key })).clone())
+    }
+
+    /// Runs network work on the runtime, whatever thread this is.
+    fn wait<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, SinkError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.runtime.spawn(async move { drop(sender.send(work.await)) });
+        receiver
+            .recv()
+            .map_err(|_| SinkError::Write { table: self.spec.name.clone(), reason: "the network runtime has stopped".into() })
+    }
+
+    /// The columns of the table's key. It must be the SQL table's: with fewer attributes rows would replace each other,
+    /// with more a result would be written beside its predecessor.
+    fn key_columns(&self, found: &TableKey) -> Result<Vec<usize>, SinkError> {
+        let name = &self.options.table_name;
+        let attributes = || found.attributes.iter().map(|(n, _)| n.as_str());
+        let wanted: BTreeSet<&str> = self.spec.upsert_key().iter().map(String::as_str).collect();
+        if attributes().collect::<BTreeSet<_>>() != wanted {
+            let list = attributes().collect::<Vec<_>>().join(", ");
+            return Err(self.config(format!(
+                "the key of DynamoDB table '{name}' is ({list}), that of the SQL table is ({}): declare PRIMARY KEY ({list}) NOT \
+                 ENFORCED, or create the DynamoDB table with the other key",
+                self.spec.upsert_key().join(", ")
+            )));
+        }
+        let mut key = Vec::new();
+        for (attribute, found) in &found.attributes {
+            // Checked in `new`: every key column exists.
+            let Some((index, field)) = self.spec.schema.column_with_name(attribute) else { continue };
+            match key_type(field.data_type()) {
+                Some(written) if written == found => key.push(index),
+                written => {
+                    let written = written.map_or("cannot be a key".into(), |w| format!("is written as {w}"));
+                    return Err(self.config(format!(
+                        "key attribute '{attribute}' of DynamoDB table '{name}' has type {found}, but the column of type {} \
+                         {written}: change the column's type (CAST in the query) or the DynamoDB table",
+                        field.data_type()
+                    )));
+                }
+            }
+        }
+        Ok(key)
+    }
+}
+
+async fn describe(client: Arc<TableClient>) -> Result<TableKey, String> {
+    let mut delays = ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
+    delays = delays.with_max_times(DESCRIBE_TRIES - 1);
+    let mut delays = delays.build();
+    loop {
+        match client.describe().await {
+            Ok(key) => return Ok(key),
+            Err(Failure::Fatal(reason)) if reason.starts_with("ResourceNotFoundException") => {
+                return Err("it does not exist: create it, or check 'table-name', 'aws.region' and the account".into());
+            }
+            Err(Failure::Retry(reason)) => match delays.next() {
+                Some(delay) => {
+                    tracing::warn!("DynamoDB does not answer, trying again: {reason}");
+                    tokio::time::sleep(delay).await;
+                }
+                None => return Err(format!("it cannot be reached: {reason}")),
+            },
+            Err(Failure::Fatal(reason) | Failure::Refused(reason)) => return Err(reason),
+            Err(Failure::Superseded) => return Err("DescribeTable failed a condition".into()),
+        }
+    }
+}
+
+impl Sink for DynamoDbSink {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::EffectivelyOnce
+    }
+
+    fn writer(&self, _worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let table = self.table()?;
+        let rejected = JsonEncoder::new(&self.spec.schema, EncodeOptions::default()).map_err(|e| self.config(e.to_string()))?;
+        let names: Vec<Arc<str>> = self.spec.schema.fields().iter().map(|f| f.name().as_str().into()).collect();
+        let outbox = OutboxConfig {
+            mode: self.mode,
+            key_names: table.key.iter().map(|&k| names[k].clone()).collect(),
+            batch_size: self.options.batch_size,
+            requests_max: self.options.requests_max,
+            runtime: self.runtime.clone(),
+            table: self.options.table_name.clone(),
+            superseded: self.superseded.clone(),
+        };
+        let extra_bytes = if self.mode == WriteMode::Versioned { VERSION_ATTRIBUTE.len() + TEXT_LEN } else { 0 };
+        Ok(Box::new(DynamoDbWriter {
+            table: self.spec.name.clone(),
+            run_ms: self.run_ms,
+            versioned: self.mode == WriteMode::Versioned,
+            items: ItemEncoder::new(names, table.key.clone(), self.options.ignore_nulls, extra_bytes),
+            rejected,
+            outbox: Outbox::new(table.client.clone(), outbox),
+        }))
+    }
+}
+
+struct DynamoDbWriter {
+    table: String,
+    run_ms: i64,
+    versioned: bool,
+    items: ItemEncoder,
+    /// Writes rows that never became items.
+    rejected: JsonEncoder,
+    outbox: Arc<Outbox>,
+}
+
+impl SinkWriter for DynamoDbWriter {
+    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+        let version: Option<Arc<str>> =
+            self.versioned.then(|| Version::of_window(self.run_ms, rows.window_end_ms).to_string().into());
+        let mut items = Vec::with_capacity(rows.batch.num_rows());
+        for row in 0..rows.batch.num_rows() {
+            match self.items.encode(&rows.batch, row, version.as_ref()) {
+                Ok(item) => items.push(item),
+                Err(reason) => {
+                    let mut text = Vec::new();
+                    self.rejected.encode_row(&rows.batch, row, &mut text);
+                    self.outbox.reject(Rejected { row: String::from_utf8_lossy(&text).into_owned(), reason });
+                }
+            }
+        }
+        self.outbox.push(items).map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.outbox.has_room()
+    }
+
+    fn prepare(&mut self, _epoch: u64) -> Result<Vec<u8>, SinkError> {
+        self.outbox.flush().map_err(|reason| SinkError::Write { table: self.table.clone(), reason })?;
+        Ok(Vec::new())
+    }
+
+    fn take_rejected(&mut self) -> Vec<Rejected> {
+        self.outbox.take_rejected()
+    }
+}
+
+impl Drop for DynamoDbWriter {
+    fn drop(&mut self) {
+        // A writer that takes over must not meet writes of this one.
+        self.outbox.close();
+    }
+}

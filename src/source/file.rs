@@ -1,0 +1,312 @@
+//! Files of lines as a source: a file or a folder, each file a split.
+//!
+//! Connector `filesystem`. What always holds: a record is a line without its end (`\n` or `\r\n`); blank lines are counted but
+//! not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
+//! between two runs but not shrink.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
+
+use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
+
+/// Bytes read at a time.
+const BLOCK_BYTES: usize = 256 << 10;
+/// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends is noticed early.
+const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Lines read ahead to learn a file's first event time.
+const PEEK_RECORDS: usize = 16;
+/// Files that a worker reads side by side: enough to keep pace with files that are parallel in time, few enough to leave
+/// files that follow one another closed.
+const OPEN_AT_ONCE: usize = 4;
+
+/// Metadata columns of the connector: Flink's names.
+pub const METADATA_KEYS: [&str; 4] = ["file.path", "file.name", "file.size", "file.modification-time"];
+
+pub struct FileSource {
+    table: String,
+    root: PathBuf,
+    metadata: Vec<String>,
+}
+
+impl FileSource {
+    /// `path`: a file, or a folder whose files are read (not those that start with `.` or `_`). `metadata`: keys of the
+    /// metadata columns that are wanted, each one of [`METADATA_KEYS`].
+    pub fn new(table: &str, path: &str, metadata: Vec<String>) -> Result<FileSource, SourceError> {
+        let root = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
+        if let Some(unknown) = metadata.iter().find(|m| !METADATA_KEYS.contains(&m.as_str())) {
+            let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
+            return Err(SourceError::Config { table: table.into(), reason });
+        }
+        Ok(FileSource { table: table.into(), root, metadata })
+    }
+
+    fn path_of(&self, split: &SplitId) -> PathBuf {
+        if self.root.is_dir() { self.root.join(&*split.0) } else { self.root.clone() }
+    }
+
+    fn reader(&self, split: &SplitId, position: &Position) -> Result<FileReader, SourceError> {
+        let Position::File { offset, lines } = *position else {
+            return Err(SourceError::Read {
+                table: self.table.clone(),
+                split: split.clone(),
+                reason: "not a position in a file".into(),
+            });
+        };
+        let path = self.path_of(split);
+        let error = |e: std::io::Error| SourceError::Read {
+            table: self.table.clone(),
+            split: split.clone(),
+            reason: format!("{}: {e}", path.display()),
+        };
+        let mut file = File::open(&path).map_err(error)?;
+        let length = file.metadata().map_err(error)?.len();
+        if length < offset {
+            let reason = format!("{} has {length} bytes, but {offset} were read already: it was cut or replaced", path.display());
+            return Err(SourceError::Read { table: self.table.clone(), split: split.clone(), reason });
+        }
+        file.seek(SeekFrom::Start(offset)).map_err(error)?;
+        Ok(FileReader {
+            table: self.table.clone(),
+            split: split.clone(),
+            metadata: self.metadata.clone(),
+            path,
+            file,
+            offset,
+            lines,
+            tail: Vec::new(),
+            ended: false,
+            read_bytes: 0,
+        })
+    }
+}
+
+impl Source for FileSource {
+    fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
+        let config = |reason: String| SourceError::Config { table: self.table.clone(), reason };
+        let start = Position::File { offset: 0, lines: 0 };
+        let seed = |name: &str| SplitSeed { id: SplitId(name.into()), parents: vec![], start: start.clone() };
+        if !self.root.is_dir() {
+            if !self.root.exists() {
+                return Err(config(format!("{} does not exist; 'path' names a file or a folder of files", self.root.display())));
+            }
+            return Ok(vec![seed(&file_name(&self.root))]);
+        }
+        let mut names = Vec::new();
+        let entries = std::fs::read_dir(&self.root).map_err(|e| config(format!("{}: {e}", self.root.display())))?;
+        for entry in entries {
+            let entry = entry.map_err(|e| config(format!("{}: {e}", self.root.display())))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_file() && !name.starts_with(['.', '_']) {
+                names.push(name);
+            }
+        }
+        if let Some(name) = names.iter().find(|n| n.ends_with(".gz")) {
+            return Err(config(format!("{name} is compressed; unpack it first, gzip is not supported yet")));
+        }
+        names.sort();
+        Ok(names.iter().map(|n| seed(n)).collect())
+    }
+
+    fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
+        Ok(Box::new(self.reader(split, position)?))
+    }
+
+    fn bounded(&self) -> bool {
+        true
+    }
+
+    fn peek(&self, split: &SplitId) -> Result<Option<RawBatch>, SourceError> {
+        match self.reader(split, &Position::File { offset: 0, lines: 0 })?.poll(PEEK_RECORDS)? {
+            Polled::Records(batch) => Ok(Some(batch)),
+            _ => Ok(None),
+        }
+    }
+
+    fn open_at_once(&self) -> usize {
+        OPEN_AT_ONCE
+    }
+
+    fn size_hint_bytes(&self) -> Option<u64> {
+        let splits = self.discover().ok()?;
+        splits.iter().map(|s| std::fs::metadata(self.path_of(&s.id)).ok().map(|m| m.len())).sum()
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+}
+
+struct FileReader {
+    table: String,
+    split: SplitId,
+    metadata: Vec<String>,
+    path: PathBuf,
+    file: File,
+    /// After the last line delivered.
+    offset: u64,
+    lines: u64,
+    /// Read but not delivered: what stands at `offset`.
+    tail: Vec<u8>,
+    ended: bool,
+    read_bytes: u64,
+}
+
+impl FileReader {
+    fn error(&self, reason: String) -> SourceError {
+        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason }
+    }
+
+    /// Appends a block to `bytes`; notes the end of the file.
+    fn fill(&mut self, bytes: &mut Vec<u8>) -> Result<(), SourceError> {
+        let from = bytes.len();
+        bytes.resize(from + BLOCK_BYTES, 0);
+        let n = self.file.read(&mut bytes[from..]).map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        bytes.truncate(from + n);
+        self.ended = n == 0;
+        Ok(())
+    }
+
+    fn metadata_columns(&self, rows: usize) -> Result<Vec<ArrayRef>, SourceError> {
+        if self.metadata.is_empty() {
+            return Ok(vec![]);
+        }
+        let meta = std::fs::metadata(&self.path).map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        let text = |t: String| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(t, rows))) as ArrayRef;
+        let columns = self.metadata.iter().map(|key| match key.as_str() {
+            "file.path" => text(self.path.display().to_string()),
+            "file.name" => text(file_name(&self.path)),
+            "file.size" => Arc::new(Int64Array::from_value(meta.len() as i64, rows)),
+            _ => {
+                let modified = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
+                let ms = modified.map_or(0, |d| d.as_millis() as i64);
+                Arc::new(TimestampMillisecondArray::from_value(ms, rows).with_timezone("UTC"))
+            }
+        });
+        Ok(columns.collect())
+    }
+}
+
+impl SplitReader for FileReader {
+    fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
+        let mut bytes = std::mem::take(&mut self.tail);
+        let mut spans = Vec::new();
+        let mut numbers = Vec::new();
+        let mut at = 0;
+        let mut searched = 0;
+        while spans.len() < max_records {
+            let end = memchr::memchr(b'\n', &bytes[searched..]).map(|n| searched + n);
+            let (line_end, next) = match end {
+                Some(end) => (end, end + 1),
+                None if self.ended && at < bytes.len() => (bytes.len(), bytes.len()),
+                None if self.ended => break,
+                None => {
+                    if bytes.len() - at > RECORD_BYTES_MAX {
+                        let reason = format!("line {} is longer than {RECORD_BYTES_MAX} bytes", self.lines + 1);
+                        return Err(self.error(reason));
+                    }
+                    // Enough for a batch: the rest comes with the next one.
+                    if !spans.is_empty() && bytes.len() > BLOCK_BYTES * 8 {
+                        break;
+                    }
+                    searched = bytes.len();
+                    self.fill(&mut bytes)?;
+                    continue;
+                }
+            };
+            self.lines += 1;
+            let stop = if line_end > at && bytes[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
+            if !bytes[at..stop].iter().all(u8::is_ascii_whitespace) {
+                spans.push(Span { start: at as u32, end: stop as u32 });
+                numbers.push(self.lines);
+            }
+            self.offset += (next - at) as u64;
+            self.read_bytes += (next - at) as u64;
+            at = next;
+            searched = next;
+        }
+        self.tail = bytes[at..].to_vec();
+        if spans.is_empty() {
+            return Ok(Polled::End { children: vec![] });
+        }
+        bytes.truncate(at);
+        let metadata = self.metadata_columns(spans.len())?;
+        Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Lines { numbers }, metadata }))
+    }
+
+    fn position(&self) -> Position {
+        Position::File { offset: self.offset, lines: self.lines }
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.read_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(source: &FileSource, split: &SplitId, from: &Position, batch: usize) -> (Vec<(u64, String)>, Vec<Position>) {
+        let mut reader = source.open(split, from, Arc::new(|| {})).expect("opens");
+        let (mut records, mut positions) = (vec![], vec![from.clone()]);
+        while let Polled::Records(raw) = reader.poll(batch).expect("reads") {
+            let Places::Lines { numbers } = &raw.places else { panic!("places of a file") };
+            records.extend((0..raw.len()).map(|i| (numbers[i], String::from_utf8_lossy(raw.record(i)).into_owned())));
+            positions.push(reader.position());
+        }
+        (records, positions)
+    }
+
+    fn file(content: &[u8]) -> (tempfile::TempDir, FileSource, SplitId) {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("in.jsonl");
+        std::fs::write(&path, content).expect("writes");
+        let source = FileSource::new("t", &path.display().to_string(), vec![]).expect("opens");
+        let split = source.discover().expect("lists").remove(0).id;
+        (dir, source, split)
+    }
+
+    #[test]
+    fn lines_of_every_kind_and_a_restart_after_each() {
+        let (_dir, source, split) = file(b"a\r\n\n  \nbb\nccc\r\n\nlast");
+        let start = Position::File { offset: 0, lines: 0 };
+        let (all, _) = read_all(&source, &split, &start, 100);
+        let expected = [(1, "a"), (4, "bb"), (5, "ccc"), (7, "last")].map(|(n, s)| (n, s.to_string()));
+        assert_eq!(all, expected);
+        let (ones, positions) = read_all(&source, &split, &start, 1);
+        assert_eq!(ones, expected);
+        for (done, position) in positions.iter().enumerate() {
+            assert_eq!(read_all(&source, &split, position, 2).0, expected[done..], "from {position:?}");
+        }
+    }
+
+    #[test]
+    fn records_longer_than_a_block_and_blocks_that_end_anywhere() {
+        let long = "x".repeat(BLOCK_BYTES * 2 + 3);
+        let (_dir, source, split) = file(format!("{long}\nshort\n{long}").as_bytes());
+        let (all, _) = read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 10);
+        assert_eq!(all.iter().map(|(n, s)| (*n, s.len())).collect::<Vec<_>>(), [(1, long.len()), (2, 5), (3, long.len())]);
+    }
+
+    #[test]
+    fn an_empty_file_ends_and_a_missing_one_is_an_error() {
+        let (_dir, source, split) = file(b"");
+        assert!(read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 10).0.is_empty());
+        let missing = FileSource::new("t", "/nonexistent/x", vec![]).expect("not looked at yet");
+        assert!(missing.discover().is_err_and(|e| e.to_string().contains("does not exist")));
+    }
+
+    #[test]
+    fn a_file_that_shrank_is_an_error() {
+        let (_dir, source, split) = file(b"abc\n");
+        assert!(
+            source
+                .open(&split, &Position::File { offset: 10, lines: 2 }, Arc::new(|| {}))
+                .is_err_and(|e| e.to_string().contains("cut or replaced"))
+        );
+    }
+}

@@ -1,0 +1,188 @@
+//! Does the binary answer bad input well? Exit codes, places, and what to do, from the outside.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn paceline(args: &[&str], dir: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_paceline")).args(args).current_dir(dir).output().expect("the binary starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const TABLES: &str = "CREATE TABLE src (k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+  WITH ('connector'='filesystem','format'='json','path'='in.jsonl');
+CREATE TABLE res (k STRING, c BIGINT) WITH ('connector'='filesystem','format'='json','path'='out');
+";
+const QUERY: &str = "INSERT INTO res SELECT k, COUNT(*) FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, k;";
+
+/// A folder with a query and an input.
+fn job(sql: &str, input: &[u8]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    fs::write(dir.path().join("q.sql"), sql).expect("writes");
+    fs::write(dir.path().join("in.jsonl"), input).expect("writes");
+    dir
+}
+
+fn lines(folder: &Path) -> Vec<String> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        all.extend(fs::read_to_string(entry.path()).expect("text").lines().map(String::from));
+    }
+    all.sort();
+    all
+}
+
+const GOOD: &str = "{\"k\":\"a\",\"v\":1,\"ts\":\"2024-01-01 00:00:01\"}\n";
+
+#[test]
+fn mistakes_in_sql_show_the_line_and_a_caret_and_end_with_2() {
+    for (sql, place, message) in [
+        ("SELEC 1", "q.sql:1:1", "expected"),
+        (&format!("{TABLES}INSERT INTO res SELECT k, COUNT(*) FROM srcc GROUP BY k;"), "q.sql:4:41", "'srcc' does not exist"),
+        (&format!("{TABLES}INSERT INTO rex SELECT k, v FROM src;"), "q.sql:4:13", "'rex' does not exist"),
+        (&format!("{TABLES}INSERT INTO res SELECT kk, v FROM src;"), "q.sql:4:24", "kk"),
+        (&format!("{TABLES}INSERT INTO res SELECT k, NO_SUCH(v) FROM src;"), "q.sql:4:27", "NO_SUCH"),
+        (&format!("{TABLES}INSERT INTO res SELECT k, COUNT(*) FROM src GROUP BY k;"), "q.sql:4", "without a window"),
+        (&format!("{TABLES}INSERT INTO res SELECT k, UPPER(k) FROM src;"), "q.sql:4:13", "STRING"),
+        (&TABLES.replace("'path'='out'", "'pat'='out'"), "q.sql", "nothing to do"),
+        (&format!("{}{QUERY}", TABLES.replace("'path'='out'", "'pat'='out'")), "q.sql:3", "did you mean 'path'"),
+    ] {
+        let dir = job(sql, b"");
+        let output = paceline(&["check", "q.sql"], dir.path());
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{sql}\n{text}");
+        assert!(text.contains(message) && (text.contains(place) || place == "q.sql"), "{sql}\n{text}");
+        assert!(text.contains('^') || place == "q.sql", "{sql}\n{text}");
+    }
+}
+
+#[test]
+fn check_prints_the_plan_and_touches_nothing() {
+    let dir = job(&format!("{TABLES}{QUERY}"), b"");
+    let output = paceline(&["check", "q.sql"], dir.path());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for part in ["read src", "TUMBLE 10000 ms", "write res (filesystem), exactly once"] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).expect("folder").count(), 2);
+}
+
+#[test]
+fn records_that_cannot_be_read_are_kept_with_their_place() {
+    let mut input = GOOD.as_bytes().to_vec();
+    input.extend_from_slice(b"{\"k\":\"a\",\"v\":\"x\",\"ts\":\"2024-01-01 00:00:02\"}\n");
+    input.extend_from_slice(b"not json\n\xff\xfe\x00\x01binary\n");
+    input.extend_from_slice(b"{\"k\":\"a\",\"v\":2}\n");
+    input.extend_from_slice(format!("{{\"k\":\"{}\",\"v\":1,\"ts\":\"2024-01-01 00:00:03\"}}\n", "y".repeat(1 << 20)).as_bytes());
+    input.extend_from_slice(GOOD.as_bytes());
+    // The value takes part, so that its type is checked.
+    let sql = format!("{TABLES}{}", QUERY.replace("COUNT(*)", "COUNT(v)"));
+    let dir = job(&sql, &input);
+    let output = paceline(&["run", "q.sql", "--state-dir", "state"], dir.path());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let rows = lines(&dir.path().join("out"));
+    assert_eq!(rows.len(), 2, "the 1 MiB record counts too");
+    assert!(rows.contains(&"{\"k\":\"a\",\"c\":2}".to_string()));
+    let errors = lines(&dir.path().join("state/errors"));
+    assert_eq!(errors.len(), 4, "{errors:#?}");
+    for place in ["line 2", "line 3", "line 4", "line 5"] {
+        assert!(errors.iter().any(|e| e.contains(place)), "{place}: {errors:#?}");
+    }
+}
+
+#[test]
+fn an_empty_file_finishes_and_a_missing_one_says_so() {
+    let dir = job(&format!("{TABLES}{QUERY}"), b"");
+    assert_eq!(paceline(&["run", "q.sql"], dir.path()).status.code(), Some(0));
+    fs::remove_file(dir.path().join("in.jsonl")).expect("removes");
+    let output = paceline(&["run", "q.sql"], dir.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("in.jsonl does not exist"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_finished_job_adds_nothing_and_fresh_starts_over() {
+    let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
+    for _ in 0..2 {
+        assert_eq!(paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(), Some(0));
+        assert_eq!(lines(&dir.path().join("out")).len(), 1);
+    }
+    assert_eq!(paceline(&["run", "q.sql", "--state-dir", "state", "--fresh"], dir.path()).status.code(), Some(0));
+    assert_eq!(lines(&dir.path().join("out")).len(), 2);
+}
+
+/// The newest checkpoint of a finished job.
+fn newest(dir: &Path) -> std::path::PathBuf {
+    let mut epochs: Vec<_> =
+        fs::read_dir(dir.join("state/checkpoints")).expect("folder").map(|e| e.expect("entry").path()).collect();
+    epochs.sort();
+    epochs.pop().expect("a checkpoint")
+}
+
+#[test]
+fn damaged_state_is_refused_with_3() {
+    for what in ["manifest", "table"] {
+        let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
+        assert_eq!(paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(), Some(0));
+        let newest = newest(dir.path());
+        let path = match what {
+            "manifest" => newest.join("manifest"),
+            _ => {
+                let files = fs::read_dir(newest.join("worker-0")).expect("folder");
+                files
+                    .map(|e| e.expect("entry").path())
+                    .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("MANIFEST")))
+                    .expect("a file")
+            }
+        };
+        let bytes = fs::read(&path).expect("reads");
+        fs::write(&path, &bytes[..bytes.len() / 2]).expect("writes");
+        let output = paceline(&["run", "q.sql", "--state-dir", "state"], dir.path());
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(3), "{what}: {text}");
+        assert!(text.contains("--allow-duplicates"), "{what}: {text}");
+        let output = paceline(&["run", "q.sql", "--state-dir", "state", "--allow-duplicates"], dir.path());
+        assert_eq!(output.status.code(), Some(0), "{what}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn another_query_on_the_same_state_is_refused_with_3() {
+    let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
+    assert_eq!(paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(), Some(0));
+    fs::write(dir.path().join("q.sql"), format!("{TABLES}{}", QUERY.replace("'10' SECOND", "'20' SECOND"))).expect("writes");
+    let output = paceline(&["run", "q.sql", "--state-dir", "state"], dir.path());
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("another query"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_select_prints_one_object_a_line() {
+    let dir = job(&format!("{TABLES}SELECT k, v + 1 AS w FROM src WHERE v > 0;"), GOOD.as_bytes());
+    let output = paceline(&["run", "q.sql", "--output", "json"], dir.path());
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"op\":\"+I\",\"k\":\"a\",\"w\":2}\n", "{}", stderr(&output));
+}
+
+#[test]
+fn a_failing_expression_diverts_its_row_alone() {
+    let input: String = (0..50).map(|v| format!("{{\"k\":\"a\",\"v\":{},\"ts\":\"2024-01-01 00:00:01\"}}\n", v % 10)).collect();
+    let dir = job(&format!("{TABLES}INSERT INTO res SELECT k, 100 / v FROM src;"), input.as_bytes());
+    let output = paceline(&["run", "q.sql", "--state-dir", "state"], dir.path());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(lines(&dir.path().join("out")).len(), 45);
+    assert_eq!(lines(&dir.path().join("state/errors")).len(), 5);
+}
+
+#[test]
+fn unknown_settings_and_options_are_wrong() {
+    let dir = job(&format!("{TABLES}{QUERY}"), b"");
+    let output = paceline(&["run", "q.sql", "--set", "paceline.batch.row=3"], dir.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("paceline.batch.rows"), "{}", stderr(&output));
+    assert_eq!(paceline(&["run", "q.sql", "--no-such-flag"], dir.path()).status.code(), Some(2));
+    assert_eq!(paceline(&["run", "missing.sql"], dir.path()).status.code(), Some(2));
+}

@@ -1,0 +1,315 @@
+//! The DynamoDB sink against a server that throttles, fails after writing and leaves items unprocessed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::record_batch::RecordBatch;
+use paceline::sink::dynamodb::{DynamoDbSink, WriteMode};
+use paceline::sink::{Sink, SinkError, SinkRows, SinkWriter, TableSpec};
+
+use crate::support::dynamodb_server::{DynamoDbServer, Faults, Item};
+
+const RUN_MS: i64 = 1_700_000_000_000;
+
+/// A server, and a runtime for the sink.
+struct World {
+    server: DynamoDbServer,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl World {
+    /// The table `board` of `race` (hash) and `rider` (range).
+    fn new() -> World {
+        let server = DynamoDbServer::start();
+        server.create_table("board", ("race", "S"), Some(("rider", "S")));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        World { server, runtime }
+    }
+
+    fn sink(&self, mode: WriteMode, run_ms: i64, extra: &[(&str, &str)]) -> Result<DynamoDbSink, SinkError> {
+        self.sink_of(spec(&["race", "rider"]), mode, run_ms, extra)
+    }
+
+    fn sink_of(&self, spec: TableSpec, mode: WriteMode, run_ms: i64, extra: &[(&str, &str)]) -> Result<DynamoDbSink, SinkError> {
+        let mut options: BTreeMap<String, String> = BTreeMap::new();
+        let defaults = [
+            ("table-name", "board"),
+            ("aws.endpoint", self.server.endpoint()),
+            ("aws.credentials.provider", "BASIC"),
+            ("aws.credentials.provider.basic.accesskeyid", "AKIDEXAMPLE"),
+            ("aws.credentials.provider.basic.secretkey", "wJalrXUtnFEMI"),
+        ];
+        options.extend(defaults.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        DynamoDbSink::new(spec, &options, run_ms, mode, self.runtime.handle().clone())
+    }
+
+    /// `race/rider` of each item with its points.
+    fn points(&self) -> BTreeMap<String, i64> {
+        self.server.scan("board").iter().map(|item| (key(item), points(item))).collect()
+    }
+}
+
+fn spec(key: &[&str]) -> TableSpec {
+    let fields = vec![
+        Field::new("race", DataType::Utf8, true),
+        Field::new("rider", DataType::Utf8, true),
+        Field::new("points", DataType::Int64, true),
+        Field::new("speed", DataType::Float64, true),
+    ];
+    TableSpec {
+        name: "board".into(),
+        schema: Arc::new(Schema::new(fields)),
+        primary_key: key.iter().map(|k| (*k).to_owned()).collect(),
+        partitioned_by: vec![],
+    }
+}
+
+/// Rows of (race, rider, points); the speed is the points as a float.
+fn rows(values: &[(Option<&str>, &str, i64)], window_end_ms: Option<i64>) -> SinkRows {
+    let speed = values.iter().map(|v| v.2 as f64).collect::<Vec<_>>();
+    rows_with_speed(values, &speed, window_end_ms)
+}
+
+fn rows_with_speed(values: &[(Option<&str>, &str, i64)], speed: &[f64], window_end_ms: Option<i64>) -> SinkRows {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter(values.iter().map(|v| v.0))),
+        Arc::new(StringArray::from_iter_values(values.iter().map(|v| v.1))),
+        Arc::new(Int64Array::from_iter_values(values.iter().map(|v| v.2))),
+        Arc::new(Float64Array::from_iter_values(speed.iter().copied())),
+    ];
+    SinkRows { batch: RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms }
+}
+
+fn key(item: &Item) -> String {
+    format!("{}/{}", item["race"]["S"].as_str().unwrap(), item["rider"]["S"].as_str().unwrap())
+}
+
+fn points(item: &Item) -> i64 {
+    item["points"]["N"].as_str().unwrap().parse().unwrap()
+}
+
+fn version(item: &Item) -> &str {
+    item["paceline_version"]["S"].as_str().unwrap()
+}
+
+fn message<T>(result: Result<T, SinkError>) -> String {
+    result.err().expect("an error").to_string()
+}
+
+fn trouble() -> Faults {
+    Faults { throttle_every: 5, fail_every: 7, delay_ms_max: 8, ..Faults::default() }
+}
+
+/// Waits for room as a worker does.
+fn write(writer: &mut dyn SinkWriter, rows: &SinkRows) {
+    while !writer.has_room() {
+        std::thread::yield_now();
+    }
+    writer.write(rows).unwrap();
+}
+
+#[test]
+fn writes_of_one_key_keep_their_order_under_retries() {
+    let world = World::new();
+    world.server.set_faults(trouble());
+    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    let riders = ["a", "b", "c"];
+    for n in 0..40 {
+        write(&mut *writer, &rows(&riders.map(|r| (Some("x"), r, n)), None));
+        // Some writes get under way before newer ones replace what waits.
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    writer.prepare(1).unwrap();
+    let mut last: HashMap<String, i64> = HashMap::new();
+    for item in world.server.applied() {
+        let before = last.insert(key(&item), points(&item));
+        assert!(before.is_none_or(|b| b <= points(&item)), "{} went from {before:?} to {}", key(&item), points(&item));
+    }
+    assert!(world.points().values().all(|p| *p == 39), "{:?}", world.points());
+    assert_eq!(world.points().len(), 3);
+    assert!(world.server.scan("board")[0].get("paceline_version").is_none());
+}
+
+#[test]
+fn versions_never_go_back_and_a_later_run_wins() {
+    let world = World::new();
+    world.server.set_faults(trouble());
+    {
+        let sink = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap();
+        // Two workers race with the same keys, as after a change of parallelism.
+        let mut writers = [sink.writer(0).unwrap(), sink.writer(1).unwrap()];
+        for n in 0..20 {
+            writers[0].write(&rows(&[(Some("x"), "a", n)], Some(n * 1000))).unwrap();
+            writers[1].write(&rows(&[(Some("x"), "a", 19 - n)], Some((19 - n) * 1000))).unwrap();
+        }
+        writers.iter_mut().for_each(|w| drop(w.prepare(1).unwrap()));
+        assert!(sink.superseded() > 0);
+    }
+    let applied = world.server.applied();
+    assert!(applied.windows(2).all(|pair| version(&pair[0]) < version(&pair[1])), "{applied:?}");
+    assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 19)]));
+    // A later run starts over with old windows: its first result replaces the last one of the run before.
+    let mut writer = world.sink(WriteMode::Versioned, RUN_MS + 1, &[]).unwrap().writer(0).unwrap();
+    writer.write(&rows(&[(Some("x"), "a", 7)], Some(0))).unwrap();
+    writer.prepare(1).unwrap();
+    assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 7)]));
+    // And an earlier run that comes late changes nothing.
+    let late = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap();
+    let mut writer = late.writer(0).unwrap();
+    writer.write(&rows(&[(Some("x"), "a", 8)], Some(i64::MAX))).unwrap();
+    writer.prepare(1).unwrap();
+    assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 7)]));
+    assert_eq!(late.superseded(), 1);
+}
+
+#[test]
+fn a_replay_leaves_the_same_items() {
+    for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
+        let world = World::new();
+        let sink = world.sink(mode, RUN_MS, &[]).unwrap();
+        let mut scans = Vec::new();
+        for _ in 0..2 {
+            let mut writer = sink.writer(0).unwrap();
+            for n in 0..5 {
+                let rider = if mode == WriteMode::Unique { format!("r{n}") } else { "r".into() };
+                writer.write(&rows(&[(Some("x"), &rider, n), (Some("y"), &rider, n + 1)], Some(n * 1000))).unwrap();
+            }
+            writer.prepare(1).unwrap();
+            let mut items = world.server.scan("board");
+            items.sort_by_key(key);
+            scans.push(items);
+        }
+        assert_eq!(scans[0].len(), if mode == WriteMode::Unique { 10 } else { 2 }, "{mode:?}");
+        assert_eq!(scans[0], scans[1], "{mode:?}");
+    }
+}
+
+#[test]
+fn unprocessed_items_are_written_in_the_end() {
+    let world = World::new();
+    world.server.set_faults(Faults { unprocessed_every: 3, ..trouble() });
+    let mut writer = world.sink(WriteMode::Unique, RUN_MS, &[("sink.requests.max-inflight", "2")]).unwrap().writer(0).unwrap();
+    let mut want = BTreeMap::new();
+    for n in 0..10 {
+        let riders: Vec<String> = (0..30).map(|r| format!("r{n}-{r}")).collect();
+        let values: Vec<_> = riders.iter().map(|r| (Some("x"), r.as_str(), n)).collect();
+        want.extend(riders.iter().map(|r| (format!("x/{r}"), n)));
+        write(&mut *writer, &rows(&values, Some(n)));
+    }
+    // Twice the same key in one batch of rows: never in one request.
+    write(&mut *writer, &rows(&[(Some("x"), "twice", 1), (Some("x"), "twice", 2)], Some(0)));
+    want.insert("x/twice".into(), 2);
+    writer.prepare(1).unwrap();
+    assert_eq!(world.points(), want);
+    assert!(writer.take_rejected().is_empty());
+    assert!(world.server.calls("BatchWriteItem") >= 301 / 25);
+}
+
+#[test]
+fn items_differ_by_the_whole_key_in_its_order() {
+    let world = World::new();
+    // Declared in the other order than the table has it.
+    let spec = spec(&["rider", "race"]);
+    let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    writer.write(&rows(&[(Some("a"), "b", 1), (Some("b"), "a", 2), (Some("ab"), "c", 3), (Some("a"), "bc", 4)], None)).unwrap();
+    writer.prepare(1).unwrap();
+    let want = [("a/b", 1), ("b/a", 2), ("ab/c", 3), ("a/bc", 4)];
+    assert_eq!(world.points(), want.into_iter().map(|(k, v)| (k.to_owned(), v)).collect());
+}
+
+#[test]
+fn nulls_are_written_or_left_out() {
+    for (ignore, want) in [("false", Some(serde_json::json!({ "NULL": true }))), ("true", None)] {
+        let world = World::new();
+        let sink = world.sink(WriteMode::Versioned, RUN_MS, &[("sink.ignore-nulls", ignore)]).unwrap();
+        let mut writer = sink.writer(0).unwrap();
+        let mut with_null = rows(&[(Some("x"), "a", 1)], Some(0));
+        let mut columns = with_null.batch.columns().to_vec();
+        columns[3] = Arc::new(Float64Array::from(vec![None]));
+        with_null.batch = RecordBatch::try_new(with_null.batch.schema(), columns).unwrap();
+        writer.write(&with_null).unwrap();
+        writer.prepare(1).unwrap();
+        assert_eq!(world.server.scan("board")[0].get("speed").cloned(), want);
+    }
+}
+
+#[test]
+fn what_can_never_be_written_is_rejected_and_the_rest_passes() {
+    for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
+        let world = World::new();
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+        let huge = "r".repeat(500 << 10);
+        // Found out by the server alone: a key may not be empty.
+        let values =
+            [(Some("x"), "a", 1), (Some("x"), huge.as_str(), 2), (None, "b", 3), (Some("x"), "", 4), (Some("x"), "c", 5)];
+        writer.write(&rows(&values, Some(0))).unwrap();
+        writer.write(&rows_with_speed(&[(Some("x"), "nan", 6), (Some("x"), "d", 7)], &[f64::NAN, 1.0], Some(0))).unwrap();
+        writer.prepare(1).unwrap();
+        assert_eq!(world.points().into_iter().collect::<Vec<_>>(), [("x/a".into(), 1), ("x/c".into(), 5), ("x/d".into(), 7)]);
+        let rejected = writer.take_rejected();
+        let reason = |points: &str| {
+            let mut found = rejected.iter().filter(|r| r.row.contains(&format!("\"points\":{points},")));
+            let reason = found.next().unwrap_or_else(|| panic!("row {points} was not rejected")).reason.clone();
+            assert!(found.next().is_none());
+            reason
+        };
+        assert!(reason("2").contains("409600"), "{}", reason("2"));
+        assert_eq!(reason("3"), "key column 'race' is NULL");
+        assert!(reason("4").starts_with("ValidationException"), "{}", reason("4"));
+        assert!(reason("6").starts_with("column 'speed': NaN"), "{}", reason("6"));
+        assert_eq!(rejected.len(), 4, "{mode:?}");
+        assert!(writer.take_rejected().is_empty());
+    }
+}
+
+#[test]
+fn a_full_buffer_says_so_and_empties() {
+    let world = World::new();
+    let mut writer = world.sink(WriteMode::Unique, RUN_MS, &[("sink.requests.max-inflight", "1")]).unwrap().writer(0).unwrap();
+    let race = "x".repeat(1000);
+    let mut n = 0;
+    // 8 MiB of items of about 1 kB, faster than any server takes them.
+    while writer.has_room() && n < 20_000 {
+        let riders: Vec<String> = (0..100).map(|r| format!("r{n}-{r}")).collect();
+        writer.write(&rows(&riders.iter().map(|r| (Some(race.as_str()), r.as_str(), n)).collect::<Vec<_>>(), None)).unwrap();
+        n += 100;
+    }
+    assert!(!writer.has_room(), "room for {n} rows");
+    writer.prepare(1).unwrap();
+    assert!(writer.has_room());
+    assert_eq!(world.server.scan("board").len(), usize::try_from(n).unwrap());
+}
+
+#[test]
+fn a_write_that_is_forbidden_ends_the_job() {
+    let world = World::new();
+    let mut writer = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    world.server.set_faults(Faults { deny: Some("AccessDeniedException"), ..Faults::default() });
+    writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))).unwrap();
+    let error = message(writer.prepare(1));
+    assert!(error.contains("board") && error.contains("AccessDeniedException"), "{error}");
+    assert!(message(writer.write(&rows(&[(Some("x"), "a", 1)], Some(0)))).contains("AccessDeniedException"));
+}
+
+#[test]
+fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
+    let world = World::new();
+    let writer_error = |spec: TableSpec, extra: &[(&str, &str)]| {
+        message(world.sink_of(spec, WriteMode::Unique, RUN_MS, extra).unwrap().writer(0))
+    };
+    let both = ["race", "rider"];
+    let missing = writer_error(spec(&both), &[("table-name", "nope")]);
+    assert!(missing.contains("DynamoDB table 'nope': it does not exist: create it"), "{missing}");
+    let too_few = writer_error(spec(&["race"]), &[]);
+    assert!(too_few.contains("declare PRIMARY KEY (race, rider) NOT ENFORCED"), "{too_few}");
+    world.server.create_table("numbers", ("race", "N"), None);
+    let wrong_type = writer_error(spec(&["race"]), &[("table-name", "numbers")]);
+    assert!(wrong_type.contains("has type N") && wrong_type.contains("is written as S"), "{wrong_type}");
+    let no_key = message(world.sink_of(spec(&[]), WriteMode::Unique, RUN_MS, &[]));
+    assert!(no_key.contains("add PRIMARY KEY (...) NOT ENFORCED"), "{no_key}");
+    let unknown = message(world.sink(WriteMode::Unique, RUN_MS, &[("sink.batch.max_size", "3")]));
+    assert!(unknown.contains("did you mean 'sink.batch.max-size'?"), "{unknown}");
+    assert_eq!(world.server.calls("PutItem") + world.server.calls("BatchWriteItem"), 0);
+}

@@ -1,0 +1,191 @@
+//! Runs SQL in this process, as `paceline run` does, with what a test wants to vary: workers, batches, checkpoints, kills.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use paceline::checkpoint::store::CheckpointStore;
+use paceline::config::Config;
+use paceline::connect::{Environment, connect};
+use paceline::plan::lower::lower;
+use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
+use paceline::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Observer, Outcome, Scheduling};
+use paceline::runtime::worker::{SharedSource, Stats, WorkerError};
+use paceline::sink::select::SelectFormat;
+use paceline::sql::bind::bind;
+use paceline::time::clock::SystemClock;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// How one attempt of a job runs.
+#[derive(Clone)]
+pub struct Variation {
+    pub workers: usize,
+    pub batch_rows: usize,
+    pub trigger: CheckpointTrigger,
+    pub scheduling: Scheduling,
+    pub crashes: Arc<dyn CrashSchedule>,
+}
+
+impl Variation {
+    pub fn plain(workers: usize) -> Variation {
+        Variation {
+            workers,
+            batch_rows: 8192,
+            trigger: CheckpointTrigger::AtEnd,
+            scheduling: Scheduling::Threads,
+            crashes: Arc::new(NeverCrash),
+        }
+    }
+}
+
+/// Dies the n-th time that a point is reached.
+pub struct CrashAt {
+    pub point: CrashPoint,
+    pub remaining: AtomicI64,
+}
+
+impl CrashSchedule for CrashAt {
+    fn reached(&self, point: CrashPoint) -> bool {
+        point == self.point && self.remaining.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+/// What a test learns from an attempt.
+#[derive(Default)]
+pub struct Seen {
+    /// The epoch an attempt went on from, and whether its store held anything.
+    pub resumed: Option<(u64, bool)>,
+    pub checkpoints: u64,
+    pub late_rows: u64,
+    pub late_by_fired_mark: u64,
+    checkpoint_folder: PathBuf,
+}
+
+impl Observer for Seen {
+    fn progress(&mut self, stats: &Stats, _: &[Arc<SharedSource>]) {
+        self.late_rows = stats.late_rows.load(Ordering::Relaxed);
+        self.late_by_fired_mark = stats.late_by_fired_mark.load(Ordering::Relaxed);
+    }
+    fn checkpoint(&mut self, _: u64) {
+        self.checkpoints += 1;
+    }
+    fn resumed(&mut self, epoch: u64, _: &[(u64, String)]) {
+        let folder = self.checkpoint_folder.join(format!("{epoch:08}"));
+        let has_tables = fs::read_dir(folder).into_iter().flatten().flatten().any(|worker| {
+            fs::read_dir(worker.path()).into_iter().flatten().flatten().any(|f| f.path().extension().is_some_and(|e| e == "sst"))
+        });
+        self.resumed = Some((epoch, has_tables));
+    }
+}
+
+/// One attempt of a SQL job on a state directory.
+pub fn attempt(sql: &str, state_dir: &Path, variation: &Variation) -> (Result<Outcome, JobError>, Seen) {
+    let script = bind(sql).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
+    let plan = lower(&script, sql, variation.workers).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
+    let config = Config::resolve(&BTreeMap::new(), variation.workers).expect("defaults");
+    let clock = SystemClock::shared();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+    let mut store = CheckpointStore::open(state_dir).expect("state directory");
+    let run_ms = job::run_start(&mut store, false, &clock).expect("run");
+    let env = Environment {
+        config: &config,
+        query_path: PathBuf::from("query.sql"),
+        local: false,
+        state_dir: state_dir.to_path_buf(),
+        errors_dir: state_dir.join("errors"),
+        run_ms,
+        clock: clock.clone(),
+        runtime: runtime.handle().clone(),
+        select: SelectFormat::Json,
+    };
+    let connection = connect(&plan, &env).unwrap_or_else(|e| panic!("{e}"));
+    let options = JobOptions {
+        workers: variation.workers,
+        state_dir: state_dir.to_path_buf(),
+        fresh: false,
+        allow_duplicates: false,
+        trigger: variation.trigger,
+        scheduling: variation.scheduling,
+        batch_rows: variation.batch_rows,
+        state_cache_bytes: 16 << 20,
+        crashes: variation.crashes.clone(),
+        clock,
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let mut seen = Seen { checkpoint_folder: store.checkpoints(), ..Seen::default() };
+    let outcome = job::run(&plan, &connection.connected, &options, store, run_ms, &mut seen);
+    (outcome, seen)
+}
+
+/// Runs a job to its end without kills.
+pub fn finish(sql: &str, state_dir: &Path, variation: &Variation) -> Seen {
+    let (outcome, seen) = attempt(sql, state_dir, variation);
+    assert_eq!(outcome.unwrap_or_else(|e| panic!("{e}")), Outcome::Finished);
+    seen
+}
+
+/// Runs a job that is killed at seeded points, each attempt with other workers and batches, until it finishes. Returns how
+/// many attempts went on from an epoch after 0 whose store held state.
+pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, records: u64) -> usize {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut restores = 0;
+    for kill in 0.. {
+        let point = CrashPoint::ALL[rng.random_range(0..CrashPoint::ALL.len())];
+        let crashes: Arc<dyn CrashSchedule> = if kill < kills {
+            Arc::new(CrashAt { point, remaining: AtomicI64::new(rng.random_range(1..6)) })
+        } else {
+            Arc::new(NeverCrash)
+        };
+        let variation = Variation {
+            workers: rng.random_range(1..=4),
+            batch_rows: [1, 3, 17, 100, 1000][rng.random_range(0..5)].min(records as usize / 4 + 1),
+            trigger: CheckpointTrigger::Records(rng.random_range(1..=records.max(2) / 2)),
+            scheduling: if rng.random_bool(0.5) { Scheduling::Threads } else { Scheduling::Seeded(rng.random()) },
+            crashes,
+        };
+        let (outcome, seen) = attempt(sql, state_dir, &variation);
+        restores += usize::from(seen.resumed.is_some_and(|(epoch, tables)| epoch > 0 && tables));
+        match outcome {
+            Ok(Outcome::Finished | Outcome::AlreadyFinished) => return restores,
+            Err(JobError::Worker(WorkerError::Crashed(_))) => {}
+            other => panic!("seed {seed}, attempt {kill}: {other:?}"),
+        }
+    }
+    unreachable!("the loop ends when the job does")
+}
+
+/// The rows that a file sink wrote, as canonical text, sorted. Panics if something uncommitted is left.
+pub fn sink_rows(folder: &Path) -> Vec<String> {
+    let mut rows = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("readable folder").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        assert!(!name.starts_with('.'), "{name} was left behind");
+        rows.extend(fs::read_to_string(&path).expect("readable file").lines().map(canonical));
+    }
+    rows.sort();
+    rows
+}
+
+/// A JSON object with numbers by value: 1, 1.0 and 1E0 are the same; fractions agree to 12 digits.
+pub fn canonical(line: &str) -> String {
+    fn value(v: &serde_json::Value) -> String {
+        match v {
+            serde_json::Value::Number(n) => match (n.as_i64(), n.as_f64()) {
+                (Some(i), _) => i.to_string(),
+                (None, Some(f)) if f.fract() == 0.0 && f.abs() < 9e15 => format!("{}", f as i64),
+                (None, Some(f)) => format!("{f:.11e}"),
+                (None, None) => n.to_string(),
+            },
+            serde_json::Value::Object(map) => {
+                let fields: Vec<String> = map.iter().map(|(k, v)| format!("{k:?}:{}", value(v))).collect();
+                format!("{{{}}}", fields.join(","))
+            }
+            other => other.to_string(),
+        }
+    }
+    value(&serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
+}

@@ -1,0 +1,4 @@
+//! What the integration tests share: servers on loopback, and jobs that run in the test's own process.
+
+pub mod dynamodb_server;
+pub mod job;
