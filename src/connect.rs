@@ -253,7 +253,7 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
         match table.connector() {
             "filesystem" => check_options(table, &["connector", "path", "format"])?,
             "alleycat" => {
-                drop(AlleycatOptions::parse(&table.name, &connector_options(table)).map_err(|e| place(e.into(), table))?)
+                AlleycatOptions::parse(&table.name, &connector_options(table)).map_err(|e| place(e.into(), table))?;
             }
             // Its options are checked where it is read.
             "kinesis" => {}

@@ -556,7 +556,7 @@ impl Lowering {
             return unsupported("PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
         };
         let has = |role| partition.iter().any(|&c| fragment.roles[c] == role);
-        if !(has(Role::WindowStart) && has(Role::WindowEnd)) && !has(Role::WindowTime) {
+        if !(has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd)) {
             return unsupported(
                 "Top-N over all windows is not supported yet: PARTITION BY window_start, window_end and the keys",
             );

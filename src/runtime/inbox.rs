@@ -61,6 +61,7 @@ impl Inbox {
     }
 
     /// Appends to a lane, or gives the event back if the lane is full. Watermarks and barriers always fit.
+    #[expect(clippy::result_large_err, reason = "the error is the event itself, given back to be sent later")]
     pub fn push(&self, lane: usize, event: Event) -> Result<(), Event> {
         let lane = &self.lanes[lane];
         let bytes = event.memory_bytes();

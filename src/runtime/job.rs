@@ -383,6 +383,7 @@ impl Job<'_> {
 }
 
 /// Gives workers their turns: threads of their own, or one seeded thread.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Driver {
     Threads { handles: Vec<std::thread::JoinHandle<()>>, parkers: Vec<Arc<super::inbox::Parker>> },
     Seeded { workers: Vec<Worker>, rng: ChaCha8Rng },

@@ -14,6 +14,7 @@ use super::dialect::FlinkDialect;
 use super::error::{Place, Source, SqlError};
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
 pub enum Statement {
     Set { key: String, value: String },
     CreateTable(CreateTable),
@@ -40,6 +41,7 @@ pub struct ColumnDef {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a table has few columns, each parsed once")]
 pub enum ColumnDefKind {
     Physical {
         sql_type: SqlType,

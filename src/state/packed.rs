@@ -90,7 +90,7 @@ fn push_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
             chunk = 0;
         }
     }
-    if bits.len() % 8 != 0 {
+    if !bits.len().is_multiple_of(8) {
         out.push(chunk);
     }
 }

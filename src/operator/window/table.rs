@@ -27,6 +27,9 @@ impl GroupIndex {
     pub fn len(&self) -> usize {
         self.hashes.len()
     }
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
     pub fn key(&self, group: u32) -> &[u8] {
         self.keys.get(group as usize)
     }
@@ -99,7 +102,7 @@ impl WindowTables {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.groups.len() == 0
+        self.groups.is_empty()
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -223,7 +226,7 @@ impl WindowTables {
     /// Everything, as partial aggregates sorted by key group and key, the groups first and then the value sets.
     pub fn all_partials(&self, window_end_ms: i64) -> Result<Vec<Partials>, OperatorError> {
         let mut all = vec![self.partials(window_end_ms, &self.order())];
-        for (i, set) in self.sets.iter().enumerate().filter(|(_, s)| s.len() > 0) {
+        for (i, set) in self.sets.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
             let routes: Vec<u16> = (0..set.len())
                 .map(|e| split_entry(set.keys.get(e)).map(|(key, _)| key_group(hash_key(key))))
                 .collect::<Option<_>>()
