@@ -7,5 +7,6 @@ mod command_line;
 mod conformance;
 mod dynamodb_sink;
 mod examples;
+mod killed;
 mod random_jobs;
 mod support;

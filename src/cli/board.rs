@@ -66,7 +66,8 @@ impl Board {
                 }
             };
             out.push_str(&format!("{name} ({count} rows)\n"));
-            if let Some(shown) = render(&latest(rows)) {
+            let names: Vec<&String> = table.spec().schema.fields().iter().map(|f| f.name()).collect();
+            if let Some(shown) = render(&names, &latest(rows)) {
                 out.push_str(&shown);
                 out.push('\n');
             }
@@ -83,10 +84,11 @@ fn latest(rows: Vec<String>) -> Vec<BTreeMap<String, serde_json::Value>> {
     rows.iter().skip(skip).filter_map(|r| serde_json::from_str(r).ok()).collect()
 }
 
-fn render(rows: &[BTreeMap<String, serde_json::Value>]) -> Option<String> {
-    let names: Vec<&String> = rows.first()?.keys().collect();
+/// The rows as a table with these columns; None without rows.
+fn render(names: &[&String], rows: &[BTreeMap<String, serde_json::Value>]) -> Option<String> {
+    rows.first()?;
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(&names);
+    table.load_preset(presets::UTF8_FULL_CONDENSED).set_header(names);
     for row in rows {
         table.add_row(names.iter().map(|n| match row.get(*n) {
             None | Some(serde_json::Value::Null) => String::new(),
