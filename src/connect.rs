@@ -25,6 +25,7 @@ use crate::sink::{Guarantee, Sink, SinkError};
 use crate::source::alleycat::{AlleycatOptions, AlleycatSource};
 use crate::source::file::FileSource;
 use crate::source::generate::SampleSource;
+use crate::source::kinesis::{Bounds, KinesisOptions, KinesisSource};
 use crate::source::{Source, SourceError};
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
@@ -41,6 +42,8 @@ pub struct Environment<'a> {
     /// Where the error stream goes.
     pub errors_dir: PathBuf,
     pub run_ms: i64,
+    /// Arrival times that bound streams: `--from`, `--to`.
+    pub bounds: Bounds,
     pub clock: SharedClock,
     pub runtime: tokio::runtime::Handle,
     pub select: SelectFormat,
@@ -72,6 +75,9 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let mut decoders = Vec::new();
     for plan in &plan.sources {
         let made = source(plan, env).map_err(|e| place(e, &plan.table))?;
+        if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some()) && plan.table.connector() != "kinesis" {
+            return Err(config_error(&plan.table, "--from and --to bound Kinesis streams, and this is none"));
+        }
         sources.push(made);
         let options = json_options(&plan.table).map_err(|e| place(e, &plan.table))?;
         let fields = json_fields(plan);
@@ -142,7 +148,11 @@ fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, C
             let options = AlleycatOptions::parse(&table.name, &connector_options(table))?;
             Ok(Arc::new(AlleycatSource::new(&table.name, options, env.clock.clone())))
         }
-        "kinesis" => Err(config_error(table, "streams cannot be read yet; --local puts sample data in their place")),
+        "kinesis" => {
+            let options = KinesisOptions::parse(&table.name, &connector_options(table), env.bounds)?;
+            let source = KinesisSource::new(&table.name, options, metadata_keys(plan), env.clock.clone(), env.runtime.clone())?;
+            Ok(Arc::new(source))
+        }
         "" => Err(config_error(table, "WITH needs a 'connector': filesystem, kinesis or alleycat to read from")),
         other => Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
     }
@@ -255,8 +265,10 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
             "alleycat" => {
                 AlleycatOptions::parse(&table.name, &connector_options(table)).map_err(|e| place(e.into(), table))?;
             }
-            // Its options are checked where it is read.
-            "kinesis" => {}
+            "kinesis" => {
+                let parsed = KinesisOptions::parse(&table.name, &connector_options(table), Bounds::default());
+                parsed.map_err(|e| place(e.into(), table))?;
+            }
             other => return Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
         }
         let options = json_options(table)?;

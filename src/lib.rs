@@ -1,4 +1,4 @@
-//! Paceline runs windowed SQL over streams: it reads splits (files, generators; Kinesis shards are next), keeps windowed
+//! Paceline runs windowed SQL over streams: it reads splits (Kinesis shards, files, generators), keeps windowed
 //! aggregates per key in RocksDB, survives being killed at any instant, and writes results such as race leaderboards to
 //! DynamoDB or files. One binary, one SQL file in the dialect of Apache Flink.
 //!
@@ -40,7 +40,7 @@
 //! # Who may know whom
 //!
 //! `time`, `format`, `source`/`sink`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
-//! stands before it. Outside things have one door: SQL parser in `sql`, RocksDB in `state::rocks` and the embedded table's
+//! stands before it. Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the embedded table's
 //! store, DynamoDB in `sink::dynamodb`, bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
 
 pub mod suggest;

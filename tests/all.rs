@@ -8,5 +8,6 @@ mod conformance;
 mod dynamodb_sink;
 mod examples;
 mod killed;
+mod kinesis_source;
 mod random_jobs;
 mod support;

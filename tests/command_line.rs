@@ -185,4 +185,6 @@ fn unknown_settings_and_options_are_wrong() {
     assert!(stderr(&output).contains("paceline.batch.rows"), "{}", stderr(&output));
     assert_eq!(paceline(&["run", "q.sql", "--no-such-flag"], dir.path()).status.code(), Some(2));
     assert_eq!(paceline(&["run", "missing.sql"], dir.path()).status.code(), Some(2));
+    let output = paceline(&["run", "q.sql", "--from", "2024-01-01T00:00:00Z"], dir.path());
+    assert_eq!(output.status.code(), Some(2), "--from is for streams: {}", stderr(&output));
 }

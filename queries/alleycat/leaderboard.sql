@@ -12,8 +12,9 @@
 -- set 'pace=realtime' instead of 'pace=fast' below.
 --
 -- On AWS: put your stream into 'stream.arn', create a DynamoDB table `alleycat-leaderboard` with the partition key `raceId`
--- (Number) and the sort key `rank` (Number), and run the same file:
+-- (Number) and the sort key `rank` (Number), send it a crowd, and run the same file:
 --
+--     paceline simulate --stream-arn arn:aws:kinesis:us-east-1:123456789012:stream/alleycat --races 2 --racers 20 --speed 1
 --     paceline run queries/alleycat/leaderboard.sql --state-dir leaderboard-state
 
 SET 'paceline.race.sample' = 'alleycat:pace=fast,seconds=300,races=2,racers=20';

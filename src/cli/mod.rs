@@ -59,7 +59,7 @@ enum Command {
     Run(run::Args),
     /// Parse, bind and plan a SQL file; print the plan, guarantees and warnings; touch nothing outside
     Check(check::Args),
-    /// Send an Alleycat crowd to a file or to stdout
+    /// Send an Alleycat crowd to a file, to stdout, or to a Kinesis stream
     Simulate(simulate::Args),
 }
 

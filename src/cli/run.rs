@@ -17,6 +17,7 @@ use crate::plan::physical::PhysicalPlan;
 use crate::runtime::crash::NeverCrash;
 use crate::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Outcome, Scheduling};
 use crate::sink::select::SelectFormat;
+use crate::source::kinesis::Bounds;
 use crate::sql::bind::bind;
 use crate::time::clock::{SharedClock, SystemClock};
 
@@ -36,6 +37,12 @@ pub struct Args {
     /// Number of workers [default: one per core]
     #[arg(long, value_name = "N")]
     parallelism: Option<usize>,
+    /// Read streams from this arrival time on: RFC 3339, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "T", value_parser = arrival_time)]
+    from: Option<i64>,
+    /// Read streams up to this arrival time, exclusive, then finish
+    #[arg(long, value_name = "T", value_parser = arrival_time)]
+    to: Option<i64>,
     /// Serve GET /health on this address
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -48,6 +55,12 @@ pub struct Args {
     /// How a bare SELECT is printed
     #[arg(long, value_enum, default_value = "table")]
     output: SelectFormat,
+}
+
+fn arrival_time(text: &str) -> Result<i64, String> {
+    chrono::DateTime::parse_from_rfc3339(text)
+        .map(|t| t.timestamp_millis())
+        .map_err(|e| format!("{e}; write 2026-01-31T12:00:00Z"))
 }
 
 pub fn run(args: &Args) -> Exit {
@@ -83,6 +96,11 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     for warning in &plan.warnings {
         tracing::warn!("{warning}");
     }
+    if let (Some(from), Some(to)) = (args.from, args.to)
+        && from >= to
+    {
+        return Err(wrong("--from must be before --to"));
+    }
     let temporary = TemporaryDir::unless(args.state_dir.is_some()).map_err(failed)?;
     let state_dir = args.state_dir.clone().unwrap_or_else(|| temporary.path.clone());
     let clock = SystemClock::shared();
@@ -102,6 +120,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         state_dir: state_dir.clone(),
         errors_dir,
         run_ms,
+        bounds: Bounds { from_ms: args.from, to_ms: args.to },
         clock: clock.clone(),
         runtime: runtime.handle().clone(),
         select: args.output,

@@ -1,4 +1,4 @@
-//! `paceline simulate`: an Alleycat crowd to a file or to stdout.
+//! `paceline simulate`: an Alleycat crowd to a file, to stdout, or to a Kinesis stream.
 //!
 //! What always holds: with the same options the same records are sent in the same order, wherever they go; only the speed and
 //! the default start differ. Records are lines of JSON in files and on stdout.
@@ -13,7 +13,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::Exit;
+use crate::source::SourceError;
 use crate::source::alleycat::crowd::{Crowd, CrowdOptions, PartitionKey, START_MS};
+use crate::source::kinesis::client::KinesisWriter;
 use crate::time::clock::{Clock, SystemClock};
 
 /// Records handed over at a time: as many as one PutRecords takes.
@@ -24,8 +26,14 @@ const NAP_MS_MAX: u64 = 100;
 #[derive(clap::Args)]
 pub struct Args {
     /// Write lines to this file, replacing it [default: stdout]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "stream_arn")]
     out: Option<PathBuf>,
+    /// Send to this Kinesis stream, with the credentials of the AWS command line
+    #[arg(long, value_name = "ARN")]
+    stream_arn: Option<String>,
+    /// Where the Kinesis API is, for an emulator, such as http://localhost:4566
+    #[arg(long, value_name = "URL", requires = "stream_arn")]
+    endpoint: Option<String>,
     /// Seconds of event time a second: 1, 10, or max, as fast as possible
     #[arg(long, value_enum, default_value = "max")]
     speed: Speed,
@@ -87,7 +95,7 @@ impl Speed {
 
 impl Args {
     fn crowd(&self, clock: &dyn Clock) -> CrowdOptions {
-        let is_live = self.speed != Speed::Max;
+        let is_live = self.stream_arn.is_some() || self.speed != Speed::Max;
         let start_ms = self.start.unwrap_or_else(|| if is_live { clock.wall_ms() } else { START_MS });
         CrowdOptions {
             seed: self.seed,
@@ -118,6 +126,8 @@ enum SendError {
     Closed,
     #[error("{place}: {error}")]
     Write { place: String, error: std::io::Error },
+    #[error(transparent)]
+    Stream(#[from] SourceError),
 }
 
 /// One record a line.
@@ -142,6 +152,12 @@ impl<W: Write> EventSink for Lines<W> {
     }
 }
 
+impl EventSink for KinesisWriter {
+    fn send(&mut self, events: Vec<(String, Vec<u8>)>) -> Result<(), SendError> {
+        Ok(self.put(events)?)
+    }
+}
+
 /// Runs the command to its end.
 pub fn main(args: &Args) -> Exit {
     match simulate(args) {
@@ -160,7 +176,7 @@ fn simulate(args: &Args) -> Result<(), (Exit, String)> {
     let crowd = Crowd::new(options, 0).map_err(|e| (Exit::Wrong, format!("--{e}")))?;
     let failed = |e: std::io::Error| (Exit::Failed, e.to_string());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
-    let mut sink = sink(args)?;
+    let mut sink = sink(args, runtime.handle())?;
     let stop = stop_on_interrupt(&runtime);
     let mut pacer = Pacer { clock: &*clock, sleep: &mut std::thread::sleep, factor: args.speed.factor(), start_ms };
     let (sent, outcome) = pump(crowd, &mut *sink, &mut pacer, &stop);
@@ -171,7 +187,11 @@ fn simulate(args: &Args) -> Result<(), (Exit, String)> {
     }
 }
 
-fn sink(args: &Args) -> Result<Box<dyn EventSink>, (Exit, String)> {
+fn sink(args: &Args, runtime: &tokio::runtime::Handle) -> Result<Box<dyn EventSink>, (Exit, String)> {
+    if let Some(arn) = &args.stream_arn {
+        let writer = KinesisWriter::new(arn, args.endpoint.as_deref(), runtime.clone());
+        return Ok(Box::new(writer.map_err(|e| (Exit::Wrong, e.to_string()))?));
+    }
     Ok(match &args.out {
         Some(path) => {
             let place = path.display().to_string();
@@ -347,6 +367,7 @@ mod tests {
     fn options_that_make_no_sense_are_the_callers_fault() {
         assert_eq!(main(&args(&["--races", "0"])), Exit::Wrong);
         assert_eq!(main(&args(&["--out", "/nonexistent/folder/x"])), Exit::Wrong);
+        assert!(Line::try_parse_from(["simulate", "--endpoint", "http://localhost"]).is_err());
         assert!(Line::try_parse_from(["simulate", "--speed", "3"]).is_err());
     }
 }

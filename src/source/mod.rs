@@ -7,6 +7,7 @@
 pub mod alleycat;
 pub mod file;
 pub mod generate;
+pub mod kinesis;
 
 use std::sync::Arc;
 

@@ -97,6 +97,7 @@ pub fn attempt(sql: &str, state_dir: &Path, variation: &Variation) -> (Result<Ou
         state_dir: state_dir.to_path_buf(),
         errors_dir: state_dir.join("errors"),
         run_ms,
+        bounds: Default::default(),
         clock: clock.clone(),
         runtime: runtime.handle().clone(),
         select: SelectFormat::Json,

@@ -2,3 +2,4 @@
 
 pub mod dynamodb_server;
 pub mod job;
+pub mod kinesis_server;

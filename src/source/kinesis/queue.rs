@@ -1,0 +1,169 @@
+//! What lies between the task that reads a shard and the worker that polls it: records, then how it ended.
+//!
+//! `poll` fills it, `source` empties it. What always holds: records leave in the order they came; the end is seen only after
+//! the last record; "caught up" is true only while the queue is empty and the latest reply said that nothing is left.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::source::SplitSeed;
+
+/// Payload read ahead for one shard. While it holds more, no call is made; so the most is this and one reply (10 MB).
+pub const QUEUE_BYTES: usize = 8 << 20;
+/// What a record takes in memory beside its payload: sequence number, partition key, headers. Small records count too.
+const RECORD_OVERHEAD_BYTES: usize = 256;
+
+/// A record as the server gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Decimal text of up to 129 digits.
+    pub sequence_number: String,
+    pub partition_key: String,
+    /// ms since the epoch by the server's clock; may go backwards from record to record.
+    pub arrival_ms: Option<i64>,
+    pub data: Vec<u8>,
+}
+
+/// How reading a shard ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    End { children: Vec<SplitSeed> },
+    Failed(String),
+}
+
+/// What the worker finds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Taken {
+    Records(Vec<Record>),
+    Nothing { caught_up: bool },
+    Ended(Outcome),
+}
+
+pub struct Queue {
+    state: Mutex<State>,
+    /// Told when there may be room again.
+    room: Notify,
+    limit_bytes: usize,
+}
+
+#[derive(Default)]
+struct State {
+    records: VecDeque<Record>,
+    bytes: usize,
+    caught_up: bool,
+    outcome: Option<Outcome>,
+}
+
+impl Queue {
+    pub fn new(limit_bytes: usize) -> Queue {
+        Queue { state: Mutex::default(), room: Notify::new(), limit_bytes }
+    }
+
+    /// Nothing in here panics half-way through a change, so a poisoned state is a sound one.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the worker has made room for another reply. Only the task that fills the queue calls this.
+    pub async fn has_room(&self) {
+        while self.state().bytes >= self.limit_bytes {
+            // A notice that comes between the look and the wait is kept.
+            self.room.notified().await;
+        }
+    }
+
+    pub fn push(&self, records: Vec<Record>) {
+        let mut state = self.state();
+        state.caught_up = false;
+        state.bytes += records.iter().map(size_bytes).sum::<usize>();
+        state.records.extend(records);
+    }
+
+    /// Notes whether the latest reply said that nothing is left. Returns true if that became true with this call.
+    pub fn set_caught_up(&self, caught_up: bool) -> bool {
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.caught_up, caught_up);
+        caught_up && !before
+    }
+
+    pub fn finish(&self, outcome: Outcome) {
+        let mut state = self.state();
+        state.caught_up = false;
+        state.outcome = Some(outcome);
+    }
+
+    /// Up to `max` records, or why there is none. Never waits.
+    pub fn take(&self, max: usize) -> Taken {
+        let mut state = self.state();
+        if state.records.is_empty() {
+            return match &state.outcome {
+                Some(outcome) => Taken::Ended(outcome.clone()),
+                None => Taken::Nothing { caught_up: state.caught_up },
+            };
+        }
+        let count = max.max(1).min(state.records.len());
+        let taken: Vec<Record> = state.records.drain(..count).collect();
+        state.bytes -= taken.iter().map(size_bytes).sum::<usize>();
+        drop(state);
+        self.room.notify_one();
+        Taken::Records(taken)
+    }
+}
+
+fn size_bytes(record: &Record) -> usize {
+    record.data.len() + RECORD_OVERHEAD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn record(n: u32) -> Record {
+        Record { sequence_number: n.to_string(), partition_key: String::new(), arrival_ms: None, data: vec![0; 100] }
+    }
+
+    #[test]
+    fn the_end_comes_after_the_last_record() {
+        let queue = Queue::new(QUEUE_BYTES);
+        assert_eq!(queue.take(5), Taken::Nothing { caught_up: false });
+        queue.push(vec![record(1), record(2), record(3)]);
+        queue.finish(Outcome::End { children: vec![] });
+        assert_eq!(queue.take(2), Taken::Records(vec![record(1), record(2)]));
+        assert_eq!(queue.take(2), Taken::Records(vec![record(3)]));
+        assert_eq!(queue.take(2), Taken::Ended(Outcome::End { children: vec![] }));
+    }
+
+    #[test]
+    fn caught_up_ends_with_the_next_record_or_failure() {
+        let queue = Queue::new(QUEUE_BYTES);
+        assert!(queue.set_caught_up(true));
+        assert!(!queue.set_caught_up(true), "it was before");
+        assert_eq!(queue.take(1), Taken::Nothing { caught_up: true });
+        queue.push(vec![record(1)]);
+        queue.take(1);
+        assert_eq!(queue.take(1), Taken::Nothing { caught_up: false });
+        queue.set_caught_up(true);
+        queue.set_caught_up(false);
+        assert_eq!(queue.take(1), Taken::Nothing { caught_up: false });
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_holds_the_reader_until_the_worker_takes() {
+        let queue = Arc::new(Queue::new(2 * size_bytes(&record(0))));
+        queue.push(vec![record(1), record(2)]);
+        let reader = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.has_room().await }
+        });
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!reader.is_finished());
+        queue.take(1);
+        reader.await.expect("goes on");
+    }
+}
