@@ -225,13 +225,17 @@ fn sink(
             };
             let options = connector_options(table);
             let sink = DynamoDbSink::new(table_spec(plan, table), &options, env.run_ms, mode, env.runtime.clone());
-            Ok(Arc::new(sink.map_err(|e| match e {
-                SinkError::Config { reason, .. } => config_error(table, reason),
-                other => ConnectError::Sink(other),
-            })?))
+            Ok(Arc::new(sink.map_err(|e| dynamodb_error(e, table))?))
         }
         "" => Err(config_error(table, "WITH needs a 'connector': filesystem, dynamodb, print or blackhole to write to")),
         other => Err(unknown_connector(table, other, &["filesystem", "dynamodb", "print", "blackhole"])),
+    }
+}
+
+fn dynamodb_error(error: SinkError, table: &Table) -> ConnectError {
+    match error {
+        SinkError::Config { reason, .. } => config_error(table, reason),
+        other => ConnectError::Sink(other),
     }
 }
 
@@ -280,13 +284,8 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
                 "filesystem" => check_options(table, &["connector", "path", "format"])?,
                 "print" => check_options(table, &["connector", "print-identifier"])?,
                 "blackhole" => check_options(table, &["connector"])?,
-                "dynamodb" if table.upsert_key().is_empty() => {
-                    return Err(config_error(
-                        table,
-                        "a DynamoDB table needs PRIMARY KEY (...) NOT ENFORCED or PARTITIONED BY (...)",
-                    ));
-                }
-                "dynamodb" => {}
+                "dynamodb" => DynamoDbSink::check(&table_spec(plan, table), &connector_options(table))
+                    .map_err(|e| dynamodb_error(e, table))?,
                 other => return Err(unknown_connector(table, other, &["filesystem", "dynamodb", "print", "blackhole"])),
             }
         }

@@ -41,8 +41,9 @@
 //!
 //! `time`, `format`, `source`/`sink`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
 //! stands before it. Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the embedded table's
-//! store, DynamoDB in `sink::dynamodb`, bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
+//! store, DynamoDB in `sink::dynamodb` (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
 
+pub mod aws;
 pub mod suggest;
 pub mod time;
 

@@ -6,6 +6,7 @@ mod architecture;
 mod command_line;
 mod conformance;
 mod dynamodb_sink;
+mod end_to_end;
 mod examples;
 mod killed;
 mod kinesis_source;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray, StructArray};
+use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use paceline::sink::dynamodb::{DynamoDbSink, WriteMode};
 use paceline::sink::{Sink, SinkError, SinkRows, SinkWriter, TableSpec};
@@ -38,8 +38,8 @@ impl World {
             ("table-name", "board"),
             ("aws.endpoint", self.server.endpoint()),
             ("aws.credentials.provider", "BASIC"),
-            ("aws.credentials.provider.basic.accesskeyid", "AKIDEXAMPLE"),
-            ("aws.credentials.provider.basic.secretkey", "wJalrXUtnFEMI"),
+            ("aws.credentials.basic.accesskeyid", "AKIDEXAMPLE"),
+            ("aws.credentials.basic.secretkey", "wJalrXUtnFEMI"),
         ];
         options.extend(defaults.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         DynamoDbSink::new(spec, &options, run_ms, mode, self.runtime.handle().clone())
@@ -205,6 +205,8 @@ fn unprocessed_items_are_written_in_the_end() {
     assert_eq!(world.points(), want);
     assert!(writer.take_rejected().is_empty());
     assert!(world.server.calls("BatchWriteItem") >= 301 / 25);
+    // A role that may only write in batches is enough.
+    assert_eq!(world.server.calls("PutItem"), 0);
 }
 
 #[test]
@@ -280,6 +282,92 @@ fn a_full_buffer_says_so_and_empties() {
     writer.prepare(1).unwrap();
     assert!(writer.has_room());
     assert_eq!(world.server.scan("board").len(), usize::try_from(n).unwrap());
+}
+
+#[test]
+fn a_number_of_items_fills_the_buffer_too() {
+    let world = World::new();
+    let extra = [("sink.requests.max-buffered", "40"), ("sink.requests.max-inflight", "1")];
+    let mut writer = world.sink(WriteMode::Versioned, RUN_MS, &extra).unwrap().writer(0).unwrap();
+    world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+    let riders: Vec<String> = (0..40).map(|r| format!("r{r}")).collect();
+    let values: Vec<_> = riders.iter().map(|r| (Some("x"), r.as_str(), 1)).collect();
+    writer.write(&rows(&values[..39], Some(0))).unwrap();
+    assert!(writer.has_room());
+    writer.write(&rows(&values[39..], Some(0))).unwrap();
+    assert!(!writer.has_room());
+    world.server.set_faults(Faults::default());
+    writer.prepare(1).unwrap();
+    assert!(writer.has_room());
+    assert_eq!(world.points().len(), 40);
+}
+
+#[test]
+fn a_throttled_key_holds_up_no_other() {
+    for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
+        let world = World::new();
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+        world.server.set_faults(Faults { throttle_text: Some("hot"), ..Faults::default() });
+        writer.write(&rows(&[(Some("x"), "hot", 1)], Some(0))).unwrap();
+        while world.server.calls("PutItem") + world.server.calls("BatchWriteItem") == 0 {
+            std::thread::yield_now();
+        }
+        writer.write(&rows(&[(Some("x"), "cold", 2)], Some(0))).unwrap();
+        // Without a barrier. Far longer than a write takes, and reached only if it never comes.
+        for _ in 0..3000 {
+            if !world.points().is_empty() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert_eq!(world.points(), BTreeMap::from([("x/cold".into(), 2)]), "{mode:?}");
+        world.server.set_faults(Faults::default());
+        writer.prepare(1).unwrap();
+        assert_eq!(world.points().len(), 2, "{mode:?}");
+    }
+}
+
+#[test]
+fn fail_on_error_ends_the_job_at_the_first_failure() {
+    for mode in [WriteMode::Unique, WriteMode::Versioned] {
+        let world = World::new();
+        let sink = world.sink(mode, RUN_MS, &[("sink.fail-on-error", "true")]).unwrap();
+        let mut writer = sink.writer(0).unwrap();
+        world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+        writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))).unwrap();
+        let throttled = message(writer.prepare(1));
+        assert!(throttled.contains("ProvisionedThroughputExceededException"), "{throttled}");
+        world.server.set_faults(Faults::default());
+        // Refused by the server, with a row beside it that is not.
+        let mut writer = sink.writer(0).unwrap();
+        writer.write(&rows(&[(Some("x"), "", 1), (Some("x"), "b", 2)], Some(0))).unwrap();
+        let refused = message(writer.prepare(1));
+        assert!(refused.contains("ValidationException") && refused.contains("\"rider\":\"\""), "{refused}");
+        let mut writer = sink.writer(0).unwrap();
+        let nan = message(writer.write(&rows_with_speed(&[(Some("x"), "c", 1)], &[f64::NAN], Some(0))));
+        assert!(nan.contains("column 'speed': NaN"), "{nan}");
+    }
+}
+
+#[test]
+fn arrays_and_rows_become_lists_and_maps() {
+    let world = World::new();
+    world.server.create_table("nested", ("race", "S"), None);
+    let laps = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(7), None])]);
+    let inner = Fields::from(vec![Field::new("name", DataType::Utf8, true), Field::new("laps", laps.data_type().clone(), true)]);
+    let name: ArrayRef = Arc::new(StringArray::from(vec!["Ann"]));
+    let rider = StructArray::new(inner.clone(), vec![name, Arc::new(laps)], None);
+    let fields = vec![Field::new("race", DataType::Utf8, true), Field::new("rider", DataType::Struct(inner), true)];
+    let spec = TableSpec { schema: Arc::new(Schema::new(fields)), ..spec(&["race"]) };
+    let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec!["x"])), Arc::new(rider)];
+    let batch = RecordBatch::try_new(spec.schema.clone(), columns).unwrap();
+    // Only what is missing at the top is left out: in a list it would move the others.
+    let extra = [("table-name", "nested"), ("sink.ignore-nulls", "true")];
+    let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &extra).unwrap().writer(0).unwrap();
+    writer.write(&SinkRows { batch, window_end_ms: None }).unwrap();
+    writer.prepare(1).unwrap();
+    let want = serde_json::json!({ "M": { "name": { "S": "Ann" }, "laps": { "L": [{ "N": "7" }, { "NULL": true }] } } });
+    assert_eq!(world.server.scan("nested")[0]["rider"], want);
 }
 
 #[test]

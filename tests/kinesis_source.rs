@@ -37,8 +37,8 @@ impl World {
             ("stream.arn", arn.as_str()),
             ("aws.endpoint", self.server.endpoint()),
             ("aws.credentials.provider", "BASIC"),
-            ("aws.credentials.provider.basic.accesskeyid", "someone"),
-            ("aws.credentials.provider.basic.secretkey", "something"),
+            ("aws.credentials.basic.accesskeyid", "someone"),
+            ("aws.credentials.basic.secretkey", "something"),
         ];
         let all: BTreeMap<String, String> = common.iter().chain(extra).map(|(k, v)| ((*k).into(), (*v).into())).collect();
         KinesisOptions::parse(stream, &all, bounds).unwrap()

@@ -10,6 +10,7 @@ mod run;
 pub mod simulate;
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -85,7 +86,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 fn logs(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn,paceline=info".into());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
     // A second call in one process keeps the first subscriber.
     let _ = match format {
         LogFormat::Text => builder.try_init(),

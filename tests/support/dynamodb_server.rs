@@ -27,6 +27,8 @@ pub type Item = Map<String, Value>;
 pub struct Faults {
     /// Every n-th write is throttled as a whole.
     pub throttle_every: usize,
+    /// Writes that hold this text are throttled.
+    pub throttle_text: Option<&'static str>,
     /// Every n-th write is carried out and then answered with an error of the server.
     pub fail_every: usize,
     /// Every n-th put of a batch comes back as unprocessed.
@@ -171,6 +173,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return error(400, code);
     }
     if is_nth(number, faults.throttle_every) {
+        return error(400, "ProvisionedThroughputExceededException");
+    }
+    if faults.throttle_text.is_some_and(|text| String::from_utf8_lossy(&body).contains(text)) {
         return error(400, "ProvisionedThroughputExceededException");
     }
     let mut request: Value = serde_json::from_slice(&body).unwrap();

@@ -135,6 +135,12 @@ impl KinesisServer {
         open.into_iter().map(|s| s.shard_id).collect()
     }
 
+    /// The parents of each shard, as far as they are still listed.
+    pub fn parents(&self, name: &str) -> HashMap<String, Vec<String>> {
+        let parents = |s: Shard| [s.parent_shard_id, s.adjacent_parent_shard_id].into_iter().flatten().collect();
+        self.list(name).into_iter().map(|s| (s.shard_id.clone(), parents(s))).collect()
+    }
+
     /// Everything in the stream, shard by shard, closed ones included.
     pub fn read_all(&self, name: &str) -> Vec<ShardRecords> {
         let shards = self.list(name).into_iter().map(|shard| {

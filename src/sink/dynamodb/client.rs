@@ -7,26 +7,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Credentials, Region};
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, KeyType, PutRequest, ScalarAttributeType, TableStatus, WriteRequest};
 
-use super::item::{Item, Value, key_bytes};
-use super::options::{CredentialsProvider, DynamoDbOptions};
+use super::item::{Item, key_bytes};
+use super::options::DynamoDbOptions;
+use super::value::Value;
+use crate::aws::causes;
 
 /// The item attribute that holds the version of an upsert.
 pub const VERSION_ATTRIBUTE: &str = "paceline_version";
 /// A call that has not answered by then is tried again; DynamoDB answers in milliseconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Where requests are signed for if there is an endpoint but no region.
-const REGION_OF_ENDPOINTS: &str = "us-east-1";
 
 /// Why a call did nothing, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,26 +49,7 @@ pub struct TableClient {
 
 impl TableClient {
     pub async fn connect(options: DynamoDbOptions) -> TableClient {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            // Retries are ours: the SDK's know nothing of unprocessed items and give up.
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).build());
-        if let Some(endpoint) = &options.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        match (&options.region, &options.endpoint) {
-            (Some(region), _) => loader = loader.region(Region::new(region.clone())),
-            (None, Some(_)) => loader = loader.region(Region::new(REGION_OF_ENDPOINTS)),
-            (None, None) => {}
-        }
-        loader = match &options.credentials {
-            CredentialsProvider::Auto => loader,
-            CredentialsProvider::EnvVar => loader.credentials_provider(EnvironmentVariableCredentialsProvider::new()),
-            CredentialsProvider::Basic { access_key_id, secret_key } => {
-                loader.credentials_provider(Credentials::new(access_key_id, secret_key, None, None, "options"))
-            }
-        };
-        TableClient { client: Client::new(&loader.load().await), table: options.table_name }
+        TableClient { client: Client::new(&options.aws.load(CALL_TIMEOUT).await), table: options.table_name }
     }
 
     /// The table's key. Errors: [`Failure::Fatal`] also if the table is missing or not ready.
@@ -129,17 +105,20 @@ impl TableClient {
 
 fn attributes(item: &Item) -> HashMap<String, AttributeValue> {
     let version = item.version.as_ref().map(|v| (VERSION_ATTRIBUTE.to_owned(), AttributeValue::S(v.to_string())));
-    let columns = item.attributes.iter().map(|(name, value)| {
-        let value = match value {
-            Value::Null => AttributeValue::Null(true),
-            Value::Bool(b) => AttributeValue::Bool(*b),
-            Value::Number(n) => AttributeValue::N(n.clone()),
-            Value::Text(s) => AttributeValue::S(s.clone()),
-            Value::Bytes(b) => AttributeValue::B(Blob::new(b.clone())),
-        };
-        (name.to_string(), value)
-    });
+    let columns = item.attributes.iter().map(|(name, value)| (name.to_string(), attribute(value)));
     columns.chain(version).collect()
+}
+
+fn attribute(value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(b) => AttributeValue::Bool(*b),
+        Value::Number(n) => AttributeValue::N(n.clone()),
+        Value::Text(s) => AttributeValue::S(s.clone()),
+        Value::Bytes(b) => AttributeValue::B(Blob::new(b.clone())),
+        Value::List(values) => AttributeValue::L(values.iter().map(attribute).collect()),
+        Value::Map(entries) => AttributeValue::M(entries.iter().map(|(n, v)| (n.clone(), attribute(v))).collect()),
+    }
 }
 
 fn value_of(value: &AttributeValue) -> Option<Value> {
@@ -157,10 +136,10 @@ where
 {
     let (service, status) = match error {
         SdkError::ServiceError(e) => (e.err(), e.raw().status().as_u16()),
-        SdkError::ConstructionFailure(_) => return Failure::Fatal(DisplayErrorContext(error).to_string()),
-        SdkError::DispatchFailure(e) if e.is_user() => return Failure::Fatal(DisplayErrorContext(error).to_string()),
+        SdkError::ConstructionFailure(_) => return Failure::Fatal(causes(error)),
+        SdkError::DispatchFailure(e) if e.is_user() => return Failure::Fatal(causes(error)),
         // No answer, or none that can be read: the write may or may not have happened, and may be repeated.
-        _ => return Failure::Retry(DisplayErrorContext(error).to_string()),
+        _ => return Failure::Retry(causes(error)),
     };
     let code = service.code().unwrap_or("no error code");
     let text = format!("{code}: {} (HTTP {status})", service.message().unwrap_or("no message"));

@@ -19,7 +19,11 @@ pub struct Lanes {
     pub ready: VecDeque<Arc<[u8]>>,
     /// Of all items, waiting or on their way.
     pub bytes: usize,
+    /// How many those are.
+    pub items: usize,
     pub requests: usize,
+    /// Requests that pause before they are sent again.
+    pub pausing: usize,
     /// A barrier waits: requests need not be full.
     pub flushing: bool,
     /// The writer is gone: nothing more is sent.
@@ -41,7 +45,9 @@ impl Lanes {
             by_key: HashMap::new(),
             ready: VecDeque::new(),
             bytes: 0,
+            items: 0,
             requests: 0,
+            pausing: 0,
             flushing: false,
             closed: false,
             failure: None,
@@ -66,6 +72,7 @@ impl Lanes {
             self.ready.push_back(item.key.clone());
         }
         self.bytes += item.memory_bytes;
+        self.items += 1;
         lane.waiting.push_back(item);
         false
     }
@@ -94,6 +101,7 @@ impl Lanes {
     /// An item needs nothing more: its lane is free for the next one.
     pub fn settle(&mut self, item: &Item) {
         self.bytes -= item.memory_bytes;
+        self.items -= 1;
         if let Some(lane) = self.by_key.get_mut(&item.key) {
             lane.in_flight = false;
             if lane.waiting.is_empty() {
@@ -108,7 +116,7 @@ impl Lanes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::dynamodb::item::Value;
+    use crate::sink::dynamodb::value::Value;
 
     fn item(key: &str, value: &str, version: Option<&str>) -> Item {
         Item {
@@ -132,13 +140,13 @@ mod tests {
         assert!(lanes.push(item("a", "3333", Some("3"))));
         assert!(lanes.push(item("a", "2", Some("2"))));
         assert!(lanes.next_request(9).is_empty(), "one write of a key at a time");
-        assert_eq!(lanes.bytes, 5);
+        assert_eq!((lanes.bytes, lanes.items), (5, 2));
         lanes.settle(&first[0]);
         let second = lanes.next_request(9);
         assert_eq!(texts(&second), [r#"a={"v":"3333"}"#]);
         lanes.settle(&second[0]);
         assert!(lanes.by_key.is_empty());
-        assert_eq!(lanes.bytes, 0);
+        assert_eq!((lanes.bytes, lanes.items), (0, 0));
     }
 
     #[test]

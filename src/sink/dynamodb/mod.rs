@@ -1,7 +1,7 @@
 //! Results into a DynamoDB table, as upserts by key.
 //!
-//! In reading order: `options` (what WITH may say), `item` (rows to items), `client` (the calls), `lanes` (order), `outbox`
-//! (requests and retries). Called by `runtime` as any sink. What always holds: writes of one key are made one after the
+//! In reading order: `options` (what WITH may say), `value` and `item` (rows to items), `client` (the calls), `lanes` (order),
+//! `outbox` (requests and retries). Called by `runtime` as any sink. What always holds: writes of one key are made one after the
 //! other; where results of several windows share a key, a write is conditional on a lower version, so the table never goes
 //! back; after `prepare` everything written before it is in the table, superseded, or handed out as rejected.
 
@@ -10,6 +10,7 @@ mod item;
 mod lanes;
 mod options;
 mod outbox;
+mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -21,11 +22,11 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::version::{TEXT_LEN, Version};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
-use crate::format::json::{EncodeOptions, JsonEncoder};
 use client::{Failure, TableClient, TableKey, VERSION_ATTRIBUTE};
-use item::{ItemEncoder, is_supported, key_type};
+use item::ItemEncoder;
 use options::DynamoDbOptions;
 use outbox::{Outbox, OutboxConfig};
+use value::{is_supported, key_type};
 
 /// How often the table is asked for before the job gives up starting. Later calls are repeated for ever.
 const DESCRIBE_TRIES: usize = 6;
@@ -69,23 +70,13 @@ impl DynamoDbSink {
         mode: WriteMode,
         runtime: tokio::runtime::Handle,
     ) -> Result<DynamoDbSink, SinkError> {
-        let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
-        let options = DynamoDbOptions::parse(options).map_err(config)?;
-        if spec.upsert_key().is_empty() {
-            return Err(config("a DynamoDB table needs a key: add PRIMARY KEY (...) NOT ENFORCED to its columns".into()));
-        }
-        if let Some(name) = spec.upsert_key().iter().find(|k| spec.schema.column_with_name(k).is_none()) {
-            return Err(config(format!("key column '{name}' does not exist")));
-        }
-        for field in spec.schema.fields() {
-            if !is_supported(field.data_type()) {
-                return Err(config(format!("column '{}' of type {} cannot be written", field.name(), field.data_type())));
-            }
-            if field.name() == VERSION_ATTRIBUTE {
-                return Err(config(format!("the attribute '{VERSION_ATTRIBUTE}' holds versions: give the column another name")));
-            }
-        }
+        let options = checked_options(&spec, options)?;
         Ok(DynamoDbSink { spec, options, run_ms, mode, runtime, table: Mutex::default(), superseded: Arc::default() })
+    }
+
+    /// Finds what is wrong with a table's declaration, without touching the outside.
+    pub fn check(spec: &TableSpec, options: &BTreeMap<String, String>) -> Result<(), SinkError> {
+        checked_options(spec, options).map(drop)
     }
 
     /// Results that were not written because something newer for their key was there or waiting.
@@ -156,6 +147,32 @@ impl DynamoDbSink {
     }
 }
 
+fn checked_options(spec: &TableSpec, options: &BTreeMap<String, String>) -> Result<DynamoDbOptions, SinkError> {
+    let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
+    let options = DynamoDbOptions::parse(options).map_err(config)?;
+    if spec.upsert_key().is_empty() {
+        return Err(config(
+            "a DynamoDB table needs a key: add PRIMARY KEY (...) NOT ENFORCED to its columns, or PARTITIONED BY (...)".into(),
+        ));
+    }
+    for name in spec.upsert_key() {
+        let field = spec.schema.column_with_name(name).map(|(_, field)| field);
+        let field = field.ok_or_else(|| config(format!("key column '{name}' does not exist")))?;
+        if is_supported(field.data_type()) && key_type(field.data_type()).is_none() {
+            return Err(config(format!("column '{name}' of type {} cannot be part of a key", field.data_type())));
+        }
+    }
+    for field in spec.schema.fields() {
+        if !is_supported(field.data_type()) {
+            return Err(config(format!("column '{}' of type {} cannot be written", field.name(), field.data_type())));
+        }
+        if field.name() == VERSION_ATTRIBUTE {
+            return Err(config(format!("the attribute '{VERSION_ATTRIBUTE}' holds versions: give the column another name")));
+        }
+    }
+    Ok(options)
+}
+
 async fn describe(client: Arc<TableClient>) -> Result<TableKey, String> {
     let mut delays = ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
     delays = delays.with_max_times(DESCRIBE_TRIES - 1);
@@ -186,13 +203,14 @@ impl Sink for DynamoDbSink {
 
     fn writer(&self, _worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
         let table = self.table()?;
-        let rejected = JsonEncoder::new(&self.spec.schema, EncodeOptions::default()).map_err(|e| self.config(e.to_string()))?;
         let names: Vec<Arc<str>> = self.spec.schema.fields().iter().map(|f| f.name().as_str().into()).collect();
         let outbox = OutboxConfig {
             mode: self.mode,
             key_names: table.key.iter().map(|&k| names[k].clone()).collect(),
             batch_size: self.options.batch_size,
             requests_max: self.options.requests_max,
+            items_max: self.options.buffered_max,
+            fail_on_error: self.options.fail_on_error,
             runtime: self.runtime.clone(),
             table: self.options.table_name.clone(),
             superseded: self.superseded.clone(),
@@ -203,7 +221,7 @@ impl Sink for DynamoDbSink {
             run_ms: self.run_ms,
             versioned: self.mode == WriteMode::Versioned,
             items: ItemEncoder::new(names, table.key.clone(), self.options.ignore_nulls, extra_bytes),
-            rejected,
+            fail_on_error: self.options.fail_on_error,
             outbox: Outbox::new(table.client.clone(), outbox),
         }))
     }
@@ -214,8 +232,8 @@ struct DynamoDbWriter {
     run_ms: i64,
     versioned: bool,
     items: ItemEncoder,
-    /// Writes rows that never became items.
-    rejected: JsonEncoder,
+    /// A row that cannot be an item ends the job.
+    fail_on_error: bool,
     outbox: Arc<Outbox>,
 }
 
@@ -228,9 +246,11 @@ impl SinkWriter for DynamoDbWriter {
             match self.items.encode(&rows.batch, row, version.as_ref()) {
                 Ok(item) => items.push(item),
                 Err(reason) => {
-                    let mut text = Vec::new();
-                    self.rejected.encode_row(&rows.batch, row, &mut text);
-                    self.outbox.reject(Rejected { row: String::from_utf8_lossy(&text).into_owned(), reason });
+                    let row = self.items.row_json(&rows.batch, row);
+                    if self.fail_on_error {
+                        return Err(SinkError::Write { table: self.table.clone(), reason: format!("{reason}: {row}") });
+                    }
+                    self.outbox.reject(Rejected { row, reason });
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::aws::{self, AwsOptions};
 use crate::suggest::nearest;
 
 /// BatchWriteItem takes no more.
@@ -9,40 +10,31 @@ const BATCH_SIZE_MAX: usize = 25;
 const REQUESTS_DEFAULT: usize = 50;
 /// More sockets than this help nobody.
 const REQUESTS_MAX: usize = 1000;
+const BUFFERED_DEFAULT: usize = 10_000;
+/// More than the bytes that may wait can hold.
+const BUFFERED_MAX: usize = 1_000_000;
 
 const TABLE_NAME: &str = "table-name";
-const REGION: &str = "aws.region";
-const ENDPOINT: &str = "aws.endpoint";
-const CREDENTIALS: &str = "aws.credentials.provider";
-const ACCESS_KEY_ID: &str = "aws.credentials.provider.basic.accesskeyid";
-const SECRET_KEY: &str = "aws.credentials.provider.basic.secretkey";
 const BATCH_SIZE: &str = "sink.batch.max-size";
 const REQUESTS: &str = "sink.requests.max-inflight";
+const BUFFERED: &str = "sink.requests.max-buffered";
+const FAIL_ON_ERROR: &str = "sink.fail-on-error";
 const IGNORE_NULLS: &str = "sink.ignore-nulls";
-const KNOWN: [&str; 9] =
-    [TABLE_NAME, REGION, ENDPOINT, CREDENTIALS, ACCESS_KEY_ID, SECRET_KEY, BATCH_SIZE, REQUESTS, IGNORE_NULLS];
-
-#[derive(Clone)]
-pub enum CredentialsProvider {
-    /// The SDK's usual chain.
-    Auto,
-    EnvVar,
-    Basic {
-        access_key_id: String,
-        secret_key: String,
-    },
-}
+const OWN: [&str; 6] = [TABLE_NAME, BATCH_SIZE, REQUESTS, BUFFERED, FAIL_ON_ERROR, IGNORE_NULLS];
 
 #[derive(Clone)]
 pub struct DynamoDbOptions {
     pub table_name: String,
-    pub region: Option<String>,
-    pub endpoint: Option<String>,
-    pub credentials: CredentialsProvider,
+    pub aws: AwsOptions,
     /// Items in a BatchWriteItem.
     pub batch_size: usize,
     /// Requests of one writer that may be on their way at once.
     pub requests_max: usize,
+    /// Items of one writer that may wait or be on their way.
+    pub buffered_max: usize,
+    /// A write that DynamoDB does not take ends the job, where otherwise it is repeated or its row diverted. Items that a
+    /// batch leaves unprocessed are repeated all the same, as in Flink.
+    pub fail_on_error: bool,
     /// NULL columns are left out of the item.
     pub ignore_nulls: bool,
 }
@@ -50,9 +42,11 @@ pub struct DynamoDbOptions {
 impl DynamoDbOptions {
     /// The error says what is wrong with the options, without the table's name.
     pub fn parse(options: &BTreeMap<String, String>) -> Result<DynamoDbOptions, String> {
-        if let Some(key) = options.keys().find(|k| !KNOWN.contains(&k.as_str())) {
-            let near = nearest(key, KNOWN).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
-            return Err(format!("connector 'dynamodb' has no option '{key}'{near} (options: {})", KNOWN.join(", ")));
+        let known = || OWN.into_iter().chain(aws::KEYS);
+        if let Some(key) = options.keys().find(|k| !known().any(|known| known == *k)) {
+            let near = nearest(key, known()).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
+            let all = known().collect::<Vec<_>>().join(", ");
+            return Err(format!("connector 'dynamodb' has no option '{key}'{near} (options: {all})"));
         }
         let get = |key: &str| options.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let required = |key: &str, why: &str| get(key).ok_or_else(|| format!("WITH needs '{key}': {why}"));
@@ -63,27 +57,19 @@ impl DynamoDbOptions {
                 _ => Err(format!("'{key}' is a number from 1 to {max}, not '{text}'")),
             },
         };
-        let credentials = match get(CREDENTIALS).as_deref() {
-            None | Some("AUTO") => CredentialsProvider::Auto,
-            Some("ENV_VAR") => CredentialsProvider::EnvVar,
-            Some("BASIC") => CredentialsProvider::Basic {
-                access_key_id: required(ACCESS_KEY_ID, "the credentials provider is BASIC")?,
-                secret_key: required(SECRET_KEY, "the credentials provider is BASIC")?,
-            },
-            Some(other) => return Err(format!("'{CREDENTIALS}' is AUTO, BASIC or ENV_VAR here, not '{other}'")),
+        let truth = |key: &str| match get(key).map(|v| v.to_lowercase()).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => Err(format!("'{key}' is true or false, not '{other}'")),
         };
         Ok(DynamoDbOptions {
             table_name: required(TABLE_NAME, "the DynamoDB table to write to")?,
-            region: get(REGION),
-            endpoint: get(ENDPOINT),
-            credentials,
+            aws: AwsOptions::parse(options)?,
             batch_size: number(BATCH_SIZE, BATCH_SIZE_MAX, BATCH_SIZE_MAX)?,
             requests_max: number(REQUESTS, REQUESTS_DEFAULT, REQUESTS_MAX)?,
-            ignore_nulls: match get(IGNORE_NULLS).map(|v| v.to_lowercase()).as_deref() {
-                None | Some("false") => false,
-                Some("true") => true,
-                Some(other) => return Err(format!("'{IGNORE_NULLS}' is true or false, not '{other}'")),
-            },
+            buffered_max: number(BUFFERED, BUFFERED_DEFAULT, BUFFERED_MAX)?,
+            fail_on_error: truth(FAIL_ON_ERROR)?,
+            ignore_nulls: truth(IGNORE_NULLS)?,
         })
     }
 }
@@ -100,7 +86,8 @@ mod tests {
     fn defaults_are_flinks() {
         let options = parse(&[("table-name", "t")]).unwrap();
         assert_eq!((options.batch_size, options.requests_max, options.ignore_nulls), (25, 50, false));
-        assert!(matches!(options.credentials, CredentialsProvider::Auto));
+        assert_eq!((options.buffered_max, options.fail_on_error), (10_000, false));
+        assert!(parse(&[("table-name", "t"), (FAIL_ON_ERROR, "TRUE")]).unwrap().fail_on_error);
     }
 
     #[test]
@@ -110,7 +97,7 @@ mod tests {
         let unknown = error(&[("table-name", "t"), ("sink.batch.max-sise", "2")]);
         assert!(unknown.contains("did you mean 'sink.batch.max-size'?") && unknown.contains("aws.region"), "{unknown}");
         assert!(error(&[("table-name", "t"), ("sink.batch.max-size", "26")]).contains("from 1 to 25"));
-        assert!(error(&[("table-name", "t"), ("aws.credentials.provider", "BASIC")]).contains(ACCESS_KEY_ID));
+        assert!(error(&[("table-name", "t"), (FAIL_ON_ERROR, "yes")]).contains("true or false"));
         assert!(error(&[("table-name", "t"), ("aws.credentials.provider", "BASC")]).contains("ENV_VAR"));
     }
 }

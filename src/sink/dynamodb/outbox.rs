@@ -21,7 +21,7 @@ use crate::sink::Rejected;
 pub const BUFFER_BYTES_MAX: usize = 8 << 20;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 /// Long enough to let a throttled table recover, short enough to notice soon. Jitter adds up to as much again.
-const RETRY_DELAY_MAX: Duration = Duration::from_secs(5);
+const RETRY_DELAY_MAX: Duration = Duration::from_millis(2500);
 
 /// One writer's items, shared with the tasks that send them.
 pub struct Outbox {
@@ -30,8 +30,12 @@ pub struct Outbox {
     changed: Condvar,
     client: Arc<TableClient>,
     key_names: Vec<Arc<str>>,
+    /// Requests carry no condition and their order does not matter.
+    in_batches: bool,
     batch_size: usize,
     requests_max: usize,
+    items_max: usize,
+    fail_on_error: bool,
     runtime: tokio::runtime::Handle,
     table: String,
     superseded: Arc<AtomicU64>,
@@ -45,6 +49,10 @@ pub struct OutboxConfig {
     pub key_names: Vec<Arc<str>>,
     pub batch_size: usize,
     pub requests_max: usize,
+    /// Items that may wait or be on their way.
+    pub items_max: usize,
+    /// A failed request is not sent again, and an item that cannot be taken is a failure.
+    pub fail_on_error: bool,
     pub runtime: tokio::runtime::Handle,
     /// For log lines.
     pub table: String,
@@ -59,9 +67,12 @@ impl Outbox {
             changed: Condvar::new(),
             client,
             key_names: config.key_names,
+            in_batches: config.mode == WriteMode::Unique,
             // Conditions and order need requests of their own.
             batch_size: if config.mode == WriteMode::Unique { config.batch_size } else { 1 },
             requests_max: config.requests_max,
+            items_max: config.items_max,
+            fail_on_error: config.fail_on_error,
             runtime: config.runtime,
             table: config.table,
             superseded: config.superseded,
@@ -86,7 +97,8 @@ impl Outbox {
     }
 
     pub fn has_room(&self) -> bool {
-        self.lanes().bytes < BUFFER_BYTES_MAX
+        let lanes = self.lanes();
+        lanes.bytes < BUFFER_BYTES_MAX && lanes.items < self.items_max
     }
 
     /// Waits until nothing waits or is on its way.
@@ -119,8 +131,8 @@ impl Outbox {
     fn send_more(self: &Arc<Self>, mut lanes: MutexGuard<'_, Lanes>) {
         let mut requests = Vec::new();
         while lanes.requests < self.requests_max && !lanes.closed && lanes.failure.is_none() {
-            // A request that is not full waits for company while others are on their way.
-            if lanes.ready.len() < self.batch_size && lanes.requests > 0 && !lanes.flushing {
+            // A request that is not full waits for company while others are on their way, but not for those that pause.
+            if lanes.ready.len() < self.batch_size && lanes.requests > lanes.pausing && !lanes.flushing {
                 break;
             }
             let items = lanes.next_request(self.batch_size);
@@ -128,7 +140,7 @@ impl Outbox {
                 break;
             }
             lanes.requests += 1;
-            requests.push(Request { outbox: self.clone(), items });
+            requests.push(Request { outbox: self.clone(), items, pausing: false });
         }
         // A runtime that has stopped drops a task at once, and the request then wants the lock.
         drop(lanes);
@@ -151,73 +163,105 @@ struct Request {
     outbox: Arc<Outbox>,
     /// Not settled yet.
     items: Vec<Item>,
+    /// Counted among those that pause.
+    pausing: bool,
 }
 
 impl Request {
     async fn send(mut self) {
         let mut delays = delays();
-        let mut one_by_one = self.items.len() == 1;
+        // Of several items refused together, the reason is known only item by item.
+        let mut one_by_one = false;
         while !self.items.is_empty() && !self.outbox.lanes().closed {
             let before = self.items.len();
-            let failure = if one_by_one { self.put_first().await } else { self.put_all().await };
-            let pause = match failure {
-                // The reason is known only item by item.
-                Some(Failure::Refused(_)) if !one_by_one => {
-                    one_by_one = true;
-                    continue;
+            let count = if one_by_one { 1 } else { before };
+            match self.put(count).await {
+                Ok(()) => {}
+                Err(Failure::Refused(_)) => one_by_one = true,
+                Err(Failure::Retry(reason)) => {
+                    if self.items.len() < before {
+                        delays = self::delays();
+                    }
+                    self.outbox.log_retry(&reason);
+                    self.pause(delays.next().unwrap_or(RETRY_DELAY_MAX)).await;
                 }
-                Some(Failure::Fatal(reason)) => {
+                Err(Failure::Fatal(reason)) => {
                     self.outbox.lanes().failure.get_or_insert(reason);
                     return;
                 }
-                Some(Failure::Retry(reason)) => {
-                    self.outbox.log_retry(&reason);
-                    true
-                }
-                Some(Failure::Superseded | Failure::Refused(_)) | None => false,
-            };
-            if self.items.len() < before {
-                delays = self::delays();
-            }
-            if pause {
-                tokio::time::sleep(delays.next().unwrap_or(RETRY_DELAY_MAX)).await;
+                // `put` settles these.
+                Err(Failure::Superseded) => {}
             }
         }
     }
 
-    async fn put_first(&mut self) -> Option<Failure> {
-        let outcome = self.outbox.client.put(&self.items[0]).await;
-        match &outcome {
-            Ok(()) => {}
-            Err(Failure::Superseded) => drop(self.outbox.superseded.fetch_add(1, Ordering::Relaxed)),
-            Err(Failure::Refused(reason)) => {
-                self.outbox.reject(Rejected { row: self.items[0].to_json(), reason: reason.clone() });
-            }
-            Err(Failure::Retry(_) | Failure::Fatal(_)) => return outcome.err(),
-        }
-        let item = self.items.swap_remove(0);
-        self.settle(&[item]);
-        outcome.err()
-    }
-
-    async fn put_all(&mut self) -> Option<Failure> {
-        match self.outbox.client.put_batch(&self.items, &self.outbox.key_names).await {
-            Err(failure) => Some(failure),
+    /// Puts the first `count` items and settles those that need nothing more. Errors: what the others wait for;
+    /// [`Failure::Refused`] only of several.
+    async fn put(&mut self, count: usize) -> Result<(), Failure> {
+        let outbox = self.outbox.clone();
+        let outcome = if outbox.in_batches {
+            // Batches of one too: a role that may write in batches need not be allowed to put.
+            outbox.client.put_batch(&self.items[..count], &outbox.key_names).await
+        } else {
+            outbox.client.put(&self.items[0]).await.map(|()| Vec::new())
+        };
+        match outcome {
             Ok(left) => {
-                let (mut settled, mut unprocessed) = (Vec::new(), Vec::new());
-                for (i, item) in std::mem::take(&mut self.items).into_iter().enumerate() {
-                    if left.contains(&i) { &mut unprocessed } else { &mut settled }.push(item);
+                self.settle_first(count, &left);
+                if left.is_empty() {
+                    return Ok(());
                 }
-                self.items = unprocessed;
-                self.settle(&settled);
-                (!left.is_empty()).then(|| Failure::Retry(format!("{} items of a batch were not processed", left.len())))
+                Err(Failure::Retry(format!("{} items of a batch were not processed", left.len())))
             }
+            Err(Failure::Superseded) => {
+                outbox.superseded.fetch_add(1, Ordering::Relaxed);
+                self.settle_first(1, &[]);
+                Ok(())
+            }
+            Err(Failure::Refused(reason)) if count == 1 => {
+                let row = self.items[0].to_json();
+                if outbox.fail_on_error {
+                    return Err(Failure::Fatal(format!("{reason}: {row}")));
+                }
+                outbox.reject(Rejected { row, reason });
+                self.settle_first(1, &[]);
+                Ok(())
+            }
+            Err(Failure::Retry(reason)) if outbox.fail_on_error => Err(Failure::Fatal(reason)),
+            Err(failure) => Err(failure),
         }
     }
 
-    fn settle(&self, items: &[Item]) {
+    async fn pause(&mut self, delay: Duration) {
+        self.set_pausing(true);
+        tokio::time::sleep(delay).await;
+        self.set_pausing(false);
+    }
+
+    fn set_pausing(&mut self, pausing: bool) {
+        self.pausing = pausing;
         let mut lanes = self.outbox.lanes();
-        items.iter().for_each(|item| lanes.settle(item));
+        if pausing {
+            lanes.pausing += 1;
+            // What waited for company of this request need not wait any longer.
+            self.outbox.send_more(lanes);
+        } else {
+            lanes.pausing -= 1;
+        }
+    }
+
+    /// Settles the first `count` items except those at the indexes `left`.
+    fn settle_first(&mut self, count: usize, left: &[usize]) {
+        let rest = self.items.split_off(count);
+        let mut lanes = self.outbox.lanes();
+        for (i, item) in std::mem::replace(&mut self.items, Vec::with_capacity(left.len() + rest.len())).into_iter().enumerate() {
+            if left.contains(&i) {
+                self.items.push(item);
+            } else {
+                lanes.settle(&item);
+            }
+        }
+        self.items.extend(rest);
     }
 }
 
@@ -225,6 +269,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         let mut lanes = self.outbox.lanes();
         lanes.requests -= 1;
+        lanes.pausing -= usize::from(self.pausing);
         if !self.items.is_empty() && !lanes.closed {
             // Nobody will send them: better an error than a barrier that never ends.
             lanes.failure.get_or_insert_with(|| "the network runtime stopped before all rows were written".into());

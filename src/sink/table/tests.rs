@@ -1,4 +1,4 @@
-//! Tests of the embedded table: versions, replays, keyless rows.
+//! Is a row visible once, and does the newest stay? The embedded table on a disk of its own, reopened as after a kill.
 
 use std::sync::Arc;
 

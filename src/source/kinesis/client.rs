@@ -8,13 +8,8 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::http::HttpResponse;
-use aws_sdk_kinesis::config::retry::RetryConfig;
-use aws_sdk_kinesis::config::timeout::TimeoutConfig;
-use aws_sdk_kinesis::config::{Credentials, Region};
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
@@ -24,7 +19,8 @@ use tokio::time::sleep;
 
 use super::poll::{Child, Failure, Reply, ShardApi};
 use super::queue::Record;
-use super::{Bounds, CredentialsProvider, KinesisOptions};
+use super::{Bounds, KinesisOptions};
+use crate::aws::causes;
 use crate::source::{Position, SourceError};
 
 /// A call that has not answered by then is tried again; the largest reply takes a few seconds.
@@ -58,22 +54,7 @@ pub struct StreamClient {
 impl StreamClient {
     /// Prepares calls; makes none.
     pub async fn new(options: &KinesisOptions) -> StreamClient {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(options.region.clone()))
-            // Retries are ours: the SDK's give up, and know nothing of records that failed inside a call that did not.
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(CALL_TIMEOUT).build());
-        if let Some(endpoint) = &options.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        loader = match &options.credentials {
-            CredentialsProvider::Auto => loader,
-            CredentialsProvider::EnvVar => loader.credentials_provider(EnvironmentVariableCredentialsProvider::new()),
-            CredentialsProvider::Basic { access_key_id, secret_key } => {
-                loader.credentials_provider(Credentials::new(access_key_id, secret_key.0.clone(), None, None, "options"))
-            }
-        };
-        let client = Client::new(&loader.load().await);
+        let client = Client::new(&options.aws.load(CALL_TIMEOUT).await);
         StreamClient { client, arn: options.stream_arn.clone(), name: options.stream_name.clone() }
     }
 
@@ -249,10 +230,10 @@ where
 {
     let (service, status) = match error {
         SdkError::ServiceError(e) => (e.err(), e.raw().status().as_u16()),
-        SdkError::ConstructionFailure(_) => return Failure::Fatal(chain(error)),
-        SdkError::DispatchFailure(e) if e.is_user() => return Failure::Fatal(chain(error)),
+        SdkError::ConstructionFailure(_) => return Failure::Fatal(causes(error)),
+        SdkError::DispatchFailure(e) if e.is_user() => return Failure::Fatal(causes(error)),
         // No answer, none that can be read, or no credentials at the moment.
-        _ => return Failure::Retry(chain(error)),
+        _ => return Failure::Retry(causes(error)),
     };
     let code = service.code().unwrap_or("no error code");
     let text = format!("{code}: {} (HTTP {status})", service.message().unwrap_or("no message"));
@@ -274,18 +255,4 @@ where
         _ if status >= 500 => Failure::Retry(text),
         _ => Failure::Fatal(text),
     }
-}
-
-/// An error with its causes, outermost first.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -13,6 +13,7 @@ use super::client::{ShardClient, StreamClient};
 use super::poll::{Failure, Pace, Shard};
 use super::queue::{Outcome, QUEUE_BYTES, Queue, Record, Taken};
 use super::{InitPosition, KinesisOptions};
+use crate::aws::AwsOptions;
 use crate::source::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
 use crate::time::clock::SharedClock;
 
@@ -47,7 +48,8 @@ impl KinesisSource {
     }
 
     fn listing_failed(&self, failure: Failure) -> SourceError {
-        let KinesisOptions { stream_name, region, endpoint, .. } = &self.options;
+        let KinesisOptions { stream_name, aws: AwsOptions { region, endpoint, .. }, .. } = &self.options;
+        let region = region.as_deref().unwrap_or_default();
         let at = endpoint.as_deref().map(|e| format!(" at {e}")).unwrap_or_default();
         let reason = match failure {
             Failure::Fatal(text) if text.starts_with("ResourceNotFound") => {
