@@ -26,8 +26,8 @@
 //! - A watermark is handed on only behind the rows it covers, and every worker sends the minimum over *all* splits of the
 //!   source, so no worker can run ahead of a split that is read elsewhere.
 //! - A partial aggregate is in exactly one place: a hot table, a frozen table, or the store.
-//! - Nothing waits for room while others wait for it: a worker that cannot send stops reading and firing, and goes on
-//!   draining its own inbox.
+//! - Nothing waits for room while others wait for it: a chain that cannot send gets no more rows and does not fire, while
+//!   the other chains of its worker go on, and barriers pass it in their order.
 //! - Bad input is kept: every record or row that cannot be used is in the error stream with its place and reason.
 //!
 //! # Bounds

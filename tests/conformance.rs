@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job::{CheckpointTrigger, Scheduling};
 
 use crate::support::job::{Variation, canonical, finish, finish_with_kills, sink_rows};
@@ -55,7 +56,8 @@ fn run_case(name: &str) {
                 (CheckpointTrigger::Records(3), Scheduling::Seeded(workers as u64)),
             ] {
                 let dir = tmp();
-                let variation = Variation { batch_rows, trigger, scheduling, ..Variation::plain(workers) };
+                let lane_bytes_max = if batch_rows == 1 { 1 } else { LANE_BYTES_MAX };
+                let variation = Variation { batch_rows, lane_bytes_max, trigger, scheduling, ..Variation::plain(workers) };
                 finish(&case.sql(&case.folder, &dir.path().join("out")), &dir.path().join("state"), &variation);
                 case.check(
                     &dir.path().join("out"),

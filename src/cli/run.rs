@@ -15,6 +15,7 @@ use crate::observe::health::Health;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::crash::NeverCrash;
+use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Outcome, Scheduling};
 use crate::sink::select::SelectFormat;
 use crate::source::kinesis::Bounds;
@@ -143,6 +144,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         trigger: trigger(&config),
         scheduling: Scheduling::Threads,
         batch_rows: config.batch_rows,
+        lane_bytes_max: LANE_BYTES_MAX,
         // A quarter for RocksDB; the rest is for queues, accumulators and the batches in work.
         state_cache_bytes: config.memory_bytes / 4,
         crashes: Arc::new(NeverCrash),

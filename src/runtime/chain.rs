@@ -91,10 +91,10 @@ impl Chain {
         self.feed_all(at + 1, out, cx)
     }
 
-    /// False while the sink at its end has no room.
+    /// False while the sink or the lanes at its end have no room.
     pub fn has_room(&mut self) -> bool {
         match &mut self.end {
-            ChainEnd::Edge(_) => true,
+            ChainEnd::Edge(outlet) => !outlet.is_stalled(),
             ChainEnd::Sink(end) => end.writer.has_room(),
         }
     }

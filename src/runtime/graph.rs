@@ -27,7 +27,7 @@ use crate::time::watermark::{SplitStatus, SplitTable};
 
 /// Bytes a lane holds before its producer has to wait: a few batches, so that workers rarely wait for each other and the
 /// memory of all lanes stays small against the rest.
-const LANE_BYTES_MAX: usize = 4 << 20;
+pub const LANE_BYTES_MAX: usize = 4 << 20;
 
 /// The shared side of every source, its splits dealt among the workers.
 pub fn share_sources(plan: &PhysicalPlan, connected: &Connected, manifest: &Manifest, workers: usize) -> Vec<Arc<SharedSource>> {
@@ -126,7 +126,7 @@ impl Graph<'_> {
         let memory = StateMemory::new(self.options.state_cache_bytes);
         let stores = open_stores(self.store, self.manifest, workers, &memory)?;
         let inboxes: Vec<Arc<Inbox>> =
-            (0..workers).map(|_| Arc::new(Inbox::new(self.plan.edges * workers, LANE_BYTES_MAX))).collect();
+            (0..workers).map(|_| Arc::new(Inbox::new(self.plan.edges * workers, self.options.lane_bytes_max))).collect();
         stores.into_iter().enumerate().map(|(id, db)| self.worker(id, db, &inboxes)).collect()
     }
 

@@ -71,6 +71,8 @@ pub struct JobOptions {
     pub trigger: CheckpointTrigger,
     pub scheduling: Scheduling,
     pub batch_rows: usize,
+    /// A lane between workers takes another batch while it holds less than this.
+    pub lane_bytes_max: usize,
     /// Bytes for RocksDB's caches and write buffers, all workers together.
     pub state_cache_bytes: usize,
     pub crashes: Arc<dyn CrashSchedule>,
@@ -98,6 +100,8 @@ pub enum JobError {
     Refused(String),
     #[error("a worker stopped without a report; this is a bug")]
     WorkerGone,
+    #[error("no worker can go on; this is a bug")]
+    Stuck,
 }
 
 /// How a job ended well.
@@ -386,13 +390,16 @@ impl Job<'_> {
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Driver {
     Threads { handles: Vec<std::thread::JoinHandle<()>>, parkers: Vec<Arc<super::inbox::Parker>> },
-    Seeded { workers: Vec<Worker>, rng: ChaCha8Rng },
+    Seeded { workers: Vec<Worker>, rng: ChaCha8Rng, idle_steps: usize },
 }
+
+/// Steps in a row that found nothing to do, after which workers in one thread are stuck: each had a hundred and more.
+const IDLE_STEPS_MAX: usize = 2000;
 
 impl Driver {
     fn start(workers: Vec<Worker>, control: &Arc<Control>, scheduling: Scheduling) -> Driver {
         if let Scheduling::Seeded(seed) = scheduling {
-            return Driver::Seeded { workers, rng: ChaCha8Rng::seed_from_u64(seed) };
+            return Driver::Seeded { workers, rng: ChaCha8Rng::seed_from_u64(seed), idle_steps: 0 };
         }
         let parkers = workers.iter().map(Worker::parker).collect();
         let spawn = |worker: Worker| {
@@ -426,10 +433,14 @@ impl Driver {
                 Err(RecvTimeoutError::Timeout) => Ok(None),
                 Err(RecvTimeoutError::Disconnected) => Err(JobError::WorkerGone),
             },
-            Driver::Seeded { workers, rng } => {
+            Driver::Seeded { workers, rng, idle_steps } => {
                 let turn = rng.random_range(0..workers.len());
-                workers[turn].step()?;
-                Ok(reports.try_recv().ok())
+                *idle_steps = if workers[turn].step()? { 0 } else { *idle_steps + 1 };
+                let report = reports.try_recv().ok();
+                if report.is_none() && *idle_steps > IDLE_STEPS_MAX {
+                    return Err(JobError::Stuck);
+                }
+                Ok(report)
             }
         }
     }

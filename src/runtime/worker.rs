@@ -1,8 +1,9 @@
 //! The loop: one worker, one thread, no waiting except for something to do.
 //!
 //! A step goes through a fixed list: send what waits for room, finish a snapshot, go on with fires, drain the inbox, take a
-//! barrier, read from a split. What always holds: with no room downstream the worker stops reading and firing but goes on
-//! draining its own inbox; a barrier enters a chain only between fires; all rows of a split are handed on before the
+//! barrier, read from a split. What always holds: a chain with no room downstream gets no rows from a source and does not
+//! fire, while the worker's other chains go on and barriers pass it in their order, so no ring of workers can wait for each
+//! other; a barrier enters a chain only between fires; all rows of a split are handed on before the
 //! split's new watermark is published. [`Worker::step`] never blocks on other workers, so a test can run all workers of a
 //! job in one thread, in any order.
 
@@ -305,14 +306,10 @@ impl Worker {
     pub fn step(&mut self) -> Result<bool, WorkerError> {
         let mut busy = self.flush_outlets();
         busy |= self.continue_snapshot()?;
-        if !self.is_stalled() {
-            busy |= self.continue_fires()?;
-        }
+        busy |= self.continue_fires()?;
         busy |= self.drain_inbox()?;
-        if !self.is_stalled() {
-            busy |= self.take_barrier()?;
-            busy |= self.read_sources()?;
-        }
+        busy |= self.take_barrier()?;
+        busy |= self.read_sources()?;
         self.publish_counters();
         self.report_drained();
         Ok(busy)
@@ -487,9 +484,6 @@ impl Worker {
             }
             self.open_splits(s)?;
             busy |= self.read_split(s)?;
-            if self.is_stalled() {
-                break;
-            }
             busy |= self.send_watermark(s)?;
         }
         self.next_source = self.next_source.wrapping_add(1) % self.sources.len().max(1);

@@ -11,6 +11,7 @@ use paceline::config::Config;
 use paceline::connect::{Environment, connect};
 use paceline::plan::lower::lower;
 use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
+use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Observer, Outcome, Scheduling};
 use paceline::runtime::worker::{SharedSource, Stats, WorkerError};
 use paceline::sink::select::SelectFormat;
@@ -24,6 +25,7 @@ use rand_chacha::ChaCha8Rng;
 pub struct Variation {
     pub workers: usize,
     pub batch_rows: usize,
+    pub lane_bytes_max: usize,
     pub trigger: CheckpointTrigger,
     pub scheduling: Scheduling,
     pub crashes: Arc<dyn CrashSchedule>,
@@ -34,6 +36,7 @@ impl Variation {
         Variation {
             workers,
             batch_rows: 8192,
+            lane_bytes_max: LANE_BYTES_MAX,
             trigger: CheckpointTrigger::AtEnd,
             scheduling: Scheduling::Threads,
             crashes: Arc::new(NeverCrash),
@@ -111,6 +114,7 @@ pub fn attempt(sql: &str, state_dir: &Path, variation: &Variation) -> (Result<Ou
         trigger: variation.trigger,
         scheduling: variation.scheduling,
         batch_rows: variation.batch_rows,
+        lane_bytes_max: variation.lane_bytes_max,
         state_cache_bytes: 16 << 20,
         crashes: variation.crashes.clone(),
         clock,
@@ -143,6 +147,8 @@ pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, r
         let variation = Variation {
             workers: rng.random_range(1..=4),
             batch_rows: [1, 3, 17, 100, 1000][rng.random_range(0..5)].min(records as usize / 4 + 1),
+            // At 1 a lane holds one batch: workers wait for each other all the time.
+            lane_bytes_max: [1, 2000, LANE_BYTES_MAX][rng.random_range(0..3)],
             trigger: CheckpointTrigger::Records(rng.random_range(1..=records.max(2) / 2)),
             scheduling: if rng.random_bool(0.5) { Scheduling::Threads } else { Scheduling::Seeded(rng.random()) },
             crashes,
