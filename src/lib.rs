@@ -34,8 +34,8 @@
 //!
 //! Lanes between workers hold 4 MiB each ([`runtime::graph`]); an aggregation before the exchange holds 32 MiB before it
 //! sends early ([`operator::window::local`]); RocksDB's caches and write buffers take a quarter of `paceline.memory`; a line
-//! of a file may have 16 MiB. Hot windows and running windows are kept in memory between checkpoints: moving them to the
-//! store when memory runs short is not there yet.
+//! of a file may have 16 MiB. Accumulators take half of `paceline.memory`; past that, windows are moved to the store and
+//! fire from there, some key groups at a time ([`operator::window`]).
 //!
 //! # Who may know whom
 //!

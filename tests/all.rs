@@ -11,4 +11,5 @@ mod examples;
 mod killed;
 mod kinesis_source;
 mod random_jobs;
+mod state_bounds;
 mod support;

@@ -21,12 +21,20 @@ struct Row {
     ts_ms: i64,
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Tumble,
+    Hop,
+    Cumulate,
+}
+
 struct Job {
     splits: Vec<Vec<Row>>,
     delay_s: i64,
-    /// Size; step for CUMULATE.
+    kind: Kind,
     size_s: i64,
-    step_s: Option<i64>,
+    /// From one window to the next: the size for TUMBLE.
+    step_s: i64,
     offset_s: i64,
 }
 
@@ -36,7 +44,7 @@ fn generate(rng: &mut ChaCha8Rng) -> Job {
     let delay_s = rng.random_range(0..8);
     let step_s = rng.random_range(1..6);
     let steps = rng.random_range(1..6);
-    let cumulate = rng.random_bool(0.5);
+    let kind = [Kind::Tumble, Kind::Hop, Kind::Cumulate][rng.random_range(0..3)];
     let keys = rng.random_range(1..30);
     // More disorder than the watermark allows for makes late rows.
     let disorder_ms = rng.random_range(0..=2 * delay_s * 1000 + 500);
@@ -57,8 +65,9 @@ fn generate(rng: &mut ChaCha8Rng) -> Job {
     Job {
         splits: out,
         delay_s,
-        size_s: if cumulate { step_s * steps } else { step_s },
-        step_s: cumulate.then_some(step_s),
+        kind,
+        size_s: if kind == Kind::Tumble { step_s } else { step_s * steps },
+        step_s,
         offset_s: rng.random_range(-3..4),
     }
 }
@@ -84,31 +93,28 @@ struct Cell {
 /// Every window, recomputed row by row.
 fn oracle(job: &Job) -> Vec<String> {
     type Key = (i64, i64, Option<String>, i64);
-    let (size, delay, offset) = (job.size_s * 1000, job.delay_s * 1000, job.offset_s * 1000);
-    let step = job.step_s.map_or(size, |s| s * 1000);
+    let (size, step, delay, offset) = (job.size_s * 1000, job.step_s * 1000, job.delay_s * 1000, job.offset_s * 1000);
     let mut cells: BTreeMap<Key, Cell> = BTreeMap::new();
-    // A key shows in every step of its window from the first one that holds a row of it.
-    let mut steps: BTreeMap<(i64, Option<String>, i64), i64> = BTreeMap::new();
     for split in &job.splits {
         let mut watermark = i64::MIN;
         for row in split {
-            let start = row.ts_ms - (row.ts_ms - offset).rem_euclid(size);
-            let mut end = start + step;
-            let mut first = None;
-            while end <= start + size {
-                if row.ts_ms < end && watermark < end - 1 {
-                    first.get_or_insert(end);
-                    let cell = cells.entry((start, end, row.key.clone(), row.group)).or_default();
-                    cell.count += 1;
-                    cell.positive += i64::from(row.value.is_some_and(|v| v > 0));
-                    cell.values.extend(row.value);
-                    cell.texts.extend(row.text.clone());
+            let mut windows = Vec::new();
+            if job.kind == Kind::Hop {
+                let mut start = row.ts_ms - (row.ts_ms - offset).rem_euclid(step);
+                while start + size > row.ts_ms {
+                    windows.push((start, start + size));
+                    start -= step;
                 }
-                end += step;
+            } else {
+                let start = row.ts_ms - (row.ts_ms - offset).rem_euclid(size);
+                windows.extend((1..=size / step).map(|k| (start, start + k * step)).filter(|(_, end)| row.ts_ms < *end));
             }
-            if let Some(first) = first {
-                let known = steps.entry((start, row.key.clone(), row.group)).or_insert(first);
-                *known = (*known).min(first);
+            for (start, end) in windows.into_iter().filter(|(_, end)| watermark < end - 1) {
+                let cell = cells.entry((start, end, row.key.clone(), row.group)).or_default();
+                cell.count += 1;
+                cell.positive += i64::from(row.value.is_some_and(|v| v > 0));
+                cell.values.extend(row.value);
+                cell.texts.extend(row.text.clone());
             }
             if row.ts_ms - delay > 0 {
                 watermark = watermark.max(row.ts_ms - delay);
@@ -117,8 +123,6 @@ fn oracle(job: &Job) -> Vec<String> {
     }
     let mut out = Vec::new();
     for ((start, end, key, group), cell) in &cells {
-        let first = steps[&(*start, key.clone(), *group)];
-        assert!(*end >= first);
         let sum: Option<i64> = cell.values.iter().copied().reduce(|a, b| a + b);
         let number = |v: Option<i64>| v.map_or("null".to_string(), |v| v.to_string());
         out.push(format!(
@@ -160,15 +164,13 @@ fn run(seed: u64) -> usize {
         fs::write(input.join(format!("{i}.jsonl")), text).expect("writes");
     }
     let interval = |s: i64| format!("INTERVAL '{s}' SECOND");
-    let window = match job.step_s {
-        Some(step) => format!(
-            "CUMULATE(TABLE src, DESCRIPTOR(ts), {}, {}, {})",
-            interval(step),
-            interval(job.size_s),
-            interval(job.offset_s)
-        ),
-        None => format!("TUMBLE(TABLE src, DESCRIPTOR(ts), {}, {})", interval(job.size_s), interval(job.offset_s)),
+    let (name, intervals) = match job.kind {
+        Kind::Tumble => ("TUMBLE", vec![job.size_s]),
+        Kind::Hop => ("HOP", vec![job.step_s, job.size_s]),
+        Kind::Cumulate => ("CUMULATE", vec![job.step_s, job.size_s]),
     };
+    let intervals = intervals.into_iter().chain([job.offset_s]).map(interval).collect::<Vec<_>>().join(", ");
+    let window = format!("{name}(TABLE src, DESCRIPTOR(ts), {intervals})");
     let sql = format!(
         "CREATE TABLE src (k STRING, g INT, v BIGINT, t STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - {delay})
            WITH ('connector'='filesystem','format'='json','path'='{input}');

@@ -145,7 +145,8 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         scheduling: Scheduling::Threads,
         batch_rows: config.batch_rows,
         lane_bytes_max: LANE_BYTES_MAX,
-        // A quarter for RocksDB; the rest is for queues, accumulators and the batches in work.
+        // A half for accumulators and a quarter for RocksDB; the rest is for queues and the batches in work.
+        accumulator_bytes_max: config.memory_bytes / 2,
         state_cache_bytes: config.memory_bytes / 4,
         crashes: Arc::new(NeverCrash),
         clock: clock.clone(),

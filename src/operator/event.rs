@@ -12,6 +12,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::take;
 
+use super::window::slice::Slot;
 use crate::state::key::KeyBuf;
 
 #[derive(Debug, Clone)]
@@ -54,8 +55,8 @@ impl Rows {
 /// Partial aggregates of one window's keys, or entries of the value set of one DISTINCT aggregate.
 #[derive(Debug, Clone)]
 pub struct Partials {
-    /// End of the first window they enter, ms.
-    pub window_end_ms: i64,
+    /// The windows they enter.
+    pub slot: Slot,
     /// 0: aggregates; i: values of the i-th DISTINCT aggregate (then `states` is empty).
     pub table: u8,
     pub keys: KeyBuf,
@@ -85,7 +86,7 @@ impl Partials {
         }
         let take_from = UInt32Array::from(indices.to_vec());
         Partials {
-            window_end_ms: self.window_end_ms,
+            slot: self.slot,
             table: self.table,
             keys,
             hashes: indices.iter().map(|&i| self.hashes[i as usize]).collect(),

@@ -42,6 +42,12 @@ pub trait Operator: Send {
         Ok(true)
     }
 
+    /// Moves a part of its accumulators to the store by adding it to `changes`, because memory runs short. Returns false if
+    /// it has none to move. Never called between a barrier and the checkpoint it is for.
+    fn spill(&mut self, _changes: &mut Changes) -> Result<bool, OperatorError> {
+        Ok(false)
+    }
+
     /// Bytes of accumulators in memory.
     fn memory_bytes(&self) -> usize {
         0
@@ -68,6 +74,8 @@ pub struct Context<'a> {
     /// Rows that failed; the worker writes them to the error stream.
     pub failed: &'a mut Vec<FailedRows>,
     pub counters: &'a mut Counters,
+    /// Bytes that may be taken into memory from the store.
+    pub room_bytes: usize,
 }
 
 /// Rows that a kernel refused, with the reason.

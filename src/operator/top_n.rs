@@ -17,7 +17,7 @@ use arrow::row::{RowConverter, SortField};
 
 use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
-use crate::state::layout::{self, Kind, StateKey};
+use crate::state::layout::{self, Kind, Place, StateKey};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KEY_GROUPS, key_group};
@@ -107,7 +107,7 @@ impl TopN {
     fn emit(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let mut batches = self.waiting.remove(&end).map(|w| w.batches).unwrap_or_default();
         if self.stored.remove(&end) {
-            let (from, to) = layout::time_range(self.spec.operator, Kind::Rows, end);
+            let (from, to) = Place::at(self.spec.operator, Kind::Rows, end).range();
             let types: Vec<_> = self.spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
             cx.db.scan(&from, &to, |_, value| {
                 let columns = unpack(value, &types)?;
@@ -196,15 +196,8 @@ impl Operator for TopN {
                 let part = take_record_batch(&rows, &UInt32Array::from(picks)).map_err(|e| self.kernel_error(e))?;
                 let mut value = Vec::new();
                 pack(part.columns(), part.num_rows(), &mut value);
-                let key = StateKey {
-                    operator: self.spec.operator,
-                    kind: Kind::Rows,
-                    time_ms: end,
-                    key_group: group,
-                    table: 0,
-                    generation,
-                    chunk: 0,
-                };
+                let place = Place::at(self.spec.operator, Kind::Rows, end);
+                let key = StateKey { place, key_group: group, table: 0, generation, chunk: 0 };
                 changes.put(&key.encode(), &value);
             }
             self.stored.insert(end);
@@ -224,11 +217,10 @@ impl Operator for TopN {
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.fired_mark_ms = state.fired_mark_ms;
         self.next_generation = state.next_generation;
-        let (from, _) = layout::time_range(self.spec.operator, Kind::Rows, i64::MIN);
-        let (_, to) = layout::time_range(self.spec.operator, Kind::Rows, i64::MAX);
+        let (from, to) = layout::kind_range(self.spec.operator, Kind::Rows);
         db.scan(&from, &to, |key, _| {
             let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(self.spec.operator, "an unknown key"))?;
-            self.stored.insert(key.time_ms);
+            self.stored.insert(key.place.time_ms);
             Ok(())
         })
     }

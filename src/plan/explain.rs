@@ -86,6 +86,7 @@ fn describe(operator: &OperatorPlan) -> String {
         OperatorPlan::WindowAggregate(spec) => {
             let window = match spec.windows.kind {
                 WindowKind::Tumble { size_ms } => format!("TUMBLE {size_ms} ms"),
+                WindowKind::Hop { slide_ms, size_ms } => format!("HOP {size_ms} ms every {slide_ms} ms"),
                 WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE {step_ms} ms to {size_ms} ms"),
             };
             let offset =

@@ -300,7 +300,7 @@ impl Lowering {
         }
         let names_window = sink_key.iter().any(|&c| match fragment.roles[c] {
             Role::WindowEnd | Role::WindowTime => true,
-            Role::WindowStart => matches!(windows.kind, WindowKind::Tumble { .. }),
+            Role::WindowStart => matches!(windows.kind, WindowKind::Tumble { .. } | WindowKind::Hop { .. }),
             Role::Plain => false,
         });
         let names_row = fragment.key.as_ref().is_some_and(|key| key.is_subset(&sink_key));

@@ -46,7 +46,10 @@ impl Chain {
     fn feed(&mut self, at: usize, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
         let Some(operator) = self.operators.get_mut(at) else { return self.deliver(event) };
         let mut out = Vec::new();
-        operator.on_event(event, &mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters })?;
+        operator.on_event(
+            event,
+            &mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters, room_bytes: cx.room_bytes },
+        )?;
         self.feed_all(at + 1, out, cx)
     }
 
@@ -87,7 +90,13 @@ impl Chain {
     pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), WorkerError> {
         let Some(at) = self.operators.iter().rposition(|o| o.has_work()) else { return Ok(()) };
         let mut out = Vec::new();
-        self.operators[at].work(&mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters })?;
+        self.operators[at].work(&mut Context {
+            out: &mut out,
+            db: cx.db,
+            failed: cx.failed,
+            counters: cx.counters,
+            room_bytes: cx.room_bytes,
+        })?;
         self.feed_all(at + 1, out, cx)
     }
 
@@ -111,6 +120,18 @@ impl Chain {
             }
         }
         Ok(true)
+    }
+
+    /// Moves a part of the chain's accumulators to `changes`: of the operator that holds most, or else of any.
+    pub fn spill(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
+        let mut order: Vec<usize> = (0..self.operators.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(self.operators[i].memory_bytes()));
+        for i in order {
+            if self.operators[i].spill(changes)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     pub fn memory_bytes(&self) -> usize {

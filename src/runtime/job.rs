@@ -73,6 +73,8 @@ pub struct JobOptions {
     pub batch_rows: usize,
     /// A lane between workers takes another batch while it holds less than this.
     pub lane_bytes_max: usize,
+    /// Bytes for accumulators in memory, all workers together; past them windows are moved to the store.
+    pub accumulator_bytes_max: usize,
     /// Bytes for RocksDB's caches and write buffers, all workers together.
     pub state_cache_bytes: usize,
     pub crashes: Arc<dyn CrashSchedule>,
@@ -184,6 +186,7 @@ impl Job<'_> {
             crashes: self.options.crashes.clone(),
             clock: self.options.clock.clone(),
             batch_rows: self.options.batch_rows,
+            accumulator_bytes_max: self.options.accumulator_bytes_max / self.options.workers.max(1),
         });
         let (send, reports) = channel();
         let graph = Graph {

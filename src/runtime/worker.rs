@@ -156,6 +156,8 @@ pub struct Stats {
     pub late_by_fired_mark: AtomicU64,
     pub windows_fired: AtomicU64,
     pub state_bytes: AtomicU64,
+    /// Times that accumulators were moved to the store because memory ran short.
+    pub spills: AtomicU64,
 }
 
 /// What workers and the job thread tell each other.
@@ -168,6 +170,8 @@ pub struct Control {
     pub crashes: Arc<dyn CrashSchedule>,
     pub clock: SharedClock,
     pub batch_rows: usize,
+    /// Accumulators that one worker may hold before it moves some to the store.
+    pub accumulator_bytes_max: usize,
 }
 
 /// A worker's part of an epoch.
@@ -237,6 +241,8 @@ pub struct Worker {
     counters: Counters,
     failed: Vec<FailedRows>,
     next_source: usize,
+    /// Bytes of accumulators after the last step.
+    held_bytes: usize,
 }
 
 /// Events taken from a lane before the next one's turn.
@@ -278,6 +284,7 @@ impl Worker {
             counters: Counters::default(),
             failed: Vec::new(),
             next_source: 0,
+            held_bytes: 0,
         }
     }
 
@@ -308,6 +315,7 @@ impl Worker {
         busy |= self.continue_snapshot()?;
         busy |= self.continue_fires()?;
         busy |= self.drain_inbox()?;
+        self.keep_within_memory()?;
         busy |= self.take_barrier()?;
         busy |= self.read_sources()?;
         self.publish_counters();
@@ -329,6 +337,37 @@ impl Worker {
         self.chains.iter().any(Chain::is_stalled)
     }
 
+    /// Moves accumulators to the store while there are too many. Not during a snapshot, whose store must stay as it was at
+    /// the barrier: until that is written, sources wait instead.
+    fn keep_within_memory(&mut self) -> Result<(), WorkerError> {
+        self.held_bytes = self.memory_bytes();
+        let most = self.control.accumulator_bytes_max;
+        if self.held_bytes <= most || self.open_epoch.is_some() {
+            return Ok(());
+        }
+        let mut order: Vec<usize> = (0..self.chains.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(self.chains[i].memory_bytes()));
+        for i in order {
+            // Some more than needed, so that it is not done again at once.
+            while self.held_bytes > most / 4 * 3 {
+                let mut changes = Changes::default();
+                if !self.chains[i].spill(&mut changes)? {
+                    break;
+                }
+                self.control.stats.spills.fetch_add(1, Ordering::Relaxed);
+                if !changes.is_empty() {
+                    self.db.write(changes)?;
+                }
+                self.held_bytes = self.memory_bytes();
+            }
+        }
+        Ok(())
+    }
+
+    fn room_bytes(&self) -> usize {
+        self.control.accumulator_bytes_max.saturating_sub(self.held_bytes)
+    }
+
     fn crash(&self, point: CrashPoint) -> Result<(), WorkerError> {
         if self.control.crashes.reached(point) { Err(WorkerError::Crashed(point)) } else { Ok(()) }
     }
@@ -336,7 +375,8 @@ impl Worker {
     fn push(&mut self, chain: usize, event: Event) -> Result<(), WorkerError> {
         let after_barrier = self.chains[chain].frozen_epoch.is_some();
         let mut out = Vec::new();
-        let mut cx = Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters };
+        let room_bytes = self.room_bytes();
+        let mut cx = Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters, room_bytes };
         self.chains[chain].push(event, &mut cx)?;
         self.divert_failed(chain, after_barrier)
     }
@@ -349,7 +389,9 @@ impl Worker {
                 continue;
             }
             let mut out = Vec::new();
-            let mut cx = Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters };
+            let room_bytes = self.room_bytes();
+            let mut cx =
+                Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters, room_bytes };
             self.chains[i].work(&mut cx)?;
             self.divert_failed(i, false)?;
             self.crash(CrashPoint::MidFire)?;
@@ -477,6 +519,9 @@ impl Worker {
     /// Reads one batch from one split, lowest watermark first, and publishes the source watermark.
     fn read_sources(&mut self) -> Result<bool, WorkerError> {
         let mut busy = false;
+        if self.open_epoch.is_some() && self.held_bytes > self.control.accumulator_bytes_max {
+            return Ok(false);
+        }
         for turn in 0..self.sources.len() {
             let s = (self.next_source + turn) % self.sources.len();
             if self.sources[s].chains.clone().into_iter().any(|c| self.chains[c].has_work() || !self.chains[c].has_room()) {

@@ -1,4 +1,4 @@
-//! TUMBLE and CUMULATE in FROM: from `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL ...))` to a node of the logical plan.
+//! TUMBLE, HOP and CUMULATE in FROM: from `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL ...))` to a node of the logical plan.
 //!
 //! The node adds window_start, window_end and window_time to its input's columns. It is never run as such: `plan::lower`
 //! joins it with the aggregation above it.
@@ -115,7 +115,9 @@ impl RelationPlanner for WindowPlanner {
         let TableFactor::TableFunction { expr, alias } = relation else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
-        let SqlExpr::Function(function) = expr else { return plan_err!("TABLE(...) takes a window function: TUMBLE, CUMULATE") };
+        let SqlExpr::Function(function) = expr else {
+            return plan_err!("TABLE(...) takes a window function: TUMBLE, HOP, CUMULATE");
+        };
         let name = function.name.to_string().to_uppercase();
         let FunctionArguments::List(list) = function.args else { return plan_err!("'{name}' needs arguments") };
         let arguments = Arguments::new(&name, list.args)?;
@@ -135,8 +137,18 @@ impl RelationPlanner for WindowPlanner {
                 }
                 (WindowKind::Cumulate { step_ms, size_ms }, offset, arguments)
             }
-            "HOP" | "SESSION" => return plan_err!("window function '{name}' is not supported yet; TUMBLE and CUMULATE are"),
-            _ => return plan_err!("'{name}' is not a window function; TUMBLE and CUMULATE are"),
+            "HOP" => {
+                let [slide, size, offset] = arguments.intervals(["SLIDE", "SIZE", "OFFSET"], 2, context)?;
+                let (slide_ms, size_ms) = (positive(&name, "slide", slide)?, positive(&name, "size", size)?);
+                if size_ms % slide_ms != 0 {
+                    return plan_err!(
+                        "'HOP' requires size to be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms"
+                    );
+                }
+                (WindowKind::Hop { slide_ms, size_ms }, offset, arguments)
+            }
+            "SESSION" => return plan_err!("window function 'SESSION' is not supported yet; TUMBLE, HOP and CUMULATE are"),
+            _ => return plan_err!("'{name}' is not a window function; TUMBLE, HOP and CUMULATE are"),
         };
         let (kind, offset, arguments) = node;
         let windows = Windows { kind, offset_ms: offset.unwrap_or(0) };

@@ -26,6 +26,7 @@ pub struct Variation {
     pub workers: usize,
     pub batch_rows: usize,
     pub lane_bytes_max: usize,
+    pub accumulator_bytes_max: usize,
     pub trigger: CheckpointTrigger,
     pub scheduling: Scheduling,
     pub crashes: Arc<dyn CrashSchedule>,
@@ -37,6 +38,7 @@ impl Variation {
             workers,
             batch_rows: 8192,
             lane_bytes_max: LANE_BYTES_MAX,
+            accumulator_bytes_max: 256 << 20,
             trigger: CheckpointTrigger::AtEnd,
             scheduling: Scheduling::Threads,
             crashes: Arc::new(NeverCrash),
@@ -86,6 +88,13 @@ impl Observer for Seen {
 
 /// One attempt of a SQL job on a state directory.
 pub fn attempt(sql: &str, state_dir: &Path, variation: &Variation) -> (Result<Outcome, JobError>, Seen) {
+    let mut seen = Seen { checkpoint_folder: state_dir.join("checkpoints"), ..Seen::default() };
+    let outcome = observe(sql, state_dir, variation, &mut seen);
+    (outcome, seen)
+}
+
+/// The same, watched by whatever the test wants to know.
+pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
     let script = bind(sql).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
     let plan = lower(&script, sql, variation.workers).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
     let config = Config::resolve(&BTreeMap::new(), variation.workers).expect("defaults");
@@ -115,14 +124,13 @@ pub fn attempt(sql: &str, state_dir: &Path, variation: &Variation) -> (Result<Ou
         scheduling: variation.scheduling,
         batch_rows: variation.batch_rows,
         lane_bytes_max: variation.lane_bytes_max,
+        accumulator_bytes_max: variation.accumulator_bytes_max,
         state_cache_bytes: 16 << 20,
         crashes: variation.crashes.clone(),
         clock,
         stop: Arc::new(AtomicBool::new(false)),
     };
-    let mut seen = Seen { checkpoint_folder: store.checkpoints(), ..Seen::default() };
-    let outcome = job::run(&plan, &connection.connected, &options, store, run_ms, &mut seen);
-    (outcome, seen)
+    job::run(&plan, &connection.connected, &options, store, run_ms, observer)
 }
 
 /// Runs a job to its end without kills.
@@ -149,6 +157,8 @@ pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, r
             batch_rows: [1, 3, 17, 100, 1000][rng.random_range(0..5)].min(records as usize / 4 + 1),
             // At 1 a lane holds one batch: workers wait for each other all the time.
             lane_bytes_max: [1, 2000, LANE_BYTES_MAX][rng.random_range(0..3)],
+            // At 0 everything is moved to the store at once, and every window is read back from there.
+            accumulator_bytes_max: [0, 20_000, 256 << 20][rng.random_range(0..3)],
             trigger: CheckpointTrigger::Records(rng.random_range(1..=records.max(2) / 2)),
             scheduling: if rng.random_bool(0.5) { Scheduling::Threads } else { Scheduling::Seeded(rng.random()) },
             crashes,

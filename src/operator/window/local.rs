@@ -12,6 +12,7 @@ use arrow::datatypes::{
 };
 use arrow::record_batch::RecordBatch;
 
+use super::slice::Slot;
 use super::table::{Input, WindowTables};
 use super::{WindowAggregateSpec, Windows};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
@@ -21,7 +22,7 @@ const HELD_BYTES_MAX: usize = 32 << 20;
 
 pub struct LocalAggregate {
     spec: WindowAggregateSpec,
-    open: BTreeMap<i64, WindowTables>,
+    open: BTreeMap<Slot, WindowTables>,
 }
 
 impl LocalAggregate {
@@ -31,11 +32,11 @@ impl LocalAggregate {
 
     fn send_until(&mut self, watermark_ms: i64, out: &mut Vec<Event>) -> Result<(), OperatorError> {
         while let Some(entry) = self.open.first_entry() {
-            if *entry.key() > watermark_ms.saturating_add(1) {
+            if entry.key().first > watermark_ms.saturating_add(1) {
                 break;
             }
-            let (end, tables) = entry.remove_entry();
-            out.extend(tables.all_partials(end)?.into_iter().map(Event::Partials));
+            let (slot, tables) = entry.remove_entry();
+            out.extend(tables.all_partials(slot)?.into_iter().map(Event::Partials));
         }
         Ok(())
     }
@@ -78,56 +79,56 @@ pub(super) fn fold_rows(
     spec: &WindowAggregateSpec,
     rows: &Rows,
     fired_mark_ms: Option<i64>,
-    tables: &mut BTreeMap<i64, WindowTables>,
+    tables: &mut BTreeMap<Slot, WindowTables>,
 ) -> Result<u64, OperatorError> {
     let n = rows.batch.num_rows();
     if n == 0 {
         return Ok(0);
     }
     let times = event_times_ms(rows.batch.column(0));
-    let (ends, late) = first_windows(&spec.windows, &times, rows.watermarks_ms.as_deref(), fired_mark_ms);
-    let first = ends[0];
-    if late == 0 && ends.iter().all(|&e| e == first) {
+    let (slots, late) = open_slots(&spec.windows, &times, rows.watermarks_ms.as_deref(), fired_mark_ms);
+    let first = slots[0];
+    if first != NONE && slots.iter().all(|&slot| slot == first) {
         let input = Input::new(spec, &rows.batch);
         tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input);
         return Ok(0);
     }
-    // The batch touches several windows: one pass for each.
-    let mut by_window: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-    for (row, &end) in ends.iter().enumerate() {
-        if end != LATE {
-            by_window.entry(end).or_default().push(row as u32);
+    // The batch touches several slots: one pass for each.
+    let mut by_slot: BTreeMap<Slot, Vec<u32>> = BTreeMap::new();
+    for (row, &slot) in slots.iter().enumerate() {
+        if slot != NONE {
+            by_slot.entry(slot).or_default().push(row as u32);
         }
     }
-    for (end, picks) in by_window {
+    for (slot, picks) in by_slot {
         let part: RecordBatch = take_record_batch(&rows.batch, &UInt32Array::from(picks))
             .map_err(|e| OperatorError::Kernel { operator: "window".into(), reason: e.to_string() })?;
-        tables.entry(end).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec, &part));
+        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec, &part));
     }
     Ok(late)
 }
 
-/// Marks a row that is late for all of its windows.
-const LATE: i64 = i64::MIN;
+/// The slot of a row that enters no window: late for all of them, or between them.
+const NONE: Slot = Slot { first: i64::MIN, last: i64::MIN };
 
-/// The end of the first open window of each row, and how many rows are late.
-fn first_windows(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fired_mark: Option<i64>) -> (Vec<i64>, u64) {
-    let mut ends: Vec<i64> = times.iter().map(|&ts| windows.first_end(ts)).collect();
+/// The open windows of each row, and how many rows are late.
+fn open_slots(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fired_mark: Option<i64>) -> (Vec<Slot>, u64) {
+    let mut slots: Vec<Slot> = times.iter().map(|&ts| windows.slot(ts).unwrap_or(NONE)).collect();
     let highest = watermarks.and_then(|w| w.last().copied()).unwrap_or(i64::MIN).max(fired_mark.unwrap_or(i64::MIN));
-    let earliest = ends.iter().copied().min().unwrap_or(i64::MAX);
+    let earliest = slots.iter().map(|s| s.first).min().unwrap_or(i64::MAX);
     // Watermarks only grow: if the last one closes no window of the batch, no earlier one does.
     if highest < earliest.saturating_sub(1) {
-        return (ends, 0);
+        return (slots, 0);
     }
     let mut late = 0;
-    for (row, end) in ends.iter_mut().enumerate() {
+    for (row, slot) in slots.iter_mut().enumerate().filter(|(_, slot)| **slot != NONE) {
         let watermark = watermarks.map_or(i64::MIN, |w| w[row]).max(fired_mark.unwrap_or(i64::MIN));
-        *end = windows.first_open(*end, watermark).unwrap_or_else(|| {
+        *slot = windows.open(*slot, watermark).unwrap_or_else(|| {
             late += 1;
-            LATE
+            NONE
         });
     }
-    (ends, late)
+    (slots, late)
 }
 
 /// A rowtime column as ms, fractions floored. Rows without a rowtime never get here: the source diverts them.

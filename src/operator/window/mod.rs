@@ -2,13 +2,14 @@
 //!
 //! In reading order: `slice` (from event time to window ends, lateness), `table` (groups and their accumulators), `local`
 //! (aggregation before the exchange), `aggregate` (after it: state and watermark), `fire` (turning a closed window into
-//! rows), `stored` (the packed form in the store).
+//! rows), `sums` (what overlapping windows share), `stored` (the packed form in the store).
 
 pub mod aggregate;
 mod fire;
 pub mod local;
 pub mod slice;
 mod stored;
+mod sums;
 pub mod table;
 
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! From event time to windows: which is the first window a row enters, and is it late for it?
 //!
-//! A window is named by its end. A slice is the largest interval that no window boundary crosses: the size for TUMBLE, the
-//! step for CUMULATE. Each row updates one slice; the windows that slice belongs to are those ending at `first`, and for
-//! CUMULATE the following ones up to the end of the maximum size. All arithmetic is in ms and wraps nowhere: times are
-//! clamped to a range that leaves room for a window on both sides.
+//! A window is named by its end. The ends of the windows that a row enters lie one step apart: a [`Slot`] names the first
+//! and the last of them. Rows with the same slot are in the same windows, so each row updates one slot, however many
+//! windows overlap. All arithmetic is in ms and wraps nowhere: times are clamped to a range that leaves room for a window
+//! on both sides.
 //!
 //! Lateness (Flink's W3, W4): a window is closed by a watermark `w >= end - 1`. A row late for some of its windows enters
-//! the first one still open; a row late for all of them is late.
+//! the first one still open and those after it; a row late for all of them is late.
 
 /// How windows lie on the time line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,6 +21,11 @@ pub enum WindowKind {
     Tumble {
         size_ms: i64,
     },
+    /// A window of `size_ms` every `slide_ms`. With a slide above the size some rows are in no window.
+    Hop {
+        slide_ms: i64,
+        size_ms: i64,
+    },
     /// Windows of one start that grow by `step_ms` up to `size_ms`, a multiple of the step.
     Cumulate {
         step_ms: i64,
@@ -28,13 +33,22 @@ pub enum WindowKind {
     },
 }
 
+/// The windows that some rows enter: the first and the last end, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot {
+    pub first: i64,
+    pub last: i64,
+}
+
 /// Times beyond this are clamped: some 100 million years on each side.
 const LIMIT_MS: i64 = i64::MAX / 4;
 
 impl Windows {
-    fn slice_ms(&self) -> i64 {
+    /// From one window's end to the next.
+    pub fn step_ms(&self) -> i64 {
         match self.kind {
             WindowKind::Tumble { size_ms } => size_ms,
+            WindowKind::Hop { slide_ms, .. } => slide_ms,
             WindowKind::Cumulate { step_ms, .. } => step_ms,
         }
     }
@@ -42,57 +56,70 @@ impl Windows {
     /// The longest a window gets.
     pub fn size_ms(&self) -> i64 {
         match self.kind {
-            WindowKind::Tumble { size_ms } | WindowKind::Cumulate { size_ms, .. } => size_ms,
+            WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } | WindowKind::Cumulate { size_ms, .. } => size_ms,
         }
-    }
-
-    /// Start of the (maximum) window that holds `ts`.
-    #[inline]
-    pub fn start(&self, ts: i64) -> i64 {
-        let ts = ts.clamp(-LIMIT_MS, LIMIT_MS);
-        ts - (ts - self.offset_ms).rem_euclid(self.size_ms())
     }
 
     /// Start of the window that ends at `end`.
     pub fn start_of_window(&self, end: i64) -> i64 {
         match self.kind {
-            WindowKind::Tumble { size_ms } => end - size_ms,
-            WindowKind::Cumulate { .. } => self.start(end - 1),
+            WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } => end - size_ms,
+            WindowKind::Cumulate { size_ms, .. } => end - 1 - (end - 1 - self.offset_ms).rem_euclid(size_ms),
         }
     }
 
-    /// End of the first window that `ts` enters, leaving lateness aside.
+    /// The windows that a row at `ts` enters, leaving lateness aside. None: `ts` lies between windows.
     #[inline]
-    pub fn first_end(&self, ts: i64) -> i64 {
+    pub fn slot(&self, ts: i64) -> Option<Slot> {
         let ts = ts.clamp(-LIMIT_MS, LIMIT_MS);
-        let slice = self.slice_ms();
-        ts - (ts - self.offset_ms).rem_euclid(slice) + slice
-    }
-
-    /// The first window at or after the one ending at `first_end`, of those its slice belongs to, that a watermark has not
-    /// closed. None if it has closed them all.
-    #[inline]
-    pub fn first_open(&self, first_end: i64, watermark_ms: i64) -> Option<i64> {
-        if watermark_ms < first_end - 1 {
-            return Some(first_end);
-        }
+        let since = ts - self.offset_ms;
         match self.kind {
-            WindowKind::Tumble { .. } => None,
+            WindowKind::Tumble { size_ms } => {
+                let end = ts - since.rem_euclid(size_ms) + size_ms;
+                Some(Slot { first: end, last: end })
+            }
+            WindowKind::Hop { slide_ms, size_ms } => {
+                // Starts are at the offset plus multiples of the slide.
+                let last = ts - since.rem_euclid(slide_ms) + size_ms;
+                // The first end after ts: a watermark just before ts has not closed it.
+                let first = self.next_end(ts - 1);
+                (first <= last).then_some(Slot { first, last })
+            }
             WindowKind::Cumulate { step_ms, size_ms } => {
-                let last = self.start(first_end - 1) + size_ms;
-                if watermark_ms >= last - 1 {
-                    return None;
-                }
-                // The smallest boundary e with e - 1 > watermark.
-                let behind = watermark_ms + 2 - first_end;
-                Some(first_end + (behind + step_ms - 1).div_euclid(step_ms) * step_ms)
+                let first = ts - since.rem_euclid(step_ms) + step_ms;
+                Some(Slot { first, last: ts - since.rem_euclid(size_ms) + size_ms })
             }
         }
     }
 
-    /// True if the window ending here is the last one of its start.
-    pub fn is_last(&self, end: i64) -> bool {
-        self.start_of_window(end) + self.size_ms() == end
+    /// The end of the first window that a watermark has not closed.
+    #[inline]
+    pub fn next_end(&self, watermark_ms: i64) -> i64 {
+        let after = watermark_ms.clamp(-LIMIT_MS, LIMIT_MS) + 1;
+        let anchor = match self.kind {
+            WindowKind::Hop { size_ms, .. } => self.offset_ms + size_ms,
+            _ => self.offset_ms,
+        };
+        let step = self.step_ms();
+        // The smallest end e with e - 1 > watermark, that is e > after.
+        after - (after - anchor).rem_euclid(step) + step
+    }
+
+    /// The part of a slot that a watermark has not closed. None if it has closed all of it.
+    #[inline]
+    pub fn open(&self, slot: Slot, watermark_ms: i64) -> Option<Slot> {
+        if watermark_ms < slot.first - 1 {
+            return Some(slot);
+        }
+        if watermark_ms >= slot.last - 1 {
+            return None;
+        }
+        Some(Slot { first: self.next_end(watermark_ms), last: slot.last })
+    }
+
+    /// Number of the window that ends here; neighbours have neighbouring numbers.
+    pub fn number(&self, end: i64) -> i64 {
+        (end - self.offset_ms).div_euclid(self.step_ms())
     }
 }
 
@@ -105,6 +132,12 @@ mod tests {
     }
     fn cumulate(step_ms: i64, size_ms: i64) -> Windows {
         Windows { kind: WindowKind::Cumulate { step_ms, size_ms }, offset_ms: 0 }
+    }
+    fn hop(slide_ms: i64, size_ms: i64, offset_ms: i64) -> Windows {
+        Windows { kind: WindowKind::Hop { slide_ms, size_ms }, offset_ms }
+    }
+    fn slot(first: i64, last: i64) -> Slot {
+        Slot { first, last }
     }
 
     #[test]
@@ -119,31 +152,54 @@ mod tests {
             (cumulate(5, 20), 19, 20),
             (cumulate(5, 20), -20, -15),
         ] {
-            assert_eq!(windows.first_end(ts), end, "{windows:?} {ts}");
+            assert_eq!(windows.slot(ts).expect("no gaps").first, end, "{windows:?} {ts}");
         }
         assert_eq!(cumulate(5, 20).start_of_window(20), 0);
         assert_eq!(cumulate(5, 20).start_of_window(25), 20);
-        assert!(cumulate(5, 20).is_last(20) && !cumulate(5, 20).is_last(15));
+    }
+
+    #[test]
+    fn a_row_is_in_every_window_that_hops_over_it() {
+        // By definition: the ends of all windows [start, start + size) with start = offset + k * slide that hold ts.
+        for (slide, size, offset) in [(2, 10, 0), (5, 5, 0), (3, 10, 1), (4, 6, -3), (7, 3, 2), (10, 1, 0)] {
+            let windows = hop(slide, size, offset);
+            for ts in -40..40 {
+                let starts = (-30..30).map(|k| offset + k * slide).filter(|s| (*s..s + size).contains(&ts));
+                let ends: Vec<i64> = starts.map(|s| s + size).collect();
+                let found = windows.slot(ts);
+                assert_eq!(found.map(|s| s.first), ends.first().copied(), "{windows:?} {ts}");
+                assert_eq!(found.map(|s| s.last), ends.last().copied(), "{windows:?} {ts}");
+                for pair in ends.windows(2) {
+                    assert_eq!(windows.number(pair[1]), windows.number(pair[0]) + 1);
+                }
+                for watermark in -40..40 {
+                    let open: Vec<i64> = ends.iter().copied().filter(|end| watermark < end - 1).collect();
+                    let left = found.and_then(|s| windows.open(s, watermark));
+                    let expected = open.first().zip(open.last()).map(|(f, l)| slot(*f, *l));
+                    assert_eq!(left, expected, "{windows:?} {ts} at {watermark}");
+                }
+            }
+        }
     }
 
     #[test]
     fn a_watermark_closes_a_window_one_before_its_end() {
-        assert_eq!(tumble(10, 0).first_open(10, 8), Some(10));
-        assert_eq!(tumble(10, 0).first_open(10, 9), None);
+        assert_eq!(tumble(10, 0).open(slot(10, 10), 8), Some(slot(10, 10)));
+        assert_eq!(tumble(10, 0).open(slot(10, 10), 9), None);
         let c = cumulate(5, 20);
         for (watermark, expected) in
             [(3, Some(5)), (4, Some(10)), (8, Some(10)), (9, Some(15)), (18, Some(20)), (19, None), (i64::MAX, None)]
         {
-            assert_eq!(c.first_open(5, watermark), expected, "watermark {watermark}");
+            assert_eq!(c.open(slot(5, 20), watermark).map(|s| s.first), expected, "watermark {watermark}");
         }
     }
 
     #[test]
     fn extreme_times_do_not_overflow() {
-        for w in [tumble(10_000, -3), cumulate(1000, 300_000)] {
+        for w in [tumble(10_000, -3), cumulate(1000, 300_000), hop(1000, 60_000, 7)] {
             for ts in [i64::MIN, i64::MIN + 1, i64::MAX] {
-                let end = w.first_end(ts);
-                assert!(w.first_open(end, i64::MIN) == Some(end) && w.first_open(end, i64::MAX).is_none());
+                let slot = w.slot(ts).expect("no gaps");
+                assert!(w.open(slot, i64::MIN) == Some(slot) && w.open(slot, i64::MAX).is_none());
             }
         }
     }

@@ -9,21 +9,24 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder};
 use arrow::datatypes::DataType;
 
 use super::WindowAggregateSpec;
+use super::slice::Slot;
 use crate::operator::aggregate::kernel;
 use crate::operator::{OperatorError, Partials};
 use crate::state::key::{KeyBuf, hash_key};
-use crate::state::layout::{Kind, StateKey};
+use crate::state::layout::{Place, StateKey};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::Changes;
 
 /// Entries in one stored value: enough to pack well, few enough that a value stays some 10 KiB.
 const CHUNK_ENTRIES: usize = 256;
 
-/// Writes partials that are sorted by key group. `generation` and `first_chunk` keep values of one place apart.
-pub fn write(changes: &mut Changes, operator: u32, kind: Kind, generation: u32, time_ms: i64, partials: &Partials) {
+/// Writes partials that are sorted by key group; returns the bytes of their values. `generation` keeps values of one place
+/// apart that were written at different times.
+pub fn write(changes: &mut Changes, place: Place, generation: u32, partials: &Partials) -> usize {
     let mut from = 0;
     let mut chunk = 0;
     let mut value = Vec::new();
+    let mut bytes = 0;
     while from < partials.len() {
         let group = partials.key_groups[from];
         let in_group = partials.key_groups[from..].iter().take_while(|&&g| g == group).count();
@@ -36,11 +39,13 @@ pub fn write(changes: &mut Changes, operator: u32, kind: Kind, generation: u32, 
         columns.extend(partials.states.iter().map(|s| s.slice(from, to - from)));
         value.clear();
         pack(&columns, to - from, &mut value);
-        let key = StateKey { operator, kind, time_ms, key_group: group, table: partials.table, generation, chunk };
+        let key = StateKey { place, key_group: group, table: partials.table, generation, chunk };
         changes.put(&key.encode(), &value);
+        bytes += value.len();
         chunk += 1;
         from = to;
     }
+    bytes
 }
 
 /// Types of a stored value's columns.
@@ -59,7 +64,7 @@ impl StoredTypes {
     pub fn read(&self, key: &[u8], value: &[u8]) -> Result<(StateKey, Partials), OperatorError> {
         let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
         let columns = unpack(value, if key.table == 0 { &self.groups } else { &self.set })
-            .map_err(|e| OperatorError::damaged(key.operator, e))?;
+            .map_err(|e| OperatorError::damaged(key.place.operator, e))?;
         let entries = columns[0].as_binary::<i32>();
         let mut keys = KeyBuf::default();
         let mut hashes = Vec::with_capacity(entries.len());
@@ -68,7 +73,7 @@ impl StoredTypes {
             hashes.push(hash_key(entries.value(i)));
         }
         let partials = Partials {
-            window_end_ms: key.time_ms,
+            slot: Slot { first: key.place.time_ms, last: key.place.last_ms },
             table: key.table,
             keys,
             key_groups: vec![key.key_group; entries.len()],

@@ -2,7 +2,8 @@
 //!
 //! A [`WindowTables`] is what is kept for one window (or one slice, or one running window): the groups with their
 //! accumulators, and for each DISTINCT aggregate the set of (key, value) pairs seen. Used by the operators of this folder.
-//! What always holds: group numbers are dense and never change; every key of a value set is also a group.
+//! What always holds: group numbers are dense and never change; every key of a value set is a group of the window, in this
+//! table or in another one that is merged with it before the window is shown.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -10,6 +11,7 @@ use arrow::record_batch::RecordBatch;
 use hashbrown::HashTable;
 
 use super::WindowAggregateSpec;
+use super::slice::Slot;
 use crate::operator::aggregate::{Kernel, Selected, kernel};
 use crate::operator::{OperatorError, Partials};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
@@ -47,10 +49,6 @@ impl GroupIndex {
         hashes.push(hash);
         keys.push(key);
         (group, true)
-    }
-
-    fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
-        self.table.find(hash, |&g| self.hashes[g as usize] == hash && same_bytes(self.keys.get(g as usize), key)).copied()
     }
 
     fn memory_bytes(&self) -> usize {
@@ -114,7 +112,7 @@ impl WindowTables {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+        self.groups.is_empty() && self.sets.iter().all(GroupIndex::is_empty)
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -174,6 +172,23 @@ impl WindowTables {
         if count_distinct { self.count_values(spec, usize::from(partials.table) - 1, &new) } else { Ok(()) }
     }
 
+    /// Folds other tables of the same window or of a part of it in. Values of sets are collected, not counted.
+    pub fn absorb(&mut self, other: &WindowTables) {
+        let all: Vec<u32> = (0..other.groups.len() as u32).collect();
+        let groups: Vec<u32> =
+            all.iter().map(|&g| self.groups.intern(other.groups.key(g), other.groups.hashes[g as usize]).0).collect();
+        let len = self.groups.len();
+        for (kernel, from) in self.kernels.iter_mut().zip(&other.kernels) {
+            kernel.resize(len);
+            kernel.merge(&groups, &from.state(&all));
+        }
+        for (set, from) in self.sets.iter_mut().zip(&other.sets) {
+            for entry in 0..from.len() as u32 {
+                set.intern(from.key(entry), from.hashes[entry as usize]);
+            }
+        }
+    }
+
     /// Counts every collected value: for tables that were filled by `update` and fire themselves.
     pub fn count_collected(&mut self, spec: &WindowAggregateSpec) -> Result<(), OperatorError> {
         for set in 0..self.sets.len() {
@@ -190,11 +205,8 @@ impl WindowTables {
         for &entry in entries {
             let (key, value) = split_entry(self.sets[set].key(entry))
                 .ok_or_else(|| OperatorError::damaged(spec.operator, "a DISTINCT value without its key"))?;
-            let group = self
-                .groups
-                .find(key, hash_key(key))
-                .ok_or_else(|| OperatorError::damaged(spec.operator, "a DISTINCT value whose key has no group"))?;
-            groups.push(group);
+            // Its group may still be in another table of the window, where a spill came between the two.
+            groups.push(self.groups.intern(key, hash_key(key)).0);
             values.push(value);
         }
         let column = decode_keys(std::slice::from_ref(&aggregate.input_type), values.into_iter())?.remove(0);
@@ -223,7 +235,7 @@ impl WindowTables {
     }
 
     /// The picked groups as partial aggregates.
-    pub fn partials(&self, window_end_ms: i64, picks: &[u32]) -> Partials {
+    pub fn partials(&self, slot: Slot, picks: &[u32]) -> Partials {
         let mut keys = KeyBuf::default();
         let mut hashes = Vec::with_capacity(picks.len());
         for &g in picks {
@@ -232,12 +244,12 @@ impl WindowTables {
         }
         let key_groups = hashes.iter().map(|&h| key_group(h)).collect();
         let states = self.kernels.iter().flat_map(|k| k.state(picks)).collect();
-        Partials { window_end_ms, table: 0, keys, hashes, key_groups, states }
+        Partials { slot, table: 0, keys, hashes, key_groups, states }
     }
 
     /// Everything, as partial aggregates sorted by key group and key, the groups first and then the value sets.
-    pub fn all_partials(&self, window_end_ms: i64) -> Result<Vec<Partials>, OperatorError> {
-        let mut all = vec![self.partials(window_end_ms, &self.order())];
+    pub fn all_partials(&self, slot: Slot) -> Result<Vec<Partials>, OperatorError> {
+        let mut all = vec![self.partials(slot, &self.order())];
         for (i, set) in self.sets.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
             let routes: Vec<u16> = (0..set.len())
                 .map(|e| split_entry(set.keys.get(e)).map(|(key, _)| key_group(hash_key(key))))
@@ -249,7 +261,7 @@ impl WindowTables {
                 keys.push(set.key(e));
             }
             all.push(Partials {
-                window_end_ms,
+                slot,
                 table: (i + 1) as u8,
                 keys,
                 hashes: order.iter().map(|&e| set.hashes[e as usize]).collect(),

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""What does a whole job cost? CPU seconds per million rows, peak memory, and whether the answer is right.
+
+    python3 benches/workloads.py BENCH DATA [a d e]
+
+BENCH is the folder of the reference workloads: gen.rs, which makes the data, and sql/. DATA is where 10 million rows of each kind
+are, or will be made (4 GB). Every query runs as a user would run it: the release binary, state in RocksDB, a checkpoint every ten
+seconds (--interval to change it), JSON files in and out. CPU seconds are user and system time of the whole process; on a shared
+machine compare figures of one run only. The expected results belong to `gen KIND DIR 10000000 2 1`.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROWS = 10_000_000
+# Query: kind of data, rows out, name of the check, its value, and how to compute it from one row.
+QUERIES = {
+    "a": ("race", 1_029_583, "sum of c", 10_000_000, lambda r: r["c"]),
+    "d": ("bid", 101, "sum of price", 10_098_450_818, lambda r: r["price"]),
+    "e": ("race", 15_720, "sum of racerId x rn", 43_068_965, lambda r: r["racerId"] * r["rn"]),
+}
+
+
+def make_data(bench, data, kind):
+    folder = data / kind
+    if folder.exists():
+        return
+    with tempfile.TemporaryDirectory() as tools:
+        generator = pathlib.Path(tools) / "gen"
+        subprocess.run(["rustc", "-C", "opt-level=3", "-o", generator, bench / "gen.rs"], check=True)
+        data.mkdir(parents=True, exist_ok=True)
+        subprocess.run([generator, kind, folder, str(ROWS), "2", "1"], check=True)
+
+
+def statements(bench, data, query, out, interval):
+    kind = QUERIES[query][0]
+    text = (bench / "sql" / f"_{kind}.sql").read_text() + (bench / "sql" / f"{query}.sql").read_text()
+    text = text.replace("${RACE}", str(data / "race")).replace("${BID}", str(data / "bid"))
+    text = text.replace("${SINK}", f"'connector'='filesystem','format'='json','path'='{out}'")
+    return f"SET 'execution.checkpointing.interval' = '{interval}';\n{text}"
+
+
+def cpu_s(before, after):
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def run(binary, bench, data, query, interval, arguments):
+    """One run in a process of its own, whose only child is the job: so the peak is the job's."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        out, sql = folder / "out", folder / f"{query}.sql"
+        sql.write_text(statements(bench, data, query, out, interval))
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [binary, "run", sql, "--state-dir", folder / "state", *arguments]
+        subprocess.run(command, check=True, env={**os.environ, "RUST_LOG": "warn"})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        rows = total = 0
+        for path in out.iterdir():
+            with open(path) as lines:
+                for line in lines:
+                    rows += 1
+                    total += QUERIES[query][4](json.loads(line))
+    return {"cpu_s": cpu_s(before, after), "peak_mb": after.ru_maxrss / 1024, "rows": rows, "total": total}
+
+
+def measured(binary, bench, data, query, interval, arguments):
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with os.fdopen(write, "w") as end:
+            json.dump(run(binary, bench, data, query, interval, arguments), end)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as end:
+        text = end.read()
+    os.waitpid(child, 0)
+    return json.loads(text) if text else sys.exit(f"query {query} failed")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bench", type=pathlib.Path)
+    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("queries", nargs="*", default=list(QUERIES), choices=[*QUERIES, []])
+    parser.add_argument("--interval", default="10 s", help="between checkpoints")
+    parser.add_argument("--runs", type=int, default=3, help="of each query; the median counts")
+    parser.add_argument("--parallelism", help="workers of a job")
+    options = parser.parse_args()
+    root = pathlib.Path(__file__).resolve().parent.parent
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", root / "target"))
+    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=root, check=True)
+    arguments = ["--parallelism", options.parallelism] if options.parallelism else []
+    bench, data = options.bench.resolve(), options.data.resolve()
+    wrong = False
+    print(f"{'query':5} {'CPU-s per 1M rows (min, median, max)':>38} {'peak MB':>8} {'rows out':>9}  check")
+    for query in options.queries:
+        kind, rows, name, value, _ = QUERIES[query]
+        make_data(bench, data, kind)
+        figures = [measured(target / "release" / "paceline", bench, data, query, options.interval, arguments)
+                   for _ in range(options.runs)]
+        costs = sorted(f["cpu_s"] / (ROWS / 1e6) for f in figures)
+        right = all(f["rows"] == rows and f["total"] == value for f in figures)
+        wrong |= not right
+        spread = f"{costs[0]:.3f}  {costs[len(costs) // 2]:.3f}  {costs[-1]:.3f}"
+        verdict = f"{name} = {value}" if right else f"WRONG: {figures}, expected {rows} rows and {value}"
+        print(f"{query:5} {spread:>38} {max(f['peak_mb'] for f in figures):8.0f} {rows:9}  {verdict}", flush=True)
+    sys.exit(wrong)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+//! Does state stay within its bounds, and does it leave? Windows with far more keys than fit into the memory they are given.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use paceline::runtime::job::{CheckpointTrigger, Observer};
+use paceline::runtime::worker::{SharedSource, Stats};
+use paceline::state::rocks::{StateDb, StateMemory};
+
+use crate::support::job::{Variation, finish, observe, sink_rows};
+
+const BUDGET_BYTES: usize = 200_000;
+
+/// Keys in the stores of a checkpoint, counted in a copy.
+fn stored_keys(checkpoint: &Path) -> usize {
+    let mut keys = 0;
+    for worker in fs::read_dir(checkpoint).unwrap().flatten().filter(|e| e.path().is_dir()) {
+        let copy = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(worker.path()).unwrap().flatten() {
+            fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+        }
+        let db = StateDb::open(copy.path(), &StateMemory::new(16 << 20)).unwrap();
+        db.scan_all(|_, _| {
+            keys += 1;
+            Ok::<_, paceline::state::rocks::StateError>(())
+        })
+        .unwrap();
+    }
+    keys
+}
+
+#[derive(Default)]
+struct Watch {
+    checkpoints: PathBuf,
+    /// Stored keys at each checkpoint.
+    keys: Vec<usize>,
+    spills: u64,
+}
+
+impl Observer for Watch {
+    fn progress(&mut self, stats: &Stats, _: &[Arc<SharedSource>]) {
+        self.spills = stats.spills.load(Ordering::Relaxed);
+    }
+    fn checkpoint(&mut self, epoch: u64) {
+        self.keys.push(stored_keys(&self.checkpoints.join(format!("{epoch:08}"))));
+    }
+    fn resumed(&mut self, _: u64, _: &[(u64, String)]) {}
+}
+
+fn check(window: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rows = String::new();
+    for i in 0..60_000u64 {
+        // 20,000 keys, most of them in every window; some rows late for one window and in time for the next.
+        let key = i * 7919 % 20_000;
+        let at_ms = i * 2 - if i % 50 == 0 { (i * 2).min(7000) } else { 0 };
+        let _ = writeln!(
+            rows,
+            r#"{{"k":{key},"v":{},"ts":"2024-01-01 00:{:02}:{:02}.{:03}"}}"#,
+            i % 101,
+            at_ms / 60_000,
+            at_ms / 1000 % 60,
+            at_ms % 1000
+        );
+    }
+    fs::write(dir.path().join("in.jsonl"), rows).unwrap();
+    let sql = |out: &str| {
+        format!(
+            "CREATE TABLE src (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND)
+               WITH ('connector'='filesystem','format'='json','path'='{0}/in.jsonl');
+             CREATE TABLE res (we TIMESTAMP(3), k BIGINT, c BIGINT, s BIGINT, m BIGINT, d BIGINT)
+               WITH ('connector'='filesystem','format'='json','path'='{0}/{out}');
+             INSERT INTO res SELECT window_end, k, COUNT(*), SUM(v), MAX(v), COUNT(DISTINCT v)
+               FROM TABLE({window}) GROUP BY window_start, window_end, k;",
+            dir.path().display()
+        )
+    };
+    finish(&sql("roomy"), &dir.path().join("roomy-state"), &Variation::plain(1));
+    let expected = sink_rows(&dir.path().join("roomy"));
+    assert!(expected.len() > 20_000, "{} rows", expected.len());
+
+    let state = dir.path().join("state");
+    let variation =
+        Variation { accumulator_bytes_max: BUDGET_BYTES, trigger: CheckpointTrigger::Records(20_000), ..Variation::plain(2) };
+    let mut watch = Watch { checkpoints: state.join("checkpoints"), ..Watch::default() };
+    observe(&sql("tight"), &state, &variation, &mut watch).unwrap();
+    assert!(watch.spills > 0, "nothing was moved to the store");
+    assert!(sink_rows(&dir.path().join("tight")) == expected, "rows differ when windows are moved to the store");
+    assert!(watch.keys.iter().any(|keys| *keys > 0), "{:?} stored keys", watch.keys);
+    assert_eq!(watch.keys.last(), Some(&0), "keys are left after every window has fired");
+}
+
+#[test]
+fn tumbling_windows_spill_and_leave() {
+    check("TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '30' SECOND)");
+}
+
+#[test]
+fn hopping_windows_spill_and_leave() {
+    check("HOP(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)");
+}
+
+#[test]
+fn cumulating_windows_spill_and_leave() {
+    check("CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '1' MINUTE)");
+}
