@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """What does a whole job cost? CPU seconds per million rows, peak memory, and whether the answer is right.
 
-    python3 benches/workloads.py BENCH DATA [a d e]
+    python3 benches/workloads.py BENCH DATA [a b b2 d e]
 
-BENCH is the folder of the reference workloads: gen.rs, which makes the data, and sql/. DATA is where 10 million rows of each kind
+BENCH is the folder of the reference workloads: gen.rs, which makes the data, and sql/. DATA is where the rows
 are, or will be made (4 GB). Every query runs as a user would run it: the release binary, state in RocksDB, a checkpoint every ten
 seconds (--interval to change it), JSON files in and out. CPU seconds are user and system time of the whole process; on a shared
-machine compare figures of one run only. The expected results belong to `gen KIND DIR 10000000 2 1`.
+machine compare figures of one run only. The expected results belong to `gen KIND DIR ROWS 2 1`.
 """
 
 import argparse
@@ -19,30 +19,38 @@ import subprocess
 import sys
 import tempfile
 
-ROWS = 10_000_000
-# Query: kind of data, rows out, name of the check, its value, and how to compute it from one row.
+MILLION = 1_000_000
+# Query: kind of data, rows in, rows out, name of the check, its value, and how to compute it from one row.
 QUERIES = {
-    "a": ("race", 1_029_583, "sum of c", 10_000_000, lambda r: r["c"]),
-    "d": ("bid", 101, "sum of price", 10_098_450_818, lambda r: r["price"]),
-    "e": ("race", 15_720, "sum of racerId x rn", 43_068_965, lambda r: r["racerId"] * r["rn"]),
+    "a": ("race", 10 * MILLION, 1_029_583, "sum of c", 10_000_000, lambda r: r["c"]),
+    "b": ("bid", MILLION, 161, "sum of num", 130_016, lambda r: r["num"]),
+    "b2": ("bid", 10 * MILLION, 505, "sum of num", 404_911, lambda r: r["num"]),
+    "d": ("bid", 10 * MILLION, 101, "sum of price", 10_098_450_818, lambda r: r["price"]),
+    "e": ("race", 10 * MILLION, 15_720, "sum of racerId x rn", 43_068_965, lambda r: r["racerId"] * r["rn"]),
 }
 
 
-def make_data(bench, data, kind):
-    folder = data / kind
+def data_folder(data, query):
+    kind, rows = QUERIES[query][:2]
+    return data / (kind if rows == 10 * MILLION else f"{kind}-{rows}")
+
+
+def make_data(bench, data, query):
+    kind, rows = QUERIES[query][:2]
+    folder = data_folder(data, query)
     if folder.exists():
         return
     with tempfile.TemporaryDirectory() as tools:
         generator = pathlib.Path(tools) / "gen"
         subprocess.run(["rustc", "-C", "opt-level=3", "-o", generator, bench / "gen.rs"], check=True)
         data.mkdir(parents=True, exist_ok=True)
-        subprocess.run([generator, kind, folder, str(ROWS), "2", "1"], check=True)
+        subprocess.run([generator, kind, folder, str(rows), "2", "1"], check=True)
 
 
 def statements(bench, data, query, out, interval):
     kind = QUERIES[query][0]
     text = (bench / "sql" / f"_{kind}.sql").read_text() + (bench / "sql" / f"{query}.sql").read_text()
-    text = text.replace("${RACE}", str(data / "race")).replace("${BID}", str(data / "bid"))
+    text = text.replace("${%s}" % kind.upper(), str(data_folder(data, query)))
     text = text.replace("${SINK}", f"'connector'='filesystem','format'='json','path'='{out}'")
     return f"SET 'execution.checkpointing.interval' = '{interval}';\n{text}"
 
@@ -66,7 +74,7 @@ def run(binary, bench, data, query, interval, arguments):
             with open(path) as lines:
                 for line in lines:
                     rows += 1
-                    total += QUERIES[query][4](json.loads(line))
+                    total += QUERIES[query][5](json.loads(line))
     return {"cpu_s": cpu_s(before, after), "peak_mb": after.ru_maxrss / 1024, "rows": rows, "total": total}
 
 
@@ -101,11 +109,11 @@ def main():
     wrong = False
     print(f"{'query':5} {'CPU-s per 1M rows (min, median, max)':>38} {'peak MB':>8} {'rows out':>9}  check")
     for query in options.queries:
-        kind, rows, name, value, _ = QUERIES[query]
-        make_data(bench, data, kind)
+        _, rows_in, rows, name, value, _ = QUERIES[query]
+        make_data(bench, data, query)
         figures = [measured(target / "release" / "paceline", bench, data, query, options.interval, arguments)
                    for _ in range(options.runs)]
-        costs = sorted(f["cpu_s"] / (ROWS / 1e6) for f in figures)
+        costs = sorted(f["cpu_s"] / (rows_in / MILLION) for f in figures)
         right = all(f["rows"] == rows and f["total"] == value for f in figures)
         wrong |= not right
         spread = f"{costs[0]:.3f}  {costs[len(costs) // 2]:.3f}  {costs[-1]:.3f}"
