@@ -108,10 +108,14 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(CredentialsError::CredentialsNotLoaded(_)) = error.downcast_ref() {
+        match error.downcast_ref() {
             // Its text lists every place that was searched.
-            texts.push(NO_CREDENTIALS.into());
-            break;
+            Some(CredentialsError::CredentialsNotLoaded(_)) => {
+                texts.push(NO_CREDENTIALS.into());
+                break;
+            }
+            Some(_) => texts.push(format!("no credentials ({NO_CREDENTIALS})")),
+            None => {}
         }
         let text = error.to_string();
         if texts.last().is_none_or(|outer| !outer.ends_with(&text)) {

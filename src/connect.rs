@@ -80,7 +80,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         }
         sources.push(made);
         let options = json_options(&plan.table).map_err(|e| place(e, &plan.table))?;
-        let fields = json_fields(plan);
+        let fields = json_fields(plan, env.local && is_remote(plan.table.connector()));
         // Made once here, so that an unsupported column is an error now.
         decoder(&plan.table.name, &fields, &plan.decode_schema, &options).map_err(|e| place(e, &plan.table))?;
         decoders.push((plan.table.name.clone(), fields, plan.decode_schema.clone(), options));
@@ -91,7 +91,8 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         sinks.push(sink(plan, env, &mut tables)?);
     }
     let errors =
-        FileSink::new("errors", env.errors_dir.clone(), &run_name(env.run_ms), errors::schema(), EncodeOptions::default())?;
+        FileSink::new("errors", env.errors_dir.clone(), &run_name(env.run_ms), errors::schema(), EncodeOptions::default())?
+            .folder_when_needed();
     let connected = Connected {
         sources,
         decoder: Box::new(move |i| {
@@ -173,7 +174,7 @@ fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, C
         }
         None if beside.is_file() => Ok(Arc::new(FileSource::new(&table.name, &beside.display().to_string(), vec![])?)),
         None => {
-            let columns = table.columns.iter().filter(|c| matches!(c.kind, ColumnKind::Physical));
+            let columns = table.columns.iter().filter(|c| !matches!(c.kind, ColumnKind::Computed(_)));
             let columns = columns.map(|c| (c.name.clone(), c.data_type.clone())).collect();
             let rowtime = table.watermark.as_ref().map(|w| table.columns[w.rowtime].name.clone());
             Ok(Arc::new(SampleSource::new(&table.name, columns, rowtime, SAMPLE_ROWS, SAMPLE_SEED)))
@@ -276,7 +277,7 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
             other => return Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
         }
         let options = json_options(table)?;
-        decoder(&table.name, &json_fields(plan), &plan.decode_schema, &options).map_err(|e| place(e, table))?;
+        decoder(&table.name, &json_fields(plan, false), &plan.decode_schema, &options).map_err(|e| place(e, table))?;
     }
     for plan in &plan.sinks {
         if let SinkTarget::Table(table) = &plan.target {
@@ -375,12 +376,13 @@ fn encode_options(table: &Table) -> Result<EncodeOptions, ConnectError> {
     })
 }
 
-fn json_fields(plan: &SourcePlan) -> Vec<JsonField> {
+/// Where the decoder finds the columns. A sample has no metadata: those columns are read from its records.
+fn json_fields(plan: &SourcePlan, is_sample: bool) -> Vec<JsonField> {
     let mut metadata = 0;
     let fields = plan.decode.iter().map(|&c| {
         let column = &plan.table.columns[c];
         let source = match column.kind {
-            ColumnKind::Metadata { .. } => {
+            ColumnKind::Metadata { .. } if !is_sample => {
                 metadata += 1;
                 FieldSource::Metadata(metadata - 1)
             }

@@ -10,6 +10,7 @@ mod end_to_end;
 mod examples;
 mod killed;
 mod kinesis_source;
+mod operations;
 mod random_jobs;
 mod state_bounds;
 mod support;

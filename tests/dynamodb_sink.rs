@@ -401,3 +401,18 @@ fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
     assert!(unknown.contains("did you mean 'sink.batch.max-size'?"), "{unknown}");
     assert_eq!(world.server.calls("PutItem") + world.server.calls("BatchWriteItem"), 0);
 }
+
+#[test]
+fn a_failed_job_does_not_wait_for_writes_that_nobody_takes() {
+    let world = World::new();
+    world.server.set_faults(Faults { fail_every: 1, throttle_every: 1, ..Faults::default() });
+    let sink = Arc::new(world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap());
+    let mut writer = sink.writer(0).unwrap();
+    writer.write(&rows(&[(Some("r"), "a", 1)], Some(10))).unwrap();
+    let waiting = std::thread::spawn(move || writer.prepare(1).unwrap_err().to_string());
+    while world.server.calls("PutItem") < 2 {
+        std::thread::yield_now();
+    }
+    sink.cancel();
+    assert!(waiting.join().unwrap().contains("the job has failed"));
+}

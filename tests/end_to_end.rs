@@ -1,5 +1,5 @@
 //! Does the whole path keep what it promises? The binary between a Kinesis and a DynamoDB server on loopback: a crowd sent
-//! into four shards while the job is killed with SIGKILL at ten seeded moments and one shard splits.
+//! into four shards while the job is killed with SIGKILL at ten seeded moments, one shard splits and two merge.
 //!
 //! The first race is disordered within the declared delay, so its board follows from what was sent. The second has late
 //! rows: what counts then depends on what arrived before them in the same shard, so the oracle reads the shards back.
@@ -72,7 +72,7 @@ impl World {
         checkpoints.filter(|e| e.path().join("manifest").exists()).filter_map(|e| e.file_name().to_str()?.parse().ok()).max()
     }
 
-    /// Sends `crowd` while `query` runs, is killed ten times, and loses a shard to its children; then lets it finish.
+    /// Sends `crowd` while `query` runs, is killed ten times, while a shard splits and two merge; then lets it finish.
     fn race(&self, crowd: &[&str], query: &Path, seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let sender = self.simulate(crowd, &["--speed", "10", "--stream-arn", ARN]);
@@ -92,8 +92,11 @@ impl World {
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
-            if attempt == 3 {
-                self.kinesis.split_shard(STREAM, &self.kinesis.open_shards(STREAM)[1]);
+            let open = self.kinesis.open_shards(STREAM);
+            match attempt {
+                3 => self.kinesis.split_shard(STREAM, &open[1]),
+                5 => self.kinesis.merge_shards(STREAM, &open[3], &open[4]),
+                _ => {}
             }
             std::thread::sleep(Duration::from_millis(rng.random_range(50..2000)));
             child.kill().unwrap();
@@ -104,7 +107,7 @@ impl World {
         let to = chrono::Utc::now() + chrono::Duration::seconds(2);
         finished(run(&to.to_rfc3339(), 2));
         let shards = self.kinesis.read_all(STREAM);
-        assert_eq!(shards.len(), 6);
+        assert_eq!(shards.len(), 7);
         assert!(shards.iter().all(|(_, records)| !records.is_empty()), "a shard without records shows nothing");
     }
 }
@@ -315,6 +318,18 @@ fn late_rides_count_as_their_own_shard_says() {
     let found: BTreeMap<(i64, String), i64> =
         table.iter().map(|i| ((number(i, "racerId"), text(i, "as_of")), number(i, "n"))).collect();
     assert_eq!(found, expected);
+    assert_rides(&world, &expected);
+
+    // A job that starts when the shards have split and merged finds the same in them.
+    fs::remove_dir_all(world.dir.path().join("rides")).unwrap();
+    let to = chrono::Utc::now() + chrono::Duration::seconds(2);
+    let args = ["run", "late.sql", "--state-dir", "second", "--to", &to.to_rfc3339()];
+    finished(world.paceline(&args).spawn().unwrap());
+    assert_rides(&world, &expected);
+}
+
+/// The rows of the file sink, each there once.
+fn assert_rides(world: &World, expected: &BTreeMap<(i64, String), i64>) {
     let files: Vec<Value> = crate::support::job::sink_rows(&world.dir.path().join("rides"))
         .iter()
         .map(|l| serde_json::from_str(l).unwrap())

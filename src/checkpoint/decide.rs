@@ -20,6 +20,8 @@ pub struct Disk {
     pub checkpoints: Vec<Found>,
     /// The epoch whose publication was begun last.
     pub publishing: Option<u64>,
+    /// The epoch whose publication was ended last.
+    pub published: Option<u64>,
 }
 
 /// What the start asks for.
@@ -120,25 +122,25 @@ mod tests {
 
     #[test]
     fn the_newest_checkpoint_is_used() {
-        let disk = Disk { checkpoints: vec![good(1), good(3), good(2)], publishing: Some(3) };
+        let disk = Disk { checkpoints: vec![good(1), good(3), good(2)], publishing: Some(3), published: None };
         assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(3));
     }
 
     #[test]
     fn killed_between_manifest_and_publication() {
-        let disk = Disk { checkpoints: vec![good(2), good(3)], publishing: Some(2) };
+        let disk = Disk { checkpoints: vec![good(2), good(3)], publishing: Some(2), published: None };
         assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(3));
     }
 
     #[test]
     fn damaged_but_not_published_falls_back() {
-        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(2) };
+        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(2), published: None };
         assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(2));
     }
 
     #[test]
     fn damaged_after_publication_is_refused_unless_duplicates_are_allowed() {
-        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(3) };
+        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(3), published: None };
         assert!(matches!(decide(&disk, WANTED), Decision::Refuse(r) if r.contains("--allow-duplicates")));
         assert_eq!(epoch_of(&decide(&disk, Wanted { allow_duplicates: true, ..WANTED })), Some(2));
         assert_eq!(epoch_of(&decide(&disk, Wanted { exactly_once_sink: false, ..WANTED })), Some(2));
@@ -146,19 +148,19 @@ mod tests {
 
     #[test]
     fn a_missing_newest_checkpoint_counts_as_damaged() {
-        let disk = Disk { checkpoints: vec![good(2)], publishing: Some(3) };
+        let disk = Disk { checkpoints: vec![good(2)], publishing: Some(3), published: None };
         assert!(matches!(decide(&disk, WANTED), Decision::Refuse(_)));
     }
 
     #[test]
     fn nothing_but_damage_is_refused() {
-        let disk = Disk { checkpoints: vec![bad(0), bad(1)], publishing: None };
+        let disk = Disk { checkpoints: vec![bad(0), bad(1)], publishing: None, published: None };
         assert!(matches!(decide(&disk, WANTED), Decision::Refuse(r) if r.contains("--fresh")));
     }
 
     #[test]
     fn another_query_is_refused() {
-        let disk = Disk { checkpoints: vec![good(1)], publishing: None };
+        let disk = Disk { checkpoints: vec![good(1)], publishing: None, published: None };
         assert!(matches!(decide(&disk, Wanted { plan: "other", ..WANTED }), Decision::Refuse(r) if r.contains("another query")));
     }
 
@@ -168,7 +170,7 @@ mod tests {
         if let Ok(m) = &mut last.manifest {
             m.finished = true;
         }
-        let disk = Disk { checkpoints: vec![good(3), last], publishing: Some(4) };
+        let disk = Disk { checkpoints: vec![good(3), last], publishing: Some(4), published: None };
         assert!(matches!(decide(&disk, WANTED), Decision::AlreadyFinished { .. }));
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! STATE/lock                          held by the process that runs the job
 //! STATE/publishing                    the epoch whose files are being given their final names, as decimal text
+//! STATE/published                     the epoch whose files all have them
 //! STATE/clean                         exists after a clean stop; removed at start: without it checksums are verified
 //! STATE/live/worker-K/                the stores in use; never read after a crash
 //! STATE/checkpoints/EPOCH/manifest    exists last: then the checkpoint exists
@@ -82,6 +83,7 @@ impl CheckpointStore {
             remove_all(&self.root.join(folder))?;
         }
         remove_all(&self.root.join("publishing"))?;
+        remove_all(&self.root.join("published"))?;
         fs::create_dir_all(self.checkpoints()).map_err(at(&self.root))
     }
 
@@ -102,7 +104,8 @@ impl CheckpointStore {
                 codec::decode(&bytes).map_err(|e| format!("manifest: {e}")).and_then(|m| self.verify(&entry.path(), m));
             disk.checkpoints.push(Found { epoch, manifest });
         }
-        disk.publishing = fs::read_to_string(self.root.join("publishing")).ok().and_then(|t| t.trim().parse().ok());
+        disk.publishing = self.read_epoch("publishing")?;
+        disk.published = self.read_epoch("published")?;
         Ok(disk)
     }
 
@@ -173,6 +176,23 @@ impl CheckpointStore {
     /// Notes, durably, that files of this epoch are about to get their final names.
     pub fn begin_publishing(&self, epoch: u64) -> Result<(), StoreError> {
         write_durably(&self.root.join("publishing"), epoch.to_string().as_bytes())
+    }
+
+    /// Notes, durably, that they have.
+    pub fn end_publishing(&self, epoch: u64) -> Result<(), StoreError> {
+        write_durably(&self.root.join("published"), epoch.to_string().as_bytes())
+    }
+
+    fn read_epoch(&self, name: &str) -> Result<Option<u64>, StoreError> {
+        let path = self.root.join(name);
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                let reason = || io::Error::new(io::ErrorKind::InvalidData, "this is no epoch number; use --fresh to start over");
+                text.trim().parse().map(Some).map_err(|_| at(&path)(reason()))
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(at(&path)(e)),
+        }
     }
 
     /// Forgets all but the newest checkpoints, and parts that never became one.

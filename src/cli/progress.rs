@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use crate::observe::health::{Health, Report};
 use crate::runtime::job::Observer;
 use crate::runtime::worker::{SharedSource, Stats};
 use crate::time::clock::SharedClock;
@@ -24,17 +25,36 @@ pub struct Progress {
     last_epoch: u64,
     /// Redraws a board of result tables instead, if there is one.
     pub board: Option<super::board::Board>,
-    pub health: Arc<crate::observe::health::Health>,
+    pub health: Arc<Health>,
+    pub counts: Counts,
+}
+
+/// What the job has done so far, in rows and records.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counts {
+    pub rows_in: u64,
+    pub rows_out: u64,
+    pub diverted: u64,
+    pub late: u64,
+}
+
+impl Counts {
+    /// One line for the end of a run. Nothing that is zero and needs no attention.
+    pub fn summary(&self) -> String {
+        let mut out = format!("{} records in, {} rows out", HumanCount(self.rows_in), HumanCount(self.rows_out));
+        if self.late > 0 {
+            out.push_str(&format!(", {} late rows dropped", HumanCount(self.late)));
+        }
+        if self.diverted > 0 {
+            out.push_str(&format!(", {} in the error stream", HumanCount(self.diverted)));
+        }
+        out
+    }
 }
 
 impl Progress {
     /// `bytes`: what a bounded job will read, if known.
-    pub fn new(
-        bytes: Option<u64>,
-        board: Option<super::board::Board>,
-        clock: SharedClock,
-        health: Arc<crate::observe::health::Health>,
-    ) -> Progress {
+    pub fn new(bytes: Option<u64>, board: Option<super::board::Board>, clock: SharedClock, health: Arc<Health>) -> Progress {
         let bar = (board.is_none() && bytes.is_some() && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new(bytes.unwrap_or(0));
             // The template is a constant.
@@ -44,7 +64,7 @@ impl Progress {
             bar
         });
         let started = clock.monotonic();
-        Progress { bar, clock, started, logged: started, last_epoch: 0, board, health }
+        Progress { bar, clock, started, logged: started, last_epoch: 0, board, health, counts: Counts::default() }
     }
 }
 
@@ -65,7 +85,16 @@ impl Observer for Progress {
         let rows = stats.rows_in.load(Ordering::Relaxed);
         let rate = rows as f64 / now.saturating_sub(self.started).as_secs_f64().max(0.001);
         let reached = event_time(sources);
-        self.health.update(rows, self.last_epoch, &reached);
+        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        self.counts = Counts {
+            rows_in: rows,
+            rows_out: count(&stats.rows_out),
+            diverted: count(&stats.diverted),
+            late: count(&stats.late_rows) + count(&stats.late_by_fired_mark),
+        };
+        let Counts { rows_in, rows_out, diverted, late } = self.counts;
+        let (epoch, event_time) = (self.last_epoch, reached.clone());
+        self.health.update(Report { status: "running", rows_in, rows_out, diverted, late, epoch, event_time });
         if let Some(board) = &mut self.board {
             board.draw(&format!("{} records, event time {reached}", HumanCount(rows)));
         }
@@ -74,7 +103,7 @@ impl Observer for Progress {
             bar.set_message(format!("{} rows, {}/s, event time {reached}", HumanCount(rows), HumanCount(rate as u64)));
         } else if self.board.is_none() && now.saturating_sub(self.logged) >= LOG_INTERVAL {
             self.logged = now;
-            tracing::info!(rows, rows_per_s = rate as u64, event_time = reached, epoch = self.last_epoch, "running");
+            tracing::info!(rows, rows_per_s = rate as u64, late, diverted, event_time = reached, epoch, "running");
         }
     }
 

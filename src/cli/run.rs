@@ -1,12 +1,12 @@
 //! `paceline run`: from arguments to a job and its exit code.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::board::Board;
-use super::progress::Progress;
+use super::progress::{Counts, Progress};
 use super::{Exit, SqlFile, key_value};
 use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
@@ -45,7 +45,7 @@ pub struct Args {
     #[arg(long, value_name = "T", value_parser = arrival_time)]
     to: Option<i64>,
     /// Serve GET /health on this address
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Drop what the state directory holds and start over
     #[arg(long)]
@@ -62,6 +62,12 @@ fn arrival_time(text: &str) -> Result<i64, String> {
     chrono::DateTime::parse_from_rfc3339(text)
         .map(|t| t.timestamp_millis())
         .map_err(|e| format!("{e}; write 2026-01-31T12:00:00Z"))
+}
+
+/// An address with its port, or a host's name with one.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|e| format!("{e}; write 127.0.0.1:8080"))?;
+    found.next().ok_or_else(|| "the name has no address".into())
 }
 
 pub fn run(args: &Args) -> Exit {
@@ -93,7 +99,11 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     for key in &config.ignored {
         tracing::warn!("setting '{key}' has no effect here");
     }
-    let plan = lower(&script, &file.text, config.workers).map_err(|e| file.show(&e))?;
+    let mut plan = lower(&script, &file.text, config.workers).map_err(|e| file.show(&e))?;
+    if args.local {
+        // Its positions and results are of other sources and sinks.
+        plan.fingerprint.push_str("--local\n");
+    }
     for warning in &plan.warnings {
         tracing::warn!("{warning}");
     }
@@ -102,8 +112,12 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     {
         return Err(wrong("--from must be before --to"));
     }
-    let temporary = TemporaryDir::unless(args.state_dir.is_some()).map_err(failed)?;
-    let state_dir = args.state_dir.clone().unwrap_or_else(|| temporary.path.clone());
+    // A new folder each time, which goes with the process: what a killed one left behind is never gone on from.
+    let temporary = match &args.state_dir {
+        Some(_) => None,
+        None => Some(tempfile::Builder::new().prefix("paceline-").tempdir().map_err(failed)?),
+    };
+    let state_dir = args.state_dir.as_deref().or(temporary.as_ref().map(|t| t.path())).unwrap_or(Path::new(".")).to_path_buf();
     let clock = SystemClock::shared();
     let mut store = CheckpointStore::open(&state_dir).map_err(failed)?;
     let run_ms = job::run_start(&mut store, args.fresh, &clock).map_err(failed)?;
@@ -119,7 +133,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         query_path: file.path.clone(),
         local: args.local,
         state_dir: state_dir.clone(),
-        errors_dir,
+        errors_dir: errors_dir.clone(),
         run_ms,
         bounds: Bounds { from_ms: args.from, to_ms: args.to },
         clock: clock.clone(),
@@ -132,7 +146,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     })?;
     let health = Arc::new(Health::default());
     if let Some(address) = args.listen {
-        let bound = runtime.block_on(health.clone().serve(address)).map_err(|e| failed(format!("--listen {address}: {e}")))?;
+        let bound = runtime.block_on(health.clone().serve(address)).map_err(|e| wrong(format!("--listen {address}: {e}")))?;
         tracing::info!("health on http://{bound}/health");
     }
     let stop = stop_on_signals(&runtime).map_err(failed)?;
@@ -152,7 +166,11 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         clock: clock.clone(),
         stop,
     };
-    drive(&plan, connection, &options, store, run_ms, &clock, health)
+    let counts = drive(&plan, connection, &options, store, run_ms, &clock, health)?;
+    if counts.diverted > 0 {
+        tracing::warn!("{} records or rows could not be used: {}", counts.diverted, errors_dir.display());
+    }
+    Ok(Exit::Done)
 }
 
 fn trigger(config: &Config) -> CheckpointTrigger {
@@ -171,11 +189,12 @@ fn drive(
     run_ms: i64,
     clock: &SharedClock,
     health: Arc<Health>,
-) -> Result<Exit, Exit> {
+) -> Result<Counts, Exit> {
     let bounded = connection.connected.sources.iter().all(|s| s.bounded());
     let bytes = connection.connected.sources.iter().map(|s| s.size_hint_bytes()).sum::<Option<u64>>().filter(|_| bounded);
     let mut progress = Progress::new(bytes, Board::new(connection.tables), clock.clone(), health);
     let outcome = job::run(plan, &connection.connected, options, store, run_ms, &mut progress);
+    let counts = progress.counts;
     let message = match &outcome {
         Ok(Outcome::Finished) => "finished",
         Ok(Outcome::AlreadyFinished) => "finished before: nothing to do (--fresh starts over)",
@@ -188,8 +207,8 @@ fn drive(
     drop(progress);
     match outcome {
         Ok(_) => {
-            tracing::info!("{message}");
-            Ok(Exit::Done)
+            tracing::info!("{message}: {}", counts.summary());
+            Ok(counts)
         }
         Err(JobError::Refused(reason)) => {
             eprintln!("error: {reason}");
@@ -219,31 +238,4 @@ fn stop_on_signals(runtime: &tokio::runtime::Runtime) -> std::io::Result<Arc<Ato
         }
     });
     Ok(stop)
-}
-
-/// A state directory that goes with the process.
-struct TemporaryDir {
-    path: PathBuf,
-}
-
-impl TemporaryDir {
-    /// Makes none where it is not needed.
-    fn unless(given: bool) -> std::io::Result<TemporaryDir> {
-        let path = if given { PathBuf::new() } else { std::env::temp_dir().join(format!("paceline-{}", std::process::id())) };
-        if !given {
-            std::fs::create_dir_all(&path)?;
-        }
-        Ok(TemporaryDir { path })
-    }
-}
-
-impl Drop for TemporaryDir {
-    fn drop(&mut self) {
-        if self.path.as_os_str().is_empty() {
-            return;
-        }
-        if let Err(e) = std::fs::remove_dir_all(&self.path) {
-            tracing::warn!("{} was left behind: {e}", self.path.display());
-        }
-    }
 }

@@ -14,6 +14,11 @@ pub struct Report {
     pub status: &'static str,
     /// Records read by this process.
     pub rows_in: u64,
+    pub rows_out: u64,
+    /// Records and rows in the error stream.
+    pub diverted: u64,
+    /// Rows that came after their windows had closed.
+    pub late: u64,
     /// The newest checkpoint.
     pub epoch: u64,
     /// The event time that all sources have reached.
@@ -26,8 +31,7 @@ pub struct Health {
 }
 
 impl Health {
-    pub fn update(&self, rows_in: u64, epoch: u64, event_time: &str) {
-        let report = Report { status: "running", rows_in, epoch, event_time: event_time.to_string() };
+    pub fn update(&self, report: Report) {
         *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
     }
 

@@ -19,6 +19,7 @@ use datafusion_expr::utils::split_conjunction;
 use datafusion_expr::{Aggregate as AggregateNode, Expr, LogicalPlan, Operator, WindowFunctionDefinition};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
+use super::fingerprint;
 use super::physical::{
     ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan,
 };
@@ -55,6 +56,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
     }
     for (table, columns) in used.into_values() {
         let source = Source { text, start: table.place, end: crate::sql::error::Place { line: u64::MAX, column: 0 } };
+        lowering.fingerprint.push_str(&fingerprint::source(&table, &columns));
         let plan = source_plan(&table, columns).map_err(|e| SqlError::from_plan(&e, &source).at(Some(table.place)))?;
         lowering.sources.push(plan);
     }
@@ -267,7 +269,8 @@ impl Lowering {
             Target::Print => (format!("select_{}", number + 1), SinkTarget::Print, ResultKeys::InOrder),
             Target::Table(table) => {
                 let keys = self.result_keys(table, &fragment);
-                self.fingerprint.push_str(&format!("into {} {:?} {:?}\n", table.name, table.connector(), table.upsert_key()));
+                let (options, key) = (fingerprint::identity(table), table.upsert_key());
+                self.fingerprint.push_str(&format!("into {} {options} {key:?} {:?}\n", table.name, fragment.arrow_schema()?));
                 (table.name.clone(), SinkTarget::Table(table.clone()), keys)
             }
         };

@@ -4,5 +4,6 @@
 //! `sources` for the reading side. `explain` prints it. Nothing here touches the outside; `runtime::graph` builds the job.
 
 pub mod explain;
+mod fingerprint;
 pub mod lower;
 pub mod physical;

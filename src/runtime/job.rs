@@ -146,7 +146,7 @@ pub fn run(
     run_ms: i64,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, JobError> {
-    Job { plan, connected, options, store, run_ms }.run(observer)
+    Job { plan, connected, options, store, run_ms, last_epoch: 0 }.run(observer)
 }
 
 struct Job<'a> {
@@ -155,6 +155,8 @@ struct Job<'a> {
     options: &'a JobOptions,
     store: CheckpointStore,
     run_ms: i64,
+    /// Epochs up to this one have been numbered, also those that are given up: files are named after epochs.
+    last_epoch: u64,
 }
 
 /// The epoch in progress.
@@ -180,7 +182,7 @@ impl Job<'_> {
         };
         let sources = share_sources(self.plan, self.connected, &manifest, self.options.workers);
         let control = Arc::new(Control {
-            requested_epoch: AtomicU64::new(manifest.epoch),
+            requested_epoch: AtomicU64::new(self.last_epoch),
             stop: AtomicBool::new(false),
             stats: Stats::default(),
             crashes: self.options.crashes.clone(),
@@ -202,8 +204,12 @@ impl Job<'_> {
         let workers = graph.build()?;
         drop(send);
         let mut driver = Driver::start(workers, &control, self.options.scheduling);
-        let outcome = self.epochs(&mut driver, &control, &reports, &sources, manifest.epoch, observer);
+        let outcome = self.epochs(&mut driver, &control, &reports, &sources, self.last_epoch, observer);
         control.stop.store(true, Ordering::Release);
+        if outcome.is_err() {
+            // A worker may be waiting for a sink that takes nothing any more.
+            self.connected.sinks.iter().for_each(|sink| sink.cancel());
+        }
         driver.join();
         observer.progress(&control.stats, &sources);
         if outcome.is_ok() {
@@ -220,12 +226,14 @@ impl Job<'_> {
         match decide(&disk, wanted) {
             Decision::Refuse(reason) => Err(JobError::Refused(reason)),
             Decision::AlreadyFinished { manifest } => {
-                self.commit(&manifest)?;
+                self.recommit(&manifest, disk.published)?;
                 Ok(Err(Outcome::AlreadyFinished))
             }
             Decision::Resume { manifest, skipped } => {
+                let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing).max().unwrap_or(0);
+                self.last_epoch = manifest.epoch.max(given_up);
                 self.store.drop_after(Some(manifest.epoch))?;
-                self.commit(&manifest)?;
+                self.recommit(&manifest, disk.published)?;
                 self.discard_uncommitted()?;
                 observer.resumed(manifest.epoch, &skipped);
                 Ok(Ok(*manifest))
@@ -265,6 +273,16 @@ impl Job<'_> {
             sink.commit(staged)?;
         }
         Ok(())
+    }
+
+    /// Commits what a killed process may not have. Where it had finished, nothing is looked at again: whoever reads the
+    /// files may have taken them away.
+    fn recommit(&self, manifest: &Manifest, published: Option<u64>) -> Result<(), JobError> {
+        if published.is_some_and(|published| published >= manifest.epoch) {
+            return Ok(());
+        }
+        self.commit(manifest)?;
+        Ok(self.store.end_publishing(manifest.epoch)?)
     }
 
     fn discard_uncommitted(&self) -> Result<(), JobError> {
@@ -379,6 +397,7 @@ impl Job<'_> {
         self.store.begin_publishing(manifest.epoch)?;
         self.commit(&manifest)?;
         self.crash(CrashPoint::AfterRename)?;
+        self.store.end_publishing(manifest.epoch)?;
         self.store.retain(manifest.epoch)?;
         tracing::debug!(epoch = manifest.epoch, files = manifest.files.len(), "checkpoint published");
         Ok(())

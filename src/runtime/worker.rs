@@ -624,7 +624,7 @@ impl Worker {
             let parents = child.parents.iter().map(|p| p.0.to_string()).collect();
             let data = SplitData { position: child.start.clone(), children: vec![], peeked: false };
             let owner = source.shared.owner_of_child(&child.id);
-            splits.register(&child.id.0, parents, owner, split.watermark_ms, SplitStatus::Waiting, data);
+            splits.register(&child.id.0, parents, owner, MIN_TIME_MS, SplitStatus::Waiting, data);
         }
         if let Some(entry) = splits.get_mut(&split.id.0) {
             entry.data = SplitData { position: split.reader.position(), children, peeked: false };

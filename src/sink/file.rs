@@ -41,6 +41,7 @@ const PART_SUFFIX: &str = ".inprogress";
 pub struct FileSink {
     target: Arc<Target>,
     part_bytes_max: u64,
+    folder_early: bool,
 }
 
 /// What all writers of the sink share.
@@ -63,7 +64,8 @@ struct StagedPart {
 }
 
 impl FileSink {
-    /// `run` becomes part of file names: letters, digits, `.`, `_` and `-` only. The folder is made by the first writer.
+    /// `run` becomes part of file names: letters, digits, `.`, `_` and `-` only. The folder is made by the first writer, so
+    /// that a folder that cannot be made is found out at the start.
     pub fn new(
         table: &str,
         folder: PathBuf,
@@ -82,7 +84,12 @@ impl FileSink {
         // A type that JSON cannot hold is reported here, not by the first worker.
         JsonEncoder::new(&schema, options).map_err(|e| config(e.to_string()))?;
         let target = Arc::new(Target { table: table.to_owned(), folder, prefix, schema, options });
-        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX })
+        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: true })
+    }
+
+    /// For files that most jobs never write: the folder is made with the first one.
+    pub fn folder_when_needed(self) -> FileSink {
+        FileSink { folder_early: false, ..self }
     }
 }
 
@@ -93,7 +100,9 @@ impl Sink for FileSink {
 
     fn writer(&self, worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
         let target = Arc::clone(&self.target);
-        create_folder(&target.folder).map_err(|e| target.failed("create the folder", &target.folder, &e))?;
+        if self.folder_early {
+            target.create_folder()?;
+        }
         let encoder = JsonEncoder::new(&target.schema, target.options)
             .map_err(|e| SinkError::Config { table: target.table.clone(), reason: e.to_string() })?;
         Ok(Box::new(FileWriter {
@@ -144,6 +153,10 @@ impl Sink for FileSink {
 }
 
 impl Target {
+    fn create_folder(&self) -> Result<(), SinkError> {
+        create_folder(&self.folder).map_err(|e| self.failed("create the folder", &self.folder, &e))
+    }
+
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> SinkError {
         self.refused(format!("{action} {}: {error}", path.display()))
     }
@@ -318,6 +331,7 @@ impl FileWriter {
     }
 
     fn create_part(&mut self) -> Result<OpenPart, SinkError> {
+        self.target.create_folder()?;
         for _ in 0..NAME_ATTEMPTS_MAX {
             let number = self.next_number;
             self.next_number += 1;

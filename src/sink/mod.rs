@@ -70,6 +70,8 @@ pub trait Sink: Send + Sync {
     fn commit(&self, _staged: &[Vec<u8>]) -> Result<(), SinkError> {
         Ok(())
     }
+    /// The job has failed: writers give up what they wait for. Called from another thread.
+    fn cancel(&self) {}
     /// After a restore and after `commit` of the restored epoch: removes what this run left uncommitted.
     fn discard_uncommitted(&self) -> Result<(), SinkError> {
         Ok(())

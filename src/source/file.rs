@@ -170,6 +170,37 @@ impl FileReader {
         Ok(())
     }
 
+    /// Drops what is too much of the line at `at` and reads on to its end. What is left is no whole record, so the decoder
+    /// refuses it and the error stream keeps it.
+    fn cut_line(&mut self, bytes: &mut Vec<u8>, at: usize) -> Result<(), SourceError> {
+        let mut rest = bytes.split_off(at + RECORD_BYTES_MAX);
+        let mut skipped = rest.len();
+        loop {
+            rest.clear();
+            self.fill(&mut rest)?;
+            match memchr::memchr(b'\n', &rest) {
+                Some(end) => {
+                    skipped += end + 1;
+                    bytes.extend_from_slice(&rest[end + 1..]);
+                    break;
+                }
+                None if self.ended => break,
+                None => skipped += rest.len(),
+            }
+        }
+        self.lines += 1;
+        let whole = (RECORD_BYTES_MAX + skipped) as u64;
+        self.offset += whole;
+        self.read_bytes += whole;
+        tracing::warn!(
+            "table {}, {}: line {} has {whole} bytes; it is cut to {RECORD_BYTES_MAX}",
+            self.table,
+            self.split,
+            self.lines
+        );
+        Ok(())
+    }
+
     fn metadata_columns(&self, rows: usize) -> Result<Vec<ArrayRef>, SourceError> {
         if self.metadata.is_empty() {
             return Ok(vec![]);
@@ -205,8 +236,12 @@ impl SplitReader for FileReader {
                 None if self.ended => break,
                 None => {
                     if bytes.len() - at > RECORD_BYTES_MAX {
-                        let reason = format!("line {} is longer than {RECORD_BYTES_MAX} bytes", self.lines + 1);
-                        return Err(self.error(reason));
+                        self.cut_line(&mut bytes, at)?;
+                        spans.push(Span { start: at as u32, end: (at + RECORD_BYTES_MAX) as u32 });
+                        numbers.push(self.lines);
+                        at += RECORD_BYTES_MAX;
+                        searched = at;
+                        continue;
                     }
                     // Enough for a batch: the rest comes with the next one.
                     if !spans.is_empty() && bytes.len() > BLOCK_BYTES * 8 {

@@ -54,24 +54,21 @@ impl<S> Default for SplitTable<S> {
 }
 
 impl<S> SplitTable<S> {
-    /// Registers a split unless it is known. Its watermark starts at the lowest of `watermark_ms` and its known parents'
-    /// (of those that are still being read; the caller passes the finished parent's own).
+    /// Registers a split unless it is known. `watermark_ms` is what its own records have brought it to; one with known
+    /// parents starts at the lowest of theirs, whenever it was registered.
     pub fn register(&mut self, id: &str, parents: Vec<String>, owner: usize, watermark_ms: i64, status: SplitStatus, data: S) {
-        if let Some(known) = self.entries.get_mut(id) {
-            if known.status == SplitStatus::Waiting {
-                known.watermark_ms = known.watermark_ms.min(watermark_ms);
-            }
-            return;
+        if !self.entries.contains_key(id) {
+            self.entries.insert(id.to_string(), Entry { status, watermark_ms, parents, owner, data });
         }
-        let parent_ms = parents
-            .iter()
-            .filter_map(|p| self.entries.get(p))
-            .filter(|p| p.status != SplitStatus::Finished)
-            .map(|p| p.watermark_ms)
-            .min()
-            .unwrap_or(MAX_TIME_MS);
-        let watermark_ms = watermark_ms.min(parent_ms);
-        self.entries.insert(id.to_string(), Entry { status, watermark_ms, parents, owner, data });
+    }
+
+    /// Where a split stands: its own watermark, or, until it has one, the lowest of its known parents'.
+    fn stands_at(&self, entry: &Entry<S>) -> i64 {
+        if entry.status != SplitStatus::Waiting {
+            return entry.watermark_ms;
+        }
+        let parents = entry.parents.iter().filter_map(|p| self.entries.get(p));
+        entry.watermark_ms.max(parents.map(|p| self.stands_at(p)).min().unwrap_or(MIN_TIME_MS))
     }
 
     /// The next split of `owner` that may be opened, lowest watermark first; it becomes active.
@@ -80,10 +77,12 @@ impl<S> SplitTable<S> {
             .entries
             .iter()
             .filter(|(_, e)| e.owner == owner && e.status == SplitStatus::Waiting && self.parents_finished(e))
-            .min_by_key(|(_, e)| e.watermark_ms)
+            .min_by_key(|(_, e)| self.stands_at(e))
             .map(|(id, _)| id.clone())?;
+        let stands_at = self.stands_at(self.entries.get(&id)?);
         let entry = self.entries.get_mut(&id)?;
         entry.status = SplitStatus::Active;
+        entry.watermark_ms = stands_at;
         Some((id, entry))
     }
 
@@ -127,7 +126,7 @@ impl<S> SplitTable<S> {
             match entry.status {
                 SplitStatus::Waiting | SplitStatus::Active => {
                     open = true;
-                    holding = holding.min(entry.watermark_ms);
+                    holding = holding.min(self.stands_at(entry));
                 }
                 SplitStatus::Idle => idle_max = Some(idle_max.unwrap_or(MIN_TIME_MS).max(entry.watermark_ms)),
                 SplitStatus::Finished => {}
@@ -180,7 +179,7 @@ mod tests {
     #[test]
     fn no_gap_between_a_parent_and_its_children() {
         let mut t = table(&[("p", 50), ("other", 100)]);
-        t.register("c", vec!["p".into()], 1, 50, SplitStatus::Waiting, ());
+        t.register("c", vec!["p".into()], 1, MIN_TIME_MS, SplitStatus::Waiting, ());
         assert!(t.next_to_open(1).is_none(), "a child is not opened before its parent has ended");
         t.finish("p");
         assert_eq!(t.watermark(), 50);
@@ -193,15 +192,34 @@ mod tests {
     fn a_merge_child_holds_the_minimum_from_the_first_end_on() {
         let mut t = table(&[("p1", 80), ("p2", 30)]);
         let parents = vec!["p1".to_string(), "p2".to_string()];
-        t.register("c", parents.clone(), 0, 80, SplitStatus::Waiting, ());
+        t.register("c", parents.clone(), 0, MIN_TIME_MS, SplitStatus::Waiting, ());
         t.finish("p1");
         assert_eq!(t.watermark(), 30);
         t.advance("p2", 90);
-        assert_eq!(t.watermark(), 30, "the child was registered while p2 stood at 30");
-        t.register("c", parents, 0, 90, SplitStatus::Waiting, ());
+        assert_eq!(t.watermark(), 80, "the lower of its parents'");
+        t.register("c", parents, 0, MIN_TIME_MS, SplitStatus::Waiting, ());
         t.finish("p2");
-        assert_eq!(t.next_to_open(0).expect("openable").0, "c");
-        assert_eq!(t.watermark(), 30);
+        let (id, child) = t.next_to_open(0).expect("openable");
+        assert_eq!((id.as_str(), child.watermark_ms), ("c", 80));
+        assert_eq!(t.watermark(), 80);
+    }
+
+    #[test]
+    fn a_child_known_from_the_start_begins_where_its_parents_ended() {
+        // Registered with its parent and before it, as a listing of a stream that has split already gives them.
+        let mut t = SplitTable::default();
+        t.register("grandchild", vec!["c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.register("c", vec!["p".into(), "gone".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.register("p", vec!["gone".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        assert_eq!(t.next_to_open(0).expect("openable").0, "p");
+        assert_eq!(t.watermark(), MIN_TIME_MS);
+        t.advance("p", 50);
+        assert_eq!(t.watermark(), 50, "what waits for p stands where p does");
+        t.finish("p");
+        assert_eq!(t.watermark(), 50, "an empty child is no step back");
+        assert_eq!(t.next_to_open(0).expect("openable").1.watermark_ms, 50);
+        t.finish("c");
+        assert_eq!(t.next_to_open(0).expect("openable").1.watermark_ms, 50);
     }
 
     #[test]

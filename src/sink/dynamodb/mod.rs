@@ -15,7 +15,7 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -51,6 +51,8 @@ pub struct DynamoDbSink {
     /// Made for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
     superseded: Arc<AtomicU64>,
+    /// Those of all writers.
+    outboxes: Mutex<Vec<Weak<Outbox>>>,
 }
 
 /// The table as it was found.
@@ -71,7 +73,16 @@ impl DynamoDbSink {
         runtime: tokio::runtime::Handle,
     ) -> Result<DynamoDbSink, SinkError> {
         let options = checked_options(&spec, options)?;
-        Ok(DynamoDbSink { spec, options, run_ms, mode, runtime, table: Mutex::default(), superseded: Arc::default() })
+        Ok(DynamoDbSink {
+            spec,
+            options,
+            run_ms,
+            mode,
+            runtime,
+            table: Mutex::default(),
+            superseded: Arc::default(),
+            outboxes: Mutex::default(),
+        })
     }
 
     /// Finds what is wrong with a table's declaration, without touching the outside.
@@ -215,6 +226,8 @@ impl Sink for DynamoDbSink {
             table: self.options.table_name.clone(),
             superseded: self.superseded.clone(),
         };
+        let outbox = Outbox::new(table.client.clone(), outbox);
+        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&outbox));
         let extra_bytes = if self.mode == WriteMode::Versioned { VERSION_ATTRIBUTE.len() + TEXT_LEN } else { 0 };
         Ok(Box::new(DynamoDbWriter {
             table: self.spec.name.clone(),
@@ -222,8 +235,13 @@ impl Sink for DynamoDbSink {
             versioned: self.mode == WriteMode::Versioned,
             items: ItemEncoder::new(names, table.key.clone(), self.options.ignore_nulls, extra_bytes),
             fail_on_error: self.options.fail_on_error,
-            outbox: Outbox::new(table.client.clone(), outbox),
+            outbox,
         }))
+    }
+
+    fn cancel(&self) {
+        let outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        outboxes.iter().filter_map(Weak::upgrade).for_each(|outbox| outbox.cancel());
     }
 }
 

@@ -127,6 +127,12 @@ impl Outbox {
         self.lanes().closed = true;
     }
 
+    /// Ends waiting, for a job that has failed elsewhere.
+    pub fn cancel(&self) {
+        self.lanes().failure.get_or_insert_with(|| "given up, since the job has failed".into());
+        self.changed.notify_all();
+    }
+
     /// Starts as many requests as there is reason to.
     fn send_more(self: &Arc<Self>, mut lanes: MutexGuard<'_, Lanes>) {
         let mut requests = Vec::new();

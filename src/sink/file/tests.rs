@@ -243,7 +243,9 @@ fn after_a_failure_nothing_is_written_or_staged() {
     let mut writer = sink(&folder, "r1").writer(0).unwrap();
     writer.write(&rows(0..5)).unwrap();
     fs::remove_dir_all(&folder).unwrap();
+    fs::write(&folder, "in its place").unwrap();
     assert!(writer.prepare(1).is_err());
+    fs::remove_file(&folder).unwrap();
     fs::create_dir(&folder).unwrap();
     assert!(writer.prepare(1).is_err());
     assert!(writer.write(&rows(0..5)).is_err());

@@ -6,10 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::http::HttpResponse;
+use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_kinesis::error::BoxError;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
@@ -19,9 +23,11 @@ use tokio::time::sleep;
 
 use super::poll::{Child, Failure, Reply, ShardApi};
 use super::queue::Record;
+use super::server_clock::ServerClock;
 use super::{Bounds, KinesisOptions};
 use crate::aws::causes;
 use crate::source::{Position, SourceError};
+use crate::time::clock::SystemClock;
 
 /// A call that has not answered by then is tried again; the largest reply takes a few seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,6 +49,33 @@ pub struct ListedShard {
     pub open: bool,
 }
 
+/// Tells the clock the time of every answer.
+struct NoteDate(Arc<ServerClock>);
+
+impl std::fmt::Debug for NoteDate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NoteDate")
+    }
+}
+
+impl Intercept for NoteDate {
+    fn name(&self) -> &'static str {
+        "NoteDate"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.0.note_date(date);
+        }
+        Ok(())
+    }
+}
+
 /// Calls for one stream.
 #[derive(Clone)]
 pub struct StreamClient {
@@ -53,8 +86,9 @@ pub struct StreamClient {
 
 impl StreamClient {
     /// Prepares calls; makes none.
-    pub async fn new(options: &KinesisOptions) -> StreamClient {
-        let client = Client::new(&options.aws.load(CALL_TIMEOUT).await);
+    pub async fn new(options: &KinesisOptions, clock: Arc<ServerClock>) -> StreamClient {
+        let config = aws_sdk_kinesis::config::Builder::from(&options.aws.load(CALL_TIMEOUT).await);
+        let client = Client::from_conf(config.interceptor(NoteDate(clock)).build());
         StreamClient { client, arn: options.stream_arn.clone(), name: options.stream_name.clone() }
     }
 
@@ -161,7 +195,7 @@ impl KinesisWriter {
     }
 
     pub fn with_options(options: &KinesisOptions, runtime: Handle) -> KinesisWriter {
-        KinesisWriter { stream: runtime.block_on(StreamClient::new(options)), runtime }
+        KinesisWriter { stream: runtime.block_on(StreamClient::new(options, ServerClock::new(SystemClock::shared()))), runtime }
     }
 
     /// Writes (partition key, payload) pairs and waits until all are taken; not to be called from a task. A record that failed

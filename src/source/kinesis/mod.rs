@@ -7,6 +7,7 @@
 pub mod client;
 mod poll;
 mod queue;
+mod server_clock;
 mod source;
 mod timestamp;
 

@@ -12,10 +12,11 @@ use tokio::task::JoinHandle;
 use super::client::{ShardClient, StreamClient};
 use super::poll::{Failure, Pace, Shard};
 use super::queue::{Outcome, QUEUE_BYTES, Queue, Record, Taken};
+use super::server_clock::ServerClock;
 use super::{InitPosition, KinesisOptions};
 use crate::aws::AwsOptions;
 use crate::source::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
-use crate::time::clock::SharedClock;
+use crate::time::clock::{Clock, SharedClock};
 
 /// Metadata columns of the connector: Flink's names, and the partition key.
 pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];
@@ -24,7 +25,7 @@ pub struct KinesisSource {
     table: String,
     options: KinesisOptions,
     metadata: Vec<String>,
-    clock: SharedClock,
+    clock: Arc<ServerClock>,
     runtime: Handle,
     client: StreamClient,
 }
@@ -43,7 +44,8 @@ impl KinesisSource {
             let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
             return Err(SourceError::Config { table: table.into(), reason });
         }
-        let client = runtime.block_on(StreamClient::new(&options));
+        let clock = ServerClock::new(clock);
+        let client = runtime.block_on(StreamClient::new(&options, clock.clone()));
         Ok(KinesisSource { table: table.into(), options, metadata: metadata_keys, clock, runtime, client })
     }
 

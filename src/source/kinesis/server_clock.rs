@@ -1,0 +1,74 @@
+//! What time is it at the service? The local clock, corrected by the `Date` of the service's answers.
+//!
+//! Made by `source`, read where arrival times matter: the start of LATEST and the end of `--to`. What always holds: where the
+//! clocks agree to the resolution of the header (a second), the local one counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::time::clock::{Clock, SharedClock};
+
+/// Differences up to this say nothing: the header has whole seconds, and an answer takes its time.
+const AGREEMENT_MS: i64 = 2000;
+
+pub struct ServerClock {
+    local: SharedClock,
+    /// To be added to the local time.
+    offset_ms: AtomicI64,
+}
+
+impl ServerClock {
+    pub fn new(local: SharedClock) -> Arc<ServerClock> {
+        Arc::new(ServerClock { local, offset_ms: AtomicI64::new(0) })
+    }
+
+    /// Takes the `Date` header of an answer that has just come (RFC 9110, such as `Sun, 06 Nov 1994 08:49:37 GMT`).
+    pub fn note_date(&self, header: &str) {
+        if let Ok(date) = chrono::DateTime::parse_from_rfc2822(header) {
+            let offset_ms = date.timestamp_millis() - self.local.wall_ms();
+            self.offset_ms.store(if offset_ms.abs() > AGREEMENT_MS { offset_ms } else { 0 }, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Clock for ServerClock {
+    fn wall_ms(&self) -> i64 {
+        self.local.wall_ms().saturating_add(self.offset_ms.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.local.monotonic()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn wall_ms(&self) -> i64 {
+            784_111_777_000
+        }
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn a_wrong_local_clock_is_corrected_and_a_right_one_kept() {
+        let clock = ServerClock::new(Arc::new(Stopped));
+        for (header, wall_ms) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777_000),
+            ("Sun, 06 Nov 1994 08:49:36 GMT", 784_111_777_000),
+            ("Sun, 06 Nov 1994 09:49:37 GMT", 784_115_377_000),
+            ("no date", 784_115_377_000),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777_000),
+        ] {
+            clock.note_date(header);
+            assert_eq!(clock.wall_ms(), wall_ms, "{header}");
+        }
+    }
+}
