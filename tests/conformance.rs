@@ -101,7 +101,7 @@ fn run_dealt(name: &str) {
 macro_rules! cases {
     ($($name:ident),*) => { $(#[test] fn $name() { run_case(stringify!($name)); })* };
 }
-cases!(tumble, hop, onephase, having, cumulate, parse_errors, topn, epoch);
+cases!(tumble, hop, session, onephase, having, cumulate, parse_errors, topn, epoch);
 
 #[test]
 fn topn_dealt() {

@@ -26,6 +26,8 @@ enum Kind {
     Tumble,
     Hop,
     Cumulate,
+    /// With a gap of the step.
+    Session,
 }
 
 struct Job {
@@ -44,7 +46,7 @@ fn generate(rng: &mut ChaCha8Rng) -> Job {
     let delay_s = rng.random_range(0..8);
     let step_s = rng.random_range(1..6);
     let steps = rng.random_range(1..6);
-    let kind = [Kind::Tumble, Kind::Hop, Kind::Cumulate][rng.random_range(0..3)];
+    let kind = [Kind::Tumble, Kind::Hop, Kind::Cumulate, Kind::Session][rng.random_range(0..4)];
     let keys = rng.random_range(1..30);
     // More disorder than the watermark allows for makes late rows.
     let disorder_ms = rng.random_range(0..=2 * delay_s * 1000 + 500);
@@ -90,12 +92,94 @@ struct Cell {
     texts: BTreeSet<String>,
 }
 
+impl Cell {
+    fn add(&mut self, row: &Row) {
+        self.count += 1;
+        self.positive += i64::from(row.value.is_some_and(|v| v > 0));
+        self.values.extend(row.value);
+        self.texts.extend(row.text.clone());
+    }
+}
+
+/// Rows of one key and split without a gap.
+struct Run<'a> {
+    split: usize,
+    start: i64,
+    end: i64,
+    /// The split's watermark when the start became what it is.
+    since: i64,
+    rows: Vec<&'a Row>,
+}
+
+/// Every session: first the runs of each split, row by row as Flink has them, then what touches across splits.
+fn sessions(job: &Job) -> Vec<(i64, i64, Option<String>, i64, Cell)> {
+    let (gap, delay) = (job.step_s * 1000, job.delay_s * 1000);
+    let mut runs: BTreeMap<(Option<String>, i64), Vec<Run<'_>>> = BTreeMap::new();
+    if job.kind != Kind::Session {
+        return vec![];
+    }
+    for (number, split) in job.splits.iter().enumerate() {
+        let mut watermark = i64::MIN;
+        for row in split {
+            let known = runs.entry((row.key.clone(), row.group)).or_default();
+            let mut new = Run { split: number, start: row.ts_ms, end: row.ts_ms + gap, since: watermark, rows: vec![row] };
+            let is_open = |r: &Run<'_>| r.split == number && r.end - 1 > watermark;
+            let touched = |r: &Run<'_>| is_open(r) && r.start <= new.end && new.start <= r.end;
+            let (joined, rest): (Vec<Run<'_>>, Vec<Run<'_>>) = std::mem::take(known).into_iter().partition(touched);
+            *known = rest;
+            let late = joined.is_empty() && new.end - 1 <= watermark;
+            for run in joined {
+                if run.start < new.start || run.start == new.start && run.since < new.since {
+                    (new.start, new.since) = (run.start, run.since);
+                }
+                new.end = new.end.max(run.end);
+                new.rows.extend(run.rows);
+            }
+            if !late {
+                known.push(new);
+            }
+            if row.ts_ms - delay > 0 {
+                watermark = watermark.max(row.ts_ms - delay);
+            }
+        }
+    }
+    let mut out = Vec::new();
+    for ((key, group), mut left) in runs {
+        while let Some(first) = left.pop() {
+            let mut session = vec![first];
+            let mut at = 0;
+            while at < session.len() {
+                let one = &session[at];
+                let joins = |r: &Run<'_>| {
+                    let touch = r.start <= one.end && one.start <= r.end;
+                    r.split != one.split && touch && r.since < one.end - 1 && one.since < r.end - 1
+                };
+                let (more, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut left).into_iter().partition(joins);
+                left = rest;
+                session.extend(more);
+                at += 1;
+            }
+            let mut cell = Cell::default();
+            session.iter().flat_map(|r| &r.rows).for_each(|row| cell.add(row));
+            let start = session.iter().map(|r| r.start).min().expect("not empty");
+            let end = session.iter().map(|r| r.end).max().expect("not empty");
+            out.push((start, end, key.clone(), group, cell));
+        }
+    }
+    out
+}
+
 /// Every window, recomputed row by row.
 fn oracle(job: &Job) -> Vec<String> {
     type Key = (i64, i64, Option<String>, i64);
     let (size, step, delay, offset) = (job.size_s * 1000, job.step_s * 1000, job.delay_s * 1000, job.offset_s * 1000);
     let mut cells: BTreeMap<Key, Cell> = BTreeMap::new();
-    for split in &job.splits {
+    let sliced = if job.kind == Kind::Session { &[][..] } else { &job.splits };
+    for (start, end, key, group, cell) in sessions(job) {
+        // Sessions of one key may overlap, but none has the bounds of another here: rows of both would have to be late.
+        assert!(cells.insert((start, end, key, group), cell).is_none());
+    }
+    for split in sliced {
         let mut watermark = i64::MIN;
         for row in split {
             let mut windows = Vec::new();
@@ -110,11 +194,7 @@ fn oracle(job: &Job) -> Vec<String> {
                 windows.extend((1..=size / step).map(|k| (start, start + k * step)).filter(|(_, end)| row.ts_ms < *end));
             }
             for (start, end) in windows.into_iter().filter(|(_, end)| watermark < end - 1) {
-                let cell = cells.entry((start, end, row.key.clone(), row.group)).or_default();
-                cell.count += 1;
-                cell.positive += i64::from(row.value.is_some_and(|v| v > 0));
-                cell.values.extend(row.value);
-                cell.texts.extend(row.text.clone());
+                cells.entry((start, end, row.key.clone(), row.group)).or_default().add(row);
             }
             if row.ts_ms - delay > 0 {
                 watermark = watermark.max(row.ts_ms - delay);
@@ -168,9 +248,12 @@ fn run(seed: u64) -> usize {
         Kind::Tumble => ("TUMBLE", vec![job.size_s]),
         Kind::Hop => ("HOP", vec![job.step_s, job.size_s]),
         Kind::Cumulate => ("CUMULATE", vec![job.step_s, job.size_s]),
+        Kind::Session => ("SESSION", vec![job.step_s]),
     };
-    let intervals = intervals.into_iter().chain([job.offset_s]).map(interval).collect::<Vec<_>>().join(", ");
-    let window = format!("{name}(TABLE src, DESCRIPTOR(ts), {intervals})");
+    let offset = (job.kind != Kind::Session).then_some(job.offset_s);
+    let partition = if job.kind == Kind::Session { " PARTITION BY (k, g)" } else { "" };
+    let intervals = intervals.into_iter().chain(offset).map(interval).collect::<Vec<_>>().join(", ");
+    let window = format!("{name}(TABLE src{partition}, DESCRIPTOR(ts), {intervals})");
     let sql = format!(
         "CREATE TABLE src (k STRING, g INT, v BIGINT, t STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - {delay})
            WITH ('connector'='filesystem','format'='json','path'='{input}');

@@ -104,6 +104,11 @@ fn hopping_windows_spill_and_leave() {
 }
 
 #[test]
+fn sessions_spill_and_leave() {
+    check("SESSION(TABLE src PARTITION BY k, DESCRIPTOR(ts), INTERVAL '15' SECOND)");
+}
+
+#[test]
 fn cumulating_windows_spill_and_leave() {
     check("CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '1' MINUTE)");
 }

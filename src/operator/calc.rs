@@ -60,7 +60,7 @@ impl Calc {
             let options = RecordBatchOptions::new().with_row_count(Some(n));
             batch = RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?;
         }
-        Ok(Rows { batch, watermarks_ms: watermarks, window_end_ms: rows.window_end_ms })
+        Ok(Rows { batch, watermarks_ms: watermarks, split: rows.split, window_end_ms: rows.window_end_ms })
     }
 
     /// Applies to the rows one half at a time until what fails is a single row.
@@ -74,6 +74,7 @@ impl Calc {
             let half = Rows {
                 batch: rows.batch.slice(from, len),
                 watermarks_ms: rows.watermarks_ms.as_ref().map(|w| w.slice(from, len)),
+                split: rows.split,
                 window_end_ms: rows.window_end_ms,
             };
             match self.apply(&half) {

@@ -42,13 +42,15 @@ pub struct Rows {
     pub batch: RecordBatch,
     /// For rows that come straight from a split: the split's watermark before each row, ms. It decides who is late.
     pub watermarks_ms: Option<ScalarBuffer<i64>>,
+    /// For rows that come straight from a split: which one, as a hash that is the same in every run. 0 for others.
+    pub split: u64,
     /// For rows that a window fired: its end, ms. All rows of a batch come from one window.
     pub window_end_ms: Option<i64>,
 }
 
 impl Rows {
     pub fn new(batch: RecordBatch) -> Rows {
-        Rows { batch, watermarks_ms: None, window_end_ms: None }
+        Rows { batch, watermarks_ms: None, split: 0, window_end_ms: None }
     }
 }
 

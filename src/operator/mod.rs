@@ -10,6 +10,7 @@
 pub mod aggregate;
 pub mod calc;
 pub mod event;
+pub mod session;
 pub mod top_n;
 pub mod window;
 

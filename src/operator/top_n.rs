@@ -129,7 +129,7 @@ impl TopN {
             }
             rows = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.kernel_error(e))?;
         }
-        cx.out.push(Event::Rows(Rows { batch: rows, watermarks_ms: None, window_end_ms: Some(end) }));
+        cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(rows) }));
         Ok(())
     }
 

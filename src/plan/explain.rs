@@ -93,6 +93,12 @@ fn describe(operator: &OperatorPlan) -> String {
                 if spec.windows.offset_ms == 0 { String::new() } else { format!(", offset {} ms", spec.windows.offset_ms) };
             format!("aggregate {window}{offset}: {} keys, {} aggregates", spec.key_types.len(), spec.aggregates.len())
         }
+        OperatorPlan::SessionAggregate(spec) => format!(
+            "aggregate SESSION with a gap of {} ms: {} keys, {} aggregates",
+            spec.gap_ms,
+            spec.key_types.len(),
+            spec.aggregates.len()
+        ),
         OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
         OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),
     }

@@ -24,15 +24,16 @@ use super::physical::{
     ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan,
 };
 use crate::operator::aggregate::{Aggregate, Function};
+use crate::operator::session::SessionSpec;
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::operator::window::slice::WindowKind;
-use crate::operator::window::{GroupColumn, WindowAggregateSpec, Windows};
+use crate::operator::window::{GroupColumn, WindowAggregateSpec};
 use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
 use crate::sql::bind::{BoundQuery, Script, Target};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::functions::planned_function;
-use crate::sql::window_tvf::{WindowTvf, interval_ms};
+use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
 
@@ -161,12 +162,27 @@ fn physical(expression: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn Physical
 }
 
 /// What a column is, as far as windows are concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Plain,
     WindowStart,
     WindowEnd,
     WindowTime,
+    /// The n-th PARTITION BY column of a SESSION.
+    SessionKey(usize),
+}
+
+impl Role {
+    fn is_window(self) -> bool {
+        matches!(self, Role::WindowStart | Role::WindowEnd | Role::WindowTime)
+    }
+}
+
+/// The window that fired rows.
+#[derive(Debug, Clone, Copy)]
+struct Fired {
+    /// No two windows of a key have the same start.
+    start_is_unique: bool,
 }
 
 /// The name of a rowtime that the plan does not name. No SQL column can be called that.
@@ -178,20 +194,20 @@ struct Fragment {
     schema: DFSchemaRef,
     roles: Vec<Role>,
     /// The window function whose columns are still virtual.
-    pending: Option<Windows>,
+    pending: Option<TvfWindow>,
     /// Index of the rowtime in the batches, while a window is pending.
     rowtime: Option<usize>,
     /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window needs it.
     hidden_rowtime: Option<FieldRef>,
     /// The window that fired the rows.
-    fired: Option<Windows>,
+    fired: Option<Fired>,
     /// Columns that identify a row within its window, if known.
     key: Option<BTreeSet<usize>>,
 }
 
 impl Fragment {
     fn is_virtual(&self, column: usize) -> bool {
-        self.pending.is_some() && self.roles[column] != Role::Plain
+        self.pending.is_some() && self.roles[column].is_window()
     }
 
     /// The columns that batches have.
@@ -294,7 +310,7 @@ impl Lowering {
 
     /// How the rows of a query share the key of the table they go to.
     fn result_keys(&mut self, table: &Table, fragment: &Fragment) -> ResultKeys {
-        let Some(windows) = fragment.fired else { return ResultKeys::InOrder };
+        let Some(fired) = fragment.fired else { return ResultKeys::InOrder };
         let columns = table.sink_columns();
         let sink_key: BTreeSet<usize> =
             table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect();
@@ -303,8 +319,8 @@ impl Lowering {
         }
         let names_window = sink_key.iter().any(|&c| match fragment.roles[c] {
             Role::WindowEnd | Role::WindowTime => true,
-            Role::WindowStart => matches!(windows.kind, WindowKind::Tumble { .. } | WindowKind::Hop { .. }),
-            Role::Plain => false,
+            Role::WindowStart => fired.start_is_unique,
+            Role::Plain | Role::SessionKey(_) => false,
         });
         let names_row = fragment.key.as_ref().is_some_and(|key| key.is_subset(&sink_key));
         if !names_row {
@@ -362,7 +378,18 @@ impl Lowering {
                 fragment.rowtime = Some(fragment.batch_index(rowtime));
                 fragment.schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(tvf).clone();
                 fragment.roles.extend([Role::WindowStart, Role::WindowEnd, Role::WindowTime]);
-                fragment.pending = Some(tvf.windows);
+                for role in &mut fragment.roles {
+                    if matches!(role, Role::SessionKey(_)) {
+                        *role = Role::Plain;
+                    }
+                }
+                if let TvfWindow::Session { partition, .. } = &tvf.window {
+                    for (number, column) in partition.iter().enumerate() {
+                        let index = fragment.schema.index_of_column(column)?;
+                        fragment.roles[index] = Role::SessionKey(number);
+                    }
+                }
+                fragment.pending = Some(tvf.window.clone());
                 Ok(fragment)
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
@@ -428,7 +455,7 @@ impl Lowering {
         let batch_schema = from.batch_schema()?;
         let mut projection = Vec::new();
         for (expression, role) in exprs.iter().zip(&roles) {
-            if from.pending.is_some() && *role != Role::Plain {
+            if from.pending.is_some() && role.is_window() {
                 continue;
             }
             from.refuse_virtual(expression)?;
@@ -438,9 +465,9 @@ impl Lowering {
         let (mut rowtime, mut hidden_rowtime) = (None, None);
         if let Some(batch_column) = from.rowtime {
             let named = columns.iter().enumerate().find(|(i, c)| {
-                roles[*i] == Role::Plain && c.is_some_and(|c| !from.is_virtual(c) && from.batch_index(c) == batch_column)
+                !roles[*i].is_window() && c.is_some_and(|c| !from.is_virtual(c) && from.batch_index(c) == batch_column)
             });
-            rowtime = named.map(|(i, _)| (0..i).filter(|&c| roles[c] == Role::Plain).count());
+            rowtime = named.map(|(i, _)| (0..i).filter(|&c| !roles[c].is_window()).count());
             if rowtime.is_none() {
                 let (qualifier, field) = batch_schema.qualified_field(batch_column);
                 rowtime = Some(projection.len());
@@ -449,7 +476,7 @@ impl Lowering {
             }
         }
         let key = from.key.as_ref().and_then(|key| key.iter().map(|k| columns.iter().position(|c| *c == Some(*k))).collect());
-        let (schema, pending, fired) = (schema.clone(), from.pending, from.fired);
+        let (schema, pending, fired) = (schema.clone(), from.pending.clone(), from.fired);
         let to = Fragment { chain: from.chain, schema, roles, pending, rowtime, hidden_rowtime, fired, key };
         let output = to.arrow_schema()?;
         let unchanged = projection.len() == batch_schema.fields().len()
@@ -470,7 +497,7 @@ impl Lowering {
         if node.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
             return unsupported("GROUPING SETS, ROLLUP and CUBE are not supported yet");
         }
-        let (Some(windows), Some(rowtime)) = (fragment.pending, fragment.rowtime) else {
+        let (Some(window), Some(rowtime)) = (fragment.pending.clone(), fragment.rowtime) else {
             return unsupported(
                 "GROUP BY without a window is not supported yet; group by window_start and window_end of a window",
             );
@@ -479,6 +506,15 @@ impl Lowering {
             return unsupported(
                 "GROUP BY without a window is not supported yet: a window aggregation groups by both window_start and window_end",
             );
+        }
+        if let TvfWindow::Session { partition, .. } = &window {
+            let grouped: BTreeSet<Role> = roles.iter().copied().filter(|role| !role.is_window()).collect();
+            if grouped != (0..partition.len()).map(Role::SessionKey).collect() {
+                return unsupported(
+                    "GROUP BY of a SESSION names window_start, window_end and just the columns that the session is partitioned by; \
+                     any other is a GROUP BY without a window, which is not supported yet",
+                );
+            }
         }
         let batch_schema = fragment.batch_schema()?;
         let mut input = AggregateInput::new(&batch_schema, rowtime)?;
@@ -489,7 +525,7 @@ impl Lowering {
                 Role::WindowStart => GroupColumn::WindowStart,
                 Role::WindowEnd => GroupColumn::WindowEnd,
                 Role::WindowTime => GroupColumn::WindowTime,
-                Role::Plain => {
+                Role::Plain | Role::SessionKey(_) => {
                     fragment.refuse_virtual(expression)?;
                     let data_type = input.add_key(expression)?;
                     if !is_key_type(&data_type) {
@@ -513,25 +549,39 @@ impl Lowering {
         let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
         let rowtime_type = batch_schema.field(rowtime).data_type().clone();
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
-        let spec = WindowAggregateSpec { operator: self.operators, windows, key_types, aggregates, group_columns, output };
+        let operator = self.operators;
         let AggregateInput { exprs, fields, .. } = input;
         let calc = OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: Arc::new(Schema::new(fields)) };
         self.push(&fragment, calc);
         let mut after = Fragment {
             chain: fragment.chain,
             schema: node.schema.clone(),
-            key: Some((0..roles.len()).filter(|&i| roles[i] == Role::Plain).collect()),
+            key: Some((0..roles.len()).filter(|&i| !roles[i].is_window()).collect()),
             roles: roles.into_iter().chain(std::iter::repeat_n(Role::Plain, node.aggr_expr.len())).collect(),
             pending: None,
             rowtime: None,
             hidden_rowtime: None,
-            fired: Some(windows),
+            fired: None,
         };
-        if self.workers > 1 {
-            self.push(&after, OperatorPlan::LocalAggregate(spec.clone()));
-            self.exchange(&mut after, vec![]);
+        match window {
+            TvfWindow::Sliced(windows) => {
+                let start_is_unique = !matches!(windows.kind, WindowKind::Cumulate { .. });
+                after.fired = Some(Fired { start_is_unique });
+                let spec = WindowAggregateSpec { operator, windows, key_types, aggregates, group_columns, output };
+                if self.workers > 1 {
+                    self.push(&after, OperatorPlan::LocalAggregate(spec.clone()));
+                    self.exchange(&mut after, vec![]);
+                }
+                self.push(&after, OperatorPlan::WindowAggregate(spec));
+            }
+            TvfWindow::Session { gap_ms, .. } => {
+                after.fired = Some(Fired { start_is_unique: false });
+                let first = WindowAggregateSpec::FIRST_KEY;
+                self.exchange(&mut after, (first..first + key_types.len()).collect());
+                let spec = SessionSpec { operator, gap_ms, key_types, aggregates, group_columns, output };
+                self.push(&after, OperatorPlan::SessionAggregate(spec));
+            }
         }
-        self.push(&after, OperatorPlan::WindowAggregate(spec));
         Ok(after)
     }
 
@@ -578,7 +628,7 @@ impl Lowering {
         self.operators += 1;
         let mut output = input.fields().to_vec();
         output.push(Arc::new(Field::new(schema.field(schema.fields().len() - 1).name(), DataType::Int64, true)));
-        let keys: Vec<usize> = partition.iter().copied().filter(|&c| fragment.roles[c] == Role::Plain).collect();
+        let keys: Vec<usize> = partition.iter().copied().filter(|&c| !fragment.roles[c].is_window()).collect();
         let spec = TopNSpec {
             operator: self.operators,
             partition_by: keys.clone(),

@@ -10,6 +10,8 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use crate::operator::Operator;
 use crate::operator::calc::Calc;
+use crate::operator::session::SessionSpec;
+use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
 use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
@@ -91,6 +93,7 @@ pub enum OperatorPlan {
     Calc { predicate: Option<Arc<dyn PhysicalExpr>>, projection: Option<Vec<Arc<dyn PhysicalExpr>>>, output: SchemaRef },
     LocalAggregate(WindowAggregateSpec),
     WindowAggregate(WindowAggregateSpec),
+    SessionAggregate(SessionSpec),
     TopN(TopNSpec, TopNStage),
 }
 
@@ -99,6 +102,7 @@ impl OperatorPlan {
     pub fn state_id(&self) -> u32 {
         match self {
             OperatorPlan::WindowAggregate(spec) => spec.operator,
+            OperatorPlan::SessionAggregate(spec) => spec.operator,
             OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
             _ => 0,
         }
@@ -112,6 +116,7 @@ impl OperatorPlan {
             }
             OperatorPlan::LocalAggregate(spec) => Box::new(LocalAggregate::new(spec)),
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
+            OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
         }
     }

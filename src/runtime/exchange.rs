@@ -53,9 +53,10 @@ impl Outlet {
                     picks[owner_of(group, workers)].push(i as u32);
                 }
                 for (target, picks) in picks.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {
+                    let marks = rows.watermarks_ms.as_ref().map(|w| picks.iter().map(|&row| w[row as usize]).collect());
                     let batch = take_record_batch(&rows.batch, &UInt32Array::from(picks))?;
-                    // Lateness was decided before: behind an exchange rows have no watermark of their own.
-                    self.push(target, Event::Rows(Rows { batch, watermarks_ms: None, window_end_ms: rows.window_end_ms }));
+                    let part = Rows { batch, watermarks_ms: marks, split: rows.split, window_end_ms: rows.window_end_ms };
+                    self.push(target, Event::Rows(part));
                 }
             }
         }

@@ -166,7 +166,7 @@ impl Ingest {
             }
         }
         if rowtime.null_count() == 0 {
-            return Ok((Rows { batch, watermarks_ms: Some(marks.into()), window_end_ms: None }, current));
+            return Ok((Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) }, current));
         }
         let name = self.spec.schema.field(spec.rowtime).name();
         for row in (0..batch.num_rows()).filter(|&r| rowtime.is_null(r)) {
@@ -175,7 +175,7 @@ impl Ingest {
         let keep = BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(rowtime.is_valid(r))));
         let marks: Vec<i64> = marks.into_iter().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
         let batch = filter_record_batch(&batch, &keep).map_err(|e| e.to_string())?;
-        Ok((Rows { batch, watermarks_ms: Some(marks.into()), window_end_ms: None }, current))
+        Ok((Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) }, current))
     }
 }
 

@@ -19,7 +19,7 @@ use super::errors::ErrorStream;
 use super::inbox::{Inbox, Parker};
 use super::ingest::Ingest;
 use crate::checkpoint::manifest::SplitState;
-use crate::operator::{Context, Counters, Event, FailedRows, OperatorError, OperatorState};
+use crate::operator::{Context, Counters, Event, FailedRows, OperatorError, OperatorState, Rows};
 use crate::sink::SinkError;
 use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use crate::state::key::hash_key;
@@ -99,6 +99,8 @@ impl SharedSource {
 
 struct OpenSplit {
     id: SplitId,
+    /// Of the table's name and the split's, for rows.
+    hash: u64,
     reader: Box<dyn SplitReader>,
     watermark_ms: i64,
     /// When the split was first certified empty, since its last record.
@@ -546,7 +548,8 @@ impl Worker {
             let id = SplitId(id.into());
             let parker = self.inbox.parker.clone();
             let reader = source.shared.source.open(&id, &position, Arc::new(move || parker.wake()))?;
-            source.open.push(OpenSplit { id, reader, watermark_ms, empty_since: None, reported_bytes: 0 });
+            let hash = hash_key(format!("{}/{id}", source.shared.table).as_bytes());
+            source.open.push(OpenSplit { id, hash, reader, watermark_ms, empty_since: None, reported_bytes: 0 });
         }
         Ok(())
     }
@@ -592,9 +595,10 @@ impl Worker {
             self.errors.bad_record(&source.shared.table, [&id, &place, reason], raw.record(*index), self.open_epoch.is_some())?;
         }
         split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
+        let rows = Rows { split: split.hash, ..ingested.rows };
         let chains = source.chains.clone();
         for chain in chains {
-            self.push(chain, Event::Rows(ingested.rows.clone()))?;
+            self.push(chain, Event::Rows(rows.clone()))?;
         }
         // Published only now that the rows are on their way: whoever sees it may pass it on.
         let source = &self.sources[s];

@@ -1,6 +1,6 @@
 //! How Flink SQL is tokenised and where its grammar differs from what sqlparser knows.
 //!
-//! `TABLE src` as a function argument becomes a call of the name [`TABLE_ARGUMENT`], which `window_tvf` understands;
+//! `TABLE src [PARTITION BY k]` as a function argument becomes a call of the name [`TABLE_ARGUMENT`], which `window_tvf` understands;
 //! `DESCRIPTOR(ts)` is an ordinary call already.
 
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, ObjectName};
@@ -49,22 +49,35 @@ impl Dialect for FlinkDialect {
             return None;
         }
         parser.advance_token();
-        Some(parser.parse_object_name(false).map(|name| {
+        Some(parser.parse_object_name(false).and_then(|name| {
             let argument = Expr::CompoundIdentifier(name.0.iter().filter_map(|p| p.as_ident().cloned()).collect());
-            Expr::Function(Function {
+            let mut args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))];
+            args.extend(partition_columns(parser)?.into_iter().map(|c| FunctionArg::Unnamed(FunctionArgExpr::Expr(c))));
+            Ok(Expr::Function(Function {
                 name: ObjectName::from(vec![TABLE_ARGUMENT.into()]),
                 uses_odbc_syntax: false,
                 parameters: FunctionArguments::None,
-                args: FunctionArguments::List(FunctionArgumentList {
-                    duplicate_treatment: None,
-                    args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
-                    clauses: vec![],
-                }),
+                args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
                 filter: None,
                 null_treatment: None,
                 over: None,
                 within_group: vec![],
-            })
+            }))
         }))
     }
+}
+
+/// `PARTITION BY k` or `PARTITION BY (a, b)` after `TABLE name`.
+fn partition_columns(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
+    if !parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
+        return Ok(vec![]);
+    }
+    let names = if parser.consume_token(&Token::LParen) {
+        let names = parser.parse_comma_separated(Parser::parse_identifier)?;
+        parser.expect_token(&Token::RParen)?;
+        names
+    } else {
+        vec![parser.parse_identifier()?]
+    };
+    Ok(names.into_iter().map(Expr::Identifier).collect())
 }

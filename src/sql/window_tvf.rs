@@ -1,4 +1,4 @@
-//! TUMBLE, HOP and CUMULATE in FROM: from `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL ...))` to a node of the logical plan.
+//! TUMBLE, HOP, CUMULATE and SESSION in FROM: from `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL ...))` to a node of the logical plan.
 //!
 //! The node adds window_start, window_end and window_time to its input's columns. It is never run as such: `plan::lower`
 //! joins it with the aggregation above it.
@@ -22,16 +22,23 @@ use crate::operator::window::window_bound_type;
 /// Columns that the node adds, in this order.
 pub const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
 
+/// The window of a window function.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum TvfWindow {
+    Sliced(Windows),
+    Session { gap_ms: i64, partition: Vec<Column> },
+}
+
 #[derive(Debug, Clone)]
 pub struct WindowTvf {
-    pub windows: Windows,
+    pub window: TvfWindow,
     pub rowtime: Column,
     pub input: LogicalPlan,
     schema: DFSchemaRef,
 }
 
 impl WindowTvf {
-    pub fn try_new(windows: Windows, rowtime: Column, input: LogicalPlan) -> Result<WindowTvf> {
+    pub fn try_new(window: TvfWindow, rowtime: Column, input: LogicalPlan) -> Result<WindowTvf> {
         let mut fields: Vec<_> = input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
         let qualifier = fields.first().and_then(|(q, _)| q.clone());
         let zone = match input.schema().field(input.schema().index_of_column(&rowtime)?).data_type() {
@@ -48,13 +55,13 @@ impl WindowTvf {
             fields.push((qualifier.clone(), Arc::new(field)));
         }
         let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);
-        Ok(WindowTvf { windows, rowtime, input, schema })
+        Ok(WindowTvf { window, rowtime, input, schema })
     }
 }
 
 impl PartialEq for WindowTvf {
     fn eq(&self, other: &Self) -> bool {
-        self.windows == other.windows && self.rowtime == other.rowtime && self.input == other.input
+        self.window == other.window && self.rowtime == other.rowtime && self.input == other.input
     }
 }
 impl Eq for WindowTvf {}
@@ -65,7 +72,7 @@ impl PartialOrd for WindowTvf {
 }
 impl Hash for WindowTvf {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        format!("{:?}", self.windows).hash(state);
+        self.window.hash(state);
         self.rowtime.hash(state);
         self.input.hash(state);
     }
@@ -82,24 +89,33 @@ impl UserDefinedLogicalNodeCore for WindowTvf {
         &self.schema
     }
     fn expressions(&self) -> Vec<Expr> {
-        vec![Expr::Column(self.rowtime.clone())]
+        let partition = match &self.window {
+            TvfWindow::Session { partition, .. } => partition.as_slice(),
+            TvfWindow::Sliced(_) => &[],
+        };
+        std::iter::once(&self.rowtime).chain(partition).cloned().map(Expr::Column).collect()
     }
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
         WINDOW_COLUMNS.iter().map(ToString::to_string).collect()
     }
     fn fmt_for_explain(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "Window: {:?} on {}", self.windows, self.rowtime.name)
+        write!(f, "Window: {:?} on {}", self.window, self.rowtime.name)
     }
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let (Some(Expr::Column(rowtime)), Some(input)) = (exprs.into_iter().next(), inputs.into_iter().next()) else {
+        let mut columns = exprs.into_iter().map(|e| if let Expr::Column(column) = e { Some(column) } else { None });
+        let (Some(Some(rowtime)), Some(input)) = (columns.next(), inputs.into_iter().next()) else {
             return plan_err!("a window needs one input and one rowtime");
         };
-        WindowTvf::try_new(self.windows, rowtime, input)
+        let window = match &self.window {
+            TvfWindow::Session { gap_ms, .. } => TvfWindow::Session { gap_ms: *gap_ms, partition: columns.flatten().collect() },
+            sliced => sliced.clone(),
+        };
+        WindowTvf::try_new(window, rowtime, input)
     }
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let input = self.input.schema();
         let mut needed: Vec<usize> = output_columns.iter().copied().filter(|&c| c < input.fields().len()).collect();
-        needed.extend(input.maybe_index_of_column(&self.rowtime));
+        needed.extend(self.expressions().iter().flat_map(Expr::column_refs).filter_map(|c| input.maybe_index_of_column(c)));
         needed.sort_unstable();
         needed.dedup();
         Some(vec![needed])
@@ -116,26 +132,17 @@ impl RelationPlanner for WindowPlanner {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let SqlExpr::Function(function) = expr else {
-            return plan_err!("TABLE(...) takes a window function: TUMBLE, HOP, CUMULATE");
+            return plan_err!("TABLE(...) takes a window function: TUMBLE, HOP, CUMULATE or SESSION");
         };
         let name = function.name.to_string().to_uppercase();
         let FunctionArguments::List(list) = function.args else { return plan_err!("'{name}' needs arguments") };
         let arguments = Arguments::new(&name, list.args)?;
-        let node = match name.as_str() {
+        let sliced = |kind, offset: Option<i64>| Some(Windows { kind, offset_ms: offset.unwrap_or(0) });
+        let mut gap_ms = 0;
+        let windows = match name.as_str() {
             "TUMBLE" => {
                 let [size, offset] = arguments.intervals(["SIZE", "OFFSET"], 1, context)?;
-                let size_ms = positive(&name, "size", size)?;
-                (WindowKind::Tumble { size_ms }, offset, arguments)
-            }
-            "CUMULATE" => {
-                let [step, size, offset] = arguments.intervals(["STEP", "SIZE", "OFFSET"], 2, context)?;
-                let (step_ms, size_ms) = (positive(&name, "step", step)?, positive(&name, "size", size)?);
-                if size_ms % step_ms != 0 {
-                    return plan_err!(
-                        "'CUMULATE' requires maxSize to be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
-                    );
-                }
-                (WindowKind::Cumulate { step_ms, size_ms }, offset, arguments)
+                sliced(WindowKind::Tumble { size_ms: positive(&name, "size", size)? }, offset)
             }
             "HOP" => {
                 let [slide, size, offset] = arguments.intervals(["SLIDE", "SIZE", "OFFSET"], 2, context)?;
@@ -145,13 +152,28 @@ impl RelationPlanner for WindowPlanner {
                         "'HOP' requires size to be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms"
                     );
                 }
-                (WindowKind::Hop { slide_ms, size_ms }, offset, arguments)
+                sliced(WindowKind::Hop { slide_ms, size_ms }, offset)
             }
-            "SESSION" => return plan_err!("window function 'SESSION' is not supported yet; TUMBLE, HOP and CUMULATE are"),
-            _ => return plan_err!("'{name}' is not a window function; TUMBLE, HOP and CUMULATE are"),
+            "CUMULATE" => {
+                let [step, size, offset] = arguments.intervals(["STEP", "SIZE", "OFFSET"], 2, context)?;
+                let (step_ms, size_ms) = (positive(&name, "step", step)?, positive(&name, "size", size)?);
+                if size_ms % step_ms != 0 {
+                    return plan_err!(
+                        "'CUMULATE' requires maxSize to be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
+                    );
+                }
+                sliced(WindowKind::Cumulate { step_ms, size_ms }, offset)
+            }
+            "SESSION" => {
+                let [gap] = arguments.intervals(["GAP"], 1, context)?;
+                gap_ms = positive(&name, "gap", gap)?;
+                None
+            }
+            _ => return plan_err!("'{name}' is not a window function; TUMBLE, HOP, CUMULATE and SESSION are"),
         };
-        let (kind, offset, arguments) = node;
-        let windows = Windows { kind, offset_ms: offset.unwrap_or(0) };
+        if windows.is_some() && !arguments.partition.is_empty() {
+            return plan_err!("'{name}' takes no PARTITION BY; group by the columns in the query");
+        }
         let input = context.plan(arguments.table)?;
         let rowtime_name = arguments.rowtime;
         let matching = input.schema().iter().find(|(_, f)| *f.name() == rowtime_name);
@@ -162,7 +184,13 @@ impl RelationPlanner for WindowPlanner {
             return plan_err!("'{rowtime_name}' is not a rowtime: its table needs WATERMARK FOR {rowtime_name} AS ...");
         }
         let rowtime = Column::new(qualifier.cloned(), field.name());
-        let node = WindowTvf::try_new(windows, rowtime, input)?;
+        let column = |name: &String| match input.schema().iter().find(|(_, f)| f.name() == name) {
+            Some((qualifier, field)) => Ok(Column::new(qualifier.cloned(), field.name())),
+            None => plan_err!("PARTITION BY names no column of the table: '{name}'"),
+        };
+        let partition = arguments.partition.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let window = windows.map_or(TvfWindow::Session { gap_ms, partition }, TvfWindow::Sliced);
+        let node = WindowTvf::try_new(window, rowtime, input)?;
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
@@ -172,6 +200,8 @@ impl RelationPlanner for WindowPlanner {
 struct Arguments {
     function: String,
     table: TableFactor,
+    /// PARTITION BY of the table, for SESSION.
+    partition: Vec<String>,
     rowtime: String,
     positional: Vec<SqlExpr>,
     named: Vec<(String, SqlExpr)>,
@@ -196,15 +226,20 @@ impl Arguments {
             }
             if positional.is_empty() { plan_err!("'{function}' needs {name}") } else { Ok(positional.remove(0)) }
         };
+        let mut partition = Vec::new();
         let table = match take("DATA")? {
             SqlExpr::Function(f) if f.name.to_string() == TABLE_ARGUMENT => {
                 let FunctionArguments::List(list) = f.args else { return plan_err!("'{function}' needs TABLE name") };
-                let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::CompoundIdentifier(parts)))) =
-                    list.args.into_iter().next()
-                else {
+                let mut parts = list.args.into_iter();
+                let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::CompoundIdentifier(name)))) = parts.next() else {
                     return plan_err!("'{function}' needs TABLE name");
                 };
-                table_factor(ObjectName::from(parts))
+                for part in parts {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Identifier(column))) = part {
+                        partition.push(column.value);
+                    }
+                }
+                table_factor(ObjectName::from(name))
             }
             SqlExpr::Subquery(query) => TableFactor::Derived { lateral: false, subquery: query, alias: None, sample: None },
             other => return plan_err!("the first argument of '{function}' is TABLE name or (SELECT ...), not {other}"),
@@ -219,7 +254,7 @@ impl Arguments {
             },
             other => return plan_err!("the second argument of '{function}' is DESCRIPTOR(rowtime), not {other}"),
         };
-        Ok(Arguments { function: function.to_string(), table, rowtime, positional, named })
+        Ok(Arguments { function: function.to_string(), table, partition, rowtime, positional, named })
     }
 
     /// The intervals in ms. The first `required` must be there.

@@ -9,6 +9,7 @@
 //!         1  partial aggregates that windows have begun to show; time = last = the start of a running window (CUMULATE),
 //!            or the end of the last window that shows them (HOP), ms
 //!         2  rows that wait for their window; time = last = the window's end, ms
+//!         3  fragments of sessions; time = last = 0: they are found by key group, not by time
 //! table = 0 for the aggregates; i > 0 for the value set of the i-th DISTINCT aggregate
 //! value = `packed` columns of some hundreds of entries
 //! ```
@@ -30,6 +31,7 @@ pub enum Kind {
     Partial = 0,
     Running = 1,
     Rows = 2,
+    Session = 3,
 }
 
 /// Which part of an operator's state: everything in a key before the key group.
@@ -106,6 +108,7 @@ impl StateKey {
             0 => Kind::Partial,
             1 => Kind::Running,
             2 => Kind::Rows,
+            3 => Kind::Session,
             _ => return None,
         };
         let place = Place { operator: word(0), kind, time_ms: time(5), last_ms: time(13) };

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, TimestampMillisecondArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::aggregate::WindowAggregate;
@@ -125,7 +125,7 @@ fn emit(
 ) -> Result<(), OperatorError> {
     for picks in picks.chunks(STEP_ROWS) {
         let batch = result_rows(spec, tables, end, picks)?;
-        cx.out.push(Event::Rows(Rows { batch, watermarks_ms: None, window_end_ms: Some(end) }));
+        cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
     }
     Ok(())
 }
@@ -310,18 +310,27 @@ fn close_streamed(op: &mut WindowAggregate, end: i64, written_bytes: usize, db: 
 fn result_rows(spec: &WindowAggregateSpec, tables: &WindowTables, end: i64, picks: &[u32]) -> Result<RecordBatch, OperatorError> {
     let start = spec.windows.start_of_window(end);
     let keys = tables.keys(&spec.key_types, picks)?;
-    let mut columns: Vec<ArrayRef> = Vec::with_capacity(spec.output.fields().len());
-    for (column, field) in spec.group_columns.iter().zip(spec.output.fields()) {
-        columns.push(match column {
-            GroupColumn::WindowStart => constant(start, picks.len(), field.data_type()),
-            GroupColumn::WindowEnd => constant(end, picks.len(), field.data_type()),
-            GroupColumn::WindowTime => constant(end - 1, picks.len(), field.data_type()),
-            GroupColumn::Key(i) => keys[*i].clone(),
-        });
-    }
+    let mut columns = group_columns(&spec.group_columns, &spec.output, (start, end), &keys, picks.len());
     columns.extend(tables.evaluate(picks));
     RecordBatch::try_new(spec.output.clone(), columns)
         .map_err(|e| OperatorError::Kernel { operator: spec.operator.to_string(), reason: e.to_string() })
+}
+
+/// The columns before the aggregates, for rows of the window from `start` to `end`.
+pub fn group_columns(
+    columns: &[GroupColumn],
+    output: &SchemaRef,
+    (start, end): (i64, i64),
+    keys: &[ArrayRef],
+    rows: usize,
+) -> Vec<ArrayRef> {
+    let column = |(column, field): (&GroupColumn, &FieldRef)| match column {
+        GroupColumn::WindowStart => constant(start, rows, field.data_type()),
+        GroupColumn::WindowEnd => constant(end, rows, field.data_type()),
+        GroupColumn::WindowTime => constant(end - 1, rows, field.data_type()),
+        GroupColumn::Key(i) => keys[*i].clone(),
+    };
+    columns.iter().zip(output.fields()).map(column).collect()
 }
 
 fn constant(ms: i64, rows: usize, data_type: &DataType) -> ArrayRef {

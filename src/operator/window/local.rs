@@ -89,7 +89,7 @@ pub(super) fn fold_rows(
     let (slots, late) = open_slots(&spec.windows, &times, rows.watermarks_ms.as_deref(), fired_mark_ms);
     let first = slots[0];
     if first != NONE && slots.iter().all(|&slot| slot == first) {
-        let input = Input::new(spec, &rows.batch);
+        let input = Input::new(spec.key_types.len(), &rows.batch);
         tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input);
         return Ok(0);
     }
@@ -103,7 +103,7 @@ pub(super) fn fold_rows(
     for (slot, picks) in by_slot {
         let part: RecordBatch = take_record_batch(&rows.batch, &UInt32Array::from(picks))
             .map_err(|e| OperatorError::Kernel { operator: "window".into(), reason: e.to_string() })?;
-        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec, &part));
+        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec.key_types.len(), &part));
     }
     Ok(late)
 }
@@ -132,7 +132,7 @@ fn open_slots(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fire
 }
 
 /// A rowtime column as ms, fractions floored. Rows without a rowtime never get here: the source diverts them.
-pub(super) fn event_times_ms(column: &ArrayRef) -> arrow::buffer::ScalarBuffer<i64> {
+pub fn event_times_ms(column: &ArrayRef) -> arrow::buffer::ScalarBuffer<i64> {
     match column.data_type() {
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             column.as_primitive::<TimestampMicrosecondType>().values().iter().map(|v| v.div_euclid(1000)).collect()

@@ -5,10 +5,10 @@
 //! rows), `sums` (what overlapping windows share), `stored` (the packed form in the store).
 
 pub mod aggregate;
-mod fire;
+pub(super) mod fire;
 pub mod local;
 pub mod slice;
-mod stored;
+pub(super) mod stored;
 mod sums;
 pub mod table;
 

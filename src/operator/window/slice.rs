@@ -9,14 +9,14 @@
 //! the first one still open and those after it; a row late for all of them is late.
 
 /// How windows lie on the time line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Windows {
     pub kind: WindowKind,
     /// Shift of all boundaries against the epoch. May be negative.
     pub offset_ms: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum WindowKind {
     Tumble {
         size_ms: i64,

@@ -56,7 +56,11 @@ pub struct StoredTypes {
 
 impl StoredTypes {
     pub fn of(spec: &WindowAggregateSpec) -> StoredTypes {
-        let states = spec.aggregates.iter().flat_map(|a| kernel(a).state_types());
+        StoredTypes::new(spec.aggregates.iter().flat_map(|a| kernel(a).state_types()))
+    }
+
+    /// For entries with these columns behind their keys.
+    pub fn new(states: impl Iterator<Item = DataType>) -> StoredTypes {
         StoredTypes { groups: std::iter::once(DataType::Binary).chain(states).collect(), set: vec![DataType::Binary] }
     }
 

@@ -79,14 +79,15 @@ fn split_entry(entry: &[u8]) -> Option<(&[u8], &[u8])> {
 pub struct Input {
     pub keys: KeyBuf,
     pub hashes: Vec<u64>,
-    columns: Vec<ArrayRef>,
+    pub columns: Vec<ArrayRef>,
 }
 
 impl Input {
-    pub fn new(spec: &WindowAggregateSpec, batch: &RecordBatch) -> Input {
+    /// A batch of which `key_count` columns behind the rowtime are the keys.
+    pub fn new(key_count: usize, batch: &RecordBatch) -> Input {
         let mut keys = KeyBuf::default();
         let first = WindowAggregateSpec::FIRST_KEY;
-        encode_keys(&batch.columns()[first..first + spec.key_types.len()], batch.num_rows(), &mut keys);
+        encode_keys(&batch.columns()[first..first + key_count], batch.num_rows(), &mut keys);
         let hashes = keys.iter().map(hash_key).collect();
         Input { keys, hashes, columns: batch.columns().to_vec() }
     }

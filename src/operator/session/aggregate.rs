@@ -1,0 +1,462 @@
+//! The session aggregation: rows into fragments, fragments into sessions when the watermark passes them.
+//!
+//! What always holds: a key group's fragments are all in memory or all in the store; the accumulators of fragment `n` are
+//! group `n` of every kernel; between a barrier and its checkpoint nothing fires and nothing is spilled.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::SchemaRef;
+
+use super::SessionSpec;
+use super::fragments::{Fragment, Fragments, Placed};
+use super::stored::{self, Packed};
+use crate::operator::aggregate::{Aggregate, Kernel, Selected, kernel};
+use crate::operator::window::fire::group_columns;
+use crate::operator::window::local::event_times_ms;
+use crate::operator::window::stored::StoredTypes;
+use crate::operator::window::table::Input;
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::state::KEY_GROUPS;
+use crate::state::key::{KeyBuf, decode_keys, encode_keys};
+use crate::state::key_group;
+use crate::state::layout;
+use crate::state::rocks::{Changes, StateDb};
+
+/// Rows emitted in one step.
+const STEP_ROWS: usize = 8192;
+
+/// A session that has fired and is being emitted.
+struct Fired {
+    start: i64,
+    end: i64,
+    key: u32,
+    fragment: u32,
+}
+
+/// A fire under way.
+struct Fire {
+    watermark_ms: i64,
+    sessions: Vec<Fired>,
+    next: usize,
+}
+
+pub struct SessionAggregate {
+    spec: SessionSpec,
+    stored_types: StoredTypes,
+    fragments: Fragments,
+    kernels: Vec<Box<dyn Kernel>>,
+    /// Values of each DISTINCT aggregate by fragment.
+    values: Vec<HashMap<u32, HashSet<Box<[u8]>>>>,
+    /// Fragments by an end they had: looked at again when the watermark gets there.
+    due: BTreeMap<i64, Vec<u32>>,
+    /// Key groups that are in the store, with the first end among their fragments.
+    stored: BTreeMap<u16, i64>,
+    /// What was in memory at the barrier, and the key groups that were not in the store then.
+    frozen: Option<(Packed, Vec<u16>)>,
+    fired_mark_ms: Option<i64>,
+    next_generation: u32,
+    fire: Option<Fire>,
+}
+
+/// The group of a row that is late.
+const LATE: u32 = u32::MAX;
+
+impl SessionAggregate {
+    pub fn new(spec: SessionSpec) -> SessionAggregate {
+        SessionAggregate {
+            stored_types: stored::types(&spec),
+            fragments: Fragments::default(),
+            kernels: spec.aggregates.iter().map(kernel).collect(),
+            values: distinct(&spec).map(|_| HashMap::new()).collect(),
+            due: BTreeMap::new(),
+            stored: BTreeMap::new(),
+            frozen: None,
+            fired_mark_ms: None,
+            next_generation: 0,
+            fire: None,
+            spec,
+        }
+    }
+
+    fn add_rows(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let input = Input::new(self.spec.key_types.len(), &rows.batch);
+        if !self.stored.is_empty() {
+            let needed: HashSet<u16> = input.hashes.iter().map(|&h| key_group(h)).collect();
+            for group in needed {
+                self.load(group, cx.db)?;
+            }
+        }
+        let times = event_times_ms(rows.batch.column(0));
+        let fired_mark = self.fired_mark_ms.unwrap_or(i64::MIN);
+        let mut merges = Vec::new();
+        let mut groups = Vec::with_capacity(times.len());
+        for (row, &ts) in times.iter().enumerate() {
+            let key = self.fragments.intern(input.keys.get(row), input.hashes[row]);
+            let start_watermark = rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+            let end = ts.saturating_add(self.spec.gap_ms);
+            let fragment = Fragment { key, split: rows.split, start: ts, end, start_watermark };
+            groups.push(match self.fragments.place(key, fragment, fired_mark, &mut merges) {
+                Placed::Joined(number) => number,
+                Placed::New(number) => {
+                    self.due.entry(end).or_default().push(number);
+                    number
+                }
+                late => {
+                    match late {
+                        Placed::Late => cx.counters.late_rows += 1,
+                        _ => cx.counters.late_by_fired_mark += 1,
+                    }
+                    self.fragments.forget_key_if_empty(key);
+                    LATE
+                }
+            });
+        }
+        if groups.contains(&LATE) {
+            let kept = UInt32Array::from_iter_values((0..groups.len() as u32).filter(|&row| groups[row as usize] != LATE));
+            let batch = take_record_batch(&rows.batch, &kept).map_err(|e| self.kernel_error(e))?;
+            groups.retain(|&group| group != LATE);
+            self.fold(&batch, &groups);
+        } else {
+            self.fold(&rows.batch, &groups);
+        }
+        for (from, into) in merges {
+            self.merge(from, into);
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, batch: &RecordBatch, groups: &[u32]) {
+        let numbers = self.fragments.numbers();
+        let mut values = self.values.iter_mut();
+        for (aggregate, kernel) in self.spec.aggregates.iter().zip(&mut self.kernels) {
+            kernel.resize(numbers);
+            let filter = Selected::by(aggregate.filter.map(|f| batch.column(f).as_boolean()));
+            let argument = aggregate.argument.map(|a| batch.column(a));
+            match (aggregate.distinct, argument) {
+                (true, Some(argument)) => {
+                    if let Some(sets) = values.next() {
+                        collect(sets, groups, argument, filter);
+                    }
+                }
+                _ => kernel.update(groups, argument, filter),
+            }
+        }
+    }
+
+    /// Adds the accumulators of one fragment to those of another.
+    fn merge(&mut self, from: u32, into: u32) {
+        for kernel in &mut self.kernels {
+            let state = kernel.state(&[from]);
+            kernel.merge(&[into], &state);
+        }
+        for sets in &mut self.values {
+            if let Some(values) = sets.remove(&from) {
+                sets.entry(into).or_default().extend(values);
+            }
+        }
+    }
+
+    /// Finds the sessions that a watermark closes and makes each one fragment.
+    fn close(&mut self, watermark_ms: i64, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
+        let reached: Vec<u16> = self.stored.iter().filter(|(_, end)| **end - 1 <= watermark_ms).map(|(&g, _)| g).collect();
+        for group in reached {
+            self.load(group, cx.db)?;
+        }
+        let mut sessions = Vec::new();
+        while let Some(entry) = self.due.first_entry().filter(|e| *e.key() - 1 <= watermark_ms) {
+            for number in entry.remove() {
+                let Some(fragment) = self.fragments.get(number).copied() else { continue };
+                if !fragment.is_closed(watermark_ms) {
+                    self.due.entry(fragment.end).or_default().push(number);
+                    continue;
+                }
+                let members = self.fragments.session_of(number);
+                let whole: Vec<Fragment> = members.iter().filter_map(|&m| self.fragments.get(m).copied()).collect();
+                let start = whole.iter().map(|f| f.start).min().unwrap_or(fragment.start);
+                let end = whole.iter().map(|f| f.end).max().unwrap_or(fragment.end);
+                if end - 1 > watermark_ms {
+                    // Looked at again when its last fragment is due.
+                    self.due.entry(end).or_default().push(number);
+                    continue;
+                }
+                for &other in members.iter().filter(|m| **m != number) {
+                    self.merge(other, number);
+                    self.fragments.remove(other);
+                }
+                self.fragments.remove(number);
+                sessions.push(Fired { start, end, key: fragment.key, fragment: number });
+            }
+        }
+        cx.counters.windows_fired += sessions.len() as u64;
+        let fragments = &self.fragments;
+        sessions.sort_unstable_by(|a, b| {
+            let place = |s: &Fired| (s.end, s.start, fragments.key_group(s.key));
+            place(a).cmp(&place(b)).then_with(|| fragments.key(a.key).cmp(fragments.key(b.key)))
+        });
+        self.count_distinct(&sessions)?;
+        Ok(Fire { watermark_ms, sessions, next: 0 })
+    }
+
+    /// Counts the collected values of sessions that have closed.
+    fn count_distinct(&mut self, sessions: &[Fired]) -> Result<(), OperatorError> {
+        let aggregates = self.spec.aggregates.iter().enumerate().filter(|(_, a)| a.distinct);
+        for ((index, aggregate), sets) in aggregates.zip(&mut self.values) {
+            let (mut groups, mut values) = (Vec::new(), Vec::new());
+            for session in sessions {
+                for value in sets.remove(&session.fragment).unwrap_or_default() {
+                    groups.push(session.fragment);
+                    values.push(value);
+                }
+            }
+            let column = decode_keys(std::slice::from_ref(&aggregate.input_type), values.iter().map(|v| &**v))?.remove(0);
+            self.kernels[index].update(&groups, Some(&column), Selected::ALL);
+        }
+        Ok(())
+    }
+
+    /// Emits the next sessions: a batch for each end, so that a batch is of one window.
+    fn emit(&mut self, fire: &mut Fire, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let upto = (fire.next + STEP_ROWS).min(fire.sessions.len());
+        for run in fire.sessions[fire.next..upto].chunk_by(|a, b| (a.start, a.end) == (b.start, b.end)) {
+            let (start, end) = (run[0].start, run[0].end);
+            let keys = decode_keys(&self.spec.key_types, run.iter().map(|s| self.fragments.key(s.key)))?;
+            let mut columns = group_columns(&self.spec.group_columns, &self.spec.output, (start, end), &keys, run.len());
+            let picks: Vec<u32> = run.iter().map(|s| s.fragment).collect();
+            columns.extend(self.kernels.iter().map(|k| k.evaluate(&picks)));
+            let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.kernel_error(e))?;
+            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
+        }
+        fire.next = upto;
+        Ok(())
+    }
+
+    fn forget(&mut self, fire: &Fire) {
+        for session in &fire.sessions {
+            self.fragments.forget_key_if_empty(session.key);
+        }
+        if self.fragments.is_sparse() {
+            self.compact();
+        }
+    }
+
+    /// Drops accumulators of fragments that are gone, by numbering those that are left anew.
+    fn compact(&mut self) {
+        let old = self.fragments.compact();
+        let all: Vec<u32> = (0..old.len() as u32).collect();
+        for (aggregate, slot) in self.spec.aggregates.iter().zip(&mut self.kernels) {
+            let mut fresh = kernel(aggregate);
+            fresh.resize(all.len());
+            fresh.merge(&all, &slot.state(&old));
+            *slot = fresh;
+        }
+        for sets in &mut self.values {
+            *sets = old.iter().zip(&all).filter_map(|(old, new)| Some((*new, sets.remove(old)?))).collect();
+        }
+        self.due.clear();
+        for (number, fragment) in self.fragments.iter() {
+            self.due.entry(fragment.end).or_default().push(number);
+        }
+    }
+
+    /// Fragments of some key groups, ordered by key group.
+    fn pack(&self, picked: impl Fn(u16) -> bool) -> (Vec<u32>, Packed) {
+        let group = |n: &u32| self.fragments.get(*n).map_or(0, |f| self.fragments.key_group(f.key));
+        let mut numbers: Vec<u32> = self.fragments.iter().map(|(n, _)| n).filter(|n| picked(group(n))).collect();
+        numbers.sort_by_key(group);
+        let fragments: Vec<Fragment> = numbers.iter().filter_map(|&n| self.fragments.get(n).copied()).collect();
+        let mut keys = KeyBuf::default();
+        for fragment in &fragments {
+            keys.push(self.fragments.key(fragment.key));
+        }
+        let values = self.values.iter().map(|sets| {
+            let of = |(i, n): (usize, &u32)| sets.get(n).map(|values| values.iter().map(move |v| (i, v.clone())));
+            numbers.iter().enumerate().filter_map(of).flatten().collect()
+        });
+        let packed = Packed {
+            keys,
+            hashes: fragments.iter().map(|f| self.fragments.hash(f.key)).collect(),
+            key_groups: fragments.iter().map(|f| self.fragments.key_group(f.key)).collect(),
+            values: values.collect(),
+            states: self.kernels.iter().flat_map(|k| k.state(&numbers)).collect(),
+            fragments,
+        };
+        (numbers, packed)
+    }
+
+    fn take_generation(&mut self) -> u32 {
+        self.next_generation += 1;
+        self.next_generation - 1
+    }
+
+    /// Brings a key group's fragments into memory. Their stored form is replaced at the next writing.
+    fn load(&mut self, group: u16, db: &StateDb) -> Result<(), OperatorError> {
+        if self.stored.remove(&group).is_none() {
+            return Ok(());
+        }
+        let (from, to) = stored::place(&self.spec).groups(group..group + 1);
+        let mut numbers: Vec<u32> = Vec::new();
+        let (fragments, kernels, due, values) = (&mut self.fragments, &mut self.kernels, &mut self.due, &mut self.values);
+        db.scan(&from, &to, |key, value| {
+            let (key, partials) = self.stored_types.read(key, value)?;
+            if key.table > 0 {
+                let sets = values.get_mut(usize::from(key.table) - 1);
+                let sets = sets.ok_or_else(|| OperatorError::damaged(self.spec.operator, "values of no aggregate"))?;
+                for entry in partials.keys.iter() {
+                    let (ordinal, value) = stored::split_value(entry)?;
+                    let number = numbers.get(ordinal as usize);
+                    let number = number.ok_or_else(|| OperatorError::damaged(self.spec.operator, "values of no session"))?;
+                    sets.entry(*number).or_default().insert(value.into());
+                }
+                return Ok(());
+            }
+            let first = numbers.len();
+            for (i, fragment) in stored::fragments(&partials).into_iter().enumerate() {
+                let key = fragments.intern(partials.keys.get(i), partials.hashes[i]);
+                let number = fragments.add(Fragment { key, ..fragment });
+                due.entry(fragment.end).or_default().push(number);
+                numbers.push(number);
+            }
+            let mut states = stored::states(&partials);
+            for kernel in kernels.iter_mut() {
+                let (own, rest) = states.split_at(kernel.state_types().len());
+                kernel.resize(fragments.numbers());
+                kernel.merge(&numbers[first..], own);
+                states = rest;
+            }
+            Ok::<_, OperatorError>(())
+        })
+    }
+
+    fn kernel_error(&self, reason: impl ToString) -> OperatorError {
+        OperatorError::Kernel { operator: format!("session {}", self.spec.operator), reason: reason.to_string() }
+    }
+}
+
+fn distinct(spec: &SessionSpec) -> impl Iterator<Item = &Aggregate> {
+    spec.aggregates.iter().filter(|a| a.distinct)
+}
+
+fn collect(sets: &mut HashMap<u32, HashSet<Box<[u8]>>>, groups: &[u32], argument: &ArrayRef, rows: Selected<'_>) {
+    let mut values = KeyBuf::default();
+    encode_keys(std::slice::from_ref(argument), argument.len(), &mut values);
+    for (row, &group) in groups.iter().enumerate() {
+        if argument.is_valid(row) && rows.has(row) {
+            let set = sets.entry(group).or_default();
+            if !set.contains(values.get(row)) {
+                set.insert(values.get(row).into());
+            }
+        }
+    }
+}
+
+impl Operator for SessionAggregate {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) if rows.batch.num_rows() > 0 => self.add_rows(&rows, cx)?,
+            Event::Rows(_) => {}
+            Event::Watermark(w) => self.fire = Some(self.close(w, cx)?),
+            Event::Barrier(epoch) => {
+                let held = (0..KEY_GROUPS).filter(|g| !self.stored.contains_key(g)).collect();
+                self.frozen = Some((self.pack(|_| true).1, held));
+                cx.out.push(Event::Barrier(epoch));
+            }
+            Event::Partials(_) => return Err(self.kernel_error("partial aggregates where rows belong")),
+        }
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.fire.is_some()
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        if let Some(mut fire) = self.fire.take() {
+            self.emit(&mut fire, cx)?;
+            if fire.next < fire.sessions.len() {
+                self.fire = Some(fire);
+            } else {
+                self.forget(&fire);
+                self.fired_mark_ms = self.fired_mark_ms.max(Some(fire.watermark_ms));
+                cx.out.push(Event::Watermark(fire.watermark_ms));
+            }
+        }
+        Ok(())
+    }
+
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        if let Some((packed, held)) = self.frozen.take() {
+            // What was in memory at the barrier is written anew; key groups that were loaded since are in the store as they
+            // were at the barrier.
+            for group in held {
+                let (from, to) = stored::place(&self.spec).groups(group..group + 1);
+                changes.delete_range(&from, &to);
+            }
+            let generation = self.take_generation();
+            packed.write(&self.spec, generation, changes);
+        }
+        Ok(true)
+    }
+
+    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        if self.fire.is_some() || self.fragments.alive() == 0 {
+            return Ok(false);
+        }
+        // Half of the key groups that are in memory: the ones to come back are spread evenly anyway.
+        let mut held: Vec<u16> = self.fragments.iter().map(|(_, f)| self.fragments.key_group(f.key)).collect();
+        held.sort_unstable();
+        held.dedup();
+        held.truncate(held.len().div_ceil(2));
+        let (numbers, packed) = self.pack(|group| held.binary_search(&group).is_ok());
+        for (fragment, &group) in packed.fragments.iter().zip(&packed.key_groups) {
+            let first = self.stored.entry(group).or_insert(fragment.end);
+            *first = (*first).min(fragment.end);
+        }
+        for &group in &held {
+            let (from, to) = stored::place(&self.spec).groups(group..group + 1);
+            changes.delete_range(&from, &to);
+        }
+        let generation = self.take_generation();
+        packed.write(&self.spec, generation, changes);
+        for number in numbers {
+            if let Some(key) = self.fragments.get(number).map(|f| f.key) {
+                self.fragments.remove(number);
+                self.fragments.forget_key_if_empty(key);
+            }
+        }
+        self.compact();
+        Ok(true)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let value = |set: &HashSet<Box<[u8]>>| set.iter().map(|v| v.len() + 48).sum::<usize>();
+        let values: usize = self.values.iter().flat_map(HashMap::values).map(value).sum();
+        let due: usize = self.due.len() * 64;
+        self.fragments.memory_bytes() + self.kernels.iter().map(|k| k.memory_bytes()).sum::<usize>() + values + due
+    }
+
+    fn state(&self) -> OperatorState {
+        OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
+    }
+
+    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
+        self.fired_mark_ms = state.fired_mark_ms;
+        self.next_generation = state.next_generation;
+        let (from, to) = layout::kind_range(self.spec.operator, layout::Kind::Session);
+        db.scan(&from, &to, |key, value| {
+            let (key, partials) = self.stored_types.read(key, value)?;
+            if key.table == 0 {
+                for fragment in stored::fragments(&partials) {
+                    let first = self.stored.entry(key.key_group).or_insert(fragment.end);
+                    *first = (*first).min(fragment.end);
+                }
+            }
+            Ok::<_, OperatorError>(())
+        })
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.spec.output.clone()
+    }
+}
