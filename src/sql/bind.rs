@@ -10,9 +10,11 @@ use arrow::datatypes::{DataType, FieldRef, Schema};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, DataFusionError, Result as PlanResult, TableReference, plan_err};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams};
-use datafusion_expr::planner::{ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RelationPlanner, TypePlanner};
+use datafusion_expr::planner::{
+    ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RelationPlanner, TypePlanner,
+};
 use datafusion_expr::{
-    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF, lit,
+    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, TableSource, WindowUDF, lit,
 };
 use datafusion_optimizer::analyzer::Analyzer;
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
@@ -20,13 +22,14 @@ use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_optimizer::{Optimizer, OptimizerContext};
 use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
-use sqlparser::ast::{DataType as SqlType, Expr as SqlExpr, Ident, Query, Statement as SqlStatement};
+use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident, Query, Statement as SqlStatement};
 
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::error::{Place, Source, SqlError};
 use super::functions::Functions;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
-use super::types::{arrow_type, sql_name};
+use super::flink_types::{self, check_operands, implicit_cast};
+use super::types::{arrow_field, arrow_type, sql_name};
 use super::window_tvf::WindowPlanner;
 use crate::suggest::nearest;
 
@@ -159,12 +162,14 @@ impl Binder {
     fn query(&self, query: &Query, source: &Source<'_>) -> Result<LogicalPlan, SqlError> {
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query.clone())))
+            .and_then(flink_types::apply)
             .map_err(|e| SqlError::from_plan(&e, source))
     }
 
     /// A typed and coerced expression over the given columns.
     fn expression(&self, expression: &SqlExpr, schema: &DFSchema) -> PlanResult<Expr> {
         let expression = self.planner().sql_to_expr(expression.clone(), schema, &mut PlannerContext::new())?;
+        let expression = flink_types::expression(expression, schema)?;
         let context = datafusion_expr::simplify::SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
         ExprSimplifier::new(context).coerce(expression, schema)
     }
@@ -295,8 +300,7 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
         let column = &target.columns[number];
         let Some(from) = order.iter().position(|&o| o == position) else {
             exprs.push(
-                lit(datafusion_common::ScalarValue::Null)
-                    .cast_to(&column.data_type, plan.schema())
+                implicit_cast(lit(datafusion_common::ScalarValue::Null), &column.data_type, plan.schema())
                     .map_err(|e| SqlError::new(e.strip_backtrace()))?
                     .alias(&column.name),
             );
@@ -316,11 +320,8 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
             return Err(SqlError::new(message).help(format!("write CAST({} AS {})", field.name(), sql_name(&column.data_type))));
         }
         let expr = Expr::Column(given[from].clone());
-        let expr = if field.data_type() == &column.data_type {
-            expr
-        } else {
-            expr.cast_to(&column.data_type, plan.schema()).map_err(|e| SqlError::new(e.strip_backtrace()))?
-        };
+        let expr =
+            implicit_cast(expr, &column.data_type, plan.schema()).map_err(|e| SqlError::new(e.strip_backtrace()))?;
         exprs.push(expr.alias(&column.name));
     }
     LogicalPlanBuilder::from(plan)
@@ -350,6 +351,27 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
 struct FlinkExprPlanner;
 
 impl ExprPlanner for FlinkExprPlanner {
+    /// Refuses operands that Flink's operators do not take, before DataFusion finds a meaning for them.
+    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> PlanResult<PlannerResult<RawBinaryExpr>> {
+        let op = match raw.op {
+            BinaryOperator::Plus => Operator::Plus,
+            BinaryOperator::Minus => Operator::Minus,
+            BinaryOperator::Multiply => Operator::Multiply,
+            BinaryOperator::Divide => Operator::Divide,
+            BinaryOperator::Modulo => Operator::Modulo,
+            BinaryOperator::StringConcat => Operator::StringConcat,
+            BinaryOperator::Eq => Operator::Eq,
+            BinaryOperator::NotEq => Operator::NotEq,
+            BinaryOperator::Lt => Operator::Lt,
+            BinaryOperator::LtEq => Operator::LtEq,
+            BinaryOperator::Gt => Operator::Gt,
+            BinaryOperator::GtEq => Operator::GtEq,
+            _ => return Ok(PlannerResult::Original(raw)),
+        };
+        check_operands(op, &raw.op.to_string(), &raw.left, &raw.right, schema)?;
+        Ok(PlannerResult::Original(raw))
+    }
+
     /// COUNT(*) counts rows: as COUNT of a constant.
     fn plan_aggregate(&self, raw: RawAggregateExpr) -> PlanResult<PlannerResult<RawAggregateExpr>> {
         #[expect(deprecated, reason = "the wildcard is how COUNT(*) arrives here")]
@@ -374,8 +396,8 @@ struct FlinkTypes;
 
 impl TypePlanner for FlinkTypes {
     fn plan_type_field(&self, sql: &SqlType) -> PlanResult<Option<FieldRef>> {
-        match arrow_type(sql) {
-            Ok(data_type) => Ok(Some(Arc::new(arrow::datatypes::Field::new("", data_type, true)))),
+        match arrow_field(sql) {
+            Ok(field) => Ok(Some(Arc::new(field))),
             // DataFusion's own reading is for types we have none for, INTERVAL for one.
             Err(_) if matches!(sql, SqlType::Interval { .. }) => Ok(None),
             Err(reason) => plan_err!("{reason}"),

@@ -1,16 +1,18 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
 //! In reading order: `dialect` and `parse` (text to statements), `types` (SQL types to Arrow), `catalog` (tables and views),
-//! `functions` (what may be called), `window_tvf` (TUMBLE and CUMULATE in FROM), `bind` (statements to logical plans),
-//! `error` (messages with their place in the text).
+//! `functions` (what may be called), `window_tvf` (TUMBLE and CUMULATE in FROM), `flink_types` and `decimal` (which type an
+//! expression has), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is added through its hooks.
 //! What always holds: a construct that is not supported is an error that names it, never another meaning.
 
 pub mod bind;
 pub mod catalog;
+mod decimal;
 mod dialect;
 pub mod error;
+mod flink_types;
 pub mod functions;
 pub mod parse;
 pub mod types;

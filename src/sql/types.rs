@@ -1,15 +1,57 @@
 //! SQL types to Arrow types: which column holds which values?
 //!
 //! TIMESTAMP(p) and TIMESTAMP_LTZ(p) have the coarsest unit that keeps p digits: ms up to 3, µs up to 6, else ns; LTZ has the
-//! zone UTC. STRING, CHAR and VARCHAR are text without a length check.
+//! zone UTC. STRING, CHAR and VARCHAR are text without a length check. What Arrow's type does not hold (the length of a
+//! CHAR(n), a precision of 1) travels as field metadata under [`EXACT`], for casts.
 
-use arrow::datatypes::{DataType, TimeUnit};
-use sqlparser::ast::{DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+use std::collections::HashMap;
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use sqlparser::ast::{BinaryLength, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+
+/// Field metadata with the SQL type, for types that Arrow does not tell apart.
+pub const EXACT: &str = "paceline.sql_type";
+
+/// A nullable field without a name of a SQL type.
+pub fn arrow_field(sql: &SqlType) -> Result<Field, String> {
+    let field = Field::new("", arrow_type(sql)?, true);
+    let exact = match sql {
+        SqlType::Char(length) | SqlType::Character(length) => Some(format!("CHAR({})", character_length(*length, 1)?)),
+        SqlType::Varchar(Some(length)) | SqlType::CharacterVarying(Some(length)) | SqlType::CharVarying(Some(length)) => {
+            Some(format!("VARCHAR({})", character_length(Some(*length), 1)?))
+        }
+        SqlType::Varchar(None) | SqlType::CharacterVarying(None) | SqlType::CharVarying(None) => Some("VARCHAR(1)".into()),
+        SqlType::Binary(length) => Some(format!("BINARY({})", length.unwrap_or(1))),
+        SqlType::Varbinary(length) => Some(match length {
+            Some(BinaryLength::IntegerLength { length }) => format!("VARBINARY({length})"),
+            Some(BinaryLength::Max) => "VARBINARY(2147483647)".into(),
+            None => "VARBINARY(1)".into(),
+        }),
+        SqlType::Timestamp(Some(p), _) if !matches!(p, 3 | 6 | 9) => Some(format!("TIMESTAMP({p})")),
+        SqlType::Custom(_, modifiers) if !modifiers.is_empty() && !matches!(modifiers[0].as_str(), "3" | "6" | "9") => {
+            Some(format!("TIMESTAMP_LTZ({})", modifiers[0]))
+        }
+        _ => None,
+    };
+    Ok(match exact {
+        Some(exact) => field.with_metadata(HashMap::from([(EXACT.to_string(), exact)])),
+        None => field,
+    })
+}
+
+fn character_length(length: Option<CharacterLength>, default: u64) -> Result<u64, String> {
+    match length {
+        None => Ok(default),
+        Some(CharacterLength::IntegerLength { length: 0, .. }) => Err("a text type has a length of at least 1".into()),
+        Some(CharacterLength::IntegerLength { length, .. }) => Ok(length),
+        Some(CharacterLength::Max) => Ok(i32::MAX as u64),
+    }
+}
 
 /// The Arrow type of a SQL type, or a message that says what is not supported.
 pub fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
     Ok(match sql {
-        SqlType::Boolean => DataType::Boolean,
+        SqlType::Boolean | SqlType::Bool => DataType::Boolean,
         SqlType::TinyInt(_) => DataType::Int8,
         SqlType::SmallInt(_) => DataType::Int16,
         SqlType::Int(_) | SqlType::Integer(_) => DataType::Int32,
@@ -17,7 +59,12 @@ pub fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
         SqlType::Float(_) | SqlType::Real => DataType::Float32,
         SqlType::Double(_) | SqlType::DoublePrecision => DataType::Float64,
         SqlType::Decimal(info) | SqlType::Numeric(info) | SqlType::Dec(info) => decimal(*info)?,
-        SqlType::Char(_) | SqlType::Varchar(_) | SqlType::String(_) => DataType::Utf8,
+        SqlType::Char(_)
+        | SqlType::Character(_)
+        | SqlType::Varchar(_)
+        | SqlType::CharacterVarying(_)
+        | SqlType::CharVarying(_)
+        | SqlType::String(_) => DataType::Utf8,
         SqlType::Bytes(_) | SqlType::Binary(_) | SqlType::Varbinary(_) => DataType::Binary,
         SqlType::Date => DataType::Date32,
         SqlType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Time32(TimeUnit::Millisecond),
@@ -27,7 +74,8 @@ pub fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
                 modifiers.first().map(|m| m.parse::<u64>().map_err(|_| "TIMESTAMP_LTZ takes a precision from 0 to 9"));
             DataType::Timestamp(unit(precision.transpose()?)?, Some("UTC".into()))
         }
-        other => return Err(format!("type {other} is not supported")),
+        SqlType::Custom(name, _) => return Err(format!("type '{name}' is not known")),
+        other => return Err(format!("type '{other}' is not supported")),
     })
 }
 
@@ -53,6 +101,11 @@ fn decimal(info: ExactNumberInfo) -> Result<DataType, String> {
     Ok(DataType::Decimal128(precision as u8, scale as i8))
 }
 
+/// The SQL name of a field's type.
+pub fn field_sql_name(field: &Field) -> String {
+    field.metadata().get(EXACT).cloned().unwrap_or_else(|| sql_name(field.data_type()))
+}
+
 /// The SQL name of a type, for messages and plans.
 pub fn sql_name(data_type: &DataType) -> String {
     let digits = |unit: &TimeUnit| match unit {
@@ -73,6 +126,8 @@ pub fn sql_name(data_type: &DataType) -> String {
         DataType::Utf8 => "STRING".into(),
         DataType::Binary => "BYTES".into(),
         DataType::Date32 => "DATE".into(),
+        DataType::Interval(_) => "INTERVAL".into(),
+        DataType::Null => "NULL".into(),
         DataType::Time32(_) => "TIME".into(),
         DataType::Timestamp(u, None) => format!("TIMESTAMP({})", digits(u)),
         DataType::Timestamp(u, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(u)),

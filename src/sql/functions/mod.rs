@@ -4,7 +4,10 @@
 //! each. A name that is not here is an error at planning: never a function that merely has the same name.
 
 mod aggregates;
+pub mod arithmetic;
+pub mod cast;
 mod concat;
+pub mod conditional;
 mod round;
 mod row_number;
 mod to_timestamp_ltz;
@@ -17,9 +20,9 @@ use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub use aggregates::planned_function;
 
 /// DataFusion's functions that agree with Flink's of the same name.
-const SAME_AS_FLINK: [&str; 20] = [
-    "abs", "acos", "asin", "atan", "ceil", "coalesce", "cos", "exp", "floor", "ln", "lower", "ltrim", "nullif", "power", "rtrim",
-    "sin", "sqrt", "tan", "upper", "btrim",
+const SAME_AS_FLINK: [&str; 18] = [
+    "abs", "acos", "asin", "atan", "ceil", "cos", "exp", "floor", "ln", "lower", "ltrim", "power", "rtrim", "sin", "sqrt", "tan",
+    "upper", "btrim",
 ];
 
 /// All functions by name, lower case.
@@ -43,7 +46,7 @@ impl Default for Functions {
                 scalars.insert(alias.to_string(), function);
             }
         }
-        for function in [concat::udf(), round::udf(), to_timestamp_ltz::udf()] {
+        for function in conditional::all().chain([concat::udf(), round::udf(), to_timestamp_ltz::udf()]) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
         for function in datafusion_functions::all_default_functions() {

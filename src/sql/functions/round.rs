@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::compute::cast;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int64Type};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -25,6 +26,7 @@ fn digits_of(scalar: Option<&ScalarValue>) -> Option<i64> {
     match scalar {
         None => Some(0),
         Some(ScalarValue::Int64(digits)) => *digits,
+        Some(ScalarValue::Int32(digits)) => digits.map(i64::from),
         Some(_) => None,
     }
 }
@@ -46,7 +48,10 @@ impl ScalarUDFImpl for Round {
             }
             [_] => Ok(types),
             [_, digits] => {
-                *digits = DataType::Int64;
+                // A constant has to stay one, since the scale of a DECIMAL result follows from it.
+                if *digits != DataType::Int32 {
+                    *digits = DataType::Int64;
+                }
                 Ok(types)
             }
             _ => plan_err!("'ROUND' takes a number and a number of digits"),
@@ -78,7 +83,7 @@ impl ScalarUDFImpl for Round {
         let numbers = args.args[0].to_array(rows)?;
         let digits = match args.args.get(1) {
             None => None,
-            Some(d) => Some(d.to_array(rows)?),
+            Some(d) => Some(cast(&d.to_array(rows)?, &DataType::Int64)?),
         };
         let digits = |row: usize| match &digits {
             None => Some(0),

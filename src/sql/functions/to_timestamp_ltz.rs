@@ -37,7 +37,11 @@ impl ScalarUDFImpl for ToTimestampLtz {
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         match arguments {
-            [number] | [number, _] if number.is_integer() => Ok(std::iter::repeat_n(DataType::Int64, arguments.len()).collect()),
+            [number] | [number, _] if number.is_integer() => {
+                // The precision has to stay a constant.
+                let precision = arguments.get(1).map(|_| DataType::Int32);
+                Ok(std::iter::once(DataType::Int64).chain(precision).collect())
+            }
             [other] | [other, _] => {
                 plan_err!("'TO_TIMESTAMP_LTZ' takes a BIGINT and a precision of 0 or 3, not {}", sql_name(other))
             }
@@ -53,6 +57,7 @@ impl ScalarUDFImpl for ToTimestampLtz {
         let precision = match args.args.get(1) {
             None => 3,
             Some(ColumnarValue::Scalar(ScalarValue::Int64(Some(p)))) => *p,
+            Some(ColumnarValue::Scalar(ScalarValue::Int32(Some(p)))) => i64::from(*p),
             Some(_) => return exec_err!("the precision of TO_TIMESTAMP_LTZ must be a constant 0 or 3"),
         };
         let numbers = cast(&args.args[0].to_array(args.number_rows)?, &DataType::Int64)?;

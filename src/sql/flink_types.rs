@@ -1,0 +1,411 @@
+//! Which type has an expression, by Flink's rules?
+//!
+//! DataFusion's planner resolves names and builds the plan; [`apply`] then goes over it from the sources up and gives every
+//! expression Flink's type: an integer literal is INT if it fits, DECIMAL arithmetic has Flink's precision, a FLOAT and a
+//! DECIMAL meet in DOUBLE, COALESCE and its like become CASE, and CAST is Flink's. It runs before DataFusion's type coercion,
+//! which finds little left to do. What always holds: output names stay; a plan that went through twice is the same plan.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, DataFusionError, Diagnostic, Result, ScalarValue, plan_err};
+use datafusion_expr::expr::{Between, BinaryExpr, Case, Cast, InList, ScalarFunction, TryCast};
+use datafusion_expr::expr_rewriter::NamePreserver;
+use datafusion_expr::utils::merge_schema;
+use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator};
+
+use super::decimal::{Operation, Shape, common};
+use super::functions::{arithmetic, cast, conditional};
+use super::types::sql_name;
+
+/// Gives every expression of a plan Flink's type.
+pub fn apply(plan: LogicalPlan) -> Result<LogicalPlan> {
+    Ok(plan.transform_up_with_subqueries(node)?.data)
+}
+
+fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    if matches!(plan, LogicalPlan::TableScan(_) | LogicalPlan::Limit(_)) {
+        return Ok(Transformed::no(plan));
+    }
+    let schema = merge_schema(&plan.inputs());
+    let names = NamePreserver::new(&plan);
+    plan.map_expressions(|e| {
+        let name = names.save(&e);
+        Ok(Transformed::yes(name.restore(expression(e, &schema)?)))
+    })?
+    .map_data(LogicalPlan::recompute_schema)
+}
+
+/// An expression over these columns with Flink's types.
+pub fn expression(expression: Expr, schema: &DFSchema) -> Result<Expr> {
+    Ok(expression.transform_up(|e| typed(e, schema).map(Transformed::yes))?.data)
+}
+
+/// One expression whose parts have their types.
+fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
+    match expression {
+        Expr::Literal(value, metadata) => Ok(Expr::Literal(literal(value), metadata)),
+        Expr::BinaryExpr(binary) => binary_expression(binary, schema),
+        Expr::Cast(Cast { expr, field }) => explicit_cast(*expr, &field, false, schema),
+        Expr::TryCast(TryCast { expr, field }) => explicit_cast(*expr, &field, true, schema),
+        Expr::Case(case) => case_expression(case, schema),
+        Expr::Between(Between { expr, negated, low, high }) => {
+            let [expr, low, high] = meet("BETWEEN", [*expr, *low, *high], schema)?;
+            Ok(Expr::Between(Between::new(Box::new(expr), negated, Box::new(low), Box::new(high))))
+        }
+        Expr::InList(InList { expr, list, negated }) => {
+            let mut all = vec![*expr];
+            all.extend(list);
+            let mut all = meet_all("IN", all, schema)?;
+            let expr = all.remove(0);
+            Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
+        }
+        Expr::AggregateFunction(mut call) if call.func.name() == "count" => {
+            // An untyped NULL counts nothing; a constant that is no NULL counts rows.
+            for argument in &mut call.params.args {
+                if matches!(argument, Expr::Literal(ScalarValue::Null, _)) {
+                    *argument = Expr::Literal(ScalarValue::Int32(None), None);
+                }
+            }
+            Ok(Expr::AggregateFunction(call))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args }) => match conditional::as_case(func.name(), args) {
+            Ok(case) => typed_case(case, schema),
+            Err(args) => Ok(Expr::ScalarFunction(ScalarFunction { func, args })),
+        },
+        other => Ok(other),
+    }
+}
+
+fn typed_case(expression: Expr, schema: &DFSchema) -> Result<Expr> {
+    match expression {
+        Expr::Case(case) => {
+            // The conditions are new: their sides may have different types.
+            let when_then_expr = case.when_then_expr.into_iter().map(|(when, then)| {
+                let when = if let Expr::BinaryExpr(b) = *when { binary_expression(b, schema)? } else { *when };
+                Ok((Box::new(when), then))
+            });
+            let when_then_expr = when_then_expr.collect::<Result<Vec<_>>>()?;
+            case_expression(Case { when_then_expr, ..case }, schema)
+        }
+        other => Ok(other),
+    }
+}
+
+fn literal(value: ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::Int64(Some(v)) => i32::try_from(v).map_or(value, |v| ScalarValue::Int32(Some(v))),
+        ScalarValue::UInt64(Some(v)) => ScalarValue::Decimal128(Some(i128::from(v)), if v >= 10u64.pow(19) { 20 } else { 19 }, 0),
+        // DataFusion does not count the 0 before the point.
+        ScalarValue::Decimal128(Some(v), p, s) if i32::from(p) == i32::from(s) && p < 38 => {
+            ScalarValue::Decimal128(Some(v), p + 1, s)
+        }
+        other => other,
+    }
+}
+
+fn field_of(expression: &Expr, schema: &DFSchema) -> Result<Arc<Field>> {
+    Ok(expression.to_field(schema)?.1)
+}
+
+/// The shape of a number that takes part in DECIMAL arithmetic.
+fn decimal_shape(data_type: &DataType) -> Option<Shape> {
+    match data_type {
+        DataType::Int8 => Some((3, 0)),
+        DataType::Int16 => Some((5, 0)),
+        DataType::Int32 => Some((10, 0)),
+        DataType::Int64 => Some((19, 0)),
+        DataType::Decimal128(p, s) => Some((*p, *s)),
+        _ => None,
+    }
+}
+
+fn is_float(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Float32 | DataType::Float64)
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8)
+}
+
+/// The type that holds values of both, if Flink has one.
+pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
+    use DataType::{Date32, Float32, Float64, Null, Timestamp};
+    match (a, b) {
+        (a, b) if a == b => Some(a.clone()),
+        (Null, t) | (t, Null) => Some(t.clone()),
+        (a, b) if a.is_integer() && b.is_integer() => Some(if decimal_shape(a)? > decimal_shape(b)? { a } else { b }.clone()),
+        (a, b) if is_float(a) || is_float(b) => {
+            if !(a.is_numeric() && b.is_numeric()) {
+                return None;
+            }
+            let other = if is_float(a) { b } else { a };
+            let float = if is_float(a) { a } else { b };
+            Some(if *float == Float32 && (*other == Float32 || other.is_integer()) { Float32 } else { Float64 })
+        }
+        (a, b) if a.is_numeric() && b.is_numeric() => {
+            let (p, s) = common(decimal_shape(a)?, decimal_shape(b)?);
+            Some(DataType::Decimal128(p, s))
+        }
+        (Date32, t @ Timestamp(..)) | (t @ Timestamp(..), Date32) => Some(t.clone()),
+        (Timestamp(u, z), Timestamp(v, w)) if z == w => Some(Timestamp(finer(*u, *v), z.clone())),
+        _ => None,
+    }
+}
+
+fn finer(a: TimeUnit, b: TimeUnit) -> TimeUnit {
+    use crate::format::time_text::ticks_per_second;
+    if ticks_per_second(a) >= ticks_per_second(b) { a } else { b }
+}
+
+/// An expression in another type, without the user having asked for it.
+pub fn implicit_cast(expression: Expr, to: &DataType, schema: &DFSchema) -> Result<Expr> {
+    let from = field_of(&expression, schema)?;
+    if from.data_type() == to {
+        return Ok(expression);
+    }
+    if let Expr::Literal(value, _) = &expression {
+        if value.is_null() {
+            return Ok(Expr::Literal(ScalarValue::try_from(to)?, None));
+        }
+        if let Some(folded) = fold(&expression, &from, &Field::new("", to.clone(), true)) {
+            return Ok(folded);
+        }
+    }
+    // Arrow's own kernels where nothing can be lost: they are faster.
+    let exact = match (from.data_type(), to) {
+        (a, b) if a.is_integer() && b.is_integer() => decimal_shape(a) < decimal_shape(b),
+        (DataType::Float32, DataType::Float64) => true,
+        (a, DataType::Float64) => a.is_integer(),
+        _ => false,
+    };
+    if exact {
+        return Ok(Expr::Cast(Cast::new(Box::new(expression), to.clone())));
+    }
+    cast::call(expression, &from, &Field::new("", to.clone(), true), false)
+}
+
+/// CAST or TRY_CAST as the user wrote it.
+fn explicit_cast(expression: Expr, to: &Field, or_null: bool, schema: &DFSchema) -> Result<Expr> {
+    let from = field_of(&expression, schema)?;
+    if let Some(folded) = fold(&expression, &from, to) {
+        return Ok(folded);
+    }
+    let widens = match (from.data_type(), to.data_type()) {
+        (a, b) if a.is_integer() && b.is_integer() => decimal_shape(a) < decimal_shape(b),
+        _ => false,
+    };
+    if widens {
+        return Ok(Expr::Cast(Cast::new(Box::new(expression), to.data_type().clone())));
+    }
+    let place = expression.clone();
+    cast::call(expression, &from, to, or_null).map_err(|e| at(e, &place))
+}
+
+/// A constant in another type. Integers stay casts: their literals would be narrowed again.
+fn fold(expression: &Expr, from: &Field, to: &Field) -> Option<Expr> {
+    let Expr::Literal(value, _) = expression else { return None };
+    if to.data_type().is_integer() || !to.metadata().is_empty() || !from.metadata().is_empty() {
+        return None;
+    }
+    let Ok(Expr::ScalarFunction(call)) = cast::call(expression.clone(), from, to, false) else { return None };
+    let args = datafusion_expr::ScalarFunctionArgs {
+        args: vec![ColumnarValue::Scalar(value.clone())],
+        arg_fields: vec![Arc::new(from.clone())],
+        number_rows: 1,
+        return_field: Arc::new(to.clone()),
+        config_options: Arc::default(),
+    };
+    match call.func.invoke_with_args(args) {
+        Ok(ColumnarValue::Scalar(value)) => Some(Expr::Literal(value, None)),
+        _ => None,
+    }
+}
+
+fn binary_expression(BinaryExpr { left, op, right }: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
+    let (a, b) = (left.get_type(schema)?, right.get_type(schema)?);
+    let plain = |left, right| Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
+    if let Some(operation) = operation(op) {
+        if !(a.is_numeric() || a.is_null()) || !(b.is_numeric() || b.is_null()) || a.is_null() && b.is_null() {
+            return plain(*left, *right);
+        }
+        return calculate(operation, op, *left, *right, schema);
+    }
+    if !is_comparison(op) || a == b || a.is_null() || b.is_null() {
+        return plain(*left, *right);
+    }
+    // Between a constant in text and a time the text is read.
+    let temporal = |t: &DataType| t.is_temporal() && !matches!(t, DataType::Interval(_));
+    if is_text(&a) && temporal(&b) {
+        return plain(implicit_cast(*left, &b, schema)?, *right);
+    }
+    if is_text(&b) && temporal(&a) {
+        return plain(*left, implicit_cast(*right, &a, schema)?);
+    }
+    if a.is_numeric() && b.is_numeric() {
+        let to = if is_float(&a) || is_float(&b) {
+            DataType::Float64
+        } else {
+            match common_type(&a, &b) {
+                Some(to) => to,
+                None => return plain(*left, *right),
+            }
+        };
+        return plain(implicit_cast(*left, &to, schema)?, implicit_cast(*right, &to, schema)?);
+    }
+    plain(*left, *right)
+}
+
+fn is_comparison(op: Operator) -> bool {
+    use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
+    matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
+}
+
+fn operation(op: Operator) -> Option<Operation> {
+    match op {
+        Operator::Plus => Some(Operation::Add),
+        Operator::Minus => Some(Operation::Subtract),
+        Operator::Multiply => Some(Operation::Multiply),
+        Operator::Divide => Some(Operation::Divide),
+        Operator::Modulo => Some(Operation::Modulo),
+        _ => None,
+    }
+}
+
+/// A sum, a product and so on of two numbers; also MOD.
+pub fn calculate(operation: Operation, op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
+    let (a, b) = (left.get_type(schema)?, right.get_type(schema)?);
+    // A NULL is of the other side's type.
+    let (a, b) = (if a.is_null() { b.clone() } else { a.clone() }, if b.is_null() { a } else { b });
+    if is_float(&a) || is_float(&b) || a.is_integer() && b.is_integer() {
+        let Some(to) = common_type(&a, &b) else { return plan_err!("no common type of {} and {}", sql_name(&a), sql_name(&b)) };
+        let (left, right) = (implicit_cast(left, &to, schema)?, implicit_cast(right, &to, schema)?);
+        if !to.is_integer() || !matches!(operation, Operation::Divide | Operation::Modulo) {
+            return Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
+        }
+        let result = arithmetic::call(operation, left, right);
+        // The remainder has the type of the divisor.
+        return match operation {
+            Operation::Modulo if to != b => {
+                cast::call(result, &Field::new("", to, true), &Field::new("", b, true), false)
+            }
+            _ => Ok(result),
+        };
+    }
+    let (Some((p1, s1)), Some((p2, s2))) = (decimal_shape(&a), decimal_shape(&b)) else {
+        return plan_err!("no arithmetic between {} and {}", sql_name(&a), sql_name(&b));
+    };
+    let left = implicit_cast(left, &DataType::Decimal128(p1, s1), schema)?;
+    let right = implicit_cast(right, &DataType::Decimal128(p2, s2), schema)?;
+    Ok(arithmetic::call(operation, left, right))
+}
+
+/// Casts expressions to their common type.
+fn meet_all(what: &str, expressions: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
+    let types = expressions.iter().map(|e| e.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    if types.windows(2).all(|t| t[0] == t[1]) {
+        return Ok(expressions);
+    }
+    let mut to = DataType::Null;
+    for (data_type, expression) in types.iter().zip(&expressions) {
+        to = match common_type(&to, data_type) {
+            Some(to) => to,
+            // Text is read where a time is wanted.
+            None if is_text(data_type) && to.is_temporal() => to,
+            None if is_text(&to) && data_type.is_temporal() => data_type.clone(),
+            None => {
+                let message = format!("'{what}' cannot bring {} and {} together", sql_name(&to), sql_name(data_type));
+                return Err(at(DataFusionError::Plan(message), expression));
+            }
+        };
+    }
+    expressions.into_iter().map(|e| implicit_cast(e, &to, schema)).collect()
+}
+
+fn meet<const N: usize>(what: &str, expressions: [Expr; N], schema: &DFSchema) -> Result<[Expr; N]> {
+    let met = meet_all(what, expressions.into(), schema)?;
+    met.try_into().map_err(|_| DataFusionError::Internal("as many expressions as before".into()))
+}
+
+fn case_expression(case: Case, schema: &DFSchema) -> Result<Expr> {
+    let Case { expr, when_then_expr, else_expr } = case;
+    let (mut whens, mut results): (Vec<Expr>, Vec<Expr>) = when_then_expr.into_iter().map(|(w, t)| (*w, *t)).unzip();
+    let expr = match expr {
+        None => None,
+        Some(expr) => {
+            whens.insert(0, *expr);
+            whens = meet_all("CASE", whens, schema)?;
+            Some(Box::new(whens.remove(0)))
+        }
+    };
+    let has_else = else_expr.is_some();
+    results.extend(else_expr.map(|e| *e));
+    let mut results = meet_all("CASE", results, schema)?;
+    let else_expr = if has_else { results.pop().map(Box::new) } else { None };
+    let when_then_expr = whens.into_iter().zip(results).map(|(w, t)| (Box::new(w), Box::new(t))).collect();
+    Ok(Expr::Case(Case { expr, when_then_expr, else_expr }))
+}
+
+/// An error with the place of the first column of an expression.
+pub fn at(error: DataFusionError, expression: &Expr) -> DataFusionError {
+    let mut span = None;
+    // The walk cannot fail: its closure does not.
+    let _ = expression.apply(|e| {
+        if let Expr::Column(column) = e {
+            span = span.or(column.spans.first());
+        }
+        Ok(datafusion_common::tree_node::TreeNodeRecursion::Continue)
+    });
+    match span {
+        Some(span) => {
+            let message = error.strip_backtrace();
+            error.with_diagnostic(Diagnostic::new_error(message, Some(span)))
+        }
+        None => error,
+    }
+}
+
+/// What a type is called where a number, a text or a time is wanted; and whether the operator takes both sides.
+pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
+    let (a, b) = (left.get_type(schema)?, right.get_type(schema)?);
+    if a.is_null() || b.is_null() {
+        return Ok(());
+    }
+    let names = || format!("{} and {}", sql_name(&a), sql_name(&b));
+    let interval = |t: &DataType| matches!(t, DataType::Interval(_) | DataType::Duration(_));
+    let temporal = |t: &DataType| t.is_temporal() && !interval(t);
+    let first_text = if is_text(&a) { left } else { right };
+    if op == Operator::StringConcat {
+        let (text, other) = match (is_text(&a), is_text(&b)) {
+            (true, true) => return Ok(()),
+            (true, false) => (&b, right),
+            _ => (&a, left),
+        };
+        let message = format!("'||' takes text only, not {}\nDid you mean CAST(... AS STRING)?", sql_name(text));
+        return Err(at(DataFusionError::Plan(message), other));
+    }
+    if operation(op).is_some() {
+        let ok = a.is_numeric() && b.is_numeric()
+            || (interval(&a) || interval(&b))
+                && (temporal(&a) || temporal(&b) || interval(&a) && interval(&b) || a.is_numeric() || b.is_numeric())
+            || temporal(&a) && temporal(&b) && op == Operator::Minus;
+        if !ok {
+            let wrong = if a.is_numeric() { right } else { left };
+            return Err(at(DataFusionError::Plan(format!("'{sign}' does not take {}", names())), wrong));
+        }
+    }
+    if is_comparison(op) {
+        let ok = a == b
+            || a.is_numeric() && b.is_numeric()
+            || temporal(&a) && temporal(&b)
+            || interval(&a) && interval(&b)
+            || is_text(&a) && temporal(&b)
+            || temporal(&a) && is_text(&b);
+        if !ok {
+            let message = format!("cannot compare {} with '{sign}'\nDid you mean to CAST one of them?", names());
+            return Err(at(DataFusionError::Plan(message), if is_text(&a) || is_text(&b) { first_text } else { left }));
+        }
+    }
+    Ok(())
+}
