@@ -7,18 +7,21 @@ use std::path::{Path, PathBuf};
 use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job::{CheckpointTrigger, Scheduling};
 
-use crate::support::job::{Variation, canonical, finish, finish_with_kills, sink_rows};
+use crate::support::job::{Variation, canonical, finish, finish_with_kills, planned, sink_rows_to};
 
 struct Case {
     folder: PathBuf,
     sql: String,
+    /// Digits to which fractions are compared.
+    digits: usize,
 }
 
 impl Case {
     fn load(name: &str) -> Case {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
         let sql = fs::read_to_string(folder.join("query.sql")).unwrap_or_else(|e| panic!("{name}: {e}"));
-        Case { folder, sql }
+        let digits = fs::read_to_string(folder.join("digits")).map_or(12, |text| text.trim().parse().expect("a number"));
+        Case { folder, sql, digits }
     }
 
     /// The SQL with its folders filled in. `input` replaces the case's own folder.
@@ -32,16 +35,26 @@ impl Case {
             let path = entry.expect("readable").path();
             let sink = path.file_stem().expect("a name").to_string_lossy().into_owned();
             let text = fs::read_to_string(&path).expect("readable");
-            let mut expected: Vec<String> = text.lines().map(canonical).collect();
+            let mut expected: Vec<String> = text.lines().map(|line| canonical(line, self.digits)).collect();
             expected.sort();
-            assert_eq!(sink_rows(&out.join(&sink)), expected, "{}: sink {sink}, {what}", self.folder.display());
+            let found = sink_rows_to(&out.join(&sink), self.digits);
+            let missing: Vec<&String> = expected.iter().filter(|row| !found.contains(row)).take(3).collect();
+            let extra: Vec<&String> = found.iter().filter(|row| !expected.contains(row)).take(3).collect();
+            let counts = (found.len(), expected.len());
+            let name = self.folder.display();
+            assert!(found == expected, "{name}: sink {sink}, {what}, {counts:?}\nmissing {missing:#?}\nextra {extra:#?}");
             sinks += 1;
         }
         assert!(sinks > 0);
     }
 
     fn records(&self) -> u64 {
-        fs::read_to_string(self.folder.join("in.jsonl")).expect("input").lines().count() as u64
+        fn count(path: &Path) -> u64 {
+            let inside = fs::read_dir(path).into_iter().flatten().flatten().filter(|e| e.file_name() != "expected");
+            let lines = || fs::read(path).map_or(0, |bytes| bytes.iter().filter(|b| **b == b'\n').count() as u64);
+            if path.is_dir() { inside.map(|e| count(&e.path())).sum() } else { lines() }
+        }
+        count(&self.folder)
     }
 }
 
@@ -74,7 +87,8 @@ fn run_case(name: &str) {
         case.check(&dir.path().join("out"), &format!("killed, seed {seed}"));
     }
     // A case without windows keeps nothing in the store.
-    assert!(restores > 0 || name == "parse_errors", "{name}: no attempt went on from stored state");
+    let keeps_state = !["parse_errors", "f_cast_num", "fmt_json_bad"].contains(&name);
+    assert!(restores > 0 || !keeps_state, "{name}: no attempt went on from stored state");
 }
 
 /// The same rows dealt over four files: for cases without late rows, the splits do not matter.
@@ -99,9 +113,56 @@ fn run_dealt(name: &str) {
 }
 
 macro_rules! cases {
-    ($($name:ident),*) => { $(#[test] fn $name() { run_case(stringify!($name)); })* };
+    ($($name:ident),* $(,)?) => {
+        /// The cases that are supported as a whole.
+        const SUPPORTED: &[&str] = &[$(stringify!($name)),*];
+        $(#[test] fn $name() { run_case(stringify!($name)); })*
+    };
 }
-cases!(tumble, hop, session, onephase, having, cumulate, parse_errors, topn, epoch);
+cases!(
+    cumulate,
+    cumulate_offset,
+    cumulate_steps,
+    epoch,
+    f_cast_num,
+    fmt_gzip,
+    fmt_json_bad,
+    having,
+    hop,
+    hop_distinct,
+    hop_epoch,
+    hop_late,
+    hop_offset,
+    hop_sizes,
+    hop_types,
+    onephase,
+    parse_errors,
+    session,
+    session_disorder,
+    session_keys,
+    session_two,
+    src_folder,
+    topn,
+    tumble,
+);
+
+/// A case that is not supported is refused before anything is read, with its place in the text: never answered differently.
+#[test]
+fn what_is_not_supported_is_refused_with_its_place() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let names = fs::read_dir(folder).expect("cases").flatten().filter(|e| e.path().is_dir());
+    let mut refused = 0;
+    for name in names.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| !SUPPORTED.contains(&n.as_str())) {
+        let case = Case::load(&name);
+        let sql = case.sql(&case.folder, Path::new("out"));
+        match planned(&sql) {
+            Ok(()) => panic!("{name} is planned: move it to the cases that are run"),
+            Err(error) => assert!(error.place.is_some(), "{name}: {} without a place", error.message),
+        }
+        refused += 1;
+    }
+    println!("{refused} cases are not supported");
+}
 
 #[test]
 fn topn_dealt() {

@@ -5,11 +5,12 @@
 //! between two runs but not shrink.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
+use flate2::bufread::MultiGzDecoder;
 
 use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
 
@@ -63,18 +64,26 @@ impl FileSource {
             reason: format!("{}: {e}", path.display()),
         };
         let mut file = File::open(&path).map_err(error)?;
-        let length = file.metadata().map_err(error)?.len();
+        // A compressed file has no place to go to: what was read already is decompressed again and dropped.
+        let (content, length): (Box<dyn Read + Send>, u64) = if is_gzip(&path) {
+            let mut content = MultiGzDecoder::new(BufReader::new(file));
+            let skipped = std::io::copy(&mut content.by_ref().take(offset), &mut std::io::sink()).map_err(error)?;
+            (Box::new(content), skipped)
+        } else {
+            let length = file.metadata().map_err(error)?.len();
+            file.seek(SeekFrom::Start(offset)).map_err(error)?;
+            (Box::new(file), length)
+        };
         if length < offset {
             let reason = format!("{} has {length} bytes, but {offset} were read already: it was cut or replaced", path.display());
             return Err(SourceError::Read { table: self.table.clone(), split: split.clone(), reason });
         }
-        file.seek(SeekFrom::Start(offset)).map_err(error)?;
         Ok(FileReader {
             table: self.table.clone(),
             split: split.clone(),
             metadata: self.metadata.clone(),
             path,
-            file,
+            content,
             offset,
             lines,
             tail: Vec::new(),
@@ -104,9 +113,6 @@ impl Source for FileSource {
                 names.push(name);
             }
         }
-        if let Some(name) = names.iter().find(|n| n.ends_with(".gz")) {
-            return Err(config(format!("{name} is compressed; unpack it first, gzip is not supported yet")));
-        }
         names.sort();
         Ok(names.iter().map(|n| seed(n)).collect())
     }
@@ -132,8 +138,14 @@ impl Source for FileSource {
 
     fn size_hint_bytes(&self) -> Option<u64> {
         let splits = self.discover().ok()?;
-        splits.iter().map(|s| std::fs::metadata(self.path_of(&s.id)).ok().map(|m| m.len())).sum()
+        // What a compressed file holds is known at its end only.
+        let size = |path: PathBuf| if is_gzip(&path) { None } else { Some(std::fs::metadata(path).ok()?.len()) };
+        splits.iter().map(|s| size(self.path_of(&s.id))).sum()
     }
+}
+
+fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "gz")
 }
 
 fn file_name(path: &Path) -> String {
@@ -145,7 +157,7 @@ struct FileReader {
     split: SplitId,
     metadata: Vec<String>,
     path: PathBuf,
-    file: File,
+    content: Box<dyn Read + Send>,
     /// After the last line delivered.
     offset: u64,
     lines: u64,
@@ -164,7 +176,7 @@ impl FileReader {
     fn fill(&mut self, bytes: &mut Vec<u8>) -> Result<(), SourceError> {
         let from = bytes.len();
         bytes.resize(from + BLOCK_BYTES, 0);
-        let n = self.file.read(&mut bytes[from..]).map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        let n = self.content.read(&mut bytes[from..]).map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
         bytes.truncate(from + n);
         self.ended = n == 0;
         Ok(())
@@ -325,6 +337,29 @@ mod tests {
         let (_dir, source, split) = file(format!("{long}\nshort\n{long}").as_bytes());
         let (all, _) = read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 10);
         assert_eq!(all.iter().map(|(n, s)| (*n, s.len())).collect::<Vec<_>>(), [(1, long.len()), (2, 5), (3, long.len())]);
+    }
+
+    #[test]
+    fn a_compressed_file_is_read_as_its_content_from_any_line() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("in.jsonl.gz");
+        let mut bytes = Vec::new();
+        // Two members, as two writers that append leave them.
+        for part in ["one\ntwo\nth", "ree\nfour"] {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut packed, part.as_bytes()).expect("packs");
+            bytes.extend(packed.finish().expect("packs"));
+        }
+        std::fs::write(&path, bytes).expect("writes");
+        let source = FileSource::new("t", &path.display().to_string(), vec![]).expect("opens");
+        let split = source.discover().expect("lists").remove(0).id;
+        let (all, positions) = read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 1);
+        let expected = [(1, "one"), (2, "two"), (3, "three"), (4, "four")].map(|(n, s)| (n, s.to_string()));
+        assert_eq!(all, expected);
+        for (done, position) in positions.iter().enumerate() {
+            assert_eq!(read_all(&source, &split, position, 9).0, expected[done..]);
+        }
+        assert!(source.open(&split, &Position::File { offset: 99, lines: 9 }, Arc::new(|| {})).is_err());
     }
 
     #[test]

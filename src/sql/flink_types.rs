@@ -287,9 +287,7 @@ pub fn calculate(operation: Operation, op: Operator, left: Expr, right: Expr, sc
         let result = arithmetic::call(operation, left, right);
         // The remainder has the type of the divisor.
         return match operation {
-            Operation::Modulo if to != b => {
-                cast::call(result, &Field::new("", to, true), &Field::new("", b, true), false)
-            }
+            Operation::Modulo if to != b => cast::call(result, &Field::new("", to, true), &Field::new("", b, true), false),
             _ => Ok(result),
         };
     }

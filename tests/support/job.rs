@@ -16,6 +16,7 @@ use paceline::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Obse
 use paceline::runtime::worker::{SharedSource, Stats, WorkerError};
 use paceline::sink::select::SelectFormat;
 use paceline::sql::bind::bind;
+use paceline::sql::error::SqlError;
 use paceline::time::clock::SystemClock;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -84,6 +85,15 @@ impl Observer for Seen {
         });
         self.resumed = Some((epoch, has_tables));
     }
+}
+
+/// Whether a script can be planned.
+pub fn planned(sql: &str) -> Result<(), SqlError> {
+    let plan = lower(&bind(sql)?, sql, 2)?;
+    paceline::connect::check(&plan).map_err(|e| match e {
+        paceline::connect::ConnectError::Query(e) => e,
+        other => SqlError::new(other.to_string()),
+    })
 }
 
 /// One attempt of a SQL job on a state directory.
@@ -176,33 +186,38 @@ pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, r
 
 /// The rows that a file sink wrote, as canonical text, sorted. Panics if something uncommitted is left.
 pub fn sink_rows(folder: &Path) -> Vec<String> {
+    sink_rows_to(folder, 12)
+}
+
+/// The same, with fractions to so many digits.
+pub fn sink_rows_to(folder: &Path, digits: usize) -> Vec<String> {
     let mut rows = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.expect("readable folder").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         assert!(!name.starts_with('.'), "{name} was left behind");
-        rows.extend(fs::read_to_string(&path).expect("readable file").lines().map(canonical));
+        rows.extend(fs::read_to_string(&path).expect("readable file").lines().map(|line| canonical(line, digits)));
     }
     rows.sort();
     rows
 }
 
 /// A JSON object with numbers by value: 1, 1.0 and 1E0 are the same; fractions agree to 12 digits.
-pub fn canonical(line: &str) -> String {
-    fn value(v: &serde_json::Value) -> String {
+pub fn canonical(line: &str, digits: usize) -> String {
+    fn value(v: &serde_json::Value, digits: usize) -> String {
         match v {
             serde_json::Value::Number(n) => match (n.as_i64(), n.as_f64()) {
                 (Some(i), _) => i.to_string(),
-                (None, Some(f)) if f.fract() == 0.0 && f.abs() < 9e15 => format!("{}", f as i64),
-                (None, Some(f)) => format!("{f:.11e}"),
+                (None, Some(f)) if f.fract() == 0.0 && f.abs() < 9e15 && digits >= 12 => format!("{}", f as i64),
+                (None, Some(f)) => format!("{f:.*e}", digits - 1),
                 (None, None) => n.to_string(),
             },
             serde_json::Value::Object(map) => {
-                let fields: Vec<String> = map.iter().map(|(k, v)| format!("{k:?}:{}", value(v))).collect();
+                let fields: Vec<String> = map.iter().map(|(k, v)| format!("{k:?}:{}", value(v, digits))).collect();
                 format!("{{{}}}", fields.join(","))
             }
             other => other.to_string(),
         }
     }
-    value(&serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
+    value(&serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")), digits)
 }

@@ -29,9 +29,9 @@ pub fn cast(array: &ArrayRef, to: &DataType, or_null: bool) -> Result<ArrayRef, 
         DataType::Int64 => each::<Int64Type>(array, |r| Some(to_long(read(r)))),
         DataType::Float32 => each::<Float32Type>(array, |r| Some(to_float(read(r)))),
         DataType::Float64 => each::<Float64Type>(array, |r| Some(to_double(read(r)))),
-        DataType::Boolean => Arc::new(
-            (0..array.len()).map(|r| array.is_valid(r).then(|| is_true(read(r)))).collect::<BooleanArray>(),
-        ),
+        DataType::Boolean => {
+            Arc::new((0..array.len()).map(|r| array.is_valid(r).then(|| is_true(read(r)))).collect::<BooleanArray>())
+        }
         DataType::Decimal128(p, s) => {
             let mut bad = None;
             let out: PrimitiveArray<Decimal128Type> = (0..array.len())

@@ -33,8 +33,7 @@ pub fn cast(array: &StringArray, to: &Type, or_null: bool) -> Result<ArrayRef, S
         }
         DataType::Decimal128(p, s) => {
             let mut bad = Bad { first: None };
-            let out: PrimitiveArray<Decimal128Type> =
-                array.iter().map(|t| bad.note(t?, decimal(t?, *p, *s)).flatten()).collect();
+            let out: PrimitiveArray<Decimal128Type> = array.iter().map(|t| bad.note(t?, decimal(t?, *p, *s)).flatten()).collect();
             bad.check(to, or_null)?;
             Arc::new(out.with_precision_and_scale(*p, *s).map_err(|e| e.to_string())?)
         }

@@ -1,0 +1,17 @@
+-- Top-N of a cascade, cascades over HOP and SESSION aggregates, over a Top-N
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE VIEW sec AS SELECT window_start AS ws1, window_end AS we1, window_time AS rt, k, j, COUNT(*) AS c, SUM(v) AS s, MAX(d) AS mx FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY window_start, window_end, window_time, k, j;
+CREATE VIEW five AS SELECT window_start AS ws5, window_time AS rt5, k, SUM(c) AS c, SUM(s) AS s, MAX(mx) AS mx FROM TABLE(TUMBLE(TABLE sec, DESCRIPTOR(rt), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, window_time, k;
+CREATE VIEW best AS SELECT window_time AS wt, k, s FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY s DESC, k) AS rn FROM (SELECT window_start, window_end, window_time, k, SUM(v) AS s FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, window_time, k)) WHERE rn <= 2;
+CREATE VIEW hh AS SELECT window_time AS wt, k, SUM(v) AS s FROM TABLE(HOP(TABLE src, DESCRIPTOR(ts), INTERVAL '2' SECOND, INTERVAL '6' SECOND)) GROUP BY window_start, window_end, window_time, k;
+CREATE VIEW ss AS SELECT window_time AS wt, k, COUNT(*) AS c FROM TABLE(SESSION(TABLE src PARTITION BY k, DESCRIPTOR(ts), INTERVAL '4' SECOND)) GROUP BY window_start, window_end, window_time, k;
+CREATE TABLE `topc` (`window_start` TIMESTAMP(3), `window_end` TIMESTAMP(3), `k` STRING, `c` BIGINT, `rn` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/topc');
+CREATE TABLE `ctop` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `n` BIGINT, `s` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ctop');
+CREATE TABLE `hopc` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `mx` BIGINT, `mn` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hopc');
+CREATE TABLE `sesc` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT, `n` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/sesc');
+CREATE TABLE `samew` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `s` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/samew');
+INSERT INTO `topc` SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY c DESC, k) AS rn FROM (SELECT window_start, window_end, k, SUM(c) AS c FROM TABLE(TUMBLE(TABLE sec, DESCRIPTOR(rt), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, k)) WHERE rn <= 2;
+INSERT INTO `ctop` SELECT window_start AS ws, window_end AS we, COUNT(*) AS n, SUM(s) AS s FROM TABLE(TUMBLE(TABLE best, DESCRIPTOR(wt), INTERVAL '20' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `hopc` SELECT window_start AS ws, window_end AS we, k, MAX(s) AS mx, MIN(s) AS mn FROM TABLE(HOP(TABLE hh, DESCRIPTOR(wt), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `sesc` SELECT window_start AS ws, window_end AS we, SUM(c) AS c, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE ss, DESCRIPTOR(wt), INTERVAL '30' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `samew` SELECT window_start AS ws, window_end AS we, SUM(s) AS s FROM (SELECT window_start, window_end, k, SUM(v) AS s FROM TABLE(HOP(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND)) GROUP BY window_start, window_end, k) GROUP BY window_start, window_end;

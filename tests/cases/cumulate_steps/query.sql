@@ -1,0 +1,12 @@
+-- CUMULATE of several steps and sizes, step equal to size, keys that end early
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `c5_20` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cv` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/c5_20');
+CREATE TABLE `c20_20` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cv` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/c20_20');
+CREATE TABLE `c1_60` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT, `sm` DECIMAL(38, 2)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/c1_60');
+CREATE TABLE `dist` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` BIGINT, `b2` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/dist');
+CREATE TABLE `hav` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `s` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hav');
+INSERT INTO `c5_20` SELECT window_start AS ws, window_end AS we, k, COUNT(*) AS c, COUNT(v) AS cv, SUM(v) AS s, MIN(v) AS mn, MAX(v) AS mx, AVG(v) AS av FROM TABLE(CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `c20_20` SELECT window_start AS ws, window_end AS we, k, COUNT(*) AS c, COUNT(v) AS cv, SUM(v) AS s, MIN(v) AS mn, MAX(v) AS mx, AVG(v) AS av FROM TABLE(CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `c1_60` SELECT window_start AS ws, window_end AS we, COUNT(*) AS c, SUM(m) AS sm FROM TABLE(CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '60' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `dist` SELECT window_start AS ws, window_end AS we, k, COUNT(DISTINCT s) AS a, COUNT(DISTINCT v) FILTER (WHERE b) AS b2 FROM TABLE(CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `hav` SELECT window_start AS ws, window_end AS we, k, SUM(v) AS s FROM TABLE(CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k HAVING SUM(v) > 100;

@@ -1,0 +1,20 @@
+-- CREATE TABLE ... LIKE with INCLUDING, EXCLUDING and OVERWRITING; computed columns; OPTIONS hints; temporary tables; AS SELECT views
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE l1 (v2 AS v * 2) WITH ('path'='${DIR}/other.jsonl') LIKE src;
+CREATE TABLE l2 (WATERMARK FOR ts AS ts - INTERVAL '60' SECOND) LIKE src (INCLUDING ALL OVERWRITING WATERMARKS);
+CREATE TABLE l3 (x AS UPPER(k)) LIKE src (EXCLUDING WATERMARKS);
+CREATE TEMPORARY TABLE l4 (id BIGINT, ts STRING, t2 AS TO_TIMESTAMP(ts), WATERMARK FOR t2 AS t2 - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `a` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `s` BIGINT, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/a');
+CREATE TABLE `b` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/b');
+CREATE TABLE `c` (`id` BIGINT, `x` STRING, `ts` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/c');
+CREATE TABLE `e` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/e');
+CREATE TABLE `hint` (`id` BIGINT, `k` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hint');
+CREATE TABLE `hint2` (`id` BIGINT, `v` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hint2');
+CREATE TABLE `hintw` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hintw');
+INSERT INTO `a` SELECT window_start AS ws, window_end AS we, SUM(v2) AS s, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE l1, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `b` SELECT window_start AS ws, window_end AS we, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE l2, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `c` SELECT id, x, ts FROM l3;
+INSERT INTO `e` SELECT window_start AS ws, window_end AS we, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE l4, DESCRIPTOR(t2), INTERVAL '10' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `hint` SELECT id, k FROM src /*+ OPTIONS('path'='${DIR}/other.jsonl') */;
+INSERT INTO `hint2` SELECT id, v FROM src /*+ OPTIONS('json.ignore-parse-errors'='true') */ WHERE v > 50;
+INSERT INTO `hintw` SELECT window_start AS ws, window_end AS we, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end;

@@ -1,0 +1,14 @@
+-- GROUPING SETS, ROLLUP, CUBE over TUMBLE with GROUPING and GROUPING_ID
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `gs` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `j` INT, `c` BIGINT, `s` BIGINT, `gk` BIGINT, `gj` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/gs');
+CREATE TABLE `ru` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `j` INT, `c` BIGINT, `g` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ru');
+CREATE TABLE `cu` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `j` INT, `b` BOOLEAN, `c` BIGINT, `am` DECIMAL(38, 6), `g` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cu');
+CREATE TABLE `gdist` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `mn` DOUBLE, `g` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/gdist');
+CREATE TABLE `grp2` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `j` INT, `c` BIGINT, `g` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/grp2');
+CREATE TABLE `filt` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `sm` DECIMAL(38, 2)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/filt');
+INSERT INTO `gs` SELECT window_start AS ws, window_end AS we, k, j, COUNT(*) AS c, SUM(v) AS s, GROUPING(k) AS gk, GROUPING(j) AS gj FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, GROUPING SETS ((k, j), (k), ());
+INSERT INTO `ru` SELECT window_start AS ws, window_end AS we, k, j, COUNT(*) AS c, GROUPING_ID(k, j) AS g FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, ROLLUP (k, j);
+INSERT INTO `cu` SELECT window_start AS ws, window_end AS we, k, j, b, COUNT(*) AS c, AVG(m) AS am, GROUPING_ID(k, j, b) AS g FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, CUBE (k, j, b);
+INSERT INTO `gdist` SELECT window_start AS ws, window_end AS we, k, COUNT(DISTINCT s) AS c, MIN(d) AS mn, GROUPING(k) AS g FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, GROUPING SETS ((k), ());
+INSERT INTO `grp2` SELECT window_start AS ws, window_end AS we, k, j, COUNT(*) AS c, GROUPING(k, j) AS g FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, GROUPING SETS ((k), (j));
+INSERT INTO `filt` SELECT window_start AS ws, window_end AS we, k, COUNT(*) FILTER (WHERE b) AS c, SUM(m) AS sm FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, ROLLUP (k) HAVING COUNT(*) > 2;

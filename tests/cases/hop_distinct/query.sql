@@ -1,0 +1,6 @@
+-- DISTINCT aggregates in HOP, with and without FILTER, several in one query
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `cnt` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` BIGINT, `b2` BIGINT, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cnt');
+CREATE TABLE `filt` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` BIGINT, `b2` BIGINT, `c` BIGINT, `e` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/filt');
+INSERT INTO `cnt` SELECT window_start AS ws, window_end AS we, k, COUNT(DISTINCT s) AS a, COUNT(DISTINCT v) AS b2, COUNT(*) AS c FROM TABLE(HOP(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `filt` SELECT window_start AS ws, window_end AS we, k, COUNT(DISTINCT s) FILTER (WHERE b) AS a, COUNT(DISTINCT s) FILTER (WHERE NOT b) AS b2, COUNT(DISTINCT j) FILTER (WHERE v > 10) AS c, SUM(v) FILTER (WHERE j = 1) AS e FROM TABLE(HOP(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;

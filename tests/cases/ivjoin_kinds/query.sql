@@ -1,0 +1,11 @@
+-- interval joins: inner, left, right, full; rows without a partner come when their time has passed
+CREATE TABLE l (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/l.jsonl');
+CREATE TABLE r (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '3' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/r.jsonl');
+CREATE TABLE `inner` (`lid` BIGINT, `rid` BIGINT, `lk` STRING, `rk` STRING, `lts` TIMESTAMP(3), `rts` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/inner');
+CREATE TABLE `left` (`lid` BIGINT, `rid` BIGINT, `lk` STRING, `rk` STRING, `lts` TIMESTAMP(3), `rts` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/left');
+CREATE TABLE `right` (`lid` BIGINT, `rid` BIGINT, `lk` STRING, `rk` STRING, `lts` TIMESTAMP(3), `rts` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/right');
+CREATE TABLE `full` (`lid` BIGINT, `rid` BIGINT, `lk` STRING, `rk` STRING, `lts` TIMESTAMP(3), `rts` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/full');
+INSERT INTO `inner` SELECT L.id AS lid, R.id AS rid, L.k AS lk, R.k AS rk, CAST(L.ts AS TIMESTAMP(3)) AS lts, CAST(R.ts AS TIMESTAMP(3)) AS rts FROM l L INNER JOIN r R ON L.k = R.k AND L.ts BETWEEN R.ts - INTERVAL '4' SECOND AND R.ts + INTERVAL '6' SECOND;
+INSERT INTO `left` SELECT L.id AS lid, R.id AS rid, L.k AS lk, R.k AS rk, CAST(L.ts AS TIMESTAMP(3)) AS lts, CAST(R.ts AS TIMESTAMP(3)) AS rts FROM l L LEFT JOIN r R ON L.k = R.k AND L.ts BETWEEN R.ts - INTERVAL '4' SECOND AND R.ts + INTERVAL '6' SECOND;
+INSERT INTO `right` SELECT L.id AS lid, R.id AS rid, L.k AS lk, R.k AS rk, CAST(L.ts AS TIMESTAMP(3)) AS lts, CAST(R.ts AS TIMESTAMP(3)) AS rts FROM l L RIGHT JOIN r R ON L.k = R.k AND L.ts BETWEEN R.ts - INTERVAL '4' SECOND AND R.ts + INTERVAL '6' SECOND;
+INSERT INTO `full` SELECT L.id AS lid, R.id AS rid, L.k AS lk, R.k AS rk, CAST(L.ts AS TIMESTAMP(3)) AS lts, CAST(R.ts AS TIMESTAMP(3)) AS rts FROM l L FULL OUTER JOIN r R ON L.k = R.k AND L.ts BETWEEN R.ts - INTERVAL '4' SECOND AND R.ts + INTERVAL '6' SECOND;

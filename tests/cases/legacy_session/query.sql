@@ -1,0 +1,8 @@
+-- GROUP BY SESSION with keys, _START, _END, _ROWTIME, DISTINCT
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `base` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `rt` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cv` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/base');
+CREATE TABLE `nokey` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT, `cv` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/nokey');
+CREATE TABLE `two` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `j` INT, `c` BIGINT, `cs` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/two');
+INSERT INTO `base` SELECT SESSION_START(ts, INTERVAL '4' SECOND) AS ws, SESSION_END(ts, INTERVAL '4' SECOND) AS we, SESSION_ROWTIME(ts, INTERVAL '4' SECOND) AS rt, k, COUNT(*) AS c, COUNT(v) AS cv, SUM(v) AS s, MIN(v) AS mn, MAX(v) AS mx, AVG(v) AS av FROM src GROUP BY SESSION(ts, INTERVAL '4' SECOND), k;
+INSERT INTO `nokey` SELECT SESSION_START(ts, INTERVAL '2' SECOND) AS ws, SESSION_END(ts, INTERVAL '2' SECOND) AS we, COUNT(*) AS c, COUNT(v) AS cv, SUM(v) AS s, MIN(v) AS mn, MAX(v) AS mx, AVG(v) AS av FROM src GROUP BY SESSION(ts, INTERVAL '2' SECOND);
+INSERT INTO `two` SELECT SESSION_START(ts, INTERVAL '4' SECOND) AS ws, SESSION_END(ts, INTERVAL '4' SECOND) AS we, k, j, COUNT(*) AS c, COUNT(DISTINCT s) AS cs FROM src GROUP BY k, SESSION(ts, INTERVAL '4' SECOND), j;

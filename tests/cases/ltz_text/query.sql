@@ -1,0 +1,9 @@
+-- TIMESTAMP_LTZ rowtime read as text, casts between LTZ, TIMESTAMP, DATE, STRING in a session zone
+SET 'table.local-time-zone' = 'Europe/Berlin';
+CREATE TABLE src (id BIGINT, k STRING, v BIGINT, ts TIMESTAMP_LTZ(3), WATERMARK FOR ts AS ts - INTERVAL '10' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `w` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `wt` TIMESTAMP(3) WITH LOCAL TIME ZONE, `k` STRING, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/w');
+CREATE TABLE `c` (`id` BIGINT, `a` TIMESTAMP(3), `b` STRING, `c` DATE, `e` TIME(0), `f` BIGINT, `g` STRING, `h` TIMESTAMP(3) WITH LOCAL TIME ZONE, `i` TIMESTAMP(3) WITH LOCAL TIME ZONE, `l` TIMESTAMP(3) WITH LOCAL TIME ZONE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/c');
+CREATE TABLE `a` (`id` BIGINT, `a` TIMESTAMP(3) WITH LOCAL TIME ZONE, `b` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c` TIMESTAMP(3) WITH LOCAL TIME ZONE, `e` INT, `f` TIMESTAMP(3) WITH LOCAL TIME ZONE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/a');
+INSERT INTO `w` SELECT window_start AS ws, window_end AS we, window_time AS wt, k, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '30' MINUTE)) GROUP BY window_start, window_end, window_time, k;
+INSERT INTO `c` SELECT id, CAST(ts AS TIMESTAMP(3)) AS a, CAST(ts AS STRING) AS b, CAST(ts AS DATE) AS c, CAST(ts AS TIME) AS e, EXTRACT(HOUR FROM ts) AS f, DATE_FORMAT(ts, 'yyyy-MM-dd HH:mm:ss') AS g, FLOOR(ts TO HOUR) AS h, CEIL(ts TO HOUR) AS i, CAST(CAST(ts AS TIMESTAMP(3)) AS TIMESTAMP_LTZ(3)) AS l FROM src;
+INSERT INTO `a` SELECT id, ts + INTERVAL '1' DAY AS a, ts + INTERVAL '1' HOUR AS b, ts - INTERVAL '1' MONTH AS c, TIMESTAMPDIFF(HOUR, ts, CAST(TIMESTAMP '2024-10-28 00:00:00' AS TIMESTAMP_LTZ(3))) AS e, TIMESTAMPADD(DAY, 1, ts) AS f FROM src;

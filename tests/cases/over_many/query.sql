@@ -1,0 +1,8 @@
+-- several OVER clauses in one query; OVER over an OVER; a window over an OVER
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `two` (`id` BIGINT, `k` STRING, `a` BIGINT, `b` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/two');
+CREATE TABLE `nest` (`id` BIGINT, `k` STRING, `cc` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/nest');
+CREATE TABLE `win` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `mx` BIGINT, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/win');
+INSERT INTO `two` SELECT id, k, SUM(v) OVER (PARTITION BY k ORDER BY ts RANGE BETWEEN INTERVAL '5' SECOND PRECEDING AND CURRENT ROW) AS a, COUNT(*) OVER (PARTITION BY k ORDER BY ts RANGE BETWEEN INTERVAL '5' SECOND PRECEDING AND CURRENT ROW) AS b FROM src;
+INSERT INTO `nest` SELECT id, k, SUM(c) OVER (PARTITION BY k ORDER BY ts ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS cc FROM (SELECT id, k, ts, COUNT(*) OVER (PARTITION BY k ORDER BY ts RANGE BETWEEN INTERVAL '5' SECOND PRECEDING AND CURRENT ROW) AS c FROM src);
+INSERT INTO `win` WITH o AS (SELECT id, k, ts, SUM(v) OVER (PARTITION BY k ORDER BY ts RANGE BETWEEN INTERVAL '5' SECOND PRECEDING AND CURRENT ROW) AS s5 FROM src) SELECT window_start AS ws, window_end AS we, k, MAX(s5) AS mx, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE o, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, k;

@@ -1,0 +1,8 @@
+-- OVER ROWS of several lengths, ties by arrival, with and without PARTITION BY
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `r3` (`id` BIGINT, `k` STRING, `v` BIGINT, `ts` TIMESTAMP(3), `c` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/r3');
+CREATE TABLE `rnp` (`id` BIGINT, `k` STRING, `v` BIGINT, `ts` TIMESTAMP(3), `c` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/rnp');
+CREATE TABLE `r5` (`id` BIGINT, `k` STRING, `v` BIGINT, `ts` TIMESTAMP(3), `c` BIGINT, `sm` DECIMAL(38, 2), `ad` DOUBLE, `ms` STRING, `sj` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/r5');
+INSERT INTO `r3` SELECT id, k, v, CAST(ts AS TIMESTAMP(3)) AS ts, COUNT(*) OVER w AS c, SUM(v) OVER w AS s, MIN(v) OVER w AS mn, MAX(v) OVER w AS mx, AVG(v) OVER w AS av FROM src WINDOW w AS (PARTITION BY k ORDER BY ts ROWS BETWEEN 3 PRECEDING AND CURRENT ROW);
+INSERT INTO `rnp` SELECT id, k, v, CAST(ts AS TIMESTAMP(3)) AS ts, COUNT(*) OVER w AS c, SUM(v) OVER w AS s, MIN(v) OVER w AS mn, MAX(v) OVER w AS mx, AVG(v) OVER w AS av FROM src WINDOW w AS (ORDER BY ts ROWS BETWEEN 10 PRECEDING AND CURRENT ROW);
+INSERT INTO `r5` SELECT id, k, v, CAST(ts AS TIMESTAMP(3)) AS ts, COUNT(v) OVER w AS c, SUM(m) OVER w AS sm, AVG(d) OVER w AS ad, MIN(s) OVER w AS ms, SUM(j) OVER w AS sj FROM src WINDOW w AS (PARTITION BY k ORDER BY ts ROWS 5 PRECEDING);

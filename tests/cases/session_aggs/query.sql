@@ -1,0 +1,12 @@
+-- SESSION with DISTINCT, FILTER, HAVING, window_time, AVG of every type
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `dist` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `wt` TIMESTAMP(3), `k` STRING, `a` BIGINT, `b2` BIGINT, `c` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/dist');
+CREATE TABLE `avgs` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `ad` DOUBLE, `am` DECIMAL(38, 6), `sm` DECIMAL(38, 2), `ms` STRING, `mt` TIMESTAMP(3), `md` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/avgs');
+CREATE TABLE `hav` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hav');
+CREATE TABLE `len` (`k` STRING, `len` INT, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/len');
+CREATE TABLE `gdist` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `a` BIGINT, `b2` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/gdist');
+INSERT INTO `dist` SELECT window_start AS ws, window_end AS we, window_time AS wt, k, COUNT(DISTINCT s) AS a, COUNT(DISTINCT v) FILTER (WHERE b) AS b2, SUM(DISTINCT j) AS c FROM TABLE(SESSION(TABLE src PARTITION BY k, DESCRIPTOR(ts), INTERVAL '4' SECOND)) GROUP BY window_start, window_end, window_time, k;
+INSERT INTO `avgs` SELECT window_start AS ws, window_end AS we, k, AVG(d) AS ad, AVG(m) AS am, SUM(m) AS sm, MIN(s) AS ms, MAX(ts) AS mt, MIN(d) AS md FROM TABLE(SESSION(TABLE src PARTITION BY k, DESCRIPTOR(ts), INTERVAL '4' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `hav` SELECT window_start AS ws, window_end AS we, k, COUNT(*) AS c FROM TABLE(SESSION(TABLE src PARTITION BY k, DESCRIPTOR(ts), INTERVAL '4' SECOND)) GROUP BY window_start, window_end, k HAVING COUNT(*) >= 3;
+INSERT INTO `len` SELECT k, TIMESTAMPDIFF(SECOND, window_start, window_end) AS len, COUNT(*) AS c FROM TABLE(SESSION(TABLE src PARTITION BY k, DESCRIPTOR(ts), INTERVAL '6' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `gdist` SELECT window_start AS ws, window_end AS we, COUNT(DISTINCT k) AS a, COUNT(*) FILTER (WHERE v > 0) AS b2 FROM TABLE(SESSION(TABLE src, DESCRIPTOR(ts), INTERVAL '2' SECOND)) GROUP BY window_start, window_end;

@@ -1,0 +1,10 @@
+-- SESSION with PARTITION BY one and two columns, several gaps
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `s5` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cv` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/s5');
+CREATE TABLE `s2` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cv` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/s2');
+CREATE TABLE `sglobal` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT, `cv` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/sglobal');
+CREATE TABLE `snamed` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/snamed');
+INSERT INTO `s5` SELECT window_start AS ws, window_end AS we, k, COUNT(*) AS c, COUNT(v) AS cv, SUM(v) AS s, MIN(v) AS mn, MAX(v) AS mx, AVG(v) AS av FROM TABLE(SESSION(TABLE src PARTITION BY k, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `s2` SELECT window_start AS ws, window_end AS we, k, COUNT(*) AS c, COUNT(v) AS cv, SUM(v) AS s, MIN(v) AS mn, MAX(v) AS mx, AVG(v) AS av FROM TABLE(SESSION(TABLE src PARTITION BY k, DESCRIPTOR(ts), INTERVAL '2' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `sglobal` SELECT window_start AS ws, window_end AS we, COUNT(*) AS c, COUNT(v) AS cv, SUM(v) AS s, MIN(v) AS mn, MAX(v) AS mx, AVG(v) AS av FROM TABLE(SESSION(TABLE src, DESCRIPTOR(ts), INTERVAL '3' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `snamed` SELECT window_start AS ws, window_end AS we, k, COUNT(*) AS c FROM TABLE(SESSION(DATA => TABLE src PARTITION BY k, TIMECOL => DESCRIPTOR(ts), GAP => INTERVAL '6' SECOND)) GROUP BY window_start, window_end, k;

@@ -1,0 +1,15 @@
+-- DECIMAL(8,3) and (20,6): arithmetic, SUM, AVG, MIN, MAX in windows, rounding on the way in and out
+CREATE TABLE src (id BIGINT, k STRING, m DECIMAL(8,3), q DECIMAL(20,6), n DECIMAL(5,0), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `agg` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` DECIMAL(38, 3), `b` DECIMAL(38, 6), `c` DECIMAL(38, 6), `e` DECIMAL(38, 6), `f` DECIMAL(38, 9), `g` DECIMAL(38, 6), `h` DECIMAL(8, 3), `l` DECIMAL(20, 6)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/agg');
+CREATE TABLE `hop` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `a` DECIMAL(38, 3), `b` DECIMAL(38, 6), `c` DECIMAL(38, 6), `e` DECIMAL(38, 6), `f` DECIMAL(38, 6)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hop');
+CREATE TABLE `ops` (`id` BIGINT, `a` DECIMAL(21, 6), `b` DECIMAL(29, 9), `c` DECIMAL(35, 24), `e` DECIMAL(9, 3), `f` DECIMAL(16, 11), `g` DECIMAL(6, 1), `h` DECIMAL(11, 4), `l` DECIMAL(8, 2), `p` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ops');
+CREATE TABLE `plain` (`id` BIGINT, `m` DECIMAL(8, 3), `q` DECIMAL(20, 6), `n` DECIMAL(5, 0), `x` DECIMAL(19, 3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/plain', 'json.encode.decimal-as-plain-number'='true');
+CREATE TABLE `keys` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `m` DECIMAL(8, 3), `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/keys');
+CREATE TABLE `avgd` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `a` DECIMAL(38, 6), `b` DECIMAL(38, 6), `c` DECIMAL(38, 3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/avgd');
+INSERT INTO `agg` SELECT window_start AS ws, window_end AS we, k, SUM(m) AS a, AVG(m) AS b, SUM(q) AS c, AVG(q) AS e, SUM(m * q) AS f, AVG(n) AS g, MIN(m) AS h, MAX(q) AS l FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `hop` SELECT window_start AS ws, window_end AS we, SUM(m) AS a, AVG(q) AS b, SUM(m) / COUNT(*) AS c, SUM(m + q) AS e, AVG(m) * 100 AS f FROM TABLE(HOP(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '15' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `ops` SELECT id, m + q AS a, m * q AS b, m / NULLIF(q, 0) AS c, m - n AS e, n / 3 AS f, CAST(m AS DECIMAL(6,1)) AS g, m * 1.1 AS h, ROUND(m, 2) AS l, CAST(q AS STRING) AS p FROM src;
+INSERT INTO `plain` SELECT id, m, q, n, m * 1000000 AS x FROM src;
+INSERT INTO `keys` SELECT window_start AS ws, window_end AS we, m, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '15' SECOND)) GROUP BY window_start, window_end, m;
+INSERT INTO `avgd` SELECT window_start AS ws, window_end AS we, AVG(DISTINCT m) AS a, SUM(DISTINCT q) AS b, SUM(m) FILTER (WHERE q > 0) AS c FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '15' SECOND)) GROUP BY window_start, window_end;
+SELECT k, SUM(m) AS a, AVG(q) AS b FROM src WHERE id < 30 GROUP BY k;

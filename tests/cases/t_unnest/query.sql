@@ -1,0 +1,27 @@
+-- UNNEST of arrays, arrays of rows, maps, multisets: CROSS and LEFT JOIN, WITH ORDINALITY, then windows
+CREATE TABLE src (id BIGINT, k STRING, r ROW<p INT, q ROW<x STRING, y ARRAY<INT>>>, ar ARRAY<ROW<p INT, q STRING>>, mp MAP<STRING, ROW<p INT, q STRING>>, aa ARRAY<ARRAY<INT>>, ma MAP<STRING, ARRAY<INT>>, tags ARRAY<STRING>, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `arr` (`id` BIGINT, `tag` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/arr');
+CREATE TABLE `lft` (`id` BIGINT, `tag` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/lft');
+CREATE TABLE `rows` (`id` BIGINT, `ep` INT, `eq` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/rows');
+CREATE TABLE `rowl` (`id` BIGINT, `ep` INT, `eq` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/rowl');
+CREATE TABLE `maps` (`id` BIGINT, `mk` STRING, `mv` ARRAY<INT>) WITH ('connector'='filesystem','format'='json','path'='${OUT}/maps');
+CREATE TABLE `mapr` (`id` BIGINT, `mk` STRING, `mv` ROW<`p` INT, `q` STRING>) WITH ('connector'='filesystem','format'='json','path'='${OUT}/mapr');
+CREATE TABLE `nest` (`id` BIGINT, `el` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/nest');
+CREATE TABLE `ordi` (`id` BIGINT, `tag` STRING, `n` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ordi');
+CREATE TABLE `comma` (`id` BIGINT, `tag` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/comma');
+CREATE TABLE `deep` (`id` BIGINT, `el` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/deep');
+CREATE TABLE `lits` (`id` BIGINT, `el` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/lits');
+CREATE TABLE `win` (`ws` TIMESTAMP(3), `tag` STRING, `c` BIGINT, `e` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/win');
+INSERT INTO `arr` SELECT id, tag FROM src CROSS JOIN UNNEST(tags) AS t (tag);
+INSERT INTO `lft` SELECT id, tag FROM src LEFT JOIN UNNEST(tags) AS t (tag) ON TRUE;
+INSERT INTO `rows` SELECT id, ep, eq FROM src CROSS JOIN UNNEST(ar) AS t (ep, eq);
+INSERT INTO `rowl` SELECT id, ep, eq FROM src LEFT JOIN UNNEST(ar) AS t (ep, eq) ON TRUE;
+INSERT INTO `maps` SELECT id, mk, mv FROM src CROSS JOIN UNNEST(ma) AS t (mk, mv);
+INSERT INTO `mapr` SELECT id, mk, mv FROM src CROSS JOIN UNNEST(mp) AS t (mk, mv);
+INSERT INTO `nest` SELECT id, el FROM src CROSS JOIN UNNEST(aa) AS t (a1) CROSS JOIN UNNEST(a1) AS u (el);
+INSERT INTO `ordi` SELECT id, tag, n FROM src CROSS JOIN UNNEST(tags) WITH ORDINALITY AS t (tag, n);
+INSERT INTO `comma` SELECT id, tag FROM src, UNNEST(src.tags) AS t (tag) WHERE tag <> 'x';
+INSERT INTO `deep` SELECT id, el FROM src CROSS JOIN UNNEST(src.r.q.y) AS t (el);
+INSERT INTO `lits` SELECT id, el FROM src CROSS JOIN UNNEST(ARRAY[1, 2]) AS t (el) WHERE id < 3;
+INSERT INTO `win` WITH u AS (SELECT k, tag, ts FROM src CROSS JOIN UNNEST(tags) AS t (tag)) SELECT window_start AS ws, tag, COUNT(*) AS c, COUNT(DISTINCT k) AS e FROM TABLE(TUMBLE(TABLE u, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, tag;
+SELECT tag, COUNT(*) AS c FROM (SELECT id, tags FROM src WHERE id < 40) s CROSS JOIN UNNEST(s.tags) AS t (tag) GROUP BY tag;
