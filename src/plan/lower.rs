@@ -368,21 +368,17 @@ impl Lowering {
                     return unsupported(extension.node.name().to_string());
                 };
                 let mut fragment = self.plan(&tvf.input)?;
-                if fragment.fired.is_some() {
-                    return unsupported("a window over the result of another window (a cascade)");
-                }
                 if fragment.pending.is_some() {
                     return unsupported("a window over the rows of another window");
                 }
                 let rowtime = fragment.schema.index_of_column(&tvf.rowtime)?;
                 fragment.rowtime = Some(fragment.batch_index(rowtime));
                 fragment.schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(tvf).clone();
+                // The columns of a window that has fired are ordinary ones for the next.
+                fragment.roles.fill(Role::Plain);
                 fragment.roles.extend([Role::WindowStart, Role::WindowEnd, Role::WindowTime]);
-                for role in &mut fragment.roles {
-                    if matches!(role, Role::SessionKey(_)) {
-                        *role = Role::Plain;
-                    }
-                }
+                fragment.fired = None;
+                fragment.key = None;
                 if let TvfWindow::Session { partition, .. } = &tvf.window {
                     for (number, column) in partition.iter().enumerate() {
                         let index = fragment.schema.index_of_column(column)?;

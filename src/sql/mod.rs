@@ -14,6 +14,7 @@ mod dialect;
 pub mod error;
 mod flink_types;
 pub mod functions;
+mod group_windows;
 pub mod parse;
 pub mod types;
 pub mod window_tvf;

@@ -12,10 +12,11 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, plan_err};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Expr, Extension, LogicalPlan, Operator, UserDefinedLogicalNodeCore};
-use sqlparser::ast::{Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, TableFactor};
+use sqlparser::ast::{Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query, TableFactor};
 
 use super::catalog::ROWTIME;
 use super::dialect::TABLE_ARGUMENT;
+use super::group_windows::GROUP_PREFIX;
 use crate::operator::window::slice::{WindowKind, Windows};
 use crate::operator::window::window_bound_type;
 
@@ -135,6 +136,10 @@ impl RelationPlanner for WindowPlanner {
             return plan_err!("TABLE(...) takes a window function: TUMBLE, HOP, CUMULATE or SESSION");
         };
         let name = function.name.to_string().to_uppercase();
+        let (name, in_group_by) = match name.strip_prefix(GROUP_PREFIX) {
+            Some(name) => (name.to_string(), true),
+            None => (name, false),
+        };
         let FunctionArguments::List(list) = function.args else { return plan_err!("'{name}' needs arguments") };
         let arguments = Arguments::new(&name, list.args)?;
         let sliced = |kind, offset: Option<i64>| Some(Windows { kind, offset_ms: offset.unwrap_or(0) });
@@ -147,7 +152,7 @@ impl RelationPlanner for WindowPlanner {
             "HOP" => {
                 let [slide, size, offset] = arguments.intervals(["SLIDE", "SIZE", "OFFSET"], 2, context)?;
                 let (slide_ms, size_ms) = (positive(&name, "slide", slide)?, positive(&name, "size", size)?);
-                if size_ms % slide_ms != 0 {
+                if size_ms % slide_ms != 0 && !in_group_by {
                     return plan_err!(
                         "'HOP' requires size to be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms"
                     );
@@ -231,17 +236,21 @@ impl Arguments {
             SqlExpr::Function(f) if f.name.to_string() == TABLE_ARGUMENT => {
                 let FunctionArguments::List(list) = f.args else { return plan_err!("'{function}' needs TABLE name") };
                 let mut parts = list.args.into_iter();
-                let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::CompoundIdentifier(name)))) = parts.next() else {
-                    return plan_err!("'{function}' needs TABLE name");
+                let table = match parts.next() {
+                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::CompoundIdentifier(name)))) => {
+                        table_factor(ObjectName::from(name))
+                    }
+                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Subquery(query)))) => derived(query),
+                    _ => return plan_err!("'{function}' needs TABLE name"),
                 };
                 for part in parts {
                     if let FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Identifier(column))) = part {
                         partition.push(column.value);
                     }
                 }
-                table_factor(ObjectName::from(name))
+                table
             }
-            SqlExpr::Subquery(query) => TableFactor::Derived { lateral: false, subquery: query, alias: None, sample: None },
+            SqlExpr::Subquery(query) => derived(query),
             other => return plan_err!("the first argument of '{function}' is TABLE name or (SELECT ...), not {other}"),
         };
         let rowtime = match take("TIMECOL")? {
@@ -285,6 +294,10 @@ impl Arguments {
         }
         Ok(out)
     }
+}
+
+fn derived(subquery: Box<Query>) -> TableFactor {
+    TableFactor::Derived { lateral: false, subquery, alias: None, sample: None }
 }
 
 fn table_factor(name: ObjectName) -> TableFactor {

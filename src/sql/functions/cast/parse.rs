@@ -83,7 +83,7 @@ impl Bad {
 
     fn check(self, to: &Type, or_null: bool) -> Result<(), String> {
         match self.first {
-            Some(text) if !or_null => Err(refusal(&text, &to.name())),
+            Some(text) if !or_null => Err(refusal(&text, to.name())),
             _ => Ok(()),
         }
     }
@@ -198,7 +198,7 @@ fn short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<Option<i128>> 
             exponent = -exponent;
         }
     }
-    if !rest.all(|c| space(c)) {
+    if !rest.all(space) {
         return None;
     }
     let value = if negative { -value } else { value };

@@ -1,0 +1,219 @@
+//! The older windows: `GROUP BY TUMBLE(ts, INTERVAL ...)` with `TUMBLE_START(ts, ...)` and its like in the SELECT.
+//!
+//! Called by `bind` on every query before it is planned. They become the table-valued windows: the table in FROM is wrapped
+//! in the window function, the group window becomes `window_start, window_end`, its auxiliary functions become those columns
+//! and `window_time`. What always holds: a query without group windows stays as it is.
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query,
+    Select, SelectItem, SetExpr, Spanned, TableAlias, TableFactor, VisitMut, VisitorMut, visit_expressions_mut,
+};
+
+use super::dialect::TABLE_ARGUMENT;
+use super::error::{Place, SqlError};
+
+/// Before the name of a window function that comes from a GROUP BY: there a HOP may have any slide.
+pub const GROUP_PREFIX: &str = "__GROUP_";
+
+/// Rewrites all group windows of a query.
+pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
+    match query.visit(&mut Rewriter) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = SqlError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        match body(&mut query.body) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn body(body: &mut SetExpr) -> Result<(), SqlError> {
+    match body {
+        SetExpr::Select(query) => select(query),
+        SetExpr::SetOperation { left, right, .. } => {
+            self::body(left)?;
+            self::body(right)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A group window: `TUMBLE(ts, ...)` and its like.
+struct GroupWindow {
+    kind: &'static str,
+    rowtime: Ident,
+    arguments: Vec<Expr>,
+    place: Option<Place>,
+}
+
+impl GroupWindow {
+    fn of(expression: &Expr) -> Result<Option<GroupWindow>, SqlError> {
+        let Expr::Function(function) = expression else { return Ok(None) };
+        let name = function.name.to_string().to_uppercase();
+        let Some(kind) = ["TUMBLE", "HOP", "SESSION"].into_iter().find(|kind| *kind == name) else { return Ok(None) };
+        let place = place_of(expression);
+        let mut arguments = plain_arguments(function).into_iter();
+        match arguments.next().and_then(|rowtime| column_name(&rowtime)) {
+            Some(rowtime) => Ok(Some(GroupWindow { kind, rowtime, arguments: arguments.collect(), place })),
+            None => Err(SqlError::new(format!("the first argument of '{kind}' in GROUP BY is a rowtime column")).at(place)),
+        }
+    }
+
+    /// The window column that an auxiliary function stands for.
+    fn column(&self, function: &Function, place: Option<Place>) -> Result<Option<&'static str>, SqlError> {
+        let name = function.name.to_string().to_uppercase();
+        let Some((kind, part)) = name.split_once('_') else { return Ok(None) };
+        let column = match part {
+            "START" => "window_start",
+            "END" => "window_end",
+            "ROWTIME" => "window_time",
+            "PROCTIME" => return Err(SqlError::new("processing-time windows are not supported yet").at(place)),
+            _ => return Ok(None),
+        };
+        if !["TUMBLE", "HOP", "SESSION"].contains(&kind) {
+            return Ok(None);
+        }
+        let mut arguments = plain_arguments(function).into_iter();
+        let rowtime = arguments.next().and_then(|e| column_name(&e));
+        let same_arguments = arguments.map(|e| e.to_string()).eq(self.arguments.iter().map(ToString::to_string));
+        if kind != self.kind || rowtime.map(|r| r.value) != Some(self.rowtime.value.clone()) || !same_arguments {
+            let message = format!("'{name}' has no window: its arguments must be those of the '{}' in GROUP BY", self.kind);
+            return Err(SqlError::new(message).at(place));
+        }
+        Ok(Some(column))
+    }
+}
+
+fn select(select: &mut Select) -> Result<(), SqlError> {
+    let GroupByExpr::Expressions(groups, _) = &mut select.group_by else { return Ok(()) };
+    let mut window = None;
+    for (index, group) in groups.iter().enumerate() {
+        if let Some(found) = GroupWindow::of(group)? {
+            if window.is_some() {
+                return Err(SqlError::new("GROUP BY takes one window").at(found.place));
+            }
+            window = Some((index, found));
+        }
+    }
+    let Some((index, window)) = window else { return Ok(()) };
+    groups.remove(index);
+    let mut partition = Vec::new();
+    if window.kind == "SESSION" {
+        for group in groups.iter() {
+            let Some(column) = column_name(group) else {
+                let message = format!("GROUP BY SESSION takes columns beside it, not '{group}'");
+                return Err(SqlError::new(message).at(place_of(group)).help("compute it in a subquery"));
+            };
+            partition.push(column);
+        }
+    }
+    let mut uses_time = false;
+    let mut replace = |expression: &mut Expr| -> ControlFlow<SqlError> {
+        let place = place_of(expression);
+        let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
+        match window.column(function, place) {
+            Err(error) => return ControlFlow::Break(error),
+            Ok(Some(column)) => {
+                uses_time |= column == "window_time";
+                *expression = Expr::Identifier(Ident::new(column));
+            }
+            Ok(None) => {}
+        }
+        ControlFlow::Continue(())
+    };
+    for (number, item) in select.projection.iter_mut().enumerate() {
+        // The column's name is not that of the window column it becomes.
+        if let SelectItem::UnnamedExpr(expr @ Expr::Function(_)) = item {
+            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('`', format!("EXPR${number}")) };
+        }
+        if let ControlFlow::Break(error) = visit_expressions_mut(item, &mut replace) {
+            return Err(error);
+        }
+    }
+    if let Some(having) = &mut select.having
+        && let ControlFlow::Break(error) = visit_expressions_mut(having, &mut replace)
+    {
+        return Err(error);
+    }
+    let columns = ["window_start", "window_end"].into_iter().chain(uses_time.then_some("window_time"));
+    let columns: Vec<Expr> = columns.map(|c| Expr::Identifier(Ident::new(c))).collect();
+    groups.splice(index..index, columns);
+    let [from] = select.from.as_mut_slice() else { return Err(one_table(&window)) };
+    if !from.joins.is_empty() {
+        return Err(one_table(&window));
+    }
+    from.relation = windowed(&from.relation, &window, partition).ok_or_else(|| one_table(&window))?;
+    Ok(())
+}
+
+fn one_table(window: &GroupWindow) -> SqlError {
+    SqlError::new(format!("GROUP BY {} takes one table, view or subquery in FROM", window.kind)).at(window.place)
+}
+
+/// The table in FROM inside the window function. None: it is neither a table nor a subquery.
+fn windowed(table: &TableFactor, window: &GroupWindow, partition: Vec<Ident>) -> Option<TableFactor> {
+    let (argument, alias) = match table {
+        TableFactor::Table { name, alias, .. } => {
+            let parts: Vec<Ident> = name.0.iter().filter_map(|p| p.as_ident().cloned()).collect();
+            // Columns may be qualified with the table's name.
+            let name = TableAlias { explicit: true, name: parts.last()?.clone(), columns: vec![], at: None };
+            (Expr::CompoundIdentifier(parts), Some(alias.clone().unwrap_or(name)))
+        }
+        TableFactor::Derived { subquery, alias, .. } => (Expr::Subquery(subquery.clone()), alias.clone()),
+        _ => return None,
+    };
+    let table = std::iter::once(argument).chain(partition.into_iter().map(Expr::Identifier)).collect();
+    let descriptor = call("DESCRIPTOR", vec![Expr::Identifier(window.rowtime.clone())]);
+    let arguments = [call(TABLE_ARGUMENT, table), descriptor].into_iter().chain(window.arguments.clone());
+    Some(TableFactor::TableFunction { expr: call(&format!("{GROUP_PREFIX}{}", window.kind), arguments.collect()), alias })
+}
+
+fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+fn plain_arguments(function: &Function) -> Vec<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return vec![] };
+    let plain = list.args.iter().filter_map(|a| match a {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => Some(e.clone()),
+        _ => None,
+    });
+    plain.collect()
+}
+
+fn column_name(expression: &Expr) -> Option<Ident> {
+    match expression {
+        Expr::Identifier(name) => Some(name.clone()),
+        Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+        _ => None,
+    }
+}
+
+fn place_of(expression: &Expr) -> Option<Place> {
+    let start = expression.span().start;
+    (start.line > 0).then_some(Place { line: start.line, column: start.column })
+}
