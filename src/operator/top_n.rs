@@ -79,8 +79,12 @@ impl TopN {
         }
     }
 
-    fn add(&mut self, rows: Rows) -> Result<(), OperatorError> {
+    fn add(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let end = rows.window_end_ms.ok_or_else(|| self.kernel_error("a row without a window"))?;
+        if self.fired_mark_ms.is_some_and(|mark| end - 1 <= mark) {
+            cx.counters.late_by_fired_mark += rows.batch.num_rows() as u64;
+            return Ok(());
+        }
         let waiting = self.waiting.entry(end).or_default();
         waiting.rows += rows.batch.num_rows();
         waiting.batches.push(rows.batch);
@@ -150,7 +154,7 @@ impl Operator for TopN {
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         match (event, self.stage) {
             (Event::Rows(rows), _) if rows.batch.num_rows() == 0 => {}
-            (Event::Rows(rows), _) => self.add(rows)?,
+            (Event::Rows(rows), _) => self.add(rows, cx)?,
             (Event::Watermark(w), TopNStage::Prune) => {
                 self.emit_all(cx)?;
                 cx.out.push(Event::Watermark(w));

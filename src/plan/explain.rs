@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan, ResultKeys, SinkTarget};
 use crate::operator::top_n::TopNStage;
-use crate::operator::window::slice::WindowKind;
+use crate::operator::window::slice::{WindowKind, Windows};
 use crate::runtime::ingest::WatermarkExpression;
 use crate::sink::Guarantee;
 use crate::sql::types::sql_name;
@@ -82,16 +82,11 @@ fn describe(operator: &OperatorPlan) -> String {
             }
             parts.join("; ")
         }
+        OperatorPlan::AssignWindows(spec) => format!("rows with their windows, {}", window(&spec.windows)),
         OperatorPlan::LocalAggregate(_) => "aggregate before the exchange".into(),
         OperatorPlan::WindowAggregate(spec) => {
-            let window = match spec.windows.kind {
-                WindowKind::Tumble { size_ms } => format!("TUMBLE {size_ms} ms"),
-                WindowKind::Hop { slide_ms, size_ms } => format!("HOP {size_ms} ms every {slide_ms} ms"),
-                WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE {step_ms} ms to {size_ms} ms"),
-            };
-            let offset =
-                if spec.windows.offset_ms == 0 { String::new() } else { format!(", offset {} ms", spec.windows.offset_ms) };
-            format!("aggregate {window}{offset}: {} keys, {} aggregates", spec.key_types.len(), spec.aggregates.len())
+            let window = window(&spec.windows);
+            format!("aggregate {window}: {} keys, {} aggregates", spec.key_types.len(), spec.aggregates.len())
         }
         OperatorPlan::SessionAggregate(spec) => format!(
             "aggregate SESSION with a gap of {} ms: {} keys, {} aggregates",
@@ -102,4 +97,13 @@ fn describe(operator: &OperatorPlan) -> String {
         OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
         OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),
     }
+}
+
+fn window(windows: &Windows) -> String {
+    let kind = match windows.kind {
+        WindowKind::Tumble { size_ms } => format!("TUMBLE {size_ms} ms"),
+        WindowKind::Hop { slide_ms, size_ms } => format!("HOP {size_ms} ms every {slide_ms} ms"),
+        WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE {step_ms} ms to {size_ms} ms"),
+    };
+    if windows.offset_ms == 0 { kind } else { format!("{kind}, offset {} ms", windows.offset_ms) }
 }

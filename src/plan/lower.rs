@@ -26,6 +26,7 @@ use super::physical::{
 use crate::operator::aggregate::{Aggregate, Function};
 use crate::operator::session::SessionSpec;
 use crate::operator::top_n::{TopNSpec, TopNStage};
+use crate::operator::window::assign::{AssignSpec, AssignedColumn};
 use crate::operator::window::slice::WindowKind;
 use crate::operator::window::{GroupColumn, WindowAggregateSpec};
 use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
@@ -275,10 +276,8 @@ struct Lowering {
 impl Lowering {
     fn query(&mut self, query: &BoundQuery) -> PlanResult<()> {
         self.fingerprint.push_str(&format!("{}\n", query.plan.display_indent()));
-        let mut fragment = self.plan(&query.plan)?;
-        if fragment.pending.is_some() {
-            return unsupported("a window function without an aggregation: 'GROUP BY window_start, window_end' is needed");
-        }
+        let fragment = self.plan(&query.plan)?;
+        let mut fragment = self.assign_windows(fragment, false)?;
         let schema = fragment.arrow_schema()?;
         let number = self.sinks.len();
         let (name, target, keys) = match &query.target {
@@ -592,6 +591,7 @@ impl Lowering {
             return unsupported(format!("'{}' with OVER is not supported yet; ROW_NUMBER() is, as a window Top-N", function.fun));
         }
         let WindowFunctionParams { partition_by, order_by, .. } = &function.params;
+        let fragment = self.assign_windows(fragment, true)?;
         let Some(limit) = limit else {
             return unsupported("'ROW_NUMBER' needs a bound: put the query into a subquery and filter it, WHERE rn <= 10");
         };
@@ -648,6 +648,27 @@ impl Lowering {
         }
         self.push(&after, OperatorPlan::TopN(spec, TopNStage::Number));
         Ok(after)
+    }
+
+    /// Gives rows the columns of a window function that nothing aggregates.
+    fn assign_windows(&mut self, from: Fragment, drop_late: bool) -> PlanResult<Fragment> {
+        let (Some(window), Some(rowtime)) = (&from.pending, from.rowtime) else { return Ok(from) };
+        let TvfWindow::Sliced(windows) = *window else {
+            return unsupported("a SESSION without GROUP BY window_start, window_end is not supported yet");
+        };
+        let columns = (0..from.roles.len()).map(|column| match from.roles[column] {
+            Role::WindowStart => AssignedColumn::WindowStart,
+            Role::WindowEnd => AssignedColumn::WindowEnd,
+            Role::WindowTime => AssignedColumn::WindowTime,
+            Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
+        });
+        let columns = columns.collect();
+        // Only a Top-N waits for its window; other rows are just rows.
+        let fired = drop_late.then_some(Fired { start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
+        let to = Fragment { pending: None, rowtime: None, hidden_rowtime: None, fired, key: None, ..from };
+        let output = to.arrow_schema()?;
+        self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, rowtime, columns, output, drop_late }));
+        Ok(to)
     }
 
     /// Ends the chain with an edge and begins the next one behind it.

@@ -15,6 +15,7 @@ use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
 use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
+use crate::operator::window::assign::{AssignSpec, AssignWindows};
 use crate::operator::window::local::LocalAggregate;
 use crate::runtime::ingest::IngestSpec;
 use crate::sql::catalog::Table;
@@ -91,6 +92,7 @@ pub enum ChainOutput {
 #[derive(Clone)]
 pub enum OperatorPlan {
     Calc { predicate: Option<Arc<dyn PhysicalExpr>>, projection: Option<Vec<Arc<dyn PhysicalExpr>>>, output: SchemaRef },
+    AssignWindows(AssignSpec),
     LocalAggregate(WindowAggregateSpec),
     WindowAggregate(WindowAggregateSpec),
     SessionAggregate(SessionSpec),
@@ -114,6 +116,7 @@ impl OperatorPlan {
                 let names: Vec<&str> = output.fields().iter().map(|f| f.name().as_str()).collect();
                 Box::new(Calc::new(format!("calc({})", names.join(", ")), predicate, projection, output.clone()))
             }
+            OperatorPlan::AssignWindows(spec) => Box::new(AssignWindows::new(spec)),
             OperatorPlan::LocalAggregate(spec) => Box::new(LocalAggregate::new(spec)),
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),

@@ -333,6 +333,6 @@ pub fn group_columns(
     columns.iter().zip(output.fields()).map(column).collect()
 }
 
-fn constant(ms: i64, rows: usize, data_type: &DataType) -> ArrayRef {
+pub fn constant(ms: i64, rows: usize, data_type: &DataType) -> ArrayRef {
     Arc::new(TimestampMillisecondArray::from_value(ms, rows).with_data_type(data_type.clone()))
 }

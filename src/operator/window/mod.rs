@@ -5,6 +5,7 @@
 //! rows), `sums` (what overlapping windows share), `stored` (the packed form in the store).
 
 pub mod aggregate;
+pub mod assign;
 pub(super) mod fire;
 pub mod local;
 pub mod slice;

@@ -1,0 +1,93 @@
+//! Rows with the windows they are in: a window function without an aggregation above it.
+//!
+//! Every row comes out once for each of its windows, with the window's bounds as columns, in batches of one window each.
+//! Holds nothing. `plan::lower` puts it before a Top-N over plain rows, which drops rows that are late for their window, and
+//! before a sink or a filter, which do not: there is no window to be late for.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+
+use super::Windows;
+use super::fire::constant;
+use super::local::event_times_ms;
+use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+
+/// A column of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssignedColumn {
+    Input(usize),
+    WindowStart,
+    WindowEnd,
+    WindowTime,
+}
+
+#[derive(Debug, Clone)]
+pub struct AssignSpec {
+    pub windows: Windows,
+    /// The rowtime among the input columns.
+    pub rowtime: usize,
+    pub columns: Vec<AssignedColumn>,
+    pub output: SchemaRef,
+    /// Leaves out windows that the row's own split has closed.
+    pub drop_late: bool,
+}
+
+pub struct AssignWindows {
+    spec: AssignSpec,
+}
+
+impl AssignWindows {
+    pub fn new(spec: AssignSpec) -> AssignWindows {
+        AssignWindows { spec }
+    }
+
+    fn assign(&self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let AssignSpec { windows, .. } = &self.spec;
+        let mut by_window: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (row, &ts) in event_times_ms(rows.batch.column(self.spec.rowtime)).iter().enumerate() {
+            let Some(slot) = windows.slot(ts) else { continue };
+            let watermark = rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late).map_or(i64::MIN, |w| w[row]);
+            let Some(slot) = windows.open(slot, watermark) else {
+                cx.counters.late_rows += 1;
+                continue;
+            };
+            for end in (slot.first..=slot.last).step_by(windows.step_ms() as usize) {
+                by_window.entry(end).or_default().push(row as u32);
+            }
+        }
+        for (end, picks) in by_window {
+            let picks = UInt32Array::from(picks);
+            let start = windows.start_of_window(end);
+            let column = |(column, field): (&AssignedColumn, &arrow::datatypes::FieldRef)| {
+                Ok::<ArrayRef, arrow::error::ArrowError>(match column {
+                    AssignedColumn::Input(i) => take(rows.batch.column(*i), &picks, None)?,
+                    AssignedColumn::WindowStart => constant(start, picks.len(), field.data_type()),
+                    AssignedColumn::WindowEnd => constant(end, picks.len(), field.data_type()),
+                    AssignedColumn::WindowTime => constant(end - 1, picks.len(), field.data_type()),
+                })
+            };
+            let columns = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect::<Result<Vec<_>, _>>();
+            let batch = columns.and_then(|columns| RecordBatch::try_new(self.spec.output.clone(), columns));
+            let batch = batch.map_err(|e| OperatorError::Kernel { operator: "window rows".into(), reason: e.to_string() })?;
+            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
+        }
+        Ok(())
+    }
+}
+
+impl Operator for AssignWindows {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) => self.assign(&rows, cx)?,
+            other => cx.out.push(other),
+        }
+        Ok(())
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.spec.output.clone()
+    }
+}
