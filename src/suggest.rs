@@ -2,10 +2,12 @@
 //!
 //! Used by every layer that reads names from a user: settings, options, tables, columns.
 
-/// The known name closest to a wrong one, if it is close.
+/// The known name closest to a wrong one, if it is close: the same in another case, or a third of it mistyped at most.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let best = known.into_iter().map(|k| (distance(wrong, k), k)).min()?;
-    (best.0 <= 1 + wrong.len() / 3).then_some(best.1)
+    let lower = wrong.to_lowercase();
+    let best = known.into_iter().map(|k| (distance(&lower, &k.to_lowercase()), k)).min()?;
+    let characters = lower.chars().count().min(best.1.chars().count());
+    (best.0 <= (characters / 3).max(usize::from(characters == 2))).then_some(best.1)
 }
 
 /// Levenshtein's distance.
@@ -31,5 +33,9 @@ mod tests {
     fn near_names_are_suggested_and_far_ones_are_not() {
         assert_eq!(nearest("conector", ["connector", "format"]), Some("connector"));
         assert_eq!(nearest("xyz", ["connector", "format"]), None);
+        assert_eq!(nearest("MOD", ["cos", "max", "sin"]), None);
+        assert_eq!(nearest("SRC", ["arc", "src"]), Some("src"));
+        assert_eq!(nearest("kk", ["k", "ts"]), None);
+        assert_eq!(nearest("UPER", ["upper", "lower"]), Some("upper"));
     }
 }

@@ -8,6 +8,7 @@ mod conformance;
 mod dynamodb_sink;
 mod end_to_end;
 mod examples;
+mod expressions;
 mod killed;
 mod kinesis_source;
 mod operations;

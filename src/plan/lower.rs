@@ -757,31 +757,38 @@ fn aggregate_call(fragment: &Fragment, call: &AggregateFunction, input: &mut Agg
 /// The bound that a filter sets on a ROW_NUMBER below it.
 fn row_limit(predicate: &Expr, input: &LogicalPlan) -> PlanResult<Option<usize>> {
     for conjunct in split_conjunction(predicate) {
-        let Expr::BinaryExpr(comparison) = conjunct else { continue };
-        let (column, literal, op) = match (strip_cast(&comparison.left), strip_cast(&comparison.right)) {
-            (Expr::Column(c), Expr::Literal(v, _)) => (c, v, comparison.op),
-            (Expr::Literal(v, _), Expr::Column(c)) => (c, v, comparison.op.swap().unwrap_or(comparison.op)),
+        let (column, literal, op) = match conjunct {
+            Expr::BinaryExpr(comparison) => match (strip_cast(&comparison.left), strip_cast(&comparison.right)) {
+                (Expr::Column(c), Expr::Literal(v, _)) => (c, v, comparison.op),
+                (Expr::Literal(v, _), Expr::Column(c)) => (c, v, comparison.op.swap().unwrap_or(comparison.op)),
+                _ => continue,
+            },
+            Expr::Between(between) if !between.negated => match (strip_cast(&between.expr), strip_cast(&between.high)) {
+                (Expr::Column(c), Expr::Literal(v, _)) => (c, v, Operator::LtEq),
+                _ => continue,
+            },
             _ => continue,
         };
         let Some(index) = input.schema().maybe_index_of_column(column) else { continue };
         if !is_row_number(input, index)? {
             continue;
         }
-        let ScalarValue::Int64(Some(bound)) = literal.cast_to(&DataType::Int64)? else { continue };
+        let ScalarValue::Float64(Some(bound)) = literal.cast_to(&DataType::Float64)? else { continue };
         let limit = match op {
-            Operator::LtEq => bound,
-            Operator::Lt => bound - 1,
-            Operator::Eq => bound,
+            Operator::LtEq | Operator::Eq => bound.floor(),
+            Operator::Lt => bound.ceil() - 1.0,
             _ => continue,
         };
-        return Ok(Some(usize::try_from(limit.max(0)).unwrap_or(usize::MAX)));
+        return Ok(Some(limit.max(0.0) as usize));
     }
     Ok(None)
 }
 
+/// What is below casts that the types of a comparison have brought in.
 fn strip_cast(expression: &Expr) -> &Expr {
     match expression {
         Expr::Cast(cast) => strip_cast(&cast.expr),
+        Expr::ScalarFunction(call) if call.name().starts_with("cast ") && call.args.len() == 1 => strip_cast(&call.args[0]),
         other => other,
     }
 }

@@ -64,6 +64,8 @@ const CHANGES_RESULTS: [&str; 3] =
 
 /// Reads and binds a SQL file.
 pub fn bind(text: &str) -> Result<Script, SqlError> {
+    // Editors on Windows put a mark at the start of a UTF-8 file.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut binder = Binder::default();
     let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), queries: vec![] };
     for placed in parse(text)? {
@@ -153,7 +155,7 @@ impl Binder {
         source: &Source<'_>,
         script: &mut Script,
     ) -> Result<(), SqlError> {
-        let plan = optimize(plan).map_err(|e| SqlError::from_plan(&e, source))?;
+        let plan = optimize(plan).map_err(|e| self.plan_error(&e, source))?;
         script.queries.push(BoundQuery { target, plan, start: placed.start, end: placed.end });
         Ok(())
     }
@@ -175,12 +177,29 @@ impl Binder {
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query)))
             .and_then(flink_types::apply)
-            .map_err(|e| SqlError::from_plan(&e, source))
+            .map_err(|e| self.plan_error(&e, source))
+    }
+
+    /// An error of the planner in our words.
+    fn plan_error(&self, error: &DataFusionError, source: &Source<'_>) -> SqlError {
+        let error = SqlError::from_plan(error, source);
+        let Some(rest) = error.message.strip_prefix("Invalid function '") else { return error };
+        let name = rest.split('\'').next().unwrap_or_default().to_string();
+        let place = source.find(&name).or(error.place);
+        let unknown = SqlError::new(format!("function '{}' is not known", name.to_uppercase())).at(place);
+        match nearest(&name, self.functions.names()) {
+            Some(near) => unknown.help(format!("did you mean '{}'?", near.to_uppercase())),
+            None => unknown,
+        }
     }
 
     /// A typed and coerced expression over the given columns.
-    fn expression(&self, expression: &SqlExpr, schema: &DFSchema) -> PlanResult<Expr> {
-        let expression = self.planner().sql_to_expr(expression.clone(), schema, &mut PlannerContext::new())?;
+    fn expression(&self, expression: &SqlExpr, schema: &DFSchema, source: &Source<'_>) -> Result<Expr, SqlError> {
+        self.typed_expression(expression.clone(), schema).map_err(|e| self.plan_error(&e, source))
+    }
+
+    fn typed_expression(&self, expression: SqlExpr, schema: &DFSchema) -> PlanResult<Expr> {
+        let expression = self.planner().sql_to_expr(expression, schema, &mut PlannerContext::new())?;
         let expression = flink_types::expression(expression, schema)?;
         let context = datafusion_expr::simplify::SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
         ExprSimplifier::new(context).coerce(expression, schema)
@@ -210,9 +229,9 @@ impl Binder {
                     (typed(sql_type, name)?, ColumnKind::Metadata { key, is_virtual: *is_virtual })
                 }
                 ColumnDefKind::Computed(expression) => {
-                    let plan_error = |e: DataFusionError| SqlError::from_plan(&e, source);
-                    let expression = self.expression(expression, &stored).map_err(plan_error)?;
-                    (expression.get_type(&stored).map_err(plan_error)?, ColumnKind::Computed(expression))
+                    let expression = self.expression(expression, &stored, source)?;
+                    let data_type = expression.get_type(&stored).map_err(|e| SqlError::from_plan(&e, source))?;
+                    (data_type, ColumnKind::Computed(expression))
                 }
             };
             columns.push(Column { name: name.value.clone(), data_type, kind });
@@ -248,7 +267,7 @@ impl Binder {
                 let fields =
                     columns.iter().map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
                 let all = df_schema(&create.name.value, Schema::new(fields), source)?;
-                let expression = self.expression(expression, &all).map_err(|e| SqlError::from_plan(&e, source))?;
+                let expression = self.expression(expression, &all, source)?;
                 Some(Watermark { rowtime, expression })
             }
         };

@@ -5,8 +5,10 @@
 
 use std::fmt::Write;
 
-use datafusion_common::DataFusionError;
+use datafusion_common::{DataFusionError, SchemaError};
 use sqlparser::parser::ParserError;
+
+use crate::suggest::nearest;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError {
@@ -41,6 +43,8 @@ impl SqlError {
     pub fn render(&self, file: &str, text: &str) -> String {
         let mut out = format!("error: {}\n", self.message);
         if let Some(place) = self.place {
+            // The mark at the start of a UTF-8 file has no column.
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
             let line = text.lines().nth(place.line.saturating_sub(1) as usize).unwrap_or_default();
             let number = place.line.to_string();
             let margin = " ".repeat(number.len());
@@ -61,6 +65,12 @@ impl SqlError {
     pub fn from_plan(error: &DataFusionError, statement: &Source<'_>) -> SqlError {
         let span = error.diagnostic().and_then(|d| d.span);
         let place = span.filter(|s| s.start.line > 0).map(|s| Place { line: s.start.line, column: s.start.column });
+        if let DataFusionError::SchemaError(schema_error, _) = error.find_root()
+            && let Some(own) = of_names(schema_error)
+        {
+            let place = place.or_else(|| statement.find_quoted(&own.message)).or(Some(statement.start));
+            return own.at(place);
+        }
         let text = error.strip_backtrace();
         let mut message = text.as_str();
         for prefix in
@@ -73,7 +83,7 @@ impl SqlError {
             None => (message, None),
         };
         let place = place.or_else(|| statement.find_quoted(message)).or(Some(statement.start));
-        SqlError { message: message.trim().to_string(), help, place }
+        SqlError { message: own_words(message.trim()), help, place }
     }
 
     /// An error of the parser. Its place is at the end of the message.
@@ -89,6 +99,62 @@ impl SqlError {
             _ => SqlError::new(text),
         }
     }
+}
+
+/// Columns that do not exist, or exist twice. DataFusion's own words advise double quotes and settings that are not ours.
+fn of_names(error: &SchemaError) -> Option<SqlError> {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let message = match &field.relation {
+                Some(relation) => format!("'{}' has no column '{}'", relation.table(), field.name),
+                None => format!("column '{}' does not exist", field.name),
+            };
+            let mut known: Vec<&str> = valid_fields.iter().map(|f| f.name.as_str()).collect();
+            known.dedup();
+            let error = SqlError::new(message);
+            Some(match nearest(&field.name, known.iter().copied()) {
+                Some(near) => error.help(format!("did you mean '{near}'?")),
+                None if known.is_empty() => error,
+                None => error.help(format!("the columns are {}", known.join(", "))),
+            })
+        }
+        SchemaError::AmbiguousReference { field } => {
+            let message = format!("column '{}' is in several tables", field.name);
+            Some(SqlError::new(message).help(format!("write <table>.{}", field.name)))
+        }
+        SchemaError::DuplicateUnqualifiedField { name } | SchemaError::DuplicateQualifiedField { name, .. } => {
+            Some(SqlError::new(format!("two columns are called '{name}'")).help("give one of them another name with AS"))
+        }
+    }
+}
+
+/// A message of DataFusion's planner without its inner forms and its advice on settings.
+fn own_words(message: &str) -> String {
+    for (start, own) in [
+        ("Physical plan does not support logical expression InSubquery", "IN with a subquery is not supported yet"),
+        ("Physical plan does not support logical expression Exists", "EXISTS is not supported yet"),
+        ("Physical plan does not support logical expression ScalarSubquery", "a subquery as a value is not supported yet"),
+        (
+            "Physical plan does not support logical expression OuterReference",
+            "a subquery that uses outer columns is not supported yet",
+        ),
+        ("Physical plan does not support logical expression", "this expression is not supported"),
+        ("Unsupported ast node", "this expression is not supported"),
+        ("Unsupported Interval Expression", "this form of INTERVAL is not supported"),
+    ] {
+        if message.starts_with(start) {
+            return own.to_string();
+        }
+    }
+    if let Some((what, _)) = message.split_once(" not supported by ExprPlanner") {
+        return format!("{} is not supported", what.to_uppercase());
+    }
+    if let Some((what, _)) = message.split_once(" could not be planned by registered expr planner") {
+        return format!("{} is not supported", what.to_uppercase());
+    }
+    let message = message.split(". Hint: ").next().unwrap_or(message);
+    let message = message.split("\nThis issue was likely caused by").next().unwrap_or(message);
+    message.trim_start_matches("Internal error: ").to_string()
 }
 
 fn lower_first(text: &str) -> String {

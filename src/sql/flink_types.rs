@@ -16,6 +16,7 @@ use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator};
 
 use super::decimal::{Operation, Shape, common};
+use super::functions::cast::planned;
 use super::functions::{arithmetic, cast, conditional};
 use super::types::sql_name;
 
@@ -69,6 +70,16 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
                 }
             }
             Ok(Expr::AggregateFunction(call))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, mut args }) if matches!(func.name(), planned::CAST | planned::TRY_CAST) => {
+            let (Some(Expr::Literal(to, _)), Some(expression)) = (args.pop(), args.pop()) else {
+                return plan_err!("CAST needs a type");
+            };
+            explicit_cast(expression, &planned::target(&to)?, func.name() == planned::TRY_CAST, schema)
+        }
+        Expr::ScalarFunction(ScalarFunction { func, mut args }) if func.name() == "mod" && args.len() == 2 => {
+            let (left, right) = (args.remove(0), args.remove(0));
+            calculate(Operation::Modulo, Operator::Modulo, left, right, schema)
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) => match conditional::as_case(func.name(), args) {
             Ok(case) => typed_case(case, schema),
@@ -281,13 +292,15 @@ pub fn calculate(operation: Operation, op: Operator, left: Expr, right: Expr, sc
     if is_float(&a) || is_float(&b) || a.is_integer() && b.is_integer() {
         let Some(to) = common_type(&a, &b) else { return plan_err!("no common type of {} and {}", sql_name(&a), sql_name(&b)) };
         let (left, right) = (implicit_cast(left, &to, schema)?, implicit_cast(right, &to, schema)?);
-        if !to.is_integer() || !matches!(operation, Operation::Divide | Operation::Modulo) {
+        if !matches!(operation, Operation::Divide | Operation::Modulo) {
             return Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
         }
         let result = arithmetic::call(operation, left, right);
-        // The remainder has the type of the divisor.
+        // The remainder of integers has the type of the divisor.
         return match operation {
-            Operation::Modulo if to != b => cast::call(result, &Field::new("", to, true), &Field::new("", b, true), false),
+            Operation::Modulo if to != b && to.is_integer() => {
+                cast::call(result, &Field::new("", to, true), &Field::new("", b, true), false)
+            }
             _ => Ok(result),
         };
     }
@@ -373,7 +386,6 @@ pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schem
     let names = || format!("{} and {}", sql_name(&a), sql_name(&b));
     let interval = |t: &DataType| matches!(t, DataType::Interval(_) | DataType::Duration(_));
     let temporal = |t: &DataType| t.is_temporal() && !interval(t);
-    let first_text = if is_text(&a) { left } else { right };
     if op == Operator::StringConcat {
         let (text, other) = match (is_text(&a), is_text(&b)) {
             (true, true) => return Ok(()),
@@ -390,7 +402,7 @@ pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schem
             || temporal(&a) && temporal(&b) && op == Operator::Minus;
         if !ok {
             let wrong = if a.is_numeric() { right } else { left };
-            return Err(at(DataFusionError::Plan(format!("'{sign}' does not take {}", names())), wrong));
+            return Err(at(at(DataFusionError::Plan(format!("'{sign}' does not take {}", names())), left), wrong));
         }
     }
     if is_comparison(op) {
@@ -402,7 +414,7 @@ pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schem
             || temporal(&a) && is_text(&b);
         if !ok {
             let message = format!("cannot compare {} with '{sign}'\nDid you mean to CAST one of them?", names());
-            return Err(at(DataFusionError::Plan(message), if is_text(&a) || is_text(&b) { first_text } else { left }));
+            return Err(at(at(DataFusionError::Plan(message), right), left));
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
-//! In reading order: `dialect` and `parse` (text to statements), `types` (SQL types to Arrow), `catalog` (tables and views),
+//! In reading order: `dialect` and `parse` (text to statements), `rewrite` and
+//! `interval` (forms that only Flink has), `types` (SQL types to Arrow), `catalog` (tables and views),
 //! `functions` (what may be called), `window_tvf` (TUMBLE and CUMULATE in FROM), `flink_types` and `decimal` (which type an
 //! expression has), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
@@ -15,6 +16,8 @@ pub mod error;
 mod flink_types;
 pub mod functions;
 mod group_windows;
+mod interval;
 pub mod parse;
+mod rewrite;
 pub mod types;
 pub mod window_tvf;

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use sqlparser::ast::{DataType as SqlType, Expr, Ident, Query};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
 use super::error::{Place, Source, SqlError};
+use super::rewrite;
 
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
@@ -79,7 +80,14 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
     let tokens = Tokenizer::new(&FlinkDialect, text)
         .tokenize_with_location()
         .map_err(|e| SqlError::from_parser(&ParserError::TokenizerError(e.to_string())))?;
-    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
+    for token in &tokens {
+        if let Token::DoubleQuotedString(name) = &token.token {
+            let place = Place { line: token.span.start.line, column: token.span.start.column };
+            let error = SqlError::new(format!("\"{name}\" is in double quotes, which Flink SQL does not have")).at(Some(place));
+            return Err(error.help("quote names with backticks, text with single quotes"));
+        }
+    }
+    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(local_time_zones(tokens));
     let mut statements = Vec::new();
     loop {
         while parser.consume_token(&Token::SemiColon) {}
@@ -91,6 +99,39 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
             _ => e,
         })?;
     }
+}
+
+/// Puts `TIMESTAMP_LTZ(p)` for its long form, `TIMESTAMP(p) WITH LOCAL TIME ZONE`, which sqlparser does not read.
+fn local_time_zones(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let solid: Vec<usize> = (0..tokens.len()).filter(|&i| !matches!(tokens[i].token, Token::Whitespace(_))).collect();
+    let word = |at: usize, expected: &str| {
+        solid.get(at).is_some_and(
+            |&i| matches!(&tokens[i].token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(expected)),
+        )
+    };
+    let mut renamed = Vec::new();
+    let mut dropped = Vec::new();
+    for at in 0..solid.len() {
+        if !word(at, "TIMESTAMP") {
+            continue;
+        }
+        let with = if solid.get(at + 1).is_some_and(|&i| tokens[i].token == Token::LParen) { at + 4 } else { at + 1 };
+        if ["WITH", "LOCAL", "TIME", "ZONE"].iter().enumerate().all(|(i, w)| word(with + i, w)) {
+            renamed.push(solid[at]);
+            dropped.extend_from_slice(&solid[with..with + 4]);
+        }
+    }
+    let each = tokens.into_iter().enumerate().filter(|(i, _)| dropped.binary_search(i).is_err());
+    each.map(|(i, token)| match renamed.binary_search(&i) {
+        Ok(_) => TokenWithSpan { token: Token::make_word("TIMESTAMP_LTZ", None), ..token },
+        Err(_) => token,
+    })
+    .collect()
+}
+
+/// A SQL type alone.
+pub fn data_type(text: &str) -> Result<SqlType, ParserError> {
+    Parser::new(&FlinkDialect).try_with_sql(text)?.parse_data_type()
 }
 
 fn here(parser: &Parser) -> Place {
@@ -138,7 +179,7 @@ fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
         }
         return Ok(());
     }
-    let statement = statement(parser).map_err(|e| {
+    let mut statement = statement(parser).map_err(|e| {
         let at_end = parser.peek_token_ref().token == Token::EOF;
         SqlError::from_parser(&e).at(Some(if at_end { END } else { start }))
     })?;
@@ -150,6 +191,7 @@ fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
             return Err(SqlError::new(message).at(Some(end)).help("statements are separated by ';'"));
         }
     }
+    rewrite::statement(&mut statement).map_err(|e| e.at(Some(start)))?;
     out.push(Placed { statement, start, end });
     Ok(())
 }
@@ -307,15 +349,15 @@ fn table_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), Par
         table.columns.push(ColumnDef { name, kind: ColumnDefKind::Computed(expression) });
         return comment(parser);
     }
-    let sql_type = column_type(parser)?;
+    let sql_type = parser.parse_data_type()?;
+    let mut not_null = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
+    let _ = parser.parse_keyword(Keyword::NULL);
     if word(parser, "METADATA") {
         let key = if parser.parse_keyword(Keyword::FROM) { Some(parser.parse_literal_string()?) } else { None };
         let is_virtual = parser.parse_keyword(Keyword::VIRTUAL);
         table.columns.push(ColumnDef { name, kind: ColumnDefKind::Metadata { sql_type, key, is_virtual } });
         return comment(parser);
     }
-    let mut not_null = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
-    let _ = parser.parse_keyword(Keyword::NULL);
     if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
         table.primary_key = vec![name.clone()];
         not_null = true;
@@ -323,20 +365,6 @@ fn table_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), Par
     }
     table.columns.push(ColumnDef { name, kind: ColumnDefKind::Physical { sql_type, not_null } });
     comment(parser)
-}
-
-fn column_type(parser: &mut Parser) -> Result<SqlType, ParserError> {
-    let sql_type = parser.parse_data_type()?;
-    // TIMESTAMP(p) WITH LOCAL TIME ZONE is the long form of TIMESTAMP_LTZ(p).
-    if let SqlType::Timestamp(precision, _) = sql_type
-        && parser.peek_keyword(Keyword::WITH)
-        && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::LOCAL)
-    {
-        parser.expect_keywords(&[Keyword::WITH, Keyword::LOCAL, Keyword::TIME, Keyword::ZONE])?;
-        let modifiers = precision.map(|p| p.to_string()).into_iter().collect();
-        return Ok(SqlType::Custom(vec![Ident::new("TIMESTAMP_LTZ")].into(), modifiers));
-    }
-    Ok(sql_type)
 }
 
 fn not_enforced(parser: &mut Parser) -> Result<(), ParserError> {

@@ -1,14 +1,15 @@
-//! + - * / % where Flink's differ from DataFusion's: DECIMAL, and the division of integers.
+//! + - * / % where Flink's differ from DataFusion's: DECIMAL, and every division.
 //!
-//! `flink_types` puts these in place of the operators. A division by zero refuses its row; everything else that does not
-//! fit is NULL (DECIMAL) or wraps (integers).
+//! `flink_types` puts these in place of the operators. A division of integers or DECIMALs by zero refuses its row, one of
+//! doubles is infinite; everything else that does not fit is NULL (DECIMAL) or wraps (integers).
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, PrimitiveArray};
 use arrow::compute::{binary, try_binary};
 use arrow::datatypes::{
-    ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type,
 };
 use arrow::error::ArrowError;
 use datafusion_common::{Result, exec_err, plan_err};
@@ -16,7 +17,7 @@ use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, Scalar
 
 use crate::sql::decimal::{Operation, Shape, compute, is_small, pow10, shape};
 
-/// A call on two DECIMALs, or two integers of one type (division and modulo only).
+/// A call on two DECIMALs, or on two other numbers of one type.
 pub fn call(operation: Operation, left: Expr, right: Expr) -> Expr {
     ScalarUDF::from(Arithmetic { operation, signature: Signature::user_defined(Volatility::Immutable) }).call(vec![left, right])
 }
@@ -52,7 +53,7 @@ impl ScalarUDFImpl for Arithmetic {
                 let (p, s) = shape(self.operation, (*p1, *s1), (*p2, *s2));
                 Ok(DataType::Decimal128(p, s))
             }
-            [a, b] if a == b && a.is_integer() => Ok(a.clone()),
+            [a, b] if a == b && a.is_numeric() => Ok(a.clone()),
             _ => plan_err!("'{}' does not take {arguments:?}", self.name()),
         }
     }
@@ -62,6 +63,8 @@ impl ScalarUDFImpl for Arithmetic {
         let (left, right) = (left.to_array(args.number_rows)?, right.to_array(args.number_rows)?);
         let out = match left.data_type() {
             DataType::Decimal128(..) => decimals(self.operation, left.as_primitive(), right.as_primitive())?,
+            DataType::Float32 => numbers::<Float32Type>(self.operation, &left, &right)?,
+            DataType::Float64 => numbers::<Float64Type>(self.operation, &left, &right)?,
             DataType::Int8 => integers::<Int8Type>(self.operation, &left, &right)?,
             DataType::Int16 => integers::<Int16Type>(self.operation, &left, &right)?,
             DataType::Int32 => integers::<Int32Type>(self.operation, &left, &right)?,
@@ -72,16 +75,26 @@ impl ScalarUDFImpl for Arithmetic {
     }
 }
 
-fn integers<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+fn numbers<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
     let (left, right) = (left.as_primitive::<T>(), right.as_primitive::<T>());
-    let by_zero = |b: T::Native| if b.is_zero() { Err(ArrowError::DivideByZero) } else { Ok(b) };
     let out: PrimitiveArray<T> = match operation {
-        // The smallest value by -1 wraps.
-        Operation::Divide => try_binary(left, right, |a, b| Ok(a.div_wrapping(by_zero(b)?)))?,
-        Operation::Modulo => try_binary(left, right, |a, b| Ok(a.mod_wrapping(by_zero(b)?)))?,
+        Operation::Divide => binary(left, right, |a, b| a.div_wrapping(b))?,
+        Operation::Modulo => binary(left, right, |a, b| a.mod_wrapping(b))?,
         Operation::Add => binary(left, right, |a, b| a.add_wrapping(b))?,
         Operation::Subtract => binary(left, right, |a, b| a.sub_wrapping(b))?,
         Operation::Multiply => binary(left, right, |a, b| a.mul_wrapping(b))?,
+    };
+    Ok(Arc::new(out))
+}
+
+fn integers<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+    let (a, b) = (left.as_primitive::<T>(), right.as_primitive::<T>());
+    let by_zero = |b: T::Native| if b.is_zero() { Err(ArrowError::DivideByZero) } else { Ok(b) };
+    let out: PrimitiveArray<T> = match operation {
+        // The smallest value by -1 wraps.
+        Operation::Divide => try_binary(a, b, |a, b| Ok(a.div_wrapping(by_zero(b)?)))?,
+        Operation::Modulo => try_binary(a, b, |a, b| Ok(a.mod_wrapping(by_zero(b)?)))?,
+        _ => return numbers::<T>(operation, left, right),
     };
     Ok(Arc::new(out))
 }

@@ -1,4 +1,4 @@
-//! COALESCE, IFNULL, NULLIF and IF: planned only, since `flink_types` writes them as CASE.
+//! COALESCE, IFNULL, NULLIF, IF and MOD: planned only, since `flink_types` writes them as CASE and as an operator.
 //!
 //! As CASE they evaluate what they need and no more, and a row that another branch would refuse is not refused.
 
@@ -11,7 +11,8 @@ use crate::sql::flink_types::common_type;
 use crate::sql::types::sql_name;
 
 /// Names, and how many arguments each takes.
-const NAMES: [(&str, usize, usize); 4] = [("coalesce", 1, usize::MAX), ("ifnull", 2, 2), ("nullif", 2, 2), ("if", 3, 3)];
+const NAMES: [(&str, usize, usize); 5] =
+    [("coalesce", 1, usize::MAX), ("ifnull", 2, 2), ("nullif", 2, 2), ("if", 3, 3), ("mod", 2, 2)];
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
     NAMES.into_iter().map(|(name, min, max)| {
@@ -70,6 +71,9 @@ impl ScalarUDFImpl for Conditional {
         }
         if self.name == "if" && !matches!(arguments[0], DataType::Boolean | DataType::Null) {
             return plan_err!("the first argument of '{name}' is a BOOLEAN, not {}", sql_name(&arguments[0]));
+        }
+        if self.name == "mod" && arguments.iter().any(|a| !a.is_numeric() && !a.is_null()) {
+            return plan_err!("'{name}' takes numbers, not {} and {}", sql_name(&arguments[0]), sql_name(&arguments[1]));
         }
         Ok(arguments.to_vec())
     }

@@ -8,8 +8,15 @@ pub mod arithmetic;
 pub mod cast;
 mod concat;
 pub mod conditional;
+mod date_format;
+mod math;
+mod numeric;
+mod patterns;
 mod round;
 mod row_number;
+mod rows;
+mod strings;
+mod temporal;
 mod to_timestamp_ltz;
 
 use std::collections::BTreeMap;
@@ -20,10 +27,7 @@ use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 pub use aggregates::planned_function;
 
 /// DataFusion's functions that agree with Flink's of the same name.
-const SAME_AS_FLINK: [&str; 18] = [
-    "abs", "acos", "asin", "atan", "ceil", "cos", "exp", "floor", "ln", "lower", "ltrim", "power", "rtrim", "sin", "sqrt", "tan",
-    "upper", "btrim",
-];
+const SAME_AS_FLINK: [&str; 5] = ["lower", "ltrim", "rtrim", "upper", "btrim"];
 
 /// All functions by name, lower case.
 pub struct Functions {
@@ -41,20 +45,20 @@ impl Default for Functions {
             }
         }
         // Flink's other names for the same thing.
-        for (alias, name) in [("trim", "btrim"), ("ceiling", "ceil")] {
-            if let Some(function) = scalars.get(name).cloned() {
-                scalars.insert(alias.to_string(), function);
-            }
+        if let Some(function) = scalars.get("btrim").cloned() {
+            scalars.insert("trim".to_string(), function);
         }
-        for function in conditional::all().chain([concat::udf(), round::udf(), to_timestamp_ltz::udf()]) {
+        for function in conditional::all()
+            .chain(cast::planned::all())
+            .chain(numeric::all())
+            .chain(round::all())
+            .chain([concat::udf(), to_timestamp_ltz::udf()])
+        {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        for function in datafusion_functions::all_default_functions() {
-            if function.name() == "character_length" {
-                for name in ["char_length", "character_length"] {
-                    scalars.insert(name.to_string(), function.clone());
-                }
-            }
+        let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL);
+        for function in families.map(rows::Definition::udf) {
+            scalars.insert(function.name().to_string(), Arc::new(function));
         }
         let aggregates = aggregates::all().map(|f| (f.name().to_string(), Arc::new(f))).collect();
         let windows = BTreeMap::from([("row_number".to_string(), Arc::new(row_number::udwf()))]);
@@ -71,6 +75,11 @@ impl Functions {
     }
     pub fn window(&self, name: &str) -> Option<Arc<WindowUDF>> {
         self.windows.get(&name.to_lowercase()).cloned()
+    }
+    /// Everything that can be called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let all = self.scalars.keys().chain(self.aggregates.keys()).chain(self.windows.keys());
+        all.map(String::as_str).filter(|name| !name.starts_with('('))
     }
     pub fn scalar_names(&self) -> Vec<String> {
         self.scalars.keys().cloned().collect()

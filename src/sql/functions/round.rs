@@ -1,4 +1,4 @@
-//! ROUND(x) and ROUND(x, digits): half away from zero, as Flink does it.
+//! ROUND(x) and ROUND(x, digits), half away from zero, and TRUNCATE, towards zero.
 //!
 //! A DOUBLE is rounded as its shortest decimal text is, so 1.005 rounds to 1.01 at two digits although its binary value is
 //! a little less. Integers and DECIMALs are exact; the scale of a DECIMAL result follows from a constant `digits`.
@@ -7,18 +7,23 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::cast;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int64Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type,
+};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::sql::types::sql_name;
 
-pub fn udf() -> ScalarUDF {
-    ScalarUDF::from(Round { signature: Signature::user_defined(Volatility::Immutable) })
+pub fn all() -> [ScalarUDF; 2] {
+    [false, true].map(|cut| ScalarUDF::from(Round { cut, signature: Signature::user_defined(Volatility::Immutable) }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Round {
+    /// TRUNCATE.
+    cut: bool,
     signature: Signature,
 }
 
@@ -33,7 +38,7 @@ fn digits_of(scalar: Option<&ScalarValue>) -> Option<i64> {
 
 impl ScalarUDFImpl for Round {
     fn name(&self) -> &str {
-        "round"
+        if self.cut { "truncate" } else { "round" }
     }
 
     fn signature(&self) -> &Signature {
@@ -44,7 +49,7 @@ impl ScalarUDFImpl for Round {
         let mut types = arguments.to_vec();
         match types.as_mut_slice() {
             [number] | [number, _] if !(number.is_numeric() || number.is_null()) => {
-                plan_err!("'ROUND' takes a number, not {}", sql_name(number))
+                plan_err!("'{}' takes a number, not {}", self.name().to_uppercase(), sql_name(number))
             }
             [_] => Ok(types),
             [_, digits] => {
@@ -54,7 +59,7 @@ impl ScalarUDFImpl for Round {
                 }
                 Ok(types)
             }
-            _ => plan_err!("'ROUND' takes a number and a number of digits"),
+            _ => plan_err!("'{}' takes a number and a number of digits", self.name().to_uppercase()),
         }
     }
 
@@ -79,7 +84,7 @@ impl ScalarUDFImpl for Round {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = args.number_rows;
+        let (rows, cut) = (args.number_rows, self.cut);
         let numbers = args.args[0].to_array(rows)?;
         let digits = match args.args.get(1) {
             None => None,
@@ -90,28 +95,24 @@ impl ScalarUDFImpl for Round {
             Some(d) => d.is_valid(row).then(|| d.as_primitive::<Int64Type>().value(row)),
         };
         let rounded: ArrayRef = match (numbers.data_type(), args.return_field.data_type()) {
-            (DataType::Float64, _) => each::<Float64Type>(&numbers, |row, v| Some(round_float(v, digits(row)?))),
-            (DataType::Float32, _) => {
-                each::<Float32Type>(&numbers, |row, v| Some(round_float(f64::from(v), digits(row)?) as f32))
-            }
+            (DataType::Float64, _) => each::<Float64Type>(&numbers, |row, v| Some(round_float(v, digits(row)?, cut))),
+            (DataType::Float32, _) => each::<Float32Type>(&numbers, |row, v| Some(float32(v, digits(row)?, cut))),
             (DataType::Decimal128(_, from), DataType::Decimal128(p, to)) => {
-                let cut = |row: usize, v: i128| {
+                let shorten = |row: usize, v: i128| {
                     let keep = digits(row)?.clamp(-38, i64::from(*from));
                     let dropped = 10i128.checked_pow((i64::from(*from) - keep) as u32)?;
                     // Back up to the scale of the result, for a negative number of digits.
-                    Some(half_up(v, dropped) * 10i128.pow((i64::from(*to) - keep).max(0) as u32))
+                    Some(divided(v, dropped, cut) * 10i128.pow((i64::from(*to) - keep).max(0) as u32))
                 };
                 let values = numbers.as_primitive::<Decimal128Type>();
                 let out: PrimitiveArray<Decimal128Type> =
-                    (0..rows).map(|r| cut(r, values.is_valid(r).then(|| values.value(r))?)).collect();
+                    (0..rows).map(|r| shorten(r, values.is_valid(r).then(|| values.value(r))?)).collect();
                 Arc::new(out.with_precision_and_scale(*p, *to)?)
             }
-            (t, _) if t.is_integer() => {
-                if (0..rows).any(|r| digits(r).is_some_and(|d| d < 0)) {
-                    return exec_err!("ROUND of an integer to a negative number of digits is not supported");
-                }
-                numbers
-            }
+            (DataType::Int8, _) => each::<Int8Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, cut) as i8)),
+            (DataType::Int16, _) => each::<Int16Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, cut) as i16)),
+            (DataType::Int32, _) => each::<Int32Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, cut) as i32)),
+            (DataType::Int64, _) => each::<Int64Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, cut) as i64)),
             (t, _) => return exec_err!("ROUND does not take {}", sql_name(t)),
         };
         Ok(ColumnarValue::Array(rounded))
@@ -123,13 +124,38 @@ fn each<T: ArrowPrimitiveType>(numbers: &ArrayRef, f: impl Fn(usize, T::Native) 
     Arc::new((0..values.len()).map(|r| f(r, values.is_valid(r).then(|| values.value(r))?)).collect::<PrimitiveArray<T>>())
 }
 
+/// Rounds to tens and so on; what does not fit wraps where it is stored.
+fn round_integer(value: i128, digits: i64, cut: bool) -> i128 {
+    if digits >= 0 {
+        return value;
+    }
+    match 10i128.checked_pow(digits.unsigned_abs().min(38) as u32) {
+        Some(unit) => divided(value, unit, cut) * unit,
+        None => 0,
+    }
+}
+
+fn divided(value: i128, unit: i128, cut: bool) -> i128 {
+    if cut { value / unit } else { half_up(value, unit) }
+}
+
 fn half_up(value: i128, unit: i128) -> i128 {
     let (whole, rest) = (value / unit, value % unit);
     if rest.abs() * 2 >= unit { whole + value.signum() } else { whole }
 }
 
+/// A FLOAT goes by its own shortest text.
+fn float32(value: f32, digits: i64, cut: bool) -> f32 {
+    let text: f64 = value.to_string().parse().unwrap_or(f64::from(value));
+    round_float(text, digits, cut) as f32
+}
+
 /// Rounds the shortest decimal text of `value`.
-fn round_float(value: f64, digits: i64) -> f64 {
+fn round_float(value: f64, digits: i64, cut: bool) -> f64 {
+    if value == 0.0 {
+        // Through a decimal number a zero loses its sign.
+        return 0.0;
+    }
     // Beyond 2^53 there are no digits after the point, and beyond 17 digits none that a double has.
     if !value.is_finite() || digits > 17 || (digits >= 0 && value.abs() >= 9_007_199_254_740_992.0) {
         return value;
@@ -148,11 +174,11 @@ fn round_float(value: f64, digits: i64) -> f64 {
     for digit in &all[..keep as usize] {
         kept = kept * 10 + u128::from(*digit);
     }
-    if all.get(keep as usize).is_some_and(|d| *d >= 5) {
+    if !cut && all.get(keep as usize).is_some_and(|d| *d >= 5) {
         kept += 1;
     }
     // Decimal text again, so that the result is the double nearest to it.
-    format!("{kept}e{}", -digits).parse::<f64>().unwrap_or(value).copysign(value)
+    format!("{kept}e{}", -digits).parse::<f64>().map_or(value, |v| if v == 0.0 { v } else { v.copysign(value) })
 }
 
 #[cfg(test)]
@@ -174,7 +200,7 @@ mod tests {
             (1e300, 2, 1e300),
             (f64::INFINITY, 1, f64::INFINITY),
         ] {
-            assert_eq!(round_float(value, digits), expected, "{value} {digits}");
+            assert_eq!(round_float(value, digits, false), expected, "{value} {digits}");
         }
     }
 

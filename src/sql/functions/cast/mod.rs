@@ -6,6 +6,8 @@
 
 mod number;
 mod parse;
+pub mod planned;
+pub mod read;
 mod text;
 mod time;
 

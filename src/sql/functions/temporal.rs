@@ -1,0 +1,231 @@
+//! Functions of dates and times: EXTRACT, FLOOR and CEIL to a unit, TIMESTAMPADD, TIMESTAMPDIFF, and text to and from.
+//!
+//! `rewrite` turns the special forms into these calls, with the unit as text. Times are milliseconds. Before 1970 Flink takes
+//! parts with Java's `/` and `%`, so an hour can be negative there; so do these.
+
+use super::cast::read;
+use super::date_format::{self, Parts};
+use super::rows::Kind::{Int, Long, Text, Time, TimeOrText};
+use super::rows::{Answer, Body, Definition, Row, function};
+use crate::format::time_text::{civil_from_days, days_from_civil};
+
+const MS_PER_DAY: i64 = 86_400_000;
+const DATE_TIME: &str = "yyyy-MM-dd HH:mm:ss";
+
+pub const ALL: [Definition; 23] = [
+    function("extract", &[Text, Time], Body::Long(|r| part(r.text(0), r.time(1)))),
+    function("year", &[Time], Body::Long(|r| part("YEAR", r.time(0)))),
+    function("quarter", &[Time], Body::Long(|r| part("QUARTER", r.time(0)))),
+    function("month", &[Time], Body::Long(|r| part("MONTH", r.time(0)))),
+    function("week", &[Time], Body::Long(|r| part("WEEK", r.time(0)))),
+    function("dayofyear", &[Time], Body::Long(|r| part("DOY", r.time(0)))),
+    function("dayofmonth", &[Time], Body::Long(|r| part("DAY", r.time(0)))),
+    function("dayofweek", &[Time], Body::Long(|r| part("DOW", r.time(0)))),
+    function("hour", &[Time], Body::Long(|r| part("HOUR", r.time(0)))),
+    function("minute", &[Time], Body::Long(|r| part("MINUTE", r.time(0)))),
+    function("second", &[Time], Body::Long(|r| part("SECOND", r.time(0)))),
+    function("floor_to", &[Text, Time], Body::Time(|r| to_unit(r.text(0), r.time(1), false, r.is_date(1)))),
+    function("ceil_to", &[Text, Time], Body::Time(|r| to_unit(r.text(0), r.time(1), true, r.is_date(1)))),
+    function("timestampadd", &[Text, Int, Time], Body::Time(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
+    function("timestampadd_clock", &[Text, Int, Time], Body::Timestamp(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
+    function("timestampdiff", &[Text, Time, Time], Body::Int(|r| difference(r.text(0), r.time(1), r.time(2)))),
+    function(
+        "date_format",
+        &[TimeOrText, Text],
+        Body::Text(|r| match r.time_or_text(0) {
+            Ok(ms) => date_format::write(ms, r.text(1)).map(Some),
+            // Text has to have a time of day here.
+            Err(text) => match read::timestamp_ms(text).filter(|_| text.contains(' ')) {
+                Some(ms) => date_format::write(ms, r.text(1)).map(Some),
+                None => Ok(None),
+            },
+        }),
+    ),
+    function("to_date", &[Text, Text], Body::Date(to_date)).requires(1),
+    function("to_timestamp", &[Text, Text], Body::Timestamp(to_timestamp)).requires(1),
+    function(
+        "from_unixtime",
+        &[Long, Text],
+        Body::Text(|r| {
+            let Some(ms) = r.long(0).checked_mul(1000) else { return Ok(None) };
+            date_format::write(ms, r.text_or(1, DATE_TIME)).map(Some)
+        }),
+    )
+    .requires(1),
+    function("unix_timestamp", &[Text, Text], Body::Long(unix_timestamp)).requires(1),
+    function("time_plus", &[Time, Long], Body::Time(|r| Ok(Some((r.time(0) + r.long(1)).rem_euclid(MS_PER_DAY))))),
+    function("dayname", &[Time], Body::Text(|r| date_format::write(r.time(0), "EEEE").map(Some))),
+];
+
+/// One part of a time.
+fn part(unit: &str, ms: i64) -> Answer<i64> {
+    let days = ms / MS_PER_DAY;
+    let (year, month, day) = civil_from_days(days);
+    let (month, day) = (i64::from(month), i64::from(day));
+    let year_start = days_from_civil(year, 1, 1);
+    // Monday is 1; 1970-01-01 was a Thursday.
+    let iso_day = (days + 3).rem_euclid(7) + 1;
+    let (iso_year, iso_week) = iso_week(days, iso_day);
+    Ok(Some(match unit {
+        "YEAR" => year,
+        "QUARTER" => (month + 2) / 3,
+        "MONTH" => month,
+        "WEEK" => iso_week,
+        "DAY" => day,
+        "HOUR" => ms % MS_PER_DAY / 3_600_000,
+        "MINUTE" => ms % 3_600_000 / 60_000,
+        "SECOND" => ms % 60_000 / 1000,
+        "MILLISECOND" => ms % 1000,
+        "MICROSECOND" => ms % 1000 * 1000,
+        "NANOSECOND" => ms % 1000 * 1_000_000,
+        "DOY" | "DAYOFYEAR" => days - year_start + 1,
+        "DOW" | "DAYOFWEEK" => iso_day % 7 + 1,
+        "ISODOW" => iso_day,
+        "ISOYEAR" => iso_year,
+        "EPOCH" => ms / 1000,
+        "DECADE" => year / 10,
+        "CENTURY" => (year + if year > 0 { 99 } else { -99 }) / 100,
+        "MILLENNIUM" => (year + if year > 0 { 999 } else { -999 }) / 1000,
+        other => return Err(format!("'{other}' is no unit of time")),
+    }))
+}
+
+/// Year and number of the ISO week of a day.
+fn iso_week(days: i64, iso_day: i64) -> (i64, i64) {
+    // The week belongs to the year of its Thursday.
+    let thursday = days + 4 - iso_day;
+    let (year, ..) = civil_from_days(thursday);
+    (year, (thursday - days_from_civil(year, 1, 1)) / 7 + 1)
+}
+
+/// Down or up to a whole unit. A larger unit than a day looks at the date alone.
+fn to_unit(unit: &str, ms: i64, up: bool, is_date: bool) -> Answer<i64> {
+    let size = match unit {
+        "MILLISECOND" | "MICROSECOND" | "NANOSECOND" => return Ok(Some(ms)),
+        "SECOND" => 1000,
+        "MINUTE" => 60_000,
+        "HOUR" => 3_600_000,
+        "DAY" => MS_PER_DAY,
+        _ => 0,
+    };
+    if size > 0 {
+        // CEIL of a DATE to the DAY is the next day in Flink.
+        let bump = if up && is_date { 1 } else { 0 };
+        let floor = ms.div_euclid(size) * size;
+        return Ok(Some(if up && (floor != ms || bump == 1) { floor + size } else { floor }));
+    }
+    let days = ms / MS_PER_DAY;
+    let (year, month, _) = civil_from_days(days);
+    let years = |year: i64| days_from_civil(year, 1, 1);
+    let months = |first: i64| {
+        let (year, month) = (year + first.div_euclid(12), first.rem_euclid(12));
+        days_from_civil(year, month as u32 + 1, 1)
+    };
+    let of_century = |length: i64| (year - 1).div_euclid(length) * length + 1;
+    let quarter = i64::from(month - 1) / 3 * 3;
+    // Where it starts, where the next one starts, and whether a start is its own ceiling.
+    let (start, next, exact) = match unit {
+        "WEEK" => {
+            let sunday = days - (days + 4).rem_euclid(7);
+            (sunday, sunday + 7, true)
+        }
+        "MONTH" => (months(i64::from(month) - 1), months(i64::from(month)), true),
+        "QUARTER" => (months(quarter), months(quarter + 3), true),
+        "YEAR" => (years(year), years(year + 1), true),
+        "DECADE" => (years(year.div_euclid(10) * 10), years(year.div_euclid(10) * 10 + 10), false),
+        "CENTURY" => (years(of_century(100)), years(of_century(100) + 100), false),
+        "MILLENNIUM" => (years(of_century(1000)), years(of_century(1000) + 1000), false),
+        other => return Err(format!("'{other}' is no unit of time")),
+    };
+    let day = if !up || exact && start == days { start } else { next };
+    Ok(Some(day * MS_PER_DAY))
+}
+
+/// Months later, on the last day of the month where there is no such day.
+fn add_months(days: i64, months: i64) -> i64 {
+    let (year, month, day) = civil_from_days(days);
+    let total = year * 12 + i64::from(month) - 1 + months;
+    let (year, month) = (total.div_euclid(12), total.rem_euclid(12) as u32 + 1);
+    let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let last = days_from_civil(next_year, next_month, 1) - days_from_civil(year, month, 1);
+    days_from_civil(year, month, day.min(last as u32))
+}
+
+fn add(unit: &str, number: i64, ms: i64) -> Answer<i64> {
+    let months = |months: i64| add_months(ms.div_euclid(MS_PER_DAY), months) * MS_PER_DAY + ms.rem_euclid(MS_PER_DAY);
+    Ok(Some(match unit {
+        "YEAR" => months(number * 12),
+        "QUARTER" => months(number * 3),
+        "MONTH" => months(number),
+        "WEEK" => ms + number * 7 * MS_PER_DAY,
+        "DAY" => ms + number * MS_PER_DAY,
+        "HOUR" => ms + number * 3_600_000,
+        "MINUTE" => ms + number * 60_000,
+        "SECOND" => ms + number * 1000,
+        other => return Err(format!("'{other}' is no unit of time")),
+    }))
+}
+
+fn months_between(later: i64, earlier: i64) -> i64 {
+    if later < earlier {
+        return -months_between(earlier, later);
+    }
+    // No month is longer than 31 days: this is at most the number.
+    let mut months = (later - earlier) / 31;
+    loop {
+        if add_months(earlier, months) >= later || add_months(earlier, months + 1) > later {
+            return months;
+        }
+        months += 1;
+    }
+}
+
+fn difference(unit: &str, from: i64, to: i64) -> Answer<i32> {
+    let months = || {
+        let (later, earlier) = (to.div_euclid(MS_PER_DAY), from.div_euclid(MS_PER_DAY));
+        let months = months_between(later, earlier);
+        let short = add_months(earlier, months) == later && to.rem_euclid(MS_PER_DAY) < from.rem_euclid(MS_PER_DAY);
+        months - i64::from(short)
+    };
+    let ms = to.wrapping_sub(from);
+    Ok(Some(match unit {
+        "YEAR" => months() as i32 / 12,
+        "QUARTER" => months() as i32 / 3,
+        "MONTH" => months() as i32,
+        // By way of the seconds as INT, which wrap.
+        "WEEK" => (ms / 1000) as i32 / 604_800,
+        "DAY" => (ms / MS_PER_DAY) as i32,
+        "HOUR" => (ms / 3_600_000) as i32,
+        "MINUTE" => (ms / 60_000) as i32,
+        "SECOND" => (ms / 1000) as i32,
+        other => return Err(format!("'{other}' is no unit of time")),
+    }))
+}
+
+fn to_date(row: &Row<'_>) -> Answer<i32> {
+    if row.count() == 1 {
+        return Ok(read::date(row.text(0)));
+    }
+    match date_format::parse(row.text(0), row.text(1))? {
+        Some(Parts { ms, .. }) => Ok(i32::try_from(ms.div_euclid(MS_PER_DAY)).ok()),
+        // What Flink's conversion of the smallest BIGINT comes to.
+        None => Ok(Some((i64::MIN / MS_PER_DAY) as i32)),
+    }
+}
+
+fn to_timestamp(row: &Row<'_>) -> Answer<i64> {
+    let text = row.text(0);
+    if row.count() == 1 || row.text(1) == DATE_TIME && read::exists(text) {
+        return Ok(read::timestamp_ms(text));
+    }
+    Ok(match date_format::parse(text, row.text(1))? {
+        Some(Parts { ms, rest: "", .. }) => Some(ms),
+        // Then the standard form, in which a day too many is the next month's.
+        _ => read::lenient_timestamp_ms(text),
+    })
+}
+
+fn unix_timestamp(row: &Row<'_>) -> Answer<i64> {
+    let parts = date_format::parse(row.text(0), row.text_or(1, DATE_TIME))?;
+    Ok(Some(parts.map_or(i64::MIN, |p| p.ms.div_euclid(1000))))
+}

@@ -1,0 +1,342 @@
+//! What does Flink's grammar say with forms that DataFusion's planner does not take?
+//!
+//! Goes over a parsed query before it is planned: select items get Flink's names (`EXPR$0`, and `k0` for a repeated `k`),
+//! special forms become calls (`EXTRACT(DAY FROM x)`, `FLOOR(x TO DAY)`), intervals become milliseconds or months, numbers
+//! with an exponent DOUBLEs, and long chains of AND and OR balanced trees. Called by `parse`. What always holds: nothing
+//! after it recurses deeper than [`DEPTH_MAX`].
+
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{
+    BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, TimezoneInfo, TypedString,
+    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+
+use super::error::{Place, SqlError};
+use super::functions::cast::planned::{CAST, TRY_CAST};
+use super::interval::{Amount, amount};
+use super::parse::{ColumnDefKind, Statement};
+use super::types::arrow_type;
+
+/// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR count their logarithm.
+pub const DEPTH_MAX: usize = 128;
+
+/// Rewrites the queries and expressions of a statement in place.
+pub fn statement(statement: &mut Statement) -> Result<(), SqlError> {
+    match statement {
+        Statement::Set { .. } => Ok(()),
+        Statement::CreateView { query, .. } | Statement::Insert { query, .. } | Statement::Select(query) => run(query),
+        Statement::CreateTable(table) => {
+            if let Some((_, expression)) = &mut table.watermark {
+                run(expression)?;
+            }
+            for column in &mut table.columns {
+                if let ColumnDefKind::Computed(expression) = &mut column.kind {
+                    run(expression)?;
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn run(ast: &mut impl VisitMut) -> Result<(), SqlError> {
+    match ast.visit(&mut Rewriter { depth: 0 }) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Rewriter {
+    depth: usize,
+}
+
+impl VisitorMut for Rewriter {
+    type Break = SqlError;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        name_items(&mut query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
+        balance(expression);
+        self.depth += 1;
+        if self.depth > DEPTH_MAX {
+            let message = format!("the expression is nested more than {DEPTH_MAX} levels deep");
+            let error = SqlError::new(message).at(place(expression));
+            return ControlFlow::Break(error.help("compute parts of it in a subquery or a view"));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
+        self.depth -= 1;
+        match rewritten(expression) {
+            Ok(Some(new)) => *expression = new,
+            Ok(None) => {}
+            Err(error) => return ControlFlow::Break(error.at(place(expression))),
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Names the items of a SELECT as Flink does.
+fn name_items(body: &mut SetExpr) {
+    match body {
+        SetExpr::Select(select) => {
+            let mut names: Vec<String> = Vec::new();
+            for (index, item) in select.projection.iter_mut().enumerate() {
+                let (name, given) = match item {
+                    SelectItem::UnnamedExpr(Expr::Identifier(name)) => (name.value.clone(), true),
+                    SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+                        (parts.last().map(|p| p.value.clone()).unwrap_or_default(), true)
+                    }
+                    SelectItem::UnnamedExpr(_) => (format!("EXPR${index}"), false),
+                    SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), true),
+                    _ => continue,
+                };
+                let mut unique = name.clone();
+                let mut number = 0;
+                while names.contains(&unique) {
+                    unique = format!("{name}{number}");
+                    number += 1;
+                }
+                names.push(unique.clone());
+                if given && unique == name {
+                    continue;
+                }
+                let placeholder = SelectItem::UnnamedExpr(Expr::Value(Value::Null.into()));
+                *item = match std::mem::replace(item, placeholder) {
+                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                        SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', unique) }
+                    }
+                    other => other,
+                };
+            }
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            name_items(left);
+            name_items(right);
+        }
+        _ => {}
+    }
+}
+
+/// Turns `a OR b OR c OR d`, which nests as deep as it is long, into a balanced tree.
+fn balance(expression: &mut Expr) {
+    let op = match expression {
+        Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), left, .. } if matches!(&**left, Expr::BinaryOp { op: inner, .. } if inner == op) => {
+            op.clone()
+        }
+        _ => return,
+    };
+    let mut terms = Vec::new();
+    let mut rest = std::mem::replace(expression, Expr::Value(Value::Null.into()));
+    loop {
+        match rest {
+            Expr::BinaryOp { left, op: inner, right } if inner == op => {
+                terms.push(*right);
+                rest = *left;
+            }
+            last => {
+                terms.push(last);
+                break;
+            }
+        }
+    }
+    terms.reverse();
+    while terms.len() > 1 {
+        let mut pairs = Vec::with_capacity(terms.len().div_ceil(2));
+        let mut each = terms.into_iter();
+        while let Some(left) = each.next() {
+            pairs.push(match each.next() {
+                Some(right) => {
+                    // Parentheses keep the tree from being taken for a chain again.
+                    let pair = Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) };
+                    Expr::Nested(Box::new(pair))
+                }
+                None => left,
+            });
+        }
+        terms = pairs;
+    }
+    if let Some(tree) = terms.pop() {
+        *expression = tree;
+    }
+}
+
+/// The place of the first word of an expression that has one.
+fn place(expression: &Expr) -> Option<Place> {
+    let mut at = expression;
+    // Down the left side, step by step: this may be as deep as what is refused for its depth.
+    loop {
+        at = match at {
+            Expr::BinaryOp { left, .. } => left,
+            Expr::Nested(e) | Expr::UnaryOp { expr: e, .. } | Expr::IsNull(e) | Expr::IsNotNull(e) => e,
+            Expr::Cast { expr, .. } | Expr::Between { expr, .. } | Expr::InList { expr, .. } | Expr::Like { expr, .. } => expr,
+            Expr::Identifier(name) => return super::parse::place_of(name),
+            Expr::CompoundIdentifier(parts) => return parts.first().and_then(super::parse::place_of),
+            Expr::Function(f) => return f.name.0.first().and_then(|p| p.as_ident()).and_then(super::parse::place_of),
+            Expr::Interval(interval) => &interval.value,
+            Expr::Value(value) => {
+                let start = value.span.start;
+                return (start.line > 0).then_some(Place { line: start.line, column: start.column });
+            }
+            _ => return None,
+        };
+    }
+}
+
+fn text(value: impl Into<String>) -> Expr {
+    Expr::Value(Value::SingleQuotedString(value.into()).into())
+}
+
+fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}
+
+fn cast(name: &str, expression: Expr, data_type: &SqlType) -> Expr {
+    call(name, vec![expression, text(data_type.to_string())])
+}
+
+fn not(negated: bool, expression: Expr) -> Expr {
+    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expression) } } else { expression }
+}
+
+/// The name of a unit of time, in the singular and in upper case.
+fn unit(field: &DateTimeField) -> String {
+    let name = field.to_string().to_uppercase();
+    name.strip_suffix('S').map(String::from).unwrap_or(name)
+}
+
+/// What stands for an expression whose parts are rewritten already; None leaves it.
+fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
+    // Takes a part out of an expression that is thrown away.
+    let take = |e: &mut Box<Expr>| std::mem::replace(&mut **e, Expr::Value(Value::Null.into()));
+    Ok(match expression {
+        Expr::Value(ValueWithSpan { value: Value::Number(number, _), .. }) if number.contains(['e', 'E']) => {
+            let number = number.clone();
+            Some(cast(CAST, text(number), &SqlType::Double(sqlparser::ast::ExactNumberInfo::None)))
+        }
+        Expr::Cast { kind, expr, data_type, .. } => {
+            let of_type = match data_type {
+                SqlType::Custom(name, _) => name.0.first().and_then(|p| p.as_ident()).and_then(super::parse::place_of),
+                _ => None,
+            };
+            arrow_type(data_type).map_err(|e| SqlError::new(e).at(of_type))?;
+            Some(cast(if *kind == CastKind::Cast { CAST } else { TRY_CAST }, take(expr), data_type))
+        }
+        Expr::Interval(interval) => normal_interval(interval)?,
+        Expr::TypedString(TypedString { data_type: SqlType::Timestamp(p @ None, TimezoneInfo::None), value, .. }) => {
+            // The digits that are written are the precision.
+            let written = value.clone().into_string().unwrap_or_default();
+            *p = Some(written.split_once('.').map_or(0, |(_, f)| f.len().min(9) as u64));
+            None
+        }
+        Expr::Extract { field, expr, .. } => Some(call("extract", vec![text(unit(field)), take(expr)])),
+        Expr::Floor { expr, field: CeilFloorKind::DateTimeField(field) } if *field != DateTimeField::NoDateTime => {
+            Some(call("floor_to", vec![text(unit(field)), take(expr)]))
+        }
+        Expr::Ceil { expr, field: CeilFloorKind::DateTimeField(field) } if *field != DateTimeField::NoDateTime => {
+            Some(call("ceil_to", vec![text(unit(field)), take(expr)]))
+        }
+        Expr::Substring { expr, substring_from, substring_for, .. } => {
+            let mut args = vec![take(expr)];
+            args.push(match substring_from {
+                Some(from) => take(from),
+                None => Expr::Value(Value::Number("1".into(), false).into()),
+            });
+            args.extend(substring_for.as_mut().map(take));
+            Some(call("substring", args))
+        }
+        Expr::Position { expr, r#in } => Some(call("position", vec![take(expr), take(r#in)])),
+        Expr::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
+            let mut args = vec![take(expr), take(overlay_what), take(overlay_from)];
+            args.extend(overlay_for.as_mut().map(take));
+            Some(call("overlay", args))
+        }
+        Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+            let mut args = vec![take(expr), take(pattern)];
+            args.extend(escape_char.take().map(Expr::Value));
+            Some(not(*negated, call("similar", args)))
+        }
+        Expr::Like { negated, any: false, expr, pattern, escape_char } => {
+            // Flink's LIKE has no escape character unless it names one; DataFusion's has the backslash.
+            let plain = matches!(&**pattern, Expr::Value(v)
+                if matches!(&v.value, Value::SingleQuotedString(p) if !p.contains('\\')));
+            if plain && escape_char.is_none() {
+                return Ok(None);
+            }
+            let mut args = vec![take(expr), take(pattern)];
+            args.extend(escape_char.take().map(Expr::Value));
+            Some(not(*negated, call("like", args)))
+        }
+        Expr::Function(function) => {
+            let name = function.name.to_string().to_uppercase();
+            if matches!(name.as_str(), "TIMESTAMPDIFF" | "TIMESTAMPADD")
+                && let FunctionArguments::List(list) = &mut function.args
+                && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
+                && let Expr::Identifier(unit) = first
+            {
+                let unit = unit.value.to_uppercase();
+                let unit = unit.strip_prefix("SQL_TSI_").unwrap_or(&unit).to_string();
+                // A DATE becomes a TIMESTAMP where a part of a day is added.
+                if name == "TIMESTAMPADD" && matches!(unit.as_str(), "HOUR" | "MINUTE" | "SECOND") {
+                    function.name = ObjectName::from(vec![Ident::new("timestampadd_clock")]);
+                }
+                *first = text(unit);
+            }
+            None
+        }
+        _ => None,
+    })
+}
+
+/// An interval as one number of milliseconds or months. Text that is no such interval is an error.
+fn normal_interval(interval: &Interval) -> Result<Option<Expr>, SqlError> {
+    let Interval { value, leading_field: Some(from), last_field: to, .. } = interval else { return Ok(None) };
+    let (text_value, negative) = match &**value {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => (text, false),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match &**expr {
+            Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => (text, true),
+            _ => return Ok(None),
+        },
+        _ => return Err(SqlError::new("an INTERVAL takes its number in quotes").help("write INTERVAL '5' SECOND")),
+    };
+    let (from, to) = (unit(from), to.as_ref().map(unit));
+    let Some(amount) = amount(text_value, &from, to.as_deref()) else {
+        let range = to.map(|to| format!(" TO {to}")).unwrap_or_default();
+        let message = format!("'{text_value}' is no INTERVAL of {from}{range}");
+        return Err(SqlError::new(message));
+    };
+    let sign = if negative { -1 } else { 1 };
+    let normal = match amount {
+        Amount::Months(months) => format!("{} months", sign * months),
+        Amount::Milliseconds(ms) => {
+            let ms = sign * ms;
+            format!("{}{}.{:03} seconds", if ms < 0 { "-" } else { "" }, ms.abs() / 1000, ms.abs() % 1000)
+        }
+    };
+    Ok(Some(Expr::Interval(Interval {
+        value: Box::new(text(normal)),
+        leading_field: None,
+        leading_precision: None,
+        last_field: None,
+        fractional_seconds_precision: None,
+    })))
+}

@@ -1,0 +1,229 @@
+//! Do expressions give Flink's values and types? Small queries through the binary; every expected value was seen in Flink.
+
+use std::fs;
+use std::process::{Command, Output};
+
+const SOURCE: &str =
+    "CREATE TABLE src (id BIGINT, t TINYINT, i INT, l BIGINT, f FLOAT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN,
+  ts TIMESTAMP(3), dt DATE, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+  WITH ('connector'='filesystem','format'='json','path'='in.jsonl');\n";
+
+const ROW: &str = r#"{"id":1,"t":-128,"i":2147483647,"l":-9223372036854775808,"f":1.5,"d":-4.0,"m":"7.55","s":" 12 ","b":true,"ts":"2024-02-29 12:34:56.7","dt":"2024-02-29"}
+{"id":2,"ts":"2024-03-05 00:00:00"}
+"#;
+
+fn run(sql: &str) -> Output {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    fs::write(dir.path().join("q.sql"), format!("{SOURCE}{sql}")).expect("writes");
+    fs::write(dir.path().join("in.jsonl"), ROW).expect("writes");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.args(["run", "q.sql", "--output", "json"]).current_dir(dir.path()).output().expect("the binary starts")
+}
+
+/// The value of each expression over the full row and over the row of NULLs.
+fn values(expressions: &[&str]) -> [Vec<String>; 2] {
+    let items: Vec<String> = expressions.iter().enumerate().map(|(i, e)| format!("{e} AS c{i}")).collect();
+    let output = run(&format!("SELECT id, {} FROM src;", items.join(", ")));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let rows: Vec<serde_json::Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(&l.replace(":Infinity", ":\"Infinity\"").replace(":NaN", ":\"NaN\"")).expect(l))
+        .collect();
+    let row = |id: i64| {
+        let row = rows.iter().find(|r| r["id"] == id).unwrap_or_else(|| panic!("row {id} is not in\n{text}"));
+        (0..expressions.len()).map(|i| row[format!("c{i}")].to_string()).collect()
+    };
+    [row(1), row(2)]
+}
+
+fn check(cases: &[(&str, &str)]) {
+    let [full, _] = values(&cases.iter().map(|(e, _)| *e).collect::<Vec<_>>());
+    for ((expression, expected), value) in cases.iter().zip(full) {
+        assert_eq!(value.trim_matches('"'), *expected, "{expression}");
+    }
+}
+
+/// What is refused: the message, and the place.
+fn refused(sql: &str, message: &str, place: &str) {
+    let output = run(sql);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{sql}\n{text}");
+    assert!(text.contains(message) && text.contains(place) && text.contains('^'), "{sql}\n{text}");
+    for inner in ["DataFusion", "datafusion", "ExprPlanner", "Literal(", "double quotes to", "logical expression"] {
+        assert!(!text.contains(inner), "{sql}\n{text}");
+    }
+}
+
+#[test]
+fn conditionals_are_evaluated() {
+    check(&[
+        ("COALESCE(CAST(NULL AS INT), i)", "2147483647"),
+        ("COALESCE(t, 5)", "-128"),
+        ("IFNULL(m, 0)", "7.55"),
+        ("NULLIF(i, 2147483647)", "null"),
+        ("NULLIF(t, i)", "-128"),
+        ("IF(b, i, 0)", "2147483647"),
+        ("CASE WHEN NOT b THEN 1 ELSE 2.5 END", "2.5"),
+    ]);
+    let [_, nulls] = values(&["COALESCE(i, 7)", "COALESCE(m, 0)", "IFNULL(s, 'x')", "IF(b, 1, 2)"]);
+    assert_eq!(nulls, ["7", "0", "\"x\"", "2"]);
+}
+
+#[test]
+fn integers_are_int_where_they_fit_and_wrap() {
+    check(&[
+        ("i + 1", "-2147483648"),
+        ("l - 1", "9223372036854775807"),
+        ("t + t", "0"),
+        ("-7 / 2", "-3"),
+        ("l / -1", "-9223372036854775808"),
+        ("-7 % 3", "-1"),
+        ("i + 2147483648", "4294967295"),
+        ("ROUND(i, -1)", "-2147483646"),
+        ("ROUND(d, 1)", "-4.0"),
+    ]);
+}
+
+#[test]
+fn decimals_have_flinks_scale_and_overflow_to_null() {
+    check(&[
+        ("CAST(m / 3 AS STRING)", "2.5166666666667"),
+        ("CAST(m * 2 AS STRING)", "15.10"),
+        ("CAST(i * 1.5 AS STRING)", "3221225470.5"),
+        ("CAST(m % 0.3 AS STRING)", "0.05"),
+        ("CAST(CAST(m AS DECIMAL(38,18)) / 3 AS STRING)", "2.516666666666666667"),
+        ("CAST(12345 AS DECIMAL(3,0))", "null"),
+        ("CAST(99999999999999999999999999999999999999 AS DECIMAL(38,0)) + 1", "null"),
+        ("m = 7.55", "true"),
+    ]);
+}
+
+#[test]
+fn casts_are_javas() {
+    check(&[
+        ("CAST(l AS INT)", "0"),
+        ("TRY_CAST(i AS TINYINT)", "-1"),
+        ("CAST(1e300 AS INT)", "2147483647"),
+        ("CAST(-1.9e0 AS INT)", "-1"),
+        ("CAST(s AS INT)", "12"),
+        ("TRY_CAST('1.9' AS INT)", "1"),
+        ("TRY_CAST('1e3' AS INT)", "null"),
+        ("CAST(ts AS STRING)", "2024-02-29 12:34:56.700"),
+        ("CAST(CAST(ts AS TIMESTAMP(0)) AS STRING)", "2024-02-29 12:34:56"),
+        ("CAST(b AS STRING)", "TRUE"),
+        ("CAST(1e7 AS STRING)", "1.0E7"),
+        ("CAST(dt AS STRING)", "2024-02-29"),
+        ("CAST(b AS CHAR(2))", "TR"),
+        ("CAST('ab' AS CHAR(4))", "ab  "),
+        ("CAST('abcdef' AS VARCHAR(3))", "abc"),
+    ]);
+}
+
+#[test]
+fn doubles_are_doubles() {
+    check(&[("0.1e0 + 0.2e0", "0.30000000000000004"), ("SQRT(d)", "NaN"), ("d / 0", "-Infinity"), ("f + 1.5", "3.0")]);
+}
+
+#[test]
+fn an_integer_by_zero_and_bad_text_divert_their_row() {
+    for expression in ["i / (i - i)", "CAST(s || 'x' AS INT)", "m / (m - m)"] {
+        let output = run(&format!("SELECT id, {expression} AS c FROM src;"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && !text.contains("\"id\":1") && text.contains("\"id\":2"), "{expression}: {text}");
+    }
+}
+
+#[test]
+fn an_untyped_null_is_not_counted() {
+    let output = run("SELECT COUNT(NULL) AS a, COUNT(*) AS b, COUNT(1) AS c, COUNT(CAST(NULL AS INT)), COUNT(NULLIF(1, 1))
+         FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '1' DAY)) GROUP BY window_start, window_end;");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        text.contains("\"a\":0,\"b\":1,\"c\":1,\"EXPR$3\":0,\"EXPR$4\":0"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn items_have_flinks_names() {
+    let output = run("SELECT id, id, i + 1, ts, CAST(ts AS TIMESTAMP(3)), id AS x, l AS x FROM src;");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let names = ["\"id\":", "\"id0\":", "\"EXPR$2\":", "\"ts\":", "\"EXPR$4\":", "\"x\":", "\"x0\":"];
+    let found: Vec<_> = names.iter().map(|n| text.find(n)).collect();
+    assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_form_of_an_interval_and_of_a_local_timestamp() {
+    check(&[
+        ("ts + INTERVAL '00:10' MINUTE TO SECOND", "2024-02-29 12:35:06.7"),
+        ("ts + INTERVAL '1 02:03:04' DAY TO SECOND", "2024-03-01 14:38:00.7"),
+        ("ts + INTERVAL '1-2' YEAR TO MONTH", "2025-04-29 12:34:56.7"),
+        ("ts - INTERVAL '0.001' SECOND", "2024-02-29 12:34:56.699"),
+        ("ts + INTERVAL '1' QUARTER", "2024-05-29 12:34:56.7"),
+        ("CAST(ts AS TIMESTAMP(3) WITH LOCAL TIME ZONE)", "2024-02-29 12:34:56.7Z"),
+    ]);
+    let output = run("CREATE TABLE o (ts TIMESTAMP(3) WITH LOCAL TIME ZONE, `z` TIMESTAMP(3) WITH LOCAL TIME ZONE NOT NULL,
+         k STRING NOT NULL METADATA) WITH ('connector'='blackhole'); SELECT id FROM src;");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_top_n_is_bounded_in_many_ways() {
+    let top = |bound: &str| {
+        let output = run(&format!(
+            "SELECT * FROM (SELECT id, c, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY c DESC) AS rn
+             FROM (SELECT window_start, window_end, id, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '30' DAY))
+                   GROUP BY window_start, window_end, id)) WHERE {bound};"
+        ));
+        assert!(output.status.success(), "{bound}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().count()
+    };
+    let bounds =
+        [("rn <= 10", 2), ("rn < 2.5", 2), ("rn BETWEEN 1 AND 2", 2), ("10 >= rn", 2), ("rn = 1", 1), ("rn <= 1.5e0", 1)];
+    for (bound, rows) in bounds {
+        assert_eq!(top(bound), rows, "{bound}");
+    }
+    assert_eq!(top("rn < 1"), 0);
+}
+
+#[test]
+fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
+    for (sql, message, place) in [
+        ("SELECT i || s FROM src;", "'||' takes text only, not INT", "q.sql:4:8"),
+        ("SELECT \"i\" FROM src;", "quote names with backticks", "q.sql:4:8"),
+        ("SELECT i FROM SRC;", "did you mean 'src'?", "q.sql:4:15"),
+        ("SELECT I FROM src;", "did you mean 'i'?", "q.sql:4:8"),
+        ("SELECT nothing FROM src;", "column 'nothing' does not exist", "q.sql:4:8"),
+        ("SELECT MODD(i) FROM src;", "function 'MODD' is not known", "q.sql:4:8"),
+        ("SELECT i FROM src WHERE i = 'abc';", "cannot compare INT and STRING", "q.sql:4:25"),
+        ("SELECT CAST(i AS INTT) FROM src;", "'INTT' is not known", "q.sql:4:18"),
+        ("SELECT i + s FROM src;", "'+' does not take INT and STRING", "q.sql:4:12"),
+        ("SELECT CAST(ts AS INT) FROM src;", "cannot cast TIMESTAMP(3) to INT", "q.sql:4:13"),
+        ("SELECT i FROM src WHERE i IN (SELECT i FROM src);", "IN with a subquery is not supported yet", "q.sql:4"),
+        ("SELECT ts + INTERVAL '1:2' DAY FROM src;", "'1:2' is no INTERVAL of DAY", "q.sql:4"),
+        ("SELECT COALESCE(i, s) FROM src;", "'COALESCE' cannot bring INT and STRING together", "q.sql:4"),
+    ] {
+        refused(sql, message, place);
+    }
+}
+
+#[test]
+fn a_long_chain_works_and_a_deep_one_is_refused() {
+    let chain: Vec<String> = (0..3000).map(|v| format!("i = {v}")).collect();
+    let output = run(&format!("SELECT id FROM src WHERE {} OR id = 2;", chain.join(" OR ")));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "{}", String::from_utf8_lossy(&output.stderr));
+    refused(&format!("SELECT i{} FROM src;", " + 1".repeat(3000)), "nested more than 128 levels", "q.sql:4:8");
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    fs::write(dir.path().join("q.sql"), format!("\u{feff}{SOURCE}SELECT id FROM src;")).expect("writes");
+    fs::write(dir.path().join("in.jsonl"), ROW).expect("writes");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    let output = command.args(["check", "q.sql"]).current_dir(dir.path()).output().expect("the binary starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
