@@ -188,3 +188,16 @@ fn unknown_settings_and_options_are_wrong() {
     let output = paceline(&["run", "q.sql", "--from", "2024-01-01T00:00:00Z"], dir.path());
     assert_eq!(output.status.code(), Some(2), "--from is for streams: {}", stderr(&output));
 }
+
+#[test]
+fn a_null_does_not_get_into_a_column_that_is_not_null() {
+    let tables = TABLES.replace("res (k STRING, c BIGINT)", "res (k STRING NOT NULL, c BIGINT)");
+    let input = format!("{GOOD}{{\"v\":2,\"ts\":\"2024-01-01 00:00:02\"}}\n");
+    let dir = job(&format!("{tables}{QUERY}"), input.as_bytes());
+    let output = paceline(&["run", "q.sql", "--state-dir", "st"], dir.path());
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert_eq!(lines(&dir.path().join("out")), ["{\"k\":\"a\",\"c\":1}"]);
+    let errors = lines(&dir.path().join("st/errors")).join("");
+    assert!(errors.contains("column 'k' is NOT NULL"), "{errors}");
+}

@@ -49,8 +49,9 @@ impl Run {
     /// Runs in small steps with a checkpoint every few records; stopped with SIGINT after the second one.
     fn run_until_stopped(&self) {
         let slow = ["--state-dir", "st", "--parallelism", "1", "--set", "paceline.checkpoint.records=50"];
-        let child = self.command(&[&["run", "q.sql", "--set", "paceline.batch.rows=5"], &slow[..]].concat()).spawn().unwrap();
+        let mut child = self.command(&[&["run", "q.sql", "--set", "paceline.batch.rows=5"], &slow[..]].concat()).spawn().unwrap();
         while !self.dir.path().join("st/checkpoints/00000002/manifest").exists() {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
             std::thread::sleep(Duration::from_millis(1));
         }
         signal(&child, "INT");
@@ -212,8 +213,9 @@ fn health_tells_how_far_it_is_and_a_second_process_is_kept_out() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("localhost:{port}");
-    let child = run.command(&["run", "q.sql", "--state-dir", "st", "--listen", &address]).spawn().unwrap();
+    let mut child = run.command(&["run", "q.sql", "--state-dir", "st", "--listen", &address]).spawn().unwrap();
     let report = loop {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
         match health(&address) {
             Some(report) if report["rows_in"].as_u64() > Some(0) => break report,
             _ => std::thread::sleep(Duration::from_millis(10)),

@@ -33,7 +33,7 @@ use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
 use crate::sql::bind::{BoundQuery, Script, Target};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::error::{Source, SqlError};
-use crate::sql::functions::planned_function;
+use crate::sql::functions::{not_null, planned_function};
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
@@ -242,7 +242,8 @@ impl Fragment {
         match expression {
             Expr::Alias(alias) => self.column_of(&alias.expr),
             Expr::Column(column) => Ok(Some(self.schema.index_of_column(column)?)),
-            _ => Ok(None),
+            // It checks a column and leaves it as it is.
+            checked => not_null::inside(checked).map_or(Ok(None), |inner| self.column_of(inner)),
         }
     }
 

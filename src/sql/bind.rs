@@ -28,7 +28,7 @@ use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
-use super::functions::Functions;
+use super::functions::{Functions, not_null};
 use super::group_windows;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::types::{arrow_field, arrow_type, sql_name};
@@ -58,9 +58,14 @@ pub enum Target {
     Print,
 }
 
-/// Settings of Flink that make it emit other rows.
-const CHANGES_RESULTS: [&str; 3] =
-    ["table.exec.emit.early-fire.enabled", "table.exec.emit.late-fire.enabled", "table.exec.legacy-cast-behaviour"];
+/// Settings of Flink that make it emit other rows, with the only value that is supported.
+const CHANGES_RESULTS: [(&str, &str); 5] = [
+    ("table.exec.emit.early-fire.enabled", "false"),
+    ("table.exec.emit.late-fire.enabled", "false"),
+    ("table.exec.legacy-cast-behaviour", "disabled"),
+    ("table.exec.sink.not-null-enforcer", "error"),
+    ("table.exec.sink.type-length-enforcer", "ignore"),
+];
 
 /// Reads and binds a SQL file.
 pub fn bind(text: &str) -> Result<Script, SqlError> {
@@ -101,8 +106,8 @@ impl Binder {
         match &placed.statement {
             Statement::Set { key, value } => {
                 // Settings that do not matter here are ignored with a warning; these would give other results.
-                if CHANGES_RESULTS.iter().any(|k| k == key) && value.eq_ignore_ascii_case("true") {
-                    return Err(SqlError::new(format!("'{key}' is not supported yet")).at(Some(placed.start)));
+                if CHANGES_RESULTS.iter().any(|(k, default)| k == key && !value.eq_ignore_ascii_case(default)) {
+                    return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")).at(Some(placed.start)));
                 }
                 script.settings.insert(key.clone(), value.clone());
             }
@@ -222,6 +227,8 @@ impl Binder {
             if columns.iter().any(|c| c.name == name.value) {
                 return Err(SqlError::new(format!("column '{}' is declared twice", name.value)).at(place_of(name)));
             }
+            let is_key = create.primary_key.iter().any(|key| key.value == name.value);
+            let not_null = is_key || matches!(kind, ColumnDefKind::Physical { not_null: true, .. });
             let (data_type, kind) = match kind {
                 ColumnDefKind::Physical { sql_type, .. } => (typed(sql_type, name)?, ColumnKind::Physical),
                 ColumnDefKind::Metadata { sql_type, key, is_virtual } => {
@@ -234,7 +241,7 @@ impl Binder {
                     (data_type, ColumnKind::Computed(expression))
                 }
             };
-            columns.push(Column { name: name.value.clone(), data_type, kind });
+            columns.push(Column { name: name.value.clone(), data_type, not_null, kind });
         }
         let known = |name: &Ident| {
             columns.iter().position(|c| c.name == name.value).ok_or_else(|| {
@@ -330,6 +337,11 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
     for (position, &number) in sink.iter().enumerate() {
         let column = &target.columns[number];
         let Some(from) = order.iter().position(|&o| o == position) else {
+            if column.not_null {
+                let message =
+                    format!("the INSERT does not name column '{}' of table '{}', which is NOT NULL", column.name, target.name);
+                return Err(SqlError::new(message));
+            }
             exprs.push(
                 implicit_cast(lit(datafusion_common::ScalarValue::Null), &column.data_type, plan.schema())
                     .map_err(|e| SqlError::new(e.strip_backtrace()))?
@@ -352,6 +364,7 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
         }
         let expr = Expr::Column(given[from].clone());
         let expr = implicit_cast(expr, &column.data_type, plan.schema()).map_err(|e| SqlError::new(e.strip_backtrace()))?;
+        let expr = if column.not_null { not_null::call(expr, &column.name) } else { expr };
         exprs.push(expr.alias(&column.name));
     }
     LogicalPlanBuilder::from(plan)

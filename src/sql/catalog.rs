@@ -31,6 +31,8 @@ pub struct Table {
 pub struct Column {
     pub name: String,
     pub data_type: DataType,
+    /// Declared NOT NULL, or part of the primary key. Sinks refuse rows without a value; sources may give none.
+    pub not_null: bool,
     pub kind: ColumnKind,
 }
 

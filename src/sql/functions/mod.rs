@@ -10,6 +10,7 @@ mod concat;
 pub mod conditional;
 mod date_format;
 mod math;
+pub mod not_null;
 mod numeric;
 mod patterns;
 mod round;

@@ -169,14 +169,21 @@ fn round_float(value: f64, digits: i64, cut: bool) -> f64 {
     if keep < 0 {
         return 0.0;
     }
-    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|b| b - b'0').collect();
-    let mut kept = 0u128;
-    for digit in &all[..keep as usize] {
-        kept = kept * 10 + u128::from(*digit);
+    // As text, since a double has up to 309 digits before the point.
+    let all = format!("0{whole}{fraction}").into_bytes();
+    let keep = keep as usize + 1;
+    let mut kept = all[..keep].to_vec();
+    if !cut && all.get(keep).is_some_and(|digit| *digit >= b'5') {
+        // The zero in front stops the carry.
+        for digit in kept.iter_mut().rev() {
+            if *digit < b'9' {
+                *digit += 1;
+                break;
+            }
+            *digit = b'0';
+        }
     }
-    if !cut && all.get(keep as usize).is_some_and(|d| *d >= 5) {
-        kept += 1;
-    }
+    let kept = String::from_utf8_lossy(&kept);
     // Decimal text again, so that the result is the double nearest to it.
     format!("{kept}e{}", -digits).parse::<f64>().map_or(value, |v| if v == 0.0 { v } else { v.copysign(value) })
 }
@@ -198,6 +205,9 @@ mod tests {
             (1250.0, -2, 1300.0),
             (49.0, -2, 0.0),
             (1e300, 2, 1e300),
+            (1.26e300, -299, 1.3e300),
+            (9.99e300, -299, 1e301),
+            (99.5, 0, 100.0),
             (f64::INFINITY, 1, f64::INFINITY),
         ] {
             assert_eq!(round_float(value, digits, false), expected, "{value} {digits}");
