@@ -30,7 +30,7 @@ use super::functions::Functions;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::flink_types::{self, check_operands, implicit_cast};
 use super::types::{arrow_field, arrow_type, sql_name};
-use super::window_tvf::WindowPlanner;
+use super::window_tvf::{WindowPlanner, interval_ms};
 use crate::suggest::nearest;
 
 /// A SQL file, understood.
@@ -80,11 +80,13 @@ struct Binder {
 
 impl Default for Binder {
     fn default() -> Self {
+        let functions = Functions::default();
+        let time_plus = functions.scalar("time_plus");
         Binder {
             catalog: Catalog::default(),
-            functions: Functions::default(),
+            functions,
             config: ConfigOptions::default(),
-            expr_planners: vec![Arc::new(FlinkExprPlanner)],
+            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus })],
             relation_planners: vec![Arc::new(WindowPlanner)],
         }
     }
@@ -367,7 +369,9 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
 
 /// Flink's forms that DataFusion's planner leaves to extensions.
 #[derive(Debug)]
-struct FlinkExprPlanner;
+struct FlinkExprPlanner {
+    time_plus: Option<Arc<ScalarUDF>>,
+}
 
 impl ExprPlanner for FlinkExprPlanner {
     /// Refuses operands that Flink's operators do not take, before DataFusion finds a meaning for them.
@@ -388,6 +392,14 @@ impl ExprPlanner for FlinkExprPlanner {
             _ => return Ok(PlannerResult::Original(raw)),
         };
         check_operands(op, &raw.op.to_string(), &raw.left, &raw.right, schema)?;
+        // The sum of a TIME and an interval goes round the clock.
+        if let (Operator::Plus | Operator::Minus, DataType::Time32(_)) = (op, raw.left.get_type(schema)?)
+            && let Ok(ms) = interval_ms(&raw.right)
+            && let Some(plus) = self.time_plus.clone()
+        {
+            let ms = if op == Operator::Minus { -ms } else { ms };
+            return Ok(PlannerResult::Planned(plus.call(vec![raw.left, lit(ms)])));
+        }
         Ok(PlannerResult::Original(raw))
     }
 

@@ -78,6 +78,9 @@ impl SqlError {
         {
             message = message.strip_prefix(prefix).unwrap_or(message);
         }
+        if let Some((_, reason)) = message.split_once("coercion failed with: Error during planning: ") {
+            message = reason;
+        }
         let (message, help) = match message.split_once("\nDid you mean ") {
             Some((m, h)) => (m, Some(format!("did you mean {h}"))),
             None => (message, None),

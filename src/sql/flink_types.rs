@@ -56,11 +56,21 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
             Ok(Expr::Between(Between::new(Box::new(expr), negated, Box::new(low), Box::new(high))))
         }
         Expr::InList(InList { expr, list, negated }) => {
+            let to = expr.get_type(schema)?;
+            let exact = to.is_integer() || matches!(to, DataType::Decimal128(..));
+            if exact && list.iter().all(|e| matches!(e, Expr::Literal(..))) {
+                // Constants take the type of what is looked for: 2 is in (2.5).
+                let list = list.into_iter().map(|e| {
+                    let number = e.get_type(schema)?.is_numeric();
+                    if number || matches!(&e, Expr::Literal(v, _) if v.is_null()) { implicit_cast(e, &to, schema) } else { Ok(e) }
+                });
+                let list = list.collect::<Result<Vec<_>>>()?;
+                let all = meet_all("IN", std::iter::once(*expr).chain(list).collect(), schema)?;
+                return in_list(all, negated);
+            }
             let mut all = vec![*expr];
             all.extend(list);
-            let mut all = meet_all("IN", all, schema)?;
-            let expr = all.remove(0);
-            Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
+            in_list(meet_all("IN", all, schema)?, negated)
         }
         Expr::AggregateFunction(mut call) if call.func.name() == "count" => {
             // An untyped NULL counts nothing; a constant that is no NULL counts rows.
@@ -87,6 +97,11 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
         },
         other => Ok(other),
     }
+}
+
+fn in_list(mut all: Vec<Expr>, negated: bool) -> Result<Expr> {
+    let expr = all.remove(0);
+    Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
 }
 
 fn typed_case(expression: Expr, schema: &DFSchema) -> Result<Expr> {

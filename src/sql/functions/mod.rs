@@ -9,6 +9,7 @@ pub mod cast;
 mod concat;
 pub mod conditional;
 mod date_format;
+mod hashes;
 mod math;
 mod numeric;
 mod patterns;
@@ -51,7 +52,7 @@ impl Default for Functions {
         for function in conditional::all().chain(cast::planned::all()).chain(numeric::all()).chain(round::all()).chain([concat::udf(), to_timestamp_ltz::udf()]) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL);
+        let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL).chain(hashes::ALL);
         for function in families.map(rows::Definition::udf) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }

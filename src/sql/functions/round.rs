@@ -11,6 +11,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Field, Fiel
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use crate::sql::decimal::fits;
 use crate::sql::types::sql_name;
 
 pub fn all() -> [ScalarUDF; 2] {
@@ -101,7 +102,8 @@ impl ScalarUDFImpl for Round {
                     let keep = digits(row)?.clamp(-38, i64::from(*from));
                     let dropped = 10i128.checked_pow((i64::from(*from) - keep) as u32)?;
                     // Back up to the scale of the result, for a negative number of digits.
-                    Some(divided(v, dropped, cut) * 10i128.pow((i64::from(*to) - keep).max(0) as u32))
+                    let rounded = divided(v, dropped, cut).checked_mul(10i128.pow((i64::from(*to) - keep).max(0) as u32))?;
+                    fits(rounded, *p).then_some(rounded)
                 };
                 let values = numbers.as_primitive::<Decimal128Type>();
                 let out: PrimitiveArray<Decimal128Type> =
@@ -169,13 +171,16 @@ fn round_float(value: f64, digits: i64, cut: bool) -> f64 {
         return 0.0;
     }
     let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|b| b - b'0').collect();
-    let mut kept = 0u128;
-    for digit in &all[..keep as usize] {
-        kept = kept * 10 + u128::from(*digit);
-    }
+    let mut kept = all[..keep as usize].to_vec();
     if !cut && all.get(keep as usize).is_some_and(|d| *d >= 5) {
-        kept += 1;
+        let carried = kept.iter().rposition(|d| *d < 9);
+        kept.iter_mut().skip(carried.map_or(0, |at| at + 1)).for_each(|d| *d = 0);
+        match carried {
+            Some(at) => kept[at] += 1,
+            None => kept.insert(0, 1),
+        }
     }
+    let kept: String = std::iter::once('0').chain(kept.iter().map(|d| char::from(b'0' + d))).collect();
     // Decimal text again, so that the result is the double nearest to it.
     format!("{kept}e{}", -digits).parse::<f64>().map_or(value, |v| if v == 0.0 { v } else { v.copysign(value) })
 }

@@ -78,10 +78,7 @@ fn substring(row: &Row<'_>) -> Answer<String> {
 
 /// The position of `part` in `text` from a position on; 0 if there is none.
 fn find(text: &str, part: &str, from: i32) -> i32 {
-    if from <= 0 {
-        return 0;
-    }
-    let skip = from as usize - 1;
+    let skip = size(from.saturating_sub(1));
     let Some((start, _)) = text.char_indices().map(|(i, c)| (i, Some(c))).chain([(text.len(), None)]).nth(skip) else { return 0 };
     match text[start..].find(part) {
         Some(at) => (skip + text[start..start + at].chars().count() + 1) as i32,
@@ -127,31 +124,41 @@ fn translate(row: &Row<'_>) -> Answer<String> {
     ok(replaced.collect())
 }
 
+/// The units that Java counts: a character beyond the BMP is two.
+fn units(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+fn of_units(units: &[u16]) -> String {
+    String::from_utf16_lossy(units)
+}
+
 fn overlay(row: &Row<'_>) -> Answer<String> {
-    let (text, new, start): (Vec<char>, _, _) = (row.text(0).chars().collect(), row.text(1), row.int(2));
-    let length = row.int_or(3, new.chars().count() as i32);
+    let (text, new, start) = (units(row.text(0)), units(row.text(1)), row.int(2));
+    let length = row.int_or(3, new.len() as i32);
     if start <= 0 || start as usize > text.len() {
         return ok(row.text(0).to_string());
     }
     let start = start as usize - 1;
-    let mut out: String = text[..start].iter().collect();
-    out.push_str(new);
+    let mut out = text[..start].to_vec();
+    out.extend(new);
     if let Ok(length) = usize::try_from(length) {
         out.extend(text.iter().skip(start + length));
     }
-    ok(out)
+    ok(of_units(&out))
 }
 
 fn pad(row: &Row<'_>, before: bool) -> Answer<String> {
-    let (text, length, padding) = (row.text(0), row.int(1), row.text(2));
-    let Ok(length) = usize::try_from(length) else { return Ok(None) };
+    let (text, padding) = (units(row.text(0)), units(row.text(2)));
+    let Ok(length) = usize::try_from(row.int(1)) else { return Ok(None) };
     if padding.is_empty() {
         return Ok(None);
     }
-    let missing = length.saturating_sub(text.chars().count());
-    let padding: String = padding.chars().cycle().take(missing).collect();
-    let text: String = text.chars().take(length).collect();
-    ok(if before { padding + &text } else { text + &padding })
+    let missing = length.saturating_sub(text.len());
+    let padding = padding.into_iter().cycle().take(missing);
+    let text = text.into_iter().take(length);
+    let out: Vec<u16> = if before { padding.chain(text).collect() } else { text.chain(padding).collect() };
+    ok(of_units(&out))
 }
 
 /// Only ASCII letters and digits make words; only ASCII letters change.

@@ -38,7 +38,10 @@ pub const ALL: [Definition; 23] = [
         },
     })),
     function("to_date", &[Text, Text], Body::Date(to_date)).requires(1),
-    function("to_timestamp", &[Text, Text], Body::Timestamp(to_timestamp)).requires(1),
+    function("to_timestamp", &[Text, Text], Body::Timestamp(|r| {
+        read_timestamp(r.text(0), (r.count() > 1).then(|| r.text(1)))
+    }))
+    .requires(1),
     function("from_unixtime", &[Long, Text], Body::Text(|r| {
         let Some(ms) = r.long(0).checked_mul(1000) else { return Ok(None) };
         date_format::write(ms, r.text_or(1, DATE_TIME)).map(Some)
@@ -205,13 +208,14 @@ fn to_date(row: &Row<'_>) -> Answer<i32> {
     }
 }
 
-fn to_timestamp(row: &Row<'_>) -> Answer<i64> {
-    let text = row.text(0);
-    if row.count() == 1 || row.text(1) == DATE_TIME && read::exists(text) {
-        return Ok(read::timestamp_ms(text));
-    }
-    Ok(match date_format::parse(text, row.text(1))? {
-        Some(Parts { ms, rest: "", .. }) => Some(ms),
+/// A timestamp in text, in ms, by a format or in the standard form.
+pub fn read_timestamp(text: &str, format: Option<&str>) -> Answer<i64> {
+    let format = match format {
+        Some(format) if format != DATE_TIME || !read::exists(text) => format,
+        _ => return Ok(read::timestamp_ms(text)),
+    };
+    Ok(match date_format::parse(text, format)? {
+        Some(Parts { ms, rest: "" }) => Some(ms),
         // Then the standard form, in which a day too many is the next month's.
         _ => read::lenient_timestamp_ms(text),
     })
