@@ -153,6 +153,7 @@ fn own_words(message: &str) -> String {
         return format!("{} is not supported", what.to_uppercase());
     }
     let message = message.split(". Hint: ").next().unwrap_or(message);
+    let message = message.split(" No function matches the given name").next().unwrap_or(message).trim_end_matches('.');
     let message = message.split("\nThis issue was likely caused by").next().unwrap_or(message);
     message.trim_start_matches("Internal error: ").to_string()
 }

@@ -307,6 +307,15 @@ pub fn calculate(operation: Operation, op: Operator, left: Expr, right: Expr, sc
     if is_float(&a) || is_float(&b) || a.is_integer() && b.is_integer() {
         let Some(to) = common_type(&a, &b) else { return plan_err!("no common type of {} and {}", sql_name(&a), sql_name(&b)) };
         let (left, right) = (implicit_cast(left, &to, schema)?, implicit_cast(right, &to, schema)?);
+        if (&a, &b) == (&DataType::Float32, &DataType::Float64) {
+            // A FLOAT on the left keeps the result a FLOAT.
+            let sum = if operation == Operation::Divide || operation == Operation::Modulo {
+                arithmetic::call(operation, left, right)
+            } else {
+                Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+            };
+            return cast::call(sum, &Field::new("", b, true), &Field::new("", a, true), false);
+        }
         if !matches!(operation, Operation::Divide | Operation::Modulo) {
             return Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
         }

@@ -78,6 +78,9 @@ fn substring(row: &Row<'_>) -> Answer<String> {
 
 /// The position of `part` in `text` from a position on; 0 if there is none.
 fn find(text: &str, part: &str, from: i32) -> i32 {
+    if part.is_empty() {
+        return 1;
+    }
     let skip = size(from.saturating_sub(1));
     let Some((start, _)) = text.char_indices().map(|(i, c)| (i, Some(c))).chain([(text.len(), None)]).nth(skip) else { return 0 };
     match text[start..].find(part) {
@@ -142,8 +145,9 @@ fn overlay(row: &Row<'_>) -> Answer<String> {
     let start = start as usize - 1;
     let mut out = text[..start].to_vec();
     out.extend(new);
-    if let Ok(length) = usize::try_from(length) {
-        out.extend(text.iter().skip(start + length));
+    // Nothing to replace means that nothing follows.
+    if length > 0 {
+        out.extend(text.iter().skip(start + size(length)));
     }
     ok(of_units(&out))
 }

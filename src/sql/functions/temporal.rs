@@ -4,7 +4,7 @@
 //! parts with Java's `/` and `%`, so an hour can be negative there; so do these.
 
 use super::cast::read;
-use super::date_format::{self, Parts};
+use super::date_format::{self, Excess, Parts};
 use super::rows::Kind::{Int, Long, Text, Time, TimeOrText};
 use super::rows::{Answer, Body, Definition, Row, function};
 use crate::format::time_text::{civil_from_days, days_from_civil};
@@ -32,8 +32,8 @@ pub const ALL: [Definition; 23] = [
     function("date_format", &[TimeOrText, Text], Body::Text(|r| match r.time_or_text(0) {
         Ok(ms) => date_format::write(ms, r.text(1)).map(Some),
         // Text has to have a time of day here.
-        Err(text) => match read::timestamp_ms(text).filter(|_| text.contains(' ')) {
-            Some(ms) => date_format::write(ms, r.text(1)).map(Some),
+        Err(text) => match date_format::parse(text, DATE_TIME, Excess::Carry)? {
+            Some(parts) => date_format::write(parts.ms, r.text(1)).map(Some),
             None => Ok(None),
         },
     })),
@@ -201,7 +201,7 @@ fn to_date(row: &Row<'_>) -> Answer<i32> {
     if row.count() == 1 {
         return Ok(read::date(row.text(0)));
     }
-    match date_format::parse(row.text(0), row.text(1))? {
+    match date_format::parse(row.text(0), row.text(1), Excess::Carry)? {
         Some(Parts { ms, .. }) => Ok(i32::try_from(ms.div_euclid(MS_PER_DAY)).ok()),
         // What Flink's conversion of the smallest BIGINT comes to.
         None => Ok(Some((i64::MIN / MS_PER_DAY) as i32)),
@@ -214,7 +214,7 @@ pub fn read_timestamp(text: &str, format: Option<&str>) -> Answer<i64> {
         Some(format) if format != DATE_TIME || !read::exists(text) => format,
         _ => return Ok(read::timestamp_ms(text)),
     };
-    Ok(match date_format::parse(text, format)? {
+    Ok(match date_format::parse(text, format, Excess::Cut)? {
         Some(Parts { ms, rest: "" }) => Some(ms),
         // Then the standard form, in which a day too many is the next month's.
         _ => read::lenient_timestamp_ms(text),
@@ -222,6 +222,6 @@ pub fn read_timestamp(text: &str, format: Option<&str>) -> Answer<i64> {
 }
 
 fn unix_timestamp(row: &Row<'_>) -> Answer<i64> {
-    let parts = date_format::parse(row.text(0), row.text_or(1, DATE_TIME))?;
+    let parts = date_format::parse(row.text(0), row.text_or(1, DATE_TIME), Excess::Carry)?;
     Ok(Some(parts.map_or(i64::MIN, |p| p.ms.div_euclid(1000))))
 }
