@@ -166,6 +166,12 @@ fn every_form_of_an_interval_and_of_a_local_timestamp() {
         ("ts + INTERVAL '1-2' YEAR TO MONTH", "2025-04-29 12:34:56.7"),
         ("ts - INTERVAL '0.001' SECOND", "2024-02-29 12:34:56.699"),
         ("ts + INTERVAL '1' QUARTER", "2024-05-29 12:34:56.7"),
+        ("ts + 2 * INTERVAL '1' HOUR", "2024-02-29 14:34:56.7"),
+        ("ts + INTERVAL '1' MONTH * 2", "2024-04-29 12:34:56.7"),
+        ("3 BETWEEN SYMMETRIC 5 AND 1", "true"),
+        ("3 NOT BETWEEN SYMMETRIC 5 AND 1", "false"),
+        ("3 BETWEEN ASYMMETRIC 5 AND 1 OR FALSE", "false"),
+        ("SPLIT_INDEX('bab', 97, 1)", "b"),
         ("CAST(ts AS TIMESTAMP(3) WITH LOCAL TIME ZONE)", "2024-02-29 12:34:56.7Z"),
     ]);
     let output = run(

@@ -26,7 +26,7 @@ use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident
 
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::error::{Place, Source, SqlError};
-use super::functions::Functions;
+use super::functions::{Functions, interval_times};
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::flink_types::{self, check_operands, implicit_cast};
 use super::types::{arrow_field, arrow_type, sql_name};
@@ -82,11 +82,12 @@ impl Default for Binder {
     fn default() -> Self {
         let functions = Functions::default();
         let time_plus = functions.scalar("time_plus");
+        let interval_times = functions.scalar(interval_times::NAME);
         Binder {
             catalog: Catalog::default(),
             functions,
             config: ConfigOptions::default(),
-            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus })],
+            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, interval_times })],
             relation_planners: vec![Arc::new(WindowPlanner)],
         }
     }
@@ -371,6 +372,7 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
 #[derive(Debug)]
 struct FlinkExprPlanner {
     time_plus: Option<Arc<ScalarUDF>>,
+    interval_times: Option<Arc<ScalarUDF>>,
 }
 
 impl ExprPlanner for FlinkExprPlanner {
@@ -399,6 +401,17 @@ impl ExprPlanner for FlinkExprPlanner {
         {
             let ms = if op == Operator::Minus { -ms } else { ms };
             return Ok(PlannerResult::Planned(plus.call(vec![raw.left, lit(ms)])));
+        }
+        if op == Operator::Multiply
+            && let Some(times) = self.interval_times.clone()
+        {
+            let is_interval = |e: &Expr| Ok::<_, DataFusionError>(matches!(e.get_type(schema)?, DataType::Interval(_)));
+            if is_interval(&raw.right)? {
+                return Ok(PlannerResult::Planned(times.call(vec![raw.left, raw.right])));
+            }
+            if is_interval(&raw.left)? {
+                return Ok(PlannerResult::Planned(times.call(vec![raw.right, raw.left])));
+            }
         }
         Ok(PlannerResult::Original(raw))
     }

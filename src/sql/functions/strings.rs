@@ -1,6 +1,6 @@
 //! Functions of text. Positions count characters from 1.
 
-use super::rows::Kind::{Bytes, Int, Text};
+use super::rows::Kind::{Bytes, Int, Text, TextOrCode};
 use super::rows::{Answer, Body, Definition, Row, function};
 
 pub const ALL: [Definition; 34] = [
@@ -23,7 +23,9 @@ pub const ALL: [Definition; 34] = [
     function("reverse", &[Text], Body::Text(|r| ok(r.text(0).chars().rev().collect()))),
     function("initcap", &[Text], Body::Text(|r| ok(initcap(r.text(0))))),
     function("concat_ws", &[Text, Text], Body::Text(concat_ws)).requires(1).repeats().sees_nulls(),
-    function("split_index", &[Text, Text, Int], Body::Text(|r| Ok(split_index(r.text(0), r.text(1), r.int(2))))),
+    function("split_index", &[Text, TextOrCode, Int], Body::Text(|r| {
+        Ok(split_index(r.text(0), &r.text_or_code(1), r.int(2)))
+    })),
     function("ascii", &[Text], Body::Int(|r| Ok(Some(i32::from(r.text(0).bytes().next().unwrap_or(0) as i8))))),
     function("chr", &[Int], Body::Text(|r| ok(chr(r.int(0))))),
     function("char_length", &[Text], Body::Int(|r| Ok(Some(r.text(0).chars().count() as i32)))),
