@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::{Command, Output};
 
-const SOURCE: &str = "CREATE TABLE src (id BIGINT, t TINYINT, i INT, l BIGINT, f FLOAT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN,
+const SOURCE: &str =
+    "CREATE TABLE src (id BIGINT, t TINYINT, i INT, l BIGINT, f FLOAT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN,
   ts TIMESTAMP(3), dt DATE, WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
   WITH ('connector'='filesystem','format'='json','path'='in.jsonl');\n";
 
@@ -25,7 +26,10 @@ fn values(expressions: &[&str]) -> [Vec<String>; 2] {
     let output = run(&format!("SELECT id, {} FROM src;", items.join(", ")));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let rows: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(&l.replace(":Infinity", ":\"Infinity\"").replace(":NaN", ":\"NaN\"")).expect(l)).collect();
+    let rows: Vec<serde_json::Value> = text
+        .lines()
+        .map(|l| serde_json::from_str(&l.replace(":Infinity", ":\"Infinity\"").replace(":NaN", ":\"NaN\"")).expect(l))
+        .collect();
     let row = |id: i64| {
         let row = rows.iter().find(|r| r["id"] == id).unwrap_or_else(|| panic!("row {id} is not in\n{text}"));
         (0..expressions.len()).map(|i| row[format!("c{i}")].to_string()).collect()
@@ -118,12 +122,7 @@ fn casts_are_javas() {
 
 #[test]
 fn doubles_are_doubles() {
-    check(&[
-        ("0.1e0 + 0.2e0", "0.30000000000000004"),
-        ("SQRT(d)", "NaN"),
-        ("d / 0", "-Infinity"),
-        ("f + 1.5", "3.0"),
-    ]);
+    check(&[("0.1e0 + 0.2e0", "0.30000000000000004"), ("SQRT(d)", "NaN"), ("d / 0", "-Infinity"), ("f + 1.5", "3.0")]);
 }
 
 #[test]
@@ -137,10 +136,8 @@ fn an_integer_by_zero_and_bad_text_divert_their_row() {
 
 #[test]
 fn an_untyped_null_is_not_counted() {
-    let output = run(
-        "SELECT COUNT(NULL) AS a, COUNT(*) AS b, COUNT(1) AS c, COUNT(CAST(NULL AS INT)), COUNT(NULLIF(1, 1))
-         FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '1' DAY)) GROUP BY window_start, window_end;",
-    );
+    let output = run("SELECT COUNT(NULL) AS a, COUNT(*) AS b, COUNT(1) AS c, COUNT(CAST(NULL AS INT)), COUNT(NULLIF(1, 1))
+         FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '1' DAY)) GROUP BY window_start, window_end;");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         text.contains("\"a\":0,\"b\":1,\"c\":1,\"EXPR$3\":0,\"EXPR$4\":0"),
@@ -174,10 +171,8 @@ fn every_form_of_an_interval_and_of_a_local_timestamp() {
         ("SPLIT_INDEX('bab', 97, 1)", "b"),
         ("CAST(ts AS TIMESTAMP(3) WITH LOCAL TIME ZONE)", "2024-02-29 12:34:56.7Z"),
     ]);
-    let output = run(
-        "CREATE TABLE o (ts TIMESTAMP(3) WITH LOCAL TIME ZONE, `z` TIMESTAMP(3) WITH LOCAL TIME ZONE NOT NULL,
-         k STRING NOT NULL METADATA) WITH ('connector'='blackhole'); SELECT id FROM src;",
-    );
+    let output = run("CREATE TABLE o (ts TIMESTAMP(3) WITH LOCAL TIME ZONE, `z` TIMESTAMP(3) WITH LOCAL TIME ZONE NOT NULL,
+         k STRING NOT NULL METADATA) WITH ('connector'='blackhole'); SELECT id FROM src;");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -192,7 +187,8 @@ fn a_top_n_is_bounded_in_many_ways() {
         assert!(output.status.success(), "{bound}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).lines().count()
     };
-    let bounds = [("rn <= 10", 2), ("rn < 2.5", 2), ("rn BETWEEN 1 AND 2", 2), ("10 >= rn", 2), ("rn = 1", 1), ("rn <= 1.5e0", 1)];
+    let bounds =
+        [("rn <= 10", 2), ("rn < 2.5", 2), ("rn BETWEEN 1 AND 2", 2), ("10 >= rn", 2), ("rn = 1", 1), ("rn <= 1.5e0", 1)];
     for (bound, rows) in bounds {
         assert_eq!(top(bound), rows, "{bound}");
     }
@@ -375,7 +371,17 @@ fn every_registered_function_runs() {
 #[test]
 fn every_function_takes_a_null() {
     // Row 2 has NULLs in every column but the time.
-    let calls = ["ABS(i)", "UPPER(s)", "SUBSTRING(s, 2)", "ROUND(m, 1)", "MOD(i, 2)", "GREATEST(i, l)", "MD5(s)", "s LIKE '%a'", "HEX(s)"];
+    let calls = [
+        "ABS(i)",
+        "UPPER(s)",
+        "SUBSTRING(s, 2)",
+        "ROUND(m, 1)",
+        "MOD(i, 2)",
+        "GREATEST(i, l)",
+        "MD5(s)",
+        "s LIKE '%a'",
+        "HEX(s)",
+    ];
     let [_, nulls] = values(&calls);
     assert!(nulls.iter().all(|v| v == "null"), "{nulls:?}");
 }

@@ -34,7 +34,8 @@ fn every_recorded_value() {
         let case = entry.expect("readable").path();
         let dir = tempfile::tempdir().expect("temporary folder");
         let sql = fs::read_to_string(case.join("query.sql")).expect("a query");
-        let sql = sql.replace("${DIR}", &case.display().to_string()).replace("${OUT}", &dir.path().join("out").display().to_string());
+        let sql =
+            sql.replace("${DIR}", &case.display().to_string()).replace("${OUT}", &dir.path().join("out").display().to_string());
         fs::write(dir.path().join("q.sql"), sql).expect("writes");
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
         let output = command.args(["run", "q.sql"]).current_dir(dir.path()).output().expect("the binary starts");

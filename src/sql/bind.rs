@@ -14,7 +14,8 @@ use datafusion_expr::planner::{
     ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RelationPlanner, TypePlanner,
 };
 use datafusion_expr::{
-    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, TableSource, WindowUDF, lit,
+    AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, TableSource,
+    WindowUDF, lit,
 };
 use datafusion_optimizer::analyzer::Analyzer;
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
@@ -26,9 +27,9 @@ use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident
 
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::error::{Place, Source, SqlError};
+use super::flink_types::{self, check_operands, implicit_cast};
 use super::functions::{Functions, interval_times};
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
-use super::flink_types::{self, check_operands, implicit_cast};
 use super::types::{arrow_field, arrow_type, sql_name};
 use super::window_tvf::{WindowPlanner, interval_ms};
 use crate::suggest::nearest;
@@ -342,8 +343,7 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
             return Err(SqlError::new(message).help(format!("write CAST({} AS {})", field.name(), sql_name(&column.data_type))));
         }
         let expr = Expr::Column(given[from].clone());
-        let expr =
-            implicit_cast(expr, &column.data_type, plan.schema()).map_err(|e| SqlError::new(e.strip_backtrace()))?;
+        let expr = implicit_cast(expr, &column.data_type, plan.schema()).map_err(|e| SqlError::new(e.strip_backtrace()))?;
         exprs.push(expr.alias(&column.name));
     }
     LogicalPlanBuilder::from(plan)

@@ -129,9 +129,7 @@ pub fn compute(operation: Operation, (a, s1): (i128, i8), (b, s2): (i128, i8), (
     match operation {
         Operation::Add => rescale_wide(wide(a, s1).wrapping_add(wide(b, s2)), both, scale, precision),
         Operation::Subtract => rescale_wide(wide(a, s1).wrapping_sub(wide(b, s2)), both, scale, precision),
-        Operation::Multiply => {
-            rescale_wide(i256::from_i128(a).wrapping_mul(i256::from_i128(b)), s1 + s2, scale, precision)
-        }
+        Operation::Multiply => rescale_wide(i256::from_i128(a).wrapping_mul(i256::from_i128(b)), s1 + s2, scale, precision),
         Operation::Modulo => rescale_wide(wide(a, s1).checked_rem(wide(b, s2))?, both, scale, precision),
         Operation::Divide => divide(a, b, s1 - s2, scale, precision),
     }

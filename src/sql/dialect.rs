@@ -3,7 +3,9 @@
 //! `TABLE src` as a function argument becomes a call of the name [`TABLE_ARGUMENT`], which `window_tvf` understands;
 //! `DESCRIPTOR(ts)` is an ordinary call already.
 
-use sqlparser::ast::{BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, ObjectName};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, ObjectName,
+};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -46,9 +48,7 @@ impl Dialect for FlinkDialect {
 
     /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is meant anyway.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
-        let is = |at: usize, name: &str| {
-            matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(name))
-        };
+        let is = |at: usize, name: &str| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(name));
         let negated = is(0, "NOT");
         let at = usize::from(negated);
         let symmetric = is(at + 1, "SYMMETRIC");

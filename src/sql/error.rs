@@ -137,7 +137,10 @@ fn own_words(message: &str) -> String {
         ("Physical plan does not support logical expression InSubquery", "IN with a subquery is not supported yet"),
         ("Physical plan does not support logical expression Exists", "EXISTS is not supported yet"),
         ("Physical plan does not support logical expression ScalarSubquery", "a subquery as a value is not supported yet"),
-        ("Physical plan does not support logical expression OuterReference", "a subquery that uses outer columns is not supported yet"),
+        (
+            "Physical plan does not support logical expression OuterReference",
+            "a subquery that uses outer columns is not supported yet",
+        ),
         ("Physical plan does not support logical expression", "this expression is not supported"),
         ("Unsupported ast node", "this expression is not supported"),
         ("Unsupported Interval Expression", "this form of INTERVAL is not supported"),

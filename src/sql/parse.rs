@@ -105,9 +105,9 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
 fn local_time_zones(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let solid: Vec<usize> = (0..tokens.len()).filter(|&i| !matches!(tokens[i].token, Token::Whitespace(_))).collect();
     let word = |at: usize, expected: &str| {
-        solid.get(at).is_some_and(|&i| {
-            matches!(&tokens[i].token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(expected))
-        })
+        solid.get(at).is_some_and(
+            |&i| matches!(&tokens[i].token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(expected)),
+        )
     };
     let mut renamed = Vec::new();
     let mut dropped = Vec::new();

@@ -127,9 +127,7 @@ fn name_items(body: &mut SetExpr) {
 /// Turns `a OR b OR c OR d`, which nests as deep as it is long, into a balanced tree.
 fn balance(expression: &mut Expr) {
     let op = match expression {
-        Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), left, .. }
-            if matches!(&**left, Expr::BinaryOp { op: inner, .. } if inner == op) =>
-        {
+        Expr::BinaryOp { op: op @ (BinaryOperator::And | BinaryOperator::Or), left, .. } if matches!(&**left, Expr::BinaryOp { op: inner, .. } if inner == op) => {
             op.clone()
         }
         _ => return,

@@ -6,9 +6,8 @@
 use crate::format::time_text::{civil_from_days, days_from_civil};
 
 const MS_PER_DAY: i64 = 86_400_000;
-const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
-];
+const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// A time that was read, and the text behind it.

@@ -13,10 +13,14 @@ pub const ALL: [Definition; 7] = [
     function("sha256", &[Bytes], Body::Text(|r| Ok(sha2(r.bytes(0), 256)))),
     function("sha384", &[Bytes], Body::Text(|r| Ok(sha2(r.bytes(0), 384)))),
     function("sha512", &[Bytes], Body::Text(|r| Ok(sha2(r.bytes(0), 512)))),
-    function("sha2", &[Bytes, Int], Body::Text(|r| match sha2(r.bytes(0), r.int(1)) {
-        Some(hash) => Ok(Some(hash)),
-        None => Err(format!("there is no SHA-2 of {} bits", r.int(1))),
-    })),
+    function(
+        "sha2",
+        &[Bytes, Int],
+        Body::Text(|r| match sha2(r.bytes(0), r.int(1)) {
+            Some(hash) => Ok(Some(hash)),
+            None => Err(format!("there is no SHA-2 of {} bits", r.int(1))),
+        }),
+    ),
 ];
 
 fn sha2(bytes: &[u8], bits: i32) -> Option<String> {

@@ -11,9 +11,11 @@ pub const ALL: [Definition; 23] = [
     function("ln", &[Double], Body::Map(f64::ln)),
     function("log10", &[Double], Body::Map(f64::log10)),
     function("log2", &[Double], Body::Map(|x| x.ln() / 2f64.ln())),
-    function("log", &[Double, Double], Body::Double(|r| {
-        Ok(Some(if r.count() == 1 { r.double(0).ln() } else { r.double(1).ln() / r.double(0).ln() }))
-    }))
+    function(
+        "log",
+        &[Double, Double],
+        Body::Double(|r| Ok(Some(if r.count() == 1 { r.double(0).ln() } else { r.double(1).ln() / r.double(0).ln() }))),
+    )
     .requires(1),
     function("power", &[Double, Double], Body::Double(|r| Ok(Some(power(r.double(0), r.double(1)))))),
     function("sin", &[Double], Body::Map(f64::sin)),

@@ -50,7 +50,11 @@ impl Default for Functions {
         if let Some(function) = scalars.get("btrim").cloned() {
             scalars.insert("trim".to_string(), function);
         }
-        for function in conditional::all().chain(cast::planned::all()).chain(numeric::all()).chain(round::all()).chain([concat::udf(), interval_times::udf(), to_timestamp_ltz::udf()]) {
+        for function in conditional::all().chain(cast::planned::all()).chain(numeric::all()).chain(round::all()).chain([
+            concat::udf(),
+            interval_times::udf(),
+            to_timestamp_ltz::udf(),
+        ]) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
         let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL).chain(hashes::ALL);

@@ -39,9 +39,8 @@ const ALL: [(&str, Which); 8] = [
 ];
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
-    ALL.into_iter().map(|(name, which)| {
-        ScalarUDF::from(Numeric { name, which, signature: Signature::user_defined(Volatility::Immutable) })
-    })
+    ALL.into_iter()
+        .map(|(name, which)| ScalarUDF::from(Numeric { name, which, signature: Signature::user_defined(Volatility::Immutable) }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

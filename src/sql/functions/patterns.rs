@@ -11,38 +11,62 @@ use super::rows::Kind::{Int, Text};
 use super::rows::{Answer, Body, Definition, Row, function};
 
 pub const ALL: [Definition; 8] = [
-    function("like", &[Text, Text, Text], Body::Boolean(|r| {
-        let pattern = like(r.text(1), r.text_or(2, ""))?;
-        with(&pattern, |regex| regex.is_match(r.text(0))).map(Some)
-    }))
+    function(
+        "like",
+        &[Text, Text, Text],
+        Body::Boolean(|r| {
+            let pattern = like(r.text(1), r.text_or(2, ""))?;
+            with(&pattern, |regex| regex.is_match(r.text(0))).map(Some)
+        }),
+    )
     .requires(2),
-    function("similar", &[Text, Text, Text], Body::Boolean(|r| {
-        let pattern = similar(r.text(1), r.text_or(2, ""))?;
-        with(&pattern, |regex| regex.is_match(r.text(0))).map(Some)
-    }))
+    function(
+        "similar",
+        &[Text, Text, Text],
+        Body::Boolean(|r| {
+            let pattern = similar(r.text(1), r.text_or(2, ""))?;
+            with(&pattern, |regex| regex.is_match(r.text(0))).map(Some)
+        }),
+    )
     .requires(2),
-    function("regexp", &[Text, Text], Body::Boolean(|r| {
-        if r.text(1).is_empty() {
-            return Ok(Some(false));
-        }
-        with(r.text(1), |regex| regex.is_match(r.text(0))).map(Some)
-    })),
-    function("regexp_replace", &[Text, Text, Text], Body::Text(|r| {
-        // The new text is taken as it is: Flink quotes its `$1`.
-        with(r.text(1), |regex| regex.replace_all(r.text(0), regex::NoExpand(r.text(2))).into_owned()).map(Some)
-    })),
+    function(
+        "regexp",
+        &[Text, Text],
+        Body::Boolean(|r| {
+            if r.text(1).is_empty() {
+                return Ok(Some(false));
+            }
+            with(r.text(1), |regex| regex.is_match(r.text(0))).map(Some)
+        }),
+    ),
+    function(
+        "regexp_replace",
+        &[Text, Text, Text],
+        Body::Text(|r| {
+            // The new text is taken as it is: Flink quotes its `$1`.
+            with(r.text(1), |regex| regex.replace_all(r.text(0), regex::NoExpand(r.text(2))).into_owned()).map(Some)
+        }),
+    ),
     function("regexp_extract", &[Text, Text, Int], Body::Text(extract)).requires(2),
-    function("regexp_count", &[Text, Text], Body::Int(|r| {
-        with(r.text(1), |regex| regex.find_iter(r.text(0)).count() as i32).map(Some)
-    })),
-    function("regexp_instr", &[Text, Text], Body::Int(|r| {
-        let text = r.text(0);
-        let at = |m: regex::Match<'_>| text[..m.start()].chars().count() as i32 + 1;
-        with(r.text(1), |regex| regex.find(text).map_or(0, at)).map(Some)
-    })),
-    function("regexp_substr", &[Text, Text], Body::Text(|r| {
-        with(r.text(1), |regex| regex.find(r.text(0)).map(|m| m.as_str().to_string()))
-    })),
+    function(
+        "regexp_count",
+        &[Text, Text],
+        Body::Int(|r| with(r.text(1), |regex| regex.find_iter(r.text(0)).count() as i32).map(Some)),
+    ),
+    function(
+        "regexp_instr",
+        &[Text, Text],
+        Body::Int(|r| {
+            let text = r.text(0);
+            let at = |m: regex::Match<'_>| text[..m.start()].chars().count() as i32 + 1;
+            with(r.text(1), |regex| regex.find(text).map_or(0, at)).map(Some)
+        }),
+    ),
+    function(
+        "regexp_substr",
+        &[Text, Text],
+        Body::Text(|r| with(r.text(1), |regex| regex.find(r.text(0)).map(|m| m.as_str().to_string()))),
+    ),
 ];
 
 thread_local! {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::cast;
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type,
+};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
@@ -94,9 +97,7 @@ impl ScalarUDFImpl for Round {
         };
         let rounded: ArrayRef = match (numbers.data_type(), args.return_field.data_type()) {
             (DataType::Float64, _) => each::<Float64Type>(&numbers, |row, v| Some(round_float(v, digits(row)?, cut))),
-            (DataType::Float32, _) => {
-                each::<Float32Type>(&numbers, |row, v| Some(float32(v, digits(row)?, cut)))
-            }
+            (DataType::Float32, _) => each::<Float32Type>(&numbers, |row, v| Some(float32(v, digits(row)?, cut))),
             (DataType::Decimal128(_, from), DataType::Decimal128(p, to)) => {
                 let shorten = |row: usize, v: i128| {
                     let keep = digits(row)?.clamp(-38, i64::from(*from));

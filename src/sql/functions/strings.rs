@@ -7,10 +7,14 @@ pub const ALL: [Definition; 34] = [
     function("substring", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("substr", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("left", &[Text, Int], Body::Text(|r| ok(r.text(0).chars().take(size(r.int(1))).collect()))),
-    function("right", &[Text, Int], Body::Text(|r| {
-        let skip = r.text(0).chars().count().saturating_sub(size(r.int(1)));
-        ok(r.text(0).chars().skip(skip).collect())
-    })),
+    function(
+        "right",
+        &[Text, Int],
+        Body::Text(|r| {
+            let skip = r.text(0).chars().count().saturating_sub(size(r.int(1)));
+            ok(r.text(0).chars().skip(skip).collect())
+        }),
+    ),
     function("position", &[Text, Text], Body::Int(|r| Ok(Some(find(r.text(1), r.text(0), 1))))),
     function("locate", &[Text, Text, Int], Body::Int(|r| Ok(Some(find(r.text(1), r.text(0), r.int_or(2, 1)))))).requires(2),
     function("instr", &[Text, Text, Int, Int], Body::Int(instr)).requires(2),
@@ -23,9 +27,7 @@ pub const ALL: [Definition; 34] = [
     function("reverse", &[Text], Body::Text(|r| ok(r.text(0).chars().rev().collect()))),
     function("initcap", &[Text], Body::Text(|r| ok(initcap(r.text(0))))),
     function("concat_ws", &[Text, Text], Body::Text(concat_ws)).requires(1).repeats().sees_nulls(),
-    function("split_index", &[Text, TextOrCode, Int], Body::Text(|r| {
-        Ok(split_index(r.text(0), &r.text_or_code(1), r.int(2)))
-    })),
+    function("split_index", &[Text, TextOrCode, Int], Body::Text(|r| Ok(split_index(r.text(0), &r.text_or_code(1), r.int(2))))),
     function("ascii", &[Text], Body::Int(|r| Ok(Some(i32::from(r.text(0).bytes().next().unwrap_or(0) as i8))))),
     function("chr", &[Int], Body::Text(|r| ok(chr(r.int(0))))),
     function("char_length", &[Text], Body::Int(|r| Ok(Some(r.text(0).chars().count() as i32)))),
@@ -42,9 +44,11 @@ pub const ALL: [Definition; 34] = [
     function("url_decode", &[Text], Body::Text(|r| Ok(url_decode(r.text(0))))),
     function("is_digit", &[Text], Body::Boolean(|r| all(r, |c| c.is_numeric()))).sees_nulls(),
     function("is_alpha", &[Text], Body::Boolean(|r| all(r, |c| c.is_alphabetic()))).sees_nulls(),
-    function("is_decimal", &[Text], Body::Boolean(|r| {
-        Ok(Some(!r.is_null(0) && crate::sql::decimal::parse(r.text(0)).is_some()))
-    }))
+    function(
+        "is_decimal",
+        &[Text],
+        Body::Boolean(|r| Ok(Some(!r.is_null(0) && crate::sql::decimal::parse(r.text(0)).is_some()))),
+    )
     .sees_nulls(),
 ];
 

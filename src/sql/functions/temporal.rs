@@ -29,23 +29,29 @@ pub const ALL: [Definition; 23] = [
     function("timestampadd", &[Text, Int, Time], Body::Time(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
     function("timestampadd_clock", &[Text, Int, Time], Body::Timestamp(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
     function("timestampdiff", &[Text, Time, Time], Body::Int(|r| difference(r.text(0), r.time(1), r.time(2)))),
-    function("date_format", &[TimeOrText, Text], Body::Text(|r| match r.time_or_text(0) {
-        Ok(ms) => date_format::write(ms, r.text(1)).map(Some),
-        // Text has to have a time of day here.
-        Err(text) => match date_format::parse(text, DATE_TIME, Excess::Carry)? {
-            Some(parts) => date_format::write(parts.ms, r.text(1)).map(Some),
-            None => Ok(None),
-        },
-    })),
+    function(
+        "date_format",
+        &[TimeOrText, Text],
+        Body::Text(|r| match r.time_or_text(0) {
+            Ok(ms) => date_format::write(ms, r.text(1)).map(Some),
+            // Text has to have a time of day here.
+            Err(text) => match date_format::parse(text, DATE_TIME, Excess::Carry)? {
+                Some(parts) => date_format::write(parts.ms, r.text(1)).map(Some),
+                None => Ok(None),
+            },
+        }),
+    ),
     function("to_date", &[Text, Text], Body::Date(to_date)).requires(1),
-    function("to_timestamp", &[Text, Text], Body::Timestamp(|r| {
-        read_timestamp(r.text(0), (r.count() > 1).then(|| r.text(1)))
-    }))
-    .requires(1),
-    function("from_unixtime", &[Long, Text], Body::Text(|r| {
-        let Some(ms) = r.long(0).checked_mul(1000) else { return Ok(None) };
-        date_format::write(ms, r.text_or(1, DATE_TIME)).map(Some)
-    }))
+    function("to_timestamp", &[Text, Text], Body::Timestamp(|r| read_timestamp(r.text(0), (r.count() > 1).then(|| r.text(1)))))
+        .requires(1),
+    function(
+        "from_unixtime",
+        &[Long, Text],
+        Body::Text(|r| {
+            let Some(ms) = r.long(0).checked_mul(1000) else { return Ok(None) };
+            date_format::write(ms, r.text_or(1, DATE_TIME)).map(Some)
+        }),
+    )
     .requires(1),
     function("unix_timestamp", &[Text, Text], Body::Long(unix_timestamp)).requires(1),
     function("time_plus", &[Time, Long], Body::Time(|r| Ok(Some((r.time(0) + r.long(1)).rem_euclid(MS_PER_DAY))))),

@@ -129,9 +129,7 @@ impl ScalarUDFImpl for Cast {
         let array = argument.to_array(rows)?;
         let out = self.cast(&array)?;
         Ok(match argument {
-            ColumnarValue::Scalar(_) => {
-                ColumnarValue::Scalar(datafusion_common::ScalarValue::try_from_array(&out, 0)?)
-            }
+            ColumnarValue::Scalar(_) => ColumnarValue::Scalar(datafusion_common::ScalarValue::try_from_array(&out, 0)?),
             ColumnarValue::Array(_) => ColumnarValue::Array(out),
         })
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
+use arrow::compute::unary;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
@@ -21,6 +22,16 @@ enum Number {
 }
 
 pub fn cast(array: &ArrayRef, to: &DataType, or_null: bool) -> Result<ArrayRef, String> {
+    // The casts that a query makes most, over whole columns.
+    match (array.data_type(), to) {
+        (DataType::Int64, DataType::Int32) => {
+            return Ok(Arc::new(unary::<_, _, Int32Type>(array.as_primitive::<Int64Type>(), |v| v as i32)));
+        }
+        (DataType::Float64, DataType::Int64) => {
+            return Ok(Arc::new(unary::<_, _, Int64Type>(array.as_primitive::<Float64Type>(), |v| v as i64)));
+        }
+        _ => {}
+    }
     let read = reader(array)?;
     Ok(match to {
         DataType::Int8 => each::<Int8Type>(array, |r| Some(to_int(read(r)) as i8)),
@@ -29,9 +40,9 @@ pub fn cast(array: &ArrayRef, to: &DataType, or_null: bool) -> Result<ArrayRef, 
         DataType::Int64 => each::<Int64Type>(array, |r| Some(to_long(read(r)))),
         DataType::Float32 => each::<Float32Type>(array, |r| Some(to_float(read(r)))),
         DataType::Float64 => each::<Float64Type>(array, |r| Some(to_double(read(r)))),
-        DataType::Boolean => Arc::new(
-            (0..array.len()).map(|r| array.is_valid(r).then(|| is_true(read(r)))).collect::<BooleanArray>(),
-        ),
+        DataType::Boolean => {
+            Arc::new((0..array.len()).map(|r| array.is_valid(r).then(|| is_true(read(r)))).collect::<BooleanArray>())
+        }
         DataType::Decimal128(p, s) => {
             let mut bad = None;
             let out: PrimitiveArray<Decimal128Type> = (0..array.len())

@@ -33,8 +33,7 @@ pub fn cast(array: &StringArray, to: &Type, or_null: bool) -> Result<ArrayRef, S
         }
         DataType::Decimal128(p, s) => {
             let mut bad = Bad { first: None };
-            let out: PrimitiveArray<Decimal128Type> =
-                array.iter().map(|t| bad.note(t?, decimal(t?, *p, *s)).flatten()).collect();
+            let out: PrimitiveArray<Decimal128Type> = array.iter().map(|t| bad.note(t?, decimal(t?, *p, *s)).flatten()).collect();
             bad.check(to, or_null)?;
             Arc::new(out.with_precision_and_scale(*p, *s).map_err(|e| e.to_string())?)
         }
@@ -84,7 +83,7 @@ impl Bad {
 
     fn check(self, to: &Type, or_null: bool) -> Result<(), String> {
         match self.first {
-            Some(text) if !or_null => Err(refusal(&text, &to.name())),
+            Some(text) if !or_null => Err(refusal(&text, to.name())),
             _ => Ok(()),
         }
     }
@@ -199,7 +198,7 @@ fn short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<Option<i128>> 
             exponent = -exponent;
         }
     }
-    if !rest.all(|c| space(c)) {
+    if !rest.all(space) {
         return None;
     }
     let value = if negative { -value } else { value };

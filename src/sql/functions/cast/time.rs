@@ -35,9 +35,7 @@ pub fn timestamps(values: impl Iterator<Item = Option<i64>>, to: &DataType) -> R
         TimeUnit::Microsecond => {
             Arc::new(values.collect::<PrimitiveArray<TimestampMicrosecondType>>().with_data_type(to.clone()))
         }
-        TimeUnit::Nanosecond => {
-            Arc::new(values.collect::<PrimitiveArray<TimestampNanosecondType>>().with_data_type(to.clone()))
-        }
+        TimeUnit::Nanosecond => Arc::new(values.collect::<PrimitiveArray<TimestampNanosecondType>>().with_data_type(to.clone())),
     })
 }
 
