@@ -70,14 +70,18 @@ impl ScalarUDFImpl for Round {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let input = args.arg_fields[0].data_type();
-        let digits = if args.arg_fields.len() == 1 { Some(0) } else { digits_of(args.scalar_arguments[1]) };
+        let digits = match args.scalar_arguments.get(1) {
+            None => Some(0),
+            Some(None) => None,
+            Some(constant) => digits_of(*constant),
+        };
         let output = match (input, digits) {
             (DataType::Decimal128(p, s), Some(d)) if d < i64::from(*s) => {
                 let scale = d.max(0) as i8;
                 DataType::Decimal128((i64::from(*p) - i64::from(*s) + d.max(0) + 1).clamp(1, 38) as u8, scale)
             }
             (DataType::Decimal128(..), None) => {
-                return plan_err!("the number of digits of 'ROUND' must be a constant for a DECIMAL");
+                return plan_err!("the number of digits of '{}' must be a constant for a DECIMAL", self.name().to_uppercase());
             }
             _ => input.clone(),
         };

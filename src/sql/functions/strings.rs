@@ -3,7 +3,13 @@
 use super::rows::Kind::{Bytes, Int, Text, TextOrCode};
 use super::rows::{Answer, Body, Definition, Row, function};
 
-pub const ALL: [Definition; 34] = [
+pub const ALL: [Definition; 40] = [
+    function("upper", &[Text], Body::Text(|r| ok(r.text(0).to_uppercase()))),
+    function("lower", &[Text], Body::Text(|r| ok(r.text(0).to_lowercase()))),
+    function("trim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, true)))).requires(1),
+    function("btrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, true)))).requires(1),
+    function("ltrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, false)))).requires(1),
+    function("rtrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, false, true)))).requires(1),
     function("substring", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("substr", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("left", &[Text, Int], Body::Text(|r| ok(r.text(0).chars().take(size(r.int(1))).collect()))),
@@ -54,6 +60,19 @@ pub const ALL: [Definition; 34] = [
 
 fn ok(text: String) -> Answer<String> {
     Ok(Some(text))
+}
+
+/// Without the characters of a set, spaces if none is given, at its ends.
+fn trimmed(row: &Row<'_>, start: bool, end: bool) -> String {
+    let set = row.text_or(1, " ");
+    let mut text = row.text(0);
+    if start {
+        text = text.trim_start_matches(|c| set.contains(c));
+    }
+    if end {
+        text = text.trim_end_matches(|c| set.contains(c));
+    }
+    text.to_string()
 }
 
 fn size(number: i32) -> usize {

@@ -149,6 +149,15 @@ impl Cast {
     }
 }
 
+/// Why a constant text cannot be cast, if it cannot.
+pub fn constant(text: &str, to: &Field) -> Option<String> {
+    let array = arrow::array::StringArray::from(vec![text]);
+    match to.data_type() {
+        DataType::Utf8 => None,
+        _ => parse::cast(&array, &Type::of(to), false).err(),
+    }
+}
+
 /// The SQL names of both sides, for a message.
 pub fn describe(from: &Field, to: &Field) -> String {
     format!("{} to {}", field_sql_name(from), field_sql_name(to))
