@@ -121,6 +121,17 @@ fn casts_are_javas() {
 }
 
 #[test]
+fn a_column_has_the_precision_it_was_declared_with() {
+    let output = run("CREATE TABLE t (id BIGINT, ts TIMESTAMP(0), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+        WITH ('connector'='filesystem','format'='json','path'='in.jsonl');
+        SELECT id, CAST(ts AS STRING) AS c, ts AS d FROM t;");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // What was read stays as it is until it is cast.
+    let expected = "\"c\":\"2024-02-29 12:34:56\",\"d\":\"2024-02-29 12:34:56.7\"";
+    assert!(text.contains(expected), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn doubles_are_doubles() {
     check(&[("0.1e0 + 0.2e0", "0.30000000000000004"), ("SQRT(d)", "NaN"), ("d / 0", "-Infinity"), ("f + 1.5", "3.0")]);
 }

@@ -30,7 +30,7 @@ use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
 use super::functions::{Functions, interval_times};
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
-use super::types::{arrow_field, arrow_type, sql_name};
+use super::types::{EXACT, arrow_field, sql_name};
 use super::window_tvf::{WindowPlanner, interval_ms};
 use crate::suggest::nearest;
 
@@ -200,13 +200,13 @@ impl Binder {
     fn table(&self, create: &CreateTable, source: &Source<'_>) -> Result<Table, SqlError> {
         let mut columns: Vec<Column> = Vec::new();
         let typed = |sql: &SqlType, name: &Ident| {
-            arrow_type(sql).map_err(|e| SqlError::new(format!("column '{}': {e}", name.value)).at(place_of(name)))
+            arrow_field(sql).map_err(|e| SqlError::new(format!("column '{}': {e}", name.value)).at(place_of(name)))
         };
         // Computed columns see the others, wherever they stand.
         let mut stored = Vec::new();
         for ColumnDef { name, kind } in &create.columns {
             if let ColumnDefKind::Physical { sql_type, .. } | ColumnDefKind::Metadata { sql_type, .. } = kind {
-                stored.push(arrow::datatypes::Field::new(&name.value, typed(sql_type, name)?, true));
+                stored.push(typed(sql_type, name)?.with_name(&name.value));
             }
         }
         let stored = df_schema(&create.name.value, Schema::new(stored), source)?;
@@ -214,7 +214,7 @@ impl Binder {
             if columns.iter().any(|c| c.name == name.value) {
                 return Err(SqlError::new(format!("column '{}' is declared twice", name.value)).at(place_of(name)));
             }
-            let (data_type, kind) = match kind {
+            let (field, kind) = match kind {
                 ColumnDefKind::Physical { sql_type, .. } => (typed(sql_type, name)?, ColumnKind::Physical),
                 ColumnDefKind::Metadata { sql_type, key, is_virtual } => {
                     let key = key.clone().unwrap_or_else(|| name.value.clone());
@@ -222,11 +222,12 @@ impl Binder {
                 }
                 ColumnDefKind::Computed(expression) => {
                     let expression = self.expression(expression, &stored, source)?;
-                    let data_type = expression.get_type(&stored).map_err(|e| SqlError::from_plan(&e, source))?;
-                    (data_type, ColumnKind::Computed(expression))
+                    let (_, field) = expression.to_field(&stored).map_err(|e| SqlError::from_plan(&e, source))?;
+                    (field.as_ref().clone(), ColumnKind::Computed(expression))
                 }
             };
-            columns.push(Column { name: name.value.clone(), data_type, kind });
+            let exact = field.metadata().get(EXACT).cloned();
+            columns.push(Column { name: name.value.clone(), data_type: field.data_type().clone(), exact, kind });
         }
         let known = |name: &Ident| {
             columns.iter().position(|c| c.name == name.value).ok_or_else(|| {
