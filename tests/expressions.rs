@@ -121,6 +121,17 @@ fn casts_are_javas() {
 }
 
 #[test]
+fn a_column_has_the_precision_it_was_declared_with() {
+    let output = run("CREATE TABLE t (id BIGINT, ts TIMESTAMP(0), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+        WITH ('connector'='filesystem','format'='json','path'='in.jsonl');
+        SELECT id, CAST(ts AS STRING) AS c, ts AS d FROM t;");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    // What was read stays as it is until it is cast.
+    let expected = "\"c\":\"2024-02-29 12:34:56\",\"d\":\"2024-02-29 12:34:56.7\"";
+    assert!(text.contains(expected), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn doubles_are_doubles() {
     check(&[("0.1e0 + 0.2e0", "0.30000000000000004"), ("SQRT(d)", "NaN"), ("d / 0", "-Infinity"), ("f + 1.5", "3.0")]);
 }
@@ -163,6 +174,12 @@ fn every_form_of_an_interval_and_of_a_local_timestamp() {
         ("ts + INTERVAL '1-2' YEAR TO MONTH", "2025-04-29 12:34:56.7"),
         ("ts - INTERVAL '0.001' SECOND", "2024-02-29 12:34:56.699"),
         ("ts + INTERVAL '1' QUARTER", "2024-05-29 12:34:56.7"),
+        ("ts + 2 * INTERVAL '1' HOUR", "2024-02-29 14:34:56.7"),
+        ("ts + INTERVAL '1' MONTH * 2", "2024-04-29 12:34:56.7"),
+        ("3 BETWEEN SYMMETRIC 5 AND 1", "true"),
+        ("3 NOT BETWEEN SYMMETRIC 5 AND 1", "false"),
+        ("3 BETWEEN ASYMMETRIC 5 AND 1 OR FALSE", "false"),
+        ("SPLIT_INDEX('bab', 97, 1)", "b"),
         ("CAST(ts AS TIMESTAMP(3) WITH LOCAL TIME ZONE)", "2024-02-29 12:34:56.7Z"),
     ]);
     let output = run("CREATE TABLE o (ts TIMESTAMP(3) WITH LOCAL TIME ZONE, `z` TIMESTAMP(3) WITH LOCAL TIME ZONE NOT NULL,
@@ -204,6 +221,19 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
         ("SELECT CAST(ts AS INT) FROM src;", "cannot cast TIMESTAMP(3) to INT", "q.sql:4:13"),
         ("SELECT i FROM src WHERE i IN (SELECT i FROM src);", "IN with a subquery is not supported yet", "q.sql:4"),
         ("SELECT ts + INTERVAL '1:2' DAY FROM src;", "'1:2' is no INTERVAL of DAY", "q.sql:4"),
+        ("SELECT ts - ts FROM src;", "the difference of two times needs its unit", "q.sql:4:8"),
+        ("SELECT i FROM src WHERE ts > 'abc';", "cannot cast 'abc' to TIMESTAMP(3)", "q.sql:4:31"),
+        ("SELECT CAST('abc' AS INT) FROM src;", "cannot cast 'abc' to INT", "q.sql:4:14"),
+        ("SELECT UPPER(i) FROM src;", "'UPPER' takes text as argument 1, not INT", "q.sql:4:8"),
+        ("SELECT i::BIGINT FROM src;", "'::' is no operator of Flink SQL", "q.sql:4:8"),
+        ("SELECT i & 1 FROM src;", "'&' is no operator of Flink SQL", "q.sql:4:8"),
+        ("SELECT i FROM src WHERE i;", "WHERE and HAVING take a condition", "q.sql:4"),
+        ("SELECT CASE WHEN i THEN 1 END FROM src;", "WHEN takes a condition, not INT", "q.sql:4:18"),
+        ("SELECT NULLIF(i, s) FROM src;", "cannot compare INT and STRING", "q.sql:4:15"),
+        ("SELECT ROUND(m, i) FROM src;", "must be a constant for a DECIMAL", "q.sql:4:8"),
+        ("SELECT TIMESTAMPDIFF(FOO, ts, ts) FROM src;", "'FOO' is no unit of time", "q.sql:4:8"),
+        ("SELECT T.i FROM src AS t;", "'T' is not a table of this FROM", "q.sql:4:8"),
+        ("SELECT 123456789012345678901234567890123456789012 FROM src;", "at most 38 digits", "q.sql:4"),
         ("SELECT COALESCE(i, s) FROM src;", "'COALESCE' cannot bring INT and STRING together", "q.sql:4"),
     ] {
         refused(sql, message, place);
@@ -226,4 +256,156 @@ fn a_byte_order_mark_is_skipped() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
     let output = command.args(["check", "q.sql"]).current_dir(dir.path()).output().expect("the binary starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A call of every function that can be called, with what it gives for the full row.
+const EVERY: &[(&str, &str, &str)] = &[
+    ("abs", "ABS(t)", "-128"),
+    ("acos", "ACOS(1)", "0.0"),
+    ("ascii", "ASCII(s)", "32"),
+    ("asin", "ASIN(0)", "0.0"),
+    ("atan", "ATAN(0)", "0.0"),
+    ("atan2", "ATAN2(0, 1)", "0.0"),
+    ("bin", "BIN(6)", "110"),
+    ("btrim", "BTRIM(s)", "12"),
+    ("ceil", "CEIL(m)", "8"),
+    ("ceil_to", "CEIL(dt TO MONTH)", "2024-03-01"),
+    ("ceiling", "CEILING(f)", "2.0"),
+    ("char_length", "CHAR_LENGTH(s)", "4"),
+    ("character_length", "CHARACTER_LENGTH(s)", "4"),
+    ("chr", "CHR(65)", "A"),
+    ("coalesce", "COALESCE(s, 'x')", " 12 "),
+    ("concat", "CONCAT(s, 'x')", " 12 x"),
+    ("concat_ws", "CONCAT_WS('-', s, CAST(NULL AS STRING), 'x')", " 12 -x"),
+    ("cos", "COS(0)", "1.0"),
+    ("cosh", "COSH(0)", "1.0"),
+    ("cot", "ROUND(COT(1), 4)", "0.6421"),
+    ("date_format", "DATE_FORMAT(ts, 'yyyy/MM/dd')", "2024/02/29"),
+    ("dayname", "DAYNAME(ts)", "Thursday"),
+    ("dayofmonth", "DAYOFMONTH(ts)", "29"),
+    ("dayofweek", "DAYOFWEEK(ts)", "5"),
+    ("dayofyear", "DAYOFYEAR(ts)", "60"),
+    ("decode", "DECODE(ENCODE(s, 'UTF-8'), 'UTF-8')", " 12 "),
+    ("degrees", "DEGREES(PI())", "180.0"),
+    ("e", "E()", "2.718281828459045"),
+    ("elt", "ELT(2, 'a', 'b')", "b"),
+    ("encode", "ENCODE('A', 'UTF-8')", "QQ=="),
+    ("endswith", "ENDSWITH(s, ' ')", "true"),
+    ("exp", "EXP(0)", "1.0"),
+    ("extract", "EXTRACT(DAY FROM ts)", "29"),
+    ("floor", "FLOOR(m)", "7"),
+    ("floor_to", "FLOOR(ts TO DAY)", "2024-02-29 00:00:00"),
+    ("from_base64", "FROM_BASE64('aGk=')", "hi"),
+    ("from_unixtime", "FROM_UNIXTIME(0)", "1970-01-01 00:00:00"),
+    ("greatest", "GREATEST(i, 3)", "2147483647"),
+    ("hex", "HEX(255)", "FF"),
+    ("hour", "HOUR(ts)", "12"),
+    ("if", "IF(b, 1, 2)", "1"),
+    ("ifnull", "IFNULL(i, 2)", "2147483647"),
+    ("initcap", "INITCAP('ab cD')", "Ab Cd"),
+    ("instr", "INSTR(s, '2')", "3"),
+    ("is_alpha", "IS_ALPHA('ab')", "true"),
+    ("is_decimal", "IS_DECIMAL('1.5')", "true"),
+    ("is_digit", "IS_DIGIT(s)", "false"),
+    ("least", "LEAST(m, 8)", "7.55"),
+    ("left", "LEFT(s, 2)", " 1"),
+    ("like", "s LIKE '%!2%' ESCAPE '!'", "true"),
+    ("ln", "LN(1)", "0.0"),
+    ("locate", "LOCATE('1', s)", "2"),
+    ("log", "LOG(2, 8)", "3.0"),
+    ("log10", "LOG10(100)", "2.0"),
+    ("log2", "LOG2(8)", "3.0"),
+    ("lower", "LOWER('AB')", "ab"),
+    ("lpad", "LPAD('a', 3, 'x')", "xxa"),
+    ("ltrim", "LTRIM(s)", "12 "),
+    ("md5", "MD5('abc')", "900150983cd24fb0d6963f7d28e17f72"),
+    ("minute", "MINUTE(ts)", "34"),
+    ("mod", "MOD(i, 10)", "7"),
+    ("month", "MONTH(ts)", "2"),
+    ("nullif", "NULLIF(i, 1)", "2147483647"),
+    ("overlay", "OVERLAY('abc' PLACING 'X' FROM 2)", "aXc"),
+    ("pi", "PI()", "3.141592653589793"),
+    ("position", "POSITION('1' IN s)", "2"),
+    ("power", "POWER(2, 10)", "1024.0"),
+    ("quarter", "QUARTER(ts)", "1"),
+    ("radians", "RADIANS(0)", "0.0"),
+    ("regexp", "REGEXP(s, '1.')", "true"),
+    ("regexp_count", "REGEXP_COUNT(s, '[12]')", "2"),
+    ("regexp_extract", "REGEXP_EXTRACT(s, '(1)(2)', 2)", "2"),
+    ("regexp_instr", "REGEXP_INSTR(s, '2')", "3"),
+    ("regexp_replace", "REGEXP_REPLACE(s, '[12]', '$')", " $$ "),
+    ("regexp_substr", "REGEXP_SUBSTR(s, '[0-9]+')", "12"),
+    ("repeat", "REPEAT('ab', 2)", "abab"),
+    ("replace", "REPLACE(s, '1', 'x')", " x2 "),
+    ("reverse", "REVERSE('abc')", "cba"),
+    ("right", "RIGHT(s, 2)", "2 "),
+    ("round", "ROUND(m, 1)", "7.6"),
+    ("rpad", "RPAD('a', 3, 'x')", "axx"),
+    ("rtrim", "RTRIM(s)", " 12"),
+    ("second", "SECOND(ts)", "56"),
+    ("sha1", "SHA1('abc')", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+    ("sha2", "LEFT(SHA2('abc', 256), 8)", "ba7816bf"),
+    ("sha224", "LEFT(SHA224('abc'), 8)", "23097d22"),
+    ("sha256", "LEFT(SHA256('abc'), 8)", "ba7816bf"),
+    ("sha384", "LEFT(SHA384('abc'), 8)", "cb00753f"),
+    ("sha512", "LEFT(SHA512('abc'), 8)", "ddaf35a1"),
+    ("sign", "SIGN(d)", "-1.0"),
+    ("similar", "s SIMILAR TO '%(1|3)2%'", "true"),
+    ("sin", "SIN(0)", "0.0"),
+    ("sinh", "SINH(0)", "0.0"),
+    ("split_index", "SPLIT_INDEX('a,b', ',', 1)", "b"),
+    ("sqrt", "SQRT(16)", "4.0"),
+    ("startswith", "STARTSWITH(s, ' 1')", "true"),
+    ("substr", "SUBSTR(s, 2, 1)", "1"),
+    ("substring", "SUBSTRING(s FROM -2)", "2 "),
+    ("tan", "TAN(0)", "0.0"),
+    ("tanh", "TANH(0)", "0.0"),
+    ("time_plus", "TRY_CAST('23:30:00' AS TIME) + INTERVAL '1' HOUR", "00:30:00"),
+    ("timestampadd", "TIMESTAMPADD(MONTH, 1, ts)", "2024-03-29 12:34:56.7"),
+    ("timestampadd_clock", "TIMESTAMPADD(HOUR, 1, dt)", "2024-02-29 01:00:00"),
+    ("timestampdiff", "TIMESTAMPDIFF(HOUR, dt, ts)", "12"),
+    ("to_base64", "TO_BASE64('hi')", "aGk="),
+    ("to_date", "TO_DATE('29.02.2024', 'dd.MM.yyyy')", "2024-02-29"),
+    ("to_timestamp", "TO_TIMESTAMP('2024-02-29 01:02:03')", "2024-02-29 01:02:03"),
+    ("to_timestamp_ltz", "TO_TIMESTAMP_LTZ(1500, 3)", "1970-01-01 00:00:01.5Z"),
+    ("translate", "TRANSLATE(s, '12', 'a')", " a "),
+    ("trim", "TRIM(s)", "12"),
+    ("truncate", "TRUNCATE(m, 1)", "7.5"),
+    ("unhex", "UNHEX('41')", "QQ=="),
+    ("unix_timestamp", "UNIX_TIMESTAMP('1970-01-01 00:00:01')", "1"),
+    ("upper", "UPPER('ab')", "AB"),
+    ("url_decode", "URL_DECODE('a%20b')", "a b"),
+    ("url_encode", "URL_ENCODE('a b')", "a+b"),
+    ("week", "WEEK(ts)", "9"),
+    ("year", "YEAR(ts)", "2024"),
+];
+
+#[test]
+fn every_registered_function_runs() {
+    let functions = paceline::sql::functions::Functions::default();
+    let known: Vec<&str> = EVERY.iter().map(|(name, ..)| *name).collect();
+    let missing: Vec<String> =
+        functions.scalar_names().into_iter().filter(|n| !n.starts_with('(') && !known.contains(&n.as_str())).collect();
+    assert!(missing.is_empty(), "no call of {missing:?}");
+    for part in EVERY.chunks(40) {
+        check(&part.iter().map(|(_, expression, value)| (*expression, *value)).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn every_function_takes_a_null() {
+    // Row 2 has NULLs in every column but the time.
+    let calls = [
+        "ABS(i)",
+        "UPPER(s)",
+        "SUBSTRING(s, 2)",
+        "ROUND(m, 1)",
+        "MOD(i, 2)",
+        "GREATEST(i, l)",
+        "MD5(s)",
+        "s LIKE '%a'",
+        "HEX(s)",
+    ];
+    let [_, nulls] = values(&calls);
+    assert!(nulls.iter().all(|v| v == "null"), "{nulls:?}");
 }

@@ -28,11 +28,11 @@ use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
-use super::functions::{Functions, not_null};
+use super::functions::{Functions, interval_times, not_null};
 use super::group_windows;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
-use super::types::{arrow_field, arrow_type, sql_name};
-use super::window_tvf::WindowPlanner;
+use super::types::{EXACT, arrow_field, sql_name};
+use super::window_tvf::{WindowPlanner, interval_ms};
 use crate::suggest::nearest;
 
 /// A SQL file, understood.
@@ -91,11 +91,14 @@ struct Binder {
 
 impl Default for Binder {
     fn default() -> Self {
+        let functions = Functions::default();
+        let time_plus = functions.scalar("time_plus");
+        let interval_times = functions.scalar(interval_times::NAME);
         Binder {
             catalog: Catalog::default(),
-            functions: Functions::default(),
+            functions,
             config: ConfigOptions::default(),
-            expr_planners: vec![Arc::new(FlinkExprPlanner)],
+            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, interval_times })],
             relation_planners: vec![Arc::new(WindowPlanner)],
         }
     }
@@ -213,13 +216,13 @@ impl Binder {
     fn table(&self, create: &CreateTable, source: &Source<'_>) -> Result<Table, SqlError> {
         let mut columns: Vec<Column> = Vec::new();
         let typed = |sql: &SqlType, name: &Ident| {
-            arrow_type(sql).map_err(|e| SqlError::new(format!("column '{}': {e}", name.value)).at(place_of(name)))
+            arrow_field(sql).map_err(|e| SqlError::new(format!("column '{}': {e}", name.value)).at(place_of(name)))
         };
         // Computed columns see the others, wherever they stand.
         let mut stored = Vec::new();
         for ColumnDef { name, kind } in &create.columns {
             if let ColumnDefKind::Physical { sql_type, .. } | ColumnDefKind::Metadata { sql_type, .. } = kind {
-                stored.push(arrow::datatypes::Field::new(&name.value, typed(sql_type, name)?, true));
+                stored.push(typed(sql_type, name)?.with_name(&name.value));
             }
         }
         let stored = df_schema(&create.name.value, Schema::new(stored), source)?;
@@ -229,7 +232,7 @@ impl Binder {
             }
             let is_key = create.primary_key.iter().any(|key| key.value == name.value);
             let not_null = is_key || matches!(kind, ColumnDefKind::Physical { not_null: true, .. });
-            let (data_type, kind) = match kind {
+            let (field, kind) = match kind {
                 ColumnDefKind::Physical { sql_type, .. } => (typed(sql_type, name)?, ColumnKind::Physical),
                 ColumnDefKind::Metadata { sql_type, key, is_virtual } => {
                     let key = key.clone().unwrap_or_else(|| name.value.clone());
@@ -237,11 +240,12 @@ impl Binder {
                 }
                 ColumnDefKind::Computed(expression) => {
                     let expression = self.expression(expression, &stored, source)?;
-                    let data_type = expression.get_type(&stored).map_err(|e| SqlError::from_plan(&e, source))?;
-                    (data_type, ColumnKind::Computed(expression))
+                    let (_, field) = expression.to_field(&stored).map_err(|e| SqlError::from_plan(&e, source))?;
+                    (field.as_ref().clone(), ColumnKind::Computed(expression))
                 }
             };
-            columns.push(Column { name: name.value.clone(), data_type, not_null, kind });
+            let exact = field.metadata().get(EXACT).cloned();
+            columns.push(Column { name: name.value.clone(), data_type: field.data_type().clone(), exact, not_null, kind });
         }
         let known = |name: &Ident| {
             columns.iter().position(|c| c.name == name.value).ok_or_else(|| {
@@ -391,7 +395,10 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
 
 /// Flink's forms that DataFusion's planner leaves to extensions.
 #[derive(Debug)]
-struct FlinkExprPlanner;
+struct FlinkExprPlanner {
+    time_plus: Option<Arc<ScalarUDF>>,
+    interval_times: Option<Arc<ScalarUDF>>,
+}
 
 impl ExprPlanner for FlinkExprPlanner {
     /// Refuses operands that Flink's operators do not take, before DataFusion finds a meaning for them.
@@ -412,6 +419,25 @@ impl ExprPlanner for FlinkExprPlanner {
             _ => return Ok(PlannerResult::Original(raw)),
         };
         check_operands(op, &raw.op.to_string(), &raw.left, &raw.right, schema)?;
+        // The sum of a TIME and an interval goes round the clock.
+        if let (Operator::Plus | Operator::Minus, DataType::Time32(_)) = (op, raw.left.get_type(schema)?)
+            && let Ok(ms) = interval_ms(&raw.right)
+            && let Some(plus) = self.time_plus.clone()
+        {
+            let ms = if op == Operator::Minus { -ms } else { ms };
+            return Ok(PlannerResult::Planned(plus.call(vec![raw.left, lit(ms)])));
+        }
+        if op == Operator::Multiply
+            && let Some(times) = self.interval_times.clone()
+        {
+            let is_interval = |e: &Expr| Ok::<_, DataFusionError>(matches!(e.get_type(schema)?, DataType::Interval(_)));
+            if is_interval(&raw.right)? {
+                return Ok(PlannerResult::Planned(times.call(vec![raw.left, raw.right])));
+            }
+            if is_interval(&raw.left)? {
+                return Ok(PlannerResult::Planned(times.call(vec![raw.right, raw.left])));
+            }
+        }
         Ok(PlannerResult::Original(raw))
     }
 

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_expr::{Expr, LogicalPlan, TableSource};
 
 use super::error::Place;
+use super::types::EXACT;
 
 /// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
 pub const ROWTIME: &str = "paceline.rowtime";
@@ -33,6 +34,8 @@ pub struct Column {
     pub data_type: DataType,
     /// Declared NOT NULL, or part of the primary key. Sinks refuse rows without a value; sources may give none.
     pub not_null: bool,
+    /// The declared type where Arrow's does not say all of it: `TIMESTAMP(0)`, `CHAR(3)`.
+    pub exact: Option<String>,
     pub kind: ColumnKind,
 }
 
@@ -58,11 +61,12 @@ impl Table {
     /// All columns. The rowtime's field is marked.
     pub fn schema(&self) -> SchemaRef {
         let fields = self.columns.iter().enumerate().map(|(i, c)| {
-            let field = Field::new(&c.name, c.data_type.clone(), true);
+            let mut metadata = HashMap::new();
             if self.watermark.as_ref().is_some_and(|w| w.rowtime == i) {
-                return field.with_metadata(HashMap::from([(ROWTIME.to_string(), "true".to_string())]));
+                metadata.insert(ROWTIME.to_string(), "true".to_string());
             }
-            field
+            metadata.extend(c.exact.clone().map(|exact| (EXACT.to_string(), exact)));
+            Field::new(&c.name, c.data_type.clone(), true).with_metadata(metadata)
         });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }

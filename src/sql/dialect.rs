@@ -3,7 +3,9 @@
 //! `TABLE src [PARTITION BY k]` as a function argument becomes a call of the name [`TABLE_ARGUMENT`], which `window_tvf` understands;
 //! `DESCRIPTOR(ts)` is an ordinary call already.
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, ObjectName};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, ObjectName,
+};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -42,6 +44,29 @@ impl Dialect for FlinkDialect {
 
     fn supports_window_clause_named_window_reference(&self) -> bool {
         true
+    }
+
+    /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is meant anyway.
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        let is = |at: usize, name: &str| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(name));
+        let negated = is(0, "NOT");
+        let at = usize::from(negated);
+        let symmetric = is(at + 1, "SYMMETRIC");
+        if !is(at, "BETWEEN") || !(symmetric || is(at + 1, "ASYMMETRIC")) {
+            return None;
+        }
+        for _ in 0..at + 2 {
+            parser.advance_token();
+        }
+        Some(parser.parse_between(left.clone(), negated).map(|between| match between {
+            Expr::Between { expr, negated, low, high } if symmetric => {
+                let swapped = Expr::Between { expr: expr.clone(), negated, low: high.clone(), high: low.clone() };
+                let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+                let given = Expr::Between { expr, negated, low, high };
+                Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(given), op, right: Box::new(swapped) }))
+            }
+            other => other,
+        }))
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {

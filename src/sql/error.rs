@@ -78,6 +78,9 @@ impl SqlError {
         {
             message = message.strip_prefix(prefix).unwrap_or(message);
         }
+        if let Some((_, reason)) = message.split_once("coercion failed with: Error during planning: ") {
+            message = reason;
+        }
         let (message, help) = match message.split_once("\nDid you mean ") {
             Some((m, h)) => (m, Some(format!("did you mean {h}"))),
             None => (message, None),
@@ -105,6 +108,17 @@ impl SqlError {
 fn of_names(error: &SchemaError) -> Option<SqlError> {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(relation) = &field.relation
+                && !valid_fields.iter().any(|f| f.relation.as_ref().is_some_and(|r| r.table() == relation.table()))
+            {
+                let mut tables: Vec<&str> = valid_fields.iter().filter_map(|f| Some(f.relation.as_ref()?.table())).collect();
+                tables.dedup();
+                let error = SqlError::new(format!("'{}' is not a table of this FROM", relation.table()));
+                return Some(match nearest(relation.table(), tables) {
+                    Some(near) => error.help(format!("did you mean '{near}'?")),
+                    None => error,
+                });
+            }
             let message = match &field.relation {
                 Some(relation) => format!("'{}' has no column '{}'", relation.table(), field.name),
                 None => format!("column '{}' does not exist", field.name),
@@ -139,6 +153,10 @@ fn own_words(message: &str) -> String {
             "a subquery that uses outer columns is not supported yet",
         ),
         ("Physical plan does not support logical expression", "this expression is not supported"),
+        ("Cannot create filter with non-boolean predicate", "WHERE and HAVING take a condition that is true or false"),
+        ("Projections require unique expression names", "two columns have the same name; give one of them another with AS"),
+        ("Could not plan array literal", "ARRAY is not supported yet"),
+        ("could not parse compound identifier", "a column has no fields here: ROW is not supported yet"),
         ("Unsupported ast node", "this expression is not supported"),
         ("Unsupported Interval Expression", "this form of INTERVAL is not supported"),
     ] {
@@ -153,8 +171,39 @@ fn own_words(message: &str) -> String {
         return format!("{} is not supported", what.to_uppercase());
     }
     let message = message.split(". Hint: ").next().unwrap_or(message);
+    let message = message.split(" No function matches the given name").next().unwrap_or(message).trim_end_matches('.');
     let message = message.split("\nThis issue was likely caused by").next().unwrap_or(message);
-    message.trim_start_matches("Internal error: ").to_string()
+    in_sql(message.trim_start_matches("Internal error: "))
+}
+
+/// Puts SQL's names of types for Arrow's.
+fn in_sql(message: &str) -> String {
+    const NAMES: [(&str, &str); 11] = [
+        ("Utf8", "STRING"),
+        ("Int8", "TINYINT"),
+        ("Int16", "SMALLINT"),
+        ("Int32", "INT"),
+        ("Int64", "BIGINT"),
+        ("Float32", "FLOAT"),
+        ("Float64", "DOUBLE"),
+        ("Boolean", "BOOLEAN"),
+        ("Decimal128", "DECIMAL"),
+        ("Date32", "DATE"),
+        ("Timestamp", "TIMESTAMP"),
+    ];
+    let mut out = String::new();
+    let mut word = String::new();
+    for c in message.chars().map(Some).chain([None]) {
+        match c {
+            Some(c) if c.is_alphanumeric() => word.push(c),
+            other => {
+                out.push_str(NAMES.iter().find(|(arrow, _)| *arrow == word).map_or(word.as_str(), |(_, sql)| sql));
+                word.clear();
+                out.extend(other);
+            }
+        }
+    }
+    out
 }
 
 fn lower_first(text: &str) -> String {

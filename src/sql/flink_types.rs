@@ -46,6 +46,7 @@ pub fn expression(expression: Expr, schema: &DFSchema) -> Result<Expr> {
 /// One expression whose parts have their types.
 fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     match expression {
+        Expr::Literal(ScalarValue::Decimal256(..), _) => plan_err!("a number has at most 38 digits"),
         Expr::Literal(value, metadata) => Ok(Expr::Literal(literal(value), metadata)),
         Expr::BinaryExpr(binary) => binary_expression(binary, schema),
         Expr::Cast(Cast { expr, field }) => explicit_cast(*expr, &field, false, schema),
@@ -56,11 +57,21 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
             Ok(Expr::Between(Between::new(Box::new(expr), negated, Box::new(low), Box::new(high))))
         }
         Expr::InList(InList { expr, list, negated }) => {
+            let to = expr.get_type(schema)?;
+            let exact = to.is_integer() || matches!(to, DataType::Decimal128(..));
+            if exact && list.iter().all(|e| matches!(e, Expr::Literal(..))) {
+                // Constants take the type of what is looked for: 2 is in (2.5).
+                let list = list.into_iter().map(|e| {
+                    let number = e.get_type(schema)?.is_numeric();
+                    if number || matches!(&e, Expr::Literal(v, _) if v.is_null()) { implicit_cast(e, &to, schema) } else { Ok(e) }
+                });
+                let list = list.collect::<Result<Vec<_>>>()?;
+                let all = meet_all("IN", std::iter::once(*expr).chain(list).collect(), schema)?;
+                return in_list(all, negated);
+            }
             let mut all = vec![*expr];
             all.extend(list);
-            let mut all = meet_all("IN", all, schema)?;
-            let expr = all.remove(0);
-            Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
+            in_list(meet_all("IN", all, schema)?, negated)
         }
         Expr::AggregateFunction(mut call) if call.func.name() == "count" => {
             // An untyped NULL counts nothing; a constant that is no NULL counts rows.
@@ -89,12 +100,23 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
+fn in_list(mut all: Vec<Expr>, negated: bool) -> Result<Expr> {
+    let expr = all.remove(0);
+    Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
+}
+
 fn typed_case(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     match expression {
         Expr::Case(case) => {
             // The conditions are new: their sides may have different types.
             let when_then_expr = case.when_then_expr.into_iter().map(|(when, then)| {
-                let when = if let Expr::BinaryExpr(b) = *when { binary_expression(b, schema)? } else { *when };
+                let when = match *when {
+                    Expr::BinaryExpr(b) => {
+                        check_operands(b.op, &b.op.to_string(), &b.left, &b.right, schema)?;
+                        binary_expression(b, schema)?
+                    }
+                    other => other,
+                };
                 Ok((Box::new(when), then))
             });
             let when_then_expr = when_then_expr.collect::<Result<Vec<_>>>()?;
@@ -180,9 +202,11 @@ pub fn implicit_cast(expression: Expr, to: &DataType, schema: &DFSchema) -> Resu
         if value.is_null() {
             return Ok(Expr::Literal(ScalarValue::try_from(to)?, None));
         }
-        if let Some(folded) = fold(&expression, &from, &Field::new("", to.clone(), true)) {
+        let to = Field::new("", to.clone(), true);
+        if let Some(folded) = fold(&expression, &from, &to) {
             return Ok(folded);
         }
+        readable(&expression, &to)?;
     }
     // Arrow's own kernels where nothing can be lost: they are faster.
     let exact = match (from.data_type(), to) {
@@ -210,8 +234,22 @@ fn explicit_cast(expression: Expr, to: &Field, or_null: bool, schema: &DFSchema)
     if widens {
         return Ok(Expr::Cast(Cast::new(Box::new(expression), to.data_type().clone())));
     }
+    if !or_null {
+        readable(&expression, to)?;
+    }
     let place = expression.clone();
     cast::call(expression, &from, to, or_null).map_err(|e| at(e, &place))
+}
+
+/// Refuses a constant text that no row could cast.
+fn readable(expression: &Expr, to: &Field) -> Result<()> {
+    match expression {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => match cast::constant(text, to) {
+            Some(reason) => plan_err!("{reason}"),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// A constant in another type. Integers stay casts: their literals would be narrowed again.
@@ -292,6 +330,15 @@ pub fn calculate(operation: Operation, op: Operator, left: Expr, right: Expr, sc
     if is_float(&a) || is_float(&b) || a.is_integer() && b.is_integer() {
         let Some(to) = common_type(&a, &b) else { return plan_err!("no common type of {} and {}", sql_name(&a), sql_name(&b)) };
         let (left, right) = (implicit_cast(left, &to, schema)?, implicit_cast(right, &to, schema)?);
+        if (&a, &b) == (&DataType::Float32, &DataType::Float64) {
+            // A FLOAT on the left keeps the result a FLOAT.
+            let sum = if operation == Operation::Divide || operation == Operation::Modulo {
+                arithmetic::call(operation, left, right)
+            } else {
+                Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+            };
+            return cast::call(sum, &Field::new("", b, true), &Field::new("", a, true), false);
+        }
         if !matches!(operation, Operation::Divide | Operation::Modulo) {
             return Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))));
         }
@@ -343,7 +390,16 @@ fn case_expression(case: Case, schema: &DFSchema) -> Result<Expr> {
     let Case { expr, when_then_expr, else_expr } = case;
     let (mut whens, mut results): (Vec<Expr>, Vec<Expr>) = when_then_expr.into_iter().map(|(w, t)| (*w, *t)).unzip();
     let expr = match expr {
-        None => None,
+        None => {
+            for when in &whens {
+                let data_type = when.get_type(schema)?;
+                if data_type != DataType::Boolean && !data_type.is_null() {
+                    let message = format!("WHEN takes a condition, not {}", sql_name(&data_type));
+                    return Err(at(DataFusionError::Plan(message), when));
+                }
+            }
+            None
+        }
         Some(expr) => {
             whens.insert(0, *expr);
             whens = meet_all("CASE", whens, schema)?;
@@ -398,8 +454,11 @@ pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schem
     if operation(op).is_some() {
         let ok = a.is_numeric() && b.is_numeric()
             || (interval(&a) || interval(&b))
-                && (temporal(&a) || temporal(&b) || interval(&a) && interval(&b) || a.is_numeric() || b.is_numeric())
-            || temporal(&a) && temporal(&b) && op == Operator::Minus;
+                && (temporal(&a) || temporal(&b) || interval(&a) && interval(&b) || a.is_numeric() || b.is_numeric());
+        if temporal(&a) && temporal(&b) && op == Operator::Minus {
+            let message = "the difference of two times needs its unit\nDid you mean TIMESTAMPDIFF(SECOND, <from>, <to>)?";
+            return Err(at(DataFusionError::Plan(message.into()), left));
+        }
         if !ok {
             let wrong = if a.is_numeric() { right } else { left };
             return Err(at(at(DataFusionError::Plan(format!("'{sign}' does not take {}", names())), left), wrong));

@@ -22,6 +22,9 @@ use super::types::arrow_type;
 /// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR count their logarithm.
 pub const DEPTH_MAX: usize = 128;
 
+/// What TIMESTAMPADD and TIMESTAMPDIFF count in.
+const UNITS: [&str; 8] = ["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"];
+
 /// Rewrites the queries and expressions of a statement in place.
 pub fn statement(statement: &mut Statement) -> Result<(), SqlError> {
     match statement {
@@ -218,6 +221,11 @@ fn not(negated: bool, expression: Expr) -> Expr {
     if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expression) } } else { expression }
 }
 
+fn is_flinks(op: &BinaryOperator) -> bool {
+    use BinaryOperator::{And, Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Modulo, Multiply, NotEq, Or, Plus, StringConcat};
+    matches!(op, And | Or | Plus | Minus | Multiply | Divide | Modulo | StringConcat | Eq | NotEq | Lt | LtEq | Gt | GtEq)
+}
+
 /// The name of a unit of time, in the singular and in upper case.
 fn unit(field: &DateTimeField) -> String {
     let name = field.to_string().to_uppercase();
@@ -233,6 +241,9 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             let number = number.clone();
             Some(cast(CAST, text(number), &SqlType::Double(sqlparser::ast::ExactNumberInfo::None)))
         }
+        Expr::Cast { kind: CastKind::DoubleColon, .. } => {
+            return Err(SqlError::new("'::' is no operator of Flink SQL").help("write CAST(... AS ...)"));
+        }
         Expr::Cast { kind, expr, data_type, .. } => {
             let of_type = match data_type {
                 SqlType::Custom(name, _) => name.0.first().and_then(|p| p.as_ident()).and_then(super::parse::place_of),
@@ -240,6 +251,9 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             };
             arrow_type(data_type).map_err(|e| SqlError::new(e).at(of_type))?;
             Some(cast(if *kind == CastKind::Cast { CAST } else { TRY_CAST }, take(expr), data_type))
+        }
+        Expr::BinaryOp { op, .. } if !is_flinks(op) => {
+            return Err(SqlError::new(format!("'{op}' is no operator of Flink SQL")));
         }
         Expr::Interval(interval) => normal_interval(interval)?,
         Expr::TypedString(TypedString { data_type: SqlType::Timestamp(p @ None, TimezoneInfo::None), value, .. }) => {
@@ -295,6 +309,11 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             {
                 let unit = unit.value.to_uppercase();
                 let unit = unit.strip_prefix("SQL_TSI_").unwrap_or(&unit).to_string();
+                if !UNITS.contains(&unit.as_str()) {
+                    return Err(
+                        SqlError::new(format!("'{unit}' is no unit of time")).help(format!("units are {}", UNITS.join(", ")))
+                    );
+                }
                 // A DATE becomes a TIMESTAMP where a part of a day is added.
                 if name == "TIMESTAMPADD" && matches!(unit.as_str(), "HOUR" | "MINUTE" | "SECOND") {
                     function.name = ObjectName::from(vec![Ident::new("timestampadd_clock")]);

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, PrimitiveArray};
-use arrow::compute::{binary, try_binary};
+use arrow::compute::{binary, try_binary, unary};
 use arrow::datatypes::{
     ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type,
 };
 use arrow::error::ArrowError;
-use datafusion_common::{Result, exec_err, plan_err};
+use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::sql::decimal::{Operation, Shape, compute, is_small, pow10, shape};
@@ -60,6 +60,11 @@ impl ScalarUDFImpl for Arithmetic {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [left, right] = args.args.as_slice() else { return exec_err!("'{}' takes two arguments", self.name()) };
+        if let (ColumnarValue::Array(left), ColumnarValue::Scalar(right)) = (left, right)
+            && let Some(out) = by_constant(self.operation, left, right)
+        {
+            return Ok(ColumnarValue::Array(out));
+        }
         let (left, right) = (left.to_array(args.number_rows)?, right.to_array(args.number_rows)?);
         let out = match left.data_type() {
             DataType::Decimal128(..) => decimals(self.operation, left.as_primitive(), right.as_primitive())?,
@@ -73,6 +78,29 @@ impl ScalarUDFImpl for Arithmetic {
         };
         Ok(ColumnarValue::Array(out))
     }
+}
+
+/// A column divided by a constant that is neither NULL nor zero: `MOD(auction, 123)`.
+fn by_constant(operation: Operation, left: &ArrayRef, right: &ScalarValue) -> Option<ArrayRef> {
+    match right {
+        ScalarValue::Int32(Some(b)) => divided::<Int32Type>(operation, left, *b),
+        ScalarValue::Int64(Some(b)) => divided::<Int64Type>(operation, left, *b),
+        ScalarValue::Float64(Some(b)) => divided::<Float64Type>(operation, left, *b),
+        _ => None,
+    }
+}
+
+fn divided<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, by: T::Native) -> Option<ArrayRef> {
+    if by.is_zero() {
+        return None;
+    }
+    let left = left.as_primitive_opt::<T>()?;
+    let out: PrimitiveArray<T> = match operation {
+        Operation::Divide => unary(left, |a| a.div_wrapping(by)),
+        Operation::Modulo => unary(left, |a| a.mod_wrapping(by)),
+        _ => return None,
+    };
+    Some(Arc::new(out))
 }
 
 fn numbers<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {

@@ -111,8 +111,17 @@ fn week(days: i64, year: i64) -> i64 {
     (sunday(days) - sunday(days_from_civil(year, 1, 1))) / 7 + 1
 }
 
+/// What becomes of a day that the month does not have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// It is the month's last.
+    Cut,
+    /// It is counted on, as is a thirteenth month.
+    Carry,
+}
+
 /// Reads a time at the start of a text. None if it does not have the form.
-pub fn parse<'a>(text: &'a str, pattern: &str) -> Result<Option<Parts<'a>>, String> {
+pub fn parse<'a>(text: &'a str, pattern: &str, excess: Excess) -> Result<Option<Parts<'a>>, String> {
     let mut rest = text;
     let (mut year, mut month, mut day) = (1970i64, 1i64, 1i64);
     let (mut hour, mut minute, mut second, mut millis, mut half) = (0i64, 0i64, 0i64, 0i64, None);
@@ -167,10 +176,22 @@ pub fn parse<'a>(text: &'a str, pattern: &str) -> Result<Option<Parts<'a>>, Stri
     if let Some(half) = half {
         hour = hour % 12 + half;
     }
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 24 || minute > 59 || second > 59 {
-        return Ok(None);
+    let (in_range, first) = match excess {
+        Excess::Cut if !(1..=12).contains(&month) => return Ok(None),
+        _ => {
+            let (year, month) = (year + (month - 1).div_euclid(12), (month - 1).rem_euclid(12) as u32 + 1);
+            let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            let first = days_from_civil(year, month, 1);
+            (days_from_civil(next.0, next.1, 1) - first, first)
+        }
+    };
+    if excess == Excess::Cut {
+        if !(1..=31).contains(&day) || hour > 24 || minute > 59 || second > 59 {
+            return Ok(None);
+        }
+        day = day.min(in_range);
     }
-    let days = days_from_civil(year, month as u32, 1) + day - 1;
+    let days = first + day - 1;
     let ms = days * MS_PER_DAY + ((hour * 60 + minute) * 60 + second) * 1000 + millis;
     Ok(Some(Parts { ms, rest }))
 }
@@ -192,10 +213,13 @@ mod tests {
             assert_eq!(write(ms, pattern).as_deref(), Ok(expected), "{pattern}");
         }
         assert!(write(ms, "ZZ").is_err());
-        let read = |text, pattern| parse(text, pattern).expect("a pattern").map(|p| (p.ms, p.rest));
+        let read = |text, pattern| parse(text, pattern, Excess::Cut).expect("a pattern").map(|p| (p.ms, p.rest));
         assert_eq!(read("2024-02-29 12:34:56.789", "yyyy-MM-dd HH:mm:ss.SSS"), Some((ms, "")));
         assert_eq!(read("20240229", "yyyyMMdd"), Some((1_709_164_800_000, "")));
         assert_eq!(read("29.02.2024 x", "dd.MM.yyyy"), Some((1_709_164_800_000, " x")));
         assert_eq!(read("x", "yyyy"), None);
+        assert_eq!(read("2023-02-29", "yyyy-MM-dd"), read("2023-02-28", "yyyy-MM-dd"));
+        let carried = parse("2023-14-01", "yyyy-MM-dd", Excess::Carry).expect("a pattern").map(|p| p.ms);
+        assert_eq!(carried, read("2024-02-01", "yyyy-MM-dd").map(|r| r.0));
     }
 }

@@ -1,7 +1,6 @@
 //! What may be called? The registry of functions, with Flink's names, types and rules.
 //!
-//! DataFusion's functions are taken where they do what Flink's do (a short list, each checked); the others are ours, one file
-//! each. A name that is not here is an error at planning: never a function that merely has the same name.
+//! Each family has its file. None is DataFusion's own: their types, NULLs and messages differ from Flink's. A name that is not here is an error at planning: never a function that merely has the same name.
 
 mod aggregates;
 pub mod arithmetic;
@@ -9,6 +8,8 @@ pub mod cast;
 mod concat;
 pub mod conditional;
 mod date_format;
+mod hashes;
+pub mod interval_times;
 mod math;
 pub mod not_null;
 mod numeric;
@@ -27,9 +28,6 @@ use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
 pub use aggregates::planned_function;
 
-/// DataFusion's functions that agree with Flink's of the same name.
-const SAME_AS_FLINK: [&str; 5] = ["lower", "ltrim", "rtrim", "upper", "btrim"];
-
 /// All functions by name, lower case.
 pub struct Functions {
     scalars: BTreeMap<String, Arc<ScalarUDF>>,
@@ -40,24 +38,14 @@ pub struct Functions {
 impl Default for Functions {
     fn default() -> Self {
         let mut scalars = BTreeMap::new();
-        for function in datafusion_functions::all_default_functions() {
-            if SAME_AS_FLINK.contains(&function.name()) {
-                scalars.insert(function.name().to_string(), function);
-            }
-        }
-        // Flink's other names for the same thing.
-        if let Some(function) = scalars.get("btrim").cloned() {
-            scalars.insert("trim".to_string(), function);
-        }
-        for function in conditional::all()
-            .chain(cast::planned::all())
-            .chain(numeric::all())
-            .chain(round::all())
-            .chain([concat::udf(), to_timestamp_ltz::udf()])
-        {
+        for function in conditional::all().chain(cast::planned::all()).chain(numeric::all()).chain(round::all()).chain([
+            concat::udf(),
+            interval_times::udf(),
+            to_timestamp_ltz::udf(),
+        ]) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL);
+        let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL).chain(hashes::ALL);
         for function in families.map(rows::Definition::udf) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }

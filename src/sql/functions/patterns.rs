@@ -43,8 +43,8 @@ pub const ALL: [Definition; 8] = [
         "regexp_replace",
         &[Text, Text, Text],
         Body::Text(|r| {
-            let new = java_replacement(r.text(2));
-            with(r.text(1), |regex| regex.replace_all(r.text(0), new.as_str()).into_owned()).map(Some)
+            // The new text is taken as it is: Flink quotes its `$1`.
+            with(r.text(1), |regex| regex.replace_all(r.text(0), regex::NoExpand(r.text(2))).into_owned()).map(Some)
         }),
     ),
     function("regexp_extract", &[Text, Text, Int], Body::Text(extract)).requires(2),
@@ -148,29 +148,6 @@ fn similar(pattern: &str, escape: &str) -> Result<String, String> {
     Ok(out)
 }
 
-/// `$1` of Java as `${1}`, so that letters may follow it; a backslash makes the next character plain.
-fn java_replacement(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some('$') => out.push_str("$$"),
-                Some(next) => out.push(next),
-                None => {}
-            },
-            '$' if chars.peek().is_some_and(char::is_ascii_digit) => {
-                out.push_str("${");
-                out.extend(chars.next());
-                out.push('}');
-            }
-            '$' => out.push_str("$$"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +160,5 @@ mod tests {
         assert!(matches(like("a.c%", "").expect("like"), "a.c\nd"));
         assert!(matches(similar("a(b|c)c", "").expect("similar"), "acc"));
         assert!(!matches(similar("a.c", "").expect("similar"), "abc"));
-        assert_eq!(java_replacement("$2$1x\\$ $"), "${2}${1}x$$ $$");
     }
 }

@@ -14,6 +14,7 @@ use arrow::datatypes::{
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use crate::sql::decimal::fits;
 use crate::sql::types::sql_name;
 
 pub fn all() -> [ScalarUDF; 2] {
@@ -69,14 +70,18 @@ impl ScalarUDFImpl for Round {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let input = args.arg_fields[0].data_type();
-        let digits = if args.arg_fields.len() == 1 { Some(0) } else { digits_of(args.scalar_arguments[1]) };
+        let digits = match args.scalar_arguments.get(1) {
+            None => Some(0),
+            Some(None) => None,
+            Some(constant) => digits_of(*constant),
+        };
         let output = match (input, digits) {
             (DataType::Decimal128(p, s), Some(d)) if d < i64::from(*s) => {
                 let scale = d.max(0) as i8;
                 DataType::Decimal128((i64::from(*p) - i64::from(*s) + d.max(0) + 1).clamp(1, 38) as u8, scale)
             }
             (DataType::Decimal128(..), None) => {
-                return plan_err!("the number of digits of 'ROUND' must be a constant for a DECIMAL");
+                return plan_err!("the number of digits of '{}' must be a constant for a DECIMAL", self.name().to_uppercase());
             }
             _ => input.clone(),
         };
@@ -102,7 +107,8 @@ impl ScalarUDFImpl for Round {
                     let keep = digits(row)?.clamp(-38, i64::from(*from));
                     let dropped = 10i128.checked_pow((i64::from(*from) - keep) as u32)?;
                     // Back up to the scale of the result, for a negative number of digits.
-                    Some(divided(v, dropped, cut) * 10i128.pow((i64::from(*to) - keep).max(0) as u32))
+                    let rounded = divided(v, dropped, cut).checked_mul(10i128.pow((i64::from(*to) - keep).max(0) as u32))?;
+                    fits(rounded, *p).then_some(rounded)
                 };
                 let values = numbers.as_primitive::<Decimal128Type>();
                 let out: PrimitiveArray<Decimal128Type> =
@@ -169,21 +175,17 @@ fn round_float(value: f64, digits: i64, cut: bool) -> f64 {
     if keep < 0 {
         return 0.0;
     }
-    // As text, since a double has up to 309 digits before the point.
-    let all = format!("0{whole}{fraction}").into_bytes();
-    let keep = keep as usize + 1;
-    let mut kept = all[..keep].to_vec();
-    if !cut && all.get(keep).is_some_and(|digit| *digit >= b'5') {
-        // The zero in front stops the carry.
-        for digit in kept.iter_mut().rev() {
-            if *digit < b'9' {
-                *digit += 1;
-                break;
-            }
-            *digit = b'0';
+    let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|b| b - b'0').collect();
+    let mut kept = all[..keep as usize].to_vec();
+    if !cut && all.get(keep as usize).is_some_and(|d| *d >= 5) {
+        let carried = kept.iter().rposition(|d| *d < 9);
+        kept.iter_mut().skip(carried.map_or(0, |at| at + 1)).for_each(|d| *d = 0);
+        match carried {
+            Some(at) => kept[at] += 1,
+            None => kept.insert(0, 1),
         }
     }
-    let kept = String::from_utf8_lossy(&kept);
+    let kept: String = std::iter::once('0').chain(kept.iter().map(|d| char::from(b'0' + d))).collect();
     // Decimal text again, so that the result is the double nearest to it.
     format!("{kept}e{}", -digits).parse::<f64>().map_or(value, |v| if v == 0.0 { v } else { v.copysign(value) })
 }

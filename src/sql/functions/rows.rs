@@ -23,6 +23,8 @@ const MS_PER_DAY: i64 = 86_400_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     Text,
+    /// Text, or the code of one character.
+    TextOrCode,
     /// Any integer, as INT.
     Int,
     /// Any integer, as BIGINT.
@@ -131,6 +133,13 @@ impl<'a> Row<'a> {
     pub fn is_date(&self, at: usize) -> bool {
         *self.arguments[at].data_type() == DataType::Date32
     }
+    /// The text of an argument that may be given as the code of a character.
+    pub fn text_or_code(&self, at: usize) -> std::borrow::Cow<'a, str> {
+        match self.arguments[at].data_type() {
+            DataType::Utf8 => self.text(at).into(),
+            _ => char::from_u32(self.int(at) as u32).map(String::from).unwrap_or_default().into(),
+        }
+    }
     /// Milliseconds of a time, or the text in its place.
     pub fn time_or_text(&self, at: usize) -> std::result::Result<i64, &'a str> {
         if *self.arguments[at].data_type() == DataType::Utf8 { Err(self.text(at)) } else { Ok(self.time(at)) }
@@ -175,6 +184,8 @@ fn taken_as(kind: Kind, given: &DataType) -> Option<DataType> {
         Kind::Long if null || given.is_integer() => Some(DataType::Int64),
         Kind::Double if null || given.is_numeric() => Some(DataType::Float64),
         Kind::Bytes if null || matches!(given, DataType::Binary | DataType::Utf8) => Some(DataType::Binary),
+        Kind::TextOrCode if null || *given == DataType::Utf8 => Some(DataType::Utf8),
+        Kind::TextOrCode if given.is_integer() => Some(DataType::Int32),
         Kind::TimeOrText if *given == DataType::Utf8 => Some(DataType::Utf8),
         Kind::Time | Kind::TimeOrText => match given {
             DataType::Timestamp(_, zone) => Some(DataType::Timestamp(TimeUnit::Millisecond, zone.clone())),
@@ -189,6 +200,7 @@ fn taken_as(kind: Kind, given: &DataType) -> Option<DataType> {
 fn wanted(kind: Kind) -> &'static str {
     match kind {
         Kind::Text => "text",
+        Kind::TextOrCode => "text or the code of a character",
         Kind::Int | Kind::Long => "an integer",
         Kind::Double => "a number",
         Kind::Bytes => "BYTES or text",

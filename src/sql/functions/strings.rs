@@ -1,9 +1,15 @@
 //! Functions of text. Positions count characters from 1.
 
-use super::rows::Kind::{Bytes, Int, Text};
+use super::rows::Kind::{Bytes, Int, Text, TextOrCode};
 use super::rows::{Answer, Body, Definition, Row, function};
 
-pub const ALL: [Definition; 34] = [
+pub const ALL: [Definition; 40] = [
+    function("upper", &[Text], Body::Text(|r| ok(r.text(0).to_uppercase()))),
+    function("lower", &[Text], Body::Text(|r| ok(r.text(0).to_lowercase()))),
+    function("trim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, true)))).requires(1),
+    function("btrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, true)))).requires(1),
+    function("ltrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, false)))).requires(1),
+    function("rtrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, false, true)))).requires(1),
     function("substring", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("substr", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("left", &[Text, Int], Body::Text(|r| ok(r.text(0).chars().take(size(r.int(1))).collect()))),
@@ -27,7 +33,7 @@ pub const ALL: [Definition; 34] = [
     function("reverse", &[Text], Body::Text(|r| ok(r.text(0).chars().rev().collect()))),
     function("initcap", &[Text], Body::Text(|r| ok(initcap(r.text(0))))),
     function("concat_ws", &[Text, Text], Body::Text(concat_ws)).requires(1).repeats().sees_nulls(),
-    function("split_index", &[Text, Text, Int], Body::Text(|r| Ok(split_index(r.text(0), r.text(1), r.int(2))))),
+    function("split_index", &[Text, TextOrCode, Int], Body::Text(|r| Ok(split_index(r.text(0), &r.text_or_code(1), r.int(2))))),
     function("ascii", &[Text], Body::Int(|r| Ok(Some(i32::from(r.text(0).bytes().next().unwrap_or(0) as i8))))),
     function("chr", &[Int], Body::Text(|r| ok(chr(r.int(0))))),
     function("char_length", &[Text], Body::Int(|r| Ok(Some(r.text(0).chars().count() as i32)))),
@@ -54,6 +60,19 @@ pub const ALL: [Definition; 34] = [
 
 fn ok(text: String) -> Answer<String> {
     Ok(Some(text))
+}
+
+/// Without the characters of a set, spaces if none is given, at its ends.
+fn trimmed(row: &Row<'_>, start: bool, end: bool) -> String {
+    let set = row.text_or(1, " ");
+    let mut text = row.text(0);
+    if start {
+        text = text.trim_start_matches(|c| set.contains(c));
+    }
+    if end {
+        text = text.trim_end_matches(|c| set.contains(c));
+    }
+    text.to_string()
 }
 
 fn size(number: i32) -> usize {
@@ -84,10 +103,10 @@ fn substring(row: &Row<'_>) -> Answer<String> {
 
 /// The position of `part` in `text` from a position on; 0 if there is none.
 fn find(text: &str, part: &str, from: i32) -> i32 {
-    if from <= 0 {
-        return 0;
+    if part.is_empty() {
+        return 1;
     }
-    let skip = from as usize - 1;
+    let skip = size(from.saturating_sub(1));
     let Some((start, _)) = text.char_indices().map(|(i, c)| (i, Some(c))).chain([(text.len(), None)]).nth(skip) else { return 0 };
     match text[start..].find(part) {
         Some(at) => (skip + text[start..start + at].chars().count() + 1) as i32,
@@ -133,31 +152,42 @@ fn translate(row: &Row<'_>) -> Answer<String> {
     ok(replaced.collect())
 }
 
+/// The units that Java counts: a character beyond the BMP is two.
+fn units(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+fn of_units(units: &[u16]) -> String {
+    String::from_utf16_lossy(units)
+}
+
 fn overlay(row: &Row<'_>) -> Answer<String> {
-    let (text, new, start): (Vec<char>, _, _) = (row.text(0).chars().collect(), row.text(1), row.int(2));
-    let length = row.int_or(3, new.chars().count() as i32);
+    let (text, new, start) = (units(row.text(0)), units(row.text(1)), row.int(2));
+    let length = row.int_or(3, new.len() as i32);
     if start <= 0 || start as usize > text.len() {
         return ok(row.text(0).to_string());
     }
     let start = start as usize - 1;
-    let mut out: String = text[..start].iter().collect();
-    out.push_str(new);
-    if let Ok(length) = usize::try_from(length) {
-        out.extend(text.iter().skip(start + length));
+    let mut out = text[..start].to_vec();
+    out.extend(new);
+    // Nothing to replace means that nothing follows.
+    if length > 0 {
+        out.extend(text.iter().skip(start + size(length)));
     }
-    ok(out)
+    ok(of_units(&out))
 }
 
 fn pad(row: &Row<'_>, before: bool) -> Answer<String> {
-    let (text, length, padding) = (row.text(0), row.int(1), row.text(2));
-    let Ok(length) = usize::try_from(length) else { return Ok(None) };
+    let (text, padding) = (units(row.text(0)), units(row.text(2)));
+    let Ok(length) = usize::try_from(row.int(1)) else { return Ok(None) };
     if padding.is_empty() {
         return Ok(None);
     }
-    let missing = length.saturating_sub(text.chars().count());
-    let padding: String = padding.chars().cycle().take(missing).collect();
-    let text: String = text.chars().take(length).collect();
-    ok(if before { padding + &text } else { text + &padding })
+    let missing = length.saturating_sub(text.len());
+    let padding = padding.into_iter().cycle().take(missing);
+    let text = text.into_iter().take(length);
+    let out: Vec<u16> = if before { padding.chain(text).collect() } else { text.chain(padding).collect() };
+    ok(of_units(&out))
 }
 
 /// Only ASCII letters and digits make words; only ASCII letters change.

@@ -4,7 +4,7 @@
 //! parts with Java's `/` and `%`, so an hour can be negative there; so do these.
 
 use super::cast::read;
-use super::date_format::{self, Parts};
+use super::date_format::{self, Excess, Parts};
 use super::rows::Kind::{Int, Long, Text, Time, TimeOrText};
 use super::rows::{Answer, Body, Definition, Row, function};
 use crate::format::time_text::{civil_from_days, days_from_civil};
@@ -35,14 +35,15 @@ pub const ALL: [Definition; 23] = [
         Body::Text(|r| match r.time_or_text(0) {
             Ok(ms) => date_format::write(ms, r.text(1)).map(Some),
             // Text has to have a time of day here.
-            Err(text) => match read::timestamp_ms(text).filter(|_| text.contains(' ')) {
-                Some(ms) => date_format::write(ms, r.text(1)).map(Some),
+            Err(text) => match date_format::parse(text, DATE_TIME, Excess::Carry)? {
+                Some(parts) => date_format::write(parts.ms, r.text(1)).map(Some),
                 None => Ok(None),
             },
         }),
     ),
     function("to_date", &[Text, Text], Body::Date(to_date)).requires(1),
-    function("to_timestamp", &[Text, Text], Body::Timestamp(to_timestamp)).requires(1),
+    function("to_timestamp", &[Text, Text], Body::Timestamp(|r| read_timestamp(r.text(0), (r.count() > 1).then(|| r.text(1)))))
+        .requires(1),
     function(
         "from_unixtime",
         &[Long, Text],
@@ -206,26 +207,27 @@ fn to_date(row: &Row<'_>) -> Answer<i32> {
     if row.count() == 1 {
         return Ok(read::date(row.text(0)));
     }
-    match date_format::parse(row.text(0), row.text(1))? {
+    match date_format::parse(row.text(0), row.text(1), Excess::Carry)? {
         Some(Parts { ms, .. }) => Ok(i32::try_from(ms.div_euclid(MS_PER_DAY)).ok()),
         // What Flink's conversion of the smallest BIGINT comes to.
         None => Ok(Some((i64::MIN / MS_PER_DAY) as i32)),
     }
 }
 
-fn to_timestamp(row: &Row<'_>) -> Answer<i64> {
-    let text = row.text(0);
-    if row.count() == 1 || row.text(1) == DATE_TIME && read::exists(text) {
-        return Ok(read::timestamp_ms(text));
-    }
-    Ok(match date_format::parse(text, row.text(1))? {
-        Some(Parts { ms, rest: "", .. }) => Some(ms),
+/// A timestamp in text, in ms, by a format or in the standard form.
+pub fn read_timestamp(text: &str, format: Option<&str>) -> Answer<i64> {
+    let format = match format {
+        Some(format) if format != DATE_TIME || !read::exists(text) => format,
+        _ => return Ok(read::timestamp_ms(text)),
+    };
+    Ok(match date_format::parse(text, format, Excess::Cut)? {
+        Some(Parts { ms, rest: "" }) => Some(ms),
         // Then the standard form, in which a day too many is the next month's.
         _ => read::lenient_timestamp_ms(text),
     })
 }
 
 fn unix_timestamp(row: &Row<'_>) -> Answer<i64> {
-    let parts = date_format::parse(row.text(0), row.text_or(1, DATE_TIME))?;
+    let parts = date_format::parse(row.text(0), row.text_or(1, DATE_TIME), Excess::Carry)?;
     Ok(Some(parts.map_or(i64::MIN, |p| p.ms.div_euclid(1000))))
 }

@@ -1,24 +1,33 @@
-//! TO_TIMESTAMP_LTZ(number, precision): a point in time from epoch seconds (precision 0) or milliseconds (3).
+//! TO_TIMESTAMP_LTZ(number, precision): a point in time from epoch seconds (precision 0), milliseconds (3) and so on; and
+//! TO_TIMESTAMP_LTZ(text[, format]).
 //!
 //! From BIGINT milliseconds nothing is computed: the values are the timestamps.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
 use datafusion_common::ScalarValue;
 use datafusion_common::{Result, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use super::temporal::read_timestamp;
 use crate::sql::types::sql_name;
 
 pub fn udf() -> ScalarUDF {
     ScalarUDF::from(ToTimestampLtz { signature: Signature::user_defined(Volatility::Immutable) })
 }
 
-fn result() -> DataType {
-    DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
+fn result(precision: u32) -> DataType {
+    let unit = match precision {
+        0..=3 => TimeUnit::Millisecond,
+        4..=6 => TimeUnit::Microsecond,
+        _ => TimeUnit::Nanosecond,
+    };
+    DataType::Timestamp(unit, Some("UTC".into()))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -37,37 +46,92 @@ impl ScalarUDFImpl for ToTimestampLtz {
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         match arguments {
-            [number] | [number, _] if number.is_integer() => {
+            [DataType::Utf8] | [DataType::Utf8, DataType::Utf8] => Ok(arguments.to_vec()),
+            [number] | [number, _] if number.is_integer() || number.is_null() => {
                 // The precision has to stay a constant.
                 let precision = arguments.get(1).map(|_| DataType::Int32);
                 Ok(std::iter::once(DataType::Int64).chain(precision).collect())
             }
+            [DataType::Utf8, _, _] => plan_err!("'TO_TIMESTAMP_LTZ' with a time zone is not supported yet"),
             [other] | [other, _] => {
-                plan_err!("'TO_TIMESTAMP_LTZ' takes a BIGINT and a precision of 0 or 3, not {}", sql_name(other))
+                plan_err!("'TO_TIMESTAMP_LTZ' takes a BIGINT and a precision of 0 to 9, or text, not {}", sql_name(other))
             }
-            _ => plan_err!("'TO_TIMESTAMP_LTZ' takes a number and a precision of 0 or 3"),
+            _ => plan_err!("'TO_TIMESTAMP_LTZ' takes a number and a precision of 0 to 9, or text and its format"),
         }
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(result())
+        Ok(result(3))
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let precision = match (args.arg_fields[0].data_type(), args.scalar_arguments.get(1)) {
+            (DataType::Utf8, _) | (_, None) => 3,
+            (_, Some(Some(constant))) => precision(constant)?,
+            (_, Some(None)) => return plan_err!("the precision of 'TO_TIMESTAMP_LTZ' must be a constant"),
+        };
+        Ok(Arc::new(Field::new(self.name(), result(precision), true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let first = args.args[0].to_array(args.number_rows)?;
+        if *first.data_type() == DataType::Utf8 {
+            let format = args.args.get(1).map(|f| f.to_array(args.number_rows)).transpose()?;
+            return of_text(first.as_string(), format.as_ref().map(|f| f.as_string()));
+        }
         let precision = match args.args.get(1) {
             None => 3,
-            Some(ColumnarValue::Scalar(ScalarValue::Int64(Some(p)))) => *p,
-            Some(ColumnarValue::Scalar(ScalarValue::Int32(Some(p)))) => i64::from(*p),
-            Some(_) => return exec_err!("the precision of TO_TIMESTAMP_LTZ must be a constant 0 or 3"),
+            Some(ColumnarValue::Scalar(constant)) => precision(constant)?,
+            Some(_) => return exec_err!("the precision of TO_TIMESTAMP_LTZ must be a constant"),
         };
-        let numbers = cast(&args.args[0].to_array(args.number_rows)?, &DataType::Int64)?;
+        let numbers = cast(&first, &DataType::Int64)?;
         let numbers = numbers.as_primitive::<Int64Type>();
-        let millis: PrimitiveArray<TimestampMillisecondType> = match precision {
-            3 => PrimitiveArray::new(numbers.values().clone(), numbers.nulls().cloned()),
-            // NULL where the year is beyond what a timestamp holds.
-            0 => numbers.iter().map(|v| v.and_then(|s| s.checked_mul(1000))).collect(),
-            other => return exec_err!("the precision of TO_TIMESTAMP_LTZ must be 0 or 3, not {other}"),
+        // NULL where the year is beyond what a timestamp holds.
+        let scaled = |digits: u32| numbers.iter().map(move |v| v.and_then(|v| v.checked_mul(10i64.pow(digits))));
+        let array: ArrayRef = match precision {
+            3 => {
+                let millis: PrimitiveArray<TimestampMillisecondType> =
+                    PrimitiveArray::new(numbers.values().clone(), numbers.nulls().cloned());
+                Arc::new(millis.with_data_type(result(3)))
+            }
+            p @ 0..=2 => {
+                let millis: PrimitiveArray<TimestampMillisecondType> = scaled(3 - p).collect();
+                Arc::new(millis.with_data_type(result(p)))
+            }
+            p @ 4..=6 => {
+                let micros: PrimitiveArray<TimestampMicrosecondType> = scaled(6 - p).collect();
+                Arc::new(micros.with_data_type(result(p)))
+            }
+            p => {
+                let nanos: PrimitiveArray<TimestampNanosecondType> = scaled(9 - p).collect();
+                Arc::new(nanos.with_data_type(result(p)))
+            }
         };
-        Ok(ColumnarValue::Array(Arc::new(millis.with_data_type(result()))))
+        Ok(ColumnarValue::Array(array))
+    }
+}
+
+fn precision(constant: &ScalarValue) -> Result<u32> {
+    let number = match constant {
+        ScalarValue::Int64(Some(p)) => *p,
+        ScalarValue::Int32(Some(p)) => i64::from(*p),
+        _ => -1,
+    };
+    match u32::try_from(number) {
+        Ok(p @ 0..=9) => Ok(p),
+        _ => plan_err!("the precision of 'TO_TIMESTAMP_LTZ' must be a constant from 0 to 9"),
+    }
+}
+
+fn of_text(texts: &StringArray, formats: Option<&StringArray>) -> Result<ColumnarValue> {
+    let read = |row: usize| match formats {
+        _ if texts.is_null(row) => Ok(None),
+        Some(formats) if formats.is_null(row) => Ok(None),
+        formats => read_timestamp(texts.value(row), formats.map(|f| f.value(row))),
+    };
+    let millis: std::result::Result<PrimitiveArray<TimestampMillisecondType>, String> = (0..texts.len()).map(read).collect();
+    match millis {
+        Ok(millis) => Ok(ColumnarValue::Array(Arc::new(millis.with_data_type(result(3))))),
+        Err(reason) => exec_err!("TO_TIMESTAMP_LTZ: {reason}"),
     }
 }

@@ -74,9 +74,10 @@ pub fn call(expression: Expr, from: &Field, to: &Field, or_null: bool) -> Result
 
 /// True if there is a cast between the types.
 fn castable(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Binary, Boolean, Date32, Null, Time32, Timestamp, Utf8};
+    use DataType::{Binary, Boolean, Date32, Duration, Interval, Null, Time32, Timestamp, Utf8};
     let number = |t: &DataType| t.is_numeric();
     match (from, to) {
+        (Interval(_) | Duration(_), _) => false,
         (Null, _) | (_, Utf8) => !to.is_nested() && !from.is_nested(),
         (Utf8, to) => number(to) || matches!(to, Boolean | Binary | Date32 | Time32(_) | Timestamp(..)),
         (from, to) if number(from) && (number(to) || *to == Boolean) => true,
@@ -145,6 +146,15 @@ impl Cast {
             _ => number::cast(array, &self.to.data_type, self.or_null),
         };
         done.or_else(|reason| exec_err!("{reason}"))
+    }
+}
+
+/// Why a constant text cannot be cast, if it cannot.
+pub fn constant(text: &str, to: &Field) -> Option<String> {
+    let array = arrow::array::StringArray::from(vec![text]);
+    match to.data_type() {
+        DataType::Utf8 => None,
+        _ => parse::cast(&array, &Type::of(to), false).err(),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
+use arrow::compute::unary;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
@@ -21,6 +22,16 @@ enum Number {
 }
 
 pub fn cast(array: &ArrayRef, to: &DataType, or_null: bool) -> Result<ArrayRef, String> {
+    // The casts that a query makes most, over whole columns.
+    match (array.data_type(), to) {
+        (DataType::Int64, DataType::Int32) => {
+            return Ok(Arc::new(unary::<_, _, Int32Type>(array.as_primitive::<Int64Type>(), |v| v as i32)));
+        }
+        (DataType::Float64, DataType::Int64) => {
+            return Ok(Arc::new(unary::<_, _, Int64Type>(array.as_primitive::<Float64Type>(), |v| v as i64)));
+        }
+        _ => {}
+    }
     let read = reader(array)?;
     Ok(match to {
         DataType::Int8 => each::<Int8Type>(array, |r| Some(to_int(read(r)) as i8)),

@@ -1,0 +1,72 @@
+-- TIMESTAMPADD, TIMESTAMPDIFF, intervals of every kind, comparison of times
+CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `add` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(3), `c6` TIMESTAMP(3), `c7` TIMESTAMP(3), `c8` TIMESTAMP(3), `c9` DATE, `c10` DATE, `c11` DATE, `c12` DATE, `c13` TIMESTAMP(6), `c14` TIMESTAMP(6)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/add');
+CREATE TABLE `diff` (`id` BIGINT, `c1` INT, `c2` INT, `c3` INT, `c4` INT, `c5` INT, `c6` INT, `c7` INT, `c8` INT, `c9` INT, `c10` INT, `c11` INT, `c12` INT, `c13` INT, `c14` INT, `c15` INT, `c16` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/diff');
+CREATE TABLE `itv` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(3), `c6` TIMESTAMP(3), `c7` TIMESTAMP(3), `c8` TIMESTAMP(3), `c9` TIMESTAMP(3), `c10` TIMESTAMP(3), `c11` DATE, `c12` DATE, `c13` DATE, `c14` DATE, `c15` TIME(0), `c16` TIME(0), `c18` TIMESTAMP(3), `c19` TIMESTAMP(3), `c20` DATE, `c21` DATE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/itv');
+CREATE TABLE `cmp` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` TIMESTAMP(3), `c6` DATE, `c7` BOOLEAN, `c8` TIMESTAMP(3), `c9` BOOLEAN, `c10` BOOLEAN, `c11` TIMESTAMP(3), `c12` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cmp');
+INSERT INTO `add` SELECT id, TIMESTAMPADD(YEAR, n, ts) AS c1,
+  TIMESTAMPADD(QUARTER, n, ts) AS c2,
+  TIMESTAMPADD(MONTH, n, ts) AS c3,
+  TIMESTAMPADD(WEEK, n, ts) AS c4,
+  TIMESTAMPADD(DAY, n, ts) AS c5,
+  TIMESTAMPADD(HOUR, n, ts) AS c6,
+  TIMESTAMPADD(MINUTE, n, ts) AS c7,
+  TIMESTAMPADD(SECOND, n, ts) AS c8,
+  TIMESTAMPADD(YEAR, n, dt) AS c9,
+  TIMESTAMPADD(MONTH, n, dt) AS c10,
+  TIMESTAMPADD(WEEK, n, dt) AS c11,
+  TIMESTAMPADD(DAY, n, dt) AS c12,
+  TIMESTAMPADD(HOUR, n, dt) AS c13,
+  TIMESTAMPADD(SECOND, n, dt) AS c14
+ FROM src;
+INSERT INTO `diff` SELECT id, TIMESTAMPDIFF(YEAR, ts, t2) AS c1,
+  TIMESTAMPDIFF(QUARTER, ts, t2) AS c2,
+  TIMESTAMPDIFF(MONTH, ts, t2) AS c3,
+  TIMESTAMPDIFF(WEEK, ts, t2) AS c4,
+  TIMESTAMPDIFF(DAY, ts, t2) AS c5,
+  TIMESTAMPDIFF(HOUR, ts, t2) AS c6,
+  TIMESTAMPDIFF(MINUTE, ts, t2) AS c7,
+  TIMESTAMPDIFF(SECOND, ts, t2) AS c8,
+  TIMESTAMPDIFF(YEAR, dt, ts) AS c9,
+  TIMESTAMPDIFF(MONTH, dt, ts) AS c10,
+  TIMESTAMPDIFF(DAY, dt, ts) AS c11,
+  TIMESTAMPDIFF(HOUR, dt, ts) AS c12,
+  TIMESTAMPDIFF(DAY, dt, DATE '2024-01-01') AS c13,
+  TIMESTAMPDIFF(MONTH, TIMESTAMP '2024-01-31 00:00:00', TIMESTAMP '2024-02-29 00:00:00') AS c14,
+  TIMESTAMPDIFF(MONTH, t2, ts) AS c15,
+  TIMESTAMPDIFF(YEAR, t2, ts) AS c16
+ FROM src;
+INSERT INTO `itv` SELECT id, ts + INTERVAL '1' DAY AS c1,
+  ts - INTERVAL '1' DAY AS c2,
+  ts + INTERVAL '1' MONTH AS c3,
+  ts - INTERVAL '1' MONTH AS c4,
+  ts + INTERVAL '1' YEAR AS c5,
+  ts + INTERVAL '1-2' YEAR TO MONTH AS c6,
+  ts + INTERVAL '1 02:03:04.567' DAY TO SECOND AS c7,
+  ts + INTERVAL '02:03' HOUR TO MINUTE AS c8,
+  ts - INTERVAL '0.001' SECOND AS c9,
+  ts + INTERVAL '90' MINUTE AS c10,
+  dt + INTERVAL '1' DAY AS c11,
+  dt - INTERVAL '1' MONTH AS c12,
+  dt + INTERVAL '1' YEAR AS c13,
+  dt + INTERVAL '25' HOUR AS c14,
+  tm + INTERVAL '1' HOUR AS c15,
+  tm - INTERVAL '1' MINUTE AS c16,
+  ts + INTERVAL '1' WEEK AS c18,
+  ts + INTERVAL '1' QUARTER AS c19,
+  DATE '2024-01-31' + INTERVAL '1' MONTH AS c20,
+  DATE '2024-02-29' - INTERVAL '1' YEAR AS c21
+ FROM src;
+INSERT INTO `cmp` SELECT id, ts < t2 AS c1,
+  ts = TIMESTAMP '1970-01-01 00:00:00' AS c2,
+  dt > DATE '2000-01-01' AS c3,
+  tm < TIME '12:00:00' AS c4,
+  GREATEST(ts, t2) AS c5,
+  LEAST(dt, DATE '2000-01-01') AS c6,
+  ts BETWEEN TIMESTAMP '1960-01-01 00:00:00' AND t2 AS c7,
+  COALESCE(ts, t2) AS c8,
+  ts = '2000-01-01 00:00:00' AS c9,
+  dt = '1970-01-01' AS c10,
+  NULLIF(ts, t2) AS c11,
+  dt IN (DATE '2024-02-29', DATE '1970-01-01') AS c12
+ FROM src;
