@@ -324,6 +324,7 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("month", "MONTH(ts)", "2"),
     ("nullif", "NULLIF(i, 1)", "2147483647"),
     ("overlay", "OVERLAY('abc' PLACING 'X' FROM 2)", "aXc"),
+    ("parse_url", "PARSE_URL('http://u@h:1/p?a=1&b=2#r', 'QUERY', 'b')", "2"),
     ("pi", "PI()", "3.141592653589793"),
     ("position", "POSITION('1' IN s)", "2"),
     ("power", "POWER(2, 10)", "1024.0"),

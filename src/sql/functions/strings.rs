@@ -3,7 +3,8 @@
 use super::rows::Kind::{Bytes, Int, Text, TextOrCode};
 use super::rows::{Answer, Body, Definition, Row, function};
 
-pub const ALL: [Definition; 40] = [
+pub const ALL: [Definition; 41] = [
+    function("parse_url", &[Text, Text, Text], Body::Text(parse_url)).requires(2),
     function("upper", &[Text], Body::Text(|r| ok(r.text(0).to_uppercase()))),
     function("lower", &[Text], Body::Text(|r| ok(r.text(0).to_lowercase()))),
     function("trim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, true)))).requires(1),
@@ -278,6 +279,7 @@ fn encode(text: &str, charset: &str) -> Answer<Vec<u8>> {
         "UTF-8" | "UTF8" => text.as_bytes().to_vec(),
         "UTF-16BE" => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
         "UTF-16LE" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        "UTF-16" if text.is_empty() => vec![],
         "UTF-16" => [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect(),
         "US-ASCII" | "ASCII" => text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect(),
         "ISO-8859-1" => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
@@ -329,4 +331,42 @@ fn url_decode(text: &str) -> Option<String> {
         at += 1;
     }
     Some(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// One part of a URL; NULL if the text is none, or has no such part.
+fn parse_url(row: &Row<'_>) -> Answer<String> {
+    let part = url_part(row.text(0), row.text(1));
+    if row.count() == 2 {
+        return Ok(part.map(String::from));
+    }
+    // One parameter of the query.
+    let query = part.filter(|_| row.text(1) == "QUERY").unwrap_or_default();
+    let value = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == row.text(2));
+    Ok(value.map(|(_, value)| value.to_string()))
+}
+
+fn url_part<'a>(url: &'a str, part: &str) -> Option<&'a str> {
+    let (protocol, rest) = url.split_once(':')?;
+    if !["http", "https", "ftp", "file", "jar"].contains(&protocol.to_ascii_lowercase().as_str()) {
+        return None;
+    }
+    let (rest, reference) = rest.split_once('#').map_or((rest, None), |(r, f)| (r, Some(f)));
+    let after_authority = match rest.strip_prefix("//") {
+        Some(rest) => &rest[rest.find(['/', '?']).unwrap_or(rest.len())..],
+        None => rest,
+    };
+    let authority = rest[..rest.len() - after_authority.len()].strip_prefix("//").unwrap_or_default();
+    let (path, query) = after_authority.split_once('?').map_or((after_authority, None), |(p, q)| (p, Some(q)));
+    let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(u, h)| (Some(u), h));
+    match part {
+        "PROTOCOL" => Some(protocol),
+        "HOST" => Some(host.split(':').next().unwrap_or(host)),
+        "PATH" => Some(path),
+        "QUERY" => query,
+        "REF" => reference,
+        "FILE" => Some(after_authority),
+        "AUTHORITY" => Some(authority),
+        "USERINFO" => user,
+        _ => None,
+    }
 }

@@ -1,6 +1,6 @@
 -- comparison functions over NULLs and mixed types
 CREATE TABLE src (id BIGINT, t TINYINT, si SMALLINT, i INT, l BIGINT, d DOUBLE, f FLOAT, m DECIMAL(10,2), b BOOLEAN, c BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
-CREATE TABLE `cmp` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` BOOLEAN, `c6` BOOLEAN, `c7` BOOLEAN, `c8` BOOLEAN, `c9` BOOLEAN, `c10` BOOLEAN, `c11` BOOLEAN, `c12` BOOLEAN, `c13` BOOLEAN, `c16` BOOLEAN, `c17` BOOLEAN, `c18` BOOLEAN, `c19` BOOLEAN, `c20` BOOLEAN, `c21` BOOLEAN, `c22` BOOLEAN, `c23` BOOLEAN, `c24` BOOLEAN, `c25` BOOLEAN, `c26` BOOLEAN, `c27` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cmp');
+CREATE TABLE `cmp` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` BOOLEAN, `c6` BOOLEAN, `c7` BOOLEAN, `c8` BOOLEAN, `c9` BOOLEAN, `c10` BOOLEAN, `c11` BOOLEAN, `c12` BOOLEAN, `c13` BOOLEAN, `c14` BOOLEAN, `c15` BOOLEAN, `c16` BOOLEAN, `c17` BOOLEAN, `c18` BOOLEAN, `c19` BOOLEAN, `c20` BOOLEAN, `c21` BOOLEAN, `c22` BOOLEAN, `c23` BOOLEAN, `c24` BOOLEAN, `c25` BOOLEAN, `c26` BOOLEAN, `c27` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cmp');
 CREATE TABLE `logic` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` BOOLEAN, `c6` BOOLEAN, `c7` BOOLEAN, `c8` BOOLEAN, `c9` BOOLEAN, `c10` BOOLEAN, `c11` BOOLEAN, `c12` BOOLEAN, `c13` BOOLEAN, `c14` BOOLEAN, `c15` BOOLEAN, `c16` BOOLEAN, `c17` BOOLEAN, `c18` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/logic');
 CREATE TABLE `cond` (`id` BIGINT, `c1` CHAR(1), `c2` VARCHAR(5), `c3` BIGINT, `c4` DECIMAL(12, 2), `c5` DECIMAL(11, 1), `c6` DOUBLE, `c7` BIGINT, `c8` DOUBLE, `c9` INT, `c10` INT, `c11` TINYINT, `c12` INT, `c13` VARCHAR(3), `c14` INT, `c15` DECIMAL(12, 2), `c16` BIGINT, `c17` BIGINT, `c18` BOOLEAN, `c19` BOOLEAN, `c20` BOOLEAN, `c21` VARCHAR(3), `c22` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cond');
 INSERT INTO `cmp` SELECT id, i = l AS c1,
@@ -16,6 +16,8 @@ INSERT INTO `cmp` SELECT id, i = l AS c1,
   i IS NOT DISTINCT FROM t AS c11,
   i BETWEEN 0 AND 10 AS c12,
   i NOT BETWEEN 0 AND 10 AS c13,
+  i BETWEEN ASYMMETRIC 10 AND 0 AS c14,
+  i BETWEEN SYMMETRIC 10 AND 0 AS c15,
   i IN (7, 0, 10) AS c16,
   i IN (7, NULL) AS c17,
   i NOT IN (7, 0) AS c18,

@@ -2,7 +2,7 @@
 CREATE TABLE src (id BIGINT, s STRING, p STRING, i INT, u STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `one` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` INT, `c5` INT, `c6` STRING, `c7` INT, `c8` STRING, `c9` STRING, `c10` STRING, `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` STRING, `c17` STRING, `c18` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/one');
 CREATE TABLE `cat` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` STRING, `c9` STRING, `c10` STRING, `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` STRING, `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cat');
-CREATE TABLE `split` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c20` STRING, `c21` STRING, `c22` STRING, `c23` STRING, `c24` STRING, `c25` STRING, `c26` CHAR(1), `c27` STRING, `c28` BOOLEAN, `c29` BOOLEAN, `c30` BOOLEAN, `c31` BOOLEAN, `c32` INT, `c33` STRING, `c34` BYTES, `c35` BYTES, `c36` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/split');
+CREATE TABLE `split` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` STRING, `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING, `c21` STRING, `c22` STRING, `c23` STRING, `c24` STRING, `c25` STRING, `c26` CHAR(1), `c27` STRING, `c28` BOOLEAN, `c29` BOOLEAN, `c30` BOOLEAN, `c31` BOOLEAN, `c32` INT, `c33` STRING, `c34` BYTES, `c35` BYTES, `c36` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/split');
 INSERT INTO `one` SELECT id, UPPER(s) AS c1,
   LOWER(s) AS c2,
   INITCAP(s) AS c3,
@@ -46,6 +46,16 @@ INSERT INTO `cat` SELECT id, CONCAT(s, p) AS c1,
 INSERT INTO `split` SELECT id, SPLIT_INDEX(s, ',', 0) AS c1,
   SPLIT_INDEX(s, ',', 2) AS c2,
   SPLIT_INDEX(s, ',', i) AS c3,
+  SPLIT_INDEX(s, 97, 1) AS c4,
+  PARSE_URL(u, 'HOST') AS c11,
+  PARSE_URL(u, 'PATH') AS c12,
+  PARSE_URL(u, 'QUERY') AS c13,
+  PARSE_URL(u, 'QUERY', 'r') AS c14,
+  PARSE_URL(u, 'REF') AS c15,
+  PARSE_URL(u, 'PROTOCOL') AS c16,
+  PARSE_URL(u, 'FILE') AS c17,
+  PARSE_URL(u, 'AUTHORITY') AS c18,
+  PARSE_URL(u, 'USERINFO') AS c19,
   URL_ENCODE(s) AS c20,
   URL_DECODE(u) AS c21,
   URL_DECODE('a%20b+c') AS c22,

@@ -2,7 +2,7 @@
 CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `add` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(3), `c6` TIMESTAMP(3), `c7` TIMESTAMP(3), `c8` TIMESTAMP(3), `c9` DATE, `c10` DATE, `c11` DATE, `c12` DATE, `c13` TIMESTAMP(6), `c14` TIMESTAMP(6)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/add');
 CREATE TABLE `diff` (`id` BIGINT, `c1` INT, `c2` INT, `c3` INT, `c4` INT, `c5` INT, `c6` INT, `c7` INT, `c8` INT, `c9` INT, `c10` INT, `c11` INT, `c12` INT, `c13` INT, `c14` INT, `c15` INT, `c16` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/diff');
-CREATE TABLE `itv` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(3), `c6` TIMESTAMP(3), `c7` TIMESTAMP(3), `c8` TIMESTAMP(3), `c9` TIMESTAMP(3), `c10` TIMESTAMP(3), `c11` DATE, `c12` DATE, `c13` DATE, `c14` DATE, `c15` TIME(0), `c16` TIME(0), `c18` TIMESTAMP(3), `c19` TIMESTAMP(3), `c20` DATE, `c21` DATE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/itv');
+CREATE TABLE `itv` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(3), `c6` TIMESTAMP(3), `c7` TIMESTAMP(3), `c8` TIMESTAMP(3), `c9` TIMESTAMP(3), `c10` TIMESTAMP(3), `c11` DATE, `c12` DATE, `c13` DATE, `c14` DATE, `c15` TIME(0), `c16` TIME(0), `c17` TIMESTAMP(3), `c18` TIMESTAMP(3), `c19` TIMESTAMP(3), `c20` DATE, `c21` DATE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/itv');
 CREATE TABLE `cmp` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` TIMESTAMP(3), `c6` DATE, `c7` BOOLEAN, `c8` TIMESTAMP(3), `c9` BOOLEAN, `c10` BOOLEAN, `c11` TIMESTAMP(3), `c12` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cmp');
 INSERT INTO `add` SELECT id, TIMESTAMPADD(YEAR, n, ts) AS c1,
   TIMESTAMPADD(QUARTER, n, ts) AS c2,
@@ -52,6 +52,7 @@ INSERT INTO `itv` SELECT id, ts + INTERVAL '1' DAY AS c1,
   dt + INTERVAL '25' HOUR AS c14,
   tm + INTERVAL '1' HOUR AS c15,
   tm - INTERVAL '1' MINUTE AS c16,
+  ts + n * INTERVAL '1' HOUR AS c17,
   ts + INTERVAL '1' WEEK AS c18,
   ts + INTERVAL '1' QUARTER AS c19,
   DATE '2024-01-31' + INTERVAL '1' MONTH AS c20,
