@@ -44,6 +44,11 @@ const KNOWN: [(&str, &str); 8] = [
     ("paceline.errors.path", "folder of the error stream (default: errors/ in the state directory)"),
 ];
 
+/// Names of the only time zone so far.
+pub fn is_utc(zone: &str) -> bool {
+    matches!(zone, "UTC" | "Z" | "GMT" | "Etc/UTC")
+}
+
 /// Keys of Flink's that are right as they are: they describe what happens here anyway.
 const NO_EFFECT: [&str; 5] = [
     "pipeline.auto-watermark-interval",
@@ -83,7 +88,7 @@ impl Config {
             "parallelism.default" => self.workers = number(1, u64::from(crate::state::KEY_GROUPS))? as usize,
             "execution.checkpointing.interval" => self.checkpoint_interval = Some(duration(value)?).filter(|d| !d.is_zero()),
             "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
-            "table.local-time-zone" if matches!(value, "UTC" | "Z" | "GMT" | "Etc/UTC") => {}
+            "table.local-time-zone" if is_utc(value) => {}
             "table.local-time-zone" => return Err("only UTC is supported so far".into()),
             "paceline.checkpoint.records" => self.checkpoint_records = number(0, u64::MAX)?,
             "paceline.batch.rows" => self.batch_rows = number(1, 1 << 20)? as usize,

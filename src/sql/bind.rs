@@ -33,6 +33,7 @@ use super::group_windows;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::types::{EXACT, arrow_field, sql_name};
 use super::window_tvf::{WindowPlanner, interval_ms};
+use crate::config::is_utc;
 use crate::suggest::nearest;
 
 /// A SQL file, understood.
@@ -109,7 +110,8 @@ impl Binder {
         match &placed.statement {
             Statement::Set { key, value } => {
                 // Settings that do not matter here are ignored with a warning; these would give other results.
-                if CHANGES_RESULTS.iter().any(|(k, default)| k == key && !value.eq_ignore_ascii_case(default)) {
+                let is_other_zone = key == "table.local-time-zone" && !is_utc(value);
+                if is_other_zone || CHANGES_RESULTS.iter().any(|(k, v)| k == key && !value.eq_ignore_ascii_case(v)) {
                     return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")).at(Some(placed.start)));
                 }
                 script.settings.insert(key.clone(), value.clone());
