@@ -7,8 +7,8 @@
 //! # Three journeys
 //!
 //! **A record.** [`source`] gives raw bytes with a position · [`format`] turns them into columns · [`runtime::ingest`] marks
-//! every row with its split's watermark · [`operator::calc`] filters and projects · [`operator::window`] finds the first open
-//! window of each row and folds it into that window's groups · [`runtime::exchange`] moves partial aggregates to the worker
+//! every row with its split's watermark · [`operator::calc`] filters and projects · [`operator::window`] finds the open windows
+//! of each row and folds it into their groups ([`operator::session`] does so for sessions) · [`runtime::exchange`] moves partial aggregates to the worker
 //! that owns their key group · a watermark passes and the window fires · [`operator::top_n`] ranks · [`sink`] writes.
 //!
 //! **A query**, once at start. [`cli`] · [`sql::parse`] · [`sql::bind`] (names and types, by DataFusion's planner) ·
