@@ -28,6 +28,9 @@ const REGION_OF_ENDPOINTS: &str = "us-east-1";
 const NO_CREDENTIALS: &str = "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with the AWS \
      command line, or write 'aws.credentials.basic.accesskeyid' and 'aws.credentials.basic.secretkey' into WITH";
 
+/// What a machine without root certificates gives; the TLS library only says that the issuer is unknown.
+const NO_ROOTS: &str = "install root certificates (Debian's package ca-certificates), or name a file of them in SSL_CERT_FILE";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialsProvider {
     /// The SDK's usual chain: environment, profile, container, instance.
@@ -119,7 +122,11 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
         }
         let text = error.to_string();
         if texts.last().is_none_or(|outer| !outer.ends_with(&text)) {
+            let unknown_issuer = text.contains("UnknownIssuer");
             texts.push(text);
+            if unknown_issuer {
+                texts.push(NO_ROOTS.into());
+            }
         }
         next = error.source();
     }
@@ -144,6 +151,12 @@ mod tests {
         let options = parse(&[(ACCESS_KEY_ID, "me"), (SECRET_KEY, "open-sesame")]).expect("parses");
         assert!(matches!(options.credentials, CredentialsProvider::Basic { .. }));
         assert!(!format!("{options:?}").contains("open-sesame"));
+    }
+
+    #[test]
+    fn an_unknown_issuer_says_what_to_install() {
+        let error = std::io::Error::other("invalid peer certificate: UnknownIssuer");
+        assert_eq!(causes(&error), format!("{error}: {NO_ROOTS}"));
     }
 
     #[test]

@@ -9,8 +9,10 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMillisecondType;
 use paceline::source::kinesis::client::KinesisWriter;
 use paceline::source::kinesis::{Bounds, KinesisOptions, KinesisSource};
-use paceline::source::{Places, Polled, Position, Source, SourceError, SplitId, SplitReader};
+use paceline::source::{Places, Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use paceline::time::MIN_TIME_MS;
 use paceline::time::clock::{SharedClock, SystemClock};
+use paceline::time::watermark::{SplitStatus, SplitTable};
 
 use crate::support::kinesis_server::{Faults, KinesisServer};
 
@@ -75,13 +77,6 @@ impl World {
     }
 }
 
-/// What a job keeps of a split.
-struct Known {
-    parents: Vec<SplitId>,
-    position: Position,
-    ended: bool,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     shard: String,
@@ -92,20 +87,27 @@ struct Seen {
 /// Reads a source as the runtime does, parents before children; can be stopped and go on with what a checkpoint would hold.
 struct Job<'a> {
     source: &'a KinesisSource,
-    splits: BTreeMap<String, Known>,
+    splits: SplitTable<Position>,
     seen: Vec<Seen>,
 }
 
 impl<'a> Job<'a> {
     fn start(source: &'a KinesisSource) -> Job<'a> {
-        let seeds = source.discover().unwrap();
-        let known =
-            |s: paceline::source::SplitSeed| (s.id.0.to_string(), Known { parents: s.parents, position: s.start, ended: false });
-        Job { source, splits: seeds.into_iter().map(known).collect(), seen: vec![] }
+        let mut splits = SplitTable::default();
+        for seed in source.discover().unwrap() {
+            register(&mut splits, seed);
+        }
+        Job { source, splits, seen: vec![] }
     }
 
-    fn all_ended(&self) -> bool {
-        self.splits.values().all(|k| k.ended)
+    /// The splits as a restored job has them: what was open waits to be opened again.
+    fn restored(&self) -> SplitTable<Position> {
+        let mut splits = SplitTable::default();
+        for (id, entry) in self.splits.iter() {
+            let status = if entry.status == SplitStatus::Finished { SplitStatus::Finished } else { SplitStatus::Waiting };
+            splits.register(id, entry.parents.clone(), 0, MIN_TIME_MS, status, entry.data.clone());
+        }
+        splits
     }
 
     /// Reads until `stop`, or until every split has ended; readers are dropped then.
@@ -113,19 +115,14 @@ impl<'a> Job<'a> {
         let (sender, woken) = channel();
         let mut readers: BTreeMap<String, Box<dyn SplitReader>> = BTreeMap::new();
         let mut caught_up: BTreeMap<String, bool> = BTreeMap::new();
-        while !self.all_ended() && !stop(&self.seen, &caught_up) {
-            let ready = |known: &Known| {
-                !known.ended && known.parents.iter().all(|p| self.splits.get(&*p.0).is_none_or(|parent| parent.ended))
-            };
-            for (id, known) in &self.splits {
-                if ready(known) && !readers.contains_key(id) {
-                    let sender = sender.clone();
-                    let wake = Arc::new(move || {
-                        let _ = sender.send(());
-                    });
-                    let reader = self.source.open(&SplitId(id.as_str().into()), &known.position, wake).unwrap();
-                    readers.insert(id.clone(), reader);
-                }
+        self.splits = self.restored();
+        while !self.splits.all_finished() && !stop(&self.seen, &caught_up) {
+            while let Some((id, entry)) = self.splits.next_to_open(0) {
+                let sender = sender.clone();
+                let wake = Arc::new(move || {
+                    let _ = sender.send(());
+                });
+                readers.insert(id.clone(), self.source.open(&SplitId(id.into()), &entry.data, wake).unwrap());
             }
             let mut ended = vec![];
             for (id, reader) in &mut readers {
@@ -144,16 +141,15 @@ impl<'a> Job<'a> {
                     }
                     Polled::End { children } => ended.push((id.clone(), children)),
                 }
-                self.splits.get_mut(id).unwrap().position = reader.position();
+                self.splits.get_mut(id).unwrap().data = reader.position();
             }
             for (id, children) in ended {
                 readers.remove(&id);
                 caught_up.remove(&id);
-                self.splits.get_mut(&id).unwrap().ended = true;
                 for child in children {
-                    let known = Known { parents: child.parents, position: child.start, ended: false };
-                    self.splits.entry(child.id.0.to_string()).or_insert(known);
+                    register(&mut self.splits, child);
                 }
+                self.splits.finish(&id);
                 sender.send(()).unwrap();
             }
             // A wake-up is all that a poll is made for; the time is for tests that wait for something else.
@@ -172,6 +168,11 @@ impl<'a> Job<'a> {
     }
 }
 
+fn register(splits: &mut SplitTable<Position>, seed: SplitSeed) {
+    let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
+    splits.register(&seed.id.0, parents, 0, MIN_TIME_MS, SplitStatus::Waiting, seed.start);
+}
+
 fn names(seen: &[Seen]) -> BTreeSet<&str> {
     seen.iter().map(|s| s.data.as_str()).collect()
 }
@@ -188,7 +189,7 @@ fn all_is_read_once_through_faults_and_restarts() {
     world.put(0, 30);
     let source = world.horizon_source();
     let mut job = Job::start(&source);
-    assert_eq!(job.splits.len(), 3);
+    assert_eq!(job.splits.iter().count(), 3);
     for stop in [1, 40, 41, 200] {
         job.run(after(stop));
     }
@@ -224,7 +225,7 @@ fn splits_and_merges_are_followed_in_the_order_of_each_key() {
     }
     // A new run finds all shards at once and keeps the same order.
     let mut again = Job::start(&source);
-    assert_eq!(again.splits.len(), 5);
+    assert_eq!(again.splits.iter().count(), 5);
     again.run(after(150));
     again.assert_complete(&world.server);
     for key in 0..10 {
@@ -242,8 +243,8 @@ fn latest_and_a_timestamp_start_where_they_say() {
     let latest_ms = world.next_second();
     let latest = world.source("LATEST", Bounds::default());
     let mut job = Job::start(&latest);
-    for known in job.splits.values() {
-        assert!(matches!(known.position, Position::ShardTime { arrival_ms } if arrival_ms >= latest_ms));
+    for (_, known) in job.splits.iter() {
+        assert!(matches!(known.data, Position::ShardTime { arrival_ms } if arrival_ms >= latest_ms));
     }
     // Read past the old records before there is a new one.
     job.run(|_, caught_up| caught_up.len() == 2 && caught_up.values().all(|c| *c));
@@ -287,7 +288,7 @@ fn bounds_are_half_open_and_the_job_ends_by_itself() {
     let expected: BTreeSet<String> = (2..6).flat_map(|n| (0..10).map(move |key| format!("key-{key}/{n:06}"))).collect();
     assert_eq!(names(&job.seen), expected.iter().map(String::as_str).collect());
     assert_eq!(job.seen.len(), 40);
-    assert!(job.all_ended());
+    assert!(job.splits.all_finished());
 }
 
 #[test]
@@ -298,7 +299,7 @@ fn an_upper_bound_in_the_future_is_waited_for() {
     let source = world.source("TRIM_HORIZON", Bounds { from_ms: None, to_ms: Some(to_ms) });
     let mut job = Job::start(&source);
     job.run(|_, caught_up| caught_up.values().any(|c| *c));
-    assert!(!job.all_ended());
+    assert!(!job.splits.all_finished());
     world.put(1, 1);
     job.run(|_, _| false);
     assert_eq!(job.seen.len(), 20);

@@ -8,7 +8,8 @@
 //! - the source watermark is at or below that of every split that may still deliver rows: a split that waits for its
 //!   parents holds it at the lower of their watermarks from the moment it is known;
 //! - a finished split leaves the minimum in the same step that registers its children;
-//! - finished splits stay in the table (tombstones): "unknown" never means "finished".
+//! - finished splits stay in the table (tombstones): "unknown" never means "finished". A parent that is not known will be
+//!   registered by the end of one of its own parents; only when no split is left that could do so has it gone for good.
 
 use std::collections::BTreeMap;
 
@@ -73,10 +74,15 @@ impl<S> SplitTable<S> {
 
     /// The next split of `owner` that may be opened, lowest watermark first; it becomes active.
     pub fn next_to_open(&mut self, owner: usize) -> Option<(String, &mut Entry<S>)> {
+        // Without this, the child of a merge would wait for ever if its other parent's parent was read to a bound only.
+        let nothing_comes = !self.entries.values().any(|e| self.may_register(e));
+        let known_finished = |e: &Entry<S>| e.parents.iter().all(|p| self.parent_finished(p) != Some(false));
+        let may_open =
+            |e: &Entry<S>| e.status == SplitStatus::Waiting && (self.is_ready(e) || nothing_comes && known_finished(e));
         let id = self
             .entries
             .iter()
-            .filter(|(_, e)| e.owner == owner && e.status == SplitStatus::Waiting && self.parents_finished(e))
+            .filter(|(_, e)| e.owner == owner && may_open(e))
             .min_by_key(|(_, e)| self.stands_at(e))
             .map(|(id, _)| id.clone())?;
         let stands_at = self.stands_at(self.entries.get(&id)?);
@@ -86,8 +92,22 @@ impl<S> SplitTable<S> {
         Some((id, entry))
     }
 
-    fn parents_finished(&self, entry: &Entry<S>) -> bool {
-        entry.parents.iter().all(|p| self.entries.get(p).is_none_or(|p| p.status == SplitStatus::Finished))
+    fn parent_finished(&self, parent: &str) -> Option<bool> {
+        self.entries.get(parent).map(|p| p.status == SplitStatus::Finished)
+    }
+
+    /// True if nothing keeps it waiting: every parent is known and has finished.
+    fn is_ready(&self, entry: &Entry<S>) -> bool {
+        entry.parents.iter().all(|p| self.parent_finished(p) == Some(true))
+    }
+
+    /// True if it will end before anything else has to, and so may still register splits.
+    fn may_register(&self, entry: &Entry<S>) -> bool {
+        match entry.status {
+            SplitStatus::Active | SplitStatus::Idle => true,
+            SplitStatus::Waiting => self.is_ready(entry),
+            SplitStatus::Finished => false,
+        }
     }
 
     /// Raises a split's watermark after its rows have been handed on, and makes it active again if it was idle.
@@ -220,6 +240,33 @@ mod tests {
         assert_eq!(t.next_to_open(0).expect("openable").1.watermark_ms, 50);
         t.finish("c");
         assert_eq!(t.next_to_open(0).expect("openable").1.watermark_ms, 50);
+    }
+
+    #[test]
+    fn a_parent_that_is_not_known_yet_is_waited_for() {
+        // "m" merges "b" and the child "c" that "a" has not named yet.
+        let mut t = table(&[("a", 30), ("b", 80)]);
+        t.register("m", vec!["b".into(), "c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.finish("b");
+        assert!(t.next_to_open(0).is_none(), "a may still name c");
+        t.register("c", vec!["a".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.finish("a");
+        assert_eq!(t.next_to_open(0).expect("openable").0, "c");
+        assert!(t.next_to_open(0).is_none());
+        t.finish("c");
+        let (id, merged) = t.next_to_open(0).expect("openable");
+        assert_eq!((id.as_str(), merged.watermark_ms), ("m", 30));
+    }
+
+    #[test]
+    fn a_parent_that_can_never_be_named_is_not_waited_for() {
+        let mut t = table(&[("a", 30), ("b", 80)]);
+        t.register("m", vec!["b".into(), "c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.register("n", vec!["m".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.finish("b");
+        t.finish("a");
+        assert_eq!(t.next_to_open(0).expect("openable").0, "m");
+        assert!(t.next_to_open(0).is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Called by `runtime` through the traits of `source`. What always holds: dropping a reader ends its task; a position is that
 //! after the last record that `poll` returned, however far the task has read ahead.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
@@ -82,10 +83,12 @@ impl Source for KinesisSource {
                 Position::ShardTime { arrival_ms: self.clock.wall_ms() }
             }
         };
+        // A parent that is not listed lies before the start of the job, or its records have expired: nothing to wait for.
+        let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
         let split = |id: String| SplitId(id.into());
         let seeds = shards.into_iter().map(|shard| SplitSeed {
             id: split(shard.id),
-            parents: shard.parents.into_iter().map(split).collect(),
+            parents: shard.parents.into_iter().filter(|p| listed.contains(p)).map(split).collect(),
             start: start.clone(),
         });
         Ok(seeds.collect())
