@@ -28,9 +28,12 @@ pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> S
         }
     }
     for (number, chain) in plan.chains.iter().enumerate() {
-        let from = match chain.input {
-            ChainInput::Source(s) => plan.sources[s].table.name.clone(),
-            ChainInput::Edge(e) => format!("exchange {e}"),
+        let from = match &chain.input {
+            ChainInput::Source(s) => plan.sources[*s].table.name.clone(),
+            ChainInput::Edges(edges) => {
+                let edges: Vec<String> = edges.iter().map(ToString::to_string).collect();
+                format!("exchange {}", edges.join(" and "))
+            }
         };
         let _ = writeln!(out, "chain {number}: from {from}");
         for operator in &chain.operators {

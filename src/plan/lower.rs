@@ -21,7 +21,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::fingerprint;
 use super::physical::{
-    ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan,
+    ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, Route, SinkPlan, SinkTarget, SourcePlan,
 };
 use crate::operator::aggregate::{Aggregate, Function};
 use crate::operator::session::SessionSpec;
@@ -395,7 +395,7 @@ impl Lowering {
                 self.top_n(fragment, &window.window_expr, &window.schema, limit)
             }
             LogicalPlan::Join(_) => unsupported("JOIN is not supported yet"),
-            LogicalPlan::Union(_) => unsupported("UNION is not supported yet; write one INSERT for each part"),
+            LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             LogicalPlan::Sort(_) => {
                 unsupported("ORDER BY of a stream has no end to wait for; use ROW_NUMBER() in a window Top-N")
             }
@@ -679,9 +679,64 @@ impl Lowering {
         }
         let edge = self.edges;
         self.edges += 1;
-        self.chains[fragment.chain].output = ChainOutput::Edge { edge, columns };
+        self.chains[fragment.chain].output = ChainOutput::Edge { edge, route: Route::Keys(columns) };
         fragment.chain = self.chains.len();
-        self.chains.push(ChainPlan { input: ChainInput::Edge(edge), operators: vec![], output: ChainOutput::Sink(usize::MAX) });
+        self.chains.push(ChainPlan {
+            input: ChainInput::Edges(vec![edge]),
+            operators: vec![],
+            output: ChainOutput::Sink(usize::MAX),
+        });
+    }
+
+    /// Ends several chains with an edge each and begins the one that all of them feed. Returns its number.
+    fn join_chains(&mut self, chains: Vec<(usize, Route)>) -> usize {
+        let edges: Vec<usize> = (self.edges..self.edges + chains.len()).collect();
+        self.edges += chains.len();
+        for (&edge, (chain, route)) in edges.iter().zip(chains) {
+            self.chains[chain].output = ChainOutput::Edge { edge, route };
+        }
+        self.chains.push(ChainPlan { input: ChainInput::Edges(edges), operators: vec![], output: ChainOutput::Sink(usize::MAX) });
+        self.chains.len() - 1
+    }
+
+    /// UNION ALL: rows of all inputs, each with the watermark of its own split. Columns go by position.
+    fn union(&mut self, inputs: &[Arc<LogicalPlan>], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+        let mut fragments = Vec::new();
+        for input in inputs {
+            let fragment = self.plan(input)?;
+            fragments.push(self.assign_windows(fragment, false)?);
+        }
+        let same_role = |column: usize| {
+            let mut roles = fragments.iter().map(|f| f.roles[column]);
+            let first = roles.next().unwrap_or(Role::Plain);
+            if roles.all(|role| role == first) { first } else { Role::Plain }
+        };
+        let roles = (0..schema.fields().len()).map(same_role).collect();
+        let fired: Option<Vec<Fired>> = fragments.iter().map(|f| f.fired).collect();
+        let fired = fired.map(|all| Fired { start_is_unique: all.iter().all(|f| f.start_is_unique) });
+        let mut ends = Vec::new();
+        let to = Fragment {
+            chain: 0,
+            schema: schema.clone(),
+            roles,
+            pending: None,
+            rowtime: None,
+            hidden_rowtime: None,
+            fired,
+            key: None,
+        };
+        let output = to.arrow_schema()?;
+        for fragment in &fragments {
+            let batch_schema = fragment.batch_schema()?;
+            if batch_schema.inner() != &output {
+                let all =
+                    batch_schema.iter().map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &batch_schema));
+                let projection = Some(all.collect::<PlanResult<Vec<_>>>()?);
+                self.push(fragment, OperatorPlan::Calc { predicate: None, projection, output: output.clone() });
+            }
+            ends.push((fragment.chain, Route::Stay));
+        }
+        Ok(Fragment { chain: self.join_chains(ends), ..to })
     }
 }
 

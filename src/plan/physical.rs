@@ -24,7 +24,7 @@ pub struct PhysicalPlan {
     pub sources: Vec<SourcePlan>,
     pub sinks: Vec<SinkPlan>,
     pub chains: Vec<ChainPlan>,
-    /// Number of edges; edge i feeds the chain with `ChainInput::Edge(i)`.
+    /// Number of edges; edge i feeds the chain whose `ChainInput::Edges` names it.
     pub edges: usize,
     /// The plan as text without parallelism: what a checkpoint is compared with.
     pub fingerprint: String,
@@ -73,20 +73,30 @@ pub struct ChainPlan {
     pub output: ChainOutput,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainInput {
     Source(usize),
-    Edge(usize),
+    /// Rows of the i-th edge are the i-th input of the chain.
+    Edges(Vec<usize>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainOutput {
-    /// Rows go by these columns; partial aggregates by their key group.
+    /// Partial aggregates go by their key group, rows as `route` says.
     Edge {
         edge: usize,
-        columns: Vec<usize>,
+        route: Route,
     },
     Sink(usize),
+}
+
+/// Which worker gets a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// The owner of the key group of these columns; of group 0 if there are none.
+    Keys(Vec<usize>),
+    /// The worker that has it.
+    Stay,
 }
 
 #[derive(Clone)]

@@ -143,7 +143,7 @@ impl Graph<'_> {
                 operator.restore(state, &db)?;
             }
             let end = match &plan.output {
-                ChainOutput::Edge { edge, columns } => ChainEnd::Edge(Outlet::new(*edge, id, columns.clone(), inboxes.to_vec())),
+                ChainOutput::Edge { edge, route } => ChainEnd::Edge(Outlet::new(*edge, id, route.clone(), inboxes.to_vec())),
                 ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
                     sink: *sink,
                     writer: self.connected.sinks[*sink].writer(id)?,
@@ -151,8 +151,8 @@ impl Graph<'_> {
                     rows_written: 0,
                 }),
             };
-            if let ChainInput::Edge(edge) = plan.input {
-                edges.push(EdgeInput::new(edge, number, workers));
+            if let ChainInput::Edges(inputs) = &plan.input {
+                edges.push(EdgeInput::new(inputs, number, workers));
             }
             chains.push(Chain::new(operators, end));
             operator_ids.push(ids);
