@@ -97,6 +97,13 @@ fn describe(operator: &OperatorPlan) -> String {
             spec.key_types.len(),
             spec.aggregates.len()
         ),
+        OperatorPlan::Expand(spec) => format!("repeat for {} grouping sets", spec.sets.len()),
+        OperatorPlan::GroupAggregate(spec) => {
+            let retracts = if spec.retracts { ", rows may be taken back" } else { "" };
+            let (keys, aggregates) = (spec.key_types.len(), spec.aggregates.len());
+            format!("table of groups: {keys} keys, {aggregates} aggregates{retracts}")
+        }
+        OperatorPlan::DropUpdateBefore(_) => "upserts only".into(),
         OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
         OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),
     }
@@ -107,6 +114,7 @@ fn window(windows: &Windows) -> String {
         WindowKind::Tumble { size_ms } => format!("TUMBLE {size_ms} ms"),
         WindowKind::Hop { slide_ms, size_ms } => format!("HOP {size_ms} ms every {slide_ms} ms"),
         WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE {step_ms} ms to {size_ms} ms"),
+        WindowKind::Fired => "the windows that have fired".into(),
     };
     if windows.offset_ms == 0 { kind } else { format!("{kind}, offset {} ms", windows.offset_ms) }
 }

@@ -10,6 +10,10 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use crate::operator::Operator;
 use crate::operator::calc::Calc;
+use crate::operator::expand::{Expand, ExpandSpec};
+use crate::operator::group::GroupSpec;
+use crate::operator::group::aggregate::GroupAggregate;
+use crate::operator::group::upserts::DropUpdateBefore;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
@@ -46,6 +50,8 @@ pub struct SinkPlan {
     pub name: String,
     pub target: SinkTarget,
     pub schema: SchemaRef,
+    /// Rows may be updated and deleted.
+    pub updates: bool,
     /// How results relate to the table's key.
     pub keys: ResultKeys,
 }
@@ -101,12 +107,20 @@ pub enum Route {
 
 #[derive(Clone)]
 pub enum OperatorPlan {
-    Calc { predicate: Option<Arc<dyn PhysicalExpr>>, projection: Option<Vec<Arc<dyn PhysicalExpr>>>, output: SchemaRef },
+    Calc {
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
+        output: SchemaRef,
+    },
     AssignWindows(AssignSpec),
     LocalAggregate(WindowAggregateSpec),
     WindowAggregate(WindowAggregateSpec),
     SessionAggregate(SessionSpec),
     TopN(TopNSpec, TopNStage),
+    Expand(ExpandSpec),
+    GroupAggregate(GroupSpec),
+    /// For sinks whose key is that of the changes: what replaces a row says all.
+    DropUpdateBefore(SchemaRef),
 }
 
 impl OperatorPlan {
@@ -116,6 +130,7 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => spec.operator,
             OperatorPlan::SessionAggregate(spec) => spec.operator,
             OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
+            OperatorPlan::GroupAggregate(spec) => spec.operator,
             _ => 0,
         }
     }
@@ -131,6 +146,9 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
+            OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
+            OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),
+            OperatorPlan::DropUpdateBefore(schema) => Box::new(DropUpdateBefore::new(schema)),
         }
     }
 }

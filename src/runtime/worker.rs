@@ -384,7 +384,14 @@ impl Worker {
         let after_barrier = self.chains[chain].frozen_epoch.is_some();
         let mut out = Vec::new();
         let room_bytes = self.room_bytes();
-        let mut cx = Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters, room_bytes };
+        let mut cx = Context {
+            out: &mut out,
+            db: &self.db,
+            failed: &mut self.failed,
+            counters: &mut self.counters,
+            room_bytes,
+            now_ms: self.control.clock.wall_ms(),
+        };
         self.chains[chain].push(event, &mut cx)?;
         self.divert_failed(chain, after_barrier)
     }
@@ -398,8 +405,14 @@ impl Worker {
             }
             let mut out = Vec::new();
             let room_bytes = self.room_bytes();
-            let mut cx =
-                Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters, room_bytes };
+            let mut cx = Context {
+                out: &mut out,
+                db: &self.db,
+                failed: &mut self.failed,
+                counters: &mut self.counters,
+                room_bytes,
+                now_ms: self.control.clock.wall_ms(),
+            };
             self.chains[i].work(&mut cx)?;
             self.divert_failed(i, false)?;
             self.crash(CrashPoint::MidFire)?;

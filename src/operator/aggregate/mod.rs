@@ -8,6 +8,7 @@
 mod avg;
 mod count;
 mod min_max;
+pub mod retract;
 mod sum;
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
@@ -58,6 +59,8 @@ pub trait Kernel: Send {
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>);
     /// Folds partial aggregates in, in the form that [`Kernel::state`] gives.
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]);
+    /// Makes a group empty again.
+    fn clear(&mut self, group: u32);
     /// The partial aggregates of the picked groups, in that order.
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef>;
     fn state_types(&self) -> Vec<DataType>;

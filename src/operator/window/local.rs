@@ -12,7 +12,7 @@ use arrow::datatypes::{
 };
 use arrow::record_batch::RecordBatch;
 
-use super::slice::Slot;
+use super::slice::{Slot, WindowKind};
 use super::table::{Input, WindowTables};
 use super::{WindowAggregateSpec, Windows};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
@@ -83,6 +83,14 @@ pub(super) fn fold_rows(
 ) -> Result<u64, OperatorError> {
     let n = rows.batch.num_rows();
     if n == 0 {
+        return Ok(0);
+    }
+    if spec.windows.kind == WindowKind::Fired {
+        // The window fired before the watermark that closes it was passed on: its rows are in time.
+        if let Some(end) = rows.window_end_ms {
+            let tables = tables.entry(Slot { first: end, last: end }).or_insert_with(|| WindowTables::new(spec));
+            tables.update(spec, &Input::new(spec.key_types.len(), &rows.batch));
+        }
         return Ok(0);
     }
     let times = event_times_ms(rows.batch.column(0));

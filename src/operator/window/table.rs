@@ -51,7 +51,11 @@ impl GroupIndex {
         (group, true)
     }
 
-    fn memory_bytes(&self) -> usize {
+    pub fn hash(&self, group: u32) -> u64 {
+        self.hashes[group as usize]
+    }
+
+    pub fn memory_bytes(&self) -> usize {
         self.table.capacity() * 5 + self.hashes.capacity() * 8 + self.keys.memory_bytes()
     }
 }
