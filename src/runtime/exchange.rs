@@ -6,12 +6,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::UInt32Array;
-use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
 
 use super::inbox::Inbox;
+use crate::operator::Event;
 use crate::operator::top_n::row_key_groups;
-use crate::operator::{Event, Rows};
 use crate::state::owner_of;
 
 pub struct Outlet {
@@ -53,9 +52,7 @@ impl Outlet {
                     picks[owner_of(group, workers)].push(i as u32);
                 }
                 for (target, picks) in picks.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {
-                    let marks = rows.watermarks_ms.as_ref().map(|w| picks.iter().map(|&row| w[row as usize]).collect());
-                    let batch = take_record_batch(&rows.batch, &UInt32Array::from(picks))?;
-                    let part = Rows { batch, watermarks_ms: marks, split: rows.split, window_end_ms: rows.window_end_ms };
+                    let part = rows.take(&UInt32Array::from(picks))?;
                     self.push(target, Event::Rows(part));
                 }
             }

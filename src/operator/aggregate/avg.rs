@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array}
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 
 use super::{Kernel, Selected, count::Count, sum};
+use crate::operator::OperatorError;
 
 pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
     let sum_type = match input {
@@ -48,11 +49,11 @@ impl Kernel for Avg {
         types.extend(self.count.state_types());
         types
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        let sums = self.sum.evaluate(picks);
-        let counts = self.count.evaluate(picks);
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        let sums = self.sum.evaluate(picks)?;
+        let counts = self.count.evaluate(picks)?;
         let counts = counts.as_primitive::<Int64Type>();
-        match &self.sum_type {
+        Ok(match &self.sum_type {
             DataType::Decimal128(_, from) => {
                 let to = if let DataType::Decimal128(_, s) = self.output { s } else { *from };
                 let sums = sums.as_primitive::<arrow::datatypes::Decimal128Type>();
@@ -63,7 +64,7 @@ impl Kernel for Avg {
                 let sums = sums.as_primitive::<Float64Type>();
                 let averages: Float64Array = sums.iter().zip(counts.values()).map(|(sum, &n)| Some(sum? / n as f64)).collect();
                 if self.output == DataType::Float32 {
-                    return Arc::new(averages.unary::<_, Float32Type>(|v| v as f32));
+                    return Ok(Arc::new(averages.unary::<_, Float32Type>(|v| v as f32)));
                 }
                 Arc::new(averages)
             }
@@ -71,7 +72,7 @@ impl Kernel for Avg {
                 let sums: &Int64Array = sums.as_primitive::<Int64Type>();
                 sum::wrap(sums.iter().zip(counts.values()).map(|(sum, &n)| Some(sum? / n)), &self.output)
             }
-        }
+        })
     }
     fn memory_bytes(&self) -> usize {
         self.sum.memory_bytes() + self.count.memory_bytes()

@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
-use arrow::compute::take_record_batch;
 use arrow::datatypes::{
     DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
-use arrow::record_batch::RecordBatch;
 
 use super::slice::Slot;
 use super::table::{Input, WindowTables};
@@ -89,7 +87,7 @@ pub(super) fn fold_rows(
     let (slots, late) = open_slots(&spec.windows, &times, rows.watermarks_ms.as_deref(), fired_mark_ms);
     let first = slots[0];
     if first != NONE && slots.iter().all(|&slot| slot == first) {
-        let input = Input::new(spec.key_types.len(), &rows.batch);
+        let input = Input::new(spec.key_types.len(), rows);
         tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input);
         return Ok(0);
     }
@@ -101,7 +99,8 @@ pub(super) fn fold_rows(
         }
     }
     for (slot, picks) in by_slot {
-        let part: RecordBatch = take_record_batch(&rows.batch, &UInt32Array::from(picks))
+        let part = rows
+            .take(&UInt32Array::from(picks))
             .map_err(|e| OperatorError::Kernel { operator: "window".into(), reason: e.to_string() })?;
         tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec.key_types.len(), &part));
     }

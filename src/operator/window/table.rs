@@ -7,13 +7,12 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
-use arrow::record_batch::RecordBatch;
 use hashbrown::HashTable;
 
 use super::WindowAggregateSpec;
 use super::slice::Slot;
 use crate::operator::aggregate::{Kernel, Selected, kernel};
-use crate::operator::{OperatorError, Partials};
+use crate::operator::{OperatorError, Partials, Rows};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::key_group;
 
@@ -79,17 +78,23 @@ fn split_entry(entry: &[u8]) -> Option<(&[u8], &[u8])> {
 pub struct Input {
     pub keys: KeyBuf,
     pub hashes: Vec<u64>,
-    pub columns: Vec<ArrayRef>,
+    /// What is known of the rows besides.
+    pub rows: Rows,
 }
 
 impl Input {
-    /// A batch of which `key_count` columns behind the rowtime are the keys.
-    pub fn new(key_count: usize, batch: &RecordBatch) -> Input {
+    /// Rows of which `key_count` columns behind the rowtime are the keys.
+    pub fn new(key_count: usize, rows: &Rows) -> Input {
+        let batch = &rows.batch;
         let mut keys = KeyBuf::default();
         let first = WindowAggregateSpec::FIRST_KEY;
         encode_keys(&batch.columns()[first..first + key_count], batch.num_rows(), &mut keys);
         let hashes = keys.iter().map(hash_key).collect();
-        Input { keys, hashes, columns: batch.columns().to_vec() }
+        Input { keys, hashes, rows: rows.clone() }
+    }
+
+    fn columns(&self) -> &[ArrayRef] {
+        self.rows.batch.columns()
     }
 }
 
@@ -133,13 +138,13 @@ impl WindowTables {
         for (aggregate, kernel) in spec.aggregates.iter().zip(&mut self.kernels) {
             kernel.resize(groups);
             if !aggregate.distinct {
-                let filter = aggregate.filter.map(|f| input.columns[f].as_boolean());
-                kernel.update(&row_groups, aggregate.argument.map(|a| &input.columns[a]), Selected::by(filter));
+                let argument = aggregate.argument.map(|a| &input.columns()[a]);
+                kernel.update(&row_groups, argument, Selected::of(aggregate, input.columns(), input.rows.places()));
             }
         }
         for ((_, aggregate), set) in spec.distinct().zip(&mut self.sets) {
-            let filter = aggregate.filter.map(|f| input.columns[f].as_boolean());
-            if let Some(argument) = aggregate.argument.map(|a| &input.columns[a]) {
+            let filter = aggregate.filter.map(|f| input.columns()[f].as_boolean());
+            if let Some(argument) = aggregate.argument.map(|a| &input.columns()[a]) {
                 collect_values(set, input, argument, Selected::by(filter));
             }
         }
@@ -231,7 +236,7 @@ impl WindowTables {
     }
 
     /// Results of the picked groups.
-    pub fn evaluate(&self, picks: &[u32]) -> Vec<ArrayRef> {
+    pub fn evaluate(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         self.kernels.iter().map(|k| k.evaluate(picks)).collect()
     }
 
