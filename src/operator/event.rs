@@ -12,7 +12,6 @@ use arrow::buffer::ScalarBuffer;
 use arrow::compute::{filter_record_batch, take, take_record_batch};
 use arrow::error::ArrowError;
 
-use super::aggregate::arrival::Places;
 use super::window::slice::Slot;
 use crate::state::key::KeyBuf;
 
@@ -118,14 +117,6 @@ impl Rows {
 
     pub fn op(&self, row: usize) -> Op {
         self.ops.as_ref().map_or(Op::Insert, |ops| ops.get(row))
-    }
-
-    /// The places of the rows in the order of arrival.
-    pub fn places(&self) -> Places<'_> {
-        match &self.arrivals {
-            Some(arrivals) => Places::Split { split: self.split, arrivals },
-            None => Places::Together { time_ms: self.window_end_ms.unwrap_or(i64::MIN) },
-        }
     }
 
     /// The same rows with other columns.

@@ -27,6 +27,7 @@ use super::OperatorError;
 use crate::state::key::is_key_type;
 use arrival::Places;
 use listing::Form;
+use moments::Moment;
 
 /// Which aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -138,10 +139,10 @@ pub fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
         Function::Avg => avg::kernel(&aggregate.input_type, &aggregate.output_type),
         Function::Min => min_max::kernel(&aggregate.input_type, false),
         Function::Max => min_max::kernel(&aggregate.input_type, true),
-        Function::StddevPop => moments::kernel(input, false, true),
-        Function::StddevSamp => moments::kernel(input, true, true),
-        Function::VarPop => moments::kernel(input, false, false),
-        Function::VarSamp => moments::kernel(input, true, false),
+        Function::StddevPop => moments::kernel(input, Moment { sample: false, root: true }),
+        Function::StddevSamp => moments::kernel(input, Moment { sample: true, root: true }),
+        Function::VarPop => moments::kernel(input, Moment { sample: false, root: false }),
+        Function::VarSamp => moments::kernel(input, Moment { sample: true, root: false }),
         Function::FirstValue => edge::kernel(input, false),
         Function::LastValue if !aggregate.first_seen => edge::kernel(input, true),
         Function::LastValue => listing::kernel(Form::Last { item: input.clone() }, true),

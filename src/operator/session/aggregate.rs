@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use super::SessionSpec;
 use super::fragments::{Fragment, Fragments, Placed};
 use super::stored::{self, Packed};
+use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Aggregate, Kernel, Selected, kernel};
 use crate::operator::window::fire::group_columns;
 use crate::operator::window::local::event_times_ms;
@@ -131,7 +132,7 @@ impl SessionAggregate {
         let mut values = self.values.iter_mut();
         for (aggregate, kernel) in self.spec.aggregates.iter().zip(&mut self.kernels) {
             kernel.resize(numbers);
-            let selected = Selected::of(aggregate, rows.batch.columns(), rows.places());
+            let selected = Selected::of(aggregate, rows.batch.columns(), Places::new(rows, &Part::Whole));
             let argument = aggregate.argument.map(|a| rows.batch.column(a));
             match (aggregate.distinct, argument) {
                 (true, Some(argument)) => {

@@ -88,7 +88,7 @@ pub(super) fn fold_rows(
     let first = slots[0];
     if first != NONE && slots.iter().all(|&slot| slot == first) {
         let input = Input::new(spec.key_types.len(), rows);
-        tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input);
+        tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input, first);
         return Ok(0);
     }
     // The batch touches several slots: one pass for each.
@@ -102,7 +102,11 @@ pub(super) fn fold_rows(
         let part = rows
             .take(&UInt32Array::from(picks))
             .map_err(|e| OperatorError::Kernel { operator: "window".into(), reason: e.to_string() })?;
-        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec.key_types.len(), &part));
+        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(
+            spec,
+            &Input::new(spec.key_types.len(), &part),
+            slot,
+        );
     }
     Ok(late)
 }

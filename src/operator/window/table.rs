@@ -10,7 +10,9 @@ use arrow::datatypes::DataType;
 use hashbrown::HashTable;
 
 use super::WindowAggregateSpec;
+use super::local::event_times_ms;
 use super::slice::Slot;
+use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Kernel, Selected, kernel};
 use crate::operator::{OperatorError, Partials, Rows};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
@@ -128,7 +130,11 @@ impl WindowTables {
     }
 
     /// Folds rows in. DISTINCT values are only collected; they count when a window fires.
-    pub fn update(&mut self, spec: &WindowAggregateSpec, input: &Input) {
+    pub fn update(&mut self, spec: &WindowAggregateSpec, input: &Input, slot: Slot) {
+        let goes_by_arrival = spec.aggregates.iter().any(|a| a.function.goes_by_arrival());
+        let part =
+            if goes_by_arrival { Part::of(&spec.windows, slot, || event_times_ms(&input.columns()[0])) } else { Part::Whole };
+        let places = Places::new(&input.rows, &part);
         let mut row_groups = std::mem::take(&mut self.row_groups);
         row_groups.clear();
         for (i, &hash) in input.hashes.iter().enumerate() {
@@ -139,7 +145,7 @@ impl WindowTables {
             kernel.resize(groups);
             if !aggregate.distinct {
                 let argument = aggregate.argument.map(|a| &input.columns()[a]);
-                kernel.update(&row_groups, argument, Selected::of(aggregate, input.columns(), input.rows.places()));
+                kernel.update(&row_groups, argument, Selected::of(aggregate, input.columns(), places));
             }
         }
         for ((_, aggregate), set) in spec.distinct().zip(&mut self.sets) {
