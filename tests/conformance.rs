@@ -120,6 +120,8 @@ macro_rules! cases {
     };
 }
 cases!(
+    agg_firstlast_more,
+    agg_mixed,
     cumulate,
     cumulate_offset,
     cumulate_steps,
@@ -162,8 +164,13 @@ cases!(
 );
 
 /// Cases that are answered in part as Flink does, with what differs.
-const DIFFERENT: [(&str, &str); 1] =
-    [("f_time_floor", "dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not")];
+const DIFFERENT: [(&str, &str); 2] = [
+    (
+        "agg_mixed_all",
+        "VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832",
+    ),
+    ("f_time_floor", "dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not"),
+];
 
 /// A case that is not supported is refused before anything is read, with its place in the text: never answered differently.
 #[test]
