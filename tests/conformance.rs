@@ -171,6 +171,10 @@ cases!(
     cl_having,
     cl_minibatch,
     cl_retract,
+    agg_first_last,
+    agg_firstlast_more,
+    agg_mixed,
+    agg_stddev,
     cumulate,
     cumulate_offset,
     cumulate_steps,
@@ -184,6 +188,7 @@ cases!(
     f_trycast_text,
     fmt_gzip,
     fmt_json_bad,
+    groupby,
     gs_hop,
     gs_topn,
     gs_tumble,
@@ -222,8 +227,13 @@ cases!(
 const TABLES_AGREE: [&str; 1] = ["cl_minibatch"];
 
 /// Cases that are answered in part as Flink does, with what differs.
-const DIFFERENT: [(&str, &str); 1] =
-    [("f_time_floor", "dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not")];
+const DIFFERENT: [(&str, &str); 2] = [
+    (
+        "agg_mixed_all",
+        "VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832",
+    ),
+    ("f_time_floor", "dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not"),
+];
 
 /// A case that is not supported is refused before anything is read, with its place in the text: never answered differently.
 #[test]

@@ -92,6 +92,8 @@ pub struct Rows {
     pub watermarks_ms: Option<ScalarBuffer<i64>>,
     /// For rows that come straight from a split: which one, as a hash that is the same in every run. 0 for others.
     pub split: u64,
+    /// For rows that come straight from a split, in jobs that go by it: when each row arrived.
+    pub arrivals: Option<Arrivals>,
     /// For rows that a window fired: its end, ms. All rows of a batch come from one window.
     pub window_end_ms: Option<i64>,
     /// What the rows do. None: all are inserted.
@@ -102,7 +104,7 @@ pub struct Rows {
 
 impl Rows {
     pub fn new(batch: RecordBatch) -> Rows {
-        Rows { batch, watermarks_ms: None, split: 0, window_end_ms: None, ops: None, input: 0 }
+        Rows { batch, watermarks_ms: None, split: 0, arrivals: None, window_end_ms: None, ops: None, input: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -128,6 +130,7 @@ impl Rows {
         Ok(Rows {
             batch: take_record_batch(&self.batch, picks)?,
             watermarks_ms: self.watermarks_ms.as_ref().map(|w| picks.values().iter().map(|i| w[picked(i)]).collect()),
+            arrivals: self.arrivals.as_ref().map(|a| a.pick(|| picks.values().iter().map(picked))),
             ops: self.ops.as_ref().map(|ops| picks.values().iter().map(|i| ops.get(picked(i))).collect()),
             ..*self
         })
@@ -139,6 +142,7 @@ impl Rows {
         Ok(Rows {
             batch: filter_record_batch(&self.batch, mask)?,
             watermarks_ms: self.watermarks_ms.as_ref().map(|w| kept().map(|row| w[row]).collect()),
+            arrivals: self.arrivals.as_ref().map(|a| a.pick(kept)),
             ops: self.ops.as_ref().map(|ops| kept().map(|row| ops.get(row)).collect()),
             ..*self
         })
@@ -148,9 +152,32 @@ impl Rows {
         Rows {
             batch: self.batch.slice(from, len),
             watermarks_ms: self.watermarks_ms.as_ref().map(|w| w.slice(from, len)),
+            arrivals: self.arrivals.as_ref().map(|a| a.slice(from, len)),
             ops: self.ops.as_ref().map(|ops| Ops(ops.0.slice(from, len))),
             ..*self
         }
+    }
+}
+
+/// When the rows of a batch arrived in their split.
+#[derive(Debug, Clone)]
+pub struct Arrivals {
+    /// The split's watermark after each row, ms.
+    pub times_ms: ScalarBuffer<i64>,
+    /// The number of each row among those of its split.
+    pub numbers: ScalarBuffer<u64>,
+}
+
+impl Arrivals {
+    fn pick<I: Iterator<Item = usize>>(&self, rows: impl Fn() -> I) -> Arrivals {
+        Arrivals {
+            times_ms: rows().map(|row| self.times_ms[row]).collect(),
+            numbers: rows().map(|row| self.numbers[row]).collect(),
+        }
+    }
+
+    fn slice(&self, from: usize, len: usize) -> Arrivals {
+        Arrivals { times_ms: self.times_ms.slice(from, len), numbers: self.numbers.slice(from, len) }
     }
 }
 

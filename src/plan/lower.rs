@@ -20,12 +20,13 @@ use datafusion_expr::utils::split_conjunction;
 use datafusion_expr::{Distinct, Expr, LogicalPlan, Operator, WindowFunctionDefinition};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
+use super::calls::Call;
 use super::fingerprint;
 use super::physical::{
     ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, Route, SinkPlan, SinkTarget, SourcePlan,
 };
 use crate::config::Config;
-use crate::operator::aggregate::{Aggregate, Function};
+use crate::operator::aggregate::Aggregate;
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
 use crate::operator::window::slice::WindowKind;
@@ -33,9 +34,8 @@ use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
 use crate::sql::bind::{BoundQuery, Script, Target};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::error::{Source, SqlError};
-use crate::sql::functions::{not_null, planned_function};
+use crate::sql::functions::not_null;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
-use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
@@ -150,7 +150,7 @@ fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> PlanResult<S
             Some(WatermarkSpec { rowtime, expression })
         }
     };
-    let ingest = IngestSpec { table: table.name.clone(), columns: exprs, schema, watermark };
+    let ingest = IngestSpec { table: table.name.clone(), columns: exprs, schema, watermark, marks_arrival: false };
     Ok(SourcePlan { table: table.clone(), decode, decode_schema, ingest })
 }
 
@@ -719,37 +719,27 @@ impl<'a> AggregateInput<'a> {
     }
 }
 
-fn aggregate_call(fragment: &Fragment, call: &AggregateFunction, input: &mut AggregateInput<'_>) -> PlanResult<Aggregate> {
-    let Some(function) = planned_function(&call.func) else { return unsupported(format!("'{}'", call.func.name())) };
-    if !call.params.order_by.is_empty() {
-        return unsupported(format!("ORDER BY inside '{}'", call.func.name()));
+fn aggregate_call(
+    fragment: &Fragment,
+    call: &AggregateFunction,
+    window: Option<&TvfWindow>,
+    input: &mut AggregateInput<'_>,
+) -> PlanResult<Aggregate> {
+    let call = Call::new(call)?;
+    if let Some(window) = window {
+        call.check_window(window)?;
     }
-    let [argument] = call.params.args.as_slice() else {
-        return unsupported(format!("'{}' with several arguments", call.func.name()));
-    };
-    fragment.refuse_virtual(argument)?;
-    let filter = match &call.params.filter {
-        Some(filter) => {
-            fragment.refuse_virtual(filter)?;
-            Some(input.add(filter, "filter")?.0)
+    let mut column = |expression: Option<&Expr>, name| match expression {
+        Some(expression) => {
+            fragment.refuse_virtual(expression)?;
+            input.add(expression, name).map(Some)
         }
-        None => None,
+        None => Ok(None),
     };
-    let counts_rows =
-        function == Function::Count && matches!(argument, Expr::Literal(v, _) if *v != ScalarValue::Null && !v.is_null());
-    let (argument, input_type) = if counts_rows {
-        (None, DataType::Int64)
-    } else {
-        let (column, data_type) = input.add(argument, "argument")?;
-        (Some(column), data_type)
-    };
-    let distinct = call.params.distinct && !matches!(function, Function::Min | Function::Max);
-    if distinct && !is_key_type(&input_type) {
-        return unsupported(format!("DISTINCT over a column of type {input_type}"));
-    }
-    let output_type = crate::operator::aggregate::result_type(function, &input_type);
-    let Some(output_type) = output_type else { return unsupported(format!("'{}' of {input_type}", call.func.name())) };
-    Ok(Aggregate { function, argument, filter, distinct, input_type, output_type })
+    let filter = column(call.filter, "filter")?.map(|(column, _)| column);
+    let argument = column(call.argument, "argument")?;
+    let second = column(call.second, "argument")?;
+    call.over(argument, second, filter)
 }
 
 /// The columns of a table's key among those that are written.
@@ -789,7 +779,7 @@ fn row_limit(predicate: &Expr, input: &LogicalPlan) -> PlanResult<Option<usize>>
 }
 
 /// What is below casts that the types of a comparison have brought in.
-fn strip_cast(expression: &Expr) -> &Expr {
+pub(super) fn strip_cast(expression: &Expr) -> &Expr {
     match expression {
         Expr::Cast(cast) => strip_cast(&cast.expr),
         Expr::ScalarFunction(call) if call.name().starts_with("cast ") && call.args.len() == 1 => strip_cast(&call.args[0]),

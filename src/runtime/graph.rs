@@ -47,7 +47,12 @@ fn deal(splits: &[SplitState], workers: usize) -> SplitTable<SplitData> {
     let mut table = SplitTable::default();
     for (i, split) in order.into_iter().enumerate() {
         let status = if split.finished { SplitStatus::Finished } else { SplitStatus::Waiting };
-        let data = SplitData { position: split.position.clone(), children: split.children.clone(), peeked: split.peeked };
+        let data = SplitData {
+            position: split.position.clone(),
+            rows: split.rows,
+            children: split.children.clone(),
+            peeked: split.peeked,
+        };
         table.register(&split.id, split.parents.clone(), i % workers, split.watermark_ms, status, data);
     }
     table
@@ -189,6 +194,7 @@ pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<Spli
             parents: seed.parents.iter().map(|p| p.0.to_string()).collect(),
             position: seed.start,
             watermark_ms: peeked.unwrap_or(crate::time::MIN_TIME_MS),
+            rows: 0,
             peeked: peeked.is_some(),
             finished: false,
             children: vec![],

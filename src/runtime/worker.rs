@@ -17,7 +17,7 @@ use super::chain::{Chain, ChainEnd};
 use super::crash::{CrashPoint, CrashSchedule};
 use super::errors::ErrorStream;
 use super::inbox::{Inbox, Parker};
-use super::ingest::Ingest;
+use super::ingest::{Ingest, SplitMarks};
 use crate::checkpoint::manifest::SplitState;
 use crate::operator::{Context, Counters, Event, FailedRows, OperatorError, OperatorState, Rows};
 use crate::sink::SinkError;
@@ -52,6 +52,8 @@ pub enum WorkerError {
 #[derive(Debug, Clone)]
 pub struct SplitData {
     pub position: Position,
+    /// Rows it has given.
+    pub rows: u64,
     /// Splits that took this one's place when it ended.
     pub children: Vec<SplitSeed>,
     /// Not read yet, and held at the watermark of its first record: its own watermark starts at none.
@@ -103,6 +105,8 @@ struct OpenSplit {
     hash: u64,
     reader: Box<dyn SplitReader>,
     watermark_ms: i64,
+    /// Rows it has given.
+    rows: u64,
     /// When the split was first certified empty, since its last record.
     empty_since: Option<Duration>,
     reported_bytes: u64,
@@ -566,14 +570,14 @@ impl Worker {
         while source.open.len() < source.shared.source.open_at_once() {
             let next = source.shared.splits().next_to_open(self.id).map(|(id, e)| {
                 let own_ms = if std::mem::take(&mut e.data.peeked) { MIN_TIME_MS } else { e.watermark_ms };
-                (id, e.data.position.clone(), own_ms)
+                (id, e.data.position.clone(), own_ms, e.data.rows)
             });
-            let Some((id, position, watermark_ms)) = next else { return Ok(()) };
+            let Some((id, position, watermark_ms, rows)) = next else { return Ok(()) };
             let id = SplitId(id.into());
             let parker = self.inbox.parker.clone();
             let reader = source.shared.source.open(&id, &position, Arc::new(move || parker.wake()))?;
             let hash = hash_key(format!("{}/{id}", source.shared.table).as_bytes());
-            source.open.push(OpenSplit { id, hash, reader, watermark_ms, empty_since: None, reported_bytes: 0 });
+            source.open.push(OpenSplit { id, hash, reader, watermark_ms, rows, empty_since: None, reported_bytes: 0 });
         }
         Ok(())
     }
@@ -604,7 +608,8 @@ impl Worker {
         let source = &mut self.sources[s];
         let split = &mut source.open[i];
         split.empty_since = None;
-        let ingested = source.ingest.run(raw, split.watermark_ms).map_err(|reason| WorkerError::Ingest {
+        let marks = SplitMarks { watermark_ms: split.watermark_ms, rows: split.rows };
+        let ingested = source.ingest.run(raw, marks).map_err(|reason| WorkerError::Ingest {
             table: source.shared.table.clone(),
             split: split.id.to_string(),
             reason,
@@ -619,6 +624,7 @@ impl Worker {
             self.errors.bad_record(&source.shared.table, [&id, &place, reason], raw.record(*index), self.open_epoch.is_some())?;
         }
         split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
+        split.rows += ingested.rows.len() as u64;
         let rows = Rows { split: split.hash, ..ingested.rows };
         let chains = source.chains.clone();
         for chain in chains {
@@ -650,12 +656,12 @@ impl Worker {
         let mut splits = source.shared.splits();
         for child in &children {
             let parents = child.parents.iter().map(|p| p.0.to_string()).collect();
-            let data = SplitData { position: child.start.clone(), children: vec![], peeked: false };
+            let data = SplitData { position: child.start.clone(), rows: 0, children: vec![], peeked: false };
             let owner = source.shared.owner_of_child(&child.id);
             splits.register(&child.id.0, parents, owner, MIN_TIME_MS, SplitStatus::Waiting, data);
         }
         if let Some(entry) = splits.get_mut(&split.id.0) {
-            entry.data = SplitData { position: split.reader.position(), children, peeked: false };
+            entry.data = SplitData { position: split.reader.position(), rows: split.rows, children, peeked: false };
         }
         splits.finish(&split.id.0);
     }
@@ -729,6 +735,7 @@ impl WorkerSource {
                 parents: entry.parents.clone(),
                 position: open.map_or_else(|| entry.data.position.clone(), |o| o.reader.position()),
                 watermark_ms: open.map_or(entry.watermark_ms, |o| o.watermark_ms),
+                rows: open.map_or(entry.data.rows, |o| o.rows),
                 peeked: entry.data.peeked,
                 finished: entry.status == SplitStatus::Finished,
                 children: entry.data.children.clone(),

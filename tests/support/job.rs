@@ -217,6 +217,8 @@ pub fn canonical(line: &str, digits: usize) -> String {
             serde_json::Value::Number(n) => match (n.as_i64(), n.as_f64()) {
                 (Some(i), _) => i.to_string(),
                 (None, Some(f)) if f.fract() == 0.0 && f.abs() < 9e15 && digits >= 12 => format!("{}", f as i64),
+                // Inputs of few digits often lead to exact halves, which the order of adding would tip either way.
+                (None, Some(f)) if digits < 12 => format!("{:.*e}", digits - 1, f * (1.0 + 3e-13)),
                 (None, Some(f)) => format!("{f:.*e}", digits - 1),
                 (None, None) => n.to_string(),
             },

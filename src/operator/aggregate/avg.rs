@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array}
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 
 use super::{Kernel, Selected, count::Count, sum};
+use crate::operator::OperatorError;
 
 pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
     let sum_type = match input {
@@ -52,10 +53,10 @@ impl Kernel for Avg {
         types.extend(self.count.state_types());
         types
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        let sums = self.sum.evaluate(picks);
-        let counts = self.count.evaluate(picks);
-        averages(&sums, counts.as_primitive::<Int64Type>(), &self.sum_type, &self.output)
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        let sums = self.sum.evaluate(picks)?;
+        let counts = self.count.evaluate(picks)?;
+        Ok(averages(&sums, counts.as_primitive::<Int64Type>(), &self.sum_type, &self.output))
     }
     fn memory_bytes(&self) -> usize {
         self.sum.memory_bytes() + self.count.memory_bytes()

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::{Kernel, Selected};
+use crate::operator::OperatorError;
 
 #[derive(Default)]
 pub struct Count {
@@ -23,6 +24,10 @@ impl Count {
                 }
             }
         }
+    }
+
+    fn picked(&self, picks: &[u32]) -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.counts[g as usize])))
     }
 }
 
@@ -46,15 +51,15 @@ impl Kernel for Count {
         self.counts[group as usize] = 0;
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        vec![self.evaluate(picks)]
+        vec![self.picked(picks)]
     }
 
     fn state_types(&self) -> Vec<DataType> {
         vec![DataType::Int64]
     }
 
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.counts[g as usize])))
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        Ok(self.picked(picks))
     }
 
     fn memory_bytes(&self) -> usize {

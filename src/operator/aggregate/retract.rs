@@ -13,8 +13,10 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, Int64Type};
 
 use super::count::Count;
+use super::edge::null_key;
 use super::sum::{DECIMAL_LIMIT, each_float, each_integer, wrap};
 use super::{Aggregate, Function, Kernel, Selected, avg, kernel};
+use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
 /// A kernel that can take rows back.
@@ -79,6 +81,7 @@ fn retracting(aggregate: &Aggregate) -> Option<Box<dyn RetractKernel>> {
             let max = aggregate.function == Function::Max;
             Box::new(Extreme { values: vec![], heap_bytes: 0, data_type: aggregate.input_type.clone(), max })
         }
+        _ => return None,
     })
 }
 
@@ -179,13 +182,15 @@ impl Kernel for SumCount {
         self.counts.clear(group);
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        vec![self.raw(picks), self.counts.evaluate(picks)]
+        let mut state = vec![self.raw(picks)];
+        state.extend(self.counts.state(picks));
+        state
     }
     fn state_types(&self) -> Vec<DataType> {
         vec![self.sum_type(), DataType::Int64]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        let counts = self.counts.evaluate(picks);
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        let counts = self.counts.evaluate(picks)?;
         let counts = counts.as_primitive::<Int64Type>();
         let raw = self.raw(picks);
         // Without values there is no sum, whatever rounding left there.
@@ -207,15 +212,15 @@ impl Kernel for SumCount {
         };
         let output = &self.aggregate.output_type;
         if self.aggregate.function == Function::Avg {
-            return avg::averages(&sums, counts, &self.sum_type(), output);
+            return Ok(avg::averages(&sums, counts, &self.sum_type(), output));
         }
-        match sums.data_type() {
+        Ok(match sums.data_type() {
             DataType::Int64 => wrap(sums.as_primitive::<Int64Type>().iter(), output),
             DataType::Float64 if *output == DataType::Float32 => {
                 Arc::new(sums.as_primitive::<Float64Type>().unary::<_, Float32Type>(|v| v as f32))
             }
             _ => sums,
-        }
+        })
     }
     fn memory_bytes(&self) -> usize {
         let sums = match &self.sums {
@@ -338,18 +343,14 @@ impl Kernel for Extreme {
     fn state_types(&self) -> Vec<DataType> {
         vec![DataType::Binary]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        // NULL in key encoding, for groups without a value.
-        let mut null = KeyBuf::default();
-        encode_keys(&[arrow::array::new_null_array(&self.data_type, 1)], 1, &mut null);
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        let none = null_key(&self.data_type);
         let best = picks.iter().map(|&g| {
             let mut there = self.values[g as usize].0.iter().filter(|(_, n)| **n > 0);
             let best = if self.max { there.next_back() } else { there.next() };
-            best.map_or(null.get(0), |(value, _)| value)
+            best.map_or(none.as_slice(), |(value, _)| value)
         });
-        // Own bytes of own type: they can be read.
-        decode_keys(std::slice::from_ref(&self.data_type), best)
-            .map_or_else(|_| arrow::array::new_null_array(&self.data_type, picks.len()), |mut columns| columns.remove(0))
+        Ok(decode_keys(std::slice::from_ref(&self.data_type), best)?.remove(0))
     }
     fn memory_bytes(&self) -> usize {
         self.values.capacity() * size_of::<ValueCounts>() + self.heap_bytes
@@ -421,7 +422,7 @@ impl Kernel for Distinct {
         types.extend(self.inner.kernel().state_types());
         types
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         self.inner.kernel().evaluate(picks)
     }
     fn memory_bytes(&self) -> usize {

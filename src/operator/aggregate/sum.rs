@@ -9,6 +9,7 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Arra
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 
 use super::{Kernel, Selected};
+use crate::operator::OperatorError;
 
 /// The largest magnitude of DECIMAL(38, s), exclusive.
 pub(super) const DECIMAL_LIMIT: i128 = 10i128.pow(38);
@@ -108,8 +109,8 @@ impl Kernel for SumInteger {
     fn state_types(&self) -> Vec<DataType> {
         vec![DataType::Int64]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        wrap(self.picked(picks), &self.output)
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        Ok(wrap(self.picked(picks), &self.output))
     }
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 8 + self.seen.capacity()
@@ -148,12 +149,12 @@ impl Kernel for SumFloat {
     fn state_types(&self) -> Vec<DataType> {
         vec![DataType::Float64]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         let sums = self.state(picks).remove(0);
         if self.output == DataType::Float32 {
-            return Arc::new(sums.as_primitive::<Float64Type>().unary::<_, arrow::datatypes::Float32Type>(|v| v as f32));
+            return Ok(Arc::new(sums.as_primitive::<Float64Type>().unary::<_, arrow::datatypes::Float32Type>(|v| v as f32)));
         }
-        sums
+        Ok(sums)
     }
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 8 + self.seen.capacity()
@@ -213,13 +214,13 @@ impl Kernel for SumDecimal {
     fn state_types(&self) -> Vec<DataType> {
         vec![self.output.clone(), DataType::Boolean]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         // Order does not matter: what counts is whether the whole sum fits, unless it left even 128 bits on the way.
         let sums = picks.iter().map(|&g| {
             let (g, sum) = (g as usize, self.sums[g as usize]);
             (self.seen[g] && !self.overflow[g] && sum.abs() < DECIMAL_LIMIT).then_some(sum)
         });
-        self.decimals(sums.collect())
+        Ok(self.decimals(sums.collect()))
     }
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 16 + self.seen.capacity() * 2

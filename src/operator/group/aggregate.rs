@@ -3,14 +3,15 @@
 //! Row by row as Flink has it, or bundle by bundle (mini-batch): a bundle's rows are folded together, and its groups change
 //! once. A bundle ends with its last row, at a watermark and at a barrier, so nothing of it is in a checkpoint.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::BooleanArray;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 
 use super::GroupSpec;
-use super::changes::{ChangeSet, Fate, pick, rounds};
+use super::changes::{ChangeSet, Fate, rounds};
 use super::keyed::KeyedGroups;
 use crate::operator::aggregate::Selected;
+use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::rocks::Changes;
@@ -71,7 +72,7 @@ impl GroupAggregate {
         };
         let groups = state.find(&keys, &hashes, cx.now_ms, cx.db)?;
         let adds: Vec<bool> = (0..rows.len()).map(|i| rows.op(i).adds()).collect();
-        let input = Input { columns: rows.batch.columns(), groups, adds };
+        let input = Input { rows, groups, adds };
         let mut set = ChangeSet::default();
         let rounds = if together { vec![(0..rows.len() as u32).collect()] } else { rounds(&input.groups) };
         for picks in rounds {
@@ -115,9 +116,9 @@ impl GroupAggregate {
         if kept.is_empty() {
             return Ok(());
         }
-        let before = state.evaluate(&groups);
+        let before = state.evaluate(&groups)?;
         self.apply(state, input, &kept)?;
-        let after = state.evaluate(&groups);
+        let after = state.evaluate(&groups)?;
         let mut fates = Vec::with_capacity(changing.len());
         for change in &changing {
             // Over a table that only grows, a group's row stays for ever.
@@ -142,22 +143,26 @@ impl GroupAggregate {
     /// Folds rows into the accumulators: those that add first, which no result can tell from any other order.
     fn apply(&self, state: &mut KeyedGroups, input: &Input<'_>, kept: &[u32]) -> Result<(), OperatorError> {
         let whole = kept.len() == input.groups.len();
-        let columns = if whole { input.columns.to_vec() } else { pick(input.columns, kept).map_err(|e| self.kernel_error(e))? };
+        let rows =
+            if whole { input.rows.clone() } else { input.rows.take(&kept.to_vec().into()).map_err(|e| self.kernel_error(e))? };
+        let columns = rows.batch.columns();
         let groups: Vec<u32> = kept.iter().map(|&row| input.groups[row as usize]).collect();
         let adds: Vec<bool> = kept.iter().map(|&row| input.adds[row as usize]).collect();
         let all_add = adds.iter().all(|&a| a);
+        let places = Places::new(&rows, &Part::Whole);
         for (aggregate, accumulators) in self.spec.aggregates.iter().zip(&mut state.accumulators) {
             let argument = aggregate.argument.map(|a| &columns[a]);
-            let filter = aggregate.filter.map(|f| columns[f].as_boolean());
+            let selected = Selected::of(aggregate, columns, places);
             if all_add {
-                accumulators.kernel_mut().update(&groups, argument, Selected::by(filter));
+                accumulators.kernel_mut().update(&groups, argument, selected);
                 continue;
             }
-            let passes = |row: usize| filter.is_none_or(|f| f.is_valid(row) && f.value(row));
-            let adding: BooleanArray = adds.iter().enumerate().map(|(row, &add)| Some(add && passes(row))).collect();
-            let taking: BooleanArray = adds.iter().enumerate().map(|(row, &add)| Some(!add && passes(row))).collect();
-            accumulators.kernel_mut().update(&groups, argument, Selected::by(Some(&adding)));
-            accumulators.retract(&groups, argument, Selected::by(Some(&taking)));
+            let which = |add: bool| -> BooleanArray {
+                adds.iter().enumerate().map(|(row, &adds)| Some(adds == add && selected.has(row))).collect()
+            };
+            let (adding, taking) = (which(true), which(false));
+            accumulators.kernel_mut().update(&groups, argument, selected.filtered(&adding));
+            accumulators.retract(&groups, argument, selected.filtered(&taking));
         }
         Ok(())
     }
@@ -165,7 +170,7 @@ impl GroupAggregate {
 
 /// A batch, prepared for all its rounds.
 struct Input<'a> {
-    columns: &'a [ArrayRef],
+    rows: &'a Rows,
     groups: Vec<u32>,
     adds: Vec<bool>,
 }

@@ -121,12 +121,6 @@ pub fn rounds(groups: &[u32]) -> Vec<Vec<u32>> {
     rounds
 }
 
-/// The given rows of some columns.
-pub fn pick(columns: &[ArrayRef], rows: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-    let picks: UInt32Array = rows.to_vec().into();
-    columns.iter().map(|c| take(c, &picks, None)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -194,7 +194,7 @@ impl KeyedGroups {
         self.mark(group);
     }
 
-    pub fn evaluate(&self, picks: &[u32]) -> Vec<ArrayRef> {
+    pub fn evaluate(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         self.accumulators.iter().map(|a| a.kernel().evaluate(picks)).collect()
     }
 

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::datatypes::SchemaRef;
 
 use super::SessionSpec;
 use super::fragments::{Fragment, Fragments, Placed};
 use super::stored::{self, Packed};
+use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Aggregate, Kernel, Selected, kernel};
 use crate::operator::window::fire::group_columns;
 use crate::operator::window::local::event_times_ms;
@@ -81,7 +81,7 @@ impl SessionAggregate {
     }
 
     fn add_rows(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let input = Input::new(self.spec.key_types.len(), &rows.batch);
+        let input = Input::new(self.spec.key_types.len(), rows);
         if !self.stored.is_empty() {
             let needed: HashSet<u16> = input.hashes.iter().map(|&h| key_group(h)).collect();
             for group in needed {
@@ -115,11 +115,11 @@ impl SessionAggregate {
         }
         if groups.contains(&LATE) {
             let kept = UInt32Array::from_iter_values((0..groups.len() as u32).filter(|&row| groups[row as usize] != LATE));
-            let batch = take_record_batch(&rows.batch, &kept).map_err(|e| self.kernel_error(e))?;
+            let in_time = rows.take(&kept).map_err(|e| self.kernel_error(e))?;
             groups.retain(|&group| group != LATE);
-            self.fold(&batch, &groups);
+            self.fold(&in_time, &groups);
         } else {
-            self.fold(&rows.batch, &groups);
+            self.fold(rows, &groups);
         }
         for (from, into) in merges {
             self.merge(from, into);
@@ -127,20 +127,20 @@ impl SessionAggregate {
         Ok(())
     }
 
-    fn fold(&mut self, batch: &RecordBatch, groups: &[u32]) {
+    fn fold(&mut self, rows: &Rows, groups: &[u32]) {
         let numbers = self.fragments.numbers();
         let mut values = self.values.iter_mut();
         for (aggregate, kernel) in self.spec.aggregates.iter().zip(&mut self.kernels) {
             kernel.resize(numbers);
-            let filter = Selected::by(aggregate.filter.map(|f| batch.column(f).as_boolean()));
-            let argument = aggregate.argument.map(|a| batch.column(a));
+            let selected = Selected::of(aggregate, rows.batch.columns(), Places::new(rows, &Part::Whole));
+            let argument = aggregate.argument.map(|a| rows.batch.column(a));
             match (aggregate.distinct, argument) {
                 (true, Some(argument)) => {
                     if let Some(sets) = values.next() {
-                        collect(sets, groups, argument, filter);
+                        collect(sets, groups, argument, selected);
                     }
                 }
-                _ => kernel.update(groups, argument, filter),
+                _ => kernel.update(groups, argument, selected),
             }
         }
     }
@@ -224,7 +224,9 @@ impl SessionAggregate {
             let keys = decode_keys(&self.spec.key_types, run.iter().map(|s| self.fragments.key(s.key)))?;
             let mut columns = group_columns(&self.spec.group_columns, &self.spec.output, (start, end), &keys, run.len());
             let picks: Vec<u32> = run.iter().map(|s| s.fragment).collect();
-            columns.extend(self.kernels.iter().map(|k| k.evaluate(&picks)));
+            for kernel in &self.kernels {
+                columns.push(kernel.evaluate(&picks)?);
+            }
             let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.kernel_error(e))?;
             cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
         }

@@ -311,7 +311,7 @@ fn result_rows(spec: &WindowAggregateSpec, tables: &WindowTables, end: i64, pick
     let start = spec.windows.start_of_window(end);
     let keys = tables.keys(&spec.key_types, picks)?;
     let mut columns = group_columns(&spec.group_columns, &spec.output, (start, end), &keys, picks.len());
-    columns.extend(tables.evaluate(picks));
+    columns.extend(tables.evaluate(picks)?);
     RecordBatch::try_new(spec.output.clone(), columns)
         .map_err(|e| OperatorError::Kernel { operator: spec.operator.to_string(), reason: e.to_string() })
 }

@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
-use arrow::compute::take_record_batch;
 use arrow::datatypes::{
     DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
-use arrow::record_batch::RecordBatch;
 
 use super::slice::{Slot, WindowKind};
 use super::table::{Input, WindowTables};
@@ -88,8 +86,9 @@ pub(super) fn fold_rows(
     if spec.windows.kind == WindowKind::Fired {
         // The window fired before the watermark that closes it was passed on: its rows are in time.
         if let Some(end) = rows.window_end_ms {
-            let tables = tables.entry(Slot { first: end, last: end }).or_insert_with(|| WindowTables::new(spec));
-            tables.update(spec, &Input::new(spec.key_types.len(), &rows.batch));
+            let slot = Slot { first: end, last: end };
+            let tables = tables.entry(slot).or_insert_with(|| WindowTables::new(spec));
+            tables.update(spec, &Input::new(spec.key_types.len(), rows), slot);
         }
         return Ok(0);
     }
@@ -97,8 +96,8 @@ pub(super) fn fold_rows(
     let (slots, late) = open_slots(&spec.windows, &times, rows.watermarks_ms.as_deref(), fired_mark_ms);
     let first = slots[0];
     if first != NONE && slots.iter().all(|&slot| slot == first) {
-        let input = Input::new(spec.key_types.len(), &rows.batch);
-        tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input);
+        let input = Input::new(spec.key_types.len(), rows);
+        tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input, first);
         return Ok(0);
     }
     // The batch touches several slots: one pass for each.
@@ -109,9 +108,14 @@ pub(super) fn fold_rows(
         }
     }
     for (slot, picks) in by_slot {
-        let part: RecordBatch = take_record_batch(&rows.batch, &UInt32Array::from(picks))
+        let part = rows
+            .take(&UInt32Array::from(picks))
             .map_err(|e| OperatorError::Kernel { operator: "window".into(), reason: e.to_string() })?;
-        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec.key_types.len(), &part));
+        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(
+            spec,
+            &Input::new(spec.key_types.len(), &part),
+            slot,
+        );
     }
     Ok(late)
 }

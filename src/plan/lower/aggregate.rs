@@ -80,7 +80,8 @@ impl Lowering {
             Role::Plain | Role::SessionKey(_) => None,
         };
         let (group_columns, key_types) = keys(&fragment, grouping, &mut input, column)?;
-        let aggregates = aggregates(&fragment, node, &mut input)?;
+        let aggregates = aggregates(&fragment, node, Some(&window), &mut input)?;
+        self.note_arrival(&aggregates);
         let rowtime_type = batch_schema.field(rowtime).data_type().clone();
         let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
@@ -120,7 +121,8 @@ impl Lowering {
             _ => None,
         };
         let (group_columns, key_types) = keys(&fragment, grouping, &mut input, column)?;
-        let aggregates = aggregates(&fragment, node, &mut input)?;
+        let aggregates = aggregates(&fragment, node, None, &mut input)?;
+        self.note_arrival(&aggregates);
         let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
         let end_type = batch_schema.field(end).data_type().clone();
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &end_type);
@@ -134,6 +136,13 @@ impl Lowering {
         self.sliced(&mut after, WindowAggregateSpec { operator, windows, key_types, aggregates, group_columns, output });
         self.type_set_number(&after, grouping)?;
         Ok(after)
+    }
+
+    /// Has sources say when rows arrived, where an aggregate asks.
+    fn note_arrival(&mut self, aggregates: &[Aggregate]) {
+        if aggregates.iter().any(|a| a.function.goes_by_arrival()) {
+            self.sources.iter_mut().for_each(|source| source.ingest.marks_arrival = true);
+        }
     }
 
     fn sliced(&mut self, after: &mut Fragment, spec: WindowAggregateSpec) {
@@ -150,7 +159,8 @@ impl Lowering {
         let batch_schema = fragment.batch_schema()?;
         let mut input = AggregateInput::keyed(&batch_schema);
         let (_, key_types) = keys(&fragment, grouping, &mut input, |_| None)?;
-        let aggregates = aggregates(&fragment, node, &mut input)?;
+        let aggregates = aggregates(&fragment, node, None, &mut input)?;
+        self.note_arrival(&aggregates);
         let input = input.finish();
         self.push_input(&fragment, input, 0, grouping);
         self.group_table(&fragment, node, grouping, key_types, aggregates)
@@ -179,15 +189,10 @@ impl Lowering {
         after.key = Some((0..key_types.len()).collect());
         after.updates = true;
         self.exchange(&mut after, (0..key_types.len()).collect());
-        let spec = GroupSpec {
-            operator: self.operators,
-            key_types,
-            aggregates,
-            retracts,
-            ttl: self.state_ttl,
-            bundle_rows: self.bundle_rows,
-            output,
-        };
+        // In a bundle, rows of several splits are one batch, which no longer says when they arrived.
+        let bundle_rows = self.bundle_rows.filter(|_| !aggregates.iter().any(|a| a.function.goes_by_arrival()));
+        let spec =
+            GroupSpec { operator: self.operators, key_types, aggregates, retracts, ttl: self.state_ttl, bundle_rows, output };
         self.push(&after, OperatorPlan::GroupAggregate(spec));
         self.type_set_number(&after, grouping)?;
         Ok(after)
@@ -349,14 +354,19 @@ fn keys(
     Ok((group_columns, key_types))
 }
 
-fn aggregates(fragment: &Fragment, node: &AggregateNode, input: &mut AggregateInput<'_>) -> PlanResult<Vec<Aggregate>> {
+fn aggregates(
+    fragment: &Fragment,
+    node: &AggregateNode,
+    window: Option<&TvfWindow>,
+    input: &mut AggregateInput<'_>,
+) -> PlanResult<Vec<Aggregate>> {
     let call = |expression: &Expr| {
         let mut inner = expression;
         while let Expr::Alias(alias) = inner {
             inner = &alias.expr;
         }
         let Expr::AggregateFunction(call) = inner else { return unsupported(format!("'{expression}' as an aggregate")) };
-        aggregate_call(fragment, call, input)
+        aggregate_call(fragment, call, window, input)
     };
     node.aggr_expr.iter().map(call).collect()
 }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub use aggregates::planned_function;
+pub use aggregates::{JsonAggregate, PlannedAggregate, planned_aggregate};
 
 /// All functions by name, lower case.
 pub struct Functions {
