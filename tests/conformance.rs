@@ -221,6 +221,11 @@ cases!(
     union_before,
     views,
     window_mismatch,
+    winjoin,
+    winjoin_aggs,
+    winjoin_hop,
+    winjoin_kinds,
+    winjoin_semi,
 );
 
 /// Cases whose changelogs may differ on the way: with mini-batches Flink aggregates in two steps, each with bundles of its own.

@@ -12,6 +12,7 @@ pub mod calc;
 pub mod event;
 pub mod expand;
 pub mod group;
+pub mod join;
 pub mod session;
 pub mod top_n;
 pub mod window;

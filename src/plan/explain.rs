@@ -97,6 +97,10 @@ fn describe(operator: &OperatorPlan) -> String {
             spec.key_types.len(),
             spec.aggregates.len()
         ),
+        OperatorPlan::WindowJoin(spec) => {
+            let condition = spec.condition.as_ref().map(|c| format!(", where {c}")).unwrap_or_default();
+            format!("join the rows of a window, {:?}: {} keys{condition}", spec.kind, spec.keys[0].len())
+        }
         OperatorPlan::Expand(spec) => format!("repeat for {} grouping sets", spec.sets.len()),
         OperatorPlan::GroupAggregate(spec) => {
             let retracts = if spec.retracts { ", rows may be taken back" } else { "" };

@@ -78,6 +78,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
 }
 
 mod aggregate;
+mod join;
 mod union;
 
 type PlanResult<T> = Result<T, DataFusionError>;
@@ -446,7 +447,7 @@ impl Lowering {
                 let fragment = self.plan(&window.input)?;
                 self.top_n(fragment, &window.window_expr, &window.schema, limit)
             }
-            LogicalPlan::Join(_) => unsupported("JOIN is not supported yet"),
+            LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             LogicalPlan::Sort(_) => {
                 unsupported("ORDER BY of a stream has no end to wait for; use ROW_NUMBER() in a window Top-N")

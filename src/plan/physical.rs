@@ -14,6 +14,8 @@ use crate::operator::expand::{Expand, ExpandSpec};
 use crate::operator::group::GroupSpec;
 use crate::operator::group::aggregate::GroupAggregate;
 use crate::operator::group::upserts::DropUpdateBefore;
+use crate::operator::join::JoinSpec;
+use crate::operator::join::window::WindowJoin;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
@@ -118,6 +120,7 @@ pub enum OperatorPlan {
     SessionAggregate(SessionSpec),
     TopN(TopNSpec, TopNStage),
     Expand(ExpandSpec),
+    WindowJoin(JoinSpec),
     GroupAggregate(GroupSpec),
     /// For sinks whose key is that of the changes: what replaces a row says all.
     DropUpdateBefore(SchemaRef),
@@ -131,6 +134,7 @@ impl OperatorPlan {
             OperatorPlan::SessionAggregate(spec) => spec.operator,
             OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
             OperatorPlan::GroupAggregate(spec) => spec.operator,
+            OperatorPlan::WindowJoin(spec) => spec.operator,
             _ => 0,
         }
     }
@@ -146,6 +150,7 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
+            OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),
             OperatorPlan::DropUpdateBefore(schema) => Box::new(DropUpdateBefore::new(schema)),

@@ -52,6 +52,11 @@ impl GroupIndex {
         (group, true)
     }
 
+    /// The group of a key, if it has one.
+    pub fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
+        self.table.find(hash, |&g| self.hashes[g as usize] == hash && same_bytes(self.keys.get(g as usize), key)).copied()
+    }
+
     pub fn hash(&self, group: u32) -> u64 {
         self.hashes[group as usize]
     }
