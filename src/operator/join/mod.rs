@@ -56,3 +56,11 @@ pub struct JoinSpec {
     pub condition: Option<Arc<dyn PhysicalExpr>>,
     pub output: SchemaRef,
 }
+
+impl JoinSpec {
+    /// Columns of an input that decide which worker and key group has a row. NOT IN has to see every NULL of the other side:
+    /// all its rows come together.
+    pub fn placed_by(&self, input: usize) -> &[usize] {
+        if self.kind == JoinKind::NullAwareAnti { &[] } else { &self.keys[input] }
+    }
+}

@@ -37,7 +37,7 @@ const STREAMED_BYTES: usize = 4 << 20;
 
 impl WindowJoin {
     pub fn new(spec: JoinSpec) -> WindowJoin {
-        let input = |i: usize| WindowRows::new(spec.operator, i as u8, spec.inputs[i].clone(), spec.keys[i].clone());
+        let input = |i: usize| WindowRows::new(spec.operator, i as u8, spec.inputs[i].clone(), spec.placed_by(i).to_vec());
         let inputs = [input(0), input(1)];
         WindowJoin { spec, inputs, fired_mark_ms: None, next_generation: 0, firing: None, window: None }
     }
@@ -63,7 +63,7 @@ impl WindowJoin {
         let stored: usize = self.inputs.iter().map(|i| i.stored_bytes(end)).sum();
         let mut groups_at_once = KEY_GROUPS;
         // Without keys all rows lie in one group.
-        if stored.saturating_mul(LOADED_PER_STORED) > cx.room_bytes && !self.spec.keys[0].is_empty() {
+        if stored.saturating_mul(LOADED_PER_STORED) > cx.room_bytes && !self.spec.placed_by(0).is_empty() {
             let mut changes = Changes::default();
             for input in &mut self.inputs {
                 input.spill_window(end, &mut self.next_generation, &mut changes)?;

@@ -74,9 +74,6 @@ impl Lowering {
             fields.iter().zip(join.schema.fields()).map(|(f, named)| f.clone().with_name(named.name())).collect::<Vec<Field>>(),
         ));
         self.operators += 1;
-        // NOT IN has to see every NULL of the other side.
-        let route = |keys: &Vec<usize>| Route::Keys(if kind == JoinKind::NullAwareAnti { vec![] } else { keys.clone() });
-        let chain = self.join_chains(vec![(left.chain, route(&left_keys)), (right.chain, route(&right_keys))]);
         let (mut roles, unique) = (left.roles.clone(), |f: &Fragment| f.fired.is_some_and(|f| f.start_is_unique));
         let fired = Some(Fired { start_is_unique: unique(&left) && unique(&right) });
         if matches!(kind, JoinKind::Right | JoinKind::Full) {
@@ -92,7 +89,6 @@ impl Lowering {
             (Some(l), Some(r)) => Some(l.iter().copied().chain(r.iter().map(|c| c + widths[0])).collect()),
             _ => None,
         };
-        let after = Fragment { chain, schema: join.schema.clone(), roles, fired, key, ..left };
         let spec = JoinSpec {
             operator: self.operators,
             kind,
@@ -102,6 +98,9 @@ impl Lowering {
             condition,
             output,
         };
+        let route = |input: usize| Route::Keys(spec.placed_by(input).to_vec());
+        let chain = self.join_chains(vec![(left.chain, route(0)), (right.chain, route(1))]);
+        let after = Fragment { chain, schema: join.schema.clone(), roles, fired, key, ..left };
         self.push(&after, OperatorPlan::WindowJoin(spec));
         Ok(after)
     }
