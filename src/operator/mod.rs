@@ -13,6 +13,8 @@ pub mod event;
 pub mod expand;
 pub mod group;
 pub mod join;
+pub mod keyed;
+pub mod over;
 pub mod session;
 pub mod top_n;
 pub mod window;

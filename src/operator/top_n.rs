@@ -237,10 +237,11 @@ impl Operator for TopN {
     }
 }
 
-/// Key group of each row by some of its columns; all rows fall into group 0 where there are none. Used by exchanges too.
+/// Key group of each row by some of its columns; all rows fall into that of the empty key where there are none. Used by
+/// exchanges too.
 pub fn row_key_groups(columns: &[usize], rows: &RecordBatch) -> Vec<u16> {
     if columns.is_empty() {
-        return vec![0; rows.num_rows()];
+        return vec![key_group(hash_key(&[])); rows.num_rows()];
     }
     let columns: Vec<ArrayRef> = columns.iter().map(|&c| rows.column(c).clone()).collect();
     let mut keys = KeyBuf::default();

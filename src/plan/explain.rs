@@ -101,6 +101,10 @@ fn describe(operator: &OperatorPlan) -> String {
             let condition = spec.condition.as_ref().map(|c| format!(", where {c}")).unwrap_or_default();
             format!("join the rows of a window, {:?}: {} keys{condition}", spec.kind, spec.keys[0].len())
         }
+        OperatorPlan::Over(spec) => {
+            let (keys, functions) = (spec.partition.len(), spec.calls.len());
+            format!("over {:?}: {keys} keys, {functions} functions", spec.frame)
+        }
         OperatorPlan::Expand(spec) => format!("repeat for {} grouping sets", spec.sets.len()),
         OperatorPlan::GroupAggregate(spec) => {
             let retracts = if spec.retracts { ", rows may be taken back" } else { "" };

@@ -79,6 +79,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
 
 mod aggregate;
 mod join;
+mod over;
 mod union;
 
 type PlanResult<T> = Result<T, DataFusionError>;
@@ -445,6 +446,11 @@ impl Lowering {
             LogicalPlan::Window(window) => {
                 let limit = self.row_limit.take();
                 let fragment = self.plan(&window.input)?;
+                if let Some(rowtime) = over::rowtime_order(window, &fragment)?
+                    && (limit.is_none() || !over::is_row_number(window))
+                {
+                    return self.over(window, fragment, rowtime);
+                }
                 self.top_n(fragment, &window.window_expr, &window.schema, limit)
             }
             LogicalPlan::Join(join) => self.join(join),

@@ -16,6 +16,8 @@ use crate::operator::group::aggregate::GroupAggregate;
 use crate::operator::group::upserts::DropUpdateBefore;
 use crate::operator::join::JoinSpec;
 use crate::operator::join::window::WindowJoin;
+use crate::operator::over::OverSpec;
+use crate::operator::over::operator::Over;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
@@ -121,6 +123,7 @@ pub enum OperatorPlan {
     TopN(TopNSpec, TopNStage),
     Expand(ExpandSpec),
     WindowJoin(JoinSpec),
+    Over(OverSpec),
     GroupAggregate(GroupSpec),
     /// For sinks whose key is that of the changes: what replaces a row says all.
     DropUpdateBefore(SchemaRef),
@@ -135,6 +138,7 @@ impl OperatorPlan {
             OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
             OperatorPlan::GroupAggregate(spec) => spec.operator,
             OperatorPlan::WindowJoin(spec) => spec.operator,
+            OperatorPlan::Over(spec) => spec.operator,
             _ => 0,
         }
     }
@@ -150,6 +154,7 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
+            OperatorPlan::Over(spec) => Box::new(Over::new(spec)),
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),

@@ -11,11 +11,11 @@ use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, DataFusionError, Result as PlanResult, TableReference, plan_err};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion_expr::planner::{
-    ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RelationPlanner, TypePlanner,
+    ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr, RelationPlanner, TypePlanner,
 };
 use datafusion_expr::{
     AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, TableSource,
-    WindowUDF, lit,
+    WindowFunctionDefinition, WindowUDF, lit,
 };
 use datafusion_optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
@@ -30,7 +30,7 @@ use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
-use super::functions::{Functions, interval_times, not_null};
+use super::functions::{Functions, interval_times, not_null, ranks};
 use super::group_windows;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::types::{EXACT, arrow_field, sql_name};
@@ -97,11 +97,12 @@ impl Default for Binder {
         let functions = Functions::default();
         let time_plus = functions.scalar("time_plus");
         let interval_times = functions.scalar(interval_times::NAME);
+        let edges = ranks::EDGES.iter().filter_map(|name| functions.aggregate(name)).collect();
         Binder {
             catalog: Catalog::default(),
             functions,
             config: ConfigOptions::default(),
-            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, interval_times })],
+            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, edges, interval_times })],
             relation_planners: vec![Arc::new(WindowPlanner)],
         }
     }
@@ -404,6 +405,8 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
 #[derive(Debug)]
 struct FlinkExprPlanner {
     time_plus: Option<Arc<ScalarUDF>>,
+    /// FIRST_VALUE and LAST_VALUE.
+    edges: Vec<Arc<AggregateUDF>>,
     interval_times: Option<Arc<ScalarUDF>>,
 }
 
@@ -444,6 +447,23 @@ impl ExprPlanner for FlinkExprPlanner {
             if is_interval(&raw.left)? {
                 return Ok(PlannerResult::Planned(times.call(vec![raw.right, raw.left])));
             }
+        }
+        Ok(PlannerResult::Original(raw))
+    }
+
+    /// COUNT(*) counts rows here too; FIRST_VALUE and LAST_VALUE are aggregates.
+    fn plan_window(&self, mut raw: RawWindowExpr) -> PlanResult<PlannerResult<RawWindowExpr>> {
+        let edge = match &raw.func_def {
+            WindowFunctionDefinition::WindowUDF(udf) => self.edges.iter().find(|e| e.name() == udf.name()),
+            WindowFunctionDefinition::AggregateUDF(_) => None,
+        };
+        if let Some(edge) = edge {
+            raw.func_def = WindowFunctionDefinition::AggregateUDF(edge.clone());
+        }
+        #[expect(deprecated, reason = "the wildcard is how COUNT(*) arrives here")]
+        let counts_rows = raw.func_def.name() == "count" && matches!(raw.args.as_slice(), [] | [Expr::Wildcard { .. }]);
+        if counts_rows {
+            raw.args = vec![lit(1i64)];
         }
         Ok(PlannerResult::Original(raw))
     }

@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use super::GroupSpec;
 use crate::operator::OperatorError;
 use crate::operator::aggregate::retract::Accumulators;
+use crate::operator::keyed::put_all;
 use crate::operator::window::table::GroupIndex;
 use crate::state::key::KeyBuf;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
@@ -310,13 +311,4 @@ impl KeyedGroups {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
-}
-
-fn put_all(entries: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>, changes: &mut Changes) {
-    for (key, value) in entries {
-        match value {
-            Some(value) => changes.put(&key, &value),
-            None => changes.delete(&key),
-        }
-    }
 }

@@ -7,7 +7,7 @@
 
 pub mod aggregate;
 mod changes;
-mod keyed;
+pub mod keyed;
 pub mod upserts;
 
 use std::time::Duration;

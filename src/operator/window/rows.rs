@@ -155,12 +155,29 @@ impl WindowRows {
         concat_batches(&self.schema, &batches).map_err(|e| self.error(&e))
     }
 
-    /// Forgets a window.
+    /// Forgets the rows of this input in a window, and only these.
+    pub fn remove_own(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
+        let batches = self.hot.remove(&end).unwrap_or_default();
+        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        if self.stored.remove(&end).is_some() {
+            let (from, to) = self.place(end).range();
+            let mut changes = Changes::default();
+            db.scan(&from, &to, |key, _| {
+                if StateKey::decode(key).is_some_and(|k| k.table == self.input) {
+                    changes.delete(key);
+                }
+                Ok::<_, OperatorError>(())
+            })?;
+            db.write(changes)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a window of all inputs of the operator; called for each of them.
     pub fn remove(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
         let batches = self.hot.remove(&end).unwrap_or_default();
         self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
         if self.stored.remove(&end).is_some() {
-            // Rows of the operator's other inputs go too: a window is over for all of them.
             let (from, to) = self.place(end).range();
             let mut changes = Changes::default();
             changes.delete_range(&from, &to);

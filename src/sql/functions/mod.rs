@@ -15,8 +15,8 @@ mod math;
 pub mod not_null;
 mod numeric;
 mod patterns;
+pub mod ranks;
 mod round;
-mod row_number;
 mod rows;
 mod strings;
 mod temporal;
@@ -51,7 +51,7 @@ impl Default for Functions {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
         let aggregates = aggregates::all().chain([grouping::udaf()]).map(|f| (f.name().to_string(), Arc::new(f))).collect();
-        let windows = BTreeMap::from([("row_number".to_string(), Arc::new(row_number::udwf()))]);
+        let windows = ranks::all().map(|f| (f.name().to_string(), Arc::new(f))).collect();
         Functions { scalars, aggregates, windows }
     }
 }
