@@ -38,6 +38,7 @@ use crate::sql::functions::not_null;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
+use crate::time::zone::Zone;
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
 pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
@@ -49,7 +50,8 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         edges: 0,
         operators: 0,
         row_limit: None,
-        fingerprint: String::new(),
+        zone: script.zone.clone(),
+        fingerprint: script.zone.as_ref().map(|zone| format!("in {zone:?}\n")).unwrap_or_default(),
         warnings: Vec::new(),
     };
     let mut used: BTreeMap<String, (Arc<Table>, BTreeSet<usize>)> = BTreeMap::new();
@@ -271,6 +273,8 @@ struct Lowering {
     operators: u32,
     /// The bound on ROW_NUMBER found in the filter above it.
     row_limit: Option<usize>,
+    /// The session's time zone; None is UTC.
+    zone: Option<Zone>,
     fingerprint: String,
     warnings: Vec<String>,
 }
@@ -548,6 +552,7 @@ impl Lowering {
         self.operators += 1;
         let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
         let rowtime_type = batch_schema.field(rowtime).data_type().clone();
+        let zone = self.zone_of(&rowtime_type);
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
         let operator = self.operators;
         let AggregateInput { exprs, fields, .. } = input;
@@ -567,7 +572,7 @@ impl Lowering {
             TvfWindow::Sliced(windows) => {
                 let start_is_unique = !matches!(windows.kind, WindowKind::Cumulate { .. });
                 after.fired = Some(Fired { start_is_unique });
-                let spec = WindowAggregateSpec { operator, windows, key_types, aggregates, group_columns, output };
+                let spec = WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output };
                 if self.workers > 1 {
                     self.push(&after, OperatorPlan::LocalAggregate(spec.clone()));
                     self.exchange(&mut after, vec![]);
@@ -578,7 +583,7 @@ impl Lowering {
                 after.fired = Some(Fired { start_is_unique: false });
                 let first = WindowAggregateSpec::FIRST_KEY;
                 self.exchange(&mut after, (first..first + key_types.len()).collect());
-                let spec = SessionSpec { operator, gap_ms, key_types, aggregates, group_columns, output };
+                let spec = SessionSpec { operator, gap_ms, zone, key_types, aggregates, group_columns, output };
                 self.push(&after, OperatorPlan::SessionAggregate(spec));
             }
         }
@@ -668,12 +673,18 @@ impl Lowering {
             Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
         });
         let columns = columns.collect();
+        let zone = self.zone_of(from.batch_schema()?.field(rowtime).data_type());
         // Only a Top-N waits for its window; other rows are just rows.
         let fired = drop_late.then_some(Fired { start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
         let to = Fragment { pending: None, rowtime: None, hidden_rowtime: None, fired, key: None, ..from };
         let output = to.arrow_schema()?;
-        self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, rowtime, columns, output, drop_late }));
+        self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, zone, rowtime, columns, output, drop_late }));
         Ok(to)
+    }
+
+    /// The zone in which windows over a rowtime of this type lie.
+    fn zone_of(&self, rowtime: &DataType) -> Option<Zone> {
+        self.zone.clone().filter(|_| matches!(rowtime, DataType::Timestamp(_, Some(_))))
     }
 
     /// Ends the chain with an edge and begins the next one behind it.

@@ -33,14 +33,17 @@ use super::group_windows;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::types::{EXACT, arrow_field, sql_name};
 use super::window_tvf::{WindowPlanner, interval_ms};
-use crate::config::is_utc;
+use super::zones;
 use crate::suggest::nearest;
+use crate::time::zone::Zone;
 
 /// A SQL file, understood.
 pub struct Script {
     pub catalog: Catalog,
     /// SET statements in order; the last one of a key counts.
     pub settings: BTreeMap<String, String>,
+    /// None is UTC.
+    pub zone: Option<Zone>,
     pub queries: Vec<BoundQuery>,
 }
 
@@ -73,17 +76,19 @@ pub fn bind(text: &str) -> Result<Script, SqlError> {
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut binder = Binder::default();
-    let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), queries: vec![] };
+    let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), zone: None, queries: vec![] };
     for placed in parse(text)? {
         let source = placed.source(text);
         binder.statement(&placed, &source, &mut script)?;
     }
     script.catalog = binder.catalog;
+    script.zone = binder.zone;
     Ok(script)
 }
 
 struct Binder {
     catalog: Catalog,
+    zone: Option<Zone>,
     functions: Functions,
     config: ConfigOptions,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
@@ -97,6 +102,7 @@ impl Default for Binder {
         let interval_times = functions.scalar(interval_times::NAME);
         Binder {
             catalog: Catalog::default(),
+            zone: None,
             functions,
             config: ConfigOptions::default(),
             expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, interval_times })],
@@ -110,8 +116,10 @@ impl Binder {
         match &placed.statement {
             Statement::Set { key, value } => {
                 // Settings that do not matter here are ignored with a warning; these would give other results.
-                let is_other_zone = key == "table.local-time-zone" && !is_utc(value);
-                if is_other_zone || CHANGES_RESULTS.iter().any(|(k, v)| k == key && !value.eq_ignore_ascii_case(v)) {
+                if key == "table.local-time-zone" {
+                    self.set_zone(value).map_err(|e| e.at(Some(placed.start)))?;
+                }
+                if CHANGES_RESULTS.iter().any(|(k, v)| k == key && !value.eq_ignore_ascii_case(v)) {
                     return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")).at(Some(placed.start)));
                 }
                 script.settings.insert(key.clone(), value.clone());
@@ -150,6 +158,16 @@ impl Binder {
         Ok(())
     }
 
+    fn set_zone(&mut self, name: &str) -> Result<(), SqlError> {
+        let zone = Zone::parse(name).map_err(SqlError::new)?;
+        // Tables and windows hold what they were declared with.
+        if zone != self.zone && self.catalog.names().next().is_some() {
+            return Err(SqlError::new("'table.local-time-zone' is set after a table or view was declared").help("set it first"));
+        }
+        self.zone = zone;
+        Ok(())
+    }
+
     fn must_be_new(&self, name: &Ident, if_not_exists: bool) -> Result<(), SqlError> {
         if !if_not_exists && self.catalog.names().any(|n| n == name.value) {
             return Err(SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name)));
@@ -165,7 +183,11 @@ impl Binder {
         source: &Source<'_>,
         script: &mut Script,
     ) -> Result<(), SqlError> {
-        let plan = optimize(plan).map_err(|e| self.plan_error(&e, source))?;
+        let in_zone = |plan| match &self.zone {
+            Some(zone) => zones::plan(plan, zone),
+            None => Ok(plan),
+        };
+        let plan = optimize(plan).and_then(in_zone).map_err(|e| self.plan_error(&e, source))?;
         script.queries.push(BoundQuery { target, plan, start: placed.start, end: placed.end });
         Ok(())
     }
@@ -212,7 +234,11 @@ impl Binder {
         let expression = self.planner().sql_to_expr(expression, schema, &mut PlannerContext::new())?;
         let expression = flink_types::expression(expression, schema)?;
         let context = datafusion_expr::simplify::SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
-        ExprSimplifier::new(context).coerce(expression, schema)
+        let expression = ExprSimplifier::new(context).coerce(expression, schema)?;
+        match &self.zone {
+            Some(zone) => zones::expression(expression, schema, zone),
+            None => Ok(expression),
+        }
     }
 
     fn table(&self, create: &CreateTable, source: &Source<'_>) -> Result<Table, SqlError> {

@@ -3,7 +3,7 @@
 //! In reading order: `dialect` and `parse` (text to statements), `rewrite` and
 //! `interval` (forms that only Flink has), `types` (SQL types to Arrow), `catalog` (tables and views),
 //! `functions` (what may be called), `window_tvf` (window functions in FROM), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
-//! expression has), `bind` (statements to logical plans), `error` (messages with their place in the text).
+//! expression has), `zones` (the session's time zone), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is added through its hooks.
 //! What always holds: a construct that is not supported is an error that names it, never another meaning.
@@ -21,3 +21,4 @@ pub mod parse;
 mod rewrite;
 pub mod types;
 pub mod window_tvf;
+mod zones;
