@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::compute::binary;
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType,
@@ -23,7 +24,7 @@ use datafusion_expr::{
 use crate::time::zone::Zone;
 
 /// Functions of the date or the time of day of their argument.
-const OF_THE_CALENDAR: [&str; 16] = [
+const OF_THE_CALENDAR: [&str; 15] = [
     "extract",
     "year",
     "quarter",
@@ -39,7 +40,6 @@ const OF_THE_CALENDAR: [&str; 16] = [
     "floor_to",
     "ceil_to",
     "date_format",
-    "timestampadd",
 ];
 
 /// A plan in a time zone.
@@ -82,6 +82,12 @@ fn localized(expression: Expr, schema: &DFSchema, zone: &Zone) -> Result<Expr> {
                     let shifted = args.into_iter().enumerate().map(|(i, a)| if i == 0 { shift(a, Shift::ToLocal) } else { a });
                     Ok(call(shifted.collect()))
                 }
+                // Back by the offset there was, also where the result lies beyond a change.
+                "floor_to" | "ceil_to" if takes_ltz[1] => {
+                    let original = args[1].clone();
+                    let shifted = args.into_iter().zip(takes_ltz).map(|(a, ltz)| if ltz { shift(a, Shift::ToLocal) } else { a });
+                    Ok(ScalarUDF::from(Shifted::new(Shift::Back, zone)).call(vec![call(shifted.collect()), original]))
+                }
                 "unix_timestamp" => Ok(shift(call(args), Shift::FromLocal)),
                 _ if is_cast || OF_THE_CALENDAR.contains(&name) => {
                     let both = is_cast && takes_ltz[0] && gives_ltz(&call(args.clone()))?;
@@ -110,6 +116,8 @@ fn localized(expression: Expr, schema: &DFSchema, zone: &Zone) -> Result<Expr> {
 enum Shift {
     ToLocal,
     FromLocal,
+    /// By the offset at the second argument.
+    Back,
 }
 
 /// Shifts timestamps, or BIGINT seconds.
@@ -123,31 +131,30 @@ struct Shifted {
 
 impl Shifted {
     fn new(shift: Shift, zone: &Zone) -> Shifted {
-        let name = format!("({} {zone:?})", if shift == Shift::ToLocal { "to" } else { "from" });
+        let name = format!("({shift:?} {zone:?})");
         Shifted { name, shift, zone: zone.clone(), signature: Signature::user_defined(Volatility::Immutable) }
     }
 
-    fn ms(&self, ms: i64) -> i64 {
+    /// What is added to a time in ms.
+    fn difference_ms(&self, ms: i64) -> i64 {
         match self.shift {
-            Shift::ToLocal => self.zone.local(ms),
-            Shift::FromLocal => self.zone.instant(ms),
+            Shift::ToLocal => self.zone.local(ms) - ms,
+            Shift::FromLocal => self.zone.instant(ms) - ms,
+            Shift::Back => ms - self.zone.local(ms),
         }
     }
 
-    /// Shifts values of so many in a millisecond, or with a negative number of so many milliseconds.
-    fn shifted<T: ArrowPrimitiveType<Native = i64>>(&self, array: &ArrayRef, per_ms: i64) -> ArrayRef {
-        let each = |v: i64| match per_ms {
-            // What no time could be read from stays what it is.
-            1.. => {
-                let ms = v.div_euclid(per_ms);
-                v.wrapping_add((self.ms(ms) - ms).wrapping_mul(per_ms))
-            }
-            _ => match v.checked_mul(-per_ms) {
-                Some(ms) => v + (self.ms(ms) - ms) / -per_ms,
-                None => v,
-            },
-        };
-        Arc::new(array.as_primitive::<T>().unary::<_, T>(each).with_data_type(array.data_type().clone()))
+    /// Shifts timestamps of so many ticks in a millisecond by what `at` says.
+    fn timestamps<T: ArrowPrimitiveType<Native = i64>>(&self, array: &ArrayRef, at: &ArrayRef, per_ms: i64) -> Result<ArrayRef> {
+        let each = |v: i64, at: i64| v.wrapping_add(self.difference_ms(at.div_euclid(per_ms)).wrapping_mul(per_ms));
+        let shifted: PrimitiveArray<T> = binary(array.as_primitive::<T>(), at.as_primitive::<T>(), each)?;
+        Ok(Arc::new(shifted.with_data_type(array.data_type().clone())))
+    }
+
+    /// What no time could be read from stays what it is.
+    fn seconds(&self, array: &ArrayRef) -> ArrayRef {
+        let each = |v: i64| v.checked_mul(1000).map_or(v, |ms| v + self.difference_ms(ms) / 1000);
+        Arc::new(array.as_primitive::<Int64Type>().unary::<_, Int64Type>(each))
     }
 }
 
@@ -169,13 +176,13 @@ impl ScalarUDFImpl for Shifted {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [argument] = args.args.as_slice() else { return exec_err!("a shift takes one argument") };
-        let array = argument.to_array(args.number_rows)?;
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let (Some(array), Some(at)) = (arrays.first(), arrays.last()) else { return exec_err!("a shift without a time") };
         let shifted = match array.data_type() {
-            DataType::Timestamp(TimeUnit::Millisecond, _) => self.shifted::<TimestampMillisecondType>(&array, 1),
-            DataType::Timestamp(TimeUnit::Microsecond, _) => self.shifted::<TimestampMicrosecondType>(&array, 1000),
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => self.shifted::<TimestampNanosecondType>(&array, 1_000_000),
-            DataType::Int64 => self.shifted::<Int64Type>(&array, -1000),
+            DataType::Timestamp(TimeUnit::Millisecond, _) => self.timestamps::<TimestampMillisecondType>(array, at, 1)?,
+            DataType::Timestamp(TimeUnit::Microsecond, _) => self.timestamps::<TimestampMicrosecondType>(array, at, 1000)?,
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => self.timestamps::<TimestampNanosecondType>(array, at, 1_000_000)?,
+            DataType::Int64 => self.seconds(array),
             other => return exec_err!("no shift of {other}"),
         };
         Ok(ColumnarValue::Array(shifted))

@@ -5,7 +5,7 @@
 //! back, although the clock does in autumn.
 //!
 //! Zones are those of the IANA database that is compiled in (chrono-tz, by way of Arrow), or fixed offsets. Their changes are
-//! found once, from 1900 to 2100; before and after, the first and last offset hold.
+//! found once, from 1800 to 2100; before and after, the first and last offset hold.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -16,8 +16,8 @@ use arrow::array::timezone::Tz;
 use chrono::{DateTime, Offset, TimeZone};
 
 const MS_PER_DAY: i64 = 86_400_000;
-/// 1900-01-01 and 2100-01-01: the database has no further changes.
-const FIRST_MS: i64 = -2_208_988_800_000;
+/// 1800-01-01 and 2100-01-01: the database has no further changes.
+const FIRST_MS: i64 = -5_364_662_400_000;
 const LAST_MS: i64 = 4_102_444_800_000;
 
 /// A time zone other than UTC.
@@ -188,6 +188,6 @@ mod tests {
         assert_eq!(berlin.watermark(utc("2024-10-27 00:30:00")), two - 1);
         assert_eq!(berlin.watermark(utc("2024-10-27 01:00:00")), two);
         assert_eq!(berlin.watermark(i64::MAX), i64::MAX);
-        assert!(berlin.watermark(i64::MIN) < utc("1900-01-01 00:00:00"));
+        assert!(berlin.watermark(i64::MIN) < utc("1800-01-01 00:00:00"));
     }
 }
