@@ -11,6 +11,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+use super::functions::nested;
+
 /// The function name that stands for `TABLE name` as an argument.
 pub const TABLE_ARGUMENT: &str = "__table_argument";
 
@@ -70,26 +72,53 @@ impl Dialect for FlinkDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        // `ARRAY[...]` and `MAP[...]`; sqlparser knows the second in other forms only.
+        for (keyword, name) in [(Keyword::ARRAY, nested::ARRAY), (Keyword::MAP, nested::MAP)] {
+            if parser.peek_keyword(keyword) && parser.peek_nth_token_ref(1).token == Token::LBracket {
+                parser.advance_token();
+                parser.advance_token();
+                return Some(elements(parser).map(|elements| call(name, elements)));
+            }
+        }
         if !parser.peek_keyword(Keyword::TABLE) || !matches!(parser.peek_nth_token(1).token, Token::Word(_)) {
             return None;
         }
         parser.advance_token();
         Some(parser.parse_object_name(false).and_then(|name| {
             let argument = Expr::CompoundIdentifier(name.0.iter().filter_map(|p| p.as_ident().cloned()).collect());
-            let mut args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))];
-            args.extend(partition_columns(parser)?.into_iter().map(|c| FunctionArg::Unnamed(FunctionArgExpr::Expr(c))));
-            Ok(Expr::Function(Function {
-                name: ObjectName::from(vec![TABLE_ARGUMENT.into()]),
-                uses_odbc_syntax: false,
-                parameters: FunctionArguments::None,
-                args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
-                filter: None,
-                null_treatment: None,
-                over: None,
-                within_group: vec![],
-            }))
+            let mut args = vec![argument];
+            args.extend(partition_columns(parser)?);
+            Ok(call(TABLE_ARGUMENT, args))
         }))
     }
+}
+
+/// The expressions up to `]`.
+fn elements(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
+    if parser.consume_token(&Token::RBracket) {
+        return Ok(vec![]);
+    }
+    let elements = parser.parse_comma_separated(Parser::parse_expr)?;
+    parser.expect_token(&Token::RBracket)?;
+    Ok(elements)
+}
+
+/// A call of a function.
+pub fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![name.into()]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
 }
 
 /// `PARTITION BY k` or `PARTITION BY (a, b)` after `TABLE name`.
