@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, DataFusionError, Result as PlanResult, TableReference, plan_err};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams};
@@ -28,9 +28,11 @@ use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
-use super::functions::{Functions, interval_times, not_null};
+use super::functions::{Functions, interval_times, nested, not_null};
 use super::group_windows;
+use super::nested_types::is_multiset;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
+use super::row_stars;
 use super::types::{EXACT, arrow_field, sql_name};
 use super::window_tvf::{WindowPlanner, interval_ms};
 use super::zones;
@@ -100,12 +102,13 @@ impl Default for Binder {
         let functions = Functions::default();
         let time_plus = functions.scalar("time_plus");
         let interval_times = functions.scalar(interval_times::NAME);
+        let field = functions.scalar(nested::FIELD);
         Binder {
             catalog: Catalog::default(),
             zone: None,
             functions,
             config: ConfigOptions::default(),
-            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, interval_times })],
+            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, interval_times, field })],
             relation_planners: vec![Arc::new(WindowPlanner)],
         }
     }
@@ -206,6 +209,10 @@ impl Binder {
     fn query(&self, query: &Query, source: &Source<'_>) -> Result<LogicalPlan, SqlError> {
         let mut query = query.clone();
         group_windows::rewrite(&mut query)?;
+        row_stars::expand(&mut query, &mut |rows_of| {
+            let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(rows_of)))?;
+            Ok(plan.schema().as_ref().clone())
+        });
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query)))
             .and_then(flink_types::apply)
@@ -303,8 +310,7 @@ impl Binder {
                         error.help(format!("add a computed column, for example: ts AS TO_TIMESTAMP_LTZ({}, 3)", name.value))
                     );
                 }
-                let fields =
-                    columns.iter().map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
+                let fields = columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
                 let all = df_schema(&create.name.value, Schema::new(fields), source)?;
                 let expression = self.expression(expression, &all, source)?;
                 Some(Watermark { rowtime, expression })
@@ -408,6 +414,17 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
 /// True if Flink casts without being asked: between numbers, between timestamps, and NULL to anything.
 fn assignable(from: &DataType, to: &DataType) -> bool {
     let timestamp = |t: &DataType| matches!(t, DataType::Timestamp(..) | DataType::Date32);
+    let inside = |a: &DataType, b: &DataType| assignable(a, b);
+    match (from, to) {
+        (DataType::List(a), DataType::List(b)) => return inside(a.data_type(), b.data_type()),
+        (DataType::Map(a, _), DataType::Map(b, _)) => {
+            return is_multiset(from) == is_multiset(to) && inside(a.data_type(), b.data_type());
+        }
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| inside(a.data_type(), b.data_type()));
+        }
+        _ => {}
+    }
     from == to || from.is_null() || (from.is_numeric() && to.is_numeric()) || (timestamp(from) && timestamp(to))
 }
 
@@ -426,6 +443,7 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
 struct FlinkExprPlanner {
     time_plus: Option<Arc<ScalarUDF>>,
     interval_times: Option<Arc<ScalarUDF>>,
+    field: Option<Arc<ScalarUDF>>,
 }
 
 impl ExprPlanner for FlinkExprPlanner {
@@ -467,6 +485,18 @@ impl ExprPlanner for FlinkExprPlanner {
             }
         }
         Ok(PlannerResult::Original(raw))
+    }
+
+    /// `r.f`: a field of a ROW. A name that it does not have is found when the types are.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested: &[String],
+    ) -> PlanResult<PlannerResult<Vec<Expr>>> {
+        let Some(call) = &self.field else { return Ok(PlannerResult::Original(vec![])) };
+        let row = Expr::Column(datafusion_common::Column::new(qualifier.cloned(), field.name()));
+        Ok(PlannerResult::Planned(nested.iter().fold(row, |row, name| call.call(vec![row, lit(name.as_str())]))))
     }
 
     /// COUNT(*) counts rows: as COUNT of a constant.

@@ -283,7 +283,8 @@ fn members_may_stand_in_any_order_miss_or_come_twice() {
 /// A scanner that gives up on plain records is still right, only five times slower.
 #[test]
 fn plain_records_stay_on_the_fast_path() {
-    let field = |name: &str, data_type: DataType| Column::new(name.into(), &Field::new(name, data_type, true), false);
+    let field =
+        |name: &str, data_type: DataType| Column::new(name.into(), &Field::new(name, data_type, true), &JsonOptions::default());
     let mut columns: Vec<Column> =
         [("a", DataType::Int64), ("d", DataType::Float64), ("s", DataType::Utf8), ("b", DataType::Boolean)]
             .into_iter()
