@@ -120,6 +120,8 @@ macro_rules! cases {
     };
 }
 cases!(
+    agg_collect,
+    agg_collect_more,
     agg_firstlast_more,
     agg_mixed,
     cumulate,

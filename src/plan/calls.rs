@@ -3,6 +3,8 @@
 //! Called by `lower` for every call. Arguments that must be constants (a separator, fractions) are taken out of the plan
 //! here; what is left are one or two columns. What always holds: a call that is not understood whole is refused.
 
+use std::borrow::Cow;
+
 use arrow::datatypes::DataType;
 use datafusion_common::{DataFusionError, ScalarValue};
 use datafusion_expr::Expr;
@@ -10,11 +12,11 @@ use datafusion_expr::expr::{AggregateFunction, NullTreatment};
 
 use super::lower::strip_cast;
 use crate::operator::aggregate::listing::Form;
-use crate::operator::aggregate::{Aggregate, Fixed, Function, json_text};
+use crate::operator::aggregate::{Aggregate, Fixed, Function};
 use crate::operator::window::Windows;
 use crate::operator::window::slice::WindowKind;
-use crate::sql::functions::nested;
 use crate::sql::functions::{JsonAggregate, PlannedAggregate, aggregate_type, planned_aggregate};
+use crate::sql::functions::{json_text, nested};
 use crate::sql::types::sql_name;
 use crate::sql::window_tvf::TvfWindow;
 use crate::state::key::is_key_type;
@@ -30,8 +32,8 @@ pub struct Call<'a> {
     pub function: Function,
     name: String,
     /// None is COUNT(*).
-    pub argument: Option<&'a Expr>,
-    pub second: Option<&'a Expr>,
+    pub argument: Option<Cow<'a, Expr>>,
+    pub second: Option<Cow<'a, Expr>>,
     pub filter: Option<&'a Expr>,
     distinct: bool,
     nulls: Option<NullTreatment>,
@@ -93,6 +95,14 @@ impl<'a> Call<'a> {
             (_, [argument]) => (Some(argument), None, None),
             _ => return refused(format!("'{name}' with several arguments")),
         };
+        let json_value = |e: &'a Expr| match json {
+            Some(JsonAggregate { is_json: false, .. }) => Cow::Owned(json_text::of(e.clone())),
+            _ => Cow::Borrowed(e),
+        };
+        let (argument, second) = match function {
+            Function::JsonObject => (argument.map(|key| Cow::Owned(json_text::of(key.clone()))), second.map(json_value)),
+            _ => (argument.map(json_value), second.map(Cow::Borrowed)),
+        };
         let params = &call.params;
         let (filter, nulls) = (params.filter.as_deref(), params.null_treatment);
         Ok(Call { function, name, argument, second, filter, distinct: params.distinct, nulls, json, constant })
@@ -117,11 +127,6 @@ impl<'a> Call<'a> {
         let name = &self.name;
         let (argument, input_type) = argument.map_or((None, DataType::Int64), |(column, t)| (Some(column), t));
         let fixed = self.fixed(&input_type)?;
-        if let (Function::JsonObject, Some((_, value))) = (self.function, &second)
-            && !json_text::supports(value)
-        {
-            return refused(format!("'{name}' with a value of type {}", sql_name(value)));
-        }
         if let (Function::Percentile, Some((_, times))) = (self.function, &second)
             && !times.is_integer()
         {
@@ -157,7 +162,7 @@ impl<'a> Call<'a> {
 
     fn fixed(&self, input_type: &DataType) -> PlanResult<Fixed> {
         let name = &self.name;
-        let JsonAggregate { keeps_nulls, is_json } = self.json.unwrap_or_default();
+        let keeps_nulls = self.json.is_some_and(|json| json.keeps_nulls);
         Ok(match (self.function, &self.constant) {
             (Function::ListAgg, None) => Fixed::Form(Form::Text { separator: ",".into() }),
             (Function::ListAgg, Some(Constant::One(ScalarValue::Utf8(Some(separator))))) => {
@@ -175,8 +180,8 @@ impl<'a> Call<'a> {
                 let keeps_nulls = self.nulls != Some(NullTreatment::IgnoreNulls);
                 Fixed::Form(Form::Array { item: input_type.clone(), keeps_nulls })
             }
-            (Function::JsonArray, _) => Fixed::Form(Form::JsonArray { keeps_nulls, is_json }),
-            (Function::JsonObject, _) => Fixed::Form(Form::JsonObject { keeps_nulls, is_json }),
+            (Function::JsonArray, _) => Fixed::Form(Form::JsonArray { keeps_nulls }),
+            (Function::JsonObject, _) => Fixed::Form(Form::JsonObject { keeps_nulls }),
             _ => Fixed::Nothing,
         })
     }

@@ -753,8 +753,8 @@ fn aggregate_call(
         None => Ok(None),
     };
     let filter = column(call.filter, "filter")?.map(|(column, _)| column);
-    let argument = column(call.argument, "argument")?;
-    let second = column(call.second, "argument")?;
+    let argument = column(call.argument.as_deref(), "argument")?;
+    let second = column(call.second.as_deref(), "argument")?;
     call.over(argument, second, filter)
 }
 

@@ -31,7 +31,7 @@ pub fn parse(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
                 parser.advance_token();
             }
             args.push(parser.parse_expr()?);
-            if !word(parser, 0).is_some_and(|w| w == "VALUE") {
+            if word(parser, 0).is_none_or(|w| w != "VALUE") {
                 return parser.expected("VALUE", parser.peek_token());
             }
             parser.advance_token();

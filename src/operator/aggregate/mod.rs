@@ -13,7 +13,6 @@ mod avg;
 mod collect;
 mod count;
 mod edge;
-pub mod json_text;
 pub mod listing;
 mod log;
 mod min_max;
@@ -111,7 +110,7 @@ pub fn result_type(function: Function, input: &DataType) -> Option<DataType> {
         (Function::Percentile, Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..)) => Some(Float64),
         (Function::ArrayAgg, t) if is_key_type(t) => Some(listing::array_type(t)),
         (Function::JsonObject, Utf8) => Some(Utf8),
-        (Function::JsonArray, t) if json_text::supports(t) => Some(Utf8),
+        (Function::JsonArray, _) => Some(Utf8),
         _ => None,
     }
 }

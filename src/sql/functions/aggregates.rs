@@ -149,6 +149,10 @@ impl AggregateUDFImpl for Planned {
         }
     }
 
+    fn supports_null_handling_clause(&self) -> bool {
+        self.name == "array_agg"
+    }
+
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         not_impl_err!("'{}' outside a window aggregation", self.name.to_uppercase())
     }

@@ -10,6 +10,7 @@ pub mod conditional;
 mod date_format;
 mod hashes;
 pub mod interval_times;
+pub mod json_text;
 mod math;
 pub mod nested;
 pub mod not_null;
