@@ -101,3 +101,29 @@ fn zones_of_half_hours_lose_no_rows() {
     // 200 rows of 97 s over whole hours of the wall.
     assert!(answers[0].len() == 6 && answers[0][0].contains(":00:00"), "{answers:#?}");
 }
+
+/// In a zone behind UTC the windows end, on the wall, before the watermark that closes them.
+#[test]
+fn a_top_n_and_a_cascade_in_a_zone_behind_utc_lose_no_rows() {
+    let rows = |zone: &str, query: &str| {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let of_key = |k, from: i64| (0..400).map(move |i| (k, i, 1_710_000_000_000 + i * 60_000 + from)).collect();
+        input(dir.path(), &[of_key("a", 0), of_key("b", 1000)]);
+        let text = format!("SET 'table.local-time-zone' = '{zone}';\n{}", sql(query, dir.path()));
+        finish_with_kills(&text, &dir.path().join("state"), 7, 3, 800);
+        sink_rows(&dir.path().join("out")).len()
+    };
+    let counts = format!("SELECT window_start AS ws, window_end AS we, window_time AS wt, k, COUNT(*) AS c {TUMBLE}");
+    let counts = counts.trim_end_matches(';').replace("window_end, k", "window_end, window_time, k");
+    let top = format!(
+        "INSERT INTO res SELECT we, k, CAST(c AS STRING), 'x' FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY ws, we ORDER BY c DESC, \
+         k) AS rn FROM (SELECT ws, we, k, c FROM ({counts}))) WHERE rn <= 1;"
+    );
+    let cascade = format!(
+        "CREATE VIEW hours AS {counts};\nINSERT INTO res SELECT window_end, k, CAST(SUM(c) AS STRING), 'x' FROM TABLE(TUMBLE(TABLE hours, \
+         DESCRIPTOR(wt), INTERVAL '2' HOUR)) GROUP BY window_start, window_end, k;"
+    );
+    for query in [top, cascade] {
+        assert_eq!(rows("America/New_York", &query), rows("UTC", &query), "{query}");
+    }
+}

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -16,32 +17,31 @@ use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::expr::{AggregateFunction, Sort as SortExpr, WindowFunctionParams};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::utils::split_conjunction;
-use datafusion_expr::{Aggregate as AggregateNode, Expr, LogicalPlan, Operator, WindowFunctionDefinition};
+use datafusion_expr::{Distinct, Expr, LogicalPlan, Operator, WindowFunctionDefinition};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::calls::Call;
 use super::fingerprint;
 use super::physical::{
-    ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan,
+    ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, Route, SinkPlan, SinkTarget, SourcePlan,
 };
+use crate::config::Config;
 use crate::operator::aggregate::Aggregate;
-use crate::operator::session::SessionSpec;
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
 use crate::operator::window::slice::WindowKind;
-use crate::operator::window::{GroupColumn, WindowAggregateSpec};
 use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
 use crate::sql::bind::{BoundQuery, Script, Target};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::functions::not_null;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
-use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
 use crate::time::zone::Zone;
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
 pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
+    let config = Config::resolve(&script.settings, workers).map_err(SqlError::new)?;
     let mut lowering = Lowering {
         workers,
         sources: Vec::new(),
@@ -50,6 +50,8 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         edges: 0,
         operators: 0,
         row_limit: None,
+        state_ttl: config.state_ttl,
+        bundle_rows: config.bundle_rows,
         zone: script.zone.clone(),
         fingerprint: script.zone.as_ref().map(|zone| format!("in {zone:?}\n")).unwrap_or_default(),
         warnings: Vec::new(),
@@ -76,6 +78,10 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
     let Lowering { sources, sinks, chains, edges, fingerprint, warnings, .. } = lowering;
     Ok(PhysicalPlan { sources, sinks, chains, edges, fingerprint, warnings })
 }
+
+mod aggregate;
+mod join;
+mod union;
 
 type PlanResult<T> = Result<T, DataFusionError>;
 
@@ -183,8 +189,10 @@ impl Role {
 }
 
 /// The window that fired rows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Fired {
+    /// The zone in which the window lies; None: on the rowtime as it is.
+    zone: Option<Zone>,
     /// No two windows of a key have the same start.
     start_is_unique: bool,
 }
@@ -205,8 +213,10 @@ struct Fragment {
     hidden_rowtime: Option<FieldRef>,
     /// The window that fired the rows.
     fired: Option<Fired>,
-    /// Columns that identify a row within its window, if known.
+    /// Columns that identify a row within its window (of changes: a row), if known.
     key: Option<BTreeSet<usize>>,
+    /// Rows may be updated and deleted.
+    updates: bool,
 }
 
 impl Fragment {
@@ -275,6 +285,10 @@ struct Lowering {
     row_limit: Option<usize>,
     /// The session's time zone; None is UTC.
     zone: Option<Zone>,
+    /// `table.exec.state.ttl`.
+    state_ttl: Option<Duration>,
+    /// `table.exec.mini-batch.size`, where mini-batches are on.
+    bundle_rows: Option<usize>,
     fingerprint: String,
     warnings: Vec<String>,
 }
@@ -295,30 +309,70 @@ impl Lowering {
                 (table.name.clone(), SinkTarget::Table(table.clone()), keys)
             }
         };
-        if let SinkTarget::Table(table) = &target
-            && !table.upsert_key().is_empty()
-            && table.connector() != "filesystem"
-        {
+        let sink_key: Vec<usize> = match &target {
+            SinkTarget::Table(table) if table.connector() != "filesystem" => sink_key(table),
+            _ => vec![],
+        };
+        if fragment.updates {
+            self.deliver_changes(&target, &sink_key, &fragment)?;
+        }
+        if !sink_key.is_empty() {
             // One writer owns a key: its writes have an order.
-            let columns = table.sink_columns();
-            let key =
-                table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect();
-            self.exchange(&mut fragment, key);
+            self.exchange(&mut fragment, sink_key);
         }
         if self.sinks.iter().any(|s| s.name == name) {
             return unsupported(format!("table '{name}' is the target of two INSERTs; write one INSERT for each table"));
         }
         self.chains[fragment.chain].output = ChainOutput::Sink(number);
-        self.sinks.push(SinkPlan { name, target, schema, keys });
+        self.sinks.push(SinkPlan { name, target, schema, updates: fragment.updates, keys });
+        Ok(())
+    }
+
+    /// Makes changes fit the table they go to, or says why they do not.
+    fn deliver_changes(&mut self, target: &SinkTarget, sink_key: &[usize], fragment: &Fragment) -> PlanResult<()> {
+        let SinkTarget::Table(table) = target else { return Ok(()) };
+        let name = &table.name;
+        let takes_all = matches!(table.connector(), "print" | "blackhole");
+        if sink_key.is_empty() && !takes_all {
+            return unsupported(format!(
+                "the result is updated as rows arrive, and table '{name}' ({}) only takes new rows: group by a window, or write \
+                 into a table with PRIMARY KEY (...) NOT ENFORCED and the connector 'dynamodb'",
+                table.connector()
+            ));
+        }
+        let has: BTreeSet<usize> = sink_key.iter().copied().collect();
+        match &fragment.key {
+            _ if sink_key.is_empty() => {}
+            // With more columns in the table's key an update may move a row to another key: its old one is deleted.
+            Some(key) if key.is_subset(&has) => {
+                if key.len() == has.len() {
+                    let schema = fragment.arrow_schema()?;
+                    self.push(fragment, OperatorPlan::DropUpdateBefore(schema));
+                }
+            }
+            key => {
+                let names = |columns: &BTreeSet<usize>| -> Vec<String> {
+                    columns.iter().map(|&c| format!("'{}'", fragment.schema.field(c).name())).collect()
+                };
+                let rows = match key {
+                    Some(key) if !key.is_empty() => format!("one for each {}", names(key).join(", ")),
+                    Some(_) => "a single one".into(),
+                    None => "not told apart by any columns".into(),
+                };
+                return unsupported(format!(
+                    "the result's rows are {rows}, table '{name}' has one for each {}: several would overwrite each other. Make the \
+                     columns that tell the rows apart the table's key",
+                    names(&has).join(", ")
+                ));
+            }
+        }
         Ok(())
     }
 
     /// How the rows of a query share the key of the table they go to.
     fn result_keys(&mut self, table: &Table, fragment: &Fragment) -> ResultKeys {
-        let Some(fired) = fragment.fired else { return ResultKeys::InOrder };
-        let columns = table.sink_columns();
-        let sink_key: BTreeSet<usize> =
-            table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect();
+        let Some(fired) = &fragment.fired else { return ResultKeys::InOrder };
+        let sink_key: BTreeSet<usize> = sink_key(table).into_iter().collect();
         if sink_key.is_empty() {
             return ResultKeys::Unique;
         }
@@ -399,13 +453,16 @@ impl Lowering {
                 let fragment = self.plan(&window.input)?;
                 self.top_n(fragment, &window.window_expr, &window.schema, limit)
             }
-            LogicalPlan::Join(_) => unsupported("JOIN is not supported yet"),
-            LogicalPlan::Union(_) => unsupported("UNION is not supported yet; write one INSERT for each part"),
+            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             LogicalPlan::Sort(_) => {
                 unsupported("ORDER BY of a stream has no end to wait for; use ROW_NUMBER() in a window Top-N")
             }
             LogicalPlan::Limit(_) => unsupported("LIMIT of a stream is not supported; use ROW_NUMBER() in a window Top-N"),
-            LogicalPlan::Distinct(_) => unsupported("SELECT DISTINCT is not supported yet; group by the columns in a window"),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let fragment = self.plan(input)?;
+                self.distinct(fragment)
+            }
             LogicalPlan::Values(_) => unsupported("VALUES is not supported yet"),
             LogicalPlan::EmptyRelation(_) => unsupported("a SELECT without FROM is not supported yet"),
             other => unsupported(format!("{} is not supported", other.display())),
@@ -435,6 +492,7 @@ impl Lowering {
             hidden_rowtime: None,
             fired: None,
             key: None,
+            updates: false,
         };
         let has = self.sources[source].ingest.schema.clone();
         if schema.fields().len() != has.fields().len() {
@@ -477,8 +535,9 @@ impl Lowering {
             }
         }
         let key = from.key.as_ref().and_then(|key| key.iter().map(|k| columns.iter().position(|c| *c == Some(*k))).collect());
-        let (schema, pending, fired) = (schema.clone(), from.pending.clone(), from.fired);
-        let to = Fragment { chain: from.chain, schema, roles, pending, rowtime, hidden_rowtime, fired, key };
+        let (schema, pending) = (schema.clone(), from.pending.clone());
+        let fired = from.fired.clone();
+        let to = Fragment { schema, roles, pending, rowtime, hidden_rowtime, fired, key, ..from };
         let output = to.arrow_schema()?;
         let unchanged = projection.len() == batch_schema.fields().len()
             && columns
@@ -490,104 +549,6 @@ impl Lowering {
             self.push(&to, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
         }
         Ok(to)
-    }
-
-    fn aggregate(&mut self, node: &AggregateNode) -> PlanResult<Fragment> {
-        let fragment = self.plan(&node.input)?;
-        let roles = node.group_expr.iter().map(|e| fragment.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
-        if node.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
-            return unsupported("GROUPING SETS, ROLLUP and CUBE are not supported yet");
-        }
-        let (Some(window), Some(rowtime)) = (fragment.pending.clone(), fragment.rowtime) else {
-            return unsupported(
-                "GROUP BY without a window is not supported yet; group by window_start and window_end of a window",
-            );
-        };
-        if !(roles.contains(&Role::WindowStart) && roles.contains(&Role::WindowEnd)) {
-            return unsupported(
-                "GROUP BY without a window is not supported yet: a window aggregation groups by both window_start and window_end",
-            );
-        }
-        if let TvfWindow::Session { partition, .. } = &window {
-            let grouped: BTreeSet<Role> = roles.iter().copied().filter(|role| !role.is_window()).collect();
-            if grouped != (0..partition.len()).map(Role::SessionKey).collect() {
-                return unsupported(
-                    "GROUP BY of a SESSION names window_start, window_end and just the columns that the session is partitioned by; \
-                     any other is a GROUP BY without a window, which is not supported yet",
-                );
-            }
-        }
-        let batch_schema = fragment.batch_schema()?;
-        let mut input = AggregateInput::new(&batch_schema, rowtime)?;
-        let mut group_columns = Vec::new();
-        let mut key_types = Vec::new();
-        for (expression, role) in node.group_expr.iter().zip(&roles) {
-            group_columns.push(match role {
-                Role::WindowStart => GroupColumn::WindowStart,
-                Role::WindowEnd => GroupColumn::WindowEnd,
-                Role::WindowTime => GroupColumn::WindowTime,
-                Role::Plain | Role::SessionKey(_) => {
-                    fragment.refuse_virtual(expression)?;
-                    let data_type = input.add_key(expression)?;
-                    if !is_key_type(&data_type) {
-                        return unsupported(format!("GROUP BY a column of type {data_type}: '{expression}'"));
-                    }
-                    key_types.push(data_type);
-                    GroupColumn::Key(key_types.len() - 1)
-                }
-            });
-        }
-        let mut aggregates = Vec::new();
-        for expression in &node.aggr_expr {
-            let mut inner = expression;
-            while let Expr::Alias(alias) = inner {
-                inner = &alias.expr;
-            }
-            let Expr::AggregateFunction(call) = inner else { return unsupported(format!("'{expression}' as an aggregate")) };
-            aggregates.push(aggregate_call(&fragment, call, &window, &mut input)?);
-        }
-        if aggregates.iter().any(|a| a.function.goes_by_arrival()) {
-            self.sources.iter_mut().for_each(|source| source.ingest.marks_arrival = true);
-        }
-        self.operators += 1;
-        let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
-        let rowtime_type = batch_schema.field(rowtime).data_type().clone();
-        let zone = self.zone_of(&rowtime_type);
-        let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
-        let operator = self.operators;
-        let AggregateInput { exprs, fields, .. } = input;
-        let calc = OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: Arc::new(Schema::new(fields)) };
-        self.push(&fragment, calc);
-        let mut after = Fragment {
-            chain: fragment.chain,
-            schema: node.schema.clone(),
-            key: Some((0..roles.len()).filter(|&i| !roles[i].is_window()).collect()),
-            roles: roles.into_iter().chain(std::iter::repeat_n(Role::Plain, node.aggr_expr.len())).collect(),
-            pending: None,
-            rowtime: None,
-            hidden_rowtime: None,
-            fired: None,
-        };
-        match window {
-            TvfWindow::Sliced(windows) => {
-                let start_is_unique = !matches!(windows.kind, WindowKind::Cumulate { .. });
-                after.fired = Some(Fired { start_is_unique });
-                let spec = WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output };
-                if self.workers > 1 {
-                    self.push(&after, OperatorPlan::LocalAggregate(spec.clone()));
-                    self.exchange(&mut after, vec![]);
-                }
-                self.push(&after, OperatorPlan::WindowAggregate(spec));
-            }
-            TvfWindow::Session { gap_ms, .. } => {
-                after.fired = Some(Fired { start_is_unique: false });
-                let first = WindowAggregateSpec::FIRST_KEY;
-                self.exchange(&mut after, (first..first + key_types.len()).collect());
-                let spec = SessionSpec { operator, gap_ms, zone, key_types, aggregates, group_columns, output };
-                self.push(&after, OperatorPlan::SessionAggregate(spec));
-            }
-        }
-        Ok(after)
     }
 
     fn top_n(&mut self, fragment: Fragment, exprs: &[Expr], schema: &DFSchemaRef, limit: Option<usize>) -> PlanResult<Fragment> {
@@ -605,11 +566,12 @@ impl Lowering {
         let Some(limit) = limit else {
             return unsupported("'ROW_NUMBER' needs a bound: put the query into a subquery and filter it, WHERE rn <= 10");
         };
-        if fragment.fired.is_none() {
+        let Some(fired) = &fragment.fired else {
             return unsupported(
                 "Top-N of rows that were not aggregated in a window is not supported yet: 'ROW_NUMBER' goes over a window aggregation",
             );
-        }
+        };
+        let zone = fired.zone.clone();
         let partition = partition_by.iter().map(|e| fragment.column_of(e)).collect::<PlanResult<Option<Vec<_>>>>()?;
         let Some(partition) = partition else {
             return unsupported("PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
@@ -637,6 +599,7 @@ impl Lowering {
         let keys: Vec<usize> = partition.iter().copied().filter(|&c| !fragment.roles[c].is_window()).collect();
         let spec = TopNSpec {
             operator: self.operators,
+            zone,
             partition_by: keys.clone(),
             order_by: order,
             limit,
@@ -675,7 +638,8 @@ impl Lowering {
         let columns = columns.collect();
         let zone = self.zone_of(from.batch_schema()?.field(rowtime).data_type());
         // Only a Top-N waits for its window; other rows are just rows.
-        let fired = drop_late.then_some(Fired { start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
+        let fired = drop_late
+            .then_some(Fired { zone: zone.clone(), start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
         let to = Fragment { pending: None, rowtime: None, hidden_rowtime: None, fired, key: None, ..from };
         let output = to.arrow_schema()?;
         self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, zone, rowtime, columns, output, drop_late }));
@@ -694,17 +658,36 @@ impl Lowering {
         }
         let edge = self.edges;
         self.edges += 1;
-        self.chains[fragment.chain].output = ChainOutput::Edge { edge, columns };
+        self.chains[fragment.chain].output = ChainOutput::Edge { edge, route: Route::Keys(columns) };
         fragment.chain = self.chains.len();
-        self.chains.push(ChainPlan { input: ChainInput::Edge(edge), operators: vec![], output: ChainOutput::Sink(usize::MAX) });
+        self.chains.push(ChainPlan {
+            input: ChainInput::Edges(vec![edge]),
+            operators: vec![],
+            output: ChainOutput::Sink(usize::MAX),
+        });
+    }
+
+    /// Ends several chains with an edge each and begins the one that all of them feed. Returns its number.
+    fn join_chains(&mut self, chains: Vec<(usize, Route)>) -> usize {
+        let edges: Vec<usize> = (self.edges..self.edges + chains.len()).collect();
+        self.edges += chains.len();
+        for (&edge, (chain, route)) in edges.iter().zip(chains) {
+            self.chains[chain].output = ChainOutput::Edge { edge, route };
+        }
+        self.chains.push(ChainPlan { input: ChainInput::Edges(edges), operators: vec![], output: ChainOutput::Sink(usize::MAX) });
+        self.chains.len() - 1
     }
 }
 
-/// The input of an aggregation: the rowtime, the keys, then arguments and filters.
+/// The input of an aggregation: the rowtime of a window, the keys, then arguments and filters.
 struct AggregateInput<'a> {
     schema: &'a DFSchema,
     exprs: Vec<Arc<dyn PhysicalExpr>>,
     fields: Vec<Field>,
+    /// Columns that come before the arguments in what the aggregation reads, and not here.
+    shifted: usize,
+    /// Columns before this one are not shared with arguments: grouping sets put NULLs into them.
+    first_shared: usize,
 }
 
 impl<'a> AggregateInput<'a> {
@@ -712,19 +695,35 @@ impl<'a> AggregateInput<'a> {
         let (qualifier, field) = schema.qualified_field(rowtime);
         let expr = physical(&Expr::Column(Column::new(qualifier.cloned(), field.name())), schema)?;
         let field = Field::new("rowtime", field.data_type().clone(), true);
-        Ok(AggregateInput { schema, exprs: vec![expr], fields: vec![field] })
+        Ok(AggregateInput { schema, exprs: vec![expr], fields: vec![field], shifted: 0, first_shared: 0 })
+    }
+
+    /// Without a rowtime.
+    fn keyed(schema: &'a DFSchema) -> AggregateInput<'a> {
+        AggregateInput { schema, exprs: vec![], fields: vec![], shifted: 0, first_shared: 0 }
+    }
+
+    /// Behind the keys comes a column that is not computed here.
+    fn shift(&mut self) {
+        self.shifted = 1;
+        self.first_shared = self.exprs.len();
+    }
+
+    fn finish(self) -> (Vec<Arc<dyn PhysicalExpr>>, SchemaRef) {
+        (self.exprs, Arc::new(Schema::new(self.fields)))
     }
 
     fn add(&mut self, expression: &Expr, name: &str) -> PlanResult<(usize, DataType)> {
         let expr = physical(expression, self.schema)?;
         let data_type = expr.data_type(self.schema.inner())?;
         // The same column may serve several aggregates.
-        if let Some(known) = self.exprs.iter().position(|e| e.to_string() == expr.to_string()) {
-            return Ok((known, data_type));
+        let known = (self.first_shared..self.exprs.len()).find(|&i| self.exprs[i].to_string() == expr.to_string());
+        if let Some(known) = known {
+            return Ok((known + self.shifted, data_type));
         }
         self.exprs.push(expr);
         self.fields.push(Field::new(format!("{name}{}", self.fields.len()), data_type.clone(), true));
-        Ok((self.fields.len() - 1, data_type))
+        Ok((self.fields.len() - 1 + self.shifted, data_type))
     }
 
     /// Keys have their own places, also where one repeats another column.
@@ -740,11 +739,13 @@ impl<'a> AggregateInput<'a> {
 fn aggregate_call(
     fragment: &Fragment,
     call: &AggregateFunction,
-    window: &TvfWindow,
+    window: Option<&TvfWindow>,
     input: &mut AggregateInput<'_>,
 ) -> PlanResult<Aggregate> {
     let call = Call::new(call)?;
-    call.check_window(window)?;
+    if let Some(window) = window {
+        call.check_window(window)?;
+    }
     let mut column = |expression: Option<&Expr>, name| match expression {
         Some(expression) => {
             fragment.refuse_virtual(expression)?;
@@ -756,6 +757,12 @@ fn aggregate_call(
     let argument = column(call.argument.as_deref(), "argument")?;
     let second = column(call.second.as_deref(), "argument")?;
     call.over(argument, second, filter)
+}
+
+/// The columns of a table's key among those that are written.
+fn sink_key(table: &Table) -> Vec<usize> {
+    let columns = table.sink_columns();
+    table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect()
 }
 
 /// The bound that a filter sets on a ROW_NUMBER below it.

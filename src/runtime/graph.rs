@@ -20,7 +20,7 @@ use crate::operator::{OperatorError, OperatorState};
 use crate::plan::physical::{ChainInput, ChainOutput, PhysicalPlan};
 use crate::sink::Sink;
 use crate::source::Source;
-use crate::state::layout::StateKey;
+use crate::state::layout::key_group_of;
 use crate::state::owner_of;
 use crate::state::rocks::{Changes, StateDb, StateError, StateMemory};
 use crate::time::watermark::{SplitStatus, SplitTable};
@@ -99,8 +99,8 @@ fn redeal(
     let old = StateDb::open(&store.link_part(epoch, old_worker, &scratch)?, memory)?;
     let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
     old.scan_all(|key, value| {
-        let parsed = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
-        let owner = owner_of(parsed.key_group, stores.len());
+        let group = key_group_of(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
+        let owner = owner_of(group, stores.len());
         changes[owner].put(key, value);
         if changes[owner].size_bytes() > REDEAL_BYTES {
             stores[owner].write(std::mem::take(&mut changes[owner]))?;
@@ -148,7 +148,7 @@ impl Graph<'_> {
                 operator.restore(state, &db)?;
             }
             let end = match &plan.output {
-                ChainOutput::Edge { edge, columns } => ChainEnd::Edge(Outlet::new(*edge, id, columns.clone(), inboxes.to_vec())),
+                ChainOutput::Edge { edge, route } => ChainEnd::Edge(Outlet::new(*edge, id, route.clone(), inboxes.to_vec())),
                 ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
                     sink: *sink,
                     writer: self.connected.sinks[*sink].writer(id)?,
@@ -156,8 +156,8 @@ impl Graph<'_> {
                     rows_written: 0,
                 }),
             };
-            if let ChainInput::Edge(edge) = plan.input {
-                edges.push(EdgeInput::new(edge, number, workers));
+            if let ChainInput::Edges(inputs) = &plan.input {
+                edges.push(EdgeInput::new(inputs, number, workers));
             }
             chains.push(Chain::new(operators, end));
             operator_ids.push(ids);

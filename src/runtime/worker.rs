@@ -128,26 +128,32 @@ impl WorkerSource {
     }
 }
 
-/// An edge as its receiving chain sees it.
+/// The edges that feed a chain, as it sees them: lanes, one for each edge and producer.
 pub struct EdgeInput {
     pub chain: usize,
-    pub first_lane: usize,
-    /// Watermark of each producer.
-    watermarks_ms: Vec<i64>,
-    /// Producers whose barrier has arrived: their lanes are not read until all have.
-    blocked: Vec<bool>,
+    lanes: Vec<LaneInput>,
     passed_watermark_ms: i64,
 }
 
+struct LaneInput {
+    /// In the worker's inbox.
+    number: usize,
+    /// Which of the chain's inputs.
+    input: u8,
+    watermark_ms: i64,
+    /// Its barrier has arrived: it is not read until those of all lanes have.
+    blocked: bool,
+}
+
 impl EdgeInput {
-    pub fn new(edge: usize, chain: usize, workers: usize) -> EdgeInput {
-        EdgeInput {
-            chain,
-            first_lane: edge * workers,
-            watermarks_ms: vec![MIN_TIME_MS; workers],
-            blocked: vec![false; workers],
-            passed_watermark_ms: MIN_TIME_MS,
-        }
+    /// `edges` are the chain's inputs in order.
+    pub fn new(edges: &[usize], chain: usize, workers: usize) -> EdgeInput {
+        let lanes = edges.iter().enumerate().flat_map(|(input, edge)| {
+            let lane = move |producer| (edge * workers + producer, input as u8);
+            (0..workers).map(lane)
+        });
+        let lanes = lanes.map(|(number, input)| LaneInput { number, input, watermark_ms: MIN_TIME_MS, blocked: false });
+        EdgeInput { chain, lanes: lanes.collect(), passed_watermark_ms: MIN_TIME_MS }
     }
 }
 
@@ -382,7 +388,14 @@ impl Worker {
         let after_barrier = self.chains[chain].frozen_epoch.is_some();
         let mut out = Vec::new();
         let room_bytes = self.room_bytes();
-        let mut cx = Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters, room_bytes };
+        let mut cx = Context {
+            out: &mut out,
+            db: &self.db,
+            failed: &mut self.failed,
+            counters: &mut self.counters,
+            room_bytes,
+            now_ms: self.control.clock.wall_ms(),
+        };
         self.chains[chain].push(event, &mut cx)?;
         self.divert_failed(chain, after_barrier)
     }
@@ -396,8 +409,14 @@ impl Worker {
             }
             let mut out = Vec::new();
             let room_bytes = self.room_bytes();
-            let mut cx =
-                Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters, room_bytes };
+            let mut cx = Context {
+                out: &mut out,
+                db: &self.db,
+                failed: &mut self.failed,
+                counters: &mut self.counters,
+                room_bytes,
+                now_ms: self.control.clock.wall_ms(),
+            };
             self.chains[i].work(&mut cx)?;
             self.divert_failed(i, false)?;
             self.crash(CrashPoint::MidFire)?;
@@ -409,45 +428,50 @@ impl Worker {
     fn drain_inbox(&mut self) -> Result<bool, WorkerError> {
         let mut busy = false;
         for e in 0..self.edges.len() {
-            for producer in 0..self.edges[e].blocked.len() {
+            for lane in 0..self.edges[e].lanes.len() {
                 for _ in 0..LANE_TURN_EVENTS {
                     let chain = self.edges[e].chain;
-                    if self.edges[e].blocked[producer] || self.chains[chain].has_work() || !self.chains[chain].has_room() {
+                    let LaneInput { number, blocked, .. } = self.edges[e].lanes[lane];
+                    if blocked || self.chains[chain].has_work() || !self.chains[chain].has_room() {
                         break;
                     }
-                    let Some((event, was_full)) = self.inbox.pop(self.edges[e].first_lane + producer) else { break };
+                    let Some((event, was_full)) = self.inbox.pop(number) else { break };
                     busy = true;
                     if was_full {
                         self.wake_others();
                     }
-                    self.receive(e, producer, event)?;
+                    self.receive(e, lane, event)?;
                 }
             }
         }
         Ok(busy)
     }
 
-    fn receive(&mut self, e: usize, producer: usize, event: Event) -> Result<(), WorkerError> {
+    fn receive(&mut self, e: usize, lane: usize, event: Event) -> Result<(), WorkerError> {
         let edge = &mut self.edges[e];
         let chain = edge.chain;
         match event {
             Event::Watermark(w) => {
-                edge.watermarks_ms[producer] = w;
-                let lowest = edge.watermarks_ms.iter().copied().min().unwrap_or(w);
+                edge.lanes[lane].watermark_ms = w;
+                let lowest = edge.lanes.iter().map(|l| l.watermark_ms).min().unwrap_or(w);
                 if lowest > edge.passed_watermark_ms {
                     edge.passed_watermark_ms = lowest;
                     self.push(chain, Event::Watermark(lowest))?;
                 }
             }
             Event::Barrier(epoch) => {
-                edge.blocked[producer] = true;
-                if edge.blocked.iter().all(|&b| b) {
-                    edge.blocked.fill(false);
+                edge.lanes[lane].blocked = true;
+                if edge.lanes.iter().all(|l| l.blocked) {
+                    edge.lanes.iter_mut().for_each(|l| l.blocked = false);
                     self.open_epoch(epoch);
                     self.push(chain, Event::Barrier(epoch))?;
                 }
             }
-            rows => self.push(chain, rows)?,
+            Event::Rows(rows) => {
+                let input = edge.lanes[lane].input;
+                self.push(chain, Event::Rows(Rows { input, ..rows }))?;
+            }
+            partials => self.push(chain, partials)?,
         }
         Ok(())
     }

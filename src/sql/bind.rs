@@ -17,8 +17,10 @@ use datafusion_expr::{
     AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, TableSource,
     WindowUDF, lit,
 };
-use datafusion_optimizer::analyzer::Analyzer;
+use datafusion_optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
+use datafusion_optimizer::analyzer::{Analyzer, AnalyzerRule};
+use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_optimizer::{Optimizer, OptimizerContext};
@@ -429,13 +431,16 @@ fn assignable(from: &DataType, to: &DataType) -> bool {
 }
 
 fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
-    let plan = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]).execute_and_check(
-        plan,
-        &ConfigOptions::default(),
-        |_, _| {},
-    )?;
+    let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())];
+    let plan = Analyzer::with_rules(rules).execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
     // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
-    Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]).optimize(plan, &OptimizerContext::new(), |_, _| {})
+    // IN and EXISTS become joins.
+    Optimizer::with_rules(vec![Arc::new(DecorrelatePredicateSubquery::new()), Arc::new(OptimizeProjections::new())]).optimize(
+        plan,
+        &OptimizerContext::new(),
+        |_, _| {},
+    )
 }
 
 /// Flink's forms that DataFusion's planner leaves to extensions.

@@ -305,6 +305,11 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             {
                 return Err(SqlError::new(format!("IGNORE NULLS or RESPECT NULLS in '{name}' is not supported")));
             }
+            if matches!(name.as_str(), "GROUPING" | "GROUPING_ID") {
+                let mut grouping = function.clone();
+                grouping.name = ObjectName::from(vec![Ident::new("grouping")]);
+                return Ok(Some(cast(CAST, Expr::Function(grouping), &SqlType::BigInt(None))));
+            }
             if matches!(name.as_str(), "TIMESTAMPDIFF" | "TIMESTAMPADD")
                 && let FunctionArguments::List(list) = &mut function.args
                 && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()

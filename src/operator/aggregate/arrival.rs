@@ -41,7 +41,7 @@ pub enum Part {
 impl Part {
     pub fn of(windows: &Windows, slot: Slot, times_ms: impl Fn() -> ScalarBuffer<i64>) -> Part {
         match windows.kind {
-            WindowKind::Tumble { .. } => Part::Whole,
+            WindowKind::Tumble { .. } | WindowKind::Fired => Part::Whole,
             WindowKind::Hop { .. } => Part::Slice(slot.last),
             WindowKind::Cumulate { .. } => {
                 let own = times_ms().iter().map(|&ts| windows.slot(ts).map_or(slot.first, |s| s.first)).collect();

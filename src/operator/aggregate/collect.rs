@@ -51,6 +51,9 @@ impl Kernel for Collect {
     fn resize(&mut self, groups: usize) {
         self.logs.resize(groups);
     }
+    fn clear(&mut self, group: u32) {
+        self.logs.clear(group);
+    }
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         let Some(argument) = argument else { return };
         let mut encoded = std::mem::take(&mut self.encoded);

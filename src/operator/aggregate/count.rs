@@ -14,6 +14,18 @@ pub struct Count {
 }
 
 impl Count {
+    /// Counts each row as `by`.
+    pub(super) fn add(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, by: i64) {
+        match argument {
+            Some(argument) => rows.for_each(groups, argument, |_, g| self.counts[g] += by),
+            None => {
+                for (row, &g) in groups.iter().enumerate() {
+                    self.counts[g as usize] += i64::from(rows.has(row)) * by;
+                }
+            }
+        }
+    }
+
     fn picked(&self, picks: &[u32]) -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.counts[g as usize])))
     }
@@ -25,14 +37,7 @@ impl Kernel for Count {
     }
 
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        match argument {
-            Some(argument) => rows.for_each(groups, argument, |_, g| self.counts[g] += 1),
-            None => {
-                for (row, &g) in groups.iter().enumerate() {
-                    self.counts[g as usize] += i64::from(rows.has(row));
-                }
-            }
-        }
+        self.add(groups, argument, rows, 1);
     }
 
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
@@ -42,6 +47,9 @@ impl Kernel for Count {
         }
     }
 
+    fn clear(&mut self, group: u32) {
+        self.counts[group as usize] = 0;
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![self.picked(picks)]
     }

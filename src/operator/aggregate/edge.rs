@@ -63,6 +63,10 @@ impl Kernel for Edge {
             }
         });
     }
+    fn clear(&mut self, group: u32) {
+        let held = std::mem::take(&mut self.held[group as usize]);
+        self.heap_bytes -= held.capacity();
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         let held = picks.iter().map(|&g| Some(self.held[g as usize].as_slice()).filter(|h| !h.is_empty()));
         vec![Arc::new(held.collect::<BinaryArray>())]

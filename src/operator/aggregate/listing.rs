@@ -166,6 +166,9 @@ impl Kernel for Listing {
             }
         }
     }
+    fn clear(&mut self, group: u32) {
+        self.logs.clear(group);
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![self.logs.state(picks)]
     }

@@ -66,6 +66,12 @@ impl Logs {
         long
     }
 
+    /// Empties a group's log.
+    pub fn clear(&mut self, group: u32) {
+        let old = std::mem::take(&mut self.logs[group as usize]);
+        self.heap_bytes -= old.bytes.capacity();
+    }
+
     pub fn state(&self, picks: &[u32]) -> ArrayRef {
         Arc::new(BinaryArray::from_iter_values(picks.iter().map(|&g| &self.logs[g as usize].bytes)))
     }

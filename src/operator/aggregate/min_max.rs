@@ -110,6 +110,9 @@ where
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         self.update(groups, Some(&state[0]), Selected::ALL);
     }
+    fn clear(&mut self, group: u32) {
+        self.seen[group as usize] = false;
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![self.picked(picks)]
     }
@@ -165,6 +168,9 @@ impl Kernel for BestBytes {
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         self.update(groups, Some(&state[0]), Selected::ALL);
+    }
+    fn clear(&mut self, group: u32) {
+        self.heap_bytes -= self.best[group as usize].take().map_or(0, |old| old.len());
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![self.picked(picks)]

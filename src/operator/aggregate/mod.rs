@@ -18,6 +18,7 @@ mod log;
 mod min_max;
 mod moments;
 pub mod percentile;
+pub mod retract;
 mod sum;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
@@ -123,6 +124,8 @@ pub trait Kernel: Send {
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>);
     /// Folds partial aggregates in, in the form that [`Kernel::state`] gives.
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]);
+    /// Makes a group empty again.
+    fn clear(&mut self, group: u32);
     /// The partial aggregates of the picked groups, in that order.
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef>;
     fn state_types(&self) -> Vec<DataType>;
@@ -184,6 +187,11 @@ impl<'a> Selected<'a> {
             second: aggregate.second.map(|s| &columns[s]),
             places: Some(places),
         }
+    }
+
+    /// The same with another choice of rows.
+    pub fn filtered(self, filter: &'a BooleanArray) -> Selected<'a> {
+        Selected { filter: Some(filter), ..self }
     }
 
     /// The second argument.

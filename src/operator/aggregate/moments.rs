@@ -113,6 +113,9 @@ impl Kernel for Floats {
             self.groups[g as usize].merge(other);
         }
     }
+    fn clear(&mut self, group: u32) {
+        self.groups[group as usize] = Welford::default();
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         let picked = || picks.iter().map(|&g| self.groups[g as usize]);
         vec![
@@ -238,6 +241,9 @@ impl Kernel for Exact {
         for ((row, &g), squares) in groups.iter().enumerate().zip(squares.iter()) {
             self.groups[g as usize].merge(Sums { count: counts[row], sum: sums[row], squares });
         }
+    }
+    fn clear(&mut self, group: u32) {
+        self.groups[group as usize] = Sums::NONE;
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         let picked = || picks.iter().map(|&g| self.groups[g as usize]);

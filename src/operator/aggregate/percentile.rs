@@ -112,6 +112,9 @@ impl Kernel for Percentile {
             self.compact(g);
         }
     }
+    fn clear(&mut self, group: u32) {
+        self.logs.clear(group);
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![self.logs.state(picks)]
     }

@@ -99,6 +99,10 @@ impl Kernel for SumInteger {
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         each_integer(groups, &state[0], Selected::ALL, |g, v| self.add(g, v));
     }
+    fn clear(&mut self, group: u32) {
+        self.sums[group as usize] = 0;
+        self.seen[group as usize] = false;
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![Arc::new(self.picked(picks).collect::<Int64Array>())]
     }
@@ -134,6 +138,10 @@ impl Kernel for SumFloat {
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         self.update(groups, Some(&state[0]), Selected::ALL);
+    }
+    fn clear(&mut self, group: u32) {
+        self.sums[group as usize] = 0.0;
+        self.seen[group as usize] = false;
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![Arc::new(picks.iter().map(|&g| self.seen[g as usize].then_some(self.sums[g as usize])).collect::<Float64Array>())]
@@ -192,6 +200,11 @@ impl Kernel for SumDecimal {
         for (row, &g) in groups.iter().enumerate() {
             self.overflow[g as usize] |= overflow.value(row);
         }
+    }
+    fn clear(&mut self, group: u32) {
+        self.sums[group as usize] = 0;
+        self.seen[group as usize] = false;
+        self.overflow[group as usize] = false;
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         let sums = picks.iter().map(|&g| self.seen[g as usize].then_some(self.sums[g as usize])).collect::<Decimal128Array>();

@@ -154,7 +154,7 @@ fn open(op: &mut WindowAggregate, end: i64, cx: &mut Context<'_>) -> Result<Open
         return Ok(OpenWindow::Streamed { end, next_group: 0, groups_at_once, written_bytes: 0 });
     }
     match op.spec.windows.kind {
-        WindowKind::Tumble { .. } => {
+        WindowKind::Tumble { .. } | WindowKind::Fired => {
             let mut tables = WindowTables::new(&op.spec);
             for slot in slots {
                 let hot = op.hot.remove(&slot);
@@ -235,7 +235,7 @@ fn fold(
 /// Forgets what no later window shows.
 fn close(op: &mut WindowAggregate, end: i64, db: &StateDb) -> Result<(), OperatorError> {
     let over = match op.spec.windows.kind {
-        WindowKind::Tumble { .. } => None,
+        WindowKind::Tumble { .. } | WindowKind::Fired => None,
         WindowKind::Hop { .. } => Some(end),
         WindowKind::Cumulate { size_ms, .. } => Some(end - size_ms),
     };

@@ -10,7 +10,7 @@ use arrow::datatypes::{
     DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 
-use super::slice::Slot;
+use super::slice::{Slot, WindowKind};
 use super::table::{Input, WindowTables};
 use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
@@ -81,6 +81,15 @@ pub(super) fn fold_rows(
 ) -> Result<u64, OperatorError> {
     let n = rows.batch.num_rows();
     if n == 0 {
+        return Ok(0);
+    }
+    if spec.windows.kind == WindowKind::Fired {
+        // The window fired before the watermark that closes it was passed on: its rows are in time.
+        if let Some(end) = rows.window_end_ms {
+            let slot = Slot { first: end, last: end };
+            let tables = tables.entry(slot).or_insert_with(|| WindowTables::new(spec));
+            tables.update(spec, &Input::new(spec.key_types.len(), rows), slot);
+        }
         return Ok(0);
     }
     let zone = spec.zone.as_ref();

@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod assign;
 pub(super) mod fire;
 pub mod local;
+pub mod rows;
 pub mod slice;
 pub(super) mod stored;
 mod sums;

@@ -52,7 +52,16 @@ impl GroupIndex {
         (group, true)
     }
 
-    fn memory_bytes(&self) -> usize {
+    /// The group of a key, if it has one.
+    pub fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
+        self.table.find(hash, |&g| self.hashes[g as usize] == hash && same_bytes(self.keys.get(g as usize), key)).copied()
+    }
+
+    pub fn hash(&self, group: u32) -> u64 {
+        self.hashes[group as usize]
+    }
+
+    pub fn memory_bytes(&self) -> usize {
         self.table.capacity() * 5 + self.hashes.capacity() * 8 + self.keys.memory_bytes()
     }
 }

@@ -8,6 +8,7 @@ pub mod cast;
 mod concat;
 pub mod conditional;
 mod date_format;
+mod grouping;
 mod hashes;
 pub mod interval_times;
 pub mod json_text;
@@ -53,7 +54,7 @@ impl Default for Functions {
         for function in families.map(rows::Definition::udf) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        let aggregates = aggregates::all().map(|f| (f.name().to_string(), Arc::new(f))).collect();
+        let aggregates = aggregates::all().chain([grouping::udaf()]).map(|f| (f.name().to_string(), Arc::new(f))).collect();
         let windows = BTreeMap::from([("row_number".to_string(), Arc::new(row_number::udwf()))]);
         Functions { scalars, aggregates, windows }
     }
