@@ -12,6 +12,7 @@ pub mod calc;
 pub mod event;
 pub mod session;
 pub mod top_n;
+pub mod unnest;
 pub mod window;
 
 use arrow::datatypes::SchemaRef;

@@ -13,6 +13,7 @@ use crate::operator::calc::Calc;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
+use crate::operator::unnest::{Unnest, UnnestSpec};
 use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
@@ -91,12 +92,18 @@ pub enum ChainOutput {
 
 #[derive(Clone)]
 pub enum OperatorPlan {
-    Calc { predicate: Option<Arc<dyn PhysicalExpr>>, projection: Option<Vec<Arc<dyn PhysicalExpr>>>, output: SchemaRef },
+    Calc {
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
+        output: SchemaRef,
+    },
     AssignWindows(AssignSpec),
     LocalAggregate(WindowAggregateSpec),
     WindowAggregate(WindowAggregateSpec),
     SessionAggregate(SessionSpec),
     TopN(TopNSpec, TopNStage),
+    /// The second is true for a MULTISET.
+    Unnest(UnnestSpec, bool),
 }
 
 impl OperatorPlan {
@@ -121,6 +128,7 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
+            OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
         }
     }
 }

@@ -22,4 +22,5 @@ pub mod parse;
 mod rewrite;
 mod row_stars;
 pub mod types;
+pub mod unnest;
 pub mod window_tvf;
