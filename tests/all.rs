@@ -10,6 +10,7 @@ mod dynamodb_sink;
 mod end_to_end;
 mod examples;
 mod expressions;
+mod function_list;
 mod functions;
 mod killed;
 mod kinesis_source;

@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn the_order_is_that_of_flink() {
-        // As CAST(map AS STRING) of `tests/cases/t_nested` shows, and MAP_UNION of `f_map_row`.
-        for (given, expected) in [("yz", "zy"), ("abc", "cba"), ("zabc", "cbza")] {
+        // As CAST(map AS STRING) of `tests/cases/t_nested` and MAP_UNION of `f_map_row` show.
+        for (given, expected) in [("yz", "zy"), ("bc", "cb"), ("az", "za")] {
             let mut keys: Vec<String> = given.chars().map(String::from).collect();
             sort(&mut keys, |k| hash(k.as_bytes()));
             assert_eq!(keys.concat(), expected);

@@ -15,6 +15,7 @@ pub mod group;
 pub mod join;
 pub mod session;
 pub mod top_n;
+pub mod unnest;
 pub mod window;
 
 use arrow::datatypes::SchemaRef;

@@ -15,8 +15,8 @@ use crate::operator::aggregate::listing::Form;
 use crate::operator::aggregate::{Aggregate, Fixed, Function};
 use crate::operator::window::Windows;
 use crate::operator::window::slice::WindowKind;
-use crate::sql::functions::{JsonAggregate, PlannedAggregate, aggregate_type, planned_aggregate};
-use crate::sql::functions::{json_text, nested};
+use crate::sql::functions::{JsonAggregate, PlannedAggregate, aggregate_type, json as json_functions, nested, planned_aggregate};
+
 use crate::sql::types::sql_name;
 use crate::sql::window_tvf::TvfWindow;
 use crate::state::key::is_key_type;
@@ -96,11 +96,13 @@ impl<'a> Call<'a> {
             _ => return refused(format!("'{name}' with several arguments")),
         };
         let json_value = |e: &'a Expr| match json {
-            Some(JsonAggregate { is_json: false, .. }) => Cow::Owned(json_text::of(e.clone())),
+            Some(JsonAggregate { is_json: false, .. }) => Cow::Owned(json_functions::text_of(e.clone())),
             _ => Cow::Borrowed(e),
         };
         let (argument, second) = match function {
-            Function::JsonObject => (argument.map(|key| Cow::Owned(json_text::of(key.clone()))), second.map(json_value)),
+            Function::JsonObject => {
+                (argument.map(|key| Cow::Owned(json_functions::text_of(key.clone()))), second.map(json_value))
+            }
             _ => (argument.map(json_value), second.map(Cow::Borrowed)),
         };
         let params = &call.params;

@@ -28,6 +28,7 @@ use super::physical::{
 use crate::config::Config;
 use crate::operator::aggregate::Aggregate;
 use crate::operator::top_n::{TopNSpec, TopNStage};
+use crate::operator::unnest::UnnestSpec;
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
 use crate::operator::window::slice::WindowKind;
 use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
@@ -35,6 +36,8 @@ use crate::sql::bind::{BoundQuery, Script, Target};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::functions::not_null;
+use crate::sql::nested_types::is_multiset;
+use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
 use crate::state::packed::is_packable;
 use crate::time::zone::Zone;
@@ -423,6 +426,10 @@ impl Lowering {
                 Ok(fragment)
             }
             LogicalPlan::Extension(extension) => {
+                if let Some(unnest) = extension.node.as_any().downcast_ref::<Unnest>() {
+                    let fragment = self.plan(&unnest.input)?;
+                    return self.unnest(fragment, unnest);
+                }
                 let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else {
                     return unsupported(extension.node.name().to_string());
                 };
@@ -548,6 +555,31 @@ impl Lowering {
         if !unchanged || renamed {
             self.push(&to, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
         }
+        Ok(to)
+    }
+
+    /// A projection that adds the value, whose rows may be refused, and the operator that takes it apart.
+    fn unnest(&mut self, from: Fragment, node: &Unnest) -> PlanResult<Fragment> {
+        from.refuse_virtual(&node.value)?;
+        let input = from.batch_schema()?;
+        let value = physical(&node.value, &input)?;
+        let data_type = value.data_type(input.inner())?;
+        let columns = input.iter().map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &input));
+        let mut projection = columns.collect::<PlanResult<Vec<_>>>()?;
+        projection.push(value);
+        let mut fields = input.inner().fields().to_vec();
+        fields.push(Arc::new(Field::new("(unnest)", data_type.clone(), true)));
+        let output = Arc::new(Schema::new(fields));
+        self.push(&from, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
+        let column = input.fields().len();
+        let before = column - usize::from(from.hidden_rowtime.is_some());
+        let rowtime = from.rowtime.map(|at| if at >= before { at + node.added() } else { at });
+        let mut roles = from.roles.clone();
+        roles.extend(std::iter::repeat_n(Role::Plain, node.added()));
+        let schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(node).clone();
+        let to = Fragment { schema, roles, rowtime, key: None, ..from };
+        let spec = UnnestSpec { column, before, outer: node.outer, ordinality: node.ordinality, output: to.arrow_schema()? };
+        self.push(&to, OperatorPlan::Unnest(spec, is_multiset(&data_type)));
         Ok(to)
     }
 

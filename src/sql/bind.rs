@@ -36,6 +36,7 @@ use super::nested_types::is_multiset;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::row_stars;
 use super::types::{EXACT, arrow_field, sql_name};
+use super::unnest::{self, UnnestPlanner};
 use super::window_tvf::{WindowPlanner, interval_ms};
 use super::zones;
 use crate::suggest::nearest;
@@ -111,7 +112,7 @@ impl Default for Binder {
             functions,
             config: ConfigOptions::default(),
             expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, interval_times, field })],
-            relation_planners: vec![Arc::new(WindowPlanner)],
+            relation_planners: vec![Arc::new(UnnestPlanner), Arc::new(WindowPlanner)],
         }
     }
 }
@@ -211,6 +212,7 @@ impl Binder {
     fn query(&self, query: &Query, source: &Source<'_>) -> Result<LogicalPlan, SqlError> {
         let mut query = query.clone();
         group_windows::rewrite(&mut query)?;
+        unnest::rewrite(&mut query)?;
         row_stars::expand(&mut query, &mut |rows_of| {
             let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(rows_of)))?;
             Ok(plan.schema().as_ref().clone())

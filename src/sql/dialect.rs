@@ -11,7 +11,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-use super::functions::nested;
+use super::functions::{json, nested};
 use super::json_aggregates;
 
 /// The function name that stands for `TABLE name` as an argument.
@@ -56,6 +56,9 @@ impl Dialect for FlinkDialect {
 
     /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is meant anyway.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        if let Some(is_json) = json::syntax::infix(parser, left) {
+            return Some(Ok(is_json));
+        }
         let is = |at: usize, name: &str| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(name));
         let negated = is(0, "NOT");
         let at = usize::from(negated);
@@ -82,6 +85,9 @@ impl Dialect for FlinkDialect {
             return Some(call);
         }
         // `ARRAY[...]` and `MAP[...]`; sqlparser knows the second in other forms only.
+        if let Some(parsed) = json::syntax::prefix(parser) {
+            return Some(parsed);
+        }
         for (keyword, name) in [(Keyword::ARRAY, nested::ARRAY), (Keyword::MAP, nested::MAP)] {
             if parser.peek_keyword(keyword) && parser.peek_nth_token_ref(1).token == Token::LBracket {
                 parser.advance_token();

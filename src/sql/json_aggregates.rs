@@ -8,6 +8,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::dialect::call;
+use super::functions::json;
 
 /// `JSON_ARRAYAGG(v [{NULL | ABSENT} ON NULL])` and `JSON_OBJECTAGG([KEY] k VALUE v [...])` become calls of the name with
 /// what is to be done with NULLs, and `_json` where the value is JSON already, made by a JSON function.
@@ -38,7 +39,7 @@ pub fn parse(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         }
         let value = parser.parse_expr()?;
         let is_json = matches!(&value, Expr::Function(f)
-            if matches!(f.name.to_string().to_uppercase().as_str(), "JSON_OBJECT" | "JSON_ARRAY" | "JSON"));
+            if f.name.0.first().and_then(|n| n.as_ident()).is_some_and(|n| n.value == json::OBJECT || n.value == json::ARRAY));
         args.push(value);
         let mut keeps_nulls = is_object;
         if let Some(first @ ("NULL" | "ABSENT")) = word(parser, 0).as_deref() {

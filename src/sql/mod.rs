@@ -23,5 +23,6 @@ pub mod parse;
 mod rewrite;
 mod row_stars;
 pub mod types;
+pub mod unnest;
 pub mod window_tvf;
 mod zones;

@@ -89,21 +89,27 @@ impl Listing {
         let values = rows.second().and_then(|v| v.as_string_opt::<i32>());
         let (Some(keys), Some(values)) = (keys.as_string_opt::<i32>(), values) else { return };
         let mut member = Vec::new();
-        rows.for_each(groups, keys, |row, g| {
-            if keeps_nulls || values.is_valid(row) {
+        for (row, &g) in groups.iter().enumerate() {
+            if rows.has(row) && (keeps_nulls || values.is_valid(row)) {
                 member.clear();
-                member.extend_from_slice(keys.value(row).as_bytes());
+                // A key that is NULL is no text at all: the result says so.
+                if keys.is_valid(row) {
+                    member.extend_from_slice(keys.value(row).as_bytes());
+                }
                 member.push(0);
                 member.extend_from_slice(json(values, row));
-                self.push(g, places.of(row), &member);
+                self.push(g as usize, places.of(row), &member);
             }
-        });
+        }
     }
 
     fn object(&self, g: u32) -> Result<String, OperatorError> {
         let split = |m: &'_ [u8]| m.iter().position(|b| *b == 0).map(|at| (m[..at].to_vec(), m[at + 1..].to_vec()));
         let mut members: Vec<(Vec<u8>, Vec<u8>)> = self.values(g).into_iter().filter_map(split).collect();
         members.sort_by(|a, b| a.0.cmp(&b.0));
+        if members.first().is_some_and(|(key, _)| key.is_empty()) {
+            return Err(OperatorError::Kernel { operator: "JSON_OBJECTAGG".into(), reason: "a key is NULL".into() });
+        }
         if let Some(twice) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             let reason = format!("key {} is there twice in one result", String::from_utf8_lossy(&twice[0].0));
             return Err(OperatorError::Kernel { operator: "JSON_OBJECTAGG".into(), reason });

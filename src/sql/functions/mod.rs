@@ -11,7 +11,7 @@ mod date_format;
 mod grouping;
 mod hashes;
 pub mod interval_times;
-pub mod json_text;
+pub mod json;
 mod math;
 pub mod nested;
 pub mod not_null;
@@ -46,11 +46,18 @@ impl Default for Functions {
             .chain(numeric::all())
             .chain(round::all())
             .chain(nested::all())
+            .chain(json::udfs())
             .chain([concat::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
         {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL).chain(hashes::ALL);
+        let families = math::ALL
+            .into_iter()
+            .chain(strings::ALL)
+            .chain(patterns::ALL)
+            .chain(temporal::ALL)
+            .chain(hashes::ALL)
+            .chain(json::ALL);
         for function in families.map(rows::Definition::udf) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }

@@ -7,7 +7,7 @@ use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::{Call, Definition, Pool, element, is_comparable, meet, pick, row_fields};
-use crate::sql::nested_types::map_types;
+use crate::sql::nested_types::{is_multiset, map_types};
 use crate::state::key::{KeyBuf, encode_keys};
 
 /// `a[i]` and `m[k]`.
@@ -37,8 +37,9 @@ pub const ALL: [Definition; 3] = [
         name: "cardinality",
         takes: 1..=1,
         arguments: |given| match &given[0] {
-            DataType::List(_) | DataType::Map(..) => Ok(given.to_vec()),
-            _ => Err("it counts the elements of an ARRAY, a MAP or a MULTISET".into()),
+            // As in Flink, not those of a MULTISET.
+            DataType::List(_) | DataType::Map(..) if !is_multiset(&given[0]) => Ok(given.to_vec()),
+            _ => Err("it counts the elements of an ARRAY or a MAP".into()),
         },
         result: |_| DataType::Int32,
         run: |call| {

@@ -1,13 +1,13 @@
 //! The MAP functions.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray};
+use arrow::array::{Array, ArrayRef, ListArray};
 use arrow::datatypes::DataType;
 
 use super::constructors::Pairs;
 use super::{Call, Definition, Pool, element, is_comparable, meet};
-use crate::format::java_map;
 use crate::sql::nested_types::{array_of, is_multiset, map_of, map_types, row_of};
 
 pub const ALL: [Definition; 5] = [
@@ -108,25 +108,21 @@ fn union(call: &Call<'_>) -> Result<ArrayRef, String> {
     let valid = call.valid();
     let mut pairs = Pairs::new(call.rows);
     let bytes = keys.keys();
-    let is_text = *keys.elements.data_type() == DataType::Utf8;
+    let mut seen: HashSet<&[u8]> = HashSet::new();
     let mut each: Vec<(u32, u32)> = Vec::new();
     for row in 0..call.rows {
         each.clear();
+        seen.clear();
         let is_valid = valid.as_ref().is_none_or(|v| v.is_valid(row));
         if is_valid {
-            for (map, (key, value)) in maps.iter().zip(keys.starts.iter().zip(&values.starts)) {
+            // Flink goes from the last map to the first, and keeps the first value of a key that it meets.
+            for (map, (key, value)) in maps.iter().zip(keys.starts.iter().zip(&values.starts)).rev() {
                 for at in map.offsets()[row] as u32..map.offsets()[row + 1] as u32 {
-                    let of = |pair: &(u32, u32)| bytes.get(pair.0 as usize);
-                    match each.iter_mut().find(|pair| of(pair) == bytes.get((key + at) as usize)) {
-                        Some(known) => known.1 = value + at,
-                        None => each.push((key + at, value + at)),
+                    if seen.insert(bytes.get((key + at) as usize)) {
+                        each.push((key + at, value + at));
                     }
                 }
             }
-        }
-        if is_text {
-            let text = keys.elements.as_string::<i32>();
-            java_map::sort(&mut each, |pair| java_map::hash(text.value(pair.0 as usize).as_bytes()));
         }
         each.iter().for_each(|&(key, value)| pairs.push(key, value));
         pairs.close(is_valid);

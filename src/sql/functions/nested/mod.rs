@@ -43,6 +43,7 @@ pub struct Definition {
 }
 
 fn families() -> impl Iterator<Item = &'static Definition> {
+    let json = [&crate::sql::functions::json::ARRAY_QUERY];
     access::ALL
         .iter()
         .chain([&access::EQUAL_NESTED])
@@ -50,6 +51,7 @@ fn families() -> impl Iterator<Item = &'static Definition> {
         .chain(&constructors::ALL)
         .chain(&maps::ALL)
         .chain(&text::ALL)
+        .chain(json)
 }
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
