@@ -44,7 +44,7 @@ const KNOWN: [(&str, &str); 11] = [
         "table.exec.source.idle-timeout",
         "a shard certified empty for this long no longer holds the watermark (default: 0 ms, never)",
     ),
-    ("table.local-time-zone", "UTC is the only zone so far"),
+    ("table.local-time-zone", "the zone of TIMESTAMP_LTZ, such as 'Europe/Berlin' or '+02:00' (default: UTC)"),
     ("table.exec.state.ttl", "a group without a window is forgotten when it got no row for so long (default: 0 ms, never)"),
     ("table.exec.mini-batch.enabled", "fold several rows together before a changelog says what changed (default: false)"),
     ("table.exec.mini-batch.size", "rows that are folded together"),
@@ -53,11 +53,6 @@ const KNOWN: [(&str, &str); 11] = [
     ("paceline.memory", "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)"),
     ("paceline.errors.path", "folder of the error stream (default: errors/ in the state directory)"),
 ];
-
-/// Names of the only time zone so far.
-pub fn is_utc(zone: &str) -> bool {
-    matches!(zone, "UTC" | "Z" | "GMT" | "Etc/UTC")
-}
 
 /// Keys of Flink's that are right as they are: they describe what happens here anyway.
 const NO_EFFECT: [&str; 6] = [
@@ -107,8 +102,8 @@ impl Config {
             "parallelism.default" => self.workers = number(1, u64::from(crate::state::KEY_GROUPS))? as usize,
             "execution.checkpointing.interval" => self.checkpoint_interval = Some(duration(value)?).filter(|d| !d.is_zero()),
             "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
-            "table.local-time-zone" if is_utc(value) => {}
-            "table.local-time-zone" => return Err("only UTC is supported so far".into()),
+            // The binder has seen to it.
+            "table.local-time-zone" => {}
             "paceline.checkpoint.records" => self.checkpoint_records = number(0, u64::MAX)?,
             "paceline.batch.rows" => self.batch_rows = number(1, 1 << 20)? as usize,
             "paceline.memory" => {
@@ -205,12 +200,7 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_errors() {
-        for (key, value) in [
-            ("parallelism.default", "0"),
-            ("parallelism.default", "129"),
-            ("paceline.memory", "1 mb"),
-            ("table.local-time-zone", "Europe/Berlin"),
-        ] {
+        for (key, value) in [("parallelism.default", "0"), ("parallelism.default", "129"), ("paceline.memory", "1 mb")] {
             assert!(resolve(key, value).is_err(), "{key} {value}");
         }
     }

@@ -3,6 +3,7 @@
 //! Called by `runtime` (decoding on workers) and by sinks that write text. What always holds: a payload that cannot be
 //! read never stops the job; it comes back as a [`BadRecord`] with the reason, and the caller diverts it.
 
+pub mod java_map;
 pub mod json;
 pub mod number_text;
 pub mod time_text;

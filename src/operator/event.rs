@@ -176,6 +176,16 @@ impl Arrivals {
         }
     }
 
+    /// For rows that one row became: they came in the order of their ordinals. All rows of a query pass here or none do.
+    pub fn apart(self, ordinals: &[Option<i32>]) -> Arrivals {
+        // More elements than this in one value lose their order, not their places among other rows.
+        const ELEMENTS_MAX: u64 = 1 << 24;
+        let ordinal = |o: &Option<i32>| o.and_then(|o| u64::try_from(o).ok()).unwrap_or(0).min(ELEMENTS_MAX - 1);
+        let numbers =
+            self.numbers.iter().zip(ordinals).map(|(n, o)| n.saturating_mul(ELEMENTS_MAX).saturating_add(ordinal(o))).collect();
+        Arrivals { numbers, ..self }
+    }
+
     fn slice(&self, from: usize, len: usize) -> Arrivals {
         Arrivals { times_ms: self.times_ms.slice(from, len), numbers: self.numbers.slice(from, len) }
     }

@@ -17,6 +17,7 @@ pub mod keyed;
 pub mod over;
 pub mod session;
 pub mod top_n;
+pub mod unnest;
 pub mod window;
 
 use arrow::datatypes::SchemaRef;

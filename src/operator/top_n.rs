@@ -16,16 +16,20 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 
 use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::window::local_watermark;
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::layout::{self, Kind, Place, StateKey};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KEY_GROUPS, key_group};
+use crate::time::zone::Zone;
 
 /// A window Top-N, resolved. Column numbers are those of the input.
 #[derive(Debug, Clone)]
 pub struct TopNSpec {
     pub operator: u32,
+    /// The zone in which the windows lie; None: on event time as it is.
+    pub zone: Option<Zone>,
     /// PARTITION BY columns besides the window's.
     pub partition_by: Vec<usize>,
     pub order_by: Vec<(usize, SortOptions)>,
@@ -182,12 +186,13 @@ impl Operator for TopN {
 
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Some(watermark) = self.firing else { return Ok(()) };
-        if let Some(end) = self.next_due(watermark) {
+        let local = local_watermark(self.spec.zone.as_ref(), watermark);
+        if let Some(end) = self.next_due(local) {
             cx.counters.windows_fired += 1;
             return self.emit(end, cx);
         }
         self.firing = None;
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark));
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(local));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }

@@ -75,6 +75,9 @@ pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> S
 
 fn describe(operator: &OperatorPlan) -> String {
     match operator {
+        OperatorPlan::Unnest(spec, _) => {
+            if spec.outer { "one row for each element, or one without" } else { "one row for each element" }.into()
+        }
         OperatorPlan::Calc { predicate, projection, .. } => {
             let mut parts = Vec::new();
             if let Some(predicate) = predicate {

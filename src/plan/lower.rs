@@ -28,6 +28,7 @@ use super::physical::{
 use crate::config::Config;
 use crate::operator::aggregate::Aggregate;
 use crate::operator::top_n::{TopNSpec, TopNStage};
+use crate::operator::unnest::UnnestSpec;
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
 use crate::operator::window::slice::WindowKind;
 use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
@@ -35,8 +36,11 @@ use crate::sql::bind::{BoundQuery, Script, Target};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::functions::not_null;
+use crate::sql::nested_types::is_multiset;
+use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
 use crate::state::packed::is_packable;
+use crate::time::zone::Zone;
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
 pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
@@ -51,7 +55,8 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         row_limit: None,
         state_ttl: config.state_ttl,
         bundle_rows: config.bundle_rows,
-        fingerprint: String::new(),
+        zone: script.zone.clone(),
+        fingerprint: script.zone.as_ref().map(|zone| format!("in {zone:?}\n")).unwrap_or_default(),
         warnings: Vec::new(),
     };
     let mut used: BTreeMap<String, (Arc<Table>, BTreeSet<usize>)> = BTreeMap::new();
@@ -188,8 +193,10 @@ impl Role {
 }
 
 /// The window that fired rows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Fired {
+    /// The zone in which the window lies; None: on the rowtime as it is.
+    zone: Option<Zone>,
     /// No two windows of a key have the same start.
     start_is_unique: bool,
 }
@@ -280,6 +287,8 @@ struct Lowering {
     operators: u32,
     /// The bound on ROW_NUMBER found in the filter above it.
     row_limit: Option<usize>,
+    /// The session's time zone; None is UTC.
+    zone: Option<Zone>,
     /// `table.exec.state.ttl`.
     state_ttl: Option<Duration>,
     /// `table.exec.mini-batch.size`, where mini-batches are on.
@@ -366,7 +375,7 @@ impl Lowering {
 
     /// How the rows of a query share the key of the table they go to.
     fn result_keys(&mut self, table: &Table, fragment: &Fragment) -> ResultKeys {
-        let Some(fired) = fragment.fired else { return ResultKeys::InOrder };
+        let Some(fired) = &fragment.fired else { return ResultKeys::InOrder };
         let sink_key: BTreeSet<usize> = sink_key(table).into_iter().collect();
         if sink_key.is_empty() {
             return ResultKeys::Unique;
@@ -418,6 +427,10 @@ impl Lowering {
                 Ok(fragment)
             }
             LogicalPlan::Extension(extension) => {
+                if let Some(unnest) = extension.node.as_any().downcast_ref::<Unnest>() {
+                    let fragment = self.plan(&unnest.input)?;
+                    return self.unnest(fragment, unnest);
+                }
                 let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else {
                     return unsupported(extension.node.name().to_string());
                 };
@@ -536,7 +549,8 @@ impl Lowering {
         }
         let key = from.key.as_ref().and_then(|key| key.iter().map(|k| columns.iter().position(|c| *c == Some(*k))).collect());
         let (schema, pending) = (schema.clone(), from.pending.clone());
-        let to = Fragment { schema, roles, pending, rowtime, hidden_rowtime, key, ..from };
+        let fired = from.fired.clone();
+        let to = Fragment { schema, roles, pending, rowtime, hidden_rowtime, fired, key, ..from };
         let output = to.arrow_schema()?;
         let unchanged = projection.len() == batch_schema.fields().len()
             && columns
@@ -547,6 +561,31 @@ impl Lowering {
         if !unchanged || renamed {
             self.push(&to, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
         }
+        Ok(to)
+    }
+
+    /// A projection that adds the value, whose rows may be refused, and the operator that takes it apart.
+    fn unnest(&mut self, from: Fragment, node: &Unnest) -> PlanResult<Fragment> {
+        from.refuse_virtual(&node.value)?;
+        let input = from.batch_schema()?;
+        let value = physical(&node.value, &input)?;
+        let data_type = value.data_type(input.inner())?;
+        let columns = input.iter().map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &input));
+        let mut projection = columns.collect::<PlanResult<Vec<_>>>()?;
+        projection.push(value);
+        let mut fields = input.inner().fields().to_vec();
+        fields.push(Arc::new(Field::new("(unnest)", data_type.clone(), true)));
+        let output = Arc::new(Schema::new(fields));
+        self.push(&from, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
+        let column = input.fields().len();
+        let before = column - usize::from(from.hidden_rowtime.is_some());
+        let rowtime = from.rowtime.map(|at| if at >= before { at + node.added() } else { at });
+        let mut roles = from.roles.clone();
+        roles.extend(std::iter::repeat_n(Role::Plain, node.added()));
+        let schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(node).clone();
+        let to = Fragment { schema, roles, rowtime, key: None, ..from };
+        let spec = UnnestSpec { column, before, outer: node.outer, ordinality: node.ordinality, output: to.arrow_schema()? };
+        self.push(&to, OperatorPlan::Unnest(spec, is_multiset(&data_type)));
         Ok(to)
     }
 
@@ -565,11 +604,12 @@ impl Lowering {
         let Some(limit) = limit else {
             return unsupported("'ROW_NUMBER' needs a bound: put the query into a subquery and filter it, WHERE rn <= 10");
         };
-        if fragment.fired.is_none() {
+        let Some(fired) = &fragment.fired else {
             return unsupported(
                 "Top-N of rows that were not aggregated in a window is not supported yet: 'ROW_NUMBER' goes over a window aggregation",
             );
-        }
+        };
+        let zone = fired.zone.clone();
         let partition = partition_by.iter().map(|e| fragment.column_of(e)).collect::<PlanResult<Option<Vec<_>>>>()?;
         let Some(partition) = partition else {
             return unsupported("PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
@@ -597,6 +637,7 @@ impl Lowering {
         let keys: Vec<usize> = partition.iter().copied().filter(|&c| !fragment.roles[c].is_window()).collect();
         let spec = TopNSpec {
             operator: self.operators,
+            zone,
             partition_by: keys.clone(),
             order_by: order,
             limit,
@@ -633,12 +674,19 @@ impl Lowering {
             Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
         });
         let columns = columns.collect();
+        let zone = self.zone_of(from.batch_schema()?.field(rowtime).data_type());
         // Only a Top-N waits for its window; other rows are just rows.
-        let fired = drop_late.then_some(Fired { start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
+        let fired = drop_late
+            .then_some(Fired { zone: zone.clone(), start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
         let to = Fragment { pending: None, rowtime: None, hidden_rowtime: None, fired, key: None, ..from };
         let output = to.arrow_schema()?;
-        self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, rowtime, columns, output, drop_late }));
+        self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, zone, rowtime, columns, output, drop_late }));
         Ok(to)
+    }
+
+    /// The zone in which windows over a rowtime of this type lie.
+    fn zone_of(&self, rowtime: &DataType) -> Option<Zone> {
+        self.zone.clone().filter(|_| matches!(rowtime, DataType::Timestamp(_, Some(_))))
     }
 
     /// Ends the chain with an edge and begins the next one behind it.
@@ -744,8 +792,8 @@ fn aggregate_call(
         None => Ok(None),
     };
     let filter = column(call.filter, "filter")?.map(|(column, _)| column);
-    let argument = column(call.argument, "argument")?;
-    let second = column(call.second, "argument")?;
+    let argument = column(call.argument.as_deref(), "argument")?;
+    let second = column(call.second.as_deref(), "argument")?;
     call.over(argument, second, filter)
 }
 

@@ -21,6 +21,7 @@ use crate::operator::over::operator::Over;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
+use crate::operator::unnest::{Unnest, UnnestSpec};
 use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
@@ -127,6 +128,8 @@ pub enum OperatorPlan {
     GroupAggregate(GroupSpec),
     /// For sinks whose key is that of the changes: what replaces a row says all.
     DropUpdateBefore(SchemaRef),
+    /// The second is true for a MULTISET.
+    Unnest(UnnestSpec, bool),
 }
 
 impl OperatorPlan {
@@ -159,6 +162,7 @@ impl OperatorPlan {
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),
             OperatorPlan::DropUpdateBefore(schema) => Box::new(DropUpdateBefore::new(schema)),
+            OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, DataFusionError, Result as PlanResult, TableReference, plan_err};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams};
@@ -30,19 +30,25 @@ use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
-use super::functions::{Functions, interval_times, not_null, ranks};
+use super::functions::{Functions, interval_times, nested, not_null, ranks};
 use super::group_windows;
+use super::nested_types::is_multiset;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
+use super::row_stars;
 use super::types::{EXACT, arrow_field, sql_name};
+use super::unnest::{self, UnnestPlanner};
 use super::window_tvf::{WindowPlanner, interval_ms};
-use crate::config::is_utc;
+use super::zones;
 use crate::suggest::nearest;
+use crate::time::zone::Zone;
 
 /// A SQL file, understood.
 pub struct Script {
     pub catalog: Catalog,
     /// SET statements in order; the last one of a key counts.
     pub settings: BTreeMap<String, String>,
+    /// None is UTC.
+    pub zone: Option<Zone>,
     pub queries: Vec<BoundQuery>,
 }
 
@@ -75,17 +81,19 @@ pub fn bind(text: &str) -> Result<Script, SqlError> {
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut binder = Binder::default();
-    let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), queries: vec![] };
+    let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), zone: None, queries: vec![] };
     for placed in parse(text)? {
         let source = placed.source(text);
         binder.statement(&placed, &source, &mut script)?;
     }
     script.catalog = binder.catalog;
+    script.zone = binder.zone;
     Ok(script)
 }
 
 struct Binder {
     catalog: Catalog,
+    zone: Option<Zone>,
     functions: Functions,
     config: ConfigOptions,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
@@ -98,12 +106,14 @@ impl Default for Binder {
         let time_plus = functions.scalar("time_plus");
         let interval_times = functions.scalar(interval_times::NAME);
         let edges = ranks::EDGES.iter().filter_map(|name| functions.aggregate(name)).collect();
+        let field = functions.scalar(nested::FIELD);
         Binder {
             catalog: Catalog::default(),
+            zone: None,
             functions,
             config: ConfigOptions::default(),
-            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, edges, interval_times })],
-            relation_planners: vec![Arc::new(WindowPlanner)],
+            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, edges, interval_times, field })],
+            relation_planners: vec![Arc::new(UnnestPlanner), Arc::new(WindowPlanner)],
         }
     }
 }
@@ -113,8 +123,10 @@ impl Binder {
         match &placed.statement {
             Statement::Set { key, value } => {
                 // Settings that do not matter here are ignored with a warning; these would give other results.
-                let is_other_zone = key == "table.local-time-zone" && !is_utc(value);
-                if is_other_zone || CHANGES_RESULTS.iter().any(|(k, v)| k == key && !value.eq_ignore_ascii_case(v)) {
+                if key == "table.local-time-zone" {
+                    self.set_zone(value).map_err(|e| e.at(Some(placed.start)))?;
+                }
+                if CHANGES_RESULTS.iter().any(|(k, v)| k == key && !value.eq_ignore_ascii_case(v)) {
                     return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")).at(Some(placed.start)));
                 }
                 script.settings.insert(key.clone(), value.clone());
@@ -153,6 +165,16 @@ impl Binder {
         Ok(())
     }
 
+    fn set_zone(&mut self, name: &str) -> Result<(), SqlError> {
+        let zone = Zone::parse(name).map_err(SqlError::new)?;
+        // Tables and windows hold what they were declared with.
+        if zone != self.zone && self.catalog.names().next().is_some() {
+            return Err(SqlError::new("'table.local-time-zone' is set after a table or view was declared").help("set it first"));
+        }
+        self.zone = zone;
+        Ok(())
+    }
+
     fn must_be_new(&self, name: &Ident, if_not_exists: bool) -> Result<(), SqlError> {
         if !if_not_exists && self.catalog.names().any(|n| n == name.value) {
             return Err(SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name)));
@@ -168,7 +190,11 @@ impl Binder {
         source: &Source<'_>,
         script: &mut Script,
     ) -> Result<(), SqlError> {
-        let plan = optimize(plan).map_err(|e| self.plan_error(&e, source))?;
+        let in_zone = |plan| match &self.zone {
+            Some(zone) => zones::plan(plan, zone),
+            None => Ok(plan),
+        };
+        let plan = optimize(plan).and_then(in_zone).map_err(|e| self.plan_error(&e, source))?;
         script.queries.push(BoundQuery { target, plan, start: placed.start, end: placed.end });
         Ok(())
     }
@@ -187,6 +213,11 @@ impl Binder {
     fn query(&self, query: &Query, source: &Source<'_>) -> Result<LogicalPlan, SqlError> {
         let mut query = query.clone();
         group_windows::rewrite(&mut query)?;
+        unnest::rewrite(&mut query)?;
+        row_stars::expand(&mut query, &mut |rows_of| {
+            let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(rows_of)))?;
+            Ok(plan.schema().as_ref().clone())
+        });
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query)))
             .and_then(flink_types::apply)
@@ -215,7 +246,11 @@ impl Binder {
         let expression = self.planner().sql_to_expr(expression, schema, &mut PlannerContext::new())?;
         let expression = flink_types::expression(expression, schema)?;
         let context = datafusion_expr::simplify::SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
-        ExprSimplifier::new(context).coerce(expression, schema)
+        let expression = ExprSimplifier::new(context).coerce(expression, schema)?;
+        match &self.zone {
+            Some(zone) => zones::expression(expression, schema, zone),
+            None => Ok(expression),
+        }
     }
 
     fn table(&self, create: &CreateTable, source: &Source<'_>) -> Result<Table, SqlError> {
@@ -280,8 +315,7 @@ impl Binder {
                         error.help(format!("add a computed column, for example: ts AS TO_TIMESTAMP_LTZ({}, 3)", name.value))
                     );
                 }
-                let fields =
-                    columns.iter().map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
+                let fields = columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
                 let all = df_schema(&create.name.value, Schema::new(fields), source)?;
                 let expression = self.expression(expression, &all, source)?;
                 Some(Watermark { rowtime, expression })
@@ -385,6 +419,17 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
 /// True if Flink casts without being asked: between numbers, between timestamps, and NULL to anything.
 fn assignable(from: &DataType, to: &DataType) -> bool {
     let timestamp = |t: &DataType| matches!(t, DataType::Timestamp(..) | DataType::Date32);
+    let inside = |a: &DataType, b: &DataType| assignable(a, b);
+    match (from, to) {
+        (DataType::List(a), DataType::List(b)) => return inside(a.data_type(), b.data_type()),
+        (DataType::Map(a, _), DataType::Map(b, _)) => {
+            return is_multiset(from) == is_multiset(to) && inside(a.data_type(), b.data_type());
+        }
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| inside(a.data_type(), b.data_type()));
+        }
+        _ => {}
+    }
     from == to || from.is_null() || (from.is_numeric() && to.is_numeric()) || (timestamp(from) && timestamp(to))
 }
 
@@ -408,6 +453,7 @@ struct FlinkExprPlanner {
     /// FIRST_VALUE and LAST_VALUE.
     edges: Vec<Arc<AggregateUDF>>,
     interval_times: Option<Arc<ScalarUDF>>,
+    field: Option<Arc<ScalarUDF>>,
 }
 
 impl ExprPlanner for FlinkExprPlanner {
@@ -466,6 +512,18 @@ impl ExprPlanner for FlinkExprPlanner {
             raw.args = vec![lit(1i64)];
         }
         Ok(PlannerResult::Original(raw))
+    }
+
+    /// `r.f`: a field of a ROW. A name that it does not have is found when the types are.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested: &[String],
+    ) -> PlanResult<PlannerResult<Vec<Expr>>> {
+        let Some(call) = &self.field else { return Ok(PlannerResult::Original(vec![])) };
+        let row = Expr::Column(datafusion_common::Column::new(qualifier.cloned(), field.name()));
+        Ok(PlannerResult::Planned(nested.iter().fold(row, |row, name| call.call(vec![row, lit(name.as_str())]))))
     }
 
     /// COUNT(*) counts rows: as COUNT of a constant.

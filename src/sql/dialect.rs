@@ -11,6 +11,9 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+use super::functions::{json, nested};
+use super::json_aggregates;
+
 /// The function name that stands for `TABLE name` as an argument.
 pub const TABLE_ARGUMENT: &str = "__table_argument";
 
@@ -34,6 +37,11 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    /// `ARRAY_AGG(x IGNORE NULLS)`; `rewrite` refuses it elsewhere.
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
     fn supports_group_by_expr(&self) -> bool {
         true
     }
@@ -48,6 +56,9 @@ impl Dialect for FlinkDialect {
 
     /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is meant anyway.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        if let Some(is_json) = json::syntax::infix(parser, left) {
+            return Some(Ok(is_json));
+        }
         let is = |at: usize, name: &str| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(name));
         let negated = is(0, "NOT");
         let at = usize::from(negated);
@@ -70,8 +81,19 @@ impl Dialect for FlinkDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-        if let Some(call) = json_aggregate(parser) {
+        if let Some(call) = json_aggregates::parse(parser) {
             return Some(call);
+        }
+        // `ARRAY[...]` and `MAP[...]`; sqlparser knows the second in other forms only.
+        if let Some(parsed) = json::syntax::prefix(parser) {
+            return Some(parsed);
+        }
+        for (keyword, name) in [(Keyword::ARRAY, nested::ARRAY), (Keyword::MAP, nested::MAP)] {
+            if parser.peek_keyword(keyword) && parser.peek_nth_token_ref(1).token == Token::LBracket {
+                parser.advance_token();
+                parser.advance_token();
+                return Some(elements(parser).map(|elements| call(name, elements)));
+            }
         }
         if !parser.peek_keyword(Keyword::TABLE) || !matches!(parser.peek_nth_token(1).token, Token::Word(_)) {
             return None;
@@ -79,69 +101,39 @@ impl Dialect for FlinkDialect {
         parser.advance_token();
         Some(parser.parse_object_name(false).and_then(|name| {
             let argument = Expr::CompoundIdentifier(name.0.iter().filter_map(|p| p.as_ident().cloned()).collect());
-            let args = std::iter::once(argument).chain(partition_columns(parser)?).collect();
-            Ok(call(TABLE_ARGUMENT.into(), args))
+            let mut args = vec![argument];
+            args.extend(partition_columns(parser)?);
+            Ok(call(TABLE_ARGUMENT, args))
         }))
     }
 }
 
-fn call(name: Ident, args: Vec<Expr>) -> Expr {
-    let args = args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect();
+/// The expressions up to `]`.
+fn elements(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
+    if parser.consume_token(&Token::RBracket) {
+        return Ok(vec![]);
+    }
+    let elements = parser.parse_comma_separated(Parser::parse_expr)?;
+    parser.expect_token(&Token::RBracket)?;
+    Ok(elements)
+}
+
+/// A call of a function.
+pub fn call(name: impl Into<Ident>, args: Vec<Expr>) -> Expr {
     Expr::Function(Function {
-        name: ObjectName::from(vec![name]),
+        name: ObjectName::from(vec![name.into()]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
+            clauses: vec![],
+        }),
         filter: None,
         null_treatment: None,
         over: None,
         within_group: vec![],
     })
-}
-
-/// `JSON_ARRAYAGG(v [{NULL | ABSENT} ON NULL])` and `JSON_OBJECTAGG([KEY] k VALUE v [...])` become calls of the name with
-/// what is to be done with NULLs, and `_json` where the value is JSON already, made by a JSON function.
-fn json_aggregate(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
-    let word = |parser: &Parser, at: usize| match &parser.peek_nth_token_ref(at).token {
-        Token::Word(w) if w.quote_style.is_none() => Some(w.value.to_uppercase()),
-        _ => None,
-    };
-    let name = word(parser, 0).filter(|name| matches!(name.as_str(), "JSON_ARRAYAGG" | "JSON_OBJECTAGG"))?;
-    if parser.peek_nth_token_ref(1).token != Token::LParen {
-        return None;
-    }
-    let is_object = name == "JSON_OBJECTAGG";
-    let place = parser.next_token().span;
-    let mut parse = || {
-        parser.expect_token(&Token::LParen)?;
-        let mut args = Vec::new();
-        if is_object {
-            // KEY is a word of the call unless a comma or VALUE shows it to be a column.
-            if word(parser, 0).is_some_and(|w| w == "KEY") && word(parser, 1).is_none_or(|w| w != "VALUE") {
-                parser.advance_token();
-            }
-            args.push(parser.parse_expr()?);
-            if !word(parser, 0).is_some_and(|w| w == "VALUE") {
-                return parser.expected("VALUE", parser.peek_token());
-            }
-            parser.advance_token();
-        }
-        let value = parser.parse_expr()?;
-        let is_json = matches!(&value, Expr::Function(f)
-            if matches!(f.name.to_string().to_uppercase().as_str(), "JSON_OBJECT" | "JSON_ARRAY" | "JSON"));
-        args.push(value);
-        let mut keeps_nulls = is_object;
-        if let Some(first @ ("NULL" | "ABSENT")) = word(parser, 0).as_deref() {
-            keeps_nulls = first == "NULL";
-            parser.advance_token();
-            parser.expect_keyword_is(Keyword::ON)?;
-            parser.expect_keyword_is(Keyword::NULL)?;
-        }
-        parser.expect_token(&Token::RParen)?;
-        let (nulls, json) = (if keeps_nulls { "null" } else { "absent" }, if is_json { "_json" } else { "" });
-        Ok(call(Ident::with_span(place, format!("{}_{nulls}{json}", name.to_lowercase())), args))
-    };
-    Some(parse())
 }
 
 /// `PARTITION BY k` or `PARTITION BY (a, b)` after `TABLE name`.

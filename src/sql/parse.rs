@@ -12,6 +12,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
 use super::error::{Place, Source, SqlError};
+use super::nested_types;
 use super::rewrite;
 
 #[derive(Debug, Clone)]
@@ -87,7 +88,7 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
-    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(local_time_zones(tokens));
+    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(nested_types::collapse(local_time_zones(tokens)));
     let mut statements = Vec::new();
     loop {
         while parser.consume_token(&Token::SemiColon) {}

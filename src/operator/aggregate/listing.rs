@@ -13,7 +13,6 @@ use arrow::datatypes::{DataType, Field};
 
 use super::arrival::{ORDER_BYTES, Order, Places};
 use super::edge::null_key;
-use super::json_text::{write_text, write_value};
 use super::log::Logs;
 use super::{Kernel, Selected};
 use crate::operator::OperatorError;
@@ -26,10 +25,11 @@ pub enum Form {
     Text { separator: String },
     /// An array of this type; NULL if there is none.
     Array { item: DataType, keeps_nulls: bool },
-    /// A JSON array. `is_json`: the argument is JSON already.
-    JsonArray { keeps_nulls: bool, is_json: bool },
-    /// A JSON object; the second argument is the value. Keys are sorted; a key that is there twice is an error.
-    JsonObject { keeps_nulls: bool, is_json: bool },
+    /// A JSON array of values that are JSON text.
+    JsonArray { keeps_nulls: bool },
+    /// A JSON object of keys and, as second argument, values that are JSON text. Keys are sorted; a key that is there twice is
+    /// an error.
+    JsonObject { keeps_nulls: bool },
     /// The last of the values. Skips NULLs.
     Last { item: DataType },
 }
@@ -79,50 +79,37 @@ impl Listing {
         rows.for_each_kept(groups, values, keeps_nulls, |row, g| self.push(g, places.of(row), encoded.get(row)));
     }
 
-    fn update_json(
-        &mut self,
-        groups: &[u32],
-        values: &ArrayRef,
-        rows: Selected<'_>,
-        places: Places<'_>,
-        keeps_nulls: bool,
-        is_json: bool,
-    ) {
-        let mut text = Vec::new();
-        rows.for_each_kept(groups, values, keeps_nulls, |row, g| {
-            text.clear();
-            write_value(values, row, is_json, &mut text);
-            self.push(g, places.of(row), &text);
-        });
+    fn update_json(&mut self, groups: &[u32], values: &ArrayRef, rows: Selected<'_>, places: Places<'_>, keeps_nulls: bool) {
+        let Some(text) = values.as_string_opt::<i32>() else { return };
+        rows.for_each_kept(groups, values, keeps_nulls, |row, g| self.push(g, places.of(row), json(text, row)));
     }
 
-    /// A member is its key, a zero byte that no key in JSON escapes holds, and its value.
-    fn update_members(
-        &mut self,
-        groups: &[u32],
-        keys: &ArrayRef,
-        rows: Selected<'_>,
-        places: Places<'_>,
-        keeps_nulls: bool,
-        is_json: bool,
-    ) {
-        let (Some(keys), Some(values)) = (keys.as_string_opt::<i32>(), rows.second()) else { return };
+    /// A member is its key, a zero byte, which no JSON text holds, and its value.
+    fn update_members(&mut self, groups: &[u32], keys: &ArrayRef, rows: Selected<'_>, places: Places<'_>, keeps_nulls: bool) {
+        let values = rows.second().and_then(|v| v.as_string_opt::<i32>());
+        let (Some(keys), Some(values)) = (keys.as_string_opt::<i32>(), values) else { return };
         let mut member = Vec::new();
-        rows.for_each(groups, keys, |row, g| {
-            if keeps_nulls || values.is_valid(row) {
+        for (row, &g) in groups.iter().enumerate() {
+            if rows.has(row) && (keeps_nulls || values.is_valid(row)) {
                 member.clear();
-                write_text(keys.value(row), &mut member);
+                // A key that is NULL is no text at all: the result says so.
+                if keys.is_valid(row) {
+                    member.extend_from_slice(keys.value(row).as_bytes());
+                }
                 member.push(0);
-                write_value(values, row, is_json, &mut member);
-                self.push(g, places.of(row), &member);
+                member.extend_from_slice(json(values, row));
+                self.push(g as usize, places.of(row), &member);
             }
-        });
+        }
     }
 
     fn object(&self, g: u32) -> Result<String, OperatorError> {
         let split = |m: &'_ [u8]| m.iter().position(|b| *b == 0).map(|at| (m[..at].to_vec(), m[at + 1..].to_vec()));
         let mut members: Vec<(Vec<u8>, Vec<u8>)> = self.values(g).into_iter().filter_map(split).collect();
         members.sort_by(|a, b| a.0.cmp(&b.0));
+        if members.first().is_some_and(|(key, _)| key.is_empty()) {
+            return Err(OperatorError::Kernel { operator: "JSON_OBJECTAGG".into(), reason: "a key is NULL".into() });
+        }
         if let Some(twice) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             let reason = format!("key {} is there twice in one result", String::from_utf8_lossy(&twice[0].0));
             return Err(OperatorError::Kernel { operator: "JSON_OBJECTAGG".into(), reason });
@@ -139,6 +126,10 @@ impl Listing {
         let field = Arc::new(Field::new_list_field(item.clone(), true));
         Ok(Arc::new(ListArray::new(field, offsets, items, Some(nulls))))
     }
+}
+
+fn json(text: &StringArray, row: usize) -> &[u8] {
+    if text.is_null(row) { b"null" } else { text.value(row).as_bytes() }
 }
 
 /// Each value once, where it came first, in the order of arrival.
@@ -170,8 +161,8 @@ impl Kernel for Listing {
             Form::Text { .. } => self.update_text(groups, values, rows, places),
             Form::Array { keeps_nulls, .. } => self.update_items(groups, values, rows, places, keeps_nulls),
             Form::Last { .. } => self.update_items(groups, values, rows, places, false),
-            Form::JsonArray { keeps_nulls, is_json } => self.update_json(groups, values, rows, places, keeps_nulls, is_json),
-            Form::JsonObject { keeps_nulls, is_json } => self.update_members(groups, values, rows, places, keeps_nulls, is_json),
+            Form::JsonArray { keeps_nulls } => self.update_json(groups, values, rows, places, keeps_nulls),
+            Form::JsonObject { keeps_nulls } => self.update_members(groups, values, rows, places, keeps_nulls),
         }
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {

@@ -6,13 +6,13 @@
 //! relative 1e-9). Functions that go by the order of arrival keep each row's place in it (`arrival`).
 //!
 //! In reading order: `count`, `sum`, `avg`, `min_max`, `moments` (numbers), `arrival`, `edge` (first and last value), `log`
-//! (accumulators that keep every value), `listing`, `percentile`.
+//! (accumulators that keep every value), `listing`, `percentile`, `collect`.
 
 pub mod arrival;
 mod avg;
+mod collect;
 mod count;
 mod edge;
-pub mod json_text;
 pub mod listing;
 mod log;
 mod min_max;
@@ -49,6 +49,7 @@ pub enum Function {
     ArrayAgg,
     JsonArray,
     JsonObject,
+    Collect,
 }
 
 impl Function {
@@ -95,7 +96,7 @@ pub struct Aggregate {
     pub output_type: DataType,
 }
 
-/// Flink's result type of an aggregate, or None if it does not take the argument.
+/// Flink's result type of an aggregate, or None if it does not take the argument. That of COLLECT is SQL's to say.
 pub fn result_type(function: Function, input: &DataType) -> Option<DataType> {
     use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Utf8};
     match (function, input) {
@@ -110,7 +111,7 @@ pub fn result_type(function: Function, input: &DataType) -> Option<DataType> {
         (Function::Percentile, Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..)) => Some(Float64),
         (Function::ArrayAgg, t) if is_key_type(t) => Some(listing::array_type(t)),
         (Function::JsonObject, Utf8) => Some(Utf8),
-        (Function::JsonArray, t) if json_text::supports(t) => Some(Utf8),
+        (Function::JsonArray, _) => Some(Utf8),
         _ => None,
     }
 }
@@ -153,6 +154,7 @@ pub fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
             Fixed::Fractions { fractions, as_array } => percentile::kernel(fractions, *as_array),
             _ => percentile::kernel(&[], false),
         },
+        Function::Collect => collect::kernel(input, &aggregate.output_type),
         Function::ListAgg | Function::ArrayAgg | Function::JsonArray | Function::JsonObject => {
             let form = match &aggregate.fixed {
                 Fixed::Form(form) => form.clone(),

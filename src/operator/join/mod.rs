@@ -11,6 +11,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion_physical_expr::PhysicalExpr;
 
+use crate::time::zone::Zone;
+
 /// Which rows come out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinKind {
@@ -46,6 +48,8 @@ impl JoinKind {
 pub struct JoinSpec {
     /// Stable number of the operator within the query; part of stored keys.
     pub operator: u32,
+    /// The zone in which the windows lie; None: on event time as it is.
+    pub zone: Option<Zone>,
     pub kind: JoinKind,
     /// Columns of each input that must be equal, pairwise. NULLs are equal to nothing.
     pub keys: [Vec<usize>; 2],

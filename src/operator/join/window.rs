@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::JoinSpec;
 use super::pairs::Pairs;
+use crate::operator::window::local_watermark;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, Event, FailedRows, Operator, OperatorError, OperatorState, Rows};
 use crate::state::KEY_GROUPS;
@@ -146,11 +147,12 @@ impl Operator for WindowJoin {
             }
             return Ok(());
         }
-        if let Some(end) = self.next_due(watermark) {
+        let local = local_watermark(self.spec.zone.as_ref(), watermark);
+        if let Some(end) = self.next_due(local) {
             return self.open(end, cx);
         }
         self.firing = None;
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark));
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(local));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }

@@ -12,7 +12,7 @@ use arrow::datatypes::{
 
 use super::slice::{Slot, WindowKind};
 use super::table::{Input, WindowTables};
-use super::{WindowAggregateSpec, Windows};
+use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 
 /// Accumulators held here before they are sent early. Small against the memory of a job, large against one window's keys.
@@ -50,7 +50,7 @@ impl Operator for LocalAggregate {
                 }
             }
             Event::Watermark(w) => {
-                self.send_until(w, cx.out)?;
+                self.send_until(local_watermark(self.spec.zone.as_ref(), w), cx.out)?;
                 cx.out.push(Event::Watermark(w));
             }
             Event::Barrier(epoch) => {
@@ -92,8 +92,10 @@ pub(super) fn fold_rows(
         }
         return Ok(0);
     }
-    let times = event_times_ms(rows.batch.column(0));
-    let (slots, late) = open_slots(&spec.windows, &times, rows.watermarks_ms.as_deref(), fired_mark_ms);
+    let zone = spec.zone.as_ref();
+    let times = local_times(zone, event_times_ms(rows.batch.column(0)));
+    let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
+    let (slots, late) = open_slots(&spec.windows, &times, watermarks.as_deref(), fired_mark_ms);
     let first = slots[0];
     if first != NONE && slots.iter().all(|&slot| slot == first) {
         let input = Input::new(spec.key_types.len(), rows);

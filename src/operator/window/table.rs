@@ -9,9 +9,9 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 use hashbrown::HashTable;
 
-use super::WindowAggregateSpec;
 use super::local::event_times_ms;
 use super::slice::Slot;
+use super::{WindowAggregateSpec, local_times};
 use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Kernel, Selected, kernel};
 use crate::operator::{OperatorError, Partials, Rows};
@@ -141,8 +141,11 @@ impl WindowTables {
     /// Folds rows in. DISTINCT values are only collected; they count when a window fires.
     pub fn update(&mut self, spec: &WindowAggregateSpec, input: &Input, slot: Slot) {
         let goes_by_arrival = spec.aggregates.iter().any(|a| a.function.goes_by_arrival());
-        let part =
-            if goes_by_arrival { Part::of(&spec.windows, slot, || event_times_ms(&input.columns()[0])) } else { Part::Whole };
+        let part = if goes_by_arrival {
+            Part::of(&spec.windows, slot, || local_times(spec.zone.as_ref(), event_times_ms(&input.columns()[0])))
+        } else {
+            Part::Whole
+        };
         let places = Places::new(&input.rows, &part);
         let mut row_groups = std::mem::take(&mut self.row_groups);
         row_groups.clear();

@@ -83,6 +83,7 @@ impl Lowering {
         let aggregates = aggregates(&fragment, node, Some(&window), &mut input)?;
         self.note_arrival(&aggregates);
         let rowtime_type = batch_schema.field(rowtime).data_type().clone();
+        let zone = self.zone_of(&rowtime_type);
         let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
         let input = input.finish();
@@ -93,14 +94,17 @@ impl Lowering {
         match window {
             TvfWindow::Sliced(windows) => {
                 let start_is_unique = !matches!(windows.kind, WindowKind::Cumulate { .. });
-                after.fired = Some(Fired { start_is_unique });
-                self.sliced(&mut after, WindowAggregateSpec { operator, windows, key_types, aggregates, group_columns, output });
+                after.fired = Some(Fired { zone: zone.clone(), start_is_unique });
+                self.sliced(
+                    &mut after,
+                    WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output },
+                );
             }
             TvfWindow::Session { gap_ms, .. } => {
-                after.fired = Some(Fired { start_is_unique: false });
+                after.fired = Some(Fired { zone: zone.clone(), start_is_unique: false });
                 let first = WindowAggregateSpec::FIRST_KEY;
                 self.exchange(&mut after, (first..first + key_types.len()).collect());
-                let spec = SessionSpec { operator, gap_ms, key_types, aggregates, group_columns, output };
+                let spec = SessionSpec { operator, gap_ms, zone, key_types, aggregates, group_columns, output };
                 self.push(&after, OperatorPlan::SessionAggregate(spec));
             }
         }
@@ -130,10 +134,11 @@ impl Lowering {
         self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, grouping);
         self.operators += 1;
         let mut after = after(&fragment, node, grouping);
+        let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
         after.fired = fragment.fired;
         let windows = Windows { kind: WindowKind::Fired, offset_ms: 0 };
         let operator = self.operators;
-        self.sliced(&mut after, WindowAggregateSpec { operator, windows, key_types, aggregates, group_columns, output });
+        self.sliced(&mut after, WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output });
         self.type_set_number(&after, grouping)?;
         Ok(after)
     }

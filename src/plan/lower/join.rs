@@ -43,9 +43,13 @@ impl Lowering {
                  ON l.window_start = r.window_start AND l.window_end = r.window_end",
             );
         }
-        if left.fired.is_none() || right.fired.is_none() {
+        let (Some(left_fired), Some(right_fired)) = (left.fired.clone(), right.fired.clone()) else {
             return unsupported("a window JOIN of rows that are not in windows");
+        };
+        if left_fired.zone != right_fired.zone {
+            return unsupported("a window JOIN of windows over TIMESTAMP with windows over TIMESTAMP_LTZ");
         }
+        let zone = left_fired.zone;
         let kind = kind(join, &condition)?;
         let (rest, keys) = (conjunction(condition.rest), condition.keys);
         let filter_schema = left.batch_schema()?.join(&right.batch_schema()?)?;
@@ -74,8 +78,9 @@ impl Lowering {
             fields.iter().zip(join.schema.fields()).map(|(f, named)| f.clone().with_name(named.name())).collect::<Vec<Field>>(),
         ));
         self.operators += 1;
-        let (mut roles, unique) = (left.roles.clone(), |f: &Fragment| f.fired.is_some_and(|f| f.start_is_unique));
-        let fired = Some(Fired { start_is_unique: unique(&left) && unique(&right) });
+        let mut roles = left.roles.clone();
+        let start_is_unique = left_fired.start_is_unique && right_fired.start_is_unique;
+        let fired = Some(Fired { zone: zone.clone(), start_is_unique });
         if matches!(kind, JoinKind::Right | JoinKind::Full) {
             // Missing where the left row is.
             roles.fill(Role::Plain);
@@ -91,6 +96,7 @@ impl Lowering {
         };
         let spec = JoinSpec {
             operator: self.operators,
+            zone,
             kind,
             keys: [left_keys, right_keys],
             inputs: [left_schema, right_schema],

@@ -156,8 +156,8 @@ fn over_call(function: &WindowFunction, column: &mut impl FnMut(&Expr) -> PlanRe
                 return unsupported("FILTER before OVER, as in Flink");
             }
             let call = Call::new(&call)?;
-            let argument = call.argument.map(&mut *column).transpose()?;
-            let second = call.second.map(&mut *column).transpose()?;
+            let argument = call.argument.as_deref().map(&mut *column).transpose()?;
+            let second = call.second.as_deref().map(&mut *column).transpose()?;
             Ok(OverCall::Aggregate(call.over(argument, second, None)?))
         }
         WindowFunctionDefinition::WindowUDF(udf) => match (udf.name(), params.args.as_slice()) {

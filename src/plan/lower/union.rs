@@ -21,8 +21,13 @@ impl Lowering {
             if roles.all(|role| role == first) { first } else { Role::Plain }
         };
         let roles = (0..schema.fields().len()).map(same_role).collect();
-        let fired: Option<Vec<Fired>> = fragments.iter().map(|f| f.fired).collect();
-        let fired = fired.map(|all| Fired { start_is_unique: all.iter().all(|f| f.start_is_unique) });
+        let fired: Option<Vec<Fired>> = fragments.iter().map(|f| f.fired.clone()).collect();
+        // Windows on different clocks are no windows together.
+        let fired = fired.filter(|all| all.windows(2).all(|pair| pair[0].zone == pair[1].zone));
+        let fired = fired.map(|all| Fired {
+            start_is_unique: all.iter().all(|f| f.start_is_unique),
+            zone: all.into_iter().next().and_then(|f| f.zone),
+        });
         let mut ends = Vec::new();
         let to = Fragment {
             chain: 0,

@@ -10,7 +10,9 @@ use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
 use crate::operator::aggregate::{Function, percentile, result_type};
+use crate::sql::nested_types::multiset_of;
 use crate::sql::types::sql_name;
+use crate::state::key::is_key_type;
 
 /// How a JSON aggregate takes its values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,7 +46,7 @@ const fn json(name: &'static str, function: Function, arguments: usize, keeps_nu
     Named { name, planned: PlannedAggregate { function, json }, arguments: arguments..=arguments }
 }
 
-const FUNCTIONS: [Named; 24] = [
+const FUNCTIONS: [Named; 25] = [
     plain("count", Function::Count, 1),
     plain("sum", Function::Sum, 1),
     plain("avg", Function::Avg, 1),
@@ -61,6 +63,7 @@ const FUNCTIONS: [Named; 24] = [
     plain("listagg", Function::ListAgg, 2),
     plain("percentile", Function::Percentile, 3),
     plain("array_agg", Function::ArrayAgg, 1),
+    plain("collect", Function::Collect, 1),
     // What `sql::rewrite` makes of JSON_ARRAYAGG and JSON_OBJECTAGG with their clauses.
     json("json_arrayagg_absent", Function::JsonArray, 1, false, false),
     json("json_arrayagg_null", Function::JsonArray, 1, true, false),
@@ -89,6 +92,16 @@ pub fn all() -> impl Iterator<Item = AggregateUDF> {
 /// The kernel that a planned aggregate stands for.
 pub fn planned_aggregate(udf: &AggregateUDF) -> Option<PlannedAggregate> {
     FUNCTIONS.iter().find(|f| f.name == udf.name()).map(|f| f.planned)
+}
+
+/// Flink's result type of an aggregate, or None if it does not take the argument. `of_array`: the fractions of a PERCENTILE
+/// are an ARRAY.
+pub fn aggregate_type(function: Function, argument: &DataType, of_array: bool) -> Option<DataType> {
+    match function {
+        Function::Percentile if of_array => result_type(function, argument).map(|_| percentile::array_type()),
+        Function::Collect => is_key_type(argument).then(|| multiset_of(argument.clone())),
+        _ => result_type(function, argument),
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -130,11 +143,14 @@ impl AggregateUDFImpl for Planned {
         let (Some(named), Some(first)) = (FUNCTIONS.get(self.function), arguments.first()) else {
             return not_impl_err!("'{name}'");
         };
-        match (result_type(named.planned.function, first), arguments.get(1)) {
-            (Some(_), Some(DataType::List(_))) if named.planned.function == Function::Percentile => Ok(percentile::array_type()),
-            (Some(data_type), _) => Ok(data_type),
-            (None, _) => plan_err!("'{name}' does not take {}", sql_name(first)),
+        match aggregate_type(named.planned.function, first, matches!(arguments.get(1), Some(DataType::List(_)))) {
+            Some(data_type) => Ok(data_type),
+            None => plan_err!("'{name}' does not take {}", sql_name(first)),
         }
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.name == "array_agg"
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

@@ -11,7 +11,9 @@ mod date_format;
 mod grouping;
 mod hashes;
 pub mod interval_times;
+pub mod json;
 mod math;
+pub mod nested;
 pub mod not_null;
 mod numeric;
 mod patterns;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub use aggregates::{JsonAggregate, PlannedAggregate, planned_aggregate};
+pub use aggregates::{JsonAggregate, PlannedAggregate, aggregate_type, planned_aggregate};
 
 /// All functions by name, lower case.
 pub struct Functions {
@@ -39,14 +41,23 @@ pub struct Functions {
 impl Default for Functions {
     fn default() -> Self {
         let mut scalars = BTreeMap::new();
-        for function in conditional::all().chain(cast::planned::all()).chain(numeric::all()).chain(round::all()).chain([
-            concat::udf(),
-            interval_times::udf(),
-            to_timestamp_ltz::udf(),
-        ]) {
+        for function in conditional::all()
+            .chain(cast::planned::all())
+            .chain(numeric::all())
+            .chain(round::all())
+            .chain(nested::all())
+            .chain(json::udfs())
+            .chain([concat::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
+        {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL).chain(hashes::ALL);
+        let families = math::ALL
+            .into_iter()
+            .chain(strings::ALL)
+            .chain(patterns::ALL)
+            .chain(temporal::ALL)
+            .chain(hashes::ALL)
+            .chain(json::ALL);
         for function in families.map(rows::Definition::udf) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
