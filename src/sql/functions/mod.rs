@@ -16,6 +16,7 @@ pub mod nested;
 pub mod not_null;
 mod numeric;
 mod patterns;
+mod printf;
 mod round;
 mod row_number;
 mod rows;
