@@ -6,7 +6,7 @@
 use sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
 };
-use sqlparser::dialect::Dialect;
+use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
@@ -59,6 +59,9 @@ impl Dialect for FlinkDialect {
         if let Some(is_json) = json::syntax::infix(parser, left) {
             return Some(Ok(is_json));
         }
+        if let Some(distinct) = self.distinct(parser, left) {
+            return Some(distinct);
+        }
         let is = |at: usize, name: &str| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(name));
         let negated = is(0, "NOT");
         let at = usize::from(negated);
@@ -104,6 +107,21 @@ impl Dialect for FlinkDialect {
             let mut args = vec![argument];
             args.extend(partition_columns(parser)?);
             Ok(call(TABLE_ARGUMENT, args))
+        }))
+    }
+}
+
+impl FlinkDialect {
+    /// `x IS [NOT] DISTINCT FROM y`: sqlparser takes everything that follows for `y`, an AND too.
+    fn distinct(&self, parser: &mut Parser, left: &Expr) -> Option<Result<Expr, ParserError>> {
+        let negated = parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]);
+        if !negated && !parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
+            return None;
+        }
+        let left = Box::new(left.clone());
+        Some(parser.parse_subexpr(self.prec_value(Precedence::Is)).map(|right| match negated {
+            true => Expr::IsNotDistinctFrom(left, Box::new(right)),
+            false => Expr::IsDistinctFrom(left, Box::new(right)),
         }))
     }
 }

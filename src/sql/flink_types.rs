@@ -59,6 +59,10 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
         }
         Expr::InList(InList { expr, list, negated }) => {
             let to = expr.get_type(schema)?;
+            if to.is_nested() {
+                let message = format!("IN does not take {}", sql_name(&to));
+                return Err(at(DataFusionError::Plan(message), &expr));
+            }
             let exact = to.is_integer() || matches!(to, DataType::Decimal128(..));
             if exact && list.iter().all(|e| matches!(e, Expr::Literal(..))) {
                 // Constants take the type of what is looked for: 2 is in (2.5).
@@ -335,6 +339,10 @@ fn binary_expression(BinaryExpr { left, op, right }: BinaryExpr, schema: &DFSche
         let equal = nested_call(ScalarFunction { func: nested::equal(), args: vec![*left, *right] }, schema)?;
         return Ok(if op == Operator::Eq { equal } else { Expr::Not(Box::new(equal)) });
     }
+    if is_comparison(op) && (a.is_nested() || b.is_nested()) {
+        let message = format!("'{op}' does not take {} and {}", sql_name(&a), sql_name(&b));
+        return Err(at(DataFusionError::Plan(message), &left));
+    }
     if !is_comparison(op) || a == b || a.is_null() || b.is_null() {
         return plain(*left, *right);
     }
@@ -455,6 +463,12 @@ fn case_expression(case: Case, schema: &DFSchema) -> Result<Expr> {
             None
         }
         Some(expr) => {
+            if expr.get_type(schema)?.is_nested() {
+                return Err(at(
+                    DataFusionError::Plan("CASE compares no ARRAY, MAP or ROW: write CASE WHEN ... = ...".into()),
+                    &expr,
+                ));
+            }
             whens.insert(0, *expr);
             whens = meet_all("CASE", whens, schema)?;
             Some(Box::new(whens.remove(0)))

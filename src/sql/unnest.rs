@@ -173,26 +173,22 @@ impl RelationPlanner for UnnestPlanner {
     }
 }
 
+/// The columns' names as the query gives them, and the table's.
+type Names = (Vec<String>, Option<String>);
+
 /// One row for each element of a value.
 #[derive(Debug, Clone)]
 pub struct Unnest {
     pub value: Expr,
     pub outer: bool,
     pub ordinality: bool,
-    /// The columns' names as the query gives them, and the table's.
-    names: (Vec<String>, Option<String>),
+    names: Names,
     pub input: LogicalPlan,
     schema: DFSchemaRef,
 }
 
 impl Unnest {
-    fn try_new(
-        value: Expr,
-        outer: bool,
-        ordinality: bool,
-        names: (Vec<String>, Option<String>),
-        input: LogicalPlan,
-    ) -> Result<Unnest> {
+    fn try_new(value: Expr, outer: bool, ordinality: bool, names: Names, input: LogicalPlan) -> Result<Unnest> {
         let data_type = value.get_type(input.schema())?;
         let Some(mut types) = element_types(&data_type, is_multiset(&data_type)) else {
             let message = format!("UNNEST takes an ARRAY, a MAP or a MULTISET, not {}", sql_name(&data_type));
@@ -219,7 +215,7 @@ impl Unnest {
         self.schema.fields().len() - self.input.schema().fields().len()
     }
 
-    fn identity(&self) -> (&Expr, bool, bool, &(Vec<String>, Option<String>), &LogicalPlan) {
+    fn identity(&self) -> (&Expr, bool, bool, &Names, &LogicalPlan) {
         (&self.value, self.outer, self.ordinality, &self.names, &self.input)
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn encode(column: &ArrayRef, rows: usize) -> Option<KeyBuf> {
         DataType::List(_) => {
             let list = column.as_list::<i32>();
             let (from, values) = reached(list.values(), list.offsets());
-            encode_keys(&[values.clone()], values.len(), &mut inside);
+            encode_keys(std::slice::from_ref(&values), values.len(), &mut inside);
             for row in 0..rows {
                 if list.is_valid(row) {
                     out.bytes.push(1);

@@ -35,7 +35,7 @@ pub(super) fn map(
     mut bad: Option<&mut u64>,
 ) -> Option<()> {
     let mut parts = Parts::of(json, b'{')?;
-    let mut members: Vec<(Cow<'_, [u8]>, &[u8])> = Vec::new();
+    let mut members: Vec<Member<'_>> = Vec::new();
     let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
     while let Some((key, value)) = parts.member()? {
         let at = if members.len() < LINEAR_MAX {
@@ -114,6 +114,9 @@ fn content<'a>(literal: &'a [u8], unescaped: &'a mut Vec<u8>) -> Option<&'a [u8]
     Some(unescaped)
 }
 
+/// A member's name, escapes undone, and the text of its value.
+type Member<'a> = (Cow<'a, [u8]>, &'a [u8]);
+
 /// Steps over the parts of an object or an array.
 struct Parts<'a> {
     json: &'a [u8],
@@ -146,7 +149,7 @@ impl<'a> Parts<'a> {
         if !self.next()? { Some(None) } else { Some(Some(self.read()?)) }
     }
 
-    fn member(&mut self) -> Option<Option<(Cow<'a, [u8]>, &'a [u8])>> {
+    fn member(&mut self) -> Option<Option<Member<'a>>> {
         if !self.next()? {
             return Some(None);
         }

@@ -17,6 +17,7 @@ pub mod nested;
 pub mod not_null;
 mod numeric;
 mod patterns;
+mod printf;
 pub mod ranks;
 mod round;
 mod rows;

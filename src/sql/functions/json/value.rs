@@ -267,7 +267,7 @@ impl Reader<'_> {
             while reader.bytes.get(reader.at).is_some_and(u8::is_ascii_digit) {
                 reader.at += 1;
             }
-            (reader.at > from).then(|| from..reader.at)
+            (reader.at > from).then_some(from..reader.at)
         };
         let whole = digits(self)?;
         if self.bytes[whole.start] == b'0' && whole.len() > 1 {

@@ -43,7 +43,7 @@ pub struct Definition {
 }
 
 fn families() -> impl Iterator<Item = &'static Definition> {
-    let json = [&crate::sql::functions::json::ARRAY_QUERY];
+    let others = [&crate::sql::functions::json::ARRAY_QUERY, &crate::sql::functions::printf::PRINTF];
     access::ALL
         .iter()
         .chain([&access::EQUAL_NESTED])
@@ -51,7 +51,7 @@ fn families() -> impl Iterator<Item = &'static Definition> {
         .chain(&constructors::ALL)
         .chain(&maps::ALL)
         .chain(&text::ALL)
-        .chain(json)
+        .chain(others)
 }
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {

@@ -112,7 +112,7 @@ fn to_map(call: &Call<'_>) -> Result<ArrayRef, String> {
     for row in 0..call.rows {
         pairs.clear();
         let is_valid = valid.as_ref().is_none_or(|v| v.is_valid(row));
-        if is_valid && let Some(text) = column(0) {
+        if is_valid && let Some(text) = column(0).filter(|text| !text.value(row).is_empty()) {
             let between = column(1).map_or(",", |c| c.value(row));
             let within = column(2).map_or("=", |c| c.value(row));
             let parts: Vec<&str> = with(between, |regex| regex.split(text.value(row)).collect())?;
