@@ -15,6 +15,7 @@ pub mod group;
 pub mod join;
 pub mod keyed;
 pub mod over;
+pub mod rank;
 pub mod session;
 pub mod top_n;
 pub mod unnest;

@@ -108,6 +108,7 @@ fn describe(operator: &OperatorPlan) -> String {
             let (keys, functions) = (spec.partition.len(), spec.calls.len());
             format!("over {:?}: {keys} keys, {functions} functions", spec.frame)
         }
+        OperatorPlan::Rank(spec) => format!("keep numbers {} to {} of each partition, {:?}", spec.start, spec.end, spec.keeping),
         OperatorPlan::Expand(spec) => format!("repeat for {} grouping sets", spec.sets.len()),
         OperatorPlan::GroupAggregate(spec) => {
             let retracts = if spec.retracts { ", rows may be taken back" } else { "" };

@@ -9,14 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, ScalarValue, TableReference};
+use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, TableReference};
 use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::expr::{AggregateFunction, Sort as SortExpr, WindowFunctionParams};
+use datafusion_expr::expr::{AggregateFunction, WindowFunctionParams};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_expr::utils::split_conjunction;
 use datafusion_expr::{Distinct, Expr, LogicalPlan, Operator, WindowFunctionDefinition};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
@@ -41,6 +39,7 @@ use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
 use crate::state::packed::is_packable;
 use crate::time::zone::Zone;
+use rank::{NumberBound, number_bound, sort_columns};
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
 pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
@@ -52,7 +51,9 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         chains: Vec::new(),
         edges: 0,
         operators: 0,
-        row_limit: None,
+        number_bound: None,
+        number_is_bound: false,
+        required: None,
         state_ttl: config.state_ttl,
         bundle_rows: config.bundle_rows,
         zone: script.zone.clone(),
@@ -85,6 +86,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
 mod aggregate;
 mod join;
 mod over;
+mod rank;
 mod union;
 
 type PlanResult<T> = Result<T, DataFusionError>;
@@ -286,7 +288,11 @@ struct Lowering {
     edges: usize,
     operators: u32,
     /// The bound on ROW_NUMBER found in the filter above it.
-    row_limit: Option<usize>,
+    number_bound: Option<NumberBound>,
+    /// The bound has been seen to.
+    number_is_bound: bool,
+    /// Columns of a filter's rows that are used above it, if known.
+    required: Option<BTreeSet<usize>>,
     /// The session's time zone; None is UTC.
     zone: Option<Zone>,
     /// `table.exec.state.ttl`.
@@ -398,6 +404,7 @@ impl Lowering {
     }
 
     fn plan(&mut self, plan: &LogicalPlan) -> PlanResult<Fragment> {
+        let required = self.required.take();
         match plan {
             LogicalPlan::TableScan(scan) => {
                 let Some(PlannedTable(table)) = scan.source.downcast_ref::<PlannedTable>() else {
@@ -411,19 +418,29 @@ impl Lowering {
                 Ok(fragment)
             }
             LogicalPlan::Projection(projection) => {
+                if let LogicalPlan::Filter(_) = projection.input.as_ref() {
+                    let columns = projection.expr.iter().flat_map(Expr::column_refs);
+                    let index = |c: &Column| projection.input.schema().index_of_column(c);
+                    self.required = Some(columns.map(index).collect::<PlanResult<_>>()?);
+                }
                 let fragment = self.plan(&projection.input)?;
                 self.project(fragment, &projection.expr, &projection.schema)
             }
             LogicalPlan::Filter(filter) => {
-                let limit = row_limit(&filter.predicate, &filter.input)?;
-                if let Some(limit) = limit {
-                    self.row_limit = Some(limit);
+                let bound = number_bound(&filter.predicate, &filter.input, required.as_ref())?;
+                if bound.is_some() {
+                    self.number_bound = bound.clone();
                 }
                 let fragment = self.plan(&filter.input)?;
-                fragment.refuse_virtual(&filter.predicate)?;
-                let predicate = physical(&filter.predicate, &fragment.batch_schema()?)?;
-                let output = fragment.arrow_schema()?;
-                self.push(&fragment, OperatorPlan::Calc { predicate: Some(predicate), projection: None, output });
+                // A continuous Top-N lets only those numbers out, and may not know them.
+                let is_done = bound.is_some() && std::mem::take(&mut self.number_is_bound);
+                let predicate = if is_done { bound.and_then(|b| b.rest) } else { Some(filter.predicate.clone()) };
+                if let Some(predicate) = predicate {
+                    fragment.refuse_virtual(&predicate)?;
+                    let predicate = physical(&predicate, &fragment.batch_schema()?)?;
+                    let output = fragment.arrow_schema()?;
+                    self.push(&fragment, OperatorPlan::Calc { predicate: Some(predicate), projection: None, output });
+                }
                 Ok(fragment)
             }
             LogicalPlan::Extension(extension) => {
@@ -457,21 +474,29 @@ impl Lowering {
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Window(window) => {
-                let limit = self.row_limit.take();
+                let bound = self.number_bound.take();
                 let fragment = self.plan(&window.input)?;
-                if let Some(rowtime) = over::rowtime_order(window, &fragment)?
-                    && (limit.is_none() || !over::is_row_number(window))
-                {
-                    return self.over(window, fragment, rowtime);
+                let numbers = over::is_row_number(window);
+                let is_window_top_n = numbers && bound.is_some() && over::names_window(window, &fragment)?;
+                let is_first = bound.as_ref().is_some_and(|b| b.end == 1);
+                match over::rowtime_order(window, &fragment)? {
+                    // The first row of each key is one whose number is 1: as in Flink, once the watermark says so.
+                    Some(rowtime) if !is_window_top_n && (!numbers || bound.is_none() || is_first) => {
+                        let mut after = self.over(window, fragment, rowtime)?;
+                        if is_first && numbers {
+                            after.key = over::partition_columns(window, &after)?;
+                        }
+                        Ok(after)
+                    }
+                    _ => self.top_n(fragment, &window.window_expr, &window.schema, bound),
                 }
-                self.top_n(fragment, &window.window_expr, &window.schema, limit)
             }
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             LogicalPlan::Sort(_) => {
-                unsupported("ORDER BY of a stream has no end to wait for; use ROW_NUMBER() in a window Top-N")
+                unsupported("ORDER BY of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N")
             }
-            LogicalPlan::Limit(_) => unsupported("LIMIT of a stream is not supported; use ROW_NUMBER() in a window Top-N"),
+            LogicalPlan::Limit(limit) => self.limit(limit),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let fragment = self.plan(input)?;
                 self.distinct(fragment)
@@ -589,7 +614,13 @@ impl Lowering {
         Ok(to)
     }
 
-    fn top_n(&mut self, fragment: Fragment, exprs: &[Expr], schema: &DFSchemaRef, limit: Option<usize>) -> PlanResult<Fragment> {
+    fn top_n(
+        &mut self,
+        fragment: Fragment,
+        exprs: &[Expr],
+        schema: &DFSchemaRef,
+        bound: Option<NumberBound>,
+    ) -> PlanResult<Fragment> {
         let [expression] = exprs else { return unsupported("several OVER functions in one query are not supported yet") };
         let mut inner = expression;
         while let Expr::Alias(alias) = inner {
@@ -600,33 +631,25 @@ impl Lowering {
             return unsupported(format!("'{}' with OVER is not supported yet; ROW_NUMBER() is, as a window Top-N", function.fun));
         }
         let WindowFunctionParams { partition_by, order_by, .. } = &function.params;
-        let fragment = self.assign_windows(fragment, true)?;
-        let Some(limit) = limit else {
+        let Some(bound) = bound else {
             return unsupported("'ROW_NUMBER' needs a bound: put the query into a subquery and filter it, WHERE rn <= 10");
         };
-        let Some(fired) = &fragment.fired else {
-            return unsupported(
-                "Top-N of rows that were not aggregated in a window is not supported yet: 'ROW_NUMBER' goes over a window aggregation",
-            );
-        };
-        let zone = fired.zone.clone();
         let partition = partition_by.iter().map(|e| fragment.column_of(e)).collect::<PlanResult<Option<Vec<_>>>>()?;
         let Some(partition) = partition else {
             return unsupported("PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
         };
         let has = |role| partition.iter().any(|&c| fragment.roles[c] == role);
-        if !(has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd)) {
-            return unsupported(
-                "Top-N over all windows is not supported yet: PARTITION BY window_start, window_end and the keys",
-            );
-        }
-        let mut order = Vec::new();
-        for SortExpr { expr, asc, nulls_first } in order_by {
-            let Some(column) = fragment.column_of(expr)? else {
-                return unsupported("ORDER BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
-            };
-            order.push((column, SortOptions { descending: !asc, nulls_first: *nulls_first }));
-        }
+        let is_in_windows = has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd);
+        let fragment = self.assign_windows(fragment, is_in_windows)?;
+        let order = sort_columns(&fragment, order_by)?;
+        let zone = match &fragment.fired {
+            Some(fired) if is_in_windows && !fragment.updates => fired.zone.clone(),
+            _ => {
+                self.number_is_bound = true;
+                return self.rank(fragment, partition, order, &bound, schema, true);
+            }
+        };
+        let limit = bound.end;
         let input = fragment.arrow_schema()?;
         if let Some(field) = input.fields().iter().find(|f| !is_packable(f.data_type())) {
             return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
@@ -801,36 +824,6 @@ fn aggregate_call(
 fn sink_key(table: &Table) -> Vec<usize> {
     let columns = table.sink_columns();
     table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect()
-}
-
-/// The bound that a filter sets on a ROW_NUMBER below it.
-fn row_limit(predicate: &Expr, input: &LogicalPlan) -> PlanResult<Option<usize>> {
-    for conjunct in split_conjunction(predicate) {
-        let (column, literal, op) = match conjunct {
-            Expr::BinaryExpr(comparison) => match (strip_cast(&comparison.left), strip_cast(&comparison.right)) {
-                (Expr::Column(c), Expr::Literal(v, _)) => (c, v, comparison.op),
-                (Expr::Literal(v, _), Expr::Column(c)) => (c, v, comparison.op.swap().unwrap_or(comparison.op)),
-                _ => continue,
-            },
-            Expr::Between(between) if !between.negated => match (strip_cast(&between.expr), strip_cast(&between.high)) {
-                (Expr::Column(c), Expr::Literal(v, _)) => (c, v, Operator::LtEq),
-                _ => continue,
-            },
-            _ => continue,
-        };
-        let Some(index) = input.schema().maybe_index_of_column(column) else { continue };
-        if !is_row_number(input, index)? {
-            continue;
-        }
-        let ScalarValue::Float64(Some(bound)) = literal.cast_to(&DataType::Float64)? else { continue };
-        let limit = match op {
-            Operator::LtEq | Operator::Eq => bound.floor(),
-            Operator::Lt => bound.ceil() - 1.0,
-            _ => continue,
-        };
-        return Ok(Some(limit.max(0.0) as usize));
-    }
-    Ok(None)
 }
 
 /// What is below casts that the types of a comparison have brought in.

@@ -18,6 +18,8 @@ use crate::operator::join::JoinSpec;
 use crate::operator::join::window::WindowJoin;
 use crate::operator::over::OverSpec;
 use crate::operator::over::operator::Over;
+use crate::operator::rank::RankSpec;
+use crate::operator::rank::operator::Rank;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
@@ -125,6 +127,7 @@ pub enum OperatorPlan {
     Expand(ExpandSpec),
     WindowJoin(JoinSpec),
     Over(OverSpec),
+    Rank(RankSpec),
     GroupAggregate(GroupSpec),
     /// For sinks whose key is that of the changes: what replaces a row says all.
     DropUpdateBefore(SchemaRef),
@@ -142,6 +145,7 @@ impl OperatorPlan {
             OperatorPlan::GroupAggregate(spec) => spec.operator,
             OperatorPlan::WindowJoin(spec) => spec.operator,
             OperatorPlan::Over(spec) => spec.operator,
+            OperatorPlan::Rank(spec) => spec.operator,
             _ => 0,
         }
     }
@@ -157,6 +161,7 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
+            OperatorPlan::Rank(spec) => Box::new(Rank::new(spec)),
             OperatorPlan::Over(spec) => Box::new(Over::new(spec)),
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),

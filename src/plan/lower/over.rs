@@ -1,5 +1,6 @@
 //! OVER: functions of the rows of a key up to each row, in order of the rowtime.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
@@ -30,6 +31,19 @@ fn function(expression: &Expr) -> PlanResult<&WindowFunction> {
 pub fn is_row_number(window: &Window) -> bool {
     let [expression] = window.window_expr.as_slice() else { return false };
     function(expression).is_ok_and(|f| matches!(&f.fun, WindowFunctionDefinition::WindowUDF(f) if f.name() == ranks::ROW_NUMBER))
+}
+
+/// The columns of PARTITION BY; None if it computes some.
+pub fn partition_columns(window: &Window, fragment: &Fragment) -> PlanResult<Option<BTreeSet<usize>>> {
+    let Some(first) = window.window_expr.first() else { return Ok(None) };
+    function(first)?.params.partition_by.iter().map(|e| fragment.column_of(e)).collect()
+}
+
+/// True if PARTITION BY names the window of the rows.
+pub fn names_window(window: &Window, fragment: &Fragment) -> PlanResult<bool> {
+    let columns = partition_columns(window, fragment)?.unwrap_or_default();
+    let has = |role| columns.iter().any(|&c| fragment.roles[c] == role);
+    Ok(has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd))
 }
 
 /// The rowtime that the functions of a node are ordered by, ascending; None if it is no rowtime.
