@@ -24,7 +24,7 @@ pub struct Over {
 }
 
 enum Keys {
-    Bounded(Bounded),
+    Bounded(Box<Bounded>),
     /// Made with the first rows: only then can its aggregates be refused with an error.
     Unbounded(Option<Unbounded>),
 }
@@ -32,7 +32,7 @@ enum Keys {
 impl Over {
     pub fn new(spec: OverSpec) -> Over {
         let keys = match spec.frame {
-            Frame::Range { .. } | Frame::Rows { .. } | Frame::RowsBeforePeers { .. } => Keys::Bounded(Bounded::new(&spec)),
+            Frame::Range { .. } | Frame::Rows { .. } | Frame::RowsBeforePeers { .. } => Keys::Bounded(Box::new(Bounded::new(&spec))),
             Frame::UnboundedRange | Frame::UnboundedRows => Keys::Unbounded(None),
         };
         let waiting = Waiting::new(&spec);
