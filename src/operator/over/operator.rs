@@ -32,7 +32,9 @@ enum Keys {
 impl Over {
     pub fn new(spec: OverSpec) -> Over {
         let keys = match spec.frame {
-            Frame::Range { .. } | Frame::Rows { .. } | Frame::RowsBeforePeers { .. } => Keys::Bounded(Box::new(Bounded::new(&spec))),
+            Frame::Range { .. } | Frame::Rows { .. } | Frame::RowsBeforePeers { .. } => {
+                Keys::Bounded(Box::new(Bounded::new(&spec)))
+            }
             Frame::UnboundedRange | Frame::UnboundedRows => Keys::Unbounded(None),
         };
         let waiting = Waiting::new(&spec);
