@@ -3,8 +3,12 @@
 //! Called by `runtime` (decoding on workers) and by sinks that write text. What always holds: a payload that cannot be
 //! read never stops the job; it comes back as a [`BadRecord`] with the reason, and the caller diverts it.
 
+mod assemble;
+pub mod csv;
+pub mod encode;
 pub mod json;
 pub mod number_text;
+pub mod raw;
 pub mod time_text;
 
 use arrow::datatypes::SchemaRef;

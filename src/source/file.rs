@@ -1,7 +1,7 @@
 //! Files of lines as a source: a file or a folder, each file a split.
 //!
-//! Connector `filesystem`. What always holds: a record is a line without its end (`\n` or `\r\n`); blank lines are counted but
-//! not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
+//! Connector `filesystem`. What always holds: a record is a line without its end (`\n` or `\r\n`), or in CSV some lines if a
+//! quoted field spans them; blank lines are counted but, in JSON, not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
 //! between two runs but not shrink.
 
 use std::fs::File;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
 use flate2::bufread::MultiGzDecoder;
+
+use crate::format::csv::{Dialect, RecordEnds};
 
 use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
 
@@ -31,6 +33,18 @@ pub struct FileSource {
     table: String,
     root: PathBuf,
     metadata: Vec<String>,
+    framing: Framing,
+}
+
+/// What is a record of a file?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A line that is not blank.
+    Lines,
+    /// Any line.
+    AllLines,
+    /// A line, or several if a quoted field spans them.
+    Csv(Dialect),
 }
 
 impl FileSource {
@@ -42,7 +56,12 @@ impl FileSource {
             let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
             return Err(SourceError::Config { table: table.into(), reason });
         }
-        Ok(FileSource { table: table.into(), root, metadata })
+        Ok(FileSource { table: table.into(), root, metadata, framing: Framing::Lines })
+    }
+
+    /// The same with other records than lines that are not blank.
+    pub fn framed(self, framing: Framing) -> FileSource {
+        FileSource { framing, ..self }
     }
 
     fn path_of(&self, split: &SplitId) -> PathBuf {
@@ -82,6 +101,7 @@ impl FileSource {
             table: self.table.clone(),
             split: split.clone(),
             metadata: self.metadata.clone(),
+            framing: self.framing,
             path,
             content,
             offset,
@@ -156,6 +176,7 @@ struct FileReader {
     table: String,
     split: SplitId,
     metadata: Vec<String>,
+    framing: Framing,
     path: PathBuf,
     content: Box<dyn Read + Send>,
     /// After the last line delivered.
@@ -233,15 +254,42 @@ impl FileReader {
     }
 }
 
+/// The search for the end of one record. It goes on where it stopped when there are more bytes.
+enum Search {
+    Line { seen: usize },
+    Csv(RecordEnds),
+}
+
+impl Search {
+    fn new(framing: Framing) -> Search {
+        match framing {
+            Framing::Lines | Framing::AllLines => Search::Line { seen: 0 },
+            Framing::Csv(dialect) => Search::Csv(RecordEnds::new(dialect)),
+        }
+    }
+
+    /// Where the line feed that ends the record stands in `bytes`, which start with the record.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Search::Csv(ends) => ends.find(bytes),
+            Search::Line { seen } => {
+                let found = memchr::memchr(b'\n', &bytes[*seen..]).map(|n| *seen + n);
+                *seen = bytes.len();
+                found
+            }
+        }
+    }
+}
+
 impl SplitReader for FileReader {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
         let mut bytes = std::mem::take(&mut self.tail);
         let mut spans = Vec::new();
         let mut numbers = Vec::new();
         let mut at = 0;
-        let mut searched = 0;
+        let mut search = Search::new(self.framing);
         while spans.len() < max_records {
-            let end = memchr::memchr(b'\n', &bytes[searched..]).map(|n| searched + n);
+            let end = search.end(&bytes[at..]).map(|n| at + n);
             let (line_end, next) = match end {
                 Some(end) => (end, end + 1),
                 None if self.ended && at < bytes.len() => (bytes.len(), bytes.len()),
@@ -252,28 +300,32 @@ impl SplitReader for FileReader {
                         spans.push(Span { start: at as u32, end: (at + RECORD_BYTES_MAX) as u32 });
                         numbers.push(self.lines);
                         at += RECORD_BYTES_MAX;
-                        searched = at;
+                        search = Search::new(self.framing);
                         continue;
                     }
                     // Enough for a batch: the rest comes with the next one.
                     if !spans.is_empty() && bytes.len() > BLOCK_BYTES * 8 {
                         break;
                     }
-                    searched = bytes.len();
                     self.fill(&mut bytes)?;
                     continue;
                 }
             };
-            self.lines += 1;
             let stop = if line_end > at && bytes[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
-            if !bytes[at..stop].iter().all(u8::is_ascii_whitespace) {
+            let record = &bytes[at..stop];
+            if self.framing != Framing::Lines || !record.iter().all(u8::is_ascii_whitespace) {
                 spans.push(Span { start: at as u32, end: stop as u32 });
-                numbers.push(self.lines);
+                // The line where it begins.
+                numbers.push(self.lines + 1);
+            }
+            self.lines += 1;
+            if let Framing::Csv(_) = self.framing {
+                self.lines += memchr::memchr_iter(b'\n', record).count() as u64;
             }
             self.offset += (next - at) as u64;
             self.read_bytes += (next - at) as u64;
             at = next;
-            searched = next;
+            search = Search::new(self.framing);
         }
         self.tail = bytes[at..].to_vec();
         if spans.is_empty() {
@@ -328,6 +380,25 @@ mod tests {
         assert_eq!(ones, expected);
         for (done, position) in positions.iter().enumerate() {
             assert_eq!(read_all(&source, &split, position, 2).0, expected[done..], "from {position:?}");
+        }
+    }
+
+    #[test]
+    fn other_records_than_lines_that_are_not_blank() {
+        let (_dir, source, split) = file(b"a\r\n\n \n1,\"b\n\nc\",2\nlast,\"x\ny");
+        let start = Position::File { offset: 0, lines: 0 };
+        let all = source.framed(Framing::AllLines);
+        let (records, _) = read_all(&all, &split, &start, 3);
+        assert_eq!(
+            records.iter().map(|r| r.1.as_str()).collect::<Vec<_>>(),
+            ["a", "", " ", "1,\"b", "", "c\",2", "last,\"x", "y"]
+        );
+        let csv = all.framed(Framing::Csv(Dialect::default()));
+        let expected = [(1, "a"), (2, ""), (3, " "), (4, "1,\"b\n\nc\",2"), (7, "last,\"x\ny")].map(|(n, s)| (n, s.to_string()));
+        let (ones, positions) = read_all(&csv, &split, &start, 1);
+        assert_eq!(ones, expected);
+        for (done, position) in positions.iter().enumerate() {
+            assert_eq!(read_all(&csv, &split, position, 2).0, expected[done..], "from {position:?}");
         }
     }
 

@@ -16,7 +16,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
 };
 
-pub(super) struct Column {
+pub(in crate::format) struct Column {
     /// Name of the member in the JSON object.
     pub member: String,
     pub nullable: bool,
@@ -26,7 +26,7 @@ pub(super) struct Column {
     data_type: DataType,
 }
 
-pub(super) enum Values {
+pub(in crate::format) enum Values {
     Bool(Vec<bool>),
     I8(Vec<i8>),
     I16(Vec<i16>),
@@ -44,7 +44,7 @@ pub(super) enum Values {
 
 /// Values of any length, one after another; entry `i` ends at `ends[i]`.
 #[derive(Default)]
-pub(super) struct VarBytes {
+pub(in crate::format) struct VarBytes {
     pub bytes: Vec<u8>,
     /// Starts with 0.
     ends: Vec<i32>,

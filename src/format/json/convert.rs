@@ -11,7 +11,7 @@ use super::{base64, text};
 
 /// A JSON value as the scanners hand it over.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Token<'a> {
+pub(in crate::format) enum Token<'a> {
     Null,
     True,
     False,
@@ -24,7 +24,7 @@ pub(super) enum Token<'a> {
 }
 
 /// Sets the column's value for `row`. False if the value does not fit the type; the row then has no value yet.
-pub(super) fn put(column: &mut Column, row: usize, token: Token) -> bool {
+pub(in crate::format) fn put(column: &mut Column, row: usize, token: Token) -> bool {
     column.truncate(row);
     if matches!(token, Token::Null) {
         column.push_null();
