@@ -24,6 +24,7 @@ use crate::sink::select::{SelectFormat, SelectSink};
 use crate::sink::table::EmbeddedTable;
 use crate::sink::{Guarantee, Sink, SinkError};
 use crate::source::alleycat::{AlleycatOptions, AlleycatSource};
+use crate::source::datagen::{DatagenOptions, DatagenSource, Declared};
 use crate::source::file::FileSource;
 use crate::source::generate::SampleSource;
 use crate::source::kinesis::{Bounds, KinesisOptions, KinesisSource};
@@ -150,14 +151,36 @@ fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, C
             let options = AlleycatOptions::parse(&table.name, &connector_options(table))?;
             Ok(Arc::new(AlleycatSource::new(&table.name, options, env.clock.clone())))
         }
+        "datagen" => {
+            let options = datagen_options(table)?;
+            let needed: Vec<String> = plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
+            Ok(Arc::new(DatagenSource::new(&table.name, options, &needed, env.clock.clone())))
+        }
         "kinesis" => {
             let options = KinesisOptions::parse(&table.name, &connector_options(table), env.bounds)?;
             let source = KinesisSource::new(&table.name, options, metadata_keys(plan), env.clock.clone(), env.runtime.clone())?;
             Ok(Arc::new(source))
         }
-        "" => Err(config_error(table, "WITH needs a 'connector': filesystem, kinesis or alleycat to read from")),
-        other => Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
+        "" => Err(config_error(table, "WITH needs a 'connector': filesystem, kinesis, datagen or alleycat to read from")),
+        other => Err(unknown_connector(table, other, &SOURCES)),
     }
+}
+
+/// Connectors to read from.
+const SOURCES: [&str; 4] = ["filesystem", "kinesis", "datagen", "alleycat"];
+
+fn datagen_options(table: &Table) -> Result<DatagenOptions, ConnectError> {
+    if table.options.contains_key("format") {
+        return Err(config_error(table, "connector 'datagen' has no option 'format'"));
+    }
+    if let Some(column) = table.columns.iter().find(|c| matches!(c.kind, ColumnKind::Metadata { .. })) {
+        return Err(config_error(table, format!("column '{}': connector 'datagen' has no metadata", column.name)));
+    }
+    let columns: Vec<Declared> = (table.columns.iter())
+        .filter(|c| matches!(c.kind, ColumnKind::Physical))
+        .map(|c| Declared { name: c.name.clone(), data_type: c.data_type.clone(), exact: c.exact.clone() })
+        .collect();
+    Ok(DatagenOptions::parse(&table.name, &connector_options(table), &columns)?)
 }
 
 /// What stands in for a remote source: the setting, the file beside the query, or rows made from the schema.
@@ -275,7 +298,10 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
                 let parsed = KinesisOptions::parse(&table.name, &connector_options(table), Bounds::default());
                 parsed.map_err(|e| place(e.into(), table))?;
             }
-            other => return Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
+            "datagen" => {
+                datagen_options(table)?;
+            }
+            other => return Err(unknown_connector(table, other, &SOURCES)),
         }
         let format = DecodeFormat::of(plan, false)?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;

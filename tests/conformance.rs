@@ -123,6 +123,7 @@ cases!(
     cumulate,
     cumulate_offset,
     cumulate_steps,
+    datagen_seq,
     epoch,
     f_arith_double,
     f_arith_int,

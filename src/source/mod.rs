@@ -5,6 +5,7 @@
 //! that `poll` has returned; nothing here decodes a payload, keeps operator state or knows SQL.
 
 pub mod alleycat;
+pub mod datagen;
 pub mod file;
 pub mod generate;
 pub mod kinesis;

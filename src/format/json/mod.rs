@@ -30,12 +30,13 @@ use crate::source::RawBatch;
 
 use super::assemble::{Output, assemble};
 use super::{BadRecord, Decoded, Decoder};
-pub(super) use base64::write as write_base64;
+pub(crate) use base64::write as write_base64;
 pub(super) use column::Column;
 pub(super) use convert::{Token, put};
 pub use encode::{EncodeOptions, JsonEncoder};
 use scan::Scanner;
 use slow::Outcome;
+pub(crate) use text::write_string;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
