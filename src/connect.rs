@@ -28,9 +28,11 @@ use crate::source::datagen::{DatagenOptions, DatagenSource, Declared};
 use crate::source::file::FileSource;
 use crate::source::generate::SampleSource;
 use crate::source::kinesis::{Bounds, KinesisOptions, KinesisSource};
+use crate::source::values::ValuesSource;
 use crate::source::{Source, SourceError};
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
+use crate::sql::hints;
 use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
 
@@ -77,7 +79,10 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let mut decoders = Vec::new();
     for plan in &plan.sources {
         let made = source(plan, env).map_err(|e| place(e, &plan.table))?;
-        if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some()) && plan.table.connector() != "kinesis" {
+        if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some())
+            && plan.table.connector() != "kinesis"
+            && plan.rows.is_none()
+        {
             return Err(config_error(&plan.table, "--from and --to bound Kinesis streams, and this is none"));
         }
         sources.push(made);
@@ -139,6 +144,9 @@ fn metadata_keys(plan: &SourcePlan) -> Vec<String> {
 
 fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
+    if let Some(rows) = &plan.rows {
+        return Ok(Arc::new(ValuesSource::new(rows.num_rows())));
+    }
     match table.connector() {
         connector if env.local && is_remote(connector) => sample(plan, env),
         "filesystem" => {
@@ -186,8 +194,9 @@ fn datagen_options(table: &Table) -> Result<DatagenOptions, ConnectError> {
 /// What stands in for a remote source: the setting, the file beside the query, or rows made from the schema.
 fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
-    let beside = env.query_path.with_extension("samples").join(format!("{}.jsonl", table.name));
-    match env.config.samples.get(&table.name) {
+    let name = hints::base_name(&table.name);
+    let beside = env.query_path.with_extension("samples").join(format!("{name}.jsonl"));
+    match env.config.samples.get(name) {
         Some(text) if text == "alleycat" || text.starts_with("alleycat:") => {
             let options = AlleycatOptions::parse_sample(text)?;
             Ok(Arc::new(AlleycatSource::new(&table.name, options, env.clock.clone())))
@@ -287,7 +296,7 @@ pub fn guarantee(plan: &SinkPlan) -> Guarantee {
 
 /// Checks what can be checked about tables without touching the outside.
 pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
-    for plan in &plan.sources {
+    for plan in plan.sources.iter().filter(|s| s.rows.is_none()) {
         let table = &plan.table;
         match table.connector() {
             "filesystem" => check_options(table, &["connector", "path", "format"])?,

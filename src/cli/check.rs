@@ -23,7 +23,7 @@ pub fn run(args: &Args) -> Exit {
         Ok(file) => file,
         Err(exit) => return exit,
     };
-    let script = match bind(&file.text) {
+    let mut script = match bind(&file.text) {
         Ok(script) => script,
         Err(e) => return file.show(&e),
     };
@@ -36,6 +36,11 @@ pub fn run(args: &Args) -> Exit {
             return Exit::Wrong;
         }
     };
+    let explained = script.take_explained();
+    if script.queries.is_empty() {
+        // `check` shows the plan anyway.
+        script.queries = explained.into_iter().flat_map(|e| e.queries).collect();
+    }
     let plan = match lower(&script, &file.text, config.workers) {
         Ok(plan) => plan,
         Err(e) => return file.show(&e),

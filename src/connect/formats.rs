@@ -6,6 +6,7 @@
 use std::str::FromStr;
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 
 use super::{ConnectError, config_error};
 use crate::format::Decoder;
@@ -15,6 +16,7 @@ use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, Js
 use crate::format::raw::{Charset, RawDecoder, RawOptions, RawSource};
 use crate::plan::physical::SourcePlan;
 use crate::source::file::Framing;
+use crate::source::values::ValuesDecoder;
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
 
@@ -49,15 +51,30 @@ pub(super) fn options_of(table: &Table) -> &'static [&'static str] {
 
 /// How records of a source table become columns.
 pub(super) enum DecodeFormat {
-    Json { fields: Vec<JsonField>, options: JsonOptions },
-    Csv { sources: Vec<CsvSource>, field_count: usize, options: CsvOptions },
-    Raw { sources: Vec<RawSource>, options: RawOptions },
+    Json {
+        fields: Vec<JsonField>,
+        options: JsonOptions,
+    },
+    Csv {
+        sources: Vec<CsvSource>,
+        field_count: usize,
+        options: CsvOptions,
+    },
+    Raw {
+        sources: Vec<RawSource>,
+        options: RawOptions,
+    },
+    /// The rows stand in the query.
+    Values(RecordBatch),
 }
 
 impl DecodeFormat {
     /// `is_sample`: something stands in for the table. It is JSON whatever the table's format is, and has no metadata: those
     /// columns are read from its records.
     pub fn of(plan: &SourcePlan, is_sample: bool) -> Result<DecodeFormat, ConnectError> {
+        if let Some(rows) = &plan.rows {
+            return Ok(DecodeFormat::Values(rows.clone()));
+        }
         let table = &plan.table;
         let mut metadata = 0;
         let mut field_of = |column: usize| match table.columns[column].kind {
@@ -105,6 +122,7 @@ impl DecodeFormat {
         let schema = schema.clone();
         let refused = |e: String| ConnectError::Query(SqlError::new(format!("table '{table}': {e}")));
         Ok(match self {
+            DecodeFormat::Values(rows) => Box::new(ValuesDecoder::new(rows.clone())),
             DecodeFormat::Json { fields, options } => {
                 Box::new(JsonDecoder::new(fields.clone(), schema, *options).map_err(|e| refused(e.to_string()))?)
             }

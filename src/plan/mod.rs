@@ -7,3 +7,4 @@ pub mod explain;
 mod fingerprint;
 pub mod lower;
 pub mod physical;
+pub mod values;

@@ -9,6 +9,7 @@ pub mod datagen;
 pub mod file;
 pub mod generate;
 pub mod kinesis;
+pub mod values;
 
 use std::sync::Arc;
 

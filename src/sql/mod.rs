@@ -1,7 +1,7 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
 //! In reading order: `dialect` and `parse` (text to statements), `rewrite` and
-//! `interval` (forms that only Flink has), `types` (SQL types to Arrow), `catalog` (tables and views),
+//! `interval` (forms that only Flink has), `types` (SQL types to Arrow), `catalog` (tables and views), `table_like` (LIKE), `hints`,
 //! `functions` (what may be called), `window_tvf` (window functions in FROM), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
 //! expression has), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
@@ -12,12 +12,15 @@ pub mod bind;
 pub mod catalog;
 mod decimal;
 mod dialect;
+mod enforce;
 pub mod error;
 mod flink_types;
 pub mod functions;
 mod group_windows;
+pub mod hints;
 mod interval;
 pub mod parse;
 mod rewrite;
+mod table_like;
 pub mod types;
 pub mod window_tvf;
