@@ -124,3 +124,66 @@ pub fn merge(table: &CreateTable, like: &Like, source: &CreateTable) -> Result<C
         like: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse::{Statement, parse};
+    use super::*;
+
+    /// The second table of the text, alone.
+    fn merged(text: &str) -> Result<CreateTable, SqlError> {
+        let mut tables = parse(text)?.into_iter().filter_map(|p| match p.statement {
+            Statement::CreateTable(table) => Some(table),
+            _ => None,
+        });
+        let (source, table) = (tables.next().expect("two tables"), tables.next().expect("two tables"));
+        merge(&table, table.like.as_ref().expect("LIKE"), &source)
+    }
+
+    const SOURCE: &str = "CREATE TABLE s (a INT, m STRING METADATA, c AS a + 1, ts TIMESTAMP(3), WATERMARK FOR ts AS ts,
+        PRIMARY KEY (a) NOT ENFORCED) PARTITIONED BY (a) WITH ('x' = '1', 'y' = '2');";
+
+    #[test]
+    fn what_is_taken_over() {
+        for (table, columns, watermark, keys, options) in [
+            ("CREATE TABLE t LIKE s", "a m c ts", true, 2, "x=1 y=2"),
+            ("CREATE TABLE t (b INT) WITH ('y'='3','z'='4') LIKE s", "a m c ts b", true, 2, "x=1 y=3 z=4"),
+            ("CREATE TABLE t (b INT) LIKE s (EXCLUDING ALL)", "a ts b", false, 0, ""),
+            ("CREATE TABLE t LIKE s (EXCLUDING ALL INCLUDING GENERATED)", "a c ts", false, 0, ""),
+            ("CREATE TABLE t LIKE s (EXCLUDING OPTIONS, EXCLUDING CONSTRAINTS)", "a m c ts", true, 1, ""),
+            ("CREATE TABLE t (c AS a * 2) LIKE s (OVERWRITING GENERATED)", "a m c ts", true, 2, "x=1 y=2"),
+            (
+                "CREATE TABLE t (WATERMARK FOR ts AS ts) LIKE s (INCLUDING ALL OVERWRITING WATERMARKS)",
+                "a m c ts",
+                true,
+                2,
+                "x=1 y=2",
+            ),
+        ] {
+            let t = merged(&format!("{SOURCE}{table}")).unwrap_or_else(|e| panic!("{table}: {e:?}"));
+            let names: Vec<&str> = t.columns.iter().map(|c| c.name.value.as_str()).collect();
+            assert_eq!(names.join(" "), columns, "{table}");
+            assert_eq!(t.watermark.is_some(), watermark, "{table}");
+            assert_eq!(t.primary_key.len() + t.partitioned_by.len(), keys, "{table}");
+            let given: Vec<String> = t.options.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            assert_eq!(given.join(" "), options, "{table}");
+        }
+    }
+
+    #[test]
+    fn what_is_in_both_is_refused_with_its_place() {
+        for (table, part) in [
+            ("CREATE TABLE t (a INT) LIKE s", "column 'a' is in 's' already"),
+            ("CREATE TABLE t (c AS a) LIKE s", "column 'c' is in 's' already"),
+            ("CREATE TABLE t (a AS 1) LIKE s (OVERWRITING GENERATED)", "column 'a' is in 's' already"),
+            ("CREATE TABLE t (WATERMARK FOR ts AS ts) LIKE s", "has a WATERMARK already"),
+            ("CREATE TABLE t (PRIMARY KEY (ts) NOT ENFORCED) LIKE s", "has a PRIMARY KEY already"),
+            ("CREATE TABLE t WITH ('x'='2') LIKE s (INCLUDING ALL)", "has the option 'x' already"),
+            ("CREATE TABLE t LIKE s (OVERWRITING CONSTRAINTS)", "OVERWRITING CONSTRAINTS is not possible"),
+            ("CREATE TABLE t LIKE s (INCLUDING EVERYTHING)", "ALL, CONSTRAINTS"),
+        ] {
+            let error = merged(&format!("{SOURCE}{table}")).expect_err(table);
+            assert!(error.message.contains(part) && error.place.is_some(), "{table}: {error:?}");
+        }
+    }
+}
