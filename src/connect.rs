@@ -8,10 +8,11 @@ mod formats;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use formats::DecodeFormat;
 
-use crate::config::Config;
+use crate::config::{Config, duration};
 use crate::format::json::EncodeOptions;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
 use crate::runtime::errors;
@@ -150,10 +151,13 @@ fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, C
     match table.connector() {
         connector if env.local && is_remote(connector) => sample(plan, env),
         "filesystem" => {
-            check_options(table, &["connector", "path", "format"])?;
+            check_options(table, &FILE_OPTIONS)?;
             let path = required(table, "path", "the file or folder to read")?;
-            let source = FileSource::new(&table.name, path, metadata_keys(plan))?;
-            Ok(Arc::new(source.framed(formats::framing(table)?)))
+            let source = FileSource::new(&table.name, path, metadata_keys(plan))?.framed(formats::framing(table)?);
+            Ok(match monitor_interval(table)? {
+                Some(every) => Arc::new(source.watched(every, env.clock.clone())?),
+                None => Arc::new(source),
+            })
         }
         "alleycat" => {
             let options = AlleycatOptions::parse(&table.name, &connector_options(table))?;
@@ -176,6 +180,18 @@ fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, C
 
 /// Connectors to read from.
 const SOURCES: [&str; 4] = ["filesystem", "kinesis", "datagen", "alleycat"];
+
+const FILE_OPTIONS: [&str; 4] = ["connector", "path", "format", MONITOR_INTERVAL];
+const MONITOR_INTERVAL: &str = "source.monitor-interval";
+
+fn monitor_interval(table: &Table) -> Result<Option<Duration>, ConnectError> {
+    let Some(text) = table.options.get(MONITOR_INTERVAL) else { return Ok(None) };
+    match duration(text) {
+        Ok(every) if every.is_zero() => Err(config_error(table, format!("'{MONITOR_INTERVAL}' is longer than 0"))),
+        Ok(every) => Ok(Some(every)),
+        Err(e) => Err(config_error(table, format!("'{MONITOR_INTERVAL}' = '{text}': {e}"))),
+    }
+}
 
 fn datagen_options(table: &Table) -> Result<DatagenOptions, ConnectError> {
     if table.options.contains_key("format") {
@@ -236,7 +252,7 @@ fn sink(
             Ok(embedded)
         }
         "filesystem" => {
-            check_options(table, &["connector", "path", "format"])?;
+            check_options(table, &FILE_OPTIONS)?;
             let path = required(table, "path", "the folder to write to")?;
             let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
             let run = run_name(env.run_ms);
@@ -299,7 +315,10 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
     for plan in plan.sources.iter().filter(|s| s.rows.is_none()) {
         let table = &plan.table;
         match table.connector() {
-            "filesystem" => check_options(table, &["connector", "path", "format"])?,
+            "filesystem" => {
+                check_options(table, &FILE_OPTIONS)?;
+                monitor_interval(table)?;
+            }
             "alleycat" => {
                 AlleycatOptions::parse(&table.name, &connector_options(table)).map_err(|e| place(e.into(), table))?;
             }
@@ -319,7 +338,7 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
         if let SinkTarget::Table(table) = &plan.target {
             match table.connector() {
                 "filesystem" => {
-                    check_options(table, &["connector", "path", "format"])?;
+                    check_options(table, &FILE_OPTIONS)?;
                     let format = formats::encode_format(table)?;
                     format.encoder(&plan.schema).map_err(|e| config_error(table, e))?;
                 }

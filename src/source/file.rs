@@ -4,15 +4,20 @@
 //! quoted field spans them; blank lines are counted but, in JSON, not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
 //! between two runs but not shrink.
 
+mod watch;
+
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::format::csv::{Dialect, RecordEnds};
+
+use crate::time::clock::SharedClock;
 
 use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
 
@@ -34,6 +39,8 @@ pub struct FileSource {
     root: PathBuf,
     metadata: Vec<String>,
     framing: Framing,
+    /// How often the folder is looked through for new files.
+    watch: Option<(Duration, SharedClock)>,
 }
 
 /// What is a record of a file?
@@ -56,12 +63,21 @@ impl FileSource {
             let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
             return Err(SourceError::Config { table: table.into(), reason });
         }
-        Ok(FileSource { table: table.into(), root, metadata, framing: Framing::Lines })
+        Ok(FileSource { table: table.into(), root, metadata, framing: Framing::Lines, watch: None })
     }
 
     /// The same with other records than lines that are not blank.
     pub fn framed(self, framing: Framing) -> FileSource {
         FileSource { framing, ..self }
+    }
+
+    /// The same, without an end: every so often the folder is looked through for new files.
+    pub fn watched(self, every: Duration, clock: SharedClock) -> Result<FileSource, SourceError> {
+        if !self.root.is_dir() {
+            let reason = format!("{} is no folder, and 'source.monitor-interval' watches one", self.root.display());
+            return Err(SourceError::Config { table: self.table, reason });
+        }
+        Ok(FileSource { watch: Some((every, clock)), ..self })
     }
 
     fn path_of(&self, split: &SplitId) -> PathBuf {
@@ -116,36 +132,47 @@ impl FileSource {
 impl Source for FileSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
         let config = |reason: String| SourceError::Config { table: self.table.clone(), reason };
-        let start = Position::File { offset: 0, lines: 0 };
-        let seed = |name: &str| SplitSeed { id: SplitId(name.into()), parents: vec![], start: start.clone() };
         if !self.root.is_dir() {
             if !self.root.exists() {
                 return Err(config(format!("{} does not exist; 'path' names a file or a folder of files", self.root.display())));
             }
-            return Ok(vec![seed(&file_name(&self.root))]);
+            return Ok(vec![start_of(&file_name(&self.root))]);
         }
-        let mut names = Vec::new();
-        let entries = std::fs::read_dir(&self.root).map_err(|e| config(format!("{}: {e}", self.root.display())))?;
-        for entry in entries {
-            let entry = entry.map_err(|e| config(format!("{}: {e}", self.root.display())))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().is_file() && !name.starts_with(['.', '_']) {
-                names.push(name);
-            }
+        let names = list(&self.root).map_err(config)?;
+        let mut splits: Vec<SplitSeed> = names.iter().map(|name| start_of(name)).collect();
+        if self.watch.is_some() {
+            let start = Position::Folder { seen: names };
+            splits.push(SplitSeed { id: SplitId(watch::SPLIT.into()), parents: vec![], start });
         }
-        names.sort();
-        Ok(names.iter().map(|n| seed(n)).collect())
+        Ok(splits)
     }
 
     fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
-        Ok(Box::new(self.reader(split, position)?))
+        match (position, &self.watch) {
+            (Position::Folder { seen }, Some((every, clock))) => Ok(Box::new(watch::Watcher {
+                table: self.table.clone(),
+                root: self.root.clone(),
+                every: *every,
+                clock: clock.clone(),
+                seen: seen.iter().cloned().collect(),
+                listed: clock.monotonic(),
+            })),
+            _ => Ok(Box::new(self.reader(split, position)?)),
+        }
     }
 
     fn bounded(&self) -> bool {
-        true
+        self.watch.is_none()
+    }
+
+    fn finds(&self, split: &SplitId) -> bool {
+        *split.0 == *watch::SPLIT
     }
 
     fn peek(&self, split: &SplitId) -> Result<Option<RawBatch>, SourceError> {
+        if self.finds(split) {
+            return Ok(None);
+        }
         match self.reader(split, &Position::File { offset: 0, lines: 0 })?.poll(PEEK_RECORDS)? {
             Polled::Records(batch) => Ok(Some(batch)),
             _ => Ok(None),
@@ -157,11 +184,34 @@ impl Source for FileSource {
     }
 
     fn size_hint_bytes(&self) -> Option<u64> {
+        if self.watch.is_some() {
+            return None;
+        }
         let splits = self.discover().ok()?;
         // What a compressed file holds is known at its end only.
         let size = |path: PathBuf| if is_gzip(&path) { None } else { Some(std::fs::metadata(path).ok()?.len()) };
         splits.iter().map(|s| size(self.path_of(&s.id))).sum()
     }
+}
+
+/// A file from its first line.
+fn start_of(name: &str) -> SplitSeed {
+    SplitSeed { id: SplitId(name.into()), parents: vec![], start: Position::File { offset: 0, lines: 0 } }
+}
+
+/// Names of a folder's files, ascending: not those that start with `.` or `_`.
+fn list(root: &Path) -> Result<Vec<String>, String> {
+    let failed = |e: std::io::Error| format!("{}: {e}", root.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(['.', '_']) && entry.path().is_file() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn is_gzip(path: &Path) -> bool {

@@ -54,8 +54,7 @@ fn rows(source: &DatagenSource, from: u64, batch: usize) -> Vec<String> {
                 assert_eq!(reader.position(), Position::Generated { records: from + (rows.len() + raw.len()) as u64 });
                 rows.extend((0..raw.len()).map(|i| String::from_utf8(raw.record(i).to_vec()).unwrap()));
             }
-            Polled::Pending { .. } => return rows,
-            Polled::End { .. } => return rows,
+            Polled::Pending { .. } | Polled::Found { .. } | Polled::End { .. } => return rows,
         }
     }
 }
@@ -125,7 +124,7 @@ fn rows_come_at_the_rate_and_end_with_the_shortest_sequence() {
         match reader.poll(100).unwrap() {
             Polled::Records(raw) => raw.len(),
             Polled::Pending { caught_up } => usize::from(!caught_up),
-            Polled::End { .. } => 99,
+            Polled::Found { .. } | Polled::End { .. } => 99,
         }
     };
     assert_eq!([come(0), come(50), come(1000), come(1000), come(9000), come(9000)], [1, 0, 10, 0, 14, 99]);
