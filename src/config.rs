@@ -50,12 +50,15 @@ pub fn is_utc(zone: &str) -> bool {
 }
 
 /// Keys of Flink's that are right as they are: they describe what happens here anyway.
-const NO_EFFECT: [&str; 5] = [
+const NO_EFFECT: [&str; 7] = [
     "pipeline.auto-watermark-interval",
     "table.optimizer.agg-phase-strategy",
     "execution.runtime-mode",
     "table.exec.resource.default-parallelism",
     "pipeline.name",
+    // The binder has seen to these.
+    "table.exec.sink.not-null-enforcer",
+    "table.exec.sink.type-length-enforcer",
 ];
 
 impl Config {

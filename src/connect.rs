@@ -256,7 +256,13 @@ fn sink(
             let path = required(table, "path", "the folder to write to")?;
             let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
             let run = run_name(env.run_ms);
-            Ok(Arc::new(FileSink::new(&table.name, folder, &run, plan.schema.clone(), formats::encode_format(table)?)?))
+            Ok(Arc::new(FileSink::new(
+                &hints::short_name(&table.name),
+                folder,
+                &run,
+                plan.schema.clone(),
+                formats::encode_format(table)?,
+            )?))
         }
         "print" => {
             check_options(table, &["connector", "print-identifier"])?;

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::connect::{self, ConnectError};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
-use crate::sql::bind::bind;
+use crate::sql::bind::bind_with;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -23,7 +23,7 @@ pub fn run(args: &Args) -> Exit {
         Ok(file) => file,
         Err(exit) => return exit,
     };
-    let mut script = match bind(&file.text) {
+    let mut script = match bind_with(&file.text, &args.settings) {
         Ok(script) => script,
         Err(e) => return file.show(&e),
     };

@@ -20,7 +20,7 @@ use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Outcome, Scheduling};
 use crate::sink::select::SelectFormat;
 use crate::source::kinesis::Bounds;
-use crate::sql::bind::bind;
+use crate::sql::bind::bind_with;
 use crate::time::clock::{SharedClock, SystemClock};
 
 #[derive(clap::Args)]
@@ -89,7 +89,7 @@ fn failed(message: impl std::fmt::Display) -> Exit {
 
 fn start(args: &Args) -> Result<Exit, Exit> {
     let file = SqlFile::read(&args.query)?;
-    let mut script = bind(&file.text).map_err(|e| file.show(&e))?;
+    let mut script = bind_with(&file.text, &args.settings).map_err(|e| file.show(&e))?;
     let mut settings = script.settings.clone();
     settings.extend(args.settings.iter().cloned());
     if let Some(n) = args.parallelism {

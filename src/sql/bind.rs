@@ -91,16 +91,37 @@ const CHANGES_RESULTS: [(&str, &str); 3] = [
 
 /// Reads and binds a SQL file.
 pub fn bind(text: &str) -> Result<Script, SqlError> {
+    bind_with(text, &[])
+}
+
+/// The same with settings that count more than the file's own.
+pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, SqlError> {
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut binder = Binder::default();
     let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), queries: vec![], explained: vec![] };
+    for (key, value) in overrides {
+        check_setting(key, value)?;
+        script.settings.insert(key.clone(), value.clone());
+    }
     for placed in parse(text)? {
         let source = placed.source(text);
+        if matches!(&placed.statement, Statement::Set { key, .. } if overrides.iter().any(|(k, _)| k == key)) {
+            continue;
+        }
         binder.statement(&placed, &source, &mut script)?;
     }
     script.catalog = binder.catalog;
     Ok(script)
+}
+
+/// Settings that do not matter here are ignored with a warning; some would give other results.
+fn check_setting(key: &str, value: &str) -> Result<(), SqlError> {
+    let is_other_zone = key == "table.local-time-zone" && !is_utc(value);
+    if is_other_zone || CHANGES_RESULTS.iter().any(|(k, v)| *k == key && !value.eq_ignore_ascii_case(v)) {
+        return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")));
+    }
+    Ok(())
 }
 
 struct Binder {
@@ -133,11 +154,7 @@ impl Binder {
     fn statement(&mut self, placed: &Placed, source: &Source<'_>, script: &mut Script) -> Result<(), SqlError> {
         match &placed.statement {
             Statement::Set { key, value } => {
-                // Settings that do not matter here are ignored with a warning; these would give other results.
-                let is_other_zone = key == "table.local-time-zone" && !is_utc(value);
-                if is_other_zone || CHANGES_RESULTS.iter().any(|(k, v)| k == key && !value.eq_ignore_ascii_case(v)) {
-                    return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")).at(Some(placed.start)));
-                }
+                check_setting(key, value).map_err(|e| e.at(Some(placed.start)))?;
                 script.settings.insert(key.clone(), value.clone());
             }
             Statement::CreateTable(table) => {

@@ -4,6 +4,7 @@
 //! other options is another table for all that follows, and shows as it was written. What always holds: a hint that would
 //! change results and is not known is refused.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sqlparser::keywords::Keyword;
@@ -20,6 +21,14 @@ const HARMLESS: [&str; 4] = ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST
 /// The table behind a name, without its hint.
 pub fn base_name(name: &str) -> &str {
     name.split_once(MARK).map_or(name, |(base, _)| base)
+}
+
+/// A name for files: the table's own, with a number if there is a hint.
+pub fn short_name(name: &str) -> Cow<'_, str> {
+    match name.split_once(MARK) {
+        None => Cow::Borrowed(name),
+        Some((base, hint)) => Cow::Owned(format!("{base}_{:016x}", xxhash_rust::xxh3::xxh3_64(hint.as_bytes()))),
+    }
 }
 
 /// The options that a name's hint gives.
@@ -161,5 +170,7 @@ mod tests {
         assert_eq!(base_name(name), "t");
         assert_eq!(options(name).unwrap()["a"], "it's */");
         assert_eq!((base_name("t"), options("t")), ("t", None));
+        assert_eq!(short_name("t"), "t");
+        assert!(short_name(name).starts_with("t_") && short_name(name).len() == 18);
     }
 }
