@@ -15,6 +15,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use crate::source::RawBatch;
+use crate::source::file::RECORD_BYTES_MAX;
 
 /// One record that could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,11 @@ pub struct Decoded {
     pub bad: Vec<BadRecord>,
     /// Records or fields replaced by nothing or NULL under `json.ignore-parse-errors`.
     pub ignored: u64,
+}
+
+/// Why a record that its source has cut is none: what is left of it could be read as something else.
+fn cut(record: &[u8]) -> Option<String> {
+    (record.len() >= RECORD_BYTES_MAX).then(|| format!("the record has {RECORD_BYTES_MAX} bytes or more"))
 }
 
 /// Turns raw records into columns. One per worker and source table; it may learn from record to record (key order).

@@ -15,7 +15,7 @@ use arrow::datatypes::{
 use arrow::record_batch::RecordBatch;
 
 use super::assemble::{Output, assemble};
-use super::{BadRecord, Decoded, Decoder};
+use super::{BadRecord, Decoded, Decoder, cut};
 use crate::source::RawBatch;
 
 /// Flink's options of the `raw` format.
@@ -154,7 +154,9 @@ impl RawDecoder {
 
     /// The values, and the records that have none.
     fn values(&self, data_type: &DataType, raw: &RawBatch) -> (ArrayRef, Vec<BadRecord>) {
-        let records = (0..raw.len()).map(|i| raw.record(i));
+        let bad = |i| cut(raw.record(i)).map(|reason| BadRecord { index: i, reason });
+        let bad: Vec<BadRecord> = (0..raw.len()).filter_map(bad).collect();
+        let records = (0..raw.len()).map(|i| raw.record(i)).filter(|record| cut(record).is_none());
         match data_type {
             DataType::Utf8 => {
                 let mut text = StringBuilder::with_capacity(raw.len(), raw.bytes.len());
@@ -164,14 +166,15 @@ impl RawDecoder {
                         _ => text.append_value(self.options.charset.decode(record)),
                     }
                 }
-                (Arc::new(text.finish()), vec![])
+                (Arc::new(text.finish()), bad)
             }
             DataType::Binary => {
                 let mut bytes = BinaryBuilder::with_capacity(raw.len(), raw.bytes.len());
                 records.for_each(|record| bytes.append_value(record));
-                (Arc::new(bytes.finish()), vec![])
+                (Arc::new(bytes.finish()), bad)
             }
             DataType::Boolean => {
+                let records = (0..raw.len()).map(|i| raw.record(i));
                 let values: Vec<Option<bool>> = records.map(|r| <[u8; 1]>::try_from(r).ok().map(|[b]| b != 0)).collect();
                 let bad = bad_lengths(values.iter().map(Option::is_none), raw, 1);
                 (
@@ -329,6 +332,14 @@ mod tests {
             RawEncoder::new(&batch.schema(), options).unwrap().encode_rows(&batch, 0..1, &mut out);
             assert_eq!(out, [good, b"\n"].concat(), "{data_type}");
         }
+    }
+
+    #[test]
+    fn a_record_that_was_cut_is_none() {
+        let long = vec![b'x'; crate::source::file::RECORD_BYTES_MAX];
+        let (batch, bad) = decode(DataType::Utf8, RawOptions::default(), &[b"a", &long, b"b"]);
+        assert_eq!(bad, [1]);
+        assert_eq!(batch.column(0).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), Some("b")]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::assemble::{Output, assemble};
-use super::{BadRecord, Decoded, Decoder};
+use super::{BadRecord, Decoded, Decoder, cut};
 use crate::source::RawBatch;
 use fields::Fields;
 use value::Target;
@@ -113,9 +113,13 @@ impl CsvDecoder {
     }
 
     fn record(&mut self, record: &[u8], row: usize) -> Fate {
+        let whole = record;
         let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
         if self.options.dialect.is_skipped(record) {
             return Fate::Skipped;
+        }
+        if let Some(reason) = cut(whole) {
+            return Fate::Bad(reason);
         }
         match self.fields(record, row) {
             Ok(ignored) => Fate::Row { ignored },
