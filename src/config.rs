@@ -23,6 +23,10 @@ pub struct Config {
     pub errors_path: Option<String>,
     /// Table name to where its sample comes from, for `--local`.
     pub samples: BTreeMap<String, String>,
+    /// A group without a window is forgotten when it got no row for so long. None: never.
+    pub state_ttl: Option<Duration>,
+    /// Rows that a changelog folds together before it sends changes. None: each row by itself.
+    pub bundle_rows: Option<usize>,
     /// Keys without effect, for a message.
     pub ignored: Vec<String>,
 }
@@ -30,27 +34,30 @@ pub struct Config {
 /// The smallest memory that leaves every part something.
 const MEMORY_BYTES_MIN: usize = 256 << 20;
 
-const KNOWN: [(&str, &str); 8] = [
+/// Rows of a bundle wait in memory.
+const BUNDLE_ROWS_MAX: u64 = 1 << 20;
+
+const KNOWN: [(&str, &str); 11] = [
     ("parallelism.default", "number of workers (default: one per core)"),
     ("execution.checkpointing.interval", "time between checkpoints, such as '10 s' (default: 10 s)"),
     (
         "table.exec.source.idle-timeout",
         "a shard certified empty for this long no longer holds the watermark (default: 0 ms, never)",
     ),
-    ("table.local-time-zone", "UTC is the only zone so far"),
+    ("table.local-time-zone", "the zone of TIMESTAMP_LTZ, such as 'Europe/Berlin' or '+02:00' (default: UTC)"),
+    ("table.exec.state.ttl", "a group without a window is forgotten when it got no row for so long (default: 0 ms, never)"),
+    ("table.exec.mini-batch.enabled", "fold several rows together before a changelog says what changed (default: false)"),
+    ("table.exec.mini-batch.size", "rows that are folded together"),
     ("paceline.checkpoint.records", "records between checkpoints, instead of time"),
     ("paceline.batch.rows", "records read from a split at a time (default: 8192)"),
     ("paceline.memory", "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)"),
     ("paceline.errors.path", "folder of the error stream (default: errors/ in the state directory)"),
 ];
 
-/// Names of the only time zone so far.
-pub fn is_utc(zone: &str) -> bool {
-    matches!(zone, "UTC" | "Z" | "GMT" | "Etc/UTC")
-}
-
 /// Keys of Flink's that are right as they are: they describe what happens here anyway.
-const NO_EFFECT: [&str; 7] = [
+const NO_EFFECT: [&str; 8] = [
+    // A bundle ends at every watermark and checkpoint too.
+    "table.exec.mini-batch.allow-latency",
     "pipeline.auto-watermark-interval",
     "table.optimizer.agg-phase-strategy",
     "execution.runtime-mode",
@@ -73,11 +80,18 @@ impl Config {
             memory_bytes: 1 << 30,
             errors_path: None,
             samples: BTreeMap::new(),
+            state_ttl: None,
+            bundle_rows: None,
             ignored: vec![],
         };
         for (key, value) in settings {
             config.set(key, value).map_err(|e| format!("setting '{key}' = '{value}': {e}"))?;
         }
+        let is_on = settings.get("table.exec.mini-batch.enabled").is_some_and(|v| v.trim().eq_ignore_ascii_case("true"));
+        if is_on && config.bundle_rows.is_none() {
+            return Err("'table.exec.mini-batch.enabled' needs 'table.exec.mini-batch.size'".into());
+        }
+        config.bundle_rows = config.bundle_rows.filter(|_| is_on);
         Ok(config)
     }
 
@@ -91,8 +105,8 @@ impl Config {
             "parallelism.default" => self.workers = number(1, u64::from(crate::state::KEY_GROUPS))? as usize,
             "execution.checkpointing.interval" => self.checkpoint_interval = Some(duration(value)?).filter(|d| !d.is_zero()),
             "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
-            "table.local-time-zone" if is_utc(value) => {}
-            "table.local-time-zone" => return Err("only UTC is supported so far".into()),
+            // The binder has seen to it.
+            "table.local-time-zone" => {}
             "paceline.checkpoint.records" => self.checkpoint_records = number(0, u64::MAX)?,
             "paceline.batch.rows" => self.batch_rows = number(1, 1 << 20)? as usize,
             "paceline.memory" => {
@@ -101,6 +115,12 @@ impl Config {
                     return Err("at least 256 mb are needed".into());
                 }
             }
+            "table.exec.state.ttl" => self.state_ttl = Some(duration(value)?).filter(|d| !d.is_zero()),
+            "table.exec.mini-batch.enabled" => match value.trim().to_ascii_lowercase().as_str() {
+                "true" | "false" => {}
+                _ => return Err("expected true or false".into()),
+            },
+            "table.exec.mini-batch.size" => self.bundle_rows = Some(number(1, BUNDLE_ROWS_MAX)? as usize),
             "paceline.errors.path" => self.errors_path = Some(value.to_string()),
             _ => match key.strip_prefix("paceline.").and_then(|k| k.strip_suffix(".sample")) {
                 Some(table) => {
@@ -183,12 +203,7 @@ mod tests {
 
     #[test]
     fn values_out_of_range_are_errors() {
-        for (key, value) in [
-            ("parallelism.default", "0"),
-            ("parallelism.default", "129"),
-            ("paceline.memory", "1 mb"),
-            ("table.local-time-zone", "Europe/Berlin"),
-        ] {
+        for (key, value) in [("parallelism.default", "0"), ("parallelism.default", "129"), ("paceline.memory", "1 mb")] {
             assert!(resolve(key, value).is_err(), "{key} {value}");
         }
     }

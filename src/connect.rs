@@ -241,7 +241,7 @@ fn sink(
     tables: &mut Vec<(String, Arc<EmbeddedTable>)>,
 ) -> Result<Arc<dyn Sink>, ConnectError> {
     let table = match &plan.target {
-        SinkTarget::Print => return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), env.select))),
+        SinkTarget::Print => return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), plan.updates, env.select))),
         SinkTarget::Table(table) => table,
     };
     match table.connector() {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod aggregates;
 mod architecture;
 mod command_line;
 mod conformance;
@@ -9,6 +10,7 @@ mod dynamodb_sink;
 mod end_to_end;
 mod examples;
 mod expressions;
+mod function_list;
 mod functions;
 mod killed;
 mod kinesis_source;

@@ -79,7 +79,7 @@ fn rows_with_speed(values: &[(Option<&str>, &str, i64)], speed: &[f64], window_e
         Arc::new(Int64Array::from_iter_values(values.iter().map(|v| v.2))),
         Arc::new(Float64Array::from_iter_values(speed.iter().copied())),
     ];
-    SinkRows { batch: RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms }
+    SinkRows::insert(RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms)
 }
 
 fn key(item: &Item) -> String {
@@ -364,7 +364,7 @@ fn arrays_and_rows_become_lists_and_maps() {
     // Only what is missing at the top is left out: in a list it would move the others.
     let extra = [("table-name", "nested"), ("sink.ignore-nulls", "true")];
     let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &extra).unwrap().writer(0).unwrap();
-    writer.write(&SinkRows { batch, window_end_ms: None }).unwrap();
+    writer.write(&SinkRows::insert(batch, None)).unwrap();
     writer.prepare(1).unwrap();
     let want = serde_json::json!({ "M": { "name": { "S": "Ann" }, "laps": { "L": [{ "N": "7" }, { "NULL": true }] } } });
     assert_eq!(world.server.scan("nested")[0]["rider"], want);

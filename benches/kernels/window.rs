@@ -58,8 +58,14 @@ impl World {
     /// The rows that come out.
     fn feed(&self, operator: &mut WindowAggregate, event: Event) -> usize {
         let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
-        let mut cx =
-            Context { out: &mut out, db: &self.db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX };
+        let mut cx = Context {
+            out: &mut out,
+            db: &self.db,
+            failed: &mut failed,
+            counters: &mut counters,
+            room_bytes: usize::MAX,
+            now_ms: 0,
+        };
         operator.on_event(event, &mut cx).expect("no failure");
         while operator.has_work() {
             operator.work(&mut cx).expect("no failure");

@@ -8,7 +8,7 @@ use super::manifest::Manifest;
 
 const MAGIC: &[u8; 4] = b"PCLN";
 /// Version of the manifest's structure and of everything in a checkpoint (state keys, packed values).
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {

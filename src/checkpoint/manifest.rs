@@ -43,6 +43,8 @@ pub struct SplitState {
     pub parents: Vec<String>,
     pub position: Position,
     pub watermark_ms: i64,
+    /// Rows it has given: the number of the next one.
+    pub rows: u64,
     /// Not read yet; `watermark_ms` is that of its first record.
     pub peeked: bool,
     pub finished: bool,
@@ -75,6 +77,7 @@ pub fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
                     parents: child.parents.iter().map(|p| p.0.to_string()).collect(),
                     position: child.start.clone(),
                     watermark_ms: parent.watermark_ms,
+                    rows: 0,
                     peeked: false,
                     finished: false,
                     children: vec![],
@@ -99,6 +102,7 @@ mod tests {
             parents: vec![],
             position: Position::ShardHorizon,
             watermark_ms: 7,
+            rows: 0,
             peeked: false,
             finished,
             children: children.iter().map(seed).collect(),

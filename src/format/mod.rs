@@ -6,6 +6,7 @@
 mod assemble;
 pub mod csv;
 pub mod encode;
+pub mod java_map;
 pub mod json;
 pub mod number_text;
 pub mod raw;

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
-use arrow::compute::{filter, filter_record_batch, prep_null_mask_filter};
-use arrow::datatypes::{Int64Type, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::compute::prep_null_mask_filter;
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_common::DataFusionError;
 use datafusion_physical_expr::PhysicalExpr;
@@ -35,32 +34,25 @@ impl Calc {
     }
 
     fn apply(&self, rows: &Rows) -> Result<Rows, DataFusionError> {
-        let mut batch = rows.batch.clone();
-        let mut watermarks = rows.watermarks_ms.clone();
+        let mut rows = rows.clone();
         if let Some(predicate) = &self.predicate {
-            let mask = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
+            let mask = predicate.evaluate(&rows.batch)?.into_array(rows.len())?;
             let mask: BooleanArray = match mask.as_boolean() {
                 m if m.null_count() > 0 => prep_null_mask_filter(m),
                 m => m.clone(),
             };
-            if mask.true_count() < batch.num_rows() {
-                batch = filter_record_batch(&batch, &mask)?;
-                watermarks = watermarks
-                    .map(|w| {
-                        Ok::<_, ArrowError>(
-                            filter(&Int64Array::new(w, None), &mask)?.as_primitive::<Int64Type>().values().clone(),
-                        )
-                    })
-                    .transpose()?;
+            if mask.true_count() < rows.len() {
+                rows = rows.filter(&mask)?;
             }
         }
         if let Some(projection) = &self.projection {
-            let n = batch.num_rows();
-            let columns = projection.iter().map(|e| e.evaluate(&batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>()?;
+            let n = rows.len();
+            let columns =
+                projection.iter().map(|e| e.evaluate(&rows.batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>()?;
             let options = RecordBatchOptions::new().with_row_count(Some(n));
-            batch = RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?;
+            rows = rows.with_batch(RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?);
         }
-        Ok(Rows { batch, watermarks_ms: watermarks, split: rows.split, window_end_ms: rows.window_end_ms })
+        Ok(rows)
     }
 
     /// Applies to the rows one half at a time until what fails is a single row.
@@ -71,12 +63,7 @@ impl Calc {
             return;
         }
         for (from, len) in [(0, n / 2), (n / 2, n - n / 2)] {
-            let half = Rows {
-                batch: rows.batch.slice(from, len),
-                watermarks_ms: rows.watermarks_ms.as_ref().map(|w| w.slice(from, len)),
-                split: rows.split,
-                window_end_ms: rows.window_end_ms,
-            };
+            let half = rows.slice(from, len);
             match self.apply(&half) {
                 Ok(done) => push(done, cx),
                 Err(e) => self.isolate(&half, &e, cx),

@@ -10,8 +10,15 @@
 pub mod aggregate;
 pub mod calc;
 pub mod event;
+pub mod expand;
+pub mod group;
+pub mod join;
+pub mod keyed;
+pub mod over;
+pub mod rank;
 pub mod session;
 pub mod top_n;
+pub mod unnest;
 pub mod window;
 
 use arrow::datatypes::SchemaRef;
@@ -20,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::state::key::KeyError;
 use crate::state::packed::PackedError;
 use crate::state::rocks::{Changes, StateDb, StateError};
-pub use event::{Event, Partials, Rows};
+pub use event::{Event, Op, Ops, Partials, Rows};
 
 /// One step of a query on one worker.
 pub trait Operator: Send {
@@ -77,6 +84,8 @@ pub struct Context<'a> {
     pub counters: &'a mut Counters,
     /// Bytes that may be taken into memory from the store.
     pub room_bytes: usize,
+    /// Processing time, ms since the epoch: for state that is forgotten when it is not used.
+    pub now_ms: i64,
 }
 
 /// Rows that a kernel refused, with the reason.

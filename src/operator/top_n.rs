@@ -16,16 +16,20 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 
 use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::window::local_watermark;
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::layout::{self, Kind, Place, StateKey};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KEY_GROUPS, key_group};
+use crate::time::zone::Zone;
 
 /// A window Top-N, resolved. Column numbers are those of the input.
 #[derive(Debug, Clone)]
 pub struct TopNSpec {
     pub operator: u32,
+    /// The zone in which the windows lie; None: on event time as it is.
+    pub zone: Option<Zone>,
     /// PARTITION BY columns besides the window's.
     pub partition_by: Vec<usize>,
     pub order_by: Vec<(usize, SortOptions)>,
@@ -182,12 +186,13 @@ impl Operator for TopN {
 
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Some(watermark) = self.firing else { return Ok(()) };
-        if let Some(end) = self.next_due(watermark) {
+        let local = local_watermark(self.spec.zone.as_ref(), watermark);
+        if let Some(end) = self.next_due(local) {
             cx.counters.windows_fired += 1;
             return self.emit(end, cx);
         }
         self.firing = None;
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark));
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(local));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }
@@ -237,10 +242,11 @@ impl Operator for TopN {
     }
 }
 
-/// Key group of each row by some of its columns; all rows fall into group 0 where there are none. Used by exchanges too.
+/// Key group of each row by some of its columns; all rows fall into that of the empty key where there are none. Used by
+/// exchanges too.
 pub fn row_key_groups(columns: &[usize], rows: &RecordBatch) -> Vec<u16> {
     if columns.is_empty() {
-        return vec![0; rows.num_rows()];
+        return vec![key_group(hash_key(&[])); rows.num_rows()];
     }
     let columns: Vec<ArrayRef> = columns.iter().map(|&c| rows.column(c).clone()).collect();
     let mut keys = KeyBuf::default();

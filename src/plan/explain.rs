@@ -28,9 +28,12 @@ pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> S
         }
     }
     for (number, chain) in plan.chains.iter().enumerate() {
-        let from = match chain.input {
-            ChainInput::Source(s) => plan.sources[s].table.name.clone(),
-            ChainInput::Edge(e) => format!("exchange {e}"),
+        let from = match &chain.input {
+            ChainInput::Source(s) => plan.sources[*s].table.name.clone(),
+            ChainInput::Edges(edges) => {
+                let edges: Vec<String> = edges.iter().map(ToString::to_string).collect();
+                format!("exchange {}", edges.join(" and "))
+            }
         };
         let _ = writeln!(out, "chain {number}: from {from}");
         for operator in &chain.operators {
@@ -72,6 +75,9 @@ pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> S
 
 fn describe(operator: &OperatorPlan) -> String {
     match operator {
+        OperatorPlan::Unnest(spec, _) => {
+            if spec.outer { "one row for each element, or one without" } else { "one row for each element" }.into()
+        }
         OperatorPlan::Calc { predicate, projection, .. } => {
             let mut parts = Vec::new();
             if let Some(predicate) = predicate {
@@ -94,6 +100,22 @@ fn describe(operator: &OperatorPlan) -> String {
             spec.key_types.len(),
             spec.aggregates.len()
         ),
+        OperatorPlan::WindowJoin(spec) => {
+            let condition = spec.condition.as_ref().map(|c| format!(", where {c}")).unwrap_or_default();
+            format!("join the rows of a window, {:?}: {} keys{condition}", spec.kind, spec.keys[0].len())
+        }
+        OperatorPlan::Over(spec) => {
+            let (keys, functions) = (spec.partition.len(), spec.calls.len());
+            format!("over {:?}: {keys} keys, {functions} functions", spec.frame)
+        }
+        OperatorPlan::Rank(spec) => format!("keep numbers {} to {} of each partition, {:?}", spec.start, spec.end, spec.keeping),
+        OperatorPlan::Expand(spec) => format!("repeat for {} grouping sets", spec.sets.len()),
+        OperatorPlan::GroupAggregate(spec) => {
+            let retracts = if spec.retracts { ", rows may be taken back" } else { "" };
+            let (keys, aggregates) = (spec.key_types.len(), spec.aggregates.len());
+            format!("table of groups: {keys} keys, {aggregates} aggregates{retracts}")
+        }
+        OperatorPlan::DropUpdateBefore(_) => "upserts only".into(),
         OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
         OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),
     }
@@ -104,6 +126,7 @@ fn window(windows: &Windows) -> String {
         WindowKind::Tumble { size_ms } => format!("TUMBLE {size_ms} ms"),
         WindowKind::Hop { slide_ms, size_ms } => format!("HOP {size_ms} ms every {slide_ms} ms"),
         WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE {step_ms} ms to {size_ms} ms"),
+        WindowKind::Fired => "the windows that have fired".into(),
     };
     if windows.offset_ms == 0 { kind } else { format!("{kind}, offset {} ms", windows.offset_ms) }
 }

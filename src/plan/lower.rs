@@ -7,40 +7,44 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
-use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, ScalarValue, TableReference};
+use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, TableReference};
 use datafusion_expr::execution_props::ExecutionProps;
-use datafusion_expr::expr::{AggregateFunction, Sort as SortExpr, WindowFunctionParams};
+use datafusion_expr::expr::{AggregateFunction, WindowFunctionParams};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_expr::utils::split_conjunction;
-use datafusion_expr::{Aggregate as AggregateNode, Expr, LogicalPlan, Operator, WindowFunctionDefinition};
+use datafusion_expr::{Distinct, Expr, LogicalPlan, Operator, WindowFunctionDefinition};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
+use super::calls::Call;
 use super::fingerprint;
 use super::physical::{
-    ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan,
+    ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, Route, SinkPlan, SinkTarget, SourcePlan,
 };
 use super::values;
-use crate::operator::aggregate::{Aggregate, Function};
-use crate::operator::session::SessionSpec;
+use crate::config::Config;
+use crate::operator::aggregate::Aggregate;
 use crate::operator::top_n::{TopNSpec, TopNStage};
+use crate::operator::unnest::UnnestSpec;
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
 use crate::operator::window::slice::WindowKind;
-use crate::operator::window::{GroupColumn, WindowAggregateSpec};
 use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
 use crate::sql::bind::{BoundQuery, Script, Target};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::error::{Source, SqlError};
-use crate::sql::functions::{not_null, planned_function};
+use crate::sql::functions::not_null;
+use crate::sql::nested_types::is_multiset;
+use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
-use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
+use crate::time::zone::Zone;
+use rank::{NumberBound, number_bound, sort_columns};
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
 pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
+    let config = Config::resolve(&script.settings, workers).map_err(SqlError::new)?;
     let mut lowering = Lowering {
         workers,
         sources: Vec::new(),
@@ -48,8 +52,13 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         chains: Vec::new(),
         edges: 0,
         operators: 0,
-        row_limit: None,
-        fingerprint: String::new(),
+        number_bound: None,
+        number_is_bound: false,
+        required: None,
+        state_ttl: config.state_ttl,
+        bundle_rows: config.bundle_rows,
+        zone: script.zone.clone(),
+        fingerprint: script.zone.as_ref().map(|zone| format!("in {zone:?}\n")).unwrap_or_default(),
         warnings: Vec::new(),
     };
     let mut used: BTreeMap<String, (Arc<Table>, BTreeSet<usize>)> = BTreeMap::new();
@@ -74,6 +83,12 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
     let Lowering { sources, sinks, chains, edges, fingerprint, warnings, .. } = lowering;
     Ok(PhysicalPlan { sources, sinks, chains, edges, fingerprint, warnings })
 }
+
+mod aggregate;
+mod join;
+mod over;
+mod rank;
+mod union;
 
 type PlanResult<T> = Result<T, DataFusionError>;
 
@@ -145,7 +160,7 @@ fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> PlanResult<S
             Some(WatermarkSpec { rowtime, expression })
         }
     };
-    let ingest = IngestSpec { table: table.name.clone(), columns: exprs, schema, watermark };
+    let ingest = IngestSpec { table: table.name.clone(), columns: exprs, schema, watermark, marks_arrival: false };
     Ok(SourcePlan { table: table.clone(), decode, decode_schema, ingest, rows: None })
 }
 
@@ -181,8 +196,10 @@ impl Role {
 }
 
 /// The window that fired rows.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Fired {
+    /// The zone in which the window lies; None: on the rowtime as it is.
+    zone: Option<Zone>,
     /// No two windows of a key have the same start.
     start_is_unique: bool,
 }
@@ -203,8 +220,10 @@ struct Fragment {
     hidden_rowtime: Option<FieldRef>,
     /// The window that fired the rows.
     fired: Option<Fired>,
-    /// Columns that identify a row within its window, if known.
+    /// Columns that identify a row within its window (of changes: a row), if known.
     key: Option<BTreeSet<usize>>,
+    /// Rows may be updated and deleted.
+    updates: bool,
 }
 
 impl Fragment {
@@ -270,7 +289,17 @@ struct Lowering {
     edges: usize,
     operators: u32,
     /// The bound on ROW_NUMBER found in the filter above it.
-    row_limit: Option<usize>,
+    number_bound: Option<NumberBound>,
+    /// The bound has been seen to.
+    number_is_bound: bool,
+    /// Columns of a filter's rows that are used above it, if known.
+    required: Option<BTreeSet<usize>>,
+    /// The session's time zone; None is UTC.
+    zone: Option<Zone>,
+    /// `table.exec.state.ttl`.
+    state_ttl: Option<Duration>,
+    /// `table.exec.mini-batch.size`, where mini-batches are on.
+    bundle_rows: Option<usize>,
     fingerprint: String,
     warnings: Vec<String>,
 }
@@ -291,15 +320,16 @@ impl Lowering {
                 (table.name.clone(), SinkTarget::Table(table.clone()), keys)
             }
         };
-        if let SinkTarget::Table(table) = &target
-            && !table.upsert_key().is_empty()
-            && table.connector() != "filesystem"
-        {
+        let sink_key: Vec<usize> = match &target {
+            SinkTarget::Table(table) if table.connector() != "filesystem" => sink_key(table),
+            _ => vec![],
+        };
+        if fragment.updates {
+            self.deliver_changes(&target, &sink_key, &fragment)?;
+        }
+        if !sink_key.is_empty() {
             // One writer owns a key: its writes have an order.
-            let columns = table.sink_columns();
-            let key =
-                table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect();
-            self.exchange(&mut fragment, key);
+            self.exchange(&mut fragment, sink_key);
         }
         if let Some(existing) = self.sinks.iter().position(|s| s.name == name) {
             let sink = &mut self.sinks[existing];
@@ -309,20 +339,60 @@ impl Lowering {
             } else {
                 ResultKeys::SharedByWindows
             };
+            sink.updates |= fragment.updates;
             self.chains[fragment.chain].output = ChainOutput::Sink(existing);
             return Ok(());
         }
         self.chains[fragment.chain].output = ChainOutput::Sink(number);
-        self.sinks.push(SinkPlan { name, target, schema, keys });
+        self.sinks.push(SinkPlan { name, target, schema, updates: fragment.updates, keys });
+        Ok(())
+    }
+
+    /// Makes changes fit the table they go to, or says why they do not.
+    fn deliver_changes(&mut self, target: &SinkTarget, sink_key: &[usize], fragment: &Fragment) -> PlanResult<()> {
+        let SinkTarget::Table(table) = target else { return Ok(()) };
+        let name = &table.name;
+        let takes_all = matches!(table.connector(), "print" | "blackhole");
+        if sink_key.is_empty() && !takes_all {
+            return unsupported(format!(
+                "the result is updated as rows arrive, and table '{name}' ({}) only takes new rows: group by a window, or write \
+                 into a table with PRIMARY KEY (...) NOT ENFORCED and the connector 'dynamodb'",
+                table.connector()
+            ));
+        }
+        let has: BTreeSet<usize> = sink_key.iter().copied().collect();
+        match &fragment.key {
+            _ if sink_key.is_empty() => {}
+            // With more columns in the table's key an update may move a row to another key: its old one is deleted.
+            Some(key) if key.is_subset(&has) => {
+                if key.len() == has.len() {
+                    let schema = fragment.arrow_schema()?;
+                    self.push(fragment, OperatorPlan::DropUpdateBefore(schema));
+                }
+            }
+            key => {
+                let names = |columns: &BTreeSet<usize>| -> Vec<String> {
+                    columns.iter().map(|&c| format!("'{}'", fragment.schema.field(c).name())).collect()
+                };
+                let rows = match key {
+                    Some(key) if !key.is_empty() => format!("one for each {}", names(key).join(", ")),
+                    Some(_) => "a single one".into(),
+                    None => "not told apart by any columns".into(),
+                };
+                return unsupported(format!(
+                    "the result's rows are {rows}, table '{name}' has one for each {}: several would overwrite each other. Make the \
+                     columns that tell the rows apart the table's key",
+                    names(&has).join(", ")
+                ));
+            }
+        }
         Ok(())
     }
 
     /// How the rows of a query share the key of the table they go to.
     fn result_keys(&mut self, table: &Table, fragment: &Fragment) -> ResultKeys {
-        let Some(fired) = fragment.fired else { return ResultKeys::InOrder };
-        let columns = table.sink_columns();
-        let sink_key: BTreeSet<usize> =
-            table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect();
+        let Some(fired) = &fragment.fired else { return ResultKeys::InOrder };
+        let sink_key: BTreeSet<usize> = sink_key(table).into_iter().collect();
         if sink_key.is_empty() {
             return ResultKeys::Unique;
         }
@@ -344,6 +414,7 @@ impl Lowering {
     }
 
     fn plan(&mut self, plan: &LogicalPlan) -> PlanResult<Fragment> {
+        let required = self.required.take();
         match plan {
             LogicalPlan::TableScan(scan) => {
                 let Some(PlannedTable(table)) = scan.source.downcast_ref::<PlannedTable>() else {
@@ -360,22 +431,36 @@ impl Lowering {
                 Ok(fragment)
             }
             LogicalPlan::Projection(projection) => {
+                if let LogicalPlan::Filter(_) = projection.input.as_ref() {
+                    let columns = projection.expr.iter().flat_map(Expr::column_refs);
+                    let index = |c: &Column| projection.input.schema().index_of_column(c);
+                    self.required = Some(columns.map(index).collect::<PlanResult<_>>()?);
+                }
                 let fragment = self.plan(&projection.input)?;
                 self.project(fragment, &projection.expr, &projection.schema)
             }
             LogicalPlan::Filter(filter) => {
-                let limit = row_limit(&filter.predicate, &filter.input)?;
-                if let Some(limit) = limit {
-                    self.row_limit = Some(limit);
+                let bound = number_bound(&filter.predicate, &filter.input, required.as_ref())?;
+                if bound.is_some() {
+                    self.number_bound = bound.clone();
                 }
                 let fragment = self.plan(&filter.input)?;
-                fragment.refuse_virtual(&filter.predicate)?;
-                let predicate = physical(&filter.predicate, &fragment.batch_schema()?)?;
-                let output = fragment.arrow_schema()?;
-                self.push(&fragment, OperatorPlan::Calc { predicate: Some(predicate), projection: None, output });
+                // A continuous Top-N lets only those numbers out, and may not know them.
+                let is_done = bound.is_some() && std::mem::take(&mut self.number_is_bound);
+                let predicate = if is_done { bound.and_then(|b| b.rest) } else { Some(filter.predicate.clone()) };
+                if let Some(predicate) = predicate {
+                    fragment.refuse_virtual(&predicate)?;
+                    let predicate = physical(&predicate, &fragment.batch_schema()?)?;
+                    let output = fragment.arrow_schema()?;
+                    self.push(&fragment, OperatorPlan::Calc { predicate: Some(predicate), projection: None, output });
+                }
                 Ok(fragment)
             }
             LogicalPlan::Extension(extension) => {
+                if let Some(unnest) = extension.node.as_any().downcast_ref::<Unnest>() {
+                    let fragment = self.plan(&unnest.input)?;
+                    return self.unnest(fragment, unnest);
+                }
                 let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else {
                     return unsupported(extension.node.name().to_string());
                 };
@@ -402,17 +487,33 @@ impl Lowering {
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Window(window) => {
-                let limit = self.row_limit.take();
+                let bound = self.number_bound.take();
                 let fragment = self.plan(&window.input)?;
-                self.top_n(fragment, &window.window_expr, &window.schema, limit)
+                let numbers = over::is_row_number(window);
+                let is_window_top_n = numbers && bound.is_some() && over::names_window(window, &fragment)?;
+                let is_first = bound.as_ref().is_some_and(|b| b.end == 1);
+                match over::rowtime_order(window, &fragment)? {
+                    // The first row of each key is one whose number is 1: as in Flink, once the watermark says so.
+                    Some(rowtime) if !is_window_top_n && (!numbers || bound.is_none() || is_first) => {
+                        let mut after = self.over(window, fragment, rowtime)?;
+                        if is_first && numbers {
+                            after.key = over::partition_columns(window, &after)?;
+                        }
+                        Ok(after)
+                    }
+                    _ => self.top_n(fragment, &window.window_expr, &window.schema, bound),
+                }
             }
-            LogicalPlan::Join(_) => unsupported("JOIN is not supported yet"),
-            LogicalPlan::Union(_) => unsupported("UNION is not supported yet; write one INSERT for each part"),
+            LogicalPlan::Join(join) => self.join(join),
+            LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             LogicalPlan::Sort(_) => {
-                unsupported("ORDER BY of a stream has no end to wait for; use ROW_NUMBER() in a window Top-N")
+                unsupported("ORDER BY of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N")
             }
-            LogicalPlan::Limit(_) => unsupported("LIMIT of a stream is not supported; use ROW_NUMBER() in a window Top-N"),
-            LogicalPlan::Distinct(_) => unsupported("SELECT DISTINCT is not supported yet; group by the columns in a window"),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let fragment = self.plan(input)?;
+                self.distinct(fragment)
+            }
             LogicalPlan::EmptyRelation(_) => unsupported("a SELECT without FROM is not supported yet"),
             other => unsupported(format!("{} is not supported", other.display())),
         }
@@ -447,6 +548,7 @@ impl Lowering {
             hidden_rowtime: None,
             fired: None,
             key: None,
+            updates: false,
         }
     }
 
@@ -495,8 +597,9 @@ impl Lowering {
             }
         }
         let key = from.key.as_ref().and_then(|key| key.iter().map(|k| columns.iter().position(|c| *c == Some(*k))).collect());
-        let (schema, pending, fired) = (schema.clone(), from.pending.clone(), from.fired);
-        let to = Fragment { chain: from.chain, schema, roles, pending, rowtime, hidden_rowtime, fired, key };
+        let (schema, pending) = (schema.clone(), from.pending.clone());
+        let fired = from.fired.clone();
+        let to = Fragment { schema, roles, pending, rowtime, hidden_rowtime, fired, key, ..from };
         let output = to.arrow_schema()?;
         let unchanged = projection.len() == batch_schema.fields().len()
             && columns
@@ -510,101 +613,38 @@ impl Lowering {
         Ok(to)
     }
 
-    fn aggregate(&mut self, node: &AggregateNode) -> PlanResult<Fragment> {
-        let fragment = self.plan(&node.input)?;
-        let roles = node.group_expr.iter().map(|e| fragment.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
-        if node.group_expr.iter().any(|e| matches!(e, Expr::GroupingSet(_))) {
-            return unsupported("GROUPING SETS, ROLLUP and CUBE are not supported yet");
-        }
-        let (Some(window), Some(rowtime)) = (fragment.pending.clone(), fragment.rowtime) else {
-            return unsupported(
-                "GROUP BY without a window is not supported yet; group by window_start and window_end of a window",
-            );
-        };
-        if !(roles.contains(&Role::WindowStart) && roles.contains(&Role::WindowEnd)) {
-            return unsupported(
-                "GROUP BY without a window is not supported yet: a window aggregation groups by both window_start and window_end",
-            );
-        }
-        if let TvfWindow::Session { partition, .. } = &window {
-            let grouped: BTreeSet<Role> = roles.iter().copied().filter(|role| !role.is_window()).collect();
-            if grouped != (0..partition.len()).map(Role::SessionKey).collect() {
-                return unsupported(
-                    "GROUP BY of a SESSION names window_start, window_end and just the columns that the session is partitioned by; \
-                     any other is a GROUP BY without a window, which is not supported yet",
-                );
-            }
-        }
-        let batch_schema = fragment.batch_schema()?;
-        let mut input = AggregateInput::new(&batch_schema, rowtime)?;
-        let mut group_columns = Vec::new();
-        let mut key_types = Vec::new();
-        for (expression, role) in node.group_expr.iter().zip(&roles) {
-            group_columns.push(match role {
-                Role::WindowStart => GroupColumn::WindowStart,
-                Role::WindowEnd => GroupColumn::WindowEnd,
-                Role::WindowTime => GroupColumn::WindowTime,
-                Role::Plain | Role::SessionKey(_) => {
-                    fragment.refuse_virtual(expression)?;
-                    let data_type = input.add_key(expression)?;
-                    if !is_key_type(&data_type) {
-                        return unsupported(format!("GROUP BY a column of type {data_type}: '{expression}'"));
-                    }
-                    key_types.push(data_type);
-                    GroupColumn::Key(key_types.len() - 1)
-                }
-            });
-        }
-        let mut aggregates = Vec::new();
-        for expression in &node.aggr_expr {
-            let mut inner = expression;
-            while let Expr::Alias(alias) = inner {
-                inner = &alias.expr;
-            }
-            let Expr::AggregateFunction(call) = inner else { return unsupported(format!("'{expression}' as an aggregate")) };
-            aggregates.push(aggregate_call(&fragment, call, &mut input)?);
-        }
-        self.operators += 1;
-        let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
-        let rowtime_type = batch_schema.field(rowtime).data_type().clone();
-        let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
-        let operator = self.operators;
-        let AggregateInput { exprs, fields, .. } = input;
-        let calc = OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: Arc::new(Schema::new(fields)) };
-        self.push(&fragment, calc);
-        let mut after = Fragment {
-            chain: fragment.chain,
-            schema: node.schema.clone(),
-            key: Some((0..roles.len()).filter(|&i| !roles[i].is_window()).collect()),
-            roles: roles.into_iter().chain(std::iter::repeat_n(Role::Plain, node.aggr_expr.len())).collect(),
-            pending: None,
-            rowtime: None,
-            hidden_rowtime: None,
-            fired: None,
-        };
-        match window {
-            TvfWindow::Sliced(windows) => {
-                let start_is_unique = !matches!(windows.kind, WindowKind::Cumulate { .. });
-                after.fired = Some(Fired { start_is_unique });
-                let spec = WindowAggregateSpec { operator, windows, key_types, aggregates, group_columns, output };
-                if self.workers > 1 {
-                    self.push(&after, OperatorPlan::LocalAggregate(spec.clone()));
-                    self.exchange(&mut after, vec![]);
-                }
-                self.push(&after, OperatorPlan::WindowAggregate(spec));
-            }
-            TvfWindow::Session { gap_ms, .. } => {
-                after.fired = Some(Fired { start_is_unique: false });
-                let first = WindowAggregateSpec::FIRST_KEY;
-                self.exchange(&mut after, (first..first + key_types.len()).collect());
-                let spec = SessionSpec { operator, gap_ms, key_types, aggregates, group_columns, output };
-                self.push(&after, OperatorPlan::SessionAggregate(spec));
-            }
-        }
-        Ok(after)
+    /// A projection that adds the value, whose rows may be refused, and the operator that takes it apart.
+    fn unnest(&mut self, from: Fragment, node: &Unnest) -> PlanResult<Fragment> {
+        from.refuse_virtual(&node.value)?;
+        let input = from.batch_schema()?;
+        let value = physical(&node.value, &input)?;
+        let data_type = value.data_type(input.inner())?;
+        let columns = input.iter().map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &input));
+        let mut projection = columns.collect::<PlanResult<Vec<_>>>()?;
+        projection.push(value);
+        let mut fields = input.inner().fields().to_vec();
+        fields.push(Arc::new(Field::new("(unnest)", data_type.clone(), true)));
+        let output = Arc::new(Schema::new(fields));
+        self.push(&from, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
+        let column = input.fields().len();
+        let before = column - usize::from(from.hidden_rowtime.is_some());
+        let rowtime = from.rowtime.map(|at| if at >= before { at + node.added() } else { at });
+        let mut roles = from.roles.clone();
+        roles.extend(std::iter::repeat_n(Role::Plain, node.added()));
+        let schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(node).clone();
+        let to = Fragment { schema, roles, rowtime, key: None, ..from };
+        let spec = UnnestSpec { column, before, outer: node.outer, ordinality: node.ordinality, output: to.arrow_schema()? };
+        self.push(&to, OperatorPlan::Unnest(spec, is_multiset(&data_type)));
+        Ok(to)
     }
 
-    fn top_n(&mut self, fragment: Fragment, exprs: &[Expr], schema: &DFSchemaRef, limit: Option<usize>) -> PlanResult<Fragment> {
+    fn top_n(
+        &mut self,
+        fragment: Fragment,
+        exprs: &[Expr],
+        schema: &DFSchemaRef,
+        bound: Option<NumberBound>,
+    ) -> PlanResult<Fragment> {
         let [expression] = exprs else { return unsupported("several OVER functions in one query are not supported yet") };
         let mut inner = expression;
         while let Expr::Alias(alias) = inner {
@@ -615,32 +655,25 @@ impl Lowering {
             return unsupported(format!("'{}' with OVER is not supported yet; ROW_NUMBER() is, as a window Top-N", function.fun));
         }
         let WindowFunctionParams { partition_by, order_by, .. } = &function.params;
-        let fragment = self.assign_windows(fragment, true)?;
-        let Some(limit) = limit else {
+        let Some(bound) = bound else {
             return unsupported("'ROW_NUMBER' needs a bound: put the query into a subquery and filter it, WHERE rn <= 10");
         };
-        if fragment.fired.is_none() {
-            return unsupported(
-                "Top-N of rows that were not aggregated in a window is not supported yet: 'ROW_NUMBER' goes over a window aggregation",
-            );
-        }
         let partition = partition_by.iter().map(|e| fragment.column_of(e)).collect::<PlanResult<Option<Vec<_>>>>()?;
         let Some(partition) = partition else {
             return unsupported("PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
         };
         let has = |role| partition.iter().any(|&c| fragment.roles[c] == role);
-        if !(has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd)) {
-            return unsupported(
-                "Top-N over all windows is not supported yet: PARTITION BY window_start, window_end and the keys",
-            );
-        }
-        let mut order = Vec::new();
-        for SortExpr { expr, asc, nulls_first } in order_by {
-            let Some(column) = fragment.column_of(expr)? else {
-                return unsupported("ORDER BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
-            };
-            order.push((column, SortOptions { descending: !asc, nulls_first: *nulls_first }));
-        }
+        let is_in_windows = has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd);
+        let fragment = self.assign_windows(fragment, is_in_windows)?;
+        let order = sort_columns(&fragment, order_by)?;
+        let zone = match &fragment.fired {
+            Some(fired) if is_in_windows && !fragment.updates => fired.zone.clone(),
+            _ => {
+                self.number_is_bound = true;
+                return self.rank(fragment, partition, order, &bound, schema, true);
+            }
+        };
+        let limit = bound.end;
         let input = fragment.arrow_schema()?;
         if let Some(field) = input.fields().iter().find(|f| !is_packable(f.data_type())) {
             return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
@@ -651,6 +684,7 @@ impl Lowering {
         let keys: Vec<usize> = partition.iter().copied().filter(|&c| !fragment.roles[c].is_window()).collect();
         let spec = TopNSpec {
             operator: self.operators,
+            zone,
             partition_by: keys.clone(),
             order_by: order,
             limit,
@@ -687,12 +721,19 @@ impl Lowering {
             Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
         });
         let columns = columns.collect();
+        let zone = self.zone_of(from.batch_schema()?.field(rowtime).data_type());
         // Only a Top-N waits for its window; other rows are just rows.
-        let fired = drop_late.then_some(Fired { start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
+        let fired = drop_late
+            .then_some(Fired { zone: zone.clone(), start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
         let to = Fragment { pending: None, rowtime: None, hidden_rowtime: None, fired, key: None, ..from };
         let output = to.arrow_schema()?;
-        self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, rowtime, columns, output, drop_late }));
+        self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, zone, rowtime, columns, output, drop_late }));
         Ok(to)
+    }
+
+    /// The zone in which windows over a rowtime of this type lie.
+    fn zone_of(&self, rowtime: &DataType) -> Option<Zone> {
+        self.zone.clone().filter(|_| matches!(rowtime, DataType::Timestamp(_, Some(_))))
     }
 
     /// Ends the chain with an edge and begins the next one behind it.
@@ -702,17 +743,36 @@ impl Lowering {
         }
         let edge = self.edges;
         self.edges += 1;
-        self.chains[fragment.chain].output = ChainOutput::Edge { edge, columns };
+        self.chains[fragment.chain].output = ChainOutput::Edge { edge, route: Route::Keys(columns) };
         fragment.chain = self.chains.len();
-        self.chains.push(ChainPlan { input: ChainInput::Edge(edge), operators: vec![], output: ChainOutput::Sink(usize::MAX) });
+        self.chains.push(ChainPlan {
+            input: ChainInput::Edges(vec![edge]),
+            operators: vec![],
+            output: ChainOutput::Sink(usize::MAX),
+        });
+    }
+
+    /// Ends several chains with an edge each and begins the one that all of them feed. Returns its number.
+    fn join_chains(&mut self, chains: Vec<(usize, Route)>) -> usize {
+        let edges: Vec<usize> = (self.edges..self.edges + chains.len()).collect();
+        self.edges += chains.len();
+        for (&edge, (chain, route)) in edges.iter().zip(chains) {
+            self.chains[chain].output = ChainOutput::Edge { edge, route };
+        }
+        self.chains.push(ChainPlan { input: ChainInput::Edges(edges), operators: vec![], output: ChainOutput::Sink(usize::MAX) });
+        self.chains.len() - 1
     }
 }
 
-/// The input of an aggregation: the rowtime, the keys, then arguments and filters.
+/// The input of an aggregation: the rowtime of a window, the keys, then arguments and filters.
 struct AggregateInput<'a> {
     schema: &'a DFSchema,
     exprs: Vec<Arc<dyn PhysicalExpr>>,
     fields: Vec<Field>,
+    /// Columns that come before the arguments in what the aggregation reads, and not here.
+    shifted: usize,
+    /// Columns before this one are not shared with arguments: grouping sets put NULLs into them.
+    first_shared: usize,
 }
 
 impl<'a> AggregateInput<'a> {
@@ -720,19 +780,35 @@ impl<'a> AggregateInput<'a> {
         let (qualifier, field) = schema.qualified_field(rowtime);
         let expr = physical(&Expr::Column(Column::new(qualifier.cloned(), field.name())), schema)?;
         let field = Field::new("rowtime", field.data_type().clone(), true);
-        Ok(AggregateInput { schema, exprs: vec![expr], fields: vec![field] })
+        Ok(AggregateInput { schema, exprs: vec![expr], fields: vec![field], shifted: 0, first_shared: 0 })
+    }
+
+    /// Without a rowtime.
+    fn keyed(schema: &'a DFSchema) -> AggregateInput<'a> {
+        AggregateInput { schema, exprs: vec![], fields: vec![], shifted: 0, first_shared: 0 }
+    }
+
+    /// Behind the keys comes a column that is not computed here.
+    fn shift(&mut self) {
+        self.shifted = 1;
+        self.first_shared = self.exprs.len();
+    }
+
+    fn finish(self) -> (Vec<Arc<dyn PhysicalExpr>>, SchemaRef) {
+        (self.exprs, Arc::new(Schema::new(self.fields)))
     }
 
     fn add(&mut self, expression: &Expr, name: &str) -> PlanResult<(usize, DataType)> {
         let expr = physical(expression, self.schema)?;
         let data_type = expr.data_type(self.schema.inner())?;
         // The same column may serve several aggregates.
-        if let Some(known) = self.exprs.iter().position(|e| e.to_string() == expr.to_string()) {
-            return Ok((known, data_type));
+        let known = (self.first_shared..self.exprs.len()).find(|&i| self.exprs[i].to_string() == expr.to_string());
+        if let Some(known) = known {
+            return Ok((known + self.shifted, data_type));
         }
         self.exprs.push(expr);
         self.fields.push(Field::new(format!("{name}{}", self.fields.len()), data_type.clone(), true));
-        Ok((self.fields.len() - 1, data_type))
+        Ok((self.fields.len() - 1 + self.shifted, data_type))
     }
 
     /// Keys have their own places, also where one repeats another column.
@@ -745,71 +821,37 @@ impl<'a> AggregateInput<'a> {
     }
 }
 
-fn aggregate_call(fragment: &Fragment, call: &AggregateFunction, input: &mut AggregateInput<'_>) -> PlanResult<Aggregate> {
-    let Some(function) = planned_function(&call.func) else { return unsupported(format!("'{}'", call.func.name())) };
-    if !call.params.order_by.is_empty() {
-        return unsupported(format!("ORDER BY inside '{}'", call.func.name()));
+fn aggregate_call(
+    fragment: &Fragment,
+    call: &AggregateFunction,
+    window: Option<&TvfWindow>,
+    input: &mut AggregateInput<'_>,
+) -> PlanResult<Aggregate> {
+    let call = Call::new(call)?;
+    if let Some(window) = window {
+        call.check_window(window)?;
     }
-    let [argument] = call.params.args.as_slice() else {
-        return unsupported(format!("'{}' with several arguments", call.func.name()));
-    };
-    fragment.refuse_virtual(argument)?;
-    let filter = match &call.params.filter {
-        Some(filter) => {
-            fragment.refuse_virtual(filter)?;
-            Some(input.add(filter, "filter")?.0)
+    let mut column = |expression: Option<&Expr>, name| match expression {
+        Some(expression) => {
+            fragment.refuse_virtual(expression)?;
+            input.add(expression, name).map(Some)
         }
-        None => None,
+        None => Ok(None),
     };
-    let counts_rows =
-        function == Function::Count && matches!(argument, Expr::Literal(v, _) if *v != ScalarValue::Null && !v.is_null());
-    let (argument, input_type) = if counts_rows {
-        (None, DataType::Int64)
-    } else {
-        let (column, data_type) = input.add(argument, "argument")?;
-        (Some(column), data_type)
-    };
-    let distinct = call.params.distinct && !matches!(function, Function::Min | Function::Max);
-    if distinct && !is_key_type(&input_type) {
-        return unsupported(format!("DISTINCT over a column of type {input_type}"));
-    }
-    let output_type = crate::operator::aggregate::result_type(function, &input_type);
-    let Some(output_type) = output_type else { return unsupported(format!("'{}' of {input_type}", call.func.name())) };
-    Ok(Aggregate { function, argument, filter, distinct, input_type, output_type })
+    let filter = column(call.filter, "filter")?.map(|(column, _)| column);
+    let argument = column(call.argument.as_deref(), "argument")?;
+    let second = column(call.second.as_deref(), "argument")?;
+    call.over(argument, second, filter)
 }
 
-/// The bound that a filter sets on a ROW_NUMBER below it.
-fn row_limit(predicate: &Expr, input: &LogicalPlan) -> PlanResult<Option<usize>> {
-    for conjunct in split_conjunction(predicate) {
-        let (column, literal, op) = match conjunct {
-            Expr::BinaryExpr(comparison) => match (strip_cast(&comparison.left), strip_cast(&comparison.right)) {
-                (Expr::Column(c), Expr::Literal(v, _)) => (c, v, comparison.op),
-                (Expr::Literal(v, _), Expr::Column(c)) => (c, v, comparison.op.swap().unwrap_or(comparison.op)),
-                _ => continue,
-            },
-            Expr::Between(between) if !between.negated => match (strip_cast(&between.expr), strip_cast(&between.high)) {
-                (Expr::Column(c), Expr::Literal(v, _)) => (c, v, Operator::LtEq),
-                _ => continue,
-            },
-            _ => continue,
-        };
-        let Some(index) = input.schema().maybe_index_of_column(column) else { continue };
-        if !is_row_number(input, index)? {
-            continue;
-        }
-        let ScalarValue::Float64(Some(bound)) = literal.cast_to(&DataType::Float64)? else { continue };
-        let limit = match op {
-            Operator::LtEq | Operator::Eq => bound.floor(),
-            Operator::Lt => bound.ceil() - 1.0,
-            _ => continue,
-        };
-        return Ok(Some(limit.max(0.0) as usize));
-    }
-    Ok(None)
+/// The columns of a table's key among those that are written.
+fn sink_key(table: &Table) -> Vec<usize> {
+    let columns = table.sink_columns();
+    table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect()
 }
 
 /// What is below casts that the types of a comparison have brought in.
-fn strip_cast(expression: &Expr) -> &Expr {
+pub(super) fn strip_cast(expression: &Expr) -> &Expr {
     match expression {
         Expr::Cast(cast) => strip_cast(&cast.expr),
         Expr::ScalarFunction(call) if call.name().starts_with("cast ") && call.args.len() == 1 => strip_cast(&call.args[0]),

@@ -11,9 +11,20 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use crate::operator::Operator;
 use crate::operator::calc::Calc;
+use crate::operator::expand::{Expand, ExpandSpec};
+use crate::operator::group::GroupSpec;
+use crate::operator::group::aggregate::GroupAggregate;
+use crate::operator::group::upserts::DropUpdateBefore;
+use crate::operator::join::JoinSpec;
+use crate::operator::join::window::WindowJoin;
+use crate::operator::over::OverSpec;
+use crate::operator::over::operator::Over;
+use crate::operator::rank::RankSpec;
+use crate::operator::rank::operator::Rank;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
+use crate::operator::unnest::{Unnest, UnnestSpec};
 use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
@@ -25,7 +36,7 @@ pub struct PhysicalPlan {
     pub sources: Vec<SourcePlan>,
     pub sinks: Vec<SinkPlan>,
     pub chains: Vec<ChainPlan>,
-    /// Number of edges; edge i feeds the chain with `ChainInput::Edge(i)`.
+    /// Number of edges; edge i feeds the chain whose `ChainInput::Edges` names it.
     pub edges: usize,
     /// The plan as text without parallelism: what a checkpoint is compared with.
     pub fingerprint: String,
@@ -49,6 +60,8 @@ pub struct SinkPlan {
     pub name: String,
     pub target: SinkTarget,
     pub schema: SchemaRef,
+    /// Rows may be updated and deleted.
+    pub updates: bool,
     /// How results relate to the table's key.
     pub keys: ResultKeys,
 }
@@ -76,30 +89,53 @@ pub struct ChainPlan {
     pub output: ChainOutput,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainInput {
     Source(usize),
-    Edge(usize),
+    /// Rows of the i-th edge are the i-th input of the chain.
+    Edges(Vec<usize>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChainOutput {
-    /// Rows go by these columns; partial aggregates by their key group.
+    /// Partial aggregates go by their key group, rows as `route` says.
     Edge {
         edge: usize,
-        columns: Vec<usize>,
+        route: Route,
     },
     Sink(usize),
 }
 
+/// Which worker gets a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// The owner of the key group of these columns; of group 0 if there are none.
+    Keys(Vec<usize>),
+    /// The worker that has it.
+    Stay,
+}
+
 #[derive(Clone)]
 pub enum OperatorPlan {
-    Calc { predicate: Option<Arc<dyn PhysicalExpr>>, projection: Option<Vec<Arc<dyn PhysicalExpr>>>, output: SchemaRef },
+    Calc {
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
+        output: SchemaRef,
+    },
     AssignWindows(AssignSpec),
     LocalAggregate(WindowAggregateSpec),
     WindowAggregate(WindowAggregateSpec),
     SessionAggregate(SessionSpec),
     TopN(TopNSpec, TopNStage),
+    Expand(ExpandSpec),
+    WindowJoin(JoinSpec),
+    Over(OverSpec),
+    Rank(RankSpec),
+    GroupAggregate(GroupSpec),
+    /// For sinks whose key is that of the changes: what replaces a row says all.
+    DropUpdateBefore(SchemaRef),
+    /// The second is true for a MULTISET.
+    Unnest(UnnestSpec, bool),
 }
 
 impl OperatorPlan {
@@ -109,6 +145,10 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => spec.operator,
             OperatorPlan::SessionAggregate(spec) => spec.operator,
             OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
+            OperatorPlan::GroupAggregate(spec) => spec.operator,
+            OperatorPlan::WindowJoin(spec) => spec.operator,
+            OperatorPlan::Over(spec) => spec.operator,
+            OperatorPlan::Rank(spec) => spec.operator,
             _ => 0,
         }
     }
@@ -124,6 +164,13 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
+            OperatorPlan::Rank(spec) => Box::new(Rank::new(spec)),
+            OperatorPlan::Over(spec) => Box::new(Over::new(spec)),
+            OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
+            OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
+            OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),
+            OperatorPlan::DropUpdateBefore(schema) => Box::new(DropUpdateBefore::new(schema)),
+            OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
         }
     }
 }

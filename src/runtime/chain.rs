@@ -46,10 +46,7 @@ impl Chain {
     fn feed(&mut self, at: usize, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
         let Some(operator) = self.operators.get_mut(at) else { return self.deliver(event) };
         let mut out = Vec::new();
-        operator.on_event(
-            event,
-            &mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters, room_bytes: cx.room_bytes },
-        )?;
+        operator.on_event(event, &mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters, ..*cx })?;
         self.feed_all(at + 1, out, cx)
     }
 
@@ -72,7 +69,7 @@ impl Chain {
                 match event {
                     Event::Rows(rows) => {
                         end.rows_written += rows.batch.num_rows() as u64;
-                        end.writer.write(&SinkRows { batch: rows.batch, window_end_ms: rows.window_end_ms })?;
+                        end.writer.write(&SinkRows { batch: rows.batch, window_end_ms: rows.window_end_ms, ops: rows.ops })?;
                     }
                     Event::Barrier(epoch) => end.staged = Some(end.writer.prepare(epoch)?),
                     Event::Watermark(_) | Event::Partials(_) => {}
@@ -90,13 +87,7 @@ impl Chain {
     pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), WorkerError> {
         let Some(at) = self.operators.iter().rposition(|o| o.has_work()) else { return Ok(()) };
         let mut out = Vec::new();
-        self.operators[at].work(&mut Context {
-            out: &mut out,
-            db: cx.db,
-            failed: cx.failed,
-            counters: cx.counters,
-            room_bytes: cx.room_bytes,
-        })?;
+        self.operators[at].work(&mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters, ..*cx })?;
         self.feed_all(at + 1, out, cx)
     }
 

@@ -108,7 +108,7 @@ impl ErrorStream {
         columns.push(Arc::new(bytes.finish()));
         let batch = RecordBatch::try_new(schema(), columns)
             .map_err(|e| SinkError::Write { table: "errors".into(), reason: e.to_string() })?;
-        let rows = SinkRows { batch, window_end_ms: None };
+        let rows = SinkRows::insert(batch, None);
         if after_barrier {
             self.next_epoch.push(rows);
             return Ok(());

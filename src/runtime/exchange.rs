@@ -6,17 +6,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::UInt32Array;
-use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
 
 use super::inbox::Inbox;
+use crate::operator::Event;
 use crate::operator::top_n::row_key_groups;
-use crate::operator::{Event, Rows};
+use crate::plan::physical::Route;
 use crate::state::owner_of;
 
 pub struct Outlet {
-    /// Key columns of rows; partial aggregates know their key group.
-    columns: Vec<usize>,
+    route: Route,
+    /// This worker.
+    producer: usize,
     targets: Vec<Arc<Inbox>>,
     /// The lane of this edge and producer in every target's inbox.
     lane: usize,
@@ -24,9 +25,9 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    pub fn new(edge: usize, producer: usize, columns: Vec<usize>, targets: Vec<Arc<Inbox>>) -> Outlet {
+    pub fn new(edge: usize, producer: usize, route: Route, targets: Vec<Arc<Inbox>>) -> Outlet {
         let lane = edge * targets.len() + producer;
-        Outlet { columns, waiting: targets.iter().map(|_| VecDeque::new()).collect(), targets, lane }
+        Outlet { route, producer, waiting: targets.iter().map(|_| VecDeque::new()).collect(), targets, lane }
     }
 
     pub fn send(&mut self, event: Event) -> Result<(), ArrowError> {
@@ -48,15 +49,16 @@ impl Outlet {
                 }
             }
             Event::Rows(rows) => {
+                let Route::Keys(columns) = &self.route else {
+                    self.push(self.producer, Event::Rows(rows));
+                    return Ok(());
+                };
                 let mut picks = vec![Vec::new(); workers];
-                for (i, group) in row_key_groups(&self.columns, &rows.batch).into_iter().enumerate() {
+                for (i, group) in row_key_groups(columns, &rows.batch).into_iter().enumerate() {
                     picks[owner_of(group, workers)].push(i as u32);
                 }
                 for (target, picks) in picks.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {
-                    let marks = rows.watermarks_ms.as_ref().map(|w| picks.iter().map(|&row| w[row as usize]).collect());
-                    let batch = take_record_batch(&rows.batch, &UInt32Array::from(picks))?;
-                    let part = Rows { batch, watermarks_ms: marks, split: rows.split, window_end_ms: rows.window_end_ms };
-                    self.push(target, Event::Rows(part));
+                    self.push(target, Event::Rows(rows.take(&UInt32Array::from(picks))?));
                 }
             }
         }

@@ -20,7 +20,7 @@ use crate::operator::{OperatorError, OperatorState};
 use crate::plan::physical::{ChainInput, ChainOutput, PhysicalPlan};
 use crate::sink::Sink;
 use crate::source::Source;
-use crate::state::layout::StateKey;
+use crate::state::layout::key_group_of;
 use crate::state::owner_of;
 use crate::state::rocks::{Changes, StateDb, StateError, StateMemory};
 use crate::time::watermark::{SplitStatus, SplitTable};
@@ -47,7 +47,12 @@ fn deal(splits: &[SplitState], workers: usize) -> SplitTable<SplitData> {
     let mut table = SplitTable::default();
     for (i, split) in order.into_iter().enumerate() {
         let status = if split.finished { SplitStatus::Finished } else { SplitStatus::Waiting };
-        let data = SplitData { position: split.position.clone(), children: split.children.clone(), peeked: split.peeked };
+        let data = SplitData {
+            position: split.position.clone(),
+            rows: split.rows,
+            children: split.children.clone(),
+            peeked: split.peeked,
+        };
         table.register(&split.id, split.parents.clone(), i % workers, split.watermark_ms, status, data);
     }
     table
@@ -94,8 +99,8 @@ fn redeal(
     let old = StateDb::open(&store.link_part(epoch, old_worker, &scratch)?, memory)?;
     let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
     old.scan_all(|key, value| {
-        let parsed = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
-        let owner = owner_of(parsed.key_group, stores.len());
+        let group = key_group_of(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
+        let owner = owner_of(group, stores.len());
         changes[owner].put(key, value);
         if changes[owner].size_bytes() > REDEAL_BYTES {
             stores[owner].write(std::mem::take(&mut changes[owner]))?;
@@ -148,7 +153,7 @@ impl Graph<'_> {
                 operator.restore(state, &db)?;
             }
             let end = match &plan.output {
-                ChainOutput::Edge { edge, columns } => ChainEnd::Edge(Outlet::new(*edge, id, columns.clone(), inboxes.to_vec())),
+                ChainOutput::Edge { edge, route } => ChainEnd::Edge(Outlet::new(*edge, id, route.clone(), inboxes.to_vec())),
                 ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
                     sink: *sink,
                     writer: self.connected.sinks[*sink].writer(id + workers * self.earlier_writers(number, *sink))?,
@@ -156,8 +161,8 @@ impl Graph<'_> {
                     rows_written: 0,
                 }),
             };
-            if let ChainInput::Edge(edge) = plan.input {
-                edges.push(EdgeInput::new(edge, number, workers));
+            if let ChainInput::Edges(inputs) = &plan.input {
+                edges.push(EdgeInput::new(inputs, number, workers));
             }
             chains.push(Chain::new(operators, end));
             operator_ids.push(ids);
@@ -194,6 +199,7 @@ pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<Spli
             parents: seed.parents.iter().map(|p| p.0.to_string()).collect(),
             position: seed.start,
             watermark_ms: peeked.unwrap_or(crate::time::MIN_TIME_MS),
+            rows: 0,
             peeked: peeked.is_some(),
             finished: false,
             children: vec![],

@@ -18,6 +18,7 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use crate::format::Decoder;
 use crate::operator::Rows;
+use crate::operator::event::Arrivals;
 use crate::source::RawBatch;
 use crate::time::MIN_TIME_MS;
 
@@ -29,6 +30,16 @@ pub struct IngestSpec {
     pub columns: Vec<Arc<dyn PhysicalExpr>>,
     pub schema: SchemaRef,
     pub watermark: Option<WatermarkSpec>,
+    /// Rows are marked with when they arrived: some function of the job goes by it.
+    pub marks_arrival: bool,
+}
+
+/// What is known of a split before a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct SplitMarks {
+    pub watermark_ms: i64,
+    /// Rows that it gave so far.
+    pub rows: u64,
 }
 
 #[derive(Clone)]
@@ -67,8 +78,7 @@ impl Ingest {
         Ingest { spec, decoder }
     }
 
-    /// `watermark_ms`: the split's watermark before the batch.
-    pub fn run(&mut self, raw: &RawBatch, watermark_ms: i64) -> Result<Ingested, String> {
+    pub fn run(&mut self, raw: &RawBatch, split: SplitMarks) -> Result<Ingested, String> {
         let decoded = self.decoder.decode(raw);
         let mut bad: Vec<(usize, String)> = decoded.bad.into_iter().map(|b| (b.index, b.reason)).collect();
         let mut record_of_row = decoded.record_of_row;
@@ -76,7 +86,7 @@ impl Ingest {
         loop {
             match self.columns(&batch) {
                 Ok(columns) => {
-                    let (rows, watermark_ms) = self.mark(columns, watermark_ms, &mut bad, record_of_row.as_deref())?;
+                    let (rows, watermark_ms) = self.mark(columns, split, &mut bad, record_of_row.as_deref())?;
                     return Ok(Ingested { rows, watermark_ms, bad });
                 }
                 // A computed column refuses some row: find those and go on without them.
@@ -98,10 +108,11 @@ impl Ingest {
     /// The first watermark that these records lead to, if any can be read: for a split that is not open yet.
     pub fn first_watermark(&mut self, raw: &RawBatch) -> Option<i64> {
         let decoded = self.decoder.decode(raw);
+        let unread = SplitMarks { watermark_ms: MIN_TIME_MS, rows: 0 };
         for row in 0..decoded.batch.num_rows() {
             let one = self.columns(&decoded.batch.slice(row, 1));
             if let Ok(columns) = one
-                && let Ok((rows, watermark)) = self.mark(columns, MIN_TIME_MS, &mut Vec::new(), None)
+                && let Ok((rows, watermark)) = self.mark(columns, unread, &mut Vec::new(), None)
                 && rows.batch.num_rows() == 1
             {
                 return Some(watermark);
@@ -139,11 +150,15 @@ impl Ingest {
     fn mark(
         &self,
         batch: RecordBatch,
-        start_ms: i64,
+        split: SplitMarks,
         bad: &mut Vec<(usize, String)>,
         records: Option<&[u32]>,
     ) -> Result<(Rows, i64), String> {
-        let Some(spec) = &self.spec.watermark else { return Ok((Rows::new(batch), start_ms)) };
+        let start_ms = split.watermark_ms;
+        let Some(spec) = &self.spec.watermark else {
+            let times = vec![start_ms; batch.num_rows()];
+            return Ok((self.with_arrivals(Rows::new(batch), split.rows, times), start_ms));
+        };
         let rowtime = batch.column(spec.rowtime);
         let values = match &spec.expression {
             WatermarkExpression::Delay { delay_ms } => {
@@ -165,17 +180,31 @@ impl Ingest {
                 current = current.max(*value);
             }
         }
+        let after = || marks.iter().skip(1).copied().chain(std::iter::once(current));
         if rowtime.null_count() == 0 {
-            return Ok((Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) }, current));
+            let times = if self.spec.marks_arrival { after().collect() } else { vec![] };
+            let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
+            return Ok((self.with_arrivals(rows, split.rows, times), current));
         }
         let name = self.spec.schema.field(spec.rowtime).name();
         for row in (0..batch.num_rows()).filter(|&r| rowtime.is_null(r)) {
             bad.push((records.map_or(row, |r| r[row] as usize), format!("rowtime column {name} is NULL")));
         }
         let keep = BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(rowtime.is_valid(r))));
+        let times = after().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
         let marks: Vec<i64> = marks.into_iter().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
         let batch = filter_record_batch(&batch, &keep).map_err(|e| e.to_string())?;
-        Ok((Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) }, current))
+        let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
+        Ok((self.with_arrivals(rows, split.rows, times), current))
+    }
+
+    /// Numbers the rows, where the job needs that, from `first` on.
+    fn with_arrivals(&self, rows: Rows, first: u64, times_ms: Vec<i64>) -> Rows {
+        if !self.spec.marks_arrival {
+            return rows;
+        }
+        let numbers = (first..first + rows.len() as u64).collect();
+        Rows { arrivals: Some(Arrivals { times_ms: times_ms.into(), numbers }), ..rows }
     }
 }
 

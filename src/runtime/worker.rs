@@ -17,7 +17,7 @@ use super::chain::{Chain, ChainEnd};
 use super::crash::{CrashPoint, CrashSchedule};
 use super::errors::ErrorStream;
 use super::inbox::{Inbox, Parker};
-use super::ingest::Ingest;
+use super::ingest::{Ingest, SplitMarks};
 use crate::checkpoint::manifest::SplitState;
 use crate::operator::{Context, Counters, Event, FailedRows, OperatorError, OperatorState, Rows};
 use crate::sink::SinkError;
@@ -52,6 +52,8 @@ pub enum WorkerError {
 #[derive(Debug, Clone)]
 pub struct SplitData {
     pub position: Position,
+    /// Rows it has given.
+    pub rows: u64,
     /// Splits that took this one's place when it ended.
     pub children: Vec<SplitSeed>,
     /// Not read yet, and held at the watermark of its first record: its own watermark starts at none.
@@ -103,6 +105,8 @@ struct OpenSplit {
     hash: u64,
     reader: Box<dyn SplitReader>,
     watermark_ms: i64,
+    /// Rows it has given.
+    rows: u64,
     /// When the split was first certified empty, since its last record.
     empty_since: Option<Duration>,
     reported_bytes: u64,
@@ -124,26 +128,32 @@ impl WorkerSource {
     }
 }
 
-/// An edge as its receiving chain sees it.
+/// The edges that feed a chain, as it sees them: lanes, one for each edge and producer.
 pub struct EdgeInput {
     pub chain: usize,
-    pub first_lane: usize,
-    /// Watermark of each producer.
-    watermarks_ms: Vec<i64>,
-    /// Producers whose barrier has arrived: their lanes are not read until all have.
-    blocked: Vec<bool>,
+    lanes: Vec<LaneInput>,
     passed_watermark_ms: i64,
 }
 
+struct LaneInput {
+    /// In the worker's inbox.
+    number: usize,
+    /// Which of the chain's inputs.
+    input: u8,
+    watermark_ms: i64,
+    /// Its barrier has arrived: it is not read until those of all lanes have.
+    blocked: bool,
+}
+
 impl EdgeInput {
-    pub fn new(edge: usize, chain: usize, workers: usize) -> EdgeInput {
-        EdgeInput {
-            chain,
-            first_lane: edge * workers,
-            watermarks_ms: vec![MIN_TIME_MS; workers],
-            blocked: vec![false; workers],
-            passed_watermark_ms: MIN_TIME_MS,
-        }
+    /// `edges` are the chain's inputs in order.
+    pub fn new(edges: &[usize], chain: usize, workers: usize) -> EdgeInput {
+        let lanes = edges.iter().enumerate().flat_map(|(input, edge)| {
+            let lane = move |producer| (edge * workers + producer, input as u8);
+            (0..workers).map(lane)
+        });
+        let lanes = lanes.map(|(number, input)| LaneInput { number, input, watermark_ms: MIN_TIME_MS, blocked: false });
+        EdgeInput { chain, lanes: lanes.collect(), passed_watermark_ms: MIN_TIME_MS }
     }
 }
 
@@ -378,7 +388,14 @@ impl Worker {
         let after_barrier = self.chains[chain].frozen_epoch.is_some();
         let mut out = Vec::new();
         let room_bytes = self.room_bytes();
-        let mut cx = Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters, room_bytes };
+        let mut cx = Context {
+            out: &mut out,
+            db: &self.db,
+            failed: &mut self.failed,
+            counters: &mut self.counters,
+            room_bytes,
+            now_ms: self.control.clock.wall_ms(),
+        };
         self.chains[chain].push(event, &mut cx)?;
         self.divert_failed(chain, after_barrier)
     }
@@ -392,8 +409,14 @@ impl Worker {
             }
             let mut out = Vec::new();
             let room_bytes = self.room_bytes();
-            let mut cx =
-                Context { out: &mut out, db: &self.db, failed: &mut self.failed, counters: &mut self.counters, room_bytes };
+            let mut cx = Context {
+                out: &mut out,
+                db: &self.db,
+                failed: &mut self.failed,
+                counters: &mut self.counters,
+                room_bytes,
+                now_ms: self.control.clock.wall_ms(),
+            };
             self.chains[i].work(&mut cx)?;
             self.divert_failed(i, false)?;
             self.crash(CrashPoint::MidFire)?;
@@ -405,45 +428,50 @@ impl Worker {
     fn drain_inbox(&mut self) -> Result<bool, WorkerError> {
         let mut busy = false;
         for e in 0..self.edges.len() {
-            for producer in 0..self.edges[e].blocked.len() {
+            for lane in 0..self.edges[e].lanes.len() {
                 for _ in 0..LANE_TURN_EVENTS {
                     let chain = self.edges[e].chain;
-                    if self.edges[e].blocked[producer] || self.chains[chain].has_work() || !self.chains[chain].has_room() {
+                    let LaneInput { number, blocked, .. } = self.edges[e].lanes[lane];
+                    if blocked || self.chains[chain].has_work() || !self.chains[chain].has_room() {
                         break;
                     }
-                    let Some((event, was_full)) = self.inbox.pop(self.edges[e].first_lane + producer) else { break };
+                    let Some((event, was_full)) = self.inbox.pop(number) else { break };
                     busy = true;
                     if was_full {
                         self.wake_others();
                     }
-                    self.receive(e, producer, event)?;
+                    self.receive(e, lane, event)?;
                 }
             }
         }
         Ok(busy)
     }
 
-    fn receive(&mut self, e: usize, producer: usize, event: Event) -> Result<(), WorkerError> {
+    fn receive(&mut self, e: usize, lane: usize, event: Event) -> Result<(), WorkerError> {
         let edge = &mut self.edges[e];
         let chain = edge.chain;
         match event {
             Event::Watermark(w) => {
-                edge.watermarks_ms[producer] = w;
-                let lowest = edge.watermarks_ms.iter().copied().min().unwrap_or(w);
+                edge.lanes[lane].watermark_ms = w;
+                let lowest = edge.lanes.iter().map(|l| l.watermark_ms).min().unwrap_or(w);
                 if lowest > edge.passed_watermark_ms {
                     edge.passed_watermark_ms = lowest;
                     self.push(chain, Event::Watermark(lowest))?;
                 }
             }
             Event::Barrier(epoch) => {
-                edge.blocked[producer] = true;
-                if edge.blocked.iter().all(|&b| b) {
-                    edge.blocked.fill(false);
+                edge.lanes[lane].blocked = true;
+                if edge.lanes.iter().all(|l| l.blocked) {
+                    edge.lanes.iter_mut().for_each(|l| l.blocked = false);
                     self.open_epoch(epoch);
                     self.push(chain, Event::Barrier(epoch))?;
                 }
             }
-            rows => self.push(chain, rows)?,
+            Event::Rows(rows) => {
+                let input = edge.lanes[lane].input;
+                self.push(chain, Event::Rows(Rows { input, ..rows }))?;
+            }
+            partials => self.push(chain, partials)?,
         }
         Ok(())
     }
@@ -542,14 +570,14 @@ impl Worker {
         while source.open.len() < source.shared.source.open_at_once() {
             let next = source.shared.splits().next_to_open(self.id).map(|(id, e)| {
                 let own_ms = if std::mem::take(&mut e.data.peeked) { MIN_TIME_MS } else { e.watermark_ms };
-                (id, e.data.position.clone(), own_ms)
+                (id, e.data.position.clone(), own_ms, e.data.rows)
             });
-            let Some((id, position, watermark_ms)) = next else { return Ok(()) };
+            let Some((id, position, watermark_ms, rows)) = next else { return Ok(()) };
             let id = SplitId(id.into());
             let parker = self.inbox.parker.clone();
             let reader = source.shared.source.open(&id, &position, Arc::new(move || parker.wake()))?;
             let hash = hash_key(format!("{}/{id}", source.shared.table).as_bytes());
-            source.open.push(OpenSplit { id, hash, reader, watermark_ms, empty_since: None, reported_bytes: 0 });
+            source.open.push(OpenSplit { id, hash, reader, watermark_ms, rows, empty_since: None, reported_bytes: 0 });
         }
         Ok(())
     }
@@ -584,7 +612,8 @@ impl Worker {
         let source = &mut self.sources[s];
         let split = &mut source.open[i];
         split.empty_since = None;
-        let ingested = source.ingest.run(raw, split.watermark_ms).map_err(|reason| WorkerError::Ingest {
+        let marks = SplitMarks { watermark_ms: split.watermark_ms, rows: split.rows };
+        let ingested = source.ingest.run(raw, marks).map_err(|reason| WorkerError::Ingest {
             table: source.shared.table.clone(),
             split: split.id.to_string(),
             reason,
@@ -599,6 +628,7 @@ impl Worker {
             self.errors.bad_record(&source.shared.table, [&id, &place, reason], raw.record(*index), self.open_epoch.is_some())?;
         }
         split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
+        split.rows += ingested.rows.len() as u64;
         let rows = Rows { split: split.hash, ..ingested.rows };
         let chains = source.chains.clone();
         for chain in chains {
@@ -636,7 +666,7 @@ impl Worker {
         let mut splits = source.shared.splits();
         for seed in &found {
             let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
-            let data = SplitData { position: seed.start.clone(), children: vec![], peeked: false };
+            let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
             let owner = source.shared.owner_of_child(&seed.id);
             splits.register(&seed.id.0, parents, owner, MIN_TIME_MS, SplitStatus::Waiting, data);
         }
@@ -652,12 +682,12 @@ impl Worker {
         let mut splits = source.shared.splits();
         for child in &children {
             let parents = child.parents.iter().map(|p| p.0.to_string()).collect();
-            let data = SplitData { position: child.start.clone(), children: vec![], peeked: false };
+            let data = SplitData { position: child.start.clone(), rows: 0, children: vec![], peeked: false };
             let owner = source.shared.owner_of_child(&child.id);
             splits.register(&child.id.0, parents, owner, MIN_TIME_MS, SplitStatus::Waiting, data);
         }
         if let Some(entry) = splits.get_mut(&split.id.0) {
-            entry.data = SplitData { position: split.reader.position(), children, peeked: false };
+            entry.data = SplitData { position: split.reader.position(), rows: split.rows, children, peeked: false };
         }
         splits.finish(&split.id.0);
     }
@@ -731,6 +761,7 @@ impl WorkerSource {
                 parents: entry.parents.clone(),
                 position: open.map_or_else(|| entry.data.position.clone(), |o| o.reader.position()),
                 watermark_ms: open.map_or(entry.watermark_ms, |o| o.watermark_ms),
+                rows: open.map_or(entry.data.rows, |o| o.rows),
                 peeked: entry.data.peeked,
                 finished: entry.status == SplitStatus::Finished,
                 children: entry.data.children.clone(),

@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn rows_of_all_writers_are_counted() {
         let array: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
-        let rows = SinkRows { batch: RecordBatch::try_from_iter([("v", array)]).unwrap(), window_end_ms: None };
+        let rows = SinkRows::insert(RecordBatch::try_from_iter([("v", array)]).unwrap(), None);
         let sink = BlackholeSink::default();
         let mut writers = [sink.writer(0).unwrap(), sink.writer(1).unwrap()];
         for writer in &mut writers {

@@ -16,6 +16,8 @@ pub mod version;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use crate::operator::{Op, Ops};
+
 /// What a user may rely on when the job is killed and resumed. Shown by `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarantee {
@@ -44,6 +46,18 @@ pub struct SinkRows {
     /// End of the window that produced the rows, ms since the epoch; None if the query has no window.
     /// With the run and the revision it is the version of an upsert.
     pub window_end_ms: Option<i64>,
+    /// What the rows do. None: all are inserted. Sinks without a key are given insertions only.
+    pub ops: Option<Ops>,
+}
+
+impl SinkRows {
+    pub fn insert(batch: RecordBatch, window_end_ms: Option<i64>) -> SinkRows {
+        SinkRows { batch, window_end_ms, ops: None }
+    }
+
+    pub fn op(&self, row: usize) -> Op {
+        self.ops.as_ref().map_or(Op::Insert, |ops| ops.get(row))
+    }
 }
 
 /// A sink table with a key, as its DDL declares it.

@@ -62,7 +62,8 @@ impl SinkWriter for PrintWriter {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         for row in 0..rows.batch.num_rows() {
             self.lines.extend_from_slice(self.prefix.as_bytes());
-            self.lines.extend_from_slice(b"+I[");
+            self.lines.extend_from_slice(rows.op(row).name().as_bytes());
+            self.lines.push(b'[');
             for (i, column) in rows.batch.columns().iter().enumerate() {
                 if i > 0 {
                     self.lines.extend_from_slice(b", ");
@@ -176,7 +177,7 @@ mod tests {
         let out = Shared::default();
         let sink = PrintSink::new("t", identifier, Box::new(out.clone()));
         let mut writer = sink.writer(0).unwrap();
-        writer.write(&SinkRows { batch: batch.unwrap(), window_end_ms: None }).unwrap();
+        writer.write(&SinkRows::insert(batch.unwrap(), None)).unwrap();
         assert_eq!(writer.prepare(1).unwrap(), b"");
         String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
     }
@@ -230,7 +231,7 @@ mod tests {
             }
         }
         let array: ArrayRef = Arc::new(Int64Array::from(vec![1]));
-        let rows = SinkRows { batch: RecordBatch::try_from_iter([("v", array)]).unwrap(), window_end_ms: None };
+        let rows = SinkRows::insert(RecordBatch::try_from_iter([("v", array)]).unwrap(), None);
         let sink = PrintSink::new("t", None, Box::new(Closed));
         let error = sink.writer(0).unwrap().write(&rows).unwrap_err();
         assert!(error.to_string().starts_with("sink t: failed to write"), "{error}");

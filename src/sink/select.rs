@@ -23,13 +23,15 @@ pub enum SelectFormat {
 pub struct SelectSink {
     name: String,
     schema: SchemaRef,
+    /// Rows may be updated and deleted: each is printed with what it does.
+    changes: bool,
     format: SelectFormat,
     header_printed: Arc<Mutex<bool>>,
 }
 
 impl SelectSink {
-    pub fn new(name: &str, schema: SchemaRef, format: SelectFormat) -> SelectSink {
-        SelectSink { name: name.to_string(), schema, format, header_printed: Arc::default() }
+    pub fn new(name: &str, schema: SchemaRef, changes: bool, format: SelectFormat) -> SelectSink {
+        SelectSink { name: name.to_string(), schema, changes, format, header_printed: Arc::default() }
     }
 }
 
@@ -43,6 +45,7 @@ impl Sink for SelectSink {
             .map_err(|e| SinkError::Config { table: self.name.clone(), reason: e.to_string() })?;
         Ok(Box::new(SelectWriter {
             schema: self.schema.clone(),
+            changes: self.changes,
             format: self.format,
             encoder,
             header_printed: self.header_printed.clone(),
@@ -52,6 +55,7 @@ impl Sink for SelectSink {
 
 struct SelectWriter {
     schema: SchemaRef,
+    changes: bool,
     format: SelectFormat,
     encoder: JsonEncoder,
     header_printed: Arc<Mutex<bool>>,
@@ -76,7 +80,7 @@ impl SelectWriter {
             for i in 0..rows.batch.num_rows() {
                 row.clear();
                 self.encoder.encode_row(&rows.batch, i, &mut row);
-                out.extend_from_slice(b"{\"op\":\"+I\",");
+                out.extend_from_slice(format!("{{\"op\":\"{}\",", rows.op(i).name()).as_bytes());
                 // Without the brace that opens the object.
                 out.extend_from_slice(row.strip_prefix(b"{").unwrap_or(&row));
                 out.push(b'\n');
@@ -85,7 +89,10 @@ impl SelectWriter {
         }
         let widths: Vec<usize> =
             self.schema.fields().iter().map(|f| width(f.data_type()).max(console::measure_text_width(f.name()))).collect();
-        let mut line = |cells: Vec<String>, numbers: bool| {
+        let mut line = |op: &str, cells: Vec<String>, numbers: bool| {
+            if self.changes {
+                out.extend_from_slice(console::pad_str(op, 4, console::Alignment::Left, None).as_bytes());
+            }
             for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {
                 let right = numbers && self.schema.field(i).data_type().is_numeric();
                 let align = if right { console::Alignment::Right } else { console::Alignment::Left };
@@ -99,14 +106,14 @@ impl SelectWriter {
             out.push(b'\n');
         };
         if with_header {
-            line(self.schema.fields().iter().map(|f| f.name().clone()).collect(), true);
-            line(widths.iter().map(|w| "-".repeat(*w)).collect(), false);
+            line("op", self.schema.fields().iter().map(|f| f.name().clone()).collect(), true);
+            line("--", widths.iter().map(|w| "-".repeat(*w)).collect(), false);
         }
         let options = FormatOptions::default().with_null("NULL").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.3f"));
         let formatters = rows.batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options));
         let formatters = formatters.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         for i in 0..rows.batch.num_rows() {
-            line(formatters.iter().map(|f| f.value(i).to_string()).collect(), true);
+            line(rows.op(i).name(), formatters.iter().map(|f| f.value(i).to_string()).collect(), true);
         }
         Ok(out)
     }

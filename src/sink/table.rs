@@ -273,6 +273,11 @@ impl TableWriter {
             }
             key.truncate(1);
             key.extend_from_slice(self.keys.get(row));
+            if !rows.op(row).adds() {
+                // Only results without a window are taken back: these have no newer version.
+                changes.delete(&key);
+                continue;
+            }
             // All rows of a batch have one version, so among themselves the last one wins.
             if shared.store.get(&key)?.is_none_or(|stored| stored.get(..TEXT_LEN).is_none_or(|v| v <= version.as_bytes())) {
                 self.encode(rows, row, version);

@@ -6,19 +6,21 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::{DFSchema, DataFusionError, Result as PlanResult, TableReference, plan_err};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion_expr::planner::{
-    ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RelationPlanner, TypePlanner,
+    ContextProvider, ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr, RelationPlanner, TypePlanner,
 };
 use datafusion_expr::{
     AggregateUDF, Expr, ExprSchemable, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, Operator, ScalarUDF, TableSource,
-    WindowUDF, lit,
+    WindowFunctionDefinition, WindowUDF, lit,
 };
-use datafusion_optimizer::analyzer::Analyzer;
+use datafusion_optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
+use datafusion_optimizer::analyzer::{Analyzer, AnalyzerRule};
+use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_optimizer::{Optimizer, OptimizerContext};
@@ -29,20 +31,26 @@ use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::enforce::{self, Enforcers};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
-use super::functions::{Functions, interval_times, not_null};
+use super::functions::{Functions, interval_times, nested, not_null, ranks};
 use super::group_windows;
+use super::nested_types::is_multiset;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
+use super::row_stars;
 use super::table_like;
 use super::types::{EXACT, arrow_field, sql_name};
+use super::unnest::{self, UnnestPlanner};
 use super::window_tvf::{WindowPlanner, interval_ms};
-use crate::config::is_utc;
+use super::zones;
 use crate::suggest::nearest;
+use crate::time::zone::Zone;
 
 /// A SQL file, understood.
 pub struct Script {
     pub catalog: Catalog,
     /// SET statements in order; the last one of a key counts.
     pub settings: BTreeMap<String, String>,
+    /// None is UTC.
+    pub zone: Option<Zone>,
     pub queries: Vec<BoundQuery>,
     /// Queries of each EXPLAIN: their plan is shown, they are not run.
     pub explained: Vec<Explained>,
@@ -60,6 +68,7 @@ impl Script {
         let alone = |explained: Explained| Script {
             catalog: Catalog::default(),
             settings: self.settings.clone(),
+            zone: self.zone.clone(),
             queries: explained.queries,
             explained: vec![],
         };
@@ -99,9 +108,10 @@ pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, S
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut binder = Binder::default();
-    let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), queries: vec![], explained: vec![] };
+    let mut script =
+        Script { catalog: Catalog::default(), settings: BTreeMap::new(), zone: None, queries: vec![], explained: vec![] };
     for (key, value) in overrides {
-        check_setting(key, value)?;
+        binder.set(key, value)?;
         script.settings.insert(key.clone(), value.clone());
     }
     for placed in parse(text)? {
@@ -112,22 +122,15 @@ pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, S
         binder.statement(&placed, &source, &mut script)?;
     }
     script.catalog = binder.catalog;
+    script.zone = binder.zone;
     Ok(script)
-}
-
-/// Settings that do not matter here are ignored with a warning; some would give other results.
-fn check_setting(key: &str, value: &str) -> Result<(), SqlError> {
-    let is_other_zone = key == "table.local-time-zone" && !is_utc(value);
-    if is_other_zone || CHANGES_RESULTS.iter().any(|(k, v)| *k == key && !value.eq_ignore_ascii_case(v)) {
-        return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")));
-    }
-    Ok(())
 }
 
 struct Binder {
     catalog: Catalog,
     /// Declarations, for tables that are like others.
     declared: HashMap<String, CreateTable>,
+    zone: Option<Zone>,
     functions: Functions,
     config: ConfigOptions,
     expr_planners: Vec<Arc<dyn ExprPlanner>>,
@@ -139,13 +142,16 @@ impl Default for Binder {
         let functions = Functions::default();
         let time_plus = functions.scalar("time_plus");
         let interval_times = functions.scalar(interval_times::NAME);
+        let edges = ranks::EDGES.iter().filter_map(|name| functions.aggregate(name)).collect();
+        let field = functions.scalar(nested::FIELD);
         Binder {
             catalog: Catalog::default(),
             declared: HashMap::new(),
+            zone: None,
             functions,
             config: ConfigOptions::default(),
-            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, interval_times })],
-            relation_planners: vec![Arc::new(WindowPlanner)],
+            expr_planners: vec![Arc::new(FlinkExprPlanner { time_plus, edges, interval_times, field })],
+            relation_planners: vec![Arc::new(UnnestPlanner), Arc::new(WindowPlanner)],
         }
     }
 }
@@ -154,7 +160,7 @@ impl Binder {
     fn statement(&mut self, placed: &Placed, source: &Source<'_>, script: &mut Script) -> Result<(), SqlError> {
         match &placed.statement {
             Statement::Set { key, value } => {
-                check_setting(key, value).map_err(|e| e.at(Some(placed.start)))?;
+                self.set(key, value).map_err(|e| e.at(Some(placed.start)))?;
                 script.settings.insert(key.clone(), value.clone());
             }
             Statement::CreateTable(table) => {
@@ -198,6 +204,27 @@ impl Binder {
         Ok(())
     }
 
+    /// Settings that do not matter here are ignored with a warning; some would give other results.
+    fn set(&mut self, key: &str, value: &str) -> Result<(), SqlError> {
+        if key == "table.local-time-zone" {
+            self.set_zone(value)?;
+        }
+        if CHANGES_RESULTS.iter().any(|(k, v)| *k == key && !value.eq_ignore_ascii_case(v)) {
+            return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")));
+        }
+        Ok(())
+    }
+
+    fn set_zone(&mut self, name: &str) -> Result<(), SqlError> {
+        let zone = Zone::parse(name).map_err(SqlError::new)?;
+        // Tables and windows hold what they were declared with.
+        if zone != self.zone && self.catalog.names().next().is_some() {
+            return Err(SqlError::new("'table.local-time-zone' is set after a table or view was declared").help("set it first"));
+        }
+        self.zone = zone;
+        Ok(())
+    }
+
     fn must_be_new(&self, name: &Ident, if_not_exists: bool) -> Result<(), SqlError> {
         if !if_not_exists && self.catalog.names().any(|n| n == name.value) {
             return Err(SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name)));
@@ -213,7 +240,11 @@ impl Binder {
         source: &Source<'_>,
         script: &mut Script,
     ) -> Result<(), SqlError> {
-        let plan = optimize(plan).map_err(|e| self.plan_error(&e, source))?;
+        let in_zone = |plan| match &self.zone {
+            Some(zone) => zones::plan(plan, zone),
+            None => Ok(plan),
+        };
+        let plan = optimize(plan).and_then(in_zone).map_err(|e| self.plan_error(&e, source))?;
         let query = BoundQuery { target, plan, start: placed.start, end: placed.end };
         match (placed.explain, script.explained.last_mut()) {
             (None, _) => script.queries.push(query),
@@ -253,6 +284,11 @@ impl Binder {
     fn query(&self, query: &Query, source: &Source<'_>) -> Result<LogicalPlan, SqlError> {
         let mut query = query.clone();
         group_windows::rewrite(&mut query)?;
+        unnest::rewrite(&mut query)?;
+        row_stars::expand(&mut query, &mut |rows_of| {
+            let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(rows_of)))?;
+            Ok(plan.schema().as_ref().clone())
+        });
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query)))
             .and_then(flink_types::apply)
@@ -286,7 +322,11 @@ impl Binder {
         let expression = self.planner().sql_to_expr(expression, schema, &mut PlannerContext::new())?;
         let expression = flink_types::expression(expression, schema)?;
         let context = datafusion_expr::simplify::SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
-        ExprSimplifier::new(context).coerce(expression, schema)
+        let expression = ExprSimplifier::new(context).coerce(expression, schema)?;
+        match &self.zone {
+            Some(zone) => zones::expression(expression, schema, zone),
+            None => Ok(expression),
+        }
     }
 
     fn table(&self, create: &CreateTable, source: &Source<'_>) -> Result<Table, SqlError> {
@@ -351,8 +391,7 @@ impl Binder {
                         error.help(format!("add a computed column, for example: ts AS TO_TIMESTAMP_LTZ({}, 3)", name.value))
                     );
                 }
-                let fields =
-                    columns.iter().map(|c| arrow::datatypes::Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
+                let fields = columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
                 let all = df_schema(&create.name.value, Schema::new(fields), source)?;
                 let expression = self.expression(expression, &all, source)?;
                 Some(Watermark { rowtime, expression })
@@ -470,24 +509,41 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers)
 /// True if Flink casts without being asked: between numbers, between timestamps, and NULL to anything.
 fn assignable(from: &DataType, to: &DataType) -> bool {
     let timestamp = |t: &DataType| matches!(t, DataType::Timestamp(..) | DataType::Date32);
+    let inside = |a: &DataType, b: &DataType| assignable(a, b);
+    match (from, to) {
+        (DataType::List(a), DataType::List(b)) => return inside(a.data_type(), b.data_type()),
+        (DataType::Map(a, _), DataType::Map(b, _)) => {
+            return is_multiset(from) == is_multiset(to) && inside(a.data_type(), b.data_type());
+        }
+        (DataType::Struct(a), DataType::Struct(b)) => {
+            return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| inside(a.data_type(), b.data_type()));
+        }
+        _ => {}
+    }
     from == to || from.is_null() || (from.is_numeric() && to.is_numeric()) || (timestamp(from) && timestamp(to))
 }
 
 fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
-    let plan = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]).execute_and_check(
-        plan,
-        &ConfigOptions::default(),
-        |_, _| {},
-    )?;
+    let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
+        vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())];
+    let plan = Analyzer::with_rules(rules).execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
     // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
-    Optimizer::with_rules(vec![Arc::new(OptimizeProjections::new())]).optimize(plan, &OptimizerContext::new(), |_, _| {})
+    // IN and EXISTS become joins.
+    Optimizer::with_rules(vec![Arc::new(DecorrelatePredicateSubquery::new()), Arc::new(OptimizeProjections::new())]).optimize(
+        plan,
+        &OptimizerContext::new(),
+        |_, _| {},
+    )
 }
 
 /// Flink's forms that DataFusion's planner leaves to extensions.
 #[derive(Debug)]
 struct FlinkExprPlanner {
     time_plus: Option<Arc<ScalarUDF>>,
+    /// FIRST_VALUE and LAST_VALUE.
+    edges: Vec<Arc<AggregateUDF>>,
     interval_times: Option<Arc<ScalarUDF>>,
+    field: Option<Arc<ScalarUDF>>,
 }
 
 impl ExprPlanner for FlinkExprPlanner {
@@ -529,6 +585,35 @@ impl ExprPlanner for FlinkExprPlanner {
             }
         }
         Ok(PlannerResult::Original(raw))
+    }
+
+    /// COUNT(*) counts rows here too; FIRST_VALUE and LAST_VALUE are aggregates.
+    fn plan_window(&self, mut raw: RawWindowExpr) -> PlanResult<PlannerResult<RawWindowExpr>> {
+        let edge = match &raw.func_def {
+            WindowFunctionDefinition::WindowUDF(udf) => self.edges.iter().find(|e| e.name() == udf.name()),
+            WindowFunctionDefinition::AggregateUDF(_) => None,
+        };
+        if let Some(edge) = edge {
+            raw.func_def = WindowFunctionDefinition::AggregateUDF(edge.clone());
+        }
+        #[expect(deprecated, reason = "the wildcard is how COUNT(*) arrives here")]
+        let counts_rows = raw.func_def.name() == "count" && matches!(raw.args.as_slice(), [] | [Expr::Wildcard { .. }]);
+        if counts_rows {
+            raw.args = vec![lit(1i64)];
+        }
+        Ok(PlannerResult::Original(raw))
+    }
+
+    /// `r.f`: a field of a ROW. A name that it does not have is found when the types are.
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested: &[String],
+    ) -> PlanResult<PlannerResult<Vec<Expr>>> {
+        let Some(call) = &self.field else { return Ok(PlannerResult::Original(vec![])) };
+        let row = Expr::Column(datafusion_common::Column::new(qualifier.cloned(), field.name()));
+        Ok(PlannerResult::Planned(nested.iter().fold(row, |row, name| call.call(vec![row, lit(name.as_str())]))))
     }
 
     /// COUNT(*) counts rows: as COUNT of a constant.

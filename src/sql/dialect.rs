@@ -4,12 +4,15 @@
 //! `DESCRIPTOR(ts)` is an ordinary call already.
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, ObjectName,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
 };
-use sqlparser::dialect::Dialect;
+use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
+
+use super::functions::{json, nested};
+use super::json_aggregates;
 
 /// The function name that stands for `TABLE name` as an argument.
 pub const TABLE_ARGUMENT: &str = "__table_argument";
@@ -34,6 +37,11 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    /// `ARRAY_AGG(x IGNORE NULLS)`; `rewrite` refuses it elsewhere.
+    fn supports_window_function_null_treatment_arg(&self) -> bool {
+        true
+    }
+
     fn supports_group_by_expr(&self) -> bool {
         true
     }
@@ -48,6 +56,12 @@ impl Dialect for FlinkDialect {
 
     /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is meant anyway.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        if let Some(is_json) = json::syntax::infix(parser, left) {
+            return Some(Ok(is_json));
+        }
+        if let Some(distinct) = self.distinct(parser, left) {
+            return Some(distinct);
+        }
         let is = |at: usize, name: &str| matches!(&parser.peek_nth_token_ref(at).token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(name));
         let negated = is(0, "NOT");
         let at = usize::from(negated);
@@ -70,26 +84,74 @@ impl Dialect for FlinkDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if let Some(call) = json_aggregates::parse(parser) {
+            return Some(call);
+        }
+        // `ARRAY[...]` and `MAP[...]`; sqlparser knows the second in other forms only.
+        if let Some(parsed) = json::syntax::prefix(parser) {
+            return Some(parsed);
+        }
+        for (keyword, name) in [(Keyword::ARRAY, nested::ARRAY), (Keyword::MAP, nested::MAP)] {
+            if parser.peek_keyword(keyword) && parser.peek_nth_token_ref(1).token == Token::LBracket {
+                parser.advance_token();
+                parser.advance_token();
+                return Some(elements(parser).map(|elements| call(name, elements)));
+            }
+        }
         if !parser.peek_keyword(Keyword::TABLE) || !matches!(parser.peek_nth_token(1).token, Token::Word(_)) {
             return None;
         }
         parser.advance_token();
         Some(parser.parse_object_name(false).and_then(|name| {
             let argument = Expr::CompoundIdentifier(name.0.iter().filter_map(|p| p.as_ident().cloned()).collect());
-            let mut args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))];
-            args.extend(partition_columns(parser)?.into_iter().map(|c| FunctionArg::Unnamed(FunctionArgExpr::Expr(c))));
-            Ok(Expr::Function(Function {
-                name: ObjectName::from(vec![TABLE_ARGUMENT.into()]),
-                uses_odbc_syntax: false,
-                parameters: FunctionArguments::None,
-                args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: vec![] }),
-                filter: None,
-                null_treatment: None,
-                over: None,
-                within_group: vec![],
-            }))
+            let mut args = vec![argument];
+            args.extend(partition_columns(parser)?);
+            Ok(call(TABLE_ARGUMENT, args))
         }))
     }
+}
+
+impl FlinkDialect {
+    /// `x IS [NOT] DISTINCT FROM y`: sqlparser takes everything that follows for `y`, an AND too.
+    fn distinct(&self, parser: &mut Parser, left: &Expr) -> Option<Result<Expr, ParserError>> {
+        let negated = parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]);
+        if !negated && !parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
+            return None;
+        }
+        let left = Box::new(left.clone());
+        Some(parser.parse_subexpr(self.prec_value(Precedence::Is)).map(|right| match negated {
+            true => Expr::IsNotDistinctFrom(left, Box::new(right)),
+            false => Expr::IsDistinctFrom(left, Box::new(right)),
+        }))
+    }
+}
+
+/// The expressions up to `]`.
+fn elements(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
+    if parser.consume_token(&Token::RBracket) {
+        return Ok(vec![]);
+    }
+    let elements = parser.parse_comma_separated(Parser::parse_expr)?;
+    parser.expect_token(&Token::RBracket)?;
+    Ok(elements)
+}
+
+/// A call of a function.
+pub fn call(name: impl Into<Ident>, args: Vec<Expr>) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![name.into()]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
 }
 
 /// `PARTITION BY k` or `PARTITION BY (a, b)` after `TABLE name`.

@@ -18,7 +18,8 @@ use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator,
 
 use super::decimal::{Operation, Shape, common};
 use super::functions::cast::planned;
-use super::functions::{arithmetic, cast, conditional};
+use super::functions::{arithmetic, cast, conditional, nested};
+use super::nested_types::{array_of, is_multiset, map_of, map_types, row_of};
 use super::types::sql_name;
 
 /// Gives every expression of a plan Flink's type.
@@ -94,6 +95,10 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
         }
         Expr::InList(InList { expr, list, negated }) => {
             let to = expr.get_type(schema)?;
+            if to.is_nested() {
+                let message = format!("IN does not take {}", sql_name(&to));
+                return Err(at(DataFusionError::Plan(message), &expr));
+            }
             let exact = to.is_integer() || matches!(to, DataType::Decimal128(..));
             if exact && list.iter().all(|e| matches!(e, Expr::Literal(..))) {
                 // Constants take the type of what is looked for: 2 is in (2.5).
@@ -130,10 +135,31 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
         }
         Expr::ScalarFunction(ScalarFunction { func, args }) => match conditional::as_case(func.name(), args) {
             Ok(case) => typed_case(case, schema),
-            Err(args) => Ok(Expr::ScalarFunction(ScalarFunction { func, args })),
+            Err(args) => nested_call(ScalarFunction { func, args }, schema),
         },
         other => Ok(other),
     }
+}
+
+/// Casts the arguments of a function over nested values to what it takes.
+fn nested_call(ScalarFunction { func, mut args }: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+    let given = args.iter().map(|a| a.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    match nested::arguments(func.name(), &given) {
+        None => {}
+        Some(Err(reason)) => {
+            let error = DataFusionError::Plan(reason);
+            return Err(match args.first() {
+                Some(first) => at(error, first),
+                None => error,
+            });
+        }
+        Some(Ok(types)) => {
+            let cast = args.into_iter().zip(types).map(|(a, to)| implicit_cast(a, &to, schema));
+            args = cast.collect::<Result<Vec<_>>>()?;
+            nested::check(func.name(), &args)?;
+        }
+    }
+    Ok(Expr::ScalarFunction(ScalarFunction { func, args }))
 }
 
 fn in_list(mut all: Vec<Expr>, negated: bool) -> Result<Expr> {
@@ -219,6 +245,15 @@ pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
         }
         (Date32, t @ Timestamp(..)) | (t @ Timestamp(..), Date32) => Some(t.clone()),
         (Timestamp(u, z), Timestamp(v, w)) if z == w => Some(Timestamp(finer(*u, *v), z.clone())),
+        (DataType::List(a), DataType::List(b)) => Some(array_of(common_type(a.data_type(), b.data_type())?)),
+        (DataType::Struct(a), DataType::Struct(b)) if a.len() == b.len() => {
+            let fields = a.iter().zip(b).map(|(a, b)| Some((a.name().clone(), common_type(a.data_type(), b.data_type())?)));
+            Some(row_of(fields.collect::<Option<Vec<_>>>()?))
+        }
+        (a @ DataType::Map(..), b @ DataType::Map(..)) if !is_multiset(a) && !is_multiset(b) => {
+            let ((k1, v1), (k2, v2)) = (map_types(a)?, map_types(b)?);
+            Some(map_of(common_type(k1, k2)?, common_type(v1, v2)?))
+        }
         _ => None,
     }
 }
@@ -321,6 +356,33 @@ fn binary_expression(BinaryExpr { left, op, right }: BinaryExpr, schema: &DFSche
             return plain(*left, *right);
         }
         return calculate(operation, op, *left, *right, schema);
+    }
+    if a.is_nested() && b.is_nested() && matches!(op, Operator::Eq | Operator::NotEq) {
+        // Two ROWs that are written out are compared field by field: NULL where a field is.
+        let fields = |e: &Expr| match e {
+            Expr::ScalarFunction(call) if call.func.name() == nested::ROW => Some(call.args.clone()),
+            _ => None,
+        };
+        if let (Some(ours), Some(theirs)) = (fields(&left), fields(&right)) {
+            let mut all: Option<Expr> = None;
+            for (left, right) in ours.into_iter().zip(theirs) {
+                let pair = BinaryExpr::new(Box::new(left), Operator::Eq, Box::new(right));
+                let pair = binary_expression(pair, schema)?;
+                all = Some(match all {
+                    Some(all) => all.and(pair),
+                    None => pair,
+                });
+            }
+            if let Some(all) = all {
+                return Ok(if op == Operator::Eq { all } else { Expr::Not(Box::new(all)) });
+            }
+        }
+        let equal = nested_call(ScalarFunction { func: nested::equal(), args: vec![*left, *right] }, schema)?;
+        return Ok(if op == Operator::Eq { equal } else { Expr::Not(Box::new(equal)) });
+    }
+    if is_comparison(op) && (a.is_nested() || b.is_nested()) {
+        let message = format!("'{op}' does not take {} and {}", sql_name(&a), sql_name(&b));
+        return Err(at(DataFusionError::Plan(message), &left));
     }
     if !is_comparison(op) || a == b || a.is_null() || b.is_null() {
         return plain(*left, *right);
@@ -442,6 +504,12 @@ fn case_expression(case: Case, schema: &DFSchema) -> Result<Expr> {
             None
         }
         Some(expr) => {
+            if expr.get_type(schema)?.is_nested() {
+                return Err(at(
+                    DataFusionError::Plan("CASE compares no ARRAY, MAP or ROW: write CASE WHEN ... = ...".into()),
+                    &expr,
+                ));
+            }
             whens.insert(0, *expr);
             whens = meet_all("CASE", whens, schema)?;
             Some(Box::new(whens.remove(0)))
@@ -506,7 +574,9 @@ pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schem
         }
     }
     if is_comparison(op) {
-        let ok = a == b
+        let nested = a.is_nested() && common_type(&a, &b).is_some_and(|t| nested::is_comparable(&t));
+        let ok = a == b && !a.is_nested()
+            || nested && matches!(op, Operator::Eq | Operator::NotEq)
             || a.is_numeric() && b.is_numeric()
             || temporal(&a) && temporal(&b)
             || interval(&a) && interval(&b)

@@ -1,9 +1,9 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
-//! In reading order: `dialect` and `parse` (text to statements), `rewrite` and
-//! `interval` (forms that only Flink has), `types` (SQL types to Arrow), `catalog` (tables and views), `table_like` (LIKE), `hints`,
+//! In reading order: `dialect`, `json_aggregates` and `parse` (text to statements), `rewrite` and
+//! `interval` (forms that only Flink has), `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views), `table_like` (LIKE), `hints`,
 //! `functions` (what may be called), `window_tvf` (window functions in FROM), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
-//! expression has), `bind` (statements to logical plans), `error` (messages with their place in the text).
+//! expression has), `zones` (the session's time zone), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is added through its hooks.
 //! What always holds: a construct that is not supported is an error that names it, never another meaning.
@@ -19,8 +19,13 @@ pub mod functions;
 mod group_windows;
 pub mod hints;
 mod interval;
+mod json_aggregates;
+pub mod nested_types;
 pub mod parse;
 mod rewrite;
+mod row_stars;
 mod table_like;
 pub mod types;
+pub mod unnest;
 pub mod window_tvf;
+mod zones;

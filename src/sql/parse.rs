@@ -13,6 +13,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use super::dialect::FlinkDialect;
 use super::error::{Place, Source, SqlError};
 use super::hints;
+use super::nested_types;
 use super::rewrite;
 use super::table_like::{Feature, Like, Strategy};
 
@@ -92,7 +93,8 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
-    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(hints::attach(local_time_zones(tokens))?);
+    let tokens = nested_types::collapse(hints::attach(local_time_zones(tokens))?);
+    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     loop {
         while parser.consume_token(&Token::SemiColon) {}

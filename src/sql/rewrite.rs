@@ -8,13 +8,15 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, TimezoneInfo, TypedString,
-    UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
+    FunctionArgumentClause, FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, Subscript, TimezoneInfo,
+    TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
+use super::dialect::call;
 use super::error::{Place, SqlError};
 use super::functions::cast::planned::{CAST, TRY_CAST};
+use super::functions::nested;
 use super::interval::{Amount, amount};
 use super::parse::{ColumnDefKind, Statement};
 use super::types::arrow_type;
@@ -196,23 +198,6 @@ fn text(value: impl Into<String>) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.into()).into())
 }
 
-fn call(name: &str, args: Vec<Expr>) -> Expr {
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
-            clauses: vec![],
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: vec![],
-    })
-}
-
 fn cast(name: &str, expression: Expr, data_type: &SqlType) -> Expr {
     call(name, vec![expression, text(data_type.to_string())])
 }
@@ -252,6 +237,18 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             arrow_type(data_type).map_err(|e| SqlError::new(e).at(of_type))?;
             Some(cast(if *kind == CastKind::Cast { CAST } else { TRY_CAST }, take(expr), data_type))
         }
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let mut value = take(root);
+            for access in std::mem::take(access_chain) {
+                value = match access {
+                    AccessExpr::Subscript(Subscript::Index { index }) => call(nested::ELEMENT, vec![value, index]),
+                    AccessExpr::Dot(Expr::Identifier(name)) => call(nested::FIELD, vec![value, text(name.value)]),
+                    other => return Err(SqlError::new(format!("'{other}' is no element of a value"))),
+                };
+            }
+            Some(value)
+        }
+        Expr::Tuple(parts) => Some(call(nested::ROW, std::mem::take(parts))),
         Expr::BinaryOp { op, .. } if !is_flinks(op) => {
             return Err(SqlError::new(format!("'{op}' is no operator of Flink SQL")));
         }
@@ -302,6 +299,17 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
         }
         Expr::Function(function) => {
             let name = function.name.to_string().to_uppercase();
+            if let FunctionArguments::List(list) = &function.args
+                && list.clauses.iter().any(|c| matches!(c, FunctionArgumentClause::IgnoreOrRespectNulls(_)))
+                && name != "ARRAY_AGG"
+            {
+                return Err(SqlError::new(format!("IGNORE NULLS or RESPECT NULLS in '{name}' is not supported")));
+            }
+            if matches!(name.as_str(), "GROUPING" | "GROUPING_ID") {
+                let mut grouping = function.clone();
+                grouping.name = ObjectName::from(vec![Ident::new("grouping")]);
+                return Ok(Some(cast(CAST, Expr::Function(grouping), &SqlType::BigInt(None))));
+            }
             if matches!(name.as_str(), "TIMESTAMPDIFF" | "TIMESTAMPADD")
                 && let FunctionArguments::List(list) = &mut function.args
                 && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::nested_types;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use sqlparser::ast::{BinaryLength, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
 
@@ -74,7 +75,12 @@ pub fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
                 modifiers.first().map(|m| m.parse::<u64>().map_err(|_| "TIMESTAMP_LTZ takes a precision from 0 to 9"));
             DataType::Timestamp(unit(precision.transpose()?)?, Some("UTC".into()))
         }
-        SqlType::Custom(name, _) => return Err(format!("type '{name}' is not known")),
+        SqlType::Custom(name, _) => match name.0.as_slice() {
+            [part] if part.as_ident().is_some_and(|n| nested_types::is_nested(&n.value)) => {
+                nested_types::parse(part.as_ident().map_or("", |n| &n.value))?
+            }
+            _ => return Err(format!("type '{name}' is not known")),
+        },
         other => return Err(format!("type '{other}' is not supported")),
     })
 }
@@ -131,6 +137,6 @@ pub fn sql_name(data_type: &DataType) -> String {
         DataType::Time32(_) => "TIME".into(),
         DataType::Timestamp(u, None) => format!("TIMESTAMP({})", digits(u)),
         DataType::Timestamp(u, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(u)),
-        other => other.to_string(),
+        other => nested_types::name(other, &sql_name).unwrap_or_else(|| other.to_string()),
     }
 }

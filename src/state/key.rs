@@ -10,7 +10,12 @@
 //!         | one byte 0 or 1                      BOOLEAN
 //!         | big-endian bits, all flipped if negative, else the sign bit      FLOAT, DOUBLE (-0.0 and 0.0 differ)
 //!         | bytes with 0x00 as 0x00 0xff, then 0x00 0x00                     STRING, BYTES
+//!         | (0x01 column)* 0x00                  ARRAY: each element as a column
+//!         | column*                              ROW: each field
+//!         | (0x01 column column)* 0x00           MAP, MULTISET: key and value, sorted by their bytes
 //! ```
+//!
+//! A NULL of a nested type is 0x00 alone. A MAP is no group key ([`is_key_type`]); its form serves comparison.
 //!
 //! Used by the window operators and exchanges on every batch, and when results or stored partials are read back.
 
@@ -24,6 +29,8 @@ use arrow::datatypes::{
     Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use xxhash_rust::xxh3::xxh3_64;
+
+use super::key_nested;
 
 /// Encoded keys back to back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,11 +77,16 @@ pub fn hash_key(key: &[u8]) -> u64 {
 
 /// True if a column of this type can be part of a key.
 pub fn is_key_type(data_type: &DataType) -> bool {
-    fixed_width(data_type).is_some() || matches!(data_type, DataType::Utf8 | DataType::Binary)
+    match data_type {
+        DataType::Utf8 | DataType::Binary => true,
+        DataType::List(item) => is_key_type(item.data_type()),
+        DataType::Struct(fields) => fields.iter().all(|f| is_key_type(f.data_type())),
+        other => fixed_width(other).is_some(),
+    }
 }
 
 /// Payload bytes of a fixed-width type.
-fn fixed_width(data_type: &DataType) -> Option<usize> {
+pub(super) fn fixed_width(data_type: &DataType) -> Option<usize> {
     Some(match data_type {
         DataType::Boolean | DataType::Int8 => 1,
         DataType::Int16 => 2,
@@ -86,14 +98,21 @@ fn fixed_width(data_type: &DataType) -> Option<usize> {
     })
 }
 
-/// Encodes the rows of `columns` into `out` (cleared first). Columns must be of key types.
+/// Encodes the rows of `columns` into `out` (cleared first). Columns must be of key types, or of MAPs of them.
 pub fn encode_keys(columns: &[ArrayRef], rows: usize, out: &mut KeyBuf) {
     out.clear();
     let fixed: usize = columns.iter().filter_map(|c| fixed_width(c.data_type())).map(|w| w + 1).sum();
-    let variable: Vec<&ArrayRef> = columns.iter().filter(|c| fixed_width(c.data_type()).is_none()).collect();
+    // Nested columns are encoded first, as bytes that go in as they are.
+    let nested: Vec<Option<KeyBuf>> = columns.iter().map(|c| key_nested::encode(c, rows)).collect();
+    let variable: Vec<(&ArrayRef, Option<&KeyBuf>)> =
+        columns.iter().zip(&nested).map(|(c, n)| (c, n.as_ref())).filter(|(c, _)| fixed_width(c.data_type()).is_none()).collect();
     let mut total = 0u32;
     for row in 0..rows {
-        let var: usize = variable.iter().map(|c| encoded_len(c, row)).sum();
+        let len = |(column, nested): &(&ArrayRef, Option<&KeyBuf>)| match nested {
+            Some(keys) => keys.get(row).len(),
+            None => encoded_len(column, row),
+        };
+        let var: usize = variable.iter().map(len).sum();
         total += (fixed + var) as u32;
         out.ends.push(total);
     }
@@ -102,8 +121,16 @@ pub fn encode_keys(columns: &[ArrayRef], rows: usize, out: &mut KeyBuf) {
     let mut cursor: Vec<u32> = Vec::with_capacity(rows);
     cursor.push(0);
     cursor.extend_from_slice(&out.ends[..rows.saturating_sub(1)]);
-    for column in columns {
-        encode_column(column, rows, &mut out.bytes, &mut cursor);
+    for (column, nested) in columns.iter().zip(&nested) {
+        let Some(keys) = nested else {
+            encode_column(column, rows, &mut out.bytes, &mut cursor);
+            continue;
+        };
+        for (row, cursor) in cursor.iter_mut().enumerate().take(rows) {
+            let (from, key) = (*cursor as usize, keys.get(row));
+            out.bytes[from..from + key.len()].copy_from_slice(key);
+            *cursor = (from + key.len()) as u32;
+        }
     }
 }
 
@@ -196,7 +223,7 @@ fn order_bits_64(bits: u64) -> u64 {
 /// Stored bytes that are not a key of the expected types.
 #[derive(Debug, thiserror::Error)]
 #[error("stored key does not have the expected columns: {0}")]
-pub struct KeyError(&'static str);
+pub struct KeyError(pub(super) &'static str);
 
 /// Decodes keys back into columns of the given types. Bytes after the last column are left alone.
 pub fn decode_keys<'a>(types: &[DataType], keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, KeyError> {
@@ -204,7 +231,7 @@ pub fn decode_keys<'a>(types: &[DataType], keys: impl Iterator<Item = &'a [u8]>)
     types.iter().map(|t| decode_column(t, &mut rest)).collect()
 }
 
-fn decode_column(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, KeyError> {
+pub(super) fn decode_column(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, KeyError> {
     macro_rules! fixed {
         ($t:ty, $n:ty, $from:expr) => {{
             let mut builder = PrimitiveBuilder::<$t>::with_capacity(rest.len());
@@ -268,7 +295,7 @@ fn decode_column(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, K
             }
             Arc::new(builder.finish())
         }
-        _ => return Err(KeyError("not a key type")),
+        nested => return key_nested::decode(nested, rest),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Which bytes stand where in the store?
 //!
-//! Window state, version 2. All numbers are big-endian; times have the sign bit flipped, so that byte order is time order:
+//! Version 3. Window state first. All numbers are big-endian; times have the sign bit flipped, so that byte order is time order:
 //!
 //! ```text
 //! key   = operator (4) | kind (1) | time (8) | last (8) | key group (2) | table (1) | generation (4) | chunk (4)
@@ -18,9 +18,21 @@
 //! expires as one range from the front. Key groups follow, so that a fire can go group by group and a restore can re-deal
 //! them.
 
+//!
+//! Keyed state, of operators without windows, is found by key:
+//!
+//! ```text
+//! key   = operator (4) | kind (1) | key group (2) | table (1) | group key, as `key` encodes it | suffix, as the kind has it
+//! kind  = 16  groups of a GROUP BY: value = `packed` columns of one entry
+//!         17  when groups may be forgotten (table 0): suffix = none; in place of the group key stands
+//!             time bucket (8) | group key; value = nothing
+//!         19  partitions of a continuous Top-N: value as `operator::rank::sorted` writes it
+//!         18  rows of a key that OVER frames still reach: value as `operator::over::tail` writes it
+//! ```
+
 use super::KEY_GROUPS;
 
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 const KEY_BYTES: usize = 32;
 /// Bytes before the key group.
 const PLACE_BYTES: usize = 21;
@@ -32,6 +44,43 @@ pub enum Kind {
     Running = 1,
     Rows = 2,
     Session = 3,
+}
+
+/// What keyed state is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum KeyedKind {
+    Group = FIRST_KEYED_KIND,
+    Expiry = 17,
+    Over = 18,
+    Rank = 19,
+}
+
+const FIRST_KEYED_KIND: u8 = 16;
+/// Bytes before the group key.
+const KEYED_PREFIX_BYTES: usize = 8;
+
+/// Appends the key of one entry of keyed state to `out`.
+pub fn keyed(operator: u32, kind: KeyedKind, key_group: u16, table: u8, key: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&operator.to_be_bytes());
+    out.push(kind as u8);
+    out.extend_from_slice(&key_group.to_be_bytes());
+    out.push(table);
+    out.extend_from_slice(key);
+}
+
+/// What follows the prefix of a key of keyed state.
+pub fn keyed_rest(key: &[u8]) -> Option<&[u8]> {
+    key.get(KEYED_PREFIX_BYTES..)
+}
+
+/// The key group of any key. None if the bytes are no key.
+pub fn key_group_of(key: &[u8]) -> Option<u16> {
+    if key.len() >= KEYED_PREFIX_BYTES && key[4] >= FIRST_KEYED_KIND {
+        let group = u16::from_be_bytes([key[5], key[6]]);
+        return (group < KEY_GROUPS).then_some(group);
+    }
+    StateKey::decode(key).map(|k| k.key_group)
 }
 
 /// Which part of an operator's state: everything in a key before the key group.

@@ -9,19 +9,30 @@
 //! data   = entries * width bytes                      width 1, 2, 4, 8 or 16: numbers, times, decimals
 //!        | bitmap                                     width 0xf0: BOOLEAN
 //!        | end offset (4) * entries | bytes           width 0xf1: STRING, BYTES, keys
+//!        | end offset (4) * entries | column          width 0xf2: ARRAY; the column has as many entries as the last end
+//!        | end offset (4) * entries | column column   width 0xf3: MAP, MULTISET: keys, then values
+//!        | fields (2) | column*                       width 0xf4: ROW; each column has `entries` entries
 //! ```
+//!
+//! Columns inside others have the same form. A nested value that is NULL has no elements.
 //!
 //! The types are not stored: they follow from the plan, whose fingerprint is in the manifest. Widths are checked.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayData, ArrayRef, AsArray, BinaryArray, BooleanArray, StringArray, make_array};
+use arrow::array::{
+    Array, ArrayData, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, MapArray, StringArray, StructArray, make_array,
+};
 use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
+use arrow::error::ArrowError;
 
 const VERSION: u8 = 1;
 const BITS: u8 = 0xf0;
 const BYTES: u8 = 0xf1;
+const LIST: u8 = 0xf2;
+const MAP: u8 = 0xf3;
+const ROW: u8 = 0xf4;
 
 #[derive(Debug, thiserror::Error)]
 #[error("stored value is damaged or of another version: {0}")]
@@ -35,6 +46,9 @@ fn width(data_type: &DataType) -> Option<u8> {
     match data_type {
         DataType::Boolean => Some(BITS),
         DataType::Utf8 | DataType::Binary => Some(BYTES),
+        DataType::List(item) => is_packable(item.data_type()).then_some(LIST),
+        DataType::Map(entries, _) => is_packable(entries.data_type()).then_some(MAP),
+        DataType::Struct(fields) => fields.iter().all(|f| is_packable(f.data_type())).then_some(ROW),
         other => other.primitive_width().and_then(|w| u8::try_from(w).ok()),
     }
 }
@@ -50,35 +64,66 @@ pub fn pack(columns: &[ArrayRef], entries: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&(entries as u32).to_le_bytes());
     out.extend_from_slice(&(columns.len() as u16).to_le_bytes());
     for column in columns {
-        let tag = width(column.data_type()).unwrap_or_default();
-        out.push(tag);
-        match column.nulls().filter(|n| n.null_count() > 0) {
-            Some(nulls) => {
-                out.push(1);
-                push_bits(nulls.inner(), out);
-            }
-            None => out.push(0),
+        pack_column(column, entries, out);
+    }
+}
+
+fn pack_column(column: &ArrayRef, entries: usize, out: &mut Vec<u8>) {
+    let tag = width(column.data_type()).unwrap_or_default();
+    out.push(tag);
+    match column.nulls().filter(|n| n.null_count() > 0) {
+        Some(nulls) => {
+            out.push(1);
+            push_bits(nulls.inner(), out);
         }
-        match tag {
-            BITS => push_bits(column.as_boolean().values(), out),
-            BYTES => {
-                let (offsets, bytes): (&OffsetBuffer<i32>, &[u8]) = match column.data_type() {
-                    DataType::Utf8 => (column.as_string::<i32>().offsets(), column.as_string::<i32>().value_data()),
-                    _ => (column.as_binary::<i32>().offsets(), column.as_binary::<i32>().value_data()),
-                };
-                let first = offsets[0];
-                for end in &offsets[1..] {
-                    out.extend_from_slice(&((end - first) as u32).to_le_bytes());
-                }
-                out.extend_from_slice(&bytes[first as usize..offsets[entries] as usize]);
+        None => out.push(0),
+    }
+    match tag {
+        BITS => push_bits(column.as_boolean().values(), out),
+        BYTES => {
+            let (offsets, bytes): (&OffsetBuffer<i32>, &[u8]) = match column.data_type() {
+                DataType::Utf8 => (column.as_string::<i32>().offsets(), column.as_string::<i32>().value_data()),
+                _ => (column.as_binary::<i32>().offsets(), column.as_binary::<i32>().value_data()),
+            };
+            push_ends(offsets, out);
+            out.extend_from_slice(&bytes[offsets[0] as usize..offsets[entries] as usize]);
+        }
+        LIST => {
+            let list = column.as_list::<i32>();
+            push_ends(list.offsets(), out);
+            pack_part(list.values(), list.offsets(), out);
+        }
+        MAP => {
+            let map = column.as_map();
+            push_ends(map.offsets(), out);
+            pack_part(map.keys(), map.offsets(), out);
+            pack_part(map.values(), map.offsets(), out);
+        }
+        ROW => {
+            let fields = column.as_struct().columns();
+            out.extend_from_slice(&(fields.len() as u16).to_le_bytes());
+            for field in fields {
+                pack_column(field, entries, out);
             }
-            w => {
-                let data = column.to_data();
-                let from = data.offset() * usize::from(w);
-                out.extend_from_slice(&data.buffers()[0].as_slice()[from..from + entries * usize::from(w)]);
-            }
+        }
+        w => {
+            let data = column.to_data();
+            let from = data.offset() * usize::from(w);
+            out.extend_from_slice(&data.buffers()[0].as_slice()[from..from + entries * usize::from(w)]);
         }
     }
+}
+
+fn push_ends(offsets: &OffsetBuffer<i32>, out: &mut Vec<u8>) {
+    for end in &offsets[1..] {
+        out.extend_from_slice(&((end - offsets[0]) as u32).to_le_bytes());
+    }
+}
+
+/// The elements that the offsets reach.
+fn pack_part(values: &ArrayRef, offsets: &OffsetBuffer<i32>, out: &mut Vec<u8>) {
+    let (from, to) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
+    pack_column(&values.slice(from, to - from), to - from, out);
 }
 
 fn push_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
@@ -126,18 +171,8 @@ fn unpack_column(input: &mut &[u8], data_type: &DataType, entries: usize) -> Res
     Ok(match tag {
         BITS => Arc::new(BooleanArray::new(read_bits(input, entries)?, nulls)),
         BYTES => {
-            let ends = take(input, entries * 4)?;
-            let mut offsets = Vec::with_capacity(entries + 1);
-            offsets.push(0i32);
-            for end in ends.chunks_exact(4) {
-                let end = i32::from_le_bytes([end[0], end[1], end[2], end[3]]);
-                if end < offsets[offsets.len() - 1] {
-                    return Err(damaged("offsets go back"));
-                }
-                offsets.push(end);
-            }
+            let offsets = read_ends(input, entries)?;
             let bytes = Buffer::from(take(input, offsets[entries] as usize)?);
-            let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
             match data_type {
                 DataType::Utf8 => {
                     Arc::new(StringArray::try_new(offsets, bytes, nulls).map_err(|e| PackedError(e.to_string()))?) as ArrayRef
@@ -145,6 +180,7 @@ fn unpack_column(input: &mut &[u8], data_type: &DataType, entries: usize) -> Res
                 _ => Arc::new(BinaryArray::try_new(offsets, bytes, nulls).map_err(|e| PackedError(e.to_string()))?),
             }
         }
+        LIST | MAP | ROW => unpack_nested(input, data_type, entries, nulls)?,
         w => {
             let bytes = take(input, entries * usize::from(w))?;
             // Copied into an aligned buffer.
@@ -154,6 +190,53 @@ fn unpack_column(input: &mut &[u8], data_type: &DataType, entries: usize) -> Res
             make_array(data.build().map_err(|e| PackedError(e.to_string()))?)
         }
     })
+}
+
+fn unpack_nested(
+    input: &mut &[u8],
+    data_type: &DataType,
+    entries: usize,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, PackedError> {
+    let wrong = |e: ArrowError| PackedError(e.to_string());
+    Ok(match data_type {
+        DataType::List(item) => {
+            let offsets = read_ends(input, entries)?;
+            let values = unpack_column(input, item.data_type(), offsets[entries] as usize)?;
+            Arc::new(ListArray::try_new(item.clone(), offsets, values, nulls).map_err(wrong)?)
+        }
+        DataType::Map(pairs, sorted) => {
+            let DataType::Struct(parts) = pairs.data_type() else { return Err(damaged("a map without entries")) };
+            let offsets = read_ends(input, entries)?;
+            let read = |part: &FieldRef, input: &mut &[u8]| unpack_column(input, part.data_type(), offsets[entries] as usize);
+            let columns = parts.iter().map(|part| read(part, input)).collect::<Result<Vec<_>, _>>()?;
+            let values = StructArray::try_new(parts.clone(), columns, None).map_err(wrong)?;
+            Arc::new(MapArray::try_new(pairs.clone(), offsets, values, nulls, *sorted).map_err(wrong)?)
+        }
+        DataType::Struct(fields) => {
+            let count = usize::from(u16::from_le_bytes([take(input, 1)?[0], take(input, 1)?[0]]));
+            if count != fields.len() {
+                return Err(PackedError(format!("{count} fields where the plan has {}", fields.len())));
+            }
+            let columns = fields.iter().map(|f| unpack_column(input, f.data_type(), entries)).collect::<Result<Vec<_>, _>>()?;
+            Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, entries).map_err(wrong)?)
+        }
+        _ => return Err(damaged("not a nested type")),
+    })
+}
+
+fn read_ends(input: &mut &[u8], entries: usize) -> Result<OffsetBuffer<i32>, PackedError> {
+    let ends = take(input, entries.checked_mul(4).ok_or_else(|| damaged("too long"))?)?;
+    let mut offsets = Vec::with_capacity(entries + 1);
+    offsets.push(0i32);
+    for end in ends.chunks_exact(4) {
+        let end = i32::from_le_bytes([end[0], end[1], end[2], end[3]]);
+        if end < offsets[offsets.len() - 1] {
+            return Err(damaged("offsets go back"));
+        }
+        offsets.push(end);
+    }
+    Ok(OffsetBuffer::new(ScalarBuffer::from(offsets)))
 }
 
 fn read_bits(input: &mut &[u8], entries: usize) -> Result<BooleanBuffer, PackedError> {
@@ -174,7 +257,8 @@ fn take<'a>(input: &mut &'a [u8], n: usize) -> Result<&'a [u8], PackedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Decimal128Array, Float64Array, Int64Array};
+    use arrow::array::{BooleanBuilder, Decimal128Array, Float64Array, Int64Array, MapBuilder, StringBuilder};
+    use arrow::datatypes::{Field, Int32Type};
 
     fn columns() -> Vec<ArrayRef> {
         vec![
@@ -186,7 +270,25 @@ mod tests {
             Arc::new(
                 Decimal128Array::from(vec![Some(i128::MAX / 2), None, Some(-1)]).with_precision_and_scale(38, 2).expect("fits"),
             ),
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![Some(7)])])),
+            Arc::new(map()),
+            Arc::new(StructArray::from(vec![(
+                Arc::new(Field::new("s", DataType::Utf8, true)),
+                Arc::new(StringArray::from(vec![Some("a"), None, Some("bc")])) as ArrayRef,
+            )])),
         ]
+    }
+
+    fn map() -> MapArray {
+        let mut map = MapBuilder::new(None, StringBuilder::new(), BooleanBuilder::new());
+        for keys in [&["a", "b"][..], &[], &["c"]] {
+            for key in keys {
+                map.keys().append_value(key);
+                map.values().append_option((*key == "a").then_some(true));
+            }
+            map.append(true).expect("as many keys as values");
+        }
+        map.finish()
     }
 
     #[test]

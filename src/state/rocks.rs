@@ -106,6 +106,11 @@ impl StateDb {
         self.db.get(key).map_err(|e| self.err(&e))
     }
 
+    /// The values of several keys, in their order.
+    pub fn multi_get(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+        self.db.multi_get(keys).into_iter().map(|value| value.map_err(|e| self.err(&e))).collect()
+    }
+
     /// Calls `each` for the entries in `from..to`, in key order.
     pub fn scan<E: From<StateError>>(
         &self,

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod watermark;
+pub mod zone;
 
 /// Before any event time: "no watermark yet".
 pub const MIN_TIME_MS: i64 = i64::MIN;

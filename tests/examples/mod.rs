@@ -9,10 +9,11 @@ use paceline::source::alleycat::AlleycatOptions;
 use paceline::sql::bind::bind;
 
 /// Each file with how the rows of its result share keys: a board is written over, a history is not.
-const FILES: [(&str, ResultKeys); 5] = [
+const FILES: [(&str, ResultKeys); 6] = [
     ("alleycat/leaderboard.sql", ResultKeys::SharedByWindows),
     ("alleycat/top10.sql", ResultKeys::Unique),
     ("alleycat/final-scores.sql", ResultKeys::InOrder),
+    ("alleycat/class-bests.sql", ResultKeys::InOrder),
     ("sensors.sql", ResultKeys::Unique),
     ("orders.sql", ResultKeys::Unique),
 ];

@@ -10,6 +10,7 @@ use paceline::checkpoint::store::CheckpointStore;
 use paceline::config::Config;
 use paceline::connect::{Environment, connect};
 use paceline::plan::lower::lower;
+use paceline::plan::physical::SinkTarget;
 use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
 use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Observer, Outcome, Scheduling};
@@ -20,6 +21,8 @@ use paceline::sql::error::SqlError;
 use paceline::time::clock::SystemClock;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use super::changelog_sink::ChangelogSink;
 
 /// How one attempt of a job runs.
 #[derive(Clone)]
@@ -124,7 +127,12 @@ pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mu
         runtime: runtime.handle().clone(),
         select: SelectFormat::Json,
     };
-    let connection = connect(&plan, &env).unwrap_or_else(|e| panic!("{e}"));
+    let mut connection = connect(&plan, &env).unwrap_or_else(|e| panic!("{e}"));
+    let prints = plan.sinks.iter().zip(&mut connection.connected.sinks).filter(|(p, _)| matches!(p.target, SinkTarget::Print));
+    for (number, (plan, sink)) in prints.enumerate() {
+        let folder = state_dir.with_file_name("changes").join(format!("select_{}", number + 1));
+        *sink = Arc::new(ChangelogSink::new(folder, plan.schema.clone()));
+    }
     let options = JobOptions {
         workers: variation.workers,
         state_dir: state_dir.to_path_buf(),
@@ -209,6 +217,8 @@ pub fn canonical(line: &str, digits: usize) -> String {
             serde_json::Value::Number(n) => match (n.as_i64(), n.as_f64()) {
                 (Some(i), _) => i.to_string(),
                 (None, Some(f)) if f.fract() == 0.0 && f.abs() < 9e15 && digits >= 12 => format!("{}", f as i64),
+                // Inputs of few digits often lead to exact halves, which the order of adding would tip either way.
+                (None, Some(f)) if digits < 12 => format!("{:.*e}", digits - 1, f * (1.0 + 3e-13)),
                 (None, Some(f)) => format!("{f:.*e}", digits - 1),
                 (None, None) => n.to_string(),
             },

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use memchr::memmem;
 
 use super::CsvOptions;
-use crate::format::json::{Column, Token, put};
+use crate::format::json::{Column, JsonOptions, Token, put};
 use crate::format::time_text;
 
 /// A growing column.
@@ -59,7 +59,7 @@ fn scalar(name: &str, field: &Field) -> Option<Column> {
     if field.data_type().is_nested() {
         return None;
     }
-    Column::new(name.to_owned(), field, false)
+    Column::new(name.to_owned(), field, &JsonOptions::default())
 }
 
 impl Target {
@@ -208,7 +208,7 @@ fn put_scalar(column: &mut Column, kind: Kind, row: usize, text: &[u8], options:
         Kind::Bytes if text.iter().any(|c| *c <= b' ') => None,
         _ => Some(text),
     };
-    if value.is_some_and(|value| put(column, row, Token::Text(value))) {
+    if value.is_some_and(|value| put(column, row, Token::Text(value), None)) {
         return Ok(0);
     }
     if options.ignore_parse_errors {

@@ -8,13 +8,16 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray, Time32MillisecondArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, ListArray, MapArray, PrimitiveArray, StringArray,
+    StructArray, Time32MillisecondArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+    TimestampSecondArray, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    ArrowPrimitiveType, DataType, Field, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
 };
+
+use super::JsonOptions;
 
 pub(in crate::format) struct Column {
     /// Name of the member in the JSON object.
@@ -34,12 +37,36 @@ pub(in crate::format) enum Values {
     I64(Vec<i64>),
     F32(Vec<f32>),
     F64(Vec<f64>),
-    Decimal { values: Vec<i128>, precision: u8, scale: i8 },
+    Decimal {
+        values: Vec<i128>,
+        precision: u8,
+        scale: i8,
+    },
     Text(VarBytes),
     Bytes(VarBytes),
     Date(Vec<i32>),
     Time(Vec<i32>),
-    Timestamp { values: Vec<i64>, unit: TimeUnit, utc: bool, iso: bool },
+    Timestamp {
+        values: Vec<i64>,
+        unit: TimeUnit,
+        utc: bool,
+        iso: bool,
+    },
+    Array {
+        ends: Vec<i32>,
+        items: Box<Column>,
+    },
+    /// Keys are text.
+    Map {
+        ends: Vec<i32>,
+        keys: Box<Column>,
+        values: Box<Column>,
+    },
+    Row {
+        rows: usize,
+        fields: Vec<Column>,
+        all_required: bool,
+    },
 }
 
 /// Values of any length, one after another; entry `i` ends at `ends[i]`.
@@ -88,7 +115,7 @@ impl VarBytes {
 
 impl Column {
     /// None if a column of this type cannot come from JSON.
-    pub fn new(member: String, field: &Field, iso: bool) -> Option<Column> {
+    pub fn new(member: String, field: &Field, options: &JsonOptions) -> Option<Column> {
         let var = || VarBytes { bytes: Vec::new(), ends: vec![0] };
         let values = match field.data_type() {
             DataType::Boolean => Values::Bool(Vec::new()),
@@ -105,7 +132,23 @@ impl Column {
             DataType::Binary => Values::Bytes(var()),
             DataType::Date32 => Values::Date(Vec::new()),
             DataType::Time32(TimeUnit::Millisecond) => Values::Time(Vec::new()),
-            DataType::Timestamp(unit, zone) => Values::Timestamp { values: Vec::new(), unit: *unit, utc: zone.is_some(), iso },
+            DataType::Timestamp(unit, zone) => {
+                Values::Timestamp { values: Vec::new(), unit: *unit, utc: zone.is_some(), iso: options.timestamp_iso8601 }
+            }
+            DataType::List(item) => Values::Array { ends: vec![0], items: Box::new(Column::new(String::new(), item, options)?) },
+            DataType::Map(entries, _) => {
+                let DataType::Struct(parts) = entries.data_type() else { return None };
+                let [key, value] = &**parts else { return None };
+                if *key.data_type() != DataType::Utf8 {
+                    return None;
+                }
+                let part = |field: &Field| Column::new(String::new(), field, options).map(Box::new);
+                Values::Map { ends: vec![0], keys: part(key)?, values: part(value)? }
+            }
+            DataType::Struct(fields) => {
+                let fields = fields.iter().map(|f| Column::new(f.name().clone(), f, options)).collect::<Option<_>>()?;
+                Values::Row { rows: 0, fields, all_required: options.fail_on_missing_field }
+            }
             _ => return None,
         };
         let (nullable, data_type) = (field.is_nullable(), field.data_type().clone());
@@ -123,6 +166,8 @@ impl Column {
             Values::F64(v) => v.len(),
             Values::Decimal { values, .. } => values.len(),
             Values::Text(v) | Values::Bytes(v) => v.len(),
+            Values::Array { ends, .. } | Values::Map { ends, .. } => ends.len() - 1,
+            Values::Row { rows, .. } => *rows,
         }
     }
 
@@ -138,6 +183,8 @@ impl Column {
             Values::F64(v) => v.reserve(rows),
             Values::Decimal { values, .. } => values.reserve(rows),
             Values::Text(v) | Values::Bytes(v) => v.ends.reserve(rows),
+            Values::Array { ends, .. } | Values::Map { ends, .. } => ends.reserve(rows),
+            Values::Row { fields, .. } => fields.iter_mut().for_each(|f| f.reserve(rows)),
         }
     }
 
@@ -156,7 +203,10 @@ impl Column {
             Values::F64(v) => v.truncate(rows),
             Values::Decimal { values, .. } => values.truncate(rows),
             Values::Text(v) | Values::Bytes(v) => v.truncate(rows),
+            Values::Array { ends, .. } | Values::Map { ends, .. } => ends.truncate(rows + 1),
+            Values::Row { rows: has, .. } => *has = rows,
         }
+        self.drop_open();
         while self.nulls.last().is_some_and(|&row| row >= rows) {
             self.nulls.pop();
         }
@@ -174,7 +224,31 @@ impl Column {
             Values::F64(v) => v.push(0.0),
             Values::Decimal { values, .. } => values.push(0),
             Values::Text(v) | Values::Bytes(v) => v.ends.push(v.ends[v.len()]),
+            Values::Array { ends, .. } | Values::Map { ends, .. } => ends.extend(ends.last().copied()),
+            Values::Row { rows, fields, .. } => {
+                *rows += 1;
+                fields.iter_mut().for_each(Column::push_null);
+            }
         }
+    }
+
+    /// Forgets the parts of a value that was begun and not closed.
+    pub fn drop_open(&mut self) {
+        match &mut self.values {
+            Values::Text(v) | Values::Bytes(v) => v.drop_open(),
+            Values::Array { ends, items } => items.truncate(ends.last().map_or(0, |&end| end as usize)),
+            Values::Map { ends, keys, values } => {
+                let end = ends.last().map_or(0, |&end| end as usize);
+                keys.truncate(end);
+                values.truncate(end);
+            }
+            Values::Row { rows, fields, .. } => fields.iter_mut().for_each(|f| f.truncate(*rows)),
+            _ => {}
+        }
+    }
+
+    pub fn is_nested(&self) -> bool {
+        matches!(self.values, Values::Array { .. } | Values::Map { .. } | Values::Row { .. })
     }
 
     pub fn is_null(&self, row: usize) -> bool {
@@ -203,6 +277,7 @@ impl Column {
                 let (offsets, bytes) = v.take();
                 Arc::new(BinaryArray::new(offsets, bytes, nulls))
             }
+            Values::Array { .. } | Values::Map { .. } | Values::Row { .. } => self.finish_nested(nulls),
             Values::Date(v) => Arc::new(Date32Array::new(std::mem::take(v).into(), nulls)),
             Values::Time(v) => Arc::new(Time32MillisecondArray::new(std::mem::take(v).into(), nulls)),
             Values::Timestamp { values, unit, .. } => {
@@ -215,6 +290,27 @@ impl Column {
                     TimeUnit::Nanosecond => Arc::new(TimestampNanosecondArray::new(values, nulls).with_data_type(data_type)),
                 }
             }
+        }
+    }
+
+    fn finish_nested(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
+        let offsets = |ends: &mut Vec<i32>| OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(ends, vec![0])));
+        match (&mut self.values, &self.data_type) {
+            (Values::Array { ends, items }, DataType::List(item)) => {
+                Arc::new(ListArray::new(item.clone(), offsets(ends), items.finish(), nulls))
+            }
+            (Values::Map { ends, keys, values }, DataType::Map(entries, _)) => {
+                let DataType::Struct(parts) = entries.data_type() else { return new_null_array(&self.data_type, 0) };
+                let pairs = StructArray::new(parts.clone(), vec![keys.finish(), values.finish()], None);
+                Arc::new(MapArray::new(entries.clone(), offsets(ends), pairs, nulls, false))
+            }
+            (Values::Row { rows, fields, .. }, DataType::Struct(parts)) => {
+                let arrays = fields.iter_mut().map(Column::finish).collect();
+                let rows = std::mem::take(rows);
+                Arc::new(row_array(parts, arrays, nulls, rows))
+            }
+            // `new` made the values of this type.
+            _ => new_null_array(&self.data_type, 0),
         }
     }
 
@@ -249,7 +345,21 @@ impl Column {
                 let separator = if *iso { 'T' } else { ' ' };
                 format!("{name} as yyyy-MM-dd{separator}HH:mm:ss[.fraction]{suffix}")
             }
+            Values::Array { items, .. } => format!("ARRAY<{}>", items.sql_type()),
+            Values::Map { values, .. } => format!("MAP<STRING, {}>", values.sql_type()),
+            Values::Row { fields, .. } => {
+                let fields: Vec<String> = fields.iter().map(|f| format!("{} {}", f.member, f.sql_type())).collect();
+                format!("ROW<{}>", fields.join(", "))
+            }
         }
+    }
+}
+
+fn row_array(parts: &Fields, arrays: Vec<ArrayRef>, nulls: Option<NullBuffer>, rows: usize) -> StructArray {
+    match StructArray::try_new_with_length(parts.clone(), arrays, nulls, rows) {
+        Ok(array) => array,
+        // The fields were pushed in step, so this does not happen; NULLs of the right length at least.
+        Err(_) => StructArray::new_null(parts.clone(), rows),
     }
 }
 
@@ -264,7 +374,7 @@ mod tests {
 
     #[test]
     fn cutting_back_undoes_values_and_nulls() {
-        let mut column = Column::new("s".into(), &Field::new("s", DataType::Utf8, true), false).unwrap();
+        let mut column = Column::new("s".into(), &Field::new("s", DataType::Utf8, true), &JsonOptions::default()).unwrap();
         let push = |column: &mut Column, text: &str| {
             let Values::Text(v) = &mut column.values else { panic!() };
             v.bytes.extend_from_slice(text.as_bytes());

@@ -7,7 +7,7 @@ use crate::format::time_text;
 
 use super::column::{Column, Values};
 use super::number::{self, Decimal};
-use super::{base64, text};
+use super::{base64, nested, text};
 
 /// A JSON value as the scanners hand it over.
 #[derive(Debug, Clone, Copy)]
@@ -23,23 +23,22 @@ pub(in crate::format) enum Token<'a> {
     Nested(&'a [u8]),
 }
 
-/// Sets the column's value for `row`. False if the value does not fit the type; the row then has no value yet.
-pub(in crate::format) fn put(column: &mut Column, row: usize, token: Token) -> bool {
+/// Sets the column's value for `row`. False if the value does not fit the type; the row then has no value yet. Values inside
+/// it that do not fit theirs are NULL where `bad` counts them; else the whole does not fit.
+pub(in crate::format) fn put(column: &mut Column, row: usize, token: Token, bad: Option<&mut u64>) -> bool {
     column.truncate(row);
     if matches!(token, Token::Null) {
         column.push_null();
         return true;
     }
-    match put_value(&mut column.values, token) {
+    match put_value(&mut column.values, token, bad) {
         Some(Put::Value) => true,
         Some(Put::Null) => {
             column.push_null();
             true
         }
         None => {
-            if let Values::Text(v) | Values::Bytes(v) = &mut column.values {
-                v.drop_open();
-            }
+            column.drop_open();
             false
         }
     }
@@ -51,7 +50,7 @@ enum Put {
     Null,
 }
 
-fn put_value(values: &mut Values, token: Token) -> Option<Put> {
+fn put_value(values: &mut Values, token: Token, bad: Option<&mut u64>) -> Option<Put> {
     match values {
         Values::Bool(v) => v.push(boolean(token)?),
         Values::I8(v) => v.push(small_integer(token)?.try_into().ok()?),
@@ -83,6 +82,12 @@ fn put_value(values: &mut Values, token: Token) -> Option<Put> {
         Values::Time(v) => v.push(time_text::parse_time(string(token)?)?),
         Values::Timestamp { values, unit, utc, iso } => {
             values.push(time_text::parse_timestamp(string(token)?, *unit, *utc, *iso)?);
+        }
+        Values::Array { ends, items } => nested::array(json(token)?, ends, items, bad)?,
+        Values::Map { ends, keys, values } => nested::map(json(token)?, ends, keys, values, bad)?,
+        Values::Row { rows, fields, all_required } => {
+            nested::row(json(token)?, *rows, fields, *all_required, bad)?;
+            *rows += 1;
         }
     }
     Some(Put::Value)
@@ -123,6 +128,13 @@ fn number_text(token: Token<'_>) -> Option<&[u8]> {
 fn string(token: Token<'_>) -> Option<&[u8]> {
     match token {
         Token::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn json(token: Token<'_>) -> Option<&[u8]> {
+    match token {
+        Token::Nested(json) => Some(json),
         _ => None,
     }
 }

@@ -50,10 +50,7 @@ impl JsonEncoder {
                 let (column, data_type) = (field.name().clone(), field.data_type().clone());
                 return Err(JsonError::UnsupportedType { column, data_type });
             }
-            let mut prefix = vec![b','];
-            text::write_string(&mut prefix, field.name());
-            prefix.push(b':');
-            columns.push(OutputColumn { prefix, memo: None });
+            columns.push(OutputColumn { prefix: prefix(field.name()), memo: None });
         }
         Ok(JsonEncoder { options, columns })
     }
@@ -82,7 +79,7 @@ impl JsonEncoder {
         out.push(b'{');
         let mut skip_comma = 1;
         for (column, cells) in self.columns.iter_mut().zip(cells) {
-            let null = cells.nulls.is_some_and(|nulls| nulls.is_null(row));
+            let null = cells.is_null(row);
             if null && self.options.ignore_null_fields {
                 continue;
             }
@@ -100,6 +97,16 @@ impl JsonEncoder {
 
 fn is_supported(data_type: &DataType) -> bool {
     use DataType as T;
+    match data_type {
+        T::List(item) => return is_supported(item.data_type()),
+        T::Struct(fields) => return fields.iter().all(|f| is_supported(f.data_type())),
+        // A member's name is text.
+        T::Map(entries, _) => match entries.data_type() {
+            T::Struct(parts) => return parts[0].data_type() == &T::Utf8 && is_supported(parts[1].data_type()),
+            _ => return false,
+        },
+        _ => {}
+    }
     matches!(
         data_type,
         T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(..) | T::Utf8
@@ -133,6 +140,17 @@ enum Values<'a> {
         unit: TimeUnit,
         utc: bool,
     },
+    Array {
+        offsets: &'a [i32],
+        items: Box<Cells<'a>>,
+    },
+    Map {
+        offsets: &'a [i32],
+        keys: &'a StringArray,
+        values: Box<Cells<'a>>,
+    },
+    /// Each field with `,"name":` before it.
+    Row(Vec<(Vec<u8>, Cells<'a>)>),
     /// A type that `new` refuses; written as null.
     Other,
 }
@@ -163,12 +181,80 @@ impl<'a> Cells<'a> {
                 };
                 Values::Timestamp { values, unit: *unit, utc: zone.is_some() }
             }
+            DataType::List(_) => {
+                let list = array.as_list::<i32>();
+                Values::Array { offsets: list.value_offsets(), items: Box::new(Cells::new(list.values())) }
+            }
+            DataType::Map(..) => {
+                let map = array.as_map();
+                match map.keys().as_string_opt::<i32>() {
+                    Some(keys) => Values::Map { offsets: map.value_offsets(), keys, values: Box::new(Cells::new(map.values())) },
+                    None => Values::Other,
+                }
+            }
+            DataType::Struct(fields) => {
+                let columns = array.as_struct().columns();
+                Values::Row(fields.iter().zip(columns).map(|(f, c)| (prefix(f.name()), Cells::new(c))).collect())
+            }
             _ => Values::Other,
         };
         Cells { nulls: array.nulls(), values }
     }
 
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    /// A value inside another.
+    fn write_inside(&self, row: usize, options: EncodeOptions, out: &mut Vec<u8>) {
+        if self.is_null(row) {
+            out.extend_from_slice(b"null");
+        } else {
+            self.write(row, options, &mut None, out);
+        }
+    }
+
     fn write(&self, row: usize, options: EncodeOptions, memo: &mut Option<(i64, Vec<u8>)>, out: &mut Vec<u8>) {
+        match &self.values {
+            Values::Array { offsets, items } => {
+                out.push(b'[');
+                for at in offsets[row]..offsets[row + 1] {
+                    if at > offsets[row] {
+                        out.push(b',');
+                    }
+                    items.write_inside(at as usize, options, out);
+                }
+                out.push(b']');
+                return;
+            }
+            Values::Map { offsets, keys, values } => {
+                out.push(b'{');
+                for at in offsets[row]..offsets[row + 1] {
+                    if at > offsets[row] {
+                        out.push(b',');
+                    }
+                    text::write_string(out, keys.value(at as usize));
+                    out.push(b':');
+                    values.write_inside(at as usize, options, out);
+                }
+                out.push(b'}');
+                return;
+            }
+            Values::Row(fields) => {
+                out.push(b'{');
+                let mut skip_comma = 1;
+                for (prefix, cells) in fields {
+                    if !(options.ignore_null_fields && cells.is_null(row)) {
+                        out.extend_from_slice(&prefix[skip_comma..]);
+                        skip_comma = 0;
+                        cells.write_inside(row, options, out);
+                    }
+                }
+                out.push(b'}');
+                return;
+            }
+            _ => {}
+        }
         match self.values {
             Values::Bool(v) => out.extend_from_slice(if v.value(row) { b"true" } else { b"false" }),
             Values::I8(v) => write_integer(out, v[row]),
@@ -202,9 +288,17 @@ impl<'a> Cells<'a> {
                 }
                 out.extend_from_slice(text);
             }
-            Values::Other => out.extend_from_slice(b"null"),
+            Values::Array { .. } | Values::Map { .. } | Values::Row(_) | Values::Other => out.extend_from_slice(b"null"),
         }
     }
+}
+
+/// `,"name":`
+fn prefix(name: &str) -> Vec<u8> {
+    let mut prefix = vec![b','];
+    text::write_string(&mut prefix, name);
+    prefix.push(b':');
+    prefix
 }
 
 fn write_integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
@@ -306,10 +400,38 @@ mod tests {
     }
 
     #[test]
-    fn nested_types_are_refused_by_name() {
-        let list = DataType::new_list(DataType::Int32, true);
-        let schema = Arc::new(Schema::new(vec![Field::new("ar", list, true)]));
+    fn nested_values_are_arrays_and_objects() {
+        let items = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![])]);
+        let mut map = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
+        map.keys().append_value("k\"");
+        map.values().append_null();
+        map.append(true).unwrap();
+        map.append(false).unwrap();
+        map.append(true).unwrap();
+        let inner: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), None, None]));
+        let row = StructArray::from(vec![(Arc::new(Field::new("p", DataType::Utf8, true)), inner)]);
+        let columns: Vec<(&str, ArrayRef)> = vec![("a", Arc::new(items)), ("m", Arc::new(map.finish())), ("r", Arc::new(row))];
+        let rows = lines(columns.clone(), EncodeOptions::default());
+        let first = r#"{"a":[1,null],"m":{"k\"":null},"r":{"p":"x"}}"#;
+        assert_eq!(rows, [first, r#"{"a":null,"m":null,"r":{"p":null}}"#, r#"{"a":[],"m":{},"r":{"p":null}}"#]);
+        let rows = lines(columns, EncodeOptions { ignore_null_fields: true, ..EncodeOptions::default() });
+        assert_eq!(rows[1], r#"{"r":{}}"#);
+    }
+
+    #[test]
+    fn types_without_a_form_are_refused_by_name() {
+        let map = DataType::Map(
+            Arc::new(Field::new(
+                "entries",
+                DataType::Struct(
+                    vec![Field::new("key", DataType::Int32, false), Field::new("value", DataType::Int32, true)].into(),
+                ),
+                false,
+            )),
+            false,
+        );
+        let schema = Arc::new(Schema::new(vec![Field::new("m", map, true)]));
         let error = JsonEncoder::new(&schema, EncodeOptions::default()).err().unwrap();
-        assert!(error.to_string().starts_with("column `ar`: the type List"), "{error}");
+        assert!(error.to_string().starts_with("column `m`: the type Map"), "{error}");
     }
 }

@@ -12,6 +12,7 @@ mod base64;
 mod column;
 mod convert;
 mod encode;
+mod nested;
 mod number;
 mod scan;
 mod slow;
@@ -120,8 +121,7 @@ impl JsonDecoder {
                         return Err(JsonError::DuplicateMember { column, member });
                     }
                     let data_type = target.data_type().clone();
-                    let built = Column::new(member, target, options.timestamp_iso8601)
-                        .ok_or(JsonError::UnsupportedType { column, data_type })?;
+                    let built = Column::new(member, target, &options).ok_or(JsonError::UnsupportedType { column, data_type })?;
                     outputs.push(Output::Payload(columns.len()));
                     columns.push(built);
                 }

@@ -3,7 +3,7 @@
 //! Called by `JsonDecoder` for each record. Producers write their keys in the same order in every record, so the
 //! scanner first compares the bytes it expects (`"key":`) and looks a key up only when they differ. What always holds:
 //! when `record` returns Some, `slow::record` would have given the same row; anything unusual (an escaped key, a nested
-//! value in a projected column, a value of the wrong type, malformed text) returns None and the slow path decides.
+//! value in a column that is not, a value of the wrong type, malformed text) returns None and the slow path decides.
 //! Nothing is allocated per record once the order is learnt.
 
 use std::collections::HashMap;
@@ -146,7 +146,7 @@ impl Scanner {
                     text::unescape(&mut self.unescaped, &json[start..end])?;
                     &self.unescaped
                 };
-                convert::put(column, row, Token::Text(content)).then_some(end + 1)
+                convert::put(column, row, Token::Text(content), None).then_some(end + 1)
             }
             b'-' | b'0'..=b'9' => {
                 match &mut column.values {
@@ -173,16 +173,20 @@ impl Scanner {
                     _ => {}
                 }
                 let end = skip_number(json, at)?;
-                convert::put(column, row, Token::Number(&json[at..end])).then_some(end)
+                convert::put(column, row, Token::Number(&json[at..end]), None).then_some(end)
             }
             first => {
                 let (token, end) = match first {
                     b't' => (Token::True, skip_literal(json, at, b"true")?),
                     b'f' => (Token::False, skip_literal(json, at, b"false")?),
                     b'n' => (Token::Null, skip_literal(json, at, b"null")?),
+                    b'{' | b'[' if column.is_nested() => {
+                        let end = skip_value(json, at, 0)?;
+                        (Token::Nested(&json[at..end]), end)
+                    }
                     _ => return None,
                 };
-                convert::put(column, row, token).then_some(end)
+                convert::put(column, row, token, None).then_some(end)
             }
         }
     }

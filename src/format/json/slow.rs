@@ -72,7 +72,8 @@ fn object(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bo
                 b'n' => Token::Null,
                 _ => Token::Number(value),
             };
-            if !convert::put(column, row, token) {
+            let inside = ignore_bad_fields.then_some(&mut bad_fields);
+            if !convert::put(column, row, token, inside) {
                 if !ignore_bad_fields {
                     let (member, expected) = (&column.member, column.sql_type());
                     return Err(format!("field `{member}`: expected {expected}, found {}", excerpt(value)));

@@ -285,7 +285,8 @@ fn members_may_stand_in_any_order_miss_or_come_twice() {
 /// A scanner that gives up on plain records is still right, only five times slower.
 #[test]
 fn plain_records_stay_on_the_fast_path() {
-    let field = |name: &str, data_type: DataType| Column::new(name.into(), &Field::new(name, data_type, true), false);
+    let field =
+        |name: &str, data_type: DataType| Column::new(name.into(), &Field::new(name, data_type, true), &JsonOptions::default());
     let mut columns: Vec<Column> =
         [("a", DataType::Int64), ("d", DataType::Float64), ("s", DataType::Utf8), ("b", DataType::Boolean)]
             .into_iter()
@@ -425,7 +426,7 @@ fn tables_that_cannot_be_read() {
     let payload = |name: &str| JsonField { name: name.into(), source: FieldSource::Payload };
     let error =
         |fields: Vec<JsonField>, schema: SchemaRef, options| JsonDecoder::new(fields, schema, options).err().unwrap().to_string();
-    let nested = schema(&[("i", DataType::Int32), ("ar", DataType::new_list(DataType::Int32, true))]);
+    let nested = schema(&[("i", DataType::Int32), ("ar", DataType::new_list(DataType::UInt8, true))]);
     let text = error(vec![payload("i"), payload("ar")], nested.clone(), JsonOptions::default());
     assert!(text.starts_with("column `ar`: the type List"), "{text}");
     assert_eq!(error(vec![payload("i")], nested, JsonOptions::default()), "1 JSON fields for a schema of 2 columns");
@@ -434,4 +435,27 @@ fn tables_that_cannot_be_read() {
     assert_eq!(text, "column `b`: another column reads the same JSON member `x`");
     let both = JsonOptions { fail_on_missing_field: true, ..IGNORE };
     assert!(error(vec![], schema(&[]), both).contains("cannot both be true"));
+}
+
+#[test]
+fn nested_values_are_read_as_deep_as_their_type() {
+    use crate::sql::nested_types::{array_of, map_of, row_of};
+    let row = row_of([("p".to_string(), DataType::Int32), ("q".to_string(), array_of(DataType::Utf8))]);
+    let schema = schema(&[("m", map_of(DataType::Utf8, row)), ("a", array_of(array_of(DataType::Int32)))]);
+    let records: &[&[u8]] = &[
+        br#"{"m":{"k":{"p":1,"q":["x",null,{"z" : 1}],"other":[{}]},"n":null},"a":[[1,2],[],null]}"#,
+        br#"{"m":{"k":{"p":1},"k":{"p":2}},"a":[]}"#,
+        br#"{"m":[1],"a":[[1]]}"#,
+        br#"{"m":null,"a":[["bad"]]}"#,
+    ];
+    let good = [
+        r#"{"m":{"n":null,"k":{"p":1,"q":["x",null,"{\"z\":1}"]}},"a":[[1,2],[],null]}"#,
+        r#"{"m":{"k":{"p":2,"q":null}},"a":[]}"#,
+    ];
+    let decoded = decode(&schema, JsonOptions::default(), records);
+    assert_eq!(rows(&decoded.batch), good);
+    assert_eq!(decoded.bad.len(), 2);
+    let decoded = decode(&schema, IGNORE, records);
+    assert_eq!(rows(&decoded.batch)[2..], [r#"{"m":null,"a":[[1]]}"#, r#"{"m":null,"a":[[null]]}"#]);
+    assert_eq!(decoded.ignored, 2);
 }

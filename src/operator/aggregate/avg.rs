@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array}
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 
 use super::{Kernel, Selected, count::Count, sum};
+use crate::operator::OperatorError;
 
 pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
     let sum_type = match input {
@@ -38,6 +39,10 @@ impl Kernel for Avg {
         self.sum.merge(groups, sum);
         self.count.merge(groups, count);
     }
+    fn clear(&mut self, group: u32) {
+        self.sum.clear(group);
+        self.count.clear(group);
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         let mut state = self.sum.state(picks);
         state.extend(self.count.state(picks));
@@ -48,33 +53,37 @@ impl Kernel for Avg {
         types.extend(self.count.state_types());
         types
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        let sums = self.sum.evaluate(picks);
-        let counts = self.count.evaluate(picks);
-        let counts = counts.as_primitive::<Int64Type>();
-        match &self.sum_type {
-            DataType::Decimal128(_, from) => {
-                let to = if let DataType::Decimal128(_, s) = self.output { s } else { *from };
-                let sums = sums.as_primitive::<arrow::datatypes::Decimal128Type>();
-                let averages = sums.iter().zip(counts.values()).map(|(sum, &n)| divide_half_up(sum?, n, (to - from) as u32));
-                Arc::new(averages.collect::<Decimal128Array>().with_data_type(self.output.clone()))
-            }
-            DataType::Float64 => {
-                let sums = sums.as_primitive::<Float64Type>();
-                let averages: Float64Array = sums.iter().zip(counts.values()).map(|(sum, &n)| Some(sum? / n as f64)).collect();
-                if self.output == DataType::Float32 {
-                    return Arc::new(averages.unary::<_, Float32Type>(|v| v as f32));
-                }
-                Arc::new(averages)
-            }
-            _ => {
-                let sums: &Int64Array = sums.as_primitive::<Int64Type>();
-                sum::wrap(sums.iter().zip(counts.values()).map(|(sum, &n)| Some(sum? / n)), &self.output)
-            }
-        }
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        let sums = self.sum.evaluate(picks)?;
+        let counts = self.count.evaluate(picks)?;
+        Ok(averages(&sums, counts.as_primitive::<Int64Type>(), &self.sum_type, &self.output))
     }
     fn memory_bytes(&self) -> usize {
         self.sum.memory_bytes() + self.count.memory_bytes()
+    }
+}
+
+/// `sums / counts` with the type of an average. Sums have `sum_type`, and are NULL where there is nothing to average.
+pub(super) fn averages(sums: &ArrayRef, counts: &Int64Array, sum_type: &DataType, output: &DataType) -> ArrayRef {
+    match sum_type {
+        DataType::Decimal128(_, from) => {
+            let to = if let DataType::Decimal128(_, s) = *output { s } else { *from };
+            let sums = sums.as_primitive::<arrow::datatypes::Decimal128Type>();
+            let averages = sums.iter().zip(counts.values()).map(|(sum, &n)| divide_half_up(sum?, n, (to - from) as u32));
+            Arc::new(averages.collect::<Decimal128Array>().with_data_type(output.clone()))
+        }
+        DataType::Float64 => {
+            let sums = sums.as_primitive::<Float64Type>();
+            let averages: Float64Array = sums.iter().zip(counts.values()).map(|(sum, &n)| Some(sum? / n as f64)).collect();
+            if *output == DataType::Float32 {
+                return Arc::new(averages.unary::<_, Float32Type>(|v| v as f32));
+            }
+            Arc::new(averages)
+        }
+        _ => {
+            let sums: &Int64Array = sums.as_primitive::<Int64Type>();
+            sum::wrap(sums.iter().zip(counts.values()).map(|(sum, &n)| Some(sum? / n)), output)
+        }
     }
 }
 

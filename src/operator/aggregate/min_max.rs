@@ -11,6 +11,7 @@ use arrow::datatypes::{
 };
 
 use super::{Kernel, Selected};
+use crate::operator::OperatorError;
 
 pub fn supports(data_type: &DataType) -> bool {
     use DataType::{Binary, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time32, Timestamp, Utf8};
@@ -79,6 +80,11 @@ impl<T: ArrowPrimitiveType, const MAX: bool> Best<T, MAX> {
     fn new(data_type: &DataType) -> Self {
         Best { best: vec![], seen: vec![], data_type: data_type.clone() }
     }
+
+    fn picked(&self, picks: &[u32]) -> ArrayRef {
+        let best = picks.iter().map(|&g| self.seen[g as usize].then_some(self.best[g as usize]));
+        Arc::new(best.collect::<PrimitiveArray<T>>().with_data_type(self.data_type.clone()))
+    }
 }
 
 impl<T: ArrowPrimitiveType, const MAX: bool> Kernel for Best<T, MAX>
@@ -104,15 +110,17 @@ where
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         self.update(groups, Some(&state[0]), Selected::ALL);
     }
+    fn clear(&mut self, group: u32) {
+        self.seen[group as usize] = false;
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        vec![self.evaluate(picks)]
+        vec![self.picked(picks)]
     }
     fn state_types(&self) -> Vec<DataType> {
         vec![self.data_type.clone()]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        let best = picks.iter().map(|&g| self.seen[g as usize].then_some(self.best[g as usize]));
-        Arc::new(best.collect::<PrimitiveArray<T>>().with_data_type(self.data_type.clone()))
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        Ok(self.picked(picks))
     }
     fn memory_bytes(&self) -> usize {
         self.best.capacity() * size_of::<T::Native>() + self.seen.capacity()
@@ -128,6 +136,15 @@ struct BestBytes {
 }
 
 impl BestBytes {
+    fn picked(&self, picks: &[u32]) -> ArrayRef {
+        let best = picks.iter().map(|&g| self.best[g as usize].as_deref());
+        match self.data_type {
+            DataType::Boolean => Arc::new(best.map(|b| b.map(|b| b[0] == 1)).collect::<BooleanArray>()),
+            DataType::Utf8 => Arc::new(best.map(|b| b.map(|b| String::from_utf8_lossy(b).into_owned())).collect::<StringArray>()),
+            _ => Arc::new(best.collect::<BinaryArray>()),
+        }
+    }
+
     fn offer(&mut self, g: usize, value: &[u8]) {
         let better = self.best[g].as_deref().is_none_or(|best| if self.max { value > best } else { value < best });
         if better {
@@ -152,19 +169,17 @@ impl Kernel for BestBytes {
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         self.update(groups, Some(&state[0]), Selected::ALL);
     }
+    fn clear(&mut self, group: u32) {
+        self.heap_bytes -= self.best[group as usize].take().map_or(0, |old| old.len());
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        vec![self.evaluate(picks)]
+        vec![self.picked(picks)]
     }
     fn state_types(&self) -> Vec<DataType> {
         vec![self.data_type.clone()]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        let best = picks.iter().map(|&g| self.best[g as usize].as_deref());
-        match self.data_type {
-            DataType::Boolean => Arc::new(best.map(|b| b.map(|b| b[0] == 1)).collect::<BooleanArray>()),
-            DataType::Utf8 => Arc::new(best.map(|b| b.map(|b| String::from_utf8_lossy(b).into_owned())).collect::<StringArray>()),
-            _ => Arc::new(best.collect::<BinaryArray>()),
-        }
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        Ok(self.picked(picks))
     }
     fn memory_bytes(&self) -> usize {
         self.best.capacity() * 16 + self.heap_bytes

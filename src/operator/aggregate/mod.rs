@@ -1,17 +1,34 @@
-//! How are many groups aggregated at once? Kernels for COUNT, SUM, AVG, MIN and MAX with Flink's types and overflow.
+//! How are many groups aggregated at once? Kernels for all aggregate functions, with Flink's types and overflow.
 //!
 //! A [`Kernel`] holds one column of accumulators, indexed by group. Called by `window::table` once per batch. `update` folds
 //! rows in, `state` and `merge` move partial aggregates between workers and the store, `evaluate` reads results without
 //! changing anything. Rows, partials and groups may come in any order: the result is the same (FLOAT and DOUBLE sums to a
-//! relative 1e-9).
+//! relative 1e-9). Functions that go by the order of arrival keep each row's place in it (`arrival`).
+//!
+//! In reading order: `count`, `sum`, `avg`, `min_max`, `moments` (numbers), `arrival`, `edge` (first and last value), `log`
+//! (accumulators that keep every value), `listing`, `percentile`, `collect`.
 
+pub mod arrival;
 mod avg;
+mod collect;
 mod count;
+mod edge;
+pub mod listing;
+mod log;
 mod min_max;
+mod moments;
+pub mod percentile;
+pub mod retract;
 mod sum;
 
-use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::DataType;
+
+use super::OperatorError;
+use crate::state::key::is_key_type;
+use arrival::Places;
+use listing::Form;
+use moments::Moment;
 
 /// Which aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,6 +38,42 @@ pub enum Function {
     Avg,
     Min,
     Max,
+    StddevPop,
+    StddevSamp,
+    VarPop,
+    VarSamp,
+    FirstValue,
+    LastValue,
+    ListAgg,
+    Percentile,
+    ArrayAgg,
+    JsonArray,
+    JsonObject,
+    Collect,
+}
+
+impl Function {
+    /// True if the result depends on which row came first: rows must know when they arrived.
+    pub fn goes_by_arrival(self) -> bool {
+        use Function::{ArrayAgg, FirstValue, JsonArray, JsonObject, LastValue, ListAgg};
+        matches!(self, FirstValue | LastValue | ListAgg | ArrayAgg | JsonArray | JsonObject)
+    }
+
+    /// True if Flink cannot merge two of its accumulators: it refuses the function in HOP, CUMULATE and SESSION.
+    pub fn is_for_tumble_only(self) -> bool {
+        matches!(self, Function::FirstValue | Function::LastValue | Function::JsonArray)
+    }
+}
+
+/// What a call fixes besides its columns.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Fixed {
+    #[default]
+    Nothing,
+    /// The fractions of PERCENTILE.
+    Fractions { fractions: Vec<f64>, as_array: bool },
+    /// What a listing makes of its values.
+    Form(Form),
 }
 
 /// An aggregate call, resolved.
@@ -29,23 +82,36 @@ pub struct Aggregate {
     pub function: Function,
     /// Index of the argument among the input columns; None is COUNT(*).
     pub argument: Option<usize>,
+    /// Index of the second argument: the value of JSON_OBJECTAGG, the frequency of PERCENTILE.
+    pub second: Option<usize>,
+    pub fixed: Fixed,
     /// Index of a BOOLEAN input column: only rows where it is true count.
     pub filter: Option<usize>,
+    /// The values are collected in a set first. Not for listings, which must know where each came first.
     pub distinct: bool,
+    /// DISTINCT that the kernel itself sees to.
+    pub first_seen: bool,
     /// Type of the argument; Int64 for COUNT(*).
     pub input_type: DataType,
     pub output_type: DataType,
 }
 
-/// Flink's result type of an aggregate, or None if it does not take the argument.
+/// Flink's result type of an aggregate, or None if it does not take the argument. That of COLLECT is SQL's to say.
 pub fn result_type(function: Function, input: &DataType) -> Option<DataType> {
-    use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, Int64};
+    use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Utf8};
     match (function, input) {
         (Function::Count, _) => Some(Int64),
         (Function::Sum | Function::Avg, Int8 | Int16 | Int32 | Int64 | Float32 | Float64) => Some(input.clone()),
         (Function::Sum, Decimal128(_, s)) => Some(Decimal128(38, *s)),
         (Function::Avg, Decimal128(_, s)) => Some(Decimal128(38, (*s).max(6))),
         (Function::Min | Function::Max, t) if min_max::supports(t) => Some(t.clone()),
+        (Function::StddevPop | Function::StddevSamp | Function::VarPop | Function::VarSamp, t) => moments::result_type(t),
+        (Function::FirstValue | Function::LastValue, t) if is_key_type(t) => Some(t.clone()),
+        (Function::ListAgg, Utf8) => Some(Utf8),
+        (Function::Percentile, Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..)) => Some(Float64),
+        (Function::ArrayAgg, t) if is_key_type(t) => Some(listing::array_type(t)),
+        (Function::JsonObject, Utf8) => Some(Utf8),
+        (Function::JsonArray, _) => Some(Utf8),
         _ => None,
     }
 }
@@ -58,36 +124,84 @@ pub trait Kernel: Send {
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>);
     /// Folds partial aggregates in, in the form that [`Kernel::state`] gives.
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]);
+    /// Makes a group empty again.
+    fn clear(&mut self, group: u32);
     /// The partial aggregates of the picked groups, in that order.
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef>;
     fn state_types(&self) -> Vec<DataType>;
     /// The results of the picked groups, in that order, with the aggregate's output type.
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef;
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError>;
     fn memory_bytes(&self) -> usize;
 }
 
 /// The kernel of an aggregate. `Aggregate::output_type` must come from [`result_type`].
 pub fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
+    let input = &aggregate.input_type;
     match aggregate.function {
         Function::Count => Box::new(count::Count::default()),
         Function::Sum => sum::kernel(&aggregate.input_type, &aggregate.output_type),
         Function::Avg => avg::kernel(&aggregate.input_type, &aggregate.output_type),
         Function::Min => min_max::kernel(&aggregate.input_type, false),
         Function::Max => min_max::kernel(&aggregate.input_type, true),
+        Function::StddevPop => moments::kernel(input, Moment { sample: false, root: true }),
+        Function::StddevSamp => moments::kernel(input, Moment { sample: true, root: true }),
+        Function::VarPop => moments::kernel(input, Moment { sample: false, root: false }),
+        Function::VarSamp => moments::kernel(input, Moment { sample: true, root: false }),
+        Function::FirstValue => edge::kernel(input, false),
+        Function::LastValue if !aggregate.first_seen => edge::kernel(input, true),
+        Function::LastValue => listing::kernel(Form::Last { item: input.clone() }, true),
+        Function::Percentile => match &aggregate.fixed {
+            Fixed::Fractions { fractions, as_array } => percentile::kernel(fractions, *as_array),
+            _ => percentile::kernel(&[], false),
+        },
+        Function::Collect => collect::kernel(input, &aggregate.output_type),
+        Function::ListAgg | Function::ArrayAgg | Function::JsonArray | Function::JsonObject => {
+            let form = match &aggregate.fixed {
+                Fixed::Form(form) => form.clone(),
+                _ => Form::Text { separator: ",".into() },
+            };
+            listing::kernel(form, aggregate.first_seen)
+        }
     }
 }
 
-/// Which rows of a batch take part: those where the FILTER is true.
+/// Which rows of a batch take part (those where the FILTER is true), and what is known of them besides the argument.
 #[derive(Clone, Copy)]
 pub struct Selected<'a> {
     filter: Option<&'a BooleanArray>,
+    second: Option<&'a ArrayRef>,
+    places: Option<Places<'a>>,
 }
 
 impl<'a> Selected<'a> {
-    pub const ALL: Selected<'static> = Selected { filter: None };
+    pub const ALL: Selected<'static> = Selected { filter: None, second: None, places: None };
 
     pub fn by(filter: Option<&'a BooleanArray>) -> Selected<'a> {
-        Selected { filter }
+        Selected { filter, ..Selected::ALL }
+    }
+
+    /// The rows of an aggregate's input that take part.
+    pub fn of(aggregate: &Aggregate, columns: &'a [ArrayRef], places: Places<'a>) -> Selected<'a> {
+        Selected {
+            filter: aggregate.filter.map(|f| columns[f].as_boolean()),
+            second: aggregate.second.map(|s| &columns[s]),
+            places: Some(places),
+        }
+    }
+
+    /// The same with another choice of rows.
+    pub fn filtered(self, filter: &'a BooleanArray) -> Selected<'a> {
+        Selected { filter: Some(filter), ..self }
+    }
+
+    /// The second argument.
+    pub fn second(&self) -> Option<&'a ArrayRef> {
+        self.second
+    }
+
+    /// When the rows arrived. None for partial aggregates and values of a set, which have no such place.
+    pub fn places(&self) -> Option<Places<'a>> {
+        self.places
     }
 
     #[inline]
@@ -118,6 +232,16 @@ impl<'a> Selected<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// The same, where `keeps_nulls` also with NULLs.
+    pub fn for_each_kept(&self, groups: &[u32], argument: &ArrayRef, keeps_nulls: bool, mut f: impl FnMut(usize, usize)) {
+        if !keeps_nulls {
+            return self.for_each(groups, argument, f);
+        }
+        for (row, &g) in groups.iter().enumerate().filter(|(row, _)| self.has(*row)) {
+            f(row, g as usize);
         }
     }
 }

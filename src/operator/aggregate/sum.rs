@@ -9,6 +9,7 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Arra
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 
 use super::{Kernel, Selected};
+use crate::operator::OperatorError;
 
 /// The largest magnitude of DECIMAL(38, s), exclusive.
 pub(super) const DECIMAL_LIMIT: i128 = 10i128.pow(38);
@@ -98,14 +99,18 @@ impl Kernel for SumInteger {
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         each_integer(groups, &state[0], Selected::ALL, |g, v| self.add(g, v));
     }
+    fn clear(&mut self, group: u32) {
+        self.sums[group as usize] = 0;
+        self.seen[group as usize] = false;
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![Arc::new(self.picked(picks).collect::<Int64Array>())]
     }
     fn state_types(&self) -> Vec<DataType> {
         vec![DataType::Int64]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
-        wrap(self.picked(picks), &self.output)
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        Ok(wrap(self.picked(picks), &self.output))
     }
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 8 + self.seen.capacity()
@@ -134,18 +139,22 @@ impl Kernel for SumFloat {
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         self.update(groups, Some(&state[0]), Selected::ALL);
     }
+    fn clear(&mut self, group: u32) {
+        self.sums[group as usize] = 0.0;
+        self.seen[group as usize] = false;
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         vec![Arc::new(picks.iter().map(|&g| self.seen[g as usize].then_some(self.sums[g as usize])).collect::<Float64Array>())]
     }
     fn state_types(&self) -> Vec<DataType> {
         vec![DataType::Float64]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         let sums = self.state(picks).remove(0);
         if self.output == DataType::Float32 {
-            return Arc::new(sums.as_primitive::<Float64Type>().unary::<_, arrow::datatypes::Float32Type>(|v| v as f32));
+            return Ok(Arc::new(sums.as_primitive::<Float64Type>().unary::<_, arrow::datatypes::Float32Type>(|v| v as f32)));
         }
-        sums
+        Ok(sums)
     }
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 8 + self.seen.capacity()
@@ -192,6 +201,11 @@ impl Kernel for SumDecimal {
             self.overflow[g as usize] |= overflow.value(row);
         }
     }
+    fn clear(&mut self, group: u32) {
+        self.sums[group as usize] = 0;
+        self.seen[group as usize] = false;
+        self.overflow[group as usize] = false;
+    }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         let sums = picks.iter().map(|&g| self.seen[g as usize].then_some(self.sums[g as usize])).collect::<Decimal128Array>();
         let overflow = BooleanArray::from_iter(picks.iter().map(|&g| Some(self.overflow[g as usize])));
@@ -200,13 +214,13 @@ impl Kernel for SumDecimal {
     fn state_types(&self) -> Vec<DataType> {
         vec![self.output.clone(), DataType::Boolean]
     }
-    fn evaluate(&self, picks: &[u32]) -> ArrayRef {
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         // Order does not matter: what counts is whether the whole sum fits, unless it left even 128 bits on the way.
         let sums = picks.iter().map(|&g| {
             let (g, sum) = (g as usize, self.sums[g as usize]);
             (self.seen[g] && !self.overflow[g] && sum.abs() < DECIMAL_LIMIT).then_some(sum)
         });
-        self.decimals(sums.collect())
+        Ok(self.decimals(sums.collect()))
     }
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 16 + self.seen.capacity() * 2

@@ -5,18 +5,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::datatypes::SchemaRef;
 
 use super::SessionSpec;
 use super::fragments::{Fragment, Fragments, Placed};
 use super::stored::{self, Packed};
+use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Aggregate, Kernel, Selected, kernel};
 use crate::operator::window::fire::group_columns;
 use crate::operator::window::local::event_times_ms;
 use crate::operator::window::stored::StoredTypes;
 use crate::operator::window::table::Input;
+use crate::operator::window::{local_times, local_watermark, local_watermarks, window_time};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
 use crate::state::KEY_GROUPS;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
@@ -37,7 +38,10 @@ struct Fired {
 
 /// A fire under way.
 struct Fire {
+    /// Passed on when the fire is over.
     watermark_ms: i64,
+    /// The same on the time on which the sessions lie.
+    local_ms: i64,
     sessions: Vec<Fired>,
     next: usize,
 }
@@ -81,20 +85,22 @@ impl SessionAggregate {
     }
 
     fn add_rows(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let input = Input::new(self.spec.key_types.len(), &rows.batch);
+        let input = Input::new(self.spec.key_types.len(), rows);
         if !self.stored.is_empty() {
             let needed: HashSet<u16> = input.hashes.iter().map(|&h| key_group(h)).collect();
             for group in needed {
                 self.load(group, cx.db)?;
             }
         }
-        let times = event_times_ms(rows.batch.column(0));
+        let zone = self.spec.zone.as_ref();
+        let times = local_times(zone, event_times_ms(rows.batch.column(0)));
+        let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
         let fired_mark = self.fired_mark_ms.unwrap_or(i64::MIN);
         let mut merges = Vec::new();
         let mut groups = Vec::with_capacity(times.len());
         for (row, &ts) in times.iter().enumerate() {
             let key = self.fragments.intern(input.keys.get(row), input.hashes[row]);
-            let start_watermark = rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+            let start_watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row]);
             let end = ts.saturating_add(self.spec.gap_ms);
             let fragment = Fragment { key, split: rows.split, start: ts, end, start_watermark };
             groups.push(match self.fragments.place(key, fragment, fired_mark, &mut merges) {
@@ -115,11 +121,11 @@ impl SessionAggregate {
         }
         if groups.contains(&LATE) {
             let kept = UInt32Array::from_iter_values((0..groups.len() as u32).filter(|&row| groups[row as usize] != LATE));
-            let batch = take_record_batch(&rows.batch, &kept).map_err(|e| self.kernel_error(e))?;
+            let in_time = rows.take(&kept).map_err(|e| self.kernel_error(e))?;
             groups.retain(|&group| group != LATE);
-            self.fold(&batch, &groups);
+            self.fold(&in_time, &groups);
         } else {
-            self.fold(&rows.batch, &groups);
+            self.fold(rows, &groups);
         }
         for (from, into) in merges {
             self.merge(from, into);
@@ -127,20 +133,20 @@ impl SessionAggregate {
         Ok(())
     }
 
-    fn fold(&mut self, batch: &RecordBatch, groups: &[u32]) {
+    fn fold(&mut self, rows: &Rows, groups: &[u32]) {
         let numbers = self.fragments.numbers();
         let mut values = self.values.iter_mut();
         for (aggregate, kernel) in self.spec.aggregates.iter().zip(&mut self.kernels) {
             kernel.resize(numbers);
-            let filter = Selected::by(aggregate.filter.map(|f| batch.column(f).as_boolean()));
-            let argument = aggregate.argument.map(|a| batch.column(a));
+            let selected = Selected::of(aggregate, rows.batch.columns(), Places::new(rows, &Part::Whole));
+            let argument = aggregate.argument.map(|a| rows.batch.column(a));
             match (aggregate.distinct, argument) {
                 (true, Some(argument)) => {
                     if let Some(sets) = values.next() {
-                        collect(sets, groups, argument, filter);
+                        collect(sets, groups, argument, selected);
                     }
                 }
-                _ => kernel.update(groups, argument, filter),
+                _ => kernel.update(groups, argument, selected),
             }
         }
     }
@@ -159,7 +165,8 @@ impl SessionAggregate {
     }
 
     /// Finds the sessions that a watermark closes and makes each one fragment.
-    fn close(&mut self, watermark_ms: i64, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
+    fn close(&mut self, passed_on_ms: i64, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
+        let watermark_ms = local_watermark(self.spec.zone.as_ref(), passed_on_ms);
         let reached: Vec<u16> = self.stored.iter().filter(|(_, end)| **end - 1 <= watermark_ms).map(|(&g, _)| g).collect();
         for group in reached {
             self.load(group, cx.db)?;
@@ -196,7 +203,7 @@ impl SessionAggregate {
             place(a).cmp(&place(b)).then_with(|| fragments.key(a.key).cmp(fragments.key(b.key)))
         });
         self.count_distinct(&sessions)?;
-        Ok(Fire { watermark_ms, sessions, next: 0 })
+        Ok(Fire { watermark_ms: passed_on_ms, local_ms: watermark_ms, sessions, next: 0 })
     }
 
     /// Counts the collected values of sessions that have closed.
@@ -221,10 +228,13 @@ impl SessionAggregate {
         let upto = (fire.next + STEP_ROWS).min(fire.sessions.len());
         for run in fire.sessions[fire.next..upto].chunk_by(|a, b| (a.start, a.end) == (b.start, b.end)) {
             let (start, end) = (run[0].start, run[0].end);
+            let time = window_time(self.spec.zone.as_ref(), end);
             let keys = decode_keys(&self.spec.key_types, run.iter().map(|s| self.fragments.key(s.key)))?;
-            let mut columns = group_columns(&self.spec.group_columns, &self.spec.output, (start, end), &keys, run.len());
+            let mut columns = group_columns(&self.spec.group_columns, &self.spec.output, (start, end, time), &keys, run.len());
             let picks: Vec<u32> = run.iter().map(|s| s.fragment).collect();
-            columns.extend(self.kernels.iter().map(|k| k.evaluate(&picks)));
+            for kernel in &self.kernels {
+                columns.push(kernel.evaluate(&picks)?);
+            }
             let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.kernel_error(e))?;
             cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
         }
@@ -378,7 +388,7 @@ impl Operator for SessionAggregate {
                 self.fire = Some(fire);
             } else {
                 self.forget(&fire);
-                self.fired_mark_ms = self.fired_mark_ms.max(Some(fire.watermark_ms));
+                self.fired_mark_ms = self.fired_mark_ms.max(Some(fire.local_ms));
                 cx.out.push(Event::Watermark(fire.watermark_ms));
             }
         }

@@ -30,6 +30,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::aggregate::Aggregate;
 use super::window::GroupColumn;
+use crate::time::zone::Zone;
 
 /// A session aggregation, resolved. Input columns are, in this order: the rowtime, the keys, then arguments and filters.
 #[derive(Debug, Clone)]
@@ -37,6 +38,8 @@ pub struct SessionSpec {
     /// Stable number of the operator within the query; part of stored keys.
     pub operator: u32,
     pub gap_ms: i64,
+    /// The zone on whose local time gaps are measured. None: on the rowtime as it is.
+    pub zone: Option<Zone>,
     pub key_types: Vec<DataType>,
     pub aggregates: Vec<Aggregate>,
     /// The columns before the aggregates in the output.

@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
 
-use super::WindowAggregateSpec;
 use super::fire::Fire;
 use super::local::fold_rows;
 use super::slice::{Slot, WindowKind};
 use super::stored::{self, StoredTypes};
 use super::sums::BlockSums;
 use super::table::WindowTables;
+use super::{WindowAggregateSpec, local_watermark};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Partials};
 use crate::state::layout::{self, Kind, Place};
 use crate::state::rocks::{Changes, StateDb};
@@ -210,7 +210,7 @@ impl Operator for WindowAggregate {
         match event {
             Event::Rows(rows) => cx.counters.late_rows += fold_rows(&self.spec, &rows, self.fired_mark_ms, &mut self.hot)?,
             Event::Partials(partials) => self.take_partials(&partials, cx)?,
-            Event::Watermark(w) => self.fire = Some(Fire::until(w)),
+            Event::Watermark(w) => self.fire = Some(Fire::until(w, local_watermark(self.spec.zone.as_ref(), w))),
             Event::Barrier(epoch) => {
                 self.frozen.extend(std::mem::take(&mut self.hot));
                 self.frozen_shown = self.shown.iter().filter(|(_, part)| part.changed).map(|(&shown, _)| shown).collect();

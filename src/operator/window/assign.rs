@@ -10,10 +10,11 @@ use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::SchemaRef;
 
-use super::Windows;
 use super::fire::constant;
 use super::local::event_times_ms;
+use super::{Windows, local_times, local_watermarks, window_time};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+use crate::time::zone::Zone;
 
 /// A column of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum AssignedColumn {
 #[derive(Debug, Clone)]
 pub struct AssignSpec {
     pub windows: Windows,
+    /// The zone in which the windows lie. None: on the rowtime as it is.
+    pub zone: Option<Zone>,
     /// The rowtime among the input columns.
     pub rowtime: usize,
     pub columns: Vec<AssignedColumn>,
@@ -47,9 +50,11 @@ impl AssignWindows {
     fn assign(&self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let AssignSpec { windows, .. } = &self.spec;
         let mut by_window: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-        for (row, &ts) in event_times_ms(rows.batch.column(self.spec.rowtime)).iter().enumerate() {
+        let zone = self.spec.zone.as_ref();
+        let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late));
+        for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime))).iter().enumerate() {
             let Some(slot) = windows.slot(ts) else { continue };
-            let watermark = rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late).map_or(i64::MIN, |w| w[row]);
+            let watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row]);
             let Some(slot) = windows.open(slot, watermark) else {
                 cx.counters.late_rows += 1;
                 continue;
@@ -66,7 +71,7 @@ impl AssignWindows {
                     AssignedColumn::Input(i) => take(rows.batch.column(*i), &picks, None)?,
                     AssignedColumn::WindowStart => constant(start, picks.len(), field.data_type()),
                     AssignedColumn::WindowEnd => constant(end, picks.len(), field.data_type()),
-                    AssignedColumn::WindowTime => constant(end - 1, picks.len(), field.data_type()),
+                    AssignedColumn::WindowTime => constant(window_time(zone, end), picks.len(), field.data_type()),
                 })
             };
             let columns = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect::<Result<Vec<_>, _>>();

@@ -16,7 +16,7 @@ use super::aggregate::WindowAggregate;
 use super::slice::{Slot, WindowKind};
 use super::stored;
 use super::table::WindowTables;
-use super::{GroupColumn, WindowAggregateSpec};
+use super::{GroupColumn, WindowAggregateSpec, window_time};
 use crate::operator::{Context, Event, OperatorError, Rows};
 use crate::state::KEY_GROUPS;
 use crate::state::layout::Place;
@@ -31,7 +31,10 @@ const STREAMED_BYTES: usize = 4 << 20;
 
 /// A fire under way.
 pub struct Fire {
+    /// Passed on when the fire is over.
     watermark_ms: i64,
+    /// The same on the time on which the windows lie.
+    local_ms: i64,
     window: Option<OpenWindow>,
 }
 
@@ -55,8 +58,8 @@ enum OpenWindow {
 }
 
 impl Fire {
-    pub fn until(watermark_ms: i64) -> Fire {
-        Fire { watermark_ms, window: None }
+    pub fn until(watermark_ms: i64, local_ms: i64) -> Fire {
+        Fire { watermark_ms, local_ms, window: None }
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -71,8 +74,8 @@ impl Fire {
         let window = match self.window.take() {
             Some(window) => window,
             None => {
-                let Some(end) = op.next_due(self.watermark_ms) else {
-                    op.fired_mark_ms = op.fired_mark_ms.max(Some(self.watermark_ms));
+                let Some(end) = op.next_due(self.local_ms) else {
+                    op.fired_mark_ms = op.fired_mark_ms.max(Some(self.local_ms));
                     cx.out.push(Event::Watermark(self.watermark_ms));
                     return Ok(true);
                 };
@@ -151,7 +154,7 @@ fn open(op: &mut WindowAggregate, end: i64, cx: &mut Context<'_>) -> Result<Open
         return Ok(OpenWindow::Streamed { end, next_group: 0, groups_at_once, written_bytes: 0 });
     }
     match op.spec.windows.kind {
-        WindowKind::Tumble { .. } => {
+        WindowKind::Tumble { .. } | WindowKind::Fired => {
             let mut tables = WindowTables::new(&op.spec);
             for slot in slots {
                 let hot = op.hot.remove(&slot);
@@ -232,7 +235,7 @@ fn fold(
 /// Forgets what no later window shows.
 fn close(op: &mut WindowAggregate, end: i64, db: &StateDb) -> Result<(), OperatorError> {
     let over = match op.spec.windows.kind {
-        WindowKind::Tumble { .. } => None,
+        WindowKind::Tumble { .. } | WindowKind::Fired => None,
         WindowKind::Hop { .. } => Some(end),
         WindowKind::Cumulate { size_ms, .. } => Some(end - size_ms),
     };
@@ -310,24 +313,25 @@ fn close_streamed(op: &mut WindowAggregate, end: i64, written_bytes: usize, db: 
 fn result_rows(spec: &WindowAggregateSpec, tables: &WindowTables, end: i64, picks: &[u32]) -> Result<RecordBatch, OperatorError> {
     let start = spec.windows.start_of_window(end);
     let keys = tables.keys(&spec.key_types, picks)?;
-    let mut columns = group_columns(&spec.group_columns, &spec.output, (start, end), &keys, picks.len());
-    columns.extend(tables.evaluate(picks));
+    let time = window_time(spec.zone.as_ref(), end);
+    let mut columns = group_columns(&spec.group_columns, &spec.output, (start, end, time), &keys, picks.len());
+    columns.extend(tables.evaluate(picks)?);
     RecordBatch::try_new(spec.output.clone(), columns)
         .map_err(|e| OperatorError::Kernel { operator: spec.operator.to_string(), reason: e.to_string() })
 }
 
-/// The columns before the aggregates, for rows of the window from `start` to `end`.
+/// The columns before the aggregates, for rows of the window from `start` to `end` with this `window_time`.
 pub fn group_columns(
     columns: &[GroupColumn],
     output: &SchemaRef,
-    (start, end): (i64, i64),
+    (start, end, time): (i64, i64, i64),
     keys: &[ArrayRef],
     rows: usize,
 ) -> Vec<ArrayRef> {
     let column = |(column, field): (&GroupColumn, &FieldRef)| match column {
         GroupColumn::WindowStart => constant(start, rows, field.data_type()),
         GroupColumn::WindowEnd => constant(end, rows, field.data_type()),
-        GroupColumn::WindowTime => constant(end - 1, rows, field.data_type()),
+        GroupColumn::WindowTime => constant(time, rows, field.data_type()),
         GroupColumn::Key(i) => keys[*i].clone(),
     };
     columns.iter().zip(output.fields()).map(column).collect()

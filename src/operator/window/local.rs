@@ -6,15 +6,13 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
-use arrow::compute::take_record_batch;
 use arrow::datatypes::{
     DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
-use arrow::record_batch::RecordBatch;
 
-use super::slice::Slot;
+use super::slice::{Slot, WindowKind};
 use super::table::{Input, WindowTables};
-use super::{WindowAggregateSpec, Windows};
+use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 
 /// Accumulators held here before they are sent early. Small against the memory of a job, large against one window's keys.
@@ -52,7 +50,7 @@ impl Operator for LocalAggregate {
                 }
             }
             Event::Watermark(w) => {
-                self.send_until(w, cx.out)?;
+                self.send_until(local_watermark(self.spec.zone.as_ref(), w), cx.out)?;
                 cx.out.push(Event::Watermark(w));
             }
             Event::Barrier(epoch) => {
@@ -85,12 +83,23 @@ pub(super) fn fold_rows(
     if n == 0 {
         return Ok(0);
     }
-    let times = event_times_ms(rows.batch.column(0));
-    let (slots, late) = open_slots(&spec.windows, &times, rows.watermarks_ms.as_deref(), fired_mark_ms);
+    if spec.windows.kind == WindowKind::Fired {
+        // The window fired before the watermark that closes it was passed on: its rows are in time.
+        if let Some(end) = rows.window_end_ms {
+            let slot = Slot { first: end, last: end };
+            let tables = tables.entry(slot).or_insert_with(|| WindowTables::new(spec));
+            tables.update(spec, &Input::new(spec.key_types.len(), rows), slot);
+        }
+        return Ok(0);
+    }
+    let zone = spec.zone.as_ref();
+    let times = local_times(zone, event_times_ms(rows.batch.column(0)));
+    let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
+    let (slots, late) = open_slots(&spec.windows, &times, watermarks.as_deref(), fired_mark_ms);
     let first = slots[0];
     if first != NONE && slots.iter().all(|&slot| slot == first) {
-        let input = Input::new(spec.key_types.len(), &rows.batch);
-        tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input);
+        let input = Input::new(spec.key_types.len(), rows);
+        tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input, first);
         return Ok(0);
     }
     // The batch touches several slots: one pass for each.
@@ -101,9 +110,14 @@ pub(super) fn fold_rows(
         }
     }
     for (slot, picks) in by_slot {
-        let part: RecordBatch = take_record_batch(&rows.batch, &UInt32Array::from(picks))
+        let part = rows
+            .take(&UInt32Array::from(picks))
             .map_err(|e| OperatorError::Kernel { operator: "window".into(), reason: e.to_string() })?;
-        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(spec, &Input::new(spec.key_types.len(), &part));
+        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(
+            spec,
+            &Input::new(spec.key_types.len(), &part),
+            slot,
+        );
     }
     Ok(late)
 }

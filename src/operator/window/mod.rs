@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod assign;
 pub(super) mod fire;
 pub mod local;
+pub mod rows;
 pub mod slice;
 pub(super) mod stored;
 mod sums;
@@ -15,9 +16,12 @@ pub mod table;
 
 use std::sync::Arc;
 
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::aggregate::Aggregate;
+use crate::time::zone::Zone;
+use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 pub use slice::Windows;
 
 /// A window aggregation, resolved: what `plan` decides and both operators work from.
@@ -28,6 +32,8 @@ pub struct WindowAggregateSpec {
     /// Stable number of the operator within the query; part of stored keys.
     pub operator: u32,
     pub windows: Windows,
+    /// The zone in which the windows lie. None: on the rowtime as it is.
+    pub zone: Option<Zone>,
     pub key_types: Vec<DataType>,
     pub aggregates: Vec<Aggregate>,
     /// The columns before the aggregates in the output.
@@ -43,6 +49,36 @@ pub enum GroupColumn {
     WindowTime,
     /// Index among the keys.
     Key(usize),
+}
+
+/// The local times of points in time.
+pub fn local_times(zone: Option<&Zone>, times_ms: ScalarBuffer<i64>) -> ScalarBuffer<i64> {
+    match zone {
+        Some(zone) => times_ms.iter().map(|&ms| zone.local(ms)).collect(),
+        None => times_ms,
+    }
+}
+
+/// The local times that are over at watermarks.
+pub fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&ScalarBuffer<i64>>) -> Option<ScalarBuffer<i64>> {
+    match (zone, watermarks_ms) {
+        (Some(zone), Some(marks)) => Some(marks.iter().map(|&ms| local_watermark(Some(zone), ms)).collect()),
+        (_, marks) => marks.cloned(),
+    }
+}
+
+/// The local time that is over at a watermark.
+pub fn local_watermark(zone: Option<&Zone>, watermark_ms: i64) -> i64 {
+    match zone {
+        // No watermark yet, and the end of input, are the same everywhere.
+        Some(zone) if watermark_ms != MIN_TIME_MS && watermark_ms != MAX_TIME_MS => zone.watermark(watermark_ms),
+        _ => watermark_ms,
+    }
+}
+
+/// The `window_time` of a window that ends at this time.
+pub fn window_time(zone: Option<&Zone>, end_ms: i64) -> i64 {
+    zone.map_or(end_ms - 1, |zone| zone.instant(end_ms - 1))
 }
 
 /// The type of `window_start` and `window_end`.

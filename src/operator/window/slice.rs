@@ -31,6 +31,8 @@ pub enum WindowKind {
         step_ms: i64,
         size_ms: i64,
     },
+    /// The windows that have fired the rows: each batch knows its own.
+    Fired,
 }
 
 /// The windows that some rows enter: the first and the last end, ms.
@@ -50,6 +52,7 @@ impl Windows {
             WindowKind::Tumble { size_ms } => size_ms,
             WindowKind::Hop { slide_ms, .. } => slide_ms,
             WindowKind::Cumulate { step_ms, .. } => step_ms,
+            WindowKind::Fired => 1,
         }
     }
 
@@ -57,6 +60,7 @@ impl Windows {
     pub fn size_ms(&self) -> i64 {
         match self.kind {
             WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } | WindowKind::Cumulate { size_ms, .. } => size_ms,
+            WindowKind::Fired => 0,
         }
     }
 
@@ -65,6 +69,7 @@ impl Windows {
         match self.kind {
             WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } => end - size_ms,
             WindowKind::Cumulate { size_ms, .. } => end - 1 - (end - 1 - self.offset_ms).rem_euclid(size_ms),
+            WindowKind::Fired => end,
         }
     }
 
@@ -89,6 +94,8 @@ impl Windows {
                 let first = ts - since.rem_euclid(step_ms) + step_ms;
                 Some(Slot { first, last: ts - since.rem_euclid(size_ms) + size_ms })
             }
+            // `ts` says nothing about it.
+            WindowKind::Fired => None,
         }
     }
 

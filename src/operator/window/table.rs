@@ -7,13 +7,14 @@
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
-use arrow::record_batch::RecordBatch;
 use hashbrown::HashTable;
 
-use super::WindowAggregateSpec;
+use super::local::event_times_ms;
 use super::slice::Slot;
+use super::{WindowAggregateSpec, local_times};
+use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Kernel, Selected, kernel};
-use crate::operator::{OperatorError, Partials};
+use crate::operator::{OperatorError, Partials, Rows};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::key_group;
 
@@ -51,7 +52,16 @@ impl GroupIndex {
         (group, true)
     }
 
-    fn memory_bytes(&self) -> usize {
+    /// The group of a key, if it has one.
+    pub fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
+        self.table.find(hash, |&g| self.hashes[g as usize] == hash && same_bytes(self.keys.get(g as usize), key)).copied()
+    }
+
+    pub fn hash(&self, group: u32) -> u64 {
+        self.hashes[group as usize]
+    }
+
+    pub fn memory_bytes(&self) -> usize {
         self.table.capacity() * 5 + self.hashes.capacity() * 8 + self.keys.memory_bytes()
     }
 }
@@ -79,17 +89,23 @@ fn split_entry(entry: &[u8]) -> Option<(&[u8], &[u8])> {
 pub struct Input {
     pub keys: KeyBuf,
     pub hashes: Vec<u64>,
-    pub columns: Vec<ArrayRef>,
+    /// What is known of the rows besides.
+    pub rows: Rows,
 }
 
 impl Input {
-    /// A batch of which `key_count` columns behind the rowtime are the keys.
-    pub fn new(key_count: usize, batch: &RecordBatch) -> Input {
+    /// Rows of which `key_count` columns behind the rowtime are the keys.
+    pub fn new(key_count: usize, rows: &Rows) -> Input {
+        let batch = &rows.batch;
         let mut keys = KeyBuf::default();
         let first = WindowAggregateSpec::FIRST_KEY;
         encode_keys(&batch.columns()[first..first + key_count], batch.num_rows(), &mut keys);
         let hashes = keys.iter().map(hash_key).collect();
-        Input { keys, hashes, columns: batch.columns().to_vec() }
+        Input { keys, hashes, rows: rows.clone() }
+    }
+
+    fn columns(&self) -> &[ArrayRef] {
+        self.rows.batch.columns()
     }
 }
 
@@ -123,7 +139,14 @@ impl WindowTables {
     }
 
     /// Folds rows in. DISTINCT values are only collected; they count when a window fires.
-    pub fn update(&mut self, spec: &WindowAggregateSpec, input: &Input) {
+    pub fn update(&mut self, spec: &WindowAggregateSpec, input: &Input, slot: Slot) {
+        let goes_by_arrival = spec.aggregates.iter().any(|a| a.function.goes_by_arrival());
+        let part = if goes_by_arrival {
+            Part::of(&spec.windows, slot, || local_times(spec.zone.as_ref(), event_times_ms(&input.columns()[0])))
+        } else {
+            Part::Whole
+        };
+        let places = Places::new(&input.rows, &part);
         let mut row_groups = std::mem::take(&mut self.row_groups);
         row_groups.clear();
         for (i, &hash) in input.hashes.iter().enumerate() {
@@ -133,13 +156,13 @@ impl WindowTables {
         for (aggregate, kernel) in spec.aggregates.iter().zip(&mut self.kernels) {
             kernel.resize(groups);
             if !aggregate.distinct {
-                let filter = aggregate.filter.map(|f| input.columns[f].as_boolean());
-                kernel.update(&row_groups, aggregate.argument.map(|a| &input.columns[a]), Selected::by(filter));
+                let argument = aggregate.argument.map(|a| &input.columns()[a]);
+                kernel.update(&row_groups, argument, Selected::of(aggregate, input.columns(), places));
             }
         }
         for ((_, aggregate), set) in spec.distinct().zip(&mut self.sets) {
-            let filter = aggregate.filter.map(|f| input.columns[f].as_boolean());
-            if let Some(argument) = aggregate.argument.map(|a| &input.columns[a]) {
+            let filter = aggregate.filter.map(|f| input.columns()[f].as_boolean());
+            if let Some(argument) = aggregate.argument.map(|a| &input.columns()[a]) {
                 collect_values(set, input, argument, Selected::by(filter));
             }
         }
@@ -231,7 +254,7 @@ impl WindowTables {
     }
 
     /// Results of the picked groups.
-    pub fn evaluate(&self, picks: &[u32]) -> Vec<ArrayRef> {
+    pub fn evaluate(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         self.kernels.iter().map(|k| k.evaluate(picks)).collect()
     }
 

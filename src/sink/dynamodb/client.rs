@@ -70,8 +70,12 @@ impl TableClient {
         Ok(TableKey { attributes: attributes.collect() })
     }
 
-    /// Puts one item; with a version only if the table holds none or a lower one.
+    /// Puts one item, or deletes it; with a version only if the table holds none or a lower one.
     pub async fn put(&self, item: &Item) -> Result<(), Failure> {
+        if item.deletes {
+            let call = self.client.delete_item().table_name(&self.table).set_key(Some(attributes(item)));
+            return call.send().await.map(drop).map_err(|e| failure(&e));
+        }
         let mut call = self.client.put_item().table_name(&self.table).set_item(Some(attributes(item)));
         if let Some(version) = &item.version {
             call = call

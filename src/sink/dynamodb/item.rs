@@ -22,6 +22,8 @@ pub struct Item {
     /// The values of the table's key attributes, each with its type and length: equal for equal items only.
     pub key: Arc<[u8]>,
     pub attributes: Vec<(Arc<str>, Value)>,
+    /// The item goes: `attributes` are those of its key only.
+    pub deletes: bool,
     /// Its version, where writes are conditional on it. Not among `attributes`.
     pub version: Option<Arc<str>>,
     /// What it occupies while it waits.
@@ -96,7 +98,15 @@ impl ItemEncoder {
             return Err(format!("the item has about {size_bytes} bytes, DynamoDB takes {ITEM_BYTES_MAX}"));
         }
         let memory_bytes = size_bytes + key.len() + values * VALUE_OVERHEAD_BYTES;
-        Ok(Item { key, attributes, version: version.cloned(), memory_bytes })
+        Ok(Item { key, attributes, deletes: false, version: version.cloned(), memory_bytes })
+    }
+
+    /// The item that takes a row's item away.
+    pub fn encode_delete(&self, batch: &RecordBatch, row: usize) -> Result<Item, String> {
+        let keys = batch.project(&self.key).map_err(|e| e.to_string())?;
+        let names = self.key.iter().map(|&c| self.names[c].clone()).collect();
+        let encoder = ItemEncoder { names, key: (0..self.key.len()).collect(), ignore_nulls: false, extra_bytes: 0 };
+        Ok(Item { deletes: true, ..encoder.encode(&keys, row, None)? })
     }
 
     /// A row that is no item as a JSON object, for people: values that DynamoDB cannot hold as text.

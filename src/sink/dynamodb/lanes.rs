@@ -120,6 +120,7 @@ mod tests {
 
     fn item(key: &str, value: &str, version: Option<&str>) -> Item {
         Item {
+            deletes: false,
             key: key.as_bytes().into(),
             attributes: vec![("v".into(), Value::Text(value.into()))],
             version: version.map(Into::into),

@@ -261,7 +261,12 @@ impl SinkWriter for DynamoDbWriter {
             self.versioned.then(|| Version::of_window(self.run_ms, rows.window_end_ms).to_string().into());
         let mut items = Vec::with_capacity(rows.batch.num_rows());
         for row in 0..rows.batch.num_rows() {
-            match self.items.encode(&rows.batch, row, version.as_ref()) {
+            let item = if rows.op(row).adds() {
+                self.items.encode(&rows.batch, row, version.as_ref())
+            } else {
+                self.items.encode_delete(&rows.batch, row)
+            };
+            match item {
                 Ok(item) => items.push(item),
                 Err(reason) => {
                     let row = self.items.row_json(&rows.batch, row);

@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 
 fn rows(values: std::ops::Range<i64>) -> SinkRows {
     let array: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
-    SinkRows { batch: RecordBatch::try_from_iter([("v", array)]).unwrap(), window_end_ms: None }
+    SinkRows::insert(RecordBatch::try_from_iter([("v", array)]).unwrap(), None)
 }
 
 fn text(values: std::ops::Range<i64>) -> String {

@@ -21,7 +21,7 @@ fn spec(key: &[&str]) -> TableSpec {
 fn rows(spec: &TableSpec, values: &[(Option<&str>, i32)], window_end_ms: Option<i64>) -> SinkRows {
     let a = StringArray::from_iter(values.iter().map(|v| v.0));
     let n = Int32Array::from_iter_values(values.iter().map(|v| v.1));
-    SinkRows { batch: RecordBatch::try_new(spec.schema.clone(), vec![Arc::new(a), Arc::new(n)]).unwrap(), window_end_ms }
+    SinkRows::insert(RecordBatch::try_new(spec.schema.clone(), vec![Arc::new(a), Arc::new(n)]).unwrap(), window_end_ms)
 }
 
 #[test]

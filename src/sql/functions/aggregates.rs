@@ -1,38 +1,113 @@
-//! COUNT, SUM, AVG, MIN and MAX as the planner sees them: names and Flink's result types.
+//! Aggregate functions as the planner sees them: names, numbers of arguments and Flink's result types.
 //!
 //! They are never run by DataFusion: `plan::lower` replaces them by the kernels of `operator::aggregate`.
+
+use std::ops::RangeInclusive;
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, not_impl_err, plan_err};
 use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
-use crate::operator::aggregate::{Function, result_type};
+use crate::operator::aggregate::{Function, percentile, result_type};
+use crate::sql::nested_types::multiset_of;
 use crate::sql::types::sql_name;
+use crate::state::key::is_key_type;
 
-const FUNCTIONS: [(&str, Function); 5] =
-    [("count", Function::Count), ("sum", Function::Sum), ("avg", Function::Avg), ("min", Function::Min), ("max", Function::Max)];
+/// How a JSON aggregate takes its values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JsonAggregate {
+    /// NULL ON NULL.
+    pub keeps_nulls: bool,
+    /// The value is JSON already, made by a JSON function.
+    pub is_json: bool,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedAggregate {
+    pub function: Function,
+    /// For the JSON aggregates.
+    pub json: Option<JsonAggregate>,
+}
+
+struct Named {
+    name: &'static str,
+    planned: PlannedAggregate,
+    arguments: RangeInclusive<usize>,
+}
+
+const fn plain(name: &'static str, function: Function, most: usize) -> Named {
+    Named { name, planned: PlannedAggregate { function, json: None }, arguments: 1..=most }
+}
+
+const fn json(name: &'static str, function: Function, arguments: usize, keeps_nulls: bool, is_json: bool) -> Named {
+    let json = Some(JsonAggregate { keeps_nulls, is_json });
+    Named { name, planned: PlannedAggregate { function, json }, arguments: arguments..=arguments }
+}
+
+const FUNCTIONS: [Named; 25] = [
+    plain("count", Function::Count, 1),
+    plain("sum", Function::Sum, 1),
+    plain("avg", Function::Avg, 1),
+    plain("min", Function::Min, 1),
+    plain("max", Function::Max, 1),
+    plain("stddev_pop", Function::StddevPop, 1),
+    plain("stddev_samp", Function::StddevSamp, 1),
+    plain("stddev", Function::StddevSamp, 1),
+    plain("var_pop", Function::VarPop, 1),
+    plain("var_samp", Function::VarSamp, 1),
+    plain("variance", Function::VarSamp, 1),
+    plain("first_value", Function::FirstValue, 1),
+    plain("last_value", Function::LastValue, 1),
+    plain("listagg", Function::ListAgg, 2),
+    plain("percentile", Function::Percentile, 3),
+    plain("array_agg", Function::ArrayAgg, 1),
+    plain("collect", Function::Collect, 1),
+    // What `sql::rewrite` makes of JSON_ARRAYAGG and JSON_OBJECTAGG with their clauses.
+    json("json_arrayagg_absent", Function::JsonArray, 1, false, false),
+    json("json_arrayagg_null", Function::JsonArray, 1, true, false),
+    json("json_arrayagg_absent_json", Function::JsonArray, 1, false, true),
+    json("json_arrayagg_null_json", Function::JsonArray, 1, true, true),
+    json("json_objectagg_absent", Function::JsonObject, 2, false, false),
+    json("json_objectagg_null", Function::JsonObject, 2, true, false),
+    json("json_objectagg_absent_json", Function::JsonObject, 2, false, true),
+    json("json_objectagg_null_json", Function::JsonObject, 2, true, true),
+];
+
+/// Functions that Flink refuses over streams.
+const REFUSED: [(&str, &str); 1] = [("approx_count_distinct", "COUNT(DISTINCT ...) counts exactly")];
 
 /// The aggregate functions.
 pub fn all() -> impl Iterator<Item = AggregateUDF> {
-    FUNCTIONS.into_iter().map(|(name, function)| {
-        AggregateUDF::from(Planned {
-            name,
-            function: function as usize,
-            signature: Signature::user_defined(Volatility::Immutable),
-        })
-    })
+    let signature = || Signature::user_defined(Volatility::Immutable);
+    let known = (0..FUNCTIONS.len())
+        .map(move |function| AggregateUDF::from(Planned { name: FUNCTIONS[function].name, function, signature: signature() }));
+    let refused = REFUSED.iter().map(move |(name, _)| {
+        AggregateUDF::from(Planned { name, function: usize::MAX, signature: Signature::user_defined(Volatility::Immutable) })
+    });
+    known.chain(refused)
 }
 
 /// The kernel that a planned aggregate stands for.
-pub fn planned_function(udf: &AggregateUDF) -> Option<Function> {
-    FUNCTIONS.iter().find(|(name, _)| *name == udf.name()).map(|(_, f)| *f)
+pub fn planned_aggregate(udf: &AggregateUDF) -> Option<PlannedAggregate> {
+    FUNCTIONS.iter().find(|f| f.name == udf.name()).map(|f| f.planned)
+}
+
+/// Flink's result type of an aggregate, or None if it does not take the argument. `of_array`: the fractions of a PERCENTILE
+/// are an ARRAY.
+pub fn aggregate_type(function: Function, argument: &DataType, of_array: bool) -> Option<DataType> {
+    match function {
+        Function::Percentile if of_array => result_type(function, argument).map(|_| percentile::array_type()),
+        Function::Collect => is_key_type(argument).then(|| multiset_of(argument.clone())),
+        _ => result_type(function, argument),
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Planned {
     name: &'static str,
-    /// Index in [`FUNCTIONS`].
+    /// Index in [`FUNCTIONS`]; beyond it for the refused ones.
     function: usize,
     signature: Signature,
 }
@@ -47,21 +122,35 @@ impl AggregateUDFImpl for Planned {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        match arguments {
-            [_] => Ok(arguments.to_vec()),
-            _ => plan_err!("'{}' takes one argument, not {}", self.name.to_uppercase(), arguments.len()),
+        let name = self.name.to_uppercase();
+        let Some(named) = FUNCTIONS.get(self.function) else {
+            let instead = REFUSED.iter().find(|(name, _)| *name == self.name).map_or("", |(_, instead)| instead);
+            return not_impl_err!("'{name}' is not for streams, as in Flink; {instead}");
+        };
+        if named.arguments.contains(&arguments.len()) {
+            return Ok(arguments.to_vec());
         }
+        let takes = match (named.arguments.start(), named.arguments.end()) {
+            (1, 1) => "one argument".to_string(),
+            (from, to) if from == to => format!("{from} arguments"),
+            (from, to) => format!("{from} to {to} arguments"),
+        };
+        plan_err!("'{name}' takes {takes}, not {}", arguments.len())
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let (_, function) = FUNCTIONS[self.function];
-        match arguments {
-            [argument] => match result_type(function, argument) {
-                Some(data_type) => Ok(data_type),
-                None => plan_err!("'{}' does not take {}", self.name.to_uppercase(), sql_name(argument)),
-            },
-            _ => plan_err!("'{}' takes one argument, not {}", self.name.to_uppercase(), arguments.len()),
+        let name = self.name.to_uppercase();
+        let (Some(named), Some(first)) = (FUNCTIONS.get(self.function), arguments.first()) else {
+            return not_impl_err!("'{name}'");
+        };
+        match aggregate_type(named.planned.function, first, matches!(arguments.get(1), Some(DataType::List(_)))) {
+            Some(data_type) => Ok(data_type),
+            None => plan_err!("'{name}' does not take {}", sql_name(first)),
         }
+    }
+
+    fn supports_null_handling_clause(&self) -> bool {
+        self.name == "array_agg"
     }
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

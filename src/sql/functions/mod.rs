@@ -8,14 +8,18 @@ pub mod cast;
 mod concat;
 pub mod conditional;
 mod date_format;
+mod grouping;
 mod hashes;
 pub mod interval_times;
+pub mod json;
 mod math;
+pub mod nested;
 pub mod not_null;
 mod numeric;
 mod patterns;
+mod printf;
+pub mod ranks;
 mod round;
-mod row_number;
 mod rows;
 mod strings;
 mod temporal;
@@ -26,7 +30,7 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub use aggregates::planned_function;
+pub use aggregates::{JsonAggregate, PlannedAggregate, aggregate_type, planned_aggregate};
 
 /// All functions by name, lower case.
 pub struct Functions {
@@ -38,19 +42,28 @@ pub struct Functions {
 impl Default for Functions {
     fn default() -> Self {
         let mut scalars = BTreeMap::new();
-        for function in conditional::all().chain(cast::planned::all()).chain(numeric::all()).chain(round::all()).chain([
-            concat::udf(),
-            interval_times::udf(),
-            to_timestamp_ltz::udf(),
-        ]) {
+        for function in conditional::all()
+            .chain(cast::planned::all())
+            .chain(numeric::all())
+            .chain(round::all())
+            .chain(nested::all())
+            .chain(json::udfs())
+            .chain([concat::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
+        {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        let families = math::ALL.into_iter().chain(strings::ALL).chain(patterns::ALL).chain(temporal::ALL).chain(hashes::ALL);
+        let families = math::ALL
+            .into_iter()
+            .chain(strings::ALL)
+            .chain(patterns::ALL)
+            .chain(temporal::ALL)
+            .chain(hashes::ALL)
+            .chain(json::ALL);
         for function in families.map(rows::Definition::udf) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        let aggregates = aggregates::all().map(|f| (f.name().to_string(), Arc::new(f))).collect();
-        let windows = BTreeMap::from([("row_number".to_string(), Arc::new(row_number::udwf()))]);
+        let aggregates = aggregates::all().chain([grouping::udaf()]).map(|f| (f.name().to_string(), Arc::new(f))).collect();
+        let windows = ranks::all().map(|f| (f.name().to_string(), Arc::new(f))).collect();
         Functions { scalars, aggregates, windows }
     }
 }

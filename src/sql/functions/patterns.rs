@@ -76,7 +76,8 @@ thread_local! {
 
 const COMPILED_MAX: usize = 16;
 
-fn with<T>(pattern: &str, use_it: impl FnOnce(&Regex) -> T) -> Result<T, String> {
+/// Calls with the compiled expression.
+pub fn with<T>(pattern: &str, use_it: impl FnOnce(&Regex) -> T) -> Result<T, String> {
     COMPILED.with_borrow_mut(|compiled| {
         if let Some((_, regex)) = compiled.iter().find(|(p, _)| p == pattern) {
             return Ok(use_it(regex));

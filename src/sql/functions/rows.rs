@@ -31,6 +31,7 @@ pub enum Kind {
     Long,
     /// Any number, as DOUBLE.
     Double,
+    Boolean,
     Bytes,
     /// TIMESTAMP, TIMESTAMP_LTZ, DATE or TIME, as milliseconds.
     Time,
@@ -118,6 +119,9 @@ impl<'a> Row<'a> {
     pub fn double(&self, at: usize) -> f64 {
         self.arguments[at].as_primitive::<Float64Type>().value(self.row)
     }
+    pub fn boolean(&self, at: usize) -> bool {
+        self.arguments[at].as_boolean().value(self.row)
+    }
     pub fn bytes(&self, at: usize) -> &'a [u8] {
         self.arguments[at].as_binary::<i32>().value(self.row)
     }
@@ -183,6 +187,7 @@ fn taken_as(kind: Kind, given: &DataType) -> Option<DataType> {
         Kind::Int if null || given.is_integer() => Some(DataType::Int32),
         Kind::Long if null || given.is_integer() => Some(DataType::Int64),
         Kind::Double if null || given.is_numeric() => Some(DataType::Float64),
+        Kind::Boolean if null || *given == DataType::Boolean => Some(DataType::Boolean),
         Kind::Bytes if null || matches!(given, DataType::Binary | DataType::Utf8) => Some(DataType::Binary),
         Kind::TextOrCode if null || *given == DataType::Utf8 => Some(DataType::Utf8),
         Kind::TextOrCode if given.is_integer() => Some(DataType::Int32),
@@ -203,6 +208,7 @@ fn wanted(kind: Kind) -> &'static str {
         Kind::TextOrCode => "text or the code of a character",
         Kind::Int | Kind::Long => "an integer",
         Kind::Double => "a number",
+        Kind::Boolean => "a BOOLEAN",
         Kind::Bytes => "BYTES or text",
         Kind::Time => "a TIMESTAMP or a DATE",
         Kind::TimeOrText => "a TIMESTAMP, a DATE or text",

@@ -4,6 +4,7 @@
 //! `parse` hold the three families. What always holds: a value that cannot be read refuses its row (CAST) or is NULL
 //! (TRY_CAST); a DECIMAL that does not fit is NULL in both; integers wrap in both.
 
+mod nested;
 mod number;
 mod parse;
 pub mod planned;
@@ -45,16 +46,26 @@ impl Type {
 
     /// Digits after the second of a timestamp.
     fn precision(&self) -> usize {
-        self.modifier("TIMESTAMP").or_else(|| self.modifier("TIMESTAMP_LTZ")).unwrap_or(match &self.data_type {
-            DataType::Timestamp(TimeUnit::Second, _) => 0,
-            DataType::Timestamp(TimeUnit::Millisecond, _) => 3,
-            DataType::Timestamp(TimeUnit::Microsecond, _) => 6,
-            _ => 9,
-        })
+        self.modifier("TIMESTAMP").or_else(|| self.modifier("TIMESTAMP_LTZ")).unwrap_or(precision(&self.data_type))
+    }
+
+    /// A type whose fields have no exact types of their own.
+    fn plain(data_type: &DataType) -> Type {
+        Type { data_type: data_type.clone(), exact: None }
     }
 
     fn name(&self) -> String {
         self.exact.clone().unwrap_or_else(|| sql_name(&self.data_type))
+    }
+}
+
+/// Digits after the second that an Arrow type keeps.
+fn precision(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Timestamp(TimeUnit::Second, _) => 0,
+        DataType::Timestamp(TimeUnit::Millisecond, _) => 3,
+        DataType::Timestamp(TimeUnit::Microsecond, _) => 6,
+        _ => 9,
     }
 }
 
@@ -78,7 +89,9 @@ fn castable(from: &DataType, to: &DataType) -> bool {
     let number = |t: &DataType| t.is_numeric();
     match (from, to) {
         (Interval(_) | Duration(_), _) => false,
-        (Null, _) | (_, Utf8) => !to.is_nested() && !from.is_nested(),
+        (Null, _) => true,
+        (from, to) if from.is_nested() => nested::castable(from, to),
+        (_, Utf8) => true,
         (Utf8, to) => number(to) || matches!(to, Boolean | Binary | Date32 | Time32(_) | Timestamp(..)),
         (from, to) if number(from) && (number(to) || *to == Boolean) => true,
         (Boolean, to) => number(to) || *to == Boolean,
@@ -137,16 +150,29 @@ impl ScalarUDFImpl for Cast {
 
 impl Cast {
     fn cast(&self, array: &ArrayRef) -> Result<ArrayRef> {
-        let done = match (array.data_type(), &self.to.data_type) {
-            (DataType::Null, to) => return Ok(new_null_array(to, array.len())),
-            (_, DataType::Utf8) => text::cast(array, &self.from, &self.to),
-            (DataType::Utf8, _) => parse::cast(array.as_string(), &self.to, self.or_null),
-            (DataType::Binary, DataType::Binary) => Ok(parse::cut_bytes(array.as_binary(), &self.to)),
-            (DataType::Date32 | DataType::Time32(_) | DataType::Timestamp(..), _) => time::cast(array, &self.to),
-            _ => number::cast(array, &self.to.data_type, self.or_null),
-        };
-        done.or_else(|reason| exec_err!("{reason}"))
+        convert(array, &self.from, &self.to, self.or_null).or_else(|reason| exec_err!("{reason}"))
     }
+}
+
+/// The values in another type, or why a row is refused.
+fn convert(array: &ArrayRef, from: &Type, to: &Type, or_null: bool) -> std::result::Result<ArrayRef, String> {
+    match (array.data_type(), &to.data_type) {
+        (DataType::Null, to) => Ok(new_null_array(to, array.len())),
+        (_, DataType::Utf8) => text::cast(array, from, to),
+        (from, _) if from.is_nested() => nested::cast(array, to, or_null),
+        (DataType::Utf8, _) => parse::cast(array.as_string(), to, or_null),
+        (DataType::Binary, DataType::Binary) => Ok(parse::cut_bytes(array.as_binary(), to)),
+        (DataType::Date32 | DataType::Time32(_) | DataType::Timestamp(..), _) => time::cast(array, to),
+        _ => number::cast(array, &to.data_type, or_null),
+    }
+}
+
+/// The same for values inside others, which have no exact types.
+fn convert_inside(array: &ArrayRef, to: &DataType) -> std::result::Result<ArrayRef, String> {
+    if array.data_type() == to {
+        return Ok(array.clone());
+    }
+    convert(array, &Type::plain(array.data_type()), &Type::plain(to), false)
 }
 
 /// Why a constant text cannot be cast, if it cannot.

@@ -9,8 +9,8 @@ use arrow::datatypes::{
     Time32MillisecondType, TimeUnit,
 };
 
-use super::Type;
 use super::time::ticks;
+use super::{Type, precision};
 use crate::format::number_text::{write_decimal_plain, write_f32, write_f64};
 use crate::format::time_text::{ticks_per_second, write_date, write_time, write_timestamp};
 
@@ -73,12 +73,55 @@ pub fn append(out: &mut String, array: &ArrayRef, row: usize, precision: usize) 
                 bytes.extend_from_slice(&nanos.as_bytes()[..precision.min(9)]);
             }
         }
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            out.push('[');
+            for at in 0..items.len() {
+                part(out, &items, at, ", ")?;
+            }
+            out.push(']');
+        }
+        DataType::Struct(_) => {
+            out.push('(');
+            for (at, field) in array.as_struct().columns().iter().enumerate() {
+                out.push_str(if at > 0 { ", " } else { "" });
+                inside(out, field, row)?;
+            }
+            out.push(')');
+        }
+        DataType::Map(..) => {
+            let pairs = array.as_map().value(row);
+            out.push('{');
+            for at in 0..pairs.len() {
+                part(out, pairs.column(0), at, ", ")?;
+                out.push('=');
+                inside(out, pairs.column(1), at)?;
+            }
+            out.push('}');
+        }
+        DataType::Null => out.push_str("NULL"),
         other => return Err(format!("cannot cast {other} to STRING")),
     }
     if !bytes.is_empty() {
         out.push_str(&String::from_utf8_lossy(&bytes));
     }
     Ok(())
+}
+
+/// One of several parts, with what stands between them.
+fn part(out: &mut String, array: &ArrayRef, at: usize, between: &str) -> Result<(), String> {
+    if at > 0 {
+        out.push_str(between);
+    }
+    inside(out, array, at)
+}
+
+fn inside(out: &mut String, array: &ArrayRef, row: usize) -> Result<(), String> {
+    if array.is_null(row) {
+        out.push_str("NULL");
+        return Ok(());
+    }
+    append(out, array, row, precision(array.data_type()))
 }
 
 fn number(out: &mut String, value: impl std::fmt::Display) {

@@ -1,0 +1,102 @@
+//! COLLECT: a MULTISET of all values, as a map of each to how often it was seen. NULLs are skipped; without values it is
+//! empty.
+//!
+//! Entries of the log are a count (8 bytes, big-endian) and a value in key encoding. What always holds: the order of entries
+//! does not matter, and entries of one value may be added up at any time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Int32Array, MapArray, StructArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+
+use super::log::Logs;
+use super::{Kernel, Selected};
+use crate::operator::OperatorError;
+use crate::state::key::{KeyBuf, decode_keys, encode_keys};
+
+/// `output` is a map of the input's type to INT.
+pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
+    Box::new(Collect { logs: Logs::default(), encoded: KeyBuf::default(), input: input.clone(), output: output.clone() })
+}
+
+struct Collect {
+    logs: Logs,
+    /// Reused between batches.
+    encoded: KeyBuf,
+    input: DataType,
+    output: DataType,
+}
+
+impl Collect {
+    fn compact(&mut self, g: usize) {
+        let entry = |(value, times): (&[u8], i64)| [&times.to_be_bytes(), value].concat();
+        self.logs.compact(g, |entries| added_up(entries.into_iter()).into_iter().map(entry).collect());
+    }
+}
+
+/// Every value once with how often it was seen.
+fn added_up<'a>(entries: impl Iterator<Item = &'a [u8]>) -> BTreeMap<&'a [u8], i64> {
+    let mut counts = BTreeMap::new();
+    for (times, value) in entries.filter_map(|e| e.split_first_chunk::<8>()) {
+        let count: &mut i64 = counts.entry(value).or_default();
+        *count = count.saturating_add(i64::from_be_bytes(*times));
+    }
+    counts
+}
+
+impl Kernel for Collect {
+    fn resize(&mut self, groups: usize) {
+        self.logs.resize(groups);
+    }
+    fn clear(&mut self, group: u32) {
+        self.logs.clear(group);
+    }
+    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
+        let Some(argument) = argument else { return };
+        let mut encoded = std::mem::take(&mut self.encoded);
+        encode_keys(std::slice::from_ref(argument), argument.len(), &mut encoded);
+        rows.for_each(groups, argument, |row, g| {
+            if self.logs.push(g, &[&1i64.to_be_bytes(), encoded.get(row)]) {
+                self.compact(g);
+            }
+        });
+        self.encoded = encoded;
+    }
+    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
+        for g in self.logs.merge(groups, &state[0]) {
+            self.compact(g);
+        }
+    }
+    fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
+        vec![self.logs.state(picks)]
+    }
+    fn state_types(&self) -> Vec<DataType> {
+        Logs::state_types()
+    }
+    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
+        let counts: Vec<BTreeMap<&[u8], i64>> = picks.iter().map(|&g| added_up(self.logs.entries(g))).collect();
+        let offsets = OffsetBuffer::from_lengths(counts.iter().map(BTreeMap::len));
+        let times: Int32Array =
+            counts.iter().flat_map(|c| c.values()).map(|n| Some(i32::try_from(*n).unwrap_or(i32::MAX))).collect();
+        let values = counts.iter().flat_map(|c| c.keys().copied());
+        let values = decode_keys(std::slice::from_ref(&self.input), values)?.remove(0);
+        let map = || {
+            let DataType::Map(entries, sorted) = &self.output else {
+                return Err(ArrowError::SchemaError(format!("COLLECT gives no {}", self.output)));
+            };
+            let DataType::Struct(fields) = entries.data_type() else {
+                return Err(ArrowError::SchemaError(format!("a map without entries: {}", self.output)));
+            };
+            let pairs = StructArray::try_new(fields.clone(), vec![values, Arc::new(times)], None)?;
+            MapArray::try_new(entries.clone(), offsets, pairs, None, *sorted)
+        };
+        let map = map().map_err(|e| OperatorError::Kernel { operator: "COLLECT".into(), reason: e.to_string() })?;
+        Ok(Arc::new(map))
+    }
+    fn memory_bytes(&self) -> usize {
+        self.logs.memory_bytes()
+    }
+}

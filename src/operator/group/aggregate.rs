@@ -1,0 +1,226 @@
+//! The changelog GROUP BY: folds rows into their groups and says how each changed.
+//!
+//! Row by row as Flink has it, or bundle by bundle (mini-batch): a bundle's rows are folded together, and its groups change
+//! once. A bundle ends with its last row, at a watermark and at a barrier, so nothing of it is in a checkpoint.
+
+use arrow::array::BooleanArray;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+
+use super::GroupSpec;
+use super::changes::{ChangeSet, Fate, rounds};
+use super::keyed::KeyedGroups;
+use crate::operator::aggregate::Selected;
+use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+use crate::state::key::{KeyBuf, encode_keys, hash_key};
+use crate::state::rocks::Changes;
+
+pub struct GroupAggregate {
+    spec: GroupSpec,
+    /// Made with the first event: only then can the aggregates be refused with an error.
+    groups: Option<KeyedGroups>,
+    /// Rows that wait for their bundle to fill.
+    bundle: Vec<Rows>,
+    bundled: usize,
+}
+
+impl GroupAggregate {
+    pub fn new(spec: GroupSpec) -> GroupAggregate {
+        GroupAggregate { spec, groups: None, bundle: vec![], bundled: 0 }
+    }
+
+    fn take(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(size) = self.spec.bundle_rows else { return self.fold(&rows, false, cx) };
+        let mut from = 0;
+        while from < rows.len() {
+            let n = (size - self.bundled).min(rows.len() - from);
+            self.bundle.push(rows.slice(from, n));
+            self.bundled += n;
+            from += n;
+            if self.bundled == size {
+                self.end_bundle(cx)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_bundle(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        self.bundled = 0;
+        let parts = std::mem::take(&mut self.bundle);
+        let Some(first) = parts.first() else { return Ok(()) };
+        let batch = concat_batches(&first.batch.schema(), parts.iter().map(|r| &r.batch)).map_err(|e| self.kernel_error(e))?;
+        let ops = parts.iter().flat_map(|r| (0..r.len()).map(|i| r.op(i))).collect();
+        let rows = Rows { ops: Some(ops), ..Rows::new(batch) };
+        self.fold(&rows, true, cx)
+    }
+
+    fn kernel_error(&self, reason: impl ToString) -> OperatorError {
+        OperatorError::Kernel { operator: format!("group {}", self.spec.operator), reason: reason.to_string() }
+    }
+
+    /// Folds a batch in, row by row or (`together`) as one change of each group.
+    fn fold(&mut self, rows: &Rows, together: bool, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let key_count = self.spec.key_types.len();
+        let key_columns = &rows.batch.columns()[..key_count];
+        let mut keys = KeyBuf::default();
+        encode_keys(key_columns, rows.len(), &mut keys);
+        let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
+        let mut state = match self.groups.take() {
+            Some(groups) => groups,
+            None => KeyedGroups::new(self.spec.clone())?,
+        };
+        let groups = state.find(&keys, &hashes, cx.now_ms, cx.db)?;
+        let adds: Vec<bool> = (0..rows.len()).map(|i| rows.op(i).adds()).collect();
+        let input = Input { rows, groups, adds };
+        let mut set = ChangeSet::default();
+        let rounds = if together { vec![(0..rows.len() as u32).collect()] } else { rounds(&input.groups) };
+        for picks in rounds {
+            self.round(&mut state, &input, &picks, &mut set, cx.now_ms)?;
+        }
+        self.groups = Some(state);
+        if let Some(changes) = set.finish(key_columns, &self.spec.output).map_err(|e| self.kernel_error(e))? {
+            cx.out.push(Event::Rows(changes));
+        }
+        Ok(())
+    }
+
+    /// Folds the rows at `picks` in; each group they belong to changes once.
+    fn round(
+        &self,
+        state: &mut KeyedGroups,
+        input: &Input<'_>,
+        picks: &[u32],
+        set: &mut ChangeSet,
+        now_ms: i64,
+    ) -> Result<(), OperatorError> {
+        // What takes back a row of a group that was never there is dropped, up to the group's first row that adds.
+        let mut changing: Vec<Changing> = Vec::with_capacity(picks.len());
+        let mut kept = Vec::with_capacity(picks.len());
+        for &row in picks {
+            let (group, adds) = (input.groups[row as usize], input.adds[row as usize]);
+            let known = state.place_of(group, changing.len() as u32);
+            if known as usize == changing.len() {
+                let count = state.rows(group);
+                if count.is_none() && !adds {
+                    state.forget_place(group);
+                    continue;
+                }
+                changing.push(Changing { group, cause: row, existed: count.is_some(), rows: count.unwrap_or(0) });
+            }
+            changing[known as usize].rows += if adds { 1 } else { -1 };
+            kept.push(row);
+        }
+        let groups: Vec<u32> = changing.iter().map(|c| c.group).collect();
+        groups.iter().for_each(|&group| state.forget_place(group));
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let before = state.evaluate(&groups)?;
+        self.apply(state, input, &kept)?;
+        let after = state.evaluate(&groups)?;
+        let mut fates = Vec::with_capacity(changing.len());
+        for change in &changing {
+            // Over a table that only grows, a group's row stays for ever.
+            let is_there = change.rows != 0 || !self.spec.retracts;
+            if is_there {
+                state.changed(change.group, change.rows, now_ms);
+            } else {
+                state.remove(change.group);
+            }
+            fates.push(match (change.existed, is_there) {
+                (false, true) => Fate::Appears,
+                (true, true) => Fate::Stays,
+                (true, false) => Fate::Disappears,
+                (false, false) => Fate::Absent,
+            });
+        }
+        let causes: Vec<u32> = changing.iter().map(|c| c.cause).collect();
+        // With a TTL an equal result is sent again: it keeps whoever waits for it from forgetting it.
+        set.add(&causes, &fates, before, after, self.spec.ttl.is_some()).map_err(|e| self.kernel_error(e))
+    }
+
+    /// Folds rows into the accumulators: those that add first, which no result can tell from any other order.
+    fn apply(&self, state: &mut KeyedGroups, input: &Input<'_>, kept: &[u32]) -> Result<(), OperatorError> {
+        let whole = kept.len() == input.groups.len();
+        let rows =
+            if whole { input.rows.clone() } else { input.rows.take(&kept.to_vec().into()).map_err(|e| self.kernel_error(e))? };
+        let columns = rows.batch.columns();
+        let groups: Vec<u32> = kept.iter().map(|&row| input.groups[row as usize]).collect();
+        let adds: Vec<bool> = kept.iter().map(|&row| input.adds[row as usize]).collect();
+        let all_add = adds.iter().all(|&a| a);
+        let places = Places::new(&rows, &Part::Whole);
+        for (aggregate, accumulators) in self.spec.aggregates.iter().zip(&mut state.accumulators) {
+            let argument = aggregate.argument.map(|a| &columns[a]);
+            let selected = Selected::of(aggregate, columns, places);
+            if all_add {
+                accumulators.kernel_mut().update(&groups, argument, selected);
+                continue;
+            }
+            let which = |add: bool| -> BooleanArray {
+                adds.iter().enumerate().map(|(row, &adds)| Some(adds == add && selected.has(row))).collect()
+            };
+            let (adding, taking) = (which(true), which(false));
+            accumulators.kernel_mut().update(&groups, argument, selected.filtered(&adding));
+            accumulators.retract(&groups, argument, selected.filtered(&taking));
+        }
+        Ok(())
+    }
+}
+
+/// A batch, prepared for all its rounds.
+struct Input<'a> {
+    rows: &'a Rows,
+    groups: Vec<u32>,
+    adds: Vec<bool>,
+}
+
+/// A group that a round changes.
+struct Changing {
+    group: u32,
+    /// Its first row in the round.
+    cause: u32,
+    existed: bool,
+    /// Rows added minus rows taken back.
+    rows: i64,
+}
+
+impl Operator for GroupAggregate {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) if rows.is_empty() => {}
+            Event::Rows(rows) => self.take(rows, cx)?,
+            Event::Watermark(w) => {
+                self.end_bundle(cx)?;
+                cx.out.push(Event::Watermark(w));
+            }
+            Event::Barrier(epoch) => {
+                self.end_bundle(cx)?;
+                if let Some(groups) = &mut self.groups {
+                    groups.sweep(cx.now_ms, cx.db)?;
+                    groups.freeze();
+                }
+                cx.out.push(Event::Barrier(epoch));
+            }
+            Event::Partials(_) => return Err(self.kernel_error("partial aggregates where rows belong")),
+        }
+        Ok(())
+    }
+
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        Ok(self.groups.as_mut().is_none_or(|groups| groups.write_frozen(changes)))
+    }
+
+    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        self.groups.as_mut().map_or(Ok(false), |groups| groups.spill(changes))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let bundle: usize = self.bundle.iter().map(|r| r.batch.get_array_memory_size()).sum();
+        self.groups.as_ref().map_or(0, KeyedGroups::memory_bytes) + bundle
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.spec.output.clone()
+    }
+}

@@ -1,0 +1,314 @@
+//! Where are the groups? Those in use in memory, as columns of accumulators; all others in the store.
+//!
+//! A write-back cache over keyed state, used by `aggregate` alone. What always holds: a group that is in memory is looked for
+//! there only; one that is not is in the store as it was last written; memory is given back by writing what changed and
+//! forgetting everything, never between a barrier and its checkpoint.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array};
+use arrow::datatypes::{DataType, Int64Type};
+
+use super::GroupSpec;
+use crate::operator::OperatorError;
+use crate::operator::aggregate::retract::Accumulators;
+use crate::operator::keyed::put_all;
+use crate::operator::window::table::GroupIndex;
+use crate::state::key::KeyBuf;
+use crate::state::layout::{KeyedKind, keyed, keyed_rest};
+use crate::state::packed::{pack, unpack};
+use crate::state::rocks::{Changes, StateDb};
+use crate::state::{KEY_GROUPS, key_group};
+
+/// The groups of one operator on one worker.
+pub struct KeyedGroups {
+    spec: GroupSpec,
+    index: GroupIndex,
+    pub accumulators: Vec<Accumulators>,
+    /// Per group in memory: rows added minus rows taken back. A group without state has None.
+    rows: Vec<Option<i64>>,
+    /// Processing time of the last change, ms; kept where groups are forgotten.
+    changed_ms: Vec<i64>,
+    dirty: Vec<bool>,
+    dirty_groups: Vec<u32>,
+    /// Scratch of a round: where a group is among those that change. [`NOWHERE`] between rounds.
+    places: Vec<u32>,
+    /// Written at the last barrier, not yet in the store.
+    frozen: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// Stored groups last changed in buckets before this one are gone.
+    swept_bucket: i64,
+}
+
+const NOWHERE: u32 = u32::MAX;
+/// Frozen entries that are written in one step.
+const FROZEN_STEP: usize = 4096;
+/// Groups are forgotten this many times per TTL: what is kept longer than asked for is at most this part of it.
+const BUCKETS_PER_TTL: i64 = 8;
+
+impl KeyedGroups {
+    pub fn new(spec: GroupSpec) -> Result<KeyedGroups, OperatorError> {
+        let mut groups = KeyedGroups {
+            spec,
+            index: GroupIndex::default(),
+            accumulators: vec![],
+            rows: vec![],
+            changed_ms: vec![],
+            dirty: vec![],
+            dirty_groups: vec![],
+            places: vec![],
+            frozen: vec![],
+            swept_bucket: i64::MIN,
+        };
+        groups.accumulators = groups.empty_accumulators()?;
+        Ok(groups)
+    }
+
+    fn empty_accumulators(&self) -> Result<Vec<Accumulators>, OperatorError> {
+        let all = self.spec.aggregates.iter().map(|a| Accumulators::of(a, self.spec.retracts)).collect::<Option<Vec<_>>>();
+        all.ok_or_else(|| OperatorError::Kernel {
+            operator: self.spec.operator.to_string(),
+            reason: "an aggregate that cannot take rows back".into(),
+        })
+    }
+
+    /// Groups of a batch's keys, in memory from here on.
+    pub fn find(&mut self, keys: &KeyBuf, hashes: &[u64], now_ms: i64, db: &StateDb) -> Result<Vec<u32>, OperatorError> {
+        let mut new = Vec::new();
+        let groups: Vec<u32> = (0..keys.len())
+            .map(|i| {
+                let (group, is_new) = self.index.intern(keys.get(i), hashes[i]);
+                if is_new {
+                    new.push(group);
+                }
+                group
+            })
+            .collect();
+        if !new.is_empty() {
+            self.resize();
+            self.load(&new, now_ms, db)?;
+        }
+        if self.spec.ttl.is_some() {
+            self.forget_old(&groups, now_ms);
+        }
+        Ok(groups)
+    }
+
+    fn resize(&mut self) {
+        let len = self.index.len();
+        self.rows.resize(len, None);
+        self.changed_ms.resize(len, 0);
+        self.dirty.resize(len, false);
+        self.places.resize(len, NOWHERE);
+        for accumulators in &mut self.accumulators {
+            accumulators.kernel_mut().resize(len);
+        }
+    }
+
+    fn store_key(&self, group: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        let key_group = key_group(self.index.hash(group));
+        keyed(self.spec.operator, KeyedKind::Group, key_group, 0, self.index.key(group), &mut out);
+        out
+    }
+
+    /// `rows (BIGINT) | changed (BIGINT) | state of each aggregate`.
+    fn stored_types(&self) -> Vec<DataType> {
+        let states = self.accumulators.iter().flat_map(|a| a.kernel().state_types());
+        [DataType::Int64, DataType::Int64].into_iter().chain(states).collect()
+    }
+
+    fn load(&mut self, groups: &[u32], now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
+        let keys: Vec<Vec<u8>> = groups.iter().map(|&g| self.store_key(g)).collect();
+        let types = self.stored_types();
+        for (&group, value) in groups.iter().zip(db.multi_get(&keys)?) {
+            let Some(value) = value else { continue };
+            let columns = unpack(&value, &types)?;
+            let number = |c: usize| columns[c].as_primitive::<Int64Type>().value(0);
+            if self.is_old(number(1), now_ms) {
+                continue;
+            }
+            self.rows[group as usize] = Some(number(0));
+            self.changed_ms[group as usize] = number(1);
+            let mut states = &columns[2..];
+            for accumulators in &mut self.accumulators {
+                let kernel = accumulators.kernel_mut();
+                let (own, rest) = states.split_at(kernel.state_types().len());
+                kernel.merge(&[group], own);
+                states = rest;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_old(&self, changed_ms: i64, now_ms: i64) -> bool {
+        self.spec.ttl.is_some_and(|ttl| changed_ms + millis(ttl) <= now_ms)
+    }
+
+    /// Groups in memory that are too old start anew.
+    fn forget_old(&mut self, groups: &[u32], now_ms: i64) {
+        for &group in groups {
+            let g = group as usize;
+            if self.rows[g].is_some() && self.is_old(self.changed_ms[g], now_ms) {
+                self.remove(group);
+            }
+        }
+    }
+
+    /// The place of a group among those that a round changes: `new` if it has none yet.
+    pub fn place_of(&mut self, group: u32, new: u32) -> u32 {
+        let place = &mut self.places[group as usize];
+        if *place == NOWHERE {
+            *place = new;
+        }
+        *place
+    }
+
+    pub fn forget_place(&mut self, group: u32) {
+        self.places[group as usize] = NOWHERE;
+    }
+
+    pub fn rows(&self, group: u32) -> Option<i64> {
+        self.rows[group as usize]
+    }
+
+    /// Notes that a group's accumulators changed.
+    pub fn changed(&mut self, group: u32, rows: i64, now_ms: i64) {
+        let g = group as usize;
+        self.rows[g] = Some(rows);
+        self.changed_ms[g] = now_ms;
+        self.mark(group);
+    }
+
+    fn mark(&mut self, group: u32) {
+        if !std::mem::replace(&mut self.dirty[group as usize], true) {
+            self.dirty_groups.push(group);
+        }
+    }
+
+    /// Forgets a group: its accumulators are empty again.
+    pub fn remove(&mut self, group: u32) {
+        self.rows[group as usize] = None;
+        for accumulators in &mut self.accumulators {
+            accumulators.kernel_mut().clear(group);
+        }
+        self.mark(group);
+    }
+
+    pub fn evaluate(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
+        self.accumulators.iter().map(|a| a.kernel().evaluate(picks)).collect()
+    }
+
+    /// What the store must hold for the groups that changed since the last time. Clears the marks.
+    fn take_dirty(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        let mut groups = std::mem::take(&mut self.dirty_groups);
+        groups.sort_unstable();
+        let mut entries = Vec::with_capacity(groups.len());
+        for &group in &groups {
+            let g = group as usize;
+            self.dirty[g] = false;
+            let value = self.rows[g].map(|rows| {
+                let number = |n: i64| Arc::new(Int64Array::from(vec![n])) as ArrayRef;
+                let mut columns = vec![number(rows), number(self.changed_ms[g])];
+                columns.extend(self.accumulators.iter().flat_map(|a| a.kernel().state(&[group])));
+                let mut value = Vec::new();
+                pack(&columns, 1, &mut value);
+                value
+            });
+            entries.push((self.store_key(group), value));
+            if self.spec.ttl.is_some() && self.rows[g].is_some() {
+                entries.push((self.expiry_key(group), Some(vec![])));
+            }
+        }
+        entries
+    }
+
+    pub fn freeze(&mut self) {
+        let entries = self.take_dirty();
+        self.frozen.extend(entries);
+    }
+
+    /// Adds frozen entries to `changes`; true when none is left.
+    pub fn write_frozen(&mut self, changes: &mut Changes) -> bool {
+        let from = self.frozen.len().saturating_sub(FROZEN_STEP);
+        put_all(self.frozen.drain(from..), changes);
+        self.frozen.is_empty()
+    }
+
+    /// Writes what changed and forgets everything. False if there is nothing to forget.
+    pub fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        if self.index.is_empty() {
+            return Ok(false);
+        }
+        let entries = self.take_dirty();
+        put_all(entries.into_iter(), changes);
+        self.index = GroupIndex::default();
+        self.accumulators = self.empty_accumulators()?;
+        self.rows = vec![];
+        self.changed_ms = vec![];
+        self.dirty = vec![];
+        self.places = vec![];
+        Ok(true)
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        let accumulators: usize = self.accumulators.iter().map(|a| a.kernel().memory_bytes()).sum();
+        let frozen: usize = self.frozen.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + 48).sum();
+        self.index.memory_bytes() + accumulators + self.rows.capacity() * 16 + self.changed_ms.capacity() * 8 + frozen
+    }
+
+    fn bucket(&self, ms: i64) -> i64 {
+        let width = self.spec.ttl.map_or(i64::MAX, |ttl| (millis(ttl) / BUCKETS_PER_TTL).max(1));
+        ms.div_euclid(width)
+    }
+
+    fn expiry_key(&self, group: u32) -> Vec<u8> {
+        let bucket = self.bucket(self.changed_ms[group as usize]);
+        let mut key = (bucket ^ i64::MIN).to_be_bytes().to_vec();
+        key.extend_from_slice(self.index.key(group));
+        let mut out = Vec::new();
+        keyed(self.spec.operator, KeyedKind::Expiry, key_group(self.index.hash(group)), 0, &key, &mut out);
+        out
+    }
+
+    /// Deletes stored groups that got no row for the TTL. Called at a barrier, before anything is
+    /// frozen; looks once per bucket.
+    pub fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
+        let Some(ttl) = self.spec.ttl else { return Ok(()) };
+        // All of a bucket is old only when its last moment is.
+        let until = self.bucket(now_ms - millis(ttl));
+        if until <= self.swept_bucket {
+            return Ok(());
+        }
+        self.swept_bucket = until;
+        let mut changes = Changes::default();
+        let end = (until ^ i64::MIN).to_be_bytes();
+        for group in 0..KEY_GROUPS {
+            let (mut from, mut to) = (Vec::new(), Vec::new());
+            keyed(self.spec.operator, KeyedKind::Expiry, group, 0, &[], &mut from);
+            keyed(self.spec.operator, KeyedKind::Expiry, group, 0, &end, &mut to);
+            let mut found = false;
+            db.scan(&from, &to, |key, _| {
+                found = true;
+                let key = keyed_rest(key).and_then(|k| k.get(8..)).unwrap_or_default();
+                let mut stored = Vec::new();
+                keyed(self.spec.operator, KeyedKind::Group, group, 0, key, &mut stored);
+                if let Some(value) = db.get(&stored)? {
+                    let columns = unpack(&value, &self.stored_types())?;
+                    if self.is_old(columns[1].as_primitive::<Int64Type>().value(0), now_ms) {
+                        changes.delete(&stored);
+                    }
+                }
+                Ok::<_, OperatorError>(())
+            })?;
+            if found {
+                changes.delete_range(&from, &to);
+            }
+        }
+        if changes.is_empty() { Ok(()) } else { Ok(db.write(changes)?) }
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}

@@ -1,0 +1,195 @@
+//! The window join: rows of both inputs wait for their window and are joined when it closes.
+//!
+//! Rows that are late for their window never get here: the operator that gave them the window, or the aggregation that fired
+//! them, sees to that. A window whose rows do not fit into memory is joined some key groups at a time.
+
+use arrow::datatypes::SchemaRef;
+
+use super::JoinSpec;
+use super::pairs::Pairs;
+use crate::operator::window::local_watermark;
+use crate::operator::window::rows::WindowRows;
+use crate::operator::{Context, Event, FailedRows, Operator, OperatorError, OperatorState, Rows};
+use crate::state::KEY_GROUPS;
+use crate::state::rocks::{Changes, StateDb};
+
+pub struct WindowJoin {
+    spec: JoinSpec,
+    inputs: [WindowRows; 2],
+    fired_mark_ms: Option<i64>,
+    next_generation: u32,
+    /// The watermark being worked off.
+    firing: Option<i64>,
+    window: Option<OpenWindow>,
+}
+
+/// The window being joined.
+struct OpenWindow {
+    end: i64,
+    next_group: u16,
+    groups_at_once: u16,
+    pairs: Option<Pairs>,
+}
+
+/// Stored rows take up to this many times their bytes in memory.
+const LOADED_PER_STORED: usize = 3;
+/// Stored bytes that are joined at a time where a window does not fit.
+const STREAMED_BYTES: usize = 4 << 20;
+
+impl WindowJoin {
+    pub fn new(spec: JoinSpec) -> WindowJoin {
+        let input = |i: usize| WindowRows::new(spec.operator, i as u8, spec.inputs[i].clone(), spec.placed_by(i).to_vec());
+        let inputs = [input(0), input(1)];
+        WindowJoin { spec, inputs, fired_mark_ms: None, next_generation: 0, firing: None, window: None }
+    }
+
+    fn add(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(end) = rows.window_end_ms else {
+            return Err(OperatorError::Kernel { operator: self.name(), reason: "a row without a window".into() });
+        };
+        if self.fired_mark_ms.is_some_and(|mark| end - 1 <= mark) {
+            cx.counters.late_by_fired_mark += rows.len() as u64;
+            return Ok(());
+        }
+        self.inputs[usize::from(rows.input & 1)].add(end, rows.batch);
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        format!("window join {}", self.spec.operator)
+    }
+
+    /// Opens the window that ends at `end`, in parts if it is too large.
+    fn open(&mut self, end: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
+        let stored: usize = self.inputs.iter().map(|i| i.stored_bytes(end)).sum();
+        let mut groups_at_once = KEY_GROUPS;
+        // Without keys all rows lie in one group.
+        if stored.saturating_mul(LOADED_PER_STORED) > cx.room_bytes && !self.spec.placed_by(0).is_empty() {
+            let mut changes = Changes::default();
+            for input in &mut self.inputs {
+                input.spill_window(end, &mut self.next_generation, &mut changes)?;
+            }
+            cx.db.write(changes)?;
+            let stored: usize = self.inputs.iter().map(|i| i.stored_bytes(end)).sum();
+            let groups = usize::from(KEY_GROUPS) * STREAMED_BYTES / stored.max(1);
+            groups_at_once = groups.clamp(1, usize::from(KEY_GROUPS)) as u16;
+        }
+        self.window = Some(OpenWindow { end, next_group: 0, groups_at_once, pairs: None });
+        Ok(())
+    }
+
+    /// One step of the open window. True when it is over.
+    fn join(&mut self, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
+        let Some(window) = &mut self.window else { return Ok(true) };
+        let pairs = match &mut window.pairs {
+            Some(pairs) => pairs,
+            None if window.next_group == KEY_GROUPS => return Ok(true),
+            None => {
+                let to = window.next_group.saturating_add(window.groups_at_once).min(KEY_GROUPS);
+                let groups = window.next_group..to;
+                window.next_group = to;
+                let left = self.inputs[0].read(window.end, groups.clone(), cx.db)?;
+                let right = self.inputs[1].read(window.end, groups, cx.db)?;
+                window.pairs.insert(Pairs::new(&self.spec, left, right))
+            }
+        };
+        let operator = format!("window join {}", self.spec.operator);
+        let step = pairs.step(&self.spec);
+        let failed = pairs.take_failed().into_iter();
+        cx.failed.extend(failed.map(|(rows, reason)| FailedRows { operator: operator.clone(), rows, reason }));
+        match step.map_err(|e| OperatorError::Kernel { operator, reason: e.strip_backtrace() })? {
+            Some(batch) if batch.num_rows() == 0 => {}
+            Some(batch) => cx.out.push(Event::Rows(Rows { window_end_ms: Some(window.end), ..Rows::new(batch) })),
+            None => window.pairs = None,
+        }
+        Ok(false)
+    }
+
+    fn next_due(&self, watermark_ms: i64) -> Option<i64> {
+        self.inputs.iter().filter_map(WindowRows::first).min().filter(|&end| end - 1 <= watermark_ms)
+    }
+}
+
+impl Operator for WindowJoin {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) if rows.is_empty() => {}
+            Event::Rows(rows) => self.add(rows, cx)?,
+            Event::Watermark(w) => self.firing = Some(w),
+            Event::Barrier(epoch) => {
+                self.inputs.iter_mut().for_each(WindowRows::freeze);
+                cx.out.push(Event::Barrier(epoch));
+            }
+            Event::Partials(_) => {
+                return Err(OperatorError::Kernel {
+                    operator: self.name(),
+                    reason: "partial aggregates where rows belong".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.firing.is_some()
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(watermark) = self.firing else { return Ok(()) };
+        if self.window.is_some() {
+            if self.join(cx)?
+                && let Some(window) = self.window.take()
+            {
+                for input in &mut self.inputs {
+                    input.remove(window.end, cx.db)?;
+                }
+                cx.counters.windows_fired += 1;
+            }
+            return Ok(());
+        }
+        let local = local_watermark(self.spec.zone.as_ref(), watermark);
+        if let Some(end) = self.next_due(local) {
+            return self.open(end, cx);
+        }
+        self.firing = None;
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(local));
+        cx.out.push(Event::Watermark(watermark));
+        Ok(())
+    }
+
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        let mut done = true;
+        for input in &mut self.inputs {
+            done &= input.write_frozen(&mut self.next_generation, changes)?;
+        }
+        Ok(done)
+    }
+
+    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        if self.window.is_some() {
+            return Ok(false);
+        }
+        let larger = usize::from(self.inputs[1].memory_bytes() > self.inputs[0].memory_bytes());
+        Ok(self.inputs[larger].spill(&mut self.next_generation, changes)?
+            || self.inputs[1 - larger].spill(&mut self.next_generation, changes)?)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let pairs = self.window.as_ref().and_then(|w| w.pairs.as_ref()).map_or(0, Pairs::memory_bytes);
+        self.inputs.iter().map(WindowRows::memory_bytes).sum::<usize>() + pairs
+    }
+
+    fn state(&self) -> OperatorState {
+        OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
+    }
+
+    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
+        self.fired_mark_ms = state.fired_mark_ms;
+        self.next_generation = state.next_generation;
+        self.inputs.iter_mut().try_for_each(|input| input.restore(db))
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.spec.output.clone()
+    }
+}

@@ -1,0 +1,168 @@
+//! The OVER operator: rows wait, become due, and leave with their results.
+
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::SchemaRef;
+
+use super::bounded::Bounded;
+use super::unbounded::Unbounded;
+use super::waiting::{Due, Turns, Waiting};
+use super::{Frame, OverSpec};
+use crate::operator::event::Arrivals;
+use crate::operator::window::local::event_times_ms;
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::state::key::{KeyBuf, encode_keys};
+use crate::state::rocks::{Changes, StateDb};
+
+pub struct Over {
+    spec: OverSpec,
+    waiting: Waiting,
+    keys: Keys,
+    passed_ms: Option<i64>,
+    next_generation: u32,
+    firing: Option<i64>,
+}
+
+enum Keys {
+    Bounded(Box<Bounded>),
+    /// Made with the first rows: only then can its aggregates be refused with an error.
+    Unbounded(Option<Box<Unbounded>>),
+}
+
+impl Over {
+    pub fn new(spec: OverSpec) -> Over {
+        let keys = match spec.frame {
+            Frame::Range { .. } | Frame::Rows { .. } | Frame::RowsBeforePeers { .. } => {
+                Keys::Bounded(Box::new(Bounded::new(&spec)))
+            }
+            Frame::UnboundedRange | Frame::UnboundedRows => Keys::Unbounded(None),
+        };
+        let waiting = Waiting::new(&spec);
+        Over { spec, waiting, keys, passed_ms: None, next_generation: 0, firing: None }
+    }
+
+    fn error(&self, e: impl ToString) -> OperatorError {
+        OperatorError::Kernel { operator: format!("over {}", self.spec.operator), reason: e.to_string() }
+    }
+
+    fn emit(&mut self, due: &Due, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let (rows, turns) = Turns::split_off(&due.rows, &self.spec)?;
+        let times = event_times_ms(rows.column(self.spec.rowtime));
+        let partition: Vec<ArrayRef> = self.spec.partition.iter().map(|&c| rows.column(c).clone()).collect();
+        let mut keys = KeyBuf::default();
+        encode_keys(&partition, rows.num_rows(), &mut keys);
+        let turn = |row: u32| (turns.key(row as usize), times[row as usize], turns.arrival(row as usize));
+        let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
+        order.sort_by(|&a, &b| keys.get(a as usize).cmp(keys.get(b as usize)).then_with(|| turn(a).cmp(&turn(b))));
+        let (out, results) = match &mut self.keys {
+            Keys::Bounded(bounded) => bounded.results(&rows, due, &turns, &times, &keys, &order, cx)?,
+            Keys::Unbounded(unbounded) => {
+                let unbounded = match unbounded {
+                    Some(unbounded) => unbounded,
+                    none => none.insert(Box::new(Unbounded::new(&self.spec)?)),
+                };
+                unbounded.results(&rows, &times, &keys, &order, cx)?
+            }
+        };
+        if out.is_empty() {
+            return Ok(());
+        }
+        // In the order of their turns, whatever their keys.
+        let mut leaving: Vec<u32> = (0..out.len() as u32).collect();
+        leaving.sort_by_key(|&i| turn(out[i as usize]));
+        let of_rows: UInt32Array = leaving.iter().map(|&i| out[i as usize]).collect();
+        let of_results = UInt32Array::from(leaving);
+        let columns = rows.columns()[..self.spec.width].iter().map(|c| take(c, &of_rows, None));
+        let results = results.iter().map(|c| take(c, &of_results, None));
+        let columns = columns.chain(results).collect::<Result<Vec<_>, _>>().map_err(|e| self.error(e))?;
+        let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.error(e))?;
+        let arrivals = Arrivals {
+            times_ms: of_rows.values().iter().map(|&row| turns.key(row as usize).0).collect(),
+            numbers: of_rows.values().iter().map(|&row| turns.arrival(row as usize).1).collect(),
+        };
+        cx.out.push(Event::Rows(Rows { arrivals: Some(arrivals), ..Rows::new(batch) }));
+        Ok(())
+    }
+}
+
+impl Operator for Over {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) if rows.is_empty() => {}
+            Event::Rows(rows) => {
+                let drops_behind = matches!(self.keys, Keys::Unbounded(_));
+                let passed_ms = self.passed_ms.unwrap_or(i64::MIN);
+                self.waiting.add(&self.spec, drops_behind, &rows, passed_ms, cx)?;
+            }
+            Event::Watermark(w) => self.firing = Some(w),
+            Event::Barrier(epoch) => {
+                self.waiting.freeze();
+                match &mut self.keys {
+                    Keys::Bounded(bounded) => bounded.tails.freeze(),
+                    Keys::Unbounded(Some(unbounded)) => unbounded.groups.freeze(),
+                    Keys::Unbounded(None) => {}
+                }
+                cx.out.push(Event::Barrier(epoch));
+            }
+            Event::Partials(_) => return Err(self.error("partial aggregates where rows belong")),
+        }
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.firing.is_some()
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(watermark) = self.firing else { return Ok(()) };
+        if let Some(due) = self.waiting.next_due(&self.spec, watermark, cx)? {
+            return self.emit(&due, cx);
+        }
+        self.firing = None;
+        self.passed_ms = self.passed_ms.max(Some(watermark));
+        cx.out.push(Event::Watermark(watermark));
+        Ok(())
+    }
+
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        let rows = self.waiting.write_frozen(&mut self.next_generation, changes)?;
+        let keys = match &mut self.keys {
+            Keys::Bounded(bounded) => bounded.tails.write_frozen(changes),
+            Keys::Unbounded(Some(unbounded)) => unbounded.groups.write_frozen(changes),
+            Keys::Unbounded(None) => true,
+        };
+        Ok(rows && keys)
+    }
+
+    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        let moved = match &mut self.keys {
+            Keys::Bounded(bounded) => bounded.tails.spill(changes),
+            Keys::Unbounded(Some(unbounded)) => unbounded.groups.spill(changes)?,
+            Keys::Unbounded(None) => false,
+        };
+        Ok(moved || self.waiting.spill(&mut self.next_generation, changes)?)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let keys = match &self.keys {
+            Keys::Bounded(bounded) => bounded.tails.memory_bytes(),
+            Keys::Unbounded(Some(unbounded)) => unbounded.groups.memory_bytes(),
+            Keys::Unbounded(None) => 0,
+        };
+        self.waiting.memory_bytes() + keys
+    }
+
+    fn state(&self) -> OperatorState {
+        OperatorState { fired_mark_ms: self.passed_ms, next_generation: self.next_generation }
+    }
+
+    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
+        self.passed_ms = state.fired_mark_ms;
+        self.next_generation = state.next_generation;
+        self.waiting.restore(db)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.spec.output.clone()
+    }
+}

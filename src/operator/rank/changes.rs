@@ -1,0 +1,144 @@
+//! What does one row change among the best of its partition?
+//!
+//! The algorithms of Flink's AppendOnlyTopNFunction, FastTop1Function and RetractableTopNFunction (2.3), change for change.
+
+use std::ops::Bound;
+
+use super::sorted::Sorted;
+use super::{Keeping, RankSpec};
+use crate::operator::Op;
+
+/// Changes with the rows' bytes and their numbers, in order.
+#[derive(Default)]
+pub struct Out {
+    pub changes: Vec<(Op, Box<[u8]>, usize)>,
+}
+
+impl Out {
+    fn add(&mut self, spec: &RankSpec, op: Op, row: &[u8], number: usize) {
+        if (spec.start..=spec.end).contains(&number) {
+            self.changes.push((op, row.into(), number));
+        }
+    }
+}
+
+/// A row is added to a partition.
+pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+    match spec.keeping {
+        Keeping::First { ties_replace } => first(spec, sorted, sort, row, ties_replace, out),
+        Keeping::Best => best(spec, sorted, sort, row, out),
+        Keeping::All => {
+            sorted.insert(sort, row);
+            moved_down(spec, sorted, sort, row, out);
+        }
+    }
+}
+
+fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_replace: bool, out: &mut Out) {
+    let Some((held_sort, held)) = sorted.iter().next() else {
+        sorted.insert(sort, row);
+        return out.add(spec, Op::Insert, row, 1);
+    };
+    if sort < held_sort || ties_replace && sort == held_sort {
+        out.add(spec, Op::UpdateBefore, held, 1);
+        *sorted = Sorted::default();
+        sorted.insert(sort, row);
+        out.add(spec, Op::UpdateAfter, row, 1);
+    }
+}
+
+fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+    let is_full = sorted.len() >= spec.end;
+    if is_full && sorted.rows.last_key_value().is_none_or(|(worst, _)| sort >= worst.as_slice()) {
+        return;
+    }
+    sorted.insert(sort, row);
+    if numbered(spec) {
+        moved_down(spec, sorted, sort, row, out);
+        if is_full {
+            sorted.pop_last();
+        }
+        return;
+    }
+    if is_full && let Some(last) = sorted.pop_last() {
+        // The row itself, if all before it compare lower: it never came out.
+        if *last == *row {
+            return;
+        }
+        out.add(spec, Op::Delete, &last, 1);
+    }
+    out.add(spec, Op::Insert, row, 1);
+}
+
+/// Rows move when one comes or goes: with numbers each is sent again, without them only who enters and leaves.
+fn numbered(spec: &RankSpec) -> bool {
+    spec.with_number || spec.start > 1
+}
+
+/// Changes after a row has been put behind those that compare equal.
+fn moved_down(spec: &RankSpec, sorted: &Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+    let mut number = 0;
+    let mut entries = sorted.rows.iter();
+    for (key, rows) in entries.by_ref() {
+        number += rows.len();
+        if key.as_slice() == sort || number >= spec.end && key.as_slice() < sort {
+            break;
+        }
+    }
+    if number > spec.end {
+        return;
+    }
+    let behind = entries.flat_map(|(_, rows)| rows);
+    if !numbered(spec) {
+        let dropped = behind.take(spec.end + 1 - number).nth(spec.end - number);
+        if let Some(dropped) = dropped {
+            out.add(spec, Op::Delete, dropped, 1);
+        }
+        return out.add(spec, Op::Insert, row, 1);
+    }
+    let mut current = row;
+    for next in behind {
+        if number > spec.end {
+            return;
+        }
+        out.add(spec, Op::UpdateBefore, next, number);
+        out.add(spec, Op::UpdateAfter, current, number);
+        current = next;
+        number += 1;
+    }
+    if number <= spec.end {
+        out.add(spec, Op::Insert, current, number);
+    }
+}
+
+/// A row is taken back. One that is not there changes nothing.
+pub fn remove(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+    let before: usize = sorted.rows.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(sort))).map(|(_, rows)| rows.len()).sum();
+    let Some(at) = sorted.rows.get(sort).and_then(|rows| rows.iter().position(|r| **r == *row)) else { return };
+    let mut number = before + at + 1;
+    sorted.remove(sort, row);
+    if number > spec.end {
+        return;
+    }
+    let mut behind = sorted.iter().skip(number - 1).map(|(_, row)| row);
+    if !numbered(spec) {
+        out.add(spec, Op::Delete, row, 1);
+        if let Some(entered) = behind.nth(spec.end - number) {
+            out.add(spec, Op::Insert, entered, 1);
+        }
+        return;
+    }
+    let mut current = row;
+    for next in behind {
+        if number > spec.end {
+            return;
+        }
+        out.add(spec, Op::UpdateBefore, current, number);
+        out.add(spec, Op::UpdateAfter, next, number);
+        current = next;
+        number += 1;
+    }
+    if number <= spec.end {
+        out.add(spec, Op::Delete, current, number);
+    }
+}

@@ -1,0 +1,202 @@
+//! Rows that wait for their window to close, in memory or in the store.
+//!
+//! Used by operators that need whole rows and not sums of them. What always holds: a row is in exactly one place: in memory,
+//! frozen for a checkpoint, or in the store, there by window, then key group, so that a large window can be read back a part
+//! at a time.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::error::ArrowError;
+
+use crate::operator::OperatorError;
+use crate::operator::top_n::row_key_groups;
+use crate::state::KEY_GROUPS;
+use crate::state::layout::{self, Kind, Place, StateKey};
+use crate::state::packed::{pack, unpack};
+use crate::state::rocks::{Changes, StateDb};
+
+/// The waiting rows of one input of an operator.
+pub struct WindowRows {
+    operator: u32,
+    /// Tells the inputs of an operator apart in the store.
+    input: u8,
+    schema: SchemaRef,
+    /// Columns whose key group decides where a row lies.
+    keys: Vec<usize>,
+    hot: BTreeMap<i64, Vec<RecordBatch>>,
+    hot_bytes: usize,
+    frozen: Vec<(i64, Vec<RecordBatch>)>,
+    frozen_bytes: usize,
+    /// Ends of windows that have rows in the store, with their bytes.
+    stored: BTreeMap<i64, usize>,
+}
+
+impl WindowRows {
+    pub fn new(operator: u32, input: u8, schema: SchemaRef, keys: Vec<usize>) -> WindowRows {
+        WindowRows {
+            operator,
+            input,
+            schema,
+            keys,
+            hot: BTreeMap::new(),
+            hot_bytes: 0,
+            frozen: vec![],
+            frozen_bytes: 0,
+            stored: BTreeMap::new(),
+        }
+    }
+
+    pub fn add(&mut self, end: i64, batch: RecordBatch) {
+        self.hot_bytes += batch.get_array_memory_size();
+        self.hot.entry(end).or_default().push(batch);
+    }
+
+    /// End of the first window that has rows.
+    pub fn first(&self) -> Option<i64> {
+        self.hot.keys().next().into_iter().chain(self.stored.keys().next()).min().copied()
+    }
+
+    pub fn stored_bytes(&self, end: i64) -> usize {
+        self.stored.get(&end).copied().unwrap_or(0)
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.hot_bytes + self.frozen_bytes
+    }
+
+    fn place(&self, end: i64) -> Place {
+        Place::at(self.operator, Kind::Rows, end)
+    }
+
+    fn error(&self, e: &ArrowError) -> OperatorError {
+        OperatorError::Kernel { operator: self.operator.to_string(), reason: e.to_string() }
+    }
+
+    pub fn freeze(&mut self) {
+        self.frozen.extend(std::mem::take(&mut self.hot));
+        self.frozen_bytes = std::mem::take(&mut self.hot_bytes);
+    }
+
+    /// Adds one frozen window to `changes`. True when none is left.
+    pub fn write_frozen(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
+        if let Some((end, batches)) = self.frozen.pop() {
+            self.store(end, &batches, generation, changes)?;
+        }
+        if self.frozen.is_empty() {
+            self.frozen_bytes = 0;
+        }
+        Ok(self.frozen.is_empty())
+    }
+
+    /// Moves the window that closes last to the store. False if none is in memory.
+    pub fn spill(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
+        let Some((end, _)) = self.hot.last_key_value() else { return Ok(false) };
+        self.spill_window(*end, generation, changes)?;
+        Ok(true)
+    }
+
+    /// Moves a window to the store.
+    pub fn spill_window(&mut self, end: i64, generation: &mut u32, changes: &mut Changes) -> Result<(), OperatorError> {
+        let Some(batches) = self.hot.remove(&end) else { return Ok(()) };
+        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        self.store(end, &batches, generation, changes)
+    }
+
+    fn store(
+        &mut self,
+        end: i64,
+        batches: &[RecordBatch],
+        generation: &mut u32,
+        changes: &mut Changes,
+    ) -> Result<(), OperatorError> {
+        let rows = concat_batches(&self.schema, batches).map_err(|e| self.error(&e))?;
+        let mut by_group: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
+        for (row, group) in row_key_groups(&self.keys, &rows).into_iter().enumerate() {
+            by_group.entry(group).or_default().push(row as u32);
+        }
+        for (key_group, picks) in by_group {
+            // Pieces that a reader can hold.
+            for (chunk, picks) in picks.chunks(CHUNK_ROWS).enumerate() {
+                let part = take_record_batch(&rows, &UInt32Array::from(picks.to_vec())).map_err(|e| self.error(&e))?;
+                let mut value = Vec::new();
+                pack(part.columns(), part.num_rows(), &mut value);
+                let (place, chunk) = (self.place(end), chunk as u32);
+                let key = StateKey { place, key_group, table: self.input, generation: *generation, chunk };
+                changes.put(&key.encode(), &value);
+                *self.stored.entry(end).or_default() += value.len();
+            }
+        }
+        *generation += 1;
+        Ok(())
+    }
+
+    /// The rows of a window in some key groups, in the order they came in; they stay where they are. All groups include what
+    /// is in memory, parts of them only what is stored.
+    pub fn read(&self, end: i64, groups: Range<u16>, db: &StateDb) -> Result<RecordBatch, OperatorError> {
+        let mut batches = Vec::new();
+        if self.stored.contains_key(&end) {
+            let (from, to) = self.place(end).groups(groups.clone());
+            let types: Vec<DataType> = self.schema.fields().iter().map(|f| f.data_type().clone()).collect();
+            db.scan(&from, &to, |key, value| {
+                if StateKey::decode(key).is_some_and(|k| k.table == self.input) {
+                    let columns = unpack(value, &types)?;
+                    batches.push(RecordBatch::try_new(self.schema.clone(), columns).map_err(|e| self.error(&e))?);
+                }
+                Ok::<_, OperatorError>(())
+            })?;
+        }
+        if groups == (0..KEY_GROUPS) {
+            batches.extend(self.hot.get(&end).into_iter().flatten().cloned());
+        }
+        concat_batches(&self.schema, &batches).map_err(|e| self.error(&e))
+    }
+
+    /// Forgets the rows of this input in a window, and only these.
+    pub fn remove_own(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
+        let batches = self.hot.remove(&end).unwrap_or_default();
+        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        if self.stored.remove(&end).is_some() {
+            let (from, to) = self.place(end).range();
+            let mut changes = Changes::default();
+            db.scan(&from, &to, |key, _| {
+                if StateKey::decode(key).is_some_and(|k| k.table == self.input) {
+                    changes.delete(key);
+                }
+                Ok::<_, OperatorError>(())
+            })?;
+            db.write(changes)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a window of all inputs of the operator; called for each of them.
+    pub fn remove(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
+        let batches = self.hot.remove(&end).unwrap_or_default();
+        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        if self.stored.remove(&end).is_some() {
+            let (from, to) = self.place(end).range();
+            let mut changes = Changes::default();
+            changes.delete_range(&from, &to);
+            db.write(changes)?;
+        }
+        Ok(())
+    }
+
+    pub fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
+        let (from, to) = layout::kind_range(self.operator, Kind::Rows);
+        db.scan(&from, &to, |key, value| {
+            let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(self.operator, "an unknown key"))?;
+            if key.table == self.input {
+                *self.stored.entry(key.place.time_ms).or_default() += value.len();
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Rows in one stored value.
+const CHUNK_ROWS: usize = 1024;

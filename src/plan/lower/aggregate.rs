@@ -1,0 +1,377 @@
+//! GROUP BY: a window aggregation, one over the rows of windows that have fired, or a changelog.
+//!
+//! A GROUP BY that names window_start and window_end of a window function is that window's aggregation. Over rows that a
+//! window has fired it is one too: the rows of one window come together, and leave with it. Every other GROUP BY keeps a
+//! table of groups that changes with each row.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion_common::{Column, DFSchema};
+use datafusion_expr::{Aggregate as AggregateNode, Expr, GroupingSet as SqlSets, cast};
+use datafusion_physical_expr::PhysicalExpr;
+
+use super::{AggregateInput, Fired, Fragment, Lowering, PlanResult, Role, aggregate_call, physical, unsupported};
+use crate::operator::aggregate::Aggregate;
+use crate::operator::aggregate::retract::Accumulators;
+use crate::operator::expand::{ExpandSpec, GroupingSet};
+use crate::operator::group::GroupSpec;
+use crate::operator::session::SessionSpec;
+use crate::operator::window::slice::{WindowKind, Windows};
+use crate::operator::window::{GroupColumn, WindowAggregateSpec};
+use crate::plan::physical::OperatorPlan;
+use crate::sql::window_tvf::TvfWindow;
+use crate::state::key::is_key_type;
+
+/// What a GROUP BY groups by.
+struct Grouping<'a> {
+    /// Without the number of the grouping set.
+    exprs: Vec<&'a Expr>,
+    roles: Vec<Role>,
+    sets: Vec<GroupingSet>,
+}
+
+impl Lowering {
+    pub(super) fn aggregate(&mut self, node: &AggregateNode) -> PlanResult<Fragment> {
+        let fragment = self.plan(&node.input)?;
+        let grouping = grouping(node, &fragment)?;
+        let names_window = grouping.roles.contains(&Role::WindowStart) && grouping.roles.contains(&Role::WindowEnd);
+        let window = match (&fragment.pending, fragment.rowtime) {
+            (Some(window), Some(rowtime)) if names_window => Some((window.clone(), rowtime)),
+            _ => None,
+        };
+        if let Some((TvfWindow::Session { partition, .. }, _)) = &window {
+            let grouped: BTreeSet<Role> = grouping.roles.iter().copied().filter(|role| !role.is_window()).collect();
+            if grouped != (0..partition.len()).map(Role::SessionKey).collect() || !grouping.sets.is_empty() {
+                return unsupported(
+                    "GROUP BY of a SESSION names window_start, window_end and just the columns that the session is partitioned by; \
+                     any other is a GROUP BY without a window, which is not supported over a SESSION yet",
+                );
+            }
+        }
+        if fragment.updates && (window.is_some() || fragment.fired.is_some() && names_window) {
+            return unsupported("a window over rows that are updated is not supported yet");
+        }
+        match window {
+            Some((window, rowtime)) => self.window_aggregate(fragment, node, &grouping, window, rowtime),
+            None if fragment.fired.is_some() && names_window && fragment.pending.is_none() => {
+                self.fired_aggregate(fragment, node, &grouping)
+            }
+            None => self.changelog(fragment, node, &grouping),
+        }
+    }
+
+    /// The aggregation of a window function.
+    fn window_aggregate(
+        &mut self,
+        fragment: Fragment,
+        node: &AggregateNode,
+        grouping: &Grouping<'_>,
+        window: TvfWindow,
+        rowtime: usize,
+    ) -> PlanResult<Fragment> {
+        let batch_schema = fragment.batch_schema()?;
+        let mut input = AggregateInput::new(&batch_schema, rowtime)?;
+        let column = |role: Role| match role {
+            Role::WindowStart => Some(GroupColumn::WindowStart),
+            Role::WindowEnd => Some(GroupColumn::WindowEnd),
+            Role::WindowTime => Some(GroupColumn::WindowTime),
+            Role::Plain | Role::SessionKey(_) => None,
+        };
+        let (group_columns, key_types) = keys(&fragment, grouping, &mut input, column)?;
+        let aggregates = aggregates(&fragment, node, Some(&window), &mut input)?;
+        self.note_arrival(&aggregates);
+        let rowtime_type = batch_schema.field(rowtime).data_type().clone();
+        let zone = self.zone_of(&rowtime_type);
+        let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
+        let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
+        let input = input.finish();
+        self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, grouping);
+        self.operators += 1;
+        let operator = self.operators;
+        let mut after = after(&fragment, node, grouping);
+        match window {
+            TvfWindow::Sliced(windows) => {
+                let start_is_unique = !matches!(windows.kind, WindowKind::Cumulate { .. });
+                after.fired = Some(Fired { zone: zone.clone(), start_is_unique });
+                self.sliced(
+                    &mut after,
+                    WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output },
+                );
+            }
+            TvfWindow::Session { gap_ms, .. } => {
+                after.fired = Some(Fired { zone: zone.clone(), start_is_unique: false });
+                let first = WindowAggregateSpec::FIRST_KEY;
+                self.exchange(&mut after, (first..first + key_types.len()).collect());
+                let spec = SessionSpec { operator, gap_ms, zone, key_types, aggregates, group_columns, output };
+                self.push(&after, OperatorPlan::SessionAggregate(spec));
+            }
+        }
+        self.type_set_number(&after, grouping)?;
+        Ok(after)
+    }
+
+    /// An aggregation of rows that a window fired, within that window.
+    fn fired_aggregate(&mut self, fragment: Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> PlanResult<Fragment> {
+        let batch_schema = fragment.batch_schema()?;
+        let end = grouping.roles.iter().position(|r| *r == Role::WindowEnd).unwrap_or_default();
+        let end = fragment.column_of(grouping.exprs[end])?.unwrap_or_default();
+        // Rows know their window by its end; the column only has to be there.
+        let mut input = AggregateInput::new(&batch_schema, end)?;
+        let column = |role: Role| match role {
+            Role::WindowEnd => Some(GroupColumn::WindowEnd),
+            // What is not known from the end is a key like any other.
+            _ => None,
+        };
+        let (group_columns, key_types) = keys(&fragment, grouping, &mut input, column)?;
+        let aggregates = aggregates(&fragment, node, None, &mut input)?;
+        self.note_arrival(&aggregates);
+        let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
+        let end_type = batch_schema.field(end).data_type().clone();
+        let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &end_type);
+        let input = input.finish();
+        self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, grouping);
+        self.operators += 1;
+        let mut after = after(&fragment, node, grouping);
+        let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
+        after.fired = fragment.fired;
+        let windows = Windows { kind: WindowKind::Fired, offset_ms: 0 };
+        let operator = self.operators;
+        self.sliced(&mut after, WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output });
+        self.type_set_number(&after, grouping)?;
+        Ok(after)
+    }
+
+    /// Has sources say when rows arrived, where an aggregate asks.
+    fn note_arrival(&mut self, aggregates: &[Aggregate]) {
+        if aggregates.iter().any(|a| a.function.goes_by_arrival()) {
+            self.sources.iter_mut().for_each(|source| source.ingest.marks_arrival = true);
+        }
+    }
+
+    fn sliced(&mut self, after: &mut Fragment, spec: WindowAggregateSpec) {
+        if self.workers > 1 {
+            self.push(after, OperatorPlan::LocalAggregate(spec.clone()));
+            self.exchange(after, vec![]);
+        }
+        self.push(after, OperatorPlan::WindowAggregate(spec));
+    }
+
+    /// A table of groups that changes with each row.
+    fn changelog(&mut self, fragment: Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> PlanResult<Fragment> {
+        let fragment = self.assign_windows(fragment, false)?;
+        let batch_schema = fragment.batch_schema()?;
+        let mut input = AggregateInput::keyed(&batch_schema);
+        let (_, key_types) = keys(&fragment, grouping, &mut input, |_| None)?;
+        let aggregates = aggregates(&fragment, node, None, &mut input)?;
+        self.note_arrival(&aggregates);
+        let input = input.finish();
+        self.push_input(&fragment, input, 0, grouping);
+        self.group_table(&fragment, node, grouping, key_types, aggregates)
+    }
+
+    fn group_table(
+        &mut self,
+        fragment: &Fragment,
+        node: &AggregateNode,
+        grouping: &Grouping<'_>,
+        key_types: Vec<DataType>,
+        aggregates: Vec<Aggregate>,
+    ) -> PlanResult<Fragment> {
+        let retracts = fragment.updates;
+        if let Some((aggregate, _)) =
+            aggregates.iter().zip(&node.aggr_expr).find(|(a, _)| Accumulators::of(a, retracts).is_none())
+        {
+            return unsupported(format!("'{:?}' over rows that are updated", aggregate.function));
+        }
+        self.operators += 1;
+        let types = key_types.iter().cloned().chain(aggregates.iter().map(|a| a.output_type.clone()));
+        let fields = node.schema.fields().iter().zip(types).map(|(f, t)| Field::new(f.name(), t, true));
+        let output: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let mut after = after(fragment, node, grouping);
+        after.roles.fill(Role::Plain);
+        after.key = Some((0..key_types.len()).collect());
+        after.updates = true;
+        self.exchange(&mut after, (0..key_types.len()).collect());
+        // In a bundle, rows of several splits are one batch, which no longer says when they arrived.
+        let bundle_rows = self.bundle_rows.filter(|_| !aggregates.iter().any(|a| a.function.goes_by_arrival()));
+        let spec =
+            GroupSpec { operator: self.operators, key_types, aggregates, retracts, ttl: self.state_ttl, bundle_rows, output };
+        self.push(&after, OperatorPlan::GroupAggregate(spec));
+        self.type_set_number(&after, grouping)?;
+        Ok(after)
+    }
+
+    /// SELECT DISTINCT: groups without aggregates.
+    pub(super) fn distinct(&mut self, fragment: Fragment) -> PlanResult<Fragment> {
+        let fragment = self.assign_windows(fragment, false)?;
+        let schema = fragment.arrow_schema()?;
+        if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
+            return unsupported(format!("SELECT DISTINCT with a column of type {}: '{}'", field.data_type(), field.name()));
+        }
+        self.operators += 1;
+        let columns: Vec<usize> = (0..schema.fields().len()).collect();
+        let spec = GroupSpec {
+            operator: self.operators,
+            key_types: schema.fields().iter().map(|f| f.data_type().clone()).collect(),
+            aggregates: vec![],
+            retracts: fragment.updates,
+            ttl: self.state_ttl,
+            bundle_rows: self.bundle_rows,
+            output: schema,
+        };
+        let mut after = Fragment { fired: None, key: Some(columns.iter().copied().collect()), ..fragment };
+        after.roles.fill(Role::Plain);
+        self.exchange(&mut after, columns);
+        self.push(&after, OperatorPlan::GroupAggregate(spec));
+        Ok(after)
+    }
+
+    /// Computes what an aggregation reads, and multiplies the rows for its grouping sets.
+    fn push_input(
+        &mut self,
+        fragment: &Fragment,
+        (exprs, schema): (Exprs, SchemaRef),
+        first_key: usize,
+        grouping: &Grouping<'_>,
+    ) {
+        let calc = OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: schema.clone() };
+        self.push(fragment, calc);
+        if let Some(set) = grouping.sets.first() {
+            let mut fields: Vec<_> = schema.fields().to_vec();
+            fields.insert(first_key + set.keeps.len(), Arc::new(Field::new("grouping", DataType::Int64, true)));
+            let output = Arc::new(Schema::new(fields));
+            self.push(fragment, OperatorPlan::Expand(ExpandSpec { first_key, sets: grouping.sets.clone(), output }));
+        }
+    }
+
+    /// Gives the number of the grouping set the type that the plan has for it.
+    fn type_set_number(&mut self, after: &Fragment, grouping: &Grouping<'_>) -> PlanResult<()> {
+        if grouping.sets.is_empty() {
+            return Ok(());
+        }
+        let output = after.arrow_schema()?;
+        let number = grouping.exprs.len();
+        let mut fields: Vec<_> = output.fields().to_vec();
+        let wanted = fields[number].data_type().clone();
+        fields[number] = Arc::new(Field::new(fields[number].name(), DataType::Int64, true));
+        let has = DFSchema::try_from(Schema::new(fields))?;
+        let columns = has.columns().into_iter().enumerate().map(|(i, c): (usize, Column)| {
+            let column = Expr::Column(c);
+            physical(&if i == number { cast(column, wanted.clone()) } else { column }, &has)
+        });
+        let projection = Some(columns.collect::<PlanResult<Vec<_>>>()?);
+        self.push(after, OperatorPlan::Calc { predicate: None, projection, output });
+        Ok(())
+    }
+}
+
+/// A CUBE of more columns repeats each row more than a thousand times.
+const CUBE_COLUMNS_MAX: usize = 10;
+
+type Exprs = Vec<Arc<dyn PhysicalExpr>>;
+
+/// The fragment behind an aggregation.
+fn after(fragment: &Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> Fragment {
+    let mut roles = grouping.roles.clone();
+    roles.resize(node.schema.fields().len(), Role::Plain);
+    let columns = grouping.exprs.len() + usize::from(!grouping.sets.is_empty());
+    Fragment {
+        chain: fragment.chain,
+        schema: node.schema.clone(),
+        key: Some((0..columns).filter(|&i| !roles[i].is_window()).collect()),
+        roles,
+        pending: None,
+        rowtime: None,
+        hidden_rowtime: None,
+        fired: None,
+        updates: false,
+    }
+}
+
+fn grouping<'a>(node: &'a AggregateNode, fragment: &Fragment) -> PlanResult<Grouping<'a>> {
+    let [Expr::GroupingSet(all)] = node.group_expr.as_slice() else {
+        let exprs: Vec<&Expr> = node.group_expr.iter().collect();
+        let roles = exprs.iter().map(|e| fragment.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
+        return Ok(Grouping { exprs, roles, sets: vec![] });
+    };
+    let sets = match all {
+        SqlSets::GroupingSets(sets) => sets.clone(),
+        SqlSets::Rollup(exprs) => (0..=exprs.len()).rev().map(|n| exprs[..n].to_vec()).collect(),
+        SqlSets::Cube(exprs) if exprs.len() <= CUBE_COLUMNS_MAX => {
+            let subset =
+                |mask: usize| exprs.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 0).map(|(_, e)| e.clone()).collect();
+            (0..1 << exprs.len()).map(subset).collect()
+        }
+        SqlSets::Cube(exprs) => {
+            return unsupported(format!(
+                "CUBE of {} columns: it repeats each row {} times",
+                exprs.len(),
+                1u64 << exprs.len().min(63)
+            ));
+        }
+    };
+    let exprs = all.distinct_expr();
+    let roles = exprs.iter().map(|e| fragment.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
+    let mut out: Vec<GroupingSet> = Vec::new();
+    for set in &sets {
+        let has: Vec<bool> = exprs.iter().map(|e| set.contains(e)).collect();
+        if roles.iter().zip(&has).any(|(role, has)| role.is_window() && !has) {
+            return unsupported("grouping sets that do not all hold window_start and window_end");
+        }
+        // As the plan has it: a bit for each column that is left out, then how often the same set came before.
+        let mask = has.iter().fold(0i64, |mask, has| mask << 1 | i64::from(!has));
+        let low = (1i64 << exprs.len()) - 1;
+        let before = out.iter().filter(|s| s.number & low == mask).count() as i64;
+        let keeps = has.iter().zip(&roles).filter(|(_, role)| !role.is_window()).map(|(has, _)| *has).collect();
+        out.push(GroupingSet { keeps, number: mask | before << exprs.len() });
+    }
+    Ok(Grouping { exprs, roles, sets: out })
+}
+
+/// Adds the keys to an aggregation's input; `column` says which columns are none.
+fn keys(
+    fragment: &Fragment,
+    grouping: &Grouping<'_>,
+    input: &mut AggregateInput<'_>,
+    column: impl Fn(Role) -> Option<GroupColumn>,
+) -> PlanResult<(Vec<GroupColumn>, Vec<DataType>)> {
+    let (mut group_columns, mut key_types) = (Vec::new(), Vec::new());
+    for (expression, role) in grouping.exprs.iter().zip(&grouping.roles) {
+        if let Some(column) = column(*role) {
+            group_columns.push(column);
+            continue;
+        }
+        fragment.refuse_virtual(expression)?;
+        let data_type = input.add_key(expression)?;
+        if !is_key_type(&data_type) {
+            return unsupported(format!("GROUP BY a column of type {data_type}: '{expression}'"));
+        }
+        group_columns.push(GroupColumn::Key(key_types.len()));
+        key_types.push(data_type);
+    }
+    if !grouping.sets.is_empty() {
+        input.shift();
+        group_columns.push(GroupColumn::Key(key_types.len()));
+        key_types.push(DataType::Int64);
+    }
+    Ok((group_columns, key_types))
+}
+
+fn aggregates(
+    fragment: &Fragment,
+    node: &AggregateNode,
+    window: Option<&TvfWindow>,
+    input: &mut AggregateInput<'_>,
+) -> PlanResult<Vec<Aggregate>> {
+    let call = |expression: &Expr| {
+        let mut inner = expression;
+        while let Expr::Alias(alias) = inner {
+            inner = &alias.expr;
+        }
+        let Expr::AggregateFunction(call) = inner else { return unsupported(format!("'{expression}' as an aggregate")) };
+        aggregate_call(fragment, call, window, input)
+    };
+    node.aggr_expr.iter().map(call).collect()
+}

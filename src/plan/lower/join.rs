@@ -1,0 +1,197 @@
+//! JOIN, IN and EXISTS: rows of two inputs side by side, within the same window.
+//!
+//! The condition is taken apart: equal window bounds say that it is a window join, other equations between the two sides are
+//! keys, the rest is looked at for each pair. Both inputs are exchanged by the keys.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion_common::{DFSchema, JoinType, NullEquality};
+use datafusion_expr::utils::{conjunction, split_conjunction};
+use datafusion_expr::{Expr, Join, Operator};
+
+use super::{Fired, Fragment, Lowering, PlanResult, Role, Route, physical, unsupported};
+use crate::operator::join::{JoinKind, JoinSpec};
+use crate::plan::physical::OperatorPlan;
+use crate::state::key::is_key_type;
+use crate::state::packed::is_packable;
+
+/// A condition taken apart.
+#[derive(Default)]
+struct Condition {
+    /// Pairs of window_start, window_end.
+    starts: bool,
+    ends: bool,
+    /// An expression over each side.
+    keys: Vec<(Expr, Expr)>,
+    rest: Vec<Expr>,
+}
+
+impl Lowering {
+    pub(super) fn join(&mut self, join: &Join) -> PlanResult<Fragment> {
+        let left = self.plan(&join.left)?;
+        let left = self.assign_windows(left, true)?;
+        let right = self.plan(&join.right)?;
+        let right = self.assign_windows(right, true)?;
+        if left.updates || right.updates {
+            return unsupported("a JOIN of rows that are updated is not supported yet");
+        }
+        let condition = take_apart(join, &left, &right)?;
+        if !(condition.starts && condition.ends) {
+            return unsupported(
+                "a JOIN without a window is not supported yet: join rows of the same window, \
+                 ON l.window_start = r.window_start AND l.window_end = r.window_end",
+            );
+        }
+        let (Some(left_fired), Some(right_fired)) = (left.fired.clone(), right.fired.clone()) else {
+            return unsupported("a window JOIN of rows that are not in windows");
+        };
+        if left_fired.zone != right_fired.zone {
+            return unsupported("a window JOIN of windows over TIMESTAMP with windows over TIMESTAMP_LTZ");
+        }
+        let zone = left_fired.zone;
+        let kind = kind(join, &condition)?;
+        let (rest, keys) = (conjunction(condition.rest), condition.keys);
+        let filter_schema = left.batch_schema()?.join(&right.batch_schema()?)?;
+        let widths = [left.roles.len(), right.roles.len()];
+        let (left_exprs, right_exprs): (Vec<Expr>, Vec<Expr>) = keys.into_iter().unzip();
+        let (left_keys, left_schema) = self.key_columns(&left, &left_exprs)?;
+        let (right_keys, right_schema) = self.key_columns(&right, &right_exprs)?;
+        let over = |width: usize, schema: &SchemaRef| (0..width).map(|c| schema.field(c).clone()).collect::<Vec<_>>();
+        let condition = match rest {
+            // Columns that were added for the join lie between the two sides.
+            Some(rest) if left_schema.fields().len() == widths[0] => Some(physical(&rest, &filter_schema)?),
+            Some(rest) => {
+                let mut fields: Vec<_> = filter_schema.iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
+                for c in (widths[0]..left_schema.fields().len()).rev() {
+                    fields.insert(widths[0], (None, Arc::new(left_schema.field(c).clone())));
+                }
+                Some(physical(&rest, &DFSchema::new_with_metadata(fields, Default::default())?)?)
+            }
+            None => None,
+        };
+        let mut fields = over(widths[0], &left_schema);
+        if !matches!(kind, JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti) {
+            fields.extend(over(widths[1], &right_schema));
+        }
+        let output: SchemaRef = Arc::new(Schema::new(
+            fields.iter().zip(join.schema.fields()).map(|(f, named)| f.clone().with_name(named.name())).collect::<Vec<Field>>(),
+        ));
+        self.operators += 1;
+        let mut roles = left.roles.clone();
+        let start_is_unique = left_fired.start_is_unique && right_fired.start_is_unique;
+        let fired = Some(Fired { zone: zone.clone(), start_is_unique });
+        if matches!(kind, JoinKind::Right | JoinKind::Full) {
+            // Missing where the left row is.
+            roles.fill(Role::Plain);
+        }
+        if output.fields().len() > roles.len() {
+            let keeps = matches!(kind, JoinKind::Inner | JoinKind::Right);
+            roles.extend(right.roles.iter().map(|&role| if keeps { role } else { Role::Plain }));
+        }
+        let key = match (&left.key, &right.key) {
+            (Some(key), _) if output.fields().len() == widths[0] => Some(key.clone()),
+            (Some(l), Some(r)) => Some(l.iter().copied().chain(r.iter().map(|c| c + widths[0])).collect()),
+            _ => None,
+        };
+        let spec = JoinSpec {
+            operator: self.operators,
+            zone,
+            kind,
+            keys: [left_keys, right_keys],
+            inputs: [left_schema, right_schema],
+            widths,
+            condition,
+            output,
+        };
+        let route = |input: usize| Route::Keys(spec.placed_by(input).to_vec());
+        let chain = self.join_chains(vec![(left.chain, route(0)), (right.chain, route(1))]);
+        let after = Fragment { chain, schema: join.schema.clone(), roles, fired, key, ..left };
+        self.push(&after, OperatorPlan::WindowJoin(spec));
+        Ok(after)
+    }
+
+    /// Columns with the values of the keys; those that are not there are added behind the others.
+    fn key_columns(&mut self, fragment: &Fragment, keys: &[Expr]) -> PlanResult<(Vec<usize>, SchemaRef)> {
+        let schema = fragment.batch_schema()?;
+        let mut fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+        if let Some(field) = fields.iter().find(|f| !is_packable(f.data_type())) {
+            return unsupported(format!("a JOIN of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+        }
+        let mut exprs =
+            schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
+        let before = exprs.len();
+        let mut columns = Vec::new();
+        for key in keys {
+            let expr = physical(key, &schema)?;
+            let data_type = expr.data_type(schema.inner())?;
+            if !is_key_type(&data_type) {
+                return unsupported(format!("a JOIN by a value of type {data_type}: '{key}'"));
+            }
+            if let Expr::Column(column) = key {
+                columns.push(schema.index_of_column(column)?);
+                continue;
+            }
+            columns.push(exprs.len());
+            fields.push(Field::new(format!("join key {}", exprs.len()), data_type, true));
+            exprs.push(expr);
+        }
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        if exprs.len() > before {
+            let output = schema.clone();
+            self.push(fragment, OperatorPlan::Calc { predicate: None, projection: Some(exprs), output });
+        }
+        Ok((columns, schema))
+    }
+}
+
+fn take_apart(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<Condition> {
+    if join.null_equality == NullEquality::NullEqualsNull && !join.on.is_empty() {
+        return unsupported("a JOIN where NULLs are equal");
+    }
+    let mut out = Condition::default();
+    let mut equation = |a: &Expr, b: &Expr| -> PlanResult<()> {
+        match (left.role_of(a)?, right.role_of(b)?) {
+            (Role::WindowStart, Role::WindowStart) => out.starts = true,
+            (Role::WindowEnd, Role::WindowEnd) => out.ends = true,
+            _ => out.keys.push((a.clone(), b.clone())),
+        }
+        Ok(())
+    };
+    for (a, b) in &join.on {
+        equation(a, b)?;
+    }
+    let of = |expression: &Expr, side: &Fragment| {
+        let columns = expression.column_refs();
+        !columns.is_empty() && columns.iter().all(|c| side.schema.has_column(c))
+    };
+    let mut rest = Vec::new();
+    for conjunct in join.filter.iter().flat_map(split_conjunction) {
+        match conjunct {
+            Expr::BinaryExpr(e) if e.op == Operator::Eq && of(&e.left, left) && of(&e.right, right) => {
+                equation(&e.left, &e.right)?
+            }
+            Expr::BinaryExpr(e) if e.op == Operator::Eq && of(&e.left, right) && of(&e.right, left) => {
+                equation(&e.right, &e.left)?
+            }
+            Expr::Literal(value, _) if *value == datafusion_common::ScalarValue::Boolean(Some(true)) => {}
+            other => rest.push(other.clone()),
+        }
+    }
+    out.rest = rest;
+    Ok(out)
+}
+
+fn kind(join: &Join, condition: &Condition) -> PlanResult<JoinKind> {
+    Ok(match join.join_type {
+        JoinType::Inner => JoinKind::Inner,
+        JoinType::Left => JoinKind::Left,
+        JoinType::Right => JoinKind::Right,
+        JoinType::Full => JoinKind::Full,
+        JoinType::LeftSemi => JoinKind::Semi,
+        JoinType::LeftAnti if !join.null_aware => JoinKind::Anti,
+        JoinType::LeftAnti if condition.keys.len() == 1 && condition.rest.is_empty() => JoinKind::NullAwareAnti,
+        JoinType::LeftAnti => return unsupported("NOT IN with further conditions between the two sides; write NOT EXISTS"),
+        other => return unsupported(format!("{other} JOIN")),
+    })
+}

@@ -1,0 +1,205 @@
+//! OVER: functions of the rows of a key up to each row, in order of the rowtime.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion_common::ScalarValue;
+use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams, WindowFunction};
+use datafusion_expr::{Expr, Window, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
+
+use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
+use crate::operator::over::{Frame, OverCall, OverSpec};
+use crate::plan::calls::Call;
+use crate::plan::lower::strip_cast;
+use crate::plan::physical::OperatorPlan;
+use crate::sql::catalog::ROWTIME;
+use crate::sql::functions::ranks;
+use crate::sql::window_tvf::interval_ms;
+use crate::state::key::is_key_type;
+use crate::state::packed::is_packable;
+
+fn function(expression: &Expr) -> PlanResult<&WindowFunction> {
+    match expression {
+        Expr::Alias(alias) => function(&alias.expr),
+        Expr::WindowFunction(function) => Ok(function),
+        other => unsupported(format!("'{other}'")),
+    }
+}
+
+/// True if the only function of a node is a ROW_NUMBER.
+pub fn is_row_number(window: &Window) -> bool {
+    let [expression] = window.window_expr.as_slice() else { return false };
+    function(expression).is_ok_and(|f| matches!(&f.fun, WindowFunctionDefinition::WindowUDF(f) if f.name() == ranks::ROW_NUMBER))
+}
+
+/// The columns of PARTITION BY; None if it computes some.
+pub fn partition_columns(window: &Window, fragment: &Fragment) -> PlanResult<Option<BTreeSet<usize>>> {
+    let Some(first) = window.window_expr.first() else { return Ok(None) };
+    function(first)?.params.partition_by.iter().map(|e| fragment.column_of(e)).collect()
+}
+
+/// True if PARTITION BY names the window of the rows.
+pub fn names_window(window: &Window, fragment: &Fragment) -> PlanResult<bool> {
+    let columns = partition_columns(window, fragment)?.unwrap_or_default();
+    let has = |role| columns.iter().any(|&c| fragment.roles[c] == role);
+    Ok(has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd))
+}
+
+/// The rowtime that the functions of a node are ordered by, ascending; None if it is no rowtime.
+pub fn rowtime_order(window: &Window, fragment: &Fragment) -> PlanResult<Option<usize>> {
+    let Some(first) = window.window_expr.first() else { return Ok(None) };
+    let [order] = function(first)?.params.order_by.as_slice() else { return Ok(None) };
+    let Some(column) = fragment.column_of(&order.expr)? else { return Ok(None) };
+    Ok((order.asc && fragment.schema.field(column).metadata().contains_key(ROWTIME)).then_some(column))
+}
+
+impl Lowering {
+    pub(super) fn over(&mut self, window: &Window, fragment: Fragment, rowtime: usize) -> PlanResult<Fragment> {
+        let fragment = self.assign_windows(fragment, false)?;
+        if fragment.updates {
+            return unsupported("OVER of rows that are updated is not supported yet");
+        }
+        let functions = window.window_expr.iter().map(function).collect::<PlanResult<Vec<_>>>()?;
+        let Some(first) = functions.first() else { return unsupported("OVER without a function") };
+        let schema = fragment.batch_schema()?;
+        let mut fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+        if let Some(field) = fields.iter().find(|f| !is_packable(f.data_type())) {
+            return unsupported(format!("OVER of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+        }
+        let width = fields.len();
+        let mut exprs =
+            schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
+        let mut column = |expression: &Expr| -> PlanResult<(usize, DataType)> {
+            if let Expr::Column(c) = expression {
+                let at = schema.index_of_column(c)?;
+                return Ok((at, schema.field(at).data_type().clone()));
+            }
+            let expr = physical(expression, &schema)?;
+            let data_type = expr.data_type(schema.inner())?;
+            fields.push(Field::new(format!("over {}", exprs.len()), data_type.clone(), true));
+            exprs.push(expr);
+            Ok((exprs.len() - 1, data_type))
+        };
+        let mut partition = Vec::new();
+        for key in &first.params.partition_by {
+            let (at, data_type) = column(key)?;
+            if !is_key_type(&data_type) {
+                return unsupported(format!("PARTITION BY a value of type {data_type}: '{key}'"));
+            }
+            partition.push(at);
+        }
+        let mut frame = frame(first)?;
+        let mut calls = Vec::new();
+        for call in &functions {
+            calls.push(over_call(call, &mut column)?);
+        }
+        let lags = calls.iter().filter_map(|c| if let OverCall::Lag { offset, .. } = c { Some(*offset) } else { None });
+        if let Some(furthest) = lags.max() {
+            if !calls.iter().all(|c| matches!(c, OverCall::Lag { .. })) {
+                return unsupported("LAG beside other functions of the same OVER; put them into a subquery");
+            }
+            frame = Frame::RowsBeforePeers { preceding: furthest };
+        }
+        if matches!(frame, Frame::Range { .. } | Frame::Rows { .. })
+            && calls.iter().any(|c| matches!(c, OverCall::RowNumber | OverCall::Rank))
+        {
+            return unsupported("a rank over a bounded frame");
+        }
+        let input = Arc::new(Schema::new(fields.clone()));
+        if exprs.len() > width {
+            self.push(&fragment, OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: input.clone() });
+        }
+        self.sources.iter_mut().for_each(|source| source.ingest.marks_arrival = true);
+        self.operators += 1;
+        let types = calls.iter().map(|call| match call {
+            OverCall::Aggregate(aggregate) => aggregate.output_type.clone(),
+            OverCall::Lag { column, .. } => fields[*column].data_type().clone(),
+            OverCall::RowNumber | OverCall::Rank => DataType::Int64,
+        });
+        let results = window.schema.fields().iter().skip(width).zip(types).map(|(f, t)| Field::new(f.name(), t, true));
+        let output = Arc::new(Schema::new(fields[..width].iter().cloned().chain(results).collect::<Vec<_>>()));
+        let mut roles = fragment.roles.clone();
+        roles.resize(window.schema.fields().len(), Role::Plain);
+        let mut after = Fragment { schema: window.schema.clone(), roles, fired: None, ..fragment };
+        self.exchange(&mut after, partition.clone());
+        let spec = OverSpec { operator: self.operators, frame, partition, rowtime, calls, input, width, output };
+        self.push(&after, OperatorPlan::Over(spec));
+        Ok(after)
+    }
+}
+
+fn frame(function: &WindowFunction) -> PlanResult<Frame> {
+    let frame = &function.params.window_frame;
+    let unsupported_frame = || unsupported(format!("the frame '{frame}'; a frame ends at CURRENT ROW"));
+    if frame.end_bound != WindowFrameBound::CurrentRow {
+        return unsupported_frame();
+    }
+    Ok(match (frame.units, &frame.start_bound) {
+        (WindowFrameUnits::Range, bound) if bound.is_unbounded() => Frame::UnboundedRange,
+        (WindowFrameUnits::Rows, bound) if bound.is_unbounded() => Frame::UnboundedRows,
+        (WindowFrameUnits::Rows, WindowFrameBound::Preceding(ScalarValue::UInt64(Some(n)))) if *n <= ROWS_MAX => {
+            Frame::Rows { preceding: *n as usize }
+        }
+        (WindowFrameUnits::Range, WindowFrameBound::Preceding(by)) => match interval_ms(&Expr::Literal(by.clone(), None)) {
+            Ok(preceding_ms) if preceding_ms >= 0 => Frame::Range { preceding_ms },
+            _ => return unsupported_frame(),
+        },
+        _ => return unsupported_frame(),
+    })
+}
+
+/// Rows that a frame may reach back: they are kept for each key.
+const ROWS_MAX: u64 = 1_000_000;
+
+fn over_call(function: &WindowFunction, column: &mut impl FnMut(&Expr) -> PlanResult<(usize, DataType)>) -> PlanResult<OverCall> {
+    let params = &function.params;
+    match &function.fun {
+        WindowFunctionDefinition::AggregateUDF(udf) => {
+            let call = AggregateFunction {
+                func: udf.clone(),
+                params: AggregateFunctionParams {
+                    args: params.args.clone(),
+                    distinct: params.distinct,
+                    filter: params.filter.clone(),
+                    order_by: vec![],
+                    null_treatment: params.null_treatment,
+                },
+            };
+            if params.filter.is_some() {
+                return unsupported("FILTER before OVER, as in Flink");
+            }
+            let call = Call::new(&call)?;
+            let argument = call.argument.as_deref().map(&mut *column).transpose()?;
+            let second = call.second.as_deref().map(&mut *column).transpose()?;
+            Ok(OverCall::Aggregate(call.over(argument, second, None)?))
+        }
+        WindowFunctionDefinition::WindowUDF(udf) => match (udf.name(), params.args.as_slice()) {
+            (ranks::ROW_NUMBER, _) => Ok(OverCall::RowNumber),
+            (ranks::RANK | ranks::DENSE_RANK, _) => Ok(OverCall::Rank),
+            (ranks::LAG, [value, rest @ ..]) if rest.len() <= 2 => {
+                let offset = match rest.first().map(strip_cast) {
+                    None => 1,
+                    Some(Expr::Literal(n, _)) => match n.cast_to(&DataType::UInt64)? {
+                        ScalarValue::UInt64(Some(n)) if n <= ROWS_MAX => n as usize,
+                        _ => return unsupported("the second argument of 'LAG' is a number of rows"),
+                    },
+                    Some(_) => return unsupported("the second argument of 'LAG' is a constant"),
+                };
+                let (at, data_type) = column(value)?;
+                let default = match rest.get(1) {
+                    Some(default) => {
+                        let (default, default_type) = column(default)?;
+                        if default_type != data_type {
+                            return unsupported("the default of 'LAG' must have the type of its value; write a CAST");
+                        }
+                        Some(default)
+                    }
+                    None => None,
+                };
+                Ok(OverCall::Lag { column: at, offset, default })
+            }
+            (name, _) => unsupported(format!("'{}' with these arguments", name.to_uppercase())),
+        },
+    }
+}

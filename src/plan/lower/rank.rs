@@ -1,0 +1,170 @@
+//! Top-N where no window closes: ROW_NUMBER with a bound, ORDER BY with LIMIT, deduplication.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::compute::SortOptions;
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion_common::{DFSchemaRef, ScalarValue};
+use datafusion_expr::expr::Sort as SortExpr;
+use datafusion_expr::utils::{conjunction, split_conjunction};
+use datafusion_expr::{Expr, Limit, LogicalPlan, Operator};
+
+use super::{Fragment, Lowering, PlanResult, Role, is_row_number, strip_cast, unsupported};
+use crate::operator::rank::{Keeping, RankSpec};
+use crate::plan::physical::OperatorPlan;
+use crate::sql::catalog::ROWTIME;
+use crate::state::key::is_key_type;
+
+/// What a filter says about the ROW_NUMBER below it.
+#[derive(Debug, Clone)]
+pub struct NumberBound {
+    /// The first and the last number that pass, from 1.
+    pub start: usize,
+    pub end: usize,
+    /// The number is used above the filter.
+    pub with_number: bool,
+    /// The filter without what it says about the number.
+    pub rest: Option<Expr>,
+}
+
+/// The bound that a filter sets on a ROW_NUMBER below it; `required` are the columns that are used above the filter, if known.
+pub fn number_bound(
+    predicate: &Expr,
+    input: &LogicalPlan,
+    required: Option<&BTreeSet<usize>>,
+) -> PlanResult<Option<NumberBound>> {
+    let (mut start, mut end, mut number, mut rest) = (1.0f64, f64::INFINITY, None, Vec::new());
+    for conjunct in split_conjunction(predicate) {
+        let bounds = match conjunct {
+            Expr::BinaryExpr(comparison) => match (strip_cast(&comparison.left), strip_cast(&comparison.right)) {
+                (Expr::Column(c), Expr::Literal(v, _)) => vec![(c, v, comparison.op)],
+                (Expr::Literal(v, _), Expr::Column(c)) => vec![(c, v, comparison.op.swap().unwrap_or(comparison.op))],
+                _ => vec![],
+            },
+            Expr::Between(between) if !between.negated => {
+                match (strip_cast(&between.expr), strip_cast(&between.low), strip_cast(&between.high)) {
+                    (Expr::Column(c), Expr::Literal(low, _), Expr::Literal(high, _)) => {
+                        vec![(c, low, Operator::GtEq), (c, high, Operator::LtEq)]
+                    }
+                    _ => vec![],
+                }
+            }
+            _ => vec![],
+        };
+        let mut is_bound = false;
+        for (column, literal, op) in bounds {
+            let Some(index) = input.schema().maybe_index_of_column(column) else { continue };
+            if !is_row_number(input, index)? {
+                continue;
+            }
+            let ScalarValue::Float64(Some(value)) = literal.cast_to(&DataType::Float64)? else { continue };
+            (start, end) = match op {
+                Operator::LtEq => (start, end.min(value.floor())),
+                Operator::Lt => (start, end.min(value.ceil() - 1.0)),
+                Operator::GtEq => (start.max(value.ceil()), end),
+                Operator::Gt => (start.max(value.floor() + 1.0), end),
+                Operator::Eq => (start.max(value), end.min(value)),
+                _ => continue,
+            };
+            is_bound = true;
+            number = Some(index);
+        }
+        if !is_bound {
+            rest.push(conjunct.clone());
+        }
+    }
+    let Some(number) = number.filter(|_| end.is_finite()) else { return Ok(None) };
+    let used_by_rest = rest.iter().flat_map(Expr::column_refs).any(|c| input.schema().maybe_index_of_column(c) == Some(number));
+    Ok(Some(NumberBound {
+        start: start.max(1.0) as usize,
+        end: end.max(0.0) as usize,
+        with_number: used_by_rest || required.is_none_or(|columns| columns.contains(&number)),
+        rest: conjunction(rest),
+    }))
+}
+
+/// Columns and directions of an ORDER BY.
+pub fn sort_columns(fragment: &Fragment, order_by: &[SortExpr]) -> PlanResult<Vec<(usize, SortOptions)>> {
+    let mut order = Vec::new();
+    for SortExpr { expr, asc, nulls_first } in order_by {
+        let Some(column) = fragment.column_of(expr)? else {
+            return unsupported("ORDER BY of a Top-N takes columns; compute others in a subquery");
+        };
+        order.push((column, SortOptions { descending: !asc, nulls_first: *nulls_first }));
+    }
+    Ok(order)
+}
+
+impl Lowering {
+    /// A Top-N that is kept up to date. `number` names the column of the ROW_NUMBER in `schema`, if there is one.
+    pub(super) fn rank(
+        &mut self,
+        fragment: Fragment,
+        partition: Vec<usize>,
+        order: Vec<(usize, SortOptions)>,
+        bound: &NumberBound,
+        schema: &DFSchemaRef,
+        number: bool,
+    ) -> PlanResult<Fragment> {
+        let input = fragment.arrow_schema()?;
+        if let Some(field) = input.fields().iter().find(|f| !is_key_type(f.data_type())) {
+            return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+        }
+        let newest = order.first().is_some_and(|(column, options)| {
+            order.len() == 1 && options.descending && fragment.schema.field(*column).metadata().contains_key(ROWTIME)
+        });
+        let keeping = match bound.end {
+            _ if fragment.updates => Keeping::All,
+            // Of rows of the same time the last one stays: deduplication.
+            1 => Keeping::First { ties_replace: newest },
+            _ => Keeping::Best,
+        };
+        let mut fields = input.fields().to_vec();
+        let number_column = fields.len();
+        if number {
+            fields.push(Arc::new(Field::new(schema.field(number_column).name(), DataType::Int64, true)));
+        }
+        let output = Arc::new(Schema::new(fields));
+        let with_number = number && bound.with_number;
+        let mut key: Option<BTreeSet<usize>> = fragment.key.clone().filter(|_| fragment.updates);
+        if with_number {
+            key = Some(partition.iter().copied().chain([number_column]).collect());
+        } else if bound.end == 1 {
+            key = Some(partition.iter().copied().collect());
+        }
+        self.operators += 1;
+        let mut roles = vec![Role::Plain; schema.fields().len()];
+        roles[..fragment.roles.len()].copy_from_slice(&fragment.roles);
+        let mut after = Fragment { schema: schema.clone(), roles, fired: None, key, updates: true, ..fragment };
+        self.exchange(&mut after, partition.clone());
+        let (start, end) = (bound.start, bound.end);
+        let operator = self.operators;
+        let spec = RankSpec { operator, partition, order, start, end, with_number, keeping, input, output };
+        self.push(&after, OperatorPlan::Rank(spec));
+        Ok(after)
+    }
+
+    /// ORDER BY with LIMIT: the best rows of all.
+    pub(super) fn limit(&mut self, limit: &Limit) -> PlanResult<Fragment> {
+        let LogicalPlan::Sort(sort) = limit.input.as_ref() else {
+            return unsupported("LIMIT without ORDER BY: which rows come out would be chance");
+        };
+        let constant = |expression: &Option<Box<Expr>>| match expression.as_deref().map(strip_cast) {
+            None => Ok(None),
+            Some(Expr::Literal(value, _)) => match value.cast_to(&DataType::UInt64)? {
+                ScalarValue::UInt64(Some(n)) => Ok(Some(n as usize)),
+                _ => unsupported("LIMIT and OFFSET take a number"),
+            },
+            Some(_) => unsupported("LIMIT and OFFSET take a constant"),
+        };
+        let skip = constant(&limit.skip)?.unwrap_or(0);
+        let Some(fetch) = constant(&limit.fetch)? else { return unsupported("ORDER BY with OFFSET needs a LIMIT") };
+        let fragment = self.plan(&sort.input)?;
+        let fragment = self.assign_windows(fragment, false)?;
+        let order = sort_columns(&fragment, &sort.expr)?;
+        let bound = NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
+        let schema = fragment.schema.clone();
+        self.rank(fragment, vec![], order, &bound, &schema, false)
+    }
+}

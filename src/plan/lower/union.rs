@@ -1,0 +1,56 @@
+//! UNION ALL: from several fragments to one chain that all of them feed.
+
+use std::sync::Arc;
+
+use datafusion_common::{Column, DFSchemaRef};
+use datafusion_expr::{Expr, LogicalPlan};
+
+use super::{Fired, Fragment, Lowering, OperatorPlan, PlanResult, Role, Route, physical};
+
+impl Lowering {
+    /// UNION ALL: rows of all inputs, each with the watermark of its own split. Columns go by position.
+    pub(super) fn union(&mut self, inputs: &[Arc<LogicalPlan>], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+        let mut fragments = Vec::new();
+        for input in inputs {
+            let fragment = self.plan(input)?;
+            fragments.push(self.assign_windows(fragment, false)?);
+        }
+        let same_role = |column: usize| {
+            let mut roles = fragments.iter().map(|f| f.roles[column]);
+            let first = roles.next().unwrap_or(Role::Plain);
+            if roles.all(|role| role == first) { first } else { Role::Plain }
+        };
+        let roles = (0..schema.fields().len()).map(same_role).collect();
+        let fired: Option<Vec<Fired>> = fragments.iter().map(|f| f.fired.clone()).collect();
+        // Windows on different clocks are no windows together.
+        let fired = fired.filter(|all| all.windows(2).all(|pair| pair[0].zone == pair[1].zone));
+        let fired = fired.map(|all| Fired {
+            start_is_unique: all.iter().all(|f| f.start_is_unique),
+            zone: all.into_iter().next().and_then(|f| f.zone),
+        });
+        let mut ends = Vec::new();
+        let to = Fragment {
+            chain: 0,
+            schema: schema.clone(),
+            roles,
+            pending: None,
+            rowtime: None,
+            hidden_rowtime: None,
+            fired,
+            key: None,
+            updates: fragments.iter().any(|f| f.updates),
+        };
+        let output = to.arrow_schema()?;
+        for fragment in &fragments {
+            let batch_schema = fragment.batch_schema()?;
+            if batch_schema.inner() != &output {
+                let all =
+                    batch_schema.iter().map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &batch_schema));
+                let projection = Some(all.collect::<PlanResult<Vec<_>>>()?);
+                self.push(fragment, OperatorPlan::Calc { predicate: None, projection, output: output.clone() });
+            }
+            ends.push((fragment.chain, Route::Stay));
+        }
+        Ok(Fragment { chain: self.join_chains(ends), ..to })
+    }
+}

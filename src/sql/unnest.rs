@@ -1,0 +1,272 @@
+//! `FROM t CROSS JOIN UNNEST(t.a) AS u (x)`: from joins to a node of the logical plan.
+//!
+//! DataFusion plans the two sides of a join apart, so that UNNEST cannot see the left one. [`rewrite`] puts the left side into the
+//! relation itself, which [`UnnestPlanner`] plans as an [`Unnest`] over it; `plan::lower` makes an operator of that. What always
+//! holds: the node's columns are those of its input, then those of the elements.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field};
+use datafusion_common::{DFSchema, DFSchemaRef, Result, TableReference, plan_err};
+use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion_expr::{Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
+use sqlparser::ast::{
+    Expr as SqlExpr, ExprWithAlias, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, Query, SetExpr,
+    TableFactor, TableFunctionArgs, TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
+
+use super::error::SqlError;
+use super::flink_types;
+use super::nested_types::is_multiset;
+use super::parse::place_of;
+use super::types::sql_name;
+use crate::operator::unnest::element_types;
+
+/// Marks the relation that stands for a join with UNNEST. No SQL text can write it.
+const INNER: &str = "(unnest)";
+const OUTER: &str = "(left unnest)";
+/// Marks WITH ORDINALITY.
+const ORDINALITY: &str = "(ordinality)";
+
+/// Puts the left sides of UNNESTs into them.
+pub fn rewrite(query: &mut Query) -> std::result::Result<(), SqlError> {
+    match query.visit(&mut Rewriter) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+struct Rewriter;
+
+impl VisitorMut for Rewriter {
+    type Break = SqlError;
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
+        match body(&mut query.body) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+fn body(body: &mut SetExpr) -> std::result::Result<(), SqlError> {
+    match body {
+        SetExpr::Select(select) => {
+            let mut from: Vec<TableWithJoins> = Vec::new();
+            for table in std::mem::take(&mut select.from) {
+                match from.last_mut() {
+                    // `FROM t, UNNEST(t.a)` is a CROSS JOIN.
+                    Some(left) if is_unnest(&table.relation) => {
+                        let join_operator = JoinOperator::CrossJoin(JoinConstraint::None);
+                        left.joins.push(Join { relation: table.relation, global: false, join_operator });
+                        left.joins.extend(table.joins);
+                    }
+                    _ => from.push(table),
+                }
+            }
+            for table in &mut from {
+                fold(table)?;
+            }
+            select.from = from;
+            Ok(())
+        }
+        SetExpr::SetOperation { left, right, .. } => {
+            self::body(left)?;
+            self::body(right)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_unnest(factor: &TableFactor) -> bool {
+    matches!(factor, TableFactor::Table { name, args: Some(_), .. } if name.to_string().eq_ignore_ascii_case("UNNEST"))
+}
+
+fn fold(table: &mut TableWithJoins) -> std::result::Result<(), SqlError> {
+    for join in std::mem::take(&mut table.joins) {
+        if !is_unnest(&join.relation) {
+            table.joins.push(join);
+            continue;
+        }
+        let TableFactor::Table { alias, args: Some(TableFunctionArgs { args, .. }), with_ordinality, name, .. } = join.relation
+        else {
+            continue;
+        };
+        let place = name.0.first().and_then(|n| n.as_ident()).and_then(place_of);
+        let wrong = |message: &str| SqlError::new(message.to_string()).at(place);
+        let always = |on: &JoinConstraint| match on {
+            JoinConstraint::On(SqlExpr::Value(ValueWithSpan { value: Value::Boolean(true), .. })) => true,
+            on => *on == JoinConstraint::None,
+        };
+        let kind = match &join.join_operator {
+            JoinOperator::CrossJoin(on) | JoinOperator::Join(on) | JoinOperator::Inner(on) if always(on) => INNER,
+            JoinOperator::Left(on) | JoinOperator::LeftOuter(on) if always(on) => OUTER,
+            _ => return Err(wrong("UNNEST is joined by CROSS JOIN, or by LEFT JOIN ... ON TRUE")),
+        };
+        let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = args.as_slice() else {
+            return Err(wrong("UNNEST takes one ARRAY, MAP or MULTISET"));
+        };
+        let left = std::mem::take(&mut table.joins);
+        let relation = match left.is_empty() {
+            true => table.relation.clone(),
+            false => TableFactor::NestedJoin {
+                table_with_joins: Box::new(TableWithJoins { relation: table.relation.clone(), joins: left }),
+                alias: None,
+            },
+        };
+        let name = |name: &str| ExprWithAlias { expr: SqlExpr::Identifier(Ident::new(name)), alias: None };
+        let mut columns: Vec<ExprWithAlias> = Vec::new();
+        if with_ordinality {
+            columns.push(name(ORDINALITY));
+        }
+        // The alias, then its columns.
+        if let Some(alias) = &alias {
+            columns.push(name(&alias.name.value));
+            columns.extend(alias.columns.iter().map(|c| name(&c.name.value)));
+        }
+        table.relation = TableFactor::Unpivot {
+            table: Box::new(relation),
+            value: value.clone(),
+            name: Ident::new(kind),
+            columns,
+            null_inclusion: None,
+            alias: None,
+        };
+    }
+    Ok(())
+}
+
+/// Plans the relations that [`rewrite`] makes.
+#[derive(Debug)]
+pub struct UnnestPlanner;
+
+impl RelationPlanner for UnnestPlanner {
+    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
+        let TableFactor::Unpivot { table, value, name, columns, .. } = relation else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        if name.value != INNER && name.value != OUTER {
+            return plan_err!("UNPIVOT is not supported");
+        }
+        let mut names = columns.into_iter().map(|c| match c.expr {
+            SqlExpr::Identifier(name) => name.value,
+            other => other.to_string(),
+        });
+        let mut alias = names.next();
+        let ordinality = alias.as_deref() == Some(ORDINALITY);
+        if ordinality {
+            alias = names.next();
+        }
+        let input = context.plan(*table)?;
+        let value = context.sql_to_expr(value, input.schema())?;
+        let value = flink_types::expression(value, input.schema())?;
+        let names = (names.collect(), alias);
+        let node = Unnest::try_new(value, name.value == OUTER, ordinality, names, input)?;
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
+            LogicalPlan::Extension(Extension { node: Arc::new(node) }),
+            None,
+        ))))
+    }
+}
+
+/// The columns' names as the query gives them, and the table's.
+type Names = (Vec<String>, Option<String>);
+
+/// One row for each element of a value.
+#[derive(Debug, Clone)]
+pub struct Unnest {
+    pub value: Expr,
+    pub outer: bool,
+    pub ordinality: bool,
+    names: Names,
+    pub input: LogicalPlan,
+    schema: DFSchemaRef,
+}
+
+impl Unnest {
+    fn try_new(value: Expr, outer: bool, ordinality: bool, names: Names, input: LogicalPlan) -> Result<Unnest> {
+        let data_type = value.get_type(input.schema())?;
+        let Some(mut types) = element_types(&data_type, is_multiset(&data_type)) else {
+            let message = format!("UNNEST takes an ARRAY, a MAP or a MULTISET, not {}", sql_name(&data_type));
+            return Err(flink_types::at(datafusion_common::DataFusionError::Plan(message), &value));
+        };
+        if ordinality {
+            types.push((Some("ORDINALITY".into()), DataType::Int32));
+        }
+        if !names.0.is_empty() && names.0.len() != types.len() {
+            return plan_err!("UNNEST gives {} columns, its alias names {}", types.len(), names.0.len());
+        }
+        let qualifier = names.1.as_ref().map(|name| TableReference::bare(name.as_str()));
+        let mut fields: Vec<_> = input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
+        for (at, (own, data_type)) in types.into_iter().enumerate() {
+            let name = names.0.get(at).cloned().or(own).unwrap_or_else(|| format!("EXPR${at}"));
+            fields.push((qualifier.clone(), Arc::new(Field::new(name, data_type, true))));
+        }
+        let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);
+        Ok(Unnest { value, outer, ordinality, names, input, schema })
+    }
+
+    /// How many columns an element has, and its ordinal.
+    pub fn added(&self) -> usize {
+        self.schema.fields().len() - self.input.schema().fields().len()
+    }
+
+    fn identity(&self) -> (&Expr, bool, bool, &Names, &LogicalPlan) {
+        (&self.value, self.outer, self.ordinality, &self.names, &self.input)
+    }
+}
+
+impl PartialEq for Unnest {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+impl Eq for Unnest {}
+impl PartialOrd for Unnest {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        self.input.partial_cmp(&other.input)
+    }
+}
+impl Hash for Unnest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl UserDefinedLogicalNodeCore for Unnest {
+    fn name(&self) -> &str {
+        "Unnest"
+    }
+    fn inputs(&self) -> Vec<&LogicalPlan> {
+        vec![&self.input]
+    }
+    fn schema(&self) -> &DFSchemaRef {
+        &self.schema
+    }
+    fn expressions(&self) -> Vec<Expr> {
+        vec![self.value.clone()]
+    }
+    fn fmt_for_explain(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let kind = if self.outer { "left " } else { "" };
+        let ordinality = if self.ordinality { " with ordinality" } else { "" };
+        write!(f, "Unnest: {kind}{}{ordinality}", self.value)
+    }
+    fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
+        let (Some(value), Some(input)) = (exprs.into_iter().next(), inputs.into_iter().next()) else {
+            return plan_err!("UNNEST needs one value and one input");
+        };
+        Unnest::try_new(value, self.outer, self.ordinality, self.names.clone(), input)
+    }
+    fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
+        let input = self.input.schema();
+        let mut needed: Vec<usize> = output_columns.iter().copied().filter(|&c| c < input.fields().len()).collect();
+        needed.extend(self.value.column_refs().into_iter().filter_map(|c| input.maybe_index_of_column(c)));
+        needed.sort_unstable();
+        needed.dedup();
+        Some(vec![needed])
+    }
+}

@@ -1,0 +1,83 @@
+//! What a bare SELECT printed, exactly once: lines staged at barriers and written when their epoch is committed, so that a
+//! test can kill a job and still know every change it made.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use paceline::format::json::{EncodeOptions, JsonEncoder};
+use paceline::operator::Op;
+use paceline::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
+
+pub struct ChangelogSink {
+    folder: PathBuf,
+    schema: arrow::datatypes::SchemaRef,
+}
+
+impl ChangelogSink {
+    pub fn new(folder: PathBuf, schema: arrow::datatypes::SchemaRef) -> ChangelogSink {
+        fs::create_dir_all(&folder).expect("folder");
+        ChangelogSink { folder, schema }
+    }
+}
+
+impl Sink for ChangelogSink {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn writer(&self, worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let encoder = JsonEncoder::new(&self.schema, EncodeOptions::default()).expect("encodable");
+        Ok(Box::new(Writer { worker, encoder, lines: String::new() }))
+    }
+
+    fn commit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
+        for part in staged {
+            let text = String::from_utf8(part.clone()).expect("text");
+            let (name, lines) = text.split_once('\n').expect("a name on top");
+            fs::write(self.folder.join(name), lines).expect("writes");
+        }
+        Ok(())
+    }
+}
+
+struct Writer {
+    worker: usize,
+    encoder: JsonEncoder,
+    lines: String,
+}
+
+impl SinkWriter for Writer {
+    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+        for row in 0..rows.batch.num_rows() {
+            let mut object = Vec::new();
+            self.encoder.encode_row(&rows.batch, row, &mut object);
+            let object = String::from_utf8(object).expect("JSON");
+            self.lines.push_str(&format!("{} {object}\n", rows.op(row).name()));
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
+        if self.lines.is_empty() {
+            return Ok(vec![]);
+        }
+        Ok(format!("{epoch:08}-{}\n{}", self.worker, std::mem::take(&mut self.lines)).into_bytes())
+    }
+}
+
+/// The changes in a folder: what each did, and the row as a JSON object.
+pub fn changes(folder: &Path) -> Vec<(Op, String)> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let text = fs::read_to_string(entry.expect("readable").path()).expect("text");
+        for line in text.lines() {
+            let (op, row) = line.split_once(' ').expect("an op and a row");
+            out.push((op_of(op), row.to_owned()));
+        }
+    }
+    out
+}
+
+pub fn op_of(name: &str) -> Op {
+    [Op::Insert, Op::UpdateBefore, Op::UpdateAfter, Op::Delete].into_iter().find(|op| op.name() == name).expect("an op")
+}
