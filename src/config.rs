@@ -55,7 +55,7 @@ const KNOWN: [(&str, &str); 11] = [
 ];
 
 /// Keys of Flink's that are right as they are: they describe what happens here anyway.
-const NO_EFFECT: [&str; 6] = [
+const NO_EFFECT: [&str; 8] = [
     // A bundle ends at every watermark and checkpoint too.
     "table.exec.mini-batch.allow-latency",
     "pipeline.auto-watermark-interval",
@@ -63,6 +63,9 @@ const NO_EFFECT: [&str; 6] = [
     "execution.runtime-mode",
     "table.exec.resource.default-parallelism",
     "pipeline.name",
+    // The binder has seen to these.
+    "table.exec.sink.not-null-enforcer",
+    "table.exec.sink.type-length-enforcer",
 ];
 
 impl Config {

@@ -3,15 +3,17 @@
 //! Called by `cli` with a plan; returns what `runtime::job` runs. A new connector adds a line to [`source`] or [`sink`].
 //! What always holds: an option that a connector does not know is an error that lists those it knows.
 
+mod formats;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
+use formats::DecodeFormat;
 
-use crate::config::Config;
-use crate::format::Decoder;
-use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions};
+use crate::config::{Config, duration};
+use crate::format::json::EncodeOptions;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
 use crate::runtime::errors;
 use crate::runtime::job::Connected;
@@ -23,12 +25,15 @@ use crate::sink::select::{SelectFormat, SelectSink};
 use crate::sink::table::EmbeddedTable;
 use crate::sink::{Guarantee, Sink, SinkError};
 use crate::source::alleycat::{AlleycatOptions, AlleycatSource};
+use crate::source::datagen::{DatagenOptions, DatagenSource, Declared};
 use crate::source::file::FileSource;
 use crate::source::generate::SampleSource;
 use crate::source::kinesis::{Bounds, KinesisOptions, KinesisSource};
+use crate::source::values::ValuesSource;
 use crate::source::{Source, SourceError};
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
+use crate::sql::hints;
 use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
 
@@ -75,15 +80,17 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let mut decoders = Vec::new();
     for plan in &plan.sources {
         let made = source(plan, env).map_err(|e| place(e, &plan.table))?;
-        if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some()) && plan.table.connector() != "kinesis" {
+        if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some())
+            && plan.table.connector() != "kinesis"
+            && plan.rows.is_none()
+        {
             return Err(config_error(&plan.table, "--from and --to bound Kinesis streams, and this is none"));
         }
         sources.push(made);
-        let options = json_options(&plan.table).map_err(|e| place(e, &plan.table))?;
-        let fields = json_fields(plan, env.local && is_remote(plan.table.connector()));
+        let format = DecodeFormat::of(plan, env.local && is_remote(plan.table.connector())).map_err(|e| place(e, &plan.table))?;
         // Made once here, so that an unsupported column is an error now.
-        decoder(&plan.table.name, &fields, &plan.decode_schema, &options).map_err(|e| place(e, &plan.table))?;
-        decoders.push((plan.table.name.clone(), fields, plan.decode_schema.clone(), options));
+        format.decoder(&plan.table.name, &plan.decode_schema).map_err(|e| place(e, &plan.table))?;
+        decoders.push((plan.table.name.clone(), format, plan.decode_schema.clone()));
     }
     let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
     let mut tables = Vec::new();
@@ -96,9 +103,9 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let connected = Connected {
         sources,
         decoder: Box::new(move |i| {
-            let (table, fields, schema, options) = &decoders[i];
+            let (table, format, schema) = &decoders[i];
             // It was made once already, from the same parts.
-            decoder(table, fields, schema, options).unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"))
+            format.decoder(table, schema).unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"))
         }),
         sinks,
         errors: Arc::new(errors),
@@ -138,32 +145,74 @@ fn metadata_keys(plan: &SourcePlan) -> Vec<String> {
 
 fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
+    if let Some(rows) = &plan.rows {
+        return Ok(Arc::new(ValuesSource::new(rows.num_rows())));
+    }
     match table.connector() {
         connector if env.local && is_remote(connector) => sample(plan, env),
         "filesystem" => {
-            check_options(table, &["connector", "path", "format"])?;
+            check_options(table, &FILE_OPTIONS)?;
             let path = required(table, "path", "the file or folder to read")?;
-            Ok(Arc::new(FileSource::new(&table.name, path, metadata_keys(plan))?))
+            let source = FileSource::new(&table.name, path, metadata_keys(plan))?.framed(formats::framing(table)?);
+            Ok(match monitor_interval(table)? {
+                Some(every) => Arc::new(source.watched(every, env.clock.clone())?),
+                None => Arc::new(source),
+            })
         }
         "alleycat" => {
             let options = AlleycatOptions::parse(&table.name, &connector_options(table))?;
             Ok(Arc::new(AlleycatSource::new(&table.name, options, env.clock.clone())))
+        }
+        "datagen" => {
+            let options = datagen_options(table)?;
+            let needed: Vec<String> = plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
+            Ok(Arc::new(DatagenSource::new(&table.name, options, &needed, env.clock.clone())))
         }
         "kinesis" => {
             let options = KinesisOptions::parse(&table.name, &connector_options(table), env.bounds)?;
             let source = KinesisSource::new(&table.name, options, metadata_keys(plan), env.clock.clone(), env.runtime.clone())?;
             Ok(Arc::new(source))
         }
-        "" => Err(config_error(table, "WITH needs a 'connector': filesystem, kinesis or alleycat to read from")),
-        other => Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
+        "" => Err(config_error(table, "WITH needs a 'connector': filesystem, kinesis, datagen or alleycat to read from")),
+        other => Err(unknown_connector(table, other, &SOURCES)),
     }
+}
+
+/// Connectors to read from.
+const SOURCES: [&str; 4] = ["filesystem", "kinesis", "datagen", "alleycat"];
+
+const FILE_OPTIONS: [&str; 4] = ["connector", "path", "format", MONITOR_INTERVAL];
+const MONITOR_INTERVAL: &str = "source.monitor-interval";
+
+fn monitor_interval(table: &Table) -> Result<Option<Duration>, ConnectError> {
+    let Some(text) = table.options.get(MONITOR_INTERVAL) else { return Ok(None) };
+    match duration(text) {
+        Ok(every) if every.is_zero() => Err(config_error(table, format!("'{MONITOR_INTERVAL}' is longer than 0"))),
+        Ok(every) => Ok(Some(every)),
+        Err(e) => Err(config_error(table, format!("'{MONITOR_INTERVAL}' = '{text}': {e}"))),
+    }
+}
+
+fn datagen_options(table: &Table) -> Result<DatagenOptions, ConnectError> {
+    if table.options.contains_key("format") {
+        return Err(config_error(table, "connector 'datagen' has no option 'format'"));
+    }
+    if let Some(column) = table.columns.iter().find(|c| matches!(c.kind, ColumnKind::Metadata { .. })) {
+        return Err(config_error(table, format!("column '{}': connector 'datagen' has no metadata", column.name)));
+    }
+    let columns: Vec<Declared> = (table.columns.iter())
+        .filter(|c| matches!(c.kind, ColumnKind::Physical))
+        .map(|c| Declared { name: c.name.clone(), data_type: c.data_type.clone(), exact: c.exact.clone() })
+        .collect();
+    Ok(DatagenOptions::parse(&table.name, &connector_options(table), &columns)?)
 }
 
 /// What stands in for a remote source: the setting, the file beside the query, or rows made from the schema.
 fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
-    let beside = env.query_path.with_extension("samples").join(format!("{}.jsonl", table.name));
-    match env.config.samples.get(&table.name) {
+    let name = hints::base_name(&table.name);
+    let beside = env.query_path.with_extension("samples").join(format!("{name}.jsonl"));
+    match env.config.samples.get(name) {
         Some(text) if text == "alleycat" || text.starts_with("alleycat:") => {
             let options = AlleycatOptions::parse_sample(text)?;
             Ok(Arc::new(AlleycatSource::new(&table.name, options, env.clock.clone())))
@@ -203,11 +252,17 @@ fn sink(
             Ok(embedded)
         }
         "filesystem" => {
-            check_options(table, &["connector", "path", "format"])?;
+            check_options(table, &FILE_OPTIONS)?;
             let path = required(table, "path", "the folder to write to")?;
             let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
             let run = run_name(env.run_ms);
-            Ok(Arc::new(FileSink::new(&table.name, folder, &run, plan.schema.clone(), encode_options(table)?)?))
+            Ok(Arc::new(FileSink::new(
+                &hints::short_name(&table.name),
+                folder,
+                &run,
+                plan.schema.clone(),
+                formats::encode_format(table)?,
+            )?))
         }
         "print" => {
             check_options(table, &["connector", "print-identifier"])?;
@@ -263,10 +318,13 @@ pub fn guarantee(plan: &SinkPlan) -> Guarantee {
 
 /// Checks what can be checked about tables without touching the outside.
 pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
-    for plan in &plan.sources {
+    for plan in plan.sources.iter().filter(|s| s.rows.is_none()) {
         let table = &plan.table;
         match table.connector() {
-            "filesystem" => check_options(table, &["connector", "path", "format"])?,
+            "filesystem" => {
+                check_options(table, &FILE_OPTIONS)?;
+                monitor_interval(table)?;
+            }
             "alleycat" => {
                 AlleycatOptions::parse(&table.name, &connector_options(table)).map_err(|e| place(e.into(), table))?;
             }
@@ -274,15 +332,22 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
                 let parsed = KinesisOptions::parse(&table.name, &connector_options(table), Bounds::default());
                 parsed.map_err(|e| place(e.into(), table))?;
             }
-            other => return Err(unknown_connector(table, other, &["filesystem", "kinesis", "alleycat"])),
+            "datagen" => {
+                datagen_options(table)?;
+            }
+            other => return Err(unknown_connector(table, other, &SOURCES)),
         }
-        let options = json_options(table)?;
-        decoder(&table.name, &json_fields(plan, false), &plan.decode_schema, &options).map_err(|e| place(e, table))?;
+        let format = DecodeFormat::of(plan, false)?;
+        format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
     for plan in &plan.sinks {
         if let SinkTarget::Table(table) = &plan.target {
             match table.connector() {
-                "filesystem" => check_options(table, &["connector", "path", "format"])?,
+                "filesystem" => {
+                    check_options(table, &FILE_OPTIONS)?;
+                    let format = formats::encode_format(table)?;
+                    format.encoder(&plan.schema).map_err(|e| config_error(table, e))?;
+                }
                 "print" => check_options(table, &["connector", "print-identifier"])?,
                 "blackhole" => check_options(table, &["connector"])?,
                 "dynamodb" => DynamoDbSink::check(&table_spec(plan, table), &connector_options(table))
@@ -303,24 +368,15 @@ fn required<'a>(table: &'a Table, key: &str, what: &str) -> Result<&'a str, Conn
     table.options.get(key).map(String::as_str).ok_or_else(|| config_error(table, format!("WITH needs '{key}': {what}")))
 }
 
-/// Options of the JSON format, allowed beside those of any connector that has a format.
-const FORMAT_OPTIONS: [&str; 6] = [
-    "format",
-    "json.ignore-parse-errors",
-    "json.fail-on-missing-field",
-    "json.timestamp-format.standard",
-    "json.encode.ignore-null-fields",
-    "json.encode.decimal-as-plain-number",
-];
-
 /// The options of the connector alone.
 fn connector_options(table: &Table) -> BTreeMap<String, String> {
-    let own = |k: &str| k != "connector" && !FORMAT_OPTIONS.contains(&k);
+    let format = formats::options_of(table);
+    let own = |k: &str| k != "connector" && k != "format" && !format.contains(&k);
     table.options.iter().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
 fn check_options(table: &Table, known: &[&str]) -> Result<(), ConnectError> {
-    let all: Vec<&str> = known.iter().chain(FORMAT_OPTIONS.iter()).copied().collect();
+    let all: Vec<&str> = known.iter().chain(formats::options_of(table)).copied().collect();
     match table.options.keys().find(|k| !all.contains(&k.as_str())) {
         None => Ok(()),
         Some(key) => {
@@ -330,77 +386,5 @@ fn check_options(table: &Table, known: &[&str]) -> Result<(), ConnectError> {
                 format!("connector '{}' has no option '{key}'{near} (options: {})", table.connector(), all.join(", ")),
             ))
         }
-    }
-}
-
-fn flag(table: &Table, key: &str) -> Result<bool, ConnectError> {
-    match table.options.get(key).map(|v| v.to_lowercase()).as_deref() {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
-        Some(other) => Err(config_error(table, format!("'{key}' is true or false, not '{other}'"))),
-    }
-}
-
-fn iso8601(table: &Table) -> Result<bool, ConnectError> {
-    match table.options.get("json.timestamp-format.standard").map(String::as_str) {
-        None | Some("SQL") => Ok(false),
-        Some("ISO-8601") => Ok(true),
-        Some(other) => Err(config_error(table, format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"))),
-    }
-}
-
-fn json_only(table: &Table) -> Result<(), ConnectError> {
-    match table.options.get("format").map(String::as_str) {
-        Some("json") => Ok(()),
-        None if !matches!(table.connector(), "filesystem" | "kinesis") => Ok(()),
-        None => Err(config_error(table, "WITH needs 'format' = 'json'")),
-        Some(other) => Err(config_error(table, format!("format '{other}' is not supported yet; json is"))),
-    }
-}
-
-fn json_options(table: &Table) -> Result<JsonOptions, ConnectError> {
-    json_only(table)?;
-    Ok(JsonOptions {
-        ignore_parse_errors: flag(table, "json.ignore-parse-errors")?,
-        fail_on_missing_field: flag(table, "json.fail-on-missing-field")?,
-        timestamp_iso8601: iso8601(table)?,
-    })
-}
-
-fn encode_options(table: &Table) -> Result<EncodeOptions, ConnectError> {
-    json_only(table)?;
-    Ok(EncodeOptions {
-        ignore_null_fields: flag(table, "json.encode.ignore-null-fields")?,
-        decimal_as_plain_number: flag(table, "json.encode.decimal-as-plain-number")?,
-        timestamp_iso8601: iso8601(table)?,
-    })
-}
-
-/// Where the decoder finds the columns. A sample has no metadata: those columns are read from its records.
-fn json_fields(plan: &SourcePlan, is_sample: bool) -> Vec<JsonField> {
-    let mut metadata = 0;
-    let fields = plan.decode.iter().map(|&c| {
-        let column = &plan.table.columns[c];
-        let source = match column.kind {
-            ColumnKind::Metadata { .. } if !is_sample => {
-                metadata += 1;
-                FieldSource::Metadata(metadata - 1)
-            }
-            _ => FieldSource::Payload,
-        };
-        JsonField { name: column.name.clone(), source }
-    });
-    fields.collect()
-}
-
-fn decoder(
-    table: &str,
-    fields: &[JsonField],
-    schema: &SchemaRef,
-    options: &JsonOptions,
-) -> Result<Box<dyn Decoder>, ConnectError> {
-    match JsonDecoder::new(fields.to_vec(), schema.clone(), *options) {
-        Ok(decoder) => Ok(Box::new(decoder)),
-        Err(e) => Err(ConnectError::Query(SqlError::new(format!("table '{table}': {e}")))),
     }
 }

@@ -140,6 +140,7 @@ impl<'a> Job<'a> {
                         caught_up.insert(id.clone(), now);
                     }
                     Polled::End { children } => ended.push((id.clone(), children)),
+                    Polled::Found { .. } => panic!("a shard finds nothing"),
                 }
                 self.splits.get_mut(id).unwrap().data = reader.position();
             }

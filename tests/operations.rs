@@ -247,3 +247,76 @@ fn names(folder: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+#[test]
+fn new_files_of_a_watched_folder_are_read_once_through_a_kill() {
+    let run = Run::new(0);
+    fs::remove_file(run.dir.path().join("in/a.jsonl")).unwrap();
+    run.write(
+        "q.sql",
+        "SET 'execution.checkpointing.interval' = '20 ms';
+        CREATE TABLE src (k STRING, v INT) WITH ('connector'='filesystem','format'='csv','path'='in','source.monitor-interval'='5 ms');
+        CREATE TABLE res (k STRING, v INT) WITH ('connector'='filesystem','format'='json','path'='out');
+        INSERT INTO res SELECT k, v FROM src;",
+    );
+    // Renamed into the folder, so that no half of it is seen.
+    let add = |name: &str| {
+        run.write("new", &format!("{name},1\n{name},2\n"));
+        fs::rename(run.dir.path().join("new"), run.dir.path().join("in").join(name)).unwrap();
+    };
+    let start = || run.command(&["run", "q.sql", "--state-dir", "st", "--parallelism", "3"]).spawn().unwrap();
+    let wait_for = |child: &mut Child, rows: usize| {
+        while run.rows().len() < rows {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    add("a");
+    let mut child = start();
+    for (name, rows) in [("b", 4), ("c", 6)] {
+        add(name);
+        wait_for(&mut child, rows);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    add("d");
+    let mut child = start();
+    wait_for(&mut child, 8);
+    add("e");
+    wait_for(&mut child, 10);
+    signal(&child, "INT");
+    let (code, _, text) = answer(&child.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{text}");
+    let expected = ["a", "b", "c", "d", "e"].iter().flat_map(|k| [1, 2].map(|v| format!("{{\"k\":\"{k}\",\"v\":{v}}}")));
+    assert_eq!(run.rows(), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_explained_is_not_run() {
+    let run = Run::new(20);
+    run.write("q.sql", &format!("{SOURCE}{}", QUERY.replace("INSERT", "EXPLAIN PLAN FOR INSERT")));
+    let (code, out, text) = run.run(&[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(out.contains("aggregate TUMBLE 10000 ms") && out.contains("write res (filesystem)"), "{out}");
+    assert!(!run.dir.path().join("out").exists());
+}
+
+#[test]
+fn records_that_are_no_csv_are_kept_with_their_line() {
+    let run = Run::new(0);
+    run.write(
+        "q.sql",
+        "CREATE TABLE src (k STRING, v INT) WITH ('connector'='filesystem','format'='csv','path'='in');
+        CREATE TABLE res (k STRING) WITH ('connector'='filesystem','format'='raw','path'='out');
+        INSERT INTO res SELECT k FROM src WHERE v IS NOT NULL;",
+    );
+    run.write("in/a.jsonl", "a,1\nb,x\n\"c\nc\",2\nd\nNULL,3\n");
+    let (code, _, text) = run.run(&["--state-dir", "st"]);
+    assert_eq!((code, run.rows()), (0, ["NULL", "a", "c", "c"].map(String::from).to_vec()), "{text}");
+    let kept: String = names(&run.dir.path().join("st/errors"))
+        .iter()
+        .map(|name| fs::read_to_string(run.dir.path().join("st/errors").join(name)).unwrap())
+        .collect();
+    assert!(kept.contains("line 2") && kept.contains("field `v`: 'x' is no INT"), "{kept}");
+    assert!(kept.contains("line 5") && kept.contains("1 fields where 2 are needed"), "{kept}");
+}

@@ -3,6 +3,8 @@
 //! One [`Manifest`] per epoch: everything needed to go on besides the files it names. Epoch 0 is written before the first
 //! record is read and holds the run's identity and the resolved start of every split.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorState;
@@ -62,9 +64,10 @@ pub fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
     let mut splits: Vec<SplitState> = parts.into_iter().flatten().collect();
     splits.sort_by(|a, b| a.id.cmp(&b.id));
     let mut missing: Vec<SplitState> = Vec::new();
-    for parent in splits.iter().filter(|s| s.finished) {
+    let known: HashSet<&str> = splits.iter().map(|s| s.id.as_str()).collect();
+    for parent in &splits {
         for child in &parent.children {
-            if splits.iter().any(|s| *s.id == *child.id.0) {
+            if known.contains(&*child.id.0) {
                 continue;
             }
             match missing.iter_mut().find(|s| *s.id == *child.id.0) {

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::connect::{self, ConnectError};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
-use crate::sql::bind::bind;
+use crate::sql::bind::bind_with;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -23,7 +23,7 @@ pub fn run(args: &Args) -> Exit {
         Ok(file) => file,
         Err(exit) => return exit,
     };
-    let script = match bind(&file.text) {
+    let mut script = match bind_with(&file.text, &args.settings) {
         Ok(script) => script,
         Err(e) => return file.show(&e),
     };
@@ -36,6 +36,11 @@ pub fn run(args: &Args) -> Exit {
             return Exit::Wrong;
         }
     };
+    let explained = script.take_explained();
+    if script.queries.is_empty() {
+        // `check` shows the plan anyway.
+        script.queries = explained.into_iter().flat_map(|e| e.queries).collect();
+    }
     let plan = match lower(&script, &file.text, config.workers) {
         Ok(plan) => plan,
         Err(e) => return file.show(&e),

@@ -12,6 +12,7 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
 use crate::connect::{self, ConnectError, Environment};
 use crate::observe::health::Health;
+use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::crash::NeverCrash;
@@ -19,7 +20,7 @@ use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job::{self, CheckpointTrigger, JobError, JobOptions, Outcome, Scheduling};
 use crate::sink::select::SelectFormat;
 use crate::source::kinesis::Bounds;
-use crate::sql::bind::bind;
+use crate::sql::bind::bind_with;
 use crate::time::clock::{SharedClock, SystemClock};
 
 #[derive(clap::Args)]
@@ -88,7 +89,7 @@ fn failed(message: impl std::fmt::Display) -> Exit {
 
 fn start(args: &Args) -> Result<Exit, Exit> {
     let file = SqlFile::read(&args.query)?;
-    let script = bind(&file.text).map_err(|e| file.show(&e))?;
+    let mut script = bind_with(&file.text, &args.settings).map_err(|e| file.show(&e))?;
     let mut settings = script.settings.clone();
     settings.extend(args.settings.iter().cloned());
     if let Some(n) = args.parallelism {
@@ -98,6 +99,14 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     let config = Config::resolve(&settings, cores).map_err(wrong)?;
     for key in &config.ignored {
         tracing::warn!("setting '{key}' has no effect here");
+    }
+    let explained = script.take_explained();
+    for script in &explained {
+        let plan = lower(script, &file.text, config.workers).map_err(|e| file.show(&e))?;
+        print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink])));
+    }
+    if script.queries.is_empty() && !explained.is_empty() {
+        return Ok(Exit::Done);
     }
     let mut plan = lower(&script, &file.text, config.workers).map_err(|e| file.show(&e))?;
     if args.local {

@@ -3,15 +3,20 @@
 //! Called by `runtime` (decoding on workers) and by sinks that write text. What always holds: a payload that cannot be
 //! read never stops the job; it comes back as a [`BadRecord`] with the reason, and the caller diverts it.
 
+mod assemble;
+pub mod csv;
+pub mod encode;
 pub mod java_map;
 pub mod json;
 pub mod number_text;
+pub mod raw;
 pub mod time_text;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use crate::source::RawBatch;
+use crate::source::file::RECORD_BYTES_MAX;
 
 /// One record that could not be decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +36,11 @@ pub struct Decoded {
     pub bad: Vec<BadRecord>,
     /// Records or fields replaced by nothing or NULL under `json.ignore-parse-errors`.
     pub ignored: u64,
+}
+
+/// Why a record that its source has cut is none: what is left of it could be read as something else.
+fn cut(record: &[u8]) -> Option<String> {
+    (record.len() >= RECORD_BYTES_MAX).then(|| format!("the record has {RECORD_BYTES_MAX} bytes or more"))
 }
 
 /// Turns raw records into columns. One per worker and source table; it may learn from record to record (key order).

@@ -24,6 +24,7 @@ use super::fingerprint;
 use super::physical::{
     ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, ResultKeys, Route, SinkPlan, SinkTarget, SourcePlan,
 };
+use super::values;
 use crate::config::Config;
 use crate::operator::aggregate::Aggregate;
 use crate::operator::top_n::{TopNSpec, TopNStage};
@@ -161,7 +162,7 @@ fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> PlanResult<S
         }
     };
     let ingest = IngestSpec { table: table.name.clone(), columns: exprs, schema, watermark, marks_arrival: false };
-    Ok(SourcePlan { table: table.clone(), decode, decode_schema, ingest })
+    Ok(SourcePlan { table: table.clone(), decode, decode_schema, ingest, rows: None })
 }
 
 /// The constant of `rowtime - INTERVAL`, in ms.
@@ -331,8 +332,17 @@ impl Lowering {
             // One writer owns a key: its writes have an order.
             self.exchange(&mut fragment, sink_key);
         }
-        if self.sinks.iter().any(|s| s.name == name) {
-            return unsupported(format!("table '{name}' is the target of two INSERTs; write one INSERT for each table"));
+        if let Some(existing) = self.sinks.iter().position(|s| s.name == name) {
+            let sink = &mut self.sinks[existing];
+            // Results of two INSERTs may share a key.
+            sink.keys = if sink.keys == ResultKeys::InOrder || keys == ResultKeys::InOrder {
+                ResultKeys::InOrder
+            } else {
+                ResultKeys::SharedByWindows
+            };
+            sink.updates |= fragment.updates;
+            self.chains[fragment.chain].output = ChainOutput::Sink(existing);
+            return Ok(());
         }
         self.chains[fragment.chain].output = ChainOutput::Sink(number);
         self.sinks.push(SinkPlan { name, target, schema, updates: fragment.updates, keys });
@@ -413,6 +423,9 @@ impl Lowering {
                 };
                 self.scan(table, &scan.projected_schema)
             }
+            LogicalPlan::Values(values) => self.values(&values.values, &values.schema),
+            // A SELECT without FROM.
+            LogicalPlan::EmptyRelation(one) if one.produce_one_row => self.values(&[vec![]], &one.schema),
             LogicalPlan::SubqueryAlias(alias) => {
                 let mut fragment = self.plan(&alias.input)?;
                 fragment.schema = alias.schema.clone();
@@ -509,7 +522,6 @@ impl Lowering {
                 let fragment = self.plan(input)?;
                 self.distinct(fragment)
             }
-            LogicalPlan::Values(_) => unsupported("VALUES is not supported yet"),
             LogicalPlan::EmptyRelation(_) => unsupported("a SELECT without FROM is not supported yet"),
             other => unsupported(format!("{} is not supported", other.display())),
         }
@@ -519,9 +531,15 @@ impl Lowering {
         self.chains[fragment.chain].operators.push(operator);
     }
 
-    fn scan(&mut self, table: &Table, schema: &DFSchemaRef) -> PlanResult<Fragment> {
-        let source = self.sources.iter().position(|s| s.table.name == table.name);
-        let source = source.ok_or_else(|| DataFusionError::Internal(format!("'{}' was not planned as a source", table.name)))?;
+    /// Rows that stand in the query.
+    fn values(&mut self, rows: &[Vec<Expr>], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+        let number = self.sources.iter().filter(|s| s.rows.is_some()).count();
+        self.sources.push(values::source(number, rows, schema, physical)?);
+        Ok(self.read(self.sources.len() - 1, schema))
+    }
+
+    /// A chain that begins at a source.
+    fn read(&mut self, source: usize, schema: &DFSchemaRef) -> Fragment {
         let chain = self.chains.len();
         // The output is set when the chain ends.
         self.chains.push(ChainPlan {
@@ -529,7 +547,7 @@ impl Lowering {
             operators: vec![],
             output: ChainOutput::Sink(usize::MAX),
         });
-        let fragment = Fragment {
+        Fragment {
             chain,
             schema: schema.clone(),
             roles: vec![Role::Plain; schema.fields().len()],
@@ -539,7 +557,13 @@ impl Lowering {
             fired: None,
             key: None,
             updates: false,
-        };
+        }
+    }
+
+    fn scan(&mut self, table: &Table, schema: &DFSchemaRef) -> PlanResult<Fragment> {
+        let source = self.sources.iter().position(|s| s.table.name == table.name);
+        let source = source.ok_or_else(|| DataFusionError::Internal(format!("'{}' was not planned as a source", table.name)))?;
+        let fragment = self.read(source, schema);
         let has = self.sources[source].ingest.schema.clone();
         if schema.fields().len() != has.fields().len() {
             // Other queries read more columns of the table.

@@ -8,3 +8,4 @@ pub mod explain;
 mod fingerprint;
 pub mod lower;
 pub mod physical;
+pub mod values;

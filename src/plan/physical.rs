@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use datafusion_physical_expr::PhysicalExpr;
 
 use crate::operator::Operator;
@@ -51,6 +52,8 @@ pub struct SourcePlan {
     pub decode: Vec<usize>,
     pub decode_schema: SchemaRef,
     pub ingest: IngestSpec,
+    /// The rows themselves, if they stand in the query.
+    pub rows: Option<RecordBatch>,
 }
 
 /// A table that is written, or a SELECT that is printed.

@@ -135,6 +135,11 @@ impl Graph<'_> {
         stores.into_iter().enumerate().map(|(id, db)| self.worker(id, db, &inboxes)).collect()
     }
 
+    /// Chains before this one that feed the same sink: each has a writer of its own, with a number of its own.
+    fn earlier_writers(&self, chain: usize, sink: usize) -> usize {
+        self.plan.chains[..chain].iter().filter(|c| c.output == ChainOutput::Sink(sink)).count()
+    }
+
     fn worker(&self, id: usize, db: StateDb, inboxes: &[Arc<Inbox>]) -> Result<Worker, JobError> {
         let workers = inboxes.len();
         let restored: BTreeMap<u32, OperatorState> = self.manifest.operators.iter().copied().collect();
@@ -151,7 +156,7 @@ impl Graph<'_> {
                 ChainOutput::Edge { edge, route } => ChainEnd::Edge(Outlet::new(*edge, id, route.clone(), inboxes.to_vec())),
                 ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
                     sink: *sink,
-                    writer: self.connected.sinks[*sink].writer(id)?,
+                    writer: self.connected.sinks[*sink].writer(id + workers * self.earlier_writers(number, *sink))?,
                     staged: None,
                     rows_written: 0,
                 }),

@@ -595,6 +595,10 @@ impl Worker {
                     return Ok(true);
                 }
                 Polled::Pending { caught_up } => self.note_pending(s, i, caught_up),
+                Polled::Found { splits } => {
+                    self.add_splits(s, i, splits);
+                    return Ok(true);
+                }
                 Polled::End { children } => {
                     self.end_split(s, i, children);
                     return Ok(true);
@@ -639,6 +643,10 @@ impl Worker {
     fn note_pending(&mut self, s: usize, i: usize, caught_up: bool) {
         let source = &mut self.sources[s];
         let split = &mut source.open[i];
+        if source.shared.source.finds(&split.id) {
+            source.shared.splits().set_idle(&split.id.0);
+            return;
+        }
         if !caught_up || source.shared.idle_timeout.is_zero() {
             split.empty_since = None;
             return;
@@ -648,6 +656,24 @@ impl Worker {
         if now.saturating_sub(since) >= source.shared.idle_timeout {
             source.shared.splits().set_idle(&split.id.0);
         }
+    }
+
+    /// Registers what a split has found. It is noted with the finder too: until the owners have taken their snapshots,
+    /// a checkpoint knows the new splits from there.
+    fn add_splits(&mut self, s: usize, i: usize, found: Vec<SplitSeed>) {
+        let source = &mut self.sources[s];
+        let finder = &source.open[i].id;
+        let mut splits = source.shared.splits();
+        for seed in &found {
+            let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
+            let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
+            let owner = source.shared.owner_of_child(&seed.id);
+            splits.register(&seed.id.0, parents, owner, MIN_TIME_MS, SplitStatus::Waiting, data);
+        }
+        if let Some(entry) = splits.get_mut(&finder.0) {
+            entry.data.children.extend(found);
+        }
+        splits.set_idle(&finder.0);
     }
 
     fn end_split(&mut self, s: usize, i: usize, children: Vec<SplitSeed>) {

@@ -1,4 +1,4 @@
-//! Results as files of JSON lines in a folder, each row exactly once (the `filesystem` connector).
+//! Results as files of lines in a folder, each row exactly once (the `filesystem` connector).
 //!
 //! Called by `runtime` through [`Sink`]. A writer appends to a *part* whose name starts with a dot. `prepare` makes the
 //! parts of an epoch durable and returns their names for the manifest; only when the manifest is durable does `commit`
@@ -22,8 +22,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
-use super::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
-use crate::format::json::{EncodeOptions, JsonEncoder};
+use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter};
+use crate::format::encode::{EncodeFormat, RowEncoder};
 
 /// A part is closed when it is this large, so that readers get files they can handle.
 const PART_BYTES_MAX: u64 = 256 << 20;
@@ -51,7 +51,7 @@ struct Target {
     /// `part-<table>-<run>-`
     prefix: String,
     schema: SchemaRef,
-    options: EncodeOptions,
+    format: EncodeFormat,
 }
 
 /// A finished part as the manifest holds it.
@@ -71,7 +71,7 @@ impl FileSink {
         folder: PathBuf,
         run: &str,
         schema: SchemaRef,
-        options: EncodeOptions,
+        format: impl Into<EncodeFormat>,
     ) -> Result<FileSink, SinkError> {
         let config = |reason: String| SinkError::Config { table: table.to_owned(), reason };
         if run.is_empty() || !run.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-')) {
@@ -81,9 +81,10 @@ impl FileSink {
         if prefix.len() > NAME_PREFIX_BYTES_MAX {
             return Err(config("the table's name is too long to be part of a file name".into()));
         }
-        // A type that JSON cannot hold is reported here, not by the first worker.
-        JsonEncoder::new(&schema, options).map_err(|e| config(e.to_string()))?;
-        let target = Arc::new(Target { table: table.to_owned(), folder, prefix, schema, options });
+        let format = format.into();
+        // A type that the format cannot hold is reported here, not by the first worker.
+        format.encoder(&schema).map_err(|e| config(e.to_string()))?;
+        let target = Arc::new(Target { table: table.to_owned(), folder, prefix, schema, format });
         Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: true })
     }
 
@@ -103,13 +104,16 @@ impl Sink for FileSink {
         if self.folder_early {
             target.create_folder()?;
         }
-        let encoder = JsonEncoder::new(&target.schema, target.options)
+        let encoder = target
+            .format
+            .encoder(&target.schema)
             .map_err(|e| SinkError::Config { table: target.table.clone(), reason: e.to_string() })?;
         Ok(Box::new(FileWriter {
             target,
             worker,
             part_bytes_max: self.part_bytes_max,
             encoder,
+            rejected: Vec::new(),
             buffer: Vec::new(),
             open: None,
             finished: Vec::new(),
@@ -170,7 +174,7 @@ impl Target {
     }
 
     fn name(&self, epoch: u64, worker: usize, number: u64) -> String {
-        format!("{}{epoch:08}-{worker}-{number}.jsonl", self.prefix)
+        format!("{}{epoch:08}-{worker}-{number}.{}", self.prefix, self.format.extension())
     }
 
     /// True for the parts of this table and run. The run `a` must not take those of a run `a-1`, so what follows the
@@ -180,7 +184,8 @@ impl Target {
             .strip_prefix('.')
             .and_then(|name| name.strip_prefix(self.prefix.as_str()))
             .and_then(|name| name.strip_suffix(PART_SUFFIX))
-            .and_then(|name| name.strip_suffix(".jsonl"));
+            .and_then(|name| name.strip_suffix(self.format.extension()))
+            .and_then(|name| name.strip_suffix('.'));
         numbers.is_some_and(|numbers| {
             let is_number = |n: &str| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit());
             numbers.split('-').count() == 3 && numbers.split('-').all(is_number)
@@ -237,7 +242,9 @@ struct FileWriter {
     target: Arc<Target>,
     worker: usize,
     part_bytes_max: u64,
-    encoder: JsonEncoder,
+    encoder: RowEncoder,
+    /// Rows that the format has no form for.
+    rejected: Vec<Rejected>,
     /// Encoded rows that are not in the file yet.
     buffer: Vec<u8>,
     open: Option<OpenPart>,
@@ -265,6 +272,10 @@ impl SinkWriter for FileWriter {
     fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
         self.guarded(|writer| writer.stage(epoch))
     }
+
+    fn take_rejected(&mut self) -> Vec<Rejected> {
+        std::mem::take(&mut self.rejected)
+    }
 }
 
 impl FileWriter {
@@ -278,11 +289,16 @@ impl FileWriter {
     }
 
     fn write_batch(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
-        let count = rows.batch.num_rows();
+        let writable = self.encoder.writable(&rows.batch);
+        let batch = writable.as_ref().map_or(&rows.batch, |(batch, _)| batch);
+        let others = writable.as_ref().map_or(0, |(_, others)| *others);
+        let rejected = Rejected { row: "null".into(), reason: "the format raw has no form for NULL".into() };
+        self.rejected.extend(std::iter::repeat_n(rejected, others));
+        let count = batch.num_rows();
         let mut start = 0;
         while start < count {
             let end = count.min(start + ROWS_PER_STEP);
-            self.encoder.encode_rows(&rows.batch, start..end, &mut self.buffer);
+            self.encoder.encode_rows(batch, start..end, &mut self.buffer);
             start = end;
             let part_bytes = self.open.as_ref().map_or(0, |part| part.length_bytes) + self.buffer.len() as u64;
             if part_bytes >= self.part_bytes_max {

@@ -1,23 +1,31 @@
 //! Files of lines as a source: a file or a folder, each file a split.
 //!
-//! Connector `filesystem`. What always holds: a record is a line without its end (`\n` or `\r\n`); blank lines are counted but
-//! not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
+//! Connector `filesystem`. What always holds: a record is a line without its end (`\n` or `\r\n`), or in CSV some lines if a
+//! quoted field spans them; blank lines are counted but, in JSON, not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
 //! between two runs but not shrink.
+
+mod watch;
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
 use flate2::bufread::MultiGzDecoder;
+
+use crate::format::csv::{Dialect, RecordEnds};
+
+use crate::time::clock::SharedClock;
 
 use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
 
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 256 << 10;
 /// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends is noticed early.
-const RECORD_BYTES_MAX: usize = 16 << 20;
+/// A longer one is cut to this length, by which decoders know it.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Lines read ahead to learn a file's first event time.
 const PEEK_RECORDS: usize = 16;
 /// Files that a worker reads side by side: enough to keep pace with files that are parallel in time, few enough to leave
@@ -31,6 +39,20 @@ pub struct FileSource {
     table: String,
     root: PathBuf,
     metadata: Vec<String>,
+    framing: Framing,
+    /// How often the folder is looked through for new files.
+    watch: Option<(Duration, SharedClock)>,
+}
+
+/// What is a record of a file?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A line that is not blank.
+    Lines,
+    /// Any line.
+    AllLines,
+    /// A line, or several if a quoted field spans them.
+    Csv(Dialect),
 }
 
 impl FileSource {
@@ -42,7 +64,21 @@ impl FileSource {
             let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
             return Err(SourceError::Config { table: table.into(), reason });
         }
-        Ok(FileSource { table: table.into(), root, metadata })
+        Ok(FileSource { table: table.into(), root, metadata, framing: Framing::Lines, watch: None })
+    }
+
+    /// The same with other records than lines that are not blank.
+    pub fn framed(self, framing: Framing) -> FileSource {
+        FileSource { framing, ..self }
+    }
+
+    /// The same, without an end: every so often the folder is looked through for new files.
+    pub fn watched(self, every: Duration, clock: SharedClock) -> Result<FileSource, SourceError> {
+        if !self.root.is_dir() {
+            let reason = format!("{} is no folder, and 'source.monitor-interval' watches one", self.root.display());
+            return Err(SourceError::Config { table: self.table, reason });
+        }
+        Ok(FileSource { watch: Some((every, clock)), ..self })
     }
 
     fn path_of(&self, split: &SplitId) -> PathBuf {
@@ -82,6 +118,7 @@ impl FileSource {
             table: self.table.clone(),
             split: split.clone(),
             metadata: self.metadata.clone(),
+            framing: self.framing,
             path,
             content,
             offset,
@@ -96,36 +133,47 @@ impl FileSource {
 impl Source for FileSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
         let config = |reason: String| SourceError::Config { table: self.table.clone(), reason };
-        let start = Position::File { offset: 0, lines: 0 };
-        let seed = |name: &str| SplitSeed { id: SplitId(name.into()), parents: vec![], start: start.clone() };
         if !self.root.is_dir() {
             if !self.root.exists() {
                 return Err(config(format!("{} does not exist; 'path' names a file or a folder of files", self.root.display())));
             }
-            return Ok(vec![seed(&file_name(&self.root))]);
+            return Ok(vec![start_of(&file_name(&self.root))]);
         }
-        let mut names = Vec::new();
-        let entries = std::fs::read_dir(&self.root).map_err(|e| config(format!("{}: {e}", self.root.display())))?;
-        for entry in entries {
-            let entry = entry.map_err(|e| config(format!("{}: {e}", self.root.display())))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.path().is_file() && !name.starts_with(['.', '_']) {
-                names.push(name);
-            }
+        let names = list(&self.root).map_err(config)?;
+        let mut splits: Vec<SplitSeed> = names.iter().map(|name| start_of(name)).collect();
+        if self.watch.is_some() {
+            let start = Position::Folder { seen: names };
+            splits.push(SplitSeed { id: SplitId(watch::SPLIT.into()), parents: vec![], start });
         }
-        names.sort();
-        Ok(names.iter().map(|n| seed(n)).collect())
+        Ok(splits)
     }
 
     fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
-        Ok(Box::new(self.reader(split, position)?))
+        match (position, &self.watch) {
+            (Position::Folder { seen }, Some((every, clock))) => Ok(Box::new(watch::Watcher {
+                table: self.table.clone(),
+                root: self.root.clone(),
+                every: *every,
+                clock: clock.clone(),
+                seen: seen.iter().cloned().collect(),
+                listed: clock.monotonic(),
+            })),
+            _ => Ok(Box::new(self.reader(split, position)?)),
+        }
     }
 
     fn bounded(&self) -> bool {
-        true
+        self.watch.is_none()
+    }
+
+    fn finds(&self, split: &SplitId) -> bool {
+        *split.0 == *watch::SPLIT
     }
 
     fn peek(&self, split: &SplitId) -> Result<Option<RawBatch>, SourceError> {
+        if self.finds(split) {
+            return Ok(None);
+        }
         match self.reader(split, &Position::File { offset: 0, lines: 0 })?.poll(PEEK_RECORDS)? {
             Polled::Records(batch) => Ok(Some(batch)),
             _ => Ok(None),
@@ -137,11 +185,34 @@ impl Source for FileSource {
     }
 
     fn size_hint_bytes(&self) -> Option<u64> {
+        if self.watch.is_some() {
+            return None;
+        }
         let splits = self.discover().ok()?;
         // What a compressed file holds is known at its end only.
         let size = |path: PathBuf| if is_gzip(&path) { None } else { Some(std::fs::metadata(path).ok()?.len()) };
         splits.iter().map(|s| size(self.path_of(&s.id))).sum()
     }
+}
+
+/// A file from its first line.
+fn start_of(name: &str) -> SplitSeed {
+    SplitSeed { id: SplitId(name.into()), parents: vec![], start: Position::File { offset: 0, lines: 0 } }
+}
+
+/// Names of a folder's files, ascending: not those that start with `.` or `_`.
+fn list(root: &Path) -> Result<Vec<String>, String> {
+    let failed = |e: std::io::Error| format!("{}: {e}", root.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(['.', '_']) && entry.path().is_file() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn is_gzip(path: &Path) -> bool {
@@ -156,6 +227,7 @@ struct FileReader {
     table: String,
     split: SplitId,
     metadata: Vec<String>,
+    framing: Framing,
     path: PathBuf,
     content: Box<dyn Read + Send>,
     /// After the last line delivered.
@@ -233,15 +305,42 @@ impl FileReader {
     }
 }
 
+/// The search for the end of one record. It goes on where it stopped when there are more bytes.
+enum Search {
+    Line { seen: usize },
+    Csv(RecordEnds),
+}
+
+impl Search {
+    fn new(framing: Framing) -> Search {
+        match framing {
+            Framing::Lines | Framing::AllLines => Search::Line { seen: 0 },
+            Framing::Csv(dialect) => Search::Csv(RecordEnds::new(dialect)),
+        }
+    }
+
+    /// Where the line feed that ends the record stands in `bytes`, which start with the record.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Search::Csv(ends) => ends.find(bytes),
+            Search::Line { seen } => {
+                let found = memchr::memchr(b'\n', &bytes[*seen..]).map(|n| *seen + n);
+                *seen = bytes.len();
+                found
+            }
+        }
+    }
+}
+
 impl SplitReader for FileReader {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
         let mut bytes = std::mem::take(&mut self.tail);
         let mut spans = Vec::new();
         let mut numbers = Vec::new();
         let mut at = 0;
-        let mut searched = 0;
+        let mut search = Search::new(self.framing);
         while spans.len() < max_records {
-            let end = memchr::memchr(b'\n', &bytes[searched..]).map(|n| searched + n);
+            let end = search.end(&bytes[at..]).map(|n| at + n);
             let (line_end, next) = match end {
                 Some(end) => (end, end + 1),
                 None if self.ended && at < bytes.len() => (bytes.len(), bytes.len()),
@@ -252,28 +351,32 @@ impl SplitReader for FileReader {
                         spans.push(Span { start: at as u32, end: (at + RECORD_BYTES_MAX) as u32 });
                         numbers.push(self.lines);
                         at += RECORD_BYTES_MAX;
-                        searched = at;
+                        search = Search::new(self.framing);
                         continue;
                     }
                     // Enough for a batch: the rest comes with the next one.
                     if !spans.is_empty() && bytes.len() > BLOCK_BYTES * 8 {
                         break;
                     }
-                    searched = bytes.len();
                     self.fill(&mut bytes)?;
                     continue;
                 }
             };
-            self.lines += 1;
             let stop = if line_end > at && bytes[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
-            if !bytes[at..stop].iter().all(u8::is_ascii_whitespace) {
+            let record = &bytes[at..stop];
+            if self.framing != Framing::Lines || !record.iter().all(u8::is_ascii_whitespace) {
                 spans.push(Span { start: at as u32, end: stop as u32 });
-                numbers.push(self.lines);
+                // The line where it begins.
+                numbers.push(self.lines + 1);
+            }
+            self.lines += 1;
+            if let Framing::Csv(_) = self.framing {
+                self.lines += memchr::memchr_iter(b'\n', record).count() as u64;
             }
             self.offset += (next - at) as u64;
             self.read_bytes += (next - at) as u64;
             at = next;
-            searched = next;
+            search = Search::new(self.framing);
         }
         self.tail = bytes[at..].to_vec();
         if spans.is_empty() {
@@ -328,6 +431,25 @@ mod tests {
         assert_eq!(ones, expected);
         for (done, position) in positions.iter().enumerate() {
             assert_eq!(read_all(&source, &split, position, 2).0, expected[done..], "from {position:?}");
+        }
+    }
+
+    #[test]
+    fn other_records_than_lines_that_are_not_blank() {
+        let (_dir, source, split) = file(b"a\r\n\n \n1,\"b\n\nc\",2\nlast,\"x\ny");
+        let start = Position::File { offset: 0, lines: 0 };
+        let all = source.framed(Framing::AllLines);
+        let (records, _) = read_all(&all, &split, &start, 3);
+        assert_eq!(
+            records.iter().map(|r| r.1.as_str()).collect::<Vec<_>>(),
+            ["a", "", " ", "1,\"b", "", "c\",2", "last,\"x", "y"]
+        );
+        let csv = all.framed(Framing::Csv(Dialect::default()));
+        let expected = [(1, "a"), (2, ""), (3, " "), (4, "1,\"b\n\nc\",2"), (7, "last,\"x\ny")].map(|(n, s)| (n, s.to_string()));
+        let (ones, positions) = read_all(&csv, &split, &start, 1);
+        assert_eq!(ones, expected);
+        for (done, position) in positions.iter().enumerate() {
+            assert_eq!(read_all(&csv, &split, position, 2).0, expected[done..], "from {position:?}");
         }
     }
 

@@ -5,9 +5,11 @@
 //! that `poll` has returned; nothing here decodes a payload, keeps operator state or knows SQL.
 
 pub mod alleycat;
+pub mod datagen;
 pub mod file;
 pub mod generate;
 pub mod kinesis;
+pub mod values;
 
 use std::sync::Arc;
 
@@ -37,6 +39,8 @@ pub enum Position {
     ShardAfter { sequence_number: String },
     /// The number of records a generator has made.
     Generated { records: u64 },
+    /// Names of the files of a watched folder that are splits already, ascending.
+    Folder { seen: Vec<String> },
 }
 
 /// A split as it is first known: at the start of a run, or as the child of a split that ended.
@@ -56,6 +60,8 @@ pub enum Polled {
     /// Nothing at the moment. `caught_up` is true only when the server has said that nothing is left
     /// (an empty reply with MillisBehindLatest 0): the certificate that lets a split become idle.
     Pending { caught_up: bool },
+    /// There are more splits; this one goes on. Only of a split that [`Source::finds`] names.
+    Found { splits: Vec<SplitSeed> },
     /// No record will follow. `children` take the split's place; they are known before this is returned.
     End { children: Vec<SplitSeed> },
 }
@@ -135,6 +141,10 @@ pub trait Source: Send + Sync {
     /// none or is not worth it. Until it is opened the split counts with the watermark of the first readable one.
     fn peek(&self, _split: &SplitId) -> Result<Option<RawBatch>, SourceError> {
         Ok(None)
+    }
+    /// True for a split that has no records and only finds others. It never holds the watermark back.
+    fn finds(&self, _split: &SplitId) -> bool {
+        false
     }
     /// Splits that one worker keeps open at a time.
     fn open_at_once(&self) -> usize {

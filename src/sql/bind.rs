@@ -3,7 +3,7 @@
 //! [`bind`] reads a whole SQL file. CREATE statements fill the catalog; INSERTs and SELECTs become plans; SETs become
 //! settings. Called by `cli` and by tests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
@@ -25,9 +25,10 @@ use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 use datafusion_optimizer::{Optimizer, OptimizerContext};
 use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
-use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident, Query, Statement as SqlStatement};
+use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident, Query, SetExpr, Statement as SqlStatement};
 
 use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
+use super::enforce::{self, Enforcers};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
 use super::functions::{Functions, interval_times, nested, not_null, ranks};
@@ -35,6 +36,7 @@ use super::group_windows;
 use super::nested_types::is_multiset;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::row_stars;
+use super::table_like;
 use super::types::{EXACT, arrow_field, sql_name};
 use super::unnest::{self, UnnestPlanner};
 use super::window_tvf::{WindowPlanner, interval_ms};
@@ -50,6 +52,28 @@ pub struct Script {
     /// None is UTC.
     pub zone: Option<Zone>,
     pub queries: Vec<BoundQuery>,
+    /// Queries of each EXPLAIN: their plan is shown, they are not run.
+    pub explained: Vec<Explained>,
+}
+
+/// What one EXPLAIN asks about.
+pub struct Explained {
+    pub place: Place,
+    pub queries: Vec<BoundQuery>,
+}
+
+impl Script {
+    /// For each EXPLAIN, a script of its queries alone.
+    pub fn take_explained(&mut self) -> Vec<Script> {
+        let alone = |explained: Explained| Script {
+            catalog: Catalog::default(),
+            settings: self.settings.clone(),
+            zone: self.zone.clone(),
+            queries: explained.queries,
+            explained: vec![],
+        };
+        std::mem::take(&mut self.explained).into_iter().map(alone).collect()
+    }
 }
 
 /// One INSERT or SELECT.
@@ -68,22 +92,33 @@ pub enum Target {
 }
 
 /// Settings of Flink that make it emit other rows, with the only value that is supported.
-const CHANGES_RESULTS: [(&str, &str); 5] = [
+const CHANGES_RESULTS: [(&str, &str); 3] = [
     ("table.exec.emit.early-fire.enabled", "false"),
     ("table.exec.emit.late-fire.enabled", "false"),
     ("table.exec.legacy-cast-behaviour", "disabled"),
-    ("table.exec.sink.not-null-enforcer", "error"),
-    ("table.exec.sink.type-length-enforcer", "ignore"),
 ];
 
 /// Reads and binds a SQL file.
 pub fn bind(text: &str) -> Result<Script, SqlError> {
+    bind_with(text, &[])
+}
+
+/// The same with settings that count more than the file's own.
+pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, SqlError> {
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut binder = Binder::default();
-    let mut script = Script { catalog: Catalog::default(), settings: BTreeMap::new(), zone: None, queries: vec![] };
+    let mut script =
+        Script { catalog: Catalog::default(), settings: BTreeMap::new(), zone: None, queries: vec![], explained: vec![] };
+    for (key, value) in overrides {
+        binder.set(key, value)?;
+        script.settings.insert(key.clone(), value.clone());
+    }
     for placed in parse(text)? {
         let source = placed.source(text);
+        if matches!(&placed.statement, Statement::Set { key, .. } if overrides.iter().any(|(k, _)| k == key)) {
+            continue;
+        }
         binder.statement(&placed, &source, &mut script)?;
     }
     script.catalog = binder.catalog;
@@ -93,6 +128,8 @@ pub fn bind(text: &str) -> Result<Script, SqlError> {
 
 struct Binder {
     catalog: Catalog,
+    /// Declarations, for tables that are like others.
+    declared: HashMap<String, CreateTable>,
     zone: Option<Zone>,
     functions: Functions,
     config: ConfigOptions,
@@ -109,6 +146,7 @@ impl Default for Binder {
         let field = functions.scalar(nested::FIELD);
         Binder {
             catalog: Catalog::default(),
+            declared: HashMap::new(),
             zone: None,
             functions,
             config: ConfigOptions::default(),
@@ -122,18 +160,14 @@ impl Binder {
     fn statement(&mut self, placed: &Placed, source: &Source<'_>, script: &mut Script) -> Result<(), SqlError> {
         match &placed.statement {
             Statement::Set { key, value } => {
-                // Settings that do not matter here are ignored with a warning; these would give other results.
-                if key == "table.local-time-zone" {
-                    self.set_zone(value).map_err(|e| e.at(Some(placed.start)))?;
-                }
-                if CHANGES_RESULTS.iter().any(|(k, v)| k == key && !value.eq_ignore_ascii_case(v)) {
-                    return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")).at(Some(placed.start)));
-                }
+                self.set(key, value).map_err(|e| e.at(Some(placed.start)))?;
                 script.settings.insert(key.clone(), value.clone());
             }
             Statement::CreateTable(table) => {
                 self.must_be_new(&table.name, table.if_not_exists)?;
-                let table = self.table(table, source)?;
+                let declared = self.stands_alone(table)?;
+                let table = self.table(&declared, source)?;
+                self.declared.entry(table.name.clone()).or_insert(declared);
                 self.catalog.tables.entry(table.name.clone()).or_insert_with(|| Arc::new(table));
             }
             Statement::CreateView { name, columns, query, if_not_exists } => {
@@ -146,7 +180,7 @@ impl Binder {
             }
             Statement::Insert { table, columns, query } => {
                 let plan = self.query(query, source)?;
-                let Some(target) = self.catalog.tables.get(&table.value).cloned() else {
+                let Some(target) = self.catalog.table(&table.value) else {
                     let near = nearest(&table.value, self.catalog.tables.keys().map(String::as_str));
                     let error = SqlError::new(format!("table '{}' does not exist", table.value)).at(place_of(table));
                     return Err(match near {
@@ -154,13 +188,29 @@ impl Binder {
                         None => error.help("declare it with CREATE TABLE before the INSERT"),
                     });
                 };
-                let plan = fit(plan, &target, columns).map_err(|e| e.at(place_of(table)))?;
+                let enforcers = Enforcers::of(&script.settings).map_err(|e| e.at(Some(placed.start)))?;
+                let plan = fit(plan, &target, columns, enforcers).map_err(|e| e.at(place_of(table)))?;
                 self.push(Target::Table(target), plan, placed, source, script)?;
             }
             Statement::Select(query) => {
-                let plan = self.query(query, source)?;
+                let mut plan = self.query(query, source)?;
+                if matches!(*query.body, SetExpr::Values(_)) {
+                    let names: Vec<Ident> = (0..plan.schema().fields().len()).map(|i| Ident::new(format!("EXPR${i}"))).collect();
+                    plan = rename(plan, &names)?;
+                }
                 self.push(Target::Print, plan, placed, source, script)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Settings that do not matter here are ignored with a warning; some would give other results.
+    fn set(&mut self, key: &str, value: &str) -> Result<(), SqlError> {
+        if key == "table.local-time-zone" {
+            self.set_zone(value)?;
+        }
+        if CHANGES_RESULTS.iter().any(|(k, v)| *k == key && !value.eq_ignore_ascii_case(v)) {
+            return Err(SqlError::new(format!("'{key}' = '{value}' is not supported yet")));
         }
         Ok(())
     }
@@ -195,8 +245,29 @@ impl Binder {
             None => Ok(plan),
         };
         let plan = optimize(plan).and_then(in_zone).map_err(|e| self.plan_error(&e, source))?;
-        script.queries.push(BoundQuery { target, plan, start: placed.start, end: placed.end });
+        let query = BoundQuery { target, plan, start: placed.start, end: placed.end };
+        match (placed.explain, script.explained.last_mut()) {
+            (None, _) => script.queries.push(query),
+            (Some(place), Some(last)) if last.place == place => last.queries.push(query),
+            (Some(place), _) => script.explained.push(Explained { place, queries: vec![query] }),
+        }
         Ok(())
+    }
+
+    /// A declaration with what LIKE takes over.
+    fn stands_alone(&self, table: &CreateTable) -> Result<CreateTable, SqlError> {
+        let Some(like) = &table.like else { return Ok(table.clone()) };
+        match self.declared.get(&like.source.value) {
+            Some(source) => table_like::merge(table, like, source),
+            None => {
+                let near = nearest(&like.source.value, self.declared.keys().map(String::as_str));
+                let error = SqlError::new(format!("table '{}' does not exist", like.source.value)).at(place_of(&like.source));
+                Err(match near {
+                    Some(near) => error.help(format!("did you mean '{near}'?")),
+                    None => error,
+                })
+            }
+        }
     }
 
     fn planner(&self) -> SqlToRel<'_, Binder> {
@@ -230,6 +301,11 @@ impl Binder {
         let Some(rest) = error.message.strip_prefix("Invalid function '") else { return error };
         let name = rest.split('\'').next().unwrap_or_default().to_string();
         let place = source.find(&name).or(error.place);
+        if name.eq_ignore_ascii_case("SOURCE_WATERMARK") {
+            return SqlError::new("SOURCE_WATERMARK() is not supported: no connector here has watermarks of its own")
+                .at(place)
+                .help("write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND");
+        }
         let unknown = SqlError::new(format!("function '{}' is not known", name.to_uppercase())).at(place);
         match nearest(&name, self.functions.names()) {
             Some(near) => unknown.help(format!("did you mean '{}'?", near.to_uppercase())),
@@ -352,7 +428,7 @@ fn rename(plan: LogicalPlan, names: &[Ident]) -> Result<LogicalPlan, SqlError> {
 }
 
 /// Casts a query's columns to the sink's, by position; columns that an INSERT does not name are NULL.
-fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan, SqlError> {
+fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers) -> Result<LogicalPlan, SqlError> {
     let sink: Vec<usize> = target.sink_columns();
     let mut order = Vec::new();
     for name in named {
@@ -377,6 +453,7 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
         return Err(SqlError::new(message));
     }
     let mut exprs = Vec::new();
+    let mut present = None;
     for (position, &number) in sink.iter().enumerate() {
         let column = &target.columns[number];
         let Some(from) = order.iter().position(|&o| o == position) else {
@@ -407,13 +484,26 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident]) -> Result<LogicalPlan
         }
         let expr = Expr::Column(given[from].clone());
         let expr = implicit_cast(expr, &column.data_type, plan.schema()).map_err(|e| SqlError::new(e.strip_backtrace()))?;
-        let expr = if column.not_null { not_null::call(expr, &column.name) } else { expr };
+        let expr = enforce::length(expr, column, plan.schema(), enforcers).map_err(|e| SqlError::new(e.strip_backtrace()))?;
+        let expr = match column.not_null {
+            true if enforcers.drop_null => {
+                let is_present = Expr::Column(given[from].clone()).is_not_null();
+                present = Some(present.map_or(is_present.clone(), |p: Expr| p.and(is_present)));
+                expr
+            }
+            true => not_null::call(expr, &column.name),
+            false => expr,
+        };
         exprs.push(expr.alias(&column.name));
     }
-    LogicalPlanBuilder::from(plan)
-        .project(exprs)
-        .and_then(LogicalPlanBuilder::build)
-        .map_err(|e| SqlError::new(e.strip_backtrace()))
+    let builder = LogicalPlanBuilder::from(plan);
+    match present {
+        Some(present) => builder.filter(present),
+        None => Ok(builder),
+    }
+    .and_then(|rows| rows.project(exprs))
+    .and_then(LogicalPlanBuilder::build)
+    .map_err(|e| SqlError::new(e.strip_backtrace()))
 }
 
 /// True if Flink casts without being asked: between numbers, between timestamps, and NULL to anything.

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_expr::{Expr, LogicalPlan, TableSource};
 
 use super::error::Place;
+use super::hints;
 use super::types::EXACT;
 
 /// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
@@ -122,9 +123,18 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// A table by its name; with the options of a hint in it.
+    pub fn table(&self, name: &str) -> Option<Arc<Table>> {
+        let Some(options) = hints::options(name) else { return self.tables.get(name).cloned() };
+        let mut table = Table::clone(self.tables.get(hints::base_name(name))?);
+        table.name = name.to_string();
+        table.options.extend(options);
+        Some(Arc::new(table))
+    }
+
     pub fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
-        if let Some(table) = self.tables.get(name) {
-            return Some(Arc::new(PlannedTable(table.clone())));
+        if let Some(table) = self.table(name) {
+            return Some(Arc::new(PlannedTable(table)));
         }
         self.views.get(name).map(|plan| Arc::new(PlannedView(plan.clone())) as Arc<dyn TableSource>)
     }

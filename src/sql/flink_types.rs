@@ -5,6 +5,7 @@
 //! DECIMAL meet in DOUBLE, COALESCE and its like become CASE, and CAST is Flink's. It runs before DataFusion's type coercion,
 //! which finds little left to do. What always holds: output names stay; a plan that went through twice is the same plan.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
@@ -13,7 +14,7 @@ use datafusion_common::{DFSchema, DataFusionError, Diagnostic, Result, ScalarVal
 use datafusion_expr::expr::{Between, BinaryExpr, Case, Cast, InList, ScalarFunction, TryCast};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, Values};
 
 use super::decimal::{Operation, Shape, common};
 use super::functions::cast::planned;
@@ -30,6 +31,10 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if matches!(plan, LogicalPlan::TableScan(_) | LogicalPlan::Limit(_)) {
         return Ok(Transformed::no(plan));
     }
+    if let LogicalPlan::Values(rows) = plan {
+        let done = rows.schema.metadata().contains_key(TYPED);
+        return Ok(Transformed::yes(LogicalPlan::Values(if done { rows } else { values(rows)? })));
+    }
     let schema = merge_schema(&plan.inputs());
     let names = NamePreserver::new(&plan);
     plan.map_expressions(|e| {
@@ -37,6 +42,37 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         Ok(Transformed::yes(name.restore(expression(e, &schema)?)))
     })?
     .map_data(LogicalPlan::recompute_schema)
+}
+
+/// Schema metadata of rows that have their types: a second time a NULL would lose its own.
+const TYPED: &str = "paceline.typed";
+
+/// Rows whose columns have the type that all their values meet in. The planner has cast them to a type of its own, and
+/// knows no other casts at this place: those of the query are calls.
+fn values(rows: Values) -> Result<Values> {
+    let none = DFSchema::empty();
+    let own = |cell: Expr| match cell {
+        Expr::Cast(cast) => *cast.expr,
+        Expr::Literal(value, _) if value.is_null() => Expr::Literal(ScalarValue::Null, None),
+        other => other,
+    };
+    let mut columns: Vec<Vec<Expr>> = vec![vec![]; rows.schema.fields().len()];
+    for row in rows.values {
+        for (column, cell) in columns.iter_mut().zip(row) {
+            column.push(expression(own(cell), &none)?);
+        }
+    }
+    let mut fields = Vec::with_capacity(columns.len());
+    for (column, field) in columns.iter_mut().zip(rows.schema.fields()) {
+        *column = meet_all("VALUES", std::mem::take(column), &none)?;
+        let data_type = column.first().map_or(Ok(DataType::Null), |cell| cell.get_type(&none))?;
+        fields.push(Field::new(field.name(), data_type, true));
+    }
+    let height = columns.first().map_or(0, Vec::len);
+    let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
+    let values = (0..height).map(|_| columns.iter_mut().filter_map(Iterator::next).collect()).collect();
+    let schema = DFSchema::from_unqualified_fields(fields.into(), HashMap::from([(TYPED.to_string(), String::new())]))?;
+    Ok(Values { schema: schema.into(), values })
 }
 
 /// An expression over these columns with Flink's types.
@@ -257,6 +293,11 @@ pub fn implicit_cast(expression: Expr, to: &DataType, schema: &DFSchema) -> Resu
 }
 
 /// CAST or TRY_CAST as the user wrote it.
+/// Text or bytes cut and padded to the length of a field.
+pub fn length_cast(expression: Expr, to: &Field, schema: &DFSchema) -> Result<Expr> {
+    explicit_cast(expression, to, false, schema)
+}
+
 fn explicit_cast(expression: Expr, to: &Field, or_null: bool, schema: &DFSchema) -> Result<Expr> {
     let from = field_of(&expression, schema)?;
     if let Some(folded) = fold(&expression, &from, to) {

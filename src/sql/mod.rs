@@ -2,7 +2,8 @@
 //!
 //! In reading order: `dialect`, `json_aggregates` and `parse` (text to statements), `rewrite` and
 //! `interval` (forms that only Flink has), `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views),
-//! `functions` (what may be called), `window_tvf` (window functions in FROM), `unnest` (UNNEST), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
+//! `table_like` (LIKE), `hints`, `functions` (what may be called), `window_tvf` (window functions in FROM), `unnest` (UNNEST),
+//! `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
 //! expression has), `zones` (the session's time zone), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is added through its hooks.
@@ -12,16 +13,19 @@ pub mod bind;
 pub mod catalog;
 mod decimal;
 mod dialect;
+mod enforce;
 pub mod error;
 mod flink_types;
 pub mod functions;
 mod group_windows;
+pub mod hints;
 mod interval;
 mod json_aggregates;
 pub mod nested_types;
 pub mod parse;
 mod rewrite;
 mod row_stars;
+mod table_like;
 pub mod types;
 pub mod unnest;
 pub mod window_tvf;

@@ -12,8 +12,10 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
 use super::error::{Place, Source, SqlError};
+use super::hints;
 use super::nested_types;
 use super::rewrite;
+use super::table_like::{Feature, Like, Strategy};
 
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
@@ -34,6 +36,7 @@ pub struct CreateTable {
     pub primary_key: Vec<Ident>,
     pub partitioned_by: Vec<Ident>,
     pub options: BTreeMap<String, String>,
+    pub like: Option<Like>,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +67,8 @@ pub struct Placed {
     pub statement: Statement,
     pub start: Place,
     pub end: Place,
+    /// Where the EXPLAIN begins that asks for the plan instead of rows.
+    pub explain: Option<Place>,
 }
 
 impl Placed {
@@ -88,14 +93,15 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
-    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(nested_types::collapse(local_time_zones(tokens)));
+    let tokens = nested_types::collapse(hints::attach(local_time_zones(tokens))?);
+    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     loop {
         while parser.consume_token(&Token::SemiColon) {}
         if parser.peek_token_ref().token == Token::EOF {
             return Ok(statements);
         }
-        one(&mut parser, &mut statements).map_err(|e| match e.place {
+        statement_or_set(&mut parser, &mut statements).map_err(|e| match e.place {
             Some(place) if place == END => SqlError { place: Some(end_of(text)), ..e },
             _ => e,
         })?;
@@ -157,17 +163,41 @@ fn end_place(parser: &Parser) -> Place {
     if place.line == 0 { END } else { place }
 }
 
+/// One statement or one set, or an EXPLAIN of either.
+fn statement_or_set(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
+    let start = here(parser);
+    if !parser.parse_keyword(Keyword::EXPLAIN) {
+        return one(parser, out);
+    }
+    // What Flink can show besides the plan: it is left out.
+    while word(parser, "PLAN") || word(parser, "FOR") || word(parser, "ESTIMATED_COST") || word(parser, "CHANGELOG_MODE") {
+        let _ = parser.consume_token(&Token::Comma);
+    }
+    let first = out.len();
+    let inner = here(parser);
+    one(parser, out)?;
+    for placed in &mut out[first..] {
+        if !matches!(placed.statement, Statement::Insert { .. } | Statement::Select(_)) {
+            return Err(SqlError::new("EXPLAIN is for INSERT, SELECT and statement sets").at(Some(inner)));
+        }
+        placed.explain = Some(start);
+    }
+    Ok(())
+}
+
 /// One statement, or the statements of one set.
 fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
     let start = here(parser);
     let execute = word(parser, "EXECUTE");
-    if execute || word(parser, "BEGIN") {
+    let explained_set =
+        is_word(parser, "STATEMENT") && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::SET);
+    if execute || explained_set || word(parser, "BEGIN") {
         if !(word(parser, "STATEMENT") && parser.parse_keyword(Keyword::SET)) {
             return Err(SqlError::new("expected STATEMENT SET")
                 .at(Some(here(parser)))
                 .help("EXECUTE STATEMENT SET BEGIN INSERT ...; INSERT ...; END;"));
         }
-        if execute && !parser.parse_keyword(Keyword::BEGIN) {
+        if (execute || explained_set) && !parser.parse_keyword(Keyword::BEGIN) {
             return Err(SqlError::new("expected BEGIN").at(Some(here(parser))));
         }
         let _ = parser.consume_token(&Token::SemiColon);
@@ -193,7 +223,7 @@ fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
         }
     }
     rewrite::statement(&mut statement).map_err(|e| e.at(Some(start)))?;
-    out.push(Placed { statement, start, end });
+    out.push(Placed { statement, start, end, explain: None });
     Ok(())
 }
 
@@ -243,11 +273,12 @@ fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
     }
     if parser.peek_keyword(Keyword::SELECT)
         || parser.peek_keyword(Keyword::WITH)
+        || parser.peek_keyword(Keyword::VALUES)
         || parser.peek_token_ref().token == Token::LParen
     {
         return Ok(Statement::Select(parser.parse_query()?));
     }
-    parser.expected("SET, CREATE TABLE, CREATE VIEW, INSERT INTO, EXECUTE STATEMENT SET or SELECT", parser.peek_token())
+    parser.expected("SET, CREATE TABLE, CREATE VIEW, INSERT INTO, EXECUTE STATEMENT SET, EXPLAIN or SELECT", parser.peek_token())
 }
 
 /// A name without catalog and database: there is one of each.
@@ -290,15 +321,19 @@ fn create_table(parser: &mut Parser) -> Result<CreateTable, ParserError> {
         primary_key: vec![],
         partitioned_by: vec![],
         options: BTreeMap::new(),
+        like: None,
     };
-    parser.expect_token(&Token::LParen)?;
-    loop {
-        table_element(parser, &mut table)?;
-        if !parser.consume_token(&Token::Comma) {
-            break;
+    // A table that is like another one need not have columns of its own.
+    if !parser.peek_keyword(Keyword::WITH) && !parser.peek_keyword(Keyword::LIKE) {
+        parser.expect_token(&Token::LParen)?;
+        loop {
+            table_element(parser, &mut table)?;
+            if !parser.consume_token(&Token::Comma) {
+                break;
+            }
         }
+        parser.expect_token(&Token::RParen)?;
     }
-    parser.expect_token(&Token::RParen)?;
     if parser.parse_keyword(Keyword::COMMENT) {
         parser.parse_literal_string()?;
     }
@@ -319,7 +354,41 @@ fn create_table(parser: &mut Parser) -> Result<CreateTable, ParserError> {
         }
         parser.expect_token(&Token::RParen)?;
     }
+    if parser.parse_keyword(Keyword::LIKE) {
+        table.like = Some(Like { source: table_name(parser)?, rules: like_rules(parser)? });
+    } else if table.columns.is_empty() {
+        return parser.expected("LIKE after a table without columns", parser.peek_token());
+    }
     Ok(table)
+}
+
+/// `(INCLUDING ALL EXCLUDING OPTIONS ...)`, with or without commas.
+fn like_rules(parser: &mut Parser) -> Result<Vec<(Strategy, Feature)>, ParserError> {
+    let mut rules = Vec::new();
+    if !parser.consume_token(&Token::LParen) {
+        return Ok(rules);
+    }
+    while !parser.consume_token(&Token::RParen) {
+        let strategy = if word(parser, "INCLUDING") {
+            Strategy::Including
+        } else if word(parser, "EXCLUDING") {
+            Strategy::Excluding
+        } else if word(parser, "OVERWRITING") {
+            Strategy::Overwriting
+        } else {
+            return parser.expected("INCLUDING, EXCLUDING or OVERWRITING", parser.peek_token());
+        };
+        let Some(feature) = Feature::parse(&parser.peek_token_ref().token.to_string()) else {
+            return parser.expected(
+                "ALL, CONSTRAINTS, DISTRIBUTION, GENERATED, METADATA, OPTIONS, PARTITIONS or WATERMARKS",
+                parser.peek_token(),
+            );
+        };
+        parser.advance_token();
+        rules.push((strategy, feature));
+        let _ = parser.consume_token(&Token::Comma);
+    }
+    Ok(rules)
 }
 
 fn table_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), ParserError> {

@@ -233,5 +233,9 @@ pub fn canonical(line: &str, digits: usize) -> String {
             other => other.to_string(),
         }
     }
-    value(&serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")), digits)
+    match serde_json::from_str(line) {
+        Ok(parsed) => value(&parsed, digits),
+        // A line of CSV, or of a file in the format raw.
+        Err(_) => line.to_owned(),
+    }
 }

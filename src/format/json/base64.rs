@@ -5,7 +5,7 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-pub(super) fn write(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn write(out: &mut Vec<u8>, bytes: &[u8]) {
     for group in bytes.chunks(3) {
         let bits = (u32::from(group[0]) << 16)
             | (u32::from(group.get(1).copied().unwrap_or(0)) << 8)

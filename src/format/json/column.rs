@@ -19,7 +19,7 @@ use arrow::datatypes::{
 
 use super::JsonOptions;
 
-pub(super) struct Column {
+pub(in crate::format) struct Column {
     /// Name of the member in the JSON object.
     pub member: String,
     pub nullable: bool,
@@ -29,7 +29,7 @@ pub(super) struct Column {
     data_type: DataType,
 }
 
-pub(super) enum Values {
+pub(in crate::format) enum Values {
     Bool(Vec<bool>),
     I8(Vec<i8>),
     I16(Vec<i16>),
@@ -71,7 +71,7 @@ pub(super) enum Values {
 
 /// Values of any length, one after another; entry `i` ends at `ends[i]`.
 #[derive(Default)]
-pub(super) struct VarBytes {
+pub(in crate::format) struct VarBytes {
     pub bytes: Vec<u8>,
     /// Starts with 0.
     ends: Vec<i32>,

@@ -11,7 +11,7 @@ use super::{base64, nested, text};
 
 /// A JSON value as the scanners hand it over.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Token<'a> {
+pub(in crate::format) enum Token<'a> {
     Null,
     True,
     False,
@@ -25,7 +25,7 @@ pub(super) enum Token<'a> {
 
 /// Sets the column's value for `row`. False if the value does not fit the type; the row then has no value yet. Values inside
 /// it that do not fit theirs are NULL where `bad` counts them; else the whole does not fit.
-pub(super) fn put(column: &mut Column, row: usize, token: Token, bad: Option<&mut u64>) -> bool {
+pub(in crate::format) fn put(column: &mut Column, row: usize, token: Token, bad: Option<&mut u64>) -> bool {
     column.truncate(row);
     if matches!(token, Token::Null) {
         column.push_null();

@@ -22,20 +22,22 @@ mod text;
 mod tests;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, UInt32Array};
-use arrow::compute::take;
+use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 
 use crate::source::RawBatch;
 
+use super::assemble::{Output, assemble};
 use super::{BadRecord, Decoded, Decoder};
-use column::Column;
+pub(crate) use base64::write as write_base64;
+pub(super) use column::Column;
+pub(super) use convert::{Token, put};
 pub use encode::{EncodeOptions, JsonEncoder};
 use scan::Scanner;
 use slow::Outcome;
+pub(crate) use text::write_string;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -89,14 +91,6 @@ pub struct JsonDecoder {
     /// True if a row must be checked for NULL in a NOT NULL column.
     has_not_null: bool,
     scanner: Scanner,
-}
-
-#[derive(Clone, Copy)]
-enum Output {
-    /// Index in `JsonDecoder::columns`.
-    Payload(usize),
-    /// Index in `RawBatch::metadata`.
-    Metadata(usize),
 }
 
 /// What became of one record.
@@ -222,23 +216,7 @@ impl JsonDecoder {
 
     fn finish(&mut self, raw: &RawBatch, rows: usize, records: Option<&[u32]>) -> Result<RecordBatch, String> {
         let payload: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
-        let kept = records.map(|records| UInt32Array::from(records.to_vec()));
-        let mut arrays = Vec::with_capacity(self.outputs.len());
-        for output in &self.outputs {
-            arrays.push(match *output {
-                Output::Payload(column) => Arc::clone(&payload[column]),
-                Output::Metadata(index) => {
-                    let array = raw.metadata.get(index).ok_or("the source did not give a metadata column")?;
-                    match &kept {
-                        None => Arc::clone(array),
-                        Some(kept) => take(array, kept, None).map_err(|e| format!("metadata column: {e}"))?,
-                    }
-                }
-            });
-        }
-        // The count is given apart: a query such as COUNT(*) may need no column at all.
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options).map_err(|e| e.to_string())
+        assemble(&self.schema, &self.outputs, &payload, raw, rows, records)
     }
 }
 

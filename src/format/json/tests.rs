@@ -3,6 +3,8 @@
 mod fuzz;
 mod recorded;
 
+use std::sync::Arc;
+
 use super::*;
 
 use arrow::array::{Array, Int64Array, StringArray};

@@ -28,7 +28,7 @@ const CLASSES: [u8; 256] = {
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Appends `text` in quotes.
-pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut copied = 0;

@@ -26,7 +26,7 @@ pub struct Over {
 enum Keys {
     Bounded(Box<Bounded>),
     /// Made with the first rows: only then can its aggregates be refused with an error.
-    Unbounded(Option<Unbounded>),
+    Unbounded(Option<Box<Unbounded>>),
 }
 
 impl Over {
@@ -59,7 +59,7 @@ impl Over {
             Keys::Unbounded(unbounded) => {
                 let unbounded = match unbounded {
                     Some(unbounded) => unbounded,
-                    none => none.insert(Unbounded::new(&self.spec)?),
+                    none => none.insert(Box::new(Unbounded::new(&self.spec)?)),
                 };
                 unbounded.results(&rows, &times, &keys, &order, cx)?
             }

@@ -1,6 +1,7 @@
 //! Each crash point of the file sink, and what a reader of the folder may see at that time.
 
 use super::*;
+use crate::format::json::EncodeOptions;
 
 use std::collections::BTreeMap;
 

@@ -278,7 +278,7 @@ mod tests {
                     let text = |i| String::from_utf8_lossy(raw.record(i)).into_owned();
                     records.extend((0..raw.len()).map(|i| (raw.places.describe(i), text(i), reader.position())));
                 }
-                Polled::Pending { .. } => {}
+                Polled::Pending { .. } | Polled::Found { .. } => {}
                 Polled::End { .. } => return records,
             }
         }
@@ -323,7 +323,7 @@ mod tests {
                 match reader.poll(3).expect("reads") {
                     Polled::Records(raw) => count += raw.len(),
                     Polled::Pending { caught_up } => return (count, caught_up),
-                    Polled::End { .. } => return (count, false),
+                    Polled::Found { .. } | Polled::End { .. } => return (count, false),
                 }
             }
         };

@@ -1,0 +1,264 @@
+//! From the `format` options of a table to what decodes and encodes its records.
+//!
+//! Called by `connect` for every table that has a format. A new format adds a line to [`options_of`], [`DecodeFormat::of`]
+//! and [`encode_format`]. What always holds: keys and defaults are Flink's; an option of another format is unknown.
+
+use std::str::FromStr;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+use super::{ConnectError, config_error};
+use crate::format::Decoder;
+use crate::format::csv::{CsvDecoder, CsvOptions, CsvSource, Dialect};
+use crate::format::encode::EncodeFormat;
+use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions};
+use crate::format::raw::{Charset, RawDecoder, RawOptions, RawSource};
+use crate::plan::physical::SourcePlan;
+use crate::source::file::Framing;
+use crate::source::values::ValuesDecoder;
+use crate::sql::catalog::{ColumnKind, Table};
+use crate::sql::error::SqlError;
+
+const JSON_OPTIONS: [&str; 5] = [
+    "json.ignore-parse-errors",
+    "json.fail-on-missing-field",
+    "json.timestamp-format.standard",
+    "json.encode.ignore-null-fields",
+    "json.encode.decimal-as-plain-number",
+];
+const CSV_OPTIONS: [&str; 9] = [
+    "csv.field-delimiter",
+    "csv.disable-quote-character",
+    "csv.quote-character",
+    "csv.allow-comments",
+    "csv.ignore-parse-errors",
+    "csv.array-element-delimiter",
+    "csv.escape-character",
+    "csv.null-literal",
+    "csv.write-bigdecimal-in-scientific-notation",
+];
+const RAW_OPTIONS: [&str; 2] = ["raw.charset", "raw.endianness"];
+
+/// The options that the table's format has, besides `format` itself.
+pub(super) fn options_of(table: &Table) -> &'static [&'static str] {
+    match table.options.get("format").map(String::as_str) {
+        Some("csv") => &CSV_OPTIONS,
+        Some("raw") => &RAW_OPTIONS,
+        _ => &JSON_OPTIONS,
+    }
+}
+
+/// How records of a source table become columns.
+pub(super) enum DecodeFormat {
+    Json {
+        fields: Vec<JsonField>,
+        options: JsonOptions,
+    },
+    Csv {
+        sources: Vec<CsvSource>,
+        field_count: usize,
+        options: CsvOptions,
+    },
+    Raw {
+        sources: Vec<RawSource>,
+        options: RawOptions,
+    },
+    /// The rows stand in the query.
+    Values(RecordBatch),
+}
+
+impl DecodeFormat {
+    /// `is_sample`: something stands in for the table. It is JSON whatever the table's format is, and has no metadata: those
+    /// columns are read from its records.
+    pub fn of(plan: &SourcePlan, is_sample: bool) -> Result<DecodeFormat, ConnectError> {
+        if let Some(rows) = &plan.rows {
+            return Ok(DecodeFormat::Values(rows.clone()));
+        }
+        let table = &plan.table;
+        let mut metadata = 0;
+        let mut field_of = |column: usize| match table.columns[column].kind {
+            ColumnKind::Metadata { .. } if !is_sample => {
+                metadata += 1;
+                FieldSource::Metadata(metadata - 1)
+            }
+            _ => FieldSource::Payload,
+        };
+        let fields: Vec<(usize, FieldSource)> = plan.decode.iter().map(|&c| (c, field_of(c))).collect();
+        let physical: Vec<usize> =
+            (0..table.columns.len()).filter(|&c| matches!(table.columns[c].kind, ColumnKind::Physical)).collect();
+        let format = if is_sample { "json" } else { name(table)? };
+        match format {
+            "csv" => {
+                let sources = fields.into_iter().map(|(column, source)| match source {
+                    FieldSource::Metadata(index) => CsvSource::Metadata(index),
+                    FieldSource::Payload => CsvSource::Field(physical.iter().take_while(|&&c| c != column).count()),
+                });
+                Ok(DecodeFormat::Csv { sources: sources.collect(), field_count: physical.len(), options: csv_options(table)? })
+            }
+            "raw" => {
+                raw_columns(table, physical.len())?;
+                let sources = fields.into_iter().map(|(_, source)| match source {
+                    FieldSource::Metadata(index) => RawSource::Metadata(index),
+                    FieldSource::Payload => RawSource::Value,
+                });
+                Ok(DecodeFormat::Raw { sources: sources.collect(), options: raw_options(table)? })
+            }
+            _ => {
+                let fields = fields.into_iter();
+                let fields =
+                    fields.map(|(column, source)| JsonField { name: table.columns[column].name.clone(), source }).collect();
+                let options = if is_sample && table.options.get("format").is_some_and(|f| f != "json") {
+                    JsonOptions::default()
+                } else {
+                    json_options(table)?
+                };
+                Ok(DecodeFormat::Json { fields, options })
+            }
+        }
+    }
+
+    pub fn decoder(&self, table: &str, schema: &SchemaRef) -> Result<Box<dyn Decoder>, ConnectError> {
+        let schema = schema.clone();
+        let refused = |e: String| ConnectError::Query(SqlError::new(format!("table '{table}': {e}")));
+        Ok(match self {
+            DecodeFormat::Values(rows) => Box::new(ValuesDecoder::new(rows.clone())),
+            DecodeFormat::Json { fields, options } => {
+                Box::new(JsonDecoder::new(fields.clone(), schema, *options).map_err(|e| refused(e.to_string()))?)
+            }
+            DecodeFormat::Csv { sources, field_count, options } => {
+                Box::new(CsvDecoder::new(sources, *field_count, schema, options.clone()).map_err(|e| refused(e.to_string()))?)
+            }
+            DecodeFormat::Raw { sources, options } => {
+                Box::new(RawDecoder::new(sources, schema, *options).map_err(|e| refused(e.to_string()))?)
+            }
+        })
+    }
+}
+
+/// What a record of a file is.
+pub(super) fn framing(table: &Table) -> Result<Framing, ConnectError> {
+    Ok(match name(table)? {
+        "csv" => Framing::Csv(csv_options(table)?.dialect),
+        "raw" => Framing::AllLines,
+        _ => Framing::Lines,
+    })
+}
+
+pub(super) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
+    Ok(match name(table)? {
+        "csv" => EncodeFormat::Csv(csv_options(table)?),
+        "raw" => {
+            raw_columns(table, table.sink_columns().len())?;
+            EncodeFormat::Raw(raw_options(table)?)
+        }
+        _ => EncodeFormat::Json(EncodeOptions {
+            ignore_null_fields: flag(table, "json.encode.ignore-null-fields", false)?,
+            decimal_as_plain_number: flag(table, "json.encode.decimal-as-plain-number", false)?,
+            timestamp_iso8601: iso8601(table)?,
+        }),
+    })
+}
+
+fn name(table: &Table) -> Result<&str, ConnectError> {
+    match table.options.get("format").map(String::as_str) {
+        Some(format @ ("json" | "csv" | "raw")) => Ok(format),
+        None if !matches!(table.connector(), "filesystem" | "kinesis") => Ok("json"),
+        None => Err(config_error(table, "WITH needs 'format' = 'json', 'csv' or 'raw'")),
+        Some(other) => Err(config_error(table, format!("format '{other}' is not supported; json, csv and raw are"))),
+    }
+}
+
+fn flag(table: &Table, key: &str, default: bool) -> Result<bool, ConnectError> {
+    match table.options.get(key).map(|v| v.to_lowercase()).as_deref() {
+        None => Ok(default),
+        Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(config_error(table, format!("'{key}' is true or false, not '{other}'"))),
+    }
+}
+
+fn iso8601(table: &Table) -> Result<bool, ConnectError> {
+    match table.options.get("json.timestamp-format.standard").map(String::as_str) {
+        None | Some("SQL") => Ok(false),
+        Some("ISO-8601") => Ok(true),
+        Some(other) => Err(config_error(table, format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"))),
+    }
+}
+
+fn json_options(table: &Table) -> Result<JsonOptions, ConnectError> {
+    Ok(JsonOptions {
+        ignore_parse_errors: flag(table, "json.ignore-parse-errors", false)?,
+        fail_on_missing_field: flag(table, "json.fail-on-missing-field", false)?,
+        timestamp_iso8601: iso8601(table)?,
+    })
+}
+
+fn csv_options(table: &Table) -> Result<CsvOptions, ConnectError> {
+    let defaults = CsvOptions::default();
+    let unquoted = flag(table, "csv.disable-quote-character", false)?;
+    if unquoted && table.options.contains_key("csv.quote-character") {
+        return Err(config_error(table, "'csv.quote-character' and 'csv.disable-quote-character' cannot both be set"));
+    }
+    // Decimals are written to files in the scientific form either way, as Flink does.
+    flag(table, "csv.write-bigdecimal-in-scientific-notation", true)?;
+    let quote = character(table, "csv.quote-character")?.or(defaults.dialect.quote);
+    Ok(CsvOptions {
+        dialect: Dialect {
+            delimiter: character(table, "csv.field-delimiter")?.unwrap_or(defaults.dialect.delimiter),
+            quote: quote.filter(|_| !unquoted),
+            escape: character(table, "csv.escape-character")?,
+            comments: flag(table, "csv.allow-comments", false)?,
+        },
+        ignore_parse_errors: flag(table, "csv.ignore-parse-errors", false)?,
+        array_delimiter: match table.options.get("csv.array-element-delimiter") {
+            Some(empty) if empty.is_empty() => return Err(config_error(table, "'csv.array-element-delimiter' is empty")),
+            given => given.cloned().unwrap_or(defaults.array_delimiter),
+        },
+        null_literal: table.options.get("csv.null-literal").cloned(),
+    })
+}
+
+/// An option of one ASCII character; Java's escapes, such as `\t`, are undone.
+fn character(table: &Table, key: &str) -> Result<Option<u8>, ConnectError> {
+    let Some(text) = table.options.get(key) else { return Ok(None) };
+    let refused = || config_error(table, format!("'{key}' is one ASCII character, not '{text}'"));
+    let code = match text.as_str() {
+        "\\t" => b'\t',
+        "\\b" => 8,
+        "\\f" => 12,
+        "\\\\" => b'\\',
+        "\\'" => b'\'',
+        "\\\"" => b'"',
+        hex if hex.len() == 6 && hex.starts_with("\\u") => {
+            u8::try_from(u32::from_str_radix(&hex[2..], 16).map_err(|_| refused())?).map_err(|_| refused())?
+        }
+        other => match other.as_bytes() {
+            [one] => *one,
+            _ => return Err(refused()),
+        },
+    };
+    // A line end in this place would end the record first.
+    if code.is_ascii() && !matches!(code, b'\n' | b'\r') { Ok(Some(code)) } else { Err(refused()) }
+}
+
+fn raw_columns(table: &Table, count: usize) -> Result<(), ConnectError> {
+    if count == 1 {
+        return Ok(());
+    }
+    Err(config_error(table, format!("the format raw holds one physical column, and the table has {count}")))
+}
+
+fn raw_options(table: &Table) -> Result<RawOptions, ConnectError> {
+    let charset = table.options.get("raw.charset").map_or("UTF-8", String::as_str);
+    let little_endian = match table.options.get("raw.endianness").map_or("big-endian", String::as_str) {
+        "big-endian" => false,
+        "little-endian" => true,
+        other => {
+            return Err(config_error(table, format!("'raw.endianness' is big-endian or little-endian, not '{other}'")));
+        }
+    };
+    let charset = Charset::from_str(charset)
+        .map_err(|known| config_error(table, format!("'raw.charset' = '{charset}' is not supported; these are: {known}")))?;
+    Ok(RawOptions { charset, little_endian })
+}

@@ -1,0 +1,176 @@
+//! Hints behind a table's name: `t /*+ OPTIONS('key' = 'value') */`.
+//!
+//! Called by `parse`, to which hints are comments, and by `bind`. A hint becomes part of the table's name, so the table with
+//! other options is another table for all that follows, and shows as it was written. What always holds: a hint that would
+//! change results and is not known is refused.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
+
+use super::dialect::FlinkDialect;
+use super::error::{Place, SqlError};
+
+/// How a hinted name goes on after the table's own.
+const MARK: &str = " /*+ ";
+/// Hints that choose among ways to the same result.
+const HARMLESS: [&str; 4] = ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP"];
+
+/// The table behind a name, without its hint.
+pub fn base_name(name: &str) -> &str {
+    name.split_once(MARK).map_or(name, |(base, _)| base)
+}
+
+/// A name for files: the table's own, with a number if there is a hint.
+pub fn short_name(name: &str) -> Cow<'_, str> {
+    match name.split_once(MARK) {
+        None => Cow::Borrowed(name),
+        Some((base, hint)) => Cow::Owned(format!("{base}_{:016x}", xxhash_rust::xxh3::xxh3_64(hint.as_bytes()))),
+    }
+}
+
+/// The options that a name's hint gives.
+pub fn options(name: &str) -> Option<BTreeMap<String, String>> {
+    let (_, hint) = name.split_once(MARK)?;
+    parse(hint.strip_suffix(" */")?).ok()
+}
+
+/// Puts hints into the names before them.
+pub fn attach(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
+    let hint_of = |token: &Token| match token {
+        Token::Whitespace(Whitespace::MultiLineComment(text)) => text.strip_prefix('+').map(str::to_owned),
+        _ => None,
+    };
+    if !tokens.iter().any(|t| hint_of(&t.token).is_some()) {
+        return Ok(tokens);
+    }
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    let mut rest = tokens.into_iter().peekable();
+    while let Some(token) = rest.next() {
+        let Some(hint) = hint_of(&token.token) else {
+            out.push(token);
+            continue;
+        };
+        let place = Place { line: token.span.start.line, column: token.span.start.column };
+        let refused = |message: String| SqlError::new(message).at(Some(place));
+        let kind: String = hint.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if HARMLESS.contains(&kind.to_uppercase().as_str()) {
+            continue;
+        }
+        if !kind.eq_ignore_ascii_case("OPTIONS") {
+            return Err(refused(format!("the hint {} is not supported; OPTIONS('key' = 'value') is", kind.to_uppercase())));
+        }
+        let options = parse(&hint).map_err(|e| refused(format!("the hint OPTIONS: {e}")))?;
+        // Whole words only: what stands between the name and its hint is dropped.
+        while matches!(out.last(), Some(t) if matches!(t.token, Token::Whitespace(_))) {
+            out.pop();
+        }
+        let before = out.iter().rev().filter(|t| !matches!(t.token, Token::Whitespace(_))).nth(1).map(|t| t.token.clone());
+        let Some(TokenWithSpan { token: Token::Word(word), span }) = out.pop() else {
+            return Err(refused("the hint OPTIONS stands behind the name of a table".into()));
+        };
+        let list: Vec<String> = options.iter().map(|(k, v)| format!("{}={}", quoted(k), quoted(v))).collect();
+        let name = format!("{}{MARK}OPTIONS({}) */", word.value, list.join(", "));
+        out.push(TokenWithSpan { token: Token::make_word(&name, Some('`')), span });
+        // Columns are called by the table's own name, unless there is an alias.
+        while matches!(rest.peek(), Some(t) if matches!(&t.token, Token::Whitespace(w) if !is_hint(w))) {
+            rest.next();
+        }
+        let space = || TokenWithSpan { token: Token::Whitespace(Whitespace::Space), span };
+        let is_keyword = |keyword| matches!(&before, Some(Token::Word(w)) if w.quote_style.is_none() && w.keyword == keyword);
+        let has_alias = matches!(rest.peek(), Some(t) if is_alias(&t.token));
+        if !is_keyword(Keyword::TABLE) && !is_keyword(Keyword::INTO) && !has_alias {
+            out.push(space());
+            out.push(TokenWithSpan { token: Token::make_word("AS", None), span });
+            out.push(space());
+            out.push(TokenWithSpan { token: Token::make_word(&word.value, Some('`')), span });
+        }
+        out.push(space());
+    }
+    Ok(out)
+}
+
+fn is_hint(whitespace: &Whitespace) -> bool {
+    matches!(whitespace, Whitespace::MultiLineComment(text) if text.starts_with('+'))
+}
+
+/// True for a word that begins an alias: AS, or a name that begins no clause.
+fn is_alias(token: &Token) -> bool {
+    match token {
+        Token::Word(w) => w.quote_style.is_some() || w.keyword == Keyword::AS || w.keyword == Keyword::NoKeyword,
+        _ => false,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// `OPTIONS('k' = 'v', ...)`.
+fn parse(hint: &str) -> Result<BTreeMap<String, String>, String> {
+    let tokens = Tokenizer::new(&FlinkDialect, hint).tokenize().map_err(|e| e.to_string())?;
+    let mut tokens = tokens.into_iter().filter(|t| !matches!(t, Token::Whitespace(_)));
+    let expected = || "write OPTIONS('key' = 'value', ...)".to_string();
+    if !matches!(tokens.next(), Some(Token::Word(_))) || tokens.next() != Some(Token::LParen) {
+        return Err(expected());
+    }
+    let mut options = BTreeMap::new();
+    loop {
+        let (Some(Token::SingleQuotedString(key)), Some(Token::Eq), Some(Token::SingleQuotedString(value))) =
+            (tokens.next(), tokens.next(), tokens.next())
+        else {
+            return Err(expected());
+        };
+        options.insert(key, value);
+        match tokens.next() {
+            Some(Token::Comma) => {}
+            Some(Token::RParen) if tokens.next().is_none() => return Ok(options),
+            _ => return Err(expected()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attached(text: &str) -> Result<String, SqlError> {
+        let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap();
+        Ok(attach(tokens)?.iter().map(|t| t.token.to_string()).collect())
+    }
+
+    #[test]
+    fn hints_become_part_of_the_name() {
+        for (text, expected) in [
+            ("FROM t /*+ OPTIONS('a'='b') */ WHERE x", "FROM `t /*+ OPTIONS('a'='b') */` AS `t` WHERE x"),
+            ("FROM t/*+OPTIONS('a' = 'it''s')*/", "FROM `t /*+ OPTIONS('a'='it''s') */` AS `t` "),
+            ("FROM t /*+ OPTIONS('b'='2','a'='1') */ AS u", "FROM `t /*+ OPTIONS('a'='1', 'b'='2') */` AS u"),
+            ("FROM t /*+ OPTIONS('a'='1') */ u, v", "FROM `t /*+ OPTIONS('a'='1') */` u, v"),
+            ("TUMBLE(TABLE t /*+ options('a'='1') */, x)", "TUMBLE(TABLE `t /*+ OPTIONS('a'='1') */` , x)"),
+            ("INTO t /*+ OPTIONS('a'='1') */ SELECT", "INTO `t /*+ OPTIONS('a'='1') */` SELECT"),
+            ("SELECT /*+ BROADCAST(t) */ 1 /* text */", "SELECT  1 /* text */"),
+        ] {
+            assert_eq!(attached(text).unwrap(), expected);
+        }
+        for (text, part) in [
+            ("FROM t /*+ STATE_TTL('t'='1d') */", "STATE_TTL is not supported"),
+            ("FROM t /*+ OPTIONS(a='1') */", "write OPTIONS('key' = 'value'"),
+            ("FROM (x) /*+ OPTIONS('a'='1') */", "behind the name of a table"),
+        ] {
+            let error = attached(text).unwrap_err();
+            assert!(error.message.contains(part) && error.place.is_some(), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn names_come_apart_again() {
+        let name = "t /*+ OPTIONS('a'='it''s */', 'b'='2') */";
+        assert_eq!(base_name(name), "t");
+        assert_eq!(options(name).unwrap()["a"], "it's */");
+        assert_eq!((base_name("t"), options("t")), ("t", None));
+        assert_eq!(short_name("t"), "t");
+        assert!(short_name(name).starts_with("t_") && short_name(name).len() == 18);
+    }
+}
