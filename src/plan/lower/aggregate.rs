@@ -203,31 +203,6 @@ impl Lowering {
         Ok(after)
     }
 
-    /// SELECT DISTINCT: groups without aggregates.
-    pub(super) fn distinct(&mut self, fragment: Fragment) -> PlanResult<Fragment> {
-        let fragment = self.assign_windows(fragment, false)?;
-        let schema = fragment.arrow_schema()?;
-        if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
-            return unsupported(format!("SELECT DISTINCT with a column of type {}: '{}'", field.data_type(), field.name()));
-        }
-        self.operators += 1;
-        let columns: Vec<usize> = (0..schema.fields().len()).collect();
-        let spec = GroupSpec {
-            operator: self.operators,
-            key_types: schema.fields().iter().map(|f| f.data_type().clone()).collect(),
-            aggregates: vec![],
-            retracts: fragment.updates,
-            ttl: self.state_ttl,
-            bundle_rows: self.bundle_rows,
-            output: schema,
-        };
-        let mut after = Fragment { fired: None, key: Some(columns.iter().copied().collect()), ..fragment };
-        after.roles.fill(Role::Plain);
-        self.exchange(&mut after, columns);
-        self.push(&after, OperatorPlan::GroupAggregate(spec));
-        Ok(after)
-    }
-
     /// Computes what an aggregation reads, and multiplies the rows for its grouping sets.
     fn push_input(
         &mut self,
