@@ -72,6 +72,31 @@ impl Calc {
     }
 }
 
+/// Where a condition over pairs of rows is true. One that it refuses is set apart by halving, and does not hold.
+pub fn condition_mask(
+    operator: &str,
+    condition: &Arc<dyn PhysicalExpr>,
+    rows: &RecordBatch,
+    failed: &mut Vec<FailedRows>,
+) -> BooleanArray {
+    let n = rows.num_rows();
+    match condition.evaluate(rows).and_then(|mask| mask.into_array(n)) {
+        Ok(mask) => match mask.as_boolean() {
+            mask if mask.null_count() > 0 => prep_null_mask_filter(mask),
+            mask => mask.clone(),
+        },
+        Err(e) if n <= 1 => {
+            failed.push(FailedRows { operator: operator.into(), rows: rows.clone(), reason: e.strip_backtrace() });
+            BooleanArray::from(vec![false; n])
+        }
+        Err(_) => {
+            let halves = [(0, n / 2), (n / 2, n - n / 2)];
+            let masks = halves.map(|(from, len)| condition_mask(operator, condition, &rows.slice(from, len), failed));
+            masks.iter().flatten().collect()
+        }
+    }
+}
+
 fn push(rows: Rows, cx: &mut Context<'_>) {
     if rows.batch.num_rows() > 0 {
         cx.out.push(Event::Rows(rows));

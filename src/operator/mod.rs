@@ -4,7 +4,7 @@
 //! has no async, no sockets and no clock. What always holds: an operator's output depends only on the sequence of events
 //! it was given; everything it must remember over a crash is in its store and its [`OperatorState`].
 //!
-//! In reading order: `event` (what arrives), `calc` (filter and project), `aggregate` (kernels), `window` (slices, tables,
+//! In reading order: `event` (what arrives), `calc` (filter and project), `unnest` (one row for each element), `aggregate` (kernels), `window` (slices, tables,
 //! firing), `top_n`.
 
 pub mod aggregate;

@@ -104,6 +104,10 @@ fn describe(operator: &OperatorPlan) -> String {
             let condition = spec.condition.as_ref().map(|c| format!(", where {c}")).unwrap_or_default();
             format!("join the rows of a window, {:?}: {} keys{condition}", spec.kind, spec.keys[0].len())
         }
+        OperatorPlan::IntervalJoin(spec, interval) => {
+            let (lower, upper, keys) = (interval.lower_ms, interval.upper_ms, spec.keys[0].len());
+            format!("join rows from {lower} to {upper} ms apart, {:?}: {keys} keys", spec.kind)
+        }
         OperatorPlan::Over(spec) => {
             let (keys, functions) = (spec.partition.len(), spec.calls.len());
             format!("over {:?}: {keys} keys, {functions} functions", spec.frame)

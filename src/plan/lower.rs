@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, TableReference};
+use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, JoinType, TableReference};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::expr::{AggregateFunction, WindowFunctionParams};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_expr::{Distinct, Expr, LogicalPlan, Operator, WindowFunctionDefinition};
+use datafusion_expr::utils::conjunction;
+use datafusion_expr::{Distinct, Expr, Join, LogicalPlan, Operator, WindowFunctionDefinition};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::calls::Call;
@@ -438,6 +439,13 @@ impl Lowering {
                 }
                 let fragment = self.plan(&projection.input)?;
                 self.project(fragment, &projection.expr, &projection.schema)
+            }
+            LogicalPlan::Filter(filter) if matches!(filter.input.as_ref(), LogicalPlan::Join(join) if join.join_type == JoinType::Inner) =>
+            {
+                // FROM a, b WHERE ...: what follows is the join's condition.
+                let LogicalPlan::Join(join) = filter.input.as_ref() else { return unsupported("a JOIN") };
+                let condition = join.filter.clone().into_iter().chain([filter.predicate.clone()]);
+                self.join(&Join { filter: conjunction(condition), ..join.clone() })
             }
             LogicalPlan::Filter(filter) => {
                 let bound = number_bound(&filter.predicate, &filter.input, required.as_ref())?;

@@ -16,6 +16,7 @@ use crate::operator::group::GroupSpec;
 use crate::operator::group::aggregate::GroupAggregate;
 use crate::operator::group::upserts::DropUpdateBefore;
 use crate::operator::join::JoinSpec;
+use crate::operator::join::interval::{Interval, IntervalJoin};
 use crate::operator::join::window::WindowJoin;
 use crate::operator::over::OverSpec;
 use crate::operator::over::operator::Over;
@@ -129,6 +130,7 @@ pub enum OperatorPlan {
     TopN(TopNSpec, TopNStage),
     Expand(ExpandSpec),
     WindowJoin(JoinSpec),
+    IntervalJoin(JoinSpec, Interval),
     Over(OverSpec),
     Rank(RankSpec),
     GroupAggregate(GroupSpec),
@@ -146,7 +148,7 @@ impl OperatorPlan {
             OperatorPlan::SessionAggregate(spec) => spec.operator,
             OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
             OperatorPlan::GroupAggregate(spec) => spec.operator,
-            OperatorPlan::WindowJoin(spec) => spec.operator,
+            OperatorPlan::WindowJoin(spec) | OperatorPlan::IntervalJoin(spec, _) => spec.operator,
             OperatorPlan::Over(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
             _ => 0,
@@ -166,6 +168,7 @@ impl OperatorPlan {
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
             OperatorPlan::Rank(spec) => Box::new(Rank::new(spec)),
             OperatorPlan::Over(spec) => Box::new(Over::new(spec)),
+            OperatorPlan::IntervalJoin(spec, interval) => Box::new(IntervalJoin::new(spec, interval)),
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),

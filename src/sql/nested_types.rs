@@ -14,7 +14,7 @@ use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::dialect::FlinkDialect;
-use super::types::arrow_type;
+use super::types::arrow_field;
 
 /// Levels that types may be nested: values are read and written recursively.
 const DEPTH_MAX: usize = 32;
@@ -125,6 +125,21 @@ pub fn is_nested(text: &str) -> bool {
 
 /// The Arrow type of a nested type in text.
 pub fn parse(text: &str) -> Result<DataType, String> {
+    read(text).map(|(data_type, _)| data_type)
+}
+
+/// The same as the target of a CAST, which would have to cut and pad what is inside: that is not supported.
+pub fn check_cast(text: &str) -> Result<(), String> {
+    match read(text)? {
+        (_, false) => Ok(()),
+        (_, true) => Err(format!(
+            "a CAST to {text}, with lengths or precisions inside, is not supported: use STRING, BYTES or TIMESTAMP(3)"
+        )),
+    }
+}
+
+/// The type, and whether a part of it has a length or a precision that the Arrow type does not keep.
+fn read(text: &str) -> Result<(DataType, bool), String> {
     // `>>` closes two types.
     let wrong = |e: sqlparser::parser::ParserError| format!("type '{text}': {e}");
     let tokens =
@@ -134,12 +149,13 @@ pub fn parse(text: &str) -> Result<DataType, String> {
         other => vec![other],
     });
     let mut parser = Parser::new(&FlinkDialect).with_tokens(split.collect());
-    let parsed = one(&mut parser, 0)?;
+    let mut exact = false;
+    let parsed = one(&mut parser, 0, &mut exact)?;
     parser.expect_token(&Token::EOF).map_err(wrong)?;
-    Ok(parsed)
+    Ok((parsed, exact))
 }
 
-fn one(parser: &mut Parser, depth: usize) -> Result<DataType, String> {
+fn one(parser: &mut Parser, depth: usize, exact: &mut bool) -> Result<DataType, String> {
     if depth > DEPTH_MAX {
         return Err(format!("a type is nested more than {DEPTH_MAX} levels deep"));
     }
@@ -150,23 +166,27 @@ fn one(parser: &mut Parser, depth: usize) -> Result<DataType, String> {
     };
     let text = |e: sqlparser::parser::ParserError| e.to_string();
     let parsed = match name {
-        None => arrow_type(&parser.parse_data_type().map_err(text)?)?,
+        None => {
+            let field = arrow_field(&parser.parse_data_type().map_err(text)?)?;
+            *exact |= !field.metadata().is_empty();
+            field.data_type().clone()
+        }
         Some(name) => {
             parser.advance_token();
             parser.expect_token(&Token::Lt).map_err(text)?;
             let parsed = match name.as_str() {
-                "ARRAY" => array_of(one(parser, depth + 1)?),
-                "MULTISET" => multiset_of(one(parser, depth + 1)?),
+                "ARRAY" => array_of(one(parser, depth + 1, exact)?),
+                "MULTISET" => multiset_of(one(parser, depth + 1, exact)?),
                 "MAP" => {
-                    let key = one(parser, depth + 1)?;
+                    let key = one(parser, depth + 1, exact)?;
                     parser.expect_token(&Token::Comma).map_err(text)?;
-                    map_of(key, one(parser, depth + 1)?)
+                    map_of(key, one(parser, depth + 1, exact)?)
                 }
                 _ => {
                     let mut fields = Vec::new();
                     loop {
                         let name = parser.parse_identifier().map_err(text)?.value;
-                        let data_type = one(parser, depth + 1)?;
+                        let data_type = one(parser, depth + 1, exact)?;
                         if fields.iter().any(|(known, _)| *known == name) {
                             return Err(format!("a ROW has the field '{name}' twice"));
                         }
@@ -211,6 +231,7 @@ mod tests {
 
     #[test]
     fn what_is_no_type_is_refused() {
+        assert!(check_cast("ARRAY<CHAR(3)>").is_err() && check_cast("ARRAY<STRING>").is_ok());
         for text in ["ARRAY<>", "ARRAY<INT", "MAP<INT>", "ROW<INT>", "ROW<a INT, a INT>", "ARRAY<INT> x", "ARRAY<NOPE>"] {
             assert!(parse(text).is_err(), "{text}");
         }

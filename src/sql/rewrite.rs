@@ -18,6 +18,7 @@ use super::error::{Place, SqlError};
 use super::functions::cast::planned::{CAST, TRY_CAST};
 use super::functions::nested;
 use super::interval::{Amount, amount};
+use super::nested_types;
 use super::parse::{ColumnDefKind, Statement};
 use super::types::arrow_type;
 
@@ -235,6 +236,11 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
                 _ => None,
             };
             arrow_type(data_type).map_err(|e| SqlError::new(e).at(of_type))?;
+            if let SqlType::Custom(name, _) = &*data_type
+                && let Some(text) = name.0.first().and_then(|p| p.as_ident()).filter(|p| nested_types::is_nested(&p.value))
+            {
+                nested_types::check_cast(&text.value).map_err(|e| SqlError::new(e).at(of_type))?;
+            }
             Some(cast(if *kind == CastKind::Cast { CAST } else { TRY_CAST }, take(expr), data_type))
         }
         Expr::CompoundFieldAccess { root, access_chain } => {

@@ -26,6 +26,7 @@
 //! kind  = 16  groups of a GROUP BY: value = `packed` columns of one entry
 //!         17  when groups may be forgotten (table 0): suffix = none; in place of the group key stands
 //!             time bucket (8) | group key; value = nothing
+//!         20  rows of a key that an interval join needs: value as `operator::join::held` writes it
 //!         19  partitions of a continuous Top-N: value as `operator::rank::sorted` writes it
 //!         18  rows of a key that OVER frames still reach: value as `operator::over::tail` writes it
 //! ```
@@ -54,6 +55,7 @@ pub enum KeyedKind {
     Expiry = 17,
     Over = 18,
     Rank = 19,
+    Interval = 20,
 }
 
 const FIRST_KEYED_KIND: u8 = 16;

@@ -226,6 +226,10 @@ pub fn canonical(line: &str, digits: usize) -> String {
                 let fields: Vec<String> = map.iter().map(|(k, v)| format!("{k:?}:{}", value(v, digits))).collect();
                 format!("{{{}}}", fields.join(","))
             }
+            serde_json::Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(|item| value(item, digits)).collect();
+                format!("[{}]", items.join(","))
+            }
             other => other.to_string(),
         }
     }

@@ -1,8 +1,11 @@
 //! Joins: rows of two inputs side by side.
 //!
 //! Both inputs come through an exchange by the join's keys, so one worker has all rows that can match. In reading order:
-//! `pairs` (which rows of two batches match, in bounded steps), `window` (rows of the same window).
+//! `pairs` (which rows of two batches match, in bounded steps), `window` (rows of the same window), `held` (rows that wait for
+//! others) and `interval` (rows of about the same time).
 
+mod held;
+pub mod interval;
 mod pairs;
 pub mod window;
 

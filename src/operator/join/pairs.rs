@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
-use arrow::compute::{filter, prep_null_mask_filter, take};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow::compute::{filter, take};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_common::DataFusionError;
-use datafusion_physical_expr::PhysicalExpr;
 
 use super::{JoinKind, JoinSpec};
+use crate::operator::FailedRows;
+use crate::operator::calc::condition_mask;
 use crate::operator::window::table::GroupIndex;
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 
@@ -32,7 +33,7 @@ pub struct Pairs {
     right_matched: Vec<bool>,
     /// NOT IN over a side with NULL, or whatever else lets nothing out.
     nothing: bool,
-    failed: Vec<(RecordBatch, String)>,
+    failed: Vec<FailedRows>,
     at: Cursor,
 }
 
@@ -147,9 +148,8 @@ impl Pairs {
         self.at = if row < self.left_groups.len() { Cursor::Pairs(row, done) } else { Cursor::LeftRest(0) };
         let (mut left, mut right) = (UInt32Array::from(left), UInt32Array::from(right));
         if let Some(condition) = &spec.condition {
-            let mut failed = std::mem::take(&mut self.failed);
-            let mask = self.holds(condition, &left, &right, &mut failed);
-            self.failed = failed;
+            let both = self.side_by_side(&left, &right)?;
+            let mask = condition_mask(&format!("window join {}", spec.operator), condition, &both, &mut self.failed);
             left = filter(&left, &mask)?.as_primitive().clone();
             right = filter(&right, &mask)?.as_primitive().clone();
         }
@@ -167,40 +167,8 @@ impl Pairs {
         }
     }
 
-    /// Where the condition is true. A pair that it refuses is taken apart from its neighbours by halving, and does not match.
-    fn holds(
-        &self,
-        condition: &Arc<dyn PhysicalExpr>,
-        left: &UInt32Array,
-        right: &UInt32Array,
-        failed: &mut Vec<(RecordBatch, String)>,
-    ) -> BooleanArray {
-        let n = left.len();
-        let evaluated =
-            self.side_by_side(left, right).and_then(|both| condition.evaluate(&both)?.into_array(n).map(|m| (both, m)));
-        match evaluated {
-            Ok((_, mask)) => match mask.as_boolean() {
-                mask if mask.null_count() > 0 => prep_null_mask_filter(mask),
-                mask => mask.clone(),
-            },
-            Err(e) if n <= 1 => {
-                if let Ok(both) = self.side_by_side(left, right) {
-                    failed.push((both, e.strip_backtrace()));
-                }
-                BooleanArray::from(vec![false; n])
-            }
-            Err(_) => {
-                let half = |from: usize, len: usize, failed: &mut Vec<_>| {
-                    self.holds(condition, &left.slice(from, len), &right.slice(from, len), failed)
-                };
-                let (a, b) = (half(0, n / 2, failed), half(n / 2, n - n / 2, failed));
-                a.iter().chain(b.iter()).collect()
-            }
-        }
-    }
-
-    /// Pairs that the condition refused since the last call, with the reason.
-    pub fn take_failed(&mut self) -> Vec<(RecordBatch, String)> {
+    /// Pairs that the condition refused since the last call.
+    pub fn take_failed(&mut self) -> Vec<FailedRows> {
         std::mem::take(&mut self.failed)
     }
 

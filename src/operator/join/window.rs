@@ -9,7 +9,7 @@ use super::JoinSpec;
 use super::pairs::Pairs;
 use crate::operator::window::local_watermark;
 use crate::operator::window::rows::WindowRows;
-use crate::operator::{Context, Event, FailedRows, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
 use crate::state::KEY_GROUPS;
 use crate::state::rocks::{Changes, StateDb};
 
@@ -95,8 +95,7 @@ impl WindowJoin {
         };
         let operator = format!("window join {}", self.spec.operator);
         let step = pairs.step(&self.spec);
-        let failed = pairs.take_failed().into_iter();
-        cx.failed.extend(failed.map(|(rows, reason)| FailedRows { operator: operator.clone(), rows, reason }));
+        cx.failed.extend(pairs.take_failed());
         match step.map_err(|e| OperatorError::Kernel { operator, reason: e.strip_backtrace() })? {
             Some(batch) if batch.num_rows() == 0 => {}
             Some(batch) => cx.out.push(Event::Rows(Rows { window_end_ms: Some(window.end), ..Rows::new(batch) })),

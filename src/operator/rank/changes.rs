@@ -81,8 +81,12 @@ fn moved_down(spec: &RankSpec, sorted: &Sorted, sort: &[u8], row: &[u8], out: &m
     let mut entries = sorted.rows.iter();
     for (key, rows) in entries.by_ref() {
         number += rows.len();
-        if key.as_slice() == sort || number >= spec.end && key.as_slice() < sort {
+        if key.as_slice() == sort {
             break;
+        }
+        if number >= spec.end {
+            // All that come out are before it.
+            return;
         }
     }
     if number > spec.end {

@@ -1,4 +1,4 @@
-//! JOIN, IN and EXISTS: rows of two inputs side by side, within the same window.
+//! JOIN, IN and EXISTS: rows of two inputs side by side, within the same window or an interval of time.
 //!
 //! The condition is taken apart: equal window bounds say that it is a window join, other equations between the two sides are
 //! keys, the rest is looked at for each pair. Both inputs are exchanged by the keys.
@@ -6,13 +6,16 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion_common::{DFSchema, JoinType, NullEquality};
+use datafusion_common::{Column, DFSchema, JoinType, NullEquality};
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, Join, Operator};
 
-use super::{Fired, Fragment, Lowering, PlanResult, Role, Route, physical, unsupported};
+use super::{Fired, Fragment, Lowering, PlanResult, Role, Route, physical, strip_cast, unsupported};
+use crate::operator::join::interval::Interval;
 use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
+use crate::sql::catalog::ROWTIME;
+use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
 
@@ -37,19 +40,24 @@ impl Lowering {
             return unsupported("a JOIN of rows that are updated is not supported yet");
         }
         let condition = take_apart(join, &left, &right)?;
-        if !(condition.starts && condition.ends) {
+        let is_window_join = condition.starts && condition.ends;
+        let interval = if is_window_join { None } else { interval(join, &left, &right)? };
+        if !is_window_join && interval.is_none() {
             return unsupported(
-                "a JOIN without a window is not supported yet: join rows of the same window, \
-                 ON l.window_start = r.window_start AND l.window_end = r.window_end",
+                "a JOIN without a bound in time keeps all rows for ever and is not supported: join rows of the same window, ON \
+                 l.window_start = r.window_start AND l.window_end = r.window_end, or of about the same time, l.ts BETWEEN r.ts - \
+                 INTERVAL '5' SECOND AND r.ts + INTERVAL '5' SECOND",
             );
         }
-        let (Some(left_fired), Some(right_fired)) = (left.fired.clone(), right.fired.clone()) else {
-            return unsupported("a window JOIN of rows that are not in windows");
+        // The window of both, if they are in one.
+        let fired = match (&left.fired, &right.fired) {
+            _ if interval.is_some() => None,
+            (Some(l), Some(r)) if l.zone == r.zone => {
+                Some(Fired { zone: l.zone.clone(), start_is_unique: l.start_is_unique && r.start_is_unique })
+            }
+            (Some(_), Some(_)) => return unsupported("a window JOIN of windows in different time zones"),
+            _ => return unsupported("a window JOIN of rows that are not in windows"),
         };
-        if left_fired.zone != right_fired.zone {
-            return unsupported("a window JOIN of windows over TIMESTAMP with windows over TIMESTAMP_LTZ");
-        }
-        let zone = left_fired.zone;
         let kind = kind(join, &condition)?;
         let (rest, keys) = (conjunction(condition.rest), condition.keys);
         let filter_schema = left.batch_schema()?.join(&right.batch_schema()?)?;
@@ -79,8 +87,6 @@ impl Lowering {
         ));
         self.operators += 1;
         let mut roles = left.roles.clone();
-        let start_is_unique = left_fired.start_is_unique && right_fired.start_is_unique;
-        let fired = Some(Fired { zone: zone.clone(), start_is_unique });
         if matches!(kind, JoinKind::Right | JoinKind::Full) {
             // Missing where the left row is.
             roles.fill(Role::Plain);
@@ -96,7 +102,7 @@ impl Lowering {
         };
         let spec = JoinSpec {
             operator: self.operators,
-            zone,
+            zone: fired.as_ref().and_then(|f| f.zone.clone()),
             kind,
             keys: [left_keys, right_keys],
             inputs: [left_schema, right_schema],
@@ -106,8 +112,18 @@ impl Lowering {
         };
         let route = |input: usize| Route::Keys(spec.placed_by(input).to_vec());
         let chain = self.join_chains(vec![(left.chain, route(0)), (right.chain, route(1))]);
-        let after = Fragment { chain, schema: join.schema.clone(), roles, fired, key, ..left };
-        self.push(&after, OperatorPlan::WindowJoin(spec));
+        let mut after = Fragment { chain, schema: join.schema.clone(), roles, fired, key, ..left };
+        match interval {
+            None => self.push(&after, OperatorPlan::WindowJoin(spec)),
+            Some(interval) => {
+                if spec.inputs.iter().flat_map(|s| s.fields()).any(|f| !is_key_type(f.data_type())) {
+                    return unsupported("an interval JOIN of rows with such columns");
+                }
+                after.key = None;
+                after.roles.fill(Role::Plain);
+                self.push(&after, OperatorPlan::IntervalJoin(spec, interval));
+            }
+        }
         Ok(after)
     }
 
@@ -180,6 +196,69 @@ fn take_apart(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<Cond
     }
     out.rest = rest;
     Ok(out)
+}
+
+/// A rowtime column with what is added to it, ms.
+fn rowtime_plus(expression: &Expr) -> Option<(&Column, i64)> {
+    match strip_cast(expression) {
+        Expr::Column(column) => Some((column, 0)),
+        Expr::BinaryExpr(e) if e.op == Operator::Plus => {
+            let (column, plus) = rowtime_plus(&e.left)?;
+            Some((column, plus.saturating_add(interval_ms(&e.right).ok()?)))
+        }
+        Expr::BinaryExpr(e) if e.op == Operator::Minus => {
+            let (column, plus) = rowtime_plus(&e.left)?;
+            Some((column, plus.saturating_sub(interval_ms(&e.right).ok()?)))
+        }
+        _ => None,
+    }
+}
+
+/// The bounds that a condition sets on how far the rowtimes of the two sides are apart. None if it does not set both.
+fn interval(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<Option<Interval>> {
+    let rowtime = |side: &Fragment, column: &Column| -> PlanResult<Option<usize>> {
+        let Some(index) = side.schema.maybe_index_of_column(column) else { return Ok(None) };
+        Ok(side.schema.field(index).metadata().contains_key(ROWTIME).then_some(index))
+    };
+    let (mut lower_ms, mut upper_ms, mut rowtimes) = (i64::MIN, i64::MAX, None);
+    let mut bound = |a: &Expr, op: Operator, b: &Expr| -> PlanResult<()> {
+        let (Some((x, x_plus)), Some((y, y_plus))) = (rowtime_plus(a), rowtime_plus(b)) else { return Ok(()) };
+        // left + l op right + r, so left - right op r - l.
+        let (op, by, times) = match (rowtime(left, x)?, rowtime(right, y)?) {
+            (Some(l), Some(r)) => (op, y_plus - x_plus, [l, r]),
+            _ => match (rowtime(left, y)?, rowtime(right, x)?) {
+                (Some(l), Some(r)) => (op.swap().unwrap_or(op), x_plus - y_plus, [l, r]),
+                _ => return Ok(()),
+            },
+        };
+        if rowtimes.is_some_and(|known| known != times) {
+            return Ok(());
+        }
+        // Bounds in whole ms; the condition itself is looked at too.
+        match op {
+            Operator::Eq => (lower_ms, upper_ms) = (lower_ms.max(by), upper_ms.min(by)),
+            Operator::Gt | Operator::GtEq => lower_ms = lower_ms.max(by),
+            Operator::Lt | Operator::LtEq => upper_ms = upper_ms.min(by),
+            _ => return Ok(()),
+        }
+        rowtimes = Some(times);
+        Ok(())
+    };
+    for (a, b) in &join.on {
+        bound(a, Operator::Eq, b)?;
+    }
+    for conjunct in join.filter.iter().flat_map(split_conjunction) {
+        match conjunct {
+            Expr::BinaryExpr(e) => bound(&e.left, e.op, &e.right)?,
+            Expr::Between(between) if !between.negated => {
+                bound(&between.expr, Operator::GtEq, &between.low)?;
+                bound(&between.expr, Operator::LtEq, &between.high)?;
+            }
+            _ => {}
+        }
+    }
+    let Some(rowtimes) = rowtimes.filter(|_| lower_ms > i64::MIN && upper_ms < i64::MAX) else { return Ok(None) };
+    Ok(Some(Interval { lower_ms, upper_ms, rowtimes }))
 }
 
 fn kind(join: &Join, condition: &Condition) -> PlanResult<JoinKind> {

@@ -85,11 +85,17 @@ pub struct Pairs {
     pairs: Vec<(u32, u32)>,
     ends: Vec<usize>,
     valid: Vec<bool>,
+    /// A key that comes twice refuses its row.
+    unique: bool,
 }
 
 impl Pairs {
     pub fn new(rows: usize) -> Pairs {
-        Pairs { pairs: Vec::new(), ends: Vec::with_capacity(rows), valid: Vec::with_capacity(rows) }
+        Pairs { pairs: Vec::new(), ends: Vec::with_capacity(rows), valid: Vec::with_capacity(rows), unique: false }
+    }
+    /// Where Flink would keep two entries with one key, which no map here can hold.
+    pub fn unique(self) -> Pairs {
+        Pairs { unique: true, ..self }
     }
     pub fn push(&mut self, key: u32, value: u32) {
         self.pairs.push((key, value));
@@ -115,6 +121,9 @@ impl Pairs {
                     return Err("a MAP with NULL as a key is not supported".into());
                 }
                 match at_of.entry(bytes.get(key as usize)) {
+                    std::collections::hash_map::Entry::Occupied(_) if self.unique => {
+                        return Err("a key that comes twice is not supported".into());
+                    }
                     std::collections::hash_map::Entry::Occupied(at) => kept_values[*at.get()] = value,
                     std::collections::hash_map::Entry::Vacant(at) => {
                         at.insert(kept_keys.len());

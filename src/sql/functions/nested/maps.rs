@@ -84,7 +84,7 @@ fn list(call: &Call<'_>, values: &ArrayRef) -> Result<ArrayRef, String> {
 
 fn from_arrays(call: &Call<'_>) -> Result<ArrayRef, String> {
     let (keys, values) = (call.list(0), call.list(1));
-    let mut pairs = Pairs::new(call.rows);
+    let mut pairs = Pairs::new(call.rows).unique();
     for row in 0..call.rows {
         if keys.is_null(row) || values.is_null(row) {
             pairs.close(false);

@@ -1,0 +1,336 @@
+//! The interval join: rows of two inputs whose times lie within bounds of each other.
+//!
+//! A row is joined with what is there when it comes, and waits for the rest until its own time plus the bound has passed. With
+//! `lower <= left.time - right.time <= upper`, a left row is needed until `left.time - lower`, a right one until
+//! `right.time + upper`. Rows that come late are joined like any others, as in Flink, by a rule that does not depend on how
+//! splits interleave:
+//!
+//! ```text
+//! joined(l, r) = the condition holds, and watermark of l's split before l <= r is needed until,
+//!                                     and watermark of r's split before r <= l is needed until
+//! ```
+//!
+//! The watermark leaves later by the longest that a row can have waited: what comes out is never late.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::{filter_record_batch, take_record_batch};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+
+use super::JoinSpec;
+use super::held::{Held, HeldRow};
+use crate::operator::calc::condition_mask;
+use crate::operator::keyed::KeyedCache;
+use crate::operator::window::local::event_times_ms;
+use crate::operator::window::rows::WindowRows;
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::state::KEY_GROUPS;
+use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
+use crate::state::layout::KeyedKind;
+use crate::state::rocks::{Changes, StateDb};
+use crate::time::MAX_TIME_MS;
+
+/// The bounds of an interval join: `lower_ms <= left time - right time <= upper_ms`.
+#[derive(Debug, Clone)]
+pub struct Interval {
+    pub lower_ms: i64,
+    pub upper_ms: i64,
+    /// The rowtime of each input.
+    pub rowtimes: [usize; 2],
+}
+
+impl Interval {
+    /// Until when a row of an input is needed.
+    fn until(&self, input: usize, time_ms: i64) -> i64 {
+        if input == 0 { time_ms.saturating_sub(self.lower_ms) } else { time_ms.saturating_add(self.upper_ms) }
+    }
+
+    /// Times of the other input's rows that a row can be joined with.
+    fn others(&self, input: usize, time_ms: i64) -> std::ops::RangeInclusive<i64> {
+        let (lower, upper) = if input == 0 { (-self.upper_ms, -self.lower_ms) } else { (self.lower_ms, self.upper_ms) };
+        time_ms.saturating_add(lower)..=time_ms.saturating_add(upper)
+    }
+
+    /// How much later the watermark leaves.
+    fn delay_ms(&self) -> i64 {
+        self.lower_ms.abs().max(self.upper_ms.abs()) + BUCKET_MS
+    }
+}
+
+/// Rows are looked at for whether they are still needed this often.
+const BUCKET_MS: i64 = 1000;
+/// Pairs that are looked at together.
+const STEP_PAIRS: usize = 65_536;
+
+pub struct IntervalJoin {
+    spec: JoinSpec,
+    interval: Interval,
+    held: KeyedCache<Held>,
+    /// Keys by the time at which something of theirs is no longer needed.
+    due: WindowRows,
+    passed_ms: Option<i64>,
+    next_generation: u32,
+    expiring: Option<i64>,
+}
+
+/// Pairs of rows of a batch and rows that wait.
+#[derive(Default)]
+struct Candidates {
+    /// Row of the batch, and the other's key (as a row of the batch), time and place.
+    pairs: Vec<(u32, i64, usize)>,
+    others: Vec<Box<[u8]>>,
+}
+
+impl IntervalJoin {
+    pub fn new(spec: JoinSpec, interval: Interval) -> IntervalJoin {
+        let keys: Vec<_> = spec.keys[0].iter().map(|&c| spec.inputs[0].field(c).clone()).collect();
+        let columns = (0..keys.len()).collect();
+        let due = WindowRows::new(spec.operator, 0, Arc::new(Schema::new(keys)), columns);
+        let held = KeyedCache::new(spec.operator, KeyedKind::Interval, ());
+        IntervalJoin { spec, interval, held, due, passed_ms: None, next_generation: 0, expiring: None }
+    }
+
+    fn error(&self, e: impl ToString) -> OperatorError {
+        OperatorError::Kernel { operator: format!("interval join {}", self.spec.operator), reason: e.to_string() }
+    }
+
+    fn join(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let input = usize::from(rows.input & 1);
+        let key_columns: Vec<ArrayRef> = self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
+        let mut keys = KeyBuf::default();
+        encode_keys(&key_columns, rows.len(), &mut keys);
+        let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
+        self.held.load(&keys, &hashes, cx.db)?;
+        let mut encoded = KeyBuf::default();
+        encode_keys(rows.batch.columns(), rows.len(), &mut encoded);
+        let times = event_times_ms(rows.batch.column(self.interval.rowtimes[input]));
+        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+        let mut matched = vec![false; rows.len()];
+        let mut found = Candidates::default();
+        for row in 0..rows.len() {
+            // NULL is equal to nothing.
+            if key_columns.iter().any(|c| c.is_null(row)) {
+                continue;
+            }
+            let until = self.interval.until(input, times[row]);
+            let range = self.interval.others(input, times[row]);
+            let Some(held) = self.held.get(keys.get(row)).filter(|_| range.start() <= range.end()) else { continue };
+            for (&time, others) in held.inputs[1 - input].range(range) {
+                let in_reach = watermark(row) <= self.interval.until(1 - input, time);
+                for (place, other) in others.iter().enumerate().filter(|(_, o)| in_reach && o.watermark_ms <= until) {
+                    found.pairs.push((row as u32, time, place));
+                    found.others.push(other.row.clone());
+                }
+            }
+            if found.pairs.len() >= STEP_PAIRS {
+                self.emit(rows, input, &keys, std::mem::take(&mut found), &mut matched, cx)?;
+            }
+        }
+        self.emit(rows, input, &keys, found, &mut matched, cx)?;
+        self.hold(rows, input, &keys, &encoded, &times, &matched, cx)
+    }
+
+    /// Sends the pairs for which the condition holds, and marks their rows.
+    fn emit(
+        &mut self,
+        rows: &Rows,
+        input: usize,
+        keys: &KeyBuf,
+        found: Candidates,
+        matched: &mut [bool],
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        if found.pairs.is_empty() {
+            return Ok(());
+        }
+        let picks: UInt32Array = found.pairs.iter().map(|(row, ..)| *row).collect();
+        let own = take_record_batch(&rows.batch, &picks).map_err(|e| self.error(e))?;
+        let other = self.decoded(1 - input, found.others.iter().map(AsRef::as_ref))?;
+        let (left, right) = if input == 0 { (own, other) } else { (other, own) };
+        let fields: Vec<_> = left.schema().fields().iter().chain(right.schema().fields()).cloned().collect();
+        let columns = [left.columns(), right.columns()].concat();
+        let both = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| self.error(e))?;
+        let holds = match &self.spec.condition {
+            Some(condition) => condition_mask(&format!("interval join {}", self.spec.operator), condition, &both, cx.failed),
+            None => BooleanArray::from(vec![true; both.num_rows()]),
+        };
+        for (_, &(row, time, place)) in found.pairs.iter().enumerate().filter(|(i, _)| holds.value(*i)) {
+            matched[row as usize] = true;
+            let key = keys.get(row as usize);
+            if let Some(mut held) = self.held.take(key) {
+                if let Some(other) = held.inputs[1 - input].get_mut(&time).and_then(|others| others.get_mut(place)) {
+                    other.matched = true;
+                }
+                self.held.put(key, Some(held));
+            }
+        }
+        let both = filter_record_batch(&both, &holds).map_err(|e| self.error(e))?;
+        let width = self.spec.inputs[0].fields().len();
+        let columns =
+            (0..self.spec.widths[0]).chain(width..width + self.spec.widths[1]).map(|c| both.column(c).clone()).collect();
+        self.send(columns, cx)
+    }
+
+    fn send(&self, columns: Vec<ArrayRef>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.error(e))?;
+        if batch.num_rows() > 0 {
+            cx.out.push(Event::Rows(Rows::new(batch)));
+        }
+        Ok(())
+    }
+
+    fn decoded<'a>(&self, input: usize, rows: impl Iterator<Item = &'a [u8]>) -> Result<RecordBatch, OperatorError> {
+        let schema = &self.spec.inputs[input];
+        let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
+        RecordBatch::try_new(schema.clone(), decode_keys(&types, rows)?).map_err(|e| self.error(e))
+    }
+
+    /// Keeps rows that others may still be joined with; those that none can and that were not joined leave alone.
+    #[expect(clippy::too_many_arguments, reason = "what a batch has prepared for its rows")]
+    fn hold(
+        &mut self,
+        rows: &Rows,
+        input: usize,
+        keys: &KeyBuf,
+        encoded: &KeyBuf,
+        times: &[i64],
+        matched: &[bool],
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        let passed = self.passed_ms.unwrap_or(i64::MIN);
+        let key_columns: Vec<ArrayRef> = self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
+        let mut alone: Vec<&[u8]> = Vec::new();
+        let mut buckets: std::collections::BTreeMap<i64, Vec<u32>> = std::collections::BTreeMap::new();
+        for row in 0..rows.len() {
+            let until = self.interval.until(input, times[row]);
+            let has_null = key_columns.iter().any(|c| c.is_null(row));
+            if has_null || until < passed {
+                if !matched[row] {
+                    alone.push(encoded.get(row));
+                }
+                continue;
+            }
+            let key = keys.get(row);
+            let mut held = self.held.take(key).unwrap_or_default();
+            let watermark_ms = rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+            held.add(input, times[row], HeldRow { watermark_ms, matched: matched[row], row: encoded.get(row).into() });
+            self.held.put(key, Some(held));
+            let end = until.div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS);
+            buckets.entry(end).or_default().push(row as u32);
+        }
+        self.send_alone(input, &alone, cx)?;
+        for (end, picks) in buckets {
+            let fields = (0..key_columns.len()).map(|c| self.spec.inputs[0].field(self.spec.keys[0][c]).clone());
+            let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
+            let all = RecordBatch::try_new_with_options(schema, key_columns.clone(), &options).map_err(|e| self.error(e))?;
+            self.due.add(end, take_record_batch(&all, &UInt32Array::from(picks)).map_err(|e| self.error(e))?);
+        }
+        Ok(())
+    }
+
+    /// Rows of one input with NULLs in the other's place, if the join keeps them.
+    fn send_alone(&self, input: usize, rows: &[&[u8]], cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let kept = if input == 0 { self.spec.kind.keeps_left() } else { self.spec.kind.keeps_right() };
+        if !kept || rows.is_empty() {
+            return Ok(());
+        }
+        let own = self.decoded(input, rows.iter().copied())?;
+        let mut columns = Vec::new();
+        for (side, &width) in self.spec.widths.iter().enumerate() {
+            for c in 0..width {
+                let data_type = self.spec.inputs[side].field(c).data_type();
+                columns.push(if side == input { own.column(c).clone() } else { new_null_array(data_type, rows.len()) });
+            }
+        }
+        self.send(columns, cx)
+    }
+
+    /// Lets go of what is not needed after a watermark, one bucket of keys.
+    fn expire(&mut self, watermark_ms: i64, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let keys = self.due.read(end, 0..KEY_GROUPS, cx.db)?;
+        self.due.remove(end, cx.db)?;
+        let mut encoded = KeyBuf::default();
+        encode_keys(keys.columns(), keys.num_rows(), &mut encoded);
+        let hashes: Vec<u64> = encoded.iter().map(hash_key).collect();
+        self.held.load(&encoded, &hashes, cx.db)?;
+        let mut alone: [Vec<HeldRow>; 2] = [vec![], vec![]];
+        for key in encoded.iter() {
+            let Some(mut held) = self.held.take(key) else { continue };
+            // Everything whose time of need has passed.
+            let limits =
+                [watermark_ms.saturating_add(self.interval.lower_ms), watermark_ms.saturating_sub(self.interval.upper_ms)];
+            for (input, limit) in limits.into_iter().enumerate() {
+                let gone = held.take_before(input, if watermark_ms == MAX_TIME_MS { i64::MAX } else { limit });
+                alone[input].extend(gone.into_iter().filter(|r| !r.matched));
+            }
+            self.held.put(key, (!held.is_empty()).then_some(held));
+        }
+        for (input, rows) in alone.iter().enumerate() {
+            let rows: Vec<&[u8]> = rows.iter().map(|r| r.row.as_ref()).collect();
+            self.send_alone(input, &rows, cx)?;
+        }
+        Ok(())
+    }
+}
+
+impl Operator for IntervalJoin {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) if rows.is_empty() => {}
+            Event::Rows(rows) => self.join(&rows, cx)?,
+            Event::Watermark(w) => self.expiring = Some(w),
+            Event::Barrier(epoch) => {
+                self.held.freeze();
+                self.due.freeze();
+                cx.out.push(Event::Barrier(epoch));
+            }
+            Event::Partials(_) => return Err(self.error("partial aggregates where rows belong")),
+        }
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.expiring.is_some()
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(watermark) = self.expiring else { return Ok(()) };
+        if let Some(end) = self.due.first().filter(|&end| watermark == MAX_TIME_MS || end <= watermark) {
+            return self.expire(watermark, end, cx);
+        }
+        self.expiring = None;
+        self.passed_ms = self.passed_ms.max(Some(watermark));
+        let out = if watermark == MAX_TIME_MS { watermark } else { watermark.saturating_sub(self.interval.delay_ms()) };
+        cx.out.push(Event::Watermark(out));
+        Ok(())
+    }
+
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        let due = self.due.write_frozen(&mut self.next_generation, changes)?;
+        Ok(self.held.write_frozen(changes) && due)
+    }
+
+    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        Ok(self.held.spill(changes) || self.due.spill(&mut self.next_generation, changes)?)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.held.memory_bytes() + self.due.memory_bytes()
+    }
+
+    fn state(&self) -> OperatorState {
+        OperatorState { fired_mark_ms: self.passed_ms, next_generation: self.next_generation }
+    }
+
+    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
+        self.passed_ms = state.fired_mark_ms;
+        self.next_generation = state.next_generation;
+        self.due.restore(db)
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.spec.output.clone()
+    }
+}
