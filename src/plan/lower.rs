@@ -518,10 +518,7 @@ impl Lowering {
                 unsupported("ORDER BY of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N")
             }
             LogicalPlan::Limit(limit) => self.limit(limit),
-            LogicalPlan::Distinct(Distinct::All(input)) => {
-                let fragment = self.plan(input)?;
-                self.distinct(fragment)
-            }
+            LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
             LogicalPlan::EmptyRelation(_) => unsupported("a SELECT without FROM is not supported yet"),
             other => unsupported(format!("{} is not supported", other.display())),
         }
