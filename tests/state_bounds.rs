@@ -1,5 +1,6 @@
 //! Does state stay within its bounds, and does it leave? Windows with far more keys than fit into the memory they are given.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use paceline::runtime::job::{CheckpointTrigger, Observer};
 use paceline::runtime::worker::{SharedSource, Stats};
 use paceline::state::rocks::{StateDb, StateMemory};
 
+use crate::support::changelog_sink::changes;
 use crate::support::job::{Variation, finish, observe, sink_rows};
 
 const BUDGET_BYTES: usize = 200_000;
@@ -111,4 +113,55 @@ fn sessions_spill_and_leave() {
 #[test]
 fn cumulating_windows_spill_and_leave() {
     check("CUMULATE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '1' MINUTE)");
+}
+
+/// The table that the changes of the first SELECT lead to.
+fn table(dir: &Path) -> BTreeMap<String, i64> {
+    let mut rows: BTreeMap<String, i64> = BTreeMap::new();
+    for (op, row) in changes(&dir.join("changes").join("select_1")) {
+        *rows.entry(row).or_default() += if op.adds() { 1 } else { -1 };
+    }
+    rows.retain(|_, n| *n != 0);
+    rows
+}
+
+/// Keys without a window: twenty times more than fit into the memory they are given.
+fn check_keyed(select: &str, expected: impl Fn(i64, &[i64]) -> String) {
+    const KEYS: i64 = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let (mut rows, mut values) = (String::new(), BTreeMap::<i64, Vec<i64>>::new());
+    for i in 0..50_000i64 {
+        let (key, value) = (i * 7919 % KEYS, i * 31 % 1009);
+        values.entry(key).or_default().push(value);
+        let _ = writeln!(rows, r#"{{"k":{key},"v":{value}}}"#);
+    }
+    fs::write(dir.path().join("in.jsonl"), rows).unwrap();
+    let sql = format!(
+        "CREATE TABLE src (k BIGINT, v BIGINT) WITH ('connector'='filesystem','format'='json','path'='{}/in.jsonl'); {select};",
+        dir.path().display()
+    );
+    let state = dir.path().join("state");
+    let variation =
+        Variation { accumulator_bytes_max: BUDGET_BYTES, trigger: CheckpointTrigger::Records(20_000), ..Variation::plain(2) };
+    let mut watch = Watch { checkpoints: state.join("checkpoints"), ..Watch::default() };
+    observe(&sql, &state, &variation, &mut watch).unwrap();
+    assert!(watch.spills > 0, "nothing was moved to the store");
+    assert_eq!(watch.keys.last(), Some(&(KEYS as usize)), "{:?} stored keys", watch.keys);
+    let expected: BTreeMap<String, i64> = values.iter().map(|(&k, values)| (expected(k, values), 1)).collect();
+    assert!(table(dir.path()) == expected, "the table differs");
+}
+
+#[test]
+fn groups_without_a_window_need_not_fit() {
+    check_keyed("SELECT k, COUNT(*) AS c, SUM(v) AS s, COUNT(DISTINCT v) AS d FROM src GROUP BY k", |k, values| {
+        let distinct: BTreeSet<&i64> = values.iter().collect();
+        let (count, sum) = (values.len(), values.iter().sum::<i64>());
+        format!(r#"{{"k":{k},"c":{count},"s":{sum},"d":{}}}"#, distinct.len())
+    });
+}
+
+#[test]
+fn partitions_of_a_top_n_need_not_fit() {
+    let select = "SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS rn FROM src) WHERE rn = 1";
+    check_keyed(select, |k, values| format!(r#"{{"k":{k},"v":{}}}"#, values.iter().max().unwrap_or(&0)));
 }

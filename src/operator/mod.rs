@@ -9,6 +9,7 @@
 
 pub mod aggregate;
 pub mod calc;
+pub mod current_watermark;
 pub mod event;
 pub mod expand;
 pub mod group;

@@ -119,6 +119,7 @@ fn describe(operator: &OperatorPlan) -> String {
             let (keys, aggregates) = (spec.key_types.len(), spec.aggregates.len());
             format!("table of groups: {keys} keys, {aggregates} aggregates{retracts}")
         }
+        OperatorPlan::CurrentWatermark(_) => "with the watermark before each row".into(),
         OperatorPlan::DropUpdateBefore(_) => "upserts only".into(),
         OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
         OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, JoinType, TableReference};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::expr::{AggregateFunction, WindowFunctionParams};
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_expr::utils::conjunction;
-use datafusion_expr::{Distinct, Expr, Join, LogicalPlan, Operator, WindowFunctionDefinition};
+use datafusion_expr::{
+    Aggregate as AggregateNode, Distinct, Expr, ExprSchemable, Join, LogicalPlan, Operator, WindowFunctionDefinition,
+};
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::calls::Call;
@@ -35,7 +37,7 @@ use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
 use crate::sql::bind::{BoundQuery, Script, Target};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::error::{Source, SqlError};
-use crate::sql::functions::not_null;
+use crate::sql::functions::{current_watermark, not_null};
 use crate::sql::nested_types::is_multiset;
 use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
@@ -271,7 +273,7 @@ impl Fragment {
     /// Window columns that exist only after the aggregation cannot be computed with before it.
     fn refuse_virtual(&self, expression: &Expr) -> PlanResult<()> {
         for column in expression.column_refs() {
-            if self.is_virtual(self.schema.index_of_column(column)?) {
+            if self.schema.maybe_index_of_column(column).is_some_and(|c| self.is_virtual(c)) {
                 return unsupported(format!(
                     "'{}' of a window is used before the rows are aggregated; group by window_start and window_end first",
                     column.name
@@ -458,9 +460,15 @@ impl Lowering {
                 let predicate = if is_done { bound.and_then(|b| b.rest) } else { Some(filter.predicate.clone()) };
                 if let Some(predicate) = predicate {
                     fragment.refuse_virtual(&predicate)?;
-                    let predicate = physical(&predicate, &fragment.batch_schema()?)?;
                     let output = fragment.arrow_schema()?;
-                    self.push(&fragment, OperatorPlan::Calc { predicate: Some(predicate), projection: None, output });
+                    let asks = asks_watermark(&predicate)?;
+                    let (predicates, schema) = self.with_watermark(&fragment, &[predicate])?;
+                    let predicate = predicates.first().map(|p| physical(p, &schema)).transpose()?;
+                    // The watermark goes again.
+                    let own = schema.columns().into_iter().take(output.fields().len());
+                    let own = own.map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
+                    let projection = asks.then_some(own);
+                    self.push(&fragment, OperatorPlan::Calc { predicate, projection, output });
                 }
                 Ok(fragment)
             }
@@ -518,7 +526,11 @@ impl Lowering {
                 unsupported("ORDER BY of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N")
             }
             LogicalPlan::Limit(limit) => self.limit(limit),
-            LogicalPlan::Distinct(Distinct::All(input)) => self.distinct(input),
+            // Groups without aggregates.
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let columns = input.schema().columns().into_iter().map(Expr::Column).collect();
+                self.aggregate(&AggregateNode::try_new(input.clone(), columns, vec![])?)
+            }
             LogicalPlan::EmptyRelation(_) => unsupported("a SELECT without FROM is not supported yet"),
             other => unsupported(format!("{} is not supported", other.display())),
         }
@@ -575,10 +587,42 @@ impl Lowering {
         Ok(fragment)
     }
 
+    /// Puts a column with the watermark in the place of CURRENT_WATERMARK, if an expression asks for it. Returns the expressions
+    /// and the columns they are over.
+    fn with_watermark(&mut self, fragment: &Fragment, exprs: &[Expr]) -> PlanResult<(Vec<Expr>, DFSchema)> {
+        let schema = fragment.batch_schema()?;
+        let mut data_type = None;
+        for expression in exprs {
+            expression.apply(|e| {
+                if let Expr::ScalarFunction(call) = e
+                    && call.name() == current_watermark::NAME
+                {
+                    data_type = Some(e.get_type(&schema)?);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        let Some(data_type) = data_type else { return Ok((exprs.to_vec(), schema)) };
+        if fragment.fired.is_some() || fragment.updates {
+            return unsupported("'CURRENT_WATERMARK' of rows that do not come straight from a table");
+        }
+        let name = "(watermark)";
+        let fields = schema.iter().map(|(q, f)| (q.cloned(), f.clone()));
+        let fields = fields.chain([(None, Arc::new(Field::new(name, data_type, true)))]).collect();
+        let schema = DFSchema::new_with_metadata(fields, HashMap::new())?;
+        self.push(fragment, OperatorPlan::CurrentWatermark(schema.inner().clone()));
+        let column = |e: Expr| {
+            let is_call = matches!(&e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME);
+            Ok(if is_call { Transformed::yes(Expr::Column(Column::from_name(name))) } else { Transformed::no(e) })
+        };
+        let exprs = exprs.iter().map(|e| Ok(e.clone().transform(column)?.data)).collect::<PlanResult<_>>()?;
+        Ok((exprs, schema))
+    }
+
     fn project(&mut self, from: Fragment, exprs: &[Expr], schema: &DFSchemaRef) -> PlanResult<Fragment> {
         let roles = exprs.iter().map(|e| from.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
         let columns = exprs.iter().map(|e| from.column_of(e)).collect::<PlanResult<Vec<_>>>()?;
-        let batch_schema = from.batch_schema()?;
+        let (exprs, batch_schema) = self.with_watermark(&from, exprs)?;
         let mut projection = Vec::new();
         for (expression, role) in exprs.iter().zip(&roles) {
             if from.pending.is_some() && role.is_window() {
@@ -853,6 +897,10 @@ fn aggregate_call(
 fn sink_key(table: &Table) -> Vec<usize> {
     let columns = table.sink_columns();
     table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect()
+}
+
+fn asks_watermark(expression: &Expr) -> PlanResult<bool> {
+    expression.exists(|e| Ok(matches!(e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME)))
 }
 
 /// What is below casts that the types of a comparison have brought in.

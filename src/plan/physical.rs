@@ -11,6 +11,7 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use crate::operator::Operator;
 use crate::operator::calc::Calc;
+use crate::operator::current_watermark::CurrentWatermark;
 use crate::operator::expand::{Expand, ExpandSpec};
 use crate::operator::group::GroupSpec;
 use crate::operator::group::aggregate::GroupAggregate;
@@ -134,6 +135,7 @@ pub enum OperatorPlan {
     Over(OverSpec),
     Rank(RankSpec),
     GroupAggregate(GroupSpec),
+    CurrentWatermark(SchemaRef),
     /// For sinks whose key is that of the changes: what replaces a row says all.
     DropUpdateBefore(SchemaRef),
     /// The second is true for a MULTISET.
@@ -172,6 +174,7 @@ impl OperatorPlan {
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),
+            OperatorPlan::CurrentWatermark(schema) => Box::new(CurrentWatermark::new(schema)),
             OperatorPlan::DropUpdateBefore(schema) => Box::new(DropUpdateBefore::new(schema)),
             OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
         }

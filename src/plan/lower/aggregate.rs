@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{Column, DFSchema};
-use datafusion_expr::{Aggregate as AggregateNode, Expr, GroupingSet as SqlSets, LogicalPlan, cast};
+use datafusion_expr::{Aggregate as AggregateNode, Expr, GroupingSet as SqlSets, cast};
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::{AggregateInput, Fired, Fragment, Lowering, PlanResult, Role, aggregate_call, physical, unsupported};
@@ -35,10 +35,6 @@ struct Grouping<'a> {
 impl Lowering {
     pub(super) fn aggregate(&mut self, node: &AggregateNode) -> PlanResult<Fragment> {
         let fragment = self.plan(&node.input)?;
-        self.grouped(fragment, node)
-    }
-
-    fn grouped(&mut self, fragment: Fragment, node: &AggregateNode) -> PlanResult<Fragment> {
         let grouping = grouping(node, &fragment)?;
         let names_window = grouping.roles.contains(&Role::WindowStart) && grouping.roles.contains(&Role::WindowEnd);
         let window = match (&fragment.pending, fragment.rowtime) {
@@ -204,37 +200,6 @@ impl Lowering {
             GroupSpec { operator: self.operators, key_types, aggregates, retracts, ttl: self.state_ttl, bundle_rows, output };
         self.push(&after, OperatorPlan::GroupAggregate(spec));
         self.type_set_number(&after, grouping)?;
-        Ok(after)
-    }
-
-    /// SELECT DISTINCT: groups without aggregates.
-    pub(super) fn distinct(&mut self, input: &Arc<LogicalPlan>) -> PlanResult<Fragment> {
-        let fragment = self.plan(input)?;
-        let names_window = fragment.roles.contains(&Role::WindowStart) && fragment.roles.contains(&Role::WindowEnd);
-        if names_window && (fragment.pending.is_some() || fragment.fired.is_some()) {
-            let columns = fragment.schema.columns().into_iter().map(Expr::Column).collect();
-            return self.grouped(fragment, &AggregateNode::try_new(input.clone(), columns, vec![])?);
-        }
-        let fragment = self.assign_windows(fragment, false)?;
-        let schema = fragment.arrow_schema()?;
-        if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
-            return unsupported(format!("SELECT DISTINCT with a column of type {}: '{}'", field.data_type(), field.name()));
-        }
-        self.operators += 1;
-        let columns: Vec<usize> = (0..schema.fields().len()).collect();
-        let spec = GroupSpec {
-            operator: self.operators,
-            key_types: schema.fields().iter().map(|f| f.data_type().clone()).collect(),
-            aggregates: vec![],
-            retracts: fragment.updates,
-            ttl: self.state_ttl,
-            bundle_rows: self.bundle_rows,
-            output: schema,
-        };
-        let mut after = Fragment { fired: None, key: Some(columns.iter().copied().collect()), ..fragment };
-        after.roles.fill(Role::Plain);
-        self.exchange(&mut after, columns);
-        self.push(&after, OperatorPlan::GroupAggregate(spec));
         Ok(after)
     }
 

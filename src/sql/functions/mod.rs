@@ -7,6 +7,7 @@ pub mod arithmetic;
 pub mod cast;
 mod concat;
 pub mod conditional;
+pub mod current_watermark;
 mod date_format;
 mod grouping;
 mod hashes;
@@ -48,7 +49,7 @@ impl Default for Functions {
             .chain(round::all())
             .chain(nested::all())
             .chain(json::udfs())
-            .chain([concat::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
+            .chain([concat::udf(), current_watermark::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
         {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
