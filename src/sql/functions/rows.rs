@@ -10,7 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Primitiv
 use arrow::compute::{cast, unary};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
-    TimestampMillisecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -54,6 +54,8 @@ pub enum Body {
     Date(fn(&Row<'_>) -> Answer<i32>),
     /// Of the type of the first time among the arguments, in ms.
     Time(fn(&Row<'_>) -> Answer<i64>),
+    /// The same; what the first time has below a millisecond stays.
+    Later(fn(&Row<'_>) -> Answer<i64>),
     /// The same, but a TIMESTAMP(3) where that is a DATE or there is none.
     Timestamp(fn(&Row<'_>) -> Answer<i64>),
     /// One DOUBLE to one DOUBLE: over a whole column at once.
@@ -125,13 +127,33 @@ impl<'a> Row<'a> {
     pub fn bytes(&self, at: usize) -> &'a [u8] {
         self.arguments[at].as_binary::<i32>().value(self.row)
     }
-    /// Milliseconds of a time.
+    /// Milliseconds of a time, rounded down.
     pub fn time(&self, at: usize) -> i64 {
         let array = &self.arguments[at];
         match array.data_type() {
             DataType::Date32 => i64::from(array.as_primitive::<Date32Type>().value(self.row)) * MS_PER_DAY,
             DataType::Time32(_) => i64::from(array.as_primitive::<Time32MillisecondType>().value(self.row)),
+            DataType::Timestamp(TimeUnit::Second, _) => array.as_primitive::<TimestampSecondType>().value(self.row) * 1000,
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                array.as_primitive::<TimestampMicrosecondType>().value(self.row).div_euclid(1000)
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                array.as_primitive::<TimestampNanosecondType>().value(self.row).div_euclid(1_000_000)
+            }
             _ => array.as_primitive::<TimestampMillisecondType>().value(self.row),
+        }
+    }
+    /// Nanoseconds of a time within its millisecond.
+    pub fn below_ms_ns(&self, at: usize) -> i64 {
+        let array = &self.arguments[at];
+        match array.data_type() {
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                array.as_primitive::<TimestampMicrosecondType>().value(self.row).rem_euclid(1000) * 1000
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                array.as_primitive::<TimestampNanosecondType>().value(self.row).rem_euclid(1_000_000)
+            }
+            _ => 0,
         }
     }
     pub fn is_date(&self, at: usize) -> bool {
@@ -193,9 +215,8 @@ fn taken_as(kind: Kind, given: &DataType) -> Option<DataType> {
         Kind::TextOrCode if given.is_integer() => Some(DataType::Int32),
         Kind::TimeOrText if *given == DataType::Utf8 => Some(DataType::Utf8),
         Kind::Time | Kind::TimeOrText => match given {
-            DataType::Timestamp(_, zone) => Some(DataType::Timestamp(TimeUnit::Millisecond, zone.clone())),
             DataType::Null => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
-            DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) => Some(given.clone()),
+            DataType::Timestamp(..) | DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) => Some(given.clone()),
             _ => None,
         },
         _ => None,
@@ -261,7 +282,7 @@ impl ScalarUDFImpl for Rowwise {
             Body::Boolean(_) => DataType::Boolean,
             Body::Bytes(_) => DataType::Binary,
             Body::Date(_) => DataType::Date32,
-            Body::Time(_) => time().unwrap_or(timestamp),
+            Body::Time(_) | Body::Later(_) => time().unwrap_or(timestamp),
             Body::Timestamp(_) => time().filter(|t| matches!(t, DataType::Timestamp(..))).unwrap_or(timestamp),
         })
     }
@@ -278,7 +299,12 @@ impl ScalarUDFImpl for Rowwise {
             Body::Long(f) => call.primitive::<Int64Type>(f),
             Body::Double(f) => call.primitive::<Float64Type>(f),
             Body::Date(f) => call.primitive::<Date32Type>(f),
-            Body::Time(f) | Body::Timestamp(f) => call.each(f).map(|ms| times(ms, args.return_field.data_type())),
+            Body::Time(f) | Body::Timestamp(f) => call.each(f).and_then(|ms| times(ms, |_| 0, args.return_field.data_type())),
+            Body::Later(f) => {
+                let of = arguments.iter().position(|a| a.data_type().is_temporal()).unwrap_or_default();
+                let below = |row| Row { arguments: &arguments, row }.below_ms_ns(of);
+                call.each(f).and_then(|ms| times(ms, below, args.return_field.data_type()))
+            }
             Body::Map(f) => {
                 let input = cast(&arguments[0], &DataType::Float64)?;
                 Ok(Arc::new(unary::<_, _, Float64Type>(input.as_primitive::<Float64Type>(), f)))
@@ -291,10 +317,17 @@ impl ScalarUDFImpl for Rowwise {
     }
 }
 
-/// Milliseconds as values of a temporal type.
-fn times(ms: Vec<Option<i64>>, to: &DataType) -> ArrayRef {
+/// Milliseconds as values of a temporal type, with the nanoseconds below them.
+fn times(ms: Vec<Option<i64>>, below_ns: impl Fn(usize) -> i64, to: &DataType) -> std::result::Result<ArrayRef, String> {
     let each = ms.into_iter();
-    match to {
+    let finer = |(row, ms): (usize, Option<i64>), per_ms: i64, below: i64| match ms {
+        Some(ms) => match ms.checked_mul(per_ms).and_then(|v| v.checked_add(below_ns(row) / below)) {
+            Some(value) => Ok(Some(value)),
+            None => Err(format!("the result is out of the range of {}", sql_name(to))),
+        },
+        None => Ok(None),
+    };
+    Ok(match to {
         DataType::Date32 => {
             let days = each.map(|ms| i32::try_from(ms?.div_euclid(MS_PER_DAY)).ok());
             Arc::new(days.collect::<PrimitiveArray<Date32Type>>())
@@ -302,8 +335,20 @@ fn times(ms: Vec<Option<i64>>, to: &DataType) -> ArrayRef {
         DataType::Time32(_) => {
             Arc::new(each.map(|ms| i32::try_from(ms?).ok()).collect::<PrimitiveArray<Time32MillisecondType>>())
         }
+        DataType::Timestamp(TimeUnit::Second, _) => {
+            let seconds = each.map(|ms| Some(ms?.div_euclid(1000)));
+            Arc::new(seconds.collect::<PrimitiveArray<TimestampSecondType>>().with_data_type(to.clone()))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let micros = each.enumerate().map(|v| finer(v, 1000, 1000)).collect::<std::result::Result<Vec<_>, _>>()?;
+            Arc::new(PrimitiveArray::<TimestampMicrosecondType>::from(micros).with_data_type(to.clone()))
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            let nanos = each.enumerate().map(|v| finer(v, 1_000_000, 1)).collect::<std::result::Result<Vec<_>, _>>()?;
+            Arc::new(PrimitiveArray::<TimestampNanosecondType>::from(nanos).with_data_type(to.clone()))
+        }
         to => Arc::new(each.collect::<PrimitiveArray<TimestampMillisecondType>>().with_data_type(to.clone())),
-    }
+    })
 }
 
 struct Call<'a> {

@@ -1,6 +1,6 @@
 //! Functions of dates and times: EXTRACT, FLOOR and CEIL to a unit, TIMESTAMPADD, TIMESTAMPDIFF, and text to and from.
 //!
-//! `rewrite` turns the special forms into these calls, with the unit as text. Times are milliseconds. Before 1970 Flink takes
+//! `rewrite` turns the special forms into these calls, with the unit as text. Times are milliseconds, rounded down. Before 1970 Flink takes
 //! parts with Java's `/` and `%`, so an hour can be negative there; so do these.
 
 use super::cast::read;
@@ -13,7 +13,7 @@ const MS_PER_DAY: i64 = 86_400_000;
 const DATE_TIME: &str = "yyyy-MM-dd HH:mm:ss";
 
 pub const ALL: [Definition; 23] = [
-    function("extract", &[Text, Time], Body::Long(|r| part(r.text(0), r.time(1)))),
+    function("extract", &[Text, Time], Body::Long(extract)),
     function("year", &[Time], Body::Long(|r| part("YEAR", r.time(0)))),
     function("quarter", &[Time], Body::Long(|r| part("QUARTER", r.time(0)))),
     function("month", &[Time], Body::Long(|r| part("MONTH", r.time(0)))),
@@ -26,7 +26,7 @@ pub const ALL: [Definition; 23] = [
     function("second", &[Time], Body::Long(|r| part("SECOND", r.time(0)))),
     function("floor_to", &[Text, Time], Body::Time(|r| to_unit(r.text(0), r.time(1), false, r.is_date(1)))),
     function("ceil_to", &[Text, Time], Body::Time(|r| to_unit(r.text(0), r.time(1), true, r.is_date(1)))),
-    function("timestampadd", &[Text, Int, Time], Body::Time(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
+    function("timestampadd", &[Text, Int, Time], Body::Later(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
     function("timestampadd_clock", &[Text, Int, Time], Body::Timestamp(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
     function("timestampdiff", &[Text, Time, Time], Body::Int(|r| difference(r.text(0), r.time(1), r.time(2)))),
     function(
@@ -58,6 +58,15 @@ pub const ALL: [Definition; 23] = [
     function("dayname", &[Time], Body::Text(|r| date_format::write(r.time(0), "EEEE").map(Some))),
 ];
 
+fn extract(row: &Row<'_>) -> Answer<i64> {
+    let (ms, below_ns) = (row.time(1), row.below_ms_ns(1));
+    match row.text(0) {
+        "MICROSECOND" => Ok(Some(ms % 1000 * 1000 + below_ns / 1000)),
+        "NANOSECOND" => Ok(Some(ms % 1000 * 1_000_000 + below_ns)),
+        unit => part(unit, ms),
+    }
+}
+
 /// One part of a time.
 fn part(unit: &str, ms: i64) -> Answer<i64> {
     let days = ms / MS_PER_DAY;
@@ -77,8 +86,6 @@ fn part(unit: &str, ms: i64) -> Answer<i64> {
         "MINUTE" => ms % 3_600_000 / 60_000,
         "SECOND" => ms % 60_000 / 1000,
         "MILLISECOND" => ms % 1000,
-        "MICROSECOND" => ms % 1000 * 1000,
-        "NANOSECOND" => ms % 1000 * 1_000_000,
         "DOY" | "DAYOFYEAR" => days - year_start + 1,
         "DOW" | "DAYOFWEEK" => iso_day % 7 + 1,
         "ISODOW" => iso_day,
