@@ -122,7 +122,8 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    fn pick<I: Iterator<Item = usize>>(&self, rows: impl Fn() -> I) -> Arrivals {
+    /// Those of the rows at these indices.
+    pub fn pick<I: Iterator<Item = usize>>(&self, rows: impl Fn() -> I) -> Arrivals {
         Arrivals {
             times_ms: rows().map(|row| self.times_ms[row]).collect(),
             numbers: rows().map(|row| self.numbers[row]).collect(),

@@ -2,13 +2,14 @@
 //!
 //! Two instances work together. The one behind the aggregation keeps the best N per key of this worker's rows and sends
 //! them on with the watermark; the one behind the exchange numbers the best of all. What always holds: the order is total
-//! (after ORDER BY, the row's other columns decide), so the result does not depend on arrival; NULL sorts lowest; rows wait
+//! (after ORDER BY, the row's other columns decide; where the first or last row of a key in event time is asked for, its
+//! place in the order of arrival does before them), so the result does not depend on batches and workers; NULL sorts lowest; rows wait
 //! here for their window only, and only N per key plus one batch's worth are kept.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, UInt32Array};
+use arrow::array::{ArrayRef, BinaryArray, Int64Array, UInt32Array};
 use arrow::compute::{SortOptions, concat_batches, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -16,6 +17,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 
 use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::window::local_watermark;
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::layout::{self, Kind, Place, StateKey};
@@ -34,8 +36,11 @@ pub struct TopNSpec {
     pub partition_by: Vec<usize>,
     pub order_by: Vec<(usize, SortOptions)>,
     pub limit: usize,
+    /// The last column of `input` and of the ORDER BY is the place in the order of arrival, which rows do not have yet
+    /// when they come to the first stage.
+    pub by_arrival: bool,
     pub input: SchemaRef,
-    /// The input's columns, then the row number if the query selects it.
+    /// The input's columns without the place, then the row number if the query selects it.
     pub output: SchemaRef,
 }
 
@@ -89,9 +94,10 @@ impl TopN {
             cx.counters.late_by_fired_mark += rows.batch.num_rows() as u64;
             return Ok(());
         }
+        let batch = if self.spec.by_arrival { self.with_places(&rows)? } else { rows.batch };
         let waiting = self.waiting.entry(end).or_default();
-        waiting.rows += rows.batch.num_rows();
-        waiting.batches.push(rows.batch);
+        waiting.rows += batch.num_rows();
+        waiting.batches.push(batch);
         if waiting.rows > UNPRUNED_ROWS_MAX {
             let batches = std::mem::take(&mut waiting.batches);
             let (pruned, _) = self.best(&batches)?;
@@ -101,6 +107,16 @@ impl TopN {
             waiting.batches = vec![pruned];
         }
         Ok(())
+    }
+
+    /// Rows with their place in the order of arrival as the last column.
+    fn with_places(&self, rows: &Rows) -> Result<RecordBatch, OperatorError> {
+        let mut columns = rows.batch.columns().to_vec();
+        if columns.len() < self.spec.input.fields().len() {
+            let places = Places::new(rows, &Part::Whole);
+            columns.push(Arc::new(BinaryArray::from_iter_values((0..rows.len()).map(|row| places.of(row)))));
+        }
+        RecordBatch::try_new(self.spec.input.clone(), columns).map_err(|e| self.kernel_error(e))
     }
 
     fn kernel_error(&self, reason: impl ToString) -> OperatorError {
@@ -132,6 +148,9 @@ impl TopN {
         let (mut rows, numbers) = self.best(&batches)?;
         if self.stage == TopNStage::Number {
             let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
+            if self.spec.by_arrival {
+                columns.pop();
+            }
             if self.spec.output.fields().len() > columns.len() {
                 columns.push(Arc::new(numbers));
             }

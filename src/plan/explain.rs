@@ -100,6 +100,9 @@ fn describe(operator: &OperatorPlan) -> String {
             spec.key_types.len(),
             spec.aggregates.len()
         ),
+        OperatorPlan::SessionRows(spec) => {
+            format!("rows with their SESSION, a gap of {} ms: {} keys", spec.gap_ms, spec.keys.len())
+        }
         OperatorPlan::WindowJoin(spec) => {
             let condition = spec.condition.as_ref().map(|c| format!(", where {c}")).unwrap_or_default();
             format!("join the rows of a window, {:?}: {} keys{condition}", spec.kind, spec.keys[0].len())

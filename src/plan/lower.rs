@@ -31,11 +31,9 @@ use crate::config::Config;
 use crate::operator::aggregate::Aggregate;
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::operator::unnest::UnnestSpec;
-use crate::operator::window::assign::{AssignSpec, AssignedColumn};
-use crate::operator::window::slice::WindowKind;
 use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
 use crate::sql::bind::{BoundQuery, Script, Target};
-use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
+use crate::sql::catalog::{ColumnKind, PlannedTable, ROWTIME, Table};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::functions::{current_watermark, not_null};
 use crate::sql::nested_types::is_multiset;
@@ -44,6 +42,7 @@ use crate::sql::window_tvf::{TvfWindow, WindowTvf, interval_ms};
 use crate::state::packed::is_packable;
 use crate::time::zone::Zone;
 use rank::{NumberBound, number_bound, sort_columns};
+use windowed::RowsUse;
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
 pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
@@ -58,6 +57,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         number_bound: None,
         number_is_bound: false,
         required: None,
+        rows_use: RowsUse::default(),
         state_ttl: config.state_ttl,
         bundle_rows: config.bundle_rows,
         zone: script.zone.clone(),
@@ -92,6 +92,7 @@ mod join;
 mod over;
 mod rank;
 mod union;
+mod windowed;
 
 type PlanResult<T> = Result<T, DataFusionError>;
 
@@ -221,6 +222,8 @@ struct Fragment {
     rowtime: Option<usize>,
     /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window needs it.
     hidden_rowtime: Option<FieldRef>,
+    /// What is above it uses the rows within their windows.
+    in_windows: bool,
     /// The window that fired the rows.
     fired: Option<Fired>,
     /// Columns that identify a row within its window (of changes: a row), if known.
@@ -262,12 +265,7 @@ impl Fragment {
 
     /// The plan column that an expression merely names.
     fn column_of(&self, expression: &Expr) -> PlanResult<Option<usize>> {
-        match expression {
-            Expr::Alias(alias) => self.column_of(&alias.expr),
-            Expr::Column(column) => Ok(Some(self.schema.index_of_column(column)?)),
-            // It checks a column and leaves it as it is.
-            checked => not_null::inside(checked).map_or(Ok(None), |inner| self.column_of(inner)),
-        }
+        column_of(expression, &self.schema)
     }
 
     /// Window columns that exist only after the aggregation cannot be computed with before it.
@@ -284,6 +282,16 @@ impl Fragment {
     }
 }
 
+/// The column of a schema that an expression merely names.
+fn column_of(expression: &Expr, schema: &DFSchema) -> PlanResult<Option<usize>> {
+    match expression {
+        Expr::Alias(alias) => column_of(&alias.expr, schema),
+        Expr::Column(column) => Ok(Some(schema.index_of_column(column)?)),
+        // It checks a column and leaves it as it is.
+        checked => not_null::inside(checked).map_or(Ok(None), |inner| column_of(inner, schema)),
+    }
+}
+
 struct Lowering {
     workers: usize,
     sources: Vec<SourcePlan>,
@@ -297,6 +305,8 @@ struct Lowering {
     number_is_bound: bool,
     /// Columns of a filter's rows that are used above it, if known.
     required: Option<BTreeSet<usize>>,
+    /// How the rows of the next window function are used.
+    rows_use: RowsUse,
     /// The session's time zone; None is UTC.
     zone: Option<Zone>,
     /// `table.exec.state.ttl`.
@@ -454,12 +464,12 @@ impl Lowering {
                 if bound.is_some() {
                     self.number_bound = bound.clone();
                 }
-                let fragment = self.plan(&filter.input)?;
+                let mut fragment = self.plan(&filter.input)?;
                 // A continuous Top-N lets only those numbers out, and may not know them.
                 let is_done = bound.is_some() && std::mem::take(&mut self.number_is_bound);
                 let predicate = if is_done { bound.and_then(|b| b.rest) } else { Some(filter.predicate.clone()) };
                 if let Some(predicate) = predicate {
-                    fragment.refuse_virtual(&predicate)?;
+                    fragment = self.windows_for(fragment, [&predicate])?;
                     let output = fragment.arrow_schema()?;
                     let asks = asks_watermark(&predicate)?;
                     let (predicates, schema) = self.with_watermark(&fragment, &[predicate])?;
@@ -480,6 +490,7 @@ impl Lowering {
                 let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else {
                     return unsupported(extension.node.name().to_string());
                 };
+                let rows_use = std::mem::take(&mut self.rows_use);
                 let mut fragment = self.plan(&tvf.input)?;
                 if fragment.pending.is_some() {
                     return unsupported("a window over the rows of another window");
@@ -488,32 +499,38 @@ impl Lowering {
                 fragment.rowtime = Some(fragment.batch_index(rowtime));
                 fragment.schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(tvf).clone();
                 // The columns of a window that has fired are ordinary ones for the next.
-                fragment.roles.fill(Role::Plain);
-                fragment.roles.extend([Role::WindowStart, Role::WindowEnd, Role::WindowTime]);
+                fragment.roles = windowed::roles(tvf)?;
                 fragment.fired = None;
                 fragment.key = None;
-                if let TvfWindow::Session { partition, .. } = &tvf.window {
-                    for (number, column) in partition.iter().enumerate() {
-                        let index = fragment.schema.index_of_column(column)?;
-                        fragment.roles[index] = Role::SessionKey(number);
-                    }
-                }
                 fragment.pending = Some(tvf.window.clone());
-                Ok(fragment)
+                fragment.in_windows = rows_use.in_windows;
+                match &tvf.window {
+                    // A session is made of all rows, whatever filter follows.
+                    TvfWindow::Session { .. } if !rows_use.session_is_aggregated => {
+                        self.assign_windows(fragment, rows_use.in_windows)
+                    }
+                    _ => Ok(fragment),
+                }
             }
             LogicalPlan::Aggregate(aggregate) => self.aggregate(aggregate),
             LogicalPlan::Window(window) => {
                 let bound = self.number_bound.take();
+                if let Some(below) = windowed::look_ahead(&window.input)? {
+                    let in_windows = over::names_window(window, window.input.schema(), &below.roles)?;
+                    let is_top_n = over::is_row_number(window) && bound.is_some();
+                    self.rows_use = RowsUse { in_windows: in_windows && is_top_n, session_is_aggregated: false };
+                }
                 let fragment = self.plan(&window.input)?;
                 let numbers = over::is_row_number(window);
-                let is_window_top_n = numbers && bound.is_some() && over::names_window(window, &fragment)?;
+                let is_window_top_n =
+                    numbers && bound.is_some() && over::names_window(window, &fragment.schema, &fragment.roles)?;
                 let is_first = bound.as_ref().is_some_and(|b| b.end == 1);
                 match over::rowtime_order(window, &fragment)? {
                     // The first row of each key is one whose number is 1: as in Flink, once the watermark says so.
                     Some(rowtime) if !is_window_top_n && (!numbers || bound.is_none() || is_first) => {
                         let mut after = self.over(window, fragment, rowtime)?;
                         if is_first && numbers {
-                            after.key = over::partition_columns(window, &after)?;
+                            after.key = over::partition_columns(window, &after.schema)?;
                         }
                         Ok(after)
                     }
@@ -563,6 +580,7 @@ impl Lowering {
             pending: None,
             rowtime: None,
             hidden_rowtime: None,
+            in_windows: false,
             fired: None,
             key: None,
             updates: false,
@@ -620,6 +638,7 @@ impl Lowering {
     }
 
     fn project(&mut self, from: Fragment, exprs: &[Expr], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+        let from = self.windows_for(from, exprs)?;
         let roles = exprs.iter().map(|e| from.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
         let columns = exprs.iter().map(|e| from.column_of(e)).collect::<PlanResult<Vec<_>>>()?;
         let (exprs, batch_schema) = self.with_watermark(&from, exprs)?;
@@ -628,7 +647,6 @@ impl Lowering {
             if from.pending.is_some() && role.is_window() {
                 continue;
             }
-            from.refuse_virtual(expression)?;
             projection.push(physical(expression, &batch_schema)?);
         }
         // The rowtime of a pending window has to stay, also where the query does not name it.
@@ -664,7 +682,7 @@ impl Lowering {
 
     /// A projection that adds the value, whose rows may be refused, and the operator that takes it apart.
     fn unnest(&mut self, from: Fragment, node: &Unnest) -> PlanResult<Fragment> {
-        from.refuse_virtual(&node.value)?;
+        let from = self.windows_for(from, [&node.value])?;
         let input = from.batch_schema()?;
         let value = physical(&node.value, &input)?;
         let data_type = value.data_type(input.inner())?;
@@ -714,7 +732,7 @@ impl Lowering {
         let has = |role| partition.iter().any(|&c| fragment.roles[c] == role);
         let is_in_windows = has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd);
         let fragment = self.assign_windows(fragment, is_in_windows)?;
-        let order = sort_columns(&fragment, order_by)?;
+        let mut order = sort_columns(&fragment, order_by)?;
         let zone = match &fragment.fired {
             Some(fired) if is_in_windows && !fragment.updates => fired.zone.clone(),
             _ => {
@@ -724,11 +742,21 @@ impl Lowering {
         };
         let limit = bound.end;
         let input = fragment.arrow_schema()?;
+        // The first or last row of a key in event time: of several at once, the one that came first or last.
+        let by_time = |c: usize| fragment.schema.field(c).metadata().contains_key(ROWTIME);
+        let by_arrival = limit == 1 && order.len() == 1 && by_time(order[0].0);
         if let Some(field) = input.fields().iter().find(|f| !is_packable(f.data_type())) {
             return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
         }
         self.operators += 1;
         let mut output = input.fields().to_vec();
+        let mut input = input;
+        if by_arrival {
+            self.mark_arrivals();
+            order.push((output.len(), order[0].1));
+            let place = Arc::new(Field::new("(place)", DataType::Binary, true));
+            input = Arc::new(Schema::new(output.iter().cloned().chain([place]).collect::<Vec<_>>()));
+        }
         output.push(Arc::new(Field::new(schema.field(schema.fields().len() - 1).name(), DataType::Int64, true)));
         let keys: Vec<usize> = partition.iter().copied().filter(|&c| !fragment.roles[c].is_window()).collect();
         let spec = TopNSpec {
@@ -737,6 +765,7 @@ impl Lowering {
             partition_by: keys.clone(),
             order_by: order,
             limit,
+            by_arrival,
             input,
             output: Arc::new(Schema::new(output)),
         };
@@ -755,29 +784,6 @@ impl Lowering {
         }
         self.push(&after, OperatorPlan::TopN(spec, TopNStage::Number));
         Ok(after)
-    }
-
-    /// Gives rows the columns of a window function that nothing aggregates.
-    fn assign_windows(&mut self, from: Fragment, drop_late: bool) -> PlanResult<Fragment> {
-        let (Some(window), Some(rowtime)) = (&from.pending, from.rowtime) else { return Ok(from) };
-        let TvfWindow::Sliced(windows) = *window else {
-            return unsupported("a SESSION without GROUP BY window_start, window_end is not supported yet");
-        };
-        let columns = (0..from.roles.len()).map(|column| match from.roles[column] {
-            Role::WindowStart => AssignedColumn::WindowStart,
-            Role::WindowEnd => AssignedColumn::WindowEnd,
-            Role::WindowTime => AssignedColumn::WindowTime,
-            Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
-        });
-        let columns = columns.collect();
-        let zone = self.zone_of(from.batch_schema()?.field(rowtime).data_type());
-        // Only a Top-N waits for its window; other rows are just rows.
-        let fired = drop_late
-            .then_some(Fired { zone: zone.clone(), start_is_unique: !matches!(windows.kind, WindowKind::Cumulate { .. }) });
-        let to = Fragment { pending: None, rowtime: None, hidden_rowtime: None, fired, key: None, ..from };
-        let output = to.arrow_schema()?;
-        self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, zone, rowtime, columns, output, drop_late }));
-        Ok(to)
     }
 
     /// The zone in which windows over a rowtime of this type lie.

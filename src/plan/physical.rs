@@ -25,6 +25,7 @@ use crate::operator::rank::RankSpec;
 use crate::operator::rank::operator::Rank;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
+use crate::operator::session::rows::{SessionRows, SessionRowsSpec};
 use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
 use crate::operator::unnest::{Unnest, UnnestSpec};
 use crate::operator::window::WindowAggregateSpec;
@@ -128,6 +129,7 @@ pub enum OperatorPlan {
     LocalAggregate(WindowAggregateSpec),
     WindowAggregate(WindowAggregateSpec),
     SessionAggregate(SessionSpec),
+    SessionRows(SessionRowsSpec),
     TopN(TopNSpec, TopNStage),
     Expand(ExpandSpec),
     WindowJoin(JoinSpec),
@@ -148,6 +150,7 @@ impl OperatorPlan {
         match self {
             OperatorPlan::WindowAggregate(spec) => spec.operator,
             OperatorPlan::SessionAggregate(spec) => spec.operator,
+            OperatorPlan::SessionRows(spec) => spec.operator,
             OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
             OperatorPlan::GroupAggregate(spec) => spec.operator,
             OperatorPlan::WindowJoin(spec) | OperatorPlan::IntervalJoin(spec, _) => spec.operator,
@@ -167,6 +170,7 @@ impl OperatorPlan {
             OperatorPlan::LocalAggregate(spec) => Box::new(LocalAggregate::new(spec)),
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
+            OperatorPlan::SessionRows(spec) => Box::new(SessionRows::new(spec)),
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
             OperatorPlan::Rank(spec) => Box::new(Rank::new(spec)),
             OperatorPlan::Over(spec) => Box::new(Over::new(spec)),

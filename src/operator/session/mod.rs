@@ -3,7 +3,7 @@
 //! A row at `ts` stands for the interval `[ts, ts + gap)`. Rows of one key whose intervals overlap or touch form a session.
 //! Used behind an exchange by key: one worker sees all rows of a key, those of one split in their order, each with the
 //! watermark its own split had before it. In reading order: `fragments` (what is known of each key), `aggregate` (the
-//! operator: rows, fires), `stored` (the packed form in the store).
+//! operator: rows, fires), `stored` (the packed form in the store), `rows` (sessions without an aggregation).
 //!
 //! **One split** follows Flink row by row: a row joins the key's *open* sessions that it touches, which may merge them; a
 //! session is open while the watermark is below its end - 1. A row that touches no open session begins one, unless its own
@@ -24,6 +24,7 @@
 
 pub mod aggregate;
 mod fragments;
+pub mod rows;
 mod stored;
 
 use arrow::datatypes::{DataType, SchemaRef};

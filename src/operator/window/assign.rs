@@ -1,8 +1,9 @@
 //! Rows with the windows they are in: a window function without an aggregation above it.
 //!
 //! Every row comes out once for each of its windows, with the window's bounds as columns, in batches of one window each.
-//! Holds nothing. `plan::lower` puts it before a Top-N over plain rows, which drops rows that are late for their window, and
-//! before a sink or a filter, which do not: there is no window to be late for.
+//! Holds nothing. `plan::lower` puts it before a Top-N over plain rows or a filter on the window of an aggregation, which drop
+//! rows that are late for their window, and before a sink, which does not: there is no window to be late for. What always
+//! holds: rows keep their places in the order of arrival.
 
 use std::collections::BTreeMap;
 
@@ -65,6 +66,7 @@ impl AssignWindows {
         }
         for (end, picks) in by_window {
             let picks = UInt32Array::from(picks);
+            let arrivals = rows.arrivals.as_ref().map(|a| a.pick(|| picks.values().iter().map(|&row| row as usize)));
             let start = windows.start_of_window(end);
             let column = |(column, field): (&AssignedColumn, &arrow::datatypes::FieldRef)| {
                 Ok::<ArrayRef, arrow::error::ArrowError>(match column {
@@ -77,7 +79,7 @@ impl AssignWindows {
             let columns = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect::<Result<Vec<_>, _>>();
             let batch = columns.and_then(|columns| RecordBatch::try_new(self.spec.output.clone(), columns));
             let batch = batch.map_err(|e| OperatorError::Kernel { operator: "window rows".into(), reason: e.to_string() })?;
-            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
+            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), split: rows.split, arrivals, ..Rows::new(batch) }));
         }
         Ok(())
     }

@@ -4,7 +4,6 @@
 //! window has fired it is one too: the rows of one window come together, and leave with it. Every other GROUP BY keeps a
 //! table of groups that changes with each row.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -34,22 +33,20 @@ struct Grouping<'a> {
 
 impl Lowering {
     pub(super) fn aggregate(&mut self, node: &AggregateNode) -> PlanResult<Fragment> {
+        self.use_by_aggregation(node)?;
         let fragment = self.plan(&node.input)?;
+        let groups = match node.group_expr.as_slice() {
+            [Expr::GroupingSet(sets)] => sets.distinct_expr(),
+            exprs => exprs.iter().collect(),
+        };
+        let fragment = self.windows_for(fragment, groups)?;
+        let fragment = self.windows_for(fragment, &node.aggr_expr)?;
         let grouping = grouping(node, &fragment)?;
         let names_window = grouping.roles.contains(&Role::WindowStart) && grouping.roles.contains(&Role::WindowEnd);
         let window = match (&fragment.pending, fragment.rowtime) {
             (Some(window), Some(rowtime)) if names_window => Some((window.clone(), rowtime)),
             _ => None,
         };
-        if let Some((TvfWindow::Session { partition, .. }, _)) = &window {
-            let grouped: BTreeSet<Role> = grouping.roles.iter().copied().filter(|role| !role.is_window()).collect();
-            if grouped != (0..partition.len()).map(Role::SessionKey).collect() || !grouping.sets.is_empty() {
-                return unsupported(
-                    "GROUP BY of a SESSION names window_start, window_end and just the columns that the session is partitioned by; \
-                     any other is a GROUP BY without a window, which is not supported over a SESSION yet",
-                );
-            }
-        }
         if fragment.updates && (window.is_some() || fragment.fired.is_some() && names_window) {
             return unsupported("a window over rows that are updated is not supported yet");
         }
@@ -146,7 +143,7 @@ impl Lowering {
     /// Has sources say when rows arrived, where an aggregate asks.
     fn note_arrival(&mut self, aggregates: &[Aggregate]) {
         if aggregates.iter().any(|a| a.function.goes_by_arrival()) {
-            self.sources.iter_mut().for_each(|source| source.ingest.marks_arrival = true);
+            self.mark_arrivals();
         }
     }
 
@@ -260,6 +257,7 @@ fn after(fragment: &Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> 
         pending: None,
         rowtime: None,
         hidden_rowtime: None,
+        in_windows: false,
         fired: None,
         updates: false,
     }

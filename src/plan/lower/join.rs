@@ -8,8 +8,9 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_common::{Column, DFSchema, JoinType, NullEquality};
 use datafusion_expr::utils::{conjunction, split_conjunction};
-use datafusion_expr::{Expr, Join, Operator};
+use datafusion_expr::{Expr, Join, LogicalPlan, Operator};
 
+use super::windowed::{RowsUse, look_ahead};
 use super::{Fired, Fragment, Lowering, PlanResult, Role, Route, physical, strip_cast, unsupported};
 use crate::operator::join::interval::Interval;
 use crate::operator::join::{JoinKind, JoinSpec};
@@ -32,9 +33,9 @@ struct Condition {
 
 impl Lowering {
     pub(super) fn join(&mut self, join: &Join) -> PlanResult<Fragment> {
-        let left = self.plan(&join.left)?;
+        let left = self.join_input(&join.left)?;
         let left = self.assign_windows(left, true)?;
-        let right = self.plan(&join.right)?;
+        let right = self.join_input(&join.right)?;
         let right = self.assign_windows(right, true)?;
         if left.updates || right.updates {
             return unsupported("a JOIN of rows that are updated is not supported yet");
@@ -125,6 +126,14 @@ impl Lowering {
             }
         }
         Ok(after)
+    }
+
+    /// Rows of a window function are joined within their windows.
+    fn join_input(&mut self, input: &LogicalPlan) -> PlanResult<Fragment> {
+        if look_ahead(input)?.is_some() {
+            self.rows_use = RowsUse { in_windows: true, session_is_aggregated: false };
+        }
+        self.plan(input)
     }
 
     /// Columns with the values of the keys; those that are not there are added behind the others.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion_common::ScalarValue;
+use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams, WindowFunction};
 use datafusion_expr::{Expr, Window, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
 
-use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
+use super::{Fragment, Lowering, PlanResult, Role, column_of, physical, unsupported};
 use crate::operator::over::{Frame, OverCall, OverSpec};
 use crate::plan::calls::Call;
 use crate::plan::lower::strip_cast;
@@ -34,15 +34,15 @@ pub fn is_row_number(window: &Window) -> bool {
 }
 
 /// The columns of PARTITION BY; None if it computes some.
-pub fn partition_columns(window: &Window, fragment: &Fragment) -> PlanResult<Option<BTreeSet<usize>>> {
+pub fn partition_columns(window: &Window, schema: &DFSchema) -> PlanResult<Option<BTreeSet<usize>>> {
     let Some(first) = window.window_expr.first() else { return Ok(None) };
-    function(first)?.params.partition_by.iter().map(|e| fragment.column_of(e)).collect()
+    function(first)?.params.partition_by.iter().map(|e| column_of(e, schema)).collect()
 }
 
 /// True if PARTITION BY names the window of the rows.
-pub fn names_window(window: &Window, fragment: &Fragment) -> PlanResult<bool> {
-    let columns = partition_columns(window, fragment)?.unwrap_or_default();
-    let has = |role| columns.iter().any(|&c| fragment.roles[c] == role);
+pub fn names_window(window: &Window, schema: &DFSchema, roles: &[Role]) -> PlanResult<bool> {
+    let columns = partition_columns(window, schema)?.unwrap_or_default();
+    let has = |role| columns.iter().any(|&c| roles[c] == role);
     Ok(has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd))
 }
 
@@ -110,7 +110,7 @@ impl Lowering {
         if exprs.len() > width {
             self.push(&fragment, OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: input.clone() });
         }
-        self.sources.iter_mut().for_each(|source| source.ingest.marks_arrival = true);
+        self.mark_arrivals();
         self.operators += 1;
         let types = calls.iter().map(|call| match call {
             OverCall::Aggregate(aggregate) => aggregate.output_type.clone(),

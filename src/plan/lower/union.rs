@@ -36,6 +36,7 @@ impl Lowering {
             pending: None,
             rowtime: None,
             hidden_rowtime: None,
+            in_windows: false,
             fired,
             key: None,
             updates: fragments.iter().any(|f| f.updates),

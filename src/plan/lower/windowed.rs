@@ -1,0 +1,203 @@
+//! When do the rows of a window function get their windows?
+//!
+//! An aggregation by a window usually computes the windows itself, from rows that do not have them yet. Rows get their windows
+//! first where something below the aggregation computes with them, where nothing aggregates them, and those of a SESSION
+//! wherever they are not grouped by just what the session is partitioned by. `aggregate`, `join` and the Top-N look ahead
+//! with [`look_ahead`] before they lower their input. What always holds: it looks through just those nodes that leave
+//! rows in the windows of one window function.
+
+use std::collections::BTreeSet;
+
+use datafusion_common::DFSchema;
+use datafusion_expr::{Aggregate as AggregateNode, Expr, LogicalPlan, UserDefinedLogicalNodeCore};
+
+use super::{Fired, Fragment, Lowering, PlanResult, Role, column_of, unsupported};
+use crate::operator::session::rows::SessionRowsSpec;
+use crate::operator::window::assign::{AssignSpec, AssignedColumn};
+use crate::operator::window::slice::WindowKind;
+use crate::plan::physical::OperatorPlan;
+use crate::sql::unnest::Unnest;
+use crate::sql::window_tvf::{TvfWindow, WindowTvf};
+use crate::state::key::is_key_type;
+
+/// How the rows of the next window function are used above it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RowsUse {
+    /// Within their windows: rows that are late for them count no more.
+    pub in_windows: bool,
+    /// By the aggregation of a SESSION, which finds the sessions itself.
+    pub session_is_aggregated: bool,
+}
+
+/// The window function below a node.
+pub struct Below<'a> {
+    tvf: &'a WindowTvf,
+    pub roles: Vec<Role>,
+    /// Something on the way computes with the window's columns.
+    computes: bool,
+}
+
+/// The window function whose rows a plan gives, if they are still in its windows.
+pub fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
+    Ok(match plan {
+        LogicalPlan::SubqueryAlias(alias) => look_ahead(&alias.input)?,
+        LogicalPlan::Filter(filter) => match look_ahead(&filter.input)? {
+            Some(below) => {
+                let computes = below.computes || names_window(&filter.predicate, filter.input.schema(), &below.roles)?;
+                Some(Below { computes, ..below })
+            }
+            None => None,
+        },
+        LogicalPlan::Projection(projection) => match look_ahead(&projection.input)? {
+            Some(mut below) => {
+                let schema = projection.input.schema();
+                let mut roles = Vec::new();
+                for expression in &projection.expr {
+                    let column = column_of(expression, schema)?;
+                    below.computes |= column.is_none() && names_window(expression, schema, &below.roles)?;
+                    roles.push(column.map_or(Role::Plain, |c| below.roles[c]));
+                }
+                Some(Below { roles, ..below })
+            }
+            None => None,
+        },
+        LogicalPlan::Extension(extension) => {
+            if let Some(unnest) = extension.node.as_any().downcast_ref::<Unnest>() {
+                let Some(mut below) = look_ahead(&unnest.input)? else { return Ok(None) };
+                below.computes |= names_window(&unnest.value, unnest.input.schema(), &below.roles)?;
+                below.roles.extend(std::iter::repeat_n(Role::Plain, unnest.added()));
+                return Ok(Some(below));
+            }
+            let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else { return Ok(None) };
+            Some(Below { tvf, roles: roles(tvf)?, computes: false })
+        }
+        _ => None,
+    })
+}
+
+/// The roles of the columns that a window function gives.
+pub fn roles(tvf: &WindowTvf) -> PlanResult<Vec<Role>> {
+    let mut roles = vec![Role::Plain; tvf.input.schema().fields().len()];
+    roles.extend([Role::WindowStart, Role::WindowEnd, Role::WindowTime]);
+    if let TvfWindow::Session { partition, .. } = &tvf.window {
+        for (number, column) in partition.iter().enumerate() {
+            roles[UserDefinedLogicalNodeCore::schema(tvf).index_of_column(column)?] = Role::SessionKey(number);
+        }
+    }
+    Ok(roles)
+}
+
+fn names_window(expression: &Expr, schema: &DFSchema, roles: &[Role]) -> PlanResult<bool> {
+    for column in expression.column_refs() {
+        if roles[schema.index_of_column(column)?].is_window() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// True if GROUP BY with these roles is the aggregation of a session.
+pub fn is_of_session(roles: impl Iterator<Item = Role>, partition: usize) -> bool {
+    let grouped: BTreeSet<Role> = roles.filter(|role| !role.is_window()).collect();
+    grouped == (0..partition).map(Role::SessionKey).collect()
+}
+
+impl Lowering {
+    /// What an aggregation does with the rows of the window function below it.
+    pub(super) fn use_by_aggregation(&mut self, node: &AggregateNode) -> PlanResult<()> {
+        let Some(below) = look_ahead(&node.input)? else { return Ok(()) };
+        let schema = node.input.schema();
+        let (exprs, has_sets) = match node.group_expr.as_slice() {
+            [Expr::GroupingSet(sets)] => (sets.distinct_expr(), true),
+            exprs => (exprs.iter().collect(), false),
+        };
+        let mut computes = below.computes;
+        let mut grouped = Vec::new();
+        for expression in exprs {
+            let column = column_of(expression, schema)?;
+            computes |= column.is_none() && names_window(expression, schema, &below.roles)?;
+            grouped.push(column.map_or(Role::Plain, |c| below.roles[c]));
+        }
+        for expression in &node.aggr_expr {
+            computes |= names_window(expression, schema, &below.roles)?;
+        }
+        let mut in_windows = grouped.contains(&Role::WindowStart) && grouped.contains(&Role::WindowEnd);
+        let mut session_is_aggregated = false;
+        if let TvfWindow::Session { partition, .. } = &below.tvf.window {
+            in_windows &= !has_sets && is_of_session(grouped.iter().copied(), partition.len());
+            session_is_aggregated = in_windows && !computes;
+        }
+        self.rows_use = RowsUse { in_windows, session_is_aggregated };
+        Ok(())
+    }
+
+    /// The rows with their windows, if an expression computes with columns that they do not have yet.
+    pub(super) fn windows_for<'e>(
+        &mut self,
+        fragment: Fragment,
+        exprs: impl IntoIterator<Item = &'e Expr>,
+    ) -> PlanResult<Fragment> {
+        let mut computes = false;
+        for expression in exprs {
+            computes |= fragment.column_of(expression)?.is_none() && names_window(expression, &fragment.schema, &fragment.roles)?;
+        }
+        let drop_late = fragment.in_windows;
+        if computes { self.assign_windows(fragment, drop_late) } else { Ok(fragment) }
+    }
+
+    /// Gives rows the columns of a window function that nothing aggregates.
+    pub(super) fn assign_windows(&mut self, from: Fragment, drop_late: bool) -> PlanResult<Fragment> {
+        let (Some(window), Some(rowtime)) = (from.pending.clone(), from.rowtime) else { return Ok(from) };
+        let columns = (0..from.roles.len()).map(|column| match from.roles[column] {
+            Role::WindowStart => AssignedColumn::WindowStart,
+            Role::WindowEnd => AssignedColumn::WindowEnd,
+            Role::WindowTime => AssignedColumn::WindowTime,
+            Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
+        });
+        let columns: Vec<AssignedColumn> = columns.collect();
+        let input = from.arrow_schema()?;
+        let zone = self.zone_of(input.field(rowtime).data_type());
+        let start_is_unique = matches!(&window, TvfWindow::Sliced(w) if !matches!(w.kind, WindowKind::Cumulate { .. }));
+        // Only what is within the windows waits for them; other rows are just rows.
+        let fired = drop_late.then_some(Fired { zone: zone.clone(), start_is_unique });
+        let session_keys: Vec<(Role, usize)> = (0..from.roles.len())
+            .filter(|&c| matches!(from.roles[c], Role::SessionKey(_)))
+            .map(|c| (from.roles[c], from.batch_index(c)))
+            .collect();
+        let mut to = Fragment { pending: None, rowtime: None, hidden_rowtime: None, fired, key: None, ..from };
+        let output = to.arrow_schema()?;
+        match window {
+            TvfWindow::Sliced(windows) => {
+                self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, zone, rowtime, columns, output, drop_late }));
+            }
+            TvfWindow::Session { gap_ms, partition } => {
+                let key = |number| session_keys.iter().find(|(role, _)| *role == Role::SessionKey(number)).map(|(_, c)| *c);
+                let Some(keys) = (0..partition.len()).map(key).collect::<Option<Vec<usize>>>() else {
+                    return unsupported("a SESSION whose PARTITION BY columns are dropped before its rows are used");
+                };
+                if to.updates {
+                    return unsupported("a SESSION over rows that are updated");
+                }
+                if let Some(field) = input.fields().iter().find(|f| !is_key_type(f.data_type())) {
+                    return unsupported(format!(
+                        "rows of a SESSION with a column of type {}: '{}'",
+                        field.data_type(),
+                        field.name()
+                    ));
+                }
+                self.mark_arrivals();
+                self.operators += 1;
+                self.exchange(&mut to, keys.clone());
+                let operator = self.operators;
+                let spec = SessionRowsSpec { operator, gap_ms, zone, rowtime, keys, input, columns, output };
+                self.push(&to, OperatorPlan::SessionRows(spec));
+            }
+        }
+        Ok(to)
+    }
+
+    /// Has sources say when rows arrived.
+    pub(super) fn mark_arrivals(&mut self) {
+        self.sources.iter_mut().for_each(|source| source.ingest.marks_arrival = true);
+    }
+}
