@@ -296,6 +296,7 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("concat_ws", "CONCAT_WS('-', s, CAST(NULL AS STRING), 'x')", " 12 -x"),
     ("cos", "COS(0)", "1.0"),
     ("cosh", "COSH(0)", "1.0"),
+    ("current_watermark", "CURRENT_WATERMARK(ts)", "null"),
     ("cot", "ROUND(COT(1), 4)", "0.6421"),
     ("date_format", "DATE_FORMAT(ts, 'yyyy/MM/dd')", "2024/02/29"),
     ("dayname", "DAYNAME(ts)", "Thursday"),
