@@ -8,8 +8,14 @@
 //!
 //! **A record.** [`source`] gives raw bytes with a position · [`format`] turns them into columns · [`runtime::ingest`] marks
 //! every row with its split's watermark · [`operator::calc`] filters and projects · [`operator::window`] finds the open windows
-//! of each row and folds it into their groups ([`operator::session`] does so for sessions) · [`runtime::exchange`] moves partial aggregates to the worker
-//! that owns their key group · a watermark passes and the window fires · [`operator::top_n`] ranks · [`sink`] writes.
+//! of each row and folds it into their groups ([`operator::session`] does so for sessions) · [`runtime::exchange`] moves partial
+//! aggregates to the worker that owns their key group · a watermark passes and the window fires · [`operator::top_n`] ranks ·
+//! [`sink`] writes.
+//!
+//! **A change.** Where no window closes, each row changes a table: [`operator::group`] (GROUP BY) and [`operator::rank`]
+//! (Top-N, deduplication) send on what changed, as rows that say whether they add or take back ([`change`]), and operators
+//! behind them take back in turn. [`operator::over`] and [`operator::join`] look at rows beside each other. What they keep for
+//! each key is in memory while it is used and else in the store ([`operator::keyed`]).
 //!
 //! **A query**, once at start. [`cli`] · [`sql::parse`] · [`sql::bind`] (names and types, by DataFusion's planner) ·
 //! [`plan::lower`] (chains of operators, still data) · [`connect`] (sources and sinks) · [`runtime::graph`] (workers).
@@ -25,6 +31,8 @@
 //!   in a window is a function of the records in each split: not of batch sizes, threads, parallelism, crashes or speed.
 //! - A watermark is handed on only behind the rows it covers, and every worker sends the minimum over *all* splits of the
 //!   source, so no worker can run ahead of a split that is read elsewhere.
+//! - A stream of changes may pass through other states on its way where rows of several workers meet; the table it leads to is
+//!   the same.
 //! - A partial aggregate is in exactly one place: a hot table, a frozen table, or the store.
 //! - Nothing waits for room while others wait for it: a chain that cannot send gets no more rows and does not fire, while
 //!   the other chains of its worker go on, and barriers pass it in their order.
@@ -39,11 +47,12 @@
 //!
 //! # Who may know whom
 //!
-//! `time`, `format`, `source`/`sink`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
+//! `change`, `time`, `format`, `source`/`sink`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
 //! stands before it. Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the embedded table's
 //! store, DynamoDB in `sink::dynamodb` (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
 
 pub mod aws;
+pub mod change;
 pub mod suggest;
 pub mod time;
 

@@ -4,6 +4,7 @@
 
 mod aggregates;
 mod architecture;
+mod changelogs;
 mod command_line;
 mod conformance;
 mod dynamodb_sink;

@@ -13,6 +13,7 @@ use arrow::compute::{filter_record_batch, take, take_record_batch};
 use arrow::error::ArrowError;
 
 use super::window::slice::Slot;
+pub use crate::change::{Op, Ops};
 use crate::state::key::KeyBuf;
 
 #[derive(Debug, Clone)]
@@ -33,54 +34,6 @@ impl Event {
             Event::Partials(p) => p.memory_bytes(),
             Event::Watermark(_) | Event::Barrier(_) => 0,
         }
-    }
-}
-
-/// What a row does to the table that a stream of changes describes: Flink's row kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Op {
-    Insert = 0,
-    /// Takes back the row that the following update replaces.
-    UpdateBefore = 1,
-    UpdateAfter = 2,
-    Delete = 3,
-}
-
-impl Op {
-    /// As Flink prints it.
-    pub fn name(self) -> &'static str {
-        ["+I", "-U", "+U", "-D"][self as usize]
-    }
-
-    /// True if the row is added, false if it is taken back.
-    pub fn adds(self) -> bool {
-        matches!(self, Op::Insert | Op::UpdateAfter)
-    }
-
-    fn of(byte: u8) -> Op {
-        [Op::Insert, Op::UpdateBefore, Op::UpdateAfter, Op::Delete][usize::from(byte & 3)]
-    }
-}
-
-/// The kinds of the rows of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ops(ScalarBuffer<u8>);
-
-impl Ops {
-    pub fn get(&self, row: usize) -> Op {
-        Op::of(self.0[row])
-    }
-
-    /// 1 for the rows that are added, -1 for those taken back.
-    pub fn signs(&self) -> impl Iterator<Item = i64> {
-        self.0.iter().map(|&b| if Op::of(b).adds() { 1 } else { -1 })
-    }
-}
-
-impl FromIterator<Op> for Ops {
-    fn from_iter<I: IntoIterator<Item = Op>>(ops: I) -> Ops {
-        Ops(ops.into_iter().map(|op| op as u8).collect())
     }
 }
 
@@ -153,7 +106,7 @@ impl Rows {
             batch: self.batch.slice(from, len),
             watermarks_ms: self.watermarks_ms.as_ref().map(|w| w.slice(from, len)),
             arrivals: self.arrivals.as_ref().map(|a| a.slice(from, len)),
-            ops: self.ops.as_ref().map(|ops| Ops(ops.0.slice(from, len))),
+            ops: self.ops.as_ref().map(|ops| ops.slice(from, len)),
             ..*self
         }
     }

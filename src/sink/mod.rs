@@ -16,7 +16,7 @@ pub mod version;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use crate::operator::{Op, Ops};
+use crate::change::{Op, Ops};
 
 /// What a user may rely on when the job is killed and resumed. Shown by `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,7 @@ pub mod listing;
 mod log;
 mod min_max;
 mod moments;
+mod ordered;
 pub mod percentile;
 pub mod retract;
 mod sum;

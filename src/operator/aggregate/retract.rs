@@ -14,8 +14,10 @@ use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, Int64
 
 use super::count::Count;
 use super::edge::null_key;
+use super::listing::Form;
+use super::ordered::{self, Reading};
 use super::sum::{DECIMAL_LIMIT, each_float, each_integer, wrap};
-use super::{Aggregate, Function, Kernel, Selected, avg, kernel};
+use super::{Aggregate, Fixed, Function, Kernel, Selected, avg, kernel};
 use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
@@ -81,6 +83,12 @@ fn retracting(aggregate: &Aggregate) -> Option<Box<dyn RetractKernel>> {
             let max = aggregate.function == Function::Max;
             Box::new(Extreme { values: vec![], heap_bytes: 0, data_type: aggregate.input_type.clone(), max })
         }
+        Function::FirstValue => ordered::kernel(&aggregate.input_type, Reading::First),
+        Function::LastValue => ordered::kernel(&aggregate.input_type, Reading::Last),
+        Function::ListAgg if !aggregate.first_seen => match &aggregate.fixed {
+            Fixed::Form(Form::Text { separator }) => ordered::kernel(&aggregate.input_type, Reading::List(separator.clone())),
+            _ => return None,
+        },
         _ => return None,
     })
 }

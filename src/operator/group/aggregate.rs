@@ -224,3 +224,88 @@ impl Operator for GroupAggregate {
         self.spec.output.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::operator::Counters;
+    use crate::operator::aggregate::{Aggregate, Function};
+    use crate::state::rocks::{StateDb, StateMemory};
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    fn spec(ttl: Option<Duration>) -> GroupSpec {
+        let field = |name| Field::new(name, DataType::Int64, true);
+        GroupSpec {
+            operator: 1,
+            key_types: vec![DataType::Int64],
+            aggregates: vec![Aggregate {
+                function: Function::Count,
+                argument: None,
+                second: None,
+                fixed: Default::default(),
+                filter: None,
+                distinct: false,
+                first_seen: false,
+                input_type: DataType::Int64,
+                output_type: DataType::Int64,
+            }],
+            retracts: false,
+            ttl,
+            bundle_rows: None,
+            output: Arc::new(Schema::new(vec![field("k"), field("n")])),
+        }
+    }
+
+    fn send(operator: &mut GroupAggregate, event: Event, now_ms: i64, db: &StateDb) -> Vec<String> {
+        let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
+        let mut cx = Context { out: &mut out, db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms };
+        operator.on_event(event, &mut cx).expect("takes it");
+        let texts = out.iter().filter_map(|e| if let Event::Rows(rows) = e { Some(rows) } else { None }).flat_map(|rows| {
+            let number = |column: usize, i: usize| {
+                format!("{:?}", rows.batch.column(column).slice(i, 1).to_data().buffers()[0].typed_data::<i64>()[0])
+            };
+            (0..rows.len()).map(move |i| format!("{} {} {}", rows.op(i).name(), number(0, i), number(1, i))).collect::<Vec<_>>()
+        });
+        texts.collect()
+    }
+
+    fn row(key: i64) -> Event {
+        let column: ArrayRef = Arc::new(Int64Array::from(vec![key]));
+        Event::Rows(Rows::new(RecordBatch::try_from_iter([("k", column)]).expect("a batch")))
+    }
+
+    fn store(operator: &mut GroupAggregate, now_ms: i64, db: &StateDb) {
+        send(operator, Event::Barrier(1), now_ms, db);
+        let mut changes = Changes::default();
+        while !operator.write_frozen(&mut changes).expect("writes") {}
+        db.write(changes).expect("writes");
+    }
+
+    #[test]
+    fn groups_that_got_no_row_for_the_ttl_begin_anew_and_leave_the_store() {
+        let dir = tempfile::tempdir().expect("folder");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let mut groups = GroupAggregate::new(spec(Some(Duration::from_secs(8))));
+        assert_eq!(send(&mut groups, row(1), 0, &db), ["+I 1 1"]);
+        assert_eq!(send(&mut groups, row(1), 7_999, &db), ["-U 1 1", "+U 1 2"]);
+        assert_eq!(send(&mut groups, row(2), 8_000, &db), ["+I 2 1"]);
+        store(&mut groups, 9_000, &db);
+        // From the store, as after a restart.
+        let mut groups = GroupAggregate::new(spec(Some(Duration::from_secs(8))));
+        assert_eq!(send(&mut groups, row(1), 15_000, &db), ["-U 1 2", "+U 1 3"]);
+        assert_eq!(send(&mut groups, row(2), 16_000, &db), ["+I 2 1"], "eight seconds later it is forgotten");
+        store(&mut groups, 17_000, &db);
+        store(&mut groups, 40_000, &db);
+        let mut left = 0;
+        db.scan_all(|_, _| {
+            left += 1;
+            Ok::<_, crate::state::rocks::StateError>(())
+        })
+        .expect("scans");
+        assert_eq!(left, 0);
+    }
+}

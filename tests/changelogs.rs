@@ -1,0 +1,73 @@
+//! Which tables take a changelog, and what do they hold in the end? From the outside.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn paceline(args: &[&str], dir: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_paceline")).args(args).current_dir(dir).output().expect("the binary starts")
+}
+
+/// A source, and a table with this key.
+fn tables(sink_columns: &str) -> String {
+    format!(
+        "CREATE TABLE src (k STRING, v BIGINT) WITH ('connector'='filesystem','format'='json','path'='in.jsonl');
+CREATE TABLE best ({sink_columns}) WITH ('connector'='dynamodb','table-name'='best','aws.region'='us-east-1');
+CREATE TABLE log (k STRING, s BIGINT) WITH ('connector'='filesystem','format'='json','path'='out');
+"
+    )
+}
+
+fn run(sql: &str, command: &[&str]) -> (tempfile::TempDir, Output) {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    fs::write(dir.path().join("q.sql"), sql).expect("writes");
+    let rows = [("a", 1), ("b", 5), ("c", 3), ("a", 7), ("b", 1), ("c", 2), ("d", 4)];
+    let lines: Vec<String> = rows.iter().map(|(k, v)| format!(r#"{{"k":"{k}","v":{v}}}"#)).collect();
+    fs::write(dir.path().join("in.jsonl"), lines.join("\n")).expect("writes");
+    let output = paceline(command, dir.path());
+    (dir, output)
+}
+
+#[test]
+fn what_a_table_cannot_hold_is_refused_with_what_to_do() {
+    let keyed = "k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED";
+    for (columns, query, message) in [
+        (keyed, "INSERT INTO log SELECT k, SUM(v) FROM src GROUP BY k;", "only takes new rows"),
+        (keyed, "INSERT INTO best SELECT MAX(k), v FROM src GROUP BY v;", "several would overwrite each other"),
+        (keyed, "INSERT INTO best SELECT k, v FROM (SELECT k, v FROM src ORDER BY v DESC LIMIT 2);", "not told apart"),
+    ] {
+        let (_dir, output) = run(&format!("{}{query}", tables(columns)), &["check", "q.sql"]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{query}\n{text}");
+        assert!(text.contains(message) && text.contains("q.sql:4"), "{query}\n{text}");
+    }
+}
+
+#[test]
+fn updates_and_deletes_reach_a_table_by_its_key() {
+    let rows = |columns: &str, query: &str| -> Vec<String> {
+        let sql = format!("{}{query}", tables(columns));
+        let (_dir, output) = run(&sql, &["run", "q.sql", "--local", "--parallelism", "2"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{query}\n{text}{}", String::from_utf8_lossy(&output.stderr));
+        let cells =
+            |line: &str| line.split(['│', '┆', '|']).map(str::trim).filter(|c| !c.is_empty()).collect::<Vec<_>>().join(" ");
+        text.lines().filter(|l| l.contains('┆')).map(cells).skip(1).collect()
+    };
+    let sums = rows("k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED", "INSERT INTO best SELECT k, SUM(v) FROM src GROUP BY k;");
+    assert_eq!(sums, ["a 8", "b 6", "c 5", "d 4"]);
+    // A key whose last row is taken back leaves the table: no group holds a sum of 1, 3 or 7 in the end.
+    let counts = "INSERT INTO best SELECT s, COUNT(*) FROM (SELECT k, SUM(v) AS s FROM src GROUP BY k) GROUP BY s;";
+    assert_eq!(rows("s BIGINT, n BIGINT, PRIMARY KEY (s) NOT ENFORCED", counts), ["4 1", "5 1", "6 1", "8 1"]);
+    // With more columns in the table's key, an update moves a row and its old place is cleared.
+    let wide = rows(
+        "k STRING, s BIGINT, PRIMARY KEY (k, s) NOT ENFORCED",
+        "INSERT INTO best SELECT k, SUM(v) FROM src GROUP BY k HAVING SUM(v) < 7;",
+    );
+    assert_eq!(wide, ["b 6", "c 5", "d 4"]);
+    let ranks = "INSERT INTO best SELECT k, rn FROM (
+        SELECT k, ROW_NUMBER() OVER (ORDER BY s DESC, k) AS rn FROM (SELECT k, SUM(v) AS s FROM src GROUP BY k)) WHERE rn <= 2;";
+    let mut board = rows("k STRING, rn BIGINT, PRIMARY KEY (rn) NOT ENFORCED", ranks);
+    board.sort();
+    assert_eq!(board, ["a 1", "b 2"]);
+}
