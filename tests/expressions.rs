@@ -414,6 +414,25 @@ const EVERY: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+fn what_is_below_a_millisecond_counts() {
+    // As Flink has it: the sink `cmp` of the case t_temporal, and asked.
+    let before_1970 = |call: &str| call.replace('?', "CAST('1969-12-31 23:59:59.999999999' AS TIMESTAMP(9))");
+    let after = |call: &str| call.replace('?', "CAST('2024-02-29 12:34:56.123456789' AS TIMESTAMP(9))");
+    let cases = [
+        (after("EXTRACT(MICROSECOND FROM ?)"), "123456"),
+        (after("EXTRACT(NANOSECOND FROM ?)"), "123456789"),
+        (after("FLOOR(? TO SECOND)"), "2024-02-29 12:34:56"),
+        (after("TIMESTAMPADD(SECOND, 1, ?)"), "2024-02-29 12:34:57.123456789"),
+        (after("TIMESTAMPADD(MONTH, 1, ?)"), "2024-03-29 12:34:56.123456789"),
+        (after("DATE_FORMAT(?, 'SSSSSSSSS')"), "123456789"),
+        (before_1970("EXTRACT(MICROSECOND FROM ?)"), "-1"),
+        (before_1970("EXTRACT(NANOSECOND FROM ?)"), "-1"),
+        (before_1970("FLOOR(? TO SECOND)"), "1969-12-31 23:59:59"),
+    ];
+    check(&cases.each_ref().map(|(expression, value)| (expression.as_str(), *value)));
+}
+
+#[test]
 fn every_registered_function_runs() {
     let functions = paceline::sql::functions::Functions::default();
     let known: Vec<&str> = EVERY.iter().map(|(name, ..)| *name).collect();
