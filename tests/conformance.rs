@@ -66,6 +66,8 @@ impl Case {
     }
 
     fn check_changes(&self, expected: &str, folder: &Path, each_change: bool, what: &str) {
+        // The recorder wrote infinities bare, which is no JSON.
+        let expected = expected.replace(":Infinity", ":\"Infinity\"").replace(":-Infinity", ":\"-Infinity\"");
         let recorded = expected.lines().map(|line| {
             let mut row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).expect("an object");
             let op = row.remove("op").expect("an op");
@@ -308,7 +310,7 @@ cases!(
 const TABLES_AGREE: [&str; 3] = ["cl_minibatch", "cl_topn_rank", "cl_topn_updates"];
 
 /// Sinks that are not compared, with what differs.
-const DIFFERENT_SINKS: [(&str, &str, &str); 6] = [
+const DIFFERENT_SINKS: [(&str, &str, &str); 12] = [
     ("agg_arrays", "opt", "ARRAY_AGG(DISTINCT) is in order of arrival, Flink's in that of a hash map"),
     ("agg_arrays", "ses", "where a late row joins two sessions, Flink puts the rows of one before those of the other"),
     ("agg_listagg", "dst", "LISTAGG(DISTINCT) is in order of arrival, Flink's in that of a hash map"),
@@ -319,7 +321,15 @@ const DIFFERENT_SINKS: [(&str, &str, &str); 6] = [
         "sd",
         "VAR_POP(BIGINT) over a frame: Flink adds and takes back DOUBLEs, and what rounding leaves tips whole numbers",
     ),
+    ("t_temporal", "same", DIGITS_OF_THE_TEXT),
+    ("t_temporal", "iso", DIGITS_OF_THE_TEXT),
+    ("t_temporal", "casts", DIGITS_OF_THE_TEXT),
+    ("t_temporal", "cmp", DIGITS_OF_THE_TEXT),
+    ("t_temporal", "select_2.changelog", DIGITS_OF_THE_TEXT),
+    ("t_temporal", "select_1.changelog", "TIME is printed with its seconds; recorded is Java's text, which leaves 00 out"),
 ];
+
+const DIGITS_OF_THE_TEXT: &str = "a TIMESTAMP(n) keeps n digits; Flink's JSON reader keeps as many as the text has";
 
 /// Cases that are answered in part as Flink does, with what differs.
 const DIFFERENT: [(&str, &str); 5] = [
@@ -330,7 +340,7 @@ const DIFFERENT: [(&str, &str); 5] = [
     ("agg_overflow", "SUM(DECIMAL) beyond 38 digits is NULL; Flink's begins again with the next row"),
     ("f_cast_text", "TIMESTAMP(9) outside of 1677 to 2262: Flink has more than 64 bits of nanoseconds"),
     ("f_time_floor", "dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not"),
-    ("formats", "TIMESTAMP(3) keeps three digits; Flink's JSON reader keeps as many as the text has"),
+    ("formats", DIGITS_OF_THE_TEXT),
 ];
 
 /// A case that is not supported is refused before anything is read, with its place in the text: never answered differently.

@@ -296,6 +296,7 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("concat_ws", "CONCAT_WS('-', s, CAST(NULL AS STRING), 'x')", " 12 -x"),
     ("cos", "COS(0)", "1.0"),
     ("cosh", "COSH(0)", "1.0"),
+    ("current_watermark", "CURRENT_WATERMARK(ts)", "null"),
     ("cot", "ROUND(COT(1), 4)", "0.6421"),
     ("date_format", "DATE_FORMAT(ts, 'yyyy/MM/dd')", "2024/02/29"),
     ("dayname", "DAYNAME(ts)", "Thursday"),
@@ -411,6 +412,25 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("week", "WEEK(ts)", "9"),
     ("year", "YEAR(ts)", "2024"),
 ];
+
+#[test]
+fn what_is_below_a_millisecond_counts() {
+    // As Flink has it: the sink `cmp` of the case t_temporal, and asked.
+    let before_1970 = |call: &str| call.replace('?', "CAST('1969-12-31 23:59:59.999999999' AS TIMESTAMP(9))");
+    let after = |call: &str| call.replace('?', "CAST('2024-02-29 12:34:56.123456789' AS TIMESTAMP(9))");
+    let cases = [
+        (after("EXTRACT(MICROSECOND FROM ?)"), "123456"),
+        (after("EXTRACT(NANOSECOND FROM ?)"), "123456789"),
+        (after("FLOOR(? TO SECOND)"), "2024-02-29 12:34:56"),
+        (after("TIMESTAMPADD(SECOND, 1, ?)"), "2024-02-29 12:34:57.123456789"),
+        (after("TIMESTAMPADD(MONTH, 1, ?)"), "2024-03-29 12:34:56.123456789"),
+        (after("DATE_FORMAT(?, 'SSSSSSSSS')"), "123456789"),
+        (before_1970("EXTRACT(MICROSECOND FROM ?)"), "-1"),
+        (before_1970("EXTRACT(NANOSECOND FROM ?)"), "-1"),
+        (before_1970("FLOOR(? TO SECOND)"), "1969-12-31 23:59:59"),
+    ];
+    check(&cases.each_ref().map(|(expression, value)| (expression.as_str(), *value)));
+}
 
 #[test]
 fn every_registered_function_runs() {

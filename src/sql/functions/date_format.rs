@@ -54,10 +54,16 @@ fn pieces(pattern: &str) -> Result<Vec<Piece>, String> {
 }
 
 pub fn write(ms: i64, pattern: &str) -> Result<String, String> {
+    write_to_ns(ms, 0, pattern)
+}
+
+/// The same, with the nanoseconds below the millisecond.
+pub fn write_to_ns(ms: i64, below_ns: i64, pattern: &str) -> Result<String, String> {
     let days = ms.div_euclid(MS_PER_DAY);
     let of_day = ms.rem_euclid(MS_PER_DAY);
     let (year, month, day) = civil_from_days(days);
     let (hour, minute, second, millis) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
+    let nanos = millis * 1_000_000 + below_ns;
     let weekday = DAYS[(days + 3).rem_euclid(7) as usize];
     let quarter = (month - 1) / 3 + 1;
     let mut out = String::new();
@@ -85,10 +91,10 @@ pub fn write(ms: i64, pattern: &str) -> Result<String, String> {
             ('m', _) => number(minute),
             ('s', _) => number(second),
             ('S', _) => {
-                let digits = format!("{:09}", millis * 1_000_000);
+                let digits = format!("{nanos:09}");
                 out.push_str(digits.get(..count).unwrap_or(&digits));
             }
-            ('n', _) => number(millis * 1_000_000),
+            ('n', _) => number(nanos),
             ('a', 1) => out.push_str(if hour < 12 { "AM" } else { "PM" }),
             ('E', 1..=3) => out.push_str(&weekday[..3]),
             ('E', 4) => out.push_str(weekday),

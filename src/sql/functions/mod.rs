@@ -24,6 +24,7 @@ mod round;
 mod rows;
 mod strings;
 mod temporal;
+mod times;
 mod to_timestamp_ltz;
 
 use std::collections::BTreeMap;

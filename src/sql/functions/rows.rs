@@ -15,9 +15,10 @@ use arrow::datatypes::{
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use super::times::times;
 use crate::sql::types::sql_name;
 
-const MS_PER_DAY: i64 = 86_400_000;
+pub const MS_PER_DAY: i64 = 86_400_000;
 
 /// What a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,7 +57,7 @@ pub enum Body {
     Time(fn(&Row<'_>) -> Answer<i64>),
     /// The same; what the first time has below a millisecond stays.
     Later(fn(&Row<'_>) -> Answer<i64>),
-    /// The same, but a TIMESTAMP(3) where that is a DATE or there is none.
+    /// As Later, but a TIMESTAMP(3) where that is a DATE or there is none.
     Timestamp(fn(&Row<'_>) -> Answer<i64>),
     /// One DOUBLE to one DOUBLE: over a whole column at once.
     Map(fn(f64) -> f64),
@@ -299,8 +300,8 @@ impl ScalarUDFImpl for Rowwise {
             Body::Long(f) => call.primitive::<Int64Type>(f),
             Body::Double(f) => call.primitive::<Float64Type>(f),
             Body::Date(f) => call.primitive::<Date32Type>(f),
-            Body::Time(f) | Body::Timestamp(f) => call.each(f).and_then(|ms| times(ms, |_| 0, args.return_field.data_type())),
-            Body::Later(f) => {
+            Body::Time(f) => call.each(f).and_then(|ms| times(ms, |_| 0, args.return_field.data_type())),
+            Body::Later(f) | Body::Timestamp(f) => {
                 let of = arguments.iter().position(|a| a.data_type().is_temporal()).unwrap_or_default();
                 let below = |row| Row { arguments: &arguments, row }.below_ms_ns(of);
                 call.each(f).and_then(|ms| times(ms, below, args.return_field.data_type()))
@@ -315,40 +316,6 @@ impl ScalarUDFImpl for Rowwise {
             Err(reason) => exec_err!("{}: {reason}", self.name.to_uppercase()),
         }
     }
-}
-
-/// Milliseconds as values of a temporal type, with the nanoseconds below them.
-fn times(ms: Vec<Option<i64>>, below_ns: impl Fn(usize) -> i64, to: &DataType) -> std::result::Result<ArrayRef, String> {
-    let each = ms.into_iter();
-    let finer = |(row, ms): (usize, Option<i64>), per_ms: i64, below: i64| match ms {
-        Some(ms) => match ms.checked_mul(per_ms).and_then(|v| v.checked_add(below_ns(row) / below)) {
-            Some(value) => Ok(Some(value)),
-            None => Err(format!("the result is out of the range of {}", sql_name(to))),
-        },
-        None => Ok(None),
-    };
-    Ok(match to {
-        DataType::Date32 => {
-            let days = each.map(|ms| i32::try_from(ms?.div_euclid(MS_PER_DAY)).ok());
-            Arc::new(days.collect::<PrimitiveArray<Date32Type>>())
-        }
-        DataType::Time32(_) => {
-            Arc::new(each.map(|ms| i32::try_from(ms?).ok()).collect::<PrimitiveArray<Time32MillisecondType>>())
-        }
-        DataType::Timestamp(TimeUnit::Second, _) => {
-            let seconds = each.map(|ms| Some(ms?.div_euclid(1000)));
-            Arc::new(seconds.collect::<PrimitiveArray<TimestampSecondType>>().with_data_type(to.clone()))
-        }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            let micros = each.enumerate().map(|v| finer(v, 1000, 1000)).collect::<std::result::Result<Vec<_>, _>>()?;
-            Arc::new(PrimitiveArray::<TimestampMicrosecondType>::from(micros).with_data_type(to.clone()))
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            let nanos = each.enumerate().map(|v| finer(v, 1_000_000, 1)).collect::<std::result::Result<Vec<_>, _>>()?;
-            Arc::new(PrimitiveArray::<TimestampNanosecondType>::from(nanos).with_data_type(to.clone()))
-        }
-        to => Arc::new(each.collect::<PrimitiveArray<TimestampMillisecondType>>().with_data_type(to.clone())),
-    })
 }
 
 struct Call<'a> {

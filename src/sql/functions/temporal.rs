@@ -33,7 +33,7 @@ pub const ALL: [Definition; 23] = [
         "date_format",
         &[TimeOrText, Text],
         Body::Text(|r| match r.time_or_text(0) {
-            Ok(ms) => date_format::write(ms, r.text(1)).map(Some),
+            Ok(ms) => date_format::write_to_ns(ms, r.below_ms_ns(0), r.text(1)).map(Some),
             // Text has to have a time of day here.
             Err(text) => match date_format::parse(text, DATE_TIME, Excess::Carry)? {
                 Some(parts) => date_format::write(parts.ms, r.text(1)).map(Some),
