@@ -45,7 +45,7 @@ fn mistakes_in_sql_show_the_line_and_a_caret_and_end_with_2() {
         (&format!("{TABLES}INSERT INTO rex SELECT k, v FROM src;"), "q.sql:4:13", "'rex' does not exist"),
         (&format!("{TABLES}INSERT INTO res SELECT kk, v FROM src;"), "q.sql:4:24", "kk"),
         (&format!("{TABLES}INSERT INTO res SELECT k, NO_SUCH(v) FROM src;"), "q.sql:4:27", "NO_SUCH"),
-        (&format!("{TABLES}INSERT INTO res SELECT k, COUNT(*) FROM src GROUP BY k;"), "q.sql:4", "without a window"),
+        (&format!("{TABLES}INSERT INTO res SELECT k, COUNT(*) FROM src GROUP BY k;"), "q.sql:4", "only takes new rows"),
         (&format!("{TABLES}INSERT INTO res SELECT k, UPPER(k) FROM src;"), "q.sql:4:13", "STRING"),
         (&TABLES.replace("'path'='out'", "'pat'='out'"), "q.sql", "nothing to do"),
         (&format!("{}{QUERY}", TABLES.replace("'path'='out'", "'pat'='out'")), "q.sql:3", "did you mean 'path'"),

@@ -1,0 +1,123 @@
+//! What is known of a chain that is being built: its columns, their part in windows, and what its rows are.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, SchemaRef};
+use datafusion_common::{DFSchema, DFSchemaRef};
+use datafusion_expr::Expr;
+
+use super::{PlanResult, unsupported};
+use crate::sql::functions::not_null;
+use crate::sql::window_tvf::TvfWindow;
+use crate::time::zone::Zone;
+
+/// What a column is, as far as windows are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Plain,
+    WindowStart,
+    WindowEnd,
+    WindowTime,
+    /// The n-th PARTITION BY column of a SESSION.
+    SessionKey(usize),
+}
+
+impl Role {
+    pub(super) fn is_window(self) -> bool {
+        matches!(self, Role::WindowStart | Role::WindowEnd | Role::WindowTime)
+    }
+}
+
+/// The window that fired rows.
+#[derive(Debug, Clone)]
+pub(super) struct Fired {
+    /// The zone in which the window lies; None: on the rowtime as it is.
+    pub(super) zone: Option<Zone>,
+    /// No two windows of a key have the same start.
+    pub(super) start_is_unique: bool,
+}
+
+/// The name of a rowtime that the plan does not name. No SQL column can be called that.
+pub(super) const HIDDEN_ROWTIME: &str = "(rowtime)";
+
+/// A chain being built: the plan node it has come to.
+pub(super) struct Fragment {
+    pub(super) chain: usize,
+    pub(super) schema: DFSchemaRef,
+    pub(super) roles: Vec<Role>,
+    /// The window function whose columns are still virtual.
+    pub(super) pending: Option<TvfWindow>,
+    /// Index of the rowtime in the batches, while a window is pending.
+    pub(super) rowtime: Option<usize>,
+    /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window needs it.
+    pub(super) hidden_rowtime: Option<FieldRef>,
+    /// What is above it uses the rows within their windows.
+    pub(super) in_windows: bool,
+    /// The window that fired the rows.
+    pub(super) fired: Option<Fired>,
+    /// Columns that identify a row within its window (of changes: a row), if known.
+    pub(super) key: Option<BTreeSet<usize>>,
+    /// Rows may be updated and deleted.
+    pub(super) updates: bool,
+}
+
+impl Fragment {
+    pub(super) fn is_virtual(&self, column: usize) -> bool {
+        self.pending.is_some() && self.roles[column].is_window()
+    }
+
+    /// The columns that batches have.
+    pub(super) fn batch_schema(&self) -> PlanResult<DFSchema> {
+        let fields = self.schema.iter().enumerate().filter(|(i, _)| !self.is_virtual(*i));
+        // Metadata marks time attributes for the binder only; batches carry none.
+        let plain = |f: &FieldRef| Arc::new(Field::new(f.name(), f.data_type().clone(), true));
+        let visible = fields.map(|(_, (q, f))| (q.cloned(), plain(f)));
+        let hidden = self.hidden_rowtime.iter().map(|f| (None, f.clone()));
+        DFSchema::new_with_metadata(visible.chain(hidden).collect(), HashMap::new())
+    }
+
+    pub(super) fn arrow_schema(&self) -> PlanResult<SchemaRef> {
+        Ok(self.batch_schema()?.inner().clone())
+    }
+
+    /// The batch column of a plan column.
+    pub(super) fn batch_index(&self, column: usize) -> usize {
+        (0..column).filter(|&c| !self.is_virtual(c)).count()
+    }
+
+    pub(super) fn role_of(&self, expression: &Expr) -> PlanResult<Role> {
+        Ok(match self.column_of(expression)? {
+            Some(column) => self.roles[column],
+            None => Role::Plain,
+        })
+    }
+
+    /// The plan column that an expression merely names.
+    pub(super) fn column_of(&self, expression: &Expr) -> PlanResult<Option<usize>> {
+        column_of(expression, &self.schema)
+    }
+
+    /// Window columns that exist only after the aggregation cannot be computed with before it.
+    pub(super) fn refuse_virtual(&self, expression: &Expr) -> PlanResult<()> {
+        for column in expression.column_refs() {
+            if self.schema.maybe_index_of_column(column).is_some_and(|c| self.is_virtual(c)) {
+                return unsupported(format!(
+                    "'{}' of a window is used before the rows are aggregated; group by window_start and window_end first",
+                    column.name
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The column of a schema that an expression merely names.
+pub(super) fn column_of(expression: &Expr, schema: &DFSchema) -> PlanResult<Option<usize>> {
+    match expression {
+        Expr::Alias(alias) => column_of(&alias.expr, schema),
+        Expr::Column(column) => Ok(Some(schema.index_of_column(column)?)),
+        // It checks a column and leaves it as it is.
+        checked => not_null::inside(checked).map_or(Ok(None), |inner| column_of(inner, schema)),
+    }
+}

@@ -1,0 +1,173 @@
+//! Rows before any aggregation: scans, projections, UNNEST.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, TableReference};
+use datafusion_expr::{Expr, ExprSchemable};
+
+use super::fragment::HIDDEN_ROWTIME;
+use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
+use crate::operator::unnest::UnnestSpec;
+use crate::plan::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan};
+use crate::plan::values;
+use crate::sql::catalog::Table;
+use crate::sql::functions::current_watermark;
+use crate::sql::nested_types::is_multiset;
+use crate::sql::unnest::Unnest;
+
+impl Lowering {
+    /// Rows that stand in the query.
+    pub(super) fn values(&mut self, rows: &[Vec<Expr>], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+        let number = self.sources.iter().filter(|s| s.rows.is_some()).count();
+        self.sources.push(values::source(number, rows, schema, physical)?);
+        Ok(self.read(self.sources.len() - 1, schema))
+    }
+
+    /// A chain that begins at a source.
+    pub(super) fn read(&mut self, source: usize, schema: &DFSchemaRef) -> Fragment {
+        let chain = self.chains.len();
+        // The output is set when the chain ends.
+        self.chains.push(ChainPlan {
+            input: ChainInput::Source(source),
+            operators: vec![],
+            output: ChainOutput::Sink(usize::MAX),
+        });
+        Fragment {
+            chain,
+            schema: schema.clone(),
+            roles: vec![Role::Plain; schema.fields().len()],
+            pending: None,
+            rowtime: None,
+            hidden_rowtime: None,
+            in_windows: false,
+            fired: None,
+            key: None,
+            updates: false,
+        }
+    }
+
+    pub(super) fn scan(&mut self, table: &Table, schema: &DFSchemaRef) -> PlanResult<Fragment> {
+        let source = self.sources.iter().position(|s| s.table.name == table.name);
+        let source = source.ok_or_else(|| DataFusionError::Internal(format!("'{}' was not planned as a source", table.name)))?;
+        let fragment = self.read(source, schema);
+        let has = self.sources[source].ingest.schema.clone();
+        if schema.fields().len() != has.fields().len() {
+            // Other queries read more columns of the table.
+            let name = TableReference::bare(table.name.as_str());
+            let all = DFSchema::try_from_qualified_schema(name.clone(), &has)?;
+            let columns =
+                schema.fields().iter().map(|f| physical(&Expr::Column(Column::new(Some(name.clone()), f.name())), &all));
+            let projection = Some(columns.collect::<PlanResult<Vec<_>>>()?);
+            let output = fragment.arrow_schema()?;
+            self.push(&fragment, OperatorPlan::Calc { predicate: None, projection, output });
+        }
+        Ok(fragment)
+    }
+
+    /// Puts a column with the watermark in the place of CURRENT_WATERMARK, if an expression asks for it. Returns the expressions
+    /// and the columns they are over.
+    pub(super) fn with_watermark(&mut self, fragment: &Fragment, exprs: &[Expr]) -> PlanResult<(Vec<Expr>, DFSchema)> {
+        let schema = fragment.batch_schema()?;
+        let mut data_type = None;
+        for expression in exprs {
+            expression.apply(|e| {
+                if let Expr::ScalarFunction(call) = e
+                    && call.name() == current_watermark::NAME
+                {
+                    data_type = Some(e.get_type(&schema)?);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        let Some(data_type) = data_type else { return Ok((exprs.to_vec(), schema)) };
+        if fragment.fired.is_some() || fragment.updates {
+            return unsupported("'CURRENT_WATERMARK' of rows that do not come straight from a table");
+        }
+        let name = "(watermark)";
+        let fields = schema.iter().map(|(q, f)| (q.cloned(), f.clone()));
+        let fields = fields.chain([(None, Arc::new(Field::new(name, data_type, true)))]).collect();
+        let schema = DFSchema::new_with_metadata(fields, HashMap::new())?;
+        self.push(fragment, OperatorPlan::CurrentWatermark(schema.inner().clone()));
+        let column = |e: Expr| {
+            let is_call = matches!(&e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME);
+            Ok(if is_call { Transformed::yes(Expr::Column(Column::from_name(name))) } else { Transformed::no(e) })
+        };
+        let exprs = exprs.iter().map(|e| Ok(e.clone().transform(column)?.data)).collect::<PlanResult<_>>()?;
+        Ok((exprs, schema))
+    }
+
+    pub(super) fn project(&mut self, from: Fragment, exprs: &[Expr], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+        let from = self.windows_for(from, exprs)?;
+        let roles = exprs.iter().map(|e| from.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
+        let columns = exprs.iter().map(|e| from.column_of(e)).collect::<PlanResult<Vec<_>>>()?;
+        let (exprs, batch_schema) = self.with_watermark(&from, exprs)?;
+        let mut projection = Vec::new();
+        for (expression, role) in exprs.iter().zip(&roles) {
+            if from.pending.is_some() && role.is_window() {
+                continue;
+            }
+            projection.push(physical(expression, &batch_schema)?);
+        }
+        // The rowtime of a pending window has to stay, also where the query does not name it.
+        let (mut rowtime, mut hidden_rowtime) = (None, None);
+        if let Some(batch_column) = from.rowtime {
+            let named = columns.iter().enumerate().find(|(i, c)| {
+                !roles[*i].is_window() && c.is_some_and(|c| !from.is_virtual(c) && from.batch_index(c) == batch_column)
+            });
+            rowtime = named.map(|(i, _)| (0..i).filter(|&c| !roles[c].is_window()).count());
+            if rowtime.is_none() {
+                let (qualifier, field) = batch_schema.qualified_field(batch_column);
+                rowtime = Some(projection.len());
+                projection.push(physical(&Expr::Column(Column::new(qualifier.cloned(), field.name())), &batch_schema)?);
+                hidden_rowtime = Some(Arc::new(Field::new(HIDDEN_ROWTIME, field.data_type().clone(), true)));
+            }
+        }
+        let key = from.key.as_ref().and_then(|key| key.iter().map(|k| columns.iter().position(|c| *c == Some(*k))).collect());
+        let (schema, pending) = (schema.clone(), from.pending.clone());
+        let fired = from.fired.clone();
+        let to = Fragment { schema, roles, pending, rowtime, hidden_rowtime, fired, key, ..from };
+        let output = to.arrow_schema()?;
+        let unchanged = projection.len() == batch_schema.fields().len()
+            && columns
+                .iter()
+                .filter_map(|c| c.filter(|&c| !from.is_virtual(c)).map(|c| from.batch_index(c)))
+                .eq(0..projection.len());
+        let renamed = batch_schema.inner().fields() != output.fields();
+        if !unchanged || renamed {
+            self.push(&to, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
+        }
+        Ok(to)
+    }
+
+    /// A projection that adds the value, whose rows may be refused, and the operator that takes it apart.
+    pub(super) fn unnest(&mut self, from: Fragment, node: &Unnest) -> PlanResult<Fragment> {
+        let from = self.windows_for(from, [&node.value])?;
+        let input = from.batch_schema()?;
+        let value = physical(&node.value, &input)?;
+        let data_type = value.data_type(input.inner())?;
+        let columns = input.iter().map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &input));
+        let mut projection = columns.collect::<PlanResult<Vec<_>>>()?;
+        projection.push(value);
+        let mut fields = input.inner().fields().to_vec();
+        fields.push(Arc::new(Field::new("(unnest)", data_type.clone(), true)));
+        let output = Arc::new(Schema::new(fields));
+        self.push(&from, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
+        let column = input.fields().len();
+        let before = column - usize::from(from.hidden_rowtime.is_some());
+        let rowtime = from.rowtime.map(|at| if at >= before { at + node.added() } else { at });
+        let mut roles = from.roles.clone();
+        roles.extend(std::iter::repeat_n(Role::Plain, node.added()));
+        let schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(node).clone();
+        let to = Fragment { schema, roles, rowtime, key: None, ..from };
+        let spec = UnnestSpec { column, before, outer: node.outer, ordinality: node.ordinality, output: to.arrow_schema()? };
+        self.push(&to, OperatorPlan::Unnest(spec, is_multiset(&data_type)));
+        Ok(to)
+    }
+}
+
+pub(super) fn asks_watermark(expression: &Expr) -> PlanResult<bool> {
+    expression.exists(|e| Ok(matches!(e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME)))
+}

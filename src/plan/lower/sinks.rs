@@ -1,0 +1,125 @@
+//! From a query's rows to the table they go to: keys, changes, and what cannot be held.
+
+use std::collections::BTreeSet;
+
+use super::{Fragment, Lowering, PlanResult, Role, unsupported};
+use crate::plan::fingerprint;
+use crate::plan::physical::{ChainOutput, OperatorPlan, ResultKeys, SinkPlan, SinkTarget};
+use crate::sql::bind::{BoundQuery, Target};
+use crate::sql::catalog::Table;
+
+impl Lowering {
+    pub(super) fn query(&mut self, query: &BoundQuery) -> PlanResult<()> {
+        self.fingerprint.push_str(&format!("{}\n", query.plan.display_indent()));
+        let fragment = self.plan(&query.plan)?;
+        let mut fragment = self.assign_windows(fragment, false)?;
+        let schema = fragment.arrow_schema()?;
+        let number = self.sinks.len();
+        let (name, target, keys) = match &query.target {
+            Target::Print => (format!("select_{}", number + 1), SinkTarget::Print, ResultKeys::InOrder),
+            Target::Table(table) => {
+                let keys = self.result_keys(table, &fragment);
+                let (options, key) = (fingerprint::identity(table), table.upsert_key());
+                self.fingerprint.push_str(&format!("into {} {options} {key:?} {:?}\n", table.name, fragment.arrow_schema()?));
+                (table.name.clone(), SinkTarget::Table(table.clone()), keys)
+            }
+        };
+        let sink_key: Vec<usize> = match &target {
+            SinkTarget::Table(table) if table.connector() != "filesystem" => sink_key(table),
+            _ => vec![],
+        };
+        if fragment.updates {
+            self.deliver_changes(&target, &sink_key, &fragment)?;
+        }
+        if !sink_key.is_empty() {
+            // One writer owns a key: its writes have an order.
+            self.exchange(&mut fragment, sink_key);
+        }
+        if let Some(existing) = self.sinks.iter().position(|s| s.name == name) {
+            let sink = &mut self.sinks[existing];
+            // Results of two INSERTs may share a key.
+            sink.keys = if sink.keys == ResultKeys::InOrder || keys == ResultKeys::InOrder {
+                ResultKeys::InOrder
+            } else {
+                ResultKeys::SharedByWindows
+            };
+            sink.updates |= fragment.updates;
+            self.chains[fragment.chain].output = ChainOutput::Sink(existing);
+            return Ok(());
+        }
+        self.chains[fragment.chain].output = ChainOutput::Sink(number);
+        self.sinks.push(SinkPlan { name, target, schema, updates: fragment.updates, keys });
+        Ok(())
+    }
+
+    /// Makes changes fit the table they go to, or says why they do not.
+    pub(super) fn deliver_changes(&mut self, target: &SinkTarget, sink_key: &[usize], fragment: &Fragment) -> PlanResult<()> {
+        let SinkTarget::Table(table) = target else { return Ok(()) };
+        let name = &table.name;
+        let takes_all = matches!(table.connector(), "print" | "blackhole");
+        if sink_key.is_empty() && !takes_all {
+            return unsupported(format!(
+                "the result is updated as rows arrive, and table '{name}' ({}) only takes new rows: group by a window, or write \
+                 into a table with PRIMARY KEY (...) NOT ENFORCED and the connector 'dynamodb'",
+                table.connector()
+            ));
+        }
+        let has: BTreeSet<usize> = sink_key.iter().copied().collect();
+        match &fragment.key {
+            _ if sink_key.is_empty() => {}
+            // With more columns in the table's key an update may move a row to another key: its old one is deleted.
+            Some(key) if key.is_subset(&has) => {
+                if key.len() == has.len() {
+                    let schema = fragment.arrow_schema()?;
+                    self.push(fragment, OperatorPlan::DropUpdateBefore(schema));
+                }
+            }
+            key => {
+                let names = |columns: &BTreeSet<usize>| -> Vec<String> {
+                    columns.iter().map(|&c| format!("'{}'", fragment.schema.field(c).name())).collect()
+                };
+                let rows = match key {
+                    Some(key) if !key.is_empty() => format!("one for each {}", names(key).join(", ")),
+                    Some(_) => "a single one".into(),
+                    None => "not told apart by any columns".into(),
+                };
+                return unsupported(format!(
+                    "the result's rows are {rows}, table '{name}' has one for each {}: several would overwrite each other. Make the \
+                     columns that tell the rows apart the table's key",
+                    names(&has).join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How the rows of a query share the key of the table they go to.
+    pub(super) fn result_keys(&mut self, table: &Table, fragment: &Fragment) -> ResultKeys {
+        let Some(fired) = &fragment.fired else { return ResultKeys::InOrder };
+        let sink_key: BTreeSet<usize> = sink_key(table).into_iter().collect();
+        if sink_key.is_empty() {
+            return ResultKeys::Unique;
+        }
+        let names_window = sink_key.iter().any(|&c| match fragment.roles[c] {
+            Role::WindowEnd | Role::WindowTime => true,
+            Role::WindowStart => fired.start_is_unique,
+            Role::Plain | Role::SessionKey(_) => false,
+        });
+        let names_row = fragment.key.as_ref().is_some_and(|key| key.is_subset(&sink_key));
+        if !names_row {
+            self.warnings.push(format!(
+                "several results of one window can share a key of '{}' ({}): which of them stays is not defined; add the \
+                 grouping columns to the key",
+                table.name,
+                table.upsert_key().join(", ")
+            ));
+        }
+        if names_window && names_row { ResultKeys::Unique } else { ResultKeys::SharedByWindows }
+    }
+}
+
+/// The columns of a table's key among those that are written.
+pub(super) fn sink_key(table: &Table) -> Vec<usize> {
+    let columns = table.sink_columns();
+    table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect()
+}

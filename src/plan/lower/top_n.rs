@@ -1,0 +1,118 @@
+//! ROW_NUMBER with a bound: within windows, or kept up to date.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion_common::DFSchemaRef;
+use datafusion_expr::expr::WindowFunctionParams;
+use datafusion_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
+
+use super::rank::{NumberBound, sort_columns};
+use super::{Fragment, Lowering, PlanResult, Role, unsupported};
+use crate::operator::top_n::{TopNSpec, TopNStage};
+use crate::plan::physical::OperatorPlan;
+use crate::sql::catalog::ROWTIME;
+use crate::state::packed::is_packable;
+
+impl Lowering {
+    pub(super) fn top_n(
+        &mut self,
+        fragment: Fragment,
+        exprs: &[Expr],
+        schema: &DFSchemaRef,
+        bound: Option<NumberBound>,
+    ) -> PlanResult<Fragment> {
+        let [expression] = exprs else { return unsupported("several OVER functions in one query are not supported yet") };
+        let mut inner = expression;
+        while let Expr::Alias(alias) = inner {
+            inner = &alias.expr;
+        }
+        let Expr::WindowFunction(function) = inner else { return unsupported(format!("'{expression}'")) };
+        if !matches!(&function.fun, WindowFunctionDefinition::WindowUDF(f) if f.name() == "row_number") {
+            return unsupported(format!("'{}' with OVER is not supported yet; ROW_NUMBER() is, as a window Top-N", function.fun));
+        }
+        let WindowFunctionParams { partition_by, order_by, .. } = &function.params;
+        let Some(bound) = bound else {
+            return unsupported("'ROW_NUMBER' needs a bound: put the query into a subquery and filter it, WHERE rn <= 10");
+        };
+        let partition = partition_by.iter().map(|e| fragment.column_of(e)).collect::<PlanResult<Option<Vec<_>>>>()?;
+        let Some(partition) = partition else {
+            return unsupported("PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
+        };
+        let has = |role| partition.iter().any(|&c| fragment.roles[c] == role);
+        let is_in_windows = has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd);
+        let fragment = self.assign_windows(fragment, is_in_windows)?;
+        let mut order = sort_columns(&fragment, order_by)?;
+        let zone = match &fragment.fired {
+            Some(fired) if is_in_windows && !fragment.updates => fired.zone.clone(),
+            _ => {
+                self.number_is_bound = true;
+                return self.rank(fragment, partition, order, &bound, schema, true);
+            }
+        };
+        let limit = bound.end;
+        let input = fragment.arrow_schema()?;
+        // The first or last row of a key in event time: of several at once, the one that came first or last.
+        let by_time = |c: usize| fragment.schema.field(c).metadata().contains_key(ROWTIME);
+        let by_arrival = limit == 1 && order.len() == 1 && by_time(order[0].0);
+        if let Some(field) = input.fields().iter().find(|f| !is_packable(f.data_type())) {
+            return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+        }
+        self.operators += 1;
+        let mut output = input.fields().to_vec();
+        let mut input = input;
+        if by_arrival {
+            self.mark_arrivals();
+            order.push((output.len(), order[0].1));
+            let place = Arc::new(Field::new("(place)", DataType::Binary, true));
+            input = Arc::new(Schema::new(output.iter().cloned().chain([place]).collect::<Vec<_>>()));
+        }
+        output.push(Arc::new(Field::new(schema.field(schema.fields().len() - 1).name(), DataType::Int64, true)));
+        let keys: Vec<usize> = partition.iter().copied().filter(|&c| !fragment.roles[c].is_window()).collect();
+        let spec = TopNSpec {
+            operator: self.operators,
+            zone,
+            partition_by: keys.clone(),
+            order_by: order,
+            limit,
+            by_arrival,
+            input,
+            output: Arc::new(Schema::new(output)),
+        };
+        let number = fragment.roles.len();
+        let mut roles = fragment.roles.clone();
+        roles.push(Role::Plain);
+        let mut after = Fragment {
+            schema: schema.clone(),
+            roles,
+            key: Some(keys.iter().copied().chain(std::iter::once(number)).collect()),
+            ..fragment
+        };
+        if self.workers > 1 {
+            self.push(&after, OperatorPlan::TopN(spec.clone(), TopNStage::Prune));
+            self.exchange(&mut after, keys);
+        }
+        self.push(&after, OperatorPlan::TopN(spec, TopNStage::Number));
+        Ok(after)
+    }
+}
+
+/// True if a column comes from a ROW_NUMBER further down.
+pub(super) fn is_row_number(plan: &LogicalPlan, column: usize) -> PlanResult<bool> {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => is_row_number(&alias.input, column),
+        LogicalPlan::Filter(filter) => is_row_number(&filter.input, column),
+        LogicalPlan::Projection(projection) => {
+            let mut expression = &projection.expr[column];
+            while let Expr::Alias(alias) = expression {
+                expression = &alias.expr;
+            }
+            match expression {
+                Expr::Column(c) => is_row_number(&projection.input, projection.input.schema().index_of_column(c)?),
+                _ => Ok(false),
+            }
+        }
+        LogicalPlan::Window(window) => Ok(column >= window.input.schema().fields().len()),
+        _ => Ok(false),
+    }
+}
