@@ -45,6 +45,9 @@ impl Case {
                 continue;
             }
             if let Some(select) = sink.strip_suffix(".changelog") {
+                if !each_change && GO_BY_ARRIVAL.iter().any(|case| self.folder.ends_with(case)) {
+                    continue;
+                }
                 self.check_changes(&text, &dir.join("changes").join(select), each_change, &format!("{select}, {what}"));
                 sinks += 1;
                 continue;
@@ -62,7 +65,7 @@ impl Case {
             assert!(found == expected, "{name}: sink {sink}, {what}, {counts:?}\nmissing {missing:#?}\nextra {extra:#?}");
             sinks += 1;
         }
-        assert!(sinks > 0);
+        assert!(sinks > 0 || !each_change);
     }
 
     fn check_changes(&self, expected: &str, folder: &Path, each_change: bool, what: &str) {
@@ -308,6 +311,9 @@ cases!(
 /// Cases whose changelogs may differ on the way: with mini-batches Flink aggregates in two steps, each with bundles of its own.
 /// A Top-N over rows that are updated takes an update there as one change, here as a row taken back and one added.
 const TABLES_AGREE: [&str; 3] = ["cl_minibatch", "cl_topn_rank", "cl_topn_updates"];
+
+/// Cases whose changelogs go by the order in which changes arrive, which is one only with one worker.
+const GO_BY_ARRIVAL: [&str; 2] = ["agg_listagg", "cl_retract_double"];
 
 /// Sinks that are not compared, with what differs.
 const DIFFERENT_SINKS: [(&str, &str, &str); 12] = [

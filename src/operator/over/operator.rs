@@ -80,7 +80,17 @@ impl Over {
             times_ms: of_rows.values().iter().map(|&row| turns.key(row as usize).0).collect(),
             numbers: of_rows.values().iter().map(|&row| turns.arrival(row as usize).1).collect(),
         };
-        cx.out.push(Event::Rows(Rows { arrivals: Some(arrivals), ..Rows::new(batch) }));
+        // A row that is behind stays so for what follows: it is late for windows that its watermark had closed.
+        let mut watermark = i64::MIN;
+        let watermarks = of_rows.values().iter().map(|&row| {
+            let (turn_ms, _) = turns.key(row as usize);
+            if turns.is_behind(row as usize) {
+                watermark = watermark.max(turn_ms);
+            }
+            watermark
+        });
+        let watermarks_ms = Some(watermarks.collect());
+        cx.out.push(Event::Rows(Rows { watermarks_ms, arrivals: Some(arrivals), ..Rows::new(batch) }));
         Ok(())
     }
 }
@@ -90,7 +100,9 @@ impl Operator for Over {
         match event {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => {
-                let drops_behind = matches!(self.keys, Keys::Unbounded(_));
+                // LAG has no bound in SQL, whatever is kept for it.
+                let lags = matches!(self.spec.frame, Frame::RowsBeforePeers { .. });
+                let drops_behind = lags || matches!(self.keys, Keys::Unbounded(_));
                 let passed_ms = self.passed_ms.unwrap_or(i64::MIN);
                 self.waiting.add(&self.spec, drops_behind, &rows, passed_ms, cx)?;
             }
