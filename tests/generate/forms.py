@@ -2,6 +2,8 @@
 
 Rules that keep two right answers from differing are in grammar.py.
 """
+import re
+
 from grammar import CLEAN, COLUMNS, Generator, Query
 
 
@@ -12,24 +14,19 @@ class Forms(Generator):
 
     def query(self):
         form = self.rng.choices([n for n, _ in self.SHARES], [w for _, w in self.SHARES])[0]
-        self.sources = set()
         self.updating = False
         select = getattr(self, form)()
         if form in ("aggregate", "window_join", "semi_join", "topn_rows", "over") and not self.updating and self.odds(0.15):
             self.features.add("view")
             select = f"SELECT * FROM ({select}) AS outermost"
-        return Query(select, self.views, self.features, self.sources, self.updating, self.rng.choice([1, 1, 2, 4]))
-
-    def used(self, *streams):
-        for stream in streams:
-            self.sources |= stream.sources
-        return streams[0] if len(streams) == 1 else streams
+        sources = set(re.findall(r"\b[tz][012]\b", " ".join([select, *self.views])))
+        return Query(select, self.views, self.features, sources, self.updating, self.rng.choice([1, 1, 2, 4]))
 
     def aggregate(self):
-        return self.window_aggregate(self.used(self.base()))[0]
+        return self.window_aggregate(self.base())[0]
 
     def old_window(self):
-        stream = self.used(self.base())
+        stream = self.base()
         self.features.add("old window")
         kind = self.rng.choice(["TUMBLE", "HOP", "SESSION"])
         self.features.add("old " + kind)
@@ -46,7 +43,7 @@ class Forms(Generator):
 
     def aggregate_of(self, stream, kind):
         arrival, stream.arrival = stream.arrival, stream.arrival and kind == "TUMBLE"
-        call = Generator.aggregate(self, stream, "old")
+        call = Generator.call(self, stream, "old")
         stream.arrival = arrival
         return call
 
@@ -59,7 +56,7 @@ class Forms(Generator):
         return self.rng.choice(["", " ASC", " DESC", " DESC"])
 
     def topn_aggregate(self):
-        stream = self.used(self.base())
+        stream = self.base()
         self.features.add("window Top-N")
         for _ in range(20):
             text, keys, calls = self.window_aggregate(stream, sets=False)
@@ -70,7 +67,7 @@ class Forms(Generator):
         return self.rank(f"({text})", partition, order, ", ".join(["window_start", "a0"] + keys))
 
     def topn_rows(self):
-        stream = self.used(self.base())
+        stream = self.base()
         self.features.add("window Top-N")
         kind, item, _ = self.window(stream, kinds=("TUMBLE", "HOP", "CUMULATE", "TUMBLE", "HOP", "CUMULATE", "SESSION"))
         keys = self.keys(stream)[:1]
@@ -80,10 +77,10 @@ class Forms(Generator):
         return self.rank(inner, ["window_start", "window_end"] + keys, order, ", ".join(["window_start", "window_end", *stream.key]))
 
     def window_dedup(self):
-        stream = self.used(self.table() if self.odds(0.6) else self.base())
+        stream = self.table() if self.odds(0.6) else self.base()
         self.features.add("window deduplication")
         if not stream.arrival:
-            stream = self.used(self.table())
+            stream = self.table()
         _, item, _ = self.window(stream, kinds=("TUMBLE", "HOP", "CUMULATE"))
         keys = self.keys(stream)
         return (f"SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {', '.join(['window_start', 'window_end'] + keys)} "
@@ -98,7 +95,7 @@ class Forms(Generator):
         if a.columns[a.time] != b.columns[b.time] or "k" not in a.columns:
             a = self.table(True)
             b = self.twin(a)
-        return self.used(a, b)
+        return a, b
 
     def sides(self):
         """The two sides of a window join over one window -> left, its columns, right, its columns."""
@@ -112,7 +109,7 @@ class Forms(Generator):
                     self.window(stream, kinds=("TUMBLE", "HOP", "CUMULATE"))
                     spec = self.spec
                 kind, item, parts = self.window(stream, spec=spec)
-                calls = [f"{self.aggregate(stream, kind)} AS a{n}" for n in range(self.rng.randint(1, 2))]
+                calls = [f"{self.call(stream, kind)} AS a{n}" for n in range(self.rng.randint(1, 2))]
                 found.append((f"(SELECT window_start, window_end, k, COUNT(*) AS n, {', '.join(calls)} FROM {item} "
                               "GROUP BY window_start, window_end, k)", ["k", "n"] + [f"a{n}" for n in range(len(calls))], "n"))
             else:
@@ -140,7 +137,7 @@ class Forms(Generator):
             times = "COALESCE(L.window_start, R.window_start) AS ws, COALESCE(L.window_end, R.window_end) AS we"
         else:
             times = "L.window_start AS ws, R.window_end AS we"
-        listed = [f"L.{c} AS l{c}" for c in lcols] + [f"R.{c} AS r{c}" for c in rcols]
+        listed = [f"L.{c} AS l_{c}" for c in lcols] + [f"R.{c} AS r_{c}" for c in rcols]
         return f"SELECT {times}, {', '.join(listed)} {source}"
 
     def semi_join(self):
@@ -158,7 +155,7 @@ class Forms(Generator):
 
     def cascade_same(self):
         """An aggregate over an aggregate's own windows."""
-        stream = self.used(self.base())
+        stream = self.base()
         self.features.add("cascade")
         text, keys, _ = self.window_aggregate(stream, least_keys=1, sets=False)
         text = text.replace("SELECT window_start, window_end", "SELECT window_start, window_end, COUNT(*) AS n", 1)
@@ -177,11 +174,11 @@ class Forms(Generator):
         return " UNION ALL ".join(arms)
 
     def group(self):
-        stream = self.used(self.base())
+        stream = self.base()
         self.features.add("plain GROUP BY")
         self.updating = True
         keys = self.keys(stream)
-        calls = [f"{self.aggregate(stream, 'group')} AS a{n}" for n in range(self.rng.randint(1, 4))]
+        calls = [f"{self.call(stream, 'group')} AS a{n}" for n in range(self.rng.randint(1, 4))]
         grouped = f" GROUP BY {', '.join(keys)}" if keys else ""
         if keys and self.odds(0.25):
             self.features.add("grouping sets")
@@ -199,22 +196,22 @@ class Forms(Generator):
         self.features.add("continuous Top-N")
         self.updating = True
         if self.odds(0.4):
-            stream = self.used(self.base())
+            stream = self.base()
             self.features.add("plain GROUP BY")
             keys = [c for c in ("k", "j", "b") if c in stream.columns][:2] or stream.key
             call = self.rng.choice(["COUNT(*)", f"SUM({self.pick(stream.columns, 'BIGINT') or '1'})", f"MAX({self.pick(stream.columns, 'BIGINT') or '1'})"])
             inner = f"(SELECT {', '.join(keys)}, {call} AS a0 FROM {stream.name} GROUP BY {', '.join(keys)})"
             return self.rank(inner, keys[:1], ", ".join(["a0" + self.direction()] + keys[1:]), ", ".join(keys + ["a0"]))
-        stream = self.used(self.base())
+        stream = self.base()
         keys = self.keys(stream) or ["k" if "k" in stream.columns else stream.key[0]]
         column = self.pick(stream.columns, "BIGINT", "DOUBLE", "STRING", "DECIMAL(10,2)")
         order = ", ".join([column + self.direction()] + [k for k in stream.key if k != column])
         return self.rank(stream.name, keys, order, ", ".join(dict.fromkeys(keys + stream.key)))
 
     def dedup(self):
-        stream = self.used(self.table() if self.odds(0.6) else self.base())
+        stream = self.table() if self.odds(0.6) else self.base()
         if not stream.arrival:
-            stream = self.used(self.table())
+            stream = self.table()
         self.features.add("deduplication")
         order = self.rng.choice(["ASC", "DESC"])
         self.updating = order == "DESC"
@@ -228,9 +225,9 @@ class Forms(Generator):
         return inner
 
     def over(self):
-        stream = self.used(self.table() if self.odds(0.5) else self.base())
+        stream = self.table() if self.odds(0.5) else self.base()
         if not stream.arrival:
-            stream = self.used(self.table())
+            stream = self.table()
         self.features.add("OVER")
         keys = self.keys(stream)
         frame = self.rng.choice(["", "ROWS BETWEEN 3 PRECEDING AND CURRENT ROW", "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
@@ -242,7 +239,7 @@ class Forms(Generator):
             calls = self.rng.sample([f"LAG({column})", f"LAG({column}, 2)", "ROW_NUMBER()"], self.rng.randint(1, 2))
             self.features.update(call.split("(")[0] for call in calls)
         else:
-            calls = [self.aggregate(stream, "over") for _ in range(self.rng.randint(1, 3))]
+            calls = [self.call(stream, "over") for _ in range(self.rng.randint(1, 3))]
         listed = ", ".join(f"{call} {over} AS a{n}" for n, call in enumerate(calls))
         inner = f"SELECT id, k, j, v, b, {stream.time}, {listed} FROM {stream.name}"
         if self.odds(0.3):
@@ -256,9 +253,8 @@ class Forms(Generator):
         return inner
 
     def interval(self):
-        a, b = self.used(self.table(True), self.table(True))
-        b = self.used(self.twin(a))
-        self.sources = set(a.sources | b.sources)
+        a = self.table(True)
+        b = self.twin(a)
         self.features.add("interval join")
         kind = self.rng.choice(["JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"])
         low, high = self.rng.choice([(0, 3), (2, 2), (4, 0), (-1, 3), (0, 0)])
@@ -270,7 +266,7 @@ class Forms(Generator):
                 f"ON {key} AND r.ts BETWEEN l.ts - INTERVAL '{low}' {self.unit} AND l.ts + INTERVAL '{high}' {self.unit}{extra}{where}")
 
     def projection(self):
-        stream = self.used(self.base())
+        stream = self.base()
         self.features.add("projection")
         columns = {c: t for c, t in stream.columns.items() if c != stream.time}
         listed = [f"{self.number_of(columns)} AS n{n}" for n in range(3)] + [f"{self.text_of(columns)} AS t{n}" for n in range(2)]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 LATE, CLEAN = ["t0", "z0"], ["t1", "t2", "z1", "z2"]  # z: TIMESTAMP_LTZ
 COLUMNS = [("id", "BIGINT"), ("k", "STRING"), ("j", "INT"), ("v", "BIGINT"), ("d", "DOUBLE"), ("m", "DECIMAL(10,2)"),
            ("s", "STRING"), ("b", "BOOLEAN")]
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Sydney"]
-STARTS_MS = [1709164800000, 1711843200000 + 1800000, 1729987200000, 1730606400000, -3600000, 1704067080000]
+ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Europe/London", "Australia/Sydney", "Australia/Lord_Howe"]
+STARTS_MS = [1709164800000, 1711843200000 + 1800000, 1729987200000, 1730606400000, 1704067080000]
 
 
 @dataclass
@@ -130,7 +130,7 @@ class Generator:
             one = f"({one} {rng.choice(['AND', 'OR'])} {rng.choice(forms)})"
         return one
 
-    def aggregate(self, stream, where):
+    def call(self, stream, where):
         """An aggregate call; where: tvf kind, 'old', 'group' or 'over'."""
         rng, columns = self.rng, {c: t for c, t in stream.columns.items() if c != stream.time}
         value = self.number_of(columns) if self.odds(0.4) else (self.pick(columns, "BIGINT", "INT", "DOUBLE", "DECIMAL(10,2)") or "1")
@@ -276,7 +276,7 @@ class Generator:
         keys = parts if kind == "SESSION" else self.keys(stream)
         while len(keys) < least_keys:
             keys = [c for c in ("k", "j", "b", "s") if c in stream.columns][:least_keys]
-        calls = [f"{self.aggregate(stream, kind)} AS a{n}" for n in range(self.rng.randint(1, 4))]
+        calls = [f"{self.call(stream, kind)} AS a{n}" for n in range(self.rng.randint(1, 4))]
         grouped, listed = ", ".join(["window_start", "window_end"] + keys), list(keys)
         if sets and kind != "SESSION" and keys and self.odds(0.3):
             form = self.rng.choice(["ROLLUP", "CUBE", "GROUPING SETS"])

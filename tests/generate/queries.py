@@ -19,7 +19,7 @@ from grammar import ZONES, tables  # noqa: E402
 from record import Flink, flink_home  # noqa: E402
 
 TIMEOUT_S = 120  # ours, per query: far above the second one takes; a hang must not stop the run
-REDUCING_RUNS = 60  # Flink runs spent on cutting one query's rows down
+REDUCING_RUNS = 40  # Flink runs spent on cutting one query's rows down
 
 
 def number(text):
@@ -144,7 +144,7 @@ class Runs:
             return [], None
         lines, failure = self.flink.ask("plan", str(self.file(batch.script([("q", query)], {"q": columns}), folder).resolve()))
         bad = failure or next((rest for word, rest in lines if word == "refused"), None)
-        if bad and "doesn't support consuming update" in bad:
+        if bad and ("doesn't support consuming update" in bad or "more than one rowtime" in bad):
             return [], None
         return (None, bad) if bad else (columns, None)
 
@@ -280,7 +280,7 @@ def main():
                 code, ours = runs.ours(batch, folder, name, query, own)
                 if code == 2:
                     outcome = "not supported"
-                    reasons[" ".join(re.sub(r"\S*q\.sql\S*|[sq]\d+\w*", "", " ".join(ours)).split())[:160]] += 1
+                    reasons[next((line for line in ours if line.startswith("error")), ours[0] if ours else "")[:160]] += 1
                 elif code:
                     outcome = "failed"
                 else:
@@ -294,7 +294,7 @@ def main():
                     features.setdefault(feature, collections.Counter())[outcome] += 1
                 if log:
                     print(json.dumps({"name": name, "outcome": outcome, "rows": rows, "features": sorted(query.features), "views": query.views,
-                                      "sql": query.select, "workers": query.workers, "said": ours[-4:] if code else None}), file=log, flush=True)
+                                      "sql": query.select, "workers": query.workers, "said": ours[:3] if code else None}), file=log, flush=True)
                 if outcome in ("differs", "failed"):
                     least, found = {t: batch.rows[t] for t in query.sources}, (["ours failed"], ours[-3:]) if code else (missing, extra)
                     if options.reduce > 0:
