@@ -8,8 +8,8 @@ from grammar import CLEAN, COLUMNS, Generator, Query
 
 
 class Forms(Generator):
-    SHARES = [("aggregate", 18), ("old_window", 10), ("topn_aggregate", 8), ("topn_rows", 8), ("window_dedup", 7), ("window_join", 22),
-              ("semi_join", 14), ("cascade_same", 5), ("union_top", 5), ("group", 14), ("topn", 8), ("dedup", 8), ("over", 18),
+    SHARES = [("aggregate", 18), ("old_window", 10), ("topn_aggregate", 8), ("topn_rows", 8), ("window_dedup", 9), ("window_join", 24),
+              ("semi_join", 18), ("cascade_same", 5), ("union_top", 5), ("group", 14), ("topn", 10), ("dedup", 8), ("over", 18),
               ("interval", 9), ("projection", 8)]
 
     def query(self):

@@ -274,11 +274,11 @@ class Generator:
         """-> the text of a SELECT, its group keys, its columns"""
         kind, item, parts = self.window(stream, spec=spec)
         keys = parts if kind == "SESSION" else self.keys(stream)
-        while len(keys) < least_keys:
+        if len(keys) < least_keys:
             keys = [c for c in ("k", "j", "b", "s") if c in stream.columns][:least_keys]
         calls = [f"{self.call(stream, kind)} AS a{n}" for n in range(self.rng.randint(1, 4))]
         grouped, listed = ", ".join(["window_start", "window_end"] + keys), list(keys)
-        if sets and kind != "SESSION" and keys and self.odds(0.3):
+        if sets and kind != "SESSION" and keys and self.odds(0.45):
             form = self.rng.choice(["ROLLUP", "CUBE", "GROUPING SETS"])
             self.features.add("grouping sets")
             inside = ", ".join(keys) if form != "GROUPING SETS" else ", ".join(f"({k})" for k in keys) + ", ()"

@@ -9,7 +9,7 @@ query alone, on one to four workers. Rows are compared as multisets: numbers by 
 table it leads to. A differing query is cut down by halving its rows and printed with them. Exit 1 if any query differs.
 Flink is found as by tests/cases/record.py. The README beside this file says what is not compared.
 """
-import argparse, collections, json, pathlib, random, re, shutil, subprocess, sys, tempfile, time
+import argparse, collections, json, pathlib, random, re, shutil, signal, subprocess, sys, tempfile, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "cases")]
@@ -25,15 +25,9 @@ REDUCING_RUNS = 40  # Flink runs spent on cutting one query's rows down
 def number(text):
     """Integers exactly, fractions to 9 digits."""
     value = float(text)
-    if value == int(value) if abs(value) < 1e300 else False:
-        return int(value) if "e" in text.lower() or "." in text else int(text)
-    return float("%.9g" % value)
-
-
-def canonical(row):
-    if isinstance(row, dict):
-        return {name: canonical(value) for name, value in row.items() if True}
-    return [canonical(value) for value in row] if isinstance(row, list) else row
+    if text.lstrip("-").isdigit():
+        return int(text)
+    return int(value) if value.is_integer() and abs(value) < 1e15 else float("%.9g" % value)
 
 
 def parse(line):
@@ -41,7 +35,7 @@ def parse(line):
 
 
 def frozen(row):
-    return json.dumps(canonical(row), sort_keys=True, ensure_ascii=False)
+    return json.dumps(row, sort_keys=True, ensure_ascii=False)
 
 
 def table_of(lines):
@@ -248,6 +242,7 @@ def main():
     runs = Runs(flink, str(pathlib.Path(options.binary).resolve()), work)
     outcomes, features, reasons, refused, made = collections.Counter(), {}, collections.Counter(), collections.Counter(), 0
     number_of_batch = accepted = 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit still prints its counts
     try:
         while accepted < options.count:
             rng = random.Random(f"{options.seed}/{number_of_batch}")
@@ -305,6 +300,8 @@ def main():
             number_of_batch += 1
             for path in work.iterdir():
                 shutil.rmtree(path, ignore_errors=True)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the counts so far", file=sys.stderr)
     finally:
         flink.close()
         shutil.rmtree(work, ignore_errors=True)
