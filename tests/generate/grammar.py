@@ -45,7 +45,7 @@ def tables(rng, unit_ms, delay):
             if rng.random() < 0.03:
                 step += rng.randint(5, 25) * unit_ms  # gaps, for sessions
             top += step
-            back = rng.choice([0, 0, 0, 1, 2, delay - 1]) * unit_ms
+            back = min(rng.choice([0, 0, 0, 1, 2, delay - 1]), delay - 1) * unit_ms
             if name in LATE and rng.random() < 0.15:
                 back = rng.randint(delay, 6 * delay) * unit_ms
             if rng.random() < 0.3:
