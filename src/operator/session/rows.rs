@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StructArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimestampMillisecondType};
 
 use super::SessionSpec;
 use super::aggregate::SessionAggregate;
@@ -17,6 +17,7 @@ use crate::operator::aggregate::listing::{Form, array_type};
 use crate::operator::aggregate::{Aggregate, Fixed, Function};
 use crate::operator::event::Arrivals;
 use crate::operator::window::assign::AssignedColumn;
+use crate::operator::window::fire::constant;
 use crate::operator::window::{GroupColumn, window_bound_type};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
@@ -120,8 +121,8 @@ impl SessionRows {
             (0..(offsets[session + 1] - offsets[session]) as u64).map(move |number| key | number.min(count))
         });
         let bound = |column: usize, field: &FieldRef| {
-            let value = batch.column(column).as_primitive::<arrow::datatypes::TimestampMillisecondType>().value(0);
-            crate::operator::window::fire::constant(value, rows.len(), field.data_type())
+            let value = batch.column(column).as_primitive::<TimestampMillisecondType>().value(0);
+            constant(value, rows.len(), field.data_type())
         };
         let column = |(column, field): (&AssignedColumn, &FieldRef)| match column {
             AssignedColumn::Input(i) => rows.column(*i).clone(),
@@ -149,15 +150,7 @@ impl SessionRows {
         f: impl FnOnce(&mut SessionAggregate, &mut Context<'_>) -> Result<(), OperatorError>,
     ) -> Result<(), OperatorError> {
         let mut fired = Vec::new();
-        let mut inner = Context {
-            out: &mut fired,
-            db: cx.db,
-            failed: &mut *cx.failed,
-            counters: &mut *cx.counters,
-            room_bytes: cx.room_bytes,
-            now_ms: cx.now_ms,
-        };
-        f(&mut self.sessions, &mut inner)?;
+        f(&mut self.sessions, &mut Context { out: &mut fired, failed: cx.failed, counters: cx.counters, ..*cx })?;
         for event in fired {
             match event {
                 Event::Rows(sessions) => self.taken_apart(&sessions, cx.out)?,
