@@ -7,7 +7,7 @@
 //!   ...              Barrier(e)     everything before belongs to epoch e, everything after to the next
 //! ```
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{filter_record_batch, take, take_record_batch};
 use arrow::error::ArrowError;
@@ -81,7 +81,7 @@ impl Rows {
     pub fn take(&self, picks: &UInt32Array) -> Result<Rows, ArrowError> {
         let picked = |i: &u32| *i as usize;
         Ok(Rows {
-            batch: take_record_batch(&self.batch, picks)?,
+            batch: take_rows(&self.batch, picks)?,
             watermarks_ms: self.watermarks_ms.as_ref().map(|w| picks.values().iter().map(|i| w[picked(i)]).collect()),
             arrivals: self.arrivals.as_ref().map(|a| a.pick(|| picks.values().iter().map(picked))),
             ops: self.ops.as_ref().map(|ops| picks.values().iter().map(|i| ops.get(picked(i))).collect()),
@@ -110,6 +110,15 @@ impl Rows {
             ..*self
         }
     }
+}
+
+/// Picked rows of a batch, which may have no columns: COUNT(*) reads none.
+fn take_rows(batch: &RecordBatch, picks: &UInt32Array) -> Result<RecordBatch, ArrowError> {
+    if batch.num_columns() > 0 {
+        return take_record_batch(batch, picks);
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(picks.len()));
+    RecordBatch::try_new_with_options(batch.schema(), vec![], &options)
 }
 
 /// When the rows of a batch arrived in their split.

@@ -232,7 +232,7 @@ impl Lowering {
                 match over::rowtime_order(window, &fragment)? {
                     // The first row of each key is one whose number is 1: as in Flink, once the watermark says so.
                     Some(rowtime) if !is_window_top_n && (!numbers || bound.is_none() || is_first) => {
-                        let mut after = self.over(window, fragment, rowtime)?;
+                        let mut after = self.over(window, fragment, rowtime, is_first && numbers)?;
                         if is_first && numbers {
                             after.key = over::partition_columns(window, &after.schema)?;
                         }

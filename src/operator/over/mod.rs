@@ -67,6 +67,8 @@ pub struct OverSpec {
     /// Stable number of the operator within the query; part of stored keys.
     pub operator: u32,
     pub frame: Frame,
+    /// Only the first row of each key is wanted. Flink's deduplication takes one at the watermark itself, its OVER does not.
+    pub first_only: bool,
     pub partition: Vec<usize>,
     pub rowtime: usize,
     pub calls: Vec<OverCall>,

@@ -113,14 +113,15 @@ impl Waiting {
             let is_behind = ts <= watermark(row);
             let turn = ts.max(watermark(row));
             let is_over = turn < passed_ms || turn == passed_ms && !is_behind;
-            if is_behind && drops_behind {
+            let is_dropped = is_behind && drops_behind && !(spec.first_only && ts == watermark(row));
+            if is_dropped {
                 cx.counters.late_rows += 1;
             } else if is_over {
                 cx.counters.late_by_fired_mark += 1;
             }
             turns.push(turn);
             behind.push(i64::from(is_behind));
-            kept.push(!(is_behind && drops_behind || is_over));
+            kept.push(!(is_dropped || is_over));
         }
         let numbers: Int64Array = match &rows.arrivals {
             Some(arrivals) => arrivals.numbers.iter().map(|&n| Some(n.cast_signed())).collect(),

@@ -55,7 +55,7 @@ pub fn rowtime_order(window: &Window, fragment: &Fragment) -> PlanResult<Option<
 }
 
 impl Lowering {
-    pub(super) fn over(&mut self, window: &Window, fragment: Fragment, rowtime: usize) -> PlanResult<Fragment> {
+    pub(super) fn over(&mut self, window: &Window, fragment: Fragment, rowtime: usize, first_only: bool) -> PlanResult<Fragment> {
         let fragment = self.assign_windows(fragment, false)?;
         if fragment.updates {
             return unsupported("OVER of rows that are updated is not supported yet");
@@ -123,7 +123,7 @@ impl Lowering {
         roles.resize(window.schema.fields().len(), Role::Plain);
         let mut after = Fragment { schema: window.schema.clone(), roles, fired: None, ..fragment };
         self.exchange(&mut after, partition.clone());
-        let spec = OverSpec { operator: self.operators, frame, partition, rowtime, calls, input, width, output };
+        let spec = OverSpec { operator: self.operators, frame, first_only, partition, rowtime, calls, input, width, output };
         self.push(&after, OperatorPlan::Over(spec));
         Ok(after)
     }
