@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
+use paceline::change::Op;
 use paceline::sink::dynamodb::{DynamoDbSink, WriteMode};
 use paceline::sink::{Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 
@@ -130,6 +131,24 @@ fn writes_of_one_key_keep_their_order_under_retries() {
     assert!(world.points().values().all(|p| *p == 39), "{:?}", world.points());
     assert_eq!(world.points().len(), 3);
     assert!(world.server.scan("board")[0].get("paceline_version").is_none());
+}
+
+#[test]
+fn rows_that_are_taken_back_leave_the_table_in_order() {
+    let world = World::new();
+    world.server.set_faults(trouble());
+    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    let change = |op, rider, n| SinkRows { ops: Some([op].into_iter().collect()), ..rows(&[(Some("x"), rider, n)], None) };
+    for n in 0..20 {
+        write(&mut *writer, &change(Op::Insert, "stays", n));
+        write(&mut *writer, &change(Op::Insert, "goes", n));
+        write(&mut *writer, &change(Op::Delete, "goes", n));
+        write(&mut *writer, &change(Op::Delete, "comes back", n));
+        write(&mut *writer, &change(Op::UpdateAfter, "comes back", n));
+    }
+    writer.prepare(1).unwrap();
+    let expected: BTreeMap<String, i64> = [("x/comes back".to_owned(), 19), ("x/stays".to_owned(), 19)].into();
+    assert_eq!(world.points(), expected);
 }
 
 #[test]
