@@ -48,7 +48,11 @@ impl Accumulators {
         if !aggregate.distinct {
             return Some(inner);
         }
-        Some(Accumulators::Retract(Box::new(Distinct { values: vec![], inner, input_type: aggregate.input_type.clone() })))
+        Some(Accumulators::Retract(Box::new(Distinct {
+            values: ValueSets::default(),
+            inner,
+            input_type: aggregate.input_type.clone(),
+        })))
     }
 
     pub fn kernel(&self) -> &dyn Kernel {
@@ -81,7 +85,7 @@ fn retracting(aggregate: &Aggregate) -> Option<Box<dyn RetractKernel>> {
         }
         Function::Min | Function::Max => {
             let max = aggregate.function == Function::Max;
-            Box::new(Extreme { values: vec![], heap_bytes: 0, data_type: aggregate.input_type.clone(), max })
+            Box::new(Extreme { values: ValueSets::default(), data_type: aggregate.input_type.clone(), max })
         }
         Function::FirstValue => ordered::kernel(&aggregate.input_type, Reading::First),
         Function::LastValue => ordered::kernel(&aggregate.input_type, Reading::Last),
@@ -297,20 +301,55 @@ impl ValueCounts {
     }
 }
 
-fn write_values(values: &[ValueCounts], picks: &[u32]) -> ArrayRef {
-    Arc::new(BinaryArray::from_iter_values(picks.iter().map(|&g| values[g as usize].write())))
+/// The values of every group, and what they take in memory, kept as they change: it is asked for at each step.
+#[derive(Default)]
+struct ValueSets {
+    groups: Vec<ValueCounts>,
+    heap_bytes: usize,
 }
 
-fn read_values(values: &mut [ValueCounts], groups: &[u32], state: &ArrayRef) {
-    for (&g, bytes) in groups.iter().zip(state.as_binary::<i32>().iter()) {
-        values[g as usize].read(bytes.unwrap_or_default());
+impl ValueSets {
+    fn resize(&mut self, groups: usize) {
+        self.groups.resize_with(groups, ValueCounts::default);
+    }
+
+    /// As [`ValueCounts::add`].
+    fn add(&mut self, group: usize, value: &[u8], by: i64) -> (i64, i64) {
+        let (before, after) = self.groups[group].add(value, by);
+        match (before, after) {
+            (0, 0) => {}
+            (0, _) => self.heap_bytes += value.len() + ENTRY_BYTES,
+            (_, 0) => self.heap_bytes -= value.len() + ENTRY_BYTES,
+            _ => {}
+        }
+        (before, after)
+    }
+
+    fn clear(&mut self, group: u32) {
+        self.heap_bytes -= std::mem::take(&mut self.groups[group as usize]).memory_bytes();
+    }
+
+    fn write(&self, picks: &[u32]) -> ArrayRef {
+        Arc::new(BinaryArray::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].write())))
+    }
+
+    fn read(&mut self, groups: &[u32], state: &ArrayRef) {
+        for (&g, bytes) in groups.iter().zip(state.as_binary::<i32>().iter()) {
+            let values = &mut self.groups[g as usize];
+            let before = values.memory_bytes();
+            values.read(bytes.unwrap_or_default());
+            self.heap_bytes = self.heap_bytes - before + values.memory_bytes();
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.groups.capacity() * size_of::<ValueCounts>() + self.heap_bytes
     }
 }
 
 /// MIN and MAX with every value they may fall back to.
 struct Extreme {
-    values: Vec<ValueCounts>,
-    heap_bytes: usize,
+    values: ValueSets,
     data_type: DataType,
     max: bool,
 }
@@ -321,32 +360,26 @@ impl Extreme {
         let mut keys = KeyBuf::default();
         encode_keys(std::slice::from_ref(argument), argument.len(), &mut keys);
         rows.for_each(groups, argument, |row, g| {
-            let value = keys.get(row);
-            match self.values[g].add(value, by) {
-                (0, _) => self.heap_bytes += value.len() + ENTRY_BYTES,
-                (_, 0) => self.heap_bytes -= value.len() + ENTRY_BYTES,
-                _ => {}
-            }
+            self.values.add(g, keys.get(row), by);
         });
     }
 }
 
 impl Kernel for Extreme {
     fn resize(&mut self, groups: usize) {
-        self.values.resize_with(groups, ValueCounts::default);
+        self.values.resize(groups);
     }
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         self.add(groups, argument, rows, 1);
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        read_values(&mut self.values, groups, &state[0]);
-        self.heap_bytes += groups.iter().map(|&g| self.values[g as usize].memory_bytes()).sum::<usize>();
+        self.values.read(groups, &state[0]);
     }
     fn clear(&mut self, group: u32) {
-        self.heap_bytes -= std::mem::take(&mut self.values[group as usize]).memory_bytes();
+        self.values.clear(group);
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        vec![write_values(&self.values, picks)]
+        vec![self.values.write(picks)]
     }
     fn state_types(&self) -> Vec<DataType> {
         vec![DataType::Binary]
@@ -354,14 +387,14 @@ impl Kernel for Extreme {
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         let none = null_key(&self.data_type);
         let best = picks.iter().map(|&g| {
-            let mut there = self.values[g as usize].0.iter().filter(|(_, n)| **n > 0);
+            let mut there = self.values.groups[g as usize].0.iter().filter(|(_, n)| **n > 0);
             let best = if self.max { there.next_back() } else { there.next() };
             best.map_or(none.as_slice(), |(value, _)| value)
         });
         Ok(decode_keys(std::slice::from_ref(&self.data_type), best)?.remove(0))
     }
     fn memory_bytes(&self) -> usize {
-        self.values.capacity() * size_of::<ValueCounts>() + self.heap_bytes
+        self.values.memory_bytes()
     }
 }
 
@@ -373,7 +406,7 @@ impl RetractKernel for Extreme {
 
 /// An aggregate over the distinct values: each counts while it has rows.
 struct Distinct {
-    values: Vec<ValueCounts>,
+    values: ValueSets,
     inner: Accumulators,
     input_type: DataType,
 }
@@ -385,7 +418,7 @@ impl Distinct {
         encode_keys(std::slice::from_ref(argument), argument.len(), &mut keys);
         let (mut turned, mut turned_groups) = (Vec::new(), Vec::new());
         rows.for_each(groups, argument, |row, g| {
-            let (before, after) = self.values[g].add(keys.get(row), by);
+            let (before, after) = self.values.add(g, keys.get(row), by);
             if (before > 0) != (after > 0) {
                 turned.push(row as u32);
                 turned_groups.push(g as u32);
@@ -406,22 +439,22 @@ impl Distinct {
 
 impl Kernel for Distinct {
     fn resize(&mut self, groups: usize) {
-        self.values.resize_with(groups, ValueCounts::default);
+        self.values.resize(groups);
         self.inner.kernel_mut().resize(groups);
     }
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         self.change(groups, argument, rows, 1);
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        read_values(&mut self.values, groups, &state[0]);
+        self.values.read(groups, &state[0]);
         self.inner.kernel_mut().merge(groups, &state[1..]);
     }
     fn clear(&mut self, group: u32) {
-        self.values[group as usize] = ValueCounts::default();
+        self.values.clear(group);
         self.inner.kernel_mut().clear(group);
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        let mut state = vec![write_values(&self.values, picks)];
+        let mut state = vec![self.values.write(picks)];
         state.extend(self.inner.kernel().state(picks));
         state
     }
@@ -434,8 +467,7 @@ impl Kernel for Distinct {
         self.inner.kernel().evaluate(picks)
     }
     fn memory_bytes(&self) -> usize {
-        let values: usize = self.values.iter().map(|v| size_of::<ValueCounts>() + v.memory_bytes()).sum();
-        values + self.inner.kernel().memory_bytes() + size_of_val(&self.input_type)
+        self.values.memory_bytes() + self.inner.kernel().memory_bytes() + size_of_val(&self.input_type)
     }
 }
 
