@@ -272,6 +272,7 @@ cases!(
     over_rows,
     over_unbounded,
     parse_errors,
+    proctime,
     session,
     session_aggs,
     session_bridge,

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!   Rows* Partials*  Watermark(w)   no row in time for a window closed at w follows
+//!   ...              Tick(t)        everything sent before the clock showed t has arrived
 //!   ...              Barrier(e)     everything before belongs to epoch e, everything after to the next
 //! ```
 
@@ -22,6 +23,8 @@ pub enum Event {
     Partials(Partials),
     /// Event time, ms. [`crate::time::MAX_TIME_MS`] is the end of input.
     Watermark(i64),
+    /// Processing time, ms since the epoch. Only in jobs that go by it; it never goes back.
+    Tick(i64),
     /// The number of the epoch that ends here.
     Barrier(u64),
 }
@@ -32,7 +35,7 @@ impl Event {
         match self {
             Event::Rows(rows) => rows.batch.get_array_memory_size(),
             Event::Partials(p) => p.memory_bytes(),
-            Event::Watermark(_) | Event::Barrier(_) => 0,
+            Event::Watermark(_) | Event::Tick(_) | Event::Barrier(_) => 0,
         }
     }
 }

@@ -9,13 +9,14 @@
 
 pub mod aggregate;
 pub mod calc;
-pub mod current_watermark;
 pub mod event;
 pub mod expand;
 pub mod group;
 pub mod join;
 pub mod keyed;
+pub mod marks;
 pub mod over;
+pub mod processing_time;
 pub mod rank;
 pub mod session;
 pub mod top_n;

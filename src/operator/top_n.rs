@@ -194,6 +194,7 @@ impl Operator for TopN {
                 }
                 cx.out.push(Event::Barrier(e));
             }
+            (tick @ Event::Tick(_), _) => cx.out.push(tick),
             (Event::Partials(_), _) => return Err(self.kernel_error("partial aggregates where rows belong")),
         }
         Ok(())

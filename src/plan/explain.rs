@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan, ResultKeys, SinkTarget};
+use crate::operator::marks::Mark;
 use crate::operator::top_n::TopNStage;
 use crate::operator::window::slice::{WindowKind, Windows};
 use crate::runtime::ingest::WatermarkExpression;
@@ -122,7 +123,12 @@ fn describe(operator: &OperatorPlan) -> String {
             let (keys, aggregates) = (spec.key_types.len(), spec.aggregates.len());
             format!("table of groups: {keys} keys, {aggregates} aggregates{retracts}")
         }
-        OperatorPlan::CurrentWatermark(_) => "with the watermark before each row".into(),
+        OperatorPlan::Marks(Mark::Watermark, _) => "with the watermark before each row".into(),
+        OperatorPlan::Marks(Mark::Now, _) => "with the time of day".into(),
+        OperatorPlan::ProcessingTime { column, schema, .. } => {
+            format!("by processing time, not repeatable: {}", schema.field(*column).name())
+        }
+        OperatorPlan::EndedWindows(..) => "windows that the clock has ended".into(),
         OperatorPlan::DropUpdateBefore(_) => "upserts only".into(),
         OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
         OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),

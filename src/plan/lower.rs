@@ -25,7 +25,7 @@ use super::fingerprint;
 use super::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
 use crate::config::Config;
 use crate::sql::bind::Script;
-use crate::sql::catalog::{PlannedTable, Table};
+use crate::sql::catalog::{PlannedTable, Table, is_rowtime};
 use crate::sql::error::{Source, SqlError};
 use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf};
@@ -33,7 +33,7 @@ use crate::time::zone::Zone;
 use aggregate_input::{AggregateInput, aggregate_call};
 use fragment::{Fired, Fragment, Role, column_of};
 use rank::{NumberBound, number_bound};
-use rows::asks_watermark;
+use rows::asks_marks;
 use sources::{collect_columns, source_plan};
 use top_n::is_row_number;
 use windowed::RowsUse;
@@ -175,10 +175,10 @@ impl Lowering {
                 if let Some(predicate) = predicate {
                     fragment = self.windows_for(fragment, [&predicate])?;
                     let output = fragment.arrow_schema()?;
-                    let asks = asks_watermark(&predicate)?;
-                    let (predicates, schema) = self.with_watermark(&fragment, &[predicate])?;
+                    let asks = asks_marks(&predicate)?;
+                    let (predicates, schema) = self.with_marks(&fragment, &[predicate])?;
                     let predicate = predicates.first().map(|p| physical(p, &schema)).transpose()?;
-                    // The watermark goes again.
+                    // The marks go again.
                     let own = schema.columns().into_iter().take(output.fields().len());
                     let own = own.map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
                     let projection = asks.then_some(own);
@@ -200,6 +200,11 @@ impl Lowering {
                     return unsupported("a window over the rows of another window");
                 }
                 let rowtime = fragment.schema.index_of_column(&tvf.rowtime)?;
+                if tvf.on_clock {
+                    self.go_by_clock(&mut fragment, rowtime)?;
+                } else if fragment.on_clock {
+                    return unsupported("a window of event time over windows of processing time");
+                }
                 fragment.rowtime = Some(fragment.batch_index(rowtime));
                 fragment.schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(tvf).clone();
                 // The columns of a window that has fired are ordinary ones for the next.
@@ -229,9 +234,13 @@ impl Lowering {
                 let is_window_top_n =
                     numbers && bound.is_some() && over::names_window(window, &fragment.schema, &fragment.roles)?;
                 let is_first = bound.as_ref().is_some_and(|b| b.end == 1);
-                match over::rowtime_order(window, &fragment)? {
-                    // The first row of each key is one whose number is 1: as in Flink, once the watermark says so.
-                    Some(rowtime) if !is_window_top_n && (!numbers || bound.is_none() || is_first) => {
+                match over::time_order(window, &fragment)? {
+                    // The first row of each key is one whose number is 1: as in Flink, once the watermark says so. By
+                    // processing time it is the first that comes.
+                    Some(rowtime)
+                        if !is_window_top_n
+                            && (!numbers || bound.is_none() || is_first && is_rowtime(fragment.schema.field(rowtime))) =>
+                    {
                         let mut after = self.over(window, fragment, rowtime, is_first && numbers)?;
                         if is_first && numbers {
                             after.key = over::partition_columns(window, &after.schema)?;

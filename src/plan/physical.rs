@@ -11,7 +11,6 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use crate::operator::Operator;
 use crate::operator::calc::Calc;
-use crate::operator::current_watermark::CurrentWatermark;
 use crate::operator::expand::{Expand, ExpandSpec};
 use crate::operator::group::GroupSpec;
 use crate::operator::group::aggregate::GroupAggregate;
@@ -19,8 +18,10 @@ use crate::operator::group::upserts::DropUpdateBefore;
 use crate::operator::join::JoinSpec;
 use crate::operator::join::interval::{Interval, IntervalJoin};
 use crate::operator::join::window::WindowJoin;
+use crate::operator::marks::{Mark, Marks};
 use crate::operator::over::OverSpec;
 use crate::operator::over::operator::Over;
+use crate::operator::processing_time::{EndedWindows, ProcessingTime};
 use crate::operator::rank::RankSpec;
 use crate::operator::rank::operator::Rank;
 use crate::operator::session::SessionSpec;
@@ -34,6 +35,7 @@ use crate::operator::window::assign::{AssignSpec, AssignWindows};
 use crate::operator::window::local::LocalAggregate;
 use crate::runtime::ingest::IngestSpec;
 use crate::sql::catalog::Table;
+use crate::time::zone::Zone;
 
 pub struct PhysicalPlan {
     pub sources: Vec<SourcePlan>,
@@ -137,7 +139,16 @@ pub enum OperatorPlan {
     Over(OverSpec),
     Rank(RankSpec),
     GroupAggregate(GroupSpec),
-    CurrentWatermark(SchemaRef),
+    /// The schema has the mark as its last column.
+    Marks(Mark, SchemaRef),
+    /// Makes a column the time at which rows pass, and the clock their watermark.
+    ProcessingTime {
+        operator: u32,
+        column: usize,
+        schema: SchemaRef,
+    },
+    /// Behind windows of processing time, which lie in this zone.
+    EndedWindows(Option<Zone>, SchemaRef),
     /// For sinks whose key is that of the changes: what replaces a row says all.
     DropUpdateBefore(SchemaRef),
     /// The second is true for a MULTISET.
@@ -156,8 +167,14 @@ impl OperatorPlan {
             OperatorPlan::WindowJoin(spec) | OperatorPlan::IntervalJoin(spec, _) => spec.operator,
             OperatorPlan::Over(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
+            OperatorPlan::ProcessingTime { operator, .. } => *operator,
             _ => 0,
         }
+    }
+
+    /// True if it must be told what time it is.
+    pub fn goes_by_clock(&self) -> bool {
+        matches!(self, OperatorPlan::ProcessingTime { .. })
     }
 
     pub fn build(&self) -> Box<dyn Operator> {
@@ -178,7 +195,9 @@ impl OperatorPlan {
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),
-            OperatorPlan::CurrentWatermark(schema) => Box::new(CurrentWatermark::new(schema)),
+            OperatorPlan::Marks(mark, schema) => Box::new(Marks::new(mark, schema)),
+            OperatorPlan::ProcessingTime { column, schema, .. } => Box::new(ProcessingTime::new(column, schema)),
+            OperatorPlan::EndedWindows(zone, schema) => Box::new(EndedWindows::new(zone, schema)),
             OperatorPlan::DropUpdateBefore(schema) => Box::new(DropUpdateBefore::new(schema)),
             OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
         }

@@ -62,7 +62,14 @@ pub fn source(
         place: Place { line: 1, column: 1 },
     };
     let exprs = schema.fields().iter().enumerate().map(|(i, f)| Arc::new(Column::new(f.name(), i)) as _).collect();
-    let ingest = IngestSpec { table: name, columns: exprs, schema: schema.clone(), watermark: None, marks_arrival: false };
+    let ingest = IngestSpec {
+        table: name,
+        columns: exprs,
+        schema: schema.clone(),
+        watermark: None,
+        marks_arrival: false,
+        reads_clock: false,
+    };
     let decode = (0..schema.fields().len()).collect();
     Ok(SourcePlan { table: Arc::new(table), decode, decode_schema: schema, ingest, rows: Some(batch) })
 }

@@ -72,7 +72,7 @@ impl Chain {
                         end.writer.write(&SinkRows { batch: rows.batch, window_end_ms: rows.window_end_ms, ops: rows.ops })?;
                     }
                     Event::Barrier(epoch) => end.staged = Some(end.writer.prepare(epoch)?),
-                    Event::Watermark(_) | Event::Partials(_) => {}
+                    Event::Watermark(_) | Event::Tick(_) | Event::Partials(_) => {}
                 }
                 Ok(())
             }

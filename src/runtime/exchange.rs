@@ -33,7 +33,7 @@ impl Outlet {
     pub fn send(&mut self, event: Event) -> Result<(), ArrowError> {
         let workers = self.targets.len();
         match event {
-            Event::Watermark(_) | Event::Barrier(_) => {
+            Event::Watermark(_) | Event::Tick(_) | Event::Barrier(_) => {
                 for target in 0..workers {
                     self.push(target, event.clone());
                 }

@@ -8,11 +8,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, TimestampMillisecondArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{
-    DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
+use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_physical_expr::PhysicalExpr;
 
@@ -20,6 +21,7 @@ use crate::format::Decoder;
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
 use crate::source::RawBatch;
+use crate::sql::functions::clock;
 use crate::time::MIN_TIME_MS;
 
 /// How rows of a source table are made, resolved.
@@ -32,6 +34,8 @@ pub struct IngestSpec {
     pub watermark: Option<WatermarkSpec>,
     /// Rows are marked with when they arrived: some function of the job goes by it.
     pub marks_arrival: bool,
+    /// Some column is computed from the time of day, which follows the decoded columns.
+    pub reads_clock: bool,
 }
 
 /// What is known of a split before a batch.
@@ -78,20 +82,21 @@ impl Ingest {
         Ingest { spec, decoder }
     }
 
-    pub fn run(&mut self, raw: &RawBatch, split: SplitMarks) -> Result<Ingested, String> {
+    /// `now_ms` is the time of day, for computed columns that ask for it.
+    pub fn run(&mut self, raw: &RawBatch, split: SplitMarks, now_ms: i64) -> Result<Ingested, String> {
         let decoded = self.decoder.decode(raw);
         let mut bad: Vec<(usize, String)> = decoded.bad.into_iter().map(|b| (b.index, b.reason)).collect();
         let mut record_of_row = decoded.record_of_row;
         let mut batch = decoded.batch;
         loop {
-            match self.columns(&batch) {
+            match self.columns(&batch, now_ms) {
                 Ok(columns) => {
                     let (rows, watermark_ms) = self.mark(columns, split, &mut bad, record_of_row.as_deref())?;
                     return Ok(Ingested { rows, watermark_ms, bad });
                 }
                 // A computed column refuses some row: find those and go on without them.
                 Err(reason) if batch.num_rows() > 0 => {
-                    let keep = self.readable(&batch, &reason, &mut bad, record_of_row.as_deref());
+                    let keep = self.readable(&batch, now_ms, &reason, &mut bad, record_of_row.as_deref());
                     let mask = BooleanArray::from(keep);
                     let records: Vec<u32> = (0..batch.num_rows())
                         .filter(|&i| mask.value(i))
@@ -110,7 +115,8 @@ impl Ingest {
         let decoded = self.decoder.decode(raw);
         let unread = SplitMarks { watermark_ms: MIN_TIME_MS, rows: 0 };
         for row in 0..decoded.batch.num_rows() {
-            let one = self.columns(&decoded.batch.slice(row, 1));
+            // The time of day is no time of a record.
+            let one = self.columns(&decoded.batch.slice(row, 1), 0);
             if let Ok(columns) = one
                 && let Ok((rows, watermark)) = self.mark(columns, unread, &mut Vec::new(), None)
                 && rows.batch.num_rows() == 1
@@ -121,16 +127,25 @@ impl Ingest {
         None
     }
 
-    fn columns(&self, batch: &RecordBatch) -> Result<RecordBatch, String> {
+    fn columns(&self, batch: &RecordBatch, now_ms: i64) -> Result<RecordBatch, String> {
         let n = batch.num_rows();
+        let with_clock = self.spec.reads_clock.then(|| with_clock(batch, now_ms)).transpose().map_err(|e| e.to_string())?;
+        let batch = with_clock.as_ref().unwrap_or(batch);
         let columns = self.spec.columns.iter().map(|e| e.evaluate(batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>();
         let options = RecordBatchOptions::new().with_row_count(Some(n));
         RecordBatch::try_new_with_options(self.spec.schema.clone(), columns.map_err(|e| e.strip_backtrace())?, &options)
             .map_err(|e| e.to_string())
     }
 
-    fn readable(&self, batch: &RecordBatch, reason: &str, bad: &mut Vec<(usize, String)>, records: Option<&[u32]>) -> Vec<bool> {
-        let keep = (0..batch.num_rows()).map(|row| match self.columns(&batch.slice(row, 1)) {
+    fn readable(
+        &self,
+        batch: &RecordBatch,
+        now_ms: i64,
+        reason: &str,
+        bad: &mut Vec<(usize, String)>,
+        records: Option<&[u32]>,
+    ) -> Vec<bool> {
+        let keep = (0..batch.num_rows()).map(|row| match self.columns(&batch.slice(row, 1), now_ms) {
             Ok(_) => true,
             Err(e) => {
                 bad.push((records.map_or(row, |r| r[row] as usize), format!("computed column: {e}")));
@@ -207,6 +222,18 @@ impl Ingest {
         Rows { arrivals: Some(Arrivals { times_ms: times_ms.into(), numbers }), ..rows }
     }
 }
+
+/// A batch with the time of day as its last column.
+fn with_clock(batch: &RecordBatch, now_ms: i64) -> Result<RecordBatch, ArrowError> {
+    let now = TimestampMillisecondArray::from_value(now_ms, batch.num_rows()).with_data_type(clock::now_type());
+    let known = batch.schema();
+    let fields = known.fields().iter().cloned().chain([Arc::new(Field::new(NOW, clock::now_type(), false))]);
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    RecordBatch::try_new(schema, batch.columns().iter().cloned().chain([Arc::new(now) as ArrayRef]).collect())
+}
+
+/// The name of the column with the time of day. No SQL column can be called that.
+pub const NOW: &str = "(now)";
 
 /// A timestamp column as ms, fractions floored.
 fn times_ms(column: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {

@@ -25,12 +25,12 @@ use crate::checkpoint::manifest::{Manifest, SourceState, join_splits};
 use crate::checkpoint::store::{CheckpointStore, StoreError};
 use crate::format::Decoder;
 use crate::operator::{OperatorError, OperatorState};
-use crate::plan::physical::PhysicalPlan;
+use crate::plan::physical::{OperatorPlan, PhysicalPlan};
 use crate::sink::{Guarantee, Sink, SinkError};
 use crate::source::{Source, SourceError};
 use crate::state::KEY_GROUPS;
 use crate::state::rocks::StateError;
-use crate::time::clock::SharedClock;
+use crate::time::clock::{ProcessingClock, SharedClock};
 
 /// A plan's ends, connected to the outside.
 pub struct Connected {
@@ -186,7 +186,8 @@ impl Job<'_> {
             stop: AtomicBool::new(false),
             stats: Stats::default(),
             crashes: self.options.crashes.clone(),
-            clock: self.options.clock.clone(),
+            clock: ProcessingClock::new(self.options.clock.clone()),
+            ticks: self.plan.chains.iter().flat_map(|c| &c.operators).any(OperatorPlan::goes_by_clock),
             batch_rows: self.options.batch_rows,
             accumulator_bytes_max: self.options.accumulator_bytes_max / self.options.workers.max(1),
         });

@@ -24,7 +24,7 @@ use crate::sink::SinkError;
 use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use crate::state::key::hash_key;
 use crate::state::rocks::{Changes, StateDb, StateError};
-use crate::time::clock::SharedClock;
+use crate::time::clock::ProcessingClock;
 use crate::time::watermark::{SplitStatus, SplitTable};
 use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 
@@ -133,6 +133,7 @@ pub struct EdgeInput {
     pub chain: usize,
     lanes: Vec<LaneInput>,
     passed_watermark_ms: i64,
+    passed_tick_ms: i64,
 }
 
 struct LaneInput {
@@ -141,6 +142,7 @@ struct LaneInput {
     /// Which of the chain's inputs.
     input: u8,
     watermark_ms: i64,
+    tick_ms: i64,
     /// Its barrier has arrived: it is not read until those of all lanes have.
     blocked: bool,
 }
@@ -152,8 +154,14 @@ impl EdgeInput {
             let lane = move |producer| (edge * workers + producer, input as u8);
             (0..workers).map(lane)
         });
-        let lanes = lanes.map(|(number, input)| LaneInput { number, input, watermark_ms: MIN_TIME_MS, blocked: false });
-        EdgeInput { chain, lanes: lanes.collect(), passed_watermark_ms: MIN_TIME_MS }
+        let lanes = lanes.map(|(number, input)| LaneInput {
+            number,
+            input,
+            watermark_ms: MIN_TIME_MS,
+            tick_ms: MIN_TIME_MS,
+            blocked: false,
+        });
+        EdgeInput { chain, lanes: lanes.collect(), passed_watermark_ms: MIN_TIME_MS, passed_tick_ms: MIN_TIME_MS }
     }
 }
 
@@ -180,7 +188,9 @@ pub struct Control {
     pub stop: AtomicBool,
     pub stats: Stats,
     pub crashes: Arc<dyn CrashSchedule>,
-    pub clock: SharedClock,
+    pub clock: ProcessingClock,
+    /// Something in the job goes by processing time: workers send ticks.
+    pub ticks: bool,
     pub batch_rows: usize,
     /// Accumulators that one worker may hold before it moves some to the store.
     pub accumulator_bytes_max: usize,
@@ -255,8 +265,11 @@ pub struct Worker {
     next_source: usize,
     /// Bytes of accumulators after the last step.
     held_bytes: usize,
+    sent_tick_ms: i64,
 }
 
+/// Ticks are at least so far apart, so that a worker with nothing to do does not send one in every step.
+const TICK_MS: i64 = 10;
 /// Events taken from a lane before the next one's turn.
 const LANE_TURN_EVENTS: usize = 16;
 
@@ -297,6 +310,7 @@ impl Worker {
             failed: Vec::new(),
             next_source: 0,
             held_bytes: 0,
+            sent_tick_ms: MIN_TIME_MS,
         }
     }
 
@@ -330,6 +344,7 @@ impl Worker {
         self.keep_within_memory()?;
         busy |= self.take_barrier()?;
         busy |= self.read_sources()?;
+        self.send_ticks()?;
         self.publish_counters();
         self.report_drained();
         Ok(busy)
@@ -394,7 +409,7 @@ impl Worker {
             failed: &mut self.failed,
             counters: &mut self.counters,
             room_bytes,
-            now_ms: self.control.clock.wall_ms(),
+            now_ms: self.control.clock.now_ms(),
         };
         self.chains[chain].push(event, &mut cx)?;
         self.divert_failed(chain, after_barrier)
@@ -415,7 +430,7 @@ impl Worker {
                 failed: &mut self.failed,
                 counters: &mut self.counters,
                 room_bytes,
-                now_ms: self.control.clock.wall_ms(),
+                now_ms: self.control.clock.now_ms(),
             };
             self.chains[i].work(&mut cx)?;
             self.divert_failed(i, false)?;
@@ -457,6 +472,14 @@ impl Worker {
                 if lowest > edge.passed_watermark_ms {
                     edge.passed_watermark_ms = lowest;
                     self.push(chain, Event::Watermark(lowest))?;
+                }
+            }
+            Event::Tick(t) => {
+                edge.lanes[lane].tick_ms = t;
+                let lowest = edge.lanes.iter().map(|l| l.tick_ms).min().unwrap_or(t);
+                if lowest > edge.passed_tick_ms {
+                    edge.passed_tick_ms = lowest;
+                    self.push(chain, Event::Tick(lowest))?;
                 }
             }
             Event::Barrier(epoch) => {
@@ -613,7 +636,7 @@ impl Worker {
         let split = &mut source.open[i];
         split.empty_since = None;
         let marks = SplitMarks { watermark_ms: split.watermark_ms, rows: split.rows };
-        let ingested = source.ingest.run(raw, marks).map_err(|reason| WorkerError::Ingest {
+        let ingested = source.ingest.run(raw, marks, self.control.clock.now_ms()).map_err(|reason| WorkerError::Ingest {
             table: source.shared.table.clone(),
             split: split.id.to_string(),
             reason,
@@ -704,6 +727,26 @@ impl Worker {
             self.push(chain, Event::Watermark(watermark))?;
         }
         Ok(true)
+    }
+
+    /// Tells chains that read sources what time it is, in jobs that go by it. A chain that is in the middle of something
+    /// gets the next tick.
+    fn send_ticks(&mut self) -> Result<(), WorkerError> {
+        if !self.control.ticks {
+            return Ok(());
+        }
+        let now_ms = self.control.clock.now_ms();
+        if now_ms < self.sent_tick_ms.saturating_add(TICK_MS) {
+            return Ok(());
+        }
+        self.sent_tick_ms = now_ms;
+        let chains: Vec<usize> = self.sources.iter().flat_map(|s| s.chains.clone()).collect();
+        for chain in chains {
+            if !self.chains[chain].has_work() && self.chains[chain].has_room() {
+                self.push(chain, Event::Tick(now_ms))?;
+            }
+        }
+        Ok(())
     }
 
     /// Hands failed rows of a chain to the error stream: to the epoch they belong to.

@@ -11,11 +11,22 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_expr::{Expr, LogicalPlan, TableSource};
 
 use super::error::Place;
+use super::functions::clock;
 use super::hints;
 use super::types::EXACT;
 
 /// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
 pub const ROWTIME: &str = "paceline.rowtime";
+/// Field metadata that marks a processing-time attribute: what PROCTIME() gives.
+pub const PROCTIME: &str = "paceline.proctime";
+
+pub fn is_rowtime(field: &Field) -> bool {
+    field.metadata().contains_key(ROWTIME)
+}
+
+pub fn is_proctime(field: &Field) -> bool {
+    field.metadata().contains_key(PROCTIME)
+}
 
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -65,6 +76,9 @@ impl Table {
             let mut metadata = HashMap::new();
             if self.watermark.as_ref().is_some_and(|w| w.rowtime == i) {
                 metadata.insert(ROWTIME.to_string(), "true".to_string());
+            }
+            if matches!(&c.kind, ColumnKind::Computed(expression) if clock::is_proctime(expression)) {
+                metadata.insert(PROCTIME.to_string(), "true".to_string());
             }
             metadata.extend(c.exact.clone().map(|exact| (EXACT.to_string(), exact)));
             Field::new(&c.name, c.data_type.clone(), true).with_metadata(metadata)

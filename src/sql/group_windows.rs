@@ -70,15 +70,15 @@ impl GroupWindow {
         }
     }
 
-    /// The window column that an auxiliary function stands for.
-    fn column(&self, function: &Function, place: Option<Place>) -> Result<Option<&'static str>, SqlError> {
+    /// What an auxiliary function stands for: a window column, or the processing time.
+    fn column(&self, function: &Function, place: Option<Place>) -> Result<Option<Auxiliary>, SqlError> {
         let name = function.name.to_string().to_uppercase();
         let Some((kind, part)) = name.split_once('_') else { return Ok(None) };
         let column = match part {
-            "START" => "window_start",
-            "END" => "window_end",
-            "ROWTIME" => "window_time",
-            "PROCTIME" => return Err(SqlError::new("processing-time windows are not supported yet").at(place)),
+            "START" => Auxiliary::Column("window_start"),
+            "END" => Auxiliary::Column("window_end"),
+            "ROWTIME" => Auxiliary::Column("window_time"),
+            "PROCTIME" => Auxiliary::Proctime,
             _ => return Ok(None),
         };
         if !["TUMBLE", "HOP", "SESSION"].contains(&kind) {
@@ -93,6 +93,12 @@ impl GroupWindow {
         }
         Ok(Some(column))
     }
+}
+
+/// What an auxiliary function of a group window stands for.
+enum Auxiliary {
+    Column(&'static str),
+    Proctime,
 }
 
 fn select(select: &mut Select) -> Result<(), SqlError> {
@@ -124,10 +130,11 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
         let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
         match window.column(function, place) {
             Err(error) => return ControlFlow::Break(error),
-            Ok(Some(column)) => {
+            Ok(Some(Auxiliary::Column(column))) => {
                 uses_time |= column == "window_time";
                 *expression = Expr::Identifier(Ident::new(column));
             }
+            Ok(Some(Auxiliary::Proctime)) => *expression = call("PROCTIME", vec![]),
             Ok(None) => {}
         }
         ControlFlow::Continue(())

@@ -16,7 +16,7 @@ use sqlparser::ast::{
 use super::dialect::call;
 use super::error::{Place, SqlError};
 use super::functions::cast::planned::{CAST, TRY_CAST};
-use super::functions::nested;
+use super::functions::{clock, nested};
 use super::interval::{Amount, amount};
 use super::nested_types;
 use super::parse::{ColumnDefKind, Statement};
@@ -310,6 +310,20 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
                 && name != "ARRAY_AGG"
             {
                 return Err(SqlError::new(format!("IGNORE NULLS or RESPECT NULLS in '{name}' is not supported")));
+            }
+            // Local times are casts of the time of day. Flink declares TIME(0) and gives milliseconds.
+            let local = match name.as_str() {
+                "LOCALTIMESTAMP" => Some(SqlType::Timestamp(Some(3), TimezoneInfo::None)),
+                "CURRENT_DATE" => Some(SqlType::Date),
+                "CURRENT_TIME" | "LOCALTIME" => Some(SqlType::Time(Some(3), TimezoneInfo::None)),
+                _ => None,
+            };
+            if let Some(local) = local {
+                return Ok(Some(cast(CAST, call("current_timestamp", vec![]), &local)));
+            }
+            let is_empty = matches!(&function.args, FunctionArguments::List(list) if list.args.is_empty());
+            if name == "UNIX_TIMESTAMP" && is_empty {
+                return Ok(Some(call(clock::UNIX_SECONDS, vec![])));
             }
             if matches!(name.as_str(), "GROUPING" | "GROUPING_ID") {
                 let mut grouping = function.clone();

@@ -14,7 +14,7 @@ use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlanner
 use datafusion_expr::{Expr, Extension, LogicalPlan, Operator, UserDefinedLogicalNodeCore};
 use sqlparser::ast::{Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query, TableFactor};
 
-use super::catalog::ROWTIME;
+use super::catalog::{PROCTIME, ROWTIME, is_proctime, is_rowtime};
 use super::dialect::TABLE_ARGUMENT;
 use super::group_windows::GROUP_PREFIX;
 use crate::operator::window::slice::{WindowKind, Windows};
@@ -34,6 +34,8 @@ pub enum TvfWindow {
 pub struct WindowTvf {
     pub window: TvfWindow,
     pub rowtime: Column,
+    /// The time attribute is one of processing time.
+    pub on_clock: bool,
     pub input: LogicalPlan,
     schema: DFSchemaRef,
 }
@@ -42,21 +44,23 @@ impl WindowTvf {
     pub fn try_new(window: TvfWindow, rowtime: Column, input: LogicalPlan) -> Result<WindowTvf> {
         let mut fields: Vec<_> = input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
         let qualifier = fields.first().and_then(|(q, _)| q.clone());
-        let zone = match input.schema().field(input.schema().index_of_column(&rowtime)?).data_type() {
-            DataType::Timestamp(_, zone) => zone.clone(),
-            _ => None,
+        let time = input.schema().field(input.schema().index_of_column(&rowtime)?);
+        let (zone, on_clock) = match time.data_type() {
+            DataType::Timestamp(_, zone) => (zone.clone(), is_proctime(time)),
+            _ => (None, false),
         };
+        let attribute = if on_clock { PROCTIME } else { ROWTIME };
         for name in WINDOW_COLUMNS {
             let field = if name == WINDOW_COLUMNS[2] {
                 Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, zone.clone()), false)
-                    .with_metadata(HashMap::from([(ROWTIME.into(), "true".into())]))
+                    .with_metadata(HashMap::from([(attribute.into(), "true".into())]))
             } else {
                 Field::new(name, window_bound_type(), false)
             };
             fields.push((qualifier.clone(), Arc::new(field)));
         }
         let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);
-        Ok(WindowTvf { window, rowtime, input, schema })
+        Ok(WindowTvf { window, rowtime, on_clock, input, schema })
     }
 }
 
@@ -185,7 +189,7 @@ impl RelationPlanner for WindowPlanner {
         let Some((qualifier, field)) = matching else {
             return plan_err!("DESCRIPTOR names no column of the table: '{rowtime_name}'");
         };
-        if !field.metadata().contains_key(ROWTIME) {
+        if !is_rowtime(field) && !is_proctime(field) {
             return plan_err!("'{rowtime_name}' is not a rowtime: its table needs WATERMARK FOR {rowtime_name} AS ...");
         }
         let rowtime = Column::new(qualifier.cloned(), field.name());

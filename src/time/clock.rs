@@ -4,6 +4,7 @@
 //! Wall time may jump and is only for people and servers (run ids, arrival times); durations use the monotonic reading.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub trait Clock: Send + Sync {
@@ -14,6 +15,28 @@ pub trait Clock: Send + Sync {
 }
 
 pub type SharedClock = Arc<dyn Clock>;
+
+/// Processing time: wall time that never goes back, the same for all workers of a job.
+pub struct ProcessingClock {
+    clock: SharedClock,
+    latest_ms: AtomicI64,
+}
+
+impl ProcessingClock {
+    pub fn new(clock: SharedClock) -> ProcessingClock {
+        ProcessingClock { clock, latest_ms: AtomicI64::new(i64::MIN) }
+    }
+
+    /// Milliseconds since the epoch; at least what any worker has seen before.
+    pub fn now_ms(&self) -> i64 {
+        let wall_ms = self.clock.wall_ms();
+        self.latest_ms.fetch_max(wall_ms, Ordering::AcqRel).max(wall_ms)
+    }
+
+    pub fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+}
 
 /// The machine's clocks.
 pub struct SystemClock {

@@ -194,6 +194,7 @@ impl Operator for GroupAggregate {
                 self.end_bundle(cx)?;
                 cx.out.push(Event::Watermark(w));
             }
+            tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.end_bundle(cx)?;
                 if let Some(groups) = &mut self.groups {

@@ -281,6 +281,7 @@ impl Operator for IntervalJoin {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => self.join(&rows, cx)?,
             Event::Watermark(w) => self.expiring = Some(w),
+            tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.held.freeze();
                 self.due.freeze();

@@ -115,6 +115,7 @@ impl Operator for WindowJoin {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => self.add(rows, cx)?,
             Event::Watermark(w) => self.firing = Some(w),
+            tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.inputs.iter_mut().for_each(WindowRows::freeze);
                 cx.out.push(Event::Barrier(epoch));

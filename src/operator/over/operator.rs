@@ -107,6 +107,7 @@ impl Operator for Over {
                 self.waiting.add(&self.spec, drops_behind, &rows, passed_ms, cx)?;
             }
             Event::Watermark(w) => self.firing = Some(w),
+            tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.waiting.freeze();
                 match &mut self.keys {

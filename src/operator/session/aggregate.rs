@@ -367,6 +367,7 @@ impl Operator for SessionAggregate {
             Event::Rows(rows) if rows.batch.num_rows() > 0 => self.add_rows(&rows, cx)?,
             Event::Rows(_) => {}
             Event::Watermark(w) => self.fire = Some(self.close(w, cx)?),
+            tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 let held = (0..KEY_GROUPS).filter(|g| !self.stored.contains_key(g)).collect();
                 self.frozen = Some((self.pack(|_| true).1, held));

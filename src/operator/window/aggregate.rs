@@ -211,6 +211,7 @@ impl Operator for WindowAggregate {
             Event::Rows(rows) => cx.counters.late_rows += fold_rows(&self.spec, &rows, self.fired_mark_ms, &mut self.hot)?,
             Event::Partials(partials) => self.take_partials(&partials, cx)?,
             Event::Watermark(w) => self.fire = Some(Fire::until(w, local_watermark(self.spec.zone.as_ref(), w))),
+            tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.frozen.extend(std::mem::take(&mut self.hot));
                 self.frozen_shown = self.shown.iter().filter(|(_, part)| part.changed).map(|(&shown, _)| shown).collect();

@@ -53,6 +53,7 @@ impl Operator for LocalAggregate {
                 self.send_until(local_watermark(self.spec.zone.as_ref(), w), cx.out)?;
                 cx.out.push(Event::Watermark(w));
             }
+            tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.send_until(i64::MAX, cx.out)?;
                 cx.out.push(Event::Barrier(epoch));

@@ -105,6 +105,7 @@ impl Lowering {
                 self.push(&after, OperatorPlan::SessionAggregate(spec));
             }
         }
+        self.end_by_clock(&after)?;
         self.type_set_number(&after, grouping)?;
         Ok(after)
     }
@@ -136,6 +137,7 @@ impl Lowering {
         let windows = Windows { kind: WindowKind::Fired, offset_ms: 0 };
         let operator = self.operators;
         self.sliced(&mut after, WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output });
+        self.end_by_clock(&after)?;
         self.type_set_number(&after, grouping)?;
         Ok(after)
     }
@@ -260,6 +262,7 @@ fn after(fragment: &Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> 
         in_windows: false,
         fired: None,
         updates: false,
+        on_clock: fragment.on_clock,
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Fragment {
     pub(super) key: Option<BTreeSet<usize>>,
     /// Rows may be updated and deleted.
     pub(super) updates: bool,
+    /// Its watermark is the clock: windows are of processing time.
+    pub(super) on_clock: bool,
 }
 
 impl Fragment {

@@ -15,7 +15,7 @@ use super::{Fired, Fragment, Lowering, PlanResult, Role, Route, physical, strip_
 use crate::operator::join::interval::Interval;
 use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::ROWTIME;
+use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
@@ -34,9 +34,9 @@ struct Condition {
 impl Lowering {
     pub(super) fn join(&mut self, join: &Join) -> PlanResult<Fragment> {
         let left = self.join_input(&join.left)?;
-        let left = self.assign_windows(left, true)?;
+        let mut left = self.assign_windows(left, true)?;
         let right = self.join_input(&join.right)?;
-        let right = self.assign_windows(right, true)?;
+        let mut right = self.assign_windows(right, true)?;
         if left.updates || right.updates {
             return unsupported("a JOIN of rows that are updated is not supported yet");
         }
@@ -49,6 +49,17 @@ impl Lowering {
                  l.window_start = r.window_start AND l.window_end = r.window_end, or of about the same time, l.ts BETWEEN r.ts - \
                  INTERVAL '5' SECOND AND r.ts + INTERVAL '5' SECOND",
             );
+        }
+        if let Some(Interval { rowtimes: [l, r], .. }) = interval
+            && is_proctime(left.schema.field(l))
+        {
+            if join.join_type != JoinType::Inner {
+                return unsupported("an outer JOIN within an interval of processing time");
+            }
+            self.go_by_clock(&mut left, l)?;
+            self.go_by_clock(&mut right, r)?;
+        } else if left.on_clock != right.on_clock {
+            return unsupported("a JOIN of event time with processing time");
         }
         // The window of both, if they are in one.
         let fired = match (&left.fired, &right.fired) {
@@ -115,7 +126,10 @@ impl Lowering {
         let chain = self.join_chains(vec![(left.chain, route(0)), (right.chain, route(1))]);
         let mut after = Fragment { chain, schema: join.schema.clone(), roles, fired, key, ..left };
         match interval {
-            None => self.push(&after, OperatorPlan::WindowJoin(spec)),
+            None => {
+                self.push(&after, OperatorPlan::WindowJoin(spec));
+                self.end_by_clock(&after)?;
+            }
             Some(interval) => {
                 if spec.inputs.iter().flat_map(|s| s.fields()).any(|f| !is_key_type(f.data_type())) {
                     return unsupported("an interval JOIN of rows with such columns");
@@ -225,18 +239,20 @@ fn rowtime_plus(expression: &Expr) -> Option<(&Column, i64)> {
 
 /// The bounds that a condition sets on how far the rowtimes of the two sides are apart. None if it does not set both.
 fn interval(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<Option<Interval>> {
-    let rowtime = |side: &Fragment, column: &Column| -> PlanResult<Option<usize>> {
+    let attribute = |side: &Fragment, column: &Column| -> PlanResult<Option<usize>> {
         let Some(index) = side.schema.maybe_index_of_column(column) else { return Ok(None) };
-        Ok(side.schema.field(index).metadata().contains_key(ROWTIME).then_some(index))
+        let field = side.schema.field(index);
+        Ok((is_rowtime(field) || is_proctime(field)).then_some(index))
     };
+    let same_time = |l: usize, r: usize| is_rowtime(left.schema.field(l)) == is_rowtime(right.schema.field(r));
     let (mut lower_ms, mut upper_ms, mut rowtimes) = (i64::MIN, i64::MAX, None);
     let mut bound = |a: &Expr, op: Operator, b: &Expr| -> PlanResult<()> {
         let (Some((x, x_plus)), Some((y, y_plus))) = (rowtime_plus(a), rowtime_plus(b)) else { return Ok(()) };
         // left + l op right + r, so left - right op r - l.
-        let (op, by, times) = match (rowtime(left, x)?, rowtime(right, y)?) {
-            (Some(l), Some(r)) => (op, y_plus - x_plus, [l, r]),
-            _ => match (rowtime(left, y)?, rowtime(right, x)?) {
-                (Some(l), Some(r)) => (op.swap().unwrap_or(op), x_plus - y_plus, [l, r]),
+        let (op, by, times) = match (attribute(left, x)?, attribute(right, y)?) {
+            (Some(l), Some(r)) if same_time(l, r) => (op, y_plus - x_plus, [l, r]),
+            _ => match (attribute(left, y)?, attribute(right, x)?) {
+                (Some(l), Some(r)) if same_time(l, r) => (op.swap().unwrap_or(op), x_plus - y_plus, [l, r]),
                 _ => return Ok(()),
             },
         };

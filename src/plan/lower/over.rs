@@ -13,7 +13,7 @@ use crate::operator::over::{Frame, OverCall, OverSpec};
 use crate::plan::calls::Call;
 use crate::plan::lower::strip_cast;
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::ROWTIME;
+use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::sql::functions::ranks;
 use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
@@ -46,19 +46,24 @@ pub fn names_window(window: &Window, schema: &DFSchema, roles: &[Role]) -> PlanR
     Ok(has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd))
 }
 
-/// The rowtime that the functions of a node are ordered by, ascending; None if it is no rowtime.
-pub fn rowtime_order(window: &Window, fragment: &Fragment) -> PlanResult<Option<usize>> {
+/// The time attribute that the functions of a node are ordered by, ascending; None if it is none.
+pub fn time_order(window: &Window, fragment: &Fragment) -> PlanResult<Option<usize>> {
     let Some(first) = window.window_expr.first() else { return Ok(None) };
     let [order] = function(first)?.params.order_by.as_slice() else { return Ok(None) };
     let Some(column) = fragment.column_of(&order.expr)? else { return Ok(None) };
-    Ok((order.asc && fragment.schema.field(column).metadata().contains_key(ROWTIME)).then_some(column))
+    let field = fragment.schema.field(column);
+    Ok((order.asc && (is_rowtime(field) || is_proctime(field))).then_some(column))
 }
 
 impl Lowering {
     pub(super) fn over(&mut self, window: &Window, fragment: Fragment, rowtime: usize, first_only: bool) -> PlanResult<Fragment> {
-        let fragment = self.assign_windows(fragment, false)?;
+        let mut fragment = self.assign_windows(fragment, false)?;
         if fragment.updates {
             return unsupported("OVER of rows that are updated is not supported yet");
+        }
+        let on_clock = is_proctime(fragment.schema.field(rowtime));
+        if on_clock {
+            self.go_by_clock(&mut fragment, rowtime)?;
         }
         let functions = window.window_expr.iter().map(function).collect::<PlanResult<Vec<_>>>()?;
         let Some(first) = functions.first() else { return unsupported("OVER without a function") };
@@ -90,6 +95,10 @@ impl Lowering {
             partition.push(at);
         }
         let mut frame = frame(first)?;
+        if on_clock && frame == Frame::UnboundedRange {
+            // By processing time rows come one after the other: as in Flink none has peers.
+            frame = Frame::UnboundedRows;
+        }
         let mut calls = Vec::new();
         for call in &functions {
             calls.push(over_call(call, &mut column)?);

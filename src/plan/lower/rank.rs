@@ -13,7 +13,7 @@ use datafusion_expr::{Expr, Limit, LogicalPlan, Operator};
 use super::{Fragment, Lowering, PlanResult, Role, is_row_number, strip_cast, unsupported};
 use crate::operator::rank::{Keeping, RankSpec};
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::ROWTIME;
+use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::state::key::is_key_type;
 
 /// What a filter says about the ROW_NUMBER below it.
@@ -111,9 +111,15 @@ impl Lowering {
         if let Some(field) = input.fields().iter().find(|f| !is_key_type(f.data_type())) {
             return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
         }
-        let newest = order.first().is_some_and(|(column, options)| {
-            order.len() == 1 && options.descending && fragment.schema.field(*column).metadata().contains_key(ROWTIME)
-        });
+        let by_time = match order.as_slice() {
+            [(column, options)] => Some((fragment.schema.field(*column), options.descending)),
+            _ => None,
+        };
+        let newest = by_time.is_some_and(|(field, descending)| descending && (is_rowtime(field) || is_proctime(field)));
+        // Deduplication by processing time goes by the order in which rows come: all of them compare equal.
+        let by_clock = bound.end == 1 && !fragment.updates && by_time.is_some_and(|(field, _)| is_proctime(field));
+        let order = if by_clock { vec![] } else { order };
+        let keeps_first = by_clock && !newest;
         let keeping = match bound.end {
             _ if fragment.updates => Keeping::All,
             // Of rows of the same time the last one stays: deduplication.
@@ -136,7 +142,7 @@ impl Lowering {
         self.operators += 1;
         let mut roles = vec![Role::Plain; schema.fields().len()];
         roles[..fragment.roles.len()].copy_from_slice(&fragment.roles);
-        let mut after = Fragment { schema: schema.clone(), roles, fired: None, key, updates: true, ..fragment };
+        let mut after = Fragment { schema: schema.clone(), roles, fired: None, key, updates: !keeps_first, ..fragment };
         self.exchange(&mut after, partition.clone());
         let (start, end) = (bound.start, bound.end);
         let operator = self.operators;
@@ -147,7 +153,12 @@ impl Lowering {
 
     /// ORDER BY with LIMIT: the best rows of all.
     pub(super) fn limit(&mut self, limit: &Limit) -> PlanResult<Fragment> {
-        let LogicalPlan::Sort(sort) = limit.input.as_ref() else {
+        // A column to order by that is not selected is dropped between the two.
+        let (projection, input) = match limit.input.as_ref() {
+            LogicalPlan::Projection(projection) => (Some(projection), projection.input.as_ref()),
+            input => (None, input),
+        };
+        let LogicalPlan::Sort(sort) = input else {
             return unsupported("LIMIT without ORDER BY: which rows come out would be chance");
         };
         let constant = |expression: &Option<Box<Expr>>| match expression.as_deref().map(strip_cast) {
@@ -165,6 +176,10 @@ impl Lowering {
         let order = sort_columns(&fragment, &sort.expr)?;
         let bound = NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
         let schema = fragment.schema.clone();
-        self.rank(fragment, vec![], order, &bound, &schema, false)
+        let best = self.rank(fragment, vec![], order, &bound, &schema, false)?;
+        match projection {
+            Some(projection) => self.project(best, &projection.expr, &projection.schema),
+            None => Ok(best),
+        }
     }
 }

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, TableReference};
-use datafusion_expr::{Expr, ExprSchemable};
+use datafusion_expr::{Expr, ExprSchemable, lit};
 
 use super::fragment::HIDDEN_ROWTIME;
 use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
+use crate::operator::marks::Mark;
 use crate::operator::unnest::UnnestSpec;
 use crate::plan::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan};
 use crate::plan::values;
+use crate::runtime::ingest::NOW;
 use crate::sql::catalog::Table;
-use crate::sql::functions::current_watermark;
+use crate::sql::functions::{clock, current_watermark};
 use crate::sql::nested_types::is_multiset;
 use crate::sql::unnest::Unnest;
 
@@ -46,6 +48,7 @@ impl Lowering {
             fired: None,
             key: None,
             updates: false,
+            on_clock: false,
         }
     }
 
@@ -67,35 +70,40 @@ impl Lowering {
         Ok(fragment)
     }
 
-    /// Puts a column with the watermark in the place of CURRENT_WATERMARK, if an expression asks for it. Returns the expressions
-    /// and the columns they are over.
-    pub(super) fn with_watermark(&mut self, fragment: &Fragment, exprs: &[Expr]) -> PlanResult<(Vec<Expr>, DFSchema)> {
-        let schema = fragment.batch_schema()?;
-        let mut data_type = None;
+    /// Puts columns in the place of CURRENT_WATERMARK and of functions of the clock, if an expression asks for them. Returns
+    /// the expressions and the columns they are over.
+    pub(super) fn with_marks(&mut self, fragment: &Fragment, exprs: &[Expr]) -> PlanResult<(Vec<Expr>, DFSchema)> {
+        let mut schema = fragment.batch_schema()?;
+        let mut marks: Vec<(Mark, DataType)> = Vec::new();
         for expression in exprs {
             expression.apply(|e| {
-                if let Expr::ScalarFunction(call) = e
-                    && call.name() == current_watermark::NAME
+                if let Some(mark) = mark_of(e)
+                    && !marks.iter().any(|(known, _)| *known == mark)
                 {
-                    data_type = Some(e.get_type(&schema)?);
+                    let data_type = if mark == Mark::Now { clock::now_type() } else { e.get_type(&schema)? };
+                    marks.push((mark, data_type));
                 }
                 Ok(TreeNodeRecursion::Continue)
             })?;
         }
-        let Some(data_type) = data_type else { return Ok((exprs.to_vec(), schema)) };
-        if fragment.fired.is_some() || fragment.updates {
-            return unsupported("'CURRENT_WATERMARK' of rows that do not come straight from a table");
+        for (mark, data_type) in marks {
+            if mark == Mark::Watermark && (fragment.fired.is_some() || fragment.updates) {
+                return unsupported("'CURRENT_WATERMARK' of rows that do not come straight from a table");
+            }
+            if mark == Mark::Now && fragment.updates {
+                return unsupported("a function of the clock over rows that are updated: what is taken back would differ");
+            }
+            let fields = schema.iter().map(|(q, f)| (q.cloned(), f.clone()));
+            let fields = fields.chain([(None, Arc::new(Field::new(mark_column(mark), data_type, true)))]).collect();
+            schema = DFSchema::new_with_metadata(fields, HashMap::new())?;
+            self.push(fragment, OperatorPlan::Marks(mark, schema.inner().clone()));
         }
-        let name = "(watermark)";
-        let fields = schema.iter().map(|(q, f)| (q.cloned(), f.clone()));
-        let fields = fields.chain([(None, Arc::new(Field::new(name, data_type, true)))]).collect();
-        let schema = DFSchema::new_with_metadata(fields, HashMap::new())?;
-        self.push(fragment, OperatorPlan::CurrentWatermark(schema.inner().clone()));
         let column = |e: Expr| {
-            let is_call = matches!(&e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME);
-            Ok(if is_call { Transformed::yes(Expr::Column(Column::from_name(name))) } else { Transformed::no(e) })
+            let Some(mark) = mark_of(&e) else { return Ok(Transformed::no(e)) };
+            let column = Expr::Column(Column::from_name(mark_column(mark)));
+            Ok(Transformed::yes(clock::over(&e, column.clone()).unwrap_or(column)))
         };
-        let exprs = exprs.iter().map(|e| Ok(e.clone().transform(column)?.data)).collect::<PlanResult<_>>()?;
+        let exprs = exprs.iter().map(|e| Ok(e.clone().transform_up(column)?.data)).collect::<PlanResult<_>>()?;
         Ok((exprs, schema))
     }
 
@@ -103,7 +111,7 @@ impl Lowering {
         let from = self.windows_for(from, exprs)?;
         let roles = exprs.iter().map(|e| from.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
         let columns = exprs.iter().map(|e| from.column_of(e)).collect::<PlanResult<Vec<_>>>()?;
-        let (exprs, batch_schema) = self.with_watermark(&from, exprs)?;
+        let (exprs, batch_schema) = self.with_marks(&from, exprs)?;
         let mut projection = Vec::new();
         for (expression, role) in exprs.iter().zip(&roles) {
             if from.pending.is_some() && role.is_window() {
@@ -168,6 +176,23 @@ impl Lowering {
     }
 }
 
-pub(super) fn asks_watermark(expression: &Expr) -> PlanResult<bool> {
-    expression.exists(|e| Ok(matches!(e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME)))
+/// What an expression asks for beside the columns, if it is such a call.
+fn mark_of(expression: &Expr) -> Option<Mark> {
+    match expression {
+        Expr::ScalarFunction(call) if call.name() == current_watermark::NAME => Some(Mark::Watermark),
+        call if clock::over(call, lit(0)).is_some() => Some(Mark::Now),
+        _ => None,
+    }
+}
+
+/// The name of the column with a mark.
+fn mark_column(mark: Mark) -> &'static str {
+    match mark {
+        Mark::Watermark => "(watermark)",
+        Mark::Now => NOW,
+    }
+}
+
+pub(super) fn asks_marks(expression: &Expr) -> PlanResult<bool> {
+    expression.exists(|e| Ok(mark_of(e).is_some()))
 }

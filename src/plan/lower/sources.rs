@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, TableReference};
 use datafusion_expr::{Expr, LogicalPlan, Operator};
 
 use super::{PlanResult, physical};
 use crate::plan::physical::SourcePlan;
-use crate::runtime::ingest::{IngestSpec, WatermarkExpression, WatermarkSpec};
+use crate::runtime::ingest::{IngestSpec, NOW, WatermarkExpression, WatermarkSpec};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
+use crate::sql::functions::clock;
 use crate::sql::window_tvf::interval_ms;
 
 /// Notes which columns of which tables a plan reads.
@@ -58,8 +59,18 @@ pub(super) fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> P
     let schema: SchemaRef = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let name = TableReference::bare(table.name.as_str());
     let decoded = DFSchema::try_from_qualified_schema(name.clone(), &decode_schema)?;
+    // The time of day follows the decoded columns where a computed column asks for it.
+    let now = Column::from_name(NOW);
+    let with_clock = decoded.join(&DFSchema::try_from(Schema::new(vec![Field::new(NOW, clock::now_type(), false)]))?)?;
+    let mut reads_clock = false;
     let exprs = columns.iter().map(|&c| match &table.columns[c].kind {
-        ColumnKind::Computed(expression) => physical(expression, &decoded),
+        ColumnKind::Computed(expression) => {
+            let told = expression.clone().transform_up(|e| {
+                Ok(clock::over(&e, Expr::Column(now.clone())).map_or_else(|| Transformed::no(e), Transformed::yes))
+            })?;
+            reads_clock |= told.transformed;
+            physical(&told.data, if told.transformed { &with_clock } else { &decoded })
+        }
         _ => physical(&Expr::Column(Column::new(Some(name.clone()), &table.columns[c].name)), &decoded),
     });
     let exprs = exprs.collect::<PlanResult<Vec<_>>>()?;
@@ -78,7 +89,7 @@ pub(super) fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> P
             Some(WatermarkSpec { rowtime, expression })
         }
     };
-    let ingest = IngestSpec { table: table.name.clone(), columns: exprs, schema, watermark, marks_arrival: false };
+    let ingest = IngestSpec { table: table.name.clone(), columns: exprs, schema, watermark, marks_arrival: false, reads_clock };
     Ok(SourcePlan { table: table.clone(), decode, decode_schema, ingest, rows: None })
 }
 

@@ -11,7 +11,7 @@ use super::rank::{NumberBound, sort_columns};
 use super::{Fragment, Lowering, PlanResult, Role, unsupported};
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::ROWTIME;
+use crate::sql::catalog::is_rowtime;
 use crate::state::packed::is_packable;
 
 impl Lowering {
@@ -53,7 +53,7 @@ impl Lowering {
         let limit = bound.end;
         let input = fragment.arrow_schema()?;
         // The first or last row of a key in event time: of several at once, the one that came first or last.
-        let by_time = |c: usize| fragment.schema.field(c).metadata().contains_key(ROWTIME);
+        let by_time = |c: usize| is_rowtime(fragment.schema.field(c));
         let by_arrival = limit == 1 && order.len() == 1 && by_time(order[0].0);
         if let Some(field) = input.fields().iter().find(|f| !is_packable(f.data_type())) {
             return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
@@ -93,6 +93,7 @@ impl Lowering {
             self.exchange(&mut after, keys);
         }
         self.push(&after, OperatorPlan::TopN(spec, TopNStage::Number));
+        self.end_by_clock(&after)?;
         Ok(after)
     }
 }

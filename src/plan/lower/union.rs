@@ -39,6 +39,7 @@ impl Lowering {
             in_windows: false,
             fired,
             key: None,
+            on_clock: fragments.iter().any(|f| f.on_clock),
             updates: fragments.iter().any(|f| f.updates),
         };
         let output = to.arrow_schema()?;

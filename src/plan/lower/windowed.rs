@@ -191,9 +191,31 @@ impl Lowering {
                 let operator = self.operators;
                 let spec = SessionRowsSpec { operator, gap_ms, zone, rowtime, keys, input, columns, output };
                 self.push(&to, OperatorPlan::SessionRows(spec));
+                self.end_by_clock(&to)?;
             }
         }
         Ok(to)
+    }
+
+    /// Gives rows the time at which they pass as their `column`, and makes the clock their watermark.
+    pub(super) fn go_by_clock(&mut self, fragment: &mut Fragment, column: usize) -> PlanResult<()> {
+        if fragment.updates {
+            return unsupported("processing time of rows that are updated: what is taken back would have another time");
+        }
+        self.operators += 1;
+        let (operator, column, schema) = (self.operators, fragment.batch_index(column), fragment.arrow_schema()?);
+        self.push(fragment, OperatorPlan::ProcessingTime { operator, column, schema });
+        fragment.on_clock = true;
+        Ok(())
+    }
+
+    /// Behind an operator that fires windows: those of processing time end by the clock, not with the input.
+    pub(super) fn end_by_clock(&mut self, after: &Fragment) -> PlanResult<()> {
+        if let Some(fired) = after.fired.as_ref().filter(|_| after.on_clock) {
+            let plan = OperatorPlan::EndedWindows(fired.zone.clone(), after.arrow_schema()?);
+            self.push(after, plan);
+        }
+        Ok(())
     }
 
     /// Has sources say when rows arrived.

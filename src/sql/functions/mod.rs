@@ -5,6 +5,7 @@
 mod aggregates;
 pub mod arithmetic;
 pub mod cast;
+pub mod clock;
 mod concat;
 pub mod conditional;
 pub mod current_watermark;
@@ -50,6 +51,7 @@ impl Default for Functions {
             .chain(round::all())
             .chain(nested::all())
             .chain(json::udfs())
+            .chain(clock::all())
             .chain([concat::udf(), current_watermark::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
         {
             scalars.insert(function.name().to_string(), Arc::new(function));

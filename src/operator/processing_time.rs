@@ -1,0 +1,180 @@
+//! Windows by the clock: rows get the time at which they pass, and ticks of the clock become watermarks.
+//!
+//! [`ProcessingTime`] stands where a window function, an OVER or a join goes by a processing-time attribute. Behind it that
+//! attribute is an event time like any other, whose watermark is the clock, so every operator of windows serves both kinds of
+//! time. [`EndedWindows`] stands behind the operator that fires such windows: at the end of input Flink does not wait for the
+//! clock, so windows that have not ended by then are dropped. What always holds: a row's time is after every watermark sent
+//! before it, also across a restart on a machine whose clock is behind; so no row is late.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
+use arrow::datatypes::SchemaRef;
+
+use super::window::local_watermark;
+use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::state::rocks::StateDb;
+use crate::time::MAX_TIME_MS;
+use crate::time::zone::Zone;
+
+pub struct ProcessingTime {
+    /// The time attribute among the columns.
+    column: usize,
+    schema: SchemaRef,
+    /// The last watermark sent.
+    passed_ms: Option<i64>,
+}
+
+impl ProcessingTime {
+    pub fn new(column: usize, schema: SchemaRef) -> ProcessingTime {
+        ProcessingTime { column, schema, passed_ms: None }
+    }
+
+    fn stamp(&self, rows: &Rows, now_ms: i64) -> Result<Rows, arrow::error::ArrowError> {
+        let time_ms = self.passed_ms.map_or(now_ms, |passed| now_ms.max(passed.saturating_add(1)));
+        let data_type = self.schema.field(self.column).data_type().clone();
+        let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
+        columns[self.column] = Arc::new(TimestampMillisecondArray::from_value(time_ms, rows.len()).with_data_type(data_type));
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
+        // What the split's watermark said is of another time.
+        Ok(Rows { watermarks_ms: None, ..rows.with_batch(batch) })
+    }
+}
+
+impl Operator for ProcessingTime {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) => {
+                let stamped = self.stamp(&rows, cx.now_ms);
+                let failed = |e: arrow::error::ArrowError| OperatorError::Kernel {
+                    operator: "processing time".into(),
+                    reason: e.to_string(),
+                };
+                cx.out.push(Event::Rows(stamped.map_err(failed)?));
+            }
+            Event::Tick(now_ms) => {
+                let passed_ms = now_ms.saturating_sub(1);
+                if self.passed_ms.is_none_or(|last| passed_ms > last) {
+                    self.passed_ms = Some(passed_ms);
+                    cx.out.push(Event::Watermark(passed_ms));
+                }
+                cx.out.push(Event::Tick(now_ms));
+            }
+            Event::Watermark(MAX_TIME_MS) => {
+                // No tick after the end of input is a watermark.
+                self.passed_ms = Some(MAX_TIME_MS);
+                cx.out.push(Event::Watermark(MAX_TIME_MS));
+            }
+            Event::Watermark(_) => {}
+            other => cx.out.push(other),
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> OperatorState {
+        OperatorState { fired_mark_ms: self.passed_ms, ..OperatorState::default() }
+    }
+
+    fn restore(&mut self, state: &OperatorState, _db: &StateDb) -> Result<(), OperatorError> {
+        self.passed_ms = state.fired_mark_ms;
+        Ok(())
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
+/// Lets the rows of windows pass that have ended by the clock.
+pub struct EndedWindows {
+    zone: Option<Zone>,
+    schema: SchemaRef,
+}
+
+impl EndedWindows {
+    pub fn new(zone: Option<Zone>, schema: SchemaRef) -> EndedWindows {
+        EndedWindows { zone, schema }
+    }
+}
+
+impl Operator for EndedWindows {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let over_ms = local_watermark(self.zone.as_ref(), cx.now_ms.saturating_sub(1));
+        match event {
+            Event::Rows(Rows { window_end_ms: Some(end), .. }) if end - 1 > over_ms => {}
+            other => cx.out.push(other),
+        }
+        Ok(())
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::Counters;
+    use crate::state::rocks::StateMemory;
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMillisecondType};
+
+    fn send(operator: &mut dyn Operator, event: Event, now_ms: i64) -> Vec<String> {
+        let dir = tempfile::tempdir().expect("folder");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
+        let mut cx =
+            Context { out: &mut out, db: &db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms };
+        operator.on_event(event, &mut cx).expect("takes it");
+        let text = |event: &Event| match event {
+            Event::Rows(rows) => format!("rows {:?}", rows.batch.column(1).as_primitive::<TimestampMillisecondType>().values()),
+            Event::Watermark(w) => format!("watermark {w}"),
+            Event::Tick(t) => format!("tick {t}"),
+            other => format!("{other:?}"),
+        };
+        out.iter().map(text).collect()
+    }
+
+    fn schema() -> SchemaRef {
+        let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+        Arc::new(Schema::new(vec![Field::new("v", DataType::Int64, true), Field::new("pt", time, true)]))
+    }
+
+    fn rows(window_end_ms: Option<i64>) -> Event {
+        let v: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        let pt = TimestampMillisecondArray::from(vec![5, 6]).with_timezone("UTC");
+        let batch = RecordBatch::try_new(schema(), vec![v, Arc::new(pt)]).expect("a batch");
+        Event::Rows(Rows { window_end_ms, watermarks_ms: Some(vec![3, 3].into()), ..Rows::new(batch) })
+    }
+
+    #[test]
+    fn rows_get_a_time_after_every_watermark() {
+        let mut operator = ProcessingTime::new(1, schema());
+        assert_eq!(send(&mut operator, rows(None), 100), ["rows [100, 100]"]);
+        assert!(send(&mut operator, Event::Watermark(40), 100).is_empty(), "event time is not looked at");
+        assert_eq!(send(&mut operator, Event::Tick(200), 200), ["watermark 199", "tick 200"]);
+        assert_eq!(send(&mut operator, Event::Tick(200), 200), ["tick 200"]);
+        assert_eq!(send(&mut operator, rows(None), 200), ["rows [200, 200]"]);
+        let mut restored = ProcessingTime::new(1, schema());
+        let dir = tempfile::tempdir().expect("folder");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        restored.restore(&operator.state(), &db).expect("restores");
+        assert_eq!(send(&mut restored, rows(None), 150), ["rows [200, 200]"], "the clock of this machine is behind");
+        assert_eq!(send(&mut restored, Event::Tick(150), 150), ["tick 150"]);
+        assert_eq!(send(&mut restored, Event::Watermark(MAX_TIME_MS), 150), [format!("watermark {MAX_TIME_MS}")]);
+        assert_eq!(send(&mut restored, Event::Tick(300), 300), ["tick 300"], "the input has ended");
+    }
+
+    #[test]
+    fn windows_that_the_clock_has_not_ended_are_dropped() {
+        let mut operator = EndedWindows::new(None, schema());
+        assert_eq!(send(&mut operator, rows(Some(100)), 100).len(), 1);
+        assert!(send(&mut operator, rows(Some(101)), 100).is_empty());
+        let kolkata = Zone::parse("Asia/Kolkata").expect("a zone");
+        let offset_ms = 19_800_000;
+        let mut operator = EndedWindows::new(kolkata, schema());
+        assert_eq!(send(&mut operator, rows(Some(100 + offset_ms)), 100).len(), 1);
+        assert!(send(&mut operator, rows(Some(101 + offset_ms)), 100).is_empty());
+    }
+}
