@@ -23,7 +23,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::fingerprint;
 use super::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
-use crate::config::Config;
+use crate::config::{Config, Emit};
 use crate::sql::bind::Script;
 use crate::sql::catalog::{PlannedTable, Table, is_rowtime};
 use crate::sql::error::{Source, SqlError};
@@ -54,6 +54,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         rows_use: RowsUse::default(),
         state_ttl: config.state_ttl,
         bundle_rows: config.bundle_rows,
+        emit: config.emit,
         zone: script.zone.clone(),
         fingerprint: script.zone.as_ref().map(|zone| format!("in {zone:?}\n")).unwrap_or_default(),
         warnings: Vec::new(),
@@ -125,6 +126,8 @@ struct Lowering {
     state_ttl: Option<Duration>,
     /// `table.exec.mini-batch.size`, where mini-batches are on.
     bundle_rows: Option<usize>,
+    /// `table.exec.emit.*`.
+    emit: Emit,
     fingerprint: String,
     warnings: Vec<String>,
 }
@@ -213,6 +216,7 @@ impl Lowering {
                 fragment.key = None;
                 fragment.pending = Some(tvf.window.clone());
                 fragment.in_windows = rows_use.in_windows;
+                fragment.in_group_by = tvf.in_group_by;
                 match &tvf.window {
                     // A session is made of all rows, whatever filter follows.
                     TvfWindow::Session { .. } if !rows_use.session_is_aggregated => {

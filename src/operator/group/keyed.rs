@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::GroupSpec;
@@ -38,6 +38,37 @@ pub struct KeyedGroups {
     frozen: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Stored groups last changed in buckets before this one are gone.
     swept_bucket: i64,
+    /// Where groups belong to windows.
+    windows: Option<WindowColumns>,
+}
+
+/// What is kept of groups of windows, per group in memory.
+#[derive(Default)]
+struct WindowColumns {
+    /// The end of the group's window, ms.
+    ends: Vec<i64>,
+    sent: Vec<Sent>,
+}
+
+/// What was sent of a group's result.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Sent {
+    #[default]
+    Nothing,
+    /// The result as it is now.
+    Current,
+    /// An older one, packed.
+    Older(Vec<u8>),
+}
+
+impl Sent {
+    fn code(&self) -> i64 {
+        match self {
+            Sent::Nothing => 0,
+            Sent::Current => 1,
+            Sent::Older(_) => 2,
+        }
+    }
 }
 
 const NOWHERE: u32 = u32::MAX;
@@ -59,7 +90,9 @@ impl KeyedGroups {
             places: vec![],
             frozen: vec![],
             swept_bucket: i64::MIN,
+            windows: None,
         };
+        groups.windows = groups.spec.windows.as_ref().map(|_| WindowColumns::default());
         groups.accumulators = groups.empty_accumulators()?;
         Ok(groups)
     }
@@ -103,6 +136,10 @@ impl KeyedGroups {
         for accumulators in &mut self.accumulators {
             accumulators.kernel_mut().resize(len);
         }
+        if let Some(windows) = &mut self.windows {
+            windows.ends.resize(len, i64::MIN);
+            windows.sent.resize(len, Sent::Nothing);
+        }
     }
 
     fn store_key(&self, group: u32) -> Vec<u8> {
@@ -112,10 +149,11 @@ impl KeyedGroups {
         out
     }
 
-    /// `rows (BIGINT) | changed (BIGINT) | state of each aggregate`.
+    /// `rows (BIGINT) | changed (BIGINT) | of windows: end (BIGINT), sent (BIGINT, BYTES) | state of each aggregate`.
     fn stored_types(&self) -> Vec<DataType> {
         let states = self.accumulators.iter().flat_map(|a| a.kernel().state_types());
-        [DataType::Int64, DataType::Int64].into_iter().chain(states).collect()
+        let of_windows = self.windows.iter().flat_map(|_| [DataType::Int64, DataType::Int64, DataType::Binary]);
+        [DataType::Int64, DataType::Int64].into_iter().chain(of_windows).chain(states).collect()
     }
 
     fn load(&mut self, groups: &[u32], now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
@@ -131,6 +169,15 @@ impl KeyedGroups {
             self.rows[group as usize] = Some(number(0));
             self.changed_ms[group as usize] = number(1);
             let mut states = &columns[2..];
+            if let Some(windows) = &mut self.windows {
+                windows.ends[group as usize] = number(2);
+                windows.sent[group as usize] = match number(3) {
+                    0 => Sent::Nothing,
+                    1 => Sent::Current,
+                    _ => Sent::Older(columns[4].as_binary::<i32>().value(0).to_vec()),
+                };
+                states = &columns[5..];
+            }
             for accumulators in &mut self.accumulators {
                 let kernel = accumulators.kernel_mut();
                 let (own, rest) = states.split_at(kernel.state_types().len());
@@ -210,13 +257,18 @@ impl KeyedGroups {
             let value = self.rows[g].map(|rows| {
                 let number = |n: i64| Arc::new(Int64Array::from(vec![n])) as ArrayRef;
                 let mut columns = vec![number(rows), number(self.changed_ms[g])];
+                if let Some(windows) = &self.windows {
+                    let older = if let Sent::Older(row) = &windows.sent[g] { row.as_slice() } else { &[] };
+                    columns.extend([number(windows.ends[g]), number(windows.sent[g].code())]);
+                    columns.push(Arc::new(BinaryArray::from_vec(vec![older])));
+                }
                 columns.extend(self.accumulators.iter().flat_map(|a| a.kernel().state(&[group])));
                 let mut value = Vec::new();
                 pack(&columns, 1, &mut value);
                 value
             });
             entries.push((self.store_key(group), value));
-            if self.spec.ttl.is_some() && self.rows[g].is_some() {
+            if (self.spec.ttl.is_some() || self.windows.is_some()) && self.rows[g].is_some() {
                 entries.push((self.expiry_key(group), Some(vec![])));
             }
         }
@@ -248,13 +300,20 @@ impl KeyedGroups {
         self.changed_ms = vec![];
         self.dirty = vec![];
         self.places = vec![];
+        self.windows = self.windows.take().map(|_| WindowColumns::default());
         Ok(true)
     }
 
     pub fn memory_bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.kernel().memory_bytes()).sum();
         let frozen: usize = self.frozen.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + 48).sum();
-        self.index.memory_bytes() + accumulators + self.rows.capacity() * 16 + self.changed_ms.capacity() * 8 + frozen
+        let of_windows = self.windows.as_ref().map_or(0, |w| w.ends.capacity() * 8 + w.sent.capacity() * size_of::<Sent>());
+        self.index.memory_bytes()
+            + accumulators
+            + self.rows.capacity() * 16
+            + self.changed_ms.capacity() * 8
+            + frozen
+            + of_windows
     }
 
     fn bucket(&self, ms: i64) -> i64 {
@@ -262,8 +321,12 @@ impl KeyedGroups {
         ms.div_euclid(width)
     }
 
+    /// Under which time a group is found to be forgotten.
     fn expiry_key(&self, group: u32) -> Vec<u8> {
-        let bucket = self.bucket(self.changed_ms[group as usize]);
+        let bucket = match &self.windows {
+            Some(windows) => windows.ends[group as usize],
+            None => self.bucket(self.changed_ms[group as usize]),
+        };
         let mut key = (bucket ^ i64::MIN).to_be_bytes().to_vec();
         key.extend_from_slice(self.index.key(group));
         let mut out = Vec::new();
@@ -306,6 +369,83 @@ impl KeyedGroups {
             }
         }
         if changes.is_empty() { Ok(()) } else { Ok(db.write(changes)?) }
+    }
+}
+
+/// Groups of windows.
+impl KeyedGroups {
+    pub fn key(&self, group: u32) -> &[u8] {
+        self.index.key(group)
+    }
+
+    pub fn hash(&self, group: u32) -> u64 {
+        self.index.hash(group)
+    }
+
+    /// Groups in memory, also those without state.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The end of a group's window, ms; None if the group has no state.
+    pub fn end(&self, group: u32) -> Option<i64> {
+        let windows = self.windows.as_ref()?;
+        self.rows[group as usize].map(|_| windows.ends[group as usize])
+    }
+
+    pub fn set_end(&mut self, group: u32, end_ms: i64) {
+        if let Some(windows) = &mut self.windows {
+            windows.ends[group as usize] = end_ms;
+        }
+    }
+
+    pub fn sent(&self, group: u32) -> &Sent {
+        self.windows.as_ref().map_or(&Sent::Nothing, |w| &w.sent[group as usize])
+    }
+
+    pub fn set_sent(&mut self, group: u32, sent: Sent) {
+        if let Some(windows) = &mut self.windows
+            && windows.sent[group as usize] != sent
+        {
+            windows.sent[group as usize] = sent;
+            self.mark(group);
+        }
+    }
+
+    /// First and last key of the index of a key group's stored groups of the windows from `from` to `to`, ms.
+    fn window_range(&self, key_group: u16, from_ms: i64, to_ms: i64) -> (Vec<u8>, Vec<u8>) {
+        let (mut from, mut to) = (Vec::new(), Vec::new());
+        keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(from_ms ^ i64::MIN).to_be_bytes(), &mut from);
+        keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(to_ms.saturating_add(1) ^ i64::MIN).to_be_bytes(), &mut to);
+        (from, to)
+    }
+
+    /// Calls `f` with the window's end and the key of each stored group of a key group, for windows from `from` to `to`, ms.
+    /// Groups that were removed since they were stored may be among them.
+    pub fn scan_windows(
+        &self,
+        key_group: u16,
+        (from_ms, to_ms): (i64, i64),
+        db: &StateDb,
+        mut f: impl FnMut(i64, &[u8]),
+    ) -> Result<(), OperatorError> {
+        let (from, to) = self.window_range(key_group, from_ms, to_ms);
+        db.scan(&from, &to, |key, _| {
+            let rest = keyed_rest(key).and_then(|rest| rest.split_first_chunk::<8>());
+            let (end, key) = rest.ok_or_else(|| OperatorError::damaged(self.spec.operator, "a window's index entry"))?;
+            f(i64::from_be_bytes(*end) ^ i64::MIN, key);
+            Ok::<_, OperatorError>(())
+        })
+    }
+
+    /// Forgets groups of a key group's window, here and in the store. Only while nothing is frozen.
+    pub fn remove_window(&mut self, key_group: u16, end_ms: i64, groups: &[u32], changes: &mut Changes) {
+        for &group in groups {
+            changes.delete(&self.store_key(group));
+            self.remove(group);
+        }
+        let (from, to) = self.window_range(key_group, end_ms, end_ms);
+        changes.delete_range(&from, &to);
     }
 }
 

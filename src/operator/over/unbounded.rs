@@ -47,6 +47,7 @@ impl Unbounded {
             retracts: false,
             ttl: None,
             bundle_rows: None,
+            windows: None,
             output: spec.output.clone(),
         };
         Ok(Unbounded { groups: KeyedGroups::new(group)?, spec: spec.clone() })

@@ -36,6 +36,7 @@ impl Rank {
         let order: Vec<_> = self.spec.order.iter().map(|&(c, options)| (rows.batch.column(c).clone(), options)).collect();
         let sorts = sort_keys(&order, n);
         let mut out = Out::default();
+        let mut causes: Vec<u32> = Vec::new();
         for row in 0..n {
             let key = partitions.get(row);
             let mut sorted = self.partitions.take(key).unwrap_or_default();
@@ -45,6 +46,7 @@ impl Rank {
                 remove(&self.spec, &mut sorted, sorts.get(row), encoded.get(row), &mut out);
             }
             self.partitions.put(key, (!sorted.rows.is_empty()).then_some(sorted));
+            causes.resize(out.changes.len(), row as u32);
         }
         if out.changes.is_empty() {
             return Ok(());
@@ -61,7 +63,9 @@ impl Rank {
         let batch = RecordBatch::try_new(self.spec.output.clone(), columns)
             .map_err(|e| OperatorError::Kernel { operator: format!("rank {}", self.spec.operator), reason: e.to_string() })?;
         let ops = out.changes.iter().map(|(op, _, _)| *op).collect();
-        cx.out.push(Event::Rows(Rows { ops: Some(ops), ..Rows::new(batch) }));
+        // Windows behind are closed for a change as they are for the row that caused it.
+        let watermarks_ms = rows.watermarks_ms.as_ref().map(|w| causes.iter().map(|&row| w[row as usize]).collect());
+        cx.out.push(Event::Rows(Rows { ops: Some(ops), watermarks_ms, ..Rows::new(batch) }));
         Ok(())
     }
 }

@@ -42,6 +42,7 @@ impl Lowering {
             schema: schema.clone(),
             roles: vec![Role::Plain; schema.fields().len()],
             pending: None,
+            in_group_by: false,
             rowtime: None,
             hidden_rowtime: None,
             in_windows: false,
