@@ -8,6 +8,9 @@
 //! variance = (n * SUM(x * x) - SUM(x) * SUM(x)) / (n * d)        d = n, or n - 1 for a sample
 //! ```
 //!
+//! which can also be taken back (for FLOAT and DOUBLE: `moments_float`). Flink's DOUBLEs may come out on the other side of a
+//! whole number after many rows were taken back; the exact result is given here.
+//!
 //! NULL if no value was added, and for a sample of one. Welford, "Note on a method for calculating corrected sums of squares
 //! and products" (Technometrics, 1962); partial sums are merged as in Chan, Golub and LeVeque (1979).
 
@@ -16,8 +19,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int64Type, i256};
 
+use super::retract::RetractKernel;
 use super::sum::{self, each_float, each_integer};
-use super::{Kernel, Selected};
+use super::sum_decimal::DECIMAL_LIMIT;
+use super::{Kernel, Selected, moments_float};
 use crate::operator::OperatorError;
 
 /// The result type, or None if the argument is no number.
@@ -41,7 +46,7 @@ pub struct Moment {
 
 impl Moment {
     /// The divisor of the sum of squared differences; None where there is none.
-    fn divisor(self, count: i64) -> Option<i64> {
+    pub(super) fn divisor(self, count: i64) -> Option<i64> {
         let divisor = if self.sample { count - 1 } else { count };
         (divisor > 0).then_some(divisor)
     }
@@ -50,11 +55,15 @@ impl Moment {
 pub fn kernel(input: &DataType, moment: Moment) -> Box<dyn Kernel> {
     match input {
         DataType::Float32 | DataType::Float64 => Box::new(Floats { groups: vec![], moment, output: input.clone() }),
-        _ => {
-            let scale = if let DataType::Decimal128(_, s) = input { *s } else { 0 };
-            let output = result_type(input).unwrap_or(DataType::Int64);
-            Box::new(Exact { groups: vec![], moment, scale, output })
-        }
+        _ => Box::new(Exact::of(input, moment)),
+    }
+}
+
+/// The same over rows that may be taken back.
+pub fn retracting(input: &DataType, moment: Moment) -> Box<dyn RetractKernel> {
+    match input {
+        DataType::Float32 | DataType::Float64 => moments_float::retracting(input, moment),
+        _ => Box::new(Exact::of(input, moment)),
     }
 }
 
@@ -134,6 +143,9 @@ impl Kernel for Floats {
         }
         Ok(Arc::new(results))
     }
+    fn beside(&self, picks: &[u32]) -> Option<ArrayRef> {
+        Some(Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].count))))
+    }
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Welford>()
     }
@@ -144,29 +156,43 @@ impl Kernel for Floats {
 struct Sums {
     count: i64,
     sum: i256,
-    /// Sum of the squares. None once it left 256 bits: some eight rows of DECIMALs with 38 digits.
-    squares: Option<i256>,
+    /// Sum of the squares: what is left in 256 bits.
+    squares: i256,
+    /// How often that wrapped, which takes some eight rows of DECIMALs with 38 digits.
+    wraps: i64,
 }
 
 impl Sums {
-    const NONE: Sums = Sums { count: 0, sum: i256::ZERO, squares: Some(i256::ZERO) };
+    const NONE: Sums = Sums { count: 0, sum: i256::ZERO, squares: i256::ZERO, wraps: 0 };
 
-    fn add(&mut self, value: i128) {
+    fn of(value: i128) -> Sums {
         let value = i256::from_i128(value);
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(value);
-        self.squares = self.squares.and_then(|s| s.checked_add(value.checked_mul(value)?));
+        // 127 bits squared are 254.
+        Sums { count: 1, sum: value, squares: value.wrapping_mul(value), wraps: 0 }
     }
-    fn merge(&mut self, other: Sums) {
+    fn add(&mut self, other: Sums) {
         self.count += other.count;
         self.sum = self.sum.wrapping_add(other.sum);
-        self.squares = self.squares.zip(other.squares).and_then(|(a, b)| a.checked_add(b));
+        let wrapped = self.squares.checked_add(other.squares).is_none();
+        self.squares = self.squares.wrapping_add(other.squares);
+        self.wraps += other.wraps
+            + if !wrapped {
+                0
+            } else if other.squares.is_negative() {
+                -1
+            } else {
+                1
+            };
+    }
+    fn taken_back(self) -> Sums {
+        let Sums { count, sum, squares, wraps } = self;
+        Sums { count: -count, sum: sum.wrapping_neg(), squares: squares.wrapping_neg(), wraps: -wraps }
     }
     /// The variance as a fraction, in squares of the unit of the values.
     fn variance(&self, moment: Moment) -> Option<(i256, i256)> {
         let divisor = moment.divisor(self.count)?;
         let count = i256::from_i128(self.count.into());
-        let squares = count.checked_mul(self.squares?)?;
+        let squares = count.checked_mul(Some(self.squares).filter(|_| self.wraps == 0)?)?;
         Some((squares.checked_sub(self.sum.checked_mul(self.sum)?)?, count.checked_mul(i256::from_i128(divisor.into()))?))
     }
 }
@@ -196,11 +222,25 @@ struct Exact {
 }
 
 impl Exact {
+    fn of(input: &DataType, moment: Moment) -> Exact {
+        let scale = if let DataType::Decimal128(_, s) = input { *s } else { 0 };
+        let output = result_type(input).unwrap_or(DataType::Int64);
+        Exact { groups: vec![], moment, scale, output }
+    }
+
+    fn each(groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, mut f: impl FnMut(usize, Sums)) {
+        let Some(argument) = argument else { return };
+        match argument.as_primitive_opt::<Decimal128Type>() {
+            Some(decimals) => rows.for_each(groups, decimals, |row, g| f(g, Sums::of(decimals.value(row)))),
+            None => each_integer(groups, argument, rows, |g, v| f(g, Sums::of(v.into()))),
+        }
+    }
+
     fn decimal(&self, sums: &Sums, to: i8) -> Option<i128> {
         let (over, under) = sums.variance(self.moment)?;
         if self.moment.root {
             let deviation = (float(over) / float(under)).sqrt() * 10f64.powi(i32::from(to - self.scale));
-            return Some(deviation.round() as i128).filter(|v| v.abs() < sum::DECIMAL_LIMIT);
+            return Some(deviation.round() as i128).filter(|v| v.abs() < DECIMAL_LIMIT);
         }
         let shift = i32::from(to) - 2 * i32::from(self.scale);
         let (over, under) = if shift >= 0 {
@@ -208,7 +248,7 @@ impl Exact {
         } else {
             (over, under.checked_mul(power_of_ten(-shift)?)?)
         };
-        quotient(over, under, true)?.to_i128().filter(|v| v.abs() < sum::DECIMAL_LIMIT)
+        quotient(over, under, true)?.to_i128().filter(|v| v.abs() < DECIMAL_LIMIT)
     }
 
     /// Cut toward zero and, as Java casts a DOUBLE, to the range of the type; narrower types wrap from INT.
@@ -228,18 +268,14 @@ impl Kernel for Exact {
         self.groups.resize(groups, Sums::NONE);
     }
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        let Some(argument) = argument else { return };
-        match argument.as_primitive_opt::<Decimal128Type>() {
-            Some(decimals) => rows.for_each(groups, decimals, |row, g| self.groups[g].add(decimals.value(row))),
-            None => each_integer(groups, argument, rows, |g, v| self.groups[g].add(v.into())),
-        }
+        Exact::each(groups, argument, rows, |g, sums| self.groups[g].add(sums));
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        let counts = state[0].as_primitive::<Int64Type>().values();
-        let sums = state[1].as_primitive::<Decimal256Type>().values();
-        let squares = state[2].as_primitive::<Decimal256Type>();
-        for ((row, &g), squares) in groups.iter().enumerate().zip(squares.iter()) {
-            self.groups[g as usize].merge(Sums { count: counts[row], sum: sums[row], squares });
+        let (counts, wraps) = (state[0].as_primitive::<Int64Type>(), state[3].as_primitive::<Int64Type>());
+        let (sums, squares) = (state[1].as_primitive::<Decimal256Type>(), state[2].as_primitive::<Decimal256Type>());
+        for (row, &g) in groups.iter().enumerate() {
+            let (count, sum, squares) = (counts.value(row), sums.value(row), squares.value(row));
+            self.groups[g as usize].add(Sums { count, sum, squares, wraps: wraps.value(row) });
         }
     }
     fn clear(&mut self, group: u32) {
@@ -251,11 +287,12 @@ impl Kernel for Exact {
         vec![
             Arc::new(Int64Array::from_iter_values(picked().map(|s| s.count))),
             wide(picked().map(|s| Some(s.sum)).collect()),
-            wide(picked().map(|s| s.squares).collect()),
+            wide(picked().map(|s| Some(s.squares)).collect()),
+            Arc::new(Int64Array::from_iter_values(picked().map(|s| s.wraps))),
         ]
     }
     fn state_types(&self) -> Vec<DataType> {
-        vec![DataType::Int64, WIDE, WIDE]
+        vec![DataType::Int64, WIDE, WIDE, DataType::Int64]
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         let picked = picks.iter().map(|&g| &self.groups[g as usize]);
@@ -267,8 +304,17 @@ impl Kernel for Exact {
             _ => sum::wrap(picked.map(|sums| self.integer(sums)), &self.output),
         })
     }
+    fn beside(&self, picks: &[u32]) -> Option<ArrayRef> {
+        Some(Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].count))))
+    }
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Sums>()
+    }
+}
+
+impl RetractKernel for Exact {
+    fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
+        Exact::each(groups, argument, rows, |g, sums| self.groups[g].add(sums.taken_back()));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::state::rocks::Changes;
 
 pub struct GroupAggregate {
     spec: GroupSpec,
-    /// Made with the first event: only then can the aggregates be refused with an error.
+    /// None before the first rows, and while rows are folded in.
     groups: Option<KeyedGroups>,
     /// Rows that wait for their bundle to fill.
     bundle: Vec<Rows>,
@@ -66,10 +66,7 @@ impl GroupAggregate {
         let mut keys = KeyBuf::default();
         encode_keys(key_columns, rows.len(), &mut keys);
         let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-        let mut state = match self.groups.take() {
-            Some(groups) => groups,
-            None => KeyedGroups::new(self.spec.clone())?,
-        };
+        let mut state = self.groups.take().unwrap_or_else(|| KeyedGroups::new(self.spec.clone()));
         let groups = state.find(&keys, &hashes, cx.now_ms, cx.db)?;
         let adds: Vec<bool> = (0..rows.len()).map(|i| rows.op(i).adds()).collect();
         let input = Input { rows, groups, adds };
@@ -116,9 +113,9 @@ impl GroupAggregate {
         if kept.is_empty() {
             return Ok(());
         }
-        let before = state.evaluate(&groups)?;
+        let before = state.compared(&groups)?;
         self.apply(state, input, &kept)?;
-        let after = state.evaluate(&groups)?;
+        let after = state.compared(&groups)?;
         let mut fates = Vec::with_capacity(changing.len());
         for change in &changing {
             // Over a table that only grows, a group's row stays for ever.
@@ -212,7 +209,7 @@ impl Operator for GroupAggregate {
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        self.groups.as_mut().map_or(Ok(false), |groups| groups.spill(changes))
+        Ok(self.groups.as_mut().is_some_and(|groups| groups.spill(changes)))
     }
 
     fn memory_bytes(&self) -> usize {

@@ -49,7 +49,7 @@ impl Unbounded {
             bundle_rows: None,
             output: spec.output.clone(),
         };
-        Ok(Unbounded { groups: KeyedGroups::new(group)?, spec: spec.clone() })
+        Ok(Unbounded { groups: KeyedGroups::new(group), spec: spec.clone() })
     }
 
     /// Results for due rows, in `order`: by key, then turn.
