@@ -5,7 +5,7 @@
 //! changing anything. Rows, partials and groups may come in any order: the result is the same (FLOAT and DOUBLE sums to a
 //! relative 1e-9). Functions that go by the order of arrival keep each row's place in it (`arrival`).
 //!
-//! In reading order: `count`, `sum`, `sum_decimal`, `avg`, `min_max`, `moments`, `moments_float` (numbers), `arrival`, `edge`
+//! In reading order: `count`, `sum`, `sum_decimal`, `avg`, `min_max`, `moments`, `moments_exact`, `moments_float` (numbers), `arrival`, `edge`
 //! (first and last value), `log` (accumulators that keep every value), `form`, `listing`, `percentile`, `collect`; over rows
 //! that are taken back: `retract`, `value_sets`, `counted`, `ordered`, `distinct`.
 
@@ -21,10 +21,13 @@ mod listing;
 mod log;
 mod min_max;
 mod moments;
+mod moments_exact;
 mod moments_float;
 mod ordered;
 pub mod percentile;
 pub mod retract;
+#[cfg(test)]
+mod retract_random;
 mod sum;
 mod sum_decimal;
 mod value_sets;
