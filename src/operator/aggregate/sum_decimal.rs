@@ -2,9 +2,10 @@
 //!
 //! What always holds: the result is a function of the values, whatever the order they are added, taken back and merged in:
 //! sums are exact far beyond 38 digits. Flink's are not: there a sum that leaves 38 digits becomes NULL at that row and *begins
-//! again* with the next, so what is left depends on which row came when, in windows also on where partial sums are cut.
-//! Here rows of a batch, of splits and of workers are added up before they meet, and such a sum would change from run to
-//! run; it is NULL instead.
+//! again* with the next. What is left depends on which row came when, in windows also on when a partial sum was handed on
+//! (the same HOP window gives another number when its rows are flushed at another watermark), and over rows that are taken
+//! back on what was taken back since. Here rows of a batch, of splits and of workers are added up before they meet, and
+//! such a sum would change from run to run; it is NULL instead.
 
 use std::sync::Arc;
 
