@@ -201,8 +201,7 @@ impl OperatorPlan {
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => match spec.windows.clone() {
-                // `plan::lower` makes none whose aggregates cannot take rows back.
-                Some(windows) => Box::new(WindowedGroups::new(spec, windows).expect("aggregates that were looked at")),
+                Some(windows) => Box::new(WindowedGroups::new(spec, windows)),
                 None => Box::new(GroupAggregate::new(spec)),
             },
             OperatorPlan::Marks(mark, schema) => Box::new(Marks::new(mark, schema)),

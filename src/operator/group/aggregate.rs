@@ -15,7 +15,7 @@ use crate::state::rocks::Changes;
 
 pub struct GroupAggregate {
     spec: GroupSpec,
-    /// Made with the first event: only then can the aggregates be refused with an error.
+    /// None before the first rows, and while rows are folded in.
     groups: Option<KeyedGroups>,
     /// Rows that wait for their bundle to fill.
     bundle: Vec<Rows>,
@@ -56,10 +56,7 @@ impl GroupAggregate {
     /// Folds a batch in, row by row or (`together`) as one change of each group.
     fn fold(&mut self, rows: &Rows, together: bool, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
-        let mut state = match self.groups.take() {
-            Some(groups) => groups,
-            None => KeyedGroups::new(self.spec.clone())?,
-        };
+        let mut state = self.groups.take().unwrap_or_else(|| KeyedGroups::new(self.spec.clone()));
         let input = Input::find(key_columns, rows, &mut state, cx)?;
         let mut set = ChangeSet::default();
         let rounds = if together { vec![(0..rows.len() as u32).collect()] } else { rounds(&input.groups) };
@@ -104,9 +101,9 @@ impl GroupAggregate {
         if kept.is_empty() {
             return Ok(());
         }
-        let before = state.evaluate(&groups)?;
+        let before = state.compared(&groups)?;
         apply(&self.spec, state, input, &kept)?;
-        let after = state.evaluate(&groups)?;
+        let after = state.compared(&groups)?;
         let mut fates = Vec::with_capacity(changing.len());
         for change in &changing {
             // Over a table that only grows, a group's row stays for ever.
@@ -167,7 +164,7 @@ impl Operator for GroupAggregate {
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        self.groups.as_mut().map_or(Ok(false), |groups| groups.spill(changes))
+        Ok(self.groups.as_mut().is_some_and(|groups| groups.spill(changes)))
     }
 
     fn memory_bytes(&self) -> usize {

@@ -78,7 +78,7 @@ const FROZEN_STEP: usize = 4096;
 const BUCKETS_PER_TTL: i64 = 8;
 
 impl KeyedGroups {
-    pub fn new(spec: GroupSpec) -> Result<KeyedGroups, OperatorError> {
+    pub fn new(spec: GroupSpec) -> KeyedGroups {
         let mut groups = KeyedGroups {
             spec,
             index: GroupIndex::default(),
@@ -93,16 +93,12 @@ impl KeyedGroups {
             windows: None,
         };
         groups.windows = groups.spec.windows.as_ref().map(|_| WindowColumns::default());
-        groups.accumulators = groups.empty_accumulators()?;
-        Ok(groups)
+        groups.accumulators = groups.empty_accumulators();
+        groups
     }
 
-    fn empty_accumulators(&self) -> Result<Vec<Accumulators>, OperatorError> {
-        let all = self.spec.aggregates.iter().map(|a| Accumulators::of(a, self.spec.retracts)).collect::<Option<Vec<_>>>();
-        all.ok_or_else(|| OperatorError::Kernel {
-            operator: self.spec.operator.to_string(),
-            reason: "an aggregate that cannot take rows back".into(),
-        })
+    fn empty_accumulators(&self) -> Vec<Accumulators> {
+        self.spec.aggregates.iter().map(|a| Accumulators::of(a, self.spec.retracts)).collect()
     }
 
     /// Groups of a batch's keys, in memory from here on.
@@ -246,6 +242,13 @@ impl KeyedGroups {
         self.accumulators.iter().map(|a| a.kernel().evaluate(picks)).collect()
     }
 
+    /// The same, and behind it what else makes an update where it changes.
+    pub fn compared(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
+        let mut columns = self.evaluate(picks)?;
+        columns.extend(self.accumulators.iter().filter_map(|a| a.kernel().beside(picks)));
+        Ok(columns)
+    }
+
     /// What the store must hold for the groups that changed since the last time. Clears the marks.
     fn take_dirty(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
         let mut groups = std::mem::take(&mut self.dirty_groups);
@@ -288,20 +291,20 @@ impl KeyedGroups {
     }
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
-    pub fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub fn spill(&mut self, changes: &mut Changes) -> bool {
         if self.index.is_empty() {
-            return Ok(false);
+            return false;
         }
         let entries = self.take_dirty();
         put_all(entries.into_iter(), changes);
         self.index = GroupIndex::default();
-        self.accumulators = self.empty_accumulators()?;
+        self.accumulators = self.empty_accumulators();
         self.rows = vec![];
         self.changed_ms = vec![];
         self.dirty = vec![];
         self.places = vec![];
         self.windows = self.windows.take().map(|_| WindowColumns::default());
-        Ok(true)
+        true
     }
 
     pub fn memory_bytes(&self) -> usize {

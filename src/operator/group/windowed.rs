@@ -58,9 +58,9 @@ enum Firing {
 }
 
 impl WindowedGroups {
-    pub fn new(spec: GroupSpec, windows: WindowedSpec) -> Result<WindowedGroups, OperatorError> {
-        Ok(WindowedGroups {
-            groups: KeyedGroups::new(spec.clone())?,
+    pub fn new(spec: GroupSpec, windows: WindowedSpec) -> WindowedGroups {
+        WindowedGroups {
+            groups: KeyedGroups::new(spec.clone()),
             spec,
             windows,
             open: BTreeSet::new(),
@@ -69,7 +69,7 @@ impl WindowedGroups {
             passed_ms: None,
             gone: 0,
             firing: None,
-        })
+        }
     }
 
     /// Whether the watermark has closed a window; whether it takes no more rows.
@@ -132,10 +132,10 @@ impl WindowedGroups {
         let mut set = ChangeSet::default();
         for picks in rounds(&input.groups) {
             let groups: Vec<u32> = picks.iter().map(|&row| input.groups[row as usize]).collect();
-            let before = self.groups.evaluate(&groups)?;
+            let before = self.groups.compared(&groups)?;
             let was_there: Vec<bool> = groups.iter().map(|&group| *self.groups.sent(group) == Sent::Current).collect();
             apply(&self.spec, &mut self.groups, input, &picks)?;
-            let after = self.groups.evaluate(&groups)?;
+            let after = self.groups.compared(&groups)?;
             let mut fates = Vec::with_capacity(groups.len());
             for ((&row, &group), was_there) in picks.iter().zip(&groups).zip(was_there) {
                 let is_there = self.count(group, input.adds[row as usize], cx.now_ms);
@@ -400,7 +400,7 @@ impl Operator for WindowedGroups {
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        let spilled = self.groups.spill(changes)?;
+        let spilled = self.groups.spill(changes);
         self.members.clear();
         self.gone = 0;
         Ok(spilled)

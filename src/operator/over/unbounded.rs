@@ -50,7 +50,7 @@ impl Unbounded {
             windows: None,
             output: spec.output.clone(),
         };
-        Ok(Unbounded { groups: KeyedGroups::new(group)?, spec: spec.clone() })
+        Ok(Unbounded { groups: KeyedGroups::new(group), spec: spec.clone() })
     }
 
     /// Results for due rows, in `order`: by key, then turn.

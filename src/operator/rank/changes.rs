@@ -117,9 +117,15 @@ fn moved_down(spec: &RankSpec, sorted: &Sorted, sort: &[u8], row: &[u8], out: &m
 
 /// A row is taken back. One that is not there changes nothing.
 pub fn remove(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
-    let before: usize = sorted.rows.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(sort))).map(|(_, rows)| rows.len()).sum();
     let Some(at) = sorted.rows.get(sort).and_then(|rows| rows.iter().position(|r| **r == *row)) else { return };
-    let mut number = before + at + 1;
+    let mut number = at + 1;
+    for (_, rows) in sorted.rows.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(sort))) {
+        number += rows.len();
+        if number > spec.end {
+            // All that come out are before it.
+            break;
+        }
+    }
     sorted.remove(sort, row);
     if number > spec.end {
         return;
@@ -144,5 +150,50 @@ pub fn remove(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out
     }
     if number <= spec.end {
         out.add(spec, Op::Delete, current, number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+
+    use super::*;
+
+    #[test]
+    fn only_rows_that_came_out_change_something_when_they_go() {
+        let schema = Arc::new(Schema::empty());
+        let spec = |with_number| RankSpec {
+            operator: 1,
+            partition: vec![],
+            order: vec![],
+            start: 1,
+            end: 2,
+            with_number,
+            keeping: Keeping::All,
+            input: schema.clone(),
+            output: schema.clone(),
+        };
+        let changes = |with_number: bool, row: &str| {
+            let mut sorted = Sorted::default();
+            for row in ["a1", "b1", "b2", "c1"] {
+                sorted.insert(&row.as_bytes()[..1], row.as_bytes());
+            }
+            let mut out = Out::default();
+            remove(&spec(with_number), &mut sorted, &row.as_bytes()[..1], row.as_bytes(), &mut out);
+            let text = |(op, row, n): &(Op, Box<[u8]>, usize)| format!("{} {} {n}", op.name(), String::from_utf8_lossy(row));
+            (out.changes.iter().map(text).collect::<Vec<_>>().join(", "), sorted.len())
+        };
+        for (row, numbered, plain, left) in [
+            ("a1", "-U a1 1, +U b1 1, -U b1 2, +U b2 2", "-D a1 1, +I b2 1", 3),
+            ("b1", "-U b1 2, +U b2 2", "-D b1 1, +I b2 1", 3),
+            ("b2", "", "", 3),
+            ("c1", "", "", 3),
+            ("x1", "", "", 4),
+        ] {
+            assert_eq!(changes(true, row), (numbered.to_string(), left));
+            assert_eq!(changes(false, row), (plain.to_string(), left));
+        }
     }
 }

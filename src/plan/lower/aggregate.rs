@@ -15,7 +15,6 @@ use datafusion_physical_expr::PhysicalExpr;
 use super::{AggregateInput, Fired, Fragment, Lowering, PlanResult, Role, aggregate_call, physical, unsupported};
 use crate::config::Emit;
 use crate::operator::aggregate::Aggregate;
-use crate::operator::aggregate::retract::Accumulators;
 use crate::operator::expand::{ExpandSpec, GroupingSet};
 use crate::operator::group::{GroupSpec, Pace, WindowedSpec};
 use crate::operator::session::SessionSpec;
@@ -225,11 +224,6 @@ impl Lowering {
         windows: Option<WindowedSpec>,
     ) -> PlanResult<Fragment> {
         let retracts = fragment.updates;
-        if let Some((aggregate, _)) =
-            aggregates.iter().zip(&node.aggr_expr).find(|(a, _)| Accumulators::of(a, retracts).is_none())
-        {
-            return unsupported(format!("'{:?}' over rows that are updated", aggregate.function));
-        }
         self.operators += 1;
         let types = key_types.iter().cloned().chain(aggregates.iter().map(|a| a.output_type.clone()));
         let fields = node.schema.fields().iter().zip(types).map(|(f, t)| Field::new(f.name(), t, true));
