@@ -436,3 +436,7 @@ impl Operator for WindowedGroups {
         self.spec.output.clone()
     }
 }
+
+#[cfg(test)]
+#[path = "windowed_tests.rs"]
+mod tests;
