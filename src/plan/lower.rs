@@ -24,6 +24,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use super::fingerprint;
 use super::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
 use crate::config::{Config, Emit};
+use crate::operator::marks::Mark;
 use crate::sql::bind::Script;
 use crate::sql::catalog::{PlannedTable, Table, is_rowtime};
 use crate::sql::error::{Source, SqlError};
@@ -78,7 +79,11 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         return Err(SqlError::new("nothing to do: the file has no INSERT and no SELECT")
             .help("add INSERT INTO <table> SELECT ..., or a SELECT to print"));
     }
-    let Lowering { sources, sinks, chains, edges, fingerprint, warnings, .. } = lowering;
+    let Lowering { sources, sinks, chains, edges, fingerprint, mut warnings, .. } = lowering;
+    let asks_clock = |plan: &OperatorPlan| plan.goes_by_clock() || matches!(plan, OperatorPlan::Marks(Mark::Now, _));
+    if sources.iter().any(|s| s.ingest.reads_clock) || chains.iter().flat_map(|c| &c.operators).any(asks_clock) {
+        warnings.push("the query goes by the clock: its results are not repeatable, a replay gives others".into());
+    }
     Ok(PhysicalPlan { sources, sinks, chains, edges, fingerprint, warnings })
 }
 

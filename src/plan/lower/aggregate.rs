@@ -232,6 +232,11 @@ impl Lowering {
         if windows.as_ref().is_some_and(WindowedSpec::is_final) {
             // They close as other windows do.
             after.fired = fragment.fired.clone();
+        } else if windows.is_some() {
+            // One bound of a window tells the other, so one of its columns is enough.
+            let bound = after.roles.iter().position(|role| role.is_window());
+            after.key = Some((0..key_types.len()).filter(|&c| !after.roles[c].is_window() || Some(c) == bound).collect());
+            after.updates = true;
         } else {
             after.roles.fill(Role::Plain);
             after.key = Some((0..key_types.len()).collect());
