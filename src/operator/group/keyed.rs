@@ -5,7 +5,6 @@
 //! forgetting everything, never between a barrier and its checkpoint.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
@@ -13,13 +12,14 @@ use arrow::datatypes::{DataType, Int64Type};
 use super::GroupSpec;
 use crate::operator::OperatorError;
 use crate::operator::aggregate::retract::Accumulators;
-use crate::operator::keyed::put_all;
+use crate::operator::keyed::frozen::{Entry, Frozen, put_all};
+use crate::operator::keyed::ttl::{Ttl, index_key};
 use crate::operator::window::table::GroupIndex;
 use crate::state::key::KeyBuf;
+use crate::state::key_group;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
-use crate::state::{KEY_GROUPS, key_group};
 
 /// The groups of one operator on one worker.
 pub struct KeyedGroups {
@@ -34,10 +34,8 @@ pub struct KeyedGroups {
     dirty_groups: Vec<u32>,
     /// Scratch of a round: where a group is among those that change. [`NOWHERE`] between rounds.
     places: Vec<u32>,
-    /// Written at the last barrier, not yet in the store.
-    frozen: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// Stored groups last changed in buckets before this one are gone.
-    swept_bucket: i64,
+    frozen: Frozen,
+    ttl: Ttl,
     /// Where groups belong to windows.
     windows: Option<WindowColumns>,
 }
@@ -72,13 +70,10 @@ impl Sent {
 }
 
 const NOWHERE: u32 = u32::MAX;
-/// Frozen entries that are written in one step.
-const FROZEN_STEP: usize = 4096;
-/// Groups are forgotten this many times per TTL: what is kept longer than asked for is at most this part of it.
-const BUCKETS_PER_TTL: i64 = 8;
 
 impl KeyedGroups {
     pub fn new(spec: GroupSpec) -> KeyedGroups {
+        let ttl = Ttl::new(spec.operator, KeyedKind::Group, spec.ttl);
         let mut groups = KeyedGroups {
             spec,
             index: GroupIndex::default(),
@@ -88,8 +83,8 @@ impl KeyedGroups {
             dirty: vec![],
             dirty_groups: vec![],
             places: vec![],
-            frozen: vec![],
-            swept_bucket: i64::MIN,
+            frozen: Frozen::default(),
+            ttl,
             windows: None,
         };
         groups.windows = groups.spec.windows.as_ref().map(|_| WindowColumns::default());
@@ -117,7 +112,7 @@ impl KeyedGroups {
             self.resize();
             self.load(&new, now_ms, db)?;
         }
-        if self.spec.ttl.is_some() {
+        if self.ttl.is_on() {
             self.forget_old(&groups, now_ms);
         }
         Ok(groups)
@@ -159,7 +154,7 @@ impl KeyedGroups {
             let Some(value) = value else { continue };
             let columns = unpack(&value, &types)?;
             let number = |c: usize| columns[c].as_primitive::<Int64Type>().value(0);
-            if self.is_old(number(1), now_ms) {
+            if self.ttl.is_old(number(1), now_ms) {
                 continue;
             }
             self.rows[group as usize] = Some(number(0));
@@ -184,15 +179,11 @@ impl KeyedGroups {
         Ok(())
     }
 
-    fn is_old(&self, changed_ms: i64, now_ms: i64) -> bool {
-        self.spec.ttl.is_some_and(|ttl| changed_ms + millis(ttl) <= now_ms)
-    }
-
     /// Groups in memory that are too old start anew.
     fn forget_old(&mut self, groups: &[u32], now_ms: i64) {
         for &group in groups {
             let g = group as usize;
-            if self.rows[g].is_some() && self.is_old(self.changed_ms[g], now_ms) {
+            if self.rows[g].is_some() && self.ttl.is_old(self.changed_ms[g], now_ms) {
                 self.remove(group);
             }
         }
@@ -250,7 +241,7 @@ impl KeyedGroups {
     }
 
     /// What the store must hold for the groups that changed since the last time. Clears the marks.
-    fn take_dirty(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    fn take_dirty(&mut self) -> Vec<Entry> {
         let mut groups = std::mem::take(&mut self.dirty_groups);
         groups.sort_unstable();
         let mut entries = Vec::with_capacity(groups.len());
@@ -271,7 +262,7 @@ impl KeyedGroups {
                 value
             });
             entries.push((self.store_key(group), value));
-            if (self.spec.ttl.is_some() || self.windows.is_some()) && self.rows[g].is_some() {
+            if (self.ttl.is_on() || self.windows.is_some()) && self.rows[g].is_some() {
                 entries.push((self.expiry_key(group), Some(vec![])));
             }
         }
@@ -285,9 +276,7 @@ impl KeyedGroups {
 
     /// Adds frozen entries to `changes`; true when none is left.
     pub fn write_frozen(&mut self, changes: &mut Changes) -> bool {
-        let from = self.frozen.len().saturating_sub(FROZEN_STEP);
-        put_all(self.frozen.drain(from..), changes);
-        self.frozen.is_empty()
+        self.frozen.write(changes)
     }
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
@@ -296,7 +285,7 @@ impl KeyedGroups {
             return false;
         }
         let entries = self.take_dirty();
-        put_all(entries.into_iter(), changes);
+        put_all(entries, changes);
         self.index = GroupIndex::default();
         self.accumulators = self.empty_accumulators();
         self.rows = vec![];
@@ -309,69 +298,28 @@ impl KeyedGroups {
 
     pub fn memory_bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.kernel().memory_bytes()).sum();
-        let frozen: usize = self.frozen.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + 48).sum();
         let of_windows = self.windows.as_ref().map_or(0, |w| w.ends.capacity() * 8 + w.sent.capacity() * size_of::<Sent>());
         self.index.memory_bytes()
             + accumulators
             + self.rows.capacity() * 16
             + self.changed_ms.capacity() * 8
-            + frozen
+            + self.frozen.memory_bytes()
             + of_windows
     }
 
-    fn bucket(&self, ms: i64) -> i64 {
-        let width = self.spec.ttl.map_or(i64::MAX, |ttl| (millis(ttl) / BUCKETS_PER_TTL).max(1));
-        ms.div_euclid(width)
-    }
-
-    /// Under which time a group is found to be forgotten.
+    /// The entry under which a group is found to be forgotten.
     fn expiry_key(&self, group: u32) -> Vec<u8> {
-        let bucket = match &self.windows {
-            Some(windows) => windows.ends[group as usize],
-            None => self.bucket(self.changed_ms[group as usize]),
-        };
-        let mut key = (bucket ^ i64::MIN).to_be_bytes().to_vec();
-        key.extend_from_slice(self.index.key(group));
-        let mut out = Vec::new();
-        keyed(self.spec.operator, KeyedKind::Expiry, key_group(self.index.hash(group)), 0, &key, &mut out);
-        out
+        let (key, hash) = (self.index.key(group), self.index.hash(group));
+        match &self.windows {
+            Some(windows) => index_key(self.spec.operator, windows.ends[group as usize], key, hash),
+            None => self.ttl.index_key(self.changed_ms[group as usize], key, hash),
+        }
     }
 
-    /// Deletes stored groups that got no row for the TTL. Called at a barrier, before anything is
-    /// frozen; looks once per bucket.
+    /// Deletes stored groups that got no row for the TTL. Called at a barrier, before anything is frozen.
     pub fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
-        let Some(ttl) = self.spec.ttl else { return Ok(()) };
-        // All of a bucket is old only when its last moment is.
-        let until = self.bucket(now_ms - millis(ttl));
-        if until <= self.swept_bucket {
-            return Ok(());
-        }
-        self.swept_bucket = until;
-        let mut changes = Changes::default();
-        let end = (until ^ i64::MIN).to_be_bytes();
-        for group in 0..KEY_GROUPS {
-            let (mut from, mut to) = (Vec::new(), Vec::new());
-            keyed(self.spec.operator, KeyedKind::Expiry, group, 0, &[], &mut from);
-            keyed(self.spec.operator, KeyedKind::Expiry, group, 0, &end, &mut to);
-            let mut found = false;
-            db.scan(&from, &to, |key, _| {
-                found = true;
-                let key = keyed_rest(key).and_then(|k| k.get(8..)).unwrap_or_default();
-                let mut stored = Vec::new();
-                keyed(self.spec.operator, KeyedKind::Group, group, 0, key, &mut stored);
-                if let Some(value) = db.get(&stored)? {
-                    let columns = unpack(&value, &self.stored_types())?;
-                    if self.is_old(columns[1].as_primitive::<Int64Type>().value(0), now_ms) {
-                        changes.delete(&stored);
-                    }
-                }
-                Ok::<_, OperatorError>(())
-            })?;
-            if found {
-                changes.delete_range(&from, &to);
-            }
-        }
-        if changes.is_empty() { Ok(()) } else { Ok(db.write(changes)?) }
+        let types = self.stored_types();
+        self.ttl.sweep(now_ms, db, |value| Ok(unpack(value, &types)?[1].as_primitive::<Int64Type>().value(0)))
     }
 }
 
@@ -450,8 +398,4 @@ impl KeyedGroups {
         let (from, to) = self.window_range(key_group, end_ms, end_ms);
         changes.delete_range(&from, &to);
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
 }

@@ -112,7 +112,7 @@ fn changes_wait_for_their_delay_and_come_once() {
     let after = Pace::After { delay_ms: 100 };
     for interruption in ["none", "spill", "restart"] {
         let mut bench = Bench::new(operator(after, after, 50));
-        let mut interrupt = |bench: &mut Bench| match interruption {
+        let interrupt = |bench: &mut Bench| match interruption {
             "spill" => bench.spill(),
             "restart" => bench.restart(operator(after, after, 50)),
             _ => {}

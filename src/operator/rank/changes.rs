@@ -22,35 +22,39 @@ impl Out {
     }
 }
 
-/// A row is added to a partition.
-pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+/// A row is added to a partition. False if it changes nothing there.
+pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) -> bool {
     match spec.keeping {
         Keeping::First { ties_replace } => first(spec, sorted, sort, row, ties_replace, out),
         Keeping::Best => best(spec, sorted, sort, row, out),
         Keeping::All => {
             sorted.insert(sort, row);
             moved_down(spec, sorted, sort, row, out);
+            true
         }
     }
 }
 
-fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_replace: bool, out: &mut Out) {
+fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_replace: bool, out: &mut Out) -> bool {
     let Some((held_sort, held)) = sorted.iter().next() else {
         sorted.insert(sort, row);
-        return out.add(spec, Op::Insert, row, 1);
+        out.add(spec, Op::Insert, row, 1);
+        return true;
     };
-    if sort < held_sort || ties_replace && sort == held_sort {
+    let replaces = sort < held_sort || ties_replace && sort == held_sort;
+    if replaces {
         out.add(spec, Op::UpdateBefore, held, 1);
         *sorted = Sorted::default();
         sorted.insert(sort, row);
         out.add(spec, Op::UpdateAfter, row, 1);
     }
+    replaces
 }
 
-fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) -> bool {
     let is_full = sorted.len() >= spec.end;
     if is_full && sorted.rows.last_key_value().is_none_or(|(worst, _)| sort >= worst.as_slice()) {
-        return;
+        return false;
     }
     sorted.insert(sort, row);
     if numbered(spec) {
@@ -58,16 +62,17 @@ fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut
         if is_full {
             sorted.pop_last();
         }
-        return;
+        return true;
     }
     if is_full && let Some(last) = sorted.pop_last() {
         // The row itself, if all before it compare lower: it never came out.
         if *last == *row {
-            return;
+            return true;
         }
         out.add(spec, Op::Delete, &last, 1);
     }
     out.add(spec, Op::Insert, row, 1);
+    true
 }
 
 /// Rows move when one comes or goes: with numbers each is sent again, without them only who enters and leaves.
@@ -172,6 +177,7 @@ mod tests {
             end: 2,
             with_number,
             keeping: Keeping::All,
+            ttl: None,
             input: schema.clone(),
             output: schema.clone(),
         };
