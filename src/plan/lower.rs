@@ -86,6 +86,7 @@ mod aggregate_input;
 mod fragment;
 mod join;
 mod over;
+mod over_by_value;
 mod rank;
 mod rows;
 mod sinks;
@@ -229,16 +230,17 @@ impl Lowering {
                 let is_window_top_n =
                     numbers && bound.is_some() && over::names_window(window, &fragment.schema, &fragment.roles)?;
                 let is_first = bound.as_ref().is_some_and(|b| b.end == 1);
-                match over::rowtime_order(window, &fragment)? {
+                match (over::rowtime_order(window, &fragment)?, bound) {
                     // The first row of each key is one whose number is 1: as in Flink, once the watermark says so.
-                    Some(rowtime) if !is_window_top_n && (!numbers || bound.is_none() || is_first) => {
+                    (Some(rowtime), bound) if !is_window_top_n && (!numbers || bound.is_none() || is_first) => {
                         let mut after = self.over(window, fragment, rowtime, is_first && numbers)?;
                         if is_first && numbers {
                             after.key = over::partition_columns(window, &after.schema)?;
                         }
                         Ok(after)
                     }
-                    _ => self.top_n(fragment, &window.window_expr, &window.schema, bound),
+                    (_, Some(bound)) if numbers => self.top_n(fragment, window, bound),
+                    (_, bound) => self.over_by_value(window, fragment, bound.is_some()),
                 }
             }
             LogicalPlan::Join(join) => self.join(join),

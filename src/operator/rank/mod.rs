@@ -7,7 +7,7 @@
 
 mod changes;
 pub mod operator;
-mod sorted;
+pub(super) mod sorted;
 
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
