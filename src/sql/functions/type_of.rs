@@ -9,7 +9,7 @@ use datafusion_expr::{
     ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::cast;
+use super::{arithmetic, cast};
 use crate::sql::types::{NULLABLE, field_sql_name};
 
 pub const NAME: &str = "typeof";
@@ -51,10 +51,13 @@ fn nullable(expression: &Expr, schema: &DFSchema) -> Result<Option<bool>> {
         Expr::Literal(value, _) => Ok(Some(value.is_null())),
         Expr::IsNull(_) | Expr::IsNotNull(_) => Ok(Some(false)),
         Expr::Negative(inner) | Expr::Not(inner) => any(&[inner]),
+        // A type that holds all values of the other.
+        Expr::Cast(cast) => any(&[&cast.expr]),
         Expr::BinaryExpr(e) if matches!(e.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) => Ok(Some(false)),
         Expr::BinaryExpr(e) if e.op != Operator::StringConcat => any(&[&e.left, &e.right]),
         Expr::ScalarFunction(call) => match (cast::is_cast(&call.func), call.args.as_slice()) {
             (Some(or_null), [inner]) => Ok(if or_null { Some(true) } else { any(&[inner])? }),
+            (None, [left, right]) if arithmetic::is_call(&call.func) => any(&[left, right]),
             _ => Ok(None),
         },
         _ => Ok(None),
