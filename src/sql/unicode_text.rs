@@ -36,7 +36,8 @@ pub fn decode(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError
 /// The escape character, and where the tokens go on.
 fn escape_character(tokens: &[TokenWithSpan], from: usize) -> Result<(char, usize), SqlError> {
     let next = |at: usize| (at..tokens.len()).find(|&at| !matches!(tokens[at].token, Token::Whitespace(_)));
-    let is_uescape = |token: &Token| matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case("uescape"));
+    let is_uescape =
+        |token: &Token| matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case("uescape"));
     let Some(at) = next(from).filter(|&at| is_uescape(&tokens[at].token)) else { return Ok(('\\', from)) };
     let refused = || SqlError::new("UESCAPE takes one character that is no digit from 0 to f, no space, quote or plus");
     let at = next(at + 1).ok_or_else(refused)?;
@@ -66,10 +67,15 @@ fn unescaped(text: &str, escape: char) -> Result<String, String> {
         let is_escape = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
         match u16::from_str_radix(&digits, 16) {
             Ok(unit) if is_escape => units.push(unit),
-            _ => return Err(format!("'{escape}{digits}' in a text that begins with U& is not '{escape}' and four digits from 0 to f")),
+            _ => {
+                return Err(format!(
+                    "'{escape}{digits}' in a text that begins with U& is not '{escape}' and four digits from 0 to f"
+                ));
+            }
         }
     }
-    String::from_utf16(&units).map_err(|_| "a text that begins with U& has half a character: escapes from d800 to dfff are pairs".into())
+    String::from_utf16(&units)
+        .map_err(|_| "a text that begins with U& has half a character: escapes from d800 to dfff are pairs".into())
 }
 
 #[cfg(test)]

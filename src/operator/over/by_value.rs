@@ -300,3 +300,106 @@ impl Operator for OverByValue {
         self.spec.output.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::{Field, Int64Type, Schema};
+
+    use crate::operator::aggregate::Function;
+    use crate::operator::{Counters, Ops};
+    use crate::state::rocks::{StateDb, StateMemory};
+
+    fn sums_by_value() -> OverByValue {
+        let fields = |names: &[&str]| {
+            Arc::new(Schema::new(names.iter().map(|n| Field::new(*n, DataType::Int64, true)).collect::<Vec<_>>()))
+        };
+        let sum = Aggregate {
+            function: Function::Sum,
+            argument: Some(0),
+            second: None,
+            fixed: Default::default(),
+            filter: None,
+            distinct: false,
+            first_seen: false,
+            input_type: DataType::Int64,
+            output_type: DataType::Int64,
+        };
+        OverByValue::new(ByValueSpec {
+            operator: 1,
+            partition: vec![],
+            order: 0,
+            nulls_first: true,
+            by_row: false,
+            calls: vec![OverCall::Aggregate(sum)],
+            unseen: vec![],
+            by_arrival: false,
+            input: fields(&["v"]),
+            width: 1,
+            output: fields(&["v", "s"]),
+        })
+    }
+
+    /// Sends rows and applies what comes out to `table`, a count of each row. The number of steps that it took.
+    fn send(operator: &mut OverByValue, rows: &[(Op, i64)], db: &StateDb, table: &mut BTreeMap<(i64, i64), i64>) -> usize {
+        let column: ArrayRef = Arc::new(rows.iter().map(|(_, v)| Some(*v)).collect::<Int64Array>());
+        let batch = RecordBatch::try_from_iter([("v", column)]).expect("a batch");
+        let ops: Ops = rows.iter().map(|(op, _)| *op).collect();
+        let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
+        let mut cx =
+            Context { out: &mut out, db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms: 0 };
+        operator.on_event(Event::Rows(Rows { ops: Some(ops), ..Rows::new(batch) }), &mut cx).expect("takes it");
+        let mut steps = 1;
+        while operator.has_work() {
+            operator.work(&mut cx).expect("goes on");
+            steps += 1;
+        }
+        for event in &out {
+            let Event::Rows(rows) = event else { panic!("{event:?}") };
+            let column = |c: usize| rows.batch.column(c).as_primitive::<Int64Type>();
+            for row in 0..rows.len() {
+                let count = table.entry((column(0).value(row), column(1).value(row))).or_default();
+                *count += if rows.op(row).adds() { 1 } else { -1 };
+            }
+        }
+        table.retain(|_, count| *count != 0);
+        steps
+    }
+
+    #[test]
+    fn each_row_shifts_those_behind_it_in_bounded_steps_and_from_the_store() {
+        let dir = tempfile::tempdir().expect("folder");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let (mut operator, mut table) = (sums_by_value(), BTreeMap::new());
+        let falling: Vec<(Op, i64)> = (1..=200).rev().map(|v| (Op::Insert, v)).collect();
+        assert!(send(&mut operator, &falling, &db, &mut table) > 2, "40 000 changes come in several steps");
+        let expected = |values: &[i64]| -> BTreeMap<(i64, i64), i64> {
+            let sum = |v: i64| values.iter().filter(|&&w| w <= v).sum();
+            let mut table = BTreeMap::new();
+            values.iter().for_each(|&v| *table.entry((v, sum(v))).or_default() += 1);
+            table
+        };
+        let mut values: Vec<i64> = (1..=200).collect();
+        assert_eq!(table, expected(&values));
+
+        operator.partitions.freeze();
+        let mut changes = Changes::default();
+        while !operator.write_frozen(&mut changes).expect("writes") {}
+        operator.spill(&mut changes).expect("spills");
+        db.write(changes).expect("writes");
+        assert_eq!(operator.memory_bytes(), 0);
+        // Of two equal rows one goes; one that never was changes nothing.
+        send(
+            &mut operator,
+            &[(Op::Insert, 7), (Op::UpdateBefore, 7), (Op::Delete, 50), (Op::Delete, 1000), (Op::Insert, 9)],
+            &db,
+            &mut table,
+        );
+        values.retain(|&v| v != 50);
+        values.push(9);
+        assert_eq!(table, expected(&values));
+    }
+}

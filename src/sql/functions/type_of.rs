@@ -70,7 +70,10 @@ fn name(expression: &Expr, schema: &DFSchema) -> Result<Option<String>> {
     Ok(match (expression, field.data_type()) {
         (_, data_type) if data_type.is_nested() || matches!(data_type, DataType::Interval(_) | DataType::Duration(_)) => None,
         // A CAST of a constant to STRING leaves it as it is, and its length would be wrong.
-        (Expr::Literal(..), DataType::Utf8 | DataType::Binary | DataType::Timestamp(..) | DataType::Time32(_) | DataType::Null) => None,
+        (
+            Expr::Literal(..),
+            DataType::Utf8 | DataType::Binary | DataType::Timestamp(..) | DataType::Time32(_) | DataType::Null,
+        ) => None,
         (Expr::Column(_) | Expr::ScalarFunction(_) | Expr::Literal(..), _) => Some(field_sql_name(&field)),
         // Calculations say nothing of lengths and digits.
         (_, DataType::Utf8 | DataType::Binary | DataType::Timestamp(..) | DataType::Time32(_)) => None,
