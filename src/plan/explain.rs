@@ -117,6 +117,10 @@ fn describe(operator: &OperatorPlan) -> String {
             let (keys, functions) = (spec.partition.len(), spec.calls.len());
             format!("over {:?}: {keys} keys, {functions} functions", spec.frame)
         }
+        OperatorPlan::OverByValue(spec) => {
+            let (frame, keys, functions) = (if spec.by_row { "rows" } else { "range" }, spec.partition.len(), spec.calls.len());
+            format!("over all {frame} up to each value, kept up to date: {keys} keys, {functions} functions")
+        }
         OperatorPlan::Rank(spec) => format!("keep numbers {} to {} of each partition, {:?}", spec.start, spec.end, spec.keeping),
         OperatorPlan::Expand(spec) => format!("repeat for {} grouping sets", spec.sets.len()),
         OperatorPlan::GroupAggregate(spec) => {

@@ -92,6 +92,7 @@ mod aggregate_input;
 mod fragment;
 mod join;
 mod over;
+mod over_by_value;
 mod rank;
 mod rows;
 mod sinks;
@@ -243,10 +244,10 @@ impl Lowering {
                 let is_window_top_n =
                     numbers && bound.is_some() && over::names_window(window, &fragment.schema, &fragment.roles)?;
                 let is_first = bound.as_ref().is_some_and(|b| b.end == 1);
-                match over::time_order(window, &fragment)? {
+                match (over::time_order(window, &fragment)?, bound) {
                     // The first row of each key is one whose number is 1: as in Flink, once the watermark says so. By
                     // processing time it is the first that comes.
-                    Some(rowtime)
+                    (Some(rowtime), bound)
                         if !is_window_top_n
                             && (!numbers || bound.is_none() || is_first && is_rowtime(fragment.schema.field(rowtime))) =>
                     {
@@ -256,7 +257,8 @@ impl Lowering {
                         }
                         Ok(after)
                     }
-                    _ => self.top_n(fragment, &window.window_expr, &window.schema, bound),
+                    (_, Some(bound)) if numbers => self.top_n(fragment, window, bound),
+                    (_, bound) => self.over_by_value(window, fragment, bound.is_some()),
                 }
             }
             LogicalPlan::Join(join) => self.join(join),

@@ -21,6 +21,7 @@ use crate::operator::join::interval::{Interval, IntervalJoin};
 use crate::operator::join::window::WindowJoin;
 use crate::operator::marks::{Mark, Marks};
 use crate::operator::over::OverSpec;
+use crate::operator::over::by_value::{ByValueSpec, OverByValue};
 use crate::operator::over::operator::Over;
 use crate::operator::processing_time::{EndedWindows, ProcessingTime};
 use crate::operator::rank::RankSpec;
@@ -138,6 +139,7 @@ pub enum OperatorPlan {
     WindowJoin(JoinSpec),
     IntervalJoin(JoinSpec, Interval),
     Over(OverSpec),
+    OverByValue(ByValueSpec),
     Rank(RankSpec),
     GroupAggregate(GroupSpec),
     /// The schema has the mark as its last column.
@@ -167,6 +169,7 @@ impl OperatorPlan {
             OperatorPlan::GroupAggregate(spec) => spec.operator,
             OperatorPlan::WindowJoin(spec) | OperatorPlan::IntervalJoin(spec, _) => spec.operator,
             OperatorPlan::Over(spec) => spec.operator,
+            OperatorPlan::OverByValue(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
             OperatorPlan::ProcessingTime { operator, .. } => *operator,
             _ => 0,
@@ -197,6 +200,7 @@ impl OperatorPlan {
             OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
             OperatorPlan::Rank(spec) => Box::new(Rank::new(spec)),
             OperatorPlan::Over(spec) => Box::new(Over::new(spec)),
+            OperatorPlan::OverByValue(spec) => Box::new(OverByValue::new(spec)),
             OperatorPlan::IntervalJoin(spec, interval) => Box::new(IntervalJoin::new(spec, interval)),
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),

@@ -13,7 +13,7 @@ use datafusion_expr::{Expr, LogicalPlan, TableSource};
 use super::error::Place;
 use super::functions::clock;
 use super::hints;
-use super::types::EXACT;
+use super::types::{EXACT, NULLABLE};
 
 /// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
 pub const ROWTIME: &str = "paceline.rowtime";
@@ -81,6 +81,9 @@ impl Table {
                 metadata.insert(PROCTIME.to_string(), "true".to_string());
             }
             metadata.extend(c.exact.clone().map(|exact| (EXACT.to_string(), exact)));
+            if matches!(c.kind, ColumnKind::Physical) && !c.not_null && !metadata.contains_key(ROWTIME) {
+                metadata.insert(NULLABLE.to_string(), "true".to_string());
+            }
             Field::new(&c.name, c.data_type.clone(), true).with_metadata(metadata)
         });
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))

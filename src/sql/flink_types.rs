@@ -18,7 +18,7 @@ use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator,
 
 use super::decimal::{Operation, Shape, common};
 use super::functions::cast::planned;
-use super::functions::{arithmetic, cast, conditional, nested};
+use super::functions::{arithmetic, cast, conditional, nested, type_of};
 use super::nested_types::{array_of, is_multiset, map_of, map_types, row_of};
 use super::types::sql_name;
 
@@ -129,6 +129,7 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
             };
             explicit_cast(expression, &planned::target(&to)?, func.name() == planned::TRY_CAST, schema)
         }
+        Expr::ScalarFunction(call) if call.func.name() == type_of::NAME => type_of::text(&call.args, schema),
         Expr::ScalarFunction(ScalarFunction { func, mut args }) if func.name() == "mod" && args.len() == 2 => {
             let (left, right) = (args.remove(0), args.remove(0));
             calculate(Operation::Modulo, Operator::Modulo, left, right, schema)

@@ -16,6 +16,7 @@ use super::hints;
 use super::nested_types;
 use super::rewrite;
 use super::table_like::{Feature, Like, Strategy};
+use super::unicode_text;
 
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
@@ -93,7 +94,7 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
-    let tokens = nested_types::collapse(hints::attach(local_time_zones(tokens))?);
+    let tokens = nested_types::collapse(hints::attach(local_time_zones(unicode_text::decode(tokens)?))?);
     let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     loop {

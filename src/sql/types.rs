@@ -12,6 +12,8 @@ use sqlparser::ast::{BinaryLength, CharacterLength, DataType as SqlType, ExactNu
 
 /// Field metadata with the SQL type, for types that Arrow does not tell apart.
 pub const EXACT: &str = "paceline.sql_type";
+/// Field metadata of a column that its table lets be NULL. Arrow's own flag is set for all columns.
+pub const NULLABLE: &str = "paceline.nullable";
 
 /// A nullable field without a name of a SQL type.
 pub fn arrow_field(sql: &SqlType) -> Result<Field, String> {

@@ -372,7 +372,10 @@ impl Operator for WindowedGroups {
                 let local_ms = local_watermark(self.windows.zone.as_ref(), w);
                 self.firing = Some(Firing::Watermark { watermark_ms: w, local_ms, window: None });
             }
-            Event::Tick(tick_ms) => self.firing = Some(Firing::Clock { tick_ms }),
+            Event::Tick(tick_ms) if self.firing.is_none() && !self.due.is_empty() => {
+                self.firing = Some(Firing::Clock { tick_ms });
+            }
+            tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.groups.freeze();
                 cx.out.push(Event::Barrier(epoch));

@@ -4,6 +4,9 @@
 //! one time in order of arrival. In reading order: `waiting` (which rows are due), `tail` (what later frames still reach),
 //! `lateness` (which rows a frame of time still takes), `frames` (aggregates over ranges of rows), `bounded` and `unbounded` (the two kinds of frames), `operator`.
 //!
+//! Ordered by a column that is no time, nothing waits: `by_value` with `ordered` and `running` sends each row at once, and again
+//! when an earlier one comes.
+//!
 //! **Late rows, one split** (Flink's rule). A row is behind if its time is at or before the watermark. With an unbounded frame
 //! it is dropped. With a bounded one it is taken after all rows up to that watermark, and dropped only if its key has given
 //! out a row of its time or later; a key's first rows are taken however late they are. Frames of time add a detail of Flink's,
@@ -20,9 +23,12 @@
 //! ```
 
 mod bounded;
+pub mod by_value;
 mod frames;
 mod lateness;
 pub mod operator;
+mod ordered;
+mod running;
 mod tail;
 mod unbounded;
 mod waiting;

@@ -7,7 +7,7 @@
 
 mod changes;
 pub mod operator;
-mod sorted;
+pub(super) mod sorted;
 
 use std::time::Duration;
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams, WindowFunction};
 use datafusion_expr::{Expr, Window, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
+use datafusion_physical_expr::PhysicalExpr;
 
 use super::{Fragment, Lowering, PlanResult, Role, column_of, physical, unsupported};
 use crate::operator::over::{Frame, OverCall, OverSpec};
@@ -19,7 +20,7 @@ use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
 
-fn function(expression: &Expr) -> PlanResult<&WindowFunction> {
+pub(super) fn function(expression: &Expr) -> PlanResult<&WindowFunction> {
     match expression {
         Expr::Alias(alias) => function(&alias.expr),
         Expr::WindowFunction(function) => Ok(function),
@@ -67,33 +68,8 @@ impl Lowering {
         }
         let functions = window.window_expr.iter().map(function).collect::<PlanResult<Vec<_>>>()?;
         let Some(first) = functions.first() else { return unsupported("OVER without a function") };
-        let schema = fragment.batch_schema()?;
-        let mut fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
-        if let Some(field) = fields.iter().find(|f| !is_packable(f.data_type())) {
-            return unsupported(format!("OVER of rows with a column of type {}: '{}'", field.data_type(), field.name()));
-        }
-        let width = fields.len();
-        let mut exprs =
-            schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
-        let mut column = |expression: &Expr| -> PlanResult<(usize, DataType)> {
-            if let Expr::Column(c) = expression {
-                let at = schema.index_of_column(c)?;
-                return Ok((at, schema.field(at).data_type().clone()));
-            }
-            let expr = physical(expression, &schema)?;
-            let data_type = expr.data_type(schema.inner())?;
-            fields.push(Field::new(format!("over {}", exprs.len()), data_type.clone(), true));
-            exprs.push(expr);
-            Ok((exprs.len() - 1, data_type))
-        };
-        let mut partition = Vec::new();
-        for key in &first.params.partition_by {
-            let (at, data_type) = column(key)?;
-            if !is_key_type(&data_type) {
-                return unsupported(format!("PARTITION BY a value of type {data_type}: '{key}'"));
-            }
-            partition.push(at);
-        }
+        let mut inputs = Inputs::of(&fragment)?;
+        let partition = inputs.partition(first)?;
         let mut frame = frame(first)?;
         if on_clock && frame == Frame::UnboundedRange {
             // By processing time rows come one after the other: as in Flink none has peers.
@@ -101,7 +77,7 @@ impl Lowering {
         }
         let mut calls = Vec::new();
         for call in &functions {
-            calls.push(over_call(call, &mut column)?);
+            calls.push(over_call(call, &mut inputs)?);
         }
         let lags = calls.iter().filter_map(|c| if let OverCall::Lag { offset, .. } = c { Some(*offset) } else { None });
         if let Some(furthest) = lags.max() {
@@ -115,19 +91,9 @@ impl Lowering {
         {
             return unsupported("a rank over a bounded frame");
         }
-        let input = Arc::new(Schema::new(fields.clone()));
-        if exprs.len() > width {
-            self.push(&fragment, OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: input.clone() });
-        }
         self.mark_arrivals();
         self.operators += 1;
-        let types = calls.iter().map(|call| match call {
-            OverCall::Aggregate(aggregate) => aggregate.output_type.clone(),
-            OverCall::Lag { column, .. } => fields[*column].data_type().clone(),
-            OverCall::RowNumber | OverCall::Rank => DataType::Int64,
-        });
-        let results = window.schema.fields().iter().skip(width).zip(types).map(|(f, t)| Field::new(f.name(), t, true));
-        let output = Arc::new(Schema::new(fields[..width].iter().cloned().chain(results).collect::<Vec<_>>()));
+        let (input, width, output) = self.with_results(window, &fragment, inputs, &calls);
         let mut roles = fragment.roles.clone();
         roles.resize(window.schema.fields().len(), Role::Plain);
         let mut after = Fragment { schema: window.schema.clone(), roles, fired: None, ..fragment };
@@ -136,9 +102,79 @@ impl Lowering {
         self.push(&after, OperatorPlan::Over(spec));
         Ok(after)
     }
+
+    /// Computes what the functions read. Gives the columns that the operator gets, how many of them come out, and those with
+    /// the results.
+    pub(super) fn with_results(
+        &mut self,
+        window: &Window,
+        fragment: &Fragment,
+        inputs: Inputs,
+        calls: &[OverCall],
+    ) -> (SchemaRef, usize, SchemaRef) {
+        let Inputs { fields, exprs, width, .. } = inputs;
+        let types = calls.iter().map(|call| match call {
+            OverCall::Aggregate(aggregate) => aggregate.output_type.clone(),
+            OverCall::Lag { column, .. } => fields[*column].data_type().clone(),
+            OverCall::RowNumber | OverCall::Rank => DataType::Int64,
+        });
+        let results = window.schema.fields().iter().skip(width).zip(types).map(|(f, t)| Field::new(f.name(), t, true));
+        let output = Arc::new(Schema::new(fields[..width].iter().cloned().chain(results).collect::<Vec<_>>()));
+        let input = Arc::new(Schema::new(fields));
+        if exprs.len() > width {
+            self.push(fragment, OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: input.clone() });
+        }
+        (input, width, output)
+    }
 }
 
-fn frame(function: &WindowFunction) -> PlanResult<Frame> {
+/// The columns that an OVER reads: those that there are, then what it computes.
+pub(super) struct Inputs {
+    schema: DFSchema,
+    fields: Vec<Field>,
+    exprs: Vec<Arc<dyn PhysicalExpr>>,
+    width: usize,
+}
+
+impl Inputs {
+    pub(super) fn of(fragment: &Fragment) -> PlanResult<Inputs> {
+        let schema = fragment.batch_schema()?;
+        let fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
+        if let Some(field) = fields.iter().find(|f| !is_packable(f.data_type())) {
+            return unsupported(format!("OVER of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+        }
+        let exprs = schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
+        Ok(Inputs { schema, width: fields.len(), fields, exprs })
+    }
+
+    /// The number and the type of a column with the values of an expression.
+    pub(super) fn column(&mut self, expression: &Expr) -> PlanResult<(usize, DataType)> {
+        if let Expr::Column(c) = expression {
+            let at = self.schema.index_of_column(c)?;
+            return Ok((at, self.schema.field(at).data_type().clone()));
+        }
+        let expr = physical(expression, &self.schema)?;
+        let data_type = expr.data_type(self.schema.inner())?;
+        self.fields.push(Field::new(format!("over {}", self.exprs.len()), data_type.clone(), true));
+        self.exprs.push(expr);
+        Ok((self.exprs.len() - 1, data_type))
+    }
+
+    /// The columns of PARTITION BY.
+    pub(super) fn partition(&mut self, function: &WindowFunction) -> PlanResult<Vec<usize>> {
+        let mut partition = Vec::new();
+        for key in &function.params.partition_by {
+            let (at, data_type) = self.column(key)?;
+            if !is_key_type(&data_type) {
+                return unsupported(format!("PARTITION BY a value of type {data_type}: '{key}'"));
+            }
+            partition.push(at);
+        }
+        Ok(partition)
+    }
+}
+
+pub(super) fn frame(function: &WindowFunction) -> PlanResult<Frame> {
     let frame = &function.params.window_frame;
     let unsupported_frame = || unsupported(format!("the frame '{frame}'; a frame ends at CURRENT ROW"));
     if frame.end_bound != WindowFrameBound::CurrentRow {
@@ -161,7 +197,7 @@ fn frame(function: &WindowFunction) -> PlanResult<Frame> {
 /// Rows that a frame may reach back: they are kept for each key.
 const ROWS_MAX: u64 = 1_000_000;
 
-fn over_call(function: &WindowFunction, column: &mut impl FnMut(&Expr) -> PlanResult<(usize, DataType)>) -> PlanResult<OverCall> {
+pub(super) fn over_call(function: &WindowFunction, inputs: &mut Inputs) -> PlanResult<OverCall> {
     let params = &function.params;
     match &function.fun {
         WindowFunctionDefinition::AggregateUDF(udf) => {
@@ -179,8 +215,8 @@ fn over_call(function: &WindowFunction, column: &mut impl FnMut(&Expr) -> PlanRe
                 return unsupported("FILTER before OVER, as in Flink");
             }
             let call = Call::new(&call)?;
-            let argument = call.argument.as_deref().map(&mut *column).transpose()?;
-            let second = call.second.as_deref().map(&mut *column).transpose()?;
+            let argument = call.argument.as_deref().map(|e| inputs.column(e)).transpose()?;
+            let second = call.second.as_deref().map(|e| inputs.column(e)).transpose()?;
             Ok(OverCall::Aggregate(call.over(argument, second, None)?))
         }
         WindowFunctionDefinition::WindowUDF(udf) => match (udf.name(), params.args.as_slice()) {
@@ -195,10 +231,10 @@ fn over_call(function: &WindowFunction, column: &mut impl FnMut(&Expr) -> PlanRe
                     },
                     Some(_) => return unsupported("the second argument of 'LAG' is a constant"),
                 };
-                let (at, data_type) = column(value)?;
+                let (at, data_type) = inputs.column(value)?;
                 let default = match rest.get(1) {
                     Some(default) => {
-                        let (default, default_type) = column(default)?;
+                        let (default, default_type) = inputs.column(default)?;
                         if default_type != data_type {
                             return unsupported("the default of 'LAG' must have the type of its value; write a CAST");
                         }

@@ -3,38 +3,21 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion_common::DFSchemaRef;
 use datafusion_expr::expr::WindowFunctionParams;
-use datafusion_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
+use datafusion_expr::{Expr, LogicalPlan, Window};
 
 use super::rank::{NumberBound, sort_columns};
-use super::{Fragment, Lowering, PlanResult, Role, unsupported};
+use super::{Fragment, Lowering, PlanResult, Role, over, unsupported};
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::is_rowtime;
 use crate::state::packed::is_packable;
 
 impl Lowering {
-    pub(super) fn top_n(
-        &mut self,
-        fragment: Fragment,
-        exprs: &[Expr],
-        schema: &DFSchemaRef,
-        bound: Option<NumberBound>,
-    ) -> PlanResult<Fragment> {
-        let [expression] = exprs else { return unsupported("several OVER functions in one query are not supported yet") };
-        let mut inner = expression;
-        while let Expr::Alias(alias) = inner {
-            inner = &alias.expr;
-        }
-        let Expr::WindowFunction(function) = inner else { return unsupported(format!("'{expression}'")) };
-        if !matches!(&function.fun, WindowFunctionDefinition::WindowUDF(f) if f.name() == "row_number") {
-            return unsupported(format!("'{}' with OVER is not supported yet; ROW_NUMBER() is, as a window Top-N", function.fun));
-        }
-        let WindowFunctionParams { partition_by, order_by, .. } = &function.params;
-        let Some(bound) = bound else {
-            return unsupported("'ROW_NUMBER' needs a bound: put the query into a subquery and filter it, WHERE rn <= 10");
-        };
+    pub(super) fn top_n(&mut self, fragment: Fragment, window: &Window, bound: NumberBound) -> PlanResult<Fragment> {
+        let schema = &window.schema;
+        let [expression] = window.window_expr.as_slice() else { return unsupported("several functions beside a Top-N") };
+        let WindowFunctionParams { partition_by, order_by, .. } = &over::function(expression)?.params;
         let partition = partition_by.iter().map(|e| fragment.column_of(e)).collect::<PlanResult<Option<Vec<_>>>>()?;
         let Some(partition) = partition else {
             return unsupported("PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery");

@@ -22,6 +22,11 @@ pub fn call(operation: Operation, left: Expr, right: Expr) -> Expr {
     ScalarUDF::from(Arithmetic { operation, signature: Signature::user_defined(Volatility::Immutable) }).call(vec![left, right])
 }
 
+/// True for what [`call`] makes.
+pub fn is_call(function: &ScalarUDF) -> bool {
+    function.inner().downcast_ref::<Arithmetic>().is_some()
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Arithmetic {
     operation: Operation,

@@ -27,6 +27,7 @@ mod strings;
 mod temporal;
 mod times;
 mod to_timestamp_ltz;
+pub mod type_of;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ impl Default for Functions {
             .chain(nested::all())
             .chain(json::udfs())
             .chain(clock::all())
-            .chain([concat::udf(), current_watermark::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
+            .chain([concat::udf(), current_watermark::udf(), interval_times::udf(), to_timestamp_ltz::udf(), type_of::udf()])
         {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }

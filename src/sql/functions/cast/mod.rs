@@ -83,6 +83,11 @@ pub fn call(expression: Expr, from: &Field, to: &Field, or_null: bool) -> Result
     Ok(ScalarUDF::from(cast).call(vec![expression]))
 }
 
+/// Of a function that casts: whether it gives NULL for what it cannot read. None of others.
+pub fn is_cast(function: &ScalarUDF) -> Option<bool> {
+    function.inner().downcast_ref::<Cast>().map(|cast| cast.or_null)
+}
+
 /// True if there is a cast between the types.
 fn castable(from: &DataType, to: &DataType) -> bool {
     use DataType::{Binary, Boolean, Date32, Duration, Interval, Null, Time32, Timestamp, Utf8};
