@@ -1,3 +1,5 @@
+//! Changing windows: what is sent when, over spills and restarts. Tests of `windowed`.
+
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array};
