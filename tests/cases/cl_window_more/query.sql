@@ -1,0 +1,25 @@
+-- windows over rows that are updated: retracted aggregates, GROUPING SETS, HAVING, cascades, Top-N and joins behind them, in a zone
+SET 'table.local-time-zone' = 'Europe/Berlin';
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE loc (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP_LTZ(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE VIEW g AS SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY ts DESC) AS rn FROM src) WHERE rn = 1;
+CREATE VIEW h AS SELECT id, k, v, j, s, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY j ORDER BY ts DESC) AS rn FROM src) WHERE rn = 1;
+CREATE VIEW w AS SELECT window_start AS ws, window_end AS we, window_time AS wt, k, COUNT(*) AS c, SUM(v) AS sv FROM TABLE(TUMBLE(TABLE g, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, window_time, k;
+CREATE TABLE `aggs` (`ws` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cd` BIGINT, `sf` BIGINT, `a` BIGINT, `mi` STRING, `mx` DECIMAL(10,2), `sd` BIGINT, `cb` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/aggs');
+CREATE TABLE `sets` (`ws` TIMESTAMP(3), `k` STRING, `j` INT, `c` BIGINT, `sv` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/sets');
+CREATE TABLE `hav` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hav');
+CREATE TABLE `casc` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `n` BIGINT, `t` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/casc');
+CREATE TABLE `best` (`ws` TIMESTAMP(3), `k` STRING, `c` BIGINT, `rn` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/best');
+CREATE TABLE `few` (`we` TIMESTAMP(3), `c` BIGINT, `mx` BIGINT, `ids` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/few');
+CREATE TABLE `hopk` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `mi` BIGINT, `mx` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hopk');
+CREATE TABLE `zone` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/zone');
+CREATE TABLE `leg` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `b` BOOLEAN, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/leg');
+INSERT INTO `aggs` SELECT window_start, k, COUNT(*), COUNT(DISTINCT s), SUM(v) FILTER (WHERE b), AVG(v), MIN(s), MAX(m), SUM(DISTINCT j), COUNT(*) FILTER (WHERE b) FROM TABLE(TUMBLE(TABLE g, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `sets` SELECT window_start, k, j, COUNT(*), SUM(v) FROM TABLE(TUMBLE(TABLE g, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, GROUPING SETS ((k), (j), ());
+INSERT INTO `hav` SELECT window_start, window_end, COUNT(*) FROM TABLE(HOP(TABLE g, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '15' SECOND)) GROUP BY window_start, window_end HAVING COUNT(*) > 3;
+INSERT INTO `casc` SELECT window_start, window_end, COUNT(*), SUM(sv) FROM TABLE(TUMBLE(TABLE w, DESCRIPTOR(wt), INTERVAL '20' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `best` SELECT ws, k, c, rn FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY ws, we ORDER BY c DESC, k) AS rn FROM w) WHERE rn <= 2;
+INSERT INTO `few` SELECT window_end, COUNT(*), MAX(v), SUM(id) FROM TABLE(CUMULATE(TABLE h, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `hopk` SELECT window_start, window_end, k, MIN(v), MAX(s) FROM TABLE(HOP(TABLE h, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `zone` SELECT window_start, window_end, COUNT(*) FROM TABLE(TUMBLE((SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY ts DESC) AS rn FROM loc) WHERE rn = 1), DESCRIPTOR(ts), INTERVAL '15' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO `leg` SELECT HOP_START(ts, INTERVAL '5' SECOND, INTERVAL '10' SECOND), HOP_END(ts, INTERVAL '5' SECOND, INTERVAL '10' SECOND), b, COUNT(*) FROM g GROUP BY HOP(ts, INTERVAL '5' SECOND, INTERVAL '10' SECOND), b;
