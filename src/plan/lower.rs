@@ -7,7 +7,7 @@
 //!
 //! In reading order: `sources` (what is read), `fragment` (a chain that is being built), `rows` (scans and projections),
 //! `windowed` (rows with their windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `over`, `join`, `union`, `sinks`
-//! (where rows go).
+//! (where rows go); `lookup` is the join with a table that is asked row by row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use datafusion_expr::{Aggregate as AggregateNode, Distinct, Expr, Join, LogicalP
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::fingerprint;
-use super::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
+use super::physical::{ChainInput, ChainOutput, ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
 use crate::config::Config;
 use crate::sql::bind::Script;
 use crate::sql::catalog::{PlannedTable, Table, is_rowtime};
@@ -44,6 +44,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
     let mut lowering = Lowering {
         workers,
         sources: Vec::new(),
+        lookups: Vec::new(),
         sinks: Vec::new(),
         chains: Vec::new(),
         edges: 0,
@@ -77,14 +78,15 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         return Err(SqlError::new("nothing to do: the file has no INSERT and no SELECT")
             .help("add INSERT INTO <table> SELECT ..., or a SELECT to print"));
     }
-    let Lowering { sources, sinks, chains, edges, fingerprint, warnings, .. } = lowering;
-    Ok(PhysicalPlan { sources, sinks, chains, edges, fingerprint, warnings })
+    let Lowering { sources, lookups, sinks, chains, edges, fingerprint, warnings, .. } = lowering;
+    Ok(PhysicalPlan { sources, lookups, sinks, chains, edges, fingerprint, warnings })
 }
 
 mod aggregate;
 mod aggregate_input;
 mod fragment;
 mod join;
+mod lookup;
 mod over;
 mod rank;
 mod rows;
@@ -107,6 +109,7 @@ fn physical(expression: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn Physical
 struct Lowering {
     workers: usize,
     sources: Vec<SourcePlan>,
+    lookups: Vec<LookupPlan>,
     sinks: Vec<SinkPlan>,
     chains: Vec<ChainPlan>,
     edges: usize,

@@ -13,6 +13,7 @@ use datafusion_expr::{Expr, LogicalPlan, TableSource};
 use super::error::Place;
 use super::functions::clock;
 use super::hints;
+use super::lookup_join::{self, PlannedLookup};
 use super::types::EXACT;
 
 /// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
@@ -147,6 +148,9 @@ impl Catalog {
     }
 
     pub fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
+        if let Some(name) = lookup_join::looked_up(name) {
+            return self.table(name).map(|table| Arc::new(PlannedLookup(table)) as Arc<dyn TableSource>);
+        }
         if let Some(table) = self.table(name) {
             return Some(Arc::new(PlannedTable(table)));
         }

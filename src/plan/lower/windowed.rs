@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use datafusion_common::DFSchema;
 use datafusion_expr::{Aggregate as AggregateNode, Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
+use super::lookup::looked_up;
 use super::{Fired, Fragment, Lowering, PlanResult, Role, column_of, unsupported};
 use crate::operator::session::rows::SessionRowsSpec;
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
@@ -71,6 +72,17 @@ pub fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
             let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else { return Ok(None) };
             Some(Below { tvf, roles: roles(tvf)?, computes: false })
         }
+        // Rows stay what they are beside those that are looked up for them.
+        LogicalPlan::Join(join) if looked_up(&join.right).is_some() => match look_ahead(&join.left)? {
+            Some(mut below) => {
+                below.roles.extend(std::iter::repeat_n(Role::Plain, join.right.schema().fields().len()));
+                for expression in join.on.iter().map(|(left, _)| left).chain(&join.filter) {
+                    below.computes |= names_window(expression, &join.schema, &below.roles)?;
+                }
+                Some(below)
+            }
+            None => None,
+        },
         _ => None,
     })
 }

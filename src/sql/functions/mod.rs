@@ -4,6 +4,7 @@
 
 mod aggregates;
 pub mod arithmetic;
+pub mod as_of;
 pub mod cast;
 pub mod clock;
 mod concat;
@@ -52,7 +53,7 @@ impl Default for Functions {
             .chain(nested::all())
             .chain(json::udfs())
             .chain(clock::all())
-            .chain([concat::udf(), current_watermark::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
+            .chain([as_of::udf(), concat::udf(), current_watermark::udf(), interval_times::udf(), to_timestamp_ltz::udf()])
         {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
