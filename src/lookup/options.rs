@@ -116,7 +116,7 @@ mod tests {
         assert!(error(&[("lookup.cach", "NONE")]).contains("did you mean 'lookup.cache'?"));
         assert!(error(&[(CACHE, "FULL")]).contains("NONE or PARTIAL"));
         assert!(error(&[(CACHE, "PARTIAL")]).contains(MAX_ROWS));
-        assert!(error(&[(AFTER_ACCESS, "soon")]).contains("duration"));
+        assert!(error(&[(AFTER_ACCESS, "5 moons")]).contains("duration"));
         assert!(error(&[(AFTER_WRITE, "0 s")]).contains("longer than 0"));
         assert!(error(&[(MAX_ROWS, "0")]).contains("from 1"));
         assert!(error(&[(MISSING, "maybe")]).contains("true or false"));

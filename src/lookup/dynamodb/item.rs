@@ -63,3 +63,75 @@ fn write(value: &Value, out: &mut Vec<u8>) {
         Value::Map(entries) => write_object(entries, out),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arrow::array::*;
+    use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+
+    use crate::sink::dynamodb::value::value;
+
+    fn item(entries: &[(&str, Value)]) -> Attributes {
+        entries.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    #[test]
+    fn what_the_sink_writes_comes_back() {
+        let decimals = Decimal128Array::from(vec![Some(-150), None]).with_precision_and_scale(10, 2).unwrap();
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
+        maps.keys().append_value("a \"quoted\" key");
+        maps.values().append_value(7);
+        maps.append(true).unwrap();
+        maps.append(false).unwrap();
+        let zoned = TimestampMillisecondArray::from(vec![Some(1_709_168_523_045), None]).with_timezone("UTC");
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("caf\u{e9}\n\\"), None])),
+            Arc::new(BooleanArray::from(vec![Some(true), None])),
+            Arc::new(Int8Array::from(vec![Some(-128), None])),
+            Arc::new(Int64Array::from(vec![Some(i64::MIN), None])),
+            Arc::new(Float32Array::from(vec![Some(1.1), None])),
+            Arc::new(Float64Array::from(vec![Some(-1e-7), None])),
+            Arc::new(decimals),
+            Arc::new(BinaryArray::from(vec![Some(&[0u8, 1, 255][..]), None])),
+            Arc::new(Date32Array::from(vec![Some(19782), None])),
+            Arc::new(Time32MillisecondArray::from(vec![Some(3_723_045), None])),
+            Arc::new(TimestampMillisecondArray::from(vec![Some(-1), None])),
+            Arc::new(TimestampNanosecondArray::from(vec![Some(1_709_168_523_000_000_001), None])),
+            Arc::new(zoned),
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None])),
+            Arc::new(maps.finish()),
+        ];
+        let fields: Vec<Field> =
+            columns.iter().enumerate().map(|(i, c)| Field::new(format!("c{i}"), c.data_type().clone(), true)).collect();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+        for leaves_nulls_out in [false, true] {
+            let items: Vec<Attributes> = (0..batch.num_rows())
+                .map(|row| {
+                    let cells = batch.schema_ref().fields().iter().zip(batch.columns());
+                    let cells = cells.map(|(field, column)| (field.name().clone(), value(column, row).unwrap()));
+                    cells.filter(|(_, value)| !leaves_nulls_out || *value != Value::Null).collect()
+                })
+                .collect();
+            assert_eq!(decode(&items, &batch.schema()).unwrap(), batch);
+        }
+    }
+
+    #[test]
+    fn what_others_write_is_read_as_json_would_be() {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("n", DataType::Int32, true),
+            Field::new("tags", DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), true),
+        ]));
+        let tags = Value::List(vec![Value::Text("x".into()), Value::Text("y".into())]);
+        let items = [item(&[("other", Value::Bool(true)), ("n", Value::Number("7".into())), ("tags", tags)]), item(&[])];
+        let rows = decode(&items, &schema).unwrap();
+        assert_eq!(rows.column(0).as_ref(), &Int32Array::from(vec![Some(7), None]));
+        assert_eq!(rows.column(1).as_list::<i32>().value(0).as_ref(), &StringArray::from(vec!["x", "y"]));
+        let error = decode(&[item(&[("n", Value::Text("many".into()))])], &schema).unwrap_err();
+        assert!(error.contains('n') && error.contains("many"), "{error}");
+        assert_eq!(decode(&[], &schema).unwrap().num_rows(), 0);
+    }
+}

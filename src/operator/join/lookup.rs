@@ -270,3 +270,7 @@ impl Operator for LookupJoin {
         self.spec.output.clone()
     }
 }
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;
