@@ -93,6 +93,7 @@ const LAPS: &str =
     "CREATE TABLE laps (lap BIGINT, rider BIGINT, name STRING, ts TIMESTAMP(3), pt AS CAST(ts AS TIMESTAMP_LTZ(3)),
      WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)";
 const CACHED: &str = ", 'lookup.cache' = 'PARTIAL', 'lookup.partial-cache.max-rows' = '100'";
+const PATIENT: &str = ", 'lookup.max-retries' = '100'";
 const NAMED: &str = "INSERT INTO named SELECT lap, r.name, r.club FROM laps AS l
      LEFT JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id AND r.club <> 'club 1';";
 
@@ -127,10 +128,11 @@ fn values(rows: &[String]) -> Vec<Value> {
 
 #[test]
 fn a_left_join_through_throttling_and_unprocessed_keys() {
-    for cache in ["", CACHED] {
+    // One key that is left may meet trouble many times in a row.
+    for cache in [PATIENT.to_owned(), format!("{PATIENT}{CACHED}")] {
         let world = World::new();
         world.server.set_faults(trouble());
-        let output = world.run(&world.sql(cache, NAMED));
+        let output = world.run(&world.sql(&cache, NAMED));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert_eq!(values(&world.rows("named")), values(&named()), "{cache}");
         assert_eq!(world.server.calls("Query"), 0);
@@ -164,16 +166,16 @@ fn a_partition_is_asked_for_where_the_sort_key_is_not_named() {
     let select = "SELECT lap, b.course, b.best FROM laps AS l JOIN bests FOR SYSTEM_TIME AS OF l.pt AS b ON b.rider = l.name WHERE lap < 4;
          SELECT lap, b.best FROM laps AS l JOIN bests FOR SYSTEM_TIME AS OF l.pt AS b ON l.name = b.rider AND b.course = 'south'
          WHERE lap < 4;";
-    let output = world.run(&world.sql("", select));
+    let output = world.run(&world.sql(PATIENT, select));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let mut lines: Vec<&str> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();
     lines.sort_unstable();
     // Laps 1, 2, 3 are of b, c, a.
     let want = [
-        r#"{"op":"+I","lap":1,"course":"north","best":10.00}"#,
-        r#"{"op":"+I","lap":3,"best":9.00}"#,
-        r#"{"op":"+I","lap":3,"course":"north","best":12.50}"#,
-        r#"{"op":"+I","lap":3,"course":"south","best":9.00}"#,
+        r#"{"op":"+I","lap":1,"course":"north","best":1E+1}"#,
+        r#"{"op":"+I","lap":3,"best":9}"#,
+        r#"{"op":"+I","lap":3,"course":"north","best":12.5}"#,
+        r#"{"op":"+I","lap":3,"course":"south","best":9}"#,
     ];
     assert_eq!(lines, want);
     assert!(world.server.calls("Query") > 0 && world.server.calls("BatchGetItem") > 0);
@@ -203,20 +205,22 @@ fn kills_and_other_workers_change_nothing() {
 
 #[test]
 fn a_lookup_that_cannot_succeed_ends_the_job() {
-    let says = |world: &World, options: &str, words: &[&str]| {
-        let output = world.run(&world.sql(options, NAMED));
+    let says_of = |world: &World, options: &str, query: &str, words: &[&str]| {
+        let output = world.run(&world.sql(options, query));
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(words.iter().all(|w| text.contains(w)), "{text}");
     };
+    let says = |world: &World, options: &str, words: &[&str]| says_of(world, options, NAMED, words);
     let world = World::new();
     world.server.set_faults(Faults { deny: Some("AccessDeniedException"), reads: true, ..Faults::default() });
     says(&world, "", &["lookup in table 'riders' of {\"id\":", "AccessDenied"]);
     world.server.set_faults(Faults { throttle_every: 1, reads: true, ..Faults::default() });
     says(&world, ", 'lookup.max-retries' = '1'", &["lookup in table 'riders' of", "ProvisionedThroughputExceeded"]);
     world.server.set_faults(Faults::default());
-    world.server.put("riders", &json!({ "id": { "N": "37" }, "club": { "M": {} } }));
-    says(&world, "", &["'riders'", "club"]);
+    world.server.put("bests", &json!({ "rider": { "S": "b" }, "course": { "S": "south" }, "best": { "S": "fast" } }));
+    let bests = "SELECT lap, b.best FROM laps AS l JOIN bests FOR SYSTEM_TIME AS OF l.pt AS b ON b.rider = l.name;";
+    says_of(&world, "", bests, &["lookup in table 'bests'", "best", "fast"]);
     let without = World { server: DynamoDbServer::start(), dir: world.dir };
     says(&without, "", &["'riders'", "does not exist"]);
     without.server.create_table("riders", ("id", "S"), None);
@@ -275,19 +279,19 @@ CREATE VIEW v AS SELECT * FROM laps;
         (
             "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider > r.id;",
             30,
-            "needs an equation for 'id'",
+            "needs in its ON an equation for 'id'",
         ),
         (
             "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.name = r.name;",
             30,
-            "needs an equation for 'id'",
+            "needs in its ON an equation for 'id'",
         ),
         ("SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.name = CAST(r.id AS STRING);", 30, "'id'"),
         ("SELECT * FROM laps AS l JOIN loose FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;", 30, "PRIMARY KEY"),
         (
             "SELECT * FROM laps AS l JOIN bests FOR SYSTEM_TIME AS OF l.pt AS r ON l.name = r.course;",
             30,
-            "needs an equation for 'rider'",
+            "needs in its ON an equation for 'rider'",
         ),
     ] {
         let error = planned(&format!("{tables}{query}")).expect_err(query);

@@ -5,6 +5,7 @@
 //! were answered meanwhile are not asked for again; an answer has no more than [`ANSWER_BYTES_MAX`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -24,7 +25,7 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// DynamoDB's limits on a partition key and a sort key, bytes: no item has a longer one.
 const KEY_BYTES_MAX: [usize; 2] = [2048, 1024];
 const PAUSE_MIN: Duration = Duration::from_millis(100);
-const PAUSE_FACTOR: f32 = 5.0;
+const PAUSE_FACTOR: f32 = 3.0;
 /// As long as a throttled table needs to recover. Jitter adds up to as much again.
 const PAUSE_MAX: Duration = Duration::from_millis(2500);
 
@@ -127,8 +128,17 @@ impl Call {
                 Err(Failure::Superseded) => return Err(self.error(&keys, "a read failed a condition".into())),
             };
             let Some(pause) = pause else { return Err(self.error(&keys, reason)) };
-            tracing::warn!(table = self.shared.options.table_name, "DynamoDB did not answer a lookup, asking again: {reason}");
+            self.log_retry(&reason);
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn log_retry(&self, reason: &str) {
+        let repeated = self.shared.repeated.fetch_add(1, Ordering::Relaxed) + 1;
+        // Lines grow with the logarithm of the failures.
+        if repeated.is_power_of_two() {
+            let table = &self.shared.options.table_name;
+            tracing::warn!(table, repeated, "DynamoDB did not answer a lookup, asking again: {reason}");
         }
     }
 

@@ -9,6 +9,7 @@ mod item;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -36,6 +37,8 @@ struct Shared {
     /// How often a call that failed is made again.
     retries: usize,
     wanted: Wanted,
+    /// Calls that were made again, for log lines.
+    repeated: AtomicU64,
     /// Made for the first question: until then nothing outside is touched.
     client: OnceCell<Arc<TableClient>>,
 }
@@ -51,7 +54,7 @@ impl DynamoDbLookup {
         let options = DynamoDbOptions::parse(options)?;
         check(&spec.schema, &spec.primary_key)?;
         let wanted = Wanted::new(spec.schema.fields().iter().map(|f| f.name().as_str()));
-        let shared = Shared { spec, options, retries, wanted, client: OnceCell::new() };
+        let shared = Shared { spec, options, retries, wanted, repeated: AtomicU64::default(), client: OnceCell::new() };
         Ok(DynamoDbLookup { shared: Arc::new(shared), runtime })
     }
 

@@ -154,7 +154,7 @@ fn take_apart(join: &Join, table: &Table) -> PlanResult<Condition> {
         let (name, key) = (hints::base_name(&table.name), &primary_key[0]);
         let rest = if primary_key.len() > 1 { ", and better to all of it" } else { "" };
         return unsupported(format!(
-            "the ON of a lookup join needs an equation for '{key}', the first column of the key of '{name}'{rest}: \
+            "the lookup join with '{name}' needs in its ON an equation for '{key}', the first column of its key{rest}: \
              its column alone on one side, a value of the same type from the left table or a constant on the other (CAST it)"
         ));
     }
