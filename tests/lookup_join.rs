@@ -89,8 +89,7 @@ impl World {
     }
 }
 
-const LAPS: &str =
-    "CREATE TABLE laps (lap BIGINT, rider BIGINT, name STRING, ts TIMESTAMP(3), pt AS CAST(ts AS TIMESTAMP_LTZ(3)),
+const LAPS: &str = "CREATE TABLE laps (lap BIGINT, rider BIGINT, name STRING, ts TIMESTAMP(3), pt AS PROCTIME(),
      WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)";
 const CACHED: &str = ", 'lookup.cache' = 'PARTIAL', 'lookup.partial-cache.max-rows' = '100'";
 const PATIENT: &str = ", 'lookup.max-retries' = '100'";

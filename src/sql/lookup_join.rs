@@ -8,7 +8,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
+use arrow::datatypes::SchemaRef;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DataFusionError, Result as PlanResult};
 use datafusion_expr::utils::{conjunction, split_conjunction_owned};
@@ -18,7 +18,7 @@ use sqlparser::ast::{
     TableFactor, TableVersion, TableWithJoins, VisitMut, VisitorMut,
 };
 
-use super::catalog::{ROWTIME, Table};
+use super::catalog::{Table, is_proctime, is_rowtime};
 use super::dialect::call;
 use super::error::{Place, SqlError};
 use super::flink_types;
@@ -42,11 +42,6 @@ impl TableSource for PlannedLookup {
 /// The table behind a marked name.
 pub fn looked_up(name: &str) -> Option<&str> {
     name.strip_prefix(MARK)
-}
-
-/// True for the field of a processing-time attribute.
-fn is_proctime(field: &Field) -> bool {
-    matches!(field.data_type(), DataType::Timestamp(TimeUnit::Millisecond, Some(_))) && !field.metadata().contains_key(ROWTIME)
 }
 
 /// Puts versions of tables into their joins.
@@ -162,7 +157,7 @@ fn check(time: &Expr, join: &Join) -> PlanResult<()> {
         ));
     };
     let field = left.field(index);
-    if field.metadata().contains_key(ROWTIME) {
+    if is_rowtime(field) {
         let message = "is a rowtime; a table is looked up as it is at the moment: add pt AS PROCTIME() to the left table, and \
                        write FOR SYSTEM_TIME AS OF its pt";
         return refused(format!("'{}' {message}", column.name));

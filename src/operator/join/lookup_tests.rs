@@ -150,7 +150,7 @@ fn texts(events: &[Event]) -> Vec<String> {
         }
         Event::Watermark(w) => vec![format!("w{w}")],
         Event::Barrier(e) => vec![format!("b{e}")],
-        Event::Partials(_) => vec!["partials".to_owned()],
+        Event::Partials(_) | Event::Tick(_) => vec![],
     };
     events.iter().flat_map(text).collect()
 }

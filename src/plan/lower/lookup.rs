@@ -10,6 +10,7 @@ use datafusion_common::{Column, DFSchema, JoinType, ScalarValue};
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator};
 
+use super::rows::asks_marks;
 use super::sources::{LOOKED_UP, source_plan};
 use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
 use crate::lookup::LookupSpec;
@@ -59,6 +60,13 @@ impl Lowering {
             }
         }
         let condition = take_apart(join, table)?;
+        for expression in condition.keys.iter().chain(&condition.left).chain(&condition.rest) {
+            if asks_marks(expression)? {
+                return unsupported(format!(
+                    "the time of day in the ON of a lookup join with '{name}': compute it in a subquery before"
+                ));
+            }
+        }
         let left = self.plan(&join.left)?;
         // A column of a window that is looked at must be there.
         let of_left = |c: &&Column| left.schema.has_column(c);
