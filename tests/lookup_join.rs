@@ -69,7 +69,7 @@ impl World {
         format!(
             "{LAPS} WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{dir}/laps.jsonl');
              CREATE TABLE riders (id BIGINT, name STRING, club STRING, PRIMARY KEY (id) NOT ENFORCED) WITH ('table-name' = 'riders', {aws});
-             CREATE TABLE bests (rider STRING, course STRING, best DECIMAL(6, 2), PRIMARY KEY (rider, course) NOT ENFORCED)
+             CREATE TABLE bests (rider STRING, course STRING, best DECIMAL(6, 2), note STRING, PRIMARY KEY (rider, course) NOT ENFORCED)
                  WITH ('table-name' = 'bests', {aws});
              {}\n{}\n{query}",
             sink("named", "lap BIGINT, name STRING, club STRING"),
@@ -178,6 +178,26 @@ fn a_partition_is_asked_for_where_the_sort_key_is_not_named() {
     ];
     assert_eq!(lines, want);
     assert!(world.server.calls("Query") > 0 && world.server.calls("BatchGetItem") > 0);
+}
+
+#[test]
+fn a_partition_of_several_pages_and_other_joins_beside() {
+    let world = World::new();
+    for part in 0..8 {
+        let item = json!({ "rider": { "S": "c" }, "course": { "S": format!("{part}") }, "note": { "S": "x".repeat(300_000) } });
+        world.server.put("bests", &item);
+    }
+    let select = "SELECT COUNT(*) AS parts, SUM(CHAR_LENGTH(b.note)) AS size, MAX(b.course) AS part FROM laps AS l
+         JOIN bests FOR SYSTEM_TIME AS OF l.pt AS b ON b.rider = l.name WHERE lap = 2;
+         SELECT lap, part, b.best FROM laps AS l JOIN bests /*+ OPTIONS('lookup.cache' = 'NONE') */ FOR SYSTEM_TIME AS OF l.pt AS b
+         ON b.rider = l.name AND b.course = 'south' CROSS JOIN UNNEST(ARRAY[1, 2]) AS u (part) WHERE lap = 3;";
+    let output = world.run(&world.sql("", select));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let last = text.lines().rfind(|line| line.contains("parts"));
+    assert_eq!(last, Some(r#"{"op":"+U","parts":8,"size":2400000,"part":"7"}"#), "{text}");
+    assert!(text.contains(r#""lap":3,"part":1,"best":9}"#) && text.contains(r#""lap":3,"part":2,"best":9}"#), "{text}");
+    assert!(world.server.calls("Query") >= 3);
 }
 
 #[test]

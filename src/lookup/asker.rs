@@ -7,17 +7,40 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
+use arrow::row::{RowConverter, Rows, SortField};
 
-use super::cache::{Cache, KeyRows};
+use super::cache::{Cache, KeyRows, RowBytes};
 use super::options::CacheOptions;
 use super::{LookupError, LookupSpec, LookupTable, Wake};
 use crate::time::clock::SharedClock;
 
 /// A key in Arrow's row format: equal bytes for equal keys.
 pub type Key = Arc<[u8]>;
+
+/// The keys of the rows of a batch.
+pub struct Keys {
+    rows: Rows,
+    nulls: Option<NullBuffer>,
+}
+
+impl Keys {
+    pub fn len(&self) -> usize {
+        self.rows.num_rows()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of a key; None if a part of it is NULL.
+    pub fn get(&self, row: usize) -> Option<&[u8]> {
+        let is_null = self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        (!is_null).then(|| self.rows.row(row).data())
+    }
+}
 
 /// A table to look up, as all workers see it.
 pub struct Lookup {
@@ -118,11 +141,11 @@ impl Asker {
         &self.lookup.spec
     }
 
-    /// The key of each row of the key columns; None where one of them is NULL.
-    pub fn encode(&self, columns: &[ArrayRef]) -> Result<Vec<Option<Key>>, LookupError> {
+    /// The keys of the rows of the key columns.
+    pub fn encode(&self, columns: &[ArrayRef]) -> Result<Keys, LookupError> {
         let rows = self.keys.convert_columns(columns).map_err(|e| self.lookup.error(e))?;
-        let key = |row: usize| (!columns.iter().any(|c| c.is_null(row))).then(|| rows.row(row).data().into());
-        Ok((0..rows.num_rows()).map(key).collect())
+        let nulls = columns.iter().fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.nulls()));
+        Ok(Keys { rows, nulls })
     }
 
     /// Asks for the rows of keys that are all different, while no question is open.
@@ -185,14 +208,19 @@ impl Asker {
     }
 
     /// The rows that were fetched, by their keys.
-    fn by_key(&self, batch: &RecordBatch) -> Result<HashMap<Key, Vec<Box<[u8]>>>, LookupError> {
+    fn by_key(&self, batch: &RecordBatch) -> Result<HashMap<Key, Vec<RowBytes>>, LookupError> {
         let spec = &self.lookup.spec;
         let columns: Vec<ArrayRef> = spec.keys.iter().map(|&k| batch.column(k).clone()).collect();
         let rows = self.rows.convert_columns(batch.columns()).map_err(|e| self.lookup.error(e))?;
-        let mut out: HashMap<Key, Vec<Box<[u8]>>> = HashMap::new();
-        for (row, key) in self.encode(&columns)?.into_iter().enumerate() {
-            if let Some(key) = key {
-                out.entry(key).or_default().push(rows.row(row).data().into());
+        let mut out: HashMap<Key, Vec<RowBytes>> = HashMap::new();
+        let keys = self.encode(&columns)?;
+        for row in 0..batch.num_rows() {
+            if let Some(key) = keys.get(row) {
+                let row: RowBytes = rows.row(row).data().into();
+                match out.get_mut(key) {
+                    Some(of_key) => of_key.push(row),
+                    None => drop(out.insert(key.into(), vec![row])),
+                }
             }
         }
         Ok(out)

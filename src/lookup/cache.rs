@@ -17,8 +17,11 @@ const BYTES_MAX: usize = 64 << 20;
 const ENTRY_BYTES: usize = 160;
 const ROW_BYTES: usize = 16;
 
+/// A row in Arrow's row format.
+pub type RowBytes = Box<[u8]>;
+
 /// The rows of a key.
-pub type KeyRows = Arc<[Box<[u8]>]>;
+pub type KeyRows = Arc<[RowBytes]>;
 
 struct Entry {
     rows: KeyRows,

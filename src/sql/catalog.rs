@@ -149,7 +149,9 @@ impl Catalog {
 
     pub fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
         if let Some(name) = lookup_join::looked_up(name) {
-            return self.table(name).map(|table| Arc::new(PlannedLookup(table)) as Arc<dyn TableSource>);
+            // Its rowtime is no time of the rows that it is looked up for.
+            let plain = |table: Arc<Table>| Arc::new(Table { watermark: None, ..Table::clone(&table) });
+            return self.table(name).map(|table| Arc::new(PlannedLookup(plain(table))) as Arc<dyn TableSource>);
         }
         if let Some(table) = self.table(name) {
             return Some(Arc::new(PlannedTable(table)));

@@ -16,7 +16,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_physical_expr::PhysicalExpr;
 
-use crate::lookup::{Answer, Asker, Key, LookupError};
+use crate::lookup::{Answer, Asker, Key, Keys, LookupError};
 use crate::operator::calc::condition_mask;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 
@@ -50,7 +50,7 @@ pub struct LookupJoinSpec {
 /// Rows that are being joined.
 struct Current {
     rows: Rows,
-    keys: Vec<Option<Key>>,
+    keys: Keys,
     /// Rows before this one are done.
     done: usize,
     /// Rows from `done` up to this one are those of the open question.
@@ -111,12 +111,12 @@ impl LookupJoin {
 
     /// Asks for the keys of the next rows.
     fn ask(&mut self, mut current: Current) -> Result<(), LookupError> {
-        let mut numbers: HashMap<&Key, u32> = HashMap::new();
-        let mut question = Vec::new();
+        let mut numbers: HashMap<&[u8], u32> = HashMap::new();
+        let mut question: Vec<Key> = Vec::new();
         current.numbers.clear();
         current.asked = current.done;
-        for key in &current.keys[current.done..] {
-            let number = match key {
+        for row in current.done..current.keys.len() {
+            let number = match current.keys.get(row) {
                 None => None,
                 Some(key) => match numbers.get(key) {
                     Some(number) => Some(*number),
@@ -124,7 +124,7 @@ impl LookupJoin {
                     None => {
                         let number = question.len() as u32;
                         numbers.insert(key, number);
-                        question.push(key.clone());
+                        question.push(key.into());
                         Some(number)
                     }
                 },

@@ -98,12 +98,9 @@ impl Lowering {
         ));
         let primary_key = table.upsert_key().to_vec();
         let key_names = primary_key[..keys.len()].to_vec();
-        let spec = LookupSpec {
-            table: name.to_string(),
-            keys: key_names.iter().filter_map(|key| schema.index_of(key).ok()).collect(),
-            schema,
-            primary_key,
-        };
+        // The condition names them, so they are among the columns.
+        let key_indexes = key_names.iter().map(|key| schema.index_of(key)).collect::<Result<Vec<_>, _>>()?;
+        let spec = LookupSpec { table: name.to_string(), keys: key_indexes, schema, primary_key };
         let is_unique = spec.is_unique();
         let to = Fragment { schema: join.schema.clone(), key: left.key.clone().filter(|_| is_unique), ..left };
         let condition = conjunction(rest).map(|c| physical(&c, &to.batch_schema()?)).transpose()?;
@@ -114,8 +111,7 @@ impl Lowering {
         self.fingerprint.push_str(&format!("look up {name} {}\n", fingerprint::identity(table)));
         let key_columns = table.columns.iter().enumerate().filter(|(_, c)| spec.primary_key.contains(&c.name)).map(|(i, _)| i);
         let read: BTreeSet<usize> = columns.into_iter().chain(key_columns).collect();
-        let plain = Arc::new(Table { watermark: None, ..Table::clone(table) });
-        self.lookups.push(LookupPlan { source: source_plan(&plain, read)?, spec });
+        self.lookups.push(LookupPlan { source: source_plan(table, read)?, spec });
         Ok(to)
     }
 }
