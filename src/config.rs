@@ -27,9 +27,58 @@ pub struct Config {
     pub state_ttl: Option<Duration>,
     /// Rows that a changelog folds together before it sends changes. None: each row by itself.
     pub bundle_rows: Option<usize>,
+    pub emit: Emit,
     /// Keys without effect, for a message.
     pub ignored: Vec<String>,
 }
+
+/// When the older windows send results besides once, when they close (`table.exec.emit.*`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Emit {
+    /// Before a window closes: so long after a change; zero: with each row. None: not at all.
+    pub early: Option<Duration>,
+    /// The same after it has closed.
+    pub late: Option<Duration>,
+    /// How long after its end a window still takes rows.
+    pub lateness: Duration,
+}
+
+impl Emit {
+    pub fn is_once(&self) -> bool {
+        self.early.is_none() && self.late.is_none() && self.lateness.is_zero()
+    }
+
+    /// Reads the settings; a delay without its switch has no effect.
+    fn resolve(settings: &BTreeMap<String, String>) -> Result<Emit, String> {
+        let setting = |key: &str| {
+            let key = format!("{EMIT}{key}");
+            settings.get(&key).map(|value| (value, key))
+        };
+        let time = |key: &str| match setting(key) {
+            Some((value, key)) => duration(value).map(Some).map_err(|e| format!("setting '{key}' = '{value}': {e}")),
+            None => Ok(None),
+        };
+        let fire = |kind: &str| {
+            let delay = time(&format!("{kind}.delay"))?;
+            match setting(&format!("{kind}.enabled")) {
+                Some((value, key)) if is_true(value).map_err(|e| format!("setting '{key}' = '{value}': {e}"))? => {
+                    delay.map(Some).ok_or_else(|| format!("'{key}' needs '{EMIT}{kind}.delay'"))
+                }
+                _ => Ok(None),
+            }
+        };
+        let emit =
+            Emit { early: fire("early-fire")?, late: fire("late-fire")?, lateness: time("allow-lateness")?.unwrap_or_default() };
+        if emit.late.is_some() && emit.lateness.is_zero() {
+            return Err(format!("'{EMIT}late-fire.enabled' needs '{EMIT}allow-lateness'"));
+        }
+        Ok(emit)
+    }
+}
+
+/// What the settings of [`Emit`] begin with.
+const EMIT: &str = "table.exec.emit.";
+const EMIT_KEYS: [&str; 5] = ["early-fire.enabled", "early-fire.delay", "late-fire.enabled", "late-fire.delay", "allow-lateness"];
 
 /// The smallest memory that leaves every part something.
 const MEMORY_BYTES_MIN: usize = 256 << 20;
@@ -37,7 +86,7 @@ const MEMORY_BYTES_MIN: usize = 256 << 20;
 /// Rows of a bundle wait in memory.
 const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 
-const KNOWN: [(&str, &str); 11] = [
+const KNOWN: [(&str, &str); 14] = [
     ("parallelism.default", "number of workers (default: one per core)"),
     ("execution.checkpointing.interval", "time between checkpoints, such as '10 s' (default: 10 s)"),
     (
@@ -48,6 +97,9 @@ const KNOWN: [(&str, &str); 11] = [
     ("table.exec.state.ttl", "a group without a window is forgotten when it got no row for so long (default: 0 ms, never)"),
     ("table.exec.mini-batch.enabled", "fold several rows together before a changelog says what changed (default: false)"),
     ("table.exec.mini-batch.size", "rows that are folded together"),
+    ("table.exec.emit.early-fire.enabled", "older windows send results before they close, 'early-fire.delay' after a change"),
+    ("table.exec.emit.late-fire.enabled", "older windows send what late rows change, 'late-fire.delay' after that"),
+    ("table.exec.emit.allow-lateness", "how long after their end older windows still take rows (default: 0 ms)"),
     ("paceline.checkpoint.records", "records between checkpoints, instead of time"),
     ("paceline.batch.rows", "records read from a split at a time (default: 8192)"),
     ("paceline.memory", "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)"),
@@ -82,12 +134,13 @@ impl Config {
             samples: BTreeMap::new(),
             state_ttl: None,
             bundle_rows: None,
+            emit: Emit::resolve(settings)?,
             ignored: vec![],
         };
         for (key, value) in settings {
             config.set(key, value).map_err(|e| format!("setting '{key}' = '{value}': {e}"))?;
         }
-        let is_on = settings.get("table.exec.mini-batch.enabled").is_some_and(|v| v.trim().eq_ignore_ascii_case("true"));
+        let is_on = settings.get("table.exec.mini-batch.enabled").is_some_and(|v| is_true(v) == Ok(true));
         if is_on && config.bundle_rows.is_none() {
             return Err("'table.exec.mini-batch.enabled' needs 'table.exec.mini-batch.size'".into());
         }
@@ -116,10 +169,9 @@ impl Config {
                 }
             }
             "table.exec.state.ttl" => self.state_ttl = Some(duration(value)?).filter(|d| !d.is_zero()),
-            "table.exec.mini-batch.enabled" => match value.trim().to_ascii_lowercase().as_str() {
-                "true" | "false" => {}
-                _ => return Err("expected true or false".into()),
-            },
+            "table.exec.mini-batch.enabled" => {
+                is_true(value)?;
+            }
             "table.exec.mini-batch.size" => self.bundle_rows = Some(number(1, BUNDLE_ROWS_MAX)? as usize),
             "paceline.errors.path" => self.errors_path = Some(value.to_string()),
             _ => match key.strip_prefix("paceline.").and_then(|k| k.strip_suffix(".sample")) {
@@ -136,10 +188,19 @@ impl Config {
                     ));
                 }
                 None if NO_EFFECT.contains(&key) => {}
+                None if key.strip_prefix(EMIT).is_some_and(|k| EMIT_KEYS.contains(&k)) => {}
                 None => self.ignored.push(key.to_string()),
             },
         }
         Ok(())
+    }
+}
+
+fn is_true(value: &str) -> Result<bool, String> {
+    match value.trim().to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("expected true or false".into()),
     }
 }
 

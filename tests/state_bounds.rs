@@ -52,11 +52,10 @@ impl Observer for Watch {
     fn resumed(&mut self, _: u64, _: &[(u64, String)]) {}
 }
 
-fn check(window: &str) {
-    let dir = tempfile::tempdir().unwrap();
+/// 20,000 keys, most of them in every window; some rows late for one window and in time for the next.
+fn write_rows(folder: &Path) {
     let mut rows = String::new();
     for i in 0..60_000u64 {
-        // 20,000 keys, most of them in every window; some rows late for one window and in time for the next.
         let key = i * 7919 % 20_000;
         let at_ms = i * 2 - if i % 50 == 0 { (i * 2).min(7000) } else { 0 };
         let _ = writeln!(
@@ -68,31 +67,67 @@ fn check(window: &str) {
             at_ms % 1000
         );
     }
-    fs::write(dir.path().join("in.jsonl"), rows).unwrap();
+    fs::write(folder.join("in.jsonl"), rows).unwrap();
+}
+
+fn source(folder: &Path) -> String {
+    format!(
+        "CREATE TABLE src (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND)
+           WITH ('connector'='filesystem','format'='json','path'='{}/in.jsonl');",
+        folder.display()
+    )
+}
+
+/// Runs a job with little memory: it must move state to the store, and leave none when every window has fired.
+fn run_tight(sql: &str, state: &Path) {
+    let variation =
+        Variation { accumulator_bytes_max: BUDGET_BYTES, trigger: CheckpointTrigger::Records(20_000), ..Variation::plain(2) };
+    let mut watch = Watch { checkpoints: state.join("checkpoints"), ..Watch::default() };
+    observe(sql, state, &variation, &mut watch).unwrap();
+    assert!(watch.spills > 0, "nothing was moved to the store");
+    assert!(watch.keys.iter().any(|keys| *keys > 0), "{:?} stored keys", watch.keys);
+    assert_eq!(watch.keys.last(), Some(&0), "keys are left after every window has fired");
+}
+
+fn check(window: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    write_rows(dir.path());
     let sql = |out: &str| {
         format!(
-            "CREATE TABLE src (k BIGINT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND)
-               WITH ('connector'='filesystem','format'='json','path'='{0}/in.jsonl');
+            "{}
              CREATE TABLE res (we TIMESTAMP(3), k BIGINT, c BIGINT, s BIGINT, m BIGINT, d BIGINT)
-               WITH ('connector'='filesystem','format'='json','path'='{0}/{out}');
+               WITH ('connector'='filesystem','format'='json','path'='{}/{out}');
              INSERT INTO res SELECT window_end, k, COUNT(*), SUM(v), MAX(v), COUNT(DISTINCT v)
                FROM TABLE({window}) GROUP BY window_start, window_end, k;",
+            source(dir.path()),
             dir.path().display()
         )
     };
     finish(&sql("roomy"), &dir.path().join("roomy-state"), &Variation::plain(1));
     let expected = sink_rows(&dir.path().join("roomy"));
     assert!(expected.len() > 20_000, "{} rows", expected.len());
-
-    let state = dir.path().join("state");
-    let variation =
-        Variation { accumulator_bytes_max: BUDGET_BYTES, trigger: CheckpointTrigger::Records(20_000), ..Variation::plain(2) };
-    let mut watch = Watch { checkpoints: state.join("checkpoints"), ..Watch::default() };
-    observe(&sql("tight"), &state, &variation, &mut watch).unwrap();
-    assert!(watch.spills > 0, "nothing was moved to the store");
+    run_tight(&sql("tight"), &dir.path().join("state"));
     assert!(sink_rows(&dir.path().join("tight")) == expected, "rows differ when windows are moved to the store");
-    assert!(watch.keys.iter().any(|keys| *keys > 0), "{:?} stored keys", watch.keys);
-    assert_eq!(watch.keys.last(), Some(&0), "keys are left after every window has fired");
+}
+
+/// Windows that are sent more than once.
+#[test]
+fn changing_windows_spill_and_leave() {
+    let dir = tempfile::tempdir().unwrap();
+    write_rows(dir.path());
+    let sql = format!(
+        "SET 'table.exec.emit.early-fire.enabled' = 'true'; SET 'table.exec.emit.early-fire.delay' = '1 h';
+         SET 'table.exec.emit.allow-lateness' = '2 s'; {}
+         SELECT HOP_END(ts, INTERVAL '10' SECOND, INTERVAL '20' SECOND), k, COUNT(*), SUM(v), MAX(v), COUNT(DISTINCT v) FROM src
+           GROUP BY HOP(ts, INTERVAL '10' SECOND, INTERVAL '20' SECOND), k;",
+        source(dir.path())
+    );
+    let (roomy, tight) = (dir.path().join("roomy"), dir.path().join("tight"));
+    finish(&sql, &roomy.join("state"), &Variation::plain(1));
+    let expected = table(&roomy);
+    assert!(expected.len() > 20_000, "{} rows", expected.len());
+    run_tight(&sql, &tight.join("state"));
+    assert!(table(&tight) == expected, "rows differ when groups are moved to the store");
 }
 
 #[test]

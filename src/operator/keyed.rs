@@ -2,7 +2,13 @@
 //!
 //! A write-back cache for operators that keep something of their own for each key. What always holds: a key that is in memory
 //! is looked for there only; one that is not is in the store as it was last written; memory is given back by writing what
-//! changed and forgetting everything, never between a barrier and its checkpoint.
+//! changed and forgetting everything, never between a barrier and its checkpoint; with a TTL, a key that did not change for
+//! so long has no state. In reading order: this file, `frozen` (what a checkpoint still takes up), `ttl`.
+
+pub mod frozen;
+pub mod ttl;
+
+use std::time::Duration;
 
 use hashbrown::HashMap;
 
@@ -11,6 +17,8 @@ use crate::state::key::KeyBuf;
 use crate::state::key_group;
 use crate::state::layout::{KeyedKind, keyed};
 use crate::state::rocks::{Changes, StateDb};
+use frozen::{Entry, Frozen, put_all};
+use ttl::Ttl;
 
 /// What is kept for a key.
 pub trait KeyedValue: Sized {
@@ -26,6 +34,8 @@ struct Slot<V> {
     /// None: the key has no state.
     value: Option<V>,
     dirty: bool,
+    /// Processing time of the last change, ms.
+    changed_ms: i64,
 }
 
 pub struct KeyedCache<V: KeyedValue> {
@@ -34,19 +44,18 @@ pub struct KeyedCache<V: KeyedValue> {
     types: V::Types,
     slots: HashMap<Box<[u8]>, Slot<V>>,
     bytes: usize,
-    /// Written at the last barrier, not yet in the store.
-    frozen: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    frozen_bytes: usize,
+    frozen: Frozen,
+    ttl: Ttl,
 }
 
 /// What a key costs in memory besides its bytes and its value.
 const SLOT_BYTES: usize = 64;
-/// Frozen entries that are written in one step.
-const FROZEN_STEP: usize = 4096;
 
 impl<V: KeyedValue> KeyedCache<V> {
-    pub fn new(operator: u32, kind: KeyedKind, types: V::Types) -> KeyedCache<V> {
-        KeyedCache { operator, kind, types, slots: HashMap::new(), bytes: 0, frozen: vec![], frozen_bytes: 0 }
+    /// `ttl`: a key that did not change for so long is forgotten; None: never.
+    pub fn new(operator: u32, kind: KeyedKind, types: V::Types, ttl: Option<Duration>) -> KeyedCache<V> {
+        let ttl = Ttl::new(operator, kind, ttl);
+        KeyedCache { operator, kind, types, slots: HashMap::new(), bytes: 0, frozen: Frozen::default(), ttl }
     }
 
     fn store_key(&self, key: &[u8], hash: u64) -> Vec<u8> {
@@ -55,14 +64,21 @@ impl<V: KeyedValue> KeyedCache<V> {
         out
     }
 
-    /// Brings the keys of a batch into memory.
-    pub fn load(&mut self, keys: &KeyBuf, hashes: &[u64], db: &StateDb) -> Result<(), OperatorError> {
+    /// Brings the keys of a batch into memory. `now_ms` is processing time.
+    pub fn load(&mut self, keys: &KeyBuf, hashes: &[u64], now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
         let mut missing: Vec<(Box<[u8]>, u64)> = Vec::new();
         for (key, &hash) in keys.iter().zip(hashes) {
-            if !self.slots.contains_key(key) {
-                self.slots.insert(key.into(), Slot { hash, value: None, dirty: false });
-                self.bytes += key.len() + SLOT_BYTES;
-                missing.push((key.into(), hash));
+            match self.slots.get_mut(key) {
+                Some(slot) if slot.value.is_some() && self.ttl.is_old(slot.changed_ms, now_ms) => {
+                    self.bytes -= slot.value.take().as_ref().map_or(0, V::memory_bytes);
+                    slot.dirty = true;
+                }
+                Some(_) => {}
+                None => {
+                    self.slots.insert(key.into(), Slot { hash, value: None, dirty: false, changed_ms: 0 });
+                    self.bytes += key.len() + SLOT_BYTES;
+                    missing.push((key.into(), hash));
+                }
             }
         }
         if missing.is_empty() {
@@ -70,11 +86,15 @@ impl<V: KeyedValue> KeyedCache<V> {
         }
         let wanted: Vec<Vec<u8>> = missing.iter().map(|(key, hash)| self.store_key(key, *hash)).collect();
         for ((key, _), bytes) in missing.iter().zip(db.multi_get(&wanted)?) {
-            if let (Some(bytes), Some(slot)) = (bytes, self.slots.get_mut(key)) {
-                let value = V::decode(&bytes, &self.types)?;
-                self.bytes += value.memory_bytes();
-                slot.value = Some(value);
+            let (Some(bytes), Some(slot)) = (bytes, self.slots.get_mut(key)) else { continue };
+            let (changed_ms, value) = parts(&self.ttl, self.operator, &bytes)?;
+            if self.ttl.is_old(changed_ms, now_ms) {
+                continue;
             }
+            let value = V::decode(value, &self.types)?;
+            self.bytes += value.memory_bytes();
+            slot.value = Some(value);
+            slot.changed_ms = changed_ms;
         }
         Ok(())
     }
@@ -84,52 +104,66 @@ impl<V: KeyedValue> KeyedCache<V> {
         self.slots.get(key)?.value.as_ref()
     }
 
-    /// Takes the state of a key out, to be given back by [`KeyedCache::put`].
+    /// Takes the state of a key out, to be given back by [`KeyedCache::put`] or [`KeyedCache::put_back`].
     pub fn take(&mut self, key: &[u8]) -> Option<V> {
         let value = self.slots.get_mut(key)?.value.take()?;
         self.bytes -= value.memory_bytes();
         Some(value)
     }
 
-    /// Sets the state of a key that was loaded; None removes it.
-    pub fn put(&mut self, key: &[u8], value: Option<V>) {
+    /// Gives the state of a key back that was taken and did not change.
+    pub fn put_back(&mut self, key: &[u8], value: Option<V>) {
         if let Some(slot) = self.slots.get_mut(key) {
             self.bytes += value.as_ref().map_or(0, V::memory_bytes);
             self.bytes -= slot.value.as_ref().map_or(0, V::memory_bytes);
             slot.value = value;
-            slot.dirty = true;
         }
     }
 
-    fn take_dirty(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
-        let (operator, kind) = (self.operator, self.kind);
-        let dirty = self.slots.iter_mut().filter(|(_, slot)| slot.dirty);
-        let mut entries: Vec<_> = dirty
-            .map(|(key, slot)| {
-                slot.dirty = false;
-                let mut out = Vec::new();
-                keyed(operator, kind, key_group(slot.hash), 0, key, &mut out);
-                (out, slot.value.as_ref().map(V::encode))
-            })
-            .collect();
+    /// Sets the state of a key that was loaded; None removes it. `now_ms` is processing time.
+    pub fn put(&mut self, key: &[u8], value: Option<V>, now_ms: i64) {
+        self.put_back(key, value);
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.dirty = true;
+            slot.changed_ms = now_ms;
+        }
+    }
+
+    fn take_dirty(&mut self) -> Vec<Entry> {
+        let (operator, kind, ttl) = (self.operator, self.kind, &self.ttl);
+        let mut entries: Vec<Entry> = Vec::new();
+        for (key, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.dirty) {
+            slot.dirty = false;
+            let mut out = Vec::new();
+            keyed(operator, kind, key_group(slot.hash), 0, key, &mut out);
+            let value = slot.value.as_ref().map(|value| {
+                let mut bytes = if ttl.is_on() { slot.changed_ms.to_le_bytes().to_vec() } else { vec![] };
+                bytes.extend(value.encode());
+                bytes
+            });
+            if ttl.is_on() && value.is_some() {
+                entries.push((ttl.index_key(slot.changed_ms, key, slot.hash), Some(vec![])));
+            }
+            entries.push((out, value));
+        }
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         entries
     }
 
+    /// Deletes what is too old from the store. Called at a barrier, before [`KeyedCache::freeze`].
+    pub fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
+        let operator = self.operator;
+        self.ttl.sweep(now_ms, db, |value| split_changed(operator, value).map(|(changed_ms, _)| changed_ms))
+    }
+
     pub fn freeze(&mut self) {
         let entries = self.take_dirty();
-        self.frozen_bytes += entries.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len)).sum::<usize>();
         self.frozen.extend(entries);
     }
 
     /// Adds frozen entries to `changes`; true when none is left.
     pub fn write_frozen(&mut self, changes: &mut Changes) -> bool {
-        let from = self.frozen.len().saturating_sub(FROZEN_STEP);
-        put_all(self.frozen.drain(from..), changes);
-        if self.frozen.is_empty() {
-            self.frozen_bytes = 0;
-        }
-        self.frozen.is_empty()
+        self.frozen.write(changes)
     }
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
@@ -138,23 +172,103 @@ impl<V: KeyedValue> KeyedCache<V> {
             return false;
         }
         let entries = self.take_dirty();
-        put_all(entries.into_iter(), changes);
+        put_all(entries, changes);
         self.slots = HashMap::new();
         self.bytes = 0;
         true
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.bytes + self.frozen_bytes
+        self.bytes + self.frozen.memory_bytes()
     }
 }
 
-/// Writes or deletes each entry.
-pub fn put_all(entries: impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)>, changes: &mut Changes) {
-    for (key, value) in entries {
-        match value {
-            Some(value) => changes.put(&key, &value),
-            None => changes.delete(&key),
+/// When a stored value changed (0 without a TTL), and the value.
+fn parts<'a>(ttl: &Ttl, operator: u32, bytes: &'a [u8]) -> Result<(i64, &'a [u8]), OperatorError> {
+    if ttl.is_on() { split_changed(operator, bytes) } else { Ok((0, bytes)) }
+}
+
+fn split_changed(operator: u32, bytes: &[u8]) -> Result<(i64, &[u8]), OperatorError> {
+    let (changed_ms, value) =
+        bytes.split_first_chunk::<8>().ok_or_else(|| OperatorError::damaged(operator, "a value without its time"))?;
+    Ok((i64::from_le_bytes(*changed_ms), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::key::hash_key;
+    use crate::state::rocks::StateMemory;
+
+    struct Text(String);
+
+    impl KeyedValue for Text {
+        type Types = ();
+        fn encode(&self) -> Vec<u8> {
+            self.0.clone().into_bytes()
         }
+        fn decode(bytes: &[u8], _: &()) -> Result<Text, OperatorError> {
+            String::from_utf8(bytes.to_vec()).map(Text).map_err(|e| OperatorError::damaged(1, e))
+        }
+        fn memory_bytes(&self) -> usize {
+            self.0.len()
+        }
+    }
+
+    type Cache = KeyedCache<Text>;
+
+    fn cache() -> Cache {
+        KeyedCache::new(1, KeyedKind::Rank, (), Some(Duration::from_secs(8)))
+    }
+
+    fn read(cache: &mut Cache, key: &str, now_ms: i64, db: &StateDb) -> Option<String> {
+        let mut keys = KeyBuf::default();
+        keys.push(key.as_bytes());
+        cache.load(&keys, &[hash_key(key.as_bytes())], now_ms, db).expect("loads");
+        cache.get(key.as_bytes()).map(|v| v.0.clone())
+    }
+
+    fn write(cache: &mut Cache, key: &str, value: &str, now_ms: i64, db: &StateDb) {
+        read(cache, key, now_ms, db);
+        cache.put(key.as_bytes(), Some(Text(value.into())), now_ms);
+    }
+
+    /// A checkpoint; returns how many keys the store holds then.
+    fn store(cache: &mut Cache, now_ms: i64, db: &StateDb) -> usize {
+        cache.sweep(now_ms, db).expect("sweeps");
+        cache.freeze();
+        let mut changes = Changes::default();
+        while !cache.write_frozen(&mut changes) {}
+        db.write(changes).expect("writes");
+        let mut left = 0;
+        db.scan_all(|_, _| {
+            left += 1;
+            Ok::<_, OperatorError>(())
+        })
+        .expect("scans");
+        left
+    }
+
+    #[test]
+    fn a_key_that_does_not_change_for_the_ttl_is_forgotten() {
+        let dir = tempfile::tempdir().expect("folder");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let mut used = cache();
+        write(&mut used, "a", "1", 0, &db);
+        write(&mut used, "b", "1", 0, &db);
+        write(&mut used, "b", "2", 5_000, &db);
+        // Looking at it is no change.
+        let value = used.take(b"a");
+        used.put_back(b"a", value);
+        assert_eq!(read(&mut used, "a", 7_999, &db).as_deref(), Some("1"));
+        assert_eq!(store(&mut used, 7_999, &db), 4, "two values, each with its place in time");
+        assert_eq!(read(&mut used, "a", 8_000, &db), None);
+        // From the store, as after a restart.
+        let mut used = cache();
+        assert_eq!(read(&mut used, "a", 8_000, &db), None);
+        assert_eq!(read(&mut used, "b", 8_000, &db).as_deref(), Some("2"));
+        assert_eq!(store(&mut used, 9_000, &db), 2, "the older one has left");
+        assert_eq!(read(&mut used, "b", 13_000, &db), None);
+        assert_eq!(store(&mut used, 15_000, &db), 0);
     }
 }

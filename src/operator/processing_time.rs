@@ -128,7 +128,9 @@ mod tests {
             Context { out: &mut out, db: &db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms };
         operator.on_event(event, &mut cx).expect("takes it");
         let text = |event: &Event| match event {
-            Event::Rows(rows) => format!("rows {:?}", rows.batch.column(1).as_primitive::<TimestampMillisecondType>().values()),
+            Event::Rows(rows) => {
+                format!("rows {:?}", &rows.batch.column(1).as_primitive::<TimestampMillisecondType>().values()[..])
+            }
             Event::Watermark(w) => format!("watermark {w}"),
             Event::Tick(t) => format!("tick {t}"),
             other => format!("{other:?}"),

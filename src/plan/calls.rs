@@ -11,7 +11,8 @@ use datafusion_expr::Expr;
 use datafusion_expr::expr::{AggregateFunction, NullTreatment};
 
 use super::lower::strip_cast;
-use crate::operator::aggregate::listing::Form;
+use crate::operator::aggregate::form::Form;
+use crate::operator::aggregate::percentile::Fractions;
 use crate::operator::aggregate::{Aggregate, Fixed, Function};
 use crate::operator::window::Windows;
 use crate::operator::window::slice::WindowKind;
@@ -137,8 +138,8 @@ impl<'a> Call<'a> {
         if self.nulls.is_some() && self.function != Function::ArrayAgg {
             return refused(format!("IGNORE NULLS or RESPECT NULLS in '{name}'"));
         }
-        // Smallest, largest and first are the same with and without.
-        let distinct = self.distinct && !matches!(self.function, Function::Min | Function::Max | Function::FirstValue);
+        // Smallest and largest are the same with and without.
+        let distinct = self.distinct && !matches!(self.function, Function::Min | Function::Max);
         let first_seen = distinct && self.function.goes_by_arrival();
         if distinct && (second.is_some() || self.json.is_some()) {
             return refused(format!("DISTINCT in '{name}' with these arguments"));
@@ -146,7 +147,7 @@ impl<'a> Call<'a> {
         if distinct && !is_key_type(&input_type) {
             return refused(format!("DISTINCT over a column of type {input_type}"));
         }
-        let as_array = matches!(fixed, Fixed::Fractions { as_array: true, .. });
+        let as_array = matches!(fixed, Fixed::Fractions(Fractions { as_array: true, .. }));
         let output_type = aggregate_type(self.function, &input_type, as_array);
         let Some(output_type) = output_type else { return refused(format!("'{name}' of {}", sql_name(&input_type))) };
         Ok(Aggregate {
@@ -176,7 +177,7 @@ impl<'a> Call<'a> {
                 let Some(fractions) = constant.fractions() else {
                     return refused(format!("the second argument of '{name}' lies between 0 and 1"));
                 };
-                Fixed::Fractions { fractions, as_array }
+                Fixed::Fractions(Fractions { fractions, as_array })
             }
             (Function::ArrayAgg, _) => {
                 let keeps_nulls = self.nulls != Some(NullTreatment::IgnoreNulls);

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan, ResultKeys, SinkTarget};
+use crate::operator::group::Pace;
 use crate::operator::marks::Mark;
 use crate::operator::top_n::TopNStage;
 use crate::operator::window::slice::{WindowKind, Windows};
@@ -132,7 +133,20 @@ fn describe(operator: &OperatorPlan) -> String {
         OperatorPlan::GroupAggregate(spec) => {
             let retracts = if spec.retracts { ", rows may be taken back" } else { "" };
             let (keys, aggregates) = (spec.key_types.len(), spec.aggregates.len());
-            format!("table of groups: {keys} keys, {aggregates} aggregates{retracts}")
+            let pace = |pace| match pace {
+                Pace::Never => "".into(),
+                Pace::EachRow => " with each row".into(),
+                Pace::After { delay_ms } => format!(" {delay_ms} ms after a change"),
+            };
+            let windows = spec.windows.as_ref().map(|w| {
+                let (early, late, lateness) = (pace(w.early), pace(w.late), w.lateness_ms);
+                let early = if early.is_empty() { early } else { format!(", sent early{early}") };
+                let late =
+                    if lateness == 0 { String::new() } else { format!(", for {lateness} ms after it late rows, sent{late}") };
+                format!(" of windows, sent when they close{early}{late}")
+            });
+            let windows = windows.unwrap_or_default();
+            format!("table of groups{windows}: {keys} keys, {aggregates} aggregates{retracts}")
         }
         OperatorPlan::Marks(Mark::Watermark, _) => "with the watermark before each row".into(),
         OperatorPlan::Marks(Mark::Now, _) => "with the time of day".into(),

@@ -23,7 +23,8 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::fingerprint;
 use super::physical::{ChainInput, ChainOutput, ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
-use crate::config::Config;
+use crate::config::{Config, Emit};
+use crate::operator::marks::Mark;
 use crate::sql::bind::Script;
 use crate::sql::catalog::{PlannedTable, Table, is_rowtime};
 use crate::sql::error::{Source, SqlError};
@@ -55,6 +56,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         rows_use: RowsUse::default(),
         state_ttl: config.state_ttl,
         bundle_rows: config.bundle_rows,
+        emit: config.emit,
         zone: script.zone.clone(),
         fingerprint: script.zone.as_ref().map(|zone| format!("in {zone:?}\n")).unwrap_or_default(),
         warnings: Vec::new(),
@@ -78,7 +80,12 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         return Err(SqlError::new("nothing to do: the file has no INSERT and no SELECT")
             .help("add INSERT INTO <table> SELECT ..., or a SELECT to print"));
     }
-    let Lowering { sources, lookups, sinks, chains, edges, fingerprint, warnings, .. } = lowering;
+    let Lowering { sources, lookups, sinks, chains, edges, fingerprint, mut warnings, .. } = lowering;
+    let asks_clock = |plan: &OperatorPlan| plan.goes_by_clock() || matches!(plan, OperatorPlan::Marks(Mark::Now, _));
+    let reads_clock = sources.iter().any(|s| s.ingest.reads_clock) || !lookups.is_empty();
+    if reads_clock || chains.iter().flat_map(|c| &c.operators).any(asks_clock) {
+        warnings.push("the query goes by the clock: its results are not repeatable, a replay gives others".into());
+    }
     Ok(PhysicalPlan { sources, lookups, sinks, chains, edges, fingerprint, warnings })
 }
 
@@ -128,6 +135,8 @@ struct Lowering {
     state_ttl: Option<Duration>,
     /// `table.exec.mini-batch.size`, where mini-batches are on.
     bundle_rows: Option<usize>,
+    /// `table.exec.emit.*`.
+    emit: Emit,
     fingerprint: String,
     warnings: Vec<String>,
 }
@@ -216,6 +225,7 @@ impl Lowering {
                 fragment.key = None;
                 fragment.pending = Some(tvf.window.clone());
                 fragment.in_windows = rows_use.in_windows;
+                fragment.in_group_by = tvf.in_group_by;
                 match &tvf.window {
                     // A session is made of all rows, whatever filter follows.
                     TvfWindow::Session { .. } if !rows_use.session_is_aggregated => {

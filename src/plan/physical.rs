@@ -12,9 +12,10 @@ use datafusion_physical_expr::PhysicalExpr;
 use crate::lookup::{Asker, LookupError, LookupSpec};
 use crate::operator::calc::Calc;
 use crate::operator::expand::{Expand, ExpandSpec};
-use crate::operator::group::GroupSpec;
 use crate::operator::group::aggregate::GroupAggregate;
 use crate::operator::group::upserts::DropUpdateBefore;
+use crate::operator::group::windowed::WindowedGroups;
+use crate::operator::group::{GroupSpec, Pace};
 use crate::operator::join::JoinSpec;
 use crate::operator::join::interval::{Interval, IntervalJoin};
 use crate::operator::join::lookup::{LookupJoin, LookupJoinSpec};
@@ -186,7 +187,12 @@ impl OperatorPlan {
 
     /// True if it must be told what time it is.
     pub fn goes_by_clock(&self) -> bool {
-        matches!(self, OperatorPlan::ProcessingTime { .. })
+        let after = |pace| matches!(pace, Pace::After { .. });
+        match self {
+            OperatorPlan::ProcessingTime { .. } => true,
+            OperatorPlan::GroupAggregate(GroupSpec { windows: Some(w), .. }) => after(w.early) || after(w.late),
+            _ => false,
+        }
     }
 
     /// The operator for one worker. `asker` connects it to the table of that number among those that are looked up.
@@ -208,7 +214,10 @@ impl OperatorPlan {
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
             OperatorPlan::LookupJoin(spec, number) => Box::new(LookupJoin::new(spec, asker(number)?)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
-            OperatorPlan::GroupAggregate(spec) => Box::new(GroupAggregate::new(spec)),
+            OperatorPlan::GroupAggregate(spec) => match spec.windows.clone() {
+                Some(windows) => Box::new(WindowedGroups::new(spec, windows)),
+                None => Box::new(GroupAggregate::new(spec)),
+            },
             OperatorPlan::Marks(mark, schema) => Box::new(Marks::new(mark, schema)),
             OperatorPlan::ProcessingTime { column, schema, .. } => Box::new(ProcessingTime::new(column, schema)),
             OperatorPlan::EndedWindows(zone, schema) => Box::new(EndedWindows::new(zone, schema)),

@@ -93,11 +93,7 @@ pub enum Target {
 }
 
 /// Settings of Flink that make it emit other rows, with the only value that is supported.
-const CHANGES_RESULTS: [(&str, &str); 3] = [
-    ("table.exec.emit.early-fire.enabled", "false"),
-    ("table.exec.emit.late-fire.enabled", "false"),
-    ("table.exec.legacy-cast-behaviour", "disabled"),
-];
+const CHANGES_RESULTS: [(&str, &str); 1] = [("table.exec.legacy-cast-behaviour", "disabled")];
 
 /// Reads and binds a SQL file.
 pub fn bind(text: &str) -> Result<Script, SqlError> {

@@ -36,12 +36,14 @@ pub struct WindowTvf {
     pub rowtime: Column,
     /// The time attribute is one of processing time.
     pub on_clock: bool,
+    /// It is the older form, GROUP BY TUMBLE(...).
+    pub in_group_by: bool,
     pub input: LogicalPlan,
     schema: DFSchemaRef,
 }
 
 impl WindowTvf {
-    pub fn try_new(window: TvfWindow, rowtime: Column, input: LogicalPlan) -> Result<WindowTvf> {
+    pub fn try_new(window: TvfWindow, rowtime: Column, in_group_by: bool, input: LogicalPlan) -> Result<WindowTvf> {
         let mut fields: Vec<_> = input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
         let qualifier = fields.first().and_then(|(q, _)| q.clone());
         let time = input.schema().field(input.schema().index_of_column(&rowtime)?);
@@ -60,13 +62,16 @@ impl WindowTvf {
             fields.push((qualifier.clone(), Arc::new(field)));
         }
         let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);
-        Ok(WindowTvf { window, rowtime, on_clock, input, schema })
+        Ok(WindowTvf { window, rowtime, on_clock, in_group_by, input, schema })
     }
 }
 
 impl PartialEq for WindowTvf {
     fn eq(&self, other: &Self) -> bool {
-        self.window == other.window && self.rowtime == other.rowtime && self.input == other.input
+        self.window == other.window
+            && self.rowtime == other.rowtime
+            && self.in_group_by == other.in_group_by
+            && self.input == other.input
     }
 }
 impl Eq for WindowTvf {}
@@ -115,7 +120,7 @@ impl UserDefinedLogicalNodeCore for WindowTvf {
             TvfWindow::Session { gap_ms, .. } => TvfWindow::Session { gap_ms: *gap_ms, partition: columns.flatten().collect() },
             sliced => sliced.clone(),
         };
-        WindowTvf::try_new(window, rowtime, input)
+        WindowTvf::try_new(window, rowtime, self.in_group_by, input)
     }
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let input = self.input.schema();
@@ -199,7 +204,7 @@ impl RelationPlanner for WindowPlanner {
         };
         let partition = arguments.partition.iter().map(column).collect::<Result<Vec<_>>>()?;
         let window = windows.map_or(TvfWindow::Session { gap_ms, partition }, TvfWindow::Sliced);
-        let node = WindowTvf::try_new(window, rowtime, input)?;
+        let node = WindowTvf::try_new(window, rowtime, in_group_by, input)?;
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }

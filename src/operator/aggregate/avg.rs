@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 
-use super::{Kernel, Selected, count::Count, sum};
+use super::{Kernel, Selected, count::Count, sum, sum_decimal};
 use crate::operator::OperatorError;
 
 pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
@@ -96,7 +96,7 @@ fn divide_half_up(sum: i128, n: i64, digits: u32) -> Option<i128> {
     let (fraction, remainder) = (scaled_rest / n, scaled_rest % n);
     let round = if remainder.abs() * 2 >= n { sum.signum() } else { 0 };
     let result = whole.checked_mul(scale)?.checked_add(fraction)?.checked_add(round)?;
-    (result.abs() < sum::DECIMAL_LIMIT).then_some(result)
+    (result.abs() < sum_decimal::DECIMAL_LIMIT).then_some(result)
 }
 
 #[cfg(test)]

@@ -47,6 +47,39 @@ fn added_up<'a>(entries: impl Iterator<Item = &'a [u8]>) -> BTreeMap<&'a [u8], i
     counts
 }
 
+/// A multiset for each group, given its values and how often each is there. `output` is a map of the input's type to INT.
+pub(super) fn multisets<'a, V>(
+    groups: impl Iterator<Item = V>,
+    input: &DataType,
+    output: &DataType,
+) -> Result<ArrayRef, OperatorError>
+where
+    V: Iterator<Item = (&'a [u8], i64)>,
+{
+    let (mut lengths, mut values, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for group in groups {
+        let before = values.len();
+        for (value, n) in group {
+            values.push(value);
+            times.push(i32::try_from(n).unwrap_or(i32::MAX));
+        }
+        lengths.push(values.len() - before);
+    }
+    let values = decode_keys(std::slice::from_ref(input), values.into_iter())?.remove(0);
+    let map = || {
+        let DataType::Map(entries, sorted) = output else {
+            return Err(ArrowError::SchemaError(format!("COLLECT gives no {output}")));
+        };
+        let DataType::Struct(fields) = entries.data_type() else {
+            return Err(ArrowError::SchemaError(format!("a map without entries: {output}")));
+        };
+        let pairs = StructArray::try_new(fields.clone(), vec![values, Arc::new(Int32Array::from(times))], None)?;
+        MapArray::try_new(entries.clone(), OffsetBuffer::from_lengths(lengths), pairs, None, *sorted)
+    };
+    let map = map().map_err(|e| OperatorError::Kernel { operator: "COLLECT".into(), reason: e.to_string() })?;
+    Ok(Arc::new(map))
+}
+
 impl Kernel for Collect {
     fn resize(&mut self, groups: usize) {
         self.logs.resize(groups);
@@ -77,24 +110,8 @@ impl Kernel for Collect {
         Logs::state_types()
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let counts: Vec<BTreeMap<&[u8], i64>> = picks.iter().map(|&g| added_up(self.logs.entries(g))).collect();
-        let offsets = OffsetBuffer::from_lengths(counts.iter().map(BTreeMap::len));
-        let times: Int32Array =
-            counts.iter().flat_map(|c| c.values()).map(|n| Some(i32::try_from(*n).unwrap_or(i32::MAX))).collect();
-        let values = counts.iter().flat_map(|c| c.keys().copied());
-        let values = decode_keys(std::slice::from_ref(&self.input), values)?.remove(0);
-        let map = || {
-            let DataType::Map(entries, sorted) = &self.output else {
-                return Err(ArrowError::SchemaError(format!("COLLECT gives no {}", self.output)));
-            };
-            let DataType::Struct(fields) = entries.data_type() else {
-                return Err(ArrowError::SchemaError(format!("a map without entries: {}", self.output)));
-            };
-            let pairs = StructArray::try_new(fields.clone(), vec![values, Arc::new(times)], None)?;
-            MapArray::try_new(entries.clone(), offsets, pairs, None, *sorted)
-        };
-        let map = map().map_err(|e| OperatorError::Kernel { operator: "COLLECT".into(), reason: e.to_string() })?;
-        Ok(Arc::new(map))
+        let groups: Vec<BTreeMap<&[u8], i64>> = picks.iter().map(|&g| added_up(self.logs.entries(g))).collect();
+        multisets(groups.iter().map(|counts| counts.iter().map(|(value, n)| (*value, *n))), &self.input, &self.output)
     }
     fn memory_bytes(&self) -> usize {
         self.logs.memory_bytes()

@@ -5,22 +5,32 @@
 //! changing anything. Rows, partials and groups may come in any order: the result is the same (FLOAT and DOUBLE sums to a
 //! relative 1e-9). Functions that go by the order of arrival keep each row's place in it (`arrival`).
 //!
-//! In reading order: `count`, `sum`, `avg`, `min_max`, `moments` (numbers), `arrival`, `edge` (first and last value), `log`
-//! (accumulators that keep every value), `listing`, `percentile`, `collect`.
+//! In reading order: `count`, `sum`, `sum_decimal`, `avg`, `min_max`, `moments`, `moments_exact`, `moments_float` (numbers), `arrival`, `edge`
+//! (first and last value), `log` (accumulators that keep every value), `form`, `listing`, `percentile`, `collect`; over rows
+//! that are taken back: `retract`, `value_sets`, `counted`, `ordered`, `distinct`.
 
 pub mod arrival;
 mod avg;
 mod collect;
 mod count;
+mod counted;
+mod distinct;
 mod edge;
-pub mod listing;
+pub mod form;
+mod listing;
 mod log;
 mod min_max;
 mod moments;
+mod moments_exact;
+mod moments_float;
 mod ordered;
 pub mod percentile;
 pub mod retract;
+#[cfg(test)]
+mod retract_random;
 mod sum;
+mod sum_decimal;
+mod value_sets;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::DataType;
@@ -28,8 +38,9 @@ use arrow::datatypes::DataType;
 use super::OperatorError;
 use crate::state::key::is_key_type;
 use arrival::Places;
-use listing::Form;
+use form::Form;
 use moments::Moment;
+use percentile::Fractions;
 
 /// Which aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -72,7 +83,7 @@ pub enum Fixed {
     #[default]
     Nothing,
     /// The fractions of PERCENTILE.
-    Fractions { fractions: Vec<f64>, as_array: bool },
+    Fractions(Fractions),
     /// What a listing makes of its values.
     Form(Form),
 }
@@ -88,9 +99,9 @@ pub struct Aggregate {
     pub fixed: Fixed,
     /// Index of a BOOLEAN input column: only rows where it is true count.
     pub filter: Option<usize>,
-    /// The values are collected in a set first. Not for listings, which must know where each came first.
+    /// The values are collected in a set first. Not for what goes by arrival, which must know where each came first.
     pub distinct: bool,
-    /// DISTINCT that the kernel itself sees to.
+    /// DISTINCT of what goes by arrival: over rows that stay, the kernel itself sees to it.
     pub first_seen: bool,
     /// Type of the argument; Int64 for COUNT(*).
     pub input_type: DataType,
@@ -110,7 +121,7 @@ pub fn result_type(function: Function, input: &DataType) -> Option<DataType> {
         (Function::FirstValue | Function::LastValue, t) if is_key_type(t) => Some(t.clone()),
         (Function::ListAgg, Utf8) => Some(Utf8),
         (Function::Percentile, Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..)) => Some(Float64),
-        (Function::ArrayAgg, t) if is_key_type(t) => Some(listing::array_type(t)),
+        (Function::ArrayAgg, t) if is_key_type(t) => Some(form::array_type(t)),
         (Function::JsonObject, Utf8) => Some(Utf8),
         (Function::JsonArray, _) => Some(Utf8),
         _ => None,
@@ -132,6 +143,11 @@ pub trait Kernel: Send {
     fn state_types(&self) -> Vec<DataType>;
     /// The results of the picked groups, in that order, with the aggregate's output type.
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError>;
+    /// What a change of is an update of the group though the result stays the same: Flink's row of a group has it beside the
+    /// result.
+    fn beside(&self, _picks: &[u32]) -> Option<ArrayRef> {
+        None
+    }
     fn memory_bytes(&self) -> usize;
 }
 
@@ -144,24 +160,38 @@ pub fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
         Function::Avg => avg::kernel(&aggregate.input_type, &aggregate.output_type),
         Function::Min => min_max::kernel(&aggregate.input_type, false),
         Function::Max => min_max::kernel(&aggregate.input_type, true),
-        Function::StddevPop => moments::kernel(input, Moment { sample: false, root: true }),
-        Function::StddevSamp => moments::kernel(input, Moment { sample: true, root: true }),
-        Function::VarPop => moments::kernel(input, Moment { sample: false, root: false }),
-        Function::VarSamp => moments::kernel(input, Moment { sample: true, root: false }),
+        Function::StddevPop | Function::StddevSamp | Function::VarPop | Function::VarSamp => {
+            moments::kernel(input, aggregate.moment())
+        }
         Function::FirstValue => edge::kernel(input, false),
         Function::LastValue if !aggregate.first_seen => edge::kernel(input, true),
-        Function::LastValue => listing::kernel(Form::Last { item: input.clone() }, true),
-        Function::Percentile => match &aggregate.fixed {
-            Fixed::Fractions { fractions, as_array } => percentile::kernel(fractions, *as_array),
-            _ => percentile::kernel(&[], false),
-        },
+        Function::Percentile => percentile::kernel(aggregate.fractions()),
         Function::Collect => collect::kernel(input, &aggregate.output_type),
-        Function::ListAgg | Function::ArrayAgg | Function::JsonArray | Function::JsonObject => {
-            let form = match &aggregate.fixed {
-                Fixed::Form(form) => form.clone(),
-                _ => Form::Text { separator: ",".into() },
-            };
-            listing::kernel(form, aggregate.first_seen)
+        Function::LastValue | Function::ListAgg | Function::ArrayAgg | Function::JsonArray | Function::JsonObject => {
+            listing::kernel(aggregate.form(), aggregate.first_seen)
+        }
+    }
+}
+
+impl Aggregate {
+    /// Of PERCENTILE.
+    fn fractions(&self) -> Fractions {
+        if let Fixed::Fractions(fractions) = &self.fixed { fractions.clone() } else { Fractions::default() }
+    }
+
+    /// Of a standard deviation or variance.
+    fn moment(&self) -> Moment {
+        use Function::{StddevPop, StddevSamp, VarSamp};
+        Moment { sample: matches!(self.function, StddevSamp | VarSamp), root: matches!(self.function, StddevPop | StddevSamp) }
+    }
+
+    /// Of what is made of values in their order.
+    fn form(&self) -> Form {
+        match (&self.fixed, self.function) {
+            (Fixed::Form(form), _) => form.clone(),
+            (_, Function::FirstValue) => Form::First { item: self.input_type.clone() },
+            (_, Function::LastValue) => Form::Last { item: self.input_type.clone() },
+            _ => Form::Text { separator: ",".into() },
         }
     }
 }

@@ -1,23 +1,21 @@
 //! STDDEV_POP, STDDEV_SAMP, VAR_POP and VAR_SAMP with Flink's types: the argument's own, DECIMAL(p,s) as DECIMAL(38, max(s, 6)).
 //!
 //! Flink adds up DOUBLEs by Welford's method whatever the argument's type, and casts the result: to an integer cut toward
-//! zero, to a DECIMAL rounded half up. FLOAT and DOUBLE are done in the same way here. Integers and decimals are added up
-//! exactly, so that no rounding on the way can tip a result over the next whole number, whatever the order of the rows:
-//!
-//! ```text
-//! variance = (n * SUM(x * x) - SUM(x) * SUM(x)) / (n * d)        d = n, or n - 1 for a sample
-//! ```
+//! zero, to a DECIMAL rounded half up. FLOAT and DOUBLE are done in the same way here (over rows that are taken back:
+//! `moments_float`), integers and decimals exactly (`moments_exact`).
 //!
 //! NULL if no value was added, and for a sample of one. Welford, "Note on a method for calculating corrected sums of squares
 //! and products" (Technometrics, 1962); partial sums are merged as in Chan, Golub and LeVeque (1979).
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float64Array, Int64Array};
-use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int64Type, i256};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 
-use super::sum::{self, each_float, each_integer};
-use super::{Kernel, Selected};
+use super::moments_exact::Exact;
+use super::retract::RetractKernel;
+use super::sum::each_float;
+use super::{Kernel, Selected, moments_float};
 use crate::operator::OperatorError;
 
 /// The result type, or None if the argument is no number.
@@ -41,7 +39,7 @@ pub struct Moment {
 
 impl Moment {
     /// The divisor of the sum of squared differences; None where there is none.
-    fn divisor(self, count: i64) -> Option<i64> {
+    pub(super) fn divisor(self, count: i64) -> Option<i64> {
         let divisor = if self.sample { count - 1 } else { count };
         (divisor > 0).then_some(divisor)
     }
@@ -50,11 +48,15 @@ impl Moment {
 pub fn kernel(input: &DataType, moment: Moment) -> Box<dyn Kernel> {
     match input {
         DataType::Float32 | DataType::Float64 => Box::new(Floats { groups: vec![], moment, output: input.clone() }),
-        _ => {
-            let scale = if let DataType::Decimal128(_, s) = input { *s } else { 0 };
-            let output = result_type(input).unwrap_or(DataType::Int64);
-            Box::new(Exact { groups: vec![], moment, scale, output })
-        }
+        _ => Box::new(Exact::of(input, moment)),
+    }
+}
+
+/// The same over rows that may be taken back.
+pub fn retracting(input: &DataType, moment: Moment) -> Box<dyn RetractKernel> {
+    match input {
+        DataType::Float32 | DataType::Float64 => moments_float::retracting(input, moment),
+        _ => Box::new(Exact::of(input, moment)),
     }
 }
 
@@ -134,149 +136,19 @@ impl Kernel for Floats {
         }
         Ok(Arc::new(results))
     }
+    fn beside(&self, picks: &[u32]) -> Option<ArrayRef> {
+        Some(Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].count))))
+    }
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Welford>()
     }
 }
 
-/// Exact sums of integers or unscaled decimals.
-#[derive(Clone, Copy)]
-struct Sums {
-    count: i64,
-    sum: i256,
-    /// Sum of the squares. None once it left 256 bits: some eight rows of DECIMALs with 38 digits.
-    squares: Option<i256>,
-}
-
-impl Sums {
-    const NONE: Sums = Sums { count: 0, sum: i256::ZERO, squares: Some(i256::ZERO) };
-
-    fn add(&mut self, value: i128) {
-        let value = i256::from_i128(value);
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(value);
-        self.squares = self.squares.and_then(|s| s.checked_add(value.checked_mul(value)?));
-    }
-    fn merge(&mut self, other: Sums) {
-        self.count += other.count;
-        self.sum = self.sum.wrapping_add(other.sum);
-        self.squares = self.squares.zip(other.squares).and_then(|(a, b)| a.checked_add(b));
-    }
-    /// The variance as a fraction, in squares of the unit of the values.
-    fn variance(&self, moment: Moment) -> Option<(i256, i256)> {
-        let divisor = moment.divisor(self.count)?;
-        let count = i256::from_i128(self.count.into());
-        let squares = count.checked_mul(self.squares?)?;
-        Some((squares.checked_sub(self.sum.checked_mul(self.sum)?)?, count.checked_mul(i256::from_i128(divisor.into()))?))
-    }
-}
-
-fn power_of_ten(exponent: i32) -> Option<i256> {
-    i256::from_i128(10).checked_pow(u32::try_from(exponent).ok()?)
-}
-
-/// A quotient of numbers that are not negative, rounded half up where `rounds`, else down.
-fn quotient(value: i256, by: i256, rounds: bool) -> Option<i256> {
-    let whole = value.checked_div(by)?;
-    let rest = value.checked_rem(by)?;
-    if rounds && rest.checked_mul(i256::from_i128(2))? >= by { whole.checked_add(i256::ONE) } else { Some(whole) }
-}
-
-fn float(value: i256) -> f64 {
-    let (low, high) = value.to_parts();
-    high as f64 * 2f64.powi(128) + low as f64
-}
-
-struct Exact {
-    groups: Vec<Sums>,
-    moment: Moment,
-    /// Digits behind the point of the values.
-    scale: i8,
-    output: DataType,
-}
-
-impl Exact {
-    fn decimal(&self, sums: &Sums, to: i8) -> Option<i128> {
-        let (over, under) = sums.variance(self.moment)?;
-        if self.moment.root {
-            let deviation = (float(over) / float(under)).sqrt() * 10f64.powi(i32::from(to - self.scale));
-            return Some(deviation.round() as i128).filter(|v| v.abs() < sum::DECIMAL_LIMIT);
-        }
-        let shift = i32::from(to) - 2 * i32::from(self.scale);
-        let (over, under) = if shift >= 0 {
-            (over.checked_mul(power_of_ten(shift)?)?, under)
-        } else {
-            (over, under.checked_mul(power_of_ten(-shift)?)?)
-        };
-        quotient(over, under, true)?.to_i128().filter(|v| v.abs() < sum::DECIMAL_LIMIT)
-    }
-
-    /// Cut toward zero and, as Java casts a DOUBLE, to the range of the type; narrower types wrap from INT.
-    fn integer(&self, sums: &Sums) -> Option<i64> {
-        let (over, under) = sums.variance(self.moment)?;
-        let whole = if self.moment.root {
-            (float(over) / float(under)).sqrt() as i64
-        } else {
-            quotient(over, under, false)?.to_i128().and_then(|v| i64::try_from(v).ok()).unwrap_or(i64::MAX)
-        };
-        Some(if self.output == DataType::Int64 { whole } else { whole.min(i32::MAX.into()) })
-    }
-}
-
-impl Kernel for Exact {
-    fn resize(&mut self, groups: usize) {
-        self.groups.resize(groups, Sums::NONE);
-    }
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        let Some(argument) = argument else { return };
-        match argument.as_primitive_opt::<Decimal128Type>() {
-            Some(decimals) => rows.for_each(groups, decimals, |row, g| self.groups[g].add(decimals.value(row))),
-            None => each_integer(groups, argument, rows, |g, v| self.groups[g].add(v.into())),
-        }
-    }
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        let counts = state[0].as_primitive::<Int64Type>().values();
-        let sums = state[1].as_primitive::<Decimal256Type>().values();
-        let squares = state[2].as_primitive::<Decimal256Type>();
-        for ((row, &g), squares) in groups.iter().enumerate().zip(squares.iter()) {
-            self.groups[g as usize].merge(Sums { count: counts[row], sum: sums[row], squares });
-        }
-    }
-    fn clear(&mut self, group: u32) {
-        self.groups[group as usize] = Sums::NONE;
-    }
-    fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        let picked = || picks.iter().map(|&g| self.groups[g as usize]);
-        let wide = |values: Decimal256Array| Arc::new(values.with_data_type(WIDE)) as ArrayRef;
-        vec![
-            Arc::new(Int64Array::from_iter_values(picked().map(|s| s.count))),
-            wide(picked().map(|s| Some(s.sum)).collect()),
-            wide(picked().map(|s| s.squares).collect()),
-        ]
-    }
-    fn state_types(&self) -> Vec<DataType> {
-        vec![DataType::Int64, WIDE, WIDE]
-    }
-    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let picked = picks.iter().map(|&g| &self.groups[g as usize]);
-        Ok(match self.output {
-            DataType::Decimal128(_, to) => {
-                let results: Decimal128Array = picked.map(|sums| self.decimal(sums, to)).collect();
-                Arc::new(results.with_data_type(self.output.clone()))
-            }
-            _ => sum::wrap(picked.map(|sums| self.integer(sums)), &self.output),
-        })
-    }
-    fn memory_bytes(&self) -> usize {
-        self.groups.capacity() * size_of::<Sums>()
-    }
-}
-
-/// The type of exact sums in partial aggregates.
-const WIDE: DataType = DataType::Decimal256(76, 0);
-
 #[cfg(test)]
 mod tests {
+    use arrow::array::{Array, Decimal128Array};
+    use arrow::datatypes::Decimal128Type;
+
     use super::*;
 
     const VAR_POP: Moment = Moment { sample: false, root: false };

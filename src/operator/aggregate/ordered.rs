@@ -1,30 +1,22 @@
-//! FIRST_VALUE, LAST_VALUE and LISTAGG over a table that changes: every value, in the order in which rows came.
+//! FIRST_VALUE, LAST_VALUE, LISTAGG, ARRAY_AGG and the JSON aggregates over a table that changes: every value, in the order in
+//! which rows came.
 //!
-//! What is taken back is the oldest equal value, as in Flink. Called through `retract`. A partial aggregate is
+//! What is taken back is the oldest equal value, as in Flink. Called through `retract`, and behind `distinct` for each value
+//! once. What always holds: a value is never both there and owed. A partial aggregate is
 //! `values (4) | (length (4) | value) * values`, little-endian, twice: what is there, and what was taken back before it came.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray};
 use arrow::datatypes::DataType;
 
-use super::edge::null_key;
+use super::form::Form;
 use super::retract::RetractKernel;
 use super::{Kernel, Selected};
 use crate::operator::OperatorError;
-use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
-/// What is made of the values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reading {
-    First,
-    Last,
-    /// All, as text with this between them.
-    List(String),
-}
-
-pub fn kernel(data_type: &DataType, reading: Reading) -> Box<dyn RetractKernel> {
-    Box::new(Ordered { groups: vec![], bytes: 0, data_type: data_type.clone(), reading })
+pub fn kernel(form: Form) -> Box<dyn RetractKernel> {
+    Box::new(Ordered { groups: vec![], bytes: 0, form })
 }
 
 #[derive(Default)]
@@ -36,8 +28,7 @@ struct Values {
 struct Ordered {
     groups: Vec<Values>,
     bytes: usize,
-    data_type: DataType,
-    reading: Reading,
+    form: Form,
 }
 
 /// What a value costs in memory besides its bytes.
@@ -53,21 +44,26 @@ fn remove_first(values: &mut Vec<Box<[u8]>>, value: &[u8]) -> bool {
     }
 }
 
+impl Values {
+    /// Adds a value, or takes one back. Returns by how many bytes memory changes.
+    fn change(&mut self, value: &[u8], adds: bool) -> isize {
+        let (from, to) = if adds { (&mut self.owed, &mut self.there) } else { (&mut self.there, &mut self.owed) };
+        let cost = (value.len() + VALUE_BYTES) as isize;
+        if remove_first(from, value) {
+            -cost
+        } else {
+            to.push(value.into());
+            cost
+        }
+    }
+}
+
 impl Ordered {
     fn each(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, adds: bool) {
         let Some(argument) = argument else { return };
-        let mut keys = KeyBuf::default();
-        encode_keys(std::slice::from_ref(argument), argument.len(), &mut keys);
-        rows.for_each(groups, argument, |row, g| {
-            let (value, cost) = (keys.get(row), keys.get(row).len() + VALUE_BYTES);
-            let Values { there, owed } = &mut self.groups[g];
-            let (from, to) = if adds { (owed, there) } else { (there, owed) };
-            if remove_first(from, value) {
-                self.bytes -= cost;
-            } else {
-                to.push(value.into());
-                self.bytes += cost;
-            }
+        let Ordered { groups: held, bytes, form } = self;
+        form.each(groups, argument, rows, |_, g, value| {
+            *bytes = bytes.saturating_add_signed(held[g].change(value, adds));
         });
     }
 }
@@ -109,10 +105,11 @@ impl Kernel for Ordered {
         for (row, &g) in groups.iter().enumerate().filter(|(row, _)| state.is_valid(*row)) {
             let mut bytes = state.value(row);
             let (there, owed) = (read(&mut bytes).unwrap_or_default(), read(&mut bytes).unwrap_or_default());
-            self.bytes += there.iter().chain(&owed).map(|v| v.len() + VALUE_BYTES).sum::<usize>();
             let group = &mut self.groups[g as usize];
-            group.there.extend(there);
-            group.owed.extend(owed);
+            let changes = there.iter().map(|v| (v, true)).chain(owed.iter().map(|v| (v, false)));
+            for (value, adds) in changes {
+                self.bytes = self.bytes.saturating_add_signed(group.change(value, adds));
+            }
         }
     }
     fn clear(&mut self, group: u32) {
@@ -132,22 +129,7 @@ impl Kernel for Ordered {
         vec![DataType::Binary]
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let types = std::slice::from_ref(&self.data_type);
-        let none = null_key(&self.data_type);
-        let groups = picks.iter().map(|&g| &self.groups[g as usize].there);
-        match &self.reading {
-            Reading::First => Ok(decode_keys(types, groups.map(|v| v.first().map_or(none.as_slice(), AsRef::as_ref)))?.remove(0)),
-            Reading::Last => Ok(decode_keys(types, groups.map(|v| v.last().map_or(none.as_slice(), AsRef::as_ref)))?.remove(0)),
-            Reading::List(separator) => {
-                let mut lists = Vec::with_capacity(picks.len());
-                for values in groups {
-                    let texts = decode_keys(types, values.iter().map(AsRef::as_ref))?.remove(0);
-                    let texts: Vec<&str> = texts.as_string::<i32>().iter().flatten().collect();
-                    lists.push((!texts.is_empty()).then(|| texts.join(separator)));
-                }
-                Ok(Arc::new(lists.into_iter().collect::<StringArray>()))
-            }
-        }
+        self.form.results(picks.iter().map(|&g| self.groups[g as usize].there.iter().map(AsRef::as_ref)))
     }
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Values>() + self.bytes
@@ -162,6 +144,8 @@ impl RetractKernel for Ordered {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::StringArray;
+
     use super::*;
 
     fn text(values: &[Option<&str>]) -> ArrayRef {
@@ -170,13 +154,13 @@ mod tests {
 
     #[test]
     fn the_oldest_equal_value_is_taken_back() {
-        let mut list = kernel(&DataType::Utf8, Reading::List("-".into()));
+        let mut list = kernel(Form::Text { separator: "-".into() });
         list.resize(2);
         list.update(&[0, 0, 0, 1], Some(&text(&[Some("a"), Some("b"), Some("a"), None])), Selected::ALL);
         list.retract(&[0, 1], Some(&text(&[Some("a"), Some("x")])), Selected::ALL);
         // What was taken back before it came never was.
         list.update(&[1], Some(&text(&[Some("x")])), Selected::ALL);
-        let mut copy = kernel(&DataType::Utf8, Reading::List("-".into()));
+        let mut copy = kernel(Form::Text { separator: "-".into() });
         copy.resize(2);
         copy.merge(&[0, 1], &list.state(&[0, 1]));
         for kernel in [&list, &copy] {

@@ -21,27 +21,59 @@ pub fn array_type() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(DataType::Float64, true)))
 }
 
-/// `fractions` are between 0 and 1; `as_array` gives an ARRAY of a value for each, else there is one.
-pub fn kernel(fractions: &[f64], as_array: bool) -> Box<dyn Kernel> {
-    Box::new(Percentile { logs: Logs::default(), fractions: fractions.to_vec(), as_array })
+pub fn kernel(fractions: Fractions) -> Box<dyn Kernel> {
+    Box::new(Percentile { logs: Logs::default(), fractions })
+}
+
+/// Which percentiles are asked for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Fractions {
+    /// Between 0 and 1.
+    pub fractions: Vec<f64>,
+    /// An ARRAY of a value for each, else there is one.
+    pub as_array: bool,
+}
+
+impl Fractions {
+    /// The percentiles of groups, given the values of each with how often they are there, lowest first.
+    pub(super) fn results(&self, groups: impl Iterator<Item = Vec<(f64, i64)>>) -> ArrayRef {
+        let results: Vec<Option<Vec<f64>>> = groups
+            .map(|values| {
+                let total: i64 = values.iter().map(|(_, n)| n).sum();
+                (total > 0).then(|| self.fractions.iter().map(|f| at_fraction(&values, total, *f)).collect())
+            })
+            .collect();
+        if !self.as_array {
+            return Arc::new(results.iter().map(|r| r.as_ref()?.first().copied()).collect::<Float64Array>());
+        }
+        let offsets = OffsetBuffer::from_lengths(results.iter().map(|r| r.as_ref().map_or(0, Vec::len)));
+        let nulls = NullBuffer::from_iter(results.iter().map(Option::is_some));
+        let values: ArrayRef = Arc::new(results.into_iter().flatten().flatten().map(Some).collect::<Float64Array>());
+        let DataType::List(field) = array_type() else { return values };
+        Arc::new(ListArray::new(field, offsets, values, Some(nulls)))
+    }
+}
+
+/// Calls `f(row, group, times)` for each value that counts, at least once.
+pub(super) fn each(groups: &[u32], values: &Float64Array, rows: Selected<'_>, mut f: impl FnMut(usize, usize, i64)) {
+    let times = rows.second().and_then(|n| cast(n, &DataType::Int64).ok());
+    let times = times.as_ref().map(|n| n.as_primitive::<Int64Type>());
+    rows.for_each(groups, values, |row, g| {
+        let times = times.map_or(1, |n| if n.is_valid(row) { n.value(row) } else { 0 });
+        if times > 0 {
+            f(row, g, times);
+        }
+    });
 }
 
 struct Percentile {
     logs: Logs,
-    fractions: Vec<f64>,
-    as_array: bool,
+    fractions: Fractions,
 }
 
 impl Percentile {
     fn compact(&mut self, g: usize) {
         self.logs.compact(g, |entries| added_up(entries).into_iter().map(|(v, n)| entry(n, v).to_vec()).collect());
-    }
-
-    /// The percentiles of one group; None if it has no values.
-    fn of(&self, g: u32) -> Option<Vec<f64>> {
-        let values = added_up(self.logs.entries(g).collect());
-        let total: i64 = values.iter().map(|(_, n)| n).sum();
-        (total > 0).then(|| self.fractions.iter().map(|f| at_fraction(&values, total, *f)).collect())
     }
 }
 
@@ -93,12 +125,9 @@ impl Kernel for Percentile {
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         let Some(values) = argument.and_then(|a| cast(a, &DataType::Float64).ok()) else { return };
         let values = values.as_primitive::<Float64Type>();
-        let times = rows.second().and_then(|n| cast(n, &DataType::Int64).ok());
-        let times = times.as_ref().map(|n| n.as_primitive::<Int64Type>());
         let mut long = Vec::new();
-        rows.for_each(groups, values, |row, g| {
-            let times = times.map_or(1, |n| if n.is_valid(row) { n.value(row) } else { 0 });
-            if times > 0 && self.logs.push(g, &[&entry(times, values.value(row))]) {
+        each(groups, values, rows, |row, g, times| {
+            if self.logs.push(g, &[&entry(times, values.value(row))]) {
                 long.push(g);
             }
         });
@@ -122,15 +151,7 @@ impl Kernel for Percentile {
         Logs::state_types()
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let results: Vec<Option<Vec<f64>>> = picks.iter().map(|&g| self.of(g)).collect();
-        if !self.as_array {
-            return Ok(Arc::new(results.iter().map(|r| r.as_ref()?.first().copied()).collect::<Float64Array>()));
-        }
-        let offsets = OffsetBuffer::from_lengths(results.iter().map(|r| r.as_ref().map_or(0, Vec::len)));
-        let nulls = NullBuffer::from_iter(results.iter().map(Option::is_some));
-        let values: Float64Array = results.into_iter().flatten().flatten().map(Some).collect();
-        let DataType::List(field) = array_type() else { return Ok(Arc::new(values)) };
-        Ok(Arc::new(ListArray::new(field, offsets, Arc::new(values), Some(nulls))))
+        Ok(self.fractions.results(picks.iter().map(|&g| added_up(self.logs.entries(g).collect()))))
     }
     fn memory_bytes(&self) -> usize {
         self.logs.memory_bytes()
@@ -152,13 +173,14 @@ mod tests {
 
     #[test]
     fn a_long_log_is_added_up_and_gives_the_same() {
-        let mut kernel = Percentile { logs: Logs::default(), fractions: vec![0.5], as_array: false };
+        let mut kernel = Percentile { logs: Logs::default(), fractions: Fractions { fractions: vec![0.5], as_array: false } };
         kernel.resize(1);
         let values: ArrayRef = Arc::new(Float64Array::from_iter_values((0..1000).map(|i| f64::from(i % 10))));
         for _ in 0..50 {
             kernel.update(&[0; 1000], Some(&values), Selected::ALL);
         }
-        assert_eq!(kernel.of(0), Some(vec![4.5]));
+        let result = kernel.evaluate(&[0]).expect("evaluates");
+        assert_eq!(result.as_primitive::<Float64Type>().value(0), 4.5);
         assert!(kernel.logs.entries(0).count() < 2000);
     }
 }

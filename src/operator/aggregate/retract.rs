@@ -1,25 +1,23 @@
 //! Aggregates over a table that changes: kernels that also take rows back, and DISTINCT for keyed state.
 //!
-//! Used by `group`. A [`RetractKernel`] forgets a row exactly: sums and counts are inverted, MIN and MAX keep every value
-//! with the number of its rows. What always holds: the result after any sequence of updates and retractions is that of the
-//! rows that are left, and NULL (0 for COUNT) once none is left. A row may be taken back before it was added, as two paths of
-//! a query can deliver them in that order.
+//! Used by `group`. A [`RetractKernel`] forgets a row exactly: sums and counts are inverted (`moments` too), what depends on
+//! single values keeps every value with the number of its rows (`counted`) or in the order they came (`ordered`), and
+//! DISTINCT is a set of counted values before any of them (`distinct`). What always holds: the result after any sequence of
+//! updates and retractions is that of the rows that are left, and NULL (0 for COUNT) once none is left. A row may be taken
+//! back before it was added, as two paths of a query can deliver them in that order. Merging two partial aggregates adds
+//! them up: where values have an order, those of the one that is merged in come behind.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Float64Array, Int64Array, UInt32Array};
-use arrow::compute::take;
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, Int64Type};
 
 use super::count::Count;
-use super::edge::null_key;
-use super::listing::Form;
-use super::ordered::{self, Reading};
-use super::sum::{DECIMAL_LIMIT, each_float, each_integer, wrap};
-use super::{Aggregate, Fixed, Function, Kernel, Selected, avg, kernel};
+use super::counted::{self, Reading};
+use super::sum::{each_float, each_integer, wrap};
+use super::sum_decimal::WideSums;
+use super::{Aggregate, Function, Kernel, Selected, avg, distinct, kernel, moments, ordered};
 use crate::operator::OperatorError;
-use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
 /// A kernel that can take rows back.
 pub trait RetractKernel: Kernel {
@@ -35,24 +33,15 @@ pub enum Accumulators {
 }
 
 impl Accumulators {
-    /// `retracts`: rows may be taken back. None if the aggregate cannot do that.
-    pub fn of(aggregate: &Aggregate, retracts: bool) -> Option<Accumulators> {
-        let plain = |aggregate: &Aggregate| {
-            if retracts {
-                retracting(aggregate).map(Accumulators::Retract)
-            } else {
-                Some(Accumulators::Append(kernel(aggregate)))
-            }
-        };
-        let inner = plain(aggregate)?;
-        if !aggregate.distinct {
-            return Some(inner);
+    /// `retracts`: rows may be taken back.
+    pub fn of(aggregate: &Aggregate, retracts: bool) -> Accumulators {
+        let inner = if retracts { Accumulators::Retract(retracting(aggregate)) } else { Accumulators::Append(kernel(aggregate)) };
+        // Over rows that stay, what goes by arrival tells apart itself which value came first.
+        if aggregate.distinct || aggregate.first_seen && retracts {
+            Accumulators::Retract(distinct::kernel(aggregate, inner))
+        } else {
+            inner
         }
-        Some(Accumulators::Retract(Box::new(Distinct {
-            values: ValueSets::default(),
-            inner,
-            input_type: aggregate.input_type.clone(),
-        })))
     }
 
     pub fn kernel(&self) -> &dyn Kernel {
@@ -77,24 +66,28 @@ impl Accumulators {
     }
 }
 
-fn retracting(aggregate: &Aggregate) -> Option<Box<dyn RetractKernel>> {
-    Some(match aggregate.function {
+fn retracting(aggregate: &Aggregate) -> Box<dyn RetractKernel> {
+    let input = &aggregate.input_type;
+    let counted = |reading| counted::kernel(input, reading);
+    match aggregate.function {
         Function::Count => Box::new(Count::default()),
         Function::Sum | Function::Avg => {
-            Box::new(SumCount { sums: Sums::of(&aggregate.input_type), counts: Count::default(), aggregate: aggregate.clone() })
+            Box::new(SumCount { sums: Sums::of(input), counts: Count::default(), aggregate: aggregate.clone() })
         }
-        Function::Min | Function::Max => {
-            let max = aggregate.function == Function::Max;
-            Box::new(Extreme { values: ValueSets::default(), data_type: aggregate.input_type.clone(), max })
+        Function::Min => counted(Reading::Least),
+        Function::Max => counted(Reading::Greatest),
+        Function::Collect => counted(Reading::Multiset(aggregate.output_type.clone())),
+        Function::Percentile => counted(Reading::Percentiles(aggregate.fractions())),
+        Function::StddevPop | Function::StddevSamp | Function::VarPop | Function::VarSamp => {
+            moments::retracting(input, aggregate.moment())
         }
-        Function::FirstValue => ordered::kernel(&aggregate.input_type, Reading::First),
-        Function::LastValue => ordered::kernel(&aggregate.input_type, Reading::Last),
-        Function::ListAgg if !aggregate.first_seen => match &aggregate.fixed {
-            Fixed::Form(Form::Text { separator }) => ordered::kernel(&aggregate.input_type, Reading::List(separator.clone())),
-            _ => return None,
-        },
-        _ => return None,
-    })
+        Function::FirstValue
+        | Function::LastValue
+        | Function::ListAgg
+        | Function::ArrayAgg
+        | Function::JsonArray
+        | Function::JsonObject => ordered::kernel(aggregate.form()),
+    }
 }
 
 impl RetractKernel for Count {
@@ -106,14 +99,13 @@ impl RetractKernel for Count {
 enum Sums {
     Integer(Vec<i64>),
     Float(Vec<f64>),
-    /// A sum beyond DECIMAL(38) is NULL for as long as it is there; 128 bits wrap, so that what is taken back fits again.
-    Decimal(Vec<i128>),
+    Decimal(WideSums),
 }
 
 impl Sums {
     fn of(input: &DataType) -> Sums {
         match input {
-            DataType::Decimal128(..) => Sums::Decimal(vec![]),
+            DataType::Decimal128(..) => Sums::Decimal(WideSums::default()),
             DataType::Float32 | DataType::Float64 => Sums::Float(vec![]),
             _ => Sums::Integer(vec![]),
         }
@@ -127,10 +119,7 @@ impl Sums {
             Sums::Float(sums) => each_float(groups, argument, rows, |g, v| sums[g] += if negate { -v } else { v }),
             Sums::Decimal(sums) => {
                 let array = argument.as_primitive::<Decimal128Type>();
-                rows.for_each(groups, array, |row, g| {
-                    let v = array.value(row);
-                    sums[g] = if negate { sums[g].wrapping_sub(v) } else { sums[g].wrapping_add(v) };
-                });
+                rows.for_each(groups, array, |row, g| sums.add(g, if negate { -array.value(row) } else { array.value(row) }));
             }
         }
     }
@@ -144,18 +133,6 @@ struct SumCount {
 }
 
 impl SumCount {
-    fn raw(&self, picks: &[u32]) -> ArrayRef {
-        let picks = picks.iter().map(|&g| g as usize);
-        match &self.sums {
-            Sums::Integer(sums) => Arc::new(picks.map(|g| Some(sums[g])).collect::<Int64Array>()),
-            Sums::Float(sums) => Arc::new(picks.map(|g| Some(sums[g])).collect::<Float64Array>()),
-            Sums::Decimal(sums) => {
-                let raw = picks.map(|g| Some(sums[g])).collect::<arrow::array::Decimal128Array>();
-                Arc::new(raw.with_data_type(self.sum_type()))
-            }
-        }
-    }
-
     fn sum_type(&self) -> DataType {
         match &self.aggregate.input_type {
             DataType::Decimal128(_, s) => DataType::Decimal128(38, *s),
@@ -170,7 +147,7 @@ impl Kernel for SumCount {
         match &mut self.sums {
             Sums::Integer(sums) => sums.resize(groups, 0),
             Sums::Float(sums) => sums.resize(groups, 0.0),
-            Sums::Decimal(sums) => sums.resize(groups, 0),
+            Sums::Decimal(sums) => sums.resize(groups),
         }
         self.counts.resize(groups);
     }
@@ -181,45 +158,46 @@ impl Kernel for SumCount {
         self.counts.update(groups, argument, rows);
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        self.sums.add(groups, &state[0], Selected::ALL, false);
-        self.counts.merge(groups, &state[1..]);
+        let (sums, counts) = state.split_at(state.len() - 1);
+        match &mut self.sums {
+            Sums::Decimal(wide) => wide.merge(groups, sums),
+            others => others.add(groups, &sums[0], Selected::ALL, false),
+        }
+        self.counts.merge(groups, counts);
     }
     fn clear(&mut self, group: u32) {
         let g = group as usize;
         match &mut self.sums {
             Sums::Integer(sums) => sums[g] = 0,
             Sums::Float(sums) => sums[g] = 0.0,
-            Sums::Decimal(sums) => sums[g] = 0,
+            Sums::Decimal(sums) => sums.clear(group),
         }
         self.counts.clear(group);
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        let mut state = vec![self.raw(picks)];
+        let mut state: Vec<ArrayRef> = match &self.sums {
+            Sums::Integer(sums) => vec![Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| sums[g as usize])))],
+            Sums::Float(sums) => vec![Arc::new(Float64Array::from_iter_values(picks.iter().map(|&g| sums[g as usize])))],
+            Sums::Decimal(sums) => sums.state(picks, &self.sum_type(), |_| true),
+        };
         state.extend(self.counts.state(picks));
         state
     }
     fn state_types(&self) -> Vec<DataType> {
-        vec![self.sum_type(), DataType::Int64]
+        let wraps = matches!(self.sums, Sums::Decimal(_)).then_some(DataType::Int32);
+        [self.sum_type()].into_iter().chain(wraps).chain(self.counts.state_types()).collect()
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         let counts = self.counts.evaluate(picks)?;
         let counts = counts.as_primitive::<Int64Type>();
-        let raw = self.raw(picks);
         // Without values there is no sum, whatever rounding left there.
-        let known = |i: usize| counts.value(i) != 0;
-        let sums: ArrayRef = match raw.data_type() {
-            DataType::Int64 => {
-                let sums = raw.as_primitive::<Int64Type>();
-                Arc::new((0..sums.len()).map(|i| known(i).then(|| sums.value(i))).collect::<Int64Array>())
-            }
-            DataType::Float64 => {
-                let sums = raw.as_primitive::<Float64Type>();
-                Arc::new((0..sums.len()).map(|i| known(i).then(|| sums.value(i))).collect::<Float64Array>())
-            }
-            other => {
-                let sums = raw.as_primitive::<Decimal128Type>();
-                let fits = |i: usize| (known(i) && sums.value(i).abs() < DECIMAL_LIMIT).then(|| sums.value(i));
-                Arc::new((0..sums.len()).map(fits).collect::<arrow::array::Decimal128Array>().with_data_type(other.clone()))
+        let known = || picks.iter().zip(counts.values()).map(|(&g, &n)| (n != 0).then_some(g as usize));
+        let sums: ArrayRef = match &self.sums {
+            Sums::Integer(sums) => Arc::new(known().map(|g| Some(sums[g?])).collect::<Int64Array>()),
+            Sums::Float(sums) => Arc::new(known().map(|g| Some(sums[g?])).collect::<Float64Array>()),
+            Sums::Decimal(sums) => {
+                let fitting = known().map(|g| sums.get(g?)).collect::<Decimal128Array>();
+                Arc::new(fitting.with_data_type(self.sum_type()))
             }
         };
         let output = &self.aggregate.output_type;
@@ -238,7 +216,7 @@ impl Kernel for SumCount {
         let sums = match &self.sums {
             Sums::Integer(sums) => sums.capacity() * 8,
             Sums::Float(sums) => sums.capacity() * 8,
-            Sums::Decimal(sums) => sums.capacity() * 16,
+            Sums::Decimal(sums) => sums.memory_bytes(),
         };
         sums + self.counts.memory_bytes()
     }
@@ -250,229 +228,5 @@ impl RetractKernel for SumCount {
             self.sums.add(groups, values, rows, true);
         }
         self.counts.add(groups, argument, rows, -1);
-    }
-}
-
-/// Values of one group in key encoding, which sorts as the values do, with the number of their rows. Never zero.
-#[derive(Default, Clone)]
-struct ValueCounts(BTreeMap<Box<[u8]>, i64>);
-
-/// What a value of a group costs in memory besides its bytes: its pointer and count, and its part of the tree's nodes.
-const ENTRY_BYTES: usize = 48;
-
-impl ValueCounts {
-    /// Adds `by` rows of a value. Returns the number before and after.
-    fn add(&mut self, value: &[u8], by: i64) -> (i64, i64) {
-        let before = self.0.get(value).copied().unwrap_or(0);
-        let after = before + by;
-        if after == 0 {
-            self.0.remove(value);
-        } else if let Some(count) = self.0.get_mut(value) {
-            *count = after;
-        } else {
-            self.0.insert(value.into(), after);
-        }
-        (before, after)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.0.keys().map(|k| k.len() + ENTRY_BYTES).sum()
-    }
-
-    /// `count (8) | length (4) | value` for each, little-endian.
-    fn write(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        for (value, count) in &self.0 {
-            out.extend_from_slice(&count.to_le_bytes());
-            out.extend_from_slice(&(value.len() as u32).to_le_bytes());
-            out.extend_from_slice(value);
-        }
-        out
-    }
-
-    fn read(&mut self, mut bytes: &[u8]) {
-        while let Some((count, rest)) = bytes.split_first_chunk::<8>()
-            && let Some((length, rest)) = rest.split_first_chunk::<4>()
-            && let Some((value, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)
-        {
-            self.add(value, i64::from_le_bytes(*count));
-            bytes = rest;
-        }
-    }
-}
-
-/// The values of every group, and what they take in memory, kept as they change: it is asked for at each step.
-#[derive(Default)]
-struct ValueSets {
-    groups: Vec<ValueCounts>,
-    heap_bytes: usize,
-}
-
-impl ValueSets {
-    fn resize(&mut self, groups: usize) {
-        self.groups.resize_with(groups, ValueCounts::default);
-    }
-
-    /// As [`ValueCounts::add`].
-    fn add(&mut self, group: usize, value: &[u8], by: i64) -> (i64, i64) {
-        let (before, after) = self.groups[group].add(value, by);
-        match (before, after) {
-            (0, 0) => {}
-            (0, _) => self.heap_bytes += value.len() + ENTRY_BYTES,
-            (_, 0) => self.heap_bytes -= value.len() + ENTRY_BYTES,
-            _ => {}
-        }
-        (before, after)
-    }
-
-    fn clear(&mut self, group: u32) {
-        self.heap_bytes -= std::mem::take(&mut self.groups[group as usize]).memory_bytes();
-    }
-
-    fn write(&self, picks: &[u32]) -> ArrayRef {
-        Arc::new(BinaryArray::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].write())))
-    }
-
-    fn read(&mut self, groups: &[u32], state: &ArrayRef) {
-        for (&g, bytes) in groups.iter().zip(state.as_binary::<i32>().iter()) {
-            let values = &mut self.groups[g as usize];
-            let before = values.memory_bytes();
-            values.read(bytes.unwrap_or_default());
-            self.heap_bytes = self.heap_bytes - before + values.memory_bytes();
-        }
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.groups.capacity() * size_of::<ValueCounts>() + self.heap_bytes
-    }
-}
-
-/// MIN and MAX with every value they may fall back to.
-struct Extreme {
-    values: ValueSets,
-    data_type: DataType,
-    max: bool,
-}
-
-impl Extreme {
-    fn add(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, by: i64) {
-        let Some(argument) = argument else { return };
-        let mut keys = KeyBuf::default();
-        encode_keys(std::slice::from_ref(argument), argument.len(), &mut keys);
-        rows.for_each(groups, argument, |row, g| {
-            self.values.add(g, keys.get(row), by);
-        });
-    }
-}
-
-impl Kernel for Extreme {
-    fn resize(&mut self, groups: usize) {
-        self.values.resize(groups);
-    }
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        self.add(groups, argument, rows, 1);
-    }
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        self.values.read(groups, &state[0]);
-    }
-    fn clear(&mut self, group: u32) {
-        self.values.clear(group);
-    }
-    fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        vec![self.values.write(picks)]
-    }
-    fn state_types(&self) -> Vec<DataType> {
-        vec![DataType::Binary]
-    }
-    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let none = null_key(&self.data_type);
-        let best = picks.iter().map(|&g| {
-            let mut there = self.values.groups[g as usize].0.iter().filter(|(_, n)| **n > 0);
-            let best = if self.max { there.next_back() } else { there.next() };
-            best.map_or(none.as_slice(), |(value, _)| value)
-        });
-        Ok(decode_keys(std::slice::from_ref(&self.data_type), best)?.remove(0))
-    }
-    fn memory_bytes(&self) -> usize {
-        self.values.memory_bytes()
-    }
-}
-
-impl RetractKernel for Extreme {
-    fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        self.add(groups, argument, rows, -1);
-    }
-}
-
-/// An aggregate over the distinct values: each counts while it has rows.
-struct Distinct {
-    values: ValueSets,
-    inner: Accumulators,
-    input_type: DataType,
-}
-
-impl Distinct {
-    fn change(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, by: i64) {
-        let Some(argument) = argument else { return };
-        let mut keys = KeyBuf::default();
-        encode_keys(std::slice::from_ref(argument), argument.len(), &mut keys);
-        let (mut turned, mut turned_groups) = (Vec::new(), Vec::new());
-        rows.for_each(groups, argument, |row, g| {
-            let (before, after) = self.values.add(g, keys.get(row), by);
-            if (before > 0) != (after > 0) {
-                turned.push(row as u32);
-                turned_groups.push(g as u32);
-            }
-        });
-        if turned.is_empty() {
-            return;
-        }
-        // Indices come from the batch itself, and take knows every type that can be a key.
-        let Ok(values) = take(argument, &UInt32Array::from(turned), None) else { return };
-        if by > 0 {
-            self.inner.kernel_mut().update(&turned_groups, Some(&values), Selected::ALL);
-        } else {
-            self.inner.retract(&turned_groups, Some(&values), Selected::ALL);
-        }
-    }
-}
-
-impl Kernel for Distinct {
-    fn resize(&mut self, groups: usize) {
-        self.values.resize(groups);
-        self.inner.kernel_mut().resize(groups);
-    }
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        self.change(groups, argument, rows, 1);
-    }
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        self.values.read(groups, &state[0]);
-        self.inner.kernel_mut().merge(groups, &state[1..]);
-    }
-    fn clear(&mut self, group: u32) {
-        self.values.clear(group);
-        self.inner.kernel_mut().clear(group);
-    }
-    fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        let mut state = vec![self.values.write(picks)];
-        state.extend(self.inner.kernel().state(picks));
-        state
-    }
-    fn state_types(&self) -> Vec<DataType> {
-        let mut types = vec![DataType::Binary];
-        types.extend(self.inner.kernel().state_types());
-        types
-    }
-    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        self.inner.kernel().evaluate(picks)
-    }
-    fn memory_bytes(&self) -> usize {
-        self.values.memory_bytes() + self.inner.kernel().memory_bytes() + size_of_val(&self.input_type)
-    }
-}
-
-impl RetractKernel for Distinct {
-    fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        self.change(groups, argument, rows, -1);
     }
 }

@@ -1,24 +1,19 @@
-//! SUM with Flink's types: integers wrap at their own width, DECIMAL(p,s) sums to DECIMAL(38,s) and is NULL beyond it,
-//! FLOAT and DOUBLE add up as doubles. NULL if no value was added.
+//! SUM with Flink's types: integers wrap at their own width, FLOAT and DOUBLE add up as doubles; decimals: `sum_decimal`. NULL
+//! if no value was added.
 //!
 //! Integer sums are kept as wrapping 64-bit sums: cut to 8, 16 or 32 bits at the end, that is the sum that wrapped there.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
+use arrow::datatypes::{DataType, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
 
-use super::{Kernel, Selected};
+use super::{Kernel, Selected, sum_decimal};
 use crate::operator::OperatorError;
-
-/// The largest magnitude of DECIMAL(38, s), exclusive.
-pub(super) const DECIMAL_LIMIT: i128 = 10i128.pow(38);
 
 pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
     match input {
-        DataType::Decimal128(_, _) => {
-            Box::new(SumDecimal { sums: vec![], seen: vec![], overflow: vec![], output: output.clone() })
-        }
+        DataType::Decimal128(_, _) => sum_decimal::kernel(output),
         DataType::Float32 | DataType::Float64 => Box::new(SumFloat { sums: vec![], seen: vec![], output: output.clone() }),
         _ => Box::new(SumInteger { sums: vec![], seen: vec![], output: output.clone() }),
     }
@@ -158,71 +153,5 @@ impl Kernel for SumFloat {
     }
     fn memory_bytes(&self) -> usize {
         self.sums.capacity() * 8 + self.seen.capacity()
-    }
-}
-
-struct SumDecimal {
-    sums: Vec<i128>,
-    seen: Vec<bool>,
-    /// Set for good once the sum left DECIMAL(38, s): the result is NULL.
-    overflow: Vec<bool>,
-    output: DataType,
-}
-
-impl SumDecimal {
-    fn add(&mut self, g: usize, v: i128) {
-        match self.sums[g].checked_add(v) {
-            Some(sum) => self.sums[g] = sum,
-            None => self.overflow[g] = true,
-        }
-        self.seen[g] = true;
-    }
-    fn decimals(&self, values: Decimal128Array) -> ArrayRef {
-        Arc::new(values.with_data_type(self.output.clone()))
-    }
-}
-
-impl Kernel for SumDecimal {
-    fn resize(&mut self, groups: usize) {
-        self.sums.resize(groups, 0);
-        self.seen.resize(groups, false);
-        self.overflow.resize(groups, false);
-    }
-    fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        if let Some(argument) = argument {
-            let array = argument.as_primitive::<Decimal128Type>();
-            rows.for_each(groups, array, |row, g| self.add(g, array.value(row)));
-        }
-    }
-    fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        self.update(groups, Some(&state[0]), Selected::ALL);
-        let overflow = state[1].as_boolean();
-        for (row, &g) in groups.iter().enumerate() {
-            self.overflow[g as usize] |= overflow.value(row);
-        }
-    }
-    fn clear(&mut self, group: u32) {
-        self.sums[group as usize] = 0;
-        self.seen[group as usize] = false;
-        self.overflow[group as usize] = false;
-    }
-    fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        let sums = picks.iter().map(|&g| self.seen[g as usize].then_some(self.sums[g as usize])).collect::<Decimal128Array>();
-        let overflow = BooleanArray::from_iter(picks.iter().map(|&g| Some(self.overflow[g as usize])));
-        vec![self.decimals(sums), Arc::new(overflow)]
-    }
-    fn state_types(&self) -> Vec<DataType> {
-        vec![self.output.clone(), DataType::Boolean]
-    }
-    fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        // Order does not matter: what counts is whether the whole sum fits, unless it left even 128 bits on the way.
-        let sums = picks.iter().map(|&g| {
-            let (g, sum) = (g as usize, self.sums[g as usize]);
-            (self.seen[g] && !self.overflow[g] && sum.abs() < DECIMAL_LIMIT).then_some(sum)
-        });
-        Ok(self.decimals(sums.collect()))
-    }
-    fn memory_bytes(&self) -> usize {
-        self.sums.capacity() * 16 + self.seen.capacity() * 2
     }
 }

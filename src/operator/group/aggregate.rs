@@ -3,22 +3,19 @@
 //! Row by row as Flink has it, or bundle by bundle (mini-batch): a bundle's rows are folded together, and its groups change
 //! once. A bundle ends with its last row, at a watermark and at a barrier, so nothing of it is in a checkpoint.
 
-use arrow::array::BooleanArray;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 
 use super::GroupSpec;
 use super::changes::{ChangeSet, Fate, rounds};
+use super::fold::{Input, apply, kernel_error};
 use super::keyed::KeyedGroups;
-use crate::operator::aggregate::Selected;
-use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
-use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::rocks::Changes;
 
 pub struct GroupAggregate {
     spec: GroupSpec,
-    /// Made with the first event: only then can the aggregates be refused with an error.
+    /// None before the first rows, and while rows are folded in.
     groups: Option<KeyedGroups>,
     /// Rows that wait for their bundle to fill.
     bundle: Vec<Rows>,
@@ -49,37 +46,25 @@ impl GroupAggregate {
         self.bundled = 0;
         let parts = std::mem::take(&mut self.bundle);
         let Some(first) = parts.first() else { return Ok(()) };
-        let batch = concat_batches(&first.batch.schema(), parts.iter().map(|r| &r.batch)).map_err(|e| self.kernel_error(e))?;
+        let batch =
+            concat_batches(&first.batch.schema(), parts.iter().map(|r| &r.batch)).map_err(|e| kernel_error(&self.spec, e))?;
         let ops = parts.iter().flat_map(|r| (0..r.len()).map(|i| r.op(i))).collect();
         let rows = Rows { ops: Some(ops), ..Rows::new(batch) };
         self.fold(&rows, true, cx)
     }
 
-    fn kernel_error(&self, reason: impl ToString) -> OperatorError {
-        OperatorError::Kernel { operator: format!("group {}", self.spec.operator), reason: reason.to_string() }
-    }
-
     /// Folds a batch in, row by row or (`together`) as one change of each group.
     fn fold(&mut self, rows: &Rows, together: bool, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let key_count = self.spec.key_types.len();
-        let key_columns = &rows.batch.columns()[..key_count];
-        let mut keys = KeyBuf::default();
-        encode_keys(key_columns, rows.len(), &mut keys);
-        let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-        let mut state = match self.groups.take() {
-            Some(groups) => groups,
-            None => KeyedGroups::new(self.spec.clone())?,
-        };
-        let groups = state.find(&keys, &hashes, cx.now_ms, cx.db)?;
-        let adds: Vec<bool> = (0..rows.len()).map(|i| rows.op(i).adds()).collect();
-        let input = Input { rows, groups, adds };
+        let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
+        let mut state = self.groups.take().unwrap_or_else(|| KeyedGroups::new(self.spec.clone()));
+        let input = Input::find(key_columns, rows, &mut state, cx)?;
         let mut set = ChangeSet::default();
         let rounds = if together { vec![(0..rows.len() as u32).collect()] } else { rounds(&input.groups) };
         for picks in rounds {
             self.round(&mut state, &input, &picks, &mut set, cx.now_ms)?;
         }
         self.groups = Some(state);
-        if let Some(changes) = set.finish(key_columns, &self.spec.output).map_err(|e| self.kernel_error(e))? {
+        if let Some(changes) = set.finish(key_columns, &self.spec.output).map_err(|e| kernel_error(&self.spec, e))? {
             cx.out.push(Event::Rows(changes));
         }
         Ok(())
@@ -116,9 +101,9 @@ impl GroupAggregate {
         if kept.is_empty() {
             return Ok(());
         }
-        let before = state.evaluate(&groups)?;
-        self.apply(state, input, &kept)?;
-        let after = state.evaluate(&groups)?;
+        let before = state.compared(&groups)?;
+        apply(&self.spec, state, input, &kept)?;
+        let after = state.compared(&groups)?;
         let mut fates = Vec::with_capacity(changing.len());
         for change in &changing {
             // Over a table that only grows, a group's row stays for ever.
@@ -137,42 +122,8 @@ impl GroupAggregate {
         }
         let causes: Vec<u32> = changing.iter().map(|c| c.cause).collect();
         // With a TTL an equal result is sent again: it keeps whoever waits for it from forgetting it.
-        set.add(&causes, &fates, before, after, self.spec.ttl.is_some()).map_err(|e| self.kernel_error(e))
+        set.add(&causes, &fates, before, after, self.spec.ttl.is_some()).map_err(|e| kernel_error(&self.spec, e))
     }
-
-    /// Folds rows into the accumulators: those that add first, which no result can tell from any other order.
-    fn apply(&self, state: &mut KeyedGroups, input: &Input<'_>, kept: &[u32]) -> Result<(), OperatorError> {
-        let whole = kept.len() == input.groups.len();
-        let rows =
-            if whole { input.rows.clone() } else { input.rows.take(&kept.to_vec().into()).map_err(|e| self.kernel_error(e))? };
-        let columns = rows.batch.columns();
-        let groups: Vec<u32> = kept.iter().map(|&row| input.groups[row as usize]).collect();
-        let adds: Vec<bool> = kept.iter().map(|&row| input.adds[row as usize]).collect();
-        let all_add = adds.iter().all(|&a| a);
-        let places = Places::new(&rows, &Part::Whole);
-        for (aggregate, accumulators) in self.spec.aggregates.iter().zip(&mut state.accumulators) {
-            let argument = aggregate.argument.map(|a| &columns[a]);
-            let selected = Selected::of(aggregate, columns, places);
-            if all_add {
-                accumulators.kernel_mut().update(&groups, argument, selected);
-                continue;
-            }
-            let which = |add: bool| -> BooleanArray {
-                adds.iter().enumerate().map(|(row, &adds)| Some(adds == add && selected.has(row))).collect()
-            };
-            let (adding, taking) = (which(true), which(false));
-            accumulators.kernel_mut().update(&groups, argument, selected.filtered(&adding));
-            accumulators.retract(&groups, argument, selected.filtered(&taking));
-        }
-        Ok(())
-    }
-}
-
-/// A batch, prepared for all its rounds.
-struct Input<'a> {
-    rows: &'a Rows,
-    groups: Vec<u32>,
-    adds: Vec<bool>,
 }
 
 /// A group that a round changes.
@@ -203,7 +154,7 @@ impl Operator for GroupAggregate {
                 }
                 cx.out.push(Event::Barrier(epoch));
             }
-            Event::Partials(_) => return Err(self.kernel_error("partial aggregates where rows belong")),
+            Event::Partials(_) => return Err(kernel_error(&self.spec, "partial aggregates where rows belong")),
         }
         Ok(())
     }
@@ -213,7 +164,7 @@ impl Operator for GroupAggregate {
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        self.groups.as_mut().map_or(Ok(false), |groups| groups.spill(changes))
+        Ok(self.groups.as_mut().is_some_and(|groups| groups.spill(changes)))
     }
 
     fn memory_bytes(&self) -> usize {
@@ -257,6 +208,7 @@ mod tests {
             retracts: false,
             ttl,
             bundle_rows: None,
+            windows: None,
             output: Arc::new(Schema::new(vec![field("k"), field("n")])),
         }
     }

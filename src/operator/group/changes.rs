@@ -3,7 +3,7 @@
 //! Called by `aggregate` for rows of which no two share a group. Rows out come in the order of the rows in that caused them,
 //! also where a batch was gone through in several rounds.
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{and, concat, take};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -25,7 +25,7 @@ pub enum Fate {
 /// Collects the changes that a batch causes.
 #[derive(Default)]
 pub struct ChangeSet {
-    /// Results, one column list for each round and side.
+    /// Results and what is compared with them, one column list for each round and side.
     parts: Vec<Vec<ArrayRef>>,
     len: u32,
     /// (row of the batch that caused it, what happens, row in the concatenated parts).
@@ -34,7 +34,7 @@ pub struct ChangeSet {
 
 impl ChangeSet {
     /// Adds one round: `rows[i]` of the batch took a group from `before` to `after` (at i). With `always` results that did not
-    /// change are sent too.
+    /// change are sent too. Columns behind the results are compared, and not sent.
     pub fn add(
         &mut self,
         rows: &[u32],
@@ -74,8 +74,7 @@ impl ChangeSet {
         let rows: UInt32Array = self.changes.iter().map(|(row, _, _)| *row).collect();
         let results: UInt32Array = self.changes.iter().map(|(_, _, at)| *at).collect();
         let mut columns = keys.iter().map(|k| take(k, &rows, None)).collect::<Result<Vec<_>, _>>()?;
-        let count = self.parts.first().map_or(0, Vec::len);
-        for column in 0..count {
+        for column in 0..output.fields().len() - keys.len() {
             let parts: Vec<&dyn Array> = self.parts.iter().map(|p| p[column].as_ref()).collect();
             columns.push(take(&concat(&parts)?, &results, None)?);
         }
@@ -93,12 +92,17 @@ fn same_rows(a: &[ArrayRef], b: &[ArrayRef], rows: usize) -> Result<Option<Boole
         let equal = if is_comparable(a.data_type()) {
             not_distinct(a, b)?
         } else {
-            // Nested values: one by one.
-            (0..rows).map(|i| Some(a.slice(i, 1).to_data() == b.slice(i, 1).to_data())).collect()
+            // Nested values: one by one. To Flink no two arrays with a NULL in them are equal.
+            let same = |i| a.slice(i, 1).to_data() == b.slice(i, 1).to_data() && !holds_null(a, i);
+            (0..rows).map(|i| Some(same(i))).collect()
         };
         same = and(&same, &equal)?;
     }
     Ok(Some(same))
+}
+
+fn holds_null(column: &ArrayRef, row: usize) -> bool {
+    column.as_list_opt::<i32>().is_some_and(|lists| lists.is_valid(row) && lists.value(row).null_count() > 0)
 }
 
 fn is_comparable(data_type: &DataType) -> bool {

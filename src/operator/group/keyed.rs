@@ -5,21 +5,21 @@
 //! forgetting everything, never between a barrier and its checkpoint.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::GroupSpec;
 use crate::operator::OperatorError;
 use crate::operator::aggregate::retract::Accumulators;
-use crate::operator::keyed::put_all;
+use crate::operator::keyed::frozen::{Entry, Frozen, put_all};
+use crate::operator::keyed::ttl::{Ttl, index_key};
 use crate::operator::window::table::GroupIndex;
 use crate::state::key::KeyBuf;
+use crate::state::key_group;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
-use crate::state::{KEY_GROUPS, key_group};
 
 /// The groups of one operator on one worker.
 pub struct KeyedGroups {
@@ -34,20 +34,46 @@ pub struct KeyedGroups {
     dirty_groups: Vec<u32>,
     /// Scratch of a round: where a group is among those that change. [`NOWHERE`] between rounds.
     places: Vec<u32>,
-    /// Written at the last barrier, not yet in the store.
-    frozen: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// Stored groups last changed in buckets before this one are gone.
-    swept_bucket: i64,
+    frozen: Frozen,
+    ttl: Ttl,
+    /// Where groups belong to windows.
+    windows: Option<WindowColumns>,
+}
+
+/// What is kept of groups of windows, per group in memory.
+#[derive(Default)]
+struct WindowColumns {
+    /// The end of the group's window, ms.
+    ends: Vec<i64>,
+    sent: Vec<Sent>,
+}
+
+/// What was sent of a group's result.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Sent {
+    #[default]
+    Nothing,
+    /// The result as it is now.
+    Current,
+    /// An older one, packed.
+    Older(Vec<u8>),
+}
+
+impl Sent {
+    fn code(&self) -> i64 {
+        match self {
+            Sent::Nothing => 0,
+            Sent::Current => 1,
+            Sent::Older(_) => 2,
+        }
+    }
 }
 
 const NOWHERE: u32 = u32::MAX;
-/// Frozen entries that are written in one step.
-const FROZEN_STEP: usize = 4096;
-/// Groups are forgotten this many times per TTL: what is kept longer than asked for is at most this part of it.
-const BUCKETS_PER_TTL: i64 = 8;
 
 impl KeyedGroups {
-    pub fn new(spec: GroupSpec) -> Result<KeyedGroups, OperatorError> {
+    pub fn new(spec: GroupSpec) -> KeyedGroups {
+        let ttl = Ttl::new(spec.operator, KeyedKind::Group, spec.ttl);
         let mut groups = KeyedGroups {
             spec,
             index: GroupIndex::default(),
@@ -57,19 +83,17 @@ impl KeyedGroups {
             dirty: vec![],
             dirty_groups: vec![],
             places: vec![],
-            frozen: vec![],
-            swept_bucket: i64::MIN,
+            frozen: Frozen::default(),
+            ttl,
+            windows: None,
         };
-        groups.accumulators = groups.empty_accumulators()?;
-        Ok(groups)
+        groups.windows = groups.spec.windows.as_ref().map(|_| WindowColumns::default());
+        groups.accumulators = groups.empty_accumulators();
+        groups
     }
 
-    fn empty_accumulators(&self) -> Result<Vec<Accumulators>, OperatorError> {
-        let all = self.spec.aggregates.iter().map(|a| Accumulators::of(a, self.spec.retracts)).collect::<Option<Vec<_>>>();
-        all.ok_or_else(|| OperatorError::Kernel {
-            operator: self.spec.operator.to_string(),
-            reason: "an aggregate that cannot take rows back".into(),
-        })
+    fn empty_accumulators(&self) -> Vec<Accumulators> {
+        self.spec.aggregates.iter().map(|a| Accumulators::of(a, self.spec.retracts)).collect()
     }
 
     /// Groups of a batch's keys, in memory from here on.
@@ -88,7 +112,7 @@ impl KeyedGroups {
             self.resize();
             self.load(&new, now_ms, db)?;
         }
-        if self.spec.ttl.is_some() {
+        if self.ttl.is_on() {
             self.forget_old(&groups, now_ms);
         }
         Ok(groups)
@@ -103,6 +127,10 @@ impl KeyedGroups {
         for accumulators in &mut self.accumulators {
             accumulators.kernel_mut().resize(len);
         }
+        if let Some(windows) = &mut self.windows {
+            windows.ends.resize(len, i64::MIN);
+            windows.sent.resize(len, Sent::Nothing);
+        }
     }
 
     fn store_key(&self, group: u32) -> Vec<u8> {
@@ -112,10 +140,11 @@ impl KeyedGroups {
         out
     }
 
-    /// `rows (BIGINT) | changed (BIGINT) | state of each aggregate`.
+    /// `rows (BIGINT) | changed (BIGINT) | of windows: end (BIGINT), sent (BIGINT, BYTES) | state of each aggregate`.
     fn stored_types(&self) -> Vec<DataType> {
         let states = self.accumulators.iter().flat_map(|a| a.kernel().state_types());
-        [DataType::Int64, DataType::Int64].into_iter().chain(states).collect()
+        let of_windows = self.windows.iter().flat_map(|_| [DataType::Int64, DataType::Int64, DataType::Binary]);
+        [DataType::Int64, DataType::Int64].into_iter().chain(of_windows).chain(states).collect()
     }
 
     fn load(&mut self, groups: &[u32], now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
@@ -125,12 +154,21 @@ impl KeyedGroups {
             let Some(value) = value else { continue };
             let columns = unpack(&value, &types)?;
             let number = |c: usize| columns[c].as_primitive::<Int64Type>().value(0);
-            if self.is_old(number(1), now_ms) {
+            if self.ttl.is_old(number(1), now_ms) {
                 continue;
             }
             self.rows[group as usize] = Some(number(0));
             self.changed_ms[group as usize] = number(1);
             let mut states = &columns[2..];
+            if let Some(windows) = &mut self.windows {
+                windows.ends[group as usize] = number(2);
+                windows.sent[group as usize] = match number(3) {
+                    0 => Sent::Nothing,
+                    1 => Sent::Current,
+                    _ => Sent::Older(columns[4].as_binary::<i32>().value(0).to_vec()),
+                };
+                states = &columns[5..];
+            }
             for accumulators in &mut self.accumulators {
                 let kernel = accumulators.kernel_mut();
                 let (own, rest) = states.split_at(kernel.state_types().len());
@@ -141,15 +179,11 @@ impl KeyedGroups {
         Ok(())
     }
 
-    fn is_old(&self, changed_ms: i64, now_ms: i64) -> bool {
-        self.spec.ttl.is_some_and(|ttl| changed_ms + millis(ttl) <= now_ms)
-    }
-
     /// Groups in memory that are too old start anew.
     fn forget_old(&mut self, groups: &[u32], now_ms: i64) {
         for &group in groups {
             let g = group as usize;
-            if self.rows[g].is_some() && self.is_old(self.changed_ms[g], now_ms) {
+            if self.rows[g].is_some() && self.ttl.is_old(self.changed_ms[g], now_ms) {
                 self.remove(group);
             }
         }
@@ -199,8 +233,15 @@ impl KeyedGroups {
         self.accumulators.iter().map(|a| a.kernel().evaluate(picks)).collect()
     }
 
+    /// The same, and behind it what else makes an update where it changes.
+    pub fn compared(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
+        let mut columns = self.evaluate(picks)?;
+        columns.extend(self.accumulators.iter().filter_map(|a| a.kernel().beside(picks)));
+        Ok(columns)
+    }
+
     /// What the store must hold for the groups that changed since the last time. Clears the marks.
-    fn take_dirty(&mut self) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    fn take_dirty(&mut self) -> Vec<Entry> {
         let mut groups = std::mem::take(&mut self.dirty_groups);
         groups.sort_unstable();
         let mut entries = Vec::with_capacity(groups.len());
@@ -210,13 +251,18 @@ impl KeyedGroups {
             let value = self.rows[g].map(|rows| {
                 let number = |n: i64| Arc::new(Int64Array::from(vec![n])) as ArrayRef;
                 let mut columns = vec![number(rows), number(self.changed_ms[g])];
+                if let Some(windows) = &self.windows {
+                    let older = if let Sent::Older(row) = &windows.sent[g] { row.as_slice() } else { &[] };
+                    columns.extend([number(windows.ends[g]), number(windows.sent[g].code())]);
+                    columns.push(Arc::new(BinaryArray::from_vec(vec![older])));
+                }
                 columns.extend(self.accumulators.iter().flat_map(|a| a.kernel().state(&[group])));
                 let mut value = Vec::new();
                 pack(&columns, 1, &mut value);
                 value
             });
             entries.push((self.store_key(group), value));
-            if self.spec.ttl.is_some() && self.rows[g].is_some() {
+            if (self.ttl.is_on() || self.windows.is_some()) && self.rows[g].is_some() {
                 entries.push((self.expiry_key(group), Some(vec![])));
             }
         }
@@ -230,85 +276,126 @@ impl KeyedGroups {
 
     /// Adds frozen entries to `changes`; true when none is left.
     pub fn write_frozen(&mut self, changes: &mut Changes) -> bool {
-        let from = self.frozen.len().saturating_sub(FROZEN_STEP);
-        put_all(self.frozen.drain(from..), changes);
-        self.frozen.is_empty()
+        self.frozen.write(changes)
     }
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
-    pub fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub fn spill(&mut self, changes: &mut Changes) -> bool {
         if self.index.is_empty() {
-            return Ok(false);
+            return false;
         }
         let entries = self.take_dirty();
-        put_all(entries.into_iter(), changes);
+        put_all(entries, changes);
         self.index = GroupIndex::default();
-        self.accumulators = self.empty_accumulators()?;
+        self.accumulators = self.empty_accumulators();
         self.rows = vec![];
         self.changed_ms = vec![];
         self.dirty = vec![];
         self.places = vec![];
-        Ok(true)
+        self.windows = self.windows.take().map(|_| WindowColumns::default());
+        true
     }
 
     pub fn memory_bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.kernel().memory_bytes()).sum();
-        let frozen: usize = self.frozen.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + 48).sum();
-        self.index.memory_bytes() + accumulators + self.rows.capacity() * 16 + self.changed_ms.capacity() * 8 + frozen
+        let of_windows = self.windows.as_ref().map_or(0, |w| w.ends.capacity() * 8 + w.sent.capacity() * size_of::<Sent>());
+        self.index.memory_bytes()
+            + accumulators
+            + self.rows.capacity() * 16
+            + self.changed_ms.capacity() * 8
+            + self.frozen.memory_bytes()
+            + of_windows
     }
 
-    fn bucket(&self, ms: i64) -> i64 {
-        let width = self.spec.ttl.map_or(i64::MAX, |ttl| (millis(ttl) / BUCKETS_PER_TTL).max(1));
-        ms.div_euclid(width)
-    }
-
+    /// The entry under which a group is found to be forgotten.
     fn expiry_key(&self, group: u32) -> Vec<u8> {
-        let bucket = self.bucket(self.changed_ms[group as usize]);
-        let mut key = (bucket ^ i64::MIN).to_be_bytes().to_vec();
-        key.extend_from_slice(self.index.key(group));
-        let mut out = Vec::new();
-        keyed(self.spec.operator, KeyedKind::Expiry, key_group(self.index.hash(group)), 0, &key, &mut out);
-        out
+        let (key, hash) = (self.index.key(group), self.index.hash(group));
+        match &self.windows {
+            Some(windows) => index_key(self.spec.operator, windows.ends[group as usize], key, hash),
+            None => self.ttl.index_key(self.changed_ms[group as usize], key, hash),
+        }
     }
 
-    /// Deletes stored groups that got no row for the TTL. Called at a barrier, before anything is
-    /// frozen; looks once per bucket.
+    /// Deletes stored groups that got no row for the TTL. Called at a barrier, before anything is frozen.
     pub fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
-        let Some(ttl) = self.spec.ttl else { return Ok(()) };
-        // All of a bucket is old only when its last moment is.
-        let until = self.bucket(now_ms - millis(ttl));
-        if until <= self.swept_bucket {
-            return Ok(());
-        }
-        self.swept_bucket = until;
-        let mut changes = Changes::default();
-        let end = (until ^ i64::MIN).to_be_bytes();
-        for group in 0..KEY_GROUPS {
-            let (mut from, mut to) = (Vec::new(), Vec::new());
-            keyed(self.spec.operator, KeyedKind::Expiry, group, 0, &[], &mut from);
-            keyed(self.spec.operator, KeyedKind::Expiry, group, 0, &end, &mut to);
-            let mut found = false;
-            db.scan(&from, &to, |key, _| {
-                found = true;
-                let key = keyed_rest(key).and_then(|k| k.get(8..)).unwrap_or_default();
-                let mut stored = Vec::new();
-                keyed(self.spec.operator, KeyedKind::Group, group, 0, key, &mut stored);
-                if let Some(value) = db.get(&stored)? {
-                    let columns = unpack(&value, &self.stored_types())?;
-                    if self.is_old(columns[1].as_primitive::<Int64Type>().value(0), now_ms) {
-                        changes.delete(&stored);
-                    }
-                }
-                Ok::<_, OperatorError>(())
-            })?;
-            if found {
-                changes.delete_range(&from, &to);
-            }
-        }
-        if changes.is_empty() { Ok(()) } else { Ok(db.write(changes)?) }
+        let types = self.stored_types();
+        self.ttl.sweep(now_ms, db, |value| Ok(unpack(value, &types)?[1].as_primitive::<Int64Type>().value(0)))
     }
 }
 
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+/// Groups of windows.
+impl KeyedGroups {
+    pub fn key(&self, group: u32) -> &[u8] {
+        self.index.key(group)
+    }
+
+    pub fn hash(&self, group: u32) -> u64 {
+        self.index.hash(group)
+    }
+
+    /// Groups in memory, also those without state.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The end of a group's window, ms; None if the group has no state.
+    pub fn end(&self, group: u32) -> Option<i64> {
+        let windows = self.windows.as_ref()?;
+        self.rows[group as usize].map(|_| windows.ends[group as usize])
+    }
+
+    pub fn set_end(&mut self, group: u32, end_ms: i64) {
+        if let Some(windows) = &mut self.windows {
+            windows.ends[group as usize] = end_ms;
+        }
+    }
+
+    pub fn sent(&self, group: u32) -> &Sent {
+        self.windows.as_ref().map_or(&Sent::Nothing, |w| &w.sent[group as usize])
+    }
+
+    pub fn set_sent(&mut self, group: u32, sent: Sent) {
+        if let Some(windows) = &mut self.windows
+            && windows.sent[group as usize] != sent
+        {
+            windows.sent[group as usize] = sent;
+            self.mark(group);
+        }
+    }
+
+    /// First and last key of the index of a key group's stored groups of the windows from `from` to `to`, ms.
+    fn window_range(&self, key_group: u16, from_ms: i64, to_ms: i64) -> (Vec<u8>, Vec<u8>) {
+        let (mut from, mut to) = (Vec::new(), Vec::new());
+        keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(from_ms ^ i64::MIN).to_be_bytes(), &mut from);
+        keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(to_ms.saturating_add(1) ^ i64::MIN).to_be_bytes(), &mut to);
+        (from, to)
+    }
+
+    /// Calls `f` with the window's end and the key of each stored group of a key group, for windows from `from` to `to`, ms.
+    /// Groups that were removed since they were stored may be among them.
+    pub fn scan_windows(
+        &self,
+        key_group: u16,
+        (from_ms, to_ms): (i64, i64),
+        db: &StateDb,
+        mut f: impl FnMut(i64, &[u8]),
+    ) -> Result<(), OperatorError> {
+        let (from, to) = self.window_range(key_group, from_ms, to_ms);
+        db.scan(&from, &to, |key, _| {
+            let rest = keyed_rest(key).and_then(|rest| rest.split_first_chunk::<8>());
+            let (end, key) = rest.ok_or_else(|| OperatorError::damaged(self.spec.operator, "a window's index entry"))?;
+            f(i64::from_be_bytes(*end) ^ i64::MIN, key);
+            Ok::<_, OperatorError>(())
+        })
+    }
+
+    /// Forgets groups of a key group's window, here and in the store. Only while nothing is frozen.
+    pub fn remove_window(&mut self, key_group: u16, end_ms: i64, groups: &[u32], changes: &mut Changes) {
+        for &group in groups {
+            changes.delete(&self.store_key(group));
+            self.remove(group);
+        }
+        let (from, to) = self.window_range(key_group, end_ms, end_ms);
+        changes.delete_range(&from, &to);
+    }
 }

@@ -1,20 +1,24 @@
 //! GROUP BY without a window: a table of groups that changes with every row, sent on as a stream of changes.
 //!
 //! Runs behind an exchange by key, so one worker sees all rows of a key. In reading order: `keyed` (groups in memory and in
-//! the store), `changes` (from rows to what they change), `aggregate` (the operator), `upserts` (changes by key). What always holds: for each row, in
+//! the store), `changes` (from rows to what they change), `fold` (rows into accumulators), `aggregate` (the operator), `windowed` (the
+//! same for groups that belong to windows), `upserts` (changes by key). What always holds: for each row, in
 //! order, the change that Flink prints: +I for a group's first row; -U and +U when its result differs; -D when its last row
 //! is taken back. No row is ever late here.
 
 pub mod aggregate;
 mod changes;
+mod fold;
 pub mod keyed;
 pub mod upserts;
+pub mod windowed;
 
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::aggregate::Aggregate;
+use crate::time::zone::Zone;
 
 /// A GROUP BY without a window, resolved. Input columns are, in this order: the keys, then arguments and filters.
 #[derive(Debug, Clone)]
@@ -29,6 +33,40 @@ pub struct GroupSpec {
     pub ttl: Option<Duration>,
     /// Rows that are folded together before anything is sent (`table.exec.mini-batch.size`); None: each by itself.
     pub bundle_rows: Option<usize>,
+    /// Rows belong to windows, whose groups are forgotten when those are over.
+    pub windows: Option<WindowedSpec>,
     /// The keys, then the aggregates.
     pub output: SchemaRef,
+}
+
+/// When the groups of windows are sent, and how long they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowedSpec {
+    /// The zone in which the windows lie. None: on the rowtime as it is.
+    pub zone: Option<Zone>,
+    /// Before the window closes.
+    pub early: Pace,
+    /// After that.
+    pub late: Pace,
+    /// How long after its end a window still takes rows, ms of event time.
+    pub lateness_ms: i64,
+}
+
+impl WindowedSpec {
+    /// A window's result comes once and is final.
+    pub fn is_final(&self) -> bool {
+        self.early == Pace::Never && self.lateness_ms == 0
+    }
+}
+
+/// When a change is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Not of itself; when the window closes.
+    Never,
+    EachRow,
+    /// So long after it, ms of processing time, with all that follow until then.
+    After {
+        delay_ms: i64,
+    },
 }

@@ -87,7 +87,7 @@ impl IntervalJoin {
         let keys: Vec<_> = spec.keys[0].iter().map(|&c| spec.inputs[0].field(c).clone()).collect();
         let columns = (0..keys.len()).collect();
         let due = WindowRows::new(spec.operator, 0, Arc::new(Schema::new(keys)), columns);
-        let held = KeyedCache::new(spec.operator, KeyedKind::Interval, ());
+        let held = KeyedCache::new(spec.operator, KeyedKind::Interval, (), None);
         IntervalJoin { spec, interval, held, due, passed_ms: None, next_generation: 0, expiring: None }
     }
 
@@ -101,7 +101,7 @@ impl IntervalJoin {
         let mut keys = KeyBuf::default();
         encode_keys(&key_columns, rows.len(), &mut keys);
         let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-        self.held.load(&keys, &hashes, cx.db)?;
+        self.held.load(&keys, &hashes, cx.now_ms, cx.db)?;
         let mut encoded = KeyBuf::default();
         encode_keys(rows.batch.columns(), rows.len(), &mut encoded);
         let times = event_times_ms(rows.batch.column(self.interval.rowtimes[input]));
@@ -162,7 +162,7 @@ impl IntervalJoin {
                 if let Some(other) = held.inputs[1 - input].get_mut(&time).and_then(|others| others.get_mut(place)) {
                     other.matched = true;
                 }
-                self.held.put(key, Some(held));
+                self.held.put(key, Some(held), cx.now_ms);
             }
         }
         let both = filter_record_batch(&both, &holds).map_err(|e| self.error(e))?;
@@ -215,7 +215,7 @@ impl IntervalJoin {
             let mut held = self.held.take(key).unwrap_or_default();
             let watermark_ms = rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
             held.add(input, times[row], HeldRow { watermark_ms, matched: matched[row], row: encoded.get(row).into() });
-            self.held.put(key, Some(held));
+            self.held.put(key, Some(held), cx.now_ms);
             let end = until.div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS);
             buckets.entry(end).or_default().push(row as u32);
         }
@@ -254,7 +254,7 @@ impl IntervalJoin {
         let mut encoded = KeyBuf::default();
         encode_keys(keys.columns(), keys.num_rows(), &mut encoded);
         let hashes: Vec<u64> = encoded.iter().map(hash_key).collect();
-        self.held.load(&encoded, &hashes, cx.db)?;
+        self.held.load(&encoded, &hashes, cx.now_ms, cx.db)?;
         let mut alone: [Vec<HeldRow>; 2] = [vec![], vec![]];
         for key in encoded.iter() {
             let Some(mut held) = self.held.take(key) else { continue };
@@ -265,7 +265,7 @@ impl IntervalJoin {
                 let gone = held.take_before(input, if watermark_ms == MAX_TIME_MS { i64::MAX } else { limit });
                 alone[input].extend(gone.into_iter().filter(|r| !r.matched));
             }
-            self.held.put(key, (!held.is_empty()).then_some(held));
+            self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
         }
         for (input, rows) in alone.iter().enumerate() {
             let rows: Vec<&[u8]> = rows.iter().map(|r| r.row.as_ref()).collect();

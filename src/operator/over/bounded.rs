@@ -34,7 +34,7 @@ impl Bounded {
         let mut fields = vec![Field::new("(time)", DataType::Int64, true)];
         fields.extend(kept.iter().map(|&c| spec.input.field(c).clone()));
         let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let tails = KeyedCache::new(spec.operator, KeyedKind::Over, schema.clone());
+        let tails = KeyedCache::new(spec.operator, KeyedKind::Over, schema.clone(), None);
         Bounded { frame: spec.frame, calls, kept, schema, tails }
     }
 
@@ -62,7 +62,7 @@ impl Bounded {
         }
         for keys in [keys, &arrived.keys] {
             let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-            self.tails.load(keys, &hashes, cx.db)?;
+            self.tails.load(keys, &hashes, cx.now_ms, cx.db)?;
         }
         let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(times.to_vec()))];
         columns.extend(self.kept.iter().map(|&c| rows.column(c).clone()));
@@ -97,7 +97,7 @@ impl Bounded {
             let reached = self.reached(&list[own], time_of);
             let rows = take_record_batch(&all, &UInt32Array::from(reached.to_vec())).map_err(error)?;
             let is_new = lateness.is_new() && rows.num_rows() == 0;
-            self.tails.put(key, (!is_new).then_some(Tail { lateness, rows }));
+            self.tails.put(key, (!is_new).then_some(Tail { lateness, rows }), cx.now_ms);
         }
         Ok((out, results))
     }

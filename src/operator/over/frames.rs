@@ -72,8 +72,7 @@ fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &
         let times_ms = std::iter::repeat_n(0, picks.len()).collect();
         let dealt = take_record_batch(rows, &UInt32Array::from(picks)).map_err(|e| error(&e))?;
         let dealt = Rows { arrivals: Some(Arrivals { times_ms, numbers }), ..Rows::new(dealt) };
-        let mut accumulators = Accumulators::of(aggregate, false)
-            .ok_or_else(|| OperatorError::Kernel { operator: "over".into(), reason: "an aggregate without a kernel".into() })?;
+        let mut accumulators = Accumulators::of(aggregate, false);
         let kernel = accumulators.kernel_mut();
         kernel.resize(to - from);
         let columns = dealt.batch.columns();

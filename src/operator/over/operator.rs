@@ -150,7 +150,7 @@ impl Operator for Over {
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         let moved = match &mut self.keys {
             Keys::Bounded(bounded) => bounded.tails.spill(changes),
-            Keys::Unbounded(Some(unbounded)) => unbounded.groups.spill(changes)?,
+            Keys::Unbounded(Some(unbounded)) => unbounded.groups.spill(changes),
             Keys::Unbounded(None) => false,
         };
         Ok(moved || self.waiting.spill(&mut self.next_generation, changes)?)

@@ -47,9 +47,10 @@ impl Unbounded {
             retracts: false,
             ttl: None,
             bundle_rows: None,
+            windows: None,
             output: spec.output.clone(),
         };
-        Ok(Unbounded { groups: KeyedGroups::new(group)?, spec: spec.clone() })
+        Ok(Unbounded { groups: KeyedGroups::new(group), spec: spec.clone() })
     }
 
     /// Results for due rows, in `order`: by key, then turn.

@@ -22,35 +22,39 @@ impl Out {
     }
 }
 
-/// A row is added to a partition.
-pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+/// A row is added to a partition. False if it changes nothing there.
+pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) -> bool {
     match spec.keeping {
         Keeping::First { ties_replace } => first(spec, sorted, sort, row, ties_replace, out),
         Keeping::Best => best(spec, sorted, sort, row, out),
         Keeping::All => {
             sorted.insert(sort, row);
             moved_down(spec, sorted, sort, row, out);
+            true
         }
     }
 }
 
-fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_replace: bool, out: &mut Out) {
+fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_replace: bool, out: &mut Out) -> bool {
     let Some((held_sort, held)) = sorted.iter().next() else {
         sorted.insert(sort, row);
-        return out.add(spec, Op::Insert, row, 1);
+        out.add(spec, Op::Insert, row, 1);
+        return true;
     };
-    if sort < held_sort || ties_replace && sort == held_sort {
+    let replaces = sort < held_sort || ties_replace && sort == held_sort;
+    if replaces {
         out.add(spec, Op::UpdateBefore, held, 1);
         *sorted = Sorted::default();
         sorted.insert(sort, row);
         out.add(spec, Op::UpdateAfter, row, 1);
     }
+    replaces
 }
 
-fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) -> bool {
     let is_full = sorted.len() >= spec.end;
     if is_full && sorted.rows.last_key_value().is_none_or(|(worst, _)| sort >= worst.as_slice()) {
-        return;
+        return false;
     }
     sorted.insert(sort, row);
     if numbered(spec) {
@@ -58,16 +62,17 @@ fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut
         if is_full {
             sorted.pop_last();
         }
-        return;
+        return true;
     }
     if is_full && let Some(last) = sorted.pop_last() {
         // The row itself, if all before it compare lower: it never came out.
         if *last == *row {
-            return;
+            return true;
         }
         out.add(spec, Op::Delete, &last, 1);
     }
     out.add(spec, Op::Insert, row, 1);
+    true
 }
 
 /// Rows move when one comes or goes: with numbers each is sent again, without them only who enters and leaves.
@@ -117,9 +122,15 @@ fn moved_down(spec: &RankSpec, sorted: &Sorted, sort: &[u8], row: &[u8], out: &m
 
 /// A row is taken back. One that is not there changes nothing.
 pub fn remove(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
-    let before: usize = sorted.rows.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(sort))).map(|(_, rows)| rows.len()).sum();
     let Some(at) = sorted.rows.get(sort).and_then(|rows| rows.iter().position(|r| **r == *row)) else { return };
-    let mut number = before + at + 1;
+    let mut number = at + 1;
+    for (_, rows) in sorted.rows.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(sort))) {
+        number += rows.len();
+        if number > spec.end {
+            // All that come out are before it.
+            break;
+        }
+    }
     sorted.remove(sort, row);
     if number > spec.end {
         return;
@@ -144,5 +155,51 @@ pub fn remove(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out
     }
     if number <= spec.end {
         out.add(spec, Op::Delete, current, number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+
+    use super::*;
+
+    #[test]
+    fn only_rows_that_came_out_change_something_when_they_go() {
+        let schema = Arc::new(Schema::empty());
+        let spec = |with_number| RankSpec {
+            operator: 1,
+            partition: vec![],
+            order: vec![],
+            start: 1,
+            end: 2,
+            with_number,
+            keeping: Keeping::All,
+            ttl: None,
+            input: schema.clone(),
+            output: schema.clone(),
+        };
+        let changes = |with_number: bool, row: &str| {
+            let mut sorted = Sorted::default();
+            for row in ["a1", "b1", "b2", "c1"] {
+                sorted.insert(&row.as_bytes()[..1], row.as_bytes());
+            }
+            let mut out = Out::default();
+            remove(&spec(with_number), &mut sorted, &row.as_bytes()[..1], row.as_bytes(), &mut out);
+            let text = |(op, row, n): &(Op, Box<[u8]>, usize)| format!("{} {} {n}", op.name(), String::from_utf8_lossy(row));
+            (out.changes.iter().map(text).collect::<Vec<_>>().join(", "), sorted.len())
+        };
+        for (row, numbered, plain, left) in [
+            ("a1", "-U a1 1, +U b1 1, -U b1 2, +U b2 2", "-D a1 1, +I b2 1", 3),
+            ("b1", "-U b1 2, +U b2 2", "-D b1 1, +I b2 1", 3),
+            ("b2", "", "", 3),
+            ("c1", "", "", 3),
+            ("x1", "", "", 4),
+        ] {
+            assert_eq!(changes(true, row), (numbered.to_string(), left));
+            assert_eq!(changes(false, row), (plain.to_string(), left));
+        }
     }
 }

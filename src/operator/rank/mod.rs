@@ -9,6 +9,8 @@ mod changes;
 pub mod operator;
 mod sorted;
 
+use std::time::Duration;
+
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 
@@ -36,6 +38,8 @@ pub struct RankSpec {
     /// The number is looked at: rows that only move up or down are sent again.
     pub with_number: bool,
     pub keeping: Keeping,
+    /// A partition is forgotten when nothing changed in it for so long (`table.exec.state.ttl`); None: never.
+    pub ttl: Option<Duration>,
     pub input: SchemaRef,
     /// The input's columns, then the number if the query has a column for it: NULL unless it is looked at.
     pub output: SchemaRef,

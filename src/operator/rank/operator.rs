@@ -21,7 +21,7 @@ pub struct Rank {
 
 impl Rank {
     pub fn new(spec: RankSpec) -> Rank {
-        Rank { partitions: KeyedCache::new(spec.operator, KeyedKind::Rank, ()), spec }
+        Rank { partitions: KeyedCache::new(spec.operator, KeyedKind::Rank, (), spec.ttl), spec }
     }
 
     fn fold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -30,21 +30,30 @@ impl Rank {
         let columns: Vec<ArrayRef> = self.spec.partition.iter().map(|&c| rows.batch.column(c).clone()).collect();
         encode_keys(&columns, n, &mut partitions);
         let hashes: Vec<u64> = partitions.iter().map(hash_key).collect();
-        self.partitions.load(&partitions, &hashes, cx.db)?;
+        self.partitions.load(&partitions, &hashes, cx.now_ms, cx.db)?;
         let mut encoded = KeyBuf::default();
         encode_keys(rows.batch.columns(), n, &mut encoded);
         let order: Vec<_> = self.spec.order.iter().map(|&(c, options)| (rows.batch.column(c).clone(), options)).collect();
         let sorts = sort_keys(&order, n);
         let mut out = Out::default();
+        let mut causes: Vec<u32> = Vec::new();
         for row in 0..n {
             let key = partitions.get(row);
             let mut sorted = self.partitions.take(key).unwrap_or_default();
-            if rows.op(row).adds() {
-                insert(&self.spec, &mut sorted, sorts.get(row), encoded.get(row), &mut out);
+            let changed = if rows.op(row).adds() {
+                insert(&self.spec, &mut sorted, sorts.get(row), encoded.get(row), &mut out)
             } else {
                 remove(&self.spec, &mut sorted, sorts.get(row), encoded.get(row), &mut out);
+                true
+            };
+            let sorted = (!sorted.rows.is_empty()).then_some(sorted);
+            if changed {
+                self.partitions.put(key, sorted, cx.now_ms);
+            } else {
+                // A duplicate keeps no state alive.
+                self.partitions.put_back(key, sorted);
             }
-            self.partitions.put(key, (!sorted.rows.is_empty()).then_some(sorted));
+            causes.resize(out.changes.len(), row as u32);
         }
         if out.changes.is_empty() {
             return Ok(());
@@ -61,7 +70,9 @@ impl Rank {
         let batch = RecordBatch::try_new(self.spec.output.clone(), columns)
             .map_err(|e| OperatorError::Kernel { operator: format!("rank {}", self.spec.operator), reason: e.to_string() })?;
         let ops = out.changes.iter().map(|(op, _, _)| *op).collect();
-        cx.out.push(Event::Rows(Rows { ops: Some(ops), ..Rows::new(batch) }));
+        // Windows behind are closed for a change as they are for the row that caused it.
+        let watermarks_ms = rows.watermarks_ms.as_ref().map(|w| causes.iter().map(|&row| w[row as usize]).collect());
+        cx.out.push(Event::Rows(Rows { ops: Some(ops), watermarks_ms, ..Rows::new(batch) }));
         Ok(())
     }
 }
@@ -72,6 +83,7 @@ impl Operator for Rank {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => self.fold(&rows, cx)?,
             Event::Barrier(epoch) => {
+                self.partitions.sweep(cx.now_ms, cx.db)?;
                 self.partitions.freeze();
                 cx.out.push(Event::Barrier(epoch));
             }

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimestampMi
 
 use super::SessionSpec;
 use super::aggregate::SessionAggregate;
-use crate::operator::aggregate::listing::{Form, array_type};
+use crate::operator::aggregate::form::{Form, array_type};
 use crate::operator::aggregate::{Aggregate, Fixed, Function};
 use crate::operator::event::Arrivals;
 use crate::operator::window::assign::AssignedColumn;

@@ -37,6 +37,8 @@ pub struct AssignSpec {
     pub output: SchemaRef,
     /// Leaves out windows that the row's own split has closed.
     pub drop_late: bool,
+    /// How long after their end windows still take rows, ms.
+    pub lateness_ms: i64,
 }
 
 pub struct AssignWindows {
@@ -55,7 +57,7 @@ impl AssignWindows {
         let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late));
         for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime))).iter().enumerate() {
             let Some(slot) = windows.slot(ts) else { continue };
-            let watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row]);
+            let watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row].saturating_sub(self.spec.lateness_ms));
             let Some(slot) = windows.open(slot, watermark) else {
                 cx.counters.late_rows += 1;
                 continue;
@@ -67,6 +69,8 @@ impl AssignWindows {
         for (end, picks) in by_window {
             let picks = UInt32Array::from(picks);
             let arrivals = rows.arrivals.as_ref().map(|a| a.pick(|| picks.values().iter().map(|&row| row as usize)));
+            let ops = rows.ops.as_ref().map(|ops| picks.values().iter().map(|&row| ops.get(row as usize)).collect());
+            let watermarks_ms = rows.watermarks_ms.as_ref().map(|w| picks.values().iter().map(|&row| w[row as usize]).collect());
             let start = windows.start_of_window(end);
             let column = |(column, field): (&AssignedColumn, &arrow::datatypes::FieldRef)| {
                 Ok::<ArrayRef, arrow::error::ArrowError>(match column {
@@ -79,7 +83,14 @@ impl AssignWindows {
             let columns = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect::<Result<Vec<_>, _>>();
             let batch = columns.and_then(|columns| RecordBatch::try_new(self.spec.output.clone(), columns));
             let batch = batch.map_err(|e| OperatorError::Kernel { operator: "window rows".into(), reason: e.to_string() })?;
-            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), split: rows.split, arrivals, ..Rows::new(batch) }));
+            cx.out.push(Event::Rows(Rows {
+                window_end_ms: Some(end),
+                split: rows.split,
+                arrivals,
+                ops,
+                watermarks_ms,
+                ..Rows::new(batch)
+            }));
         }
         Ok(())
     }

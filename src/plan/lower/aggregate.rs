@@ -5,6 +5,7 @@
 //! table of groups that changes with each row.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_common::{Column, DFSchema};
@@ -12,10 +13,10 @@ use datafusion_expr::{Aggregate as AggregateNode, Expr, GroupingSet as SqlSets, 
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::{AggregateInput, Fired, Fragment, Lowering, PlanResult, Role, aggregate_call, physical, unsupported};
+use crate::config::Emit;
 use crate::operator::aggregate::Aggregate;
-use crate::operator::aggregate::retract::Accumulators;
 use crate::operator::expand::{ExpandSpec, GroupingSet};
-use crate::operator::group::GroupSpec;
+use crate::operator::group::{GroupSpec, Pace, WindowedSpec};
 use crate::operator::session::SessionSpec;
 use crate::operator::window::slice::{WindowKind, Windows};
 use crate::operator::window::{GroupColumn, WindowAggregateSpec};
@@ -47,10 +48,19 @@ impl Lowering {
             (Some(window), Some(rowtime)) if names_window => Some((window.clone(), rowtime)),
             _ => None,
         };
-        if fragment.updates && (window.is_some() || fragment.fired.is_some() && names_window) {
-            return unsupported("a window over rows that are updated is not supported yet");
+        if fragment.updates && fragment.fired.is_some() && names_window {
+            return unsupported("an aggregation within windows over rows that are updated");
+        }
+        if window.is_some() && !fragment.in_group_by && (self.emit.early.is_some() || self.emit.late.is_some()) {
+            return unsupported(
+                "early and late fires are for GROUP BY TUMBLE(...) and HOP(...), as in Flink: with TABLE(TUMBLE(...)) the setting \
+                 'table.exec.emit.early-fire.enabled' or 'table.exec.emit.late-fire.enabled'",
+            );
         }
         match window {
+            Some((window, _)) if fragment.updates || fragment.in_group_by && !self.emit.is_once() => {
+                self.changing_windows(fragment, node, &window)
+            }
             Some((window, rowtime)) => self.window_aggregate(fragment, node, &grouping, window, rowtime),
             None if fragment.fired.is_some() && names_window && fragment.pending.is_none() => {
                 self.fired_aggregate(fragment, node, &grouping)
@@ -157,9 +167,44 @@ impl Lowering {
         self.push(after, OperatorPlan::WindowAggregate(spec));
     }
 
+    /// Windows whose rows are updated, or that are sent more than once.
+    fn changing_windows(&mut self, fragment: Fragment, node: &AggregateNode, window: &TvfWindow) -> PlanResult<Fragment> {
+        if matches!(window, TvfWindow::Session { .. }) {
+            return unsupported("a SESSION over rows that are updated, or with early or late fires");
+        }
+        let emit = if fragment.in_group_by { self.emit } else { Emit::default() };
+        if fragment.on_clock && !emit.is_once() {
+            return unsupported("early and late fires of windows of processing time");
+        }
+        let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4);
+        let pace = |delay: Duration| if delay.is_zero() { Pace::EachRow } else { Pace::After { delay_ms: ms(delay) } };
+        let lateness_ms = ms(emit.lateness);
+        let fragment = self.assign_windows_for(fragment, true, lateness_ms)?;
+        let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
+        let windows = WindowedSpec {
+            zone,
+            early: emit.early.map_or(Pace::Never, pace),
+            // As in Flink: without a late fire, a late row that is allowed is sent at once.
+            late: emit.late.map_or(Pace::EachRow, pace),
+            lateness_ms,
+        };
+        let grouping = grouping(node, &fragment)?;
+        self.table_of_groups(fragment, node, &grouping, Some(windows))
+    }
+
     /// A table of groups that changes with each row.
     fn changelog(&mut self, fragment: Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> PlanResult<Fragment> {
         let fragment = self.assign_windows(fragment, false)?;
+        self.table_of_groups(fragment, node, grouping, None)
+    }
+
+    fn table_of_groups(
+        &mut self,
+        fragment: Fragment,
+        node: &AggregateNode,
+        grouping: &Grouping<'_>,
+        windows: Option<WindowedSpec>,
+    ) -> PlanResult<Fragment> {
         let batch_schema = fragment.batch_schema()?;
         let mut input = AggregateInput::keyed(&batch_schema);
         let (_, key_types) = keys(&fragment, grouping, &mut input, |_| None)?;
@@ -167,7 +212,7 @@ impl Lowering {
         self.note_arrival(&aggregates);
         let input = input.finish();
         self.push_input(&fragment, input, 0, grouping);
-        self.group_table(&fragment, node, grouping, key_types, aggregates)
+        self.group_table(&fragment, node, grouping, (key_types, aggregates), windows)
     }
 
     fn group_table(
@@ -175,29 +220,35 @@ impl Lowering {
         fragment: &Fragment,
         node: &AggregateNode,
         grouping: &Grouping<'_>,
-        key_types: Vec<DataType>,
-        aggregates: Vec<Aggregate>,
+        (key_types, aggregates): (Vec<DataType>, Vec<Aggregate>),
+        windows: Option<WindowedSpec>,
     ) -> PlanResult<Fragment> {
         let retracts = fragment.updates;
-        if let Some((aggregate, _)) =
-            aggregates.iter().zip(&node.aggr_expr).find(|(a, _)| Accumulators::of(a, retracts).is_none())
-        {
-            return unsupported(format!("'{:?}' over rows that are updated", aggregate.function));
-        }
         self.operators += 1;
         let types = key_types.iter().cloned().chain(aggregates.iter().map(|a| a.output_type.clone()));
         let fields = node.schema.fields().iter().zip(types).map(|(f, t)| Field::new(f.name(), t, true));
         let output: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let mut after = after(fragment, node, grouping);
-        after.roles.fill(Role::Plain);
-        after.key = Some((0..key_types.len()).collect());
-        after.updates = true;
+        if windows.as_ref().is_some_and(WindowedSpec::is_final) {
+            // They close as other windows do.
+            after.fired = fragment.fired.clone();
+        } else if windows.is_some() {
+            // One bound of a window tells the other, so one of its columns is enough.
+            let bound = after.roles.iter().position(|role| role.is_window());
+            after.key = Some((0..key_types.len()).filter(|&c| !after.roles[c].is_window() || Some(c) == bound).collect());
+            after.updates = true;
+        } else {
+            after.roles.fill(Role::Plain);
+            after.key = Some((0..key_types.len()).collect());
+            after.updates = true;
+        }
         self.exchange(&mut after, (0..key_types.len()).collect());
         // In a bundle, rows of several splits are one batch, which no longer says when they arrived.
         let bundle_rows = self.bundle_rows.filter(|_| !aggregates.iter().any(|a| a.function.goes_by_arrival()));
-        let spec =
-            GroupSpec { operator: self.operators, key_types, aggregates, retracts, ttl: self.state_ttl, bundle_rows, output };
+        let (operator, ttl) = (self.operators, self.state_ttl.filter(|_| windows.is_none()));
+        let spec = GroupSpec { operator, key_types, aggregates, retracts, ttl, bundle_rows, windows, output };
         self.push(&after, OperatorPlan::GroupAggregate(spec));
+        self.end_by_clock(&after)?;
         self.type_set_number(&after, grouping)?;
         Ok(after)
     }
@@ -257,6 +308,7 @@ fn after(fragment: &Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> 
         key: Some((0..columns).filter(|&i| !roles[i].is_window()).collect()),
         roles,
         pending: None,
+        in_group_by: false,
         rowtime: None,
         hidden_rowtime: None,
         in_windows: false,

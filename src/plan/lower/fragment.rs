@@ -48,6 +48,8 @@ pub(super) struct Fragment {
     pub(super) roles: Vec<Role>,
     /// The window function whose columns are still virtual.
     pub(super) pending: Option<TvfWindow>,
+    /// That is the older form, GROUP BY TUMBLE(...).
+    pub(super) in_group_by: bool,
     /// Index of the rowtime in the batches, while a window is pending.
     pub(super) rowtime: Option<usize>,
     /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window needs it.

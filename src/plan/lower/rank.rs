@@ -146,7 +146,8 @@ impl Lowering {
         self.exchange(&mut after, partition.clone());
         let (start, end) = (bound.start, bound.end);
         let operator = self.operators;
-        let spec = RankSpec { operator, partition, order, start, end, with_number, keeping, input, output };
+        let ttl = self.state_ttl;
+        let spec = RankSpec { operator, partition, order, start, end, with_number, keeping, ttl, input, output };
         self.push(&after, OperatorPlan::Rank(spec));
         Ok(after)
     }

@@ -42,6 +42,7 @@ impl Lowering {
             schema: schema.clone(),
             roles: vec![Role::Plain; schema.fields().len()],
             pending: None,
+            in_group_by: false,
             rowtime: None,
             hidden_rowtime: None,
             in_windows: false,
@@ -133,7 +134,12 @@ impl Lowering {
                 hidden_rowtime = Some(Arc::new(Field::new(HIDDEN_ROWTIME, field.data_type().clone(), true)));
             }
         }
-        let key = from.key.as_ref().and_then(|key| key.iter().map(|k| columns.iter().position(|c| *c == Some(*k))).collect());
+        // In the key of changing windows one of their columns stands for another.
+        let kept = |&k: &usize| {
+            let of_window = || roles.iter().position(|role| role.is_window()).filter(|_| from.roles[k].is_window());
+            columns.iter().position(|c| *c == Some(k)).or_else(of_window)
+        };
+        let key = from.key.as_ref().and_then(|key| key.iter().map(kept).collect());
         let (schema, pending) = (schema.clone(), from.pending.clone());
         let fired = from.fired.clone();
         let to = Fragment { schema, roles, pending, rowtime, hidden_rowtime, fired, key, ..from };

@@ -34,6 +34,7 @@ impl Lowering {
             schema: schema.clone(),
             roles,
             pending: None,
+            in_group_by: false,
             rowtime: None,
             hidden_rowtime: None,
             in_windows: false,

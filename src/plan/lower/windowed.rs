@@ -159,6 +159,11 @@ impl Lowering {
 
     /// Gives rows the columns of a window function that nothing aggregates.
     pub(super) fn assign_windows(&mut self, from: Fragment, drop_late: bool) -> PlanResult<Fragment> {
+        self.assign_windows_for(from, drop_late, 0)
+    }
+
+    /// The same for windows that take rows for so many ms after their end.
+    pub(super) fn assign_windows_for(&mut self, from: Fragment, drop_late: bool, lateness_ms: i64) -> PlanResult<Fragment> {
         let (Some(window), Some(rowtime)) = (from.pending.clone(), from.rowtime) else { return Ok(from) };
         let columns = (0..from.roles.len()).map(|column| match from.roles[column] {
             Role::WindowStart => AssignedColumn::WindowStart,
@@ -180,7 +185,8 @@ impl Lowering {
         let output = to.arrow_schema()?;
         match window {
             TvfWindow::Sliced(windows) => {
-                self.push(&to, OperatorPlan::AssignWindows(AssignSpec { windows, zone, rowtime, columns, output, drop_late }));
+                let spec = AssignSpec { windows, zone, rowtime, columns, output, drop_late, lateness_ms };
+                self.push(&to, OperatorPlan::AssignWindows(spec));
             }
             TvfWindow::Session { gap_ms, partition } => {
                 let key = |number| session_keys.iter().find(|(role, _)| *role == Role::SessionKey(number)).map(|(_, c)| *c);

@@ -1,0 +1,442 @@
+//! GROUP BY of a window whose results may change: early and late fires, and windows over rows that are updated.
+//!
+//! Runs behind [`AssignWindows`](crate::operator::window::assign), which leaves out rows that are late by their own split and
+//! gives every batch its window. Groups are kept as those of a changelog ([`super::keyed`]): in memory while they are used,
+//! else in the store, with an index by window. [`WindowedSpec`](super::WindowedSpec) says when a group is sent: with each row,
+//! some time after a change, or when its window closes; before a late row changes a group, what was in time is sent. What always holds: a group is sent at the latest when the watermark
+//! closes its window; a result equal to the last one sent is not sent again (the algorithm of Flink's
+//! AggregateWindowOperator); a window is forgotten when it takes no more rows, and nothing enters it after that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::concat;
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::changes::{ChangeSet, Fate, rounds};
+use super::fold::{Input, apply, kernel_error};
+use super::keyed::{KeyedGroups, Sent};
+use super::{GroupSpec, Pace, WindowedSpec};
+use crate::operator::window::{local_watermark, local_watermarks};
+use crate::operator::{Context, Event, Op, Operator, OperatorError, OperatorState, Rows};
+use crate::state::key::{KeyBuf, decode_keys, hash_key};
+use crate::state::packed::{pack, unpack};
+use crate::state::rocks::{Changes, StateDb};
+use crate::state::{KEY_GROUPS, key_group};
+
+/// Groups sent in one step of a fire by the clock.
+const STEP_GROUPS: usize = 8192;
+/// Groups of windows that are over are forgotten in memory, too, when there are so many and they are most of all.
+const GONE_MAX: usize = 1 << 16;
+
+pub struct WindowedGroups {
+    spec: GroupSpec,
+    windows: WindowedSpec,
+    groups: KeyedGroups,
+    /// Ends of the windows that have groups, here or in the store, ms.
+    open: BTreeSet<i64>,
+    /// Groups in memory by their window's end and key group.
+    members: BTreeMap<(i64, u16), Vec<u32>>,
+    /// Keys of groups that are to be sent, by the processing time of that, ms.
+    due: BTreeMap<i64, Vec<Box<[u8]>>>,
+    /// Windows up to here are closed, ms of their zone.
+    passed_ms: Option<i64>,
+    gone: usize,
+    firing: Option<Firing>,
+}
+
+enum Firing {
+    /// The key groups of one window after the other.
+    Watermark {
+        watermark_ms: i64,
+        local_ms: i64,
+        window: Option<(i64, u16)>,
+    },
+    Clock {
+        tick_ms: i64,
+    },
+}
+
+impl WindowedGroups {
+    pub fn new(spec: GroupSpec, windows: WindowedSpec) -> WindowedGroups {
+        WindowedGroups {
+            groups: KeyedGroups::new(spec.clone()),
+            spec,
+            windows,
+            open: BTreeSet::new(),
+            members: BTreeMap::new(),
+            due: BTreeMap::new(),
+            passed_ms: None,
+            gone: 0,
+            firing: None,
+        }
+    }
+
+    /// Whether the watermark has closed a window; whether it takes no more rows.
+    fn is_closed(&self, end_ms: i64) -> bool {
+        self.passed_ms.is_some_and(|passed| end_ms - 1 <= passed)
+    }
+
+    fn is_over(&self, end_ms: i64) -> bool {
+        self.passed_ms.is_some_and(|passed| end_ms.saturating_sub(1).saturating_add(self.windows.lateness_ms) <= passed)
+    }
+
+    fn fold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(end_ms) = rows.window_end_ms else { return Err(kernel_error(&self.spec, "rows without their window")) };
+        if self.is_over(end_ms) {
+            cx.counters.late_by_fired_mark += rows.len() as u64;
+            return Ok(());
+        }
+        // A row is late when its own split has closed the window, which may not have been sent yet.
+        let marks = local_watermarks(self.windows.zone.as_ref(), rows.watermarks_ms.as_ref());
+        let in_time = match &marks {
+            _ if self.is_closed(end_ms) => 0,
+            Some(marks) => marks.partition_point(|&mark| mark < end_ms - 1),
+            None => rows.len(),
+        };
+        self.fold_part(&rows.slice(0, in_time), end_ms, false, cx)?;
+        self.fold_part(&rows.slice(in_time, rows.len() - in_time), end_ms, true, cx)
+    }
+
+    fn fold_part(&mut self, rows: &Rows, end_ms: i64, are_late: bool, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let known = self.groups.len();
+        let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
+        let input = Input::find(key_columns, rows, &mut self.groups, cx)?;
+        self.admit(end_ms, known);
+        if are_late {
+            // What was in time comes out before.
+            let groups: BTreeSet<u32> = input.groups.iter().copied().collect();
+            self.send(&groups.into_iter().collect::<Vec<_>>(), None, cx)?;
+        }
+        match if are_late { self.windows.late } else { self.windows.early } {
+            Pace::EachRow => self.fold_each(&input, key_columns, cx),
+            Pace::Never => self.fold_silently(&input, None, cx),
+            Pace::After { delay_ms } => self.fold_silently(&input, Some(cx.now_ms.saturating_add(delay_ms)), cx),
+        }
+    }
+
+    /// Notes groups that have come into memory since there were `known`.
+    fn admit(&mut self, end_ms: i64, known: usize) {
+        self.open.insert(end_ms);
+        for group in known as u32..self.groups.len() as u32 {
+            self.groups.set_end(group, end_ms);
+            self.members.entry((end_ms, key_group(self.groups.hash(group)))).or_default().push(group);
+        }
+    }
+
+    /// Folds rows in and sends what each changes.
+    fn fold_each(&mut self, input: &Input<'_>, keys: &[ArrayRef], cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let mut set = ChangeSet::default();
+        for picks in rounds(&input.groups) {
+            let groups: Vec<u32> = picks.iter().map(|&row| input.groups[row as usize]).collect();
+            let before = self.groups.compared(&groups)?;
+            let was_there: Vec<bool> = groups.iter().map(|&group| *self.groups.sent(group) == Sent::Current).collect();
+            apply(&self.spec, &mut self.groups, input, &picks)?;
+            let after = self.groups.compared(&groups)?;
+            let mut fates = Vec::with_capacity(groups.len());
+            for ((&row, &group), was_there) in picks.iter().zip(&groups).zip(was_there) {
+                let is_there = self.count(group, input.adds[row as usize], cx.now_ms);
+                self.groups.set_sent(group, if is_there { Sent::Current } else { Sent::Nothing });
+                fates.push(match (was_there, is_there) {
+                    (false, true) => Fate::Appears,
+                    (true, true) => Fate::Stays,
+                    (true, false) => Fate::Disappears,
+                    (false, false) => Fate::Absent,
+                });
+            }
+            set.add(&picks, &fates, before, after, false).map_err(|e| kernel_error(&self.spec, e))?;
+        }
+        let changes = set.finish(keys, &self.spec.output).map_err(|e| kernel_error(&self.spec, e))?;
+        cx.out.extend(changes.map(Event::Rows));
+        Ok(())
+    }
+
+    /// Notes a row more or less; true if the group has rows.
+    fn count(&mut self, group: u32, adds: bool, now_ms: i64) -> bool {
+        let rows = self.groups.rows(group).unwrap_or(0) + if adds { 1 } else { -1 };
+        self.groups.changed(group, rows, now_ms);
+        rows > 0
+    }
+
+    /// Folds rows in; their groups are sent when the window closes, or at `due_ms` of processing time.
+    fn fold_silently(&mut self, input: &Input<'_>, due_ms: Option<i64>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let touched: BTreeSet<u32> = input.groups.iter().copied().collect();
+        let sent: Vec<u32> = touched.iter().copied().filter(|&g| *self.groups.sent(g) == Sent::Current).collect();
+        let before = self.groups.evaluate(&sent)?;
+        for (at, &group) in sent.iter().enumerate() {
+            self.groups.set_sent(group, Sent::Older(packed(&before, at)));
+        }
+        if let Some(due_ms) = due_ms {
+            // A group that waits already does so with its first change.
+            let waits = |g: u32| sent.binary_search(&g).is_ok() || self.groups.rows(g).is_none();
+            let first: Vec<u32> = touched.iter().copied().filter(|&g| waits(g)).collect();
+            let keys = first.into_iter().map(|g| self.groups.key(g).into());
+            self.due.entry(due_ms).or_default().extend(keys);
+        }
+        for (&group, &adds) in input.groups.iter().zip(&input.adds) {
+            self.count(group, adds, cx.now_ms);
+        }
+        let all: Vec<u32> = (0..input.groups.len() as u32).collect();
+        apply(&self.spec, &mut self.groups, input, &all)
+    }
+
+    /// Sends how these groups differ from what was sent of them last.
+    fn send(&mut self, groups: &[u32], end_ms: Option<i64>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let waiting = |&group: &u32| self.groups.rows(group).is_some() && *self.groups.sent(group) != Sent::Current;
+        let groups: Vec<u32> = groups.iter().copied().filter(waiting).collect();
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let now = self.groups.evaluate(&groups)?;
+        let types: Vec<DataType> = now.iter().map(|c| c.data_type().clone()).collect();
+        let mut changes = Changed { now: &now, ops: vec![], keys: vec![], parts: vec![vec![]; now.len()] };
+        for (at, &group) in groups.iter().enumerate() {
+            let is_there = self.groups.rows(group).is_some_and(|rows| rows > 0);
+            match self.groups.sent(group) {
+                Sent::Older(row) => {
+                    let old = unpack(row, &types)?;
+                    let is_same = is_there && *row == packed(&now, at);
+                    match (is_same, is_there) {
+                        (true, _) => {}
+                        (false, true) => {
+                            changes.push(Op::UpdateBefore, group, Some(old), at);
+                            changes.push(Op::UpdateAfter, group, None, at);
+                        }
+                        (false, false) => changes.push(Op::Delete, group, Some(old), at),
+                    }
+                }
+                _ if is_there => changes.push(Op::Insert, group, None, at),
+                _ => {}
+            }
+            self.groups.set_sent(group, if is_there { Sent::Current } else { Sent::Nothing });
+        }
+        let Changed { ops, keys, parts, .. } = changes;
+        if ops.is_empty() {
+            return Ok(());
+        }
+        let mut columns = decode_keys(&self.spec.key_types, keys.iter().map(|&g| self.groups.key(g)))?;
+        for part in &parts {
+            let pieces: Vec<&dyn Array> = part.iter().map(AsRef::as_ref).collect();
+            columns.push(concat(&pieces).map_err(|e| kernel_error(&self.spec, e))?);
+        }
+        let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| kernel_error(&self.spec, e))?;
+        let is_final = self.windows.is_final();
+        let ops = (!is_final).then(|| ops.into_iter().collect());
+        cx.out.push(Event::Rows(Rows { ops, window_end_ms: end_ms.filter(|_| is_final), ..Rows::new(batch) }));
+        Ok(())
+    }
+
+    /// The groups of a key group's window, all of them in memory from here on.
+    fn gather(&mut self, end_ms: i64, number: u16, cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
+        let mut keys = KeyBuf::default();
+        self.groups.scan_windows(number, (end_ms, end_ms), cx.db, |_, key| keys.push(key))?;
+        let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
+        let known = self.groups.len();
+        self.groups.find(&keys, &hashes, cx.now_ms, cx.db)?;
+        self.admit(end_ms, known);
+        let mut groups = self.members.get(&(end_ms, number)).cloned().unwrap_or_default();
+        groups.sort_unstable_by(|&a, &b| self.groups.key(a).cmp(self.groups.key(b)));
+        Ok(groups)
+    }
+
+    /// The next window that the watermark closes or ends, after `after`.
+    fn next_window(&self, after: Option<i64>, local_ms: i64) -> Option<i64> {
+        let rest = match after {
+            Some(after) => self.open.range(after.saturating_add(1)..),
+            None => self.open.range(..),
+        };
+        rest.copied().find(|&end| !self.is_closed(end) || self.ends(end, local_ms)).filter(|&end| end - 1 <= local_ms)
+    }
+
+    fn ends(&self, end_ms: i64, local_ms: i64) -> bool {
+        end_ms.saturating_sub(1).saturating_add(self.windows.lateness_ms) <= local_ms
+    }
+
+    /// One step of a fire; true when it is over.
+    fn step(&mut self, firing: &mut Firing, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
+        match firing {
+            Firing::Watermark { watermark_ms, local_ms, window } => {
+                let (end, number) = match *window {
+                    Some(at) => at,
+                    None => match self.next_window(None, *local_ms) {
+                        Some(end) => (end, 0),
+                        None => {
+                            self.passed_ms = self.passed_ms.max(Some(*local_ms));
+                            cx.out.push(Event::Watermark(*watermark_ms));
+                            return self.forget_gone(cx).map(|()| true);
+                        }
+                    },
+                };
+                let groups = self.gather(end, number, cx)?;
+                let over = self.ends(end, *local_ms);
+                if over || !self.is_closed(end) {
+                    self.send(&groups, Some(end), cx)?;
+                }
+                if over {
+                    let mut changes = Changes::default();
+                    self.groups.remove_window(number, end, &groups, &mut changes);
+                    self.members.remove(&(end, number));
+                    self.gone += groups.len();
+                    cx.db.write(changes)?;
+                }
+                *window = Some((end, number + 1));
+                if number + 1 == KEY_GROUPS {
+                    cx.counters.windows_fired += u64::from(!self.is_closed(end));
+                    if over {
+                        self.open.remove(&end);
+                    }
+                    *window = self.next_window(Some(end), *local_ms).map(|end| (end, 0));
+                    if window.is_none() {
+                        self.passed_ms = self.passed_ms.max(Some(*local_ms));
+                    }
+                }
+                Ok(false)
+            }
+            Firing::Clock { tick_ms } => {
+                let Some(mut entry) = self.due.first_entry().filter(|e| *e.key() <= *tick_ms) else {
+                    cx.out.push(Event::Tick(*tick_ms));
+                    return Ok(true);
+                };
+                let keys = entry.get_mut();
+                let taken: Vec<Box<[u8]>> = keys.drain(keys.len().saturating_sub(STEP_GROUPS)..).collect();
+                if keys.is_empty() {
+                    entry.remove();
+                }
+                let groups = self.recall(&taken, cx)?;
+                self.send(&groups, None, cx)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// The groups of these keys, in memory from here on. What has been forgotten since is not among them.
+    fn recall(&mut self, keys: &[Box<[u8]>], cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
+        let mut buf = KeyBuf::default();
+        keys.iter().for_each(|key| buf.push(key));
+        let hashes: Vec<u64> = buf.iter().map(hash_key).collect();
+        let known = self.groups.len();
+        let groups = self.groups.find(&buf, &hashes, cx.now_ms, cx.db)?;
+        for group in known as u32..self.groups.len() as u32 {
+            if let Some(end) = self.groups.end(group) {
+                self.members.entry((end, key_group(self.groups.hash(group)))).or_default().push(group);
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Gives the memory of groups back whose windows are over.
+    fn forget_gone(&mut self, cx: &Context<'_>) -> Result<(), OperatorError> {
+        if self.gone < GONE_MAX.max(self.groups.len() / 2) {
+            return Ok(());
+        }
+        let mut changes = Changes::default();
+        self.spill(&mut changes)?;
+        Ok(cx.db.write(changes)?)
+    }
+}
+
+/// Rows that a send collects, column by column.
+struct Changed<'a> {
+    now: &'a [ArrayRef],
+    ops: Vec<Op>,
+    keys: Vec<u32>,
+    parts: Vec<Vec<ArrayRef>>,
+}
+
+impl Changed<'_> {
+    /// Adds a row: an old one, or that at `at` of the results as they are now.
+    fn push(&mut self, op: Op, group: u32, old: Option<Vec<ArrayRef>>, at: usize) {
+        self.ops.push(op);
+        self.keys.push(group);
+        let row = old.unwrap_or_else(|| self.now.iter().map(|c| c.slice(at, 1)).collect());
+        self.parts.iter_mut().zip(row).for_each(|(part, value)| part.push(value));
+    }
+}
+
+fn packed(columns: &[ArrayRef], row: usize) -> Vec<u8> {
+    let row: Vec<ArrayRef> = columns.iter().map(|c| c.slice(row, 1)).collect();
+    let mut out = Vec::new();
+    pack(&row, 1, &mut out);
+    out
+}
+
+impl Operator for WindowedGroups {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) if rows.is_empty() => {}
+            Event::Rows(rows) => self.fold(&rows, cx)?,
+            Event::Watermark(w) => {
+                let local_ms = local_watermark(self.windows.zone.as_ref(), w);
+                self.firing = Some(Firing::Watermark { watermark_ms: w, local_ms, window: None });
+            }
+            Event::Tick(tick_ms) => self.firing = Some(Firing::Clock { tick_ms }),
+            Event::Barrier(epoch) => {
+                self.groups.freeze();
+                cx.out.push(Event::Barrier(epoch));
+            }
+            Event::Partials(_) => return Err(kernel_error(&self.spec, "partial aggregates where rows belong")),
+        }
+        Ok(())
+    }
+
+    fn has_work(&self) -> bool {
+        self.firing.is_some()
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        if let Some(mut firing) = self.firing.take()
+            && !self.step(&mut firing, cx)?
+        {
+            self.firing = Some(firing);
+        }
+        Ok(())
+    }
+
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        Ok(self.groups.write_frozen(changes))
+    }
+
+    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        let spilled = self.groups.spill(changes);
+        self.members.clear();
+        self.gone = 0;
+        Ok(spilled)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let due: usize = self.due.values().flatten().map(|key| key.len() + size_of::<Box<[u8]>>()).sum();
+        self.groups.memory_bytes() + due + self.groups.len() * size_of::<u32>()
+    }
+
+    fn state(&self) -> OperatorState {
+        OperatorState { fired_mark_ms: self.passed_ms, ..OperatorState::default() }
+    }
+
+    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
+        self.passed_ms = state.fired_mark_ms;
+        let waits = [self.windows.early, self.windows.late].iter().any(|pace| matches!(pace, Pace::After { .. }));
+        for number in 0..KEY_GROUPS {
+            let mut keys = Vec::new();
+            self.groups.scan_windows(number, (i64::MIN, i64::MAX - 1), db, |end, key| {
+                self.open.insert(end);
+                if waits {
+                    keys.push(key.into());
+                }
+            })?;
+            // Which of them have changed since they were sent is seen when they are due: at the first tick.
+            self.due.entry(i64::MIN).or_default().extend(keys);
+        }
+        Ok(())
+    }
+
+    fn schema(&self) -> SchemaRef {
+        self.spec.output.clone()
+    }
+}
+
+#[cfg(test)]
+#[path = "windowed_tests.rs"]
+mod tests;
