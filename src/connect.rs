@@ -1,9 +1,10 @@
 //! From a plan's tables to the outside: the one list of connectors, and what `--local` puts in their place.
 //!
-//! Called by `cli` with a plan; returns what `runtime::job` runs. A new connector adds a line to [`source`] or [`sink`].
+//! Called by `cli` with a plan; returns what `runtime::job` runs. A new connector adds a line to [`source`], [`sink`] or `lookups`.
 //! What always holds: an option that a connector does not know is an error that lists those it knows.
 
 mod formats;
+mod lookups;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -97,6 +98,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     for plan in &plan.sinks {
         sinks.push(sink(plan, env, &mut tables)?);
     }
+    let lookups = plan.lookups.iter().map(|plan| lookups::lookup(plan, env)).collect::<Result<_, _>>()?;
     let errors =
         FileSink::new("errors", env.errors_dir.clone(), &run_name(env.run_ms), errors::schema(), EncodeOptions::default())?
             .folder_when_needed();
@@ -107,6 +109,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
             // It was made once already, from the same parts.
             format.decoder(table, schema).unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"))
         }),
+        lookups,
         sinks,
         errors: Arc::new(errors),
         idle_timeout: env.config.idle_timeout,
@@ -279,7 +282,7 @@ fn sink(
                 ResultKeys::SharedByWindows => WriteMode::Versioned,
                 ResultKeys::InOrder => WriteMode::InOrder,
             };
-            let options = connector_options(table);
+            let (options, _) = lookups::dynamodb_options(table)?;
             let sink = DynamoDbSink::new(table_spec(plan, table), &options, env.run_ms, mode, env.runtime.clone());
             Ok(Arc::new(sink.map_err(|e| dynamodb_error(e, table))?))
         }
@@ -340,6 +343,7 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
         let format = DecodeFormat::of(plan, false)?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
+    plan.lookups.iter().try_for_each(lookups::check)?;
     for plan in &plan.sinks {
         if let SinkTarget::Table(table) = &plan.target {
             match table.connector() {
@@ -350,7 +354,7 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
                 }
                 "print" => check_options(table, &["connector", "print-identifier"])?,
                 "blackhole" => check_options(table, &["connector"])?,
-                "dynamodb" => DynamoDbSink::check(&table_spec(plan, table), &connector_options(table))
+                "dynamodb" => DynamoDbSink::check(&table_spec(plan, table), &lookups::dynamodb_options(table)?.0)
                     .map_err(|e| dynamodb_error(e, table))?,
                 other => return Err(unknown_connector(table, other, &["filesystem", "dynamodb", "print", "blackhole"])),
             }

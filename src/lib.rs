@@ -18,7 +18,11 @@
 //! each key is in memory while it is used and else in the store ([`operator::keyed`]).
 //!
 //! **A query**, once at start. [`cli`] · [`sql::parse`] · [`sql::bind`] (names and types, by DataFusion's planner) ·
-//! [`plan::lower`] (chains of operators, still data) · [`connect`] (sources and sinks) · [`runtime::graph`] (workers).
+//! [`plan::lower`] (chains of operators, still data) · [`connect`] (sources, sinks, tables to look up) · [`runtime::graph`] (workers).
+//!
+//! **A lookup.** [`operator::join::lookup`] holds its rows back while [`lookup`] asks a table outside for their keys: its cache
+//! first, then [`lookup::dynamodb`] in a task. Plans are data, so [`runtime::graph`] gives the operator its connection when it
+//! builds it: one [`lookup::Lookup`] for each join, made by [`connect`], and an [`lookup::Asker`] of it for each worker.
 //!
 //! **A checkpoint.** [`runtime::job`] opens an epoch · workers note positions and send a barrier after the records before it ·
 //! each chain freezes its tables when the barrier has arrived from all producers, and goes on · frozen tables are packed into
@@ -43,13 +47,14 @@
 //! Lanes between workers hold 4 MiB each ([`runtime::graph`]); an aggregation before the exchange holds 32 MiB before it
 //! sends early ([`operator::window::local`]); RocksDB's caches and write buffers take a quarter of `paceline.memory`; a line
 //! of a file may have 16 MiB. Accumulators take half of `paceline.memory`; past that, windows are moved to the store and
-//! fire from there, some key groups at a time ([`operator::window`]).
+//! fire from there, some key groups at a time ([`operator::window`]). A lookup asks for 1000 keys at a time, takes at most 64 MiB
+//! for an answer, and its cache keeps at most as much.
 //!
 //! # Who may know whom
 //!
-//! `change`, `time`, `format`, `source`/`sink`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
+//! `change`, `time`, `format`, `source`/`sink`, `lookup`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
 //! stands before it. Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the embedded table's
-//! store, DynamoDB in `sink::dynamodb` (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
+//! store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
 
 pub mod aws;
 pub mod change;
@@ -60,6 +65,8 @@ pub mod format;
 pub mod source;
 
 pub mod sink;
+
+pub mod lookup;
 
 pub mod state;
 

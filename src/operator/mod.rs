@@ -26,6 +26,7 @@ pub mod window;
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
+use crate::lookup::LookupError;
 use crate::state::key::KeyError;
 use crate::state::packed::PackedError;
 use crate::state::rocks::{Changes, StateDb, StateError};
@@ -39,6 +40,12 @@ pub trait Operator: Send {
 
     /// True while a fire is under way. No event may be given to the operator then.
     fn has_work(&self) -> bool {
+        false
+    }
+
+    /// True while [`Operator::work`] would do nothing, because it waits for an answer from outside: the worker is woken when
+    /// that has come.
+    fn is_waiting(&self) -> bool {
         false
     }
 
@@ -131,6 +138,8 @@ impl OperatorState {
 pub enum OperatorError {
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
     #[error("operator {operator}: {reason}")]
     Damaged { operator: String, reason: String },
     #[error("operator {operator}: {reason}")]

@@ -29,6 +29,11 @@ pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> S
             None => out.push_str("  no watermark: its rows are not in event time\n"),
         }
     }
+    for lookup in &plan.lookups {
+        let names: Vec<&str> = lookup.spec.schema.fields().iter().map(|f| f.name().as_str()).collect();
+        let table = &lookup.source.table;
+        let _ = writeln!(out, "look up {} ({}): {}", table.name, table.connector(), names.join(", "));
+    }
     for (number, chain) in plan.chains.iter().enumerate() {
         let from = match &chain.input {
             ChainInput::Source(s) => plan.sources[*s].table.name.clone(),
@@ -112,6 +117,12 @@ fn describe(operator: &OperatorPlan) -> String {
         OperatorPlan::IntervalJoin(spec, interval) => {
             let (lower, upper, keys) = (interval.lower_ms, interval.upper_ms, spec.keys[0].len());
             format!("join rows from {lower} to {upper} ms apart, {:?}: {keys} keys", spec.kind)
+        }
+        OperatorPlan::LookupJoin(spec, _) => {
+            let kind = if spec.outer { "Left" } else { "Inner" };
+            let condition = spec.condition.as_ref().map(|c| format!(", where {c}")).unwrap_or_default();
+            let keys = spec.key_names.join(", ");
+            format!("look up {} by {keys}, {kind}{condition}; not repeatable: as the table is when it is asked", spec.table)
         }
         OperatorPlan::Over(spec) => {
             let (keys, functions) = (spec.partition.len(), spec.calls.len());

@@ -7,7 +7,7 @@
 //!
 //! In reading order: `sources` (what is read), `fragment` (a chain that is being built), `rows` (scans and projections),
 //! `windowed` (rows with their windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `over`, `join`, `union`, `sinks`
-//! (where rows go).
+//! (where rows go); `lookup` is the join with a table that is asked row by row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use datafusion_expr::{Aggregate as AggregateNode, Distinct, Expr, Join, LogicalP
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::fingerprint;
-use super::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
+use super::physical::{ChainInput, ChainOutput, ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
 use crate::config::{Config, Emit};
 use crate::operator::marks::Mark;
 use crate::sql::bind::Script;
@@ -45,6 +45,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
     let mut lowering = Lowering {
         workers,
         sources: Vec::new(),
+        lookups: Vec::new(),
         sinks: Vec::new(),
         chains: Vec::new(),
         edges: 0,
@@ -79,18 +80,20 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         return Err(SqlError::new("nothing to do: the file has no INSERT and no SELECT")
             .help("add INSERT INTO <table> SELECT ..., or a SELECT to print"));
     }
-    let Lowering { sources, sinks, chains, edges, fingerprint, mut warnings, .. } = lowering;
+    let Lowering { sources, lookups, sinks, chains, edges, fingerprint, mut warnings, .. } = lowering;
     let asks_clock = |plan: &OperatorPlan| plan.goes_by_clock() || matches!(plan, OperatorPlan::Marks(Mark::Now, _));
-    if sources.iter().any(|s| s.ingest.reads_clock) || chains.iter().flat_map(|c| &c.operators).any(asks_clock) {
+    let reads_clock = sources.iter().any(|s| s.ingest.reads_clock) || !lookups.is_empty();
+    if reads_clock || chains.iter().flat_map(|c| &c.operators).any(asks_clock) {
         warnings.push("the query goes by the clock: its results are not repeatable, a replay gives others".into());
     }
-    Ok(PhysicalPlan { sources, sinks, chains, edges, fingerprint, warnings })
+    Ok(PhysicalPlan { sources, lookups, sinks, chains, edges, fingerprint, warnings })
 }
 
 mod aggregate;
 mod aggregate_input;
 mod fragment;
 mod join;
+mod lookup;
 mod over;
 mod over_by_value;
 mod rank;
@@ -114,6 +117,7 @@ fn physical(expression: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn Physical
 struct Lowering {
     workers: usize,
     sources: Vec<SourcePlan>,
+    lookups: Vec<LookupPlan>,
     sinks: Vec<SinkPlan>,
     chains: Vec<ChainPlan>,
     edges: usize,

@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion_physical_expr::PhysicalExpr;
 
-use crate::operator::Operator;
+use crate::lookup::{Asker, LookupError, LookupSpec};
 use crate::operator::calc::Calc;
 use crate::operator::expand::{Expand, ExpandSpec};
 use crate::operator::group::aggregate::GroupAggregate;
@@ -18,6 +18,7 @@ use crate::operator::group::windowed::WindowedGroups;
 use crate::operator::group::{GroupSpec, Pace};
 use crate::operator::join::JoinSpec;
 use crate::operator::join::interval::{Interval, IntervalJoin};
+use crate::operator::join::lookup::{LookupJoin, LookupJoinSpec};
 use crate::operator::join::window::WindowJoin;
 use crate::operator::marks::{Mark, Marks};
 use crate::operator::over::OverSpec;
@@ -35,12 +36,14 @@ use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
 use crate::operator::window::local::LocalAggregate;
+use crate::operator::{Operator, OperatorError};
 use crate::runtime::ingest::IngestSpec;
 use crate::sql::catalog::Table;
 use crate::time::zone::Zone;
 
 pub struct PhysicalPlan {
     pub sources: Vec<SourcePlan>,
+    pub lookups: Vec<LookupPlan>,
     pub sinks: Vec<SinkPlan>,
     pub chains: Vec<ChainPlan>,
     /// Number of edges; edge i feeds the chain whose `ChainInput::Edges` names it.
@@ -60,6 +63,13 @@ pub struct SourcePlan {
     pub ingest: IngestSpec,
     /// The rows themselves, if they stand in the query.
     pub rows: Option<RecordBatch>,
+}
+
+/// A table that is looked up, by one join.
+pub struct LookupPlan {
+    /// How it would be read: what stands in for it under `--local` is.
+    pub source: SourcePlan,
+    pub spec: LookupSpec,
 }
 
 /// A table that is written, or a SELECT that is printed.
@@ -138,6 +148,8 @@ pub enum OperatorPlan {
     Expand(ExpandSpec),
     WindowJoin(JoinSpec),
     IntervalJoin(JoinSpec, Interval),
+    /// The second is the number of the table among those that are looked up.
+    LookupJoin(LookupJoinSpec, usize),
     Over(OverSpec),
     OverByValue(ByValueSpec),
     Rank(RankSpec),
@@ -186,8 +198,9 @@ impl OperatorPlan {
         }
     }
 
-    pub fn build(&self) -> Box<dyn Operator> {
-        match self.clone() {
+    /// The operator for one worker. `asker` connects it to the table of that number among those that are looked up.
+    pub fn build(&self, asker: &dyn Fn(usize) -> Result<Asker, LookupError>) -> Result<Box<dyn Operator>, OperatorError> {
+        Ok(match self.clone() {
             OperatorPlan::Calc { predicate, projection, output } => {
                 let names: Vec<&str> = output.fields().iter().map(|f| f.name().as_str()).collect();
                 Box::new(Calc::new(format!("calc({})", names.join(", ")), predicate, projection, output.clone()))
@@ -203,6 +216,7 @@ impl OperatorPlan {
             OperatorPlan::OverByValue(spec) => Box::new(OverByValue::new(spec)),
             OperatorPlan::IntervalJoin(spec, interval) => Box::new(IntervalJoin::new(spec, interval)),
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
+            OperatorPlan::LookupJoin(spec, number) => Box::new(LookupJoin::new(spec, asker(number)?)),
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => match spec.windows.clone() {
                 Some(windows) => Box::new(WindowedGroups::new(spec, windows)),
@@ -213,6 +227,6 @@ impl OperatorPlan {
             OperatorPlan::EndedWindows(zone, schema) => Box::new(EndedWindows::new(zone, schema)),
             OperatorPlan::DropUpdateBefore(schema) => Box::new(DropUpdateBefore::new(schema)),
             OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
-        }
+        })
     }
 }

@@ -83,6 +83,11 @@ impl Chain {
         self.operators.iter().any(|o| o.has_work())
     }
 
+    /// The fire that is furthest down the chain waits for the outside: there is nothing to do until that answers.
+    pub fn is_waiting(&self) -> bool {
+        self.operators.iter().rfind(|o| o.has_work()).is_some_and(|o| o.is_waiting())
+    }
+
     /// One step of the fire that is furthest down the chain.
     pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), WorkerError> {
         let Some(at) = self.operators.iter().rposition(|o| o.has_work()) else { return Ok(()) };

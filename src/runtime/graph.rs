@@ -147,7 +147,11 @@ impl Graph<'_> {
         let mut operator_ids = Vec::new();
         let mut edges = Vec::new();
         for (number, plan) in self.plan.chains.iter().enumerate() {
-            let mut operators: Vec<_> = plan.operators.iter().map(|o| o.build()).collect();
+            let asker = |number: usize| {
+                let parker = inboxes[id].parker.clone();
+                self.connected.lookups[number].asker(Arc::new(move || parker.wake()))
+            };
+            let mut operators = plan.operators.iter().map(|o| o.build(&asker)).collect::<Result<Vec<_>, _>>()?;
             let ids: Vec<u32> = plan.operators.iter().map(|o| o.state_id()).collect();
             for (operator, state) in operators.iter_mut().zip(&ids).filter_map(|(o, id)| Some((o, restored.get(id)?))) {
                 operator.restore(state, &db)?;

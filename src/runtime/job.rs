@@ -24,6 +24,7 @@ use crate::checkpoint::decide::{Decision, Wanted, decide};
 use crate::checkpoint::manifest::{Manifest, SourceState, join_splits};
 use crate::checkpoint::store::{CheckpointStore, StoreError};
 use crate::format::Decoder;
+use crate::lookup::Lookup;
 use crate::operator::{OperatorError, OperatorState};
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
 use crate::sink::{Guarantee, Sink, SinkError};
@@ -38,6 +39,8 @@ pub struct Connected {
     pub sources: Vec<Arc<dyn Source>>,
     /// Makes a decoder for a source; each worker has its own.
     pub decoder: Box<dyn Fn(usize) -> Box<dyn Decoder> + Send + Sync>,
+    /// Tables that are looked up, in the order of the plan's.
+    pub lookups: Vec<Arc<Lookup>>,
     /// In the order of the plan's sinks.
     pub sinks: Vec<Arc<dyn Sink>>,
     /// The error stream.

@@ -419,7 +419,8 @@ impl Worker {
         let mut busy = false;
         for i in 0..self.chains.len() {
             // After its barrier a chain's state belongs to the snapshot until that is in a checkpoint.
-            if self.chains[i].frozen_epoch.is_some() || !self.chains[i].has_work() || !self.chains[i].has_room() {
+            let chain = &mut self.chains[i];
+            if chain.frozen_epoch.is_some() || !chain.has_work() || chain.is_waiting() || !chain.has_room() {
                 continue;
             }
             let mut out = Vec::new();
@@ -582,7 +583,10 @@ impl Worker {
             }
             self.open_splits(s)?;
             busy |= self.read_split(s)?;
-            busy |= self.send_watermark(s)?;
+            // The rows may have to wait for something: the watermark comes behind them.
+            if !self.sources[s].chains.iter().any(|&c| self.chains[c].has_work()) {
+                busy |= self.send_watermark(s)?;
+            }
         }
         self.next_source = self.next_source.wrapping_add(1) % self.sources.len().max(1);
         Ok(busy)

@@ -33,6 +33,7 @@ use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
 use super::functions::{Functions, interval_times, nested, not_null, ranks};
 use super::group_windows;
+use super::lookup_join;
 use super::nested_types::is_multiset;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::row_stars;
@@ -281,6 +282,7 @@ impl Binder {
         let mut query = query.clone();
         group_windows::rewrite(&mut query)?;
         unnest::rewrite(&mut query)?;
+        lookup_join::rewrite(&mut query)?;
         row_stars::expand(&mut query, &mut |rows_of| {
             let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(rows_of)))?;
             Ok(plan.schema().as_ref().clone())
@@ -288,6 +290,7 @@ impl Binder {
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query)))
             .and_then(flink_types::apply)
+            .and_then(lookup_join::resolve)
             .map_err(|e| self.plan_error(&e, source))
     }
 
@@ -650,9 +653,13 @@ impl ContextProvider for Binder {
         if let Some(source) = self.catalog.source(name.table()) {
             return Ok(source);
         }
-        match nearest(name.table(), self.catalog.names()) {
-            Some(near) => plan_err!("table '{}' does not exist\nDid you mean '{near}'?", name.table()),
-            None => plan_err!("table '{}' does not exist", name.table()),
+        let name = lookup_join::looked_up(name.table()).unwrap_or(name.table());
+        if self.catalog.views.contains_key(name) {
+            return plan_err!("view '{name}' cannot be looked up: FOR SYSTEM_TIME AS OF stands behind a table");
+        }
+        match nearest(name, self.catalog.names()) {
+            Some(near) => plan_err!("table '{name}' does not exist\nDid you mean '{near}'?"),
+            None => plan_err!("table '{name}' does not exist"),
         }
     }
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {

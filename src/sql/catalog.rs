@@ -13,6 +13,7 @@ use datafusion_expr::{Expr, LogicalPlan, TableSource};
 use super::error::Place;
 use super::functions::clock;
 use super::hints;
+use super::lookup_join::{self, PlannedLookup};
 use super::types::{EXACT, NULLABLE};
 
 /// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
@@ -150,6 +151,11 @@ impl Catalog {
     }
 
     pub fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
+        if let Some(name) = lookup_join::looked_up(name) {
+            // Its rowtime is no time of the rows that it is looked up for.
+            let plain = |table: Arc<Table>| Arc::new(Table { watermark: None, ..Table::clone(&table) });
+            return self.table(name).map(|table| Arc::new(PlannedLookup(plain(table))) as Arc<dyn TableSource>);
+        }
         if let Some(table) = self.table(name) {
             return Some(Arc::new(PlannedTable(table)));
         }

@@ -81,7 +81,9 @@ pub fn attach(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError
         let space = || TokenWithSpan { token: Token::Whitespace(Whitespace::Space), span };
         let is_keyword = |keyword| matches!(&before, Some(Token::Word(w)) if w.quote_style.is_none() && w.keyword == keyword);
         let has_alias = matches!(rest.peek(), Some(t) if is_alias(&t.token));
-        if !is_keyword(Keyword::TABLE) && !is_keyword(Keyword::INTO) && !has_alias {
+        // FOR SYSTEM_TIME AS OF comes before the alias; `lookup_join` sees to that.
+        let has_version = matches!(rest.peek(), Some(t) if matches!(&t.token, Token::Word(w) if w.keyword == Keyword::FOR));
+        if !is_keyword(Keyword::TABLE) && !is_keyword(Keyword::INTO) && !has_alias && !has_version {
             out.push(space());
             out.push(TokenWithSpan { token: Token::make_word("AS", None), span });
             out.push(space());

@@ -3,7 +3,7 @@
 //! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite` and
 //! `interval` (forms that only Flink has), `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views), `table_like`
 //! (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL and lengths of sinks), `functions` (what may be called), `window_tvf`
-//! (window functions in FROM), `unnest` (UNNEST), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
+//! (window functions in FROM), `unnest` (UNNEST), `lookup_join` (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
 //! expression has), `zones` (the session's time zone), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is added through its hooks.
@@ -21,6 +21,7 @@ mod group_windows;
 pub mod hints;
 mod interval;
 mod json_aggregates;
+pub mod lookup_join;
 pub mod nested_types;
 pub mod parse;
 mod rewrite;

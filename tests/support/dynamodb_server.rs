@@ -1,7 +1,7 @@
 //! A DynamoDB inside the test process, with a layer in front of it that fails as the real one does.
 //!
 //! Used by tests of the sink and by tests that start the binary: the server has threads of its own, so its users need no
-//! runtime. What always holds: faults touch writes only; every write that was carried out is in [`DynamoDbServer::applied`],
+//! runtime. What always holds: faults touch writes only, unless they are for reads too; every write that was carried out is in [`DynamoDbServer::applied`],
 //! in the order it was.
 
 use std::collections::HashMap;
@@ -31,12 +31,14 @@ pub struct Faults {
     pub throttle_text: Option<&'static str>,
     /// Every n-th write is carried out and then answered with an error of the server.
     pub fail_every: usize,
-    /// Every n-th put of a batch comes back as unprocessed.
+    /// Every n-th put of a batch, and every n-th key of a batch that is read, comes back as unprocessed.
     pub unprocessed_every: usize,
     /// Writes are held up by up to this long, each differently.
     pub delay_ms_max: u64,
     /// The error code that every write gets.
     pub deny: Option<&'static str>,
+    /// All this happens to BatchGetItem and Query calls too.
+    pub reads: bool,
 }
 
 pub struct DynamoDbServer {
@@ -100,6 +102,12 @@ impl DynamoDbServer {
         self.shared.db.create_table(serde_json::from_value(request).unwrap()).unwrap();
     }
 
+    /// Puts an item, whatever faults there are.
+    pub fn put(&self, table: &str, item: &Value) {
+        let request = json!({ "TableName": table, "Item": item });
+        self.shared.db.put_item(serde_json::from_value(request).unwrap()).unwrap();
+    }
+
     /// All items of a table, in no order.
     pub fn scan(&self, name: &str) -> Vec<Item> {
         let mut items = Vec::new();
@@ -160,11 +168,12 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let target = parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     *shared.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
-    if !matches!(operation.as_str(), "PutItem" | "BatchWriteItem") {
+    let faults = shared.faults.lock().unwrap().clone();
+    let is_read = faults.reads && matches!(operation.as_str(), "BatchGetItem" | "Query");
+    if !is_read && !matches!(operation.as_str(), "PutItem" | "BatchWriteItem") {
         let (status, body) = forward(&shared.inner, &parts.headers, &body).await;
         return answer(status, body);
     }
-    let faults = shared.faults.lock().unwrap().clone();
     let number = shared.writes.fetch_add(1, Ordering::Relaxed) + 1;
     if faults.delay_ms_max > 0 {
         tokio::time::sleep(Duration::from_millis(number as u64 * 7919 % (faults.delay_ms_max + 1))).await;
@@ -196,9 +205,26 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         }
         body = request.to_string().into_bytes();
     }
+    if operation == "BatchGetItem" && faults.unprocessed_every > 0 {
+        for (table, asked) in request["RequestItems"].as_object_mut().unwrap() {
+            let nth = |_: &Value| is_nth(shared.puts.fetch_add(1, Ordering::Relaxed) + 1, faults.unprocessed_every);
+            let all = std::mem::take(asked["Keys"].as_array_mut().unwrap());
+            let (left, taken): (Vec<Value>, Vec<Value>) = all.into_iter().partition(nth);
+            if taken.is_empty() {
+                return error(400, "ProvisionedThroughputExceededException");
+            }
+            let mut again = asked.clone();
+            asked["Keys"] = Value::Array(taken);
+            if !left.is_empty() {
+                again["Keys"] = Value::Array(left);
+                unprocessed.insert(table.clone(), again);
+            }
+        }
+        body = request.to_string().into_bytes();
+    }
     let mut applied = shared.applied.lock().await;
     let (status, text) = forward(&shared.inner, &parts.headers, &body).await;
-    if status == 200 {
+    if status == 200 && !is_read {
         applied.extend(items(&request));
     }
     drop(applied);
@@ -209,7 +235,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return answer(status, text);
     }
     let mut response: Value = serde_json::from_slice(&text).unwrap();
-    response["UnprocessedItems"] = Value::Object(unprocessed);
+    response[if is_read { "UnprocessedKeys" } else { "UnprocessedItems" }] = Value::Object(unprocessed);
     answer(status, response.to_string())
 }
 

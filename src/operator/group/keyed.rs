@@ -40,6 +40,9 @@ pub struct KeyedGroups {
     windows: Option<WindowColumns>,
 }
 
+/// The end of a group that was asked for by its key and is not there.
+const UNKNOWN_END: i64 = i64::MIN;
+
 /// What is kept of groups of windows, per group in memory.
 #[derive(Default)]
 struct WindowColumns {
@@ -128,7 +131,7 @@ impl KeyedGroups {
             accumulators.kernel_mut().resize(len);
         }
         if let Some(windows) = &mut self.windows {
-            windows.ends.resize(len, i64::MIN);
+            windows.ends.resize(len, UNKNOWN_END);
             windows.sent.resize(len, Sent::Nothing);
         }
     }
@@ -338,10 +341,9 @@ impl KeyedGroups {
         self.index.len()
     }
 
-    /// The end of a group's window, ms; None if the group has no state.
+    /// The end of a group's window, ms; None if it is not known.
     pub fn end(&self, group: u32) -> Option<i64> {
-        let windows = self.windows.as_ref()?;
-        self.rows[group as usize].map(|_| windows.ends[group as usize])
+        self.windows.as_ref().map(|w| w.ends[group as usize]).filter(|&end| end != UNKNOWN_END)
     }
 
     pub fn set_end(&mut self, group: u32, end_ms: i64) {

@@ -42,6 +42,8 @@ pub struct GroupSpec {
 /// When the groups of windows are sent, and how long they are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowedSpec {
+    /// Index of the window's end among the keys.
+    pub end: usize,
     /// The zone in which the windows lie. None: on the rowtime as it is.
     pub zone: Option<Zone>,
     /// Before the window closes.

@@ -1,7 +1,7 @@
 //! GROUP BY of a window whose results may change: early and late fires, and windows over rows that are updated.
 //!
 //! Runs behind [`AssignWindows`](crate::operator::window::assign), which leaves out rows that are late by their own split and
-//! gives every batch its window. Groups are kept as those of a changelog ([`super::keyed`]): in memory while they are used,
+//! gives every row its window. Groups are kept as those of a changelog ([`super::keyed`]): in memory while they are used,
 //! else in the store, with an index by window. [`WindowedSpec`](super::WindowedSpec) says when a group is sent: with each row,
 //! some time after a change, or when its window closes; before a late row changes a group, what was in time is sent. What always holds: a group is sent at the latest when the watermark
 //! closes its window; a result equal to the last one sent is not sent again (the algorithm of Flink's
@@ -9,9 +9,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef, TimestampMillisecondType};
 
 use super::changes::{ChangeSet, Fate, rounds};
 use super::fold::{Input, apply, kernel_error};
@@ -82,30 +82,47 @@ impl WindowedGroups {
     }
 
     fn fold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Some(end_ms) = rows.window_end_ms else { return Err(kernel_error(&self.spec, "rows without their window")) };
-        if self.is_over(end_ms) {
-            cx.counters.late_by_fired_mark += rows.len() as u64;
-            return Ok(());
-        }
         // A row is late when its own split has closed the window, which may not have been sent yet.
         let marks = local_watermarks(self.windows.zone.as_ref(), rows.watermarks_ms.as_ref());
-        let in_time = match &marks {
-            _ if self.is_closed(end_ms) => 0,
-            Some(marks) => marks.partition_point(|&mark| mark < end_ms - 1),
-            None => rows.len(),
-        };
-        self.fold_part(&rows.slice(0, in_time), end_ms, false, cx)?;
-        self.fold_part(&rows.slice(in_time, rows.len() - in_time), end_ms, true, cx)
+        let ends = rows.batch.column(self.windows.end).as_primitive::<TimestampMillisecondType>().values().clone();
+        let is_late = |row: usize| self.is_closed(ends[row]) || marks.as_ref().is_some_and(|m| m[row] >= ends[row] - 1);
+        let one_pace = self.windows.early == self.windows.late;
+        let (mut in_time, mut late) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in 0..rows.len() {
+            if self.is_over(ends[row]) {
+                cx.counters.late_by_fired_mark += 1;
+            } else if one_pace || !is_late(row) {
+                in_time.push(row as u32);
+            } else {
+                late.push(row as u32);
+            }
+        }
+        self.fold_part(rows, in_time, &ends, false, cx)?;
+        self.fold_part(rows, late, &ends, true, cx)
     }
 
-    fn fold_part(&mut self, rows: &Rows, end_ms: i64, are_late: bool, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        if rows.is_empty() {
+    fn fold_part(
+        &mut self,
+        rows: &Rows,
+        picks: Vec<u32>,
+        ends: &[i64],
+        are_late: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        if picks.is_empty() {
             return Ok(());
         }
         let known = self.groups.len();
+        let part = if picks.len() == rows.len() { None } else { Some(rows.take(&picks.clone().into())) };
+        let part = part.transpose().map_err(|e| kernel_error(&self.spec, e))?;
+        let rows = part.as_ref().unwrap_or(rows);
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
         let input = Input::find(key_columns, rows, &mut self.groups, cx)?;
-        self.admit(end_ms, known);
+        for (&group, &row) in input.groups.iter().zip(&picks) {
+            self.open.insert(ends[row as usize]);
+            self.groups.set_end(group, ends[row as usize]);
+        }
+        self.admit(known);
         if are_late {
             // What was in time comes out before.
             let groups: BTreeSet<u32> = input.groups.iter().copied().collect();
@@ -119,11 +136,11 @@ impl WindowedGroups {
     }
 
     /// Notes groups that have come into memory since there were `known`.
-    fn admit(&mut self, end_ms: i64, known: usize) {
-        self.open.insert(end_ms);
+    fn admit(&mut self, known: usize) {
         for group in known as u32..self.groups.len() as u32 {
-            self.groups.set_end(group, end_ms);
-            self.members.entry((end_ms, key_group(self.groups.hash(group)))).or_default().push(group);
+            if let Some(end) = self.groups.end(group) {
+                self.members.entry((end, key_group(self.groups.hash(group)))).or_default().push(group);
+            }
         }
     }
 
@@ -236,7 +253,7 @@ impl WindowedGroups {
         let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
         let known = self.groups.len();
         self.groups.find(&keys, &hashes, cx.now_ms, cx.db)?;
-        self.admit(end_ms, known);
+        self.admit(known);
         let mut groups = self.members.get(&(end_ms, number)).cloned().unwrap_or_default();
         groups.sort_unstable_by(|&a, &b| self.groups.key(a).cmp(self.groups.key(b)));
         Ok(groups)
@@ -319,11 +336,7 @@ impl WindowedGroups {
         let hashes: Vec<u64> = buf.iter().map(hash_key).collect();
         let known = self.groups.len();
         let groups = self.groups.find(&buf, &hashes, cx.now_ms, cx.db)?;
-        for group in known as u32..self.groups.len() as u32 {
-            if let Some(end) = self.groups.end(group) {
-                self.members.entry((end, key_group(self.groups.hash(group)))).or_default().push(group);
-            }
-        }
+        self.admit(known);
         Ok(groups)
     }
 

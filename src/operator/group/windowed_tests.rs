@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Int64Array};
+use arrow::array::{AsArray, Int64Array, TimestampMillisecondArray};
 use arrow::datatypes::{Field, Int64Type, Schema};
 
 use super::*;
 use crate::operator::Counters;
 use crate::operator::aggregate::{Aggregate, Function};
+use crate::operator::window::window_bound_type;
 use crate::state::rocks::StateMemory;
 use crate::time::MAX_TIME_MS;
 
 fn operator(early: Pace, late: Pace, lateness_ms: i64) -> WindowedGroups {
     let field = |name| Field::new(name, DataType::Int64, true);
-    let windows = WindowedSpec { zone: None, early, late, lateness_ms };
+    let windows = WindowedSpec { end: 1, zone: None, early, late, lateness_ms };
     let sum = Aggregate {
         function: Function::Sum,
-        argument: Some(1),
+        argument: Some(2),
         second: None,
         fixed: Default::default(),
         filter: None,
@@ -27,15 +28,20 @@ fn operator(early: Pace, late: Pace, lateness_ms: i64) -> WindowedGroups {
     };
     let spec = GroupSpec {
         operator: 1,
-        key_types: vec![DataType::Int64],
+        key_types: vec![DataType::Int64, window_bound_type()],
         aggregates: vec![sum],
         retracts: true,
         ttl: None,
         bundle_rows: None,
         windows: Some(windows.clone()),
-        output: Arc::new(Schema::new(vec![field("k"), field("s")])),
+        output: Arc::new(Schema::new(vec![field("k"), Field::new("we", window_bound_type(), true), field("s")])),
     };
     WindowedGroups::new(spec, windows)
+}
+
+fn batch(keys: ArrayRef, end_ms: i64, values: ArrayRef) -> RecordBatch {
+    let ends = Arc::new(TimestampMillisecondArray::from_value(end_ms, keys.len())) as ArrayRef;
+    RecordBatch::try_from_iter([("k", keys), ("we", ends), ("v", values)]).expect("a batch")
 }
 
 struct Bench {
@@ -63,7 +69,7 @@ impl Bench {
         let rows = out.iter().filter_map(|e| if let Event::Rows(rows) = e { Some(rows) } else { None });
         let number = |rows: &Rows, c: usize, i: usize| rows.batch.column(c).as_primitive::<Int64Type>().value(i);
         rows.flat_map(|rows| {
-            (0..rows.len()).map(move |i| format!("{} {} {}", rows.op(i).name(), number(rows, 0, i), number(rows, 1, i)))
+            (0..rows.len()).map(move |i| format!("{} {} {}", rows.op(i).name(), number(rows, 0, i), number(rows, 2, i)))
         })
         .collect()
     }
@@ -71,9 +77,9 @@ impl Bench {
     fn rows(&mut self, end_ms: i64, rows: &[(i64, i64, Op)], now_ms: i64) -> Vec<String> {
         let column =
             |f: fn(&(i64, i64, Op)) -> i64| Arc::new(rows.iter().map(|r| Some(f(r))).collect::<Int64Array>()) as ArrayRef;
-        let batch = RecordBatch::try_from_iter([("k", column(|r| r.0)), ("v", column(|r| r.1))]).expect("a batch");
+        let batch = batch(column(|r| r.0), end_ms, column(|r| r.1));
         let ops = rows.iter().map(|r| r.2).collect();
-        self.send(Event::Rows(Rows { window_end_ms: Some(end_ms), ops: Some(ops), ..Rows::new(batch) }), now_ms)
+        self.send(Event::Rows(Rows { ops: Some(ops), ..Rows::new(batch) }), now_ms)
     }
 
     fn add(&mut self, end_ms: i64, key: i64, value: i64, now_ms: i64) -> Vec<String> {
@@ -170,9 +176,8 @@ fn a_late_row_changes_what_was_sent() {
     bench.add(1000, 1, 1, 0);
     // The second row's own split has closed the window: the first one comes out before.
     let column = |values: [i64; 2]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
-    let batch = RecordBatch::try_from_iter([("k", column([1, 1])), ("v", column([2, 4]))]).expect("a batch");
     let marks = Some(vec![998, 999].into());
-    let rows = Rows { window_end_ms: Some(1000), watermarks_ms: marks, ..Rows::new(batch) };
+    let rows = Rows { watermarks_ms: marks, ..Rows::new(batch(column([1, 1]), 1000, column([2, 4]))) };
     assert_eq!(bench.send(Event::Rows(rows), 0), ["+I 1 3", "-U 1 3", "+U 1 7"]);
     assert!(bench.send(Event::Watermark(1000), 0).is_empty());
     assert_eq!(bench.add(1000, 2, 9, 0), ["+I 2 9"]);

@@ -2,10 +2,12 @@
 //!
 //! Both inputs come through an exchange by the join's keys, so one worker has all rows that can match. In reading order:
 //! `pairs` (which rows of two batches match, in bounded steps), `window` (rows of the same window), `held` (rows that wait for
-//! others) and `interval` (rows of about the same time).
+//! others) and `interval` (rows of about the same time). `lookup` stands apart: its other side is a table outside, and nothing is
+//! exchanged for it.
 
 mod held;
 pub mod interval;
+pub mod lookup;
 mod pairs;
 pub mod window;
 

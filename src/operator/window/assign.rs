@@ -1,18 +1,19 @@
 //! Rows with the windows they are in: a window function without an aggregation above it.
 //!
-//! Every row comes out once for each of its windows, with the window's bounds as columns, in batches of one window each.
-//! Holds nothing. `plan::lower` puts it before a Top-N over plain rows or a filter on the window of an aggregation, which drop
+//! Every row comes out once for each of its windows, with the window's bounds as columns: in batches of one window each, or
+//! row by row where each row is a change. Holds nothing. `plan::lower` puts it before a Top-N over plain rows or a filter on the window of an aggregation, which drop
 //! rows that are late for their window, and before a sink, which does not: there is no window to be late for. What always
 //! holds: rows keep their places in the order of arrival.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::take;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray, UInt32Array};
+use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::error::ArrowError;
 
-use super::fire::constant;
 use super::local::event_times_ms;
+use super::slice::Slot;
 use super::{Windows, local_times, local_watermarks, window_time};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 use crate::time::zone::Zone;
@@ -39,6 +40,8 @@ pub struct AssignSpec {
     pub drop_late: bool,
     /// How long after their end windows still take rows, ms.
     pub lateness_ms: i64,
+    /// Rows come out in their order, in batches of several windows; else in batches of one window each.
+    pub row_by_row: bool,
 }
 
 pub struct AssignWindows {
@@ -52,47 +55,60 @@ impl AssignWindows {
 
     fn assign(&self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let AssignSpec { windows, .. } = &self.spec;
-        let mut by_window: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         let zone = self.spec.zone.as_ref();
         let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late));
+        let mut slots: Vec<(u32, Slot)> = Vec::with_capacity(rows.len());
         for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime))).iter().enumerate() {
             let Some(slot) = windows.slot(ts) else { continue };
             let watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row].saturating_sub(self.spec.lateness_ms));
-            let Some(slot) = windows.open(slot, watermark) else {
-                cx.counters.late_rows += 1;
-                continue;
-            };
-            for end in (slot.first..=slot.last).step_by(windows.step_ms() as usize) {
-                by_window.entry(end).or_default().push(row as u32);
+            match windows.open(slot, watermark) {
+                Some(slot) => slots.push((row as u32, slot)),
+                None => cx.counters.late_rows += 1,
+            }
+        }
+        let step_ms = windows.step_ms();
+        let failed = |e: ArrowError| OperatorError::Kernel { operator: "window rows".into(), reason: e.to_string() };
+        if self.spec.row_by_row {
+            // As Flink takes them: the latest window of a row first.
+            let ends =
+                |slot: Slot| std::iter::successors(Some(slot.last), move |end| Some(end - step_ms).filter(|&e| e >= slot.first));
+            let (picks, ends): (Vec<u32>, Vec<i64>) =
+                slots.into_iter().flat_map(|(row, slot)| ends(slot).map(move |end| (row, end))).unzip();
+            if !picks.is_empty() {
+                cx.out.push(Event::Rows(self.rows(rows, &picks.into(), &ends).map_err(failed)?));
+            }
+            return Ok(());
+        }
+        let mut by_window: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (row, slot) in slots {
+            for end in (slot.first..=slot.last).step_by(step_ms as usize) {
+                by_window.entry(end).or_default().push(row);
             }
         }
         for (end, picks) in by_window {
-            let picks = UInt32Array::from(picks);
-            let arrivals = rows.arrivals.as_ref().map(|a| a.pick(|| picks.values().iter().map(|&row| row as usize)));
-            let ops = rows.ops.as_ref().map(|ops| picks.values().iter().map(|&row| ops.get(row as usize)).collect());
-            let watermarks_ms = rows.watermarks_ms.as_ref().map(|w| picks.values().iter().map(|&row| w[row as usize]).collect());
-            let start = windows.start_of_window(end);
-            let column = |(column, field): (&AssignedColumn, &arrow::datatypes::FieldRef)| {
-                Ok::<ArrayRef, arrow::error::ArrowError>(match column {
-                    AssignedColumn::Input(i) => take(rows.batch.column(*i), &picks, None)?,
-                    AssignedColumn::WindowStart => constant(start, picks.len(), field.data_type()),
-                    AssignedColumn::WindowEnd => constant(end, picks.len(), field.data_type()),
-                    AssignedColumn::WindowTime => constant(window_time(zone, end), picks.len(), field.data_type()),
-                })
-            };
-            let columns = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect::<Result<Vec<_>, _>>();
-            let batch = columns.and_then(|columns| RecordBatch::try_new(self.spec.output.clone(), columns));
-            let batch = batch.map_err(|e| OperatorError::Kernel { operator: "window rows".into(), reason: e.to_string() })?;
-            cx.out.push(Event::Rows(Rows {
-                window_end_ms: Some(end),
-                split: rows.split,
-                arrivals,
-                ops,
-                watermarks_ms,
-                ..Rows::new(batch)
-            }));
+            let ends = vec![end; picks.len()];
+            let rows = self.rows(rows, &picks.into(), &ends).map_err(failed)?;
+            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..rows }));
         }
         Ok(())
+    }
+
+    /// The picked rows with the windows that end at `ends`.
+    fn rows(&self, rows: &Rows, picks: &UInt32Array, ends: &[i64]) -> Result<Rows, ArrowError> {
+        let (windows, zone) = (&self.spec.windows, self.spec.zone.as_ref());
+        let picked = rows.take(picks)?;
+        let bound = |of: &dyn Fn(i64) -> i64, field: &FieldRef| -> ArrayRef {
+            let times: TimestampMillisecondArray = ends.iter().map(|&end| Some(of(end))).collect();
+            Arc::new(times.with_data_type(field.data_type().clone()))
+        };
+        let column = |(column, field): (&AssignedColumn, &FieldRef)| match column {
+            AssignedColumn::Input(i) => picked.batch.column(*i).clone(),
+            AssignedColumn::WindowStart => bound(&|end| windows.start_of_window(end), field),
+            AssignedColumn::WindowEnd => bound(&|end| end, field),
+            AssignedColumn::WindowTime => bound(&|end| window_time(zone, end), field),
+        };
+        let columns = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect();
+        Ok(picked.with_batch(RecordBatch::try_new(self.spec.output.clone(), columns)?))
     }
 }
 

@@ -29,6 +29,7 @@ struct Grouping<'a> {
     /// Without the number of the grouping set.
     exprs: Vec<&'a Expr>,
     roles: Vec<Role>,
+    /// What each keeps of `exprs`.
     sets: Vec<GroupingSet>,
 }
 
@@ -94,7 +95,7 @@ impl Lowering {
         let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
         let input = input.finish();
-        self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, grouping);
+        self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, (grouping, &group_columns));
         self.operators += 1;
         let operator = self.operators;
         let mut after = after(&fragment, node, grouping);
@@ -139,7 +140,7 @@ impl Lowering {
         let end_type = batch_schema.field(end).data_type().clone();
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &end_type);
         let input = input.finish();
-        self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, grouping);
+        self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, (grouping, &group_columns));
         self.operators += 1;
         let mut after = after(&fragment, node, grouping);
         let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
@@ -179,16 +180,18 @@ impl Lowering {
         let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4);
         let pace = |delay: Duration| if delay.is_zero() { Pace::EachRow } else { Pace::After { delay_ms: ms(delay) } };
         let lateness_ms = ms(emit.lateness);
-        let fragment = self.assign_windows_for(fragment, true, lateness_ms)?;
+        let fragment = self.assign_windows_for(fragment, true, Some(lateness_ms))?;
         let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
+        let grouping = grouping(node, &fragment)?;
+        let end = grouping.roles.iter().position(|role| *role == Role::WindowEnd).unwrap_or_default();
         let windows = WindowedSpec {
+            end,
             zone,
             early: emit.early.map_or(Pace::Never, pace),
             // As in Flink: without a late fire, a late row that is allowed is sent at once.
             late: emit.late.map_or(Pace::EachRow, pace),
             lateness_ms,
         };
-        let grouping = grouping(node, &fragment)?;
         self.table_of_groups(fragment, node, &grouping, Some(windows))
     }
 
@@ -207,11 +210,11 @@ impl Lowering {
     ) -> PlanResult<Fragment> {
         let batch_schema = fragment.batch_schema()?;
         let mut input = AggregateInput::keyed(&batch_schema);
-        let (_, key_types) = keys(&fragment, grouping, &mut input, |_| None)?;
+        let (group_columns, key_types) = keys(&fragment, grouping, &mut input, |_| None)?;
         let aggregates = aggregates(&fragment, node, None, &mut input)?;
         self.note_arrival(&aggregates);
         let input = input.finish();
-        self.push_input(&fragment, input, 0, grouping);
+        self.push_input(&fragment, input, 0, (grouping, &group_columns));
         self.group_table(&fragment, node, grouping, (key_types, aggregates), windows)
     }
 
@@ -259,15 +262,23 @@ impl Lowering {
         fragment: &Fragment,
         (exprs, schema): (Exprs, SchemaRef),
         first_key: usize,
-        grouping: &Grouping<'_>,
+        (grouping, group_columns): (&Grouping<'_>, &[GroupColumn]),
     ) {
         let calc = OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: schema.clone() };
         self.push(fragment, calc);
-        if let Some(set) = grouping.sets.first() {
+        if !grouping.sets.is_empty() {
+            // What a window knows of itself is no key here.
+            let is_key = |at: usize| matches!(group_columns[at], GroupColumn::Key(_));
+            let of_keys = |set: &GroupingSet| {
+                let keeps = set.keeps.iter().enumerate().filter(|(at, _)| is_key(*at)).map(|(_, keeps)| *keeps).collect();
+                GroupingSet { keeps, number: set.number }
+            };
+            let sets: Vec<GroupingSet> = grouping.sets.iter().map(of_keys).collect();
+            let keys = (0..grouping.exprs.len()).filter(|&at| is_key(at)).count();
             let mut fields: Vec<_> = schema.fields().to_vec();
-            fields.insert(first_key + set.keeps.len(), Arc::new(Field::new("grouping", DataType::Int64, true)));
+            fields.insert(first_key + keys, Arc::new(Field::new("grouping", DataType::Int64, true)));
             let output = Arc::new(Schema::new(fields));
-            self.push(fragment, OperatorPlan::Expand(ExpandSpec { first_key, sets: grouping.sets.clone(), output }));
+            self.push(fragment, OperatorPlan::Expand(ExpandSpec { first_key, sets, output }));
         }
     }
 
@@ -352,8 +363,7 @@ fn grouping<'a>(node: &'a AggregateNode, fragment: &Fragment) -> PlanResult<Grou
         let mask = has.iter().fold(0i64, |mask, has| mask << 1 | i64::from(!has));
         let low = (1i64 << exprs.len()) - 1;
         let before = out.iter().filter(|s| s.number & low == mask).count() as i64;
-        let keeps = has.iter().zip(&roles).filter(|(_, role)| !role.is_window()).map(|(has, _)| *has).collect();
-        out.push(GroupingSet { keeps, number: mask | before << exprs.len() });
+        out.push(GroupingSet { keeps: has, number: mask | before << exprs.len() });
     }
     Ok(Grouping { exprs, roles, sets: out })
 }

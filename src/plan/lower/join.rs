@@ -10,6 +10,7 @@ use datafusion_common::{Column, DFSchema, JoinType, NullEquality};
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, Join, LogicalPlan, Operator};
 
+use super::lookup::looked_up;
 use super::windowed::{RowsUse, look_ahead};
 use super::{Fired, Fragment, Lowering, PlanResult, Role, Route, physical, strip_cast, unsupported};
 use crate::operator::join::interval::Interval;
@@ -33,6 +34,9 @@ struct Condition {
 
 impl Lowering {
     pub(super) fn join(&mut self, join: &Join) -> PlanResult<Fragment> {
+        if let Some(table) = looked_up(&join.right) {
+            return self.lookup_join(join, table);
+        }
         let left = self.join_input(&join.left)?;
         let mut left = self.assign_windows(left, true)?;
         let right = self.join_input(&join.right)?;
@@ -75,6 +79,12 @@ impl Lowering {
         let filter_schema = left.batch_schema()?.join(&right.batch_schema()?)?;
         let widths = [left.roles.len(), right.roles.len()];
         let (left_exprs, right_exprs): (Vec<Expr>, Vec<Expr>) = keys.into_iter().unzip();
+        for side in [&left, &right] {
+            let schema = side.batch_schema()?;
+            if let Some(field) = schema.fields().iter().find(|f| !is_packable(f.data_type())) {
+                return unsupported(format!("a JOIN of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+            }
+        }
         let (left_keys, left_schema) = self.key_columns(&left, &left_exprs)?;
         let (right_keys, right_schema) = self.key_columns(&right, &right_exprs)?;
         let over = |width: usize, schema: &SchemaRef| (0..width).map(|c| schema.field(c).clone()).collect::<Vec<_>>();
@@ -151,12 +161,9 @@ impl Lowering {
     }
 
     /// Columns with the values of the keys; those that are not there are added behind the others.
-    fn key_columns(&mut self, fragment: &Fragment, keys: &[Expr]) -> PlanResult<(Vec<usize>, SchemaRef)> {
+    pub(super) fn key_columns(&mut self, fragment: &Fragment, keys: &[Expr]) -> PlanResult<(Vec<usize>, SchemaRef)> {
         let schema = fragment.batch_schema()?;
         let mut fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
-        if let Some(field) = fields.iter().find(|f| !is_packable(f.data_type())) {
-            return unsupported(format!("a JOIN of rows with a column of type {}: '{}'", field.data_type(), field.name()));
-        }
         let mut exprs =
             schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
         let before = exprs.len();

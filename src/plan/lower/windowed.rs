@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use datafusion_common::DFSchema;
 use datafusion_expr::{Aggregate as AggregateNode, Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
+use super::lookup::looked_up;
 use super::{Fired, Fragment, Lowering, PlanResult, Role, column_of, unsupported};
 use crate::operator::session::rows::SessionRowsSpec;
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
@@ -71,6 +72,17 @@ pub fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
             let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else { return Ok(None) };
             Some(Below { tvf, roles: roles(tvf)?, computes: false })
         }
+        // Rows stay what they are beside those that are looked up for them.
+        LogicalPlan::Join(join) if looked_up(&join.right).is_some() => match look_ahead(&join.left)? {
+            Some(mut below) => {
+                below.roles.extend(std::iter::repeat_n(Role::Plain, join.right.schema().fields().len()));
+                for expression in join.on.iter().map(|(left, _)| left).chain(&join.filter) {
+                    below.computes |= names_window(expression, &join.schema, &below.roles)?;
+                }
+                Some(below)
+            }
+            None => None,
+        },
         _ => None,
     })
 }
@@ -147,11 +159,11 @@ impl Lowering {
 
     /// Gives rows the columns of a window function that nothing aggregates.
     pub(super) fn assign_windows(&mut self, from: Fragment, drop_late: bool) -> PlanResult<Fragment> {
-        self.assign_windows_for(from, drop_late, 0)
+        self.assign_windows_for(from, drop_late, None)
     }
 
-    /// The same for windows that take rows for so many ms after their end.
-    pub(super) fn assign_windows_for(&mut self, from: Fragment, drop_late: bool, lateness_ms: i64) -> PlanResult<Fragment> {
+    /// The same; `changing` windows take rows for so many ms after their end.
+    pub(super) fn assign_windows_for(&mut self, from: Fragment, drop_late: bool, changing: Option<i64>) -> PlanResult<Fragment> {
         let (Some(window), Some(rowtime)) = (from.pending.clone(), from.rowtime) else { return Ok(from) };
         let columns = (0..from.roles.len()).map(|column| match from.roles[column] {
             Role::WindowStart => AssignedColumn::WindowStart,
@@ -173,7 +185,9 @@ impl Lowering {
         let output = to.arrow_schema()?;
         match window {
             TvfWindow::Sliced(windows) => {
-                let spec = AssignSpec { windows, zone, rowtime, columns, output, drop_late, lateness_ms };
+                let row_by_row = changing.is_some();
+                let lateness_ms = changing.unwrap_or_default();
+                let spec = AssignSpec { windows, zone, rowtime, columns, output, drop_late, lateness_ms, row_by_row };
                 self.push(&to, OperatorPlan::AssignWindows(spec));
             }
             TvfWindow::Session { gap_ms, partition } => {

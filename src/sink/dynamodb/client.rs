@@ -1,6 +1,6 @@
-//! The calls to DynamoDB, and what each kind of failure means. The only file of the sink that knows the AWS SDK.
+//! The calls to DynamoDB, and what each kind of failure means. With `read` the only file that knows DynamoDB's SDK.
 //!
-//! Called by `outbox` from tasks. What always holds: a call is tried once; [`Failure`] says whether trying again can help.
+//! Called by `outbox` from tasks, and by `lookup`. What always holds: a call is tried once; [`Failure`] says whether trying again can help.
 //! The kinds of error are those of "Error handling with DynamoDB" in the developer guide.
 
 use std::collections::HashMap;
@@ -43,8 +43,8 @@ pub struct TableKey {
 }
 
 pub struct TableClient {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
 impl TableClient {
@@ -113,7 +113,7 @@ fn attributes(item: &Item) -> HashMap<String, AttributeValue> {
     columns.chain(version).collect()
 }
 
-fn attribute(value: &Value) -> AttributeValue {
+pub(super) fn attribute(value: &Value) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),
         Value::Bool(b) => AttributeValue::Bool(*b),
@@ -134,7 +134,7 @@ fn value_of(value: &AttributeValue) -> Option<Value> {
     })
 }
 
-fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
+pub(super) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

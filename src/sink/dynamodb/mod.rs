@@ -1,16 +1,17 @@
 //! Results into a DynamoDB table, as upserts by key.
 //!
 //! In reading order: `options` (what WITH may say), `value` and `item` (rows to items), `client` (the calls), `lanes` (order),
-//! `outbox` (requests and retries). Called by `runtime` as any sink. What always holds: writes of one key are made one after the
+//! `outbox` (requests and retries); `read` has the calls that `lookup` makes. Called by `runtime` as any sink. What always holds: writes of one key are made one after the
 //! other; where results of several windows share a key, a write is conditional on a lower version, so the table never goes
 //! back; after `prepare` everything written before it is in the table, superseded, or handed out as rejected.
 
-mod client;
+pub(crate) mod client;
 mod item;
 mod lanes;
-mod options;
+pub(crate) mod options;
 mod outbox;
-mod value;
+pub(crate) mod read;
+pub(crate) mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -184,7 +185,8 @@ fn checked_options(spec: &TableSpec, options: &BTreeMap<String, String>) -> Resu
     Ok(options)
 }
 
-async fn describe(client: Arc<TableClient>) -> Result<TableKey, String> {
+/// The table's key, asked for some times. Errors: why there is none, in words for the user.
+pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, String> {
     let mut delays = ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
     delays = delays.with_max_times(DESCRIBE_TRIES - 1);
     let mut delays = delays.build();

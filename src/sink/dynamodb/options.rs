@@ -63,7 +63,7 @@ impl DynamoDbOptions {
             Some(other) => Err(format!("'{key}' is true or false, not '{other}'")),
         };
         Ok(DynamoDbOptions {
-            table_name: required(TABLE_NAME, "the DynamoDB table to write to")?,
+            table_name: required(TABLE_NAME, "the name of the DynamoDB table")?,
             aws: AwsOptions::parse(options)?,
             batch_size: number(BATCH_SIZE, BATCH_SIZE_MAX, BATCH_SIZE_MAX)?,
             requests_max: number(REQUESTS, REQUESTS_DEFAULT, REQUESTS_MAX)?,

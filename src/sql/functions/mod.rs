@@ -4,6 +4,7 @@
 
 mod aggregates;
 pub mod arithmetic;
+pub mod as_of;
 pub mod cast;
 pub mod clock;
 mod concat;
@@ -53,7 +54,8 @@ impl Default for Functions {
             .chain(nested::all())
             .chain(json::udfs())
             .chain(clock::all())
-            .chain([concat::udf(), current_watermark::udf(), interval_times::udf(), to_timestamp_ltz::udf(), type_of::udf()])
+            .chain([as_of::udf(), concat::udf(), current_watermark::udf(), interval_times::udf()])
+            .chain([to_timestamp_ltz::udf(), type_of::udf()])
         {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }

@@ -1,7 +1,7 @@
 -- windows over rows that are updated: retracted aggregates, GROUPING SETS, HAVING, cascades, Top-N and joins behind them, in a zone
 SET 'table.local-time-zone' = 'Europe/Berlin';
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
-CREATE TABLE loc (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP_LTZ(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE loc (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, id2 AS id, ts AS TO_TIMESTAMP_LTZ(1704063600000 + id * 700, 3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE VIEW g AS SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY ts DESC) AS rn FROM src) WHERE rn = 1;
 CREATE VIEW h AS SELECT id, k, v, j, s, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY j ORDER BY ts DESC) AS rn FROM src) WHERE rn = 1;
 CREATE VIEW w AS SELECT window_start AS ws, window_end AS we, window_time AS wt, k, COUNT(*) AS c, SUM(v) AS sv FROM TABLE(TUMBLE(TABLE g, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, window_time, k;

@@ -1,0 +1,67 @@
+//! Rows of a table outside, asked for by key: what a lookup join needs of it.
+//!
+//! Used by `operator::join::lookup`, connected by `connect`. In reading order: `options` (what WITH may say), `cache` (answers
+//! that are kept), `asker` (an operator's questions and their answers), `memory` (a table in this process, for `--local`) and
+//! `dynamodb`. What always holds: nothing here waits on a worker's thread; whoever asks is woken once the answer is there, and
+//! there is one answer to each question, whatever becomes of the outside.
+
+mod asker;
+pub mod cache;
+pub mod dynamodb;
+pub mod memory;
+pub mod options;
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+pub use asker::{Answer, Asker, Key, Keys, Lookup, Reply};
+
+/// A table that can be asked. Shared by all workers.
+pub trait LookupTable: Send + Sync {
+    /// Asks for the rows of some keys: a row each, all different, without NULL. Must not wait. The reply is a batch of
+    /// [`LookupSpec::schema`]; rows of one key stand in the order in which they are to come out.
+    fn ask(&self, keys: RecordBatch, reply: Reply);
+}
+
+/// Calls the worker whose question has its answer.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct LookupSpec {
+    /// The SQL table, for messages.
+    pub table: String,
+    /// The columns of an answer.
+    pub schema: SchemaRef,
+    /// Those among them that are asked by: the table's primary key, or its first column.
+    pub keys: Vec<usize>,
+    /// The table's primary key: the partition key, then the sort key if there is one.
+    pub primary_key: Vec<String>,
+}
+
+impl LookupSpec {
+    /// A key has one row at most.
+    pub fn is_unique(&self) -> bool {
+        self.keys.len() == self.primary_key.len()
+    }
+
+    /// The columns of a question.
+    pub fn key_schema(&self) -> SchemaRef {
+        Arc::new(arrow::datatypes::Schema::new(self.keys.iter().map(|&k| self.schema.field(k).clone()).collect::<Vec<_>>()))
+    }
+}
+
+/// A failure that ends the job (exit code 1).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    #[error("lookup in table '{table}': {reason}")]
+    Table { table: String, reason: String },
+    #[error("lookup in table '{table}' of {key}: {reason}")]
+    Key { table: String, key: String, reason: String },
+    #[error("lookup: {0}")]
+    Rows(String),
+    #[error("lookup: the table stopped before it had answered")]
+    Stopped,
+}
