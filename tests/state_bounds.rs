@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use paceline::runtime::control::Stats;
 use paceline::runtime::job::{CheckpointTrigger, Observer};
-use paceline::runtime::worker::{SharedSource, Stats};
+use paceline::runtime::worker::SharedSource;
 use paceline::state::rocks::{StateDb, StateMemory};
 
 use crate::support::changelog_sink::changes;

@@ -9,8 +9,9 @@ use chrono::DateTime;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::observe::health::{Health, Report};
+use crate::runtime::control::Stats;
 use crate::runtime::job::Observer;
-use crate::runtime::worker::{SharedSource, Stats};
+use crate::runtime::worker::SharedSource;
 use crate::time::clock::SharedClock;
 use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 

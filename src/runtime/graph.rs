@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use super::chain::{Chain, ChainEnd, SinkEnd};
+use super::control::{Control, Report};
 use super::errors::ErrorStream;
 use super::exchange::Outlet;
 use super::inbox::Inbox;
 use super::ingest::Ingest;
 use super::job::{Connected, JobError, JobOptions};
-use super::worker::{Control, EdgeInput, Report, SharedSource, SplitData, Worker, WorkerParts, WorkerSource};
+use super::worker::{EdgeInput, SharedSource, SplitData, Worker, WorkerParts, WorkerSource};
 use crate::checkpoint::manifest::{Manifest, SplitState};
 use crate::checkpoint::store::CheckpointStore;
 use crate::operator::{OperatorError, OperatorState};

@@ -16,10 +16,11 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::control::{Control, Report, Stats};
 use super::crash::{CrashPoint, CrashSchedule};
 use super::graph::{ERRORS, Graph, first_splits, named_sinks, share_sources};
 use super::ingest::Ingest;
-use super::worker::{Control, Report, SharedSource, Snapshot, Stats, Worker, WorkerError};
+use super::worker::{SharedSource, Snapshot, Worker, WorkerError};
 use crate::checkpoint::decide::{Decision, Wanted, decide};
 use crate::checkpoint::manifest::{Manifest, SourceState, join_splits};
 use crate::checkpoint::store::{CheckpointStore, StoreError};

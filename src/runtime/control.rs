@@ -1,0 +1,47 @@
+//! What workers and the job thread tell each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+use super::crash::CrashSchedule;
+use super::worker::{Snapshot, WorkerError};
+use crate::time::clock::ProcessingClock;
+
+/// Figures of a running job, for progress and metrics.
+#[derive(Debug, Default)]
+pub struct Stats {
+    pub rows_in: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub rows_out: AtomicU64,
+    pub diverted: AtomicU64,
+    pub late_rows: AtomicU64,
+    pub late_by_fired_mark: AtomicU64,
+    pub windows_fired: AtomicU64,
+    pub state_bytes: AtomicU64,
+    /// Times that accumulators were moved to the store because memory ran short.
+    pub spills: AtomicU64,
+}
+
+/// What workers and the job thread tell each other.
+pub struct Control {
+    /// The newest epoch that the job has opened.
+    pub requested_epoch: AtomicU64,
+    /// Set when threads must stop where they are.
+    pub stop: AtomicBool,
+    pub stats: Stats,
+    pub crashes: Arc<dyn CrashSchedule>,
+    pub clock: ProcessingClock,
+    /// Something in the job goes by processing time: workers send ticks.
+    pub ticks: bool,
+    pub batch_rows: usize,
+    /// Accumulators that one worker may hold before it moves some to the store.
+    pub accumulator_bytes_max: usize,
+}
+
+#[derive(Debug)]
+pub enum Report {
+    Snapshot(Snapshot),
+    /// Every window has fired and the end of input has passed all chains.
+    Drained(usize),
+    Failed(WorkerError),
+}

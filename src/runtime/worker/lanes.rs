@@ -1,0 +1,116 @@
+//! What has other workers sent? The part of a worker's step that takes events from its inbox.
+//!
+//! What always holds: a lane is not read while its chain has no room or is in the middle of something, nor after its barrier
+//! until those of all lanes of the chain have come; watermarks and ticks are passed on as the lowest of all lanes.
+
+use super::{Worker, WorkerError};
+use crate::operator::{Event, Rows};
+use crate::time::MIN_TIME_MS;
+
+/// The edges that feed a chain, as it sees them: lanes, one for each edge and producer.
+pub struct EdgeInput {
+    pub chain: usize,
+    lanes: Vec<LaneInput>,
+    passed_watermark_ms: i64,
+    passed_tick_ms: i64,
+}
+
+struct LaneInput {
+    /// In the worker's inbox.
+    number: usize,
+    /// Which of the chain's inputs.
+    input: u8,
+    watermark_ms: i64,
+    tick_ms: i64,
+    /// Its barrier has arrived: it is not read until those of all lanes have.
+    blocked: bool,
+}
+
+impl EdgeInput {
+    /// `edges` are the chain's inputs in order.
+    pub fn new(edges: &[usize], chain: usize, workers: usize) -> EdgeInput {
+        let lanes = edges.iter().enumerate().flat_map(|(input, edge)| {
+            let lane = move |producer| (edge * workers + producer, input as u8);
+            (0..workers).map(lane)
+        });
+        let lanes = lanes.map(|(number, input)| LaneInput {
+            number,
+            input,
+            watermark_ms: MIN_TIME_MS,
+            tick_ms: MIN_TIME_MS,
+            blocked: false,
+        });
+        EdgeInput { chain, lanes: lanes.collect(), passed_watermark_ms: MIN_TIME_MS, passed_tick_ms: MIN_TIME_MS }
+    }
+}
+
+/// Events taken from a lane before the next one's turn.
+const LANE_TURN_EVENTS: usize = 16;
+
+impl Worker {
+    pub(super) fn drain_inbox(&mut self) -> Result<bool, WorkerError> {
+        let mut busy = false;
+        for e in 0..self.edges.len() {
+            for lane in 0..self.edges[e].lanes.len() {
+                for _ in 0..LANE_TURN_EVENTS {
+                    let chain = self.edges[e].chain;
+                    let LaneInput { number, blocked, .. } = self.edges[e].lanes[lane];
+                    if blocked || self.chains[chain].has_work() || !self.chains[chain].has_room() {
+                        break;
+                    }
+                    let Some((event, was_full)) = self.inbox.pop(number) else { break };
+                    busy = true;
+                    if was_full {
+                        self.wake_others();
+                    }
+                    self.receive(e, lane, event)?;
+                }
+            }
+        }
+        Ok(busy)
+    }
+
+    pub(super) fn receive(&mut self, e: usize, lane: usize, event: Event) -> Result<(), WorkerError> {
+        let edge = &mut self.edges[e];
+        let chain = edge.chain;
+        match event {
+            Event::Watermark(w) => {
+                edge.lanes[lane].watermark_ms = w;
+                let lowest = edge.lanes.iter().map(|l| l.watermark_ms).min().unwrap_or(w);
+                if lowest > edge.passed_watermark_ms {
+                    edge.passed_watermark_ms = lowest;
+                    self.push(chain, Event::Watermark(lowest))?;
+                }
+            }
+            Event::Tick(t) => {
+                edge.lanes[lane].tick_ms = t;
+                let lowest = edge.lanes.iter().map(|l| l.tick_ms).min().unwrap_or(t);
+                if lowest > edge.passed_tick_ms {
+                    edge.passed_tick_ms = lowest;
+                    self.push(chain, Event::Tick(lowest))?;
+                }
+            }
+            Event::Barrier(epoch) => {
+                edge.lanes[lane].blocked = true;
+                if edge.lanes.iter().all(|l| l.blocked) {
+                    edge.lanes.iter_mut().for_each(|l| l.blocked = false);
+                    self.open_epoch(epoch);
+                    self.push(chain, Event::Barrier(epoch))?;
+                }
+            }
+            Event::Rows(rows) => {
+                let input = edge.lanes[lane].input;
+                self.push(chain, Event::Rows(Rows { input, ..rows }))?;
+            }
+            partials => self.push(chain, partials)?,
+        }
+        Ok(())
+    }
+
+    /// A lane has room again: its producer may be waiting for that.
+    pub(super) fn wake_others(&self) {
+        for peer in &self.peers {
+            peer.parker.wake();
+        }
+    }
+}
