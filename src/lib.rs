@@ -14,8 +14,13 @@
 //!
 //! **A change.** Where no window closes, each row changes a table: [`operator::group`] (GROUP BY) and [`operator::rank`]
 //! (Top-N, deduplication) send on what changed, as rows that say whether they add or take back ([`change`]), and operators
-//! behind them take back in turn. [`operator::over`] and [`operator::join`] look at rows beside each other. What they keep for
+//! behind them take back in turn. Windows whose results change, and windows over rows that do, are groups of that kind too
+//! ([`operator::group::windowed`]). [`operator::over`] and [`operator::join`] look at rows beside each other. What they keep for
 //! each key is in memory while it is used and else in the store ([`operator::keyed`]).
+//!
+//! **The clock.** Where a query goes by processing time, workers send ticks ([`operator::event`]); from
+//! [`operator::processing_time`] on, rows have the time at which they passed, and the clock is their watermark. What only asks
+//! for the time of day gets it as a column ([`operator::marks`]).
 //!
 //! **A query**, once at start. [`cli`] · [`sql::parse`] · [`sql::bind`] (names and types, by DataFusion's planner) ·
 //! [`plan::lower`] (chains of operators, still data) · [`connect`] (sources, sinks, tables to look up) · [`runtime::graph`] (workers).
@@ -33,6 +38,7 @@
 //!
 //! - Results do not depend on timing. A row is late for a window when its *own split's* watermark had closed it, so what is
 //!   in a window is a function of the records in each split: not of batch sizes, threads, parallelism, crashes or speed.
+//!   What goes by the clock or asks a table outside is excepted, and `check` says so.
 //! - A watermark is handed on only behind the rows it covers, and every worker sends the minimum over *all* splits of the
 //!   source, so no worker can run ahead of a split that is read elsewhere.
 //! - A stream of changes may pass through other states on its way where rows of several workers meet; the table it leads to is
