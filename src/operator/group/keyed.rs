@@ -365,16 +365,7 @@ impl KeyedGroups {
         }
     }
 
-    /// First and last key of the index of a key group's stored groups of the windows from `from` to `to`, ms.
-    fn window_range(&self, key_group: u16, from_ms: i64, to_ms: i64) -> (Vec<u8>, Vec<u8>) {
-        let (mut from, mut to) = (Vec::new(), Vec::new());
-        keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(from_ms ^ i64::MIN).to_be_bytes(), &mut from);
-        keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(to_ms.saturating_add(1) ^ i64::MIN).to_be_bytes(), &mut to);
-        (from, to)
-    }
-
     /// Calls `f` with the window's end and the key of each stored group of a key group, for windows from `from` to `to`, ms.
-    /// Groups that were removed since they were stored may be among them.
     pub fn scan_windows(
         &self,
         key_group: u16,
@@ -382,7 +373,12 @@ impl KeyedGroups {
         db: &StateDb,
         mut f: impl FnMut(i64, &[u8]),
     ) -> Result<(), OperatorError> {
-        let (from, to) = self.window_range(key_group, from_ms, to_ms);
+        let place = |ms: i64| {
+            let mut out = Vec::new();
+            keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(ms ^ i64::MIN).to_be_bytes(), &mut out);
+            out
+        };
+        let (from, to) = (place(from_ms), place(to_ms.saturating_add(1)));
         db.scan(&from, &to, |key, _| {
             let rest = keyed_rest(key).and_then(|rest| rest.split_first_chunk::<8>());
             let (end, key) = rest.ok_or_else(|| OperatorError::damaged(self.spec.operator, "a window's index entry"))?;
@@ -391,13 +387,14 @@ impl KeyedGroups {
         })
     }
 
-    /// Forgets groups of a key group's window, here and in the store. Only while nothing is frozen.
-    pub fn remove_window(&mut self, key_group: u16, end_ms: i64, groups: &[u32], changes: &mut Changes) {
+    /// Forgets groups whose window is over; with `stored` also in the store. Only while nothing is frozen.
+    pub fn remove_over(&mut self, groups: &[u32], stored: bool, changes: &mut Changes) {
         for &group in groups {
-            changes.delete(&self.store_key(group));
+            if stored {
+                changes.delete(&self.store_key(group));
+                changes.delete(&self.expiry_key(group));
+            }
             self.remove(group);
         }
-        let (from, to) = self.window_range(key_group, end_ms, end_ms);
-        changes.delete_range(&from, &to);
     }
 }

@@ -35,6 +35,8 @@ pub struct WindowedGroups {
     groups: KeyedGroups,
     /// Ends of the windows that have groups, here or in the store, ms.
     open: BTreeSet<i64>,
+    /// Those of them that may have groups in the store.
+    stored: BTreeSet<i64>,
     /// Groups in memory by their window's end and key group.
     members: BTreeMap<(i64, u16), Vec<u32>>,
     /// Keys of groups that are to be sent, by the processing time of that, ms.
@@ -64,6 +66,7 @@ impl WindowedGroups {
             spec,
             windows,
             open: BTreeSet::new(),
+            stored: BTreeSet::new(),
             members: BTreeMap::new(),
             due: BTreeMap::new(),
             passed_ms: None,
@@ -248,12 +251,14 @@ impl WindowedGroups {
 
     /// The groups of a key group's window, all of them in memory from here on.
     fn gather(&mut self, end_ms: i64, number: u16, cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
-        let mut keys = KeyBuf::default();
-        self.groups.scan_windows(number, (end_ms, end_ms), cx.db, |_, key| keys.push(key))?;
-        let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-        let known = self.groups.len();
-        self.groups.find(&keys, &hashes, cx.now_ms, cx.db)?;
-        self.admit(known);
+        if self.stored.contains(&end_ms) {
+            let mut keys = KeyBuf::default();
+            self.groups.scan_windows(number, (end_ms, end_ms), cx.db, |_, key| keys.push(key))?;
+            let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
+            let known = self.groups.len();
+            self.groups.find(&keys, &hashes, cx.now_ms, cx.db)?;
+            self.admit(known);
+        }
         let mut groups = self.members.get(&(end_ms, number)).cloned().unwrap_or_default();
         groups.sort_unstable_by(|&a, &b| self.groups.key(a).cmp(self.groups.key(b)));
         Ok(groups)
@@ -268,6 +273,14 @@ impl WindowedGroups {
         rest.copied().find(|&end| !self.is_closed(end) || self.ends(end, local_ms)).filter(|&end| end - 1 <= local_ms)
     }
 
+    /// The next key group of a window that has groups, from `number` on.
+    fn next_number(&self, end_ms: i64, number: u16) -> Option<u16> {
+        if self.stored.contains(&end_ms) {
+            return (number < KEY_GROUPS).then_some(number);
+        }
+        self.members.range((end_ms, number)..=(end_ms, KEY_GROUPS)).next().map(|((_, number), _)| *number)
+    }
+
     fn ends(&self, end_ms: i64, local_ms: i64) -> bool {
         end_ms.saturating_sub(1).saturating_add(self.windows.lateness_ms) <= local_ms
     }
@@ -276,38 +289,36 @@ impl WindowedGroups {
     fn step(&mut self, firing: &mut Firing, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
         match firing {
             Firing::Watermark { watermark_ms, local_ms, window } => {
-                let (end, number) = match *window {
-                    Some(at) => at,
-                    None => match self.next_window(None, *local_ms) {
-                        Some(end) => (end, 0),
-                        None => {
-                            self.passed_ms = self.passed_ms.max(Some(*local_ms));
-                            cx.out.push(Event::Watermark(*watermark_ms));
-                            return self.forget_gone(cx).map(|()| true);
-                        }
-                    },
+                let Some((end, from)) = window.or_else(|| self.next_window(None, *local_ms).map(|end| (end, 0))) else {
+                    self.passed_ms = self.passed_ms.max(Some(*local_ms));
+                    cx.out.push(Event::Watermark(*watermark_ms));
+                    return self.forget_gone(cx).map(|()| true);
                 };
-                let groups = self.gather(end, number, cx)?;
                 let over = self.ends(end, *local_ms);
-                if over || !self.is_closed(end) {
-                    self.send(&groups, Some(end), cx)?;
-                }
-                if over {
-                    let mut changes = Changes::default();
-                    self.groups.remove_window(number, end, &groups, &mut changes);
-                    self.members.remove(&(end, number));
-                    self.gone += groups.len();
-                    cx.db.write(changes)?;
-                }
-                *window = Some((end, number + 1));
-                if number + 1 == KEY_GROUPS {
+                let Some(number) = self.next_number(end, from) else {
                     cx.counters.windows_fired += u64::from(!self.is_closed(end));
                     if over {
                         self.open.remove(&end);
+                        self.stored.remove(&end);
                     }
                     *window = self.next_window(Some(end), *local_ms).map(|end| (end, 0));
                     if window.is_none() {
                         self.passed_ms = self.passed_ms.max(Some(*local_ms));
+                    }
+                    return Ok(false);
+                };
+                *window = Some((end, number + 1));
+                let groups = self.gather(end, number, cx)?;
+                if over || !self.is_closed(end) {
+                    self.send(&groups, Some(end), cx)?;
+                }
+                if over {
+                    self.members.remove(&(end, number));
+                    self.gone += groups.len();
+                    let mut changes = Changes::default();
+                    self.groups.remove_over(&groups, self.stored.contains(&end), &mut changes);
+                    if !changes.is_empty() {
+                        cx.db.write(changes)?;
                     }
                 }
                 Ok(false)
@@ -391,6 +402,7 @@ impl Operator for WindowedGroups {
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.groups.freeze();
+                self.stored.extend(&self.open);
                 cx.out.push(Event::Barrier(epoch));
             }
             Event::Partials(_) => return Err(kernel_error(&self.spec, "partial aggregates where rows belong")),
@@ -417,6 +429,7 @@ impl Operator for WindowedGroups {
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         let spilled = self.groups.spill(changes);
+        self.stored.extend(&self.open);
         self.members.clear();
         self.gone = 0;
         Ok(spilled)
@@ -438,6 +451,7 @@ impl Operator for WindowedGroups {
             let mut keys = Vec::new();
             self.groups.scan_windows(number, (i64::MIN, i64::MAX - 1), db, |end, key| {
                 self.open.insert(end);
+                self.stored.insert(end);
                 if waits {
                     keys.push(key.into());
                 }
