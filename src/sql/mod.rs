@@ -1,7 +1,7 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
 //! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite` and
-//! `interval` (forms that only Flink has), `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views), `table_like`
+//! `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`), `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views), `table_like`
 //! (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL and lengths of sinks), `functions` (what may be called), `window_tvf`
 //! (window functions in FROM), `unnest` (UNNEST), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
 //! expression has), `zones` (the session's time zone), `bind` (statements to logical plans), `error` (messages with their place in the text).
@@ -26,6 +26,7 @@ pub mod parse;
 mod rewrite;
 mod row_stars;
 mod table_like;
+mod time_difference;
 pub mod types;
 mod unicode_text;
 pub mod unnest;

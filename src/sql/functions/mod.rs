@@ -13,6 +13,7 @@ mod date_format;
 mod grouping;
 mod hashes;
 pub mod interval_times;
+pub mod intervals;
 pub mod json;
 mod math;
 pub mod nested;
@@ -53,7 +54,8 @@ impl Default for Functions {
             .chain(nested::all())
             .chain(json::udfs())
             .chain(clock::all())
-            .chain([concat::udf(), current_watermark::udf(), interval_times::udf(), to_timestamp_ltz::udf(), type_of::udf()])
+            .chain([concat::udf(), current_watermark::udf(), interval_times::udf(), intervals::difference()])
+            .chain([to_timestamp_ltz::udf(), type_of::udf()])
         {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
