@@ -228,6 +228,7 @@ cases!(
     f_map_row,
     f_more,
     f_string_case,
+    f_string_concat,
     f_string_pos,
     f_time_add,
     f_time_difference,
