@@ -242,6 +242,7 @@ cases!(
     fmt_csv_nulls,
     fmt_csv_options,
     fmt_gzip,
+    fmt_json_iso,
     fmt_json_bad,
     fmt_raw,
     groupby,
