@@ -8,6 +8,7 @@ pub mod cast;
 pub mod clock;
 mod concat;
 pub mod conditional;
+mod convert_tz;
 pub mod current_watermark;
 mod date_format;
 mod grouping;
@@ -19,6 +20,7 @@ mod math;
 pub mod nested;
 pub mod not_null;
 mod numeric;
+mod old_calendar;
 mod patterns;
 mod printf;
 pub mod ranks;
@@ -64,6 +66,7 @@ impl Default for Functions {
             .chain(strings::ALL)
             .chain(patterns::ALL)
             .chain(temporal::ALL)
+            .chain([convert_tz::CONVERT_TZ])
             .chain(hashes::ALL)
             .chain(json::ALL);
         for function in families.map(rows::Definition::udf) {

@@ -37,7 +37,7 @@ pub const ALL: [Definition; 23] = [
             Ok(ms) => date_format::write_to_ns(ms, r.below_ms_ns(0), r.text(1)).map(Some),
             // Text has to have a time of day here.
             Err(text) => match date_format::parse(text, DATE_TIME, Excess::Carry)? {
-                Some(parts) => date_format::write(parts.ms, r.text(1)).map(Some),
+                Some(parts) => date_format::write_old(parts.ms, r.text(1)).map(Some),
                 None => Ok(None),
             },
         }),
@@ -50,7 +50,7 @@ pub const ALL: [Definition; 23] = [
         &[Long, Text],
         Body::Text(|r| {
             let Some(ms) = r.long(0).checked_mul(1000) else { return Ok(None) };
-            date_format::write(ms, r.text_or(1, DATE_TIME)).map(Some)
+            date_format::write_old(ms, r.text_or(1, DATE_TIME)).map(Some)
         }),
     )
     .requires(1),
