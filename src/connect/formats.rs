@@ -19,13 +19,16 @@ use crate::source::file::Framing;
 use crate::source::values::ValuesDecoder;
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
+use crate::sql::null_keys::{self, NullKeys};
 
-const JSON_OPTIONS: [&str; 5] = [
+const JSON_OPTIONS: [&str; 7] = [
     "json.ignore-parse-errors",
     "json.fail-on-missing-field",
     "json.timestamp-format.standard",
     "json.encode.ignore-null-fields",
     "json.encode.decimal-as-plain-number",
+    null_keys::MODE,
+    null_keys::LITERAL,
 ];
 const CSV_OPTIONS: [&str; 9] = [
     "csv.field-delimiter",
@@ -152,11 +155,14 @@ pub(super) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError>
             raw_columns(table, table.sink_columns().len())?;
             EncodeFormat::Raw(raw_options(table)?)
         }
-        _ => EncodeFormat::Json(EncodeOptions {
-            ignore_null_fields: flag(table, "json.encode.ignore-null-fields", false)?,
-            decimal_as_plain_number: flag(table, "json.encode.decimal-as-plain-number", false)?,
-            timestamp_iso8601: iso8601(table)?,
-        }),
+        _ => {
+            NullKeys::of(&table.options).map_err(|e| config_error(table, e))?;
+            EncodeFormat::Json(EncodeOptions {
+                ignore_null_fields: flag(table, "json.encode.ignore-null-fields", false)?,
+                decimal_as_plain_number: flag(table, "json.encode.decimal-as-plain-number", false)?,
+                timestamp_iso8601: iso8601(table)?,
+            })
+        }
     })
 }
 

@@ -35,6 +35,7 @@ use super::functions::{Functions, interval_times, nested, not_null, ranks};
 use super::group_windows;
 use super::lookup_join;
 use super::nested_types::is_multiset;
+use super::null_keys;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
 use super::row_stars;
 use super::table_like;
@@ -186,6 +187,7 @@ impl Binder {
                     });
                 };
                 let enforcers = Enforcers::of(&script.settings).map_err(|e| e.at(Some(placed.start)))?;
+                let plan = null_keys::for_sink(plan, &target, &self.functions).map_err(|e| SqlError::from_plan(&e, source))?;
                 let plan = fit(plan, &target, columns, enforcers).map_err(|e| e.at(place_of(table)))?;
                 self.push(Target::Table(target), plan, placed, source, script)?;
             }

@@ -13,6 +13,7 @@ use sqlparser::tokenizer::Token;
 
 use super::functions::{json, nested};
 use super::json_aggregates;
+use super::time_difference;
 
 /// The function name that stands for `TABLE name` as an argument.
 pub const TABLE_ARGUMENT: &str = "__table_argument";
@@ -59,10 +60,17 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        time_difference::precedence(parser).map(Ok)
+    }
+
     /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is meant anyway.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
         if let Some(is_json) = json::syntax::infix(parser, left) {
             return Some(Ok(is_json));
+        }
+        if let Some(difference) = time_difference::infix(parser, left) {
+            return Some(difference);
         }
         if let Some(distinct) = self.distinct(parser, left) {
             return Some(distinct);

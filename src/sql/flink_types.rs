@@ -18,7 +18,7 @@ use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator,
 
 use super::decimal::{Operation, Shape, common};
 use super::functions::cast::planned;
-use super::functions::{arithmetic, cast, conditional, nested, type_of};
+use super::functions::{arithmetic, cast, conditional, intervals, nested, type_of};
 use super::nested_types::{array_of, is_multiset, map_of, map_types, row_of};
 use super::types::sql_name;
 
@@ -90,12 +90,17 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::TryCast(TryCast { expr, field }) => explicit_cast(*expr, &field, true, schema),
         Expr::Case(case) => case_expression(case, schema),
         Expr::Between(Between { expr, negated, low, high }) => {
+            if intervals::is_interval(&expr.get_type(schema)?) {
+                let side = |op, bound: Expr| binary_expression(BinaryExpr::new(expr.clone(), op, Box::new(bound)), schema);
+                let within = side(Operator::GtEq, *low)?.and(side(Operator::LtEq, *high)?);
+                return Ok(if negated { Expr::Not(Box::new(within)) } else { within });
+            }
             let [expr, low, high] = meet("BETWEEN", [*expr, *low, *high], schema)?;
             Ok(Expr::Between(Between::new(Box::new(expr), negated, Box::new(low), Box::new(high))))
         }
         Expr::InList(InList { expr, list, negated }) => {
             let to = expr.get_type(schema)?;
-            if to.is_nested() {
+            if to.is_nested() || intervals::is_interval(&to) {
                 let message = format!("IN does not take {}", sql_name(&to));
                 return Err(at(DataFusionError::Plan(message), &expr));
             }
@@ -145,6 +150,9 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
 /// Casts the arguments of a function over nested values to what it takes.
 fn nested_call(ScalarFunction { func, mut args }: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     let given = args.iter().map(|a| a.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    if let ("extract", [unit, value], [_, DataType::Interval(_)]) = (func.name(), args.as_slice(), given.as_slice()) {
+        intervals::check_part(unit, value, schema)?;
+    }
     match nested::arguments(func.name(), &given) {
         None => {}
         Some(Err(reason)) => {
@@ -301,6 +309,9 @@ pub fn length_cast(expression: Expr, to: &Field, schema: &DFSchema) -> Result<Ex
 
 fn explicit_cast(expression: Expr, to: &Field, or_null: bool, schema: &DFSchema) -> Result<Expr> {
     let from = field_of(&expression, schema)?;
+    if intervals::is_interval(from.data_type()) && is_text(to.data_type()) {
+        return explicit_cast(intervals::to_text(expression, schema)?, to, or_null, schema);
+    }
     if let Some(folded) = fold(&expression, &from, to) {
         return Ok(folded);
     }
@@ -380,6 +391,10 @@ fn binary_expression(BinaryExpr { left, op, right }: BinaryExpr, schema: &DFSche
         }
         let equal = nested_call(ScalarFunction { func: nested::equal(), args: vec![*left, *right] }, schema)?;
         return Ok(if op == Operator::Eq { equal } else { Expr::Not(Box::new(equal)) });
+    }
+    if is_comparison(op) && intervals::is_interval(&a) && intervals::is_interval(&b) {
+        let [left, right] = intervals::lengths(*left, *right, schema)?;
+        return plain(left, right);
     }
     if is_comparison(op) && (a.is_nested() || b.is_nested()) {
         let message = format!("'{op}' does not take {} and {}", sql_name(&a), sql_name(&b));

@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 
+use arrow::datatypes::DataType;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
     FunctionArgumentClause, FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, Subscript, TimezoneInfo,
@@ -16,6 +17,7 @@ use sqlparser::ast::{
 use super::dialect::call;
 use super::error::{Place, SqlError};
 use super::functions::cast::planned::{CAST, TRY_CAST};
+use super::functions::intervals::{self, Family};
 use super::functions::{clock, nested};
 use super::interval::{Amount, amount};
 use super::nested_types;
@@ -235,13 +237,20 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
                 SqlType::Custom(name, _) => name.0.first().and_then(|p| p.as_ident()).and_then(super::parse::place_of),
                 _ => None,
             };
-            arrow_type(data_type).map_err(|e| SqlError::new(e).at(of_type))?;
+            let target = arrow_type(data_type).map_err(|e| SqlError::new(e).at(of_type))?;
             if let SqlType::Custom(name, _) = &*data_type
                 && let Some(text) = name.0.first().and_then(|p| p.as_ident()).filter(|p| nested_types::is_nested(&p.value))
             {
                 nested_types::check_cast(&text.value).map_err(|e| SqlError::new(e).at(of_type))?;
             }
-            Some(cast(if *kind == CastKind::Cast { CAST } else { TRY_CAST }, take(expr), data_type))
+            let kind = if *kind == CastKind::Cast { CAST } else { TRY_CAST };
+            // Of a constant the kind is known here, and for a zero here alone.
+            if let (Expr::Interval(interval), DataType::Utf8) = (&**expr, target)
+                && let Some((family, length)) = constant_interval(interval)
+            {
+                return Ok(Some(cast(kind, text(intervals::text_of(family, length)), data_type)));
+            }
+            Some(cast(kind, take(expr), data_type))
         }
         Expr::CompoundFieldAccess { root, access_chain } => {
             let mut value = take(root);
@@ -352,6 +361,16 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
         }
         _ => None,
     })
+}
+
+/// The kind and length of an interval that [`normal_interval`] made.
+fn constant_interval(interval: &Interval) -> Option<(Family, i64)> {
+    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = &*interval.value else { return None };
+    match text.strip_suffix(" months") {
+        Some(months) => Some((Family::Months, months.parse().ok()?)),
+        // Three digits stand behind the point.
+        None => Some((Family::Milliseconds, text.strip_suffix(" seconds")?.replace('.', "").parse().ok()?)),
+    }
 }
 
 /// An interval as one number of milliseconds or months. Text that is no such interval is an error.

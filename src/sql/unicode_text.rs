@@ -1,7 +1,8 @@
-//! Which text is `U&'caf\00e9'`, or `U&'caf!00e9' UESCAPE '!'`?
+//! Which text is `U&'caf\00e9'`, or `U&'caf!00e9' UESCAPE '!'`, or `_UTF16'café'`?
 //!
 //! Called by `parse` on the tokens of a file: what comes out is ordinary text, so nothing else knows of it. An escape is four
-//! hexadecimal digits of UTF-16, as in Flink; twice the escape character stands for itself.
+//! hexadecimal digits of UTF-16, as in Flink; twice the escape character stands for itself. The name of a character set
+//! before a text changes nothing but which characters it may have.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -12,6 +13,11 @@ pub fn decode(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
+        if let Some(text) = of_charset(token, tokens.get(at + 1))? {
+            out.push(TokenWithSpan { token: Token::SingleQuotedString(text), span: token.span });
+            at += 2;
+            continue;
+        }
         let text = match (&token.token, tokens.get(at + 1).map(|t| &t.token), tokens.get(at + 2).map(|t| &t.token)) {
             (Token::Word(u), Some(Token::Ampersand), Some(Token::SingleQuotedString(text)))
                 if u.quote_style.is_none() && u.value.eq_ignore_ascii_case("u") =>
@@ -31,6 +37,27 @@ pub fn decode(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError
         at = end;
     }
     Ok(out)
+}
+
+/// The text behind the name of a character set, which is written right before it.
+fn of_charset(name: &TokenWithSpan, text: Option<&TokenWithSpan>) -> Result<Option<String>, SqlError> {
+    let (Token::Word(word), Some(Token::SingleQuotedString(text))) = (&name.token, text.map(|t| &t.token)) else {
+        return Ok(None);
+    };
+    let Some(charset) = word.value.strip_prefix('_').filter(|_| word.quote_style.is_none()) else { return Ok(None) };
+    let place = Place { line: name.span.start.line, column: name.span.start.column };
+    let limit = match charset.to_uppercase().as_str() {
+        "UTF8" | "UTF16" => char::MAX,
+        "LATIN1" => '\u{ff}',
+        _ => {
+            let message = format!("'{charset}' is no character set of a text; UTF8, UTF16 and LATIN1 are");
+            return Err(SqlError::new(message).at(Some(place)));
+        }
+    };
+    match text.chars().find(|c| *c > limit) {
+        Some(other) => Err(SqlError::new(format!("'{other}' is no character of {charset}")).at(Some(place))),
+        None => Ok(Some(text.clone())),
+    }
 }
 
 /// The escape character, and where the tokens go on.
@@ -96,5 +123,18 @@ mod tests {
         ] {
             assert_eq!(unescaped(text, escape).as_deref().map_err(|_| ()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_character_set_only_limits_the_characters() {
+        let read = |text: &str| {
+            let tokens = sqlparser::tokenizer::Tokenizer::new(&crate::sql::dialect::FlinkDialect, text).tokenize_with_location();
+            let tokens = decode(tokens.expect("tokens")).map_err(|e| e.message)?;
+            Ok::<_, String>(tokens.iter().map(|t| t.token.to_string()).collect::<String>())
+        };
+        assert_eq!(read("_UTF16'ü', _utf8'日', _LATIN1'ü'").as_deref(), Ok("'ü', '日', 'ü'"));
+        assert_eq!(read("_UTF16 'ü'").as_deref(), Ok("_UTF16 'ü'"));
+        assert!(read("_LATIN1'日'").is_err());
+        assert!(read("_ASCII'a'").is_err());
     }
 }

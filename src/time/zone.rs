@@ -7,10 +7,12 @@
 //! Zones are those of the IANA database that is compiled in (chrono-tz, by way of Arrow), or fixed offsets. Their changes are
 //! found once, from 1800 to 2100; before and after, the first and last offset hold.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::timezone::Tz;
 use chrono::{DateTime, Offset, TimeZone};
@@ -19,6 +21,9 @@ const MS_PER_DAY: i64 = 86_400_000;
 /// 1800-01-01 and 2100-01-01: the database has no further changes.
 const FIRST_MS: i64 = -5_364_662_400_000;
 const LAST_MS: i64 = 4_102_444_800_000;
+
+/// There are some 600 zones, and names beyond them are offsets; a name more is read anew each time.
+const KNOWN_MAX: usize = 4096;
 
 /// A time zone other than UTC.
 #[derive(Clone)]
@@ -38,14 +43,29 @@ struct Change {
 }
 
 impl Zone {
+    /// As [`Zone::parse`], for names that come with rows: each is read once, since finding the changes of a zone takes long.
+    pub fn named(name: &str) -> Result<Option<Zone>, String> {
+        static KNOWN: Mutex<BTreeMap<String, Option<Zone>>> = Mutex::new(BTreeMap::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(zone) = known.get(name) {
+            return Ok(zone.clone());
+        }
+        // What is no zone is found out at once, and there is no end of such names.
+        let zone = Zone::parse(name)?;
+        if known.len() < KNOWN_MAX {
+            known.insert(name.to_string(), zone.clone());
+        }
+        Ok(zone)
+    }
+
     /// The zone of a name as Flink takes it: `Europe/Berlin`, `GMT+02:00`, `+02:00`. None for UTC itself.
     pub fn parse(name: &str) -> Result<Option<Zone>, String> {
         let fixed = ["UTC", "GMT", "UT"].into_iter().find_map(|p| name.strip_prefix(p)).filter(|o| o.starts_with(['+', '-']));
         let bad = || format!("'{name}' is no time zone; write one as 'Europe/Berlin' or '+02:00'");
         let tz = match (name, fixed) {
             ("Z", _) => return Ok(None),
-            (_, Some(offset)) => Tz::from_str(offset),
-            (name, None) => Tz::from_str(name),
+            (_, Some(offset)) => Tz::from_str(&two_digits(offset)),
+            (name, None) => Tz::from_str(&two_digits(name)),
         };
         let tz = tz.map_err(|_| bad())?;
         let mut zone = Zone { name: name.into(), first_offset_ms: offset_ms(&tz, FIRST_MS).ok_or_else(bad)?, changes: [].into() };
@@ -100,6 +120,14 @@ impl Hash for Zone {
     }
 }
 
+/// `+2` as `+02`.
+fn two_digits(offset: &str) -> Cow<'_, str> {
+    match offset.as_bytes() {
+        [sign @ (b'+' | b'-'), hour @ b'0'..=b'9'] => format!("{}0{}", *sign as char, *hour as char).into(),
+        _ => offset.into(),
+    }
+}
+
 fn offset_ms(tz: &Tz, ms: i64) -> Option<i64> {
     let utc = DateTime::from_timestamp_millis(ms)?.naive_utc();
     Some(i64::from(tz.offset_from_utc_datetime(&utc).fix().local_minus_utc()) * 1000)
@@ -141,6 +169,7 @@ mod tests {
         for name in ["UTC", "Z", "GMT", "Etc/UTC", "UTC+00:00"] {
             assert_eq!(Zone::parse(name).expect("known"), None, "{name}");
         }
+        assert_eq!(zone("GMT+2").local(0), 2 * HOUR);
         for name in ["+05:30", "GMT+05:30", "UTC+05:30"] {
             assert_eq!(zone(name).local(0), 5 * HOUR + HOUR / 2, "{name}");
         }

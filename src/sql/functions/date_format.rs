@@ -3,6 +3,7 @@
 //! Known letters: y u M d H h k m s S a E D Q q w n, text in quotes, and whatever is no letter. Names are English. Called by
 //! `temporal`.
 
+use super::old_calendar;
 use crate::format::time_text::{civil_from_days, days_from_civil};
 
 const MS_PER_DAY: i64 = 86_400_000;
@@ -59,21 +60,34 @@ pub fn write(ms: i64, pattern: &str) -> Result<String, String> {
 
 /// The same, with the nanoseconds below the millisecond.
 pub fn write_to_ns(ms: i64, below_ns: i64, pattern: &str) -> Result<String, String> {
+    write_date(civil_from_days(ms.div_euclid(MS_PER_DAY)), ms, below_ns, &pieces(pattern)?)
+}
+
+/// The same in the calendar of Java's SimpleDateFormat.
+pub fn write_old(ms: i64, pattern: &str) -> Result<String, String> {
+    let days = ms.div_euclid(MS_PER_DAY);
+    let pieces = pieces(pattern)?;
+    if days < days_from_civil(1583, 1, 1) && pieces.iter().any(|piece| matches!(piece, Piece::Field('D' | 'w', _))) {
+        return Err("the pattern letters 'D' and 'w' are not supported before 1583".into());
+    }
+    write_date(old_calendar::date_of(days), ms, 0, &pieces)
+}
+
+fn write_date((year, month, day): (i64, u32, u32), ms: i64, below_ns: i64, pieces: &[Piece]) -> Result<String, String> {
     let days = ms.div_euclid(MS_PER_DAY);
     let of_day = ms.rem_euclid(MS_PER_DAY);
-    let (year, month, day) = civil_from_days(days);
     let (hour, minute, second, millis) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
     let nanos = millis * 1_000_000 + below_ns;
     let weekday = DAYS[(days + 3).rem_euclid(7) as usize];
     let quarter = (month - 1) / 3 + 1;
     let mut out = String::new();
-    for piece in pieces(pattern)? {
+    for piece in pieces {
         let (letter, count) = match piece {
             Piece::Text(text) => {
-                out.push_str(&text);
+                out.push_str(text);
                 continue;
             }
-            Piece::Field(letter, count) => (letter, count),
+            Piece::Field(letter, count) => (*letter, *count),
         };
         let mut number = |value: i64| out.push_str(&format!("{value:0count$}"));
         match (letter, count) {
@@ -122,7 +136,7 @@ fn week(days: i64, year: i64) -> i64 {
 pub enum Excess {
     /// It is the month's last.
     Cut,
-    /// It is counted on, as is a thirteenth month.
+    /// It is counted on, as is a thirteenth month, in the calendar of Java's SimpleDateFormat.
     Carry,
 }
 
@@ -182,22 +196,22 @@ pub fn parse<'a>(text: &'a str, pattern: &str, excess: Excess) -> Result<Option<
     if let Some(half) = half {
         hour = hour % 12 + half;
     }
-    let (in_range, first) = match excess {
-        Excess::Cut if !(1..=12).contains(&month) => return Ok(None),
-        _ => {
-            let (year, month) = (year + (month - 1).div_euclid(12), (month - 1).rem_euclid(12) as u32 + 1);
-            let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-            let first = days_from_civil(year, month, 1);
-            (days_from_civil(next.0, next.1, 1) - first, first)
+    let days = match excess {
+        Excess::Carry => {
+            // Hours too many may lead past the change of calendars.
+            let carried = ((hour * 60 + minute) * 60 + second).div_euclid(86_400);
+            old_calendar::days_of(year, month, day + carried) - carried
+        }
+        Excess::Cut => {
+            if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 24 || minute > 59 || second > 59 {
+                return Ok(None);
+            }
+            let next = if month == 12 { (year + 1, 1) } else { (year, month as u32 + 1) };
+            let first = days_from_civil(year, month as u32, 1);
+            let in_range = days_from_civil(next.0, next.1, 1) - first;
+            first + day.min(in_range) - 1
         }
     };
-    if excess == Excess::Cut {
-        if !(1..=31).contains(&day) || hour > 24 || minute > 59 || second > 59 {
-            return Ok(None);
-        }
-        day = day.min(in_range);
-    }
-    let days = first + day - 1;
     let ms = days * MS_PER_DAY + ((hour * 60 + minute) * 60 + second) * 1000 + millis;
     Ok(Some(Parts { ms, rest }))
 }

@@ -9,16 +9,19 @@ pub mod cast;
 pub mod clock;
 mod concat;
 pub mod conditional;
+mod convert_tz;
 pub mod current_watermark;
 mod date_format;
 mod grouping;
 mod hashes;
 pub mod interval_times;
+pub mod intervals;
 pub mod json;
 mod math;
 pub mod nested;
 pub mod not_null;
 mod numeric;
+mod old_calendar;
 mod patterns;
 mod printf;
 pub mod ranks;
@@ -55,6 +58,7 @@ impl Default for Functions {
             .chain(json::udfs())
             .chain(clock::all())
             .chain([as_of::udf(), concat::udf(), current_watermark::udf(), interval_times::udf()])
+            .chain([intervals::difference()])
             .chain([to_timestamp_ltz::udf(), type_of::udf()])
         {
             scalars.insert(function.name().to_string(), Arc::new(function));
@@ -64,6 +68,7 @@ impl Default for Functions {
             .chain(strings::ALL)
             .chain(patterns::ALL)
             .chain(temporal::ALL)
+            .chain([convert_tz::CONVERT_TZ])
             .chain(hashes::ALL)
             .chain(json::ALL);
         for function in families.map(rows::Definition::udf) {

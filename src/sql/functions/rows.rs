@@ -9,8 +9,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
 use arrow::compute::{cast, unary};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit, Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
 };
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -38,6 +39,9 @@ pub enum Kind {
     Time,
     /// The same, or text.
     TimeOrText,
+    /// The same, or an interval.
+    TimeOrInterval,
+    Interval,
 }
 
 /// A value, None for NULL, or why the row is refused.
@@ -103,6 +107,9 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    pub fn new(arguments: &'a [ArrayRef], row: usize) -> Row<'a> {
+        Row { arguments, row }
+    }
     /// How many arguments the call has.
     pub fn count(&self) -> usize {
         self.arguments.len()
@@ -171,6 +178,11 @@ impl<'a> Row<'a> {
     pub fn time_or_text(&self, at: usize) -> std::result::Result<i64, &'a str> {
         if *self.arguments[at].data_type() == DataType::Utf8 { Err(self.text(at)) } else { Ok(self.time(at)) }
     }
+    /// An interval; None where the argument is something else.
+    pub fn interval(&self, at: usize) -> Option<IntervalMonthDayNano> {
+        let intervals = self.arguments[at].as_primitive_opt::<IntervalMonthDayNanoType>();
+        intervals.map(|intervals| intervals.value(self.row))
+    }
     /// The text of an argument that may be left out.
     pub fn text_or(&self, at: usize, default: &'a str) -> &'a str {
         if at < self.count() { self.text(at) } else { default }
@@ -215,7 +227,9 @@ fn taken_as(kind: Kind, given: &DataType) -> Option<DataType> {
         Kind::TextOrCode if null || *given == DataType::Utf8 => Some(DataType::Utf8),
         Kind::TextOrCode if given.is_integer() => Some(DataType::Int32),
         Kind::TimeOrText if *given == DataType::Utf8 => Some(DataType::Utf8),
-        Kind::Time | Kind::TimeOrText => match given {
+        Kind::Interval if null => Some(DataType::Interval(IntervalUnit::MonthDayNano)),
+        Kind::Interval | Kind::TimeOrInterval if *given == DataType::Interval(IntervalUnit::MonthDayNano) => Some(given.clone()),
+        Kind::Time | Kind::TimeOrText | Kind::TimeOrInterval => match given {
             DataType::Null => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
             DataType::Timestamp(..) | DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) => Some(given.clone()),
             _ => None,
@@ -234,6 +248,8 @@ fn wanted(kind: Kind) -> &'static str {
         Kind::Bytes => "BYTES or text",
         Kind::Time => "a TIMESTAMP or a DATE",
         Kind::TimeOrText => "a TIMESTAMP, a DATE or text",
+        Kind::TimeOrInterval => "a TIMESTAMP, a DATE or an INTERVAL",
+        Kind::Interval => "an INTERVAL",
     }
 }
 

@@ -5,7 +5,8 @@
 
 use super::cast::read;
 use super::date_format::{self, Excess, Parts};
-use super::rows::Kind::{Int, Long, Text, Time, TimeOrText};
+use super::intervals;
+use super::rows::Kind::{Int, Long, Text, Time, TimeOrInterval, TimeOrText};
 use super::rows::{Answer, Body, Definition, Row, function};
 use crate::format::time_text::{civil_from_days, days_from_civil};
 
@@ -13,7 +14,7 @@ const MS_PER_DAY: i64 = 86_400_000;
 const DATE_TIME: &str = "yyyy-MM-dd HH:mm:ss";
 
 pub const ALL: [Definition; 23] = [
-    function("extract", &[Text, Time], Body::Long(extract)),
+    function("extract", &[Text, TimeOrInterval], Body::Long(extract)),
     function("year", &[Time], Body::Long(|r| part("YEAR", r.time(0)))),
     function("quarter", &[Time], Body::Long(|r| part("QUARTER", r.time(0)))),
     function("month", &[Time], Body::Long(|r| part("MONTH", r.time(0)))),
@@ -36,7 +37,7 @@ pub const ALL: [Definition; 23] = [
             Ok(ms) => date_format::write_to_ns(ms, r.below_ms_ns(0), r.text(1)).map(Some),
             // Text has to have a time of day here.
             Err(text) => match date_format::parse(text, DATE_TIME, Excess::Carry)? {
-                Some(parts) => date_format::write(parts.ms, r.text(1)).map(Some),
+                Some(parts) => date_format::write_old(parts.ms, r.text(1)).map(Some),
                 None => Ok(None),
             },
         }),
@@ -49,7 +50,7 @@ pub const ALL: [Definition; 23] = [
         &[Long, Text],
         Body::Text(|r| {
             let Some(ms) = r.long(0).checked_mul(1000) else { return Ok(None) };
-            date_format::write(ms, r.text_or(1, DATE_TIME)).map(Some)
+            date_format::write_old(ms, r.text_or(1, DATE_TIME)).map(Some)
         }),
     )
     .requires(1),
@@ -59,6 +60,9 @@ pub const ALL: [Definition; 23] = [
 ];
 
 fn extract(row: &Row<'_>) -> Answer<i64> {
+    if let Some(interval) = row.interval(1) {
+        return intervals::part(row.text(0), interval);
+    }
     let (ms, below_ns) = (row.time(1), row.below_ms_ns(1));
     match row.text(0) {
         "MICROSECOND" => Ok(Some(ms % 1000 * 1000 + below_ns / 1000)),
@@ -188,13 +192,16 @@ fn months_between(later: i64, earlier: i64) -> i64 {
     }
 }
 
+/// Whole months from one time to another, both in ms.
+pub fn months_from(from: i64, to: i64) -> i64 {
+    let (later, earlier) = (to.div_euclid(MS_PER_DAY), from.div_euclid(MS_PER_DAY));
+    let months = months_between(later, earlier);
+    let short = add_months(earlier, months) == later && to.rem_euclid(MS_PER_DAY) < from.rem_euclid(MS_PER_DAY);
+    months - i64::from(short)
+}
+
 fn difference(unit: &str, from: i64, to: i64) -> Answer<i32> {
-    let months = || {
-        let (later, earlier) = (to.div_euclid(MS_PER_DAY), from.div_euclid(MS_PER_DAY));
-        let months = months_between(later, earlier);
-        let short = add_months(earlier, months) == later && to.rem_euclid(MS_PER_DAY) < from.rem_euclid(MS_PER_DAY);
-        months - i64::from(short)
-    };
+    let months = || months_from(from, to);
     let ms = to.wrapping_sub(from);
     Ok(Some(match unit {
         "YEAR" => months() as i32 / 12,

@@ -1,5 +1,5 @@
 //! TO_TIMESTAMP_LTZ(number, precision): a point in time from epoch seconds (precision 0), milliseconds (3) and so on; and
-//! TO_TIMESTAMP_LTZ(text[, format]).
+//! TO_TIMESTAMP_LTZ(text[, format[, zone]]), a local time of the zone, which is UTC if none is given.
 //!
 //! From BIGINT milliseconds nothing is computed: the values are the timestamps.
 
@@ -16,6 +16,7 @@ use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, Scalar
 
 use super::temporal::read_timestamp;
 use crate::sql::types::sql_name;
+use crate::time::zone::Zone;
 
 pub fn udf() -> ScalarUDF {
     ScalarUDF::from(ToTimestampLtz { signature: Signature::user_defined(Volatility::Immutable) })
@@ -52,7 +53,9 @@ impl ScalarUDFImpl for ToTimestampLtz {
                 let precision = arguments.get(1).map(|_| DataType::Int32);
                 Ok(std::iter::once(DataType::Int64).chain(precision).collect())
             }
-            [DataType::Utf8, _, _] => plan_err!("'TO_TIMESTAMP_LTZ' with a time zone is not supported yet"),
+            [text, format, zone] if [text, format, zone].iter().all(|t| **t == DataType::Utf8 || t.is_null()) => {
+                Ok(vec![DataType::Utf8; 3])
+            }
             [other] | [other, _] => {
                 plan_err!("'TO_TIMESTAMP_LTZ' takes a BIGINT and a precision of 0 to 9, or text, not {}", sql_name(other))
             }
@@ -66,7 +69,15 @@ impl ScalarUDFImpl for ToTimestampLtz {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let precision = match (args.arg_fields[0].data_type(), args.scalar_arguments.get(1)) {
-            (DataType::Utf8, _) | (_, None) => 3,
+            (DataType::Utf8, _) => {
+                if let Some(Some(ScalarValue::Utf8(Some(zone)))) = args.scalar_arguments.get(2)
+                    && let Err(reason) = Zone::named(zone)
+                {
+                    return plan_err!("{reason}");
+                }
+                3
+            }
+            (_, None) => 3,
             (_, Some(Some(constant))) => precision(constant)?,
             (_, Some(None)) => return plan_err!("the precision of 'TO_TIMESTAMP_LTZ' must be a constant"),
         };
@@ -76,8 +87,9 @@ impl ScalarUDFImpl for ToTimestampLtz {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let first = args.args[0].to_array(args.number_rows)?;
         if *first.data_type() == DataType::Utf8 {
-            let format = args.args.get(1).map(|f| f.to_array(args.number_rows)).transpose()?;
-            return of_text(first.as_string(), format.as_ref().map(|f| f.as_string()));
+            let others = args.args.iter().skip(1).map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+            let others: Vec<&StringArray> = others.iter().map(|a| a.as_string()).collect();
+            return of_text(first.as_string(), &others);
         }
         let precision = match args.args.get(1) {
             None => 3,
@@ -123,11 +135,18 @@ fn precision(constant: &ScalarValue) -> Result<u32> {
     }
 }
 
-fn of_text(texts: &StringArray, formats: Option<&StringArray>) -> Result<ColumnarValue> {
-    let read = |row: usize| match formats {
-        _ if texts.is_null(row) => Ok(None),
-        Some(formats) if formats.is_null(row) => Ok(None),
-        formats => read_timestamp(texts.value(row), formats.map(|f| f.value(row))),
+/// `others`: formats and zones, if there are any. A zone that is none gives NULL.
+fn of_text(texts: &StringArray, others: &[&StringArray]) -> Result<ColumnarValue> {
+    let read = |row: usize| {
+        if texts.is_null(row) || others.iter().any(|a| a.is_null(row)) {
+            return Ok(None);
+        }
+        let local = read_timestamp(texts.value(row), others.first().map(|f| f.value(row)))?;
+        Ok(match (local, others.get(1).map(|zones| Zone::named(zones.value(row)))) {
+            (Some(local), Some(Ok(Some(zone)))) => Some(zone.instant(local)),
+            (_, Some(Err(_))) => None,
+            (local, _) => local,
+        })
     };
     let millis: std::result::Result<PrimitiveArray<TimestampMillisecondType>, String> = (0..texts.len()).map(read).collect();
     match millis {

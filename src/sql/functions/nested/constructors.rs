@@ -13,9 +13,11 @@ use crate::sql::nested_types::{array_of, map_of, map_types, row_of};
 /// The names of the calls that the parser puts for the constructors.
 pub const ARRAY: &str = "(array)";
 pub const MAP: &str = "(map)";
+/// MAP[...] without its NULL keys, for a sink that drops them.
+pub const MAP_OF_KEYS: &str = "(map_of_keys)";
 pub const ROW: &str = "row";
 
-pub const ALL: [Definition; 3] = [
+pub const ALL: [Definition; 4] = [
     Definition {
         name: ARRAY,
         takes: 1..=usize::MAX,
@@ -28,7 +30,14 @@ pub const ALL: [Definition; 3] = [
         takes: 2..=usize::MAX,
         arguments: map_arguments,
         result: |t| map_of(t[0].clone(), t[1].clone()),
-        run: map,
+        run: |call| map(call, false),
+    },
+    Definition {
+        name: MAP_OF_KEYS,
+        takes: 2..=usize::MAX,
+        arguments: map_arguments,
+        result: |t| map_of(t[0].clone(), t[1].clone()),
+        run: |call| map(call, true),
     },
     Definition {
         name: ROW,
@@ -61,13 +70,15 @@ fn map_arguments(given: &[DataType]) -> Result<Vec<DataType>, String> {
     Ok([key, value].into_iter().cycle().take(given.len()).collect())
 }
 
-fn map(call: &Call<'_>) -> Result<ArrayRef, String> {
+fn map(call: &Call<'_>, drops_null: bool) -> Result<ArrayRef, String> {
     let side = |from: usize| Pool::new(&call.args.iter().skip(from).step_by(2).collect::<Vec<_>>());
     let (keys, values) = (side(0)?, side(1)?);
     let mut pairs = Pairs::new(call.rows);
     for row in 0..call.rows as u32 {
         for (key, value) in keys.starts.iter().zip(&values.starts) {
-            pairs.push(key + row, value + row);
+            if !(drops_null && keys.elements.is_null((key + row) as usize)) {
+                pairs.push(key + row, value + row);
+            }
         }
         pairs.close(true);
     }
