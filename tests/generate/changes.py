@@ -78,7 +78,7 @@ class Changes(Generator):
         stream = self.table()
         if kind == "topn":
             self.features.add("continuous Top-N")
-            inner = self.ranked(stream, self.keys(stream) or ["k"], self.rng.randint(1, 4))
+            inner = self.ranked(stream, self.keys(stream) or ["k"], self.rng.randint(2, 4))
         elif kind == "last":
             keys = self.rng.choice(["o", "o", "k, j", "v"])
             self.features.add("deduplication by an id" if keys == "o" else "last row")
@@ -123,6 +123,7 @@ class Changes(Generator):
         return self.rng.choice(["", " ASC", " DESC", " DESC"])
 
     def topn(self):
+        """At least two rows each: a Top-1 of Flink leaves out the -U that goes with a +U."""
         self.features.add("continuous Top-N")
         batched = self.batches()
         stream = self.table() if batched else self.base()
@@ -131,7 +132,7 @@ class Changes(Generator):
             keys = [c for c in ("k", "j", "b") if c in stream.columns][:2] or [k for k in stream.key if k != stream.time] or ["c0"]
             call = self.rng.choice(["COUNT(*)", f"SUM({self.pick(stream.columns, 'BIGINT') or '1'})", f"MAX({self.pick(stream.columns, 'BIGINT') or '1'})"])
             inner = f"(SELECT {', '.join(keys)}, {call} AS a0 FROM {stream.name} GROUP BY {', '.join(keys)})"
-            return self.rank(inner, keys[:1], ", ".join(["a0" + self.direction()] + keys[1:]), ", ".join(keys + ["a0"]))
+            return self.rank(inner, keys[:1], ", ".join(["a0" + self.direction()] + keys[1:]), ", ".join(keys + ["a0"]), 2)
         column = self.pick(stream.columns, "BIGINT", "DOUBLE", "STRING", "DECIMAL(10,2)")
         order = ", ".join([column + self.direction()] + [k for k in stream.key if k != column])
         if self.odds(0.3):
@@ -139,7 +140,7 @@ class Changes(Generator):
             listed = ", ".join(dict.fromkeys([column] + [k for k in stream.key if k != stream.time]))
             return f"SELECT {listed}, rn FROM (SELECT *, ROW_NUMBER() OVER (ORDER BY {order}) AS rn FROM {stream.name}) WHERE rn <= {self.rng.randint(1, 9)}"
         keys = self.keys(stream) or ["k" if "k" in stream.columns else stream.key[0]]
-        return self.rank(stream.name, keys, order, ", ".join(dict.fromkeys(keys + stream.key)))
+        return self.rank(stream.name, keys, order, ", ".join(dict.fromkeys(keys + stream.key)), 2)
 
     def dedup(self):
         order = self.rng.choice(["ASC", "DESC"])

@@ -44,8 +44,8 @@ class Forms(Changes):
         stream.arrival = arrival
         return call
 
-    def rank(self, inner, partition, order, columns="*"):
-        count = self.rng.randint(1, 3)
+    def rank(self, inner, partition, order, columns="*", least=1):
+        count = self.rng.randint(least, 3)
         shown = self.rng.choice(["*", columns])
         return f"SELECT {shown} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {', '.join(partition)} ORDER BY {order}) AS rn FROM {inner}) WHERE rn <= {count}"
 

@@ -156,7 +156,9 @@ class Generator:
             if where not in ("HOP", "CUMULATE"):
                 forms += [f"SUM(DISTINCT {integer})", f"AVG(DISTINCT {integer})"]
             forms += [f"PERCENTILE({value}, {rng.choice(['0.5', '0.25', '0.9'])})"]
-            if "id" in stream.key and len(stream.key) == 1 and where in ("TUMBLE", "HOP", "CUMULATE", "SESSION", "old", "group"):
+            # Over rows that are updated, Flink keeps keys that were taken back where it merges: in windows and with mini-batches.
+            merged = stream.updates and (self.settings or where != "group")
+            if stream.key == ["id"] and not merged and where in ("TUMBLE", "HOP", "CUMULATE", "SESSION", "old", "group"):
                 forms += [f"JSON_OBJECTAGG(KEY CAST(id AS STRING) VALUE {integer})"] * 2
         forms.append(f"COLLECT({text})")
         if stream.arrival:
@@ -239,7 +241,8 @@ class Generator:
         a = self.table(True)
         b = self.twin(a)
         self.features.add("interval join")
-        kind = self.rng.choice(["JOIN", "JOIN", "LEFT JOIN"])
+        # A window behind an outer interval join over local time fails in Flink: long overflow, of the last watermark less the span.
+        kind = self.rng.choice(["JOIN", "JOIN", "LEFT JOIN"]) if a.columns["ts"] == "TIME" else "JOIN"
         low, high = self.rng.choice([(0, 3), (2, 2), (4, 0), (-1, 3)])
         self_columns = {"id": "BIGINT", "k": "STRING", "j": "INT", "v": "BIGINT", "rid": "BIGINT", "rv": "BIGINT", "ts": a.columns["ts"]}
         name = self.view(f"SELECT l.id, l.k, l.j, l.v, r.id AS rid, r.v AS rv, l.ts FROM {a.name} l {kind} {b.name} r ON l.k = r.k "

@@ -69,7 +69,7 @@ def by_settings(queries):
 
 def cells(row):
     """A row as the cells of a printed table: NULL and the empty text look the same there."""
-    return frozen({k: "" if v is None else cell(v.strip()) if isinstance(v, str) else v for k, v in json.loads(row).items()})
+    return frozen({k: "" if v is None else cell(v.strip()) if isinstance(v, str) else v for k, v in row.items()})
 
 
 def board(text, columns):
@@ -213,7 +213,14 @@ class Runs:
     def compare(self, query, theirs, ours):
         """-> rows only of theirs, rows only of ours"""
         if query.upsert:
-            return difference(collections.Counter(map(cells, table_of(theirs).elements())), collections.Counter(ours))
+            table = {}
+            for row in map(parse, theirs):  # by the key: a Top-1 of Flink sends +U without the -U
+                key = tuple(row[column] for column in query.upsert)
+                if row.pop("op") in ("+I", "+U"):
+                    table[key] = cells(row)
+                else:
+                    table.pop(key, None)
+            return difference(collections.Counter(table.values()), collections.Counter(ours))
         return difference(table_of(theirs), table_of(ours))
 
     def differs(self, batch, rows, name, query, columns, inserts):
