@@ -271,7 +271,7 @@ class Changes(Generator):
             self.features.add("named WINDOW")
             over, named = "OVER w", f" WINDOW w AS {window}"
         listed = ", ".join(f"{call} {over} AS a{n}" for n, call in enumerate(calls))
-        self.shown = "a0 IS NULL AS y, COALESCE(k, 'none') || '.' AS z"
+        self.shown = "a0 IS NULL AS p, COALESCE(k, 'none') || '.' AS q"
         inner = f"SELECT id, k, j, v, b, {stream.time}, {listed} FROM {stream.name}{named}"
         if self.odds(0.3):
             self.features.add("cascade")
@@ -279,7 +279,7 @@ class Changes(Generator):
             over_stream = Stream(name, dict(COLUMNS[:4]) | {"b": "BOOLEAN", stream.time: stream.columns[stream.time]},
                                  stream.sources, ["id"], stream.time, False)
             _, item, _ = self.window(over_stream, kinds=("TUMBLE", "HOP", "CUMULATE"))
-            self.shown = "c + 1 AS y, COALESCE(k, 'none') || '.' AS z"
+            self.shown = "c + 1 AS p, COALESCE(k, 'none') || '.' AS q"
             return (f"SELECT window_start, window_end, k, COUNT(a0) AS c, MAX(a0) AS x, MIN(v) AS y0 FROM {item} "
                     "GROUP BY window_start, window_end, k")
         return inner

@@ -26,11 +26,11 @@ class Forms(Changes):
     def after(self, form):
         """Columns computed from those of a form."""
         if form == "window_join":
-            return "CAST(ws AS STRING) || '/' || COALESCE(l_k, r_k, '-') AS y" if "c" not in self.shown else "c * 2 + 1 AS y, COALESCE(x, 0) AS z"
+            return "CAST(ws AS STRING) || '/' || COALESCE(l_k, r_k, '-') AS p" if "c" not in self.shown else "c * 2 + 1 AS p, COALESCE(x, 0) AS q"
         if form == "over":
             return self.shown
-        return self.rng.choice(["DATE_FORMAT(window_end, 'HH:mm:ss') AS y", "CAST(window_start AS STRING) AS y, window_end > window_start AS z",
-                                "EXTRACT(MINUTE FROM window_end) AS y"])
+        return self.rng.choice(["DATE_FORMAT(window_end, 'HH:mm:ss') AS p", "CAST(window_start AS STRING) AS p, window_end > window_start AS q",
+                                "EXTRACT(MINUTE FROM window_end) AS p"])
 
     def aggregate(self):
         return self.window_aggregate(self.base())[0]
