@@ -4,7 +4,7 @@ GROUP BY, retraction, Top-N, deduplication, windows that fire early or late or o
 What always holds: a form that goes by the order of changes runs on one worker of ours; mini-batches are used where no watermark
 matters (in Flink they hold watermarks back, so other rows are late).
 """
-from grammar import CLEAN, COLUMNS, LATE, Generator, Stream
+from grammar import CLEAN, COLUMNS, Generator, Stream
 
 
 class Changes(Generator):
@@ -57,6 +57,10 @@ class Changes(Generator):
                 listed = ", ".join(f"{call} AS a{n}" for n, call in enumerate(self.scalars(stream, "group")))
                 return f"SELECT COALESCE(CAST({key} AS STRING), 'none') AS g, {listed} FROM {stream.name} GROUP BY COALESCE(CAST({key} AS STRING), 'none')"
         keys = self.keys(stream)
+        if keys and self.odds(0.06):
+            return f"SELECT DISTINCT {', '.join(keys)} FROM {stream.name}"
+        if not batched and self.odds(0.2):
+            return self.mismatched(stream)
         calls = [f"{self.call(stream, 'group')} AS a{n}" for n in range(self.rng.randint(1, 5))]
         grouped = f" GROUP BY {', '.join(keys)}" if keys else ""
         if keys and self.odds(0.35):
@@ -67,6 +71,15 @@ class Changes(Generator):
         having = f" HAVING {self.having(stream, 'group')}" if keys and self.odds(0.3) else ""
         where = f" WHERE {self.condition({c: t for c, t in stream.columns.items() if c != stream.time})}" if self.odds(0.3) else ""
         return f"SELECT {', '.join(keys + calls)} FROM {stream.name}{where}{grouped}{having}"
+
+    def mismatched(self, stream):
+        """Windows grouped without their end, or sessions by other columns than their own: an ordinary GROUP BY (G2, G3)."""
+        stream.arrival = False  # sessions send their rows on in an order of their own
+        kind, item, parts = self.window(stream)
+        keys = [k for k in self.keys(stream) if k not in (parts or [])]
+        shown = self.rng.choice([["window_start"], ["window_end"]]) if kind != "SESSION" or not keys else ["window_start", "window_end"]
+        calls = [f"{self.call(stream, 'group')} AS a{n}" for n in range(self.rng.randint(1, 3))]
+        return f"SELECT {', '.join(shown + keys + calls)} FROM {item} GROUP BY {', '.join(shown + keys)}"
 
     def updated(self):
         """A relation whose rows are updated, by a GROUP BY, a Top-N, a deduplication or early fires."""
@@ -171,14 +184,15 @@ class Changes(Generator):
             self.features.add("deduplication by an id")
         stream.name = self.view("SELECT id, k, j, v, d, m, s, b, o, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY "
                                 f"{keys} ORDER BY ts DESC) AS rn FROM {stream.name}) WHERE rn = 1")
-        stream.updates, stream.arrival = True, False
+        stream.updates = True
+        self.no_order(stream)
         if self.odds(0.35):
             return self.old(stream, self.rng.choice(["TUMBLE", "HOP"]))
-        kind, arguments = self.rng.choice(["TUMBLE", "HOP", "CUMULATE"]), None
-        _, item, _ = self.window(stream, kinds=(kind,))
-        keys = self.keys(stream)
-        calls = [f"{self.call(stream, kind)} AS a{n}" for n in range(self.rng.randint(1, 4))]
-        return f"SELECT {', '.join(['window_start', 'window_end'] + keys + calls)} FROM {item} GROUP BY {', '.join(['window_start', 'window_end'] + keys)}"
+        text = self.window_aggregate(stream, kinds=("TUMBLE", "HOP", "CUMULATE"))[0]
+        if self.odds(0.2):
+            self.features.add("plain GROUP BY")
+            return f"SELECT a0 IS NULL AS p, COUNT(*) AS c, MAX(window_end) AS x FROM ({text}) AS inside GROUP BY a0 IS NULL"
+        return text
 
     def old(self, stream, kind):
         self.features.add("old " + kind)
@@ -249,14 +263,16 @@ class Changes(Generator):
 
     # -- OVER ---------------------------------------------------------------------------------------------------------
     def over(self):
-        stream = self.direct()
+        stream = self.base() if self.odds(0.6) else self.table()
         keys = self.keys(stream)
         frame = self.rng.choice(["", "ROWS BETWEEN 3 PRECEDING AND CURRENT ROW", "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
                                  "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
                                  f"RANGE BETWEEN {self.span(2, 5, 10)} PRECEDING AND CURRENT ROW",
                                  f"RANGE BETWEEN {self.span(2, 5, 10)} PRECEDING AND CURRENT ROW"])
+        if not stream.arrival and frame.startswith("ROWS"):
+            frame = ""  # of equal times, which row comes first would decide
         window = f"({'PARTITION BY ' + ', '.join(keys) + ' ' if keys else ''}ORDER BY {stream.time}{' ' + frame if frame else ''})"
-        if not frame and self.odds(0.4):
+        if not frame and stream.arrival and self.odds(0.4):
             column = self.pick(stream.columns, "BIGINT", "STRING", "DOUBLE")
             calls = self.rng.sample([f"LAG({column})", f"LAG({column}, 2)", "ROW_NUMBER()"], self.rng.randint(1, 2))
             self.features.update(call.split("(")[0] for call in calls)
@@ -271,13 +287,12 @@ class Changes(Generator):
             self.features.add("named WINDOW")
             over, named = "OVER w", f" WINDOW w AS {window}"
         listed = ", ".join(f"{call} {over} AS a{n}" for n, call in enumerate(calls))
-        self.shown = "a0 IS NULL AS p, COALESCE(k, 'none') || '.' AS q"
-        inner = f"SELECT id, k, j, v, b, {stream.time}, {listed} FROM {stream.name}{named}"
-        if self.odds(0.3):
+        self.shown = "a0 IS NULL AS p"
+        kept = {c: t for c, t in stream.columns.items() if c in ("id", "k", "j", "v", "b", "c0", "c2", "rid", stream.time)}
+        inner = f"SELECT {', '.join(kept)}, {listed} FROM {stream.name}{named}"
+        if self.odds(0.3) and {"k", "v"} <= kept.keys():
             self.features.add("cascade")
-            name = self.view(inner)
-            over_stream = Stream(name, dict(COLUMNS[:4]) | {"b": "BOOLEAN", stream.time: stream.columns[stream.time]},
-                                 stream.sources, ["id"], stream.time, False)
+            over_stream = Stream(self.view(inner), kept, stream.sources, stream.key, stream.time, False)
             _, item, _ = self.window(over_stream, kinds=("TUMBLE", "HOP", "CUMULATE"))
             self.shown = "c + 1 AS p, COALESCE(k, 'none') || '.' AS q"
             return (f"SELECT window_start, window_end, k, COUNT(a0) AS c, MAX(a0) AS x, MIN(v) AS y0 FROM {item} "

@@ -205,4 +205,8 @@ class Forms(Changes):
                                 f"CAST({stream.time} AS DATE)", f"{stream.time} + {self.span(1, 2)}", f"CAST({stream.time} AS STRING)",
                                 f"DAYOFWEEK(CAST({stream.time} AS DATE))", f"TIMESTAMPADD(HOUR, 1, {stream.time})"])
         self.features.add("projection")
-        return f"SELECT {', '.join(stream.key)}, {', '.join(listed)}, {time} AS x FROM {stream.name} WHERE {self.condition(columns)}"
+        source = stream.name
+        if self.odds(0.4):  # the rows of windows, with columns for them
+            _, source, _ = self.window(stream)
+            listed += ["window_start", "window_end"]
+        return f"SELECT {', '.join(stream.key)}, {', '.join(listed)}, {time} AS x FROM {source} WHERE {self.condition(columns)}"
