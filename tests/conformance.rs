@@ -180,6 +180,7 @@ cases!(
     agg_arrays,
     agg_collect,
     agg_collect_more,
+    agg_constant,
     agg_first_last,
     agg_firstlast_more,
     agg_json,

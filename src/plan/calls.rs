@@ -84,7 +84,8 @@ impl<'a> Call<'a> {
         }
         let arguments = call.params.args.as_slice();
         let (argument, second, constant) = match (function, arguments) {
-            (Function::Count, [Expr::Literal(v, _)]) if !v.is_null() => (None, None, None),
+            // COUNT(*). With DISTINCT a constant is a value like others: it is counted once.
+            (Function::Count, [Expr::Literal(v, _)]) if !v.is_null() && !call.params.distinct => (None, None, None),
             (Function::ListAgg | Function::Percentile, [argument, constant, rest @ ..]) if rest.len() < 2 => {
                 let Some(constant) = Constant::of(constant) else {
                     return refused(format!("the second argument of '{name}' is a constant"));

@@ -30,7 +30,10 @@ import java.time.temporal.ChronoField;
 import java.util.*;
 import java.util.stream.*;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.table.api.*;
+import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
+import org.apache.flink.table.catalog.Column;
 import org.apache.flink.types.Row;
 import org.apache.flink.util.CloseableIterator;
 
@@ -95,6 +98,9 @@ public class Recorder {
         if (value instanceof Instant) return quoted(TIME.format(((Instant) value).atOffset(ZoneOffset.UTC)) + "Z");
         if (value instanceof Object[])
             return Arrays.stream((Object[]) value).map(Recorder::json).collect(Collectors.joining(",", "[", "]"));
+        if (value instanceof Map)
+            return ((Map<?, ?>) value).entrySet().stream().map(e -> quoted(String.valueOf(e.getKey())) + ":" + json(e.getValue()))
+                .collect(Collectors.joining(",", "{", "}"));
         return quoted(value.toString());
     }
 
@@ -160,40 +166,69 @@ public class Recorder {
                 lines.add("{\"col\":" + quoted(column.getName()) + ",\"type\":"
                     + quoted(column.getDataType().getLogicalType().asSummaryString()) + "}");
             Files.write(out.resolve("select_" + n + ".schema.jsonl"), lines);
-            lines.clear();
-            try (CloseableIterator<Row> rows = result.collect()) {
-                while (rows.hasNext()) {
-                    Row row = rows.next();
-                    StringBuilder line = new StringBuilder("{\"op\":").append(quoted(row.getKind().shortString()));
-                    for (int i = 0; i < columns.size(); i++)
-                        line.append(',').append(quoted(columns.get(i).getName())).append(':').append(json(row.getField(i)));
-                    lines.add(line.append('}').toString());
-                }
-            }
-            Files.write(out.resolve("select_" + n + ".changelog.jsonl"), lines);
+            write(out, n, columns, result.collect());
         }
     }
 
-    /** Plans every INSERT and SELECT of a script alone: for each its columns' types or why it is refused. */
+    static void write(Path out, int n, List<Column> columns, CloseableIterator<Row> found) throws Exception {
+        List<String> lines = new ArrayList<>();
+        try (CloseableIterator<Row> rows = found) {
+            while (rows.hasNext()) {
+                Row row = rows.next();
+                StringBuilder line = new StringBuilder("{\"op\":").append(quoted(row.getKind().shortString()));
+                for (int i = 0; i < columns.size(); i++)
+                    line.append(',').append(quoted(columns.get(i).getName())).append(':').append(json(row.getField(i)));
+                lines.add(line.append('}').toString());
+            }
+        }
+        Files.write(out.resolve("select_" + n + ".changelog.jsonl"), lines);
+    }
+
+    /** Runs all SELECTs of a script as one job. */
+    static void together(String file, Path out) throws Exception {
+        Script script = new Script(file);
+        var env = StreamExecutionEnvironment.getExecutionEnvironment(script.settings);
+        var tables = StreamTableEnvironment.create(env, EnvironmentSettings.newInstance().withConfiguration(script.settings).build());
+        List<List<Column>> columns = new ArrayList<>();
+        List<CloseableIterator<Row>> found = new ArrayList<>();
+        for (String statement : script.rest) {
+            if (starts(statement, "SELECT")) {
+                Table table = tables.sqlQuery(statement);
+                columns.add(table.getResolvedSchema().getColumns());
+                found.add(tables.toChangelogStream(table).collectAsync());
+            } else {
+                tables.executeSql(statement);
+            }
+        }
+        var job = env.executeAsync();
+        for (int n = 1; n <= found.size(); n++) write(out, n, columns.get(n - 1), found.get(n - 1));
+        job.getJobExecutionResult().get();
+    }
+
+    /** Plans every SELECT of a script alone: its changes and its columns' types, or why it is refused. */
     static void plan(String file, PrintStream answer) throws Exception {
         Script script = new Script(file);
         TableEnvironment env = script.environment();
+        String before = "";
         for (String statement : script.rest) {
+            boolean select = starts(statement, "SELECT");
             try {
-                if (starts(statement, "INSERT")) {
-                    env.explainSql(statement);
-                    answer.println("planned\t");
-                } else if (starts(statement, "SELECT") || starts(statement, "WITH")) {
+                if (select) {
                     Table table = env.sqlQuery(statement);
-                    env.explainSql(statement);
-                    answer.println("planned\t" + table.getResolvedSchema().getColumns().stream()
-                        .map(c -> c.getName() + "\u0001" + c.getDataType().getLogicalType().asSerializableString())
-                        .collect(Collectors.joining("\u0002")));
+                    String plan = env.explainSql(statement, ExplainDetail.CHANGELOG_MODE);
+                    String changes = plan.substring(plan.indexOf("changelogMode=[") + 15);
+                    answer.println("planned\t" + changes.substring(0, changes.indexOf(']')) + "\t"
+                        + table.getResolvedSchema().getColumns().stream()
+                            .map(c -> c.getName() + "\u0001" + c.getDataType().getLogicalType().asSerializableString())
+                            .collect(Collectors.joining("\u0002"))
+                        + "\t" + table.getResolvedSchema().getColumns().stream()
+                            .filter(c -> c.getDataType().getLogicalType().asSummaryString().contains("*ROWTIME*")).count());
                 } else {
                     env.executeSql(statement);
                 }
             } catch (Throwable problem) {
-                answer.println("refused\t" + reason(problem));
+                if (select) answer.println("refused\t" + reason(problem) + before);
+                else before = " <- " + reason(problem);
             }
         }
     }
@@ -213,6 +248,7 @@ public class Recorder {
             String[] words = line.split("\t");
             try {
                 if (words[0].equals("run")) run(words[1], Path.of(words[2]));
+                else if (words[0].equals("together")) together(words[1], Path.of(words[2]));
                 else plan(words[1], answer);
                 answer.println("done");
             } catch (Throwable problem) {
@@ -269,7 +305,7 @@ class Flink:
         settings = self.work / "log4j2.properties"
         settings.write_text("rootLogger.level=ERROR\nrootLogger.appenderRef.e.ref=E\nappender.e.name=E\nappender.e.type=CONSOLE\n"
                             "appender.e.target=SYSTEM_ERR\nappender.e.layout.type=PatternLayout\nappender.e.layout.pattern=%p %c{1} %m%n%ex{short}\n")
-        command = ["java", "-Xmx2g", "-XX:+UseSerialGC", "-Dfile.encoding=UTF-8", "-Duser.timezone=UTC", f"-Dlog4j2.configurationFile={settings}"]
+        command = ["java", "-Xmx2g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-Duser.timezone=UTC", f"-Dlog4j2.configurationFile={settings}"]
         command += [f"--add-opens={package}=ALL-UNNAMED" for package in OPENED]
         command += ["-cp", f"{home}/lib/*", str(source)]
         self.jvm = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
@@ -289,13 +325,13 @@ class Flink:
             lines.append((word, rest))
         raise SystemExit("record.py: the JVM ended (is Java 11 or newer, with its compiler, on the PATH?)")
 
-    def run(self, query, folder):
-        """-> {sink: lines}, failure"""
+    def run(self, query, folder, command="run"):
+        """-> {sink: lines}, failure. "together" makes one job of a script's SELECTs, "run" of its INSERTs."""
         out = pathlib.Path(tempfile.mkdtemp(dir=self.work))
         script = out.with_suffix(".sql")
         text = pathlib.Path(query).read_text(encoding="utf-8")
         script.write_text(text.replace("${DIR}", str(folder)).replace("${OUT}", str(out)), encoding="utf-8")
-        _, failure = self.ask("run", str(script), str(out))
+        _, failure = self.ask(command, str(script), str(out))
         sinks = {}
         for file in sorted(path for path in out.rglob("*") if path.is_file()):
             # a bounded job leaves no open parts, but the part of a very short one may keep its hidden name

@@ -1,45 +1,42 @@
-"""Which forms does a random query take? One method a form; called by queries.py alone.
+"""Which forms of windows and joins does a random query take? One method a form; called by queries.py alone.
 
-Rules that keep two right answers from differing are in grammar.py.
+Rules that keep two right answers from differing are in grammar.py; forms whose rows are updated are in changes.py.
 """
 import re
 
-from grammar import CLEAN, COLUMNS, Generator, Query
+from changes import Changes
+from grammar import CLEAN, Generator, Query
 
 
-class Forms(Generator):
-    SHARES = [("aggregate", 18), ("old_window", 10), ("topn_aggregate", 8), ("topn_rows", 8), ("window_dedup", 9), ("window_join", 24),
-              ("semi_join", 18), ("cascade_same", 5), ("union_top", 5), ("group", 14), ("topn", 10), ("dedup", 8), ("over", 18),
-              ("interval", 9), ("projection", 8)]
+class Forms(Changes):
+    SHARES = [("aggregate", 14), ("old_window", 8), ("topn_aggregate", 10), ("topn_rows", 8), ("window_dedup", 9), ("window_join", 24),
+              ("semi_join", 18), ("cascade_same", 5), ("union_top", 8), ("interval", 8), ("projected", 5), ("group", 12), ("nested", 12),
+              ("topn", 9), ("dedup", 12), ("updated_window", 12), ("fire", 12), ("proctime", 10), ("over", 20), ("over_column", 9)]
 
     def query(self):
         form = self.rng.choices([n for n, _ in self.SHARES], [w for _, w in self.SHARES])[0]
-        self.updating = False
         select = getattr(self, form)()
-        if form in ("aggregate", "window_join", "semi_join", "topn_rows", "over") and not self.updating and self.odds(0.15):
-            self.features.add("view")
-            select = f"SELECT * FROM ({select}) AS outermost"
+        if form in ("aggregate", "window_join", "semi_join", "topn_rows", "window_dedup", "over") and self.odds(0.3):
+            self.features.add("projection")
+            select = f"SELECT {'*, ' if self.odds(0.7) else ''}{self.after(form)} FROM ({select}) AS outermost"
         sources = set(re.findall(r"\b[tz][012]\b", " ".join([select, *self.views])))
-        return Query(select, self.views, self.features, sources, self.updating, self.rng.choice([1, 1, 2, 4]))
+        workers = 1 if self.one_worker else self.rng.choice([1, 1, 2, 4])
+        return Query(select, self.views, self.features, sources, workers, self.settings, self.upsert)
+
+    def after(self, form):
+        """Columns computed from those of a form."""
+        if form == "window_join":
+            return "CAST(ws AS STRING) || '/' || COALESCE(l_k, r_k, '-') AS p" if "c" not in self.shown else "c * 2 + 1 AS p, COALESCE(x, 0) AS q"
+        if form == "over":
+            return self.shown
+        return self.rng.choice(["DATE_FORMAT(window_end, 'HH:mm:ss') AS p", "CAST(window_start AS STRING) AS p, window_end > window_start AS q",
+                                "EXTRACT(MINUTE FROM window_end) AS p"])
 
     def aggregate(self):
         return self.window_aggregate(self.base())[0]
 
     def old_window(self):
-        stream = self.base()
-        self.features.add("old window")
-        kind = self.rng.choice(["TUMBLE", "HOP", "SESSION"])
-        self.features.add("old " + kind)
-        size = self.rng.choice([4, 5, 10, 12])
-        extra = f"INTERVAL '{size}' {self.unit}"
-        if kind == "HOP":
-            extra = f"INTERVAL '{self.rng.choice([2, 3, 5])}' {self.unit}, {extra}"
-        window = f"{kind}({stream.time}, {extra})"
-        keys = self.keys(stream)
-        calls = [f"{self.aggregate_of(stream, kind)} AS a{n}" for n in range(self.rng.randint(1, 4))]
-        ends = ", ".join(f"{kind}_{side}({stream.time}, {extra}) AS w{side.lower()}" for side in self.rng.choice([["START", "END"], ["START"], ["START", "END", "ROWTIME"]]))
-        having = f" HAVING {self.having(stream, 'old')}" if self.odds(0.25) else ""
-        return f"SELECT {', '.join([ends] + keys + calls)} FROM {stream.name} GROUP BY {', '.join([window] + keys)}{having}"
+        return self.old(self.base(), self.rng.choice(["TUMBLE", "HOP", "SESSION"]))
 
     def aggregate_of(self, stream, kind):
         arrival, stream.arrival = stream.arrival, stream.arrival and kind == "TUMBLE"
@@ -47,17 +44,14 @@ class Forms(Generator):
         stream.arrival = arrival
         return call
 
-    def rank(self, inner, partition, order, columns="*"):
-        count = self.rng.randint(1, 3)
+    def rank(self, inner, partition, order, columns="*", least=1):
+        count = self.rng.randint(least, 3)
         shown = self.rng.choice(["*", columns])
         return f"SELECT {shown} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {', '.join(partition)} ORDER BY {order}) AS rn FROM {inner}) WHERE rn <= {count}"
 
-    def direction(self):
-        return self.rng.choice(["", " ASC", " DESC", " DESC"])
-
     def topn_aggregate(self):
         stream = self.base()
-        self.features.add("window Top-N")
+        self.features.add("window Top-N of aggregates")
         for _ in range(20):
             text, keys, calls = self.window_aggregate(stream, sets=False)
             if "ARRAY_AGG" not in calls[0] and "COLLECT" not in calls[0]:
@@ -68,7 +62,7 @@ class Forms(Generator):
 
     def topn_rows(self):
         stream = self.base()
-        self.features.add("window Top-N")
+        self.features.add("window Top-N of rows")
         kind, item, _ = self.window(stream, kinds=("TUMBLE", "HOP", "CUMULATE", "TUMBLE", "HOP", "CUMULATE", "SESSION"))
         keys = self.keys(stream)[:1]
         column = self.pick(stream.columns, "BIGINT", "DOUBLE", "STRING", "DECIMAL(10,2)")
@@ -77,14 +71,13 @@ class Forms(Generator):
         return self.rank(inner, ["window_start", "window_end"] + keys, order, ", ".join(["window_start", "window_end", *stream.key]))
 
     def window_dedup(self):
-        stream = self.table() if self.odds(0.6) else self.base()
-        self.features.add("window deduplication")
-        if not stream.arrival:
-            stream = self.table()
+        stream = self.direct()
         _, item, _ = self.window(stream, kinds=("TUMBLE", "HOP", "CUMULATE"))
         keys = self.keys(stream)
+        order = self.rng.choice(["ASC", "DESC"])
+        self.features.add("window deduplication " + ("first" if order == "ASC" else "last"))
         return (f"SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {', '.join(['window_start', 'window_end'] + keys)} "
-                f"ORDER BY {stream.time}{self.rng.choice([' ASC', ' DESC'])}) AS rn FROM {item}) WHERE rn = 1")
+                f"ORDER BY {stream.time} {order}) AS rn FROM {item}) WHERE rn = 1")
 
     def pair(self):
         """Two streams without late rows and with the same kind of time."""
@@ -114,11 +107,25 @@ class Forms(Generator):
                               "GROUP BY window_start, window_end, k)", ["k", "n"] + [f"a{n}" for n in range(len(calls))], "n"))
             else:
                 _, item, _ = self.window(stream, kinds=("TUMBLE", "HOP", "CUMULATE"), spec=spec)
-                where = f" WHERE {self.condition(stream.columns)}" if self.odds(0.3) else ""
                 number = self.pick(stream.columns, "BIGINT") or "k"
                 listed = list(dict.fromkeys(["k", number] + [c for c in stream.key if c != stream.time]))
-                found.append((f"(SELECT * FROM {item}{where})", listed, number))
+                found.append((f"(SELECT * FROM {self.chosen(stream, item)})", listed, number))
         return found
+
+    def chosen(self, stream, item):
+        """Rows of windows: all, some, or those of a Top-N or a deduplication, as an item of FROM."""
+        if self.spec[0] == "SESSION" or self.odds(0.35):
+            return item + (f" WHERE {self.condition(stream.columns)}" if self.odds(0.5) else "")
+        partition, last = "window_start, window_end, " + self.rng.choice(["k", "k", "k, v"]), self.rng.choice(["ASC", "DESC"])
+        if "v" not in stream.columns:
+            partition = "window_start, window_end, k"
+        if stream.arrival and self.odds(0.6):
+            self.features.add("window deduplication " + ("first" if last == "ASC" else "last"))
+            return f"(SELECT *, ROW_NUMBER() OVER (PARTITION BY {partition} ORDER BY {stream.time} {last}) AS rn FROM {item}) WHERE rn = 1"
+        self.features.add("window Top-N of rows")
+        column = self.pick(stream.columns, "BIGINT", "DOUBLE", "STRING", "DECIMAL(10,2)")
+        order = ", ".join([column + self.direction()] + [k for k in stream.key if k != column])
+        return f"(SELECT *, ROW_NUMBER() OVER (PARTITION BY {partition} ORDER BY {order}) AS rn FROM {item}) WHERE rn <= {self.rng.randint(1, 3)}"
 
     def window_join(self):
         (left, lcols, lnum), (right, rcols, rnum) = self.sides()
@@ -128,9 +135,10 @@ class Forms(Generator):
         on = self.rng.choice([f"L.k = R.k AND {on}", f"{on} AND L.k = R.k"])
         if self.odds(0.3) and lnum != "k" and rnum != "k":
             on += f" AND L.{lnum} {self.rng.choice(['<', '>=', '<>'])} R.{rnum}"
-        source = f"FROM {left} L {kind}JOIN {right} R ON {on}"
+        source, self.shown = f"FROM {left} L {kind}JOIN {right} R ON {on}", []
         if kind in ("", "INNER ") and self.odds(0.3):
             self.features.add("cascade")
+            self.shown = ["c"]
             return (f"SELECT L.window_start, L.window_end, L.k, COUNT(*) AS c, MAX(L.{lnum}) AS x, COUNT(DISTINCT R.{rnum}) AS y {source} "
                     "GROUP BY L.window_start, L.window_end, L.k")
         if self.odds(0.4):
@@ -166,91 +174,15 @@ class Forms(Generator):
     def union_top(self):
         a, b = self.pair()
         self.features.add("UNION ALL")
-        arms = []
+        arms, form = [], self.rng.choice(["", "ROLLUP", "CUBE", "GROUPING SETS"])
+        if form:
+            self.features.add(form)
+        key = {"": "k", "GROUPING SETS": "GROUPING SETS ((k), ())"}.get(form, f"{form} (k)")
         for stream in (a, b):
             _, item, _ = self.window(stream, kinds=("TUMBLE", "HOP", "CUMULATE"))
             arms.append(f"SELECT window_start, window_end, k, COUNT(*) AS c, MAX({self.pick(stream.columns, 'BIGINT')}) AS x FROM {item} "
-                        f"GROUP BY window_start, window_end, k")
+                        f"GROUP BY window_start, window_end, {key}")
         return " UNION ALL ".join(arms)
-
-    def group(self):
-        stream = self.base()
-        self.features.add("plain GROUP BY")
-        self.updating = True
-        keys = self.keys(stream)
-        calls = [f"{self.call(stream, 'group')} AS a{n}" for n in range(self.rng.randint(1, 4))]
-        grouped = f" GROUP BY {', '.join(keys)}" if keys else ""
-        if keys and self.odds(0.25):
-            self.features.add("grouping sets")
-            grouped = f" GROUP BY {self.rng.choice(['ROLLUP', 'CUBE'])} ({', '.join(keys)})"
-        having = f" HAVING {self.having(stream, 'group')}" if keys and self.odds(0.3) else ""
-        where = f" WHERE {self.condition(stream.columns)}" if self.odds(0.3) else ""
-        text = f"SELECT {', '.join(keys + calls)} FROM {stream.name}{where}{grouped}{having}"
-        if len(keys) == 2 and "CUBE" not in grouped and "ROLLUP" not in grouped and self.odds(0.4):
-            self.features.add("view")
-            text = text.replace("SELECT ", "SELECT COUNT(*) AS n, ", 1)
-            return f"SELECT {keys[0]}, COUNT(*) AS c, SUM(n) AS s, MAX(n) AS x FROM ({text}) GROUP BY {keys[0]}"
-        return text
-
-    def topn(self):
-        self.features.add("continuous Top-N")
-        self.updating = True
-        if self.odds(0.4):
-            stream = self.base()
-            self.features.add("plain GROUP BY")
-            keys = [c for c in ("k", "j", "b") if c in stream.columns][:2] or stream.key
-            call = self.rng.choice(["COUNT(*)", f"SUM({self.pick(stream.columns, 'BIGINT') or '1'})", f"MAX({self.pick(stream.columns, 'BIGINT') or '1'})"])
-            inner = f"(SELECT {', '.join(keys)}, {call} AS a0 FROM {stream.name} GROUP BY {', '.join(keys)})"
-            return self.rank(inner, keys[:1], ", ".join(["a0" + self.direction()] + keys[1:]), ", ".join(keys + ["a0"]))
-        stream = self.base()
-        keys = self.keys(stream) or ["k" if "k" in stream.columns else stream.key[0]]
-        column = self.pick(stream.columns, "BIGINT", "DOUBLE", "STRING", "DECIMAL(10,2)")
-        order = ", ".join([column + self.direction()] + [k for k in stream.key if k != column])
-        return self.rank(stream.name, keys, order, ", ".join(dict.fromkeys(keys + stream.key)))
-
-    def dedup(self):
-        stream = self.table() if self.odds(0.6) else self.base()
-        if not stream.arrival:
-            stream = self.table()
-        self.features.add("deduplication")
-        order = self.rng.choice(["ASC", "DESC"])
-        self.updating = order == "DESC"
-        keys = self.keys(stream) or ["v"]
-        inner = (f"SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {', '.join(keys)} ORDER BY {stream.time} {order}) AS rn "
-                 f"FROM {stream.name}) WHERE rn = 1")
-        if self.odds(0.4):
-            self.features.add("cascade")
-            stream.name, stream.arrival = self.view(inner), False
-            return self.window_aggregate(stream, sets=False)[0]
-        return inner
-
-    def over(self):
-        stream = self.table() if self.odds(0.5) else self.base()
-        if not stream.arrival:
-            stream = self.table()
-        self.features.add("OVER")
-        keys = self.keys(stream)
-        frame = self.rng.choice(["", "ROWS BETWEEN 3 PRECEDING AND CURRENT ROW", "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
-                                 "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
-                                 f"RANGE BETWEEN {self.span(2, 5, 10)} PRECEDING AND CURRENT ROW"])
-        over = f"OVER ({'PARTITION BY ' + ', '.join(keys) + ' ' if keys else ''}ORDER BY {stream.time}{' ' + frame if frame else ''})"
-        if not frame and self.odds(0.5):
-            column = self.pick(stream.columns, "BIGINT", "STRING", "DOUBLE")
-            calls = self.rng.sample([f"LAG({column})", f"LAG({column}, 2)", "ROW_NUMBER()"], self.rng.randint(1, 2))
-            self.features.update(call.split("(")[0] for call in calls)
-        else:
-            calls = [self.call(stream, "over") for _ in range(self.rng.randint(1, 3))]
-        listed = ", ".join(f"{call} {over} AS a{n}" for n, call in enumerate(calls))
-        inner = f"SELECT id, k, j, v, b, {stream.time}, {listed} FROM {stream.name}"
-        if self.odds(0.3):
-            self.features.add("cascade")
-            name = self.view(inner)
-            over_stream = type(stream)(name, dict(COLUMNS[:4]) | {"b": "BOOLEAN", stream.time: stream.columns[stream.time]},
-                                       stream.sources, ["id"], stream.time, False)
-            _, item, _ = self.window(over_stream, kinds=("TUMBLE", "HOP", "CUMULATE"))
-            return (f"SELECT window_start, window_end, k, COUNT(a0) AS c, MAX(a0) AS x, MIN(v) AS y FROM {item} "
-                    "GROUP BY window_start, window_end, k")
-        return inner
 
     def interval(self):
         a = self.table(True)
@@ -265,13 +197,16 @@ class Forms(Generator):
         return (f"SELECT l.id AS lid, r.id AS rid, {shown}l.v AS lv, r.s AS rs, COALESCE(l.k, r.k) AS k FROM {a.name} l {kind} {b.name} r "
                 f"ON {key} AND r.ts BETWEEN l.ts - INTERVAL '{low}' {self.unit} AND l.ts + INTERVAL '{high}' {self.unit}{extra}{where}")
 
-    def projection(self):
+    def projected(self):
         stream = self.base()
-        self.features.add("projection")
         columns = {c: t for c, t in stream.columns.items() if c != stream.time}
         listed = [f"{self.number_of(columns)} AS n{n}" for n in range(3)] + [f"{self.text_of(columns)} AS t{n}" for n in range(2)]
         time = self.rng.choice([f"FLOOR({stream.time} TO MINUTE)", f"DATE_FORMAT({stream.time}, 'yyyy-MM-dd HH:mm')", f"EXTRACT(HOUR FROM {stream.time})",
                                 f"CAST({stream.time} AS DATE)", f"{stream.time} + {self.span(1, 2)}", f"CAST({stream.time} AS STRING)",
                                 f"DAYOFWEEK(CAST({stream.time} AS DATE))", f"TIMESTAMPADD(HOUR, 1, {stream.time})"])
-        self.features.add("scalar")
-        return f"SELECT {', '.join(stream.key)}, {', '.join(listed)}, {time} AS x FROM {stream.name} WHERE {self.condition(columns)}"
+        self.features.add("projection")
+        source = stream.name
+        if self.odds(0.4):  # the rows of windows, with columns for them
+            _, source, _ = self.window(stream)
+            listed += ["window_start", "window_end"]
+        return f"SELECT {', '.join(stream.key)}, {', '.join(listed)}, {time} AS x FROM {source} WHERE {self.condition(columns)}"
