@@ -226,6 +226,7 @@ cases!(
     f_interval_forms,
     f_json,
     f_like_regexp,
+    f_logic_null,
     f_map_row,
     f_more,
     f_string_case,

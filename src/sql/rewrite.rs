@@ -14,6 +14,7 @@ use sqlparser::ast::{
     TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
+use super::constant_types;
 use super::dialect::call;
 use super::error::{Place, SqlError};
 use super::functions::cast::planned::{CAST, TRY_CAST};
@@ -197,11 +198,11 @@ fn place(expression: &Expr) -> Option<Place> {
     }
 }
 
-fn text(value: impl Into<String>) -> Expr {
+pub fn text(value: impl Into<String>) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.into()).into())
 }
 
-fn cast(name: &str, expression: Expr, data_type: &SqlType) -> Expr {
+pub fn cast(name: &str, expression: Expr, data_type: &SqlType) -> Expr {
     call(name, vec![expression, text(data_type.to_string())])
 }
 
@@ -339,6 +340,15 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
                 grouping.name = ObjectName::from(vec![Ident::new("grouping")]);
                 return Ok(Some(cast(CAST, Expr::Function(grouping), &SqlType::BigInt(None))));
             }
+            if name == "TYPEOF"
+                && let FunctionArguments::List(list) = &mut function.args
+                && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
+            {
+                if let Some(name) = constant_types::of(first) {
+                    return Ok(Some(text(format!("{name} NOT NULL"))));
+                }
+                constant_types::lengths(first);
+            }
             if matches!(name.as_str(), "TIMESTAMPDIFF" | "TIMESTAMPADD")
                 && let FunctionArguments::List(list) = &mut function.args
                 && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
@@ -364,7 +374,7 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
 }
 
 /// The kind and length of an interval that [`normal_interval`] made.
-fn constant_interval(interval: &Interval) -> Option<(Family, i64)> {
+pub fn constant_interval(interval: &Interval) -> Option<(Family, i64)> {
     let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = &*interval.value else { return None };
     match text.strip_suffix(" months") {
         Some(months) => Some((Family::Months, months.parse().ok()?)),
