@@ -229,6 +229,7 @@ cases!(
     f_logic_null,
     f_map_row,
     f_more,
+    f_overlaps,
     f_string_case,
     f_string_concat,
     f_string_pos,

@@ -22,6 +22,7 @@ use super::functions::intervals::{self, Family};
 use super::functions::{clock, nested};
 use super::interval::{Amount, amount};
 use super::nested_types;
+use super::overlaps;
 use super::parse::{ColumnDefKind, Statement};
 use super::types::arrow_type;
 
@@ -265,6 +266,7 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             Some(value)
         }
         Expr::Tuple(parts) => Some(call(nested::ROW, std::mem::take(parts))),
+        Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => Some(overlaps::condition(left, right)?),
         Expr::BinaryOp { op, .. } if !is_flinks(op) => {
             return Err(SqlError::new(format!("'{op}' is no operator of Flink SQL")));
         }
