@@ -1,7 +1,7 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
-//! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite` and
-//! `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`), `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views), `table_like`
+//! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite`, `constant_types` and
+//! `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`), `overlaps`, `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views), `table_like`
 //! (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL and lengths of sinks), `null_keys` (NULL as a MAP's key), `functions` (what may be called), `window_tvf`
 //! (window functions in FROM), `unnest` (UNNEST), `lookup_join` (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
 //! expression has), `zones` (the session's time zone), `bind` (statements to logical plans), `error` (messages with their place in the text).
@@ -11,6 +11,7 @@
 
 pub mod bind;
 pub mod catalog;
+mod constant_types;
 mod decimal;
 mod dialect;
 mod enforce;
@@ -24,6 +25,7 @@ mod json_aggregates;
 pub mod lookup_join;
 pub mod nested_types;
 pub mod null_keys;
+mod overlaps;
 pub mod parse;
 mod rewrite;
 mod row_stars;

@@ -14,6 +14,7 @@ use sqlparser::ast::{
     TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
+use super::constant_types;
 use super::dialect::call;
 use super::error::{Place, SqlError};
 use super::functions::cast::planned::{CAST, TRY_CAST};
@@ -21,6 +22,7 @@ use super::functions::intervals::{self, Family};
 use super::functions::{clock, nested};
 use super::interval::{Amount, amount};
 use super::nested_types;
+use super::overlaps;
 use super::parse::{ColumnDefKind, Statement};
 use super::types::arrow_type;
 
@@ -197,11 +199,11 @@ fn place(expression: &Expr) -> Option<Place> {
     }
 }
 
-fn text(value: impl Into<String>) -> Expr {
+pub fn text(value: impl Into<String>) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.into()).into())
 }
 
-fn cast(name: &str, expression: Expr, data_type: &SqlType) -> Expr {
+pub fn cast(name: &str, expression: Expr, data_type: &SqlType) -> Expr {
     call(name, vec![expression, text(data_type.to_string())])
 }
 
@@ -264,6 +266,7 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             Some(value)
         }
         Expr::Tuple(parts) => Some(call(nested::ROW, std::mem::take(parts))),
+        Expr::BinaryOp { left, op: BinaryOperator::Overlaps, right } => Some(overlaps::condition(left, right)?),
         Expr::BinaryOp { op, .. } if !is_flinks(op) => {
             return Err(SqlError::new(format!("'{op}' is no operator of Flink SQL")));
         }
@@ -339,6 +342,15 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
                 grouping.name = ObjectName::from(vec![Ident::new("grouping")]);
                 return Ok(Some(cast(CAST, Expr::Function(grouping), &SqlType::BigInt(None))));
             }
+            if name == "TYPEOF"
+                && let FunctionArguments::List(list) = &mut function.args
+                && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
+            {
+                if let Some(name) = constant_types::of(first) {
+                    return Ok(Some(text(format!("{name} NOT NULL"))));
+                }
+                constant_types::lengths(first);
+            }
             if matches!(name.as_str(), "TIMESTAMPDIFF" | "TIMESTAMPADD")
                 && let FunctionArguments::List(list) = &mut function.args
                 && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = list.args.first_mut()
@@ -364,7 +376,7 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
 }
 
 /// The kind and length of an interval that [`normal_interval`] made.
-fn constant_interval(interval: &Interval) -> Option<(Family, i64)> {
+pub fn constant_interval(interval: &Interval) -> Option<(Family, i64)> {
     let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = &*interval.value else { return None };
     match text.strip_suffix(" months") {
         Some(months) => Some((Family::Months, months.parse().ok()?)),

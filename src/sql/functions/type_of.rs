@@ -9,10 +9,31 @@ use datafusion_expr::{
     ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::{arithmetic, cast};
+use super::{arithmetic, cast, clock, nested};
 use crate::sql::types::{NULLABLE, field_sql_name};
 
 pub const NAME: &str = "typeof";
+
+/// Functions with Flink's type that are NULL where an argument is.
+const OF_ARGUMENTS: [&str; 15] = [
+    "abs",
+    "btrim",
+    "ceil",
+    "char_length",
+    "concat",
+    "extract",
+    "floor",
+    "lower",
+    "power",
+    "round",
+    "sign",
+    "sqrt",
+    "trim",
+    "truncate",
+    "upper",
+];
+/// Functions with Flink's type that may be NULL for any argument.
+const ALWAYS_NULLABLE: [&str; 2] = ["to_timestamp", "to_timestamp_ltz"];
 
 pub fn udf() -> ScalarUDF {
     ScalarUDF::from(TypeOf { signature: Signature::user_defined(Volatility::Immutable) })
@@ -26,7 +47,9 @@ pub fn text(args: &[Expr], schema: &DFSchema) -> Result<Expr> {
         _ => return plan_err!("'TYPEOF' takes a value, and TRUE or FALSE"),
     };
     let (Some(nullable), Some(name)) = (nullable(value, schema)?, name(value, schema)?) else {
-        return plan_err!("'TYPEOF' takes columns of tables that may be NULL, numbers, CASTs and calculations with these");
+        return plan_err!(
+            "'TYPEOF' does not know all of this type; it takes columns of tables that may be NULL, constants, CASTs and what is made of them"
+        );
     };
     let name = match name.as_str() {
         "STRING" if is_serializable => "VARCHAR(2147483647)".into(),
@@ -55,9 +78,19 @@ fn nullable(expression: &Expr, schema: &DFSchema) -> Result<Option<bool>> {
         Expr::Cast(cast) => any(&[&cast.expr]),
         Expr::BinaryExpr(e) if matches!(e.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) => Ok(Some(false)),
         Expr::BinaryExpr(e) if e.op != Operator::StringConcat => any(&[&e.left, &e.right]),
+        Expr::Case(case) => {
+            let Some(otherwise) = &case.else_expr else { return Ok(Some(true)) };
+            // COALESCE: what is looked at is no NULL where it is given.
+            let given = case.when_then_expr.iter().filter(|(when, then)| !is_present(when, then)).map(|(_, then)| then.as_ref());
+            any(&given.chain([otherwise.as_ref()]).collect::<Vec<_>>())
+        }
+        call if clock::over(call, datafusion_expr::lit(0)).is_some() => Ok(Some(false)),
         Expr::ScalarFunction(call) => match (cast::is_cast(&call.func), call.args.as_slice()) {
             (Some(or_null), [inner]) => Ok(if or_null { Some(true) } else { any(&[inner])? }),
             (None, [left, right]) if arithmetic::is_call(&call.func) => any(&[left, right]),
+            (None, args) if OF_ARGUMENTS.contains(&call.name()) => any(&args.iter().collect::<Vec<_>>()),
+            _ if ALWAYS_NULLABLE.contains(&call.name()) => Ok(Some(true)),
+            _ if matches!(call.name(), nested::ARRAY | nested::MAP | nested::ROW) => Ok(Some(false)),
             _ => Ok(None),
         },
         _ => Ok(None),
@@ -67,6 +100,20 @@ fn nullable(expression: &Expr, schema: &DFSchema) -> Result<Option<bool>> {
 /// The name of the type without what is said of NULL; None if it is not known.
 fn name(expression: &Expr, schema: &DFSchema) -> Result<Option<String>> {
     let (_, field) = expression.to_field(schema)?;
+    if let Expr::ScalarFunction(call) = expression {
+        match (call.name(), call.args.as_slice()) {
+            ("upper" | "lower", [text]) => return name(text, schema),
+            ("trim" | "btrim", [text, ..]) => {
+                return Ok(
+                    name(text, schema)?.map(|name| name.replacen("CHAR(", "VARCHAR(", usize::from(name.starts_with("CHAR("))))
+                );
+            }
+            (nested::ARRAY | nested::MAP | nested::ROW, parts) => {
+                return constructed(call.name(), parts, field.data_type(), schema);
+            }
+            _ => {}
+        }
+    }
     Ok(match (expression, field.data_type()) {
         (_, data_type) if data_type.is_nested() || matches!(data_type, DataType::Interval(_) | DataType::Duration(_)) => None,
         // A CAST of a constant to STRING leaves it as it is, and its length would be wrong.
@@ -79,6 +126,41 @@ fn name(expression: &Expr, schema: &DFSchema) -> Result<Option<String>> {
         (_, DataType::Utf8 | DataType::Binary | DataType::Timestamp(..) | DataType::Time32(_)) => None,
         _ => Some(field_sql_name(&field)),
     })
+}
+
+/// The name of what a constructor makes: its parts with their names.
+fn constructed(constructor: &str, parts: &[Expr], made: &DataType, schema: &DFSchema) -> Result<Option<String>> {
+    // One name for parts that have all the same type, without what is said of NULL.
+    let one = |parts: &[&Expr]| -> Result<Option<String>> {
+        let names = parts.iter().map(|part| name(part, schema)).collect::<Result<Option<Vec<_>>>>()?;
+        let nulls = parts.iter().map(|part| nullable(part, schema)).collect::<Result<Option<Vec<_>>>>()?;
+        Ok(names.zip(nulls).filter(|(names, _)| names.windows(2).all(|pair| pair[0] == pair[1])).and_then(|(names, nulls)| {
+            let name = names.into_iter().next()?;
+            Some(if nulls.contains(&true) { name } else { format!("{name} NOT NULL") })
+        }))
+    };
+    let side = |from: usize| one(&parts.iter().skip(from).step_by(2).collect::<Vec<_>>());
+    Ok(match (constructor, made) {
+        (nested::ARRAY, _) => one(&parts.iter().collect::<Vec<_>>())?.map(|item| format!("ARRAY<{item}>")),
+        (nested::MAP, _) => side(0)?.zip(side(1)?).map(|(key, value)| format!("MAP<{key}, {value}>")),
+        (_, DataType::Struct(fields)) => {
+            let named =
+                fields.iter().zip(parts).map(|(field, part)| Ok(one(&[part])?.map(|part| format!("`{}` {part}", field.name()))));
+            named.collect::<Result<Option<Vec<_>>>>()?.map(|fields| format!("ROW<{}>", fields.join(", ")))
+        }
+        _ => None,
+    })
+}
+
+/// True for `WHEN x IS NOT NULL THEN x`, where x may be cast.
+fn is_present(when: &Expr, then: &Expr) -> bool {
+    let Expr::IsNotNull(looked_at) = when else { return false };
+    match then {
+        then if then == looked_at.as_ref() => true,
+        Expr::Cast(cast) => is_present(when, &cast.expr),
+        Expr::ScalarFunction(call) if cast::is_cast(&call.func) == Some(false) => call.args.iter().any(|a| is_present(when, a)),
+        _ => false,
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
