@@ -23,11 +23,13 @@ pub struct ProcessingTime {
     schema: SchemaRef,
     /// The last watermark sent.
     passed_ms: Option<i64>,
+    /// No tick after the end of input is a watermark. Not in a checkpoint: another worker may have rows to read again.
+    ended: bool,
 }
 
 impl ProcessingTime {
     pub fn new(column: usize, schema: SchemaRef) -> ProcessingTime {
-        ProcessingTime { column, schema, passed_ms: None }
+        ProcessingTime { column, schema, passed_ms: None, ended: false }
     }
 
     fn stamp(&self, rows: &Rows, now_ms: i64) -> Result<Rows, arrow::error::ArrowError> {
@@ -54,15 +56,14 @@ impl Operator for ProcessingTime {
             }
             Event::Tick(now_ms) => {
                 let passed_ms = now_ms.saturating_sub(1);
-                if self.passed_ms.is_none_or(|last| passed_ms > last) {
+                if !self.ended && self.passed_ms.is_none_or(|last| passed_ms > last) {
                     self.passed_ms = Some(passed_ms);
                     cx.out.push(Event::Watermark(passed_ms));
                 }
                 cx.out.push(Event::Tick(now_ms));
             }
             Event::Watermark(MAX_TIME_MS) => {
-                // No tick after the end of input is a watermark.
-                self.passed_ms = Some(MAX_TIME_MS);
+                self.ended = true;
                 cx.out.push(Event::Watermark(MAX_TIME_MS));
             }
             Event::Watermark(_) => {}
@@ -166,6 +167,7 @@ mod tests {
         assert_eq!(send(&mut restored, Event::Tick(150), 150), ["tick 150"]);
         assert_eq!(send(&mut restored, Event::Watermark(MAX_TIME_MS), 150), [format!("watermark {MAX_TIME_MS}")]);
         assert_eq!(send(&mut restored, Event::Tick(300), 300), ["tick 300"], "the input has ended");
+        assert_eq!(restored.state().fired_mark_ms, Some(199), "whose rows another worker may read again");
     }
 
     #[test]
