@@ -337,7 +337,7 @@ impl KeyedGroups {
     }
 
     /// Groups in memory, also those without state.
-    pub fn len(&self) -> usize {
+    pub fn in_memory(&self) -> usize {
         self.index.len()
     }
 

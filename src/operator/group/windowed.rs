@@ -115,7 +115,7 @@ impl WindowedGroups {
         if picks.is_empty() {
             return Ok(());
         }
-        let known = self.groups.len();
+        let known = self.groups.in_memory();
         let part = if picks.len() == rows.len() { None } else { Some(rows.take(&picks.clone().into())) };
         let part = part.transpose().map_err(|e| kernel_error(&self.spec, e))?;
         let rows = part.as_ref().unwrap_or(rows);
@@ -140,7 +140,7 @@ impl WindowedGroups {
 
     /// Notes groups that have come into memory since there were `known`.
     fn admit(&mut self, known: usize) {
-        for group in known as u32..self.groups.len() as u32 {
+        for group in known as u32..self.groups.in_memory() as u32 {
             if let Some(end) = self.groups.end(group) {
                 self.members.entry((end, key_group(self.groups.hash(group)))).or_default().push(group);
             }
@@ -255,7 +255,7 @@ impl WindowedGroups {
             let mut keys = KeyBuf::default();
             self.groups.scan_windows(number, (end_ms, end_ms), cx.db, |_, key| keys.push(key))?;
             let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-            let known = self.groups.len();
+            let known = self.groups.in_memory();
             self.groups.find(&keys, &hashes, cx.now_ms, cx.db)?;
             self.admit(known);
         }
@@ -345,7 +345,7 @@ impl WindowedGroups {
         let mut buf = KeyBuf::default();
         keys.iter().for_each(|key| buf.push(key));
         let hashes: Vec<u64> = buf.iter().map(hash_key).collect();
-        let known = self.groups.len();
+        let known = self.groups.in_memory();
         let groups = self.groups.find(&buf, &hashes, cx.now_ms, cx.db)?;
         self.admit(known);
         Ok(groups)
@@ -353,7 +353,7 @@ impl WindowedGroups {
 
     /// Gives the memory of groups back whose windows are over.
     fn forget_gone(&mut self, cx: &Context<'_>) -> Result<(), OperatorError> {
-        if self.gone < GONE_MAX.max(self.groups.len() / 2) {
+        if self.gone < GONE_MAX.max(self.groups.in_memory() / 2) {
             return Ok(());
         }
         let mut changes = Changes::default();
@@ -437,7 +437,7 @@ impl Operator for WindowedGroups {
 
     fn memory_bytes(&self) -> usize {
         let due: usize = self.due.values().flatten().map(|key| key.len() + size_of::<Box<[u8]>>()).sum();
-        self.groups.memory_bytes() + due + self.groups.len() * size_of::<u32>()
+        self.groups.memory_bytes() + due + self.groups.in_memory() * size_of::<u32>()
     }
 
     fn state(&self) -> OperatorState {
