@@ -150,9 +150,12 @@ class Generator:
         merged = stream.updates and (self.settings or where != "group")  # A7: Flink keeps keys that were taken back there
         if stream.time and self.odds(0.3):
             forms += [f"MIN(CAST({stream.time} AS TIMESTAMP(3)))", f"MAX({stream.time})"]
-        if not stream.updates:  # C7: after rows were taken back, rounding leaves Flink a sum of squares below 0, and it gives NULL; A2: of whole
-            # numbers it cuts a DOUBLE that rounding left below the exact result
-            forms += [f"{name}({double})" for name in ("STDDEV_POP", "STDDEV_SAMP", "VAR_POP", "VAR_SAMP")]
+        # C7: where rows are taken back, rounding leaves Flink a sum of squares below 0, and it gives NULL or NaN. Frames of OVER take
+        # rows back too: only whole numbers there. The sample variance of one row of a NOT NULL column is -1: none is NOT NULL.
+        # A2: of a BIGINT, Flink cuts a DOUBLE that rounding left below the exact result: only DOUBLEs.
+        if not stream.updates:
+            exact = f"CAST(CAST({value} AS BIGINT) AS DOUBLE)" if where == "over" else double
+            forms += [f"STDDEV_POP({exact})", f"STDDEV_SAMP(NULLIF({exact}, 0.3))", f"VAR_POP({exact})", f"VAR_SAMP(NULLIF({exact}, 0.3))"]
         forms += [f"COUNT(DISTINCT {any_col})", f"COUNT(DISTINCT {integer})"]
         if where != "over":
             if where not in ("HOP", "CUMULATE"):

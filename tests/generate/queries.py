@@ -8,7 +8,7 @@ refuses is dropped), then runs all that only insert as one job with a sink each,
 query alone, on one to four workers. A differing query is cut down by halving its rows and printed with them. Exit 1 if any query
 differs. Flink is found as by tests/cases/record.py. The README beside this file says what is not compared.
 """
-import argparse, collections, json, pathlib, random, re, shutil, signal, sys, tempfile
+import argparse, collections, json, math, pathlib, random, re, shutil, signal, sys, tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "cases")]
@@ -41,7 +41,7 @@ def draw(rng, batch, n, have, count):
     """The one of several random queries that has the most of what is rare so far."""
     drawn = [Forms(rng, batch.unit, batch.delay, n).query() for _ in range(DRAWS)]
     lacking = {feature: max(0.0, AIM * (count + 10) - have[feature]) ** 3 for feature in WANTED}
-    return max(drawn, key=lambda query: sum(lacking.get(feature, 0) for feature in query.features))
+    return max(drawn, key=lambda query: math.fsum(lacking.get(feature, 0) for feature in query.features))  # whatever the set's order
 
 
 def report(out, batch, name, query, columns, inserts, rows, found, folder):
