@@ -299,6 +299,7 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("coalesce", "COALESCE(s, 'x')", " 12 "),
     ("concat", "CONCAT(s, 'x')", " 12 x"),
     ("concat_ws", "CONCAT_WS('-', s, CAST(NULL AS STRING), 'x')", " 12 -x"),
+    ("convert_tz", "CONVERT_TZ('1970-01-01 00:00:00', 'UTC', 'America/Los_Angeles')", "1969-12-31 16:00:00"),
     ("cos", "COS(0)", "1.0"),
     ("cosh", "COSH(0)", "1.0"),
     ("current_row_timestamp", "CURRENT_ROW_TIMESTAMP() > TO_TIMESTAMP_LTZ(0, 3)", "true"),
