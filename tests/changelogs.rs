@@ -44,6 +44,46 @@ fn what_a_table_cannot_hold_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn windows_that_change_say_what_they_do_not_take() {
+    let early = "SET 'table.exec.emit.early-fire.enabled' = 'true'; SET 'table.exec.emit.early-fire.delay' = '0 s';";
+    let late = "SET 'table.exec.emit.late-fire.enabled' = 'true'; SET 'table.exec.emit.late-fire.delay' = '0 s';";
+    let source = "CREATE TABLE src (k STRING, v BIGINT, ts TIMESTAMP(3), pt AS PROCTIME(), WATERMARK FOR ts AS ts) \
+                  WITH ('connector'='filesystem','format'='json','path'='in.jsonl');";
+    let newest = "CREATE VIEW newest AS SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY ts DESC) AS n FROM src) \
+                  WHERE n = 1;";
+    for (settings, query, message) in [
+        (
+            early,
+            "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '1' SECOND)) GROUP BY window_start, window_end;",
+            "early and late fires are for GROUP BY TUMBLE",
+        ),
+        (
+            early,
+            "SELECT COUNT(*) FROM src GROUP BY SESSION(ts, INTERVAL '1' SECOND);",
+            "a SESSION over rows that are updated, or with early",
+        ),
+        (early, "SELECT COUNT(*) FROM src GROUP BY TUMBLE(pt, INTERVAL '1' SECOND);", "of processing time"),
+        (late, "SELECT COUNT(*) FROM src GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);", "allow-lateness"),
+        (
+            "",
+            "SELECT LISTAGG(k) FROM newest GROUP BY HOP(ts, INTERVAL '1' SECOND, INTERVAL '2' SECOND);",
+            "goes by the order of rows",
+        ),
+        (
+            "",
+            "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE newest, DESCRIPTOR(pt), INTERVAL '1' SECOND)) GROUP BY window_start, window_end;",
+            "processing time of rows that are updated",
+        ),
+        ("", "SELECT SUM(v) OVER (PARTITION BY k ORDER BY ts) FROM newest;", "rows that are updated"),
+    ] {
+        let (_dir, output) = run(&format!("{settings}\n{source}\n{newest}\n{query}"), &["check", "q.sql"]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{query}\n{text}");
+        assert!(text.contains(message), "{query}\n{text}");
+    }
+}
+
+#[test]
 fn updates_and_deletes_reach_a_table_by_its_key() {
     let rows = |columns: &str, query: &str| -> Vec<String> {
         let sql = format!("{}{query}", tables(columns));

@@ -20,6 +20,7 @@ use crate::operator::group::{GroupSpec, Pace, WindowedSpec};
 use crate::operator::session::SessionSpec;
 use crate::operator::window::slice::{WindowKind, Windows};
 use crate::operator::window::{GroupColumn, WindowAggregateSpec};
+use crate::plan::calls::Call;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::window_tvf::TvfWindow;
 use crate::state::key::is_key_type;
@@ -173,6 +174,13 @@ impl Lowering {
         if matches!(window, TvfWindow::Session { .. }) {
             return unsupported("a SESSION over rows that are updated, or with early or late fires");
         }
+        let overlaps = !matches!(window, TvfWindow::Sliced(Windows { kind: WindowKind::Tumble { .. }, .. }));
+        if overlaps && node.aggr_expr.iter().any(goes_by_arrival) {
+            return unsupported(
+                "an aggregate that goes by the order of rows in HOP or CUMULATE windows whose rows are updated, or that are sent \
+                 early or late: Flink orders rows by their slices there",
+            );
+        }
         let emit = if fragment.in_group_by { self.emit } else { Emit::default() };
         if fragment.on_clock && !emit.is_once() {
             return unsupported("early and late fires of windows of processing time");
@@ -300,6 +308,14 @@ impl Lowering {
         let projection = Some(columns.collect::<PlanResult<Vec<_>>>()?);
         self.push(after, OperatorPlan::Calc { predicate: None, projection, output });
         Ok(())
+    }
+}
+
+fn goes_by_arrival(expression: &Expr) -> bool {
+    match expression {
+        Expr::Alias(alias) => goes_by_arrival(&alias.expr),
+        Expr::AggregateFunction(call) => Call::new(call).is_ok_and(|call| call.function.goes_by_arrival()),
+        _ => false,
     }
 }
 
