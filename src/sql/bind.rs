@@ -505,9 +505,9 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers)
     .map_err(|e| SqlError::new(e.strip_backtrace()))
 }
 
-/// True if Flink casts without being asked: between numbers, between timestamps, and NULL to anything.
+/// True if Flink casts without being asked: between numbers unless digits before the point may be lost, between timestamps,
+/// a TIMESTAMP to DATE, and NULL to anything.
 fn assignable(from: &DataType, to: &DataType) -> bool {
-    let timestamp = |t: &DataType| matches!(t, DataType::Timestamp(..) | DataType::Date32);
     let inside = |a: &DataType, b: &DataType| assignable(a, b);
     match (from, to) {
         (DataType::List(a), DataType::List(b)) => return inside(a.data_type(), b.data_type()),
@@ -519,7 +519,15 @@ fn assignable(from: &DataType, to: &DataType) -> bool {
         }
         _ => {}
     }
-    from == to || from.is_null() || (from.is_numeric() && to.is_numeric()) || (timestamp(from) && timestamp(to))
+    let fits = match to {
+        DataType::Decimal128(..) | DataType::Float64 => from.is_numeric(),
+        DataType::Float32 => from.is_numeric() && *from != DataType::Float64,
+        to if to.is_integer() => from.is_integer() && from.primitive_width() <= to.primitive_width(),
+        DataType::Timestamp(..) => matches!(from, DataType::Timestamp(..)),
+        DataType::Date32 => matches!(from, DataType::Timestamp(_, None)),
+        _ => false,
+    };
+    from == to || from.is_null() || fits
 }
 
 fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
