@@ -249,6 +249,11 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
             "windows of different sizes or kinds",
             "q.sql:4",
         ),
+        (
+            "CREATE TABLE p (i INT, pt AS PROCTIME(), WATERMARK FOR pt AS pt) WITH ('connector'='datagen');\nSELECT i FROM p;",
+            "'pt' is a processing time: it has no watermark",
+            "q.sql:4:56",
+        ),
         ("SELECT COLLECT(i) AS c FROM src;", "a SELECT with a column of type", "q.sql:4"),
         ("SELECT COALESCE(i, s) FROM src;", "'COALESCE' cannot bring INT and STRING together", "q.sql:4"),
     ] {
@@ -427,6 +432,12 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("url_encode", "URL_ENCODE('a b')", "a+b"),
     ("week", "WEEK(ts)", "9"),
     ("year", "YEAR(ts)", "2024"),
+    ("typeof", "TYPEOF(i)", "INT"),
+    ("current_row_timestamp", "CURRENT_ROW_TIMESTAMP() > TO_TIMESTAMP_LTZ(0, 3)", "true"),
+    ("current_timestamp", "CURRENT_TIMESTAMP > TO_TIMESTAMP_LTZ(0, 3)", "true"),
+    ("now", "NOW() > TO_TIMESTAMP_LTZ(0, 3)", "true"),
+    ("proctime", "PROCTIME() > TO_TIMESTAMP_LTZ(0, 3)", "true"),
+    ("unix_timestamp_now", "UNIX_TIMESTAMP() > 1600000000", "true"),
 ];
 
 #[test]

@@ -31,7 +31,7 @@ use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::enforce::{self, Enforcers};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
-use super::functions::{Functions, interval_times, nested, not_null, ranks};
+use super::functions::{Functions, clock, interval_times, nested, not_null, ranks};
 use super::group_windows;
 use super::lookup_join;
 use super::nested_types::is_multiset;
@@ -379,6 +379,10 @@ impl Binder {
             None => None,
             Some((name, expression)) => {
                 let rowtime = known(name)?;
+                if matches!(&columns[rowtime].kind, ColumnKind::Computed(computed) if clock::is_proctime(computed)) {
+                    let message = format!("'{}' is a processing time: it has no watermark", name.value);
+                    return Err(SqlError::new(message).at(place_of(name)).help("leave out its WATERMARK FOR"));
+                }
                 if !matches!(columns[rowtime].data_type, DataType::Timestamp(..)) {
                     let message = format!(
                         "the rowtime '{}' is {}, not TIMESTAMP or TIMESTAMP_LTZ",
