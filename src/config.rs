@@ -72,6 +72,9 @@ impl Emit {
         if emit.late.is_some() && emit.lateness.is_zero() {
             return Err(format!("'{EMIT}late-fire.enabled' needs '{EMIT}allow-lateness'"));
         }
+        if emit.late.is_some_and(|delay| delay > emit.lateness) {
+            return Err(format!("'{EMIT}allow-lateness' is shorter than '{EMIT}late-fire.delay': no late fire would come"));
+        }
         Ok(emit)
     }
 }

@@ -239,6 +239,27 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
         ("SELECT TIMESTAMPDIFF(FOO, ts, ts) FROM src;", "'FOO' is no unit of time", "q.sql:4:8"),
         ("SELECT T.i FROM src AS t;", "'T' is not a table of this FROM", "q.sql:4:8"),
         ("SELECT 123456789012345678901234567890123456789012 FROM src;", "at most 38 digits", "q.sql:4"),
+        ("SELECT i FROM src TABLESAMPLE BERNOULLI(10);", "TABLESAMPLE is not supported", "q.sql:4:15"),
+        ("SELECT * FROM src MATCH_RECOGNIZE (PATTERN (a)) AS m;", "MATCH_RECOGNIZE is not supported", "q.sql:4:19"),
+        ("SELECT i FROM src ORDER BY i FETCH FIRST 10 PERCENT ROWS ONLY;", "of FETCH only", "q.sql:4"),
+        (
+            "SELECT a.i FROM src AS a WHERE a.s IN (SELECT b.s FROM src AS b WHERE a.ts BETWEEN b.ts AND b.ts + INTERVAL '1' DAY);",
+            "IN or EXISTS over rows of about the same time",
+            "q.sql:4",
+        ),
+        (
+            "SELECT l.i FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '1' DAY)) AS l
+             JOIN TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '2' DAY)) AS r
+             ON l.window_start = r.window_start AND l.window_end = r.window_end;",
+            "windows of different sizes or kinds",
+            "q.sql:4",
+        ),
+        (
+            "CREATE TABLE p (i INT, pt AS PROCTIME(), WATERMARK FOR pt AS pt) WITH ('connector'='datagen');\nSELECT i FROM p;",
+            "'pt' is a processing time: it has no watermark",
+            "q.sql:4:56",
+        ),
+        ("SELECT COLLECT(i) AS c FROM src;", "a SELECT with a column of type", "q.sql:4"),
         ("SELECT COALESCE(i, s) FROM src;", "'COALESCE' cannot bring INT and STRING together", "q.sql:4"),
     ] {
         refused(sql, message, place);
@@ -423,6 +444,12 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("url_encode", "URL_ENCODE('a b')", "a+b"),
     ("week", "WEEK(ts)", "9"),
     ("year", "YEAR(ts)", "2024"),
+    ("typeof", "TYPEOF(i)", "INT"),
+    ("current_row_timestamp", "CURRENT_ROW_TIMESTAMP() > TO_TIMESTAMP_LTZ(0, 3)", "true"),
+    ("current_timestamp", "CURRENT_TIMESTAMP > TO_TIMESTAMP_LTZ(0, 3)", "true"),
+    ("now", "NOW() > TO_TIMESTAMP_LTZ(0, 3)", "true"),
+    ("proctime", "PROCTIME() > TO_TIMESTAMP_LTZ(0, 3)", "true"),
+    ("unix_timestamp_now", "UNIX_TIMESTAMP() > 1600000000", "true"),
 ];
 
 #[test]

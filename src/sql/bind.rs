@@ -31,7 +31,7 @@ use super::catalog::{Catalog, Column, ColumnKind, Table, Watermark};
 use super::enforce::{self, Enforcers};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
-use super::functions::{Functions, interval_times, nested, not_null, ranks};
+use super::functions::{Functions, clock, interval_times, nested, not_null, ranks};
 use super::group_windows;
 use super::lookup_join;
 use super::nested_types::is_multiset;
@@ -381,6 +381,10 @@ impl Binder {
             None => None,
             Some((name, expression)) => {
                 let rowtime = known(name)?;
+                if matches!(&columns[rowtime].kind, ColumnKind::Computed(computed) if clock::is_proctime(computed)) {
+                    let message = format!("'{}' is a processing time: it has no watermark", name.value);
+                    return Err(SqlError::new(message).at(place_of(name)).help("leave out its WATERMARK FOR"));
+                }
                 if !matches!(columns[rowtime].data_type, DataType::Timestamp(..)) {
                     let message = format!(
                         "the rowtime '{}' is {}, not TIMESTAMP or TIMESTAMP_LTZ",
@@ -507,9 +511,9 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers)
     .map_err(|e| SqlError::new(e.strip_backtrace()))
 }
 
-/// True if Flink casts without being asked: between numbers, between timestamps, and NULL to anything.
+/// True if Flink casts without being asked: between numbers unless digits before the point may be lost, between timestamps,
+/// a TIMESTAMP to DATE, and NULL to anything.
 fn assignable(from: &DataType, to: &DataType) -> bool {
-    let timestamp = |t: &DataType| matches!(t, DataType::Timestamp(..) | DataType::Date32);
     let inside = |a: &DataType, b: &DataType| assignable(a, b);
     match (from, to) {
         (DataType::List(a), DataType::List(b)) => return inside(a.data_type(), b.data_type()),
@@ -521,7 +525,15 @@ fn assignable(from: &DataType, to: &DataType) -> bool {
         }
         _ => {}
     }
-    from == to || from.is_null() || (from.is_numeric() && to.is_numeric()) || (timestamp(from) && timestamp(to))
+    let fits = match to {
+        DataType::Decimal128(..) | DataType::Float64 => from.is_numeric(),
+        DataType::Float32 => from.is_numeric() && *from != DataType::Float64,
+        to if to.is_integer() => from.is_integer() && from.primitive_width() <= to.primitive_width(),
+        DataType::Timestamp(..) => matches!(from, DataType::Timestamp(..)),
+        DataType::Date32 => matches!(from, DataType::Timestamp(_, None)),
+        _ => false,
+    };
+    from == to || from.is_null() || fits
 }
 
 fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {

@@ -1,8 +1,8 @@
 //! The older windows: `GROUP BY TUMBLE(ts, INTERVAL ...)` with `TUMBLE_START(ts, ...)` and its like in the SELECT.
 //!
 //! Called by `bind` on every query before it is planned. They become the table-valued windows: the table in FROM is wrapped
-//! in the window function, the group window becomes `window_start, window_end`, its auxiliary functions become those columns
-//! and `window_time`. What always holds: a query without group windows stays as it is.
+//! in the window function, the group window becomes the columns of its start and end, its auxiliary functions become those
+//! columns and that of its time. What always holds: a query without group windows stays as it is.
 
 use std::ops::ControlFlow;
 
@@ -13,6 +13,7 @@ use sqlparser::ast::{
 
 use super::dialect::TABLE_ARGUMENT;
 use super::error::{Place, SqlError};
+use super::window_tvf::GROUP_WINDOW_COLUMNS;
 
 /// Before the name of a window function that comes from a GROUP BY: there a HOP may have any slide.
 pub const GROUP_PREFIX: &str = "__GROUP_";
@@ -75,9 +76,9 @@ impl GroupWindow {
         let name = function.name.to_string().to_uppercase();
         let Some((kind, part)) = name.split_once('_') else { return Ok(None) };
         let column = match part {
-            "START" => Auxiliary::Column("window_start"),
-            "END" => Auxiliary::Column("window_end"),
-            "ROWTIME" => Auxiliary::Column("window_time"),
+            "START" => Auxiliary::Column(GROUP_WINDOW_COLUMNS[0]),
+            "END" => Auxiliary::Column(GROUP_WINDOW_COLUMNS[1]),
+            "ROWTIME" => Auxiliary::Column(GROUP_WINDOW_COLUMNS[2]),
             "PROCTIME" => Auxiliary::Proctime,
             _ => return Ok(None),
         };
@@ -131,8 +132,8 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
         match window.column(function, place) {
             Err(error) => return ControlFlow::Break(error),
             Ok(Some(Auxiliary::Column(column))) => {
-                uses_time |= column == "window_time";
-                *expression = Expr::Identifier(Ident::new(column));
+                uses_time |= column == GROUP_WINDOW_COLUMNS[2];
+                *expression = Expr::Identifier(Ident::with_quote('`', column));
             }
             Ok(Some(Auxiliary::Proctime)) => *expression = call("PROCTIME", vec![]),
             Ok(None) => {}
@@ -153,8 +154,8 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
     {
         return Err(error);
     }
-    let columns = ["window_start", "window_end"].into_iter().chain(uses_time.then_some("window_time"));
-    let columns: Vec<Expr> = columns.map(|c| Expr::Identifier(Ident::new(c))).collect();
+    let columns = GROUP_WINDOW_COLUMNS.iter().take(if uses_time { 3 } else { 2 });
+    let columns: Vec<Expr> = columns.map(|c| Expr::Identifier(Ident::with_quote('`', *c))).collect();
     groups.splice(index..index, columns);
     let [from] = select.from.as_mut_slice() else { return Err(one_table(&window)) };
     if !from.joins.is_empty() {

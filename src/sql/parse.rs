@@ -218,6 +218,9 @@ fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
     let end = end_place(parser);
     match &parser.peek_token_ref().token {
         Token::SemiColon | Token::EOF => {}
+        Token::Word(word) if word.value.eq_ignore_ascii_case("MATCH_RECOGNIZE") => {
+            return Err(SqlError::new("MATCH_RECOGNIZE is not supported").at(Some(end)));
+        }
         other => {
             let message = format!("unexpected {other} after the end of the statement");
             return Err(SqlError::new(message).at(Some(end)).help("statements are separated by ';'"));

@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 use arrow::datatypes::DataType;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, Interval, ObjectName, Query, SelectItem, SetExpr, Subscript, TimezoneInfo,
-    TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    FunctionArgumentClause, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, SelectItem, SetExpr, Spanned,
+    Subscript, TableFactor, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use super::constant_types;
@@ -67,7 +67,21 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         name_items(&mut query.body);
-        ControlFlow::Continue(())
+        match limit(query) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
+        match factor {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                let start = factor.span().start;
+                let at = (start.line > 0).then_some(Place { line: start.line, column: start.column });
+                ControlFlow::Break(SqlError::new("TABLESAMPLE is not supported").at(at))
+            }
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
@@ -90,6 +104,22 @@ impl VisitorMut for Rewriter {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// Makes LIMIT of FETCH NEXT n ROWS ONLY.
+fn limit(query: &mut Query) -> Result<(), SqlError> {
+    let Some(fetch) = query.fetch.take() else { return Ok(()) };
+    let Some(quantity) = fetch.quantity.filter(|_| !fetch.with_ties && !fetch.percent) else {
+        return Err(SqlError::new("of FETCH only FETCH NEXT n ROWS ONLY is supported"));
+    };
+    match &mut query.limit_clause {
+        None => {
+            query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(quantity), offset: None, limit_by: vec![] });
+        }
+        Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(quantity),
+        Some(_) => return Err(SqlError::new("LIMIT and FETCH in one query")),
+    }
+    Ok(())
 }
 
 /// Names the items of a SELECT as Flink does.

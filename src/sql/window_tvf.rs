@@ -22,6 +22,8 @@ use crate::operator::window::window_bound_type;
 
 /// Columns that the node adds, in this order.
 pub const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
+/// Those of the older form, which has no names for them: rows that came out of another window may have columns of that name.
+pub const GROUP_WINDOW_COLUMNS: [&str; 3] = ["(window_start)", "(window_end)", "(window_time)"];
 
 /// The window of a window function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,8 +54,9 @@ impl WindowTvf {
             _ => (None, false),
         };
         let attribute = if on_clock { PROCTIME } else { ROWTIME };
-        for name in WINDOW_COLUMNS {
-            let field = if name == WINDOW_COLUMNS[2] {
+        let names = if in_group_by { GROUP_WINDOW_COLUMNS } else { WINDOW_COLUMNS };
+        for name in names {
+            let field = if name == names[2] {
                 Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, zone.clone()), false)
                     .with_metadata(HashMap::from([(attribute.into(), "true".into())]))
             } else {
@@ -106,7 +109,7 @@ impl UserDefinedLogicalNodeCore for WindowTvf {
         std::iter::once(&self.rowtime).chain(partition).cloned().map(Expr::Column).collect()
     }
     fn prevent_predicate_push_down_columns(&self) -> HashSet<String> {
-        WINDOW_COLUMNS.iter().map(ToString::to_string).collect()
+        WINDOW_COLUMNS.iter().chain(&GROUP_WINDOW_COLUMNS).map(ToString::to_string).collect()
     }
     fn fmt_for_explain(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         write!(f, "Window: {:?} on {}", self.window, self.rowtime.name)

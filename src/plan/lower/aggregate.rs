@@ -100,17 +100,15 @@ impl Lowering {
         self.operators += 1;
         let operator = self.operators;
         let mut after = after(&fragment, node, grouping);
+        after.fired = Some(Fired::new(zone.clone(), &window));
         match window {
             TvfWindow::Sliced(windows) => {
-                let start_is_unique = !matches!(windows.kind, WindowKind::Cumulate { .. });
-                after.fired = Some(Fired { zone: zone.clone(), start_is_unique });
                 self.sliced(
                     &mut after,
                     WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output },
                 );
             }
             TvfWindow::Session { gap_ms, .. } => {
-                after.fired = Some(Fired { zone: zone.clone(), start_is_unique: false });
                 let first = WindowAggregateSpec::FIRST_KEY;
                 self.exchange(&mut after, (first..first + key_types.len()).collect());
                 let spec = SessionSpec { operator, gap_ms, zone, key_types, aggregates, group_columns, output };

@@ -8,6 +8,7 @@ use datafusion_common::{DFSchema, DFSchemaRef};
 use datafusion_expr::Expr;
 
 use super::{PlanResult, unsupported};
+use crate::operator::window::slice::WindowKind;
 use crate::sql::functions::not_null;
 use crate::sql::window_tvf::TvfWindow;
 use crate::time::zone::Zone;
@@ -30,12 +31,28 @@ impl Role {
 }
 
 /// The window that fired rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fired {
     /// The zone in which the window lies; None: on the rowtime as it is.
     pub(super) zone: Option<Zone>,
+    /// How the windows lie: rows of two window functions meet only in the windows of one shape.
+    pub(super) windows: TvfWindow,
+}
+
+impl Fired {
+    pub(super) fn new(zone: Option<Zone>, window: &TvfWindow) -> Fired {
+        let windows = match window {
+            // Its columns have other names on the other side.
+            TvfWindow::Session { gap_ms, .. } => TvfWindow::Session { gap_ms: *gap_ms, partition: vec![] },
+            sliced => sliced.clone(),
+        };
+        Fired { zone, windows }
+    }
+
     /// No two windows of a key have the same start.
-    pub(super) start_is_unique: bool,
+    pub(super) fn start_is_unique(&self) -> bool {
+        matches!(&self.windows, TvfWindow::Sliced(w) if !matches!(w.kind, WindowKind::Cumulate { .. }))
+    }
 }
 
 /// The name of a rowtime that the plan does not name. No SQL column can be called that.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_common::{Column, DFSchema, JoinType, NullEquality};
 use datafusion_expr::utils::{conjunction, split_conjunction};
-use datafusion_expr::{Expr, Join, LogicalPlan, Operator};
+use datafusion_expr::{Expr, Join, LogicalPlan, Operator, lit};
 
 use super::lookup::looked_up;
 use super::windowed::{RowsUse, look_ahead};
-use super::{Fired, Fragment, Lowering, PlanResult, Role, Route, physical, strip_cast, unsupported};
+use super::{Fragment, Lowering, PlanResult, Role, Route, physical, strip_cast, unsupported};
 use crate::operator::join::interval::Interval;
 use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
@@ -44,7 +44,7 @@ impl Lowering {
         if left.updates || right.updates {
             return unsupported("a JOIN of rows that are updated is not supported yet");
         }
-        let condition = take_apart(join, &left, &right)?;
+        let mut condition = take_apart(join, &left, &right)?;
         let is_window_join = condition.starts && condition.ends;
         let interval = if is_window_join { None } else { interval(join, &left, &right)? };
         if !is_window_join && interval.is_none() {
@@ -53,6 +53,13 @@ impl Lowering {
                  l.window_start = r.window_start AND l.window_end = r.window_end, or of about the same time, l.ts BETWEEN r.ts - \
                  INTERVAL '5' SECOND AND r.ts + INTERVAL '5' SECOND",
             );
+        }
+        if interval.is_some() && !matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full) {
+            return unsupported("IN or EXISTS over rows of about the same time; write a JOIN, or use rows of the same window");
+        }
+        if interval.is_some() && condition.keys.is_empty() {
+            // All rows have one key.
+            condition.keys.push((lit(1), lit(1)));
         }
         if let Some(Interval { rowtimes: [l, r], .. }) = interval
             && is_proctime(left.schema.field(l))
@@ -68,10 +75,13 @@ impl Lowering {
         // The window of both, if they are in one.
         let fired = match (&left.fired, &right.fired) {
             _ if interval.is_some() => None,
-            (Some(l), Some(r)) if l.zone == r.zone => {
-                Some(Fired { zone: l.zone.clone(), start_is_unique: l.start_is_unique && r.start_is_unique })
+            (Some(l), Some(r)) if l == r => Some(l.clone()),
+            (Some(l), Some(r)) if l.zone != r.zone => {
+                return unsupported("a window JOIN of windows in different time zones");
             }
-            (Some(_), Some(_)) => return unsupported("a window JOIN of windows in different time zones"),
+            (Some(_), Some(_)) => {
+                return unsupported("a JOIN of rows in windows of different sizes or kinds; both sides need the same window");
+            }
             _ => return unsupported("a window JOIN of rows that are not in windows"),
         };
         let kind = kind(join, &condition)?;

@@ -72,7 +72,7 @@ impl Lowering {
         let partition = inputs.partition(first)?;
         let mut frame = frame(first)?;
         if on_clock && frame == Frame::UnboundedRange {
-            // By processing time rows come one after the other: as in Flink none has peers.
+            // By processing time rows come one after the other: as in Flink none has peers (LAG below likewise).
             frame = Frame::UnboundedRows;
         }
         let mut calls = Vec::new();
@@ -84,7 +84,7 @@ impl Lowering {
             if !calls.iter().all(|c| matches!(c, OverCall::Lag { .. })) {
                 return unsupported("LAG beside other functions of the same OVER; put them into a subquery");
             }
-            frame = Frame::RowsBeforePeers { preceding: furthest };
+            frame = if on_clock { Frame::Rows { preceding: furthest } } else { Frame::RowsBeforePeers { preceding: furthest } };
         }
         if matches!(frame, Frame::Range { .. } | Frame::Rows { .. })
             && calls.iter().any(|c| matches!(c, OverCall::RowNumber | OverCall::Rank))

@@ -148,7 +148,7 @@ fn row_key(fragment: &Fragment) -> Option<BTreeSet<usize>> {
     if let Some(fired) = &fragment.fired {
         let names = |role: &Role| match role {
             Role::WindowEnd | Role::WindowTime => true,
-            Role::WindowStart => fired.start_is_unique,
+            Role::WindowStart => fired.start_is_unique(),
             Role::Plain | Role::SessionKey(_) => false,
         };
         key.insert(fragment.roles.iter().position(names)?);

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{Fragment, Lowering, PlanResult, Role, unsupported};
+use crate::format::json::{EncodeOptions, JsonEncoder, JsonError};
 use crate::plan::fingerprint;
 use crate::plan::physical::{ChainOutput, OperatorPlan, ResultKeys, SinkPlan, SinkTarget};
 use crate::sql::bind::{BoundQuery, Target};
 use crate::sql::catalog::Table;
+use crate::sql::types::sql_name;
 
 impl Lowering {
     pub(super) fn query(&mut self, query: &BoundQuery) -> PlanResult<()> {
@@ -16,7 +18,13 @@ impl Lowering {
         let schema = fragment.arrow_schema()?;
         let number = self.sinks.len();
         let (name, target, keys) = match &query.target {
-            Target::Print => (format!("select_{}", number + 1), SinkTarget::Print, ResultKeys::InOrder),
+            Target::Print => {
+                if let Err(JsonError::UnsupportedType { column, data_type }) = JsonEncoder::new(&schema, EncodeOptions::default())
+                {
+                    return unsupported(format!("a SELECT with a column of type {}: '{column}'", sql_name(&data_type)));
+                }
+                (format!("select_{}", number + 1), SinkTarget::Print, ResultKeys::InOrder)
+            }
             Target::Table(table) => {
                 let keys = self.result_keys(table, &fragment);
                 let (options, key) = (fingerprint::identity(table), table.upsert_key());
@@ -102,7 +110,7 @@ impl Lowering {
         }
         let names_window = sink_key.iter().any(|&c| match fragment.roles[c] {
             Role::WindowEnd | Role::WindowTime => true,
-            Role::WindowStart => fired.start_is_unique,
+            Role::WindowStart => fired.start_is_unique(),
             Role::Plain | Role::SessionKey(_) => false,
         });
         let names_row = fragment.key.as_ref().is_some_and(|key| key.is_subset(&sink_key));

@@ -22,12 +22,9 @@ impl Lowering {
         };
         let roles = (0..schema.fields().len()).map(same_role).collect();
         let fired: Option<Vec<Fired>> = fragments.iter().map(|f| f.fired.clone()).collect();
-        // Windows on different clocks are no windows together.
-        let fired = fired.filter(|all| all.windows(2).all(|pair| pair[0].zone == pair[1].zone));
-        let fired = fired.map(|all| Fired {
-            start_is_unique: all.iter().all(|f| f.start_is_unique),
-            zone: all.into_iter().next().and_then(|f| f.zone),
-        });
+        // Windows on different clocks, or of different shapes, are no windows together.
+        let fired = fired.filter(|all| all.windows(2).all(|pair| pair[0] == pair[1]));
+        let fired = fired.and_then(|all| all.into_iter().next());
         let mut ends = Vec::new();
         let to = Fragment {
             chain: 0,

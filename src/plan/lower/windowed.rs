@@ -15,7 +15,6 @@ use super::lookup::looked_up;
 use super::{Fired, Fragment, Lowering, PlanResult, Role, column_of, unsupported};
 use crate::operator::session::rows::SessionRowsSpec;
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
-use crate::operator::window::slice::WindowKind;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf};
@@ -174,9 +173,8 @@ impl Lowering {
         let columns: Vec<AssignedColumn> = columns.collect();
         let input = from.arrow_schema()?;
         let zone = self.zone_of(input.field(rowtime).data_type());
-        let start_is_unique = matches!(&window, TvfWindow::Sliced(w) if !matches!(w.kind, WindowKind::Cumulate { .. }));
         // Only what is within the windows waits for them; other rows are just rows.
-        let fired = drop_late.then_some(Fired { zone: zone.clone(), start_is_unique });
+        let fired = drop_late.then(|| Fired::new(zone.clone(), &window));
         let session_keys: Vec<(Role, usize)> = (0..from.roles.len())
             .filter(|&c| matches!(from.roles[c], Role::SessionKey(_)))
             .map(|c| (from.roles[c], from.batch_index(c)))

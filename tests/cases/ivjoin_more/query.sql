@@ -15,3 +15,5 @@ INSERT INTO `wher` SELECT L.id AS lid, R.id AS rid, L.k AS lk, R.k AS rk, CAST(L
 INSERT INTO `leftc` SELECT L.id AS lid, R.id AS rid, L.k AS lk, R.k AS rk, CAST(L.ts AS TIMESTAMP(3)) AS lts, CAST(R.ts AS TIMESTAMP(3)) AS rts FROM l L LEFT JOIN r R ON L.k = R.k AND L.ts BETWEEN R.ts - INTERVAL '4' SECOND AND R.ts + INTERVAL '6' SECOND AND R.v > 30;
 INSERT INTO `fullc` SELECT L.id AS lid, R.id AS rid, L.k AS lk, R.k AS rk, CAST(L.ts AS TIMESTAMP(3)) AS lts, CAST(R.ts AS TIMESTAMP(3)) AS rts FROM l L FULL JOIN r R ON L.k = R.k AND L.ts BETWEEN R.ts - INTERVAL '4' SECOND AND R.ts + INTERVAL '6' SECOND AND L.v > R.v;
 INSERT INTO `proj` SELECT UPPER(L.k) AS k, L.v + R.v AS t, TIMESTAMPDIFF(SECOND, L.ts, R.ts) AS dt FROM l L JOIN r R ON L.k = R.k AND L.ts BETWEEN R.ts - INTERVAL '4' SECOND AND R.ts + INTERVAL '6' SECOND WHERE L.b;
+CREATE TABLE `nokey` (`k` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/nokey');
+INSERT INTO `nokey` SELECT L.k FROM l L JOIN r R ON L.ts BETWEEN R.ts AND R.ts + INTERVAL '1' SECOND;

@@ -10,3 +10,5 @@ INSERT INTO `tt` SELECT TUMBLE_START(rt, INTERVAL '10' SECOND) AS ws, SUM(c) AS 
 INSERT INTO `ht` SELECT TUMBLE_START(rt, INTERVAL '10' SECOND) AS ws, k, SUM(c) AS c, SUM(s) AS s, COUNT(*) AS n FROM h1 GROUP BY TUMBLE(rt, INTERVAL '10' SECOND), k;
 INSERT INTO `ts` SELECT SESSION_START(rt, INTERVAL '3' SECOND) AS ws, SESSION_END(rt, INTERVAL '3' SECOND) AS we, k, SUM(c) AS c FROM t1 GROUP BY SESSION(rt, INTERVAL '3' SECOND), k;
 INSERT INTO `tvf` SELECT window_start AS ws, window_end AS we, k, SUM(c) AS c FROM TABLE(HOP(TABLE t1, DESCRIPTOR(rt), INTERVAL '4' SECOND, INTERVAL '12' SECOND)) GROUP BY window_start, window_end, k;
+CREATE VIEW of_windows AS SELECT window_start, window_end, window_time, k, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '5' SECOND)) GROUP BY window_start, window_end, window_time, k;
+SELECT TUMBLE_START(window_time, INTERVAL '20' SECOND) AS ws, MIN(window_start) AS f, SUM(c) AS c FROM of_windows GROUP BY TUMBLE(window_time, INTERVAL '20' SECOND);
