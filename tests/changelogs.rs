@@ -84,6 +84,21 @@ fn windows_that_change_say_what_they_do_not_take() {
 }
 
 #[test]
+fn the_clock_is_refused_where_it_cannot_be_asked() {
+    let source = "CREATE TABLE src (k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) \
+                  WITH ('connector'='filesystem','format'='json','path'='in.jsonl');";
+    for (query, name) in [
+        ("SELECT SUM(CASE WHEN NOW() > TO_TIMESTAMP_LTZ(0, 3) THEN 1 ELSE 0 END) OVER (ORDER BY ts) FROM src;", "'NOW'"),
+        ("SELECT MAX(CURRENT_WATERMARK(ts)) FROM src;", "'CURRENT_WATERMARK'"),
+    ] {
+        let (_dir, output) = run(&format!("{source}\n{query}"), &["check", "q.sql"]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{query}\n{text}");
+        assert!(text.contains(name) && text.contains("SELECT it in a subquery"), "{query}\n{text}");
+    }
+}
+
+#[test]
 fn updates_and_deletes_reach_a_table_by_its_key() {
     let rows = |columns: &str, query: &str| -> Vec<String> {
         let sql = format!("{}{query}", tables(columns));

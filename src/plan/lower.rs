@@ -111,6 +111,9 @@ fn unsupported<T>(what: impl Into<String>) -> PlanResult<T> {
 }
 
 fn physical(expression: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn PhysicalExpr>> {
+    if let Some(name) = rows::asked_mark(expression)? {
+        return unsupported(format!("'{name}' in this place; SELECT it in a subquery of the table"));
+    }
     create_physical_expr(expression, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
 }
 

@@ -12,6 +12,7 @@ use datafusion_common::{Column, DFSchema};
 use datafusion_expr::{Aggregate as AggregateNode, Expr, GroupingSet as SqlSets, cast};
 use datafusion_physical_expr::PhysicalExpr;
 
+use super::rows::clock_below;
 use super::{AggregateInput, Fired, Fragment, Lowering, PlanResult, Role, aggregate_call, physical, unsupported};
 use crate::config::Emit;
 use crate::operator::aggregate::Aggregate;
@@ -36,6 +37,8 @@ struct Grouping<'a> {
 
 impl Lowering {
     pub(super) fn aggregate(&mut self, node: &AggregateNode) -> PlanResult<Fragment> {
+        let told = clock_below(node)?;
+        let node = told.as_ref().unwrap_or(node);
         self.use_by_aggregation(node)?;
         let fragment = self.plan(&node.input)?;
         let groups = match node.group_expr.as_slice() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, TableReference};
-use datafusion_expr::{Expr, ExprSchemable, lit};
+use datafusion_expr::{Aggregate as AggregateNode, Expr, ExprSchemable, LogicalPlan, Projection, lit};
 
 use super::fragment::HIDDEN_ROWTIME;
 use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
@@ -200,5 +200,43 @@ fn mark_column(mark: Mark) -> &'static str {
 }
 
 pub(super) fn asks_marks(expression: &Expr) -> PlanResult<bool> {
-    expression.exists(|e| Ok(mark_of(e).is_some()))
+    Ok(asked_mark(expression)?.is_some())
+}
+
+/// The name of the first such call in an expression.
+pub(super) fn asked_mark(expression: &Expr) -> PlanResult<Option<String>> {
+    let mut name = None;
+    expression.apply(|e| {
+        if let (Expr::ScalarFunction(call), Some(_)) = (e, mark_of(e)) {
+            name = Some(clock::name_of(call.name()));
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(name)
+}
+
+/// An aggregation whose calls of the clock are made below it, once for each row.
+pub(super) fn clock_below(node: &AggregateNode) -> PlanResult<Option<AggregateNode>> {
+    let exprs = || node.group_expr.iter().chain(&node.aggr_expr);
+    let mut asks = false;
+    for expression in exprs() {
+        asks |= expression.exists(|e| Ok(mark_of(e) == Some(Mark::Now)))?;
+    }
+    if !asks {
+        return Ok(None);
+    }
+    let columns = node.input.schema().columns().into_iter().map(Expr::Column);
+    let projection = columns.chain([clock::call().alias(NOW)]).collect();
+    let input = LogicalPlan::Projection(Projection::try_new(projection, node.input.clone())?);
+    let told = |e: &Expr| {
+        let over = |e: Expr| {
+            let told = clock::over(&e, Expr::Column(Column::from_name(NOW)));
+            Ok(told.map_or_else(|| Transformed::no(e), Transformed::yes))
+        };
+        Ok(e.clone().transform_up(over)?.data)
+    };
+    let group = node.group_expr.iter().map(told).collect::<PlanResult<Vec<_>>>()?;
+    let aggregates = node.aggr_expr.iter().map(told).collect::<PlanResult<Vec<_>>>()?;
+    Ok(Some(AggregateNode::try_new_with_schema(Arc::new(input), group, aggregates, node.schema.clone())?))
 }

@@ -29,6 +29,17 @@ pub fn now_type() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
+/// A call that gives the time of day.
+pub fn call() -> Expr {
+    let udf = ScalarUDF::from(Clock { name: "current_timestamp", signature: Signature::nullary(Volatility::Volatile) });
+    udf.call(vec![])
+}
+
+/// What a function is called in SQL.
+pub fn name_of(name: &str) -> String {
+    if name == UNIX_SECONDS { "UNIX_TIMESTAMP".into() } else { name.to_uppercase() }
+}
+
 /// True for a call of PROCTIME().
 pub fn is_proctime(expression: &Expr) -> bool {
     matches!(expression, Expr::ScalarFunction(function) if function.name() == PROCTIME_NAME)
@@ -70,6 +81,6 @@ impl ScalarUDFImpl for Clock {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        not_impl_err!("'{}' in this place; SELECT it in a subquery of the table", self.name.to_uppercase())
+        not_impl_err!("'{}' in this place; SELECT it in a subquery of the table", name_of(self.name))
     }
 }
