@@ -154,6 +154,7 @@ fn describe(operator: &OperatorPlan) -> String {
         }
         OperatorPlan::Marks(Mark::Watermark, _) => "with the watermark before each row".into(),
         OperatorPlan::Marks(Mark::Now, _) => "with the time of day".into(),
+        OperatorPlan::Marks(Mark::Random(_), _) => "with random values".into(),
         OperatorPlan::ProcessingTime { column, schema, .. } => {
             format!("by processing time, not repeatable: {}", schema.field(*column).name())
         }

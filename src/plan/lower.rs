@@ -86,6 +86,10 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
     if reads_clock || chains.iter().flat_map(|c| &c.operators).any(asks_clock) {
         warnings.push("the query goes by the clock: its results are not repeatable, a replay gives others".into());
     }
+    let draws = |plan: &OperatorPlan| matches!(plan, OperatorPlan::Marks(Mark::Random(_), _));
+    if chains.iter().flat_map(|c| &c.operators).any(draws) {
+        warnings.push("the query draws random values: its results are not repeatable, a replay gives others".into());
+    }
     Ok(PhysicalPlan { sources, lookups, sinks, chains, edges, fingerprint, warnings })
 }
 

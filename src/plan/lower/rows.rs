@@ -16,7 +16,7 @@ use crate::plan::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan};
 use crate::plan::values;
 use crate::runtime::ingest::NOW;
 use crate::sql::catalog::Table;
-use crate::sql::functions::{clock, current_watermark};
+use crate::sql::functions::{clock, current_watermark, random};
 use crate::sql::nested_types::is_multiset;
 use crate::sql::unnest::Unnest;
 
@@ -71,40 +71,47 @@ impl Lowering {
         Ok(fragment)
     }
 
-    /// Puts columns in the place of CURRENT_WATERMARK and of functions of the clock, if an expression asks for them. Returns
-    /// the expressions and the columns they are over.
+    /// Puts columns in the place of CURRENT_WATERMARK, of functions of the clock and of random ones, if an expression asks for
+    /// them. Returns the expressions and the columns they are over.
     pub(super) fn with_marks(&mut self, fragment: &Fragment, exprs: &[Expr]) -> PlanResult<(Vec<Expr>, DFSchema)> {
         let mut schema = fragment.batch_schema()?;
-        let mut marks: Vec<(Mark, DataType)> = Vec::new();
-        for expression in exprs {
-            expression.apply(|e| {
-                if let Some(mark) = mark_of(e)
-                    && !marks.iter().any(|(known, _)| *known == mark)
-                {
-                    let data_type = if mark == Mark::Now { clock::now_type() } else { e.get_type(&schema)? };
-                    marks.push((mark, data_type));
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })?;
-        }
-        for (mark, data_type) in marks {
-            if mark == Mark::Watermark && (fragment.fired.is_some() || fragment.updates) {
-                return unsupported("'CURRENT_WATERMARK' of rows that do not come straight from a table");
+        let mut marks: Vec<(Mark, String, DataType)> = Vec::new();
+        let mut column = |e: Expr| {
+            let Some(mark) = mark_of(&e) else { return Ok(Transformed::no(e)) };
+            let (name, data_type) = match mark {
+                Mark::Watermark => ("(watermark)".to_string(), e.get_type(&schema)?),
+                Mark::Now => (NOW.to_string(), clock::now_type()),
+                // Each call draws for itself.
+                Mark::Random(draw) => (format!("(random {})", marks.len()), draw.data_type()),
+            };
+            let column = Expr::Column(Column::from_name(&name));
+            if !marks.iter().any(|(_, known, _)| *known == name) {
+                marks.push((mark, name, data_type));
             }
-            if mark == Mark::Now && fragment.updates {
-                return unsupported("a function of the clock over rows that are updated: what is taken back would differ");
+            Ok(Transformed::yes(match mark {
+                Mark::Watermark => column,
+                Mark::Now => clock::over(&e, column.clone()).unwrap_or(column),
+                Mark::Random(_) => random::over(&e, column),
+            }))
+        };
+        let exprs = exprs.iter().map(|e| Ok(e.clone().transform_up(&mut column)?.data)).collect::<PlanResult<_>>()?;
+        for (mark, name, data_type) in marks {
+            match mark {
+                Mark::Watermark if fragment.fired.is_some() || fragment.updates => {
+                    return unsupported("'CURRENT_WATERMARK' of rows that do not come straight from a table");
+                }
+                Mark::Now | Mark::Random(_) if fragment.updates => {
+                    return unsupported(
+                        "a function of the clock, or a random one, over rows that are updated: what is taken back would differ",
+                    );
+                }
+                _ => {}
             }
             let fields = schema.iter().map(|(q, f)| (q.cloned(), f.clone()));
-            let fields = fields.chain([(None, Arc::new(Field::new(mark_column(mark), data_type, true)))]).collect();
+            let fields = fields.chain([(None, Arc::new(Field::new(name, data_type, true)))]).collect();
             schema = DFSchema::new_with_metadata(fields, HashMap::new())?;
             self.push(fragment, OperatorPlan::Marks(mark, schema.inner().clone()));
         }
-        let column = |e: Expr| {
-            let Some(mark) = mark_of(&e) else { return Ok(Transformed::no(e)) };
-            let column = Expr::Column(Column::from_name(mark_column(mark)));
-            Ok(Transformed::yes(clock::over(&e, column.clone()).unwrap_or(column)))
-        };
-        let exprs = exprs.iter().map(|e| Ok(e.clone().transform_up(column)?.data)).collect::<PlanResult<_>>()?;
         Ok((exprs, schema))
     }
 
@@ -187,15 +194,7 @@ fn mark_of(expression: &Expr) -> Option<Mark> {
     match expression {
         Expr::ScalarFunction(call) if call.name() == current_watermark::NAME => Some(Mark::Watermark),
         call if clock::over(call, lit(0)).is_some() => Some(Mark::Now),
-        _ => None,
-    }
-}
-
-/// The name of the column with a mark.
-fn mark_column(mark: Mark) -> &'static str {
-    match mark {
-        Mark::Watermark => "(watermark)",
-        Mark::Now => NOW,
+        call => random::draw_of(call).map(Mark::Random),
     }
 }
 

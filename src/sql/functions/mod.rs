@@ -24,6 +24,7 @@ mod numeric;
 mod old_calendar;
 mod patterns;
 mod printf;
+pub mod random;
 pub mod ranks;
 mod round;
 mod rows;
@@ -57,6 +58,7 @@ impl Default for Functions {
             .chain(nested::all())
             .chain(json::udfs())
             .chain(clock::all())
+            .chain(random::all())
             .chain([as_of::udf(), concat::udf(), current_watermark::udf(), interval_times::udf()])
             .chain([intervals::difference()])
             .chain([to_timestamp_ltz::udf(), type_of::udf()])
