@@ -20,10 +20,7 @@ pub const GROUP_PREFIX: &str = "__GROUP_";
 
 /// Rewrites all group windows of a query.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
-    match query.visit(&mut Rewriter) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    query.visit(&mut Rewriter).break_value().map_or(Ok(()), Err)
 }
 
 struct Rewriter;

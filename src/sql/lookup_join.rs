@@ -46,10 +46,7 @@ pub fn looked_up(name: &str) -> Option<&str> {
 
 /// Puts versions of tables into their joins.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
-    match query.visit(&mut Rewriter) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    query.visit(&mut Rewriter).break_value().map_or(Ok(()), Err)
 }
 
 struct Rewriter;

@@ -52,10 +52,7 @@ pub fn statement(statement: &mut Statement) -> Result<(), SqlError> {
 }
 
 fn run(ast: &mut impl VisitMut) -> Result<(), SqlError> {
-    match ast.visit(&mut Rewriter { depth: 0 }) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    ast.visit(&mut Rewriter { depth: 0 }).break_value().map_or(Ok(()), Err)
 }
 
 struct Rewriter {

@@ -34,10 +34,7 @@ const ORDINALITY: &str = "(ordinality)";
 
 /// Puts the left sides of UNNESTs into them.
 pub fn rewrite(query: &mut Query) -> std::result::Result<(), SqlError> {
-    match query.visit(&mut Rewriter) {
-        ControlFlow::Break(error) => Err(error),
-        ControlFlow::Continue(()) => Ok(()),
-    }
+    query.visit(&mut Rewriter).break_value().map_or(Ok(()), Err)
 }
 
 struct Rewriter;

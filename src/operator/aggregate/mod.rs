@@ -174,6 +174,21 @@ pub fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
 }
 
 impl Aggregate {
+    /// A call without DISTINCT, FILTER or anything else. `argument` None is COUNT(*).
+    pub fn plain(function: Function, argument: Option<usize>, input_type: DataType, output_type: DataType) -> Aggregate {
+        Aggregate {
+            function,
+            argument,
+            second: None,
+            fixed: Fixed::Nothing,
+            filter: None,
+            distinct: false,
+            first_seen: false,
+            input_type,
+            output_type,
+        }
+    }
+
     /// Of PERCENTILE.
     fn fractions(&self) -> Fractions {
         if let Fixed::Fractions(fractions) = &self.fixed { fractions.clone() } else { Fractions::default() }

@@ -130,11 +130,7 @@ impl Kernel for Floats {
         vec![DataType::Int64, DataType::Float64, DataType::Float64]
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let results: Float64Array = picks.iter().map(|&g| self.groups[g as usize].result(self.moment)).collect();
-        if self.output == DataType::Float32 {
-            return Ok(Arc::new(results.unary::<_, Float32Type>(|v| v as f32)));
-        }
-        Ok(Arc::new(results))
+        Ok(fractions(picks.iter().map(|&g| self.groups[g as usize].result(self.moment)), &self.output))
     }
     fn beside(&self, picks: &[u32]) -> Option<ArrayRef> {
         Some(Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].count))))
@@ -142,6 +138,12 @@ impl Kernel for Floats {
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Welford>()
     }
+}
+
+/// Results as a column of FLOAT or DOUBLE.
+pub(super) fn fractions(results: impl Iterator<Item = Option<f64>>, output: &DataType) -> ArrayRef {
+    let results: Float64Array = results.collect();
+    if *output == DataType::Float32 { Arc::new(results.unary::<_, Float32Type>(|v| v as f32)) } else { Arc::new(results) }
 }
 
 #[cfg(test)]

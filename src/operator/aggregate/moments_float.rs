@@ -12,9 +12,9 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
-use super::moments::Moment;
+use super::moments::{Moment, fractions};
 use super::retract::RetractKernel;
 use super::sum::each_float;
 use super::{Kernel, Selected};
@@ -161,11 +161,7 @@ impl Kernel for Moments {
         vec![whole.clone(), whole, part.clone(), part.clone(), part.clone(), part]
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let results: Float64Array = picks.iter().map(|&g| self.groups[g as usize].result(self.moment)).collect();
-        if self.output == DataType::Float32 {
-            return Ok(Arc::new(results.unary::<_, Float32Type>(|v| v as f32)));
-        }
-        Ok(Arc::new(results))
+        Ok(fractions(picks.iter().map(|&g| self.groups[g as usize].result(self.moment)), &self.output))
     }
     fn beside(&self, picks: &[u32]) -> Option<ArrayRef> {
         Some(Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].count))))

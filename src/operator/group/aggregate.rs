@@ -194,17 +194,7 @@ mod tests {
         GroupSpec {
             operator: 1,
             key_types: vec![DataType::Int64],
-            aggregates: vec![Aggregate {
-                function: Function::Count,
-                argument: None,
-                second: None,
-                fixed: Default::default(),
-                filter: None,
-                distinct: false,
-                first_seen: false,
-                input_type: DataType::Int64,
-                output_type: DataType::Int64,
-            }],
+            aggregates: vec![Aggregate::plain(Function::Count, None, DataType::Int64, DataType::Int64)],
             retracts: false,
             ttl,
             bundle_rows: None,

@@ -3,9 +3,11 @@
 //! Runs behind [`AssignWindows`](crate::operator::window::assign), which leaves out rows that are late by their own split and
 //! gives every row its window. Groups are kept as those of a changelog ([`super::keyed`]): in memory while they are used,
 //! else in the store, with an index by window. [`WindowedSpec`](super::WindowedSpec) says when a group is sent: with each row,
-//! some time after a change, or when its window closes; before a late row changes a group, what was in time is sent. What always holds: a group is sent at the latest when the watermark
-//! closes its window; a result equal to the last one sent is not sent again (the algorithm of Flink's
-//! AggregateWindowOperator); a window is forgotten when it takes no more rows, and nothing enters it after that.
+//! some time after a change, or when its window closes; before a late row changes a group, what was in time is sent.
+//!
+//! What always holds: a group is sent at the latest when the watermark closes its window; a result equal to the last one sent
+//! is not sent again (the algorithm of Flink's AggregateWindowOperator); a window is forgotten when it takes no more rows, and
+//! nothing enters it after that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,7 +83,7 @@ impl WindowedGroups {
     }
 
     fn is_over(&self, end_ms: i64) -> bool {
-        self.passed_ms.is_some_and(|passed| end_ms.saturating_sub(1).saturating_add(self.windows.lateness_ms) <= passed)
+        self.passed_ms.is_some_and(|passed| self.ends(end_ms, passed))
     }
 
     fn fold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -121,7 +123,7 @@ impl WindowedGroups {
         let rows = part.as_ref().unwrap_or(rows);
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
         let input = Input::find(key_columns, rows, &mut self.groups, cx)?;
-        for (&group, &row) in input.groups.iter().zip(&picks) {
+        for (&group, &row) in input.groups.iter().zip(&picks).filter(|(group, _)| **group as usize >= known) {
             self.open.insert(ends[row as usize]);
             self.groups.set_end(group, ends[row as usize]);
         }
@@ -218,14 +220,11 @@ impl WindowedGroups {
             match self.groups.sent(group) {
                 Sent::Older(row) => {
                     let old = unpack(row, &types)?;
-                    let is_same = is_there && *row == packed(&now, at);
-                    match (is_same, is_there) {
-                        (true, _) => {}
-                        (false, true) => {
-                            changes.push(Op::UpdateBefore, group, Some(old), at);
-                            changes.push(Op::UpdateAfter, group, None, at);
-                        }
-                        (false, false) => changes.push(Op::Delete, group, Some(old), at),
+                    if !is_there {
+                        changes.push(Op::Delete, group, Some(old), at);
+                    } else if *row != packed(&now, at) {
+                        changes.push(Op::UpdateBefore, group, Some(old), at);
+                        changes.push(Op::UpdateAfter, group, None, at);
                     }
                 }
                 _ if is_there => changes.push(Op::Insert, group, None, at),

@@ -15,17 +15,7 @@ use crate::time::MAX_TIME_MS;
 fn operator(early: Pace, late: Pace, lateness_ms: i64) -> WindowedGroups {
     let field = |name| Field::new(name, DataType::Int64, true);
     let windows = WindowedSpec { end: 1, zone: None, early, late, lateness_ms };
-    let sum = Aggregate {
-        function: Function::Sum,
-        argument: Some(2),
-        second: None,
-        fixed: Default::default(),
-        filter: None,
-        distinct: false,
-        first_seen: false,
-        input_type: DataType::Int64,
-        output_type: DataType::Int64,
-    };
+    let sum = Aggregate::plain(Function::Sum, Some(2), DataType::Int64, DataType::Int64);
     let spec = GroupSpec {
         operator: 1,
         key_types: vec![DataType::Int64, window_bound_type()],

@@ -318,17 +318,7 @@ mod tests {
         let fields = |names: &[&str]| {
             Arc::new(Schema::new(names.iter().map(|n| Field::new(*n, DataType::Int64, true)).collect::<Vec<_>>()))
         };
-        let sum = Aggregate {
-            function: Function::Sum,
-            argument: Some(0),
-            second: None,
-            fixed: Default::default(),
-            filter: None,
-            distinct: false,
-            first_seen: false,
-            input_type: DataType::Int64,
-            output_type: DataType::Int64,
-        };
+        let sum = Aggregate::plain(Function::Sum, Some(0), DataType::Int64, DataType::Int64);
         OverByValue::new(ByValueSpec {
             operator: 1,
             partition: vec![],

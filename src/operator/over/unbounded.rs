@@ -20,17 +20,7 @@ pub struct Unbounded {
 
 /// Stands for a call that needs no accumulator.
 fn counter() -> Aggregate {
-    Aggregate {
-        function: Function::Count,
-        argument: None,
-        second: None,
-        fixed: Default::default(),
-        filter: None,
-        distinct: false,
-        first_seen: false,
-        input_type: arrow::datatypes::DataType::Int64,
-        output_type: arrow::datatypes::DataType::Int64,
-    }
+    Aggregate::plain(Function::Count, None, arrow::datatypes::DataType::Int64, arrow::datatypes::DataType::Int64)
 }
 
 impl Unbounded {
