@@ -13,6 +13,7 @@ mod examples;
 mod expressions;
 mod function_list;
 mod functions;
+mod idle_splits;
 mod killed;
 mod kinesis_source;
 mod liveness;
