@@ -64,6 +64,7 @@
 
 pub mod aws;
 pub mod change;
+pub mod private;
 pub mod suggest;
 pub mod time;
 

@@ -20,4 +20,5 @@ mod operations;
 mod processing_time;
 mod random_jobs;
 mod state_bounds;
+mod state_directory;
 mod support;

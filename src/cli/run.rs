@@ -11,7 +11,7 @@ use super::{Exit, SqlFile, key_value};
 use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
 use crate::connect::{self, ConnectError, Environment};
-use crate::observe::health::Health;
+use crate::observe::health::{self, Health};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
@@ -45,7 +45,7 @@ pub struct Args {
     /// Read streams up to this arrival time, exclusive, then finish
     #[arg(long, value_name = "T", value_parser = arrival_time)]
     to: Option<i64>,
-    /// Serve GET /health on this address
+    /// Serve GET /health on this address, to whoever reaches it
     #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Drop what the state directory holds and start over
@@ -128,8 +128,8 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     };
     let state_dir = args.state_dir.as_deref().or(temporary.as_ref().map(|t| t.path())).unwrap_or(Path::new(".")).to_path_buf();
     let clock = SystemClock::shared();
-    let mut store = CheckpointStore::open(&state_dir).map_err(failed)?;
-    let run_ms = job::run_start(&mut store, args.fresh, &clock).map_err(failed)?;
+    let mut store = CheckpointStore::open(&state_dir).map_err(|e| ended(&e.into()))?;
+    let run_ms = job::run_start(&mut store, args.fresh, &clock).map_err(|e| ended(&e))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let errors_dir = match &config.errors_path {
         Some(path) => PathBuf::from(path),
@@ -144,6 +144,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         state_dir: state_dir.clone(),
         errors_dir: errors_dir.clone(),
         run_ms,
+        run_name: store.run_name(run_ms),
         bounds: Bounds { from_ms: args.from, to_ms: args.to },
         clock: clock.clone(),
         runtime: runtime.handle().clone(),
@@ -155,6 +156,10 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     })?;
     let health = Arc::new(Health::default());
     if let Some(address) = args.listen {
+        // Not a log line: no setting may hush it.
+        if let Some(exposure) = health::exposure(address) {
+            eprintln!("warning: {exposure}");
+        }
         let bound = runtime.block_on(health.clone().serve(address)).map_err(|e| wrong(format!("--listen {address}: {e}")))?;
         tracing::info!("health on http://{bound}/health");
     }
@@ -219,11 +224,17 @@ fn drive(
             tracing::info!("{message}: {}", counts.summary());
             Ok(counts)
         }
-        Err(JobError::Refused(reason)) => {
-            eprintln!("error: {reason}");
-            Err(Exit::State)
-        }
-        Err(e) => Err(failed(e)),
+        Err(e) => Err(ended(&e)),
+    }
+}
+
+/// Says why a job could not start or go on.
+fn ended(error: &JobError) -> Exit {
+    eprintln!("error: {error}");
+    match error {
+        JobError::Refused(_) => Exit::State,
+        JobError::Store(e) if e.is_of_the_folder() => Exit::Wrong,
+        _ => Exit::Failed,
     }
 }
 
