@@ -63,8 +63,10 @@
 //! store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
 
 pub mod aws;
+pub mod bounded;
 pub mod change;
 pub mod private;
+pub mod secret;
 pub mod suggest;
 pub mod time;
 

@@ -17,6 +17,7 @@ mod killed;
 mod kinesis_source;
 mod lookup_join;
 mod operations;
+mod privacy;
 mod processing_time;
 mod random_jobs;
 mod state_bounds;

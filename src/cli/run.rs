@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::board::Board;
 use super::progress::{Counts, Progress};
 use super::{Exit, SqlFile, key_value};
+use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
 use crate::connect::{self, ConnectError, Environment};
@@ -77,13 +78,17 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
+fn say(message: impl std::fmt::Display) {
+    eprintln!("error: {}", bounded(&message.to_string(), MESSAGE_BYTES_MAX));
+}
+
 fn wrong(message: impl std::fmt::Display) -> Exit {
-    eprintln!("error: {message}");
+    say(message);
     Exit::Wrong
 }
 
 fn failed(message: impl std::fmt::Display) -> Exit {
-    eprintln!("error: {message}");
+    say(message);
     Exit::Failed
 }
 
@@ -97,8 +102,8 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     }
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let config = Config::resolve(&settings, cores).map_err(wrong)?;
-    for key in &config.ignored {
-        tracing::warn!("setting '{key}' has no effect here");
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
     }
     let explained = script.take_explained();
     for script in &explained {
@@ -230,7 +235,7 @@ fn drive(
 
 /// Says why a job could not start or go on.
 fn ended(error: &JobError) -> Exit {
-    eprintln!("error: {error}");
+    say(error);
     match error {
         JobError::Refused(_) => Exit::State,
         JobError::Store(e) if e.is_of_the_folder() => Exit::Wrong,

@@ -129,6 +129,7 @@ impl FileSource {
             tail: Vec::new(),
             ended: false,
             read_bytes: 0,
+            cut_bytes: 0,
         })
     }
 }
@@ -251,6 +252,7 @@ struct FileReader {
     tail: Vec<u8>,
     ended: bool,
     read_bytes: u64,
+    cut_bytes: u64,
 }
 
 impl FileReader {
@@ -290,6 +292,7 @@ impl FileReader {
         let whole = (RECORD_BYTES_MAX + skipped) as u64;
         self.offset += whole;
         self.read_bytes += whole;
+        self.cut_bytes += skipped as u64;
         tracing::warn!(
             "table {}, {}: line {} has {whole} bytes; it is cut to {RECORD_BYTES_MAX}",
             self.table,
@@ -403,6 +406,10 @@ impl SplitReader for FileReader {
 
     fn bytes_read(&self) -> u64 {
         self.read_bytes
+    }
+
+    fn take_bytes_cut(&mut self) -> u64 {
+        std::mem::take(&mut self.cut_bytes)
     }
 }
 

@@ -194,6 +194,11 @@ pub trait SplitReader: Send {
     fn bytes_read(&self) -> u64 {
         0
     }
+    /// Bytes of records that were too long and dropped since the last call: the rest of such a record goes to the error
+    /// stream.
+    fn take_bytes_cut(&mut self) -> u64 {
+        0
+    }
 }
 
 /// A failure that ends the job (exit code 1). The message says where and what to do.
