@@ -8,7 +8,7 @@
 //! STATE/lock                          held by the process that runs the job
 //! STATE/publishing                    the epoch whose files are being given their final names, as decimal text
 //! STATE/published                     the epoch whose files all have them
-//! STATE/clean                         exists after a clean stop; removed at start: without it checksums are verified
+//! STATE/clean                         exists after a clean stop until a job begins its work: without it checksums are verified
 //! STATE/live/worker-K/                the stores in use; never read after a crash
 //! STATE/checkpoints/EPOCH/manifest    exists last: then the checkpoint exists
 //! STATE/checkpoints/EPOCH/worker-K/   hard links of the store's files
@@ -94,7 +94,7 @@ impl CheckpointStore {
                 tracing::warn!("{} can be read by others: {e}", root.join(name).display());
             }
         }
-        let clean = fs::remove_file(root.join("clean")).is_ok();
+        let clean = root.join("clean").exists();
         let (checksums, found) = (HashMap::new(), None);
         Ok(CheckpointStore { root: root.to_path_buf(), _lock: lock, identity, checksums, clean, found, verified_bytes: 0 })
     }
@@ -317,6 +317,12 @@ impl CheckpointStore {
             linked.map_err(at(&target))?;
         }
         Ok(to)
+    }
+
+    /// Takes the mark of a stop in order away, before the first change.
+    pub fn begin_work(&self) -> Result<(), StoreError> {
+        own::remove_file(&self.root.join("clean"))?;
+        sync_folder(&self.root)
     }
 
     /// Marks a stop in order: the next start need not read every file.

@@ -245,6 +245,7 @@ impl Job<'_> {
             Decision::Resume { manifest, skipped } => {
                 let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing).max().unwrap_or(0);
                 self.last_epoch = manifest.epoch.max(given_up);
+                self.store.begin_work()?;
                 self.store.drop_after(Some(manifest.epoch))?;
                 self.recommit(&manifest, &disk)?;
                 self.discard_uncommitted()?;
@@ -253,6 +254,7 @@ impl Job<'_> {
                 Ok(Ok(*manifest))
             }
             Decision::Start => {
+                self.store.begin_work()?;
                 self.store.drop_after(None)?;
                 self.discard_uncommitted()?;
                 let manifest = self.epoch_zero()?;

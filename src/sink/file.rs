@@ -229,25 +229,19 @@ impl Target {
             return Err(self.refused(format!("`{}` in the checkpoint is not a file name", staged.name)));
         }
         let (part, name) = (self.folder.join(&staged.part), self.folder.join(&staged.name));
-        let check_length = |path: &Path, length_bytes: u64| {
-            if length_bytes == staged.length_bytes {
-                return Ok(());
-            }
-            let expected = staged.length_bytes;
-            Err(self.refused(format!("{} has {length_bytes} bytes, the checkpoint says {expected}", path.display())))
-        };
         // The final name first: a writer that was killed after an earlier resume may have left a younger part under the same
         // temporary name, and that one is not ours to publish.
         match fs::metadata(&name) {
             Ok(found) => {
-                check_length(&name, found.len())?;
-                let crc32c = checksum(&name).map_err(|e| self.failed("read", &name, &e))?;
-                if crc32c == staged.crc32c {
+                let is_same_length = found.len() == staged.length_bytes;
+                if is_same_length && checksum(&name).map_err(|e| self.failed("read", &name, &e))? == staged.crc32c {
                     return Ok(());
                 }
                 return Err(self.refused(format!(
-                    "{} is not the file that the checkpoint names: it has other content; move it elsewhere and start again",
-                    name.display()
+                    "{} ({} bytes) is not the file of {} bytes that the checkpoint names: move it elsewhere and start again",
+                    name.display(),
+                    found.len(),
+                    staged.length_bytes
                 )));
             }
             Err(e) if e.kind() == ErrorKind::NotFound => {}
@@ -255,7 +249,10 @@ impl Target {
         }
         match fs::metadata(&part) {
             Ok(found) => {
-                check_length(&part, found.len())?;
+                if found.len() != staged.length_bytes {
+                    let (path, found, expected) = (part.display(), found.len(), staged.length_bytes);
+                    return Err(self.refused(format!("{path} has {found} bytes, the checkpoint says {expected}")));
+                }
                 fs::rename(&part, &name).map_err(|e| self.failed("rename", &part, &e))
             }
             Err(e) if e.kind() == ErrorKind::NotFound && missing == Missing::Taken => {
