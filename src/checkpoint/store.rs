@@ -1,6 +1,6 @@
 //! Checkpoints on disk: folders, hard links, fsync and rename.
 //!
-//! What always holds: nothing is removed that [`own`] does not know as ours; a checkpoint's files are read once after a start,
+//! What always holds: nothing is removed that `own` does not know as ours; a checkpoint's files are read once after a start,
 //! however often it is asked what is there.
 //!
 //! ```text
@@ -30,7 +30,7 @@ use crate::private;
 pub enum StoreError {
     #[error("{path}: {source}")]
     Io { path: String, source: io::Error },
-    #[error("state directory {path} is in use by another process")]
+    #[error("state directory {path} is in use by another process, which has not ended within {} s", LOCK_WAIT_MAX.as_secs())]
     Locked { path: String },
     #[error(
         "{path} is no state directory of Paceline: it has no file '{}', and is not empty (it holds '{found}'); nothing in it was \
@@ -74,9 +74,9 @@ pub struct CheckpointStore {
 
 /// Checkpoints kept: the newest, and one to fall back on.
 const RETAINED: usize = 2;
-/// How long a start waits for the lock, in steps: a process that was just killed holds it until the system has taken down its
-/// memory, which takes the longer the more it had. Who waits for a process that goes on working is told soon enough.
-const LOCK_STEPS_MAX: u32 = 250;
+/// How long a start waits for the lock: a process that was just killed holds it until the system has taken down its memory,
+/// which takes the longer the more it had. Who waits for a process that goes on working is told soon enough.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 const LOCK_STEP: Duration = Duration::from_millis(20);
 
 impl CheckpointStore {
@@ -335,17 +335,19 @@ impl CheckpointStore {
 fn lock(root: &Path) -> Result<File, StoreError> {
     let path = root.join("lock");
     let lock = private::file_options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
-    for step in 0..LOCK_STEPS_MAX {
+    let mut waited = Duration::ZERO;
+    while waited < LOCK_WAIT_MAX {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if step == 0 => {
-                let seconds = (LOCK_STEP * LOCK_STEPS_MAX).as_secs();
+            Err(TryLockError::WouldBlock) if waited.is_zero() => {
+                let seconds = LOCK_WAIT_MAX.as_secs();
                 tracing::info!("{} is in use by another process: waiting up to {seconds} s for it to end", root.display());
             }
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(e)) => return Err(at(&path)(e)),
         }
         std::thread::sleep(LOCK_STEP);
+        waited += LOCK_STEP;
     }
     Err(StoreError::Locked { path: root.display().to_string() })
 }

@@ -34,7 +34,7 @@ pub struct Args {
     /// Override a setting: Flink's keys, and ours under `paceline.`
     #[arg(long = "set", value_name = "K=V", value_parser = key_value)]
     settings: Vec<(String, String)>,
-    /// Where state and checkpoints are kept; starting again on it goes on from the newest checkpoint [default: temporary]
+    /// A new or empty folder for state and checkpoints; starting again on it goes on from the newest checkpoint [default: temporary]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Number of workers [default: one per core]

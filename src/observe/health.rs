@@ -27,18 +27,21 @@ pub struct Report {
     pub event_time: String,
 }
 
-/// How long a start waits for its address, in steps: a process that was just killed may not have let go of it yet.
-const BIND_STEPS_MAX: u32 = 100;
+/// How long a start waits for its address: a process that was just killed may not have let go of it yet.
+const BIND_WAIT_MAX: Duration = Duration::from_secs(2);
 const BIND_STEP: Duration = Duration::from_millis(20);
 
 async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    for _ in 1..BIND_STEPS_MAX {
+    let mut waited = Duration::ZERO;
+    loop {
         match TcpListener::bind(address).await {
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => tokio::time::sleep(BIND_STEP).await,
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && waited < BIND_WAIT_MAX => {
+                tokio::time::sleep(BIND_STEP).await;
+                waited += BIND_STEP;
+            }
             bound => return bound,
         }
     }
-    TcpListener::bind(address).await
 }
 
 /// What to say about an address that others can reach; None for one of this machine alone.

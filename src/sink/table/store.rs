@@ -41,20 +41,23 @@ impl Changes {
     }
 }
 
-/// How long an opening waits for the store's lock, in steps: a process that was just killed may not have let go of it yet,
-/// though it has let go of the state directory.
-const LOCK_STEPS_MAX: u32 = 250;
+/// How long an opening waits for the store's lock: a process that was just killed may not have let go of it yet, though it has
+/// let go of the state directory.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 const LOCK_STEP: Duration = Duration::from_millis(20);
 
 fn open(options: &Options, dir: &Path) -> Result<DB, rocksdb::Error> {
-    for _ in 1..LOCK_STEPS_MAX {
+    let mut waited = Duration::ZERO;
+    loop {
         match DB::open(options, dir) {
             // RocksDB's words for a lock that another process holds.
-            Err(e) if e.as_ref().contains("While lock file") => std::thread::sleep(LOCK_STEP),
+            Err(e) if e.as_ref().contains("While lock file") && waited < LOCK_WAIT_MAX => {
+                std::thread::sleep(LOCK_STEP);
+                waited += LOCK_STEP;
+            }
             opened => return opened,
         }
     }
-    DB::open(options, dir)
 }
 
 impl TableStore {
