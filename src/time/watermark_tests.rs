@@ -221,10 +221,12 @@ fn the_sets_agree_with_the_rule() {
                 0 => {
                     // Now and then a parent that is registered later, or never.
                     let parents = (0..rng.random_range(0..3)).map(|_| format!("s{}", rng.random_range(0..step + 1))).collect();
-                    let own_ms = if rng.random_bool(0.2) { rng.random_range(0..100) } else { MIN_TIME_MS };
-                    // No split is its own ancestor.
                     let parents: Vec<String> = if rng.random_bool(0.8) { parents } else { vec![format!("s{}", 60 + step)] };
-                    let parents = parents.into_iter().filter(|p| p[1..].parse::<usize>().is_ok_and(|n| n != step)).collect();
+                    // No split is its own ancestor.
+                    let parents: Vec<String> = parents.into_iter().filter(|p| *p != format!("s{step}")).collect();
+                    // A split has records of its own only after its parents have ended.
+                    let is_read = parents.is_empty() && rng.random_bool(0.3);
+                    let own_ms = if is_read { rng.random_range(0..100) } else { MIN_TIME_MS };
                     t.register(&format!("s{step}"), parents, step % 2, own_ms, SplitStatus::Waiting, ());
                 }
                 1 => {
@@ -258,7 +260,9 @@ fn the_sets_agree_with_the_rule() {
             let idle = t.iter().filter(|e| e.status == SplitStatus::Idle).map(|e| e.watermark_ms).max();
             let end = if t.bounded { MAX_TIME_MS } else { MIN_TIME_MS };
             handed_out = handed_out.max(lowest.or(idle).unwrap_or(end));
-            assert_eq!(t.watermark(), handed_out, "seed {seed}, step {step}");
+            let splits: Vec<_> = t.iter().map(|e| (&e.id, e.status, e.watermark_ms, &e.parents)).collect();
+            let splits = format!("{splits:?}");
+            assert_eq!(t.watermark(), handed_out, "seed {seed}, step {step}: {splits}");
         }
     }
 }
