@@ -15,13 +15,16 @@
 //! A committed name holds the epoch that `prepare` was given. That of a part holds the epoch the writer expected, which
 //! is wrong after a restore and does not matter: the manifest connects the two.
 
+mod publish;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use serde::{Deserialize, Serialize};
+
+use publish::{Missing, StagedPart};
 
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter};
 use crate::format::encode::{EncodeFormat, RowEncoder};
@@ -59,15 +62,6 @@ struct Target {
     private: bool,
 }
 
-/// A finished part as the manifest holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct StagedPart {
-    part: String,
-    name: String,
-    length_bytes: u64,
-    crc32c: u32,
-}
-
 impl FileSink {
     /// `run` becomes part of file names: letters, digits, `.`, `_` and `-` only. The folder is made by the first writer, so
     /// that a folder that cannot be made is found out at the start.
@@ -89,31 +83,6 @@ impl FileSink {
         let target = Arc::new(Target { private: true, ..target });
         Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: false })
     }
-
-    /// Gives every part its name. `missing`: what it means that a part is neither staged nor there under its name.
-    fn publish_all(&self, staged: &[Vec<u8>], missing: Missing) -> Result<(), SinkError> {
-        let target = &self.target;
-        let mut any = false;
-        for text in staged {
-            let parts: Vec<StagedPart> = serde_json::from_slice(text)
-                .map_err(|e| target.refused(format!("the list of parts in the checkpoint cannot be read: {e}")))?;
-            for part in &parts {
-                target.publish(part, missing)?;
-                any = true;
-            }
-        }
-        // The folder may have been taken away with all that was in it.
-        if any && target.folder.is_dir() { target.sync_folder() } else { Ok(()) }
-    }
-}
-
-/// What it means that a part is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    /// It was never renamed: its rows are lost.
-    Lost,
-    /// It may have been renamed before a kill: then whoever reads the folder has it.
-    Taken,
 }
 
 impl Sink for FileSink {
@@ -146,11 +115,11 @@ impl Sink for FileSink {
     }
 
     fn commit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
-        self.publish_all(staged, Missing::Lost)
+        self.target.publish_all(staged, Missing::Lost)
     }
 
     fn recommit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
-        self.publish_all(staged, Missing::Taken)
+        self.target.publish_all(staged, Missing::Taken)
     }
 
     fn discard_uncommitted(&self) -> Result<(), SinkError> {
@@ -220,58 +189,6 @@ impl Target {
             let is_number = |n: &str| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit());
             numbers.split('-').count() == 3 && numbers.split('-').all(is_number)
         })
-    }
-
-    /// Gives a part its final name, unless an earlier attempt has done so.
-    fn publish(&self, staged: &StagedPart, missing: Missing) -> Result<(), SinkError> {
-        // Names come from our manifest; one that would leave the folder is damage.
-        if [&staged.part, &staged.name].iter().any(|name| Path::new(name).file_name() != Some(name.as_ref())) {
-            return Err(self.refused(format!("`{}` in the checkpoint is not a file name", staged.name)));
-        }
-        let (part, name) = (self.folder.join(&staged.part), self.folder.join(&staged.name));
-        // The final name first: a writer that was killed after an earlier resume may have left a younger part under the same
-        // temporary name, and that one is not ours to publish.
-        match fs::metadata(&name) {
-            Ok(found) => {
-                let is_same_length = found.len() == staged.length_bytes;
-                if is_same_length && checksum(&name).map_err(|e| self.failed("read", &name, &e))? == staged.crc32c {
-                    return Ok(());
-                }
-                return Err(self.refused(format!(
-                    "{} ({} bytes) is not the file of {} bytes that the checkpoint names: move it elsewhere and start again",
-                    name.display(),
-                    found.len(),
-                    staged.length_bytes
-                )));
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(self.failed("look at", &name, &e)),
-        }
-        match fs::metadata(&part) {
-            Ok(found) => {
-                if found.len() != staged.length_bytes {
-                    let (path, found, expected) = (part.display(), found.len(), staged.length_bytes);
-                    return Err(self.refused(format!("{path} has {found} bytes, the checkpoint says {expected}")));
-                }
-                fs::rename(&part, &name).map_err(|e| self.failed("rename", &part, &e))
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound && missing == Missing::Taken => {
-                tracing::warn!(
-                    "table {}: {} ({} bytes) had its name, or was about to, when the job was killed, and is not in the folder any \
-                     more; it counts as taken by a reader and is not written again",
-                    self.table,
-                    name.display(),
-                    staged.length_bytes
-                );
-                Ok(())
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => Err(self.refused(format!(
-                "a part named by the checkpoint is gone: neither {} nor {} exists",
-                part.display(),
-                name.display()
-            ))),
-            Err(e) => Err(self.failed("look at", &part, &e)),
-        }
     }
 }
 
@@ -441,18 +358,6 @@ fn create_folder(folder: &Path, private: bool) -> io::Result<()> {
         _ => {}
     }
     sync_folder(parent)
-}
-
-fn checksum(path: &Path) -> io::Result<u32> {
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut crc32c = 0;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(crc32c),
-            read => crc32c = crc32c::crc32c_append(crc32c, &buffer[..read]),
-        }
-    }
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
