@@ -5,6 +5,7 @@
 
 mod formats;
 mod lookups;
+mod names;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use std::time::Duration;
 use formats::DecodeFormat;
 
 use crate::config::{Config, duration};
-use crate::format::json::EncodeOptions;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
+use crate::private;
 use crate::runtime::errors;
 use crate::runtime::job::Connected;
 use crate::sink::blackhole::BlackholeSink;
@@ -48,6 +49,8 @@ pub struct Environment<'a> {
     /// Where the error stream goes.
     pub errors_dir: PathBuf,
     pub run_ms: i64,
+    /// The run in the names of files.
+    pub run_name: String,
     /// Arrival times that bound streams: `--from`, `--to`.
     pub bounds: Bounds,
     pub clock: SharedClock,
@@ -99,9 +102,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         sinks.push(sink(plan, env, &mut tables)?);
     }
     let lookups = plan.lookups.iter().map(|plan| lookups::lookup(plan, env)).collect::<Result<_, _>>()?;
-    let errors =
-        FileSink::new("errors", env.errors_dir.clone(), &run_name(env.run_ms), errors::schema(), EncodeOptions::default())?
-            .folder_when_needed();
+    let errors = FileSink::errors(env.errors_dir.clone(), &env.run_name, errors::schema())?;
     let connected = Connected {
         sources,
         decoder: Box::new(move |i| {
@@ -115,11 +116,6 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         idle_timeout: env.config.idle_timeout,
     };
     Ok(Connection { connected, tables })
-}
-
-/// A run's name in file names.
-fn run_name(run_ms: i64) -> String {
-    format!("{run_ms:x}")
 }
 
 fn place(error: ConnectError, table: &Table) -> ConnectError {
@@ -214,7 +210,6 @@ fn datagen_options(table: &Table) -> Result<DatagenOptions, ConnectError> {
 fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
     let name = hints::base_name(&table.name);
-    let beside = env.query_path.with_extension("samples").join(format!("{name}.jsonl"));
     match env.config.samples.get(name) {
         Some(text) if text == "alleycat" || text.starts_with("alleycat:") => {
             let options = AlleycatOptions::parse_sample(text)?;
@@ -224,8 +219,11 @@ fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, C
             let base = env.query_path.parent().unwrap_or(Path::new("."));
             Ok(Arc::new(FileSource::new(&table.name, &base.join(path).display().to_string(), vec![])?))
         }
-        None if beside.is_file() => Ok(Arc::new(FileSource::new(&table.name, &beside.display().to_string(), vec![])?)),
         None => {
+            let beside = names::sample(table, &env.query_path.with_extension("samples"))?;
+            if beside.is_file() {
+                return Ok(Arc::new(FileSource::new(&table.name, &beside.display().to_string(), vec![])?));
+            }
             let columns = table.columns.iter().filter(|c| !matches!(c.kind, ColumnKind::Computed(_)));
             let columns = columns.map(|c| (c.name.clone(), c.data_type.clone())).collect();
             let rowtime = table.watermark.as_ref().map(|w| table.columns[w.rowtime].name.clone());
@@ -249,7 +247,9 @@ fn sink(
     };
     match table.connector() {
         connector if env.local && is_remote(connector) => {
-            let dir = env.state_dir.join("tables").join(&table.name);
+            let folder = env.state_dir.join("tables");
+            let dir = names::embedded(table, &folder)?;
+            private::create_folder(&folder).map_err(|e| config_error(table, format!("{}: {e}", folder.display())))?;
             let embedded = EmbeddedTable::open(&dir, table_spec(plan, table), env.run_ms)?;
             tables.push((table.name.clone(), embedded.clone()));
             Ok(embedded)
@@ -258,11 +258,10 @@ fn sink(
             check_options(table, &FILE_OPTIONS)?;
             let path = required(table, "path", "the folder to write to")?;
             let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
-            let run = run_name(env.run_ms);
             Ok(Arc::new(FileSink::new(
                 &hints::short_name(&table.name),
                 folder,
-                &run,
+                &env.run_name,
                 plan.schema.clone(),
                 formats::encode_format(table)?,
             )?))

@@ -14,6 +14,8 @@ pub struct Stats {
     pub bytes_in: AtomicU64,
     pub rows_out: AtomicU64,
     pub diverted: AtomicU64,
+    /// Bytes of records, rows and reasons that are too long for the error stream.
+    pub diverted_bytes_cut: AtomicU64,
     pub late_rows: AtomicU64,
     pub late_by_fired_mark: AtomicU64,
     pub windows_fired: AtomicU64,

@@ -25,6 +25,7 @@ use arrow::array::{Array, ArrayRef};
 use super::version::{TEXT_LEN, Version};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 use crate::format::json::{EncodeOptions, JsonEncoder};
+use crate::private;
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 use store::{Changes, StoreError, TableStore};
 
@@ -103,7 +104,7 @@ impl EmbeddedTable {
             key.push(index);
             layout.push_str(&format!("{name} {}\n", field.data_type()));
         }
-        std::fs::create_dir_all(dir).map_err(|e| config(format!("cannot create {}: {e}", dir.display())))?;
+        private::create_folder(dir).map_err(|e| config(format!("cannot create {}: {e}", dir.display())))?;
         let failed = |e: StoreError| config(format!("cannot open {}: {e}", dir.display()));
         let store = TableStore::open(dir).map_err(failed)?;
         let stored = store.get(LAYOUT).map_err(failed)?;

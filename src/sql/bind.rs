@@ -112,7 +112,7 @@ pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, S
         binder.set(key, value)?;
         script.settings.insert(key.clone(), value.clone());
     }
-    for placed in parse(text)? {
+    for placed in parse(text, &mut binder.catalog.hint_secrets)? {
         let source = placed.source(text);
         if matches!(&placed.statement, Statement::Set { key, .. } if overrides.iter().any(|(k, _)| k == key)) {
             continue;

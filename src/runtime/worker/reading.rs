@@ -270,6 +270,7 @@ impl Worker {
         let read = split.reader.bytes_read();
         stats.bytes_in.fetch_add(read.saturating_sub(split.reported_bytes), Ordering::Relaxed);
         split.reported_bytes = read;
+        stats.diverted_bytes_cut.fetch_add(split.reader.take_bytes_cut(), Ordering::Relaxed);
         for (index, reason) in &ingested.bad {
             let (id, place) = (split.id.to_string(), raw.places.describe(*index));
             self.errors.bad_record(&source.shared.table, [&id, &place, reason], raw.record(*index), self.open_epoch.is_some())?;
