@@ -13,6 +13,7 @@ mod examples;
 mod expressions;
 mod function_list;
 mod functions;
+mod keyed_tables;
 mod killed;
 mod kinesis_source;
 mod lookup_join;

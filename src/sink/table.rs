@@ -266,6 +266,10 @@ impl TableWriter {
         let mut key = vec![ROWS];
         for row in 0..rows.batch.num_rows() {
             if let Some(null) = shared.key.iter().find(|&&c| rows.batch.column(c).is_null(row)) {
+                if !rows.op(row).adds() {
+                    // It was rejected when it was added: there is nothing to delete.
+                    continue;
+                }
                 self.encode(rows, row, "");
                 let reason = format!("key column '{}' is NULL", shared.spec.schema.field(*null).name());
                 self.rejected.push(Rejected { row: String::from_utf8_lossy(&self.value).into_owned(), reason });

@@ -76,11 +76,11 @@ impl Lowering {
         match &fragment.key {
             _ if sink_key.is_empty() => {}
             // With more columns in the table's key an update may move a row to another key: its old one is deleted.
+            // Who prints rows is shown each change, whatever key the table has.
+            Some(key) if key.is_subset(&has) && takes_all => {}
             Some(key) if key.is_subset(&has) => {
-                if key.len() == has.len() {
-                    let schema = fragment.arrow_schema()?;
-                    self.push(fragment, OperatorPlan::DropUpdateBefore(schema));
-                }
+                let schema = fragment.arrow_schema()?;
+                self.push(fragment, OperatorPlan::Upserts(sink_key.to_vec(), schema));
             }
             key => {
                 let names = |columns: &BTreeSet<usize>| -> Vec<String> {

@@ -270,6 +270,8 @@ impl SinkWriter for DynamoDbWriter {
             };
             match item {
                 Ok(item) => items.push(item),
+                // It was rejected when it was added: there is nothing to delete.
+                Err(_) if !rows.op(row).adds() => {}
                 Err(reason) => {
                     let row = self.items.row_json(&rows.batch, row);
                     if self.fail_on_error {
