@@ -65,7 +65,7 @@ fn row(item: Map<String, Value>) -> Map<String, Value> {
     item.into_iter().map(|(name, value)| (name, plain(value))).collect()
 }
 
-/// A case's script with an INSERT into a table `t1`, `t2` ... for each SELECT.
+/// A case's script with an INSERT into a table `table1`, `table2` ... for each SELECT.
 fn script(case: &Path, keys: &[&[&str]], options: &str) -> (String, Vec<Recorded>) {
     let text = fs::read_to_string(case.join("query.sql")).expect("a query");
     let (mut sql, mut results) = (String::new(), Vec::new());
@@ -76,8 +76,8 @@ fn script(case: &Path, keys: &[&[&str]], options: &str) -> (String, Vec<Recorded
             let columns: Vec<String> = result.columns.iter().map(|(name, kind)| format!("`{name}` {kind}")).collect();
             let key = keys[number - 1].join(", ");
             sql.push_str(&format!(
-                "CREATE TABLE t{number} ({}, PRIMARY KEY ({key}) NOT ENFORCED) WITH ('connector'='dynamodb','table-name'='t{number}'{options});\n\
-                 INSERT INTO t{number} ",
+                "CREATE TABLE table{number} ({}, PRIMARY KEY ({key}) NOT ENFORCED) WITH ('connector'='dynamodb','table-name'='table{number}'{options});\n\
+                 INSERT INTO table{number} ",
                 columns.join(", "),
             ));
             results.push(result);
@@ -109,13 +109,13 @@ fn dynamodb_tables_hold_what_the_recorded_changes_lead_to() {
                     let (_, kind) = result.columns.iter().find(|(column, _)| column == name).expect("a column");
                     (name, key_type(kind))
                 };
-                server.create_table(&format!("t{}", number + 1), typed(key[0]), key.get(1).map(|k| typed(k)));
+                server.create_table(&format!("table{}", number + 1), typed(key[0]), key.get(1).map(|k| typed(k)));
             }
             let dir = tempfile::tempdir().expect("temporary folder");
             let variation = Variation { batch_rows, ..Variation::plain(workers) };
             finish(&format!("{settings}{sql}"), &dir.path().join("state"), &variation);
             for (number, result) in results.into_iter().enumerate() {
-                let found = server.scan(&format!("t{}", number + 1)).into_iter().map(row);
+                let found = server.scan(&format!("table{}", number + 1)).into_iter().map(row);
                 let what = format!("{name}, select {}, {workers} workers, batches of {batch_rows}", number + 1);
                 assert_eq!(texts(found), texts(result.rows), "{what}");
             }
@@ -131,11 +131,12 @@ fn embedded_tables_hold_what_the_recorded_changes_lead_to() {
             let (sql, results) = script(&case, keys, "");
             let tables = held(&format!("{settings}{sql}"), workers);
             for (number, result) in results.into_iter().enumerate() {
-                let found = tables.get(&format!("t{}", number + 1)).cloned().unwrap_or_default();
+                let found = tables.get(&format!("table{}", number + 1)).cloned().unwrap_or_default();
                 let cells = |row: Map<String, Value>| -> String {
-                    let cell =
-                        |(name, _): &(String, String)| row[name].as_str().map_or_else(|| row[name].to_string(), str::to_owned);
-                    result.columns.iter().map(cell).collect::<Vec<_>>().join(" ")
+                    // The cell of a NULL is empty.
+                    let values = result.columns.iter().map(|(name, _)| &row[name]).filter(|value| !value.is_null());
+                    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    values.map(cell).collect::<Vec<_>>().join(" ")
                 };
                 let mut want: Vec<String> = result.rows.clone().into_iter().map(cells).collect();
                 want.sort();
@@ -159,7 +160,7 @@ fn held(sql: &str, workers: &str) -> BTreeMap<String, Vec<String>> {
     for line in text.lines() {
         if let Some((name, _)) = line.split_once(" (").filter(|(_, rest)| rest.ends_with(" rows)")) {
             name.clone_into(&mut current);
-        } else if line.contains('┆') {
+        } else if line.starts_with('│') {
             let cells = line.split(['│', '┆', '|']).map(str::trim).filter(|c| !c.is_empty()).collect::<Vec<_>>().join(" ");
             tables.entry(current.clone()).or_default().push(cells);
         }

@@ -1,9 +1,9 @@
 //! From a stream of changes to upserts by key: what is replaced needs no word, what vanishes is deleted.
 //!
-//! Stands before a sink that keeps one row for each key. A row that is taken back (-U) says nothing new where another row of its
-//! key follows. Where none does, because a filter or a row's failure stands between the two sides of an update, it is the
-//! last that is heard of the key: it becomes a deletion. Holds nothing: both sides of an update come in one batch, and
-//! where they do not, the key is deleted first and written again by the next batch.
+//! Stands before a sink that keeps one row for each key. A row that is taken back says nothing new where another row of its key
+//! follows. Where none does, because a filter or a row's failure stands between the two sides of an update, it is the last
+//! that is heard of the key: it becomes a deletion. Holds nothing: both sides of an update come in one batch, and where they
+//! do not, the key is deleted first and written again by the next batch.
 //!
 //! What always holds: rows out are additions and deletions only, and those of a key leave it as all rows in would.
 
@@ -30,7 +30,7 @@ impl Upserts {
 
     fn apply(&mut self, rows: &Rows) -> Result<Rows, OperatorError> {
         let n = rows.len();
-        let taken_back = |row: usize| rows.op(row) == Op::UpdateBefore;
+        let taken_back = |row: usize| !rows.op(row).adds();
         if !(0..n).any(taken_back) {
             return Ok(rows.clone());
         }
@@ -109,6 +109,7 @@ mod tests {
     fn a_row_that_nothing_replaces_is_deleted() {
         for (key, changes, upserts) in [
             (vec![0], "+I a 1, +U b 2, -D c 3", "+I a 1, +U b 2, -D c 3"),
+            (vec![0], "-D a 1, +I a 2, -D a 2, -D b 1, +I c 1, +I b 2", "+I a 2, -D a 2, +I c 1, +I b 2"),
             (vec![0], "-U a 1, +U a 2", "+U a 2"),
             (vec![0], "-U a 1", "-D a 1"),
             (vec![0], "-U a 1, -U b 1, +U b 2", "-D a 1, +U b 2"),
