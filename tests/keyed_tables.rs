@@ -14,7 +14,7 @@ use crate::support::job::{Variation, finish};
 
 /// Keys of the results of a case's queries, in their order.
 const CASES: [(&str, &[&[&str]]); 2] = [
-    ("cl_filtered", &[&["k"], &["id"], &["id"], &["k", "rn"], &["id"], &["v"], &["id"], &["k"], &["s"], &["k", "s"]]),
+    ("cl_filtered", &[&["k"], &["id"], &["id"], &["k", "rn"], &["id"], &["v"], &["id"], &["k"], &["s"], &["k", "s"], &["id"]]),
     ("cl_filtered_early", &[&["ws", "k"], &["ws", "k"]]),
 ];
 

@@ -1,9 +1,11 @@
 //! Results into a DynamoDB table, as upserts by key.
 //!
 //! In reading order: `options` (what WITH may say), `value` and `item` (rows to items), `client` (the calls), `faults` (whose fault
-//! a refusal is), `lanes` (order), `outbox` (requests and retries); `read` has the calls that `lookup` makes. Called by `runtime` as any sink. What always holds: writes of one key are made one after the
-//! other; where results of several windows share a key, a write is conditional on a lower version, so the table never goes
-//! back; after `prepare` everything written before it is in the table, superseded, or handed out as rejected.
+//! a refusal is), `lanes` (order), `outbox` (requests and retries); `read` has the calls that `lookup` makes. Called by `runtime`
+//! as any sink. What always holds: writes of one key are made one after the other; where results of several windows share a
+//! key, a write is conditional on a version that is not higher, so the table never goes back; after `prepare` everything
+//! written before it is in the table, superseded, or handed out as rejected; a fault of the table rejects no row, it ends the
+//! job.
 
 pub(crate) mod client;
 mod faults;
@@ -24,7 +26,6 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 pub use super::version::WriteMode;
 use super::version::{Counts, TEXT_LEN, Tally, Version};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
-use crate::change::Op;
 use client::{Failure, TableClient, TableKey, VERSION_ATTRIBUTE};
 use item::ItemEncoder;
 use options::DynamoDbOptions;
@@ -260,10 +261,10 @@ impl SinkWriter for DynamoDbWriter {
                 // It was rejected when it was added: there is nothing to delete.
                 Err(_) if !rows.op(row).adds() => {}
                 Err(reason) => {
-                    if rows.op(row) == Op::UpdateAfter
+                    if rows.ops.is_some()
                         && let Ok(delete) = self.items.encode_delete(&rows.batch, row)
                     {
-                        // What it replaces is no result any more.
+                        // What it may replace is no result any more.
                         items.push(delete);
                     }
                     let row = self.items.row_json(&rows.batch, row);
