@@ -16,6 +16,7 @@ mod functions;
 mod keyed_tables;
 mod killed;
 mod kinesis_source;
+mod liveness;
 mod lookup_join;
 mod operations;
 mod processing_time;
