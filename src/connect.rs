@@ -20,11 +20,12 @@ use crate::private;
 use crate::runtime::errors;
 use crate::runtime::job::Connected;
 use crate::sink::blackhole::BlackholeSink;
-use crate::sink::dynamodb::{DynamoDbSink, WriteMode};
+use crate::sink::dynamodb::DynamoDbSink;
 use crate::sink::file::FileSink;
 use crate::sink::print::PrintSink;
 use crate::sink::select::{SelectFormat, SelectSink};
 use crate::sink::table::EmbeddedTable;
+use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink, SinkError};
 use crate::source::alleycat::{AlleycatOptions, AlleycatSource};
 use crate::source::datagen::{DatagenOptions, DatagenSource, Declared};
@@ -245,12 +246,17 @@ fn sink(
         SinkTarget::Print => return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), plan.updates, env.select))),
         SinkTarget::Table(table) => table,
     };
+    let mode = match plan.keys {
+        ResultKeys::Unique => WriteMode::Unique,
+        ResultKeys::SharedByWindows => WriteMode::Versioned,
+        ResultKeys::InOrder => WriteMode::InOrder,
+    };
     match table.connector() {
         connector if env.local && is_remote(connector) => {
             let folder = env.state_dir.join("tables");
             let dir = names::embedded(table, &folder)?;
             private::create_folder(&folder).map_err(|e| config_error(table, format!("{}: {e}", folder.display())))?;
-            let embedded = EmbeddedTable::open(&dir, table_spec(plan, table), env.run_ms)?;
+            let embedded = EmbeddedTable::open(&dir, table_spec(plan, table), env.run_ms, mode)?;
             tables.push((table.name.clone(), embedded.clone()));
             Ok(embedded)
         }
@@ -276,11 +282,6 @@ fn sink(
             Ok(Arc::new(BlackholeSink::default()))
         }
         "dynamodb" => {
-            let mode = match plan.keys {
-                ResultKeys::Unique => WriteMode::Unique,
-                ResultKeys::SharedByWindows => WriteMode::Versioned,
-                ResultKeys::InOrder => WriteMode::InOrder,
-            };
             let (options, _) = lookups::dynamodb_options(table)?;
             let sink = DynamoDbSink::new(table_spec(plan, table), &options, env.run_ms, mode, env.runtime.clone());
             Ok(Arc::new(sink.map_err(|e| dynamodb_error(e, table))?))

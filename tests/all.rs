@@ -14,6 +14,7 @@ mod expressions;
 mod function_list;
 mod functions;
 mod idle_splits;
+mod keyed_tables;
 mod killed;
 mod kinesis_source;
 mod liveness;

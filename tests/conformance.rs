@@ -196,6 +196,8 @@ cases!(
     changelog,
     cl_dedup,
     cl_dedup_window,
+    cl_filtered,
+    cl_filtered_early,
     cl_groupby,
     cl_gsets,
     cl_having,

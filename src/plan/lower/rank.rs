@@ -134,15 +134,19 @@ impl Lowering {
         let output = Arc::new(Schema::new(fields));
         let with_number = number && bound.with_number;
         let mut key: Option<BTreeSet<usize>> = fragment.key.clone().filter(|_| fragment.updates);
+        let mut scattered = fragment.scatters(&partition);
         if with_number {
             key = Some(partition.iter().copied().chain([number_column]).collect());
+            scattered = false;
         } else if bound.end == 1 {
             key = Some(partition.iter().copied().collect());
+            scattered = false;
         }
         self.operators += 1;
         let mut roles = vec![Role::Plain; schema.fields().len()];
         roles[..fragment.roles.len()].copy_from_slice(&fragment.roles);
-        let mut after = Fragment { schema: schema.clone(), roles, fired: None, key, updates: !keeps_first, ..fragment };
+        let mut after =
+            Fragment { schema: schema.clone(), roles, fired: None, key, updates: !keeps_first, scattered, ..fragment };
         self.exchange(&mut after, partition.clone());
         let (start, end) = (bound.start, bound.end);
         let operator = self.operators;
@@ -150,6 +154,36 @@ impl Lowering {
         let spec = RankSpec { operator, partition, order, start, end, with_number, keeping, ttl, input, output };
         self.push(&after, OperatorPlan::Rank(spec));
         Ok(after)
+    }
+
+    /// Puts the changes of each row of a key in order where they come from several workers: of the rows that the key has for
+    /// now, the first stands for all until it is taken back.
+    pub(super) fn gather(&mut self, fragment: &mut Fragment, key: &[usize]) -> PlanResult<()> {
+        let schema = fragment.arrow_schema()?;
+        if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
+            return unsupported(format!(
+                "rows that change their place, with a column of type {}, in a table with a key: '{}'",
+                field.data_type(),
+                field.name()
+            ));
+        }
+        self.exchange(fragment, key.to_vec());
+        self.operators += 1;
+        let spec = RankSpec {
+            operator: self.operators,
+            partition: key.to_vec(),
+            order: vec![],
+            start: 1,
+            end: 1,
+            with_number: false,
+            keeping: Keeping::All,
+            ttl: self.state_ttl,
+            input: schema.clone(),
+            output: schema,
+        };
+        self.push(fragment, OperatorPlan::Rank(spec));
+        fragment.scattered = false;
+        Ok(())
     }
 
     /// ORDER BY with LIMIT: the best rows of all.
