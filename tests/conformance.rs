@@ -240,6 +240,7 @@ cases!(
     f_time_difference,
     f_time_extract,
     f_time_format,
+    f_time_range,
     f_time_zone,
     f_trycast_text,
     f_typeof,
