@@ -312,6 +312,7 @@ cases!(
     t_decimal,
     t_nested,
     t_nested_keys,
+    t_null_keys,
     t_temporal,
     t_unnest,
     topn,
