@@ -563,3 +563,29 @@ fn times_beyond_a_date_are_refused() {
         );
     }
 }
+
+/// The NaN of a division has a sign, that of a text has none; a constant is compared as a column is.
+#[test]
+fn nan_is_one_value_and_compares_to_nothing() {
+    let nan = "CAST('NaN' AS DOUBLE)";
+    check(&[
+        (&format!("{nan} > 1"), "false"),
+        (&format!("NOT ({nan} > 1)"), "false"),
+        (&format!("{nan} <> 1e0"), "true"),
+        (&format!("{nan} IN (1e0, {nan})"), "false"),
+        ("0e0 / 0e0 = 0e0 / 0e0", "false"),
+        (&format!("CASE {nan} WHEN {nan} THEN 'nan' ELSE 'none' END"), "none"),
+        ("(d - d) / (d - d) > 100", "false"),
+        ("i > 100", "true"),
+    ]);
+    let rows = format!(
+        "SELECT (d - d) / (d - d) AS x FROM src UNION ALL SELECT {nan} AS x FROM src UNION ALL SELECT -{nan} AS x FROM src"
+    );
+    let last = |sql: String| {
+        let output = run(&sql);
+        String::from_utf8_lossy(&output.stdout).lines().last().map(str::to_string).unwrap_or_default()
+    };
+    assert_eq!(last(format!("SELECT COUNT(DISTINCT x) AS n FROM ({rows});")), r#"{"op":"+I","n":1}"#);
+    let with_number = format!("{rows} UNION ALL SELECT d AS x FROM src");
+    assert_eq!(last(format!("SELECT MAX(x) AS hi, MIN(x) AS lo FROM ({with_number});")), r#"{"op":"+U","hi":-4.0,"lo":-4.0}"#);
+}
