@@ -60,13 +60,15 @@
 //!
 //! # Who may know whom
 //!
-//! `bounded`, `secret` and `private` may be known by all. `change`, `time`, `format`, `source`/`sink`, `lookup`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
+//! `bounded`, `secret` and `private` may be known by all. `change`, `floats`, `map_keys`, `time`, `format`, `source`/`sink`, `lookup`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
 //! stands before it. Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the embedded table's
 //! store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
 
 pub mod aws;
 pub mod bounded;
 pub mod change;
+pub mod floats;
+pub mod map_keys;
 pub mod private;
 pub mod secret;
 pub mod suggest;

@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::bounded::{bounded, left_out};
+use crate::map_keys;
 use crate::operator::FailedRows;
 use crate::sink::{SinkError, SinkRows, SinkWriter};
 
@@ -143,7 +144,8 @@ fn row_text(batch: &RecordBatch, row: usize) -> String {
     use arrow::util::display::array_value_to_string;
     let schema = batch.schema();
     let pairs = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        let value = if column.is_null(row) { "NULL".into() } else { array_value_to_string(column, row).unwrap_or_default() };
+        let text = || map_keys::shown(&column.slice(row, 1)).and_then(|shown| array_value_to_string(&shown, 0));
+        let value = if column.is_null(row) { "NULL".into() } else { text().unwrap_or_default() };
         format!("{}={value}", field.name())
     });
     pairs.collect::<Vec<_>>().join(", ")

@@ -187,7 +187,6 @@ impl Binder {
                     });
                 };
                 let enforcers = Enforcers::of(&script.settings).map_err(|e| e.at(Some(placed.start)))?;
-                let plan = null_keys::for_sink(plan, &target, &self.functions).map_err(|e| SqlError::from_plan(&e, source))?;
                 let plan = fit(plan, &target, columns, enforcers).map_err(|e| e.at(place_of(table)))?;
                 self.push(Target::Table(target), plan, placed, source, script)?;
             }
@@ -499,7 +498,7 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers)
             true => not_null::call(expr, &column.name),
             false => expr,
         };
-        exprs.push(expr.alias(&column.name));
+        exprs.push(null_keys::written(expr, &column.data_type, target).alias(&column.name));
     }
     let builder = LogicalPlanBuilder::from(plan);
     match present {

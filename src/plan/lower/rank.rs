@@ -14,6 +14,7 @@ use super::{Fragment, Lowering, PlanResult, Role, is_row_number, strip_cast, uns
 use crate::operator::rank::{Keeping, RankSpec};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{is_proctime, is_rowtime};
+use crate::sql::types::sql_name;
 use crate::state::key::is_key_type;
 
 /// What a filter says about the ROW_NUMBER below it.
@@ -109,7 +110,11 @@ impl Lowering {
     ) -> PlanResult<Fragment> {
         let input = fragment.arrow_schema()?;
         if let Some(field) = input.fields().iter().find(|f| !is_key_type(f.data_type())) {
-            return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+            return unsupported(format!(
+                "a Top-N of rows with a column of type {}: '{}'",
+                sql_name(field.data_type()),
+                field.name()
+            ));
         }
         let by_time = match order.as_slice() {
             [(column, options)] => Some((fragment.schema.field(*column), options.descending)),
