@@ -23,7 +23,7 @@ use datafusion_optimizer::analyzer::{Analyzer, AnalyzerRule};
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
-use datafusion_optimizer::{Optimizer, OptimizerContext};
+use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident, Query, SetExpr, Statement as SqlStatement};
 
@@ -33,6 +33,8 @@ use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
 use super::functions::{Functions, clock, interval_times, nested, not_null, ranks};
 use super::group_windows;
+use super::item_names;
+use super::join_filters;
 use super::lookup_join;
 use super::nested_types::is_multiset;
 use super::null_keys;
@@ -171,9 +173,7 @@ impl Binder {
             Statement::CreateView { name, columns, query, if_not_exists } => {
                 self.must_be_new(name, *if_not_exists)?;
                 let mut plan = self.query(query, source)?;
-                if !columns.is_empty() {
-                    plan = rename(plan, columns)?;
-                }
+                plan = if columns.is_empty() { apart(plan)? } else { rename(plan, columns)? };
                 self.catalog.views.entry(name.value.clone()).or_insert(plan);
             }
             Statement::Insert { table, columns, query } => {
@@ -197,6 +197,7 @@ impl Binder {
                     let names: Vec<Ident> = (0..plan.schema().fields().len()).map(|i| Ident::new(format!("EXPR${i}"))).collect();
                     plan = rename(plan, &names)?;
                 }
+                plan = apart(plan)?;
                 self.push(Target::Print, plan, placed, source, script)?;
             }
         }
@@ -285,10 +286,7 @@ impl Binder {
         group_windows::rewrite(&mut query)?;
         unnest::rewrite(&mut query)?;
         lookup_join::rewrite(&mut query)?;
-        row_stars::expand(&mut query, &mut |rows_of| {
-            let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(rows_of)))?;
-            Ok(plan.schema().as_ref().clone())
-        });
+        row_stars::expand(&mut query, self);
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query)))
             .and_then(flink_types::apply)
@@ -432,6 +430,14 @@ fn rename(plan: LogicalPlan, names: &[Ident]) -> Result<LogicalPlan, SqlError> {
         .map_err(|e| SqlError::new(e.strip_backtrace()))
 }
 
+/// The plan with a name of its own for each column, as Flink numbers those that tables share.
+fn apart(plan: LogicalPlan) -> Result<LogicalPlan, SqlError> {
+    match item_names::each_once(plan.schema().fields().iter().map(|f| f.name().as_str())) {
+        Some(names) => rename(plan, &names.into_iter().map(Ident::new).collect::<Vec<_>>()),
+        None => Ok(plan),
+    }
+}
+
 /// Casts a query's columns to the sink's, by position; columns that an INSERT does not name are NULL.
 fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers) -> Result<LogicalPlan, SqlError> {
     let sink: Vec<usize> = target.sink_columns();
@@ -540,13 +546,14 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
     let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
         vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())];
     let plan = Analyzer::with_rules(rules).execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
-    // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
+    let by = |rule: Arc<dyn OptimizerRule + Send + Sync>, plan| {
+        Optimizer::with_rules(vec![rule]).optimize(plan, &OptimizerContext::new(), |_, _| {})
+    };
     // IN and EXISTS become joins.
-    Optimizer::with_rules(vec![Arc::new(DecorrelatePredicateSubquery::new()), Arc::new(OptimizeProjections::new())]).optimize(
-        plan,
-        &OptimizerContext::new(),
-        |_, _| {},
-    )
+    let plan = by(Arc::new(DecorrelatePredicateSubquery::new()), plan)?;
+    let plan = join_filters::gather(plan)?;
+    // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
+    by(Arc::new(OptimizeProjections::new()), plan)
 }
 
 /// Flink's forms that DataFusion's planner leaves to extensions.
@@ -659,6 +666,16 @@ impl TypePlanner for FlinkTypes {
             Err(_) if matches!(sql, SqlType::Interval { .. }) => Ok(None),
             Err(reason) => plan_err!("{reason}"),
         }
+    }
+}
+
+impl row_stars::Known for Binder {
+    fn schema_of(&self, query: Query) -> PlanResult<DFSchema> {
+        let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(query)))?;
+        Ok(plan.schema().as_ref().clone())
+    }
+    fn has_column(&self, table: &str, column: &str) -> bool {
+        self.catalog.source(table).is_some_and(|source| source.schema().field_with_name(column).is_ok())
     }
 }
 

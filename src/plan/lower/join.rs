@@ -292,6 +292,13 @@ fn interval(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<Option
     for conjunct in join.filter.iter().flat_map(split_conjunction) {
         match conjunct {
             Expr::BinaryExpr(e) => bound(&e.left, e.op, &e.right)?,
+            Expr::Not(inner) => {
+                if let Expr::BinaryExpr(e) = &**inner
+                    && let Some(op) = e.op.negate()
+                {
+                    bound(&e.left, op, &e.right)?;
+                }
+            }
             Expr::Between(between) if !between.negated => {
                 bound(&between.expr, Operator::GtEq, &between.low)?;
                 bound(&between.expr, Operator::LtEq, &between.high)?;
