@@ -16,6 +16,7 @@ mod functions;
 mod killed;
 mod kinesis_source;
 mod lookup_join;
+mod messages;
 mod operations;
 mod processing_time;
 mod random_jobs;

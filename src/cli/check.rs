@@ -31,10 +31,7 @@ pub fn run(args: &Args) -> Exit {
     settings.extend(args.settings.iter().cloned());
     let config = match Config::resolve(&settings, 1) {
         Ok(config) => config,
-        Err(e) => {
-            eprintln!("error: {e}");
-            return Exit::Wrong;
-        }
+        Err(e) => return file.show(&script.setting_error(e)),
     };
     let explained = script.take_explained();
     if script.queries.is_empty() {

@@ -103,7 +103,7 @@ impl Charset {
 /// Why a table cannot be read from or written as raw values: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RawError {
-    #[error("column `{column}`: the type {data_type} is not supported by the format raw")]
+    #[error("column `{column}`: the type {} is not supported by the format raw", crate::sql::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("the format raw holds one physical column, and the table has {count}")]
     ColumnCount { count: usize },

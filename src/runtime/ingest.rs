@@ -17,6 +17,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_physical_expr::PhysicalExpr;
 
+use crate::engine_words;
 use crate::format::Decoder;
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
@@ -133,7 +134,7 @@ impl Ingest {
         let batch = with_clock.as_ref().unwrap_or(batch);
         let columns = self.spec.columns.iter().map(|e| e.evaluate(batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>();
         let options = RecordBatchOptions::new().with_row_count(Some(n));
-        RecordBatch::try_new_with_options(self.spec.schema.clone(), columns.map_err(|e| e.strip_backtrace())?, &options)
+        RecordBatch::try_new_with_options(self.spec.schema.clone(), columns.map_err(|e| engine_words::reason(&e))?, &options)
             .map_err(|e| e.to_string())
     }
 
@@ -180,7 +181,8 @@ impl Ingest {
                 times_ms(rowtime).map(|v| v.map(|v| v.saturating_sub(*delay_ms))).collect()
             }
             WatermarkExpression::General(e) => {
-                let column = e.evaluate(&batch).and_then(|v| v.into_array(batch.num_rows())).map_err(|e| e.strip_backtrace())?;
+                let column =
+                    e.evaluate(&batch).and_then(|v| v.into_array(batch.num_rows())).map_err(|e| engine_words::reason(&e))?;
                 times_ms(&column).collect::<Vec<Option<i64>>>()
             }
         };

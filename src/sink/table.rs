@@ -25,6 +25,7 @@ use arrow::array::{Array, ArrayRef};
 use super::version::{TEXT_LEN, Version};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 use crate::format::json::{EncodeOptions, JsonEncoder};
+use crate::sql::types::sql_name;
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 use store::{Changes, StoreError, TableStore};
 
@@ -98,7 +99,7 @@ impl EmbeddedTable {
             let (index, field) =
                 spec.schema.column_with_name(name).ok_or_else(|| config(format!("key column '{name}' does not exist")))?;
             if !is_key_type(field.data_type()) {
-                return Err(config(format!("column '{name}' of type {} cannot be part of a key", field.data_type())));
+                return Err(config(format!("column '{name}' of type {} cannot be part of a key", sql_name(field.data_type()))));
             }
             key.push(index);
             layout.push_str(&format!("{name} {}\n", field.data_type()));

@@ -1,6 +1,6 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
-//! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite`, `item_names`, `constant_types` and
+//! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite`, `refused` (forms that are not Flink's), `item_names`, `constant_types` and
 //! `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`), `overlaps`, `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views), `table_like`
 //! (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL and lengths of sinks), `null_keys` (NULL as a MAP's key), `functions` (what may be called), `window_tvf`
 //! (window functions in FROM), `unnest` (UNNEST), `lookup_join` (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
@@ -29,6 +29,7 @@ pub mod nested_types;
 pub mod null_keys;
 mod overlaps;
 pub mod parse;
+mod refused;
 mod rewrite;
 mod row_stars;
 mod table_like;

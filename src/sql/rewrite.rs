@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use arrow::datatypes::DataType;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Spanned, Subscript, TableFactor,
+    FunctionArgumentClause, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Subscript, TableFactor,
     TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
@@ -25,6 +25,7 @@ use super::item_names;
 use super::nested_types;
 use super::overlaps;
 use super::parse::{ColumnDefKind, Statement};
+use super::refused;
 use super::types::arrow_type;
 
 /// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR count their logarithm.
@@ -65,21 +66,11 @@ impl VisitorMut for Rewriter {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
         item_names::give(&mut query.body);
-        match limit(query) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        flow(refused::query(query).and_then(|()| limit(query)))
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
-        match factor {
-            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
-                let start = factor.span().start;
-                let at = (start.line > 0).then_some(Place { line: start.line, column: start.column });
-                ControlFlow::Break(SqlError::new("TABLESAMPLE is not supported").at(at))
-            }
-            _ => ControlFlow::Continue(()),
-        }
+        flow(refused::table(factor))
     }
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
@@ -90,7 +81,7 @@ impl VisitorMut for Rewriter {
             let error = SqlError::new(message).at(place(expression));
             return ControlFlow::Break(error.help("compute parts of it in a subquery or a view"));
         }
-        ControlFlow::Continue(())
+        flow(refused::expression(expression))
     }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
@@ -101,6 +92,13 @@ impl VisitorMut for Rewriter {
             Err(error) => return ControlFlow::Break(error.at(place(expression))),
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn flow(outcome: Result<(), SqlError>) -> ControlFlow<SqlError> {
+    match outcome {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
     }
 }
 

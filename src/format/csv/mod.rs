@@ -45,7 +45,7 @@ impl Default for CsvOptions {
 /// Why a table cannot be read from or written as CSV: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CsvError {
-    #[error("column `{column}`: the type {data_type} is not supported by the format csv")]
+    #[error("column `{column}`: the type {} is not supported by the format csv", crate::sql::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("{sources} CSV fields for a schema of {columns} columns")]
     FieldCount { sources: usize, columns: usize },

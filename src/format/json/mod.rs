@@ -71,7 +71,7 @@ pub struct JsonOptions {
 /// Why a table cannot be read from or written as JSON: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum JsonError {
-    #[error("column `{column}`: the type {data_type} is not supported by the format json")]
+    #[error("column `{column}`: the type {} is not supported by the format json", crate::sql::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("column `{column}`: another column reads the same JSON member `{member}`")]
     DuplicateMember { column: String, member: String },

@@ -17,6 +17,7 @@ use crate::operator::join::interval::Interval;
 use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{is_proctime, is_rowtime};
+use crate::sql::types::sql_name;
 use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
@@ -49,7 +50,7 @@ impl Lowering {
         let interval = if is_window_join { None } else { interval(join, &left, &right)? };
         if !is_window_join && interval.is_none() {
             return unsupported(
-                "a JOIN without a bound in time keeps all rows for ever and is not supported: join rows of the same window, ON \
+                "a 'JOIN' without a bound in time keeps all rows for ever and is not supported: join rows of the same window, ON \
                  l.window_start = r.window_start AND l.window_end = r.window_end, or of about the same time, l.ts BETWEEN r.ts - \
                  INTERVAL '5' SECOND AND r.ts + INTERVAL '5' SECOND",
             );
@@ -151,8 +152,9 @@ impl Lowering {
                 self.end_by_clock(&after)?;
             }
             Some(interval) => {
-                if spec.inputs.iter().flat_map(|s| s.fields()).any(|f| !is_key_type(f.data_type())) {
-                    return unsupported("an interval JOIN of rows with such columns");
+                if let Some(field) = spec.inputs.iter().flat_map(|s| s.fields()).find(|f| !is_key_type(f.data_type())) {
+                    let (data_type, name) = (sql_name(field.data_type()), field.name());
+                    return unsupported(format!("an interval JOIN of rows with a column of type {data_type}: '{name}'"));
                 }
                 after.key = None;
                 after.roles.fill(Role::Plain);

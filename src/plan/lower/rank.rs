@@ -160,15 +160,15 @@ impl Lowering {
             input => (None, input),
         };
         let LogicalPlan::Sort(sort) = input else {
-            return unsupported("LIMIT without ORDER BY: which rows come out would be chance");
+            return unsupported("'LIMIT' without ORDER BY: which rows come out would be chance");
         };
         let constant = |expression: &Option<Box<Expr>>| match expression.as_deref().map(strip_cast) {
             None => Ok(None),
-            Some(Expr::Literal(value, _)) => match value.cast_to(&DataType::UInt64)? {
-                ScalarValue::UInt64(Some(n)) => Ok(Some(n as usize)),
-                _ => unsupported("LIMIT and OFFSET take a number"),
+            Some(Expr::Literal(value, _)) => match value.cast_to(&DataType::UInt64) {
+                Ok(ScalarValue::UInt64(Some(n))) => Ok(Some(n as usize)),
+                _ => unsupported("'LIMIT' and 'OFFSET' take a number that is not negative"),
             },
-            Some(_) => unsupported("LIMIT and OFFSET take a constant"),
+            Some(_) => unsupported("'LIMIT' and 'OFFSET' take a constant"),
         };
         let skip = constant(&limit.skip)?.unwrap_or(0);
         let Some(fetch) = constant(&limit.fetch)? else { return unsupported("ORDER BY with OFFSET needs a LIMIT") };
