@@ -245,6 +245,11 @@ fn known(text: &str) -> Option<Words> {
     if let Some(name) = between(text, "Placeholder '", "' was not provided") {
         return Some(Words::new(format!("'{name}': a query here has no parameters")));
     }
+    if let Some((name, given)) = between(text, "Failed to coerce arguments to satisfy a call to '", " to the signature")
+        .and_then(|t| t.split_once("' function: coercion from "))
+    {
+        return Some(Words::new(format!("'{}' does not take {}", capital(name), in_sql(given))));
+    }
     if let Some(name) = between(text, "NULLS are not permitted for ", "") {
         return Some(Words::new(format!("IGNORE NULLS or RESPECT NULLS in '{}' is not supported", capital(name))));
     }
@@ -276,7 +281,7 @@ fn operands(text: &str) -> Option<(String, String, String)> {
 
 /// True if a message still speaks of the engine.
 fn is_engines(message: &str) -> bool {
-    const WORDS: [&str; 33] = [
+    const WORDS: [&str; 34] = [
         "DataFusion",
         "datafusion",
         "Arrow",
@@ -308,7 +313,8 @@ fn is_engines(message: &str) -> bool {
         "Bare {",
         "RecordBatch",
         "Candidate functions",
-        "coercion failed",
+        "coercion",
+        "Failed to coerce",
         " { ",
     ];
     WORDS.iter().any(|word| message.contains(word))

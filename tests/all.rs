@@ -20,5 +20,6 @@ mod messages;
 mod operations;
 mod processing_time;
 mod random_jobs;
+mod several_in_a_record;
 mod state_bounds;
 mod support;

@@ -249,6 +249,7 @@ cases!(
     fmt_csv_nulls,
     fmt_csv_options,
     fmt_gzip,
+    fmt_json_arrays,
     fmt_json_bad,
     fmt_json_iso,
     fmt_raw,

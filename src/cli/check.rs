@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Exit {
         Ok(plan) => plan,
         Err(e) => return file.show(&e),
     };
-    match connect::check(&plan) {
+    match connect::check(&plan, &config) {
         Ok(()) => {}
         Err(ConnectError::Query(e)) => return file.show(&e),
         Err(e) => {

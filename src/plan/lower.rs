@@ -43,6 +43,11 @@ use windowed::RowsUse;
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
 pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
     let config = Config::resolve(&script.settings, workers).map_err(|e| script.setting_error(e))?;
+    if let Some(table) = config.many_records.iter().find(|table| script.catalog.names().all(|name| name != *table))
+        && script.catalog.names().next().is_some()
+    {
+        return Err(script.setting_error(format!("setting 'paceline.{table}.records': there is no table '{table}'")));
+    }
     let mut lowering = Lowering {
         workers,
         sources: Vec::new(),

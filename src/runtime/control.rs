@@ -14,6 +14,10 @@ pub struct Stats {
     pub bytes_in: AtomicU64,
     pub rows_out: AtomicU64,
     pub diverted: AtomicU64,
+    /// Records, and parts of records, that gave no row because their format ignores what it cannot read.
+    pub skipped: AtomicU64,
+    /// Fields that are NULL for the same reason.
+    pub nulled: AtomicU64,
     pub late_rows: AtomicU64,
     pub late_by_fired_mark: AtomicU64,
     pub windows_fired: AtomicU64,
