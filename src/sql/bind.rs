@@ -40,6 +40,7 @@ use super::lookup_join;
 use super::nested_types::is_multiset;
 use super::null_keys;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
+use super::rank_keys;
 use super::refused;
 use super::row_stars;
 use super::table_like;
@@ -617,7 +618,7 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
     };
     // IN and EXISTS become joins.
     let plan = by(Arc::new(DecorrelatePredicateSubquery::new()), plan)?;
-    let plan = join_filters::gather(plan)?;
+    let plan = rank_keys::as_columns(join_filters::gather(plan)?)?;
     // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
     by(Arc::new(OptimizeProjections::new()), plan)
 }

@@ -25,3 +25,6 @@ SELECT bid.price FROM datagen UNION ALL SELECT event_type FROM datagen;
 SELECT bid.price, bid.bidder FROM datagen ORDER BY bid.price DESC, bid.bidder, id LIMIT 4;
 SELECT * FROM (SELECT auction, price, id, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC, id) AS rn FROM (SELECT bid.auction, bid.price, id FROM datagen)) WHERE rn <= 2;
 SELECT * FROM (SELECT id, k, bid.price, ts FROM datagen WHERE id < 4) AS x JOIN (SELECT id, k, ts FROM datagen) AS y ON x.id = y.id AND x.ts = y.ts WHERE x.id < 3;
+SELECT * FROM (SELECT bid.auction, id, ROW_NUMBER() OVER (PARTITION BY bid.auction ORDER BY bid.price DESC, id + 1) AS rn FROM datagen) WHERE rn <= 2;
+SELECT id, k FROM datagen ORDER BY bid.`at`.x DESC, UPPER(k), -id LIMIT 3;
+SELECT window_start, id, rn FROM (SELECT window_start, id, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, bid.auction ORDER BY id + 1 DESC) AS rn FROM TABLE(TUMBLE(TABLE datagen, DESCRIPTOR(ts), INTERVAL '10' SECOND))) WHERE rn <= 1;
