@@ -15,6 +15,7 @@ mod function_list;
 mod functions;
 mod killed;
 mod kinesis_source;
+mod liveness;
 mod lookup_join;
 mod messages;
 mod operations;

@@ -93,7 +93,7 @@ struct Job<'a> {
 
 impl<'a> Job<'a> {
     fn start(source: &'a KinesisSource) -> Job<'a> {
-        let mut splits = SplitTable::default();
+        let mut splits = SplitTable::new(source.bounded());
         for seed in source.discover().unwrap() {
             register(&mut splits, seed);
         }
@@ -102,10 +102,10 @@ impl<'a> Job<'a> {
 
     /// The splits as a restored job has them: what was open waits to be opened again.
     fn restored(&self) -> SplitTable<Position> {
-        let mut splits = SplitTable::default();
-        for (id, entry) in self.splits.iter() {
+        let mut splits = SplitTable::new(self.source.bounded());
+        for entry in self.splits.iter() {
             let status = if entry.status == SplitStatus::Finished { SplitStatus::Finished } else { SplitStatus::Waiting };
-            splits.register(id, entry.parents.clone(), 0, MIN_TIME_MS, status, entry.data.clone());
+            splits.register(&entry.id, entry.parents.clone(), 0, MIN_TIME_MS, status, entry.data.clone());
         }
         splits
     }
@@ -117,12 +117,12 @@ impl<'a> Job<'a> {
         let mut caught_up: BTreeMap<String, bool> = BTreeMap::new();
         self.splits = self.restored();
         while !self.splits.all_finished() && !stop(&self.seen, &caught_up) {
-            while let Some((id, entry)) = self.splits.next_to_open(0) {
+            while let Some(entry) = self.splits.next_to_open(0) {
                 let sender = sender.clone();
                 let wake = Arc::new(move || {
                     let _ = sender.send(());
                 });
-                readers.insert(id.clone(), self.source.open(&SplitId(id.into()), &entry.data, wake).unwrap());
+                readers.insert(entry.id.to_string(), self.source.open(&SplitId(entry.id.clone()), &entry.data, wake).unwrap());
             }
             let mut ended = vec![];
             for (id, reader) in &mut readers {
@@ -136,13 +136,13 @@ impl<'a> Job<'a> {
                         caught_up.insert(id.clone(), false);
                         sender.send(()).unwrap();
                     }
-                    Polled::Pending { caught_up: now } => {
-                        caught_up.insert(id.clone(), now);
+                    Polled::Pending { empty } => {
+                        caught_up.insert(id.clone(), empty.is_some());
                     }
                     Polled::End { children } => ended.push((id.clone(), children)),
                     Polled::Found { .. } => panic!("a shard finds nothing"),
                 }
-                self.splits.get_mut(id).unwrap().data = reader.position();
+                *self.splits.data_mut(id).unwrap() = reader.position();
             }
             for (id, children) in ended {
                 readers.remove(&id);
@@ -244,7 +244,7 @@ fn latest_and_a_timestamp_start_where_they_say() {
     let latest_ms = world.next_second();
     let latest = world.source("LATEST", Bounds::default());
     let mut job = Job::start(&latest);
-    for (_, known) in job.splits.iter() {
+    for known in job.splits.iter() {
         assert!(matches!(known.data, Position::ShardTime { arrival_ms } if arrival_ms >= latest_ms));
     }
     // Read past the old records before there is a new one.

@@ -13,7 +13,7 @@ use paceline::runtime::worker::WorkerError;
 use serde_json::{Value, json};
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults};
-use crate::support::job::{CrashAt, Variation, attempt, planned, sink_rows};
+use crate::support::job::{CrashAt, StopAt, Variation, attempt, planned, sink_rows};
 
 const ROWS: i64 = 1500;
 const RIDERS: i64 = 400;
@@ -220,6 +220,27 @@ fn kills_and_other_workers_change_nothing() {
         }
     }
     assert_eq!(values(&world.rows("named")), values(&named()));
+}
+
+/// Two sources that wait for answers nearly all the time, but hardly ever both: a stop must not wait for that.
+#[test]
+fn sources_that_take_turns_at_waiting_do_not_put_a_stop_off() {
+    let world = World::new();
+    world.server.set_faults(Faults { delay_ms_max: 60, reads: true, ..Faults::default() });
+    let dir = world.dir.path().display();
+    let both = format!(
+        "CREATE TABLE more (lap BIGINT, rider BIGINT, pt AS PROCTIME())
+             WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{dir}/laps.jsonl');
+         EXECUTE STATEMENT SET BEGIN {NAMED} {} END;",
+        NAMED.replace("FROM laps", "FROM more")
+    );
+    let variation = Variation { batch_rows: 5, ..Variation::plain(1) };
+    let stopper = StopAt::new(10, variation.stop.clone());
+    let variation = Variation { crashes: stopper.clone(), ..variation };
+    let (outcome, _) = attempt(&world.sql("", &both), &world.dir.path().join("state"), &variation);
+    assert_eq!(outcome.unwrap(), Outcome::Stopped);
+    // Those that come before the job has asked for its last epoch.
+    assert!(stopper.reads_after() <= 4, "{} reads after the stop", stopper.reads_after());
 }
 
 #[test]

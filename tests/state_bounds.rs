@@ -25,7 +25,7 @@ fn stored_keys(checkpoint: &Path) -> usize {
         for file in fs::read_dir(worker.path()).unwrap().flatten() {
             fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
         }
-        let db = StateDb::open(copy.path(), &StateMemory::new(16 << 20)).unwrap();
+        let db = StateDb::open(copy.path(), &StateMemory::new(16 << 20, 1)).unwrap();
         db.scan_all(|_, _| {
             keys += 1;
             Ok::<_, paceline::state::rocks::StateError>(())

@@ -51,7 +51,7 @@ struct World {
 impl World {
     fn new() -> World {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let db = StateDb::open(&folder.path().join("db"), &StateMemory::new(64 << 20)).expect("opens");
+        let db = StateDb::open(&folder.path().join("db"), &StateMemory::new(64 << 20, 1)).expect("opens");
         World { db, _folder: folder }
     }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorState;
 use crate::source::{Position, SplitSeed};
+use crate::time::MIN_TIME_MS;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -59,30 +60,25 @@ pub struct FileEntry {
 }
 
 /// Joins what the workers said about a source's splits. A child that was registered after its owner had taken its snapshot
-/// is known from its parent only: it is added as it was registered.
+/// is known from its parent only: it is added as it was registered, without a watermark of its own. It takes that of its
+/// parents when it is opened, and by then the other parent of a merge may stand lower than the one that named it.
 pub fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
     let mut splits: Vec<SplitState> = parts.into_iter().flatten().collect();
     splits.sort_by(|a, b| a.id.cmp(&b.id));
     let mut missing: Vec<SplitState> = Vec::new();
-    let known: HashSet<&str> = splits.iter().map(|s| s.id.as_str()).collect();
-    for parent in &splits {
-        for child in &parent.children {
-            if known.contains(&*child.id.0) {
-                continue;
-            }
-            match missing.iter_mut().find(|s| *s.id == *child.id.0) {
-                Some(known) => known.watermark_ms = known.watermark_ms.min(parent.watermark_ms),
-                None => missing.push(SplitState {
-                    id: child.id.0.to_string(),
-                    parents: child.parents.iter().map(|p| p.0.to_string()).collect(),
-                    position: child.start.clone(),
-                    watermark_ms: parent.watermark_ms,
-                    rows: 0,
-                    peeked: false,
-                    finished: false,
-                    children: vec![],
-                }),
-            }
+    let mut known: HashSet<&str> = splits.iter().map(|s| s.id.as_str()).collect();
+    for child in splits.iter().flat_map(|parent| &parent.children) {
+        if known.insert(&child.id.0) {
+            missing.push(SplitState {
+                id: child.id.0.to_string(),
+                parents: child.parents.iter().map(|p| p.0.to_string()).collect(),
+                position: child.start.clone(),
+                watermark_ms: MIN_TIME_MS,
+                rows: 0,
+                peeked: false,
+                finished: false,
+                children: vec![],
+            });
         }
     }
     splits.extend(missing);
@@ -113,7 +109,7 @@ mod tests {
     fn a_child_that_only_its_parent_knows_is_not_lost() {
         let joined = join_splits(vec![vec![split("p", true, &["c"])], vec![split("q", false, &[])]]);
         assert_eq!(joined.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["p", "q", "c"]);
-        assert_eq!(joined[2].watermark_ms, 7);
+        assert_eq!(joined[2].watermark_ms, MIN_TIME_MS, "its own; it stands where its parents do");
     }
 
     #[test]

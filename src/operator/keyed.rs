@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_key_that_does_not_change_for_the_ttl_is_forgotten() {
         let dir = tempfile::tempdir().expect("folder");
-        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         let mut used = cache();
         write(&mut used, "a", "1", 0, &db);
         write(&mut used, "b", "1", 0, &db);

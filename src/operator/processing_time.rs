@@ -123,7 +123,7 @@ mod tests {
 
     fn send(operator: &mut dyn Operator, event: Event, now_ms: i64) -> Vec<String> {
         let dir = tempfile::tempdir().expect("folder");
-        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
         let mut cx =
             Context { out: &mut out, db: &db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms };
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(send(&mut operator, rows(None), 200), ["rows [200, 200]"]);
         let mut restored = ProcessingTime::new(1, schema());
         let dir = tempfile::tempdir().expect("folder");
-        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         restored.restore(&operator.state(), &db).expect("restores");
         assert_eq!(send(&mut restored, rows(None), 150), ["rows [200, 200]"], "the clock of this machine is behind");
         assert_eq!(send(&mut restored, Event::Tick(150), 150), ["tick 150"]);

@@ -30,6 +30,9 @@ pub struct Stats {
 pub struct Control {
     /// The newest epoch that the job has opened.
     pub requested_epoch: AtomicU64,
+    /// The epoch after which nothing is read or written any more, because the job stops or ends with it; 0 before that is
+    /// known. Set before the epoch is requested.
+    pub final_epoch: AtomicU64,
     /// Set when threads must stop where they are.
     pub stop: AtomicBool,
     pub stats: Stats,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::UInt32Array;
 use arrow::error::ArrowError;
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, append};
 use crate::operator::Event;
 use crate::operator::top_n::row_key_groups;
 use crate::plan::physical::Route;
@@ -67,7 +67,7 @@ impl Outlet {
 
     fn push(&mut self, target: usize, event: Event) {
         if !self.waiting[target].is_empty() {
-            self.waiting[target].push_back(event);
+            append(&mut self.waiting[target], event);
         } else if let Err(event) = self.targets[target].push(self.lane, event) {
             self.waiting[target].push_back(event);
         }

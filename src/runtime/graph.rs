@@ -35,17 +35,17 @@ pub fn share_sources(plan: &PhysicalPlan, connected: &Connected, manifest: &Mani
     let shared = plan.sources.iter().zip(&connected.sources).map(|(source_plan, source)| {
         let name = &source_plan.table.name;
         let splits = manifest.sources.iter().find(|s| s.table == *name).map(|s| s.splits.as_slice()).unwrap_or_default();
-        let table = deal(splits, workers);
+        let table = deal(splits, workers, source.bounded());
         Arc::new(SharedSource::new(name.clone(), source.clone(), table, connected.idle_timeout, workers))
     });
     shared.collect()
 }
 
 /// Splits in order of their watermarks, one to each worker in turn: neighbours in time are read side by side.
-fn deal(splits: &[SplitState], workers: usize) -> SplitTable<SplitData> {
+fn deal(splits: &[SplitState], workers: usize, bounded: bool) -> SplitTable<SplitData> {
     let mut order: Vec<&SplitState> = splits.iter().collect();
     order.sort_by(|a, b| a.finished.cmp(&b.finished).then(a.watermark_ms.cmp(&b.watermark_ms)).then_with(|| a.id.cmp(&b.id)));
-    let mut table = SplitTable::default();
+    let mut table = SplitTable::new(bounded);
     for (i, split) in order.into_iter().enumerate() {
         let status = if split.finished { SplitStatus::Finished } else { SplitStatus::Waiting };
         let data = SplitData {
@@ -129,7 +129,7 @@ pub struct Graph<'a> {
 impl Graph<'_> {
     pub fn build(&self) -> Result<Vec<Worker>, JobError> {
         let workers = self.options.workers;
-        let memory = StateMemory::new(self.options.state_cache_bytes);
+        let memory = StateMemory::new(self.options.state_cache_bytes, workers);
         let stores = open_stores(self.store, self.manifest, workers, &memory)?;
         let inboxes: Vec<Arc<Inbox>> =
             (0..workers).map(|_| Arc::new(Inbox::new(self.plan.edges * workers, self.options.lane_bytes_max))).collect();

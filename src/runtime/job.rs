@@ -187,6 +187,7 @@ impl Job<'_> {
         let sources = share_sources(self.plan, self.connected, &manifest, self.options.workers);
         let control = Arc::new(Control {
             requested_epoch: AtomicU64::new(self.last_epoch),
+            final_epoch: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             stats: Stats::default(),
             crashes: self.options.crashes.clone(),
@@ -362,6 +363,9 @@ impl Job<'_> {
             (opened_at, opened_records) = (now, records);
             self.store.begin(last + 1)?;
             open = Some(OpenEpoch { number: last + 1, parts: vec![], purpose });
+            if purpose != Purpose::Regular {
+                control.final_epoch.store(last + 1, Ordering::Release);
+            }
             control.requested_epoch.store(last + 1, Ordering::Release);
             driver.wake();
         }

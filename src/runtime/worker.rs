@@ -5,11 +5,12 @@
 //! fire, while the worker's other chains go on and barriers pass it in their order, so no ring of workers can wait for each
 //! other. [`Worker::step`] never blocks on other workers, so a test can run all workers of a job in one thread, in any order.
 //!
-//! In reading order: this file, `reading` (splits), `lanes` (other workers), `snapshot` (checkpoints).
+//! In reading order: this file, `reading` (splits), `turns` (which of them is next), `lanes` (other workers), `snapshot` (checkpoints).
 
 mod lanes;
 mod reading;
 mod snapshot;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use super::inbox::{Inbox, Parker};
 use crate::operator::{Context, Counters, Event, FailedRows, OperatorError};
 use crate::sink::SinkError;
 use crate::source::SourceError;
-use crate::state::rocks::{Changes, StateDb, StateError};
+use crate::state::rocks::{StateDb, StateError};
 use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 pub use lanes::EdgeInput;
 pub use reading::{SharedSource, SplitData, WorkerSource};
@@ -47,6 +48,8 @@ pub enum WorkerError {
     Ingest { table: String, split: String, reason: String },
     #[error("exchange: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
+    #[error("no split is open in slot {0}; this is a bug")]
+    NoSuchSplit(usize),
     /// A crash that a test asked for.
     #[error("killed at {0:?}")]
     Crashed(CrashPoint),
@@ -87,6 +90,10 @@ pub struct Worker {
     checkpoints: PathBuf,
     injected_epoch: u64,
     open_epoch: Option<OpenEpoch>,
+    /// The barrier of the last epoch has been sent: nothing is read any more.
+    is_ending: bool,
+    /// This worker's part of the last epoch is done: nothing is written any more.
+    is_over: bool,
     drained_reported: bool,
     counters: Counters,
     failed: Vec<FailedRows>,
@@ -128,6 +135,8 @@ impl Worker {
             reports,
             checkpoints,
             open_epoch: None,
+            is_ending: false,
+            is_over: false,
             drained_reported: false,
             counters: Counters::default(),
             failed: Vec::new(),
@@ -161,16 +170,31 @@ impl Worker {
     /// Does one round of what can be done. Returns false if there was nothing.
     pub fn step(&mut self) -> Result<bool, WorkerError> {
         let mut busy = self.flush_outlets();
+        if self.is_over {
+            return Ok(busy);
+        }
         busy |= self.continue_snapshot()?;
         busy |= self.continue_fires()?;
-        busy |= self.drain_inbox()?;
+        let received = self.drain_inbox()?;
+        busy |= received;
         self.keep_within_memory()?;
         busy |= self.take_barrier()?;
-        busy |= self.read_sources()?;
-        self.send_ticks()?;
+        if self.may_read(received) {
+            busy |= self.read_sources()?;
+            self.send_ticks()?;
+        }
         self.publish_counters();
         self.report_drained();
         Ok(busy)
+    }
+
+    /// False between the request of an epoch and its barrier, and from the barrier of the last one on. While an epoch is
+    /// under way, what others have sent goes first, as long as there is some (`received`): their barriers are behind it. And
+    /// nothing is read then while memory is short, because nothing can be spilled.
+    fn may_read(&self, received: bool) -> bool {
+        let is_short = self.held_bytes > self.control.accumulator_bytes_max;
+        let waits = self.open_epoch.is_some() && (received || is_short);
+        !waits && !self.is_ending && !self.is_over && !self.is_barrier_due()
     }
 
     fn flush_outlets(&mut self) -> bool {
@@ -200,7 +224,7 @@ impl Worker {
         for i in order {
             // Some more than needed, so that it is not done again at once.
             while self.held_bytes > most / 4 * 3 {
-                let mut changes = Changes::default();
+                let mut changes = self.db.changes();
                 if !self.chains[i].spill(&mut changes)? {
                     break;
                 }
@@ -243,17 +267,22 @@ impl Worker {
 
     fn continue_fires(&mut self) -> Result<bool, WorkerError> {
         let mut busy = false;
-        for i in 0..self.chains.len() {
-            // After its barrier a chain's state belongs to the snapshot until that is in a checkpoint.
-            let chain = &mut self.chains[i];
-            if chain.frozen_epoch.is_some() || !chain.has_work() || chain.is_waiting() || !chain.has_room() {
-                continue;
-            }
-            self.in_chain(i, Chain::work)?;
-            self.crash(CrashPoint::MidFire)?;
-            busy = true;
+        for chain in 0..self.chains.len() {
+            busy |= self.continue_fire(chain)?;
         }
         Ok(busy)
+    }
+
+    /// One step of a chain's fire, if there is one and it can go on.
+    fn continue_fire(&mut self, chain: usize) -> Result<bool, WorkerError> {
+        let state = &mut self.chains[chain];
+        // After its barrier a chain's state belongs to the snapshot until that is in a checkpoint.
+        if state.frozen_epoch.is_some() || !state.has_work() || state.is_waiting() || !state.has_room() {
+            return Ok(false);
+        }
+        self.in_chain(chain, Chain::work)?;
+        self.crash(CrashPoint::MidFire)?;
+        Ok(true)
     }
 
     /// Hands failed rows of a chain to the error stream: to the epoch they belong to.

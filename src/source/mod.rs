@@ -16,6 +16,8 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use serde::{Deserialize, Serialize};
 
+use crate::time::idle::EmptyAnswers;
+
 /// Name of a split, unique within its source and stable over restarts: a shard id, a file path, a generator index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SplitId(pub Arc<str>);
@@ -57,9 +59,9 @@ pub struct SplitSeed {
 pub enum Polled {
     /// At least one record.
     Records(RawBatch),
-    /// Nothing at the moment. `caught_up` is true only when the server has said that nothing is left
-    /// (an empty reply with MillisBehindLatest 0): the certificate that lets a split become idle.
-    Pending { caught_up: bool },
+    /// Nothing at the moment. `empty`: the answers in a row that said so (empty replies with MillisBehindLatest 0), which
+    /// let a split become idle; None where the server has not said so, or something came between.
+    Pending { empty: Option<EmptyAnswers> },
     /// There are more splits; this one goes on. Only of a split that [`Source::finds`] names.
     Found { splits: Vec<SplitSeed> },
     /// No record will follow. `children` take the split's place; they are known before this is returned.

@@ -23,14 +23,27 @@ pub struct StateError {
 pub struct StateMemory {
     cache: Cache,
     write_buffers: WriteBufferManager,
+    /// Bytes of one write buffer of one store.
+    write_buffer_bytes: usize,
 }
 
+/// Write buffers of a store: one that is filled and one that is written to disk.
+const WRITE_BUFFERS: usize = 2;
+
+/// Below this RocksDB would write files of a few entries.
+const WRITE_BUFFER_BYTES_MIN: usize = 256 << 10;
+
 impl StateMemory {
-    /// `bytes` bounds block cache and write buffers together: write buffers are charged to the cache.
-    pub fn new(bytes: usize) -> StateMemory {
+    /// `bytes` bounds block cache and write buffers of `stores` stores together: write buffers are charged to the cache.
+    ///
+    /// Each store has its own share of the write buffers, and waits for its own disk writes alone. The manager could make all
+    /// stores wait until their sum is small enough; but a store writes its buffer out only when something is written to it,
+    /// so two that wait for each other's would wait for ever.
+    pub fn new(bytes: usize, stores: usize) -> StateMemory {
         let cache = Cache::new_lru_cache(bytes);
-        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(bytes / 2, true, cache.clone());
-        StateMemory { cache, write_buffers }
+        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(bytes / 2, false, cache.clone());
+        let share = bytes / 2 / WRITE_BUFFERS / stores.max(1);
+        StateMemory { cache, write_buffers, write_buffer_bytes: share.max(WRITE_BUFFER_BYTES_MIN) }
     }
 }
 
@@ -40,25 +53,51 @@ pub struct StateDb {
     path: String,
 }
 
-/// Changes that become visible together.
+/// Changes to a store. Those made with [`Changes::default`] become visible together; those of [`StateDb::changes`] go to the
+/// store by the mebibyte, so that moving a large table there takes no second copy of it. Nothing is lost by that: the log is
+/// off, so a crash loses all of them, and between two parts nobody reads.
 #[derive(Default)]
-pub struct Changes(WriteBatch);
+pub struct Changes<'a> {
+    batch: WriteBatch,
+    through: Option<&'a StateDb>,
+    /// The first failure; [`StateDb::write`] returns it.
+    failed: Option<StateError>,
+    /// Some went to the store before.
+    written: bool,
+}
 
-impl Changes {
+/// Changes that go to the store at a time: large against the cost of a write, small against a write buffer.
+const BATCH_BYTES: usize = 1 << 20;
+
+impl Changes<'_> {
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.0.put(key, value);
+        self.batch.put(key, value);
+        self.pass_on();
     }
     pub fn delete_range(&mut self, from: &[u8], to: &[u8]) {
-        self.0.delete_range(from, to);
+        self.batch.delete_range(from, to);
+        self.pass_on();
     }
     pub fn delete(&mut self, key: &[u8]) {
-        self.0.delete(key);
+        self.batch.delete(key);
+        self.pass_on();
     }
     pub fn size_bytes(&self) -> usize {
-        self.0.size_in_bytes()
+        self.batch.size_in_bytes()
     }
+    /// True if there were none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.batch.is_empty() && !self.written
+    }
+
+    fn pass_on(&mut self) {
+        if let Some(db) = self.through
+            && self.batch.size_in_bytes() >= BATCH_BYTES
+            && self.failed.is_none()
+        {
+            self.written = true;
+            self.failed = db.write_batch(std::mem::take(&mut self.batch)).err();
+        }
     }
 }
 
@@ -72,7 +111,8 @@ fn options(memory: &StateMemory) -> Options {
     options.create_if_missing(true);
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_manager(&memory.write_buffers);
-    options.set_write_buffer_size(32 << 20);
+    options.set_write_buffer_size(memory.write_buffer_bytes);
+    options.set_max_write_buffer_number(WRITE_BUFFERS as i32);
     options.set_compression_type(DBCompressionType::Lz4);
     // Range deletes slow reads where the number of open files is limited.
     options.set_max_open_files(-1);
@@ -96,10 +136,22 @@ impl StateDb {
         StateError { path: self.path.clone(), reason: e.to_string() }
     }
 
+    /// Changes that may be larger than memory should hold twice; [`StateDb::write`] ends them.
+    pub fn changes(&self) -> Changes<'_> {
+        Changes { through: Some(self), ..Changes::default() }
+    }
+
     pub fn write(&self, changes: Changes) -> Result<(), StateError> {
+        match changes.failed {
+            Some(failed) => Err(failed),
+            None => self.write_batch(changes.batch),
+        }
+    }
+
+    fn write_batch(&self, batch: WriteBatch) -> Result<(), StateError> {
         let mut options = WriteOptions::default();
         options.disable_wal(true);
-        self.db.write_opt(changes.0, &options).map_err(|e| self.err(&e))
+        self.db.write_opt(batch, &options).map_err(|e| self.err(&e))
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {

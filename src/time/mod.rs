@@ -3,6 +3,7 @@
 //! Used by every layer; uses nothing of ours. Event time is `i64` milliseconds since 1970-01-01T00:00:00Z everywhere.
 
 pub mod clock;
+pub mod idle;
 pub mod java_zone;
 pub mod watermark;
 pub mod zone;

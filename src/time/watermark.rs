@@ -9,9 +9,15 @@
 //!   parents holds it at the lower of their watermarks from the moment it is known;
 //! - a finished split leaves the minimum in the same step that registers its children;
 //! - finished splits stay in the table (tombstones): "unknown" never means "finished". A parent that is not known will be
-//!   registered by the end of one of its own parents; only when no split is left that could do so has it gone for good.
+//!   registered by the end of one of its own parents; only when no split is left that could do so has it gone for good;
+//! - a source that is not bounded does not end, however many of its splits have.
+//!
+//! What it costs: a stream keeps its history, so a table may hold ten thousand finished shards beside four open ones. Every
+//! change touches a split and its children alone, in time that grows with the logarithm of the table; nothing walks it but
+//! a checkpoint.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{MAX_TIME_MS, MIN_TIME_MS};
 
@@ -22,7 +28,7 @@ pub enum SplitStatus {
     Waiting,
     /// Open. Holds the source watermark back.
     Active,
-    /// Open, and certified to have nothing to deliver. Does not hold the watermark back.
+    /// Open, and certified to have nothing to deliver. Does not hold the watermark back, unless a split waits for its end.
     Idle,
     /// Ended. Only its watermark and its children are of interest.
     Finished,
@@ -31,6 +37,7 @@ pub enum SplitStatus {
 /// A split's entry. `S` is the caller's own data (position, seed), opaque here.
 #[derive(Debug, Clone)]
 pub struct Entry<S> {
+    pub id: Arc<str>,
     pub status: SplitStatus,
     /// The watermark after the last record read, ms.
     pub watermark_ms: i64,
@@ -38,257 +45,284 @@ pub struct Entry<S> {
     /// The worker that reads it.
     pub owner: usize,
     pub data: S,
+    links: Links,
 }
+
+/// A split's place among its relatives, and in the sets of the table.
+#[derive(Debug, Clone, Default)]
+struct Links {
+    children: Vec<usize>,
+    /// Parents that are in the table and have not finished.
+    unfinished_parents: usize,
+    /// Parents that are not in the table yet.
+    unknown_parents: usize,
+    /// The lowest final watermark of the parents that have finished.
+    inherited_ms: Option<i64>,
+    /// What the sets of the table hold of this split.
+    listed: Listed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Listed {
+    /// Where it holds the source watermark, if it does.
+    holds_ms: Option<i64>,
+    /// Its watermark, if it is idle.
+    idle_ms: Option<i64>,
+    /// Where it would be opened, if all its parents have finished.
+    ready_ms: Option<i64>,
+    /// The same, if some of its parents are unknown and all others have finished.
+    orphan_ms: Option<i64>,
+    /// It will end before anything else has to, and so may still register splits.
+    may_register: bool,
+}
+
+/// Splits in order of a watermark, then of their registration.
+type InOrder = BTreeSet<(i64, usize)>;
 
 /// All splits of one source table.
 #[derive(Debug)]
 pub struct SplitTable<S> {
-    entries: BTreeMap<String, Entry<S>>,
+    /// In order of registration; a split's number is its index.
+    entries: Vec<Entry<S>>,
+    numbers: BTreeMap<Arc<str>, usize>,
+    /// Names of parents that are not known yet, with the splits that wait for them.
+    awaited: BTreeMap<String, Vec<usize>>,
+    /// False for a source that gets new splits for ever.
+    bounded: bool,
+    holding: InOrder,
+    idle: InOrder,
+    /// By owner.
+    ready: BTreeMap<usize, InOrder>,
+    orphans: BTreeMap<usize, InOrder>,
+    may_register: usize,
+    unfinished: usize,
     /// The highest source watermark handed out.
     handed_out_ms: i64,
 }
 
-impl<S> Default for SplitTable<S> {
-    fn default() -> Self {
-        SplitTable { entries: BTreeMap::new(), handed_out_ms: MIN_TIME_MS }
-    }
-}
-
 impl<S> SplitTable<S> {
+    /// `bounded`: the source has ended when all its splits have.
+    pub fn new(bounded: bool) -> SplitTable<S> {
+        SplitTable {
+            entries: Vec::new(),
+            numbers: BTreeMap::new(),
+            awaited: BTreeMap::new(),
+            bounded,
+            holding: InOrder::new(),
+            idle: InOrder::new(),
+            ready: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            may_register: 0,
+            unfinished: 0,
+            handed_out_ms: MIN_TIME_MS,
+        }
+    }
+
     /// Registers a split unless it is known. `watermark_ms` is what its own records have brought it to; one with known
     /// parents starts at the lowest of theirs, whenever it was registered.
     pub fn register(&mut self, id: &str, parents: Vec<String>, owner: usize, watermark_ms: i64, status: SplitStatus, data: S) {
-        if !self.entries.contains_key(id) {
-            self.entries.insert(id.to_string(), Entry { status, watermark_ms, parents, owner, data });
+        if self.numbers.contains_key(id) {
+            return;
+        }
+        let number = self.entries.len();
+        let mut links = Links::default();
+        let distinct: BTreeSet<&String> = parents.iter().collect();
+        for parent in distinct {
+            match self.numbers.get(parent.as_str()) {
+                None => {
+                    links.unknown_parents += 1;
+                    self.awaited.entry(parent.clone()).or_default().push(number);
+                }
+                Some(&p) => {
+                    let parent = &mut self.entries[p];
+                    parent.links.children.push(number);
+                    links.meet(parent.status, parent.watermark_ms);
+                }
+            }
+        }
+        let id: Arc<str> = id.into();
+        self.numbers.insert(id.clone(), number);
+        self.unfinished += usize::from(status != SplitStatus::Finished);
+        links.children = self.awaited.remove(&*id).unwrap_or_default();
+        for &child in &links.children {
+            let child = &mut self.entries[child].links;
+            child.unknown_parents -= 1;
+            child.meet(status, watermark_ms);
+        }
+        let relatives: Vec<usize> =
+            links.children.iter().copied().chain(parents.iter().filter_map(|p| self.numbers.get(p.as_str()).copied())).collect();
+        self.entries.push(Entry { id, status, watermark_ms, parents, owner, data, links });
+        for split in relatives.into_iter().chain([number]) {
+            self.list(split);
         }
     }
 
-    /// Where a split stands: its own watermark, or, until it has one, the lowest of its known parents'.
-    fn stands_at(&self, entry: &Entry<S>) -> i64 {
-        if entry.status != SplitStatus::Waiting {
-            return entry.watermark_ms;
+    /// Brings the sets up to date with an entry that has changed.
+    fn list(&mut self, number: usize) {
+        let now = self.listing(&self.entries[number]);
+        let entry = &mut self.entries[number];
+        let before = std::mem::replace(&mut entry.links.listed, now);
+        if before == now {
+            return;
         }
-        let parents = entry.parents.iter().filter_map(|p| self.entries.get(p));
-        entry.watermark_ms.max(parents.map(|p| self.stands_at(p)).min().unwrap_or(MIN_TIME_MS))
+        let move_in = |set: &mut InOrder, before: Option<i64>, now: Option<i64>| {
+            if before != now {
+                before.map(|ms| set.remove(&(ms, number)));
+                now.map(|ms| set.insert((ms, number)));
+            }
+        };
+        move_in(&mut self.holding, before.holds_ms, now.holds_ms);
+        move_in(&mut self.idle, before.idle_ms, now.idle_ms);
+        move_in(self.ready.entry(entry.owner).or_default(), before.ready_ms, now.ready_ms);
+        move_in(self.orphans.entry(entry.owner).or_default(), before.orphan_ms, now.orphan_ms);
+        self.may_register = self.may_register + usize::from(now.may_register) - usize::from(before.may_register);
+    }
+
+    /// What the sets should hold of an entry.
+    fn listing(&self, entry: &Entry<S>) -> Listed {
+        let Links { unfinished_parents, unknown_parents, .. } = entry.links;
+        let mut listed = Listed::default();
+        match entry.status {
+            SplitStatus::Waiting => {
+                // A parent that has not finished holds the watermark itself, at or below where this split would: only
+                // what the others left behind is to be looked at here.
+                let held_by_parents = unfinished_parents > 0 && entry.links.inherited_ms.is_none();
+                listed.holds_ms = (!held_by_parents).then(|| entry.starts_at());
+                let may_open = (unfinished_parents == 0).then(|| entry.starts_at());
+                listed.ready_ms = may_open.filter(|_| unknown_parents == 0);
+                listed.orphan_ms = may_open.filter(|_| unknown_parents > 0);
+                listed.may_register = listed.ready_ms.is_some();
+            }
+            SplitStatus::Active => {
+                listed.holds_ms = Some(entry.watermark_ms);
+                listed.may_register = true;
+            }
+            SplitStatus::Idle => {
+                let awaited = |&c: &usize| self.entries[c].status == SplitStatus::Waiting;
+                listed.holds_ms = entry.links.children.iter().any(awaited).then_some(entry.watermark_ms);
+                listed.idle_ms = Some(entry.watermark_ms);
+                listed.may_register = true;
+            }
+            SplitStatus::Finished => {}
+        }
+        listed
     }
 
     /// The next split of `owner` that may be opened, lowest watermark first; it becomes active.
-    pub fn next_to_open(&mut self, owner: usize) -> Option<(String, &mut Entry<S>)> {
-        // Without this, the child of a merge would wait for ever if its other parent's parent was read to a bound only.
-        let nothing_comes = !self.entries.values().any(|e| self.may_register(e));
-        let known_finished = |e: &Entry<S>| e.parents.iter().all(|p| self.parent_finished(p) != Some(false));
-        let may_open =
-            |e: &Entry<S>| e.status == SplitStatus::Waiting && (self.is_ready(e) || nothing_comes && known_finished(e));
-        let id = self
-            .entries
-            .iter()
-            .filter(|(_, e)| e.owner == owner && may_open(e))
-            .min_by_key(|(_, e)| self.stands_at(e))
-            .map(|(id, _)| id.clone())?;
-        let stands_at = self.stands_at(self.entries.get(&id)?);
-        let entry = self.entries.get_mut(&id)?;
+    pub fn next_to_open(&mut self, owner: usize) -> Option<&mut Entry<S>> {
+        let first = |sets: &BTreeMap<usize, InOrder>| sets.get(&owner).and_then(|set| set.first()).map(|&(_, number)| number);
+        // Without orphans, the child of a merge would wait for ever if its other parent's parent was read to a bound only.
+        let orphan = || first(&self.orphans).filter(|_| self.may_register == 0);
+        let number = first(&self.ready).or_else(orphan)?;
+        let entry = &mut self.entries[number];
+        entry.watermark_ms = entry.starts_at();
         entry.status = SplitStatus::Active;
-        entry.watermark_ms = stands_at;
-        Some((id, entry))
+        self.list(number);
+        Some(&mut self.entries[number])
     }
 
-    fn parent_finished(&self, parent: &str) -> Option<bool> {
-        self.entries.get(parent).map(|p| p.status == SplitStatus::Finished)
-    }
-
-    /// True if nothing keeps it waiting: every parent is known and has finished.
-    fn is_ready(&self, entry: &Entry<S>) -> bool {
-        entry.parents.iter().all(|p| self.parent_finished(p) == Some(true))
-    }
-
-    /// True if it will end before anything else has to, and so may still register splits.
-    fn may_register(&self, entry: &Entry<S>) -> bool {
-        match entry.status {
-            SplitStatus::Active | SplitStatus::Idle => true,
-            SplitStatus::Waiting => self.is_ready(entry),
-            SplitStatus::Finished => false,
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut Entry<S>)) {
+        if let Some(&number) = self.numbers.get(id) {
+            let before_ms = self.entries[number].watermark_ms;
+            change(&mut self.entries[number]);
+            debug_assert!(self.entries[number].watermark_ms >= before_ms, "the watermark of split {id} goes back");
+            self.list(number);
         }
     }
 
     /// Raises a split's watermark after its rows have been handed on, and makes it active again if it was idle.
     pub fn advance(&mut self, id: &str, watermark_ms: i64) {
-        if let Some(entry) = self.entries.get_mut(id) {
+        self.change(id, |entry| {
             entry.watermark_ms = entry.watermark_ms.max(watermark_ms);
             if entry.status == SplitStatus::Idle {
                 entry.status = SplitStatus::Active;
             }
-        }
+        });
     }
 
     /// Takes a split out of the minimum for as long as it has nothing to deliver.
     pub fn set_idle(&mut self, id: &str) {
-        if let Some(entry) = self.entries.get_mut(id)
-            && entry.status == SplitStatus::Active
-        {
-            entry.status = SplitStatus::Idle;
-        }
+        self.change(id, |entry| {
+            if entry.status == SplitStatus::Active {
+                entry.status = SplitStatus::Idle;
+            }
+        });
+    }
+
+    /// Takes back that a split has nothing to deliver: it is not known any more. The watermark that was handed out stays.
+    pub fn set_active(&mut self, id: &str) {
+        self.advance(id, MIN_TIME_MS);
     }
 
     /// Ends a split. Its children must have been registered before, under the same lock.
     pub fn finish(&mut self, id: &str) {
-        if let Some(entry) = self.entries.get_mut(id) {
-            entry.status = SplitStatus::Finished;
+        let Some(&number) = self.numbers.get(id) else { return };
+        let entry = &mut self.entries[number];
+        if entry.status == SplitStatus::Finished {
+            return;
         }
+        entry.status = SplitStatus::Finished;
+        self.unfinished -= 1;
+        let (watermark_ms, children) = (entry.watermark_ms, entry.links.children.clone());
+        for child in children {
+            let links = &mut self.entries[child].links;
+            links.unfinished_parents -= 1;
+            links.meet(SplitStatus::Finished, watermark_ms);
+            self.list(child);
+        }
+        self.list(number);
     }
 
-    /// The source watermark: the minimum over the splits that may still deliver rows. With every split finished it is
-    /// the end of time; with every open split idle, the highest of theirs.
+    /// The source watermark: the minimum over the splits that may still deliver rows. With every open split idle it is the
+    /// highest of theirs; with every split of a bounded source finished, the end of time.
     pub fn watermark(&mut self) -> i64 {
-        let mut holding = MAX_TIME_MS;
-        let mut idle_max: Option<i64> = None;
-        let mut open = false;
-        for entry in self.entries.values() {
-            match entry.status {
-                SplitStatus::Waiting | SplitStatus::Active => {
-                    open = true;
-                    holding = holding.min(self.stands_at(entry));
-                }
-                SplitStatus::Idle => idle_max = Some(idle_max.unwrap_or(MIN_TIME_MS).max(entry.watermark_ms)),
-                SplitStatus::Finished => {}
-            }
-        }
-        let now = if open { holding } else { idle_max.unwrap_or(MAX_TIME_MS) };
+        let now = match (self.holding.first(), self.idle.last()) {
+            (Some(&(lowest_ms, _)), _) => lowest_ms,
+            (None, Some(&(highest_ms, _))) => highest_ms,
+            (None, None) if self.bounded => MAX_TIME_MS,
+            (None, None) => MIN_TIME_MS,
+        };
         self.handed_out_ms = self.handed_out_ms.max(now);
         self.handed_out_ms
     }
 
     pub fn all_finished(&self) -> bool {
-        self.entries.values().all(|e| e.status == SplitStatus::Finished)
+        self.unfinished == 0
     }
 
     pub fn get(&self, id: &str) -> Option<&Entry<S>> {
-        self.entries.get(id)
+        self.numbers.get(id).map(|&number| &self.entries[number])
     }
 
-    pub fn get_mut(&mut self, id: &str) -> Option<&mut Entry<S>> {
-        self.entries.get_mut(id)
+    /// The caller's own data of a split.
+    pub fn data_mut(&mut self, id: &str) -> Option<&mut S> {
+        self.numbers.get(id).map(|&number| &mut self.entries[number].data)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&String, &Entry<S>)> {
-        self.entries.iter()
+    /// All splits, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry<S>> {
+        self.numbers.values().map(|&number| &self.entries[number])
+    }
+}
+
+impl<S> Entry<S> {
+    /// Where a split starts: where its own records have brought it, or else at the lowest of its parents.
+    fn starts_at(&self) -> i64 {
+        self.watermark_ms.max(self.links.inherited_ms.unwrap_or(MIN_TIME_MS))
+    }
+}
+
+impl Links {
+    /// Takes note of a parent.
+    fn meet(&mut self, status: SplitStatus, watermark_ms: i64) {
+        if status == SplitStatus::Finished {
+            self.inherited_ms = Some(self.inherited_ms.map_or(watermark_ms, |ms| ms.min(watermark_ms)));
+        } else {
+            self.unfinished_parents += 1;
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table(splits: &[(&str, i64)]) -> SplitTable<()> {
-        let mut t = SplitTable::default();
-        for (id, wm) in splits {
-            t.register(id, vec![], 0, *wm, SplitStatus::Active, ());
-        }
-        t
-    }
-
-    #[test]
-    fn the_slowest_split_holds_the_watermark() {
-        let mut t = table(&[("a", 10), ("b", 5)]);
-        assert_eq!(t.watermark(), 5);
-        t.advance("b", 20);
-        assert_eq!(t.watermark(), 10);
-        t.advance("a", 3);
-        assert_eq!(t.watermark(), 10, "a split's watermark never goes back");
-    }
-
-    #[test]
-    fn no_gap_between_a_parent_and_its_children() {
-        let mut t = table(&[("p", 50), ("other", 100)]);
-        t.register("c", vec!["p".into()], 1, MIN_TIME_MS, SplitStatus::Waiting, ());
-        assert!(t.next_to_open(1).is_none(), "a child is not opened before its parent has ended");
-        t.finish("p");
-        assert_eq!(t.watermark(), 50);
-        assert_eq!(t.next_to_open(1).expect("openable").0, "c");
-        t.advance("c", 70);
-        assert_eq!(t.watermark(), 70);
-    }
-
-    #[test]
-    fn a_merge_child_holds_the_minimum_from_the_first_end_on() {
-        let mut t = table(&[("p1", 80), ("p2", 30)]);
-        let parents = vec!["p1".to_string(), "p2".to_string()];
-        t.register("c", parents.clone(), 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.finish("p1");
-        assert_eq!(t.watermark(), 30);
-        t.advance("p2", 90);
-        assert_eq!(t.watermark(), 80, "the lower of its parents'");
-        t.register("c", parents, 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.finish("p2");
-        let (id, child) = t.next_to_open(0).expect("openable");
-        assert_eq!((id.as_str(), child.watermark_ms), ("c", 80));
-        assert_eq!(t.watermark(), 80);
-    }
-
-    #[test]
-    fn a_child_known_from_the_start_begins_where_its_parents_ended() {
-        // Registered with its parent and before it, as a listing of a stream that has split already gives them.
-        let mut t = SplitTable::default();
-        t.register("grandchild", vec!["c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.register("c", vec!["p".into(), "gone".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.register("p", vec!["gone".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        assert_eq!(t.next_to_open(0).expect("openable").0, "p");
-        assert_eq!(t.watermark(), MIN_TIME_MS);
-        t.advance("p", 50);
-        assert_eq!(t.watermark(), 50, "what waits for p stands where p does");
-        t.finish("p");
-        assert_eq!(t.watermark(), 50, "an empty child is no step back");
-        assert_eq!(t.next_to_open(0).expect("openable").1.watermark_ms, 50);
-        t.finish("c");
-        assert_eq!(t.next_to_open(0).expect("openable").1.watermark_ms, 50);
-    }
-
-    #[test]
-    fn a_parent_that_is_not_known_yet_is_waited_for() {
-        // "m" merges "b" and the child "c" that "a" has not named yet.
-        let mut t = table(&[("a", 30), ("b", 80)]);
-        t.register("m", vec!["b".into(), "c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.finish("b");
-        assert!(t.next_to_open(0).is_none(), "a may still name c");
-        t.register("c", vec!["a".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.finish("a");
-        assert_eq!(t.next_to_open(0).expect("openable").0, "c");
-        assert!(t.next_to_open(0).is_none());
-        t.finish("c");
-        let (id, merged) = t.next_to_open(0).expect("openable");
-        assert_eq!((id.as_str(), merged.watermark_ms), ("m", 30));
-    }
-
-    #[test]
-    fn a_parent_that_can_never_be_named_is_not_waited_for() {
-        let mut t = table(&[("a", 30), ("b", 80)]);
-        t.register("m", vec!["b".into(), "c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.register("n", vec!["m".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.finish("b");
-        t.finish("a");
-        assert_eq!(t.next_to_open(0).expect("openable").0, "m");
-        assert!(t.next_to_open(0).is_none());
-    }
-
-    #[test]
-    fn idle_splits_leave_the_minimum_and_come_back_without_a_step_back() {
-        let mut t = table(&[("a", 10), ("b", 50)]);
-        t.set_idle("a");
-        assert_eq!(t.watermark(), 50);
-        t.advance("a", 20);
-        assert_eq!(t.watermark(), 50);
-        t.advance("a", 60);
-        t.advance("b", 60);
-        assert_eq!(t.watermark(), 60);
-    }
-
-    #[test]
-    fn all_idle_is_not_the_end_and_all_finished_is() {
-        let mut t = table(&[("a", 10), ("b", 50)]);
-        t.set_idle("a");
-        t.set_idle("b");
-        assert_eq!(t.watermark(), 50);
-        t.finish("a");
-        t.finish("b");
-        assert_eq!(t.watermark(), MAX_TIME_MS);
-    }
-}
+#[path = "watermark_tests.rs"]
+mod tests;

@@ -1,7 +1,8 @@
 //! What a bare SELECT printed, exactly once: lines staged at barriers and written when their epoch is committed, so that a
-//! test can kill a job and still know every change it made.
+//! test can kill a job and still know every change it made. Or at once, as the real one does it.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use paceline::format::json::{EncodeOptions, JsonEncoder};
@@ -10,13 +11,14 @@ use paceline::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
 
 pub struct ChangelogSink {
     folder: PathBuf,
+    at_once: bool,
     schema: arrow::datatypes::SchemaRef,
 }
 
 impl ChangelogSink {
-    pub fn new(folder: PathBuf, schema: arrow::datatypes::SchemaRef) -> ChangelogSink {
+    pub fn new(folder: PathBuf, schema: arrow::datatypes::SchemaRef, at_once: bool) -> ChangelogSink {
         fs::create_dir_all(&folder).expect("folder");
-        ChangelogSink { folder, schema }
+        ChangelogSink { folder, at_once, schema }
     }
 }
 
@@ -27,7 +29,8 @@ impl Sink for ChangelogSink {
 
     fn writer(&self, worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
         let encoder = JsonEncoder::new(&self.schema, EncodeOptions::default()).expect("encodable");
-        Ok(Box::new(Writer { worker, encoder, lines: String::new() }))
+        let file = self.at_once.then(|| self.folder.join(format!("worker-{worker}")));
+        Ok(Box::new(Writer { worker, encoder, lines: String::new(), file }))
     }
 
     fn commit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
@@ -44,6 +47,8 @@ struct Writer {
     worker: usize,
     encoder: JsonEncoder,
     lines: String,
+    /// Where lines go at once.
+    file: Option<PathBuf>,
 }
 
 impl SinkWriter for Writer {
@@ -53,6 +58,10 @@ impl SinkWriter for Writer {
             self.encoder.encode_row(&rows.batch, row, &mut object);
             let object = String::from_utf8(object).expect("JSON");
             self.lines.push_str(&format!("{} {object}\n", rows.op(row).name()));
+        }
+        if let Some(path) = &self.file {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(path).expect("opens");
+            file.write_all(std::mem::take(&mut self.lines).as_bytes()).expect("writes");
         }
         Ok(())
     }

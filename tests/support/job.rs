@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use paceline::checkpoint::store::CheckpointStore;
 use paceline::config::Config;
@@ -35,6 +35,10 @@ pub struct Variation {
     pub trigger: CheckpointTrigger,
     pub scheduling: Scheduling,
     pub crashes: Arc<dyn CrashSchedule>,
+    /// Stops the job when it is set.
+    pub stop: Arc<AtomicBool>,
+    /// What a bare SELECT prints is written at once, not when its epoch is committed.
+    pub prints_at_once: bool,
 }
 
 impl Variation {
@@ -47,6 +51,8 @@ impl Variation {
             trigger: CheckpointTrigger::AtEnd,
             scheduling: Scheduling::Threads,
             crashes: Arc::new(NeverCrash),
+            stop: Arc::default(),
+            prints_at_once: false,
         }
     }
 }
@@ -60,6 +66,34 @@ pub struct CrashAt {
 impl CrashSchedule for CrashAt {
     fn reached(&self, point: CrashPoint) -> bool {
         point == self.point && self.remaining.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+}
+
+/// Asks a job to stop the n-th time that it reaches any point, and counts the reads after that.
+pub struct StopAt {
+    remaining: AtomicU64,
+    stop: Arc<AtomicBool>,
+    reads_after: AtomicU64,
+}
+
+impl StopAt {
+    pub fn new(at: u64, stop: Arc<AtomicBool>) -> Arc<StopAt> {
+        Arc::new(StopAt { remaining: AtomicU64::new(at), stop, reads_after: AtomicU64::new(0) })
+    }
+
+    pub fn reads_after(&self) -> u64 {
+        self.reads_after.load(Ordering::Acquire)
+    }
+}
+
+impl CrashSchedule for StopAt {
+    fn reached(&self, point: CrashPoint) -> bool {
+        if self.stop.load(Ordering::Acquire) {
+            self.reads_after.fetch_add(u64::from(point == CrashPoint::MidRead), Ordering::AcqRel);
+        } else if self.remaining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.stop.store(true, Ordering::Release);
+        }
+        false
     }
 }
 
@@ -134,7 +168,7 @@ pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mu
     let prints = plan.sinks.iter().zip(&mut connection.connected.sinks).filter(|(p, _)| matches!(p.target, SinkTarget::Print));
     for (number, (plan, sink)) in prints.enumerate() {
         let folder = state_dir.with_file_name("changes").join(format!("select_{}", number + 1));
-        *sink = Arc::new(ChangelogSink::new(folder, plan.schema.clone()));
+        *sink = Arc::new(ChangelogSink::new(folder, plan.schema.clone(), variation.prints_at_once));
     }
     let options = JobOptions {
         workers: variation.workers,
@@ -149,7 +183,7 @@ pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mu
         state_cache_bytes: 16 << 20,
         crashes: variation.crashes.clone(),
         clock,
-        stop: Arc::new(AtomicBool::new(false)),
+        stop: variation.stop.clone(),
     };
     job::run(&plan, &connection.connected, &options, store, run_ms, observer)
 }
@@ -183,6 +217,7 @@ pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, r
             trigger: CheckpointTrigger::Records(rng.random_range(1..=records.max(2) / 2)),
             scheduling: if rng.random_bool(0.5) { Scheduling::Threads } else { Scheduling::Seeded(rng.random()) },
             crashes,
+            ..Variation::plain(1)
         };
         let (outcome, seen) = attempt(sql, state_dir, &variation);
         restores += usize::from(seen.resumed.is_some_and(|(epoch, tables)| epoch > 0 && tables));

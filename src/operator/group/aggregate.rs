@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn groups_that_got_no_row_for_the_ttl_begin_anew_and_leave_the_store() {
         let dir = tempfile::tempdir().expect("folder");
-        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         let mut groups = GroupAggregate::new(spec(Some(Duration::from_secs(8))));
         assert_eq!(send(&mut groups, row(1), 0, &db), ["+I 1 1"]);
         assert_eq!(send(&mut groups, row(1), 7_999, &db), ["-U 1 1", "+U 1 2"]);

@@ -43,7 +43,7 @@ struct Bench {
 impl Bench {
     fn new(operator: WindowedGroups) -> Bench {
         let folder = tempfile::tempdir().expect("folder");
-        let db = StateDb::open(folder.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let db = StateDb::open(folder.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         Bench { operator, db, _folder: folder }
     }
 

@@ -103,7 +103,7 @@ impl World {
             output: output.clone(),
         };
         let dir = tempfile::tempdir().expect("folder");
-        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         World { table, join: LookupJoin::new(spec, asker), woken, _dir: dir, db }
     }
 

@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn each_row_shifts_those_behind_it_in_bounded_steps_and_from_the_store() {
         let dir = tempfile::tempdir().expect("folder");
-        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20)).expect("opens");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         let (mut operator, mut table) = (sums_by_value(), BTreeMap::new());
         let falling: Vec<(Op, i64)> = (1..=200).rev().map(|v| (Op::Insert, v)).collect();
         assert!(send(&mut operator, &falling, &db, &mut table) > 2, "40 000 changes come in several steps");

@@ -17,7 +17,7 @@ use super::SessionSpec;
 use super::fragments::Fragment;
 use crate::operator::aggregate::kernel;
 use crate::operator::window::slice::Slot;
-use crate::operator::window::stored::{StoredTypes, write};
+use crate::operator::window::stored::{StoredTypes, StoredWriter};
 use crate::operator::{OperatorError, Partials};
 use crate::state::key::KeyBuf;
 use crate::state::layout::{Kind, Place};
@@ -58,6 +58,7 @@ impl Packed {
             let is_first = i == 0 || self.key_groups[i - 1] != *group;
             ordinals.push(if is_first { 0 } else { ordinals[i - 1] + 1 });
         }
+        let mut writer = StoredWriter::new(changes, place(spec), generation);
         for (i, values) in self.values.iter().enumerate().filter(|(_, v)| !v.is_empty()) {
             let mut keys = KeyBuf::default();
             let (mut hashes, mut key_groups) = (Vec::new(), Vec::new());
@@ -67,10 +68,10 @@ impl Packed {
                 key_groups.push(self.key_groups[*fragment]);
             }
             let partials = Partials { slot: NO_SLOT, table: (i + 1) as u8, keys, hashes, key_groups, states: vec![] };
-            write(changes, place(spec), generation, &partials);
+            writer.write(&partials);
         }
         let Packed { keys, hashes, key_groups, .. } = self;
-        write(changes, place(spec), generation, &Partials { slot: NO_SLOT, table: 0, keys, hashes, key_groups, states });
+        writer.write(&Partials { slot: NO_SLOT, table: 0, keys, hashes, key_groups, states });
     }
 }
 

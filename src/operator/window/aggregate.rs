@@ -16,7 +16,7 @@ use arrow::datatypes::SchemaRef;
 use super::fire::Fire;
 use super::local::fold_rows;
 use super::slice::{Slot, WindowKind};
-use super::stored::{self, StoredTypes};
+use super::stored::{StoredTypes, StoredWriter};
 use super::sums::BlockSums;
 use super::table::WindowTables;
 use super::{WindowAggregateSpec, local_watermark};
@@ -155,9 +155,12 @@ impl WindowAggregate {
     fn store_waiting(&mut self, slot: Slot, tables: &WindowTables, changes: &mut Changes) -> Result<(), OperatorError> {
         let generation = self.take_generation();
         let place = self.waiting_place(slot);
-        for partials in tables.all_partials(slot)? {
-            *self.stored.entry(slot).or_default() += stored::write(changes, place, generation, &partials);
-        }
+        let mut writer = StoredWriter::new(changes, place, generation);
+        tables.each_partials(slot, |partials| {
+            writer.write(&partials);
+            Ok::<_, OperatorError>(())
+        })?;
+        *self.stored.entry(slot).or_default() += writer.bytes;
         Ok(())
     }
 
@@ -170,10 +173,12 @@ impl WindowAggregate {
         {
             let (from, to) = place.range();
             changes.delete_range(&from, &to);
-            part.stored_bytes = 0;
-            for partials in tables.all_partials(Slot { first: shown, last: shown })? {
-                part.stored_bytes += stored::write(changes, place, generation, &partials);
-            }
+            let mut writer = StoredWriter::new(changes, place, generation);
+            tables.each_partials(Slot { first: shown, last: shown }, |partials| {
+                writer.write(&partials);
+                Ok::<_, OperatorError>(())
+            })?;
+            part.stored_bytes = writer.bytes;
             part.changed = false;
         }
         Ok(())

@@ -14,7 +14,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::aggregate::WindowAggregate;
 use super::slice::{Slot, WindowKind};
-use super::stored;
+use super::stored::StoredWriter;
 use super::table::WindowTables;
 use super::{GroupColumn, WindowAggregateSpec, window_time};
 use crate::operator::{Context, Event, OperatorError, Rows};
@@ -145,7 +145,7 @@ fn open(op: &mut WindowAggregate, end: i64, cx: &mut Context<'_>) -> Result<Open
     let unloaded = op.shown.values().filter(|part| part.tables.is_none()).map(|part| part.stored_bytes);
     let stored_bytes = slots.iter().filter_map(|slot| op.stored.get(slot)).copied().chain(unloaded).sum::<usize>();
     if stored_bytes > 0 && stored_bytes.saturating_mul(LOADED_PER_STORED) > cx.room_bytes {
-        let mut changes = Changes::default();
+        let mut changes = cx.db.changes();
         op.spill_window(end, &mut changes)?;
         cx.db.write(changes)?;
         let waiting = op.stored.iter().take_while(|(slot, _)| slot.first <= end).map(|(_, bytes)| bytes);
@@ -223,9 +223,7 @@ fn fold(
         }
         *into = hot;
     } else if count && spec.distinct().next().is_some() {
-        for partials in hot.all_partials(Slot { first: 0, last: 0 })? {
-            into.merge(spec, &partials, true)?;
-        }
+        hot.each_partials(Slot { first: 0, last: 0 }, |partials| into.merge(spec, &partials, true))?;
     } else {
         into.absorb(&hot);
     }
@@ -291,10 +289,12 @@ fn stream(
     }
     let start = op.spec.windows.start_of_window(end);
     let (place, generation) = (op.shown_place(start), op.take_generation());
-    let mut written_bytes = 0;
-    for partials in tables.all_partials(Slot { first: start, last: start })? {
-        written_bytes += stored::write(&mut changes, place, generation, &partials);
-    }
+    let mut writer = StoredWriter::new(&mut changes, place, generation);
+    tables.each_partials(Slot { first: start, last: start }, |partials| {
+        writer.write(&partials);
+        Ok::<_, OperatorError>(())
+    })?;
+    let written_bytes = writer.bytes;
     cx.db.write(changes)?;
     Ok(written_bytes)
 }

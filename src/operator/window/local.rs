@@ -15,8 +15,10 @@ use super::table::{Input, WindowTables};
 use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 
-/// Accumulators held here before they are sent early. Small against the memory of a job, large against one window's keys.
+/// Accumulators held here before they are sent early: large against one window's keys.
 const HELD_BYTES_MAX: usize = 32 << 20;
+/// The share of the memory that is left which they may take: the windows behind the exchange need the most of it.
+const HELD_SHARE: usize = 4;
 
 pub struct LocalAggregate {
     spec: WindowAggregateSpec,
@@ -34,7 +36,10 @@ impl LocalAggregate {
                 break;
             }
             let (slot, tables) = entry.remove_entry();
-            out.extend(tables.all_partials(slot)?.into_iter().map(Event::Partials));
+            tables.each_partials(slot, |partials| {
+                out.push(Event::Partials(partials));
+                Ok::<_, OperatorError>(())
+            })?;
         }
         Ok(())
     }
@@ -45,7 +50,8 @@ impl Operator for LocalAggregate {
         match event {
             Event::Rows(rows) => {
                 cx.counters.late_rows += fold_rows(&self.spec, &rows, None, &mut self.open)?;
-                if self.memory_bytes() > HELD_BYTES_MAX {
+                let held_bytes = self.memory_bytes();
+                if held_bytes > HELD_BYTES_MAX.min((cx.room_bytes + held_bytes) / HELD_SHARE) {
                     self.send_until(i64::MAX, cx.out)?;
                 }
             }

@@ -20,32 +20,45 @@ use crate::state::rocks::Changes;
 /// Entries in one stored value: enough to pack well, few enough that a value stays some 10 KiB.
 const CHUNK_ENTRIES: usize = 256;
 
-/// Writes partials that are sorted by key group; returns the bytes of their values. `generation` keeps values of one place
-/// apart that were written at different times.
-pub fn write(changes: &mut Changes, place: Place, generation: u32, partials: &Partials) -> usize {
-    let mut from = 0;
-    let mut chunk = 0;
-    let mut value = Vec::new();
-    let mut bytes = 0;
-    while from < partials.len() {
-        let group = partials.key_groups[from];
-        let in_group = partials.key_groups[from..].iter().take_while(|&&g| g == group).count();
-        let to = from + in_group.min(CHUNK_ENTRIES);
-        let mut keys = BinaryBuilder::with_capacity(to - from, 32 * (to - from));
-        for i in from..to {
-            keys.append_value(partials.keys.get(i));
-        }
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(keys.finish())];
-        columns.extend(partials.states.iter().map(|s| s.slice(from, to - from)));
-        value.clear();
-        pack(&columns, to - from, &mut value);
-        let key = StateKey { place, key_group: group, table: partials.table, generation, chunk };
-        changes.put(&key.encode(), &value);
-        bytes += value.len();
-        chunk += 1;
-        from = to;
+/// Writes partial aggregates of one place. `generation` keeps values apart that were written at different times.
+pub struct StoredWriter<'a, 'db> {
+    changes: &'a mut Changes<'db>,
+    place: Place,
+    generation: u32,
+    next_chunk: u32,
+    /// Of the values written so far.
+    pub bytes: usize,
+}
+
+impl<'a, 'db> StoredWriter<'a, 'db> {
+    pub fn new(changes: &'a mut Changes<'db>, place: Place, generation: u32) -> StoredWriter<'a, 'db> {
+        StoredWriter { changes, place, generation, next_chunk: 0, bytes: 0 }
     }
-    bytes
+
+    /// Takes partials that are sorted by key group.
+    pub fn write(&mut self, partials: &Partials) {
+        let mut from = 0;
+        let mut value = Vec::new();
+        while from < partials.len() {
+            let group = partials.key_groups[from];
+            let in_group = partials.key_groups[from..].iter().take_while(|&&g| g == group).count();
+            let to = from + in_group.min(CHUNK_ENTRIES);
+            let mut keys = BinaryBuilder::with_capacity(to - from, 32 * (to - from));
+            for i in from..to {
+                keys.append_value(partials.keys.get(i));
+            }
+            let mut columns: Vec<ArrayRef> = vec![Arc::new(keys.finish())];
+            columns.extend(partials.states.iter().map(|s| s.slice(from, to - from)));
+            value.clear();
+            pack(&columns, to - from, &mut value);
+            let StoredWriter { place, generation, next_chunk: chunk, .. } = *self;
+            let key = StateKey { place, key_group: group, table: partials.table, generation, chunk };
+            self.changes.put(&key.encode(), &value);
+            self.bytes += value.len();
+            self.next_chunk += 1;
+            from = to;
+        }
+    }
 }
 
 /// Types of a stored value's columns.

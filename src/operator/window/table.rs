@@ -16,7 +16,7 @@ use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Kernel, Selected, kernel};
 use crate::operator::{OperatorError, Partials, Rows};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
-use crate::state::key_group;
+use crate::state::{KEY_GROUPS, key_group};
 
 /// Keys that were seen, numbered in the order they came.
 #[derive(Default)]
@@ -241,7 +241,16 @@ impl WindowTables {
 
     /// All groups by key group, then key: the order of output.
     pub fn order(&self) -> Vec<u32> {
-        sorted(&self.groups, |i| key_group(self.groups.hashes[i as usize]))
+        let mut order = self.by_key_group();
+        order.chunk_by_mut(|&a, &b| self.key_group_of(a) == self.key_group_of(b)).for_each(|groups| {
+            groups.sort_unstable_by(|&a, &b| self.groups.key(a).cmp(self.groups.key(b)));
+        });
+        order
+    }
+
+    /// All groups by key group: what the store asks for. Within one they come as they were seen first.
+    pub fn by_key_group(&self) -> Vec<u32> {
+        by_route(self.groups.len(), |group| self.key_group_of(group))
     }
 
     pub fn key_group_of(&self, group: u32) -> u16 {
@@ -271,36 +280,58 @@ impl WindowTables {
         Partials { slot, table: 0, keys, hashes, key_groups, states }
     }
 
-    /// Everything, as partial aggregates sorted by key group and key, the groups first and then the value sets.
-    pub fn all_partials(&self, slot: Slot) -> Result<Vec<Partials>, OperatorError> {
-        let mut all = vec![self.partials(slot, &self.order())];
+    /// Everything, as partial aggregates sorted by key group, some thousands at a time; the groups first and then the value
+    /// sets. Each batch is small against the table, so that taking it apart does not need its memory twice.
+    pub fn each_partials<E: From<OperatorError>>(
+        &self,
+        slot: Slot,
+        mut each: impl FnMut(Partials) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for picks in self.by_key_group().chunks(PARTIALS_MAX) {
+            each(self.partials(slot, picks))?;
+        }
         for (i, set) in self.sets.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
-            let routes: Vec<u16> = (0..set.len())
-                .map(|e| split_entry(set.keys.get(e)).map(|(key, _)| key_group(hash_key(key))))
+            let route = |e: u32| split_entry(set.key(e)).map(|(key, _)| key_group(hash_key(key)));
+            let routes: Vec<u16> = (0..set.len() as u32)
+                .map(route)
                 .collect::<Option<_>>()
                 .ok_or_else(|| OperatorError::damaged(0, "a DISTINCT value without its key"))?;
-            let order = sorted(set, |e| routes[e as usize]);
-            let mut keys = KeyBuf::default();
-            for &e in &order {
-                keys.push(set.key(e));
+            for picks in by_route(set.len(), |e| routes[e as usize]).chunks(PARTIALS_MAX) {
+                let mut keys = KeyBuf::default();
+                picks.iter().for_each(|&e| keys.push(set.key(e)));
+                each(Partials {
+                    slot,
+                    table: (i + 1) as u8,
+                    keys,
+                    hashes: picks.iter().map(|&e| set.hashes[e as usize]).collect(),
+                    key_groups: picks.iter().map(|&e| routes[e as usize]).collect(),
+                    states: vec![],
+                })?;
             }
-            all.push(Partials {
-                slot,
-                table: (i + 1) as u8,
-                keys,
-                hashes: order.iter().map(|&e| set.hashes[e as usize]).collect(),
-                key_groups: order.iter().map(|&e| routes[e as usize]).collect(),
-                states: vec![],
-            });
         }
-        Ok(all)
+        Ok(())
     }
 }
 
-fn sorted(index: &GroupIndex, route: impl Fn(u32) -> u16) -> Vec<u32> {
-    let mut order: Vec<(u16, u32)> = (0..index.len() as u32).map(|g| (route(g), g)).collect();
-    order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| index.key(a.1).cmp(index.key(b.1))));
-    order.into_iter().map(|(_, g)| g).collect()
+/// Partial aggregates that travel together: enough for columns to pay, few enough that a lane's bound means something.
+const PARTIALS_MAX: usize = 8192;
+
+/// Numbers below `len` by key group, in one pass over them; those of a key group stay in order.
+fn by_route(len: usize, route: impl Fn(u32) -> u16) -> Vec<u32> {
+    let mut ends = [0usize; KEY_GROUPS as usize + 1];
+    for i in 0..len as u32 {
+        ends[usize::from(route(i)) + 1] += 1;
+    }
+    for group in 1..ends.len() {
+        ends[group] += ends[group - 1];
+    }
+    let mut order = vec![0; len];
+    for i in 0..len as u32 {
+        let next = &mut ends[usize::from(route(i))];
+        order[*next] = i;
+        *next += 1;
+    }
+    order
 }
 
 fn collect_values(set: &mut GroupIndex, input: &Input, argument: &ArrayRef, rows: Selected<'_>) {

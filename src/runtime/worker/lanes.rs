@@ -44,30 +44,47 @@ impl EdgeInput {
     }
 }
 
-/// Events taken from a lane before the next one's turn.
+/// Events taken from a lane before the next one's turn, and their bytes.
 const LANE_TURN_EVENTS: usize = 16;
+const LANE_TURN_BYTES: usize = 1 << 20;
+/// Steps of fires while the inbox is drained. A watermark often fires nothing or little: without going on at once, a worker
+/// would take one watermark in a step, and one that reads large batches would never catch up with the others'.
+const FIRE_STEPS: usize = 64;
 
 impl Worker {
     pub(super) fn drain_inbox(&mut self) -> Result<bool, WorkerError> {
         let mut busy = false;
+        let mut fire_steps = 0;
         for e in 0..self.edges.len() {
             for lane in 0..self.edges[e].lanes.len() {
+                let (chain, number) = (self.edges[e].chain, self.edges[e].lanes[lane].number);
+                let mut taken_bytes = 0;
                 for _ in 0..LANE_TURN_EVENTS {
-                    let chain = self.edges[e].chain;
-                    let LaneInput { number, blocked, .. } = self.edges[e].lanes[lane];
-                    if blocked || self.chains[chain].has_work() || !self.chains[chain].has_room() {
+                    while fire_steps < FIRE_STEPS && self.continue_fire(chain)? {
+                        fire_steps += 1;
+                    }
+                    if self.edges[e].lanes[lane].blocked || taken_bytes > LANE_TURN_BYTES || !self.may_receive(chain) {
                         break;
                     }
-                    let Some((event, was_full)) = self.inbox.pop(number) else { break };
+                    let Some(popped) = self.inbox.pop(number) else { break };
                     busy = true;
-                    if was_full {
+                    taken_bytes += popped.bytes;
+                    if popped.was_full {
                         self.wake_others();
                     }
-                    self.receive(e, lane, event)?;
+                    self.receive(e, lane, popped.event)?;
                 }
             }
         }
-        Ok(busy)
+        Ok(busy || fire_steps > 0)
+    }
+
+    /// False while a chain is in the middle of something or has no room. Also while it has passed the barrier of an epoch
+    /// that is still being written and memory is short: nothing can be spilled until then. Those that feed it have passed
+    /// that barrier too, so no barrier waits for this.
+    fn may_receive(&mut self, chain: usize) -> bool {
+        let is_over = self.held_bytes > self.control.accumulator_bytes_max && self.chains[chain].frozen_epoch.is_some();
+        !is_over && !self.chains[chain].has_work() && self.chains[chain].has_room()
     }
 
     pub(super) fn receive(&mut self, e: usize, lane: usize, event: Event) -> Result<(), WorkerError> {

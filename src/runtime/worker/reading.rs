@@ -2,22 +2,26 @@
 //!
 //! The part of a worker's step that reads. What always holds: the split that holds the watermark back goes first; all rows of
 //! a split are handed on before the split's new watermark is published; a chain that is in the middle of something, or has no
-//! room, is given nothing.
+//! room, is given nothing; nothing is read between the request of an epoch and its barrier, nor after the barrier of the last.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::turns::Turns;
 use super::{Worker, WorkerError};
 use crate::checkpoint::manifest::SplitState;
 use crate::format::BadRecord;
 use crate::operator::{Event, Rows};
 use crate::runtime::crash::CrashPoint;
+use crate::runtime::inbox::Parker;
 use crate::runtime::ingest::{Ingest, SplitMarks};
 use crate::source::{Polled, Position, RawBatch, Source, SplitId, SplitReader, SplitSeed};
 use crate::sql::hints;
 use crate::state::key::hash_key;
 use crate::time::MIN_TIME_MS;
+use crate::time::idle::EmptyAnswers;
 use crate::time::watermark::{SplitStatus, SplitTable};
 
 /// What the split table keeps for the source layer.
@@ -66,6 +70,15 @@ impl SharedSource {
         self.splits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Adds splits that others have made known.
+    fn register(&self, splits: &mut SplitTable<SplitData>, seeds: &[SplitSeed]) {
+        for seed in seeds {
+            let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
+            let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
+            splits.register(&seed.id.0, parents, self.owner_of_child(&seed.id), MIN_TIME_MS, SplitStatus::Waiting, data);
+        }
+    }
+
     fn owner_of_child(&self, id: &SplitId) -> usize {
         (hash_key(id.0.as_bytes()) % self.workers as u64) as usize
     }
@@ -79,8 +92,8 @@ struct OpenSplit {
     watermark_ms: i64,
     /// Rows it has given.
     rows: u64,
-    /// When the split was first certified empty, since its last record.
-    empty_since: Option<Duration>,
+    /// The split table has it as idle.
+    is_idle: bool,
     reported_bytes: u64,
 }
 
@@ -90,25 +103,26 @@ pub struct WorkerSource {
     pub ingest: Ingest,
     /// Chains that read the table.
     pub chains: Vec<usize>,
-    open: Vec<OpenSplit>,
+    /// By the slot that `turns` gave each.
+    open: Vec<Option<OpenSplit>>,
+    turns: Turns,
     sent_watermark_ms: i64,
 }
 
 impl WorkerSource {
     pub fn new(shared: Arc<SharedSource>, ingest: Ingest, chains: Vec<usize>) -> WorkerSource {
-        WorkerSource { shared, ingest, chains, open: Vec::new(), sent_watermark_ms: MIN_TIME_MS }
+        WorkerSource { shared, ingest, chains, open: Vec::new(), turns: Turns::new(), sent_watermark_ms: MIN_TIME_MS }
     }
-}
 
-impl WorkerSource {
     /// The splits that `worker` owns, as the checkpoint keeps them.
     pub(super) fn split_states(&self, worker: usize) -> Vec<SplitState> {
+        let open: HashMap<&str, &OpenSplit> = self.open.iter().flatten().map(|o| (&*o.id.0, o)).collect();
         let splits = self.shared.splits();
-        let own = splits.iter().filter(|(_, e)| e.owner == worker);
-        own.map(|(id, entry)| {
-            let open = self.open.iter().find(|o| *o.id.0 == **id);
+        let own = splits.iter().filter(|entry| entry.owner == worker);
+        own.map(|entry| {
+            let open = open.get(&*entry.id);
             SplitState {
-                id: id.clone(),
+                id: entry.id.to_string(),
                 parents: entry.parents.clone(),
                 position: open.map_or_else(|| entry.data.position.clone(), |o| o.reader.position()),
                 watermark_ms: open.map_or(entry.watermark_ms, |o| o.watermark_ms),
@@ -120,6 +134,80 @@ impl WorkerSource {
         })
         .collect()
     }
+
+    fn split(&mut self, slot: usize) -> Result<&mut OpenSplit, WorkerError> {
+        self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))
+    }
+
+    /// Opens what this worker may open.
+    fn open_splits(&mut self, worker: usize, parker: &Arc<Parker>) -> Result<(), WorkerError> {
+        let source = self.shared.source.clone();
+        while self.turns.len() < source.open_at_once() {
+            let next = self.shared.splits().next_to_open(worker).map(|entry| {
+                let own_ms = if std::mem::take(&mut entry.data.peeked) { MIN_TIME_MS } else { entry.watermark_ms };
+                (SplitId(entry.id.clone()), entry.data.position.clone(), own_ms, entry.data.rows)
+            });
+            let Some((id, position, watermark_ms, rows)) = next else { return Ok(()) };
+            let (slot, wake) = self.turns.open(watermark_ms, parker.clone());
+            let reader = source.open(&id, &position, wake)?;
+            let hash = hash_key(format!("{}/{id}", self.shared.table).as_bytes());
+            if self.open.len() <= slot {
+                self.open.resize_with(slot + 1, || None);
+            }
+            self.open[slot] = Some(OpenSplit { id, hash, reader, watermark_ms, rows, is_idle: false, reported_bytes: 0 });
+        }
+        Ok(())
+    }
+
+    /// Whether a split that gave nothing holds the watermark back.
+    fn note_pending(&mut self, slot: usize, empty: Option<EmptyAnswers>, now: Duration) -> Result<(), WorkerError> {
+        let shared = self.shared.clone();
+        let split = self.split(slot)?;
+        let is_idle = shared.source.finds(&split.id) || empty.is_some_and(|answers| answers.are_idle(shared.idle_timeout, now));
+        if is_idle && !split.is_idle {
+            shared.splits().set_idle(&split.id.0);
+        } else if split.is_idle && !is_idle {
+            shared.splits().set_active(&split.id.0);
+        }
+        split.is_idle = is_idle;
+        Ok(())
+    }
+
+    /// Registers what a split has found. It is noted with the finder too: until the owners have taken their snapshots,
+    /// a checkpoint knows the new splits from there.
+    fn add_splits(&mut self, slot: usize, found: Vec<SplitSeed>) -> Result<(), WorkerError> {
+        let shared = self.shared.clone();
+        let finder = self.split(slot)?;
+        finder.is_idle = true;
+        let mut splits = shared.splits();
+        shared.register(&mut splits, &found);
+        if let Some(data) = splits.data_mut(&finder.id.0) {
+            data.children.extend(found);
+        }
+        splits.set_idle(&finder.id.0);
+        drop(splits);
+        let watermark_ms = finder.watermark_ms;
+        self.turns.read(slot, watermark_ms);
+        Ok(())
+    }
+
+    fn end_split(&mut self, slot: usize, children: Vec<SplitSeed>) {
+        self.turns.close(slot);
+        let Some(split) = self.open[slot].take() else { return };
+        let mut splits = self.shared.splits();
+        self.shared.register(&mut splits, &children);
+        if let Some(data) = splits.data_mut(&split.id.0) {
+            *data = SplitData { position: split.reader.position(), rows: split.rows, children, peeked: false };
+        }
+        splits.finish(&split.id.0);
+        if splits.all_finished() && !self.shared.source.bounded() {
+            let table = &self.shared.table;
+            tracing::warn!(
+                table,
+                "every split has ended and none has taken their place: waiting, which is not the end of the input"
+            );
+        }
+    }
 }
 
 /// Ticks are at least so far apart, so that a worker with nothing to do does not send one in every step.
@@ -129,15 +217,12 @@ impl Worker {
     /// Reads one batch from one split, lowest watermark first, and publishes the source watermark.
     pub(super) fn read_sources(&mut self) -> Result<bool, WorkerError> {
         let mut busy = false;
-        if self.open_epoch.is_some() && self.held_bytes > self.control.accumulator_bytes_max {
-            return Ok(false);
-        }
         for turn in 0..self.sources.len() {
             let s = (self.next_source + turn) % self.sources.len();
             if self.sources[s].chains.clone().into_iter().any(|c| self.chains[c].has_work() || !self.chains[c].has_room()) {
                 continue;
             }
-            self.open_splits(s)?;
+            self.sources[s].open_splits(self.id, &self.inbox.parker)?;
             busy |= self.read_split(s)?;
             // The rows may have to wait for something: the watermark comes behind them.
             if !self.sources[s].chains.iter().any(|&c| self.chains[c].has_work()) {
@@ -148,42 +233,24 @@ impl Worker {
         Ok(busy)
     }
 
-    pub(super) fn open_splits(&mut self, s: usize) -> Result<(), WorkerError> {
-        let source = &mut self.sources[s];
-        while source.open.len() < source.shared.source.open_at_once() {
-            let next = source.shared.splits().next_to_open(self.id).map(|(id, e)| {
-                let own_ms = if std::mem::take(&mut e.data.peeked) { MIN_TIME_MS } else { e.watermark_ms };
-                (id, e.data.position.clone(), own_ms, e.data.rows)
-            });
-            let Some((id, position, watermark_ms, rows)) = next else { return Ok(()) };
-            let id = SplitId(id.into());
-            let parker = self.inbox.parker.clone();
-            let reader = source.shared.source.open(&id, &position, Arc::new(move || parker.wake()))?;
-            let hash = hash_key(format!("{}/{id}", source.shared.table).as_bytes());
-            source.open.push(OpenSplit { id, hash, reader, watermark_ms, rows, empty_since: None, reported_bytes: 0 });
-        }
-        Ok(())
-    }
-
-    pub(super) fn read_split(&mut self, s: usize) -> Result<bool, WorkerError> {
-        // The split that holds the watermark back goes first; the others have their turn when it has nothing.
-        let mut order: Vec<usize> = (0..self.sources[s].open.len()).collect();
-        order.sort_by_key(|&i| self.sources[s].open[i].watermark_ms);
-        for i in order {
-            let polled = self.sources[s].open[i].reader.poll(self.control.batch_rows)?;
-            match polled {
+    fn read_split(&mut self, s: usize) -> Result<bool, WorkerError> {
+        let now = self.control.clock.monotonic();
+        self.sources[s].turns.refresh(now);
+        while let Some(slot) = self.sources[s].turns.next() {
+            let source = &mut self.sources[s];
+            match source.split(slot)?.reader.poll(self.control.batch_rows)? {
                 Polled::Records(raw) => {
-                    self.take_records(s, i, &raw)?;
+                    self.take_records(s, slot, &raw)?;
                     self.crash(CrashPoint::MidRead)?;
                     return Ok(true);
                 }
-                Polled::Pending { caught_up } => self.note_pending(s, i, caught_up),
+                Polled::Pending { empty } => source.note_pending(slot, empty, now)?,
                 Polled::Found { splits } => {
-                    self.add_splits(s, i, splits);
+                    source.add_splits(slot, splits)?;
                     return Ok(true);
                 }
                 Polled::End { children } => {
-                    self.end_split(s, i, children);
+                    source.end_split(slot, children);
                     return Ok(true);
                 }
             }
@@ -191,10 +258,9 @@ impl Worker {
         Ok(false)
     }
 
-    pub(super) fn take_records(&mut self, s: usize, i: usize, raw: &RawBatch) -> Result<(), WorkerError> {
+    fn take_records(&mut self, s: usize, slot: usize, raw: &RawBatch) -> Result<(), WorkerError> {
         let source = &mut self.sources[s];
-        let split = &mut source.open[i];
-        split.empty_since = None;
+        let split = source.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))?;
         let marks = SplitMarks { watermark_ms: split.watermark_ms, rows: split.rows };
         let ingested = source.ingest.run(raw, marks, self.control.clock.now_ms()).map_err(|reason| WorkerError::Ingest {
             table: source.shared.table.clone(),
@@ -220,67 +286,18 @@ impl Worker {
         }
         split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
         split.rows += ingested.rows.len() as u64;
+        split.is_idle = false;
+        let watermark_ms = split.watermark_ms;
+        source.turns.read(slot, watermark_ms);
         let rows = Rows { split: split.hash, ..ingested.rows };
+        let id = split.id.clone();
         let chains = source.chains.clone();
         for chain in chains {
             self.push(chain, Event::Rows(rows.clone()))?;
         }
         // Published only now that the rows are on their way: whoever sees it may pass it on.
-        let source = &self.sources[s];
-        source.shared.splits().advance(&source.open[i].id.0, source.open[i].watermark_ms);
+        self.sources[s].shared.splits().advance(&id.0, watermark_ms);
         Ok(())
-    }
-
-    pub(super) fn note_pending(&mut self, s: usize, i: usize, caught_up: bool) {
-        let source = &mut self.sources[s];
-        let split = &mut source.open[i];
-        if source.shared.source.finds(&split.id) {
-            source.shared.splits().set_idle(&split.id.0);
-            return;
-        }
-        if !caught_up || source.shared.idle_timeout.is_zero() {
-            split.empty_since = None;
-            return;
-        }
-        let now = self.control.clock.monotonic();
-        let since = *split.empty_since.get_or_insert(now);
-        if now.saturating_sub(since) >= source.shared.idle_timeout {
-            source.shared.splits().set_idle(&split.id.0);
-        }
-    }
-
-    /// Registers what a split has found. It is noted with the finder too: until the owners have taken their snapshots,
-    /// a checkpoint knows the new splits from there.
-    pub(super) fn add_splits(&mut self, s: usize, i: usize, found: Vec<SplitSeed>) {
-        let source = &mut self.sources[s];
-        let finder = &source.open[i].id;
-        let mut splits = source.shared.splits();
-        for seed in &found {
-            let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
-            let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
-            let owner = source.shared.owner_of_child(&seed.id);
-            splits.register(&seed.id.0, parents, owner, MIN_TIME_MS, SplitStatus::Waiting, data);
-        }
-        if let Some(entry) = splits.get_mut(&finder.0) {
-            entry.data.children.extend(found);
-        }
-        splits.set_idle(&finder.0);
-    }
-
-    pub(super) fn end_split(&mut self, s: usize, i: usize, children: Vec<SplitSeed>) {
-        let source = &mut self.sources[s];
-        let split = source.open.swap_remove(i);
-        let mut splits = source.shared.splits();
-        for child in &children {
-            let parents = child.parents.iter().map(|p| p.0.to_string()).collect();
-            let data = SplitData { position: child.start.clone(), rows: 0, children: vec![], peeked: false };
-            let owner = source.shared.owner_of_child(&child.id);
-            splits.register(&child.id.0, parents, owner, MIN_TIME_MS, SplitStatus::Waiting, data);
-        }
-        if let Some(entry) = splits.get_mut(&split.id.0) {
-            entry.data = SplitData { position: split.reader.position(), rows: split.rows, children, peeked: false };
-        }
-        splits.finish(&split.id.0);
     }
 
     pub(super) fn send_watermark(&mut self, s: usize) -> Result<bool, WorkerError> {

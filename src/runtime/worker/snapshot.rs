@@ -10,7 +10,6 @@ use crate::checkpoint::manifest::SplitState;
 use crate::operator::{Event, OperatorState};
 use crate::runtime::chain::ChainEnd;
 use crate::runtime::crash::CrashPoint;
-use crate::state::rocks::Changes;
 
 /// A worker's part of an epoch.
 #[derive(Debug)]
@@ -40,6 +39,12 @@ impl Worker {
         }
     }
 
+    /// True from the request of an epoch until its barrier has entered the chains that read sources. Nothing is read
+    /// meanwhile: two chains that take turns at being in the middle of something would put the barrier off without end.
+    pub(super) fn is_barrier_due(&self) -> bool {
+        self.control.requested_epoch.load(Ordering::Acquire) > self.injected_epoch
+    }
+
     /// Sends the barrier of a newly requested epoch down the chains that read sources.
     pub(super) fn take_barrier(&mut self) -> Result<bool, WorkerError> {
         let requested = self.control.requested_epoch.load(Ordering::Acquire);
@@ -48,6 +53,7 @@ impl Worker {
             return Ok(false);
         }
         self.injected_epoch = requested;
+        self.is_ending = self.control.final_epoch.load(Ordering::Acquire) == requested;
         self.open_epoch(requested);
         for chain in source_chains {
             self.push(chain, Event::Barrier(requested))?;
@@ -65,7 +71,7 @@ impl Worker {
                 complete = false;
                 continue;
             }
-            let mut changes = Changes::default();
+            let mut changes = self.db.changes();
             complete &= chain.write_frozen(&mut changes)?;
             if !changes.is_empty() {
                 self.db.write(changes)?;
@@ -90,6 +96,7 @@ impl Worker {
         let operators = operators.collect();
         let errors_staged = self.errors.prepare(epoch)?;
         let splits = self.open_epoch.take().map(|e| e.splits).unwrap_or_default();
+        self.is_over = self.is_ending;
         let snapshot = Snapshot { worker: self.id, epoch, splits, operators, staged, errors_staged };
         // The job thread may have failed meanwhile: then it has set `stop`.
         let _ = self.reports.send(Report::Snapshot(snapshot));

@@ -17,6 +17,7 @@ use self::crowd::{Crowd, CrowdOptions, START_MS};
 use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
 use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
+use crate::time::idle::EmptyAnswers;
 
 /// Payload bytes after which a batch is full, whatever the number of records.
 const BATCH_BYTES: usize = 4 << 20;
@@ -151,7 +152,15 @@ impl Source for AlleycatSource {
         let Position::Generated { records } = *position else { return Err(error("not a position in a crowd".into())) };
         let options = CrowdOptions { start_ms: name.start_ms, ..self.options.crowd.clone() };
         let crowd = Crowd::new(options, records).map_err(error)?;
-        Ok(Box::new(AlleycatReader { crowd, name, pace: self.options.pace, clock: self.clock.clone(), wake, read_bytes: 0 }))
+        Ok(Box::new(AlleycatReader {
+            crowd,
+            name,
+            pace: self.options.pace,
+            clock: self.clock.clone(),
+            wake,
+            empty: None,
+            read_bytes: 0,
+        }))
     }
 
     fn bounded(&self) -> bool {
@@ -188,6 +197,7 @@ struct AlleycatReader {
     pace: Pace,
     clock: SharedClock,
     wake: Wake,
+    empty: Option<EmptyAnswers>,
     read_bytes: u64,
 }
 
@@ -202,7 +212,11 @@ impl SplitReader for AlleycatReader {
         while spans.len() < max_records && bytes.len() < BATCH_BYTES && passed_over < PASSED_OVER_MAX {
             match self.crowd.peek() {
                 Some(ride) if ride.due_ms <= due_ms_max => {}
-                Some(_) if spans.is_empty() => return Ok(Polled::Pending { caught_up: true }),
+                Some(_) if spans.is_empty() => {
+                    // The crowd is here: nothing is due is as good as a server's word.
+                    self.empty = Some(EmptyAnswers::and_one(self.empty, self.clock.monotonic()));
+                    return Ok(Polled::Pending { empty: self.empty });
+                }
                 None if spans.is_empty() => return Ok(Polled::End { children: vec![] }),
                 _ => break,
             }
@@ -219,8 +233,9 @@ impl SplitReader for AlleycatReader {
         if spans.is_empty() {
             // There is more to look through: not a reason to sleep.
             (self.wake)();
-            return Ok(Polled::Pending { caught_up: false });
+            return Ok(Polled::Pending { empty: None });
         }
+        self.empty = None;
         self.read_bytes += bytes.len() as u64;
         Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Lines { numbers }, metadata: vec![] }))
     }
@@ -322,7 +337,7 @@ mod tests {
             loop {
                 match reader.poll(3).expect("reads") {
                     Polled::Records(raw) => count += raw.len(),
-                    Polled::Pending { caught_up } => return (count, caught_up),
+                    Polled::Pending { empty } => return (count, empty.is_some()),
                     Polled::Found { .. } | Polled::End { .. } => return (count, false),
                 }
             }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
 use crate::time::clock::SharedClock;
+use crate::time::idle::EmptyAnswers;
 use field::Field;
 pub use options::{DatagenOptions, Declared};
 
@@ -55,6 +56,7 @@ impl Source for DatagenSource {
             next: records,
             opened: (records, self.clock.monotonic()),
             clock: self.clock.clone(),
+            empty: None,
             read_bytes: 0,
         }))
     }
@@ -75,6 +77,7 @@ struct DatagenReader {
     /// The row and the time at which this reader began: the rate counts from there, without a burst after a pause.
     opened: (u64, Duration),
     clock: SharedClock,
+    empty: Option<EmptyAnswers>,
     read_bytes: u64,
 }
 
@@ -123,8 +126,10 @@ impl SplitReader for DatagenReader {
             self.next += 1;
         }
         if spans.is_empty() {
-            return Ok(Polled::Pending { caught_up: true });
+            self.empty = Some(EmptyAnswers::and_one(self.empty, self.clock.monotonic()));
+            return Ok(Polled::Pending { empty: self.empty });
         }
+        self.empty = None;
         self.read_bytes += bytes.len() as u64;
         Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Generated { first }, metadata: vec![] }))
     }

@@ -123,7 +123,7 @@ fn rows_come_at_the_rate_and_end_with_the_shortest_sequence() {
         clock.0.store(ms, Ordering::Relaxed);
         match reader.poll(100).unwrap() {
             Polled::Records(raw) => raw.len(),
-            Polled::Pending { caught_up } => usize::from(!caught_up),
+            Polled::Pending { empty } => usize::from(empty.is_none()),
             Polled::Found { .. } | Polled::End { .. } => 99,
         }
     };

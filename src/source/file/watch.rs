@@ -29,7 +29,7 @@ impl SplitReader for Watcher {
     fn poll(&mut self, _max_records: usize) -> Result<Polled, SourceError> {
         let now = self.clock.monotonic();
         if now.saturating_sub(self.listed) < self.every {
-            return Ok(Polled::Pending { caught_up: true });
+            return Ok(Polled::Pending { empty: None });
         }
         self.listed = now;
         let names = list(&self.root).map_err(|reason| SourceError::Read {
@@ -39,7 +39,7 @@ impl SplitReader for Watcher {
         })?;
         let new: Vec<String> = names.into_iter().filter(|name| !self.seen.contains(name)).collect();
         if new.is_empty() {
-            return Ok(Polled::Pending { caught_up: true });
+            return Ok(Polled::Pending { empty: None });
         }
         let splits = new.iter().map(|name| start_of(name)).collect();
         self.seen.extend(new);

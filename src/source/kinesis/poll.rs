@@ -195,12 +195,17 @@ impl<A: ShardApi> Shard<A> {
         }
     }
 
-    fn deliver(&self, records: Vec<Record>, caught_up: bool) {
-        let news = !records.is_empty();
-        if news {
+    fn deliver(&self, records: Vec<Record>, nothing_left: bool) {
+        let has_news = if !records.is_empty() {
             self.queue.push(records);
-        }
-        if self.queue.set_caught_up(caught_up) || news {
+            true
+        } else if nothing_left {
+            self.queue.answered_empty(self.clock.monotonic())
+        } else {
+            self.queue.may_have_more();
+            false
+        };
+        if has_news {
             (self.wake)();
         }
     }
@@ -282,7 +287,7 @@ impl<'a, A> Patience<'a, A> {
             Failure::Expired => "the iterator expired".into(),
         };
         // What was left a moment ago is not known any more.
-        self.shard.queue.set_caught_up(false);
+        self.shard.queue.may_have_more();
         self.failures += 1;
         // The first, second, fourth, eighth: an outage of a day makes a dozen lines.
         if self.failures.is_power_of_two() {

@@ -1,14 +1,16 @@
 //! What lies between the task that reads a shard and the worker that polls it: records, then how it ended.
 //!
 //! `poll` fills it, `source` empties it. What always holds: records leave in the order they came; the end is seen only after
-//! the last record; "caught up" is true only while the queue is empty and the latest reply said that nothing is left.
+//! the last record; answers that nothing is left are kept only while the queue is empty and no call has failed since.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::source::SplitSeed;
+use crate::time::idle::EmptyAnswers;
 
 /// Payload read ahead for one shard. While it holds more, no call is made; so the most is this and one reply (10 MB).
 pub const QUEUE_BYTES: usize = 8 << 20;
@@ -37,7 +39,7 @@ pub enum Outcome {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Taken {
     Records(Vec<Record>),
-    Nothing { caught_up: bool },
+    Nothing { empty: Option<EmptyAnswers> },
     Ended(Outcome),
 }
 
@@ -52,7 +54,7 @@ pub struct Queue {
 struct State {
     records: VecDeque<Record>,
     bytes: usize,
-    caught_up: bool,
+    empty: Option<EmptyAnswers>,
     outcome: Option<Outcome>,
 }
 
@@ -76,21 +78,27 @@ impl Queue {
 
     pub fn push(&self, records: Vec<Record>) {
         let mut state = self.state();
-        state.caught_up = false;
+        state.empty = None;
         state.bytes += records.iter().map(size_bytes).sum::<usize>();
         state.records.extend(records);
     }
 
-    /// Notes whether the latest reply said that nothing is left. Returns true if that became true with this call.
-    pub fn set_caught_up(&self, caught_up: bool) -> bool {
+    /// Notes that a reply said that nothing is left, at this reading of the clock. Returns true for the first in a row.
+    pub fn answered_empty(&self, now: Duration) -> bool {
         let mut state = self.state();
-        let before = std::mem::replace(&mut state.caught_up, caught_up);
-        caught_up && !before
+        let before = state.empty;
+        state.empty = Some(EmptyAnswers::and_one(before, now));
+        before.is_none()
+    }
+
+    /// What was left is not known any more: a call failed, or the reply was behind.
+    pub fn may_have_more(&self) {
+        self.state().empty = None;
     }
 
     pub fn finish(&self, outcome: Outcome) {
         let mut state = self.state();
-        state.caught_up = false;
+        state.empty = None;
         state.outcome = Some(outcome);
     }
 
@@ -100,7 +108,7 @@ impl Queue {
         if state.records.is_empty() {
             return match &state.outcome {
                 Some(outcome) => Taken::Ended(outcome.clone()),
-                None => Taken::Nothing { caught_up: state.caught_up },
+                None => Taken::Nothing { empty: state.empty },
             };
         }
         let count = max.max(1).min(state.records.len());
@@ -129,7 +137,7 @@ mod tests {
     #[test]
     fn the_end_comes_after_the_last_record() {
         let queue = Queue::new(QUEUE_BYTES);
-        assert_eq!(queue.take(5), Taken::Nothing { caught_up: false });
+        assert_eq!(queue.take(5), Taken::Nothing { empty: None });
         queue.push(vec![record(1), record(2), record(3)]);
         queue.finish(Outcome::End { children: vec![] });
         assert_eq!(queue.take(2), Taken::Records(vec![record(1), record(2)]));
@@ -138,17 +146,19 @@ mod tests {
     }
 
     #[test]
-    fn caught_up_ends_with_the_next_record_or_failure() {
+    fn emptiness_ends_with_the_next_record_or_failure() {
+        let at = Duration::from_secs;
         let queue = Queue::new(QUEUE_BYTES);
-        assert!(queue.set_caught_up(true));
-        assert!(!queue.set_caught_up(true), "it was before");
-        assert_eq!(queue.take(1), Taken::Nothing { caught_up: true });
+        assert!(queue.answered_empty(at(1)));
+        assert!(!queue.answered_empty(at(2)), "it was before");
+        let Taken::Nothing { empty: Some(answers) } = queue.take(1) else { panic!("known to be empty") };
+        assert!(answers.are_idle(at(1), at(2)));
         queue.push(vec![record(1)]);
         queue.take(1);
-        assert_eq!(queue.take(1), Taken::Nothing { caught_up: false });
-        queue.set_caught_up(true);
-        queue.set_caught_up(false);
-        assert_eq!(queue.take(1), Taken::Nothing { caught_up: false });
+        assert_eq!(queue.take(1), Taken::Nothing { empty: None });
+        queue.answered_empty(at(3));
+        queue.may_have_more();
+        assert_eq!(queue.take(1), Taken::Nothing { empty: None });
     }
 
     #[tokio::test]

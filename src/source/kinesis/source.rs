@@ -175,7 +175,7 @@ impl SplitReader for ShardReader {
             Taken::Ended(Outcome::End { children }) => Ok(Polled::End { children }),
             Taken::Ended(Outcome::Failed(reason)) => Err(self.error(reason)),
             Taken::Nothing { .. } if stopped => Err(self.error("the task that reads the shard has stopped".into())),
-            Taken::Nothing { caught_up } => Ok(Polled::Pending { caught_up }),
+            Taken::Nothing { empty } => Ok(Polled::Pending { empty }),
         }
     }
 
