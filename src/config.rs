@@ -6,7 +6,7 @@
 
 mod differs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::secret::shown;
@@ -27,6 +27,8 @@ pub struct Config {
     pub errors_path: Option<String>,
     /// Table name to where its sample comes from, for `--local`.
     pub samples: BTreeMap<String, String>,
+    /// Tables whose records may hold several rows each.
+    pub many_records: BTreeSet<String>,
     /// A group without a window is forgotten when it got no row for so long. None: never.
     pub state_ttl: Option<Duration>,
     /// Rows that a changelog folds together before it sends changes. None: each row by itself.
@@ -93,7 +95,7 @@ const MEMORY_BYTES_MIN: usize = 256 << 20;
 /// Rows of a bundle wait in memory.
 const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 16] = [
     ("parallelism.default", "number of workers (default: one per core)"),
     ("execution.checkpointing.interval", "time between checkpoints, such as '10 s' (default: 10 s)"),
     (
@@ -110,6 +112,8 @@ const KNOWN: [(&str, &str); 14] = [
     ("paceline.checkpoint.records", "records between checkpoints, instead of time"),
     ("paceline.batch.rows", "records read from a split at a time (default: 8192)"),
     ("paceline.memory", "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)"),
+    ("paceline.<table>.sample", "what stands in for the table with --local: a file, or 'alleycat'"),
+    ("paceline.<table>.records", "one or many: what a record of the table holds (default: one); of JSON objects, of CSV lines"),
     ("paceline.errors.path", "folder of the error stream (default: errors/ in the state directory)"),
 ];
 
@@ -141,6 +145,7 @@ impl Config {
             memory_bytes: 1 << 30,
             errors_path: None,
             samples: BTreeMap::new(),
+            many_records: BTreeSet::new(),
             state_ttl: None,
             bundle_rows: None,
             emit: Emit::resolve(settings)?,
@@ -183,10 +188,17 @@ impl Config {
             }
             "table.exec.mini-batch.size" => self.bundle_rows = Some(number(1, BUNDLE_ROWS_MAX)? as usize),
             "paceline.errors.path" => self.errors_path = Some(value.to_string()),
-            _ => match key.strip_prefix("paceline.").and_then(|k| k.strip_suffix(".sample")) {
-                Some(table) => {
+            _ => match of_table(key) {
+                Some((table, "sample")) => {
                     self.samples.insert(table.to_string(), value.to_string());
                 }
+                Some((table, _)) => match value {
+                    "many" => {
+                        self.many_records.insert(table.to_string());
+                    }
+                    "one" => {}
+                    _ => return Err("expected one or many".into()),
+                },
                 None if key.starts_with("paceline.") => {
                     let near = nearest(key, KNOWN.iter().map(|(k, _)| *k)).map(|n| format!("; did you mean '{n}'?"));
                     let list: Vec<String> = KNOWN.iter().map(|(k, what)| format!("  {k}: {what}")).collect();
@@ -209,6 +221,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The table, and what is set for it: `paceline.<table>.sample`.
+fn of_table(key: &str) -> Option<(&str, &str)> {
+    let (table, what) = key.strip_prefix("paceline.")?.rsplit_once('.')?;
+    ["sample", "records"].contains(&what).then_some((table, what))
 }
 
 fn is_true(value: &str) -> Result<bool, String> {

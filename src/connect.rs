@@ -92,7 +92,8 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
             return Err(config_error(&plan.table, "--from and --to bound Kinesis streams, and this is none"));
         }
         sources.push(made);
-        let format = DecodeFormat::of(plan, env.local && is_remote(plan.table.connector())).map_err(|e| place(e, &plan.table))?;
+        let is_sample = env.local && is_remote(plan.table.connector());
+        let format = DecodeFormat::of(plan, is_sample, holds_many(plan, env.config)).map_err(|e| place(e, &plan.table))?;
         // Made once here, so that an unsupported column is an error now.
         format.decoder(&plan.table.name, &plan.decode_schema).map_err(|e| place(e, &plan.table))?;
         decoders.push((plan.table.name.clone(), format, plan.decode_schema.clone()));
@@ -117,6 +118,11 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         idle_timeout: env.config.idle_timeout,
     };
     Ok(Connection { connected, tables })
+}
+
+/// True if a record of the table may hold several rows.
+fn holds_many(plan: &SourcePlan, config: &Config) -> bool {
+    config.many_records.contains(hints::base_name(&plan.table.name))
 }
 
 fn place(error: ConnectError, table: &Table) -> ConnectError {
@@ -320,7 +326,7 @@ pub fn guarantee(plan: &SinkPlan) -> Guarantee {
 }
 
 /// Checks what can be checked about tables without touching the outside.
-pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
+pub fn check(plan: &PhysicalPlan, config: &Config) -> Result<(), ConnectError> {
     for plan in plan.sources.iter().filter(|s| s.rows.is_none()) {
         let table = &plan.table;
         match table.connector() {
@@ -340,7 +346,7 @@ pub fn check(plan: &PhysicalPlan) -> Result<(), ConnectError> {
             }
             other => return Err(unknown_connector(table, other, &SOURCES)),
         }
-        let format = DecodeFormat::of(plan, false)?;
+        let format = DecodeFormat::of(plan, false, holds_many(plan, config))?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
     plan.lookups.iter().try_for_each(lookups::check)?;

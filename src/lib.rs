@@ -62,11 +62,13 @@
 //!
 //! `bounded`, `secret` and `private` may be known by all. `change`, `floats`, `map_keys`, `time`, `format`, `source`/`sink`, `lookup`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
 //! stands before it. Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the embedded table's
-//! store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. `tests/architecture.rs` checks.
+//! store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. What the engine below says goes through
+//! `engine_words` on its way to people. `tests/architecture.rs` checks.
 
 pub mod aws;
 pub mod bounded;
 pub mod change;
+pub mod engine_words;
 pub mod floats;
 pub mod map_keys;
 pub mod private;

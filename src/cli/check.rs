@@ -31,10 +31,7 @@ pub fn run(args: &Args) -> Exit {
     settings.extend(args.settings.iter().cloned());
     let config = match Config::resolve(&settings, 1) {
         Ok(config) => config,
-        Err(e) => {
-            eprintln!("error: {e}");
-            return Exit::Wrong;
-        }
+        Err(e) => return file.show(&script.setting_error(e)),
     };
     let explained = script.take_explained();
     if script.queries.is_empty() {
@@ -45,7 +42,7 @@ pub fn run(args: &Args) -> Exit {
         Ok(plan) => plan,
         Err(e) => return file.show(&e),
     };
-    match connect::check(&plan) {
+    match connect::check(&plan, &config) {
         Ok(()) => {}
         Err(ConnectError::Query(e)) => return file.show(&e),
         Err(e) => {

@@ -37,6 +37,10 @@ pub struct Counts {
     pub rows_out: u64,
     pub diverted: u64,
     pub diverted_bytes_cut: u64,
+    /// Records, or parts of them, that `ignore-parse-errors` left out.
+    pub skipped: u64,
+    /// Fields that it made NULL.
+    pub nulled: u64,
     pub late: u64,
 }
 
@@ -46,6 +50,12 @@ impl Counts {
         let mut out = format!("{} records in, {} rows out", HumanCount(self.rows_in), HumanCount(self.rows_out));
         if self.late > 0 {
             out.push_str(&format!(", {} late rows dropped", HumanCount(self.late)));
+        }
+        if self.skipped > 0 {
+            out.push_str(&format!(", {} records skipped by ignore-parse-errors", HumanCount(self.skipped)));
+        }
+        if self.nulled > 0 {
+            out.push_str(&format!(", {} fields NULL by ignore-parse-errors", HumanCount(self.nulled)));
         }
         if self.diverted > 0 {
             out.push_str(&format!(", {} in the error stream", HumanCount(self.diverted)));
@@ -96,11 +106,13 @@ impl Observer for Progress {
             rows_out: count(&stats.rows_out),
             diverted: count(&stats.diverted),
             diverted_bytes_cut: count(&stats.diverted_bytes_cut),
+            skipped: count(&stats.skipped),
+            nulled: count(&stats.nulled),
             late: count(&stats.late_rows) + count(&stats.late_by_fired_mark),
         };
-        let Counts { rows_in, rows_out, diverted, late, .. } = self.counts;
+        let Counts { rows_in, rows_out, diverted, skipped, nulled, late, .. } = self.counts;
         let (epoch, event_time) = (self.last_epoch, reached.clone());
-        self.health.update(Report { status: "running", rows_in, rows_out, diverted, late, epoch, event_time });
+        self.health.update(Report { status: "running", rows_in, rows_out, diverted, skipped, nulled, late, epoch, event_time });
         if let Some(board) = &mut self.board {
             board.draw(&format!("{} records, event time {reached}", HumanCount(rows)));
         }
@@ -109,7 +121,17 @@ impl Observer for Progress {
             bar.set_message(format!("{} rows, {}/s, event time {reached}", HumanCount(rows), HumanCount(rate as u64)));
         } else if self.board.is_none() && now.saturating_sub(self.logged) >= LOG_INTERVAL {
             self.logged = now;
-            tracing::info!(rows, rows_per_s = rate as u64, late, diverted, event_time = reached, epoch, "running");
+            tracing::info!(
+                rows,
+                rows_per_s = rate as u64,
+                late,
+                diverted,
+                skipped,
+                nulled,
+                event_time = reached,
+                epoch,
+                "running"
+            );
         }
     }
 

@@ -101,7 +101,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         settings.insert("parallelism.default".into(), n.to_string());
     }
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let config = Config::resolve(&settings, cores).map_err(wrong)?;
+    let config = Config::resolve(&settings, cores).map_err(|e| file.show(&script.setting_error(e)))?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -19,6 +19,7 @@ use crate::source::file::Framing;
 use crate::source::values::ValuesDecoder;
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
+use crate::sql::hints;
 use crate::sql::null_keys::{self, NullKeys};
 
 const JSON_OPTIONS: [&str; 7] = [
@@ -73,8 +74,8 @@ pub(super) enum DecodeFormat {
 
 impl DecodeFormat {
     /// `is_sample`: something stands in for the table. It is JSON whatever the table's format is, and has no metadata: those
-    /// columns are read from its records.
-    pub fn of(plan: &SourcePlan, is_sample: bool) -> Result<DecodeFormat, ConnectError> {
+    /// columns are read from its records. `many`: a record may hold several rows.
+    pub fn of(plan: &SourcePlan, is_sample: bool, many: bool) -> Result<DecodeFormat, ConnectError> {
         if let Some(rows) = &plan.rows {
             return Ok(DecodeFormat::Values(rows.clone()));
         }
@@ -97,7 +98,15 @@ impl DecodeFormat {
                     FieldSource::Metadata(index) => CsvSource::Metadata(index),
                     FieldSource::Payload => CsvSource::Field(physical.iter().take_while(|&&c| c != column).count()),
                 });
-                Ok(DecodeFormat::Csv { sources: sources.collect(), field_count: physical.len(), options: csv_options(table)? })
+                Ok(DecodeFormat::Csv {
+                    sources: sources.collect(),
+                    field_count: physical.len(),
+                    options: CsvOptions { many, ..csv_options(table)? },
+                })
+            }
+            "raw" if many => {
+                let key = format!("'paceline.{}.records' = 'many'", hints::base_name(&table.name));
+                Err(config_error(table, format!("{key}: with the format raw a record is one value")))
             }
             "raw" => {
                 raw_columns(table, physical.len())?;
@@ -116,7 +125,7 @@ impl DecodeFormat {
                 } else {
                     json_options(table)?
                 };
-                Ok(DecodeFormat::Json { fields, options })
+                Ok(DecodeFormat::Json { fields, options: JsonOptions { many, ..options } })
             }
         }
     }
@@ -197,6 +206,7 @@ fn json_options(table: &Table) -> Result<JsonOptions, ConnectError> {
         ignore_parse_errors: flag(table, "json.ignore-parse-errors", false)?,
         fail_on_missing_field: flag(table, "json.fail-on-missing-field", false)?,
         timestamp_iso8601: iso8601(table)?,
+        many: false,
     })
 }
 
@@ -222,6 +232,7 @@ fn csv_options(table: &Table) -> Result<CsvOptions, ConnectError> {
             given => given.cloned().unwrap_or(defaults.array_delimiter),
         },
         null_literal: table.options.get("csv.null-literal").cloned(),
+        many: false,
     })
 }
 

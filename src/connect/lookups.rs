@@ -56,7 +56,7 @@ fn in_memory(plan: &LookupPlan, env: &Environment<'_>) -> Result<MemoryTable, Co
         return Err(config_error(table, "its sample never ends: name a file of its rows"));
     }
     let schema = &plan.source.decode_schema;
-    let mut decoder = DecodeFormat::of(&plan.source, true)?.decoder(&table.name, schema)?;
+    let mut decoder = DecodeFormat::of(&plan.source, true, false)?.decoder(&table.name, schema)?;
     let (mut batches, mut rows) = (Vec::new(), 0);
     for split in source.discover()? {
         let mut reader = source.open(&split.id, &split.start, Arc::new(|| {}))?;

@@ -4,6 +4,7 @@
 //! read never stops the job; it comes back as a [`BadRecord`] with the reason, and the caller diverts it.
 
 mod assemble;
+mod collected;
 pub mod csv;
 pub mod encode;
 pub mod java_map;
@@ -15,27 +16,55 @@ pub mod time_text;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use crate::source::RawBatch;
 use crate::source::file::RECORD_BYTES_MAX;
+use crate::source::{RawBatch, Span};
 
-/// One record that could not be decoded.
+/// One record, or part of one, that could not be decoded or that nothing is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRecord {
     /// Index in the raw batch.
     pub index: usize,
+    /// None: the whole record.
+    pub part: Option<Part>,
     pub reason: String,
 }
+
+/// A piece of a record that is a record of its own: one of several objects or lines, an element of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// From 1, in the order of the record; 0 is the whole record.
+    pub number: u32,
+    /// Where it stands in the record.
+    pub span: Span,
+}
+
+impl Part {
+    pub const WHOLE: Part = Part { number: 0, span: Span { start: 0, end: 0 } };
+
+    /// None for the whole record.
+    pub fn numbered(self) -> Option<Part> {
+        (self.number > 0).then_some(self)
+    }
+}
+
+/// What follows the first value of a record where a record is one value.
+pub(crate) const FOLLOWS: &str = "it follows the first value of its record, and only that is read; \
+                                  SET 'paceline.<table>.records' = 'many' reads all";
 
 /// Rows decoded from a raw batch.
 #[derive(Debug)]
 pub struct Decoded {
-    /// One row per readable record, in order, with the decoder's schema.
+    /// The rows of readable records, in order, with the decoder's schema.
     pub batch: RecordBatch,
     /// For each row, the index of its record in the raw batch. None means row i is record i.
     pub record_of_row: Option<Vec<u32>>,
+    /// For each row, the part of the record that it is, if some row is but a part of one.
+    pub parts: Option<Vec<Part>>,
     pub bad: Vec<BadRecord>,
-    /// Records or fields replaced by nothing or NULL under `json.ignore-parse-errors`.
-    pub ignored: u64,
+    /// Records, and parts of records, that gave nothing under `ignore-parse-errors`.
+    pub skipped: u64,
+    /// Fields that are NULL for the same reason.
+    pub nulled: u64,
 }
 
 /// Why a record that its source has cut is none: what is left of it could be read as something else.

@@ -15,6 +15,7 @@ use arrow::datatypes::{
 use arrow::record_batch::RecordBatch;
 
 use super::assemble::{Output, assemble};
+use super::collected::Collected;
 use super::{BadRecord, Decoded, Decoder, cut};
 use crate::source::RawBatch;
 
@@ -103,7 +104,7 @@ impl Charset {
 /// Why a table cannot be read from or written as raw values: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RawError {
-    #[error("column `{column}`: the type {data_type} is not supported by the format raw")]
+    #[error("column `{column}`: the type {} is not supported by the format raw", crate::sql::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("the format raw holds one physical column, and the table has {count}")]
     ColumnCount { count: usize },
@@ -154,7 +155,7 @@ impl RawDecoder {
 
     /// The values, and the records that have none.
     fn values(&self, data_type: &DataType, raw: &RawBatch) -> (ArrayRef, Vec<BadRecord>) {
-        let bad = |i| cut(raw.record(i)).map(|reason| BadRecord { index: i, reason });
+        let bad = |i| cut(raw.record(i)).map(|reason| BadRecord { index: i, part: None, reason });
         let bad: Vec<BadRecord> = (0..raw.len()).filter_map(bad).collect();
         let records = (0..raw.len()).map(|i| raw.record(i)).filter(|record| cut(record).is_none());
         match data_type {
@@ -211,7 +212,8 @@ impl RawDecoder {
 
 fn bad_lengths(is_bad: impl Iterator<Item = bool>, raw: &RawBatch, expected: usize) -> Vec<BadRecord> {
     let bad = is_bad.enumerate().filter(|(_, bad)| *bad);
-    bad.map(|(index, _)| BadRecord { index, reason: format!("{} bytes, not {expected}", raw.record(index).len()) }).collect()
+    bad.map(|(index, _)| BadRecord { index, part: None, reason: format!("{} bytes, not {expected}", raw.record(index).len()) })
+        .collect()
 }
 
 impl Decoder for RawDecoder {
@@ -227,19 +229,17 @@ impl Decoder for RawDecoder {
                 (vec![values], bad)
             }
         };
-        let record_of_row: Option<Vec<u32>> = (!bad.is_empty()).then(|| {
+        let mut collected = Collected::default();
+        if bad.is_empty() {
+            collected.rows = raw.len();
+        } else {
             let mut bad = bad.iter().map(|b| b.index).peekable();
-            (0..raw.len()).filter(|i| bad.next_if_eq(i).is_none()).map(|i| i as u32).collect()
-        });
-        let rows = raw.len() - bad.len();
-        match assemble(&self.schema, &self.outputs, &payload, raw, rows, record_of_row.as_deref()) {
-            Ok(batch) => Decoded { batch, record_of_row, bad, ignored: 0 },
-            Err(reason) => {
-                let bad = (0..raw.len()).map(|index| BadRecord { index, reason: reason.clone() }).collect();
-                let batch = RecordBatch::new_empty(self.schema.clone());
-                Decoded { batch, record_of_row: Some(Vec::new()), bad, ignored: 0 }
-            }
+            (0..raw.len()).filter(|i| bad.next_if_eq(i).is_none()).for_each(|record| collected.row(record, None));
         }
+        collected.bad = bad;
+        let rows = collected.rows;
+        let batch = assemble(&self.schema, &self.outputs, &payload, raw, rows, collected.records(raw.len()));
+        collected.finish(raw, &self.schema, batch)
     }
 }
 

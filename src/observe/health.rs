@@ -19,6 +19,10 @@ pub struct Report {
     pub rows_out: u64,
     /// Records and rows in the error stream.
     pub diverted: u64,
+    /// Records, or parts of them, that `ignore-parse-errors` left out.
+    pub skipped: u64,
+    /// Fields that it made NULL.
+    pub nulled: u64,
     /// Rows that came after their windows had closed.
     pub late: u64,
     /// The newest checkpoint.

@@ -13,6 +13,7 @@ use datafusion_common::DataFusionError;
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::{Context, Event, FailedRows, Operator, OperatorError, Rows};
+use crate::engine_words;
 
 pub struct Calc {
     name: String,
@@ -63,7 +64,11 @@ impl Calc {
                 // It failed when it was added, and is in the error stream since then.
                 return;
             }
-            cx.failed.push(FailedRows { operator: self.name.clone(), rows: rows.batch.clone(), reason: error.strip_backtrace() });
+            cx.failed.push(FailedRows {
+                operator: self.name.clone(),
+                rows: rows.batch.clone(),
+                reason: engine_words::reason(error),
+            });
             return;
         }
         for (from, len) in [(0, n / 2), (n / 2, n - n / 2)] {
@@ -90,7 +95,7 @@ pub fn condition_mask(
             mask => mask.clone(),
         },
         Err(e) if n <= 1 => {
-            failed.push(FailedRows { operator: operator.into(), rows: rows.clone(), reason: e.strip_backtrace() });
+            failed.push(FailedRows { operator: operator.into(), rows: rows.clone(), reason: engine_words::reason(&e) });
             BooleanArray::from(vec![false; n])
         }
         Err(_) => {

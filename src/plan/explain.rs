@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan, ResultKeys, SinkTarget};
+use crate::engine_words::in_sql;
 use crate::operator::group::Pace;
 use crate::operator::marks::Mark;
 use crate::operator::top_n::TopNStage;
@@ -22,7 +23,7 @@ pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> S
                 let rowtime = source.ingest.schema.field(w.rowtime).name();
                 let expression = match &w.expression {
                     WatermarkExpression::Delay { delay_ms } => format!("{rowtime} - {delay_ms} ms"),
-                    WatermarkExpression::General(e) => e.to_string(),
+                    WatermarkExpression::General(e) => in_sql(&e.to_string()),
                 };
                 let _ = writeln!(out, "  watermark of each split: {expression}");
             }
@@ -88,10 +89,13 @@ fn describe(operator: &OperatorPlan) -> String {
         OperatorPlan::Calc { predicate, projection, .. } => {
             let mut parts = Vec::new();
             if let Some(predicate) = predicate {
-                parts.push(format!("filter {predicate}"));
+                parts.push(format!("filter {}", in_sql(&predicate.to_string())));
             }
             if let Some(projection) = projection {
-                parts.push(format!("project {}", projection.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+                parts.push(format!(
+                    "project {}",
+                    projection.iter().map(|e| in_sql(&e.to_string())).collect::<Vec<_>>().join(", ")
+                ));
             }
             parts.join("; ")
         }
@@ -111,7 +115,7 @@ fn describe(operator: &OperatorPlan) -> String {
             format!("rows with their SESSION, a gap of {} ms: {} keys", spec.gap_ms, spec.keys.len())
         }
         OperatorPlan::WindowJoin(spec) => {
-            let condition = spec.condition.as_ref().map(|c| format!(", where {c}")).unwrap_or_default();
+            let condition = spec.condition.as_ref().map(|c| format!(", where {}", in_sql(&c.to_string()))).unwrap_or_default();
             format!("join the rows of a window, {:?}: {} keys{condition}", spec.kind, spec.keys[0].len())
         }
         OperatorPlan::IntervalJoin(spec, interval) => {
@@ -120,7 +124,7 @@ fn describe(operator: &OperatorPlan) -> String {
         }
         OperatorPlan::LookupJoin(spec, _) => {
             let kind = if spec.outer { "Left" } else { "Inner" };
-            let condition = spec.condition.as_ref().map(|c| format!(", where {c}")).unwrap_or_default();
+            let condition = spec.condition.as_ref().map(|c| format!(", where {}", in_sql(&c.to_string()))).unwrap_or_default();
             let keys = spec.key_names.join(", ");
             format!("look up {} by {keys}, {kind}{condition}; not repeatable: as the table is when it is asked", spec.table)
         }

@@ -24,6 +24,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use super::fingerprint;
 use super::physical::{ChainInput, ChainOutput, ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
 use crate::config::{Config, Emit};
+use crate::engine_words::UNSUPPORTED;
 use crate::operator::marks::Mark;
 use crate::sql::bind::Script;
 use crate::sql::catalog::{PlannedTable, Table, is_rowtime};
@@ -42,7 +43,12 @@ use windowed::RowsUse;
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
 pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
-    let config = Config::resolve(&script.settings, workers).map_err(SqlError::new)?;
+    let config = Config::resolve(&script.settings, workers).map_err(|e| script.setting_error(e))?;
+    if let Some(table) = config.many_records.iter().find(|table| script.catalog.names().all(|name| name != *table))
+        && script.catalog.names().next().is_some()
+    {
+        return Err(script.setting_error(format!("setting 'paceline.{table}.records': there is no table '{table}'")));
+    }
     let mut lowering = Lowering {
         workers,
         sources: Vec::new(),
@@ -214,7 +220,7 @@ impl Lowering {
                     return self.unnest(fragment, unnest);
                 }
                 let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else {
-                    return unsupported(extension.node.name().to_string());
+                    return unsupported(UNSUPPORTED);
                 };
                 let rows_use = std::mem::take(&mut self.rows_use);
                 let mut fragment = self.plan(&tvf.input)?;
@@ -277,7 +283,7 @@ impl Lowering {
             LogicalPlan::Join(join) => self.join(join),
             LogicalPlan::Union(union) => self.union(&union.inputs, &union.schema),
             LogicalPlan::Sort(_) => {
-                unsupported("ORDER BY of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N")
+                unsupported("'ORDER BY' of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N")
             }
             LogicalPlan::Limit(limit) => self.limit(limit),
             // Groups without aggregates.
@@ -286,7 +292,10 @@ impl Lowering {
                 self.aggregate(&AggregateNode::try_new(input.clone(), columns, vec![])?)
             }
             LogicalPlan::EmptyRelation(_) => unsupported("a SELECT without FROM is not supported yet"),
-            other => unsupported(format!("{} is not supported", other.display())),
+            LogicalPlan::Subquery(_) => unsupported("a LATERAL subquery is not supported"),
+            LogicalPlan::RecursiveQuery(_) => unsupported("WITH RECURSIVE is not supported"),
+            LogicalPlan::Distinct(Distinct::On(_)) => unsupported("DISTINCT ON is not supported"),
+            _ => unsupported(UNSUPPORTED),
         }
     }
 

@@ -16,6 +16,10 @@ pub struct Stats {
     pub diverted: AtomicU64,
     /// Bytes of records, rows and reasons that are too long for the error stream.
     pub diverted_bytes_cut: AtomicU64,
+    /// Records, and parts of records, that gave no row because their format ignores what it cannot read.
+    pub skipped: AtomicU64,
+    /// Fields that are NULL for the same reason.
+    pub nulled: AtomicU64,
     pub late_rows: AtomicU64,
     pub late_by_fired_mark: AtomicU64,
     pub windows_fired: AtomicU64,

@@ -17,7 +17,8 @@ use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_physical_expr::PhysicalExpr;
 
-use crate::format::Decoder;
+use crate::engine_words;
+use crate::format::{BadRecord, Decoder, Part};
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
 use crate::source::RawBatch;
@@ -68,8 +69,33 @@ pub struct Ingested {
     pub rows: Rows,
     /// The split's watermark after the batch, ms.
     pub watermark_ms: i64,
-    /// Index in the raw batch, reason.
-    pub bad: Vec<(usize, String)>,
+    pub bad: Vec<BadRecord>,
+    /// Records, and parts of records, that the table's format ignores.
+    pub skipped: u64,
+    /// Fields that are NULL for the same reason.
+    pub nulled: u64,
+}
+
+/// Where the rows of a batch come from.
+struct Origins {
+    /// None: row i is record i.
+    records: Option<Vec<u32>>,
+    /// None: each row is a whole record.
+    parts: Option<Vec<Part>>,
+}
+
+impl Origins {
+    fn bad(&self, row: usize, reason: String) -> BadRecord {
+        let index = self.records.as_ref().map_or(row, |r| r[row] as usize);
+        BadRecord { index, part: self.parts.as_ref().and_then(|p| p[row].numbered()), reason }
+    }
+
+    /// Those of the rows that stay.
+    fn filter(&self, keep: &BooleanArray) -> Origins {
+        let rows = || (0..keep.len()).filter(|&row| keep.value(row));
+        let records = rows().map(|row| self.records.as_ref().map_or(row as u32, |r| r[row])).collect();
+        Origins { records: Some(records), parts: self.parts.as_ref().map(|parts| rows().map(|row| parts[row]).collect()) }
+    }
 }
 
 pub struct Ingest {
@@ -85,25 +111,20 @@ impl Ingest {
     /// `now_ms` is the time of day, for computed columns that ask for it.
     pub fn run(&mut self, raw: &RawBatch, split: SplitMarks, now_ms: i64) -> Result<Ingested, String> {
         let decoded = self.decoder.decode(raw);
-        let mut bad: Vec<(usize, String)> = decoded.bad.into_iter().map(|b| (b.index, b.reason)).collect();
-        let mut record_of_row = decoded.record_of_row;
+        let (mut bad, skipped, nulled) = (decoded.bad, decoded.skipped, decoded.nulled);
+        let mut origins = Origins { records: decoded.record_of_row, parts: decoded.parts };
         let mut batch = decoded.batch;
         loop {
             match self.columns(&batch, now_ms) {
                 Ok(columns) => {
-                    let (rows, watermark_ms) = self.mark(columns, split, &mut bad, record_of_row.as_deref())?;
-                    return Ok(Ingested { rows, watermark_ms, bad });
+                    let (rows, watermark_ms) = self.mark(columns, split, &mut bad, &origins)?;
+                    return Ok(Ingested { rows, watermark_ms, bad, skipped, nulled });
                 }
                 // A computed column refuses some row: find those and go on without them.
                 Err(reason) if batch.num_rows() > 0 => {
-                    let keep = self.readable(&batch, now_ms, &reason, &mut bad, record_of_row.as_deref());
-                    let mask = BooleanArray::from(keep);
-                    let records: Vec<u32> = (0..batch.num_rows())
-                        .filter(|&i| mask.value(i))
-                        .map(|i| record_of_row.as_ref().map_or(i as u32, |r| r[i]))
-                        .collect();
+                    let mask = BooleanArray::from(self.readable(&batch, now_ms, &reason, &mut bad, &origins));
                     batch = filter_record_batch(&batch, &mask).map_err(|e| e.to_string())?;
-                    record_of_row = Some(records);
+                    origins = origins.filter(&mask);
                 }
                 Err(reason) => return Err(reason),
             }
@@ -114,11 +135,12 @@ impl Ingest {
     pub fn first_watermark(&mut self, raw: &RawBatch) -> Option<i64> {
         let decoded = self.decoder.decode(raw);
         let unread = SplitMarks { watermark_ms: MIN_TIME_MS, rows: 0 };
+        let whole = Origins { records: None, parts: None };
         for row in 0..decoded.batch.num_rows() {
             // The time of day is no time of a record.
             let one = self.columns(&decoded.batch.slice(row, 1), 0);
             if let Ok(columns) = one
-                && let Ok((rows, watermark)) = self.mark(columns, unread, &mut Vec::new(), None)
+                && let Ok((rows, watermark)) = self.mark(columns, unread, &mut Vec::new(), &whole)
                 && rows.batch.num_rows() == 1
             {
                 return Some(watermark);
@@ -133,29 +155,22 @@ impl Ingest {
         let batch = with_clock.as_ref().unwrap_or(batch);
         let columns = self.spec.columns.iter().map(|e| e.evaluate(batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>();
         let options = RecordBatchOptions::new().with_row_count(Some(n));
-        RecordBatch::try_new_with_options(self.spec.schema.clone(), columns.map_err(|e| e.strip_backtrace())?, &options)
+        RecordBatch::try_new_with_options(self.spec.schema.clone(), columns.map_err(|e| engine_words::reason(&e))?, &options)
             .map_err(|e| e.to_string())
     }
 
-    fn readable(
-        &self,
-        batch: &RecordBatch,
-        now_ms: i64,
-        reason: &str,
-        bad: &mut Vec<(usize, String)>,
-        records: Option<&[u32]>,
-    ) -> Vec<bool> {
+    fn readable(&self, batch: &RecordBatch, now_ms: i64, reason: &str, bad: &mut Vec<BadRecord>, origins: &Origins) -> Vec<bool> {
         let keep = (0..batch.num_rows()).map(|row| match self.columns(&batch.slice(row, 1), now_ms) {
             Ok(_) => true,
             Err(e) => {
-                bad.push((records.map_or(row, |r| r[row] as usize), format!("computed column: {e}")));
+                bad.push(origins.bad(row, format!("computed column: {e}")));
                 false
             }
         });
         let keep: Vec<bool> = keep.collect();
         if keep.iter().all(|&k| k) {
             // No row fails alone: give up on all rather than go round for ever.
-            bad.extend((0..keep.len()).map(|row| (records.map_or(row, |r| r[row] as usize), reason.to_string())));
+            bad.extend((0..keep.len()).map(|row| origins.bad(row, reason.to_string())));
             return vec![false; keep.len()];
         }
         keep
@@ -166,8 +181,8 @@ impl Ingest {
         &self,
         batch: RecordBatch,
         split: SplitMarks,
-        bad: &mut Vec<(usize, String)>,
-        records: Option<&[u32]>,
+        bad: &mut Vec<BadRecord>,
+        origins: &Origins,
     ) -> Result<(Rows, i64), String> {
         let start_ms = split.watermark_ms;
         let Some(spec) = &self.spec.watermark else {
@@ -180,7 +195,8 @@ impl Ingest {
                 times_ms(rowtime).map(|v| v.map(|v| v.saturating_sub(*delay_ms))).collect()
             }
             WatermarkExpression::General(e) => {
-                let column = e.evaluate(&batch).and_then(|v| v.into_array(batch.num_rows())).map_err(|e| e.strip_backtrace())?;
+                let column =
+                    e.evaluate(&batch).and_then(|v| v.into_array(batch.num_rows())).map_err(|e| engine_words::reason(&e))?;
                 times_ms(&column).collect::<Vec<Option<i64>>>()
             }
         };
@@ -203,7 +219,7 @@ impl Ingest {
         }
         let name = self.spec.schema.field(spec.rowtime).name();
         for row in (0..batch.num_rows()).filter(|&r| rowtime.is_null(r)) {
-            bad.push((records.map_or(row, |r| r[row] as usize), format!("rowtime column {name} is NULL")));
+            bad.push(origins.bad(row, format!("rowtime column {name} is NULL")));
         }
         let keep = BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(rowtime.is_valid(r))));
         let times = after().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();

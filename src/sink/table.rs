@@ -26,6 +26,7 @@ use super::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::private;
+use crate::sql::types::sql_name;
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 use store::{Changes, StoreError, TableStore};
 
@@ -101,7 +102,7 @@ impl EmbeddedTable {
             let (index, field) =
                 spec.schema.column_with_name(name).ok_or_else(|| config(format!("key column '{name}' does not exist")))?;
             if !is_key_type(field.data_type()) {
-                return Err(config(format!("column '{name}' of type {} cannot be part of a key", field.data_type())));
+                return Err(config(format!("column '{name}' of type {} cannot be part of a key", sql_name(field.data_type()))));
             }
             key.push(index);
             layout.push_str(&format!("{name} {}\n", field.data_type()));

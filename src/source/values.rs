@@ -82,7 +82,7 @@ impl Decoder for ValuesDecoder {
             Places::Generated { first } => first as usize,
             Places::Lines { .. } | Places::Sequence { .. } => 0,
         };
-        Decoded { batch: self.rows.slice(first, raw.len()), record_of_row: None, bad: vec![], ignored: 0 }
+        Decoded { batch: self.rows.slice(first, raw.len()), record_of_row: None, parts: None, bad: vec![], skipped: 0, nulled: 0 }
     }
 }
 

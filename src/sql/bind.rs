@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use datafusion_common::config::ConfigOptions;
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{DFSchema, DataFusionError, Result as PlanResult, TableReference, plan_err};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams};
 use datafusion_expr::planner::{
@@ -23,7 +24,7 @@ use datafusion_optimizer::analyzer::{Analyzer, AnalyzerRule};
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
-use datafusion_optimizer::{Optimizer, OptimizerContext};
+use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 use datafusion_sql::planner::{NullOrdering, ParserOptions, PlannerContext, SqlToRel};
 use sqlparser::ast::{BinaryOperator, DataType as SqlType, Expr as SqlExpr, Ident, Query, SetExpr, Statement as SqlStatement};
 
@@ -33,10 +34,14 @@ use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
 use super::functions::{Functions, clock, interval_times, nested, not_null, ranks};
 use super::group_windows;
+use super::item_names;
+use super::join_filters;
 use super::lookup_join;
 use super::nested_types::is_multiset;
 use super::null_keys;
 use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
+use super::rank_keys;
+use super::refused;
 use super::row_stars;
 use super::table_like;
 use super::types::{EXACT, arrow_field, sql_name};
@@ -51,6 +56,8 @@ pub struct Script {
     pub catalog: Catalog,
     /// SET statements in order; the last one of a key counts.
     pub settings: BTreeMap<String, String>,
+    /// Where each was set, if in the file.
+    pub setting_places: BTreeMap<String, Place>,
     /// None is UTC.
     pub zone: Option<Zone>,
     pub queries: Vec<BoundQuery>,
@@ -65,11 +72,18 @@ pub struct Explained {
 }
 
 impl Script {
+    /// A message about settings, with the place of the first that it names in quotes.
+    pub fn setting_error(&self, message: String) -> SqlError {
+        let place = message.split('\'').skip(1).step_by(2).find_map(|key| self.setting_places.get(key).copied());
+        SqlError::new(message).at(place)
+    }
+
     /// For each EXPLAIN, a script of its queries alone.
     pub fn take_explained(&mut self) -> Vec<Script> {
         let alone = |explained: Explained| Script {
             catalog: Catalog::default(),
             settings: self.settings.clone(),
+            setting_places: self.setting_places.clone(),
             zone: self.zone.clone(),
             queries: explained.queries,
             explained: vec![],
@@ -106,8 +120,14 @@ pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, S
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut binder = Binder::default();
-    let mut script =
-        Script { catalog: Catalog::default(), settings: BTreeMap::new(), zone: None, queries: vec![], explained: vec![] };
+    let mut script = Script {
+        catalog: Catalog::default(),
+        settings: BTreeMap::new(),
+        setting_places: BTreeMap::new(),
+        zone: None,
+        queries: vec![],
+        explained: vec![],
+    };
     for (key, value) in overrides {
         binder.set(key, value)?;
         script.settings.insert(key.clone(), value.clone());
@@ -159,6 +179,7 @@ impl Binder {
         match &placed.statement {
             Statement::Set { key, value } => {
                 self.set(key, value).map_err(|e| e.at(Some(placed.start)))?;
+                script.setting_places.insert(key.clone(), placed.start);
                 script.settings.insert(key.clone(), value.clone());
             }
             Statement::CreateTable(table) => {
@@ -171,14 +192,16 @@ impl Binder {
             Statement::CreateView { name, columns, query, if_not_exists } => {
                 self.must_be_new(name, *if_not_exists)?;
                 let mut plan = self.query(query, source)?;
-                if !columns.is_empty() {
-                    plan = rename(plan, columns)?;
-                }
+                plan = if columns.is_empty() { apart(plan)? } else { rename(plan, columns)? };
                 self.catalog.views.entry(name.value.clone()).or_insert(plan);
             }
             Statement::Insert { table, columns, query } => {
-                let plan = self.query(query, source)?;
+                let plan = named_values(self.query(query, source)?, query)?;
                 let Some(target) = self.catalog.table(&table.value) else {
+                    if self.catalog.views.contains_key(&table.value) {
+                        return Err(SqlError::new(format!("'{}' is a view: nothing can be written to it", table.value))
+                            .at(place_of(table)));
+                    }
                     let near = nearest(&table.value, self.catalog.tables.keys().map(String::as_str));
                     let error = SqlError::new(format!("table '{}' does not exist", table.value)).at(place_of(table));
                     return Err(match near {
@@ -186,16 +209,13 @@ impl Binder {
                         None => error.help("declare it with CREATE TABLE before the INSERT"),
                     });
                 };
-                let enforcers = Enforcers::of(&script.settings).map_err(|e| e.at(Some(placed.start)))?;
+                let enforcers =
+                    Enforcers::of(&script.settings).map_err(|e| script.setting_error(e.message).at(Some(placed.start)))?;
                 let plan = fit(plan, &target, columns, enforcers).map_err(|e| e.at(place_of(table)))?;
                 self.push(Target::Table(target), plan, placed, source, script)?;
             }
             Statement::Select(query) => {
-                let mut plan = self.query(query, source)?;
-                if matches!(*query.body, SetExpr::Values(_)) {
-                    let names: Vec<Ident> = (0..plan.schema().fields().len()).map(|i| Ident::new(format!("EXPR${i}"))).collect();
-                    plan = rename(plan, &names)?;
-                }
+                let plan = apart(named_values(self.query(query, source)?, query)?)?;
                 self.push(Target::Print, plan, placed, source, script)?;
             }
         }
@@ -281,13 +301,15 @@ impl Binder {
 
     fn query(&self, query: &Query, source: &Source<'_>) -> Result<LogicalPlan, SqlError> {
         let mut query = query.clone();
+        refused::calls(&query, &|name| {
+            self.functions.scalar(name).is_some()
+                && self.functions.aggregate(name).is_none()
+                && self.functions.window(name).is_none()
+        })?;
         group_windows::rewrite(&mut query)?;
         unnest::rewrite(&mut query)?;
         lookup_join::rewrite(&mut query)?;
-        row_stars::expand(&mut query, &mut |rows_of| {
-            let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(rows_of)))?;
-            Ok(plan.schema().as_ref().clone())
-        });
+        row_stars::expand(&mut query, self);
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query)))
             .and_then(flink_types::apply)
@@ -306,7 +328,15 @@ impl Binder {
                 .at(place)
                 .help("write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND");
         }
-        let unknown = SqlError::new(format!("function '{}' is not known", name.to_uppercase())).at(place);
+        let upper = name.to_uppercase();
+        if self.functions.window(&name).is_some() {
+            let error = SqlError::new(format!("'{upper}' numbers rows or looks at others: it needs OVER")).at(place);
+            return error.help(format!("write {upper}(...) OVER (PARTITION BY ... ORDER BY ...)"));
+        }
+        if let Some((window, _)) = group_windows::part_of(&upper) {
+            return SqlError::new(format!("'{upper}' stands where rows are grouped by {window}(...)")).at(place);
+        }
+        let unknown = SqlError::new(format!("function '{upper}' is not known")).at(place);
         match nearest(&name, self.functions.names()) {
             Some(near) => unknown.help(format!("did you mean '{}'?", near.to_uppercase())),
             None => unknown,
@@ -356,6 +386,7 @@ impl Binder {
                 }
                 ColumnDefKind::Computed(expression) => {
                     let expression = self.expression(expression, &stored, source)?;
+                    of_one_row(&expression).map_err(|e| e.at(place_of(name)))?;
                     let (_, field) = expression.to_field(&stored).map_err(|e| SqlError::from_plan(&e, source))?;
                     (field.as_ref().clone(), ColumnKind::Computed(expression))
                 }
@@ -398,6 +429,13 @@ impl Binder {
                 let fields = columns.iter().map(|c| Field::new(&c.name, c.data_type.clone(), true)).collect::<Vec<_>>();
                 let all = df_schema(&create.name.value, Schema::new(fields), source)?;
                 let expression = self.expression(expression, &all, source)?;
+                of_one_row(&expression).map_err(|e| e.at(place_of(name)))?;
+                let data_type = expression.get_type(&all).map_err(|e| SqlError::from_plan(&e, source))?;
+                if !matches!(data_type, DataType::Timestamp(..)) {
+                    let message = format!("the watermark of '{}' is {}, not a time", name.value, sql_name(&data_type));
+                    let error = SqlError::new(message).at(place_of(name));
+                    return Err(error.help(format!("write WATERMARK FOR {0} AS {0} - INTERVAL '5' SECOND", name.value)));
+                }
                 Some(Watermark { rowtime, expression })
             }
         };
@@ -411,6 +449,24 @@ impl Binder {
             options: create.options.clone(),
             place: place_of(&create.name).unwrap_or(source.start),
         })
+    }
+}
+
+/// Refuses what a computed column and a watermark cannot ask for.
+fn of_one_row(expression: &Expr) -> Result<(), SqlError> {
+    let mut asks = None;
+    // The walk cannot fail: its closure does not.
+    let _ = expression.apply(|e| {
+        match e {
+            Expr::AggregateFunction(_) | Expr::WindowFunction(_) => asks = Some("aggregate functions"),
+            Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) => asks = Some("subqueries"),
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    match asks {
+        Some(what) => Err(SqlError::new(format!("a column and a watermark are computed from one row, without {what}"))),
+        None => Ok(()),
     }
 }
 
@@ -428,7 +484,24 @@ fn rename(plan: LogicalPlan, names: &[Ident]) -> Result<LogicalPlan, SqlError> {
     LogicalPlanBuilder::from(plan)
         .project(exprs.collect::<Vec<_>>())
         .and_then(LogicalPlanBuilder::build)
-        .map_err(|e| SqlError::new(e.strip_backtrace()))
+        .map_err(|e| SqlError::of_engine(&e))
+}
+
+/// Rows that stand in the query have columns without names.
+fn named_values(plan: LogicalPlan, query: &Query) -> Result<LogicalPlan, SqlError> {
+    if !matches!(*query.body, SetExpr::Values(_)) {
+        return Ok(plan);
+    }
+    let names: Vec<Ident> = (0..plan.schema().fields().len()).map(|i| Ident::new(format!("EXPR${i}"))).collect();
+    rename(plan, &names)
+}
+
+/// The plan with a name of its own for each column, as Flink numbers those that tables share.
+fn apart(plan: LogicalPlan) -> Result<LogicalPlan, SqlError> {
+    match item_names::each_once(plan.schema().fields().iter().map(|f| f.name().as_str())) {
+        Some(names) => rename(plan, &names.into_iter().map(Ident::new).collect::<Vec<_>>()),
+        None => Ok(plan),
+    }
 }
 
 /// Casts a query's columns to the sink's, by position; columns that an INSERT does not name are NULL.
@@ -468,7 +541,7 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers)
             }
             exprs.push(
                 implicit_cast(lit(datafusion_common::ScalarValue::Null), &column.data_type, plan.schema())
-                    .map_err(|e| SqlError::new(e.strip_backtrace()))?
+                    .map_err(|e| SqlError::of_engine(&e))?
                     .alias(&column.name),
             );
             continue;
@@ -487,8 +560,8 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers)
             return Err(SqlError::new(message).help(format!("write CAST({} AS {})", field.name(), sql_name(&column.data_type))));
         }
         let expr = Expr::Column(given[from].clone());
-        let expr = implicit_cast(expr, &column.data_type, plan.schema()).map_err(|e| SqlError::new(e.strip_backtrace()))?;
-        let expr = enforce::length(expr, column, plan.schema(), enforcers).map_err(|e| SqlError::new(e.strip_backtrace()))?;
+        let expr = implicit_cast(expr, &column.data_type, plan.schema()).map_err(|e| SqlError::of_engine(&e))?;
+        let expr = enforce::length(expr, column, plan.schema(), enforcers).map_err(|e| SqlError::of_engine(&e))?;
         let expr = match column.not_null {
             true if enforcers.drop_null => {
                 let is_present = Expr::Column(given[from].clone()).is_not_null();
@@ -507,7 +580,7 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers)
     }
     .and_then(|rows| rows.project(exprs))
     .and_then(LogicalPlanBuilder::build)
-    .map_err(|e| SqlError::new(e.strip_backtrace()))
+    .map_err(|e| SqlError::of_engine(&e))
 }
 
 /// True if Flink casts without being asked: between numbers unless digits before the point may be lost, between timestamps,
@@ -539,13 +612,14 @@ fn optimize(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
     let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
         vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())];
     let plan = Analyzer::with_rules(rules).execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
-    // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
+    let by = |rule: Arc<dyn OptimizerRule + Send + Sync>, plan| {
+        Optimizer::with_rules(vec![rule]).optimize(plan, &OptimizerContext::new(), |_, _| {})
+    };
     // IN and EXISTS become joins.
-    Optimizer::with_rules(vec![Arc::new(DecorrelatePredicateSubquery::new()), Arc::new(OptimizeProjections::new())]).optimize(
-        plan,
-        &OptimizerContext::new(),
-        |_, _| {},
-    )
+    let plan = by(Arc::new(DecorrelatePredicateSubquery::new()), plan)?;
+    let plan = rank_keys::as_columns(join_filters::gather(plan)?)?;
+    // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
+    by(Arc::new(OptimizeProjections::new()), plan)
 }
 
 /// Flink's forms that DataFusion's planner leaves to extensions.
@@ -658,6 +732,16 @@ impl TypePlanner for FlinkTypes {
             Err(_) if matches!(sql, SqlType::Interval { .. }) => Ok(None),
             Err(reason) => plan_err!("{reason}"),
         }
+    }
+}
+
+impl row_stars::Known for Binder {
+    fn schema_of(&self, query: Query) -> PlanResult<DFSchema> {
+        let plan = self.planner().sql_statement_to_plan(SqlStatement::Query(Box::new(query)))?;
+        Ok(plan.schema().as_ref().clone())
+    }
+    fn has_column(&self, table: &str, column: &str) -> bool {
+        self.catalog.source(table).is_some_and(|source| source.schema().field_with_name(column).is_ok())
     }
 }
 

@@ -10,6 +10,7 @@ use sqlparser::parser::ParserError;
 
 use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::secret::Secrets;
+use crate::engine_words::{self, Words};
 use crate::suggest::nearest;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,22 +79,15 @@ impl SqlError {
             let place = place.or_else(|| statement.find_quoted(&own.message)).or(Some(statement.start));
             return own.at(place);
         }
-        let text = error.strip_backtrace();
-        let mut message = text.as_str();
-        for prefix in
-            ["Error during planning: ", "Schema error: ", "This feature is not implemented: ", "SQL error: ", "External error: "]
-        {
-            message = message.strip_prefix(prefix).unwrap_or(message);
-        }
-        if let Some((_, reason)) = message.split_once("coercion failed with: Error during planning: ") {
-            message = reason;
-        }
-        let (message, help) = match message.split_once("\nDid you mean ") {
-            Some((m, h)) => (m, Some(format!("did you mean {h}"))),
-            None => (message, None),
-        };
-        let place = place.or_else(|| statement.find_quoted(message)).or(Some(statement.start));
-        SqlError { message: own_words(message.trim()), help, place }
+        let Words { message, help } = engine_words::of(error);
+        let place = place.or_else(|| statement.find_quoted(&message)).or(Some(statement.start));
+        SqlError { message, help, place }
+    }
+
+    /// The same where no statement is at hand.
+    pub fn of_engine(error: &DataFusionError) -> SqlError {
+        let Words { message, help } = engine_words::of(error);
+        SqlError { message, help, place: None }
     }
 
     /// An error of the parser. Its place is at the end of the message.
@@ -131,6 +125,9 @@ fn around(line: &str, caret: usize) -> (String, usize) {
 fn of_names(error: &SchemaError) -> Option<SqlError> {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            if let Some(first) = field.relation.as_ref().and_then(|r| r.catalog().or(r.schema())) {
+                return Some(SqlError::new(format!("'{first}' is no table of this FROM and no ROW")));
+            }
             if let Some(relation) = &field.relation
                 && !valid_fields.iter().any(|f| f.relation.as_ref().is_some_and(|r| r.table() == relation.table()))
             {
@@ -146,8 +143,13 @@ fn of_names(error: &SchemaError) -> Option<SqlError> {
                 Some(relation) => format!("'{}' has no column '{}'", relation.table(), field.name),
                 None => format!("column '{}' does not exist", field.name),
             };
-            let mut known: Vec<&str> = valid_fields.iter().map(|f| f.name.as_str()).collect();
-            known.dedup();
+            let mut known: Vec<&str> = Vec::new();
+            for field in valid_fields {
+                // Each once, and none that only the planner knows.
+                if !known.contains(&field.name.as_str()) && !field.name.starts_with('(') && !field.name.starts_with("EXPR$") {
+                    known.push(&field.name);
+                }
+            }
             let error = SqlError::new(message);
             Some(match nearest(&field.name, known.iter().copied()) {
                 Some(near) => error.help(format!("did you mean '{near}'?")),
@@ -163,70 +165,6 @@ fn of_names(error: &SchemaError) -> Option<SqlError> {
             Some(SqlError::new(format!("two columns are called '{name}'")).help("give one of them another name with AS"))
         }
     }
-}
-
-/// A message of DataFusion's planner without its inner forms and its advice on settings.
-fn own_words(message: &str) -> String {
-    for (start, own) in [
-        ("Physical plan does not support logical expression InSubquery", "IN with a subquery is not supported yet"),
-        ("Physical plan does not support logical expression Exists", "EXISTS is not supported yet"),
-        ("Physical plan does not support logical expression ScalarSubquery", "a subquery as a value is not supported yet"),
-        (
-            "Physical plan does not support logical expression OuterReference",
-            "a subquery that uses outer columns is not supported yet",
-        ),
-        ("Physical plan does not support logical expression", "this expression is not supported"),
-        ("Cannot create filter with non-boolean predicate", "WHERE and HAVING take a condition that is true or false"),
-        ("Projections require unique expression names", "two columns have the same name; give one of them another with AS"),
-        ("Could not plan array literal", "ARRAY is not supported yet"),
-        ("could not parse compound identifier", "a column has no fields here: ROW is not supported yet"),
-        ("Unsupported ast node", "this expression is not supported"),
-        ("Unsupported Interval Expression", "this form of INTERVAL is not supported"),
-    ] {
-        if message.starts_with(start) {
-            return own.to_string();
-        }
-    }
-    if let Some((what, _)) = message.split_once(" not supported by ExprPlanner") {
-        return format!("{} is not supported", what.to_uppercase());
-    }
-    if let Some((what, _)) = message.split_once(" could not be planned by registered expr planner") {
-        return format!("{} is not supported", what.to_uppercase());
-    }
-    let message = message.split(". Hint: ").next().unwrap_or(message);
-    let message = message.split(" No function matches the given name").next().unwrap_or(message).trim_end_matches('.');
-    let message = message.split("\nThis issue was likely caused by").next().unwrap_or(message);
-    in_sql(message.trim_start_matches("Internal error: "))
-}
-
-/// Puts SQL's names of types for Arrow's.
-fn in_sql(message: &str) -> String {
-    const NAMES: [(&str, &str); 11] = [
-        ("Utf8", "STRING"),
-        ("Int8", "TINYINT"),
-        ("Int16", "SMALLINT"),
-        ("Int32", "INT"),
-        ("Int64", "BIGINT"),
-        ("Float32", "FLOAT"),
-        ("Float64", "DOUBLE"),
-        ("Boolean", "BOOLEAN"),
-        ("Decimal128", "DECIMAL"),
-        ("Date32", "DATE"),
-        ("Timestamp", "TIMESTAMP"),
-    ];
-    let mut out = String::new();
-    let mut word = String::new();
-    for c in message.chars().map(Some).chain([None]) {
-        match c {
-            Some(c) if c.is_alphanumeric() => word.push(c),
-            other => {
-                out.push_str(NAMES.iter().find(|(arrow, _)| *arrow == word).map_or(word.as_str(), |(_, sql)| sql));
-                word.clear();
-                out.extend(other);
-            }
-        }
-    }
-    out
 }
 
 fn lower_first(text: &str) -> String {

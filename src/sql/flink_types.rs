@@ -14,7 +14,7 @@ use datafusion_common::{DFSchema, DataFusionError, Diagnostic, Result, ScalarVal
 use datafusion_expr::expr::{Between, BinaryExpr, Case, Cast, InList, ScalarFunction, TryCast};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, Values};
+use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, Union, Values};
 
 use super::decimal::{Operation, Shape, common};
 use super::functions::cast::planned;
@@ -35,6 +35,9 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         let done = rows.schema.metadata().contains_key(TYPED);
         return Ok(Transformed::yes(LogicalPlan::Values(if done { rows } else { values(rows)? })));
     }
+    if let LogicalPlan::Union(union) = &plan {
+        same_types(union)?;
+    }
     let schema = merge_schema(&plan.inputs());
     let names = NamePreserver::new(&plan);
     plan.map_expressions(|e| {
@@ -42,6 +45,20 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         Ok(Transformed::yes(name.restore(expression(e, &schema)?)))
     })?
     .map_data(LogicalPlan::recompute_schema)
+}
+
+/// Refuses sides of a UNION that have no type in common.
+fn same_types(union: &Union) -> Result<()> {
+    let Some((first, others)) = union.inputs.split_first() else { return Ok(()) };
+    for other in others {
+        for (a, b) in first.schema().fields().iter().zip(other.schema().fields()) {
+            if common_type(a.data_type(), b.data_type()).is_none() {
+                let (left, right) = (sql_name(a.data_type()), sql_name(b.data_type()));
+                return plan_err!("column '{}' is {left} on one side of UNION and {right} on the other", b.name());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Schema metadata of rows that have their types: a second time a NULL would lose its own.
@@ -119,6 +136,18 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
             all.extend(list);
             in_list(meet_all("IN", all, schema)?, negated)
         }
+        Expr::AggregateFunction(call) if not_boolean(call.params.filter.as_deref(), schema)?.is_some() => {
+            let given = not_boolean(call.params.filter.as_deref(), schema)?.unwrap_or_default();
+            plan_err!("'FILTER' takes a condition that is true or false, not {given}")
+        }
+        Expr::Negative(value) => {
+            let given = value.get_type(schema)?;
+            if given.is_numeric() || given.is_null() || intervals::is_interval(&given) {
+                return Ok(Expr::Negative(value));
+            }
+            let message = format!("'-' takes a number or an INTERVAL, not {}", sql_name(&given));
+            Err(at(DataFusionError::Plan(message), &value))
+        }
         Expr::AggregateFunction(mut call) if call.func.name() == "count" => {
             // An untyped NULL counts nothing; a constant that is no NULL counts rows.
             for argument in &mut call.params.args {
@@ -145,6 +174,13 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
         },
         other => Ok(other),
     }
+}
+
+/// The type of a condition that is none.
+fn not_boolean(condition: Option<&Expr>, schema: &DFSchema) -> Result<Option<String>> {
+    let Some(condition) = condition else { return Ok(None) };
+    let given = condition.get_type(schema)?;
+    Ok((given != DataType::Boolean && !given.is_null()).then(|| sql_name(&given)))
 }
 
 /// Casts the arguments of a function over nested values to what it takes.
@@ -577,9 +613,10 @@ pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schem
         return Err(at(DataFusionError::Plan(message), other));
     }
     if operation(op).is_some() {
+        let times = matches!(op, Operator::Multiply | Operator::Divide);
         let ok = a.is_numeric() && b.is_numeric()
             || (interval(&a) || interval(&b))
-                && (temporal(&a) || temporal(&b) || interval(&a) && interval(&b) || a.is_numeric() || b.is_numeric());
+                && (temporal(&a) || temporal(&b) || interval(&a) && interval(&b) || times && (a.is_numeric() || b.is_numeric()));
         if temporal(&a) && temporal(&b) && op == Operator::Minus {
             let message = "the difference of two times needs its unit\nDid you mean TIMESTAMPDIFF(SECOND, <from>, <to>)?";
             return Err(at(DataFusionError::Plan(message.into()), left));

@@ -59,7 +59,7 @@ impl GroupWindow {
     fn of(expression: &Expr) -> Result<Option<GroupWindow>, SqlError> {
         let Expr::Function(function) = expression else { return Ok(None) };
         let name = function.name.to_string().to_uppercase();
-        let Some(kind) = ["TUMBLE", "HOP", "SESSION"].into_iter().find(|kind| *kind == name) else { return Ok(None) };
+        let Some(kind) = KINDS.into_iter().find(|kind| *kind == name) else { return Ok(None) };
         let place = place_of(expression);
         let mut arguments = plain_arguments(function).into_iter();
         match arguments.next().and_then(|rowtime| column_name(&rowtime)) {
@@ -71,17 +71,13 @@ impl GroupWindow {
     /// What an auxiliary function stands for: a window column, or the processing time.
     fn column(&self, function: &Function, place: Option<Place>) -> Result<Option<Auxiliary>, SqlError> {
         let name = function.name.to_string().to_uppercase();
-        let Some((kind, part)) = name.split_once('_') else { return Ok(None) };
+        let Some((kind, part)) = part_of(&name) else { return Ok(None) };
         let column = match part {
             "START" => Auxiliary::Column(GROUP_WINDOW_COLUMNS[0]),
             "END" => Auxiliary::Column(GROUP_WINDOW_COLUMNS[1]),
             "ROWTIME" => Auxiliary::Column(GROUP_WINDOW_COLUMNS[2]),
-            "PROCTIME" => Auxiliary::Proctime,
-            _ => return Ok(None),
+            _ => Auxiliary::Proctime,
         };
-        if !["TUMBLE", "HOP", "SESSION"].contains(&kind) {
-            return Ok(None);
-        }
         let mut arguments = plain_arguments(function).into_iter();
         let rowtime = arguments.next().and_then(|e| column_name(&e));
         let same_arguments = arguments.map(|e| e.to_string()).eq(self.arguments.iter().map(ToString::to_string));
@@ -92,6 +88,15 @@ impl GroupWindow {
         Ok(Some(column))
     }
 }
+
+/// The window, and the part of it, that the name of an auxiliary function names: `TUMBLE_START`.
+pub fn part_of(name: &str) -> Option<(&str, &str)> {
+    let (kind, part) = name.split_once('_')?;
+    let known = KINDS.contains(&kind) && ["START", "END", "ROWTIME", "PROCTIME"].contains(&part);
+    known.then_some((kind, part))
+}
+
+const KINDS: [&str; 3] = ["TUMBLE", "HOP", "SESSION"];
 
 /// What an auxiliary function of a group window stands for.
 enum Auxiliary {

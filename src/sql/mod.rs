@@ -1,10 +1,10 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
-//! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite`, `constant_types` and
+//! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite`, `refused` (forms that are not Flink's), `item_names`, `constant_types` and
 //! `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`), `overlaps`, `types` and `nested_types` (SQL types to Arrow), `catalog` (tables and views), `table_like`
 //! (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL and lengths of sinks), `null_keys` (NULL as a MAP's key), `java_comparisons` (NaN), `functions` (what may be called), `window_tvf`
 //! (window functions in FROM), `unnest` (UNNEST), `lookup_join` (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
-//! expression has), `zones` (the session's time zone), `bind` (statements to logical plans), `error` (messages with their place in the text).
+//! expression has), `zones` (the session's time zone), `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes by), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is added through its hooks.
 //! What always holds: a construct that is not supported is an error that names it, never another meaning.
@@ -22,12 +22,16 @@ mod group_windows;
 pub mod hints;
 mod interval;
 pub mod java_comparisons;
+mod item_names;
+mod join_filters;
 mod json_aggregates;
 pub mod lookup_join;
 pub mod nested_types;
 pub mod null_keys;
 mod overlaps;
 pub mod parse;
+mod rank_keys;
+mod refused;
 mod rewrite;
 mod row_stars;
 mod table_like;

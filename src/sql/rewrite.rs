@@ -1,6 +1,6 @@
 //! What does Flink's grammar say with forms that DataFusion's planner does not take?
 //!
-//! Goes over a parsed query before it is planned: select items get Flink's names (`EXPR$0`, and `k0` for a repeated `k`),
+//! Goes over a parsed query before it is planned: select items get Flink's names (`item_names`),
 //! special forms become calls (`EXTRACT(DAY FROM x)`, `FLOOR(x TO DAY)`), intervals become milliseconds or months, numbers
 //! with an exponent DOUBLEs, and long chains of AND and OR balanced trees. Called by `parse`. What always holds: nothing
 //! after it recurses deeper than [`DEPTH_MAX`].
@@ -10,8 +10,8 @@ use std::ops::ControlFlow;
 use arrow::datatypes::DataType;
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArgumentClause, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, SelectItem, SetExpr, Spanned,
-    Subscript, TableFactor, TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
+    FunctionArgumentClause, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Subscript, TableFactor,
+    TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use super::constant_types;
@@ -22,9 +22,11 @@ use super::functions::cast::read;
 use super::functions::intervals::{self, Family};
 use super::functions::{clock, nested};
 use super::interval::{Amount, amount};
+use super::item_names;
 use super::nested_types;
 use super::overlaps;
 use super::parse::{ColumnDefKind, Statement};
+use super::refused;
 use super::types::arrow_type;
 
 /// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR count their logarithm.
@@ -64,22 +66,12 @@ impl VisitorMut for Rewriter {
     type Break = SqlError;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SqlError> {
-        name_items(&mut query.body);
-        match limit(query) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(error),
-        }
+        item_names::give(&mut query.body);
+        flow(refused::query(query).and_then(|()| limit(query)))
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
-        match factor {
-            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
-                let start = factor.span().start;
-                let at = (start.line > 0).then_some(Place { line: start.line, column: start.column });
-                ControlFlow::Break(SqlError::new("TABLESAMPLE is not supported").at(at))
-            }
-            _ => ControlFlow::Continue(()),
-        }
+        flow(refused::table(factor))
     }
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
@@ -90,7 +82,7 @@ impl VisitorMut for Rewriter {
             let error = SqlError::new(message).at(place(expression));
             return ControlFlow::Break(error.help("compute parts of it in a subquery or a view"));
         }
-        ControlFlow::Continue(())
+        flow(refused::expression(expression))
     }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<SqlError> {
@@ -101,6 +93,13 @@ impl VisitorMut for Rewriter {
             Err(error) => return ControlFlow::Break(error.at(place(expression))),
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn flow(outcome: Result<(), SqlError>) -> ControlFlow<SqlError> {
+    match outcome {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
     }
 }
 
@@ -118,48 +117,6 @@ fn limit(query: &mut Query) -> Result<(), SqlError> {
         Some(_) => return Err(SqlError::new("LIMIT and FETCH in one query")),
     }
     Ok(())
-}
-
-/// Names the items of a SELECT as Flink does.
-fn name_items(body: &mut SetExpr) {
-    match body {
-        SetExpr::Select(select) => {
-            let mut names: Vec<String> = Vec::new();
-            for (index, item) in select.projection.iter_mut().enumerate() {
-                let (name, given) = match item {
-                    SelectItem::UnnamedExpr(Expr::Identifier(name)) => (name.value.clone(), true),
-                    SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
-                        (parts.last().map(|p| p.value.clone()).unwrap_or_default(), true)
-                    }
-                    SelectItem::UnnamedExpr(_) => (format!("EXPR${index}"), false),
-                    SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), true),
-                    _ => continue,
-                };
-                let mut unique = name.clone();
-                let mut number = 0;
-                while names.contains(&unique) {
-                    unique = format!("{name}{number}");
-                    number += 1;
-                }
-                names.push(unique.clone());
-                if given && unique == name {
-                    continue;
-                }
-                let placeholder = SelectItem::UnnamedExpr(Expr::Value(Value::Null.into()));
-                *item = match std::mem::replace(item, placeholder) {
-                    SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
-                        SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('`', unique) }
-                    }
-                    other => other,
-                };
-            }
-        }
-        SetExpr::SetOperation { left, right, .. } => {
-            name_items(left);
-            name_items(right);
-        }
-        _ => {}
-    }
 }
 
 /// Turns `a OR b OR c OR d`, which nests as deep as it is long, into a balanced tree.

@@ -195,7 +195,7 @@ impl Unnest {
             types.push((Some("ORDINALITY".into()), DataType::Int32));
         }
         if !names.0.is_empty() && names.0.len() != types.len() {
-            return plan_err!("UNNEST gives {} columns, its alias names {}", types.len(), names.0.len());
+            return plan_err!("'UNNEST' gives {} columns, its alias names {}", types.len(), names.0.len());
         }
         let qualifier = names.1.as_ref().map(|name| TableReference::bare(name.as_str()));
         let mut fields: Vec<_> = input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();

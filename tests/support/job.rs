@@ -127,8 +127,10 @@ impl Observer for Seen {
 
 /// Whether a script can be planned.
 pub fn planned(sql: &str) -> Result<(), SqlError> {
-    let plan = lower(&bind(sql)?, sql, 2)?;
-    paceline::connect::check(&plan).map_err(|e| match e {
+    let script = bind(sql)?;
+    let plan = lower(&script, sql, 2)?;
+    let config = Config::resolve(&script.settings, 2).map_err(|e| script.setting_error(e))?;
+    paceline::connect::check(&plan, &config).map_err(|e| match e {
         paceline::connect::ConnectError::Query(e) => e,
         other => SqlError::new(other.to_string()),
     })

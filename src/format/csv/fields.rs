@@ -50,11 +50,13 @@ pub struct Fields<'a> {
     dialect: Dialect,
     /// From the next field on; None after the last.
     rest: Option<&'a [u8]>,
+    /// What follows the last one.
+    after: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
     pub fn new(dialect: Dialect, record: &'a [u8]) -> Fields<'a> {
-        Fields { dialect, rest: Some(&record[dialect.blanks_before(record)..]) }
+        Fields { dialect, rest: Some(&record[dialect.blanks_before(record)..]), after: &[] }
     }
 
     /// The next field's content. Only if quotes or escapes had to be undone does it stand in `scratch`.
@@ -74,10 +76,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// What stands behind the record's line, from its end on: of use after the last field.
+    pub fn after(&self) -> &'a [u8] {
+        self.after
+    }
+
     /// `end`: where a delimiter or line end stands, or the record ends.
     fn go_on(&mut self, rest: &'a [u8], end: usize) {
         let more = rest.get(end) == Some(&self.dialect.delimiter);
         self.rest = more.then(|| &rest[end + 1..]);
+        self.after = &rest[end.min(rest.len())..];
     }
 
     fn escaped<'b>(&mut self, rest: &'a [u8], scratch: &'b mut Vec<u8>) -> Result<&'b [u8], FieldsError>

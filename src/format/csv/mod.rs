@@ -14,11 +14,11 @@ pub use fields::{Dialect, RecordEnds};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::record_batch::RecordBatch;
 
 use super::assemble::{Output, assemble};
-use super::{BadRecord, Decoded, Decoder, cut};
-use crate::source::RawBatch;
+use super::collected::Collected;
+use super::{BadRecord, Decoded, Decoder, FOLLOWS, Part, cut};
+use crate::source::{RawBatch, Span};
 use fields::Fields;
 use value::Target;
 
@@ -32,20 +32,28 @@ pub struct CsvOptions {
     pub ignore_parse_errors: bool,
     /// `csv.array-element-delimiter`
     pub array_delimiter: String,
+    /// `paceline.<table>.records` is `many`: each line of a record is one.
+    pub many: bool,
     /// `csv.null-literal`: text that is NULL. When writing NULL is '' without it.
     pub null_literal: Option<String>,
 }
 
 impl Default for CsvOptions {
     fn default() -> Self {
-        CsvOptions { dialect: Dialect::default(), ignore_parse_errors: false, array_delimiter: ";".into(), null_literal: None }
+        CsvOptions {
+            dialect: Dialect::default(),
+            ignore_parse_errors: false,
+            array_delimiter: ";".into(),
+            many: false,
+            null_literal: None,
+        }
     }
 }
 
 /// Why a table cannot be read from or written as CSV: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CsvError {
-    #[error("column `{column}`: the type {data_type} is not supported by the format csv")]
+    #[error("column `{column}`: the type {} is not supported by the format csv", crate::sql::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("{sources} CSV fields for a schema of {columns} columns")]
     FieldCount { sources: usize, columns: usize },
@@ -74,7 +82,11 @@ pub struct CsvDecoder {
 }
 
 enum Fate {
-    Row { ignored: u64 },
+    /// `after`: where in the record its line ends.
+    Row {
+        nulled: u64,
+        after: usize,
+    },
     Skipped,
     Bad(String),
 }
@@ -112,6 +124,45 @@ impl CsvDecoder {
         Ok(CsvDecoder { schema, options, outputs, targets, target_of_field, has_not_null, scratch: Vec::new() })
     }
 
+    /// Each line of a record; a quoted field may hold line ends.
+    fn lines(&mut self, index: usize, record: &[u8], out: &mut Collected) {
+        let (mut at, mut number) = (0, 0);
+        while at < record.len() {
+            let end = RecordEnds::new(self.options.dialect).find(&record[at..]).map(|n| at + n);
+            let (line_end, next) = end.map_or((record.len(), record.len()), |end| (end, end + 1));
+            let stop = if line_end > at && record[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
+            number += 1;
+            let whole = number == 1 && next == record.len();
+            let part = (!whole).then_some(Part { number, span: Span { start: at as u32, end: stop as u32 } });
+            self.put(index, part, &record[at..stop], out);
+            at = next;
+        }
+    }
+
+    /// Makes a row of one line. Returns what stands behind it.
+    fn put(&mut self, index: usize, part: Option<Part>, line: &[u8], out: &mut Collected) -> Option<Part> {
+        match self.record(line, out.rows) {
+            Fate::Row { nulled, after } => {
+                out.nulled += nulled;
+                out.row(index, part);
+                let blank = line[after..].iter().all(u8::is_ascii_whitespace);
+                let start = after + line[after..].iter().take_while(|c| matches!(c, b'\r' | b'\n')).count();
+                (!blank).then_some(Part { number: 2, span: Span { start: start as u32, end: line.len() as u32 } })
+            }
+            // A comment: what stands below it is the record.
+            Fate::Skipped => {
+                let below = line.iter().position(|&c| c == b'\n')? + 1;
+                let part = self.put(index, part, &line[below..], out)?;
+                let Span { start, end } = part.span;
+                Some(Part { span: Span { start: start + below as u32, end: end + below as u32 }, ..part })
+            }
+            Fate::Bad(reason) => {
+                out.bad(index, part, reason, self.options.ignore_parse_errors);
+                None
+            }
+        }
+    }
+
     fn record(&mut self, record: &[u8], row: usize) -> Fate {
         let whole = record;
         let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
@@ -122,7 +173,7 @@ impl CsvDecoder {
             return Fate::Bad(reason);
         }
         match self.fields(record, row) {
-            Ok(ignored) => Fate::Row { ignored },
+            Ok((nulled, after)) => Fate::Row { nulled, after: whole.len() - after },
             Err(reason) => {
                 for target in &mut self.targets {
                     target.truncate(row);
@@ -132,7 +183,8 @@ impl CsvDecoder {
         }
     }
 
-    fn fields(&mut self, record: &[u8], row: usize) -> Result<u64, String> {
+    /// How many fields are NULL for being bad, and how much of the record follows its line.
+    fn fields(&mut self, record: &[u8], row: usize) -> Result<(u64, usize), String> {
         let CsvDecoder { options, targets, target_of_field, scratch, .. } = self;
         let mut fields = Fields::new(options.dialect, record);
         let mut count = 0;
@@ -150,6 +202,7 @@ impl CsvDecoder {
             }
             count += 1;
         }
+        let after = fields.after().len();
         // As many as are converted must be there; which ones does not matter.
         if count < targets.len() && !options.ignore_parse_errors {
             return Err(format!("{count} fields where {} are needed", targets.len()));
@@ -162,7 +215,7 @@ impl CsvDecoder {
         {
             return Err(format!("field `{}` is NULL or missing, but its column is NOT NULL", target.name()));
         }
-        Ok(ignored)
+        Ok((ignored, after))
     }
 }
 
@@ -175,36 +228,21 @@ impl Decoder for CsvDecoder {
         for target in &mut self.targets {
             target.reserve(raw.len());
         }
-        let mut rows = 0;
-        let mut record_of_row: Option<Vec<u32>> = None;
-        let mut bad = Vec::new();
-        let mut ignored = 0;
+        let mut out = Collected::default();
         for index in 0..raw.len() {
-            match self.record(raw.record(index), rows) {
-                Fate::Row { ignored: in_row } => {
-                    ignored += in_row;
-                    if let Some(records) = &mut record_of_row {
-                        records.push(index as u32);
-                    }
-                    rows += 1;
-                    continue;
+            if self.options.many {
+                self.lines(index, raw.record(index), &mut out);
+            } else {
+                let after = self.put(index, None, raw.record(index), &mut out);
+                if let Some(part) = after {
+                    out.bad.push(BadRecord { index, part: Some(part), reason: FOLLOWS.into() });
                 }
-                Fate::Skipped => {}
-                Fate::Bad(_) if self.options.ignore_parse_errors => ignored += 1,
-                Fate::Bad(reason) => bad.push(BadRecord { index, reason }),
             }
-            // Up to here every record was a row.
-            record_of_row.get_or_insert_with(|| (0..rows as u32).collect());
         }
         let payload: Vec<ArrayRef> = self.targets.iter_mut().map(Target::finish).collect();
-        match assemble(&self.schema, &self.outputs, &payload, raw, rows, record_of_row.as_deref()) {
-            Ok(batch) => Decoded { batch, record_of_row, bad, ignored },
-            Err(reason) => {
-                let bad = (0..raw.len()).map(|index| BadRecord { index, reason: reason.clone() }).collect();
-                let batch = RecordBatch::new_empty(self.schema.clone());
-                Decoded { batch, record_of_row: Some(Vec::new()), bad, ignored: 0 }
-            }
-        }
+        let rows = out.rows;
+        let batch = assemble(&self.schema, &self.outputs, &payload, raw, rows, out.records(raw.len()));
+        out.finish(raw, &self.schema, batch)
     }
 }
 

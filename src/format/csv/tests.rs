@@ -101,7 +101,7 @@ fn surplus_missing_and_unused_fields() {
     let decoded = CsvDecoder::new(&sources, 3, schema, ignoring).unwrap().decode(&raw(&records));
     assert_eq!(decoded.record_of_row.as_deref(), Some(&[0, 1, 2, 3, 6, 7, 9][..]));
     assert!(decoded.bad.is_empty());
-    assert_eq!(decoded.ignored, 5);
+    assert_eq!(decoded.skipped + decoded.nulled, 5);
 }
 
 #[test]
@@ -177,4 +177,45 @@ fn quotes_are_written_where_jackson_writes_them() {
     let options = CsvOptions { null_literal: Some("NULL".into()), ..with(Dialect { delimiter: b'|', ..dialect }) };
     let piped = lines(vec![Some("plain"), None, Some("äöü"), Some("")], options);
     assert_eq!(piped, ["0|\"plain\"", "1|NULL", "2|äöü", "3|"]);
+}
+
+#[test]
+fn records_of_several_lines() {
+    let columns = [("a", DataType::Int32), ("b", DataType::Utf8)];
+    let outcome = |many: bool, ignore: bool, comments: bool, record: &str| {
+        let dialect = Dialect { comments, ..Dialect::default() };
+        let options = CsvOptions { many, ignore_parse_errors: ignore, dialect, ..CsvOptions::default() };
+        let sources = [CsvSource::Field(0), CsvSource::Field(1)];
+        let mut decoder = CsvDecoder::new(&sources, 2, schema(&columns), options).unwrap();
+        let decoded = decoder.decode(&raw(&[record]));
+        let mut out: Vec<String> = (0..decoded.batch.num_rows())
+            .map(|row| {
+                let part = decoded.parts.as_ref().map_or(0, |p| p[row].number);
+                format!("{}@{part}", array_value_to_string(decoded.batch.column(1), row).unwrap())
+            })
+            .collect();
+        for bad in &decoded.bad {
+            let part = bad.part.map(|p| format!("{}={}", p.number, &record[p.span.start as usize..p.span.end as usize]));
+            out.push(format!("!{}", part.unwrap_or("whole".into())));
+        }
+        if decoded.skipped > 0 {
+            out.push(format!("skipped {}", decoded.skipped));
+        }
+        out.join(" ")
+    };
+    for (record, one, many) in [
+        ("1,x", "x@0", "x@0"),
+        ("1,x\n", "x@0", "x@0"),
+        ("1,x\r\n", "x@0", "x@0"),
+        ("1,x\n2,y\n", "x@0 !2=2,y\n", "x@1 y@2"),
+        ("1,x\r\n2,y", "x@0 !2=2,y", "x@1 y@2"),
+        ("1,\"x\n!\"\n2,y", "x\n!@0 !2=2,y", "x\n!@1 y@2"),
+        ("z,x\n2,y", "!whole", "y@2 !1=z,x"),
+    ] {
+        assert_eq!(outcome(false, false, false, record), one, "{record:?}");
+        assert_eq!(outcome(true, false, false, record), many, "{record:?}, many");
+    }
+    assert_eq!(outcome(true, true, false, "1,x,3\n2,y"), "y@2 skipped 1");
+    assert_eq!(outcome(false, false, true, "# z\n1,x\n2,y"), "x@0 !2=2,y");
+    assert_eq!(outcome(true, false, true, "# z\n1,x\n2,y"), "x@2 y@3");
 }

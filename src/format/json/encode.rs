@@ -434,6 +434,6 @@ mod tests {
         );
         let schema = Arc::new(Schema::new(vec![Field::new("m", map, true)]));
         let error = JsonEncoder::new(&schema, EncodeOptions::default()).err().unwrap();
-        assert!(error.to_string().starts_with("column `m`: the type Map"), "{error}");
+        assert!(error.to_string().starts_with("column `m`: the type MAP<INT, INT>"), "{error}");
     }
 }

@@ -1,12 +1,12 @@
-//! JSON to columns and columns to JSON: one object a record, by the rules of Apache Flink's `json` format.
+//! JSON to columns and columns to JSON: objects, or arrays of them, by the rules of Apache Flink's `json` format.
 //!
 //! Called by `runtime` (a [`JsonDecoder`] per worker and source table) and by sinks ([`JsonEncoder`]). Decoding only
 //! builds the columns that the query needs. What always holds: the fast scanner (`scan`) and the careful path (`slow`)
 //! give the same rows; a record that cannot be read leaves no trace in the columns and comes back with a reason.
 //!
 //! Where Flink fails the job for bad data, the record is reported and reading goes on; under
-//! `json.ignore-parse-errors` a bad field is NULL and a bad record is skipped, both counted. Text after the object is
-//! ignored as in Flink, and counted too.
+//! `json.ignore-parse-errors` a bad field is NULL and a bad record is skipped, both counted. What follows the first value of a
+//! record is read only if the table's records hold many; else it is reported too ([`values`]).
 
 mod base64;
 mod column;
@@ -17,6 +17,7 @@ mod number;
 mod scan;
 mod slow;
 mod text;
+mod values;
 
 #[cfg(test)]
 mod tests;
@@ -25,18 +26,17 @@ use std::collections::HashSet;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::record_batch::RecordBatch;
 
 use crate::source::RawBatch;
 
 use super::assemble::{Output, assemble};
-use super::{BadRecord, Decoded, Decoder};
+use super::collected::Collected;
+use super::{Decoded, Decoder};
 pub(crate) use base64::write as write_base64;
 pub(super) use column::Column;
 pub(super) use convert::{Token, put};
 pub use encode::{EncodeOptions, JsonEncoder};
-use scan::Scanner;
-use slow::Outcome;
+use scan::{Scanner, skip_blanks};
 pub(crate) use text::write_string;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -64,6 +64,8 @@ pub struct JsonOptions {
     pub ignore_parse_errors: bool,
     /// `json.fail-on-missing-field`: a record without one of the members is bad.
     pub fail_on_missing_field: bool,
+    /// `paceline.<table>.records` is `many`: a record may hold several values.
+    pub many: bool,
     /// `json.timestamp-format.standard` is `ISO-8601`: `T` between date and time.
     pub timestamp_iso8601: bool,
 }
@@ -71,7 +73,7 @@ pub struct JsonOptions {
 /// Why a table cannot be read from or written as JSON: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum JsonError {
-    #[error("column `{column}`: the type {data_type} is not supported by the format json")]
+    #[error("column `{column}`: the type {} is not supported by the format json", crate::sql::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("column `{column}`: another column reads the same JSON member `{member}`")]
     DuplicateMember { column: String, member: String },
@@ -81,7 +83,7 @@ pub enum JsonError {
     ConflictingOptions,
 }
 
-/// Decodes raw records that hold one JSON object each.
+/// Decodes raw records that hold JSON objects.
 pub struct JsonDecoder {
     schema: SchemaRef,
     options: JsonOptions,
@@ -91,13 +93,6 @@ pub struct JsonDecoder {
     /// True if a row must be checked for NULL in a NOT NULL column.
     has_not_null: bool,
     scanner: Scanner,
-}
-
-/// What became of one record.
-enum Fate {
-    Row { ignored: u64 },
-    Empty,
-    Bad(String),
 }
 
 impl JsonDecoder {
@@ -136,49 +131,48 @@ impl JsonDecoder {
         for column in &mut self.columns {
             column.reserve(raw.len());
         }
-        let mut rows = 0;
-        let mut record_of_row: Option<Vec<u32>> = None;
-        let mut bad = Vec::new();
-        let mut ignored = 0;
+        let mut out = Collected::default();
         for index in 0..raw.len() {
-            match self.decode_record(raw.record(index), rows, fast) {
-                Fate::Row { ignored: in_row } => {
-                    ignored += in_row;
-                    if let Some(records) = &mut record_of_row {
-                        records.push(index as u32);
-                    }
-                    rows += 1;
-                    continue;
+            let record = raw.record(index);
+            let json = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
+            if fast
+                && let Some(end) = self.scanner.record(json, &mut self.columns, out.rows)
+                && skip_blanks(json, end) == json.len()
+            {
+                match self.close_row(out.rows) {
+                    Ok(()) => out.row(index, None),
+                    Err(reason) => out.bad(index, None, reason, self.options.ignore_parse_errors),
                 }
-                Fate::Empty => {}
-                Fate::Bad(_) if self.options.ignore_parse_errors => ignored += 1,
-                Fate::Bad(reason) => bad.push(BadRecord { index, reason }),
+                continue;
             }
-            // Up to here every record was a row.
-            record_of_row.get_or_insert_with(|| (0..rows as u32).collect());
+            self.undo_row(out.rows);
+            self.values(index, record, fast, &mut out);
         }
-        match self.finish(raw, rows, record_of_row.as_deref()) {
-            Ok(batch) => Decoded { batch, record_of_row, bad, ignored },
-            Err(reason) => {
-                let bad = (0..raw.len()).map(|index| BadRecord { index, reason: reason.clone() }).collect();
-                let batch = RecordBatch::new_empty(self.schema.clone());
-                Decoded { batch, record_of_row: Some(Vec::new()), bad, ignored: 0 }
-            }
-        }
+        let payload: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
+        let rows = out.rows;
+        let batch = assemble(&self.schema, &self.outputs, &payload, raw, rows, out.records(raw.len()));
+        out.finish(raw, &self.schema, batch)
     }
 
-    fn decode_record(&mut self, record: &[u8], row: usize, fast: bool) -> Fate {
-        let json = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
-        if fast && let Some(scanned) = self.scanner.record(json, &mut self.columns, row) {
-            return self.close_row(row, u64::from(scanned.trailing_text));
+    /// Reads the object at a place as the next row. Returns how many of its fields are NULL for being bad, and where it ends, if
+    /// it does.
+    fn object(&mut self, json: &[u8], at: usize, row: usize, fast: bool) -> (Result<u64, String>, Option<usize>) {
+        if fast && let Some(length) = self.scanner.record(&json[at..], &mut self.columns, row) {
+            return (self.close_row(row).map(|()| 0), Some(at + length));
         }
         self.undo_row(row);
-        match slow::record(json, &mut self.columns, row, self.options.ignore_parse_errors) {
-            Outcome::Row { bad_fields, trailing_text } => self.close_row(row, bad_fields + u64::from(trailing_text)),
-            Outcome::Empty => Fate::Empty,
-            Outcome::Bad(reason) => {
+        let end = values::end_of(json, at);
+        // What is no object is shown with what follows it.
+        let rest_end = || match self.options.many {
+            true => memchr::memchr(b'\n', &json[at..]).map_or(json.len(), |n| at + n),
+            false => json.len(),
+        };
+        let value = &json[at..end.filter(|_| json[at] == b'{').unwrap_or_else(rest_end)];
+        match slow::record(value, &mut self.columns, row, self.options.ignore_parse_errors) {
+            Ok(nulled) => (self.close_row(row).map(|()| nulled), end),
+            Err(reason) => {
                 self.undo_row(row);
-                Fate::Bad(reason)
+                (Err(reason), end)
             }
         }
     }
@@ -189,8 +183,8 @@ impl JsonDecoder {
         }
     }
 
-    /// Gives every column an entry for the row that was read.
-    fn close_row(&mut self, row: usize, ignored: u64) -> Fate {
+    /// Gives every column an entry for the row that was read, or takes it back with the reason.
+    fn close_row(&mut self, row: usize) -> Result<(), String> {
         let mut refused = None;
         for column in &mut self.columns {
             if column.len() == row {
@@ -206,17 +200,12 @@ impl JsonDecoder {
             refused = null.map(|c| format!("field `{}` is NULL or missing, but its column is NOT NULL", c.member));
         }
         match refused {
-            None => Fate::Row { ignored },
+            None => Ok(()),
             Some(reason) => {
                 self.undo_row(row);
-                Fate::Bad(reason)
+                Err(reason)
             }
         }
-    }
-
-    fn finish(&mut self, raw: &RawBatch, rows: usize, records: Option<&[u32]>) -> Result<RecordBatch, String> {
-        let payload: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
-        assemble(&self.schema, &self.outputs, &payload, raw, rows, records)
     }
 }
 

@@ -40,20 +40,14 @@ struct Step {
     column: Option<usize>,
 }
 
-/// What follows the record's object.
-pub(super) struct Scanned {
-    /// Something other than blanks: ignored, as in Flink, but counted.
-    pub trailing_text: bool,
-}
-
 impl Scanner {
     pub fn new(columns: &[Column]) -> Scanner {
         let columns = columns.iter().enumerate().map(|(i, c)| (c.member.clone().into_bytes(), i)).collect();
         Scanner { columns, steps: Vec::new(), unescaped: Vec::new() }
     }
 
-    /// Reads one record into the columns, as row `row`. None: undo the row and take the slow path.
-    pub fn record(&mut self, json: &[u8], columns: &mut [Column], row: usize) -> Option<Scanned> {
+    /// Reads one object into the columns, as row `row`; the position after it. None: undo the row and take the slow path.
+    pub fn record(&mut self, json: &[u8], columns: &mut [Column], row: usize) -> Option<usize> {
         let mut at = skip_blanks(json, 0);
         if *json.get(at)? != b'{' {
             return None;
@@ -82,7 +76,7 @@ impl Scanner {
                 }
             }
         }
-        Some(Scanned { trailing_text: skip_blanks(json, at) < json.len() })
+        Some(at)
     }
 
     /// The column of the key at `at`, and the position after its colon.

@@ -17,37 +17,27 @@ use super::text;
 /// Longest piece of input shown in a reason, in characters.
 const EXCERPT_CHARS_MAX: usize = 80;
 
-pub(super) enum Outcome {
-    Row {
-        /// Fields that were NULL because they could not be read. 0 unless `ignore_bad_fields`.
-        bad_fields: u64,
-        trailing_text: bool,
-    },
-    /// Nothing but blanks.
-    Empty,
-    Bad(String),
+/// Reads the object that a text begins with into the columns, as row `row`. Returns how many fields were NULL because they could
+/// not be read: 0 unless `ignore_bad_fields`.
+pub(super) fn record(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bool) -> Result<u64, String> {
+    object(&escape_controls(json), columns, row, ignore_bad_fields)
 }
 
-/// Reads one record into the columns, as row `row`.
-pub(super) fn record(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bool) -> Outcome {
-    let json = escape_controls(json);
-    match object(&json, columns, row, ignore_bad_fields) {
-        Ok(outcome) => outcome,
-        Err(reason) => Outcome::Bad(reason),
-    }
+/// True if the text is JSON as a whole.
+pub(super) fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(&escape_controls(text)).is_ok()
 }
 
-fn object(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bool) -> Result<Outcome, String> {
+fn object(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bool) -> Result<u64, String> {
     let mut bad_fields = 0;
     let mut unescaped = Vec::new();
     let mut at = skip_blanks(json, 0);
     match json.get(at) {
-        None => return Ok(Outcome::Empty),
         Some(b'{') => at = skip_blanks(json, at + 1),
-        Some(_) => return Err(format!("not a JSON object: {}", excerpt(json))),
+        _ => return Err(format!("not a JSON object: {}", excerpt(json))),
     }
     if json.get(at) == Some(&b'}') {
-        return Ok(Outcome::Row { bad_fields, trailing_text: skip_blanks(json, at + 1) < json.len() });
+        return Ok(bad_fields);
     }
     loop {
         if json.get(at) != Some(&b'"') {
@@ -84,9 +74,7 @@ fn object(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bo
         at = skip_blanks(json, end);
         match json.get(at) {
             Some(b',') => at = skip_blanks(json, at + 1),
-            Some(b'}') => {
-                return Ok(Outcome::Row { bad_fields, trailing_text: skip_blanks(json, at + 1) < json.len() });
-            }
+            Some(b'}') => return Ok(bad_fields),
             _ => return Err(malformed(json, at, "expected `,` or `}`")),
         }
     }

@@ -16,6 +16,7 @@ use arrow::datatypes::SchemaRef;
 use tokio::sync::OnceCell;
 
 use super::{LookupError, LookupSpec, LookupTable, Reply};
+use crate::engine_words::in_sql;
 use crate::sink::dynamodb::client::{TableClient, TableKey};
 use crate::sink::dynamodb::describe;
 use crate::sink::dynamodb::options::DynamoDbOptions;
@@ -72,10 +73,14 @@ fn check(schema: &SchemaRef, primary_key: &[String]) -> Result<(), String> {
     }
     for field in schema.fields() {
         if !is_supported(field.data_type()) {
-            return Err(format!("column '{}' of type {} cannot be read", field.name(), field.data_type()));
+            return Err(format!("column '{}' of type {} cannot be read", field.name(), in_sql(&field.data_type().to_string())));
         }
         if primary_key.contains(field.name()) && key_type(field.data_type()).is_none() {
-            return Err(format!("column '{}' of type {} cannot be part of a key", field.name(), field.data_type()));
+            return Err(format!(
+                "column '{}' of type {} cannot be part of a key",
+                field.name(),
+                in_sql(&field.data_type().to_string())
+            ));
         }
     }
     Ok(())
@@ -116,7 +121,7 @@ impl Shared {
         for (name, data_type) in &found.attributes {
             let Ok(field) = self.spec.schema.field_with_name(name) else { continue };
             if key_type(field.data_type()) != Some(data_type) {
-                let is = field.data_type();
+                let is = in_sql(&field.data_type().to_string());
                 return Err(format!(
                     "key attribute '{name}' has type {data_type}, which the column of type {is} is not: change its type"
                 ));

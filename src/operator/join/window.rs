@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::JoinSpec;
 use super::pairs::Pairs;
+use crate::engine_words;
 use crate::operator::window::local_watermark;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
@@ -96,7 +97,7 @@ impl WindowJoin {
         let operator = format!("window join {}", self.spec.operator);
         let step = pairs.step(&self.spec);
         cx.failed.extend(pairs.take_failed());
-        match step.map_err(|e| OperatorError::Kernel { operator, reason: e.strip_backtrace() })? {
+        match step.map_err(|e| OperatorError::Kernel { operator, reason: engine_words::reason(&e) })? {
             Some(batch) if batch.num_rows() == 0 => {}
             Some(batch) => cx.out.push(Event::Rows(Rows { window_end_ms: Some(window.end), ..Rows::new(batch) })),
             None => window.pairs = None,

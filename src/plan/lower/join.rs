@@ -50,7 +50,7 @@ impl Lowering {
         let interval = if is_window_join { None } else { interval(join, &left, &right)? };
         if !is_window_join && interval.is_none() {
             return unsupported(
-                "a JOIN without a bound in time keeps all rows for ever and is not supported: join rows of the same window, ON \
+                "a 'JOIN' without a bound in time keeps all rows for ever and is not supported: join rows of the same window, ON \
                  l.window_start = r.window_start AND l.window_end = r.window_end, or of about the same time, l.ts BETWEEN r.ts - \
                  INTERVAL '5' SECOND AND r.ts + INTERVAL '5' SECOND",
             );
@@ -156,8 +156,9 @@ impl Lowering {
                 self.end_by_clock(&after)?;
             }
             Some(interval) => {
-                if spec.inputs.iter().flat_map(|s| s.fields()).any(|f| !is_key_type(f.data_type())) {
-                    return unsupported("an interval JOIN of rows with such columns");
+                if let Some(field) = spec.inputs.iter().flat_map(|s| s.fields()).find(|f| !is_key_type(f.data_type())) {
+                    let (data_type, name) = (sql_name(field.data_type()), field.name());
+                    return unsupported(format!("an interval JOIN of rows with a column of type {data_type}: '{name}'"));
                 }
                 after.key = None;
                 after.roles.fill(Role::Plain);
@@ -297,6 +298,13 @@ fn interval(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<Option
     for conjunct in join.filter.iter().flat_map(split_conjunction) {
         match conjunct {
             Expr::BinaryExpr(e) => bound(&e.left, e.op, &e.right)?,
+            Expr::Not(inner) => {
+                if let Expr::BinaryExpr(e) = &**inner
+                    && let Some(op) = e.op.negate()
+                {
+                    bound(&e.left, op, &e.right)?;
+                }
+            }
             Expr::Between(between) if !between.negated => {
                 bound(&between.expr, Operator::GtEq, &between.low)?;
                 bound(&between.expr, Operator::LtEq, &between.high)?;

@@ -181,7 +181,13 @@ impl Inputs {
 
 pub(super) fn frame(function: &WindowFunction) -> PlanResult<Frame> {
     let frame = &function.params.window_frame;
-    let unsupported_frame = || unsupported(format!("the frame '{frame}'; a frame ends at CURRENT ROW"));
+    let unsupported_frame = || {
+        unsupported(format!(
+            "this frame of '{}' BETWEEN; a frame of ROWS begins at UNBOUNDED or a number PRECEDING, one of RANGE at UNBOUNDED or an \
+             INTERVAL PRECEDING, and both end at CURRENT ROW",
+            frame.units
+        ))
+    };
     if frame.end_bound != WindowFrameBound::CurrentRow {
         return unsupported_frame();
     }

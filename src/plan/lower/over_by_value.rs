@@ -21,7 +21,7 @@ fn is_by_row(function: &WindowFunction, call: &OverCall) -> PlanResult<bool> {
         (OverCall::Rank, _) => Ok(false),
         (_, Frame::UnboundedRows) => Ok(true),
         (_, Frame::UnboundedRange) => Ok(false),
-        _ => unsupported("a bounded frame where rows are ordered by a column that is no time attribute, as in Flink"),
+        _ => unsupported("a bounded frame of 'OVER' where rows are ordered by a column that is no time attribute, as in Flink"),
     }
 }
 
@@ -79,7 +79,7 @@ impl Lowering {
         let Some(first) = functions.first() else { return unsupported("OVER without a function") };
         let WindowFunctionParams { order_by, .. } = &first.params;
         let [order] = order_by.as_slice() else {
-            return unsupported("OVER is ordered by a single column, as in Flink");
+            return unsupported("'OVER' is ordered by a single column, as in Flink");
         };
         if !order.asc {
             return unsupported("OVER is ordered in ascending order, as in Flink");

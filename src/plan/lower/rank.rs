@@ -194,20 +194,21 @@ impl Lowering {
     /// ORDER BY with LIMIT: the best rows of all.
     pub(super) fn limit(&mut self, limit: &Limit) -> PlanResult<Fragment> {
         // A column to order by that is not selected is dropped between the two.
-        let (projection, input) = match limit.input.as_ref() {
-            LogicalPlan::Projection(projection) => (Some(projection), projection.input.as_ref()),
-            input => (None, input),
-        };
+        let (mut projections, mut input) = (Vec::new(), limit.input.as_ref());
+        while let LogicalPlan::Projection(projection) = input {
+            projections.push(projection);
+            input = projection.input.as_ref();
+        }
         let LogicalPlan::Sort(sort) = input else {
-            return unsupported("LIMIT without ORDER BY: which rows come out would be chance");
+            return unsupported("'LIMIT' without ORDER BY: which rows come out would be chance");
         };
         let constant = |expression: &Option<Box<Expr>>| match expression.as_deref().map(strip_cast) {
             None => Ok(None),
-            Some(Expr::Literal(value, _)) => match value.cast_to(&DataType::UInt64)? {
-                ScalarValue::UInt64(Some(n)) => Ok(Some(n as usize)),
-                _ => unsupported("LIMIT and OFFSET take a number"),
+            Some(Expr::Literal(value, _)) => match value.cast_to(&DataType::UInt64) {
+                Ok(ScalarValue::UInt64(Some(n))) => Ok(Some(n as usize)),
+                _ => unsupported("'LIMIT' and 'OFFSET' take a number that is not negative"),
             },
-            Some(_) => unsupported("LIMIT and OFFSET take a constant"),
+            Some(_) => unsupported("'LIMIT' and 'OFFSET' take a constant"),
         };
         let skip = constant(&limit.skip)?.unwrap_or(0);
         let Some(fetch) = constant(&limit.fetch)? else { return unsupported("ORDER BY with OFFSET needs a LIMIT") };
@@ -216,10 +217,10 @@ impl Lowering {
         let order = sort_columns(&fragment, &sort.expr)?;
         let bound = NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
         let schema = fragment.schema.clone();
-        let best = self.rank(fragment, vec![], order, &bound, &schema, false)?;
-        match projection {
-            Some(projection) => self.project(best, &projection.expr, &projection.schema),
-            None => Ok(best),
+        let mut best = self.rank(fragment, vec![], order, &bound, &schema, false)?;
+        for projection in projections.into_iter().rev() {
+            best = self.project(best, &projection.expr, &projection.schema)?;
         }
+        Ok(best)
     }
 }

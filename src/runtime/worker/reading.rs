@@ -12,11 +12,13 @@ use std::time::Duration;
 use super::turns::Turns;
 use super::{Worker, WorkerError};
 use crate::checkpoint::manifest::SplitState;
+use crate::format::BadRecord;
 use crate::operator::{Event, Rows};
 use crate::runtime::crash::CrashPoint;
 use crate::runtime::inbox::Parker;
 use crate::runtime::ingest::{Ingest, SplitMarks};
 use crate::source::{Polled, Position, RawBatch, Source, SplitId, SplitReader, SplitSeed};
+use crate::sql::hints;
 use crate::state::key::hash_key;
 use crate::time::MIN_TIME_MS;
 use crate::time::idle::EmptyAnswers;
@@ -271,9 +273,17 @@ impl Worker {
         stats.bytes_in.fetch_add(read.saturating_sub(split.reported_bytes), Ordering::Relaxed);
         split.reported_bytes = read;
         stats.diverted_bytes_cut.fetch_add(split.reader.take_bytes_cut(), Ordering::Relaxed);
-        for (index, reason) in &ingested.bad {
-            let (id, place) = (split.id.to_string(), raw.places.describe(*index));
-            self.errors.bad_record(&source.shared.table, [&id, &place, reason], raw.record(*index), self.open_epoch.is_some())?;
+        stats.skipped.fetch_add(ingested.skipped, Ordering::Relaxed);
+        stats.nulled.fetch_add(ingested.nulled, Ordering::Relaxed);
+        for BadRecord { index, part, reason } in &ingested.bad {
+            let (id, mut place, mut bytes) = (split.id.to_string(), raw.places.describe(*index), raw.record(*index));
+            if let Some(part) = part {
+                place = format!("{place}, part {}", part.number);
+                bytes = &bytes[part.span.start as usize..part.span.end as usize];
+            }
+            let table = &source.shared.table;
+            let reason = reason.replace("<table>", hints::base_name(table));
+            self.errors.bad_record(table, [&id, &place, &reason], bytes, self.open_epoch.is_some())?;
         }
         split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
         split.rows += ingested.rows.len() as u64;

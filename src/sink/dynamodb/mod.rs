@@ -26,6 +26,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 pub use super::version::WriteMode;
 use super::version::{Counts, TEXT_LEN, Tally, Version};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
+use crate::sql::types::sql_name;
 use client::{Failure, TableClient, TableKey, VERSION_ATTRIBUTE};
 use item::ItemEncoder;
 use options::DynamoDbOptions;
@@ -156,12 +157,12 @@ fn checked_options(spec: &TableSpec, options: &BTreeMap<String, String>) -> Resu
         let field = spec.schema.column_with_name(name).map(|(_, field)| field);
         let field = field.ok_or_else(|| config(format!("key column '{name}' does not exist")))?;
         if is_supported(field.data_type()) && key_type(field.data_type()).is_none() {
-            return Err(config(format!("column '{name}' of type {} cannot be part of a key", field.data_type())));
+            return Err(config(format!("column '{name}' of type {} cannot be part of a key", sql_name(field.data_type()))));
         }
     }
     for field in spec.schema.fields() {
         if !is_supported(field.data_type()) {
-            return Err(config(format!("column '{}' of type {} cannot be written", field.name(), field.data_type())));
+            return Err(config(format!("column '{}' of type {} cannot be written", field.name(), sql_name(field.data_type()))));
         }
         if field.name() == VERSION_ATTRIBUTE {
             return Err(config(format!("the attribute '{VERSION_ATTRIBUTE}' holds versions: give the column another name")));

@@ -37,12 +37,13 @@ not json at all
     let decoded = decode(&schema(&columns), IGNORE, &records);
     let written = rows(&decoded.batch);
     assert_eq!(values(written.iter().map(String::as_str)), values(expected.lines()));
-    // Three bad lines, three bad fields, one with text after the object.
-    assert_eq!(decoded.ignored, 7);
+    // Two bad lines, two elements, three bad fields; the text after an object is kept.
+    assert_eq!((decoded.skipped, decoded.nulled), (4, 3));
+    assert_eq!(decoded.bad.iter().map(|b| b.index).collect::<Vec<_>>(), [9]);
 
     // Without the option Flink's job fails at the first of these; ours reports each.
     let decoded = decode(&schema(&columns), JsonOptions::default(), &records);
-    assert_eq!(decoded.bad.iter().map(|b| b.index).collect::<Vec<_>>(), [1, 2, 3, 4, 7]);
+    assert_eq!(decoded.bad.iter().map(|b| b.index).collect::<Vec<_>>(), [1, 2, 3, 4, 7, 7, 9]);
 }
 
 #[test]

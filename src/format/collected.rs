@@ -1,0 +1,82 @@
+//! What becomes of the records of a batch, put down record by record.
+//!
+//! Called by the decoders. A record may give several rows or none: each row knows its record, and which part of it, so that errors
+//! further on have their place. What always holds: as long as row i is record i nothing is kept for it.
+
+use super::{BadRecord, Decoded, Part};
+use crate::source::RawBatch;
+
+/// The two bytes that a gzip stream begins with.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub rows: usize,
+    record_of_row: Option<Vec<u32>>,
+    parts: Option<Vec<Part>>,
+    pub bad: Vec<BadRecord>,
+    pub skipped: u64,
+    pub nulled: u64,
+}
+
+impl Collected {
+    /// A row that is a record, or a part of one.
+    pub fn row(&mut self, record: usize, part: Option<Part>) {
+        if self.record_of_row.is_none() && record != self.rows {
+            self.record_of_row = Some((0..self.rows as u32).collect());
+        }
+        if let Some(records) = &mut self.record_of_row {
+            records.push(record as u32);
+        }
+        if part.is_some() && self.parts.is_none() {
+            self.parts = Some(vec![Part::WHOLE; self.rows]);
+        }
+        if let Some(parts) = &mut self.parts {
+            parts.push(part.unwrap_or(Part::WHOLE));
+        }
+        self.rows += 1;
+    }
+
+    /// A record, or a part of one, that is no row. `ignore`: it vanishes, counted.
+    pub fn bad(&mut self, record: usize, part: Option<Part>, reason: String, ignore: bool) {
+        if ignore {
+            self.skipped += 1;
+        } else {
+            self.bad.push(BadRecord { index: record, part, reason });
+        }
+    }
+
+    /// For each row its record. None: row i is record i of so many.
+    pub fn records(&mut self, count: usize) -> Option<&[u32]> {
+        if self.record_of_row.is_none() && self.rows != count {
+            self.record_of_row = Some((0..self.rows as u32).collect());
+        }
+        self.record_of_row.as_deref()
+    }
+
+    /// The batch with all that is to say about it; `batch` may be what went wrong with the columns.
+    pub fn finish(
+        self,
+        raw: &RawBatch,
+        schema: &arrow::datatypes::SchemaRef,
+        batch: Result<arrow::array::RecordBatch, String>,
+    ) -> Decoded {
+        let Collected { record_of_row, parts, mut bad, skipped, nulled, .. } = self;
+        match batch {
+            Ok(batch) => {
+                for one in &mut bad {
+                    if raw.record(one.index).starts_with(&GZIP) {
+                        one.reason =
+                            format!("it looks like gzip (it begins with 1f 8b), which is not decompressed here: {}", one.reason);
+                    }
+                }
+                Decoded { batch, record_of_row, parts, bad, skipped, nulled }
+            }
+            Err(reason) => {
+                let bad = (0..raw.len()).map(|index| BadRecord { index, part: None, reason: reason.clone() }).collect();
+                let batch = arrow::array::RecordBatch::new_empty(schema.clone());
+                Decoded { batch, record_of_row: Some(Vec::new()), parts: None, bad, skipped: 0, nulled: 0 }
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+-- interval joins whose bound in time stands in WHERE, around a subquery or a view, or negated; joins of three; an outer join that WHERE makes an inner one
+CREATE TABLE l (id BIGINT, k STRING, j INT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/l.jsonl');
+CREATE TABLE r (id BIGINT, k STRING, j INT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '3' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/r.jsonl');
+CREATE VIEW pairs AS SELECT L.id AS lid, R.id AS rid, L.k, L.ts AS lts, R.ts AS rts, L.v FROM l L JOIN r R ON L.k = R.k;
+CREATE TABLE `comma` (`lid` BIGINT, `rid` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/comma');
+CREATE TABLE `onkey` (`lid` BIGINT, `rid` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/onkey');
+CREATE TABLE `halves` (`lid` BIGINT, `rid` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/halves');
+CREATE TABLE `around` (`lid` BIGINT, `rid` BIGINT, `k` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/around');
+CREATE TABLE `negated` (`lid` BIGINT, `rid` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/negated');
+CREATE TABLE `cross` (`lid` BIGINT, `rid` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cross');
+CREATE TABLE `three` (`lid` BIGINT, `rid` BIGINT, `mid` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/three');
+CREATE TABLE `lefty` (`lid` BIGINT, `rid` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/lefty');
+CREATE TABLE `subs` (`lid` BIGINT, `rid` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/subs');
+INSERT INTO `comma` SELECT L.id, R.id FROM l L, r R WHERE L.k = R.k AND L.ts BETWEEN R.ts - INTERVAL '6' SECOND AND R.ts AND L.v + R.v > 30;
+INSERT INTO `onkey` SELECT L.id, R.id FROM l L JOIN r R ON L.k = R.k WHERE L.ts BETWEEN R.ts - INTERVAL '6' SECOND AND R.ts AND (L.v = 1 OR R.v > 20);
+INSERT INTO `halves` SELECT L.id, R.id FROM l L JOIN r R ON L.k = R.k AND L.ts >= R.ts - INTERVAL '6' SECOND WHERE L.ts <= R.ts + INTERVAL '2' SECOND;
+INSERT INTO `around` SELECT p.lid, p.rid, p.k FROM pairs AS p WHERE p.lts BETWEEN p.rts - INTERVAL '6' SECOND AND p.rts AND p.v > 5;
+INSERT INTO `negated` SELECT L.id, R.id FROM l L, r R WHERE L.k = R.k AND NOT (L.ts < R.ts - INTERVAL '6' SECOND) AND NOT (L.ts > R.ts);
+INSERT INTO `cross` SELECT L.id, R.id FROM l L CROSS JOIN r R WHERE L.ts BETWEEN R.ts AND R.ts + INTERVAL '1' SECOND AND L.j <> R.j;
+INSERT INTO `three` SELECT L.id, R.id, M.id FROM l L, r R, r M WHERE L.k = R.k AND R.id = M.id AND L.ts BETWEEN R.ts - INTERVAL '6' SECOND AND R.ts AND R.ts = M.ts;
+INSERT INTO `lefty` SELECT L.id, R.id FROM l L LEFT JOIN r R ON L.k = R.k WHERE L.ts BETWEEN R.ts - INTERVAL '6' SECOND AND R.ts;
+INSERT INTO `subs` SELECT x.id, y.id FROM (SELECT id, k, ts FROM l WHERE v > 10) x, (SELECT id, UPPER(k) AS k, ts FROM r) y WHERE UPPER(x.k) = y.k AND x.ts BETWEEN y.ts AND y.ts + INTERVAL '4' SECOND;
