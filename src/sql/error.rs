@@ -9,8 +9,8 @@ use datafusion_common::{DataFusionError, SchemaError};
 use sqlparser::parser::ParserError;
 
 use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
-use crate::secret::Secrets;
 use crate::engine_words::{self, Words};
+use crate::secret::Secrets;
 use crate::suggest::nearest;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
