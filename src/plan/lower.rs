@@ -87,7 +87,8 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         return Err(SqlError::new("nothing to do: the file has no INSERT and no SELECT")
             .help("add INSERT INTO <table> SELECT ..., or a SELECT to print"));
     }
-    let Lowering { sources, lookups, sinks, chains, edges, fingerprint, mut warnings, .. } = lowering;
+    let Lowering { sources, lookups, sinks, mut chains, edges, fingerprint, mut warnings, .. } = lowering;
+    chains.iter_mut().for_each(|chain| spare_sorting(&mut chain.operators));
     let asks_clock = |plan: &OperatorPlan| plan.goes_by_clock() || matches!(plan, OperatorPlan::Marks(Mark::Now, _));
     let reads_clock = sources.iter().any(|s| s.ingest.reads_clock) || !lookups.is_empty();
     if reads_clock || chains.iter().flat_map(|c| &c.operators).any(asks_clock) {
@@ -127,6 +128,23 @@ fn physical(expression: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn Physical
     }
     let expression = java_comparisons::expression(expression.clone(), schema)?;
     create_physical_expr(&expression, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
+}
+
+/// Lets windows send their rows as they lie where a Top-N follows, which has a total order of its own.
+fn spare_sorting(operators: &mut [OperatorPlan]) {
+    let mut order_shows = true;
+    for operator in operators.iter_mut().rev() {
+        match operator {
+            OperatorPlan::TopN(spec, _) => order_shows = spec.by_arrival,
+            // Takes rows one by one.
+            OperatorPlan::Calc { .. } => {}
+            OperatorPlan::WindowAggregate(spec) => {
+                spec.in_order = order_shows;
+                order_shows = true;
+            }
+            _ => order_shows = true,
+        }
+    }
 }
 
 struct Lowering {
