@@ -337,3 +337,45 @@ fn best_rows(spec: &TopNSpec, batches: &[RecordBatch]) -> Result<(RecordBatch, I
     }
     Ok((take_record_batch(&all, &UInt32Array::from(picks))?, Int64Array::from(numbers)))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    /// Many ties, and more rows than are asked for: the rows are those that sorting all of them gives.
+    #[test]
+    fn the_best_rows_are_those_of_a_full_sort() {
+        let field = |name: &str| Field::new(name, DataType::Int64, true);
+        let schema = Arc::new(Schema::new(vec![field("key"), field("count")]));
+        for seed in 0..200 {
+            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+            let (rows, limit) = (rng.random_range(1..200), rng.random_range(1..20));
+            let mut pairs: Vec<(i64, Option<i64>)> =
+                (0..rows).map(|key| (key, rng.random_bool(0.9).then(|| rng.random_range(0..12)))).collect();
+            let spec = TopNSpec {
+                operator: 1,
+                zone: None,
+                partition_by: vec![],
+                order_by: vec![(1, SortOptions { descending: true, nulls_first: false })],
+                limit,
+                by_arrival: false,
+                input: schema.clone(),
+                output: schema.clone(),
+            };
+            let column =
+                |f: fn(&(i64, Option<i64>)) -> Option<i64>| -> ArrayRef { Arc::new(pairs.iter().map(f).collect::<Int64Array>()) };
+            let batch = RecordBatch::try_new(schema.clone(), vec![column(|p| Some(p.0)), column(|p| p.1)]).expect("two columns");
+            let cut = rng.random_range(0..=batch.num_rows());
+            let batches = [batch.slice(cut, batch.num_rows() - cut), batch.slice(0, cut)];
+            let (best, numbers) = best_rows(&spec, &batches).expect("sorts");
+            pairs.sort_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));
+            let expected: Vec<i64> = pairs.iter().take(limit).map(|(key, _)| *key).collect();
+            assert_eq!(best.column(0).as_primitive::<Int64Type>().values().to_vec(), expected, "seed {seed}");
+            assert_eq!(numbers.len(), expected.len());
+        }
+    }
+}

@@ -362,3 +362,31 @@ pub(super) fn strip_cast(expression: &Expr) -> &Expr {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::bind::bind;
+
+    /// Whether the windows of a query are sent in order.
+    fn in_order(select: &str, workers: usize) -> Vec<bool> {
+        let sql = format!(
+            "CREATE TABLE t (k BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector'='filesystem','format'='json','path'='in');
+             CREATE VIEW counts AS SELECT window_start, window_end, k, COUNT(*) AS c
+               FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;
+             {select};"
+        );
+        let plan = lower(&bind(&sql).expect("binds"), &sql, workers).expect("plans");
+        let operators = plan.chains.iter().flat_map(|c| &c.operators);
+        operators.filter_map(|o| if let OperatorPlan::WindowAggregate(spec) = o { Some(spec.in_order) } else { None }).collect()
+    }
+
+    #[test]
+    fn windows_are_sorted_only_where_their_order_shows() {
+        let top = "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY c DESC) AS rn FROM counts) WHERE rn <= 1";
+        for workers in [1, 2] {
+            assert_eq!(in_order(top, workers), [false], "{workers} workers");
+            assert_eq!(in_order("SELECT * FROM counts", workers), [true], "{workers} workers");
+        }
+    }
+}
