@@ -17,6 +17,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 
+use crate::bounded::bounded;
+
 pub const REGION: &str = "aws.region";
 const ENDPOINT: &str = "aws.endpoint";
 const CREDENTIALS: &str = "aws.credentials.provider";
@@ -106,7 +108,10 @@ impl AwsOptions {
     }
 }
 
-/// An error of the SDK with its causes, outermost first, on one line.
+/// A server's answer may be a page of its own, bytes of it that a message has.
+const CAUSES_BYTES_MAX: usize = 2 << 10;
+
+/// An error of the SDK with its causes, outermost first, on one line of bounded length.
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -130,7 +135,7 @@ pub fn causes(error: &(dyn Error + 'static)) -> String {
         }
         next = error.source();
     }
-    texts.join(": ")
+    bounded(&texts.join(": "), CAUSES_BYTES_MAX).into_owned()
 }
 
 #[cfg(test)]

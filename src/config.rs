@@ -1,11 +1,15 @@
 //! Which settings? SET statements, `--set` and flags, resolved once into typed values with units.
 //!
 //! Flink's keys where Flink has one, our own under `paceline.`. What always holds: an unknown key of ours is an error; a key
-//! of Flink's that has no effect here is reported, not refused, so that files stay portable.
+//! of Flink's that has no effect here is reported, not refused, so that files stay portable; where results differ from what
+//! it asks for, that is said.
+
+mod differs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::secret::shown;
 use crate::suggest::nearest;
 
 /// Everything that settings decide.
@@ -30,8 +34,8 @@ pub struct Config {
     /// Rows that a changelog folds together before it sends changes. None: each row by itself.
     pub bundle_rows: Option<usize>,
     pub emit: Emit,
-    /// Keys without effect, for a message.
-    pub ignored: Vec<String>,
+    /// What is to be said about settings that are not followed: one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// When the older windows send results besides once, when they close (`table.exec.emit.*`).
@@ -113,13 +117,15 @@ const KNOWN: [(&str, &str); 16] = [
     ("paceline.errors.path", "folder of the error stream (default: errors/ in the state directory)"),
 ];
 
+const RUNTIME_MODE: &str = "execution.runtime-mode";
+const RUNTIME_MODES: [&str; 3] = ["streaming", "batch", "automatic"];
+
 /// Keys of Flink's that are right as they are: they describe what happens here anyway.
-const NO_EFFECT: [&str; 8] = [
+const NO_EFFECT: [&str; 7] = [
     // A bundle ends at every watermark and checkpoint too.
     "table.exec.mini-batch.allow-latency",
     "pipeline.auto-watermark-interval",
     "table.optimizer.agg-phase-strategy",
-    "execution.runtime-mode",
     "table.exec.resource.default-parallelism",
     "pipeline.name",
     // The binder has seen to these.
@@ -143,10 +149,10 @@ impl Config {
             state_ttl: None,
             bundle_rows: None,
             emit: Emit::resolve(settings)?,
-            ignored: vec![],
+            warnings: vec![],
         };
         for (key, value) in settings {
-            config.set(key, value).map_err(|e| format!("setting '{key}' = '{value}': {e}"))?;
+            config.set(key, value).map_err(|e| format!("setting '{key}' = '{}': {e}", shown(key, value)))?;
         }
         let is_on = settings.get("table.exec.mini-batch.enabled").is_some_and(|v| is_true(v) == Ok(true));
         if is_on && config.bundle_rows.is_none() {
@@ -202,9 +208,15 @@ impl Config {
                         list.join("\n")
                     ));
                 }
-                None if NO_EFFECT.contains(&key) => {}
-                None if key.strip_prefix(EMIT).is_some_and(|k| EMIT_KEYS.contains(&k)) => {}
-                None => self.ignored.push(key.to_string()),
+                None => match differs::instead(key, value) {
+                    _ if key == RUNTIME_MODE && !RUNTIME_MODES.iter().any(|m| m.eq_ignore_ascii_case(value.trim())) => {
+                        return Err(format!("expected {}", RUNTIME_MODES.join(", ")));
+                    }
+                    Some(what) => self.warnings.push(format!("setting '{key}' = '{value}' is not followed: {what}")),
+                    None if key == RUNTIME_MODE || NO_EFFECT.contains(&key) => {}
+                    None if key.strip_prefix(EMIT).is_some_and(|k| EMIT_KEYS.contains(&k)) => {}
+                    None => self.warnings.push(format!("setting '{key}' has no effect here")),
+                },
             },
         }
         Ok(())
@@ -280,12 +292,26 @@ mod tests {
     fn unknown_keys_of_ours_are_errors_with_a_suggestion() {
         let error = resolve("paceline.batch.row", "5").expect_err("no such key");
         assert!(error.contains("did you mean 'paceline.batch.rows'"), "{error}");
-        assert_eq!(resolve("taskmanager.memory.size", "1g").expect("portable").ignored, ["taskmanager.memory.size"]);
+        let warnings = |key, value| resolve(key, value).expect("portable").warnings.join("");
+        assert_eq!(warnings("taskmanager.memory.size", "1g"), "setting 'taskmanager.memory.size' has no effect here");
+        assert_eq!(warnings("execution.runtime-mode", "streaming"), "");
+        assert!(warnings("execution.runtime-mode", "batch").contains("'batch' is not followed: the job runs in streaming mode"));
+    }
+
+    #[test]
+    fn values_of_secrets_are_not_shown() {
+        let error = resolve("paceline.password", "open-sesame").expect_err("no such key");
+        assert!(error.contains("'paceline.password' = '****'") && !error.contains("sesame"), "{error}");
     }
 
     #[test]
     fn values_out_of_range_are_errors() {
-        for (key, value) in [("parallelism.default", "0"), ("parallelism.default", "129"), ("paceline.memory", "1 mb")] {
+        for (key, value) in [
+            ("parallelism.default", "0"),
+            ("parallelism.default", "129"),
+            ("paceline.memory", "1 mb"),
+            ("execution.runtime-mode", "bach"),
+        ] {
             assert!(resolve(key, value).is_err(), "{key} {value}");
         }
     }

@@ -5,6 +5,7 @@
 
 mod formats;
 mod lookups;
+mod names;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,16 +15,17 @@ use std::time::Duration;
 use formats::DecodeFormat;
 
 use crate::config::{Config, duration};
-use crate::format::json::EncodeOptions;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
+use crate::private;
 use crate::runtime::errors;
 use crate::runtime::job::Connected;
 use crate::sink::blackhole::BlackholeSink;
-use crate::sink::dynamodb::{DynamoDbSink, WriteMode};
+use crate::sink::dynamodb::DynamoDbSink;
 use crate::sink::file::FileSink;
 use crate::sink::print::PrintSink;
 use crate::sink::select::{SelectFormat, SelectSink};
 use crate::sink::table::EmbeddedTable;
+use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink, SinkError};
 use crate::source::alleycat::{AlleycatOptions, AlleycatSource};
 use crate::source::datagen::{DatagenOptions, DatagenSource, Declared};
@@ -48,6 +50,8 @@ pub struct Environment<'a> {
     /// Where the error stream goes.
     pub errors_dir: PathBuf,
     pub run_ms: i64,
+    /// The run in the names of files.
+    pub run_name: String,
     /// Arrival times that bound streams: `--from`, `--to`.
     pub bounds: Bounds,
     pub clock: SharedClock,
@@ -100,9 +104,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         sinks.push(sink(plan, env, &mut tables)?);
     }
     let lookups = plan.lookups.iter().map(|plan| lookups::lookup(plan, env)).collect::<Result<_, _>>()?;
-    let errors =
-        FileSink::new("errors", env.errors_dir.clone(), &run_name(env.run_ms), errors::schema(), EncodeOptions::default())?
-            .folder_when_needed();
+    let errors = FileSink::errors(env.errors_dir.clone(), &env.run_name, errors::schema())?;
     let connected = Connected {
         sources,
         decoder: Box::new(move |i| {
@@ -121,11 +123,6 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
 /// True if a record of the table may hold several rows.
 fn holds_many(plan: &SourcePlan, config: &Config) -> bool {
     config.many_records.contains(hints::base_name(&plan.table.name))
-}
-
-/// A run's name in file names.
-fn run_name(run_ms: i64) -> String {
-    format!("{run_ms:x}")
 }
 
 fn place(error: ConnectError, table: &Table) -> ConnectError {
@@ -220,7 +217,6 @@ fn datagen_options(table: &Table) -> Result<DatagenOptions, ConnectError> {
 fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
     let name = hints::base_name(&table.name);
-    let beside = env.query_path.with_extension("samples").join(format!("{name}.jsonl"));
     match env.config.samples.get(name) {
         Some(text) if text == "alleycat" || text.starts_with("alleycat:") => {
             let options = AlleycatOptions::parse_sample(text)?;
@@ -230,8 +226,11 @@ fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, C
             let base = env.query_path.parent().unwrap_or(Path::new("."));
             Ok(Arc::new(FileSource::new(&table.name, &base.join(path).display().to_string(), vec![])?))
         }
-        None if beside.is_file() => Ok(Arc::new(FileSource::new(&table.name, &beside.display().to_string(), vec![])?)),
         None => {
+            let beside = names::sample(table, &env.query_path.with_extension("samples"))?;
+            if beside.is_file() {
+                return Ok(Arc::new(FileSource::new(&table.name, &beside.display().to_string(), vec![])?));
+            }
             let columns = table.columns.iter().filter(|c| !matches!(c.kind, ColumnKind::Computed(_)));
             let columns = columns.map(|c| (c.name.clone(), c.data_type.clone())).collect();
             let rowtime = table.watermark.as_ref().map(|w| table.columns[w.rowtime].name.clone());
@@ -253,10 +252,17 @@ fn sink(
         SinkTarget::Print => return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), plan.updates, env.select))),
         SinkTarget::Table(table) => table,
     };
+    let mode = match plan.keys {
+        ResultKeys::Unique => WriteMode::Unique,
+        ResultKeys::SharedByWindows => WriteMode::Versioned,
+        ResultKeys::InOrder => WriteMode::InOrder,
+    };
     match table.connector() {
         connector if env.local && is_remote(connector) => {
-            let dir = env.state_dir.join("tables").join(&table.name);
-            let embedded = EmbeddedTable::open(&dir, table_spec(plan, table), env.run_ms)?;
+            let folder = env.state_dir.join("tables");
+            let dir = names::embedded(table, &folder)?;
+            private::create_folder(&folder).map_err(|e| config_error(table, format!("{}: {e}", folder.display())))?;
+            let embedded = EmbeddedTable::open(&dir, table_spec(plan, table), env.run_ms, mode)?;
             tables.push((table.name.clone(), embedded.clone()));
             Ok(embedded)
         }
@@ -264,11 +270,10 @@ fn sink(
             check_options(table, &FILE_OPTIONS)?;
             let path = required(table, "path", "the folder to write to")?;
             let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
-            let run = run_name(env.run_ms);
             Ok(Arc::new(FileSink::new(
                 &hints::short_name(&table.name),
                 folder,
-                &run,
+                &env.run_name,
                 plan.schema.clone(),
                 formats::encode_format(table)?,
             )?))
@@ -283,11 +288,6 @@ fn sink(
             Ok(Arc::new(BlackholeSink::default()))
         }
         "dynamodb" => {
-            let mode = match plan.keys {
-                ResultKeys::Unique => WriteMode::Unique,
-                ResultKeys::SharedByWindows => WriteMode::Versioned,
-                ResultKeys::InOrder => WriteMode::InOrder,
-            };
             let (options, _) = lookups::dynamodb_options(table)?;
             let sink = DynamoDbSink::new(table_spec(plan, table), &options, env.run_ms, mode, env.runtime.clone());
             Ok(Arc::new(sink.map_err(|e| dynamodb_error(e, table))?))

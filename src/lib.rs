@@ -54,18 +54,25 @@
 //! sends early ([`operator::window::local`]); RocksDB's caches and write buffers take a quarter of `paceline.memory`; a line
 //! of a file may have 16 MiB. Accumulators take half of `paceline.memory`; past that, windows are moved to the store and
 //! fire from there, some key groups at a time ([`operator::window`]). A lookup asks for 1000 keys at a time, takes at most 64 MiB
-//! for an answer, and its cache keeps at most as much.
+//! for an answer, and its cache keeps at most as much. A message has 8 KiB ([`bounded`]), a log line about a record 2 KiB, its
+//! reason in the error stream 4 KiB, a derived row 1 MiB ([`runtime::errors`]). A start waits 5 s for the lock of its state
+//! directory ([`checkpoint::store`]) and 2 s for its address ([`observe::health`]).
 //!
 //! # Who may know whom
 //!
-//! `change`, `time`, `format`, `source`/`sink`, `lookup`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
+//! `bounded`, `secret` and `private` may be known by all. `change`, `floats`, `map_keys`, `time`, `format`, `source`/`sink`, `lookup`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
 //! stands before it. Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the embedded table's
 //! store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. What the engine below says goes through
 //! `engine_words` on its way to people. `tests/architecture.rs` checks.
 
 pub mod aws;
+pub mod bounded;
 pub mod change;
 pub mod engine_words;
+pub mod floats;
+pub mod map_keys;
+pub mod private;
+pub mod secret;
 pub mod suggest;
 pub mod time;
 

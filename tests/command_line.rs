@@ -201,3 +201,20 @@ fn a_null_does_not_get_into_a_column_that_is_not_null() {
     let errors = lines(&dir.path().join("st/errors")).join("");
     assert!(errors.contains("column 'k' is NOT NULL"), "{errors}");
 }
+
+#[test]
+fn settings_that_are_not_followed_are_told_once() {
+    let dir = job(&format!("SET 'execution.runtime-mode' = 'batch';\n{TABLES}{QUERY}"), GOOD.as_bytes());
+    let checked = paceline(&["check", "q.sql"], dir.path());
+    let run = paceline(&["run", "q.sql", "--set", "table.dml-sync=true"], dir.path());
+    let streaming = paceline(&["check", "q.sql", "--set", "execution.runtime-mode=streaming"], dir.path());
+    let said = |output: &Output, part: &str| {
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+        (String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(output)).matches(part).count()
+    };
+    let mode = "'execution.runtime-mode' = 'batch' is not followed: the job runs in streaming mode";
+    assert_eq!((said(&checked, mode), said(&run, mode), said(&streaming, "runtime-mode")), (1, 1, 0));
+    assert_eq!(said(&run, "all INSERTs of the file run side by side"), 1);
+    let output = paceline(&["check", "q.sql", "--set", "execution.runtime-mode=bach"], dir.path());
+    assert!(output.status.code() == Some(2) && stderr(&output).contains("streaming, batch, automatic"), "{}", stderr(&output));
+}

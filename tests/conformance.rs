@@ -69,8 +69,9 @@ impl Case {
     }
 
     fn check_changes(&self, expected: &str, folder: &Path, each_change: bool, what: &str) {
-        // The recorder wrote infinities bare, which is no JSON.
+        // The recorder wrote infinities and NaN bare, which is no JSON.
         let expected = expected.replace(":Infinity", ":\"Infinity\"").replace(":-Infinity", ":\"-Infinity\"");
+        let expected = expected.replace(":NaN", ":\"NaN\"");
         let recorded = expected.lines().map(|line| {
             let mut row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).expect("an object");
             let op = row.remove("op").expect("an op");
@@ -196,10 +197,13 @@ cases!(
     changelog,
     cl_dedup,
     cl_dedup_window,
+    cl_filtered,
+    cl_filtered_early,
     cl_groupby,
     cl_gsets,
     cl_having,
     cl_minibatch,
+    cl_nan,
     cl_retract,
     cl_retract_collections,
     cl_retract_double,
@@ -232,6 +236,7 @@ cases!(
     f_logic_null,
     f_map_row,
     f_more,
+    f_nan,
     f_overlaps,
     f_string_case,
     f_string_concat,
@@ -240,6 +245,7 @@ cases!(
     f_time_difference,
     f_time_extract,
     f_time_format,
+    f_time_range,
     f_time_zone,
     f_trycast_text,
     f_typeof,
@@ -314,6 +320,7 @@ cases!(
     t_decimal,
     t_nested,
     t_nested_keys,
+    t_null_keys,
     t_temporal,
     t_unnest,
     topn,

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use paceline::change::Op;
 use paceline::sink::dynamodb::{DynamoDbSink, WriteMode};
+use paceline::sink::version::Counts;
 use paceline::sink::{Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults, Item};
@@ -164,10 +165,11 @@ fn versions_never_go_back_and_a_later_run_wins() {
             writers[1].write(&rows(&[(Some("x"), "a", 19 - n)], Some((19 - n) * 1000))).unwrap();
         }
         writers.iter_mut().for_each(|w| drop(w.prepare(1).unwrap()));
-        assert!(sink.superseded() > 0);
+        let counts = sink.counts();
+        assert!(counts.newer_window > 0 && counts.other_run == 0, "{counts:?}");
     }
     let applied = world.server.applied();
-    assert!(applied.windows(2).all(|pair| version(&pair[0]) < version(&pair[1])), "{applied:?}");
+    assert!(applied.windows(2).all(|pair| version(&pair[0]) <= version(&pair[1])), "{applied:?}");
     assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 19)]));
     // A later run starts over with old windows: its first result replaces the last one of the run before.
     let mut writer = world.sink(WriteMode::Versioned, RUN_MS + 1, &[]).unwrap().writer(0).unwrap();
@@ -180,7 +182,7 @@ fn versions_never_go_back_and_a_later_run_wins() {
     writer.write(&rows(&[(Some("x"), "a", 8)], Some(i64::MAX))).unwrap();
     writer.prepare(1).unwrap();
     assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 7)]));
-    assert_eq!(late.superseded(), 1);
+    assert_eq!(late.counts(), Counts { other_run: 1, ..Counts::default() });
 }
 
 #[test]
@@ -434,4 +436,122 @@ fn a_failed_job_does_not_wait_for_writes_that_nobody_takes() {
     }
     sink.cancel();
     assert!(waiting.join().unwrap().contains("the job has failed"));
+}
+
+#[test]
+fn an_equal_version_is_written_again_and_what_keeps_a_row_out_is_told_apart() {
+    let world = World::new();
+    let sink = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap();
+    let write = |sink: &DynamoDbSink, n, window_end_ms| {
+        let mut writer = sink.writer(0).unwrap();
+        writer.write(&rows(&[(Some("x"), "a", n)], Some(window_end_ms))).unwrap();
+        writer.prepare(1).unwrap();
+        (world.points()["x/a"], sink.counts())
+    };
+    let counts = |same, newer_window, other_run| Counts { same, newer_window, other_run };
+    assert_eq!(write(&sink, 1, 1000), (1, counts(0, 0, 0)));
+    assert_eq!(write(&sink, 2, 1000), (2, counts(1, 0, 0)), "the same window again, as after a crash");
+    assert_eq!(write(&sink, 3, 2000), (3, counts(1, 0, 0)));
+    assert_eq!(write(&sink, 4, 1000), (3, counts(1, 1, 0)));
+    let later = world.sink(WriteMode::Versioned, RUN_MS + 1, &[]).unwrap();
+    assert_eq!(write(&later, 5, 1000), (5, counts(0, 0, 0)), "a later run begins anew");
+    assert_eq!(write(&sink, 6, 3000), (5, counts(1, 1, 1)));
+    // What this program has not written is never overwritten by a window.
+    let foreign = serde_json::json!({ "race": { "S": "x" }, "rider": { "S": "a" }, "points": { "N": "7" }, "paceline_version": { "S": "z" } });
+    world.server.put("board", &foreign);
+    assert_eq!(write(&later, 8, 4000), (7, counts(0, 0, 1)));
+}
+
+/// Changes that put and delete.
+fn update(n: i64) -> SinkRows {
+    let values = [(Some("x"), "a", n), (Some("x"), "b", n), (Some("y"), "a", n)];
+    SinkRows { ops: Some([Op::UpdateAfter, Op::UpdateAfter, Op::Delete].into_iter().collect()), ..rows(&values, None) }
+}
+
+#[test]
+fn a_table_whose_key_has_changed_stops_the_job_and_no_row_is_blamed() {
+    for (hash, range, key) in [
+        (("race", "S"), Some(("place", "S")), "(race S, place S)"),
+        (("race", "N"), Some(("rider", "S")), "(race N, rider S)"),
+        (("id", "S"), None, "(id S)"),
+    ] {
+        for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
+            let world = World::new();
+            let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+            writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))).unwrap();
+            writer.prepare(1).unwrap();
+            world.server.delete_table("board");
+            world.server.create_table("board", hash, range);
+            let rows = if mode == WriteMode::InOrder {
+                update(2)
+            } else {
+                rows(&[(Some("x"), "a", 2), (Some("x"), "b", 2)], Some(1000))
+            };
+            writer.write(&rows).unwrap();
+            let error = message(writer.prepare(2));
+            for part in ["'board' has changed", &format!("its key is {key}"), "the query writes (race S, rider S)"] {
+                assert!(error.contains(part), "{mode:?}: {error}");
+            }
+            assert!(writer.take_rejected().is_empty(), "{mode:?}");
+            assert!(world.server.scan("board").is_empty(), "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn a_table_with_half_the_key_is_noticed_where_rows_meet() {
+    let world = World::new();
+    let mut writer = world.sink(WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    world.server.delete_table("board");
+    world.server.create_table("board", ("race", "S"), None);
+    writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "b", 2)], None)).unwrap();
+    let error = message(writer.prepare(1));
+    assert!(error.contains("its key is (race S)"), "{error}");
+}
+
+#[test]
+fn a_table_that_is_gone_stops_the_job() {
+    for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
+        let world = World::new();
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+        world.server.delete_table("board");
+        writer.write(&update(1)).unwrap();
+        let error = message(writer.prepare(1));
+        assert!(error.contains("'board' does not exist any more: create it with the key (race S, rider S)"), "{error}");
+        assert!(writer.take_rejected().is_empty());
+    }
+}
+
+#[test]
+fn a_refusal_that_is_not_known_is_the_rows_if_the_table_is_what_it_was() {
+    for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
+        let world = World::new();
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+        let looked = world.server.calls("DescribeTable");
+        world.server.set_faults(Faults { refuse_text: Some("odd"), ..Faults::default() });
+        writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "odd", 2), (Some("x"), "c", 3)], Some(0))).unwrap();
+        writer.prepare(1).unwrap();
+        assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 1), ("x/c".into(), 3)]), "{mode:?}");
+        let rejected = writer.take_rejected();
+        assert!(rejected.len() == 1 && rejected[0].row.contains("odd"), "{rejected:?}");
+        assert!(world.server.calls("DescribeTable") > looked);
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_written_takes_the_one_it_replaces_with_it() {
+    let world = World::new();
+    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "b", 1)], None)).unwrap();
+    writer.prepare(1).unwrap();
+    let mut bad = rows_with_speed(&[(Some("x"), "a", 2)], &[f64::NAN], None);
+    bad.ops = Some([Op::UpdateAfter].into_iter().collect());
+    writer.write(&bad).unwrap();
+    // A row that was never there, since it has no key, leaves no trace when it is deleted.
+    let ops = Some([Op::Delete, Op::Delete].into_iter().collect());
+    writer.write(&SinkRows { ops, ..rows(&[(None, "c", 3), (Some("x"), "", 3)], None) }).unwrap();
+    writer.prepare(2).unwrap();
+    assert_eq!(world.points(), BTreeMap::from([("x/b".into(), 1)]));
+    let rejected = writer.take_rejected();
+    assert!(rejected.len() == 1 && rejected[0].reason.contains("NaN"), "{rejected:?}");
 }

@@ -503,3 +503,89 @@ fn every_function_takes_a_null() {
     let [_, nulls] = values(&calls);
     assert!(nulls.iter().all(|v| v == "null"), "{nulls:?}");
 }
+
+/// A microsecond where a millisecond is wanted is a time that is none: it closes no window for the rows behind it.
+#[test]
+fn a_number_in_the_wrong_unit_makes_no_row_late() {
+    let sql = "CREATE TABLE clicks (n BIGINT, ts AS TO_TIMESTAMP_LTZ(n, 3), WATERMARK FOR ts AS ts)
+          WITH ('connector'='filesystem','format'='json','path'='clicks.jsonl');
+        SELECT window_start, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+          GROUP BY window_start, window_end;";
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let numbers = [1_714_550_400_000i64, 1_714_550_400_000_000, 1_714_550_410_000, i64::MIN, i64::MAX, 1_714_550_460_000];
+    let rows: String = numbers.iter().map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    fs::write(dir.path().join("clicks.jsonl"), rows).expect("writes");
+    fs::write(dir.path().join("q.sql"), sql).expect("writes");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+    let output = command.args(["run", "q.sql", "--output", "json"]).current_dir(dir.path()).output().expect("the binary starts");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let counts: Vec<&str> = printed.lines().filter_map(|line| line.split("\"c\":").nth(1)).collect();
+    assert_eq!(counts, ["2}", "1}"], "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    let errors = fs::read_dir(dir.path().join("paceline-errors")).expect("the rows that have no time");
+    let errors: String = errors.flatten().map(|e| fs::read_to_string(e.path()).unwrap_or_default()).collect();
+    assert_eq!(errors.matches("rowtime column ts is NULL").count(), 3, "{errors}");
+}
+
+#[test]
+fn literals_of_times_that_are_none_are_refused() {
+    for (literal, message, column) in [
+        ("TIMESTAMP '2024-02-30 00:00:00'", "is no TIMESTAMP", 18),
+        ("TIMESTAMP '0000-01-01 00:00:00'", "is no TIMESTAMP", 18),
+        ("TIMESTAMP '+10000-01-01 00:00:00'", "is no TIMESTAMP", 18),
+        ("DATE '0000-01-01'", "is no DATE", 13),
+    ] {
+        refused(&format!("SELECT {literal} FROM src;"), message, &format!("q.sql:4:{column}"));
+    }
+}
+
+/// Flink wraps the number of the day; a row beyond it is refused here, and its neighbours are not.
+#[test]
+fn times_beyond_a_date_are_refused() {
+    check(&[
+        ("TO_TIMESTAMP_LTZ(CAST('NaN' AS DOUBLE), 0)", "null"),
+        ("TO_TIMESTAMP_LTZ(9999999999.5e0, 0)", "2286-11-20 17:46:39.5Z"),
+        ("TO_TIMESTAMP_LTZ(1e300, 3)", "null"),
+        ("TO_TIMESTAMP_LTZ(253402300800, 0)", "null"),
+    ]);
+    for expression in [
+        "TIMESTAMPADD(YEAR, i, ts)",
+        "TIMESTAMPADD(DAY, i, ts)",
+        "TIMESTAMPADD(WEEK, i, dt)",
+        "TIMESTAMPADD(MONTH, i, dt)",
+        "ts + i * INTERVAL '1' YEAR",
+        "dt + i * INTERVAL '1' DAY",
+    ] {
+        let output = run(&format!("SELECT id, {expression} AS c FROM src;"));
+        let (rows, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success() && rows.lines().count() == 1 && log.contains("1 in the error stream"),
+            "{expression}: {rows}{log}"
+        );
+    }
+}
+
+/// The NaN of a division has a sign, that of a text has none; a constant is compared as a column is.
+#[test]
+fn nan_is_one_value_and_compares_to_nothing() {
+    let nan = "CAST('NaN' AS DOUBLE)";
+    check(&[
+        (&format!("{nan} > 1"), "false"),
+        (&format!("NOT ({nan} > 1)"), "false"),
+        (&format!("{nan} <> 1e0"), "true"),
+        (&format!("{nan} IN (1e0, {nan})"), "false"),
+        ("0e0 / 0e0 = 0e0 / 0e0", "false"),
+        (&format!("CASE {nan} WHEN {nan} THEN 'nan' ELSE 'none' END"), "none"),
+        ("(d - d) / (d - d) > 100", "false"),
+        ("i > 100", "true"),
+    ]);
+    let rows = format!(
+        "SELECT (d - d) / (d - d) AS x FROM src UNION ALL SELECT {nan} AS x FROM src UNION ALL SELECT -{nan} AS x FROM src"
+    );
+    let last = |sql: String| {
+        let output = run(&sql);
+        String::from_utf8_lossy(&output.stdout).lines().last().map(str::to_string).unwrap_or_default()
+    };
+    assert_eq!(last(format!("SELECT COUNT(DISTINCT x) AS n FROM ({rows});")), r#"{"op":"+I","n":1}"#);
+    let with_number = format!("{rows} UNION ALL SELECT d AS x FROM src");
+    assert_eq!(last(format!("SELECT MAX(x) AS hi, MIN(x) AS lo FROM ({with_number});")), r#"{"op":"+U","hi":-4.0,"lo":-4.0}"#);
+}

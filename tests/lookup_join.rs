@@ -7,9 +7,14 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use arrow::array::{ArrayRef, Int64Array};
+use arrow::datatypes::{DataType, Field, Schema};
+use paceline::lookup::dynamodb::DynamoDbLookup;
+use paceline::lookup::{Asker, Lookup, LookupSpec};
 use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
 use paceline::runtime::job::{CheckpointTrigger, JobError, Outcome};
 use paceline::runtime::worker::WorkerError;
+use paceline::time::clock::SystemClock;
 use serde_json::{Value, json};
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults};
@@ -265,6 +270,52 @@ fn a_lookup_that_cannot_succeed_ends_the_job() {
     says(&without, "", &["'riders'", "does not exist"]);
     without.server.create_table("riders", ("id", "S"), None);
     says(&without, "", &["key attribute 'id'", "type S"]);
+}
+
+/// Asks for a rider's row, and waits for the answer.
+fn ask(asker: &mut Asker, id: i64) -> Result<usize, String> {
+    let column: ArrayRef = Arc::new(Int64Array::from(vec![id]));
+    let keys = asker.encode(&[column]).map_err(|e| e.to_string())?;
+    asker.ask(vec![keys.get(0).unwrap().into()]).map_err(|e| e.to_string())?;
+    while asker.is_waiting() {
+        std::thread::yield_now();
+    }
+    asker.take().map(|answer| answer.unwrap().rows.num_rows()).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_table_that_changes_while_it_is_asked_is_said_to_have_changed() {
+    for (key, words) in [
+        (Some((("id", "S"), None)), ["'riders'", "it has changed while the job ran", "has type S"]),
+        (Some((("rider", "N"), None)), ["'riders'", "it has changed while the job ran", "its key is (rider)"]),
+        (Some((("id", "N"), Some(("club", "S")))), ["'riders'", "it has changed while the job ran", "its key is (id, club)"]),
+        (None, ["'riders'", "it does not exist any more", "create it"]),
+    ] {
+        let world = World::new();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let fields = vec![Field::new("id", DataType::Int64, true), Field::new("name", DataType::Utf8, true)];
+        let (schema, primary_key) = (Arc::new(Schema::new(fields)), vec!["id".to_owned()]);
+        let spec = LookupSpec { table: "riders".into(), schema, keys: vec![0], primary_key };
+        let options = [
+            ("table-name", "riders"),
+            ("aws.endpoint", world.server.endpoint()),
+            ("aws.credentials.basic.accesskeyid", "AKIDEXAMPLE"),
+            ("aws.credentials.basic.secretkey", "wJalrXUtnFEMI"),
+            ("aws.credentials.provider", "BASIC"),
+        ];
+        let options = options.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let table = DynamoDbLookup::new(spec.clone(), &options, 3, runtime.handle().clone()).unwrap();
+        let lookup = Arc::new(Lookup::new(spec, Arc::new(table), None, SystemClock::shared()));
+        let mut asker = lookup.asker(Arc::new(|| {})).unwrap();
+        assert_eq!(ask(&mut asker, 1), Ok(1));
+        assert_eq!(ask(&mut asker, RIDERS + 1), Ok(0));
+        world.server.delete_table("riders");
+        if let Some((hash, range)) = key {
+            world.server.create_table("riders", hash, range);
+        }
+        let error = ask(&mut asker, 2).unwrap_err();
+        assert!(words.iter().all(|w| error.contains(w)), "{error}");
+    }
 }
 
 #[test]

@@ -103,6 +103,7 @@ mod tests {
             operators: vec![],
             files: vec![],
             staged: vec![],
+            first_looks: vec![],
         };
         Found { epoch, manifest: Ok(manifest) }
     }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorState;
-use crate::source::{Position, SplitSeed};
+use crate::source::{Look, Position, SplitSeed};
 use crate::time::MIN_TIME_MS;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,17 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
     /// What sinks must publish: (sink name, what its writers staged).
     pub staged: Vec<(String, Vec<Vec<u8>>)>,
+    /// How splits looked when the run began. `codec` writes it behind the rest: manifests of earlier versions end before it.
+    #[serde(skip)]
+    pub first_looks: Vec<FirstLook>,
+}
+
+/// How a split looked when the run began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstLook {
+    pub table: String,
+    pub split: String,
+    pub look: Look,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

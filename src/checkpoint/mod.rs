@@ -1,7 +1,8 @@
 //! What survives? Epochs, manifests and what to do with them after a crash.
 //!
 //! In reading order: `manifest` (what a checkpoint says about itself), `codec` (its bytes), `store` (folders, hard links,
-//! fsync, rename), `decide` (a pure function from what is on disk to what to do). Called by `runtime::job`.
+//! fsync, rename), `own` (what in a state directory is ours), `decide` (a pure function from what is on disk to what to do).
+//! Called by `runtime::job`.
 //!
 //! A checkpoint exists when its manifest does: the manifest is written last, to a temporary name, made durable with its
 //! folder, and renamed.
@@ -9,4 +10,5 @@
 pub mod codec;
 pub mod decide;
 pub mod manifest;
+mod own;
 pub mod store;

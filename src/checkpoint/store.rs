@@ -1,10 +1,14 @@
 //! Checkpoints on disk: folders, hard links, fsync and rename.
 //!
+//! What always holds: nothing is removed that `own` does not know as ours; a checkpoint's files are read once after a start,
+//! however often it is asked what is there.
+//!
 //! ```text
+//! STATE/paceline-state                says that the folder is ours; made first
 //! STATE/lock                          held by the process that runs the job
 //! STATE/publishing                    the epoch whose files are being given their final names, as decimal text
 //! STATE/published                     the epoch whose files all have them
-//! STATE/clean                         exists after a clean stop; removed at start: without it checksums are verified
+//! STATE/clean                         exists after a clean stop until a job begins its work: without it checksums are verified
 //! STATE/live/worker-K/                the stores in use; never read after a crash
 //! STATE/checkpoints/EPOCH/manifest    exists last: then the checkpoint exists
 //! STATE/checkpoints/EPOCH/worker-K/   hard links of the store's files
@@ -14,20 +18,40 @@ use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::codec;
 use super::decide::{Disk, Found};
 use super::manifest::{FileEntry, Manifest};
+use super::own;
+use crate::private;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{path}: {source}")]
     Io { path: String, source: io::Error },
-    #[error("state directory {path} is in use by another process")]
+    #[error("state directory {path} is in use by another process, which has not ended within {} s", LOCK_WAIT_MAX.as_secs())]
     Locked { path: String },
+    #[error(
+        "{path} is no state directory of Paceline: it has no file '{}', and is not empty (it holds '{found}'); nothing in it was \
+         touched; name a new or an empty folder",
+        own::MARKER
+    )]
+    NotOurs { path: String, found: String },
+    #[error("the state directory {path} is no folder; name a new or an empty one")]
+    NoFolder { path: String },
+    #[error("{path} is not Paceline's and stands where a checkpoint goes; move it out of the state directory")]
+    InTheWay { path: String },
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+impl StoreError {
+    /// True if another folder has to be named, or something moved: trying again does not help.
+    pub fn is_of_the_folder(&self) -> bool {
+        matches!(self, StoreError::NotOurs { .. } | StoreError::NoFolder { .. } | StoreError::InTheWay { .. })
+    }
+}
+
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.display().to_string();
     move |source| StoreError::Io { path, source }
 }
@@ -36,27 +60,48 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
 pub struct CheckpointStore {
     root: PathBuf,
     _lock: File,
+    /// Tells this run from those of other directories that began in the same millisecond.
+    identity: String,
     /// Checksums of store files already read; they never change once written. Key: worker, name, size.
     checksums: HashMap<(String, u64), u32>,
     /// The last process stopped in order: sizes are enough.
     clean: bool,
+    /// What was found at the start, and checked.
+    found: Option<Disk>,
+    /// Bytes read to check them.
+    verified_bytes: u64,
 }
 
 /// Checkpoints kept: the newest, and one to fall back on.
 const RETAINED: usize = 2;
+/// How long a start waits for the lock: a process that was just killed holds it until the system has taken down its memory,
+/// which takes the longer the more it had. Who waits for a process that goes on working is told soon enough.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+const LOCK_STEP: Duration = Duration::from_millis(20);
 
 impl CheckpointStore {
+    /// Fails without having touched anything if the folder is not empty and is not a state directory.
     pub fn open(root: &Path) -> Result<CheckpointStore, StoreError> {
-        fs::create_dir_all(root.join("checkpoints")).map_err(at(root))?;
-        let path = root.join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: root.display().to_string() }),
-            Err(TryLockError::Error(e)) => return Err(at(&path)(e)),
+        own::examine(root)?;
+        private::create_folder(root).map_err(at(root))?;
+        let lock = lock(root)?;
+        let identity = own::mark(root)?;
+        for name in ["checkpoints", "live"] {
+            private::create_folder(&root.join(name)).map_err(at(root))?;
         }
-        let clean = fs::remove_file(root.join("clean")).is_ok();
-        Ok(CheckpointStore { root: root.to_path_buf(), _lock: lock, checksums: HashMap::new(), clean })
+        for name in ["checkpoints", "live", "tables", "errors"] {
+            if let Err(e) = private::close_off(&root.join(name)) {
+                tracing::warn!("{} can be read by others: {e}", root.join(name).display());
+            }
+        }
+        let clean = root.join("clean").exists();
+        let (checksums, found) = (HashMap::new(), None);
+        Ok(CheckpointStore { root: root.to_path_buf(), _lock: lock, identity, checksums, clean, found, verified_bytes: 0 })
+    }
+
+    /// A run's name in the names of files: that of its start, ms since the epoch, and what tells it from others of the same time.
+    pub fn run_name(&self, run_ms: i64) -> String {
+        if self.identity.is_empty() { format!("{run_ms:x}") } else { format!("{run_ms:x}-{}", self.identity) }
     }
 
     pub fn checkpoints(&self) -> PathBuf {
@@ -64,7 +109,7 @@ impl CheckpointStore {
     }
 
     fn folder(&self, epoch: u64) -> PathBuf {
-        self.checkpoints().join(format!("{epoch:08}"))
+        self.checkpoints().join(own::folder_of(epoch))
     }
 
     /// The folder of a worker's live store.
@@ -77,63 +122,96 @@ impl CheckpointStore {
         self.folder(epoch).join(format!("worker-{worker}"))
     }
 
-    /// Drops everything that earlier runs left here.
+    /// Drops everything that earlier runs left here. What is not ours stays.
     pub fn clear(&mut self) -> Result<(), StoreError> {
-        for folder in ["checkpoints", "live", "tables"] {
-            remove_all(&self.root.join(folder))?;
+        for epoch in self.epochs()? {
+            own::remove_checkpoint(&self.folder(epoch))?;
         }
-        remove_all(&self.root.join("publishing"))?;
-        remove_all(&self.root.join("published"))?;
-        fs::create_dir_all(self.checkpoints()).map_err(at(&self.root))
+        own::remove_workers(&self.root.join("live"))?;
+        own::remove_tables(&self.root.join("tables"))?;
+        for name in ["publishing", "published"] {
+            own::remove_file(&self.root.join(name))?;
+        }
+        self.identity = own::mark_anew(&self.root)?;
+        self.found = None;
+        Ok(())
     }
 
-    /// Reads what is there, and checks it: manifests by their checksum, files by size and, after an unclean stop, content.
-    pub fn read(&mut self) -> Result<Disk, StoreError> {
-        let mut disk = Disk::default();
+    /// Numbers of the folders that can be checkpoints, ascending.
+    fn epochs(&self) -> Result<Vec<u64>, StoreError> {
         let folder = self.checkpoints();
+        let mut epochs = Vec::new();
         for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            let entry = entry.map_err(at(&folder))?;
-            let path = entry.path().join("manifest");
-            let Some(epoch) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else { continue };
+            epochs.extend(own::epoch_of(&entry.map_err(at(&folder))?));
+        }
+        epochs.sort_unstable();
+        Ok(epochs)
+    }
+
+    /// What is there, from the newest checkpoint to the first that can be used: manifests checked by their checksum, files by
+    /// size and, after an unclean stop, content. Read at the first call; later calls give the same.
+    pub fn read(&mut self) -> Result<Disk, StoreError> {
+        if let Some(found) = &self.found {
+            return Ok(found.clone());
+        }
+        let mut disk = Disk::default();
+        for epoch in self.epochs()?.into_iter().rev() {
+            let folder = self.folder(epoch);
+            let path = folder.join("manifest");
             let bytes = match fs::read(&path) {
                 Ok(bytes) => bytes,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(at(&path)(e)),
             };
-            let manifest =
-                codec::decode(&bytes).map_err(|e| format!("manifest: {e}")).and_then(|m| self.verify(&entry.path(), m));
+            let manifest = codec::decode(&bytes).map_err(|e| format!("manifest: {e}")).and_then(|m| self.verify(&folder, m));
+            let usable = manifest.is_ok();
             disk.checkpoints.push(Found { epoch, manifest });
+            if usable {
+                break;
+            }
         }
         disk.publishing = self.read_epoch("publishing")?;
         disk.published = self.read_epoch("published")?;
+        if self.verified_bytes > 0 {
+            tracing::debug!(bytes = self.verified_bytes, "checked after an unclean stop");
+        }
+        self.found = Some(disk.clone());
         Ok(disk)
     }
 
-    fn verify(&self, folder: &Path, manifest: Manifest) -> Result<Manifest, String> {
+    fn verify(&mut self, folder: &Path, manifest: Manifest) -> Result<Manifest, String> {
         for file in &manifest.files {
             let path = folder.join(&file.path);
             let size = fs::metadata(&path).map_err(|e| format!("{}: {e}", file.path))?.len();
             if size != file.size_bytes {
                 return Err(format!("{} has {size} bytes instead of {}", file.path, file.size_bytes));
             }
-            if !self.clean && checksum(&path).map_err(|e| format!("{}: {e}", file.path))? != file.crc32c {
+            if self.clean {
+                continue;
+            }
+            self.verified_bytes += size;
+            if checksum(&path).map_err(|e| format!("{}: {e}", file.path))? != file.crc32c {
                 return Err(format!("{} has changed: its checksum does not match", file.path));
             }
         }
         Ok(manifest)
     }
 
-    /// Makes the empty folder that workers put their parts into.
+    /// Makes the folder that workers put their parts into.
     pub fn begin(&self, epoch: u64) -> Result<(), StoreError> {
         let folder = self.folder(epoch);
-        remove_all(&folder)?;
-        fs::create_dir_all(&folder).map_err(at(&folder))
+        own::remove_checkpoint(&folder)?;
+        private::create_folder(&folder).map_err(at(&folder))?;
+        match own::left_of_workers(&folder)? {
+            Some(path) => Err(StoreError::InTheWay { path: path.display().to_string() }),
+            None => Ok(()),
+        }
     }
 
     /// Publishes a checkpoint whose worker parts are complete. Lists their files in the manifest first.
     pub fn publish(&mut self, mut manifest: Manifest) -> Result<Manifest, StoreError> {
         let folder = self.folder(manifest.epoch);
-        fs::create_dir_all(&folder).map_err(at(&folder))?;
+        private::create_folder(&folder).map_err(at(&folder))?;
         manifest.files = Vec::new();
         for worker in 0..manifest.workers {
             let part = folder.join(format!("worker-{worker}"));
@@ -197,31 +275,21 @@ impl CheckpointStore {
 
     /// Forgets all but the newest checkpoints, and parts that never became one.
     pub fn retain(&self, newest: u64) -> Result<(), StoreError> {
-        let folder = self.checkpoints();
-        let mut epochs: Vec<u64> = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            let name = entry.map_err(at(&folder))?.file_name();
-            epochs.extend(name.to_str().and_then(|n| n.parse::<u64>().ok()));
-        }
-        epochs.retain(|e| *e <= newest);
-        epochs.sort_unstable_by_key(|e| std::cmp::Reverse(*e));
-        for epoch in epochs.into_iter().skip(RETAINED) {
-            remove_all(&self.folder(epoch))?;
+        let older = self.epochs()?.into_iter().rev().filter(|epoch| *epoch <= newest);
+        for epoch in older.skip(RETAINED) {
+            own::remove_checkpoint(&self.folder(epoch))?;
         }
         Ok(())
     }
 
     /// Removes what a killed process left after `epoch`: parts without a manifest, damaged checkpoints.
     pub fn drop_after(&self, epoch: Option<u64>) -> Result<(), StoreError> {
-        let folder = self.checkpoints();
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            let entry = entry.map_err(at(&folder))?;
-            let number = entry.file_name().to_str().and_then(|n| n.parse::<u64>().ok());
-            if number.is_none_or(|n| epoch.is_none_or(|e| n > e)) {
-                remove_all(&entry.path())?;
+        for number in self.epochs()? {
+            if epoch.is_none_or(|e| number > e) {
+                own::remove_checkpoint(&self.folder(number))?;
             }
         }
-        remove_all(&self.root.join("live"))
+        own::remove_workers(&self.root.join("live"))
     }
 
     /// Makes fresh hard links of a worker's part for a live store to be opened on.
@@ -233,7 +301,7 @@ impl CheckpointStore {
     /// The same into a folder of the caller's choice.
     pub fn link_part(&self, epoch: u64, worker: usize, to: &Path) -> Result<PathBuf, StoreError> {
         let (from, to) = (self.worker_part(epoch, worker), to.to_path_buf());
-        fs::create_dir_all(&to).map_err(at(&to))?;
+        private::create_folder(&to).map_err(at(&to))?;
         if !from.exists() {
             return Ok(to);
         }
@@ -251,10 +319,37 @@ impl CheckpointStore {
         Ok(to)
     }
 
+    /// Takes the mark of a stop in order away, before the first change.
+    pub fn begin_work(&self) -> Result<(), StoreError> {
+        own::remove_file(&self.root.join("clean"))?;
+        sync_folder(&self.root)
+    }
+
     /// Marks a stop in order: the next start need not read every file.
     pub fn mark_clean(&self) -> Result<(), StoreError> {
         write_durably(&self.root.join("clean"), b"")
     }
+}
+
+/// Takes the lock, which goes with the process.
+fn lock(root: &Path) -> Result<File, StoreError> {
+    let path = root.join("lock");
+    let lock = private::file_options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+    let mut waited = Duration::ZERO;
+    while waited < LOCK_WAIT_MAX {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if waited.is_zero() => {
+                let seconds = LOCK_WAIT_MAX.as_secs();
+                tracing::info!("{} is in use by another process: waiting up to {seconds} s for it to end", root.display());
+            }
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(e)) => return Err(at(&path)(e)),
+        }
+        std::thread::sleep(LOCK_STEP);
+        waited += LOCK_STEP;
+    }
+    Err(StoreError::Locked { path: root.display().to_string() })
 }
 
 fn checksum(path: &Path) -> io::Result<u32> {
@@ -270,23 +365,15 @@ fn checksum(path: &Path) -> io::Result<u32> {
     }
 }
 
-fn remove_all(path: &Path) -> Result<(), StoreError> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match removed {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at(path)(e)),
-        _ => Ok(()),
-    }
-}
-
 fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|f| f.sync_all()).map_err(at(path))
 }
 
 /// Temporary name, fsync, rename, fsync of the folder: afterwards the file is there whole, or not at all.
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("tmp");
     let write = || {
-        let mut file = File::create(&temporary)?;
+        let mut file = private::file_options().write(true).create(true).truncate(true).open(&temporary)?;
         io::Write::write_all(&mut file, bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)
@@ -294,3 +381,6 @@ fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write().map_err(at(path))?;
     path.parent().map_or(Ok(()), sync_folder)
 }
+
+#[cfg(test)]
+mod tests;

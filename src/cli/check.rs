@@ -57,8 +57,8 @@ pub fn run(args: &Args) -> Exit {
             source.table.name
         );
     }
-    for key in &config.ignored {
-        println!("warning: setting '{key}' has no effect here");
+    for warning in &config.warnings {
+        println!("warning: {warning}");
     }
     Exit::Done
 }

@@ -36,6 +36,7 @@ pub struct Counts {
     pub rows_in: u64,
     pub rows_out: u64,
     pub diverted: u64,
+    pub diverted_bytes_cut: u64,
     /// Records, or parts of them, that `ignore-parse-errors` left out.
     pub skipped: u64,
     /// Fields that it made NULL.
@@ -58,6 +59,9 @@ impl Counts {
         }
         if self.diverted > 0 {
             out.push_str(&format!(", {} in the error stream", HumanCount(self.diverted)));
+        }
+        if self.diverted_bytes_cut > 0 {
+            out.push_str(&format!(" ({} bytes of them left out)", HumanCount(self.diverted_bytes_cut)));
         }
         out
     }
@@ -101,11 +105,12 @@ impl Observer for Progress {
             rows_in: rows,
             rows_out: count(&stats.rows_out),
             diverted: count(&stats.diverted),
+            diverted_bytes_cut: count(&stats.diverted_bytes_cut),
             skipped: count(&stats.skipped),
             nulled: count(&stats.nulled),
             late: count(&stats.late_rows) + count(&stats.late_by_fired_mark),
         };
-        let Counts { rows_in, rows_out, diverted, skipped, nulled, late } = self.counts;
+        let Counts { rows_in, rows_out, diverted, skipped, nulled, late, .. } = self.counts;
         let (epoch, event_time) = (self.last_epoch, reached.clone());
         self.health.update(Report { status: "running", rows_in, rows_out, diverted, skipped, nulled, late, epoch, event_time });
         if let Some(board) = &mut self.board {

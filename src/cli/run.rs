@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::board::Board;
 use super::progress::{Counts, Progress};
 use super::{Exit, SqlFile, key_value};
+use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
 use crate::connect::{self, ConnectError, Environment};
-use crate::observe::health::Health;
+use crate::observe::health::{self, Health};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
@@ -33,7 +34,7 @@ pub struct Args {
     /// Override a setting: Flink's keys, and ours under `paceline.`
     #[arg(long = "set", value_name = "K=V", value_parser = key_value)]
     settings: Vec<(String, String)>,
-    /// Where state and checkpoints are kept; starting again on it goes on from the newest checkpoint [default: temporary]
+    /// A new or empty folder for state and checkpoints; starting again on it goes on from the newest checkpoint [default: temporary]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Number of workers [default: one per core]
@@ -45,7 +46,7 @@ pub struct Args {
     /// Read streams up to this arrival time, exclusive, then finish
     #[arg(long, value_name = "T", value_parser = arrival_time)]
     to: Option<i64>,
-    /// Serve GET /health on this address
+    /// Serve GET /health on this address, to whoever reaches it
     #[arg(long, value_name = "ADDR", value_parser = address)]
     listen: Option<SocketAddr>,
     /// Drop what the state directory holds and start over
@@ -77,13 +78,17 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
+fn say(message: impl std::fmt::Display) {
+    eprintln!("error: {}", bounded(&message.to_string(), MESSAGE_BYTES_MAX));
+}
+
 fn wrong(message: impl std::fmt::Display) -> Exit {
-    eprintln!("error: {message}");
+    say(message);
     Exit::Wrong
 }
 
 fn failed(message: impl std::fmt::Display) -> Exit {
-    eprintln!("error: {message}");
+    say(message);
     Exit::Failed
 }
 
@@ -97,8 +102,8 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     }
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let config = Config::resolve(&settings, cores).map_err(|e| file.show(&script.setting_error(e)))?;
-    for key in &config.ignored {
-        tracing::warn!("setting '{key}' has no effect here");
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
     }
     let explained = script.take_explained();
     for script in &explained {
@@ -128,8 +133,8 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     };
     let state_dir = args.state_dir.as_deref().or(temporary.as_ref().map(|t| t.path())).unwrap_or(Path::new(".")).to_path_buf();
     let clock = SystemClock::shared();
-    let mut store = CheckpointStore::open(&state_dir).map_err(failed)?;
-    let run_ms = job::run_start(&mut store, args.fresh, &clock).map_err(failed)?;
+    let mut store = CheckpointStore::open(&state_dir).map_err(|e| ended(&e.into()))?;
+    let run_ms = job::run_start(&mut store, args.fresh, &clock).map_err(|e| ended(&e))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
     let errors_dir = match &config.errors_path {
         Some(path) => PathBuf::from(path),
@@ -144,6 +149,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         state_dir: state_dir.clone(),
         errors_dir: errors_dir.clone(),
         run_ms,
+        run_name: store.run_name(run_ms),
         bounds: Bounds { from_ms: args.from, to_ms: args.to },
         clock: clock.clone(),
         runtime: runtime.handle().clone(),
@@ -155,6 +161,10 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     })?;
     let health = Arc::new(Health::default());
     if let Some(address) = args.listen {
+        // Not a log line: no setting may hush it.
+        if let Some(exposure) = health::exposure(address) {
+            eprintln!("warning: {exposure}");
+        }
         let bound = runtime.block_on(health.clone().serve(address)).map_err(|e| wrong(format!("--listen {address}: {e}")))?;
         tracing::info!("health on http://{bound}/health");
     }
@@ -219,11 +229,17 @@ fn drive(
             tracing::info!("{message}: {}", counts.summary());
             Ok(counts)
         }
-        Err(JobError::Refused(reason)) => {
-            eprintln!("error: {reason}");
-            Err(Exit::State)
-        }
-        Err(e) => Err(failed(e)),
+        Err(e) => Err(ended(&e)),
+    }
+}
+
+/// Says why a job could not start or go on.
+fn ended(error: &JobError) -> Exit {
+    say(error);
+    match error {
+        JobError::Refused(_) => Exit::State,
+        JobError::Store(e) if e.is_of_the_folder() => Exit::Wrong,
+        _ => Exit::Failed,
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Called per row by `format::json`, by sinks that print, and by casts. The text forms are those of Apache Flink's JSON
 //! format: `yyyy-MM-dd HH:mm:ss[.fraction]`, the fraction without trailing zeros, `T` in place of the space for ISO-8601,
-//! and a `Z` at the end of a TIMESTAMP_LTZ. What always holds: the calendar is proleptic Gregorian, reading accepts years
-//! 0001 to 9999 only, and whatever is written for those years reads back as the same value.
+//! and a `Z` at the end of a TIMESTAMP_LTZ. Years before 0 and beyond 9999 carry a sign, as in ISO 8601. What always holds:
+//! the calendar is proleptic Gregorian, reading refuses a year whose days a DATE does not count (beyond some 5.8 million
+//! years), and whatever is written for the others reads back as the same value.
 
 use arrow::datatypes::TimeUnit;
 
@@ -66,17 +67,19 @@ pub fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
 }
 
 /// Reads a timestamp in ticks of `unit`. A finer fraction is cut (towards the past). `utc_suffix` demands the `Z` of a
-/// TIMESTAMP_LTZ; `iso` demands the `T` and lets the seconds be left out. None for any other text, for a day that does
-/// not exist, and for a time that `unit` cannot hold (nanoseconds end in the years 1677 and 2262).
+/// TIMESTAMP_LTZ; `iso` demands the `T` and lets the seconds be left out. As Java resolves them, a day that the month does
+/// not have is its last and 24:00:00 is the next midnight, but not in a TIMESTAMP with `iso`. None for any other text, and
+/// for a time that `unit` cannot hold (nanoseconds end in the years 1677 and 2262).
 pub fn parse_timestamp(text: &[u8], unit: TimeUnit, utc_suffix: bool, iso: bool) -> Option<i64> {
     let text = if utc_suffix { text.strip_suffix(b"Z")? } else { text };
-    let (date, rest) = text.split_at_checked(10)?;
+    let (date, rest) = split_date(text)?;
     let (separator, clock) = rest.split_first()?;
     if !(if iso { matches!(separator, b'T' | b't') } else { *separator == b' ' }) {
         return None;
     }
-    let days = i64::from(parse_date(date)?);
-    let (second_of_day, nanos) = parse_clock(clock, iso)?;
+    let strict = iso && !utc_suffix;
+    let days = i64::from(date.days(!strict)?);
+    let (second_of_day, nanos) = parse_clock(clock, iso, strict)?;
     let per_second = ticks_per_second(unit);
     let seconds = days * SECONDS_PER_DAY + second_of_day;
     // Added in i128: a time before 1677 whose fraction brings it back into range must not fail half way.
@@ -86,22 +89,66 @@ pub fn parse_timestamp(text: &[u8], unit: TimeUnit, utc_suffix: bool, iso: bool)
 
 /// Reads `yyyy-MM-dd` as days since 1970-01-01.
 pub fn parse_date(text: &[u8]) -> Option<i32> {
-    let text: &[u8; 10] = text.try_into().ok()?;
-    if text[4] != b'-' || text[7] != b'-' {
+    match split_date(text)? {
+        (date, []) => date.days(false),
+        _ => None,
+    }
+}
+
+/// A date as it is written.
+struct WrittenDate {
+    year: i64,
+    month: u32,
+    day: u32,
+}
+
+impl WrittenDate {
+    /// Days since 1970-01-01. `cut`: of a day that the month does not have, its last.
+    fn days(self, cut: bool) -> Option<i32> {
+        let WrittenDate { year, month, day } = self;
+        if !(1..=12).contains(&month) || day == 0 || day > 31 {
+            return None;
+        }
+        let last = days_in_month(year, month);
+        if day > last && !cut {
+            return None;
+        }
+        i32::try_from(days_from_civil(year, month, day.min(last))).ok()
+    }
+}
+
+/// `yyyy-MM-dd` at the start of a text, and what follows. A year of more than four digits has a sign.
+fn split_date(text: &[u8]) -> Option<(WrittenDate, &[u8])> {
+    const YEAR_DIGITS_MAX: usize = 10;
+    let (negative, digits) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        (b'+', rest) => (false, rest),
+        _ => (false, text),
+    };
+    let signed = digits.len() < text.len();
+    let width = if signed { digits.iter().take(YEAR_DIGITS_MAX + 1).take_while(|c| c.is_ascii_digit()).count() } else { 4 };
+    // A plus says that there are more than four.
+    if !(4..=YEAR_DIGITS_MAX).contains(&width) || signed && !negative && width == 4 {
         return None;
     }
-    let year = i64::from(two(text, 0)? * 100 + two(text, 2)?);
-    let (month, day) = (two(text, 5)?, two(text, 8)?);
-    if year == 0 || !(1..=12).contains(&month) || day == 0 || day > days_in_month(year, month) {
+    let (year, rest) = digits.split_at_checked(width)?;
+    let (rest, after) = rest.split_at_checked(6)?;
+    if rest[0] != b'-' || rest[3] != b'-' || !year.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    i32::try_from(days_from_civil(year, month, day)).ok()
+    let year = year.iter().fold(0, |year, digit| year * 10 + i64::from(digit - b'0'));
+    // Minus zero is no year.
+    if negative && year == 0 {
+        return None;
+    }
+    let year = if negative { -year } else { year };
+    Some((WrittenDate { year, month: two(rest, 1)?, day: two(rest, 4)? }, after))
 }
 
 /// Reads `HH:mm:ss[.fraction]` as milliseconds of the day; a finer fraction is cut.
 pub fn parse_time(text: &[u8]) -> Option<i32> {
-    let (second_of_day, nanos) = parse_clock(text, false)?;
-    i32::try_from(second_of_day * 1000 + nanos / 1_000_000).ok()
+    let (second_of_day, nanos) = parse_clock(text, false, false)?;
+    i32::try_from(second_of_day % SECONDS_PER_DAY * 1000 + nanos / 1_000_000).ok()
 }
 
 /// Year, month and day of a day count since 1970-01-01.
@@ -171,27 +218,29 @@ fn two(text: &[u8], at: usize) -> Option<u32> {
     (high < 10 && low < 10).then(|| u32::from(high) * 10 + u32::from(low))
 }
 
-/// Second of the day and nanoseconds of `HH:mm:ss[.fraction]`, or of `HH:mm` if the seconds may be missing.
-fn parse_clock(text: &[u8], seconds_optional: bool) -> Option<(i64, i64)> {
+/// Second of the day and nanoseconds of `HH:mm:ss[.fraction]`, or of `HH:mm` if the seconds may be missing. 24:00:00 is the
+/// end of the day, unless strictly read.
+fn parse_clock(text: &[u8], seconds_optional: bool, strict: bool) -> Option<(i64, i64)> {
     if text.len() < 5 || text[2] != b':' {
         return None;
     }
     let (hour, minute) = (two(text, 0)?, two(text, 3)?);
-    if hour > 23 || minute > 59 {
+    if hour > if strict { 23 } else { 24 } || minute > 59 {
         return None;
     }
     let before_seconds = i64::from(hour * 3600 + minute * 60);
     if text.len() == 5 && seconds_optional {
-        return Some((before_seconds, 0));
+        return (before_seconds <= SECONDS_PER_DAY).then_some((before_seconds, 0));
     }
     if text.len() < 8 || text[5] != b':' {
         return None;
     }
     let second = two(text, 6)?;
-    if second > 59 {
+    let (seconds, nanos) = (before_seconds + i64::from(second), parse_fraction(&text[8..])?);
+    if second > 59 || seconds > SECONDS_PER_DAY || seconds == SECONDS_PER_DAY && nanos > 0 {
         return None;
     }
-    Some((before_seconds + i64::from(second), parse_fraction(&text[8..])?))
+    Some((seconds, nanos))
 }
 
 fn parse_fraction(text: &[u8]) -> Option<i64> {
@@ -260,14 +309,35 @@ mod tests {
             ("2024-02-29T00:00:00", false, false, None),
             ("2024-02-29 00:00:00", false, true, None),
             ("2024-02-29 00:00", false, false, None),
-            ("2023-02-29 00:00:00", false, false, None),
-            ("1900-02-29 00:00:00", false, false, None),
-            ("2024-04-31 00:00:00", false, false, None),
+            ("2023-02-29 00:00:00", false, false, Some(1_677_542_400_000)),
+            ("2023-02-29T00:00:00", false, true, None),
+            ("1900-02-29 00:00:00", false, false, Some(-2_203_977_600_000)),
+            ("2024-04-31 00:00:00", false, false, Some(1_714_435_200_000)),
+            ("2024-04-32 00:00:00", false, false, None),
             ("2024-13-01 00:00:00", false, false, None),
             ("2024-00-01 00:00:00", false, false, None),
             ("2024-01-00 00:00:00", false, false, None),
-            ("0000-01-01 00:00:00", false, false, None),
-            ("2024-02-29 24:00:00", false, false, None),
+            ("0000-01-01 00:00:00", false, false, Some(-62_167_219_200_000)),
+            ("-0001-01-01 00:00:00", false, false, Some(-62_198_755_200_000)),
+            ("-0000-01-01 00:00:00", false, false, None),
+            ("+2024-01-01 00:00:00", false, false, None),
+            ("10000-01-01 00:00:00", false, false, None),
+            ("+10000-01-01 00:00:00", false, false, Some(253_402_300_800_000)),
+            ("+10000-01-01T00:00", false, true, Some(253_402_300_800_000)),
+            ("-12024-01-01 00:00:00", false, false, Some(-441_608_025_600_000)),
+            ("+5881580-07-11 00:00:00", false, false, Some(i64::from(i32::MAX) * 86_400_000)),
+            ("+5881580-07-12 00:00:00", false, false, None),
+            ("+999999999-01-01 00:00:00", false, false, None),
+            ("+99999999999-01-01 00:00:00", false, false, None),
+            ("999-01-01 00:00:00", false, false, None),
+            ("2024-02-29 24:00:00", false, false, Some(day + 86_400_000)),
+            ("2024-02-29 24:00:00.000", false, false, Some(day + 86_400_000)),
+            ("2024-02-29 24:00:00.001", false, false, None),
+            ("2024-02-29 24:00:01", false, false, None),
+            ("2024-02-29T24:00:00", false, true, None),
+            ("2024-02-29T24:00Z", true, true, Some(day + 86_400_000)),
+            ("2024-02-29T24:01Z", true, true, None),
+            ("2024-02-30T00:00:00Z", true, true, Some(day)),
             ("2024-02-29 23:60:00", false, false, None),
             ("2024-02-29 23:59:60", false, false, None),
             ("2024-02-29 00:00:00.", false, false, None),
@@ -293,7 +363,9 @@ mod tests {
         assert_eq!(parse_date(b"2024-2-29"), None);
         assert_eq!(parse_time(b"01:02:03"), Some(3_723_000));
         assert_eq!(parse_time(b"23:59:59.9999"), Some(86_399_999));
-        assert_eq!(parse_time(b"01:02"), None);
+        assert_eq!((parse_date(b"2023-02-29"), parse_date(b"0000-01-01")), (None, Some(-719_528)));
+        assert_eq!((parse_date(b"-0001-01-01"), parse_date(b"+10000-01-01")), (Some(-719_893), Some(2_932_897)));
+        assert_eq!((parse_time(b"01:02"), parse_time(b"24:00:00")), (None, Some(0)));
         let mut out = Vec::new();
         write_date(&mut out, -1);
         write_time(&mut out, 3_723_999);

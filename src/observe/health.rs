@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
 use serde::Serialize;
+use tokio::net::TcpListener;
 
 /// What the endpoint answers.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -29,6 +31,34 @@ pub struct Report {
     pub event_time: String,
 }
 
+/// How long a start waits for its address: a process that was just killed may not have let go of it yet.
+const BIND_WAIT_MAX: Duration = Duration::from_secs(2);
+const BIND_STEP: Duration = Duration::from_millis(20);
+
+async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && waited < BIND_WAIT_MAX => {
+                tokio::time::sleep(BIND_STEP).await;
+                waited += BIND_STEP;
+            }
+            bound => return bound,
+        }
+    }
+}
+
+/// What to say about an address that others can reach; None for one of this machine alone.
+pub fn exposure(address: SocketAddr) -> Option<String> {
+    (!address.ip().to_canonical().is_loopback()).then(|| {
+        format!(
+            "--listen {address} can be reached from other machines and asks for no password: whoever reaches it sees how far the \
+             job is; 127.0.0.1:{} is reached from this machine alone",
+            address.port()
+        )
+    })
+}
+
 #[derive(Debug, Default)]
 pub struct Health {
     report: Mutex<Report>,
@@ -45,7 +75,7 @@ impl Health {
 
     /// Serves until the runtime stops. Returns the address, which has a port also where 0 was asked for.
     pub async fn serve(self: Arc<Self>, address: SocketAddr) -> std::io::Result<SocketAddr> {
-        let listener = tokio::net::TcpListener::bind(address).await?;
+        let listener = bind(address).await?;
         let bound = listener.local_addr()?;
         let answer = |State(health): State<Arc<Health>>| async move { Json(health.read()) };
         let app = axum::Router::new().route("/health", get(answer)).with_state(self);
@@ -55,5 +85,35 @@ impl Health {
             }
         });
         Ok(bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_others_reach() {
+        for (address, exposed) in [
+            ("127.0.0.1:80", false),
+            ("127.9.9.9:80", false),
+            ("[::1]:80", false),
+            ("[::ffff:127.0.0.1]:80", false),
+            ("0.0.0.0:80", true),
+            ("[::]:80", true),
+            ("192.168.0.7:80", true),
+        ] {
+            assert_eq!(exposure(address.parse().unwrap()).is_some(), exposed, "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_becomes_free_is_waited_for() {
+        let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = first.local_addr().unwrap();
+        let waiting = tokio::spawn(Arc::new(Health::default()).serve(address));
+        tokio::task::yield_now().await;
+        drop(first);
+        assert_eq!(waiting.await.unwrap().unwrap(), address);
     }
 }

@@ -60,6 +60,10 @@ impl Calc {
     fn isolate(&self, rows: &Rows, error: &DataFusionError, cx: &mut Context<'_>) {
         let n = rows.batch.num_rows();
         if n == 1 {
+            if !rows.op(0).adds() {
+                // It failed when it was added, and is in the error stream since then.
+                return;
+            }
             cx.failed.push(FailedRows {
                 operator: self.name.clone(),
                 rows: rows.batch.clone(),

@@ -17,6 +17,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 
 use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::floats::one_nan;
 use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::window::local_watermark;
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
@@ -288,7 +289,7 @@ fn best_rows(spec: &TopNSpec, batches: &[RecordBatch]) -> Result<(RecordBatch, I
     let groups = row_key_groups(&spec.partition_by, &all);
     let rows_of = |columns: Vec<(usize, SortOptions)>| {
         let fields = columns.iter().map(|&(c, o)| SortField::new_with_options(all.column(c).data_type().clone(), o)).collect();
-        let arrays: Vec<ArrayRef> = columns.iter().map(|&(c, _)| all.column(c).clone()).collect();
+        let arrays: Vec<ArrayRef> = columns.iter().map(|&(c, _)| one_nan(all.column(c))).collect();
         RowConverter::new(fields)?.convert_columns(&arrays)
     };
     let plain = SortOptions { descending: false, nulls_first: true };

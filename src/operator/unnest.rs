@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::{Context, Event, Operator, OperatorError, Rows};
+use crate::map_keys;
 
 /// Rows of a batch that comes out: about what a source's batch has.
 const ROWS_MAX: usize = 8192;
@@ -39,14 +40,10 @@ pub fn element_types(data_type: &DataType, is_multiset: bool) -> Option<Vec<(Opt
     };
     match data_type {
         DataType::List(item) => Some(of(item.data_type())),
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(parts) if is_multiset => Some(of(parts[0].data_type())),
-            DataType::Struct(parts) => Some(vec![
-                (Some("KEY".into()), parts[0].data_type().clone()),
-                (Some("VALUE".into()), parts[1].data_type().clone()),
-            ]),
-            _ => None,
-        },
+        DataType::Map(..) => map_keys::types(data_type).map(|(key, value)| match is_multiset {
+            true => of(key),
+            false => vec![(Some("KEY".into()), key.clone()), (Some("VALUE".into()), value.clone())],
+        }),
         _ => None,
     }
 }
@@ -127,10 +124,10 @@ impl Unnest {
                 let map = column.as_map();
                 let offsets = map.offsets().to_vec();
                 if self.is_multiset {
-                    let (columns, present) = of(map.keys());
+                    let (columns, present) = of(map_keys::keys(map));
                     return Ok((offsets, columns, Some(map.values().as_primitive::<Int32Type>().clone()), present));
                 }
-                Ok((offsets, vec![map.keys().clone(), map.values().clone()], None, None))
+                Ok((offsets, vec![map_keys::keys(map).clone(), map.values().clone()], None, None))
             }
             other => Err(format!("{other} has no elements")),
         }

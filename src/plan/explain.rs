@@ -163,7 +163,7 @@ fn describe(operator: &OperatorPlan) -> String {
             format!("by processing time, not repeatable: {}", schema.field(*column).name())
         }
         OperatorPlan::EndedWindows(..) => "windows that the clock has ended".into(),
-        OperatorPlan::DropUpdateBefore(_) => "upserts only".into(),
+        OperatorPlan::Upserts(..) => "upserts and deletes by key".into(),
         OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
         OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),
     }

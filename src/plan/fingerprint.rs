@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::secret::is_secret;
 use crate::sql::catalog::{Column, ColumnKind, Table};
 
 /// A source table, as far as a query uses it: `used` are column numbers.
@@ -29,9 +30,10 @@ fn text(column: &Column) -> String {
     format!("{}: {}{kind}", column.name, column.data_type)
 }
 
-/// The options that say which records or rows a table holds: not those that only say how they are reached or in what order.
+/// The options that say which records or rows a table holds: not those that only say how they are reached or in what order,
+/// and no passwords.
 pub fn identity(table: &Table) -> String {
     let how = ["aws.", "source.", "sink.", "lookup."];
-    let which = table.options.iter().filter(|(key, _)| !how.iter().any(|prefix| key.starts_with(prefix)));
+    let which = table.options.iter().filter(|(key, _)| !how.iter().any(|prefix| key.starts_with(prefix)) && !is_secret(key));
     which.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }

@@ -29,6 +29,7 @@ use crate::operator::marks::Mark;
 use crate::sql::bind::Script;
 use crate::sql::catalog::{PlannedTable, Table, is_rowtime};
 use crate::sql::error::{Source, SqlError};
+use crate::sql::java_comparisons;
 use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf};
 use crate::time::zone::Zone;
@@ -124,7 +125,8 @@ fn physical(expression: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn Physical
     if let Some(name) = rows::asked_mark(expression)? {
         return unsupported(format!("'{name}' in this place; SELECT it in a subquery of the table"));
     }
-    create_physical_expr(expression, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
+    let expression = java_comparisons::expression(expression.clone(), schema)?;
+    create_physical_expr(&expression, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
 }
 
 struct Lowering {

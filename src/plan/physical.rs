@@ -13,7 +13,7 @@ use crate::lookup::{Asker, LookupError, LookupSpec};
 use crate::operator::calc::Calc;
 use crate::operator::expand::{Expand, ExpandSpec};
 use crate::operator::group::aggregate::GroupAggregate;
-use crate::operator::group::upserts::DropUpdateBefore;
+use crate::operator::group::upserts::Upserts;
 use crate::operator::group::windowed::WindowedGroups;
 use crate::operator::group::{GroupSpec, Pace};
 use crate::operator::join::JoinSpec;
@@ -164,8 +164,8 @@ pub enum OperatorPlan {
     },
     /// Behind windows of processing time, which lie in this zone.
     EndedWindows(Option<Zone>, SchemaRef),
-    /// For sinks whose key is that of the changes: what replaces a row says all.
-    DropUpdateBefore(SchemaRef),
+    /// For a sink with a key, whose columns these are.
+    Upserts(Vec<usize>, SchemaRef),
     /// The second is true for a MULTISET.
     Unnest(UnnestSpec, bool),
 }
@@ -225,7 +225,7 @@ impl OperatorPlan {
             OperatorPlan::Marks(mark, schema) => Box::new(Marks::new(mark, schema)),
             OperatorPlan::ProcessingTime { column, schema, .. } => Box::new(ProcessingTime::new(column, schema)),
             OperatorPlan::EndedWindows(zone, schema) => Box::new(EndedWindows::new(zone, schema)),
-            OperatorPlan::DropUpdateBefore(schema) => Box::new(DropUpdateBefore::new(schema)),
+            OperatorPlan::Upserts(key, schema) => Box::new(Upserts::new(key, schema)),
             OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
         })
     }

@@ -14,6 +14,8 @@ pub struct Stats {
     pub bytes_in: AtomicU64,
     pub rows_out: AtomicU64,
     pub diverted: AtomicU64,
+    /// Bytes of records, rows and reasons that are too long for the error stream.
+    pub diverted_bytes_cut: AtomicU64,
     /// Records, and parts of records, that gave no row because their format ignores what it cannot read.
     pub skipped: AtomicU64,
     /// Fields that are NULL for the same reason.

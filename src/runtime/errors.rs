@@ -2,6 +2,9 @@
 //!
 //! Each becomes a row of one fixed schema and is written through a file sink, so it is checkpointed like any output: after a
 //! crash no error is lost or doubled. Log lines are bounded: the first few of each worker, then a count.
+//!
+//! What always holds: the raw bytes of a record are kept as the source gave them. Reasons and derived rows quote values of any
+//! length, and wait in memory while a snapshot is under way, so they are cut at a bound; what is cut says so and is counted.
 
 use std::sync::Arc;
 
@@ -9,11 +12,19 @@ use arrow::array::{ArrayRef, BinaryBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
+use crate::bounded::{bounded, left_out};
+use crate::map_keys;
 use crate::operator::FailedRows;
 use crate::sink::{SinkError, SinkRows, SinkWriter};
 
 /// Log lines about bad input per worker; the error stream has all of them.
 const LOGGED_MAX: u64 = 5;
+/// A log line, bytes: some lines on a screen. The error stream has more.
+const LOG_BYTES_MAX: usize = 2 << 10;
+/// A reason, bytes: they quote values, of which the beginning is enough to know what is wrong.
+const REASON_BYTES_MAX: usize = 4 << 10;
+/// A derived row as text, bytes. Its record is not kept, so this is large: hundreds of usual rows.
+const ROW_BYTES_MAX: usize = 1 << 20;
 
 /// Columns of the error stream.
 pub fn schema() -> SchemaRef {
@@ -36,11 +47,13 @@ pub struct ErrorStream {
     next_epoch: Vec<SinkRows>,
     count: u64,
     reported: u64,
+    /// Bytes of rows and reasons that were left out since the last look.
+    cut_bytes: u64,
 }
 
 impl ErrorStream {
     pub fn new(writer: Box<dyn SinkWriter>) -> ErrorStream {
-        ErrorStream { writer, next_epoch: Vec::new(), count: 0, reported: 0 }
+        ErrorStream { writer, next_epoch: Vec::new(), count: 0, reported: 0, cut_bytes: 0 }
     }
 
     /// A record that is not what its table says. `place`: split, position, reason. `after_barrier`: it follows the barrier
@@ -83,11 +96,17 @@ impl ErrorStream {
         new
     }
 
+    /// How many bytes of them were left out since the last call.
+    pub fn cut_bytes_new(&mut self) -> u64 {
+        std::mem::take(&mut self.cut_bytes)
+    }
+
     fn log(&mut self, line: impl Fn() -> String) {
         self.count += 1;
+        let bounded_line = || bounded(&line(), LOG_BYTES_MAX).into_owned();
         match self.count {
-            n if n < LOGGED_MAX => tracing::warn!("{}", line()),
-            LOGGED_MAX => tracing::warn!("{} (more follow in the error stream, not here)", line()),
+            n if n < LOGGED_MAX => tracing::warn!("{}", bounded_line()),
+            LOGGED_MAX => tracing::warn!("{} (more follow in the error stream, not here)", bounded_line()),
             _ => {}
         }
     }
@@ -99,10 +118,13 @@ impl ErrorStream {
             builder.append_option(value);
             Arc::new(builder.finish()) as ArrayRef
         };
-        for value in text {
+        let [stage, name, split, position, reason] = text;
+        let cut = left_out(reason, REASON_BYTES_MAX) + row.map_or(0, |row| left_out(row, ROW_BYTES_MAX));
+        self.cut_bytes += cut as u64;
+        for value in [stage, name, split, position, &bounded(reason, REASON_BYTES_MAX)] {
             columns.push(column((!value.is_empty()).then_some(value)));
         }
-        columns.push(column(row));
+        columns.push(column(row.map(|row| bounded(row, ROW_BYTES_MAX)).as_deref()));
         let mut bytes = BinaryBuilder::new();
         bytes.append_option(raw);
         columns.push(Arc::new(bytes.finish()));
@@ -122,8 +144,53 @@ fn row_text(batch: &RecordBatch, row: usize) -> String {
     use arrow::util::display::array_value_to_string;
     let schema = batch.schema();
     let pairs = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        let value = if column.is_null(row) { "NULL".into() } else { array_value_to_string(column, row).unwrap_or_default() };
+        let text = || map_keys::shown(&column.slice(row, 1)).and_then(|shown| array_value_to_string(&shown, 0));
+        let value = if column.is_null(row) { "NULL".into() } else { text().unwrap_or_default() };
         format!("{}={value}", field.name())
     });
     pairs.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use arrow::array::AsArray;
+
+    use super::*;
+
+    /// Keeps what it is given.
+    struct Kept(Arc<Mutex<Vec<RecordBatch>>>);
+
+    impl SinkWriter for Kept {
+        fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+            self.0.lock().unwrap().push(rows.batch.clone());
+            Ok(())
+        }
+        fn prepare(&mut self, _: u64) -> Result<Vec<u8>, SinkError> {
+            Ok(vec![])
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_and_counted_and_records_are_kept_whole() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let mut errors = ErrorStream::new(Box::new(Kept(kept.clone())));
+        let long = "x".repeat(2 * ROW_BYTES_MAX);
+        errors.bad_record("t", ["s", "line 1", &long], long.as_bytes(), false).unwrap();
+        assert_eq!(errors.cut_bytes_new(), (long.len() - REASON_BYTES_MAX) as u64);
+        errors.rejected("t", &long, "no key", false).unwrap();
+        assert_eq!((errors.cut_bytes_new(), errors.cut_bytes_new()), ((long.len() - ROW_BYTES_MAX) as u64, 0));
+        let text =
+            |batch: &RecordBatch, column: &str| batch.column_by_name(column).unwrap().as_string::<i32>().value(0).to_string();
+        let kept = kept.lock().unwrap();
+        assert!(text(&kept[0], "reason").ends_with(&format!(
+            "… ({} of {} bytes left out)",
+            long.len() - REASON_BYTES_MAX,
+            long.len()
+        )));
+        assert_eq!(kept[0].column_by_name("raw").unwrap().as_binary::<i32>().value(0).len(), long.len());
+        assert!(text(&kept[1], "row").ends_with("bytes left out)") && text(&kept[1], "row").len() < ROW_BYTES_MAX + 100);
+        assert_eq!(text(&kept[1], "reason"), "no key");
+    }
 }

@@ -20,9 +20,10 @@ use super::control::{Control, Report, Stats};
 use super::crash::{CrashPoint, CrashSchedule};
 use super::graph::{ERRORS, Graph, first_splits, named_sinks, share_sources};
 use super::ingest::Ingest;
+use super::inputs;
 use super::worker::{SharedSource, Snapshot, Worker, WorkerError};
-use crate::checkpoint::decide::{Decision, Wanted, decide};
-use crate::checkpoint::manifest::{Manifest, SourceState, join_splits};
+use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
+use crate::checkpoint::manifest::{FirstLook, Manifest, SourceState, join_splits};
 use crate::checkpoint::store::{CheckpointStore, StoreError};
 use crate::format::Decoder;
 use crate::lookup::Lookup;
@@ -150,7 +151,7 @@ pub fn run(
     run_ms: i64,
     observer: &mut dyn Observer,
 ) -> Result<Outcome, JobError> {
-    Job { plan, connected, options, store, run_ms, last_epoch: 0 }.run(observer)
+    Job { plan, connected, options, store, run_ms, first_looks: vec![], last_epoch: 0 }.run(observer)
 }
 
 struct Job<'a> {
@@ -159,9 +160,14 @@ struct Job<'a> {
     options: &'a JobOptions,
     store: CheckpointStore,
     run_ms: i64,
+    /// Of the run, for its manifests.
+    first_looks: Vec<FirstLook>,
     /// Epochs up to this one have been numbered, also those that are given up: files are named after epochs.
     last_epoch: u64,
 }
+
+/// [`Sink::commit`] or [`Sink::recommit`].
+type Publish = fn(&dyn Sink, &[Vec<u8>]) -> Result<(), SinkError>;
 
 /// The epoch in progress.
 struct OpenEpoch {
@@ -184,6 +190,7 @@ impl Job<'_> {
             Ok(manifest) => manifest,
             Err(outcome) => return Ok(outcome),
         };
+        self.first_looks = manifest.first_looks.clone();
         let sources = share_sources(self.plan, self.connected, &manifest, self.options.workers);
         let control = Arc::new(Control {
             requested_epoch: AtomicU64::new(self.last_epoch),
@@ -232,19 +239,23 @@ impl Job<'_> {
         match decide(&disk, wanted) {
             Decision::Refuse(reason) => Err(JobError::Refused(reason)),
             Decision::AlreadyFinished { manifest } => {
-                self.recommit(&manifest, disk.published)?;
+                self.recommit(&manifest, &disk)?;
+                inputs::tell_changes(self.plan, self.connected, &manifest);
                 Ok(Err(Outcome::AlreadyFinished))
             }
             Decision::Resume { manifest, skipped } => {
                 let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing).max().unwrap_or(0);
                 self.last_epoch = manifest.epoch.max(given_up);
+                self.store.begin_work()?;
                 self.store.drop_after(Some(manifest.epoch))?;
-                self.recommit(&manifest, disk.published)?;
+                self.recommit(&manifest, &disk)?;
                 self.discard_uncommitted()?;
                 observer.resumed(manifest.epoch, &skipped);
+                inputs::tell_changes(self.plan, self.connected, &manifest);
                 Ok(Ok(*manifest))
             }
             Decision::Start => {
+                self.store.begin_work()?;
                 self.store.drop_after(None)?;
                 self.discard_uncommitted()?;
                 let manifest = self.epoch_zero()?;
@@ -266,28 +277,34 @@ impl Job<'_> {
             plan: self.plan.fingerprint.clone(),
             workers: self.options.workers,
             key_groups: KEY_GROUPS,
-            sources,
             operators: vec![],
             files: vec![],
             staged: vec![],
+            first_looks: inputs::first_looks(self.connected, &sources),
+            sources,
         })
     }
 
-    fn commit(&self, manifest: &Manifest) -> Result<(), JobError> {
+    fn commit(&self, manifest: &Manifest, publish: Publish) -> Result<(), JobError> {
         for (name, sink) in named_sinks(self.plan, self.connected) {
             let staged = manifest.staged.iter().find(|(n, _)| n == name).map(|(_, s)| s.as_slice()).unwrap_or_default();
-            sink.commit(staged)?;
+            publish(sink.as_ref(), staged)?;
         }
         Ok(())
     }
 
     /// Commits what a killed process may not have. Where it had finished, nothing is looked at again: whoever reads the
-    /// files may have taken them away.
-    fn recommit(&self, manifest: &Manifest, published: Option<u64>) -> Result<(), JobError> {
-        if published.is_some_and(|published| published >= manifest.epoch) {
+    /// files may have taken them away. Where it had begun, that is so for some of them.
+    fn recommit(&self, manifest: &Manifest, disk: &Disk) -> Result<(), JobError> {
+        if disk.published.is_some_and(|published| published >= manifest.epoch) {
             return Ok(());
         }
-        self.commit(manifest)?;
+        if disk.publishing.is_some_and(|publishing| publishing >= manifest.epoch) {
+            self.commit(manifest, |sink, staged| sink.recommit(staged))?;
+        } else {
+            self.store.begin_publishing(manifest.epoch)?;
+            self.commit(manifest, |sink, staged| sink.commit(staged))?;
+        }
         Ok(self.store.end_publishing(manifest.epoch)?)
     }
 
@@ -400,11 +417,12 @@ impl Job<'_> {
             operators: operators.into_iter().collect(),
             files: vec![],
             staged: staged.chain(std::iter::once((ERRORS.to_string(), errors))).filter(|(_, s)| !s.is_empty()).collect(),
+            first_looks: self.first_looks.clone(),
         };
         let manifest = self.store.publish(manifest)?;
         self.crash(CrashPoint::BeforeRename)?;
         self.store.begin_publishing(manifest.epoch)?;
-        self.commit(&manifest)?;
+        self.commit(&manifest, |sink, staged| sink.commit(staged))?;
         self.crash(CrashPoint::AfterRename)?;
         self.store.end_publishing(manifest.epoch)?;
         self.store.retain(manifest.epoch)?;

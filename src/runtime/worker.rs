@@ -305,6 +305,7 @@ impl Worker {
         stats.late_by_fired_mark.fetch_add(counters.late_by_fired_mark, Ordering::Relaxed);
         stats.windows_fired.fetch_add(counters.windows_fired, Ordering::Relaxed);
         stats.diverted.fetch_add(self.errors.count_new(), Ordering::Relaxed);
+        stats.diverted_bytes_cut.fetch_add(self.errors.cut_bytes_new(), Ordering::Relaxed);
         for chain in &mut self.chains {
             if let ChainEnd::Sink(end) = &mut chain.end {
                 stats.rows_out.fetch_add(std::mem::take(&mut end.rows_written), Ordering::Relaxed);

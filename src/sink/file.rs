@@ -3,8 +3,9 @@
 //! Called by `runtime` through [`Sink`]. A writer appends to a *part* whose name starts with a dot. `prepare` makes the
 //! parts of an epoch durable and returns their names for the manifest; only when the manifest is durable does `commit`
 //! rename them. What always holds: a file without a leading dot is complete and never changes; a part is visible if and
-//! only if a manifest names it; a crash at any point is repaired by `commit` (renames again) and `discard_uncommitted`
-//! (removes the parts of this run that no manifest names), in this order, before anything is written.
+//! only if a manifest names it; a crash at any point is repaired by `recommit` (renames what was not yet) and `discard_uncommitted`
+//! (removes the parts of this run that no manifest names), in this order, before anything is written. Readers may take files
+//! away as soon as they have their final names.
 //!
 //! ```text
 //! .part-<table>-<run>-<epoch>-<writer>-<number>.jsonl.inprogress   being written, or waiting for its manifest
@@ -14,16 +15,21 @@
 //! A committed name holds the epoch that `prepare` was given. That of a part holds the epoch the writer expected, which
 //! is wrong after a restore and does not matter: the manifest connects the two.
 
+mod publish;
+
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use serde::{Deserialize, Serialize};
+
+use publish::{Missing, StagedPart};
 
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter};
 use crate::format::encode::{EncodeFormat, RowEncoder};
+use crate::format::json::EncodeOptions;
+use crate::private;
 
 /// A part is closed when it is this large, so that readers get files they can handle.
 const PART_BYTES_MAX: u64 = 256 << 20;
@@ -52,15 +58,8 @@ struct Target {
     prefix: String,
     schema: SchemaRef,
     format: EncodeFormat,
-}
-
-/// A finished part as the manifest holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct StagedPart {
-    part: String,
-    name: String,
-    length_bytes: u64,
-    crc32c: u32,
+    /// Files, and the folder if it is made here, are for their owner alone.
+    private: bool,
 }
 
 impl FileSink {
@@ -73,24 +72,16 @@ impl FileSink {
         schema: SchemaRef,
         format: impl Into<EncodeFormat>,
     ) -> Result<FileSink, SinkError> {
-        let config = |reason: String| SinkError::Config { table: table.to_owned(), reason };
-        if run.is_empty() || !run.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-')) {
-            return Err(config(format!("the run id `{run}` cannot be part of a file name")));
-        }
-        let prefix = format!("part-{}-{run}-", file_name_of(table));
-        if prefix.len() > NAME_PREFIX_BYTES_MAX {
-            return Err(config("the table's name is too long to be part of a file name".into()));
-        }
-        let format = format.into();
-        // A type that the format cannot hold is reported here, not by the first worker.
-        format.encoder(&schema).map_err(|e| config(e.to_string()))?;
-        let target = Arc::new(Target { table: table.to_owned(), folder, prefix, schema, format });
+        let target = Arc::new(Target::new(table, folder, run, schema, format.into())?);
         Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: true })
     }
 
-    /// For files that most jobs never write: the folder is made with the first one.
-    pub fn folder_when_needed(self) -> FileSink {
-        FileSink { folder_early: false, ..self }
+    /// The error stream: files of records as they came in, for their owner alone. Most jobs write none, so the folder is
+    /// made with the first one.
+    pub fn errors(folder: PathBuf, run: &str, schema: SchemaRef) -> Result<FileSink, SinkError> {
+        let target = Target::new("errors", folder, run, schema, EncodeOptions::default().into())?;
+        let target = Arc::new(Target { private: true, ..target });
+        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: false })
     }
 }
 
@@ -124,17 +115,11 @@ impl Sink for FileSink {
     }
 
     fn commit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
-        let target = &self.target;
-        let mut any = false;
-        for text in staged {
-            let parts: Vec<StagedPart> = serde_json::from_slice(text)
-                .map_err(|e| target.refused(format!("the list of parts in the checkpoint cannot be read: {e}")))?;
-            for part in &parts {
-                target.publish(part)?;
-                any = true;
-            }
-        }
-        if any { target.sync_folder() } else { Ok(()) }
+        self.target.publish_all(staged, Missing::Lost)
+    }
+
+    fn recommit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
+        self.target.publish_all(staged, Missing::Taken)
     }
 
     fn discard_uncommitted(&self) -> Result<(), SinkError> {
@@ -157,8 +142,22 @@ impl Sink for FileSink {
 }
 
 impl Target {
+    fn new(table: &str, folder: PathBuf, run: &str, schema: SchemaRef, format: EncodeFormat) -> Result<Target, SinkError> {
+        let config = |reason: String| SinkError::Config { table: table.to_owned(), reason };
+        if run.is_empty() || !run.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-')) {
+            return Err(config(format!("the run id `{run}` cannot be part of a file name")));
+        }
+        let prefix = format!("part-{}-{run}-", file_name_of(table));
+        if prefix.len() > NAME_PREFIX_BYTES_MAX {
+            return Err(config("the table's name is too long to be part of a file name".into()));
+        }
+        // A type that the format cannot hold is reported here, not by the first worker.
+        format.encoder(&schema).map_err(|e| config(e.to_string()))?;
+        Ok(Target { table: table.to_owned(), folder, prefix, schema, format, private: false })
+    }
+
     fn create_folder(&self) -> Result<(), SinkError> {
-        create_folder(&self.folder).map_err(|e| self.failed("create the folder", &self.folder, &e))
+        create_folder(&self.folder, self.private).map_err(|e| self.failed("create the folder", &self.folder, &e))
     }
 
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> SinkError {
@@ -190,50 +189,6 @@ impl Target {
             let is_number = |n: &str| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit());
             numbers.split('-').count() == 3 && numbers.split('-').all(is_number)
         })
-    }
-
-    /// Gives a part its final name, unless an earlier attempt has done so.
-    fn publish(&self, staged: &StagedPart) -> Result<(), SinkError> {
-        // Names come from our manifest; one that would leave the folder is damage.
-        if [&staged.part, &staged.name].iter().any(|name| Path::new(name).file_name() != Some(name.as_ref())) {
-            return Err(self.refused(format!("`{}` in the checkpoint is not a file name", staged.name)));
-        }
-        let (part, name) = (self.folder.join(&staged.part), self.folder.join(&staged.name));
-        let check_length = |path: &Path, length_bytes: u64| {
-            if length_bytes == staged.length_bytes {
-                return Ok(());
-            }
-            let expected = staged.length_bytes;
-            Err(self.refused(format!("{} has {length_bytes} bytes, the checkpoint says {expected}", path.display())))
-        };
-        // The final name first: a writer that was killed after an earlier resume may have left a younger part under the same
-        // temporary name, and that one is not ours to publish.
-        match fs::metadata(&name) {
-            Ok(found) => {
-                check_length(&name, found.len())?;
-                let crc32c = checksum(&name).map_err(|e| self.failed("read", &name, &e))?;
-                if crc32c == staged.crc32c {
-                    return Ok(());
-                }
-                return Err(
-                    self.refused(format!("{} is not the file that the checkpoint names: it has other content", name.display()))
-                );
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => {}
-            Err(e) => return Err(self.failed("look at", &name, &e)),
-        }
-        match fs::metadata(&part) {
-            Ok(found) => {
-                check_length(&part, found.len())?;
-                fs::rename(&part, &name).map_err(|e| self.failed("rename", &part, &e))
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => Err(self.refused(format!(
-                "a part named by the checkpoint is gone: neither {} nor {} exists",
-                part.display(),
-                name.display()
-            ))),
-            Err(e) => Err(self.failed("look at", &part, &e)),
-        }
     }
 }
 
@@ -354,7 +309,8 @@ impl FileWriter {
             let part = format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.worker, number));
             let path = self.target.folder.join(&part);
             // Never opens a file that exists: it may be waiting for the commit of a restored epoch.
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            let mut options = if self.target.private { private::file_options() } else { OpenOptions::new() };
+            match options.write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(OpenPart { file, part, number, length_bytes: 0, crc32c: 0 }),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(self.target.failed("create", &path, &e)),
@@ -389,30 +345,19 @@ fn file_name_of(table: &str) -> String {
     out
 }
 
-/// Creates the folder and makes its own entry, and those of the parents made with it, durable.
-fn create_folder(folder: &Path) -> io::Result<()> {
+/// Creates the folder and makes its own entry, and those of the parents made with it, durable. `private`: it is for its
+/// owner alone; its parents are not.
+fn create_folder(folder: &Path, private: bool) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_folder(parent)?;
-    match fs::create_dir(folder) {
+    create_folder(parent, false)?;
+    match if private { private::create_folder(folder) } else { fs::create_dir(folder) } {
         Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
         _ => {}
     }
     sync_folder(parent)
-}
-
-fn checksum(path: &Path) -> io::Result<u32> {
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut crc32c = 0;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(crc32c),
-            read => crc32c = crc32c::crc32c_append(crc32c, &buffer[..read]),
-        }
-    }
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {

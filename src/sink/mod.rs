@@ -84,6 +84,11 @@ pub trait Sink: Send + Sync {
     fn commit(&self, _staged: &[Vec<u8>]) -> Result<(), SinkError> {
         Ok(())
     }
+    /// The same after a kill in the midst of it. What is neither staged any more nor there under its name was published then,
+    /// and whoever reads the results has taken it away: that is said and is no failure.
+    fn recommit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
+        self.commit(staged)
+    }
     /// The job has failed: writers give up what they wait for. Called from another thread.
     fn cancel(&self) {}
     /// After a restore and after `commit` of the restored epoch: removes what this run left uncommitted.

@@ -16,6 +16,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
 use crate::format::{number_text, time_text};
+use crate::map_keys;
 
 /// Lines are handed to the output in pieces of about this size.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -128,11 +129,47 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), S
                 out.push(b'Z');
             }
         }
+        DataType::List(_) => {
+            let items = array.as_list::<i32>().value(row);
+            write_all(out, b"[", b"]", items.len(), |out, at| write_value(out, items.as_ref(), at))?;
+        }
+        DataType::Struct(_) => {
+            let fields = array.as_struct().columns();
+            write_all(out, b"+I[", b"]", fields.len(), |out, at| write_value(out, fields[at].as_ref(), row))?;
+        }
+        DataType::Map(..) => {
+            let pairs = array.as_map().value(row);
+            let (keys, values) = (map_keys::of_entries(&pairs), pairs.column(1));
+            write_all(out, b"{", b"}", pairs.len(), |out, at| {
+                write_value(out, keys.as_ref(), at)?;
+                out.push(b'=');
+                write_value(out, values.as_ref(), at)
+            })?;
+        }
         _ => {
             let formatter = ArrayFormatter::try_new(array, &FormatOptions::default()).map_err(|e| e.to_string())?;
             out.extend_from_slice(formatter.value(row).to_string().as_bytes());
         }
     }
+    Ok(())
+}
+
+/// Appends so many values between two marks.
+fn write_all(
+    out: &mut Vec<u8>,
+    open: &[u8],
+    close: &[u8],
+    count: usize,
+    each: impl Fn(&mut Vec<u8>, usize) -> Result<(), String>,
+) -> Result<(), String> {
+    out.extend_from_slice(open);
+    for at in 0..count {
+        if at > 0 {
+            out.extend_from_slice(b", ");
+        }
+        each(out, at)?;
+    }
+    out.extend_from_slice(close);
     Ok(())
 }
 
@@ -155,6 +192,7 @@ fn write_java_fraction(out: &mut Vec<u8>, start: usize, nanos: u32, short: bool)
 mod tests {
     use super::*;
     use arrow::array::*;
+    use arrow::datatypes::{Field, Int32Type};
     use arrow::record_batch::RecordBatch;
 
     /// An output that the test can look into.
@@ -198,6 +236,27 @@ mod tests {
         assert_eq!(printed(None, columns), expected);
         let one: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![7]))];
         assert_eq!(printed(Some("id"), one), "id> +I[7]\n");
+    }
+
+    #[test]
+    fn nested_values_look_like_flinks() {
+        let mut map = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
+        map.keys().append_value("b");
+        map.values().append_null();
+        map.append(true).unwrap();
+        let keys = map_keys::wrap(Arc::new(StringArray::from(vec![None::<&str>]))).unwrap();
+        let field = |name: &str, array: &ArrayRef, nullable| Arc::new(Field::new(name, array.data_type().clone(), nullable));
+        let ones: ArrayRef = Arc::new(Int32Array::from(vec![1]));
+        let entries =
+            StructArray::from(vec![(field("key", &keys, false), keys.clone()), (field("value", &ones, true), ones.clone())]);
+        let entries_field = Arc::new(Field::new("entries", entries.data_type().clone(), false));
+        let offsets = arrow::buffer::OffsetBuffer::from_lengths([1]);
+        let null_key = MapArray::new(entries_field, offsets, entries, None, false);
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>]));
+        let row = StructArray::from(vec![(field("x", &ones, true), ones.clone()), (field("y", &texts, true), texts)]);
+        let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None])]);
+        let columns: Vec<ArrayRef> = vec![Arc::new(map.finish()), Arc::new(null_key), Arc::new(row), Arc::new(list)];
+        assert_eq!(printed(None, columns), "+I[{b=null}, {null=1}, +I[1, null], [1, null]]\n");
     }
 
     #[test]

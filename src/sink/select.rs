@@ -11,6 +11,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
 use crate::format::json::{EncodeOptions, JsonEncoder};
+use crate::map_keys;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum SelectFormat {
@@ -110,7 +111,9 @@ impl SelectWriter {
             line("--", widths.iter().map(|w| "-".repeat(*w)).collect(), false);
         }
         let options = FormatOptions::default().with_null("NULL").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.3f"));
-        let formatters = rows.batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options));
+        let columns =
+            rows.batch.columns().iter().map(map_keys::shown).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        let formatters = columns.iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options));
         let formatters = formatters.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         for i in 0..rows.batch.num_rows() {
             line(rows.op(i).name(), formatters.iter().map(|f| f.value(i).to_string()).collect(), true);

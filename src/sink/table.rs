@@ -22,9 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
 
-use super::version::{TEXT_LEN, Version};
+use super::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 use crate::format::json::{EncodeOptions, JsonEncoder};
+use crate::private;
 use crate::sql::types::sql_name;
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 use store::{Changes, StoreError, TableStore};
@@ -46,6 +47,8 @@ struct Shared {
     /// Columns of the upsert key.
     key: Vec<usize>,
     run_ms: i64,
+    mode: WriteMode,
+    tally: Tally,
     /// This opening's number: rows that an earlier process staged are never taken for ours.
     opened: u64,
     store: TableStore,
@@ -91,7 +94,7 @@ fn join(prefix: &[u8], numbers: &[u64]) -> Vec<u8> {
 
 impl EmbeddedTable {
     /// Opens or creates the table in `dir`. `run_ms` is the start of the run, kept on resume.
-    pub fn open(dir: &Path, spec: TableSpec, run_ms: i64) -> Result<Arc<EmbeddedTable>, SinkError> {
+    pub fn open(dir: &Path, spec: TableSpec, run_ms: i64, mode: WriteMode) -> Result<Arc<EmbeddedTable>, SinkError> {
         let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
         let mut key = Vec::new();
         let mut layout = String::new();
@@ -104,7 +107,7 @@ impl EmbeddedTable {
             key.push(index);
             layout.push_str(&format!("{name} {}\n", field.data_type()));
         }
-        std::fs::create_dir_all(dir).map_err(|e| config(format!("cannot create {}: {e}", dir.display())))?;
+        private::create_folder(dir).map_err(|e| config(format!("cannot create {}: {e}", dir.display())))?;
         let failed = |e: StoreError| config(format!("cannot open {}: {e}", dir.display()));
         let store = TableStore::open(dir).map_err(failed)?;
         let stored = store.get(LAYOUT).map_err(failed)?;
@@ -119,10 +122,13 @@ impl EmbeddedTable {
         changes.put(LAYOUT, layout.as_bytes());
         changes.put(OPENED, &opened.to_be_bytes());
         store.write(changes).map_err(failed)?;
+        let tally = Tally::new(&spec.name);
         let shared = Shared {
             spec,
             key,
             run_ms,
+            mode,
+            tally,
             opened,
             store,
             compare_and_write: Mutex::default(),
@@ -147,6 +153,11 @@ impl EmbeddedTable {
             })
             .map_err(|e| self.shared.failed(&e))?;
         Ok(rows)
+    }
+
+    /// How many results of windows that share keys were not new.
+    pub fn counts(&self) -> Counts {
+        self.shared.tally.counts()
     }
 
     /// Grows with each visible change since the table was opened.
@@ -242,6 +253,12 @@ struct TableWriter {
 }
 
 impl TableWriter {
+    fn version(&self, rows: &SinkRows) -> Version {
+        // Where rows without a window share the table, the last one wins, as it does in DynamoDB.
+        let window_end_ms = rows.window_end_ms.filter(|_| self.shared.mode != WriteMode::InOrder);
+        Version::of_window(self.shared.run_ms, window_end_ms)
+    }
+
     fn encode(&mut self, rows: &SinkRows, row: usize, version: &str) {
         self.value.clear();
         self.value.extend_from_slice(version.as_bytes());
@@ -258,7 +275,8 @@ impl TableWriter {
         self.shared.write(changes, false)
     }
 
-    fn upsert(&mut self, rows: &SinkRows, version: &str) -> Result<(), StoreError> {
+    fn upsert(&mut self, rows: &SinkRows, version: &Version) -> Result<(), StoreError> {
+        let text = version.to_string();
         let columns: Vec<ArrayRef> = self.shared.key.iter().map(|&c| rows.batch.column(c).clone()).collect();
         encode_keys(&columns, rows.batch.num_rows(), &mut self.keys);
         let shared = self.shared.clone();
@@ -267,6 +285,10 @@ impl TableWriter {
         let mut key = vec![ROWS];
         for row in 0..rows.batch.num_rows() {
             if let Some(null) = shared.key.iter().find(|&&c| rows.batch.column(c).is_null(row)) {
+                if !rows.op(row).adds() {
+                    // It was rejected when it was added: there is nothing to delete.
+                    continue;
+                }
                 self.encode(rows, row, "");
                 let reason = format!("key column '{}' is NULL", shared.spec.schema.field(*null).name());
                 self.rejected.push(Rejected { row: String::from_utf8_lossy(&self.value).into_owned(), reason });
@@ -280,8 +302,13 @@ impl TableWriter {
                 continue;
             }
             // All rows of a batch have one version, so among themselves the last one wins.
-            if shared.store.get(&key)?.is_none_or(|stored| stored.get(..TEXT_LEN).is_none_or(|v| v <= version.as_bytes())) {
-                self.encode(rows, row, version);
+            let held = shared.store.get(&key)?.and_then(|row| Version::parse(std::str::from_utf8(row.get(..TEXT_LEN)?).ok()?));
+            let standing = version.against(held.as_ref());
+            if shared.mode == WriteMode::Versioned {
+                shared.tally.add(standing);
+            }
+            if matches!(standing, Standing::Newer | Standing::Same) {
+                self.encode(rows, row, &text);
                 changes.put(&key, &self.value);
             }
         }
@@ -291,8 +318,8 @@ impl TableWriter {
 
 impl SinkWriter for TableWriter {
     fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
-        let version = Version::of_window(self.shared.run_ms, rows.window_end_ms).to_string();
-        let done = if self.shared.key.is_empty() { self.stage(rows, &version) } else { self.upsert(rows, &version) };
+        let version = self.version(rows);
+        let done = if self.shared.key.is_empty() { self.stage(rows, &version.to_string()) } else { self.upsert(rows, &version) };
         done.map_err(|e| self.shared.failed(&e))
     }
 

@@ -1,12 +1,25 @@
 //! Which of two results for one key is the newer?
 //!
 //! Used by sinks that hold one row per key. What always holds: the text of a version sorts as the version does, so that a
-//! store that can only compare strings keeps the newer row; versions of one key never fall from run to run.
+//! store that can only compare strings keeps the newer row; versions of one key never fall from run to run; an equal version
+//! is the same result, and may be written again.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Length of a version's text, bytes.
 pub const TEXT_LEN: usize = 50;
+
+/// How results share the key of their table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteMode {
+    /// No two results share a key.
+    Unique,
+    /// Results of several windows share a key: the later window wins, whatever order the writes arrive in.
+    Versioned,
+    /// Rows without a window: the last one wins.
+    InOrder,
+}
 
 /// The version of an upsert, compared field by field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +37,90 @@ impl Version {
     pub fn of_window(run_ms: i64, window_end_ms: Option<i64>) -> Version {
         Version { run_ms, window_end_ms: window_end_ms.unwrap_or(i64::MIN), revision: 0 }
     }
+
+    /// The version of a text that [`Version`] has written; None for any other.
+    pub fn parse(text: &str) -> Option<Version> {
+        let mut numbers = text.split('-').map(|digits| u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16));
+        let mut number = || numbers.next().flatten();
+        let signed = |v: u64| (v ^ (1 << 63)).cast_signed();
+        let version = Version { run_ms: signed(number()?), window_end_ms: signed(number()?), revision: number()? };
+        numbers.next().is_none().then_some(version)
+    }
+
+    /// How a result of this version stands against the one that a table holds.
+    pub fn against(&self, held: Option<&Version>) -> Standing {
+        match held {
+            None => Standing::Newer,
+            Some(held) if self > held => Standing::Newer,
+            Some(held) if self == held => Standing::Same,
+            Some(held) if self.run_ms == held.run_ms => Standing::BehindWindow,
+            Some(_) => Standing::BehindRun,
+        }
+    }
+}
+
+/// How a result stands against the one that its table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The table holds nothing, or something older: it is written.
+    Newer,
+    /// The table holds it already: it is written again, as after a crash.
+    Same,
+    /// The table holds the result of a later window of this run: nothing is written, and nothing is missing.
+    BehindWindow,
+    /// The table holds a result of a run that began later: this run writes in vain.
+    BehindRun,
+}
+
+/// How many results were not new to their table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Written again.
+    pub same: u64,
+    /// Left out because a later window's was there or waiting.
+    pub newer_window: u64,
+    /// Lost to a run that began later.
+    pub other_run: u64,
+}
+
+/// Counts the results of all writers of a table, and says at their end what it has counted.
+#[derive(Debug)]
+pub struct Tally {
+    table: String,
+    same: AtomicU64,
+    newer_window: AtomicU64,
+    other_run: AtomicU64,
+}
+
+impl Tally {
+    /// For the table of this name.
+    pub fn new(table: &str) -> Tally {
+        let [same, newer_window, other_run] = [0; 3].map(AtomicU64::new);
+        Tally { table: table.into(), same, newer_window, other_run }
+    }
+
+    pub fn add(&self, standing: Standing) {
+        let counter = match standing {
+            Standing::Newer => return,
+            Standing::Same => &self.same,
+            Standing::BehindWindow => &self.newer_window,
+            Standing::BehindRun => &self.other_run,
+        };
+        let count = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        // Lines grow with the logarithm of the losses.
+        if standing == Standing::BehindRun && count.is_power_of_two() {
+            tracing::warn!(
+                table = self.table,
+                lost = count,
+                "results are not written: the table holds those of a run that began later; does another job write into it?"
+            );
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts { same: count(&self.same), newer_window: count(&self.newer_window), other_run: count(&self.other_run) }
+    }
 }
 
 /// Three numbers of 16 hexadecimal digits. The sign bit is flipped, so that negative numbers come first.
@@ -31,6 +128,15 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unsigned = |v: i64| v.cast_unsigned() ^ (1 << 63);
         write!(f, "{:016x}-{:016x}-{:016x}", unsigned(self.run_ms), unsigned(self.window_end_ms), self.revision)
+    }
+}
+
+impl Drop for Tally {
+    fn drop(&mut self) {
+        let Counts { same, newer_window, other_run } = self.counts();
+        if same + newer_window + other_run > 0 {
+            tracing::info!(table = self.table, same, newer_window, other_run, "results that were not new to their table");
+        }
     }
 }
 
@@ -54,7 +160,35 @@ mod tests {
             let (a, b) = (pair[0].to_string(), pair[1].to_string());
             assert!(a < b, "{:?} is {a}, {:?} is {b}", pair[0], pair[1]);
             assert_eq!(a.len(), TEXT_LEN);
+            assert_eq!(Version::parse(&a), Some(pair[0]));
         }
+    }
+
+    #[test]
+    fn other_texts_are_no_versions() {
+        let text = Version::of_window(5, Some(7)).to_string();
+        for other in ["", "1", "x-y-z", &text[1..], &format!("{text}-0"), &text.replace('8', "g"), &format!("{text} ")] {
+            assert_eq!(Version::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn results_are_told_apart_by_what_they_meet() {
+        let tally = Tally::new("t");
+        let own = Version::of_window(5, Some(7));
+        for (held, standing) in [
+            (None, Standing::Newer),
+            (Some(Version::of_window(4, Some(9))), Standing::Newer),
+            (Some(Version::of_window(5, Some(6))), Standing::Newer),
+            (Some(own), Standing::Same),
+            (Some(Version::of_window(5, Some(8))), Standing::BehindWindow),
+            (Some(Version { revision: 1, ..own }), Standing::BehindWindow),
+            (Some(Version::of_window(6, None)), Standing::BehindRun),
+        ] {
+            assert_eq!(own.against(held.as_ref()), standing, "{held:?}");
+            tally.add(standing);
+        }
+        assert_eq!(tally.counts(), Counts { same: 1, newer_window: 2, other_run: 1 });
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! quoted field spans them; blank lines are counted but, in JSON, not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
 //! between two runs but not shrink.
 
+mod changes;
 mod watch;
 
 use std::fs::File;
@@ -19,7 +20,9 @@ use crate::format::csv::{Dialect, RecordEnds};
 
 use crate::time::clock::SharedClock;
 
-use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
+use super::{
+    Look, Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, StoredSplit, Wake,
+};
 
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -126,6 +129,7 @@ impl FileSource {
             tail: Vec::new(),
             ended: false,
             read_bytes: 0,
+            cut_bytes: 0,
         })
     }
 }
@@ -178,6 +182,17 @@ impl Source for FileSource {
             Polled::Records(batch) => Ok(Some(batch)),
             _ => Ok(None),
         }
+    }
+
+    fn look(&self, split: &SplitId) -> Option<Look> {
+        changes::look(&self.path_of(split))
+    }
+
+    fn changes(&self, splits: &[StoredSplit<'_>]) -> Vec<String> {
+        let is_unwatched_folder = self.watch.is_none() && self.root.is_dir();
+        let new = is_unwatched_folder.then(|| changes::new_files(&self.root, splits)).flatten();
+        let of_files = splits.iter().filter_map(|split| changes::of_file(&self.path_of(&SplitId(split.id.into())), split));
+        of_files.chain(new).collect()
     }
 
     fn open_at_once(&self) -> usize {
@@ -237,6 +252,7 @@ struct FileReader {
     tail: Vec<u8>,
     ended: bool,
     read_bytes: u64,
+    cut_bytes: u64,
 }
 
 impl FileReader {
@@ -276,6 +292,7 @@ impl FileReader {
         let whole = (RECORD_BYTES_MAX + skipped) as u64;
         self.offset += whole;
         self.read_bytes += whole;
+        self.cut_bytes += skipped as u64;
         tracing::warn!(
             "table {}, {}: line {} has {whole} bytes; it is cut to {RECORD_BYTES_MAX}",
             self.table,
@@ -295,11 +312,7 @@ impl FileReader {
             "file.path" => text(self.path.display().to_string()),
             "file.name" => text(file_name(&self.path)),
             "file.size" => Arc::new(Int64Array::from_value(meta.len() as i64, rows)),
-            _ => {
-                let modified = meta.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok());
-                let ms = modified.map_or(0, |d| d.as_millis() as i64);
-                Arc::new(TimestampMillisecondArray::from_value(ms, rows).with_timezone("UTC"))
-            }
+            _ => Arc::new(TimestampMillisecondArray::from_value(changes::modified_ms(&meta), rows).with_timezone("UTC")),
         });
         Ok(columns.collect())
     }
@@ -393,6 +406,10 @@ impl SplitReader for FileReader {
 
     fn bytes_read(&self) -> u64 {
         self.read_bytes
+    }
+
+    fn take_bytes_cut(&mut self) -> u64 {
+        std::mem::take(&mut self.cut_bytes)
     }
 }
 

@@ -130,6 +130,25 @@ impl RawBatch {
 /// Wakes the worker that owns a split; called by a reader's I/O task when `poll` has something new to say.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
+/// How a split's storage looks from outside. A manifest keeps how it looked when the run began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    pub size_bytes: u64,
+    /// When it was written last, ms since the epoch.
+    pub modified_ms: i64,
+}
+
+/// A split as a checkpoint has it.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredSplit<'a> {
+    pub id: &'a str,
+    pub position: &'a Position,
+    /// It was read to its end.
+    pub finished: bool,
+    /// At the start of the run, if that was noted.
+    pub first_look: Option<Look>,
+}
+
 /// A table's connection to the outside. Shared by all workers; `open` is called on the worker that owns the split.
 pub trait Source: Send + Sync {
     /// The splits a new run starts with. Start positions are resolved here, once: LATEST becomes a time.
@@ -147,6 +166,15 @@ pub trait Source: Send + Sync {
     /// True for a split that has no records and only finds others. It never holds the watermark back.
     fn finds(&self, _split: &SplitId) -> bool {
         false
+    }
+    /// How a split looks now, where that can be said without reading it.
+    fn look(&self, _split: &SplitId) -> Option<Look> {
+        None
+    }
+    /// What is not any more as it was when the job read it, in words: asked at a start from a checkpoint. `splits` are all
+    /// that it has.
+    fn changes(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
+        Vec::new()
     }
     /// Splits that one worker keeps open at a time.
     fn open_at_once(&self) -> usize {
@@ -166,6 +194,11 @@ pub trait SplitReader: Send {
     fn position(&self) -> Position;
     /// Payload bytes read so far, for progress.
     fn bytes_read(&self) -> u64 {
+        0
+    }
+    /// Bytes of records that were too long and dropped since the last call: the rest of such a record goes to the error
+    /// stream.
+    fn take_bytes_cut(&mut self) -> u64 {
         0
     }
 }

@@ -132,7 +132,7 @@ pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, S
         binder.set(key, value)?;
         script.settings.insert(key.clone(), value.clone());
     }
-    for placed in parse(text)? {
+    for placed in parse(text, &mut binder.catalog.hint_secrets)? {
         let source = placed.source(text);
         if matches!(&placed.statement, Statement::Set { key, .. } if overrides.iter().any(|(k, _)| k == key)) {
             continue;
@@ -211,7 +211,6 @@ impl Binder {
                 };
                 let enforcers =
                     Enforcers::of(&script.settings).map_err(|e| script.setting_error(e.message).at(Some(placed.start)))?;
-                let plan = null_keys::for_sink(plan, &target, &self.functions).map_err(|e| SqlError::from_plan(&e, source))?;
                 let plan = fit(plan, &target, columns, enforcers).map_err(|e| e.at(place_of(table)))?;
                 self.push(Target::Table(target), plan, placed, source, script)?;
             }
@@ -572,7 +571,7 @@ fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers)
             true => not_null::call(expr, &column.name),
             false => expr,
         };
-        exprs.push(expr.alias(&column.name));
+        exprs.push(null_keys::written(expr, &column.data_type, target).alias(&column.name));
     }
     let builder = LogicalPlanBuilder::from(plan);
     match present {

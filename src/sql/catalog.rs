@@ -29,16 +29,23 @@ pub fn is_proctime(field: &Field) -> bool {
     field.metadata().contains_key(PROCTIME)
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Table {
     pub name: String,
     pub columns: Vec<Column>,
     pub watermark: Option<Watermark>,
     pub primary_key: Vec<String>,
     pub partitioned_by: Vec<String>,
-    /// What stands in WITH.
+    /// What stands in WITH, also secrets.
     pub options: BTreeMap<String, String>,
     pub place: Place,
+}
+
+/// By its name alone: options may hold secrets.
+impl std::fmt::Debug for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Table").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -136,6 +143,8 @@ impl TableSource for PlannedView {
 /// Everything that a SQL file declares.
 #[derive(Default)]
 pub struct Catalog {
+    /// Secrets in hints, which the names of tables do not show.
+    pub hint_secrets: Vec<String>,
     pub tables: BTreeMap<String, Arc<Table>>,
     pub views: BTreeMap<String, LogicalPlan>,
 }
@@ -143,7 +152,7 @@ pub struct Catalog {
 impl Catalog {
     /// A table by its name; with the options of a hint in it.
     pub fn table(&self, name: &str) -> Option<Arc<Table>> {
-        let Some(options) = hints::options(name) else { return self.tables.get(name).cloned() };
+        let Some(options) = hints::options(name, &self.hint_secrets) else { return self.tables.get(name).cloned() };
         let mut table = Table::clone(self.tables.get(hints::base_name(name))?);
         table.name = name.to_string();
         table.options.extend(options);

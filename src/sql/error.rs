@@ -8,7 +8,9 @@ use std::fmt::Write;
 use datafusion_common::{DataFusionError, SchemaError};
 use sqlparser::parser::ParserError;
 
+use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::engine_words::{self, Words};
+use crate::secret::Secrets;
 use crate::suggest::nearest;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,23 +42,28 @@ impl SqlError {
         self
     }
 
-    /// The error with the line it is in and a caret below it.
+    /// The error with the line it is in and a caret below it. Passwords and the like are not shown.
     pub fn render(&self, file: &str, text: &str) -> String {
-        let mut out = format!("error: {}\n", self.message);
+        // The mark at the start of a UTF-8 file has no column.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let secrets = Secrets::of(text);
+        let hidden = |message: &str| bounded(&secrets.hide(message), MESSAGE_BYTES_MAX).into_owned();
+        let mut out = format!("error: {}\n", hidden(&self.message));
         if let Some(place) = self.place {
-            // The mark at the start of a UTF-8 file has no column.
-            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-            let line = text.lines().nth(place.line.saturating_sub(1) as usize).unwrap_or_default();
+            let above: usize = text.split_inclusive('\n').take(place.line.saturating_sub(1) as usize).map(str::len).sum();
+            let line = text[above..].lines().next().unwrap_or_default();
+            let (line, caret) = secrets.hide_line(line, above, place.column.saturating_sub(1) as usize);
+            let (line, caret) = around(&line, caret);
             let number = place.line.to_string();
             let margin = " ".repeat(number.len());
             // Tabs stay tabs above the caret, so that it stands where it should.
-            let before = line.chars().take(place.column.saturating_sub(1) as usize);
+            let before = line.chars().chain(std::iter::repeat(' ')).take(caret);
             let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
             let _ = writeln!(out, "{margin}--> {file}:{}:{}", place.line, place.column);
             let _ = writeln!(out, "{margin} |\n{number} | {line}\n{margin} | {indent}^");
         }
         if let Some(help) = &self.help {
-            let _ = writeln!(out, "help: {help}");
+            let _ = writeln!(out, "help: {}", hidden(help));
         }
         out
     }
@@ -96,6 +103,22 @@ impl SqlError {
             _ => SqlError::new(text),
         }
     }
+}
+
+/// The part of a line that is shown, characters: a query may stand on one line.
+const LINE_CHARACTERS_MAX: usize = 300;
+
+/// A line of any length as far as it is shown, and where the caret stands below it: what is left out is marked by an ellipsis.
+fn around(line: &str, caret: usize) -> (String, usize) {
+    let characters: Vec<char> = line.chars().collect();
+    if characters.len() <= LINE_CHARACTERS_MAX {
+        return (line.to_string(), caret);
+    }
+    let from = caret.saturating_sub(LINE_CHARACTERS_MAX / 2).min(characters.len() - LINE_CHARACTERS_MAX);
+    let to = from + LINE_CHARACTERS_MAX;
+    let mark = |is_cut: bool| if is_cut { "…" } else { "" };
+    let shown: String = characters[from..to].iter().collect();
+    (format!("{}{shown}{}", mark(from > 0), mark(to < characters.len())), caret - from + usize::from(from > 0))
 }
 
 /// Columns that do not exist, or exist twice. DataFusion's own words advise double quotes and settings that are not ours.
@@ -211,5 +234,34 @@ mod tests {
         assert_eq!(place, Some(Place { line: 2, column: 2 }));
         let rendered = SqlError::new("no column 'bogus'").at(place).help("did you mean 'a'?").render("q.sql", text);
         assert_eq!(rendered, "error: no column 'bogus'\n --> q.sql:2:2\n  |\n2 | \tbogus\n  | \t^\nhelp: did you mean 'a'?\n");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let text = "CREATE TABLE t (k STRING) WITH ('aws.credentials.basic.secretkey'='open-sesame', bogus)";
+        let at = |word: &str| Some(Place { line: 1, column: text.find(word).unwrap() as u64 + 1 });
+        for word in ["CREATE", "sesame", "bogus"] {
+            let error = SqlError::new("found: 'open-sesame'").help("not open-sesame").at(at(word));
+            let rendered = error.render("q.sql", text);
+            assert!(!rendered.contains("sesame") && rendered.contains("found: '****'"), "{rendered}");
+            let lines: Vec<&str> = rendered.lines().collect();
+            let under = &lines[3][lines[4].find('^').unwrap()..];
+            assert!(under.starts_with(if word == "sesame" { "****" } else { word }), "{rendered}");
+        }
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_at_the_caret_is_shown() {
+        let text = format!("{} bogus {}", "x".repeat(5000), "y".repeat(5000));
+        for (column, under, marks) in [(1, "xxx", 1), (5002, "bogus", 2), (10_000, "yyy", 1)] {
+            let rendered = SqlError::new("wrong").at(Some(Place { line: 1, column })).render("q.sql", &text);
+            let lines: Vec<Vec<char>> = rendered.lines().map(|line| line.chars().collect()).collect();
+            let caret = lines[4].iter().position(|c| *c == '^').unwrap();
+            let shown: String = lines[3][caret..].iter().collect();
+            assert!(shown.starts_with(under) && rendered.len() < 1000, "{rendered}");
+            assert_eq!(rendered.matches('…').count(), marks);
+        }
+        let long = SqlError::new("x".repeat(1 << 20)).render("q.sql", "");
+        assert!(long.len() < 10_000 && long.contains("bytes left out"));
     }
 }

@@ -1,8 +1,8 @@
 //! Hints behind a table's name: `t /*+ OPTIONS('key' = 'value') */`.
 //!
 //! Called by `parse`, to which hints are comments, and by `bind`. A hint becomes part of the table's name, so the table with
-//! other options is another table for all that follows, and shows as it was written. What always holds: a hint that would
-//! change results and is not known is refused.
+//! other options is another table for all that follows, and shows as it was written, but for secrets: the name holds their
+//! numbers. What always holds: a hint that would change results and is not known is refused; no secret gets into a name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::FlinkDialect;
 use super::error::{Place, SqlError};
+use crate::secret::{MASK, is_secret};
 
 /// How a hinted name goes on after the table's own.
 const MARK: &str = " /*+ ";
@@ -31,14 +32,29 @@ pub fn short_name(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// The options that a name's hint gives.
-pub fn options(name: &str) -> Option<BTreeMap<String, String>> {
+/// The options that a name's hint gives. `secrets`: those that [`attach`] has taken out of hints.
+pub fn options(name: &str, secrets: &[String]) -> Option<BTreeMap<String, String>> {
     let (_, hint) = name.split_once(MARK)?;
-    parse(hint.strip_suffix(" */")?).ok()
+    let mut options = parse(hint.strip_suffix(" */")?).ok()?;
+    for (_, value) in options.iter_mut().filter(|(key, _)| is_secret(key)) {
+        let number: usize = value.strip_prefix(MASK)?.parse().ok()?;
+        *value = secrets.get(number.checked_sub(1)?)?.clone();
+    }
+    Some(options)
 }
 
-/// Puts hints into the names before them.
-pub fn attach(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
+/// What stands for a secret in a name: its number among those of the file.
+fn number_of(secret: &str, secrets: &mut Vec<String>) -> String {
+    let known = secrets.iter().position(|known| known == secret);
+    let index = known.unwrap_or_else(|| {
+        secrets.push(secret.to_string());
+        secrets.len() - 1
+    });
+    format!("{MASK}{}", index + 1)
+}
+
+/// Puts hints into the names before them, and their secrets into `secrets`.
+pub fn attach(tokens: Vec<TokenWithSpan>, secrets: &mut Vec<String>) -> Result<Vec<TokenWithSpan>, SqlError> {
     let hint_of = |token: &Token| match token {
         Token::Whitespace(Whitespace::MultiLineComment(text)) => text.strip_prefix('+').map(str::to_owned),
         _ => None,
@@ -71,7 +87,12 @@ pub fn attach(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError
         let Some(TokenWithSpan { token: Token::Word(word), span }) = out.pop() else {
             return Err(refused("the hint OPTIONS stands behind the name of a table".into()));
         };
-        let list: Vec<String> = options.iter().map(|(k, v)| format!("{}={}", quoted(k), quoted(v))).collect();
+        let list: Vec<String> = (options.iter())
+            .map(|(k, v)| {
+                let shown = if is_secret(k) { number_of(v, secrets) } else { v.clone() };
+                format!("{}={}", quoted(k), quoted(&shown))
+            })
+            .collect();
         let name = format!("{}{MARK}OPTIONS({}) */", word.value, list.join(", "));
         out.push(TokenWithSpan { token: Token::make_word(&name, Some('`')), span });
         // Columns are called by the table's own name, unless there is an alias.
@@ -140,7 +161,7 @@ mod tests {
 
     fn attached(text: &str) -> Result<String, SqlError> {
         let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap();
-        Ok(attach(tokens)?.iter().map(|t| t.token.to_string()).collect())
+        Ok(attach(tokens, &mut vec![])?.iter().map(|t| t.token.to_string()).collect())
     }
 
     #[test]
@@ -167,11 +188,37 @@ mod tests {
     }
 
     #[test]
+    fn secrets_are_not_part_of_the_name() {
+        let text =
+            "FROM t /*+ OPTIONS('a.secret'='x','b'='y') */, t /*+ OPTIONS('a.secret'='z') */, u /*+ OPTIONS('token'='x') */";
+        let mut secrets = Vec::new();
+        let tokens = attach(Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap(), &mut secrets).unwrap();
+        let names: Vec<String> = (tokens.into_iter())
+            .filter_map(|t| match t.token {
+                Token::Word(w) if w.value.contains(MARK) => Some(w.value),
+                _ => None,
+            })
+            .collect();
+        let shown = [
+            "t /*+ OPTIONS('a.secret'='****1', 'b'='y') */",
+            "t /*+ OPTIONS('a.secret'='****2') */",
+            "u /*+ OPTIONS('token'='****1') */",
+        ];
+        assert_eq!(
+            (names.as_slice(), secrets.as_slice()),
+            (shown.map(String::from).as_slice(), ["x", "z"].map(String::from).as_slice())
+        );
+        assert_eq!(options(&names[0], &secrets).unwrap()["a.secret"], "x");
+        assert_eq!(options(&names[0], &secrets).unwrap()["b"], "y");
+        assert_eq!(options(&names[1], &secrets).unwrap()["a.secret"], "z");
+    }
+
+    #[test]
     fn names_come_apart_again() {
         let name = "t /*+ OPTIONS('a'='it''s */', 'b'='2') */";
         assert_eq!(base_name(name), "t");
-        assert_eq!(options(name).unwrap()["a"], "it's */");
-        assert_eq!((base_name("t"), options("t")), ("t", None));
+        assert_eq!(options(name, &[]).unwrap()["a"], "it's */");
+        assert_eq!((base_name("t"), options("t", &[])), ("t", None));
         assert_eq!(short_name("t"), "t");
         assert!(short_name(name).starts_with("t_") && short_name(name).len() == 18);
     }

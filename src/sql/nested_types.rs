@@ -15,6 +15,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::dialect::FlinkDialect;
 use super::types::arrow_field;
+use crate::map_keys;
 
 /// Levels that types may be nested: values are read and written recursively.
 const DEPTH_MAX: usize = 32;
@@ -43,7 +44,7 @@ pub fn row_of(fields: impl IntoIterator<Item = (String, DataType)>) -> DataType 
 }
 
 fn entries(key: DataType, value: DataType) -> Field {
-    let fields = vec![Field::new("key", key, false), Field::new("value", value, true)];
+    let fields = vec![map_keys::field(key), Field::new("value", value, true)];
     Field::new("entries", DataType::Struct(fields.into()), false)
 }
 
@@ -53,9 +54,7 @@ pub fn is_multiset(data_type: &DataType) -> bool {
 
 /// The types of a map's keys and values.
 pub fn map_types(data_type: &DataType) -> Option<(&DataType, &DataType)> {
-    let DataType::Map(entries, _) = data_type else { return None };
-    let DataType::Struct(fields) = entries.data_type() else { return None };
-    Some((fields.first()?.data_type(), fields.get(1)?.data_type()))
+    map_keys::types(data_type)
 }
 
 /// The SQL name of a nested type, given how its parts are called.

@@ -82,8 +82,8 @@ pub fn place_of(ident: &Ident) -> Option<Place> {
     (ident.span.start.line > 0).then_some(Place { line: ident.span.start.line, column: ident.span.start.column })
 }
 
-/// Reads all statements of a file.
-pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
+/// Reads all statements of a file. Secrets that stand in hints go to `hint_secrets`.
+pub fn parse(text: &str, hint_secrets: &mut Vec<String>) -> Result<Vec<Placed>, SqlError> {
     let tokens = Tokenizer::new(&FlinkDialect, text)
         .tokenize_with_location()
         .map_err(|e| SqlError::from_parser(&ParserError::TokenizerError(e.to_string())))?;
@@ -94,7 +94,7 @@ pub fn parse(text: &str) -> Result<Vec<Placed>, SqlError> {
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
-    let tokens = nested_types::collapse(hints::attach(local_time_zones(unicode_text::decode(tokens)?))?);
+    let tokens = nested_types::collapse(hints::attach(local_time_zones(unicode_text::decode(tokens)?), hint_secrets)?);
     let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     loop {
@@ -465,7 +465,7 @@ mod tests {
             "CREATE TABLE t (a BIGINT NOT NULL, `second` INT COMMENT 'x', at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
             ts AS TO_TIMESTAMP_LTZ(a, 3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, PRIMARY KEY (a) NOT ENFORCED)
             PARTITIONED BY (a) WITH ('connector' = 'kinesis', 'x' = 'it''s')";
-        let parsed = parse(text).expect("parses");
+        let parsed = parse(text, &mut vec![]).expect("parses");
         let [Placed { statement: Statement::CreateTable(t), .. }] = parsed.as_slice() else { panic!("{parsed:?}") };
         assert_eq!(t.columns.len(), 4);
         assert!(matches!(&t.columns[0].kind, ColumnDefKind::Physical { not_null: true, .. }));
@@ -479,7 +479,7 @@ mod tests {
     fn several_statements_and_sets() {
         let text = "SET 'a.b' = 'c'; CREATE TEMPORARY VIEW v AS SELECT 1;
             EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b (x, y) SELECT 1, 2; END; SELECT * FROM v;";
-        let kinds: Vec<String> = parse(text).expect("parses").iter().map(|p| format!("{:?}", p.statement)).collect();
+        let kinds: Vec<String> = parse(text, &mut vec![]).expect("parses").iter().map(|p| format!("{:?}", p.statement)).collect();
         let starts = ["Set", "CreateView", "Insert", "Insert", "Select"];
         assert_eq!(kinds.len(), starts.len());
         assert!(kinds.iter().zip(starts).all(|(k, s)| k.starts_with(s)), "{kinds:?}");
@@ -495,7 +495,7 @@ mod tests {
             ("SELECT 1 FROM t WHERE", 1, 22),
             ("SELECT 'abc", 1, 8),
         ] {
-            let error = parse(text).expect_err(text);
+            let error = parse(text, &mut vec![]).expect_err(text);
             let place = error.place.unwrap_or_else(|| panic!("{text}: {error:?}"));
             assert!(place.line == line && (place.column == column || place.column == 0), "{text}: {error:?}");
         }

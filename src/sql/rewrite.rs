@@ -18,6 +18,7 @@ use super::constant_types;
 use super::dialect::call;
 use super::error::{Place, SqlError};
 use super::functions::cast::planned::{CAST, TRY_CAST};
+use super::functions::cast::read;
 use super::functions::intervals::{self, Family};
 use super::functions::{clock, nested};
 use super::interval::{Amount, amount};
@@ -174,7 +175,7 @@ fn place(expression: &Expr) -> Option<Place> {
             Expr::CompoundIdentifier(parts) => return parts.first().and_then(super::parse::place_of),
             Expr::Function(f) => return f.name.0.first().and_then(|p| p.as_ident()).and_then(super::parse::place_of),
             Expr::Interval(interval) => &interval.value,
-            Expr::Value(value) => {
+            Expr::Value(value) | Expr::TypedString(TypedString { value, .. }) => {
                 let start = value.span.start;
                 return (start.line > 0).then_some(Place { line: start.line, column: start.column });
             }
@@ -259,6 +260,18 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             // The digits that are written are the precision.
             let written = value.clone().into_string().unwrap_or_default();
             *p = Some(written.split_once('.').map_or(0, |(_, f)| f.len().min(9) as u64));
+            if !read::is_timestamp_literal(&written) {
+                return Err(SqlError::new(format!("'{written}' is no TIMESTAMP of the years 1 to 9999"))
+                    .help("write TIMESTAMP 'yyyy-MM-dd HH:mm:ss', with a day that the month has"));
+            }
+            None
+        }
+        Expr::TypedString(TypedString { data_type: SqlType::Date, value, .. }) => {
+            let written = value.clone().into_string().unwrap_or_default();
+            if !read::is_date_literal(&written) {
+                return Err(SqlError::new(format!("'{written}' is no DATE of the years 1 to 9999"))
+                    .help("write DATE 'yyyy-MM-dd', with a day that the month has"));
+            }
             None
         }
         Expr::Extract { field, expr, .. } => Some(call("extract", vec![text(unit(field)), take(expr)])),

@@ -8,7 +8,7 @@
 //!         | 0x01 payload
 //! payload = big-endian, sign bit flipped         integers, dates, times, timestamps, decimals (1 to 16 bytes)
 //!         | one byte 0 or 1                      BOOLEAN
-//!         | big-endian bits, all flipped if negative, else the sign bit      FLOAT, DOUBLE (-0.0 and 0.0 differ)
+//!         | big-endian bits, all flipped if negative, else the sign bit      FLOAT, DOUBLE (-0.0 and 0.0 differ, NaN has no sign)
 //!         | bytes with 0x00 as 0x00 0xff, then 0x00 0x00                     STRING, BYTES
 //!         | (0x01 column)* 0x00                  ARRAY: each element as a column
 //!         | column*                              ROW: each field
@@ -31,6 +31,7 @@ use arrow::datatypes::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::key_nested;
+use crate::floats::{one_nan_32, one_nan_64};
 
 /// Encoded keys back to back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -177,8 +178,8 @@ fn encode_column(column: &ArrayRef, rows: usize, out: &mut [u8], cursor: &mut [u
         DataType::Timestamp(TimeUnit::Microsecond, _) => fixed!(TimestampMicrosecondType, |v: i64| (v ^ i64::MIN).to_be_bytes()),
         DataType::Timestamp(_, _) => fixed!(TimestampNanosecondType, |v: i64| (v ^ i64::MIN).to_be_bytes()),
         DataType::Decimal128(_, _) => fixed!(Decimal128Type, |v: i128| (v ^ i128::MIN).to_be_bytes()),
-        DataType::Float32 => fixed!(Float32Type, |v: f32| order_bits_32(v.to_bits()).to_be_bytes()),
-        DataType::Float64 => fixed!(Float64Type, |v: f64| order_bits_64(v.to_bits()).to_be_bytes()),
+        DataType::Float32 => fixed!(Float32Type, |v: f32| order_bits_32(one_nan_32(v).to_bits()).to_be_bytes()),
+        DataType::Float64 => fixed!(Float64Type, |v: f64| order_bits_64(one_nan_64(v).to_bits()).to_be_bytes()),
         DataType::Boolean => {
             let array = column.as_boolean();
             for (row, at) in cursor.iter_mut().enumerate().take(rows) {

@@ -37,6 +37,8 @@ pub struct Faults {
     pub delay_ms_max: u64,
     /// The error code that every write gets.
     pub deny: Option<&'static str>,
+    /// Writes that hold this text are refused as invalid, in words that nobody knows.
+    pub refuse_text: Option<&'static str>,
     /// All this happens to BatchGetItem and Query calls too.
     pub reads: bool,
 }
@@ -100,6 +102,10 @@ impl DynamoDbServer {
             "TableName": name, "KeySchema": schema, "AttributeDefinitions": definitions, "BillingMode": "PAY_PER_REQUEST",
         });
         self.shared.db.create_table(serde_json::from_value(request).unwrap()).unwrap();
+    }
+
+    pub fn delete_table(&self, name: &str) {
+        self.shared.db.delete_table(serde_json::from_value(json!({ "TableName": name })).unwrap()).unwrap();
     }
 
     /// Puts an item, whatever faults there are.
@@ -180,6 +186,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     if let Some(code) = faults.deny {
         return error(400, code);
+    }
+    if faults.refuse_text.is_some_and(|text| String::from_utf8_lossy(&body).contains(text)) {
+        return error(400, "ValidationException");
     }
     if is_nth(number, faults.throttle_every) {
         return error(400, "ProvisionedThroughputExceededException");

@@ -159,6 +159,7 @@ pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mu
         state_dir: state_dir.to_path_buf(),
         errors_dir: state_dir.join("errors"),
         run_ms,
+        run_name: store.run_name(run_ms),
         bounds: Default::default(),
         clock: clock.clone(),
         runtime: runtime.handle().clone(),

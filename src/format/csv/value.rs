@@ -225,7 +225,8 @@ const SHOWN_CHARS: usize = 40;
 
 /// `java.sql.Date.valueOf`: month and day may have one digit, and a day that the month does not have runs on into the next.
 fn lenient_date<'a>(text: &'a [u8], buffer: &'a mut [u8; 10]) -> Option<&'a [u8]> {
-    if time_text::parse_date(text).is_some() {
+    // Its years have no sign.
+    if text.first().is_some_and(u8::is_ascii_digit) && time_text::parse_date(text).is_some() {
         return Some(text);
     }
     let mut parts = text.split(|c| *c == b'-');
@@ -253,8 +254,11 @@ fn lenient_date<'a>(text: &'a [u8], buffer: &'a mut [u8; 10]) -> Option<&'a [u8]
     Some(buffer)
 }
 
-/// The seconds of a TIME may be left out.
+/// The seconds of a TIME may be left out, and there is no 24:00.
 fn full_time<'a>(text: &'a [u8], buffer: &'a mut [u8; 10]) -> Option<&'a [u8]> {
+    if text.starts_with(b"24") {
+        return None;
+    }
     if text.len() != 5 {
         return Some(text);
     }

@@ -18,6 +18,7 @@ use arrow::datatypes::{
 };
 
 use super::JsonOptions;
+use crate::map_keys;
 
 pub(in crate::format) struct Column {
     /// Name of the member in the JSON object.
@@ -136,14 +137,16 @@ impl Column {
                 Values::Timestamp { values: Vec::new(), unit: *unit, utc: zone.is_some(), iso: options.timestamp_iso8601 }
             }
             DataType::List(item) => Values::Array { ends: vec![0], items: Box::new(Column::new(String::new(), item, options)?) },
-            DataType::Map(entries, _) => {
-                let DataType::Struct(parts) = entries.data_type() else { return None };
-                let [key, value] = &**parts else { return None };
-                if *key.data_type() != DataType::Utf8 {
+            DataType::Map(..) => {
+                let (key, value) = map_keys::types(field.data_type())?;
+                if *key != DataType::Utf8 {
                     return None;
                 }
-                let part = |field: &Field| Column::new(String::new(), field, options).map(Box::new);
-                Values::Map { ends: vec![0], keys: part(key)?, values: part(value)? }
+                let part = |data_type: &DataType, nullable| {
+                    let field = Field::new("", data_type.clone(), nullable);
+                    Column::new(String::new(), &field, options).map(Box::new)
+                };
+                Values::Map { ends: vec![0], keys: part(key, false)?, values: part(value, true)? }
             }
             DataType::Struct(fields) => {
                 let fields = fields.iter().map(|f| Column::new(f.name().clone(), f, options)).collect::<Option<_>>()?;
@@ -301,7 +304,9 @@ impl Column {
             }
             (Values::Map { ends, keys, values }, DataType::Map(entries, _)) => {
                 let DataType::Struct(parts) = entries.data_type() else { return new_null_array(&self.data_type, 0) };
-                let pairs = StructArray::new(parts.clone(), vec![keys.finish(), values.finish()], None);
+                let keys = keys.finish();
+                let keys = if parts[0].data_type().is_nested() { map_keys::wrap(keys.clone()).unwrap_or(keys) } else { keys };
+                let pairs = StructArray::new(parts.clone(), vec![keys, values.finish()], None);
                 Arc::new(MapArray::new(entries.clone(), offsets(ends), pairs, nulls, false))
             }
             (Values::Row { rows, fields, .. }, DataType::Struct(parts)) => {

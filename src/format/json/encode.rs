@@ -15,6 +15,7 @@ use arrow::datatypes::{
 use arrow::record_batch::RecordBatch;
 
 use crate::format::{number_text, time_text};
+use crate::map_keys;
 
 use super::{JsonError, base64, text};
 
@@ -101,10 +102,9 @@ fn is_supported(data_type: &DataType) -> bool {
         T::List(item) => return is_supported(item.data_type()),
         T::Struct(fields) => return fields.iter().all(|f| is_supported(f.data_type())),
         // A member's name is text.
-        T::Map(entries, _) => match entries.data_type() {
-            T::Struct(parts) => return parts[0].data_type() == &T::Utf8 && is_supported(parts[1].data_type()),
-            _ => return false,
-        },
+        T::Map(..) => {
+            return map_keys::types(data_type).is_some_and(|(key, value)| *key == T::Utf8 && is_supported(value));
+        }
         _ => {}
     }
     matches!(
@@ -187,7 +187,7 @@ impl<'a> Cells<'a> {
             }
             DataType::Map(..) => {
                 let map = array.as_map();
-                match map.keys().as_string_opt::<i32>() {
+                match map_keys::keys(map).as_string_opt::<i32>() {
                     Some(keys) => Values::Map { offsets: map.value_offsets(), keys, values: Box::new(Cells::new(map.values())) },
                     None => Values::Other,
                 }
@@ -233,7 +233,9 @@ impl<'a> Cells<'a> {
                     if at > offsets[row] {
                         out.push(b',');
                     }
-                    text::write_string(out, keys.value(at as usize));
+                    // The tables of an INSERT say what becomes of NULL before it comes here; elsewhere it is its word.
+                    let key = if keys.is_null(at as usize) { "null" } else { keys.value(at as usize) };
+                    text::write_string(out, key);
                     out.push(b':');
                     values.write_inside(at as usize, options, out);
                 }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::{Shared, item};
 use crate::lookup::LookupError;
 use crate::sink::dynamodb::client::{Failure, TableClient};
+use crate::sink::dynamodb::describe;
 use crate::sink::dynamodb::read::{Attributes, BATCH_KEYS_MAX, Next};
 use crate::sink::dynamodb::value::{Value, value, write_json_object};
 
@@ -125,11 +126,24 @@ impl Call {
                 }
                 Err(Failure::Retry(reason)) => (reason, pauses.next()),
                 Err(Failure::Fatal(reason) | Failure::Refused(reason)) => return Err(self.error(&keys, reason)),
-                Err(Failure::Superseded) => return Err(self.error(&keys, "a read failed a condition".into())),
+                Err(Failure::Missing(reason)) => {
+                    return Err(self.shared.error(format!("it does not exist any more: create it and start again ({reason})")));
+                }
+                Err(Failure::Unfit(reason) | Failure::Unclear(reason)) => return Err(self.unfit(&keys, reason).await),
+                Err(Failure::Superseded(_)) => return Err(self.error(&keys, "a read failed a condition".into())),
             };
             let Some(pause) = pause else { return Err(self.error(&keys, reason)) };
             self.log_retry(&reason);
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The table's key may have changed since it was first looked at.
+    async fn unfit(&self, keys: &[Attributes], reason: String) -> LookupError {
+        let found = describe(self.client.clone()).await;
+        match found.and_then(|found| self.shared.check_key(&found)) {
+            Ok(()) => self.error(keys, reason),
+            Err(changed) => self.shared.error(format!("it has changed while the job ran: {changed} ({reason})")),
         }
     }
 

@@ -14,6 +14,7 @@ use arrow::error::ArrowError;
 
 use super::log::Logs;
 use super::{Kernel, Selected};
+use crate::map_keys;
 use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
@@ -73,7 +74,8 @@ where
         let DataType::Struct(fields) = entries.data_type() else {
             return Err(ArrowError::SchemaError(format!("a map without entries: {output}")));
         };
-        let pairs = StructArray::try_new(fields.clone(), vec![values, Arc::new(Int32Array::from(times))], None)?;
+        let columns = vec![map_keys::wrap(values)?, Arc::new(Int32Array::from(times))];
+        let pairs = StructArray::try_new(fields.clone(), columns, None)?;
         MapArray::try_new(entries.clone(), OffsetBuffer::from_lengths(lengths), pairs, None, *sorted)
     };
     let map = map().map_err(|e| OperatorError::Kernel { operator: "COLLECT".into(), reason: e.to_string() })?;

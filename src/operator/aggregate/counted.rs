@@ -3,7 +3,9 @@
 //! Called through `retract`. What always holds: the result is that of the values with more than zero rows, in whatever order
 //! they came, went and were merged; a partial aggregate is the values.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 
@@ -63,6 +65,18 @@ impl Counted {
     }
 }
 
+/// The key of NaN in a type that has it.
+fn nan_key(data_type: &DataType) -> Option<Box<[u8]>> {
+    let nan: ArrayRef = match data_type {
+        DataType::Float32 => Arc::new(Float32Array::from(vec![f32::NAN])),
+        DataType::Float64 => Arc::new(Float64Array::from(vec![f64::NAN])),
+        _ => return None,
+    };
+    let mut keys = KeyBuf::default();
+    encode_keys(&[nan], 1, &mut keys);
+    Some(keys.get(0).into())
+}
+
 impl Kernel for Counted {
     fn resize(&mut self, groups: usize) {
         self.values.resize(groups);
@@ -87,7 +101,19 @@ impl Kernel for Counted {
         let or_none = |found: Option<_>| found.map_or(none.as_slice(), |(value, _)| value);
         match &self.reading {
             Reading::Least => self.decoded(picks.iter().map(|&g| or_none(self.values.there(g).next()))),
-            Reading::Greatest => self.decoded(picks.iter().map(|&g| or_none(self.values.there(g).next_back()))),
+            Reading::Greatest => {
+                let nan = nan_key(&self.value_type);
+                let greatest = |g| {
+                    let mut values = self.values.there(g);
+                    let last = values.next_back();
+                    // All NaN are one value, above the numbers; any number is taken before it.
+                    match last {
+                        Some((value, _)) if nan.as_deref() == Some(value) => values.next_back().or(last),
+                        last => last,
+                    }
+                };
+                self.decoded(picks.iter().map(|&g| or_none(greatest(g))))
+            }
             Reading::Multiset(output) => {
                 collect::multisets(picks.iter().map(|&g| self.values.there(g)), &self.value_type, output)
             }

@@ -1,5 +1,5 @@
-//! MIN and MAX over every ordered type. NULL if no value was seen. Floats use the total order (-0.0 < 0.0, NaN largest),
-//! so that the result does not depend on arrival.
+//! MIN and MAX over every ordered type. NULL if no value was seen. Floats use the total order (-0.0 < 0.0), and NaN is the
+//! result only where no number is, so that the result does not depend on arrival.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -58,17 +58,27 @@ pub fn kernel(data_type: &DataType, max: bool) -> Box<dyn Kernel> {
     }
 }
 
-/// The order that decides which value is better.
+/// Which value is better.
 trait TotalOrder: Copy {
-    fn order(self, other: Self) -> Ordering;
+    /// Whether this one takes the place of another where values that are `better` do.
+    fn beats(self, other: Self, better: Ordering) -> bool;
 }
-macro_rules! total_order {
-    ($($t:ty => $f:ident),*) => { $(impl TotalOrder for $t {
+macro_rules! exact {
+    ($($t:ty),*) => { $(impl TotalOrder for $t {
         #[inline]
-        fn order(self, other: Self) -> Ordering { self.$f(&other) }
+        fn beats(self, other: Self, better: Ordering) -> bool { self.cmp(&other) == better }
     })* };
 }
-total_order!(i8 => cmp, i16 => cmp, i32 => cmp, i64 => cmp, i128 => cmp, f32 => total_cmp, f64 => total_cmp);
+macro_rules! floating {
+    ($($t:ty),*) => { $(impl TotalOrder for $t {
+        #[inline]
+        fn beats(self, other: Self, better: Ordering) -> bool {
+            !self.is_nan() && (other.is_nan() || self.total_cmp(&other) == better)
+        }
+    })* };
+}
+exact!(i8, i16, i32, i64, i128);
+floating!(f32, f64);
 
 struct Best<T: ArrowPrimitiveType, const MAX: bool> {
     best: Vec<T::Native>,
@@ -101,7 +111,7 @@ where
         let values = array.values();
         let better = if MAX { Ordering::Greater } else { Ordering::Less };
         rows.for_each(groups, array, |row, g| {
-            if !self.seen[g] || values[row].order(self.best[g]) == better {
+            if !self.seen[g] || values[row].beats(self.best[g], better) {
                 self.best[g] = values[row];
                 self.seen[g] = true;
             }

@@ -14,6 +14,7 @@ use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 
 use super::log::Logs;
 use super::{Kernel, Selected};
+use crate::floats::one_nan_64;
 use crate::operator::OperatorError;
 
 /// The type of PERCENTILE with an array of fractions.
@@ -88,7 +89,7 @@ fn entry(times: i64, value: f64) -> [u8; 16] {
 fn added_up(entries: Vec<&[u8]>) -> Vec<(f64, i64)> {
     let read = |e: &[u8]| {
         let (times, value) = e.split_first_chunk::<8>()?;
-        Some((f64::from_be_bytes(*value.first_chunk::<8>()?), i64::from_be_bytes(*times)))
+        Some((one_nan_64(f64::from_be_bytes(*value.first_chunk::<8>()?)), i64::from_be_bytes(*times)))
     };
     let mut values: Vec<(f64, i64)> = entries.into_iter().filter_map(read).collect();
     values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));

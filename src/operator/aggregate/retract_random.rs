@@ -12,6 +12,7 @@ use super::form::{Form, array_type};
 use super::percentile::Fractions;
 use super::retract::Accumulators;
 use super::{Aggregate, Fixed, Function, Selected, result_type};
+use crate::map_keys;
 
 /// Values with how many rows of each are left, lowest first.
 type Left = BTreeMap<Option<i64>, i64>;
@@ -19,8 +20,7 @@ type Left = BTreeMap<Option<i64>, i64>;
 fn aggregate(function: Function, input_type: DataType, fixed: Fixed, distinct: bool) -> Aggregate {
     let output_type = match function {
         Function::Collect => {
-            let pair =
-                Fields::from(vec![Field::new("key", input_type.clone(), false), Field::new("value", DataType::Int32, true)]);
+            let pair = Fields::from(vec![map_keys::field(input_type.clone()), Field::new("value", DataType::Int32, true)]);
             DataType::Map(Arc::new(Field::new("entries", DataType::Struct(pair), false)), false)
         }
         Function::ArrayAgg => array_type(&input_type),
@@ -73,7 +73,8 @@ fn found(aggregate: &Aggregate, result: &ArrayRef, row: usize) -> Vec<String> {
         return or_null::<i64>(None);
     }
     let options = FormatOptions::default().with_null("NULL");
-    let text = ArrayFormatter::try_new(result.as_ref(), &options).expect("prints").value(row).to_string();
+    let shown = map_keys::shown(result).expect("shown");
+    let text = ArrayFormatter::try_new(shown.as_ref(), &options).expect("prints").value(row).to_string();
     if matches!(aggregate.function, Function::VarSamp | Function::Percentile) {
         return vec![format!("{:.9}", text.parse::<f64>().expect("a number"))];
     }

@@ -342,6 +342,7 @@ fn after(fragment: &Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> 
         in_windows: false,
         fired: None,
         updates: false,
+        scattered: false,
         on_clock: fragment.on_clock,
     }
 }

@@ -79,6 +79,8 @@ pub(super) struct Fragment {
     pub(super) key: Option<BTreeSet<usize>>,
     /// Rows may be updated and deleted.
     pub(super) updates: bool,
+    /// The changes of a row of that key come from several workers: nothing says in which order.
+    pub(super) scattered: bool,
     /// Its watermark is the clock: windows are of processing time.
     pub(super) on_clock: bool,
 }
@@ -86,6 +88,13 @@ pub(super) struct Fragment {
 impl Fragment {
     pub(super) fn is_virtual(&self, column: usize) -> bool {
         self.pending.is_some() && self.roles[column].is_window()
+    }
+
+    /// Whether changes of one row come from several workers once its rows have been dealt out by these columns: where they are
+    /// no part of the row's key, an update may move it.
+    pub(super) fn scatters(&self, partition: &[usize]) -> bool {
+        let stays = self.key.as_ref().is_some_and(|key| partition.iter().all(|column| key.contains(column)));
+        self.updates && (self.scattered || !stays)
     }
 
     /// The columns that batches have.

@@ -93,7 +93,11 @@ impl Lowering {
         for side in [&left, &right] {
             let schema = side.batch_schema()?;
             if let Some(field) = schema.fields().iter().find(|f| !is_packable(f.data_type())) {
-                return unsupported(format!("a JOIN of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+                return unsupported(format!(
+                    "a JOIN of rows with a column of type {}: '{}'",
+                    sql_name(field.data_type()),
+                    field.name()
+                ));
             }
         }
         let (left_keys, left_schema) = self.key_columns(&left, &left_exprs)?;

@@ -16,6 +16,7 @@ use crate::plan::lower::strip_cast;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::sql::functions::ranks;
+use crate::sql::types::sql_name;
 use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
@@ -141,7 +142,11 @@ impl Inputs {
         let schema = fragment.batch_schema()?;
         let fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
         if let Some(field) = fields.iter().find(|f| !is_packable(f.data_type())) {
-            return unsupported(format!("OVER of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+            return unsupported(format!(
+                "OVER of rows with a column of type {}: '{}'",
+                sql_name(field.data_type()),
+                field.name()
+            ));
         }
         let exprs = schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
         Ok(Inputs { schema, width: fields.len(), fields, exprs })

@@ -120,8 +120,8 @@ impl Lowering {
         }
         let mut roles = fragment.roles.clone();
         roles.resize(window.schema.fields().len(), Role::Plain);
-        let key = row_key(&fragment);
-        let mut after = Fragment { schema: window.schema.clone(), roles, fired: None, key, updates: true, ..fragment };
+        let (key, scattered) = (row_key(&fragment), fragment.scatters(&partition));
+        let mut after = Fragment { schema: window.schema.clone(), roles, fired: None, key, updates: true, scattered, ..fragment };
         self.exchange(&mut after, partition.clone());
         let spec = ByValueSpec {
             operator: self.operators,

@@ -14,6 +14,7 @@ use super::{Fragment, Lowering, PlanResult, Role, is_row_number, strip_cast, uns
 use crate::operator::rank::{Keeping, RankSpec};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{is_proctime, is_rowtime};
+use crate::sql::types::sql_name;
 use crate::state::key::is_key_type;
 
 /// What a filter says about the ROW_NUMBER below it.
@@ -109,7 +110,11 @@ impl Lowering {
     ) -> PlanResult<Fragment> {
         let input = fragment.arrow_schema()?;
         if let Some(field) = input.fields().iter().find(|f| !is_key_type(f.data_type())) {
-            return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+            return unsupported(format!(
+                "a Top-N of rows with a column of type {}: '{}'",
+                sql_name(field.data_type()),
+                field.name()
+            ));
         }
         let by_time = match order.as_slice() {
             [(column, options)] => Some((fragment.schema.field(*column), options.descending)),
@@ -134,15 +139,19 @@ impl Lowering {
         let output = Arc::new(Schema::new(fields));
         let with_number = number && bound.with_number;
         let mut key: Option<BTreeSet<usize>> = fragment.key.clone().filter(|_| fragment.updates);
+        let mut scattered = fragment.scatters(&partition);
         if with_number {
             key = Some(partition.iter().copied().chain([number_column]).collect());
+            scattered = false;
         } else if bound.end == 1 {
             key = Some(partition.iter().copied().collect());
+            scattered = false;
         }
         self.operators += 1;
         let mut roles = vec![Role::Plain; schema.fields().len()];
         roles[..fragment.roles.len()].copy_from_slice(&fragment.roles);
-        let mut after = Fragment { schema: schema.clone(), roles, fired: None, key, updates: !keeps_first, ..fragment };
+        let mut after =
+            Fragment { schema: schema.clone(), roles, fired: None, key, updates: !keeps_first, scattered, ..fragment };
         self.exchange(&mut after, partition.clone());
         let (start, end) = (bound.start, bound.end);
         let operator = self.operators;
@@ -150,6 +159,36 @@ impl Lowering {
         let spec = RankSpec { operator, partition, order, start, end, with_number, keeping, ttl, input, output };
         self.push(&after, OperatorPlan::Rank(spec));
         Ok(after)
+    }
+
+    /// Puts the changes of each row of a key in order where they come from several workers: of the rows that the key has for
+    /// now, the first stands for all until it is taken back.
+    pub(super) fn gather(&mut self, fragment: &mut Fragment, key: &[usize]) -> PlanResult<()> {
+        let schema = fragment.arrow_schema()?;
+        if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
+            return unsupported(format!(
+                "rows that change their place, with a column of type {}, in a table with a key: '{}'",
+                field.data_type(),
+                field.name()
+            ));
+        }
+        self.exchange(fragment, key.to_vec());
+        self.operators += 1;
+        let spec = RankSpec {
+            operator: self.operators,
+            partition: key.to_vec(),
+            order: vec![],
+            start: 1,
+            end: 1,
+            with_number: false,
+            keeping: Keeping::All,
+            ttl: self.state_ttl,
+            input: schema.clone(),
+            output: schema,
+        };
+        self.push(fragment, OperatorPlan::Rank(spec));
+        fragment.scattered = false;
+        Ok(())
     }
 
     /// ORDER BY with LIMIT: the best rows of all.

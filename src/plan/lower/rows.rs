@@ -49,6 +49,7 @@ impl Lowering {
             fired: None,
             key: None,
             updates: false,
+            scattered: false,
             on_clock: false,
         }
     }

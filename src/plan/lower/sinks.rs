@@ -36,10 +36,8 @@ impl Lowering {
             SinkTarget::Table(table) if table.connector() != "filesystem" => sink_key(table),
             _ => vec![],
         };
-        if fragment.updates {
-            self.deliver_changes(&target, &sink_key, &fragment)?;
-        }
-        if !sink_key.is_empty() {
+        let is_dealt = fragment.updates && self.deliver_changes(&target, &sink_key, &mut fragment)?;
+        if !sink_key.is_empty() && !is_dealt {
             // One writer owns a key: its writes have an order.
             self.exchange(&mut fragment, sink_key);
         }
@@ -60,9 +58,9 @@ impl Lowering {
         Ok(())
     }
 
-    /// Makes changes fit the table they go to, or says why they do not.
-    pub(super) fn deliver_changes(&mut self, target: &SinkTarget, sink_key: &[usize], fragment: &Fragment) -> PlanResult<()> {
-        let SinkTarget::Table(table) = target else { return Ok(()) };
+    /// Makes changes fit the table they go to, or says why they do not. True if that has dealt them out by the table's key.
+    fn deliver_changes(&mut self, target: &SinkTarget, sink_key: &[usize], fragment: &mut Fragment) -> PlanResult<bool> {
+        let SinkTarget::Table(table) = target else { return Ok(false) };
         let name = &table.name;
         let takes_all = matches!(table.connector(), "print" | "blackhole");
         if sink_key.is_empty() && !takes_all {
@@ -76,11 +74,16 @@ impl Lowering {
         match &fragment.key {
             _ if sink_key.is_empty() => {}
             // With more columns in the table's key an update may move a row to another key: its old one is deleted.
+            // Who prints rows is shown each change, whatever key the table has.
+            Some(key) if key.is_subset(&has) && takes_all => {}
             Some(key) if key.is_subset(&has) => {
-                if key.len() == has.len() {
-                    let schema = fragment.arrow_schema()?;
-                    self.push(fragment, OperatorPlan::DropUpdateBefore(schema));
+                let is_scattered = fragment.scattered;
+                if is_scattered {
+                    self.gather(fragment, sink_key)?;
                 }
+                let schema = fragment.arrow_schema()?;
+                self.push(fragment, OperatorPlan::Upserts(sink_key.to_vec(), schema));
+                return Ok(is_scattered);
             }
             key => {
                 let names = |columns: &BTreeSet<usize>| -> Vec<String> {
@@ -98,7 +101,7 @@ impl Lowering {
                 ));
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// How the rows of a query share the key of the table they go to.

@@ -11,6 +11,7 @@ use super::{Fragment, Lowering, PlanResult, Role, over, unsupported};
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::is_rowtime;
+use crate::sql::types::sql_name;
 use crate::state::packed::is_packable;
 
 impl Lowering {
@@ -39,7 +40,11 @@ impl Lowering {
         let by_time = |c: usize| is_rowtime(fragment.schema.field(c));
         let by_arrival = limit == 1 && order.len() == 1 && by_time(order[0].0);
         if let Some(field) = input.fields().iter().find(|f| !is_packable(f.data_type())) {
-            return unsupported(format!("a Top-N of rows with a column of type {}: '{}'", field.data_type(), field.name()));
+            return unsupported(format!(
+                "a Top-N of rows with a column of type {}: '{}'",
+                sql_name(field.data_type()),
+                field.name()
+            ));
         }
         self.operators += 1;
         let mut output = input.fields().to_vec();

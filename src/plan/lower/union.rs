@@ -39,6 +39,7 @@ impl Lowering {
             key: None,
             on_clock: fragments.iter().any(|f| f.on_clock),
             updates: fragments.iter().any(|f| f.updates),
+            scattered: false,
         };
         let output = to.arrow_schema()?;
         for fragment in &fragments {

@@ -272,6 +272,7 @@ impl Worker {
         let read = split.reader.bytes_read();
         stats.bytes_in.fetch_add(read.saturating_sub(split.reported_bytes), Ordering::Relaxed);
         split.reported_bytes = read;
+        stats.diverted_bytes_cut.fetch_add(split.reader.take_bytes_cut(), Ordering::Relaxed);
         stats.skipped.fetch_add(ingested.skipped, Ordering::Relaxed);
         stats.nulled.fetch_add(ingested.nulled, Ordering::Relaxed);
         for BadRecord { index, part, reason } in &ingested.bad {

@@ -10,13 +10,19 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, KeyType, PutRequest, ScalarAttributeType, TableStatus, WriteRequest};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeyType, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableStatus,
+    WriteRequest,
+};
 
+use super::faults::{Blame, blame};
 use super::item::{Item, key_bytes};
 use super::options::DynamoDbOptions;
 use super::value::Value;
 use crate::aws::causes;
+use crate::sink::version::{Standing, Version};
 
 /// The item attribute that holds the version of an upsert.
 pub const VERSION_ATTRIBUTE: &str = "paceline_version";
@@ -28,10 +34,16 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Failure {
     /// Throttled, an error of the server, no connection, no answer: the same call may succeed later.
     Retry(String),
-    /// The condition failed: the table holds a version that is not older.
-    Superseded,
+    /// The condition failed: the table holds a newer version.
+    Superseded(Standing),
     /// The item (or one of several) can never be taken.
     Refused(String),
+    /// Refused, and it is not known whether for the item or for the table.
+    Unclear(String),
+    /// Nothing of this shape can be taken: the table has another key than the request.
+    Unfit(String),
+    /// The table does not exist.
+    Missing(String),
     /// No call can succeed until someone changes something.
     Fatal(String),
 }
@@ -40,6 +52,13 @@ pub enum Failure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableKey {
     pub attributes: Vec<(String, String)>,
+}
+
+impl std::fmt::Display for TableKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let attributes: Vec<String> = self.attributes.iter().map(|(name, data_type)| format!("{name} {data_type}")).collect();
+        write!(f, "({})", attributes.join(", "))
+    }
 }
 
 pub struct TableClient {
@@ -52,7 +71,7 @@ impl TableClient {
         TableClient { client: Client::new(&options.aws.load(CALL_TIMEOUT).await), table: options.table_name }
     }
 
-    /// The table's key. Errors: [`Failure::Fatal`] also if the table is missing or not ready.
+    /// The table's key. Errors: [`Failure::Fatal`] also if the table is not ready.
     pub async fn describe(&self) -> Result<TableKey, Failure> {
         let answer = self.client.describe_table().table_name(&self.table).send().await.map_err(|e| failure(&e))?;
         let table = answer.table.ok_or_else(|| Failure::Fatal("DescribeTable answered without a table".into()))?;
@@ -70,20 +89,34 @@ impl TableClient {
         Ok(TableKey { attributes: attributes.collect() })
     }
 
-    /// Puts one item, or deletes it; with a version only if the table holds none or a lower one.
-    pub async fn put(&self, item: &Item) -> Result<(), Failure> {
+    /// Puts one item, or deletes it; with a version only if the table holds none, a lower one or the same. Returns how it stood
+    /// against what the table held.
+    pub async fn put(&self, item: &Item) -> Result<Standing, Failure> {
         if item.deletes {
             let call = self.client.delete_item().table_name(&self.table).set_key(Some(attributes(item)));
-            return call.send().await.map(drop).map_err(|e| failure(&e));
+            return call.send().await.map(|_| Standing::Newer).map_err(|e| failure(&e));
         }
-        let mut call = self.client.put_item().table_name(&self.table).set_item(Some(attributes(item)));
-        if let Some(version) = &item.version {
-            call = call
-                .condition_expression("attribute_not_exists(#v) OR #v < :v")
-                .expression_attribute_names("#v", VERSION_ATTRIBUTE)
-                .expression_attribute_values(":v", AttributeValue::S(version.to_string()));
+        let call = self.client.put_item().table_name(&self.table).set_item(Some(attributes(item)));
+        let Some(version) = &item.version else {
+            return call.send().await.map(|_| Standing::Newer).map_err(|e| failure(&e));
+        };
+        let call = call
+            .condition_expression("attribute_not_exists(#v) OR #v <= :v")
+            .expression_attribute_names("#v", VERSION_ATTRIBUTE)
+            .expression_attribute_values(":v", AttributeValue::S(version.to_string()))
+            // The only way to learn what was there; it costs no capacity.
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match call.send().await {
+            Ok(answer) if is_version(answer.attributes.as_ref(), version) => Ok(Standing::Same),
+            Ok(_) => Ok(Standing::Newer),
+            Err(e) => Err(match e.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(held)) => {
+                    Failure::Superseded(behind(held.item.as_ref(), version))
+                }
+                _ => failure(&e),
+            }),
         }
-        call.send().await.map(drop).map_err(|e| failure(&e))
     }
 
     /// Puts several items with different keys, without conditions. Returns the indexes of those that were not processed.
@@ -107,7 +140,26 @@ impl TableClient {
     }
 }
 
-fn attributes(item: &Item) -> HashMap<String, AttributeValue> {
+type Attributes = HashMap<String, AttributeValue>;
+
+fn version_text(held: Option<&Attributes>) -> Option<&String> {
+    held?.get(VERSION_ATTRIBUTE)?.as_s().ok()
+}
+
+fn is_version(held: Option<&Attributes>, version: &str) -> bool {
+    version_text(held).is_some_and(|text| text == version)
+}
+
+/// What an item that keeps a version out has over it. What this program has not written is somebody else's.
+fn behind(held: Option<&Attributes>, version: &str) -> Standing {
+    let held = version_text(held).and_then(|text| Version::parse(text));
+    match (Version::parse(version), held) {
+        (Some(own), Some(held)) => own.against(Some(&held)),
+        _ => Standing::BehindRun,
+    }
+}
+
+fn attributes(item: &Item) -> Attributes {
     let version = item.version.as_ref().map(|v| (VERSION_ATTRIBUTE.to_owned(), AttributeValue::S(v.to_string())));
     let columns = item.attributes.iter().map(|(name, value)| (name.to_string(), attribute(value)));
     columns.chain(version).collect()
@@ -148,7 +200,7 @@ where
     let code = service.code().unwrap_or("no error code");
     let text = format!("{code}: {} (HTTP {status})", service.message().unwrap_or("no message"));
     match code {
-        "ConditionalCheckFailedException" => Failure::Superseded,
+        "ResourceNotFoundException" => Failure::Missing(text),
         "ProvisionedThroughputExceededException"
         | "RequestLimitExceeded"
         | "ThrottlingException"
@@ -157,7 +209,12 @@ where
         | "TransactionInProgressException"
         | "TransactionConflictException"
         | "ReplicatedWriteConflictException" => Failure::Retry(text),
-        "ValidationException" | "SerializationException" | "ItemCollectionSizeLimitExceededException" => Failure::Refused(text),
+        "ItemCollectionSizeLimitExceededException" => Failure::Refused(text),
+        "ValidationException" | "SerializationException" => match blame(&text) {
+            Blame::Row => Failure::Refused(text),
+            Blame::Table => Failure::Unfit(text),
+            Blame::Unclear => Failure::Unclear(text),
+        },
         _ if status >= 500 => Failure::Retry(text),
         _ => Failure::Fatal(text),
     }

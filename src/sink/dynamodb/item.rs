@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 
 use super::value::{Value, value, write_json_object};
+use crate::map_keys;
 
 /// DynamoDB's limit on an item with its attribute names, bytes.
 const ITEM_BYTES_MAX: usize = 400 * 1024;
@@ -111,8 +113,9 @@ impl ItemEncoder {
 
     /// A row that is no item as a JSON object, for people: values that DynamoDB cannot hold as text.
     pub fn row_json(&self, batch: &RecordBatch, row: usize) -> String {
-        let value_or_text = |column| {
-            value(column, row).unwrap_or_else(|_| match array_value_to_string(column, row) {
+        let value_or_text = |column: &ArrayRef| {
+            let text = || map_keys::shown(&column.slice(row, 1)).and_then(|shown| array_value_to_string(&shown, 0));
+            value(column, row).unwrap_or_else(|_| match text() {
                 Ok(text) => Value::Text(text),
                 Err(e) => Value::Text(e.to_string()),
             })

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::WriteMode;
 use super::item::Item;
 use crate::sink::Rejected;
+use crate::sink::version::Standing;
 
 /// What one writer has to send, and what went wrong.
 pub struct Lanes {
@@ -55,18 +56,24 @@ impl Lanes {
         }
     }
 
-    /// Appends an item to its lane. True if that superseded one: the new or the one that waited.
-    pub fn push(&mut self, item: Item) -> bool {
+    /// Appends an item to its lane. Of two with versions that wait for one key only one is written: returns how the other stands
+    /// against it, whichever it is.
+    pub fn push(&mut self, item: Item) -> Option<Standing> {
         let lane = self.by_key.entry(item.key.clone()).or_default();
         if self.mode != WriteMode::Unique
             && let Some(last) = lane.waiting.back_mut()
         {
+            let standing = match &item.version {
+                None => None,
+                same if *same == last.version => Some(Standing::Same),
+                _ => Some(Standing::BehindWindow),
+            };
             // Without versions both are None: the later one stays.
             if item.version >= last.version {
                 self.bytes = self.bytes - last.memory_bytes + item.memory_bytes;
                 *last = item;
             }
-            return true;
+            return standing;
         }
         if lane.waiting.is_empty() && !lane.in_flight {
             self.ready.push_back(item.key.clone());
@@ -74,7 +81,7 @@ impl Lanes {
         self.bytes += item.memory_bytes;
         self.items += 1;
         lane.waiting.push_back(item);
-        false
+        None
     }
 
     /// True if nothing waits and nothing is on its way.
@@ -135,11 +142,12 @@ mod tests {
     #[test]
     fn the_newest_of_a_key_waits_while_one_is_in_flight() {
         let mut lanes = Lanes::new(WriteMode::Versioned);
-        assert!(!lanes.push(item("a", "1", Some("1"))));
+        assert_eq!(lanes.push(item("a", "1", Some("1"))), None);
         let first = lanes.next_request(1);
-        assert!(!lanes.push(item("a", "2", Some("2"))));
-        assert!(lanes.push(item("a", "3333", Some("3"))));
-        assert!(lanes.push(item("a", "2", Some("2"))));
+        assert_eq!(lanes.push(item("a", "2", Some("2"))), None);
+        assert_eq!(lanes.push(item("a", "33", Some("3"))), Some(Standing::BehindWindow));
+        assert_eq!(lanes.push(item("a", "2", Some("2"))), Some(Standing::BehindWindow));
+        assert_eq!(lanes.push(item("a", "3333", Some("3"))), Some(Standing::Same));
         assert!(lanes.next_request(9).is_empty(), "one write of a key at a time");
         assert_eq!((lanes.bytes, lanes.items), (5, 2));
         lanes.settle(&first[0]);
@@ -154,7 +162,7 @@ mod tests {
     fn without_versions_the_last_one_stays() {
         let mut lanes = Lanes::new(WriteMode::InOrder);
         for value in ["2", "1", "3", "0"] {
-            lanes.push(item("a", value, None));
+            assert_eq!(lanes.push(item("a", value, None)), None);
         }
         assert_eq!(texts(&lanes.next_request(9)), [r#"a={"v":"0"}"#]);
     }

@@ -1,11 +1,14 @@
 //! Results into a DynamoDB table, as upserts by key.
 //!
-//! In reading order: `options` (what WITH may say), `value` and `item` (rows to items), `client` (the calls), `lanes` (order),
-//! `outbox` (requests and retries); `read` has the calls that `lookup` makes. Called by `runtime` as any sink. What always holds: writes of one key are made one after the
-//! other; where results of several windows share a key, a write is conditional on a lower version, so the table never goes
-//! back; after `prepare` everything written before it is in the table, superseded, or handed out as rejected.
+//! In reading order: `options` (what WITH may say), `value` and `item` (rows to items), `client` (the calls), `faults` (whose fault
+//! a refusal is), `lanes` (order), `outbox` (requests and retries); `read` has the calls that `lookup` makes. Called by `runtime`
+//! as any sink. What always holds: writes of one key are made one after the other; where results of several windows share a
+//! key, a write is conditional on a version that is not higher, so the table never goes back; after `prepare` everything
+//! written before it is in the table, superseded, or handed out as rejected; a fault of the table rejects no row, it ends the
+//! job.
 
 pub(crate) mod client;
+mod faults;
 mod item;
 mod lanes;
 pub(crate) mod options;
@@ -15,13 +18,13 @@ pub(crate) mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use super::version::{TEXT_LEN, Version};
+pub use super::version::WriteMode;
+use super::version::{Counts, TEXT_LEN, Tally, Version};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 use crate::sql::types::sql_name;
 use client::{Failure, TableClient, TableKey, VERSION_ATTRIBUTE};
@@ -33,17 +36,6 @@ use value::{is_supported, key_type};
 /// How often the table is asked for before the job gives up starting. Later calls are repeated for ever.
 const DESCRIBE_TRIES: usize = 6;
 
-/// How results share the table's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriteMode {
-    /// No two results share a key: plain puts, many at once.
-    Unique,
-    /// Results of several windows share a key: the later window wins, whatever order the writes arrive in.
-    Versioned,
-    /// Rows without a window: the last one wins.
-    InOrder,
-}
-
 pub struct DynamoDbSink {
     spec: TableSpec,
     options: DynamoDbOptions,
@@ -52,7 +44,7 @@ pub struct DynamoDbSink {
     runtime: tokio::runtime::Handle,
     /// Made for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
-    superseded: Arc<AtomicU64>,
+    tally: Arc<Tally>,
     /// Those of all writers.
     outboxes: Mutex<Vec<Weak<Outbox>>>,
 }
@@ -60,6 +52,7 @@ pub struct DynamoDbSink {
 /// The table as it was found.
 struct Table {
     client: Arc<TableClient>,
+    found: TableKey,
     /// Columns of its key, in the order of its key schema.
     key: Vec<usize>,
 }
@@ -75,16 +68,8 @@ impl DynamoDbSink {
         runtime: tokio::runtime::Handle,
     ) -> Result<DynamoDbSink, SinkError> {
         let options = checked_options(&spec, options)?;
-        Ok(DynamoDbSink {
-            spec,
-            options,
-            run_ms,
-            mode,
-            runtime,
-            table: Mutex::default(),
-            superseded: Arc::default(),
-            outboxes: Mutex::default(),
-        })
+        let tally = Arc::new(Tally::new(&spec.name));
+        Ok(DynamoDbSink { spec, options, run_ms, mode, runtime, table: Mutex::default(), tally, outboxes: Mutex::default() })
     }
 
     /// Finds what is wrong with a table's declaration, without touching the outside.
@@ -92,9 +77,9 @@ impl DynamoDbSink {
         checked_options(spec, options).map(drop)
     }
 
-    /// Results that were not written because something newer for their key was there or waiting.
-    pub fn superseded(&self) -> u64 {
-        self.superseded.load(Ordering::Relaxed)
+    /// How many results of windows that share keys were not new.
+    pub fn counts(&self) -> Counts {
+        self.tally.counts()
     }
 
     fn config(&self, reason: String) -> SinkError {
@@ -114,7 +99,7 @@ impl DynamoDbSink {
             reason: format!("DynamoDB table '{}': {reason}", self.options.table_name),
         })?;
         let key = self.key_columns(&found)?;
-        Ok(slot.insert(Arc::new(Table { client, key })).clone())
+        Ok(slot.insert(Arc::new(Table { client, found, key })).clone())
     }
 
     /// Runs network work on the runtime, whatever thread this is.
@@ -194,7 +179,7 @@ pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, Strin
     loop {
         match client.describe().await {
             Ok(key) => return Ok(key),
-            Err(Failure::Fatal(reason)) if reason.starts_with("ResourceNotFoundException") => {
+            Err(Failure::Missing(_)) => {
                 return Err("it does not exist: create it, or check 'table-name', 'aws.region' and the account".into());
             }
             Err(Failure::Retry(reason)) => match delays.next() {
@@ -204,8 +189,10 @@ pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, Strin
                 }
                 None => return Err(format!("it cannot be reached: {reason}")),
             },
-            Err(Failure::Fatal(reason) | Failure::Refused(reason)) => return Err(reason),
-            Err(Failure::Superseded) => return Err("DescribeTable failed a condition".into()),
+            Err(Failure::Fatal(reason) | Failure::Refused(reason) | Failure::Unclear(reason) | Failure::Unfit(reason)) => {
+                return Err(reason);
+            }
+            Err(Failure::Superseded(_)) => return Err("DescribeTable failed a condition".into()),
         }
     }
 }
@@ -221,13 +208,14 @@ impl Sink for DynamoDbSink {
         let outbox = OutboxConfig {
             mode: self.mode,
             key_names: table.key.iter().map(|&k| names[k].clone()).collect(),
+            key: table.found.clone(),
             batch_size: self.options.batch_size,
             requests_max: self.options.requests_max,
             items_max: self.options.buffered_max,
             fail_on_error: self.options.fail_on_error,
             runtime: self.runtime.clone(),
             table: self.options.table_name.clone(),
-            superseded: self.superseded.clone(),
+            tally: self.tally.clone(),
         };
         let outbox = Outbox::new(table.client.clone(), outbox);
         self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&outbox));
@@ -271,7 +259,15 @@ impl SinkWriter for DynamoDbWriter {
             };
             match item {
                 Ok(item) => items.push(item),
+                // It was rejected when it was added: there is nothing to delete.
+                Err(_) if !rows.op(row).adds() => {}
                 Err(reason) => {
+                    if rows.ops.is_some()
+                        && let Ok(delete) = self.items.encode_delete(&rows.batch, row)
+                    {
+                        // What it may replace is no result any more.
+                        items.push(delete);
+                    }
                     let row = self.items.row_json(&rows.batch, row);
                     if self.fail_on_error {
                         return Err(SinkError::Write { table: self.table.clone(), reason: format!("{reason}: {row}") });

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use super::WriteMode;
-use super::client::{Failure, TableClient};
+use super::client::{Failure, TableClient, TableKey};
 use super::item::Item;
 use super::lanes::Lanes;
+use super::{WriteMode, describe};
 use crate::sink::Rejected;
+use crate::sink::version::Tally;
 
 /// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second; several writers share memory
 /// with the state.
@@ -30,6 +31,7 @@ pub struct Outbox {
     changed: Condvar,
     client: Arc<TableClient>,
     key_names: Vec<Arc<str>>,
+    key: TableKey,
     /// Requests carry no condition and their order does not matter.
     in_batches: bool,
     batch_size: usize,
@@ -38,7 +40,7 @@ pub struct Outbox {
     fail_on_error: bool,
     runtime: tokio::runtime::Handle,
     table: String,
-    superseded: Arc<AtomicU64>,
+    tally: Arc<Tally>,
     retries: AtomicU64,
 }
 
@@ -47,6 +49,8 @@ pub struct OutboxConfig {
     pub mode: WriteMode,
     /// Names of the table's key attributes, in the order of its key schema.
     pub key_names: Vec<Arc<str>>,
+    /// The table's key as it was found, which is that of the items.
+    pub key: TableKey,
     pub batch_size: usize,
     pub requests_max: usize,
     /// Items that may wait or be on their way.
@@ -56,8 +60,7 @@ pub struct OutboxConfig {
     pub runtime: tokio::runtime::Handle,
     /// For log lines.
     pub table: String,
-    /// Counts items that were not written because something newer was there.
-    pub superseded: Arc<AtomicU64>,
+    pub tally: Arc<Tally>,
 }
 
 impl Outbox {
@@ -67,6 +70,7 @@ impl Outbox {
             changed: Condvar::new(),
             client,
             key_names: config.key_names,
+            key: config.key,
             in_batches: config.mode == WriteMode::Unique,
             // Conditions and order need requests of their own.
             batch_size: if config.mode == WriteMode::Unique { config.batch_size } else { 1 },
@@ -75,7 +79,7 @@ impl Outbox {
             fail_on_error: config.fail_on_error,
             runtime: config.runtime,
             table: config.table,
-            superseded: config.superseded,
+            tally: config.tally,
             retries: AtomicU64::default(),
         })
     }
@@ -90,8 +94,11 @@ impl Outbox {
         if let Some(failure) = &lanes.failure {
             return Err(failure.clone());
         }
-        let superseded = items.into_iter().map(|item| u64::from(lanes.push(item))).sum();
-        self.superseded.fetch_add(superseded, Ordering::Relaxed);
+        for item in items {
+            if let Some(standing) = lanes.push(item) {
+                self.tally.add(standing);
+            }
+        }
         self.send_more(lanes);
         Ok(())
     }
@@ -155,6 +162,25 @@ impl Outbox {
         }
     }
 
+    /// Why the table takes nothing of this job any more, if that is why it refused a request. `certain`: by the refusal itself;
+    /// the table's description may be some seconds old.
+    async fn unfit(&self, reason: &str, certain: bool) -> Option<String> {
+        let (table, key) = (&self.table, &self.key);
+        match describe(self.client.clone()).await {
+            Ok(found) if found != *key => Some(format!(
+                "DynamoDB table '{table}' has changed while the job ran: its key is {found}, the query writes {key} ({reason}). \
+                 Give the table its former key, or the query that of the table, and start again"
+            )),
+            Ok(_) if !certain => None,
+            Ok(_) => Some(format!("DynamoDB table '{table}' does not take rows of this query, whose key is {key}: {reason}")),
+            // Whoever may write need not be allowed to look.
+            Err(why) if certain => {
+                Some(format!("DynamoDB table '{table}' does not take rows with the key {key}: {reason} ({why})"))
+            }
+            Err(_) => None,
+        }
+    }
+
     fn log_retry(&self, reason: &str) {
         let retries = self.retries.fetch_add(1, Ordering::Relaxed) + 1;
         // Lines grow with the logarithm of the failures.
@@ -183,7 +209,7 @@ impl Request {
             let count = if one_by_one { 1 } else { before };
             match self.put(count).await {
                 Ok(()) => {}
-                Err(Failure::Refused(_)) => one_by_one = true,
+                Err(Failure::Refused(_) | Failure::Unclear(_)) => one_by_one = true,
                 Err(Failure::Retry(reason)) => {
                     if self.items.len() < before {
                         delays = self::delays();
@@ -191,25 +217,29 @@ impl Request {
                     self.outbox.log_retry(&reason);
                     self.pause(delays.next().unwrap_or(RETRY_DELAY_MAX)).await;
                 }
-                Err(Failure::Fatal(reason)) => {
+                Err(Failure::Fatal(reason) | Failure::Unfit(reason) | Failure::Missing(reason)) => {
                     self.outbox.lanes().failure.get_or_insert(reason);
                     return;
                 }
                 // `put` settles these.
-                Err(Failure::Superseded) => {}
+                Err(Failure::Superseded(_)) => {}
             }
         }
     }
 
     /// Puts the first `count` items and settles those that need nothing more. Errors: what the others wait for;
-    /// [`Failure::Refused`] only of several.
+    /// [`Failure::Refused`] and [`Failure::Unclear`] only of several.
     async fn put(&mut self, count: usize) -> Result<(), Failure> {
         let outbox = self.outbox.clone();
         let outcome = if outbox.in_batches {
             // Batches of one too: a role that may write in batches need not be allowed to put.
             outbox.client.put_batch(&self.items[..count], &outbox.key_names).await
         } else {
-            outbox.client.put(&self.items[0]).await.map(|()| Vec::new())
+            let put = outbox.client.put(&self.items[0]).await;
+            if let Ok(standing) | Err(Failure::Superseded(standing)) = &put {
+                outbox.tally.add(*standing);
+            }
+            put.map(|_| Vec::new())
         };
         match outcome {
             Ok(left) => {
@@ -219,23 +249,39 @@ impl Request {
                 }
                 Err(Failure::Retry(format!("{} items of a batch were not processed", left.len())))
             }
-            Err(Failure::Superseded) => {
-                outbox.superseded.fetch_add(1, Ordering::Relaxed);
+            Err(Failure::Superseded(_)) => {
                 self.settle_first(1, &[]);
                 Ok(())
             }
-            Err(Failure::Refused(reason)) if count == 1 => {
-                let row = self.items[0].to_json();
-                if outbox.fail_on_error {
-                    return Err(Failure::Fatal(format!("{reason}: {row}")));
-                }
-                outbox.reject(Rejected { row, reason });
-                self.settle_first(1, &[]);
-                Ok(())
-            }
+            Err(Failure::Unfit(reason)) => Err(Failure::Fatal(outbox.unfit(&reason, true).await.unwrap_or(reason))),
+            Err(Failure::Missing(reason)) => Err(Failure::Fatal(format!(
+                "DynamoDB table '{}' does not exist any more: create it with the key {} and start again ({reason})",
+                outbox.table, outbox.key
+            ))),
+            Err(Failure::Unclear(reason)) => match outbox.unfit(&reason, false).await {
+                Some(reason) => Err(Failure::Fatal(reason)),
+                None if count == 1 => self.refuse(reason),
+                None => Err(Failure::Unclear(reason)),
+            },
+            Err(Failure::Refused(reason)) if count == 1 => self.refuse(reason),
             Err(Failure::Retry(reason)) if outbox.fail_on_error => Err(Failure::Fatal(reason)),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Settles the first item, which can never be taken.
+    fn refuse(&mut self, reason: String) -> Result<(), Failure> {
+        let item = &self.items[0];
+        // A row that is deleted and could not be one was rejected when it was added.
+        if !item.deletes {
+            let row = item.to_json();
+            if self.outbox.fail_on_error {
+                return Err(Failure::Fatal(format!("{reason}: {row}")));
+            }
+            self.outbox.reject(Rejected { row, reason });
+        }
+        self.settle_first(1, &[]);
+        Ok(())
     }
 
     async fn pause(&mut self, delay: Duration) {

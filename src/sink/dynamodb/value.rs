@@ -7,13 +7,14 @@
 
 use std::fmt::Write;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 
 use crate::format::{number_text, time_text};
+use crate::map_keys;
 
 /// DynamoDB's numbers: 0 or a magnitude from 1e-130 to just below 1e126.
 const NUMBER_MIN: f64 = 1e-130;
@@ -125,10 +126,7 @@ pub fn is_supported(data_type: &DataType) -> bool {
         T::Timestamp(unit, _) => *unit != TimeUnit::Second,
         T::List(element) => is_supported(element.data_type()),
         T::Struct(fields) => fields.iter().all(|f| is_supported(f.data_type())),
-        T::Map(entries, _) => match entries.data_type() {
-            T::Struct(pair) if pair.len() == 2 => *pair[0].data_type() == T::Utf8 && is_supported(pair[1].data_type()),
-            _ => false,
-        },
+        T::Map(..) => map_keys::types(data_type).is_some_and(|(key, value)| *key == T::Utf8 && is_supported(value)),
         _ => false,
     }
 }
@@ -194,21 +192,21 @@ pub fn value(column: &ArrayRef, row: usize) -> Result<Value, String> {
             let entries = fields.iter().zip(columns).map(|(field, c)| Ok((field.name().clone(), value(c, row)?)));
             Value::Map(entries.collect::<Result<_, String>>()?)
         }
-        DataType::Map(..) => map(&column.as_map().value(row).columns()[..2])?,
+        DataType::Map(..) => map(&column.as_map().value(row))?,
         other => return Err(format!("type {other} is not supported")),
     };
     Ok(value)
 }
 
-/// A map from its columns of keys and values. Of entries with one key the last one counts.
-fn map(columns: &[ArrayRef]) -> Result<Value, String> {
-    let keys = columns[0].as_string::<i32>();
+/// A map from its entries. Of those with one key the last one counts.
+fn map(pairs: &StructArray) -> Result<Value, String> {
+    let keys = map_keys::of_entries(pairs).as_string::<i32>();
     let mut entries = std::collections::BTreeMap::new();
     for i in 0..keys.len() {
         if keys.is_null(i) {
-            return Err("a map key is NULL".into());
+            return Err("a MAP with NULL as a key is no map in DynamoDB".into());
         }
-        entries.insert(keys.value(i).to_owned(), value(&columns[1], i)?);
+        entries.insert(keys.value(i).to_owned(), value(pairs.column(1), i)?);
     }
     Ok(Value::Map(entries.into_iter().collect()))
 }

@@ -1,8 +1,6 @@
 //! Each crash point of the file sink, and what a reader of the folder may see at that time.
 
 use super::*;
-use crate::format::json::EncodeOptions;
-
 use std::collections::BTreeMap;
 
 use arrow::array::{ArrayRef, Int64Array};
@@ -182,17 +180,61 @@ fn lost_or_damaged_parts_are_named() {
 
     fs::write(&name, b"short").unwrap();
     let error = sink.commit(&staged).unwrap_err().to_string();
-    assert!(error.contains(name.to_str().unwrap()) && error.contains("has 5 bytes"), "{error}");
+    assert!(error.contains(name.to_str().unwrap()) && error.contains("(5 bytes) is not the file of 40 bytes"), "{error}");
 
     fs::write(&name, text(5..10)).unwrap();
     let error = sink.commit(&staged).unwrap_err().to_string();
-    assert!(error.contains("is not the file that the checkpoint names"), "{error}");
+    assert!(error.contains("move it elsewhere"), "{error}");
     fs::write(&name, text(0..5)).unwrap();
     sink.commit(&staged).unwrap();
 
     assert!(sink.commit(&[b"{".to_vec()]).is_err());
     let outside = serde_json::to_vec(&[StagedPart { part: "a".into(), name: "../b".into(), length_bytes: 0, crc32c: 0 }]);
     assert!(sink.commit(&[outside.unwrap()]).unwrap_err().to_string().contains("not a file name"));
+}
+
+#[test]
+fn a_part_that_a_reader_took_before_a_kill_is_not_missed_and_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let first_life = sink(dir.path(), "r1");
+    let staged: Vec<Vec<u8>> = (0..3)
+        .map(|worker| {
+            let mut writer = first_life.writer(worker).unwrap();
+            writer.write(&rows(0..1)).unwrap();
+            writer.prepare(4).unwrap()
+        })
+        .collect();
+    first_life.commit(&staged[..2]).unwrap();
+    let taken = dir.path().join("part-out-r1-00000004-0-0.jsonl");
+    fs::remove_file(&taken).unwrap();
+    // If nothing was renamed yet, it was no reader who took it.
+    assert!(sink(dir.path(), "r1").commit(&staged).is_err());
+    for _ in 0..2 {
+        let second_life = sink(dir.path(), "r1");
+        second_life.recommit(&staged).unwrap();
+        second_life.discard_uncommitted().unwrap();
+        let names: Vec<String> = files(dir.path()).into_keys().collect();
+        assert_eq!(names, ["part-out-r1-00000004-1-0.jsonl", "part-out-r1-00000004-2-0.jsonl"]);
+    }
+    // The whole folder may go.
+    fs::remove_dir_all(dir.path()).unwrap();
+    sink(dir.path(), "r1").recommit(&staged).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn the_error_stream_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("a/errors");
+    let sink = FileSink::errors(folder.clone(), "r1", rows(0..0).batch.schema()).unwrap();
+    let mut writer = sink.writer(0).unwrap();
+    assert!(!folder.exists());
+    writer.write(&rows(0..1)).unwrap();
+    sink.commit(&[writer.prepare(1).unwrap()]).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let name = files(&folder).into_keys().next().unwrap();
+    assert_eq!((mode(&folder), mode(&folder.join(name))), (0o700, 0o600));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! process is killed (the write-ahead log is on); after [`TableStore::sync`] it survives a loss of power.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rocksdb::{BlockBasedOptions, Cache, DB, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch};
 
@@ -40,6 +41,25 @@ impl Changes {
     }
 }
 
+/// How long an opening waits for the store's lock: a process that was just killed may not have let go of it yet, though it has
+/// let go of the state directory.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+const LOCK_STEP: Duration = Duration::from_millis(20);
+
+fn open(options: &Options, dir: &Path) -> Result<DB, rocksdb::Error> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match DB::open(options, dir) {
+            // RocksDB's words for a lock that another process holds.
+            Err(e) if e.as_ref().contains("While lock file") && waited < LOCK_WAIT_MAX => {
+                std::thread::sleep(LOCK_STEP);
+                waited += LOCK_STEP;
+            }
+            opened => return opened,
+        }
+    }
+}
+
 impl TableStore {
     pub fn open(dir: &Path) -> Result<TableStore, StoreError> {
         let mut table = BlockBasedOptions::default();
@@ -55,7 +75,7 @@ impl TableStore {
         options.set_log_level(LogLevel::Header);
         options.set_keep_log_file_num(1);
         options.set_stats_dump_period_sec(0);
-        Ok(TableStore { db: DB::open(&options, dir)? })
+        Ok(TableStore { db: open(&options, dir)? })
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

@@ -29,7 +29,7 @@ fn the_later_window_and_the_later_run_win() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
     {
-        let table = EmbeddedTable::open(dir.path(), spec.clone(), 10).unwrap();
+        let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
         let mut writer = table.writer(0).unwrap();
         writer.write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 2), (Some("b"), 9)], Some(2000))).unwrap();
         let generation = table.generation();
@@ -39,7 +39,7 @@ fn the_later_window_and_the_later_run_win() {
         assert_eq!(writer.prepare(1).unwrap(), Vec::<u8>::new());
         assert_eq!(table.rows().unwrap(), [r#"{"a":"b","n":9}"#, r#"{"a":"x","n":2}"#]);
     }
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 11).unwrap();
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 11, WriteMode::Versioned).unwrap();
     table.writer(0).unwrap().write(&rows(&spec, &[(Some("x"), 4)], Some(1000))).unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"b","n":9}"#, r#"{"a":"x","n":4}"#]);
 }
@@ -48,7 +48,7 @@ fn the_later_window_and_the_later_run_win() {
 fn without_a_window_the_last_write_wins() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10).unwrap();
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
     let mut writer = table.writer(0).unwrap();
     for n in [5, 3, 4] {
         writer.write(&rows(&spec, &[(Some("x"), n)], None)).unwrap();
@@ -60,7 +60,7 @@ fn without_a_window_the_last_write_wins() {
 fn a_null_key_is_rejected_and_the_others_pass() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10).unwrap();
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
     let mut writer = table.writer(0).unwrap();
     writer.write(&rows(&spec, &[(None, 1), (Some("x"), 2)], None)).unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":2}"#]);
@@ -74,7 +74,7 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&[]);
     let staged = {
-        let table = EmbeddedTable::open(dir.path(), spec.clone(), 10).unwrap();
+        let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
         let mut writers = [table.writer(1).unwrap(), table.writer(0).unwrap()];
         writers[0].write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 1)], None)).unwrap();
         writers[1].write(&rows(&spec, &[(None, 2)], None)).unwrap();
@@ -86,7 +86,7 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
         assert!(table.rows().unwrap().is_empty());
         staged
     };
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10).unwrap();
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
     let mut writer = table.writer(0).unwrap();
     writer.write(&rows(&spec, &[(Some("new"), 4)], None)).unwrap();
     for _ in 0..2 {
@@ -105,10 +105,10 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
 #[test]
 fn another_key_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    drop(EmbeddedTable::open(dir.path(), spec(&["a"]), 10).unwrap());
-    let error = EmbeddedTable::open(dir.path(), spec(&["n"]), 10).err().unwrap().to_string();
+    drop(EmbeddedTable::open(dir.path(), spec(&["a"]), 10, WriteMode::Versioned).unwrap());
+    let error = EmbeddedTable::open(dir.path(), spec(&["n"]), 10, WriteMode::Versioned).err().unwrap().to_string();
     assert!(error.contains("has another key"), "{error}");
-    let error = EmbeddedTable::open(dir.path(), spec(&["z"]), 10).err().unwrap().to_string();
+    let error = EmbeddedTable::open(dir.path(), spec(&["z"]), 10, WriteMode::Versioned).err().unwrap().to_string();
     assert!(error.contains("key column 'z' does not exist"), "{error}");
 }
 
@@ -116,7 +116,7 @@ fn another_key_is_refused() {
 fn writers_at_once_keep_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10).unwrap();
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
     std::thread::scope(|scope| {
         for worker in 0..4 {
             let mut writer = table.writer(worker).unwrap();
@@ -130,4 +130,36 @@ fn writers_at_once_keep_the_newest() {
         }
     });
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":399}"#]);
+}
+
+#[test]
+fn an_equal_version_is_written_again_and_counted_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = spec(&["a"]);
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+    let mut writer = table.writer(0).unwrap();
+    for (n, window_end_ms) in [(1, 1000), (2, 1000), (3, 2000), (4, 1000)] {
+        writer.write(&rows(&spec, &[(Some("x"), n)], Some(window_end_ms))).unwrap();
+    }
+    assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":3}"#]);
+    assert_eq!(table.counts(), Counts { same: 1, newer_window: 1, other_run: 0 });
+    drop((writer, table));
+    // The state directory of an earlier run that was put back.
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 9, WriteMode::Versioned).unwrap();
+    table.writer(0).unwrap().write(&rows(&spec, &[(Some("x"), 5)], Some(9000))).unwrap();
+    assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":3}"#]);
+    assert_eq!(table.counts(), Counts { same: 0, newer_window: 0, other_run: 1 });
+}
+
+#[test]
+fn beside_rows_without_a_window_the_last_one_wins_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = spec(&["a"]);
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::InOrder).unwrap();
+    let mut writer = table.writer(0).unwrap();
+    for (n, window_end_ms) in [(1, Some(1000)), (2, None), (3, Some(500))] {
+        writer.write(&rows(&spec, &[(Some("x"), n)], window_end_ms)).unwrap();
+        assert_eq!(table.rows().unwrap(), [format!(r#"{{"a":"x","n":{n}}}"#)]);
+    }
+    assert_eq!(table.counts(), Counts::default());
 }

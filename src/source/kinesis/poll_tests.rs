@@ -294,3 +294,50 @@ async fn a_start_after_the_servers_clock_is_waited_for_and_other_arguments_are_n
         assert!(matches!(ran.outcome, Outcome::Failed(reason) if reason.starts_with("GetShardIterator: Invalid")));
     }
 }
+
+/// Replies in order; notes before each call what the worker would be told.
+struct Told {
+    replies: Mutex<VecDeque<Result<Reply, Failure>>>,
+    queue: Arc<Queue>,
+    known_empty: Arc<Mutex<Vec<bool>>>,
+}
+
+impl ShardApi for Told {
+    async fn get_iterator(&self, _: &Position) -> Result<String, Failure> {
+        Ok("i".into())
+    }
+    async fn get_records(&self, _: &str) -> Result<Reply, Failure> {
+        let known_empty = matches!(self.queue.take(1), Taken::Nothing { empty: Some(_) });
+        self.known_empty.lock().unwrap_or_else(PoisonError::into_inner).push(known_empty);
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Err(unexpected()))
+    }
+    async fn list_children(&self) -> Result<Vec<Child>, Failure> {
+        Err(unexpected())
+    }
+}
+
+#[tokio::test]
+async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
+    let queue = Arc::new(Queue::new(QUEUE_BYTES));
+    let known_empty: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let empty = || Ok(reply(&[], Some("i")));
+    let behind = Reply { behind_ms: Some(500), ..reply(&[], Some("i")) };
+    let unsaid = Reply { behind_ms: None, ..reply(&[], Some("i")) };
+    let replies =
+        [empty(), Err(throttled()), empty(), Ok(behind), empty(), Ok(unsaid), empty(), Err(Failure::Fatal("gone".into()))];
+    let tick = Duration::from_millis(1);
+    let shard = Shard {
+        api: Told { replies: Mutex::new(replies.into()), queue: queue.clone(), known_empty: known_empty.clone() },
+        table: "rides".into(),
+        id: SplitId("shard-0".into()),
+        start: Position::ShardHorizon,
+        to_ms: None,
+        pace: Pace { between_calls: tick, after_empty: tick, backoff_min: tick, backoff_max: tick, relist: tick },
+        clock: Arc::new(SetClock(AtomicI64::new(NOW_MS))),
+        queue,
+        wake: Arc::new(|| {}),
+    };
+    shard.run().await;
+    let told = known_empty.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert_eq!(told, [false, true, false, true, false, true, false, true]);
+}

@@ -27,6 +27,7 @@ fn convert(row: &Row<'_>) -> Answer<String> {
 fn fields(text: &str) -> Result<Option<[i64; 6]>, String> {
     let mut rest = text;
     let mut fields = [0; 6];
+    let mut too_large = None;
     for (at, field) in fields.iter_mut().enumerate() {
         if at > 0 {
             match rest.strip_prefix(["", "-", "-", " ", ":", ":"][at]) {
@@ -38,13 +39,17 @@ fn fields(text: &str) -> Result<Option<[i64; 6]>, String> {
         let (sign, digits) = rest.strip_prefix('-').map_or((1, rest), |digits| (-1, digits));
         let length = digits.bytes().take_while(u8::is_ascii_digit).count();
         if length > DIGITS_MAX {
-            return Err(format!("'{}' is too large a number for a time", &digits[..length]));
+            too_large.get_or_insert(&digits[..length]);
+        } else {
+            let Ok(number) = digits[..length].parse::<i64>() else { return Ok(None) };
+            *field = sign * number;
         }
-        let Ok(number) = digits[..length].parse::<i64>() else { return Ok(None) };
-        *field = sign * number;
         rest = &digits[length..];
     }
-    Ok(Some(fields))
+    match too_large {
+        Some(number) => Err(format!("'{number}' is too large a number for a time")),
+        None => Ok(Some(fields)),
+    }
 }
 
 fn written(ms: i64) -> String {

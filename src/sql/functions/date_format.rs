@@ -7,6 +7,8 @@ use super::old_calendar;
 use crate::format::time_text::{civil_from_days, days_from_civil};
 
 const MS_PER_DAY: i64 = 86_400_000;
+/// Years that are read: some less than a DATE counts the days of.
+const YEARS_MAX: i64 = 5_800_000;
 const MONTHS: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
@@ -60,7 +62,22 @@ pub fn write(ms: i64, pattern: &str) -> Result<String, String> {
 
 /// The same, with the nanoseconds below the millisecond.
 pub fn write_to_ns(ms: i64, below_ns: i64, pattern: &str) -> Result<String, String> {
-    write_date(civil_from_days(ms.div_euclid(MS_PER_DAY)), ms, below_ns, &pieces(pattern)?)
+    write_date(civil_from_days(ms.div_euclid(MS_PER_DAY)), year_text, ms, below_ns, &pieces(pattern)?)
+}
+
+/// A year as Java's DateTimeFormatter writes it: `y` counts within its era, `u` has a sign, and of four letters and more a
+/// plus says that there are more digits than letters.
+fn year_text(letter: char, count: usize, year: i64) -> String {
+    let year = if letter == 'y' && year <= 0 { 1 - year } else { year };
+    if count == 2 {
+        return format!("{:02}", year.unsigned_abs() % 100);
+    }
+    let digits = format!("{:0count$}", year.unsigned_abs());
+    match year {
+        ..0 => format!("-{digits}"),
+        _ if count >= 4 && digits.len() > count => format!("+{digits}"),
+        _ => digits,
+    }
 }
 
 /// The same in the calendar of Java's SimpleDateFormat.
@@ -70,10 +87,20 @@ pub fn write_old(ms: i64, pattern: &str) -> Result<String, String> {
     if days < days_from_civil(1583, 1, 1) && pieces.iter().any(|piece| matches!(piece, Piece::Field('D' | 'w', _))) {
         return Err("the pattern letters 'D' and 'w' are not supported before 1583".into());
     }
-    write_date(old_calendar::date_of(days), ms, 0, &pieces)
+    let years = |_, count, year: i64| match count {
+        2 => format!("{:02}", year % 100),
+        _ => format!("{year:0count$}"),
+    };
+    write_date(old_calendar::date_of(days), years, ms, 0, &pieces)
 }
 
-fn write_date((year, month, day): (i64, u32, u32), ms: i64, below_ns: i64, pieces: &[Piece]) -> Result<String, String> {
+fn write_date(
+    (year, month, day): (i64, u32, u32),
+    year_text: impl Fn(char, usize, i64) -> String,
+    ms: i64,
+    below_ns: i64,
+    pieces: &[Piece],
+) -> Result<String, String> {
     let days = ms.div_euclid(MS_PER_DAY);
     let of_day = ms.rem_euclid(MS_PER_DAY);
     let (hour, minute, second, millis) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
@@ -91,8 +118,7 @@ fn write_date((year, month, day): (i64, u32, u32), ms: i64, below_ns: i64, piece
         };
         let mut number = |value: i64| out.push_str(&format!("{value:0count$}"));
         match (letter, count) {
-            ('y' | 'u', 2) => number(year.rem_euclid(100)),
-            ('y' | 'u', _) => number(year),
+            ('y' | 'u', _) => out.push_str(&year_text(letter, count, year)),
             ('M' | 'L', 1 | 2) => number(month.into()),
             ('M' | 'L', 3) => out.push_str(&MONTHS[month as usize - 1][..3]),
             ('M' | 'L', 4) => out.push_str(MONTHS[month as usize - 1]),
@@ -140,11 +166,56 @@ pub enum Excess {
     Carry,
 }
 
+/// Digits at the start of a text as Java's DateTimeFormatter takes them, and what follows: two letters and more stand for as
+/// many digits, one for any number; a year may have more digits behind a plus, and a minus. `reserved` digits behind them
+/// belong to the fields that follow at once.
+fn strict_number(text: &str, letter: char, count: usize, reserved: usize) -> Option<(i64, &str)> {
+    const DIGITS_MAX: usize = 18;
+    let is_year = matches!(letter, 'y' | 'u') && count != 2;
+    let any_width = is_year || count == 1 && letter != 'S';
+    let (sign, digits) = match text.as_bytes().first() {
+        Some(b'-') if any_width => (-1, &text[1..]),
+        Some(b'+') if is_year && count >= 4 => (1, &text[1..]),
+        _ => (1, text),
+    };
+    let signed = digits.len() < text.len();
+    let available = digits.bytes().take_while(u8::is_ascii_digit).count().min(DIGITS_MAX);
+    let width = if any_width { available.saturating_sub(reserved) } else { available.min(count) };
+    let longer = width > count;
+    let fits = match (is_year && count >= 4, signed && sign > 0) {
+        (true, true) => longer,
+        (true, false) => sign < 0 || !longer,
+        _ => true,
+    };
+    if width < count || !fits {
+        return None;
+    }
+    let value: i64 = digits[..width].parse().ok()?;
+    // Minus zero is no number, and an era has no year 0.
+    if sign < 0 && value == 0 || letter == 'y' && count != 2 && sign * value < 1 {
+        return None;
+    }
+    Some((sign * value, &digits[width..]))
+}
+
+/// The same as Java's SimpleDateFormat takes them, which counts digits only where a field follows at once.
+fn lenient_number(text: &str, letter: char, count: usize, fixed: bool) -> Option<(i64, &str)> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) if letter == 'y' => (-1, digits),
+        _ => (1, text),
+    };
+    let available = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let width = if fixed { available.min(count) } else { available };
+    // Java's are 32 bits.
+    let value: i32 = digits[..width].parse().ok()?;
+    Some((sign * i64::from(value), &digits[width..]))
+}
+
 /// Reads a time at the start of a text. None if it does not have the form.
 pub fn parse<'a>(text: &'a str, pattern: &str, excess: Excess) -> Result<Option<Parts<'a>>, String> {
     let mut rest = text;
     let (mut year, mut month, mut day) = (1970i64, 1i64, 1i64);
-    let (mut hour, mut minute, mut second, mut millis, mut half) = (0i64, 0i64, 0i64, 0i64, None);
+    let (mut hour, mut minute, mut second, mut millis, mut half) = (0, 0, 0, 0i64, None);
     let all = pieces(pattern)?;
     for (index, piece) in all.iter().enumerate() {
         let (letter, count) = match piece {
@@ -178,32 +249,44 @@ pub fn parse<'a>(text: &'a str, pattern: &str, excess: Excess) -> Result<Option<
         }
         // Digits that stand against other digits have the pattern's width.
         let fixed = matches!(all.get(index + 1), Some(Piece::Field(..))) || letter == 'S';
-        let available = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let width = if fixed { available.min(count) } else { available };
-        let Ok(value) = rest[..width].parse::<i64>() else { return Ok(None) };
+        let read = match excess {
+            Excess::Carry => lenient_number(rest, letter, count, fixed),
+            Excess::Cut => {
+                let following = all[index + 1..].iter().map_while(|piece| match piece {
+                    Piece::Field(_, count @ 2..) => Some(*count),
+                    _ => None,
+                });
+                strict_number(rest, letter, count, following.sum())
+            }
+        };
+        let Some((value, after)) = read else { return Ok(None) };
+        let width = rest.len() - after.len();
+        rest = after;
         match letter {
             'y' | 'u' => year = if count == 2 && width == 2 { 2000 + value } else { value },
             'M' => month = value,
             'd' => day = value,
-            'H' | 'h' | 'k' | 'K' => hour = value,
+            'k' => hour = if value == 24 { 0 } else { value },
+            'H' | 'h' | 'K' => hour = value,
             'm' => minute = value,
             's' => second = value,
             'S' => millis = format!("{value:0width$}0000")[..3].parse().unwrap_or(0),
             other => return Err(format!("the pattern letter '{other}' is not supported for reading")),
         }
-        rest = &rest[width..];
     }
     if let Some(half) = half {
         hour = hour % 12 + half;
     }
+    let second_of_day = (hour * 60 + minute) * 60 + second;
     let days = match excess {
         Excess::Carry => {
             // Hours too many may lead past the change of calendars.
-            let carried = ((hour * 60 + minute) * 60 + second).div_euclid(86_400);
+            let carried = second_of_day.div_euclid(86_400);
             old_calendar::days_of(year, month, day + carried) - carried
         }
         Excess::Cut => {
-            if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 24 || minute > 59 || second > 59 {
+            let no_time = minute > 59 || second > 59 || second_of_day > 86_400 || second_of_day == 86_400 && millis > 0;
+            if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year.abs() > YEARS_MAX || no_time {
                 return Ok(None);
             }
             let next = if month == 12 { (year + 1, 1) } else { (year, month as u32 + 1) };
@@ -212,8 +295,8 @@ pub fn parse<'a>(text: &'a str, pattern: &str, excess: Excess) -> Result<Option<
             first + day.min(in_range) - 1
         }
     };
-    let ms = days * MS_PER_DAY + ((hour * 60 + minute) * 60 + second) * 1000 + millis;
-    Ok(Some(Parts { ms, rest }))
+    let ms = days.checked_mul(MS_PER_DAY).and_then(|ms| ms.checked_add(second_of_day * 1000 + millis));
+    Ok(ms.map(|ms| Parts { ms, rest }))
 }
 
 #[cfg(test)]
@@ -241,5 +324,44 @@ mod tests {
         assert_eq!(read("2023-02-29", "yyyy-MM-dd"), read("2023-02-28", "yyyy-MM-dd"));
         let carried = parse("2023-14-01", "yyyy-MM-dd", Excess::Carry).expect("a pattern").map(|p| p.ms);
         assert_eq!(carried, read("2024-02-01", "yyyy-MM-dd").map(|r| r.0));
+    }
+
+    #[test]
+    fn years_are_as_long_as_their_pattern_says() {
+        let year = |text, pattern| {
+            parse(text, pattern, Excess::Cut).expect("a pattern").map(|p| (civil_from_days(p.ms / MS_PER_DAY).0, p.rest))
+        };
+        for (text, pattern, expected) in [
+            ("9999", "yyyy", Some((9999, ""))),
+            ("10000", "yyyy", None),
+            ("+10000", "yyyy", Some((10_000, ""))),
+            ("+2024", "yyyy", None),
+            ("999", "yyyy", None),
+            ("999", "y", Some((999, ""))),
+            ("10000", "y", Some((10_000, ""))),
+            ("10000", "yyyyy", Some((10_000, ""))),
+            ("0000", "yyyy", None),
+            ("0000", "uuuu", Some((0, ""))),
+            ("-2024", "uuuu", Some((-2024, ""))),
+            ("-2024", "yyyy", None),
+            ("20240101", "yyyyMMdd", Some((2024, ""))),
+            ("120240101", "yyyyMMdd", None),
+            ("24", "yy", Some((2024, ""))),
+            ("5800001", "y", None),
+            ("999999999999999999999", "y", None),
+        ] {
+            assert_eq!(year(text, pattern), expected, "{text} by {pattern}");
+        }
+        let old = |text| parse(text, "yyyy-MM-dd", Excess::Carry).expect("a pattern").map(|p| p.ms);
+        assert_eq!((old("-0001-01-01"), old("10000-01-01")), (Some(-62_198_928_000_000), Some(253_402_300_800_000)));
+        assert_eq!((old("+2024-01-01"), old("2147483647-01-01"), old("2024-01-99999999999")), (None, None, None));
+        for (year, pattern, expected) in [
+            (10_000, "yyyy", "+10000"),
+            (10_000, "yyyyy y uuuu u yy", "10000 10000 +10000 10000 00"),
+            (0, "yyyy uuuu yy", "0001 0000 01"),
+            (-1, "yyyy uuuu u uu", "0002 -0001 -1 01"),
+        ] {
+            assert_eq!(write(days_from_civil(year, 5, 6) * MS_PER_DAY, pattern).as_deref(), Ok(expected), "{year}");
+        }
     }
 }

@@ -16,6 +16,7 @@ mod grouping;
 mod hashes;
 pub mod interval_times;
 pub mod intervals;
+pub mod java_comparison;
 pub mod json;
 mod math;
 pub mod nested;

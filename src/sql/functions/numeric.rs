@@ -12,6 +12,7 @@ use arrow::datatypes::{
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use crate::floats::one_nan;
 use crate::sql::decimal::pow10;
 use crate::sql::flink_types::common_type;
 use crate::sql::types::sql_name;
@@ -151,6 +152,7 @@ fn float(which: Which, value: f64) -> f64 {
 
 /// The greatest or least of each row; NULL if any is.
 fn extreme(arrays: &[ArrayRef], wanted: Ordering) -> Result<ArrayRef> {
+    let arrays: Vec<ArrayRef> = arrays.iter().map(one_nan).collect();
     let rows = arrays[0].len();
     let mut best = vec![0usize; rows];
     for (number, array) in arrays.iter().enumerate() {

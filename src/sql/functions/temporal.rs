@@ -164,18 +164,26 @@ fn add_months(days: i64, months: i64) -> i64 {
 }
 
 fn add(unit: &str, number: i64, ms: i64) -> Answer<i64> {
-    let months = |months: i64| add_months(ms.div_euclid(MS_PER_DAY), months) * MS_PER_DAY + ms.rem_euclid(MS_PER_DAY);
-    Ok(Some(match unit {
+    let months = |months: i64| {
+        let days = add_months(ms.div_euclid(MS_PER_DAY), months);
+        days.checked_mul(MS_PER_DAY)?.checked_add(ms.rem_euclid(MS_PER_DAY))
+    };
+    // An INT of weeks is less than 64 bits of ms.
+    let later = match unit {
         "YEAR" => months(number * 12),
         "QUARTER" => months(number * 3),
         "MONTH" => months(number),
-        "WEEK" => ms + number * 7 * MS_PER_DAY,
-        "DAY" => ms + number * MS_PER_DAY,
-        "HOUR" => ms + number * 3_600_000,
-        "MINUTE" => ms + number * 60_000,
-        "SECOND" => ms + number * 1000,
+        "WEEK" => ms.checked_add(number * 7 * MS_PER_DAY),
+        "DAY" => ms.checked_add(number * MS_PER_DAY),
+        "HOUR" => ms.checked_add(number * 3_600_000),
+        "MINUTE" => ms.checked_add(number * 60_000),
+        "SECOND" => ms.checked_add(number * 1000),
         other => return Err(format!("'{other}' is no unit of time")),
-    }))
+    };
+    match later {
+        Some(ms) => Ok(Some(ms)),
+        None => Err("the result is beyond the times that there are".into()),
+    }
 }
 
 fn months_between(later: i64, earlier: i64) -> i64 {
@@ -231,13 +239,13 @@ fn to_date(row: &Row<'_>) -> Answer<i32> {
 /// A timestamp in text, in ms, by a format or in the standard form.
 pub fn read_timestamp(text: &str, format: Option<&str>) -> Answer<i64> {
     let format = match format {
-        Some(format) if format != DATE_TIME || !read::exists(text) => format,
+        Some(format) if format != DATE_TIME || text.starts_with('+') || !read::exists(text) => format,
         _ => return Ok(read::timestamp_ms(text)),
     };
     Ok(match date_format::parse(text, format, Excess::Cut)? {
         Some(Parts { ms, rest: "" }) => Some(ms),
         // Then the standard form, in which a day too many is the next month's.
-        _ => read::lenient_timestamp_ms(text),
+        _ => read::timestamp_carrying(text),
     })
 }
 

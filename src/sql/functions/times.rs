@@ -1,6 +1,7 @@
 //! How do milliseconds become a column of times?
 //!
-//! Called by `rows` for functions that give a time. What always holds: a value that the type cannot hold refuses its row.
+//! Called by `rows` for functions that give a time. What always holds: a value that the type cannot hold refuses its row, and
+//! so does one whose day a DATE does not count.
 
 use std::sync::Arc;
 
@@ -15,17 +16,21 @@ use crate::sql::types::sql_name;
 
 /// Milliseconds as values of a temporal type, with the nanoseconds below them.
 pub fn times(ms: Vec<Option<i64>>, below_ns: impl Fn(usize) -> i64, to: &DataType) -> Result<ArrayRef, String> {
+    let out_of_range = || format!("the result is out of the range of {}", sql_name(to));
+    if ms.iter().flatten().any(|ms| i32::try_from(ms.div_euclid(MS_PER_DAY)).is_err()) {
+        return Err(out_of_range());
+    }
     let each = ms.into_iter();
     let finer = |(row, ms): (usize, Option<i64>), per_ms: i64, below: i64| match ms {
-        Some(ms) => match ms.checked_mul(per_ms).and_then(|v| v.checked_add(below_ns(row) / below)) {
-            Some(value) => Ok(Some(value)),
-            None => Err(format!("the result is out of the range of {}", sql_name(to))),
-        },
+        Some(ms) => {
+            let value = ms.checked_mul(per_ms).and_then(|v| v.checked_add(below_ns(row) / below));
+            value.map(Some).ok_or_else(out_of_range)
+        }
         None => Ok(None),
     };
     Ok(match to {
         DataType::Date32 => {
-            let days = each.map(|ms| i32::try_from(ms?.div_euclid(MS_PER_DAY)).ok());
+            let days = each.map(|ms| Some(ms?.div_euclid(MS_PER_DAY) as i32));
             Arc::new(days.collect::<PrimitiveArray<Date32Type>>())
         }
         DataType::Time32(_) => {

@@ -1,22 +1,28 @@
 //! TO_TIMESTAMP_LTZ(number, precision): a point in time from epoch seconds (precision 0), milliseconds (3) and so on; and
 //! TO_TIMESTAMP_LTZ(text[, format[, zone]]), a local time of the zone, which is UTC if none is given.
 //!
-//! From BIGINT milliseconds nothing is computed: the values are the timestamps.
+//! What always holds: a number before the year 0 or beyond the year 9999 gives NULL, so that one in the wrong unit moves no
+//! watermark. From BIGINT milliseconds nothing is computed: the values are the timestamps.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Field, FieldRef, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    ArrowTimestampType, DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType,
 };
 use datafusion_common::ScalarValue;
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::temporal::read_timestamp;
+use crate::sql::decimal::pow10;
 use crate::sql::types::sql_name;
 use crate::time::zone::Zone;
+
+/// The first and the last second that a number may mean: 0000-01-01 00:00:00 and 9999-12-31 23:59:59.
+const SECONDS: (i64, i64) = (-62_167_219_200, 253_402_300_799);
 
 pub fn udf() -> ScalarUDF {
     ScalarUDF::from(ToTimestampLtz { signature: Signature::user_defined(Volatility::Immutable) })
@@ -53,11 +59,16 @@ impl ScalarUDFImpl for ToTimestampLtz {
                 let precision = arguments.get(1).map(|_| DataType::Int32);
                 Ok(std::iter::once(DataType::Int64).chain(precision).collect())
             }
+            [number] | [number, _] if number.is_numeric() => {
+                let number = if number.is_floating() { DataType::Float64 } else { number.clone() };
+                let precision = arguments.get(1).map(|_| DataType::Int32);
+                Ok(std::iter::once(number).chain(precision).collect())
+            }
             [text, format, zone] if [text, format, zone].iter().all(|t| **t == DataType::Utf8 || t.is_null()) => {
                 Ok(vec![DataType::Utf8; 3])
             }
             [other] | [other, _] => {
-                plan_err!("'TO_TIMESTAMP_LTZ' takes a BIGINT and a precision of 0 to 9, or text, not {}", sql_name(other))
+                plan_err!("'TO_TIMESTAMP_LTZ' takes a number and a precision of 0 to 9, or text, not {}", sql_name(other))
             }
             _ => plan_err!("'TO_TIMESTAMP_LTZ' takes a number and a precision of 0 to 9, or text and its format"),
         }
@@ -96,31 +107,44 @@ impl ScalarUDFImpl for ToTimestampLtz {
             Some(ColumnarValue::Scalar(constant)) => precision(constant)?,
             Some(_) => return exec_err!("the precision of TO_TIMESTAMP_LTZ must be a constant"),
         };
-        let numbers = cast(&first, &DataType::Int64)?;
-        let numbers = numbers.as_primitive::<Int64Type>();
-        // NULL where the year is beyond what a timestamp holds.
-        let scaled = |digits: u32| numbers.iter().map(move |v| v.and_then(|v| v.checked_mul(10i64.pow(digits))));
         let array: ArrayRef = match precision {
-            3 => {
-                let millis: PrimitiveArray<TimestampMillisecondType> =
-                    PrimitiveArray::new(numbers.values().clone(), numbers.nulls().cloned());
-                Arc::new(millis.with_data_type(result(3)))
-            }
-            p @ 0..=2 => {
-                let millis: PrimitiveArray<TimestampMillisecondType> = scaled(3 - p).collect();
-                Arc::new(millis.with_data_type(result(p)))
-            }
-            p @ 4..=6 => {
-                let micros: PrimitiveArray<TimestampMicrosecondType> = scaled(6 - p).collect();
-                Arc::new(micros.with_data_type(result(p)))
-            }
-            p => {
-                let nanos: PrimitiveArray<TimestampNanosecondType> = scaled(9 - p).collect();
-                Arc::new(nanos.with_data_type(result(p)))
-            }
+            0..=3 => Arc::new(of_numbers::<TimestampMillisecondType>(&first, precision, 3)?.with_data_type(result(precision))),
+            4..=6 => Arc::new(of_numbers::<TimestampMicrosecondType>(&first, precision, 6)?.with_data_type(result(precision))),
+            _ => Arc::new(of_numbers::<TimestampNanosecondType>(&first, precision, 9)?.with_data_type(result(precision))),
         };
         Ok(ColumnarValue::Array(array))
     }
+}
+
+/// Numbers that count units of `precision` digits after the second, as a column whose type has `digits`.
+fn of_numbers<T: ArrowTimestampType>(numbers: &ArrayRef, precision: u32, digits: u32) -> Result<PrimitiveArray<T>> {
+    let per_second = 10i128.pow(digits);
+    // Nanoseconds have fewer years than these: what is more than 64 bits gives NULL too.
+    let clamped = |ticks: i128| ticks.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+    let bounds = clamped(i128::from(SECONDS.0) * per_second)..=clamped((i128::from(SECONDS.1) + 1) * per_second - 1);
+    let held = |ticks: i128| i64::try_from(ticks).ok().filter(|ticks| bounds.contains(ticks));
+    let up = 10i128.pow(digits - precision);
+    Ok(match numbers.data_type() {
+        DataType::Float64 => {
+            // The cast holds what is too large at the ends of 128 bits, which are out of bounds.
+            let number = |v: f64| if v.is_nan() { None } else { held((v * up as f64).floor() as i128) };
+            numbers.as_primitive::<Float64Type>().unary_opt(number)
+        }
+        DataType::Decimal128(_, scale) => {
+            let down = pow10(u32::from(scale.unsigned_abs()));
+            numbers.as_primitive::<Decimal128Type>().unary_opt(|v| (v / down).checked_mul(up).and_then(held))
+        }
+        _ => {
+            let numbers = cast(numbers, &DataType::Int64)?;
+            let numbers = numbers.as_primitive::<Int64Type>();
+            let plain = precision == digits && numbers.values().iter().all(|v| bounds.contains(v));
+            if plain {
+                PrimitiveArray::new(numbers.values().clone(), numbers.nulls().cloned())
+            } else {
+                numbers.unary_opt(|v| held(i128::from(v) * up))
+            }
+        }
+    })
 }
 
 fn precision(constant: &ScalarValue) -> Result<u32> {

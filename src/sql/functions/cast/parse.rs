@@ -260,40 +260,77 @@ fn nanos(digits: &str) -> Option<i64> {
     format!("{digits:0<9}").parse().ok()
 }
 
-/// `yyyy-M-d[ H:m:s[.f]]`, with so many digits of the fraction kept. A day that the month does not have is its last.
+/// `yyyy-M-d[ H:m:s[.f]]` from the year 1 on, with so many digits of the fraction kept. A year of more than four digits has
+/// a plus. A day that the month does not have is its last, and 24:00:00 is the next midnight.
 pub fn timestamp(text: &str, unit: TimeUnit, digits: usize) -> Option<i64> {
+    const SECONDS_PER_DAY: i64 = 86_400;
     let (date, clock) = match text.split_once(' ') {
         Some((date, clock)) => (date, Some(clock)),
         None => (text, None),
     };
     let mut parts = date.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || year.len() != 4 || month.len() > 2 || day.len() > 2 {
+    let (year, year_fits) = match year.strip_prefix('+') {
+        Some(year) => (year, year.len() > 4),
+        None => (year, year.len() == 4),
+    };
+    if parts.next().is_some() || !year_fits || month.len() > 2 || day.len() > 2 {
         return None;
     }
     let (year, month, day) = (small_number(year)?, small_number(month)?, small_number(day)?);
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if year == 0 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    let day = day.min(days_in_month(year, month));
-    let mut seconds = days_from_civil(year, month as u32, day as u32) * 86_400;
-    let mut fraction = 0;
+    // No day that a DATE does not count.
+    let days = i32::try_from(days_from_civil(year, month as u32, day.min(days_in_month(year, month)) as u32)).ok()?;
+    let (mut second_of_day, mut fraction) = (0, 0);
     if let Some(clock) = clock {
         let (clock, rest) = clock.split_once('.').map_or((clock, None), |(c, f)| (c, Some(f)));
         let mut parts = clock.split(':');
         let mut part = || parts.next().filter(|p| p.len() <= 2 && !p.starts_with(' ') && !p.ends_with(' '));
         let (hour, minute, second) = (small_number(part()?)?, small_number(part()?)?, small_number(part()?)?);
-        if parts.next().is_some() || hour > 23 || minute > 59 || second > 59 {
-            return None;
-        }
-        seconds += (hour * 60 + minute) * 60 + second;
         if let Some(rest) = rest {
             let step = 10i64.pow(9 - digits.min(9) as u32);
             fraction = nanos(rest)? / step * step;
         }
+        second_of_day = (hour * 60 + minute) * 60 + second;
+        let too_late = second_of_day > SECONDS_PER_DAY || second_of_day == SECONDS_PER_DAY && fraction > 0;
+        if parts.next().is_some() || minute > 59 || second > 59 || too_late {
+            return None;
+        }
     }
     let per_second = ticks_per_second(unit);
+    let seconds = i64::from(days) * SECONDS_PER_DAY + second_of_day;
     seconds.checked_mul(per_second)?.checked_add(fraction / (1_000_000_000 / per_second))
+}
+
+/// The same as Java's `Timestamp.valueOf` reads it, in ms: what is too much of a day, an hour, a minute or a second is
+/// counted on into the next.
+pub fn timestamp_carrying(text: &str) -> Option<i64> {
+    let (date, clock) = match text.trim().split_once(' ') {
+        Some((date, clock)) => (date, Some(clock)),
+        None => (text, None),
+    };
+    let mut parts = date.split('-');
+    let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() || year.len() != 4 || !(1..=2).contains(&month.len()) || !(1..=2).contains(&day.len()) {
+        return None;
+    }
+    let (year, month, day) = (small_number(year)?, small_number(month)?, small_number(day)?);
+    // There, the year 0 is the year 1.
+    if year == 0 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let days = days_from_civil(year, month as u32, 1) + day - 1;
+    let Some(clock) = clock else { return Some(days * 86_400_000) };
+    let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(c, f)| (c, Some(f)));
+    let mut parts = clock.split(':').map(small_number);
+    let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() {
+        return None;
+    }
+    let millis = fraction.map_or(Some(0), nanos)? / 1_000_000;
+    Some(((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + millis)
 }
 
 #[cfg(test)]
@@ -321,5 +358,14 @@ mod tests {
         let ms = |text| timestamp(text, TimeUnit::Millisecond, 3);
         assert_eq!((ms("1970-1-2"), ms("1970-01-01 0:0:1.5"), ms("1970-01-01T00:00:00")), (Some(86_400_000), Some(1500), None));
         assert_eq!((ms("2023-02-30"), ms("2023-02-28")), (ms("2023-02-28"), Some(1_677_542_400_000)));
+        assert_eq!((ms("0000-12-31"), ms("0001-01-01"), ms("-0001-01-01")), (None, Some(-62_135_596_800_000), None));
+        assert_eq!((ms("10000-01-01"), ms("+10000-01-01"), ms("+2024-01-01")), (None, Some(253_402_300_800_000), None));
+        assert_eq!(
+            (ms("+999999999-01-01"), ms("1970-01-01 24:00:00"), ms("1970-01-01 24:00:00.1")),
+            (None, Some(86_400_000), None)
+        );
+        let carrying = timestamp_carrying;
+        assert_eq!((carrying("1970-1-32"), carrying("1969-2-29 24:30:60")), (None, Some(-26_350_140_000)));
+        assert_eq!((carrying("0000-01-01 00:00:00"), carrying("+10000-01-01"), carrying("1970-01-01 1:2")), (None, None, None));
     }
 }

@@ -2,8 +2,8 @@
 
 use arrow::datatypes::TimeUnit;
 
-pub use super::parse::date;
 use super::parse::timestamp;
+pub use super::parse::{date, timestamp_carrying};
 
 /// A TIMESTAMP(3) in ms.
 pub fn timestamp_ms(text: &str) -> Option<i64> {
@@ -12,13 +12,37 @@ pub fn timestamp_ms(text: &str) -> Option<i64> {
 
 /// True if the text is a timestamp whose day the month has.
 pub fn exists(text: &str) -> bool {
-    timestamp_ms(text).is_some() && timestamp_ms(text) == lenient_timestamp_ms(text)
+    timestamp_ms(text).is_some_and(|ms| timestamp_carrying(text).is_none_or(|carried| carried == ms))
 }
 
-/// The same where a day that the month does not have is counted on into the next.
-pub fn lenient_timestamp_ms(text: &str) -> Option<i64> {
-    let ms = timestamp_ms(text)?;
-    let day: i64 = text.split([' ', '-']).nth(2)?.parse().ok()?;
-    let (_, _, kept) = crate::format::time_text::civil_from_days(ms.div_euclid(86_400_000));
-    Some(ms + (day - i64::from(kept)) * 86_400_000)
+/// True if a text can stand behind the word TIMESTAMP: it means just the time that it says.
+pub fn is_timestamp_literal(text: &str) -> bool {
+    timestamp_ms(text).is_some_and(|ms| timestamp_carrying(text) == Some(ms)) && !text.contains(" 24")
+}
+
+/// True if a text can stand behind the word DATE.
+pub fn is_date_literal(text: &str) -> bool {
+    const YEAR_1: i32 = -719_162;
+    date(text).is_some_and(|days| days >= YEAR_1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_mean_what_they_say() {
+        for (text, is_one) in [
+            ("2024-02-29 12:34:56.789", true),
+            ("0001-01-01 00:00:00", true),
+            ("2024-02-30 00:00:00", false),
+            ("0000-01-01 00:00:00", false),
+            ("+10000-01-01 00:00:00", false),
+            ("2024-05-01 24:00:00", false),
+            ("yesterday", false),
+        ] {
+            assert_eq!(is_timestamp_literal(text), is_one, "{text}");
+        }
+        assert!(is_date_literal("0001-01-01") && !is_date_literal("0000-12-31") && !is_date_literal("2023-02-29"));
+    }
 }

@@ -13,6 +13,7 @@ use super::time::ticks;
 use super::{Type, precision};
 use crate::format::number_text::{write_decimal_plain, write_f32, write_f64};
 use crate::format::time_text::{ticks_per_second, write_date, write_time, write_timestamp};
+use crate::map_keys;
 
 pub fn cast(array: &ArrayRef, from: &Type, to: &Type) -> Result<ArrayRef, String> {
     let mut out = StringBuilder::with_capacity(array.len(), array.len() * 12);
@@ -93,7 +94,7 @@ pub fn append(out: &mut String, array: &ArrayRef, row: usize, precision: usize) 
             let pairs = array.as_map().value(row);
             out.push('{');
             for at in 0..pairs.len() {
-                part(out, pairs.column(0), at, ", ")?;
+                part(out, map_keys::of_entries(&pairs), at, ", ")?;
                 out.push('=');
                 inside(out, pairs.column(1), at)?;
             }

@@ -13,6 +13,7 @@ use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, Scalar
 use super::value::Json;
 use crate::format::number_text::{write_decimal_plain, write_f64};
 use crate::format::time_text::write_timestamp;
+use crate::map_keys;
 use crate::sql::types::sql_name;
 
 /// The names of the calls. Their first argument is how they take NULLs (`N` to write them, `A` to leave them out), followed by
@@ -43,10 +44,7 @@ fn is_writable(data_type: &DataType) -> bool {
     match data_type {
         DataType::List(item) => is_writable(item.data_type()),
         DataType::Struct(fields) => fields.iter().all(|f| is_writable(f.data_type())),
-        DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(parts) => parts[0].data_type() == &DataType::Utf8 && is_writable(parts[1].data_type()),
-            _ => false,
-        },
+        DataType::Map(..) => map_keys::types(data_type).is_some_and(|(key, value)| *key == DataType::Utf8 && is_writable(value)),
         DataType::Null | DataType::Boolean | DataType::Utf8 | DataType::Timestamp(..) => true,
         other => other.is_numeric(),
     }
@@ -169,7 +167,10 @@ fn of(array: &ArrayRef, row: usize) -> std::result::Result<Json, String> {
         }
         DataType::Map(..) => {
             let pairs = array.as_map().value(row);
-            let (keys, values) = (pairs.column(0).as_string::<i32>(), pairs.column(1));
+            let (keys, values) = (map_keys::of_entries(&pairs).as_string::<i32>(), pairs.column(1));
+            if keys.null_count() > 0 {
+                return Err("a MAP with NULL as a key has no form in JSON".into());
+            }
             let members = (0..pairs.len()).map(|at| Ok((keys.value(at).to_string(), of(values, at)?)));
             Json::Object(members.collect::<std::result::Result<_, String>>()?)
         }

@@ -7,6 +7,8 @@ use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::{Call, Definition, Pool, element, is_comparable, meet, pick, row_fields};
+use crate::floats;
+use crate::map_keys;
 use crate::sql::nested_types::{is_multiset, map_types};
 use crate::state::key::{KeyBuf, encode_keys};
 
@@ -94,10 +96,10 @@ fn array_item(call: &Call<'_>) -> Result<ArrayRef, String> {
 
 fn map_item(call: &Call<'_>) -> Result<ArrayRef, String> {
     let map = call.map(0);
-    let pool = Pool::new(&[map.keys(), &call.args[1]])?;
+    let pool = Pool::new(&[&floats::one_zero(map_keys::keys(map)), &floats::one_zero(&call.args[1])])?;
     let keys = pool.keys();
     let one = |row: usize| {
-        if map.is_null(row) || call.args[1].is_null(row) {
+        if map.is_null(row) || call.args[1].is_null(row) || floats::is_nan(&call.args[1], row) {
             return None;
         }
         let wanted = keys.get(pool.starts[1] as usize + row);

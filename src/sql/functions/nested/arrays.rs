@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array};
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::{Call, Definition, Lists, Pool, element, is_comparable, meet, pick};
+use crate::floats;
 use crate::sql::nested_types::array_of;
 use crate::state::key::KeyBuf;
 
@@ -178,11 +179,14 @@ fn concat(call: &Call<'_>) -> Result<ArrayRef, String> {
 /// `needs_element`: else it is looked for as any other.
 fn positions(call: &Call<'_>, needs_element: bool) -> Result<Int32Array, String> {
     let list = call.list(0);
-    let pool = Pool::new(&[list.values(), &call.args[1]])?;
+    let pool = Pool::new(&[&floats::one_zero(list.values()), &floats::one_zero(&call.args[1])])?;
     let keys = pool.keys();
     let one = |row: usize| {
         if list.is_null(row) || needs_element && call.args[1].is_null(row) {
             return None;
+        }
+        if call.args[1].is_valid(row) && floats::is_nan(&call.args[1], row) {
+            return Some(0);
         }
         let wanted = keys.get(pool.starts[1] as usize + row);
         Some(range(list, row).position(|at| keys.get(at as usize) == wanted).map_or(0, |at| at as i32 + 1))

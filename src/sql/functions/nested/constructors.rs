@@ -2,22 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, MapArray, StructArray, UInt32Array};
+use arrow::array::{ArrayRef, MapArray, StructArray, UInt32Array};
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 
 use super::{Call, Definition, Lists, Pool, is_comparable, meet};
+use crate::map_keys;
 use crate::sql::nested_types::{array_of, map_of, map_types, row_of};
 
 /// The names of the calls that the parser puts for the constructors.
 pub const ARRAY: &str = "(array)";
 pub const MAP: &str = "(map)";
-/// MAP[...] without its NULL keys, for a sink that drops them.
-pub const MAP_OF_KEYS: &str = "(map_of_keys)";
 pub const ROW: &str = "row";
 
-pub const ALL: [Definition; 4] = [
+pub const ALL: [Definition; 3] = [
     Definition {
         name: ARRAY,
         takes: 1..=usize::MAX,
@@ -30,14 +29,7 @@ pub const ALL: [Definition; 4] = [
         takes: 2..=usize::MAX,
         arguments: map_arguments,
         result: |t| map_of(t[0].clone(), t[1].clone()),
-        run: |call| map(call, false),
-    },
-    Definition {
-        name: MAP_OF_KEYS,
-        takes: 2..=usize::MAX,
-        arguments: map_arguments,
-        result: |t| map_of(t[0].clone(), t[1].clone()),
-        run: |call| map(call, true),
+        run: map,
     },
     Definition {
         name: ROW,
@@ -70,15 +62,13 @@ fn map_arguments(given: &[DataType]) -> Result<Vec<DataType>, String> {
     Ok([key, value].into_iter().cycle().take(given.len()).collect())
 }
 
-fn map(call: &Call<'_>, drops_null: bool) -> Result<ArrayRef, String> {
+fn map(call: &Call<'_>) -> Result<ArrayRef, String> {
     let side = |from: usize| Pool::new(&call.args.iter().skip(from).step_by(2).collect::<Vec<_>>());
     let (keys, values) = (side(0)?, side(1)?);
     let mut pairs = Pairs::new(call.rows);
     for row in 0..call.rows as u32 {
         for (key, value) in keys.starts.iter().zip(&values.starts) {
-            if !(drops_null && keys.elements.is_null((key + row) as usize)) {
-                pairs.push(key + row, value + row);
-            }
+            pairs.push(key + row, value + row);
         }
         pairs.close(true);
     }
@@ -128,9 +118,6 @@ impl Pairs {
         for end in &self.ends {
             at_of.clear();
             for &(key, value) in &self.pairs[from..*end] {
-                if keys.elements.is_null(key as usize) {
-                    return Err("a MAP with NULL as a key is not supported".into());
-                }
                 match at_of.entry(bytes.get(key as usize)) {
                     std::collections::hash_map::Entry::Occupied(_) if self.unique => {
                         return Err("a key that comes twice is not supported".into());
@@ -146,7 +133,7 @@ impl Pairs {
             from = *end;
             offsets.push(i32::try_from(kept_keys.len()).map_err(|_| "too many pairs")?);
         }
-        let keys = take(&keys.elements, &UInt32Array::from(kept_keys), None).map_err(wrong)?;
+        let keys = take(&keys.elements, &UInt32Array::from(kept_keys), None).and_then(map_keys::wrap).map_err(wrong)?;
         let values = take(&values.elements, &UInt32Array::from(kept_values), None).map_err(wrong)?;
         let pairs = StructArray::try_new(parts.clone(), vec![keys, values], None).map_err(wrong)?;
         let nulls = Some(arrow::buffer::NullBuffer::from(self.valid)).filter(|n| n.null_count() > 0);

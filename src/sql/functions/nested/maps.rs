@@ -8,6 +8,7 @@ use arrow::datatypes::DataType;
 
 use super::constructors::Pairs;
 use super::{Call, Definition, Pool, element, is_comparable, meet};
+use crate::map_keys;
 use crate::sql::nested_types::{array_of, is_multiset, map_of, map_types, row_of};
 
 pub const ALL: [Definition; 5] = [
@@ -16,7 +17,7 @@ pub const ALL: [Definition; 5] = [
         takes: 1..=1,
         arguments: one_map,
         result: |types| map_types(&types[0]).map_or(DataType::Null, |(key, _)| array_of(key.clone())),
-        run: |call| list(call, call.map(0).keys()),
+        run: |call| list(call, map_keys::keys(call.map(0))),
     },
     Definition {
         name: "map_values",
@@ -36,7 +37,8 @@ pub const ALL: [Definition; 5] = [
         run: |call| {
             let DataType::List(item) = call.result else { return Err("not a list".into()) };
             let DataType::Struct(fields) = item.data_type() else { return Err("not rows".into()) };
-            let columns = call.map(0).entries().columns().to_vec();
+            let map = call.map(0);
+            let columns = vec![map_keys::keys(map).clone(), map.values().clone()];
             let rows = arrow::array::StructArray::try_new(fields.clone(), columns, None).map_err(|e| e.to_string())?;
             list(call, &(Arc::new(rows) as ArrayRef))
         },
@@ -103,7 +105,7 @@ fn from_arrays(call: &Call<'_>) -> Result<ArrayRef, String> {
 
 fn union(call: &Call<'_>) -> Result<ArrayRef, String> {
     let maps: Vec<_> = (0..call.args.len()).map(|at| call.map(at)).collect();
-    let keys = Pool::new(&maps.iter().map(|m| m.keys()).collect::<Vec<_>>())?;
+    let keys = Pool::new(&maps.iter().map(|m| map_keys::keys(m)).collect::<Vec<_>>())?;
     let values = Pool::new(&maps.iter().map(|m| m.values()).collect::<Vec<_>>())?;
     let valid = call.valid();
     let mut pairs = Pairs::new(call.rows);

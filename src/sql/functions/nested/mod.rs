@@ -27,7 +27,7 @@ use crate::sql::types::sql_name;
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 
 pub use access::ELEMENT;
-pub use constructors::{ARRAY, MAP, MAP_OF_KEYS, ROW};
+pub use constructors::{ARRAY, MAP, ROW};
 pub use field::FIELD;
 
 /// One function.

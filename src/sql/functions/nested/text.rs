@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, MapBuilder, MapFieldNa
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::{Call, Definition};
+use crate::map_keys;
 use crate::sql::functions::patterns::with;
 use crate::sql::nested_types::{array_of, map_of};
 
@@ -134,7 +135,7 @@ fn to_map(call: &Call<'_>) -> Result<ArrayRef, String> {
         }
         out.append(is_valid).map_err(|e| e.to_string())?;
     }
-    Ok(Arc::new(out.finish()))
+    Ok(Arc::new(map_keys::from_plain(&out.finish()).map_err(|e| e.to_string())?))
 }
 
 /// ARRAY_JOIN(array, between [, for NULL]): NULLs are left out if nothing stands for them.

@@ -1,0 +1,249 @@
+//! What in a state directory is ours?
+//!
+//! Called by `store` before it makes, uses or removes anything there. A state directory holds a marker: a folder without one
+//! that is not empty is somebody else's and is not touched. Directories of earlier versions have no marker; they are known by
+//! their manifests, and get one. What always holds: only files are removed whose names and places are those that we or
+//! RocksDB give; whatever else lies among them stays, and so does the folder it is in.
+
+use std::fs::{self, DirEntry, FileType};
+use std::hash::BuildHasher;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::codec;
+use super::store::{StoreError, at, write_durably};
+
+pub const MARKER: &str = "paceline-state";
+const FIRST_LINE: &str = "This folder holds the state of a Paceline job: paceline makes and removes files in it.";
+/// Says which run of all runs on all machines: then follows what `identity` gives.
+const RUN: &str = "run ";
+
+/// Fails, without having touched anything, if the folder is somebody else's.
+pub fn examine(root: &Path) -> Result<(), StoreError> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
+            return Err(StoreError::NoFolder { path: root.display().to_string() });
+        }
+        Err(e) => return Err(at(root)(e)),
+    };
+    if read_marker(root)?.is_some() || holds_manifest(root)? {
+        return Ok(());
+    }
+    for entry in entries {
+        let entry = entry.map_err(at(root))?;
+        if !is_nothing(&entry).map_err(at(&entry.path()))? {
+            let found = entry.file_name().to_string_lossy().into_owned();
+            return Err(StoreError::NotOurs { path: root.display().to_string(), found });
+        }
+    }
+    Ok(())
+}
+
+/// The marker's identity; None if there is no marker.
+fn read_marker(root: &Path) -> Result<Option<String>, StoreError> {
+    let path = root.join(MARKER);
+    let text = match fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(at(&path)(e)),
+    };
+    let mut lines = text.lines();
+    if lines.next() != Some(FIRST_LINE) {
+        return Ok(None);
+    }
+    Ok(Some(lines.find_map(|line| line.strip_prefix(RUN)).unwrap_or_default().to_string()))
+}
+
+/// True for the state directory of a version that made no markers.
+fn holds_manifest(root: &Path) -> Result<bool, StoreError> {
+    let folder = root.join("checkpoints");
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(false),
+        Err(e) => return Err(at(&folder)(e)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(at(&folder))?;
+        let of_an_epoch = epoch_of(&entry).is_some();
+        if of_an_epoch && fs::read(entry.path().join("manifest")).is_ok_and(|bytes| codec::is_manifest(&bytes)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// True for what can be in a folder that is as good as empty: what a process leaves that is killed in its first moments, and
+/// what a new file system has.
+fn is_nothing(entry: &DirEntry) -> io::Result<bool> {
+    let kind = entry.file_type()?;
+    Ok(match entry.file_name().to_str() {
+        Some("lock") => kind.is_file() && entry.metadata()?.len() == 0,
+        Some("checkpoints") => kind.is_dir() && fs::read_dir(entry.path())?.next().is_none(),
+        Some("lost+found") => kind.is_dir(),
+        Some(name) => kind.is_file() && name.strip_suffix(".tmp") == Some(MARKER),
+        None => false,
+    })
+}
+
+/// Marks a folder that was examined, if it has no marker, and says which run it is of: empty for those of earlier versions.
+/// Only the holder of the lock may do so.
+pub fn mark(root: &Path) -> Result<String, StoreError> {
+    match read_marker(root)? {
+        Some(identity) => Ok(identity),
+        None if holds_manifest(root)? => write_marker(root, ""),
+        None => mark_anew(root),
+    }
+}
+
+/// Marks a folder for a run of its own.
+pub fn mark_anew(root: &Path) -> Result<String, StoreError> {
+    // The keys of a hasher come from the system's source of random bits. A run is told from others that began in the same
+    // millisecond, wherever they write to: 32 bits are plenty.
+    let random = std::hash::RandomState::new().hash_one(root) as u32;
+    write_marker(root, &format!("{random:08x}"))
+}
+
+fn write_marker(root: &Path, identity: &str) -> Result<String, StoreError> {
+    write_durably(&root.join(MARKER), format!("{FIRST_LINE}\n{RUN}{identity}\n").as_bytes())?;
+    Ok(identity.to_string())
+}
+
+/// The epoch of a checkpoint's folder. A folder with another form of the number is not ours.
+pub fn epoch_of(entry: &DirEntry) -> Option<u64> {
+    let epoch = entry.file_name().to_str()?.parse().ok()?;
+    (entry.file_name() == *folder_of(epoch) && entry.file_type().is_ok_and(|t| t.is_dir())).then_some(epoch)
+}
+
+pub fn folder_of(epoch: u64) -> String {
+    format!("{epoch:08}")
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
+}
+
+/// `worker-K`, and what it is called until it is complete.
+fn is_worker(name: &str) -> bool {
+    name.strip_prefix("worker-").map(|n| n.strip_suffix(".tmp").unwrap_or(n)).is_some_and(is_digits)
+}
+
+/// A name that RocksDB gives to a file of a store.
+fn is_store_file(name: &str) -> bool {
+    match name.split_once(['.', '-']) {
+        None => matches!(name, "CURRENT" | "IDENTITY" | "LOCK" | "LOG"),
+        Some(("LOG", rest)) => rest.strip_prefix("old.").is_some_and(is_digits),
+        Some(("MANIFEST", number)) => is_digits(number),
+        Some(("OPTIONS", number)) => is_digits(number.strip_suffix(".dbtmp").unwrap_or(number)),
+        Some((number, kind)) => is_digits(number) && matches!(kind, "sst" | "log" | "blob" | "dbtmp"),
+    }
+}
+
+fn entries(folder: &Path) -> Result<Vec<(DirEntry, String, FileType)>, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
+        Err(e) => return Err(at(folder)(e)),
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(at(folder))?;
+        // A name that is no text is none that we gave. A link has its own type, so nothing is followed to elsewhere.
+        if let Ok(name) = entry.file_name().into_string() {
+            let kind = entry.file_type().map_err(at(&entry.path()))?;
+            all.push((entry, name, kind));
+        }
+    }
+    Ok(all)
+}
+
+/// Removes a file of ours; it may be gone.
+pub fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at(path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder, unless something is left in it.
+fn remove_emptied(folder: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir(folder) {
+        Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Err(at(folder)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the files of a store, and its folder if that leaves it empty.
+fn remove_store(folder: &Path) -> Result<(), StoreError> {
+    for (entry, name, kind) in entries(folder)? {
+        if kind.is_file() && is_store_file(&name) {
+            remove_file(&entry.path())?;
+        }
+    }
+    remove_emptied(folder)
+}
+
+/// Removes the stores of workers: those in use, or those of a checkpoint. The folder stays.
+pub fn remove_workers(folder: &Path) -> Result<(), StoreError> {
+    for (entry, name, kind) in entries(folder)? {
+        if kind.is_dir() && is_worker(&name) {
+            remove_store(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What is still there in the places of workers' stores, once those were removed.
+pub fn left_of_workers(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
+    Ok(entries(folder)?.into_iter().find(|(_, name, _)| is_worker(name)).map(|(entry, ..)| entry.path()))
+}
+
+/// Removes a checkpoint. Its manifest goes first: what is left after a kill is no checkpoint.
+pub fn remove_checkpoint(folder: &Path) -> Result<(), StoreError> {
+    for name in ["manifest", "manifest.tmp"] {
+        remove_file(&folder.join(name))?;
+    }
+    remove_workers(folder)?;
+    remove_emptied(folder)
+}
+
+/// Removes embedded tables, each a store in a folder of its own. The folder stays.
+pub fn remove_tables(folder: &Path) -> Result<(), StoreError> {
+    for (entry, _, kind) in entries(folder)? {
+        let is_store = |path: PathBuf| path.join("CURRENT").is_file() && path.join("IDENTITY").is_file();
+        if kind.is_dir() && is_store(entry.path()) {
+            remove_store(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_rocksdb_gives_and_others() {
+        for name in [
+            "CURRENT",
+            "LOCK",
+            "LOG",
+            "LOG.old.17",
+            "MANIFEST-000004",
+            "OPTIONS-000007",
+            "OPTIONS-000007.dbtmp",
+            "000012.sst",
+            "3.log",
+        ] {
+            assert!(is_store_file(name), "{name}");
+        }
+        for name in
+            ["notes.txt", "LOG.txt", "MANIFEST", "MANIFEST-x", "x.sst", ".sst", "000012.sst.bak", "current", "12", "1.txt"]
+        {
+            assert!(!is_store_file(name), "{name}");
+        }
+        assert!(is_worker("worker-0") && is_worker("worker-12.tmp"));
+        assert!(!is_worker("worker-") && !is_worker("worker-a") && !is_worker("my-worker-1"));
+    }
+}
