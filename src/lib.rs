@@ -46,12 +46,16 @@
 //! - A partial aggregate is in exactly one place: a hot table, a frozen table, or the store.
 //! - Nothing waits for room while others wait for it: a chain that cannot send gets no more rows and does not fire, while
 //!   the other chains of its worker go on, and barriers pass it in their order.
+//! - A barrier gets through in a bounded number of steps: what lies before it in a lane is bounded, and from the request of an epoch
+//!   to its barrier nothing is read. Behind the barrier of a stop nothing is read or written at all.
 //! - Bad input is kept: every record or row that cannot be used is in the error stream with its place and reason.
 //!
 //! # Bounds
 //!
-//! Lanes between workers hold 4 MiB each ([`runtime::graph`]); an aggregation before the exchange holds 32 MiB before it
-//! sends early ([`operator::window::local`]); RocksDB's caches and write buffers take a quarter of `paceline.memory`; a line
+//! Lanes between workers hold 4 MiB each ([`runtime::graph`]), and at most one watermark and one tick behind their last rows
+//! ([`runtime::inbox`]); an aggregation before the exchange holds 32 MiB, or a quarter of what is left, before it sends early
+//! ([`operator::window::local`]); RocksDB's caches and write buffers take a quarter of `paceline.memory`, each store its own share
+//! ([`state::rocks`]); what is moved to a store goes there by the mebibyte; a line
 //! of a file may have 16 MiB. Accumulators take half of `paceline.memory`; past that, windows are moved to the store and
 //! fire from there, some key groups at a time ([`operator::window`]). A lookup asks for 1000 keys at a time, takes at most 64 MiB
 //! for an answer, and its cache keeps at most as much. A message has 8 KiB ([`bounded`]), a log line about a record 2 KiB, its

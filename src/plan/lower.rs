@@ -87,7 +87,8 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         return Err(SqlError::new("nothing to do: the file has no INSERT and no SELECT")
             .help("add INSERT INTO <table> SELECT ..., or a SELECT to print"));
     }
-    let Lowering { sources, lookups, sinks, chains, edges, fingerprint, mut warnings, .. } = lowering;
+    let Lowering { sources, lookups, sinks, mut chains, edges, fingerprint, mut warnings, .. } = lowering;
+    chains.iter_mut().for_each(|chain| spare_sorting(&mut chain.operators));
     let asks_clock = |plan: &OperatorPlan| plan.goes_by_clock() || matches!(plan, OperatorPlan::Marks(Mark::Now, _));
     let reads_clock = sources.iter().any(|s| s.ingest.reads_clock) || !lookups.is_empty();
     if reads_clock || chains.iter().flat_map(|c| &c.operators).any(asks_clock) {
@@ -127,6 +128,23 @@ fn physical(expression: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn Physical
     }
     let expression = java_comparisons::expression(expression.clone(), schema)?;
     create_physical_expr(&expression, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
+}
+
+/// Lets windows send their rows as they lie where a Top-N follows, which has a total order of its own.
+fn spare_sorting(operators: &mut [OperatorPlan]) {
+    let mut order_shows = true;
+    for operator in operators.iter_mut().rev() {
+        match operator {
+            OperatorPlan::TopN(spec, _) => order_shows = spec.by_arrival,
+            // Takes rows one by one.
+            OperatorPlan::Calc { .. } => {}
+            OperatorPlan::WindowAggregate(spec) => {
+                spec.in_order = order_shows;
+                order_shows = true;
+            }
+            _ => order_shows = true,
+        }
+    }
 }
 
 struct Lowering {
@@ -342,5 +360,33 @@ pub(super) fn strip_cast(expression: &Expr) -> &Expr {
         Expr::Cast(cast) => strip_cast(&cast.expr),
         Expr::ScalarFunction(call) if call.name().starts_with("cast ") && call.args.len() == 1 => strip_cast(&call.args[0]),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::bind::bind;
+
+    /// Whether the windows of a query are sent in order.
+    fn in_order(select: &str, workers: usize) -> Vec<bool> {
+        let sql = format!(
+            "CREATE TABLE t (k BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) WITH ('connector'='filesystem','format'='json','path'='in');
+             CREATE VIEW counts AS SELECT window_start, window_end, k, COUNT(*) AS c
+               FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;
+             {select};"
+        );
+        let plan = lower(&bind(&sql).expect("binds"), &sql, workers).expect("plans");
+        let operators = plan.chains.iter().flat_map(|c| &c.operators);
+        operators.filter_map(|o| if let OperatorPlan::WindowAggregate(spec) = o { Some(spec.in_order) } else { None }).collect()
+    }
+
+    #[test]
+    fn windows_are_sorted_only_where_their_order_shows() {
+        let top = "SELECT * FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY window_start, window_end ORDER BY c DESC) AS rn FROM counts) WHERE rn <= 1";
+        for workers in [1, 2] {
+            assert_eq!(in_order(top, workers), [false], "{workers} workers");
+            assert_eq!(in_order("SELECT * FROM counts", workers), [true], "{workers} workers");
+        }
     }
 }

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Column, DFSchema, JoinType, Result};
 use datafusion_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion_expr::{Expr, Filter, Join, LogicalPlan, Operator, Projection, SubqueryAlias};
+use datafusion_expr::{Expr, Filter, Join, LogicalPlan, Operator, Projection, SubqueryAlias, lit};
+
+use super::functions::{clock, current_watermark};
 
 /// Moves the conditions of all filters of a plan.
 pub fn gather(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -23,7 +25,7 @@ fn filter(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut stay = Vec::new();
     let mut moved = false;
     for condition in split_conjunction_owned(filter.predicate) {
-        let taken = if condition.is_volatile() { None } else { absorbed(&condition, &input)? };
+        let taken = if asks_more(&condition) { None } else { absorbed(&condition, &input)? };
         match taken {
             Some(changed) => (input, moved) = (changed, true),
             None => stay.push(condition),
@@ -53,7 +55,7 @@ fn absorbed(condition: &Expr, plan: &LogicalPlan) -> Result<Option<LogicalPlan>>
         }
         LogicalPlan::Projection(projection) => {
             let below = over(condition, &projection.schema, &projection.expr)?;
-            if below.is_volatile() {
+            if asks_more(&below) {
                 return Ok(None);
             }
             match absorbed(&below, &projection.input)? {
@@ -66,6 +68,16 @@ fn absorbed(condition: &Expr, plan: &LogicalPlan) -> Result<Option<LogicalPlan>>
         }
         _ => None,
     })
+}
+
+/// True if a condition asks for more than columns: the clock, a watermark, chance. Joins cannot give that.
+fn asks_more(condition: &Expr) -> bool {
+    let asks = |e: &Expr| {
+        let named = matches!(e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME);
+        Ok(named || e.is_volatile_node() || clock::over(e, lit(0)).is_some())
+    };
+    // The walk cannot fail: its closure does not.
+    condition.exists(asks).unwrap_or(true)
 }
 
 /// The condition over what the columns of a schema stand for.

@@ -119,6 +119,10 @@ impl Fire {
     }
 }
 
+fn output_order(spec: &WindowAggregateSpec, tables: &WindowTables) -> Vec<u32> {
+    if spec.in_order { tables.order() } else { tables.by_key_group() }
+}
+
 fn emit(
     spec: &WindowAggregateSpec,
     tables: &WindowTables,
@@ -162,7 +166,7 @@ fn open(op: &mut WindowAggregate, end: i64, cx: &mut Context<'_>) -> Result<Open
                 op.drain_stored(slot, &mut tables, cx.db)?;
             }
             tables.count_collected(&op.spec)?;
-            Ok(OpenWindow::Loaded { end, order: tables.order(), tables: Some(tables), next: 0 })
+            Ok(OpenWindow::Loaded { end, order: output_order(&op.spec, &tables), tables: Some(tables), next: 0 })
         }
         WindowKind::Hop { .. } => {
             show(op, &slots, cx.db)?;
@@ -173,7 +177,7 @@ fn open(op: &mut WindowAggregate, end: i64, cx: &mut Context<'_>) -> Result<Open
             let newest = slices.keys().next_back().copied().unwrap_or(i64::MIN);
             let mut tables = sums.sum(spec, &slices, number(end), newest);
             tables.count_collected(spec)?;
-            Ok(OpenWindow::Loaded { end, order: tables.order(), tables: Some(tables), next: 0 })
+            Ok(OpenWindow::Loaded { end, order: output_order(&op.spec, &tables), tables: Some(tables), next: 0 })
         }
         WindowKind::Cumulate { .. } => {
             show(op, &slots, cx.db)?;
@@ -181,7 +185,7 @@ fn open(op: &mut WindowAggregate, end: i64, cx: &mut Context<'_>) -> Result<Open
             let tables = running.tables.get_or_insert_with(|| WindowTables::new(&op.spec));
             let mut order = std::mem::take(&mut running.order);
             if order.len() != tables.groups.len() {
-                order = tables.order();
+                order = output_order(&op.spec, tables);
             }
             Ok(OpenWindow::Loaded { end, tables: None, order, next: 0 })
         }
@@ -278,7 +282,7 @@ fn stream(
     if !counts_shown {
         tables.count_collected(&op.spec)?;
     }
-    emit(&op.spec, &tables, end, &tables.order(), cx)?;
+    emit(&op.spec, &tables, end, &output_order(&op.spec, &tables), cx)?;
     if !counts_shown {
         return Ok(0);
     }

@@ -39,6 +39,9 @@ pub struct WindowAggregateSpec {
     /// The columns before the aggregates in the output.
     pub group_columns: Vec<GroupColumn>,
     pub output: SchemaRef,
+    /// The rows of a window come by key group, then key. False where what follows goes by an order of its own: sorting all
+    /// groups of every window costs more than anything else that a fire does.
+    pub in_order: bool,
 }
 
 /// A GROUP BY column of the output.

@@ -108,7 +108,7 @@ impl Lowering {
             TvfWindow::Sliced(windows) => {
                 self.sliced(
                     &mut after,
-                    WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output },
+                    WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output, in_order: true },
                 );
             }
             TvfWindow::Session { gap_ms, .. } => {
@@ -149,7 +149,10 @@ impl Lowering {
         after.fired = fragment.fired;
         let windows = Windows { kind: WindowKind::Fired, offset_ms: 0 };
         let operator = self.operators;
-        self.sliced(&mut after, WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output });
+        self.sliced(
+            &mut after,
+            WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output, in_order: true },
+        );
         self.end_by_clock(&after)?;
         self.type_set_number(&after, grouping)?;
         Ok(after)
