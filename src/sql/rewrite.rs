@@ -260,8 +260,7 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
             // The digits that are written are the precision.
             let written = value.clone().into_string().unwrap_or_default();
             *p = Some(written.split_once('.').map_or(0, |(_, f)| f.len().min(9) as u64));
-            // What is no time at all is refused by the cast.
-            if read::timestamp_ms(&written).is_some() && !read::is_timestamp_literal(&written) {
+            if !read::is_timestamp_literal(&written) {
                 return Err(SqlError::new(format!("'{written}' is no TIMESTAMP of the years 1 to 9999"))
                     .help("write TIMESTAMP 'yyyy-MM-dd HH:mm:ss', with a day that the month has"));
             }
@@ -269,7 +268,7 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
         }
         Expr::TypedString(TypedString { data_type: SqlType::Date, value, .. }) => {
             let written = value.clone().into_string().unwrap_or_default();
-            if read::date(&written).is_some() && !read::is_date_literal(&written) {
+            if !read::is_date_literal(&written) {
                 return Err(SqlError::new(format!("'{written}' is no DATE of the years 1 to 9999"))
                     .help("write DATE 'yyyy-MM-dd', with a day that the month has"));
             }
