@@ -201,3 +201,37 @@ fn partitions_of_a_top_n_need_not_fit() {
     let select = "SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS rn FROM src) WHERE rn = 1";
     check_keyed(select, |k, values| format!(r#"{{"k":{k},"v":{}}}"#, values.iter().max().unwrap_or(&0)));
 }
+
+/// The most memory that a process of this id has had, in bytes; None when it has ended.
+fn peak_bytes(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// The whole process, with state that is much larger than its share: what is copied while it moves counts too.
+#[test]
+fn memory_stays_within_its_setting() {
+    let dir = tempfile::tempdir().unwrap();
+    // A million keys of a hundred letters, all in one window.
+    let sql = "CREATE TABLE src (id BIGINT, k AS LPAD(CAST(id AS STRING), 100, 'x'), ts AS TO_TIMESTAMP_LTZ(id, 3), WATERMARK FOR ts AS ts)
+                 WITH ('connector'='datagen', 'rows-per-second'='1000000000', 'fields.id.kind'='sequence', 'fields.id.start'='0', 'fields.id.end'='999999');
+               CREATE TABLE gone (k STRING, c BIGINT, s BIGINT) WITH ('connector'='blackhole');
+               INSERT INTO gone SELECT k, COUNT(*), SUM(id) FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '4' HOUR))
+                 GROUP BY window_start, window_end, k;";
+    fs::write(dir.path().join("q.sql"), sql).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
+    command.args(["run", "q.sql", "--parallelism", "2", "--set", "paceline.memory=256 mb"]).current_dir(dir.path());
+    command.args(["--set", "execution.checkpointing.interval=2 s"]);
+    let mut job = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut peak = 0;
+    let status = loop {
+        peak = peak.max(peak_bytes(job.id()).unwrap_or(0));
+        if let Some(status) = job.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    };
+    assert!(status.success());
+    assert!((100 << 20..(256 << 20) / 5 * 6).contains(&peak), "{peak} bytes");
+}

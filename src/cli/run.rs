@@ -178,8 +178,9 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         scheduling: Scheduling::Threads,
         batch_rows: config.batch_rows,
         lane_bytes_max: LANE_BYTES_MAX,
-        // A half for accumulators and a quarter for RocksDB; the rest is for queues and the batches in work.
-        accumulator_bytes_max: config.memory_bytes / 2,
+        // Two fifths for accumulators and a quarter for RocksDB; the rest is for queues, the batches in work, what is copied
+        // while state moves, and freed pages that the system has not got back yet.
+        accumulator_bytes_max: config.memory_bytes / 5 * 2,
         state_cache_bytes: config.memory_bytes / 4,
         crashes: Arc::new(NeverCrash),
         clock: clock.clone(),
