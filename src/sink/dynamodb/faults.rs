@@ -48,9 +48,9 @@ pub fn blame(message: &str) -> Blame {
     if message.contains(OF_INDEX) {
         return if message.contains(IS_NULL) { Blame::Row } else { Blame::Table };
     }
-    if OF_TABLE.iter().any(|part| holds(part)) {
+    if OF_TABLE.iter().any(&holds) {
         Blame::Table
-    } else if OF_ROW.iter().any(|part| holds(part)) {
+    } else if OF_ROW.iter().any(&holds) {
         Blame::Row
     } else {
         Blame::Unclear
