@@ -231,7 +231,7 @@ fn kills_and_other_workers_change_nothing() {
 #[test]
 fn sources_that_take_turns_at_waiting_do_not_put_a_stop_off() {
     let world = World::new();
-    world.server.set_faults(Faults { delay_ms_max: 60, reads: true, ..Faults::default() });
+    world.server.set_faults(Faults { delay_ms_max: 200, reads: true, ..Faults::default() });
     let dir = world.dir.path().display();
     let both = format!(
         "CREATE TABLE more (lap BIGINT, rider BIGINT, pt AS PROCTIME())
