@@ -194,7 +194,7 @@ impl Worker {
     fn may_read(&self, received: bool) -> bool {
         let is_short = self.held_bytes > self.control.accumulator_bytes_max;
         let waits = self.open_epoch.is_some() && (received || is_short);
-        !waits && !self.is_ending && !self.is_over && !self.is_barrier_due()
+        !waits && !self.is_ending && !self.is_barrier_due()
     }
 
     fn flush_outlets(&mut self) -> bool {

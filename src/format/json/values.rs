@@ -4,6 +4,7 @@
 //! row for each element, and an element that is no object ends it, as broken text does: rows before it stay. What always holds:
 //! every byte that is not blank is in a row, in a reported part, or counted as skipped.
 
+use super::text::string_end;
 use super::{BYTE_ORDER_MARK, JsonDecoder, skip_blanks, slow};
 use crate::format::collected::Collected;
 use crate::format::{BadRecord, FOLLOWS, Part};
@@ -156,16 +157,5 @@ pub(super) fn end_of(json: &[u8], at: usize) -> Option<usize> {
         }
         b',' | b']' | b'}' | b':' => None,
         _ => Some(at + json[at..].iter().position(|c| b" \t\r\n,[]{}:\"".contains(c)).unwrap_or(json.len() - at)),
-    }
-}
-
-fn string_end(json: &[u8], at: usize) -> Option<usize> {
-    let mut at = at + 1;
-    loop {
-        at += memchr::memchr2(b'"', b'\\', json.get(at..)?)?;
-        if json[at] == b'"' {
-            return Some(at + 1);
-        }
-        at += 2;
     }
 }
