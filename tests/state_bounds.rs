@@ -220,18 +220,31 @@ fn memory_stays_within_its_setting() {
                INSERT INTO gone SELECT k, COUNT(*), SUM(id) FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '4' HOUR))
                  GROUP BY window_start, window_end, k;";
     fs::write(dir.path().join("q.sql"), sql).unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.args(["run", "q.sql", "--parallelism", "2", "--set", "paceline.memory=256 mb"]).current_dir(dir.path());
-    command.args(["--set", "execution.checkpointing.interval=2 s"]);
-    let mut job = command.stderr(std::process::Stdio::null()).spawn().unwrap();
-    let mut peak = 0;
-    let status = loop {
-        peak = peak.max(peak_bytes(job.id()).unwrap_or(0));
-        if let Some(status) = job.try_wait().unwrap() {
-            break status;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    let run = |state: &str, stop_after: Option<std::time::Duration>| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
+        command.args(["run", "q.sql", "--parallelism", "2", "--set", "paceline.memory=256 mb"]).current_dir(dir.path());
+        command.args(["--set", "execution.checkpointing.interval=2 s", "--state-dir", state]);
+        let mut job = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        let started = std::time::Instant::now();
+        let (mut peak, mut stops) = (0, stop_after);
+        let status = loop {
+            peak = peak.max(peak_bytes(job.id()).unwrap_or(0));
+            if let Some(status) = job.try_wait().unwrap() {
+                break status;
+            }
+            if stops.is_some_and(|after| started.elapsed() > after) {
+                stops = None;
+                let asked = std::process::Command::new("kill").arg(job.id().to_string()).status().unwrap();
+                assert!(asked.success());
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        };
+        assert!(status.success());
+        assert!((50 << 20..(256 << 20) / 5 * 6).contains(&peak), "{peak} bytes, state in {state}");
+        started.elapsed()
     };
-    assert!(status.success());
-    assert!((100 << 20..(256 << 20) / 5 * 6).contains(&peak), "{peak} bytes");
+    let whole = run("whole", None);
+    // The same in two parts: the second finds most of its window in the store.
+    run("parts", Some(whole / 2));
+    run("parts", None);
 }

@@ -302,12 +302,8 @@ impl KeyedGroups {
     pub fn memory_bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.kernel().memory_bytes()).sum();
         let of_windows = self.windows.as_ref().map_or(0, |w| w.ends.capacity() * 8 + w.sent.capacity() * size_of::<Sent>());
-        self.index.memory_bytes()
-            + accumulators
-            + self.rows.capacity() * 16
-            + self.changed_ms.capacity() * 8
-            + self.frozen.memory_bytes()
-            + of_windows
+        let by_group = accumulators + self.rows.capacity() * 16 + self.changed_ms.capacity() * 8 + of_windows;
+        self.index.memory_bytes(by_group) + self.frozen.memory_bytes()
     }
 
     /// The entry under which a group is found to be forgotten.
