@@ -1,8 +1,11 @@
 //! Is a state directory kept to its own? Foreign folders, kills with an immediate start, input and output that others changed.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::time::{Duration, SystemTime};
 
 use paceline::runtime::crash::CrashPoint;
 use paceline::runtime::job::{CheckpointTrigger, JobError, Outcome, Scheduling};
@@ -65,13 +68,13 @@ fn a_killed_job_is_started_again_at_once() {
         let mut child = run.command(&args).spawn().unwrap();
         while !run.dir.path().join("st/publishing").exists() {
             assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
-            std::thread::sleep(std::time::Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(1));
         }
         child.kill().unwrap();
         // Not waited for: the next one starts while this one is being taken down.
         let mut next = run.command(&args).spawn().unwrap();
         child.wait().unwrap();
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(30));
         let ended = next.try_wait().unwrap();
         assert!(
             ended.is_none_or(|status| status.success()),
@@ -125,6 +128,121 @@ fn a_part_taken_before_its_publication_was_noted_is_neither_missed_nor_doubled()
     assert_eq!(values, (0..1000).collect::<Vec<_>>());
     assert_eq!(attempt(&sql, &state, &Variation::plain(1)).0.unwrap(), Outcome::AlreadyFinished);
     assert!(names(&out).is_empty());
+}
+
+/// `paceline checkpoints`: exit code, stdout, stderr.
+fn looked(run: &Run, folder: &str) -> (i32, String, String) {
+    super::operations::answer(&run.command(&["checkpoints", folder]).output().unwrap())
+}
+
+/// All files below a folder with their content and time.
+fn everything(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(everything(&path));
+        } else {
+            all.insert(path.clone(), (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap()));
+        }
+    }
+    all
+}
+
+#[test]
+fn what_a_state_directory_holds_is_shown_and_not_touched() {
+    let run = Run::new(LONG_S);
+    let root = run.dir.path().join("st");
+    run.run_until_stopped();
+    fs::create_dir_all(root.join("errors")).unwrap();
+    fs::create_dir_all(root.join("checkpoints/99999999/worker-0")).unwrap();
+    for (name, text) in [("errors/part-1.jsonl", "12345"), ("notes.txt", "mine"), ("checkpoints/99999999/worker-0/LOG", "123")] {
+        run.write(&format!("st/{name}"), text);
+    }
+    let before = everything(&root);
+    let (code, out, text) = looked(&run, "st");
+    assert_eq!((code, text.as_str()), (0, ""), "{out}");
+    let newest = (0..99_999_999).rev().find(|epoch| before.contains_key(&root.join(format!("checkpoints/{epoch:08}/manifest"))));
+    let newest = newest.unwrap();
+    let first = out.lines().next().unwrap();
+    let (name, rest) = first.split_once(", ").unwrap();
+    let (time, rest) = rest.split_once(": ").unwrap();
+    assert_eq!(name, format!("checkpoint {newest}"));
+    assert!(time.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(time).is_ok(), "{time}");
+    assert!(rest.starts_with("complete, ") && rest.contains(" operators, 1 stores of "), "{rest}");
+    for expected in [
+        "  source src: 1 splits, 0 of them finished, ",
+        "  errors: 5 bytes (records and rows that could not be used)\n",
+        "  notes.txt: 4 bytes (not Paceline's)\n",
+        "  checkpoints/99999999: 3 bytes (a checkpoint without a manifest: being made, or left by a kill)\n",
+        &format!("\ncheckpoint {}, ", newest - 1),
+        &format!("\na start goes on from checkpoint {newest}\n"),
+    ] {
+        assert!(out.contains(expected), "{expected} is not in {out}");
+    }
+    assert!(everything(&root) == before, "it was changed");
+
+    // A byte of the newest manifest, after which the one before may do; then of both.
+    let damage = |epoch: u64| {
+        let path = root.join(format!("checkpoints/{epoch:08}/manifest"));
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[20] ^= 1;
+        fs::write(&path, bytes).unwrap();
+    };
+    damage(newest);
+    let (code, out, _) = looked(&run, "st");
+    assert!(code == 3 && out.contains("damaged (manifest: checksum does not match)"), "{out}");
+    assert!(out.contains(&format!("else it goes on from checkpoint {}\n", newest - 1)), "{out}");
+    damage(newest - 1);
+    let (code, out, _) = looked(&run, "st");
+    assert!(code == 3 && out.contains("a start is refused: no checkpoint can be used"), "{out}");
+    run.write("st/published", "soon");
+    let (code, out, text) = looked(&run, "st");
+    assert!(code == 3 && out.is_empty() && text.contains("this is no epoch number"), "{text}");
+}
+
+#[test]
+fn a_folder_without_checkpoints_is_named_as_what_it_is() {
+    let run = Run::new(30);
+    let (code, out, text) = looked(&run, "nowhere");
+    assert!(code == 2 && out.is_empty() && text.contains("there is no folder nowhere"), "{text}");
+    let (code, _, text) = looked(&run, "in");
+    assert!(code == 2 && text.contains("in is no state directory of Paceline") && text.contains("'a.jsonl'"), "{text}");
+    let (code, _, text) = looked(&run, "q.sql");
+    assert!(code == 2 && text.contains("is no folder"), "{text}");
+    assert_eq!(names(run.dir.path()), ["in", "q.sql"]);
+    fs::create_dir(run.dir.path().join("empty")).unwrap();
+    let (code, out, _) = looked(&run, "empty");
+    assert_eq!((code, out.as_str()), (0, "no checkpoint: a start begins a new run\n"));
+    assert!(names(&run.dir.path().join("empty")).is_empty());
+    assert_eq!(run.run(&["--state-dir", "st"]).0, 0);
+    let (code, out, _) = looked(&run, "st");
+    assert!(code == 0 && out.contains("a start has nothing to do") && out.contains(", 1 of them finished, 30 rows"), "{out}");
+}
+
+#[test]
+fn a_job_that_is_looked_at_goes_on() {
+    let run = Run::new(LONG_S);
+    let often = ["--set", "paceline.checkpoint.records=500", "--set", "paceline.batch.rows=50", "--parallelism", "2"];
+    let mut child = run.command(&[&["run", "q.sql", "--state-dir", "st"], &often[..]].concat()).spawn().unwrap();
+    while !run.dir.path().join("st/published").exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Fewer looks if it is faster than they are.
+    for _ in 0..20 {
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        let (code, out, text) = looked(&run, "st");
+        let goes_on = ["a start goes on from checkpoint", "a start has nothing to do"].iter().any(|words| out.contains(words));
+        assert!(code == 0 && goes_on, "{out}{text}");
+    }
+    if child.try_wait().unwrap().is_none() {
+        super::operations::signal(&child, "INT");
+    }
+    let (code, _, text) = super::operations::answer(&child.wait_with_output().unwrap());
+    assert!(code == 0 && !text.contains("WARN") && !text.contains("in use"), "{text}");
 }
 
 #[test]

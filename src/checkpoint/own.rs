@@ -140,7 +140,8 @@ fn is_store_file(name: &str) -> bool {
     }
 }
 
-fn entries(folder: &Path) -> Result<Vec<(DirEntry, String, FileType)>, StoreError> {
+/// What is in a folder, which may be missing, as far as its name is text.
+pub fn entries(folder: &Path) -> Result<Vec<(DirEntry, String, FileType)>, StoreError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),

@@ -16,12 +16,13 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::codec;
-use super::decide::{Disk, Found};
+use super::decide::Disk;
+use super::found::{checksum, epochs, find, is_clean, read_epoch};
 use super::manifest::{FileEntry, Manifest};
 use super::own;
 use crate::private;
@@ -40,6 +41,8 @@ pub enum StoreError {
     NotOurs { path: String, found: String },
     #[error("the state directory {path} is no folder; name a new or an empty one")]
     NoFolder { path: String },
+    #[error("there is no folder {path}; name the one that was given as --state-dir")]
+    Missing { path: String },
     #[error("{path} is not Paceline's and stands where a checkpoint goes; move it out of the state directory")]
     InTheWay { path: String },
 }
@@ -47,7 +50,8 @@ pub enum StoreError {
 impl StoreError {
     /// True if another folder has to be named, or something moved: trying again does not help.
     pub fn is_of_the_folder(&self) -> bool {
-        matches!(self, StoreError::NotOurs { .. } | StoreError::NoFolder { .. } | StoreError::InTheWay { .. })
+        use StoreError::{InTheWay, Missing, NoFolder, NotOurs};
+        matches!(self, NotOurs { .. } | NoFolder { .. } | Missing { .. } | InTheWay { .. })
     }
 }
 
@@ -94,7 +98,7 @@ impl CheckpointStore {
                 tracing::warn!("{} can be read by others: {e}", root.join(name).display());
             }
         }
-        let clean = root.join("clean").exists();
+        let clean = is_clean(root);
         let (checksums, found) = (HashMap::new(), None);
         Ok(CheckpointStore { root: root.to_path_buf(), _lock: lock, identity, checksums, clean, found, verified_bytes: 0 })
     }
@@ -124,7 +128,7 @@ impl CheckpointStore {
 
     /// Drops everything that earlier runs left here. What is not ours stays.
     pub fn clear(&mut self) -> Result<(), StoreError> {
-        for epoch in self.epochs()? {
+        for epoch in epochs(&self.root)? {
             own::remove_checkpoint(&self.folder(epoch))?;
         }
         own::remove_workers(&self.root.join("live"))?;
@@ -137,17 +141,6 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Numbers of the folders that can be checkpoints, ascending.
-    fn epochs(&self) -> Result<Vec<u64>, StoreError> {
-        let folder = self.checkpoints();
-        let mut epochs = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(at(&folder))? {
-            epochs.extend(own::epoch_of(&entry.map_err(at(&folder))?));
-        }
-        epochs.sort_unstable();
-        Ok(epochs)
-    }
-
     /// What is there, from the newest checkpoint to the first that can be used: manifests checked by their checksum, files by
     /// size and, after an unclean stop, content. Read at the first call; later calls give the same.
     pub fn read(&mut self) -> Result<Disk, StoreError> {
@@ -155,46 +148,21 @@ impl CheckpointStore {
             return Ok(found.clone());
         }
         let mut disk = Disk::default();
-        for epoch in self.epochs()?.into_iter().rev() {
-            let folder = self.folder(epoch);
-            let path = folder.join("manifest");
-            let bytes = match fs::read(&path) {
-                Ok(bytes) => bytes,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(at(&path)(e)),
-            };
-            let manifest = codec::decode(&bytes).map_err(|e| format!("manifest: {e}")).and_then(|m| self.verify(&folder, m));
-            let usable = manifest.is_ok();
-            disk.checkpoints.push(Found { epoch, manifest });
+        for epoch in epochs(&self.root)?.into_iter().rev() {
+            let found = find(&self.root, epoch, self.clean, &mut self.verified_bytes)?;
+            let usable = found.as_ref().is_some_and(|f| f.manifest.is_ok());
+            disk.checkpoints.extend(found);
             if usable {
                 break;
             }
         }
-        disk.publishing = self.read_epoch("publishing")?;
-        disk.published = self.read_epoch("published")?;
+        disk.publishing = read_epoch(&self.root, "publishing")?;
+        disk.published = read_epoch(&self.root, "published")?;
         if self.verified_bytes > 0 {
             tracing::debug!(bytes = self.verified_bytes, "checked after an unclean stop");
         }
         self.found = Some(disk.clone());
         Ok(disk)
-    }
-
-    fn verify(&mut self, folder: &Path, manifest: Manifest) -> Result<Manifest, String> {
-        for file in &manifest.files {
-            let path = folder.join(&file.path);
-            let size = fs::metadata(&path).map_err(|e| format!("{}: {e}", file.path))?.len();
-            if size != file.size_bytes {
-                return Err(format!("{} has {size} bytes instead of {}", file.path, file.size_bytes));
-            }
-            if self.clean {
-                continue;
-            }
-            self.verified_bytes += size;
-            if checksum(&path).map_err(|e| format!("{}: {e}", file.path))? != file.crc32c {
-                return Err(format!("{} has changed: its checksum does not match", file.path));
-            }
-        }
-        Ok(manifest)
     }
 
     /// Makes the folder that workers put their parts into.
@@ -261,21 +229,9 @@ impl CheckpointStore {
         write_durably(&self.root.join("published"), epoch.to_string().as_bytes())
     }
 
-    fn read_epoch(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        let path = self.root.join(name);
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let reason = || io::Error::new(io::ErrorKind::InvalidData, "this is no epoch number; use --fresh to start over");
-                text.trim().parse().map(Some).map_err(|_| at(&path)(reason()))
-            }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(at(&path)(e)),
-        }
-    }
-
     /// Forgets all but the newest checkpoints, and parts that never became one.
     pub fn retain(&self, newest: u64) -> Result<(), StoreError> {
-        let older = self.epochs()?.into_iter().rev().filter(|epoch| *epoch <= newest);
+        let older = epochs(&self.root)?.into_iter().rev().filter(|epoch| *epoch <= newest);
         for epoch in older.skip(RETAINED) {
             own::remove_checkpoint(&self.folder(epoch))?;
         }
@@ -284,7 +240,7 @@ impl CheckpointStore {
 
     /// Removes what a killed process left after `epoch`: parts without a manifest, damaged checkpoints.
     pub fn drop_after(&self, epoch: Option<u64>) -> Result<(), StoreError> {
-        for number in self.epochs()? {
+        for number in epochs(&self.root)? {
             if epoch.is_none_or(|e| number > e) {
                 own::remove_checkpoint(&self.folder(number))?;
             }
@@ -350,19 +306,6 @@ fn lock(root: &Path) -> Result<File, StoreError> {
         waited += LOCK_STEP;
     }
     Err(StoreError::Locked { path: root.display().to_string() })
-}
-
-fn checksum(path: &Path) -> io::Result<u32> {
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 256 << 10];
-    let mut crc = 0;
-    loop {
-        let n = file.read(&mut buffer)?;
-        if n == 0 {
-            return Ok(crc);
-        }
-        crc = crc32c::crc32c_append(crc, &buffer[..n]);
-    }
 }
 
 fn sync_folder(path: &Path) -> Result<(), StoreError> {

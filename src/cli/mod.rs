@@ -5,6 +5,7 @@
 
 mod board;
 mod check;
+mod checkpoints;
 mod progress;
 mod run;
 pub mod simulate;
@@ -60,6 +61,9 @@ enum Command {
     Run(run::Args),
     /// Parse, bind and plan a SQL file; print the plan, guarantees and warnings; touch nothing outside
     Check(check::Args),
+    /// Print what a state directory holds and which checkpoint a start would go on from; change nothing
+    #[command(after_help = checkpoints::EXIT_CODES)]
+    Checkpoints(checkpoints::Args),
     /// Send an Alleycat crowd to a file, to stdout, or to a Kinesis stream
     Simulate(simulate::Args),
 }
@@ -79,6 +83,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Checkpoints(args) => checkpoints::run(&args),
         Command::Simulate(args) => simulate::main(&args),
     };
     exit as u8

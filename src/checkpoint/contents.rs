@@ -1,0 +1,125 @@
+//! What does a state directory hold, for somebody who only looks?
+//!
+//! Called by `paceline checkpoints`. What always holds: nothing is made, changed, removed or locked, so a job may run
+//! meanwhile; what it removes while it is looked at counts as not there.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::decide::Disk;
+use super::found;
+use super::own;
+use super::store::{StoreError, at};
+
+/// All that is in a state directory.
+#[derive(Debug)]
+pub struct Contents {
+    /// Every checkpoint that has a manifest, from the newest on, each checked as a start would check it.
+    pub disk: Disk,
+    /// When each was published, in the same order.
+    pub times: Vec<SystemTime>,
+    /// What there is besides, by name.
+    pub others: Vec<Other>,
+}
+
+/// A file or folder that is no checkpoint.
+#[derive(Debug)]
+pub struct Other {
+    /// Its path in the state directory.
+    pub name: String,
+    /// Of all files in it. What a link leads to is not counted.
+    pub bytes: u64,
+    pub what: &'static str,
+}
+
+const IN_PARTS: &str = "a checkpoint without a manifest: being made, or left by a kill";
+const FOREIGN: &str = "not Paceline's";
+
+/// Looks at everything. Fails with an error [`of the folder`](StoreError::is_of_the_folder) if it is missing or somebody else's.
+pub fn look(root: &Path) -> Result<Contents, StoreError> {
+    own::examine(root)?;
+    if !root.is_dir() {
+        return Err(StoreError::Missing { path: root.display().to_string() });
+    }
+    let mut contents = Contents { disk: Disk::default(), times: vec![], others: vec![] };
+    let mut clean = found::is_clean(root);
+    while !contents.add_checkpoints(root, clean)? {
+        // A job is at work there and replaces its checkpoints. The next look is quick enough to see the newest.
+        clean = true;
+        contents = Contents { disk: Disk::default(), times: vec![], others: vec![] };
+    }
+    contents.add_others(root)?;
+    contents.others.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(contents)
+}
+
+impl Contents {
+    /// Returns false if one was removed meanwhile.
+    fn add_checkpoints(&mut self, root: &Path, clean: bool) -> Result<bool, StoreError> {
+        // First: checkpoints that are newer than these may be found, but none that they name is missed.
+        self.disk.publishing = found::read_epoch(root, "publishing")?;
+        self.disk.published = found::read_epoch(root, "published")?;
+        for epoch in found::epochs(root)?.into_iter().rev() {
+            let name = format!("checkpoints/{}", own::folder_of(epoch));
+            let folder = root.join(&name);
+            let Some(found) = found::find(root, epoch, clean, &mut 0)? else {
+                self.add(&folder, name, IN_PARTS)?;
+                continue;
+            };
+            // A manifest is removed before what it names: if it is still there, its files were not missed for being removed.
+            match fs::metadata(folder.join("manifest")).and_then(|m| m.modified()) {
+                Ok(time) => self.times.push(time),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(e) => return Err(at(&folder)(e)),
+            }
+            self.disk.checkpoints.push(found);
+        }
+        Ok(true)
+    }
+
+    fn add_others(&mut self, root: &Path) -> Result<(), StoreError> {
+        for (entry, name, kind) in own::entries(root)? {
+            let what = match name.as_str() {
+                own::MARKER | "lock" | "publishing" | "published" | "clean" | "checkpoints" | "lost+found" => continue,
+                "live" if kind.is_dir() => "stores in use; never read after a crash",
+                "tables" if kind.is_dir() => "embedded tables",
+                "errors" if kind.is_dir() => "records and rows that could not be used",
+                _ => FOREIGN,
+            };
+            self.add(&entry.path(), name, what)?;
+        }
+        for (entry, name, _) in own::entries(&root.join("checkpoints"))? {
+            if own::epoch_of(&entry).is_none() {
+                self.add(&entry.path(), format!("checkpoints/{name}"), FOREIGN)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes something, unless it is gone or a folder of ours in which there is nothing.
+    fn add(&mut self, path: &Path, name: String, what: &'static str) -> Result<(), StoreError> {
+        if let Some(bytes) = size(path)?.filter(|bytes| *bytes > 0 || what == FOREIGN) {
+            self.others.push(Other { name, bytes, what });
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a file, or of all files below a folder; None if it is gone.
+fn size(path: &Path) -> Result<Option<u64>, StoreError> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(at(path)(e)),
+    };
+    if !found.is_dir() {
+        return Ok(Some(found.len()));
+    }
+    let mut bytes = 0;
+    for (entry, ..) in own::entries(path)? {
+        bytes += size(&entry.path())?.unwrap_or(0);
+    }
+    Ok(Some(bytes))
+}
