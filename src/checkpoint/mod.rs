@@ -9,6 +9,7 @@
 
 pub mod codec;
 pub mod decide;
+pub mod durable;
 pub mod manifest;
 mod own;
 pub mod store;

@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion_physical_expr::PhysicalExpr;
 
+use crate::ingest::IngestSpec;
 use crate::lookup::{Asker, LookupError, LookupSpec};
 use crate::operator::calc::Calc;
 use crate::operator::expand::{Expand, ExpandSpec};
@@ -37,7 +38,6 @@ use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
 use crate::operator::window::local::LocalAggregate;
 use crate::operator::{Operator, OperatorError};
-use crate::runtime::ingest::IngestSpec;
 use crate::sql::catalog::Table;
 use crate::time::zone::Zone;
 

@@ -9,7 +9,7 @@ use super::unbounded::Unbounded;
 use super::waiting::{Due, Turns, Waiting};
 use super::{Frame, OverSpec};
 use crate::operator::event::Arrivals;
-use crate::operator::window::local::event_times_ms;
+use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
 use crate::state::key::{KeyBuf, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
