@@ -106,11 +106,19 @@ enum Purpose {
     Finish,
 }
 
+/// What the state directory says of the job.
+enum Recovered {
+    /// It goes on from this manifest, which is that of epoch 0 at its start.
+    GoesOn(Box<Manifest>),
+    /// There is nothing to do.
+    IsOver(Outcome),
+}
+
 impl Job<'_> {
     fn run(mut self, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
         let manifest = match self.recover(observer)? {
-            Ok(manifest) => manifest,
-            Err(outcome) => return Ok(outcome),
+            Recovered::GoesOn(manifest) => *manifest,
+            Recovered::IsOver(outcome) => return Ok(outcome),
         };
         self.first_looks = manifest.first_looks.clone();
         let sources = share_sources(self.plan, self.connected, &manifest, self.options.workers);
@@ -153,8 +161,7 @@ impl Job<'_> {
         outcome
     }
 
-    /// The manifest to start from; or the outcome, if there is nothing to do.
-    fn recover(&mut self, observer: &mut dyn Observer) -> Result<Result<Manifest, Outcome>, JobError> {
+    fn recover(&mut self, observer: &mut dyn Observer) -> Result<Recovered, JobError> {
         let disk = self.store.read()?;
         let exactly_once_sink = self.connected.sinks.iter().any(|s| s.guarantee() == Guarantee::ExactlyOnce);
         let wanted = Wanted { plan: &self.plan.fingerprint, exactly_once_sink, allow_duplicates: self.options.allow_duplicates };
@@ -163,7 +170,7 @@ impl Job<'_> {
             Decision::AlreadyFinished { manifest } => {
                 self.recommit(&manifest, &disk)?;
                 inputs::tell_changes(self.plan, self.connected, &manifest);
-                Ok(Err(Outcome::AlreadyFinished))
+                Ok(Recovered::IsOver(Outcome::AlreadyFinished))
             }
             Decision::Resume { manifest, skipped } => {
                 let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing).max().unwrap_or(0);
@@ -174,14 +181,14 @@ impl Job<'_> {
                 self.discard_uncommitted()?;
                 observer.resumed(manifest.epoch, &skipped);
                 inputs::tell_changes(self.plan, self.connected, &manifest);
-                Ok(Ok(*manifest))
+                Ok(Recovered::GoesOn(manifest))
             }
             Decision::Start => {
                 self.store.begin_work()?;
                 self.store.drop_after(None)?;
                 self.discard_uncommitted()?;
                 let manifest = self.epoch_zero()?;
-                Ok(Ok(self.store.publish(manifest)?))
+                Ok(Recovered::GoesOn(Box::new(self.store.publish(manifest)?)))
             }
         }
     }

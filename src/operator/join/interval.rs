@@ -330,8 +330,4 @@ impl Operator for IntervalJoin {
         self.next_generation = state.next_generation;
         self.due.restore(db)
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
-    }
 }

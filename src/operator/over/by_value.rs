@@ -299,10 +299,6 @@ impl Operator for OverByValue {
     fn memory_bytes(&self) -> usize {
         self.partitions.memory_bytes()
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::SchemaRef;
 
 use super::bounded::Bounded;
 use super::unbounded::Unbounded;
@@ -173,9 +172,5 @@ impl Operator for Over {
         self.passed_ms = state.fired_mark_ms;
         self.next_generation = state.next_generation;
         self.waiting.restore(db)
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }

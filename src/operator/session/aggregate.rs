@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::datatypes::SchemaRef;
 
 use super::SessionSpec;
 use super::fragments::{Fragment, Fragments, Placed};
@@ -462,9 +461,5 @@ impl Operator for SessionAggregate {
             }
             Ok::<_, OperatorError>(())
         })
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }

@@ -5,8 +5,6 @@
 //! - between a barrier and the moment its frozen tables are in the store, nothing fires or is spilled, so the store's
 //!   content at the checkpoint is the state at the barrier.
 
-use arrow::datatypes::SchemaRef;
-
 use super::fire::Fire;
 use super::state::WindowState;
 use super::{WindowAggregateSpec, local_watermark};
@@ -74,9 +72,5 @@ impl Operator for WindowAggregate {
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.windows.restore(state, db)
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.windows.spec.output.clone()
     }
 }

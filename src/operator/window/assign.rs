@@ -120,8 +120,4 @@ impl Operator for AssignWindows {
         }
         Ok(())
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
-    }
 }

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use arrow::array::UInt32Array;
-use arrow::datatypes::SchemaRef;
 
 use super::slice::{Slot, WindowKind};
 use super::table::{Input, WindowTables};
@@ -70,10 +69,6 @@ impl Operator for LocalAggregate {
 
     fn memory_bytes(&self) -> usize {
         self.open.values().map(WindowTables::memory_bytes).sum()
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }
 

@@ -154,7 +154,7 @@ impl Lowering {
         match interval {
             None => {
                 self.push(&after, OperatorPlan::WindowJoin(spec));
-                self.end_by_clock(&after)?;
+                self.end_by_clock(&after);
             }
             Some(interval) => {
                 if let Some(field) = spec.inputs.iter().flat_map(|s| s.fields()).find(|f| !is_key_type(f.data_type())) {

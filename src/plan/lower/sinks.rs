@@ -81,8 +81,7 @@ impl Lowering {
                 if is_scattered {
                     self.gather(fragment, sink_key)?;
                 }
-                let schema = fragment.arrow_schema()?;
-                self.push(fragment, OperatorPlan::Upserts(sink_key.to_vec(), schema));
+                self.push(fragment, OperatorPlan::Upserts(sink_key.to_vec()));
                 return Ok(is_scattered);
             }
             key => {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion_expr::expr::WindowFunctionParams;
 use datafusion_expr::Window;
+use datafusion_expr::expr::WindowFunctionParams;
 
 use super::rank::{NumberBound, sort_columns};
 use super::{Fragment, Lowering, PlanResult, Role, over, unsupported};
@@ -81,7 +81,7 @@ impl Lowering {
             self.exchange(&mut after, keys);
         }
         self.push(&after, OperatorPlan::TopN(spec, TopNStage::Number));
-        self.end_by_clock(&after)?;
+        self.end_by_clock(&after);
         Ok(after)
     }
 }
