@@ -97,13 +97,13 @@ impl File {
         let ups = path.iter().take_while(|s| *s == "super").count();
         match path.first().map(String::as_str) {
             Some("crate") => std::iter::once("crate".into()).chain(path[1..].iter().cloned()).collect(),
-            Some("self") => self.from_here(0, &path[1..]),
-            Some("super") => self.from_here(ups, &path[ups..]),
+            Some("self") => self.beside(0, &path[1..]),
+            Some("super") => self.beside(ups, &path[ups..]),
             _ => path,
         }
     }
 
-    fn from_here(&self, ups: usize, rest: &[String]) -> Vec<String> {
+    fn beside(&self, ups: usize, rest: &[String]) -> Vec<String> {
         let from = &self.module[..self.module.len().saturating_sub(ups)];
         std::iter::once("crate".into()).chain(from.iter().cloned()).chain(rest.iter().cloned()).collect()
     }
@@ -213,7 +213,7 @@ impl Sources {
     fn in_scope(&self, file: &File, path: &[String]) -> Vec<String> {
         let child: Vec<String> = file.module.iter().chain(path.first()).cloned().collect();
         if path.first().is_some_and(|first| first != "crate") && self.by_module.contains_key(&child) {
-            return file.from_here(0, path);
+            return file.beside(0, path);
         }
         path.to_vec()
     }
