@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::support::dynamodb_server::{DynamoDbServer, Item};
 use crate::support::kinesis_server::{Faults, KinesisServer};
+use crate::support::seeds::one_seed;
 
 const STREAM: &str = "alleycat";
 const BOARD: &str = "alleycat-leaderboard";
@@ -237,7 +238,8 @@ fn a_board_within_the_delay_follows_from_what_was_sent() {
     let world = World::new();
     let crowd = ["--races", "2", "--racers", "20", "--disorder-ms", "4900", "--late-fraction", "0", "--seed", "11"];
     let query = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries/alleycat/leaderboard.sql");
-    world.race(&crowd, &query, 1);
+    let seed = one_seed(1);
+    world.race(&crowd, &query, seed.number);
     let rides: Vec<Ride> = world.crowd_again(&crowd).iter().map(ride).collect();
     let sent: usize = world.kinesis.read_all(STREAM).iter().map(|(_, records)| records.len()).sum();
     assert_eq!(sent, rides.len());
@@ -291,7 +293,8 @@ fn late_rides_count_as_their_own_shard_says() {
     let crowd = ["--races", "2", "--racers", "20", "--late-fraction", "0.05", "--duplicate-fraction", "0.05", "--seed", "12"];
     let query = world.dir.path().join("late.sql");
     fs::write(&query, THREE_RESULTS).unwrap();
-    world.race(&crowd, &query, 2);
+    let seed = one_seed(2);
+    world.race(&crowd, &query, seed.number);
 
     let mut standings = Standings::new();
     let mut ended: BTreeMap<String, i64> = BTreeMap::new();

@@ -18,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::support::changelog_sink::changes;
 use crate::support::job::{StopAt, Variation, attempt, finish, observe, sink_rows};
+use crate::support::seeds::each_seed;
 
 const ROWS: i64 = 3000;
 const SPLITS: i64 = 3;
@@ -100,17 +101,17 @@ fn a_stop_gets_through_at_any_step() {
     finish(&windows(dir.path(), "plain"), &dir.path().join("plain-state"), &Variation::plain(1));
     let expected = sink_rows(&dir.path().join("plain"));
     assert!(expected.len() > 50, "{} rows", expected.len());
-    for seed in 0..8 {
+    each_seed(0..8, |seed| {
         let out = format!("out-{seed}");
         finish_with_stops(&windows(dir.path(), &out), &dir.path().join(format!("state-{seed}")), seed);
         assert!(sink_rows(&dir.path().join(out)) == expected, "seed {seed}: other rows");
-    }
+    });
 }
 
 /// What is printed is printed once: behind the barrier of a stop nothing more is written.
 #[test]
 fn rows_are_printed_once_over_a_stop() {
-    for seed in 0..6 {
+    each_seed(0..6, |seed| {
         let dir = tempfile::tempdir().unwrap();
         write_rows(dir.path());
         let sql = format!("{} SELECT v FROM src WHERE v >= 0;", source(dir.path(), ""));
@@ -122,7 +123,7 @@ fn rows_are_printed_once_over_a_stop() {
         }
         let printed = changes(&dir.path().join("changes/select_1"));
         assert_eq!(printed.len() as i64, ROWS, "seed {seed}");
-    }
+    });
 }
 
 /// Asks for a stop when so many checkpoints have been made.

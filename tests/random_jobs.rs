@@ -12,6 +12,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::support::job::{finish_with_kills, sink_rows};
+use crate::support::seeds::{chosen, each_seed};
 
 struct Row {
     key: Option<String>,
@@ -282,8 +283,10 @@ fn run(seed: u64) -> usize {
 /// Seeds are dealt over a few tests, which run side by side.
 macro_rules! seeds {
     ($($name:ident: $range:expr),*) => { $(#[test] fn $name() {
-        let restores: usize = $range.map(run).sum();
-        assert!(restores > 0, "no job went on from stored state");
+        let mut restores = 0;
+        each_seed($range, |seed| restores += run(seed));
+        // A single seed need not.
+        assert!(restores > 0 || chosen().is_some(), "no job went on from stored state");
     })* };
 }
 seeds!(seeds_to_50: 0..50, seeds_to_100: 50..100, seeds_to_150: 100..150, seeds_to_200: 150..200);

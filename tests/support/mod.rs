@@ -4,3 +4,4 @@ pub mod changelog_sink;
 pub mod dynamodb_server;
 pub mod job;
 pub mod kinesis_server;
+pub mod seeds;
