@@ -18,7 +18,7 @@ use crate::config::{Config, duration};
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
 use crate::private;
 use crate::runtime::errors;
-use crate::runtime::job::Connected;
+use crate::runtime::options::Connected;
 use crate::sink::blackhole::BlackholeSink;
 use crate::sink::dynamodb::DynamoDbSink;
 use crate::sink::file::FileSink;

@@ -6,7 +6,7 @@
 //!
 //! # Three journeys
 //!
-//! **A record.** [`source`] gives raw bytes with a position · [`format`] turns them into columns · [`runtime::ingest`] marks
+//! **A record.** [`source`] gives raw bytes with a position · [`format`] turns them into columns · [`ingest`] marks
 //! every row with its split's watermark · [`operator::calc`] filters and projects · [`operator::window`] finds the open windows
 //! of each row and folds it into their groups ([`operator::session`] does so for sessions) · [`runtime::exchange`] moves partial
 //! aggregates to the worker that owns their key group · a watermark passes and the window fires · [`operator::top_n`] ranks ·
@@ -64,10 +64,34 @@
 //!
 //! # Who may know whom
 //!
-//! `bounded`, `secret` and `private` may be known by all. `change`, `floats`, `map_keys`, `time`, `format`, `source`/`sink`, `lookup`, `state`, `checkpoint`, `operator`, `sql`/`plan`, `runtime`, `cli`: each knows only what
-//! stands before it. Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the embedded table's
-//! store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock`. What the engine below says goes through
-//! `engine_words` on its way to people. `tests/architecture.rs` checks.
+//! A file knows modules that stand before its own in this list, and files of its own module without a circle; what is common
+//! to a folder stands in the folder's `mod.rs`. `tests/architecture.rs` reads the list and checks.
+//!
+//! - `bounded`, `secret`, `private`, `suggest`: words for people: short enough, without keys, for their owner only
+//! - `engine_words`: what the engine below says, said in words of SQL
+//! - `floats`, `map_keys`: facts about values that several floors share
+//! - `change`: rows that add or take back
+//! - `types`: types of columns, their names, how they meet
+//! - `time`: clocks and watermarks
+//! - `state`: key groups and the store of a worker
+//! - `config`: settings
+//! - `record`: raw records with their places
+//! - `aws`: configuration of the clients
+//! - `format`: bytes and columns
+//! - `source`, `sink`, `lookup`: the world outside
+//! - `operator`: what happens to rows
+//! - `checkpoint`: manifests and their folder
+//! - `sql`: from text to a bound query
+//! - `ingest`: from raw records to rows with the watermark of their split
+//! - `plan`: from a bound query to chains of operators
+//! - `runtime`: workers, lanes, epochs
+//! - `connect`: from tables to sources, sinks and lookups
+//! - `observe`: what a running job says of itself
+//! - `cli`: the commands
+//!
+//! Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the
+//! embedded table's store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in
+//! `checkpoint::codec`, clocks in `time::clock` and `time::timer`.
 
 pub mod aws;
 pub mod bounded;
@@ -79,6 +103,9 @@ pub mod private;
 pub mod secret;
 pub mod suggest;
 pub mod time;
+pub mod types;
+
+pub mod record;
 
 pub mod format;
 pub mod source;
@@ -94,6 +121,8 @@ pub mod checkpoint;
 pub mod operator;
 
 pub mod sql;
+
+pub mod ingest;
 
 pub mod plan;
 

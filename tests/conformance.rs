@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use paceline::operator::Op;
 use paceline::runtime::graph::LANE_BYTES_MAX;
-use paceline::runtime::job::{CheckpointTrigger, Scheduling};
+use paceline::runtime::options::{CheckpointTrigger, Scheduling};
 
 use crate::support::changelog_sink::{changes, op_of};
 use crate::support::job::{Variation, canonical, finish, finish_with_kills, planned, sink_rows_to};

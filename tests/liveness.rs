@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use paceline::runtime::control::Stats;
 use paceline::runtime::graph::LANE_BYTES_MAX;
-use paceline::runtime::job::{CheckpointTrigger, Observer, Outcome, Scheduling};
+use paceline::runtime::job::{Observer, Outcome};
+use paceline::runtime::options::{CheckpointTrigger, Scheduling};
 use paceline::runtime::worker::SharedSource;
 use paceline::state::rocks::{StateDb, StateMemory};
 use rand::{Rng, SeedableRng};

@@ -12,8 +12,9 @@ use arrow::datatypes::{DataType, Field, Schema};
 use paceline::lookup::dynamodb::DynamoDbLookup;
 use paceline::lookup::{Asker, Lookup, LookupSpec};
 use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
-use paceline::runtime::job::{CheckpointTrigger, JobError, Outcome};
-use paceline::runtime::worker::WorkerError;
+use paceline::runtime::error::{JobError, WorkerError};
+use paceline::runtime::job::Outcome;
+use paceline::runtime::options::CheckpointTrigger;
 use paceline::time::clock::SystemClock;
 use serde_json::{Value, json};
 

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use paceline::runtime::control::Stats;
-use paceline::runtime::job::{CheckpointTrigger, Observer};
+use paceline::runtime::job::Observer;
+use paceline::runtime::options::CheckpointTrigger;
 use paceline::runtime::worker::SharedSource;
 use paceline::state::rocks::{StateDb, StateMemory};
 

@@ -8,8 +8,9 @@ use std::sync::atomic::AtomicI64;
 use std::time::{Duration, SystemTime};
 
 use paceline::runtime::crash::CrashPoint;
-use paceline::runtime::job::{CheckpointTrigger, JobError, Outcome, Scheduling};
-use paceline::runtime::worker::WorkerError;
+use paceline::runtime::error::{JobError, WorkerError};
+use paceline::runtime::job::Outcome;
+use paceline::runtime::options::{CheckpointTrigger, Scheduling};
 
 use super::operations::{LONG_S, Run, names};
 use super::support::job::{CrashAt, Variation, attempt, sink_rows};

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use criterion::{Criterion, Throughput};
 use paceline::format::Decoder;
 use paceline::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonEncoder, JsonField, JsonOptions};
-use paceline::source::{RawBatch, Span};
+use paceline::record::{RawBatch, Span};
 
 const RECORDS: u32 = 4096;
 

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::decide::Disk;
+use super::durable::{MARKER, StoreError, at};
 use super::found;
 use super::own;
-use super::store::{StoreError, at};
 
 /// All that is in a state directory.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Contents {
     fn add_others(&mut self, root: &Path) -> Result<(), StoreError> {
         for (entry, name, kind) in own::entries(root)? {
             let what = match name.as_str() {
-                own::MARKER | "lock" | "publishing" | "published" | "clean" | "checkpoints" | "lost+found" => continue,
+                MARKER | "lock" | "publishing" | "published" | "clean" | "checkpoints" | "lost+found" => continue,
                 "live" if kind.is_dir() => "stores in use; never read after a crash",
                 "tables" if kind.is_dir() => "embedded tables",
                 "errors" if kind.is_dir() => "records and rows that could not be used",

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::codec;
 use super::decide::Found;
+use super::durable::{StoreError, at};
 use super::manifest::{FileEntry, Manifest};
 use super::own;
-use super::store::{StoreError, at};
 
 /// True if the last process stopped in order and none has begun to work since.
 pub fn is_clean(root: &Path) -> bool {

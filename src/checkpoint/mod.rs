@@ -10,6 +10,7 @@
 pub mod codec;
 pub mod contents;
 pub mod decide;
+pub mod durable;
 mod found;
 pub mod manifest;
 mod own;

@@ -11,9 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::codec;
-use super::store::{StoreError, at, write_durably};
+use crate::checkpoint::durable::{MARKER, StoreError, at, write_durably};
 
-pub const MARKER: &str = "paceline-state";
 const FIRST_LINE: &str = "This folder holds the state of a Paceline job: paceline makes and removes files in it.";
 /// Says which run of all runs on all machines: then follows what `identity` gives.
 const RUN: &str = "run ";

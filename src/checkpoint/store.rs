@@ -16,49 +16,15 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::codec;
 use super::decide::Disk;
 use super::found::{checksum, epochs, find, is_clean, read_epoch};
 use super::manifest::{FileEntry, Manifest};
-use super::own;
+use super::{codec, own};
+use crate::checkpoint::durable::{LOCK_WAIT_MAX, StoreError, at, sync_folder, write_durably};
 use crate::private;
-
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    #[error("{path}: {source}")]
-    Io { path: String, source: io::Error },
-    #[error("state directory {path} is in use by another process, which has not ended within {} s", LOCK_WAIT_MAX.as_secs())]
-    Locked { path: String },
-    #[error(
-        "{path} is no state directory of Paceline: it has no file '{}', and is not empty (it holds '{found}'); nothing in it was \
-         touched; name a new or an empty folder",
-        own::MARKER
-    )]
-    NotOurs { path: String, found: String },
-    #[error("the state directory {path} is no folder; name a new or an empty one")]
-    NoFolder { path: String },
-    #[error("there is no folder {path}; name the one that was given as --state-dir")]
-    Missing { path: String },
-    #[error("{path} is not Paceline's and stands where a checkpoint goes; move it out of the state directory")]
-    InTheWay { path: String },
-}
-
-impl StoreError {
-    /// True if another folder has to be named, or something moved: trying again does not help.
-    pub fn is_of_the_folder(&self) -> bool {
-        use StoreError::{InTheWay, Missing, NoFolder, NotOurs};
-        matches!(self, NotOurs { .. } | NoFolder { .. } | Missing { .. } | InTheWay { .. })
-    }
-}
-
-pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    let path = path.display().to_string();
-    move |source| StoreError::Io { path, source }
-}
 
 /// A state directory, locked for this process.
 pub struct CheckpointStore {
@@ -78,9 +44,6 @@ pub struct CheckpointStore {
 
 /// Checkpoints kept: the newest, and one to fall back on.
 const RETAINED: usize = 2;
-/// How long a start waits for the lock: a process that was just killed holds it until the system has taken down its memory,
-/// which takes the longer the more it had. Who waits for a process that goes on working is told soon enough.
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 const LOCK_STEP: Duration = Duration::from_millis(20);
 
 impl CheckpointStore {
@@ -306,23 +269,6 @@ fn lock(root: &Path) -> Result<File, StoreError> {
         waited += LOCK_STEP;
     }
     Err(StoreError::Locked { path: root.display().to_string() })
-}
-
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|f| f.sync_all()).map_err(at(path))
-}
-
-/// Temporary name, fsync, rename, fsync of the folder: afterwards the file is there whole, or not at all.
-pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let temporary = path.with_extension("tmp");
-    let write = || {
-        let mut file = private::file_options().write(true).create(true).truncate(true).open(&temporary)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(at(path))?;
-    path.parent().map_or(Ok(()), sync_folder)
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::Exit;
 use crate::checkpoint::contents::{self, Contents};
 use crate::checkpoint::decide::{Decision, Found, Wanted, decide};
+use crate::checkpoint::durable::StoreError;
 use crate::checkpoint::manifest::Manifest;
-use crate::checkpoint::store::StoreError;
 
 pub const EXIT_CODES: &str = "Exit codes:
   0  everything is whole

@@ -4,7 +4,7 @@
 //! further on have their place. What always holds: as long as row i is record i nothing is kept for it.
 
 use super::{BadRecord, Decoded, Part};
-use crate::source::RawBatch;
+use crate::record::RawBatch;
 
 /// The two bytes that a gzip stream begins with.
 const GZIP: [u8; 2] = [0x1f, 0x8b];

@@ -16,8 +16,7 @@ pub mod time_text;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use crate::source::file::RECORD_BYTES_MAX;
-use crate::source::{RawBatch, Span};
+use crate::record::{RECORD_BYTES_MAX, RawBatch, Span};
 
 /// One record, or part of one, that could not be decoded or that nothing is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]

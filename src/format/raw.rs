@@ -17,7 +17,7 @@ use arrow::record_batch::RecordBatch;
 use super::assemble::{Output, assemble};
 use super::collected::Collected;
 use super::{BadRecord, Decoded, Decoder, cut};
-use crate::source::RawBatch;
+use crate::record::RawBatch;
 
 /// Flink's options of the `raw` format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,7 +104,7 @@ impl Charset {
 /// Why a table cannot be read from or written as raw values: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RawError {
-    #[error("column `{column}`: the type {} is not supported by the format raw", crate::sql::types::sql_name(.data_type))]
+    #[error("column `{column}`: the type {} is not supported by the format raw", crate::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("the format raw holds one physical column, and the table has {count}")]
     ColumnCount { count: usize },
@@ -288,7 +288,7 @@ impl RawEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Places, Span};
+    use crate::record::{Places, Span};
     use arrow::datatypes::{Field, Schema};
 
     fn decode(data_type: DataType, options: RawOptions, records: &[&[u8]]) -> (RecordBatch, Vec<usize>) {
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_record_that_was_cut_is_none() {
-        let long = vec![b'x'; crate::source::file::RECORD_BYTES_MAX];
+        let long = vec![b'x'; crate::record::RECORD_BYTES_MAX];
         let (batch, bad) = decode(DataType::Utf8, RawOptions::default(), &[b"a", &long, b"b"]);
         assert_eq!(bad, [1]);
         assert_eq!(batch.column(0).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), Some("b")]);

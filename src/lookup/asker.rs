@@ -15,10 +15,8 @@ use arrow::row::{RowConverter, Rows, SortField};
 use super::cache::{Cache, KeyRows, RowBytes};
 use super::options::CacheOptions;
 use super::{LookupError, LookupSpec, LookupTable, Wake};
+use crate::lookup::cache::Key;
 use crate::time::clock::SharedClock;
-
-/// A key in Arrow's row format: equal bytes for equal keys.
-pub type Key = Arc<[u8]>;
 
 /// The keys of the rows of a batch.
 pub struct Keys {

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::asker::Key;
 use super::options::CacheOptions;
 
 /// What one cache may hold, bytes: a small part of a machine's memory, and several hundred thousand usual rows.
@@ -97,6 +96,9 @@ impl Cache {
         }
     }
 }
+
+/// A key in Arrow's row format: equal bytes for equal keys.
+pub type Key = Arc<[u8]>;
 
 #[cfg(test)]
 mod tests {

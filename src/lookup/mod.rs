@@ -16,7 +16,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-pub use asker::{Answer, Asker, Key, Keys, Lookup, Reply};
+pub use crate::lookup::cache::Key;
+pub use asker::{Answer, Asker, Keys, Lookup, Reply};
 
 /// A table that can be asked. Shared by all workers.
 pub trait LookupTable: Send + Sync {

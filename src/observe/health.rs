@@ -1,5 +1,6 @@
 //! `GET /health` on the address of `--listen`: is the job alive, and how far is it?
 
+use crate::time::timer;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,7 +41,7 @@ async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     loop {
         match TcpListener::bind(address).await {
             Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && waited < BIND_WAIT_MAX => {
-                tokio::time::sleep(BIND_STEP).await;
+                timer::sleep(BIND_STEP).await;
                 waited += BIND_STEP;
             }
             bound => return bound,

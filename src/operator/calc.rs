@@ -124,8 +124,4 @@ impl Operator for Calc {
         }
         Ok(())
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.output.clone()
-    }
 }

@@ -68,8 +68,4 @@ impl Operator for Expand {
         }
         Ok(())
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
-    }
 }

@@ -101,10 +101,6 @@ impl Operator for Marks {
         });
         Ok(())
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.output.clone()
-    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,6 @@ pub mod top_n;
 pub mod unnest;
 pub mod window;
 
-use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
 use crate::lookup::LookupError;
@@ -79,9 +78,6 @@ pub trait Operator: Send {
     fn restore(&mut self, _state: &OperatorState, _db: &StateDb) -> Result<(), OperatorError> {
         Ok(())
     }
-
-    /// Schema of the rows it emits.
-    fn schema(&self) -> SchemaRef;
 }
 
 /// What an operator is given besides the event.

@@ -80,21 +80,16 @@ impl Operator for ProcessingTime {
         self.passed_ms = state.fired_mark_ms;
         Ok(())
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
-    }
 }
 
 /// Lets the rows of windows pass that have ended by the clock.
 pub struct EndedWindows {
     zone: Option<Zone>,
-    schema: SchemaRef,
 }
 
 impl EndedWindows {
-    pub fn new(zone: Option<Zone>, schema: SchemaRef) -> EndedWindows {
-        EndedWindows { zone, schema }
+    pub fn new(zone: Option<Zone>) -> EndedWindows {
+        EndedWindows { zone }
     }
 }
 
@@ -106,10 +101,6 @@ impl Operator for EndedWindows {
             other => cx.out.push(other),
         }
         Ok(())
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
     }
 }
 
@@ -172,12 +163,12 @@ mod tests {
 
     #[test]
     fn windows_that_the_clock_has_not_ended_are_dropped() {
-        let mut operator = EndedWindows::new(None, schema());
+        let mut operator = EndedWindows::new(None);
         assert_eq!(send(&mut operator, rows(Some(100)), 100).len(), 1);
         assert!(send(&mut operator, rows(Some(101)), 100).is_empty());
         let kolkata = Zone::parse("Asia/Kolkata").expect("a zone");
         let offset_ms = 19_800_000;
-        let mut operator = EndedWindows::new(kolkata, schema());
+        let mut operator = EndedWindows::new(kolkata);
         assert_eq!(send(&mut operator, rows(Some(100 + offset_ms)), 100).len(), 1);
         assert!(send(&mut operator, rows(Some(101 + offset_ms)), 100).is_empty());
     }

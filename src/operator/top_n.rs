@@ -254,13 +254,6 @@ impl Operator for TopN {
             Ok(())
         })
     }
-
-    fn schema(&self) -> SchemaRef {
-        match self.stage {
-            TopNStage::Prune => self.spec.input.clone(),
-            TopNStage::Number => self.spec.output.clone(),
-        }
-    }
 }
 
 /// Key group of each row by some of its columns; all rows fall into that of the empty key where there are none. Used by

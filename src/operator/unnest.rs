@@ -175,8 +175,4 @@ impl Operator for Unnest {
         }
         Ok(())
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
-    }
 }

@@ -10,7 +10,6 @@ use datafusion_common::{DataFusionError, ScalarValue};
 use datafusion_expr::Expr;
 use datafusion_expr::expr::{AggregateFunction, NullTreatment};
 
-use super::lower::strip_cast;
 use crate::operator::aggregate::form::Form;
 use crate::operator::aggregate::percentile::Fractions;
 use crate::operator::aggregate::{Aggregate, Fixed, Function};
@@ -18,9 +17,9 @@ use crate::operator::window::Windows;
 use crate::operator::window::slice::WindowKind;
 use crate::sql::functions::{JsonAggregate, PlannedAggregate, aggregate_type, json as json_functions, nested, planned_aggregate};
 
-use crate::sql::types::sql_name;
 use crate::sql::window_tvf::TvfWindow;
 use crate::state::key::is_key_type;
+use crate::types::sql_name;
 
 type PlanResult<T> = Result<T, DataFusionError>;
 
@@ -188,5 +187,14 @@ impl<'a> Call<'a> {
             (Function::JsonObject, _) => Fixed::Form(Form::JsonObject { keeps_nulls }),
             _ => Fixed::Nothing,
         })
+    }
+}
+
+/// What is below casts that the types of a comparison have brought in.
+pub(super) fn strip_cast(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Cast(cast) => strip_cast(&cast.expr),
+        Expr::ScalarFunction(call) if call.name().starts_with("cast ") && call.args.len() == 1 => strip_cast(&call.args[0]),
+        other => other,
     }
 }

@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use super::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan, ResultKeys, SinkTarget};
 use crate::engine_words::in_sql;
+use crate::ingest::WatermarkExpression;
 use crate::operator::group::Pace;
 use crate::operator::marks::Mark;
 use crate::operator::top_n::TopNStage;
 use crate::operator::window::slice::{WindowKind, Windows};
-use crate::runtime::ingest::WatermarkExpression;
 use crate::sink::Guarantee;
-use crate::sql::types::sql_name;
+use crate::types::sql_name;
 
 /// Describes a job. `guarantee` says what a sink's connector promises.
 pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> String {

@@ -38,7 +38,6 @@ use fragment::{Fired, Fragment, Role, column_of};
 use rank::{NumberBound, number_bound};
 use rows::asks_marks;
 use sources::{collect_columns, source_plan};
-use top_n::is_row_number;
 use windowed::RowsUse;
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
@@ -351,15 +350,6 @@ impl Lowering {
         }
         self.chains.push(ChainPlan { input: ChainInput::Edges(edges), operators: vec![], output: ChainOutput::Sink(usize::MAX) });
         self.chains.len() - 1
-    }
-}
-
-/// What is below casts that the types of a comparison have brought in.
-pub(super) fn strip_cast(expression: &Expr) -> &Expr {
-    match expression {
-        Expr::Cast(cast) => strip_cast(&cast.expr),
-        Expr::ScalarFunction(call) if call.name().starts_with("cast ") && call.args.len() == 1 => strip_cast(&call.args[0]),
-        other => other,
     }
 }
 

@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion_physical_expr::PhysicalExpr;
 
+use crate::ingest::IngestSpec;
 use crate::lookup::{Asker, LookupError, LookupSpec};
 use crate::operator::calc::Calc;
 use crate::operator::expand::{Expand, ExpandSpec};
@@ -37,7 +38,6 @@ use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
 use crate::operator::window::local::LocalAggregate;
 use crate::operator::{Operator, OperatorError};
-use crate::runtime::ingest::IngestSpec;
 use crate::sql::catalog::Table;
 use crate::time::zone::Zone;
 
@@ -163,9 +163,9 @@ pub enum OperatorPlan {
         schema: SchemaRef,
     },
     /// Behind windows of processing time, which lie in this zone.
-    EndedWindows(Option<Zone>, SchemaRef),
+    EndedWindows(Option<Zone>),
     /// For a sink with a key, whose columns these are.
-    Upserts(Vec<usize>, SchemaRef),
+    Upserts(Vec<usize>),
     /// The second is true for a MULTISET.
     Unnest(UnnestSpec, bool),
 }
@@ -224,8 +224,8 @@ impl OperatorPlan {
             },
             OperatorPlan::Marks(mark, schema) => Box::new(Marks::new(mark, schema)),
             OperatorPlan::ProcessingTime { column, schema, .. } => Box::new(ProcessingTime::new(column, schema)),
-            OperatorPlan::EndedWindows(zone, schema) => Box::new(EndedWindows::new(zone, schema)),
-            OperatorPlan::Upserts(key, schema) => Box::new(Upserts::new(key, schema)),
+            OperatorPlan::EndedWindows(zone) => Box::new(EndedWindows::new(zone)),
+            OperatorPlan::Upserts(key) => Box::new(Upserts::new(key)),
             OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
         })
     }

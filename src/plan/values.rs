@@ -14,7 +14,7 @@ use datafusion_expr::Expr;
 use datafusion_physical_expr::expressions::Column;
 
 use super::physical::SourcePlan;
-use crate::runtime::ingest::IngestSpec;
+use crate::ingest::IngestSpec;
 use crate::sql::catalog::{self, ColumnKind, Table};
 use crate::sql::error::Place;
 

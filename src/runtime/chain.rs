@@ -4,8 +4,8 @@
 //! within a chain is the order of events.
 
 use super::exchange::Outlet;
-use super::worker::WorkerError;
 use crate::operator::{Context, Event, Operator};
+use crate::runtime::error::WorkerError;
 use crate::sink::{SinkRows, SinkWriter};
 use crate::state::rocks::Changes;
 use crate::time::MIN_TIME_MS;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::crash::CrashSchedule;
-use super::worker::{Snapshot, WorkerError};
+use super::error::WorkerError;
+use crate::checkpoint::manifest::SplitState;
+use crate::operator::OperatorState;
 use crate::time::clock::ProcessingClock;
 
 /// Figures of a running job, for progress and metrics.
@@ -53,4 +55,18 @@ pub enum Report {
     /// Every window has fired and the end of input has passed all chains.
     Drained(usize),
     Failed(WorkerError),
+}
+
+/// A worker's part of an epoch.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub worker: usize,
+    pub epoch: u64,
+    /// Per source table, in plan order: the splits that this worker owns.
+    pub splits: Vec<Vec<SplitState>>,
+    /// (operator, state).
+    pub operators: Vec<(u32, OperatorState)>,
+    /// (sink, what its writer staged).
+    pub staged: Vec<(usize, Vec<u8>)>,
+    pub errors_staged: Vec<u8>,
 }

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use super::job::Connected;
 use crate::checkpoint::manifest::{FirstLook, Manifest, SourceState};
 use crate::plan::physical::PhysicalPlan;
+use crate::runtime::options::Connected;
 use crate::source::{SplitId, StoredSplit};
 
 /// Changes of a table's input that are told one by one.

@@ -7,7 +7,6 @@
 //! request epoch ─ workers: barrier, freeze, store, hard links ─ all parts here ─ manifest ─ publishing mark ─ sinks commit
 //! ```
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -17,99 +16,22 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::control::{Control, Report, Stats};
-use super::crash::{CrashPoint, CrashSchedule};
+use super::crash::CrashPoint;
 use super::graph::{ERRORS, Graph, first_splits, named_sinks, share_sources};
-use super::ingest::Ingest;
 use super::inputs;
-use super::worker::{SharedSource, Snapshot, Worker, WorkerError};
+use super::worker::{SharedSource, Worker};
 use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
 use crate::checkpoint::manifest::{FirstLook, Manifest, SourceState, join_splits};
-use crate::checkpoint::store::{CheckpointStore, StoreError};
-use crate::format::Decoder;
-use crate::lookup::Lookup;
-use crate::operator::{OperatorError, OperatorState};
+use crate::checkpoint::store::CheckpointStore;
+use crate::ingest::Ingest;
+use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
+use crate::runtime::control::Snapshot;
+use crate::runtime::error::{JobError, WorkerError};
+use crate::runtime::options::{CheckpointTrigger, Connected, JobOptions, Scheduling};
 use crate::sink::{Guarantee, Sink, SinkError};
-use crate::source::{Source, SourceError};
 use crate::state::KEY_GROUPS;
-use crate::state::rocks::StateError;
 use crate::time::clock::{ProcessingClock, SharedClock};
-
-/// A plan's ends, connected to the outside.
-pub struct Connected {
-    /// In the order of the plan's sources.
-    pub sources: Vec<Arc<dyn Source>>,
-    /// Makes a decoder for a source; each worker has its own.
-    pub decoder: Box<dyn Fn(usize) -> Box<dyn Decoder> + Send + Sync>,
-    /// Tables that are looked up, in the order of the plan's.
-    pub lookups: Vec<Arc<Lookup>>,
-    /// In the order of the plan's sinks.
-    pub sinks: Vec<Arc<dyn Sink>>,
-    /// The error stream.
-    pub errors: Arc<dyn Sink>,
-    pub idle_timeout: Duration,
-}
-
-/// When an epoch is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckpointTrigger {
-    Interval(Duration),
-    /// Each time this many records more were read. For tests and benchmarks that must not depend on time.
-    Records(u64),
-    /// Only at the end, or when the job is stopped.
-    AtEnd,
-}
-
-/// How workers get their turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheduling {
-    Threads,
-    /// All workers in the calling thread, in an order that follows from the seed.
-    Seeded(u64),
-}
-
-pub struct JobOptions {
-    pub workers: usize,
-    pub state_dir: PathBuf,
-    pub fresh: bool,
-    pub allow_duplicates: bool,
-    pub trigger: CheckpointTrigger,
-    pub scheduling: Scheduling,
-    pub batch_rows: usize,
-    /// A lane between workers takes another batch while it holds less than this.
-    pub lane_bytes_max: usize,
-    /// Bytes for accumulators in memory, all workers together; past them windows are moved to the store.
-    pub accumulator_bytes_max: usize,
-    /// Bytes for RocksDB's caches and write buffers, all workers together.
-    pub state_cache_bytes: usize,
-    pub crashes: Arc<dyn CrashSchedule>,
-    pub clock: SharedClock,
-    /// Set from outside to stop: a last checkpoint is taken, open windows do not fire.
-    pub stop: Arc<AtomicBool>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum JobError {
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    #[error(transparent)]
-    State(#[from] StateError),
-    #[error(transparent)]
-    Operator(#[from] OperatorError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Stored state does not fit: exit code 3.
-    #[error("{0}")]
-    Refused(String),
-    #[error("a worker stopped without a report; this is a bug")]
-    WorkerGone,
-    #[error("no worker can go on; this is a bug")]
-    Stuck,
-}
 
 /// How a job ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,11 +106,19 @@ enum Purpose {
     Finish,
 }
 
+/// What the state directory says of the job.
+enum Recovered {
+    /// It goes on from this manifest, which is that of epoch 0 at its start.
+    GoesOn(Box<Manifest>),
+    /// There is nothing to do.
+    IsOver(Outcome),
+}
+
 impl Job<'_> {
     fn run(mut self, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
         let manifest = match self.recover(observer)? {
-            Ok(manifest) => manifest,
-            Err(outcome) => return Ok(outcome),
+            Recovered::GoesOn(manifest) => *manifest,
+            Recovered::IsOver(outcome) => return Ok(outcome),
         };
         self.first_looks = manifest.first_looks.clone();
         let sources = share_sources(self.plan, self.connected, &manifest, self.options.workers);
@@ -231,8 +161,7 @@ impl Job<'_> {
         outcome
     }
 
-    /// The manifest to start from; or the outcome, if there is nothing to do.
-    fn recover(&mut self, observer: &mut dyn Observer) -> Result<Result<Manifest, Outcome>, JobError> {
+    fn recover(&mut self, observer: &mut dyn Observer) -> Result<Recovered, JobError> {
         let disk = self.store.read()?;
         let exactly_once_sink = self.connected.sinks.iter().any(|s| s.guarantee() == Guarantee::ExactlyOnce);
         let wanted = Wanted { plan: &self.plan.fingerprint, exactly_once_sink, allow_duplicates: self.options.allow_duplicates };
@@ -241,7 +170,7 @@ impl Job<'_> {
             Decision::AlreadyFinished { manifest } => {
                 self.recommit(&manifest, &disk)?;
                 inputs::tell_changes(self.plan, self.connected, &manifest);
-                Ok(Err(Outcome::AlreadyFinished))
+                Ok(Recovered::IsOver(Outcome::AlreadyFinished))
             }
             Decision::Resume { manifest, skipped } => {
                 let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing).max().unwrap_or(0);
@@ -252,14 +181,14 @@ impl Job<'_> {
                 self.discard_uncommitted()?;
                 observer.resumed(manifest.epoch, &skipped);
                 inputs::tell_changes(self.plan, self.connected, &manifest);
-                Ok(Ok(*manifest))
+                Ok(Recovered::GoesOn(manifest))
             }
             Decision::Start => {
                 self.store.begin_work()?;
                 self.store.drop_after(None)?;
                 self.discard_uncommitted()?;
                 let manifest = self.epoch_zero()?;
-                Ok(Ok(self.store.publish(manifest)?))
+                Ok(Recovered::GoesOn(Box::new(self.store.publish(manifest)?)))
             }
         }
     }

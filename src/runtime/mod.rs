@@ -8,11 +8,12 @@
 pub mod chain;
 pub mod control;
 pub mod crash;
+pub mod error;
 pub mod errors;
 pub mod exchange;
 pub mod graph;
 pub mod inbox;
-pub mod ingest;
 mod inputs;
 pub mod job;
+pub mod options;
 pub mod worker;

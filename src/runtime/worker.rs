@@ -23,37 +23,13 @@ use super::control::{Control, Report};
 use super::crash::CrashPoint;
 use super::errors::ErrorStream;
 use super::inbox::{Inbox, Parker};
-use crate::operator::{Context, Counters, Event, FailedRows, OperatorError};
-use crate::sink::SinkError;
-use crate::source::SourceError;
-use crate::state::rocks::{StateDb, StateError};
+use crate::operator::{Context, Counters, Event, FailedRows};
+use crate::runtime::error::WorkerError;
+use crate::state::rocks::StateDb;
 use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 pub use lanes::EdgeInput;
 pub use reading::{SharedSource, SplitData, WorkerSource};
 use snapshot::OpenEpoch;
-pub use snapshot::Snapshot;
-
-/// A failure that ends the job.
-#[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    #[error(transparent)]
-    Operator(#[from] OperatorError),
-    #[error(transparent)]
-    State(#[from] StateError),
-    #[error("table {table}, split {split}: {reason}")]
-    Ingest { table: String, split: String, reason: String },
-    #[error("exchange: {0}")]
-    Arrow(#[from] arrow::error::ArrowError),
-    #[error("no split is open in slot {0}; this is a bug")]
-    NoSuchSplit(usize),
-    /// A crash that a test asked for.
-    #[error("killed at {0:?}")]
-    Crashed(CrashPoint),
-}
 
 /// What a worker is made of, put together by `graph`.
 pub struct WorkerParts {

@@ -26,8 +26,8 @@ use super::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::private;
-use crate::sql::types::sql_name;
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
+use crate::types::sql_name;
 use store::{Changes, StoreError, TableStore};
 
 const LAYOUT: &[u8] = b"\x00layout";

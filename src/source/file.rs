@@ -18,17 +18,13 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::format::csv::{Dialect, RecordEnds};
 
+use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Span};
 use crate::time::clock::SharedClock;
 
-use super::{
-    Look, Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, StoredSplit, Wake,
-};
+use super::{Look, Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit, Wake};
 
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 256 << 10;
-/// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends is noticed early.
-/// A longer one is cut to this length, by which decoders know it.
-pub const RECORD_BYTES_MAX: usize = 16 << 20;
 /// Lines read ahead to learn a file's first event time.
 const PEEK_RECORDS: usize = 16;
 /// Files that a worker reads side by side: enough to keep pace with files that are parallel in time, few enough to leave

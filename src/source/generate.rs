@@ -12,7 +12,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
 
-use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
+use super::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::record::{Places, RawBatch, Span};
 
 /// 2026-01-01T00:00:00Z: no row is earlier. Fixed, so that two runs agree.
 const START_MS: i64 = 1_767_225_600_000;

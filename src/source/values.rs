@@ -5,8 +5,9 @@
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
+use super::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
 use crate::format::{Decoded, Decoder};
+use crate::record::{Places, RawBatch, Span};
 
 pub struct ValuesSource {
     rows: u64,

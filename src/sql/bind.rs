@@ -33,23 +33,17 @@ use super::enforce::{self, Enforcers};
 use super::error::{Place, Source, SqlError};
 use super::flink_types::{self, check_operands, implicit_cast};
 use super::functions::{Functions, clock, interval_times, nested, not_null, ranks};
-use super::group_windows;
-use super::item_names;
-use super::join_filters;
-use super::lookup_join;
-use super::nested_types::is_multiset;
-use super::null_keys;
-use super::parse::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, parse, place_of};
-use super::rank_keys;
-use super::refused;
-use super::row_stars;
-use super::table_like;
-use super::types::{EXACT, arrow_field, sql_name};
+use super::parse::parse;
+use super::types::arrow_field;
 use super::unnest::{self, UnnestPlanner};
 use super::window_tvf::{WindowPlanner, interval_ms};
-use super::zones;
+use super::{group_windows, item_names, join_filters, lookup_join, null_keys, rank_keys, refused, row_stars, table_like, zones};
+use crate::sql::catalog::looked_up;
+use crate::sql::statement::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, place_of};
 use crate::suggest::nearest;
 use crate::time::zone::Zone;
+use crate::types::nested::is_multiset;
+use crate::types::{EXACT, sql_name};
 
 /// A SQL file, understood.
 pub struct Script {
@@ -750,7 +744,7 @@ impl ContextProvider for Binder {
         if let Some(source) = self.catalog.source(name.table()) {
             return Ok(source);
         }
-        let name = lookup_join::looked_up(name.table()).unwrap_or(name.table());
+        let name = looked_up(name.table()).unwrap_or(name.table());
         if self.catalog.views.contains_key(name) {
             return plan_err!("view '{name}' cannot be looked up: FOR SYSTEM_TIME AS OF stands behind a table");
         }

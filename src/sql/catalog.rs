@@ -13,13 +13,11 @@ use datafusion_expr::{Expr, LogicalPlan, TableSource};
 use super::error::Place;
 use super::functions::clock;
 use super::hints;
-use super::lookup_join::{self, PlannedLookup};
-use super::types::{EXACT, NULLABLE};
+use crate::sql::functions::clock::PROCTIME;
+use crate::types::{EXACT, NULLABLE};
 
 /// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
 pub const ROWTIME: &str = "paceline.rowtime";
-/// Field metadata that marks a processing-time attribute: what PROCTIME() gives.
-pub const PROCTIME: &str = "paceline.proctime";
 
 pub fn is_rowtime(field: &Field) -> bool {
     field.metadata().contains_key(ROWTIME)
@@ -160,7 +158,7 @@ impl Catalog {
     }
 
     pub fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
-        if let Some(name) = lookup_join::looked_up(name) {
+        if let Some(name) = looked_up(name) {
             // Its rowtime is no time of the rows that it is looked up for.
             let plain = |table: Arc<Table>| Arc::new(Table { watermark: None, ..Table::clone(&table) });
             return self.table(name).map(|table| Arc::new(PlannedLookup(plain(table))) as Arc<dyn TableSource>);
@@ -174,4 +172,22 @@ impl Catalog {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tables.keys().chain(self.views.keys()).map(String::as_str)
     }
+}
+
+/// Begins the name of a table that is looked up. No SQL name does.
+pub const LOOKED_UP: &str = "(as of) ";
+
+/// A table that is looked up, as DataFusion's planner sees it.
+#[derive(Debug)]
+pub struct PlannedLookup(pub Arc<Table>);
+
+impl TableSource for PlannedLookup {
+    fn schema(&self) -> SchemaRef {
+        self.0.schema()
+    }
+}
+
+/// The table behind a marked name.
+pub fn looked_up(name: &str) -> Option<&str> {
+    name.strip_prefix(LOOKED_UP)
 }

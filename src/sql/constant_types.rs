@@ -9,7 +9,7 @@ use sqlparser::ast::{
 
 use super::functions::cast::planned::CAST;
 use super::functions::nested;
-use super::rewrite::{cast, constant_interval, text};
+use crate::sql::syntax::{cast, constant_interval, text};
 
 /// The type of a constant that loses part of it when it is planned.
 pub fn of(expression: &Expr) -> Option<String> {

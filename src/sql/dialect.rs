@@ -3,17 +3,15 @@
 //! `TABLE src [PARTITION BY k]` as a function argument becomes a call of the name [`TABLE_ARGUMENT`], which `window_tvf` understands;
 //! `DESCRIPTOR(ts)` is an ordinary call already.
 
-use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
-};
+use sqlparser::ast::{BinaryOperator, Expr};
 use sqlparser::dialect::{Dialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::functions::{json, nested};
-use super::json_aggregates;
-use super::time_difference;
+use super::{json_aggregates, time_difference};
+use crate::sql::syntax::call;
 
 /// The function name that stands for `TABLE name` as an argument.
 pub const TABLE_ARGUMENT: &str = "__table_argument";
@@ -147,24 +145,6 @@ fn elements(parser: &mut Parser) -> Result<Vec<Expr>, ParserError> {
     let elements = parser.parse_comma_separated(Parser::parse_expr)?;
     parser.expect_token(&Token::RBracket)?;
     Ok(elements)
-}
-
-/// A call of a function.
-pub fn call(name: impl Into<Ident>, args: Vec<Expr>) -> Expr {
-    Expr::Function(Function {
-        name: ObjectName::from(vec![name.into()]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
-            clauses: vec![],
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: vec![],
-    })
 }
 
 /// `PARTITION BY k` or `PARTITION BY (a, b)` after `TABLE name`.

@@ -13,7 +13,7 @@ use datafusion_expr::Expr;
 use super::catalog::Column;
 use super::error::SqlError;
 use super::flink_types;
-use super::types::EXACT;
+use crate::types::EXACT;
 
 /// The two settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DataFusionError, Diagnostic, Result, ScalarValue, plan_err};
 use datafusion_expr::expr::{Between, BinaryExpr, Case, Cast, InList, ScalarFunction, TryCast};
@@ -16,11 +16,11 @@ use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, Union, Values};
 
-use super::decimal::{Operation, Shape, common};
 use super::functions::cast::planned;
 use super::functions::{arithmetic, cast, conditional, intervals, nested, type_of};
-use super::nested_types::{array_of, is_multiset, map_of, map_types, row_of};
-use super::types::sql_name;
+use crate::types::common::{common_type, decimal_shape, is_float};
+use crate::types::decimal::Operation;
+use crate::types::sql_name;
 
 /// Gives every expression of a plan Flink's type.
 pub fn apply(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -249,63 +249,8 @@ fn field_of(expression: &Expr, schema: &DFSchema) -> Result<Arc<Field>> {
     Ok(expression.to_field(schema)?.1)
 }
 
-/// The shape of a number that takes part in DECIMAL arithmetic.
-fn decimal_shape(data_type: &DataType) -> Option<Shape> {
-    match data_type {
-        DataType::Int8 => Some((3, 0)),
-        DataType::Int16 => Some((5, 0)),
-        DataType::Int32 => Some((10, 0)),
-        DataType::Int64 => Some((19, 0)),
-        DataType::Decimal128(p, s) => Some((*p, *s)),
-        _ => None,
-    }
-}
-
-fn is_float(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Float32 | DataType::Float64)
-}
-
 fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8)
-}
-
-/// The type that holds values of both, if Flink has one.
-pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::{Date32, Float32, Float64, Null, Timestamp};
-    match (a, b) {
-        (a, b) if a == b => Some(a.clone()),
-        (Null, t) | (t, Null) => Some(t.clone()),
-        (a, b) if a.is_integer() && b.is_integer() => Some(if decimal_shape(a)? > decimal_shape(b)? { a } else { b }.clone()),
-        (a, b) if is_float(a) || is_float(b) => {
-            if !(a.is_numeric() && b.is_numeric()) {
-                return None;
-            }
-            let other = if is_float(a) { b } else { a };
-            let float = if is_float(a) { a } else { b };
-            Some(if *float == Float32 && (*other == Float32 || other.is_integer()) { Float32 } else { Float64 })
-        }
-        (a, b) if a.is_numeric() && b.is_numeric() => {
-            let (p, s) = common(decimal_shape(a)?, decimal_shape(b)?);
-            Some(DataType::Decimal128(p, s))
-        }
-        (Date32, t @ Timestamp(..)) | (t @ Timestamp(..), Date32) => Some(t.clone()),
-        (Timestamp(u, z), Timestamp(v, w)) if z == w => Some(Timestamp(finer(*u, *v), z.clone())),
-        (DataType::List(a), DataType::List(b)) => Some(array_of(common_type(a.data_type(), b.data_type())?)),
-        (DataType::Struct(a), DataType::Struct(b)) if a.len() == b.len() => {
-            let fields = a.iter().zip(b).map(|(a, b)| Some((a.name().clone(), common_type(a.data_type(), b.data_type())?)));
-            Some(row_of(fields.collect::<Option<Vec<_>>>()?))
-        }
-        (a @ DataType::Map(..), b @ DataType::Map(..)) if !is_multiset(a) && !is_multiset(b) => {
-            let ((k1, v1), (k2, v2)) = (map_types(a)?, map_types(b)?);
-            Some(map_of(common_type(k1, k2)?, common_type(v1, v2)?))
-        }
-        _ => None,
-    }
-}
-
-fn finer(a: TimeUnit, b: TimeUnit) -> TimeUnit {
-    use crate::format::time_text::ticks_per_second;
-    if ticks_per_second(a) >= ticks_per_second(b) { a } else { b }
 }
 
 /// An expression in another type, without the user having asked for it.

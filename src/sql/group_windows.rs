@@ -13,7 +13,6 @@ use sqlparser::ast::{
 
 use super::dialect::TABLE_ARGUMENT;
 use super::error::{Place, SqlError};
-use super::window_tvf::GROUP_WINDOW_COLUMNS;
 
 /// Before the name of a window function that comes from a GROUP BY: there a HOP may have any slide.
 pub const GROUP_PREFIX: &str = "__GROUP_";
@@ -227,3 +226,6 @@ fn place_of(expression: &Expr) -> Option<Place> {
     let start = expression.span().start;
     (start.line > 0).then_some(Place { line: start.line, column: start.column })
 }
+
+/// Those of the older form, which has no names for them: rows that came out of another window may have columns of that name.
+pub const GROUP_WINDOW_COLUMNS: [&str; 3] = ["(window_start)", "(window_end)", "(window_time)"];

@@ -160,7 +160,8 @@ pub fn is_table(name: &Ident, select: &Select) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::parse::{Statement, parse};
+    use crate::sql::parse::parse;
+    use crate::sql::statement::Statement;
 
     /// The names that the items of a SELECT get; `-` is one that the planner gives.
     fn names(sql: &str) -> Vec<String> {

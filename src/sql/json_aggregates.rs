@@ -7,8 +7,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-use super::dialect::call;
 use super::functions::json;
+use crate::sql::syntax::call;
 
 /// `JSON_ARRAYAGG(v [{NULL | ABSENT} ON NULL])` and `JSON_OBJECTAGG([KEY] k VALUE v [...])` become calls of the name with
 /// what is to be done with NULLs, and `_json` where the value is JSON already, made by a JSON function.

@@ -6,43 +6,24 @@
 //! anywhere else is refused.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use datafusion_common::tree_node::Transformed;
 use datafusion_common::{DataFusionError, Result as PlanResult};
 use datafusion_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion_expr::{Expr, Join, LogicalPlan, TableSource};
+use datafusion_expr::{Expr, Join, LogicalPlan};
 use sqlparser::ast::{
     BinaryOperator, Expr as SqlExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, SetExpr, Spanned, TableAlias,
     TableFactor, TableVersion, TableWithJoins, VisitMut, VisitorMut,
 };
 
-use super::catalog::{Table, is_proctime, is_rowtime};
-use super::dialect::call;
+use super::catalog::{is_proctime, is_rowtime};
 use super::error::{Place, SqlError};
-use super::flink_types;
 use super::functions::as_of;
-use super::hints;
+use super::{flink_types, hints};
+use crate::sql::catalog::LOOKED_UP;
+use crate::sql::syntax::call;
 
-/// Begins the name of a table that is looked up. No SQL name does.
-const MARK: &str = "(as of) ";
 const HELP: &str = "write FROM orders AS o JOIN dim FOR SYSTEM_TIME AS OF o.pt AS d ON o.k = d.k";
-
-/// A table that is looked up, as DataFusion's planner sees it.
-#[derive(Debug)]
-pub struct PlannedLookup(pub Arc<Table>);
-
-impl TableSource for PlannedLookup {
-    fn schema(&self) -> SchemaRef {
-        self.0.schema()
-    }
-}
-
-/// The table behind a marked name.
-pub fn looked_up(name: &str) -> Option<&str> {
-    name.strip_prefix(MARK)
-}
 
 /// Puts versions of tables into their joins.
 pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
@@ -111,7 +92,7 @@ fn joins(table: &mut TableWithJoins) -> ControlFlow<SqlError> {
             columns: vec![],
             at: None,
         });
-        *name = ObjectName::from(vec![Ident { value: format!("{MARK}{}", last.value), quote_style: Some('`'), ..last }]);
+        *name = ObjectName::from(vec![Ident { value: format!("{LOOKED_UP}{}", last.value), quote_style: Some('`'), ..last }]);
         let given = std::mem::replace(condition, SqlExpr::Value(sqlparser::ast::Value::Null.into()));
         *condition = SqlExpr::BinaryOp {
             left: Box::new(SqlExpr::Nested(Box::new(given))),

@@ -170,7 +170,7 @@ fn entries(map: &MapArray, keys: &ArrayRef, values: ArrayRef, mode: &NullKeys) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::nested_types::{array_of, map_of};
+    use crate::types::nested::{array_of, map_of};
     use arrow::array::Int32Array;
     use arrow::util::display::array_value_to_string;
 

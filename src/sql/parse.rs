@@ -5,82 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use sqlparser::ast::{DataType as SqlType, Expr, Ident, Query};
+use sqlparser::ast::Ident;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
-use super::error::{Place, Source, SqlError};
-use super::hints;
-use super::nested_types;
-use super::rewrite;
-use super::table_like::{Feature, Like, Strategy};
-use super::unicode_text;
-
-#[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
-pub enum Statement {
-    Set { key: String, value: String },
-    CreateTable(CreateTable),
-    CreateView { name: Ident, columns: Vec<Ident>, query: Box<Query>, if_not_exists: bool },
-    Insert { table: Ident, columns: Vec<Ident>, query: Box<Query> },
-    Select(Box<Query>),
-}
-
-#[derive(Debug, Clone)]
-pub struct CreateTable {
-    pub name: Ident,
-    pub if_not_exists: bool,
-    pub columns: Vec<ColumnDef>,
-    pub watermark: Option<(Ident, Expr)>,
-    pub primary_key: Vec<Ident>,
-    pub partitioned_by: Vec<Ident>,
-    pub options: BTreeMap<String, String>,
-    pub like: Option<Like>,
-}
-
-#[derive(Debug, Clone)]
-pub struct ColumnDef {
-    pub name: Ident,
-    pub kind: ColumnDefKind,
-}
-
-#[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a table has few columns, each parsed once")]
-pub enum ColumnDefKind {
-    Physical {
-        sql_type: SqlType,
-        not_null: bool,
-    },
-    /// `key` defaults to the column's name.
-    Metadata {
-        sql_type: SqlType,
-        key: Option<String>,
-        is_virtual: bool,
-    },
-    Computed(Expr),
-}
-
-/// A statement and where it stands.
-#[derive(Debug, Clone)]
-pub struct Placed {
-    pub statement: Statement,
-    pub start: Place,
-    pub end: Place,
-    /// Where the EXPLAIN begins that asks for the plan instead of rows.
-    pub explain: Option<Place>,
-}
-
-impl Placed {
-    pub fn source<'a>(&self, text: &'a str) -> Source<'a> {
-        Source { text, start: self.start, end: self.end }
-    }
-}
-
-pub fn place_of(ident: &Ident) -> Option<Place> {
-    (ident.span.start.line > 0).then_some(Place { line: ident.span.start.line, column: ident.span.start.column })
-}
+use super::error::{Place, SqlError};
+use super::{hints, rewrite, unicode_text};
+use crate::sql::statement::{ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Placed, Statement, Strategy};
+use crate::sql::types::nested;
 
 /// Reads all statements of a file. Secrets that stand in hints go to `hint_secrets`.
 pub fn parse(text: &str, hint_secrets: &mut Vec<String>) -> Result<Vec<Placed>, SqlError> {
@@ -94,7 +28,7 @@ pub fn parse(text: &str, hint_secrets: &mut Vec<String>) -> Result<Vec<Placed>, 
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
-    let tokens = nested_types::collapse(hints::attach(local_time_zones(unicode_text::decode(tokens)?), hint_secrets)?);
+    let tokens = nested::collapse(hints::attach(local_time_zones(unicode_text::decode(tokens)?), hint_secrets)?);
     let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
     let mut statements = Vec::new();
     loop {
@@ -135,11 +69,6 @@ fn local_time_zones(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         Err(_) => token,
     })
     .collect()
-}
-
-/// A SQL type alone.
-pub fn data_type(text: &str) -> Result<SqlType, ParserError> {
-    Parser::new(&FlinkDialect).try_with_sql(text)?.parse_data_type()
 }
 
 fn here(parser: &Parser) -> Place {

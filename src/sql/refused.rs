@@ -11,7 +11,7 @@ use sqlparser::ast::{
 };
 
 use super::error::{Place, SqlError};
-use super::parse::place_of;
+use crate::sql::statement::place_of;
 
 fn refuse<T>(what: &str) -> Result<T, SqlError> {
     Err(SqlError::new(format!("{what} is not supported")))

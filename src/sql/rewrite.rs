@@ -14,20 +14,17 @@ use sqlparser::ast::{
     TimezoneInfo, TypedString, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
-use super::constant_types;
-use super::dialect::call;
 use super::error::{Place, SqlError};
 use super::functions::cast::planned::{CAST, TRY_CAST};
 use super::functions::cast::read;
-use super::functions::intervals::{self, Family};
+use super::functions::intervals::{self};
 use super::functions::{clock, nested};
 use super::interval::{Amount, amount};
-use super::item_names;
-use super::nested_types;
-use super::overlaps;
-use super::parse::{ColumnDefKind, Statement};
-use super::refused;
 use super::types::arrow_type;
+use super::{constant_types, item_names, overlaps, refused};
+use crate::sql::statement::{ColumnDefKind, Statement};
+use crate::sql::syntax::{call, cast, constant_interval, text};
+use crate::sql::types::nested as nested_types;
 
 /// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR count their logarithm.
 pub const DEPTH_MAX: usize = 128;
@@ -171,9 +168,9 @@ fn place(expression: &Expr) -> Option<Place> {
             Expr::BinaryOp { left, .. } => left,
             Expr::Nested(e) | Expr::UnaryOp { expr: e, .. } | Expr::IsNull(e) | Expr::IsNotNull(e) => e,
             Expr::Cast { expr, .. } | Expr::Between { expr, .. } | Expr::InList { expr, .. } | Expr::Like { expr, .. } => expr,
-            Expr::Identifier(name) => return super::parse::place_of(name),
-            Expr::CompoundIdentifier(parts) => return parts.first().and_then(super::parse::place_of),
-            Expr::Function(f) => return f.name.0.first().and_then(|p| p.as_ident()).and_then(super::parse::place_of),
+            Expr::Identifier(name) => return crate::sql::statement::place_of(name),
+            Expr::CompoundIdentifier(parts) => return parts.first().and_then(crate::sql::statement::place_of),
+            Expr::Function(f) => return f.name.0.first().and_then(|p| p.as_ident()).and_then(crate::sql::statement::place_of),
             Expr::Interval(interval) => &interval.value,
             Expr::Value(value) | Expr::TypedString(TypedString { value, .. }) => {
                 let start = value.span.start;
@@ -182,14 +179,6 @@ fn place(expression: &Expr) -> Option<Place> {
             _ => return None,
         };
     }
-}
-
-pub fn text(value: impl Into<String>) -> Expr {
-    Expr::Value(Value::SingleQuotedString(value.into()).into())
-}
-
-pub fn cast(name: &str, expression: Expr, data_type: &SqlType) -> Expr {
-    call(name, vec![expression, text(data_type.to_string())])
 }
 
 fn not(negated: bool, expression: Expr) -> Expr {
@@ -221,7 +210,7 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
         }
         Expr::Cast { kind, expr, data_type, .. } => {
             let of_type = match data_type {
-                SqlType::Custom(name, _) => name.0.first().and_then(|p| p.as_ident()).and_then(super::parse::place_of),
+                SqlType::Custom(name, _) => name.0.first().and_then(|p| p.as_ident()).and_then(crate::sql::statement::place_of),
                 _ => None,
             };
             let target = arrow_type(data_type).map_err(|e| SqlError::new(e).at(of_type))?;
@@ -370,16 +359,6 @@ fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError> {
         }
         _ => None,
     })
-}
-
-/// The kind and length of an interval that [`normal_interval`] made.
-pub fn constant_interval(interval: &Interval) -> Option<(Family, i64)> {
-    let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = &*interval.value else { return None };
-    match text.strip_suffix(" months") {
-        Some(months) => Some((Family::Months, months.parse().ok()?)),
-        // Three digits stand behind the point.
-        None => Some((Family::Milliseconds, text.strip_suffix(" seconds")?.replace('.', "").parse().ok()?)),
-    }
 }
 
 /// An interval as one number of milliseconds or months. Text that is no such interval is an error.

@@ -7,49 +7,7 @@
 use sqlparser::ast::Ident;
 
 use super::error::SqlError;
-use super::parse::{ColumnDef, ColumnDefKind, CreateTable, place_of};
-
-/// `LIKE source (INCLUDING ALL, ...)`.
-#[derive(Debug, Clone)]
-pub struct Like {
-    pub source: Ident,
-    pub rules: Vec<(Strategy, Feature)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strategy {
-    Including,
-    Excluding,
-    Overwriting,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Feature {
-    All,
-    Constraints,
-    Distribution,
-    Generated,
-    Metadata,
-    Options,
-    Partitions,
-    Watermarks,
-}
-
-impl Feature {
-    pub fn parse(word: &str) -> Option<Feature> {
-        Some(match word.to_uppercase().as_str() {
-            "ALL" => Feature::All,
-            "CONSTRAINTS" => Feature::Constraints,
-            "DISTRIBUTION" => Feature::Distribution,
-            "GENERATED" => Feature::Generated,
-            "METADATA" => Feature::Metadata,
-            "OPTIONS" => Feature::Options,
-            "PARTITIONS" => Feature::Partitions,
-            "WATERMARKS" => Feature::Watermarks,
-            _ => return None,
-        })
-    }
-}
+use crate::sql::statement::{ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Strategy, place_of};
 
 impl Like {
     fn strategy(&self, feature: Feature) -> Strategy {
@@ -127,8 +85,9 @@ pub fn merge(table: &CreateTable, like: &Like, source: &CreateTable) -> Result<C
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse::{Statement, parse};
+    use super::super::parse::parse;
     use super::*;
+    use crate::sql::statement::Statement;
 
     /// The second table of the text, alone.
     fn merged(text: &str) -> Result<CreateTable, SqlError> {

@@ -7,8 +7,8 @@ use sqlparser::ast::{BinaryOperator, Expr, Value};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-use super::dialect::call;
 use super::functions::intervals::{Family, NAME};
+use crate::sql::syntax::call;
 
 /// Units from the largest, with the kind of interval they make.
 const UNITS: [(&str, Family); 8] = [

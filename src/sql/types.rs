@@ -4,16 +4,15 @@
 //! zone UTC. STRING, CHAR and VARCHAR are text without a length check. What Arrow's type does not hold (the length of a
 //! CHAR(n), a precision of 1) travels as field metadata under [`EXACT`], for casts.
 
+pub mod nested;
+
 use std::collections::HashMap;
 
-use super::nested_types;
+use crate::sql::dialect::FlinkDialect;
+use crate::types::EXACT;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use sqlparser::ast::{BinaryLength, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
-
-/// Field metadata with the SQL type, for types that Arrow does not tell apart.
-pub const EXACT: &str = "paceline.sql_type";
-/// Field metadata of a column that its table lets be NULL. Arrow's own flag is set for all columns.
-pub const NULLABLE: &str = "paceline.nullable";
+use sqlparser::parser::{Parser, ParserError};
 
 /// A nullable field without a name of a SQL type.
 pub fn arrow_field(sql: &SqlType) -> Result<Field, String> {
@@ -78,8 +77,8 @@ pub fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
             DataType::Timestamp(unit(precision.transpose()?)?, Some("UTC".into()))
         }
         SqlType::Custom(name, _) => match name.0.as_slice() {
-            [part] if part.as_ident().is_some_and(|n| nested_types::is_nested(&n.value)) => {
-                nested_types::parse(part.as_ident().map_or("", |n| &n.value))?
+            [part] if part.as_ident().is_some_and(|n| nested::is_nested(&n.value)) => {
+                nested::parse(part.as_ident().map_or("", |n| &n.value))?
             }
             _ => return Err(format!("type '{name}' is not known")),
         },
@@ -109,36 +108,7 @@ fn decimal(info: ExactNumberInfo) -> Result<DataType, String> {
     Ok(DataType::Decimal128(precision as u8, scale as i8))
 }
 
-/// The SQL name of a field's type.
-pub fn field_sql_name(field: &Field) -> String {
-    field.metadata().get(EXACT).cloned().unwrap_or_else(|| sql_name(field.data_type()))
-}
-
-/// The SQL name of a type, for messages and plans.
-pub fn sql_name(data_type: &DataType) -> String {
-    let digits = |unit: &TimeUnit| match unit {
-        TimeUnit::Second => 0,
-        TimeUnit::Millisecond => 3,
-        TimeUnit::Microsecond => 6,
-        TimeUnit::Nanosecond => 9,
-    };
-    match data_type {
-        DataType::Boolean => "BOOLEAN".into(),
-        DataType::Int8 => "TINYINT".into(),
-        DataType::Int16 => "SMALLINT".into(),
-        DataType::Int32 => "INT".into(),
-        DataType::Int64 => "BIGINT".into(),
-        DataType::Float32 => "FLOAT".into(),
-        DataType::Float64 => "DOUBLE".into(),
-        DataType::Decimal128(p, s) => format!("DECIMAL({p}, {s})"),
-        DataType::Utf8 => "STRING".into(),
-        DataType::Binary => "BYTES".into(),
-        DataType::Date32 => "DATE".into(),
-        DataType::Interval(_) => "INTERVAL".into(),
-        DataType::Null => "NULL".into(),
-        DataType::Time32(_) => "TIME".into(),
-        DataType::Timestamp(u, None) => format!("TIMESTAMP({})", digits(u)),
-        DataType::Timestamp(u, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(u)),
-        other => nested_types::name(other, &sql_name).unwrap_or_else(|| other.to_string()),
-    }
+/// A SQL type alone.
+pub fn data_type(text: &str) -> Result<SqlType, ParserError> {
+    Parser::new(&FlinkDialect).try_with_sql(text)?.parse_data_type()
 }

@@ -21,10 +21,10 @@ use sqlparser::ast::{
 
 use super::error::SqlError;
 use super::flink_types;
-use super::nested_types::is_multiset;
-use super::parse::place_of;
-use super::types::sql_name;
 use crate::operator::unnest::element_types;
+use crate::sql::statement::place_of;
+use crate::types::nested::is_multiset;
+use crate::types::sql_name;
 
 /// Marks the relation that stands for a join with UNNEST. No SQL text can write it.
 const INNER: &str = "(unnest)";

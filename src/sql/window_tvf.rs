@@ -14,16 +14,16 @@ use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlanner
 use datafusion_expr::{Expr, Extension, LogicalPlan, Operator, UserDefinedLogicalNodeCore};
 use sqlparser::ast::{Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query, TableFactor};
 
-use super::catalog::{PROCTIME, ROWTIME, is_proctime, is_rowtime};
+use super::catalog::{ROWTIME, is_proctime, is_rowtime};
 use super::dialect::TABLE_ARGUMENT;
 use super::group_windows::GROUP_PREFIX;
 use crate::operator::window::slice::{WindowKind, Windows};
 use crate::operator::window::window_bound_type;
+use crate::sql::functions::clock::PROCTIME;
+use crate::sql::group_windows::GROUP_WINDOW_COLUMNS;
 
 /// Columns that the node adds, in this order.
 pub const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
-/// Those of the older form, which has no names for them: rows that came out of another window may have columns of that name.
-pub const GROUP_WINDOW_COLUMNS: [&str; 3] = ["(window_start)", "(window_end)", "(window_time)"];
 
 /// The window of a window function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -19,6 +19,8 @@
 //!
 //! Used by the window operators and exchanges on every batch, and when results or stored partials are read back.
 
+mod nested;
+
 use std::sync::Arc;
 
 use arrow::array::{
@@ -30,8 +32,8 @@ use arrow::datatypes::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::key_nested;
 use crate::floats::{one_nan_32, one_nan_64};
+use crate::state::key::nested as key_nested;
 
 /// Encoded keys back to back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

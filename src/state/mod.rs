@@ -5,7 +5,6 @@
 //! Everything written here is read again by later versions: a change of layout needs a new version byte.
 
 pub mod key;
-mod key_nested;
 pub mod layout;
 pub mod packed;
 pub mod rocks;

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod idle;
 pub mod java_zone;
+pub mod timer;
 pub mod watermark;
 pub mod zone;
 

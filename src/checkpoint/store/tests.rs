@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::checkpoint::durable::MARKER;
 
 fn manifest(epoch: u64, workers: usize) -> Manifest {
     Manifest {
@@ -99,7 +100,7 @@ fn a_new_folder_an_empty_one_and_what_an_early_kill_leaves_are_ours() {
 fn a_directory_of_an_earlier_version_goes_on_and_is_marked() {
     let dir = tempfile::tempdir().unwrap();
     checkpoint(&mut CheckpointStore::open(dir.path()).unwrap(), 3);
-    fs::remove_file(dir.path().join(own::MARKER)).unwrap();
+    fs::remove_file(dir.path().join(MARKER)).unwrap();
     put(dir.path(), "errors/part-1.jsonl", "{}");
     for _ in 0..2 {
         let mut store = CheckpointStore::open(dir.path()).unwrap();
@@ -107,7 +108,7 @@ fn a_directory_of_an_earlier_version_goes_on_and_is_marked() {
         // Its files have names without an identity.
         assert_eq!(store.run_name(255), "ff");
     }
-    assert!(dir.path().join(own::MARKER).exists());
+    assert!(dir.path().join(MARKER).exists());
     let mut store = CheckpointStore::open(dir.path()).unwrap();
     store.clear().unwrap();
     assert_ne!(store.run_name(255), "ff");
@@ -163,7 +164,7 @@ fn what_lies_among_our_files_stays() {
     fs::remove_file(dir.path().join("live/worker-1")).unwrap();
     store.clear().unwrap();
     let left = files(dir.path());
-    let expected: BTreeSet<String> = foreign.iter().copied().chain(["lock", own::MARKER]).map(String::from).collect();
+    let expected: BTreeSet<String> = foreign.iter().copied().chain(["lock", MARKER]).map(String::from).collect();
     assert_eq!(left, expected);
 }
 

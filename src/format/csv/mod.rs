@@ -18,7 +18,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use super::assemble::{Output, assemble};
 use super::collected::Collected;
 use super::{BadRecord, Decoded, Decoder, FOLLOWS, Part, cut};
-use crate::source::{RawBatch, Span};
+use crate::record::{RawBatch, Span};
 use fields::Fields;
 use value::Target;
 
@@ -53,7 +53,7 @@ impl Default for CsvOptions {
 /// Why a table cannot be read from or written as CSV: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum CsvError {
-    #[error("column `{column}`: the type {} is not supported by the format csv", crate::sql::types::sql_name(.data_type))]
+    #[error("column `{column}`: the type {} is not supported by the format csv", crate::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("{sources} CSV fields for a schema of {columns} columns")]
     FieldCount { sources: usize, columns: usize },

@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::util::display::array_value_to_string;
 
 use super::*;
-use crate::source::{Places, Span};
+use crate::record::{Places, Span};
 
 fn raw(records: &[&str]) -> RawBatch {
     let mut bytes = Vec::new();

@@ -3,11 +3,13 @@
 //! Called by both scanners for every projected value (the fast one has shortcuts for the plainest numbers). What always
 //! holds: a value that does not fit leaves the column without an entry for the row, whatever the column held for it before.
 
+mod nested;
+
 use crate::format::time_text;
 
 use super::column::{Column, Values};
 use super::number::{self, Decimal};
-use super::{base64, nested, text};
+use super::{base64, text};
 
 /// A JSON value as the scanners hand it over.
 #[derive(Debug, Clone, Copy)]

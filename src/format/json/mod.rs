@@ -12,7 +12,6 @@ mod base64;
 mod column;
 mod convert;
 mod encode;
-mod nested;
 mod number;
 mod scan;
 mod slow;
@@ -27,16 +26,17 @@ use std::collections::HashSet;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{DataType, SchemaRef};
 
-use crate::source::RawBatch;
+use crate::record::RawBatch;
 
 use super::assemble::{Output, assemble};
 use super::collected::Collected;
 use super::{Decoded, Decoder};
+use crate::format::json::text::skip_blanks;
 pub(crate) use base64::write as write_base64;
 pub(super) use column::Column;
 pub(super) use convert::{Token, put};
 pub use encode::{EncodeOptions, JsonEncoder};
-use scan::{Scanner, skip_blanks};
+use scan::Scanner;
 pub(crate) use text::write_string;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -73,7 +73,7 @@ pub struct JsonOptions {
 /// Why a table cannot be read from or written as JSON: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum JsonError {
-    #[error("column `{column}`: the type {} is not supported by the format json", crate::sql::types::sql_name(.data_type))]
+    #[error("column `{column}`: the type {} is not supported by the format json", crate::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("column `{column}`: another column reads the same JSON member `{member}`")]
     DuplicateMember { column: String, member: String },

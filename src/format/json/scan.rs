@@ -13,6 +13,7 @@ use memchr::memchr2;
 use super::column::{Column, Values};
 use super::convert::{self, Token};
 use super::text;
+use crate::format::json::text::skip_blanks;
 
 /// Keys beyond these bounds are looked up instead of remembered: the memory of the order must not grow with bad input.
 const STEPS_MAX: usize = 512;
@@ -184,13 +185,6 @@ impl Scanner {
             }
         }
     }
-}
-
-pub(super) fn skip_blanks(json: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\t' | b'\r') = json.get(at) {
-        at += 1;
-    }
-    at
 }
 
 /// An integer of up to 18 digits, which needs no overflow check. None for anything longer or with a fraction.

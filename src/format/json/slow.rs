@@ -11,8 +11,8 @@ use serde_json::Deserializer;
 
 use super::column::Column;
 use super::convert::{self, Token};
-use super::scan::skip_blanks;
 use super::text;
+use crate::format::json::text::skip_blanks;
 
 /// Longest piece of input shown in a reason, in characters.
 const EXCERPT_CHARS_MAX: usize = 80;

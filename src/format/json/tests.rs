@@ -14,7 +14,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::format::BadRecord;
 use crate::format::json::{EncodeOptions, JsonEncoder};
-use crate::source::Span;
+use crate::record::Span;
 
 fn raw(records: &[&[u8]]) -> RawBatch {
     let mut raw = RawBatch::default();
@@ -445,7 +445,7 @@ fn tables_that_cannot_be_read() {
 
 #[test]
 fn nested_values_are_read_as_deep_as_their_type() {
-    use crate::sql::nested_types::{array_of, map_of, row_of};
+    use crate::types::nested::{array_of, map_of, row_of};
     let row = row_of([("p".to_string(), DataType::Int32), ("q".to_string(), array_of(DataType::Utf8))]);
     let schema = schema(&[("m", map_of(DataType::Utf8, row)), ("a", array_of(array_of(DataType::Int32)))]);
     let records: &[&[u8]] = &[

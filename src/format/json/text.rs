@@ -171,6 +171,13 @@ pub(super) fn string_end(json: &[u8], at: usize) -> Option<usize> {
     }
 }
 
+pub(super) fn skip_blanks(json: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\t' | b'\r') = json.get(at) {
+        at += 1;
+    }
+    at
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use super::text::string_end;
 use super::{BYTE_ORDER_MARK, JsonDecoder, skip_blanks, slow};
 use crate::format::collected::Collected;
 use crate::format::{BadRecord, FOLLOWS, Part};
-use crate::source::Span;
+use crate::record::Span;
 
 /// A record that is being taken apart.
 struct Record<'a> {

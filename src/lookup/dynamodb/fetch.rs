@@ -18,6 +18,7 @@ use crate::sink::dynamodb::client::{Failure, TableClient};
 use crate::sink::dynamodb::describe;
 use crate::sink::dynamodb::read::{Attributes, BATCH_KEYS_MAX, Next};
 use crate::sink::dynamodb::value::{Value, value, write_json_object};
+use crate::time::timer;
 
 /// Calls of one question that may be on their way. A question's keys fit into ten batches; queries are one for each key.
 const CALLS_MAX: usize = 16;
@@ -134,7 +135,7 @@ impl Call {
             };
             let Some(pause) = pause else { return Err(self.error(&keys, reason)) };
             self.log_retry(&reason);
-            tokio::time::sleep(pause).await;
+            timer::sleep(pause).await;
         }
     }
 

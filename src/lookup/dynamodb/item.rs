@@ -9,9 +9,9 @@ use arrow::record_batch::RecordBatch;
 
 use crate::format::Decoder;
 use crate::format::json::{FieldSource, JsonDecoder, JsonField, JsonOptions, write_base64, write_string};
+use crate::record::{RawBatch, Span};
 use crate::sink::dynamodb::read::Attributes;
 use crate::sink::dynamodb::value::Value;
-use crate::source::{RawBatch, Span};
 
 /// The rows of items, one each. Errors: which item cannot be read, and why.
 pub fn decode(items: &[Attributes], schema: &SchemaRef) -> Result<RecordBatch, String> {

@@ -21,13 +21,12 @@ mod listing;
 mod log;
 mod min_max;
 mod moments;
-mod moments_exact;
-mod moments_float;
 mod ordered;
 pub mod percentile;
 pub mod retract;
 #[cfg(test)]
 mod retract_random;
+pub mod retracting;
 mod sum;
 mod sum_decimal;
 mod value_sets;

@@ -7,16 +7,20 @@
 //! NULL if no value was added, and for a sample of one. Welford, "Note on a method for calculating corrected sums of squares
 //! and products" (Technometrics, 1962); partial sums are merged as in Chan, Golub and LeVeque (1979).
 
+mod exact;
+mod float;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 
-use super::moments_exact::Exact;
 use super::retract::RetractKernel;
 use super::sum::each_float;
-use super::{Kernel, Selected, moments_float};
+use super::{Kernel, Selected};
 use crate::operator::OperatorError;
+use crate::operator::aggregate::moments::exact::Exact;
+use crate::operator::aggregate::moments::float as moments_float;
 
 /// The result type, or None if the argument is no number.
 pub fn result_type(input: &DataType) -> Option<DataType> {

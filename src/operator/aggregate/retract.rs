@@ -13,10 +13,9 @@ use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array}
 use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, Int64Type};
 
 use super::count::Count;
-use super::counted::{self, Reading};
 use super::sum::{each_float, each_integer, wrap};
 use super::sum_decimal::WideSums;
-use super::{Aggregate, Function, Kernel, Selected, avg, distinct, kernel, moments, ordered};
+use super::{Aggregate, Function, Kernel, Selected, avg};
 use crate::operator::OperatorError;
 
 /// A kernel that can take rows back.
@@ -33,17 +32,6 @@ pub enum Accumulators {
 }
 
 impl Accumulators {
-    /// `retracts`: rows may be taken back.
-    pub fn of(aggregate: &Aggregate, retracts: bool) -> Accumulators {
-        let inner = if retracts { Accumulators::Retract(retracting(aggregate)) } else { Accumulators::Append(kernel(aggregate)) };
-        // Over rows that stay, what goes by arrival tells apart itself which value came first.
-        if aggregate.distinct || aggregate.first_seen && retracts {
-            Accumulators::Retract(distinct::kernel(aggregate, inner))
-        } else {
-            inner
-        }
-    }
-
     pub fn kernel(&self) -> &dyn Kernel {
         match self {
             Accumulators::Append(k) => k.as_ref(),
@@ -66,44 +54,20 @@ impl Accumulators {
     }
 }
 
-fn retracting(aggregate: &Aggregate) -> Box<dyn RetractKernel> {
-    let input = &aggregate.input_type;
-    let counted = |reading| counted::kernel(input, reading);
-    match aggregate.function {
-        Function::Count => Box::new(Count::default()),
-        Function::Sum | Function::Avg => {
-            Box::new(SumCount { sums: Sums::of(input), counts: Count::default(), aggregate: aggregate.clone() })
-        }
-        Function::Min => counted(Reading::Least),
-        Function::Max => counted(Reading::Greatest),
-        Function::Collect => counted(Reading::Multiset(aggregate.output_type.clone())),
-        Function::Percentile => counted(Reading::Percentiles(aggregate.fractions())),
-        Function::StddevPop | Function::StddevSamp | Function::VarPop | Function::VarSamp => {
-            moments::retracting(input, aggregate.moment())
-        }
-        Function::FirstValue
-        | Function::LastValue
-        | Function::ListAgg
-        | Function::ArrayAgg
-        | Function::JsonArray
-        | Function::JsonObject => ordered::kernel(aggregate.form()),
-    }
-}
-
 impl RetractKernel for Count {
     fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         self.add(groups, argument, rows, -1);
     }
 }
 
-enum Sums {
+pub(super) enum Sums {
     Integer(Vec<i64>),
     Float(Vec<f64>),
     Decimal(WideSums),
 }
 
 impl Sums {
-    fn of(input: &DataType) -> Sums {
+    pub(super) fn of(input: &DataType) -> Sums {
         match input {
             DataType::Decimal128(..) => Sums::Decimal(WideSums::default()),
             DataType::Float32 | DataType::Float64 => Sums::Float(vec![]),
@@ -126,10 +90,10 @@ impl Sums {
 }
 
 /// SUM and AVG as a sum and the number of its values.
-struct SumCount {
-    sums: Sums,
-    counts: Count,
-    aggregate: Aggregate,
+pub(super) struct SumCount {
+    pub sums: Sums,
+    pub counts: Count,
+    pub aggregate: Aggregate,
 }
 
 impl SumCount {

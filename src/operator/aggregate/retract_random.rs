@@ -13,6 +13,7 @@ use super::percentile::Fractions;
 use super::retract::Accumulators;
 use super::{Aggregate, Fixed, Function, Selected, result_type};
 use crate::map_keys;
+use crate::operator::aggregate::retracting::accumulators;
 
 /// Values with how many rows of each are left, lowest first.
 type Left = BTreeMap<Option<i64>, i64>;
@@ -172,13 +173,13 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
                     left.iter_mut().flat_map(BTreeMap::values_mut).for_each(|n| *n = 1);
                 }
                 let groups: Vec<u32> = (0..GROUPS as u32).collect();
-                let mut whole = Accumulators::of(&aggregate, true);
+                let mut whole = accumulators(&aggregate, true);
                 whole.kernel_mut().resize(GROUPS);
-                let mut merged = Accumulators::of(&aggregate, true);
+                let mut merged = accumulators(&aggregate, true);
                 merged.kernel_mut().resize(GROUPS);
                 apply(&mut whole, &aggregate, &changes);
                 for part in 0..PARTS {
-                    let mut partial = Accumulators::of(&aggregate, true);
+                    let mut partial = accumulators(&aggregate, true);
                     partial.kernel_mut().resize(GROUPS);
                     let own: Vec<Change> = changes.iter().copied().skip(part as usize).step_by(PARTS as usize).collect();
                     apply(&mut partial, &aggregate, &own);
@@ -218,14 +219,14 @@ fn a_distinct_value_stands_where_its_first_row_came_until_its_last_goes() {
         (vec![change(1, 1), change(2, 1), change(1, -1), change(1, 1)], "2,1"),
         (vec![change(3, -1), change(2, 1), change(3, 1), change(1, 1)], "2,1"),
     ] {
-        let mut accumulators = Accumulators::of(&listed, true);
-        accumulators.kernel_mut().resize(1);
-        apply(&mut accumulators, &listed, &changes);
+        let mut whole = accumulators(&listed, true);
+        whole.kernel_mut().resize(1);
+        apply(&mut whole, &listed, &changes);
         // As after a restart.
-        let mut copy = Accumulators::of(&listed, true);
+        let mut copy = accumulators(&listed, true);
         copy.kernel_mut().resize(1);
-        copy.kernel_mut().merge(&[0], &accumulators.kernel().state(&[0]));
-        for accumulators in [&accumulators, &copy] {
+        copy.kernel_mut().merge(&[0], &whole.kernel().state(&[0]));
+        for accumulators in [&whole, &copy] {
             let result = accumulators.kernel().evaluate(&[0]).expect("evaluates");
             assert_eq!(found(&listed, &result, 0).join(","), expected);
         }

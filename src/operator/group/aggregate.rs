@@ -4,7 +4,6 @@
 //! once. A bundle ends with its last row, at a watermark and at a barrier, so nothing of it is in a checkpoint.
 
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
 
 use super::GroupSpec;
 use super::changes::{ChangeSet, Fate, rounds};
@@ -170,10 +169,6 @@ impl Operator for GroupAggregate {
     fn memory_bytes(&self) -> usize {
         let bundle: usize = self.bundle.iter().map(|r| r.batch.get_array_memory_size()).sum();
         self.groups.as_ref().map_or(0, KeyedGroups::memory_bytes) + bundle
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }
 

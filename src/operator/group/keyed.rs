@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use super::GroupSpec;
 use crate::operator::OperatorError;
 use crate::operator::aggregate::retract::Accumulators;
+use crate::operator::aggregate::retracting::accumulators;
 use crate::operator::keyed::frozen::{Entry, Frozen, put_all};
 use crate::operator::keyed::ttl::{Ttl, index_key};
 use crate::operator::window::table::GroupIndex;
@@ -96,7 +97,7 @@ impl KeyedGroups {
     }
 
     fn empty_accumulators(&self) -> Vec<Accumulators> {
-        self.spec.aggregates.iter().map(|a| Accumulators::of(a, self.spec.retracts)).collect()
+        self.spec.aggregates.iter().map(|a| accumulators(a, self.spec.retracts)).collect()
     }
 
     /// Groups of a batch's keys, in memory from here on.

@@ -10,13 +10,11 @@
 use std::collections::HashSet;
 
 use arrow::array::{ArrayRef, BooleanArray};
-use arrow::datatypes::SchemaRef;
 
 use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows};
 use crate::state::key::{KeyBuf, encode_keys};
 
 pub struct Upserts {
-    schema: SchemaRef,
     /// Columns of the sink's key.
     key: Vec<usize>,
     /// Those of a batch's rows.
@@ -24,8 +22,8 @@ pub struct Upserts {
 }
 
 impl Upserts {
-    pub fn new(key: Vec<usize>, schema: SchemaRef) -> Upserts {
-        Upserts { schema, key, keys: KeyBuf::default() }
+    pub fn new(key: Vec<usize>) -> Upserts {
+        Upserts { key, keys: KeyBuf::default() }
     }
 
     fn apply(&mut self, rows: &Rows) -> Result<Rows, OperatorError> {
@@ -70,10 +68,6 @@ impl Operator for Upserts {
             other => other,
         });
         Ok(())
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
     }
 }
 
@@ -126,7 +120,7 @@ mod tests {
             (vec![], "-U a 1", "-D a 1"),
         ] {
             let changes = rows(changes);
-            let upserted = Upserts::new(key, changes.batch.schema()).apply(&changes).expect("takes them");
+            let upserted = Upserts::new(key).apply(&changes).expect("takes them");
             assert_eq!(text(&upserted), upserts);
         }
     }

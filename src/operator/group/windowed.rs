@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat;
-use arrow::datatypes::{DataType, SchemaRef, TimestampMillisecondType};
+use arrow::datatypes::{DataType, TimestampMillisecondType};
 
 use super::changes::{ChangeSet, Fate, rounds};
 use super::fold::{Input, apply, kernel_error};
@@ -459,10 +459,6 @@ impl Operator for WindowedGroups {
             self.due.entry(i64::MIN).or_default().extend(keys);
         }
         Ok(())
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }
 

@@ -22,7 +22,7 @@ use super::JoinSpec;
 use super::held::{Held, HeldRow};
 use crate::operator::calc::condition_mask;
 use crate::operator::keyed::KeyedCache;
-use crate::operator::window::local::event_times_ms;
+use crate::operator::window::event_times_ms;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
 use crate::state::KEY_GROUPS;
@@ -329,9 +329,5 @@ impl Operator for IntervalJoin {
         self.passed_ms = state.fired_mark_ms;
         self.next_generation = state.next_generation;
         self.due.restore(db)
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }

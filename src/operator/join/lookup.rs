@@ -265,10 +265,6 @@ impl Operator for LookupJoin {
         }
         self.advance(cx)
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
-    }
 }
 
 #[cfg(test)]

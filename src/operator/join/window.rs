@@ -3,8 +3,6 @@
 //! Rows that are late for their window never get here: the operator that gave them the window, or the aggregation that fired
 //! them, sees to that. A window whose rows do not fit into memory is joined some key groups at a time.
 
-use arrow::datatypes::SchemaRef;
-
 use super::JoinSpec;
 use super::pairs::Pairs;
 use crate::engine_words;
@@ -188,9 +186,5 @@ impl Operator for WindowJoin {
         self.fired_mark_ms = state.fired_mark_ms;
         self.next_generation = state.next_generation;
         self.inputs.iter_mut().try_for_each(|input| input.restore(db))
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }

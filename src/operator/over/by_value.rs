@@ -7,6 +7,9 @@
 //!
 //! A row costs time in the number of rows of its key. A step of output is bounded, whatever a batch of rows changes.
 
+mod ordered;
+mod running;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +18,11 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::OverCall;
-use super::ordered::{Ordered, Place, order_values};
-use super::running::Running;
 use crate::operator::aggregate::Aggregate;
 use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::keyed::KeyedCache;
+use crate::operator::over::by_value::ordered::{Ordered, Place, order_values};
+use crate::operator::over::by_value::running::Running;
 use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
@@ -295,10 +298,6 @@ impl Operator for OverByValue {
 
     fn memory_bytes(&self) -> usize {
         self.partitions.memory_bytes()
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }
 

@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 
 use super::OverCall;
 use crate::operator::aggregate::arrival::{Part, Places};
-use crate::operator::aggregate::retract::Accumulators;
+use crate::operator::aggregate::retracting::accumulators;
 use crate::operator::aggregate::{Aggregate, Selected};
 use crate::operator::event::Arrivals;
 use crate::operator::{OperatorError, Rows};
@@ -72,7 +72,7 @@ fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &
         let times_ms = std::iter::repeat_n(0, picks.len()).collect();
         let dealt = take_record_batch(rows, &UInt32Array::from(picks)).map_err(|e| error(&e))?;
         let dealt = Rows { arrivals: Some(Arrivals { times_ms, numbers }), ..Rows::new(dealt) };
-        let mut accumulators = Accumulators::of(aggregate, false);
+        let mut accumulators = accumulators(aggregate, false);
         let kernel = accumulators.kernel_mut();
         kernel.resize(to - from);
         let columns = dealt.batch.columns();

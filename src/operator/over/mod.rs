@@ -27,8 +27,6 @@ pub mod by_value;
 mod frames;
 mod lateness;
 pub mod operator;
-mod ordered;
-mod running;
 mod tail;
 mod unbounded;
 mod waiting;

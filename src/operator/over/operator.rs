@@ -2,14 +2,13 @@
 
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::SchemaRef;
 
 use super::bounded::Bounded;
 use super::unbounded::Unbounded;
 use super::waiting::{Due, Turns, Waiting};
 use super::{Frame, OverSpec};
 use crate::operator::event::Arrivals;
-use crate::operator::window::local::event_times_ms;
+use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
 use crate::state::key::{KeyBuf, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
@@ -173,9 +172,5 @@ impl Operator for Over {
         self.passed_ms = state.fired_mark_ms;
         self.next_generation = state.next_generation;
         self.waiting.restore(db)
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }

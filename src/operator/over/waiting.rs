@@ -7,7 +7,7 @@ use arrow::compute::{filter_record_batch, not};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
 use super::{Frame, OverSpec};
-use crate::operator::window::local::event_times_ms;
+use crate::operator::window::event_times_ms;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, OperatorError, Rows};
 use crate::state::KEY_GROUPS;

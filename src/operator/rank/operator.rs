@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::DataType;
 
 use super::RankSpec;
 use super::changes::{Out, insert, remove};
@@ -102,9 +102,5 @@ impl Operator for Rank {
 
     fn memory_bytes(&self) -> usize {
         self.partitions.memory_bytes()
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }

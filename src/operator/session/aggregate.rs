@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::datatypes::SchemaRef;
 
 use super::SessionSpec;
 use super::fragments::{Fragment, Fragments, Placed};
@@ -14,16 +13,13 @@ use super::stored::{self, Packed};
 use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Aggregate, Kernel, Selected, kernel};
 use crate::operator::window::fire::group_columns;
-use crate::operator::window::local::event_times_ms;
 use crate::operator::window::stored::StoredTypes;
 use crate::operator::window::table::Input;
-use crate::operator::window::{local_times, local_watermark, local_watermarks, window_time};
+use crate::operator::window::{event_times_ms, local_times, local_watermark, local_watermarks, window_time};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
-use crate::state::KEY_GROUPS;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
-use crate::state::key_group;
-use crate::state::layout;
 use crate::state::rocks::{Changes, StateDb};
+use crate::state::{KEY_GROUPS, key_group, layout};
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -465,9 +461,5 @@ impl Operator for SessionAggregate {
             }
             Ok::<_, OperatorError>(())
         })
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }

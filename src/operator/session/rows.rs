@@ -197,8 +197,4 @@ impl Operator for SessionRows {
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.sessions.restore(state, db)
     }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
-    }
 }

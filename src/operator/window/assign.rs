@@ -12,9 +12,9 @@ use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray, UInt32Array
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::local::event_times_ms;
 use super::slice::Slot;
 use super::{Windows, local_times, local_watermarks, window_time};
+use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 use crate::time::zone::Zone;
 
@@ -119,9 +119,5 @@ impl Operator for AssignWindows {
             other => cx.out.push(other),
         }
         Ok(())
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }

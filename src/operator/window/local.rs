@@ -5,14 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
-use arrow::datatypes::{
-    DataType, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-};
+use arrow::array::UInt32Array;
 
 use super::slice::{Slot, WindowKind};
 use super::table::{Input, WindowTables};
 use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
+use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 
 /// Accumulators held here before they are sent early: large against one window's keys.
@@ -71,10 +69,6 @@ impl Operator for LocalAggregate {
 
     fn memory_bytes(&self) -> usize {
         self.open.values().map(WindowTables::memory_bytes).sum()
-    }
-
-    fn schema(&self) -> SchemaRef {
-        self.spec.output.clone()
     }
 }
 
@@ -150,17 +144,4 @@ fn open_slots(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fire
         });
     }
     (slots, late)
-}
-
-/// A rowtime column as ms, fractions floored. Rows without a rowtime never get here: the source diverts them.
-pub fn event_times_ms(column: &ArrayRef) -> arrow::buffer::ScalarBuffer<i64> {
-    match column.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            column.as_primitive::<TimestampMicrosecondType>().values().iter().map(|v| v.div_euclid(1000)).collect()
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            column.as_primitive::<TimestampNanosecondType>().values().iter().map(|v| v.div_euclid(1_000_000)).collect()
-        }
-        _ => column.as_primitive::<TimestampMillisecondType>().values().clone(),
-    }
 }

@@ -1,15 +1,17 @@
 //! Windowed aggregation: which window does a row enter, what is kept for it, and when does it fire?
 //!
 //! In reading order: `slice` (from event time to window ends, lateness), `table` (groups and their accumulators), `local`
-//! (aggregation before the exchange), `aggregate` (after it: state and watermark), `fire` (turning a closed window into
-//! rows), `sums` (what overlapping windows share), `stored` (the packed form in the store).
+//! (aggregation before the exchange), `aggregate` (after it), `state` (what it keeps), `fire` (turning a closed window into
+//! rows) with `gather` (what it asks of the state), `sums` (what overlapping windows share), `stored` (the packed form in the store).
 
 pub mod aggregate;
 pub mod assign;
 pub(super) mod fire;
+mod gather;
 pub mod local;
 pub mod rows;
 pub mod slice;
+mod state;
 pub(super) mod stored;
 mod sums;
 pub mod table;
@@ -17,11 +19,14 @@ pub mod table;
 use std::sync::Arc;
 
 use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{
+    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+};
 
 use super::aggregate::Aggregate;
 use crate::time::zone::Zone;
 use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
+use arrow::array::{ArrayRef, AsArray};
 pub use slice::Windows;
 
 /// A window aggregation, resolved: what `plan` decides and both operators work from.
@@ -116,5 +121,18 @@ impl WindowAggregateSpec {
         });
         let types = group_types.chain(aggregates.iter().map(|a| a.output_type.clone()));
         Arc::new(Schema::new(names.iter().zip(types).map(|(n, t)| Field::new(n, t, true)).collect::<Vec<_>>()))
+    }
+}
+
+/// A rowtime column as ms, fractions floored. Rows without a rowtime never get here: the source diverts them.
+pub fn event_times_ms(column: &ArrayRef) -> ScalarBuffer<i64> {
+    match column.data_type() {
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            column.as_primitive::<TimestampMicrosecondType>().values().iter().map(|v| v.div_euclid(1000)).collect()
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            column.as_primitive::<TimestampNanosecondType>().values().iter().map(|v| v.div_euclid(1_000_000)).collect()
+        }
+        _ => column.as_primitive::<TimestampMillisecondType>().values().clone(),
     }
 }

@@ -9,11 +9,11 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 use hashbrown::HashTable;
 
-use super::local::event_times_ms;
 use super::slice::Slot;
 use super::{WindowAggregateSpec, local_times};
 use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::{Kernel, Selected, kernel};
+use crate::operator::window::event_times_ms;
 use crate::operator::{OperatorError, Partials, Rows};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::{KEY_GROUPS, key_group};

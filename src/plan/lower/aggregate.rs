@@ -118,7 +118,7 @@ impl Lowering {
                 self.push(&after, OperatorPlan::SessionAggregate(spec));
             }
         }
-        self.end_by_clock(&after)?;
+        self.end_by_clock(&after);
         self.type_set_number(&after, grouping)?;
         Ok(after)
     }
@@ -153,7 +153,7 @@ impl Lowering {
             &mut after,
             WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output, in_order: true },
         );
-        self.end_by_clock(&after)?;
+        self.end_by_clock(&after);
         self.type_set_number(&after, grouping)?;
         Ok(after)
     }
@@ -263,7 +263,7 @@ impl Lowering {
         let (operator, ttl) = (self.operators, self.state_ttl.filter(|_| windows.is_none()));
         let spec = GroupSpec { operator, key_types, aggregates, retracts, ttl, bundle_rows, windows, output };
         self.push(&after, OperatorPlan::GroupAggregate(spec));
-        self.end_by_clock(&after)?;
+        self.end_by_clock(&after);
         self.type_set_number(&after, grouping)?;
         Ok(after)
     }

@@ -12,15 +12,16 @@ use datafusion_expr::{Expr, Join, LogicalPlan, Operator, lit};
 
 use super::lookup::looked_up;
 use super::windowed::{RowsUse, look_ahead};
-use super::{Fragment, Lowering, PlanResult, Role, Route, physical, strip_cast, unsupported};
+use super::{Fragment, Lowering, PlanResult, Role, Route, physical, unsupported};
 use crate::operator::join::interval::Interval;
 use crate::operator::join::{JoinKind, JoinSpec};
+use crate::plan::calls::strip_cast;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{is_proctime, is_rowtime};
-use crate::sql::types::sql_name;
 use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
+use crate::types::sql_name;
 
 /// A condition taken apart.
 #[derive(Default)]
@@ -153,7 +154,7 @@ impl Lowering {
         match interval {
             None => {
                 self.push(&after, OperatorPlan::WindowJoin(spec));
-                self.end_by_clock(&after)?;
+                self.end_by_clock(&after);
             }
             Some(interval) => {
                 if let Some(field) = spec.inputs.iter().flat_map(|s| s.fields()).find(|f| !is_key_type(f.data_type())) {

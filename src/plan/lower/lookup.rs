@@ -17,9 +17,8 @@ use crate::lookup::LookupSpec;
 use crate::operator::join::lookup::LookupJoinSpec;
 use crate::plan::fingerprint;
 use crate::plan::physical::{LookupPlan, OperatorPlan};
-use crate::sql::catalog::{ColumnKind, Table};
+use crate::sql::catalog::{ColumnKind, PlannedLookup, Table};
 use crate::sql::hints;
-use crate::sql::lookup_join::PlannedLookup;
 
 /// The table that is looked up, if the right side of a join is one.
 pub(super) fn looked_up(plan: &LogicalPlan) -> Option<&Arc<Table>> {

@@ -11,15 +11,14 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use super::{Fragment, Lowering, PlanResult, Role, column_of, physical, unsupported};
 use crate::operator::over::{Frame, OverCall, OverSpec};
-use crate::plan::calls::Call;
-use crate::plan::lower::strip_cast;
+use crate::plan::calls::{Call, strip_cast};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::sql::functions::ranks;
-use crate::sql::types::sql_name;
 use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
+use crate::types::sql_name;
 
 pub(super) fn function(expression: &Expr) -> PlanResult<&WindowFunction> {
     match expression {

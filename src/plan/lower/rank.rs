@@ -10,12 +10,13 @@ use datafusion_expr::expr::Sort as SortExpr;
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, Limit, LogicalPlan, Operator};
 
-use super::{Fragment, Lowering, PlanResult, Role, is_row_number, strip_cast, unsupported};
+use super::{Fragment, Lowering, PlanResult, Role, unsupported};
 use crate::operator::rank::{Keeping, RankSpec};
+use crate::plan::calls::strip_cast;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{is_proctime, is_rowtime};
-use crate::sql::types::sql_name;
 use crate::state::key::is_key_type;
+use crate::types::sql_name;
 
 /// What a filter says about the ROW_NUMBER below it.
 #[derive(Debug, Clone)]
@@ -222,5 +223,25 @@ impl Lowering {
             best = self.project(best, &projection.expr, &projection.schema)?;
         }
         Ok(best)
+    }
+}
+
+/// True if a column comes from a ROW_NUMBER further down.
+fn is_row_number(plan: &LogicalPlan, column: usize) -> PlanResult<bool> {
+    match plan {
+        LogicalPlan::SubqueryAlias(alias) => is_row_number(&alias.input, column),
+        LogicalPlan::Filter(filter) => is_row_number(&filter.input, column),
+        LogicalPlan::Projection(projection) => {
+            let mut expression = &projection.expr[column];
+            while let Expr::Alias(alias) = expression {
+                expression = &alias.expr;
+            }
+            match expression {
+                Expr::Column(c) => is_row_number(&projection.input, projection.input.schema().index_of_column(c)?),
+                _ => Ok(false),
+            }
+        }
+        LogicalPlan::Window(window) => Ok(column >= window.input.schema().fields().len()),
+        _ => Ok(false),
     }
 }

@@ -10,15 +10,15 @@ use datafusion_expr::{Aggregate as AggregateNode, Expr, ExprSchemable, LogicalPl
 
 use super::fragment::HIDDEN_ROWTIME;
 use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
+use crate::ingest::NOW;
 use crate::operator::marks::Mark;
 use crate::operator::unnest::UnnestSpec;
 use crate::plan::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan};
 use crate::plan::values;
-use crate::runtime::ingest::NOW;
 use crate::sql::catalog::Table;
 use crate::sql::functions::{clock, current_watermark, random};
-use crate::sql::nested_types::is_multiset;
 use crate::sql::unnest::Unnest;
+use crate::types::nested::is_multiset;
 
 impl Lowering {
     /// Rows that stand in the query.

@@ -8,7 +8,7 @@ use crate::plan::fingerprint;
 use crate::plan::physical::{ChainOutput, OperatorPlan, ResultKeys, SinkPlan, SinkTarget};
 use crate::sql::bind::{BoundQuery, Target};
 use crate::sql::catalog::Table;
-use crate::sql::types::sql_name;
+use crate::types::sql_name;
 
 impl Lowering {
     pub(super) fn query(&mut self, query: &BoundQuery) -> PlanResult<()> {
@@ -81,8 +81,7 @@ impl Lowering {
                 if is_scattered {
                     self.gather(fragment, sink_key)?;
                 }
-                let schema = fragment.arrow_schema()?;
-                self.push(fragment, OperatorPlan::Upserts(sink_key.to_vec(), schema));
+                self.push(fragment, OperatorPlan::Upserts(sink_key.to_vec()));
                 return Ok(is_scattered);
             }
             key => {

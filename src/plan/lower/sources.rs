@@ -9,8 +9,8 @@ use datafusion_common::{Column, DFSchema, TableReference};
 use datafusion_expr::{Expr, LogicalPlan, Operator};
 
 use super::{PlanResult, physical, unsupported};
+use crate::ingest::{IngestSpec, NOW, WatermarkExpression, WatermarkSpec};
 use crate::plan::physical::SourcePlan;
-use crate::runtime::ingest::{IngestSpec, NOW, WatermarkExpression, WatermarkSpec};
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::functions::clock;
 use crate::sql::hints;

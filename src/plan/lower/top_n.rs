@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use datafusion_expr::Window;
 use datafusion_expr::expr::WindowFunctionParams;
-use datafusion_expr::{Expr, LogicalPlan, Window};
 
 use super::rank::{NumberBound, sort_columns};
 use super::{Fragment, Lowering, PlanResult, Role, over, unsupported};
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::is_rowtime;
-use crate::sql::types::sql_name;
 use crate::state::packed::is_packable;
+use crate::types::sql_name;
 
 impl Lowering {
     pub(super) fn top_n(&mut self, fragment: Fragment, window: &Window, bound: NumberBound) -> PlanResult<Fragment> {
@@ -81,27 +81,7 @@ impl Lowering {
             self.exchange(&mut after, keys);
         }
         self.push(&after, OperatorPlan::TopN(spec, TopNStage::Number));
-        self.end_by_clock(&after)?;
+        self.end_by_clock(&after);
         Ok(after)
-    }
-}
-
-/// True if a column comes from a ROW_NUMBER further down.
-pub(super) fn is_row_number(plan: &LogicalPlan, column: usize) -> PlanResult<bool> {
-    match plan {
-        LogicalPlan::SubqueryAlias(alias) => is_row_number(&alias.input, column),
-        LogicalPlan::Filter(filter) => is_row_number(&filter.input, column),
-        LogicalPlan::Projection(projection) => {
-            let mut expression = &projection.expr[column];
-            while let Expr::Alias(alias) = expression {
-                expression = &alias.expr;
-            }
-            match expression {
-                Expr::Column(c) => is_row_number(&projection.input, projection.input.schema().index_of_column(c)?),
-                _ => Ok(false),
-            }
-        }
-        LogicalPlan::Window(window) => Ok(column >= window.input.schema().fields().len()),
-        _ => Ok(false),
     }
 }

@@ -209,7 +209,7 @@ impl Lowering {
                 let operator = self.operators;
                 let spec = SessionRowsSpec { operator, gap_ms, zone, rowtime, keys, input, columns, output };
                 self.push(&to, OperatorPlan::SessionRows(spec));
-                self.end_by_clock(&to)?;
+                self.end_by_clock(&to);
             }
         }
         Ok(to)
@@ -228,12 +228,11 @@ impl Lowering {
     }
 
     /// Behind an operator that fires windows: those of processing time end by the clock, not with the input.
-    pub(super) fn end_by_clock(&mut self, after: &Fragment) -> PlanResult<()> {
+    pub(super) fn end_by_clock(&mut self, after: &Fragment) {
         if let Some(fired) = after.fired.as_ref().filter(|_| after.on_clock) {
-            let plan = OperatorPlan::EndedWindows(fired.zone.clone(), after.arrow_schema()?);
+            let plan = OperatorPlan::EndedWindows(fired.zone.clone());
             self.push(after, plan);
         }
-        Ok(())
     }
 
     /// Has sources say when rows arrived.

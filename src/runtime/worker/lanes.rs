@@ -3,8 +3,9 @@
 //! What always holds: a lane is not read while its chain has no room or is in the middle of something, nor after its barrier
 //! until those of all lanes of the chain have come; watermarks and ticks are passed on as the lowest of all lanes.
 
-use super::{Worker, WorkerError};
+use super::Worker;
 use crate::operator::{Event, Rows};
+use crate::runtime::error::WorkerError;
 use crate::time::MIN_TIME_MS;
 
 /// The edges that feed a chain, as it sees them: lanes, one for each edge and producer.

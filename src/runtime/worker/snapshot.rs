@@ -5,25 +5,13 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Report, Worker, WorkerError};
+use super::{Report, Worker};
 use crate::checkpoint::manifest::SplitState;
-use crate::operator::{Event, OperatorState};
+use crate::operator::Event;
 use crate::runtime::chain::ChainEnd;
+use crate::runtime::control::Snapshot;
 use crate::runtime::crash::CrashPoint;
-
-/// A worker's part of an epoch.
-#[derive(Debug)]
-pub struct Snapshot {
-    pub worker: usize,
-    pub epoch: u64,
-    /// Per source table, in plan order: the splits that this worker owns.
-    pub splits: Vec<Vec<SplitState>>,
-    /// (operator, state).
-    pub operators: Vec<(u32, OperatorState)>,
-    /// (sink, what its writer staged).
-    pub staged: Vec<(usize, Vec<u8>)>,
-    pub errors_staged: Vec<u8>,
-}
+use crate::runtime::error::WorkerError;
 
 /// A snapshot under way.
 pub(super) struct OpenEpoch {

@@ -26,7 +26,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 pub use super::version::WriteMode;
 use super::version::{Counts, TEXT_LEN, Tally, Version};
 use super::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
-use crate::sql::types::sql_name;
+use crate::time::timer;
+use crate::types::sql_name;
 use client::{Failure, TableClient, TableKey, VERSION_ATTRIBUTE};
 use item::ItemEncoder;
 use options::DynamoDbOptions;
@@ -185,7 +186,7 @@ pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, Strin
             Err(Failure::Retry(reason)) => match delays.next() {
                 Some(delay) => {
                     tracing::warn!("DynamoDB does not answer, trying again: {reason}");
-                    tokio::time::sleep(delay).await;
+                    timer::sleep(delay).await;
                 }
                 None => return Err(format!("it cannot be reached: {reason}")),
             },

@@ -16,6 +16,7 @@ use super::lanes::Lanes;
 use super::{WriteMode, describe};
 use crate::sink::Rejected;
 use crate::sink::version::Tally;
+use crate::time::timer;
 
 /// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second; several writers share memory
 /// with the state.
@@ -286,7 +287,7 @@ impl Request {
 
     async fn pause(&mut self, delay: Duration) {
         self.set_pausing(true);
-        tokio::time::sleep(delay).await;
+        timer::sleep(delay).await;
         self.set_pausing(false);
     }
 

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::crowd::{Crowd, CrowdOptions, START_MS};
-use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
+use super::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::record::{Places, RawBatch, Span};
 use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;

@@ -10,7 +10,8 @@ mod options;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
+use super::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::record::{Places, RawBatch, Span};
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
 use field::Field;

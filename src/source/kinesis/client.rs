@@ -9,17 +9,16 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::time::timer::sleep;
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_kinesis::error::BoxError;
-use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::runtime::Handle;
-use tokio::time::sleep;
 
 use super::poll::{Child, Failure, Reply, ShardApi};
 use super::queue::Record;

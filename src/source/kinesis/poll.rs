@@ -10,8 +10,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::time::timer::{self, sleep, sleep_until};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use tokio::time::{Instant, sleep, sleep_until};
 
 use super::queue::{Outcome, Queue, Record};
 use crate::source::{Position, SplitId, SplitSeed, Wake};
@@ -130,7 +130,7 @@ impl<A: ShardApi> Shard<A> {
                     }
                 },
             };
-            let called = Instant::now();
+            let called = timer::now();
             let mut reply = match self.api.get_records(current).await {
                 Ok(reply) => reply,
                 Err(Failure::Expired) => {

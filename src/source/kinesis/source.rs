@@ -16,7 +16,8 @@ use super::queue::{Outcome, QUEUE_BYTES, Queue, Record, Taken};
 use super::server_clock::ServerClock;
 use super::{InitPosition, KinesisOptions};
 use crate::aws::AwsOptions;
-use crate::source::{Places, Polled, Position, RawBatch, Source, SourceError, Span, SplitId, SplitReader, SplitSeed, Wake};
+use crate::record::{Places, RawBatch, Span};
+use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
 use crate::time::clock::{Clock, SharedClock};
 
 /// Metadata columns of the connector: Flink's names, and the partition key.

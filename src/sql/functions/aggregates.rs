@@ -10,9 +10,9 @@ use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
 use crate::operator::aggregate::{Function, percentile, result_type};
-use crate::sql::nested_types::multiset_of;
-use crate::sql::types::sql_name;
 use crate::state::key::is_key_type;
+use crate::types::nested::multiset_of;
+use crate::types::sql_name;
 
 /// How a JSON aggregate takes its values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use arrow::error::ArrowError;
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::sql::decimal::{Operation, Shape, compute, is_small, pow10, shape};
+use crate::types::decimal::{Operation, Shape, compute, is_small, pow10, shape};
 
 /// A call on two DECIMALs, or on two other numbers of one type.
 pub fn call(operation: Operation, left: Expr, right: Expr) -> Expr {

@@ -13,8 +13,6 @@ use datafusion_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
 };
 
-use crate::sql::catalog::PROCTIME;
-
 const PROCTIME_NAME: &str = "proctime";
 /// UNIX_TIMESTAMP() without arguments: seconds since the epoch.
 pub const UNIX_SECONDS: &str = "unix_timestamp_now";
@@ -84,3 +82,6 @@ impl ScalarUDFImpl for Clock {
         not_impl_err!("'{}' in this place; SELECT it in a subquery of the table", name_of(self.name))
     }
 }
+
+/// Field metadata that marks a processing-time attribute: what PROCTIME() gives.
+pub const PROCTIME: &str = "paceline.proctime";

@@ -7,8 +7,8 @@ use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::expr::{BinaryExpr, Case};
 use datafusion_expr::{ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::sql::flink_types::common_type;
-use crate::sql::types::sql_name;
+use crate::types::common::common_type;
+use crate::types::sql_name;
 
 /// Names, and how many arguments each takes.
 const NAMES: [(&str, usize, usize); 5] =

@@ -17,9 +17,10 @@ use datafusion_expr::{
 
 use super::interval_times;
 use super::rows::Kind::{Interval, Text};
-use super::rows::{Answer, Body, Definition, MS_PER_DAY, Row, function};
-use super::temporal::months_from;
-use crate::sql::types::{EXACT, sql_name};
+use super::rows::{Answer, Body, Definition, Row, function};
+use crate::sql::functions::MS_PER_DAY;
+use crate::sql::functions::months::months_from;
+use crate::types::{EXACT, sql_name};
 
 /// The difference of two times: both, and the kind of interval. No SQL text can write this name.
 pub const NAME: &str = "(time_difference)";

@@ -19,6 +19,7 @@ pub mod intervals;
 pub mod java_comparison;
 pub mod json;
 mod math;
+mod months;
 pub mod nested;
 pub mod not_null;
 mod numeric;
@@ -108,3 +109,5 @@ impl Functions {
         self.windows.keys().cloned().collect()
     }
 }
+
+pub const MS_PER_DAY: i64 = 86_400_000;

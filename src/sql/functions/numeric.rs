@@ -13,9 +13,9 @@ use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use crate::floats::one_nan;
-use crate::sql::decimal::pow10;
-use crate::sql::flink_types::common_type;
-use crate::sql::types::sql_name;
+use crate::types::common::common_type;
+use crate::types::decimal::pow10;
+use crate::types::sql_name;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Which {

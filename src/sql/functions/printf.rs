@@ -9,8 +9,8 @@ use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::datatypes::DataType;
 
 use super::cast::append_text;
-use super::nested::{Call, Definition};
-use crate::sql::types::sql_name;
+use crate::sql::functions::nested::definition::{Call, Definition};
+use crate::types::sql_name;
 
 pub const PRINTF: Definition = Definition {
     name: "printf",

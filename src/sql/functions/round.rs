@@ -14,8 +14,8 @@ use arrow::datatypes::{
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::sql::decimal::fits;
-use crate::sql::types::sql_name;
+use crate::types::decimal::fits;
+use crate::types::sql_name;
 
 pub fn all() -> [ScalarUDF; 2] {
     [false, true].map(|cut| ScalarUDF::from(Round { cut, signature: Signature::user_defined(Volatility::Immutable) }))

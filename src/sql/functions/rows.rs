@@ -17,9 +17,8 @@ use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::times::times;
-use crate::sql::types::sql_name;
-
-pub const MS_PER_DAY: i64 = 86_400_000;
+use crate::sql::functions::MS_PER_DAY;
+use crate::types::sql_name;
 
 /// What a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

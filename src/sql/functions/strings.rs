@@ -54,7 +54,7 @@ pub const ALL: [Definition; 41] = [
     function(
         "is_decimal",
         &[Text],
-        Body::Boolean(|r| Ok(Some(!r.is_null(0) && crate::sql::decimal::parse(r.text(0)).is_some()))),
+        Body::Boolean(|r| Ok(Some(!r.is_null(0) && crate::types::decimal::parse(r.text(0)).is_some()))),
     )
     .sees_nulls(),
 ];

@@ -11,8 +11,8 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 
-use super::rows::MS_PER_DAY;
-use crate::sql::types::sql_name;
+use crate::sql::functions::MS_PER_DAY;
+use crate::types::sql_name;
 
 /// Milliseconds as values of a temporal type, with the nanoseconds below them.
 pub fn times(ms: Vec<Option<i64>>, below_ns: impl Fn(usize) -> i64, to: &DataType) -> Result<ArrayRef, String> {

@@ -12,14 +12,13 @@ use arrow::datatypes::{
     ArrowTimestampType, DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
     TimestampMillisecondType, TimestampNanosecondType,
 };
-use datafusion_common::ScalarValue;
-use datafusion_common::{Result, exec_err, plan_err};
+use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::temporal::read_timestamp;
-use crate::sql::decimal::pow10;
-use crate::sql::types::sql_name;
 use crate::time::zone::Zone;
+use crate::types::decimal::pow10;
+use crate::types::sql_name;
 
 /// The first and the last second that a number may mean: 0000-01-01 00:00:00 and 9999-12-31 23:59:59.
 const SECONDS: (i64, i64) = (-62_167_219_200, 253_402_300_799);

@@ -10,7 +10,7 @@ use datafusion_expr::{
 };
 
 use super::{arithmetic, cast, clock, nested};
-use crate::sql::types::{NULLABLE, field_sql_name};
+use crate::types::{NULLABLE, field_sql_name};
 
 pub const NAME: &str = "typeof";
 

@@ -22,7 +22,7 @@ use datafusion_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::sql::types::{EXACT, field_sql_name, sql_name};
+use crate::types::{EXACT, field_sql_name, sql_name};
 
 pub use text::append as append_text;
 

@@ -10,8 +10,8 @@ use arrow::compute::concat;
 use arrow::datatypes::DataType;
 
 use super::{Type, convert_inside};
-use crate::sql::functions::nested::{reached, row_fields};
-use crate::sql::nested_types::is_multiset;
+use crate::sql::functions::nested::lists::{reached, row_fields};
+use crate::types::nested::is_multiset;
 
 /// True if there is a cast from a nested type.
 pub fn castable(from: &DataType, to: &DataType) -> bool {

@@ -10,7 +10,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
 
-use crate::sql::decimal::{fits, parse_as, pow10, rescale};
+use crate::types::decimal::{fits, parse_as, pow10, rescale};
 
 #[derive(Clone, Copy)]
 enum Number {

@@ -15,7 +15,7 @@ use arrow::datatypes::{
 use super::Type;
 use super::time::timestamps;
 use crate::format::time_text::{days_from_civil, ticks_per_second};
-use crate::sql::decimal::{parse_as, rescale};
+use crate::types::decimal::{parse_as, rescale};
 
 pub fn cast(array: &StringArray, to: &Type, or_null: bool) -> Result<ArrayRef, String> {
     Ok(match &to.data_type {

@@ -9,8 +9,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::sql::parse::data_type;
-use crate::sql::types::arrow_field;
+use crate::sql::types::{arrow_field, data_type};
 
 /// The names of the calls. No SQL text can write them.
 pub const CAST: &str = "(cast)";

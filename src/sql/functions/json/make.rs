@@ -14,7 +14,7 @@ use super::value::Json;
 use crate::format::number_text::{write_decimal_plain, write_f64};
 use crate::format::time_text::write_timestamp;
 use crate::map_keys;
-use crate::sql::types::sql_name;
+use crate::types::sql_name;
 
 /// The names of the calls. Their first argument is how they take NULLs (`N` to write them, `A` to leave them out), followed by
 /// `j` for each value that is JSON already and `v` for each other.

@@ -8,10 +8,10 @@ use arrow::datatypes::DataType;
 
 use super::path::{Found, Missing, Path};
 use super::value::Json;
-use crate::sql::functions::nested::{Call, Definition as NestedDefinition};
+use crate::sql::functions::nested::definition::{Call, Definition as NestedDefinition};
 use crate::sql::functions::rows::Kind::{Boolean, Double, Int, Text};
 use crate::sql::functions::rows::{Answer, Body, Definition, Row, function};
-use crate::sql::nested_types::array_of;
+use crate::types::nested::array_of;
 
 pub const ALL: [Definition; 9] = [
     function("(is_json)", &[Text, Text], Body::Boolean(is_json)).sees_nulls(),

@@ -9,7 +9,7 @@ use sqlparser::tokenizer::Token;
 
 use super::path::Path;
 use super::{ARRAY, ARRAY_QUERY, OBJECT};
-use crate::sql::dialect::call;
+use crate::sql::syntax::call;
 
 type Parsed<T> = Result<T, ParserError>;
 

@@ -6,11 +6,12 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array};
 use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Int32Type};
 
-use super::{Call, Definition, Pool, element, is_comparable, meet, pick, row_fields};
-use crate::floats;
-use crate::map_keys;
-use crate::sql::nested_types::{is_multiset, map_types};
+use super::{element, is_comparable, meet};
+use crate::sql::functions::nested::definition::{Call, Definition};
+use crate::sql::functions::nested::lists::{Pool, pick, row_fields};
 use crate::state::key::{KeyBuf, encode_keys};
+use crate::types::nested::{is_multiset, map_types};
+use crate::{floats, map_keys};
 
 /// `a[i]` and `m[k]`.
 pub const ELEMENT: &str = "(item)";

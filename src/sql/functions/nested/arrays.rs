@@ -8,10 +8,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array};
 use arrow::datatypes::{DataType, Int32Type};
 
-use super::{Call, Definition, Lists, Pool, element, is_comparable, meet, pick};
+use super::{element, is_comparable, meet};
 use crate::floats;
-use crate::sql::nested_types::array_of;
+use crate::sql::functions::nested::definition::{Call, Definition};
+use crate::sql::functions::nested::lists::{Lists, Pool, pick};
 use crate::state::key::KeyBuf;
+use crate::types::nested::array_of;
 
 type Wanted = Result<Vec<DataType>, String>;
 

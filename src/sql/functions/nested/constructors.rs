@@ -7,9 +7,11 @@ use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 
-use super::{Call, Definition, Lists, Pool, is_comparable, meet};
+use super::{is_comparable, meet};
 use crate::map_keys;
-use crate::sql::nested_types::{array_of, map_of, map_types, row_of};
+use crate::sql::functions::nested::definition::{Call, Definition};
+use crate::sql::functions::nested::lists::{Lists, Pool};
+use crate::types::nested::{array_of, map_of, map_types, row_of};
 
 /// The names of the calls that the parser puts for the constructors.
 pub const ARRAY: &str = "(array)";

@@ -7,9 +7,9 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use super::masked;
-use crate::sql::types::sql_name;
+use crate::sql::functions::nested::lists::masked;
 use crate::suggest::nearest;
+use crate::types::sql_name;
 
 /// The name of the call; its arguments are the row and the field's name.
 pub const FIELD: &str = "(field)";

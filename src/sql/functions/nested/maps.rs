@@ -7,9 +7,11 @@ use arrow::array::{Array, ArrayRef, ListArray};
 use arrow::datatypes::DataType;
 
 use super::constructors::Pairs;
-use super::{Call, Definition, Pool, element, is_comparable, meet};
+use super::{element, is_comparable, meet};
 use crate::map_keys;
-use crate::sql::nested_types::{array_of, is_multiset, map_of, map_types, row_of};
+use crate::sql::functions::nested::definition::{Call, Definition};
+use crate::sql::functions::nested::lists::Pool;
+use crate::types::nested::{array_of, is_multiset, map_of, map_types, row_of};
 
 pub const ALL: [Definition; 5] = [
     Definition {

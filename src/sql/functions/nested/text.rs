@@ -5,10 +5,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, MapBuilder, MapFieldNames, StringBuilder};
 use arrow::datatypes::{DataType, Int32Type};
 
-use super::{Call, Definition};
 use crate::map_keys;
+use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::sql::functions::patterns::with;
-use crate::sql::nested_types::{array_of, map_of};
+use crate::types::nested::{array_of, map_of};
 
 pub const ALL: [Definition; 3] = [
     Definition {

@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::DataType;
 
-use super::key::{KeyBuf, KeyError, decode_column, encode_keys, fixed_width};
+use crate::state::key::{KeyBuf, KeyError, decode_column, encode_keys, fixed_width};
 
 /// Longer than any NULL of a column: a flag and 16 bytes.
 const NULL_COLUMN: &[u8] = &[0; 17];

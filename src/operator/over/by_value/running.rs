@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
-use super::OverCall;
-use super::by_value::ByValueSpec;
 use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::aggregate::retract::Accumulators;
+use crate::operator::aggregate::retracting::accumulators;
 use crate::operator::aggregate::{Aggregate, Selected};
 use crate::operator::event::Arrivals;
+use crate::operator::over::OverCall;
+use crate::operator::over::by_value::ByValueSpec;
 use crate::operator::{OperatorError, Rows};
 use crate::state::key::{KeyBuf, encode_keys};
 
@@ -34,7 +35,7 @@ impl Running {
         });
         let start = |aggregate: Option<&Aggregate>| {
             let aggregate = aggregate?;
-            let mut accumulators = Accumulators::of(aggregate, false);
+            let mut accumulators = accumulators(aggregate, false);
             accumulators.kernel_mut().resize(1);
             Some((aggregate.clone(), accumulators))
         };

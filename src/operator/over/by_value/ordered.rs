@@ -11,9 +11,9 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch};
 use arrow::compute::{SortOptions, concat_batches};
 use arrow::datatypes::DataType;
 
-use super::by_value::{ByValueSpec, error};
 use crate::operator::OperatorError;
 use crate::operator::keyed::KeyedValue;
+use crate::operator::over::by_value::{ByValueSpec, error};
 use crate::operator::rank::sorted::sort_keys;
 use crate::state::key::KeyBuf;
 use crate::state::packed::{pack, unpack};

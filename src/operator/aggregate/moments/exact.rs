@@ -14,12 +14,12 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Decimal256Array, Int64Array};
 use arrow::datatypes::{DataType, Decimal128Type, Decimal256Type, Int64Type, i256};
 
-use super::moments::{Moment, result_type};
-use super::retract::RetractKernel;
-use super::sum::{self, each_integer};
-use super::sum_decimal::DECIMAL_LIMIT;
-use super::{Kernel, Selected};
 use crate::operator::OperatorError;
+use crate::operator::aggregate::moments::{Moment, result_type};
+use crate::operator::aggregate::retract::RetractKernel;
+use crate::operator::aggregate::sum::{self, each_integer};
+use crate::operator::aggregate::sum_decimal::DECIMAL_LIMIT;
+use crate::operator::aggregate::{Kernel, Selected};
 
 /// Exact sums of integers or unscaled decimals.
 #[derive(Clone, Copy)]

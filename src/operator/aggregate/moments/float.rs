@@ -14,11 +14,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
-use super::moments::{Moment, fractions};
-use super::retract::RetractKernel;
-use super::sum::each_float;
-use super::{Kernel, Selected};
 use crate::operator::OperatorError;
+use crate::operator::aggregate::moments::{Moment, fractions};
+use crate::operator::aggregate::retract::RetractKernel;
+use crate::operator::aggregate::sum::each_float;
+use crate::operator::aggregate::{Kernel, Selected};
 
 /// A number as the sum of two, the second too small to show in the first.
 #[derive(Clone, Copy, Default)]

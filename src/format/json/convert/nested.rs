@@ -7,11 +7,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::column::Column;
-use super::convert::{self, Token};
-use super::scan::skip_blanks;
-use super::text;
 use crate::format::java_map;
+use crate::format::json::column::Column;
+use crate::format::json::convert::{self, Token};
+use crate::format::json::text;
+use crate::format::json::text::skip_blanks;
 
 /// Maps of more members than this look a key up in a table.
 const LINEAR_MAX: usize = 16;

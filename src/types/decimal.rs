@@ -205,7 +205,6 @@ fn decimal_digit(c: char) -> Option<u32> {
 }
 
 /// A number in text as a decimal of this shape: None if it is no number, Some(None) if it does not fit.
-#[expect(clippy::option_option, reason = "no number fails a cast, one that is too big is NULL")]
 pub fn parse_as(text: &str, (precision, scale): Shape) -> Option<Option<i128>> {
     let (value, from) = parse(text)?;
     let to = i32::from(scale);

@@ -1,77 +1,20 @@
-//! ARRAY, MAP, ROW and MULTISET: how are they written, and which Arrow types hold them?
+//! ARRAY, MAP, ROW and MULTISET: how are they written?
 //!
 //! sqlparser does not read `ROW<p INT>` or `MAP<STRING, INT>`. [`collapse`] turns every such type in the tokens of a file
 //! into one quoted name, which sqlparser takes for a type of its own; [`parse`] reads that name. Called by `parse` and
-//! `types`. What always holds: two types that Flink calls equal are equal Arrow types: fields inside have the names and
-//! nullability that the functions here give them, and no metadata but a MULTISET's mark.
+//! `types`. What always holds: a type that is read here is made by `types::nested`.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::datatypes::DataType;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
-use super::dialect::FlinkDialect;
-use super::types::arrow_field;
-use crate::map_keys;
+use super::arrow_field;
+use crate::sql::dialect::FlinkDialect;
+use crate::types::nested::{array_of, map_of, multiset_of, row_of};
 
 /// Levels that types may be nested: values are read and written recursively.
 const DEPTH_MAX: usize = 32;
-/// Metadata of the entries of a map that is a MULTISET.
-const MULTISET: &str = "paceline.multiset";
-
-/// ARRAY of a type.
-pub fn array_of(element: DataType) -> DataType {
-    DataType::List(Arc::new(Field::new("item", element, true)))
-}
-
-/// MAP of two types.
-pub fn map_of(key: DataType, value: DataType) -> DataType {
-    DataType::Map(Arc::new(entries(key, value)), false)
-}
-
-/// MULTISET of a type: a map of each element to how often it occurs, an INT.
-pub fn multiset_of(element: DataType) -> DataType {
-    let mark = HashMap::from([(MULTISET.to_string(), "true".to_string())]);
-    DataType::Map(Arc::new(entries(element, DataType::Int32).with_metadata(mark)), false)
-}
-
-/// ROW of named types.
-pub fn row_of(fields: impl IntoIterator<Item = (String, DataType)>) -> DataType {
-    DataType::Struct(fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect::<Fields>())
-}
-
-fn entries(key: DataType, value: DataType) -> Field {
-    let fields = vec![map_keys::field(key), Field::new("value", value, true)];
-    Field::new("entries", DataType::Struct(fields.into()), false)
-}
-
-pub fn is_multiset(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Map(entries, _) if entries.metadata().contains_key(MULTISET))
-}
-
-/// The types of a map's keys and values.
-pub fn map_types(data_type: &DataType) -> Option<(&DataType, &DataType)> {
-    map_keys::types(data_type)
-}
-
-/// The SQL name of a nested type, given how its parts are called.
-pub fn name(data_type: &DataType, of: &dyn Fn(&DataType) -> String) -> Option<String> {
-    Some(match data_type {
-        DataType::List(item) => format!("ARRAY<{}>", of(item.data_type())),
-        DataType::Struct(fields) => {
-            let parts: Vec<String> = fields.iter().map(|f| format!("`{}` {}", f.name(), of(f.data_type()))).collect();
-            format!("ROW<{}>", parts.join(", "))
-        }
-        map => {
-            let (key, value) = map_types(map)?;
-            if is_multiset(map) { format!("MULTISET<{}>", of(key)) } else { format!("MAP<{}, {}>", of(key), of(value)) }
-        }
-    })
-}
-
 fn opens(token: &Token) -> bool {
     let Token::Word(Word { value, quote_style: None, .. }) = token else { return false };
     ["ARRAY", "MAP", "ROW", "MULTISET"].iter().any(|name| value.eq_ignore_ascii_case(name))
@@ -211,7 +154,7 @@ fn one(parser: &mut Parser, depth: usize, exact: &mut bool) -> Result<DataType, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::types::sql_name;
+    use crate::types::sql_name;
 
     #[test]
     fn types_come_back_as_they_were_written() {

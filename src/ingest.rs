@@ -21,7 +21,7 @@ use crate::engine_words;
 use crate::format::{BadRecord, Decoder, Part};
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
-use crate::source::RawBatch;
+use crate::record::RawBatch;
 use crate::sql::functions::clock;
 use crate::time::MIN_TIME_MS;
 

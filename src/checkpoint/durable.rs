@@ -1,0 +1,66 @@
+//! How is a file of a state directory written so that it is there whole or not at all, and what may go wrong with it?
+//!
+//! Used by everything that touches a state directory.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::private;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{path}: {source}")]
+    Io { path: String, source: io::Error },
+    #[error("state directory {path} is in use by another process, which has not ended within {} s", LOCK_WAIT_MAX.as_secs())]
+    Locked { path: String },
+    #[error(
+        "{path} is no state directory of Paceline: it has no file '{}', and is not empty (it holds '{found}'); nothing in it was \
+         touched; name a new or an empty folder",
+        MARKER
+    )]
+    NotOurs { path: String, found: String },
+    #[error("the state directory {path} is no folder; name a new or an empty one")]
+    NoFolder { path: String },
+    #[error("there is no folder {path}; name the one that was given as --state-dir")]
+    Missing { path: String },
+    #[error("{path} is not Paceline's and stands where a checkpoint goes; move it out of the state directory")]
+    InTheWay { path: String },
+}
+
+impl StoreError {
+    /// True if another folder has to be named, or something moved: trying again does not help.
+    pub fn is_of_the_folder(&self) -> bool {
+        use StoreError::{InTheWay, Missing, NoFolder, NotOurs};
+        matches!(self, NotOurs { .. } | NoFolder { .. } | Missing { .. } | InTheWay { .. })
+    }
+}
+
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    let path = path.display().to_string();
+    move |source| StoreError::Io { path, source }
+}
+
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|f| f.sync_all()).map_err(at(path))
+}
+
+/// Temporary name, fsync, rename, fsync of the folder: afterwards the file is there whole, or not at all.
+pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let temporary = path.with_extension("tmp");
+    let write = || {
+        let mut file = private::file_options().write(true).create(true).truncate(true).open(&temporary)?;
+        io::Write::write_all(&mut file, bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(at(path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// How long a start waits for the lock: a process that was just killed holds it until the system has taken down its memory,
+/// which takes the longer the more it had. Who waits for a process that goes on working is told soon enough.
+pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+pub const MARKER: &str = "paceline-state";

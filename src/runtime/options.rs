@@ -1,0 +1,68 @@
+//! What is a job given: its ends outside, and how it is to run?
+//!
+//! Filled in by `cli` and by tests; read by `job` and `graph`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::crash::CrashSchedule;
+use crate::format::Decoder;
+use crate::lookup::Lookup;
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::time::clock::SharedClock;
+
+/// A plan's ends, connected to the outside.
+pub struct Connected {
+    /// In the order of the plan's sources.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// Makes a decoder for a source; each worker has its own.
+    pub decoder: Box<dyn Fn(usize) -> Box<dyn Decoder> + Send + Sync>,
+    /// Tables that are looked up, in the order of the plan's.
+    pub lookups: Vec<Arc<Lookup>>,
+    /// In the order of the plan's sinks.
+    pub sinks: Vec<Arc<dyn Sink>>,
+    /// The error stream.
+    pub errors: Arc<dyn Sink>,
+    pub idle_timeout: Duration,
+}
+
+/// When an epoch is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointTrigger {
+    Interval(Duration),
+    /// Each time this many records more were read. For tests and benchmarks that must not depend on time.
+    Records(u64),
+    /// Only at the end, or when the job is stopped.
+    AtEnd,
+}
+
+/// How workers get their turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheduling {
+    Threads,
+    /// All workers in the calling thread, in an order that follows from the seed.
+    Seeded(u64),
+}
+
+pub struct JobOptions {
+    pub workers: usize,
+    pub state_dir: PathBuf,
+    pub fresh: bool,
+    pub allow_duplicates: bool,
+    pub trigger: CheckpointTrigger,
+    pub scheduling: Scheduling,
+    pub batch_rows: usize,
+    /// A lane between workers takes another batch while it holds less than this.
+    pub lane_bytes_max: usize,
+    /// Bytes for accumulators in memory, all workers together; past them windows are moved to the store.
+    pub accumulator_bytes_max: usize,
+    /// Bytes for RocksDB's caches and write buffers, all workers together.
+    pub state_cache_bytes: usize,
+    pub crashes: Arc<dyn CrashSchedule>,
+    pub clock: SharedClock,
+    /// Set from outside to stop: a last checkpoint is taken, open windows do not fire.
+    pub stop: Arc<AtomicBool>,
+}
