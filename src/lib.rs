@@ -26,7 +26,7 @@
 //! [`plan::lower`] (chains of operators, still data) · [`connect`] (sources, sinks, tables to look up) · [`runtime::graph`] (workers).
 //!
 //! **A lookup.** [`operator::join::lookup`] holds its rows back while [`lookup`] asks a table outside for their keys: its cache
-//! first, then [`lookup::dynamodb`] in a task. Plans are data, so [`runtime::graph`] gives the operator its connection when it
+//! first, then [`connector::dynamodb::lookup`] in a task. Plans are data, so [`runtime::graph`] gives the operator its connection when it
 //! builds it: one [`lookup::Lookup`] for each join, made by [`connect`], and an [`lookup::Asker`] of it for each worker.
 //!
 //! **A checkpoint.** [`runtime::job`] opens an epoch · workers note positions and send a barrier after the records before it ·
@@ -78,19 +78,20 @@
 //! - `record`: raw records with their places
 //! - `aws`: configuration of the clients
 //! - `format`: bytes and columns
-//! - `source`, `sink`, `lookup`: the world outside
+//! - `source`, `sink`, `lookup`: what a system outside has to be for a job
 //! - `operator`: what happens to rows
 //! - `checkpoint`: manifests and their folder
 //! - `sql`: from text to a bound query
 //! - `ingest`: from raw records to rows with the watermark of their split
 //! - `plan`: from a bound query to chains of operators
 //! - `runtime`: workers, lanes, epochs
+//! - `connector`: the systems outside, a folder for each
 //! - `connect`: from tables to sources, sinks and lookups
 //! - `observe`: what a running job says of itself
 //! - `cli`: the commands
 //!
-//! Outside things have one door: SQL parser in `sql`, Kinesis in `source::kinesis::client`, RocksDB in `state::rocks` and the
-//! embedded table's store, DynamoDB in `sink::dynamodb`, for `lookup` too (both configured by `aws`), bincode in
+//! Outside things have one door: SQL parser in `sql`, Kinesis in `connector::kinesis::client`, RocksDB in `state::rocks` and the
+//! embedded table's store, DynamoDB in `connector::dynamodb` (both configured by `aws`), bincode in
 //! `checkpoint::codec`, clocks in `time::clock` and `time::timer`.
 
 pub mod aws;
@@ -130,6 +131,7 @@ pub mod runtime;
 
 pub mod config;
 pub mod connect;
+pub mod connector;
 pub mod observe;
 
 pub mod cli;

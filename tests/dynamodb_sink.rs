@@ -7,8 +7,8 @@ use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, StringA
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use paceline::change::Op;
-use paceline::sink::dynamodb::{DynamoDbSink, WriteMode};
-use paceline::sink::version::Counts;
+use paceline::connector::dynamodb::sink::DynamoDbSink;
+use paceline::sink::version::{Counts, WriteMode};
 use paceline::sink::{Sink, SinkError, SinkRows, SinkWriter, TableSpec};
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults, Item};

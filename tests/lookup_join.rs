@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicI64;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::{DataType, Field, Schema};
-use paceline::lookup::dynamodb::DynamoDbLookup;
+use paceline::connector::dynamodb::lookup::DynamoDbLookup;
 use paceline::lookup::{Asker, Lookup, LookupSpec};
 use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
 use paceline::runtime::error::{JobError, WorkerError};

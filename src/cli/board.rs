@@ -9,7 +9,7 @@ use std::sync::Arc;
 use comfy_table::{CellAlignment, Table, presets};
 use console::Term;
 
-use crate::sink::table::EmbeddedTable;
+use crate::connector::stand_in::table::EmbeddedTable;
 
 /// Rows of a table shown on the board; the table in the state directory has them all.
 const ROWS_SHOWN: usize = 20;

@@ -12,6 +12,8 @@ use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
 use crate::connect::{self, ConnectError, Environment};
+use crate::connector::inline::select::SelectFormat;
+use crate::connector::kinesis::Bounds;
 use crate::observe::health::{self, Health};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
@@ -22,8 +24,6 @@ use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::job::Outcome;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
-use crate::sink::select::SelectFormat;
-use crate::source::kinesis::Bounds;
 use crate::sql::bind::bind_with;
 use crate::time::clock::{SharedClock, SystemClock};
 

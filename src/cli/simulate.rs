@@ -13,9 +13,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::Exit;
+use crate::connector::alleycat::crowd::{Crowd, CrowdOptions, PartitionKey, START_MS};
+use crate::connector::kinesis::client::KinesisWriter;
 use crate::source::SourceError;
-use crate::source::alleycat::crowd::{Crowd, CrowdOptions, PartitionKey, START_MS};
-use crate::source::kinesis::client::KinesisWriter;
 use crate::time::clock::{Clock, SystemClock};
 
 /// Records handed over at a time: as many as one PutRecords takes.

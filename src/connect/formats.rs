@@ -9,14 +9,14 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::{ConnectError, config_error};
+use crate::connector::filesystem::source::Framing;
+use crate::connector::inline::values::ValuesDecoder;
 use crate::format::Decoder;
 use crate::format::csv::{CsvDecoder, CsvOptions, CsvSource, Dialect};
 use crate::format::encode::EncodeFormat;
 use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions};
 use crate::format::raw::{Charset, RawDecoder, RawOptions, RawSource};
 use crate::plan::physical::SourcePlan;
-use crate::source::file::Framing;
-use crate::source::values::ValuesDecoder;
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
 use crate::sql::hints;

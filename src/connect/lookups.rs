@@ -9,8 +9,8 @@ use arrow::compute::concat_batches;
 
 use super::formats::DecodeFormat;
 use super::{ConnectError, Environment, config_error, connector_options, is_remote, place, sample};
-use crate::lookup::dynamodb::DynamoDbLookup;
-use crate::lookup::memory::MemoryTable;
+use crate::connector::dynamodb::lookup::DynamoDbLookup;
+use crate::connector::stand_in::memory::MemoryTable;
 use crate::lookup::options::{LookupOptions, PREFIX};
 use crate::lookup::{Lookup, LookupTable};
 use crate::plan::physical::LookupPlan;

@@ -1,14 +1,11 @@
 //! Rows of a table outside, asked for by key: what a lookup join needs of it.
 //!
 //! Used by `operator::join::lookup`, connected by `connect`. In reading order: `options` (what WITH may say), `cache` (answers
-//! that are kept), `asker` (an operator's questions and their answers), `memory` (a table in this process, for `--local`) and
-//! `dynamodb`. What always holds: nothing here waits on a worker's thread; whoever asks is woken once the answer is there, and
+//! that are kept), `asker` (an operator's questions and their answers); what answers is in `connector`. What always holds: nothing here waits on a worker's thread; whoever asks is woken once the answer is there, and
 //! there is one answer to each question, whatever becomes of the outside.
 
 mod asker;
 pub mod cache;
-pub mod dynamodb;
-pub mod memory;
 pub mod options;
 
 use std::sync::Arc;

@@ -5,12 +5,6 @@
 //! What always holds: `prepare` returns only when everything written before it is acknowledged by the outside or staged
 //! so that `commit` can publish it; `commit` may be repeated; rows of one writer arrive in the order they were made.
 
-pub mod blackhole;
-pub mod dynamodb;
-pub mod file;
-pub mod print;
-pub mod select;
-pub mod table;
 pub mod version;
 
 use arrow::datatypes::SchemaRef;

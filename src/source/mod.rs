@@ -4,13 +4,6 @@
 //! What always holds: a split is read by one worker at a time; [`SplitReader::position`] covers exactly the records
 //! that `poll` has returned; nothing here decodes a payload, keeps operator state or knows SQL.
 
-pub mod alleycat;
-pub mod datagen;
-pub mod file;
-pub mod generate;
-pub mod kinesis;
-pub mod values;
-
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use paceline::connector::alleycat::AlleycatOptions;
 use paceline::plan::lower::lower;
 use paceline::plan::physical::ResultKeys;
-use paceline::source::alleycat::AlleycatOptions;
 use paceline::sql::bind::bind;
 
 /// Each file with how the rows of its result share keys: a board is written over, a history is not.

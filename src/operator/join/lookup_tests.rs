@@ -9,7 +9,7 @@ use datafusion_expr::Operator as Comparison;
 use datafusion_physical_expr::expressions::{binary, col, lit};
 
 use super::{LookupJoin, LookupJoinSpec};
-use crate::lookup::memory::MemoryTable;
+use crate::connector::stand_in::memory::MemoryTable;
 use crate::lookup::options::CacheOptions;
 use crate::lookup::{Lookup, LookupError, LookupSpec, LookupTable, Reply};
 use crate::operator::{Context, Counters, Event, Op, Operator, OperatorError, Rows};

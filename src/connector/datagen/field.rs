@@ -1,0 +1,152 @@
+//! What value has a generated column in row n?
+//!
+//! Called by the reader for every row. What always holds: a value depends on the table's seed, the column's number, the row
+//! and the time the run began, and on nothing else, so reading goes on at any row and a column that a query does not need
+//! is not made. Values are written as JSON, which the table's decoder reads.
+
+use arrow::datatypes::{DataType, TimeUnit};
+
+use crate::connector::stand_in::generate::Draws;
+use crate::format::{number_text, time_text};
+
+/// One column of the payload.
+#[derive(Debug, Clone)]
+pub struct Field {
+    pub name: String,
+    pub data_type: DataType,
+    pub kind: Kind,
+    /// How often the value is NULL: draws below this of 2^32.
+    pub null_below: u64,
+}
+
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// `start` in row 0, and so on up to `end`.
+    Sequence {
+        start: i64,
+        end: i64,
+    },
+    /// Integers, both bounds included.
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    /// FLOAT, DOUBLE and DECIMAL.
+    Fraction {
+        min: f64,
+        max: f64,
+    },
+    Boolean,
+    /// So many hexadecimal digits; with `var_len` from 1 up to so many.
+    Text {
+        length: u32,
+        var_len: bool,
+    },
+    Bytes {
+        length: u32,
+        var_len: bool,
+    },
+    /// A moment up to so many ms before the row's time.
+    Time {
+        max_past_ms: u64,
+    },
+}
+
+/// Streams of draws of a field in a row: whether it is NULL, and what it is.
+const PURPOSE: u64 = 0x6461_7461_6765_6e00;
+
+impl Field {
+    /// Rows that a sequence has.
+    pub fn rows(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Sequence { start, end } => {
+                Some(u64::try_from(i128::from(end) - i128::from(start) + 1).unwrap_or(if end < start { 0 } else { u64::MAX }))
+            }
+            _ => None,
+        }
+    }
+
+    /// Appends the value in row `row`. `number`: the column's, for its stream of draws.
+    pub fn write(&self, out: &mut Vec<u8>, seed: u64, number: u64, row: u64, time_ms: i64) {
+        if let Kind::Sequence { start, .. } = self.kind {
+            return self.write_integer(out, start.wrapping_add_unsigned(row));
+        }
+        let mut draws = Draws::new(seed, PURPOSE + number, row);
+        if self.null_below > 0 && u64::from(draws.below(u32::MAX)) < self.null_below {
+            out.extend_from_slice(b"null");
+            return;
+        }
+        match self.kind {
+            Kind::Sequence { .. } => {}
+            Kind::Integer { min, max } => {
+                let range = (i128::from(max) - i128::from(min) + 1) as u128;
+                let drawn = (u128::from(long(&mut draws)) * range) >> 64;
+                self.write_integer(out, (i128::from(min) + drawn as i128) as i64);
+            }
+            Kind::Fraction { min, max } => {
+                // 53 random bits: a double from 0 up to 1.
+                let part = (long(&mut draws) >> 11) as f64 / (1u64 << 53) as f64;
+                // Not `max - min`, which may be infinite.
+                self.write_fraction(out, min * (1.0 - part) + max * part);
+            }
+            Kind::Boolean => out.extend_from_slice(if draws.below(2) == 1 { b"true" } else { b"false" }),
+            Kind::Text { length, var_len } => {
+                let length = if var_len { 1 + draws.below(length) } else { length };
+                out.push(b'"');
+                for _ in 0..length {
+                    out.push(b"0123456789abcdef"[draws.below(16) as usize]);
+                }
+                out.push(b'"');
+            }
+            Kind::Bytes { length, var_len } => {
+                let length = if var_len { 1 + draws.below(length) } else { length };
+                let bytes: Vec<u8> = (0..length).map(|_| draws.below(256) as u8).collect();
+                out.push(b'"');
+                crate::format::json::write_base64(out, &bytes);
+                out.push(b'"');
+            }
+            Kind::Time { max_past_ms } => {
+                let past = (u128::from(long(&mut draws)) * u128::from(max_past_ms.saturating_add(1))) >> 64;
+                self.write_time(out, time_ms.saturating_sub_unsigned(past as u64));
+            }
+        }
+    }
+
+    fn write_integer(&self, out: &mut Vec<u8>, value: i64) {
+        let text = self.data_type == DataType::Utf8;
+        if text {
+            out.push(b'"');
+        }
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        if text {
+            out.push(b'"');
+        }
+    }
+
+    fn write_fraction(&self, out: &mut Vec<u8>, value: f64) {
+        match self.data_type {
+            DataType::Float32 => number_text::write_f32(out, value as f32),
+            _ => number_text::write_f64(out, value),
+        }
+    }
+
+    fn write_time(&self, out: &mut Vec<u8>, time_ms: i64) {
+        out.push(b'"');
+        match &self.data_type {
+            DataType::Date32 => time_text::write_date(out, time_ms.div_euclid(DAY_MS) as i32),
+            DataType::Time32(_) => time_text::write_time(out, time_ms.rem_euclid(DAY_MS) as i32),
+            DataType::Timestamp(_, zone) => {
+                time_text::write_timestamp(out, time_ms, TimeUnit::Millisecond, zone.is_some(), false);
+            }
+            _ => {}
+        }
+        out.push(b'"');
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+fn long(draws: &mut Draws) -> u64 {
+    // `below` of 2^32 - 1 would miss one value: two halves of 16 bits miss none.
+    (0..4).fold(0, |bits, _| bits << 16 | u64::from(draws.below(1 << 16)))
+}

@@ -1,0 +1,368 @@
+//! Results as files of lines in a folder, each row exactly once (the `filesystem` connector).
+//!
+//! Called by `runtime` through [`Sink`]. A writer appends to a *part* whose name starts with a dot. `prepare` makes the
+//! parts of an epoch durable and returns their names for the manifest; only when the manifest is durable does `commit`
+//! rename them. What always holds: a file without a leading dot is complete and never changes; a part is visible if and
+//! only if a manifest names it; a crash at any point is repaired by `recommit` (renames what was not yet) and `discard_uncommitted`
+//! (removes the parts of this run that no manifest names), in this order, before anything is written. Readers may take files
+//! away as soon as they have their final names.
+//!
+//! ```text
+//! .part-<table>-<run>-<epoch>-<writer>-<number>.jsonl.inprogress   being written, or waiting for its manifest
+//!  part-<table>-<run>-<epoch>-<writer>-<number>.jsonl              committed
+//! ```
+//!
+//! A committed name holds the epoch that `prepare` was given. That of a part holds the epoch the writer expected, which
+//! is wrong after a restore and does not matter: the manifest connects the two.
+
+mod publish;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+
+use publish::{Missing, StagedPart};
+
+use crate::format::encode::{EncodeFormat, RowEncoder};
+use crate::format::json::EncodeOptions;
+use crate::private;
+use crate::sink::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter};
+
+/// A part is closed when it is this large, so that readers get files they can handle.
+const PART_BYTES_MAX: u64 = 256 << 20;
+/// Encoded rows go to the file in pieces of about this size.
+const BUFFER_BYTES: usize = 1 << 20;
+/// Rows encoded between two looks at the buffer: bounds it at this many rows beyond `BUFFER_BYTES`.
+const ROWS_PER_STEP: usize = 1024;
+/// Parts left by a crash that a writer steps over before it gives up. `discard_uncommitted` leaves none.
+const NAME_ATTEMPTS_MAX: u64 = 1000;
+/// Common limit of a file name is 255 bytes; the rest is for epoch, writer, number and suffixes.
+const NAME_PREFIX_BYTES_MAX: usize = 160;
+const PART_SUFFIX: &str = ".inprogress";
+
+/// Writes rows of one table into one folder.
+pub struct FileSink {
+    target: Arc<Target>,
+    part_bytes_max: u64,
+    folder_early: bool,
+}
+
+/// What all writers of the sink share.
+struct Target {
+    table: String,
+    folder: PathBuf,
+    /// `part-<table>-<run>-`
+    prefix: String,
+    schema: SchemaRef,
+    format: EncodeFormat,
+    /// Files, and the folder if it is made here, are for their owner alone.
+    private: bool,
+}
+
+impl FileSink {
+    /// `run` becomes part of file names: letters, digits, `.`, `_` and `-` only. The folder is made by the first writer, so
+    /// that a folder that cannot be made is found out at the start.
+    pub fn new(
+        table: &str,
+        folder: PathBuf,
+        run: &str,
+        schema: SchemaRef,
+        format: impl Into<EncodeFormat>,
+    ) -> Result<FileSink, SinkError> {
+        let target = Arc::new(Target::new(table, folder, run, schema, format.into())?);
+        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: true })
+    }
+
+    /// The error stream: files of records as they came in, for their owner alone. Most jobs write none, so the folder is
+    /// made with the first one.
+    pub fn errors(folder: PathBuf, run: &str, schema: SchemaRef) -> Result<FileSink, SinkError> {
+        let target = Target::new("errors", folder, run, schema, EncodeOptions::default().into())?;
+        let target = Arc::new(Target { private: true, ..target });
+        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: false })
+    }
+}
+
+impl Sink for FileSink {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::ExactlyOnce
+    }
+
+    fn writer(&self, worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let target = Arc::clone(&self.target);
+        if self.folder_early {
+            target.create_folder()?;
+        }
+        let encoder = target
+            .format
+            .encoder(&target.schema)
+            .map_err(|e| SinkError::Config { table: target.table.clone(), reason: e.to_string() })?;
+        Ok(Box::new(FileWriter {
+            target,
+            worker,
+            part_bytes_max: self.part_bytes_max,
+            encoder,
+            rejected: Vec::new(),
+            buffer: Vec::new(),
+            open: None,
+            finished: Vec::new(),
+            next_epoch: 1,
+            next_number: 0,
+            failed: false,
+        }))
+    }
+
+    fn commit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
+        self.target.publish_all(staged, Missing::Lost)
+    }
+
+    fn recommit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
+        self.target.publish_all(staged, Missing::Taken)
+    }
+
+    fn discard_uncommitted(&self) -> Result<(), SinkError> {
+        let target = &self.target;
+        let entries = match fs::read_dir(&target.folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(target.failed("list", &target.folder, &e)),
+        };
+        let mut any = false;
+        for entry in entries {
+            let entry = entry.map_err(|e| target.failed("list", &target.folder, &e))?;
+            if entry.file_name().to_str().is_some_and(|name| target.is_own_part(name)) {
+                fs::remove_file(entry.path()).map_err(|e| target.failed("remove", &entry.path(), &e))?;
+                any = true;
+            }
+        }
+        if any { target.sync_folder() } else { Ok(()) }
+    }
+}
+
+impl Target {
+    fn new(table: &str, folder: PathBuf, run: &str, schema: SchemaRef, format: EncodeFormat) -> Result<Target, SinkError> {
+        let config = |reason: String| SinkError::Config { table: table.to_owned(), reason };
+        if run.is_empty() || !run.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-')) {
+            return Err(config(format!("the run id `{run}` cannot be part of a file name")));
+        }
+        let prefix = format!("part-{}-{run}-", file_name_of(table));
+        if prefix.len() > NAME_PREFIX_BYTES_MAX {
+            return Err(config("the table's name is too long to be part of a file name".into()));
+        }
+        // A type that the format cannot hold is reported here, not by the first worker.
+        format.encoder(&schema).map_err(|e| config(e.to_string()))?;
+        Ok(Target { table: table.to_owned(), folder, prefix, schema, format, private: false })
+    }
+
+    fn create_folder(&self) -> Result<(), SinkError> {
+        create_folder(&self.folder, self.private).map_err(|e| self.failed("create the folder", &self.folder, &e))
+    }
+
+    fn failed(&self, action: &str, path: &Path, error: &io::Error) -> SinkError {
+        self.refused(format!("{action} {}: {error}", path.display()))
+    }
+
+    fn refused(&self, reason: String) -> SinkError {
+        SinkError::Write { table: self.table.clone(), reason }
+    }
+
+    fn sync_folder(&self) -> Result<(), SinkError> {
+        sync_folder(&self.folder).map_err(|e| self.failed("sync", &self.folder, &e))
+    }
+
+    fn name(&self, epoch: u64, worker: usize, number: u64) -> String {
+        format!("{}{epoch:08}-{worker}-{number}.{}", self.prefix, self.format.extension())
+    }
+
+    /// True for the parts of this table and run. The run `a` must not take those of a run `a-1`, so what follows the
+    /// prefix has to be exactly three numbers.
+    fn is_own_part(&self, name: &str) -> bool {
+        let numbers = name
+            .strip_prefix('.')
+            .and_then(|name| name.strip_prefix(self.prefix.as_str()))
+            .and_then(|name| name.strip_suffix(PART_SUFFIX))
+            .and_then(|name| name.strip_suffix(self.format.extension()))
+            .and_then(|name| name.strip_suffix('.'));
+        numbers.is_some_and(|numbers| {
+            let is_number = |n: &str| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit());
+            numbers.split('-').count() == 3 && numbers.split('-').all(is_number)
+        })
+    }
+}
+
+/// One worker's parts.
+struct FileWriter {
+    target: Arc<Target>,
+    worker: usize,
+    part_bytes_max: u64,
+    encoder: RowEncoder,
+    /// Rows that the format has no form for.
+    rejected: Vec<Rejected>,
+    /// Encoded rows that are not in the file yet.
+    buffer: Vec<u8>,
+    open: Option<OpenPart>,
+    /// Synced parts of the coming epoch, with their numbers.
+    finished: Vec<(u64, StagedPart)>,
+    next_epoch: u64,
+    next_number: u64,
+    /// Set by the first failure: what the part then holds is unknown, so nothing may be added to it or staged.
+    failed: bool,
+}
+
+struct OpenPart {
+    file: File,
+    part: String,
+    number: u64,
+    length_bytes: u64,
+    crc32c: u32,
+}
+
+impl SinkWriter for FileWriter {
+    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+        self.guarded(|writer| writer.write_batch(rows))
+    }
+
+    fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
+        self.guarded(|writer| writer.stage(epoch))
+    }
+
+    fn take_rejected(&mut self) -> Vec<Rejected> {
+        std::mem::take(&mut self.rejected)
+    }
+}
+
+impl FileWriter {
+    fn guarded<T>(&mut self, step: impl FnOnce(&mut FileWriter) -> Result<T, SinkError>) -> Result<T, SinkError> {
+        if self.failed {
+            return Err(self.target.refused("an earlier write failed: resume from the last checkpoint".into()));
+        }
+        let result = step(self);
+        self.failed = result.is_err();
+        result
+    }
+
+    fn write_batch(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+        let writable = self.encoder.writable(&rows.batch);
+        let batch = writable.as_ref().map_or(&rows.batch, |(batch, _)| batch);
+        let others = writable.as_ref().map_or(0, |(_, others)| *others);
+        let rejected = Rejected { row: "null".into(), reason: "the format raw has no form for NULL".into() };
+        self.rejected.extend(std::iter::repeat_n(rejected, others));
+        let count = batch.num_rows();
+        let mut start = 0;
+        while start < count {
+            let end = count.min(start + ROWS_PER_STEP);
+            self.encoder.encode_rows(batch, start..end, &mut self.buffer);
+            start = end;
+            let part_bytes = self.open.as_ref().map_or(0, |part| part.length_bytes) + self.buffer.len() as u64;
+            if part_bytes >= self.part_bytes_max {
+                self.finish_part()?;
+            } else if self.buffer.len() >= BUFFER_BYTES {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
+        self.finish_part()?;
+        self.next_epoch = epoch + 1;
+        self.next_number = 0;
+        if self.finished.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The parts must be found under their names after a power failure, too.
+        self.target.sync_folder()?;
+        let (target, worker) = (&self.target, self.worker);
+        let staged: Vec<StagedPart> = self
+            .finished
+            .drain(..)
+            .map(|(number, part)| StagedPart { name: target.name(epoch, worker, number), ..part })
+            .collect();
+        serde_json::to_vec(&staged).map_err(|e| target.refused(format!("list the parts of epoch {epoch}: {e}")))
+    }
+
+    /// Moves the buffer into the part, which is opened by its first bytes: no rows, no file.
+    fn flush(&mut self) -> Result<(), SinkError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if self.open.is_none() {
+            self.open = Some(self.create_part()?);
+        }
+        if let Some(part) = &mut self.open {
+            let path = self.target.folder.join(&part.part);
+            part.file.write_all(&self.buffer).map_err(|e| self.target.failed("write", &path, &e))?;
+            part.length_bytes += self.buffer.len() as u64;
+            part.crc32c = crc32c::crc32c_append(part.crc32c, &self.buffer);
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    fn create_part(&mut self) -> Result<OpenPart, SinkError> {
+        self.target.create_folder()?;
+        for _ in 0..NAME_ATTEMPTS_MAX {
+            let number = self.next_number;
+            self.next_number += 1;
+            let part = format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.worker, number));
+            let path = self.target.folder.join(&part);
+            // Never opens a file that exists: it may be waiting for the commit of a restored epoch.
+            let mut options = if self.target.private { private::file_options() } else { OpenOptions::new() };
+            match options.write(true).create_new(true).open(&path) {
+                Ok(file) => return Ok(OpenPart { file, part, number, length_bytes: 0, crc32c: 0 }),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(self.target.failed("create", &path, &e)),
+            }
+        }
+        Err(self.target.refused(format!("{} is full of unfinished parts of this run", self.target.folder.display())))
+    }
+
+    /// Closes the open part, so that a crash can no longer lose any of it.
+    fn finish_part(&mut self) -> Result<(), SinkError> {
+        self.flush()?;
+        if let Some(OpenPart { file, part, number, length_bytes, crc32c }) = self.open.take() {
+            let path = self.target.folder.join(&part);
+            file.sync_all().map_err(|e| self.target.failed("sync", &path, &e))?;
+            // The final name is known when the epoch is.
+            self.finished.push((number, StagedPart { part, name: String::new(), length_bytes, crc32c }));
+        }
+        Ok(())
+    }
+}
+
+/// A table's name with everything but letters, digits and `_` as `%xx`; so it holds no `-`, which separates.
+fn file_name_of(table: &str) -> String {
+    let mut out = String::new();
+    for c in table.bytes() {
+        if c.is_ascii_alphanumeric() || c == b'_' {
+            out.push(char::from(c));
+        } else {
+            out.push_str(&format!("%{c:02x}"));
+        }
+    }
+    out
+}
+
+/// Creates the folder and makes its own entry, and those of the parents made with it, durable. `private`: it is for its
+/// owner alone; its parents are not.
+fn create_folder(folder: &Path, private: bool) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_folder(parent, false)?;
+    match if private { private::create_folder(folder) } else { fs::create_dir(folder) } {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    sync_folder(parent)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,517 @@
+//! Files of lines as a source: a file or a folder, each file a split.
+//!
+//! Connector `filesystem`. What always holds: a record is a line without its end (`\n` or `\r\n`), or in CSV some lines if a
+//! quoted field spans them; blank lines are counted but, in JSON, not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
+//! between two runs but not shrink.
+
+mod changes;
+mod watch;
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
+use flate2::bufread::MultiGzDecoder;
+
+use crate::format::csv::{Dialect, RecordEnds};
+
+use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Span};
+use crate::time::clock::SharedClock;
+
+use crate::source::{Look, Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit, Wake};
+
+/// Bytes read at a time.
+const BLOCK_BYTES: usize = 256 << 10;
+/// Lines read ahead to learn a file's first event time.
+const PEEK_RECORDS: usize = 16;
+/// Files that a worker reads side by side: enough to keep pace with files that are parallel in time, few enough to leave
+/// files that follow one another closed.
+const OPEN_AT_ONCE: usize = 4;
+
+/// Metadata columns of the connector: Flink's names.
+pub const METADATA_KEYS: [&str; 4] = ["file.path", "file.name", "file.size", "file.modification-time"];
+
+pub struct FileSource {
+    table: String,
+    root: PathBuf,
+    metadata: Vec<String>,
+    framing: Framing,
+    /// How often the folder is looked through for new files.
+    watch: Option<(Duration, SharedClock)>,
+}
+
+/// What is a record of a file?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// A line that is not blank.
+    Lines,
+    /// Any line.
+    AllLines,
+    /// A line, or several if a quoted field spans them.
+    Csv(Dialect),
+}
+
+impl FileSource {
+    /// `path`: a file, or a folder whose files are read (not those that start with `.` or `_`). `metadata`: keys of the
+    /// metadata columns that are wanted, each one of [`METADATA_KEYS`].
+    pub fn new(table: &str, path: &str, metadata: Vec<String>) -> Result<FileSource, SourceError> {
+        let root = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
+        if let Some(unknown) = metadata.iter().find(|m| !METADATA_KEYS.contains(&m.as_str())) {
+            let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
+            return Err(SourceError::Config { table: table.into(), reason });
+        }
+        Ok(FileSource { table: table.into(), root, metadata, framing: Framing::Lines, watch: None })
+    }
+
+    /// The same with other records than lines that are not blank.
+    pub fn framed(self, framing: Framing) -> FileSource {
+        FileSource { framing, ..self }
+    }
+
+    /// The same, without an end: every so often the folder is looked through for new files.
+    pub fn watched(self, every: Duration, clock: SharedClock) -> Result<FileSource, SourceError> {
+        if !self.root.is_dir() {
+            let reason = format!("{} is no folder, and 'source.monitor-interval' watches one", self.root.display());
+            return Err(SourceError::Config { table: self.table, reason });
+        }
+        Ok(FileSource { watch: Some((every, clock)), ..self })
+    }
+
+    fn path_of(&self, split: &SplitId) -> PathBuf {
+        if self.root.is_dir() { self.root.join(&*split.0) } else { self.root.clone() }
+    }
+
+    fn reader(&self, split: &SplitId, position: &Position) -> Result<FileReader, SourceError> {
+        let Position::File { offset, lines } = *position else {
+            return Err(SourceError::Read {
+                table: self.table.clone(),
+                split: split.clone(),
+                reason: "not a position in a file".into(),
+            });
+        };
+        let path = self.path_of(split);
+        let error = |e: std::io::Error| SourceError::Read {
+            table: self.table.clone(),
+            split: split.clone(),
+            reason: format!("{}: {e}", path.display()),
+        };
+        let mut file = File::open(&path).map_err(error)?;
+        // A compressed file has no place to go to: what was read already is decompressed again and dropped.
+        let (content, length): (Box<dyn Read + Send>, u64) = if is_gzip(&path) {
+            let mut content = MultiGzDecoder::new(BufReader::new(file));
+            let skipped = std::io::copy(&mut content.by_ref().take(offset), &mut std::io::sink()).map_err(error)?;
+            (Box::new(content), skipped)
+        } else {
+            let length = file.metadata().map_err(error)?.len();
+            file.seek(SeekFrom::Start(offset)).map_err(error)?;
+            (Box::new(file), length)
+        };
+        if length < offset {
+            let reason = format!("{} has {length} bytes, but {offset} were read already: it was cut or replaced", path.display());
+            return Err(SourceError::Read { table: self.table.clone(), split: split.clone(), reason });
+        }
+        Ok(FileReader {
+            table: self.table.clone(),
+            split: split.clone(),
+            metadata: self.metadata.clone(),
+            framing: self.framing,
+            path,
+            content,
+            offset,
+            lines,
+            tail: Vec::new(),
+            ended: false,
+            read_bytes: 0,
+            cut_bytes: 0,
+        })
+    }
+}
+
+impl Source for FileSource {
+    fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
+        let config = |reason: String| SourceError::Config { table: self.table.clone(), reason };
+        if !self.root.is_dir() {
+            if !self.root.exists() {
+                return Err(config(format!("{} does not exist; 'path' names a file or a folder of files", self.root.display())));
+            }
+            return Ok(vec![start_of(&file_name(&self.root))]);
+        }
+        let names = list(&self.root).map_err(config)?;
+        let mut splits: Vec<SplitSeed> = names.iter().map(|name| start_of(name)).collect();
+        if self.watch.is_some() {
+            let start = Position::Folder { seen: names };
+            splits.push(SplitSeed { id: SplitId(watch::SPLIT.into()), parents: vec![], start });
+        }
+        Ok(splits)
+    }
+
+    fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
+        match (position, &self.watch) {
+            (Position::Folder { seen }, Some((every, clock))) => Ok(Box::new(watch::Watcher {
+                table: self.table.clone(),
+                root: self.root.clone(),
+                every: *every,
+                clock: clock.clone(),
+                seen: seen.iter().cloned().collect(),
+                listed: clock.monotonic(),
+            })),
+            _ => Ok(Box::new(self.reader(split, position)?)),
+        }
+    }
+
+    fn bounded(&self) -> bool {
+        self.watch.is_none()
+    }
+
+    fn finds(&self, split: &SplitId) -> bool {
+        *split.0 == *watch::SPLIT
+    }
+
+    fn peek(&self, split: &SplitId) -> Result<Option<RawBatch>, SourceError> {
+        if self.finds(split) {
+            return Ok(None);
+        }
+        match self.reader(split, &Position::File { offset: 0, lines: 0 })?.poll(PEEK_RECORDS)? {
+            Polled::Records(batch) => Ok(Some(batch)),
+            _ => Ok(None),
+        }
+    }
+
+    fn look(&self, split: &SplitId) -> Option<Look> {
+        changes::look(&self.path_of(split))
+    }
+
+    fn changes(&self, splits: &[StoredSplit<'_>]) -> Vec<String> {
+        let is_unwatched_folder = self.watch.is_none() && self.root.is_dir();
+        let new = is_unwatched_folder.then(|| changes::new_files(&self.root, splits)).flatten();
+        let of_files = splits.iter().filter_map(|split| changes::of_file(&self.path_of(&SplitId(split.id.into())), split));
+        of_files.chain(new).collect()
+    }
+
+    fn open_at_once(&self) -> usize {
+        OPEN_AT_ONCE
+    }
+
+    fn size_hint_bytes(&self) -> Option<u64> {
+        if self.watch.is_some() {
+            return None;
+        }
+        let splits = self.discover().ok()?;
+        // What a compressed file holds is known at its end only.
+        let size = |path: PathBuf| if is_gzip(&path) { None } else { Some(std::fs::metadata(path).ok()?.len()) };
+        splits.iter().map(|s| size(self.path_of(&s.id))).sum()
+    }
+}
+
+/// A file from its first line.
+fn start_of(name: &str) -> SplitSeed {
+    SplitSeed { id: SplitId(name.into()), parents: vec![], start: Position::File { offset: 0, lines: 0 } }
+}
+
+/// Names of a folder's files, ascending: not those that start with `.` or `_`.
+fn list(root: &Path) -> Result<Vec<String>, String> {
+    let failed = |e: std::io::Error| format!("{}: {e}", root.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !name.starts_with(['.', '_']) && entry.path().is_file() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == "gz")
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+}
+
+struct FileReader {
+    table: String,
+    split: SplitId,
+    metadata: Vec<String>,
+    framing: Framing,
+    path: PathBuf,
+    content: Box<dyn Read + Send>,
+    /// After the last line delivered.
+    offset: u64,
+    lines: u64,
+    /// Read but not delivered: what stands at `offset`.
+    tail: Vec<u8>,
+    ended: bool,
+    read_bytes: u64,
+    cut_bytes: u64,
+}
+
+impl FileReader {
+    fn error(&self, reason: String) -> SourceError {
+        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason }
+    }
+
+    /// Appends a block to `bytes`; notes the end of the file.
+    fn fill(&mut self, bytes: &mut Vec<u8>) -> Result<(), SourceError> {
+        let from = bytes.len();
+        bytes.resize(from + BLOCK_BYTES, 0);
+        let n = self.content.read(&mut bytes[from..]).map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        bytes.truncate(from + n);
+        self.ended = n == 0;
+        Ok(())
+    }
+
+    /// Drops what is too much of the line at `at` and reads on to its end. What is left is no whole record, so the decoder
+    /// refuses it and the error stream keeps it.
+    fn cut_line(&mut self, bytes: &mut Vec<u8>, at: usize) -> Result<(), SourceError> {
+        let mut rest = bytes.split_off(at + RECORD_BYTES_MAX);
+        let mut skipped = rest.len();
+        loop {
+            rest.clear();
+            self.fill(&mut rest)?;
+            match memchr::memchr(b'\n', &rest) {
+                Some(end) => {
+                    skipped += end + 1;
+                    bytes.extend_from_slice(&rest[end + 1..]);
+                    break;
+                }
+                None if self.ended => break,
+                None => skipped += rest.len(),
+            }
+        }
+        self.lines += 1;
+        let whole = (RECORD_BYTES_MAX + skipped) as u64;
+        self.offset += whole;
+        self.read_bytes += whole;
+        self.cut_bytes += skipped as u64;
+        tracing::warn!(
+            "table {}, {}: line {} has {whole} bytes; it is cut to {RECORD_BYTES_MAX}",
+            self.table,
+            self.split,
+            self.lines
+        );
+        Ok(())
+    }
+
+    fn metadata_columns(&self, rows: usize) -> Result<Vec<ArrayRef>, SourceError> {
+        if self.metadata.is_empty() {
+            return Ok(vec![]);
+        }
+        let meta = std::fs::metadata(&self.path).map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        let text = |t: String| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(t, rows))) as ArrayRef;
+        let columns = self.metadata.iter().map(|key| match key.as_str() {
+            "file.path" => text(self.path.display().to_string()),
+            "file.name" => text(file_name(&self.path)),
+            "file.size" => Arc::new(Int64Array::from_value(meta.len() as i64, rows)),
+            _ => Arc::new(TimestampMillisecondArray::from_value(changes::modified_ms(&meta), rows).with_timezone("UTC")),
+        });
+        Ok(columns.collect())
+    }
+}
+
+/// The search for the end of one record. It goes on where it stopped when there are more bytes.
+enum Search {
+    Line { seen: usize },
+    Csv(RecordEnds),
+}
+
+impl Search {
+    fn new(framing: Framing) -> Search {
+        match framing {
+            Framing::Lines | Framing::AllLines => Search::Line { seen: 0 },
+            Framing::Csv(dialect) => Search::Csv(RecordEnds::new(dialect)),
+        }
+    }
+
+    /// Where the line feed that ends the record stands in `bytes`, which start with the record.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Search::Csv(ends) => ends.find(bytes),
+            Search::Line { seen } => {
+                let found = memchr::memchr(b'\n', &bytes[*seen..]).map(|n| *seen + n);
+                *seen = bytes.len();
+                found
+            }
+        }
+    }
+}
+
+impl SplitReader for FileReader {
+    fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
+        let mut bytes = std::mem::take(&mut self.tail);
+        let mut spans = Vec::new();
+        let mut numbers = Vec::new();
+        let mut at = 0;
+        let mut search = Search::new(self.framing);
+        while spans.len() < max_records {
+            let end = search.end(&bytes[at..]).map(|n| at + n);
+            let (line_end, next) = match end {
+                Some(end) => (end, end + 1),
+                None if self.ended && at < bytes.len() => (bytes.len(), bytes.len()),
+                None if self.ended => break,
+                None => {
+                    if bytes.len() - at > RECORD_BYTES_MAX {
+                        self.cut_line(&mut bytes, at)?;
+                        spans.push(Span { start: at as u32, end: (at + RECORD_BYTES_MAX) as u32 });
+                        numbers.push(self.lines);
+                        at += RECORD_BYTES_MAX;
+                        search = Search::new(self.framing);
+                        continue;
+                    }
+                    // Enough for a batch: the rest comes with the next one.
+                    if !spans.is_empty() && bytes.len() > BLOCK_BYTES * 8 {
+                        break;
+                    }
+                    self.fill(&mut bytes)?;
+                    continue;
+                }
+            };
+            let stop = if line_end > at && bytes[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
+            let record = &bytes[at..stop];
+            if self.framing != Framing::Lines || !record.iter().all(u8::is_ascii_whitespace) {
+                spans.push(Span { start: at as u32, end: stop as u32 });
+                // The line where it begins.
+                numbers.push(self.lines + 1);
+            }
+            self.lines += 1;
+            if let Framing::Csv(_) = self.framing {
+                self.lines += memchr::memchr_iter(b'\n', record).count() as u64;
+            }
+            self.offset += (next - at) as u64;
+            self.read_bytes += (next - at) as u64;
+            at = next;
+            search = Search::new(self.framing);
+        }
+        self.tail = bytes[at..].to_vec();
+        if spans.is_empty() {
+            return Ok(Polled::End { children: vec![] });
+        }
+        bytes.truncate(at);
+        let metadata = self.metadata_columns(spans.len())?;
+        Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Lines { numbers }, metadata }))
+    }
+
+    fn position(&self) -> Position {
+        Position::File { offset: self.offset, lines: self.lines }
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.read_bytes
+    }
+
+    fn take_bytes_cut(&mut self) -> u64 {
+        std::mem::take(&mut self.cut_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_all(source: &FileSource, split: &SplitId, from: &Position, batch: usize) -> (Vec<(u64, String)>, Vec<Position>) {
+        let mut reader = source.open(split, from, Arc::new(|| {})).expect("opens");
+        let (mut records, mut positions) = (vec![], vec![from.clone()]);
+        while let Polled::Records(raw) = reader.poll(batch).expect("reads") {
+            let Places::Lines { numbers } = &raw.places else { panic!("places of a file") };
+            records.extend((0..raw.len()).map(|i| (numbers[i], String::from_utf8_lossy(raw.record(i)).into_owned())));
+            positions.push(reader.position());
+        }
+        (records, positions)
+    }
+
+    fn file(content: &[u8]) -> (tempfile::TempDir, FileSource, SplitId) {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("in.jsonl");
+        std::fs::write(&path, content).expect("writes");
+        let source = FileSource::new("t", &path.display().to_string(), vec![]).expect("opens");
+        let split = source.discover().expect("lists").remove(0).id;
+        (dir, source, split)
+    }
+
+    #[test]
+    fn lines_of_every_kind_and_a_restart_after_each() {
+        let (_dir, source, split) = file(b"a\r\n\n  \nbb\nccc\r\n\nlast");
+        let start = Position::File { offset: 0, lines: 0 };
+        let (all, _) = read_all(&source, &split, &start, 100);
+        let expected = [(1, "a"), (4, "bb"), (5, "ccc"), (7, "last")].map(|(n, s)| (n, s.to_string()));
+        assert_eq!(all, expected);
+        let (ones, positions) = read_all(&source, &split, &start, 1);
+        assert_eq!(ones, expected);
+        for (done, position) in positions.iter().enumerate() {
+            assert_eq!(read_all(&source, &split, position, 2).0, expected[done..], "from {position:?}");
+        }
+    }
+
+    #[test]
+    fn other_records_than_lines_that_are_not_blank() {
+        let (_dir, source, split) = file(b"a\r\n\n \n1,\"b\n\nc\",2\nlast,\"x\ny");
+        let start = Position::File { offset: 0, lines: 0 };
+        let all = source.framed(Framing::AllLines);
+        let (records, _) = read_all(&all, &split, &start, 3);
+        assert_eq!(
+            records.iter().map(|r| r.1.as_str()).collect::<Vec<_>>(),
+            ["a", "", " ", "1,\"b", "", "c\",2", "last,\"x", "y"]
+        );
+        let csv = all.framed(Framing::Csv(Dialect::default()));
+        let expected = [(1, "a"), (2, ""), (3, " "), (4, "1,\"b\n\nc\",2"), (7, "last,\"x\ny")].map(|(n, s)| (n, s.to_string()));
+        let (ones, positions) = read_all(&csv, &split, &start, 1);
+        assert_eq!(ones, expected);
+        for (done, position) in positions.iter().enumerate() {
+            assert_eq!(read_all(&csv, &split, position, 2).0, expected[done..], "from {position:?}");
+        }
+    }
+
+    #[test]
+    fn records_longer_than_a_block_and_blocks_that_end_anywhere() {
+        let long = "x".repeat(BLOCK_BYTES * 2 + 3);
+        let (_dir, source, split) = file(format!("{long}\nshort\n{long}").as_bytes());
+        let (all, _) = read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 10);
+        assert_eq!(all.iter().map(|(n, s)| (*n, s.len())).collect::<Vec<_>>(), [(1, long.len()), (2, 5), (3, long.len())]);
+    }
+
+    #[test]
+    fn a_compressed_file_is_read_as_its_content_from_any_line() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let path = dir.path().join("in.jsonl.gz");
+        let mut bytes = Vec::new();
+        // Two members, as two writers that append leave them.
+        for part in ["one\ntwo\nth", "ree\nfour"] {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            std::io::Write::write_all(&mut packed, part.as_bytes()).expect("packs");
+            bytes.extend(packed.finish().expect("packs"));
+        }
+        std::fs::write(&path, bytes).expect("writes");
+        let source = FileSource::new("t", &path.display().to_string(), vec![]).expect("opens");
+        let split = source.discover().expect("lists").remove(0).id;
+        let (all, positions) = read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 1);
+        let expected = [(1, "one"), (2, "two"), (3, "three"), (4, "four")].map(|(n, s)| (n, s.to_string()));
+        assert_eq!(all, expected);
+        for (done, position) in positions.iter().enumerate() {
+            assert_eq!(read_all(&source, &split, position, 9).0, expected[done..]);
+        }
+        assert!(source.open(&split, &Position::File { offset: 99, lines: 9 }, Arc::new(|| {})).is_err());
+    }
+
+    #[test]
+    fn an_empty_file_ends_and_a_missing_one_is_an_error() {
+        let (_dir, source, split) = file(b"");
+        assert!(read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 10).0.is_empty());
+        let missing = FileSource::new("t", "/nonexistent/x", vec![]).expect("not looked at yet");
+        assert!(missing.discover().is_err_and(|e| e.to_string().contains("does not exist")));
+    }
+
+    #[test]
+    fn a_file_that_shrank_is_an_error() {
+        let (_dir, source, split) = file(b"abc\n");
+        assert!(
+            source
+                .open(&split, &Position::File { offset: 10, lines: 2 }, Arc::new(|| {}))
+                .is_err_and(|e| e.to_string().contains("cut or replaced"))
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! A bare SELECT: rows for a person, or one JSON object a line for a program.
+//!
+//! Rows are printed as they come, so after a crash some may be printed again. As a table, the header is printed once and
+//! columns keep the width their type needs.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use crate::format::json::{EncodeOptions, JsonEncoder};
+use crate::map_keys;
+use crate::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SelectFormat {
+    /// Columns under a header.
+    Table,
+    /// One object a line, `op` first.
+    Json,
+}
+
+pub struct SelectSink {
+    name: String,
+    schema: SchemaRef,
+    /// Rows may be updated and deleted: each is printed with what it does.
+    changes: bool,
+    format: SelectFormat,
+    header_printed: Arc<Mutex<bool>>,
+}
+
+impl SelectSink {
+    pub fn new(name: &str, schema: SchemaRef, changes: bool, format: SelectFormat) -> SelectSink {
+        SelectSink { name: name.to_string(), schema, changes, format, header_printed: Arc::default() }
+    }
+}
+
+impl Sink for SelectSink {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+
+    fn writer(&self, _worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+        let encoder = JsonEncoder::new(&self.schema, EncodeOptions::default())
+            .map_err(|e| SinkError::Config { table: self.name.clone(), reason: e.to_string() })?;
+        Ok(Box::new(SelectWriter {
+            schema: self.schema.clone(),
+            changes: self.changes,
+            format: self.format,
+            encoder,
+            header_printed: self.header_printed.clone(),
+        }))
+    }
+}
+
+struct SelectWriter {
+    schema: SchemaRef,
+    changes: bool,
+    format: SelectFormat,
+    encoder: JsonEncoder,
+    header_printed: Arc<Mutex<bool>>,
+}
+
+/// Characters that values of a type usually need.
+fn width(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::Boolean | DataType::Int8 | DataType::Int16 => 6,
+        DataType::Int32 => 11,
+        DataType::Timestamp(..) => 23,
+        DataType::Date32 => 10,
+        _ => 16,
+    }
+}
+
+impl SelectWriter {
+    fn text(&mut self, rows: &SinkRows, with_header: bool) -> Result<Vec<u8>, String> {
+        let mut out = Vec::new();
+        if self.format == SelectFormat::Json {
+            let mut row = Vec::new();
+            for i in 0..rows.batch.num_rows() {
+                row.clear();
+                self.encoder.encode_row(&rows.batch, i, &mut row);
+                out.extend_from_slice(format!("{{\"op\":\"{}\",", rows.op(i).name()).as_bytes());
+                // Without the brace that opens the object.
+                out.extend_from_slice(row.strip_prefix(b"{").unwrap_or(&row));
+                out.push(b'\n');
+            }
+            return Ok(out);
+        }
+        let widths: Vec<usize> =
+            self.schema.fields().iter().map(|f| width(f.data_type()).max(console::measure_text_width(f.name()))).collect();
+        let mut line = |op: &str, cells: Vec<String>, numbers: bool| {
+            if self.changes {
+                out.extend_from_slice(console::pad_str(op, 4, console::Alignment::Left, None).as_bytes());
+            }
+            for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {
+                let right = numbers && self.schema.field(i).data_type().is_numeric();
+                let align = if right { console::Alignment::Right } else { console::Alignment::Left };
+                let padded = console::pad_str(cell, *width, align, None);
+                out.extend_from_slice(if i > 0 { b"  " } else { b"" });
+                out.extend_from_slice(padded.as_bytes());
+            }
+            while out.last() == Some(&b' ') {
+                out.pop();
+            }
+            out.push(b'\n');
+        };
+        if with_header {
+            line("op", self.schema.fields().iter().map(|f| f.name().clone()).collect(), true);
+            line("--", widths.iter().map(|w| "-".repeat(*w)).collect(), false);
+        }
+        let options = FormatOptions::default().with_null("NULL").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.3f"));
+        let columns =
+            rows.batch.columns().iter().map(map_keys::shown).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        let formatters = columns.iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options));
+        let formatters = formatters.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        for i in 0..rows.batch.num_rows() {
+            line(rows.op(i).name(), formatters.iter().map(|f| f.value(i).to_string()).collect(), true);
+        }
+        Ok(out)
+    }
+}
+
+impl SinkWriter for SelectWriter {
+    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+        let error = |reason: String| SinkError::Write { table: "SELECT".into(), reason };
+        let shared = self.header_printed.clone();
+        // Held while printing: lines of two workers do not mix.
+        let mut header_printed = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = self.text(rows, !*header_printed).map_err(error)?;
+        *header_printed = true;
+        std::io::stdout().write_all(&text).map_err(|e| error(e.to_string()))
+    }
+
+    fn prepare(&mut self, _epoch: u64) -> Result<Vec<u8>, SinkError> {
+        Ok(Vec::new())
+    }
+}

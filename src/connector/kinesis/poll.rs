@@ -1,0 +1,311 @@
+//! How is one shard read? The loop of GetShardIterator and GetRecords, until the shard or the bounds end.
+//!
+//! Run by `source` as one task per open shard; fills a [`Queue`] and wakes the worker. Knows no SDK: calls go through
+//! [`ShardApi`], so tests script the replies.
+//!
+//! What always holds: a record is pushed once and in order, because a new iterator is asked for after the last record received;
+//! errors that may pass are waited out for ever, with growing pauses and ever fewer log lines; all others end the split.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::time::timer::{self, sleep, sleep_until};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use crate::connector::kinesis::queue::{Outcome, Queue, Record};
+use crate::source::{Position, SplitId, SplitSeed, Wake};
+use crate::time::clock::SharedClock;
+
+/// Why a call gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The iterator is older than five minutes.
+    Expired,
+    /// Throttled, an error of the server, no connection, no answer: the same call may succeed later.
+    Retry(String),
+    /// The server finds an argument wrong. A start time after the server's clock is one of these.
+    Argument(String),
+    /// No such call can succeed until someone changes something.
+    Fatal(String),
+}
+
+/// A child as the last reply of its parent names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    pub id: String,
+    pub parents: Vec<String>,
+}
+
+/// Answer of GetRecords.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    pub records: Vec<Record>,
+    /// None: the shard is finished.
+    pub next_iterator: Option<String>,
+    /// 0 with an empty reply: nothing is left to read now.
+    pub behind_ms: Option<i64>,
+    /// Only in the final reply, and not from every server.
+    pub children: Vec<Child>,
+}
+
+/// The calls that reading one shard takes. Each is tried once.
+pub trait ShardApi: Send + Sync + 'static {
+    fn get_iterator(&self, position: &Position) -> impl Future<Output = Result<String, Failure>> + Send;
+    fn get_records(&self, iterator: &str) -> impl Future<Output = Result<Reply, Failure>> + Send;
+    /// Shards that list this one as a parent.
+    fn list_children(&self) -> impl Future<Output = Result<Vec<Child>, Failure>> + Send;
+}
+
+/// Pauses of the loop.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// From call to call: a shard answers five GetRecords a second, to all its readers together.
+    pub between_calls: Duration,
+    pub after_empty: Duration,
+    pub backoff_min: Duration,
+    pub backoff_max: Duration,
+    /// Before the shards are listed again when a shard has ended without children.
+    pub relist: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace {
+            between_calls: Duration::from_millis(200),
+            after_empty: Duration::from_millis(250),
+            backoff_min: Duration::from_millis(250),
+            backoff_max: Duration::from_secs(10),
+            relist: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Listings can lag behind a split or merge; by then a child is listed.
+const LISTINGS_MAX: usize = 6;
+/// How far the server's clock may be behind ours: requests with a greater difference are refused as wrongly signed.
+const CLOCK_SKEW_MS_MAX: i64 = 15 * 60 * 1000;
+
+/// Everything the task of one shard needs.
+pub struct Shard<A> {
+    pub api: A,
+    /// For log lines.
+    pub table: String,
+    pub id: SplitId,
+    pub start: Position,
+    /// Records that arrived at this time or later do not belong to the job.
+    pub to_ms: Option<i64>,
+    pub pace: Pace,
+    pub clock: SharedClock,
+    pub queue: Arc<Queue>,
+    pub wake: Wake,
+}
+
+impl<A: ShardApi> Shard<A> {
+    /// Reads until the end; the last thing it does is to put the outcome into the queue.
+    pub async fn run(self) {
+        let outcome = match self.read().await {
+            Ok(children) => Outcome::End { children },
+            Err(reason) => Outcome::Failed(reason),
+        };
+        self.queue.finish(outcome);
+        (self.wake)();
+    }
+
+    async fn read(&self) -> Result<Vec<SplitSeed>, String> {
+        let mut position = self.start.clone();
+        let mut skip_before_ms = skip_before_ms(&position);
+        let mut iterator: Option<String> = None;
+        let mut patience = Patience::new(self);
+        let mut empty_past_end = 0;
+        loop {
+            self.queue.has_room().await;
+            let current = match &iterator {
+                Some(current) => current,
+                None => match self.iterator_at(&position).await {
+                    Ok(new) => iterator.insert(new),
+                    Err(failure) => {
+                        patience.after("GetShardIterator", failure).await?;
+                        continue;
+                    }
+                },
+            };
+            let called = timer::now();
+            let mut reply = match self.api.get_records(current).await {
+                Ok(reply) => reply,
+                Err(Failure::Expired) => {
+                    iterator = None;
+                    // An iterator that is born expired must not make a tight loop.
+                    sleep_until(called + self.pace.between_calls).await;
+                    continue;
+                }
+                Err(failure) => {
+                    patience.after("GetRecords", failure).await?;
+                    continue;
+                }
+            };
+            patience.reset();
+            let empty = reply.records.is_empty();
+            if let Some(last) = reply.records.last() {
+                position = Position::ShardAfter { sequence_number: last.sequence_number.clone() };
+            }
+            skip_older(&mut reply.records, &mut skip_before_ms);
+            let bound = self.cut(&mut reply.records);
+            self.deliver(reply.records, empty && reply.behind_ms == Some(0));
+            if bound {
+                return Ok(vec![]);
+            }
+            let Some(next) = reply.next_iterator else {
+                return self.children(reply.children, &mut patience).await;
+            };
+            iterator = Some(next);
+            // Some servers say 0 in the reply before the one that ends a shard: only the second in a row is believed,
+            // or the children would be lost.
+            let nothing_left = empty && reply.behind_ms == Some(0) && self.to_ms.is_some_and(|to| self.clock.wall_ms() >= to);
+            empty_past_end = if nothing_left { empty_past_end + 1 } else { 0 };
+            if empty_past_end == 2 {
+                return Ok(vec![]);
+            }
+            let pause = if empty { self.pace.after_empty } else { self.pace.between_calls };
+            sleep_until(called + pause).await;
+        }
+    }
+
+    async fn iterator_at(&self, position: &Position) -> Result<String, Failure> {
+        match (self.api.get_iterator(position).await, position) {
+            // The start lies after the server's clock, because of `--from` or because ours is ahead: it will be reached.
+            (Err(Failure::Argument(text)), Position::ShardTime { arrival_ms })
+                if *arrival_ms >= self.clock.wall_ms() - CLOCK_SKEW_MS_MAX =>
+            {
+                Err(Failure::Retry(text))
+            }
+            (answer, _) => answer,
+        }
+    }
+
+    /// Drops what arrived at the upper bound or later, from the first such record on. True if there was one.
+    fn cut(&self, records: &mut Vec<Record>) -> bool {
+        let Some(to_ms) = self.to_ms else { return false };
+        match records.iter().position(|r| r.arrival_ms.is_some_and(|ms| ms >= to_ms)) {
+            Some(first) => {
+                records.truncate(first);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn deliver(&self, records: Vec<Record>, nothing_left: bool) {
+        let has_news = if !records.is_empty() {
+            self.queue.push(records);
+            true
+        } else if nothing_left {
+            self.queue.answered_empty(self.clock.monotonic())
+        } else {
+            self.queue.may_have_more();
+            false
+        };
+        if has_news {
+            (self.wake)();
+        }
+    }
+
+    async fn children(&self, named: Vec<Child>, patience: &mut Patience<'_, A>) -> Result<Vec<SplitSeed>, String> {
+        let mut children = named;
+        let mut listings = 0;
+        while children.is_empty() {
+            match self.api.list_children().await {
+                Ok(listed) => {
+                    patience.reset();
+                    listings += 1;
+                    children = listed;
+                }
+                Err(failure) => {
+                    patience.after("ListShards", failure).await?;
+                    continue;
+                }
+            }
+            if children.is_empty() {
+                if listings == LISTINGS_MAX {
+                    tracing::warn!(table = self.table, shard = %self.id, "the shard has ended, but no shard names it as its parent");
+                    return Ok(vec![]);
+                }
+                sleep(self.pace.relist).await;
+            }
+        }
+        let split = |id: String| SplitId(id.into());
+        let seeds = children.into_iter().map(|child| SplitSeed {
+            id: split(child.id),
+            parents: child.parents.into_iter().map(split).collect(),
+            start: Position::ShardHorizon,
+        });
+        Ok(seeds.collect())
+    }
+}
+
+/// A start time as the oldest arrival that is believed, floored to the second. Servers with arrival times in whole seconds need
+/// the floor; those that give old records if there is none at or after the time asked for need the check.
+fn skip_before_ms(start: &Position) -> Option<i64> {
+    match start {
+        Position::ShardTime { arrival_ms } => Some(arrival_ms.div_euclid(1000) * 1000),
+        _ => None,
+    }
+}
+
+/// Drops leading records from before the start time. From the first that is not, arrival times may go backwards.
+fn skip_older(records: &mut Vec<Record>, before_ms: &mut Option<i64>) {
+    let Some(start_ms) = *before_ms else { return };
+    let first = records.iter().position(|r| r.arrival_ms.is_none_or(|ms| ms >= start_ms));
+    records.drain(..first.unwrap_or(records.len()));
+    if first.is_some() {
+        *before_ms = None;
+    }
+}
+
+/// Failures in a row, and the pauses after them.
+struct Patience<'a, A> {
+    shard: &'a Shard<A>,
+    pauses: ExponentialBackoff,
+    failures: u64,
+}
+
+impl<'a, A> Patience<'a, A> {
+    fn new(shard: &'a Shard<A>) -> Self {
+        Patience { shard, pauses: Self::pauses(&shard.pace), failures: 0 }
+    }
+
+    fn pauses(pace: &Pace) -> ExponentialBackoff {
+        let growing = ExponentialBuilder::new().with_min_delay(pace.backoff_min).with_max_delay(pace.backoff_max);
+        growing.with_jitter().without_max_times().build()
+    }
+
+    /// Pauses if the call may be tried again; otherwise says why not.
+    async fn after(&mut self, call: &str, failure: Failure) -> Result<(), String> {
+        let reason = match failure {
+            Failure::Fatal(reason) | Failure::Argument(reason) => return Err(format!("{call}: {reason}")),
+            Failure::Retry(reason) => reason,
+            Failure::Expired => "the iterator expired".into(),
+        };
+        // What was left a moment ago is not known any more.
+        self.shard.queue.may_have_more();
+        self.failures += 1;
+        // The first, second, fourth, eighth: an outage of a day makes a dozen lines.
+        if self.failures.is_power_of_two() {
+            let Shard { table, id, .. } = self.shard;
+            tracing::warn!(table, shard = %id, failures = self.failures, "{call} is tried again: {reason}");
+        }
+        sleep(self.pauses.next().unwrap_or(self.shard.pace.backoff_max)).await;
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        if self.failures > 0 {
+            self.failures = 0;
+            self.pauses = Self::pauses(&self.shard.pace);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "poll_tests.rs"]
+mod tests;

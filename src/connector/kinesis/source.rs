@@ -1,0 +1,196 @@
+//! A Kinesis stream as a source: shards are splits, each read by a task of its own.
+//!
+//! Called by `runtime` through the traits of `source`. What always holds: dropping a reader ends its task; a position is that
+//! after the last record that `poll` returned, however far the task has read ahead.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::aws::AwsOptions;
+use crate::connector::kinesis::client::{ShardClient, StreamClient};
+use crate::connector::kinesis::poll::{Failure, Pace, Shard};
+use crate::connector::kinesis::queue::{Outcome, QUEUE_BYTES, Queue, Record, Taken};
+use crate::connector::kinesis::server_clock::ServerClock;
+use crate::connector::kinesis::{InitPosition, KinesisOptions};
+use crate::record::{Places, RawBatch, Span};
+use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::time::clock::{Clock, SharedClock};
+
+/// Metadata columns of the connector: Flink's names, and the partition key.
+pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];
+
+pub struct KinesisSource {
+    table: String,
+    options: KinesisOptions,
+    metadata: Vec<String>,
+    clock: Arc<ServerClock>,
+    runtime: Handle,
+    client: StreamClient,
+}
+
+impl KinesisSource {
+    /// Makes no call to the server. `metadata_keys`: the metadata columns that are wanted, each one of [`METADATA_KEYS`].
+    /// Not to be called from a task of `runtime`.
+    pub fn new(
+        table: &str,
+        options: KinesisOptions,
+        metadata_keys: Vec<String>,
+        clock: SharedClock,
+        runtime: Handle,
+    ) -> Result<KinesisSource, SourceError> {
+        if let Some(unknown) = metadata_keys.iter().find(|m| !METADATA_KEYS.contains(&m.as_str())) {
+            let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
+            return Err(SourceError::Config { table: table.into(), reason });
+        }
+        let clock = ServerClock::new(clock);
+        let client = runtime.block_on(StreamClient::new(&options, clock.clone()));
+        Ok(KinesisSource { table: table.into(), options, metadata: metadata_keys, clock, runtime, client })
+    }
+
+    fn listing_failed(&self, failure: Failure) -> SourceError {
+        let KinesisOptions { stream_name, aws: AwsOptions { region, endpoint, .. }, .. } = &self.options;
+        let region = region.as_deref().unwrap_or_default();
+        let at = endpoint.as_deref().map(|e| format!(" at {e}")).unwrap_or_default();
+        let reason = match failure {
+            Failure::Fatal(text) if text.starts_with("ResourceNotFound") => {
+                format!("there is no stream '{stream_name}' in {region}{at}; check 'stream.arn' and the account ({text})")
+            }
+            Failure::Fatal(text) | Failure::Argument(text) => {
+                format!(
+                    "stream '{stream_name}' in {region}{at} refuses to be read; check the credentials and their policy ({text})"
+                )
+            }
+            Failure::Retry(text) => format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})"),
+            Failure::Expired => format!("stream '{stream_name}' in {region}{at} gave an unexpected answer"),
+        };
+        SourceError::Config { table: self.table.clone(), reason }
+    }
+}
+
+impl Source for KinesisSource {
+    fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
+        let mut shards = self.runtime.block_on(self.client.list_shards_patiently()).map_err(|f| self.listing_failed(f))?;
+        let start = match self.options.init {
+            InitPosition::TrimHorizon => Position::ShardHorizon,
+            InitPosition::AtTimestamp { arrival_ms } => Position::ShardTime { arrival_ms },
+            InitPosition::Latest => {
+                // A closed shard gets nothing any more. The time is taken after the listing, so that a shard that was closed
+                // in between is read, and none that was closed before it matters.
+                shards.retain(|shard| shard.open);
+                Position::ShardTime { arrival_ms: self.clock.wall_ms() }
+            }
+        };
+        // A parent that is not listed lies before the start of the job, or its records have expired: nothing to wait for.
+        let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
+        let split = |id: String| SplitId(id.into());
+        let seeds = shards.into_iter().map(|shard| SplitSeed {
+            id: split(shard.id),
+            parents: shard.parents.into_iter().filter(|p| listed.contains(p)).map(split).collect(),
+            start: start.clone(),
+        });
+        Ok(seeds.collect())
+    }
+
+    fn open(&self, split: &SplitId, position: &Position, wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
+        let queue = Arc::new(Queue::new(QUEUE_BYTES));
+        let shard = Shard {
+            api: ShardClient { stream: self.client.clone(), shard_id: split.0.to_string() },
+            table: self.table.clone(),
+            id: split.clone(),
+            start: position.clone(),
+            to_ms: self.options.to_ms,
+            pace: Pace::default(),
+            clock: self.clock.clone(),
+            queue: queue.clone(),
+            wake,
+        };
+        Ok(Box::new(ShardReader {
+            table: self.table.clone(),
+            split: split.clone(),
+            metadata: self.metadata.clone(),
+            task: self.runtime.spawn(shard.run()),
+            queue,
+            position: position.clone(),
+            bytes_read: 0,
+        }))
+    }
+
+    fn bounded(&self) -> bool {
+        self.options.to_ms.is_some()
+    }
+}
+
+struct ShardReader {
+    table: String,
+    split: SplitId,
+    metadata: Vec<String>,
+    task: JoinHandle<()>,
+    queue: Arc<Queue>,
+    position: Position,
+    bytes_read: u64,
+}
+
+impl ShardReader {
+    fn error(&self, reason: String) -> SourceError {
+        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason }
+    }
+
+    fn batch(&mut self, records: Vec<Record>) -> RawBatch {
+        let metadata = self.metadata.iter().map(|key| column(key, &self.split, &records)).collect();
+        let mut bytes = Vec::with_capacity(records.iter().map(|r| r.data.len()).sum());
+        let mut spans = Vec::with_capacity(records.len());
+        let mut numbers = Vec::with_capacity(records.len());
+        for record in records {
+            let start = bytes.len() as u32;
+            bytes.extend_from_slice(&record.data);
+            spans.push(Span { start, end: bytes.len() as u32 });
+            numbers.push(record.sequence_number);
+        }
+        if let Some(last) = numbers.last() {
+            self.position = Position::ShardAfter { sequence_number: last.clone() };
+        }
+        self.bytes_read += bytes.len() as u64;
+        RawBatch { bytes, spans, places: Places::Sequence { numbers }, metadata }
+    }
+}
+
+fn column(key: &str, split: &SplitId, records: &[Record]) -> ArrayRef {
+    match key {
+        "timestamp" => Arc::new(records.iter().map(|r| r.arrival_ms).collect::<TimestampMillisecondArray>().with_timezone("UTC")),
+        "shard-id" => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&*split.0, records.len()))),
+        "sequence-number" => Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.sequence_number))),
+        _ => Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.partition_key))),
+    }
+}
+
+impl SplitReader for ShardReader {
+    fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
+        // Looked at before the queue: a task that has ended has put its outcome there.
+        let stopped = self.task.is_finished();
+        match self.queue.take(max_records) {
+            Taken::Records(records) => Ok(Polled::Records(self.batch(records))),
+            Taken::Ended(Outcome::End { children }) => Ok(Polled::End { children }),
+            Taken::Ended(Outcome::Failed(reason)) => Err(self.error(reason)),
+            Taken::Nothing { .. } if stopped => Err(self.error("the task that reads the shard has stopped".into())),
+            Taken::Nothing { empty } => Ok(Polled::Pending { empty }),
+        }
+    }
+
+    fn position(&self) -> Position {
+        self.position.clone()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+}
+
+impl Drop for ShardReader {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

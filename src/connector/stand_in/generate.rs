@@ -1,0 +1,279 @@
+//! Which rows, if there is no sample? Rows made from a table's columns, so that any query file runs on a laptop.
+//!
+//! Called by `connect` for `--local`; [`Draws`] also serves the crowd in `alleycat`. What always holds: row n depends on the
+//! seed, the columns and n alone, so reading goes on at any row at once, and the same seed gives the same bytes everywhere.
+//! Values come from small ranges, so that groups repeat and windows fill.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use chrono::{DateTime, Utc};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use serde_json::Value;
+
+use crate::record::{Places, RawBatch, Span};
+use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+
+/// 2026-01-01T00:00:00Z: no row is earlier. Fixed, so that two runs agree.
+const START_MS: i64 = 1_767_225_600_000;
+/// Event time from one row to the next.
+const STEP_MS: i64 = 100;
+/// Rows are up to this much out of order.
+const DISORDER_MS: u32 = 1000;
+/// Different values of a column that looks like a key.
+const KEYS: u32 = 10;
+/// Payload bytes after which a batch is full, whatever the number of rows.
+const BATCH_BYTES: usize = 4 << 20;
+/// Which stream of draws: different for everything that is made from one seed.
+const SAMPLE_ROWS: u64 = 1;
+
+const WORDS: [&str; 12] =
+    ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "lagoon"];
+
+/// Random numbers that are specified to the bit: ChaCha8, keyed by a seed and a purpose, with a stream of its own for each
+/// place. No distribution of a library is used, since those may change.
+pub struct Draws(ChaCha8Rng);
+
+impl Draws {
+    pub fn new(seed: u64, purpose: u64, place: u64) -> Draws {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        key[8..16].copy_from_slice(&purpose.to_le_bytes());
+        let mut generator = ChaCha8Rng::from_seed(key);
+        generator.set_stream(place);
+        Draws(generator)
+    }
+
+    /// A number from 0 to `n` - 1 (0 if `n` is 0). Always takes one draw.
+    pub fn below(&mut self, n: u32) -> u32 {
+        ((u64::from(self.0.next_u32()) * u64::from(n)) >> 32) as u32
+    }
+}
+
+/// A bounded source with one split.
+pub struct SampleSource {
+    table: String,
+    columns: Arc<[Column]>,
+    rows: u64,
+    seed: u64,
+}
+
+struct Column {
+    name: String,
+    data_type: DataType,
+    /// A BIGINT that holds ms since the epoch.
+    is_epoch_ms: bool,
+}
+
+impl SampleSource {
+    /// `columns`: what the payload holds. A `rowtime_column` that is an integer there is taken as time, whatever its name;
+    /// one that is not there is computed from the others.
+    pub fn new(
+        table: &str,
+        columns: Vec<(String, DataType)>,
+        rowtime_column: Option<String>,
+        rows: u64,
+        seed: u64,
+    ) -> SampleSource {
+        let column = |(name, data_type): (String, DataType)| {
+            let is_time = rowtime_column.as_ref() == Some(&name) || is_time_name(&name);
+            Column { is_epoch_ms: is_time && data_type == DataType::Int64, name, data_type }
+        };
+        let columns = columns.into_iter().map(column).collect();
+        SampleSource { table: table.into(), columns, rows, seed }
+    }
+
+    fn split() -> SplitId {
+        SplitId("sample-0-of-1".into())
+    }
+}
+
+/// True for names such as `eventTime`, `timestamp`, `ts`, `created_ts`, `deviceTs`; false for `amounts`.
+fn is_time_name(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    lower.contains("time") || lower == "ts" || lower.starts_with("ts_") || lower.ends_with("_ts") || name.ends_with("Ts")
+}
+
+/// True for names such as `id`, `orderId`, `sensor_id`, `KEY`; false for `paid`.
+fn is_key_name(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    lower == "id" || lower.ends_with("_id") || name.ends_with("Id") || name.ends_with("ID") || lower.ends_with("key")
+}
+
+/// What a key column is the key of: `shop` for `shop_id`.
+fn key_noun(name: &str) -> &str {
+    let noun = ["_id", "Id", "ID", "_key", "Key"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    noun.filter(|n| !n.is_empty()).unwrap_or(name)
+}
+
+impl Source for SampleSource {
+    fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
+        Ok(vec![SplitSeed { id: Self::split(), parents: vec![], start: Position::Generated { records: 0 } }])
+    }
+
+    fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
+        let Position::Generated { records } = *position else {
+            let reason = "not a position in generated rows".to_string();
+            return Err(SourceError::Read { table: self.table.clone(), split: split.clone(), reason });
+        };
+        let columns = self.columns.clone();
+        Ok(Box::new(SampleReader { columns, rows: self.rows, seed: self.seed, next: records, read_bytes: 0 }))
+    }
+
+    fn bounded(&self) -> bool {
+        true
+    }
+}
+
+struct SampleReader {
+    columns: Arc<[Column]>,
+    rows: u64,
+    seed: u64,
+    next: u64,
+    read_bytes: u64,
+}
+
+impl SplitReader for SampleReader {
+    fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
+        let first = self.next;
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        while self.next < self.rows && spans.len() < max_records && bytes.len() < BATCH_BYTES {
+            let start = bytes.len() as u32;
+            push_row(&mut bytes, &self.columns, self.seed, self.next);
+            spans.push(Span { start, end: bytes.len() as u32 });
+            self.next += 1;
+        }
+        if spans.is_empty() {
+            return Ok(Polled::End { children: vec![] });
+        }
+        self.read_bytes += bytes.len() as u64;
+        Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Generated { first }, metadata: vec![] }))
+    }
+
+    fn position(&self) -> Position {
+        Position::Generated { records: self.next }
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.read_bytes
+    }
+}
+
+/// Appends one JSON object, its fields in the columns' order.
+fn push_row(out: &mut Vec<u8>, columns: &[Column], seed: u64, number: u64) {
+    let mut draws = Draws::new(seed, SAMPLE_ROWS, number);
+    // One event time for the whole row.
+    let time_ms = START_MS + number as i64 * STEP_MS + i64::from(draws.below(DISORDER_MS + 1));
+    let fields = columns.iter().map(|c| format!("{}:{}", Value::from(c.name.as_str()), value(&mut draws, c, time_ms)));
+    let fields: Vec<String> = fields.collect();
+    out.push(b'{');
+    out.extend_from_slice(fields.join(",").as_bytes());
+    out.push(b'}');
+}
+
+fn value(draws: &mut Draws, column: &Column, time_ms: i64) -> Value {
+    let name = &column.name;
+    let is_key = is_key_name(name);
+    let small = draws.below(if is_key { KEYS } else { 100 });
+    match &column.data_type {
+        _ if column.is_epoch_ms => Value::from(time_ms),
+        DataType::Boolean => Value::from(draws.below(2) == 1),
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Value::from(small),
+        // Tenths and hundredths, as people write them.
+        DataType::Float32 | DataType::Float64 => Value::from(f64::from(small * 10 + draws.below(10)) / 10.0),
+        DataType::Decimal128(precision, scale) => decimal(draws, *precision, *scale),
+        DataType::Utf8 if is_key => Value::from(format!("{}-{small}", key_noun(name))),
+        DataType::Utf8 => Value::from(WORDS[draws.below(WORDS.len() as u32) as usize]),
+        // JSON has no bytes: base64, here of three letters.
+        DataType::Binary => Value::from(["YWJj", "ZGVm", "Z2hp"][draws.below(3) as usize]),
+        DataType::Date32 => Value::from(text_of(time_ms, "%Y-%m-%d")),
+        DataType::Time32(_) => Value::from(text_of(time_ms, "%H:%M:%S")),
+        DataType::Timestamp(_, None) => Value::from(text_of(time_ms, "%Y-%m-%d %H:%M:%S%.3f")),
+        DataType::Timestamp(_, Some(_)) => Value::from(text_of(time_ms, "%Y-%m-%d %H:%M:%S%.3fZ")),
+        // No other type can be declared.
+        _ => Value::Null,
+    }
+}
+
+/// A number with `scale` digits after the point that fits into `precision` digits and is below 1000.
+fn decimal(draws: &mut Draws, precision: u8, scale: i8) -> Value {
+    let scale = u32::from(scale.unsigned_abs());
+    let whole_digits = u32::from(precision).saturating_sub(scale).min(3);
+    let whole = draws.below(10u32.pow(whole_digits));
+    // More digits than four are zeros.
+    let fraction_digits = scale.min(4);
+    let fraction = draws.below(10u32.pow(fraction_digits));
+    let unit = f64::from(10u32.pow(fraction_digits));
+    if fraction_digits == 0 { Value::from(whole) } else { Value::from(f64::from(whole) + f64::from(fraction) / unit) }
+}
+
+fn text_of(time_ms: i64, format: &str) -> String {
+    let time: DateTime<Utc> = DateTime::from_timestamp_millis(time_ms).unwrap_or_default();
+    time.format(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::datatypes::TimeUnit;
+
+    fn source(rows: u64, seed: u64) -> SampleSource {
+        let ltz = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+        let columns = vec![
+            ("orderId".to_string(), DataType::Utf8),
+            ("sensor_id".to_string(), DataType::Int64),
+            ("eventTime".to_string(), DataType::Int64),
+            ("at".to_string(), DataType::Timestamp(TimeUnit::Millisecond, None)),
+            ("zoned".to_string(), ltz),
+            ("price".to_string(), DataType::Decimal128(6, 2)),
+            ("amounts".to_string(), DataType::Int64),
+            ("paid".to_string(), DataType::Boolean),
+            ("town".to_string(), DataType::Utf8),
+        ];
+        SampleSource::new("orders", columns, Some("at".into()), rows, seed)
+    }
+
+    fn read(source: &SampleSource, from: u64, batch: usize) -> Vec<String> {
+        let split = source.discover().expect("lists").remove(0).id;
+        let mut reader = source.open(&split, &Position::Generated { records: from }, Arc::new(|| {})).expect("opens");
+        let mut rows = vec![];
+        while let Polled::Records(raw) = reader.poll(batch).expect("reads") {
+            rows.extend((0..raw.len()).map(|i| String::from_utf8_lossy(raw.record(i)).into_owned()));
+            assert_eq!(reader.position(), Position::Generated { records: from + rows.len() as u64 });
+        }
+        rows
+    }
+
+    #[test]
+    fn the_same_rows_from_any_row_on_and_others_for_another_seed() {
+        let all = read(&source(300, 1), 0, 7);
+        assert_eq!(all.len(), 300);
+        for from in [0, 1, 150, 299, 300] {
+            assert_eq!(read(&source(300, 1), from, 64), all[from as usize..], "from {from}");
+        }
+        assert_ne!(read(&source(300, 2), 0, 7), all);
+        // Fixed bytes: a change here changes what everyone sees.
+        assert_eq!(all[0], FIRST_ROW);
+    }
+
+    const FIRST_ROW: &str = r#"{"orderId":"order-2","sensor_id":5,"eventTime":1767225600347,"at":"2026-01-01 00:00:00.347","zoned":"2026-01-01 00:00:00.347Z","price":351.03,"amounts":89,"paid":false,"town":"cedar"}"#;
+
+    #[test]
+    fn keys_repeat_and_times_advance_with_bounded_disorder() {
+        let rows: Vec<Value> = read(&source(1000, 1), 0, 100).iter().map(|r| serde_json::from_str(r).expect("JSON")).collect();
+        let keys: std::collections::BTreeSet<String> = rows.iter().map(|r| r["orderId"].to_string()).collect();
+        assert_eq!(keys.len(), KEYS as usize);
+        let times: Vec<i64> = rows.iter().map(|r| r["eventTime"].as_i64().expect("epoch ms")).collect();
+        for (n, (row, time)) in rows.iter().zip(&times).enumerate() {
+            let ahead_ms = time - (START_MS + n as i64 * STEP_MS);
+            assert!((0..=i64::from(DISORDER_MS)).contains(&ahead_ms), "row {n} is {ahead_ms} ms off");
+            let text = row["at"].as_str().expect("text");
+            let parsed = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.3f").expect("a timestamp");
+            assert_eq!(parsed.and_utc().timestamp_millis(), *time);
+            assert_eq!(row["zoned"].as_str(), Some(format!("{text}Z").as_str()));
+            assert!(row["amounts"].as_i64().is_some_and(|a| a < 100), "'amounts' is no time");
+        }
+        assert!(times.windows(2).any(|t| t[1] < t[0]), "some rows are out of order");
+    }
+}
