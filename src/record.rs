@@ -62,6 +62,13 @@ impl RawBatch {
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
+    /// Adds a record, whose payload `write` appends. Its place is the caller's to add.
+    #[inline]
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len() as u32;
+        write(&mut self.bytes);
+        self.spans.push(Span { start, end: self.bytes.len() as u32 });
+    }
     pub fn record(&self, i: usize) -> &[u8] {
         let s = self.spans[i];
         &self.bytes[s.start as usize..s.end as usize]

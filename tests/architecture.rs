@@ -3,6 +3,7 @@
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use scan::{File, Sources};
 
@@ -84,24 +85,33 @@ fn past_the_doors(sources: &Sources) -> Vec<String> {
     found
 }
 
+/// Read once for all rules.
+fn library() -> &'static Sources {
+    static LIBRARY: LazyLock<Sources> = LazyLock::new(Sources::of_the_library);
+    &LIBRARY
+}
+
+fn map() -> &'static File {
+    library().files.iter().find(|f| f.name == "lib.rs").expect("a library")
+}
+
 #[test]
 fn every_file_says_what_it_answers() {
-    for file in Sources::of_the_library().files {
+    for file in &library().files {
         assert!(file.text.starts_with("//!"), "{} does not open with //!", file.name);
     }
 }
 
 #[test]
 fn one_door_per_outside_thing() {
-    assert_eq!(past_the_doors(&Sources::of_the_library()), Vec::<String>::new());
+    assert_eq!(past_the_doors(library()), Vec::<String>::new());
 }
 
 #[test]
 fn the_map_lists_every_module() {
-    let sources = Sources::of_the_library();
-    let map = sources.files.iter().find(|f| f.name == "lib.rs").expect("a library");
-    let listed = floors(&map.text);
-    let declared: Vec<&str> = map.text.lines().filter_map(|l| l.split("mod ").nth(1)?.strip_suffix(';')).collect();
+    let map = &map().text;
+    let listed = floors(map);
+    let declared: Vec<&str> = map.lines().filter_map(|l| l.split("mod ").nth(1)?.strip_suffix(';')).collect();
     let mut sorted = listed.clone();
     sorted.sort();
     let mut expected: Vec<String> = declared.iter().map(|s| s.to_string()).collect();
@@ -111,16 +121,14 @@ fn the_map_lists_every_module() {
 
 #[test]
 fn floors_know_only_what_is_below_them() {
-    let sources = Sources::of_the_library();
-    let map = sources.files.iter().find(|f| f.name == "lib.rs").expect("a library");
-    let found = arrows_upwards(&sources, &floors(&map.text));
+    let found = arrows_upwards(library(), &floors(&map().text));
     assert!(found.is_empty(), "{} arrows upwards:\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
 fn files_know_each_other_in_no_circle() {
-    let sources = Sources::of_the_library();
-    let found = circles(&sources);
+    let sources = library();
+    let found = circles(sources);
     let mut lines = Vec::new();
     for circle in &found {
         lines.push("a circle:".to_string());

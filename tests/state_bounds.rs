@@ -235,8 +235,7 @@ fn memory_stays_within_its_setting() {
             }
             if stops.is_some_and(|after| started.elapsed() > after) {
                 stops = None;
-                let asked = std::process::Command::new("kill").arg(job.id().to_string()).status().unwrap();
-                assert!(asked.success());
+                super::operations::signal(&job, "TERM");
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         };

@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use criterion::{Criterion, Throughput};
 use paceline::format::Decoder;
 use paceline::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonEncoder, JsonField, JsonOptions};
-use paceline::record::{RawBatch, Span};
+use paceline::record::RawBatch;
 
 const RECORDS: u32 = 4096;
 
@@ -22,9 +22,7 @@ fn events() -> RawBatch {
             r#"{{"uuid":"b340d30f-625b-4f6a-9a3f-{i:012x}","event":"update","deviceTimestamp":{},"second":{second},"raceId":5400802,"name":"Hayden","racerId":{racer},"classId":3,"cadence":{cadence},"resistance":{resistance}}}"#,
             1_620_566_842_970i64 + i64::from(second) * 1000,
         );
-        let start = raw.bytes.len() as u32;
-        raw.bytes.extend_from_slice(event.as_bytes());
-        raw.spans.push(Span { start, end: raw.bytes.len() as u32 });
+        raw.push(|bytes| bytes.extend_from_slice(event.as_bytes()));
         raw.bytes.push(b'\n');
     }
     raw

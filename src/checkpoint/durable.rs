@@ -9,6 +9,13 @@ use std::time::Duration;
 
 use crate::private;
 
+/// How long a start waits for the lock: a process that was just killed holds it until the system has taken down its memory,
+/// which takes the longer the more it had. Who waits for a process that goes on working is told soon enough.
+pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// The file by which a state directory is known.
+pub const MARKER: &str = "paceline-state";
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("{path}: {source}")]
@@ -58,9 +65,3 @@ pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError>
     write().map_err(at(path))?;
     path.parent().map_or(Ok(()), sync_folder)
 }
-
-/// How long a start waits for the lock: a process that was just killed holds it until the system has taken down its memory,
-/// which takes the longer the more it had. Who waits for a process that goes on working is told soon enough.
-pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
-
-pub const MARKER: &str = "paceline-state";

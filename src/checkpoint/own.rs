@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::codec;
-use crate::checkpoint::durable::{MARKER, StoreError, at, write_durably};
+use super::durable::{MARKER, StoreError, at, write_durably};
 
 const FIRST_LINE: &str = "This folder holds the state of a Paceline job: paceline makes and removes files in it.";
 /// Says which run of all runs on all machines: then follows what `identity` gives.

@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::decide::Disk;
+use super::durable::{LOCK_WAIT_MAX, StoreError, at, sync_folder, write_durably};
 use super::found::{checksum, epochs, find, is_clean, read_epoch};
 use super::manifest::{FileEntry, Manifest};
 use super::{codec, own};
-use crate::checkpoint::durable::{LOCK_WAIT_MAX, StoreError, at, sync_folder, write_durably};
 use crate::private;
 
 /// A state directory, locked for this process.

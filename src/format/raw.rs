@@ -288,16 +288,14 @@ impl RawEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Places, Span};
+    use crate::record::Places;
     use arrow::datatypes::{Field, Schema};
 
     fn decode(data_type: DataType, options: RawOptions, records: &[&[u8]]) -> (RecordBatch, Vec<usize>) {
         let schema = Arc::new(Schema::new(vec![Field::new("x", data_type, true)]));
         let mut raw = RawBatch { places: Places::default(), ..RawBatch::default() };
         for record in records {
-            let start = raw.bytes.len() as u32;
-            raw.bytes.extend_from_slice(record);
-            raw.spans.push(Span { start, end: raw.bytes.len() as u32 });
+            raw.push(|bytes| bytes.extend_from_slice(record));
         }
         let decoded = RawDecoder::new(&[RawSource::Value], schema, options).unwrap().decode(&raw);
         let bad: Vec<usize> = decoded.bad.iter().map(|b| b.index).collect();

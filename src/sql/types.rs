@@ -8,11 +8,12 @@ pub mod nested;
 
 use std::collections::HashMap;
 
-use crate::sql::dialect::FlinkDialect;
-use crate::types::EXACT;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use sqlparser::ast::{BinaryLength, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
 use sqlparser::parser::{Parser, ParserError};
+
+use crate::sql::dialect::FlinkDialect;
+use crate::types::EXACT;
 
 /// A nullable field without a name of a SQL type.
 pub fn arrow_field(sql: &SqlType) -> Result<Field, String> {

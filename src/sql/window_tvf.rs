@@ -21,6 +21,7 @@ use crate::operator::window::slice::{WindowKind, Windows};
 use crate::operator::window::window_bound_type;
 use crate::sql::functions::clock::PROCTIME;
 use crate::sql::group_windows::GROUP_WINDOW_COLUMNS;
+use crate::time::MS_PER_DAY;
 
 /// Columns that the node adds, in this order.
 pub const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
@@ -344,9 +345,9 @@ pub fn interval_ms(expression: &Expr) -> std::result::Result<i64, String> {
             if v.nanoseconds % 1_000_000 != 0 {
                 return Err("intervals are in whole milliseconds".into());
             }
-            Ok(i64::from(v.days) * 86_400_000 + v.nanoseconds / 1_000_000)
+            Ok(i64::from(v.days) * MS_PER_DAY + v.nanoseconds / 1_000_000)
         }
-        Expr::Literal(ScalarValue::IntervalDayTime(Some(v)), _) => Ok(i64::from(v.days) * 86_400_000 + i64::from(v.milliseconds)),
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(v)), _) => Ok(i64::from(v.days) * MS_PER_DAY + i64::from(v.milliseconds)),
         Expr::Negative(inner) => interval_ms(inner).map(|ms| -ms),
         Expr::BinaryExpr(e) if e.op == Operator::Plus => Ok(interval_ms(&e.left)? + interval_ms(&e.right)?),
         other => Err(format!("expected a constant INTERVAL, found {other}")),

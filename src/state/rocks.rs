@@ -170,14 +170,10 @@ impl StateDb {
         to: &[u8],
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut read = ReadOptions::default();
-        read.set_iterate_lower_bound(from);
-        read.set_iterate_upper_bound(to);
-        for entry in self.db.iterator_opt(IteratorMode::Start, read) {
+        scan_range(&self.db, from, to, |entry| {
             let (key, value) = entry.map_err(|e| self.err(&e))?;
-            each(&key, &value)?;
-        }
-        Ok(())
+            each(&key, &value)
+        })
     }
 
     /// Calls `each` for every entry, in key order.
@@ -194,4 +190,17 @@ impl StateDb {
         let checkpoint = Checkpoint::new(&self.db).map_err(|e| self.err(&e))?;
         checkpoint.create_checkpoint(folder).map_err(|e| self.err(&e))
     }
+}
+
+/// Calls `each` for the entries in `from..to` of a database, in key order.
+pub fn scan_range<E>(
+    db: &DB,
+    from: &[u8],
+    to: &[u8],
+    each: impl FnMut(Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut read = ReadOptions::default();
+    read.set_iterate_lower_bound(from);
+    read.set_iterate_upper_bound(to);
+    db.iterator_opt(IteratorMode::Start, read).try_for_each(each)
 }

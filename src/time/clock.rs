@@ -57,3 +57,28 @@ impl Clock for SystemClock {
         self.start.elapsed()
     }
 }
+
+/// A clock that unit tests set.
+#[cfg(test)]
+#[derive(Default)]
+pub struct SetClock {
+    pub wall_ms: AtomicI64,
+    pub monotonic_ms: std::sync::atomic::AtomicU64,
+}
+
+#[cfg(test)]
+impl SetClock {
+    pub fn at(wall_ms: i64) -> SetClock {
+        SetClock { wall_ms: AtomicI64::new(wall_ms), ..SetClock::default() }
+    }
+}
+
+#[cfg(test)]
+impl Clock for SetClock {
+    fn wall_ms(&self) -> i64 {
+        self.wall_ms.load(Ordering::Relaxed)
+    }
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.monotonic_ms.load(Ordering::Relaxed))
+    }
+}

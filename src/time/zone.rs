@@ -14,10 +14,10 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::MS_PER_DAY;
 use arrow::array::timezone::Tz;
 use chrono::{DateTime, Offset, TimeZone};
 
-const MS_PER_DAY: i64 = 86_400_000;
 /// 1800-01-01 and 2100-01-01: the database has no further changes.
 const FIRST_MS: i64 = -5_364_662_400_000;
 const LAST_MS: i64 = 4_102_444_800_000;

@@ -172,6 +172,9 @@ fn use_tree(tokens: &[TokenTree], before: Vec<String>, out: &mut Vec<(String, Ve
     }
 }
 
+/// Modules that a name is followed through: more is a circle of names.
+const HANDED_ON_MAX: usize = 8;
+
 /// All files of a library, and what they use of each other.
 pub struct Sources {
     pub files: Vec<File>,
@@ -221,7 +224,7 @@ impl Sources {
     /// The file in which what an absolute path names is written.
     fn origin(&self, path: &[String], depth: usize) -> Option<usize> {
         let (first, rest) = path.split_first()?;
-        if first != "crate" || depth > 8 {
+        if first != "crate" || depth > HANDED_ON_MAX {
             return None;
         }
         let (at, file) = (0..=rest.len()).rev().find_map(|n| Some((n, *self.by_module.get(&rest[..n])?)))?;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::crowd::{Crowd, CrowdOptions, START_MS};
-use crate::record::{Places, RawBatch, Span};
+use crate::record::{Places, RawBatch};
 use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
 use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
@@ -208,17 +208,17 @@ impl SplitReader for AlleycatReader {
             Pace::Fast => i64::MAX,
             Pace::Realtime => self.clock.wall_ms(),
         };
-        let (mut bytes, mut spans, mut numbers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut raw, mut numbers) = (RawBatch::default(), Vec::new());
         let mut passed_over = 0;
-        while spans.len() < max_records && bytes.len() < BATCH_BYTES && passed_over < PASSED_OVER_MAX {
+        while raw.len() < max_records && raw.bytes.len() < BATCH_BYTES && passed_over < PASSED_OVER_MAX {
             match self.crowd.peek() {
                 Some(ride) if ride.due_ms <= due_ms_max => {}
-                Some(_) if spans.is_empty() => {
+                Some(_) if raw.is_empty() => {
                     // The crowd is here: nothing is due is as good as a server's word.
                     self.empty = Some(EmptyAnswers::and_one(self.empty, self.clock.monotonic()));
                     return Ok(Polled::Pending { empty: self.empty });
                 }
-                None if spans.is_empty() => return Ok(Polled::End { children: vec![] }),
+                None if raw.is_empty() => return Ok(Polled::End { children: vec![] }),
                 _ => break,
             }
             let Some(ride) = self.crowd.next_ride() else { break };
@@ -226,19 +226,17 @@ impl SplitReader for AlleycatReader {
                 passed_over += 1;
                 continue;
             }
-            let start = bytes.len() as u32;
-            self.crowd.write_json(&ride, &mut bytes);
-            spans.push(Span { start, end: bytes.len() as u32 });
+            raw.push(|bytes| self.crowd.write_json(&ride, bytes));
             numbers.push(self.crowd.sent());
         }
-        if spans.is_empty() {
+        if raw.is_empty() {
             // There is more to look through: not a reason to sleep.
             (self.wake)();
             return Ok(Polled::Pending { empty: None });
         }
         self.empty = None;
-        self.read_bytes += bytes.len() as u64;
-        Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Lines { numbers }, metadata: vec![] }))
+        self.read_bytes += raw.bytes.len() as u64;
+        Ok(Polled::Records(RawBatch { places: Places::Lines { numbers }, ..raw }))
     }
 
     fn position(&self) -> Position {
@@ -260,25 +258,13 @@ impl AlleycatReader {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicI64, Ordering};
-    use std::time::Duration;
+    use std::sync::atomic::Ordering;
 
     use super::*;
-    use crate::time::clock::Clock;
-
-    struct SetClock(AtomicI64);
-
-    impl Clock for SetClock {
-        fn wall_ms(&self) -> i64 {
-            self.0.load(Ordering::Relaxed)
-        }
-        fn monotonic(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
+    use crate::time::clock::SetClock;
 
     fn source(text: &str) -> (AlleycatSource, Arc<SetClock>) {
-        let clock = Arc::new(SetClock(AtomicI64::new(1_700_000_000_500)));
+        let clock = Arc::new(SetClock::at(1_700_000_000_500));
         let options = AlleycatOptions::parse_sample(text).expect("valid options");
         (AlleycatSource::new("race", options, clock.clone()), clock)
     }
@@ -333,7 +319,7 @@ mod tests {
         assert_eq!(seed.id.to_string(), "crowd-0-of-1@1700000000000");
         let mut reader = source.open(&seed.id, &seed.start, Arc::new(|| {})).expect("opens");
         let mut come = |now_ms: i64| {
-            clock.0.store(now_ms, Ordering::Relaxed);
+            clock.wall_ms.store(now_ms, Ordering::Relaxed);
             let mut count = 0;
             loop {
                 match reader.poll(3).expect("reads") {

@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 
 use crate::connector::stand_in::generate::Draws;
 use crate::format::{number_text, time_text};
+use crate::time::MS_PER_DAY;
 
 /// One column of the payload.
 #[derive(Debug, Clone)]
@@ -133,8 +134,8 @@ impl Field {
     fn write_time(&self, out: &mut Vec<u8>, time_ms: i64) {
         out.push(b'"');
         match &self.data_type {
-            DataType::Date32 => time_text::write_date(out, time_ms.div_euclid(DAY_MS) as i32),
-            DataType::Time32(_) => time_text::write_time(out, time_ms.rem_euclid(DAY_MS) as i32),
+            DataType::Date32 => time_text::write_date(out, time_ms.div_euclid(MS_PER_DAY) as i32),
+            DataType::Time32(_) => time_text::write_time(out, time_ms.rem_euclid(MS_PER_DAY) as i32),
             DataType::Timestamp(_, zone) => {
                 time_text::write_timestamp(out, time_ms, TimeUnit::Millisecond, zone.is_some(), false);
             }
@@ -143,8 +144,6 @@ impl Field {
         out.push(b'"');
     }
 }
-
-const DAY_MS: i64 = 86_400_000;
 
 fn long(draws: &mut Draws) -> u64 {
     // `below` of 2^32 - 1 would miss one value: two halves of 16 bits miss none.

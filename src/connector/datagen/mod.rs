@@ -10,7 +10,7 @@ mod options;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::record::{Places, RawBatch, Span};
+use crate::record::{Places, RawBatch};
 use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
@@ -119,20 +119,18 @@ impl SplitReader for DatagenReader {
         }
         let first = self.next;
         let until = self.due().min(self.rows).min(first.saturating_add(max_records as u64));
-        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
-        while self.next < until && bytes.len() < BATCH_BYTES {
-            let start = bytes.len() as u32;
-            self.push_row(&mut bytes, self.next);
-            spans.push(Span { start, end: bytes.len() as u32 });
+        let mut raw = RawBatch { places: Places::Generated { first }, ..RawBatch::default() };
+        while self.next < until && raw.bytes.len() < BATCH_BYTES {
+            raw.push(|bytes| self.push_row(bytes, self.next));
             self.next += 1;
         }
-        if spans.is_empty() {
+        if raw.is_empty() {
             self.empty = Some(EmptyAnswers::and_one(self.empty, self.clock.monotonic()));
             return Ok(Polled::Pending { empty: self.empty });
         }
         self.empty = None;
-        self.read_bytes += bytes.len() as u64;
-        Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Generated { first }, metadata: vec![] }))
+        self.read_bytes += raw.bytes.len() as u64;
+        Ok(Polled::Records(raw))
     }
 
     fn position(&self) -> Position {

@@ -1,23 +1,12 @@
 //! Rows by tables, the rate by a clock that is set, and reading on from any row.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use arrow::datatypes::{DataType, TimeUnit};
 
 use super::*;
-use crate::time::clock::Clock;
-
-struct SetClock(AtomicU64);
-
-impl Clock for SetClock {
-    fn wall_ms(&self) -> i64 {
-        1_700_000_000_000
-    }
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
-    }
-}
+use crate::time::clock::SetClock;
 
 fn columns() -> Vec<Declared> {
     let column = |name: &str, data_type| Declared { name: name.into(), data_type, exact: None };
@@ -40,7 +29,7 @@ fn source(options: &[(&str, &str)]) -> (DatagenSource, Arc<SetClock>) {
     let map: BTreeMap<String, String> = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     let options = DatagenOptions::parse("t", &map, &columns()).unwrap();
     let names: Vec<String> = columns().into_iter().map(|c| c.name).collect();
-    let clock = Arc::new(SetClock(AtomicU64::new(0)));
+    let clock = Arc::new(SetClock::at(1_700_000_000_000));
     (DatagenSource::new("t", options, &names, clock.clone()), clock)
 }
 
@@ -81,7 +70,7 @@ fn values_lie_in_their_ranges_and_do_not_depend_on_how_a_row_is_reached() {
     assert!(source.bounded());
     let split = source.discover().unwrap().remove(0).id;
     let mut reader = source.open(&split, &Position::Generated { records: 0 }, Arc::new(|| {})).unwrap();
-    clock.0.store(1000, Ordering::Relaxed);
+    clock.monotonic_ms.store(1000, Ordering::Relaxed);
     let mut all = Vec::new();
     while let Polled::Records(raw) = reader.poll(37).unwrap() {
         all.extend((0..raw.len()).map(|i| String::from_utf8(raw.record(i).to_vec()).unwrap()));
@@ -107,7 +96,7 @@ fn values_lie_in_their_ranges_and_do_not_depend_on_how_a_row_is_reached() {
     assert!((50..150).contains(&nulls), "{nulls}");
     for from in [1, 100, 199] {
         let mut reader = source.open(&split, &Position::Generated { records: from }, Arc::new(|| {})).unwrap();
-        clock.0.fetch_add(1000, Ordering::Relaxed);
+        clock.monotonic_ms.fetch_add(1000, Ordering::Relaxed);
         let Polled::Records(raw) = reader.poll(1).unwrap() else { panic!("a row is there") };
         assert_eq!(raw.record(0), all[from as usize].as_bytes());
     }
@@ -120,7 +109,7 @@ fn rows_come_at_the_rate_and_end_with_the_shortest_sequence() {
     let split = source.discover().unwrap().remove(0).id;
     let mut reader = source.open(&split, &Position::Generated { records: 0 }, Arc::new(|| {})).unwrap();
     let mut come = |ms| {
-        clock.0.store(ms, Ordering::Relaxed);
+        clock.monotonic_ms.store(ms, Ordering::Relaxed);
         match reader.poll(100).unwrap() {
             Polled::Records(raw) => raw.len(),
             Polled::Pending { empty } => usize::from(empty.is_none()),

@@ -1,12 +1,12 @@
 //! The loop of a shard against scripted replies.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
 use crate::connector::kinesis::queue::{QUEUE_BYTES, Taken};
-use crate::time::clock::Clock;
+use crate::time::clock::SetClock;
 
 /// What the server answers to one call.
 enum Answer {
@@ -60,17 +60,6 @@ impl ShardApi for Script {
     }
 }
 
-struct SetClock(AtomicI64);
-
-impl Clock for SetClock {
-    fn wall_ms(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-    fn monotonic(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
 /// What came of a run: sequence numbers, the outcome, the calls.
 struct Ran {
     records: Vec<String>,
@@ -101,7 +90,7 @@ async fn run(start: Position, to_ms: Option<i64>, answers: Vec<Answer>) -> Ran {
         start,
         to_ms,
         pace: Pace { between_calls: tick, after_empty: tick, backoff_min: tick, backoff_max: tick, relist: tick },
-        clock: Arc::new(SetClock(AtomicI64::new(NOW_MS))),
+        clock: Arc::new(SetClock::at(NOW_MS)),
         queue: queue.clone(),
         wake: Arc::new({
             let wakes = wakes.clone();
@@ -333,7 +322,7 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
         start: Position::ShardHorizon,
         to_ms: None,
         pace: Pace { between_calls: tick, after_empty: tick, backoff_min: tick, backoff_max: tick, relist: tick },
-        clock: Arc::new(SetClock(AtomicI64::new(NOW_MS))),
+        clock: Arc::new(SetClock::at(NOW_MS)),
         queue,
         wake: Arc::new(|| {}),
     };

@@ -45,21 +45,11 @@ impl Clock for ServerClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Stopped;
-
-    impl Clock for Stopped {
-        fn wall_ms(&self) -> i64 {
-            784_111_777_000
-        }
-        fn monotonic(&self) -> Duration {
-            Duration::ZERO
-        }
-    }
+    use crate::time::clock::SetClock;
 
     #[test]
     fn a_wrong_local_clock_is_corrected_and_a_right_one_kept() {
-        let clock = ServerClock::new(Arc::new(Stopped));
+        let clock = ServerClock::new(Arc::new(SetClock::at(784_111_777_000)));
         for (header, wall_ms) in [
             ("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777_000),
             ("Sun, 06 Nov 1994 08:49:36 GMT", 784_111_777_000),

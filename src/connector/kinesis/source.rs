@@ -16,7 +16,7 @@ use crate::connector::kinesis::poll::{Failure, Pace, Shard};
 use crate::connector::kinesis::queue::{Outcome, QUEUE_BYTES, Queue, Record, Taken};
 use crate::connector::kinesis::server_clock::ServerClock;
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
-use crate::record::{Places, RawBatch, Span};
+use crate::record::{Places, RawBatch};
 use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
 use crate::time::clock::{Clock, SharedClock};
 
@@ -141,20 +141,18 @@ impl ShardReader {
 
     fn batch(&mut self, records: Vec<Record>) -> RawBatch {
         let metadata = self.metadata.iter().map(|key| column(key, &self.split, &records)).collect();
-        let mut bytes = Vec::with_capacity(records.iter().map(|r| r.data.len()).sum());
-        let mut spans = Vec::with_capacity(records.len());
+        let bytes = Vec::with_capacity(records.iter().map(|r| r.data.len()).sum());
+        let mut raw = RawBatch { bytes, spans: Vec::with_capacity(records.len()), metadata, ..RawBatch::default() };
         let mut numbers = Vec::with_capacity(records.len());
         for record in records {
-            let start = bytes.len() as u32;
-            bytes.extend_from_slice(&record.data);
-            spans.push(Span { start, end: bytes.len() as u32 });
+            raw.push(|bytes| bytes.extend_from_slice(&record.data));
             numbers.push(record.sequence_number);
         }
         if let Some(last) = numbers.last() {
             self.position = Position::ShardAfter { sequence_number: last.clone() };
         }
-        self.bytes_read += bytes.len() as u64;
-        RawBatch { bytes, spans, places: Places::Sequence { numbers }, metadata }
+        self.bytes_read += raw.bytes.len() as u64;
+        RawBatch { places: Places::Sequence { numbers }, ..raw }
     }
 }
 

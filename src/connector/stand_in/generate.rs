@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
 
-use crate::record::{Places, RawBatch, Span};
+use crate::record::{Places, RawBatch};
 use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
 
 /// 2026-01-01T00:00:00Z: no row is earlier. Fixed, so that two runs agree.
@@ -137,18 +137,16 @@ struct SampleReader {
 impl SplitReader for SampleReader {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
         let first = self.next;
-        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
-        while self.next < self.rows && spans.len() < max_records && bytes.len() < BATCH_BYTES {
-            let start = bytes.len() as u32;
-            push_row(&mut bytes, &self.columns, self.seed, self.next);
-            spans.push(Span { start, end: bytes.len() as u32 });
+        let mut raw = RawBatch { places: Places::Generated { first }, ..RawBatch::default() };
+        while self.next < self.rows && raw.len() < max_records && raw.bytes.len() < BATCH_BYTES {
+            raw.push(|bytes| push_row(bytes, &self.columns, self.seed, self.next));
             self.next += 1;
         }
-        if spans.is_empty() {
+        if raw.is_empty() {
             return Ok(Polled::End { children: vec![] });
         }
-        self.read_bytes += bytes.len() as u64;
-        Ok(Polled::Records(RawBatch { bytes, spans, places: Places::Generated { first }, metadata: vec![] }))
+        self.read_bytes += raw.bytes.len() as u64;
+        Ok(Polled::Records(raw))
     }
 
     fn position(&self) -> Position {

@@ -14,14 +14,11 @@ use arrow::record_batch::RecordBatch;
 
 use crate::format::BadRecord;
 use crate::format::json::{EncodeOptions, JsonEncoder};
-use crate::record::Span;
 
 fn raw(records: &[&[u8]]) -> RawBatch {
     let mut raw = RawBatch::default();
     for record in records {
-        let start = raw.bytes.len() as u32;
-        raw.bytes.extend_from_slice(record);
-        raw.spans.push(Span { start, end: raw.bytes.len() as u32 });
+        raw.push(|bytes| bytes.extend_from_slice(record));
         raw.bytes.push(b'\n');
     }
     raw

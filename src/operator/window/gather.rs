@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::WindowAggregateSpec;
 use super::slice::{Slot, WindowKind};
 use super::state::WindowState;
-use super::stored::StoredWriter;
+use super::stored::{read_tables, write_tables};
 use super::table::WindowTables;
 use crate::operator::OperatorError;
 use crate::state::layout::Place;
@@ -105,11 +105,7 @@ impl WindowState {
         let mut tables = WindowTables::new(&self.spec);
         // What is shown comes first: it may count its values already.
         for (place, count) in shown.chain(waiting) {
-            let (from, to) = place.groups(groups.clone());
-            db.scan(&from, &to, |key, value| {
-                let (_, partials) = self.stored_types.read(key, value)?;
-                tables.merge(&self.spec, &partials, count)
-            })?;
+            read_tables((&self.spec, &self.stored_types), place.groups(groups.clone()), &mut tables, count, db)?;
         }
         if !counts_shown {
             tables.count_collected(&self.spec)?;
@@ -132,12 +128,7 @@ impl WindowState {
         }
         let start = self.spec.windows.start_of_window(end);
         let (place, generation) = (self.shown_place(start), self.take_generation());
-        let mut writer = StoredWriter::new(&mut changes, place, generation);
-        tables.each_partials(Slot { first: start, last: start }, |partials| {
-            writer.write(&partials);
-            Ok::<_, OperatorError>(())
-        })?;
-        let written_bytes = writer.bytes;
+        let written_bytes = write_tables(tables, Slot { first: start, last: start }, place, generation, &mut changes)?;
         db.write(changes)?;
         Ok(written_bytes)
     }

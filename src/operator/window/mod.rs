@@ -18,6 +18,7 @@ pub mod table;
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, AsArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{
     DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
@@ -26,7 +27,6 @@ use arrow::datatypes::{
 use super::aggregate::Aggregate;
 use crate::time::zone::Zone;
 use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
-use arrow::array::{ArrayRef, AsArray};
 pub use slice::Windows;
 
 /// A window aggregation, resolved: what `plan` decides and both operators work from.

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use super::WindowAggregateSpec;
 use super::local::fold_rows;
 use super::slice::{Slot, WindowKind};
-use super::stored::{StoredTypes, StoredWriter};
+use super::stored::{StoredTypes, read_tables, write_tables};
 use super::sums::BlockSums;
 use super::table::WindowTables;
 use crate::operator::{Context, OperatorError, OperatorState, Partials, Rows};
@@ -129,28 +129,21 @@ impl WindowState {
             return Ok(());
         }
         let (from, to) = self.waiting_place(slot).range();
-        let count = self.counts_shown();
-        db.scan(&from, &to, |key, value| {
-            let (_, partials) = self.stored_types.read(key, value)?;
-            into.merge(&self.spec, &partials, count)
-        })?;
         let mut changes = Changes::default();
         changes.delete_range(&from, &to);
+        read_tables((&self.spec, &self.stored_types), (from, to), into, self.counts_shown(), db)?;
         Ok(db.write(changes)?)
     }
 
     /// Brings a shown part into memory.
     pub(super) fn load_shown(&mut self, shown: i64, db: &StateDb) -> Result<(), OperatorError> {
-        let (from, to) = self.shown_place(shown).range();
+        let range = self.shown_place(shown).range();
         if let Some(part) = self.shown.get_mut(&shown)
             && part.tables.is_none()
         {
             let mut tables = WindowTables::new(&self.spec);
-            db.scan(&from, &to, |key, value| {
-                let (_, partials) = self.stored_types.read(key, value)?;
-                // Stored groups of a running window already count the stored values.
-                tables.merge(&self.spec, &partials, false)
-            })?;
+            // Stored groups of a running window already count the stored values.
+            read_tables((&self.spec, &self.stored_types), range, &mut tables, false, db)?;
             part.tables = Some(tables);
         }
         Ok(())
@@ -165,12 +158,7 @@ impl WindowState {
     fn store_waiting(&mut self, slot: Slot, tables: &WindowTables, changes: &mut Changes) -> Result<(), OperatorError> {
         let generation = self.take_generation();
         let place = self.waiting_place(slot);
-        let mut writer = StoredWriter::new(changes, place, generation);
-        tables.each_partials(slot, |partials| {
-            writer.write(&partials);
-            Ok::<_, OperatorError>(())
-        })?;
-        *self.stored.entry(slot).or_default() += writer.bytes;
+        *self.stored.entry(slot).or_default() += write_tables(tables, slot, place, generation, changes)?;
         Ok(())
     }
 
@@ -183,12 +171,7 @@ impl WindowState {
         {
             let (from, to) = place.range();
             changes.delete_range(&from, &to);
-            let mut writer = StoredWriter::new(changes, place, generation);
-            tables.each_partials(Slot { first: shown, last: shown }, |partials| {
-                writer.write(&partials);
-                Ok::<_, OperatorError>(())
-            })?;
-            part.stored_bytes = writer.bytes;
+            part.stored_bytes = write_tables(tables, Slot { first: shown, last: shown }, place, generation, changes)?;
             part.changed = false;
         }
         Ok(())

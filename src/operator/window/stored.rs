@@ -10,12 +10,13 @@ use arrow::datatypes::DataType;
 
 use super::WindowAggregateSpec;
 use super::slice::Slot;
+use super::table::WindowTables;
 use crate::operator::aggregate::kernel;
 use crate::operator::{OperatorError, Partials};
 use crate::state::key::{KeyBuf, hash_key};
 use crate::state::layout::{Place, StateKey};
 use crate::state::packed::{pack, unpack};
-use crate::state::rocks::Changes;
+use crate::state::rocks::{Changes, StateDb};
 
 /// Entries in one stored value: enough to pack well, few enough that a value stays some 10 KiB.
 const CHUNK_ENTRIES: usize = 256;
@@ -59,6 +60,37 @@ impl<'a, 'db> StoredWriter<'a, 'db> {
             from = to;
         }
     }
+}
+
+/// Writes the partial aggregates of a table to a place; returns the bytes of that.
+pub fn write_tables(
+    tables: &WindowTables,
+    slot: Slot,
+    place: Place,
+    generation: u32,
+    changes: &mut Changes<'_>,
+) -> Result<usize, OperatorError> {
+    let mut writer = StoredWriter::new(changes, place, generation);
+    tables.each_partials(slot, |partials| {
+        writer.write(&partials);
+        Ok::<_, OperatorError>(())
+    })?;
+    Ok(writer.bytes)
+}
+
+/// Folds the partial aggregates of a range of the store into a table. With `count`, values that are new to a DISTINCT set are
+/// counted.
+pub fn read_tables(
+    (spec, types): (&WindowAggregateSpec, &StoredTypes),
+    (from, to): (Vec<u8>, Vec<u8>),
+    into: &mut WindowTables,
+    count: bool,
+    db: &StateDb,
+) -> Result<(), OperatorError> {
+    db.scan(&from, &to, |key, value| {
+        let (_, partials) = types.read(key, value)?;
+        into.merge(spec, &partials, count)
+    })
 }
 
 /// Types of a stored value's columns.

@@ -7,7 +7,7 @@
 use super::old_calendar::{date_of, days_of};
 use super::rows::Kind::Text;
 use super::rows::{Answer, Body, Definition, Row, function};
-use crate::sql::functions::MS_PER_DAY;
+use crate::time::MS_PER_DAY;
 use crate::time::java_zone::JavaZone;
 
 pub const CONVERT_TZ: Definition = function("convert_tz", &[Text, Text, Text], Body::Text(convert));

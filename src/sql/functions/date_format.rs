@@ -5,8 +5,8 @@
 
 use super::old_calendar;
 use crate::format::time_text::{civil_from_days, days_from_civil};
+use crate::time::MS_PER_DAY;
 
-const MS_PER_DAY: i64 = 86_400_000;
 /// Years that are read: some less than a DATE counts the days of.
 const YEARS_MAX: i64 = 5_800_000;
 const MONTHS: [&str; 12] =

@@ -18,8 +18,8 @@ use datafusion_expr::{
 use super::interval_times;
 use super::rows::Kind::{Interval, Text};
 use super::rows::{Answer, Body, Definition, Row, function};
-use crate::sql::functions::MS_PER_DAY;
 use crate::sql::functions::months::months_from;
+use crate::time::MS_PER_DAY;
 use crate::types::{EXACT, sql_name};
 
 /// The difference of two times: both, and the kind of interval. No SQL text can write this name.

@@ -109,5 +109,3 @@ impl Functions {
         self.windows.keys().cloned().collect()
     }
 }
-
-pub const MS_PER_DAY: i64 = 86_400_000;

@@ -2,8 +2,9 @@
 //!
 //! Used by the functions of the calendar and by intervals. Days are counted from 1970-01-01.
 
-use super::MS_PER_DAY;
 use crate::format::time_text::{civil_from_days, days_from_civil};
+use crate::time::MS_PER_DAY;
+
 /// Months later, on the last day of the month where there is no such day.
 pub fn add_months(days: i64, months: i64) -> i64 {
     let (year, month, day) = civil_from_days(days);

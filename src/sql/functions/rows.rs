@@ -17,7 +17,7 @@ use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 use super::times::times;
-use crate::sql::functions::MS_PER_DAY;
+use crate::time::MS_PER_DAY;
 use crate::types::sql_name;
 
 /// What a parameter takes.

@@ -9,8 +9,8 @@ use super::intervals;
 use super::rows::Kind::{Int, Long, Text, Time, TimeOrInterval, TimeOrText};
 use super::rows::{Answer, Body, Definition, Row, function};
 use crate::format::time_text::{civil_from_days, days_from_civil};
-use crate::sql::functions::MS_PER_DAY;
 use crate::sql::functions::months::{add_months, months_from};
+use crate::time::MS_PER_DAY;
 
 const DATE_TIME: &str = "yyyy-MM-dd HH:mm:ss";
 

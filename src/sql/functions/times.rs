@@ -11,7 +11,7 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 
-use crate::sql::functions::MS_PER_DAY;
+use crate::time::MS_PER_DAY;
 use crate::types::sql_name;
 
 /// Milliseconds as values of a temporal type, with the nanoseconds below them.

@@ -11,7 +11,7 @@ use crate::connector::dynamodb::read::Attributes;
 use crate::connector::dynamodb::value::Value;
 use crate::format::Decoder;
 use crate::format::json::{FieldSource, JsonDecoder, JsonField, JsonOptions, write_base64, write_string};
-use crate::record::{RawBatch, Span};
+use crate::record::RawBatch;
 
 /// The rows of items, one each. Errors: which item cannot be read, and why.
 pub fn decode(items: &[Attributes], schema: &SchemaRef) -> Result<RecordBatch, String> {
@@ -19,9 +19,7 @@ pub fn decode(items: &[Attributes], schema: &SchemaRef) -> Result<RecordBatch, S
     let mut decoder = JsonDecoder::new(fields, schema.clone(), JsonOptions::default()).map_err(|e| e.to_string())?;
     let mut raw = RawBatch::default();
     for item in items {
-        let start = raw.bytes.len() as u32;
-        write_object(item, &mut raw.bytes);
-        raw.spans.push(Span { start, end: raw.bytes.len() as u32 });
+        raw.push(|bytes| write_object(item, bytes));
     }
     let decoded = decoder.decode(&raw);
     match decoded.bad.first() {

@@ -54,29 +54,18 @@ impl SplitReader for Watcher {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::connector::filesystem::source::FileSource;
     use crate::source::Source;
-    use crate::time::clock::Clock;
-
-    struct SetClock(AtomicU64);
-
-    impl Clock for SetClock {
-        fn wall_ms(&self) -> i64 {
-            0
-        }
-        fn monotonic(&self) -> Duration {
-            Duration::from_millis(self.0.load(Ordering::Relaxed))
-        }
-    }
+    use crate::time::clock::SetClock;
 
     #[test]
     fn files_are_given_once_when_the_interval_has_passed() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str| std::fs::write(dir.path().join(name), b"x\n").unwrap();
-        let clock = Arc::new(SetClock(AtomicU64::new(0)));
+        let clock = Arc::new(SetClock::at(0));
         let path = dir.path().display().to_string();
         let source = FileSource::new("t", &path, vec![]).unwrap().watched(Duration::from_millis(100), clock.clone()).unwrap();
         assert!(!source.bounded());
@@ -88,7 +77,7 @@ mod tests {
         assert!(source.finds(&watch.id) && !source.finds(&first[0].id) && source.peek(&watch.id).unwrap().is_none());
         let mut reader = source.open(&watch.id, &watch.start, Arc::new(|| {})).unwrap();
         let mut come = |ms| {
-            clock.0.store(ms, Ordering::Relaxed);
+            clock.monotonic_ms.store(ms, Ordering::Relaxed);
             match reader.poll(1).unwrap() {
                 Polled::Found { splits } => splits.iter().map(|s| s.id.to_string()).collect::<Vec<_>>().join(" "),
                 Polled::Pending { .. } => String::new(),
@@ -107,7 +96,7 @@ mod tests {
         assert_eq!(position, Position::Folder { seen: ["a", "b", "d"].map(String::from).to_vec() });
         write("e");
         let mut again = source.open(&watch.id, &position, Arc::new(|| {})).unwrap();
-        clock.0.store(400, Ordering::Relaxed);
+        clock.monotonic_ms.store(400, Ordering::Relaxed);
         assert!(matches!(again.poll(1).unwrap(), Polled::Found { splits } if splits.len() == 1 && &*splits[0].id.0 == "e"));
     }
 
@@ -115,7 +104,7 @@ mod tests {
     fn only_a_folder_can_be_watched() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let source = FileSource::new("t", &file.path().display().to_string(), vec![]).unwrap();
-        let clock = Arc::new(SetClock(AtomicU64::new(0)));
+        let clock = Arc::new(SetClock::at(0));
         assert!(source.watched(Duration::from_secs(1), clock).is_err_and(|e| e.to_string().contains("is no folder")));
     }
 }

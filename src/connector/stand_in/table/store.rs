@@ -6,7 +6,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rocksdb::{BlockBasedOptions, Cache, DB, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch};
+use crate::state::rocks::scan_range;
+use rocksdb::{BlockBasedOptions, Cache, DB, LogLevel, Options, WriteBatch};
 
 /// Memory of a table's write buffers and of its cache, bytes each. Result tables are small and written in bursts.
 const BUFFER_BYTES: usize = 8 << 20;
@@ -98,13 +99,9 @@ impl TableStore {
         to: &[u8],
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut read = ReadOptions::default();
-        read.set_iterate_lower_bound(from);
-        read.set_iterate_upper_bound(to);
-        for entry in self.db.iterator_opt(IteratorMode::Start, read) {
+        scan_range(&self.db, from, to, |entry| {
             let (key, value) = entry.map_err(StoreError)?;
-            each(&key, &value)?;
-        }
-        Ok(())
+            each(&key, &value)
+        })
     }
 }

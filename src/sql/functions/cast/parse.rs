@@ -15,6 +15,7 @@ use arrow::datatypes::{
 use super::Type;
 use super::time::timestamps;
 use crate::format::time_text::{days_from_civil, ticks_per_second};
+use crate::time::MS_PER_DAY;
 use crate::types::decimal::{parse_as, rescale};
 
 pub fn cast(array: &StringArray, to: &Type, or_null: bool) -> Result<ArrayRef, String> {
@@ -322,7 +323,7 @@ pub fn timestamp_carrying(text: &str) -> Option<i64> {
         return None;
     }
     let days = days_from_civil(year, month as u32, 1) + day - 1;
-    let Some(clock) = clock else { return Some(days * 86_400_000) };
+    let Some(clock) = clock else { return Some(days * MS_PER_DAY) };
     let (clock, fraction) = clock.split_once('.').map_or((clock, None), |(c, f)| (c, Some(f)));
     let mut parts = clock.split(':').map(small_number);
     let (hour, minute, second) = (parts.next()??, parts.next()??, parts.next()??);
