@@ -18,13 +18,22 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 
 use crate::bounded::bounded;
+use crate::options::{OptionKind, OptionSpec};
 
 pub const REGION: &str = "aws.region";
 const ENDPOINT: &str = "aws.endpoint";
 const CREDENTIALS: &str = "aws.credentials.provider";
 const ACCESS_KEY_ID: &str = "aws.credentials.basic.accesskeyid";
 const SECRET_KEY: &str = "aws.credentials.basic.secretkey";
-pub const KEYS: [&str; 5] = [REGION, ENDPOINT, CREDENTIALS, ACCESS_KEY_ID, SECRET_KEY];
+/// The options that tables of every AWS service have.
+pub const OPTIONS: [OptionSpec; 5] = [
+    OptionSpec::new(REGION, OptionKind::Text, "the region; without it that of the environment, or of an ARN"),
+    OptionSpec::new(ENDPOINT, OptionKind::Text, "a URL to call instead of AWS's own"),
+    OptionSpec::new(CREDENTIALS, OptionKind::Text, "where credentials come from: AUTO (as for any AWS tool), ENV_VAR or BASIC")
+        .or("AUTO"),
+    OptionSpec::new(ACCESS_KEY_ID, OptionKind::Secret, "the access key, with BASIC"),
+    OptionSpec::new(SECRET_KEY, OptionKind::Secret, "its secret, with BASIC"),
+];
 /// Where requests are signed for if there is an endpoint but no region.
 const REGION_OF_ENDPOINTS: &str = "us-east-1";
 const NO_CREDENTIALS: &str = "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with the AWS \

@@ -75,6 +75,7 @@
 //! - `time`: clocks and watermarks
 //! - `state`: key groups and the store of a worker
 //! - `config`: settings
+//! - `options`: what WITH may say, as data
 //! - `record`: raw records with their places
 //! - `aws`: configuration of the clients
 //! - `format`: bytes and columns
@@ -100,6 +101,7 @@ pub mod change;
 pub mod engine_words;
 pub mod floats;
 pub mod map_keys;
+pub mod options;
 pub mod private;
 pub mod secret;
 pub mod suggest;

@@ -7,6 +7,7 @@ mod architecture;
 mod changelogs;
 mod command_line;
 mod conformance;
+mod connectors;
 mod dynamodb_sink;
 mod end_to_end;
 mod examples;

@@ -418,8 +418,6 @@ fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
     assert!(wrong_type.contains("has type N") && wrong_type.contains("is written as S"), "{wrong_type}");
     let no_key = message(world.sink_of(spec(&[]), WriteMode::Unique, RUN_MS, &[]));
     assert!(no_key.contains("add PRIMARY KEY (...) NOT ENFORCED"), "{no_key}");
-    let unknown = message(world.sink(WriteMode::Unique, RUN_MS, &[("sink.batch.max_size", "3")]));
-    assert!(unknown.contains("did you mean 'sink.batch.max-size'?"), "{unknown}");
     assert_eq!(world.server.calls("PutItem") + world.server.calls("BatchWriteItem"), 0);
 }
 

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use paceline::checkpoint::store::CheckpointStore;
 use paceline::config::Config;
-use paceline::connect::{Environment, connect};
+use paceline::connect::connect;
 use paceline::connector::inline::select::SelectFormat;
+use paceline::connector::{Connectors, Environment};
 use paceline::plan::lower::lower;
 use paceline::record::{Places, RawBatch, Span};
 use paceline::runtime::control::Stats;
@@ -160,12 +161,13 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
     let state_dir = dir.path().join("state");
     let settings = BTreeMap::from([("table.exec.source.idle-timeout".to_string(), "5 s".to_string())]);
     let config = Config::resolve(&settings, 1).unwrap();
-    let plan = lower(&bind(&sql).unwrap(), &sql, 1).unwrap();
+    let plan = lower(&bind(&sql).unwrap(), &sql, 1, &Connectors::built_in()).unwrap();
     let clock: Arc<ScriptClock> = Arc::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut store = CheckpointStore::open(&state_dir).unwrap();
     let run_ms = job::run_start(&mut store, false, &SystemClock::shared()).unwrap();
     let env = Environment {
+        connectors: &Connectors::built_in(),
         config: &config,
         query_path: PathBuf::from("query.sql"),
         local: false,

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMillisecondType;
+use paceline::connector::Bounds;
 use paceline::connector::kinesis::client::KinesisWriter;
-use paceline::connector::kinesis::{Bounds, KinesisOptions, KinesisSource};
+use paceline::connector::kinesis::{KinesisOptions, KinesisSource};
 use paceline::record::Places;
 use paceline::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use paceline::time::MIN_TIME_MS;

@@ -74,6 +74,7 @@ fn stopping(rng: &mut ChaCha8Rng, at: u64) -> (Variation, Arc<StopAt>) {
         crashes: stopper.clone(),
         stop,
         prints_at_once: false,
+        connectors: Arc::new(paceline::connector::Connectors::built_in()),
     };
     (variation, stopper)
 }

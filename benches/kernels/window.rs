@@ -26,7 +26,7 @@ FROM TABLE(TUMBLE(TABLE race, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY wi
 
 fn spec() -> WindowAggregateSpec {
     let script = bind(QUERY).expect("the query is right");
-    let plan = lower(&script, QUERY, 1).expect("the query is right");
+    let plan = lower(&script, QUERY, 1, &paceline::connector::Connectors::built_in()).expect("the query is right");
     let operators = plan.chains.into_iter().flat_map(|c| c.operators);
     let mut specs = operators.filter_map(|o| if let OperatorPlan::WindowAggregate(spec) = o { Some(spec) } else { None });
     specs.next().expect("one aggregation")

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::{Exit, SqlFile, key_value};
 use crate::config::Config;
-use crate::connect::{self, ConnectError};
+use crate::connect;
+use crate::connector::{ConnectError, Connectors};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::sql::bind::bind_with;
@@ -23,6 +24,7 @@ pub fn run(args: &Args) -> Exit {
         Ok(file) => file,
         Err(exit) => return exit,
     };
+    let connectors = Connectors::built_in();
     let mut script = match bind_with(&file.text, &args.settings) {
         Ok(script) => script,
         Err(e) => return file.show(&e),
@@ -38,11 +40,11 @@ pub fn run(args: &Args) -> Exit {
         // `check` shows the plan anyway.
         script.queries = explained.into_iter().flat_map(|e| e.queries).collect();
     }
-    let plan = match lower(&script, &file.text, config.workers) {
+    let plan = match lower(&script, &file.text, config.workers, &connectors) {
         Ok(plan) => plan,
         Err(e) => return file.show(&e),
     };
-    match connect::check(&plan, &config) {
+    match connect::check(&plan, &config, &connectors) {
         Ok(()) => {}
         Err(ConnectError::Query(e)) => return file.show(&e),
         Err(e) => {
@@ -50,7 +52,7 @@ pub fn run(args: &Args) -> Exit {
             return Exit::Wrong;
         }
     }
-    print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink])));
+    print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
     for source in plan.sources.iter().filter(|s| s.table.connector() == "kinesis" && config.idle_timeout.is_zero()) {
         println!(
             "warning: table '{}' is a stream and table.exec.source.idle-timeout is 0: one shard without records holds back all results",

@@ -11,9 +11,10 @@ use super::{Exit, SqlFile, key_value};
 use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
-use crate::connect::{self, ConnectError, Environment};
+use crate::connect;
+use crate::connector::Bounds;
 use crate::connector::inline::select::SelectFormat;
-use crate::connector::kinesis::Bounds;
+use crate::connector::{ConnectError, Connectors, Environment};
 use crate::observe::health::{self, Health};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
@@ -97,6 +98,7 @@ fn failed(message: impl std::fmt::Display) -> Exit {
 
 fn start(args: &Args) -> Result<Exit, Exit> {
     let file = SqlFile::read(&args.query)?;
+    let connectors = Connectors::built_in();
     let mut script = bind_with(&file.text, &args.settings).map_err(|e| file.show(&e))?;
     let mut settings = script.settings.clone();
     settings.extend(args.settings.iter().cloned());
@@ -110,13 +112,13 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     }
     let explained = script.take_explained();
     for script in &explained {
-        let plan = lower(script, &file.text, config.workers).map_err(|e| file.show(&e))?;
-        print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink])));
+        let plan = lower(script, &file.text, config.workers, &connectors).map_err(|e| file.show(&e))?;
+        print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
     }
     if script.queries.is_empty() && !explained.is_empty() {
         return Ok(Exit::Done);
     }
-    let mut plan = lower(&script, &file.text, config.workers).map_err(|e| file.show(&e))?;
+    let mut plan = lower(&script, &file.text, config.workers, &connectors).map_err(|e| file.show(&e))?;
     if args.local {
         // Its positions and results are of other sources and sinks.
         plan.fingerprint.push_str("--local\n");
@@ -146,6 +148,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         None => state_dir.join("errors"),
     };
     let env = Environment {
+        connectors: &connectors,
         config: &config,
         query_path: file.path.clone(),
         local: args.local,

@@ -5,7 +5,52 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::error::ConnectError;
+use super::{Connector, Environment, Writes};
+use crate::options::OptionSpec;
+use crate::plan::connectors::{RowsTaken, Uses};
+use crate::plan::physical::SinkPlan;
+use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
+use crate::sql::catalog::Table;
+
+pub struct Blackhole;
+
+impl Connector for Blackhole {
+    fn name(&self) -> &'static str {
+        "blackhole"
+    }
+    fn about(&self) -> &'static str {
+        "Takes everything and keeps nothing: for measuring."
+    }
+    fn options(&self) -> Vec<OptionSpec> {
+        vec![]
+    }
+    fn uses(&self) -> Uses {
+        Uses { rows: RowsTaken::Changes, ..Uses::default() }
+    }
+    fn writes(&self) -> Option<&dyn Writes> {
+        Some(self)
+    }
+}
+
+impl Writes for Blackhole {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+    fn check(&self, _plan: &SinkPlan, _table: &Table) -> Result<(), ConnectError> {
+        Ok(())
+    }
+    fn sink(
+        &self,
+        _plan: &SinkPlan,
+        _table: &Table,
+        _mode: WriteMode,
+        _env: &Environment<'_>,
+    ) -> Result<Arc<dyn Sink>, ConnectError> {
+        Ok(Arc::new(BlackholeSink::default()))
+    }
+}
 
 #[derive(Debug, Default)]
 pub struct BlackholeSink {

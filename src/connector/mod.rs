@@ -1,14 +1,219 @@
 //! The systems outside, a folder for each: how a table of it is read, written, or looked up.
 //!
-//! Called by `connect`. `inline` holds what a query brings itself (VALUES, the rows of a bare SELECT), `stand_in` what takes the
-//! place of a remote system under `--local`.
+//! A connector is a folder with a [`Connector`], and a line in [`Connectors::built_in`]. Called by `connect`, which walks the tables of a
+//! plan. `options` compares WITH with what a connector lists, `formats` makes decoders and encoders, `inline` holds what a query
+//! brings itself (VALUES, the rows of a bare SELECT), `stand_in` what takes the place of a remote system under `--local`. What always
+//! holds: nothing outside is touched by a `check`.
 
 pub mod alleycat;
 pub mod blackhole;
 pub mod datagen;
 pub mod dynamodb;
+pub mod environment;
+pub mod error;
 pub mod filesystem;
+mod firehose;
+pub mod formats;
 pub mod inline;
 pub mod kinesis;
 pub mod print;
 pub mod stand_in;
+
+use std::sync::Arc;
+
+use crate::lookup::LookupTable;
+use crate::lookup::options::LookupOptions;
+use crate::options::{self, OptionKind, OptionSpec};
+use crate::plan::connectors::{KnownConnectors, Uses};
+use crate::plan::physical::{LookupPlan, SinkPlan, SourcePlan};
+use crate::sink::version::WriteMode;
+use crate::sink::{Guarantee, Sink};
+use crate::source::Source;
+use crate::sql::catalog::{ColumnKind, Table};
+use crate::suggest::nearest;
+pub use environment::{Bounds, Environment};
+pub use error::ConnectError;
+use error::config_error;
+
+/// A kind of system that tables may stand for.
+pub trait Connector: Send + Sync {
+    /// What WITH calls it.
+    fn name(&self) -> &'static str;
+    /// What it is, in a sentence for people.
+    fn about(&self) -> &'static str;
+    /// All options, `format` among them if it has one, without `connector` and without those of the format.
+    fn options(&self) -> Vec<OptionSpec>;
+    /// What the planner has to know.
+    fn uses(&self) -> Uses {
+        Uses::default()
+    }
+    /// Out of this machine's reach: under `--local` a sample or an embedded table takes its place.
+    fn is_remote(&self) -> bool {
+        false
+    }
+    /// How it is read, if it can be.
+    fn reads(&self) -> Option<&dyn Reads> {
+        None
+    }
+    /// How it is written, if it can be.
+    fn writes(&self) -> Option<&dyn Writes> {
+        None
+    }
+    /// How it is looked up by key, if it can be.
+    fn looks_up(&self) -> Option<&dyn LooksUp> {
+        None
+    }
+}
+
+/// A connector as a source.
+pub trait Reads {
+    /// Finds what is wrong with a table's declaration. Its options are of their kinds already.
+    fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError>;
+    /// Makes the source; nothing is read yet.
+    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError>;
+    /// True if `--from` and `--to` bound it by arrival times.
+    fn takes_bounds(&self) -> bool {
+        false
+    }
+}
+
+/// A connector as a sink.
+pub trait Writes {
+    fn guarantee(&self) -> Guarantee;
+    /// Finds what is wrong with a table's declaration. Its options are of their kinds already.
+    fn check(&self, plan: &SinkPlan, table: &Table) -> Result<(), ConnectError>;
+    /// Makes the sink; nothing is written yet. `mode`: how results share the table's keys.
+    fn sink(&self, plan: &SinkPlan, table: &Table, mode: WriteMode, env: &Environment<'_>)
+    -> Result<Arc<dyn Sink>, ConnectError>;
+}
+
+/// A connector as a table to look up.
+pub trait LooksUp {
+    /// Finds what is wrong with a table's declaration. Its options are of their kinds already.
+    fn check(&self, plan: &LookupPlan) -> Result<(), ConnectError>;
+    /// Makes what answers; nothing is asked yet.
+    fn table(
+        &self,
+        plan: &LookupPlan,
+        options: &LookupOptions,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn LookupTable>, ConnectError>;
+}
+
+/// What a table is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    Read,
+    Write,
+}
+
+/// The connectors that tables may name.
+pub struct Connectors(Vec<Box<dyn Connector>>);
+
+impl Connectors {
+    /// Those of the binary. A new one adds a line.
+    pub fn built_in() -> Connectors {
+        Connectors(vec![
+            Box::new(filesystem::Filesystem),
+            Box::new(kinesis::Kinesis),
+            Box::new(dynamodb::DynamoDb),
+            Box::new(datagen::Datagen),
+            Box::new(alleycat::Alleycat),
+            Box::new(print::Print),
+            Box::new(blackhole::Blackhole),
+            Box::new(firehose::Firehose),
+        ])
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn with(mut self, connector: impl Connector + 'static) -> Connectors {
+        self.0.push(Box::new(connector));
+        self
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &dyn Connector> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+
+    pub fn get(&self, name: &str) -> Option<&dyn Connector> {
+        self.iter().find(|c| c.name() == name)
+    }
+
+    /// True if something on this machine takes the table's place under `--local`.
+    pub fn is_remote(&self, table: &Table) -> bool {
+        self.get(table.connector()).is_some_and(Connector::is_remote)
+    }
+
+    /// How a table is read. An error says what can be.
+    pub fn reads(&self, table: &Table) -> Result<(&dyn Connector, &dyn Reads), ConnectError> {
+        let found = self.get(table.connector()).and_then(|c| Some((c, c.reads()?)));
+        found.ok_or_else(|| self.unknown(table, Use::Read))
+    }
+
+    /// How a table is written. An error says what can be.
+    pub fn writes(&self, table: &Table) -> Result<(&dyn Connector, &dyn Writes), ConnectError> {
+        let found = self.get(table.connector()).and_then(|c| Some((c, c.writes()?)));
+        found.ok_or_else(|| self.unknown(table, Use::Write))
+    }
+
+    /// How a table is looked up.
+    pub fn looks_up(&self, table: &Table) -> Result<(&dyn Connector, &dyn LooksUp), ConnectError> {
+        let found = self.get(table.connector()).and_then(|c| Some((c, c.looks_up()?)));
+        found.ok_or_else(|| config_error(table, format!("the connector '{}' cannot be looked up", table.connector())))
+    }
+
+    fn unknown(&self, table: &Table, wanted: Use) -> ConnectError {
+        let known: Vec<&str> = self
+            .iter()
+            .filter(|c| match wanted {
+                Use::Read => c.reads().is_some(),
+                Use::Write => c.writes().is_some(),
+            })
+            .map(Connector::name)
+            .collect();
+        let name = table.connector();
+        if name.is_empty() {
+            let (last, others) = known.split_last().map_or(("", &[][..]), |(last, others)| (*last, others));
+            let to = match wanted {
+                Use::Read => "read from",
+                Use::Write => "write to",
+            };
+            return config_error(table, format!("WITH needs a 'connector': {} or {last} to {to}", others.join(", ")));
+        }
+        let near = nearest(name, known.iter().copied()).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
+        config_error(table, format!("connector '{name}' is not supported here{near} (supported: {})", known.join(", ")))
+    }
+}
+
+impl KnownConnectors for Connectors {
+    fn uses(&self, connector: &str) -> Uses {
+        self.get(connector).map_or(Uses::default(), Connector::uses)
+    }
+}
+
+/// Where the payload is encoded. Its own options are those of [`formats`].
+pub const FORMAT: OptionSpec = OptionSpec::new("format", OptionKind::Text, "how a record is written: json, csv or raw");
+
+/// Compares what stands in WITH with the options of its connector and its format.
+pub fn check_options(table: &Table, connector: &dyn Connector) -> Result<(), ConnectError> {
+    let mut known = connector.options();
+    if known.iter().any(|o| o.key == FORMAT.key) {
+        known.extend(formats::options_of(table));
+    }
+    options::check(&table.options, table.connector(), &known).map_err(|e| config_error(table, e))
+}
+
+/// An option that must be there.
+pub fn required<'a>(table: &'a Table, key: &str, what: &str) -> Result<&'a str, ConnectError> {
+    table.options.get(key).map(String::as_str).ok_or_else(|| config_error(table, format!("WITH needs '{key}': {what}")))
+}
+
+/// The keys of the metadata columns that a plan reads, in the order in which they are decoded.
+pub fn metadata_keys(plan: &SourcePlan) -> Vec<String> {
+    let keys = plan.decode.iter().filter_map(|&c| match &plan.table.columns[c].kind {
+        ColumnKind::Metadata { key, .. } => Some(key.clone()),
+        _ => None,
+    });
+    keys.collect()
+}

@@ -14,9 +14,55 @@ use arrow::datatypes::{
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::error::ConnectError;
+use super::{Connector, Environment, Writes};
 use crate::format::{number_text, time_text};
 use crate::map_keys;
+use crate::options::{OptionKind, OptionSpec};
+use crate::plan::connectors::{RowsTaken, Uses};
+use crate::plan::physical::SinkPlan;
+use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
+use crate::sql::catalog::Table;
+
+pub struct Print;
+
+impl Connector for Print {
+    fn name(&self) -> &'static str {
+        "print"
+    }
+    fn about(&self) -> &'static str {
+        "Each change as a line on the standard output, as Flink prints it."
+    }
+    fn options(&self) -> Vec<OptionSpec> {
+        vec![OptionSpec::new("print-identifier", OptionKind::Text, "what every line begins with")]
+    }
+    fn uses(&self) -> Uses {
+        Uses { rows: RowsTaken::Changes, ..Uses::default() }
+    }
+    fn writes(&self) -> Option<&dyn Writes> {
+        Some(self)
+    }
+}
+
+impl Writes for Print {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::AtLeastOnce
+    }
+    fn check(&self, _plan: &SinkPlan, _table: &Table) -> Result<(), ConnectError> {
+        Ok(())
+    }
+    fn sink(
+        &self,
+        _plan: &SinkPlan,
+        table: &Table,
+        _mode: WriteMode,
+        _env: &Environment<'_>,
+    ) -> Result<Arc<dyn Sink>, ConnectError> {
+        let id = table.options.get("print-identifier").map(String::as_str);
+        Ok(Arc::new(PrintSink::new(&table.name, id, Box::new(std::io::stdout()))))
+    }
+}
 
 /// Lines are handed to the output in pieces of about this size.
 const BUFFER_BYTES: usize = 64 << 10;

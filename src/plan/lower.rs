@@ -26,6 +26,7 @@ use super::physical::{ChainInput, ChainOutput, ChainPlan, LookupPlan, OperatorPl
 use crate::config::{Config, Emit};
 use crate::engine_words::UNSUPPORTED;
 use crate::operator::marks::Mark;
+use crate::plan::connectors::KnownConnectors;
 use crate::sql::bind::Script;
 use crate::sql::catalog::{PlannedTable, Table, is_rowtime};
 use crate::sql::error::{Source, SqlError};
@@ -41,7 +42,7 @@ use sources::{collect_columns, source_plan};
 use windowed::RowsUse;
 
 /// Lowers all queries of a script into one job for so many workers. `text` is the script, for messages.
-pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan, SqlError> {
+pub fn lower(script: &Script, text: &str, workers: usize, connectors: &dyn KnownConnectors) -> Result<PhysicalPlan, SqlError> {
     let config = Config::resolve(&script.settings, workers).map_err(|e| script.setting_error(e))?;
     if let Some(table) = config.many_records.iter().find(|table| script.catalog.names().all(|name| name != *table))
         && script.catalog.names().next().is_some()
@@ -49,6 +50,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
         return Err(script.setting_error(format!("setting 'paceline.{table}.records': there is no table '{table}'")));
     }
     let mut lowering = Lowering {
+        connectors,
         workers,
         sources: Vec::new(),
         lookups: Vec::new(),
@@ -70,7 +72,7 @@ pub fn lower(script: &Script, text: &str, workers: usize) -> Result<PhysicalPlan
     let mut used: BTreeMap<String, (Arc<Table>, BTreeSet<usize>)> = BTreeMap::new();
     for query in &script.queries {
         let source = Source { text, start: query.start, end: query.end };
-        collect_columns(&query.plan, &mut used).map_err(|e| SqlError::from_plan(&e, &source))?;
+        collect_columns(&query.plan, connectors, &mut used).map_err(|e| SqlError::from_plan(&e, &source))?;
     }
     for (table, columns) in used.into_values() {
         let source = Source { text, start: table.place, end: crate::sql::error::Place { line: u64::MAX, column: 0 } };
@@ -146,7 +148,8 @@ fn spare_sorting(operators: &mut [OperatorPlan]) {
     }
 }
 
-struct Lowering {
+struct Lowering<'a> {
+    connectors: &'a dyn KnownConnectors,
     workers: usize,
     sources: Vec<SourcePlan>,
     lookups: Vec<LookupPlan>,
@@ -174,7 +177,7 @@ struct Lowering {
     warnings: Vec<String>,
 }
 
-impl Lowering {
+impl Lowering<'_> {
     fn plan(&mut self, plan: &LogicalPlan) -> PlanResult<Fragment> {
         let required = self.required.take();
         match plan {
@@ -366,7 +369,7 @@ mod tests {
                FROM TABLE(HOP(TABLE t, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, k;
              {select};"
         );
-        let plan = lower(&bind(&sql).expect("binds"), &sql, workers).expect("plans");
+        let plan = lower(&bind(&sql).expect("binds"), &sql, workers, &crate::connector::Connectors::built_in()).expect("plans");
         let operators = plan.chains.iter().flat_map(|c| &c.operators);
         operators.filter_map(|o| if let OperatorPlan::WindowAggregate(spec) = o { Some(spec.in_order) } else { None }).collect()
     }

@@ -4,6 +4,7 @@
 //! `sources` for the reading side. `calls` takes aggregate calls apart. `explain` prints it. Nothing here touches the outside; `runtime::graph` builds the job.
 
 mod calls;
+pub mod connectors;
 pub mod explain;
 mod fingerprint;
 pub mod lower;

@@ -38,6 +38,7 @@ use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
 use crate::operator::window::local::LocalAggregate;
 use crate::operator::{Operator, OperatorError};
+use crate::sink::TableSpec;
 use crate::sql::catalog::Table;
 use crate::time::zone::Zone;
 
@@ -81,6 +82,18 @@ pub struct SinkPlan {
     pub updates: bool,
     /// How results relate to the table's key.
     pub keys: ResultKeys,
+}
+
+impl SinkPlan {
+    /// The sink table with its key, as `table` declares it.
+    pub fn table_spec(&self, table: &Table) -> TableSpec {
+        TableSpec {
+            name: table.name.clone(),
+            schema: self.schema.clone(),
+            primary_key: table.primary_key.clone(),
+            partitioned_by: table.partitioned_by.clone(),
+        }
+    }
 }
 
 pub enum SinkTarget {

@@ -33,7 +33,8 @@ fn every_example_has_a_plan_without_unexpected_warnings() {
     for (name, keys) in FILES {
         let text = text_of(name);
         let script = bind(&text).unwrap_or_else(|e| panic!("{}", e.render(name, &text)));
-        let plan = lower(&script, &text, 2).unwrap_or_else(|e| panic!("{}", e.render(name, &text)));
+        let plan = lower(&script, &text, 2, &paceline::connector::Connectors::built_in())
+            .unwrap_or_else(|e| panic!("{}", e.render(name, &text)));
         // Early results are sent by the clock, lookups have what is there then, and `check` says so.
         let by_clock = ["orders-live.sql", "alleycat/clubs.sql"].contains(&name);
         assert_eq!(plan.warnings.len(), usize::from(by_clock), "{name}: {:?}", plan.warnings);

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use paceline::checkpoint::store::CheckpointStore;
 use paceline::config::Config;
-use paceline::connect::{Environment, connect};
+use paceline::connect::connect;
 use paceline::connector::inline::select::SelectFormat;
+use paceline::connector::{Connectors, Environment};
 use paceline::plan::lower::lower;
 use paceline::plan::physical::SinkTarget;
 use paceline::runtime::control::Stats;
@@ -42,6 +43,8 @@ pub struct Variation {
     pub stop: Arc<AtomicBool>,
     /// What a bare SELECT prints is written at once, not when its epoch is committed.
     pub prints_at_once: bool,
+    /// Those that tables may name.
+    pub connectors: Arc<Connectors>,
 }
 
 impl Variation {
@@ -56,6 +59,7 @@ impl Variation {
             crashes: Arc::new(NeverCrash),
             stop: Arc::default(),
             prints_at_once: false,
+            connectors: Arc::new(Connectors::built_in()),
         }
     }
 }
@@ -131,10 +135,10 @@ impl Observer for Seen {
 /// Whether a script can be planned.
 pub fn planned(sql: &str) -> Result<(), SqlError> {
     let script = bind(sql)?;
-    let plan = lower(&script, sql, 2)?;
+    let plan = lower(&script, sql, 2, &Connectors::built_in())?;
     let config = Config::resolve(&script.settings, 2).map_err(|e| script.setting_error(e))?;
-    paceline::connect::check(&plan, &config).map_err(|e| match e {
-        paceline::connect::ConnectError::Query(e) => e,
+    paceline::connect::check(&plan, &config, &Connectors::built_in()).map_err(|e| match e {
+        paceline::connector::ConnectError::Query(e) => e,
         other => SqlError::new(other.to_string()),
     })
 }
@@ -149,13 +153,15 @@ pub fn attempt(sql: &str, state_dir: &Path, variation: &Variation) -> (Result<Ou
 /// The same, watched by whatever the test wants to know.
 pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
     let script = bind(sql).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
-    let plan = lower(&script, sql, variation.workers).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
+    let plan = lower(&script, sql, variation.workers, &*variation.connectors)
+        .unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
     let config = Config::resolve(&BTreeMap::new(), variation.workers).expect("defaults");
     let clock = SystemClock::shared();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
     let mut store = CheckpointStore::open(state_dir).expect("state directory");
     let run_ms = job::run_start(&mut store, false, &clock).expect("run");
     let env = Environment {
+        connectors: &variation.connectors,
         config: &config,
         query_path: PathBuf::from("query.sql"),
         local: false,

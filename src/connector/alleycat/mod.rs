@@ -10,10 +10,15 @@ pub mod crowd;
 mod riders;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::crowd::{Crowd, CrowdOptions, START_MS};
+use crate::connector::error::{ConnectError, place};
+use crate::connector::{Connector, Environment, FORMAT, Reads, formats};
+use crate::options::{OptionKind, OptionSpec};
+use crate::plan::physical::SourcePlan;
 use crate::record::{Places, RawBatch};
 use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
 use crate::suggest::nearest;
@@ -26,20 +31,60 @@ const BATCH_BYTES: usize = 4 << 20;
 const PASSED_OVER_MAX: usize = 1 << 16;
 const SPLITS_MAX: u32 = 1024;
 
-const OPTIONS: [(&str, &str); 12] = [
-    ("seed", "number from which everything is made (default 1)"),
-    ("races", "races at once (default 1)"),
-    ("racers", "riders of a race (default 10)"),
-    ("race-seconds", "length of a race (default 300)"),
-    ("seconds", "seconds of event time (default: without end)"),
-    ("pace", "'fast', or 'realtime': a record comes when it is due by the clock (default fast)"),
-    ("splits", "how many splits share the records by rider (default 1)"),
-    ("disorder-ms", "longest time from event time to sending (default 1000)"),
-    ("late-fraction", "share of records that come late, 0 to 1 (default 0.001)"),
-    ("late-by-ms", "how late those are (default 20000)"),
-    ("duplicate-fraction", "share of records sent twice, 0 to 1 (default 0.002)"),
-    ("start", "event time of the first second, ms since the epoch (default: now if realtime, else 1620240600000)"),
+const fn option(key: &'static str, kind: OptionKind, default: &'static str, help: &'static str) -> OptionSpec {
+    OptionSpec::new(key, kind, help).or(default)
+}
+
+const WHOLE: OptionKind = OptionKind::Number(0, u64::MAX);
+
+/// The options of a table, `format` left out.
+pub const OPTIONS: [OptionSpec; 12] = [
+    option("seed", WHOLE, "1", "number from which everything is made"),
+    option("races", WHOLE, "1", "races at once"),
+    option("racers", WHOLE, "10", "riders of a race"),
+    option("race-seconds", WHOLE, "300", "length of a race"),
+    OptionSpec::new("seconds", WHOLE, "seconds of event time; without it there is no end"),
+    option("pace", OptionKind::Text, "fast", "'fast', or 'realtime': a record comes when it is due by the clock"),
+    option("splits", OptionKind::Text, "1", "how many splits share the records by rider"),
+    option("disorder-ms", WHOLE, "1000", "longest time from event time to sending"),
+    option("late-fraction", OptionKind::Text, "0.001", "share of records that come late, 0 to 1"),
+    option("late-by-ms", WHOLE, "20000", "how late those are"),
+    option("duplicate-fraction", OptionKind::Text, "0.002", "share of records sent twice, 0 to 1"),
+    OptionSpec::new(
+        "start",
+        OptionKind::Text,
+        "event time of the first second, ms since the epoch; without it now if realtime, else 1620240600000",
+    ),
 ];
+
+pub struct Alleycat;
+
+impl Connector for Alleycat {
+    fn name(&self) -> &'static str {
+        "alleycat"
+    }
+    fn about(&self) -> &'static str {
+        "A made-up crowd of bike races, for trying queries and for measuring."
+    }
+    fn options(&self) -> Vec<OptionSpec> {
+        OPTIONS.into_iter().chain([FORMAT]).collect()
+    }
+    fn reads(&self) -> Option<&dyn Reads> {
+        Some(self)
+    }
+}
+
+impl Reads for Alleycat {
+    fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError> {
+        let parsed = AlleycatOptions::parse(&plan.table.name, &formats::without_format(&plan.table));
+        parsed.map(|_| ()).map_err(|e| place(e.into(), &plan.table))
+    }
+
+    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+        let options = AlleycatOptions::parse(&plan.table.name, &formats::without_format(&plan.table))?;
+        Ok(Arc::new(AlleycatSource::new(&plan.table.name, options, env.clock.clone())))
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
@@ -111,13 +156,17 @@ impl AlleycatOptions {
                 other => return Err(format!("'pace' is fast or realtime, not '{other}'")),
             },
             _ => {
-                let near = nearest(key, OPTIONS.iter().map(|(k, _)| *k)).map(|n| format!("; did you mean '{n}'?"));
-                let list: Vec<String> = OPTIONS.iter().map(|(k, what)| format!("  {k}: {what}")).collect();
+                let near = nearest(key, OPTIONS.iter().map(|o| o.key)).map(|n| format!("; did you mean '{n}'?"));
+                let list: Vec<String> = OPTIONS.iter().map(|o| format!("  {}: {}{}", o.key, o.help, default_of(o))).collect();
                 return Err(format!("there is no option '{key}'{}\noptions:\n{}", near.unwrap_or_default(), list.join("\n")));
             }
         }
         Ok(())
     }
+}
+
+fn default_of(option: &OptionSpec) -> String {
+    option.default.map(|d| format!(" (default {d})")).unwrap_or_default()
 }
 
 pub struct AlleycatSource {

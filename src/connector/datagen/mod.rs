@@ -10,8 +10,13 @@ mod options;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::connector::error::{ConnectError, config_error};
+use crate::connector::{Connector, Environment, Reads, formats};
+use crate::options::{OptionKind, OptionSpec};
+use crate::plan::physical::SourcePlan;
 use crate::record::{Places, RawBatch};
 use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::sql::catalog::{ColumnKind, Table};
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
 use field::Field;
@@ -20,6 +25,63 @@ pub use options::{DatagenOptions, Declared};
 /// Payload bytes after which a batch is full, whatever the number of rows.
 const BATCH_BYTES: usize = 4 << 20;
 const SEED: u64 = 1;
+
+/// Options of a column, behind `fields.<column>.`, beside those of the table.
+const OPTIONS: [OptionSpec; 12] = [
+    OptionSpec::new("rows-per-second", OptionKind::Text, "how many rows come in a second").or("10000"),
+    OptionSpec::new("number-of-rows", OptionKind::Text, "rows in all; without it the shortest sequence, or no end"),
+    OptionSpec::new("scan.parallelism", OptionKind::Text, "taken for the sake of Flink's files: the rows are the same"),
+    OptionSpec::new("fields.<column>.kind", OptionKind::Text, "random or sequence").or("random"),
+    OptionSpec::new("fields.<column>.null-rate", OptionKind::Text, "share of NULLs, 0 to 1").or("0"),
+    OptionSpec::new("fields.<column>.start", OptionKind::Text, "the first number of a sequence"),
+    OptionSpec::new("fields.<column>.end", OptionKind::Text, "the last number of a sequence"),
+    OptionSpec::new("fields.<column>.min", OptionKind::Text, "the smallest random number"),
+    OptionSpec::new("fields.<column>.max", OptionKind::Text, "the largest random number"),
+    OptionSpec::new("fields.<column>.max-past", OptionKind::Text, "how far before now a time lies at most").or("0"),
+    OptionSpec::new("fields.<column>.length", OptionKind::Text, "characters or bytes of a text, elements of a collection")
+        .or("100"),
+    OptionSpec::new("fields.<column>.var-len", OptionKind::Text, "the length is random, up to this").or("false"),
+];
+
+pub struct Datagen;
+
+impl Connector for Datagen {
+    fn name(&self) -> &'static str {
+        "datagen"
+    }
+    fn about(&self) -> &'static str {
+        "Made-up rows at a steady rate, the same in every run."
+    }
+    fn options(&self) -> Vec<OptionSpec> {
+        OPTIONS.to_vec()
+    }
+    fn reads(&self) -> Option<&dyn Reads> {
+        Some(self)
+    }
+}
+
+impl Reads for Datagen {
+    fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError> {
+        parsed(&plan.table).map(|_| ())
+    }
+
+    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+        let table = &plan.table;
+        let needed: Vec<String> = plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
+        Ok(Arc::new(DatagenSource::new(&table.name, parsed(table)?, &needed, env.clock.clone())))
+    }
+}
+
+fn parsed(table: &Table) -> Result<DatagenOptions, ConnectError> {
+    if let Some(column) = table.columns.iter().find(|c| matches!(c.kind, ColumnKind::Metadata { .. })) {
+        return Err(config_error(table, format!("column '{}': connector 'datagen' has no metadata", column.name)));
+    }
+    let columns: Vec<Declared> = (table.columns.iter())
+        .filter(|c| matches!(c.kind, ColumnKind::Physical))
+        .map(|c| Declared { name: c.name.clone(), data_type: c.data_type.clone(), exact: c.exact.clone() })
+        .collect();
+    Ok(DatagenOptions::parse(&table.name, &formats::without_format(table), &columns)?)
+}
 
 pub struct DatagenSource {
     table: String,

@@ -14,3 +14,100 @@ mod outbox;
 pub(crate) mod read;
 pub mod sink;
 pub(crate) mod value;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::FORMAT;
+use super::error::{ConnectError, config_error};
+use super::{Connector, Environment, LooksUp, Writes, formats};
+use crate::aws;
+use crate::lookup::LookupTable;
+use crate::lookup::options::{LookupOptions, PREFIX};
+use crate::options::OptionSpec;
+use crate::plan::connectors::Uses;
+use crate::plan::physical::{LookupPlan, SinkPlan};
+use crate::sink::version::WriteMode;
+use crate::sink::{Guarantee, Sink, SinkError};
+use crate::sql::catalog::Table;
+use lookup::DynamoDbLookup;
+use sink::DynamoDbSink;
+
+pub struct DynamoDb;
+
+impl Connector for DynamoDb {
+    fn name(&self) -> &'static str {
+        "dynamodb"
+    }
+    fn about(&self) -> &'static str {
+        "A DynamoDB table: upserts that never go backwards, and lookups by its key."
+    }
+    fn options(&self) -> Vec<OptionSpec> {
+        options::OPTIONS.into_iter().chain(crate::lookup::options::OPTIONS).chain([FORMAT]).chain(aws::OPTIONS).collect()
+    }
+    fn uses(&self) -> Uses {
+        Uses { is_looked_up: true, ..Uses::default() }
+    }
+    fn is_remote(&self) -> bool {
+        true
+    }
+    fn writes(&self) -> Option<&dyn Writes> {
+        Some(self)
+    }
+    fn looks_up(&self) -> Option<&dyn LooksUp> {
+        Some(self)
+    }
+}
+
+impl Writes for DynamoDb {
+    fn guarantee(&self) -> Guarantee {
+        Guarantee::EffectivelyOnce
+    }
+
+    fn check(&self, plan: &SinkPlan, table: &Table) -> Result<(), ConnectError> {
+        LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
+        DynamoDbSink::check(&plan.table_spec(table), &own_options(table)).map_err(|e| sink_error(e, table))
+    }
+
+    fn sink(
+        &self,
+        plan: &SinkPlan,
+        table: &Table,
+        mode: WriteMode,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Sink>, ConnectError> {
+        LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
+        let sink = DynamoDbSink::new(plan.table_spec(table), &own_options(table), env.run_ms, mode, env.runtime.clone());
+        Ok(Arc::new(sink.map_err(|e| sink_error(e, table))?))
+    }
+}
+
+impl LooksUp for DynamoDb {
+    fn check(&self, plan: &LookupPlan) -> Result<(), ConnectError> {
+        let table = &plan.source.table;
+        DynamoDbLookup::check(&plan.spec, &own_options(table)).map_err(|e| config_error(table, e))
+    }
+
+    fn table(
+        &self,
+        plan: &LookupPlan,
+        options: &LookupOptions,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn LookupTable>, ConnectError> {
+        let table = &plan.source.table;
+        let made = DynamoDbLookup::new(plan.spec.clone(), &own_options(table), options.retries, env.runtime.clone());
+        Ok(Arc::new(made.map_err(|e| config_error(table, e))?))
+    }
+}
+
+/// The options of the table itself: one declaration may serve lookups too.
+fn own_options(table: &Table) -> BTreeMap<String, String> {
+    formats::without_format(table).into_iter().filter(|(key, _)| !key.starts_with(PREFIX)).collect()
+}
+
+fn sink_error(error: SinkError, table: &Table) -> ConnectError {
+    match error {
+        SinkError::Config { reason, .. } => config_error(table, reason),
+        other => ConnectError::Sink(other),
+    }
+}

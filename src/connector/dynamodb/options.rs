@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::aws::{self, AwsOptions};
-use crate::suggest::nearest;
+use crate::aws::AwsOptions;
+use crate::options::{OptionKind, OptionSpec};
 
 /// BatchWriteItem takes no more.
 const BATCH_SIZE_MAX: usize = 25;
@@ -20,7 +20,22 @@ const REQUESTS: &str = "sink.requests.max-inflight";
 const BUFFERED: &str = "sink.requests.max-buffered";
 const FAIL_ON_ERROR: &str = "sink.fail-on-error";
 const IGNORE_NULLS: &str = "sink.ignore-nulls";
-const OWN: [&str; 6] = [TABLE_NAME, BATCH_SIZE, REQUESTS, BUFFERED, FAIL_ON_ERROR, IGNORE_NULLS];
+
+/// The options of a table, those of its lookups left out.
+pub const OPTIONS: [OptionSpec; 6] = [
+    OptionSpec::new(TABLE_NAME, OptionKind::Text, "the name of the DynamoDB table").required(),
+    OptionSpec::new(BATCH_SIZE, OptionKind::Number(1, BATCH_SIZE_MAX as u64), "items in a BatchWriteItem").or("25"),
+    OptionSpec::new(
+        REQUESTS,
+        OptionKind::Number(1, REQUESTS_MAX as u64),
+        "requests of one writer that may be on their way at once",
+    )
+    .or("50"),
+    OptionSpec::new(BUFFERED, OptionKind::Number(1, BUFFERED_MAX as u64), "items of one writer that may wait or be on their way")
+        .or("10000"),
+    OptionSpec::new(FAIL_ON_ERROR, OptionKind::Flag, "a write that DynamoDB does not take ends the job").or("false"),
+    OptionSpec::new(IGNORE_NULLS, OptionKind::Flag, "NULL columns are left out of the item").or("false"),
+];
 
 #[derive(Clone)]
 pub struct DynamoDbOptions {
@@ -42,12 +57,6 @@ pub struct DynamoDbOptions {
 impl DynamoDbOptions {
     /// The error says what is wrong with the options, without the table's name.
     pub fn parse(options: &BTreeMap<String, String>) -> Result<DynamoDbOptions, String> {
-        let known = || OWN.into_iter().chain(aws::KEYS);
-        if let Some(key) = options.keys().find(|k| !known().any(|known| known == *k)) {
-            let near = nearest(key, known()).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
-            let all = known().collect::<Vec<_>>().join(", ");
-            return Err(format!("connector 'dynamodb' has no option '{key}'{near} (options: {all})"));
-        }
         let get = |key: &str| options.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let required = |key: &str, why: &str| get(key).ok_or_else(|| format!("WITH needs '{key}': {why}"));
         let number = |key: &str, default: usize, max: usize| match get(key) {
@@ -94,8 +103,6 @@ mod tests {
     fn errors_say_what_to_write() {
         let error = |pairs: &[(&str, &str)]| parse(pairs).err().unwrap();
         assert!(error(&[]).starts_with("WITH needs 'table-name'"));
-        let unknown = error(&[("table-name", "t"), ("sink.batch.max-sise", "2")]);
-        assert!(unknown.contains("did you mean 'sink.batch.max-size'?") && unknown.contains("aws.region"), "{unknown}");
         assert!(error(&[("table-name", "t"), ("sink.batch.max-size", "26")]).contains("from 1 to 25"));
         assert!(error(&[("table-name", "t"), (FAIL_ON_ERROR, "yes")]).contains("true or false"));
         assert!(error(&[("table-name", "t"), ("aws.credentials.provider", "BASC")]).contains("ENV_VAR"));

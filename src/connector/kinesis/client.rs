@@ -21,10 +21,11 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::runtime::Handle;
 
 use crate::aws::causes;
+use crate::connector::Bounds;
+use crate::connector::kinesis::KinesisOptions;
 use crate::connector::kinesis::poll::{Child, Failure, Reply, ShardApi};
 use crate::connector::kinesis::queue::Record;
 use crate::connector::kinesis::server_clock::ServerClock;
-use crate::connector::kinesis::{Bounds, KinesisOptions};
 use crate::source::{Position, SourceError};
 use crate::time::clock::SystemClock;
 

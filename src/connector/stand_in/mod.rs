@@ -2,4 +2,5 @@
 
 pub mod generate;
 pub mod memory;
+pub mod names;
 pub mod table;

@@ -35,7 +35,7 @@ struct Grouping<'a> {
     sets: Vec<GroupingSet>,
 }
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, node: &AggregateNode) -> PlanResult<Fragment> {
         let told = clock_below(node)?;
         let node = told.as_ref().unwrap_or(node);

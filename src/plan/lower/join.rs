@@ -34,7 +34,7 @@ struct Condition {
     rest: Vec<Expr>,
 }
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn join(&mut self, join: &Join) -> PlanResult<Fragment> {
         if let Some(table) = looked_up(&join.right) {
             return self.lookup_join(join, table);

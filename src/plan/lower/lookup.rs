@@ -11,10 +11,11 @@ use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator};
 
 use super::rows::asks_marks;
-use super::sources::{LOOKED_UP, source_plan};
+use super::sources::source_plan;
 use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
 use crate::lookup::LookupSpec;
 use crate::operator::join::lookup::LookupJoinSpec;
+use crate::plan::connectors::KnownConnectors;
 use crate::plan::fingerprint;
 use crate::plan::physical::{LookupPlan, OperatorPlan};
 use crate::sql::catalog::{ColumnKind, PlannedLookup, Table};
@@ -38,7 +39,7 @@ struct Condition {
     rest: Vec<Expr>,
 }
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn lookup_join(&mut self, join: &Join, table: &Arc<Table>) -> PlanResult<Fragment> {
         let name = hints::base_name(&table.name);
         let outer = match join.join_type {
@@ -46,7 +47,7 @@ impl Lowering {
             JoinType::Left => true,
             other => return unsupported(format!("a {other} JOIN with '{name}': a lookup join is INNER or LEFT")),
         };
-        check_table(table)?;
+        check_table(table, self.connectors)?;
         let right = join.right.schema();
         let columns: Vec<usize> =
             right.fields().iter().filter_map(|f| table.columns.iter().position(|c| c.name == *f.name())).collect();
@@ -115,11 +116,11 @@ impl Lowering {
     }
 }
 
-fn check_table(table: &Table) -> PlanResult<()> {
+fn check_table(table: &Table, connectors: &dyn KnownConnectors) -> PlanResult<()> {
     let name = hints::base_name(&table.name);
-    if table.connector() != LOOKED_UP {
+    if !connectors.uses(table.connector()).is_looked_up {
         return unsupported(format!(
-            "table '{name}' ({}) cannot be looked up: FOR SYSTEM_TIME AS OF works with tables of the connector {LOOKED_UP}",
+            "table '{name}' ({}) cannot be looked up: FOR SYSTEM_TIME AS OF works with tables of the connector dynamodb",
             table.connector()
         ));
     }

@@ -56,7 +56,7 @@ pub fn time_order(window: &Window, fragment: &Fragment) -> PlanResult<Option<usi
     Ok((order.asc && (is_rowtime(field) || is_proctime(field))).then_some(column))
 }
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn over(&mut self, window: &Window, fragment: Fragment, rowtime: usize, first_only: bool) -> PlanResult<Fragment> {
         let mut fragment = self.assign_windows(fragment, false)?;
         if fragment.updates {

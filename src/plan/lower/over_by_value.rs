@@ -71,7 +71,7 @@ fn unseen(function: &WindowFunction, call: &OverCall, window: &Window) -> PlanRe
     }))
 }
 
-impl Lowering {
+impl Lowering<'_> {
     /// `is_bound`: a filter above compares a result with a number.
     pub(super) fn over_by_value(&mut self, window: &Window, fragment: Fragment, is_bound: bool) -> PlanResult<Fragment> {
         let fragment = self.assign_windows(fragment, false)?;

@@ -98,7 +98,7 @@ pub fn sort_columns(fragment: &Fragment, order_by: &[SortExpr]) -> PlanResult<Ve
     Ok(order)
 }
 
-impl Lowering {
+impl Lowering<'_> {
     /// A Top-N that is kept up to date. `number` names the column of the ROW_NUMBER in `schema`, if there is one.
     pub(super) fn rank(
         &mut self,

@@ -20,7 +20,7 @@ use crate::sql::functions::{clock, current_watermark, random};
 use crate::sql::unnest::Unnest;
 use crate::types::nested::is_multiset;
 
-impl Lowering {
+impl Lowering<'_> {
     /// Rows that stand in the query.
     pub(super) fn values(&mut self, rows: &[Vec<Expr>], schema: &DFSchemaRef) -> PlanResult<Fragment> {
         let number = self.sources.iter().filter(|s| s.rows.is_some()).count();

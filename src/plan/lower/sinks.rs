@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{Fragment, Lowering, PlanResult, Role, unsupported};
 use crate::format::json::{EncodeOptions, JsonEncoder, JsonError};
+use crate::plan::connectors::RowsTaken;
 use crate::plan::fingerprint;
 use crate::plan::physical::{ChainOutput, OperatorPlan, ResultKeys, SinkPlan, SinkTarget};
 use crate::sql::bind::{BoundQuery, Target};
 use crate::sql::catalog::Table;
 use crate::types::sql_name;
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn query(&mut self, query: &BoundQuery) -> PlanResult<()> {
         self.fingerprint.push_str(&format!("{}\n", query.plan.display_indent()));
         let fragment = self.plan(&query.plan)?;
@@ -33,7 +34,7 @@ impl Lowering {
             }
         };
         let sink_key: Vec<usize> = match &target {
-            SinkTarget::Table(table) if table.connector() != "filesystem" => sink_key(table),
+            SinkTarget::Table(table) if self.rows_taken(table) != RowsTaken::New => sink_key(table),
             _ => vec![],
         };
         let is_dealt = fragment.updates && self.deliver_changes(&target, &sink_key, &mut fragment)?;
@@ -58,11 +59,15 @@ impl Lowering {
         Ok(())
     }
 
+    fn rows_taken(&self, table: &Table) -> RowsTaken {
+        self.connectors.uses(table.connector()).rows
+    }
+
     /// Makes changes fit the table they go to, or says why they do not. True if that has dealt them out by the table's key.
     fn deliver_changes(&mut self, target: &SinkTarget, sink_key: &[usize], fragment: &mut Fragment) -> PlanResult<bool> {
         let SinkTarget::Table(table) = target else { return Ok(false) };
         let name = &table.name;
-        let takes_all = matches!(table.connector(), "print" | "blackhole");
+        let takes_all = self.rows_taken(table) == RowsTaken::Changes;
         if sink_key.is_empty() && !takes_all {
             return unsupported(format!(
                 "the result is updated as rows arrive, and table '{name}' ({}) only takes new rows: group by a window, or write \

@@ -10,26 +10,29 @@ use datafusion_expr::{Expr, LogicalPlan, Operator};
 
 use super::{PlanResult, physical, unsupported};
 use crate::ingest::{IngestSpec, NOW, WatermarkExpression, WatermarkSpec};
+use crate::plan::connectors::KnownConnectors;
 use crate::plan::physical::SourcePlan;
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::functions::clock;
 use crate::sql::hints;
 use crate::sql::window_tvf::interval_ms;
 
-/// Connectors whose tables can only be looked up and written.
-pub(super) const LOOKED_UP: &str = "dynamodb";
-
 /// Notes which columns of which tables a plan reads.
-pub(super) fn collect_columns(plan: &LogicalPlan, used: &mut BTreeMap<String, (Arc<Table>, BTreeSet<usize>)>) -> PlanResult<()> {
+pub(super) fn collect_columns(
+    plan: &LogicalPlan,
+    connectors: &dyn KnownConnectors,
+    used: &mut BTreeMap<String, (Arc<Table>, BTreeSet<usize>)>,
+) -> PlanResult<()> {
     plan.apply(|node| {
         if let LogicalPlan::TableScan(scan) = node
             && let Some(PlannedTable(table)) = scan.source.downcast_ref::<PlannedTable>()
         {
-            if table.connector() == LOOKED_UP {
+            if connectors.uses(table.connector()).is_looked_up {
                 let name = hints::base_name(&table.name);
                 return unsupported(format!(
-                    "table '{name}' ({LOOKED_UP}) cannot be read, only looked up: JOIN {name} FOR SYSTEM_TIME AS OF l.pt AS r ON \
-                     l.x = r.key, where pt is AS PROCTIME()"
+                    "table '{name}' ({}) cannot be read, only looked up: JOIN {name} FOR SYSTEM_TIME AS OF l.pt AS r ON \
+                     l.x = r.key, where pt is AS PROCTIME()",
+                    table.connector()
                 ));
             }
             let (_, columns) = used.entry(table.name.clone()).or_insert_with(|| (table.clone(), BTreeSet::new()));

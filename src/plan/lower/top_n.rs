@@ -14,7 +14,7 @@ use crate::sql::catalog::is_rowtime;
 use crate::state::packed::is_packable;
 use crate::types::sql_name;
 
-impl Lowering {
+impl Lowering<'_> {
     pub(super) fn top_n(&mut self, fragment: Fragment, window: &Window, bound: NumberBound) -> PlanResult<Fragment> {
         let schema = &window.schema;
         let [expression] = window.window_expr.as_slice() else { return unsupported("several functions beside a Top-N") };

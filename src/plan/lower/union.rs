@@ -7,7 +7,7 @@ use datafusion_expr::{Expr, LogicalPlan};
 
 use super::{Fired, Fragment, Lowering, OperatorPlan, PlanResult, Role, Route, physical};
 
-impl Lowering {
+impl Lowering<'_> {
     /// UNION ALL: rows of all inputs, each with the watermark of its own split. Columns go by position.
     pub(super) fn union(&mut self, inputs: &[Arc<LogicalPlan>], schema: &DFSchemaRef) -> PlanResult<Fragment> {
         let mut fragments = Vec::new();

@@ -113,7 +113,7 @@ pub fn is_of_session(roles: impl Iterator<Item = Role>, partition: usize) -> boo
     grouped == (0..partition).map(Role::SessionKey).collect()
 }
 
-impl Lowering {
+impl Lowering<'_> {
     /// What an aggregation does with the rows of the window function below it.
     pub(super) fn use_by_aggregation(&mut self, node: &AggregateNode) -> PlanResult<()> {
         let Some(below) = look_ahead(&node.input)? else { return Ok(()) };

@@ -1,14 +1,15 @@
 //! From the `format` options of a table to what decodes and encodes its records.
 //!
-//! Called by `connect` for every table that has a format. A new format adds a line to [`options_of`], [`DecodeFormat::of`]
+//! Used by `connect` and by connectors that have a format. A new format adds a line to [`options_of`], [`DecodeFormat::of`]
 //! and [`encode_format`]. What always holds: keys and defaults are Flink's; an option of another format is unknown.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use super::{ConnectError, config_error};
+use super::error::{ConnectError, config_error};
 use crate::connector::filesystem::source::Framing;
 use crate::connector::inline::values::ValuesDecoder;
 use crate::format::Decoder;
@@ -16,36 +17,53 @@ use crate::format::csv::{CsvDecoder, CsvOptions, CsvSource, Dialect};
 use crate::format::encode::EncodeFormat;
 use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions};
 use crate::format::raw::{Charset, RawDecoder, RawOptions, RawSource};
+use crate::options::OptionKind::{Flag, OneOf, Text};
+use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::sql::error::SqlError;
 use crate::sql::hints;
 use crate::sql::null_keys::{self, NullKeys};
 
-const JSON_OPTIONS: [&str; 7] = [
-    "json.ignore-parse-errors",
-    "json.fail-on-missing-field",
-    "json.timestamp-format.standard",
-    "json.encode.ignore-null-fields",
-    "json.encode.decimal-as-plain-number",
-    null_keys::MODE,
-    null_keys::LITERAL,
+const fn json(key: &'static str, kind: OptionKind, default: &'static str, help: &'static str) -> OptionSpec {
+    OptionSpec::new(key, kind, help).or(default)
+}
+
+/// The options of the format json.
+pub const JSON_OPTIONS: [OptionSpec; 7] = [
+    json("json.ignore-parse-errors", Flag, "false", "what cannot be read becomes NULL, or is left out and counted"),
+    json("json.fail-on-missing-field", Flag, "false", "a record without one of the columns cannot be read"),
+    json("json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", "how times are written"),
+    json("json.encode.ignore-null-fields", Flag, "false", "NULLs are left out of what is written"),
+    json("json.encode.decimal-as-plain-number", Flag, "false", "a DECIMAL is written without an exponent"),
+    json(null_keys::MODE, OneOf(&["FAIL", "DROP", "LITERAL"]), "FAIL", "what becomes of a NULL key of a MAP that is written"),
+    json(null_keys::LITERAL, Text, "null", "what such a key is written as with LITERAL"),
 ];
-const CSV_OPTIONS: [&str; 9] = [
-    "csv.field-delimiter",
-    "csv.disable-quote-character",
-    "csv.quote-character",
-    "csv.allow-comments",
-    "csv.ignore-parse-errors",
-    "csv.array-element-delimiter",
-    "csv.escape-character",
-    "csv.null-literal",
-    "csv.write-bigdecimal-in-scientific-notation",
+/// The options of the format csv.
+pub const CSV_OPTIONS: [OptionSpec; 9] = [
+    OptionSpec::new("csv.field-delimiter", Text, "what stands between two fields: one ASCII character").or(","),
+    OptionSpec::new("csv.disable-quote-character", Flag, "fields are never quoted").or("false"),
+    OptionSpec::new("csv.quote-character", Text, "what a field is quoted with: one ASCII character").or("\""),
+    OptionSpec::new("csv.allow-comments", Flag, "lines that begin with # are left out").or("false"),
+    OptionSpec::new("csv.ignore-parse-errors", Flag, "what cannot be read becomes NULL, or is left out and counted").or("false"),
+    OptionSpec::new("csv.array-element-delimiter", Text, "what stands between the elements of an ARRAY").or(";"),
+    OptionSpec::new("csv.escape-character", Text, "what takes its meaning from the character behind it: one ASCII character"),
+    OptionSpec::new("csv.null-literal", Text, "the text that is read and written for NULL"),
+    OptionSpec::new(
+        "csv.write-bigdecimal-in-scientific-notation",
+        Flag,
+        "taken for the sake of Flink's files; decimals are written to files in the scientific form either way",
+    )
+    .or("true"),
 ];
-const RAW_OPTIONS: [&str; 2] = ["raw.charset", "raw.endianness"];
+/// The options of the format raw.
+pub const RAW_OPTIONS: [OptionSpec; 2] = [
+    OptionSpec::new("raw.charset", Text, "the charset of a STRING").or("UTF-8"),
+    OptionSpec::new("raw.endianness", OneOf(&["big-endian", "little-endian"]), "the order of a number's bytes").or("big-endian"),
+];
 
 /// The options that the table's format has, besides `format` itself.
-pub(super) fn options_of(table: &Table) -> &'static [&'static str] {
+pub fn options_of(table: &Table) -> &'static [OptionSpec] {
     match table.options.get("format").map(String::as_str) {
         Some("csv") => &CSV_OPTIONS,
         Some("raw") => &RAW_OPTIONS,
@@ -54,7 +72,7 @@ pub(super) fn options_of(table: &Table) -> &'static [&'static str] {
 }
 
 /// How records of a source table become columns.
-pub(super) enum DecodeFormat {
+pub enum DecodeFormat {
     Json {
         fields: Vec<JsonField>,
         options: JsonOptions,
@@ -149,7 +167,7 @@ impl DecodeFormat {
 }
 
 /// What a record of a file is.
-pub(super) fn framing(table: &Table) -> Result<Framing, ConnectError> {
+pub fn framing(table: &Table) -> Result<Framing, ConnectError> {
     Ok(match name(table)? {
         "csv" => Framing::Csv(csv_options(table)?.dialect),
         "raw" => Framing::AllLines,
@@ -157,7 +175,7 @@ pub(super) fn framing(table: &Table) -> Result<Framing, ConnectError> {
     })
 }
 
-pub(super) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
+pub fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
     Ok(match name(table)? {
         "csv" => EncodeFormat::Csv(csv_options(table)?),
         "raw" => {
@@ -278,4 +296,11 @@ fn raw_options(table: &Table) -> Result<RawOptions, ConnectError> {
     let charset = Charset::from_str(charset)
         .map_err(|known| config_error(table, format!("'raw.charset' = '{charset}' is not supported; these are: {known}")))?;
     Ok(RawOptions { charset, little_endian })
+}
+
+/// What stands in WITH, without the format and its options.
+pub fn without_format(table: &Table) -> BTreeMap<String, String> {
+    let format = options_of(table);
+    let own = |k: &str| k != "connector" && k != "format" && format.iter().all(|o| o.key != k);
+    table.options.iter().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }

@@ -6,12 +6,12 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{ConnectError, config_error};
+use crate::connector::error::{ConnectError, config_error};
 use crate::sql::catalog::Table;
 use crate::sql::hints;
 
 /// The file with a table's sample.
-pub(super) fn sample(table: &Table, folder: &Path) -> Result<PathBuf, ConnectError> {
+pub fn sample(table: &Table, folder: &Path) -> Result<PathBuf, ConnectError> {
     let name = hints::base_name(&table.name);
     if leads_out(name) {
         let reason = format!(
@@ -24,7 +24,7 @@ pub(super) fn sample(table: &Table, folder: &Path) -> Result<PathBuf, ConnectErr
 }
 
 /// The folder of the embedded table that stands in for a remote one.
-pub(super) fn embedded(table: &Table, folder: &Path) -> Result<PathBuf, ConnectError> {
+pub fn embedded(table: &Table, folder: &Path) -> Result<PathBuf, ConnectError> {
     let name = hints::short_name(&table.name);
     // A table within the folder of another one would share its files.
     if Path::new(&*name).file_name() != Some(std::ffi::OsStr::new(&*name)) {

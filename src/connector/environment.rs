@@ -1,0 +1,36 @@
+//! What a connector is given besides its table: the surroundings of the job.
+
+use std::path::PathBuf;
+
+use super::Connectors;
+use super::inline::select::SelectFormat;
+use crate::config::Config;
+use crate::time::clock::SharedClock;
+
+/// Arrival times that bound reading, ms since the epoch, half open; set by `--from` and `--to`.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Bounds {
+    pub from_ms: Option<i64>,
+    pub to_ms: Option<i64>,
+}
+
+/// The surroundings of a job.
+pub struct Environment<'a> {
+    /// Those that tables may name.
+    pub connectors: &'a Connectors,
+    pub config: &'a Config,
+    /// The SQL file, for its samples.
+    pub query_path: PathBuf,
+    pub local: bool,
+    pub state_dir: PathBuf,
+    /// Where the error stream goes.
+    pub errors_dir: PathBuf,
+    pub run_ms: i64,
+    /// The run in the names of files.
+    pub run_name: String,
+    /// Arrival times that bound streams: `--from`, `--to`.
+    pub bounds: Bounds,
+    pub clock: SharedClock,
+    pub runtime: tokio::runtime::Handle,
+    pub select: SelectFormat,
+}
