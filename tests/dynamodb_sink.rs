@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema};
@@ -10,10 +11,16 @@ use arrow::record_batch::RecordBatch;
 use paceline::change::Op;
 use paceline::connector::dynamodb::sink::DynamoDbSink;
 use paceline::rows::Rows;
+use paceline::runtime::control::Stats;
+use paceline::runtime::crash::CrashPoint;
+use paceline::runtime::job::{Observer, Outcome};
+use paceline::runtime::options::CheckpointTrigger;
+use paceline::runtime::worker::SharedSource;
 use paceline::sink::version::{Counts, WriteMode};
 use paceline::sink::{Afterwards, Prepared, Sink, SinkError, SinkWriter, TableSpec};
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults, Item};
+use crate::support::job::{CrashAt, Variation, attempt, observe};
 use crate::support::prepare::PrepareAndWait;
 
 const RUN_MS: i64 = 1_700_000_000_000;
@@ -124,7 +131,7 @@ fn writes_of_one_key_keep_their_order_under_retries() {
     for n in 0..40 {
         write(&mut *writer, &rows(&riders.map(|r| (Some("x"), r, n)), None));
         // Some writes get under way before newer ones replace what waits.
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2));
     }
     writer.prepare(1).unwrap();
     let mut last: HashMap<String, i64> = HashMap::new();
@@ -349,7 +356,7 @@ fn a_throttled_key_holds_up_no_other() {
             if !world.points().is_empty() {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(world.points(), BTreeMap::from([("x/cold".into(), 2)]), "{mode:?}");
         world.server.set_faults(Faults::default());
@@ -599,4 +606,66 @@ fn a_row_that_cannot_be_written_takes_the_one_it_replaces_with_it() {
     let rejected = writer.prepare(2).unwrap();
     assert_eq!(world.points(), BTreeMap::from([("x/b".into(), 1)]));
     assert!(rejected.len() == 1 && rejected[0].reason.contains("NaN"), "{rejected:?}");
+}
+
+/// Lets the table take writes once so many checkpoints were made, and stops the job when it has all of them.
+struct LiftedAfter<'a> {
+    world: &'a World,
+    checkpoints: u64,
+    points: usize,
+    stop: Arc<AtomicBool>,
+}
+
+impl Observer for LiftedAfter<'_> {
+    fn progress(&mut self, _: &Stats, _: &[Arc<SharedSource>]) {
+        self.stop.store(self.world.points().len() == self.points, Ordering::Release);
+    }
+    fn checkpoint(&mut self, _: u64) {
+        self.checkpoints = self.checkpoints.saturating_sub(1);
+        if self.checkpoints == 0 {
+            self.world.server.set_faults(Faults::default());
+        }
+    }
+}
+
+/// A table that takes nothing holds up neither the worker, whose other results go into files, nor the checkpoints. What it had
+/// not taken when the process died, which no operator knows any more, it gets from the checkpoint.
+#[test]
+fn a_job_goes_on_beside_a_table_that_takes_nothing() {
+    let world = World::new();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let second = |n: usize| format!("2026-01-01 00:{:02}:{:02}", n / 60, n % 60);
+    let lines = (0..1201).map(|n| format!("{{\"rider\":\"r{}\",\"ts\":\"{}\"}}\n", n % 3, second(n)));
+    std::fs::create_dir(path("rides")).unwrap();
+    std::fs::write(path("rides/1.jsonl"), lines.collect::<String>()).unwrap();
+    let sql = format!(
+        "CREATE TABLE rides (rider STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)
+           WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{}', 'source.monitor-interval' = '1 h');
+         CREATE TABLE board (race STRING, rider STRING, points BIGINT) PARTITIONED BY (race, rider)
+           WITH ('connector' = 'dynamodb', 'table-name' = 'board', 'aws.region' = 'eu-west-1', 'aws.endpoint' = '{}',
+                 'aws.credentials.provider' = 'BASIC', 'aws.credentials.basic.accesskeyid' = 'A',
+                 'aws.credentials.basic.secretkey' = 'S');
+         CREATE TABLE files (rider STRING) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{}');
+         INSERT INTO board SELECT 'x', rider, COUNT(*) FROM TABLE(TUMBLE(TABLE rides, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+           GROUP BY window_start, window_end, rider;
+         INSERT INTO files SELECT rider FROM rides;",
+        path("rides"),
+        world.server.endpoint(),
+        path("files")
+    );
+    world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+    let trigger = CheckpointTrigger::Interval(Duration::from_millis(5));
+    let plain = Variation { batch_rows: 50, trigger, ..Variation::plain(1) };
+    let crashes = Arc::new(CrashAt { point: CrashPoint::AfterRename, remaining: AtomicI64::new(20) });
+    let (outcome, seen) = attempt(&sql, &dir.path().join("state"), &Variation { crashes, ..plain.clone() });
+    assert!(outcome.is_err() && seen.checkpoints == 19, "{outcome:?} after {} checkpoints", seen.checkpoints);
+    assert!(world.points().is_empty());
+
+    let mut lifted = LiftedAfter { world: &world, checkpoints: 10, points: 3, stop: plain.stop.clone() };
+    let outcome = observe(&sql, &dir.path().join("state"), &plain, &mut lifted);
+    assert_eq!(outcome.unwrap(), Outcome::Stopped);
+    assert_eq!(world.points(), BTreeMap::from([("x/r0".into(), 20), ("x/r1".into(), 20), ("x/r2".into(), 20)]));
+    let files = std::fs::read_dir(path("files")).unwrap().map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
+    assert_eq!(files.map(|text| text.lines().count()).sum::<usize>(), 1201);
 }
