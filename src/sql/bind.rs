@@ -37,7 +37,10 @@ use super::parse::parse;
 use super::types::arrow_field;
 use super::unnest::{self, UnnestPlanner};
 use super::window_tvf::{WindowPlanner, interval_ms};
-use super::{group_windows, item_names, join_filters, lookup_join, null_keys, rank_keys, refused, row_stars, table_like, zones};
+use super::{
+    group_windows, item_names, join_filters, lookup_join, null_keys, planned_cast, rank_keys, refused, row_stars, table_like,
+    zones,
+};
 use crate::sql::catalog::looked_up;
 use crate::sql::statement::{ColumnDef, ColumnDefKind, CreateTable, Placed, Statement, place_of};
 use crate::suggest::nearest;
@@ -151,7 +154,7 @@ struct Binder {
 
 impl Default for Binder {
     fn default() -> Self {
-        let functions = Functions::default();
+        let functions = Functions::default().with(planned_cast::all());
         let time_plus = functions.scalar("time_plus");
         let interval_times = functions.scalar(interval_times::NAME);
         let edges = ranks::EDGES.iter().filter_map(|name| functions.aggregate(name)).collect();

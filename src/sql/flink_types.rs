@@ -16,8 +16,8 @@ use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, Union, Values};
 
-use super::functions::cast::planned;
 use super::functions::{arithmetic, cast, conditional, intervals, nested, type_of};
+use super::planned_cast;
 use crate::types::common::{common_type, decimal_shape, is_float};
 use crate::types::decimal::Operation;
 use crate::types::sql_name;
@@ -157,11 +157,13 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
             }
             Ok(Expr::AggregateFunction(call))
         }
-        Expr::ScalarFunction(ScalarFunction { func, mut args }) if matches!(func.name(), planned::CAST | planned::TRY_CAST) => {
+        Expr::ScalarFunction(ScalarFunction { func, mut args })
+            if matches!(func.name(), planned_cast::CAST | planned_cast::TRY_CAST) =>
+        {
             let (Some(Expr::Literal(to, _)), Some(expression)) = (args.pop(), args.pop()) else {
                 return plan_err!("CAST needs a type");
             };
-            explicit_cast(expression, &planned::target(&to)?, func.name() == planned::TRY_CAST, schema)
+            explicit_cast(expression, &planned_cast::target(&to)?, func.name() == planned_cast::TRY_CAST, schema)
         }
         Expr::ScalarFunction(call) if call.func.name() == type_of::NAME => type_of::text(&call.args, schema),
         Expr::ScalarFunction(ScalarFunction { func, mut args }) if func.name() == "mod" && args.len() == 2 => {

@@ -15,11 +15,11 @@ use sqlparser::ast::{
 };
 
 use super::error::{Place, SqlError};
-use super::functions::cast::planned::{CAST, TRY_CAST};
 use super::functions::cast::read;
 use super::functions::intervals::{self};
 use super::functions::{clock, nested};
 use super::interval::{Amount, amount};
+use super::planned_cast::{CAST, TRY_CAST};
 use super::types::arrow_type;
 use super::{constant_types, item_names, overlaps, refused};
 use crate::sql::statement::{ColumnDefKind, Statement};

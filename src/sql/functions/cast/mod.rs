@@ -7,7 +7,6 @@
 mod nested;
 mod number;
 mod parse;
-pub mod planned;
 pub mod read;
 mod text;
 mod time;
