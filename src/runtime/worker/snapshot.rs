@@ -78,8 +78,9 @@ impl Worker {
                 staged.extend(end.staged.take().filter(|s| !s.is_empty()).map(|s| (end.sink, s)));
             }
         }
-        let operators = self.chains.iter().zip(&self.operator_ids).flat_map(|(chain, ids)| {
-            ids.iter().copied().zip(&chain.operators).filter(|(id, _)| *id != 0).map(|(id, o)| (id, o.state()))
+        let operators = self.chains.iter_mut().zip(&self.operator_ids).flat_map(|(chain, ids)| {
+            let states = chain.links.iter_mut().map(|link| link.operator.state());
+            ids.iter().copied().zip(states).filter(|(id, _)| *id != 0).filter_map(|(id, state)| Some((id, state?.marks())))
         });
         let operators = operators.collect();
         let errors_staged = self.errors.prepare(epoch)?;
