@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput};
 use paceline::operator::window::WindowAggregateSpec;
 use paceline::operator::window::aggregate::WindowAggregate;
-use paceline::operator::{Context, Counters, Event, Operator, Rows};
+use paceline::operator::{Context, Counters, Event, Operator, Rows, State, Steps};
 use paceline::plan::lower::lower;
 use paceline::plan::physical::OperatorPlan;
 use paceline::sql::bind::bind;
@@ -60,6 +60,7 @@ impl World {
         let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
         let mut cx = Context {
             out: &mut out,
+            operator: "window",
             db: &self.db,
             failed: &mut failed,
             counters: &mut counters,

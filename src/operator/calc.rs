@@ -12,11 +12,10 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_common::DataFusionError;
 use datafusion_physical_expr::PhysicalExpr;
 
-use super::{Context, Event, FailedRows, Operator, OperatorError, Rows};
+use super::{Context, Event, Operator, OperatorError, Rows};
 use crate::engine_words;
 
 pub struct Calc {
-    name: String,
     predicate: Option<Arc<dyn PhysicalExpr>>,
     /// None passes all columns on.
     projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
@@ -26,12 +25,11 @@ pub struct Calc {
 impl Calc {
     /// `output` names and types the projected columns; without a projection it is the input's schema.
     pub fn new(
-        name: String,
         predicate: Option<Arc<dyn PhysicalExpr>>,
         projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
         output: SchemaRef,
     ) -> Calc {
-        Calc { name, predicate, projection, output }
+        Calc { predicate, projection, output }
     }
 
     fn apply(&self, rows: &Rows) -> Result<Rows, DataFusionError> {
@@ -64,11 +62,7 @@ impl Calc {
                 // It failed when it was added, and is in the error stream since then.
                 return;
             }
-            cx.failed.push(FailedRows {
-                operator: self.name.clone(),
-                rows: rows.batch.clone(),
-                reason: engine_words::reason(error),
-            });
+            cx.fail(rows.batch.clone(), engine_words::reason(error));
             return;
         }
         for (from, len) in [(0, n / 2), (n / 2, n - n / 2)] {
@@ -82,12 +76,7 @@ impl Calc {
 }
 
 /// Where a condition over pairs of rows is true. One that it refuses is set apart by halving, and does not hold.
-pub fn condition_mask(
-    operator: &str,
-    condition: &Arc<dyn PhysicalExpr>,
-    rows: &RecordBatch,
-    failed: &mut Vec<FailedRows>,
-) -> BooleanArray {
+pub fn condition_mask(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBatch, cx: &mut Context<'_>) -> BooleanArray {
     let n = rows.num_rows();
     match condition.evaluate(rows).and_then(|mask| mask.into_array(n)) {
         Ok(mask) => match mask.as_boolean() {
@@ -95,12 +84,12 @@ pub fn condition_mask(
             mask => mask.clone(),
         },
         Err(e) if n <= 1 => {
-            failed.push(FailedRows { operator: operator.into(), rows: rows.clone(), reason: engine_words::reason(&e) });
+            cx.fail(rows.clone(), engine_words::reason(&e));
             BooleanArray::from(vec![false; n])
         }
         Err(_) => {
             let halves = [(0, n / 2), (n / 2, n - n / 2)];
-            let masks = halves.map(|(from, len)| condition_mask(operator, condition, &rows.slice(from, len), failed));
+            let masks = halves.map(|(from, len)| condition_mask(condition, &rows.slice(from, len), cx));
             masks.iter().flatten().collect()
         }
     }

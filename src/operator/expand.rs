@@ -59,9 +59,7 @@ impl Operator for Expand {
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         match event {
             Event::Rows(rows) => {
-                let expanded = self
-                    .expand(&rows)
-                    .map_err(|e| OperatorError::Kernel { operator: "grouping sets".into(), reason: e.to_string() })?;
+                let expanded = self.expand(&rows)?;
                 cx.out.push(Event::Rows(expanded));
             }
             other => cx.out.push(other),

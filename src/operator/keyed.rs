@@ -87,7 +87,7 @@ impl<V: KeyedValue> KeyedCache<V> {
         let wanted: Vec<Vec<u8>> = missing.iter().map(|(key, hash)| self.store_key(key, *hash)).collect();
         for ((key, _), bytes) in missing.iter().zip(db.multi_get(&wanted)?) {
             let (Some(bytes), Some(slot)) = (bytes, self.slots.get_mut(key)) else { continue };
-            let (changed_ms, value) = parts(&self.ttl, self.operator, &bytes)?;
+            let (changed_ms, value) = parts(&self.ttl, &bytes)?;
             if self.ttl.is_old(changed_ms, now_ms) {
                 continue;
             }
@@ -152,8 +152,7 @@ impl<V: KeyedValue> KeyedCache<V> {
 
     /// Deletes what is too old from the store. Called at a barrier, before [`KeyedCache::freeze`].
     pub fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
-        let operator = self.operator;
-        self.ttl.sweep(now_ms, db, |value| split_changed(operator, value).map(|(changed_ms, _)| changed_ms))
+        self.ttl.sweep(now_ms, db, |value| split_changed(value).map(|(changed_ms, _)| changed_ms))
     }
 
     pub fn freeze(&mut self) {
@@ -184,13 +183,12 @@ impl<V: KeyedValue> KeyedCache<V> {
 }
 
 /// When a stored value changed (0 without a TTL), and the value.
-fn parts<'a>(ttl: &Ttl, operator: u32, bytes: &'a [u8]) -> Result<(i64, &'a [u8]), OperatorError> {
-    if ttl.is_on() { split_changed(operator, bytes) } else { Ok((0, bytes)) }
+fn parts<'a>(ttl: &Ttl, bytes: &'a [u8]) -> Result<(i64, &'a [u8]), OperatorError> {
+    if ttl.is_on() { split_changed(bytes) } else { Ok((0, bytes)) }
 }
 
-fn split_changed(operator: u32, bytes: &[u8]) -> Result<(i64, &[u8]), OperatorError> {
-    let (changed_ms, value) =
-        bytes.split_first_chunk::<8>().ok_or_else(|| OperatorError::damaged(operator, "a value without its time"))?;
+fn split_changed(bytes: &[u8]) -> Result<(i64, &[u8]), OperatorError> {
+    let (changed_ms, value) = bytes.split_first_chunk::<8>().ok_or_else(|| OperatorError::damaged("a value without its time"))?;
     Ok((i64::from_le_bytes(*changed_ms), value))
 }
 
@@ -208,7 +206,7 @@ mod tests {
             self.0.clone().into_bytes()
         }
         fn decode(bytes: &[u8], _: &()) -> Result<Text, OperatorError> {
-            String::from_utf8(bytes.to_vec()).map(Text).map_err(|e| OperatorError::damaged(1, e))
+            String::from_utf8(bytes.to_vec()).map(Text).map_err(OperatorError::damaged)
         }
         fn memory_bytes(&self) -> usize {
             self.0.len()

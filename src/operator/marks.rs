@@ -95,7 +95,7 @@ impl Operator for Marks {
         cx.out.push(match event {
             Event::Rows(rows) => {
                 let added = self.add(&rows, cx.now_ms);
-                Event::Rows(added.map_err(|e| OperatorError::Kernel { operator: "marks".into(), reason: e.to_string() })?)
+                Event::Rows(added?)
             }
             other => other,
         });

@@ -23,6 +23,10 @@ pub mod top_n;
 pub mod unnest;
 pub mod window;
 
+use std::fmt;
+
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use crate::lookup::LookupError;
@@ -31,28 +35,67 @@ use crate::state::packed::PackedError;
 use crate::state::rocks::{Changes, StateDb, StateError};
 pub use event::{Event, Op, Ops, Partials, Rows};
 
-/// One step of a query on one worker.
+/// One step of a query on one worker. What holds nothing and answers each event at once is [`Operator::on_event`] alone; an
+/// operator that goes on by itself offers its [`Steps`], one that a checkpoint has to know offers its [`State`].
+///
+/// ```text
+///              a chain: events from the left, each operator's output is the next one's input
+///
+///   rows, watermark, barrier --> [calc] --> [window aggregate] --> [top-n] --> edge or sink
+///                                             |           ^
+///                          a watermark begins |           | work, work, ... until has_work is false:
+///                          a fire             +-----------+ then the watermark is passed on
+/// ```
 pub trait Operator: Send {
     /// Takes one event and appends what follows from it to `cx.out`. A watermark or a barrier is passed on after the
-    /// output it causes; where that output takes several steps, [`Operator::has_work`] turns true and `work` passes it on.
+    /// output it causes; where that output takes several steps, [`Steps::has_work`] turns true and [`Steps::work`] passes it
+    /// on.
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError>;
 
-    /// True while a fire is under way. No event may be given to the operator then.
-    fn has_work(&self) -> bool {
-        false
+    /// Its further steps, if an event may cause more output than one call should make.
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        None
     }
 
-    /// True while [`Operator::work`] would do nothing, because it waits for an answer from outside: the worker is woken when
+    /// What a checkpoint has to keep of it, if anything.
+    fn state(&mut self) -> Option<&mut dyn State> {
+        None
+    }
+
+    /// Bytes of accumulators and rows that it holds in memory.
+    fn memory_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// An operator whose output to one event may take several steps.
+pub trait Steps {
+    /// True while a fire is under way. No event may be given to the operator then.
+    fn has_work(&self) -> bool;
+
+    /// True while [`Steps::work`] would do nothing, because it waits for an answer from outside: the worker is woken when
     /// that has come.
     fn is_waiting(&self) -> bool {
         false
     }
 
     /// Goes on with the fire for one bounded step.
-    fn work(&mut self, _cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        Ok(())
-    }
+    fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError>;
+}
 
+/// An operator that remembers something over a crash.
+///
+/// ```text
+///   barrier --> on_event sets the tables aside (frozen) and goes on with fresh ones
+///                  |
+///                  | write_frozen, a table at a time, between the batches behind the barrier
+///                  v
+///                store --> hard links --> manifest, with the marks of every operator
+///                  ^
+///                  | spill, when memory runs short; never between a barrier and its checkpoint
+///                hot tables
+/// ```
+pub trait State {
     /// Adds some of the state that was frozen at the last barrier to `changes`. Returns true when nothing is left.
     fn write_frozen(&mut self, _changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(true)
@@ -64,18 +107,13 @@ pub trait Operator: Send {
         Ok(false)
     }
 
-    /// Bytes of accumulators in memory.
-    fn memory_bytes(&self) -> usize {
-        0
-    }
-
     /// What a checkpoint keeps besides the store. Called between the barrier and the next event.
-    fn state(&self) -> OperatorState {
+    fn marks(&self) -> OperatorState {
         OperatorState::default()
     }
 
     /// Takes up the state of a checkpoint; `db` holds the entries of this worker's key groups.
-    fn restore(&mut self, _state: &OperatorState, _db: &StateDb) -> Result<(), OperatorError> {
+    fn restore(&mut self, _marks: &OperatorState, _db: &StateDb) -> Result<(), OperatorError> {
         Ok(())
     }
 }
@@ -83,6 +121,8 @@ pub trait Operator: Send {
 /// What an operator is given besides the event.
 pub struct Context<'a> {
     pub out: &'a mut Vec<Event>,
+    /// The name of the operator, as plans and messages have it.
+    pub operator: &'a str,
     pub db: &'a StateDb,
     /// Rows that failed; the worker writes them to the error stream.
     pub failed: &'a mut Vec<FailedRows>,
@@ -93,10 +133,22 @@ pub struct Context<'a> {
     pub now_ms: i64,
 }
 
+impl Context<'_> {
+    /// The same for an operator of this name, whose output goes to `out`.
+    pub fn of<'b>(&'b mut self, operator: &'b str, out: &'b mut Vec<Event>) -> Context<'b> {
+        Context { out, operator, db: self.db, failed: self.failed, counters: self.counters, ..*self }
+    }
+
+    /// Hands rows that the operator cannot use to the error stream.
+    pub fn fail(&mut self, rows: RecordBatch, reason: String) {
+        self.failed.push(FailedRows { operator: self.operator.to_string(), rows, reason });
+    }
+}
+
 /// Rows that a kernel refused, with the reason.
 pub struct FailedRows {
     pub operator: String,
-    pub rows: arrow::record_batch::RecordBatch,
+    pub rows: RecordBatch,
     pub reason: String,
 }
 
@@ -129,33 +181,90 @@ impl OperatorState {
     }
 }
 
-/// A failure that ends the job (exit code 1).
+/// Why an operator cannot go on. It does not say which operator: the chain that runs it knows ([`OperatorFailure`]).
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
     Lookup(#[from] LookupError),
-    #[error("operator {operator}: {reason}")]
-    Damaged { operator: String, reason: String },
-    #[error("operator {operator}: {reason}")]
-    Kernel { operator: String, reason: String },
+    /// Stored state is not what this operator writes.
+    #[error("{0}")]
+    Damaged(String),
+    #[error("{0}")]
+    Kernel(String),
 }
 
 impl OperatorError {
-    pub fn damaged(operator: u32, reason: impl ToString) -> OperatorError {
-        OperatorError::Damaged { operator: operator.to_string(), reason: reason.to_string() }
+    pub fn damaged(reason: impl ToString) -> OperatorError {
+        OperatorError::Damaged(reason.to_string())
+    }
+
+    pub fn kernel(reason: impl ToString) -> OperatorError {
+        OperatorError::Kernel(reason.to_string())
+    }
+
+    /// Partial aggregates came to an operator that takes rows: a plan that lowering does not make.
+    pub fn no_place_for_partials() -> OperatorError {
+        OperatorError::kernel("partial aggregates where rows belong")
+    }
+
+    /// The failure of the operator of this name.
+    pub fn of(self, operator: &str) -> OperatorFailure {
+        OperatorFailure { operator: operator.to_string(), error: self }
+    }
+}
+
+impl From<ArrowError> for OperatorError {
+    fn from(e: ArrowError) -> Self {
+        OperatorError::kernel(e)
     }
 }
 
 impl From<KeyError> for OperatorError {
     fn from(e: KeyError) -> Self {
-        OperatorError::Damaged { operator: "state".into(), reason: e.to_string() }
+        OperatorError::damaged(e)
     }
 }
 
 impl From<PackedError> for OperatorError {
     fn from(e: PackedError) -> Self {
-        OperatorError::Damaged { operator: "state".into(), reason: e.to_string() }
+        OperatorError::damaged(e)
+    }
+}
+
+/// A failure that ends the job (exit code 1): an error, and whose it is.
+#[derive(Debug)]
+pub struct OperatorFailure {
+    operator: String,
+    error: OperatorError,
+}
+
+impl std::error::Error for OperatorFailure {}
+
+impl fmt::Display for OperatorFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.error {
+            // A store and a table outside say themselves where they are.
+            OperatorError::State(_) | OperatorError::Lookup(_) => self.error.fmt(f),
+            OperatorError::Damaged(reason) | OperatorError::Kernel(reason) => write!(f, "operator {}: {reason}", self.operator),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_whose_it_is_unless_the_error_does() {
+        let store = StateError { path: "state/live-0".into(), reason: "disk full".into() };
+        for (error, text) in [
+            (OperatorError::kernel("too large"), "operator rank 3: too large"),
+            (OperatorError::damaged("an unknown key"), "operator rank 3: an unknown key"),
+            (store.into(), "state store in state/live-0: disk full"),
+        ] {
+            assert_eq!(error.of("rank 3").to_string(), text);
+        }
     }
 }

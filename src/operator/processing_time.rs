@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::SchemaRef;
 
 use super::window::local_watermark;
-use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use super::{Context, Event, Operator, OperatorError, OperatorState, Rows, State};
 use crate::state::rocks::StateDb;
 use crate::time::MAX_TIME_MS;
 use crate::time::zone::Zone;
@@ -47,12 +47,7 @@ impl Operator for ProcessingTime {
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         match event {
             Event::Rows(rows) => {
-                let stamped = self.stamp(&rows, cx.now_ms);
-                let failed = |e: arrow::error::ArrowError| OperatorError::Kernel {
-                    operator: "processing time".into(),
-                    reason: e.to_string(),
-                };
-                cx.out.push(Event::Rows(stamped.map_err(failed)?));
+                cx.out.push(Event::Rows(self.stamp(&rows, cx.now_ms)?));
             }
             Event::Tick(now_ms) => {
                 let passed_ms = now_ms.saturating_sub(1);
@@ -72,7 +67,13 @@ impl Operator for ProcessingTime {
         Ok(())
     }
 
-    fn state(&self) -> OperatorState {
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+}
+
+impl State for ProcessingTime {
+    fn marks(&self) -> OperatorState {
         OperatorState { fired_mark_ms: self.passed_ms, ..OperatorState::default() }
     }
 
@@ -116,8 +117,15 @@ mod tests {
         let dir = tempfile::tempdir().expect("folder");
         let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
-        let mut cx =
-            Context { out: &mut out, db: &db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms };
+        let mut cx = Context {
+            out: &mut out,
+            db: &db,
+            failed: &mut failed,
+            counters: &mut counters,
+            room_bytes: usize::MAX,
+            operator: "test",
+            now_ms,
+        };
         operator.on_event(event, &mut cx).expect("takes it");
         let text = |event: &Event| match event {
             Event::Rows(rows) => {
@@ -153,12 +161,12 @@ mod tests {
         let mut restored = ProcessingTime::new(1, schema());
         let dir = tempfile::tempdir().expect("folder");
         let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
-        restored.restore(&operator.state(), &db).expect("restores");
+        restored.restore(&operator.marks(), &db).expect("restores");
         assert_eq!(send(&mut restored, rows(None), 150), ["rows [200, 200]"], "the clock of this machine is behind");
         assert_eq!(send(&mut restored, Event::Tick(150), 150), ["tick 150"]);
         assert_eq!(send(&mut restored, Event::Watermark(MAX_TIME_MS), 150), [format!("watermark {MAX_TIME_MS}")]);
         assert_eq!(send(&mut restored, Event::Tick(300), 300), ["tick 300"], "the input has ended");
-        assert_eq!(restored.state().fired_mark_ms, Some(199), "whose rows another worker may read again");
+        assert_eq!(restored.marks().fired_mark_ms, Some(199), "whose rows another worker may read again");
     }
 
     #[test]

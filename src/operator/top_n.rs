@@ -16,7 +16,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, SortField};
 
-use super::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use super::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::floats::one_nan;
 use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::window::local_watermark;
@@ -90,7 +90,7 @@ impl TopN {
     }
 
     fn add(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let end = rows.window_end_ms.ok_or_else(|| self.kernel_error("a row without a window"))?;
+        let end = rows.window_end_ms.ok_or_else(|| OperatorError::kernel("a row without a window"))?;
         if self.fired_mark_ms.is_some_and(|mark| end - 1 <= mark) {
             cx.counters.late_by_fired_mark += rows.batch.num_rows() as u64;
             return Ok(());
@@ -117,16 +117,12 @@ impl TopN {
             let places = Places::new(rows, &Part::Whole);
             columns.push(Arc::new(BinaryArray::from_iter_values((0..rows.len()).map(|row| places.of(row)))));
         }
-        RecordBatch::try_new(self.spec.input.clone(), columns).map_err(|e| self.kernel_error(e))
-    }
-
-    fn kernel_error(&self, reason: impl ToString) -> OperatorError {
-        OperatorError::Kernel { operator: format!("top-n {}", self.spec.operator), reason: reason.to_string() }
+        RecordBatch::try_new(self.spec.input.clone(), columns).map_err(OperatorError::kernel)
     }
 
     /// The best rows of each partition in order, with their numbers.
     fn best(&self, batches: &[RecordBatch]) -> Result<(RecordBatch, Int64Array), OperatorError> {
-        best_rows(&self.spec, batches).map_err(|e| self.kernel_error(e))
+        best_rows(&self.spec, batches).map_err(OperatorError::kernel)
     }
 
     fn emit(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -136,7 +132,7 @@ impl TopN {
             let types: Vec<_> = self.spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
             cx.db.scan(&from, &to, |_, value| {
                 let columns = unpack(value, &types)?;
-                batches.push(RecordBatch::try_new(self.spec.input.clone(), columns).map_err(|e| self.kernel_error(e))?);
+                batches.push(RecordBatch::try_new(self.spec.input.clone(), columns)?);
                 Ok::<_, OperatorError>(())
             })?;
             let mut changes = Changes::default();
@@ -155,7 +151,7 @@ impl TopN {
             if self.spec.output.fields().len() > columns.len() {
                 columns.push(Arc::new(numbers));
             }
-            rows = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.kernel_error(e))?;
+            rows = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         }
         cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(rows) }));
         Ok(())
@@ -196,11 +192,26 @@ impl Operator for TopN {
                 cx.out.push(Event::Barrier(e));
             }
             (tick @ Event::Tick(_), _) => cx.out.push(tick),
-            (Event::Partials(_), _) => return Err(self.kernel_error("partial aggregates where rows belong")),
+            (Event::Partials(_), _) => return Err(OperatorError::no_place_for_partials()),
         }
         Ok(())
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let waiting = self.waiting.values().flat_map(|w| &w.batches);
+        waiting.chain(self.frozen.iter().map(|(_, b)| b)).map(|b| b.get_array_memory_size()).sum()
+    }
+}
+
+impl Steps for TopN {
     fn has_work(&self) -> bool {
         self.firing.is_some()
     }
@@ -217,13 +228,15 @@ impl Operator for TopN {
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }
+}
 
+impl State for TopN {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         if let Some((end, rows)) = self.frozen.pop() {
             let generation = self.next_generation;
             self.next_generation += 1;
             for (group, picks) in rows_by_key_group(&self.spec.partition_by, &rows) {
-                let part = take_record_batch(&rows, &UInt32Array::from(picks)).map_err(|e| self.kernel_error(e))?;
+                let part = take_record_batch(&rows, &UInt32Array::from(picks))?;
                 let mut value = Vec::new();
                 pack(part.columns(), part.num_rows(), &mut value);
                 let place = Place::at(self.spec.operator, Kind::Rows, end);
@@ -235,12 +248,7 @@ impl Operator for TopN {
         Ok(self.frozen.is_empty())
     }
 
-    fn memory_bytes(&self) -> usize {
-        let waiting = self.waiting.values().flat_map(|w| &w.batches);
-        waiting.chain(self.frozen.iter().map(|(_, b)| b)).map(|b| b.get_array_memory_size()).sum()
-    }
-
-    fn state(&self) -> OperatorState {
+    fn marks(&self) -> OperatorState {
         OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
     }
 
@@ -249,7 +257,7 @@ impl Operator for TopN {
         self.next_generation = state.next_generation;
         let (from, to) = layout::kind_range(self.spec.operator, Kind::Rows);
         db.scan(&from, &to, |key, _| {
-            let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(self.spec.operator, "an unknown key"))?;
+            let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
             self.stored.insert(key.place.time_ms);
             Ok(())
         })

@@ -169,7 +169,7 @@ impl Operator for Unnest {
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         match event {
             Event::Rows(rows) => {
-                self.apply(&rows, cx).map_err(|reason| OperatorError::Kernel { operator: "unnest".into(), reason })?;
+                self.apply(&rows, cx).map_err(OperatorError::Kernel)?;
             }
             other => cx.out.push(other),
         }

@@ -11,6 +11,7 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use crate::ingest::IngestSpec;
 use crate::lookup::{Asker, LookupError, LookupSpec};
+use crate::operator::Operator;
 use crate::operator::calc::Calc;
 use crate::operator::expand::{Expand, ExpandSpec};
 use crate::operator::group::aggregate::GroupAggregate;
@@ -37,7 +38,6 @@ use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
 use crate::operator::window::local::LocalAggregate;
-use crate::operator::{Operator, OperatorError};
 use crate::sink::TableSpec;
 use crate::sql::catalog::Table;
 use crate::time::zone::Zone;
@@ -211,13 +211,39 @@ impl OperatorPlan {
         }
     }
 
-    /// The operator for one worker. `asker` connects it to the table of that number among those that are looked up.
-    pub fn build(&self, asker: &dyn Fn(usize) -> Result<Asker, LookupError>) -> Result<Box<dyn Operator>, OperatorError> {
-        Ok(match self.clone() {
-            OperatorPlan::Calc { predicate, projection, output } => {
+    /// What messages call it.
+    pub fn name(&self) -> String {
+        match self {
+            OperatorPlan::Calc { output, .. } => {
                 let names: Vec<&str> = output.fields().iter().map(|f| f.name().as_str()).collect();
-                Box::new(Calc::new(format!("calc({})", names.join(", ")), predicate, projection, output.clone()))
+                format!("calc({})", names.join(", "))
             }
+            OperatorPlan::AssignWindows(_) => "window rows".into(),
+            OperatorPlan::LocalAggregate(_) => "window".into(),
+            OperatorPlan::WindowAggregate(spec) => format!("window {}", spec.operator),
+            OperatorPlan::SessionAggregate(spec) => format!("session {}", spec.operator),
+            OperatorPlan::SessionRows(spec) => format!("session rows {}", spec.operator),
+            OperatorPlan::TopN(spec, _) => format!("top-n {}", spec.operator),
+            OperatorPlan::Expand(_) => "grouping sets".into(),
+            OperatorPlan::WindowJoin(spec) => format!("window join {}", spec.operator),
+            OperatorPlan::IntervalJoin(spec, _) => format!("interval join {}", spec.operator),
+            OperatorPlan::LookupJoin(spec, _) => format!("lookup join {}", spec.table),
+            OperatorPlan::Over(spec) => format!("over {}", spec.operator),
+            OperatorPlan::OverByValue(spec) => format!("over {}", spec.operator),
+            OperatorPlan::Rank(spec) => format!("rank {}", spec.operator),
+            OperatorPlan::GroupAggregate(spec) => format!("group {}", spec.operator),
+            OperatorPlan::Marks(..) => "marks".into(),
+            OperatorPlan::ProcessingTime { .. } => "processing time".into(),
+            OperatorPlan::EndedWindows(_) => "ended windows".into(),
+            OperatorPlan::Upserts(_) => "upserts".into(),
+            OperatorPlan::Unnest(..) => "unnest".into(),
+        }
+    }
+
+    /// The operator for one worker. `asker` connects it to the table of that number among those that are looked up.
+    pub fn build(&self, asker: &dyn Fn(usize) -> Result<Asker, LookupError>) -> Result<Box<dyn Operator>, LookupError> {
+        Ok(match self.clone() {
+            OperatorPlan::Calc { predicate, projection, output } => Box::new(Calc::new(predicate, projection, output)),
             OperatorPlan::AssignWindows(spec) => Box::new(AssignWindows::new(spec)),
             OperatorPlan::LocalAggregate(spec) => Box::new(LocalAggregate::new(spec)),
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::control::Control;
 use super::errors::BarrierSide;
 use super::exchange::Outlet;
-use crate::operator::{Context, Event, Operator};
+use crate::operator::{Context, Event, Operator, OperatorFailure};
 use crate::runtime::error::WorkerError;
 use crate::sink::{Prepared, SinkError, SinkWriter};
 use crate::state::rocks::Changes;
@@ -40,8 +40,14 @@ impl SinkEnd {
     }
 }
 
+/// An operator and what messages call it: the only place where an error is told whose it is.
+pub struct Link {
+    pub name: String,
+    pub operator: Box<dyn Operator>,
+}
+
 pub struct Chain {
-    pub operators: Vec<Box<dyn Operator>>,
+    pub links: Vec<Link>,
     pub end: ChainEnd,
     /// The watermark that has passed the whole chain.
     pub watermark_ms: i64,
@@ -52,19 +58,20 @@ pub struct Chain {
 }
 
 impl Chain {
-    pub fn new(operators: Vec<Box<dyn Operator>>, end: ChainEnd) -> Chain {
-        Chain { operators, end, watermark_ms: MIN_TIME_MS, frozen_epoch: None, side: BarrierSide::Before }
+    pub fn new(links: Vec<Link>, end: ChainEnd) -> Chain {
+        Chain { links, end, watermark_ms: MIN_TIME_MS, frozen_epoch: None, side: BarrierSide::Before }
     }
 
     /// Feeds an event in at the front.
     pub fn push(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
+        debug_assert!(!self.has_work(), "a chain is given an event in the middle of a fire");
         self.feed(0, event, cx)
     }
 
     fn feed(&mut self, at: usize, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
-        let Some(operator) = self.operators.get_mut(at) else { return self.deliver(event) };
+        let Some(Link { name, operator }) = self.links.get_mut(at) else { return self.deliver(event) };
         let mut out = Vec::new();
-        operator.on_event(event, &mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters, ..*cx })?;
+        operator.on_event(event, &mut cx.of(name, &mut out)).map_err(|e| e.of(name))?;
         self.feed_all(at + 1, out, cx)
     }
 
@@ -106,20 +113,29 @@ impl Chain {
         }
     }
 
-    pub fn has_work(&self) -> bool {
-        self.operators.iter().any(|o| o.has_work())
+    pub fn has_work(&mut self) -> bool {
+        self.links.iter_mut().any(Link::has_work)
+    }
+
+    /// The operator furthest down the chain that is in the middle of a fire.
+    fn last_under_way(&mut self) -> Option<usize> {
+        self.links.iter_mut().rposition(Link::has_work)
     }
 
     /// The fire that is furthest down the chain waits for the outside: there is nothing to do until that answers.
-    pub fn is_waiting(&self) -> bool {
-        self.operators.iter().rfind(|o| o.has_work()).is_some_and(|o| o.is_waiting())
+    pub fn is_waiting(&mut self) -> bool {
+        let Some(at) = self.last_under_way() else { return false };
+        self.links[at].operator.steps().is_some_and(|steps| steps.is_waiting())
     }
 
     /// One step of the fire that is furthest down the chain.
     pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), WorkerError> {
-        let Some(at) = self.operators.iter().rposition(|o| o.has_work()) else { return Ok(()) };
+        let Some(at) = self.last_under_way() else { return Ok(()) };
+        let Link { name, operator } = &mut self.links[at];
         let mut out = Vec::new();
-        self.operators[at].work(&mut Context { out: &mut out, db: cx.db, failed: cx.failed, counters: cx.counters, ..*cx })?;
+        if let Some(steps) = operator.steps() {
+            steps.work(&mut cx.of(name, &mut out)).map_err(|e| e.of(name))?;
+        }
         self.feed_all(at + 1, out, cx)
     }
 
@@ -137,8 +153,10 @@ impl Chain {
 
     /// Adds frozen state to `changes`; true when all operators are done.
     pub fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
-        for operator in &mut self.operators {
-            if !operator.write_frozen(changes)? {
+        for Link { name, operator } in &mut self.links {
+            if let Some(state) = operator.state()
+                && !state.write_frozen(changes).map_err(|e| e.of(name))?
+            {
                 return Ok(false);
             }
         }
@@ -147,10 +165,10 @@ impl Chain {
 
     /// Moves a part of the chain's accumulators to `changes`: of the operator that holds most, or else of any.
     pub fn spill(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
-        let mut order: Vec<usize> = (0..self.operators.len()).collect();
-        order.sort_by_key(|&i| std::cmp::Reverse(self.operators[i].memory_bytes()));
+        let mut order: Vec<usize> = (0..self.links.len()).collect();
+        order.sort_by_key(|&i| std::cmp::Reverse(self.links[i].operator.memory_bytes()));
         for i in order {
-            if self.operators[i].spill(changes)? {
+            if self.links[i].spill(changes)? {
                 return Ok(true);
             }
         }
@@ -158,6 +176,16 @@ impl Chain {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        self.operators.iter().map(|o| o.memory_bytes()).sum()
+        self.links.iter().map(|link| link.operator.memory_bytes()).sum()
+    }
+}
+
+impl Link {
+    fn has_work(&mut self) -> bool {
+        self.operator.steps().is_some_and(|steps| steps.has_work())
+    }
+
+    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorFailure> {
+        self.operator.state().map_or(Ok(false), |state| state.spill(changes)).map_err(|e| e.of(&self.name))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::crash::CrashPoint;
 use crate::checkpoint::durable::StoreError;
-use crate::operator::OperatorError;
+use crate::operator::OperatorFailure;
 use crate::sink::SinkError;
 use crate::source::SourceError;
 use crate::state::rocks::StateError;
@@ -15,7 +15,7 @@ pub enum WorkerError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     #[error(transparent)]
-    Operator(#[from] OperatorError),
+    Operator(#[from] OperatorFailure),
     #[error(transparent)]
     State(#[from] StateError),
     #[error("table {table}, split {split}: {reason}")]
@@ -40,7 +40,7 @@ pub enum JobError {
     #[error(transparent)]
     State(#[from] StateError),
     #[error(transparent)]
-    Operator(#[from] OperatorError),
+    Operator(#[from] OperatorFailure),
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Stored state does not fit: exit code 3.

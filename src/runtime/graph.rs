@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use super::chain::{Chain, ChainEnd, SinkEnd};
+use super::chain::{Chain, ChainEnd, Link, SinkEnd};
 use super::control::{Control, Report};
 use super::errors::ErrorStream;
 use super::exchange::Outlet;
@@ -17,7 +17,7 @@ use crate::checkpoint::manifest::{Manifest, SplitState};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ingest::Ingest;
 use crate::operator::{OperatorError, OperatorState};
-use crate::plan::physical::{ChainInput, ChainOutput, PhysicalPlan};
+use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
 use crate::sink::Sink;
@@ -102,13 +102,14 @@ fn redeal(
     let old = StateDb::open(&store.link_part(epoch, old_worker, &scratch)?, memory)?;
     let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
     old.scan_all(|key, value| {
-        let group = key_group_of(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
+        let unknown = || StateError { path: scratch.display().to_string(), reason: "an unknown key".into() };
+        let group = key_group_of(key).ok_or_else(unknown)?;
         let owner = owner_of(group, stores.len());
         changes[owner].put(key, value);
         if changes[owner].size_bytes() > REDEAL_BYTES {
             stores[owner].write(std::mem::take(&mut changes[owner]))?;
         }
-        Ok::<_, OperatorError>(())
+        Ok::<_, StateError>(())
     })?;
     for (store, changes) in stores.iter().zip(changes) {
         store.write(changes)?;
@@ -153,10 +154,18 @@ impl Graph<'_> {
         let wake: Wake = Arc::new(move || parker.wake());
         for (number, plan) in self.plan.chains.iter().enumerate() {
             let asker = |number: usize| self.connected.lookups[number].asker(wake.clone());
-            let mut operators = plan.operators.iter().map(|o| o.build(&asker)).collect::<Result<Vec<_>, _>>()?;
+            let link = |o: &OperatorPlan| {
+                let name = o.name();
+                o.build(&asker)
+                    .map(|operator| Link { operator, name: name.clone() })
+                    .map_err(|e| OperatorError::from(e).of(&name))
+            };
+            let mut links = plan.operators.iter().map(link).collect::<Result<Vec<_>, _>>()?;
             let ids: Vec<u32> = plan.operators.iter().map(|o| o.state_id()).collect();
-            for (operator, state) in operators.iter_mut().zip(&ids).filter_map(|(o, id)| Some((o, restored.get(id)?))) {
-                operator.restore(state, &db)?;
+            for (link, marks) in links.iter_mut().zip(&ids).filter_map(|(link, id)| Some((link, restored.get(id)?))) {
+                if let Some(state) = link.operator.state() {
+                    state.restore(marks, &db).map_err(|e| e.of(&link.name))?;
+                }
             }
             let end = match &plan.output {
                 ChainOutput::Edge { edge, route } => ChainEnd::Edge(Outlet::new(*edge, id, route.clone(), inboxes.to_vec())),
@@ -172,7 +181,7 @@ impl Graph<'_> {
             if let ChainInput::Edges(inputs) = &plan.input {
                 edges.push(EdgeInput::new(inputs, number, workers));
             }
-            chains.push(Chain::new(operators, end));
+            chains.push(Chain::new(links, end));
             operator_ids.push(ids);
         }
         let sources = self.plan.sources.iter().zip(self.sources).enumerate().map(|(s, (source, shared))| {

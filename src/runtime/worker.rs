@@ -229,6 +229,7 @@ impl Worker {
         let side = self.chains[chain].side;
         let mut cx = Context {
             out: &mut Vec::new(),
+            operator: "",
             db: &self.db,
             failed: &mut self.failed,
             counters: &mut self.counters,
@@ -302,7 +303,7 @@ impl Worker {
         if self.drained_reported || self.is_stalled() {
             return;
         }
-        if self.chains.iter().all(|c| c.watermark_ms == MAX_TIME_MS && !c.has_work()) {
+        if self.chains.iter_mut().all(|c| c.watermark_ms == MAX_TIME_MS && !c.has_work()) {
             self.drained_reported = true;
             let _ = self.reports.send(Report::Drained(self.id));
         }

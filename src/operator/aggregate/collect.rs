@@ -78,7 +78,7 @@ where
         let pairs = StructArray::try_new(fields.clone(), columns, None)?;
         MapArray::try_new(entries.clone(), OffsetBuffer::from_lengths(lengths), pairs, None, *sorted)
     };
-    let map = map().map_err(|e| OperatorError::Kernel { operator: "COLLECT".into(), reason: e.to_string() })?;
+    let map = map()?;
     Ok(Arc::new(map))
 }
 

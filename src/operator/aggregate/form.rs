@@ -125,11 +125,11 @@ fn object(members: Vec<&[u8]>) -> Result<String, OperatorError> {
     let mut members: Vec<(Vec<u8>, Vec<u8>)> = members.iter().filter_map(split).collect();
     members.sort_by(|a, b| a.0.cmp(&b.0));
     if members.first().is_some_and(|(key, _)| key.is_empty()) {
-        return Err(OperatorError::Kernel { operator: "JSON_OBJECTAGG".into(), reason: "a key is NULL".into() });
+        return Err(OperatorError::kernel("JSON_OBJECTAGG: a key is NULL"));
     }
     if let Some(twice) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        let reason = format!("key {} is there twice in one result", String::from_utf8_lossy(&twice[0].0));
-        return Err(OperatorError::Kernel { operator: "JSON_OBJECTAGG".into(), reason });
+        let key = String::from_utf8_lossy(&twice[0].0);
+        return Err(OperatorError::Kernel(format!("JSON_OBJECTAGG: key {key} is there twice in one result")));
     }
     let members: Vec<Vec<u8>> = members.into_iter().map(|(key, value)| [&key[..], b":", &value].concat()).collect();
     Ok(enclosed('{', &members.iter().map(Vec::as_slice).collect::<Vec<_>>(), '}'))

@@ -7,9 +7,9 @@ use arrow::compute::concat_batches;
 
 use super::GroupSpec;
 use super::changes::{ChangeSet, Fate, rounds};
-use super::fold::{Input, apply, kernel_error};
+use super::fold::{Input, apply};
 use super::keyed::KeyedGroups;
-use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
 use crate::state::rocks::Changes;
 
 pub struct GroupAggregate {
@@ -45,8 +45,7 @@ impl GroupAggregate {
         self.bundled = 0;
         let parts = std::mem::take(&mut self.bundle);
         let Some(first) = parts.first() else { return Ok(()) };
-        let batch =
-            concat_batches(&first.batch.schema(), parts.iter().map(|r| &r.batch)).map_err(|e| kernel_error(&self.spec, e))?;
+        let batch = concat_batches(&first.batch.schema(), parts.iter().map(|r| &r.batch))?;
         let ops = parts.iter().flat_map(|r| (0..r.len()).map(|i| r.op(i))).collect();
         let rows = Rows { ops: Some(ops), ..Rows::new(batch) };
         self.fold(&rows, true, cx)
@@ -63,7 +62,7 @@ impl GroupAggregate {
             self.round(&mut state, &input, &picks, &mut set, cx.now_ms)?;
         }
         self.groups = Some(state);
-        if let Some(changes) = set.finish(key_columns, &self.spec.output).map_err(|e| kernel_error(&self.spec, e))? {
+        if let Some(changes) = set.finish(key_columns, &self.spec.output)? {
             cx.out.push(Event::Rows(changes));
         }
         Ok(())
@@ -121,7 +120,7 @@ impl GroupAggregate {
         }
         let causes: Vec<u32> = changing.iter().map(|c| c.cause).collect();
         // With a TTL an equal result is sent again: it keeps whoever waits for it from forgetting it.
-        set.add(&causes, &fates, before, after, self.spec.ttl.is_some()).map_err(|e| kernel_error(&self.spec, e))
+        set.add(&causes, &fates, before, after, self.spec.ttl.is_some()).map_err(OperatorError::kernel)
     }
 }
 
@@ -153,22 +152,28 @@ impl Operator for GroupAggregate {
                 }
                 cx.out.push(Event::Barrier(epoch));
             }
-            Event::Partials(_) => return Err(kernel_error(&self.spec, "partial aggregates where rows belong")),
+            Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
         }
         Ok(())
     }
 
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let bundle: usize = self.bundle.iter().map(|r| r.batch.get_array_memory_size()).sum();
+        self.groups.as_ref().map_or(0, KeyedGroups::memory_bytes) + bundle
+    }
+}
+
+impl State for GroupAggregate {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(self.groups.as_mut().is_none_or(|groups| groups.write_frozen(changes)))
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(self.groups.as_mut().is_some_and(|groups| groups.spill(changes)))
-    }
-
-    fn memory_bytes(&self) -> usize {
-        let bundle: usize = self.bundle.iter().map(|r| r.batch.get_array_memory_size()).sum();
-        self.groups.as_ref().map_or(0, KeyedGroups::memory_bytes) + bundle
     }
 }
 
@@ -200,7 +205,15 @@ mod tests {
 
     fn send(operator: &mut GroupAggregate, event: Event, now_ms: i64, db: &StateDb) -> Vec<String> {
         let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
-        let mut cx = Context { out: &mut out, db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms };
+        let mut cx = Context {
+            out: &mut out,
+            db,
+            failed: &mut failed,
+            counters: &mut counters,
+            room_bytes: usize::MAX,
+            operator: "test",
+            now_ms,
+        };
         operator.on_event(event, &mut cx).expect("takes it");
         let texts = out.iter().filter_map(|e| if let Event::Rows(rows) = e { Some(rows) } else { None }).flat_map(|rows| {
             let number = |column: usize, i: usize| {

@@ -37,8 +37,7 @@ impl<'a> Input<'a> {
 /// Folds the rows at `kept` into their groups.
 pub fn apply(spec: &GroupSpec, state: &mut KeyedGroups, input: &Input<'_>, kept: &[u32]) -> Result<(), OperatorError> {
     let whole = kept.len() == input.groups.len();
-    let rows =
-        if whole { input.rows.clone() } else { input.rows.take(&kept.to_vec().into()).map_err(|e| kernel_error(spec, e))? };
+    let rows = if whole { input.rows.clone() } else { input.rows.take(&kept.to_vec().into())? };
     let columns = rows.batch.columns();
     let groups: Vec<u32> = kept.iter().map(|&row| input.groups[row as usize]).collect();
     let adds: Vec<bool> = kept.iter().map(|&row| input.adds[row as usize]).collect();
@@ -59,8 +58,4 @@ pub fn apply(spec: &GroupSpec, state: &mut KeyedGroups, input: &Input<'_>, kept:
         accumulators.retract(&groups, argument, selected.filtered(&taking));
     }
     Ok(())
-}
-
-pub fn kernel_error(spec: &GroupSpec, reason: impl ToString) -> OperatorError {
-    OperatorError::Kernel { operator: format!("group {}", spec.operator), reason: reason.to_string() }
 }

@@ -378,7 +378,7 @@ impl KeyedGroups {
         let (from, to) = (place(from_ms), place(to_ms.saturating_add(1)));
         db.scan(&from, &to, |key, _| {
             let rest = keyed_rest(key).and_then(|rest| rest.split_first_chunk::<8>());
-            let (end, key) = rest.ok_or_else(|| OperatorError::damaged(self.spec.operator, "a window's index entry"))?;
+            let (end, key) = rest.ok_or_else(|| OperatorError::damaged("a window's index entry"))?;
             f(i64::from_be_bytes(*end) ^ i64::MIN, key);
             Ok::<_, OperatorError>(())
         })

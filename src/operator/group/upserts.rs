@@ -53,8 +53,7 @@ impl Upserts {
             }
         }
         let stays = BooleanArray::from(stays);
-        let mut kept =
-            rows.filter(&stays).map_err(|e| OperatorError::Kernel { operator: "upserts".into(), reason: e.to_string() })?;
+        let mut kept = rows.filter(&stays)?;
         let upsert = |op: Op| if op == Op::UpdateBefore { Op::Delete } else { op };
         kept.ops = Some((0..kept.len()).map(|row| upsert(kept.op(row))).collect());
         Ok(kept)

@@ -16,11 +16,11 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, TimestampMillisecondType};
 
 use super::changes::{ChangeSet, Fate, rounds};
-use super::fold::{Input, apply, kernel_error};
+use super::fold::{Input, apply};
 use super::keyed::{KeyedGroups, Sent};
 use super::{GroupSpec, Pace, WindowedSpec};
 use crate::operator::window::{local_watermark, local_watermarks};
-use crate::operator::{Context, Event, Op, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::{Context, Event, Op, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, hash_key};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
@@ -119,7 +119,7 @@ impl WindowedGroups {
         }
         let known = self.groups.in_memory();
         let part = if picks.len() == rows.len() { None } else { Some(rows.take(&picks.clone().into())) };
-        let part = part.transpose().map_err(|e| kernel_error(&self.spec, e))?;
+        let part = part.transpose()?;
         let rows = part.as_ref().unwrap_or(rows);
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
         let input = Input::find(key_columns, rows, &mut self.groups, cx)?;
@@ -169,9 +169,9 @@ impl WindowedGroups {
                     (false, false) => Fate::Absent,
                 });
             }
-            set.add(&picks, &fates, before, after, false).map_err(|e| kernel_error(&self.spec, e))?;
+            set.add(&picks, &fates, before, after, false)?;
         }
-        let changes = set.finish(keys, &self.spec.output).map_err(|e| kernel_error(&self.spec, e))?;
+        let changes = set.finish(keys, &self.spec.output)?;
         cx.out.extend(changes.map(Event::Rows));
         Ok(())
     }
@@ -239,9 +239,9 @@ impl WindowedGroups {
         let mut columns = decode_keys(&self.spec.key_types, keys.iter().map(|&g| self.groups.key(g)))?;
         for part in &parts {
             let pieces: Vec<&dyn Array> = part.iter().map(AsRef::as_ref).collect();
-            columns.push(concat(&pieces).map_err(|e| kernel_error(&self.spec, e))?);
+            columns.push(concat(&pieces)?);
         }
-        let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| kernel_error(&self.spec, e))?;
+        let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         let is_final = self.windows.is_final();
         let ops = (!is_final).then(|| ops.into_iter().collect());
         cx.out.push(Event::Rows(Rows { ops, window_end_ms: end_ms.filter(|_| is_final), ..Rows::new(batch) }));
@@ -404,11 +404,26 @@ impl Operator for WindowedGroups {
                 self.stored.extend(&self.open);
                 cx.out.push(Event::Barrier(epoch));
             }
-            Event::Partials(_) => return Err(kernel_error(&self.spec, "partial aggregates where rows belong")),
+            Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
         }
         Ok(())
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let due: usize = self.due.values().flatten().map(|key| key.len() + size_of::<Box<[u8]>>()).sum();
+        self.groups.memory_bytes() + due + self.groups.in_memory() * size_of::<u32>()
+    }
+}
+
+impl Steps for WindowedGroups {
     fn has_work(&self) -> bool {
         self.firing.is_some()
     }
@@ -421,7 +436,9 @@ impl Operator for WindowedGroups {
         }
         Ok(())
     }
+}
 
+impl State for WindowedGroups {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(self.groups.write_frozen(changes))
     }
@@ -434,12 +451,7 @@ impl Operator for WindowedGroups {
         Ok(spilled)
     }
 
-    fn memory_bytes(&self) -> usize {
-        let due: usize = self.due.values().flatten().map(|key| key.len() + size_of::<Box<[u8]>>()).sum();
-        self.groups.memory_bytes() + due + self.groups.in_memory() * size_of::<u32>()
-    }
-
-    fn state(&self) -> OperatorState {
+    fn marks(&self) -> OperatorState {
         OperatorState { fired_mark_ms: self.passed_ms, ..OperatorState::default() }
     }
 

@@ -50,8 +50,15 @@ impl Bench {
     /// Gives an event and returns the changes that follow.
     fn send(&mut self, event: Event, now_ms: i64) -> Vec<String> {
         let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
-        let mut cx =
-            Context { out: &mut out, db: &self.db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms };
+        let mut cx = Context {
+            out: &mut out,
+            db: &self.db,
+            failed: &mut failed,
+            counters: &mut counters,
+            room_bytes: usize::MAX,
+            operator: "test",
+            now_ms,
+        };
         self.operator.on_event(event, &mut cx).expect("takes it");
         while self.operator.has_work() {
             self.operator.work(&mut cx).expect("works");
@@ -88,7 +95,7 @@ impl Bench {
         let mut changes = Changes::default();
         while !self.operator.write_frozen(&mut changes).expect("writes") {}
         self.db.write(changes).expect("writes");
-        let state = self.operator.state();
+        let state = self.operator.marks();
         self.operator = fresh;
         self.operator.restore(&state, &self.db).expect("restores");
     }

@@ -90,7 +90,7 @@ impl KeyedValue for Held {
     }
 
     fn decode(bytes: &[u8], (): &()) -> Result<Held, OperatorError> {
-        read(bytes).ok_or_else(|| OperatorError::damaged(0, "rows of an interval join that are too short"))
+        read(bytes).ok_or_else(|| OperatorError::damaged("rows of an interval join that are too short"))
     }
 
     fn memory_bytes(&self) -> usize {

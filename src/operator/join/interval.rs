@@ -24,7 +24,7 @@ use crate::operator::calc::condition_mask;
 use crate::operator::keyed::KeyedCache;
 use crate::operator::window::event_times_ms;
 use crate::operator::window::rows::WindowRows;
-use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::KEY_GROUPS;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
@@ -91,10 +91,6 @@ impl IntervalJoin {
         IntervalJoin { spec, interval, held, due, passed_ms: None, next_generation: 0, expiring: None }
     }
 
-    fn error(&self, e: impl ToString) -> OperatorError {
-        OperatorError::Kernel { operator: format!("interval join {}", self.spec.operator), reason: e.to_string() }
-    }
-
     fn join(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let input = usize::from(rows.input & 1);
         let key_columns: Vec<ArrayRef> = self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
@@ -145,14 +141,14 @@ impl IntervalJoin {
             return Ok(());
         }
         let picks: UInt32Array = found.pairs.iter().map(|(row, ..)| *row).collect();
-        let own = take_record_batch(&rows.batch, &picks).map_err(|e| self.error(e))?;
+        let own = take_record_batch(&rows.batch, &picks)?;
         let other = self.decoded(1 - input, found.others.iter().map(AsRef::as_ref))?;
         let (left, right) = if input == 0 { (own, other) } else { (other, own) };
         let fields: Vec<_> = left.schema().fields().iter().chain(right.schema().fields()).cloned().collect();
         let columns = [left.columns(), right.columns()].concat();
-        let both = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| self.error(e))?;
+        let both = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
         let holds = match &self.spec.condition {
-            Some(condition) => condition_mask(&format!("interval join {}", self.spec.operator), condition, &both, cx.failed),
+            Some(condition) => condition_mask(condition, &both, cx),
             None => BooleanArray::from(vec![true; both.num_rows()]),
         };
         for (_, &(row, time, place)) in found.pairs.iter().enumerate().filter(|(i, _)| holds.value(*i)) {
@@ -165,7 +161,7 @@ impl IntervalJoin {
                 self.held.put(key, Some(held), cx.now_ms);
             }
         }
-        let both = filter_record_batch(&both, &holds).map_err(|e| self.error(e))?;
+        let both = filter_record_batch(&both, &holds)?;
         let width = self.spec.inputs[0].fields().len();
         let columns =
             (0..self.spec.widths[0]).chain(width..width + self.spec.widths[1]).map(|c| both.column(c).clone()).collect();
@@ -173,7 +169,7 @@ impl IntervalJoin {
     }
 
     fn send(&self, columns: Vec<ArrayRef>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.error(e))?;
+        let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         if batch.num_rows() > 0 {
             cx.out.push(Event::Rows(Rows::new(batch)));
         }
@@ -183,7 +179,7 @@ impl IntervalJoin {
     fn decoded<'a>(&self, input: usize, rows: impl Iterator<Item = &'a [u8]>) -> Result<RecordBatch, OperatorError> {
         let schema = &self.spec.inputs[input];
         let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
-        RecordBatch::try_new(schema.clone(), decode_keys(&types, rows)?).map_err(|e| self.error(e))
+        RecordBatch::try_new(schema.clone(), decode_keys(&types, rows)?).map_err(OperatorError::kernel)
     }
 
     /// Keeps rows that others may still be joined with; those that none can and that were not joined leave alone.
@@ -224,8 +220,8 @@ impl IntervalJoin {
             let fields = (0..key_columns.len()).map(|c| self.spec.inputs[0].field(self.spec.keys[0][c]).clone());
             let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
-            let all = RecordBatch::try_new_with_options(schema, key_columns.clone(), &options).map_err(|e| self.error(e))?;
-            self.due.add(end, take_record_batch(&all, &UInt32Array::from(picks)).map_err(|e| self.error(e))?);
+            let all = RecordBatch::try_new_with_options(schema, key_columns.clone(), &options)?;
+            self.due.add(end, take_record_batch(&all, &UInt32Array::from(picks))?);
         }
         Ok(())
     }
@@ -287,11 +283,25 @@ impl Operator for IntervalJoin {
                 self.due.freeze();
                 cx.out.push(Event::Barrier(epoch));
             }
-            Event::Partials(_) => return Err(self.error("partial aggregates where rows belong")),
+            Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
         }
         Ok(())
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.held.memory_bytes() + self.due.memory_bytes()
+    }
+}
+
+impl Steps for IntervalJoin {
     fn has_work(&self) -> bool {
         self.expiring.is_some()
     }
@@ -307,7 +317,9 @@ impl Operator for IntervalJoin {
         cx.out.push(Event::Watermark(out));
         Ok(())
     }
+}
 
+impl State for IntervalJoin {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         let due = self.due.write_frozen(&mut self.next_generation, changes)?;
         Ok(self.held.write_frozen(changes) && due)
@@ -317,11 +329,7 @@ impl Operator for IntervalJoin {
         Ok(self.held.spill(changes) || self.due.spill(&mut self.next_generation, changes)?)
     }
 
-    fn memory_bytes(&self) -> usize {
-        self.held.memory_bytes() + self.due.memory_bytes()
-    }
-
-    fn state(&self) -> OperatorState {
+    fn marks(&self) -> OperatorState {
         OperatorState { fired_mark_ms: self.passed_ms, next_generation: self.next_generation }
     }
 

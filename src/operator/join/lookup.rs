@@ -18,7 +18,7 @@ use datafusion_physical_expr::PhysicalExpr;
 
 use crate::lookup::{Answer, Asker, Key, Keys, LookupError};
 use crate::operator::calc::condition_mask;
-use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, Rows, Steps};
 
 /// Different keys of one question: ten batches of DynamoDB's, so that its latency is shared by many rows and an answer is small.
 const KEYS_MAX: usize = 1000;
@@ -156,7 +156,7 @@ impl LookupJoin {
         }
         let part = current.rows.slice(from, current.done - from);
         let joined = self.joined(&part, &answer.rows, pairs, cx);
-        cx.out.extend(joined.map_err(|e| self.broken(&e))?.map(Event::Rows));
+        cx.out.extend(joined?.map(Event::Rows));
         if current.done < current.asked {
             current.answer = Some(answer);
             self.current = Some(current);
@@ -173,7 +173,7 @@ impl LookupJoin {
         let mut ordinals: arrow::array::Int32Array = ordinals.into();
         let mut batch = self.side_by_side(&part.batch, found, &left, &right)?;
         if let Some(condition) = &self.spec.condition {
-            let mut mask = condition_mask(&self.name(), condition, &batch, cx.failed);
+            let mut mask = condition_mask(condition, &batch, cx);
             if self.spec.outer {
                 (mask, right) = keep_first(&mask, &left, &right);
             }
@@ -209,14 +209,6 @@ impl LookupJoin {
         let options = RecordBatchOptions::new().with_row_count(Some(left.len()));
         RecordBatch::try_new_with_options(self.spec.output.clone(), columns, &options)
     }
-
-    fn name(&self) -> String {
-        format!("lookup join {}", self.spec.table)
-    }
-
-    fn broken(&self, error: &ArrowError) -> OperatorError {
-        OperatorError::Kernel { operator: self.name(), reason: error.to_string() }
-    }
 }
 
 /// For LEFT JOIN: a row none of whose pairs match keeps its first one, without the other side.
@@ -242,6 +234,12 @@ impl Operator for LookupJoin {
         self.advance(cx)
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+}
+
+impl Steps for LookupJoin {
     fn has_work(&self) -> bool {
         self.current.is_some()
     }

@@ -12,7 +12,7 @@ use super::{LookupJoin, LookupJoinSpec};
 use crate::connector::stand_in::memory::MemoryTable;
 use crate::lookup::options::CacheOptions;
 use crate::lookup::{Lookup, LookupError, LookupSpec, LookupTable, Reply};
-use crate::operator::{Context, Counters, Event, Op, Operator, OperatorError, Rows};
+use crate::operator::{Context, Counters, Event, Op, Operator, OperatorError, Rows, Steps};
 use crate::state::rocks::{StateDb, StateMemory};
 use crate::time::clock::SystemClock;
 
@@ -112,8 +112,15 @@ impl World {
         act: impl FnOnce(&mut LookupJoin, &mut Context<'_>) -> Result<(), OperatorError>,
     ) -> Result<Vec<Event>, OperatorError> {
         let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
-        let mut cx =
-            Context { out: &mut out, db: &self.db, failed: &mut failed, counters: &mut counters, room_bytes: 0, now_ms: 0 };
+        let mut cx = Context {
+            out: &mut out,
+            db: &self.db,
+            failed: &mut failed,
+            counters: &mut counters,
+            room_bytes: 0,
+            operator: "lookup join",
+            now_ms: 0,
+        };
         act(&mut self.join, &mut cx).map(|()| out)
     }
 

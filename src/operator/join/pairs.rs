@@ -12,7 +12,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_common::DataFusionError;
 
 use super::{JoinKind, JoinSpec};
-use crate::operator::FailedRows;
+use crate::operator::Context;
 use crate::operator::calc::condition_mask;
 use crate::operator::window::table::GroupIndex;
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
@@ -33,7 +33,6 @@ pub struct Pairs {
     right_matched: Vec<bool>,
     /// NOT IN over a side with NULL, or whatever else lets nothing out.
     nothing: bool,
-    failed: Vec<FailedRows>,
     at: Cursor,
 }
 
@@ -88,31 +87,20 @@ impl Pairs {
             (0..left.num_rows()).for_each(|row| left_matched[row] = has_null(&left_keys, row));
         }
         let right_matched = vec![false; right.num_rows()];
-        Pairs {
-            left,
-            right,
-            left_groups,
-            starts,
-            rows,
-            left_matched,
-            right_matched,
-            nothing,
-            failed: vec![],
-            at: Cursor::Pairs(0, 0),
-        }
+        Pairs { left, right, left_groups, starts, rows, left_matched, right_matched, nothing, at: Cursor::Pairs(0, 0) }
     }
 
     pub fn memory_bytes(&self) -> usize {
         self.left.get_array_memory_size() + self.right.get_array_memory_size() + self.rows.len() * 8 + self.left_groups.len() * 9
     }
 
-    /// The next rows. None: there are no more.
-    pub fn step(&mut self, spec: &JoinSpec) -> Result<Option<RecordBatch>, DataFusionError> {
+    /// The next rows. None: there are no more. Pairs that the condition refuses go to the error stream.
+    pub fn step(&mut self, spec: &JoinSpec, cx: &mut Context<'_>) -> Result<Option<RecordBatch>, DataFusionError> {
         if self.nothing {
             return Ok(None);
         }
         match self.at {
-            Cursor::Pairs(row, done) => self.pairs(spec, row, done).map(Some),
+            Cursor::Pairs(row, done) => self.pairs(spec, row, done, cx).map(Some),
             Cursor::LeftRest(from) => {
                 let (picks, next) = rest(&self.left_matched, from, spec.kind.keeps_left());
                 self.at = next.map_or(Cursor::RightRest(0), Cursor::LeftRest);
@@ -129,7 +117,13 @@ impl Pairs {
         }
     }
 
-    fn pairs(&mut self, spec: &JoinSpec, mut row: usize, mut done: usize) -> Result<RecordBatch, DataFusionError> {
+    fn pairs(
+        &mut self,
+        spec: &JoinSpec,
+        mut row: usize,
+        mut done: usize,
+        cx: &mut Context<'_>,
+    ) -> Result<RecordBatch, DataFusionError> {
         let (mut left, mut right) = (Vec::new(), Vec::new());
         while row < self.left_groups.len() && left.len() < STEP_PAIRS {
             if let Some(group) = self.left_groups[row] {
@@ -149,7 +143,7 @@ impl Pairs {
         let (mut left, mut right) = (UInt32Array::from(left), UInt32Array::from(right));
         if let Some(condition) = &spec.condition {
             let both = self.side_by_side(&left, &right)?;
-            let mask = condition_mask(&format!("window join {}", spec.operator), condition, &both, &mut self.failed);
+            let mask = condition_mask(condition, &both, cx);
             left = filter(&left, &mask)?.as_primitive().clone();
             right = filter(&right, &mask)?.as_primitive().clone();
         }
@@ -165,11 +159,6 @@ impl Pairs {
             JoinKind::Anti | JoinKind::NullAwareAnti => Ok(RecordBatch::new_empty(spec.output.clone())),
             _ => self.output(spec, &left, &right),
         }
-    }
-
-    /// Pairs that the condition refused since the last call.
-    pub fn take_failed(&mut self) -> Vec<FailedRows> {
-        std::mem::take(&mut self.failed)
     }
 
     fn side_by_side(&self, left: &UInt32Array, right: &UInt32Array) -> Result<RecordBatch, DataFusionError> {

@@ -8,7 +8,7 @@ use super::pairs::Pairs;
 use crate::engine_words;
 use crate::operator::window::local_watermark;
 use crate::operator::window::rows::WindowRows;
-use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::KEY_GROUPS;
 use crate::state::rocks::{Changes, StateDb};
 
@@ -44,7 +44,7 @@ impl WindowJoin {
 
     fn add(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Some(end) = rows.window_end_ms else {
-            return Err(OperatorError::Kernel { operator: self.name(), reason: "a row without a window".into() });
+            return Err(OperatorError::kernel("a row without a window"));
         };
         if self.fired_mark_ms.is_some_and(|mark| end - 1 <= mark) {
             cx.counters.late_by_fired_mark += rows.len() as u64;
@@ -52,10 +52,6 @@ impl WindowJoin {
         }
         self.inputs[usize::from(rows.input & 1)].add(end, rows.batch);
         Ok(())
-    }
-
-    fn name(&self) -> String {
-        format!("window join {}", self.spec.operator)
     }
 
     /// Opens the window that ends at `end`, in parts if it is too large.
@@ -92,10 +88,7 @@ impl WindowJoin {
                 window.pairs.insert(Pairs::new(&self.spec, left, right))
             }
         };
-        let operator = format!("window join {}", self.spec.operator);
-        let step = pairs.step(&self.spec);
-        cx.failed.extend(pairs.take_failed());
-        match step.map_err(|e| OperatorError::Kernel { operator, reason: engine_words::reason(&e) })? {
+        match pairs.step(&self.spec, cx).map_err(|e| OperatorError::kernel(engine_words::reason(&e)))? {
             Some(batch) if batch.num_rows() == 0 => {}
             Some(batch) => cx.out.push(Event::Rows(Rows { window_end_ms: Some(window.end), ..Rows::new(batch) })),
             None => window.pairs = None,
@@ -119,16 +112,26 @@ impl Operator for WindowJoin {
                 self.inputs.iter_mut().for_each(WindowRows::freeze);
                 cx.out.push(Event::Barrier(epoch));
             }
-            Event::Partials(_) => {
-                return Err(OperatorError::Kernel {
-                    operator: self.name(),
-                    reason: "partial aggregates where rows belong".into(),
-                });
-            }
+            Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
         }
         Ok(())
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let pairs = self.window.as_ref().and_then(|w| w.pairs.as_ref()).map_or(0, Pairs::memory_bytes);
+        self.inputs.iter().map(WindowRows::memory_bytes).sum::<usize>() + pairs
+    }
+}
+
+impl Steps for WindowJoin {
     fn has_work(&self) -> bool {
         self.firing.is_some()
     }
@@ -155,7 +158,9 @@ impl Operator for WindowJoin {
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }
+}
 
+impl State for WindowJoin {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         let mut done = true;
         for input in &mut self.inputs {
@@ -173,12 +178,7 @@ impl Operator for WindowJoin {
             || self.inputs[1 - larger].spill(&mut self.next_generation, changes)?)
     }
 
-    fn memory_bytes(&self) -> usize {
-        let pairs = self.window.as_ref().and_then(|w| w.pairs.as_ref()).map_or(0, Pairs::memory_bytes);
-        self.inputs.iter().map(WindowRows::memory_bytes).sum::<usize>() + pairs
-    }
-
-    fn state(&self) -> OperatorState {
+    fn marks(&self) -> OperatorState {
         OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
     }
 

@@ -66,11 +66,11 @@ impl Bounded {
         }
         let mut columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(times.to_vec()))];
         columns.extend(self.kept.iter().map(|&c| rows.column(c).clone()));
-        let new = RecordBatch::try_new(self.schema.clone(), columns).map_err(error)?;
+        let new = RecordBatch::try_new(self.schema.clone(), columns)?;
         let states: Vec<Option<Tail>> = events.keys().map(|key| self.tails.take(key)).collect();
         // The due rows, then the tails of their keys.
         let parts: Vec<&RecordBatch> = std::iter::once(&new).chain(states.iter().flatten().map(|t| &t.rows)).collect();
-        let all = concat_batches(&self.schema, parts).map_err(error)?;
+        let all = concat_batches(&self.schema, parts)?;
         let time_of = all.column(0).as_primitive::<Int64Type>();
         let mut next_tail = rows.num_rows() as u32;
         let mut lists = Lists { time_of, list: vec![], key_from: 0, out: vec![], ranges: vec![] };
@@ -95,7 +95,7 @@ impl Bounded {
         let results = calls.map(|c| evaluate(c, &all, &list, &ranges)).collect::<Result<Vec<_>, _>>()?;
         for (key, (own, lateness)) in events.keys().zip(ends) {
             let reached = self.reached(&list[own], time_of);
-            let rows = take_record_batch(&all, &UInt32Array::from(reached.to_vec())).map_err(error)?;
+            let rows = take_record_batch(&all, &UInt32Array::from(reached.to_vec()))?;
             let is_new = lateness.is_new() && rows.num_rows() == 0;
             self.tails.put(key, (!is_new).then_some(Tail { lateness, rows }), cx.now_ms);
         }
@@ -296,10 +296,6 @@ impl Arrived {
     fn arrival(&self, row: u32) -> (u64, u64) {
         (self.marks[2].value(row as usize).cast_unsigned(), self.marks[3].value(row as usize).cast_unsigned())
     }
-}
-
-fn error(e: impl ToString) -> OperatorError {
-    OperatorError::Kernel { operator: "over".into(), reason: e.to_string() }
 }
 
 /// A call over the columns of a tail: `kept` grows by those it reads. Column 0 is the time.

@@ -23,7 +23,7 @@ use crate::operator::aggregate::arrival::{Part, Places};
 use crate::operator::keyed::KeyedCache;
 use crate::operator::over::by_value::ordered::{Ordered, Place, order_values};
 use crate::operator::over::by_value::running::Running;
-use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows};
+use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::rocks::Changes;
@@ -80,10 +80,6 @@ struct Out {
     results: Vec<Arc<[u8]>>,
 }
 
-pub(super) fn error(e: impl ToString) -> OperatorError {
-    OperatorError::Kernel { operator: "over".into(), reason: e.to_string() }
-}
-
 impl OverByValue {
     pub fn new(spec: ByValueSpec) -> OverByValue {
         let spec = Arc::new(spec);
@@ -104,7 +100,7 @@ impl OverByValue {
             pending.next += 1;
             let key = pending.keys.get(at);
             let mut ordered = self.partitions.take(key).unwrap_or_else(|| Ordered::new(&spec));
-            let row = take_record_batch(&pending.rows.batch, &UInt32Array::from(vec![at as u32])).map_err(error)?;
+            let row = take_record_batch(&pending.rows.batch, &UInt32Array::from(vec![at as u32]))?;
             let mut change = Change { spec: &spec, ordered: &mut ordered, running, out: &mut out };
             change.find_results()?;
             let value = pending.values.get(at);
@@ -139,11 +135,11 @@ impl OverByValue {
             return Ok(());
         }
         let spec = &self.spec;
-        let rows = concat_batches(&out.rows[0].schema(), &out.rows).map_err(error)?;
+        let rows = concat_batches(&out.rows[0].schema(), &out.rows)?;
         let types: Vec<DataType> = spec.output.fields().iter().skip(spec.width).map(|f| f.data_type().clone()).collect();
         let results = decode_keys(&types, out.results.iter().map(AsRef::as_ref))?;
         let columns = rows.columns()[..spec.width].iter().cloned().chain(results).collect();
-        let batch = RecordBatch::try_new(spec.output.clone(), columns).map_err(error)?;
+        let batch = RecordBatch::try_new(spec.output.clone(), columns)?;
         cx.out.push(Event::Rows(Rows { ops: Some(out.ops.into_iter().collect()), ..Rows::new(batch) }));
         Ok(())
     }
@@ -246,7 +242,7 @@ impl Change<'_> {
             }
             start = end;
         }
-        self.out.rows.push(take_record_batch(&self.ordered.rows, &UInt32Array::from(picks)).map_err(error)?);
+        self.out.rows.push(take_record_batch(&self.ordered.rows, &UInt32Array::from(picks))?);
         Ok(())
     }
 }
@@ -280,6 +276,20 @@ impl Operator for OverByValue {
         Ok(())
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.partitions.memory_bytes()
+    }
+}
+
+impl Steps for OverByValue {
     fn has_work(&self) -> bool {
         self.pending.is_some()
     }
@@ -287,17 +297,15 @@ impl Operator for OverByValue {
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         self.step(cx)
     }
+}
 
+impl State for OverByValue {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(self.partitions.write_frozen(changes))
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(self.partitions.spill(changes))
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.partitions.memory_bytes()
     }
 }
 
@@ -340,8 +348,15 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("v", column)]).expect("a batch");
         let ops: Ops = rows.iter().map(|(op, _)| *op).collect();
         let (mut out, mut failed, mut counters) = (Vec::new(), Vec::new(), Counters::default());
-        let mut cx =
-            Context { out: &mut out, db, failed: &mut failed, counters: &mut counters, room_bytes: usize::MAX, now_ms: 0 };
+        let mut cx = Context {
+            out: &mut out,
+            db,
+            failed: &mut failed,
+            counters: &mut counters,
+            room_bytes: usize::MAX,
+            operator: "test",
+            now_ms: 0,
+        };
         operator.on_event(Event::Rows(Rows { ops: Some(ops), ..Rows::new(batch) }), &mut cx).expect("takes it");
         let mut steps = 1;
         while operator.has_work() {

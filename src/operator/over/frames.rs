@@ -5,7 +5,6 @@
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take, take_record_batch};
-use arrow::error::ArrowError;
 
 use super::OverCall;
 use crate::operator::aggregate::arrival::{Part, Places};
@@ -38,22 +37,16 @@ pub fn evaluate(call: &OverCall, rows: &RecordBatch, list: &[u32], ranges: &[Ran
                 at.map(|at| list[at])
             };
             let picks: UInt32Array = ranges.iter().map(before).collect();
-            let values = take(rows.column(*column), &picks, None).map_err(|e| error(&e))?;
+            let values = take(rows.column(*column), &picks, None)?;
             let Some(default) = default else { return Ok(values) };
             let own: UInt32Array = ranges.iter().map(|r| Some(r.row)).collect();
-            let defaults = take(rows.column(*default), &own, None).map_err(|e| error(&e))?;
+            let defaults = take(rows.column(*default), &own, None)?;
             // In the place of a NULL too.
-            let found = arrow::compute::is_not_null(&values).map_err(|e| error(&e))?;
-            arrow::compute::kernels::zip::zip(&found, &values, &defaults).map_err(|e| error(&e))
+            let found = arrow::compute::is_not_null(&values)?;
+            arrow::compute::kernels::zip::zip(&found, &values, &defaults).map_err(OperatorError::kernel)
         }
-        OverCall::RowNumber | OverCall::Rank => {
-            Err(OperatorError::Kernel { operator: "over".into(), reason: "a rank over a bounded frame".into() })
-        }
+        OverCall::RowNumber | OverCall::Rank => Err(OperatorError::kernel("a rank over a bounded frame")),
     }
-}
-
-fn error(e: &ArrowError) -> OperatorError {
-    OperatorError::Kernel { operator: "over".into(), reason: e.to_string() }
 }
 
 fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &[Range]) -> Result<ArrayRef, OperatorError> {
@@ -70,7 +63,7 @@ fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &
         }
         let numbers = (0..picks.len() as u64).collect();
         let times_ms = std::iter::repeat_n(0, picks.len()).collect();
-        let dealt = take_record_batch(rows, &UInt32Array::from(picks)).map_err(|e| error(&e))?;
+        let dealt = take_record_batch(rows, &UInt32Array::from(picks))?;
         let dealt = Rows { arrivals: Some(Arrivals { times_ms, numbers }), ..Rows::new(dealt) };
         let mut accumulators = accumulators(aggregate, false);
         let kernel = accumulators.kernel_mut();
@@ -82,5 +75,5 @@ fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &
         from = to;
     }
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-    concat(&parts).map_err(|e| error(&e))
+    concat(&parts).map_err(OperatorError::kernel)
 }

@@ -9,7 +9,7 @@ use super::waiting::{Due, Turns, Waiting};
 use super::{Frame, OverSpec};
 use crate::operator::event::Arrivals;
 use crate::operator::window::event_times_ms;
-use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
 
@@ -38,10 +38,6 @@ impl Over {
         };
         let waiting = Waiting::new(&spec);
         Over { spec, waiting, keys, passed_ms: None, next_generation: 0, firing: None }
-    }
-
-    fn error(&self, e: impl ToString) -> OperatorError {
-        OperatorError::Kernel { operator: format!("over {}", self.spec.operator), reason: e.to_string() }
     }
 
     fn emit(&mut self, due: &Due, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -73,8 +69,8 @@ impl Over {
         let of_results = UInt32Array::from(leaving);
         let columns = rows.columns()[..self.spec.width].iter().map(|c| take(c, &of_rows, None));
         let results = results.iter().map(|c| take(c, &of_results, None));
-        let columns = columns.chain(results).collect::<Result<Vec<_>, _>>().map_err(|e| self.error(e))?;
-        let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.error(e))?;
+        let columns = columns.chain(results).collect::<Result<Vec<_>, _>>()?;
+        let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         let arrivals = Arrivals {
             times_ms: of_rows.values().iter().map(|&row| turns.key(row as usize).0).collect(),
             numbers: of_rows.values().iter().map(|&row| turns.arrival(row as usize).1).collect(),
@@ -116,11 +112,30 @@ impl Operator for Over {
                 }
                 cx.out.push(Event::Barrier(epoch));
             }
-            Event::Partials(_) => return Err(self.error("partial aggregates where rows belong")),
+            Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
         }
         Ok(())
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let keys = match &self.keys {
+            Keys::Bounded(bounded) => bounded.tails.memory_bytes(),
+            Keys::Unbounded(Some(unbounded)) => unbounded.groups.memory_bytes(),
+            Keys::Unbounded(None) => 0,
+        };
+        self.waiting.memory_bytes() + keys
+    }
+}
+
+impl Steps for Over {
     fn has_work(&self) -> bool {
         self.firing.is_some()
     }
@@ -135,7 +150,9 @@ impl Operator for Over {
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }
+}
 
+impl State for Over {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         let rows = self.waiting.write_frozen(&mut self.next_generation, changes)?;
         let keys = match &mut self.keys {
@@ -155,16 +172,7 @@ impl Operator for Over {
         Ok(moved || self.waiting.spill(&mut self.next_generation, changes)?)
     }
 
-    fn memory_bytes(&self) -> usize {
-        let keys = match &self.keys {
-            Keys::Bounded(bounded) => bounded.tails.memory_bytes(),
-            Keys::Unbounded(Some(unbounded)) => unbounded.groups.memory_bytes(),
-            Keys::Unbounded(None) => 0,
-        };
-        self.waiting.memory_bytes() + keys
-    }
-
-    fn state(&self) -> OperatorState {
+    fn marks(&self) -> OperatorState {
         OperatorState { fired_mark_ms: self.passed_ms, next_generation: self.next_generation }
     }
 

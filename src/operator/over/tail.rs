@@ -47,10 +47,10 @@ impl KeyedValue for Tail {
 
     fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<Tail, OperatorError> {
         let mut rest = bytes;
-        let lateness = lateness(&mut rest).ok_or_else(|| OperatorError::damaged(0, "a short row tail"))?;
+        let lateness = lateness(&mut rest).ok_or_else(|| OperatorError::damaged("a short row tail"))?;
         let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
         let rows = RecordBatch::try_new(schema.clone(), unpack(rest, &types)?);
-        Ok(Tail { lateness, rows: rows.map_err(|e| OperatorError::damaged(0, e))? })
+        Ok(Tail { lateness, rows: rows.map_err(OperatorError::damaged)? })
     }
 
     fn memory_bytes(&self) -> usize {

@@ -80,7 +80,7 @@ impl Unbounded {
         }
         let columns = parts.iter().map(|parts| {
             let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-            concat(&parts).map_err(error)
+            concat(&parts).map_err(OperatorError::kernel)
         });
         Ok((out, columns.collect::<Result<_, _>>()?))
     }
@@ -106,7 +106,7 @@ impl Unbounded {
             .flat_map(|(peers, &before)| (0..peers.len() as u64).map(move |i| before as u64 + i))
             .collect();
         let times_ms = std::iter::repeat_n(0, picks.len()).collect();
-        let batch = arrow::compute::take_record_batch(rows, &UInt32Array::from(picks.clone())).map_err(error)?;
+        let batch = arrow::compute::take_record_batch(rows, &UInt32Array::from(picks.clone()))?;
         let dealt = Rows { arrivals: Some(Arrivals { times_ms, numbers }), ..Rows::new(batch) };
         let columns = dealt.batch.columns();
         for (call, accumulators) in self.spec.calls.iter().zip(&mut self.groups.accumulators) {
@@ -135,14 +135,10 @@ impl Unbounded {
                         .flat_map(|(peers, &before)| std::iter::repeat_n(before + peers.len() as i64, peers.len()));
                     Arc::new(ranks.collect::<Int64Array>())
                 }
-                _ => take(&results[i], &of_peers, None).map_err(error)?,
+                _ => take(&results[i], &of_peers, None)?,
             });
         }
         out.extend(picks);
         Ok(())
     }
-}
-
-fn error(e: impl ToString) -> OperatorError {
-    OperatorError::Kernel { operator: "over".into(), reason: e.to_string() }
 }

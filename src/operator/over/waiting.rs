@@ -35,7 +35,7 @@ impl Turns {
         let width = spec.input.fields().len();
         let mark = |i: usize| batch.column(width + i).as_primitive::<Int64Type>().clone();
         let turns = Turns { turn_ms: mark(0), behind: mark(1), split: mark(2), number: mark(3) };
-        let rows = RecordBatch::try_new(spec.input.clone(), batch.columns()[..width].to_vec()).map_err(|e| error(spec, e))?;
+        let rows = RecordBatch::try_new(spec.input.clone(), batch.columns()[..width].to_vec())?;
         Ok((rows, turns))
     }
 
@@ -51,10 +51,6 @@ impl Turns {
     pub fn arrival(&self, row: usize) -> (u64, u64) {
         (self.split.value(row).cast_unsigned(), self.number.value(row).cast_unsigned())
     }
-}
-
-fn error(spec: &OverSpec, e: impl ToString) -> OperatorError {
-    OperatorError::Kernel { operator: format!("over {}", spec.operator), reason: e.to_string() }
 }
 
 /// The schema of arrivals: the key, then what a row's arrival says.
@@ -136,16 +132,16 @@ impl Waiting {
             columns.push(Arc::new(Int64Array::from(watermarks)));
             columns.push(Arc::new(Int64Array::from(times.to_vec())));
             columns.extend([splits.clone(), numbers.clone()]);
-            let batch = RecordBatch::try_new(arrival_schema(spec), columns).map_err(|e| error(spec, e))?;
-            deal(spec, &batch, &buckets, &kept, arrivals)?;
+            let batch = RecordBatch::try_new(arrival_schema(spec), columns)?;
+            deal(&batch, &buckets, &kept, arrivals)?;
         }
         let buckets: Vec<i64> = turns.iter().map(|&t| bucket_end(t)).collect();
         let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
         columns.push(Arc::new(Int64Array::from(turns)));
         columns.push(Arc::new(Int64Array::from(behind)));
         columns.extend([splits, numbers]);
-        let batch = RecordBatch::try_new(waiting_schema(&spec.input), columns).map_err(|e| error(spec, e))?;
-        deal(spec, &batch, &buckets, &kept, &mut self.rows)
+        let batch = RecordBatch::try_new(waiting_schema(&spec.input), columns)?;
+        deal(&batch, &buckets, &kept, &mut self.rows)
     }
 
     /// Takes what is due of the first bucket that has anything due.
@@ -158,12 +154,12 @@ impl Waiting {
                 let behind = batch.column(width + 1).as_primitive::<Int64Type>().value(row);
                 turn < watermark_ms || turn == watermark_ms && behind == 0
             };
-            let rows = take_due(spec, end, watermark_ms, &mut self.rows, is_due, &mut skipped_rows, cx)?;
+            let rows = take_due(end, watermark_ms, &mut self.rows, is_due, &mut skipped_rows, cx)?;
             let keys = spec.partition.len();
             let has_arrived =
                 |batch: &RecordBatch, row: usize| batch.column(keys).as_primitive::<Int64Type>().value(row) < watermark_ms;
             let arrivals = match &mut self.arrivals {
-                Some(from) => Some(take_due(spec, end, watermark_ms, from, has_arrived, &mut skipped_arrivals, cx)?),
+                Some(from) => Some(take_due(end, watermark_ms, from, has_arrived, &mut skipped_arrivals, cx)?),
                 None => None,
             };
             if rows.num_rows() + arrivals.as_ref().map_or(0, RecordBatch::num_rows) > 0 {
@@ -221,23 +217,13 @@ fn bucket_end(ms: i64) -> i64 {
 }
 
 /// Puts the rows that are kept into their buckets.
-fn deal(
-    spec: &OverSpec,
-    batch: &RecordBatch,
-    buckets: &[i64],
-    kept: &[bool],
-    into: &mut WindowRows,
-) -> Result<(), OperatorError> {
+fn deal(batch: &RecordBatch, buckets: &[i64], kept: &[bool], into: &mut WindowRows) -> Result<(), OperatorError> {
     let mut ends: Vec<i64> = buckets.iter().zip(kept).filter(|(_, kept)| **kept).map(|(b, _)| *b).collect();
     ends.sort_unstable();
     ends.dedup();
     for end in ends {
         let mask: BooleanArray = buckets.iter().zip(kept).map(|(b, kept)| Some(*kept && *b == end)).collect();
-        let part = if mask.true_count() == batch.num_rows() {
-            batch.clone()
-        } else {
-            filter_record_batch(batch, &mask).map_err(|e| error(spec, e))?
-        };
+        let part = if mask.true_count() == batch.num_rows() { batch.clone() } else { filter_record_batch(batch, &mask)? };
         into.add(end, part);
     }
     Ok(())
@@ -245,7 +231,6 @@ fn deal(
 
 /// Takes the due rows out of a bucket; the others go to `skipped`.
 fn take_due(
-    spec: &OverSpec,
     end: i64,
     watermark_ms: i64,
     from: &mut WindowRows,
@@ -259,7 +244,7 @@ fn take_due(
     if due.true_count() == all.num_rows() {
         return Ok(all);
     }
-    let rest = not(&due).and_then(|rest| filter_record_batch(&all, &rest)).map_err(|e| error(spec, e))?;
+    let rest = not(&due).and_then(|rest| filter_record_batch(&all, &rest))?;
     skipped.push((end, rest));
-    filter_record_batch(&all, &due).map_err(|e| error(spec, e))
+    filter_record_batch(&all, &due).map_err(OperatorError::kernel)
 }

@@ -9,7 +9,7 @@ use super::RankSpec;
 use super::changes::{Out, insert, remove};
 use super::sorted::{Sorted, sort_keys};
 use crate::operator::keyed::KeyedCache;
-use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::rocks::Changes;
@@ -67,8 +67,7 @@ impl Rank {
                 new_null_array(&DataType::Int64, out.changes.len())
             });
         }
-        let batch = RecordBatch::try_new(self.spec.output.clone(), columns)
-            .map_err(|e| OperatorError::Kernel { operator: format!("rank {}", self.spec.operator), reason: e.to_string() })?;
+        let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         let ops = out.changes.iter().map(|(op, _, _)| *op).collect();
         // Windows behind are closed for a change as they are for the row that caused it.
         let watermarks_ms = rows.watermarks_ms.as_ref().map(|w| causes.iter().map(|&row| w[row as usize]).collect());
@@ -92,15 +91,21 @@ impl Operator for Rank {
         Ok(())
     }
 
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.partitions.memory_bytes()
+    }
+}
+
+impl State for Rank {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(self.partitions.write_frozen(changes))
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(self.partitions.spill(changes))
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.partitions.memory_bytes()
     }
 }

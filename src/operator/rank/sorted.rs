@@ -107,7 +107,7 @@ impl KeyedValue for Sorted {
     }
 
     fn decode(bytes: &[u8], (): &()) -> Result<Sorted, OperatorError> {
-        read(bytes).ok_or_else(|| OperatorError::damaged(0, "a sorted partition that is too short"))
+        read(bytes).ok_or_else(|| OperatorError::damaged("a sorted partition that is too short"))
     }
 
     fn memory_bytes(&self) -> usize {

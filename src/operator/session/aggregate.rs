@@ -16,7 +16,7 @@ use crate::operator::window::fire::group_columns;
 use crate::operator::window::stored::StoredTypes;
 use crate::operator::window::table::Input;
 use crate::operator::window::{event_times_ms, local_times, local_watermark, local_watermarks, window_time};
-use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KEY_GROUPS, key_group, layout};
@@ -117,7 +117,7 @@ impl SessionAggregate {
         }
         if groups.contains(&LATE) {
             let kept = UInt32Array::from_iter_values((0..groups.len() as u32).filter(|&row| groups[row as usize] != LATE));
-            let in_time = rows.take(&kept).map_err(|e| self.kernel_error(e))?;
+            let in_time = rows.take(&kept)?;
             groups.retain(|&group| group != LATE);
             self.fold(&in_time, &groups);
         } else {
@@ -231,7 +231,7 @@ impl SessionAggregate {
             for kernel in &self.kernels {
                 columns.push(kernel.evaluate(&picks)?);
             }
-            let batch = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.kernel_error(e))?;
+            let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
             cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
         }
         fire.next = upto;
@@ -308,11 +308,11 @@ impl SessionAggregate {
             let (key, partials) = self.stored_types.read(key, value)?;
             if key.table > 0 {
                 let sets = values.get_mut(usize::from(key.table) - 1);
-                let sets = sets.ok_or_else(|| OperatorError::damaged(self.spec.operator, "values of no aggregate"))?;
+                let sets = sets.ok_or_else(|| OperatorError::damaged("values of no aggregate"))?;
                 for entry in partials.keys.iter() {
                     let (ordinal, value) = stored::split_value(entry)?;
                     let number = numbers.get(ordinal as usize);
-                    let number = number.ok_or_else(|| OperatorError::damaged(self.spec.operator, "values of no session"))?;
+                    let number = number.ok_or_else(|| OperatorError::damaged("values of no session"))?;
                     sets.entry(*number).or_default().insert(value.into());
                 }
                 return Ok(());
@@ -333,10 +333,6 @@ impl SessionAggregate {
             }
             Ok::<_, OperatorError>(())
         })
-    }
-
-    fn kernel_error(&self, reason: impl ToString) -> OperatorError {
-        OperatorError::Kernel { operator: format!("session {}", self.spec.operator), reason: reason.to_string() }
     }
 }
 
@@ -369,11 +365,28 @@ impl Operator for SessionAggregate {
                 self.frozen = Some((self.pack(|_| true).1, held));
                 cx.out.push(Event::Barrier(epoch));
             }
-            Event::Partials(_) => return Err(self.kernel_error("partial aggregates where rows belong")),
+            Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
         }
         Ok(())
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let value = |set: &HashSet<Box<[u8]>>| set.iter().map(|v| v.len() + 48).sum::<usize>();
+        let values: usize = self.values.iter().flat_map(HashMap::values).map(value).sum();
+        let due: usize = self.due.len() * 64;
+        self.fragments.memory_bytes() + self.kernels.iter().map(|k| k.memory_bytes()).sum::<usize>() + values + due
+    }
+}
+
+impl Steps for SessionAggregate {
     fn has_work(&self) -> bool {
         self.fire.is_some()
     }
@@ -391,7 +404,9 @@ impl Operator for SessionAggregate {
         }
         Ok(())
     }
+}
 
+impl State for SessionAggregate {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         if let Some((packed, held)) = self.frozen.take() {
             // What was in memory at the barrier is written anew; key groups that were loaded since are in the store as they
@@ -436,14 +451,7 @@ impl Operator for SessionAggregate {
         Ok(true)
     }
 
-    fn memory_bytes(&self) -> usize {
-        let value = |set: &HashSet<Box<[u8]>>| set.iter().map(|v| v.len() + 48).sum::<usize>();
-        let values: usize = self.values.iter().flat_map(HashMap::values).map(value).sum();
-        let due: usize = self.due.len() * 64;
-        self.fragments.memory_bytes() + self.kernels.iter().map(|k| k.memory_bytes()).sum::<usize>() + values + due
-    }
-
-    fn state(&self) -> OperatorState {
+    fn marks(&self) -> OperatorState {
         OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
     }
 

@@ -19,7 +19,7 @@ use crate::operator::event::Arrivals;
 use crate::operator::window::assign::AssignedColumn;
 use crate::operator::window::fire::constant;
 use crate::operator::window::{GroupColumn, window_bound_type};
-use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::rocks::{Changes, StateDb};
 use crate::time::zone::Zone;
@@ -89,18 +89,14 @@ impl SessionRows {
         SessionRows { spec, input: Arc::new(Schema::new(input)), sessions }
     }
 
-    fn error(&self, reason: impl ToString) -> OperatorError {
-        OperatorError::Kernel { operator: format!("session rows {}", self.spec.operator), reason: reason.to_string() }
-    }
-
     /// Rows as the aggregation reads them.
     fn folded(&self, rows: &Rows) -> Result<Rows, OperatorError> {
         let batch = &rows.batch;
         let row = StructArray::try_new(self.spec.input.fields().clone(), batch.columns().to_vec(), None);
-        let row: ArrayRef = Arc::new(row.map_err(|e| self.error(e))?);
+        let row: ArrayRef = Arc::new(row?);
         let columns = std::iter::once(&self.spec.rowtime).chain(&self.spec.keys).map(|&c| batch.column(c).clone());
         let batch = RecordBatch::try_new(self.input.clone(), columns.chain([row]).collect());
-        Ok(rows.with_batch(batch.map_err(|e| self.error(e))?))
+        Ok(rows.with_batch(batch?))
     }
 
     /// The rows of sessions of one window.
@@ -135,7 +131,7 @@ impl SessionRows {
             times_ms: vec![sessions.window_end_ms.unwrap_or(i64::MIN); rows.len()].into(),
             numbers: numbers.collect(),
         };
-        let all = RecordBatch::try_new(self.spec.output.clone(), columns).map_err(|e| self.error(e))?;
+        let all = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         let all = Rows { arrivals: Some(arrivals), window_end_ms: sessions.window_end_ms, ..Rows::new(all) };
         for from in (0..all.len()).step_by(BATCH_ROWS) {
             out.push(Event::Rows(all.slice(from, BATCH_ROWS.min(all.len() - from))));
@@ -150,7 +146,8 @@ impl SessionRows {
         f: impl FnOnce(&mut SessionAggregate, &mut Context<'_>) -> Result<(), OperatorError>,
     ) -> Result<(), OperatorError> {
         let mut fired = Vec::new();
-        f(&mut self.sessions, &mut Context { out: &mut fired, failed: cx.failed, counters: cx.counters, ..*cx })?;
+        let operator = cx.operator;
+        f(&mut self.sessions, &mut cx.of(operator, &mut fired))?;
         for event in fired {
             match event {
                 Event::Rows(sessions) => self.taken_apart(&sessions, cx.out)?,
@@ -170,6 +167,20 @@ impl Operator for SessionRows {
         self.with_sessions(cx, |sessions, cx| sessions.on_event(event, cx))
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.sessions.memory_bytes()
+    }
+}
+
+impl Steps for SessionRows {
     fn has_work(&self) -> bool {
         self.sessions.has_work()
     }
@@ -177,7 +188,9 @@ impl Operator for SessionRows {
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         self.with_sessions(cx, |sessions, cx| sessions.work(cx))
     }
+}
 
+impl State for SessionRows {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         self.sessions.write_frozen(changes)
     }
@@ -186,12 +199,8 @@ impl Operator for SessionRows {
         self.sessions.spill(changes)
     }
 
-    fn memory_bytes(&self) -> usize {
-        self.sessions.memory_bytes()
-    }
-
-    fn state(&self) -> OperatorState {
-        self.sessions.state()
+    fn marks(&self) -> OperatorState {
+        self.sessions.marks()
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {

@@ -97,6 +97,6 @@ pub fn states(partials: &Partials) -> &[ArrayRef] {
 /// Ordinal and value of an entry of a DISTINCT set.
 pub fn split_value(entry: &[u8]) -> Result<(u32, &[u8]), OperatorError> {
     let (ordinal, value) =
-        entry.split_first_chunk::<4>().ok_or_else(|| OperatorError::damaged(0, "a DISTINCT value without its session"))?;
+        entry.split_first_chunk::<4>().ok_or_else(|| OperatorError::damaged("a DISTINCT value without its session"))?;
     Ok((u32::from_be_bytes(*ordinal), value))
 }

@@ -8,7 +8,7 @@
 use super::fire::Fire;
 use super::state::WindowState;
 use super::{WindowAggregateSpec, local_watermark};
-use crate::operator::{Context, Event, Operator, OperatorError, OperatorState};
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, State, Steps};
 use crate::state::rocks::{Changes, StateDb};
 
 pub struct WindowAggregate {
@@ -41,6 +41,20 @@ impl Operator for WindowAggregate {
         Ok(())
     }
 
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.windows.memory_bytes() + self.fire.as_ref().map_or(0, Fire::memory_bytes)
+    }
+}
+
+impl Steps for WindowAggregate {
     fn has_work(&self) -> bool {
         self.fire.is_some()
     }
@@ -53,7 +67,9 @@ impl Operator for WindowAggregate {
         }
         Ok(())
     }
+}
 
+impl State for WindowAggregate {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         self.windows.write_frozen(changes)
     }
@@ -62,11 +78,7 @@ impl Operator for WindowAggregate {
         Ok(self.windows.spill_waiting(changes)? || self.fire.is_none() && self.windows.spill_last_shown(changes)?)
     }
 
-    fn memory_bytes(&self) -> usize {
-        self.windows.memory_bytes() + self.fire.as_ref().map_or(0, Fire::memory_bytes)
-    }
-
-    fn state(&self) -> OperatorState {
+    fn marks(&self) -> OperatorState {
         self.windows.marks()
     }
 

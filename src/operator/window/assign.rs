@@ -67,7 +67,6 @@ impl AssignWindows {
             }
         }
         let step_ms = windows.step_ms();
-        let failed = |e: ArrowError| OperatorError::Kernel { operator: "window rows".into(), reason: e.to_string() };
         if self.spec.row_by_row {
             // As Flink takes them: the latest window of a row first.
             let ends =
@@ -75,7 +74,7 @@ impl AssignWindows {
             let (picks, ends): (Vec<u32>, Vec<i64>) =
                 slots.into_iter().flat_map(|(row, slot)| ends(slot).map(move |end| (row, end))).unzip();
             if !picks.is_empty() {
-                cx.out.push(Event::Rows(self.rows(rows, &picks.into(), &ends).map_err(failed)?));
+                cx.out.push(Event::Rows(self.rows(rows, &picks.into(), &ends)?));
             }
             return Ok(());
         }
@@ -87,7 +86,7 @@ impl AssignWindows {
         }
         for (end, picks) in by_window {
             let ends = vec![end; picks.len()];
-            let rows = self.rows(rows, &picks.into(), &ends).map_err(failed)?;
+            let rows = self.rows(rows, &picks.into(), &ends)?;
             cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..rows }));
         }
         Ok(())

@@ -180,8 +180,7 @@ fn result_rows(spec: &WindowAggregateSpec, tables: &WindowTables, end: i64, pick
     let time = window_time(spec.zone.as_ref(), end);
     let mut columns = group_columns(&spec.group_columns, &spec.output, (start, end, time), &keys, picks.len());
     columns.extend(tables.evaluate(picks)?);
-    RecordBatch::try_new(spec.output.clone(), columns)
-        .map_err(|e| OperatorError::Kernel { operator: spec.operator.to_string(), reason: e.to_string() })
+    RecordBatch::try_new(spec.output.clone(), columns).map_err(OperatorError::kernel)
 }
 
 /// The columns before the aggregates, for rows of the window from `start` to `end` with this `window_time`.

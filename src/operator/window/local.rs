@@ -111,9 +111,7 @@ pub(super) fn fold_rows(
         }
     }
     for (slot, picks) in by_slot {
-        let part = rows
-            .take(&UInt32Array::from(picks))
-            .map_err(|e| OperatorError::Kernel { operator: "window".into(), reason: e.to_string() })?;
+        let part = rows.take(&UInt32Array::from(picks))?;
         tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(
             spec,
             &Input::new(spec.key_types.len(), &part),

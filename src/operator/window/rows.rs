@@ -10,7 +10,6 @@ use std::ops::Range;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::error::ArrowError;
 
 use crate::operator::OperatorError;
 use crate::operator::top_n::row_key_groups;
@@ -72,10 +71,6 @@ impl WindowRows {
         Place::at(self.operator, Kind::Rows, end)
     }
 
-    fn error(&self, e: &ArrowError) -> OperatorError {
-        OperatorError::Kernel { operator: self.operator.to_string(), reason: e.to_string() }
-    }
-
     pub fn freeze(&mut self) {
         self.frozen.extend(std::mem::take(&mut self.hot));
         self.frozen_bytes = std::mem::take(&mut self.hot_bytes);
@@ -113,7 +108,7 @@ impl WindowRows {
         generation: &mut u32,
         changes: &mut Changes,
     ) -> Result<(), OperatorError> {
-        let rows = concat_batches(&self.schema, batches).map_err(|e| self.error(&e))?;
+        let rows = concat_batches(&self.schema, batches)?;
         let mut by_group: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
         for (row, group) in row_key_groups(&self.keys, &rows).into_iter().enumerate() {
             by_group.entry(group).or_default().push(row as u32);
@@ -121,7 +116,7 @@ impl WindowRows {
         for (key_group, picks) in by_group {
             // Pieces that a reader can hold.
             for (chunk, picks) in picks.chunks(CHUNK_ROWS).enumerate() {
-                let part = take_record_batch(&rows, &UInt32Array::from(picks.to_vec())).map_err(|e| self.error(&e))?;
+                let part = take_record_batch(&rows, &UInt32Array::from(picks.to_vec()))?;
                 let mut value = Vec::new();
                 pack(part.columns(), part.num_rows(), &mut value);
                 let (place, chunk) = (self.place(end), chunk as u32);
@@ -144,7 +139,7 @@ impl WindowRows {
             db.scan(&from, &to, |key, value| {
                 if StateKey::decode(key).is_some_and(|k| k.table == self.input) {
                     let columns = unpack(value, &types)?;
-                    batches.push(RecordBatch::try_new(self.schema.clone(), columns).map_err(|e| self.error(&e))?);
+                    batches.push(RecordBatch::try_new(self.schema.clone(), columns)?);
                 }
                 Ok::<_, OperatorError>(())
             })?;
@@ -152,7 +147,7 @@ impl WindowRows {
         if groups == (0..KEY_GROUPS) {
             batches.extend(self.hot.get(&end).into_iter().flatten().cloned());
         }
-        concat_batches(&self.schema, &batches).map_err(|e| self.error(&e))
+        concat_batches(&self.schema, &batches).map_err(OperatorError::kernel)
     }
 
     /// Forgets the rows of this input in a window, and only these.
@@ -189,7 +184,7 @@ impl WindowRows {
     pub fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
         let (from, to) = layout::kind_range(self.operator, Kind::Rows);
         db.scan(&from, &to, |key, value| {
-            let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(self.operator, "an unknown key"))?;
+            let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
             if key.table == self.input {
                 *self.stored.entry(key.place.time_ms).or_default() += value.len();
             }

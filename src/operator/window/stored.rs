@@ -111,9 +111,8 @@ impl StoredTypes {
 
     /// Reads one entry back.
     pub fn read(&self, key: &[u8], value: &[u8]) -> Result<(StateKey, Partials), OperatorError> {
-        let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged(0, "an unknown key in the store"))?;
-        let columns = unpack(value, if key.table == 0 { &self.groups } else { &self.set })
-            .map_err(|e| OperatorError::damaged(key.place.operator, e))?;
+        let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key in the store"))?;
+        let columns = unpack(value, if key.table == 0 { &self.groups } else { &self.set }).map_err(OperatorError::damaged)?;
         let entries = columns[0].as_binary::<i32>();
         let mut keys = KeyBuf::default();
         let mut hashes = Vec::with_capacity(entries.len());

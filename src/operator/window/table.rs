@@ -236,7 +236,7 @@ impl WindowTables {
         let mut values = Vec::with_capacity(entries.len());
         for &entry in entries {
             let (key, value) = split_entry(self.sets[set].key(entry))
-                .ok_or_else(|| OperatorError::damaged(spec.operator, "a DISTINCT value without its key"))?;
+                .ok_or_else(|| OperatorError::damaged("a DISTINCT value without its key"))?;
             // Its group may still be in another table of the window, where a spill came between the two.
             groups.push(self.groups.intern(key, hash_key(key)).0);
             values.push(value);
@@ -303,7 +303,7 @@ impl WindowTables {
             let routes: Vec<u16> = (0..set.len() as u32)
                 .map(route)
                 .collect::<Option<_>>()
-                .ok_or_else(|| OperatorError::damaged(0, "a DISTINCT value without its key"))?;
+                .ok_or_else(|| OperatorError::damaged("a DISTINCT value without its key"))?;
             for picks in by_route(set.len(), |e| routes[e as usize]).chunks(PARTIALS_MAX) {
                 let mut keys = KeyBuf::default();
                 picks.iter().for_each(|&e| keys.push(set.key(e)));

@@ -118,8 +118,9 @@ impl Worker {
         }
         self.db.checkpoint(&self.checkpoints.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)))?;
         self.crash(CrashPoint::AfterFlush)?;
-        let operators = self.chains.iter().zip(&self.operator_ids).flat_map(|(chain, ids)| {
-            ids.iter().copied().zip(&chain.operators).filter(|(id, _)| *id != 0).map(|(id, o)| (id, o.state()))
+        let operators = self.chains.iter_mut().zip(&self.operator_ids).flat_map(|(chain, ids)| {
+            let states = chain.links.iter_mut().map(|link| link.operator.state());
+            ids.iter().copied().zip(states).filter(|(id, _)| *id != 0).filter_map(|(id, state)| Some((id, state?.marks())))
         });
         let operators = operators.collect();
         if !self.is_ending {

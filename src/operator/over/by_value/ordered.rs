@@ -13,7 +13,7 @@ use arrow::datatypes::DataType;
 
 use crate::operator::OperatorError;
 use crate::operator::keyed::KeyedValue;
-use crate::operator::over::by_value::{ByValueSpec, error};
+use crate::operator::over::by_value::ByValueSpec;
 use crate::operator::rank::sorted::sort_keys;
 use crate::state::key::KeyBuf;
 use crate::state::packed::{pack, unpack};
@@ -57,7 +57,7 @@ impl Ordered {
     pub fn insert(&mut self, row: &RecordBatch, place: Place) -> Result<usize, OperatorError> {
         let at = self.places.partition_point(|p| *p <= place);
         let (before, after) = (self.rows.slice(0, at), self.rows.slice(at, self.len() - at));
-        self.rows = concat_batches(&self.rows.schema(), [&before, row, &after]).map_err(error)?;
+        self.rows = concat_batches(&self.rows.schema(), [&before, row, &after])?;
         self.places.insert(at, place);
         self.results.insert(at, Arc::default());
         Ok(at)
@@ -65,7 +65,7 @@ impl Ordered {
 
     pub fn remove(&mut self, at: usize) -> Result<(), OperatorError> {
         let (before, after) = (self.rows.slice(0, at), self.rows.slice(at + 1, self.len() - at - 1));
-        self.rows = concat_batches(&self.rows.schema(), [&before, &after]).map_err(error)?;
+        self.rows = concat_batches(&self.rows.schema(), [&before, &after])?;
         self.places.remove(at);
         self.results.remove(at);
         Ok(())
@@ -105,7 +105,7 @@ impl KeyedValue for Ordered {
         }
         let mut columns: Vec<ArrayRef> = unpack(bytes, &types)?;
         let arrivals = if spec.by_arrival { columns.pop() } else { None };
-        let rows = RecordBatch::try_new(spec.input.clone(), columns).map_err(|e| OperatorError::damaged(spec.operator, e))?;
+        let rows = RecordBatch::try_new(spec.input.clone(), columns).map_err(OperatorError::damaged)?;
         let arrivals = arrivals.as_ref().map(|a| a.as_binary::<i32>());
         let values = order_values(spec, &rows);
         let place = |(row, value): (usize, &[u8])| Place {
