@@ -18,13 +18,13 @@ use arrow::row::{RowConverter, SortField};
 
 use super::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::floats::one_nan;
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::window::local_watermark;
-use crate::state::key::{KeyBuf, encode_keys, hash_key};
-use crate::state::layout::{self, Kind, Place, StateKey};
+use crate::state::KeyGroup;
+use crate::state::key_group::row_key_groups;
+use crate::state::layout::{self, StateKey, StateKind, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
-use crate::state::{KEY_GROUPS, key_group};
 use crate::time::zone::Zone;
 
 /// A window Top-N, resolved. Column numbers are those of the input.
@@ -114,7 +114,7 @@ impl TopN {
     fn with_places(&self, rows: &Rows) -> Result<RecordBatch, OperatorError> {
         let mut columns = rows.batch.columns().to_vec();
         if columns.len() < self.spec.input.fields().len() {
-            let places = Places::new(rows, &Part::Whole);
+            let places = ArrivalPlaces::new(rows, &WindowPart::Whole);
             columns.push(Arc::new(BinaryArray::from_iter_values((0..rows.len()).map(|row| places.of(row)))));
         }
         RecordBatch::try_new(self.spec.input.clone(), columns).map_err(OperatorError::kernel)
@@ -128,7 +128,7 @@ impl TopN {
     fn emit(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let mut batches = self.waiting.remove(&end).map(|w| w.batches).unwrap_or_default();
         if self.stored.remove(&end) {
-            let (from, to) = Place::at(self.spec.operator, Kind::Rows, end).range();
+            let (from, to) = StatePlace::at(self.spec.operator, StateKind::Rows, end).range();
             let types: Vec<_> = self.spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
             cx.db.scan(&from, &to, |_, value| {
                 let columns = unpack(value, &types)?;
@@ -239,8 +239,8 @@ impl State for TopN {
                 let part = take_record_batch(&rows, &UInt32Array::from(picks))?;
                 let mut value = Vec::new();
                 pack(part.columns(), part.num_rows(), &mut value);
-                let place = Place::at(self.spec.operator, Kind::Rows, end);
-                let key = StateKey { place, key_group: group, table: 0, generation, chunk: 0 };
+                let place = StatePlace::at(self.spec.operator, StateKind::Rows, end);
+                let key = StateKey { place, key_group: group, table: StateTable::Main, generation, chunk: 0 };
                 changes.put(&key.encode(), &value);
             }
             self.stored.insert(end);
@@ -255,7 +255,7 @@ impl State for TopN {
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.fired_mark_ms = state.fired_mark_ms;
         self.next_generation = state.next_generation;
-        let (from, to) = layout::kind_range(self.spec.operator, Kind::Rows);
+        let (from, to) = layout::kind_range(self.spec.operator, StateKind::Rows);
         db.scan(&from, &to, |key, _| {
             let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
             self.stored.insert(key.place.time_ms);
@@ -264,22 +264,9 @@ impl State for TopN {
     }
 }
 
-/// Key group of each row by some of its columns; all rows fall into that of the empty key where there are none. Used by
-/// exchanges too.
-pub fn row_key_groups(columns: &[usize], rows: &RecordBatch) -> Vec<u16> {
-    if columns.is_empty() {
-        return vec![key_group(hash_key(&[])); rows.num_rows()];
-    }
-    let columns: Vec<ArrayRef> = columns.iter().map(|&c| rows.column(c).clone()).collect();
-    let mut keys = KeyBuf::default();
-    encode_keys(&columns, rows.num_rows(), &mut keys);
-    keys.iter().map(|k| key_group(hash_key(k))).collect()
-}
-
-fn rows_by_key_group(columns: &[usize], rows: &RecordBatch) -> BTreeMap<u16, Vec<u32>> {
-    let mut by_group: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
+fn rows_by_key_group(columns: &[usize], rows: &RecordBatch) -> BTreeMap<KeyGroup, Vec<u32>> {
+    let mut by_group: BTreeMap<KeyGroup, Vec<u32>> = BTreeMap::new();
     for (row, group) in row_key_groups(columns, rows).into_iter().enumerate() {
-        debug_assert!(group < KEY_GROUPS);
         by_group.entry(group).or_default().push(row as u32);
     }
     by_group

@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 
 use super::GroupSpec;
 use super::changes::{ChangeSet, Fate, rounds};
-use super::fold::{Input, apply};
+use super::fold::{GroupedRows, apply};
 use super::keyed::KeyedGroups;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
 use crate::state::rocks::Changes;
@@ -55,7 +55,7 @@ impl GroupAggregate {
     fn fold(&mut self, rows: &Rows, together: bool, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
         let mut state = self.groups.take().unwrap_or_else(|| KeyedGroups::new(self.spec.clone()));
-        let input = Input::find(key_columns, rows, &mut state, cx)?;
+        let input = GroupedRows::find(key_columns, rows, &mut state, cx)?;
         let mut set = ChangeSet::default();
         let rounds = if together { vec![(0..rows.len() as u32).collect()] } else { rounds(&input.groups) };
         for picks in rounds {
@@ -72,7 +72,7 @@ impl GroupAggregate {
     fn round(
         &self,
         state: &mut KeyedGroups,
-        input: &Input<'_>,
+        input: &GroupedRows<'_>,
         picks: &[u32],
         set: &mut ChangeSet,
         now_ms: i64,

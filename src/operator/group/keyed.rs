@@ -16,8 +16,8 @@ use crate::operator::aggregate::retracting::accumulators;
 use crate::operator::keyed::frozen::{Entry, Frozen, put_all};
 use crate::operator::keyed::ttl::{Ttl, index_key};
 use crate::operator::window::table::GroupIndex;
+use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
-use crate::state::key_group;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
@@ -139,8 +139,8 @@ impl KeyedGroups {
 
     fn store_key(&self, group: u32) -> Vec<u8> {
         let mut out = Vec::new();
-        let key_group = key_group(self.index.hash(group));
-        keyed(self.spec.operator, KeyedKind::Group, key_group, 0, self.index.key(group), &mut out);
+        let key_group = KeyGroup::of_hash(self.index.hash(group));
+        keyed(self.spec.operator, KeyedKind::Group, key_group, self.index.key(group), &mut out);
         out
     }
 
@@ -365,14 +365,14 @@ impl KeyedGroups {
     /// Calls `f` with the window's end and the key of each stored group of a key group, for windows from `from` to `to`, ms.
     pub fn scan_windows(
         &self,
-        key_group: u16,
+        key_group: KeyGroup,
         (from_ms, to_ms): (i64, i64),
         db: &StateDb,
         mut f: impl FnMut(i64, &[u8]),
     ) -> Result<(), OperatorError> {
         let place = |ms: i64| {
             let mut out = Vec::new();
-            keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(ms ^ i64::MIN).to_be_bytes(), &mut out);
+            keyed(self.spec.operator, KeyedKind::Expiry, key_group, &(ms ^ i64::MIN).to_be_bytes(), &mut out);
             out
         };
         let (from, to) = (place(from_ms), place(to_ms.saturating_add(1)));

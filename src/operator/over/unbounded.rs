@@ -5,7 +5,7 @@ use arrow::compute::{concat, take};
 use std::sync::Arc;
 
 use super::{Frame, OverCall, OverSpec};
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::aggregate::{Aggregate, Function, Selected};
 use crate::operator::event::Arrivals;
 use crate::operator::group::GroupSpec;
@@ -111,7 +111,7 @@ impl Unbounded {
         let columns = dealt.batch.columns();
         for (call, accumulators) in self.spec.calls.iter().zip(&mut self.groups.accumulators) {
             if let OverCall::Aggregate(aggregate) = call {
-                let selected = Selected::of(aggregate, columns, Places::new(&dealt, &Part::Whole));
+                let selected = Selected::of(aggregate, columns, ArrivalPlaces::new(&dealt, &WindowPart::Whole));
                 accumulators.kernel_mut().update(&of_rows, aggregate.argument.map(|a| &columns[a]), selected);
             }
         }
