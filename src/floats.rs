@@ -1,7 +1,7 @@
 //! What is NaN where values are told apart or sorted?
 //!
 //! Arithmetic leaves NaN with a sign and text has none; here all of them are one, larger than every number. Whoever makes keys,
-//! sorts, or looks for the largest asks. Comparisons of a query go by Java's rules instead: `sql::functions::java_comparison`.
+//! sorts, or looks for the largest asks. Comparisons of a query go by Java's rules instead, and have kernels of their own.
 
 use std::sync::Arc;
 

@@ -69,8 +69,9 @@
 //!
 //! - `bounded`, `secret`, `private`, `suggest`: words for people: short enough, without keys, for their owner only
 //! - `engine_words`: what the engine below says, said in words of SQL
+//! - `wake`: how a worker is told that there is something to do
 //! - `floats`, `map_keys`: facts about values that several floors share
-//! - `change`: rows that add or take back
+//! - `change`, `rows`: rows that add or take back, and batches of them
 //! - `types`: types of columns, their names, how they meet
 //! - `time`: clocks and watermarks
 //! - `state`: key groups and the store of a worker
@@ -103,10 +104,12 @@ pub mod floats;
 pub mod map_keys;
 pub mod options;
 pub mod private;
+pub mod rows;
 pub mod secret;
 pub mod suggest;
 pub mod time;
 pub mod types;
+pub mod wake;
 
 pub mod record;
 

@@ -25,6 +25,7 @@ mod operations;
 mod privacy;
 mod processing_time;
 mod random_jobs;
+mod recorded_state;
 mod several_in_a_record;
 mod state_bounds;
 mod state_directory;

@@ -85,6 +85,29 @@ fn past_the_doors(sources: &Sources) -> Vec<String> {
     found
 }
 
+/// The folder whose functions are called with types and values, never with text of a query.
+const FUNCTIONS: &str = "sql/functions/";
+/// What reads text of a query.
+const PARSERS: [&str; 2] = ["sqlparser", "datafusion_sql"];
+
+/// Where a function knows a parser, or any part of `sql` that stands beside or above the functions: parsing, types in
+/// text, rewriting, binding. The planning side knows the functions and hands types down.
+fn functions_that_read_sql(sources: &Sources) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in sources.files.iter().filter(|file| file.name.starts_with(FUNCTIONS)) {
+        for parser in PARSERS.iter().filter(|parser| file.names(&[parser])) {
+            found.push(format!("{} uses {parser}", file.name));
+        }
+    }
+    for (from, to) in sources.uses() {
+        let (from, to) = (&sources.files[from].name, &sources.files[to].name);
+        if from.starts_with(FUNCTIONS) && to.starts_with("sql/") && !to.starts_with(FUNCTIONS) {
+            found.push(format!("{from} uses {to}"));
+        }
+    }
+    found
+}
+
 /// Read once for all rules.
 fn library() -> &'static Sources {
     static LIBRARY: LazyLock<Sources> = LazyLock::new(Sources::of_the_library);
@@ -105,6 +128,11 @@ fn every_file_says_what_it_answers() {
 #[test]
 fn one_door_per_outside_thing() {
     assert_eq!(past_the_doors(library()), Vec::<String>::new());
+}
+
+#[test]
+fn functions_know_no_parser() {
+    assert_eq!(functions_that_read_sql(library()), Vec::<String>::new());
 }
 
 #[test]
@@ -190,6 +218,29 @@ mod planted {
         assert_eq!(circles(&sources(&circle)), [BTreeSet::from(["a/x.rs".to_string(), "a/y.rs".to_string()])]);
         let own = [("a/mod.rs", "mod x; use x::f; pub fn g() {}"), ("a/x.rs", "use super::g; pub fn f() {}")];
         assert_eq!(circles(&sources(&own)), Vec::<BTreeSet<String>>::new());
+    }
+
+    #[test]
+    fn a_function_that_reads_sql_is_found() {
+        let beside = [
+            ("sql/functions/mod.rs", "pub mod other;"),
+            ("sql/functions/other.rs", ""),
+            ("sql/mod.rs", "mod types;"),
+            ("sql/types.rs", "use sqlparser::ast::DataType;"),
+        ];
+        for (text, expected) in [
+            ("use sqlparser::ast::Expr;", "sql/functions/f.rs uses sqlparser"),
+            ("fn f() { datafusion_sql::parser::parse() }", "sql/functions/f.rs uses datafusion_sql"),
+            ("use crate::sql::types::data_type;", "sql/functions/f.rs uses sql/types.rs"),
+            ("use super::super::types;", "sql/functions/f.rs uses sql/types.rs"),
+        ] {
+            let files: Vec<(&str, &str)> = beside.into_iter().chain([("sql/functions/f.rs", text)]).collect();
+            assert_eq!(functions_that_read_sql(&sources(&files)), [expected], "{text}");
+        }
+        for text in ["use super::other;", "use crate::sql::functions::other;", "#[cfg(test)] use sqlparser::ast::Expr;"] {
+            let files: Vec<(&str, &str)> = beside.into_iter().chain([("sql/functions/f.rs", text)]).collect();
+            assert_eq!(functions_that_read_sql(&sources(&files)), Vec::<String>::new(), "{text}");
+        }
     }
 
     #[test]

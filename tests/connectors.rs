@@ -18,12 +18,14 @@ use paceline::plan::connectors::{RowsTaken, Uses};
 use paceline::plan::lower::lower;
 use paceline::plan::physical::{SinkPlan, SourcePlan};
 use paceline::record::{Places, RawBatch, Span};
+use paceline::rows::Rows;
 use paceline::runtime::options::CheckpointTrigger;
 use paceline::sink::version::WriteMode;
-use paceline::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
-use paceline::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use paceline::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
+use paceline::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use paceline::sql::bind::bind;
 use paceline::sql::catalog::Table;
+use paceline::wake::Wake;
 
 use crate::support::job::{Variation, finish};
 
@@ -132,21 +134,21 @@ impl Sink for Keep {
     fn guarantee(&self) -> Guarantee {
         Guarantee::AtLeastOnce
     }
-    fn writer(&self, _worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, _writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         Ok(Box::new(Keep { kept: self.kept.clone(), encoder: self.encoder.clone() }))
     }
 }
 
 impl SinkWriter for Keep {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         let mut lines = Vec::new();
         self.encoder.lock().expect("not poisoned").encode(&rows.batch, &mut lines);
         let text = String::from_utf8(lines).expect("text");
         self.kept.lock().expect("not poisoned").extend(text.lines().map(String::from));
         Ok(())
     }
-    fn prepare(&mut self, _epoch: u64) -> Result<Vec<u8>, SinkError> {
-        Ok(vec![])
+    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+        Ok(Prepared::staged(vec![]))
     }
 }
 

@@ -2,16 +2,26 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray, StructArray};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use paceline::change::Op;
 use paceline::connector::dynamodb::sink::DynamoDbSink;
+use paceline::rows::Rows;
+use paceline::runtime::control::Stats;
+use paceline::runtime::crash::CrashPoint;
+use paceline::runtime::job::{Observer, Outcome};
+use paceline::runtime::options::CheckpointTrigger;
+use paceline::runtime::worker::SharedSource;
 use paceline::sink::version::{Counts, WriteMode};
-use paceline::sink::{Sink, SinkError, SinkRows, SinkWriter, TableSpec};
+use paceline::sink::{Afterwards, Prepared, Sink, SinkError, SinkWriter, TableSpec};
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults, Item};
+use crate::support::job::{CrashAt, Variation, attempt, observe};
+use crate::support::prepare::PrepareAndWait;
 
 const RUN_MS: i64 = 1_700_000_000_000;
 
@@ -69,19 +79,19 @@ fn spec(key: &[&str]) -> TableSpec {
 }
 
 /// Rows of (race, rider, points); the speed is the points as a float.
-fn rows(values: &[(Option<&str>, &str, i64)], window_end_ms: Option<i64>) -> SinkRows {
+fn rows(values: &[(Option<&str>, &str, i64)], window_end_ms: Option<i64>) -> Rows {
     let speed = values.iter().map(|v| v.2 as f64).collect::<Vec<_>>();
     rows_with_speed(values, &speed, window_end_ms)
 }
 
-fn rows_with_speed(values: &[(Option<&str>, &str, i64)], speed: &[f64], window_end_ms: Option<i64>) -> SinkRows {
+fn rows_with_speed(values: &[(Option<&str>, &str, i64)], speed: &[f64], window_end_ms: Option<i64>) -> Rows {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter(values.iter().map(|v| v.0))),
         Arc::new(StringArray::from_iter_values(values.iter().map(|v| v.1))),
         Arc::new(Int64Array::from_iter_values(values.iter().map(|v| v.2))),
         Arc::new(Float64Array::from_iter_values(speed.iter().copied())),
     ];
-    SinkRows::insert(RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms)
+    Rows::of_window(RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms)
 }
 
 fn key(item: &Item) -> String {
@@ -105,7 +115,7 @@ fn trouble() -> Faults {
 }
 
 /// Waits for room as a worker does.
-fn write(writer: &mut dyn SinkWriter, rows: &SinkRows) {
+fn write(writer: &mut dyn SinkWriter, rows: &Rows) {
     while !writer.has_room() {
         std::thread::yield_now();
     }
@@ -116,12 +126,12 @@ fn write(writer: &mut dyn SinkWriter, rows: &SinkRows) {
 fn writes_of_one_key_keep_their_order_under_retries() {
     let world = World::new();
     world.server.set_faults(trouble());
-    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     let riders = ["a", "b", "c"];
     for n in 0..40 {
         write(&mut *writer, &rows(&riders.map(|r| (Some("x"), r, n)), None));
         // Some writes get under way before newer ones replace what waits.
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        std::thread::sleep(Duration::from_millis(2));
     }
     writer.prepare(1).unwrap();
     let mut last: HashMap<String, i64> = HashMap::new();
@@ -138,8 +148,8 @@ fn writes_of_one_key_keep_their_order_under_retries() {
 fn rows_that_are_taken_back_leave_the_table_in_order() {
     let world = World::new();
     world.server.set_faults(trouble());
-    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0).unwrap();
-    let change = |op, rider, n| SinkRows { ops: Some([op].into_iter().collect()), ..rows(&[(Some("x"), rider, n)], None) };
+    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    let change = |op, rider, n| Rows { ops: Some([op].into_iter().collect()), ..rows(&[(Some("x"), rider, n)], None) };
     for n in 0..20 {
         write(&mut *writer, &change(Op::Insert, "stays", n));
         write(&mut *writer, &change(Op::Insert, "goes", n));
@@ -159,7 +169,7 @@ fn versions_never_go_back_and_a_later_run_wins() {
     {
         let sink = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap();
         // Two workers race with the same keys, as after a change of parallelism.
-        let mut writers = [sink.writer(0).unwrap(), sink.writer(1).unwrap()];
+        let mut writers = [sink.writer(0, Arc::new(|| {})).unwrap(), sink.writer(1, Arc::new(|| {})).unwrap()];
         for n in 0..20 {
             writers[0].write(&rows(&[(Some("x"), "a", n)], Some(n * 1000))).unwrap();
             writers[1].write(&rows(&[(Some("x"), "a", 19 - n)], Some((19 - n) * 1000))).unwrap();
@@ -172,13 +182,13 @@ fn versions_never_go_back_and_a_later_run_wins() {
     assert!(applied.windows(2).all(|pair| version(&pair[0]) <= version(&pair[1])), "{applied:?}");
     assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 19)]));
     // A later run starts over with old windows: its first result replaces the last one of the run before.
-    let mut writer = world.sink(WriteMode::Versioned, RUN_MS + 1, &[]).unwrap().writer(0).unwrap();
+    let mut writer = world.sink(WriteMode::Versioned, RUN_MS + 1, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&[(Some("x"), "a", 7)], Some(0))).unwrap();
     writer.prepare(1).unwrap();
     assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 7)]));
     // And an earlier run that comes late changes nothing.
     let late = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap();
-    let mut writer = late.writer(0).unwrap();
+    let mut writer = late.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&[(Some("x"), "a", 8)], Some(i64::MAX))).unwrap();
     writer.prepare(1).unwrap();
     assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 7)]));
@@ -192,7 +202,7 @@ fn a_replay_leaves_the_same_items() {
         let sink = world.sink(mode, RUN_MS, &[]).unwrap();
         let mut scans = Vec::new();
         for _ in 0..2 {
-            let mut writer = sink.writer(0).unwrap();
+            let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
             for n in 0..5 {
                 let rider = if mode == WriteMode::Unique { format!("r{n}") } else { "r".into() };
                 writer.write(&rows(&[(Some("x"), &rider, n), (Some("y"), &rider, n + 1)], Some(n * 1000))).unwrap();
@@ -211,7 +221,11 @@ fn a_replay_leaves_the_same_items() {
 fn unprocessed_items_are_written_in_the_end() {
     let world = World::new();
     world.server.set_faults(Faults { unprocessed_every: 3, ..trouble() });
-    let mut writer = world.sink(WriteMode::Unique, RUN_MS, &[("sink.requests.max-inflight", "2")]).unwrap().writer(0).unwrap();
+    let mut writer = world
+        .sink(WriteMode::Unique, RUN_MS, &[("sink.requests.max-inflight", "2")])
+        .unwrap()
+        .writer(0, Arc::new(|| {}))
+        .unwrap();
     let mut want = BTreeMap::new();
     for n in 0..10 {
         let riders: Vec<String> = (0..30).map(|r| format!("r{n}-{r}")).collect();
@@ -235,7 +249,7 @@ fn items_differ_by_the_whole_key_in_its_order() {
     let world = World::new();
     // Declared in the other order than the table has it.
     let spec = spec(&["rider", "race"]);
-    let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&[(Some("a"), "b", 1), (Some("b"), "a", 2), (Some("ab"), "c", 3), (Some("a"), "bc", 4)], None)).unwrap();
     writer.prepare(1).unwrap();
     let want = [("a/b", 1), ("b/a", 2), ("ab/c", 3), ("a/bc", 4)];
@@ -247,7 +261,7 @@ fn nulls_are_written_or_left_out() {
     for (ignore, want) in [("false", Some(serde_json::json!({ "NULL": true }))), ("true", None)] {
         let world = World::new();
         let sink = world.sink(WriteMode::Versioned, RUN_MS, &[("sink.ignore-nulls", ignore)]).unwrap();
-        let mut writer = sink.writer(0).unwrap();
+        let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
         let mut with_null = rows(&[(Some("x"), "a", 1)], Some(0));
         let mut columns = with_null.batch.columns().to_vec();
         columns[3] = Arc::new(Float64Array::from(vec![None]));
@@ -262,16 +276,15 @@ fn nulls_are_written_or_left_out() {
 fn what_can_never_be_written_is_rejected_and_the_rest_passes() {
     for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
         let world = World::new();
-        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
         let huge = "r".repeat(500 << 10);
         // Found out by the server alone: a key may not be empty.
         let values =
             [(Some("x"), "a", 1), (Some("x"), huge.as_str(), 2), (None, "b", 3), (Some("x"), "", 4), (Some("x"), "c", 5)];
         writer.write(&rows(&values, Some(0))).unwrap();
         writer.write(&rows_with_speed(&[(Some("x"), "nan", 6), (Some("x"), "d", 7)], &[f64::NAN, 1.0], Some(0))).unwrap();
-        writer.prepare(1).unwrap();
+        let rejected = writer.prepare(1).unwrap();
         assert_eq!(world.points().into_iter().collect::<Vec<_>>(), [("x/a".into(), 1), ("x/c".into(), 5), ("x/d".into(), 7)]);
-        let rejected = writer.take_rejected();
         let reason = |points: &str| {
             let mut found = rejected.iter().filter(|r| r.row.contains(&format!("\"points\":{points},")));
             let reason = found.next().unwrap_or_else(|| panic!("row {points} was not rejected")).reason.clone();
@@ -290,7 +303,11 @@ fn what_can_never_be_written_is_rejected_and_the_rest_passes() {
 #[test]
 fn a_full_buffer_says_so_and_empties() {
     let world = World::new();
-    let mut writer = world.sink(WriteMode::Unique, RUN_MS, &[("sink.requests.max-inflight", "1")]).unwrap().writer(0).unwrap();
+    let mut writer = world
+        .sink(WriteMode::Unique, RUN_MS, &[("sink.requests.max-inflight", "1")])
+        .unwrap()
+        .writer(0, Arc::new(|| {}))
+        .unwrap();
     let race = "x".repeat(1000);
     let mut n = 0;
     // 8 MiB of items of about 1 kB, faster than any server takes them.
@@ -309,7 +326,7 @@ fn a_full_buffer_says_so_and_empties() {
 fn a_number_of_items_fills_the_buffer_too() {
     let world = World::new();
     let extra = [("sink.requests.max-buffered", "40"), ("sink.requests.max-inflight", "1")];
-    let mut writer = world.sink(WriteMode::Versioned, RUN_MS, &extra).unwrap().writer(0).unwrap();
+    let mut writer = world.sink(WriteMode::Versioned, RUN_MS, &extra).unwrap().writer(0, Arc::new(|| {})).unwrap();
     world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
     let riders: Vec<String> = (0..40).map(|r| format!("r{r}")).collect();
     let values: Vec<_> = riders.iter().map(|r| (Some("x"), r.as_str(), 1)).collect();
@@ -327,7 +344,7 @@ fn a_number_of_items_fills_the_buffer_too() {
 fn a_throttled_key_holds_up_no_other() {
     for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
         let world = World::new();
-        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
         world.server.set_faults(Faults { throttle_text: Some("hot"), ..Faults::default() });
         writer.write(&rows(&[(Some("x"), "hot", 1)], Some(0))).unwrap();
         while world.server.calls("PutItem") + world.server.calls("BatchWriteItem") == 0 {
@@ -339,7 +356,7 @@ fn a_throttled_key_holds_up_no_other() {
             if !world.points().is_empty() {
                 break;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
         assert_eq!(world.points(), BTreeMap::from([("x/cold".into(), 2)]), "{mode:?}");
         world.server.set_faults(Faults::default());
@@ -353,18 +370,18 @@ fn fail_on_error_ends_the_job_at_the_first_failure() {
     for mode in [WriteMode::Unique, WriteMode::Versioned] {
         let world = World::new();
         let sink = world.sink(mode, RUN_MS, &[("sink.fail-on-error", "true")]).unwrap();
-        let mut writer = sink.writer(0).unwrap();
+        let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
         world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
         writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))).unwrap();
         let throttled = message(writer.prepare(1));
         assert!(throttled.contains("ProvisionedThroughputExceededException"), "{throttled}");
         world.server.set_faults(Faults::default());
         // Refused by the server, with a row beside it that is not.
-        let mut writer = sink.writer(0).unwrap();
+        let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
         writer.write(&rows(&[(Some("x"), "", 1), (Some("x"), "b", 2)], Some(0))).unwrap();
         let refused = message(writer.prepare(1));
         assert!(refused.contains("ValidationException") && refused.contains("\"rider\":\"\""), "{refused}");
-        let mut writer = sink.writer(0).unwrap();
+        let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
         let nan = message(writer.write(&rows_with_speed(&[(Some("x"), "c", 1)], &[f64::NAN], Some(0))));
         assert!(nan.contains("column 'speed': NaN"), "{nan}");
     }
@@ -384,8 +401,8 @@ fn arrays_and_rows_become_lists_and_maps() {
     let batch = RecordBatch::try_new(spec.schema.clone(), columns).unwrap();
     // Only what is missing at the top is left out: in a list it would move the others.
     let extra = [("table-name", "nested"), ("sink.ignore-nulls", "true")];
-    let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &extra).unwrap().writer(0).unwrap();
-    writer.write(&SinkRows::insert(batch, None)).unwrap();
+    let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &extra).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    writer.write(&Rows::of_window(batch, None)).unwrap();
     writer.prepare(1).unwrap();
     let want = serde_json::json!({ "M": { "name": { "S": "Ann" }, "laps": { "L": [{ "N": "7" }, { "NULL": true }] } } });
     assert_eq!(world.server.scan("nested")[0]["rider"], want);
@@ -394,7 +411,7 @@ fn arrays_and_rows_become_lists_and_maps() {
 #[test]
 fn a_write_that_is_forbidden_ends_the_job() {
     let world = World::new();
-    let mut writer = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    let mut writer = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     world.server.set_faults(Faults { deny: Some("AccessDeniedException"), ..Faults::default() });
     writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))).unwrap();
     let error = message(writer.prepare(1));
@@ -406,7 +423,7 @@ fn a_write_that_is_forbidden_ends_the_job() {
 fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
     let world = World::new();
     let writer_error = |spec: TableSpec, extra: &[(&str, &str)]| {
-        message(world.sink_of(spec, WriteMode::Unique, RUN_MS, extra).unwrap().writer(0))
+        message(world.sink_of(spec, WriteMode::Unique, RUN_MS, extra).unwrap().writer(0, Arc::new(|| {})))
     };
     let both = ["race", "rider"];
     let missing = writer_error(spec(&both), &[("table-name", "nope")]);
@@ -421,19 +438,58 @@ fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
     assert_eq!(world.server.calls("PutItem") + world.server.calls("BatchWriteItem"), 0);
 }
 
-#[test]
-fn a_failed_job_does_not_wait_for_writes_that_nobody_takes() {
-    let world = World::new();
-    world.server.set_faults(Faults { fail_every: 1, throttle_every: 1, ..Faults::default() });
-    let sink = Arc::new(world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap());
-    let mut writer = sink.writer(0).unwrap();
-    writer.write(&rows(&[(Some("r"), "a", 1)], Some(10))).unwrap();
-    let waiting = std::thread::spawn(move || writer.prepare(1).unwrap_err().to_string());
-    while world.server.calls("PutItem") < 2 {
-        std::thread::yield_now();
+/// What a writer stages while the table takes nothing.
+fn staged_part(writer: &mut dyn SinkWriter) -> Vec<u8> {
+    match writer.begin_prepare(1, Afterwards::GoesOn).unwrap() {
+        Prepared::Part { staged, rejected } if rejected.is_empty() => staged,
+        other => panic!("{other:?}"),
     }
-    sink.cancel();
-    assert!(waiting.join().unwrap().contains("the job has failed"));
+}
+
+#[test]
+fn a_slow_table_holds_no_checkpoint_up_and_gets_what_was_staged() {
+    for mode in [WriteMode::Unique, WriteMode::Versioned] {
+        let world = World::new();
+        world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+        let (staged, later) = {
+            let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+            writer.write(&rows(&[(Some("r"), "a", 1), (Some("r"), "b", 2)], Some(10))).unwrap();
+            let staged = staged_part(&mut *writer);
+            writer.write(&rows(&[(Some("r"), "c", 3)], Some(10))).unwrap();
+            (staged, staged_part(&mut *writer))
+        };
+        assert!(later.len() > staged.len(), "what is not settled is staged again");
+        world.server.set_faults(Faults::default());
+        assert!(world.points().is_empty());
+        let sink = world.sink(mode, RUN_MS, &[]).unwrap();
+        sink.resume(&[staged]).unwrap();
+        sink.writer(0, Arc::new(|| {})).unwrap().prepare(2).unwrap();
+        assert_eq!(world.points(), BTreeMap::from([("r/a".into(), 1), ("r/b".into(), 2)]), "{mode:?}");
+        let damaged = message(sink.resume(&[b"{".to_vec()]));
+        assert!(damaged.contains("staged in the checkpoint cannot be read"), "{damaged}");
+    }
+}
+
+#[test]
+fn what_goes_on_and_what_ends_wait_for_different_things() {
+    let world = World::new();
+    world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+    for (mode, afterwards) in [(WriteMode::InOrder, Afterwards::GoesOn), (WriteMode::Versioned, Afterwards::Ends)] {
+        let woken = Arc::new(AtomicBool::new(false));
+        let told = woken.clone();
+        let wake = Arc::new(move || told.store(true, Ordering::Release));
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, wake).unwrap();
+        writer.write(&rows(&[(Some("r"), "a", 1)], Some(10))).unwrap();
+        assert_eq!(writer.begin_prepare(1, afterwards).unwrap(), Prepared::Waits, "{mode:?}");
+        assert_eq!(writer.poll_prepare().unwrap(), Prepared::Waits);
+        world.server.set_faults(Faults::default());
+        while !woken.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        // Asked once more after the wake-up.
+        assert_eq!(writer.poll_prepare().unwrap(), Prepared::staged(vec![]), "{mode:?}");
+        world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+    }
 }
 
 #[test]
@@ -441,7 +497,7 @@ fn an_equal_version_is_written_again_and_what_keeps_a_row_out_is_told_apart() {
     let world = World::new();
     let sink = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap();
     let write = |sink: &DynamoDbSink, n, window_end_ms| {
-        let mut writer = sink.writer(0).unwrap();
+        let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
         writer.write(&rows(&[(Some("x"), "a", n)], Some(window_end_ms))).unwrap();
         writer.prepare(1).unwrap();
         (world.points()["x/a"], sink.counts())
@@ -461,9 +517,9 @@ fn an_equal_version_is_written_again_and_what_keeps_a_row_out_is_told_apart() {
 }
 
 /// Changes that put and delete.
-fn update(n: i64) -> SinkRows {
+fn update(n: i64) -> Rows {
     let values = [(Some("x"), "a", n), (Some("x"), "b", n), (Some("y"), "a", n)];
-    SinkRows { ops: Some([Op::UpdateAfter, Op::UpdateAfter, Op::Delete].into_iter().collect()), ..rows(&values, None) }
+    Rows { ops: Some([Op::UpdateAfter, Op::UpdateAfter, Op::Delete].into_iter().collect()), ..rows(&values, None) }
 }
 
 #[test]
@@ -475,7 +531,7 @@ fn a_table_whose_key_has_changed_stops_the_job_and_no_row_is_blamed() {
     ] {
         for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
             let world = World::new();
-            let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+            let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
             writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))).unwrap();
             writer.prepare(1).unwrap();
             world.server.delete_table("board");
@@ -499,7 +555,7 @@ fn a_table_whose_key_has_changed_stops_the_job_and_no_row_is_blamed() {
 #[test]
 fn a_table_with_half_the_key_is_noticed_where_rows_meet() {
     let world = World::new();
-    let mut writer = world.sink(WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    let mut writer = world.sink(WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     world.server.delete_table("board");
     world.server.create_table("board", ("race", "S"), None);
     writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "b", 2)], None)).unwrap();
@@ -511,7 +567,7 @@ fn a_table_with_half_the_key_is_noticed_where_rows_meet() {
 fn a_table_that_is_gone_stops_the_job() {
     for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
         let world = World::new();
-        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
         world.server.delete_table("board");
         writer.write(&update(1)).unwrap();
         let error = message(writer.prepare(1));
@@ -524,13 +580,12 @@ fn a_table_that_is_gone_stops_the_job() {
 fn a_refusal_that_is_not_known_is_the_rows_if_the_table_is_what_it_was() {
     for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
         let world = World::new();
-        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0).unwrap();
+        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
         let looked = world.server.calls("DescribeTable");
         world.server.set_faults(Faults { refuse_text: Some("odd"), ..Faults::default() });
         writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "odd", 2), (Some("x"), "c", 3)], Some(0))).unwrap();
-        writer.prepare(1).unwrap();
+        let rejected = writer.prepare(1).unwrap();
         assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 1), ("x/c".into(), 3)]), "{mode:?}");
-        let rejected = writer.take_rejected();
         assert!(rejected.len() == 1 && rejected[0].row.contains("odd"), "{rejected:?}");
         assert!(world.server.calls("DescribeTable") > looked);
     }
@@ -539,7 +594,7 @@ fn a_refusal_that_is_not_known_is_the_rows_if_the_table_is_what_it_was() {
 #[test]
 fn a_row_that_cannot_be_written_takes_the_one_it_replaces_with_it() {
     let world = World::new();
-    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0).unwrap();
+    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "b", 1)], None)).unwrap();
     writer.prepare(1).unwrap();
     let mut bad = rows_with_speed(&[(Some("x"), "a", 2)], &[f64::NAN], None);
@@ -547,9 +602,70 @@ fn a_row_that_cannot_be_written_takes_the_one_it_replaces_with_it() {
     writer.write(&bad).unwrap();
     // A row that was never there, since it has no key, leaves no trace when it is deleted.
     let ops = Some([Op::Delete, Op::Delete].into_iter().collect());
-    writer.write(&SinkRows { ops, ..rows(&[(None, "c", 3), (Some("x"), "", 3)], None) }).unwrap();
-    writer.prepare(2).unwrap();
+    writer.write(&Rows { ops, ..rows(&[(None, "c", 3), (Some("x"), "", 3)], None) }).unwrap();
+    let rejected = writer.prepare(2).unwrap();
     assert_eq!(world.points(), BTreeMap::from([("x/b".into(), 1)]));
-    let rejected = writer.take_rejected();
     assert!(rejected.len() == 1 && rejected[0].reason.contains("NaN"), "{rejected:?}");
+}
+
+/// Lets the table take writes once so many checkpoints were made, and stops the job when it has all of them.
+struct LiftedAfter<'a> {
+    world: &'a World,
+    checkpoints: u64,
+    points: usize,
+    stop: Arc<AtomicBool>,
+}
+
+impl Observer for LiftedAfter<'_> {
+    fn progress(&mut self, _: &Stats, _: &[Arc<SharedSource>]) {
+        self.stop.store(self.world.points().len() == self.points, Ordering::Release);
+    }
+    fn checkpoint(&mut self, _: u64) {
+        self.checkpoints = self.checkpoints.saturating_sub(1);
+        if self.checkpoints == 0 {
+            self.world.server.set_faults(Faults::default());
+        }
+    }
+}
+
+/// A table that takes nothing holds up neither the worker, whose other results go into files, nor the checkpoints. What it had
+/// not taken when the process died, which no operator knows any more, it gets from the checkpoint.
+#[test]
+fn a_job_goes_on_beside_a_table_that_takes_nothing() {
+    let world = World::new();
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let second = |n: usize| format!("2026-01-01 00:{:02}:{:02}", n / 60, n % 60);
+    let lines = (0..1201).map(|n| format!("{{\"rider\":\"r{}\",\"ts\":\"{}\"}}\n", n % 3, second(n)));
+    std::fs::create_dir(path("rides")).unwrap();
+    std::fs::write(path("rides/1.jsonl"), lines.collect::<String>()).unwrap();
+    let sql = format!(
+        "CREATE TABLE rides (rider STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)
+           WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{}', 'source.monitor-interval' = '1 h');
+         CREATE TABLE board (race STRING, rider STRING, points BIGINT) PARTITIONED BY (race, rider)
+           WITH ('connector' = 'dynamodb', 'table-name' = 'board', 'aws.region' = 'eu-west-1', 'aws.endpoint' = '{}',
+                 'aws.credentials.provider' = 'BASIC', 'aws.credentials.basic.accesskeyid' = 'A',
+                 'aws.credentials.basic.secretkey' = 'S');
+         CREATE TABLE files (rider STRING) WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{}');
+         INSERT INTO board SELECT 'x', rider, COUNT(*) FROM TABLE(TUMBLE(TABLE rides, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+           GROUP BY window_start, window_end, rider;
+         INSERT INTO files SELECT rider FROM rides;",
+        path("rides"),
+        world.server.endpoint(),
+        path("files")
+    );
+    world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+    let trigger = CheckpointTrigger::Interval(Duration::from_millis(5));
+    let plain = Variation { batch_rows: 50, trigger, ..Variation::plain(1) };
+    let crashes = Arc::new(CrashAt { point: CrashPoint::AfterRename, remaining: AtomicI64::new(20) });
+    let (outcome, seen) = attempt(&sql, &dir.path().join("state"), &Variation { crashes, ..plain.clone() });
+    assert!(outcome.is_err() && seen.checkpoints == 19, "{outcome:?} after {} checkpoints", seen.checkpoints);
+    assert!(world.points().is_empty());
+
+    let mut lifted = LiftedAfter { world: &world, checkpoints: 10, points: 3, stop: plain.stop.clone() };
+    let outcome = observe(&sql, &dir.path().join("state"), &plain, &mut lifted);
+    assert_eq!(outcome.unwrap(), Outcome::Stopped);
+    assert_eq!(world.points(), BTreeMap::from([("x/r0".into(), 20), ("x/r1".into(), 20), ("x/r2".into(), 20)]));
+    let files = std::fs::read_dir(path("files")).unwrap().map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
+    assert_eq!(files.map(|text| text.lines().count()).sum::<usize>(), 1201);
 }

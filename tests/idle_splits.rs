@@ -21,10 +21,11 @@ use paceline::runtime::job;
 use paceline::runtime::job::{Observer, Outcome};
 use paceline::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use paceline::runtime::worker::SharedSource;
-use paceline::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use paceline::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use paceline::sql::bind::bind;
 use paceline::time::clock::{Clock, SystemClock};
 use paceline::time::idle::{ANSWER_AGE_MAX, EmptyAnswers};
+use paceline::wake::Wake;
 
 use crate::support::job::sink_rows;
 

@@ -10,9 +10,11 @@ use super::{Connector, Environment, Writes};
 use crate::options::OptionSpec;
 use crate::plan::connectors::{RowsTaken, Uses};
 use crate::plan::physical::SinkPlan;
+use crate::rows::Rows;
 use crate::sink::version::WriteMode;
-use crate::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
+use crate::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
 use crate::sql::catalog::Table;
+use crate::wake::Wake;
 
 pub struct Blackhole;
 
@@ -70,7 +72,7 @@ impl Sink for BlackholeSink {
         Guarantee::EffectivelyOnce
     }
 
-    fn writer(&self, _worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, _writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         Ok(Box::new(BlackholeWriter { rows: Arc::clone(&self.rows) }))
     }
 }
@@ -80,28 +82,29 @@ struct BlackholeWriter {
 }
 
 impl SinkWriter for BlackholeWriter {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         self.rows.fetch_add(rows.batch.num_rows() as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    fn prepare(&mut self, _epoch: u64) -> Result<Vec<u8>, SinkError> {
-        Ok(Vec::new())
+    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+        Ok(Prepared::staged(Vec::new()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::PrepareNow;
     use arrow::array::{ArrayRef, Int64Array};
     use arrow::record_batch::RecordBatch;
 
     #[test]
     fn rows_of_all_writers_are_counted() {
         let array: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
-        let rows = SinkRows::insert(RecordBatch::try_from_iter([("v", array)]).unwrap(), None);
+        let rows = Rows::of_window(RecordBatch::try_from_iter([("v", array)]).unwrap(), None);
         let sink = BlackholeSink::default();
-        let mut writers = [sink.writer(0).unwrap(), sink.writer(1).unwrap()];
+        let mut writers = [sink.writer(0, Arc::new(|| {})).unwrap(), sink.writer(1, Arc::new(|| {})).unwrap()];
         for writer in &mut writers {
             writer.write(&rows).unwrap();
             assert_eq!(writer.prepare(1).unwrap(), b"");

@@ -21,9 +21,11 @@ use crate::map_keys;
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::connectors::{RowsTaken, Uses};
 use crate::plan::physical::SinkPlan;
+use crate::rows::Rows;
 use crate::sink::version::WriteMode;
-use crate::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
+use crate::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
 use crate::sql::catalog::Table;
+use crate::wake::Wake;
 
 pub struct Print;
 
@@ -89,7 +91,7 @@ impl Sink for PrintSink {
         Guarantee::AtLeastOnce
     }
 
-    fn writer(&self, _worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, _writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let (table, prefix, out) = (Arc::clone(&self.table), Arc::clone(&self.prefix), Arc::clone(&self.out));
         Ok(Box::new(PrintWriter { table, prefix, out, lines: Vec::new() }))
     }
@@ -103,7 +105,7 @@ struct PrintWriter {
 }
 
 impl SinkWriter for PrintWriter {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         let failed = |reason: String| SinkError::Write { table: self.table.to_string(), reason };
         // A panic while printing elsewhere leaves the output usable.
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,8 +130,8 @@ impl SinkWriter for PrintWriter {
         Ok(())
     }
 
-    fn prepare(&mut self, _epoch: u64) -> Result<Vec<u8>, SinkError> {
-        Ok(Vec::new())
+    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+        Ok(Prepared::staged(Vec::new()))
     }
 }
 
@@ -237,6 +239,7 @@ fn write_java_fraction(out: &mut Vec<u8>, start: usize, nanos: u32, short: bool)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::PrepareNow;
     use arrow::array::*;
     use arrow::datatypes::{Field, Int32Type};
     use arrow::record_batch::RecordBatch;
@@ -260,8 +263,8 @@ mod tests {
         let batch = RecordBatch::try_from_iter_with_nullable(names.into_iter().zip(columns).map(|(n, a)| (n, a, true)));
         let out = Shared::default();
         let sink = PrintSink::new("t", identifier, Box::new(out.clone()));
-        let mut writer = sink.writer(0).unwrap();
-        writer.write(&SinkRows::insert(batch.unwrap(), None)).unwrap();
+        let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
+        writer.write(&Rows::of_window(batch.unwrap(), None)).unwrap();
         assert_eq!(writer.prepare(1).unwrap(), b"");
         String::from_utf8(out.0.lock().unwrap().clone()).unwrap()
     }
@@ -336,9 +339,9 @@ mod tests {
             }
         }
         let array: ArrayRef = Arc::new(Int64Array::from(vec![1]));
-        let rows = SinkRows::insert(RecordBatch::try_from_iter([("v", array)]).unwrap(), None);
+        let rows = Rows::of_window(RecordBatch::try_from_iter([("v", array)]).unwrap(), None);
         let sink = PrintSink::new("t", None, Box::new(Closed));
-        let error = sink.writer(0).unwrap().write(&rows).unwrap_err();
+        let error = sink.writer(0, Arc::new(|| {})).unwrap().write(&rows).unwrap_err();
         assert!(error.to_string().starts_with("sink t: failed to write"), "{error}");
     }
 }

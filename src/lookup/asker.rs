@@ -14,9 +14,10 @@ use arrow::row::{RowConverter, Rows, SortField};
 
 use super::cache::{Cache, KeyRows, RowBytes};
 use super::options::CacheOptions;
-use super::{LookupError, LookupSpec, LookupTable, Wake};
+use super::{LookupError, LookupSpec, LookupTable};
 use crate::lookup::cache::Key;
 use crate::time::clock::SharedClock;
+use crate::wake::Wake;
 
 /// The keys of the rows of a batch.
 pub struct Keys {

@@ -23,9 +23,6 @@ pub trait LookupTable: Send + Sync {
     fn ask(&self, keys: RecordBatch, reply: Reply);
 }
 
-/// Calls the worker whose question has its answer.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
-
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct LookupSpec {

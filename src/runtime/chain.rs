@@ -3,10 +3,14 @@
 //! What always holds: an operator gets an event only when none after it in the chain is in the middle of a fire; so order
 //! within a chain is the order of events.
 
+use std::sync::Arc;
+
+use super::control::Control;
+use super::errors::BarrierSide;
 use super::exchange::Outlet;
 use crate::operator::{Context, Event, Operator, OperatorFailure};
 use crate::runtime::error::WorkerError;
-use crate::sink::{SinkRows, SinkWriter};
+use crate::sink::{Prepared, SinkError, SinkWriter};
 use crate::state::rocks::Changes;
 use crate::time::MIN_TIME_MS;
 
@@ -19,9 +23,21 @@ pub enum ChainEnd {
 pub struct SinkEnd {
     pub sink: usize,
     pub writer: Box<dyn SinkWriter>,
-    /// What the writer prepared for the epoch in progress.
-    pub staged: Option<Vec<u8>>,
+    /// The writer's part of the epoch whose barrier has come.
+    pub prepared: Option<Prepared>,
+    /// Says which epoch is the last.
+    pub control: Arc<Control>,
     pub rows_written: u64,
+}
+
+impl SinkEnd {
+    /// Asks a writer that had to wait. True if its part of the epoch is complete.
+    pub fn poll_prepare(&mut self) -> Result<bool, SinkError> {
+        if self.prepared == Some(Prepared::Waits) {
+            self.prepared = Some(self.writer.poll_prepare()?);
+        }
+        Ok(self.prepared != Some(Prepared::Waits))
+    }
 }
 
 /// An operator and what messages call it: the only place where an error is told whose it is.
@@ -37,11 +53,13 @@ pub struct Chain {
     pub watermark_ms: i64,
     /// The epoch whose barrier has passed the chain and whose state is not in a checkpoint yet. No fire until then.
     pub frozen_epoch: Option<u64>,
+    /// Where what fails now stands to the barrier of the epoch that is being prepared.
+    pub side: BarrierSide,
 }
 
 impl Chain {
     pub fn new(links: Vec<Link>, end: ChainEnd) -> Chain {
-        Chain { links, end, watermark_ms: MIN_TIME_MS, frozen_epoch: None }
+        Chain { links, end, watermark_ms: MIN_TIME_MS, frozen_epoch: None, side: BarrierSide::Before }
     }
 
     /// Feeds an event in at the front.
@@ -67,7 +85,14 @@ impl Chain {
     fn deliver(&mut self, event: Event) -> Result<(), WorkerError> {
         match &event {
             Event::Watermark(w) => self.watermark_ms = *w,
-            Event::Barrier(epoch) => self.frozen_epoch = Some(*epoch),
+            Event::Barrier(epoch) => {
+                debug_assert!(
+                    self.frozen_epoch.is_none() && self.side == BarrierSide::Before,
+                    "a barrier comes while an epoch is under way"
+                );
+                self.frozen_epoch = Some(*epoch);
+                self.side = BarrierSide::Behind;
+            }
             _ => {}
         }
         match &mut self.end {
@@ -76,9 +101,11 @@ impl Chain {
                 match event {
                     Event::Rows(rows) => {
                         end.rows_written += rows.batch.num_rows() as u64;
-                        end.writer.write(&SinkRows { batch: rows.batch, window_end_ms: rows.window_end_ms, ops: rows.ops })?;
+                        end.writer.write(&rows)?;
                     }
-                    Event::Barrier(epoch) => end.staged = Some(end.writer.prepare(epoch)?),
+                    Event::Barrier(epoch) => {
+                        end.prepared = Some(end.writer.begin_prepare(epoch, end.control.afterwards(epoch))?);
+                    }
                     Event::Watermark(_) | Event::Tick(_) | Event::Partials(_) => {}
                 }
                 Ok(())

@@ -1,12 +1,13 @@
 //! What workers and the job thread tell each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::crash::CrashSchedule;
 use super::error::WorkerError;
 use crate::checkpoint::manifest::SplitState;
 use crate::operator::OperatorState;
+use crate::sink::Afterwards;
 use crate::time::clock::ProcessingClock;
 
 /// Figures of a running job, for progress and metrics.
@@ -47,6 +48,13 @@ pub struct Control {
     pub batch_rows: usize,
     /// Accumulators that one worker may hold before it moves some to the store.
     pub accumulator_bytes_max: usize,
+}
+
+impl Control {
+    /// What comes behind the barrier of an epoch that was requested.
+    pub fn afterwards(&self, epoch: u64) -> Afterwards {
+        if self.final_epoch.load(Ordering::Acquire) == epoch { Afterwards::Ends } else { Afterwards::GoesOn }
+    }
 }
 
 #[derive(Debug)]

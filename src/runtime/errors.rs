@@ -15,7 +15,8 @@ use arrow::record_batch::RecordBatch;
 use crate::bounded::{bounded, left_out};
 use crate::map_keys;
 use crate::operator::FailedRows;
-use crate::sink::{SinkError, SinkRows, SinkWriter};
+use crate::rows::Rows;
+use crate::sink::{Afterwards, Prepared, SinkError, SinkWriter};
 
 /// Log lines about bad input per worker; the error stream has all of them.
 const LOGGED_MAX: u64 = 5;
@@ -25,6 +26,9 @@ const LOG_BYTES_MAX: usize = 2 << 10;
 const REASON_BYTES_MAX: usize = 4 << 10;
 /// A derived row as text, bytes. Its record is not kept, so this is large: hundreds of usual rows.
 const ROW_BYTES_MAX: usize = 1 << 20;
+
+/// What may wait for the end of an epoch, bytes: a table that is slow to acknowledge holds it up, and each record is bad.
+const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// Columns of the error stream.
 pub fn schema() -> SchemaRef {
@@ -40,53 +44,81 @@ pub fn schema() -> SchemaRef {
     ]))
 }
 
+/// Where something stands to the barrier of the epoch that is being prepared, if one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BarrierSide {
+    Before,
+    Behind,
+}
+
 /// One worker's end of the error stream.
 pub struct ErrorStream {
     writer: Box<dyn SinkWriter>,
-    /// What failed after a barrier whose epoch is not written yet. Bounded by the time that a snapshot takes.
-    next_epoch: Vec<SinkRows>,
+    /// What failed behind a barrier whose epoch is not complete yet.
+    next_epoch: Vec<Rows>,
+    next_epoch_bytes: usize,
     count: u64,
     reported: u64,
     /// Bytes of rows and reasons that were left out since the last look.
     cut_bytes: u64,
+    /// An epoch was ended, and what is on its way has to arrive.
+    is_preparing: bool,
 }
 
 impl ErrorStream {
     pub fn new(writer: Box<dyn SinkWriter>) -> ErrorStream {
-        ErrorStream { writer, next_epoch: Vec::new(), count: 0, reported: 0, cut_bytes: 0 }
+        ErrorStream {
+            writer,
+            next_epoch: Vec::new(),
+            next_epoch_bytes: 0,
+            count: 0,
+            reported: 0,
+            cut_bytes: 0,
+            is_preparing: false,
+        }
     }
 
-    /// A record that is not what its table says. `place`: split, position, reason. `after_barrier`: it follows the barrier
-    /// of the epoch in progress.
-    pub fn bad_record(&mut self, table: &str, place: [&str; 3], raw: &[u8], after_barrier: bool) -> Result<(), SinkError> {
+    /// A record that is not what its table says. `place`: split, position, reason. `side`: where it
+    /// stands to the barrier of the epoch in progress.
+    pub fn bad_record(&mut self, table: &str, place: [&str; 3], raw: &[u8], side: BarrierSide) -> Result<(), SinkError> {
         let [split, position, reason] = place;
         self.log(|| format!("record diverted: table {table}, split {split}, {position}: {reason}"));
-        self.put(["decode", table, split, position, reason], None, Some(raw), after_barrier)
+        self.put(["decode", table, split, position, reason], None, Some(raw), side)
     }
 
     /// Rows that an expression refused.
-    pub fn failed_rows(&mut self, failed: &FailedRows, after_barrier: bool) -> Result<(), SinkError> {
+    pub fn failed_rows(&mut self, failed: &FailedRows, side: BarrierSide) -> Result<(), SinkError> {
         for row in 0..failed.rows.num_rows() {
             let text = row_text(&failed.rows, row);
             self.log(|| format!("row diverted: operator {}: {}: {text}", failed.operator, failed.reason));
-            self.put(["operator", &failed.operator, "", "", &failed.reason], Some(&text), None, after_barrier)?;
+            self.put(["operator", &failed.operator, "", "", &failed.reason], Some(&text), None, side)?;
         }
         Ok(())
     }
 
     /// A result that a sink can never take.
-    pub fn rejected(&mut self, table: &str, row: &str, reason: &str, after_barrier: bool) -> Result<(), SinkError> {
+    pub fn rejected(&mut self, table: &str, row: &str, reason: &str, side: BarrierSide) -> Result<(), SinkError> {
         self.log(|| format!("row diverted: sink {table}: {reason}: {row}"));
-        self.put(["sink", table, "", "", reason], Some(row), None, after_barrier)
+        self.put(["sink", table, "", "", reason], Some(row), None, side)
     }
 
-    /// Ends an epoch: what came after its barrier goes to the next one.
-    pub fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
-        let staged = self.writer.prepare(epoch)?;
-        for rows in self.next_epoch.drain(..) {
-            self.writer.write(&rows)?;
+    /// Ends an epoch: what came after its barrier goes to the next one. To be asked again while it has to wait.
+    pub fn prepare(&mut self, epoch: u64, afterwards: Afterwards) -> Result<Prepared, SinkError> {
+        let prepared =
+            if self.is_preparing { self.writer.poll_prepare()? } else { self.writer.begin_prepare(epoch, afterwards)? };
+        self.is_preparing = prepared == Prepared::Waits;
+        if !self.is_preparing {
+            self.next_epoch_bytes = 0;
+            for rows in self.next_epoch.drain(..) {
+                self.writer.write(&rows)?;
+            }
         }
-        Ok(staged)
+        Ok(prepared)
+    }
+
+    /// True while so much waits for the end of an epoch that nothing more should be read.
+    pub fn is_full(&self) -> bool {
+        self.next_epoch_bytes > WAITING_BYTES_MAX
     }
 
     /// How many were diverted since the last call.
@@ -111,7 +143,7 @@ impl ErrorStream {
         }
     }
 
-    fn put(&mut self, text: [&str; 5], row: Option<&str>, raw: Option<&[u8]>, after_barrier: bool) -> Result<(), SinkError> {
+    fn put(&mut self, text: [&str; 5], row: Option<&str>, raw: Option<&[u8]>, side: BarrierSide) -> Result<(), SinkError> {
         let mut columns: Vec<ArrayRef> = Vec::new();
         let column = |value: Option<&str>| {
             let mut builder = StringBuilder::new();
@@ -130,12 +162,15 @@ impl ErrorStream {
         columns.push(Arc::new(bytes.finish()));
         let batch = RecordBatch::try_new(schema(), columns)
             .map_err(|e| SinkError::Write { table: "errors".into(), reason: e.to_string() })?;
-        let rows = SinkRows::insert(batch, None);
-        if after_barrier {
-            self.next_epoch.push(rows);
-            return Ok(());
+        let rows = Rows::of_window(batch, None);
+        match side {
+            BarrierSide::Before => self.writer.write(&rows),
+            BarrierSide::Behind => {
+                self.next_epoch_bytes += rows.batch.get_array_memory_size();
+                self.next_epoch.push(rows);
+                Ok(())
+            }
         }
-        self.writer.write(&rows)
     }
 }
 
@@ -163,13 +198,26 @@ mod tests {
     struct Kept(Arc<Mutex<Vec<RecordBatch>>>);
 
     impl SinkWriter for Kept {
-        fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+        fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
             self.0.lock().unwrap().push(rows.batch.clone());
             Ok(())
         }
-        fn prepare(&mut self, _: u64) -> Result<Vec<u8>, SinkError> {
-            Ok(vec![])
+        fn begin_prepare(&mut self, _: u64, _: Afterwards) -> Result<Prepared, SinkError> {
+            Ok(Prepared::staged(vec![]))
         }
+    }
+
+    #[test]
+    fn what_fails_behind_a_barrier_waits_for_the_epoch_to_end() {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let mut errors = ErrorStream::new(Box::new(Kept(kept.clone())));
+        let count = || kept.lock().unwrap().len();
+        let raw = vec![b'x'; WAITING_BYTES_MAX];
+        errors.bad_record("t", ["s", "line 2", "bad"], &raw, BarrierSide::Behind).unwrap();
+        errors.bad_record("t", ["s", "line 1", "bad"], b"x", BarrierSide::Before).unwrap();
+        assert_eq!((count(), errors.is_full()), (1, true));
+        errors.prepare(1, Afterwards::GoesOn).unwrap();
+        assert_eq!((count(), errors.is_full()), (2, false));
     }
 
     #[test]
@@ -177,9 +225,9 @@ mod tests {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let mut errors = ErrorStream::new(Box::new(Kept(kept.clone())));
         let long = "x".repeat(2 * ROW_BYTES_MAX);
-        errors.bad_record("t", ["s", "line 1", &long], long.as_bytes(), false).unwrap();
+        errors.bad_record("t", ["s", "line 1", &long], long.as_bytes(), BarrierSide::Before).unwrap();
         assert_eq!(errors.cut_bytes_new(), (long.len() - REASON_BYTES_MAX) as u64);
-        errors.rejected("t", &long, "no key", false).unwrap();
+        errors.rejected("t", &long, "no key", BarrierSide::Before).unwrap();
         assert_eq!((errors.cut_bytes_new(), errors.cut_bytes_new()), ((long.len() - ROW_BYTES_MAX) as u64, 0));
         let text =
             |batch: &RecordBatch, column: &str| batch.column_by_name(column).unwrap().as_string::<i32>().value(0).to_string();

@@ -26,6 +26,7 @@ use crate::state::layout::key_group_of;
 use crate::state::owner_of;
 use crate::state::rocks::{Changes, StateDb, StateError, StateMemory};
 use crate::time::watermark::{SplitStatus, SplitTable};
+use crate::wake::Wake;
 
 /// Bytes a lane holds before its producer has to wait: a few batches, so that workers rarely wait for each other and the
 /// memory of all lanes stays small against the rest.
@@ -149,11 +150,10 @@ impl Graph<'_> {
         let mut chains = Vec::new();
         let mut operator_ids = Vec::new();
         let mut edges = Vec::new();
+        let parker = inboxes[id].parker.clone();
+        let wake: Wake = Arc::new(move || parker.wake());
         for (number, plan) in self.plan.chains.iter().enumerate() {
-            let asker = |number: usize| {
-                let parker = inboxes[id].parker.clone();
-                self.connected.lookups[number].asker(Arc::new(move || parker.wake()))
-            };
+            let asker = |number: usize| self.connected.lookups[number].asker(wake.clone());
             let link = |o: &OperatorPlan| {
                 let name = o.name();
                 o.build(&asker)
@@ -171,8 +171,10 @@ impl Graph<'_> {
                 ChainOutput::Edge { edge, route } => ChainEnd::Edge(Outlet::new(*edge, id, route.clone(), inboxes.to_vec())),
                 ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
                     sink: *sink,
-                    writer: self.connected.sinks[*sink].writer(id + workers * self.earlier_writers(number, *sink))?,
-                    staged: None,
+                    writer: self.connected.sinks[*sink]
+                        .writer(id + workers * self.earlier_writers(number, *sink), wake.clone())?,
+                    prepared: None,
+                    control: self.control.clone(),
                     rows_written: 0,
                 }),
             };
@@ -196,7 +198,7 @@ impl Graph<'_> {
             operator_ids,
             sink_names: self.plan.sinks.iter().map(|s| s.name.clone()).collect(),
             db,
-            errors: ErrorStream::new(self.connected.errors.writer(id)?),
+            errors: ErrorStream::new(self.connected.errors.writer(id, wake)?),
             control: self.control.clone(),
             reports: self.reports.clone(),
             checkpoints: self.store.checkpoints(),

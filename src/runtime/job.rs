@@ -88,7 +88,7 @@ struct Job<'a> {
     last_epoch: u64,
 }
 
-/// [`Sink::commit`] or [`Sink::recommit`].
+/// [`Sink::commit`], [`Sink::recommit`] or [`Sink::resume`].
 type Publish = fn(&dyn Sink, &[Vec<u8>]) -> Result<(), SinkError>;
 
 /// The epoch in progress.
@@ -149,10 +149,6 @@ impl Job<'_> {
         let mut driver = Driver::start(workers, &control, self.options.scheduling);
         let outcome = self.epochs(&mut driver, &control, &reports, &sources, self.last_epoch, observer);
         control.stop.store(true, Ordering::Release);
-        if outcome.is_err() {
-            // A worker may be waiting for a sink that takes nothing any more.
-            self.connected.sinks.iter().for_each(|sink| sink.cancel());
-        }
         driver.join();
         observer.progress(&control.stats, &sources);
         if outcome.is_ok() {
@@ -179,6 +175,7 @@ impl Job<'_> {
                 self.store.drop_after(Some(manifest.epoch))?;
                 self.recommit(&manifest, &disk)?;
                 self.discard_uncommitted()?;
+                self.publish(&manifest, |sink, staged| sink.resume(staged))?;
                 observer.resumed(manifest.epoch, &skipped);
                 inputs::tell_changes(self.plan, self.connected, &manifest);
                 Ok(Recovered::GoesOn(manifest))
@@ -214,7 +211,8 @@ impl Job<'_> {
         })
     }
 
-    fn commit(&self, manifest: &Manifest, publish: Publish) -> Result<(), JobError> {
+    /// Gives every sink what the manifest has of it.
+    fn publish(&self, manifest: &Manifest, publish: Publish) -> Result<(), JobError> {
         for (name, sink) in named_sinks(self.plan, self.connected) {
             let staged = manifest.staged.iter().find(|(n, _)| n == name).map(|(_, s)| s.as_slice()).unwrap_or_default();
             publish(sink.as_ref(), staged)?;
@@ -229,10 +227,10 @@ impl Job<'_> {
             return Ok(());
         }
         if disk.publishing.is_some_and(|publishing| publishing >= manifest.epoch) {
-            self.commit(manifest, |sink, staged| sink.recommit(staged))?;
+            self.publish(manifest, |sink, staged| sink.recommit(staged))?;
         } else {
             self.store.begin_publishing(manifest.epoch)?;
-            self.commit(manifest, |sink, staged| sink.commit(staged))?;
+            self.publish(manifest, |sink, staged| sink.commit(staged))?;
         }
         Ok(self.store.end_publishing(manifest.epoch)?)
     }
@@ -351,7 +349,7 @@ impl Job<'_> {
         let manifest = self.store.publish(manifest)?;
         self.crash(CrashPoint::BeforeRename)?;
         self.store.begin_publishing(manifest.epoch)?;
-        self.commit(&manifest, |sink, staged| sink.commit(staged))?;
+        self.publish(&manifest, |sink, staged| sink.commit(staged))?;
         self.crash(CrashPoint::AfterRename)?;
         self.store.end_publishing(manifest.epoch)?;
         self.store.retain(manifest.epoch)?;

@@ -21,7 +21,7 @@ use std::time::Duration;
 use super::chain::{Chain, ChainEnd};
 use super::control::{Control, Report};
 use super::crash::CrashPoint;
-use super::errors::ErrorStream;
+use super::errors::{BarrierSide, ErrorStream};
 use super::inbox::{Inbox, Parker};
 use crate::operator::{Context, Counters, Event, FailedRows};
 use crate::runtime::error::WorkerError;
@@ -166,10 +166,12 @@ impl Worker {
 
     /// False between the request of an epoch and its barrier, and from the barrier of the last one on. While an epoch is
     /// under way, what others have sent goes first, as long as there is some (`received`): their barriers are behind it. And
-    /// nothing is read then while memory is short, because nothing can be spilled.
+    /// nothing is read while memory is short and nothing can be spilled, since the store has to stay as it was at the barrier; nor
+    /// while bad records wait for the end of the epoch.
     fn may_read(&self, received: bool) -> bool {
         let is_short = self.held_bytes > self.control.accumulator_bytes_max;
-        let waits = self.open_epoch.is_some() && (received || is_short);
+        let is_writing = self.is_writing_snapshot();
+        let waits = (self.open_epoch.is_some() && received) || (is_writing && is_short) || self.errors.is_full();
         !waits && !self.is_ending && !self.is_barrier_due()
     }
 
@@ -192,7 +194,7 @@ impl Worker {
     fn keep_within_memory(&mut self) -> Result<(), WorkerError> {
         self.held_bytes = self.memory_bytes();
         let most = self.control.accumulator_bytes_max;
-        if self.held_bytes <= most || self.open_epoch.is_some() {
+        if self.held_bytes <= most || self.is_writing_snapshot() || self.is_over {
             return Ok(());
         }
         let mut order: Vec<usize> = (0..self.chains.len()).collect();
@@ -224,7 +226,7 @@ impl Worker {
         chain: usize,
         act: impl FnOnce(&mut Chain, &mut Context<'_>) -> Result<(), WorkerError>,
     ) -> Result<(), WorkerError> {
-        let after_barrier = self.chains[chain].frozen_epoch.is_some();
+        let side = self.chains[chain].side;
         let mut cx = Context {
             out: &mut Vec::new(),
             operator: "",
@@ -235,7 +237,7 @@ impl Worker {
             now_ms: self.control.clock.now_ms(),
         };
         act(&mut self.chains[chain], &mut cx)?;
-        self.divert_failed(chain, after_barrier)
+        self.divert_failed(chain, side)
     }
 
     fn push(&mut self, chain: usize, event: Event) -> Result<(), WorkerError> {
@@ -262,14 +264,16 @@ impl Worker {
         Ok(true)
     }
 
-    /// Hands failed rows of a chain to the error stream: to the epoch they belong to.
-    fn divert_failed(&mut self, chain: usize, after_barrier: bool) -> Result<(), WorkerError> {
+    /// Hands failed rows of a chain to the error stream, to the epoch they belong to. `side`: where the chain stood when it
+    /// began; what its sink rejects behind a barrier that has come meanwhile is of the next epoch.
+    fn divert_failed(&mut self, chain: usize, side: BarrierSide) -> Result<(), WorkerError> {
         for failed in self.failed.drain(..) {
-            self.errors.failed_rows(&failed, after_barrier)?;
+            self.errors.failed_rows(&failed, side)?;
         }
+        let side = self.chains[chain].side;
         if let ChainEnd::Sink(end) = &mut self.chains[chain].end {
             for rejected in end.writer.take_rejected() {
-                self.errors.rejected(&self.sink_names[end.sink], &rejected.row, &rejected.reason, after_barrier)?;
+                self.errors.rejected(&self.sink_names[end.sink], &rejected.row, &rejected.reason, side)?;
             }
         }
         Ok(())

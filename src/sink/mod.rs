@@ -1,16 +1,24 @@
 //! Where do results go? Traits that every sink implements, and the guarantee each one states.
 //!
-//! Called by `runtime`: each worker has one [`SinkWriter`] per sink table; `prepare` is called at a barrier, `commit`
-//! on the job thread once the manifest that names what was prepared is durable, and again after a restore.
-//! What always holds: `prepare` returns only when everything written before it is acknowledged by the outside or staged
-//! so that `commit` can publish it; `commit` may be repeated; rows of one writer arrive in the order they were made.
+//! Called by `runtime`: each worker has one [`SinkWriter`] per sink table. Nothing here waits for the outside:
+//!
+//! ```text
+//! worker   write … write │ begin_prepare(epoch) │ write … write          rows behind the barrier are of the next epoch
+//!                        │                      └ poll_prepare … Staged   asked again after each wake-up, if it was not there
+//! job      all parts are here │ manifest with what was staged │ commit    may take its time; the next epoch waits for it
+//! start    resume(staged) │ commit again, if it may not have ended │ writers are made
+//! ```
+//!
+//! What always holds: once a writer has given its part, everything written before the barrier is acknowledged by the outside or
+//! staged, so that `commit` or `resume` can publish it; `commit` may be repeated; rows of one writer arrive in the order they
+//! were made.
 
 pub mod version;
 
 use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
 
-use crate::change::{Op, Ops};
+use crate::rows::Rows;
+use crate::wake::Wake;
 
 /// What a user may rely on when the job is killed and resumed. Shown by `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,27 +41,6 @@ impl std::fmt::Display for Guarantee {
     }
 }
 
-/// Results of one operator step. All rows have the sink table's schema, in its column order.
-#[derive(Debug, Clone)]
-pub struct SinkRows {
-    pub batch: RecordBatch,
-    /// End of the window that produced the rows, ms since the epoch; None if the query has no window.
-    /// With the run and the revision it is the version of an upsert.
-    pub window_end_ms: Option<i64>,
-    /// What the rows do. None: all are inserted. Sinks without a key are given insertions only.
-    pub ops: Option<Ops>,
-}
-
-impl SinkRows {
-    pub fn insert(batch: RecordBatch, window_end_ms: Option<i64>) -> SinkRows {
-        SinkRows { batch, window_end_ms, ops: None }
-    }
-
-    pub fn op(&self, row: usize) -> Op {
-        self.ops.as_ref().map_or(Op::Insert, |ops| ops.get(row))
-    }
-}
-
 /// A sink table with a key, as its DDL declares it.
 #[derive(Debug, Clone)]
 pub struct TableSpec {
@@ -70,37 +57,77 @@ impl TableSpec {
     }
 }
 
+/// What a writer has staged for an epoch, in a form that its connector reads. It is kept in the manifest. Empty: nothing.
+pub type Staged = Vec<u8>;
+
+/// What comes after a barrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// More rows: what is on its way may be staged and go on being sent.
+    GoesOn,
+    /// Nothing, since the job stops or ends with this epoch: what is on its way has to arrive, or be published by `commit`.
+    Ends,
+}
+
+/// A writer's part of an epoch.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Prepared {
+    /// It is complete. `rejected`: rows from before the barrier that [`SinkWriter::take_rejected`] has not handed out, and that
+    /// are not staged.
+    Part { staged: Staged, rejected: Vec<Rejected> },
+    /// Something has to be acknowledged first: [`SinkWriter::poll_prepare`] is asked after the next wake-up.
+    Waits,
+}
+
+impl Prepared {
+    /// A part of a writer that hands its rejected rows out at once.
+    pub fn staged(staged: Staged) -> Prepared {
+        Prepared::Part { staged, rejected: Vec::new() }
+    }
+}
+
 /// One sink table, shared by all workers.
 pub trait Sink: Send + Sync {
     fn guarantee(&self) -> Guarantee;
-    fn writer(&self, worker: usize) -> Result<Box<dyn SinkWriter>, SinkError>;
-    /// Publishes what writers prepared. `staged` holds what their `prepare` returned, empty ones left out. Idempotent.
-    fn commit(&self, _staged: &[Vec<u8>]) -> Result<(), SinkError> {
+    /// `writer`: a number that no other writer of the table has, in the same order at each start with as many workers. `wake`
+    /// wakes the worker that owns it.
+    fn writer(&self, writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError>;
+    /// Publishes what writers prepared. `staged` holds what they gave, empty ones left out. Idempotent. Called on a thread on
+    /// which nothing else waits, one epoch after the other.
+    fn commit(&self, _staged: &[Staged]) -> Result<(), SinkError> {
         Ok(())
     }
     /// The same after a kill in the midst of it. What is neither staged any more nor there under its name was published then,
     /// and whoever reads the results has taken it away: that is said and is no failure.
-    fn recommit(&self, staged: &[Vec<u8>]) -> Result<(), SinkError> {
+    fn recommit(&self, staged: &[Staged]) -> Result<(), SinkError> {
         self.commit(staged)
     }
-    /// The job has failed: writers give up what they wait for. Called from another thread.
-    fn cancel(&self) {}
+    /// Takes over what was staged for the checkpoint that the job goes on from, whether it was committed or not. Called before
+    /// writers are made; they send what may not have arrived.
+    fn resume(&self, _staged: &[Staged]) -> Result<(), SinkError> {
+        Ok(())
+    }
     /// After a restore and after `commit` of the restored epoch: removes what this run left uncommitted.
     fn discard_uncommitted(&self) -> Result<(), SinkError> {
         Ok(())
     }
 }
 
-/// One worker's end of a sink. Synchronous; network work happens behind a byte-bounded queue.
+/// One worker's end of a sink. Synchronous and never waiting; network work happens behind a byte-bounded queue.
 pub trait SinkWriter: Send {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError>;
-    /// False while the queue is full: the worker then stops pulling and asks again.
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError>;
+    /// False while the queue is full: the worker then stops pulling, and asks again when it is woken.
     fn has_room(&mut self) -> bool {
         true
     }
-    /// Waits until everything written is acknowledged or staged, and returns what `Sink::commit` needs.
-    fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError>;
-    /// Rows the outside can never take (too large, no key), since the last call. They go to the error stream.
+    /// The barrier of an epoch has come: what was written before it belongs to the epoch, what follows to the next.
+    fn begin_prepare(&mut self, epoch: u64, afterwards: Afterwards) -> Result<Prepared, SinkError>;
+    /// Asked while [`SinkWriter::begin_prepare`] has answered [`Prepared::Waits`].
+    fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
+        Ok(Prepared::Waits)
+    }
+    /// Rows the outside can never take (too large, no key), since the last call. They go to the error stream. From a barrier
+    /// on these are rows that follow it, or that were staged.
     fn take_rejected(&mut self) -> Vec<Rejected> {
         Vec::new()
     }
@@ -121,4 +148,20 @@ pub enum SinkError {
     Config { table: String, reason: String },
     #[error("sink {table}: failed to write: {reason}")]
     Write { table: String, reason: String },
+}
+
+/// For unit tests: a writer whose part of an epoch is complete at once.
+#[cfg(test)]
+pub trait PrepareNow {
+    fn prepare(&mut self, epoch: u64) -> Result<Staged, SinkError>;
+}
+
+#[cfg(test)]
+impl<W: SinkWriter + ?Sized> PrepareNow for W {
+    fn prepare(&mut self, epoch: u64) -> Result<Staged, SinkError> {
+        match self.begin_prepare(epoch, Afterwards::GoesOn)? {
+            Prepared::Part { staged, .. } => Ok(staged),
+            Prepared::Waits => panic!("it waits"),
+        }
+    }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::RawBatch;
 use crate::time::idle::EmptyAnswers;
+use crate::wake::Wake;
 
 /// Name of a split, unique within its source and stable over restarts: a shard id, a file path, a generator index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,9 +61,6 @@ pub enum Polled {
     /// No record will follow. `children` take the split's place; they are known before this is returned.
     End { children: Vec<SplitSeed> },
 }
-
-/// Wakes the worker that owns a split; called by a reader's I/O task when `poll` has something new to say.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// How a split's storage looks from outside. A manifest keeps how it looked when the run began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

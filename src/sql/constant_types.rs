@@ -7,8 +7,8 @@ use sqlparser::ast::{
     Value, ValueWithSpan,
 };
 
-use super::functions::cast::planned::CAST;
 use super::functions::nested;
+use super::planned_cast::CAST;
 use crate::sql::syntax::{cast, constant_interval, text};
 
 /// The type of a constant that loses part of it when it is planned.

@@ -9,8 +9,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-use super::functions::{json, nested};
-use super::{json_aggregates, time_difference};
+use super::functions::nested;
+use super::{json_aggregates, json_calls, time_difference};
 use crate::sql::syntax::call;
 
 /// The function name that stands for `TABLE name` as an argument.
@@ -64,7 +64,7 @@ impl Dialect for FlinkDialect {
 
     /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is meant anyway.
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
-        if let Some(is_json) = json::syntax::infix(parser, left) {
+        if let Some(is_json) = json_calls::infix(parser, left) {
             return Some(Ok(is_json));
         }
         if let Some(difference) = time_difference::infix(parser, left) {
@@ -99,7 +99,7 @@ impl Dialect for FlinkDialect {
             return Some(call);
         }
         // `ARRAY[...]` and `MAP[...]`; sqlparser knows the second in other forms only.
-        if let Some(parsed) = json::syntax::prefix(parser) {
+        if let Some(parsed) = json_calls::prefix(parser) {
             return Some(parsed);
         }
         for (keyword, name) in [(Keyword::ARRAY, nested::ARRAY), (Keyword::MAP, nested::MAP)] {

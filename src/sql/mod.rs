@@ -1,7 +1,7 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
-//! In reading order: `dialect`, `unicode_text`, `json_aggregates` and `parse` (text to statements), `rewrite`, `refused` (forms that are not Flink's), `item_names`, `constant_types` and
-//! `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`), `overlaps`, `types` (SQL types to Arrow), `catalog` (tables and views), `table_like`
+//! In reading order: `dialect`, `unicode_text`, `json_calls`, `json_aggregates` and `parse` (text to statements), `rewrite`, `refused` (forms that are not Flink's), `item_names`, `constant_types` and
+//! `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`), `overlaps`, `types` (SQL types to Arrow), `planned_cast` (CAST until types are known), `catalog` (tables and views), `table_like`
 //! (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL and lengths of sinks), `null_keys` (NULL as a MAP's key), `java_comparisons` (NaN), `functions` (what may be called), `window_tvf`
 //! (window functions in FROM), `unnest` (UNNEST), `lookup_join` (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY), `flink_types` and `decimal` (which type an
 //! expression has), `zones` (the session's time zone), `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes by), `bind` (statements to logical plans), `error` (messages with their place in the text).
@@ -24,10 +24,12 @@ mod item_names;
 pub mod java_comparisons;
 mod join_filters;
 mod json_aggregates;
+mod json_calls;
 pub mod lookup_join;
 pub mod null_keys;
 mod overlaps;
 pub mod parse;
+mod planned_cast;
 mod rank_keys;
 mod refused;
 mod rewrite;

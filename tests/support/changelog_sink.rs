@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use paceline::format::json::{EncodeOptions, JsonEncoder};
 use paceline::operator::Op;
-use paceline::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
+use paceline::rows::Rows;
+use paceline::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
+use paceline::wake::Wake;
 
 pub struct ChangelogSink {
     folder: PathBuf,
@@ -27,7 +29,7 @@ impl Sink for ChangelogSink {
         Guarantee::ExactlyOnce
     }
 
-    fn writer(&self, worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, worker: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let encoder = JsonEncoder::new(&self.schema, EncodeOptions::default()).expect("encodable");
         let file = self.at_once.then(|| self.folder.join(format!("worker-{worker}")));
         Ok(Box::new(Writer { worker, encoder, lines: String::new(), file }))
@@ -52,7 +54,7 @@ struct Writer {
 }
 
 impl SinkWriter for Writer {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         for row in 0..rows.batch.num_rows() {
             let mut object = Vec::new();
             self.encoder.encode_row(&rows.batch, row, &mut object);
@@ -66,11 +68,12 @@ impl SinkWriter for Writer {
         Ok(())
     }
 
-    fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
+    fn begin_prepare(&mut self, epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         if self.lines.is_empty() {
-            return Ok(vec![]);
+            return Ok(Prepared::staged(vec![]));
         }
-        Ok(format!("{epoch:08}-{}\n{}", self.worker, std::mem::take(&mut self.lines)).into_bytes())
+        let staged = format!("{epoch:08}-{}\n{}", self.worker, std::mem::take(&mut self.lines));
+        Ok(Prepared::staged(staged.into_bytes()))
     }
 }
 

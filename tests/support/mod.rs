@@ -4,4 +4,5 @@ pub mod changelog_sink;
 pub mod dynamodb_server;
 pub mod job;
 pub mod kinesis_server;
+pub mod prepare;
 pub mod seeds;

@@ -20,10 +20,11 @@ use crate::connector::{Connector, Environment, FORMAT, Reads, formats};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
+use crate::wake::Wake;
 
 /// Payload bytes after which a batch is full, whatever the number of records.
 const BATCH_BYTES: usize = 4 << 20;

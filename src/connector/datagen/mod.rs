@@ -15,10 +15,11 @@ use crate::connector::{Connector, Environment, Reads, formats};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
+use crate::wake::Wake;
 use field::Field;
 pub use options::{DatagenOptions, Declared};
 

@@ -120,7 +120,7 @@ impl TableClient {
     }
 
     /// Puts several items with different keys, without conditions. Returns the indexes of those that were not processed.
-    pub async fn put_batch(&self, items: &[Item], key_names: &[Arc<str>]) -> Result<Vec<usize>, Failure> {
+    pub async fn put_batch(&self, items: &[&Item], key_names: &[Arc<str>]) -> Result<Vec<usize>, Failure> {
         let mut requests = Vec::with_capacity(items.len());
         for item in items {
             let put = PutRequest::builder().set_item(Some(attributes(item))).build();

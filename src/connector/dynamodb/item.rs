@@ -19,7 +19,7 @@ const ITEM_BYTES_MAX: usize = 400 * 1024;
 const VALUE_OVERHEAD_BYTES: usize = 64;
 
 /// A row on its way to DynamoDB.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// The values of the table's key attributes, each with its type and length: equal for equal items only.
     pub key: Arc<[u8]>,

@@ -15,6 +15,10 @@ use crate::sink::version::{Standing, WriteMode};
 pub struct Lanes {
     mode: WriteMode,
     by_key: HashMap<Arc<[u8]>, Lane>,
+    /// Barriers that have come.
+    barriers: u64,
+    /// Items from before the last of them that are not settled.
+    awaited: usize,
     /// Keys with something waiting and nothing on its way.
     pub ready: VecDeque<Arc<[u8]>>,
     /// Of all items, waiting or on their way.
@@ -24,18 +28,26 @@ pub struct Lanes {
     pub requests: usize,
     /// Requests that pause before they are sent again.
     pub pausing: usize,
-    /// A barrier waits: requests need not be full.
-    pub flushing: bool,
     /// The writer is gone: nothing more is sent.
     pub closed: bool,
     pub failure: Option<String>,
-    pub rejected: Vec<Rejected>,
+    /// Rows of the epoch that is under way.
+    rejected: Vec<Rejected>,
+    /// Rows of the epoch that is being prepared.
+    rejected_before: Vec<Rejected>,
 }
 
 #[derive(Default)]
 struct Lane {
-    in_flight: bool,
-    waiting: VecDeque<Item>,
+    in_flight: Option<Arc<Sent>>,
+    waiting: VecDeque<Sent>,
+}
+
+/// An item with the number of barriers that came before it.
+#[derive(Debug)]
+pub struct Sent {
+    pub item: Item,
+    barriers: u64,
 }
 
 impl Lanes {
@@ -43,15 +55,17 @@ impl Lanes {
         Lanes {
             mode,
             by_key: HashMap::new(),
+            barriers: 0,
+            awaited: 0,
             ready: VecDeque::new(),
             bytes: 0,
             items: 0,
             requests: 0,
             pausing: 0,
-            flushing: false,
             closed: false,
             failure: None,
             rejected: Vec::new(),
+            rejected_before: Vec::new(),
         }
     }
 
@@ -64,32 +78,72 @@ impl Lanes {
         {
             let standing = match &item.version {
                 None => None,
-                same if *same == last.version => Some(Standing::Same),
+                same if *same == last.item.version => Some(Standing::Same),
                 _ => Some(Standing::BehindWindow),
             };
-            // Without versions both are None: the later one stays.
-            if item.version >= last.version {
-                self.bytes = self.bytes - last.memory_bytes + item.memory_bytes;
-                *last = item;
+            // Without versions both are None: the later one stays. It settles what the barrier waits for in the other's stead.
+            if item.version >= last.item.version {
+                self.bytes = self.bytes - last.item.memory_bytes + item.memory_bytes;
+                last.item = item;
             }
             return standing;
         }
-        if lane.waiting.is_empty() && !lane.in_flight {
+        if lane.waiting.is_empty() && lane.in_flight.is_none() {
             self.ready.push_back(item.key.clone());
         }
         self.bytes += item.memory_bytes;
         self.items += 1;
-        lane.waiting.push_back(item);
+        lane.waiting.push_back(Sent { item, barriers: self.barriers });
         None
     }
 
-    /// True if nothing waits and nothing is on its way.
-    pub fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
+    /// A barrier has come.
+    pub fn begin_barrier(&mut self) {
+        debug_assert!(self.awaited <= self.items, "{} of {} items are awaited", self.awaited, self.items);
+        self.barriers += 1;
+        self.awaited = self.items;
+        let rejected = std::mem::take(&mut self.rejected);
+        self.rejected_before.extend(rejected);
+    }
+
+    /// What was rejected before the last barrier, if everything from before it is settled.
+    pub fn take_prepared(&mut self) -> Option<Vec<Rejected>> {
+        (self.awaited == 0).then(|| std::mem::take(&mut self.rejected_before))
+    }
+
+    /// Ends the epoch without waiting for what is on its way: it belongs to the next one from now on. Returns what was rejected.
+    pub fn stage(&mut self) -> Vec<Rejected> {
+        self.awaited = 0;
+        std::mem::take(&mut self.rejected_before)
+    }
+
+    /// Notes a row that never became an item.
+    pub fn reject_row(&mut self, rejected: Rejected) {
+        self.rejected.push(rejected);
+    }
+
+    /// Notes an item that the table does not take, in the epoch that waits for it.
+    pub fn reject(&mut self, sent: &Sent, rejected: Rejected) {
+        let is_awaited = self.awaited > 0 && sent.barriers < self.barriers;
+        if is_awaited { &mut self.rejected_before } else { &mut self.rejected }.push(rejected);
+    }
+
+    pub fn take_rejected(&mut self) -> Vec<Rejected> {
+        std::mem::take(&mut self.rejected)
+    }
+
+    /// All items that are not settled, by key; of each key in their order.
+    pub fn unsettled(&self) -> impl Iterator<Item = &Item> {
+        let mut lanes: Vec<(&Arc<[u8]>, &Lane)> = self.by_key.iter().collect();
+        lanes.sort_unstable_by_key(|(key, _)| *key);
+        lanes.into_iter().flat_map(|(_, lane)| {
+            let in_flight = lane.in_flight.iter().map(|sent| &sent.item);
+            in_flight.chain(lane.waiting.iter().map(|sent| &sent.item))
+        })
     }
 
     /// The next items to send together, each of another key; empty if there is nothing to send now.
-    pub fn next_request(&mut self, size: usize) -> Vec<Item> {
+    pub fn next_request(&mut self, size: usize) -> Vec<Arc<Sent>> {
         let mut items = Vec::new();
         while items.len() < size
             && let Some(key) = self.ready.pop_front()
@@ -97,23 +151,30 @@ impl Lanes {
             if let Some(lane) = self.by_key.get_mut(&key)
                 && let Some(item) = lane.waiting.pop_front()
             {
-                lane.in_flight = true;
-                items.push(item);
+                debug_assert!(lane.in_flight.is_none(), "two writes of one key are on their way");
+                let sent = Arc::new(item);
+                lane.in_flight = Some(sent.clone());
+                items.push(sent);
             }
         }
         items
     }
 
     /// An item needs nothing more: its lane is free for the next one.
-    pub fn settle(&mut self, item: &Item) {
-        self.bytes -= item.memory_bytes;
+    pub fn settle(&mut self, sent: &Sent) {
+        let key = &sent.item.key;
+        self.bytes -= sent.item.memory_bytes;
         self.items -= 1;
-        if let Some(lane) = self.by_key.get_mut(&item.key) {
-            lane.in_flight = false;
+        if self.awaited > 0 && sent.barriers < self.barriers {
+            self.awaited -= 1;
+        }
+        if let Some(lane) = self.by_key.get_mut(key) {
+            debug_assert!(lane.in_flight.is_some(), "an item is settled twice");
+            lane.in_flight = None;
             if lane.waiting.is_empty() {
-                self.by_key.remove(&item.key);
+                self.by_key.remove(key);
             } else {
-                self.ready.push_back(item.key.clone());
+                self.ready.push_back(key.clone());
             }
         }
     }
@@ -134,8 +195,52 @@ mod tests {
         }
     }
 
-    fn texts(items: &[Item]) -> Vec<String> {
-        items.iter().map(|i| format!("{}={}", String::from_utf8_lossy(&i.key), i.to_json())).collect()
+    fn text(item: &Item) -> String {
+        format!("{}={}", String::from_utf8_lossy(&item.key), item.to_json())
+    }
+
+    fn texts(items: &[Arc<Sent>]) -> Vec<String> {
+        items.iter().map(|sent| text(&sent.item)).collect()
+    }
+
+    #[test]
+    fn a_barrier_waits_for_what_came_before_it_and_for_what_takes_its_place() {
+        let mut lanes = Lanes::new(WriteMode::InOrder);
+        for key in ["b", "a"] {
+            lanes.push(item(key, "1", None));
+        }
+        let first = lanes.next_request(1);
+        lanes.push(item("b", "2", None));
+        lanes.begin_barrier();
+        assert_eq!(lanes.unsettled().map(text).collect::<Vec<_>>(), [r#"a={"v":"1"}"#, r#"b={"v":"1"}"#, r#"b={"v":"2"}"#]);
+        lanes.push(item("b", "3", None));
+        lanes.push(item("c", "1", None));
+        lanes.settle(&first[0]);
+        let rest = lanes.next_request(9);
+        assert_eq!(texts(&rest), [r#"a={"v":"1"}"#, r#"c={"v":"1"}"#, r#"b={"v":"3"}"#]);
+        lanes.settle(&rest[0]);
+        assert_eq!(lanes.take_prepared(), None);
+        let rejected = |reason: &str| Rejected { row: "{}".into(), reason: reason.into() };
+        lanes.reject(&rest[1], rejected("after"));
+        lanes.reject(&rest[2], rejected("before"));
+        lanes.settle(&rest[2]);
+        assert_eq!(lanes.take_prepared(), Some(vec![rejected("before")]), "what came after it may take its time");
+        assert_eq!(lanes.take_rejected(), [rejected("after")]);
+    }
+
+    #[test]
+    fn what_is_staged_belongs_to_the_next_epoch() {
+        let mut lanes = Lanes::new(WriteMode::Unique);
+        lanes.push(item("a", "1", None));
+        let sent = lanes.next_request(1);
+        let rejected = |reason: &str| Rejected { row: "{}".into(), reason: reason.into() };
+        lanes.reject_row(rejected("no key"));
+        lanes.begin_barrier();
+        assert_eq!(lanes.unsettled().count(), 1);
+        assert_eq!(lanes.stage(), [rejected("no key")]);
+        lanes.reject(&sent[0], rejected("too large"));
+        lanes.settle(&sent[0]);
+        assert_eq!(lanes.take_rejected(), [rejected("too large")], "it is rejected again if the checkpoint is gone back to");
     }
 
     #[test]

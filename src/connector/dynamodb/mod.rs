@@ -13,6 +13,7 @@ pub(crate) mod options;
 mod outbox;
 pub(crate) mod read;
 pub mod sink;
+mod staged;
 pub(crate) mod value;
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@
 //! hold up the others; throttling and errors of the server are tried again for ever.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -13,10 +13,12 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use super::describe::describe;
 use crate::connector::dynamodb::client::{Failure, TableClient, TableKey};
 use crate::connector::dynamodb::item::Item;
-use crate::connector::dynamodb::lanes::Lanes;
-use crate::sink::Rejected;
+use crate::connector::dynamodb::lanes::{Lanes, Sent};
+use crate::connector::dynamodb::staged;
 use crate::sink::version::{Tally, WriteMode};
+use crate::sink::{Afterwards, Prepared, Rejected};
 use crate::time::timer;
+use crate::wake::Wake;
 
 /// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second; several writers share memory
 /// with the state.
@@ -28,8 +30,10 @@ const RETRY_DELAY_MAX: Duration = Duration::from_millis(2500);
 /// One writer's items, shared with the tasks that send them.
 pub struct Outbox {
     lanes: Mutex<Lanes>,
-    /// Told when a request ends.
-    changed: Condvar,
+    /// Wakes the worker when a request has ended.
+    wake: Wake,
+    /// What is on its way may be staged at a barrier: written again, by whomever, it does not go over something newer.
+    may_stage: bool,
     client: Arc<TableClient>,
     key_names: Vec<Arc<str>>,
     key: TableKey,
@@ -59,6 +63,8 @@ pub struct OutboxConfig {
     /// A failed request is not sent again, and an item that cannot be taken is a failure.
     pub fail_on_error: bool,
     pub runtime: tokio::runtime::Handle,
+    /// Wakes the worker that fills it.
+    pub wake: Wake,
     /// For log lines.
     pub table: String,
     pub tally: Arc<Tally>,
@@ -68,7 +74,8 @@ impl Outbox {
     pub fn new(client: Arc<TableClient>, config: OutboxConfig) -> Arc<Outbox> {
         Arc::new(Outbox {
             lanes: Mutex::new(Lanes::new(config.mode)),
-            changed: Condvar::new(),
+            wake: config.wake,
+            may_stage: config.mode != WriteMode::InOrder,
             client,
             key_names: config.key_names,
             key: config.key,
@@ -109,25 +116,35 @@ impl Outbox {
         lanes.bytes < BUFFER_BYTES_MAX && lanes.items < self.items_max
     }
 
-    /// Waits until nothing waits or is on its way.
-    pub fn flush(self: &Arc<Self>) -> Result<(), String> {
+    /// Ends an epoch. What is on its way is staged if the job goes on and that does no harm; else it has to arrive.
+    pub fn begin_prepare(&self, afterwards: Afterwards) -> Result<Prepared, String> {
         let mut lanes = self.lanes();
-        lanes.flushing = true;
-        self.send_more(lanes);
-        let mut lanes = self.lanes();
-        while lanes.failure.is_none() && !lanes.is_empty() {
-            lanes = self.changed.wait(lanes).unwrap_or_else(PoisonError::into_inner);
+        lanes.begin_barrier();
+        if self.may_stage && afterwards == Afterwards::GoesOn && lanes.failure.is_none() {
+            let staged = staged::encode(lanes.unsettled());
+            return Ok(Prepared::Part { staged, rejected: lanes.stage() });
         }
-        lanes.flushing = false;
-        lanes.failure.clone().map_or(Ok(()), Err)
+        drop(lanes);
+        self.poll_prepare()
     }
 
+    /// Whether everything from before the barrier has arrived.
+    pub fn poll_prepare(&self) -> Result<Prepared, String> {
+        let mut lanes = self.lanes();
+        if let Some(failure) = &lanes.failure {
+            return Err(failure.clone());
+        }
+        let rejected = lanes.take_prepared();
+        Ok(rejected.map_or(Prepared::Waits, |rejected| Prepared::Part { staged: Vec::new(), rejected }))
+    }
+
+    /// Notes a row that cannot be an item.
     pub fn reject(&self, rejected: Rejected) {
-        self.lanes().rejected.push(rejected);
+        self.lanes().reject_row(rejected);
     }
 
     pub fn take_rejected(&self) -> Vec<Rejected> {
-        std::mem::take(&mut self.lanes().rejected)
+        self.lanes().take_rejected()
     }
 
     /// Sends nothing more, not even again.
@@ -135,18 +152,12 @@ impl Outbox {
         self.lanes().closed = true;
     }
 
-    /// Ends waiting, for a job that has failed elsewhere.
-    pub fn cancel(&self) {
-        self.lanes().failure.get_or_insert_with(|| "given up, since the job has failed".into());
-        self.changed.notify_all();
-    }
-
     /// Starts as many requests as there is reason to.
     fn send_more(self: &Arc<Self>, mut lanes: MutexGuard<'_, Lanes>) {
         let mut requests = Vec::new();
         while lanes.requests < self.requests_max && !lanes.closed && lanes.failure.is_none() {
             // A request that is not full waits for company while others are on their way, but not for those that pause.
-            if lanes.ready.len() < self.batch_size && lanes.requests > lanes.pausing && !lanes.flushing {
+            if lanes.ready.len() < self.batch_size && lanes.requests > lanes.pausing {
                 break;
             }
             let items = lanes.next_request(self.batch_size);
@@ -195,7 +206,7 @@ impl Outbox {
 struct Request {
     outbox: Arc<Outbox>,
     /// Not settled yet.
-    items: Vec<Item>,
+    items: Vec<Arc<Sent>>,
     /// Counted among those that pause.
     pausing: bool,
 }
@@ -234,9 +245,12 @@ impl Request {
         let outbox = self.outbox.clone();
         let outcome = if outbox.in_batches {
             // Batches of one too: a role that may write in batches need not be allowed to put.
-            outbox.client.put_batch(&self.items[..count], &outbox.key_names).await
+            {
+                let items: Vec<&Item> = self.items[..count].iter().map(|sent| &sent.item).collect();
+                outbox.client.put_batch(&items, &outbox.key_names).await
+            }
         } else {
-            let put = outbox.client.put(&self.items[0]).await;
+            let put = outbox.client.put(&self.items[0].item).await;
             if let Ok(standing) | Err(Failure::Superseded(standing)) = &put {
                 outbox.tally.add(*standing);
             }
@@ -272,14 +286,14 @@ impl Request {
 
     /// Settles the first item, which can never be taken.
     fn refuse(&mut self, reason: String) -> Result<(), Failure> {
-        let item = &self.items[0];
+        let item = &self.items[0].item;
         // A row that is deleted and could not be one was rejected when it was added.
         if !item.deletes {
             let row = item.to_json();
             if self.outbox.fail_on_error {
                 return Err(Failure::Fatal(format!("{reason}: {row}")));
             }
-            self.outbox.reject(Rejected { row, reason });
+            self.outbox.lanes().reject(&self.items[0], Rejected { row, reason });
         }
         self.settle_first(1, &[]);
         Ok(())
@@ -328,7 +342,7 @@ impl Drop for Request {
             lanes.failure.get_or_insert_with(|| "the network runtime stopped before all rows were written".into());
         }
         self.outbox.send_more(lanes);
-        self.outbox.changed.notify_all();
+        (self.outbox.wake)();
     }
 }
 

@@ -1,23 +1,26 @@
 //! Results into a DynamoDB table, as upserts by key.
 //!
 //! Called by `runtime` as any sink. What always holds: writes of one key are made one after the other; where results of several windows share a
-//! key, a write is conditional on a version that is not higher, so the table never goes back; after `prepare` everything
-//! written before it is in the table, superseded, or handed out as rejected; a fault of the table rejects no row, it ends the
+//! key, a write is conditional on a version that is not higher, so the table never goes back; once a writer has given its part of
+//! an epoch, everything written before its barrier is in the table, superseded, handed out as rejected, or staged in the checkpoint; a fault of the table rejects no row, it ends the
 //! job.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use super::client::{TableClient, TableKey, VERSION_ATTRIBUTE};
 use super::describe::describe;
-use super::item::ItemEncoder;
+use super::item::{Item, ItemEncoder};
 use super::options::DynamoDbOptions;
 use super::outbox::{Outbox, OutboxConfig};
+use super::staged;
 use super::value::{is_supported, key_type};
+use crate::rows::Rows;
 use crate::sink::version::{Counts, TEXT_LEN, Tally, Version, WriteMode};
-use crate::sink::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
+use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec};
 use crate::types::sql_name;
+use crate::wake::Wake;
 
 pub struct DynamoDbSink {
     spec: TableSpec,
@@ -28,8 +31,8 @@ pub struct DynamoDbSink {
     /// Made for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
     tally: Arc<Tally>,
-    /// Those of all writers.
-    outboxes: Mutex<Vec<Weak<Outbox>>>,
+    /// What the checkpoint had staged that the job goes on from: for the first writer to send.
+    resumed: Mutex<Vec<Item>>,
 }
 
 /// The table as it was found.
@@ -52,7 +55,7 @@ impl DynamoDbSink {
     ) -> Result<DynamoDbSink, SinkError> {
         let options = checked_options(&spec, options)?;
         let tally = Arc::new(Tally::new(&spec.name));
-        Ok(DynamoDbSink { spec, options, run_ms, mode, runtime, table: Mutex::default(), tally, outboxes: Mutex::default() })
+        Ok(DynamoDbSink { spec, options, run_ms, mode, runtime, table: Mutex::default(), tally, resumed: Mutex::default() })
     }
 
     /// Finds what is wrong with a table's declaration, without touching the outside.
@@ -159,7 +162,7 @@ impl Sink for DynamoDbSink {
         Guarantee::EffectivelyOnce
     }
 
-    fn writer(&self, _worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, _writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let table = self.table()?;
         let names: Vec<Arc<str>> = self.spec.schema.fields().iter().map(|f| f.name().as_str().into()).collect();
         let outbox = OutboxConfig {
@@ -171,11 +174,13 @@ impl Sink for DynamoDbSink {
             items_max: self.options.buffered_max,
             fail_on_error: self.options.fail_on_error,
             runtime: self.runtime.clone(),
+            wake,
             table: self.options.table_name.clone(),
             tally: self.tally.clone(),
         };
         let outbox = Outbox::new(table.client.clone(), outbox);
-        self.outboxes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&outbox));
+        let resumed = std::mem::take(&mut *self.resumed.lock().unwrap_or_else(PoisonError::into_inner));
+        outbox.push(resumed).map_err(|reason| SinkError::Write { table: self.spec.name.clone(), reason })?;
         let extra_bytes = if self.mode == WriteMode::Versioned { VERSION_ATTRIBUTE.len() + TEXT_LEN } else { 0 };
         Ok(Box::new(DynamoDbWriter {
             table: self.spec.name.clone(),
@@ -187,9 +192,12 @@ impl Sink for DynamoDbSink {
         }))
     }
 
-    fn cancel(&self) {
-        let outboxes = self.outboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        outboxes.iter().filter_map(Weak::upgrade).for_each(|outbox| outbox.cancel());
+    fn resume(&self, staged: &[Staged]) -> Result<(), SinkError> {
+        let mut resumed = self.resumed.lock().unwrap_or_else(PoisonError::into_inner);
+        for part in staged {
+            resumed.extend(staged::decode(part).map_err(|reason| self.config(reason))?);
+        }
+        Ok(())
     }
 }
 
@@ -204,11 +212,17 @@ struct DynamoDbWriter {
 }
 
 impl SinkWriter for DynamoDbWriter {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
-        let version: Option<Arc<str>> =
-            self.versioned.then(|| Version::of_window(self.run_ms, rows.window_end_ms).to_string().into());
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
+        let of_batch = Version::of_window(self.run_ms, rows.window_end_ms);
+        let text = |version: Version| -> Option<Arc<str>> { self.versioned.then(|| version.to_string().into()) };
+        // Most rows have no revision: they share the text.
+        let of_all = text(of_batch);
         let mut items = Vec::with_capacity(rows.batch.num_rows());
         for row in 0..rows.batch.num_rows() {
+            let version = match rows.revision(row) {
+                0 => of_all.clone(),
+                revision => text(Version { revision, ..of_batch }),
+            };
             let item = if rows.op(row).adds() {
                 self.items.encode(&rows.batch, row, version.as_ref())
             } else {
@@ -240,9 +254,12 @@ impl SinkWriter for DynamoDbWriter {
         self.outbox.has_room()
     }
 
-    fn prepare(&mut self, _epoch: u64) -> Result<Vec<u8>, SinkError> {
-        self.outbox.flush().map_err(|reason| SinkError::Write { table: self.table.clone(), reason })?;
-        Ok(Vec::new())
+    fn begin_prepare(&mut self, _epoch: u64, afterwards: Afterwards) -> Result<Prepared, SinkError> {
+        self.outbox.begin_prepare(afterwards).map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
+    }
+
+    fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
+        self.outbox.poll_prepare().map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
     }
 
     fn take_rejected(&mut self) -> Vec<Rejected> {

@@ -13,6 +13,8 @@ use arrow::datatypes::{
     Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::format::{number_text, time_text};
 use crate::map_keys;
 
@@ -24,7 +26,7 @@ const NESTED_BYTES: usize = 3;
 const ELEMENT_BYTES: usize = 1;
 
 /// An attribute's value in DynamoDB's types.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Value {
     Null,
     Bool(bool),

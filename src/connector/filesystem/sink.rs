@@ -1,6 +1,6 @@
 //! Results as files of lines in a folder, each row exactly once (the `filesystem` connector).
 //!
-//! Called by `runtime` through [`Sink`]. A writer appends to a *part* whose name starts with a dot. `prepare` makes the
+//! Called by `runtime` through [`Sink`]. A writer appends to a *part* whose name starts with a dot. `begin_prepare` makes the
 //! parts of an epoch durable and returns their names for the manifest; only when the manifest is durable does `commit`
 //! rename them. What always holds: a file without a leading dot is complete and never changes; a part is visible if and
 //! only if a manifest names it; a crash at any point is repaired by `recommit` (renames what was not yet) and `discard_uncommitted`
@@ -12,7 +12,7 @@
 //!  part-<table>-<run>-<epoch>-<writer>-<number>.jsonl              committed
 //! ```
 //!
-//! A committed name holds the epoch that `prepare` was given. That of a part holds the epoch the writer expected, which
+//! A committed name holds the epoch that `begin_prepare` was given. That of a part holds the epoch the writer expected, which
 //! is wrong after a restore and does not matter: the manifest connects the two.
 
 mod publish;
@@ -29,7 +29,9 @@ use publish::{Missing, StagedPart};
 use crate::format::encode::{EncodeFormat, RowEncoder};
 use crate::format::json::EncodeOptions;
 use crate::private;
-use crate::sink::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter};
+use crate::rows::Rows;
+use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter};
+use crate::wake::Wake;
 
 /// A part is closed when it is this large, so that readers get files they can handle.
 const PART_BYTES_MAX: u64 = 256 << 20;
@@ -90,7 +92,7 @@ impl Sink for FileSink {
         Guarantee::ExactlyOnce
     }
 
-    fn writer(&self, worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, worker: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let target = Arc::clone(&self.target);
         if self.folder_early {
             target.create_folder()?;
@@ -220,12 +222,13 @@ struct OpenPart {
 }
 
 impl SinkWriter for FileWriter {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         self.guarded(|writer| writer.write_batch(rows))
     }
 
-    fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
-        self.guarded(|writer| writer.stage(epoch))
+    fn begin_prepare(&mut self, epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+        let staged = self.guarded(|writer| writer.stage(epoch))?;
+        Ok(Prepared::Part { staged, rejected: self.take_rejected() })
     }
 
     fn take_rejected(&mut self) -> Vec<Rejected> {
@@ -243,7 +246,7 @@ impl FileWriter {
         result
     }
 
-    fn write_batch(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+    fn write_batch(&mut self, rows: &Rows) -> Result<(), SinkError> {
         let writable = self.encoder.writable(&rows.batch);
         let batch = writable.as_ref().map_or(&rows.batch, |(batch, _)| batch);
         let others = writable.as_ref().map_or(0, |(_, others)| *others);

@@ -21,7 +21,8 @@ use crate::format::csv::{Dialect, RecordEnds};
 use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Span};
 use crate::time::clock::SharedClock;
 
-use crate::source::{Look, Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit, Wake};
+use crate::source::{Look, Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit};
+use crate::wake::Wake;
 
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 256 << 10;

@@ -11,7 +11,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::map_keys;
-use crate::sink::{Guarantee, Sink, SinkError, SinkRows, SinkWriter};
+use crate::rows::Rows;
+use crate::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
+use crate::wake::Wake;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum SelectFormat {
@@ -41,7 +43,7 @@ impl Sink for SelectSink {
         Guarantee::AtLeastOnce
     }
 
-    fn writer(&self, _worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, _writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let encoder = JsonEncoder::new(&self.schema, EncodeOptions::default())
             .map_err(|e| SinkError::Config { table: self.name.clone(), reason: e.to_string() })?;
         Ok(Box::new(SelectWriter {
@@ -74,7 +76,7 @@ fn width(data_type: &DataType) -> usize {
 }
 
 impl SelectWriter {
-    fn text(&mut self, rows: &SinkRows, with_header: bool) -> Result<Vec<u8>, String> {
+    fn text(&mut self, rows: &Rows, with_header: bool) -> Result<Vec<u8>, String> {
         let mut out = Vec::new();
         if self.format == SelectFormat::Json {
             let mut row = Vec::new();
@@ -123,7 +125,7 @@ impl SelectWriter {
 }
 
 impl SinkWriter for SelectWriter {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         let error = |reason: String| SinkError::Write { table: "SELECT".into(), reason };
         let shared = self.header_printed.clone();
         // Held while printing: lines of two workers do not mix.
@@ -133,7 +135,7 @@ impl SinkWriter for SelectWriter {
         std::io::stdout().write_all(&text).map_err(|e| error(e.to_string()))
     }
 
-    fn prepare(&mut self, _epoch: u64) -> Result<Vec<u8>, SinkError> {
-        Ok(Vec::new())
+    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+        Ok(Prepared::staged(Vec::new()))
     }
 }

@@ -7,7 +7,8 @@ use arrow::record_batch::RecordBatch;
 
 use crate::format::{Decoded, Decoder};
 use crate::record::{Places, RawBatch, Span};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::wake::Wake;
 
 pub struct ValuesSource {
     rows: u64,

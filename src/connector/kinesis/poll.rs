@@ -14,8 +14,9 @@ use crate::time::timer::{self, sleep, sleep_until};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::connector::kinesis::queue::{Outcome, Queue, Record};
-use crate::source::{Position, SplitId, SplitSeed, Wake};
+use crate::source::{Position, SplitId, SplitSeed};
 use crate::time::clock::SharedClock;
+use crate::wake::Wake;
 
 /// Why a call gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,9 @@ use crate::connector::kinesis::queue::{Outcome, QUEUE_BYTES, Queue, Record, Take
 use crate::connector::kinesis::server_clock::ServerClock;
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use crate::time::clock::{Clock, SharedClock};
+use crate::wake::Wake;
 
 /// Metadata columns of the connector: Flink's names, and the partition key.
 pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];

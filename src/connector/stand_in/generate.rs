@@ -13,7 +13,8 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
 
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, Wake};
+use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::wake::Wake;
 
 /// 2026-01-01T00:00:00Z: no row is earlier. Fixed, so that two runs agree.
 const START_MS: i64 = 1_767_225_600_000;

@@ -11,11 +11,12 @@
 //! ```
 //!
 //! What always holds: with a key, a row gives way only to one whose version is not lower, so the table ends the same
-//! however often results are written again. Without a key, `commit` moves the rows that `prepare` named; it finds nothing
+//! however often results are written again. Without a key, `commit` moves the rows that writers named at a barrier; it finds nothing
 //! to move when it is repeated.
 
 mod store;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,10 +25,12 @@ use arrow::array::{Array, ArrayRef};
 
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::private;
+use crate::rows::Rows;
 use crate::sink::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
-use crate::sink::{Guarantee, Rejected, Sink, SinkError, SinkRows, SinkWriter, TableSpec};
+use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec};
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 use crate::types::sql_name;
+use crate::wake::Wake;
 use store::{Changes, StoreError, TableStore};
 
 const LAYOUT: &[u8] = b"\x00layout";
@@ -202,7 +205,7 @@ impl Sink for EmbeddedTable {
         if self.shared.key.is_empty() { Guarantee::ExactlyOnce } else { Guarantee::EffectivelyOnce }
     }
 
-    fn writer(&self, worker: usize) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, worker: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let encoder = JsonEncoder::new(&self.shared.spec.schema, EncodeOptions::default());
         let encoder = encoder.map_err(|e| SinkError::Config { table: self.shared.spec.name.clone(), reason: e.to_string() })?;
         Ok(Box::new(TableWriter {
@@ -246,37 +249,37 @@ struct TableWriter {
     keys: KeyBuf,
     /// Reused for each row.
     value: Vec<u8>,
-    /// Rows staged since the last `prepare`, and the number of the next one.
+    /// Rows staged since the last barrier, and the number of the next one.
     staged_from: u64,
     staged_to: u64,
     rejected: Vec<Rejected>,
 }
 
 impl TableWriter {
-    fn version(&self, rows: &SinkRows) -> Version {
+    fn version(&self, rows: &Rows) -> Version {
         // Where rows without a window share the table, the last one wins, as it does in DynamoDB.
         let window_end_ms = rows.window_end_ms.filter(|_| self.shared.mode != WriteMode::InOrder);
         Version::of_window(self.shared.run_ms, window_end_ms)
     }
 
-    fn encode(&mut self, rows: &SinkRows, row: usize, version: &str) {
+    fn encode(&mut self, rows: &Rows, row: usize, version: Version) {
         self.value.clear();
-        self.value.extend_from_slice(version.as_bytes());
+        // Writing into a vector of bytes cannot fail.
+        let _ = write!(self.value, "{version}");
         self.encoder.encode_row(&rows.batch, row, &mut self.value);
     }
 
-    fn stage(&mut self, rows: &SinkRows, version: &str) -> Result<(), StoreError> {
+    fn stage(&mut self, rows: &Rows, of_batch: Version) -> Result<(), StoreError> {
         let mut changes = Changes::default();
         for row in 0..rows.batch.num_rows() {
-            self.encode(rows, row, version);
+            self.encode(rows, row, Version { revision: rows.revision(row), ..of_batch });
             changes.put(&join(&[STAGED], &[self.shared.opened, self.instance, self.staged_to]), &self.value);
             self.staged_to += 1;
         }
         self.shared.write(changes, false)
     }
 
-    fn upsert(&mut self, rows: &SinkRows, version: &Version) -> Result<(), StoreError> {
-        let text = version.to_string();
+    fn upsert(&mut self, rows: &Rows, of_batch: Version) -> Result<(), StoreError> {
         let columns: Vec<ArrayRef> = self.shared.key.iter().map(|&c| rows.batch.column(c).clone()).collect();
         encode_keys(&columns, rows.batch.num_rows(), &mut self.keys);
         let shared = self.shared.clone();
@@ -289,7 +292,8 @@ impl TableWriter {
                     // It was rejected when it was added: there is nothing to delete.
                     continue;
                 }
-                self.encode(rows, row, "");
+                self.value.clear();
+                self.encoder.encode_row(&rows.batch, row, &mut self.value);
                 let reason = format!("key column '{}' is NULL", shared.spec.schema.field(*null).name());
                 self.rejected.push(Rejected { row: String::from_utf8_lossy(&self.value).into_owned(), reason });
                 continue;
@@ -301,14 +305,15 @@ impl TableWriter {
                 changes.delete(&key);
                 continue;
             }
-            // All rows of a batch have one version, so among themselves the last one wins.
+            // Of rows with one version, as those of a batch without revisions, the last one wins.
+            let version = Version { revision: rows.revision(row), ..of_batch };
             let held = shared.store.get(&key)?.and_then(|row| Version::parse(std::str::from_utf8(row.get(..TEXT_LEN)?).ok()?));
             let standing = version.against(held.as_ref());
             if shared.mode == WriteMode::Versioned {
                 shared.tally.add(standing);
             }
             if matches!(standing, Standing::Newer | Standing::Same) {
-                self.encode(rows, row, &text);
+                self.encode(rows, row, version);
                 changes.put(&key, &self.value);
             }
         }
@@ -317,21 +322,21 @@ impl TableWriter {
 }
 
 impl SinkWriter for TableWriter {
-    fn write(&mut self, rows: &SinkRows) -> Result<(), SinkError> {
+    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         let version = self.version(rows);
-        let done = if self.shared.key.is_empty() { self.stage(rows, &version.to_string()) } else { self.upsert(rows, &version) };
+        let done = if self.shared.key.is_empty() { self.stage(rows, version) } else { self.upsert(rows, version) };
         done.map_err(|e| self.shared.failed(&e))
     }
 
-    fn prepare(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
+    fn begin_prepare(&mut self, epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         self.shared.store.sync().map_err(|e| self.shared.failed(&e))?;
         let (from, to) = (self.staged_from, self.staged_to);
         self.staged_from = to;
         if from == to {
-            return Ok(Vec::new());
+            return Ok(Prepared::Part { staged: Vec::new(), rejected: self.take_rejected() });
         }
         let range = StagedRange { epoch, worker: self.worker, opened: self.shared.opened, instance: self.instance, from, to };
-        Ok(range.encode())
+        Ok(Prepared::Part { staged: range.encode(), rejected: self.take_rejected() })
     }
 
     fn take_rejected(&mut self) -> Vec<Rejected> {

@@ -18,6 +18,7 @@ use crate::operator::{Event, Rows};
 use crate::record::RawBatch;
 use crate::runtime::crash::CrashPoint;
 use crate::runtime::error::WorkerError;
+use crate::runtime::errors::BarrierSide;
 use crate::runtime::inbox::Parker;
 use crate::source::{Polled, Position, Source, SplitId, SplitReader, SplitSeed};
 use crate::sql::hints;
@@ -277,6 +278,7 @@ impl Worker {
         stats.diverted_bytes_cut.fetch_add(split.reader.take_bytes_cut(), Ordering::Relaxed);
         stats.skipped.fetch_add(ingested.skipped, Ordering::Relaxed);
         stats.nulled.fetch_add(ingested.nulled, Ordering::Relaxed);
+        let side = if self.open_epoch.is_some() { BarrierSide::Behind } else { BarrierSide::Before };
         for BadRecord { index, part, reason } in &ingested.bad {
             let (id, mut place, mut bytes) = (split.id.to_string(), raw.places.describe(*index), raw.record(*index));
             if let Some(part) = part {
@@ -285,7 +287,7 @@ impl Worker {
             }
             let table = &source.shared.table;
             let reason = reason.replace("<table>", hints::base_name(table));
-            self.errors.bad_record(table, [&id, &place, &reason], bytes, self.open_epoch.is_some())?;
+            self.errors.bad_record(table, [&id, &place, &reason], bytes, side)?;
         }
         split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
         split.rows += ingested.rows.len() as u64;

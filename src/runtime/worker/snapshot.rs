@@ -1,29 +1,48 @@
-//! A worker's part of a checkpoint: from the barrier to the hard links of its store.
+//! A worker's part of a checkpoint: from the barrier to the report that it is complete.
+//!
+//! ```text
+//! barrier in every chain ─ frozen state written, a table a step ─ hard links of the store ─ sinks have staged ─ report
+//!                          the store stays as it was at the barrier │ chains fire again, rows go on to the sinks
+//! ```
 //!
 //! What always holds: a barrier enters a chain only between fires; the store is linked when every chain has seen the barrier
-//! and its frozen state is written; until then nothing else is.
+//! and its frozen state is written; until then nothing else is. A sink that waits for its table holds up neither the fires nor
+//! the rows of its worker.
 
 use std::sync::atomic::Ordering;
 
 use super::{Report, Worker};
 use crate::checkpoint::manifest::SplitState;
-use crate::operator::Event;
+use crate::operator::{Event, OperatorState};
 use crate::runtime::chain::ChainEnd;
 use crate::runtime::control::Snapshot;
 use crate::runtime::crash::CrashPoint;
 use crate::runtime::error::WorkerError;
+use crate::runtime::errors::BarrierSide;
+use crate::sink::{Afterwards, Prepared, Rejected, Staged};
 
 /// A snapshot under way.
 pub(super) struct OpenEpoch {
     epoch: u64,
     splits: Vec<Vec<SplitState>>,
+    stage: Stage,
+}
+
+/// What a snapshot waits for.
+enum Stage {
+    /// Barriers, and frozen state that is being written.
+    Store,
+    /// Sinks. `operators`: what the operators keep in the manifest.
+    Sinks { operators: Vec<(u32, OperatorState)> },
+    /// The error stream, which is ended last since sinks may reject rows until they are done.
+    Errors { operators: Vec<(u32, OperatorState)>, staged: Vec<(usize, Staged)> },
 }
 
 impl Worker {
     pub(super) fn open_epoch(&mut self, epoch: u64) {
         if self.open_epoch.is_none() {
             let splits = self.sources.iter().map(|s| s.split_states(self.id)).collect();
-            self.open_epoch = Some(OpenEpoch { epoch, splits });
+            self.open_epoch = Some(OpenEpoch { epoch, splits, stage: Stage::Store });
         }
     }
 
@@ -31,6 +50,11 @@ impl Worker {
     /// meanwhile: two chains that take turns at being in the middle of something would put the barrier off without end.
     pub(super) fn is_barrier_due(&self) -> bool {
         self.control.requested_epoch.load(Ordering::Acquire) > self.injected_epoch
+    }
+
+    /// True while the store has to stay as it was at the barrier.
+    pub(super) fn is_writing_snapshot(&self) -> bool {
+        matches!(&self.open_epoch, Some(OpenEpoch { stage: Stage::Store, .. }))
     }
 
     /// Sends the barrier of a newly requested epoch down the chains that read sources.
@@ -49,9 +73,32 @@ impl Worker {
         Ok(true)
     }
 
-    /// Writes frozen state, one table a step; makes the store's checkpoint when every chain has seen the barrier.
+    /// One step of the snapshot, if there is one.
     pub(super) fn continue_snapshot(&mut self) -> Result<bool, WorkerError> {
-        let Some(epoch) = self.open_epoch.as_ref().map(|e| e.epoch) else { return Ok(false) };
+        let Some(mut open) = self.open_epoch.take() else { return Ok(false) };
+        let (next, is_busy) = match open.stage {
+            Stage::Store => self.write_frozen(open.epoch)?,
+            Stage::Sinks { operators } => self.gather_staged(operators)?,
+            Stage::Errors { operators, staged } => {
+                let Prepared::Part { staged: errors_staged, .. } = self.errors.prepare(open.epoch, self.afterwards())? else {
+                    self.open_epoch = Some(OpenEpoch { stage: Stage::Errors { operators, staged }, ..open });
+                    return Ok(false);
+                };
+                self.report(open.epoch, open.splits, operators, staged, errors_staged);
+                return Ok(true);
+            }
+        };
+        open.stage = next;
+        self.open_epoch = Some(open);
+        Ok(is_busy)
+    }
+
+    fn afterwards(&self) -> Afterwards {
+        if self.is_ending { Afterwards::Ends } else { Afterwards::GoesOn }
+    }
+
+    /// Writes frozen state, one table a step; makes the store's checkpoint when every chain has seen the barrier.
+    fn write_frozen(&mut self, epoch: u64) -> Result<(Stage, bool), WorkerError> {
         let mut busy = false;
         let mut complete = true;
         for chain in &mut self.chains {
@@ -67,28 +114,56 @@ impl Worker {
             }
         }
         if !complete {
-            return Ok(busy);
+            return Ok((Stage::Store, busy));
         }
         self.db.checkpoint(&self.checkpoints.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)))?;
         self.crash(CrashPoint::AfterFlush)?;
-        let mut staged = Vec::new();
-        for chain in &mut self.chains {
-            chain.frozen_epoch = None;
-            if let ChainEnd::Sink(end) = &mut chain.end {
-                staged.extend(end.staged.take().filter(|s| !s.is_empty()).map(|s| (end.sink, s)));
-            }
-        }
         let operators = self.chains.iter_mut().zip(&self.operator_ids).flat_map(|(chain, ids)| {
             let states = chain.links.iter_mut().map(|link| link.operator.state());
             ids.iter().copied().zip(states).filter(|(id, _)| *id != 0).filter_map(|(id, state)| Some((id, state?.marks())))
         });
         let operators = operators.collect();
-        let errors_staged = self.errors.prepare(epoch)?;
-        let splits = self.open_epoch.take().map(|e| e.splits).unwrap_or_default();
+        if !self.is_ending {
+            // Behind the barrier of a stop nothing fires any more.
+            self.chains.iter_mut().for_each(|chain| chain.frozen_epoch = None);
+        }
+        Ok((Stage::Sinks { operators }, true))
+    }
+
+    /// Collects the parts of the sinks when all have given theirs.
+    fn gather_staged(&mut self, operators: Vec<(u32, OperatorState)>) -> Result<(Stage, bool), WorkerError> {
+        for chain in &mut self.chains {
+            if let ChainEnd::Sink(end) = &mut chain.end
+                && !end.poll_prepare()?
+            {
+                return Ok((Stage::Sinks { operators }, false));
+            }
+        }
+        let mut parts = Vec::new();
+        for chain in &mut self.chains {
+            let ChainEnd::Sink(end) = &mut chain.end else { continue };
+            let Some(Prepared::Part { staged, rejected }) = end.prepared.take() else { continue };
+            for Rejected { row, reason } in rejected {
+                // The row came before the barrier: its line is part of the epoch.
+                self.errors.rejected(&self.sink_names[end.sink], &row, &reason, BarrierSide::Before)?;
+            }
+            parts.extend((!staged.is_empty()).then_some((end.sink, staged)));
+        }
+        Ok((Stage::Errors { operators, staged: parts }, true))
+    }
+
+    fn report(
+        &mut self,
+        epoch: u64,
+        splits: Vec<Vec<SplitState>>,
+        operators: Vec<(u32, OperatorState)>,
+        staged: Vec<(usize, Staged)>,
+        errors_staged: Staged,
+    ) {
+        self.chains.iter_mut().for_each(|chain| chain.side = BarrierSide::Before);
         self.is_over = self.is_ending;
         let snapshot = Snapshot { worker: self.id, epoch, splits, operators, staged, errors_staged };
         // The job thread may have failed meanwhile: then it has set `stop`.
         let _ = self.reports.send(Report::Snapshot(snapshot));
-        Ok(true)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::runtime::inbox::Parker;
-use crate::source::Wake;
+use crate::wake::Wake;
 
 /// With so few quiet splits all are polled in every step that finds nothing else.
 const SWEPT_ALWAYS: usize = 64;

@@ -9,7 +9,8 @@ use datafusion_expr::{
     ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::{arithmetic, cast, clock, nested};
+use super::cast::{self, Unreadable};
+use super::{arithmetic, clock, nested};
 use crate::types::{NULLABLE, field_sql_name};
 
 pub const NAME: &str = "typeof";
@@ -85,8 +86,9 @@ fn nullable(expression: &Expr, schema: &DFSchema) -> Result<Option<bool>> {
             any(&given.chain([otherwise.as_ref()]).collect::<Vec<_>>())
         }
         call if clock::over(call, datafusion_expr::lit(0)).is_some() => Ok(Some(false)),
-        Expr::ScalarFunction(call) => match (cast::is_cast(&call.func), call.args.as_slice()) {
-            (Some(or_null), [inner]) => Ok(if or_null { Some(true) } else { any(&[inner])? }),
+        Expr::ScalarFunction(call) => match (cast::unreadable(&call.func), call.args.as_slice()) {
+            (Some(Unreadable::IsNull), [_]) => Ok(Some(true)),
+            (Some(Unreadable::RefusesRow), [inner]) => any(&[inner]),
             (None, [left, right]) if arithmetic::is_call(&call.func) => any(&[left, right]),
             (None, args) if OF_ARGUMENTS.contains(&call.name()) => any(&args.iter().collect::<Vec<_>>()),
             _ if ALWAYS_NULLABLE.contains(&call.name()) => Ok(Some(true)),
@@ -158,7 +160,9 @@ fn is_present(when: &Expr, then: &Expr) -> bool {
     match then {
         then if then == looked_at.as_ref() => true,
         Expr::Cast(cast) => is_present(when, &cast.expr),
-        Expr::ScalarFunction(call) if cast::is_cast(&call.func) == Some(false) => call.args.iter().any(|a| is_present(when, a)),
+        Expr::ScalarFunction(call) if cast::unreadable(&call.func) == Some(Unreadable::RefusesRow) => {
+            call.args.iter().any(|a| is_present(when, a))
+        }
         _ => false,
     }
 }

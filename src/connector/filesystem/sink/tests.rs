@@ -1,14 +1,15 @@
 //! Each crash point of the file sink, and what a reader of the folder may see at that time.
 
 use super::*;
+use crate::sink::PrepareNow;
 use std::collections::BTreeMap;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::record_batch::RecordBatch;
 
-fn rows(values: std::ops::Range<i64>) -> SinkRows {
+fn rows(values: std::ops::Range<i64>) -> Rows {
     let array: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
-    SinkRows::insert(RecordBatch::try_from_iter([("v", array)]).unwrap(), None)
+    Rows::of_window(RecordBatch::try_from_iter([("v", array)]).unwrap(), None)
 }
 
 fn text(values: std::ops::Range<i64>) -> String {
@@ -47,7 +48,7 @@ fn rows_become_visible_with_the_commit_and_not_before() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("a/b");
     let sink = sink(&folder, "r1");
-    let mut writer = sink.writer(3).unwrap();
+    let mut writer = sink.writer(3, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..2)).unwrap();
     writer.write(&rows(2..3)).unwrap();
     assert!(visible(&folder).is_empty());
@@ -65,7 +66,7 @@ fn rows_become_visible_with_the_commit_and_not_before() {
 #[test]
 fn an_epoch_without_rows_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = sink(dir.path(), "r1").writer(0).unwrap();
+    let mut writer = sink(dir.path(), "r1").writer(0, Arc::new(|| {})).unwrap();
     assert_eq!(writer.prepare(1).unwrap(), b"");
     writer.write(&rows(0..0)).unwrap();
     assert_eq!(writer.prepare(2).unwrap(), b"");
@@ -75,7 +76,7 @@ fn an_epoch_without_rows_leaves_nothing() {
 #[test]
 fn crash_while_writing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = FileSink { part_bytes_max: 20, ..sink(dir.path(), "r1") }.writer(0).unwrap();
+    let mut writer = FileSink { part_bytes_max: 20, ..sink(dir.path(), "r1") }.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..5)).unwrap();
     assert_eq!(files(dir.path()).len(), 1);
     drop(writer);
@@ -86,7 +87,7 @@ fn crash_while_writing() {
 #[test]
 fn crash_after_the_part_is_durable_and_before_the_manifest_is() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = sink(dir.path(), "r1").writer(0).unwrap();
+    let mut writer = sink(dir.path(), "r1").writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..5)).unwrap();
     writer.prepare(1).unwrap();
     drop(writer);
@@ -98,7 +99,7 @@ fn crash_after_the_part_is_durable_and_before_the_manifest_is() {
 #[test]
 fn crash_after_the_manifest_and_before_the_rename() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = sink(dir.path(), "r1").writer(0).unwrap();
+    let mut writer = sink(dir.path(), "r1").writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..5)).unwrap();
     let staged = writer.prepare(1).unwrap();
     writer.write(&rows(5..9)).unwrap();
@@ -114,7 +115,7 @@ fn crash_between_two_renames_and_after_all() {
     let first_life = sink(dir.path(), "r1");
     let staged: Vec<Vec<u8>> = (0..2)
         .map(|worker| {
-            let mut writer = first_life.writer(worker).unwrap();
+            let mut writer = first_life.writer(worker, Arc::new(|| {})).unwrap();
             writer.write(&rows(0..1)).unwrap();
             writer.prepare(4).unwrap()
         })
@@ -131,12 +132,12 @@ fn crash_between_two_renames_and_after_all() {
 #[test]
 fn a_restored_writer_does_not_touch_what_is_committed() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = sink(dir.path(), "r1").writer(0).unwrap();
+    let mut writer = sink(dir.path(), "r1").writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..1)).unwrap();
     let staged = writer.prepare(1).unwrap();
     drop(writer);
     let second_life = restore(dir.path(), &[staged]);
-    let mut writer = second_life.writer(0).unwrap();
+    let mut writer = second_life.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(1..2)).unwrap();
     second_life.commit(&[writer.prepare(2).unwrap()]).unwrap();
     let contents: Vec<String> = visible(dir.path()).into_iter().map(|(_, text)| text).collect();
@@ -146,12 +147,12 @@ fn a_restored_writer_does_not_touch_what_is_committed() {
 #[test]
 fn a_staged_part_is_never_reopened() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = sink(dir.path(), "r1").writer(0).unwrap();
+    let mut writer = sink(dir.path(), "r1").writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..1)).unwrap();
     let staged = writer.prepare(1).unwrap();
     // A second writer that expects the same epoch, before the first one's part has been renamed.
     let second_life = sink(dir.path(), "r1");
-    let mut writer = second_life.writer(0).unwrap();
+    let mut writer = second_life.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(7..8)).unwrap();
     let later = writer.prepare(2).unwrap();
     second_life.commit(&[staged, later]).unwrap();
@@ -163,7 +164,7 @@ fn a_staged_part_is_never_reopened() {
 fn lost_or_damaged_parts_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let sink = sink(dir.path(), "r1");
-    let mut writer = sink.writer(0).unwrap();
+    let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..5)).unwrap();
     let staged = [writer.prepare(1).unwrap()];
     let part = dir.path().join(files(dir.path()).keys().next().unwrap());
@@ -199,7 +200,7 @@ fn a_part_that_a_reader_took_before_a_kill_is_not_missed_and_not_written_again()
     let first_life = sink(dir.path(), "r1");
     let staged: Vec<Vec<u8>> = (0..3)
         .map(|worker| {
-            let mut writer = first_life.writer(worker).unwrap();
+            let mut writer = first_life.writer(worker, Arc::new(|| {})).unwrap();
             writer.write(&rows(0..1)).unwrap();
             writer.prepare(4).unwrap()
         })
@@ -228,7 +229,7 @@ fn the_error_stream_is_for_its_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("a/errors");
     let sink = FileSink::errors(folder.clone(), "r1", rows(0..0).batch.schema()).unwrap();
-    let mut writer = sink.writer(0).unwrap();
+    let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
     assert!(!folder.exists());
     writer.write(&rows(0..1)).unwrap();
     sink.commit(&[writer.prepare(1).unwrap()]).unwrap();
@@ -263,7 +264,7 @@ fn only_parts_of_this_table_and_run_are_discarded() {
 fn large_output_is_cut_into_parts_and_described_exactly() {
     let dir = tempfile::tempdir().unwrap();
     let sink = FileSink { part_bytes_max: 30_000, ..sink(dir.path(), "r1") };
-    let mut writer = sink.writer(0).unwrap();
+    let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..10_000)).unwrap();
     let staged = writer.prepare(1).unwrap();
     let parts: Vec<StagedPart> = serde_json::from_slice(&staged).unwrap();
@@ -283,7 +284,7 @@ fn large_output_is_cut_into_parts_and_described_exactly() {
 fn after_a_failure_nothing_is_written_or_staged() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("out");
-    let mut writer = sink(&folder, "r1").writer(0).unwrap();
+    let mut writer = sink(&folder, "r1").writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(0..5)).unwrap();
     fs::remove_dir_all(&folder).unwrap();
     fs::write(&folder, "in its place").unwrap();

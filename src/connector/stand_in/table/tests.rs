@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 
 use super::*;
+use crate::sink::PrepareNow;
 
 fn spec(key: &[&str]) -> TableSpec {
     let fields = vec![Field::new("a", DataType::Utf8, true), Field::new("n", DataType::Int32, true)];
@@ -18,10 +19,10 @@ fn spec(key: &[&str]) -> TableSpec {
     }
 }
 
-fn rows(spec: &TableSpec, values: &[(Option<&str>, i32)], window_end_ms: Option<i64>) -> SinkRows {
+fn rows(spec: &TableSpec, values: &[(Option<&str>, i32)], window_end_ms: Option<i64>) -> Rows {
     let a = StringArray::from_iter(values.iter().map(|v| v.0));
     let n = Int32Array::from_iter_values(values.iter().map(|v| v.1));
-    SinkRows::insert(RecordBatch::try_new(spec.schema.clone(), vec![Arc::new(a), Arc::new(n)]).unwrap(), window_end_ms)
+    Rows::of_window(RecordBatch::try_new(spec.schema.clone(), vec![Arc::new(a), Arc::new(n)]).unwrap(), window_end_ms)
 }
 
 #[test]
@@ -30,18 +31,30 @@ fn the_later_window_and_the_later_run_win() {
     let spec = spec(&["a"]);
     {
         let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
-        let mut writer = table.writer(0).unwrap();
+        let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
         writer.write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 2), (Some("b"), 9)], Some(2000))).unwrap();
         let generation = table.generation();
         assert!(generation > 0);
-        table.writer(1).unwrap().write(&rows(&spec, &[(Some("x"), 3)], Some(1000))).unwrap();
+        table.writer(1, Arc::new(|| {})).unwrap().write(&rows(&spec, &[(Some("x"), 3)], Some(1000))).unwrap();
         assert_eq!(table.generation(), generation, "an older row changes nothing");
         assert_eq!(writer.prepare(1).unwrap(), Vec::<u8>::new());
         assert_eq!(table.rows().unwrap(), [r#"{"a":"b","n":9}"#, r#"{"a":"x","n":2}"#]);
     }
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 11, WriteMode::Versioned).unwrap();
-    table.writer(0).unwrap().write(&rows(&spec, &[(Some("x"), 4)], Some(1000))).unwrap();
+    table.writer(0, Arc::new(|| {})).unwrap().write(&rows(&spec, &[(Some("x"), 4)], Some(1000))).unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"b","n":9}"#, r#"{"a":"x","n":4}"#]);
+}
+
+#[test]
+fn of_one_window_the_higher_revision_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = spec(&["a"]);
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+    for (n, revision) in [(1, 7), (2, 9), (3, 8)] {
+        let row = rows(&spec, &[(Some("x"), n)], Some(1000));
+        table.writer(0, Arc::new(|| {})).unwrap().write(&Rows { revisions: Some(vec![revision].into()), ..row }).unwrap();
+    }
+    assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":2}"#]);
 }
 
 #[test]
@@ -49,7 +62,7 @@ fn without_a_window_the_last_write_wins() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
-    let mut writer = table.writer(0).unwrap();
+    let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     for n in [5, 3, 4] {
         writer.write(&rows(&spec, &[(Some("x"), n)], None)).unwrap();
     }
@@ -61,7 +74,7 @@ fn a_null_key_is_rejected_and_the_others_pass() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
-    let mut writer = table.writer(0).unwrap();
+    let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&spec, &[(None, 1), (Some("x"), 2)], None)).unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":2}"#]);
     let rejected = writer.take_rejected();
@@ -75,7 +88,7 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
     let spec = spec(&[]);
     let staged = {
         let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
-        let mut writers = [table.writer(1).unwrap(), table.writer(0).unwrap()];
+        let mut writers = [table.writer(1, Arc::new(|| {})).unwrap(), table.writer(0, Arc::new(|| {})).unwrap()];
         writers[0].write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 1)], None)).unwrap();
         writers[1].write(&rows(&spec, &[(None, 2)], None)).unwrap();
         let staged: Vec<Vec<u8>> = writers.iter_mut().map(|w| w.prepare(1).unwrap()).collect();
@@ -87,7 +100,7 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
         staged
     };
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
-    let mut writer = table.writer(0).unwrap();
+    let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&spec, &[(Some("new"), 4)], None)).unwrap();
     for _ in 0..2 {
         table.commit(&staged).unwrap();
@@ -119,7 +132,7 @@ fn writers_at_once_keep_the_newest() {
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
     std::thread::scope(|scope| {
         for worker in 0..4 {
-            let mut writer = table.writer(worker).unwrap();
+            let mut writer = table.writer(worker, Arc::new(|| {})).unwrap();
             let spec = &spec;
             scope.spawn(move || {
                 for i in 0..100i32 {
@@ -137,7 +150,7 @@ fn an_equal_version_is_written_again_and_counted_apart() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
-    let mut writer = table.writer(0).unwrap();
+    let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     for (n, window_end_ms) in [(1, 1000), (2, 1000), (3, 2000), (4, 1000)] {
         writer.write(&rows(&spec, &[(Some("x"), n)], Some(window_end_ms))).unwrap();
     }
@@ -146,7 +159,7 @@ fn an_equal_version_is_written_again_and_counted_apart() {
     drop((writer, table));
     // The state directory of an earlier run that was put back.
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 9, WriteMode::Versioned).unwrap();
-    table.writer(0).unwrap().write(&rows(&spec, &[(Some("x"), 5)], Some(9000))).unwrap();
+    table.writer(0, Arc::new(|| {})).unwrap().write(&rows(&spec, &[(Some("x"), 5)], Some(9000))).unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":3}"#]);
     assert_eq!(table.counts(), Counts { same: 0, newer_window: 0, other_run: 1 });
 }
@@ -156,7 +169,7 @@ fn beside_rows_without_a_window_the_last_one_wins_too() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::InOrder).unwrap();
-    let mut writer = table.writer(0).unwrap();
+    let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     for (n, window_end_ms) in [(1, Some(1000)), (2, None), (3, Some(500))] {
         writer.write(&rows(&spec, &[(Some("x"), n)], window_end_ms)).unwrap();
         assert_eq!(table.rows().unwrap(), [format!(r#"{{"a":"x","n":{n}}}"#)]);

@@ -7,7 +7,6 @@
 mod nested;
 mod number;
 mod parse;
-pub mod planned;
 pub mod read;
 mod text;
 mod time;
@@ -25,6 +24,15 @@ use datafusion_expr::{
 use crate::types::{EXACT, field_sql_name, sql_name};
 
 pub use text::append as append_text;
+
+/// What becomes of a value that cannot be read in the other type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unreadable {
+    /// CAST: its row is refused.
+    RefusesRow,
+    /// TRY_CAST: NULL stands for it.
+    IsNull,
+}
 
 /// A type as casts see it: Arrow's, and what Arrow's does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -70,7 +78,7 @@ fn precision(data_type: &DataType) -> usize {
 }
 
 /// The cast of an expression of one type to another; a plan error if Flink has no such cast.
-pub fn call(expression: Expr, from: &Field, to: &Field, or_null: bool) -> Result<Expr> {
+pub fn call(expression: Expr, from: &Field, to: &Field, unreadable: Unreadable) -> Result<Expr> {
     let (from, to) = (Type::of(from), Type::of(to));
     if from == to {
         return Ok(expression);
@@ -78,14 +86,14 @@ pub fn call(expression: Expr, from: &Field, to: &Field, or_null: bool) -> Result
     if !castable(&from.data_type, &to.data_type) {
         return plan_err!("cannot cast {} to {}", from.name(), to.name());
     }
-    let name = format!("{} {} as {}", if or_null { "try_cast" } else { "cast" }, from.name(), to.name());
-    let cast = Cast { name, from, to, or_null, signature: Signature::user_defined(Volatility::Immutable) };
+    let name = format!("{} {} as {}", if unreadable == Unreadable::IsNull { "try_cast" } else { "cast" }, from.name(), to.name());
+    let cast = Cast { name, from, to, unreadable, signature: Signature::user_defined(Volatility::Immutable) };
     Ok(ScalarUDF::from(cast).call(vec![expression]))
 }
 
-/// Of a function that casts: whether it gives NULL for what it cannot read. None of others.
-pub fn is_cast(function: &ScalarUDF) -> Option<bool> {
-    function.inner().downcast_ref::<Cast>().map(|cast| cast.or_null)
+/// Of a function that casts: what becomes of what it cannot read. None of others.
+pub fn unreadable(function: &ScalarUDF) -> Option<Unreadable> {
+    function.inner().downcast_ref::<Cast>().map(|cast| cast.unreadable)
 }
 
 /// True if there is a cast between the types.
@@ -111,7 +119,7 @@ struct Cast {
     name: String,
     from: Type,
     to: Type,
-    or_null: bool,
+    unreadable: Unreadable,
     signature: Signature,
 }
 
@@ -155,20 +163,20 @@ impl ScalarUDFImpl for Cast {
 
 impl Cast {
     fn cast(&self, array: &ArrayRef) -> Result<ArrayRef> {
-        convert(array, &self.from, &self.to, self.or_null).or_else(|reason| exec_err!("{reason}"))
+        convert(array, &self.from, &self.to, self.unreadable).or_else(|reason| exec_err!("{reason}"))
     }
 }
 
 /// The values in another type, or why a row is refused.
-fn convert(array: &ArrayRef, from: &Type, to: &Type, or_null: bool) -> std::result::Result<ArrayRef, String> {
+fn convert(array: &ArrayRef, from: &Type, to: &Type, unreadable: Unreadable) -> std::result::Result<ArrayRef, String> {
     match (array.data_type(), &to.data_type) {
         (DataType::Null, to) => Ok(new_null_array(to, array.len())),
         (_, DataType::Utf8) => text::cast(array, from, to),
-        (from, _) if from.is_nested() => nested::cast(array, to, or_null),
-        (DataType::Utf8, _) => parse::cast(array.as_string(), to, or_null),
+        (from, _) if from.is_nested() => nested::cast(array, to, unreadable),
+        (DataType::Utf8, _) => parse::cast(array.as_string(), to, unreadable),
         (DataType::Binary, DataType::Binary) => Ok(parse::cut_bytes(array.as_binary(), to)),
         (DataType::Date32 | DataType::Time32(_) | DataType::Timestamp(..), _) => time::cast(array, to),
-        _ => number::cast(array, &to.data_type, or_null),
+        _ => number::cast(array, &to.data_type, unreadable),
     }
 }
 
@@ -177,7 +185,7 @@ fn convert_inside(array: &ArrayRef, to: &DataType) -> std::result::Result<ArrayR
     if array.data_type() == to {
         return Ok(array.clone());
     }
-    convert(array, &Type::plain(array.data_type()), &Type::plain(to), false)
+    convert(array, &Type::plain(array.data_type()), &Type::plain(to), Unreadable::RefusesRow)
 }
 
 /// Why a constant text cannot be cast, if it cannot.
@@ -185,7 +193,7 @@ pub fn constant(text: &str, to: &Field) -> Option<String> {
     let array = arrow::array::StringArray::from(vec![text]);
     match to.data_type() {
         DataType::Utf8 => None,
-        _ => parse::cast(&array, &Type::of(to), false).err(),
+        _ => parse::cast(&array, &Type::of(to), Unreadable::RefusesRow).err(),
     }
 }
 

@@ -9,7 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, n
 use arrow::compute::concat;
 use arrow::datatypes::DataType;
 
-use super::{Type, convert_inside};
+use super::{Type, Unreadable, convert_inside};
 use crate::sql::functions::nested::lists::{reached, row_fields};
 use crate::types::nested::is_multiset;
 
@@ -31,9 +31,9 @@ pub fn castable(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-pub fn cast(array: &ArrayRef, to: &Type, or_null: bool) -> Result<ArrayRef, String> {
+pub fn cast(array: &ArrayRef, to: &Type, unreadable: Unreadable) -> Result<ArrayRef, String> {
     match nested(array, &to.data_type) {
-        Err(_) if or_null => {
+        Err(_) if unreadable == Unreadable::IsNull => {
             // Row by row: those that cannot be read are NULL.
             let row = |row| nested(&array.slice(row, 1), &to.data_type).unwrap_or_else(|_| new_null_array(&to.data_type, 1));
             let rows: Vec<ArrayRef> = (0..array.len()).map(row).collect();

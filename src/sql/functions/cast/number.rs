@@ -10,6 +10,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
 };
 
+use super::Unreadable;
 use crate::types::decimal::{fits, parse_as, pow10, rescale};
 
 #[derive(Clone, Copy)]
@@ -21,7 +22,7 @@ enum Number {
     Decimal(i128, i8),
 }
 
-pub fn cast(array: &ArrayRef, to: &DataType, or_null: bool) -> Result<ArrayRef, String> {
+pub fn cast(array: &ArrayRef, to: &DataType, unreadable: Unreadable) -> Result<ArrayRef, String> {
     // The casts that a query makes most, over whole columns.
     match (array.data_type(), to) {
         (DataType::Int64, DataType::Int32) => {
@@ -56,7 +57,7 @@ pub fn cast(array: &ArrayRef, to: &DataType, or_null: bool) -> Result<ArrayRef, 
                     })
                 })
                 .collect();
-            if let (Some(text), false) = (bad, or_null) {
+            if let (Some(text), Unreadable::RefusesRow) = (bad, unreadable) {
                 return Err(format!("cannot cast {text} to DECIMAL({p}, {s})"));
             }
             Arc::new(out.with_precision_and_scale(*p, *s).map_err(|e| e.to_string())?)

@@ -12,39 +12,39 @@ use arrow::datatypes::{
     Int64Type, Time32MillisecondType, TimeUnit,
 };
 
-use super::Type;
 use super::time::timestamps;
+use super::{Type, Unreadable};
 use crate::format::time_text::{days_from_civil, ticks_per_second};
 use crate::time::MS_PER_DAY;
 use crate::types::decimal::{parse_as, rescale};
 
-pub fn cast(array: &StringArray, to: &Type, or_null: bool) -> Result<ArrayRef, String> {
+pub fn cast(array: &StringArray, to: &Type, unreadable: Unreadable) -> Result<ArrayRef, String> {
     Ok(match &to.data_type {
-        DataType::Int8 => each::<Int8Type>(array, to, or_null, |t| integer(t).and_then(|v| v.try_into().ok()))?,
-        DataType::Int16 => each::<Int16Type>(array, to, or_null, |t| integer(t).and_then(|v| v.try_into().ok()))?,
-        DataType::Int32 => each::<Int32Type>(array, to, or_null, |t| integer(t).and_then(|v| v.try_into().ok()))?,
-        DataType::Int64 => each::<Int64Type>(array, to, or_null, integer)?,
-        DataType::Float32 => each::<Float32Type>(array, to, or_null, floating)?,
-        DataType::Float64 => each::<Float64Type>(array, to, or_null, floating)?,
+        DataType::Int8 => each::<Int8Type>(array, to, unreadable, |t| integer(t).and_then(|v| v.try_into().ok()))?,
+        DataType::Int16 => each::<Int16Type>(array, to, unreadable, |t| integer(t).and_then(|v| v.try_into().ok()))?,
+        DataType::Int32 => each::<Int32Type>(array, to, unreadable, |t| integer(t).and_then(|v| v.try_into().ok()))?,
+        DataType::Int64 => each::<Int64Type>(array, to, unreadable, integer)?,
+        DataType::Float32 => each::<Float32Type>(array, to, unreadable, floating)?,
+        DataType::Float64 => each::<Float64Type>(array, to, unreadable, floating)?,
         DataType::Boolean => {
             let mut bad = Bad { first: None };
             let out: BooleanArray = array.iter().map(|t| bad.note(t?, boolean(t?))).collect();
-            bad.check(to, or_null)?;
+            bad.check(to, unreadable)?;
             Arc::new(out)
         }
         DataType::Decimal128(p, s) => {
             let mut bad = Bad { first: None };
             let out: PrimitiveArray<Decimal128Type> = array.iter().map(|t| bad.note(t?, decimal(t?, *p, *s)).flatten()).collect();
-            bad.check(to, or_null)?;
+            bad.check(to, unreadable)?;
             Arc::new(out.with_precision_and_scale(*p, *s).map_err(|e| e.to_string())?)
         }
-        DataType::Date32 => each::<Date32Type>(array, to, or_null, date)?,
-        DataType::Time32(_) => each::<Time32MillisecondType>(array, to, or_null, time)?,
+        DataType::Date32 => each::<Date32Type>(array, to, unreadable, date)?,
+        DataType::Time32(_) => each::<Time32MillisecondType>(array, to, unreadable, time)?,
         DataType::Timestamp(unit, _) => {
             let mut bad = Bad { first: None };
             let digits = to.precision();
             let values: Vec<Option<i64>> = array.iter().map(|t| bad.note(t?, timestamp(t?, *unit, digits))).collect();
-            bad.check(to, or_null)?;
+            bad.check(to, unreadable)?;
             timestamps(values.into_iter(), &to.data_type)?
         }
         DataType::Binary => {
@@ -82,9 +82,9 @@ impl Bad {
         value
     }
 
-    fn check(self, to: &Type, or_null: bool) -> Result<(), String> {
+    fn check(self, to: &Type, unreadable: Unreadable) -> Result<(), String> {
         match self.first {
-            Some(text) if !or_null => Err(refusal(&text, to.name())),
+            Some(text) if unreadable == Unreadable::RefusesRow => Err(refusal(&text, to.name())),
             _ => Ok(()),
         }
     }
@@ -97,12 +97,12 @@ fn refusal(text: &str, to: impl Display) -> String {
 fn each<T: ArrowPrimitiveType>(
     array: &StringArray,
     to: &Type,
-    or_null: bool,
+    unreadable: Unreadable,
     read: impl Fn(&str) -> Option<T::Native>,
 ) -> Result<ArrayRef, String> {
     let mut bad = Bad { first: None };
     let out: PrimitiveArray<T> = array.iter().map(|t| bad.note(t?, read(t?))).collect();
-    bad.check(to, or_null)?;
+    bad.check(to, unreadable)?;
     Ok(Arc::new(out))
 }
 

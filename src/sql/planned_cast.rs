@@ -1,7 +1,8 @@
 //! CAST and TRY_CAST as the planner sees them: calls with the type in text.
 //!
 //! DataFusion's own CAST has the name of what it casts, so `COUNT(x)` and `COUNT(CAST(x AS INT))` would be one column.
-//! `flink_types` puts the real casts in their place.
+//! `rewrite` makes these calls, `bind` registers them beside the functions, and `flink_types` puts the real casts
+//! (`functions::cast`) in their place. What always holds: no plan that is run has one of them.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::sql::types::{arrow_field, data_type};
+use super::types::{arrow_field, data_type};
 
 /// The names of the calls. No SQL text can write them.
 pub const CAST: &str = "(cast)";

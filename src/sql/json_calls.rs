@@ -1,24 +1,20 @@
-//! The grammar that the JSON functions have to themselves, on sqlparser's parser.
+//! How are JSON_VALUE, JSON_QUERY, JSON_EXISTS, JSON_OBJECT, JSON_ARRAY and IS JSON read, which have a grammar of their own?
 //!
-//! Called by the dialect's hooks. Each form becomes a call with its clauses as text.
+//! Called by `dialect` before sqlparser sees the words. Each form becomes a call of a function in `functions::json` with its
+//! clauses as text. What always holds: what is not one of these forms is left alone.
 
 use sqlparser::ast::{DataType as SqlType, Expr, UnaryOperator, Value};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
-use super::path::Path;
-use super::{ARRAY, ARRAY_QUERY, OBJECT};
-use crate::sql::syntax::call;
+use super::functions::json::{self, ARRAY, ARRAY_QUERY, OBJECT};
+use crate::sql::syntax::{call, text};
 
 type Parsed<T> = Result<T, ParserError>;
 
 /// Marks a value that is JSON already; `JSON(...)` exists inside JSON_OBJECT and JSON_ARRAY only.
 const JSON: &str = "JSON";
-
-fn text(value: impl Into<String>) -> Expr {
-    Expr::Value(Value::SingleQuotedString(value.into()).into())
-}
 
 fn null() -> Expr {
     Expr::Value(Value::Null.into())
@@ -84,7 +80,7 @@ fn value_and_path(parser: &mut Parser) -> Parsed<[Expr; 2]> {
     let value = parser.parse_expr()?;
     parser.expect_token(&Token::Comma)?;
     let path = parser.parse_literal_string()?;
-    Path::parse(&path).map_err(ParserError::ParserError)?;
+    json::check_path(&path).map_err(ParserError::ParserError)?;
     Ok([value, text(path)])
 }
 

@@ -1,0 +1,68 @@
+//! What is a SQL file once it is understood? Its tables, its settings and its queries as plans.
+//!
+//! Made by `bind`, read by `cli` and by `plan::lower`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion_expr::LogicalPlan;
+
+use super::settings;
+use crate::sql::catalog::{Catalog, Table};
+use crate::sql::error::{Place, SqlError};
+use crate::time::zone::Zone;
+
+/// A SQL file, understood.
+pub struct Script {
+    pub catalog: Catalog,
+    /// SET statements in order; the last one of a key counts.
+    pub settings: BTreeMap<String, String>,
+    /// Where each was set, if in the file.
+    pub setting_places: BTreeMap<String, Place>,
+    /// None is UTC.
+    pub zone: Option<Zone>,
+    pub queries: Vec<BoundQuery>,
+    /// Queries of each EXPLAIN: their plan is shown, they are not run.
+    pub explained: Vec<Explained>,
+}
+
+/// What one EXPLAIN asks about.
+pub struct Explained {
+    pub place: Place,
+    pub queries: Vec<BoundQuery>,
+}
+
+impl Script {
+    /// A message about settings, with the place of the first that it names in quotes.
+    pub fn setting_error(&self, message: String) -> SqlError {
+        settings::error(message, &self.setting_places)
+    }
+
+    /// For each EXPLAIN, a script of its queries alone.
+    pub fn take_explained(&mut self) -> Vec<Script> {
+        let alone = |explained: Explained| Script {
+            catalog: Catalog::default(),
+            settings: self.settings.clone(),
+            setting_places: self.setting_places.clone(),
+            zone: self.zone.clone(),
+            queries: explained.queries,
+            explained: vec![],
+        };
+        std::mem::take(&mut self.explained).into_iter().map(alone).collect()
+    }
+}
+
+/// One INSERT or SELECT.
+pub struct BoundQuery {
+    pub target: Target,
+    /// Columns are those of the target, in its order.
+    pub plan: LogicalPlan,
+    pub start: Place,
+    pub end: Place,
+}
+
+pub enum Target {
+    Table(Arc<Table>),
+    /// A bare SELECT.
+    Print,
+}
