@@ -6,7 +6,7 @@
 use arrow::array::{ArrayRef, BooleanArray};
 
 use super::GroupSpec;
-use super::keyed::KeyedGroups;
+use super::keyed::{Beside, KeyedGroups};
 use crate::operator::aggregate::Selected;
 use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::{Context, OperatorError, Rows};
@@ -20,10 +20,10 @@ pub struct GroupedRows<'a> {
 }
 
 impl<'a> GroupedRows<'a> {
-    pub fn find(
+    pub fn find<B: Beside>(
         key_columns: &[ArrayRef],
         rows: &'a Rows,
-        state: &mut KeyedGroups,
+        state: &mut KeyedGroups<B>,
         cx: &Context<'_>,
     ) -> Result<GroupedRows<'a>, OperatorError> {
         let mut keys = KeyBuf::default();
@@ -35,7 +35,12 @@ impl<'a> GroupedRows<'a> {
 }
 
 /// Folds the rows at `kept` into their groups.
-pub fn apply(spec: &GroupSpec, state: &mut KeyedGroups, input: &GroupedRows<'_>, kept: &[u32]) -> Result<(), OperatorError> {
+pub fn apply<B: Beside>(
+    spec: &GroupSpec,
+    state: &mut KeyedGroups<B>,
+    input: &GroupedRows<'_>,
+    kept: &[u32],
+) -> Result<(), OperatorError> {
     let whole = kept.len() == input.groups.len();
     let rows = if whole { input.rows.clone() } else { input.rows.take(&kept.to_vec().into())? };
     let columns = rows.batch.columns();

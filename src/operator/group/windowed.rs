@@ -17,7 +17,8 @@ use arrow::datatypes::{DataType, TimestampMillisecondType};
 
 use super::changes::{ChangeSet, Fate, rounds};
 use super::fold::{GroupedRows, apply};
-use super::keyed::{KeyedGroups, Sent};
+use super::keyed::KeyedGroups;
+use super::of_windows::{OfWindows, Sent};
 use super::{GroupSpec, Pace, WindowedSpec};
 use crate::operator::window::{local_watermark, local_watermarks};
 use crate::operator::{Context, Event, Op, Operator, OperatorError, OperatorState, Rows, State, Steps};
@@ -34,7 +35,7 @@ const GONE_MAX: usize = 1 << 16;
 pub struct WindowedGroups {
     spec: GroupSpec,
     windows: WindowedSpec,
-    groups: KeyedGroups,
+    groups: KeyedGroups<OfWindows>,
     /// Ends of the windows that have groups, here or in the store, ms.
     open: BTreeSet<i64>,
     /// Those of them that may have groups in the store.
@@ -317,10 +318,12 @@ impl WindowedGroups {
                 if over {
                     self.members.remove(&(end, number));
                     self.gone += groups.len();
-                    let mut changes = Changes::default();
-                    self.groups.remove_over(&groups, self.stored.contains(&end), &mut changes);
-                    if !changes.is_empty() {
+                    if self.stored.contains(&end) {
+                        let mut changes = Changes::default();
+                        self.groups.remove_stored(&groups, &mut changes);
                         cx.db.write(changes)?;
+                    } else {
+                        self.groups.remove_over(&groups);
                     }
                 }
                 Ok(false)
