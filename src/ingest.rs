@@ -18,7 +18,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion_physical_expr::PhysicalExpr;
 
 use crate::engine_words;
-use crate::format::{BadRecord, Decoder, Part};
+use crate::format::{BadRecord, Decoder, RecordPart};
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
 use crate::record::RawBatch;
@@ -81,13 +81,13 @@ struct Origins {
     /// None: row i is record i.
     records: Option<Vec<u32>>,
     /// None: each row is a whole record.
-    parts: Option<Vec<Part>>,
+    parts: Option<Vec<Option<RecordPart>>>,
 }
 
 impl Origins {
     fn bad(&self, row: usize, reason: String) -> BadRecord {
         let index = self.records.as_ref().map_or(row, |r| r[row] as usize);
-        BadRecord { index, part: self.parts.as_ref().and_then(|p| p[row].numbered()), reason }
+        BadRecord { index, part: self.parts.as_ref().and_then(|parts| parts[row]), reason }
     }
 
     /// Those of the rows that stay.

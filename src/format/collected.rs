@@ -3,7 +3,7 @@
 //! Called by the decoders. A record may give several rows or none: each row knows its record, and which part of it, so that errors
 //! further on have their place. What always holds: as long as row i is record i nothing is kept for it.
 
-use super::{BadRecord, Decoded, Part};
+use super::{BadRecord, Decoded, RecordPart};
 use crate::record::RawBatch;
 
 /// The two bytes that a gzip stream begins with.
@@ -13,7 +13,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 pub(super) struct Collected {
     pub rows: usize,
     record_of_row: Option<Vec<u32>>,
-    parts: Option<Vec<Part>>,
+    parts: Option<Vec<Option<RecordPart>>>,
     pub bad: Vec<BadRecord>,
     pub skipped: u64,
     pub nulled: u64,
@@ -21,7 +21,7 @@ pub(super) struct Collected {
 
 impl Collected {
     /// A row that is a record, or a part of one.
-    pub fn row(&mut self, record: usize, part: Option<Part>) {
+    pub fn row(&mut self, record: usize, part: Option<RecordPart>) {
         if self.record_of_row.is_none() && record != self.rows {
             self.record_of_row = Some((0..self.rows as u32).collect());
         }
@@ -29,16 +29,16 @@ impl Collected {
             records.push(record as u32);
         }
         if part.is_some() && self.parts.is_none() {
-            self.parts = Some(vec![Part::WHOLE; self.rows]);
+            self.parts = Some(vec![None; self.rows]);
         }
         if let Some(parts) = &mut self.parts {
-            parts.push(part.unwrap_or(Part::WHOLE));
+            parts.push(part);
         }
         self.rows += 1;
     }
 
     /// A record, or a part of one, that is no row. `ignore`: it vanishes, counted.
-    pub fn bad(&mut self, record: usize, part: Option<Part>, reason: String, ignore: bool) {
+    pub fn bad(&mut self, record: usize, part: Option<RecordPart>, reason: String, ignore: bool) {
         if ignore {
             self.skipped += 1;
         } else {

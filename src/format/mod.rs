@@ -24,26 +24,17 @@ pub struct BadRecord {
     /// Index in the raw batch.
     pub index: usize,
     /// None: the whole record.
-    pub part: Option<Part>,
+    pub part: Option<RecordPart>,
     pub reason: String,
 }
 
 /// A piece of a record that is a record of its own: one of several objects or lines, an element of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// From 1, in the order of the record; 0 is the whole record.
+pub struct RecordPart {
+    /// From 1, in the order of the record.
     pub number: u32,
     /// Where it stands in the record.
     pub span: Span,
-}
-
-impl Part {
-    pub const WHOLE: Part = Part { number: 0, span: Span { start: 0, end: 0 } };
-
-    /// None for the whole record.
-    pub fn numbered(self) -> Option<Part> {
-        (self.number > 0).then_some(self)
-    }
 }
 
 /// What follows the first value of a record where a record is one value.
@@ -57,8 +48,8 @@ pub struct Decoded {
     pub batch: RecordBatch,
     /// For each row, the index of its record in the raw batch. None means row i is record i.
     pub record_of_row: Option<Vec<u32>>,
-    /// For each row, the part of the record that it is, if some row is but a part of one.
-    pub parts: Option<Vec<Part>>,
+    /// For each row, the part of the record that it is, or None if it is a whole one; if some row is but a part of one.
+    pub parts: Option<Vec<Option<RecordPart>>>,
     pub bad: Vec<BadRecord>,
     /// Records, and parts of records, that gave nothing under `ignore-parse-errors`.
     pub skipped: u64,

@@ -11,10 +11,12 @@
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 
-use super::window::slice::Slot;
+use super::window::slice::WindowSpan;
 pub use crate::change::{Op, Ops};
 pub use crate::rows::{Arrivals, Rows};
+use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
+use crate::state::layout::StateTable;
 
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -39,20 +41,46 @@ impl Event {
     }
 }
 
-/// Partial aggregates of one window's keys, or entries of the value set of one DISTINCT aggregate.
+/// Partial aggregates on their way to the worker that owns their keys.
 #[derive(Debug, Clone)]
 pub struct Partials {
     /// The windows they enter.
-    pub slot: Slot,
-    /// 0: aggregates; i: values of the i-th DISTINCT aggregate (then `states` is empty).
-    pub table: u8,
-    pub keys: KeyBuf,
-    pub hashes: Vec<u64>,
-    pub key_groups: Vec<u16>,
-    pub states: Vec<ArrayRef>,
+    pub span: WindowSpan,
+    pub entries: Entries,
 }
 
 impl Partials {
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.entries.memory_bytes()
+    }
+
+    /// The entries whose indices are given, in that order.
+    pub fn pick(&self, indices: &[u32]) -> Partials {
+        Partials { span: self.span, entries: self.entries.pick(indices) }
+    }
+}
+
+/// Entries of one table: keys with their aggregates, or values of one DISTINCT aggregate.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    /// The main table: keys with aggregates. One beside it: the value set of the DISTINCT aggregate of that number.
+    pub table: StateTable,
+    pub keys: KeyBuf,
+    pub hashes: Vec<u64>,
+    pub key_groups: Vec<KeyGroup>,
+    /// Columns of the aggregates; none for a value set.
+    pub states: Vec<ArrayRef>,
+}
+
+impl Entries {
     pub fn len(&self) -> usize {
         self.hashes.len()
     }
@@ -66,14 +94,13 @@ impl Partials {
     }
 
     /// The entries whose indices are given, in that order.
-    pub fn pick(&self, indices: &[u32]) -> Partials {
+    pub fn pick(&self, indices: &[u32]) -> Entries {
         let mut keys = KeyBuf::default();
         for &i in indices {
             keys.push(self.keys.get(i as usize));
         }
         let take_from = UInt32Array::from(indices.to_vec());
-        Partials {
-            slot: self.slot,
+        Entries {
             table: self.table,
             keys,
             hashes: indices.iter().map(|&i| self.hashes[i as usize]).collect(),

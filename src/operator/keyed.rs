@@ -13,8 +13,8 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::OperatorError;
+use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
-use crate::state::key_group;
 use crate::state::layout::{KeyedKind, keyed};
 use crate::state::rocks::{Changes, StateDb};
 use frozen::{Entry, Frozen, put_all};
@@ -29,7 +29,7 @@ pub trait KeyedValue: Sized {
     fn memory_bytes(&self) -> usize;
 }
 
-struct Slot<V> {
+struct Cached<V> {
     hash: u64,
     /// None: the key has no state.
     value: Option<V>,
@@ -42,25 +42,25 @@ pub struct KeyedCache<V: KeyedValue> {
     operator: u32,
     kind: KeyedKind,
     types: V::Types,
-    slots: HashMap<Box<[u8]>, Slot<V>>,
+    cache: HashMap<Box<[u8]>, Cached<V>>,
     bytes: usize,
     frozen: Frozen,
     ttl: Ttl,
 }
 
 /// What a key costs in memory besides its bytes and its value.
-const SLOT_BYTES: usize = 64;
+const CACHED_BYTES: usize = 64;
 
 impl<V: KeyedValue> KeyedCache<V> {
     /// `ttl`: a key that did not change for so long is forgotten; None: never.
     pub fn new(operator: u32, kind: KeyedKind, types: V::Types, ttl: Option<Duration>) -> KeyedCache<V> {
         let ttl = Ttl::new(operator, kind, ttl);
-        KeyedCache { operator, kind, types, slots: HashMap::new(), bytes: 0, frozen: Frozen::default(), ttl }
+        KeyedCache { operator, kind, types, cache: HashMap::new(), bytes: 0, frozen: Frozen::default(), ttl }
     }
 
     fn store_key(&self, key: &[u8], hash: u64) -> Vec<u8> {
         let mut out = Vec::new();
-        keyed(self.operator, self.kind, key_group(hash), 0, key, &mut out);
+        keyed(self.operator, self.kind, KeyGroup::of_hash(hash), key, &mut out);
         out
     }
 
@@ -68,15 +68,15 @@ impl<V: KeyedValue> KeyedCache<V> {
     pub fn load(&mut self, keys: &KeyBuf, hashes: &[u64], now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
         let mut missing: Vec<(Box<[u8]>, u64)> = Vec::new();
         for (key, &hash) in keys.iter().zip(hashes) {
-            match self.slots.get_mut(key) {
-                Some(slot) if slot.value.is_some() && self.ttl.is_old(slot.changed_ms, now_ms) => {
-                    self.bytes -= slot.value.take().as_ref().map_or(0, V::memory_bytes);
-                    slot.dirty = true;
+            match self.cache.get_mut(key) {
+                Some(cached) if cached.value.is_some() && self.ttl.is_old(cached.changed_ms, now_ms) => {
+                    self.bytes -= cached.value.take().as_ref().map_or(0, V::memory_bytes);
+                    cached.dirty = true;
                 }
                 Some(_) => {}
                 None => {
-                    self.slots.insert(key.into(), Slot { hash, value: None, dirty: false, changed_ms: 0 });
-                    self.bytes += key.len() + SLOT_BYTES;
+                    self.cache.insert(key.into(), Cached { hash, value: None, dirty: false, changed_ms: 0 });
+                    self.bytes += key.len() + CACHED_BYTES;
                     missing.push((key.into(), hash));
                 }
             }
@@ -86,63 +86,63 @@ impl<V: KeyedValue> KeyedCache<V> {
         }
         let wanted: Vec<Vec<u8>> = missing.iter().map(|(key, hash)| self.store_key(key, *hash)).collect();
         for ((key, _), bytes) in missing.iter().zip(db.multi_get(&wanted)?) {
-            let (Some(bytes), Some(slot)) = (bytes, self.slots.get_mut(key)) else { continue };
+            let (Some(bytes), Some(cached)) = (bytes, self.cache.get_mut(key)) else { continue };
             let (changed_ms, value) = parts(&self.ttl, &bytes)?;
             if self.ttl.is_old(changed_ms, now_ms) {
                 continue;
             }
             let value = V::decode(value, &self.types)?;
             self.bytes += value.memory_bytes();
-            slot.value = Some(value);
-            slot.changed_ms = changed_ms;
+            cached.value = Some(value);
+            cached.changed_ms = changed_ms;
         }
         Ok(())
     }
 
     /// The state of a key that was loaded.
     pub fn get(&self, key: &[u8]) -> Option<&V> {
-        self.slots.get(key)?.value.as_ref()
+        self.cache.get(key)?.value.as_ref()
     }
 
     /// Takes the state of a key out, to be given back by [`KeyedCache::put`] or [`KeyedCache::put_back`].
     pub fn take(&mut self, key: &[u8]) -> Option<V> {
-        let value = self.slots.get_mut(key)?.value.take()?;
+        let value = self.cache.get_mut(key)?.value.take()?;
         self.bytes -= value.memory_bytes();
         Some(value)
     }
 
     /// Gives the state of a key back that was taken and did not change.
     pub fn put_back(&mut self, key: &[u8], value: Option<V>) {
-        if let Some(slot) = self.slots.get_mut(key) {
+        if let Some(cached) = self.cache.get_mut(key) {
             self.bytes += value.as_ref().map_or(0, V::memory_bytes);
-            self.bytes -= slot.value.as_ref().map_or(0, V::memory_bytes);
-            slot.value = value;
+            self.bytes -= cached.value.as_ref().map_or(0, V::memory_bytes);
+            cached.value = value;
         }
     }
 
     /// Sets the state of a key that was loaded; None removes it. `now_ms` is processing time.
     pub fn put(&mut self, key: &[u8], value: Option<V>, now_ms: i64) {
         self.put_back(key, value);
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.dirty = true;
-            slot.changed_ms = now_ms;
+        if let Some(cached) = self.cache.get_mut(key) {
+            cached.dirty = true;
+            cached.changed_ms = now_ms;
         }
     }
 
     fn take_dirty(&mut self) -> Vec<Entry> {
         let (operator, kind, ttl) = (self.operator, self.kind, &self.ttl);
         let mut entries: Vec<Entry> = Vec::new();
-        for (key, slot) in self.slots.iter_mut().filter(|(_, slot)| slot.dirty) {
-            slot.dirty = false;
+        for (key, cached) in self.cache.iter_mut().filter(|(_, cached)| cached.dirty) {
+            cached.dirty = false;
             let mut out = Vec::new();
-            keyed(operator, kind, key_group(slot.hash), 0, key, &mut out);
-            let value = slot.value.as_ref().map(|value| {
-                let mut bytes = if ttl.is_on() { slot.changed_ms.to_le_bytes().to_vec() } else { vec![] };
+            keyed(operator, kind, KeyGroup::of_hash(cached.hash), key, &mut out);
+            let value = cached.value.as_ref().map(|value| {
+                let mut bytes = if ttl.is_on() { cached.changed_ms.to_le_bytes().to_vec() } else { vec![] };
                 bytes.extend(value.encode());
                 bytes
             });
             if ttl.is_on() && value.is_some() {
-                entries.push((ttl.index_key(slot.changed_ms, key, slot.hash), Some(vec![])));
+                entries.push((ttl.index_key(cached.changed_ms, key, cached.hash), Some(vec![])));
             }
             entries.push((out, value));
         }
@@ -167,12 +167,12 @@ impl<V: KeyedValue> KeyedCache<V> {
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
     pub fn spill(&mut self, changes: &mut Changes) -> bool {
-        if self.slots.is_empty() {
+        if self.cache.is_empty() {
             return false;
         }
         let entries = self.take_dirty();
         put_all(entries, changes);
-        self.slots = HashMap::new();
+        self.cache = HashMap::new();
         self.bytes = 0;
         true
     }

@@ -33,7 +33,7 @@ use crate::lookup::LookupError;
 use crate::state::key::KeyError;
 use crate::state::packed::PackedError;
 use crate::state::rocks::{Changes, StateDb, StateError};
-pub use event::{Event, Op, Ops, Partials, Rows};
+pub use event::{Entries, Event, Op, Ops, Partials, Rows};
 
 /// One step of a query on one worker. What holds nothing and answers each event at once is [`Operator::on_event`] alone; an
 /// operator that goes on by itself offers its [`Steps`], one that a checkpoint has to know offers its [`State`].

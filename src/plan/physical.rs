@@ -32,7 +32,9 @@ use crate::operator::rank::operator::Rank;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::session::rows::{SessionRows, SessionRowsSpec};
-use crate::operator::top_n::{TopN, TopNSpec, TopNStage};
+use crate::operator::top_n::number::NumberTopN;
+use crate::operator::top_n::prune::PruneTopN;
+use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::operator::unnest::{Unnest, UnnestSpec};
 use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
@@ -249,7 +251,8 @@ impl OperatorPlan {
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
             OperatorPlan::SessionAggregate(spec) => Box::new(SessionAggregate::new(spec)),
             OperatorPlan::SessionRows(spec) => Box::new(SessionRows::new(spec)),
-            OperatorPlan::TopN(spec, stage) => Box::new(TopN::new(spec, stage)),
+            OperatorPlan::TopN(spec, TopNStage::Prune) => Box::new(PruneTopN::new(spec)),
+            OperatorPlan::TopN(spec, TopNStage::Number) => Box::new(NumberTopN::new(spec)),
             OperatorPlan::Rank(spec) => Box::new(Rank::new(spec)),
             OperatorPlan::Over(spec) => Box::new(Over::new(spec)),
             OperatorPlan::OverByValue(spec) => Box::new(OverByValue::new(spec)),

@@ -10,8 +10,8 @@ use arrow::error::ArrowError;
 
 use super::inbox::{Inbox, append};
 use crate::operator::Event;
-use crate::operator::top_n::row_key_groups;
 use crate::plan::physical::Route;
+use crate::state::key_group::row_key_groups;
 use crate::state::owner_of;
 
 pub struct Outlet {
@@ -40,7 +40,7 @@ impl Outlet {
             }
             Event::Partials(partials) => {
                 let mut picks = vec![Vec::new(); workers];
-                for (i, &group) in partials.key_groups.iter().enumerate() {
+                for (i, &group) in partials.entries.key_groups.iter().enumerate() {
                     picks[owner_of(group, workers)].push(i as u32);
                 }
                 for (target, picks) in picks.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {

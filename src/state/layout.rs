@@ -17,7 +17,6 @@
 //! Entries of one place with other generations or chunks add up. Times come before the key group: a window fires and
 //! expires as one range from the front. Key groups follow, so that a fire can go group by group and a restore can re-deal
 //! them.
-
 //!
 //! Keyed state, of operators without windows, is found by key:
 //!
@@ -31,7 +30,7 @@
 //!         18  rows of a key that OVER frames still reach: value as `operator::over::tail` writes it
 //! ```
 
-use super::KEY_GROUPS;
+use super::{KeyGroup, KeyGroups};
 
 pub const VERSION: u8 = 3;
 const KEY_BYTES: usize = 32;
@@ -40,9 +39,9 @@ const PLACE_BYTES: usize = 21;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Kind {
-    Partial = 0,
-    Running = 1,
+pub enum StateKind {
+    Waiting = 0,
+    Shown = 1,
     Rows = 2,
     Session = 3,
 }
@@ -58,16 +57,43 @@ pub enum KeyedKind {
     Interval = 20,
 }
 
+/// Which table an entry is in, among those that lie in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StateTable {
+    /// Groups with their aggregates, fragments, values of keys; of rows those of the operator's first input.
+    Main,
+    /// Beside them, from 0: the value set of a DISTINCT aggregate, or the rows of an input behind the first.
+    Side(u8),
+}
+
+impl StateTable {
+    /// The rows of an operator's input.
+    pub fn of_input(input: u8) -> StateTable {
+        StateTable::of_code(input)
+    }
+
+    fn of_code(code: u8) -> StateTable {
+        code.checked_sub(1).map_or(StateTable::Main, StateTable::Side)
+    }
+
+    fn code(self) -> u8 {
+        match self {
+            StateTable::Main => 0,
+            StateTable::Side(number) => number + 1,
+        }
+    }
+}
+
 const FIRST_KEYED_KIND: u8 = 16;
 /// Bytes before the group key.
 const KEYED_PREFIX_BYTES: usize = 8;
 
 /// Appends the key of one entry of keyed state to `out`.
-pub fn keyed(operator: u32, kind: KeyedKind, key_group: u16, table: u8, key: &[u8], out: &mut Vec<u8>) {
+pub fn keyed(operator: u32, kind: KeyedKind, key_group: KeyGroup, key: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&operator.to_be_bytes());
     out.push(kind as u8);
-    out.extend_from_slice(&key_group.to_be_bytes());
-    out.push(table);
+    out.extend_from_slice(&key_group.to_bytes());
+    out.push(StateTable::Main.code());
     out.extend_from_slice(key);
 }
 
@@ -77,27 +103,26 @@ pub fn keyed_rest(key: &[u8]) -> Option<&[u8]> {
 }
 
 /// The key group of any key. None if the bytes are no key.
-pub fn key_group_of(key: &[u8]) -> Option<u16> {
+pub fn key_group_of(key: &[u8]) -> Option<KeyGroup> {
     if key.len() >= KEYED_PREFIX_BYTES && key[4] >= FIRST_KEYED_KIND {
-        let group = u16::from_be_bytes([key[5], key[6]]);
-        return (group < KEY_GROUPS).then_some(group);
+        return KeyGroup::from_bytes([key[5], key[6]]);
     }
     StateKey::decode(key).map(|k| k.key_group)
 }
 
 /// Which part of an operator's state: everything in a key before the key group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct StatePlace {
     pub operator: u32,
-    pub kind: Kind,
+    pub kind: StateKind,
     pub time_ms: i64,
     pub last_ms: i64,
 }
 
-impl Place {
+impl StatePlace {
     /// A place with one time.
-    pub fn at(operator: u32, kind: Kind, time_ms: i64) -> Place {
-        Place { operator, kind, time_ms, last_ms: time_ms }
+    pub fn at(operator: u32, kind: StateKind, time_ms: i64) -> StatePlace {
+        StatePlace { operator, kind, time_ms, last_ms: time_ms }
     }
 
     fn encode(&self) -> [u8; PLACE_BYTES] {
@@ -110,31 +135,31 @@ impl Place {
     }
 
     /// The first key of some key groups of this place, and the first key after them.
-    pub fn groups(&self, groups: std::ops::Range<u16>) -> (Vec<u8>, Vec<u8>) {
+    pub fn groups(&self, groups: KeyGroups) -> (Vec<u8>, Vec<u8>) {
         let place = self.encode();
-        let at = |group: u16| [&place[..], &group.to_be_bytes()].concat();
-        (at(groups.start), at(groups.end))
+        let [from, to] = groups.bounds().map(|group| [&place[..], &group].concat());
+        (from, to)
     }
 
     /// The same for all key groups.
     pub fn range(&self) -> (Vec<u8>, Vec<u8>) {
-        self.groups(0..KEY_GROUPS)
+        self.groups(KeyGroups::ALL)
     }
 }
 
 /// The first key of everything of one kind that an operator stores, and the first key after it.
-pub fn kind_range(operator: u32, kind: Kind) -> (Vec<u8>, Vec<u8>) {
-    let (from, _) = Place::at(operator, kind, i64::MIN).range();
-    let (_, to) = Place::at(operator, kind, i64::MAX).range();
+pub fn kind_range(operator: u32, kind: StateKind) -> (Vec<u8>, Vec<u8>) {
+    let (from, _) = StatePlace::at(operator, kind, i64::MIN).range();
+    let (_, to) = StatePlace::at(operator, kind, i64::MAX).range();
     (from, to)
 }
 
 /// The parsed form of a store key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateKey {
-    pub place: Place,
-    pub key_group: u16,
-    pub table: u8,
+    pub place: StatePlace,
+    pub key_group: KeyGroup,
+    pub table: StateTable,
     pub generation: u32,
     pub chunk: u32,
 }
@@ -143,8 +168,8 @@ impl StateKey {
     pub fn encode(&self) -> [u8; KEY_BYTES] {
         let mut out = [0; KEY_BYTES];
         out[..PLACE_BYTES].copy_from_slice(&self.place.encode());
-        out[21..23].copy_from_slice(&self.key_group.to_be_bytes());
-        out[23] = self.table;
+        out[21..23].copy_from_slice(&self.key_group.to_bytes());
+        out[23] = self.table.code();
         out[24..28].copy_from_slice(&self.generation.to_be_bytes());
         out[28..32].copy_from_slice(&self.chunk.to_be_bytes());
         out
@@ -156,16 +181,15 @@ impl StateKey {
         let word = |at: usize| u32::from_be_bytes([key[at], key[at + 1], key[at + 2], key[at + 3]]);
         let time = |at: usize| (i64::from(word(at) as i32) << 32 | i64::from(word(at + 4))) ^ i64::MIN;
         let kind = match key[4] {
-            0 => Kind::Partial,
-            1 => Kind::Running,
-            2 => Kind::Rows,
-            3 => Kind::Session,
+            0 => StateKind::Waiting,
+            1 => StateKind::Shown,
+            2 => StateKind::Rows,
+            3 => StateKind::Session,
             _ => return None,
         };
-        let place = Place { operator: word(0), kind, time_ms: time(5), last_ms: time(13) };
-        let key_group = u16::from_be_bytes([key[21], key[22]]);
-        let parsed = StateKey { place, key_group, table: key[23], generation: word(24), chunk: word(28) };
-        (parsed.key_group < KEY_GROUPS).then_some(parsed)
+        let place = StatePlace { operator: word(0), kind, time_ms: time(5), last_ms: time(13) };
+        let key_group = KeyGroup::from_bytes([key[21], key[22]])?;
+        Some(StateKey { place, key_group, table: StateTable::of_code(key[23]), generation: word(24), chunk: word(28) })
     }
 }
 
@@ -174,8 +198,9 @@ mod tests {
     use super::*;
 
     fn key(time_ms: i64, last_ms: i64, key_group: u16, chunk: u32) -> StateKey {
-        let place = Place { operator: 3, kind: Kind::Partial, time_ms, last_ms };
-        StateKey { place, key_group, table: 255, generation: u32::MAX, chunk }
+        let place = StatePlace { operator: 3, kind: StateKind::Waiting, time_ms, last_ms };
+        let key_group = KeyGroup::from_bytes(key_group.to_be_bytes()).expect("a key group");
+        StateKey { place, key_group, table: StateTable::Side(254), generation: u32::MAX, chunk }
     }
 
     #[test]
@@ -200,14 +225,16 @@ mod tests {
         let within = |k: StateKey, range: &(Vec<u8>, Vec<u8>)| {
             k.encode().as_slice() >= range.0.as_slice() && k.encode().as_slice() < range.1.as_slice()
         };
-        let place = Place { operator: 3, kind: Kind::Partial, time_ms: 7, last_ms: 9 };
+        let place = StatePlace { operator: 3, kind: StateKind::Waiting, time_ms: 7, last_ms: 9 };
         let all = place.range();
         assert!(within(key(7, 9, 0, 0), &all) && within(key(7, 9, 127, u32::MAX), &all));
         assert!(!within(key(7, 8, 127, u32::MAX), &all) && !within(key(7, 10, 0, 0), &all) && !within(key(8, 9, 0, 0), &all));
-        let some = place.groups(4..6);
+        let mut groups = KeyGroups::ALL;
+        groups.take_first(4);
+        let some = place.groups(groups.take_first(2));
         assert!(within(key(7, 9, 4, 0), &some) && within(key(7, 9, 5, u32::MAX), &some));
         assert!(!within(key(7, 9, 3, u32::MAX), &some) && !within(key(7, 9, 6, 0), &some));
-        let kind = kind_range(3, Kind::Partial);
+        let kind = kind_range(3, StateKind::Waiting);
         assert!(within(key(i64::MIN, i64::MIN, 0, 0), &kind) && within(key(i64::MAX, i64::MAX, 127, u32::MAX), &kind));
     }
 

@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::assemble::{Output, assemble};
 use super::collected::Collected;
-use super::{BadRecord, Decoded, Decoder, FOLLOWS, Part, cut};
+use super::{BadRecord, Decoded, Decoder, FOLLOWS, RecordPart, cut};
 use crate::record::{RawBatch, Span};
 use fields::Fields;
 use value::Target;
@@ -133,28 +133,28 @@ impl CsvDecoder {
             let stop = if line_end > at && record[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
             number += 1;
             let whole = number == 1 && next == record.len();
-            let part = (!whole).then_some(Part { number, span: Span { start: at as u32, end: stop as u32 } });
+            let part = (!whole).then_some(RecordPart { number, span: Span { start: at as u32, end: stop as u32 } });
             self.put(index, part, &record[at..stop], out);
             at = next;
         }
     }
 
     /// Makes a row of one line. Returns what stands behind it.
-    fn put(&mut self, index: usize, part: Option<Part>, line: &[u8], out: &mut Collected) -> Option<Part> {
+    fn put(&mut self, index: usize, part: Option<RecordPart>, line: &[u8], out: &mut Collected) -> Option<RecordPart> {
         match self.record(line, out.rows) {
             Fate::Row { nulled, after } => {
                 out.nulled += nulled;
                 out.row(index, part);
                 let blank = line[after..].iter().all(u8::is_ascii_whitespace);
                 let start = after + line[after..].iter().take_while(|c| matches!(c, b'\r' | b'\n')).count();
-                (!blank).then_some(Part { number: 2, span: Span { start: start as u32, end: line.len() as u32 } })
+                (!blank).then_some(RecordPart { number: 2, span: Span { start: start as u32, end: line.len() as u32 } })
             }
             // A comment: what stands below it is the record.
             Fate::Skipped => {
                 let below = line.iter().position(|&c| c == b'\n')? + 1;
                 let part = self.put(index, part, &line[below..], out)?;
                 let Span { start, end } = part.span;
-                Some(Part { span: Span { start: start + below as u32, end: end + below as u32 }, ..part })
+                Some(RecordPart { span: Span { start: start + below as u32, end: end + below as u32 }, ..part })
             }
             Fate::Bad(reason) => {
                 out.bad(index, part, reason, self.options.ignore_parse_errors);

@@ -190,7 +190,7 @@ fn records_of_several_lines() {
         let decoded = decoder.decode(&raw(&[record]));
         let mut out: Vec<String> = (0..decoded.batch.num_rows())
             .map(|row| {
-                let part = decoded.parts.as_ref().map_or(0, |p| p[row].number);
+                let part = decoded.parts.as_ref().map_or(0, |p| p[row].map_or(0, |part| part.number));
                 format!("{}@{part}", array_value_to_string(decoded.batch.column(1), row).unwrap())
             })
             .collect();

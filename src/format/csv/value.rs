@@ -17,13 +17,13 @@ use crate::format::time_text;
 
 /// A growing column.
 pub(super) enum Target {
-    Scalar { column: Column, kind: Kind },
+    Scalar { column: Column, kind: CellType },
     List(List),
 }
 
 /// The types whose text CSV reads in its own way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CellType {
     Decimal,
     Date,
     Time,
@@ -37,20 +37,20 @@ pub(super) struct List {
     nullable: bool,
     field: FieldRef,
     items: Column,
-    kind: Kind,
+    kind: CellType,
     /// Elements up to the end of each row.
     ends: Vec<i32>,
     /// Rows that are NULL, ascending.
     nulls: Vec<usize>,
 }
 
-fn kind_of(data_type: &DataType) -> Kind {
+fn cell_type(data_type: &DataType) -> CellType {
     match data_type {
-        DataType::Decimal128(..) => Kind::Decimal,
-        DataType::Date32 => Kind::Date,
-        DataType::Time32(TimeUnit::Millisecond) => Kind::Time,
-        DataType::Binary => Kind::Bytes,
-        _ => Kind::Other,
+        DataType::Decimal128(..) => CellType::Decimal,
+        DataType::Date32 => CellType::Date,
+        DataType::Time32(TimeUnit::Millisecond) => CellType::Time,
+        DataType::Binary => CellType::Bytes,
+        _ => CellType::Other,
     }
 }
 
@@ -66,10 +66,10 @@ impl Target {
     pub fn new(field: &Field) -> Option<Target> {
         if let DataType::List(item) = field.data_type() {
             let items = scalar(field.name(), item)?;
-            let (name, nullable, kind) = (field.name().clone(), field.is_nullable(), kind_of(item.data_type()));
+            let (name, nullable, kind) = (field.name().clone(), field.is_nullable(), cell_type(item.data_type()));
             return Some(Target::List(List { name, nullable, field: item.clone(), items, kind, ends: vec![], nulls: vec![] }));
         }
-        Some(Target::Scalar { column: scalar(field.name(), field)?, kind: kind_of(field.data_type()) })
+        Some(Target::Scalar { column: scalar(field.name(), field)?, kind: cell_type(field.data_type()) })
     }
 
     pub fn name(&self) -> &str {
@@ -193,7 +193,7 @@ impl List {
     }
 }
 
-fn put_scalar(column: &mut Column, kind: Kind, row: usize, text: &[u8], options: &CsvOptions) -> Result<u64, String> {
+fn put_scalar(column: &mut Column, kind: CellType, row: usize, text: &[u8], options: &CsvOptions) -> Result<u64, String> {
     if options.null_literal.as_ref().is_some_and(|null| null.as_bytes() == text) {
         column.truncate(row);
         column.push_null();
@@ -201,11 +201,11 @@ fn put_scalar(column: &mut Column, kind: Kind, row: usize, text: &[u8], options:
     }
     let mut rewritten = [0; 10];
     let value = match kind {
-        Kind::Date => lenient_date(text, &mut rewritten),
-        Kind::Time => full_time(text, &mut rewritten),
+        CellType::Date => lenient_date(text, &mut rewritten),
+        CellType::Time => full_time(text, &mut rewritten),
         // JSON trims it; CSV takes no blank.
-        Kind::Decimal if text.first().is_some_and(|c| *c <= b' ') || text.last().is_some_and(|c| *c <= b' ') => None,
-        Kind::Bytes if text.iter().any(|c| *c <= b' ') => None,
+        CellType::Decimal if text.first().is_some_and(|c| *c <= b' ') || text.last().is_some_and(|c| *c <= b' ') => None,
+        CellType::Bytes if text.iter().any(|c| *c <= b' ') => None,
         _ => Some(text),
     };
     if value.is_some_and(|value| put(column, row, Token::Text(value), None)) {

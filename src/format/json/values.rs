@@ -7,7 +7,7 @@
 use super::text::string_end;
 use super::{BYTE_ORDER_MARK, JsonDecoder, skip_blanks, slow};
 use crate::format::collected::Collected;
-use crate::format::{BadRecord, FOLLOWS, Part};
+use crate::format::{BadRecord, FOLLOWS, RecordPart};
 use crate::record::Span;
 
 /// A record that is being taken apart.
@@ -21,9 +21,9 @@ struct Record<'a> {
 }
 
 impl Record<'_> {
-    fn part(&mut self, start: usize, end: usize) -> Part {
+    fn part(&mut self, start: usize, end: usize) -> RecordPart {
         self.parts += 1;
-        Part { number: self.parts, span: Span { start: (self.base + start) as u32, end: (self.base + end) as u32 } }
+        RecordPart { number: self.parts, span: Span { start: (self.base + start) as u32, end: (self.base + end) as u32 } }
     }
 }
 

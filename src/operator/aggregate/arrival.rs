@@ -10,7 +10,7 @@
 use arrow::buffer::ScalarBuffer;
 
 use crate::operator::event::Rows;
-use crate::operator::window::slice::{Slot, WindowKind, Windows};
+use crate::operator::window::slice::{WindowKind, WindowSpan, Windows};
 
 /// Bytes of an [`Order`].
 pub const ORDER_BYTES: usize = 32;
@@ -26,7 +26,7 @@ pub type Order = [u8; ORDER_BYTES];
 
 /// The parts that a window is put together from come one after the other, as in Flink.
 #[derive(Debug, Clone)]
-pub enum Part {
+pub enum WindowPart {
     Whole,
     /// HOP: the newest slice comes first. The last end of the slice.
     Slice(i64),
@@ -38,37 +38,37 @@ pub enum Part {
     },
 }
 
-impl Part {
-    pub fn of(windows: &Windows, slot: Slot, times_ms: impl Fn() -> ScalarBuffer<i64>) -> Part {
+impl WindowPart {
+    pub fn of(windows: &Windows, span: WindowSpan, times_ms: impl Fn() -> ScalarBuffer<i64>) -> WindowPart {
         match windows.kind {
-            WindowKind::Tumble { .. } | WindowKind::Fired => Part::Whole,
-            WindowKind::Hop { .. } => Part::Slice(slot.last),
+            WindowKind::Tumble { .. } | WindowKind::Fired => WindowPart::Whole,
+            WindowKind::Hop { .. } => WindowPart::Slice(span.last),
             WindowKind::Cumulate { .. } => {
-                let own = times_ms().iter().map(|&ts| windows.slot(ts).map_or(slot.first, |s| s.first)).collect();
-                Part::Step { first: slot.first, own }
+                let own = times_ms().iter().map(|&ts| windows.span(ts).map_or(span.first, |s| s.first)).collect();
+                WindowPart::Step { first: span.first, own }
             }
         }
     }
 
     fn number(&self, row: usize) -> i64 {
         match self {
-            Part::Whole => 0,
-            Part::Slice(last) => last.saturating_neg(),
-            Part::Step { first, own } => first.saturating_mul(2).saturating_add(i64::from(own[row] == *first)),
+            WindowPart::Whole => 0,
+            WindowPart::Slice(last) => last.saturating_neg(),
+            WindowPart::Step { first, own } => first.saturating_mul(2).saturating_add(i64::from(own[row] == *first)),
         }
     }
 }
 
 /// The places of the rows of a batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Places<'a> {
-    part: &'a Part,
+pub struct ArrivalPlaces<'a> {
+    part: &'a WindowPart,
     rows: &'a Rows,
 }
 
-impl<'a> Places<'a> {
-    pub fn new(rows: &'a Rows, part: &'a Part) -> Places<'a> {
-        Places { part, rows }
+impl<'a> ArrivalPlaces<'a> {
+    pub fn new(rows: &'a Rows, part: &'a WindowPart) -> ArrivalPlaces<'a> {
+        ArrivalPlaces { part, rows }
     }
 
     #[inline]
@@ -114,8 +114,8 @@ mod tests {
     fn newest_slices_and_oldest_steps_come_first() {
         let hop = Windows { kind: WindowKind::Hop { slide_ms: 10, size_ms: 30 }, offset_ms: 0 };
         let part = |windows: &Windows, ts: i64, watermark: i64| {
-            let slot = windows.slot(ts).and_then(|s| windows.open(s, watermark)).expect("in time");
-            Part::of(windows, slot, || vec![ts].into()).number(0)
+            let span = windows.span(ts).and_then(|s| windows.open(s, watermark)).expect("in time");
+            WindowPart::of(windows, span, || vec![ts].into()).number(0)
         };
         assert!(part(&hop, 15, 0) < part(&hop, 5, 0));
         assert_eq!(part(&hop, 5, 0), part(&hop, 5, 12));

@@ -36,7 +36,7 @@ use arrow::datatypes::DataType;
 
 use super::OperatorError;
 use crate::state::key::is_key_type;
-use arrival::Places;
+use arrival::ArrivalPlaces;
 use form::Form;
 use moments::Moment;
 use percentile::Fractions;
@@ -215,7 +215,7 @@ impl Aggregate {
 pub struct Selected<'a> {
     filter: Option<&'a BooleanArray>,
     second: Option<&'a ArrayRef>,
-    places: Option<Places<'a>>,
+    places: Option<ArrivalPlaces<'a>>,
 }
 
 impl<'a> Selected<'a> {
@@ -226,7 +226,7 @@ impl<'a> Selected<'a> {
     }
 
     /// The rows of an aggregate's input that take part.
-    pub fn of(aggregate: &Aggregate, columns: &'a [ArrayRef], places: Places<'a>) -> Selected<'a> {
+    pub fn of(aggregate: &Aggregate, columns: &'a [ArrayRef], places: ArrivalPlaces<'a>) -> Selected<'a> {
         Selected {
             filter: aggregate.filter.map(|f| columns[f].as_boolean()),
             second: aggregate.second.map(|s| &columns[s]),
@@ -245,7 +245,7 @@ impl<'a> Selected<'a> {
     }
 
     /// When the rows arrived. None for partial aggregates and values of a set, which have no such place.
-    pub fn places(&self) -> Option<Places<'a>> {
+    pub fn places(&self) -> Option<ArrivalPlaces<'a>> {
         self.places
     }
 

@@ -7,15 +7,14 @@ use arrow::compute::concat_batches;
 
 use super::GroupSpec;
 use super::changes::{ChangeSet, Fate, rounds};
-use super::fold::{Input, apply};
-use super::keyed::KeyedGroups;
+use super::fold::{GroupedRows, apply};
+use super::keyed::{KeyedGroups, Nothing};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
 use crate::state::rocks::Changes;
 
 pub struct GroupAggregate {
     spec: GroupSpec,
-    /// None before the first rows, and while rows are folded in.
-    groups: Option<KeyedGroups>,
+    groups: KeyedGroups<Nothing>,
     /// Rows that wait for their bundle to fill.
     bundle: Vec<Rows>,
     bundled: usize,
@@ -23,7 +22,7 @@ pub struct GroupAggregate {
 
 impl GroupAggregate {
     pub fn new(spec: GroupSpec) -> GroupAggregate {
-        GroupAggregate { spec, groups: None, bundle: vec![], bundled: 0 }
+        GroupAggregate { groups: KeyedGroups::new(spec.clone()), spec, bundle: vec![], bundled: 0 }
     }
 
     fn take(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -54,14 +53,12 @@ impl GroupAggregate {
     /// Folds a batch in, row by row or (`together`) as one change of each group.
     fn fold(&mut self, rows: &Rows, together: bool, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
-        let mut state = self.groups.take().unwrap_or_else(|| KeyedGroups::new(self.spec.clone()));
-        let input = Input::find(key_columns, rows, &mut state, cx)?;
+        let input = GroupedRows::find(key_columns, rows, &mut self.groups, cx)?;
         let mut set = ChangeSet::default();
         let rounds = if together { vec![(0..rows.len() as u32).collect()] } else { rounds(&input.groups) };
         for picks in rounds {
-            self.round(&mut state, &input, &picks, &mut set, cx.now_ms)?;
+            self.round(&input, &picks, &mut set, cx.now_ms)?;
         }
-        self.groups = Some(state);
         if let Some(changes) = set.finish(key_columns, &self.spec.output)? {
             cx.out.push(Event::Rows(changes));
         }
@@ -69,14 +66,8 @@ impl GroupAggregate {
     }
 
     /// Folds the rows at `picks` in; each group they belong to changes once.
-    fn round(
-        &self,
-        state: &mut KeyedGroups,
-        input: &Input<'_>,
-        picks: &[u32],
-        set: &mut ChangeSet,
-        now_ms: i64,
-    ) -> Result<(), OperatorError> {
+    fn round(&mut self, input: &GroupedRows<'_>, picks: &[u32], set: &mut ChangeSet, now_ms: i64) -> Result<(), OperatorError> {
+        let state = &mut self.groups;
         // What takes back a row of a group that was never there is dropped, up to the group's first row that adds.
         let mut changing: Vec<Changing> = Vec::with_capacity(picks.len());
         let mut kept = Vec::with_capacity(picks.len());
@@ -146,10 +137,8 @@ impl Operator for GroupAggregate {
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
                 self.end_bundle(cx)?;
-                if let Some(groups) = &mut self.groups {
-                    groups.sweep(cx.now_ms, cx.db)?;
-                    groups.freeze();
-                }
+                self.groups.sweep(cx.now_ms, cx.db)?;
+                self.groups.freeze();
                 cx.out.push(Event::Barrier(epoch));
             }
             Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
@@ -163,17 +152,17 @@ impl Operator for GroupAggregate {
 
     fn memory_bytes(&self) -> usize {
         let bundle: usize = self.bundle.iter().map(|r| r.batch.get_array_memory_size()).sum();
-        self.groups.as_ref().map_or(0, KeyedGroups::memory_bytes) + bundle
+        self.groups.memory_bytes() + bundle
     }
 }
 
 impl State for GroupAggregate {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        Ok(self.groups.as_mut().is_none_or(|groups| groups.write_frozen(changes)))
+        Ok(self.groups.write_frozen(changes))
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        Ok(self.groups.as_mut().is_some_and(|groups| groups.spill(changes)))
+        Ok(self.groups.spill(changes))
     }
 }
 

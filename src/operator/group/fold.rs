@@ -6,43 +6,48 @@
 use arrow::array::{ArrayRef, BooleanArray};
 
 use super::GroupSpec;
-use super::keyed::KeyedGroups;
+use super::keyed::{Beside, KeyedGroups};
 use crate::operator::aggregate::Selected;
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::{Context, OperatorError, Rows};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 
 /// A batch with the groups of its rows, which are in memory.
-pub struct Input<'a> {
+pub struct GroupedRows<'a> {
     pub rows: &'a Rows,
     pub groups: Vec<u32>,
     pub adds: Vec<bool>,
 }
 
-impl<'a> Input<'a> {
-    pub fn find(
+impl<'a> GroupedRows<'a> {
+    pub fn find<B: Beside>(
         key_columns: &[ArrayRef],
         rows: &'a Rows,
-        state: &mut KeyedGroups,
+        state: &mut KeyedGroups<B>,
         cx: &Context<'_>,
-    ) -> Result<Input<'a>, OperatorError> {
+    ) -> Result<GroupedRows<'a>, OperatorError> {
         let mut keys = KeyBuf::default();
         encode_keys(key_columns, rows.len(), &mut keys);
         let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
         let groups = state.find(&keys, &hashes, cx.now_ms, cx.db)?;
-        Ok(Input { rows, groups, adds: (0..rows.len()).map(|i| rows.op(i).adds()).collect() })
+        Ok(GroupedRows { rows, groups, adds: (0..rows.len()).map(|i| rows.op(i).adds()).collect() })
     }
 }
 
 /// Folds the rows at `kept` into their groups.
-pub fn apply(spec: &GroupSpec, state: &mut KeyedGroups, input: &Input<'_>, kept: &[u32]) -> Result<(), OperatorError> {
+pub fn apply<B: Beside>(
+    spec: &GroupSpec,
+    state: &mut KeyedGroups<B>,
+    input: &GroupedRows<'_>,
+    kept: &[u32],
+) -> Result<(), OperatorError> {
     let whole = kept.len() == input.groups.len();
     let rows = if whole { input.rows.clone() } else { input.rows.take(&kept.to_vec().into())? };
     let columns = rows.batch.columns();
     let groups: Vec<u32> = kept.iter().map(|&row| input.groups[row as usize]).collect();
     let adds: Vec<bool> = kept.iter().map(|&row| input.adds[row as usize]).collect();
     let all_add = adds.iter().all(|&a| a);
-    let places = Places::new(&rows, &Part::Whole);
+    let places = ArrivalPlaces::new(&rows, &WindowPart::Whole);
     for (aggregate, accumulators) in spec.aggregates.iter().zip(&mut state.accumulators) {
         let argument = aggregate.argument.map(|a| &columns[a]);
         let selected = Selected::of(aggregate, columns, places);

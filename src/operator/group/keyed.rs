@@ -1,12 +1,12 @@
 //! Where are the groups? Those in use in memory, as columns of accumulators; all others in the store.
 //!
-//! A write-back cache over keyed state, used by `aggregate` alone. What always holds: a group that is in memory is looked for
+//! A write-back cache over keyed state, used by the operators of this folder and by `over::unbounded`. What always holds: a group that is in memory is looked for
 //! there only; one that is not is in the store as it was last written; memory is given back by writing what changed and
 //! forgetting everything, never between a barrier and its checkpoint.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array};
+use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::GroupSpec;
@@ -16,14 +16,14 @@ use crate::operator::aggregate::retracting::accumulators;
 use crate::operator::keyed::frozen::{Entry, Frozen, put_all};
 use crate::operator::keyed::ttl::{Ttl, index_key};
 use crate::operator::window::table::GroupIndex;
+use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
-use crate::state::key_group;
-use crate::state::layout::{KeyedKind, keyed, keyed_rest};
+use crate::state::layout::{KeyedKind, keyed};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 
 /// The groups of one operator on one worker.
-pub struct KeyedGroups {
+pub struct KeyedGroups<B: Beside> {
     spec: GroupSpec,
     index: GroupIndex,
     pub accumulators: Vec<Accumulators>,
@@ -37,46 +37,48 @@ pub struct KeyedGroups {
     places: Vec<u32>,
     frozen: Frozen,
     ttl: Ttl,
-    /// Where groups belong to windows.
-    windows: Option<WindowColumns>,
+    beside: B,
 }
 
-/// The end of a group that was asked for by its key and is not there.
-const UNKNOWN_END: i64 = i64::MIN;
+/// What else is kept of each group: [`Nothing`], or what a window needs ([`super::of_windows`]).
+pub trait Beside: Default {
+    fn resize(&mut self, groups: usize);
+    /// The types of its columns in a stored value.
+    fn types() -> Vec<DataType>;
+    /// Takes up these columns of a stored value.
+    fn read(&mut self, group: usize, columns: &[ArrayRef]);
+    /// The columns that a stored value has of a group.
+    fn columns(&self, group: usize) -> Vec<ArrayRef>;
+    /// The time at which the index of the store has a group, if it is not that of the group's last change.
+    fn indexed_at(&self, group: usize) -> Option<i64>;
+    fn memory_bytes(&self) -> usize;
+}
 
-/// What is kept of groups of windows, per group in memory.
+/// Groups of a changelog: their rows and accumulators are all there is.
 #[derive(Default)]
-struct WindowColumns {
-    /// The end of the group's window, ms.
-    ends: Vec<i64>,
-    sent: Vec<Sent>,
-}
+pub struct Nothing;
 
-/// What was sent of a group's result.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Sent {
-    #[default]
-    Nothing,
-    /// The result as it is now.
-    Current,
-    /// An older one, packed.
-    Older(Vec<u8>),
-}
-
-impl Sent {
-    fn code(&self) -> i64 {
-        match self {
-            Sent::Nothing => 0,
-            Sent::Current => 1,
-            Sent::Older(_) => 2,
-        }
+impl Beside for Nothing {
+    fn resize(&mut self, _groups: usize) {}
+    fn types() -> Vec<DataType> {
+        vec![]
+    }
+    fn read(&mut self, _group: usize, _columns: &[ArrayRef]) {}
+    fn columns(&self, _group: usize) -> Vec<ArrayRef> {
+        vec![]
+    }
+    fn indexed_at(&self, _group: usize) -> Option<i64> {
+        None
+    }
+    fn memory_bytes(&self) -> usize {
+        0
     }
 }
 
 const NOWHERE: u32 = u32::MAX;
 
-impl KeyedGroups {
-    pub fn new(spec: GroupSpec) -> KeyedGroups {
+impl<B: Beside> KeyedGroups<B> {
+    pub fn new(spec: GroupSpec) -> KeyedGroups<B> {
         let ttl = Ttl::new(spec.operator, KeyedKind::Group, spec.ttl);
         let mut groups = KeyedGroups {
             spec,
@@ -89,9 +91,8 @@ impl KeyedGroups {
             places: vec![],
             frozen: Frozen::default(),
             ttl,
-            windows: None,
+            beside: B::default(),
         };
-        groups.windows = groups.spec.windows.as_ref().map(|_| WindowColumns::default());
         groups.accumulators = groups.empty_accumulators();
         groups
     }
@@ -131,29 +132,25 @@ impl KeyedGroups {
         for accumulators in &mut self.accumulators {
             accumulators.kernel_mut().resize(len);
         }
-        if let Some(windows) = &mut self.windows {
-            windows.ends.resize(len, UNKNOWN_END);
-            windows.sent.resize(len, Sent::Nothing);
-        }
+        self.beside.resize(len);
     }
 
-    fn store_key(&self, group: u32) -> Vec<u8> {
+    pub(super) fn store_key(&self, group: u32) -> Vec<u8> {
         let mut out = Vec::new();
-        let key_group = key_group(self.index.hash(group));
-        keyed(self.spec.operator, KeyedKind::Group, key_group, 0, self.index.key(group), &mut out);
+        let key_group = KeyGroup::of_hash(self.index.hash(group));
+        keyed(self.spec.operator, KeyedKind::Group, key_group, self.index.key(group), &mut out);
         out
     }
 
-    /// `rows (BIGINT) | changed (BIGINT) | of windows: end (BIGINT), sent (BIGINT, BYTES) | state of each aggregate`.
+    /// `rows (BIGINT) | changed (BIGINT) | what is beside them | state of each aggregate`.
     fn stored_types(&self) -> Vec<DataType> {
         let states = self.accumulators.iter().flat_map(|a| a.kernel().state_types());
-        let of_windows = self.windows.iter().flat_map(|_| [DataType::Int64, DataType::Int64, DataType::Binary]);
-        [DataType::Int64, DataType::Int64].into_iter().chain(of_windows).chain(states).collect()
+        [DataType::Int64, DataType::Int64].into_iter().chain(B::types()).chain(states).collect()
     }
 
     fn load(&mut self, groups: &[u32], now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
         let keys: Vec<Vec<u8>> = groups.iter().map(|&g| self.store_key(g)).collect();
-        let types = self.stored_types();
+        let (types, beside_columns) = (self.stored_types(), B::types().len());
         for (&group, value) in groups.iter().zip(db.multi_get(&keys)?) {
             let Some(value) = value else { continue };
             let columns = unpack(&value, &types)?;
@@ -163,16 +160,8 @@ impl KeyedGroups {
             }
             self.rows[group as usize] = Some(number(0));
             self.changed_ms[group as usize] = number(1);
-            let mut states = &columns[2..];
-            if let Some(windows) = &mut self.windows {
-                windows.ends[group as usize] = number(2);
-                windows.sent[group as usize] = match number(3) {
-                    0 => Sent::Nothing,
-                    1 => Sent::Current,
-                    _ => Sent::Older(columns[4].as_binary::<i32>().value(0).to_vec()),
-                };
-                states = &columns[5..];
-            }
+            let (beside, mut states) = columns[2..].split_at(beside_columns);
+            self.beside.read(group as usize, beside);
             for accumulators in &mut self.accumulators {
                 let kernel = accumulators.kernel_mut();
                 let (own, rest) = states.split_at(kernel.state_types().len());
@@ -218,7 +207,7 @@ impl KeyedGroups {
         self.mark(group);
     }
 
-    fn mark(&mut self, group: u32) {
+    pub(super) fn mark(&mut self, group: u32) {
         if !std::mem::replace(&mut self.dirty[group as usize], true) {
             self.dirty_groups.push(group);
         }
@@ -255,19 +244,15 @@ impl KeyedGroups {
             let value = self.rows[g].map(|rows| {
                 let number = |n: i64| Arc::new(Int64Array::from(vec![n])) as ArrayRef;
                 let mut columns = vec![number(rows), number(self.changed_ms[g])];
-                if let Some(windows) = &self.windows {
-                    let older = if let Sent::Older(row) = &windows.sent[g] { row.as_slice() } else { &[] };
-                    columns.extend([number(windows.ends[g]), number(windows.sent[g].code())]);
-                    columns.push(Arc::new(BinaryArray::from_vec(vec![older])));
-                }
+                columns.extend(self.beside.columns(g));
                 columns.extend(self.accumulators.iter().flat_map(|a| a.kernel().state(&[group])));
                 let mut value = Vec::new();
                 pack(&columns, 1, &mut value);
                 value
             });
             entries.push((self.store_key(group), value));
-            if (self.ttl.is_on() || self.windows.is_some()) && self.rows[g].is_some() {
-                entries.push((self.expiry_key(group), Some(vec![])));
+            if self.rows[g].is_some() {
+                entries.extend(self.index_key(group).map(|index| (index, Some(vec![]))));
             }
         }
         entries
@@ -296,23 +281,22 @@ impl KeyedGroups {
         self.changed_ms = vec![];
         self.dirty = vec![];
         self.places = vec![];
-        self.windows = self.windows.take().map(|_| WindowColumns::default());
+        self.beside = B::default();
         true
     }
 
     pub fn memory_bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.kernel().memory_bytes()).sum();
-        let of_windows = self.windows.as_ref().map_or(0, |w| w.ends.capacity() * 8 + w.sent.capacity() * size_of::<Sent>());
-        let by_group = accumulators + self.rows.capacity() * 16 + self.changed_ms.capacity() * 8 + of_windows;
+        let by_group = accumulators + self.rows.capacity() * 16 + self.changed_ms.capacity() * 8 + self.beside.memory_bytes();
         self.index.memory_bytes(by_group) + self.frozen.memory_bytes()
     }
 
-    /// The entry under which a group is found to be forgotten.
-    fn expiry_key(&self, group: u32) -> Vec<u8> {
+    /// The entry of the index under which a group is found when it is to be forgotten; None if it never is.
+    pub(super) fn index_key(&self, group: u32) -> Option<Vec<u8>> {
         let (key, hash) = (self.index.key(group), self.index.hash(group));
-        match &self.windows {
-            Some(windows) => index_key(self.spec.operator, windows.ends[group as usize], key, hash),
-            None => self.ttl.index_key(self.changed_ms[group as usize], key, hash),
+        match self.beside.indexed_at(group as usize) {
+            Some(end_ms) => Some(index_key(self.spec.operator, end_ms, key, hash)),
+            None => self.ttl.is_on().then(|| self.ttl.index_key(self.changed_ms[group as usize], key, hash)),
         }
     }
 
@@ -321,10 +305,7 @@ impl KeyedGroups {
         let types = self.stored_types();
         self.ttl.sweep(now_ms, db, |value| Ok(unpack(value, &types)?[1].as_primitive::<Int64Type>().value(0)))
     }
-}
 
-/// Groups of windows.
-impl KeyedGroups {
     pub fn key(&self, group: u32) -> &[u8] {
         self.index.key(group)
     }
@@ -338,60 +319,15 @@ impl KeyedGroups {
         self.index.len()
     }
 
-    /// The end of a group's window, ms; None if it is not known.
-    pub fn end(&self, group: u32) -> Option<i64> {
-        self.windows.as_ref().map(|w| w.ends[group as usize]).filter(|&end| end != UNKNOWN_END)
+    pub(super) fn operator(&self) -> u32 {
+        self.spec.operator
     }
 
-    pub fn set_end(&mut self, group: u32, end_ms: i64) {
-        if let Some(windows) = &mut self.windows {
-            windows.ends[group as usize] = end_ms;
-        }
+    pub(super) fn beside(&self) -> &B {
+        &self.beside
     }
 
-    pub fn sent(&self, group: u32) -> &Sent {
-        self.windows.as_ref().map_or(&Sent::Nothing, |w| &w.sent[group as usize])
-    }
-
-    pub fn set_sent(&mut self, group: u32, sent: Sent) {
-        if let Some(windows) = &mut self.windows
-            && windows.sent[group as usize] != sent
-        {
-            windows.sent[group as usize] = sent;
-            self.mark(group);
-        }
-    }
-
-    /// Calls `f` with the window's end and the key of each stored group of a key group, for windows from `from` to `to`, ms.
-    pub fn scan_windows(
-        &self,
-        key_group: u16,
-        (from_ms, to_ms): (i64, i64),
-        db: &StateDb,
-        mut f: impl FnMut(i64, &[u8]),
-    ) -> Result<(), OperatorError> {
-        let place = |ms: i64| {
-            let mut out = Vec::new();
-            keyed(self.spec.operator, KeyedKind::Expiry, key_group, 0, &(ms ^ i64::MIN).to_be_bytes(), &mut out);
-            out
-        };
-        let (from, to) = (place(from_ms), place(to_ms.saturating_add(1)));
-        db.scan(&from, &to, |key, _| {
-            let rest = keyed_rest(key).and_then(|rest| rest.split_first_chunk::<8>());
-            let (end, key) = rest.ok_or_else(|| OperatorError::damaged("a window's index entry"))?;
-            f(i64::from_be_bytes(*end) ^ i64::MIN, key);
-            Ok::<_, OperatorError>(())
-        })
-    }
-
-    /// Forgets groups whose window is over; with `stored` also in the store. Only while nothing is frozen.
-    pub fn remove_over(&mut self, groups: &[u32], stored: bool, changes: &mut Changes) {
-        for &group in groups {
-            if stored {
-                changes.delete(&self.store_key(group));
-                changes.delete(&self.expiry_key(group));
-            }
-            self.remove(group);
-        }
+    pub(super) fn beside_mut(&mut self) -> &mut B {
+        &mut self.beside
     }
 }

@@ -1,8 +1,8 @@
 //! GROUP BY without a window: a table of groups that changes with every row, sent on as a stream of changes.
 //!
 //! Runs behind an exchange by key, so one worker sees all rows of a key. In reading order: `keyed` (groups in memory and in
-//! the store), `changes` (from rows to what they change), `fold` (rows into accumulators), `aggregate` (the operator), `windowed` (the
-//! same for groups that belong to windows), `upserts` (changes by key). What always holds: for each row, in
+//! the store), `changes` (from rows to what they change), `fold` (rows into accumulators), `aggregate` (the operator), `windowed` with
+//! `of_windows` (the same for groups that belong to windows), `upserts` (changes by key). What always holds: for each row, in
 //! order, the change that Flink prints: +I for a group's first row; -U and +U when its result differs; -D when its last row
 //! is taken back. No row is ever late here.
 
@@ -10,6 +10,7 @@ pub mod aggregate;
 mod changes;
 mod fold;
 pub mod keyed;
+mod of_windows;
 pub mod upserts;
 pub mod windowed;
 

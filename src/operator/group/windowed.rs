@@ -16,15 +16,16 @@ use arrow::compute::concat;
 use arrow::datatypes::{DataType, TimestampMillisecondType};
 
 use super::changes::{ChangeSet, Fate, rounds};
-use super::fold::{Input, apply};
-use super::keyed::{KeyedGroups, Sent};
+use super::fold::{GroupedRows, apply};
+use super::keyed::KeyedGroups;
+use super::of_windows::{OfWindows, Sent};
 use super::{GroupSpec, Pace, WindowedSpec};
 use crate::operator::window::{local_watermark, local_watermarks};
 use crate::operator::{Context, Event, Op, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, hash_key};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
-use crate::state::{KEY_GROUPS, key_group};
+use crate::state::{KeyGroup, KeyGroups};
 
 /// Groups sent in one step of a fire by the clock.
 const STEP_GROUPS: usize = 8192;
@@ -34,13 +35,13 @@ const GONE_MAX: usize = 1 << 16;
 pub struct WindowedGroups {
     spec: GroupSpec,
     windows: WindowedSpec,
-    groups: KeyedGroups,
+    groups: KeyedGroups<OfWindows>,
     /// Ends of the windows that have groups, here or in the store, ms.
     open: BTreeSet<i64>,
     /// Those of them that may have groups in the store.
     stored: BTreeSet<i64>,
     /// Groups in memory by their window's end and key group.
-    members: BTreeMap<(i64, u16), Vec<u32>>,
+    members: BTreeMap<(i64, KeyGroup), Vec<u32>>,
     /// Keys of groups that are to be sent, by the processing time of that, ms.
     due: BTreeMap<i64, Vec<Box<[u8]>>>,
     /// Windows up to here are closed, ms of their zone.
@@ -54,7 +55,8 @@ enum Firing {
     Watermark {
         watermark_ms: i64,
         local_ms: i64,
-        window: Option<(i64, u16)>,
+        /// The window's end, and the key groups that have not been looked at.
+        window: Option<(i64, KeyGroups)>,
     },
     Clock {
         tick_ms: i64,
@@ -122,7 +124,7 @@ impl WindowedGroups {
         let part = part.transpose()?;
         let rows = part.as_ref().unwrap_or(rows);
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
-        let input = Input::find(key_columns, rows, &mut self.groups, cx)?;
+        let input = GroupedRows::find(key_columns, rows, &mut self.groups, cx)?;
         for (&group, &row) in input.groups.iter().zip(&picks).filter(|(group, _)| **group as usize >= known) {
             self.open.insert(ends[row as usize]);
             self.groups.set_end(group, ends[row as usize]);
@@ -144,13 +146,13 @@ impl WindowedGroups {
     fn admit(&mut self, known: usize) {
         for group in known as u32..self.groups.in_memory() as u32 {
             if let Some(end) = self.groups.end(group) {
-                self.members.entry((end, key_group(self.groups.hash(group)))).or_default().push(group);
+                self.members.entry((end, KeyGroup::of_hash(self.groups.hash(group)))).or_default().push(group);
             }
         }
     }
 
     /// Folds rows in and sends what each changes.
-    fn fold_each(&mut self, input: &Input<'_>, keys: &[ArrayRef], cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn fold_each(&mut self, input: &GroupedRows<'_>, keys: &[ArrayRef], cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let mut set = ChangeSet::default();
         for picks in rounds(&input.groups) {
             let groups: Vec<u32> = picks.iter().map(|&row| input.groups[row as usize]).collect();
@@ -184,7 +186,7 @@ impl WindowedGroups {
     }
 
     /// Folds rows in; their groups are sent when the window closes, or at `due_ms` of processing time.
-    fn fold_silently(&mut self, input: &Input<'_>, due_ms: Option<i64>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn fold_silently(&mut self, input: &GroupedRows<'_>, due_ms: Option<i64>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let touched: BTreeSet<u32> = input.groups.iter().copied().collect();
         let sent: Vec<u32> = touched.iter().copied().filter(|&g| *self.groups.sent(g) == Sent::Current).collect();
         let before = self.groups.evaluate(&sent)?;
@@ -249,7 +251,7 @@ impl WindowedGroups {
     }
 
     /// The groups of a key group's window, all of them in memory from here on.
-    fn gather(&mut self, end_ms: i64, number: u16, cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
+    fn gather(&mut self, end_ms: i64, number: KeyGroup, cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
         if self.stored.contains(&end_ms) {
             let mut keys = KeyBuf::default();
             self.groups.scan_windows(number, (end_ms, end_ms), cx.db, |_, key| keys.push(key))?;
@@ -272,12 +274,13 @@ impl WindowedGroups {
         rest.copied().find(|&end| !self.is_closed(end) || self.ends(end, local_ms)).filter(|&end| end - 1 <= local_ms)
     }
 
-    /// The next key group of a window that has groups, from `number` on.
-    fn next_number(&self, end_ms: i64, number: u16) -> Option<u16> {
+    /// The next key group of a window that has groups, among `rest`.
+    fn next_number(&self, end_ms: i64, rest: KeyGroups) -> Option<KeyGroup> {
+        let first = rest.first()?;
         if self.stored.contains(&end_ms) {
-            return (number < KEY_GROUPS).then_some(number);
+            return Some(first);
         }
-        self.members.range((end_ms, number)..=(end_ms, KEY_GROUPS)).next().map(|((_, number), _)| *number)
+        self.members.range((end_ms, first)..=(end_ms, KeyGroup::LAST)).next().map(|((_, number), _)| *number)
     }
 
     fn ends(&self, end_ms: i64, local_ms: i64) -> bool {
@@ -288,25 +291,26 @@ impl WindowedGroups {
     fn step(&mut self, firing: &mut Firing, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
         match firing {
             Firing::Watermark { watermark_ms, local_ms, window } => {
-                let Some((end, from)) = window.or_else(|| self.next_window(None, *local_ms).map(|end| (end, 0))) else {
+                let Some((end, rest)) = window.or_else(|| self.next_window(None, *local_ms).map(|end| (end, KeyGroups::ALL)))
+                else {
                     self.passed_ms = self.passed_ms.max(Some(*local_ms));
                     cx.out.push(Event::Watermark(*watermark_ms));
                     return self.forget_gone(cx).map(|()| true);
                 };
                 let over = self.ends(end, *local_ms);
-                let Some(number) = self.next_number(end, from) else {
+                let Some(number) = self.next_number(end, rest) else {
                     cx.counters.windows_fired += u64::from(!self.is_closed(end));
                     if over {
                         self.open.remove(&end);
                         self.stored.remove(&end);
                     }
-                    *window = self.next_window(Some(end), *local_ms).map(|end| (end, 0));
+                    *window = self.next_window(Some(end), *local_ms).map(|end| (end, KeyGroups::ALL));
                     if window.is_none() {
                         self.passed_ms = self.passed_ms.max(Some(*local_ms));
                     }
                     return Ok(false);
                 };
-                *window = Some((end, number + 1));
+                *window = Some((end, rest.after(number)));
                 let groups = self.gather(end, number, cx)?;
                 if over || !self.is_closed(end) {
                     self.send(&groups, Some(end), cx)?;
@@ -314,10 +318,12 @@ impl WindowedGroups {
                 if over {
                     self.members.remove(&(end, number));
                     self.gone += groups.len();
-                    let mut changes = Changes::default();
-                    self.groups.remove_over(&groups, self.stored.contains(&end), &mut changes);
-                    if !changes.is_empty() {
+                    if self.stored.contains(&end) {
+                        let mut changes = Changes::default();
+                        self.groups.remove_stored(&groups, &mut changes);
                         cx.db.write(changes)?;
+                    } else {
+                        self.groups.remove_over(&groups);
                     }
                 }
                 Ok(false)
@@ -458,7 +464,7 @@ impl State for WindowedGroups {
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.passed_ms = state.fired_mark_ms;
         let waits = [self.windows.early, self.windows.late].iter().any(|pace| matches!(pace, Pace::After { .. }));
-        for number in 0..KEY_GROUPS {
+        for number in KeyGroups::ALL.iter() {
             let mut keys = Vec::new();
             self.groups.scan_windows(number, (i64::MIN, i64::MAX - 1), db, |end, key| {
                 self.open.insert(end);

@@ -25,7 +25,7 @@ use crate::operator::keyed::KeyedCache;
 use crate::operator::window::event_times_ms;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
-use crate::state::KEY_GROUPS;
+use crate::state::KeyGroups;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::rocks::{Changes, StateDb};
@@ -245,7 +245,7 @@ impl IntervalJoin {
 
     /// Lets go of what is not needed after a watermark, one bucket of keys.
     fn expire(&mut self, watermark_ms: i64, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let keys = self.due.read(end, 0..KEY_GROUPS, cx.db)?;
+        let keys = self.due.read(end, KeyGroups::ALL, cx.db)?;
         self.due.remove(end, cx.db)?;
         let mut encoded = KeyBuf::default();
         encode_keys(keys.columns(), keys.num_rows(), &mut encoded);

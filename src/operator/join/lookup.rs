@@ -68,16 +68,16 @@ pub struct LookupJoin {
     queue: VecDeque<Event>,
 }
 
-/// Pairs of rows of a part of the input, and of the answer's; None: no match.
+/// FoundPairs of rows of a part of the input, and of the answer's; None: no match.
 #[derive(Default)]
-struct Pairs {
+struct FoundPairs {
     left: Vec<u32>,
     right: Vec<Option<u32>>,
     /// The how many-th match of its row.
     ordinals: Vec<Option<i32>>,
 }
 
-impl Pairs {
+impl FoundPairs {
     fn push(&mut self, row: usize, found: Option<u32>, ordinal: i32) {
         self.left.push(row as u32);
         self.right.push(found);
@@ -140,7 +140,7 @@ impl LookupJoin {
     /// Gives out some rows of those whose keys are answered. Afterwards `current` is there only if there are more.
     fn give_out(&mut self, mut current: Current, answer: Answer, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let first = current.asked - current.numbers.len();
-        let mut pairs = Pairs::default();
+        let mut pairs = FoundPairs::default();
         let from = current.done;
         while current.done < current.asked && pairs.left.len() < ROWS_MAX {
             let row = current.done - from;
@@ -167,8 +167,14 @@ impl LookupJoin {
     }
 
     /// The rows of these pairs that match.
-    fn joined(&self, part: &Rows, found: &RecordBatch, pairs: Pairs, cx: &mut Context<'_>) -> Result<Option<Rows>, ArrowError> {
-        let Pairs { left, right, ordinals } = pairs;
+    fn joined(
+        &self,
+        part: &Rows,
+        found: &RecordBatch,
+        pairs: FoundPairs,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<Rows>, ArrowError> {
+        let FoundPairs { left, right, ordinals } = pairs;
         let (mut left, mut right) = (UInt32Array::from(left), UInt32Array::from(right));
         let mut ordinals: arrow::array::Int32Array = ordinals.into();
         let mut batch = self.side_by_side(&part.batch, found, &left, &right)?;

@@ -9,8 +9,9 @@ use crate::engine_words;
 use crate::operator::window::local_watermark;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
-use crate::state::KEY_GROUPS;
+use crate::state::key_group::groups_at_once;
 use crate::state::rocks::{Changes, StateDb};
+use crate::state::{KEY_GROUPS, KeyGroups};
 
 pub struct WindowJoin {
     spec: JoinSpec,
@@ -25,8 +26,9 @@ pub struct WindowJoin {
 /// The window being joined.
 struct OpenWindow {
     end: i64,
-    next_group: u16,
-    groups_at_once: u16,
+    /// Key groups that have not been looked at.
+    rest: KeyGroups,
+    groups_at_once: usize,
     pairs: Option<Pairs>,
 }
 
@@ -57,7 +59,7 @@ impl WindowJoin {
     /// Opens the window that ends at `end`, in parts if it is too large.
     fn open(&mut self, end: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
         let stored: usize = self.inputs.iter().map(|i| i.stored_bytes(end)).sum();
-        let mut groups_at_once = KEY_GROUPS;
+        let mut at_once = usize::from(KEY_GROUPS);
         // Without keys all rows lie in one group.
         if stored.saturating_mul(LOADED_PER_STORED) > cx.room_bytes && !self.spec.placed_by(0).is_empty() {
             let mut changes = Changes::default();
@@ -66,10 +68,9 @@ impl WindowJoin {
             }
             cx.db.write(changes)?;
             let stored: usize = self.inputs.iter().map(|i| i.stored_bytes(end)).sum();
-            let groups = usize::from(KEY_GROUPS) * STREAMED_BYTES / stored.max(1);
-            groups_at_once = groups.clamp(1, usize::from(KEY_GROUPS)) as u16;
+            at_once = groups_at_once(stored, STREAMED_BYTES);
         }
-        self.window = Some(OpenWindow { end, next_group: 0, groups_at_once, pairs: None });
+        self.window = Some(OpenWindow { end, rest: KeyGroups::ALL, groups_at_once: at_once, pairs: None });
         Ok(())
     }
 
@@ -78,12 +79,10 @@ impl WindowJoin {
         let Some(window) = &mut self.window else { return Ok(true) };
         let pairs = match &mut window.pairs {
             Some(pairs) => pairs,
-            None if window.next_group == KEY_GROUPS => return Ok(true),
+            None if window.rest.is_empty() => return Ok(true),
             None => {
-                let to = window.next_group.saturating_add(window.groups_at_once).min(KEY_GROUPS);
-                let groups = window.next_group..to;
-                window.next_group = to;
-                let left = self.inputs[0].read(window.end, groups.clone(), cx.db)?;
+                let groups = window.rest.take_first(window.groups_at_once);
+                let left = self.inputs[0].read(window.end, groups, cx.db)?;
                 let right = self.inputs[1].read(window.end, groups, cx.db)?;
                 window.pairs.insert(Pairs::new(&self.spec, left, right))
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::operator::OperatorError;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
 use crate::state::rocks::{Changes, StateDb};
-use crate::state::{KEY_GROUPS, key_group};
+use crate::state::{KeyGroup, KeyGroups};
 
 pub struct Ttl {
     operator: u32,
@@ -64,16 +64,16 @@ impl Ttl {
         self.swept_bucket = until;
         let mut changes = Changes::default();
         let end = (until ^ i64::MIN).to_be_bytes();
-        for group in 0..KEY_GROUPS {
+        for group in KeyGroups::ALL.iter() {
             let (mut from, mut to) = (Vec::new(), Vec::new());
-            keyed(self.operator, KeyedKind::Expiry, group, 0, &[], &mut from);
-            keyed(self.operator, KeyedKind::Expiry, group, 0, &end, &mut to);
+            keyed(self.operator, KeyedKind::Expiry, group, &[], &mut from);
+            keyed(self.operator, KeyedKind::Expiry, group, &end, &mut to);
             let mut found = false;
             db.scan(&from, &to, |key, _| {
                 found = true;
                 let key = keyed_rest(key).and_then(|k| k.get(8..)).unwrap_or_default();
                 let mut stored = Vec::new();
-                keyed(self.operator, self.kind, group, 0, key, &mut stored);
+                keyed(self.operator, self.kind, group, key, &mut stored);
                 if let Some(value) = db.get(&stored)?
                     && self.is_old(changed_ms(&value)?, now_ms)
                 {
@@ -94,6 +94,6 @@ pub fn index_key(operator: u32, time: i64, key: &[u8], hash: u64) -> Vec<u8> {
     let mut timed = (time ^ i64::MIN).to_be_bytes().to_vec();
     timed.extend_from_slice(key);
     let mut out = Vec::new();
-    keyed(operator, KeyedKind::Expiry, key_group(hash), 0, &timed, &mut out);
+    keyed(operator, KeyedKind::Expiry, KeyGroup::of_hash(hash), &timed, &mut out);
     out
 }

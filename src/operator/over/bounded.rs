@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
-use super::frames::{Range, evaluate};
+use super::frames::{FrameRange, evaluate};
 use super::lateness::Lateness;
 use super::tail::Tail;
 use super::waiting::{Due, Turns};
@@ -205,7 +205,7 @@ impl Bounded {
                     list.push(row);
                     let to = list.len() as u32;
                     let from = key_from.max(to.saturating_sub(preceding as u32 + 1));
-                    ranges.push(Range { row, from, to, key_from });
+                    ranges.push(FrameRange { row, from, to, key_from });
                 }
             }
             Frame::Range { preceding_ms } => {
@@ -215,12 +215,12 @@ impl Bounded {
                 // Not partitioned by time where a late row came in: the newest rows in reach.
                 let within = |&&row: &&u32| (ts.saturating_sub(preceding_ms)..=ts).contains(&time_of.value(row as usize));
                 let from = to - own.iter().rev().take_while(within).count() as u32;
-                ranges.extend(peers.iter().map(|&row| Range { row, from, to, key_from }));
+                ranges.extend(peers.iter().map(|&row| FrameRange { row, from, to, key_from }));
             }
             Frame::RowsBeforePeers { .. } | Frame::UnboundedRange | Frame::UnboundedRows => {
                 list.extend_from_slice(peers);
                 let to = list.len() as u32;
-                ranges.extend(peers.iter().map(|&row| Range { row, from: key_from, to, key_from }));
+                ranges.extend(peers.iter().map(|&row| FrameRange { row, from: key_from, to, key_from }));
             }
         }
         out.extend_from_slice(peers);
@@ -255,7 +255,7 @@ struct Lists<'a> {
     /// Where the rows of the key begin that is being gone through.
     key_from: u32,
     out: Vec<u32>,
-    ranges: Vec<Range>,
+    ranges: Vec<FrameRange>,
 }
 
 /// Rows that arrived, by key, watermark and place.

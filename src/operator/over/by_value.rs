@@ -19,9 +19,9 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::OverCall;
 use crate::operator::aggregate::Aggregate;
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::keyed::KeyedCache;
-use crate::operator::over::by_value::ordered::{Ordered, Place, order_values};
+use crate::operator::over::by_value::ordered::{OrderPlace, Ordered, order_values};
 use crate::operator::over::by_value::running::Running;
 use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
@@ -74,7 +74,7 @@ struct Pending {
 
 /// Changes, in order.
 #[derive(Default)]
-struct Out {
+struct ValueChanges {
     ops: Vec<Op>,
     rows: Vec<RecordBatch>,
     results: Vec<Arc<[u8]>>,
@@ -94,23 +94,23 @@ impl OverByValue {
         let running = &mut self.running;
         // Each time: memory may have been given back since.
         self.partitions.load(&pending.keys, &pending.hashes, cx.now_ms, cx.db)?;
-        let mut out = Out::default();
+        let mut out = ValueChanges::default();
         while pending.next < pending.rows.len() && out.ops.len() < STEP_ROWS {
             let at = pending.next;
             pending.next += 1;
             let key = pending.keys.get(at);
             let mut ordered = self.partitions.take(key).unwrap_or_else(|| Ordered::new(&spec));
             let row = take_record_batch(&pending.rows.batch, &UInt32Array::from(vec![at as u32]))?;
-            let mut change = Change { spec: &spec, ordered: &mut ordered, running, out: &mut out };
+            let mut change = OneRow { spec: &spec, ordered: &mut ordered, running, out: &mut out };
             change.find_results()?;
             let value = pending.values.get(at);
             match pending.rows.op(at) {
                 op if op.adds() => {
                     let arrival = match spec.by_arrival {
-                        true => Places::new(&pending.rows, &Part::Whole).of(at).into(),
+                        true => ArrivalPlaces::new(&pending.rows, &WindowPart::Whole).of(at).into(),
                         false => Box::default(),
                     };
-                    change.insert(&row, Place { value: value.into(), arrival }, op)?;
+                    change.insert(&row, OrderPlace { value: value.into(), arrival }, op)?;
                 }
                 _ => change.remove(&row, value)?,
             }
@@ -130,7 +130,7 @@ impl OverByValue {
         Ok(())
     }
 
-    fn send(&self, out: Out, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn send(&self, out: ValueChanges, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         if out.ops.is_empty() {
             return Ok(());
         }
@@ -146,14 +146,14 @@ impl OverByValue {
 }
 
 /// One row comes or goes.
-struct Change<'a> {
+struct OneRow<'a> {
     spec: &'a ByValueSpec,
     ordered: &'a mut Ordered,
     running: &'a mut Running,
-    out: &'a mut Out,
+    out: &'a mut ValueChanges,
 }
 
-impl Change<'_> {
+impl OneRow<'_> {
     /// The results of rows that were read from the store.
     fn find_results(&mut self) -> Result<(), OperatorError> {
         if self.ordered.results.len() == self.ordered.len() {
@@ -181,7 +181,7 @@ impl Change<'_> {
         from + peers
     }
 
-    fn insert(&mut self, row: &RecordBatch, place: Place, op: Op) -> Result<(), OperatorError> {
+    fn insert(&mut self, row: &RecordBatch, place: OrderPlace, op: Op) -> Result<(), OperatorError> {
         let (first, _) = self.ordered.peers(&place.value);
         let at = self.ordered.insert(row, place)?;
         self.shift(if self.spec.by_row { at } else { first }, at, op)

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take, take_record_batch};
 
 use super::OverCall;
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::aggregate::retracting::accumulators;
 use crate::operator::aggregate::{Aggregate, Selected};
 use crate::operator::event::Arrivals;
@@ -18,7 +18,7 @@ const DEALT_ROWS: usize = 65_536;
 
 /// The rows of one result: a range of a list of rows.
 #[derive(Debug, Clone, Copy)]
-pub struct Range {
+pub struct FrameRange {
     /// The row it is for.
     pub row: u32,
     pub from: u32,
@@ -28,11 +28,11 @@ pub struct Range {
 }
 
 /// The results of a call for each range of `list`, a list of rows of `rows`.
-pub fn evaluate(call: &OverCall, rows: &RecordBatch, list: &[u32], ranges: &[Range]) -> Result<ArrayRef, OperatorError> {
+pub fn evaluate(call: &OverCall, rows: &RecordBatch, list: &[u32], ranges: &[FrameRange]) -> Result<ArrayRef, OperatorError> {
     match call {
         OverCall::Aggregate(aggregate) => aggregated(aggregate, rows, list, ranges),
         OverCall::Lag { column, offset, default } => {
-            let before = |r: &Range| {
+            let before = |r: &FrameRange| {
                 let at = (r.to as usize - 1).checked_sub(*offset).filter(|&at| at >= r.key_from as usize);
                 at.map(|at| list[at])
             };
@@ -49,7 +49,7 @@ pub fn evaluate(call: &OverCall, rows: &RecordBatch, list: &[u32], ranges: &[Ran
     }
 }
 
-fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &[Range]) -> Result<ArrayRef, OperatorError> {
+fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &[FrameRange]) -> Result<ArrayRef, OperatorError> {
     let mut parts: Vec<ArrayRef> = Vec::new();
     let mut from = 0;
     while from < ranges.len() {
@@ -69,7 +69,7 @@ fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &
         let kernel = accumulators.kernel_mut();
         kernel.resize(to - from);
         let columns = dealt.batch.columns();
-        let selected = Selected::of(aggregate, columns, Places::new(&dealt, &Part::Whole));
+        let selected = Selected::of(aggregate, columns, ArrivalPlaces::new(&dealt, &WindowPart::Whole));
         kernel.update(&groups, aggregate.argument.map(|a| &columns[a]), selected);
         parts.push(kernel.evaluate(&(0..(to - from) as u32).collect::<Vec<_>>())?);
         from = to;

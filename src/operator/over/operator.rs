@@ -24,8 +24,7 @@ pub struct Over {
 
 enum Keys {
     Bounded(Box<Bounded>),
-    /// Made with the first rows: only then can its aggregates be refused with an error.
-    Unbounded(Option<Box<Unbounded>>),
+    Unbounded(Box<Unbounded>),
 }
 
 impl Over {
@@ -34,7 +33,7 @@ impl Over {
             Frame::Range { .. } | Frame::Rows { .. } | Frame::RowsBeforePeers { .. } => {
                 Keys::Bounded(Box::new(Bounded::new(&spec)))
             }
-            Frame::UnboundedRange | Frame::UnboundedRows => Keys::Unbounded(None),
+            Frame::UnboundedRange | Frame::UnboundedRows => Keys::Unbounded(Box::new(Unbounded::new(&spec))),
         };
         let waiting = Waiting::new(&spec);
         Over { spec, waiting, keys, passed_ms: None, next_generation: 0, firing: None }
@@ -51,13 +50,7 @@ impl Over {
         order.sort_by(|&a, &b| keys.get(a as usize).cmp(keys.get(b as usize)).then_with(|| turn(a).cmp(&turn(b))));
         let (out, results) = match &mut self.keys {
             Keys::Bounded(bounded) => bounded.results(&rows, due, &turns, &times, &keys, &order, cx)?,
-            Keys::Unbounded(unbounded) => {
-                let unbounded = match unbounded {
-                    Some(unbounded) => unbounded,
-                    none => none.insert(Box::new(Unbounded::new(&self.spec)?)),
-                };
-                unbounded.results(&rows, &times, &keys, &order, cx)?
-            }
+            Keys::Unbounded(unbounded) => unbounded.results(&rows, &times, &keys, &order, cx)?,
         };
         if out.is_empty() {
             return Ok(());
@@ -107,8 +100,7 @@ impl Operator for Over {
                 self.waiting.freeze();
                 match &mut self.keys {
                     Keys::Bounded(bounded) => bounded.tails.freeze(),
-                    Keys::Unbounded(Some(unbounded)) => unbounded.groups.freeze(),
-                    Keys::Unbounded(None) => {}
+                    Keys::Unbounded(unbounded) => unbounded.groups.freeze(),
                 }
                 cx.out.push(Event::Barrier(epoch));
             }
@@ -128,8 +120,7 @@ impl Operator for Over {
     fn memory_bytes(&self) -> usize {
         let keys = match &self.keys {
             Keys::Bounded(bounded) => bounded.tails.memory_bytes(),
-            Keys::Unbounded(Some(unbounded)) => unbounded.groups.memory_bytes(),
-            Keys::Unbounded(None) => 0,
+            Keys::Unbounded(unbounded) => unbounded.groups.memory_bytes(),
         };
         self.waiting.memory_bytes() + keys
     }
@@ -157,8 +148,7 @@ impl State for Over {
         let rows = self.waiting.write_frozen(&mut self.next_generation, changes)?;
         let keys = match &mut self.keys {
             Keys::Bounded(bounded) => bounded.tails.write_frozen(changes),
-            Keys::Unbounded(Some(unbounded)) => unbounded.groups.write_frozen(changes),
-            Keys::Unbounded(None) => true,
+            Keys::Unbounded(unbounded) => unbounded.groups.write_frozen(changes),
         };
         Ok(rows && keys)
     }
@@ -166,8 +156,7 @@ impl State for Over {
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         let moved = match &mut self.keys {
             Keys::Bounded(bounded) => bounded.tails.spill(changes),
-            Keys::Unbounded(Some(unbounded)) => unbounded.groups.spill(changes),
-            Keys::Unbounded(None) => false,
+            Keys::Unbounded(unbounded) => unbounded.groups.spill(changes),
         };
         Ok(moved || self.waiting.spill(&mut self.next_generation, changes)?)
     }

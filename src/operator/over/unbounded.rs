@@ -5,17 +5,17 @@ use arrow::compute::{concat, take};
 use std::sync::Arc;
 
 use super::{Frame, OverCall, OverSpec};
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::aggregate::{Aggregate, Function, Selected};
 use crate::operator::event::Arrivals;
 use crate::operator::group::GroupSpec;
-use crate::operator::group::keyed::KeyedGroups;
+use crate::operator::group::keyed::{KeyedGroups, Nothing};
 use crate::operator::{Context, OperatorError, Rows};
 use crate::state::key::{KeyBuf, hash_key};
 
 pub struct Unbounded {
     spec: OverSpec,
-    pub groups: KeyedGroups,
+    pub groups: KeyedGroups<Nothing>,
 }
 
 /// Stands for a call that needs no accumulator.
@@ -24,7 +24,7 @@ fn counter() -> Aggregate {
 }
 
 impl Unbounded {
-    pub fn new(spec: &OverSpec) -> Result<Unbounded, OperatorError> {
+    pub fn new(spec: &OverSpec) -> Unbounded {
         // One accumulator for each call; ranks need none, since rows are counted anyway.
         let aggregates = spec.calls.iter().map(|call| match call {
             OverCall::Aggregate(aggregate) => aggregate.clone(),
@@ -40,7 +40,7 @@ impl Unbounded {
             windows: None,
             output: spec.output.clone(),
         };
-        Ok(Unbounded { groups: KeyedGroups::new(group), spec: spec.clone() })
+        Unbounded { groups: KeyedGroups::new(group), spec: spec.clone() }
     }
 
     /// Results for due rows, in `order`: by key, then turn.
@@ -111,7 +111,7 @@ impl Unbounded {
         let columns = dealt.batch.columns();
         for (call, accumulators) in self.spec.calls.iter().zip(&mut self.groups.accumulators) {
             if let OverCall::Aggregate(aggregate) = call {
-                let selected = Selected::of(aggregate, columns, Places::new(&dealt, &Part::Whole));
+                let selected = Selected::of(aggregate, columns, ArrivalPlaces::new(&dealt, &WindowPart::Whole));
                 accumulators.kernel_mut().update(&of_rows, aggregate.argument.map(|a| &columns[a]), selected);
             }
         }

@@ -10,7 +10,7 @@ use super::{Frame, OverSpec};
 use crate::operator::window::event_times_ms;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, OperatorError, Rows};
-use crate::state::KEY_GROUPS;
+use crate::state::KeyGroups;
 use crate::state::rocks::{Changes, StateDb};
 use crate::time::MAX_TIME_MS;
 
@@ -238,7 +238,7 @@ fn take_due(
     skipped: &mut Vec<(i64, RecordBatch)>,
     cx: &Context<'_>,
 ) -> Result<RecordBatch, OperatorError> {
-    let all = from.read(end, 0..KEY_GROUPS, cx.db)?;
+    let all = from.read(end, KeyGroups::ALL, cx.db)?;
     from.remove_own(end, cx.db)?;
     let due: BooleanArray = (0..all.num_rows()).map(|row| Some(watermark_ms == MAX_TIME_MS || is_due(&all, row))).collect();
     if due.true_count() == all.num_rows() {

@@ -10,11 +10,11 @@ use crate::operator::Op;
 
 /// Changes with the rows' bytes and their numbers, in order.
 #[derive(Default)]
-pub struct Out {
+pub struct RankChanges {
     pub changes: Vec<(Op, Box<[u8]>, usize)>,
 }
 
-impl Out {
+impl RankChanges {
     fn add(&mut self, spec: &RankSpec, op: Op, row: &[u8], number: usize) {
         if (spec.start..=spec.end).contains(&number) {
             self.changes.push((op, row.into(), number));
@@ -23,7 +23,7 @@ impl Out {
 }
 
 /// A row is added to a partition. False if it changes nothing there.
-pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) -> bool {
+pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut RankChanges) -> bool {
     match spec.keeping {
         Keeping::First { ties_replace } => first(spec, sorted, sort, row, ties_replace, out),
         Keeping::Best => best(spec, sorted, sort, row, out),
@@ -35,7 +35,7 @@ pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out
     }
 }
 
-fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_replace: bool, out: &mut Out) -> bool {
+fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_replace: bool, out: &mut RankChanges) -> bool {
     let Some((held_sort, held)) = sorted.iter().next() else {
         sorted.insert(sort, row);
         out.add(spec, Op::Insert, row, 1);
@@ -51,7 +51,7 @@ fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_rep
     replaces
 }
 
-fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) -> bool {
+fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut RankChanges) -> bool {
     let is_full = sorted.len() >= spec.end;
     if is_full && sorted.rows.last_key_value().is_none_or(|(worst, _)| sort >= worst.as_slice()) {
         return false;
@@ -81,7 +81,7 @@ fn numbered(spec: &RankSpec) -> bool {
 }
 
 /// Changes after a row has been put behind those that compare equal.
-fn moved_down(spec: &RankSpec, sorted: &Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+fn moved_down(spec: &RankSpec, sorted: &Sorted, sort: &[u8], row: &[u8], out: &mut RankChanges) {
     let mut number = 0;
     let mut entries = sorted.rows.iter();
     for (key, rows) in entries.by_ref() {
@@ -121,7 +121,7 @@ fn moved_down(spec: &RankSpec, sorted: &Sorted, sort: &[u8], row: &[u8], out: &m
 }
 
 /// A row is taken back. One that is not there changes nothing.
-pub fn remove(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut Out) {
+pub fn remove(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut RankChanges) {
     let Some(at) = sorted.rows.get(sort).and_then(|rows| rows.iter().position(|r| **r == *row)) else { return };
     let mut number = at + 1;
     for (_, rows) in sorted.rows.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(sort))) {
@@ -186,7 +186,7 @@ mod tests {
             for row in ["a1", "b1", "b2", "c1"] {
                 sorted.insert(&row.as_bytes()[..1], row.as_bytes());
             }
-            let mut out = Out::default();
+            let mut out = RankChanges::default();
             remove(&spec(with_number), &mut sorted, &row.as_bytes()[..1], row.as_bytes(), &mut out);
             let text = |(op, row, n): &(Op, Box<[u8]>, usize)| format!("{} {} {n}", op.name(), String::from_utf8_lossy(row));
             (out.changes.iter().map(text).collect::<Vec<_>>().join(", "), sorted.len())

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, new_null_array};
 use arrow::datatypes::DataType;
 
 use super::RankSpec;
-use super::changes::{Out, insert, remove};
+use super::changes::{RankChanges, insert, remove};
 use super::sorted::{Sorted, sort_keys};
 use crate::operator::keyed::KeyedCache;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
@@ -35,7 +35,7 @@ impl Rank {
         encode_keys(rows.batch.columns(), n, &mut encoded);
         let order: Vec<_> = self.spec.order.iter().map(|&(c, options)| (rows.batch.column(c).clone(), options)).collect();
         let sorts = sort_keys(&order, n);
-        let mut out = Out::default();
+        let mut out = RankChanges::default();
         let mut causes: Vec<u32> = Vec::new();
         for row in 0..n {
             let key = partitions.get(row);

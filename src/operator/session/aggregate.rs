@@ -10,16 +10,17 @@ use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use super::SessionSpec;
 use super::fragments::{Fragment, Fragments, Placed};
 use super::stored::{self, Packed};
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::aggregate::{Aggregate, Kernel, Selected, kernel};
 use crate::operator::window::fire::group_columns;
 use crate::operator::window::stored::StoredTypes;
-use crate::operator::window::table::Input;
+use crate::operator::window::table::KeyedRows;
 use crate::operator::window::{event_times_ms, local_times, local_watermark, local_watermarks, window_time};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
+use crate::state::layout::StateTable;
 use crate::state::rocks::{Changes, StateDb};
-use crate::state::{KEY_GROUPS, key_group, layout};
+use crate::state::{KeyGroup, KeyGroups, layout};
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -52,9 +53,9 @@ pub struct SessionAggregate {
     /// Fragments by an end they had: looked at again when the watermark gets there.
     due: BTreeMap<i64, Vec<u32>>,
     /// Key groups that are in the store, with the first end among their fragments.
-    stored: BTreeMap<u16, i64>,
+    stored: BTreeMap<KeyGroup, i64>,
     /// What was in memory at the barrier, and the key groups that were not in the store then.
-    frozen: Option<(Packed, Vec<u16>)>,
+    frozen: Option<(Packed, Vec<KeyGroup>)>,
     fired_mark_ms: Option<i64>,
     next_generation: u32,
     fire: Option<Fire>,
@@ -81,9 +82,9 @@ impl SessionAggregate {
     }
 
     fn add_rows(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let input = Input::new(self.spec.key_types.len(), rows);
+        let input = KeyedRows::new(self.spec.key_types.len(), rows);
         if !self.stored.is_empty() {
-            let needed: HashSet<u16> = input.hashes.iter().map(|&h| key_group(h)).collect();
+            let needed: HashSet<KeyGroup> = input.hashes.iter().map(|&hash| KeyGroup::of_hash(hash)).collect();
             for group in needed {
                 self.load(group, cx.db)?;
             }
@@ -134,7 +135,7 @@ impl SessionAggregate {
         let mut values = self.values.iter_mut();
         for (aggregate, kernel) in self.spec.aggregates.iter().zip(&mut self.kernels) {
             kernel.resize(numbers);
-            let selected = Selected::of(aggregate, rows.batch.columns(), Places::new(rows, &Part::Whole));
+            let selected = Selected::of(aggregate, rows.batch.columns(), ArrivalPlaces::new(rows, &WindowPart::Whole));
             let argument = aggregate.argument.map(|a| rows.batch.column(a));
             match (aggregate.distinct, argument) {
                 (true, Some(argument)) => {
@@ -163,7 +164,7 @@ impl SessionAggregate {
     /// Finds the sessions that a watermark closes and makes each one fragment.
     fn close(&mut self, passed_on_ms: i64, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
         let watermark_ms = local_watermark(self.spec.zone.as_ref(), passed_on_ms);
-        let reached: Vec<u16> = self.stored.iter().filter(|(_, end)| **end - 1 <= watermark_ms).map(|(&g, _)| g).collect();
+        let reached: Vec<KeyGroup> = self.stored.iter().filter(|(_, end)| **end - 1 <= watermark_ms).map(|(&g, _)| g).collect();
         for group in reached {
             self.load(group, cx.db)?;
         }
@@ -267,8 +268,8 @@ impl SessionAggregate {
     }
 
     /// Fragments of some key groups, ordered by key group.
-    fn pack(&self, picked: impl Fn(u16) -> bool) -> (Vec<u32>, Packed) {
-        let group = |n: &u32| self.fragments.get(*n).map_or(0, |f| self.fragments.key_group(f.key));
+    fn pack(&self, picked: impl Fn(KeyGroup) -> bool) -> (Vec<u32>, Packed) {
+        let group = |n: &u32| self.fragments.get(*n).map_or(KeyGroup::FIRST, |f| self.fragments.key_group(f.key));
         let mut numbers: Vec<u32> = self.fragments.iter().map(|(n, _)| n).filter(|n| picked(group(n))).collect();
         numbers.sort_by_key(group);
         let fragments: Vec<Fragment> = numbers.iter().filter_map(|&n| self.fragments.get(n).copied()).collect();
@@ -297,17 +298,17 @@ impl SessionAggregate {
     }
 
     /// Brings a key group's fragments into memory. Their stored form is replaced at the next writing.
-    fn load(&mut self, group: u16, db: &StateDb) -> Result<(), OperatorError> {
+    fn load(&mut self, group: KeyGroup, db: &StateDb) -> Result<(), OperatorError> {
         if self.stored.remove(&group).is_none() {
             return Ok(());
         }
-        let (from, to) = stored::place(&self.spec).groups(group..group + 1);
+        let (from, to) = stored::place(&self.spec).groups(KeyGroups::one(group));
         let mut numbers: Vec<u32> = Vec::new();
         let (fragments, kernels, due, values) = (&mut self.fragments, &mut self.kernels, &mut self.due, &mut self.values);
         db.scan(&from, &to, |key, value| {
             let (key, partials) = self.stored_types.read(key, value)?;
-            if key.table > 0 {
-                let sets = values.get_mut(usize::from(key.table) - 1);
+            if let StateTable::Side(number) = key.table {
+                let sets = values.get_mut(usize::from(number));
                 let sets = sets.ok_or_else(|| OperatorError::damaged("values of no aggregate"))?;
                 for entry in partials.keys.iter() {
                     let (ordinal, value) = stored::split_value(entry)?;
@@ -361,7 +362,7 @@ impl Operator for SessionAggregate {
             Event::Watermark(w) => self.fire = Some(self.close(w, cx)?),
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
-                let held = (0..KEY_GROUPS).filter(|g| !self.stored.contains_key(g)).collect();
+                let held = KeyGroups::ALL.iter().filter(|g| !self.stored.contains_key(g)).collect();
                 self.frozen = Some((self.pack(|_| true).1, held));
                 cx.out.push(Event::Barrier(epoch));
             }
@@ -412,7 +413,7 @@ impl State for SessionAggregate {
             // What was in memory at the barrier is written anew; key groups that were loaded since are in the store as they
             // were at the barrier.
             for group in held {
-                let (from, to) = stored::place(&self.spec).groups(group..group + 1);
+                let (from, to) = stored::place(&self.spec).groups(KeyGroups::one(group));
                 changes.delete_range(&from, &to);
             }
             let generation = self.take_generation();
@@ -426,7 +427,7 @@ impl State for SessionAggregate {
             return Ok(false);
         }
         // Half of the key groups that are in memory: the ones to come back are spread evenly anyway.
-        let mut held: Vec<u16> = self.fragments.iter().map(|(_, f)| self.fragments.key_group(f.key)).collect();
+        let mut held: Vec<KeyGroup> = self.fragments.iter().map(|(_, f)| self.fragments.key_group(f.key)).collect();
         held.sort_unstable();
         held.dedup();
         held.truncate(held.len().div_ceil(2));
@@ -436,7 +437,7 @@ impl State for SessionAggregate {
             *first = (*first).min(fragment.end);
         }
         for &group in &held {
-            let (from, to) = stored::place(&self.spec).groups(group..group + 1);
+            let (from, to) = stored::place(&self.spec).groups(KeyGroups::one(group));
             changes.delete_range(&from, &to);
         }
         let generation = self.take_generation();
@@ -458,10 +459,10 @@ impl State for SessionAggregate {
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.fired_mark_ms = state.fired_mark_ms;
         self.next_generation = state.next_generation;
-        let (from, to) = layout::kind_range(self.spec.operator, layout::Kind::Session);
+        let (from, to) = layout::kind_range(self.spec.operator, layout::StateKind::Session);
         db.scan(&from, &to, |key, value| {
             let (key, partials) = self.stored_types.read(key, value)?;
-            if key.table == 0 {
+            if key.table == StateTable::Main {
                 for fragment in stored::fragments(&partials) {
                     let first = self.stored.entry(key.key_group).or_insert(fragment.end);
                     *first = (*first).min(fragment.end);

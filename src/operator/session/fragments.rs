@@ -5,7 +5,7 @@
 
 use hashbrown::HashTable;
 
-use crate::state::key_group;
+use crate::state::KeyGroup;
 
 /// Rows of one key and one split without a gap between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Fragment {
     }
 }
 
-struct KeySlot {
+struct SessionKey {
     bytes: Box<[u8]>,
     hash: u64,
     fragments: Vec<u32>,
@@ -57,7 +57,7 @@ pub enum Placed {
 #[derive(Default)]
 pub struct Fragments {
     table: HashTable<u32>,
-    keys: Vec<KeySlot>,
+    keys: Vec<SessionKey>,
     free_keys: Vec<u32>,
     all: Vec<Option<Fragment>>,
     alive: usize,
@@ -90,8 +90,8 @@ impl Fragments {
         self.keys[key as usize].hash
     }
 
-    pub fn key_group(&self, key: u32) -> u16 {
-        key_group(self.hash(key))
+    pub fn key_group(&self, key: u32) -> KeyGroup {
+        KeyGroup::of_hash(self.hash(key))
     }
 
     pub fn intern(&mut self, bytes: &[u8], hash: u64) -> u32 {
@@ -99,7 +99,7 @@ impl Fragments {
         if let Some(&key) = self.table.find(hash, |&k| keys[k as usize].hash == hash && *keys[k as usize].bytes == *bytes) {
             return key;
         }
-        let slot = KeySlot { bytes: bytes.into(), hash, fragments: Vec::new() };
+        let slot = SessionKey { bytes: bytes.into(), hash, fragments: Vec::new() };
         self.key_bytes += bytes.len();
         let key = match self.free_keys.pop() {
             Some(key) => {
@@ -236,7 +236,7 @@ impl Fragments {
 
     pub fn memory_bytes(&self) -> usize {
         self.all.capacity() * size_of::<Option<Fragment>>()
-            + self.keys.len() * (size_of::<KeySlot>() + 16)
+            + self.keys.len() * (size_of::<SessionKey>() + 16)
             + self.key_bytes
             + self.table.capacity() * 5
     }

@@ -16,19 +16,18 @@ use arrow::datatypes::{DataType, Int64Type};
 use super::SessionSpec;
 use super::fragments::Fragment;
 use crate::operator::aggregate::kernel;
-use crate::operator::window::slice::Slot;
 use crate::operator::window::stored::{StoredTypes, StoredWriter};
-use crate::operator::{OperatorError, Partials};
+use crate::operator::{Entries, OperatorError};
+use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
-use crate::state::layout::{Kind, Place};
+use crate::state::layout::{StateKind, StatePlace, StateTable};
 use crate::state::rocks::Changes;
 
 /// Columns of a fragment before its accumulators.
 const OWN_COLUMNS: usize = 4;
-const NO_SLOT: Slot = Slot { first: 0, last: 0 };
 
-pub fn place(spec: &SessionSpec) -> Place {
-    Place::at(spec.operator, Kind::Session, 0)
+pub fn place(spec: &SessionSpec) -> StatePlace {
+    StatePlace::at(spec.operator, StateKind::Session, 0)
 }
 
 pub fn types(spec: &SessionSpec) -> StoredTypes {
@@ -40,7 +39,7 @@ pub fn types(spec: &SessionSpec) -> StoredTypes {
 pub struct Packed {
     pub keys: KeyBuf,
     pub hashes: Vec<u64>,
-    pub key_groups: Vec<u16>,
+    pub key_groups: Vec<KeyGroup>,
     pub fragments: Vec<Fragment>,
     pub states: Vec<ArrayRef>,
     /// For each DISTINCT aggregate: (index in `fragments`, value), ordered by the index.
@@ -67,16 +66,15 @@ impl Packed {
                 hashes.push(self.hashes[*fragment]);
                 key_groups.push(self.key_groups[*fragment]);
             }
-            let partials = Partials { slot: NO_SLOT, table: (i + 1) as u8, keys, hashes, key_groups, states: vec![] };
-            writer.write(&partials);
+            writer.write(&Entries { table: StateTable::Side(i as u8), keys, hashes, key_groups, states: vec![] });
         }
         let Packed { keys, hashes, key_groups, .. } = self;
-        writer.write(&Partials { slot: NO_SLOT, table: 0, keys, hashes, key_groups, states });
+        writer.write(&Entries { table: StateTable::Main, keys, hashes, key_groups, states });
     }
 }
 
 /// The fragments of one stored value, without their keys' numbers.
-pub fn fragments(partials: &Partials) -> Vec<Fragment> {
+pub fn fragments(partials: &Entries) -> Vec<Fragment> {
     let column = |i: usize| partials.states[i].as_primitive::<Int64Type>();
     let (starts, ends, marks, splits) = (column(0), column(1), column(2), column(3));
     let fragment = |i: usize| Fragment {
@@ -90,7 +88,7 @@ pub fn fragments(partials: &Partials) -> Vec<Fragment> {
 }
 
 /// The accumulators of one stored value.
-pub fn states(partials: &Partials) -> &[ArrayRef] {
+pub fn states(partials: &Entries) -> &[ArrayRef] {
     &partials.states[OWN_COLUMNS..]
 }
 

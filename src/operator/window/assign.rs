@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray, UInt32Array
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::slice::Slot;
+use super::slice::WindowSpan;
 use super::{Windows, local_times, local_watermarks, window_time};
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
@@ -57,30 +57,31 @@ impl AssignWindows {
         let AssignSpec { windows, .. } = &self.spec;
         let zone = self.spec.zone.as_ref();
         let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late));
-        let mut slots: Vec<(u32, Slot)> = Vec::with_capacity(rows.len());
+        let mut spans: Vec<(u32, WindowSpan)> = Vec::with_capacity(rows.len());
         for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime))).iter().enumerate() {
-            let Some(slot) = windows.slot(ts) else { continue };
+            let Some(span) = windows.span(ts) else { continue };
             let watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row].saturating_sub(self.spec.lateness_ms));
-            match windows.open(slot, watermark) {
-                Some(slot) => slots.push((row as u32, slot)),
+            match windows.open(span, watermark) {
+                Some(span) => spans.push((row as u32, span)),
                 None => cx.counters.late_rows += 1,
             }
         }
         let step_ms = windows.step_ms();
         if self.spec.row_by_row {
             // As Flink takes them: the latest window of a row first.
-            let ends =
-                |slot: Slot| std::iter::successors(Some(slot.last), move |end| Some(end - step_ms).filter(|&e| e >= slot.first));
+            let ends = |span: WindowSpan| {
+                std::iter::successors(Some(span.last), move |end| Some(end - step_ms).filter(|&e| e >= span.first))
+            };
             let (picks, ends): (Vec<u32>, Vec<i64>) =
-                slots.into_iter().flat_map(|(row, slot)| ends(slot).map(move |end| (row, end))).unzip();
+                spans.into_iter().flat_map(|(row, span)| ends(span).map(move |end| (row, end))).unzip();
             if !picks.is_empty() {
                 cx.out.push(Event::Rows(self.rows(rows, &picks.into(), &ends)?));
             }
             return Ok(());
         }
         let mut by_window: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-        for (row, slot) in slots {
-            for end in (slot.first..=slot.last).step_by(step_ms as usize) {
+        for (row, span) in spans {
+            for end in (span.first..=span.last).step_by(step_ms as usize) {
                 by_window.entry(end).or_default().push(row);
             }
         }

@@ -16,7 +16,8 @@ use super::state::WindowState;
 use super::table::WindowTables;
 use super::{GroupColumn, WindowAggregateSpec, window_time};
 use crate::operator::{Context, Event, OperatorError, Rows};
-use crate::state::KEY_GROUPS;
+use crate::state::KeyGroups;
+use crate::state::key_group::groups_at_once;
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -36,21 +37,41 @@ pub struct Fire {
 
 /// The window being emitted.
 enum OpenWindow {
-    Loaded {
-        end: i64,
-        /// Its own tables; None if they are those of a running window.
-        tables: Option<WindowTables>,
-        order: Vec<u32>,
-        next: usize,
-    },
+    /// From tables of its own, which nothing shows again.
+    Own { end: i64, tables: WindowTables, rest: Unsent },
+    /// From those of a running window.
+    Running { end: i64, rest: Unsent },
     /// Everything of it is in the store.
     Streamed {
         end: i64,
-        next_group: u16,
-        groups_at_once: u16,
+        rest: KeyGroups,
+        groups_at_once: usize,
         /// Bytes of the running window as it is written back.
         written_bytes: usize,
     },
+}
+
+/// Groups in the order of output, up to `next` of which have been emitted.
+struct Unsent {
+    order: Vec<u32>,
+    next: usize,
+}
+
+impl Unsent {
+    fn new(order: Vec<u32>) -> Unsent {
+        Unsent { order, next: 0 }
+    }
+
+    /// The groups of the next step.
+    fn step(&mut self) -> &[u32] {
+        let from = self.next;
+        self.next = (from + STEP_ROWS).min(self.order.len());
+        &self.order[from..self.next]
+    }
+
+    fn is_over(&self) -> bool {
+        self.next == self.order.len()
+    }
 }
 
 impl Fire {
@@ -60,8 +81,8 @@ impl Fire {
 
     pub fn memory_bytes(&self) -> usize {
         match &self.window {
-            Some(OpenWindow::Loaded { tables: Some(tables), .. }) => tables.memory_bytes(),
-            _ => 0,
+            Some(OpenWindow::Own { tables, .. }) => tables.memory_bytes(),
+            Some(OpenWindow::Running { .. } | OpenWindow::Streamed { .. }) | None => 0,
         }
     }
 
@@ -71,49 +92,62 @@ impl Fire {
             Some(window) => window,
             None => {
                 let Some(end) = windows.next_due(self.local_ms) else {
-                    windows.raise_mark(self.local_ms);
+                    windows.mark_passed(self.local_ms);
                     cx.out.push(Event::Watermark(self.watermark_ms));
                     return Ok(true);
                 };
                 cx.counters.windows_fired += 1;
                 let window = open(windows, end, cx)?;
                 // Set at once, so that what is shown is not due again; rows cannot arrive before the fire is over.
-                windows.raise_mark(end - 1);
+                windows.mark_fired(end);
                 window
             }
         };
-        self.window = match window {
-            OpenWindow::Loaded { end, tables, order, next } => {
-                let upto = (next + STEP_ROWS).min(order.len());
-                if let Some(from) = tables.as_ref().or_else(|| windows.running(end)) {
-                    emit(&windows.spec, from, end, &order[next..upto], cx)?;
-                }
-                if upto < order.len() {
-                    Some(OpenWindow::Loaded { end, tables, order, next: upto })
-                } else {
-                    if tables.is_none() {
-                        windows.keep_running_order(end, order);
-                    }
-                    windows.close(end, cx.db)?;
-                    None
-                }
-            }
-            OpenWindow::Streamed { end, next_group, groups_at_once, written_bytes } => {
-                let upto = (next_group + groups_at_once).min(KEY_GROUPS);
-                let written_bytes = written_bytes + stream(windows, end, next_group..upto, cx)?;
-                if upto < KEY_GROUPS {
-                    Some(OpenWindow::Streamed { end, next_group: upto, groups_at_once, written_bytes })
-                } else {
-                    if windows.counts_shown() {
-                        windows.close_running(end, written_bytes);
-                    }
-                    windows.close(end, cx.db)?;
-                    None
-                }
-            }
-        };
+        self.window = window.step(windows, cx)?;
         Ok(false)
     }
+}
+
+impl OpenWindow {
+    /// Emits some of it; returns what is left.
+    fn step(self, windows: &mut WindowState, cx: &mut Context<'_>) -> Result<Option<OpenWindow>, OperatorError> {
+        match self {
+            OpenWindow::Own { end, tables, mut rest } => {
+                emit(&windows.spec, &tables, end, rest.step(), cx)?;
+                if !rest.is_over() {
+                    return Ok(Some(OpenWindow::Own { end, tables, rest }));
+                }
+                windows.close(end, cx.db)?;
+            }
+            OpenWindow::Running { end, mut rest } => {
+                let picks = rest.step();
+                if let Some(tables) = windows.running(end) {
+                    emit(&windows.spec, tables, end, picks, cx)?;
+                }
+                if !rest.is_over() {
+                    return Ok(Some(OpenWindow::Running { end, rest }));
+                }
+                windows.keep_running_order(end, rest.order);
+                windows.close(end, cx.db)?;
+            }
+            OpenWindow::Streamed { end, mut rest, groups_at_once, written_bytes } => {
+                let written_bytes = written_bytes + stream(windows, end, rest.take_first(groups_at_once), cx)?;
+                if !rest.is_empty() {
+                    return Ok(Some(OpenWindow::Streamed { end, rest, groups_at_once, written_bytes }));
+                }
+                if is_running(windows) {
+                    windows.close_running(end, written_bytes);
+                }
+                windows.close(end, cx.db)?;
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Windows of one start are shown again and again, with what was added.
+fn is_running(windows: &WindowState) -> bool {
+    matches!(windows.spec.windows.kind, WindowKind::Cumulate { .. })
 }
 
 fn output_order(spec: &WindowAggregateSpec, tables: &WindowTables) -> Vec<u32> {
@@ -141,9 +175,8 @@ fn open(windows: &mut WindowState, end: i64, cx: &mut Context<'_>) -> Result<Ope
         let mut changes = cx.db.changes();
         windows.spill_window(end, &mut changes)?;
         cx.db.write(changes)?;
-        let total = windows.unloaded_bytes(end).max(1);
-        let groups_at_once = (usize::from(KEY_GROUPS) * STREAMED_BYTES / total).clamp(1, usize::from(KEY_GROUPS)) as u16;
-        return Ok(OpenWindow::Streamed { end, next_group: 0, groups_at_once, written_bytes: 0 });
+        let groups_at_once = groups_at_once(windows.unloaded_bytes(end), STREAMED_BYTES);
+        return Ok(OpenWindow::Streamed { end, rest: KeyGroups::ALL, groups_at_once, written_bytes: 0 });
     }
     let tables = match windows.spec.windows.kind {
         WindowKind::Tumble { .. } | WindowKind::Fired => windows.take_waiting(end, cx.db)?,
@@ -154,23 +187,19 @@ fn open(windows: &mut WindowState, end: i64, cx: &mut Context<'_>) -> Result<Ope
         WindowKind::Cumulate { .. } => {
             windows.show(end, cx.db)?;
             let order = windows.running_order(end, output_order);
-            return Ok(OpenWindow::Loaded { end, tables: None, order, next: 0 });
+            return Ok(OpenWindow::Running { end, rest: Unsent::new(order) });
         }
     };
-    Ok(OpenWindow::Loaded { end, order: output_order(&windows.spec, &tables), tables: Some(tables), next: 0 })
+    let rest = Unsent::new(output_order(&windows.spec, &tables));
+    Ok(OpenWindow::Own { end, tables, rest })
 }
 
 /// Emits some key groups of a window from the store. A running window is written back with what was added to it; returns
 /// the bytes of that.
-fn stream(
-    windows: &mut WindowState,
-    end: i64,
-    groups: std::ops::Range<u16>,
-    cx: &mut Context<'_>,
-) -> Result<usize, OperatorError> {
-    let tables = windows.read_groups(end, groups.clone(), cx.db)?;
+fn stream(windows: &mut WindowState, end: i64, groups: KeyGroups, cx: &mut Context<'_>) -> Result<usize, OperatorError> {
+    let tables = windows.read_groups(end, groups, cx.db)?;
     emit(&windows.spec, &tables, end, &output_order(&windows.spec, &tables), cx)?;
-    if windows.counts_shown() { windows.write_running(end, groups, &tables, cx.db) } else { Ok(0) }
+    if is_running(windows) { windows.write_running(end, groups, &tables, cx.db) } else { Ok(0) }
 }
 
 /// The output rows of some groups of a window.

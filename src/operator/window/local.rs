@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use arrow::array::UInt32Array;
 
-use super::slice::{Slot, WindowKind};
-use super::table::{Input, WindowTables};
+use super::slice::{WindowKind, WindowSpan};
+use super::table::{KeyedRows, WindowTables};
 use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
 use crate::operator::window::event_times_ms;
-use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+use crate::operator::{Context, Event, Operator, OperatorError, Partials, Rows};
 
 /// Accumulators held here before they are sent early: large against one window's keys.
 const HELD_BYTES_MAX: usize = 32 << 20;
@@ -20,7 +20,7 @@ const HELD_SHARE: usize = 4;
 
 pub struct LocalAggregate {
     spec: WindowAggregateSpec,
-    open: BTreeMap<Slot, WindowTables>,
+    open: BTreeMap<WindowSpan, WindowTables>,
 }
 
 impl LocalAggregate {
@@ -33,10 +33,10 @@ impl LocalAggregate {
             if entry.key().first > watermark_ms.saturating_add(1) {
                 break;
             }
-            let (slot, tables) = entry.remove_entry();
-            tables.each_partials(slot, |partials| {
-                out.push(Event::Partials(partials));
-                Ok::<_, OperatorError>(())
+            let (span, tables) = entry.remove_entry();
+            tables.each_partials(|entries| {
+                out.push(Event::Partials(Partials { span, entries }));
+                Ok(())
             })?;
         }
         Ok(())
@@ -78,7 +78,7 @@ pub(super) fn fold_rows(
     spec: &WindowAggregateSpec,
     rows: &Rows,
     fired_mark_ms: Option<i64>,
-    tables: &mut BTreeMap<Slot, WindowTables>,
+    tables: &mut BTreeMap<WindowSpan, WindowTables>,
 ) -> Result<u64, OperatorError> {
     let n = rows.batch.num_rows();
     if n == 0 {
@@ -87,59 +87,59 @@ pub(super) fn fold_rows(
     if spec.windows.kind == WindowKind::Fired {
         // The window fired before the watermark that closes it was passed on: its rows are in time.
         if let Some(end) = rows.window_end_ms {
-            let slot = Slot { first: end, last: end };
-            let tables = tables.entry(slot).or_insert_with(|| WindowTables::new(spec));
-            tables.update(spec, &Input::new(spec.key_types.len(), rows), slot);
+            let span = WindowSpan { first: end, last: end };
+            let tables = tables.entry(span).or_insert_with(|| WindowTables::new(spec));
+            tables.update(spec, &KeyedRows::new(spec.key_types.len(), rows), span);
         }
         return Ok(0);
     }
     let zone = spec.zone.as_ref();
     let times = local_times(zone, event_times_ms(rows.batch.column(0)));
     let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
-    let (slots, late) = open_slots(&spec.windows, &times, watermarks.as_deref(), fired_mark_ms);
-    let first = slots[0];
-    if first != NONE && slots.iter().all(|&slot| slot == first) {
-        let input = Input::new(spec.key_types.len(), rows);
+    let (spans, late) = open_spans(&spec.windows, &times, watermarks.as_deref(), fired_mark_ms);
+    let first = spans[0];
+    if first != NONE && spans.iter().all(|&span| span == first) {
+        let input = KeyedRows::new(spec.key_types.len(), rows);
         tables.entry(first).or_insert_with(|| WindowTables::new(spec)).update(spec, &input, first);
         return Ok(0);
     }
-    // The batch touches several slots: one pass for each.
-    let mut by_slot: BTreeMap<Slot, Vec<u32>> = BTreeMap::new();
-    for (row, &slot) in slots.iter().enumerate() {
-        if slot != NONE {
-            by_slot.entry(slot).or_default().push(row as u32);
+    // The batch touches several spans: one pass for each.
+    let mut by_span: BTreeMap<WindowSpan, Vec<u32>> = BTreeMap::new();
+    for (row, &span) in spans.iter().enumerate() {
+        if span != NONE {
+            by_span.entry(span).or_default().push(row as u32);
         }
     }
-    for (slot, picks) in by_slot {
+    for (span, picks) in by_span {
         let part = rows.take(&UInt32Array::from(picks))?;
-        tables.entry(slot).or_insert_with(|| WindowTables::new(spec)).update(
+        tables.entry(span).or_insert_with(|| WindowTables::new(spec)).update(
             spec,
-            &Input::new(spec.key_types.len(), &part),
-            slot,
+            &KeyedRows::new(spec.key_types.len(), &part),
+            span,
         );
     }
     Ok(late)
 }
 
-/// The slot of a row that enters no window: late for all of them, or between them.
-const NONE: Slot = Slot { first: i64::MIN, last: i64::MIN };
+/// The span of a row that enters no window: late for all of them, or between them.
+const NONE: WindowSpan = WindowSpan { first: i64::MIN, last: i64::MIN };
 
 /// The open windows of each row, and how many rows are late.
-fn open_slots(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fired_mark: Option<i64>) -> (Vec<Slot>, u64) {
-    let mut slots: Vec<Slot> = times.iter().map(|&ts| windows.slot(ts).unwrap_or(NONE)).collect();
+fn open_spans(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fired_mark: Option<i64>) -> (Vec<WindowSpan>, u64) {
+    let mut spans: Vec<WindowSpan> = times.iter().map(|&ts| windows.span(ts).unwrap_or(NONE)).collect();
     let highest = watermarks.and_then(|w| w.last().copied()).unwrap_or(i64::MIN).max(fired_mark.unwrap_or(i64::MIN));
-    let earliest = slots.iter().map(|s| s.first).min().unwrap_or(i64::MAX);
+    let earliest = spans.iter().map(|s| s.first).min().unwrap_or(i64::MAX);
     // Watermarks only grow: if the last one closes no window of the batch, no earlier one does.
     if highest < earliest.saturating_sub(1) {
-        return (slots, 0);
+        return (spans, 0);
     }
     let mut late = 0;
-    for (row, slot) in slots.iter_mut().enumerate().filter(|(_, slot)| **slot != NONE) {
+    for (row, span) in spans.iter_mut().enumerate().filter(|(_, span)| **span != NONE) {
         let watermark = watermarks.map_or(i64::MIN, |w| w[row]).max(fired_mark.unwrap_or(i64::MIN));
-        *slot = windows.open(*slot, watermark).unwrap_or_else(|| {
+        *span = windows.open(*span, watermark).unwrap_or_else(|| {
             late += 1;
             NONE
         });
     }
-    (slots, late)
+    (spans, late)
 }

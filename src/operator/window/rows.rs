@@ -5,24 +5,23 @@
 //! at a time.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::operator::OperatorError;
-use crate::operator::top_n::row_key_groups;
-use crate::state::KEY_GROUPS;
-use crate::state::layout::{self, Kind, Place, StateKey};
+use crate::state::key_group::row_key_groups;
+use crate::state::layout::{self, StateKey, StateKind, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
+use crate::state::{KeyGroup, KeyGroups};
 
 /// The waiting rows of one input of an operator.
 pub struct WindowRows {
     operator: u32,
     /// Tells the inputs of an operator apart in the store.
-    input: u8,
+    table: StateTable,
     schema: SchemaRef,
     /// Columns whose key group decides where a row lies.
     keys: Vec<usize>,
@@ -38,7 +37,7 @@ impl WindowRows {
     pub fn new(operator: u32, input: u8, schema: SchemaRef, keys: Vec<usize>) -> WindowRows {
         WindowRows {
             operator,
-            input,
+            table: StateTable::of_input(input),
             schema,
             keys,
             hot: BTreeMap::new(),
@@ -67,8 +66,8 @@ impl WindowRows {
         self.hot_bytes + self.frozen_bytes
     }
 
-    fn place(&self, end: i64) -> Place {
-        Place::at(self.operator, Kind::Rows, end)
+    fn place(&self, end: i64) -> StatePlace {
+        StatePlace::at(self.operator, StateKind::Rows, end)
     }
 
     pub fn freeze(&mut self) {
@@ -109,7 +108,7 @@ impl WindowRows {
         changes: &mut Changes,
     ) -> Result<(), OperatorError> {
         let rows = concat_batches(&self.schema, batches)?;
-        let mut by_group: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
+        let mut by_group: BTreeMap<KeyGroup, Vec<u32>> = BTreeMap::new();
         for (row, group) in row_key_groups(&self.keys, &rows).into_iter().enumerate() {
             by_group.entry(group).or_default().push(row as u32);
         }
@@ -120,7 +119,7 @@ impl WindowRows {
                 let mut value = Vec::new();
                 pack(part.columns(), part.num_rows(), &mut value);
                 let (place, chunk) = (self.place(end), chunk as u32);
-                let key = StateKey { place, key_group, table: self.input, generation: *generation, chunk };
+                let key = StateKey { place, key_group, table: self.table, generation: *generation, chunk };
                 changes.put(&key.encode(), &value);
                 *self.stored.entry(end).or_default() += value.len();
             }
@@ -131,20 +130,20 @@ impl WindowRows {
 
     /// The rows of a window in some key groups, in the order they came in; they stay where they are. All groups include what
     /// is in memory, parts of them only what is stored.
-    pub fn read(&self, end: i64, groups: Range<u16>, db: &StateDb) -> Result<RecordBatch, OperatorError> {
+    pub fn read(&self, end: i64, groups: KeyGroups, db: &StateDb) -> Result<RecordBatch, OperatorError> {
         let mut batches = Vec::new();
         if self.stored.contains_key(&end) {
-            let (from, to) = self.place(end).groups(groups.clone());
+            let (from, to) = self.place(end).groups(groups);
             let types: Vec<DataType> = self.schema.fields().iter().map(|f| f.data_type().clone()).collect();
             db.scan(&from, &to, |key, value| {
-                if StateKey::decode(key).is_some_and(|k| k.table == self.input) {
+                if StateKey::decode(key).is_some_and(|k| k.table == self.table) {
                     let columns = unpack(value, &types)?;
                     batches.push(RecordBatch::try_new(self.schema.clone(), columns)?);
                 }
                 Ok::<_, OperatorError>(())
             })?;
         }
-        if groups == (0..KEY_GROUPS) {
+        if groups == KeyGroups::ALL {
             batches.extend(self.hot.get(&end).into_iter().flatten().cloned());
         }
         concat_batches(&self.schema, &batches).map_err(OperatorError::kernel)
@@ -158,7 +157,7 @@ impl WindowRows {
             let (from, to) = self.place(end).range();
             let mut changes = Changes::default();
             db.scan(&from, &to, |key, _| {
-                if StateKey::decode(key).is_some_and(|k| k.table == self.input) {
+                if StateKey::decode(key).is_some_and(|k| k.table == self.table) {
                     changes.delete(key);
                 }
                 Ok::<_, OperatorError>(())
@@ -182,10 +181,10 @@ impl WindowRows {
     }
 
     pub fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
-        let (from, to) = layout::kind_range(self.operator, Kind::Rows);
+        let (from, to) = layout::kind_range(self.operator, StateKind::Rows);
         db.scan(&from, &to, |key, value| {
             let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
-            if key.table == self.input {
+            if key.table == self.table {
                 *self.stored.entry(key.place.time_ms).or_default() += value.len();
             }
             Ok(())

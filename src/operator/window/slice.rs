@@ -1,7 +1,7 @@
 //! From event time to windows: which is the first window a row enters, and is it late for it?
 //!
-//! A window is named by its end. The ends of the windows that a row enters lie one step apart: a [`Slot`] names the first
-//! and the last of them. Rows with the same slot are in the same windows, so each row updates one slot, however many
+//! A window is named by its end. The ends of the windows that a row enters lie one step apart: a [`WindowSpan`] names the first
+//! and the last of them. Rows with the same span are in the same windows, so each row updates one span, however many
 //! windows overlap. All arithmetic is in ms and wraps nowhere: times are clamped to a range that leaves room for a window
 //! on both sides.
 //!
@@ -37,7 +37,7 @@ pub enum WindowKind {
 
 /// The windows that some rows enter: the first and the last end, ms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Slot {
+pub struct WindowSpan {
     pub first: i64,
     pub last: i64,
 }
@@ -75,24 +75,24 @@ impl Windows {
 
     /// The windows that a row at `ts` enters, leaving lateness aside. None: `ts` lies between windows.
     #[inline]
-    pub fn slot(&self, ts: i64) -> Option<Slot> {
+    pub fn span(&self, ts: i64) -> Option<WindowSpan> {
         let ts = ts.clamp(-LIMIT_MS, LIMIT_MS);
         let since = ts - self.offset_ms;
         match self.kind {
             WindowKind::Tumble { size_ms } => {
                 let end = ts - since.rem_euclid(size_ms) + size_ms;
-                Some(Slot { first: end, last: end })
+                Some(WindowSpan { first: end, last: end })
             }
             WindowKind::Hop { slide_ms, size_ms } => {
                 // Starts are at the offset plus multiples of the slide.
                 let last = ts - since.rem_euclid(slide_ms) + size_ms;
                 // The first end after ts: a watermark just before ts has not closed it.
                 let first = self.next_end(ts - 1);
-                (first <= last).then_some(Slot { first, last })
+                (first <= last).then_some(WindowSpan { first, last })
             }
             WindowKind::Cumulate { step_ms, size_ms } => {
                 let first = ts - since.rem_euclid(step_ms) + step_ms;
-                Some(Slot { first, last: ts - since.rem_euclid(size_ms) + size_ms })
+                Some(WindowSpan { first, last: ts - since.rem_euclid(size_ms) + size_ms })
             }
             // `ts` says nothing about it.
             WindowKind::Fired => None,
@@ -112,16 +112,16 @@ impl Windows {
         after - (after - anchor).rem_euclid(step) + step
     }
 
-    /// The part of a slot that a watermark has not closed. None if it has closed all of it.
+    /// The part of a span that a watermark has not closed. None if it has closed all of it.
     #[inline]
-    pub fn open(&self, slot: Slot, watermark_ms: i64) -> Option<Slot> {
-        if watermark_ms < slot.first - 1 {
-            return Some(slot);
+    pub fn open(&self, span: WindowSpan, watermark_ms: i64) -> Option<WindowSpan> {
+        if watermark_ms < span.first - 1 {
+            return Some(span);
         }
-        if watermark_ms >= slot.last - 1 {
+        if watermark_ms >= span.last - 1 {
             return None;
         }
-        Some(Slot { first: self.next_end(watermark_ms), last: slot.last })
+        Some(WindowSpan { first: self.next_end(watermark_ms), last: span.last })
     }
 
     /// Number of the window that ends here; neighbours have neighbouring numbers.
@@ -143,8 +143,8 @@ mod tests {
     fn hop(slide_ms: i64, size_ms: i64, offset_ms: i64) -> Windows {
         Windows { kind: WindowKind::Hop { slide_ms, size_ms }, offset_ms }
     }
-    fn slot(first: i64, last: i64) -> Slot {
-        Slot { first, last }
+    fn span(first: i64, last: i64) -> WindowSpan {
+        WindowSpan { first, last }
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
             (cumulate(5, 20), 19, 20),
             (cumulate(5, 20), -20, -15),
         ] {
-            assert_eq!(windows.slot(ts).expect("no gaps").first, end, "{windows:?} {ts}");
+            assert_eq!(windows.span(ts).expect("no gaps").first, end, "{windows:?} {ts}");
         }
         assert_eq!(cumulate(5, 20).start_of_window(20), 0);
         assert_eq!(cumulate(5, 20).start_of_window(25), 20);
@@ -173,7 +173,7 @@ mod tests {
             for ts in -40..40 {
                 let starts = (-30..30).map(|k| offset + k * slide).filter(|s| (*s..s + size).contains(&ts));
                 let ends: Vec<i64> = starts.map(|s| s + size).collect();
-                let found = windows.slot(ts);
+                let found = windows.span(ts);
                 assert_eq!(found.map(|s| s.first), ends.first().copied(), "{windows:?} {ts}");
                 assert_eq!(found.map(|s| s.last), ends.last().copied(), "{windows:?} {ts}");
                 for pair in ends.windows(2) {
@@ -182,7 +182,7 @@ mod tests {
                 for watermark in -40..40 {
                     let open: Vec<i64> = ends.iter().copied().filter(|end| watermark < end - 1).collect();
                     let left = found.and_then(|s| windows.open(s, watermark));
-                    let expected = open.first().zip(open.last()).map(|(f, l)| slot(*f, *l));
+                    let expected = open.first().zip(open.last()).map(|(f, l)| span(*f, *l));
                     assert_eq!(left, expected, "{windows:?} {ts} at {watermark}");
                 }
             }
@@ -191,13 +191,13 @@ mod tests {
 
     #[test]
     fn a_watermark_closes_a_window_one_before_its_end() {
-        assert_eq!(tumble(10, 0).open(slot(10, 10), 8), Some(slot(10, 10)));
-        assert_eq!(tumble(10, 0).open(slot(10, 10), 9), None);
+        assert_eq!(tumble(10, 0).open(span(10, 10), 8), Some(span(10, 10)));
+        assert_eq!(tumble(10, 0).open(span(10, 10), 9), None);
         let c = cumulate(5, 20);
         for (watermark, expected) in
             [(3, Some(5)), (4, Some(10)), (8, Some(10)), (9, Some(15)), (18, Some(20)), (19, None), (i64::MAX, None)]
         {
-            assert_eq!(c.open(slot(5, 20), watermark).map(|s| s.first), expected, "watermark {watermark}");
+            assert_eq!(c.open(span(5, 20), watermark).map(|s| s.first), expected, "watermark {watermark}");
         }
     }
 
@@ -205,8 +205,8 @@ mod tests {
     fn extreme_times_do_not_overflow() {
         for w in [tumble(10_000, -3), cumulate(1000, 300_000), hop(1000, 60_000, 7)] {
             for ts in [i64::MIN, i64::MIN + 1, i64::MAX] {
-                let slot = w.slot(ts).expect("no gaps");
-                assert!(w.open(slot, i64::MIN) == Some(slot) && w.open(slot, i64::MAX).is_none());
+                let span = w.span(ts).expect("no gaps");
+                assert!(w.open(span, i64::MIN) == Some(span) && w.open(span, i64::MAX).is_none());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What is kept for the windows of one aggregation, and where each part of it is.
 //!
 //! Owned by `aggregate`, which feeds it, and asked by `fire` in the verbs of `gather`. A partial aggregate first lies in the
-//! *hot* table of its slot. When the first window that shows it fires, TUMBLE is done with it; HOP and CUMULATE move it to the
+//! *hot* table of its span. When the first window that shows it fires, TUMBLE is done with it; HOP and CUMULATE move it to the
 //! *shown* part, which later windows show again:
 //!
 //! ```text
@@ -21,35 +21,65 @@ use std::collections::BTreeMap;
 
 use super::WindowAggregateSpec;
 use super::local::fold_rows;
-use super::slice::{Slot, WindowKind};
+use super::slice::{WindowKind, WindowSpan};
 use super::stored::{StoredTypes, read_tables, write_tables};
 use super::sums::BlockSums;
-use super::table::WindowTables;
+use super::table::{Values, WindowTables};
 use crate::operator::{Context, OperatorError, OperatorState, Partials, Rows};
-use crate::state::layout::{self, Kind, Place};
+use crate::state::layout::{self, StateKind, StatePlace, StateTable};
 use crate::state::rocks::{Changes, StateDb};
 
 /// What windows have begun to show: the running window of a start (CUMULATE), or a slice that overlapping windows share (HOP).
-#[derive(Default)]
-pub(super) struct Shown {
-    /// None: only in the store.
-    pub tables: Option<WindowTables>,
+pub(super) enum Shown {
+    /// Only there, with so many bytes.
+    Stored {
+        bytes: usize,
+    },
+    Loaded(Box<LoadedPart>),
+}
+
+/// A shown part in memory.
+pub(super) struct LoadedPart {
+    pub tables: WindowTables,
     /// Output order of a running window; made again when keys were added.
     pub order: Vec<u32>,
-    /// Bytes in the store; 0 if it was never written.
+    /// What the store holds of it.
     pub stored_bytes: usize,
     /// The tables differ from what is in the store.
     pub changed: bool,
+}
+
+impl Shown {
+    pub fn stored_bytes(&self) -> usize {
+        match self {
+            Shown::Stored { bytes } => *bytes,
+            Shown::Loaded(part) => part.stored_bytes,
+        }
+    }
+
+    pub fn loaded(&self) -> Option<&LoadedPart> {
+        match self {
+            Shown::Stored { .. } => None,
+            Shown::Loaded(part) => Some(part),
+        }
+    }
+
+    pub fn loaded_mut(&mut self) -> Option<&mut LoadedPart> {
+        match self {
+            Shown::Stored { .. } => None,
+            Shown::Loaded(part) => Some(part),
+        }
+    }
 }
 
 /// The tables of an aggregation, by the windows that they are for.
 pub struct WindowState {
     pub(super) spec: WindowAggregateSpec,
     pub(super) stored_types: StoredTypes,
-    pub(super) hot: BTreeMap<Slot, WindowTables>,
-    frozen: Vec<(Slot, WindowTables)>,
+    pub(super) hot: BTreeMap<WindowSpan, WindowTables>,
+    frozen: Vec<(WindowSpan, WindowTables)>,
     /// Slots that have partial aggregates in the store, with their bytes.
-    pub(super) stored: BTreeMap<Slot, usize>,
+    pub(super) stored: BTreeMap<WindowSpan, usize>,
     /// By start (CUMULATE) or by the end of the last window (HOP), ms.
     pub(super) shown: BTreeMap<i64, Shown>,
     frozen_shown: Vec<i64>,
@@ -82,56 +112,63 @@ impl WindowState {
 
     pub fn take_partials(&mut self, partials: &Partials, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let mark = self.fired_mark_ms.unwrap_or(i64::MIN);
-        let Some(slot) = self.spec.windows.open(partials.slot, mark) else {
-            if partials.table == 0 {
+        let Some(span) = self.spec.windows.open(partials.span, mark) else {
+            if partials.entries.table == StateTable::Main {
                 cx.counters.late_by_fired_mark += partials.len() as u64;
             }
             return Ok(());
         };
-        self.hot.entry(slot).or_insert_with(|| WindowTables::new(&self.spec)).merge(&self.spec, partials, false)
+        self.hot.entry(span).or_insert_with(|| WindowTables::new(&self.spec)).merge(
+            &self.spec,
+            &partials.entries,
+            Values::Collected,
+        )
     }
 
     /// End of the next window to fire for this watermark. HOP and CUMULATE fire at every step while something is shown.
     pub(super) fn next_due(&self, watermark_ms: i64) -> Option<i64> {
         let mark = self.fired_mark_ms.unwrap_or(i64::MIN);
         let waiting = self.hot.keys().next().into_iter().chain(self.stored.keys().next());
-        let waiting = waiting.filter_map(|slot| self.spec.windows.open(*slot, mark)).map(|slot| slot.first).min();
+        let waiting = waiting.filter_map(|span| self.spec.windows.open(*span, mark)).map(|span| span.first).min();
         let shown = self.fired_mark_ms.filter(|_| !self.shown.is_empty()).map(|mark| self.spec.windows.next_end(mark));
         waiting.into_iter().chain(shown).min().filter(|&end| end - 1 <= watermark_ms)
     }
 
-    /// Where partial aggregates of a slot wait in the store.
-    pub(super) fn waiting_place(&self, slot: Slot) -> Place {
-        Place { operator: self.spec.operator, kind: Kind::Partial, time_ms: slot.first, last_ms: slot.last }
+    /// Where partial aggregates of a span wait in the store.
+    pub(super) fn waiting_place(&self, span: WindowSpan) -> StatePlace {
+        StatePlace { operator: self.spec.operator, kind: StateKind::Waiting, time_ms: span.first, last_ms: span.last }
     }
 
     /// Where a shown part is in the store.
-    pub(super) fn shown_place(&self, shown: i64) -> Place {
-        Place::at(self.spec.operator, Kind::Running, shown)
+    pub(super) fn shown_place(&self, shown: i64) -> StatePlace {
+        StatePlace::at(self.spec.operator, StateKind::Shown, shown)
     }
 
-    /// The shown part that a slot's partial aggregates become.
-    pub(super) fn shown_part(&self, slot: Slot) -> i64 {
+    /// The shown part that a span's partial aggregates become.
+    pub(super) fn shown_part(&self, span: WindowSpan) -> i64 {
         match self.spec.windows.kind {
-            WindowKind::Cumulate { size_ms, .. } => slot.last - size_ms,
-            _ => slot.last,
+            WindowKind::Cumulate { size_ms, .. } => span.last - size_ms,
+            _ => span.last,
         }
     }
 
-    /// True if a shown part counts the values of its DISTINCT sets (a running window does, since it is shown as it is).
-    pub(super) fn counts_shown(&self) -> bool {
-        matches!(self.spec.windows.kind, WindowKind::Cumulate { .. })
+    /// What a shown part does with the values of its DISTINCT sets: a running window counts them, since it is shown as it is.
+    pub(super) fn shown_values(&self) -> Values {
+        match self.spec.windows.kind {
+            WindowKind::Cumulate { .. } => Values::Counted,
+            WindowKind::Tumble { .. } | WindowKind::Hop { .. } | WindowKind::Fired => Values::Collected,
+        }
     }
 
-    /// Takes the partial aggregates of a slot out of the store, folding them into `into`.
-    pub(super) fn drain_stored(&mut self, slot: Slot, into: &mut WindowTables, db: &StateDb) -> Result<(), OperatorError> {
-        if self.stored.remove(&slot).is_none() {
+    /// Takes the partial aggregates of a span out of the store, folding them into `into`.
+    pub(super) fn drain_stored(&mut self, span: WindowSpan, into: &mut WindowTables, db: &StateDb) -> Result<(), OperatorError> {
+        if self.stored.remove(&span).is_none() {
             return Ok(());
         }
-        let (from, to) = self.waiting_place(slot).range();
+        let (from, to) = self.waiting_place(span).range();
         let mut changes = Changes::default();
         changes.delete_range(&from, &to);
-        read_tables((&self.spec, &self.stored_types), (from, to), into, self.counts_shown(), db)?;
+        read_tables((&self.spec, &self.stored_types), (from, to), into, self.shown_values(), db)?;
         Ok(db.write(changes)?)
     }
 
@@ -139,12 +176,12 @@ impl WindowState {
     pub(super) fn load_shown(&mut self, shown: i64, db: &StateDb) -> Result<(), OperatorError> {
         let range = self.shown_place(shown).range();
         if let Some(part) = self.shown.get_mut(&shown)
-            && part.tables.is_none()
+            && let Shown::Stored { bytes } = *part
         {
             let mut tables = WindowTables::new(&self.spec);
             // Stored groups of a running window already count the stored values.
-            read_tables((&self.spec, &self.stored_types), range, &mut tables, false, db)?;
-            part.tables = Some(tables);
+            read_tables((&self.spec, &self.stored_types), range, &mut tables, Values::Collected, db)?;
+            *part = Shown::Loaded(Box::new(LoadedPart { tables, order: vec![], stored_bytes: bytes, changed: false }));
         }
         Ok(())
     }
@@ -155,10 +192,10 @@ impl WindowState {
     }
 
     /// Moves a hot table to the store.
-    fn store_waiting(&mut self, slot: Slot, tables: &WindowTables, changes: &mut Changes) -> Result<(), OperatorError> {
+    fn store_waiting(&mut self, span: WindowSpan, tables: &WindowTables, changes: &mut Changes) -> Result<(), OperatorError> {
         let generation = self.take_generation();
-        let place = self.waiting_place(slot);
-        *self.stored.entry(slot).or_default() += write_tables(tables, slot, place, generation, changes)?;
+        let place = self.waiting_place(span);
+        *self.stored.entry(span).or_default() += write_tables(tables, place, generation, changes)?;
         Ok(())
     }
 
@@ -166,12 +203,10 @@ impl WindowState {
     fn store_shown(&mut self, shown: i64, changes: &mut Changes) -> Result<(), OperatorError> {
         let generation = self.take_generation();
         let place = self.shown_place(shown);
-        if let Some(part) = self.shown.get_mut(&shown)
-            && let Some(tables) = part.tables.as_ref().filter(|_| part.changed)
-        {
+        if let Some(part) = self.shown.get_mut(&shown).and_then(Shown::loaded_mut).filter(|part| part.changed) {
             let (from, to) = place.range();
             changes.delete_range(&from, &to);
-            part.stored_bytes = write_tables(tables, Slot { first: shown, last: shown }, place, generation, changes)?;
+            part.stored_bytes = write_tables(&part.tables, place, generation, changes)?;
             part.changed = false;
         }
         Ok(())
@@ -180,10 +215,10 @@ impl WindowState {
     /// Moves everything that the window ending at `end` shows to the store.
     pub(super) fn spill_window(&mut self, end: i64, changes: &mut Changes) -> Result<(), OperatorError> {
         self.sums.clear();
-        let slots: Vec<Slot> = self.hot.keys().take_while(|slot| slot.first <= end).copied().collect();
-        for slot in slots {
-            if let Some(tables) = self.hot.remove(&slot) {
-                self.store_waiting(slot, &tables, changes)?;
+        let spans: Vec<WindowSpan> = self.hot.keys().take_while(|span| span.first <= end).copied().collect();
+        for span in spans {
+            if let Some(tables) = self.hot.remove(&span) {
+                self.store_waiting(span, &tables, changes)?;
             }
         }
         let parts: Vec<i64> = self.shown.keys().copied().collect();
@@ -196,22 +231,35 @@ impl WindowState {
     fn spill_shown(&mut self, shown: i64, changes: &mut Changes) -> Result<(), OperatorError> {
         self.store_shown(shown, changes)?;
         if let Some(part) = self.shown.get_mut(&shown) {
-            part.tables = None;
-            part.order = Vec::new();
+            debug_assert!(part.loaded().is_none_or(|part| !part.changed), "a shown part leaves memory that is not in the store");
+            *part = Shown::Stored { bytes: part.stored_bytes() };
         }
         Ok(())
     }
 
-    /// Windows that end by `ms`, exclusive of the ms behind it, have fired.
-    pub fn raise_mark(&mut self, ms: i64) {
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(ms));
+    /// The window that ends at `end` fires.
+    pub fn mark_fired(&mut self, end: i64) {
+        debug_assert!(
+            self.fired_mark_ms.is_none_or(|mark| mark < end - 1),
+            "the window that ends at {end} fires again or too late"
+        );
+        self.fired_mark_ms = Some(end - 1);
+    }
+
+    /// All windows that a watermark closes have fired. After a restart watermarks begin below the mark.
+    pub fn mark_passed(&mut self, watermark_ms: i64) {
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark_ms));
     }
 
     /// At a barrier: what is here belongs to the snapshot until [`WindowState::write_frozen`] has written it.
     pub fn freeze(&mut self) {
         debug_assert!(self.is_written(), "a barrier came before the last one's tables were written");
         self.frozen.extend(std::mem::take(&mut self.hot));
-        self.frozen_shown = self.shown.iter().filter(|(_, part)| part.changed).map(|(&shown, _)| shown).collect();
+        self.frozen_shown = self.changed_parts().collect();
+    }
+
+    fn changed_parts(&self) -> impl Iterator<Item = i64> {
+        self.shown.iter().filter(|(_, part)| part.loaded().is_some_and(|part| part.changed)).map(|(&shown, _)| shown)
     }
 
     fn is_written(&self) -> bool {
@@ -220,8 +268,8 @@ impl WindowState {
 
     /// Writes one frozen table, since rows go on being processed between two calls. True: there is no more.
     pub fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        if let Some((slot, tables)) = self.frozen.pop() {
-            self.store_waiting(slot, &tables, changes)?;
+        if let Some((span, tables)) = self.frozen.pop() {
+            self.store_waiting(span, &tables, changes)?;
         } else if let Some(shown) = self.frozen_shown.pop() {
             self.store_shown(shown, changes)?;
         }
@@ -235,21 +283,21 @@ impl WindowState {
             self.sums.clear();
             return Ok(true);
         }
-        let Some((slot, tables)) = self.hot.pop_last() else { return Ok(false) };
-        self.store_waiting(slot, &tables, changes)?;
+        let Some((span, tables)) = self.hot.pop_last() else { return Ok(false) };
+        self.store_waiting(span, &tables, changes)?;
         Ok(true)
     }
 
     /// Moves the shown part that goes last to the store. Not while a fire shows it.
     pub fn spill_last_shown(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        let loaded = self.shown.iter().rev().find(|(_, part)| part.tables.is_some());
+        let loaded = self.shown.iter().rev().find(|(_, part)| part.loaded().is_some());
         let Some(shown) = loaded.map(|(&shown, _)| shown) else { return Ok(false) };
         self.spill_shown(shown, changes)?;
         Ok(true)
     }
 
     pub fn memory_bytes(&self) -> usize {
-        let shown = self.shown.values().filter_map(|part| part.tables.as_ref());
+        let shown = self.shown.values().filter_map(Shown::loaded).map(|part| &part.tables);
         let tables = self.hot.values().chain(shown).chain(self.frozen.iter().map(|(_, t)| t));
         tables.map(WindowTables::memory_bytes).sum::<usize>() + self.sums.memory_bytes()
     }
@@ -262,16 +310,17 @@ impl WindowState {
     pub fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.fired_mark_ms = state.fired_mark_ms;
         self.next_generation = state.next_generation;
-        for kind in [Kind::Partial, Kind::Running] {
+        for kind in [StateKind::Waiting, StateKind::Shown] {
             let (from, to) = layout::kind_range(self.spec.operator, kind);
             db.scan(&from, &to, |key, value| {
                 let (key, _) = self.stored_types.read(key, value)?;
-                let Place { time_ms, last_ms, .. } = key.place;
-                let bytes = match kind {
-                    Kind::Running => &mut self.shown.entry(time_ms).or_default().stored_bytes,
-                    _ => self.stored.entry(Slot { first: time_ms, last: last_ms }).or_default(),
-                };
-                *bytes += value.len();
+                let StatePlace { time_ms, last_ms, .. } = key.place;
+                if kind == StateKind::Shown {
+                    let before = self.shown.get(&time_ms).map_or(0, Shown::stored_bytes);
+                    self.shown.insert(time_ms, Shown::Stored { bytes: before + value.len() });
+                } else {
+                    *self.stored.entry(WindowSpan { first: time_ms, last: last_ms }).or_default() += value.len();
+                }
                 Ok::<_, OperatorError>(())
             })?;
         }

@@ -9,12 +9,11 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder};
 use arrow::datatypes::DataType;
 
 use super::WindowAggregateSpec;
-use super::slice::Slot;
-use super::table::WindowTables;
+use super::table::{Values, WindowTables};
 use crate::operator::aggregate::kernel;
-use crate::operator::{OperatorError, Partials};
+use crate::operator::{Entries, OperatorError};
 use crate::state::key::{KeyBuf, hash_key};
-use crate::state::layout::{Place, StateKey};
+use crate::state::layout::{StateKey, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 
@@ -24,7 +23,7 @@ const CHUNK_ENTRIES: usize = 256;
 /// Writes partial aggregates of one place. `generation` keeps values apart that were written at different times.
 pub struct StoredWriter<'a, 'db> {
     changes: &'a mut Changes<'db>,
-    place: Place,
+    place: StatePlace,
     generation: u32,
     next_chunk: u32,
     /// Of the values written so far.
@@ -32,12 +31,12 @@ pub struct StoredWriter<'a, 'db> {
 }
 
 impl<'a, 'db> StoredWriter<'a, 'db> {
-    pub fn new(changes: &'a mut Changes<'db>, place: Place, generation: u32) -> StoredWriter<'a, 'db> {
+    pub fn new(changes: &'a mut Changes<'db>, place: StatePlace, generation: u32) -> StoredWriter<'a, 'db> {
         StoredWriter { changes, place, generation, next_chunk: 0, bytes: 0 }
     }
 
     /// Takes partials that are sorted by key group.
-    pub fn write(&mut self, partials: &Partials) {
+    pub fn write(&mut self, partials: &Entries) {
         let mut from = 0;
         let mut value = Vec::new();
         while from < partials.len() {
@@ -65,31 +64,29 @@ impl<'a, 'db> StoredWriter<'a, 'db> {
 /// Writes the partial aggregates of a table to a place; returns the bytes of that.
 pub fn write_tables(
     tables: &WindowTables,
-    slot: Slot,
-    place: Place,
+    place: StatePlace,
     generation: u32,
     changes: &mut Changes<'_>,
 ) -> Result<usize, OperatorError> {
     let mut writer = StoredWriter::new(changes, place, generation);
-    tables.each_partials(slot, |partials| {
-        writer.write(&partials);
-        Ok::<_, OperatorError>(())
+    tables.each_partials(|entries| {
+        writer.write(&entries);
+        Ok(())
     })?;
     Ok(writer.bytes)
 }
 
-/// Folds the partial aggregates of a range of the store into a table. With `count`, values that are new to a DISTINCT set are
-/// counted.
+/// Folds the partial aggregates of a range of the store into a table.
 pub fn read_tables(
     (spec, types): (&WindowAggregateSpec, &StoredTypes),
     (from, to): (Vec<u8>, Vec<u8>),
     into: &mut WindowTables,
-    count: bool,
+    values: Values,
     db: &StateDb,
 ) -> Result<(), OperatorError> {
     db.scan(&from, &to, |key, value| {
-        let (_, partials) = types.read(key, value)?;
-        into.merge(spec, &partials, count)
+        let (_, entries) = types.read(key, value)?;
+        into.merge(spec, &entries, values)
     })
 }
 
@@ -110,24 +107,24 @@ impl StoredTypes {
     }
 
     /// Reads one entry back.
-    pub fn read(&self, key: &[u8], value: &[u8]) -> Result<(StateKey, Partials), OperatorError> {
+    pub fn read(&self, key: &[u8], value: &[u8]) -> Result<(StateKey, Entries), OperatorError> {
         let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key in the store"))?;
-        let columns = unpack(value, if key.table == 0 { &self.groups } else { &self.set }).map_err(OperatorError::damaged)?;
-        let entries = columns[0].as_binary::<i32>();
+        let columns = unpack(value, if key.table == StateTable::Main { &self.groups } else { &self.set })
+            .map_err(OperatorError::damaged)?;
+        let encoded = columns[0].as_binary::<i32>();
         let mut keys = KeyBuf::default();
-        let mut hashes = Vec::with_capacity(entries.len());
-        for i in 0..entries.len() {
-            keys.push(entries.value(i));
-            hashes.push(hash_key(entries.value(i)));
+        let mut hashes = Vec::with_capacity(encoded.len());
+        for i in 0..encoded.len() {
+            keys.push(encoded.value(i));
+            hashes.push(hash_key(encoded.value(i)));
         }
-        let partials = Partials {
-            slot: Slot { first: key.place.time_ms, last: key.place.last_ms },
+        let entries = Entries {
             table: key.table,
             keys,
-            key_groups: vec![key.key_group; entries.len()],
+            key_groups: vec![key.key_group; encoded.len()],
             hashes,
             states: columns[1..].to_vec(),
         };
-        Ok((key, partials))
+        Ok((key, entries))
     }
 }

@@ -9,14 +9,15 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
 use hashbrown::HashTable;
 
-use super::slice::Slot;
+use super::slice::WindowSpan;
 use super::{WindowAggregateSpec, local_times};
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::aggregate::{Kernel, Selected, kernel};
 use crate::operator::window::event_times_ms;
-use crate::operator::{OperatorError, Partials, Rows};
+use crate::operator::{Entries, OperatorError, Rows};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
-use crate::state::{KEY_GROUPS, key_group};
+use crate::state::layout::StateTable;
+use crate::state::{KEY_GROUPS, KeyGroup};
 
 /// Keys that were seen, numbered in the order they came.
 #[derive(Default)]
@@ -95,27 +96,36 @@ fn split_entry(entry: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Keys and arguments of a batch, prepared once and shared by all windows it touches.
-pub struct Input {
+pub struct KeyedRows {
     pub keys: KeyBuf,
     pub hashes: Vec<u64>,
     /// What is known of the rows besides.
     pub rows: Rows,
 }
 
-impl Input {
+impl KeyedRows {
     /// Rows of which `key_count` columns behind the rowtime are the keys.
-    pub fn new(key_count: usize, rows: &Rows) -> Input {
+    pub fn new(key_count: usize, rows: &Rows) -> KeyedRows {
         let batch = &rows.batch;
         let mut keys = KeyBuf::default();
         let first = WindowAggregateSpec::FIRST_KEY;
         encode_keys(&batch.columns()[first..first + key_count], batch.num_rows(), &mut keys);
         let hashes = keys.iter().map(hash_key).collect();
-        Input { keys, hashes, rows: rows.clone() }
+        KeyedRows { keys, hashes, rows: rows.clone() }
     }
 
     fn columns(&self) -> &[ArrayRef] {
         self.rows.batch.columns()
     }
+}
+
+/// What becomes of values that are new to the set of a DISTINCT aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// Their aggregate counts them at once: the window is about to be shown.
+    Counted,
+    /// They are only kept: another table of the window may have the same ones.
+    Collected,
 }
 
 /// What is kept for one window.
@@ -147,14 +157,14 @@ impl WindowTables {
     }
 
     /// Folds rows in. DISTINCT values are only collected; they count when a window fires.
-    pub fn update(&mut self, spec: &WindowAggregateSpec, input: &Input, slot: Slot) {
+    pub fn update(&mut self, spec: &WindowAggregateSpec, input: &KeyedRows, span: WindowSpan) {
         let goes_by_arrival = spec.aggregates.iter().any(|a| a.function.goes_by_arrival());
         let part = if goes_by_arrival {
-            Part::of(&spec.windows, slot, || local_times(spec.zone.as_ref(), event_times_ms(&input.columns()[0])))
+            WindowPart::of(&spec.windows, span, || local_times(spec.zone.as_ref(), event_times_ms(&input.columns()[0])))
         } else {
-            Part::Whole
+            WindowPart::Whole
         };
-        let places = Places::new(&input.rows, &part);
+        let places = ArrivalPlaces::new(&input.rows, &part);
         let mut row_groups = std::mem::take(&mut self.row_groups);
         row_groups.clear();
         for (i, &hash) in input.hashes.iter().enumerate() {
@@ -177,31 +187,40 @@ impl WindowTables {
         self.row_groups = row_groups;
     }
 
-    /// Folds partial aggregates in. With `spec_counts_distinct` (a window that is about to fire) values that are new to a
-    /// set are also counted by their aggregate.
-    pub fn merge(&mut self, spec: &WindowAggregateSpec, partials: &Partials, count_distinct: bool) -> Result<(), OperatorError> {
-        if partials.table == 0 {
-            let groups: Vec<u32> =
-                (0..partials.len()).map(|i| self.groups.intern(partials.keys.get(i), partials.hashes[i]).0).collect();
-            let len = self.groups.len();
-            let mut states = partials.states.as_slice();
-            for kernel in &mut self.kernels {
-                let (own, rest) = states.split_at(kernel.state_types().len());
-                kernel.resize(len);
-                kernel.merge(&groups, own);
-                states = rest;
+    /// Folds partial aggregates in.
+    pub fn merge(&mut self, spec: &WindowAggregateSpec, entries: &Entries, values: Values) -> Result<(), OperatorError> {
+        let number = match entries.table {
+            StateTable::Main => {
+                self.merge_groups(entries);
+                return Ok(());
             }
-            return Ok(());
-        }
-        let set = &mut self.sets[usize::from(partials.table) - 1];
+            StateTable::Side(number) => usize::from(number),
+        };
+        let set = self.sets.get_mut(number).ok_or_else(|| OperatorError::damaged("values of no DISTINCT aggregate"))?;
         let mut new = Vec::new();
-        for i in 0..partials.len() {
-            let (entry, is_new) = set.intern(partials.keys.get(i), partials.hashes[i]);
+        for i in 0..entries.len() {
+            let (entry, is_new) = set.intern(entries.keys.get(i), entries.hashes[i]);
             if is_new {
                 new.push(entry);
             }
         }
-        if count_distinct { self.count_values(spec, usize::from(partials.table) - 1, &new) } else { Ok(()) }
+        match values {
+            Values::Counted => self.count_values(spec, number, &new),
+            Values::Collected => Ok(()),
+        }
+    }
+
+    fn merge_groups(&mut self, entries: &Entries) {
+        let groups: Vec<u32> = (0..entries.len()).map(|i| self.groups.intern(entries.keys.get(i), entries.hashes[i]).0).collect();
+        let len = self.groups.len();
+        let mut states = entries.states.as_slice();
+        for kernel in &mut self.kernels {
+            let (own, rest) = states.split_at(kernel.state_types().len());
+            kernel.resize(len);
+            kernel.merge(&groups, own);
+            states = rest;
+        }
+        debug_assert!(states.is_empty(), "{} columns of aggregates are left over", states.len());
     }
 
     /// Folds other tables of the same window or of a part of it in. Values of sets are collected, not counted.
@@ -261,8 +280,8 @@ impl WindowTables {
         by_route(self.groups.len(), |group| self.key_group_of(group))
     }
 
-    pub fn key_group_of(&self, group: u32) -> u16 {
-        key_group(self.groups.hashes[group as usize])
+    pub fn key_group_of(&self, group: u32) -> KeyGroup {
+        KeyGroup::of_hash(self.groups.hashes[group as usize])
     }
 
     /// Key columns of the picked groups.
@@ -276,40 +295,35 @@ impl WindowTables {
     }
 
     /// The picked groups as partial aggregates.
-    pub fn partials(&self, slot: Slot, picks: &[u32]) -> Partials {
+    pub fn partials(&self, picks: &[u32]) -> Entries {
         let mut keys = KeyBuf::default();
         let mut hashes = Vec::with_capacity(picks.len());
         for &g in picks {
             keys.push(self.groups.key(g));
             hashes.push(self.groups.hashes[g as usize]);
         }
-        let key_groups = hashes.iter().map(|&h| key_group(h)).collect();
+        let key_groups = hashes.iter().map(|&hash| KeyGroup::of_hash(hash)).collect();
         let states = self.kernels.iter().flat_map(|k| k.state(picks)).collect();
-        Partials { slot, table: 0, keys, hashes, key_groups, states }
+        Entries { table: StateTable::Main, keys, hashes, key_groups, states }
     }
 
     /// Everything, as partial aggregates sorted by key group, some thousands at a time; the groups first and then the value
     /// sets. Each batch is small against the table, so that taking it apart does not need its memory twice.
-    pub fn each_partials<E: From<OperatorError>>(
-        &self,
-        slot: Slot,
-        mut each: impl FnMut(Partials) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn each_partials(&self, mut each: impl FnMut(Entries) -> Result<(), OperatorError>) -> Result<(), OperatorError> {
         for picks in self.by_key_group().chunks(PARTIALS_MAX) {
-            each(self.partials(slot, picks))?;
+            each(self.partials(picks))?;
         }
         for (i, set) in self.sets.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
-            let route = |e: u32| split_entry(set.key(e)).map(|(key, _)| key_group(hash_key(key)));
-            let routes: Vec<u16> = (0..set.len() as u32)
+            let route = |e: u32| split_entry(set.key(e)).map(|(key, _)| KeyGroup::of_hash(hash_key(key)));
+            let routes: Vec<KeyGroup> = (0..set.len() as u32)
                 .map(route)
                 .collect::<Option<_>>()
                 .ok_or_else(|| OperatorError::damaged("a DISTINCT value without its key"))?;
             for picks in by_route(set.len(), |e| routes[e as usize]).chunks(PARTIALS_MAX) {
                 let mut keys = KeyBuf::default();
                 picks.iter().for_each(|&e| keys.push(set.key(e)));
-                each(Partials {
-                    slot,
-                    table: (i + 1) as u8,
+                each(Entries {
+                    table: StateTable::Side(i as u8),
                     keys,
                     hashes: picks.iter().map(|&e| set.hashes[e as usize]).collect(),
                     key_groups: picks.iter().map(|&e| routes[e as usize]).collect(),
@@ -325,24 +339,24 @@ impl WindowTables {
 const PARTIALS_MAX: usize = 8192;
 
 /// Numbers below `len` by key group, in one pass over them; those of a key group stay in order.
-fn by_route(len: usize, route: impl Fn(u32) -> u16) -> Vec<u32> {
+fn by_route(len: usize, route: impl Fn(u32) -> KeyGroup) -> Vec<u32> {
     let mut ends = [0usize; KEY_GROUPS as usize + 1];
     for i in 0..len as u32 {
-        ends[usize::from(route(i)) + 1] += 1;
+        ends[route(i).index() + 1] += 1;
     }
     for group in 1..ends.len() {
         ends[group] += ends[group - 1];
     }
     let mut order = vec![0; len];
     for i in 0..len as u32 {
-        let next = &mut ends[usize::from(route(i))];
+        let next = &mut ends[route(i).index()];
         order[*next] = i;
         *next += 1;
     }
     order
 }
 
-fn collect_values(set: &mut GroupIndex, input: &Input, argument: &ArrayRef, rows: Selected<'_>) {
+fn collect_values(set: &mut GroupIndex, input: &KeyedRows, argument: &ArrayRef, rows: Selected<'_>) {
     let mut values = KeyBuf::default();
     encode_keys(std::slice::from_ref(argument), argument.len(), &mut values);
     let mut entry = Vec::new();

@@ -184,7 +184,7 @@ fn both_paths_agree_on_records_of_several_values() {
                 let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
                 let slow = decoder.decode_records(&batch, false);
                 assert_same(&decoder.decode_records(&batch, true), &slow, &records);
-                let rows = slow.parts.iter().flatten().filter_map(|p| p.numbered());
+                let rows = slow.parts.iter().flatten().flatten();
                 let reported = slow.bad.iter().filter_map(|b| Some((b.part?, records[b.index].len())));
                 parts += rows.count();
                 for (part, length) in reported {

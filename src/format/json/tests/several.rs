@@ -10,7 +10,7 @@ fn outcome(options: JsonOptions, records: &[&[u8]]) -> String {
     let mut out: Vec<String> = (0..ids.len())
         .map(|row| {
             let record = decoded.record_of_row.as_ref().map_or(row as u32, |r| r[row]);
-            let part = decoded.parts.as_ref().and_then(|p| p[row].numbered());
+            let part = decoded.parts.as_ref().and_then(|p| p[row]);
             let id = if ids.is_null(row) { "NULL".into() } else { ids.value(row).to_string() };
             match part {
                 None => format!("{id}@{record}"),

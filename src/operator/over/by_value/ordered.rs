@@ -20,7 +20,7 @@ use crate::state::packed::{pack, unpack};
 
 /// Where a row stands in its partition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct OrderPlace {
     /// What it is ordered by, as bytes in that order.
     pub value: Box<[u8]>,
     /// Among those that compare equal: when it arrived. Empty if that is not known; then those that came first are first.
@@ -30,7 +30,7 @@ pub struct Place {
 #[derive(Debug, Clone)]
 pub struct Ordered {
     pub rows: RecordBatch,
-    pub places: Vec<Place>,
+    pub places: Vec<OrderPlace>,
     /// The result of each row, encoded as a key. Empty after reading: to be found again.
     pub results: Vec<Arc<[u8]>>,
     bytes: usize,
@@ -54,7 +54,7 @@ impl Ordered {
     }
 
     /// Puts a row behind all that are not after it, with a result that is still to be set. Where it is now.
-    pub fn insert(&mut self, row: &RecordBatch, place: Place) -> Result<usize, OperatorError> {
+    pub fn insert(&mut self, row: &RecordBatch, place: OrderPlace) -> Result<usize, OperatorError> {
         let at = self.places.partition_point(|p| *p <= place);
         let (before, after) = (self.rows.slice(0, at), self.rows.slice(at, self.len() - at));
         self.rows = concat_batches(&self.rows.schema(), [&before, row, &after])?;
@@ -108,7 +108,7 @@ impl KeyedValue for Ordered {
         let rows = RecordBatch::try_new(spec.input.clone(), columns).map_err(OperatorError::damaged)?;
         let arrivals = arrivals.as_ref().map(|a| a.as_binary::<i32>());
         let values = order_values(spec, &rows);
-        let place = |(row, value): (usize, &[u8])| Place {
+        let place = |(row, value): (usize, &[u8])| OrderPlace {
             value: value.into(),
             arrival: arrivals.filter(|a| a.is_valid(row)).map(|a| a.value(row).into()).unwrap_or_default(),
         };

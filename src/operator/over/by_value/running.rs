@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
-use crate::operator::aggregate::arrival::{Part, Places};
+use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::aggregate::retract::Accumulators;
 use crate::operator::aggregate::retracting::accumulators;
 use crate::operator::aggregate::{Aggregate, Selected};
@@ -65,7 +65,7 @@ impl Running {
                 let numbers = (self.rows as u64..self.rows as u64 + len as u64).collect();
                 let times_ms = std::iter::repeat_n(0, len).collect();
                 let dealt = Rows { arrivals: Some(Arrivals { times_ms, numbers }), ..Rows::new(rows.slice(from, len)) };
-                let selected = Selected::of(aggregate, dealt.batch.columns(), Places::new(&dealt, &Part::Whole));
+                let selected = Selected::of(aggregate, dealt.batch.columns(), ArrivalPlaces::new(&dealt, &WindowPart::Whole));
                 kernel.update(&self.zeros[..len], column.as_ref(), selected);
             } else {
                 kernel.update(&self.zeros[..len], column.as_ref(), Selected::ALL);
