@@ -22,7 +22,7 @@ use paceline::rows::Rows;
 use paceline::runtime::options::CheckpointTrigger;
 use paceline::sink::version::WriteMode;
 use paceline::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
-use paceline::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use paceline::sql::bind::bind;
 use paceline::sql::catalog::Table;
 use paceline::wake::Wake;
@@ -90,10 +90,10 @@ struct Numbers {
 
 impl Source for Numbers {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        Ok(vec![SplitSeed { id: SplitId("numbers".into()), parents: vec![], start: Position::Generated { records: 0 } }])
+        Ok(vec![SplitSeed { id: SplitId("numbers".into()), parents: vec![], start: Position::after_records(0) }])
     }
-    fn open(&self, _: &SplitId, position: &Position, _: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
-        let Position::Generated { records } = *position else { panic!("{position:?}") };
+    fn open(&self, _: &SplitId, position: &Position, _: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+        let records = position.records().expect("written here");
         Ok(Box::new(Counting { next: records, count: self.count }))
     }
     fn bounded(&self) -> bool {
@@ -121,7 +121,7 @@ impl SplitReader for Counting {
         Ok(Polled::Records(batch))
     }
     fn position(&self) -> Position {
-        Position::Generated { records: self.next }
+        Position::after_records(self.next)
     }
 }
 

@@ -21,11 +21,10 @@ use paceline::runtime::job;
 use paceline::runtime::job::{Observer, Outcome};
 use paceline::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use paceline::runtime::worker::SharedSource;
-use paceline::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use paceline::sql::bind::bind;
 use paceline::time::clock::{Clock, SystemClock};
 use paceline::time::idle::{ANSWER_AGE_MAX, EmptyAnswers};
-use paceline::wake::Wake;
 
 use crate::support::job::sink_rows;
 
@@ -79,10 +78,10 @@ struct Scripted(Arc<Script>);
 impl Source for Scripted {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
         let seed =
-            |i: usize| SplitSeed { id: SplitId(format!("shard-{i}").into()), parents: vec![], start: Position::ShardHorizon };
+            |i: usize| SplitSeed { id: SplitId(format!("shard-{i}").into()), parents: vec![], start: Position::after_records(0) };
         Ok(vec![seed(0), seed(1)])
     }
-    fn open(&self, split: &SplitId, _: &Position, _: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(&self, split: &SplitId, _: &Position, _: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
         Ok(Box::new(Shard { number: usize::from(&*split.0 == "shard-1"), script: self.0.clone() }))
     }
     fn bounded(&self) -> bool {
@@ -127,7 +126,7 @@ impl SplitReader for Shard {
         Ok(Polled::Pending { empty: *own })
     }
     fn position(&self) -> Position {
-        Position::ShardHorizon
+        Position::after_records(0)
     }
 }
 
@@ -201,6 +200,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         batch_rows: 10,
         lane_bytes_max: 1 << 20,
         accumulator_bytes_max: 1 << 20,
+        read_ahead_bytes: 1 << 20,
         state_cache_bytes: 1 << 20,
         crashes: Arc::new(NeverCrash),
         stop: clock.stop.clone(),

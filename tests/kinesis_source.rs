@@ -9,9 +9,10 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMillisecondType;
 use paceline::connector::Bounds;
 use paceline::connector::kinesis::client::KinesisWriter;
+use paceline::connector::kinesis::position::ShardPosition;
 use paceline::connector::kinesis::{KinesisOptions, KinesisSource};
 use paceline::record::Places;
-use paceline::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use paceline::time::MIN_TIME_MS;
 use paceline::time::clock::{SharedClock, SystemClock};
 use paceline::time::watermark::{SplitStatus, SplitTable};
@@ -124,7 +125,10 @@ impl<'a> Job<'a> {
                 let wake = Arc::new(move || {
                     let _ = sender.send(());
                 });
-                readers.insert(entry.id.to_string(), self.source.open(&SplitId(entry.id.clone()), &entry.data, wake).unwrap());
+                readers.insert(
+                    entry.id.to_string(),
+                    self.source.open(&SplitId(entry.id.clone()), &entry.data, ReadAhead::alone(wake)).unwrap(),
+                );
             }
             let mut ended = vec![];
             for (id, reader) in &mut readers {
@@ -247,7 +251,7 @@ fn latest_and_a_timestamp_start_where_they_say() {
     let latest = world.source("LATEST", Bounds::default());
     let mut job = Job::start(&latest);
     for known in job.splits.iter() {
-        assert!(matches!(known.data, Position::ShardTime { arrival_ms } if arrival_ms >= latest_ms));
+        assert!(matches!(ShardPosition::of(&known.data), Ok(ShardPosition::Time { arrival_ms }) if arrival_ms >= latest_ms));
     }
     // Read past the old records before there is a new one.
     job.run(|_, caught_up| caught_up.len() == 2 && caught_up.values().all(|c| *c));
@@ -330,6 +334,43 @@ fn caught_up_is_certain_or_not_said() {
 }
 
 #[test]
+fn a_stream_that_was_made_again_is_another_one() {
+    let world = World::new(1);
+    let run = world.horizon_source().setup(None).unwrap().expect("the server says when the stream was made");
+    let source = world.horizon_source();
+    assert_eq!(source.setup(Some(&run)).unwrap(), Some(run.clone()));
+    assert!(source.audit(&[]).is_empty());
+    world.server.delete_stream(STREAM);
+    // Not being there is no change: who cannot be asked is asked again.
+    assert_eq!(world.horizon_source().setup(Some(&run)).unwrap(), Some(run.clone()));
+    world.next_second();
+    world.server.create_stream(STREAM, 1);
+    let refused = world.horizon_source().setup(Some(&run)).unwrap_err();
+    assert!(matches!(&refused, SourceError::Stored { reason, .. } if reason.contains("deleted and made again")), "{refused}");
+    // An audit tells what an earlier one has asked for.
+    let told = std::iter::repeat_with(|| {
+        std::thread::sleep(Duration::from_millis(10));
+        source.audit(&[])
+    });
+    let told = told.take(1000).find(|told| !told.is_empty()).expect("it is noticed");
+    assert!(told[0].contains("'rides' was deleted and made again"), "{told:?}");
+}
+
+#[test]
+fn a_reader_says_how_far_it_is_behind() {
+    let world = World::new(1);
+    world.put(0, 1);
+    let source = world.horizon_source();
+    let seed = source.discover().unwrap().remove(0);
+    let mut reader = source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
+    assert_eq!(reader.lag_ms(), None, "nobody has asked");
+    while reader.lag_ms() != Some(0) || reader.bytes_read() < 170 {
+        reader.poll(1000).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn shards_are_listed_page_by_page() {
     let world = World::new(7);
     world.server.set_faults(Faults { shards_per_page: 3, ..Faults::default() });
@@ -345,7 +386,7 @@ fn metadata_columns_follow_the_order_asked_for() {
     let options = world.options(STREAM, &[("source.init.position", "TRIM_HORIZON")], Bounds::default());
     let source = world.source_with(options.clone(), &["partition-key", "timestamp", "shard-id", "sequence-number"]);
     let seed = source.discover().unwrap().remove(0);
-    let mut reader = source.open(&seed.id, &seed.start, Arc::new(|| {})).unwrap();
+    let mut reader = source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
     let batch = loop {
         match reader.poll(100).unwrap() {
             Polled::Records(batch) => break batch,
@@ -361,7 +402,7 @@ fn metadata_columns_follow_the_order_asked_for() {
     let times = batch.metadata[1].as_primitive::<TimestampMillisecondType>();
     assert_eq!((times.timezone(), times.null_count()), (Some("UTC"), 0));
     assert!(times.values().iter().all(|&ms| ms >= before_ms && ms <= world.clock.wall_ms()));
-    let position = Position::ShardAfter { sequence_number: numbers[9].clone() };
+    let position = Position::from(ShardPosition::After { sequence_number: numbers[9].clone() });
     assert_eq!((reader.position(), reader.bytes_read()), (position, 120));
     let unknown = KinesisSource::new(STREAM, options, vec!["shard".into()], world.clock.clone(), world.runtime.handle().clone());
     assert!(unknown.is_err_and(|e| e.to_string().contains("shard-id")));
@@ -378,7 +419,7 @@ fn what_cannot_be_read_is_said_clearly() {
     world.server.set_faults(Faults { deny: Some("AccessDeniedException"), ..Faults::default() });
     let text = source.discover().unwrap_err().to_string();
     assert!(text.contains("check the credentials") && text.contains("AccessDeniedException"), "{text}");
-    let mut reader = source.open(&seed.id, &seed.start, Arc::new(|| {})).unwrap();
+    let mut reader = source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
     let error = loop {
         match reader.poll(1) {
             Ok(Polled::Pending { .. }) => std::thread::sleep(Duration::from_millis(5)),

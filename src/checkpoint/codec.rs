@@ -2,14 +2,17 @@
 //!
 //! ```text
 //! file = magic "PCLN" | format (1) | length (8, little-endian) | body | CRC-32C of all before (4, little-endian)
-//! body = manifest | first looks, which manifests of earlier versions do not have; both in bincode 2.0's standard encoding
+//! body = manifest in bincode 2.0's standard encoding; format 2 had its own (`format2`)
 //! ```
 
+use super::format2::Manifest2;
 use super::manifest::Manifest;
 
 const MAGIC: &[u8; 4] = b"PCLN";
 /// Version of the manifest's structure and of everything in a checkpoint (state keys, packed values).
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
+/// The one before, which is read too.
+const FORMER_FORMAT: u8 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
@@ -23,8 +26,7 @@ pub enum CodecError {
 
 pub fn encode(manifest: &Manifest) -> Vec<u8> {
     // Plain data in memory always encodes.
-    let mut body = bincode::serde::encode_to_vec(manifest, bincode::config::standard()).unwrap_or_default();
-    body.extend(bincode::serde::encode_to_vec(&manifest.first_looks, bincode::config::standard()).unwrap_or_default());
+    let body = bincode::serde::encode_to_vec(manifest, bincode::config::standard()).unwrap_or_default();
     let mut out = Vec::with_capacity(body.len() + 17);
     out.extend_from_slice(MAGIC);
     out.push(FORMAT);
@@ -50,16 +52,20 @@ pub fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
     if crc32c::crc32c(content) != u32::from_le_bytes(*crc) {
         return Err(CodecError::Checksum);
     }
-    if *format != FORMAT {
+    if ![FORMAT, FORMER_FORMAT].contains(format) {
         return Err(CodecError::Format { found: *format });
     }
     let (length, body) = rest.split_first_chunk::<8>().ok_or(CodecError::Damaged)?;
     if u64::from_le_bytes(*length) != body.len() as u64 {
         return Err(CodecError::Damaged);
     }
-    let (manifest, length): (Manifest, usize) = part(body)?;
-    let first_looks = if length == body.len() { vec![] } else { part(&body[length..])?.0 };
-    Ok(Manifest { first_looks, ..manifest })
+    if *format == FORMER_FORMAT {
+        let (manifest, length): (Manifest2, usize) = part(body)?;
+        let first_looks = if length == body.len() { vec![] } else { part(&body[length..])?.0 };
+        return Ok(manifest.into_manifest(first_looks));
+    }
+    let (manifest, length) = part(body)?;
+    if length == body.len() { Ok(manifest) } else { Err(CodecError::Damaged) }
 }
 
 /// What stands at the start of some bytes, and how many of them it takes.
@@ -70,8 +76,7 @@ fn part<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), Code
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::manifest::FirstLook;
-    use crate::source::Look;
+    use crate::source::{Position, RunState};
 
     fn manifest() -> Manifest {
         Manifest {
@@ -85,18 +90,50 @@ mod tests {
             operators: vec![(1, Default::default())],
             files: vec![],
             staged: vec![("s".into(), vec![vec![1, 2]])],
-            first_looks: vec![FirstLook { table: "t".into(), split: "a".into(), look: Look { size_bytes: 7, modified_ms: 8 } }],
         }
     }
 
-    #[test]
-    fn a_manifest_without_first_looks_is_read() {
-        // As it was written before they were noted.
-        let body = bincode::serde::encode_to_vec(manifest(), bincode::config::standard()).unwrap();
-        let mut bytes = [MAGIC.as_slice(), &[FORMAT], &(body.len() as u64).to_le_bytes(), &body].concat();
+    /// Bytes of the former format, written field by field.
+    fn former(position: &[u8], first_looks: &[u8]) -> Vec<u8> {
+        let body = [
+            // run_ms 5 (zigzag), epoch 3, not finished, plan "p", one worker, 128 key groups
+            &[10, 3, 0, 1, b'p', 1, 128][..],
+            // one source "t" with one split "a" without parents
+            &[1, 1, b't', 1, 1, b'a', 0],
+            position,
+            // watermark 7, two rows, not peeked, not finished, no children
+            &[14, 2, 0, 0, 0],
+            // no operators, no files, nothing staged
+            &[0, 0, 0],
+            first_looks,
+        ]
+        .concat();
+        let mut bytes = [MAGIC.as_slice(), &[FORMER_FORMAT], &(body.len() as u64).to_le_bytes(), &body].concat();
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
-        assert_eq!(decode(&bytes), Ok(Manifest { first_looks: vec![], ..manifest() }));
-        assert!(is_manifest(&bytes) && !is_manifest(b"notes"));
+        bytes
+    }
+
+    #[test]
+    fn manifests_of_the_former_format_are_read() {
+        let shard = |content: serde_json::Value| Position::new("shard", 1, &content);
+        for (bytes, position) in [
+            (&[0, 9, 2][..], Position::new("file", 1, &serde_json::json!({ "offset": 9, "lines": 2 }))),
+            (&[1], shard("Horizon".into())),
+            (&[2, 16], shard(serde_json::json!({ "Time": { "arrival_ms": 8 } }))),
+            (&[3, 2, b'4', b'2'], shard(serde_json::json!({ "After": { "sequence_number": "42" } }))),
+            (&[4, 6], Position::after_records(6)),
+            (&[5, 1, 1, b'f'], Position::new("folder", 1, &serde_json::json!({ "seen": ["f"] }))),
+        ] {
+            let manifest = decode(&former(bytes, &[])).unwrap();
+            let split = &manifest.sources[0].splits[0];
+            assert_eq!((&split.position, split.watermark_ms, split.rows), (&position, 7, 2));
+            assert_eq!((manifest.run_ms, manifest.key_groups, &manifest.sources[0].run), (5, 128, &None));
+        }
+        // One look: table "t", split "a", 7 bytes, modified at 8.
+        let manifest = decode(&former(&[1], &[1, 1, b't', 1, b'a', 7, 16])).unwrap();
+        let looks = serde_json::json!({ "a": { "size_bytes": 7, "modified_ms": 8 } });
+        assert_eq!(manifest.sources[0].run, Some(RunState::new("files", 1, &looks)));
+        assert!(is_manifest(&former(&[1], &[])) && !is_manifest(b"notes"));
     }
 
     #[test]

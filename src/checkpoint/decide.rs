@@ -103,7 +103,6 @@ mod tests {
             operators: vec![],
             files: vec![],
             staged: vec![],
-            first_looks: vec![],
         };
         Found { epoch, manifest: Ok(manifest) }
     }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::operator::OperatorState;
-use crate::source::{Look, Position, SplitSeed};
+use crate::source::{Position, RunState, SplitSeed};
 use crate::time::MIN_TIME_MS;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,22 +30,13 @@ pub struct Manifest {
     pub files: Vec<FileEntry>,
     /// What sinks must publish: (sink name, what its writers staged).
     pub staged: Vec<(String, Vec<Vec<u8>>)>,
-    /// How splits looked when the run began. `codec` writes it behind the rest: manifests of earlier versions end before it.
-    #[serde(skip)]
-    pub first_looks: Vec<FirstLook>,
-}
-
-/// How a split looked when the run began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FirstLook {
-    pub table: String,
-    pub split: String,
-    pub look: Look,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceState {
     pub table: String,
+    /// What the source keeps over the whole run.
+    pub run: Option<RunState>,
     pub splits: Vec<SplitState>,
 }
 
@@ -102,12 +93,15 @@ mod tests {
     use crate::source::SplitId;
 
     fn split(id: &str, finished: bool, children: &[&str]) -> SplitState {
-        let seed =
-            |c: &&str| SplitSeed { id: SplitId((*c).into()), parents: vec![SplitId(id.into())], start: Position::ShardHorizon };
+        let seed = |c: &&str| SplitSeed {
+            id: SplitId((*c).into()),
+            parents: vec![SplitId(id.into())],
+            start: Position::after_records(0),
+        };
         SplitState {
             id: id.into(),
             parents: vec![],
-            position: Position::ShardHorizon,
+            position: Position::after_records(0),
             watermark_ms: 7,
             rows: 0,
             peeked: false,
@@ -126,7 +120,7 @@ mod tests {
     #[test]
     fn a_child_with_progress_is_not_reset() {
         let mut child = split("c", false, &[]);
-        child.position = Position::ShardAfter { sequence_number: "9".into() };
+        child.position = Position::after_records(9);
         let joined = join_splits(vec![vec![split("p", true, &["c"])], vec![child.clone()]]);
         assert_eq!(joined.iter().find(|s| s.id == "c"), Some(&child));
         assert_eq!(joined.len(), 2);

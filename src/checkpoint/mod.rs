@@ -11,6 +11,7 @@ pub mod codec;
 pub mod contents;
 pub mod decide;
 pub mod durable;
+mod format2;
 mod found;
 pub mod manifest;
 mod own;

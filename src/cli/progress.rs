@@ -112,7 +112,19 @@ impl Observer for Progress {
         };
         let Counts { rows_in, rows_out, diverted, skipped, nulled, late, .. } = self.counts;
         let (epoch, event_time) = (self.last_epoch, reached.clone());
-        self.health.update(Report { status: "running", rows_in, rows_out, diverted, skipped, nulled, late, epoch, event_time });
+        let behind_ms = sources.iter().filter_map(|source| source.lag_ms()).max();
+        self.health.update(Report {
+            status: "running",
+            rows_in,
+            rows_out,
+            diverted,
+            skipped,
+            nulled,
+            late,
+            epoch,
+            event_time,
+            behind_ms,
+        });
         if let Some(board) = &mut self.board {
             board.draw(&format!("{} records, event time {reached}", HumanCount(rows)));
         }

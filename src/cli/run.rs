@@ -20,11 +20,12 @@ use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::crash::NeverCrash;
-use crate::runtime::error::JobError;
+use crate::runtime::error::{JobError, WorkerError};
 use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::job::Outcome;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
+use crate::source::SourceError;
 use crate::sql::bind::bind_with;
 use crate::time::clock::{SharedClock, SystemClock};
 
@@ -187,6 +188,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         // Two fifths for accumulators and a quarter for RocksDB; the rest is for queues, the batches in work, what is copied
         // while state moves, and freed pages that the system has not got back yet.
         accumulator_bytes_max: config.memory_bytes / 5 * 2,
+        read_ahead_bytes: config.memory_bytes / 8,
         state_cache_bytes: config.memory_bytes / 4,
         crashes: Arc::new(NeverCrash),
         clock: clock.clone(),
@@ -244,7 +246,9 @@ fn drive(
 fn ended(error: &JobError) -> Exit {
     say(error);
     match error {
-        JobError::Refused(_) => Exit::State,
+        JobError::Refused(_)
+        | JobError::Source(SourceError::Stored { .. })
+        | JobError::Worker(WorkerError::Source(SourceError::Stored { .. })) => Exit::State,
         JobError::Store(e) if e.is_of_the_folder() => Exit::Wrong,
         _ => Exit::Failed,
     }

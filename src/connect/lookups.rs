@@ -14,7 +14,7 @@ use crate::connector::{ConnectError, Connectors, Environment, check_options};
 use crate::lookup::options::LookupOptions;
 use crate::lookup::{Lookup, LookupTable};
 use crate::plan::physical::LookupPlan;
-use crate::source::Polled;
+use crate::source::{Polled, ReadAhead};
 
 /// Records taken from a sample at a time.
 const SAMPLE_BATCH: usize = 8192;
@@ -54,7 +54,7 @@ fn in_memory(plan: &LookupPlan, env: &Environment<'_>) -> Result<MemoryTable, Co
     let mut decoder = DecodeFormat::of(&plan.source, true, false)?.decoder(&table.name, schema)?;
     let (mut batches, mut rows) = (Vec::new(), 0);
     for split in source.discover()? {
-        let mut reader = source.open(&split.id, &split.start, Arc::new(|| {}))?;
+        let mut reader = source.open(&split.id, &split.start, ReadAhead::alone(Arc::new(|| {})))?;
         while let Polled::Records(raw) = reader.poll(SAMPLE_BATCH)? {
             let decoded = decoder.decode(&raw);
             if let Some(bad) = decoded.bad.first() {

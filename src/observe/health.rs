@@ -30,6 +30,9 @@ pub struct Report {
     pub epoch: u64,
     /// The event time that all sources have reached.
     pub event_time: String,
+    /// How far the split that is furthest behind the newest record of its own is behind, ms of arrival time. Null where no
+    /// source says: files have no arrival times.
+    pub behind_ms: Option<i64>,
 }
 
 /// How long a start waits for its address: a process that was just killed may not have let go of it yet.

@@ -32,13 +32,24 @@ use crate::wake::Wake;
 /// memory of all lanes stays small against the rest.
 pub const LANE_BYTES_MAX: usize = 4 << 20;
 
+/// What a split may read ahead at least: a small reply. With ten thousand splits that is more than their share.
+const SPLIT_BYTES_MIN: usize = 64 << 10;
+
 /// The shared side of every source, its splits dealt among the workers.
-pub fn share_sources(plan: &PhysicalPlan, connected: &Connected, manifest: &Manifest, workers: usize) -> Vec<Arc<SharedSource>> {
+pub fn share_sources(
+    plan: &PhysicalPlan,
+    connected: &Connected,
+    manifest: &Manifest,
+    options: &JobOptions,
+) -> Vec<Arc<SharedSource>> {
+    let workers = options.workers;
+    let open = manifest.sources.iter().flat_map(|s| &s.splits).filter(|split| !split.finished).count();
+    let split_bytes = (options.read_ahead_bytes / open.max(1)).max(SPLIT_BYTES_MIN);
     let shared = plan.sources.iter().zip(&connected.sources).map(|(source_plan, source)| {
         let name = &source_plan.table.name;
         let splits = manifest.sources.iter().find(|s| s.table == *name).map(|s| s.splits.as_slice()).unwrap_or_default();
         let table = deal(splits, workers, source.bounded());
-        Arc::new(SharedSource::new(name.clone(), source.clone(), table, connected.idle_timeout, workers))
+        Arc::new(SharedSource::new(name.clone(), source.clone(), table, connected.idle_timeout, workers, split_bytes))
     });
     shared.collect()
 }

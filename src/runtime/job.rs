@@ -86,7 +86,7 @@ struct Running<'a> {
 
 impl Job<'_> {
     fn run(mut self, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
-        let sources = share_sources(self.plan, self.connected, &self.newest, self.options.workers);
+        let sources = share_sources(self.plan, self.connected, &self.newest, self.options);
         let control = Arc::new(Control {
             requested_epoch: AtomicU64::new(self.last_epoch),
             final_epoch: AtomicU64::new(0),
@@ -208,6 +208,7 @@ impl Job<'_> {
         debug_assert_eq!(parts.len(), self.options.workers);
         let sources = self.plan.sources.iter().enumerate().map(|(s, plan)| SourceState {
             table: plan.table.name.clone(),
+            run: self.newest.sources.iter().find(|known| known.table == plan.table.name).and_then(|known| known.run.clone()),
             splits: join_splits(parts.iter().map(|p| p.splits[s].clone()).collect()),
         });
         let mut operators: BTreeMap<u32, OperatorState> = BTreeMap::new();
@@ -231,7 +232,6 @@ impl Job<'_> {
             operators: operators.into_iter().collect(),
             files: vec![],
             staged: staged.chain(std::iter::once((ERRORS.to_string(), errors))).filter(|(_, s)| !s.is_empty()).collect(),
-            first_looks: self.newest.first_looks.clone(),
         }
     }
 

@@ -59,6 +59,8 @@ pub struct JobOptions {
     pub lane_bytes_max: usize,
     /// Bytes for accumulators in memory, all workers together; past them windows are moved to the store.
     pub accumulator_bytes_max: usize,
+    /// Bytes that readers may hold beyond what was polled, all splits together.
+    pub read_ahead_bytes: usize,
     /// Bytes for RocksDB's caches and write buffers, all workers together.
     pub state_cache_bytes: usize,
     pub crashes: Arc<dyn CrashSchedule>,

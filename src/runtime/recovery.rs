@@ -5,7 +5,7 @@
 //! nothing is changed before the decision, and none of it is done for a job that had finished but its last publication.
 
 use super::graph::{first_splits, named_sinks, staged_of};
-use super::inputs::{self, Changes};
+use super::inputs::Changes;
 use super::observer::{Observer, Outcome};
 use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
 use crate::checkpoint::manifest::{Manifest, SourceState};
@@ -50,12 +50,14 @@ impl Recovery<'_> {
         let wanted = Wanted { plan: &self.plan.fingerprint, exactly_once_sink, allow_duplicates: self.options.allow_duplicates };
         match decide(&disk, wanted) {
             Decision::Refuse(reason) => Err(JobError::Refused(reason)),
-            Decision::AlreadyFinished { manifest } => {
+            Decision::AlreadyFinished { mut manifest } => {
+                self.set_up(&mut manifest)?;
                 self.recommit(&manifest, &disk)?;
                 self.changes.tell(self.plan, self.connected, &manifest);
                 Ok(Recovered::IsOver(Outcome::AlreadyFinished))
             }
-            Decision::Resume { manifest, skipped } => {
+            Decision::Resume { mut manifest, skipped } => {
+                self.set_up(&mut manifest)?;
                 let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing).max().unwrap_or(0);
                 let last_epoch = manifest.epoch.max(given_up);
                 self.store.begin_work()?;
@@ -77,11 +79,25 @@ impl Recovery<'_> {
         }
     }
 
+    /// Shows every source what the run keeps of it, and keeps what it wants kept from now on.
+    fn set_up(&self, manifest: &mut Manifest) -> Result<(), JobError> {
+        for (plan, source) in self.plan.sources.iter().zip(&self.connected.sources) {
+            let state = manifest.sources.iter_mut().find(|s| s.table == plan.table.name);
+            let run = source.setup(state.as_ref().and_then(|s| s.run.as_ref()))?;
+            if let Some(state) = state {
+                state.run = run;
+            }
+        }
+        Ok(())
+    }
+
     fn epoch_zero(&self) -> Result<Manifest, JobError> {
         let mut sources = Vec::new();
         for (number, (plan, source)) in self.plan.sources.iter().zip(&self.connected.sources).enumerate() {
             let mut ingest = Ingest::new(plan.ingest.clone(), (self.connected.decoder)(number));
-            sources.push(SourceState { table: plan.table.name.clone(), splits: first_splits(source.as_ref(), &mut ingest)? });
+            let run = source.setup(None)?;
+            let splits = first_splits(source.as_ref(), &mut ingest)?;
+            sources.push(SourceState { table: plan.table.name.clone(), run, splits });
         }
         Ok(Manifest {
             run_ms: self.run_ms,
@@ -93,7 +109,6 @@ impl Recovery<'_> {
             operators: vec![],
             files: vec![],
             staged: vec![],
-            first_looks: inputs::first_looks(self.connected, &sources),
             sources,
         })
     }

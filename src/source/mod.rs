@@ -4,6 +4,8 @@
 //! What always holds: a split is read by one worker at a time; [`SplitReader::position`] covers exactly the records
 //! that `poll` has returned; nothing here decodes a payload, keeps operator state or knows SQL.
 
+mod kept;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::RawBatch;
 use crate::time::idle::EmptyAnswers;
 use crate::wake::Wake;
+pub use kept::{NotRead, Position, RunState};
 
 /// Name of a split, unique within its source and stable over restarts: a shard id, a file path, a generator index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,23 +23,6 @@ impl std::fmt::Display for SplitId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Where reading of a split goes on. Part of every checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Position {
-    /// The next byte to read, and the number of lines before it.
-    File { offset: u64, lines: u64 },
-    /// Before the oldest retained record of a shard.
-    ShardHorizon,
-    /// The first record that arrived at or after this server time, in ms since the epoch.
-    ShardTime { arrival_ms: i64 },
-    /// After the record with this sequence number (decimal text, up to 129 digits).
-    ShardAfter { sequence_number: String },
-    /// The number of records a generator has made.
-    Generated { records: u64 },
-    /// Names of the files of a watched folder that are splits already, ascending.
-    Folder { seen: Vec<String> },
 }
 
 /// A split as it is first known: at the start of a run, or as the child of a split that ended.
@@ -62,14 +48,6 @@ pub enum Polled {
     End { children: Vec<SplitSeed> },
 }
 
-/// How a split's storage looks from outside. A manifest keeps how it looked when the run began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
-    pub size_bytes: u64,
-    /// When it was written last, ms since the epoch.
-    pub modified_ms: i64,
-}
-
 /// A split as a checkpoint has it.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredSplit<'a> {
@@ -77,17 +55,36 @@ pub struct StoredSplit<'a> {
     pub position: &'a Position,
     /// It was read to its end.
     pub finished: bool,
-    /// At the start of the run, if that was noted.
-    pub first_look: Option<Look>,
+}
+
+/// How a reader may read ahead of what is polled.
+pub struct ReadAhead {
+    /// To be called when `poll` has something new to say.
+    pub wake: Wake,
+    /// What it may hold beyond the reply that is being taken, bytes: its share of what all splits of the job may.
+    pub bytes_max: usize,
+}
+
+impl ReadAhead {
+    /// For a reader that is alone.
+    pub fn alone(wake: Wake) -> ReadAhead {
+        ReadAhead { wake, bytes_max: usize::MAX }
+    }
 }
 
 /// A table's connection to the outside. Shared by all workers; `open` is called on the worker that owns the split.
 pub trait Source: Send + Sync {
+    /// Called once at each start, before anything else. `stored`: what the run's newest checkpoint keeps of the source; None
+    /// in a new run. Returns what checkpoints keep from now on. What does not fit the outside any more is an error
+    /// ([`SourceError::Stored`]).
+    fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
+        Ok(stored.cloned())
+    }
     /// The splits a new run starts with. Start positions are resolved here, once: LATEST becomes a time.
     /// A bounded source that has no split at all returns an empty list and the job ends.
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError>;
     /// Starts reading at `position`. Must not block on the network: errors come out of `poll`.
-    fn open(&self, split: &SplitId, position: &Position, wake: Wake) -> Result<Box<dyn SplitReader>, SourceError>;
+    fn open(&self, split: &SplitId, position: &Position, ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError>;
     /// True if every split ends by itself (files, `--to`, a generator with a row count).
     fn bounded(&self) -> bool;
     /// Reads ahead into a split that is not open, without changing anything: some of its first records, or None if it has
@@ -99,18 +96,15 @@ pub trait Source: Send + Sync {
     fn finds(&self, _split: &SplitId) -> bool {
         false
     }
-    /// How a split looks now, where that can be said without reading it.
-    fn look(&self, _split: &SplitId) -> Option<Look> {
-        None
-    }
-    /// What is not any more as it was when the job read it, in words: asked at a start from a checkpoint. `splits` are all
-    /// that it has.
-    fn changes(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
+    /// What is not any more as it was when the job read it, in words: asked at a start from a checkpoint, and from time to time.
+    /// `splits` are all that the newest checkpoint has. Must not wait: what the network has to be asked for is asked in a task,
+    /// and told the next time.
+    fn audit(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
         Vec::new()
     }
-    /// Splits that one worker keeps open at a time.
-    fn open_at_once(&self) -> usize {
-        usize::MAX
+    /// Splits that one worker keeps open at a time. None: all that it owns.
+    fn open_at_once(&self) -> Option<usize> {
+        None
     }
     /// Bytes or records in all, for a progress bar, where known.
     fn size_hint_bytes(&self) -> Option<u64> {
@@ -124,6 +118,11 @@ pub trait SplitReader: Send {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError>;
     /// Where a reader opened now would go on: after everything that `poll` has returned.
     fn position(&self) -> Position;
+    /// How far the last answer of the outside was behind the newest record of the split, ms of arrival time. None before the
+    /// first answer, and where there are no arrival times.
+    fn lag_ms(&self) -> Option<i64> {
+        None
+    }
     /// Payload bytes read so far, for progress.
     fn bytes_read(&self) -> u64 {
         0
@@ -142,4 +141,14 @@ pub enum SourceError {
     Config { table: String, reason: String },
     #[error("source {table}, split {split}: {reason}")]
     Read { table: String, split: SplitId, reason: String },
+    /// What a checkpoint keeps of the source does not fit (exit code 3).
+    #[error("source {table}: {reason}")]
+    Stored { table: String, reason: String },
+}
+
+impl SourceError {
+    /// Of something kept that cannot be read.
+    pub fn not_read(table: &str, error: &NotRead) -> SourceError {
+        SourceError::Stored { table: table.into(), reason: error.to_string() }
+    }
 }

@@ -193,6 +193,7 @@ pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mu
         batch_rows: variation.batch_rows,
         lane_bytes_max: variation.lane_bytes_max,
         accumulator_bytes_max: variation.accumulator_bytes_max,
+        read_ahead_bytes: 16 << 20,
         state_cache_bytes: 16 << 20,
         crashes: variation.crashes.clone(),
         clock,

@@ -99,6 +99,17 @@ impl KinesisServer {
     }
 
     /// Writes (partition key, payload) pairs, in order within a shard.
+
+    /// Deletes a stream, at once.
+    pub fn delete_stream(&self, name: &str) {
+        self.wait(async {
+            self.client.delete_stream().stream_name(name).send().await.expect("deletes");
+            while self.client.describe_stream_summary().stream_name(name).send().await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
+
     pub fn put(&self, name: &str, records: &[(String, Vec<u8>)]) {
         for chunk in records.chunks(500) {
             let entries = chunk.iter().map(|(key, data)| {

@@ -17,7 +17,6 @@ fn manifest(epoch: u64, workers: usize) -> Manifest {
         operators: vec![],
         files: vec![],
         staged: vec![],
-        first_looks: vec![],
     }
 }
 

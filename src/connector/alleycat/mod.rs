@@ -20,7 +20,7 @@ use crate::connector::{Connector, Environment, FORMAT, Reads, formats};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
@@ -192,15 +192,20 @@ impl Source for AlleycatSource {
         let seed = |index| SplitSeed {
             id: SplitId(SplitName { index, count, start_ms }.to_string().into()),
             parents: vec![],
-            start: Position::Generated { records: 0 },
+            start: Position::after_records(0),
         };
         Ok((0..count).map(seed).collect())
     }
 
-    fn open(&self, split: &SplitId, position: &Position, wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(
+        &self,
+        split: &SplitId,
+        position: &Position,
+        ReadAhead { wake, .. }: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
         let error = |reason: String| SourceError::Read { table: self.table.clone(), split: split.clone(), reason };
         let name = SplitName::parse(&split.0).ok_or_else(|| error("not a split of a crowd".into()))?;
-        let Position::Generated { records } = *position else { return Err(error("not a position in a crowd".into())) };
+        let records = position.records().map_err(|e| SourceError::not_read(&self.table, &e))?;
         let options = CrowdOptions { start_ms: name.start_ms, ..self.options.crowd.clone() };
         let crowd = Crowd::new(options, records).map_err(error)?;
         Ok(Box::new(AlleycatReader {
@@ -290,7 +295,7 @@ impl SplitReader for AlleycatReader {
     }
 
     fn position(&self) -> Position {
-        Position::Generated { records: self.crowd.sent() }
+        Position::after_records(self.crowd.sent())
     }
 
     fn bytes_read(&self) -> u64 {
@@ -321,7 +326,7 @@ mod tests {
 
     /// All records of a split from a position on, with their places.
     fn read(source: &AlleycatSource, split: &SplitId, from: &Position, batch: usize) -> Vec<(String, String, Position)> {
-        let mut reader = source.open(split, from, Arc::new(|| {})).expect("opens");
+        let mut reader = source.open(split, from, ReadAhead::alone(Arc::new(|| {}))).expect("opens");
         let mut records = vec![];
         loop {
             match reader.poll(batch).expect("reads") {
@@ -367,7 +372,7 @@ mod tests {
         let (source, clock) = source("alleycat:racers=4,seconds=10,pace=realtime,late-fraction=0,duplicate-fraction=0");
         let seed = source.discover().expect("lists").remove(0);
         assert_eq!(seed.id.to_string(), "crowd-0-of-1@1700000000000");
-        let mut reader = source.open(&seed.id, &seed.start, Arc::new(|| {})).expect("opens");
+        let mut reader = source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).expect("opens");
         let mut come = |now_ms: i64| {
             clock.wall_ms.store(now_ms, Ordering::Relaxed);
             let mut count = 0;

@@ -15,11 +15,10 @@ use crate::connector::{Connector, Environment, Reads, formats};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
-use crate::wake::Wake;
 use field::Field;
 pub use options::{DatagenOptions, Declared};
 
@@ -103,14 +102,14 @@ impl DatagenSource {
 impl Source for DatagenSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
         let id = SplitId(format!("datagen@{}", self.clock.wall_ms()).into());
-        Ok(vec![SplitSeed { id, parents: vec![], start: Position::Generated { records: 0 } }])
+        Ok(vec![SplitSeed { id, parents: vec![], start: Position::after_records(0) }])
     }
 
-    fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(&self, split: &SplitId, position: &Position, _ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
         let error = |reason: &str| SourceError::Read { table: self.table.clone(), split: split.clone(), reason: reason.into() };
         let start_ms = split.0.strip_prefix("datagen@").and_then(|ms| ms.parse().ok());
         let start_ms: i64 = start_ms.ok_or_else(|| error("not a split of made-up rows"))?;
-        let Position::Generated { records } = *position else { return Err(error("not a position in made-up rows")) };
+        let records = position.records().map_err(|e| SourceError::not_read(&self.table, &e))?;
         Ok(Box::new(DatagenReader {
             fields: self.options.fields.clone(),
             needed: self.needed.clone(),
@@ -197,7 +196,7 @@ impl SplitReader for DatagenReader {
     }
 
     fn position(&self) -> Position {
-        Position::Generated { records: self.next }
+        Position::after_records(self.next)
     }
 
     fn bytes_read(&self) -> u64 {

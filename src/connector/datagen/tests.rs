@@ -35,12 +35,12 @@ fn source(options: &[(&str, &str)]) -> (DatagenSource, Arc<SetClock>) {
 
 fn rows(source: &DatagenSource, from: u64, batch: usize) -> Vec<String> {
     let split = source.discover().unwrap().remove(0).id;
-    let mut reader = source.open(&split, &Position::Generated { records: from }, Arc::new(|| {})).unwrap();
+    let mut reader = source.open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {}))).unwrap();
     let mut rows = Vec::new();
     loop {
         match reader.poll(batch).unwrap() {
             Polled::Records(raw) => {
-                assert_eq!(reader.position(), Position::Generated { records: from + (rows.len() + raw.len()) as u64 });
+                assert_eq!(reader.position(), Position::after_records(from + (rows.len() + raw.len()) as u64));
                 rows.extend((0..raw.len()).map(|i| String::from_utf8(raw.record(i).to_vec()).unwrap()));
             }
             Polled::Pending { .. } | Polled::Found { .. } | Polled::End { .. } => return rows,
@@ -69,7 +69,7 @@ fn values_lie_in_their_ranges_and_do_not_depend_on_how_a_row_is_reached() {
     ]);
     assert!(source.bounded());
     let split = source.discover().unwrap().remove(0).id;
-    let mut reader = source.open(&split, &Position::Generated { records: 0 }, Arc::new(|| {})).unwrap();
+    let mut reader = source.open(&split, &Position::after_records(0), ReadAhead::alone(Arc::new(|| {}))).unwrap();
     clock.monotonic_ms.store(1000, Ordering::Relaxed);
     let mut all = Vec::new();
     while let Polled::Records(raw) = reader.poll(37).unwrap() {
@@ -95,7 +95,7 @@ fn values_lie_in_their_ranges_and_do_not_depend_on_how_a_row_is_reached() {
     assert!(lengths[0] == 0 && lengths[1..].iter().all(|n| *n > 5), "{lengths:?}");
     assert!((50..150).contains(&nulls), "{nulls}");
     for from in [1, 100, 199] {
-        let mut reader = source.open(&split, &Position::Generated { records: from }, Arc::new(|| {})).unwrap();
+        let mut reader = source.open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {}))).unwrap();
         clock.monotonic_ms.fetch_add(1000, Ordering::Relaxed);
         let Polled::Records(raw) = reader.poll(1).unwrap() else { panic!("a row is there") };
         assert_eq!(raw.record(0), all[from as usize].as_bytes());
@@ -107,7 +107,7 @@ fn rows_come_at_the_rate_and_end_with_the_shortest_sequence() {
     let (source, clock) = source(&[("rows-per-second", "10"), ("number-of-rows", "25")]);
     assert_eq!(rows(&source, 0, 100).len(), 1);
     let split = source.discover().unwrap().remove(0).id;
-    let mut reader = source.open(&split, &Position::Generated { records: 0 }, Arc::new(|| {})).unwrap();
+    let mut reader = source.open(&split, &Position::after_records(0), ReadAhead::alone(Arc::new(|| {}))).unwrap();
     let mut come = |ms| {
         clock.monotonic_ms.store(ms, Ordering::Relaxed);
         match reader.poll(100).unwrap() {

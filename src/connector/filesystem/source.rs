@@ -5,24 +5,27 @@
 //! between two runs but not shrink.
 
 mod changes;
+mod position;
 mod watch;
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMillisecondArray};
 use flate2::bufread::MultiGzDecoder;
+
+use changes::FirstLooks;
+use position::{FilePosition, FolderPosition};
 
 use crate::format::csv::{Dialect, RecordEnds};
 
 use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Span};
 use crate::time::clock::SharedClock;
 
-use crate::source::{Look, Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit};
-use crate::wake::Wake;
+use crate::source::{Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit};
 
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 256 << 10;
@@ -42,6 +45,8 @@ pub struct FileSource {
     framing: Framing,
     /// How often the folder is looked through for new files.
     watch: Option<(Duration, SharedClock)>,
+    /// How the files looked when the run began.
+    first_looks: OnceLock<FirstLooks>,
 }
 
 /// What is a record of a file?
@@ -64,7 +69,7 @@ impl FileSource {
             let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
             return Err(SourceError::Config { table: table.into(), reason });
         }
-        Ok(FileSource { table: table.into(), root, metadata, framing: Framing::Lines, watch: None })
+        Ok(FileSource { table: table.into(), root, metadata, framing: Framing::Lines, watch: None, first_looks: OnceLock::new() })
     }
 
     /// The same with other records than lines that are not blank.
@@ -86,13 +91,7 @@ impl FileSource {
     }
 
     fn reader(&self, split: &SplitId, position: &Position) -> Result<FileReader, SourceError> {
-        let Position::File { offset, lines } = *position else {
-            return Err(SourceError::Read {
-                table: self.table.clone(),
-                split: split.clone(),
-                reason: "not a position in a file".into(),
-            });
-        };
+        let FilePosition { offset, lines } = FilePosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
         let path = self.path_of(split);
         let error = |e: std::io::Error| SourceError::Read {
             table: self.table.clone(),
@@ -143,22 +142,25 @@ impl Source for FileSource {
         let names = list(&self.root).map_err(config)?;
         let mut splits: Vec<SplitSeed> = names.iter().map(|name| start_of(name)).collect();
         if self.watch.is_some() {
-            let start = Position::Folder { seen: names };
+            let start = FolderPosition { seen: names }.into();
             splits.push(SplitSeed { id: SplitId(watch::SPLIT.into()), parents: vec![], start });
         }
         Ok(splits)
     }
 
-    fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
-        match (position, &self.watch) {
-            (Position::Folder { seen }, Some((every, clock))) => Ok(Box::new(watch::Watcher {
-                table: self.table.clone(),
-                root: self.root.clone(),
-                every: *every,
-                clock: clock.clone(),
-                seen: seen.iter().cloned().collect(),
-                listed: clock.monotonic(),
-            })),
+    fn open(&self, split: &SplitId, position: &Position, _ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+        match &self.watch {
+            Some((every, clock)) if self.finds(split) => {
+                let position = FolderPosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
+                Ok(Box::new(watch::Watcher {
+                    table: self.table.clone(),
+                    root: self.root.clone(),
+                    every: *every,
+                    clock: clock.clone(),
+                    seen: position.seen.into_iter().collect(),
+                    listed: clock.monotonic(),
+                }))
+            }
             _ => Ok(Box::new(self.reader(split, position)?)),
         }
     }
@@ -175,25 +177,39 @@ impl Source for FileSource {
         if self.finds(split) {
             return Ok(None);
         }
-        match self.reader(split, &Position::File { offset: 0, lines: 0 })?.poll(PEEK_RECORDS)? {
+        match self.reader(split, &FilePosition::START.into())?.poll(PEEK_RECORDS)? {
             Polled::Records(batch) => Ok(Some(batch)),
             _ => Ok(None),
         }
     }
 
-    fn look(&self, split: &SplitId) -> Option<Look> {
-        changes::look(&self.path_of(split))
+    fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
+        let looks = match stored {
+            Some(stored) => FirstLooks::of(stored).map_err(|e| SourceError::not_read(&self.table, &e))?,
+            None => {
+                // What cannot be listed is said by `discover`.
+                let splits = self.discover().unwrap_or_default();
+                FirstLooks::taken(splits.iter().map(|split| (&*split.id.0, self.path_of(&split.id))))
+            }
+        };
+        let kept = looks.kept();
+        // Called once at a start.
+        let _ = self.first_looks.set(looks);
+        Ok(Some(kept))
     }
 
-    fn changes(&self, splits: &[StoredSplit<'_>]) -> Vec<String> {
+    fn audit(&self, splits: &[StoredSplit<'_>]) -> Vec<String> {
         let is_unwatched_folder = self.watch.is_none() && self.root.is_dir();
         let new = is_unwatched_folder.then(|| changes::new_files(&self.root, splits)).flatten();
-        let of_files = splits.iter().filter_map(|split| changes::of_file(&self.path_of(&SplitId(split.id.into())), split));
+        let of_files = splits.iter().filter_map(|split| {
+            let first = self.first_looks.get().and_then(|looks| looks.get(split.id));
+            changes::of_file(&self.path_of(&SplitId(split.id.into())), split, first)
+        });
         of_files.chain(new).collect()
     }
 
-    fn open_at_once(&self) -> usize {
-        OPEN_AT_ONCE
+    fn open_at_once(&self) -> Option<usize> {
+        Some(OPEN_AT_ONCE)
     }
 
     fn size_hint_bytes(&self) -> Option<u64> {
@@ -209,7 +225,7 @@ impl Source for FileSource {
 
 /// A file from its first line.
 fn start_of(name: &str) -> SplitSeed {
-    SplitSeed { id: SplitId(name.into()), parents: vec![], start: Position::File { offset: 0, lines: 0 } }
+    SplitSeed { id: SplitId(name.into()), parents: vec![], start: FilePosition::START.into() }
 }
 
 /// Names of a folder's files, ascending: not those that start with `.` or `_`.
@@ -398,7 +414,7 @@ impl SplitReader for FileReader {
     }
 
     fn position(&self) -> Position {
-        Position::File { offset: self.offset, lines: self.lines }
+        FilePosition { offset: self.offset, lines: self.lines }.into()
     }
 
     fn bytes_read(&self) -> u64 {
@@ -415,7 +431,7 @@ mod tests {
     use super::*;
 
     fn read_all(source: &FileSource, split: &SplitId, from: &Position, batch: usize) -> (Vec<(u64, String)>, Vec<Position>) {
-        let mut reader = source.open(split, from, Arc::new(|| {})).expect("opens");
+        let mut reader = source.open(split, from, ReadAhead::alone(Arc::new(|| {}))).expect("opens");
         let (mut records, mut positions) = (vec![], vec![from.clone()]);
         while let Polled::Records(raw) = reader.poll(batch).expect("reads") {
             let Places::Lines { numbers } = &raw.places else { panic!("places of a file") };
@@ -437,7 +453,7 @@ mod tests {
     #[test]
     fn lines_of_every_kind_and_a_restart_after_each() {
         let (_dir, source, split) = file(b"a\r\n\n  \nbb\nccc\r\n\nlast");
-        let start = Position::File { offset: 0, lines: 0 };
+        let start: Position = FilePosition::START.into();
         let (all, _) = read_all(&source, &split, &start, 100);
         let expected = [(1, "a"), (4, "bb"), (5, "ccc"), (7, "last")].map(|(n, s)| (n, s.to_string()));
         assert_eq!(all, expected);
@@ -451,7 +467,7 @@ mod tests {
     #[test]
     fn other_records_than_lines_that_are_not_blank() {
         let (_dir, source, split) = file(b"a\r\n\n \n1,\"b\n\nc\",2\nlast,\"x\ny");
-        let start = Position::File { offset: 0, lines: 0 };
+        let start: Position = FilePosition::START.into();
         let all = source.framed(Framing::AllLines);
         let (records, _) = read_all(&all, &split, &start, 3);
         assert_eq!(
@@ -471,7 +487,7 @@ mod tests {
     fn records_longer_than_a_block_and_blocks_that_end_anywhere() {
         let long = "x".repeat(BLOCK_BYTES * 2 + 3);
         let (_dir, source, split) = file(format!("{long}\nshort\n{long}").as_bytes());
-        let (all, _) = read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 10);
+        let (all, _) = read_all(&source, &split, &FilePosition::START.into(), 10);
         assert_eq!(all.iter().map(|(n, s)| (*n, s.len())).collect::<Vec<_>>(), [(1, long.len()), (2, 5), (3, long.len())]);
     }
 
@@ -489,19 +505,19 @@ mod tests {
         std::fs::write(&path, bytes).expect("writes");
         let source = FileSource::new("t", &path.display().to_string(), vec![]).expect("opens");
         let split = source.discover().expect("lists").remove(0).id;
-        let (all, positions) = read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 1);
+        let (all, positions) = read_all(&source, &split, &FilePosition::START.into(), 1);
         let expected = [(1, "one"), (2, "two"), (3, "three"), (4, "four")].map(|(n, s)| (n, s.to_string()));
         assert_eq!(all, expected);
         for (done, position) in positions.iter().enumerate() {
             assert_eq!(read_all(&source, &split, position, 9).0, expected[done..]);
         }
-        assert!(source.open(&split, &Position::File { offset: 99, lines: 9 }, Arc::new(|| {})).is_err());
+        assert!(source.open(&split, &FilePosition { offset: 99, lines: 9 }.into(), ReadAhead::alone(Arc::new(|| {}))).is_err());
     }
 
     #[test]
     fn an_empty_file_ends_and_a_missing_one_is_an_error() {
         let (_dir, source, split) = file(b"");
-        assert!(read_all(&source, &split, &Position::File { offset: 0, lines: 0 }, 10).0.is_empty());
+        assert!(read_all(&source, &split, &FilePosition::START.into(), 10).0.is_empty());
         let missing = FileSource::new("t", "/nonexistent/x", vec![]).expect("not looked at yet");
         assert!(missing.discover().is_err_and(|e| e.to_string().contains("does not exist")));
     }
@@ -511,7 +527,7 @@ mod tests {
         let (_dir, source, split) = file(b"abc\n");
         assert!(
             source
-                .open(&split, &Position::File { offset: 10, lines: 2 }, Arc::new(|| {}))
+                .open(&split, &FilePosition { offset: 10, lines: 2 }.into(), ReadAhead::alone(Arc::new(|| {})))
                 .is_err_and(|e| e.to_string().contains("cut or replaced"))
         );
     }

@@ -7,8 +7,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::format::{Decoded, Decoder};
 use crate::record::{Places, RawBatch, Span};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
-use crate::wake::Wake;
+use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 
 pub struct ValuesSource {
     rows: u64,
@@ -22,18 +21,12 @@ impl ValuesSource {
 
 impl Source for ValuesSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        Ok(vec![SplitSeed { id: SplitId("values".into()), parents: vec![], start: Position::Generated { records: 0 } }])
+        Ok(vec![SplitSeed { id: SplitId("values".into()), parents: vec![], start: Position::after_records(0) }])
     }
 
-    fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
-        match *position {
-            Position::Generated { records } => Ok(Box::new(ValuesReader { next: records, rows: self.rows })),
-            _ => Err(SourceError::Read {
-                table: "VALUES".into(),
-                split: split.clone(),
-                reason: "not a position in rows of the query".into(),
-            }),
-        }
+    fn open(&self, _split: &SplitId, position: &Position, _ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+        let next = position.records().map_err(|e| SourceError::not_read("VALUES", &e))?;
+        Ok(Box::new(ValuesReader { next, rows: self.rows }))
     }
 
     fn bounded(&self) -> bool {
@@ -58,7 +51,7 @@ impl SplitReader for ValuesReader {
     }
 
     fn position(&self) -> Position {
-        Position::Generated { records: self.next }
+        Position::after_records(self.next)
     }
 }
 
@@ -105,11 +98,11 @@ mod tests {
         for from in 0..=10 {
             for batch in [1, 3, 100] {
                 let mut decoder = ValuesDecoder::new(rows.clone());
-                let mut reader = source.open(&split, &Position::Generated { records: from }, Arc::new(|| {})).unwrap();
+                let mut reader = source.open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {}))).unwrap();
                 let mut found = Vec::new();
                 while let Polled::Records(raw) = reader.poll(batch).unwrap() {
                     found.extend(decoder.decode(&raw).batch.column(0).as_primitive::<Int32Type>().values().to_vec());
-                    assert_eq!(reader.position(), Position::Generated { records: from + found.len() as u64 });
+                    assert_eq!(reader.position(), Position::after_records(from + found.len() as u64));
                 }
                 assert_eq!(found, (from as i32..10).collect::<Vec<_>>());
             }

@@ -24,9 +24,10 @@ use crate::aws::causes;
 use crate::connector::Bounds;
 use crate::connector::kinesis::KinesisOptions;
 use crate::connector::kinesis::poll::{Child, Failure, Reply, ShardApi};
+use crate::connector::kinesis::position::ShardPosition;
 use crate::connector::kinesis::queue::Record;
 use crate::connector::kinesis::server_clock::ServerClock;
-use crate::source::{Position, SourceError};
+use crate::source::SourceError;
 use crate::time::clock::SystemClock;
 
 /// A call that has not answered by then is tried again; the largest reply takes a few seconds.
@@ -107,6 +108,13 @@ impl StreamClient {
         }
     }
 
+    /// When the stream was made, seconds since the epoch. None where the server does not say.
+    pub async fn created_s(&self) -> Result<Option<i64>, Failure> {
+        let call = self.client.describe_stream_summary().stream_name(&self.name).stream_arn(&self.arn);
+        let answer = call.send().await.map_err(|e| failure(&e))?;
+        Ok(answer.stream_description_summary.map(|summary| summary.stream_creation_timestamp.secs()))
+    }
+
     pub async fn list_shards(&self) -> Result<Vec<ListedShard>, Failure> {
         let mut shards = Vec::new();
         let mut token: Option<String> = None;
@@ -137,18 +145,17 @@ pub struct ShardClient {
 }
 
 impl ShardApi for ShardClient {
-    async fn get_iterator(&self, position: &Position) -> Result<String, Failure> {
+    async fn get_iterator(&self, position: &ShardPosition) -> Result<String, Failure> {
         let StreamClient { client, arn, name } = &self.stream;
         let call = client.get_shard_iterator().stream_name(name).stream_arn(arn).shard_id(&self.shard_id);
         let call = match position {
-            Position::ShardHorizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            Position::ShardTime { arrival_ms } => {
+            ShardPosition::Horizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            ShardPosition::Time { arrival_ms } => {
                 call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*arrival_ms))
             }
-            Position::ShardAfter { sequence_number } => {
+            ShardPosition::After { sequence_number } => {
                 call.shard_iterator_type(ShardIteratorType::AfterSequenceNumber).starting_sequence_number(sequence_number)
             }
-            other => return Err(Failure::Fatal(format!("{other:?} is no position in a shard"))),
         };
         let answer = call.send().await.map_err(|e| failure(&e))?;
         answer.shard_iterator.ok_or_else(|| Failure::Retry("the answer has no iterator".into()))

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod options;
 mod poll;
+pub mod position;
 mod queue;
 mod server_clock;
 mod source;

@@ -13,8 +13,9 @@ use std::time::Duration;
 use crate::time::timer::{self, sleep, sleep_until};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::connector::kinesis::queue::{Outcome, Queue, Record};
-use crate::source::{Position, SplitId, SplitSeed};
+use crate::connector::kinesis::position::ShardPosition;
+use crate::connector::kinesis::queue::{Queue, Record, ShardEnd};
+use crate::source::{SplitId, SplitSeed};
 use crate::time::clock::SharedClock;
 use crate::wake::Wake;
 
@@ -52,7 +53,7 @@ pub struct Reply {
 
 /// The calls that reading one shard takes. Each is tried once.
 pub trait ShardApi: Send + Sync + 'static {
-    fn get_iterator(&self, position: &Position) -> impl Future<Output = Result<String, Failure>> + Send;
+    fn get_iterator(&self, position: &ShardPosition) -> impl Future<Output = Result<String, Failure>> + Send;
     fn get_records(&self, iterator: &str) -> impl Future<Output = Result<Reply, Failure>> + Send;
     /// Shards that list this one as a parent.
     fn list_children(&self) -> impl Future<Output = Result<Vec<Child>, Failure>> + Send;
@@ -93,7 +94,7 @@ pub struct Shard<A> {
     /// For log lines.
     pub table: String,
     pub id: SplitId,
-    pub start: Position,
+    pub start: ShardPosition,
     /// Records that arrived at this time or later do not belong to the job.
     pub to_ms: Option<i64>,
     pub pace: Pace,
@@ -106,8 +107,8 @@ impl<A: ShardApi> Shard<A> {
     /// Reads until the end; the last thing it does is to put the outcome into the queue.
     pub async fn run(self) {
         let outcome = match self.read().await {
-            Ok(children) => Outcome::End { children },
-            Err(reason) => Outcome::Failed(reason),
+            Ok(children) => ShardEnd::End { children },
+            Err(reason) => ShardEnd::Failed(reason),
         };
         self.queue.finish(outcome);
         (self.wake)();
@@ -148,10 +149,11 @@ impl<A: ShardApi> Shard<A> {
             patience.reset();
             let empty = reply.records.is_empty();
             if let Some(last) = reply.records.last() {
-                position = Position::ShardAfter { sequence_number: last.sequence_number.clone() };
+                position = ShardPosition::After { sequence_number: last.sequence_number.clone() };
             }
             skip_older(&mut reply.records, &mut skip_before_ms);
             let bound = self.cut(&mut reply.records);
+            self.queue.note_lag(reply.behind_ms);
             self.deliver(reply.records, empty && reply.behind_ms == Some(0));
             if bound {
                 return Ok(vec![]);
@@ -172,10 +174,10 @@ impl<A: ShardApi> Shard<A> {
         }
     }
 
-    async fn iterator_at(&self, position: &Position) -> Result<String, Failure> {
+    async fn iterator_at(&self, position: &ShardPosition) -> Result<String, Failure> {
         match (self.api.get_iterator(position).await, position) {
             // The start lies after the server's clock, because of `--from` or because ours is ahead: it will be reached.
-            (Err(Failure::Argument(text)), Position::ShardTime { arrival_ms })
+            (Err(Failure::Argument(text)), ShardPosition::Time { arrival_ms })
                 if *arrival_ms >= self.clock.wall_ms() - CLOCK_SKEW_MS_MAX =>
             {
                 Err(Failure::Retry(text))
@@ -238,7 +240,7 @@ impl<A: ShardApi> Shard<A> {
         let seeds = children.into_iter().map(|child| SplitSeed {
             id: split(child.id),
             parents: child.parents.into_iter().map(split).collect(),
-            start: Position::ShardHorizon,
+            start: ShardPosition::Horizon.into(),
         });
         Ok(seeds.collect())
     }
@@ -246,9 +248,9 @@ impl<A: ShardApi> Shard<A> {
 
 /// A start time as the oldest arrival that is believed, floored to the second. Servers with arrival times in whole seconds need
 /// the floor; those that give old records if there is none at or after the time asked for need the check.
-fn skip_before_ms(start: &Position) -> Option<i64> {
+fn skip_before_ms(start: &ShardPosition) -> Option<i64> {
     match start {
-        Position::ShardTime { arrival_ms } => Some(arrival_ms.div_euclid(1000) * 1000),
+        ShardPosition::Time { arrival_ms } => Some(arrival_ms.div_euclid(1000) * 1000),
         _ => None,
     }
 }

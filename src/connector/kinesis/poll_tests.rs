@@ -33,10 +33,10 @@ fn unexpected() -> Failure {
 }
 
 impl ShardApi for Script {
-    async fn get_iterator(&self, position: &Position) -> Result<String, Failure> {
+    async fn get_iterator(&self, position: &ShardPosition) -> Result<String, Failure> {
         let place = match position {
-            Position::ShardAfter { sequence_number } => format!("after {sequence_number}"),
-            Position::ShardTime { arrival_ms } => format!("time {arrival_ms}"),
+            ShardPosition::After { sequence_number } => format!("after {sequence_number}"),
+            ShardPosition::Time { arrival_ms } => format!("time {arrival_ms}"),
             _ => "horizon".into(),
         };
         match self.next(format!("iterator {place}")) {
@@ -63,22 +63,22 @@ impl ShardApi for Script {
 /// What came of a run: sequence numbers, the outcome, the calls.
 struct Ran {
     records: Vec<String>,
-    outcome: Outcome,
+    outcome: ShardEnd,
     calls: Vec<String>,
 }
 
 impl Ran {
     fn children(&self) -> Vec<&str> {
         match &self.outcome {
-            Outcome::End { children } => children.iter().map(|c| &*c.id.0).collect(),
-            Outcome::Failed(reason) => panic!("failed: {reason}"),
+            ShardEnd::End { children } => children.iter().map(|c| &*c.id.0).collect(),
+            ShardEnd::Failed(reason) => panic!("failed: {reason}"),
         }
     }
 }
 
 const NOW_MS: i64 = 1_000_000_000;
 
-async fn run(start: Position, to_ms: Option<i64>, answers: Vec<Answer>) -> Ran {
+async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> Ran {
     let calls = Arc::new(Mutex::default());
     let queue = Arc::new(Queue::new(QUEUE_BYTES));
     let wakes = Arc::new(AtomicUsize::new(0));
@@ -157,7 +157,7 @@ async fn an_expired_iterator_is_replaced_after_the_last_record() {
         Answer::Iterator(Ok("f")),
         last(&[3], vec![child("shard-1", &["shard-0"])]),
     ];
-    let ran = run(Position::ShardTime { arrival_ms: 0 }, None, answers).await;
+    let ran = run(ShardPosition::Time { arrival_ms: 0 }, None, answers).await;
     assert_eq!(ran.records, ["1", "2", "3"]);
     let iterators: Vec<&String> = ran.calls.iter().filter(|c| c.starts_with("iterator")).collect();
     assert_eq!(iterators, ["iterator time 0", "iterator time 0", "iterator after 2", "iterator after 2"]);
@@ -170,7 +170,7 @@ async fn throttling_is_waited_out_with_the_same_iterator() {
     answers.push(records(&[1], Some("b")));
     answers.push(failed(throttled()));
     answers.push(last(&[2], vec![child("shard-1", &["shard-0"])]));
-    let ran = run(Position::ShardHorizon, None, answers).await;
+    let ran = run(ShardPosition::Horizon, None, answers).await;
     assert_eq!((ran.records.as_slice(), ran.children()), (["1".to_owned(), "2".to_owned()].as_slice(), vec!["shard-1"]));
     assert_eq!(ran.calls.iter().filter(|c| *c == "records a").count(), 41);
     assert_eq!(ran.calls.iter().filter(|c| *c == "records b").count(), 2);
@@ -179,19 +179,19 @@ async fn throttling_is_waited_out_with_the_same_iterator() {
 #[tokio::test]
 async fn a_refusal_fails_the_split() {
     let refusal = failed(Failure::Fatal("AccessDeniedException: no".into()));
-    let ran = run(Position::ShardHorizon, None, vec![Answer::Iterator(Ok("a")), records(&[1], Some("b")), refusal]).await;
+    let ran = run(ShardPosition::Horizon, None, vec![Answer::Iterator(Ok("a")), records(&[1], Some("b")), refusal]).await;
     assert_eq!(ran.records, ["1"]);
-    assert_eq!(ran.outcome, Outcome::Failed("GetRecords: AccessDeniedException: no".into()));
+    assert_eq!(ran.outcome, ShardEnd::Failed("GetRecords: AccessDeniedException: no".into()));
 }
 
 #[tokio::test]
 async fn children_come_from_the_last_reply_with_all_their_parents() {
     let merged = child("shard-2", &["shard-0", "shard-1"]);
-    let ran = run(Position::ShardHorizon, None, vec![Answer::Iterator(Ok("a")), last(&[7], vec![merged])]).await;
+    let ran = run(ShardPosition::Horizon, None, vec![Answer::Iterator(Ok("a")), last(&[7], vec![merged])]).await;
     assert_eq!(ran.records, ["7"]);
-    let Outcome::End { children } = &ran.outcome else { panic!("{:?}", ran.outcome) };
+    let ShardEnd::End { children } = &ran.outcome else { panic!("{:?}", ran.outcome) };
     let parents = vec![SplitId("shard-0".into()), SplitId("shard-1".into())];
-    let expected = SplitSeed { id: SplitId("shard-2".into()), parents, start: Position::ShardHorizon };
+    let expected = SplitSeed { id: SplitId("shard-2".into()), parents, start: ShardPosition::Horizon.into() };
     assert_eq!(children, &[expected]);
 }
 
@@ -205,11 +205,11 @@ async fn children_that_the_last_reply_does_not_name_are_listed() {
         Answer::Children(Err(throttled())),
         Answer::Children(Ok(listed)),
     ];
-    assert_eq!(run(Position::ShardHorizon, None, answers).await.children(), ["shard-1", "shard-2"]);
+    assert_eq!(run(ShardPosition::Horizon, None, answers).await.children(), ["shard-1", "shard-2"]);
     // A listing that never names any is believed in the end.
     let mut answers = vec![Answer::Iterator(Ok("a")), last(&[1], vec![])];
     answers.extend((0..LISTINGS_MAX).map(|_| Answer::Children(Ok(vec![]))));
-    let ran = run(Position::ShardHorizon, None, answers).await;
+    let ran = run(ShardPosition::Horizon, None, answers).await;
     assert!(ran.children().is_empty());
     assert_eq!(ran.calls.len(), 2 + LISTINGS_MAX);
 }
@@ -218,7 +218,7 @@ async fn children_that_the_last_reply_does_not_name_are_listed() {
 async fn the_upper_bound_is_the_first_record_at_it() {
     // Arrival times go back after record 30: what follows the first one at the bound does not belong to the job.
     let answers = vec![Answer::Iterator(Ok("a")), records(&[10, 20], Some("b")), records(&[29, 30, 25], Some("c"))];
-    let ran = run(Position::ShardHorizon, Some(30), answers).await;
+    let ran = run(ShardPosition::Horizon, Some(30), answers).await;
     assert_eq!(ran.records, ["10", "20", "29"]);
     assert!(ran.children().is_empty());
 }
@@ -234,12 +234,12 @@ async fn past_the_upper_bound_an_empty_shard_ends_but_a_closed_one_has_children(
         records(&[], Some("e")),
         records(&[], Some("f")),
     ];
-    let ran = run(Position::ShardHorizon, Some(NOW_MS), answers).await;
+    let ran = run(ShardPosition::Horizon, Some(NOW_MS), answers).await;
     assert_eq!((ran.records.as_slice(), ran.children().len()), (["1".to_owned()].as_slice(), 0));
     assert_eq!(ran.calls.len(), 6);
 
     let closed = vec![Answer::Iterator(Ok("a")), records(&[], Some("b")), last(&[], vec![child("shard-1", &["shard-0"])])];
-    assert_eq!(run(Position::ShardHorizon, Some(NOW_MS), closed).await.children(), ["shard-1"]);
+    assert_eq!(run(ShardPosition::Horizon, Some(NOW_MS), closed).await.children(), ["shard-1"]);
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn before_the_upper_bound_an_empty_shard_is_waited_for() {
         records(&[], Some("d")),
         records(&[NOW_MS, NOW_MS + 1], Some("e")),
     ];
-    let ran = run(Position::ShardHorizon, Some(NOW_MS + 1), answers).await;
+    let ran = run(ShardPosition::Horizon, Some(NOW_MS + 1), answers).await;
     assert_eq!(ran.records, [NOW_MS.to_string()]);
 }
 
@@ -268,7 +268,7 @@ async fn records_from_before_the_start_time_are_dropped_until_the_first_that_is_
         Answer::Records(Ok(second)),
         Answer::Records(Ok(Reply { children, ..third })),
     ];
-    assert_eq!(run(Position::ShardTime { arrival_ms: 5400 }, None, answers).await.records, ["4", "5", "6"]);
+    assert_eq!(run(ShardPosition::Time { arrival_ms: 5400 }, None, answers).await.records, ["4", "5", "6"]);
 }
 
 #[tokio::test]
@@ -276,11 +276,11 @@ async fn a_start_after_the_servers_clock_is_waited_for_and_other_arguments_are_n
     let argument = || Failure::Argument("InvalidArgumentException".into());
     let children = || vec![child("shard-1", &["shard-0"])];
     let answers = vec![Answer::Iterator(Err(argument())), Answer::Iterator(Ok("a")), last(&[], children())];
-    let ran = run(Position::ShardTime { arrival_ms: NOW_MS - 100 }, None, answers).await;
+    let ran = run(ShardPosition::Time { arrival_ms: NOW_MS - 100 }, None, answers).await;
     assert_eq!(ran.children(), ["shard-1"]);
-    for start in [Position::ShardTime { arrival_ms: 0 }, Position::ShardAfter { sequence_number: "1".into() }] {
+    for start in [ShardPosition::Time { arrival_ms: 0 }, ShardPosition::After { sequence_number: "1".into() }] {
         let ran = run(start, None, vec![Answer::Iterator(Err(argument()))]).await;
-        assert!(matches!(ran.outcome, Outcome::Failed(reason) if reason.starts_with("GetShardIterator: Invalid")));
+        assert!(matches!(ran.outcome, ShardEnd::Failed(reason) if reason.starts_with("GetShardIterator: Invalid")));
     }
 }
 
@@ -292,7 +292,7 @@ struct Told {
 }
 
 impl ShardApi for Told {
-    async fn get_iterator(&self, _: &Position) -> Result<String, Failure> {
+    async fn get_iterator(&self, _: &ShardPosition) -> Result<String, Failure> {
         Ok("i".into())
     }
     async fn get_records(&self, _: &str) -> Result<Reply, Failure> {
@@ -319,7 +319,7 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
         api: Told { replies: Mutex::new(replies.into()), queue: queue.clone(), known_empty: known_empty.clone() },
         table: "rides".into(),
         id: SplitId("shard-0".into()),
-        start: Position::ShardHorizon,
+        start: ShardPosition::Horizon,
         to_ms: None,
         pace: Pace { between_calls: tick, after_empty: tick, backoff_min: tick, backoff_max: tick, relist: tick },
         clock: Arc::new(SetClock::at(NOW_MS)),

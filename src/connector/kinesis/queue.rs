@@ -30,7 +30,7 @@ pub struct Record {
 
 /// How reading a shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ShardEnd {
     End { children: Vec<SplitSeed> },
     Failed(String),
 }
@@ -40,7 +40,7 @@ pub enum Outcome {
 pub enum Taken {
     Records(Vec<Record>),
     Nothing { empty: Option<EmptyAnswers> },
-    Ended(Outcome),
+    Ended(ShardEnd),
 }
 
 pub struct Queue {
@@ -55,7 +55,8 @@ struct State {
     records: VecDeque<Record>,
     bytes: usize,
     empty: Option<EmptyAnswers>,
-    outcome: Option<Outcome>,
+    outcome: Option<ShardEnd>,
+    lag_ms: Option<i64>,
 }
 
 impl Queue {
@@ -91,12 +92,21 @@ impl Queue {
         before.is_none()
     }
 
+    /// Notes how far a reply was behind the newest record, ms of arrival time.
+    pub fn note_lag(&self, behind_ms: Option<i64>) {
+        self.state().lag_ms = behind_ms;
+    }
+
+    pub fn lag_ms(&self) -> Option<i64> {
+        self.state().lag_ms
+    }
+
     /// What was left is not known any more: a call failed, or the reply was behind.
     pub fn may_have_more(&self) {
         self.state().empty = None;
     }
 
-    pub fn finish(&self, outcome: Outcome) {
+    pub fn finish(&self, outcome: ShardEnd) {
         let mut state = self.state();
         state.empty = None;
         state.outcome = Some(outcome);
@@ -139,10 +149,10 @@ mod tests {
         let queue = Queue::new(QUEUE_BYTES);
         assert_eq!(queue.take(5), Taken::Nothing { empty: None });
         queue.push(vec![record(1), record(2), record(3)]);
-        queue.finish(Outcome::End { children: vec![] });
+        queue.finish(ShardEnd::End { children: vec![] });
         assert_eq!(queue.take(2), Taken::Records(vec![record(1), record(2)]));
         assert_eq!(queue.take(2), Taken::Records(vec![record(3)]));
-        assert_eq!(queue.take(2), Taken::Ended(Outcome::End { children: vec![] }));
+        assert_eq!(queue.take(2), Taken::Ended(ShardEnd::End { children: vec![] }));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! after the last record that `poll` returned, however far the task has read ahead.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
 use tokio::runtime::Handle;
@@ -13,13 +13,13 @@ use tokio::task::JoinHandle;
 use crate::aws::AwsOptions;
 use crate::connector::kinesis::client::{ShardClient, StreamClient};
 use crate::connector::kinesis::poll::{Failure, Pace, Shard};
-use crate::connector::kinesis::queue::{Outcome, QUEUE_BYTES, Queue, Record, Taken};
+use crate::connector::kinesis::position::{ShardPosition, StreamIdentity};
+use crate::connector::kinesis::queue::{QUEUE_BYTES, Queue, Record, ShardEnd, Taken};
 use crate::connector::kinesis::server_clock::ServerClock;
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::source::{Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit};
 use crate::time::clock::{Clock, SharedClock};
-use crate::wake::Wake;
 
 /// Metadata columns of the connector: Flink's names, and the partition key.
 pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];
@@ -31,6 +31,10 @@ pub struct KinesisSource {
     clock: Arc<ServerClock>,
     runtime: Handle,
     client: StreamClient,
+    /// The stream as it was at the start.
+    identity: OnceLock<StreamIdentity>,
+    /// The last audit has found another one.
+    audited: Arc<Mutex<bool>>,
 }
 
 impl KinesisSource {
@@ -49,7 +53,24 @@ impl KinesisSource {
         }
         let clock = ServerClock::new(clock);
         let client = runtime.block_on(StreamClient::new(&options, clock.clone()));
-        Ok(KinesisSource { table: table.into(), options, metadata: metadata_keys, clock, runtime, client })
+        Ok(KinesisSource {
+            table: table.into(),
+            options,
+            metadata: metadata_keys,
+            clock,
+            runtime,
+            client,
+            identity: OnceLock::new(),
+            audited: Arc::default(),
+        })
+    }
+
+    fn made_again(&self) -> String {
+        format!(
+            "stream '{}' was deleted and made again since the run began: what the checkpoint knows of its shards means nothing in the \
+             new one; use --fresh to start over",
+            self.options.stream_name
+        )
     }
 
     fn listing_failed(&self, failure: Failure) -> SourceError {
@@ -73,18 +94,49 @@ impl KinesisSource {
 }
 
 impl Source for KinesisSource {
+    /// Refuses to go on with a stream that was deleted and made again: the sequence numbers of the checkpoint mean nothing in it.
+    fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
+        let stored = stored.map(StreamIdentity::of).transpose().map_err(|e| SourceError::not_read(&self.table, &e))?;
+        // A stream that cannot be asked now is not another one; whoever may read it need not be allowed to describe it.
+        let Ok(Some(created_s)) = self.runtime.block_on(self.client.created_s()) else {
+            return Ok(stored.as_ref().map(Into::into));
+        };
+        let found = StreamIdentity { created_s };
+        match stored {
+            Some(stored) if stored != found => Err(SourceError::Stored { table: self.table.clone(), reason: self.made_again() }),
+            _ => {
+                let _ = self.identity.set(found.clone());
+                Ok(Some((&found).into()))
+            }
+        }
+    }
+
+    fn audit(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
+        let Some(known) = self.identity.get().cloned() else { return Vec::new() };
+        let audited = self.audited.clone();
+        let is_another = std::mem::take(&mut *audited.lock().unwrap_or_else(PoisonError::into_inner));
+        let client = self.client.clone();
+        self.runtime.spawn(async move {
+            if let Ok(Some(created_s)) = client.created_s().await {
+                *audited.lock().unwrap_or_else(PoisonError::into_inner) = created_s != known.created_s;
+            }
+        });
+        is_another.then(|| self.made_again()).into_iter().collect()
+    }
+
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
         let mut shards = self.runtime.block_on(self.client.list_shards_patiently()).map_err(|f| self.listing_failed(f))?;
-        let start = match self.options.init {
-            InitPosition::TrimHorizon => Position::ShardHorizon,
-            InitPosition::AtTimestamp { arrival_ms } => Position::ShardTime { arrival_ms },
+        let start: Position = match self.options.init {
+            InitPosition::TrimHorizon => ShardPosition::Horizon,
+            InitPosition::AtTimestamp { arrival_ms } => ShardPosition::Time { arrival_ms },
             InitPosition::Latest => {
                 // A closed shard gets nothing any more. The time is taken after the listing, so that a shard that was closed
                 // in between is read, and none that was closed before it matters.
                 shards.retain(|shard| shard.open);
-                Position::ShardTime { arrival_ms: self.clock.wall_ms() }
+                ShardPosition::Time { arrival_ms: self.clock.wall_ms() }
             }
-        };
+        }
+        .into();
         // A parent that is not listed lies before the start of the job, or its records have expired: nothing to wait for.
         let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
         let split = |id: String| SplitId(id.into());
@@ -96,8 +148,9 @@ impl Source for KinesisSource {
         Ok(seeds.collect())
     }
 
-    fn open(&self, split: &SplitId, position: &Position, wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
-        let queue = Arc::new(Queue::new(QUEUE_BYTES));
+    fn open(&self, split: &SplitId, position: &Position, ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+        let position = ShardPosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
+        let queue = Arc::new(Queue::new(QUEUE_BYTES.min(ahead.bytes_max)));
         let shard = Shard {
             api: ShardClient { stream: self.client.clone(), shard_id: split.0.to_string() },
             table: self.table.clone(),
@@ -107,7 +160,7 @@ impl Source for KinesisSource {
             pace: Pace::default(),
             clock: self.clock.clone(),
             queue: queue.clone(),
-            wake,
+            wake: ahead.wake,
         };
         Ok(Box::new(ShardReader {
             table: self.table.clone(),
@@ -115,7 +168,7 @@ impl Source for KinesisSource {
             metadata: self.metadata.clone(),
             task: self.runtime.spawn(shard.run()),
             queue,
-            position: position.clone(),
+            position,
             bytes_read: 0,
         }))
     }
@@ -131,7 +184,7 @@ struct ShardReader {
     metadata: Vec<String>,
     task: JoinHandle<()>,
     queue: Arc<Queue>,
-    position: Position,
+    position: ShardPosition,
     bytes_read: u64,
 }
 
@@ -150,7 +203,7 @@ impl ShardReader {
             numbers.push(record.sequence_number);
         }
         if let Some(last) = numbers.last() {
-            self.position = Position::ShardAfter { sequence_number: last.clone() };
+            self.position = ShardPosition::After { sequence_number: last.clone() };
         }
         self.bytes_read += raw.bytes.len() as u64;
         RawBatch { places: Places::Sequence { numbers }, ..raw }
@@ -172,15 +225,19 @@ impl SplitReader for ShardReader {
         let stopped = self.task.is_finished();
         match self.queue.take(max_records) {
             Taken::Records(records) => Ok(Polled::Records(self.batch(records))),
-            Taken::Ended(Outcome::End { children }) => Ok(Polled::End { children }),
-            Taken::Ended(Outcome::Failed(reason)) => Err(self.error(reason)),
+            Taken::Ended(ShardEnd::End { children }) => Ok(Polled::End { children }),
+            Taken::Ended(ShardEnd::Failed(reason)) => Err(self.error(reason)),
             Taken::Nothing { .. } if stopped => Err(self.error("the task that reads the shard has stopped".into())),
             Taken::Nothing { empty } => Ok(Polled::Pending { empty }),
         }
     }
 
     fn position(&self) -> Position {
-        self.position.clone()
+        self.position.clone().into()
+    }
+
+    fn lag_ms(&self) -> Option<i64> {
+        self.queue.lag_ms()
     }
 
     fn bytes_read(&self) -> u64 {

@@ -13,8 +13,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
 
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, Source, SourceError, SplitId, SplitReader, SplitSeed};
-use crate::wake::Wake;
+use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 
 /// 2026-01-01T00:00:00Z: no row is earlier. Fixed, so that two runs agree.
 const START_MS: i64 = 1_767_225_600_000;
@@ -110,14 +109,11 @@ fn key_noun(name: &str) -> &str {
 
 impl Source for SampleSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        Ok(vec![SplitSeed { id: Self::split(), parents: vec![], start: Position::Generated { records: 0 } }])
+        Ok(vec![SplitSeed { id: Self::split(), parents: vec![], start: Position::after_records(0) }])
     }
 
-    fn open(&self, split: &SplitId, position: &Position, _wake: Wake) -> Result<Box<dyn SplitReader>, SourceError> {
-        let Position::Generated { records } = *position else {
-            let reason = "not a position in generated rows".to_string();
-            return Err(SourceError::Read { table: self.table.clone(), split: split.clone(), reason });
-        };
+    fn open(&self, _split: &SplitId, position: &Position, _ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+        let records = position.records().map_err(|e| SourceError::not_read(&self.table, &e))?;
         let columns = self.columns.clone();
         Ok(Box::new(SampleReader { columns, rows: self.rows, seed: self.seed, next: records, read_bytes: 0 }))
     }
@@ -151,7 +147,7 @@ impl SplitReader for SampleReader {
     }
 
     fn position(&self) -> Position {
-        Position::Generated { records: self.next }
+        Position::after_records(self.next)
     }
 
     fn bytes_read(&self) -> u64 {
@@ -235,11 +231,11 @@ mod tests {
 
     fn read(source: &SampleSource, from: u64, batch: usize) -> Vec<String> {
         let split = source.discover().expect("lists").remove(0).id;
-        let mut reader = source.open(&split, &Position::Generated { records: from }, Arc::new(|| {})).expect("opens");
+        let mut reader = source.open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {}))).expect("opens");
         let mut rows = vec![];
         while let Polled::Records(raw) = reader.poll(batch).expect("reads") {
             rows.extend((0..raw.len()).map(|i| String::from_utf8_lossy(raw.record(i)).into_owned()));
-            assert_eq!(reader.position(), Position::Generated { records: from + rows.len() as u64 });
+            assert_eq!(reader.position(), Position::after_records(from + rows.len() as u64));
         }
         rows
     }

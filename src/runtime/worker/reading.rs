@@ -20,7 +20,7 @@ use crate::runtime::crash::CrashPoint;
 use crate::runtime::error::WorkerError;
 use crate::runtime::errors::BarrierSide;
 use crate::runtime::inbox::Parker;
-use crate::source::{Polled, Position, Source, SplitId, SplitReader, SplitSeed};
+use crate::source::{Polled, Position, ReadAhead, Source, SplitId, SplitReader, SplitSeed};
 use crate::sql::hints;
 use crate::state::key::hash_key;
 use crate::time::MIN_TIME_MS;
@@ -47,9 +47,16 @@ pub struct SharedSource {
     /// A split that has been certified empty for this long becomes idle; zero: never (Flink's default).
     pub idle_timeout: Duration,
     pub workers: usize,
+    /// What a split may read ahead, bytes.
+    split_bytes: usize,
     /// The source watermark last computed, for display.
     pub watermark_ms: AtomicI64,
+    /// By worker: how far the split that is furthest behind is behind.
+    lags_ms: Vec<AtomicI64>,
 }
+
+/// In [`SharedSource::lags_ms`]: no split has said.
+const NO_LAG: i64 = -1;
 
 impl SharedSource {
     pub fn new(
@@ -58,6 +65,7 @@ impl SharedSource {
         splits: SplitTable<SplitData>,
         idle_timeout: Duration,
         workers: usize,
+        split_bytes: usize,
     ) -> SharedSource {
         SharedSource {
             table,
@@ -65,7 +73,9 @@ impl SharedSource {
             splits: Mutex::new(splits),
             idle_timeout,
             workers,
+            split_bytes,
             watermark_ms: AtomicI64::new(MIN_TIME_MS),
+            lags_ms: (0..workers).map(|_| AtomicI64::new(NO_LAG)).collect(),
         }
     }
 
@@ -80,6 +90,12 @@ impl SharedSource {
             let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
             splits.register(&seed.id.0, parents, self.owner_of_child(&seed.id), MIN_TIME_MS, SplitStatus::Waiting, data);
         }
+    }
+
+    /// How far the split that is furthest behind the newest record of its own is behind, ms of arrival time; None if no split
+    /// has said.
+    pub fn lag_ms(&self) -> Option<i64> {
+        self.lags_ms.iter().map(|lag| lag.load(Ordering::Relaxed)).filter(|lag| *lag != NO_LAG).max()
     }
 
     fn owner_of_child(&self, id: &SplitId) -> usize {
@@ -110,11 +126,21 @@ pub struct WorkerSource {
     open: Vec<Option<OpenSplit>>,
     turns: Turns,
     sent_watermark_ms: i64,
+    /// When the lag was noted last.
+    lag_noted: Duration,
 }
 
 impl WorkerSource {
     pub fn new(shared: Arc<SharedSource>, ingest: Ingest, chains: Vec<usize>) -> WorkerSource {
-        WorkerSource { shared, ingest, chains, open: Vec::new(), turns: Turns::new(), sent_watermark_ms: MIN_TIME_MS }
+        WorkerSource {
+            shared,
+            ingest,
+            chains,
+            open: Vec::new(),
+            turns: Turns::new(),
+            sent_watermark_ms: MIN_TIME_MS,
+            lag_noted: Duration::ZERO,
+        }
     }
 
     /// The splits that `worker` owns, as the checkpoint keeps them.
@@ -138,6 +164,12 @@ impl WorkerSource {
         .collect()
     }
 
+    /// Notes how far the open splits are behind, for display.
+    pub(super) fn note_lag(&self, worker: usize) {
+        let lag_ms = self.open.iter().flatten().filter_map(|split| split.reader.lag_ms()).max();
+        self.shared.lags_ms[worker].store(lag_ms.unwrap_or(NO_LAG), Ordering::Relaxed);
+    }
+
     fn split(&mut self, slot: usize) -> Result<&mut OpenSplit, WorkerError> {
         self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))
     }
@@ -145,14 +177,15 @@ impl WorkerSource {
     /// Opens what this worker may open.
     fn open_splits(&mut self, worker: usize, parker: &Arc<Parker>) -> Result<(), WorkerError> {
         let source = self.shared.source.clone();
-        while self.turns.len() < source.open_at_once() {
+        while source.open_at_once().is_none_or(|most| self.turns.len() < most) {
             let next = self.shared.splits().next_to_open(worker).map(|entry| {
                 let own_ms = if std::mem::take(&mut entry.data.peeked) { MIN_TIME_MS } else { entry.watermark_ms };
                 (SplitId(entry.id.clone()), entry.data.position.clone(), own_ms, entry.data.rows)
             });
             let Some((id, position, watermark_ms, rows)) = next else { return Ok(()) };
             let (slot, wake) = self.turns.open(watermark_ms, parker.clone());
-            let reader = source.open(&id, &position, wake)?;
+            let ahead = ReadAhead { wake, bytes_max: self.shared.split_bytes };
+            let reader = source.open(&id, &position, ahead)?;
             let hash = hash_key(format!("{}/{id}", self.shared.table).as_bytes());
             if self.open.len() <= slot {
                 self.open.resize_with(slot + 1, || None);
@@ -213,6 +246,8 @@ impl WorkerSource {
     }
 }
 
+/// From one look at how far splits are behind to the next.
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
 /// Ticks are at least so far apart, so that a worker with nothing to do does not send one in every step.
 const TICK_MS: i64 = 10;
 
@@ -238,7 +273,13 @@ impl Worker {
 
     fn read_split(&mut self, s: usize) -> Result<bool, WorkerError> {
         let now = self.control.clock.monotonic();
-        self.sources[s].turns.refresh(now);
+        let source = &mut self.sources[s];
+        source.turns.refresh(now);
+        // Of thousands of splits only now and then.
+        if now.saturating_sub(source.lag_noted) >= LAG_INTERVAL {
+            source.lag_noted = now;
+            source.note_lag(self.id);
+        }
         while let Some(slot) = self.sources[s].turns.next() {
             let source = &mut self.sources[s];
             match source.split(slot)?.reader.poll(self.control.batch_rows)? {

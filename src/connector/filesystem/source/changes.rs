@@ -4,12 +4,50 @@
 //! added to a file that was read, so whoever added it has to be told. What always holds: only names, sizes and times are
 //! looked at; a file that is gone is no change, since it may have been put away.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::connector::filesystem::source::{is_gzip, list};
-use crate::source::{Look, Position, StoredSplit};
+use crate::source::{NotRead, RunState, StoredSplit};
+
+use super::position::FilePosition;
+
+/// How a file looks from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Look {
+    pub size_bytes: u64,
+    /// When it was written last, ms since the epoch.
+    pub modified_ms: i64,
+}
+
+/// How the files looked when the run began, by split. Every checkpoint of the run keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct FirstLooks(BTreeMap<String, Look>);
+
+impl FirstLooks {
+    const KIND: &'static str = "files";
+    const VERSION: u8 = 1;
+
+    pub fn taken<'a>(files: impl Iterator<Item = (&'a str, PathBuf)>) -> FirstLooks {
+        FirstLooks(files.filter_map(|(split, path)| Some((split.to_owned(), look(&path)?))).collect())
+    }
+
+    pub fn of(stored: &RunState) -> Result<FirstLooks, NotRead> {
+        stored.read(Self::KIND, Self::VERSION)
+    }
+
+    pub fn kept(&self) -> RunState {
+        RunState::new(Self::KIND, Self::VERSION, self)
+    }
+
+    pub fn get(&self, split: &str) -> Option<Look> {
+        self.0.get(split).copied()
+    }
+}
 
 /// When a file was written last, ms since the epoch; 0 where the system does not know.
 pub(super) fn modified_ms(found: &Metadata) -> i64 {
@@ -22,11 +60,11 @@ pub(super) fn look(path: &Path) -> Option<Look> {
     Some(Look { size_bytes: found.len(), modified_ms: modified_ms(&found) })
 }
 
-/// What has changed about a file that a checkpoint knows.
-pub(super) fn of_file(path: &Path, split: &StoredSplit<'_>) -> Option<String> {
+/// What has changed about a file that a checkpoint knows. `first`: how it looked when the run began, if that was noted.
+pub(super) fn of_file(path: &Path, split: &StoredSplit<'_>, first: Option<Look>) -> Option<String> {
     let now = look(path)?;
-    let Position::File { offset, .. } = *split.position else { return None };
-    let (name, first) = (path.display(), split.first_look);
+    let FilePosition { offset, .. } = FilePosition::of(split.position).ok()?;
+    let name = path.display();
     let size = now.size_bytes;
     // Of a compressed file it is not known how many of its bytes were read.
     if split.finished && !is_gzip(path) {
@@ -85,9 +123,9 @@ mod tests {
         let now = look(&path("a")).unwrap();
         let first = |size_bytes, earlier| Some(Look { size_bytes, modified_ms: now.modified_ms - earlier });
         let of = |name: &str, offset, finished, first_look| {
-            let position = Position::File { offset, lines: 1 };
-            let split = StoredSplit { id: name, position: &position, finished, first_look };
-            of_file(&path(name), &split).unwrap_or_default()
+            let position = FilePosition { offset, lines: 1 }.into();
+            let split = StoredSplit { id: name, position: &position, finished };
+            of_file(&path(name), &split, first_look).unwrap_or_default()
         };
         for (offset, finished, seen, part) in [
             // Read to its end, and nothing happened; or no look was taken.
@@ -118,8 +156,8 @@ mod tests {
     #[test]
     fn files_that_came_later_are_named() {
         let dir = tempfile::tempdir().unwrap();
-        let position = Position::File { offset: 0, lines: 0 };
-        let known = [StoredSplit { id: "a", position: &position, finished: true, first_look: None }];
+        let position = FilePosition::START.into();
+        let known = [StoredSplit { id: "a", position: &position, finished: true }];
         for (name, part) in [("a", None), ("_hidden", None), ("b", Some("b came into")), ("c", Some("b and 1 more came into"))] {
             std::fs::write(dir.path().join(name), b"").unwrap();
             let said = new_files(dir.path(), &known);

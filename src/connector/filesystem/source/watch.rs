@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::position::FolderPosition;
 use crate::connector::filesystem::source::{list, start_of};
 use crate::source::{Polled, Position, SourceError, SplitId, SplitReader};
 use crate::time::clock::SharedClock;
@@ -47,7 +48,7 @@ impl SplitReader for Watcher {
     }
 
     fn position(&self) -> Position {
-        Position::Folder { seen: self.seen.iter().cloned().collect() }
+        FolderPosition { seen: self.seen.iter().cloned().collect() }.into()
     }
 }
 
@@ -58,7 +59,7 @@ mod tests {
 
     use super::*;
     use crate::connector::filesystem::source::FileSource;
-    use crate::source::Source;
+    use crate::source::{ReadAhead, Source};
     use crate::time::clock::SetClock;
 
     #[test]
@@ -75,7 +76,7 @@ mod tests {
         assert_eq!(ids, ["a", SPLIT]);
         let watch = &first[1];
         assert!(source.finds(&watch.id) && !source.finds(&first[0].id) && source.peek(&watch.id).unwrap().is_none());
-        let mut reader = source.open(&watch.id, &watch.start, Arc::new(|| {})).unwrap();
+        let mut reader = source.open(&watch.id, &watch.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
         let mut come = |ms| {
             clock.monotonic_ms.store(ms, Ordering::Relaxed);
             match reader.poll(1).unwrap() {
@@ -93,9 +94,9 @@ mod tests {
         write("a");
         assert_eq!(come(300), "");
         let position = reader.position();
-        assert_eq!(position, Position::Folder { seen: ["a", "b", "d"].map(String::from).to_vec() });
+        assert_eq!(position, FolderPosition { seen: ["a", "b", "d"].map(String::from).to_vec() }.into());
         write("e");
-        let mut again = source.open(&watch.id, &position, Arc::new(|| {})).unwrap();
+        let mut again = source.open(&watch.id, &position, ReadAhead::alone(Arc::new(|| {}))).unwrap();
         clock.monotonic_ms.store(400, Ordering::Relaxed);
         assert!(matches!(again.poll(1).unwrap(), Polled::Found { splits } if splits.len() == 1 && &*splits[0].id.0 == "e"));
     }
