@@ -84,7 +84,7 @@ impl Chain {
 
     fn deliver(&mut self, event: Event) -> Result<(), WorkerError> {
         match &event {
-            Event::Watermark(w) => self.watermark_ms = *w,
+            Event::Watermark(w) => self.watermark_ms = w.ms(),
             Event::Barrier(epoch) => {
                 debug_assert!(
                     self.frozen_epoch.is_none() && self.side == BarrierSide::Before,

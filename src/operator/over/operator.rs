@@ -12,6 +12,7 @@ use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::Watermark;
 
 pub struct Over {
     spec: OverSpec,
@@ -19,7 +20,7 @@ pub struct Over {
     keys: Keys,
     passed_ms: Option<i64>,
     next_generation: u32,
-    firing: Option<i64>,
+    firing: Option<Watermark>,
 }
 
 enum Keys {
@@ -137,7 +138,7 @@ impl Steps for Over {
             return self.emit(&due, cx);
         }
         self.firing = None;
-        self.passed_ms = self.passed_ms.max(Some(watermark));
+        self.passed_ms = self.passed_ms.max(Some(watermark.ms()));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }

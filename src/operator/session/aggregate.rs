@@ -21,6 +21,7 @@ use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 use crate::state::layout::StateTable;
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups, layout};
+use crate::time::Watermark;
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -36,9 +37,9 @@ struct Fired {
 /// A fire under way.
 struct Fire {
     /// Passed on when the fire is over.
-    watermark_ms: i64,
+    watermark: Watermark,
     /// The same on the time on which the sessions lie.
-    local_ms: i64,
+    local: Watermark,
     sessions: Vec<Fired>,
     next: usize,
 }
@@ -162,17 +163,17 @@ impl SessionAggregate {
     }
 
     /// Finds the sessions that a watermark closes and makes each one fragment.
-    fn close(&mut self, passed_on_ms: i64, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
-        let watermark_ms = local_watermark(self.spec.zone.as_ref(), passed_on_ms);
-        let reached: Vec<KeyGroup> = self.stored.iter().filter(|(_, end)| **end - 1 <= watermark_ms).map(|(&g, _)| g).collect();
+    fn close(&mut self, watermark: Watermark, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
+        let local = local_watermark(self.spec.zone.as_ref(), watermark);
+        let reached: Vec<KeyGroup> = self.stored.iter().filter(|(_, end)| local.closes(**end)).map(|(&g, _)| g).collect();
         for group in reached {
             self.load(group, cx.db)?;
         }
         let mut sessions = Vec::new();
-        while let Some(entry) = self.due.first_entry().filter(|e| *e.key() - 1 <= watermark_ms) {
+        while let Some(entry) = self.due.first_entry().filter(|e| local.closes(*e.key())) {
             for number in entry.remove() {
                 let Some(fragment) = self.fragments.get(number).copied() else { continue };
-                if !fragment.is_closed(watermark_ms) {
+                if !fragment.is_closed(local.ms()) {
                     self.due.entry(fragment.end).or_default().push(number);
                     continue;
                 }
@@ -180,7 +181,7 @@ impl SessionAggregate {
                 let whole: Vec<Fragment> = members.iter().filter_map(|&m| self.fragments.get(m).copied()).collect();
                 let start = whole.iter().map(|f| f.start).min().unwrap_or(fragment.start);
                 let end = whole.iter().map(|f| f.end).max().unwrap_or(fragment.end);
-                if end - 1 > watermark_ms {
+                if !local.closes(end) {
                     // Looked at again when its last fragment is due.
                     self.due.entry(end).or_default().push(number);
                     continue;
@@ -200,7 +201,7 @@ impl SessionAggregate {
             place(a).cmp(&place(b)).then_with(|| fragments.key(a.key).cmp(fragments.key(b.key)))
         });
         self.count_distinct(&sessions)?;
-        Ok(Fire { watermark_ms: passed_on_ms, local_ms: watermark_ms, sessions, next: 0 })
+        Ok(Fire { watermark, local, sessions, next: 0 })
     }
 
     /// Counts the collected values of sessions that have closed.
@@ -399,8 +400,8 @@ impl Steps for SessionAggregate {
                 self.fire = Some(fire);
             } else {
                 self.forget(&fire);
-                self.fired_mark_ms = self.fired_mark_ms.max(Some(fire.local_ms));
-                cx.out.push(Event::Watermark(fire.watermark_ms));
+                self.fired_mark_ms = self.fired_mark_ms.max(Some(fire.local.ms()));
+                cx.out.push(Event::Watermark(fire.watermark));
             }
         }
         Ok(())

@@ -18,6 +18,7 @@ use super::{GroupColumn, WindowAggregateSpec, window_time};
 use crate::operator::{Context, Event, OperatorError, Rows};
 use crate::state::KeyGroups;
 use crate::state::key_group::groups_at_once;
+use crate::time::Watermark;
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -29,9 +30,9 @@ const STREAMED_BYTES: usize = 4 << 20;
 /// A fire under way.
 pub struct Fire {
     /// Passed on when the fire is over.
-    watermark_ms: i64,
+    watermark: Watermark,
     /// The same on the time on which the windows lie.
-    local_ms: i64,
+    local: Watermark,
     window: Option<OpenWindow>,
 }
 
@@ -75,8 +76,8 @@ impl Unsent {
 }
 
 impl Fire {
-    pub fn until(watermark_ms: i64, local_ms: i64) -> Fire {
-        Fire { watermark_ms, local_ms, window: None }
+    pub fn until(watermark: Watermark, local: Watermark) -> Fire {
+        Fire { watermark, local, window: None }
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -91,9 +92,9 @@ impl Fire {
         let window = match self.window.take() {
             Some(window) => window,
             None => {
-                let Some(end) = windows.next_due(self.local_ms) else {
-                    windows.mark_passed(self.local_ms);
-                    cx.out.push(Event::Watermark(self.watermark_ms));
+                let Some(end) = windows.next_due(self.local) else {
+                    windows.mark_passed(self.local);
+                    cx.out.push(Event::Watermark(self.watermark));
                     return Ok(true);
                 };
                 cx.counters.windows_fired += 1;

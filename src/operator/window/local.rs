@@ -12,6 +12,7 @@ use super::table::{KeyedRows, WindowTables};
 use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Partials, Rows};
+use crate::time::Watermark;
 
 /// Accumulators held here before they are sent early: large against one window's keys.
 const HELD_BYTES_MAX: usize = 32 << 20;
@@ -28,9 +29,9 @@ impl LocalAggregate {
         LocalAggregate { spec, open: BTreeMap::new() }
     }
 
-    fn send_until(&mut self, watermark_ms: i64, out: &mut Vec<Event>) -> Result<(), OperatorError> {
+    fn send_until(&mut self, watermark: Watermark, out: &mut Vec<Event>) -> Result<(), OperatorError> {
         while let Some(entry) = self.open.first_entry() {
-            if entry.key().first > watermark_ms.saturating_add(1) {
+            if !watermark.closes(entry.key().first) {
                 break;
             }
             let (span, tables) = entry.remove_entry();
@@ -50,7 +51,7 @@ impl Operator for LocalAggregate {
                 cx.counters.late_rows += fold_rows(&self.spec, &rows, None, &mut self.open)?;
                 let held_bytes = self.memory_bytes();
                 if held_bytes > HELD_BYTES_MAX.min((cx.room_bytes + held_bytes) / HELD_SHARE) {
-                    self.send_until(i64::MAX, cx.out)?;
+                    self.send_until(Watermark::END, cx.out)?;
                 }
             }
             Event::Watermark(w) => {
@@ -59,7 +60,7 @@ impl Operator for LocalAggregate {
             }
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
-                self.send_until(i64::MAX, cx.out)?;
+                self.send_until(Watermark::END, cx.out)?;
                 cx.out.push(Event::Barrier(epoch));
             }
             partials @ Event::Partials(_) => cx.out.push(partials),

@@ -28,6 +28,7 @@ use super::table::{Values, WindowTables};
 use crate::operator::{Context, OperatorError, OperatorState, Partials, Rows};
 use crate::state::layout::{self, StateKind, StatePlace, StateTable};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::Watermark;
 
 /// What windows have begun to show: the running window of a start (CUMULATE), or a slice that overlapping windows share (HOP).
 pub(super) enum Shown {
@@ -126,12 +127,12 @@ impl WindowState {
     }
 
     /// End of the next window to fire for this watermark. HOP and CUMULATE fire at every step while something is shown.
-    pub(super) fn next_due(&self, watermark_ms: i64) -> Option<i64> {
+    pub(super) fn next_due(&self, watermark: Watermark) -> Option<i64> {
         let mark = self.fired_mark_ms.unwrap_or(i64::MIN);
         let waiting = self.hot.keys().next().into_iter().chain(self.stored.keys().next());
         let waiting = waiting.filter_map(|span| self.spec.windows.open(*span, mark)).map(|span| span.first).min();
         let shown = self.fired_mark_ms.filter(|_| !self.shown.is_empty()).map(|mark| self.spec.windows.next_end(mark));
-        waiting.into_iter().chain(shown).min().filter(|&end| end - 1 <= watermark_ms)
+        waiting.into_iter().chain(shown).min().filter(|&end| watermark.closes(end))
     }
 
     /// Where partial aggregates of a span wait in the store.
@@ -247,8 +248,8 @@ impl WindowState {
     }
 
     /// All windows that a watermark closes have fired. After a restart watermarks begin below the mark.
-    pub fn mark_passed(&mut self, watermark_ms: i64) {
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark_ms));
+    pub fn mark_passed(&mut self, watermark: Watermark) {
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark.ms()));
     }
 
     /// At a barrier: what is here belongs to the snapshot until [`WindowState::write_frozen`] has written it.
