@@ -34,6 +34,7 @@ impl ProcessingTime {
 
     fn stamp(&self, rows: &Rows, now_ms: i64) -> Result<Rows, arrow::error::ArrowError> {
         let time_ms = self.passed_ms.map_or(now_ms, |passed| now_ms.max(passed.saturating_add(1)));
+        debug_assert!(self.passed_ms.is_none_or(|passed| passed < time_ms), "a row gets a time that is over");
         let data_type = self.schema.field(self.column).data_type().clone();
         let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
         columns[self.column] = Arc::new(TimestampMillisecondArray::from_value(time_ms, rows.len()).with_data_type(data_type));

@@ -311,6 +311,7 @@ impl WindowedGroups {
                     return Ok(false);
                 };
                 *window = Some((end, rest.after(number)));
+                debug_assert!(local.closes(end), "the window that ends at {end} is sent before it is over");
                 let groups = self.gather(end, number, cx)?;
                 if over || !self.is_closed(end) {
                     self.send(&groups, Some(end), cx)?;

@@ -44,6 +44,7 @@ impl Lateness {
             if self.timers_ms.get(at) != Some(&clear) {
                 self.timers_ms.insert(at, clear);
             }
+            debug_assert!(self.timers_ms.is_sorted_by(|a, b| a < b), "timers are out of order: {:?}", self.timers_ms);
         }
         true
     }

@@ -53,6 +53,7 @@ impl Over {
             Keys::Bounded(bounded) => bounded.results(&rows, due, &turns, &times, &keys, &order, cx)?,
             Keys::Unbounded(unbounded) => unbounded.results(&rows, &times, &keys, &order, cx)?,
         };
+        debug_assert!(results.iter().all(|c| c.len() == out.len()), "a row leaves without its result");
         if out.is_empty() {
             return Ok(());
         }

@@ -62,9 +62,6 @@ pub struct SessionAggregate {
     fire: Option<Fire>,
 }
 
-/// The group of a row that is late.
-const LATE: u32 = u32::MAX;
-
 impl SessionAggregate {
     pub fn new(spec: SessionSpec) -> SessionAggregate {
         SessionAggregate {
@@ -95,33 +92,33 @@ impl SessionAggregate {
         let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
         let fired_mark = self.fired_mark_ms.unwrap_or(i64::MIN);
         let mut merges = Vec::new();
-        let mut groups = Vec::with_capacity(times.len());
+        // Rows that are in time, and the fragment of each.
+        let (mut kept, mut groups) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
         for (row, &ts) in times.iter().enumerate() {
             let key = self.fragments.intern(input.keys.get(row), input.hashes[row]);
             let start_watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row]);
             let end = ts.saturating_add(self.spec.gap_ms);
             let fragment = Fragment { key, split: rows.split, start: ts, end, start_watermark };
-            groups.push(match self.fragments.place(key, fragment, fired_mark, &mut merges) {
-                Placed::Joined(number) => number,
+            let late = match self.fragments.place(key, fragment, fired_mark, &mut merges) {
+                Placed::Joined(number) => {
+                    kept.push(row as u32);
+                    groups.push(number);
+                    continue;
+                }
                 Placed::New(number) => {
                     self.due.entry(end).or_default().push(number);
-                    number
+                    kept.push(row as u32);
+                    groups.push(number);
+                    continue;
                 }
-                late => {
-                    match late {
-                        Placed::Late => cx.counters.late_rows += 1,
-                        _ => cx.counters.late_by_fired_mark += 1,
-                    }
-                    self.fragments.forget_key_if_empty(key);
-                    LATE
-                }
-            });
+                Placed::Late => &mut cx.counters.late_rows,
+                Placed::LateByFiredMark => &mut cx.counters.late_by_fired_mark,
+            };
+            *late += 1;
+            self.fragments.forget_key_if_empty(key);
         }
-        if groups.contains(&LATE) {
-            let kept = UInt32Array::from_iter_values((0..groups.len() as u32).filter(|&row| groups[row as usize] != LATE));
-            let in_time = rows.take(&kept)?;
-            groups.retain(|&group| group != LATE);
-            self.fold(&in_time, &groups);
+        if kept.len() < rows.len() {
+            self.fold(&rows.take(&UInt32Array::from(kept))?, &groups);
         } else {
             self.fold(rows, &groups);
         }
@@ -201,6 +198,7 @@ impl SessionAggregate {
             place(a).cmp(&place(b)).then_with(|| fragments.key(a.key).cmp(fragments.key(b.key)))
         });
         self.count_distinct(&sessions)?;
+        debug_assert!(sessions.iter().all(|s| s.start < s.end && local.closes(s.end)), "a session fires before it is over");
         Ok(Fire { watermark, local, sessions, next: 0 })
     }
 
@@ -363,6 +361,7 @@ impl Operator for SessionAggregate {
             Event::Watermark(w) => self.fire = Some(self.close(w, cx)?),
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
+                debug_assert!(self.frozen.is_none() && self.fire.is_none(), "a barrier came in the middle of something");
                 let held = KeyGroups::ALL.iter().filter(|g| !self.stored.contains_key(g)).collect();
                 self.frozen = Some((self.pack(|_| true).1, held));
                 cx.out.push(Event::Barrier(epoch));
@@ -427,6 +426,7 @@ impl State for SessionAggregate {
         if self.fire.is_some() || self.fragments.alive() == 0 {
             return Ok(false);
         }
+        debug_assert!(self.frozen.is_none(), "sessions are spilled between a barrier and its checkpoint");
         // Half of the key groups that are in memory: the ones to come back are spread evenly anyway.
         let mut held: Vec<KeyGroup> = self.fragments.iter().map(|(_, f)| self.fragments.key_group(f.key)).collect();
         held.sort_unstable();

@@ -166,6 +166,7 @@ impl Fragments {
     }
 
     pub fn add(&mut self, fragment: Fragment) -> u32 {
+        debug_assert!(fragment.start <= fragment.end, "a fragment ends before it begins");
         let number = self.all.len() as u32;
         self.keys[fragment.key as usize].fragments.push(number);
         self.all.push(Some(fragment));
@@ -231,6 +232,7 @@ impl Fragments {
                 self.keys[fragment.key as usize].fragments.push(number as u32);
             }
         }
+        debug_assert_eq!(self.all.len(), self.alive, "numbers of fragments that are gone");
         old
     }
 

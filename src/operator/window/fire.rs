@@ -171,6 +171,7 @@ fn emit(
 
 /// Gathers everything that the window ending at `end` shows.
 fn open(windows: &mut WindowState, end: i64, cx: &mut Context<'_>) -> Result<OpenWindow, OperatorError> {
+    debug_assert!(windows.is_written(), "a window fires between a barrier and its checkpoint");
     let unloaded_bytes = windows.unloaded_bytes(end);
     if unloaded_bytes > 0 && unloaded_bytes.saturating_mul(LOADED_PER_STORED) > cx.room_bytes {
         let mut changes = cx.db.changes();

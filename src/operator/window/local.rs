@@ -127,6 +127,7 @@ const NONE: WindowSpan = WindowSpan { first: i64::MIN, last: i64::MIN };
 
 /// The open windows of each row, and how many rows are late.
 fn open_spans(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fired_mark: Option<i64>) -> (Vec<WindowSpan>, u64) {
+    debug_assert!(watermarks.is_none_or(|w| w.is_sorted()), "the watermark of a split goes back within a batch");
     let mut spans: Vec<WindowSpan> = times.iter().map(|&ts| windows.span(ts).unwrap_or(NONE)).collect();
     let highest = watermarks.and_then(|w| w.last().copied()).unwrap_or(i64::MIN).max(fired_mark.unwrap_or(i64::MIN));
     let earliest = spans.iter().map(|s| s.first).min().unwrap_or(i64::MAX);

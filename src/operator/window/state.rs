@@ -137,6 +137,7 @@ impl WindowState {
 
     /// Where partial aggregates of a span wait in the store.
     pub(super) fn waiting_place(&self, span: WindowSpan) -> StatePlace {
+        debug_assert!(span.first <= span.last, "the last window of a table is before its first");
         StatePlace { operator: self.spec.operator, kind: StateKind::Waiting, time_ms: span.first, last_ms: span.last }
     }
 
@@ -263,7 +264,8 @@ impl WindowState {
         self.shown.iter().filter(|(_, part)| part.loaded().is_some_and(|part| part.changed)).map(|(&shown, _)| shown)
     }
 
-    fn is_written(&self) -> bool {
+    /// False between a barrier and the moment its tables are in the store.
+    pub(super) fn is_written(&self) -> bool {
         self.frozen.is_empty() && self.frozen_shown.is_empty()
     }
 
@@ -280,6 +282,7 @@ impl WindowState {
     /// Gives memory back that only saves work, or moves the hot table whose windows fire last to the store. False: there is
     /// nothing of the kind.
     pub fn spill_waiting(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        debug_assert!(self.is_written(), "a table is spilled between a barrier and its checkpoint");
         if !self.sums.is_empty() {
             self.sums.clear();
             return Ok(true);
