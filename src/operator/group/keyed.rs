@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use super::GroupSpec;
 use crate::operator::OperatorError;
 use crate::operator::aggregate::retract::Accumulators;
-use crate::operator::aggregate::retracting::accumulators;
+use crate::operator::aggregate::retracting::{Retraction, accumulators};
 use crate::operator::keyed::frozen::{Entry, Frozen, put_all};
 use crate::operator::keyed::ttl::{Ttl, index_key};
 use crate::operator::window::table::GroupIndex;
@@ -96,7 +96,8 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     fn empty_accumulators(&self) -> Vec<Accumulators> {
-        self.spec.aggregates.iter().map(|a| accumulators(a, self.spec.retracts)).collect()
+        let retraction = if self.spec.retracts { Retraction::Possible } else { Retraction::Never };
+        self.spec.aggregates.iter().map(|a| accumulators(a, retraction)).collect()
     }
 
     /// Groups of a batch's keys, in memory from here on.

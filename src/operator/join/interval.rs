@@ -29,7 +29,7 @@ use crate::state::KeyGroups;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::{MAX_TIME_MS, Watermark};
+use crate::time::{MAX_TIME_MS, MIN_TIME_MS, Watermark};
 
 /// The bounds of an interval join: `lower_ms <= left time - right time <= upper_ms`.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl IntervalJoin {
         let mut encoded = KeyBuf::default();
         encode_keys(rows.batch.columns(), rows.len(), &mut encoded);
         let times = event_times_ms(rows.batch.column(self.interval.rowtimes[input]));
-        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
         let mut matched = vec![false; rows.len()];
         let mut found = Candidates::default();
         for row in 0..rows.len() {
@@ -194,7 +194,7 @@ impl IntervalJoin {
         matched: &[bool],
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
-        let passed = self.passed_ms.unwrap_or(i64::MIN);
+        let passed = self.passed_ms.unwrap_or(MIN_TIME_MS);
         let key_columns: Vec<ArrayRef> = self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
         let mut alone: Vec<&[u8]> = Vec::new();
         let mut buckets: std::collections::BTreeMap<i64, Vec<u32>> = std::collections::BTreeMap::new();
@@ -209,7 +209,7 @@ impl IntervalJoin {
             }
             let key = keys.get(row);
             let mut held = self.held.take(key).unwrap_or_default();
-            let watermark_ms = rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+            let watermark_ms = rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
             held.add(input, times[row], HeldRow { watermark_ms, matched: matched[row], row: encoded.get(row).into() });
             self.held.put(key, Some(held), cx.now_ms);
             let end = until.div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS);

@@ -12,7 +12,7 @@ use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::Watermark;
+use crate::time::{MIN_TIME_MS, Watermark};
 
 pub struct Over {
     spec: OverSpec,
@@ -71,7 +71,7 @@ impl Over {
             numbers: of_rows.values().iter().map(|&row| turns.arrival(row as usize).1).collect(),
         };
         // A row that is behind stays so for what follows: it is late for windows that its watermark had closed.
-        let mut watermark = i64::MIN;
+        let mut watermark = MIN_TIME_MS;
         let watermarks = of_rows.values().iter().map(|&row| {
             let (turn_ms, _) = turns.key(row as usize);
             if turns.is_behind(row as usize) {
@@ -93,7 +93,7 @@ impl Operator for Over {
                 // LAG has no bound in SQL, whatever is kept for it.
                 let lags = matches!(self.spec.frame, Frame::RowsBeforePeers { .. });
                 let drops_behind = lags || matches!(self.keys, Keys::Unbounded(_));
-                let passed_ms = self.passed_ms.unwrap_or(i64::MIN);
+                let passed_ms = self.passed_ms.unwrap_or(MIN_TIME_MS);
                 self.waiting.add(&self.spec, drops_behind, &rows, passed_ms, cx)?;
             }
             Event::Watermark(w) => self.firing = Some(w),

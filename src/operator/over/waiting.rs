@@ -12,7 +12,7 @@ use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, OperatorError, Rows};
 use crate::state::KeyGroups;
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::Watermark;
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// Columns that are added to a waiting row: its turn (time, then whether it is behind), its split, its number there.
 const MARKS: [&str; 4] = ["(turn)", "(behind)", "(split)", "(number)"];
@@ -103,7 +103,7 @@ impl Waiting {
     ) -> Result<(), OperatorError> {
         let times = event_times_ms(rows.batch.column(spec.rowtime));
         let n = rows.len();
-        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
         let (mut turns, mut behind, mut kept) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n));
         for (row, &ts) in times.iter().enumerate() {
             let is_behind = ts <= watermark(row);

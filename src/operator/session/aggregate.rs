@@ -21,7 +21,7 @@ use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 use crate::state::layout::StateTable;
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups, layout};
-use crate::time::Watermark;
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -90,13 +90,13 @@ impl SessionAggregate {
         let zone = self.spec.zone.as_ref();
         let times = local_times(zone, event_times_ms(rows.batch.column(0)));
         let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
-        let fired_mark = self.fired_mark_ms.unwrap_or(i64::MIN);
+        let fired_mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
         let mut merges = Vec::new();
         // Rows that are in time, and the fragment of each.
         let (mut kept, mut groups) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
         for (row, &ts) in times.iter().enumerate() {
             let key = self.fragments.intern(input.keys.get(row), input.hashes[row]);
-            let start_watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row]);
+            let start_watermark = watermarks.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
             let end = ts.saturating_add(self.spec.gap_ms);
             let fragment = Fragment { key, split: rows.split, start: ts, end, start_watermark };
             let late = match self.fragments.place(key, fragment, fired_mark, &mut merges) {

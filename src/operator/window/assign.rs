@@ -16,6 +16,7 @@ use super::slice::WindowSpan;
 use super::{Windows, local_times, local_watermarks, window_time};
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+use crate::time::MIN_TIME_MS;
 use crate::time::zone::Zone;
 
 /// A column of the output.
@@ -60,7 +61,7 @@ impl AssignWindows {
         let mut spans: Vec<(u32, WindowSpan)> = Vec::with_capacity(rows.len());
         for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime))).iter().enumerate() {
             let Some(span) = windows.span(ts) else { continue };
-            let watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row].saturating_sub(self.spec.lateness_ms));
+            let watermark = watermarks.as_ref().map_or(MIN_TIME_MS, |w| w[row].saturating_sub(self.spec.lateness_ms));
             match windows.open(span, watermark) {
                 Some(span) => spans.push((row as u32, span)),
                 None => cx.counters.late_rows += 1,

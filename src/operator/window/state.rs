@@ -28,7 +28,7 @@ use super::table::{Values, WindowTables};
 use crate::operator::{Context, OperatorError, OperatorState, Partials, Rows};
 use crate::state::layout::{self, StateKind, StatePlace, StateTable};
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::Watermark;
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// What windows have begun to show: the running window of a start (CUMULATE), or a slice that overlapping windows share (HOP).
 pub(super) enum Shown {
@@ -112,7 +112,7 @@ impl WindowState {
     }
 
     pub fn take_partials(&mut self, partials: &Partials, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let mark = self.fired_mark_ms.unwrap_or(i64::MIN);
+        let mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
         let Some(span) = self.spec.windows.open(partials.span, mark) else {
             if partials.entries.table == StateTable::Main {
                 cx.counters.late_by_fired_mark += partials.len() as u64;
@@ -128,7 +128,7 @@ impl WindowState {
 
     /// End of the next window to fire for this watermark. HOP and CUMULATE fire at every step while something is shown.
     pub(super) fn next_due(&self, watermark: Watermark) -> Option<i64> {
-        let mark = self.fired_mark_ms.unwrap_or(i64::MIN);
+        let mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
         let waiting = self.hot.keys().next().into_iter().chain(self.stored.keys().next());
         let waiting = waiting.filter_map(|span| self.spec.windows.open(*span, mark)).map(|span| span.first).min();
         let shown = self.fired_mark_ms.filter(|_| !self.shown.is_empty()).map(|mark| self.spec.windows.next_end(mark));
