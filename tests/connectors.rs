@@ -174,8 +174,8 @@ fn its_options_are_checked_like_any_others() {
     let connectors = Connectors::built_in().with(Counter::default());
     let wrong = |sql: &str| {
         let script = bind(sql).unwrap();
-        let plan = lower(&script, sql, 1, &connectors).unwrap();
         let config = Config::resolve(&script.settings, 1).unwrap();
+        let plan = lower(&script, sql, &config, &connectors).unwrap();
         paceline::connect::check(&plan, &config, &connectors).unwrap_err().to_string()
     };
     let of = |from: &str, to: &str| wrong(&SQL.replace(from, to));

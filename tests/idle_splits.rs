@@ -162,7 +162,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
     let state_dir = dir.path().join("state");
     let settings = BTreeMap::from([("table.exec.source.idle-timeout".to_string(), "5 s".to_string())]);
     let config = Config::resolve(&settings, 1).unwrap();
-    let plan = lower(&bind(&sql).unwrap(), &sql, 1, &Connectors::built_in()).unwrap();
+    let plan = lower(&bind(&sql).unwrap(), &sql, &config, &Connectors::built_in()).unwrap();
     let clock: Arc<ScriptClock> = Arc::default();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut store = CheckpointStore::open(&state_dir).unwrap();

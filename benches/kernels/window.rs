@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, TimestampMillisecondArray};
 use arrow::record_batch::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput};
+use paceline::config::Config;
 use paceline::operator::window::WindowAggregateSpec;
 use paceline::operator::window::aggregate::WindowAggregate;
 use paceline::operator::{Context, Counters, Event, Operator, Rows, State, Steps};
@@ -27,7 +28,8 @@ FROM TABLE(TUMBLE(TABLE race, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY wi
 
 fn spec() -> WindowAggregateSpec {
     let script = bind(QUERY).expect("the query is right");
-    let plan = lower(&script, QUERY, 1, &paceline::connector::Connectors::built_in()).expect("the query is right");
+    let config = Config::resolve(&script.settings, 1).expect("no settings");
+    let plan = lower(&script, QUERY, &config, &paceline::connector::Connectors::built_in()).expect("the query is right");
     let operators = plan.chains.into_iter().flat_map(|c| c.operators);
     let mut specs = operators.filter_map(|o| if let OperatorPlan::WindowAggregate(spec) = o { Some(spec) } else { None });
     specs.next().expect("one aggregation")

@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Exit {
         // `check` shows the plan anyway.
         script.queries = explained.into_iter().flat_map(|e| e.queries).collect();
     }
-    let plan = match lower(&script, &file.text, config.workers, &connectors) {
+    let plan = match lower(&script, &file.text, &config, &connectors) {
         Ok(plan) => plan,
         Err(e) => return file.show(&e),
     };

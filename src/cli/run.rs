@@ -112,13 +112,13 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     }
     let explained = script.take_explained();
     for script in &explained {
-        let plan = lower(script, &file.text, config.workers, &connectors).map_err(|e| file.show(&e))?;
+        let plan = lower(script, &file.text, &config, &connectors).map_err(|e| file.show(&e))?;
         print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
     }
     if script.queries.is_empty() && !explained.is_empty() {
         return Ok(Exit::Done);
     }
-    let mut plan = lower(&script, &file.text, config.workers, &connectors).map_err(|e| file.show(&e))?;
+    let mut plan = lower(&script, &file.text, &config, &connectors).map_err(|e| file.show(&e))?;
     if args.local {
         // Its positions and results are of other sources and sinks.
         plan.fingerprint.push_str("--local\n");

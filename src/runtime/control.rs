@@ -7,7 +7,7 @@ use super::crash::CrashSchedule;
 use super::error::WorkerError;
 use crate::checkpoint::manifest::SplitState;
 use crate::operator::OperatorState;
-use crate::sink::Afterwards;
+use crate::sink::{Afterwards, SinkError, Staged};
 use crate::time::clock::ProcessingClock;
 
 /// Figures of a running job, for progress and metrics.
@@ -63,10 +63,12 @@ pub enum Report {
     /// Every window has fired and the end of input has passed all chains.
     Drained(usize),
     Failed(WorkerError),
+    /// The sinks have published what the newest checkpoint has of them, or one could not.
+    Published(Result<(), SinkError>),
 }
 
 /// A worker's part of an epoch.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Snapshot {
     pub worker: usize,
     pub epoch: u64,
@@ -75,6 +77,6 @@ pub struct Snapshot {
     /// (operator, state).
     pub operators: Vec<(u32, OperatorState)>,
     /// (sink, what its writer staged).
-    pub staged: Vec<(usize, Vec<u8>)>,
-    pub errors_staged: Vec<u8>,
+    pub staged: Vec<(usize, Staged)>,
+    pub errors_staged: Staged,
 }

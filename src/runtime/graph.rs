@@ -20,7 +20,7 @@ use crate::operator::{OperatorError, OperatorState};
 use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
-use crate::sink::Sink;
+use crate::sink::{Sink, Staged};
 use crate::source::Source;
 use crate::state::layout::key_group_of;
 use crate::state::owner_of;
@@ -228,6 +228,11 @@ pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<Spli
 /// All sinks of a job by name, with the error stream last.
 pub fn named_sinks<'a>(plan: &'a PhysicalPlan, connected: &'a Connected) -> impl Iterator<Item = (&'a str, &'a Arc<dyn Sink>)> {
     plan.sinks.iter().map(|s| s.name.as_str()).zip(&connected.sinks).chain(std::iter::once((ERRORS, &connected.errors)))
+}
+
+/// What a manifest has of a sink.
+pub fn staged_of<'a>(manifest: &'a Manifest, sink: &str) -> &'a [Staged] {
+    manifest.staged.iter().find(|(name, _)| name == sink).map(|(_, staged)| staged.as_slice()).unwrap_or_default()
 }
 
 /// The name of the error stream among the sinks of a manifest. No SQL table can be called that.

@@ -178,8 +178,8 @@ pub struct Source<'a> {
     /// The whole file.
     pub text: &'a str,
     pub start: Place,
-    /// The place after the statement.
-    pub end: Place,
+    /// The place after the statement; None at the end of the file.
+    pub end: Option<Place>,
 }
 
 impl Source<'_> {
@@ -196,7 +196,7 @@ impl Source<'_> {
         }
         for (index, line) in self.text.lines().enumerate() {
             let number = index as u64 + 1;
-            if number < self.start.line || number > self.end.line {
+            if number < self.start.line || self.end.is_some_and(|end| number > end.line) {
                 continue;
             }
             let mut from = 0;
@@ -212,7 +212,7 @@ impl Source<'_> {
                     && !is_part(line[..at].chars().next_back())
                     && !is_part(line[from..].chars().next())
                     && place >= self.start
-                    && place < self.end
+                    && self.end.is_none_or(|end| place < end)
                 {
                     return Some(place);
                 }
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn the_caret_stands_under_the_word() {
         let text = "SELECT a,\n\tbogus\nFROM t";
-        let source = Source { text, start: Place { line: 1, column: 1 }, end: Place { line: 4, column: 1 } };
+        let source = Source { text, start: Place { line: 1, column: 1 }, end: Some(Place { line: 4, column: 1 }) };
         let place = source.find("BOGUS");
         assert_eq!(place, Some(Place { line: 2, column: 2 }));
         let rendered = SqlError::new("no column 'bogus'").at(place).help("did you mean 'a'?").render("q.sql", text);

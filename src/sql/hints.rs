@@ -53,15 +53,16 @@ fn number_of(secret: &str, secrets: &mut Vec<String>) -> String {
     format!("{MASK}{}", index + 1)
 }
 
-/// Puts hints into the names before them, and their secrets into `secrets`.
-pub fn attach(tokens: Vec<TokenWithSpan>, secrets: &mut Vec<String>) -> Result<Vec<TokenWithSpan>, SqlError> {
+/// Puts hints into the names before them. Returns the tokens, and the secrets of all hints by their number.
+pub fn attach(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec<String>), SqlError> {
     let hint_of = |token: &Token| match token {
         Token::Whitespace(Whitespace::MultiLineComment(text)) => text.strip_prefix('+').map(str::to_owned),
         _ => None,
     };
     if !tokens.iter().any(|t| hint_of(&t.token).is_some()) {
-        return Ok(tokens);
+        return Ok((tokens, vec![]));
     }
+    let mut secrets = Vec::new();
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut rest = tokens.into_iter().peekable();
     while let Some(token) = rest.next() {
@@ -89,7 +90,7 @@ pub fn attach(tokens: Vec<TokenWithSpan>, secrets: &mut Vec<String>) -> Result<V
         };
         let list: Vec<String> = (options.iter())
             .map(|(k, v)| {
-                let shown = if is_secret(k) { number_of(v, secrets) } else { v.clone() };
+                let shown = if is_secret(k) { number_of(v, &mut secrets) } else { v.clone() };
                 format!("{}={}", quoted(k), quoted(&shown))
             })
             .collect();
@@ -112,7 +113,7 @@ pub fn attach(tokens: Vec<TokenWithSpan>, secrets: &mut Vec<String>) -> Result<V
         }
         out.push(space());
     }
-    Ok(out)
+    Ok((out, secrets))
 }
 
 fn is_hint(whitespace: &Whitespace) -> bool {
@@ -161,7 +162,7 @@ mod tests {
 
     fn attached(text: &str) -> Result<String, SqlError> {
         let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap();
-        Ok(attach(tokens, &mut vec![])?.iter().map(|t| t.token.to_string()).collect())
+        Ok(attach(tokens)?.0.iter().map(|t| t.token.to_string()).collect())
     }
 
     #[test]
@@ -191,8 +192,7 @@ mod tests {
     fn secrets_are_not_part_of_the_name() {
         let text =
             "FROM t /*+ OPTIONS('a.secret'='x','b'='y') */, t /*+ OPTIONS('a.secret'='z') */, u /*+ OPTIONS('token'='x') */";
-        let mut secrets = Vec::new();
-        let tokens = attach(Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap(), &mut secrets).unwrap();
+        let (tokens, secrets) = attach(Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap()).unwrap();
         let names: Vec<String> = (tokens.into_iter())
             .filter_map(|t| match t.token {
                 Token::Word(w) if w.value.contains(MARK) => Some(w.value),

@@ -165,7 +165,7 @@ mod tests {
 
     /// The names that the items of a SELECT get; `-` is one that the planner gives.
     fn names(sql: &str) -> Vec<String> {
-        let parsed = parse(sql, &mut Vec::new()).unwrap();
+        let parsed = parse(sql).unwrap().statements;
         let Statement::Select(query) = &parsed[0].statement else { panic!("{sql}") };
         let SetExpr::Select(select) = &*query.body else { panic!("{sql}") };
         let name = |item: &SelectItem| match item {

@@ -16,8 +16,15 @@ use super::{hints, rewrite, unicode_text};
 use crate::sql::statement::{ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Placed, Statement, Strategy};
 use crate::sql::types::nested;
 
-/// Reads all statements of a file. Secrets that stand in hints go to `hint_secrets`.
-pub fn parse(text: &str, hint_secrets: &mut Vec<String>) -> Result<Vec<Placed>, SqlError> {
+/// A file, read.
+pub struct Parsed {
+    pub statements: Vec<Placed>,
+    /// Secrets that stand in hints, which the names of tables show by their numbers.
+    pub hint_secrets: Vec<String>,
+}
+
+/// Reads all statements of a file.
+pub fn parse(text: &str) -> Result<Parsed, SqlError> {
     let tokens = Tokenizer::new(&FlinkDialect, text)
         .tokenize_with_location()
         .map_err(|e| SqlError::from_parser(&ParserError::TokenizerError(e.to_string())))?;
@@ -28,18 +35,16 @@ pub fn parse(text: &str, hint_secrets: &mut Vec<String>) -> Result<Vec<Placed>, 
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
-    let tokens = nested::collapse(hints::attach(local_time_zones(unicode_text::decode(tokens)?), hint_secrets)?);
-    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(tokens);
+    let (tokens, hint_secrets) = hints::attach(local_time_zones(unicode_text::decode(tokens)?))?;
+    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(nested::collapse(tokens));
     let mut statements = Vec::new();
+    let end = end_of(text);
     loop {
         while parser.consume_token(&Token::SemiColon) {}
         if parser.peek_token_ref().token == Token::EOF {
-            return Ok(statements);
+            return Ok(Parsed { statements, hint_secrets });
         }
-        statement_or_set(&mut parser, &mut statements).map_err(|e| match e.place {
-            Some(place) if place == END => SqlError { place: Some(end_of(text)), ..e },
-            _ => e,
-        })?;
+        statement_or_set(&mut parser, end, &mut statements)?;
     }
 }
 
@@ -76,9 +81,6 @@ fn here(parser: &Parser) -> Place {
     Place { line: at.line, column: at.column }
 }
 
-/// Stands for the end of input, which has no place of its own; everything is before it.
-const END: Place = Place { line: u64::MAX, column: 0 };
-
 /// Behind the last character of the text.
 fn end_of(text: &str) -> Place {
     let last = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()).last();
@@ -88,16 +90,17 @@ fn end_of(text: &str) -> Place {
     })
 }
 
-fn end_place(parser: &Parser) -> Place {
+/// Where the next token is; None at the end of the file, which has no place in the tokens.
+fn end_place(parser: &Parser) -> Option<Place> {
     let place = here(parser);
-    if place.line == 0 { END } else { place }
+    (place.line > 0).then_some(place)
 }
 
-/// One statement or one set, or an EXPLAIN of either.
-fn statement_or_set(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
+/// One statement or one set, or an EXPLAIN of either. `end` is the end of the file.
+fn statement_or_set(parser: &mut Parser, end: Place, out: &mut Vec<Placed>) -> Result<(), SqlError> {
     let start = here(parser);
     if !parser.parse_keyword(Keyword::EXPLAIN) {
-        return one(parser, out);
+        return one(parser, end, out);
     }
     // What Flink can show besides the plan: it is left out.
     while word(parser, "PLAN") || word(parser, "FOR") || word(parser, "ESTIMATED_COST") || word(parser, "CHANGELOG_MODE") {
@@ -105,7 +108,7 @@ fn statement_or_set(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), Sq
     }
     let first = out.len();
     let inner = here(parser);
-    one(parser, out)?;
+    one(parser, end, out)?;
     for placed in &mut out[first..] {
         if !matches!(placed.statement, Statement::Insert { .. } | Statement::Select(_)) {
             return Err(SqlError::new("EXPLAIN is for INSERT, SELECT and statement sets").at(Some(inner)));
@@ -116,7 +119,7 @@ fn statement_or_set(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), Sq
 }
 
 /// One statement, or the statements of one set.
-fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
+fn one(parser: &mut Parser, end: Place, out: &mut Vec<Placed>) -> Result<(), SqlError> {
     let start = here(parser);
     let execute = word(parser, "EXECUTE");
     let explained_set =
@@ -135,28 +138,28 @@ fn one(parser: &mut Parser, out: &mut Vec<Placed>) -> Result<(), SqlError> {
             if !parser.peek_keyword(Keyword::INSERT) {
                 return Err(SqlError::new("a statement set holds INSERT statements and ends with END").at(Some(here(parser))));
             }
-            one(parser, out)?;
+            one(parser, end, out)?;
             let _ = parser.consume_token(&Token::SemiColon);
         }
         return Ok(());
     }
     let mut statement = statement(parser).map_err(|e| {
         let at_end = parser.peek_token_ref().token == Token::EOF;
-        SqlError::from_parser(&e).at(Some(if at_end { END } else { start }))
+        SqlError::from_parser(&e).at(Some(if at_end { end } else { start }))
     })?;
-    let end = end_place(parser);
+    let behind = end_place(parser);
     match &parser.peek_token_ref().token {
         Token::SemiColon | Token::EOF => {}
         Token::Word(word) if word.value.eq_ignore_ascii_case("MATCH_RECOGNIZE") => {
-            return Err(SqlError::new("MATCH_RECOGNIZE is not supported").at(Some(end)));
+            return Err(SqlError::new("MATCH_RECOGNIZE is not supported").at(behind));
         }
         other => {
             let message = format!("unexpected {other} after the end of the statement");
-            return Err(SqlError::new(message).at(Some(end)).help("statements are separated by ';'"));
+            return Err(SqlError::new(message).at(behind).help("statements are separated by ';'"));
         }
     }
     rewrite::statement(&mut statement).map_err(|e| e.at(Some(start)))?;
-    out.push(Placed { statement, start, end, explain: None });
+    out.push(Placed { statement, start, end: behind, explain: None });
     Ok(())
 }
 
@@ -394,7 +397,7 @@ mod tests {
             "CREATE TABLE t (a BIGINT NOT NULL, `second` INT COMMENT 'x', at TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
             ts AS TO_TIMESTAMP_LTZ(a, 3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, PRIMARY KEY (a) NOT ENFORCED)
             PARTITIONED BY (a) WITH ('connector' = 'kinesis', 'x' = 'it''s')";
-        let parsed = parse(text, &mut vec![]).expect("parses");
+        let parsed = parse(text).expect("parses").statements;
         let [Placed { statement: Statement::CreateTable(t), .. }] = parsed.as_slice() else { panic!("{parsed:?}") };
         assert_eq!(t.columns.len(), 4);
         assert!(matches!(&t.columns[0].kind, ColumnDefKind::Physical { not_null: true, .. }));
@@ -408,7 +411,7 @@ mod tests {
     fn several_statements_and_sets() {
         let text = "SET 'a.b' = 'c'; CREATE TEMPORARY VIEW v AS SELECT 1;
             EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b (x, y) SELECT 1, 2; END; SELECT * FROM v;";
-        let kinds: Vec<String> = parse(text, &mut vec![]).expect("parses").iter().map(|p| format!("{:?}", p.statement)).collect();
+        let kinds: Vec<String> = parse(text).expect("parses").statements.iter().map(|p| format!("{:?}", p.statement)).collect();
         let starts = ["Set", "CreateView", "Insert", "Insert", "Select"];
         assert_eq!(kinds.len(), starts.len());
         assert!(kinds.iter().zip(starts).all(|(k, s)| k.starts_with(s)), "{kinds:?}");
@@ -424,7 +427,7 @@ mod tests {
             ("SELECT 1 FROM t WHERE", 1, 22),
             ("SELECT 'abc", 1, 8),
         ] {
-            let error = parse(text, &mut vec![]).expect_err(text);
+            let error = parse(text).err().expect(text);
             let place = error.place.unwrap_or_else(|| panic!("{text}: {error:?}"));
             assert!(place.line == line && (place.column == column || place.column == 0), "{text}: {error:?}");
         }

@@ -57,7 +57,8 @@ pub enum ColumnDefKind {
 pub struct Placed {
     pub statement: Statement,
     pub start: Place,
-    pub end: Place,
+    /// The place behind it; None at the end of the file.
+    pub end: Option<Place>,
     /// Where the EXPLAIN begins that asks for the plan instead of rows.
     pub explain: Option<Place>,
 }

@@ -91,7 +91,7 @@ mod tests {
 
     /// The second table of the text, alone.
     fn merged(text: &str) -> Result<CreateTable, SqlError> {
-        let mut tables = parse(text, &mut vec![])?.into_iter().filter_map(|p| match p.statement {
+        let mut tables = parse(text)?.statements.into_iter().filter_map(|p| match p.statement {
             Statement::CreateTable(table) => Some(table),
             _ => None,
         });

@@ -33,20 +33,38 @@ pub enum TvfWindow {
     Session { gap_ms: i64, partition: Vec<Column> },
 }
 
+/// How a query writes its window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowForm {
+    /// `TABLE(TUMBLE(...))` in FROM.
+    TableFunction,
+    /// The older form, `GROUP BY TUMBLE(...)`.
+    GroupBy,
+}
+
+impl WindowForm {
+    /// The columns that the window adds.
+    fn columns(self) -> [&'static str; 3] {
+        match self {
+            WindowForm::TableFunction => WINDOW_COLUMNS,
+            WindowForm::GroupBy => GROUP_WINDOW_COLUMNS,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct WindowTvf {
     pub window: TvfWindow,
     pub rowtime: Column,
     /// The time attribute is one of processing time.
     pub on_clock: bool,
-    /// It is the older form, GROUP BY TUMBLE(...).
-    pub in_group_by: bool,
+    pub form: WindowForm,
     pub input: LogicalPlan,
     schema: DFSchemaRef,
 }
 
 impl WindowTvf {
-    pub fn try_new(window: TvfWindow, rowtime: Column, in_group_by: bool, input: LogicalPlan) -> Result<WindowTvf> {
+    pub fn try_new(window: TvfWindow, rowtime: Column, form: WindowForm, input: LogicalPlan) -> Result<WindowTvf> {
         let mut fields: Vec<_> = input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
         let qualifier = fields.first().and_then(|(q, _)| q.clone());
         let time = input.schema().field(input.schema().index_of_column(&rowtime)?);
@@ -55,7 +73,7 @@ impl WindowTvf {
             _ => (None, false),
         };
         let attribute = if on_clock { PROCTIME } else { ROWTIME };
-        let names = if in_group_by { GROUP_WINDOW_COLUMNS } else { WINDOW_COLUMNS };
+        let names = form.columns();
         for name in names {
             let field = if name == names[2] {
                 Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, zone.clone()), false)
@@ -66,16 +84,13 @@ impl WindowTvf {
             fields.push((qualifier.clone(), Arc::new(field)));
         }
         let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);
-        Ok(WindowTvf { window, rowtime, on_clock, in_group_by, input, schema })
+        Ok(WindowTvf { window, rowtime, on_clock, form, input, schema })
     }
 }
 
 impl PartialEq for WindowTvf {
     fn eq(&self, other: &Self) -> bool {
-        self.window == other.window
-            && self.rowtime == other.rowtime
-            && self.in_group_by == other.in_group_by
-            && self.input == other.input
+        self.window == other.window && self.rowtime == other.rowtime && self.form == other.form && self.input == other.input
     }
 }
 impl Eq for WindowTvf {}
@@ -124,7 +139,7 @@ impl UserDefinedLogicalNodeCore for WindowTvf {
             TvfWindow::Session { gap_ms, .. } => TvfWindow::Session { gap_ms: *gap_ms, partition: columns.flatten().collect() },
             sliced => sliced.clone(),
         };
-        WindowTvf::try_new(window, rowtime, self.in_group_by, input)
+        WindowTvf::try_new(window, rowtime, self.form, input)
     }
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let input = self.input.schema();
@@ -149,69 +164,53 @@ impl RelationPlanner for WindowPlanner {
             return plan_err!("TABLE(...) takes a window function: TUMBLE, HOP, CUMULATE or SESSION");
         };
         let name = function.name.to_string().to_uppercase();
-        let (name, in_group_by) = match name.strip_prefix(GROUP_PREFIX) {
-            Some(name) => (name.to_string(), true),
-            None => (name, false),
+        let (name, form) = match name.strip_prefix(GROUP_PREFIX) {
+            Some(name) => (name.to_string(), WindowForm::GroupBy),
+            None => (name, WindowForm::TableFunction),
         };
         let FunctionArguments::List(list) = function.args else { return plan_err!("'{name}' needs arguments") };
         let arguments = Arguments::new(&name, list.args)?;
-        let sliced = |kind, offset: Option<i64>| Some(Windows { kind, offset_ms: offset.unwrap_or(0) });
-        let mut gap_ms = 0;
-        let windows = match name.as_str() {
-            "TUMBLE" => {
-                let [size, offset] = arguments.intervals(["SIZE", "OFFSET"], 1, context)?;
-                sliced(WindowKind::Tumble { size_ms: positive(&name, "size", size)? }, offset)
-            }
-            "HOP" => {
-                let [slide, size, offset] = arguments.intervals(["SLIDE", "SIZE", "OFFSET"], 2, context)?;
-                let (slide_ms, size_ms) = (positive(&name, "slide", slide)?, positive(&name, "size", size)?);
-                if size_ms % slide_ms != 0 && !in_group_by {
-                    return plan_err!(
-                        "'HOP' requires size to be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms"
-                    );
-                }
-                sliced(WindowKind::Hop { slide_ms, size_ms }, offset)
-            }
-            "CUMULATE" => {
-                let [step, size, offset] = arguments.intervals(["STEP", "SIZE", "OFFSET"], 2, context)?;
-                let (step_ms, size_ms) = (positive(&name, "step", step)?, positive(&name, "size", size)?);
-                if size_ms % step_ms != 0 {
-                    return plan_err!(
-                        "'CUMULATE' requires maxSize to be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
-                    );
-                }
-                sliced(WindowKind::Cumulate { step_ms, size_ms }, offset)
-            }
-            "SESSION" => {
-                let [gap] = arguments.intervals(["GAP"], 1, context)?;
-                gap_ms = positive(&name, "gap", gap)?;
-                None
-            }
-            _ => return plan_err!("'{name}' is not a window function; TUMBLE, HOP, CUMULATE and SESSION are"),
-        };
-        if windows.is_some() && !arguments.partition.is_empty() {
+        let shape = arguments.shape(form, context)?;
+        if matches!(shape, Shape::Sliced(_)) && !arguments.partition.is_empty() {
             return plan_err!("'{name}' takes no PARTITION BY; group by the columns in the query");
         }
-        let input = context.plan(arguments.table)?;
-        let rowtime_name = arguments.rowtime;
-        let matching = input.schema().iter().find(|(_, f)| *f.name() == rowtime_name);
-        let Some((qualifier, field)) = matching else {
-            return plan_err!("DESCRIPTOR names no column of the table: '{rowtime_name}'");
+        let Arguments { table, rowtime, partition, .. } = arguments;
+        let input = context.plan(table)?;
+        let rowtime = rowtime_column(&rowtime, input.schema())?;
+        let window = match shape {
+            Shape::Sliced(windows) => TvfWindow::Sliced(windows),
+            Shape::Session { gap_ms } => TvfWindow::Session { gap_ms, partition: partition_columns(&partition, input.schema())? },
         };
-        if !is_rowtime(field) && !is_proctime(field) {
-            return plan_err!("'{rowtime_name}' is not a rowtime: its table needs WATERMARK FOR {rowtime_name} AS ...");
-        }
-        let rowtime = Column::new(qualifier.cloned(), field.name());
-        let column = |name: &String| match input.schema().iter().find(|(_, f)| f.name() == name) {
-            Some((qualifier, field)) => Ok(Column::new(qualifier.cloned(), field.name())),
-            None => plan_err!("PARTITION BY names no column of the table: '{name}'"),
-        };
-        let partition = arguments.partition.iter().map(column).collect::<Result<Vec<_>>>()?;
-        let window = windows.map_or(TvfWindow::Session { gap_ms, partition }, TvfWindow::Sliced);
-        let node = WindowTvf::try_new(window, rowtime, in_group_by, input)?;
+        let node = WindowTvf::try_new(window, rowtime, form, input)?;
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
+}
+
+/// The time attribute that DESCRIPTOR names.
+fn rowtime_column(name: &str, schema: &DFSchema) -> Result<Column> {
+    let Some((qualifier, field)) = schema.iter().find(|(_, f)| f.name() == name) else {
+        return plan_err!("DESCRIPTOR names no column of the table: '{name}'");
+    };
+    if !is_rowtime(field) && !is_proctime(field) {
+        return plan_err!("'{name}' is not a rowtime: its table needs WATERMARK FOR {name} AS ...");
+    }
+    Ok(Column::new(qualifier.cloned(), field.name()))
+}
+
+/// The columns that PARTITION BY names.
+fn partition_columns(names: &[String], schema: &DFSchema) -> Result<Vec<Column>> {
+    let column = |name: &String| match schema.iter().find(|(_, f)| f.name() == name) {
+        Some((qualifier, field)) => Ok(Column::new(qualifier.cloned(), field.name())),
+        None => plan_err!("PARTITION BY names no column of the table: '{name}'"),
+    };
+    names.iter().map(column).collect()
+}
+
+/// How windows lie, before the table under them is known.
+enum Shape {
+    Sliced(Windows),
+    Session { gap_ms: i64 },
 }
 
 /// The arguments of a window function, by position or by name.
@@ -277,6 +276,43 @@ impl Arguments {
             other => return plan_err!("the second argument of '{function}' is DESCRIPTOR(rowtime), not {other}"),
         };
         Ok(Arguments { function: function.to_string(), table, partition, rowtime, positional, named })
+    }
+
+    /// How the windows of this function lie.
+    fn shape(&self, form: WindowForm, context: &mut dyn RelationPlannerContext) -> Result<Shape> {
+        let name = self.function.as_str();
+        let (kind, offset_ms) = match name {
+            "TUMBLE" => {
+                let [size, offset] = self.intervals(["SIZE", "OFFSET"], 1, context)?;
+                (WindowKind::Tumble { size_ms: positive(name, "size", size)? }, offset)
+            }
+            "HOP" => {
+                let [slide, size, offset] = self.intervals(["SLIDE", "SIZE", "OFFSET"], 2, context)?;
+                let (slide_ms, size_ms) = (positive(name, "slide", slide)?, positive(name, "size", size)?);
+                if size_ms % slide_ms != 0 && form == WindowForm::TableFunction {
+                    return plan_err!(
+                        "'HOP' requires size to be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms"
+                    );
+                }
+                (WindowKind::Hop { slide_ms, size_ms }, offset)
+            }
+            "CUMULATE" => {
+                let [step, size, offset] = self.intervals(["STEP", "SIZE", "OFFSET"], 2, context)?;
+                let (step_ms, size_ms) = (positive(name, "step", step)?, positive(name, "size", size)?);
+                if size_ms % step_ms != 0 {
+                    return plan_err!(
+                        "'CUMULATE' requires maxSize to be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
+                    );
+                }
+                (WindowKind::Cumulate { step_ms, size_ms }, offset)
+            }
+            "SESSION" => {
+                let [gap] = self.intervals(["GAP"], 1, context)?;
+                return Ok(Shape::Session { gap_ms: positive(name, "gap", gap)? });
+            }
+            _ => return plan_err!("'{name}' is not a window function; TUMBLE, HOP, CUMULATE and SESSION are"),
+        };
+        Ok(Shape::Sliced(Windows { kind, offset_ms: offset_ms.unwrap_or(0) }))
     }
 
     /// The intervals in ms. The first `required` must be there.

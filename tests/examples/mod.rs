@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use paceline::config::Config;
 use paceline::connector::alleycat::AlleycatOptions;
 use paceline::plan::lower::lower;
 use paceline::plan::physical::ResultKeys;
@@ -33,7 +34,8 @@ fn every_example_has_a_plan_without_unexpected_warnings() {
     for (name, keys) in FILES {
         let text = text_of(name);
         let script = bind(&text).unwrap_or_else(|e| panic!("{}", e.render(name, &text)));
-        let plan = lower(&script, &text, 2, &paceline::connector::Connectors::built_in())
+        let config = Config::resolve(&script.settings, 2).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let plan = lower(&script, &text, &config, &paceline::connector::Connectors::built_in())
             .unwrap_or_else(|e| panic!("{}", e.render(name, &text)));
         // Early results are sent by the clock, lookups have what is there then, and `check` says so.
         let by_clock = ["orders-live.sql", "alleycat/clubs.sql"].contains(&name);

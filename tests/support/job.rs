@@ -135,8 +135,9 @@ impl Observer for Seen {
 /// Whether a script can be planned.
 pub fn planned(sql: &str) -> Result<(), SqlError> {
     let script = bind(sql)?;
-    let plan = lower(&script, sql, 2, &Connectors::built_in())?;
     let config = Config::resolve(&script.settings, 2).map_err(|e| script.setting_error(e))?;
+    let config = Config { workers: 2, ..config };
+    let plan = lower(&script, sql, &config, &Connectors::built_in())?;
     paceline::connect::check(&plan, &config, &Connectors::built_in()).map_err(|e| match e {
         paceline::connector::ConnectError::Query(e) => e,
         other => SqlError::new(other.to_string()),
@@ -153,8 +154,10 @@ pub fn attempt(sql: &str, state_dir: &Path, variation: &Variation) -> (Result<Ou
 /// The same, watched by whatever the test wants to know.
 pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
     let script = bind(sql).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
-    let plan = lower(&script, sql, variation.workers, &*variation.connectors)
-        .unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
+    let settings = Config::resolve(&script.settings, variation.workers)
+        .unwrap_or_else(|e| panic!("{}", script.setting_error(e).render("query.sql", sql)));
+    let planned = Config { workers: variation.workers, ..settings };
+    let plan = lower(&script, sql, &planned, &*variation.connectors).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
     let config = Config::resolve(&BTreeMap::new(), variation.workers).expect("defaults");
     let clock = SystemClock::shared();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");

@@ -13,7 +13,10 @@ use datafusion_expr::{Aggregate as AggregateNode, Expr, GroupingSet as SqlSets, 
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::rows::clock_below;
-use super::{AggregateInput, Fired, Fragment, Lowering, PlanResult, Role, aggregate_call, physical, unsupported};
+use super::windowed;
+use super::{
+    Above, AggregateInput, Fired, Fragment, Late, Lowering, Pending, PlanResult, Role, aggregate_call, physical, unsupported,
+};
 use crate::config::Emit;
 use crate::operator::aggregate::Aggregate;
 use crate::operator::expand::{ExpandSpec, GroupingSet};
@@ -23,7 +26,7 @@ use crate::operator::window::slice::{WindowKind, Windows};
 use crate::operator::window::{GroupColumn, WindowAggregateSpec};
 use crate::plan::calls::Call;
 use crate::plan::physical::OperatorPlan;
-use crate::sql::window_tvf::TvfWindow;
+use crate::sql::window_tvf::{TvfWindow, WindowForm};
 use crate::state::key::is_key_type;
 
 /// What a GROUP BY groups by.
@@ -39,8 +42,8 @@ impl Lowering<'_> {
     pub(super) fn aggregate(&mut self, node: &AggregateNode) -> PlanResult<Fragment> {
         let told = clock_below(node)?;
         let node = told.as_ref().unwrap_or(node);
-        self.use_by_aggregation(node)?;
-        let fragment = self.plan(&node.input)?;
+        let rows_use = windowed::use_by_aggregation(node)?;
+        let fragment = self.plan(&node.input, Above::using(rows_use))?;
         let groups = match node.group_expr.as_slice() {
             [Expr::GroupingSet(sets)] => sets.distinct_expr(),
             exprs => exprs.iter().collect(),
@@ -49,24 +52,23 @@ impl Lowering<'_> {
         let fragment = self.windows_for(fragment, &node.aggr_expr)?;
         let grouping = grouping(node, &fragment)?;
         let names_window = grouping.roles.contains(&Role::WindowStart) && grouping.roles.contains(&Role::WindowEnd);
-        let window = match (&fragment.pending, fragment.rowtime) {
-            (Some(window), Some(rowtime)) if names_window => Some((window.clone(), rowtime)),
-            _ => None,
-        };
+        let pending = fragment.pending.clone().filter(|_| names_window);
         if fragment.updates && fragment.fired.is_some() && names_window {
             return unsupported("an aggregation within windows over rows that are updated");
         }
-        if window.is_some() && !fragment.in_group_by && (self.emit.early.is_some() || self.emit.late.is_some()) {
+        let emit = self.config.emit;
+        let takes_fires = pending.as_ref().is_none_or(|pending| pending.form == WindowForm::GroupBy);
+        if !takes_fires && (emit.early.is_some() || emit.late.is_some()) {
             return unsupported(
                 "early and late fires are for GROUP BY TUMBLE(...) and HOP(...), as in Flink: with TABLE(TUMBLE(...)) the setting \
                  'table.exec.emit.early-fire.enabled' or 'table.exec.emit.late-fire.enabled'",
             );
         }
-        match window {
-            Some((window, _)) if fragment.updates || fragment.in_group_by && !self.emit.is_once() => {
-                self.changing_windows(fragment, node, &window)
+        match pending {
+            Some(pending) if fragment.updates || pending.form == WindowForm::GroupBy && !emit.is_once() => {
+                self.changing_windows(fragment, node, &pending)
             }
-            Some((window, rowtime)) => self.window_aggregate(fragment, node, &grouping, window, rowtime),
+            Some(pending) => self.window_aggregate(fragment, node, &grouping, pending),
             None if fragment.fired.is_some() && names_window && fragment.pending.is_none() => {
                 self.fired_aggregate(fragment, node, &grouping)
             }
@@ -80,8 +82,7 @@ impl Lowering<'_> {
         fragment: Fragment,
         node: &AggregateNode,
         grouping: &Grouping<'_>,
-        window: TvfWindow,
-        rowtime: usize,
+        Pending { window, rowtime, .. }: Pending,
     ) -> PlanResult<Fragment> {
         let batch_schema = fragment.batch_schema()?;
         let mut input = AggregateInput::new(&batch_schema, rowtime)?;
@@ -100,8 +101,7 @@ impl Lowering<'_> {
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
         let input = input.finish();
         self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, (grouping, &group_columns));
-        self.operators += 1;
-        let operator = self.operators;
+        let operator = self.next_operator();
         let mut after = after(&fragment, node, grouping);
         after.fired = Some(Fired::new(zone.clone(), &window));
         match window {
@@ -143,12 +143,11 @@ impl Lowering<'_> {
         let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &end_type);
         let input = input.finish();
         self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, (grouping, &group_columns));
-        self.operators += 1;
+        let operator = self.next_operator();
         let mut after = after(&fragment, node, grouping);
         let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
         after.fired = fragment.fired;
         let windows = Windows { kind: WindowKind::Fired, offset_ms: 0 };
-        let operator = self.operators;
         self.sliced(
             &mut after,
             WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output, in_order: true },
@@ -166,7 +165,7 @@ impl Lowering<'_> {
     }
 
     fn sliced(&mut self, after: &mut Fragment, spec: WindowAggregateSpec) {
-        if self.workers > 1 {
+        if self.config.workers > 1 {
             self.push(after, OperatorPlan::LocalAggregate(spec.clone()));
             self.exchange(after, vec![]);
         }
@@ -174,7 +173,8 @@ impl Lowering<'_> {
     }
 
     /// Windows whose rows are updated, or that are sent more than once.
-    fn changing_windows(&mut self, fragment: Fragment, node: &AggregateNode, window: &TvfWindow) -> PlanResult<Fragment> {
+    fn changing_windows(&mut self, fragment: Fragment, node: &AggregateNode, pending: &Pending) -> PlanResult<Fragment> {
+        let window = &pending.window;
         if matches!(window, TvfWindow::Session { .. }) {
             return unsupported("a SESSION over rows that are updated, or with early or late fires");
         }
@@ -185,14 +185,17 @@ impl Lowering<'_> {
                  early or late: Flink orders rows by their slices there",
             );
         }
-        let emit = if fragment.in_group_by { self.emit } else { Emit::default() };
+        let emit = match pending.form {
+            WindowForm::GroupBy => self.config.emit,
+            WindowForm::TableFunction => Emit::default(),
+        };
         if fragment.on_clock && !emit.is_once() {
             return unsupported("early and late fires of windows of processing time");
         }
         let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4);
         let pace = |delay: Duration| if delay.is_zero() { Pace::EachRow } else { Pace::After { delay_ms: ms(delay) } };
         let lateness_ms = ms(emit.lateness);
-        let fragment = self.assign_windows_for(fragment, true, Some(lateness_ms))?;
+        let fragment = self.assign_changing_windows(fragment, lateness_ms)?;
         let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
         let grouping = grouping(node, &fragment)?;
         let end = grouping.roles.iter().position(|role| *role == Role::WindowEnd).unwrap_or_default();
@@ -209,7 +212,7 @@ impl Lowering<'_> {
 
     /// A table of groups that changes with each row.
     fn changelog(&mut self, fragment: Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> PlanResult<Fragment> {
-        let fragment = self.assign_windows(fragment, false)?;
+        let fragment = self.assign_windows(fragment, Late::Kept)?;
         self.table_of_groups(fragment, node, grouping, None)
     }
 
@@ -239,7 +242,7 @@ impl Lowering<'_> {
         windows: Option<WindowedSpec>,
     ) -> PlanResult<Fragment> {
         let retracts = fragment.updates;
-        self.operators += 1;
+        let operator = self.next_operator();
         let types = key_types.iter().cloned().chain(aggregates.iter().map(|a| a.output_type.clone()));
         let fields = node.schema.fields().iter().zip(types).map(|(f, t)| Field::new(f.name(), t, true));
         let output: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -259,8 +262,8 @@ impl Lowering<'_> {
         }
         self.exchange(&mut after, (0..key_types.len()).collect());
         // In a bundle, rows of several splits are one batch, which no longer says when they arrived.
-        let bundle_rows = self.bundle_rows.filter(|_| !aggregates.iter().any(|a| a.function.goes_by_arrival()));
-        let (operator, ttl) = (self.operators, self.state_ttl.filter(|_| windows.is_none()));
+        let bundle_rows = self.config.bundle_rows.filter(|_| !aggregates.iter().any(|a| a.function.goes_by_arrival()));
+        let ttl = self.config.state_ttl.filter(|_| windows.is_none());
         let spec = GroupSpec { operator, key_types, aggregates, retracts, ttl, bundle_rows, windows, output };
         self.push(&after, OperatorPlan::GroupAggregate(spec));
         self.end_by_clock(&after);
@@ -333,21 +336,8 @@ fn after(fragment: &Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> 
     let mut roles = grouping.roles.clone();
     roles.resize(node.schema.fields().len(), Role::Plain);
     let columns = grouping.exprs.len() + usize::from(!grouping.sets.is_empty());
-    Fragment {
-        chain: fragment.chain,
-        schema: node.schema.clone(),
-        key: Some((0..columns).filter(|&i| !roles[i].is_window()).collect()),
-        roles,
-        pending: None,
-        in_group_by: false,
-        rowtime: None,
-        hidden_rowtime: None,
-        in_windows: false,
-        fired: None,
-        updates: false,
-        scattered: false,
-        on_clock: fragment.on_clock,
-    }
+    let key = Some((0..columns).filter(|&i| !roles[i].is_window()).collect());
+    Fragment { roles, key, on_clock: fragment.on_clock, ..Fragment::new(fragment.chain, &node.schema) }
 }
 
 fn grouping<'a>(node: &'a AggregateNode, fragment: &Fragment) -> PlanResult<Grouping<'a>> {

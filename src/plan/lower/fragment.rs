@@ -10,7 +10,7 @@ use datafusion_expr::Expr;
 use super::{PlanResult, unsupported};
 use crate::operator::window::slice::WindowKind;
 use crate::sql::functions::not_null;
-use crate::sql::window_tvf::TvfWindow;
+use crate::sql::window_tvf::{TvfWindow, WindowForm};
 use crate::time::zone::Zone;
 
 /// What a column is, as far as windows are concerned.
@@ -58,21 +58,43 @@ impl Fired {
 /// The name of a rowtime that the plan does not name. No SQL column can be called that.
 pub(super) const HIDDEN_ROWTIME: &str = "(rowtime)";
 
+/// What becomes of rows that are late for their windows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Late {
+    /// They are rows like others.
+    #[default]
+    Kept,
+    /// They count no more, since rows are used within their windows.
+    Dropped,
+}
+
+impl Late {
+    /// By whether rows are used within their windows.
+    pub(super) fn of(in_windows: bool) -> Late {
+        if in_windows { Late::Dropped } else { Late::Kept }
+    }
+}
+
+/// A window function whose columns are still virtual.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub(super) window: TvfWindow,
+    pub(super) form: WindowForm,
+    /// Index of the rowtime in the batches.
+    pub(super) rowtime: usize,
+    /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window needs it.
+    pub(super) hidden_rowtime: Option<FieldRef>,
+    /// What becomes of late rows, by what is done with the rows above.
+    pub(super) late: Late,
+}
+
 /// A chain being built: the plan node it has come to.
 pub(super) struct Fragment {
     pub(super) chain: usize,
     pub(super) schema: DFSchemaRef,
     pub(super) roles: Vec<Role>,
     /// The window function whose columns are still virtual.
-    pub(super) pending: Option<TvfWindow>,
-    /// That is the older form, GROUP BY TUMBLE(...).
-    pub(super) in_group_by: bool,
-    /// Index of the rowtime in the batches, while a window is pending.
-    pub(super) rowtime: Option<usize>,
-    /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window needs it.
-    pub(super) hidden_rowtime: Option<FieldRef>,
-    /// What is above it uses the rows within their windows.
-    pub(super) in_windows: bool,
+    pub(super) pending: Option<Pending>,
     /// The window that fired the rows.
     pub(super) fired: Option<Fired>,
     /// Columns that identify a row within its window (of changes: a row), if known.
@@ -83,9 +105,40 @@ pub(super) struct Fragment {
     pub(super) scattered: bool,
     /// Its watermark is the clock: windows are of processing time.
     pub(super) on_clock: bool,
+    /// A Top-N has let out only the rows whose numbers the filter above asks for.
+    pub(super) is_within_bound: bool,
 }
 
 impl Fragment {
+    /// A chain with plain columns, of which nothing is known.
+    pub(super) fn new(chain: usize, schema: &DFSchemaRef) -> Fragment {
+        Fragment {
+            chain,
+            schema: schema.clone(),
+            roles: vec![Role::Plain; schema.fields().len()],
+            pending: None,
+            fired: None,
+            key: None,
+            updates: false,
+            scattered: false,
+            on_clock: false,
+            is_within_bound: false,
+        }
+    }
+
+    /// The field of a rowtime that the plan has dropped and a window needs.
+    pub(super) fn hidden_rowtime(&self) -> Option<&FieldRef> {
+        self.pending.as_ref()?.hidden_rowtime.as_ref()
+    }
+
+    /// Says that columns have been put into the batches at `before`: a rowtime behind them has moved.
+    pub(super) fn insert_columns(&mut self, before: usize, count: usize) {
+        if let Some(pending) = self.pending.as_mut().filter(|pending| pending.rowtime >= before) {
+            pending.rowtime += count;
+        }
+    }
+
+    /// Whether a column is known by its role alone and absent from the batches.
     pub(super) fn is_virtual(&self, column: usize) -> bool {
         self.pending.is_some() && self.roles[column].is_window()
     }
@@ -99,11 +152,10 @@ impl Fragment {
 
     /// The columns that batches have.
     pub(super) fn batch_schema(&self) -> PlanResult<DFSchema> {
+        debug_assert_eq!(self.roles.len(), self.schema.fields().len(), "each column has a role");
         let fields = self.schema.iter().enumerate().filter(|(i, _)| !self.is_virtual(*i));
-        // Metadata marks time attributes for the binder only; batches carry none.
-        let plain = |f: &FieldRef| Arc::new(Field::new(f.name(), f.data_type().clone(), true));
         let visible = fields.map(|(_, (q, f))| (q.cloned(), plain(f)));
-        let hidden = self.hidden_rowtime.iter().map(|f| (None, f.clone()));
+        let hidden = self.hidden_rowtime().map(|f| (None, f.clone()));
         DFSchema::new_with_metadata(visible.chain(hidden).collect(), HashMap::new())
     }
 
@@ -116,6 +168,7 @@ impl Fragment {
         (0..column).filter(|&c| !self.is_virtual(c)).count()
     }
 
+    /// The role of the column that an expression merely names; what it computes is plain.
     pub(super) fn role_of(&self, expression: &Expr) -> PlanResult<Role> {
         Ok(match self.column_of(expression)? {
             Some(column) => self.roles[column],
@@ -140,6 +193,16 @@ impl Fragment {
         }
         Ok(())
     }
+}
+
+/// Columns of a plan as batches have them where none is virtual.
+pub(super) fn plain_schema(schema: &DFSchema) -> PlanResult<DFSchema> {
+    DFSchema::new_with_metadata(schema.iter().map(|(q, f)| (q.cloned(), plain(f))).collect(), HashMap::new())
+}
+
+/// Metadata marks time attributes for the binder only; batches carry none.
+fn plain(field: &FieldRef) -> FieldRef {
+    Arc::new(Field::new(field.name(), field.data_type().clone(), true))
 }
 
 /// The column of a schema that an expression merely names.

@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arrow::datatypes::{FieldRef, Schema};
 use datafusion_common::{Column, DFSchema, JoinType, ScalarValue};
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator};
 
 use super::rows::asks_marks;
 use super::sources::source_plan;
-use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
+use super::{Above, Fragment, Lowering, PlanResult, Role, RowsUse, physical, unsupported};
 use crate::lookup::LookupSpec;
 use crate::operator::join::lookup::LookupJoinSpec;
 use crate::plan::connectors::KnownConnectors;
@@ -31,7 +32,7 @@ pub(super) fn looked_up(plan: &LogicalPlan) -> Option<&Arc<Table>> {
 }
 
 /// The condition of a lookup join.
-struct Condition {
+struct LookupCondition {
     /// An expression over the left side for each column of the key.
     keys: Vec<Expr>,
     /// Over the left side alone.
@@ -39,83 +40,125 @@ struct Condition {
     rest: Vec<Expr>,
 }
 
+/// A lookup join with what is known of it before its left side is lowered.
+struct LookedUp<'a> {
+    join: &'a Join,
+    table: &'a Arc<Table>,
+    /// Numbers of the table's columns that are read.
+    columns: Vec<usize>,
+    /// Left rows without a match come out too.
+    outer: bool,
+}
+
+impl LookedUp<'_> {
+    /// The name as the query writes it, without hints.
+    fn name(&self) -> &str {
+        hints::base_name(&self.table.name)
+    }
+
+    /// How the table is asked: by the columns that the first so many columns of its key are called.
+    fn spec(&self, keys: usize) -> PlanResult<LookupSpec> {
+        let plain = |f: &FieldRef| f.as_ref().clone().with_nullable(true).with_metadata(Default::default());
+        let schema = Arc::new(Schema::new(self.join.right.schema().fields().iter().map(plain).collect::<Vec<_>>()));
+        let primary_key = self.table.upsert_key().to_vec();
+        // The condition names them, so they are among the columns.
+        let keys = primary_key[..keys].iter().map(|key| schema.index_of(key)).collect::<Result<Vec<_>, _>>()?;
+        Ok(LookupSpec { table: self.name().to_string(), keys, schema, primary_key })
+    }
+}
+
 impl Lowering<'_> {
-    pub(super) fn lookup_join(&mut self, join: &Join, table: &Arc<Table>) -> PlanResult<Fragment> {
-        let name = hints::base_name(&table.name);
-        let outer = match join.join_type {
-            JoinType::Inner => false,
-            JoinType::Left => true,
-            other => return unsupported(format!("a {other} JOIN with '{name}': a lookup join is INNER or LEFT")),
-        };
-        check_table(table, self.connectors)?;
-        let right = join.right.schema();
-        let columns: Vec<usize> =
-            right.fields().iter().filter_map(|f| table.columns.iter().position(|c| c.name == *f.name())).collect();
-        for &column in &columns {
-            if !matches!(table.columns[column].kind, ColumnKind::Physical) {
-                let column = &table.columns[column].name;
-                return unsupported(format!(
-                    "column '{column}' of '{name}' is computed or metadata: such columns cannot be looked up"
-                ));
-            }
-        }
-        let condition = take_apart(join, table)?;
-        for expression in condition.keys.iter().chain(&condition.left).chain(&condition.rest) {
-            if asks_marks(expression)? {
-                return unsupported(format!(
-                    "the time of day in the ON of a lookup join with '{name}': compute it in a subquery before"
-                ));
-            }
-        }
-        let left = self.plan(&join.left)?;
+    /// A join with a table that is asked for the rows of each left row.
+    pub(super) fn lookup_join(&mut self, join: &Join, table: &Arc<Table>, rows_use: RowsUse) -> PlanResult<Fragment> {
+        let looked_up = check_join(join, table, self.connectors)?;
+        let LookupCondition { keys, left: of_left, rest } = take_apart(join, table)?;
+        check_marks(looked_up.name(), keys.iter().chain(&of_left).chain(&rest))?;
+        let left = self.plan(&join.left, Above::using(rows_use))?;
         // A column of a window that is looked at must be there.
-        let of_left = |c: &&Column| left.schema.has_column(c);
-        let looked_at = condition.rest.iter().flat_map(Expr::column_refs).collect::<BTreeSet<_>>();
-        let looked_at: Vec<Expr> = looked_at.into_iter().filter(of_left).map(|c| Expr::Column(c.clone()).is_not_null()).collect();
-        let mut left = self.windows_for(left, condition.keys.iter().chain(&condition.left).chain(&looked_at))?;
-        // Rows that cannot match need not be asked for.
-        let mut rest = condition.rest;
-        match conjunction(condition.left) {
+        let has = |c: &&Column| left.schema.has_column(c);
+        let looked_at = rest.iter().flat_map(Expr::column_refs).collect::<BTreeSet<_>>();
+        let looked_at: Vec<Expr> = looked_at.into_iter().filter(has).map(|c| Expr::Column(c.clone()).is_not_null()).collect();
+        let left = self.windows_for(left, keys.iter().chain(&of_left).chain(&looked_at))?;
+        let rest = self.spare_lookups(&left, looked_up.outer, of_left, rest)?;
+        self.look_up(looked_up, left, keys, rest)
+    }
+
+    /// Leaves out rows that cannot match, which need not be asked for; where they come out anyway their condition is one of the
+    /// pair. Returns what is looked at for each pair.
+    fn spare_lookups(&mut self, left: &Fragment, outer: bool, of_left: Vec<Expr>, mut rest: Vec<Expr>) -> PlanResult<Vec<Expr>> {
+        match conjunction(of_left) {
             Some(of_left) if outer => rest.push(of_left),
             Some(of_left) => {
                 let predicate = Some(physical(&of_left, &left.batch_schema()?)?);
-                self.push(&left, OperatorPlan::Calc { predicate, projection: None, output: left.arrow_schema()? });
+                self.push(left, OperatorPlan::Calc { predicate, projection: None, output: left.arrow_schema()? });
             }
             None => {}
         }
+        Ok(rest)
+    }
+
+    /// The operator that asks by the keys and looks at the rest, and the table among those that are asked.
+    fn look_up(&mut self, looked_up: LookedUp<'_>, mut left: Fragment, keys: Vec<Expr>, rest: Vec<Expr>) -> PlanResult<Fragment> {
         let width = left.batch_schema()?.fields().len();
-        let (keys, _) = self.key_columns(&left, &condition.keys)?;
-        let before = width - usize::from(left.hidden_rowtime.is_some());
-        let added = columns.len();
-        left.rowtime = left.rowtime.map(|at| if at >= before { at + added } else { at });
+        let (keys, _) = self.key_columns(&left, &keys)?;
+        let before = width - usize::from(left.hidden_rowtime().is_some());
+        let added = looked_up.columns.len();
+        left.insert_columns(before, added);
         left.roles.extend(std::iter::repeat_n(Role::Plain, added));
-        let schema = Arc::new(arrow::datatypes::Schema::new(
-            right
-                .fields()
-                .iter()
-                .map(|f| f.as_ref().clone().with_nullable(true).with_metadata(Default::default()))
-                .collect::<Vec<_>>(),
-        ));
-        let primary_key = table.upsert_key().to_vec();
-        let key_names = primary_key[..keys.len()].to_vec();
-        // The condition names them, so they are among the columns.
-        let key_indexes = key_names.iter().map(|key| schema.index_of(key)).collect::<Result<Vec<_>, _>>()?;
-        let spec = LookupSpec { table: name.to_string(), keys: key_indexes, schema, primary_key };
+        let spec = looked_up.spec(keys.len())?;
         let is_unique = spec.is_unique();
-        let to = Fragment { schema: join.schema.clone(), key: left.key.clone().filter(|_| is_unique), ..left };
+        let schema = looked_up.join.schema.clone();
+        let to = Fragment { schema, key: left.key.clone().filter(|_| is_unique), ..left };
         let condition = conjunction(rest).map(|c| physical(&c, &to.batch_schema()?)).transpose()?;
-        let output = to.arrow_schema()?;
-        let join =
-            LookupJoinSpec { table: name.to_string(), key_names, keys, before, width, outer, condition, is_unique, output };
+        let (table, key_names) = (looked_up.name().to_string(), spec.primary_key[..keys.len()].to_vec());
+        let (outer, output) = (looked_up.outer, to.arrow_schema()?);
+        let join = LookupJoinSpec { table, key_names, keys, before, width, outer, condition, is_unique, output };
         self.push(&to, OperatorPlan::LookupJoin(join, self.lookups.len()));
-        self.fingerprint.push_str(&format!("look up {name} {}\n", fingerprint::identity(table)));
+        let LookedUp { table, columns, .. } = &looked_up;
+        self.fingerprint.push_str(&format!("look up {} {}\n", looked_up.name(), fingerprint::identity(table)));
         let key_columns = table.columns.iter().enumerate().filter(|(_, c)| spec.primary_key.contains(&c.name)).map(|(i, _)| i);
-        let read: BTreeSet<usize> = columns.into_iter().chain(key_columns).collect();
+        let read: BTreeSet<usize> = columns.iter().copied().chain(key_columns).collect();
         self.lookups.push(LookupPlan { source: source_plan(table, read)?, spec });
         Ok(to)
     }
 }
 
+/// Refuses a join, a table or a column of it that cannot be looked up.
+fn check_join<'a>(join: &'a Join, table: &'a Arc<Table>, connectors: &dyn KnownConnectors) -> PlanResult<LookedUp<'a>> {
+    let name = hints::base_name(&table.name);
+    let outer = match join.join_type {
+        JoinType::Inner => false,
+        JoinType::Left => true,
+        other => return unsupported(format!("a {other} JOIN with '{name}': a lookup join is INNER or LEFT")),
+    };
+    check_table(table, connectors)?;
+    let fields = join.right.schema().fields();
+    let columns: Vec<usize> = fields.iter().filter_map(|f| table.columns.iter().position(|c| c.name == *f.name())).collect();
+    debug_assert_eq!(columns.len(), fields.len(), "the right side has columns of the table alone");
+    for column in columns.iter().map(|&column| &table.columns[column]) {
+        if !matches!(column.kind, ColumnKind::Physical) {
+            let column = &column.name;
+            return unsupported(format!(
+                "column '{column}' of '{name}' is computed or metadata: such columns cannot be looked up"
+            ));
+        }
+    }
+    Ok(LookedUp { join, table, columns, outer })
+}
+
+/// Refuses what is not a column in the condition of a lookup join.
+fn check_marks<'e>(name: &str, condition: impl Iterator<Item = &'e Expr>) -> PlanResult<()> {
+    for expression in condition {
+        if asks_marks(expression)? {
+            return unsupported(format!(
+                "the time of day in the ON of a lookup join with '{name}': compute it in a subquery before"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a table that no connector looks up, or that has no key to do it by.
 fn check_table(table: &Table, connectors: &dyn KnownConnectors) -> PlanResult<()> {
     let name = hints::base_name(&table.name);
     if !connectors.uses(table.connector()).is_looked_up {
@@ -132,7 +175,8 @@ fn check_table(table: &Table, connectors: &dyn KnownConnectors) -> PlanResult<()
     Ok(())
 }
 
-fn take_apart(join: &Join, table: &Table) -> PlanResult<Condition> {
+/// Which equations make the key, and what is looked at on the left side or for each pair.
+fn take_apart(join: &Join, table: &Table) -> PlanResult<LookupCondition> {
     let right = join.right.schema();
     let mut conjuncts: Vec<Expr> = join.on.iter().map(|(l, r)| l.clone().eq(r.clone())).collect();
     conjuncts.extend(join.filter.iter().flat_map(split_conjunction).cloned());
@@ -162,7 +206,7 @@ fn take_apart(join: &Join, table: &Table) -> PlanResult<Condition> {
              its column alone on one side, a value of the same type from the left table or a constant on the other (CAST it)"
         ));
     }
-    let mut condition = Condition { keys, left: vec![], rest: vec![] };
+    let mut condition = LookupCondition { keys, left: vec![], rest: vec![] };
     for (conjunct, _) in conjuncts.into_iter().zip(taken).filter(|(_, taken)| !taken) {
         let is_true = matches!(&conjunct, Expr::Literal(ScalarValue::Boolean(Some(true)), _));
         let of_left = !conjunct.column_refs().iter().any(|c| right.has_column(c));

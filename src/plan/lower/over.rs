@@ -9,7 +9,7 @@ use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams, WindowFu
 use datafusion_expr::{Expr, Window, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
 use datafusion_physical_expr::PhysicalExpr;
 
-use super::{Fragment, Lowering, PlanResult, Role, column_of, physical, unsupported};
+use super::{Fragment, Late, Lowering, PlanResult, Role, check_columns, column_of, physical, unsupported};
 use crate::operator::over::{Frame, OverCall, OverSpec};
 use crate::plan::calls::{Call, strip_cast};
 use crate::plan::physical::OperatorPlan;
@@ -18,7 +18,6 @@ use crate::sql::functions::ranks;
 use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
-use crate::types::sql_name;
 
 pub(super) fn function(expression: &Expr) -> PlanResult<&WindowFunction> {
     match expression {
@@ -56,9 +55,18 @@ pub fn time_order(window: &Window, fragment: &Fragment) -> PlanResult<Option<usi
     Ok((order.asc && (is_rowtime(field) || is_proctime(field))).then_some(column))
 }
 
+/// Which rows of a key come out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    All,
+    /// Deduplication.
+    First,
+}
+
 impl Lowering<'_> {
-    pub(super) fn over(&mut self, window: &Window, fragment: Fragment, rowtime: usize, first_only: bool) -> PlanResult<Fragment> {
-        let mut fragment = self.assign_windows(fragment, false)?;
+    /// Functions with OVER in order of a time attribute.
+    pub(super) fn over(&mut self, window: &Window, fragment: Fragment, rowtime: usize, rows: Rows) -> PlanResult<Fragment> {
+        let mut fragment = self.assign_windows(fragment, Late::Kept)?;
         if fragment.updates {
             return unsupported("OVER of rows that are updated is not supported yet");
         }
@@ -92,13 +100,17 @@ impl Lowering<'_> {
             return unsupported("a rank over a bounded frame");
         }
         self.mark_arrivals();
-        self.operators += 1;
+        let operator = self.next_operator();
         let (input, width, output) = self.with_results(window, &fragment, inputs, &calls);
         let mut roles = fragment.roles.clone();
         roles.resize(window.schema.fields().len(), Role::Plain);
         let mut after = Fragment { schema: window.schema.clone(), roles, fired: None, ..fragment };
         self.exchange(&mut after, partition.clone());
-        let spec = OverSpec { operator: self.operators, frame, first_only, partition, rowtime, calls, input, width, output };
+        let first_only = rows == Rows::First;
+        if first_only {
+            after.key = partition_columns(window, &after.schema)?;
+        }
+        let spec = OverSpec { operator, frame, first_only, partition, rowtime, calls, input, width, output };
         self.push(&after, OperatorPlan::Over(spec));
         Ok(after)
     }
@@ -140,13 +152,7 @@ impl Inputs {
     pub(super) fn of(fragment: &Fragment) -> PlanResult<Inputs> {
         let schema = fragment.batch_schema()?;
         let fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
-        if let Some(field) = fields.iter().find(|f| !is_packable(f.data_type())) {
-            return unsupported(format!(
-                "OVER of rows with a column of type {}: '{}'",
-                sql_name(field.data_type()),
-                field.name()
-            ));
-        }
+        check_columns("OVER of rows", schema.inner(), is_packable)?;
         let exprs = schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
         Ok(Inputs { schema, width: fields.len(), fields, exprs })
     }

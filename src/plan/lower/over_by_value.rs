@@ -7,7 +7,8 @@ use datafusion_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion_expr::{ExprSchemable, Window};
 
 use super::over::{self, Inputs};
-use super::{Fragment, Lowering, PlanResult, Role, unsupported};
+use super::rank::NumberBound;
+use super::{Fragment, Late, Lowering, PlanResult, Role, unsupported};
 use crate::operator::aggregate::{Aggregate, Fixed, Function};
 use crate::operator::over::by_value::ByValueSpec;
 use crate::operator::over::{Frame, OverCall};
@@ -72,9 +73,14 @@ fn unseen(function: &WindowFunction, call: &OverCall, window: &Window) -> PlanRe
 }
 
 impl Lowering<'_> {
-    /// `is_bound`: a filter above compares a result with a number.
-    pub(super) fn over_by_value(&mut self, window: &Window, fragment: Fragment, is_bound: bool) -> PlanResult<Fragment> {
-        let fragment = self.assign_windows(fragment, false)?;
+    /// Functions with OVER in order of other values, kept up to date. `bound` is what a filter above says of a result.
+    pub(super) fn over_by_value(
+        &mut self,
+        window: &Window,
+        fragment: Fragment,
+        bound: Option<&NumberBound>,
+    ) -> PlanResult<Fragment> {
+        let fragment = self.assign_windows(fragment, Late::Kept)?;
         let functions = window.window_expr.iter().map(over::function).collect::<PlanResult<Vec<_>>>()?;
         let Some(first) = functions.first() else { return unsupported("OVER without a function") };
         let WindowFunctionParams { order_by, .. } = &first.params;
@@ -95,7 +101,7 @@ impl Lowering<'_> {
             let call = over::over_call(function, &mut inputs)?;
             let by_row = is_by_row(function, &call)?;
             check(function, &call, by_row)?;
-            if is_bound && matches!(call, OverCall::Rank) {
+            if bound.is_some() && matches!(call, OverCall::Rank) {
                 return unsupported("a Top-N by RANK or DENSE_RANK, as in Flink; ROW_NUMBER has it");
             }
             counts.extend(unseen(function, &call, window)?);
@@ -109,7 +115,7 @@ impl Lowering<'_> {
         if by_arrival {
             self.mark_arrivals();
         }
-        self.operators += 1;
+        let operator = self.next_operator();
         let (input, width, output) = self.with_results(window, &fragment, inputs, &calls);
         if let Some(field) = input.fields().iter().find(|f| fragment.updates && !is_key_type(f.data_type())) {
             return unsupported(format!(
@@ -124,7 +130,7 @@ impl Lowering<'_> {
         let mut after = Fragment { schema: window.schema.clone(), roles, fired: None, key, updates: true, scattered, ..fragment };
         self.exchange(&mut after, partition.clone());
         let spec = ByValueSpec {
-            operator: self.operators,
+            operator,
             partition,
             order: order_column,
             nulls_first: order.nulls_first,
@@ -132,7 +138,7 @@ impl Lowering<'_> {
             calls,
             unseen: counts,
             by_arrival,
-            ttl: self.state_ttl,
+            ttl: self.config.state_ttl,
             input,
             width,
             output,

@@ -10,13 +10,12 @@ use datafusion_expr::expr::Sort as SortExpr;
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, Limit, LogicalPlan, Operator};
 
-use super::{Fragment, Lowering, PlanResult, Role, unsupported};
+use super::{Above, Fragment, Late, Lowering, PlanResult, Role, check_columns, unsupported};
 use crate::operator::rank::{Keeping, RankSpec};
 use crate::plan::calls::strip_cast;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::state::key::is_key_type;
-use crate::types::sql_name;
 
 /// What a filter says about the ROW_NUMBER below it.
 #[derive(Debug, Clone)]
@@ -98,8 +97,16 @@ pub fn sort_columns(fragment: &Fragment, order_by: &[SortExpr]) -> PlanResult<Ve
     Ok(order)
 }
 
+/// Whether the plan has the number of a row as a column, the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    IsColumn,
+    /// ORDER BY with LIMIT numbers no rows.
+    Absent,
+}
+
 impl Lowering<'_> {
-    /// A Top-N that is kept up to date. `number` names the column of the ROW_NUMBER in `schema`, if there is one.
+    /// A Top-N that is kept up to date.
     pub(super) fn rank(
         &mut self,
         fragment: Fragment,
@@ -107,16 +114,10 @@ impl Lowering<'_> {
         order: Vec<(usize, SortOptions)>,
         bound: &NumberBound,
         schema: &DFSchemaRef,
-        number: bool,
+        number: Number,
     ) -> PlanResult<Fragment> {
         let input = fragment.arrow_schema()?;
-        if let Some(field) = input.fields().iter().find(|f| !is_key_type(f.data_type())) {
-            return unsupported(format!(
-                "a Top-N of rows with a column of type {}: '{}'",
-                sql_name(field.data_type()),
-                field.name()
-            ));
-        }
+        check_columns("a Top-N of rows", &input, is_key_type)?;
         let by_time = match order.as_slice() {
             [(column, options)] => Some((fragment.schema.field(*column), options.descending)),
             _ => None,
@@ -134,11 +135,11 @@ impl Lowering<'_> {
         };
         let mut fields = input.fields().to_vec();
         let number_column = fields.len();
-        if number {
+        if number == Number::IsColumn {
             fields.push(Arc::new(Field::new(schema.field(number_column).name(), DataType::Int64, true)));
         }
         let output = Arc::new(Schema::new(fields));
-        let with_number = number && bound.with_number;
+        let with_number = number == Number::IsColumn && bound.with_number;
         let mut key: Option<BTreeSet<usize>> = fragment.key.clone().filter(|_| fragment.updates);
         let mut scattered = fragment.scatters(&partition);
         if with_number {
@@ -148,15 +149,14 @@ impl Lowering<'_> {
             key = Some(partition.iter().copied().collect());
             scattered = false;
         }
-        self.operators += 1;
+        let operator = self.next_operator();
         let mut roles = vec![Role::Plain; schema.fields().len()];
         roles[..fragment.roles.len()].copy_from_slice(&fragment.roles);
         let mut after =
             Fragment { schema: schema.clone(), roles, fired: None, key, updates: !keeps_first, scattered, ..fragment };
         self.exchange(&mut after, partition.clone());
         let (start, end) = (bound.start, bound.end);
-        let operator = self.operators;
-        let ttl = self.state_ttl;
+        let ttl = self.config.state_ttl;
         let spec = RankSpec { operator, partition, order, start, end, with_number, keeping, ttl, input, output };
         self.push(&after, OperatorPlan::Rank(spec));
         Ok(after)
@@ -174,16 +174,15 @@ impl Lowering<'_> {
             ));
         }
         self.exchange(fragment, key.to_vec());
-        self.operators += 1;
         let spec = RankSpec {
-            operator: self.operators,
+            operator: self.next_operator(),
             partition: key.to_vec(),
             order: vec![],
             start: 1,
             end: 1,
             with_number: false,
             keeping: Keeping::All,
-            ttl: self.state_ttl,
+            ttl: self.config.state_ttl,
             input: schema.clone(),
             output: schema,
         };
@@ -213,12 +212,12 @@ impl Lowering<'_> {
         };
         let skip = constant(&limit.skip)?.unwrap_or(0);
         let Some(fetch) = constant(&limit.fetch)? else { return unsupported("ORDER BY with OFFSET needs a LIMIT") };
-        let fragment = self.plan(&sort.input)?;
-        let fragment = self.assign_windows(fragment, false)?;
+        let fragment = self.plan(&sort.input, Above::default())?;
+        let fragment = self.assign_windows(fragment, Late::Kept)?;
         let order = sort_columns(&fragment, &sort.expr)?;
         let bound = NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
         let schema = fragment.schema.clone();
-        let mut best = self.rank(fragment, vec![], order, &bound, &schema, false)?;
+        let mut best = self.rank(fragment, vec![], order, &bound, &schema, Number::Absent)?;
         for projection in projections.into_iter().rev() {
             best = self.project(best, &projection.expr, &projection.schema)?;
         }

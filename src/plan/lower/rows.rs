@@ -1,6 +1,6 @@
 //! Rows before any aggregation: scans, projections, UNNEST.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
@@ -13,7 +13,7 @@ use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
 use crate::ingest::NOW;
 use crate::operator::marks::Mark;
 use crate::operator::unnest::UnnestSpec;
-use crate::plan::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan};
+use crate::plan::physical::{ChainInput, OperatorPlan};
 use crate::plan::values;
 use crate::sql::catalog::Table;
 use crate::sql::functions::{clock, current_watermark, random};
@@ -30,30 +30,10 @@ impl Lowering<'_> {
 
     /// A chain that begins at a source.
     pub(super) fn read(&mut self, source: usize, schema: &DFSchemaRef) -> Fragment {
-        let chain = self.chains.len();
-        // The output is set when the chain ends.
-        self.chains.push(ChainPlan {
-            input: ChainInput::Source(source),
-            operators: vec![],
-            output: ChainOutput::Sink(usize::MAX),
-        });
-        Fragment {
-            chain,
-            schema: schema.clone(),
-            roles: vec![Role::Plain; schema.fields().len()],
-            pending: None,
-            in_group_by: false,
-            rowtime: None,
-            hidden_rowtime: None,
-            in_windows: false,
-            fired: None,
-            key: None,
-            updates: false,
-            scattered: false,
-            on_clock: false,
-        }
+        Fragment::new(self.chains.begin(ChainInput::Source(source)), schema)
     }
 
+    /// A table as a source, cut to the columns of this query where others read more.
     pub(super) fn scan(&mut self, table: &Table, schema: &DFSchemaRef) -> PlanResult<Fragment> {
         let source = self.sources.iter().position(|s| s.table.name == table.name);
         let source = source.ok_or_else(|| DataFusionError::Internal(format!("'{}' was not planned as a source", table.name)))?;
@@ -116,6 +96,8 @@ impl Lowering<'_> {
         Ok((exprs, schema))
     }
 
+    /// The columns of a SELECT list. Columns of a window that are still virtual are not computed, and the rowtime that they
+    /// are made from stays, also where the query does not name it.
     pub(super) fn project(&mut self, from: Fragment, exprs: &[Expr], schema: &DFSchemaRef) -> PlanResult<Fragment> {
         let from = self.windows_for(from, exprs)?;
         let roles = exprs.iter().map(|e| from.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
@@ -123,40 +105,31 @@ impl Lowering<'_> {
         let (exprs, batch_schema) = self.with_marks(&from, exprs)?;
         let mut projection = Vec::new();
         for (expression, role) in exprs.iter().zip(&roles) {
-            if from.pending.is_some() && role.is_window() {
-                continue;
-            }
-            projection.push(physical(expression, &batch_schema)?);
-        }
-        // The rowtime of a pending window has to stay, also where the query does not name it.
-        let (mut rowtime, mut hidden_rowtime) = (None, None);
-        if let Some(batch_column) = from.rowtime {
-            let named = columns.iter().enumerate().find(|(i, c)| {
-                !roles[*i].is_window() && c.is_some_and(|c| !from.is_virtual(c) && from.batch_index(c) == batch_column)
-            });
-            rowtime = named.map(|(i, _)| (0..i).filter(|&c| !roles[c].is_window()).count());
-            if rowtime.is_none() {
-                let (qualifier, field) = batch_schema.qualified_field(batch_column);
-                rowtime = Some(projection.len());
-                projection.push(physical(&Expr::Column(Column::new(qualifier.cloned(), field.name())), &batch_schema)?);
-                hidden_rowtime = Some(Arc::new(Field::new(HIDDEN_ROWTIME, field.data_type().clone(), true)));
+            if from.pending.is_none() || !role.is_window() {
+                projection.push(physical(expression, &batch_schema)?);
             }
         }
-        // In the key of changing windows one of their columns stands for another.
-        let kept = |&k: &usize| {
-            let of_window = || roles.iter().position(|role| role.is_window()).filter(|_| from.roles[k].is_window());
-            columns.iter().position(|c| *c == Some(k)).or_else(of_window)
-        };
-        let key = from.key.as_ref().and_then(|key| key.iter().map(kept).collect());
-        let (schema, pending) = (schema.clone(), from.pending.clone());
-        let fired = from.fired.clone();
-        let to = Fragment { schema, roles, pending, rowtime, hidden_rowtime, fired, key, ..from };
+        let mut pending = from.pending.clone();
+        if let Some(pending) = &mut pending {
+            let is_rowtime = |c: usize| !from.is_virtual(c) && from.batch_index(c) == pending.rowtime;
+            let named = (0..columns.len()).find(|&i| !roles[i].is_window() && columns[i].is_some_and(is_rowtime));
+            (pending.rowtime, pending.hidden_rowtime) = match named {
+                Some(i) => ((0..i).filter(|&c| !roles[c].is_window()).count(), None),
+                None => {
+                    let (qualifier, field) = batch_schema.qualified_field(pending.rowtime);
+                    let rowtime = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+                    projection.push(physical(&rowtime, &batch_schema)?);
+                    let hidden = Arc::new(Field::new(HIDDEN_ROWTIME, field.data_type().clone(), true));
+                    (projection.len() - 1, Some(hidden))
+                }
+            };
+        }
+        let in_place = columns.iter().filter_map(|c| c.filter(|&c| !from.is_virtual(c)).map(|c| from.batch_index(c)));
+        let unchanged = projection.len() == batch_schema.fields().len() && in_place.eq(0..projection.len());
+        let key = kept_key(&from, &columns, &roles);
+        let to = Fragment { schema: schema.clone(), roles, pending, key, ..from };
         let output = to.arrow_schema()?;
-        let unchanged = projection.len() == batch_schema.fields().len()
-            && columns
-                .iter()
-                .filter_map(|c| c.filter(|&c| !from.is_virtual(c)).map(|c| from.batch_index(c)))
-                .eq(0..projection.len());
+        debug_assert_eq!(projection.len(), output.fields().len(), "a column of the batches for each that is not virtual");
         let renamed = batch_schema.inner().fields() != output.fields();
         if !unchanged || renamed {
             self.push(&to, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
@@ -178,16 +151,26 @@ impl Lowering<'_> {
         let output = Arc::new(Schema::new(fields));
         self.push(&from, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
         let column = input.fields().len();
-        let before = column - usize::from(from.hidden_rowtime.is_some());
-        let rowtime = from.rowtime.map(|at| if at >= before { at + node.added() } else { at });
+        let before = column - usize::from(from.hidden_rowtime().is_some());
         let mut roles = from.roles.clone();
         roles.extend(std::iter::repeat_n(Role::Plain, node.added()));
         let schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(node).clone();
-        let to = Fragment { schema, roles, rowtime, key: None, ..from };
+        let mut to = Fragment { schema, roles, key: None, ..from };
+        to.insert_columns(before, node.added());
         let spec = UnnestSpec { column, before, outer: node.outer, ordinality: node.ordinality, output: to.arrow_schema()? };
         self.push(&to, OperatorPlan::Unnest(spec, is_multiset(&data_type)));
         Ok(to)
     }
+}
+
+/// The key of rows behind a projection, if all of it is still there. In the key of changing windows one of their columns
+/// stands for another.
+fn kept_key(from: &Fragment, columns: &[Option<usize>], roles: &[Role]) -> Option<BTreeSet<usize>> {
+    let kept = |&k: &usize| {
+        let of_window = || roles.iter().position(|role| role.is_window()).filter(|_| from.roles[k].is_window());
+        columns.iter().position(|c| *c == Some(k)).or_else(of_window)
+    };
+    from.key.as_ref()?.iter().map(kept).collect()
 }
 
 /// What an expression asks for beside the columns, if it is such a call.

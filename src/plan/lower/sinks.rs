@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fragment, Lowering, PlanResult, Role, unsupported};
+use super::{Above, Fragment, Late, Lowering, PlanResult, Role, unsupported};
 use crate::format::json::{EncodeOptions, JsonEncoder, JsonError};
 use crate::plan::connectors::RowsTaken;
 use crate::plan::fingerprint;
-use crate::plan::physical::{ChainOutput, OperatorPlan, ResultKeys, SinkPlan, SinkTarget};
+use crate::plan::physical::{OperatorPlan, ResultKeys, SinkPlan, SinkTarget};
 use crate::sql::bind::{BoundQuery, Target};
 use crate::sql::catalog::Table;
 use crate::types::sql_name;
@@ -14,8 +14,8 @@ use crate::types::sql_name;
 impl Lowering<'_> {
     pub(super) fn query(&mut self, query: &BoundQuery) -> PlanResult<()> {
         self.fingerprint.push_str(&format!("{}\n", query.plan.display_indent()));
-        let fragment = self.plan(&query.plan)?;
-        let mut fragment = self.assign_windows(fragment, false)?;
+        let fragment = self.plan(&query.plan, Above::default())?;
+        let mut fragment = self.assign_windows(fragment, Late::Kept)?;
         let schema = fragment.arrow_schema()?;
         let number = self.sinks.len();
         let (name, target, keys) = match &query.target {
@@ -51,10 +51,10 @@ impl Lowering<'_> {
                 ResultKeys::SharedByWindows
             };
             sink.updates |= fragment.updates;
-            self.chains[fragment.chain].output = ChainOutput::Sink(existing);
+            self.chains.end_in_sink(fragment.chain, existing);
             return Ok(());
         }
-        self.chains[fragment.chain].output = ChainOutput::Sink(number);
+        self.chains.end_in_sink(fragment.chain, number);
         self.sinks.push(SinkPlan { name, target, schema, updates: fragment.updates, keys });
         Ok(())
     }

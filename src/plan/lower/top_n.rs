@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_expr::Window;
 use datafusion_expr::expr::WindowFunctionParams;
 
-use super::rank::{NumberBound, sort_columns};
-use super::{Fragment, Lowering, PlanResult, Role, over, unsupported};
+use super::rank::{Number, NumberBound, sort_columns};
+use super::{Fragment, Late, Lowering, PlanResult, Role, check_columns, over, unsupported};
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::is_rowtime;
 use crate::state::packed::is_packable;
-use crate::types::sql_name;
+use crate::time::zone::Zone;
 
 impl Lowering<'_> {
+    /// The rows whose ROW_NUMBER is within the bound. Of rows in the windows that PARTITION BY names they are known once the
+    /// window closes; of others they change with each row.
     pub(super) fn top_n(&mut self, fragment: Fragment, window: &Window, bound: NumberBound) -> PlanResult<Fragment> {
-        let schema = &window.schema;
         let [expression] = window.window_expr.as_slice() else { return unsupported("several functions beside a Top-N") };
         let WindowFunctionParams { partition_by, order_by, .. } = &over::function(expression)?.params;
         let partition = partition_by.iter().map(|e| fragment.column_of(e)).collect::<PlanResult<Option<Vec<_>>>>()?;
@@ -25,40 +27,48 @@ impl Lowering<'_> {
         };
         let has = |role| partition.iter().any(|&c| fragment.roles[c] == role);
         let is_in_windows = has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd);
-        let fragment = self.assign_windows(fragment, is_in_windows)?;
-        let mut order = sort_columns(&fragment, order_by)?;
-        let zone = match &fragment.fired {
-            Some(fired) if is_in_windows && !fragment.updates => fired.zone.clone(),
-            _ => {
-                self.number_is_bound = true;
-                return self.rank(fragment, partition, order, &bound, schema, true);
+        let fragment = self.assign_windows(fragment, Late::of(is_in_windows))?;
+        let order = sort_columns(&fragment, order_by)?;
+        match &fragment.fired {
+            Some(fired) if is_in_windows && !fragment.updates => {
+                let zone = fired.zone.clone();
+                self.window_top_n(fragment, window, partition, order, bound.end, zone)
             }
-        };
-        let limit = bound.end;
-        let input = fragment.arrow_schema()?;
+            _ => {
+                let best = self.rank(fragment, partition, order, &bound, &window.schema, Number::IsColumn)?;
+                Ok(Fragment { is_within_bound: true, ..best })
+            }
+        }
+    }
+
+    /// A Top-N that ends with its window. The filter above looks at the numbers too, so more than the bound's may come out.
+    fn window_top_n(
+        &mut self,
+        fragment: Fragment,
+        window: &Window,
+        partition: Vec<usize>,
+        mut order: Vec<(usize, SortOptions)>,
+        limit: usize,
+        zone: Option<Zone>,
+    ) -> PlanResult<Fragment> {
+        let mut input = fragment.arrow_schema()?;
         // The first or last row of a key in event time: of several at once, the one that came first or last.
         let by_time = |c: usize| is_rowtime(fragment.schema.field(c));
         let by_arrival = limit == 1 && order.len() == 1 && by_time(order[0].0);
-        if let Some(field) = input.fields().iter().find(|f| !is_packable(f.data_type())) {
-            return unsupported(format!(
-                "a Top-N of rows with a column of type {}: '{}'",
-                sql_name(field.data_type()),
-                field.name()
-            ));
-        }
-        self.operators += 1;
+        check_columns("a Top-N of rows", &input, is_packable)?;
         let mut output = input.fields().to_vec();
-        let mut input = input;
         if by_arrival {
             self.mark_arrivals();
             order.push((output.len(), order[0].1));
             let place = Arc::new(Field::new("(place)", DataType::Binary, true));
             input = Arc::new(Schema::new(output.iter().cloned().chain([place]).collect::<Vec<_>>()));
         }
-        output.push(Arc::new(Field::new(schema.field(schema.fields().len() - 1).name(), DataType::Int64, true)));
-        let keys: Vec<usize> = partition.iter().copied().filter(|&c| !fragment.roles[c].is_window()).collect();
+        let number = fragment.roles.len();
+        debug_assert_eq!(number + 1, window.schema.fields().len(), "the number is the last column");
+        output.push(Arc::new(Field::new(window.schema.field(number).name(), DataType::Int64, true)));
+        let keys: Vec<usize> = partition.into_iter().filter(|&c| !fragment.roles[c].is_window()).collect();
         let spec = TopNSpec {
-            operator: self.operators,
+            operator: self.next_operator(),
             zone,
             partition_by: keys.clone(),
             order_by: order,
@@ -67,16 +77,11 @@ impl Lowering<'_> {
             input,
             output: Arc::new(Schema::new(output)),
         };
-        let number = fragment.roles.len();
         let mut roles = fragment.roles.clone();
         roles.push(Role::Plain);
-        let mut after = Fragment {
-            schema: schema.clone(),
-            roles,
-            key: Some(keys.iter().copied().chain(std::iter::once(number)).collect()),
-            ..fragment
-        };
-        if self.workers > 1 {
+        let key = Some(keys.iter().copied().chain(std::iter::once(number)).collect());
+        let mut after = Fragment { schema: window.schema.clone(), roles, key, ..fragment };
+        if self.config.workers > 1 {
             self.push(&after, OperatorPlan::TopN(spec.clone(), TopNStage::Prune));
             self.exchange(&mut after, keys);
         }

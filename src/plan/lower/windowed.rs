@@ -12,22 +12,13 @@ use datafusion_common::DFSchema;
 use datafusion_expr::{Aggregate as AggregateNode, Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
 use super::lookup::looked_up;
-use super::{Fired, Fragment, Lowering, PlanResult, Role, column_of, unsupported};
+use super::{Fired, Fragment, Late, Lowering, PlanResult, Role, RowsUse, column_of, unsupported};
 use crate::operator::session::rows::SessionRowsSpec;
 use crate::operator::window::assign::{AssignSpec, AssignedColumn};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf};
 use crate::state::key::is_key_type;
-
-/// How the rows of the next window function are used above it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RowsUse {
-    /// Within their windows: rows that are late for them count no more.
-    pub in_windows: bool,
-    /// By the aggregation of a SESSION, which finds the sessions itself.
-    pub session_is_aggregated: bool,
-}
 
 /// The window function below a node.
 pub struct Below<'a> {
@@ -113,35 +104,52 @@ pub fn is_of_session(roles: impl Iterator<Item = Role>, partition: usize) -> boo
     grouped == (0..partition).map(Role::SessionKey).collect()
 }
 
-impl Lowering<'_> {
-    /// What an aggregation does with the rows of the window function below it.
-    pub(super) fn use_by_aggregation(&mut self, node: &AggregateNode) -> PlanResult<()> {
-        let Some(below) = look_ahead(&node.input)? else { return Ok(()) };
-        let schema = node.input.schema();
-        let (exprs, has_sets) = match node.group_expr.as_slice() {
-            [Expr::GroupingSet(sets)] => (sets.distinct_expr(), true),
-            exprs => (exprs.iter().collect(), false),
-        };
-        let mut computes = below.computes;
-        let mut grouped = Vec::new();
-        for expression in exprs {
-            let column = column_of(expression, schema)?;
-            computes |= column.is_none() && names_window(expression, schema, &below.roles)?;
-            grouped.push(column.map_or(Role::Plain, |c| below.roles[c]));
-        }
-        for expression in &node.aggr_expr {
-            computes |= names_window(expression, schema, &below.roles)?;
-        }
-        let mut in_windows = grouped.contains(&Role::WindowStart) && grouped.contains(&Role::WindowEnd);
-        let mut session_is_aggregated = false;
-        if let TvfWindow::Session { partition, .. } = &below.tvf.window {
-            in_windows &= !has_sets && is_of_session(grouped.iter().copied(), partition.len());
-            session_is_aggregated = in_windows && !computes;
-        }
-        self.rows_use = RowsUse { in_windows, session_is_aggregated };
-        Ok(())
+/// What an aggregation does with the rows of the window function below it.
+pub fn use_by_aggregation(node: &AggregateNode) -> PlanResult<RowsUse> {
+    let Some(below) = look_ahead(&node.input)? else { return Ok(RowsUse::default()) };
+    let schema = node.input.schema();
+    let (exprs, has_sets) = match node.group_expr.as_slice() {
+        [Expr::GroupingSet(sets)] => (sets.distinct_expr(), true),
+        exprs => (exprs.iter().collect(), false),
+    };
+    let mut computes = below.computes;
+    let mut grouped = Vec::new();
+    for expression in exprs {
+        let column = column_of(expression, schema)?;
+        computes |= column.is_none() && names_window(expression, schema, &below.roles)?;
+        grouped.push(column.map_or(Role::Plain, |c| below.roles[c]));
     }
+    for expression in &node.aggr_expr {
+        computes |= names_window(expression, schema, &below.roles)?;
+    }
+    let mut in_windows = grouped.contains(&Role::WindowStart) && grouped.contains(&Role::WindowEnd);
+    let mut session_is_aggregated = false;
+    if let TvfWindow::Session { partition, .. } = &below.tvf.window {
+        in_windows &= !has_sets && is_of_session(grouped.iter().copied(), partition.len());
+        session_is_aggregated = in_windows && !computes;
+    }
+    Ok(RowsUse { late: Late::of(in_windows), session_is_aggregated })
+}
 
+/// Where each column comes from once rows have their windows.
+fn assigned_columns(from: &Fragment) -> Vec<AssignedColumn> {
+    let of = |column: usize| match from.roles[column] {
+        Role::WindowStart => AssignedColumn::WindowStart,
+        Role::WindowEnd => AssignedColumn::WindowEnd,
+        Role::WindowTime => AssignedColumn::WindowTime,
+        Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
+    };
+    (0..from.roles.len()).map(of).collect()
+}
+
+/// The batch columns that a session is partitioned by; None if one of them is gone. Other windows have none.
+fn session_keys(from: &Fragment, window: &TvfWindow) -> Option<Vec<usize>> {
+    let TvfWindow::Session { partition, .. } = window else { return Some(vec![]) };
+    let key = |number| from.roles.iter().position(|role| *role == Role::SessionKey(number)).map(|c| from.batch_index(c));
+    (0..partition.len()).map(key).collect()
+}
+
+impl Lowering<'_> {
     /// The rows with their windows, if an expression computes with columns that they do not have yet.
     pub(super) fn windows_for<'e>(
         &mut self,
@@ -152,45 +160,41 @@ impl Lowering<'_> {
         for expression in exprs {
             computes |= fragment.column_of(expression)?.is_none() && names_window(expression, &fragment.schema, &fragment.roles)?;
         }
-        let drop_late = fragment.in_windows;
-        if computes { self.assign_windows(fragment, drop_late) } else { Ok(fragment) }
+        match fragment.pending.as_ref().map(|pending| pending.late) {
+            Some(late) if computes => self.assign_windows(fragment, late),
+            _ => Ok(fragment),
+        }
     }
 
     /// Gives rows the columns of a window function that nothing aggregates.
-    pub(super) fn assign_windows(&mut self, from: Fragment, drop_late: bool) -> PlanResult<Fragment> {
-        self.assign_windows_for(from, drop_late, None)
+    pub(super) fn assign_windows(&mut self, from: Fragment, late: Late) -> PlanResult<Fragment> {
+        self.assign(from, late, None)
     }
 
-    /// The same; `changing` windows take rows for so many ms after their end.
-    pub(super) fn assign_windows_for(&mut self, from: Fragment, drop_late: bool, changing: Option<i64>) -> PlanResult<Fragment> {
-        let (Some(window), Some(rowtime)) = (from.pending.clone(), from.rowtime) else { return Ok(from) };
-        let columns = (0..from.roles.len()).map(|column| match from.roles[column] {
-            Role::WindowStart => AssignedColumn::WindowStart,
-            Role::WindowEnd => AssignedColumn::WindowEnd,
-            Role::WindowTime => AssignedColumn::WindowTime,
-            Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
-        });
-        let columns: Vec<AssignedColumn> = columns.collect();
-        let input = from.arrow_schema()?;
+    /// The same for windows that are sent more than once, which take rows for so many ms after their end.
+    pub(super) fn assign_changing_windows(&mut self, from: Fragment, lateness_ms: i64) -> PlanResult<Fragment> {
+        self.assign(from, Late::Dropped, Some(lateness_ms))
+    }
+
+    /// `changing_ms`: how long changing windows take rows after their end; None for windows that are sent once.
+    fn assign(&mut self, from: Fragment, late: Late, changing_ms: Option<i64>) -> PlanResult<Fragment> {
+        let Some(pending) = from.pending.clone() else { return Ok(from) };
+        let (columns, input, rowtime) = (assigned_columns(&from), from.arrow_schema()?, pending.rowtime);
         let zone = self.zone_of(input.field(rowtime).data_type());
         // Only what is within the windows waits for them; other rows are just rows.
-        let fired = drop_late.then(|| Fired::new(zone.clone(), &window));
-        let session_keys: Vec<(Role, usize)> = (0..from.roles.len())
-            .filter(|&c| matches!(from.roles[c], Role::SessionKey(_)))
-            .map(|c| (from.roles[c], from.batch_index(c)))
-            .collect();
-        let mut to = Fragment { pending: None, rowtime: None, hidden_rowtime: None, fired, key: None, ..from };
+        let fired = (late == Late::Dropped).then(|| Fired::new(zone.clone(), &pending.window));
+        let session_keys = session_keys(&from, &pending.window);
+        let mut to = Fragment { pending: None, fired, key: None, ..from };
         let output = to.arrow_schema()?;
-        match window {
+        match pending.window {
             TvfWindow::Sliced(windows) => {
-                let row_by_row = changing.is_some();
-                let lateness_ms = changing.unwrap_or_default();
+                let (drop_late, row_by_row) = (late == Late::Dropped, changing_ms.is_some());
+                let lateness_ms = changing_ms.unwrap_or_default();
                 let spec = AssignSpec { windows, zone, rowtime, columns, output, drop_late, lateness_ms, row_by_row };
                 self.push(&to, OperatorPlan::AssignWindows(spec));
             }
-            TvfWindow::Session { gap_ms, partition } => {
-                let key = |number| session_keys.iter().find(|(role, _)| *role == Role::SessionKey(number)).map(|(_, c)| *c);
-                let Some(keys) = (0..partition.len()).map(key).collect::<Option<Vec<usize>>>() else {
+            TvfWindow::Session { gap_ms, .. } => {
+                let Some(keys) = session_keys else {
                     return unsupported("a SESSION whose PARTITION BY columns are dropped before its rows are used");
                 };
                 if to.updates {
@@ -204,9 +208,8 @@ impl Lowering<'_> {
                     ));
                 }
                 self.mark_arrivals();
-                self.operators += 1;
+                let operator = self.next_operator();
                 self.exchange(&mut to, keys.clone());
-                let operator = self.operators;
                 let spec = SessionRowsSpec { operator, gap_ms, zone, rowtime, keys, input, columns, output };
                 self.push(&to, OperatorPlan::SessionRows(spec));
                 self.end_by_clock(&to);
@@ -220,8 +223,8 @@ impl Lowering<'_> {
         if fragment.updates {
             return unsupported("processing time of rows that are updated: what is taken back would have another time");
         }
-        self.operators += 1;
-        let (operator, column, schema) = (self.operators, fragment.batch_index(column), fragment.arrow_schema()?);
+        let (column, schema) = (fragment.batch_index(column), fragment.arrow_schema()?);
+        let operator = self.next_operator();
         self.push(fragment, OperatorPlan::ProcessingTime { operator, column, schema });
         fragment.on_clock = true;
         Ok(())

@@ -24,7 +24,7 @@ use datafusion_expr::LogicalPlan;
 use sqlparser::ast::{Ident, Query};
 
 use super::error::{Source, SqlError};
-use super::parse::parse;
+use super::parse::{Parsed, parse};
 use super::statement::{CreateTable, Placed, Statement, place_of};
 use super::{table_like, zones};
 use crate::suggest::nearest;
@@ -47,7 +47,9 @@ pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, S
     for (key, value) in overrides {
         binder.settings.override_with(key, value, &binder.names.catalog)?;
     }
-    for placed in parse(text, &mut binder.names.catalog.hint_secrets)? {
+    let Parsed { statements, hint_secrets } = parse(text)?;
+    binder.names.catalog.hint_secrets = hint_secrets;
+    for placed in statements {
         binder.statement(&placed, &placed.source(text))?;
     }
     Ok(binder.finish())

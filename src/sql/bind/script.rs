@@ -58,7 +58,8 @@ pub struct BoundQuery {
     /// Columns are those of the target, in its order.
     pub plan: LogicalPlan,
     pub start: Place,
-    pub end: Place,
+    /// The place behind it; None at the end of the file.
+    pub end: Option<Place>,
 }
 
 pub enum Target {

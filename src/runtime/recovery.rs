@@ -1,0 +1,130 @@
+//! What does a start find, and what has to be done before workers run?
+//!
+//! Called by `job`, once. `checkpoint::decide` says what to do; this does it: it publishes again what a killed process may not
+//! have, removes what nobody will name, hands sinks what was staged, and begins a run where there is none. What always holds:
+//! nothing is changed before the decision, and none of it is done for a job that had finished but its last publication.
+
+use super::graph::{first_splits, named_sinks, staged_of};
+use super::inputs::{self, Changes};
+use super::observer::{Observer, Outcome};
+use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
+use crate::checkpoint::manifest::{Manifest, SourceState};
+use crate::checkpoint::store::CheckpointStore;
+use crate::ingest::Ingest;
+use crate::plan::physical::PhysicalPlan;
+use crate::runtime::error::JobError;
+use crate::runtime::options::{Connected, JobOptions};
+use crate::sink::{Guarantee, Sink, SinkError, Staged};
+use crate::state::KEY_GROUPS;
+
+/// What the state directory says of the job.
+pub enum Recovered {
+    /// It goes on from this manifest, which is that of epoch 0 at its start.
+    GoesOn {
+        manifest: Box<Manifest>,
+        /// Epochs up to this one have been numbered, also those that are given up: files are named after epochs.
+        last_epoch: u64,
+    },
+    /// There is nothing to do.
+    IsOver(Outcome),
+}
+
+/// A start.
+pub struct Recovery<'a> {
+    pub plan: &'a PhysicalPlan,
+    pub connected: &'a Connected,
+    pub options: &'a JobOptions,
+    pub store: &'a mut CheckpointStore,
+    pub run_ms: i64,
+    pub changes: &'a mut Changes,
+}
+
+/// [`Sink::commit`], [`Sink::recommit`] or [`Sink::resume`].
+type Publish = fn(&dyn Sink, &[Staged]) -> Result<(), SinkError>;
+
+impl Recovery<'_> {
+    /// Does what the state directory asks for. An error leaves it to the next start.
+    pub fn recover(&mut self, observer: &mut dyn Observer) -> Result<Recovered, JobError> {
+        let disk = self.store.read()?;
+        let exactly_once_sink = self.connected.sinks.iter().any(|s| s.guarantee() == Guarantee::ExactlyOnce);
+        let wanted = Wanted { plan: &self.plan.fingerprint, exactly_once_sink, allow_duplicates: self.options.allow_duplicates };
+        match decide(&disk, wanted) {
+            Decision::Refuse(reason) => Err(JobError::Refused(reason)),
+            Decision::AlreadyFinished { manifest } => {
+                self.recommit(&manifest, &disk)?;
+                self.changes.tell(self.plan, self.connected, &manifest);
+                Ok(Recovered::IsOver(Outcome::AlreadyFinished))
+            }
+            Decision::Resume { manifest, skipped } => {
+                let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing).max().unwrap_or(0);
+                let last_epoch = manifest.epoch.max(given_up);
+                self.store.begin_work()?;
+                self.store.drop_after(Some(manifest.epoch))?;
+                self.recommit(&manifest, &disk)?;
+                self.discard_uncommitted()?;
+                self.publish(&manifest, |sink, staged| sink.resume(staged))?;
+                observer.resumed(manifest.epoch, &skipped);
+                self.changes.tell(self.plan, self.connected, &manifest);
+                Ok(Recovered::GoesOn { manifest, last_epoch })
+            }
+            Decision::Start => {
+                self.store.begin_work()?;
+                self.store.drop_after(None)?;
+                self.discard_uncommitted()?;
+                let manifest = self.epoch_zero()?;
+                Ok(Recovered::GoesOn { manifest: Box::new(self.store.publish(manifest)?), last_epoch: 0 })
+            }
+        }
+    }
+
+    fn epoch_zero(&self) -> Result<Manifest, JobError> {
+        let mut sources = Vec::new();
+        for (number, (plan, source)) in self.plan.sources.iter().zip(&self.connected.sources).enumerate() {
+            let mut ingest = Ingest::new(plan.ingest.clone(), (self.connected.decoder)(number));
+            sources.push(SourceState { table: plan.table.name.clone(), splits: first_splits(source.as_ref(), &mut ingest)? });
+        }
+        Ok(Manifest {
+            run_ms: self.run_ms,
+            epoch: 0,
+            finished: false,
+            plan: self.plan.fingerprint.clone(),
+            workers: self.options.workers,
+            key_groups: KEY_GROUPS,
+            operators: vec![],
+            files: vec![],
+            staged: vec![],
+            first_looks: inputs::first_looks(self.connected, &sources),
+            sources,
+        })
+    }
+
+    /// Gives every sink what the manifest has of it.
+    fn publish(&self, manifest: &Manifest, publish: Publish) -> Result<(), JobError> {
+        for (name, sink) in named_sinks(self.plan, self.connected) {
+            publish(sink.as_ref(), staged_of(manifest, name))?;
+        }
+        Ok(())
+    }
+
+    /// Commits what a killed process may not have. Where it had finished, nothing is looked at again: whoever reads the
+    /// files may have taken them away. Where it had begun, that is so for some of them.
+    fn recommit(&self, manifest: &Manifest, disk: &Disk) -> Result<(), JobError> {
+        if disk.published.is_some_and(|published| published >= manifest.epoch) {
+            return Ok(());
+        }
+        if disk.publishing.is_some_and(|publishing| publishing >= manifest.epoch) {
+            self.publish(manifest, |sink, staged| sink.recommit(staged))?;
+        } else {
+            self.store.begin_publishing(manifest.epoch)?;
+            self.publish(manifest, |sink, staged| sink.commit(staged))?;
+        }
+        Ok(self.store.end_publishing(manifest.epoch)?)
+    }
+
+    fn discard_uncommitted(&self) -> Result<(), JobError> {
+        for (_, sink) in named_sinks(self.plan, self.connected) {
+            sink.discard_uncommitted()?;
+        }
+        Ok(())
+    }
+}
