@@ -251,11 +251,11 @@ impl SessionAggregate {
     fn compact(&mut self) {
         let old = self.fragments.compact();
         let all: Vec<u32> = (0..old.len() as u32).collect();
-        for (aggregate, slot) in self.spec.aggregates.iter().zip(&mut self.kernels) {
+        for (aggregate, held) in self.spec.aggregates.iter().zip(&mut self.kernels) {
             let mut fresh = kernel(aggregate);
             fresh.resize(all.len());
-            fresh.merge(&all, &slot.state(&old));
-            *slot = fresh;
+            fresh.merge(&all, &held.state(&old));
+            *held = fresh;
         }
         for sets in &mut self.values {
             *sets = old.iter().zip(&all).filter_map(|(old, new)| Some((*new, sets.remove(old)?))).collect();

@@ -1,9 +1,9 @@
 //! Rows with the windows they are in: a window function without an aggregation above it.
 //!
 //! Every row comes out once for each of its windows, with the window's bounds as columns: in batches of one window each, or
-//! row by row where each row is a change. Holds nothing. `plan::lower` puts it before a Top-N over plain rows or a filter on the window of an aggregation, which drop
-//! rows that are late for their window, and before a sink, which does not: there is no window to be late for. What always
-//! holds: rows keep their places in the order of arrival.
+//! row by row where each row is a change. Holds nothing. `plan::lower` puts it before a Top-N over plain rows or a filter on
+//! the window of an aggregation, which drop rows that are late for their window, and before a sink, which does not: there is
+//! no window to be late for. What always holds: rows keep their places in the order of arrival.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -4,6 +4,21 @@
 //! key, a batch per step. When nothing is due any more it raises the fired mark and passes the watermark on. Driven by
 //! `aggregate` between other events; a barrier is never taken while a fire is under way. A window whose stored part does
 //! not fit into memory goes through it some key groups at a time, with the same rows in the same order.
+//!
+//! ```text
+//!   watermark w --> next_due: the first window that w closes; none left: mark_passed(w), w is passed on
+//!                      |
+//!                      v                       own tables   (TUMBLE takes them, HOP adds slices up)
+//!   hot table ----\                         / running table (CUMULATE: added to, shown again)
+//!   store (waiting) +-- open(end) -------- +
+//!   shown parts ---/    mark_fired(end)     \ streamed      (too large: hot and shown go to the store first)
+//!                                                  |
+//!                                                  | step, step, ...: a batch, or some key groups
+//!                                                  v
+//!                                             close(end): what no later window shows is deleted
+//! ```
+//!
+//! A frozen table never meets a fire: a chain does not go on with one until its checkpoint is written.
 
 use std::sync::Arc;
 

@@ -79,7 +79,7 @@ pub struct WindowState {
     pub(super) stored_types: StoredTypes,
     pub(super) hot: BTreeMap<WindowSpan, WindowTables>,
     frozen: Vec<(WindowSpan, WindowTables)>,
-    /// Slots that have partial aggregates in the store, with their bytes.
+    /// Spans that have partial aggregates in the store, with their bytes.
     pub(super) stored: BTreeMap<WindowSpan, usize>,
     /// By start (CUMULATE) or by the end of the last window (HOP), ms.
     pub(super) shown: BTreeMap<i64, Shown>,
