@@ -211,6 +211,7 @@ impl Ingest {
                 current = current.max(*value);
             }
         }
+        debug_assert!(current >= start_ms && marks.is_sorted(), "the watermark of a split goes back");
         let after = || marks.iter().skip(1).copied().chain(std::iter::once(current));
         if rowtime.null_count() == 0 {
             let times = if self.spec.marks_arrival { after().collect() } else { vec![] };

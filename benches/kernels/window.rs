@@ -15,6 +15,7 @@ use paceline::plan::physical::OperatorPlan;
 use paceline::sql::bind::bind;
 use paceline::state::key::{KeyBuf, encode_keys};
 use paceline::state::rocks::{Changes, StateDb, StateMemory};
+use paceline::time::Watermark;
 
 const ROWS: i64 = 4096;
 const KEYS: i64 = 1000;
@@ -105,7 +106,9 @@ pub fn window(c: &mut Criterion) {
     });
 
     group.throughput(Throughput::Elements(KEYS as u64));
-    let fire = |mut operator: WindowAggregate| assert_eq!(world.feed(&mut operator, Event::Watermark(10_000)), KEYS as usize);
+    let fire = |mut operator: WindowAggregate| {
+        assert_eq!(world.feed(&mut operator, Event::Watermark(Watermark::at(10_000))), KEYS as usize)
+    };
     group.bench_function("fire_1000_keys", |b| {
         b.iter_batched(|| filled(&world, &spec, &batch), fire, BatchSize::SmallInput);
     });

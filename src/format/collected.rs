@@ -64,6 +64,8 @@ impl Collected {
         let Collected { record_of_row, parts, mut bad, skipped, nulled, .. } = self;
         match batch {
             Ok(batch) => {
+                debug_assert!(record_of_row.as_ref().is_none_or(|r| r.len() == batch.num_rows()), "a row of no record");
+                debug_assert!(parts.as_ref().is_none_or(|p| p.len() == batch.num_rows()), "a row of no part");
                 for one in &mut bad {
                     if raw.record(one.index).starts_with(&GZIP) {
                         one.reason =

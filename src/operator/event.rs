@@ -17,13 +17,14 @@ pub use crate::rows::{Arrivals, Rows};
 use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
 use crate::state::layout::StateTable;
+use crate::time::Watermark;
 
 #[derive(Debug, Clone)]
 pub enum Event {
     Rows(Rows),
     Partials(Partials),
-    /// Event time, ms. [`crate::time::MAX_TIME_MS`] is the end of input.
-    Watermark(i64),
+    /// [`Watermark::END`] is the end of input.
+    Watermark(Watermark),
     /// Processing time, ms since the epoch. Only in jobs that go by it; it never goes back.
     Tick(i64),
     /// The number of the epoch that ends here.

@@ -44,6 +44,7 @@ impl Expand {
         let picks: UInt32Array = copies().map(|(row, _)| row).collect();
         let copied = rows.take(&picks)?;
         let keys = sets.first().map_or(0, |s| s.keeps.len());
+        debug_assert!(sets.iter().all(|s| s.keeps.len() == keys), "grouping sets over other keys");
         let mut columns: Vec<ArrayRef> = copied.batch.columns().to_vec();
         for key in 0..keys {
             let kept: UInt32Array = copies().map(|(row, set)| set.keeps[key].then_some(row)).collect();

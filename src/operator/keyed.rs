@@ -113,6 +113,7 @@ impl<V: KeyedValue> KeyedCache<V> {
 
     /// Gives the state of a key back that was taken and did not change.
     pub fn put_back(&mut self, key: &[u8], value: Option<V>) {
+        debug_assert!(self.cache.contains_key(key), "a key is given back that was not loaded");
         if let Some(cached) = self.cache.get_mut(key) {
             self.bytes += value.as_ref().map_or(0, V::memory_bytes);
             self.bytes -= cached.value.as_ref().map_or(0, V::memory_bytes);
@@ -156,6 +157,7 @@ impl<V: KeyedValue> KeyedCache<V> {
     }
 
     pub fn freeze(&mut self) {
+        debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's entries were written");
         let entries = self.take_dirty();
         self.frozen.extend(entries);
     }
@@ -167,6 +169,7 @@ impl<V: KeyedValue> KeyedCache<V> {
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
     pub fn spill(&mut self, changes: &mut Changes) -> bool {
+        debug_assert!(self.frozen.is_empty(), "keys are spilled between a barrier and its checkpoint");
         if self.cache.is_empty() {
             return false;
         }

@@ -14,7 +14,7 @@ use arrow::datatypes::SchemaRef;
 use super::window::local_watermark;
 use super::{Context, Event, Operator, OperatorError, OperatorState, Rows, State};
 use crate::state::rocks::StateDb;
-use crate::time::MAX_TIME_MS;
+use crate::time::Watermark;
 use crate::time::zone::Zone;
 
 pub struct ProcessingTime {
@@ -34,6 +34,7 @@ impl ProcessingTime {
 
     fn stamp(&self, rows: &Rows, now_ms: i64) -> Result<Rows, arrow::error::ArrowError> {
         let time_ms = self.passed_ms.map_or(now_ms, |passed| now_ms.max(passed.saturating_add(1)));
+        debug_assert!(self.passed_ms.is_none_or(|passed| passed < time_ms), "a row gets a time that is over");
         let data_type = self.schema.field(self.column).data_type().clone();
         let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
         columns[self.column] = Arc::new(TimestampMillisecondArray::from_value(time_ms, rows.len()).with_data_type(data_type));
@@ -53,13 +54,13 @@ impl Operator for ProcessingTime {
                 let passed_ms = now_ms.saturating_sub(1);
                 if !self.ended && self.passed_ms.is_none_or(|last| passed_ms > last) {
                     self.passed_ms = Some(passed_ms);
-                    cx.out.push(Event::Watermark(passed_ms));
+                    cx.out.push(Event::Watermark(Watermark::at(passed_ms)));
                 }
                 cx.out.push(Event::Tick(now_ms));
             }
-            Event::Watermark(MAX_TIME_MS) => {
+            Event::Watermark(Watermark::END) => {
                 self.ended = true;
-                cx.out.push(Event::Watermark(MAX_TIME_MS));
+                cx.out.push(Event::Watermark(Watermark::END));
             }
             Event::Watermark(_) => {}
             other => cx.out.push(other),
@@ -96,9 +97,9 @@ impl EndedWindows {
 
 impl Operator for EndedWindows {
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let over_ms = local_watermark(self.zone.as_ref(), cx.now_ms.saturating_sub(1));
+        let over = local_watermark(self.zone.as_ref(), Watermark::at(cx.now_ms.saturating_sub(1)));
         match event {
-            Event::Rows(Rows { window_end_ms: Some(end), .. }) if end - 1 > over_ms => {}
+            Event::Rows(Rows { window_end_ms: Some(end), .. }) if !over.closes(end) => {}
             other => cx.out.push(other),
         }
         Ok(())
@@ -154,7 +155,7 @@ mod tests {
     fn rows_get_a_time_after_every_watermark() {
         let mut operator = ProcessingTime::new(1, schema());
         assert_eq!(send(&mut operator, rows(None), 100), ["rows [100, 100]"]);
-        assert!(send(&mut operator, Event::Watermark(40), 100).is_empty(), "event time is not looked at");
+        assert!(send(&mut operator, Event::Watermark(Watermark::at(40)), 100).is_empty(), "event time is not looked at");
         assert_eq!(send(&mut operator, Event::Tick(200), 200), ["watermark 199", "tick 200"]);
         assert_eq!(send(&mut operator, Event::Tick(200), 200), ["tick 200"]);
         assert_eq!(send(&mut operator, rows(None), 200), ["rows [200, 200]"]);
@@ -164,7 +165,7 @@ mod tests {
         restored.restore(&operator.marks(), &db).expect("restores");
         assert_eq!(send(&mut restored, rows(None), 150), ["rows [200, 200]"], "the clock of this machine is behind");
         assert_eq!(send(&mut restored, Event::Tick(150), 150), ["tick 150"]);
-        assert_eq!(send(&mut restored, Event::Watermark(MAX_TIME_MS), 150), [format!("watermark {MAX_TIME_MS}")]);
+        assert_eq!(send(&mut restored, Event::Watermark(Watermark::END), 150), [format!("watermark {}", i64::MAX)]);
         assert_eq!(send(&mut restored, Event::Tick(300), 300), ["tick 300"], "the input has ended");
         assert_eq!(restored.marks().fired_mark_ms, Some(199), "whose rows another worker may read again");
     }

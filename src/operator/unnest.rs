@@ -135,6 +135,7 @@ impl Unnest {
 
     fn emit(&self, from: &Rows, elements: &[ArrayRef], picks: &Picks, cx: &mut Context<'_>) -> Result<(), String> {
         let n = picks.rows.len();
+        debug_assert!(n <= ROWS_MAX && picks.elements.len() == n && picks.ordinals.len() == n, "{n} rows of one batch");
         if n == 0 {
             return Ok(());
         }

@@ -1,5 +1,14 @@
 //! Operators in a row, on one worker: from a source or an edge to the next edge or a sink.
 //!
+//! ```text
+//!   rows  rows  BARRIER  rows          each operator passes the barrier on behind the output of what was before it
+//!     --> [a] --> [b] --> [c] --> end
+//!
+//!   the barrier at the end: the chain is frozen    no fire goes on, nothing is spilled; rows are still folded in
+//!   write_frozen until all operators are done      the store is as it was at the barrier
+//!   the checkpoint is made: thawed                 fires go on
+//! ```
+//!
 //! What always holds: an operator gets an event only when none after it in the chain is in the middle of a fire; so order
 //! within a chain is the order of events.
 
@@ -84,7 +93,7 @@ impl Chain {
 
     fn deliver(&mut self, event: Event) -> Result<(), WorkerError> {
         match &event {
-            Event::Watermark(w) => self.watermark_ms = *w,
+            Event::Watermark(w) => self.watermark_ms = w.ms(),
             Event::Barrier(epoch) => {
                 debug_assert!(
                     self.frozen_epoch.is_none() && self.side == BarrierSide::Before,

@@ -101,7 +101,12 @@ pub struct Popped {
 pub fn append(queue: &mut VecDeque<Event>, event: Event) {
     for queued in queue.iter_mut().rev() {
         match (queued, &event) {
-            (Event::Watermark(old), Event::Watermark(new)) | (Event::Tick(old), Event::Tick(new)) => {
+            (Event::Watermark(old), Event::Watermark(new)) => {
+                debug_assert!(*old <= *new, "event time goes back from {old} to {new}");
+                *old = *new;
+                return;
+            }
+            (Event::Tick(old), Event::Tick(new)) => {
                 debug_assert!(*old <= *new, "time goes back from {old} to {new}");
                 *old = *new;
                 return;
@@ -116,6 +121,7 @@ pub fn append(queue: &mut VecDeque<Event>, event: Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Watermark;
 
     fn drained(inbox: &Inbox) -> Vec<String> {
         std::iter::from_fn(|| inbox.pop(0)).map(|popped| format!("{:?}", popped.event)).collect()
@@ -130,7 +136,7 @@ mod tests {
         let inbox = Inbox::new(1, 0);
         for time in 0..1000 {
             push(&inbox, Event::Tick(time));
-            push(&inbox, Event::Watermark(time / 2));
+            push(&inbox, Event::Watermark(Watermark::at(time / 2)));
         }
         assert_eq!(drained(&inbox), ["Tick(999)", "Watermark(499)"]);
     }
@@ -138,7 +144,13 @@ mod tests {
     #[test]
     fn nothing_moves_over_a_barrier() {
         let inbox = Inbox::new(1, 0);
-        for event in [Event::Watermark(1), Event::Barrier(7), Event::Watermark(2), Event::Tick(5), Event::Watermark(3)] {
+        for event in [
+            Event::Watermark(Watermark::at(1)),
+            Event::Barrier(7),
+            Event::Watermark(Watermark::at(2)),
+            Event::Tick(5),
+            Event::Watermark(Watermark::at(3)),
+        ] {
             push(&inbox, event);
         }
         assert_eq!(drained(&inbox), ["Watermark(1)", "Barrier(7)", "Watermark(3)", "Tick(5)"]);

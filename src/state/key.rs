@@ -58,6 +58,7 @@ impl KeyBuf {
     #[inline]
     pub fn push(&mut self, key: &[u8]) {
         self.bytes.extend_from_slice(key);
+        debug_assert!(u32::try_from(self.bytes.len()).is_ok(), "keys that travel together take more than 4 GiB");
         self.ends.push(self.bytes.len() as u32);
     }
     pub fn clear(&mut self) {
@@ -135,6 +136,7 @@ pub fn encode_keys(columns: &[ArrayRef], rows: usize, out: &mut KeyBuf) {
             *cursor = (from + key.len()) as u32;
         }
     }
+    debug_assert_eq!(cursor.get(..rows), out.ends.get(..rows), "keys are not as long as was found out before");
 }
 
 fn bytes_of(column: &ArrayRef, row: usize) -> &[u8] {

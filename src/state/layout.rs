@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! key   = operator (4) | kind (1) | time (8) | last (8) | key group (2) | table (1) | generation (4) | chunk (4)
-//! kind  = 0  partial aggregates; time and last = the ends of the first and the last window they enter, ms. For a row in
+//! kind  = 0  partial aggregates that wait for their windows; time and last = the ends of the first and the last window they enter, ms. For a row in
 //!            time the first is that of its slice; for a row late for some windows, the first one still open to it
 //!         1  partial aggregates that windows have begun to show; time = last = the start of a running window (CUMULATE),
 //!            or the end of the last window that shows them (HOP), ms

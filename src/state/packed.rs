@@ -60,6 +60,7 @@ pub fn is_packable(data_type: &DataType) -> bool {
 
 /// Appends the columns, all of length `entries`, to `out`. Types must be packable.
 pub fn pack(columns: &[ArrayRef], entries: usize, out: &mut Vec<u8>) {
+    debug_assert!(columns.iter().all(|c| c.len() == entries), "columns of one value are not of one length");
     out.push(VERSION);
     out.extend_from_slice(&(entries as u32).to_le_bytes());
     out.extend_from_slice(&(columns.len() as u16).to_le_bytes());
@@ -69,6 +70,7 @@ pub fn pack(columns: &[ArrayRef], entries: usize, out: &mut Vec<u8>) {
 }
 
 fn pack_column(column: &ArrayRef, entries: usize, out: &mut Vec<u8>) {
+    debug_assert!(is_packable(column.data_type()), "{} cannot be stored", column.data_type());
     let tag = width(column.data_type()).unwrap_or_default();
     out.push(tag);
     match column.nulls().filter(|n| n.null_count() > 0) {
@@ -155,6 +157,7 @@ pub fn unpack(mut value: &[u8], types: &[DataType]) -> Result<Vec<ArrayRef>, Pac
     if !input.is_empty() {
         return Err(damaged("bytes after the last column"));
     }
+    debug_assert!(arrays.iter().all(|array| array.len() == entries), "a column came back with another length");
     Ok(arrays)
 }
 

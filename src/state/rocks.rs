@@ -75,6 +75,7 @@ impl Changes<'_> {
         self.pass_on();
     }
     pub fn delete_range(&mut self, from: &[u8], to: &[u8]) {
+        debug_assert!(from <= to, "a range of the store ends before it begins");
         self.batch.delete_range(from, to);
         self.pass_on();
     }
@@ -199,6 +200,7 @@ pub fn scan_range<E>(
     to: &[u8],
     each: impl FnMut(Result<(Box<[u8]>, Box<[u8]>), rocksdb::Error>) -> Result<(), E>,
 ) -> Result<(), E> {
+    debug_assert!(from <= to, "a range of the store ends before it begins");
     let mut read = ReadOptions::default();
     read.set_iterate_lower_bound(from);
     read.set_iterate_upper_bound(to);

@@ -2,12 +2,16 @@
 //!
 //! Used by every layer; uses nothing of ours. Event time is `i64` milliseconds since 1970-01-01T00:00:00Z everywhere.
 
+mod event_time;
+
 pub mod clock;
 pub mod idle;
 pub mod java_zone;
 pub mod timer;
 pub mod watermark;
 pub mod zone;
+
+pub use event_time::Watermark;
 
 /// A day without a change of the clocks.
 pub const MS_PER_DAY: i64 = 86_400_000;

@@ -176,6 +176,7 @@ impl<S> SplitTable<S> {
         move_in(self.ready.entry(entry.owner).or_default(), before.ready_ms, now.ready_ms);
         move_in(self.orphans.entry(entry.owner).or_default(), before.orphan_ms, now.orphan_ms);
         self.may_register = self.may_register + usize::from(now.may_register) - usize::from(before.may_register);
+        debug_assert!(self.may_register <= self.entries.len(), "more splits may register others than there are");
     }
 
     /// What the sets should hold of an entry.
@@ -215,6 +216,8 @@ impl<S> SplitTable<S> {
         let orphan = || first(&self.orphans).filter(|_| self.may_register == 0);
         let number = first(&self.ready).or_else(orphan)?;
         let entry = &mut self.entries[number];
+        debug_assert_eq!(entry.links.unfinished_parents, 0, "split {} is opened before its parents have ended", entry.id);
+        debug_assert_eq!(entry.status, SplitStatus::Waiting, "split {} is opened twice", entry.id);
         entry.watermark_ms = entry.starts_at();
         entry.status = SplitStatus::Active;
         self.list(number);
@@ -265,6 +268,7 @@ impl<S> SplitTable<S> {
         self.unfinished -= 1;
         let (watermark_ms, children) = (entry.watermark_ms, entry.links.children.clone());
         for child in children {
+            debug_assert_eq!(self.entries[child].status, SplitStatus::Waiting, "a split was opened before its parent {id} ended");
             let links = &mut self.entries[child].links;
             links.unfinished_parents -= 1;
             links.meet(SplitStatus::Finished, watermark_ms);

@@ -91,6 +91,7 @@ impl Zone {
     pub fn watermark(&self, ms: i64) -> i64 {
         let passed = self.changes.partition_point(|c| c.at_ms <= ms);
         let local = ms.saturating_add(self.offset(passed));
+        debug_assert!(self.changes.get(passed).is_none_or(|next| ms < next.at_ms), "a change of the clocks has passed unseen");
         match self.changes.get(passed) {
             Some(next) => local.min(next.at_ms + next.after_ms - 1),
             None => local,

@@ -11,6 +11,7 @@ use arrow::buffer::ScalarBuffer;
 
 use crate::operator::event::Rows;
 use crate::operator::window::slice::{WindowKind, WindowSpan, Windows};
+use crate::time::MIN_TIME_MS;
 
 /// Bytes of an [`Order`].
 pub const ORDER_BYTES: usize = 32;
@@ -76,7 +77,7 @@ impl<'a> ArrivalPlaces<'a> {
         let part = self.part.number(row);
         match &self.rows.arrivals {
             Some(arrivals) => order(part, arrivals.times_ms[row], self.rows.split, arrivals.numbers[row]),
-            None => order(part, self.rows.window_end_ms.unwrap_or(i64::MIN), 0, 0),
+            None => order(part, self.rows.window_end_ms.unwrap_or(MIN_TIME_MS), 0, 0),
         }
     }
 }

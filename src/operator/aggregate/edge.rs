@@ -13,8 +13,15 @@ use super::{Kernel, Selected};
 use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
-pub fn kernel(data_type: &DataType, last: bool) -> Box<dyn Kernel> {
-    Box::new(Edge { held: vec![], heap_bytes: 0, encoded: KeyBuf::default(), data_type: data_type.clone(), last })
+/// Which value of a group is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    First,
+    Last,
+}
+
+pub fn kernel(data_type: &DataType, side: Side) -> Box<dyn Kernel> {
+    Box::new(Edge { held: vec![], heap_bytes: 0, encoded: KeyBuf::default(), data_type: data_type.clone(), side })
 }
 
 struct Edge {
@@ -24,7 +31,7 @@ struct Edge {
     /// Reused between batches.
     encoded: KeyBuf,
     data_type: DataType,
-    last: bool,
+    side: Side,
 }
 
 impl Edge {
@@ -32,7 +39,7 @@ impl Edge {
         let held = &mut self.held[g];
         let better = held.is_empty() || {
             let (held_place, held_value) = held.split_at(ORDER_BYTES);
-            ((place, value) > (held_place, held_value)) == self.last
+            ((place, value) > (held_place, held_value)) == (self.side == Side::Last)
         };
         if better {
             let before = held.capacity();

@@ -31,7 +31,15 @@ pub fn supports(data_type: &DataType) -> bool {
     ) || matches!(data_type, Timestamp(unit, _) if *unit != TimeUnit::Second)
 }
 
-pub fn kernel(data_type: &DataType, max: bool) -> Box<dyn Kernel> {
+/// Which value of a group is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extreme {
+    Least,
+    Greatest,
+}
+
+pub fn kernel(data_type: &DataType, extreme: Extreme) -> Box<dyn Kernel> {
+    let max = extreme == Extreme::Greatest;
     macro_rules! primitive {
         ($t:ty) => {
             if max {

@@ -157,13 +157,13 @@ pub fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
         Function::Count => Box::new(count::Count::default()),
         Function::Sum => sum::kernel(&aggregate.input_type, &aggregate.output_type),
         Function::Avg => avg::kernel(&aggregate.input_type, &aggregate.output_type),
-        Function::Min => min_max::kernel(&aggregate.input_type, false),
-        Function::Max => min_max::kernel(&aggregate.input_type, true),
+        Function::Min => min_max::kernel(&aggregate.input_type, min_max::Extreme::Least),
+        Function::Max => min_max::kernel(&aggregate.input_type, min_max::Extreme::Greatest),
         Function::StddevPop | Function::StddevSamp | Function::VarPop | Function::VarSamp => {
             moments::kernel(input, aggregate.moment())
         }
-        Function::FirstValue => edge::kernel(input, false),
-        Function::LastValue if !aggregate.first_seen => edge::kernel(input, true),
+        Function::FirstValue => edge::kernel(input, edge::Side::First),
+        Function::LastValue if !aggregate.first_seen => edge::kernel(input, edge::Side::Last),
         Function::Percentile => percentile::kernel(aggregate.fractions()),
         Function::Collect => collect::kernel(input, &aggregate.output_type),
         Function::LastValue | Function::ListAgg | Function::ArrayAgg | Function::JsonArray | Function::JsonObject => {

@@ -13,7 +13,7 @@ use super::percentile::Fractions;
 use super::retract::Accumulators;
 use super::{Aggregate, Fixed, Function, Selected, result_type};
 use crate::map_keys;
-use crate::operator::aggregate::retracting::accumulators;
+use crate::operator::aggregate::retracting::{Retraction, accumulators};
 
 /// Values with how many rows of each are left, lowest first.
 type Left = BTreeMap<Option<i64>, i64>;
@@ -173,13 +173,13 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
                     left.iter_mut().flat_map(BTreeMap::values_mut).for_each(|n| *n = 1);
                 }
                 let groups: Vec<u32> = (0..GROUPS as u32).collect();
-                let mut whole = accumulators(&aggregate, true);
+                let mut whole = accumulators(&aggregate, Retraction::Possible);
                 whole.kernel_mut().resize(GROUPS);
-                let mut merged = accumulators(&aggregate, true);
+                let mut merged = accumulators(&aggregate, Retraction::Possible);
                 merged.kernel_mut().resize(GROUPS);
                 apply(&mut whole, &aggregate, &changes);
                 for part in 0..PARTS {
-                    let mut partial = accumulators(&aggregate, true);
+                    let mut partial = accumulators(&aggregate, Retraction::Possible);
                     partial.kernel_mut().resize(GROUPS);
                     let own: Vec<Change> = changes.iter().copied().skip(part as usize).step_by(PARTS as usize).collect();
                     apply(&mut partial, &aggregate, &own);
@@ -219,11 +219,11 @@ fn a_distinct_value_stands_where_its_first_row_came_until_its_last_goes() {
         (vec![change(1, 1), change(2, 1), change(1, -1), change(1, 1)], "2,1"),
         (vec![change(3, -1), change(2, 1), change(3, 1), change(1, 1)], "2,1"),
     ] {
-        let mut whole = accumulators(&listed, true);
+        let mut whole = accumulators(&listed, Retraction::Possible);
         whole.kernel_mut().resize(1);
         apply(&mut whole, &listed, &changes);
         // As after a restart.
-        let mut copy = accumulators(&listed, true);
+        let mut copy = accumulators(&listed, Retraction::Possible);
         copy.kernel_mut().resize(1);
         copy.kernel_mut().merge(&[0], &whole.kernel().state(&[0]));
         for accumulators in [&whole, &copy] {

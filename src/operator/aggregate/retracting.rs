@@ -7,8 +7,16 @@ use super::counted::{self, Reading};
 use super::retract::{Accumulators, RetractKernel, SumCount, Sums};
 use super::{Aggregate, Function, distinct, kernel, moments, ordered};
 
-/// The accumulators of one aggregate. `retracts`: rows may be taken back.
-pub fn accumulators(aggregate: &Aggregate, retracts: bool) -> Accumulators {
+/// Whether rows that were added may be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retraction {
+    Never,
+    Possible,
+}
+
+/// The accumulators of one aggregate.
+pub fn accumulators(aggregate: &Aggregate, retraction: Retraction) -> Accumulators {
+    let retracts = retraction == Retraction::Possible;
     let inner = if retracts { Accumulators::Retract(retracting(aggregate)) } else { Accumulators::Append(kernel(aggregate)) };
     // Over rows that stay, what goes by arrival tells apart itself which value came first.
     if aggregate.distinct || aggregate.first_seen && retracts {

@@ -43,6 +43,10 @@ impl ChangeSet {
         after: Vec<ArrayRef>,
         always: bool,
     ) -> Result<(), ArrowError> {
+        debug_assert!(
+            rows.len() == fates.len() && before.iter().chain(&after).all(|c| c.len() == rows.len()),
+            "sides of a round"
+        );
         let n = rows.len() as u32;
         let same = if always { None } else { same_rows(&before, &after, rows.len())? };
         let (old, new) = (self.len, self.len + n);

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use super::GroupSpec;
 use crate::operator::OperatorError;
 use crate::operator::aggregate::retract::Accumulators;
-use crate::operator::aggregate::retracting::accumulators;
+use crate::operator::aggregate::retracting::{Retraction, accumulators};
 use crate::operator::keyed::frozen::{Entry, Frozen, put_all};
 use crate::operator::keyed::ttl::{Ttl, index_key};
 use crate::operator::window::table::GroupIndex;
@@ -33,8 +33,8 @@ pub struct KeyedGroups<B: Beside> {
     changed_ms: Vec<i64>,
     dirty: Vec<bool>,
     dirty_groups: Vec<u32>,
-    /// Scratch of a round: where a group is among those that change. [`NOWHERE`] between rounds.
-    places: Vec<u32>,
+    /// Scratch of a round: where a group is among those that change. None between rounds.
+    places: Vec<Option<u32>>,
     frozen: Frozen,
     ttl: Ttl,
     beside: B,
@@ -75,8 +75,6 @@ impl Beside for Nothing {
     }
 }
 
-const NOWHERE: u32 = u32::MAX;
-
 impl<B: Beside> KeyedGroups<B> {
     pub fn new(spec: GroupSpec) -> KeyedGroups<B> {
         let ttl = Ttl::new(spec.operator, KeyedKind::Group, spec.ttl);
@@ -98,7 +96,8 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     fn empty_accumulators(&self) -> Vec<Accumulators> {
-        self.spec.aggregates.iter().map(|a| accumulators(a, self.spec.retracts)).collect()
+        let retraction = if self.spec.retracts { Retraction::Possible } else { Retraction::Never };
+        self.spec.aggregates.iter().map(|a| accumulators(a, retraction)).collect()
     }
 
     /// Groups of a batch's keys, in memory from here on.
@@ -128,7 +127,7 @@ impl<B: Beside> KeyedGroups<B> {
         self.rows.resize(len, None);
         self.changed_ms.resize(len, 0);
         self.dirty.resize(len, false);
-        self.places.resize(len, NOWHERE);
+        self.places.resize(len, None);
         for accumulators in &mut self.accumulators {
             accumulators.kernel_mut().resize(len);
         }
@@ -168,6 +167,7 @@ impl<B: Beside> KeyedGroups<B> {
                 kernel.merge(&[group], own);
                 states = rest;
             }
+            debug_assert!(states.is_empty(), "{} columns of aggregates are left over", states.len());
         }
         Ok(())
     }
@@ -184,15 +184,11 @@ impl<B: Beside> KeyedGroups<B> {
 
     /// The place of a group among those that a round changes: `new` if it has none yet.
     pub fn place_of(&mut self, group: u32, new: u32) -> u32 {
-        let place = &mut self.places[group as usize];
-        if *place == NOWHERE {
-            *place = new;
-        }
-        *place
+        *self.places[group as usize].get_or_insert(new)
     }
 
     pub fn forget_place(&mut self, group: u32) {
-        self.places[group as usize] = NOWHERE;
+        self.places[group as usize] = None;
     }
 
     pub fn rows(&self, group: u32) -> Option<i64> {
@@ -259,6 +255,7 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     pub fn freeze(&mut self) {
+        debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's groups were written");
         let entries = self.take_dirty();
         self.frozen.extend(entries);
     }
@@ -270,6 +267,7 @@ impl<B: Beside> KeyedGroups<B> {
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
     pub fn spill(&mut self, changes: &mut Changes) -> bool {
+        debug_assert!(self.frozen.is_empty(), "groups are spilled between a barrier and its checkpoint");
         if self.index.is_empty() {
             return false;
         }

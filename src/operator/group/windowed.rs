@@ -26,6 +26,7 @@ use crate::state::key::{KeyBuf, decode_keys, hash_key};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups};
+use crate::time::Watermark;
 
 /// Groups sent in one step of a fire by the clock.
 const STEP_GROUPS: usize = 8192;
@@ -53,8 +54,8 @@ pub struct WindowedGroups {
 enum Firing {
     /// The key groups of one window after the other.
     Watermark {
-        watermark_ms: i64,
-        local_ms: i64,
+        watermark: Watermark,
+        local: Watermark,
         /// The window's end, and the key groups that have not been looked at.
         window: Option<(i64, KeyGroups)>,
     },
@@ -85,7 +86,7 @@ impl WindowedGroups {
     }
 
     fn is_over(&self, end_ms: i64) -> bool {
-        self.passed_ms.is_some_and(|passed| self.ends(end_ms, passed))
+        self.passed_ms.is_some_and(|passed| self.ends(end_ms, Watermark::at(passed)))
     }
 
     fn fold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -266,12 +267,12 @@ impl WindowedGroups {
     }
 
     /// The next window that the watermark closes or ends, after `after`.
-    fn next_window(&self, after: Option<i64>, local_ms: i64) -> Option<i64> {
+    fn next_window(&self, after: Option<i64>, local: Watermark) -> Option<i64> {
         let rest = match after {
             Some(after) => self.open.range(after.saturating_add(1)..),
             None => self.open.range(..),
         };
-        rest.copied().find(|&end| !self.is_closed(end) || self.ends(end, local_ms)).filter(|&end| end - 1 <= local_ms)
+        rest.copied().find(|&end| !self.is_closed(end) || self.ends(end, local)).filter(|&end| local.closes(end))
     }
 
     /// The next key group of a window that has groups, among `rest`.
@@ -283,34 +284,34 @@ impl WindowedGroups {
         self.members.range((end_ms, first)..=(end_ms, KeyGroup::LAST)).next().map(|((_, number), _)| *number)
     }
 
-    fn ends(&self, end_ms: i64, local_ms: i64) -> bool {
-        end_ms.saturating_sub(1).saturating_add(self.windows.lateness_ms) <= local_ms
+    fn ends(&self, end_ms: i64, local: Watermark) -> bool {
+        end_ms.saturating_sub(1).saturating_add(self.windows.lateness_ms) <= local.ms()
     }
 
     /// One step of a fire; true when it is over.
     fn step(&mut self, firing: &mut Firing, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
         match firing {
-            Firing::Watermark { watermark_ms, local_ms, window } => {
-                let Some((end, rest)) = window.or_else(|| self.next_window(None, *local_ms).map(|end| (end, KeyGroups::ALL)))
-                else {
-                    self.passed_ms = self.passed_ms.max(Some(*local_ms));
-                    cx.out.push(Event::Watermark(*watermark_ms));
+            Firing::Watermark { watermark, local, window } => {
+                let Some((end, rest)) = window.or_else(|| self.next_window(None, *local).map(|end| (end, KeyGroups::ALL))) else {
+                    self.passed_ms = self.passed_ms.max(Some(local.ms()));
+                    cx.out.push(Event::Watermark(*watermark));
                     return self.forget_gone(cx).map(|()| true);
                 };
-                let over = self.ends(end, *local_ms);
+                let over = self.ends(end, *local);
                 let Some(number) = self.next_number(end, rest) else {
                     cx.counters.windows_fired += u64::from(!self.is_closed(end));
                     if over {
                         self.open.remove(&end);
                         self.stored.remove(&end);
                     }
-                    *window = self.next_window(Some(end), *local_ms).map(|end| (end, KeyGroups::ALL));
+                    *window = self.next_window(Some(end), *local).map(|end| (end, KeyGroups::ALL));
                     if window.is_none() {
-                        self.passed_ms = self.passed_ms.max(Some(*local_ms));
+                        self.passed_ms = self.passed_ms.max(Some(local.ms()));
                     }
                     return Ok(false);
                 };
                 *window = Some((end, rest.after(number)));
+                debug_assert!(local.closes(end), "the window that ends at {end} is sent before it is over");
                 let groups = self.gather(end, number, cx)?;
                 if over || !self.is_closed(end) {
                     self.send(&groups, Some(end), cx)?;
@@ -398,8 +399,8 @@ impl Operator for WindowedGroups {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => self.fold(&rows, cx)?,
             Event::Watermark(w) => {
-                let local_ms = local_watermark(self.windows.zone.as_ref(), w);
-                self.firing = Some(Firing::Watermark { watermark_ms: w, local_ms, window: None });
+                let local = local_watermark(self.windows.zone.as_ref(), w);
+                self.firing = Some(Firing::Watermark { watermark: w, local, window: None });
             }
             Event::Tick(tick_ms) if self.firing.is_none() && !self.due.is_empty() => {
                 self.firing = Some(Firing::Clock { tick_ms });

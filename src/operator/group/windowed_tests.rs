@@ -10,7 +10,7 @@ use crate::operator::Counters;
 use crate::operator::aggregate::{Aggregate, Function};
 use crate::operator::window::window_bound_type;
 use crate::state::rocks::StateMemory;
-use crate::time::MAX_TIME_MS;
+use crate::time::Watermark;
 
 fn operator(early: Pace, late: Pace, lateness_ms: i64) -> WindowedGroups {
     let field = |name| Field::new(name, DataType::Int64, true);
@@ -131,14 +131,14 @@ fn changes_wait_for_their_delay_and_come_once() {
         assert!(bench.add(1000, 7, 4, 300).is_empty());
         interrupt(&mut bench);
         // What still waits comes when the window closes.
-        assert_eq!(bench.send(Event::Watermark(999), 310), ["-U 7 3", "+U 7 7"], "{interruption}");
+        assert_eq!(bench.send(Event::Watermark(Watermark::at(999)), 310), ["-U 7 3", "+U 7 7"], "{interruption}");
         assert!(bench.send(Event::Tick(500), 500).is_empty(), "it has been sent");
         assert!(bench.add(1000, 7, 5, 500).is_empty());
         interrupt(&mut bench);
         assert_eq!(bench.send(Event::Tick(600), 600), ["-U 7 7", "+U 7 12"], "{interruption}");
-        assert!(bench.send(Event::Watermark(1049), 700).is_empty());
+        assert!(bench.send(Event::Watermark(Watermark::at(1049)), 700).is_empty());
         assert!(bench.add(1000, 7, 1, 800).is_empty(), "the window takes no more");
-        assert!(bench.send(Event::Watermark(MAX_TIME_MS), 900).is_empty());
+        assert!(bench.send(Event::Watermark(Watermark::END), 900).is_empty());
         assert!(bench.operator.open.is_empty() && bench.operator.members.is_empty());
         if interruption != "none" {
             bench.spill();
@@ -161,9 +161,9 @@ fn a_final_window_has_only_what_is_left_when_it_closes() {
         } else {
             bench.rows(1000, &[(1, 5, Op::Insert), (1, 6, Op::Insert), (2, 3, Op::Delete)], 0);
         }
-        assert_eq!(bench.send(Event::Watermark(1500), 0), ["+I 1 6"]);
+        assert_eq!(bench.send(Event::Watermark(Watermark::at(1500)), 0), ["+I 1 6"]);
         assert!(bench.add(1000, 1, 1, 0).is_empty());
-        assert_eq!(bench.send(Event::Watermark(MAX_TIME_MS), 0), ["+I 11 8"]);
+        assert_eq!(bench.send(Event::Watermark(Watermark::END), 0), ["+I 11 8"]);
     }
 }
 
@@ -176,7 +176,7 @@ fn a_late_row_changes_what_was_sent() {
     let marks = Some(vec![998, 999].into());
     let rows = Rows { watermarks_ms: marks, ..Rows::new(batch(column([1, 1]), 1000, column([2, 4]))) };
     assert_eq!(bench.send(Event::Rows(rows), 0), ["+I 1 3", "-U 1 3", "+U 1 7"]);
-    assert!(bench.send(Event::Watermark(1000), 0).is_empty());
+    assert!(bench.send(Event::Watermark(Watermark::at(1000)), 0).is_empty());
     assert_eq!(bench.add(1000, 2, 9, 0), ["+I 2 9"]);
     assert_eq!(bench.rows(1000, &[(2, 9, Op::Delete)], 0), ["-D 2 9"]);
 }

@@ -29,7 +29,7 @@ use crate::state::KeyGroups;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::MAX_TIME_MS;
+use crate::time::{MAX_TIME_MS, MIN_TIME_MS, Watermark};
 
 /// The bounds of an interval join: `lower_ms <= left time - right time <= upper_ms`.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ pub struct IntervalJoin {
     due: WindowRows,
     passed_ms: Option<i64>,
     next_generation: u32,
-    expiring: Option<i64>,
+    expiring: Option<Watermark>,
 }
 
 /// Pairs of rows of a batch and rows that wait.
@@ -101,7 +101,7 @@ impl IntervalJoin {
         let mut encoded = KeyBuf::default();
         encode_keys(rows.batch.columns(), rows.len(), &mut encoded);
         let times = event_times_ms(rows.batch.column(self.interval.rowtimes[input]));
-        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
         let mut matched = vec![false; rows.len()];
         let mut found = Candidates::default();
         for row in 0..rows.len() {
@@ -194,7 +194,7 @@ impl IntervalJoin {
         matched: &[bool],
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
-        let passed = self.passed_ms.unwrap_or(i64::MIN);
+        let passed = self.passed_ms.unwrap_or(MIN_TIME_MS);
         let key_columns: Vec<ArrayRef> = self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
         let mut alone: Vec<&[u8]> = Vec::new();
         let mut buckets: std::collections::BTreeMap<i64, Vec<u32>> = std::collections::BTreeMap::new();
@@ -209,7 +209,7 @@ impl IntervalJoin {
             }
             let key = keys.get(row);
             let mut held = self.held.take(key).unwrap_or_default();
-            let watermark_ms = rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+            let watermark_ms = rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
             held.add(input, times[row], HeldRow { watermark_ms, matched: matched[row], row: encoded.get(row).into() });
             self.held.put(key, Some(held), cx.now_ms);
             let end = until.div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS);
@@ -244,7 +244,7 @@ impl IntervalJoin {
     }
 
     /// Lets go of what is not needed after a watermark, one bucket of keys.
-    fn expire(&mut self, watermark_ms: i64, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn expire(&mut self, watermark: Watermark, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let keys = self.due.read(end, KeyGroups::ALL, cx.db)?;
         self.due.remove(end, cx.db)?;
         let mut encoded = KeyBuf::default();
@@ -256,9 +256,9 @@ impl IntervalJoin {
             let Some(mut held) = self.held.take(key) else { continue };
             // Everything whose time of need has passed.
             let limits =
-                [watermark_ms.saturating_add(self.interval.lower_ms), watermark_ms.saturating_sub(self.interval.upper_ms)];
+                [watermark.ms().saturating_add(self.interval.lower_ms), watermark.ms().saturating_sub(self.interval.upper_ms)];
             for (input, limit) in limits.into_iter().enumerate() {
-                let gone = held.take_before(input, if watermark_ms == MAX_TIME_MS { i64::MAX } else { limit });
+                let gone = held.take_before(input, if watermark == Watermark::END { MAX_TIME_MS } else { limit });
                 alone[input].extend(gone.into_iter().filter(|r| !r.matched));
             }
             self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
@@ -308,13 +308,12 @@ impl Steps for IntervalJoin {
 
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Some(watermark) = self.expiring else { return Ok(()) };
-        if let Some(end) = self.due.first().filter(|&end| watermark == MAX_TIME_MS || end <= watermark) {
+        if let Some(end) = self.due.first().filter(|&end| end <= watermark.ms() || watermark == Watermark::END) {
             return self.expire(watermark, end, cx);
         }
         self.expiring = None;
-        self.passed_ms = self.passed_ms.max(Some(watermark));
-        let out = if watermark == MAX_TIME_MS { watermark } else { watermark.saturating_sub(self.interval.delay_ms()) };
-        cx.out.push(Event::Watermark(out));
+        self.passed_ms = self.passed_ms.max(Some(watermark.ms()));
+        cx.out.push(Event::Watermark(watermark.delayed(self.interval.delay_ms())));
         Ok(())
     }
 }

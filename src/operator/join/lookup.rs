@@ -139,6 +139,10 @@ impl LookupJoin {
 
     /// Gives out some rows of those whose keys are answered. Afterwards `current` is there only if there are more.
     fn give_out(&mut self, mut current: Current, answer: Answer, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        debug_assert!(
+            current.done <= current.asked && current.asked <= current.rows.len(),
+            "rows are given out that were not asked for"
+        );
         let first = current.asked - current.numbers.len();
         let mut pairs = FoundPairs::default();
         let from = current.done;

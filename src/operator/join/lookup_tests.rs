@@ -14,6 +14,7 @@ use crate::lookup::options::CacheOptions;
 use crate::lookup::{Lookup, LookupError, LookupSpec, LookupTable, Reply};
 use crate::operator::{Context, Counters, Event, Op, Operator, OperatorError, Rows, Steps};
 use crate::state::rocks::{StateDb, StateMemory};
+use crate::time::Watermark;
 use crate::time::clock::SystemClock;
 
 /// Answers from `rows`, when it is told to.
@@ -165,12 +166,12 @@ fn texts(events: &[Event]) -> Vec<String> {
 #[test]
 fn everything_waits_for_the_answer_in_its_order() {
     let mut world = World::new(Case::default());
-    assert_eq!(texts(&world.send(Event::Watermark(1))), ["w1"]);
+    assert_eq!(texts(&world.send(Event::Watermark(Watermark::at(1)))), ["w1"]);
     assert!(world.send(Event::Rows(rows(1, &[Some("c"), None, Some("x"), Some("a"), Some("c")]))).is_empty());
     assert!(world.join.has_work() && world.join.is_waiting());
     // What operators before it make of one event.
     assert!(world.send(Event::Rows(rows(6, &[Some("a")]))).is_empty());
-    assert!(world.send(Event::Watermark(2)).is_empty());
+    assert!(world.send(Event::Watermark(Watermark::at(2))).is_empty());
     assert!(world.send(Event::Barrier(7)).is_empty());
     // Nothing is done before its time, and nobody is woken.
     assert!(world.call(|join, cx| join.work(cx)).expect("works").is_empty());

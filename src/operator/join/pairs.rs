@@ -75,6 +75,7 @@ impl Pairs {
                 next[*g as usize] += 1;
             }
         }
+        debug_assert_eq!(next[..index.len()], starts[1..], "a right row is in no group");
         encode_keys(&left_keys, left.num_rows(), &mut keys);
         let found =
             |row: usize| if has_null(&left_keys, row) { None } else { index.find(keys.get(row), hash_key(keys.get(row))) };

@@ -12,6 +12,7 @@ use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Ro
 use crate::state::key_group::groups_at_once;
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KEY_GROUPS, KeyGroups};
+use crate::time::Watermark;
 
 pub struct WindowJoin {
     spec: JoinSpec,
@@ -19,7 +20,7 @@ pub struct WindowJoin {
     fired_mark_ms: Option<i64>,
     next_generation: u32,
     /// The watermark being worked off.
-    firing: Option<i64>,
+    firing: Option<Watermark>,
     window: Option<OpenWindow>,
 }
 
@@ -95,8 +96,8 @@ impl WindowJoin {
         Ok(false)
     }
 
-    fn next_due(&self, watermark_ms: i64) -> Option<i64> {
-        self.inputs.iter().filter_map(WindowRows::first).min().filter(|&end| end - 1 <= watermark_ms)
+    fn next_due(&self, watermark: Watermark) -> Option<i64> {
+        self.inputs.iter().filter_map(WindowRows::first).min().filter(|&end| watermark.closes(end))
     }
 }
 
@@ -153,7 +154,7 @@ impl Steps for WindowJoin {
             return self.open(end, cx);
         }
         self.firing = None;
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(local));
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(local.ms()));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }

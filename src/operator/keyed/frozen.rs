@@ -35,6 +35,11 @@ impl Frozen {
         self.entries.is_empty()
     }
 
+    /// True if a checkpoint has taken up everything.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     pub fn memory_bytes(&self) -> usize {
         self.bytes
     }

@@ -8,7 +8,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
 use super::frames::{FrameRange, evaluate};
-use super::lateness::Lateness;
+use super::lateness::{Lateness, Timing};
 use super::tail::Tail;
 use super::waiting::{Due, Turns};
 use super::{Frame, OverCall, OverSpec};
@@ -140,7 +140,7 @@ impl Bounded {
             for &arrival in step {
                 let ts = arrived.time(arrival);
                 let is_behind = ts <= watermark;
-                let taken = lateness.arrive(ts, is_behind, frame_ms);
+                let taken = lateness.arrive(ts, if is_behind { Timing::Behind } else { Timing::InTime }, frame_ms);
                 if !is_behind {
                     continue;
                 }

@@ -114,6 +114,7 @@ impl OverByValue {
                 }
                 _ => change.remove(&row, value)?,
             }
+            debug_assert_eq!(ordered.results.len(), ordered.len(), "a row without the result that was sent for it");
             ordered.weigh();
             self.partitions.put(key, (ordered.len() > 0).then_some(ordered), cx.now_ms);
         }

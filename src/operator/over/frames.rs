@@ -8,7 +8,7 @@ use arrow::compute::{concat, take, take_record_batch};
 
 use super::OverCall;
 use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
-use crate::operator::aggregate::retracting::accumulators;
+use crate::operator::aggregate::retracting::{Retraction, accumulators};
 use crate::operator::aggregate::{Aggregate, Selected};
 use crate::operator::event::Arrivals;
 use crate::operator::{OperatorError, Rows};
@@ -65,7 +65,7 @@ fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &
         let times_ms = std::iter::repeat_n(0, picks.len()).collect();
         let dealt = take_record_batch(rows, &UInt32Array::from(picks))?;
         let dealt = Rows { arrivals: Some(Arrivals { times_ms, numbers }), ..Rows::new(dealt) };
-        let mut accumulators = accumulators(aggregate, false);
+        let mut accumulators = accumulators(aggregate, Retraction::Never);
         let kernel = accumulators.kernel_mut();
         kernel.resize(to - from);
         let columns = dealt.batch.columns();

@@ -14,6 +14,8 @@
 //! Timers and rows up to a watermark come in order of time, before the rows that arrive at that watermark. A row that is behind
 //! is given out with the next watermark. (RowTimeRangeBoundedPrecedingFunction of Flink 2.3, and seen in case `over_late`.)
 
+use crate::time::MIN_TIME_MS;
+
 /// The times that decide about a key, ms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lateness {
@@ -25,16 +27,25 @@ pub struct Lateness {
     pub timers_ms: Vec<i64>,
 }
 
+/// A row against the watermark of its split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    /// After it.
+    InTime,
+    /// At it or before.
+    Behind,
+}
+
 impl Default for Lateness {
     fn default() -> Self {
-        Lateness { last_ms: i64::MIN, clear_ms: None, timers_ms: vec![] }
+        Lateness { last_ms: MIN_TIME_MS, clear_ms: None, timers_ms: vec![] }
     }
 }
 
 impl Lateness {
     /// A row arrives. False: it is dropped.
-    pub fn arrive(&mut self, ts: i64, is_behind: bool, frame_ms: i64) -> bool {
-        if is_behind && ts <= self.last_ms {
+    pub fn arrive(&mut self, ts: i64, timing: Timing, frame_ms: i64) -> bool {
+        if timing == Timing::Behind && ts <= self.last_ms {
             return false;
         }
         if self.clear_ms.is_none_or(|clear| clear < ts.saturating_add(frame_ms + 1)) {
@@ -44,6 +55,7 @@ impl Lateness {
             if self.timers_ms.get(at) != Some(&clear) {
                 self.timers_ms.insert(at, clear);
             }
+            debug_assert!(self.timers_ms.is_sorted_by(|a, b| a < b), "timers are out of order: {:?}", self.timers_ms);
         }
         true
     }
@@ -81,22 +93,22 @@ mod tests {
     #[test]
     fn a_timer_that_was_moved_on_counts_as_a_row() {
         let mut key = Lateness::default();
-        assert!(key.arrive(1000, false, 100));
-        assert!(key.arrive(1200, false, 100), "moves the clearing time on");
+        assert!(key.arrive(1000, Timing::InTime, 100));
+        assert!(key.arrive(1200, Timing::InTime, 100), "moves the clearing time on");
         assert_eq!(key.timers_ms, [1151, 1351]);
         key.last_ms = 1000;
         assert_eq!(key.next_timer(1160, None), Some(1151));
         assert!(!key.fire());
-        assert!(!key.arrive(1150, true, 100) && key.arrive(1152, true, 100));
+        assert!(!key.arrive(1150, Timing::Behind, 100) && key.arrive(1152, Timing::Behind, 100));
     }
 
     #[test]
     fn a_key_that_was_cleared_takes_any_row() {
         let mut key = Lateness::default();
-        assert!(key.arrive(1000, false, 100));
+        assert!(key.arrive(1000, Timing::InTime, 100));
         key.last_ms = 1000;
-        assert!(!key.arrive(900, true, 100));
+        assert!(!key.arrive(900, Timing::Behind, 100));
         assert!(key.fire());
-        assert!(key.is_new() && key.arrive(900, true, 100));
+        assert!(key.is_new() && key.arrive(900, Timing::Behind, 100));
     }
 }

@@ -12,6 +12,7 @@ use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::{MIN_TIME_MS, Watermark};
 
 pub struct Over {
     spec: OverSpec,
@@ -19,7 +20,7 @@ pub struct Over {
     keys: Keys,
     passed_ms: Option<i64>,
     next_generation: u32,
-    firing: Option<i64>,
+    firing: Option<Watermark>,
 }
 
 enum Keys {
@@ -52,6 +53,7 @@ impl Over {
             Keys::Bounded(bounded) => bounded.results(&rows, due, &turns, &times, &keys, &order, cx)?,
             Keys::Unbounded(unbounded) => unbounded.results(&rows, &times, &keys, &order, cx)?,
         };
+        debug_assert!(results.iter().all(|c| c.len() == out.len()), "a row leaves without its result");
         if out.is_empty() {
             return Ok(());
         }
@@ -69,7 +71,7 @@ impl Over {
             numbers: of_rows.values().iter().map(|&row| turns.arrival(row as usize).1).collect(),
         };
         // A row that is behind stays so for what follows: it is late for windows that its watermark had closed.
-        let mut watermark = i64::MIN;
+        let mut watermark = MIN_TIME_MS;
         let watermarks = of_rows.values().iter().map(|&row| {
             let (turn_ms, _) = turns.key(row as usize);
             if turns.is_behind(row as usize) {
@@ -91,7 +93,7 @@ impl Operator for Over {
                 // LAG has no bound in SQL, whatever is kept for it.
                 let lags = matches!(self.spec.frame, Frame::RowsBeforePeers { .. });
                 let drops_behind = lags || matches!(self.keys, Keys::Unbounded(_));
-                let passed_ms = self.passed_ms.unwrap_or(i64::MIN);
+                let passed_ms = self.passed_ms.unwrap_or(MIN_TIME_MS);
                 self.waiting.add(&self.spec, drops_behind, &rows, passed_ms, cx)?;
             }
             Event::Watermark(w) => self.firing = Some(w),
@@ -137,7 +139,7 @@ impl Steps for Over {
             return self.emit(&due, cx);
         }
         self.firing = None;
-        self.passed_ms = self.passed_ms.max(Some(watermark));
+        self.passed_ms = self.passed_ms.max(Some(watermark.ms()));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }

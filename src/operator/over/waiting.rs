@@ -12,7 +12,7 @@ use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, OperatorError, Rows};
 use crate::state::KeyGroups;
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::MAX_TIME_MS;
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// Columns that are added to a waiting row: its turn (time, then whether it is behind), its split, its number there.
 const MARKS: [&str; 4] = ["(turn)", "(behind)", "(split)", "(number)"];
@@ -103,7 +103,7 @@ impl Waiting {
     ) -> Result<(), OperatorError> {
         let times = event_times_ms(rows.batch.column(spec.rowtime));
         let n = rows.len();
-        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(i64::MIN, |w| w[row]);
+        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
         let (mut turns, mut behind, mut kept) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n));
         for (row, &ts) in times.iter().enumerate() {
             let is_behind = ts <= watermark(row);
@@ -145,7 +145,8 @@ impl Waiting {
     }
 
     /// Takes what is due of the first bucket that has anything due.
-    pub fn next_due(&mut self, spec: &OverSpec, watermark_ms: i64, cx: &Context<'_>) -> Result<Option<Due>, OperatorError> {
+    pub fn next_due(&mut self, spec: &OverSpec, watermark: Watermark, cx: &Context<'_>) -> Result<Option<Due>, OperatorError> {
+        let watermark_ms = watermark.ms();
         let (mut skipped_rows, mut skipped_arrivals, mut found) = (vec![], vec![], None);
         while let Some(end) = self.first().filter(|end| end.saturating_sub(BUCKET_MS) <= watermark_ms) {
             let width = spec.input.fields().len();
@@ -154,12 +155,12 @@ impl Waiting {
                 let behind = batch.column(width + 1).as_primitive::<Int64Type>().value(row);
                 turn < watermark_ms || turn == watermark_ms && behind == 0
             };
-            let rows = take_due(end, watermark_ms, &mut self.rows, is_due, &mut skipped_rows, cx)?;
+            let rows = take_due(end, watermark, &mut self.rows, is_due, &mut skipped_rows, cx)?;
             let keys = spec.partition.len();
             let has_arrived =
                 |batch: &RecordBatch, row: usize| batch.column(keys).as_primitive::<Int64Type>().value(row) < watermark_ms;
             let arrivals = match &mut self.arrivals {
-                Some(from) => Some(take_due(end, watermark_ms, from, has_arrived, &mut skipped_arrivals, cx)?),
+                Some(from) => Some(take_due(end, watermark, from, has_arrived, &mut skipped_arrivals, cx)?),
                 None => None,
             };
             if rows.num_rows() + arrivals.as_ref().map_or(0, RecordBatch::num_rows) > 0 {
@@ -232,7 +233,7 @@ fn deal(batch: &RecordBatch, buckets: &[i64], kept: &[bool], into: &mut WindowRo
 /// Takes the due rows out of a bucket; the others go to `skipped`.
 fn take_due(
     end: i64,
-    watermark_ms: i64,
+    watermark: Watermark,
     from: &mut WindowRows,
     is_due: impl Fn(&RecordBatch, usize) -> bool,
     skipped: &mut Vec<(i64, RecordBatch)>,
@@ -240,7 +241,7 @@ fn take_due(
 ) -> Result<RecordBatch, OperatorError> {
     let all = from.read(end, KeyGroups::ALL, cx.db)?;
     from.remove_own(end, cx.db)?;
-    let due: BooleanArray = (0..all.num_rows()).map(|row| Some(watermark_ms == MAX_TIME_MS || is_due(&all, row))).collect();
+    let due: BooleanArray = (0..all.num_rows()).map(|row| Some(watermark == Watermark::END || is_due(&all, row))).collect();
     if due.true_count() == all.num_rows() {
         return Ok(all);
     }

@@ -53,6 +53,7 @@ impl Sorted {
     /// Removes the last row.
     pub fn pop_last(&mut self) -> Option<Box<[u8]>> {
         let mut entry = self.rows.last_entry()?;
+        debug_assert!(!entry.get().is_empty(), "a sort key is kept without rows");
         let row = entry.get_mut().pop()?;
         self.bytes -= row.len() + entry.key().len() + ROW_BYTES;
         if entry.get().is_empty() {

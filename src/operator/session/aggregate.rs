@@ -21,6 +21,7 @@ use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 use crate::state::layout::StateTable;
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups, layout};
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -36,9 +37,9 @@ struct Fired {
 /// A fire under way.
 struct Fire {
     /// Passed on when the fire is over.
-    watermark_ms: i64,
+    watermark: Watermark,
     /// The same on the time on which the sessions lie.
-    local_ms: i64,
+    local: Watermark,
     sessions: Vec<Fired>,
     next: usize,
 }
@@ -60,9 +61,6 @@ pub struct SessionAggregate {
     next_generation: u32,
     fire: Option<Fire>,
 }
-
-/// The group of a row that is late.
-const LATE: u32 = u32::MAX;
 
 impl SessionAggregate {
     pub fn new(spec: SessionSpec) -> SessionAggregate {
@@ -92,35 +90,35 @@ impl SessionAggregate {
         let zone = self.spec.zone.as_ref();
         let times = local_times(zone, event_times_ms(rows.batch.column(0)));
         let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
-        let fired_mark = self.fired_mark_ms.unwrap_or(i64::MIN);
+        let fired_mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
         let mut merges = Vec::new();
-        let mut groups = Vec::with_capacity(times.len());
+        // Rows that are in time, and the fragment of each.
+        let (mut kept, mut groups) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
         for (row, &ts) in times.iter().enumerate() {
             let key = self.fragments.intern(input.keys.get(row), input.hashes[row]);
-            let start_watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row]);
+            let start_watermark = watermarks.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
             let end = ts.saturating_add(self.spec.gap_ms);
             let fragment = Fragment { key, split: rows.split, start: ts, end, start_watermark };
-            groups.push(match self.fragments.place(key, fragment, fired_mark, &mut merges) {
-                Placed::Joined(number) => number,
+            let late = match self.fragments.place(key, fragment, fired_mark, &mut merges) {
+                Placed::Joined(number) => {
+                    kept.push(row as u32);
+                    groups.push(number);
+                    continue;
+                }
                 Placed::New(number) => {
                     self.due.entry(end).or_default().push(number);
-                    number
+                    kept.push(row as u32);
+                    groups.push(number);
+                    continue;
                 }
-                late => {
-                    match late {
-                        Placed::Late => cx.counters.late_rows += 1,
-                        _ => cx.counters.late_by_fired_mark += 1,
-                    }
-                    self.fragments.forget_key_if_empty(key);
-                    LATE
-                }
-            });
+                Placed::Late => &mut cx.counters.late_rows,
+                Placed::LateByFiredMark => &mut cx.counters.late_by_fired_mark,
+            };
+            *late += 1;
+            self.fragments.forget_key_if_empty(key);
         }
-        if groups.contains(&LATE) {
-            let kept = UInt32Array::from_iter_values((0..groups.len() as u32).filter(|&row| groups[row as usize] != LATE));
-            let in_time = rows.take(&kept)?;
-            groups.retain(|&group| group != LATE);
-            self.fold(&in_time, &groups);
+        if kept.len() < rows.len() {
+            self.fold(&rows.take(&UInt32Array::from(kept))?, &groups);
         } else {
             self.fold(rows, &groups);
         }
@@ -162,17 +160,17 @@ impl SessionAggregate {
     }
 
     /// Finds the sessions that a watermark closes and makes each one fragment.
-    fn close(&mut self, passed_on_ms: i64, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
-        let watermark_ms = local_watermark(self.spec.zone.as_ref(), passed_on_ms);
-        let reached: Vec<KeyGroup> = self.stored.iter().filter(|(_, end)| **end - 1 <= watermark_ms).map(|(&g, _)| g).collect();
+    fn close(&mut self, watermark: Watermark, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
+        let local = local_watermark(self.spec.zone.as_ref(), watermark);
+        let reached: Vec<KeyGroup> = self.stored.iter().filter(|(_, end)| local.closes(**end)).map(|(&g, _)| g).collect();
         for group in reached {
             self.load(group, cx.db)?;
         }
         let mut sessions = Vec::new();
-        while let Some(entry) = self.due.first_entry().filter(|e| *e.key() - 1 <= watermark_ms) {
+        while let Some(entry) = self.due.first_entry().filter(|e| local.closes(*e.key())) {
             for number in entry.remove() {
                 let Some(fragment) = self.fragments.get(number).copied() else { continue };
-                if !fragment.is_closed(watermark_ms) {
+                if !fragment.is_closed(local.ms()) {
                     self.due.entry(fragment.end).or_default().push(number);
                     continue;
                 }
@@ -180,7 +178,7 @@ impl SessionAggregate {
                 let whole: Vec<Fragment> = members.iter().filter_map(|&m| self.fragments.get(m).copied()).collect();
                 let start = whole.iter().map(|f| f.start).min().unwrap_or(fragment.start);
                 let end = whole.iter().map(|f| f.end).max().unwrap_or(fragment.end);
-                if end - 1 > watermark_ms {
+                if !local.closes(end) {
                     // Looked at again when its last fragment is due.
                     self.due.entry(end).or_default().push(number);
                     continue;
@@ -200,7 +198,8 @@ impl SessionAggregate {
             place(a).cmp(&place(b)).then_with(|| fragments.key(a.key).cmp(fragments.key(b.key)))
         });
         self.count_distinct(&sessions)?;
-        Ok(Fire { watermark_ms: passed_on_ms, local_ms: watermark_ms, sessions, next: 0 })
+        debug_assert!(sessions.iter().all(|s| s.start < s.end && local.closes(s.end)), "a session fires before it is over");
+        Ok(Fire { watermark, local, sessions, next: 0 })
     }
 
     /// Counts the collected values of sessions that have closed.
@@ -252,11 +251,11 @@ impl SessionAggregate {
     fn compact(&mut self) {
         let old = self.fragments.compact();
         let all: Vec<u32> = (0..old.len() as u32).collect();
-        for (aggregate, slot) in self.spec.aggregates.iter().zip(&mut self.kernels) {
+        for (aggregate, held) in self.spec.aggregates.iter().zip(&mut self.kernels) {
             let mut fresh = kernel(aggregate);
             fresh.resize(all.len());
-            fresh.merge(&all, &slot.state(&old));
-            *slot = fresh;
+            fresh.merge(&all, &held.state(&old));
+            *held = fresh;
         }
         for sets in &mut self.values {
             *sets = old.iter().zip(&all).filter_map(|(old, new)| Some((*new, sets.remove(old)?))).collect();
@@ -362,6 +361,7 @@ impl Operator for SessionAggregate {
             Event::Watermark(w) => self.fire = Some(self.close(w, cx)?),
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
+                debug_assert!(self.frozen.is_none() && self.fire.is_none(), "a barrier came in the middle of something");
                 let held = KeyGroups::ALL.iter().filter(|g| !self.stored.contains_key(g)).collect();
                 self.frozen = Some((self.pack(|_| true).1, held));
                 cx.out.push(Event::Barrier(epoch));
@@ -399,8 +399,8 @@ impl Steps for SessionAggregate {
                 self.fire = Some(fire);
             } else {
                 self.forget(&fire);
-                self.fired_mark_ms = self.fired_mark_ms.max(Some(fire.local_ms));
-                cx.out.push(Event::Watermark(fire.watermark_ms));
+                self.fired_mark_ms = self.fired_mark_ms.max(Some(fire.local.ms()));
+                cx.out.push(Event::Watermark(fire.watermark));
             }
         }
         Ok(())
@@ -426,6 +426,7 @@ impl State for SessionAggregate {
         if self.fire.is_some() || self.fragments.alive() == 0 {
             return Ok(false);
         }
+        debug_assert!(self.frozen.is_none(), "sessions are spilled between a barrier and its checkpoint");
         // Half of the key groups that are in memory: the ones to come back are spread evenly anyway.
         let mut held: Vec<KeyGroup> = self.fragments.iter().map(|(_, f)| self.fragments.key_group(f.key)).collect();
         held.sort_unstable();

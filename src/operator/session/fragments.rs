@@ -99,15 +99,15 @@ impl Fragments {
         if let Some(&key) = self.table.find(hash, |&k| keys[k as usize].hash == hash && *keys[k as usize].bytes == *bytes) {
             return key;
         }
-        let slot = SessionKey { bytes: bytes.into(), hash, fragments: Vec::new() };
+        let held = SessionKey { bytes: bytes.into(), hash, fragments: Vec::new() };
         self.key_bytes += bytes.len();
         let key = match self.free_keys.pop() {
             Some(key) => {
-                keys[key as usize] = slot;
+                keys[key as usize] = held;
                 key
             }
             None => {
-                keys.push(slot);
+                keys.push(held);
                 keys.len() as u32 - 1
             }
         };
@@ -166,6 +166,7 @@ impl Fragments {
     }
 
     pub fn add(&mut self, fragment: Fragment) -> u32 {
+        debug_assert!(fragment.start <= fragment.end, "a fragment ends before it begins");
         let number = self.all.len() as u32;
         self.keys[fragment.key as usize].fragments.push(number);
         self.all.push(Some(fragment));
@@ -201,15 +202,15 @@ impl Fragments {
     }
 
     pub fn forget_key_if_empty(&mut self, key: u32) {
-        let slot = &mut self.keys[key as usize];
-        if !slot.fragments.is_empty() {
+        let held = &mut self.keys[key as usize];
+        if !held.fragments.is_empty() {
             return;
         }
-        if let Ok(entry) = self.table.find_entry(slot.hash, |&k| k == key) {
+        if let Ok(entry) = self.table.find_entry(held.hash, |&k| k == key) {
             entry.remove();
-            self.key_bytes -= slot.bytes.len();
-            slot.bytes = Box::default();
-            slot.fragments = Vec::new();
+            self.key_bytes -= held.bytes.len();
+            held.bytes = Box::default();
+            held.fragments = Vec::new();
             self.free_keys.push(key);
         }
     }
@@ -223,14 +224,15 @@ impl Fragments {
     pub fn compact(&mut self) -> Vec<u32> {
         let old: Vec<u32> = self.iter().map(|(n, _)| n).collect();
         self.all = old.iter().map(|&n| self.all[n as usize]).collect();
-        for slot in &mut self.keys {
-            slot.fragments.clear();
+        for held in &mut self.keys {
+            held.fragments.clear();
         }
         for (number, fragment) in self.all.iter().enumerate() {
             if let Some(fragment) = fragment {
                 self.keys[fragment.key as usize].fragments.push(number as u32);
             }
         }
+        debug_assert_eq!(self.all.len(), self.alive, "numbers of fragments that are gone");
         old
     }
 

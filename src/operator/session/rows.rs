@@ -22,6 +22,7 @@ use crate::operator::window::{GroupColumn, window_bound_type};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::MIN_TIME_MS;
 use crate::time::zone::Zone;
 
 /// The rows of sessions, resolved. Column numbers are those of the input, whose columns are all of key types.
@@ -128,7 +129,7 @@ impl SessionRows {
         };
         let columns: Vec<ArrayRef> = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect();
         let arrivals = Arrivals {
-            times_ms: vec![sessions.window_end_ms.unwrap_or(i64::MIN); rows.len()].into(),
+            times_ms: vec![sessions.window_end_ms.unwrap_or(MIN_TIME_MS); rows.len()].into(),
             numbers: numbers.collect(),
         };
         let all = RecordBatch::try_new(self.spec.output.clone(), columns)?;

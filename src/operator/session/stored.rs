@@ -48,6 +48,7 @@ pub struct Packed {
 
 impl Packed {
     pub fn write(self, spec: &SessionSpec, generation: u32, changes: &mut Changes) {
+        debug_assert!(self.key_groups.is_sorted(), "fragments are numbered within their key groups");
         let column = |f: fn(&Fragment) -> i64| Arc::new(self.fragments.iter().map(f).collect::<Int64Array>()) as ArrayRef;
         let mut states =
             vec![column(|f| f.start), column(|f| f.end), column(|f| f.start_watermark), column(|f| f.split.cast_signed())];

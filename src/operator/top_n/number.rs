@@ -19,6 +19,7 @@ use crate::state::key_group::row_key_groups;
 use crate::state::layout::{self, StateKey, StateKind, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::Watermark;
 
 pub struct NumberTopN {
     spec: TopNSpec,
@@ -30,7 +31,7 @@ pub struct NumberTopN {
     fired_mark_ms: Option<i64>,
     next_generation: u32,
     /// The watermark being worked off.
-    firing: Option<i64>,
+    firing: Option<Watermark>,
 }
 
 impl NumberTopN {
@@ -87,9 +88,9 @@ impl NumberTopN {
         Ok(())
     }
 
-    fn next_due(&self, watermark_ms: i64) -> Option<i64> {
+    fn next_due(&self, watermark: Watermark) -> Option<i64> {
         let first = self.waiting.first().into_iter().chain(self.stored.first().copied()).min();
-        first.filter(|&end| end - 1 <= watermark_ms)
+        first.filter(|&end| watermark.closes(end))
     }
 
     fn freeze(&mut self) -> Result<(), OperatorError> {
@@ -144,7 +145,7 @@ impl Steps for NumberTopN {
             return self.emit(end, cx);
         }
         self.firing = None;
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(local));
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(local.ms()));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }

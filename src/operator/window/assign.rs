@@ -1,9 +1,9 @@
 //! Rows with the windows they are in: a window function without an aggregation above it.
 //!
 //! Every row comes out once for each of its windows, with the window's bounds as columns: in batches of one window each, or
-//! row by row where each row is a change. Holds nothing. `plan::lower` puts it before a Top-N over plain rows or a filter on the window of an aggregation, which drop
-//! rows that are late for their window, and before a sink, which does not: there is no window to be late for. What always
-//! holds: rows keep their places in the order of arrival.
+//! row by row where each row is a change. Holds nothing. `plan::lower` puts it before a Top-N over plain rows or a filter on
+//! the window of an aggregation, which drop rows that are late for their window, and before a sink, which does not: there is
+//! no window to be late for. What always holds: rows keep their places in the order of arrival.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use super::slice::WindowSpan;
 use super::{Windows, local_times, local_watermarks, window_time};
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
+use crate::time::MIN_TIME_MS;
 use crate::time::zone::Zone;
 
 /// A column of the output.
@@ -60,7 +61,7 @@ impl AssignWindows {
         let mut spans: Vec<(u32, WindowSpan)> = Vec::with_capacity(rows.len());
         for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime))).iter().enumerate() {
             let Some(span) = windows.span(ts) else { continue };
-            let watermark = watermarks.as_ref().map_or(i64::MIN, |w| w[row].saturating_sub(self.spec.lateness_ms));
+            let watermark = watermarks.as_ref().map_or(MIN_TIME_MS, |w| w[row].saturating_sub(self.spec.lateness_ms));
             match windows.open(span, watermark) {
                 Some(span) => spans.push((row as u32, span)),
                 None => cx.counters.late_rows += 1,

@@ -4,6 +4,21 @@
 //! key, a batch per step. When nothing is due any more it raises the fired mark and passes the watermark on. Driven by
 //! `aggregate` between other events; a barrier is never taken while a fire is under way. A window whose stored part does
 //! not fit into memory goes through it some key groups at a time, with the same rows in the same order.
+//!
+//! ```text
+//!   watermark w --> next_due: the first window that w closes; none left: mark_passed(w), w is passed on
+//!                      |
+//!                      v                       own tables   (TUMBLE takes them, HOP adds slices up)
+//!   hot table ----\                         / running table (CUMULATE: added to, shown again)
+//!   store (waiting) +-- open(end) -------- +
+//!   shown parts ---/    mark_fired(end)     \ streamed      (too large: hot and shown go to the store first)
+//!                                                  |
+//!                                                  | step, step, ...: a batch, or some key groups
+//!                                                  v
+//!                                             close(end): what no later window shows is deleted
+//! ```
+//!
+//! A frozen table never meets a fire: a chain does not go on with one until its checkpoint is written.
 
 use std::sync::Arc;
 
@@ -18,6 +33,7 @@ use super::{GroupColumn, WindowAggregateSpec, window_time};
 use crate::operator::{Context, Event, OperatorError, Rows};
 use crate::state::KeyGroups;
 use crate::state::key_group::groups_at_once;
+use crate::time::Watermark;
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -29,9 +45,9 @@ const STREAMED_BYTES: usize = 4 << 20;
 /// A fire under way.
 pub struct Fire {
     /// Passed on when the fire is over.
-    watermark_ms: i64,
+    watermark: Watermark,
     /// The same on the time on which the windows lie.
-    local_ms: i64,
+    local: Watermark,
     window: Option<OpenWindow>,
 }
 
@@ -75,8 +91,8 @@ impl Unsent {
 }
 
 impl Fire {
-    pub fn until(watermark_ms: i64, local_ms: i64) -> Fire {
-        Fire { watermark_ms, local_ms, window: None }
+    pub fn until(watermark: Watermark, local: Watermark) -> Fire {
+        Fire { watermark, local, window: None }
     }
 
     pub fn memory_bytes(&self) -> usize {
@@ -91,9 +107,9 @@ impl Fire {
         let window = match self.window.take() {
             Some(window) => window,
             None => {
-                let Some(end) = windows.next_due(self.local_ms) else {
-                    windows.mark_passed(self.local_ms);
-                    cx.out.push(Event::Watermark(self.watermark_ms));
+                let Some(end) = windows.next_due(self.local) else {
+                    windows.mark_passed(self.local);
+                    cx.out.push(Event::Watermark(self.watermark));
                     return Ok(true);
                 };
                 cx.counters.windows_fired += 1;
@@ -170,6 +186,7 @@ fn emit(
 
 /// Gathers everything that the window ending at `end` shows.
 fn open(windows: &mut WindowState, end: i64, cx: &mut Context<'_>) -> Result<OpenWindow, OperatorError> {
+    debug_assert!(windows.is_written(), "a window fires between a barrier and its checkpoint");
     let unloaded_bytes = windows.unloaded_bytes(end);
     if unloaded_bytes > 0 && unloaded_bytes.saturating_mul(LOADED_PER_STORED) > cx.room_bytes {
         let mut changes = cx.db.changes();

@@ -16,7 +16,7 @@ use crate::state::layout::StatePlace;
 use crate::state::rocks::{Changes, StateDb};
 
 impl WindowState {
-    /// Slots whose partial aggregates have waited for the window ending at `end`.
+    /// Spans whose partial aggregates have waited for the window ending at `end`.
     pub(super) fn waiting(&self, end: i64) -> BTreeSet<WindowSpan> {
         let hot = self.hot.keys().take_while(|span| span.first <= end);
         hot.chain(self.stored.keys().take_while(|span| span.first <= end)).copied().collect()

@@ -12,6 +12,7 @@ use super::table::{KeyedRows, WindowTables};
 use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Partials, Rows};
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// Accumulators held here before they are sent early: large against one window's keys.
 const HELD_BYTES_MAX: usize = 32 << 20;
@@ -28,9 +29,9 @@ impl LocalAggregate {
         LocalAggregate { spec, open: BTreeMap::new() }
     }
 
-    fn send_until(&mut self, watermark_ms: i64, out: &mut Vec<Event>) -> Result<(), OperatorError> {
+    fn send_until(&mut self, watermark: Watermark, out: &mut Vec<Event>) -> Result<(), OperatorError> {
         while let Some(entry) = self.open.first_entry() {
-            if entry.key().first > watermark_ms.saturating_add(1) {
+            if !watermark.closes(entry.key().first) {
                 break;
             }
             let (span, tables) = entry.remove_entry();
@@ -50,7 +51,7 @@ impl Operator for LocalAggregate {
                 cx.counters.late_rows += fold_rows(&self.spec, &rows, None, &mut self.open)?;
                 let held_bytes = self.memory_bytes();
                 if held_bytes > HELD_BYTES_MAX.min((cx.room_bytes + held_bytes) / HELD_SHARE) {
-                    self.send_until(i64::MAX, cx.out)?;
+                    self.send_until(Watermark::END, cx.out)?;
                 }
             }
             Event::Watermark(w) => {
@@ -59,7 +60,7 @@ impl Operator for LocalAggregate {
             }
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
-                self.send_until(i64::MAX, cx.out)?;
+                self.send_until(Watermark::END, cx.out)?;
                 cx.out.push(Event::Barrier(epoch));
             }
             partials @ Event::Partials(_) => cx.out.push(partials),
@@ -126,8 +127,9 @@ const NONE: WindowSpan = WindowSpan { first: i64::MIN, last: i64::MIN };
 
 /// The open windows of each row, and how many rows are late.
 fn open_spans(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fired_mark: Option<i64>) -> (Vec<WindowSpan>, u64) {
+    debug_assert!(watermarks.is_none_or(|w| w.is_sorted()), "the watermark of a split goes back within a batch");
     let mut spans: Vec<WindowSpan> = times.iter().map(|&ts| windows.span(ts).unwrap_or(NONE)).collect();
-    let highest = watermarks.and_then(|w| w.last().copied()).unwrap_or(i64::MIN).max(fired_mark.unwrap_or(i64::MIN));
+    let highest = watermarks.and_then(|w| w.last().copied()).unwrap_or(MIN_TIME_MS).max(fired_mark.unwrap_or(MIN_TIME_MS));
     let earliest = spans.iter().map(|s| s.first).min().unwrap_or(i64::MAX);
     // Watermarks only grow: if the last one closes no window of the batch, no earlier one does.
     if highest < earliest.saturating_sub(1) {
@@ -135,7 +137,7 @@ fn open_spans(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fire
     }
     let mut late = 0;
     for (row, span) in spans.iter_mut().enumerate().filter(|(_, span)| **span != NONE) {
-        let watermark = watermarks.map_or(i64::MIN, |w| w[row]).max(fired_mark.unwrap_or(i64::MIN));
+        let watermark = watermarks.map_or(MIN_TIME_MS, |w| w[row]).max(fired_mark.unwrap_or(MIN_TIME_MS));
         *span = windows.open(*span, watermark).unwrap_or_else(|| {
             late += 1;
             NONE

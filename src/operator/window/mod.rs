@@ -25,8 +25,8 @@ use arrow::datatypes::{
 };
 
 use super::aggregate::Aggregate;
+use crate::time::Watermark;
 use crate::time::zone::Zone;
-use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 pub use slice::Windows;
 
 /// A window aggregation, resolved: what `plan` decides and both operators work from.
@@ -70,17 +70,19 @@ pub fn local_times(zone: Option<&Zone>, times_ms: ScalarBuffer<i64>) -> ScalarBu
 /// The local times that are over at watermarks.
 pub fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&ScalarBuffer<i64>>) -> Option<ScalarBuffer<i64>> {
     match (zone, watermarks_ms) {
-        (Some(zone), Some(marks)) => Some(marks.iter().map(|&ms| local_watermark(Some(zone), ms)).collect()),
+        (Some(zone), Some(marks)) => Some(marks.iter().map(|&ms| local_watermark(Some(zone), Watermark::at(ms)).ms()).collect()),
         (_, marks) => marks.cloned(),
     }
 }
 
 /// The local time that is over at a watermark.
-pub fn local_watermark(zone: Option<&Zone>, watermark_ms: i64) -> i64 {
+pub fn local_watermark(zone: Option<&Zone>, watermark: Watermark) -> Watermark {
     match zone {
         // No watermark yet, and the end of input, are the same everywhere.
-        Some(zone) if watermark_ms != MIN_TIME_MS && watermark_ms != MAX_TIME_MS => zone.watermark(watermark_ms),
-        _ => watermark_ms,
+        Some(zone) if watermark != Watermark::NONE && watermark != Watermark::END => {
+            Watermark::at(zone.watermark(watermark.ms()))
+        }
+        _ => watermark,
     }
 }
 

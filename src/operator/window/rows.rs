@@ -70,7 +70,9 @@ impl WindowRows {
         StatePlace::at(self.operator, StateKind::Rows, end)
     }
 
+    /// At a barrier: what is here belongs to the snapshot until [`WindowRows::write_frozen`] has written it.
     pub fn freeze(&mut self) {
+        debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's rows were written");
         self.frozen.extend(std::mem::take(&mut self.hot));
         self.frozen_bytes = std::mem::take(&mut self.hot_bytes);
     }
@@ -95,9 +97,15 @@ impl WindowRows {
 
     /// Moves a window to the store.
     pub fn spill_window(&mut self, end: i64, generation: &mut u32, changes: &mut Changes) -> Result<(), OperatorError> {
-        let Some(batches) = self.hot.remove(&end) else { return Ok(()) };
-        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        let Some(batches) = self.take_hot(end) else { return Ok(()) };
         self.store(end, &batches, generation, changes)
+    }
+
+    fn take_hot(&mut self, end: i64) -> Option<Vec<RecordBatch>> {
+        let batches = self.hot.remove(&end)?;
+        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        debug_assert!(!self.hot.is_empty() || self.hot_bytes == 0, "{} bytes are counted of no rows", self.hot_bytes);
+        Some(batches)
     }
 
     fn store(
@@ -151,8 +159,7 @@ impl WindowRows {
 
     /// Forgets the rows of this input in a window, and only these.
     pub fn remove_own(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
-        let batches = self.hot.remove(&end).unwrap_or_default();
-        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        self.take_hot(end);
         if self.stored.remove(&end).is_some() {
             let (from, to) = self.place(end).range();
             let mut changes = Changes::default();
@@ -169,8 +176,7 @@ impl WindowRows {
 
     /// Forgets a window of all inputs of the operator; called for each of them.
     pub fn remove(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
-        let batches = self.hot.remove(&end).unwrap_or_default();
-        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        self.take_hot(end);
         if self.stored.remove(&end).is_some() {
             let (from, to) = self.place(end).range();
             let mut changes = Changes::default();

@@ -115,13 +115,16 @@ impl Windows {
     /// The part of a span that a watermark has not closed. None if it has closed all of it.
     #[inline]
     pub fn open(&self, span: WindowSpan, watermark_ms: i64) -> Option<WindowSpan> {
+        debug_assert!(span.first <= span.last, "the last window of a row is before its first");
         if watermark_ms < span.first - 1 {
             return Some(span);
         }
         if watermark_ms >= span.last - 1 {
             return None;
         }
-        Some(WindowSpan { first: self.next_end(watermark_ms), last: span.last })
+        let first = self.next_end(watermark_ms);
+        debug_assert!(span.first < first && first <= span.last, "{watermark_ms} leaves {first} of {span:?} open");
+        Some(WindowSpan { first, last: span.last })
     }
 
     /// Number of the window that ends here; neighbours have neighbouring numbers.

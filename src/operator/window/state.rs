@@ -28,6 +28,7 @@ use super::table::{Values, WindowTables};
 use crate::operator::{Context, OperatorError, OperatorState, Partials, Rows};
 use crate::state::layout::{self, StateKind, StatePlace, StateTable};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// What windows have begun to show: the running window of a start (CUMULATE), or a slice that overlapping windows share (HOP).
 pub(super) enum Shown {
@@ -78,7 +79,7 @@ pub struct WindowState {
     pub(super) stored_types: StoredTypes,
     pub(super) hot: BTreeMap<WindowSpan, WindowTables>,
     frozen: Vec<(WindowSpan, WindowTables)>,
-    /// Slots that have partial aggregates in the store, with their bytes.
+    /// Spans that have partial aggregates in the store, with their bytes.
     pub(super) stored: BTreeMap<WindowSpan, usize>,
     /// By start (CUMULATE) or by the end of the last window (HOP), ms.
     pub(super) shown: BTreeMap<i64, Shown>,
@@ -111,7 +112,7 @@ impl WindowState {
     }
 
     pub fn take_partials(&mut self, partials: &Partials, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let mark = self.fired_mark_ms.unwrap_or(i64::MIN);
+        let mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
         let Some(span) = self.spec.windows.open(partials.span, mark) else {
             if partials.entries.table == StateTable::Main {
                 cx.counters.late_by_fired_mark += partials.len() as u64;
@@ -126,16 +127,17 @@ impl WindowState {
     }
 
     /// End of the next window to fire for this watermark. HOP and CUMULATE fire at every step while something is shown.
-    pub(super) fn next_due(&self, watermark_ms: i64) -> Option<i64> {
-        let mark = self.fired_mark_ms.unwrap_or(i64::MIN);
+    pub(super) fn next_due(&self, watermark: Watermark) -> Option<i64> {
+        let mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
         let waiting = self.hot.keys().next().into_iter().chain(self.stored.keys().next());
         let waiting = waiting.filter_map(|span| self.spec.windows.open(*span, mark)).map(|span| span.first).min();
         let shown = self.fired_mark_ms.filter(|_| !self.shown.is_empty()).map(|mark| self.spec.windows.next_end(mark));
-        waiting.into_iter().chain(shown).min().filter(|&end| end - 1 <= watermark_ms)
+        waiting.into_iter().chain(shown).min().filter(|&end| watermark.closes(end))
     }
 
     /// Where partial aggregates of a span wait in the store.
     pub(super) fn waiting_place(&self, span: WindowSpan) -> StatePlace {
+        debug_assert!(span.first <= span.last, "the last window of a table is before its first");
         StatePlace { operator: self.spec.operator, kind: StateKind::Waiting, time_ms: span.first, last_ms: span.last }
     }
 
@@ -247,8 +249,8 @@ impl WindowState {
     }
 
     /// All windows that a watermark closes have fired. After a restart watermarks begin below the mark.
-    pub fn mark_passed(&mut self, watermark_ms: i64) {
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark_ms));
+    pub fn mark_passed(&mut self, watermark: Watermark) {
+        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark.ms()));
     }
 
     /// At a barrier: what is here belongs to the snapshot until [`WindowState::write_frozen`] has written it.
@@ -262,7 +264,8 @@ impl WindowState {
         self.shown.iter().filter(|(_, part)| part.loaded().is_some_and(|part| part.changed)).map(|(&shown, _)| shown)
     }
 
-    fn is_written(&self) -> bool {
+    /// False between a barrier and the moment its tables are in the store.
+    pub(super) fn is_written(&self) -> bool {
         self.frozen.is_empty() && self.frozen_shown.is_empty()
     }
 
@@ -279,6 +282,7 @@ impl WindowState {
     /// Gives memory back that only saves work, or moves the hot table whose windows fire last to the store. False: there is
     /// nothing of the kind.
     pub fn spill_waiting(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        debug_assert!(self.is_written(), "a table is spilled between a barrier and its checkpoint");
         if !self.sums.is_empty() {
             self.sums.clear();
             return Ok(true);

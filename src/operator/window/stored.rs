@@ -37,6 +37,7 @@ impl<'a, 'db> StoredWriter<'a, 'db> {
 
     /// Takes partials that are sorted by key group.
     pub fn write(&mut self, partials: &Entries) {
+        debug_assert!(partials.key_groups.is_sorted(), "key groups are written out of order");
         let mut from = 0;
         let mut value = Vec::new();
         while from < partials.len() {

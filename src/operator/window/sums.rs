@@ -23,6 +23,7 @@ pub struct BlockSums {
 impl BlockSums {
     /// The sum of the slices `from..=to`.
     pub fn sum(&mut self, spec: &WindowAggregateSpec, slices: &BTreeMap<i64, &WindowTables>, from: i64, to: i64) -> WindowTables {
+        debug_assert!(from <= to, "a window without slices");
         let mut total = WindowTables::new(spec);
         // Where nothing is, blocks are not looked for.
         let Some(mut at) = slices.range(from..=to).next().map(|(n, _)| *n) else { return total };

@@ -46,6 +46,7 @@ impl GroupIndex {
         if let Some(&group) = found {
             return (group, false);
         }
+        debug_assert_eq!(hashes.len(), keys.len(), "group numbers are not dense");
         let group = hashes.len() as u32;
         table.insert_unique(hash, group, |&g| hashes[g as usize]);
         hashes.push(hash);
@@ -171,6 +172,7 @@ impl WindowTables {
             row_groups.push(self.groups.intern(input.keys.get(i), hash).0);
         }
         let groups = self.groups.len();
+        debug_assert_eq!(row_groups.len(), input.rows.len(), "a row is in no group");
         for (aggregate, kernel) in spec.aggregates.iter().zip(&mut self.kernels) {
             kernel.resize(groups);
             if !aggregate.distinct {
@@ -353,6 +355,7 @@ fn by_route(len: usize, route: impl Fn(u32) -> KeyGroup) -> Vec<u32> {
         order[*next] = i;
         *next += 1;
     }
+    debug_assert!(order.is_sorted_by_key(|&i| route(i)), "groups are not in order of their key groups");
     order
 }
 

@@ -6,7 +6,7 @@
 use super::Worker;
 use crate::operator::{Event, Rows};
 use crate::runtime::error::WorkerError;
-use crate::time::MIN_TIME_MS;
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// The edges that feed a chain, as it sees them: lanes, one for each edge and producer.
 pub struct EdgeInput {
@@ -93,11 +93,11 @@ impl Worker {
         let chain = edge.chain;
         match event {
             Event::Watermark(w) => {
-                edge.lanes[lane].watermark_ms = w;
-                let lowest = edge.lanes.iter().map(|l| l.watermark_ms).min().unwrap_or(w);
+                edge.lanes[lane].watermark_ms = w.ms();
+                let lowest = edge.lanes.iter().map(|l| l.watermark_ms).min().unwrap_or(w.ms());
                 if lowest > edge.passed_watermark_ms {
                     edge.passed_watermark_ms = lowest;
-                    self.push(chain, Event::Watermark(lowest))?;
+                    self.push(chain, Event::Watermark(Watermark::at(lowest)))?;
                 }
             }
             Event::Tick(t) => {

@@ -23,9 +23,9 @@ use crate::runtime::inbox::Parker;
 use crate::source::{Polled, Position, ReadAhead, Source, SplitId, SplitReader, SplitSeed};
 use crate::sql::hints;
 use crate::state::key::hash_key;
-use crate::time::MIN_TIME_MS;
 use crate::time::idle::EmptyAnswers;
 use crate::time::watermark::{SplitStatus, SplitTable};
+use crate::time::{MIN_TIME_MS, Watermark};
 
 /// What the split table keeps for the source layer.
 #[derive(Debug, Clone)]
@@ -355,7 +355,7 @@ impl Worker {
         }
         source.sent_watermark_ms = watermark;
         for chain in source.chains.clone() {
-            self.push(chain, Event::Watermark(watermark))?;
+            self.push(chain, Event::Watermark(Watermark::at(watermark)))?;
         }
         Ok(true)
     }

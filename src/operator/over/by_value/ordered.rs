@@ -58,8 +58,10 @@ impl Ordered {
         let at = self.places.partition_point(|p| *p <= place);
         let (before, after) = (self.rows.slice(0, at), self.rows.slice(at, self.len() - at));
         self.rows = concat_batches(&self.rows.schema(), [&before, row, &after])?;
+        debug_assert!(at == 0 || self.places[at - 1] <= place, "a row stands before one that is less");
         self.places.insert(at, place);
         self.results.insert(at, Arc::default());
+        debug_assert_eq!(self.rows.num_rows(), self.places.len(), "a row without a place");
         Ok(at)
     }
 

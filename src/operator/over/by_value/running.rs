@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 
 use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::aggregate::retract::Accumulators;
-use crate::operator::aggregate::retracting::accumulators;
+use crate::operator::aggregate::retracting::{Retraction, accumulators};
 use crate::operator::aggregate::{Aggregate, Selected};
 use crate::operator::event::Arrivals;
 use crate::operator::over::OverCall;
@@ -35,7 +35,7 @@ impl Running {
         });
         let start = |aggregate: Option<&Aggregate>| {
             let aggregate = aggregate?;
-            let mut accumulators = accumulators(aggregate, false);
+            let mut accumulators = accumulators(aggregate, Retraction::Never);
             accumulators.kernel_mut().resize(1);
             Some((aggregate.clone(), accumulators))
         };
