@@ -364,7 +364,7 @@ fn a_reader_says_how_far_it_is_behind() {
     let seed = source.discover().unwrap().remove(0);
     let mut reader = source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
     assert_eq!(reader.lag_ms(), None, "nobody has asked");
-    while reader.lag_ms() != Some(0) || reader.bytes_read() < 170 {
+    while reader.lag_ms() != Some(0) || reader.bytes_read() < 120 {
         reader.poll(1000).unwrap();
         std::thread::sleep(Duration::from_millis(5));
     }

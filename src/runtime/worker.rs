@@ -5,11 +5,14 @@
 //! fire, while the worker's other chains go on and barriers pass it in their order, so no ring of workers can wait for each
 //! other. [`Worker::step`] never blocks on other workers, so a test can run all workers of a job in one thread, in any order.
 //!
-//! In reading order: this file, `reading` (splits), `turns` (which of them is next), `lanes` (other workers), `snapshot` (checkpoints).
+//! In reading order: this file, `reading` (sources), `source` (one of them, with its splits), `shared_source` (what all workers know of it), `turns` (which
+//! split is next), `lanes` (other workers), `snapshot` (checkpoints).
 
 mod lanes;
 mod reading;
+mod shared_source;
 mod snapshot;
+mod source;
 mod turns;
 
 use std::path::PathBuf;
@@ -28,8 +31,9 @@ use crate::runtime::error::WorkerError;
 use crate::state::rocks::StateDb;
 use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 pub use lanes::EdgeInput;
-pub use reading::{SharedSource, SplitData, WorkerSource};
+pub use shared_source::{SharedSource, SplitData};
 use snapshot::OpenEpoch;
+pub use source::WorkerSource;
 
 /// What a worker is made of, put together by `graph`.
 pub struct WorkerParts {

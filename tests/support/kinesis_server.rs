@@ -98,8 +98,6 @@ impl KinesisServer {
         self.until_active(name);
     }
 
-    /// Writes (partition key, payload) pairs, in order within a shard.
-
     /// Deletes a stream, at once.
     pub fn delete_stream(&self, name: &str) {
         self.wait(async {
@@ -110,6 +108,7 @@ impl KinesisServer {
         });
     }
 
+    /// Writes (partition key, payload) pairs, in order within a shard.
     pub fn put(&self, name: &str, records: &[(String, Vec<u8>)]) {
         for chunk in records.chunks(500) {
             let entries = chunk.iter().map(|(key, data)| {

@@ -60,7 +60,7 @@ impl Worker {
     /// Sends the barrier of a newly requested epoch down the chains that read sources.
     pub(super) fn take_barrier(&mut self) -> Result<bool, WorkerError> {
         let requested = self.control.requested_epoch.load(Ordering::Acquire);
-        let source_chains: Vec<usize> = self.sources.iter().flat_map(|s| s.chains.clone()).collect();
+        let source_chains: Vec<usize> = self.sources.iter().flat_map(|s| s.chains.to_vec()).collect();
         if requested <= self.injected_epoch || source_chains.iter().any(|&c| self.chains[c].has_work()) {
             return Ok(false);
         }

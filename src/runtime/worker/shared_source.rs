@@ -1,0 +1,94 @@
+//! What do all workers know of a source table? Its splits, who owns each, and how far it is.
+//!
+//! Made by `graph`, used by each worker's `source`, shown by observers. What always holds: a split has one owner, from its
+//! registration on, and whoever registers it comes to the same one.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::source::{Position, Source, SplitId, SplitSeed};
+use crate::state::key::hash_key;
+use crate::time::MIN_TIME_MS;
+use crate::time::watermark::{SplitStatus, SplitTable};
+
+/// What the split table keeps for the source layer.
+#[derive(Debug, Clone)]
+pub struct SplitData {
+    pub position: Position,
+    /// Rows it has given.
+    pub rows: u64,
+    /// Splits that took this one's place when it ended.
+    pub children: Vec<SplitSeed>,
+    /// Not read yet, and held at the watermark of its first record: its own watermark starts at none.
+    pub peeked: bool,
+}
+
+/// A source table as all workers see it.
+pub struct SharedSource {
+    pub table: String,
+    pub source: Arc<dyn Source>,
+    splits: Mutex<SplitTable<SplitData>>,
+    /// A split that has been certified empty for this long becomes idle; zero: never (Flink's default).
+    pub idle_timeout: Duration,
+    pub workers: usize,
+    /// What a split may read ahead, bytes.
+    pub(super) split_bytes: usize,
+    /// The source watermark last computed, for display.
+    pub watermark_ms: AtomicI64,
+    /// By worker: how far the split that is furthest behind is behind.
+    lags_ms: Vec<AtomicI64>,
+}
+
+/// In [`SharedSource::lags_ms`]: no split has said.
+const NO_LAG: i64 = -1;
+
+impl SharedSource {
+    pub fn new(
+        table: String,
+        source: Arc<dyn Source>,
+        splits: SplitTable<SplitData>,
+        idle_timeout: Duration,
+        workers: usize,
+        split_bytes: usize,
+    ) -> SharedSource {
+        SharedSource {
+            table,
+            source,
+            splits: Mutex::new(splits),
+            idle_timeout,
+            workers,
+            split_bytes,
+            watermark_ms: AtomicI64::new(MIN_TIME_MS),
+            lags_ms: (0..workers).map(|_| AtomicI64::new(NO_LAG)).collect(),
+        }
+    }
+
+    pub fn splits(&self) -> MutexGuard<'_, SplitTable<SplitData>> {
+        self.splits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds splits that others have made known.
+    pub(super) fn register(&self, splits: &mut SplitTable<SplitData>, seeds: &[SplitSeed]) {
+        for seed in seeds {
+            let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
+            let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
+            splits.register(&seed.id.0, parents, self.owner_of_child(&seed.id), MIN_TIME_MS, SplitStatus::Waiting, data);
+        }
+    }
+
+    /// How far the split that is furthest behind the newest record of its own is behind, ms of arrival time; None if no split
+    /// has said.
+    pub fn lag_ms(&self) -> Option<i64> {
+        self.lags_ms.iter().map(|lag| lag.load(Ordering::Relaxed)).filter(|lag| *lag != NO_LAG).max()
+    }
+
+    /// Notes how far a worker's splits are behind; None if none of them has said.
+    pub(super) fn note_lag(&self, worker: usize, lag_ms: Option<i64>) {
+        self.lags_ms[worker].store(lag_ms.unwrap_or(NO_LAG), Ordering::Relaxed);
+    }
+
+    fn owner_of_child(&self, id: &SplitId) -> usize {
+        (hash_key(id.0.as_bytes()) % self.workers as u64) as usize
+    }
+}

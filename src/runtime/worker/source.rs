@@ -1,0 +1,277 @@
+//! Which split is read next, and what follows from what it gives?
+//!
+//! One source table on one worker, read by `reading`. What always holds: the split that holds the watermark back goes first; the
+//! rows of a split are handed on before its new watermark is published.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::shared_source::{SharedSource, SplitData};
+use super::turns::Turns;
+use crate::checkpoint::manifest::SplitState;
+use crate::format::BadRecord;
+use crate::ingest::{Ingest, Ingested, SplitMarks};
+use crate::operator::Rows;
+use crate::record::RawBatch;
+use crate::runtime::control::Stats;
+use crate::runtime::error::WorkerError;
+use crate::runtime::errors::{BarrierSide, ErrorStream};
+use crate::runtime::inbox::Parker;
+use crate::source::{Polled, ReadAhead, SplitId, SplitReader, SplitSeed};
+use crate::sql::hints;
+use crate::state::key::hash_key;
+use crate::time::idle::EmptyAnswers;
+use crate::time::watermark::SplitStatus;
+use crate::time::{MIN_TIME_MS, Watermark};
+
+/// From one look at how far splits are behind to the next.
+const LAG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What reading needs of the worker.
+pub(super) struct Reading<'a> {
+    pub worker: usize,
+    pub batch_rows: usize,
+    /// By the monotonic clock.
+    pub now: Duration,
+    /// Processing time, ms since the epoch.
+    pub now_ms: i64,
+    pub stats: &'a Stats,
+    pub errors: &'a mut ErrorStream,
+    /// Where what is read stands to the barrier of the epoch that is being prepared.
+    pub side: BarrierSide,
+}
+
+/// What came of reading.
+pub(super) enum Read {
+    Rows(Rows),
+    /// A split has ended, or others were found.
+    Splits,
+    Nothing,
+}
+
+struct OpenSplit {
+    id: SplitId,
+    /// Of the table's name and the split's, for rows.
+    hash: u64,
+    reader: Box<dyn SplitReader>,
+    watermark_ms: i64,
+    /// Rows it has given.
+    rows: u64,
+    /// The split table has it as idle.
+    is_idle: bool,
+    reported_bytes: u64,
+}
+
+/// One source table on one worker.
+pub struct WorkerSource {
+    shared: Arc<SharedSource>,
+    ingest: Ingest,
+    /// Chains that read the table.
+    pub chains: Arc<[usize]>,
+    /// Rows were given out: the split whose they are, and its watermark, which is published once they are handed on.
+    given: Option<(SplitId, i64)>,
+    /// By the slot that `turns` gave each.
+    open: Vec<Option<OpenSplit>>,
+    turns: Turns,
+    sent_watermark_ms: i64,
+    /// When the lag was noted last.
+    lag_noted: Duration,
+}
+
+impl WorkerSource {
+    pub fn new(shared: Arc<SharedSource>, ingest: Ingest, chains: Vec<usize>) -> WorkerSource {
+        WorkerSource {
+            shared,
+            ingest,
+            chains: chains.into(),
+            given: None,
+            open: Vec::new(),
+            turns: Turns::new(),
+            sent_watermark_ms: MIN_TIME_MS,
+            lag_noted: Duration::ZERO,
+        }
+    }
+
+    /// The splits that `worker` owns, as the checkpoint keeps them.
+    pub(super) fn split_states(&self, worker: usize) -> Vec<SplitState> {
+        let open: HashMap<&str, &OpenSplit> = self.open.iter().flatten().map(|o| (&*o.id.0, o)).collect();
+        let splits = self.shared.splits();
+        let own = splits.iter().filter(|entry| entry.owner == worker);
+        own.map(|entry| {
+            let open = open.get(&*entry.id);
+            SplitState {
+                id: entry.id.to_string(),
+                parents: entry.parents.clone(),
+                position: open.map_or_else(|| entry.data.position.clone(), |o| o.reader.position()),
+                watermark_ms: open.map_or(entry.watermark_ms, |o| o.watermark_ms),
+                rows: open.map_or(entry.data.rows, |o| o.rows),
+                peeked: entry.data.peeked,
+                finished: entry.status == SplitStatus::Finished,
+                children: entry.data.children.clone(),
+            }
+        })
+        .collect()
+    }
+
+    fn split(&mut self, slot: usize) -> Result<&mut OpenSplit, WorkerError> {
+        self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))
+    }
+
+    /// Opens what this worker may open.
+    pub(super) fn open_splits(&mut self, worker: usize, parker: &Arc<Parker>) -> Result<(), WorkerError> {
+        let source = self.shared.source.clone();
+        while source.open_at_once().is_none_or(|most| self.turns.len() < most) {
+            let next = self.shared.splits().next_to_open(worker).map(|entry| {
+                let own_ms = if std::mem::take(&mut entry.data.peeked) { MIN_TIME_MS } else { entry.watermark_ms };
+                (SplitId(entry.id.clone()), entry.data.position.clone(), own_ms, entry.data.rows)
+            });
+            let Some((id, position, watermark_ms, rows)) = next else { return Ok(()) };
+            let (slot, wake) = self.turns.open(watermark_ms, parker.clone());
+            let ahead = ReadAhead { wake, bytes_max: self.shared.split_bytes };
+            let reader = source.open(&id, &position, ahead)?;
+            let hash = hash_key(format!("{}/{id}", self.shared.table).as_bytes());
+            if self.open.len() <= slot {
+                self.open.resize_with(slot + 1, || None);
+            }
+            self.open[slot] = Some(OpenSplit { id, hash, reader, watermark_ms, rows, is_idle: false, reported_bytes: 0 });
+        }
+        Ok(())
+    }
+
+    /// Whether a split that gave nothing holds the watermark back.
+    fn note_pending(&mut self, slot: usize, empty: Option<EmptyAnswers>, now: Duration) -> Result<(), WorkerError> {
+        let shared = self.shared.clone();
+        let split = self.split(slot)?;
+        let is_idle = shared.source.finds(&split.id) || empty.is_some_and(|answers| answers.are_idle(shared.idle_timeout, now));
+        if is_idle && !split.is_idle {
+            shared.splits().set_idle(&split.id.0);
+        } else if split.is_idle && !is_idle {
+            shared.splits().set_active(&split.id.0);
+        }
+        split.is_idle = is_idle;
+        Ok(())
+    }
+
+    /// Registers what a split has found. It is noted with the finder too: until the owners have taken their snapshots,
+    /// a checkpoint knows the new splits from there.
+    fn add_splits(&mut self, slot: usize, found: Vec<SplitSeed>) -> Result<(), WorkerError> {
+        let shared = self.shared.clone();
+        let finder = self.split(slot)?;
+        finder.is_idle = true;
+        let mut splits = shared.splits();
+        shared.register(&mut splits, &found);
+        if let Some(data) = splits.data_mut(&finder.id.0) {
+            data.children.extend(found);
+        }
+        splits.set_idle(&finder.id.0);
+        drop(splits);
+        let watermark_ms = finder.watermark_ms;
+        self.turns.read(slot, watermark_ms);
+        Ok(())
+    }
+
+    fn end_split(&mut self, slot: usize, children: Vec<SplitSeed>) {
+        self.turns.close(slot);
+        let Some(split) = self.open[slot].take() else { return };
+        let mut splits = self.shared.splits();
+        self.shared.register(&mut splits, &children);
+        if let Some(data) = splits.data_mut(&split.id.0) {
+            *data = SplitData { position: split.reader.position(), rows: split.rows, children, peeked: false };
+        }
+        splits.finish(&split.id.0);
+        if splits.all_finished() && !self.shared.source.bounded() {
+            let table = &self.shared.table;
+            tracing::warn!(
+                table,
+                "every split has ended and none has taken their place: waiting, which is not the end of the input"
+            );
+        }
+    }
+
+    /// Reads from the split that holds the watermark back, or from the next one that has something. Rows that come of it are
+    /// to be handed to every chain that reads the table, and then [`WorkerSource::handed_on`].
+    pub(super) fn read(&mut self, reading: Reading<'_>) -> Result<Read, WorkerError> {
+        debug_assert!(self.given.is_none(), "rows of {:?} were not handed on", self.given);
+        self.turns.refresh(reading.now);
+        // Of thousands of splits only now and then.
+        if reading.now.saturating_sub(self.lag_noted) >= LAG_INTERVAL {
+            self.lag_noted = reading.now;
+            let lag_ms = self.open.iter().flatten().filter_map(|split| split.reader.lag_ms()).max();
+            self.shared.note_lag(reading.worker, lag_ms);
+        }
+        while let Some(slot) = self.turns.next() {
+            match self.split(slot)?.reader.poll(reading.batch_rows)? {
+                Polled::Records(raw) => return self.take_records(slot, &raw, reading).map(Read::Rows),
+                Polled::Pending { empty } => self.note_pending(slot, empty, reading.now)?,
+                Polled::Found { splits } => {
+                    self.add_splits(slot, splits)?;
+                    return Ok(Read::Splits);
+                }
+                Polled::End { children } => {
+                    self.end_split(slot, children);
+                    return Ok(Read::Splits);
+                }
+            }
+        }
+        Ok(Read::Nothing)
+    }
+
+    /// Makes rows of records; what cannot be used goes to the error stream.
+    fn take_records(&mut self, slot: usize, raw: &RawBatch, reading: Reading<'_>) -> Result<Rows, WorkerError> {
+        let split = self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))?;
+        let table = &self.shared.table;
+        let marks = SplitMarks { watermark_ms: split.watermark_ms, rows: split.rows };
+        let ingested = self.ingest.run(raw, marks, reading.now_ms).map_err(|reason| WorkerError::Ingest {
+            table: table.clone(),
+            split: split.id.to_string(),
+            reason,
+        })?;
+        split.count(raw, &ingested, reading.stats);
+        for BadRecord { index, part, reason } in &ingested.bad {
+            let (id, mut place, mut bytes) = (split.id.to_string(), raw.places.describe(*index), raw.record(*index));
+            if let Some(part) = part {
+                place = format!("{place}, part {}", part.number);
+                bytes = &bytes[part.span.start as usize..part.span.end as usize];
+            }
+            let reason = reason.replace("<table>", hints::base_name(table));
+            reading.errors.bad_record(table, [&id, &place, &reason], bytes, reading.side)?;
+        }
+        split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
+        split.rows += ingested.rows.len() as u64;
+        split.is_idle = false;
+        self.given = Some((split.id.clone(), split.watermark_ms));
+        self.turns.read(slot, split.watermark_ms);
+        Ok(Rows { split: split.hash, ..ingested.rows })
+    }
+
+    /// The rows that were read are on their way: whoever sees their split's watermark now may pass it on.
+    pub(super) fn handed_on(&mut self) {
+        if let Some((id, watermark_ms)) = self.given.take() {
+            self.shared.splits().advance(&id.0, watermark_ms);
+        }
+    }
+
+    /// The source's watermark, if it has grown since the last call.
+    pub(super) fn new_watermark(&mut self) -> Option<Watermark> {
+        debug_assert!(self.given.is_none(), "a watermark before the rows of {:?}", self.given);
+        let watermark_ms = self.shared.splits().watermark();
+        self.shared.watermark_ms.store(watermark_ms, Ordering::Relaxed);
+        let is_new = watermark_ms > self.sent_watermark_ms;
+        self.sent_watermark_ms = self.sent_watermark_ms.max(watermark_ms);
+        is_new.then(|| Watermark::at(watermark_ms))
+    }
+}
+
+impl OpenSplit {
+    fn count(&mut self, raw: &RawBatch, ingested: &Ingested, stats: &Stats) {
+        stats.rows_in.fetch_add(raw.len() as u64, Ordering::Relaxed);
+        let read = self.reader.bytes_read();
+        stats.bytes_in.fetch_add(read.saturating_sub(self.reported_bytes), Ordering::Relaxed);
+        self.reported_bytes = read;
+        stats.diverted_bytes_cut.fetch_add(self.reader.take_bytes_cut(), Ordering::Relaxed);
+        stats.skipped.fetch_add(ingested.skipped, Ordering::Relaxed);
+        stats.nulled.fetch_add(ingested.nulled, Ordering::Relaxed);
+    }
+}
