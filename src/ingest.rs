@@ -1,6 +1,6 @@
 //! From raw records of one split to rows with watermarks.
 //!
-//! Decode, compute the table's columns, and run the WATERMARK expression over the rows: each row is marked with the split's
+//! Unpack, decode, compute the table's columns, and run the WATERMARK expression over the rows: each row is marked with the split's
 //! watermark before it, as if a watermark had been sent after every record. Called by `worker` for every batch it polls.
 //!
 //! A watermark at or before 1970-01-01 is never sent (Flink's W2), so nothing is late before the epoch. A row without a
@@ -21,9 +21,10 @@ use crate::engine_words;
 use crate::format::{BadRecord, Decoder, RecordPart};
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
-use crate::record::RawBatch;
+use crate::record::{RawBatch, Unusable};
 use crate::sql::functions::clock;
 use crate::time::MIN_TIME_MS;
+use crate::unpack::Unpack;
 
 /// How rows of a source table are made, resolved.
 #[derive(Clone)]
@@ -69,11 +70,42 @@ pub struct Ingested {
     pub rows: Rows,
     /// The split's watermark after the batch, ms.
     pub watermark_ms: i64,
-    pub bad: Vec<BadRecord>,
+    /// What the steps could not open.
+    unopened: Vec<Unusable<'static>>,
+    /// What came of the last step, and what in it could not be read.
+    raw: RawBatch,
+    bad: Vec<BadRecord>,
     /// Records, and parts of records, that the table's format ignores.
     pub skipped: u64,
     /// Fields that are NULL for the same reason.
     pub nulled: u64,
+}
+
+impl Ingested {
+    /// All that nothing was made of, step by step.
+    pub fn unusable(&self) -> impl Iterator<Item = Unusable<'_>> {
+        self.unopened.iter().cloned().chain(self.bad.iter().map(|bad| bad.of(&self.raw)))
+    }
+}
+
+/// What makes rows of a table's records.
+pub struct Decoding {
+    /// In their order, before the decoder.
+    pub steps: Vec<Box<dyn Unpack>>,
+    pub decoder: Box<dyn Decoder>,
+}
+
+impl Decoding {
+    /// The batch that the decoder is to read, and what could not be opened.
+    fn unpack(&mut self, raw: RawBatch) -> (RawBatch, Vec<Unusable<'static>>) {
+        let mut unopened = Vec::new();
+        let opened = self.steps.iter_mut().fold(raw, |raw, step| {
+            let unpacked = step.unpack(raw);
+            unopened.extend(unpacked.unusable);
+            unpacked.raw
+        });
+        (opened, unopened)
+    }
 }
 
 /// Where the rows of a batch come from.
@@ -100,17 +132,23 @@ impl Origins {
 
 pub struct Ingest {
     pub spec: IngestSpec,
-    decoder: Box<dyn Decoder>,
+    decoding: Decoding,
 }
 
 impl Ingest {
-    pub fn new(spec: IngestSpec, decoder: Box<dyn Decoder>) -> Ingest {
-        Ingest { spec, decoder }
+    pub fn new(spec: IngestSpec, decoding: Decoding) -> Ingest {
+        Ingest { spec, decoding }
+    }
+
+    /// Records to be taken at a time, of at most so many.
+    pub fn records_max(&self, most: usize) -> usize {
+        self.decoding.steps.iter().filter_map(|step| step.records_max()).fold(most, usize::min)
     }
 
     /// `now_ms` is the time of day, for computed columns that ask for it.
-    pub fn run(&mut self, raw: &RawBatch, split: SplitMarks, now_ms: i64) -> Result<Ingested, String> {
-        let decoded = self.decoder.decode(raw);
+    pub fn run(&mut self, raw: RawBatch, split: SplitMarks, now_ms: i64) -> Result<Ingested, String> {
+        let (raw, unopened) = self.decoding.unpack(raw);
+        let decoded = self.decoding.decoder.decode(&raw);
         let (mut bad, skipped, nulled) = (decoded.bad, decoded.skipped, decoded.nulled);
         let mut origins = Origins { records: decoded.record_of_row, parts: decoded.parts };
         let mut batch = decoded.batch;
@@ -118,7 +156,7 @@ impl Ingest {
             match self.columns(&batch, now_ms) {
                 Ok(columns) => {
                     let (rows, watermark_ms) = self.mark(columns, split, &mut bad, &origins)?;
-                    return Ok(Ingested { rows, watermark_ms, bad, skipped, nulled });
+                    return Ok(Ingested { rows, watermark_ms, unopened, raw, bad, skipped, nulled });
                 }
                 // A computed column refuses some row: find those and go on without them.
                 Err(reason) if batch.num_rows() > 0 => {
@@ -132,8 +170,9 @@ impl Ingest {
     }
 
     /// The first watermark that these records lead to, if any can be read: for a split that is not open yet.
-    pub fn first_watermark(&mut self, raw: &RawBatch) -> Option<i64> {
-        let decoded = self.decoder.decode(raw);
+    pub fn first_watermark(&mut self, raw: RawBatch) -> Option<i64> {
+        let (raw, _) = self.decoding.unpack(raw);
+        let decoded = self.decoding.decoder.decode(&raw);
         let unread = SplitMarks { watermark_ms: MIN_TIME_MS, rows: 0 };
         let whole = Origins { records: None, parts: None };
         for row in 0..decoded.batch.num_rows() {

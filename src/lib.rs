@@ -6,7 +6,7 @@
 //!
 //! # Three journeys
 //!
-//! **A record.** [`source`] gives raw bytes with a position · [`format`] turns them into columns · [`ingest`] marks
+//! **A record.** [`source`] gives raw bytes with a position · [`unpack`] opens what they are wrapped in · [`format`] turns them into columns · [`ingest`] marks
 //! every row with its split's watermark · [`operator::calc`] filters and projects · [`operator::window`] finds the open windows
 //! of each row and folds it into their groups ([`operator::session`] does so for sessions) · [`runtime::exchange`] moves partial
 //! aggregates to the worker that owns their key group · a watermark passes and the window fires · [`operator::top_n`] ranks ·
@@ -81,6 +81,7 @@
 //! - `record`: raw records with their places
 //! - `aws`: configuration of the clients
 //! - `format`: bytes and columns
+//! - `unpack`: what records are wrapped in
 //! - `source`, `sink`, `lookup`: what a system outside has to be for a job
 //! - `operator`: what happens to rows
 //! - `checkpoint`: manifests and their folder
@@ -113,6 +114,7 @@ pub mod types;
 pub mod wake;
 
 pub mod record;
+pub mod unpack;
 
 pub mod format;
 pub mod source;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod aggregates;
+mod alignment;
 mod architecture;
 mod changelogs;
 mod command_line;

@@ -10,6 +10,7 @@ use paceline::aws;
 use paceline::config::Config;
 use paceline::connector::error::config_error;
 use paceline::connector::formats::{CSV_OPTIONS, JSON_OPTIONS, RAW_OPTIONS};
+use paceline::connector::watermarks::OPTIONS as WATERMARK_OPTIONS;
 use paceline::connector::{ConnectError, Connector, Connectors, Environment, FORMAT, Reads, Writes};
 use paceline::format::json::{EncodeOptions, JsonEncoder};
 use paceline::lookup;
@@ -251,6 +252,8 @@ fn list() -> String {
         let _ = writeln!(out, "## Options of {}\n", name.to_lowercase());
         table(&mut out, group);
     }
+    let _ = writeln!(out, "## Watermarks\n\nOf any table that is read.\n");
+    table(&mut out, &WATERMARK_OPTIONS);
     for (name, options) in [("json", &JSON_OPTIONS[..]), ("csv", &CSV_OPTIONS[..]), ("raw", &RAW_OPTIONS[..])] {
         let _ = writeln!(out, "## Format {name}\n");
         table(&mut out, options);

@@ -189,7 +189,9 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         bounded,
     });
     connection.connected.sources = vec![Arc::new(Scripted(script))];
-    connection.connected.idle_timeout = Duration::from_secs(5);
+    for watermarks in &mut connection.connected.watermarks {
+        watermarks.idle_timeout = Duration::from_secs(5);
+    }
     let options = JobOptions {
         workers: 1,
         state_dir,

@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::error::{ConnectError, config_error};
+use super::watermarks;
 use crate::connector::filesystem::source::Framing;
 use crate::connector::inline::values::ValuesDecoder;
 use crate::format::Decoder;
@@ -298,9 +299,9 @@ fn raw_options(table: &Table) -> Result<RawOptions, ConnectError> {
     Ok(RawOptions { charset, little_endian })
 }
 
-/// What stands in WITH, without the format and its options.
+/// What stands in WITH, without what is common to all connectors and without the format and its options.
 pub fn without_format(table: &Table) -> BTreeMap<String, String> {
     let format = options_of(table);
-    let own = |k: &str| k != "connector" && k != "format" && format.iter().all(|o| o.key != k);
+    let own = |k: &str| k != "connector" && k != "format" && !watermarks::is_one(k) && format.iter().all(|o| o.key != k);
     table.options.iter().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }

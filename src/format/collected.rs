@@ -68,8 +68,11 @@ impl Collected {
                 debug_assert!(parts.as_ref().is_none_or(|p| p.len() == batch.num_rows()), "a row of no part");
                 for one in &mut bad {
                     if raw.record(one.index).starts_with(&GZIP) {
-                        one.reason =
-                            format!("it looks like gzip (it begins with 1f 8b), which is not decompressed here: {}", one.reason);
+                        one.reason = format!(
+                            "it looks like gzip (it begins with 1f 8b); for a stream whose records are compressed, \
+                                 SET 'paceline.<table>.compression' = 'gzip': {}",
+                            one.reason
+                        );
                     }
                 }
                 Decoded { batch, record_of_row, parts, bad, skipped, nulled }

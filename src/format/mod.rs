@@ -16,7 +16,7 @@ pub mod time_text;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use crate::record::{RECORD_BYTES_MAX, RawBatch, Span};
+use crate::record::{RECORD_BYTES_MAX, RawBatch, Span, Unusable};
 
 /// One record, or part of one, that could not be decoded or that nothing is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,18 @@ pub struct BadRecord {
     /// None: the whole record.
     pub part: Option<RecordPart>,
     pub reason: String,
+}
+
+impl BadRecord {
+    /// With what the error stream needs of the batch it was decoded from.
+    pub fn of<'a>(&self, raw: &'a RawBatch) -> Unusable<'a> {
+        let (mut place, mut bytes) = (raw.places.describe(self.index), raw.record(self.index));
+        if let Some(part) = self.part {
+            place = format!("{place}, part {}", part.number);
+            bytes = &bytes[part.span.start as usize..part.span.end as usize];
+        }
+        Unusable { place, bytes: bytes.into(), reason: self.reason.clone() }
+    }
 }
 
 /// A piece of a record that is a record of its own: one of several objects or lines, an element of an array.

@@ -54,10 +54,15 @@ pub fn lower(script: &Script, text: &str, config: &Config, connectors: &dyn Know
 
 /// Refuses a setting of a table that the file does not declare. A file without tables may be part of one that does.
 fn check_tables_of_settings(script: &Script, config: &Config) -> Result<(), SqlError> {
-    if let Some(table) = config.many_records.iter().find(|table| script.catalog.names().all(|name| name != *table))
-        && script.catalog.names().next().is_some()
-    {
-        return Err(script.setting_error(format!("setting 'paceline.{table}.records': there is no table '{table}'")));
+    if script.catalog.names().next().is_none() {
+        return Ok(());
+    }
+    let of_records = config.many_records.iter().map(|table| (table, "records"));
+    let named = of_records.chain(config.gzip_records.iter().map(|table| (table, "compression")));
+    for (table, key) in named {
+        if script.catalog.names().all(|name| name != *table) {
+            return Err(script.setting_error(format!("setting 'paceline.{table}.{key}': there is no table '{table}'")));
+        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! them; the parts of a checkpoint taken with another number of workers are re-dealt by key group.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -19,12 +20,13 @@ use crate::ingest::Ingest;
 use crate::operator::{OperatorError, OperatorState};
 use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan};
 use crate::runtime::error::JobError;
-use crate::runtime::options::{Connected, JobOptions};
+use crate::runtime::options::{Alignment, Connected, JobOptions, SourceWatermarks};
 use crate::sink::{Sink, Staged};
 use crate::source::Source;
 use crate::state::layout::key_group_of;
 use crate::state::owner_of;
 use crate::state::rocks::{Changes, StateDb, StateError, StateMemory};
+use crate::time::alignment::{Aligned, AlignmentGroup};
 use crate::time::watermark::{SplitStatus, SplitTable};
 use crate::wake::Wake;
 
@@ -45,13 +47,39 @@ pub fn share_sources(
     let workers = options.workers;
     let open = manifest.sources.iter().flat_map(|s| &s.splits).filter(|split| !split.finished).count();
     let split_bytes = (options.read_ahead_bytes / open.max(1)).max(SPLIT_BYTES_MIN);
-    let shared = plan.sources.iter().zip(&connected.sources).map(|(source_plan, source)| {
+    let mut groups = Groups::of(&connected.watermarks);
+    let ends = plan.sources.iter().zip(&connected.sources).zip(&connected.watermarks);
+    let shared = ends.map(|((source_plan, source), watermarks)| {
         let name = &source_plan.table.name;
         let splits = manifest.sources.iter().find(|s| s.table == *name).map(|s| s.splits.as_slice()).unwrap_or_default();
         let table = deal(splits, workers, source.bounded());
-        Arc::new(SharedSource::new(name.clone(), source.clone(), table, connected.idle_timeout, workers, split_bytes))
+        let aligned = watermarks.alignment.as_ref().and_then(|alignment| groups.join(alignment));
+        let idle_timeout = watermarks.idle_timeout;
+        Arc::new(SharedSource::new(name.clone(), source.clone(), table, idle_timeout, aligned, workers, split_bytes))
     });
     shared.collect()
+}
+
+/// Groups of sources that are kept together, by name, with the members that have joined.
+struct Groups(BTreeMap<String, (Arc<AlignmentGroup>, usize)>);
+
+impl Groups {
+    fn of(watermarks: &[SourceWatermarks]) -> Groups {
+        let mut members: BTreeMap<&String, usize> = BTreeMap::new();
+        for alignment in watermarks.iter().filter_map(|w| w.alignment.as_ref()) {
+            *members.entry(&alignment.group).or_default() += 1;
+        }
+        Groups(members.into_iter().map(|(name, n)| (name.clone(), (Arc::new(AlignmentGroup::new(n)), 0))).collect())
+    }
+
+    /// The place of the next member.
+    fn join(&mut self, alignment: &Alignment) -> Option<Aligned> {
+        let (group, joined) = self.0.get_mut(&alignment.group)?;
+        let member = *joined;
+        *joined += 1;
+        let max_drift_ms = i64::try_from(alignment.max_drift.as_millis()).unwrap_or(i64::MAX);
+        Some(Aligned { group: group.clone(), member, max_drift_ms })
+    }
 }
 
 /// Splits in order of their watermarks, one to each worker in turn: neighbours in time are read side by side.
@@ -80,7 +108,7 @@ fn open_stores(
     memory: &StateMemory,
 ) -> Result<Vec<StateDb>, JobError> {
     if manifest.workers == workers {
-        return (0..workers).map(|w| Ok(StateDb::open(&store.link_live(manifest.epoch, w)?, memory)?)).collect();
+        return (0..workers).map(|w| Ok(StateDb::open(&store.fetch_live(manifest, w)?, memory)?)).collect();
     }
     let stores = (0..workers)
         .map(|w| {
@@ -91,8 +119,10 @@ fn open_stores(
         })
         .collect::<Result<Vec<_>, _>>()?;
     for old in 0..manifest.workers {
-        if store.worker_part(manifest.epoch, old).exists() {
-            redeal(store, manifest.epoch, old, &stores, memory)?;
+        // Opened on a copy of its names, never in place: opening writes.
+        let scratch = store.live(stores.len() + old);
+        if store.fetch_part(manifest, old, &scratch)? {
+            redeal(&scratch, &stores, memory)?;
         }
     }
     Ok(stores)
@@ -101,16 +131,8 @@ fn open_stores(
 /// Changes written at a time while state is re-dealt.
 const REDEAL_BYTES: usize = 2 << 20;
 
-fn redeal(
-    store: &CheckpointStore,
-    epoch: u64,
-    old_worker: usize,
-    stores: &[StateDb],
-    memory: &StateMemory,
-) -> Result<(), JobError> {
-    // Opened on links, never in place: opening writes.
-    let scratch = store.live(stores.len() + old_worker);
-    let old = StateDb::open(&store.link_part(epoch, old_worker, &scratch)?, memory)?;
+fn redeal(scratch: &Path, stores: &[StateDb], memory: &StateMemory) -> Result<(), JobError> {
+    let old = StateDb::open(scratch, memory)?;
     let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
     old.scan_all(|key, value| {
         let unknown = || StateError { path: scratch.display().to_string(), reason: "an unknown key".into() };
@@ -197,7 +219,7 @@ impl Graph<'_> {
         }
         let sources = self.plan.sources.iter().zip(self.sources).enumerate().map(|(s, (source, shared))| {
             let readers = self.plan.chains.iter().enumerate().filter(|(_, c)| c.input == ChainInput::Source(s)).map(|(i, _)| i);
-            let ingest = Ingest::new(source.ingest.clone(), (self.connected.decoder)(s));
+            let ingest = Ingest::new(source.ingest.clone(), (self.connected.decoding)(s));
             WorkerSource::new(shared.clone(), ingest, readers.collect())
         });
         Ok(Worker::new(WorkerParts {
@@ -212,7 +234,7 @@ impl Graph<'_> {
             errors: ErrorStream::new(self.connected.errors.writer(id, wake)?),
             control: self.control.clone(),
             reports: self.reports.clone(),
-            checkpoints: self.store.checkpoints(),
+            staging: self.store.staging(),
         }))
     }
 }
@@ -221,7 +243,7 @@ impl Graph<'_> {
 pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<SplitState>, JobError> {
     let mut states = Vec::new();
     for seed in source.discover()? {
-        let peeked = source.peek(&seed.id)?.and_then(|raw| ingest.first_watermark(&raw));
+        let peeked = source.peek(&seed.id)?.and_then(|raw| ingest.first_watermark(raw));
         states.push(SplitState {
             id: seed.id.0.to_string(),
             parents: seed.parents.iter().map(|p| p.0.to_string()).collect(),

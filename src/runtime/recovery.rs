@@ -94,7 +94,7 @@ impl Recovery<'_> {
     fn epoch_zero(&self) -> Result<Manifest, JobError> {
         let mut sources = Vec::new();
         for (number, (plan, source)) in self.plan.sources.iter().zip(&self.connected.sources).enumerate() {
-            let mut ingest = Ingest::new(plan.ingest.clone(), (self.connected.decoder)(number));
+            let mut ingest = Ingest::new(plan.ingest.clone(), (self.connected.decoding)(number));
             let run = source.setup(None)?;
             let splits = first_splits(source.as_ref(), &mut ingest)?;
             sources.push(SourceState { table: plan.table.name.clone(), run, splits });

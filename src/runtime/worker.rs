@@ -50,8 +50,8 @@ pub struct WorkerParts {
     pub errors: ErrorStream,
     pub control: Arc<Control>,
     pub reports: Sender<Report>,
-    /// Where checkpoints go: this folder / epoch / worker.
-    pub checkpoints: PathBuf,
+    /// Where parts of checkpoints go: this folder / epoch / worker.
+    pub staging: PathBuf,
 }
 
 pub struct Worker {
@@ -67,7 +67,7 @@ pub struct Worker {
     errors: ErrorStream,
     control: Arc<Control>,
     reports: Sender<Report>,
-    checkpoints: PathBuf,
+    staging: PathBuf,
     injected_epoch: u64,
     open_epoch: Option<OpenEpoch>,
     /// The barrier of the last epoch has been sent: nothing is read any more.
@@ -85,20 +85,8 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(parts: WorkerParts) -> Worker {
-        let WorkerParts {
-            id,
-            inboxes,
-            sources,
-            edges,
-            chains,
-            operator_ids,
-            sink_names,
-            db,
-            errors,
-            control,
-            reports,
-            checkpoints,
-        } = parts;
+        let WorkerParts { id, inboxes, sources, edges, chains, operator_ids, sink_names, db, errors, control, reports, staging } =
+            parts;
         Worker {
             id,
             inbox: inboxes[id].clone(),
@@ -113,7 +101,7 @@ impl Worker {
             injected_epoch: control.requested_epoch.load(Ordering::Acquire),
             control,
             reports,
-            checkpoints,
+            staging,
             open_epoch: None,
             is_ending: false,
             is_over: false,

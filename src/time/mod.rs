@@ -4,6 +4,7 @@
 
 mod event_time;
 
+pub mod alignment;
 pub mod clock;
 pub mod idle;
 pub mod java_zone;

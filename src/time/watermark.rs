@@ -76,6 +76,15 @@ struct Listed {
     may_register: bool,
 }
 
+/// How many splits a worker keeps open at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// All that may be open.
+    ForAll,
+    /// Only some: others wait until one has ended.
+    Few,
+}
+
 /// Splits in order of a watermark, then of their registration.
 type InOrder = BTreeSet<(i64, usize)>;
 
@@ -288,6 +297,21 @@ impl<S> SplitTable<S> {
         };
         self.handed_out_ms = self.handed_out_ms.max(now);
         self.handed_out_ms
+    }
+
+    /// The lowest watermark of those that hold the source watermark back, if any does.
+    pub fn holds_ms(&self) -> Option<i64> {
+        self.holding.first().map(|&(lowest_ms, _)| lowest_ms)
+    }
+
+    /// True if a split waits for the end of this one: a child for its parent, or one that is ready for a place among those that
+    /// are open, where `places` are few.
+    pub fn is_awaited(&self, id: &str, places: Places) -> bool {
+        let waits = |&child: &usize| self.entries[child].status == SplitStatus::Waiting;
+        self.get(id).is_some_and(|entry| {
+            let for_its_place = places == Places::Few && self.ready.get(&entry.owner).is_some_and(|ready| !ready.is_empty());
+            for_its_place || entry.links.children.iter().any(waits)
+        })
     }
 
     pub fn all_finished(&self) -> bool {

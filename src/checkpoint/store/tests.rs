@@ -23,7 +23,7 @@ fn manifest(epoch: u64, workers: usize) -> Manifest {
 /// Publishes a checkpoint with one file of a store.
 fn checkpoint(store: &mut CheckpointStore, epoch: u64) {
     store.begin(epoch).unwrap();
-    let part = store.worker_part(epoch, 0);
+    let part = store.staging().join(format!("{epoch:08}/worker-0"));
     fs::create_dir(&part).unwrap();
     fs::write(part.join("000001.sst"), "0123456789").unwrap();
     fs::write(part.join("CURRENT"), "MANIFEST").unwrap();
@@ -131,6 +131,10 @@ fn what_lies_among_our_files_stays() {
     let ours = [
         "live/worker-0/000004.sst",
         "live/worker-0/CURRENT",
+        "staging/00000009/worker-1/CURRENT",
+        "staging/object.tmp",
+        "checkpoints/00000009/worker-0/000001.sst",
+        "checkpoints/00000009/manifest.tmp",
         "tables/t/CURRENT",
         "tables/t/IDENTITY",
         "tables/t/000009.log",
@@ -144,6 +148,8 @@ fn what_lies_among_our_files_stays() {
         "checkpoints/00000001/notes.txt",
         "checkpoints/00000003/worker-x/CURRENT",
         "live/notes.txt",
+        "staging/notes.txt",
+        "staging/00000009/notes.txt",
         "live/worker-0/notes.txt",
         "tables/notes.txt",
         "tables/mine/LOG",
@@ -168,14 +174,20 @@ fn what_lies_among_our_files_stays() {
 }
 
 #[test]
-fn a_store_is_not_put_among_foreign_files() {
+fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
     let dir = tempfile::tempdir().unwrap();
-    let store = CheckpointStore::open(dir.path()).unwrap();
-    put(dir.path(), "checkpoints/00000001/worker-0/notes.txt", "1");
-    put(dir.path(), "checkpoints/00000002/notes.txt", "1");
+    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    put(dir.path(), "staging/00000001/worker-0/notes.txt", "1");
+    put(dir.path(), "staging/00000002/notes.txt", "1");
+    put(dir.path(), "checkpoints/00000002/worker-0/notes.txt", "mine");
     let error = store.begin(1).unwrap_err();
     assert!(error.is_of_the_folder() && error.to_string().contains("00000001/worker-0 is not Paceline's"), "{error}");
-    store.begin(2).unwrap();
+    checkpoint(&mut store, 2);
+    assert_eq!(fs::read_to_string(dir.path().join("checkpoints/00000002/worker-0/notes.txt")).unwrap(), "mine");
+    fs::create_dir(dir.path().join("checkpoints/00000003")).unwrap();
+    fs::create_dir(dir.path().join("checkpoints/00000003/manifest")).unwrap();
+    let error = store.publish(manifest(3, 1)).unwrap_err();
+    assert!(error.is_of_the_folder() && error.to_string().contains("00000003/manifest is not Paceline's"), "{error}");
 }
 
 #[test]
@@ -248,4 +260,17 @@ fn state_is_for_its_owner_alone() {
     for file in ["lock", "paceline-state", "publishing", "clean", "checkpoints/00000001/manifest"] {
         assert_eq!(mode(root.join(file)), 0o600, "{file}");
     }
+}
+
+#[test]
+fn a_part_comes_back_without_what_was_put_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    checkpoint(&mut store, 1);
+    put(dir.path(), "checkpoints/00000001/worker-0/000077.sst", "not of this checkpoint");
+    let found = store.read().unwrap().checkpoints.remove(0).manifest.unwrap();
+    let live = store.fetch_live(&found, 0).unwrap();
+    assert_eq!(files(&live), BTreeSet::from(["000001.sst".to_string(), "CURRENT".to_string()]));
+    assert!(!store.fetch_part(&found, 1, &dir.path().join("live/worker-1")).unwrap(), "there was one worker");
+    assert!(!dir.path().join("staging").exists(), "nothing is left of the making");
 }

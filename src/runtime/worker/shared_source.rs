@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::source::{Position, Source, SplitId, SplitSeed};
 use crate::state::key::hash_key;
 use crate::time::MIN_TIME_MS;
+use crate::time::alignment::Aligned;
 use crate::time::watermark::{SplitStatus, SplitTable};
 
 /// What the split table keeps for the source layer.
@@ -31,6 +32,8 @@ pub struct SharedSource {
     splits: Mutex<SplitTable<SplitData>>,
     /// A split that has been certified empty for this long becomes idle; zero: never (Flink's default).
     pub idle_timeout: Duration,
+    /// With whom it is kept together, if it is.
+    pub(super) aligned: Option<Aligned>,
     pub workers: usize,
     /// What a split may read ahead, bytes.
     pub(super) split_bytes: usize,
@@ -49,6 +52,7 @@ impl SharedSource {
         source: Arc<dyn Source>,
         splits: SplitTable<SplitData>,
         idle_timeout: Duration,
+        aligned: Option<Aligned>,
         workers: usize,
         split_bytes: usize,
     ) -> SharedSource {
@@ -57,6 +61,7 @@ impl SharedSource {
             source,
             splits: Mutex::new(splits),
             idle_timeout,
+            aligned,
             workers,
             split_bytes,
             watermark_ms: AtomicI64::new(MIN_TIME_MS),

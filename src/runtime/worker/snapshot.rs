@@ -116,7 +116,7 @@ impl Worker {
         if !complete {
             return Ok((Stage::Store, busy));
         }
-        self.db.checkpoint(&self.checkpoints.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)))?;
+        self.db.checkpoint(&self.staging.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)))?;
         self.crash(CrashPoint::AfterFlush)?;
         let operators = self.chains.iter_mut().zip(&self.operator_ids).flat_map(|(chain, ids)| {
             let states = chain.links.iter_mut().map(|link| link.operator.state());

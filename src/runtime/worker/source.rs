@@ -11,19 +11,18 @@ use std::time::Duration;
 use super::shared_source::{SharedSource, SplitData};
 use super::turns::Turns;
 use crate::checkpoint::manifest::SplitState;
-use crate::format::BadRecord;
 use crate::ingest::{Ingest, Ingested, SplitMarks};
 use crate::operator::Rows;
-use crate::record::RawBatch;
+use crate::record::{RawBatch, Unusable};
 use crate::runtime::control::Stats;
 use crate::runtime::error::WorkerError;
 use crate::runtime::errors::{BarrierSide, ErrorStream};
 use crate::runtime::inbox::Parker;
-use crate::source::{Polled, ReadAhead, SplitId, SplitReader, SplitSeed};
+use crate::source::{Pause, Polled, ReadAhead, SplitId, SplitReader, SplitSeed};
 use crate::sql::hints;
 use crate::state::key::hash_key;
 use crate::time::idle::EmptyAnswers;
-use crate::time::watermark::SplitStatus;
+use crate::time::watermark::{Places, SplitStatus};
 use crate::time::{MIN_TIME_MS, Watermark};
 
 /// From one look at how far splits are behind to the next.
@@ -61,6 +60,8 @@ struct OpenSplit {
     rows: u64,
     /// The split table has it as idle.
     is_idle: bool,
+    /// It is ahead of others, and its reader was told.
+    is_paused: bool,
     reported_bytes: u64,
 }
 
@@ -135,7 +136,8 @@ impl WorkerSource {
             if self.open.len() <= slot {
                 self.open.resize_with(slot + 1, || None);
             }
-            self.open[slot] = Some(OpenSplit { id, hash, reader, watermark_ms, rows, is_idle: false, reported_bytes: 0 });
+            self.open[slot] =
+                Some(OpenSplit { id, hash, reader, watermark_ms, rows, is_idle: false, is_paused: false, reported_bytes: 0 });
         }
         Ok(())
     }
@@ -201,9 +203,13 @@ impl WorkerSource {
             let lag_ms = self.open.iter().flatten().filter_map(|split| split.reader.lag_ms()).max();
             self.shared.note_lag(reading.worker, lag_ms);
         }
+        let records_max = self.ingest.records_max(reading.batch_rows);
         while let Some(slot) = self.turns.next() {
-            match self.split(slot)?.reader.poll(reading.batch_rows)? {
-                Polled::Records(raw) => return self.take_records(slot, &raw, reading).map(Read::Rows),
+            if self.is_to_wait(slot)? {
+                continue;
+            }
+            match self.split(slot)?.reader.poll(records_max)? {
+                Polled::Records(raw) => return self.take_records(slot, raw, reading).map(Read::Rows),
                 Polled::Pending { empty } => self.note_pending(slot, empty, reading.now)?,
                 Polled::Found { splits } => {
                     self.add_splits(slot, splits)?;
@@ -218,25 +224,35 @@ impl WorkerSource {
         Ok(Read::Nothing)
     }
 
+    /// True for a split that others of its group have to catch up with. It gets its turn again at the next sweep.
+    fn is_to_wait(&mut self, slot: usize) -> Result<bool, WorkerError> {
+        let shared = self.shared.clone();
+        let Some(aligned) = &shared.aligned else { return Ok(false) };
+        let places = if shared.source.open_at_once().is_some() { Places::Few } else { Places::ForAll };
+        let split = self.split(slot)?;
+        let waits = aligned.is_ahead(split.watermark_ms) && !shared.splits().is_awaited(&split.id.0, places);
+        if waits != split.is_paused {
+            split.is_paused = waits;
+            split.reader.pause(if waits { Pause::Begins } else { Pause::Ends });
+        }
+        Ok(waits)
+    }
+
     /// Makes rows of records; what cannot be used goes to the error stream.
-    fn take_records(&mut self, slot: usize, raw: &RawBatch, reading: Reading<'_>) -> Result<Rows, WorkerError> {
+    fn take_records(&mut self, slot: usize, raw: RawBatch, reading: Reading<'_>) -> Result<Rows, WorkerError> {
         let split = self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))?;
         let table = &self.shared.table;
         let marks = SplitMarks { watermark_ms: split.watermark_ms, rows: split.rows };
+        let records = raw.len() as u64;
         let ingested = self.ingest.run(raw, marks, reading.now_ms).map_err(|reason| WorkerError::Ingest {
             table: table.clone(),
             split: split.id.to_string(),
             reason,
         })?;
-        split.count(raw, &ingested, reading.stats);
-        for BadRecord { index, part, reason } in &ingested.bad {
-            let (id, mut place, mut bytes) = (split.id.to_string(), raw.places.describe(*index), raw.record(*index));
-            if let Some(part) = part {
-                place = format!("{place}, part {}", part.number);
-                bytes = &bytes[part.span.start as usize..part.span.end as usize];
-            }
+        split.count(records, &ingested, reading.stats);
+        for Unusable { place, bytes, reason } in ingested.unusable() {
             let reason = reason.replace("<table>", hints::base_name(table));
-            reading.errors.bad_record(table, [&id, &place, &reason], bytes, reading.side)?;
+            reading.errors.bad_record(table, [&split.id.0, &place, &reason], &bytes, reading.side)?;
         }
         split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
         split.rows += ingested.rows.len() as u64;
@@ -256,7 +272,13 @@ impl WorkerSource {
     /// The source's watermark, if it has grown since the last call.
     pub(super) fn new_watermark(&mut self) -> Option<Watermark> {
         debug_assert!(self.given.is_none(), "a watermark before the rows of {:?}", self.given);
-        let watermark_ms = self.shared.splits().watermark();
+        let mut splits = self.shared.splits();
+        let watermark_ms = splits.watermark();
+        if let Some(aligned) = &self.shared.aligned {
+            // Under the lock, so that no older report takes the place of a newer one.
+            aligned.report(splits.holds_ms());
+        }
+        drop(splits);
         self.shared.watermark_ms.store(watermark_ms, Ordering::Relaxed);
         let is_new = watermark_ms > self.sent_watermark_ms;
         self.sent_watermark_ms = self.sent_watermark_ms.max(watermark_ms);
@@ -265,8 +287,8 @@ impl WorkerSource {
 }
 
 impl OpenSplit {
-    fn count(&mut self, raw: &RawBatch, ingested: &Ingested, stats: &Stats) {
-        stats.rows_in.fetch_add(raw.len() as u64, Ordering::Relaxed);
+    fn count(&mut self, records: u64, ingested: &Ingested, stats: &Stats) {
+        stats.rows_in.fetch_add(records, Ordering::Relaxed);
         let read = self.reader.bytes_read();
         stats.bytes_in.fetch_add(read.saturating_sub(self.reported_bytes), Ordering::Relaxed);
         self.reported_bytes = read;
