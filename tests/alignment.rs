@@ -262,7 +262,7 @@ fn options_without_their_partner_are_refused() {
         ("'scan.watermark.alignment.group' = 'g'", "'scan.watermark.alignment.group' needs 'scan.watermark.alignment.max-drift'"),
         ("'scan.watermark.alignment.max-drift' = '1 s'", "needs 'scan.watermark.alignment.group'"),
         ("'scan.watermark.alignment.update-interval' = '1 s'", "needs 'scan.watermark.alignment.group'"),
-        ("'scan.watermark.alignment.max-drift' = 'soon'", "expected a duration"),
+        ("'scan.watermark.alignment.max-drift' = 'soon'", "expected a number and a unit, found 'soon'"),
         ("'scan.watermark.emit.strategy' = 'sometimes'", "is on-periodic or on-event, not 'sometimes'"),
         ("'scan.watermark.idle-timout' = '1 s'", "did you mean 'scan.watermark.idle-timeout'?"),
         (

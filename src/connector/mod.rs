@@ -203,11 +203,11 @@ pub const FORMAT: OptionSpec = OptionSpec::new("format", OptionKind::Text, "how 
 /// Compares what stands in WITH with the options of its connector and its format.
 pub fn check_options(table: &Table, connector: &dyn Connector) -> Result<(), ConnectError> {
     let mut known = connector.options();
-    if connector.reads().is_some() {
-        known.extend(watermarks::OPTIONS);
-    }
     if known.iter().any(|o| o.key == FORMAT.key) {
         known.extend(formats::options_of(table));
+    }
+    if connector.reads().is_some() {
+        known.extend(watermarks::OPTIONS);
     }
     options::check(&table.options, table.connector(), &known).map_err(|e| config_error(table, e))
 }
