@@ -206,7 +206,7 @@ fn round_float(value: f64, digits: i64, rounding: Rounding) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{half_up, round_float};
+    use super::{Rounding, half_up, round_float};
 
     #[test]
     fn doubles_round_as_their_text_does() {
@@ -226,7 +226,7 @@ mod tests {
             (99.5, 0, 100.0),
             (f64::INFINITY, 1, f64::INFINITY),
         ] {
-            assert_eq!(round_float(value, digits, false), expected, "{value} {digits}");
+            assert_eq!(round_float(value, digits, Rounding::HalfUp), expected, "{value} {digits}");
         }
     }
 
