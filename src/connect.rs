@@ -12,11 +12,12 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::connector::error::{config_error, place};
 use crate::connector::filesystem::sink::FileSink;
-use crate::connector::formats::DecodeFormat;
-use crate::connector::inline::select::SelectSink;
+use crate::connector::formats::{DecodeFormat, RecordsOf};
+use crate::connector::inline::select::{OpColumn, SelectSink};
 use crate::connector::inline::values::ValuesSource;
 use crate::connector::stand_in::table::EmbeddedTable;
 use crate::connector::{ConnectError, Connectors, Environment, check_options, watermarks};
+use crate::format::RowsPerRecord;
 use crate::ingest::Decoding;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
 use crate::runtime::errors;
@@ -48,7 +49,8 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         sources.push(made);
         watermarks.push(watermarks::of(plan, env.config)?);
         let is_sample = env.local && env.connectors.is_remote(&plan.table);
-        let format = DecodeFormat::of(plan, is_sample, holds_many(plan, env.config)).map_err(|e| place(e, &plan.table))?;
+        let records = if is_sample { RecordsOf::Sample } else { RecordsOf::Table };
+        let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config)).map_err(|e| place(e, &plan.table))?;
         let compression = if is_sample { None } else { compression(plan, env.config, env.connectors)? };
         // Made once here, so that an unsupported column is an error now.
         format.decoder(&plan.table.name, &plan.decode_schema).map_err(|e| place(e, &plan.table))?;
@@ -78,9 +80,11 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     Ok(Connection { connected, tables })
 }
 
-/// True if a record of the table may hold several rows.
-fn holds_many(plan: &SourcePlan, config: &Config) -> bool {
-    config.many_records.contains(hints::base_name(&plan.table.name))
+fn rows_per_record(plan: &SourcePlan, config: &Config) -> RowsPerRecord {
+    match config.many_records.contains(hints::base_name(&plan.table.name)) {
+        true => RowsPerRecord::Many,
+        false => RowsPerRecord::One,
+    }
 }
 
 /// How each record is compressed.
@@ -121,7 +125,10 @@ fn sink(
     tables: &mut Vec<(String, Arc<EmbeddedTable>)>,
 ) -> Result<Arc<dyn Sink>, ConnectError> {
     let table = match &plan.target {
-        SinkTarget::Print => return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), plan.updates, env.select))),
+        SinkTarget::Print => {
+            let ops = if plan.updates { OpColumn::Shown } else { OpColumn::Hidden };
+            return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), ops, env.select)));
+        }
         SinkTarget::Table(table) => table,
     };
     let mode = match plan.keys {
@@ -154,9 +161,13 @@ pub fn check(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> R
         let (connector, reads) = connectors.reads(table)?;
         check_options(table, connector)?;
         reads.check(plan)?;
+<<<<<<< HEAD
         watermarks::of(plan, config)?;
         compression(plan, config, connectors)?;
         let format = DecodeFormat::of(plan, false, holds_many(plan, config))?;
+=======
+        let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;
+>>>>>>> n-sql
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
     plan.lookups.iter().try_for_each(|plan| lookups::check(plan, connectors))?;

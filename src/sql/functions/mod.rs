@@ -4,6 +4,7 @@
 
 mod aggregates;
 pub mod arithmetic;
+mod arity;
 pub mod as_of;
 pub mod cast;
 pub mod clock;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub use aggregates::{JsonAggregate, PlannedAggregate, aggregate_type, planned_aggregate};
+pub use aggregates::{JsonAggregate, JsonValues, Percentiles, PlannedAggregate, aggregate_type, planned_aggregate};
 
 /// All functions by name, lower case.
 pub struct Functions {
