@@ -11,6 +11,7 @@ use super::decide::Found;
 use super::durable::{StoreError, at};
 use super::manifest::{FileEntry, Manifest};
 use super::own;
+use crate::ids::Epoch;
 
 /// True if the last process stopped in order and none has begun to work since.
 pub fn is_clean(root: &Path) -> bool {
@@ -18,7 +19,7 @@ pub fn is_clean(root: &Path) -> bool {
 }
 
 /// Numbers of the folders that can be checkpoints, ascending.
-pub fn epochs(root: &Path) -> Result<Vec<u64>, StoreError> {
+pub fn epochs(root: &Path) -> Result<Vec<Epoch>, StoreError> {
     let folder = root.join("checkpoints");
     let mut epochs = Vec::new();
     for (entry, ..) in own::entries(&folder)? {
@@ -30,7 +31,7 @@ pub fn epochs(root: &Path) -> Result<Vec<u64>, StoreError> {
 
 /// A checkpoint as it is on disk: the manifest checked by its checksum, files by their size and, if the last stop was not
 /// clean, their content, whose bytes are counted. None without a manifest.
-pub fn find(root: &Path, epoch: u64, clean: bool, verified_bytes: &mut u64) -> Result<Option<Found>, StoreError> {
+pub fn find(root: &Path, epoch: Epoch, clean: bool, verified_bytes: &mut u64) -> Result<Option<Found>, StoreError> {
     let folder = root.join("checkpoints").join(own::folder_of(epoch));
     let path = folder.join("manifest");
     let bytes = match fs::read(&path) {
@@ -65,12 +66,12 @@ fn verify(folder: &Path, file: &FileEntry, clean: bool, verified_bytes: &mut u64
 }
 
 /// An epoch that was noted in a file of this name.
-pub fn read_epoch(root: &Path, name: &str) -> Result<Option<u64>, StoreError> {
+pub fn read_epoch(root: &Path, name: &str) -> Result<Option<Epoch>, StoreError> {
     let path = root.join(name);
     match fs::read_to_string(&path) {
         Ok(text) => {
             let reason = || io::Error::new(io::ErrorKind::InvalidData, "this is no epoch number; use --fresh to start over");
-            text.trim().parse().map(Some).map_err(|_| at(&path)(reason()))
+            text.trim().parse().map(|number| Some(Epoch::new(number))).map_err(|_| at(&path)(reason()))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(at(&path)(e)),

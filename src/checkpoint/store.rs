@@ -24,6 +24,7 @@ use super::durable::{LOCK_WAIT_MAX, StoreError, at, sync_folder, write_durably};
 use super::found::{checksum, epochs, find, is_clean, read_epoch};
 use super::manifest::{FileEntry, Manifest};
 use super::{codec, own};
+use crate::ids::{Epoch, WorkerId};
 use crate::private;
 
 /// A state directory, locked for this process.
@@ -75,17 +76,17 @@ impl CheckpointStore {
         self.root.join("checkpoints")
     }
 
-    fn folder(&self, epoch: u64) -> PathBuf {
+    fn folder(&self, epoch: Epoch) -> PathBuf {
         self.checkpoints().join(own::folder_of(epoch))
     }
 
     /// The folder of a worker's live store.
-    pub fn live(&self, worker: usize) -> PathBuf {
+    pub fn live(&self, worker: WorkerId) -> PathBuf {
         self.root.join("live").join(format!("worker-{worker}"))
     }
 
     /// A worker's part of a checkpoint.
-    pub fn worker_part(&self, epoch: u64, worker: usize) -> PathBuf {
+    pub fn worker_part(&self, epoch: Epoch, worker: WorkerId) -> PathBuf {
         self.folder(epoch).join(format!("worker-{worker}"))
     }
 
@@ -129,7 +130,7 @@ impl CheckpointStore {
     }
 
     /// Makes the folder that workers put their parts into.
-    pub fn begin(&self, epoch: u64) -> Result<(), StoreError> {
+    pub fn begin(&self, epoch: Epoch) -> Result<(), StoreError> {
         let folder = self.folder(epoch);
         own::remove_checkpoint(&folder)?;
         private::create_folder(&folder).map_err(at(&folder))?;
@@ -144,7 +145,7 @@ impl CheckpointStore {
         let folder = self.folder(manifest.epoch);
         private::create_folder(&folder).map_err(at(&folder))?;
         manifest.files = Vec::new();
-        for worker in 0..manifest.workers {
+        for worker in WorkerId::all(manifest.workers) {
             let part = folder.join(format!("worker-{worker}"));
             if !part.exists() {
                 continue;
@@ -183,17 +184,17 @@ impl CheckpointStore {
     }
 
     /// Notes, durably, that files of this epoch are about to get their final names.
-    pub fn begin_publishing(&self, epoch: u64) -> Result<(), StoreError> {
+    pub fn begin_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
         write_durably(&self.root.join("publishing"), epoch.to_string().as_bytes())
     }
 
     /// Notes, durably, that they have.
-    pub fn end_publishing(&self, epoch: u64) -> Result<(), StoreError> {
+    pub fn end_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
         write_durably(&self.root.join("published"), epoch.to_string().as_bytes())
     }
 
     /// Forgets all but the newest checkpoints, and parts that never became one.
-    pub fn retain(&self, newest: u64) -> Result<(), StoreError> {
+    pub fn retain(&self, newest: Epoch) -> Result<(), StoreError> {
         let older = epochs(&self.root)?.into_iter().rev().filter(|epoch| *epoch <= newest);
         for epoch in older.skip(RETAINED) {
             own::remove_checkpoint(&self.folder(epoch))?;
@@ -202,7 +203,7 @@ impl CheckpointStore {
     }
 
     /// Removes what a killed process left after `epoch`: parts without a manifest, damaged checkpoints.
-    pub fn drop_after(&self, epoch: Option<u64>) -> Result<(), StoreError> {
+    pub fn drop_after(&self, epoch: Option<Epoch>) -> Result<(), StoreError> {
         for number in epochs(&self.root)? {
             if epoch.is_none_or(|e| number > e) {
                 own::remove_checkpoint(&self.folder(number))?;
@@ -212,13 +213,13 @@ impl CheckpointStore {
     }
 
     /// Makes fresh hard links of a worker's part for a live store to be opened on.
-    pub fn link_live(&self, epoch: u64, worker: usize) -> Result<PathBuf, StoreError> {
+    pub fn link_live(&self, epoch: Epoch, worker: WorkerId) -> Result<PathBuf, StoreError> {
         let to = self.live(worker);
         self.link_part(epoch, worker, &to)
     }
 
     /// The same into a folder of the caller's choice.
-    pub fn link_part(&self, epoch: u64, worker: usize, to: &Path) -> Result<PathBuf, StoreError> {
+    pub fn link_part(&self, epoch: Epoch, worker: WorkerId, to: &Path) -> Result<PathBuf, StoreError> {
         let (from, to) = (self.worker_part(epoch, worker), to.to_path_buf());
         private::create_folder(&to).map_err(at(&to))?;
         if !from.exists() {

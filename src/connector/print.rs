@@ -17,6 +17,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use super::error::ConnectError;
 use super::{Connector, Environment, Writes};
 use crate::format::{number_text, time_text};
+use crate::ids::Epoch;
 use crate::map_keys;
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::connectors::{RowsTaken, Uses};
@@ -130,7 +131,7 @@ impl SinkWriter for PrintWriter {
         Ok(())
     }
 
-    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::checkpoint::durable::MARKER;
 
-fn manifest(epoch: u64, workers: usize) -> Manifest {
+fn manifest(epoch: Epoch, workers: usize) -> Manifest {
     Manifest {
         run_ms: 7,
         epoch,
@@ -22,8 +22,9 @@ fn manifest(epoch: u64, workers: usize) -> Manifest {
 
 /// Publishes a checkpoint with one file of a store.
 fn checkpoint(store: &mut CheckpointStore, epoch: u64) {
+    let epoch = Epoch::new(epoch);
     store.begin(epoch).unwrap();
-    let part = store.worker_part(epoch, 0);
+    let part = store.worker_part(epoch, WorkerId::FIRST);
     fs::create_dir(&part).unwrap();
     fs::write(part.join("000001.sst"), "0123456789").unwrap();
     fs::write(part.join("CURRENT"), "MANIFEST").unwrap();
@@ -156,8 +157,8 @@ fn what_lies_among_our_files_stays() {
     // A link to a folder elsewhere is not followed.
     #[cfg(unix)]
     std::os::unix::fs::symlink(dir.path().join("checkpoints/00000003/worker-0"), dir.path().join("live/worker-1")).unwrap();
-    store.retain(3).unwrap();
-    store.drop_after(Some(3)).unwrap();
+    store.retain(Epoch::new(3)).unwrap();
+    store.drop_after(Some(Epoch::new(3))).unwrap();
     assert!(dir.path().join("checkpoints/00000003/worker-0/CURRENT").exists(), "still a checkpoint");
     #[cfg(unix)]
     fs::remove_file(dir.path().join("live/worker-1")).unwrap();
@@ -173,9 +174,9 @@ fn a_store_is_not_put_among_foreign_files() {
     let store = CheckpointStore::open(dir.path()).unwrap();
     put(dir.path(), "checkpoints/00000001/worker-0/notes.txt", "1");
     put(dir.path(), "checkpoints/00000002/notes.txt", "1");
-    let error = store.begin(1).unwrap_err();
+    let error = store.begin(Epoch::new(1)).unwrap_err();
     assert!(error.is_of_the_folder() && error.to_string().contains("00000001/worker-0 is not Paceline's"), "{error}");
-    store.begin(2).unwrap();
+    store.begin(Epoch::new(2)).unwrap();
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn the_newest_checkpoint_is_checked_once_and_the_older_only_if_it_is_damaged() {
     // 10 and 8 bytes in each.
     let mut store = CheckpointStore::open(dir.path()).unwrap();
     for _ in 0..3 {
-        let found: Vec<u64> = store.read().unwrap().checkpoints.iter().map(|f| f.epoch).collect();
+        let found: Vec<u64> = store.read().unwrap().checkpoints.iter().map(|f| f.epoch.number()).collect();
         assert_eq!((found, store.verified_bytes), (vec![2], 18));
     }
     store.mark_clean().unwrap();
