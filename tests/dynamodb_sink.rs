@@ -621,7 +621,7 @@ impl Observer for LiftedAfter<'_> {
     fn progress(&mut self, _: &Stats, _: &[Arc<SharedSource>]) {
         self.stop.store(self.world.points().len() == self.points, Ordering::Release);
     }
-    fn checkpoint(&mut self, _: u64) {
+    fn checkpoint(&mut self, _: Epoch) {
         self.checkpoints = self.checkpoints.saturating_sub(1);
         if self.checkpoints == 0 {
             self.world.server.set_faults(Faults::default());

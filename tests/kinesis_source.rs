@@ -121,7 +121,7 @@ impl<'a> Job<'a> {
         let mut caught_up: BTreeMap<String, bool> = BTreeMap::new();
         self.splits = self.restored();
         while !self.splits.all_finished() && !stop(&self.seen, &caught_up) {
-            while let Some(entry) = self.splits.next_to_open(0) {
+            while let Some(entry) = self.splits.next_to_open(WorkerId::FIRST) {
                 let sender = sender.clone();
                 let wake = Arc::new(move || {
                     let _ = sender.send(());

@@ -109,8 +109,8 @@ fn redeal(
     stores: &[StateDb],
     memory: &StateMemory,
 ) -> Result<(), JobError> {
-    // Opened on links, never in place: opening writes.
-    let scratch = store.live(stores.len() + old_worker);
+    // Opened on links, never in place: opening writes. The place is one that no worker of this start has.
+    let scratch = store.live(WorkerId::new(stores.len() + old_worker.index()));
     let old = StateDb::open(&store.link_part(epoch, old_worker, &scratch)?, memory)?;
     let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
     old.scan_all(|key, value| {

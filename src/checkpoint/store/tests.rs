@@ -235,10 +235,10 @@ fn state_is_for_its_owner_alone() {
         fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
     put(&root, "checkpoints/00000000/manifest", "");
-    fs::write(root.join("checkpoints/00000000/manifest"), codec::encode(&manifest(0, 1))).unwrap();
+    fs::write(root.join("checkpoints/00000000/manifest"), codec::encode(&manifest(Epoch::START, 1))).unwrap();
     let mut store = CheckpointStore::open(&root).unwrap();
     checkpoint(&mut store, 1);
-    store.begin_publishing(1).unwrap();
+    store.begin_publishing(Epoch::new(1)).unwrap();
     store.mark_clean().unwrap();
     let new = dir.path().join("new");
     CheckpointStore::open(&new).unwrap();
