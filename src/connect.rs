@@ -161,13 +161,9 @@ pub fn check(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> R
         let (connector, reads) = connectors.reads(table)?;
         check_options(table, connector)?;
         reads.check(plan)?;
-<<<<<<< HEAD
         watermarks::of(plan, config)?;
         compression(plan, config, connectors)?;
-        let format = DecodeFormat::of(plan, false, holds_many(plan, config))?;
-=======
         let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;
->>>>>>> n-sql
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
     plan.lookups.iter().try_for_each(|plan| lookups::check(plan, connectors))?;

@@ -70,6 +70,7 @@
 //!
 //! - `bounded`, `secret`, `private`, `suggest`: words for people: short enough, without keys, for their owner only
 //! - `engine_words`: what the engine below says, said in words of SQL
+//! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `floats`, `map_keys`: facts about values that several floors share
 //! - `change`, `rows`: rows that add or take back, and batches of them
@@ -103,6 +104,7 @@ pub mod bounded;
 pub mod change;
 pub mod engine_words;
 pub mod floats;
+pub mod ids;
 pub mod map_keys;
 pub mod options;
 pub mod private;

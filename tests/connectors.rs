@@ -13,6 +13,7 @@ use paceline::connector::formats::{CSV_OPTIONS, JSON_OPTIONS, RAW_OPTIONS};
 use paceline::connector::watermarks::OPTIONS as WATERMARK_OPTIONS;
 use paceline::connector::{ConnectError, Connector, Connectors, Environment, FORMAT, Reads, Writes};
 use paceline::format::json::{EncodeOptions, JsonEncoder};
+use paceline::ids::Epoch;
 use paceline::lookup;
 use paceline::options::{OptionKind, OptionSpec};
 use paceline::plan::connectors::{RowsTaken, Uses};
@@ -148,7 +149,7 @@ impl SinkWriter for Keep {
         self.kept.lock().expect("not poisoned").extend(text.lines().map(String::from));
         Ok(())
     }
-    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(vec![]))
     }
 }

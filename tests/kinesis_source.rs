@@ -11,6 +11,7 @@ use paceline::connector::Bounds;
 use paceline::connector::kinesis::client::KinesisWriter;
 use paceline::connector::kinesis::position::ShardPosition;
 use paceline::connector::kinesis::{KinesisOptions, KinesisSource};
+use paceline::ids::WorkerId;
 use paceline::record::Places;
 use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use paceline::time::MIN_TIME_MS;
@@ -108,7 +109,7 @@ impl<'a> Job<'a> {
         let mut splits = SplitTable::new(self.source.bounded());
         for entry in self.splits.iter() {
             let status = if entry.status == SplitStatus::Finished { SplitStatus::Finished } else { SplitStatus::Waiting };
-            splits.register(&entry.id, entry.parents.clone(), 0, MIN_TIME_MS, status, entry.data.clone());
+            splits.register(&entry.id, entry.parents.clone(), WorkerId::FIRST, MIN_TIME_MS, status, entry.data.clone());
         }
         splits
     }
@@ -120,7 +121,7 @@ impl<'a> Job<'a> {
         let mut caught_up: BTreeMap<String, bool> = BTreeMap::new();
         self.splits = self.restored();
         while !self.splits.all_finished() && !stop(&self.seen, &caught_up) {
-            while let Some(entry) = self.splits.next_to_open(0) {
+            while let Some(entry) = self.splits.next_to_open(WorkerId::FIRST) {
                 let sender = sender.clone();
                 let wake = Arc::new(move || {
                     let _ = sender.send(());
@@ -177,7 +178,7 @@ impl<'a> Job<'a> {
 
 fn register(splits: &mut SplitTable<Position>, seed: SplitSeed) {
     let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
-    splits.register(&seed.id.0, parents, 0, MIN_TIME_MS, SplitStatus::Waiting, seed.start);
+    splits.register(&seed.id.0, parents, WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, seed.start);
 }
 
 fn names(seen: &[Seen]) -> BTreeSet<&str> {

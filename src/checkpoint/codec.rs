@@ -76,18 +76,19 @@ fn part<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), Code
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{Epoch, OperatorId};
     use crate::source::{Position, RunState};
 
     fn manifest() -> Manifest {
         Manifest {
             run_ms: 5,
-            epoch: 3,
+            epoch: Epoch::new(3),
             finished: false,
             plan: "p".into(),
             workers: 2,
             key_groups: 128,
             sources: vec![],
-            operators: vec![(1, Default::default())],
+            operators: vec![(OperatorId::FIRST, Default::default())],
             files: vec![],
             staged: vec![("s".into(), vec![vec![1, 2]])],
         }

@@ -10,19 +10,20 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::manifest::{FileEntry, Manifest, SourceState, SplitState};
+use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::source::{Position, RunState, SplitId, SplitSeed};
 
 #[derive(Deserialize)]
 pub struct Manifest2 {
     run_ms: i64,
-    epoch: u64,
+    epoch: Epoch,
     finished: bool,
     plan: String,
     workers: usize,
     key_groups: u16,
     sources: Vec<Source2>,
-    operators: Vec<(u32, OperatorState)>,
+    operators: Vec<(OperatorId, OperatorState)>,
     files: Vec<FileEntry>,
     staged: Vec<(String, Vec<Vec<u8>>)>,
 }

@@ -13,6 +13,7 @@ use super::depot::Depot;
 use super::durable::{StoreError, at};
 use super::manifest::{FileEntry, Manifest};
 use super::own;
+use crate::ids::Epoch;
 
 /// True if the last process stopped in order and none has begun to work since.
 pub fn is_clean(root: &Path) -> bool {
@@ -20,21 +21,21 @@ pub fn is_clean(root: &Path) -> bool {
 }
 
 /// The epochs of which the depot has anything, ascending.
-pub fn epochs(depot: &dyn Depot) -> Result<Vec<u64>, StoreError> {
-    let mut epochs: Vec<u64> = depot.list("")?.iter().filter_map(|o| o.name.split('/').next()?.parse().ok()).collect();
+pub fn epochs(depot: &dyn Depot) -> Result<Vec<Epoch>, StoreError> {
+    let mut epochs: Vec<Epoch> = depot.list("")?.iter().filter_map(|o| o.name.split('/').next()?.parse().ok()).map(Epoch::new).collect();
     epochs.sort_unstable();
     epochs.dedup();
     Ok(epochs)
 }
 
 /// The name of the object that makes a checkpoint one.
-pub fn manifest_of(epoch: u64) -> String {
+pub fn manifest_of(epoch: Epoch) -> String {
     format!("{}/manifest", own::folder_of(epoch))
 }
 
 /// A checkpoint as the depot has it: the manifest checked by its checksum, files by their size and, if the last stop was not
 /// clean, their content, whose bytes are counted. None without a manifest.
-pub fn find(depot: &dyn Depot, epoch: u64, clean: bool, verified_bytes: &mut u64) -> Result<Option<Found>, StoreError> {
+pub fn find(depot: &dyn Depot, epoch: Epoch, clean: bool, verified_bytes: &mut u64) -> Result<Option<Found>, StoreError> {
     let name = manifest_of(epoch);
     let Some(mut reader) = depot.get(&name)? else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -77,12 +78,12 @@ fn verify(
 }
 
 /// An epoch that was noted in a file of this name.
-pub fn read_epoch(root: &Path, name: &str) -> Result<Option<u64>, StoreError> {
+pub fn read_epoch(root: &Path, name: &str) -> Result<Option<Epoch>, StoreError> {
     let path = root.join(name);
     match fs::read_to_string(&path) {
         Ok(text) => {
             let reason = || io::Error::new(io::ErrorKind::InvalidData, "this is no epoch number; use --fresh to start over");
-            text.trim().parse().map(Some).map_err(|_| at(&path)(reason()))
+            text.trim().parse().map(|number| Some(Epoch::new(number))).map_err(|_| at(&path)(reason()))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(at(&path)(e)),

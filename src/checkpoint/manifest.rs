@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::source::{Position, RunState, SplitSeed};
 use crate::time::MIN_TIME_MS;
@@ -16,7 +17,7 @@ pub struct Manifest {
     /// When the run started, ms since the epoch by the wall clock. Fixed in epoch 0, kept on resume: it names the run, and
     /// later runs win over earlier ones at upsert sinks.
     pub run_ms: i64,
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// The last epoch of a bounded job: every window has fired and every sink has acknowledged.
     pub finished: bool,
     /// The physical plan as text, without parallelism: a changed query has another one.
@@ -25,7 +26,7 @@ pub struct Manifest {
     pub key_groups: u16,
     pub sources: Vec<SourceState>,
     /// (operator, state).
-    pub operators: Vec<(u32, OperatorState)>,
+    pub operators: Vec<(OperatorId, OperatorState)>,
     /// Every file of the checkpoint, relative to its folder.
     pub files: Vec<FileEntry>,
     /// What sinks must publish: (sink name, what its writers staged).

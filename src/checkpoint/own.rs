@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::codec;
 use super::durable::{MARKER, StoreError, at, write_durably};
+use crate::ids::Epoch;
 
 const FIRST_LINE: &str = "This folder holds the state of a Paceline job: paceline makes and removes files in it.";
 /// Says which run of all runs on all machines: then follows what `identity` gives.
@@ -110,12 +111,12 @@ fn write_marker(root: &Path, identity: &str) -> Result<String, StoreError> {
 }
 
 /// The epoch of a checkpoint's folder. A folder with another form of the number is not ours.
-pub fn epoch_of(entry: &DirEntry) -> Option<u64> {
-    let epoch = entry.file_name().to_str()?.parse().ok()?;
+pub fn epoch_of(entry: &DirEntry) -> Option<Epoch> {
+    let epoch = Epoch::new(entry.file_name().to_str()?.parse().ok()?);
     (entry.file_name() == *folder_of(epoch) && entry.file_type().is_ok_and(|t| t.is_dir())).then_some(epoch)
 }
 
-pub fn folder_of(epoch: u64) -> String {
+pub fn folder_of(epoch: Epoch) -> String {
     format!("{epoch:08}")
 }
 

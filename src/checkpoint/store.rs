@@ -28,6 +28,7 @@ use super::folder::Folder;
 use super::found::{checksum, epochs, find, is_clean, manifest_of, read_epoch};
 use super::manifest::{FileEntry, Manifest};
 use super::{codec, own};
+use crate::ids::{Epoch, WorkerId};
 use crate::private;
 
 /// A state directory, locked for this process.
@@ -83,7 +84,7 @@ impl CheckpointStore {
     }
 
     /// The folder of a worker's live store.
-    pub fn live(&self, worker: usize) -> PathBuf {
+    pub fn live(&self, worker: WorkerId) -> PathBuf {
         self.root.join("live").join(format!("worker-{worker}"))
     }
 
@@ -128,7 +129,7 @@ impl CheckpointStore {
     }
 
     /// Makes the folder that workers put their parts into.
-    pub fn begin(&self, epoch: u64) -> Result<(), StoreError> {
+    pub fn begin(&self, epoch: Epoch) -> Result<(), StoreError> {
         self.remove(epoch)?;
         let staging = self.staging();
         own::remove_staged(&staging)?;
@@ -145,7 +146,7 @@ impl CheckpointStore {
         let folder = self.staging().join(own::folder_of(manifest.epoch));
         manifest.files = Vec::new();
         let mut paths = Vec::new();
-        for worker in 0..manifest.workers {
+        for worker in WorkerId::all(manifest.workers) {
             for (entry, ..) in own::entries(&folder.join(format!("worker-{worker}")))? {
                 manifest.files.push(self.entry(&folder, &entry.path())?);
                 paths.push(entry.path());
@@ -174,7 +175,7 @@ impl CheckpointStore {
     }
 
     /// Removes a checkpoint. Its manifest goes first: what is left after a kill is no checkpoint.
-    fn remove(&self, epoch: u64) -> Result<(), StoreError> {
+    fn remove(&self, epoch: Epoch) -> Result<(), StoreError> {
         let folder = format!("{}/", own::folder_of(epoch));
         let (first, rest): (Vec<String>, Vec<String>) =
             self.depot.list(&folder)?.into_iter().map(|o| o.name).partition(|name| *name == manifest_of(epoch));
@@ -200,17 +201,17 @@ impl CheckpointStore {
     }
 
     /// Notes, durably, that files of this epoch are about to get their final names.
-    pub fn begin_publishing(&self, epoch: u64) -> Result<(), StoreError> {
+    pub fn begin_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
         write_durably(&self.root.join("publishing"), epoch.to_string().as_bytes())
     }
 
     /// Notes, durably, that they have.
-    pub fn end_publishing(&self, epoch: u64) -> Result<(), StoreError> {
+    pub fn end_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
         write_durably(&self.root.join("published"), epoch.to_string().as_bytes())
     }
 
     /// Forgets all but the newest checkpoints, and parts that never became one.
-    pub fn retain(&self, newest: u64) -> Result<(), StoreError> {
+    pub fn retain(&self, newest: Epoch) -> Result<(), StoreError> {
         let older = epochs(self.depot.as_ref())?.into_iter().rev().filter(|epoch| *epoch <= newest);
         for epoch in older.skip(RETAINED) {
             self.remove(epoch)?;
@@ -219,7 +220,7 @@ impl CheckpointStore {
     }
 
     /// Removes what a killed process left after `epoch`: parts without a manifest, damaged checkpoints.
-    pub fn drop_after(&self, epoch: Option<u64>) -> Result<(), StoreError> {
+    pub fn drop_after(&self, epoch: Option<Epoch>) -> Result<(), StoreError> {
         for number in epochs(self.depot.as_ref())? {
             if epoch.is_none_or(|e| number > e) {
                 self.remove(number)?;
@@ -230,14 +231,14 @@ impl CheckpointStore {
     }
 
     /// Takes a worker's part of a checkpoint to where its live store is opened.
-    pub fn fetch_live(&self, manifest: &Manifest, worker: usize) -> Result<PathBuf, StoreError> {
+    pub fn fetch_live(&self, manifest: &Manifest, worker: WorkerId) -> Result<PathBuf, StoreError> {
         let to = self.live(worker);
         self.fetch_part(manifest, worker, &to)?;
         Ok(to)
     }
 
     /// The same into a folder of the caller's choice. Returns false if that worker had no store.
-    pub fn fetch_part(&self, manifest: &Manifest, worker: usize, to: &Path) -> Result<bool, StoreError> {
+    pub fn fetch_part(&self, manifest: &Manifest, worker: WorkerId, to: &Path) -> Result<bool, StoreError> {
         private::create_folder(to).map_err(at(to))?;
         let folder = format!("worker-{worker}/");
         let mut found = false;

@@ -18,6 +18,7 @@ use super::error::ConnectError;
 use super::{Connector, Environment, Writes};
 use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::format::{number_text, time_text};
+use crate::ids::Epoch;
 use crate::map_keys;
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::connectors::{RowsTaken, Uses};
@@ -131,7 +132,7 @@ impl SinkWriter for PrintWriter {
         Ok(())
     }
 
-    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }

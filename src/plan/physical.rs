@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion_physical_expr::PhysicalExpr;
 
+use crate::ids::OperatorId;
 use crate::ingest::IngestSpec;
 use crate::lookup::{Asker, LookupError, LookupSpec};
 use crate::operator::Operator;
@@ -173,7 +174,7 @@ pub enum OperatorPlan {
     Marks(Mark, SchemaRef),
     /// Makes a column the time at which rows pass, and the clock their watermark.
     ProcessingTime {
-        operator: u32,
+        operator: OperatorId,
         column: usize,
         schema: SchemaRef,
     },
@@ -185,9 +186,9 @@ pub enum OperatorPlan {
 }
 
 impl OperatorPlan {
-    /// Its number if it keeps state, else 0.
-    pub fn state_id(&self) -> u32 {
-        match self {
+    /// Its number if it keeps state.
+    pub fn state_id(&self) -> Option<OperatorId> {
+        Some(match self {
             OperatorPlan::WindowAggregate(spec) => spec.operator,
             OperatorPlan::SessionAggregate(spec) => spec.operator,
             OperatorPlan::SessionRows(spec) => spec.operator,
@@ -198,8 +199,8 @@ impl OperatorPlan {
             OperatorPlan::OverByValue(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
             OperatorPlan::ProcessingTime { operator, .. } => *operator,
-            _ => 0,
-        }
+            _ => return None,
+        })
     }
 
     /// True if it must be told what time it is.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::control::Control;
 use super::errors::BarrierSide;
 use super::exchange::Outlet;
+use crate::ids::Epoch;
 use crate::operator::{Context, Event, Operator, OperatorFailure};
 use crate::runtime::error::WorkerError;
 use crate::sink::{Prepared, SinkError, SinkWriter};
@@ -61,7 +62,7 @@ pub struct Chain {
     /// The watermark that has passed the whole chain.
     pub watermark_ms: i64,
     /// The epoch whose barrier has passed the chain and whose state is not in a checkpoint yet. No fire until then.
-    pub frozen_epoch: Option<u64>,
+    pub frozen_epoch: Option<Epoch>,
     /// Where what fails now stands to the barrier of the epoch that is being prepared.
     pub side: BarrierSide,
 }
@@ -113,7 +114,7 @@ impl Chain {
                         end.writer.write(&rows)?;
                     }
                     Event::Barrier(epoch) => {
-                        end.prepared = Some(end.writer.begin_prepare(epoch, end.control.afterwards(epoch))?);
+                        end.prepared = Some(end.writer.begin_prepare(epoch, end.control.requests.afterwards(epoch))?);
                     }
                     Event::Watermark(_) | Event::Tick(_) | Event::Partials(_) => {}
                 }

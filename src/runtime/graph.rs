@@ -16,6 +16,7 @@ use super::inbox::Inbox;
 use super::worker::{EdgeInput, SharedSource, SplitData, Worker, WorkerParts, WorkerSource};
 use crate::checkpoint::manifest::{Manifest, SplitState};
 use crate::checkpoint::store::CheckpointStore;
+use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::ingest::Ingest;
 use crate::operator::{OperatorError, OperatorState};
 use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan};
@@ -95,7 +96,7 @@ fn deal(splits: &[SplitState], workers: usize, bounded: bool) -> SplitTable<Spli
             children: split.children.clone(),
             peeked: split.peeked,
         };
-        table.register(&split.id, split.parents.clone(), i % workers, split.watermark_ms, status, data);
+        table.register(&split.id, split.parents.clone(), WorkerId::new(i % workers), split.watermark_ms, status, data);
     }
     table
 }
@@ -108,9 +109,9 @@ fn open_stores(
     memory: &StateMemory,
 ) -> Result<Vec<StateDb>, JobError> {
     if manifest.workers == workers {
-        return (0..workers).map(|w| Ok(StateDb::open(&store.fetch_live(manifest, w)?, memory)?)).collect();
+        return WorkerId::all(workers).map(|w| Ok(StateDb::open(&store.fetch_live(manifest, w)?, memory)?)).collect();
     }
-    let stores = (0..workers)
+    let stores = WorkerId::all(workers)
         .map(|w| {
             let folder = store.live(w);
             std::fs::create_dir_all(&folder)
@@ -118,9 +119,9 @@ fn open_stores(
             StateDb::open(&folder, memory)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    for old in 0..manifest.workers {
+    for old in WorkerId::all(manifest.workers) {
         // Opened on a copy of its names, never in place: opening writes.
-        let scratch = store.live(stores.len() + old);
+        let scratch = store.live(WorkerId::new(stores.len() + old.index()));
         if store.fetch_part(manifest, old, &scratch)? {
             redeal(&scratch, &stores, memory)?;
         }
@@ -137,7 +138,7 @@ fn redeal(scratch: &Path, stores: &[StateDb], memory: &StateMemory) -> Result<()
     old.scan_all(|key, value| {
         let unknown = || StateError { path: scratch.display().to_string(), reason: "an unknown key".into() };
         let group = key_group_of(key).ok_or_else(unknown)?;
-        let owner = owner_of(group, stores.len());
+        let owner = owner_of(group, stores.len()).index();
         changes[owner].put(key, value);
         if changes[owner].size_bytes() > REDEAL_BYTES {
             stores[owner].write(std::mem::take(&mut changes[owner]))?;
@@ -169,7 +170,7 @@ impl Graph<'_> {
         let stores = open_stores(self.store, self.manifest, workers, &memory)?;
         let inboxes: Vec<Arc<Inbox>> =
             (0..workers).map(|_| Arc::new(Inbox::new(self.plan.edges * workers, self.options.lane_bytes_max))).collect();
-        stores.into_iter().enumerate().map(|(id, db)| self.worker(id, db, &inboxes)).collect()
+        WorkerId::all(workers).zip(stores).map(|(id, db)| self.worker(id, db, &inboxes)).collect()
     }
 
     /// Chains before this one that feed the same sink: each has a writer of its own, with a number of its own.
@@ -177,13 +178,13 @@ impl Graph<'_> {
         self.plan.chains[..chain].iter().filter(|c| c.output == ChainOutput::Sink(sink)).count()
     }
 
-    fn worker(&self, id: usize, db: StateDb, inboxes: &[Arc<Inbox>]) -> Result<Worker, JobError> {
+    fn worker(&self, id: WorkerId, db: StateDb, inboxes: &[Arc<Inbox>]) -> Result<Worker, JobError> {
         let workers = inboxes.len();
-        let restored: BTreeMap<u32, OperatorState> = self.manifest.operators.iter().copied().collect();
+        let restored: BTreeMap<OperatorId, OperatorState> = self.manifest.operators.iter().copied().collect();
         let mut chains = Vec::new();
         let mut operator_ids = Vec::new();
         let mut edges = Vec::new();
-        let parker = inboxes[id].parker.clone();
+        let parker = inboxes[id.index()].parker.clone();
         let wake: Wake = Arc::new(move || parker.wake());
         for (number, plan) in self.plan.chains.iter().enumerate() {
             let asker = |number: usize| self.connected.lookups[number].asker(wake.clone());
@@ -194,8 +195,8 @@ impl Graph<'_> {
                     .map_err(|e| OperatorError::from(e).of(&name))
             };
             let mut links = plan.operators.iter().map(link).collect::<Result<Vec<_>, _>>()?;
-            let ids: Vec<u32> = plan.operators.iter().map(|o| o.state_id()).collect();
-            for (link, marks) in links.iter_mut().zip(&ids).filter_map(|(link, id)| Some((link, restored.get(id)?))) {
+            let ids: Vec<Option<OperatorId>> = plan.operators.iter().map(|o| o.state_id()).collect();
+            for (link, marks) in links.iter_mut().zip(&ids).filter_map(|(link, id)| Some((link, restored.get(id.as_ref()?)?))) {
                 if let Some(state) = link.operator.state() {
                     state.restore(marks, &db).map_err(|e| e.of(&link.name))?;
                 }
@@ -205,7 +206,7 @@ impl Graph<'_> {
                 ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
                     sink: *sink,
                     writer: self.connected.sinks[*sink]
-                        .writer(id + workers * self.earlier_writers(number, *sink), wake.clone())?,
+                        .writer(id.index() + workers * self.earlier_writers(number, *sink), wake.clone())?,
                     prepared: None,
                     control: self.control.clone(),
                     rows_written: 0,
@@ -231,7 +232,7 @@ impl Graph<'_> {
             operator_ids,
             sink_names: self.plan.sinks.iter().map(|s| s.name.clone()).collect(),
             db,
-            errors: ErrorStream::new(self.connected.errors.writer(id, wake)?),
+            errors: ErrorStream::new(self.connected.errors.writer(id.index(), wake)?),
             control: self.control.clone(),
             reports: self.reports.clone(),
             staging: self.store.staging(),

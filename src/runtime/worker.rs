@@ -26,6 +26,7 @@ use super::control::{Control, Report};
 use super::crash::CrashPoint;
 use super::errors::{BarrierSide, ErrorStream};
 use super::inbox::{Inbox, Parker};
+use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::{Context, Counters, Event, FailedRows};
 use crate::runtime::error::WorkerError;
 use crate::state::rocks::StateDb;
@@ -37,14 +38,14 @@ pub use source::WorkerSource;
 
 /// What a worker is made of, put together by `graph`.
 pub struct WorkerParts {
-    pub id: usize,
+    pub id: WorkerId,
     /// All workers' inboxes; number `id` is its own.
     pub inboxes: Vec<Arc<Inbox>>,
     pub sources: Vec<WorkerSource>,
     pub edges: Vec<EdgeInput>,
     pub chains: Vec<Chain>,
-    /// Numbers of the operators of each chain; 0 for those without state.
-    pub operator_ids: Vec<Vec<u32>>,
+    /// The operators of each chain; None for those without state.
+    pub operator_ids: Vec<Vec<Option<OperatorId>>>,
     pub sink_names: Vec<String>,
     pub db: StateDb,
     pub errors: ErrorStream,
@@ -55,20 +56,20 @@ pub struct WorkerParts {
 }
 
 pub struct Worker {
-    id: usize,
+    id: WorkerId,
     inbox: Arc<Inbox>,
     peers: Vec<Arc<Inbox>>,
     sources: Vec<WorkerSource>,
     edges: Vec<EdgeInput>,
     chains: Vec<Chain>,
-    operator_ids: Vec<Vec<u32>>,
+    operator_ids: Vec<Vec<Option<OperatorId>>>,
     sink_names: Vec<String>,
     db: StateDb,
     errors: ErrorStream,
     control: Arc<Control>,
     reports: Sender<Report>,
     staging: PathBuf,
-    injected_epoch: u64,
+    injected_epoch: Epoch,
     open_epoch: Option<OpenEpoch>,
     /// The barrier of the last epoch has been sent: nothing is read any more.
     is_ending: bool,
@@ -89,7 +90,7 @@ impl Worker {
             parts;
         Worker {
             id,
-            inbox: inboxes[id].clone(),
+            inbox: inboxes[id.index()].clone(),
             peers: inboxes,
             sources,
             edges,
@@ -98,7 +99,7 @@ impl Worker {
             sink_names,
             db,
             errors,
-            injected_epoch: control.requested_epoch.load(Ordering::Acquire),
+            injected_epoch: control.requests.newest(),
             control,
             reports,
             staging,

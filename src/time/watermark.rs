@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{MAX_TIME_MS, MIN_TIME_MS};
+use crate::ids::WorkerId;
 
 /// What a split is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct Entry<S> {
     pub watermark_ms: i64,
     pub parents: Vec<String>,
     /// The worker that reads it.
-    pub owner: usize,
+    pub owner: WorkerId,
     pub data: S,
     links: Links,
 }
@@ -101,8 +102,8 @@ pub struct SplitTable<S> {
     holding: InOrder,
     idle: InOrder,
     /// By owner.
-    ready: BTreeMap<usize, InOrder>,
-    orphans: BTreeMap<usize, InOrder>,
+    ready: BTreeMap<WorkerId, InOrder>,
+    orphans: BTreeMap<WorkerId, InOrder>,
     may_register: usize,
     unfinished: usize,
     /// The highest source watermark handed out.
@@ -129,7 +130,7 @@ impl<S> SplitTable<S> {
 
     /// Registers a split unless it is known. `watermark_ms` is what its own records have brought it to; one with known
     /// parents starts at the lowest of theirs, whenever it was registered.
-    pub fn register(&mut self, id: &str, parents: Vec<String>, owner: usize, watermark_ms: i64, status: SplitStatus, data: S) {
+    pub fn register(&mut self, id: &str, parents: Vec<String>, owner: WorkerId, watermark_ms: i64, status: SplitStatus, data: S) {
         if self.numbers.contains_key(id) {
             return;
         }
@@ -219,8 +220,8 @@ impl<S> SplitTable<S> {
     }
 
     /// The next split of `owner` that may be opened, lowest watermark first; it becomes active.
-    pub fn next_to_open(&mut self, owner: usize) -> Option<&mut Entry<S>> {
-        let first = |sets: &BTreeMap<usize, InOrder>| sets.get(&owner).and_then(|set| set.first()).map(|&(_, number)| number);
+    pub fn next_to_open(&mut self, owner: WorkerId) -> Option<&mut Entry<S>> {
+        let first = |sets: &BTreeMap<WorkerId, InOrder>| sets.get(&owner).and_then(|set| set.first()).map(|&(_, number)| number);
         // Without orphans, the child of a merge would wait for ever if its other parent's parent was read to a bound only.
         let orphan = || first(&self.orphans).filter(|_| self.may_register == 0);
         let number = first(&self.ready).or_else(orphan)?;

@@ -5,7 +5,7 @@ use super::*;
 fn table(splits: &[(&str, i64)]) -> SplitTable<()> {
     let mut t = SplitTable::new(true);
     for (id, wm) in splits {
-        t.register(id, vec![], 0, *wm, SplitStatus::Active, ());
+        t.register(id, vec![], WorkerId::FIRST, *wm, SplitStatus::Active, ());
     }
     t
 }
@@ -23,11 +23,11 @@ fn the_slowest_split_holds_the_watermark() {
 #[test]
 fn no_gap_between_a_parent_and_its_children() {
     let mut t = table(&[("p", 50), ("other", 100)]);
-    t.register("c", vec!["p".into()], 1, MIN_TIME_MS, SplitStatus::Waiting, ());
-    assert!(t.next_to_open(1).is_none(), "a child is not opened before its parent has ended");
+    t.register("c", vec!["p".into()], WorkerId::new(1), MIN_TIME_MS, SplitStatus::Waiting, ());
+    assert!(t.next_to_open(WorkerId::new(1)).is_none(), "a child is not opened before its parent has ended");
     t.finish("p");
     assert_eq!(t.watermark(), 50);
-    assert_eq!(t.next_to_open(1).expect("openable").id.as_ref(), "c");
+    assert_eq!(t.next_to_open(WorkerId::new(1)).expect("openable").id.as_ref(), "c");
     t.advance("c", 70);
     assert_eq!(t.watermark(), 70);
 }
@@ -36,14 +36,14 @@ fn no_gap_between_a_parent_and_its_children() {
 fn a_merge_child_holds_the_minimum_from_the_first_end_on() {
     let mut t = table(&[("p1", 80), ("p2", 30)]);
     let parents = vec!["p1".to_string(), "p2".to_string()];
-    t.register("c", parents.clone(), 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("c", parents.clone(), WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
     t.finish("p1");
     assert_eq!(t.watermark(), 30);
     t.advance("p2", 90);
     assert_eq!(t.watermark(), 80, "the lower of its parents'");
-    t.register("c", parents, 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("c", parents, WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
     t.finish("p2");
-    let child = t.next_to_open(0).expect("openable");
+    let child = t.next_to_open(WorkerId::FIRST).expect("openable");
     assert_eq!((&*child.id, child.watermark_ms), ("c", 80));
     assert_eq!(t.watermark(), 80);
 }
@@ -52,45 +52,45 @@ fn a_merge_child_holds_the_minimum_from_the_first_end_on() {
 fn a_child_known_from_the_start_begins_where_its_parents_ended() {
     // Registered with its parent and before it, as a listing of a stream that has split already gives them.
     let mut t = SplitTable::new(true);
-    t.register("grandchild", vec!["c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-    t.register("c", vec!["p".into(), "gone".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-    t.register("p", vec!["gone".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-    assert_eq!(t.next_to_open(0).expect("openable").id.as_ref(), "p");
+    t.register("grandchild", vec!["c".into()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("c", vec!["p".into(), "gone".into()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("p", vec!["gone".into()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
+    assert_eq!(t.next_to_open(WorkerId::FIRST).expect("openable").id.as_ref(), "p");
     assert_eq!(t.watermark(), MIN_TIME_MS);
     t.advance("p", 50);
     assert_eq!(t.watermark(), 50, "what waits for p stands where p does");
     t.finish("p");
     assert_eq!(t.watermark(), 50, "an empty child is no step back");
-    assert_eq!(t.next_to_open(0).expect("openable").watermark_ms, 50);
+    assert_eq!(t.next_to_open(WorkerId::FIRST).expect("openable").watermark_ms, 50);
     t.finish("c");
-    assert_eq!(t.next_to_open(0).expect("openable").watermark_ms, 50);
+    assert_eq!(t.next_to_open(WorkerId::FIRST).expect("openable").watermark_ms, 50);
 }
 
 #[test]
 fn a_parent_that_is_not_known_yet_is_waited_for() {
     // "m" merges "b" and the child "c" that "a" has not named yet.
     let mut t = table(&[("a", 30), ("b", 80)]);
-    t.register("m", vec!["b".into(), "c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("m", vec!["b".into(), "c".into()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
     t.finish("b");
-    assert!(t.next_to_open(0).is_none(), "a may still name c");
-    t.register("c", vec!["a".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+    assert!(t.next_to_open(WorkerId::FIRST).is_none(), "a may still name c");
+    t.register("c", vec!["a".into()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
     t.finish("a");
-    assert_eq!(t.next_to_open(0).expect("openable").id.as_ref(), "c");
-    assert!(t.next_to_open(0).is_none());
+    assert_eq!(t.next_to_open(WorkerId::FIRST).expect("openable").id.as_ref(), "c");
+    assert!(t.next_to_open(WorkerId::FIRST).is_none());
     t.finish("c");
-    let merged = t.next_to_open(0).expect("openable");
+    let merged = t.next_to_open(WorkerId::FIRST).expect("openable");
     assert_eq!((&*merged.id, merged.watermark_ms), ("m", 30));
 }
 
 #[test]
 fn a_parent_that_can_never_be_named_is_not_waited_for() {
     let mut t = table(&[("a", 30), ("b", 80)]);
-    t.register("m", vec!["b".into(), "c".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-    t.register("n", vec!["m".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("m", vec!["b".into(), "c".into()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("n", vec!["m".into()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
     t.finish("b");
     t.finish("a");
-    assert_eq!(t.next_to_open(0).expect("openable").id.as_ref(), "m");
-    assert!(t.next_to_open(0).is_none());
+    assert_eq!(t.next_to_open(WorkerId::FIRST).expect("openable").id.as_ref(), "m");
+    assert!(t.next_to_open(WorkerId::FIRST).is_none());
 }
 
 #[test]
@@ -119,13 +119,13 @@ fn all_idle_is_not_the_end_and_all_finished_is() {
 /// What a stream that is scaled up and down leaves behind: each cycle splits a shard in two and merges them again.
 fn scaled(cycles: usize) -> SplitTable<()> {
     let mut t = SplitTable::new(false);
-    t.register("merged-0", vec![], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("merged-0", vec![], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
     for cycle in 1..=cycles {
         let merged = format!("merged-{}", cycle - 1);
         let (left, right) = (format!("left-{cycle}"), format!("right-{cycle}"));
-        t.register(&left, vec![merged.clone()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.register(&right, vec![merged], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
-        t.register(&format!("merged-{cycle}"), vec![left, right], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.register(&left, vec![merged.clone()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.register(&right, vec![merged], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
+        t.register(&format!("merged-{cycle}"), vec![left, right], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
     }
     t
 }
@@ -143,7 +143,7 @@ fn a_long_history_of_splits_and_merges_is_no_burden() {
             assert_eq!(t.watermark(), if now_ms == 0 { MIN_TIME_MS } else { now_ms });
         }
         let mut open = vec![];
-        while let Some(entry) = t.next_to_open(0) {
+        while let Some(entry) = t.next_to_open(WorkerId::FIRST) {
             assert_eq!(entry.watermark_ms, if now_ms == 0 { MIN_TIME_MS } else { now_ms });
             open.push(entry.id.clone());
         }
@@ -166,7 +166,7 @@ fn a_long_history_of_splits_and_merges_is_no_burden() {
 fn a_source_without_bounds_does_not_end() {
     let mut t: SplitTable<()> = SplitTable::new(false);
     assert_eq!(t.watermark(), MIN_TIME_MS, "no shard yet");
-    t.register("a", vec![], 0, 40, SplitStatus::Active, ());
+    t.register("a", vec![], WorkerId::FIRST, 40, SplitStatus::Active, ());
     assert_eq!(t.watermark(), 40);
     t.finish("a");
     assert!(t.all_finished());
@@ -191,10 +191,10 @@ fn a_split_that_is_not_known_to_be_empty_holds_again() {
 fn an_idle_split_holds_for_the_child_that_waits_for_it() {
     let mut t = table(&[("p", 10), ("other", 50)]);
     t.set_idle("p");
-    t.register("c", vec!["p".into()], 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+    t.register("c", vec!["p".into()], WorkerId::FIRST, MIN_TIME_MS, SplitStatus::Waiting, ());
     assert_eq!(t.watermark(), 10);
     t.finish("p");
-    assert_eq!(t.next_to_open(0).expect("openable").watermark_ms, 10);
+    assert_eq!(t.next_to_open(WorkerId::FIRST).expect("openable").watermark_ms, 10);
 }
 
 /// Random histories against the rule as it reads: every split that is not idle or finished holds the watermark where it
@@ -227,10 +227,10 @@ fn the_sets_agree_with_the_rule() {
                     // A split has records of its own only after its parents have ended.
                     let is_read = parents.is_empty() && rng.random_bool(0.3);
                     let own_ms = if is_read { rng.random_range(0..100) } else { MIN_TIME_MS };
-                    t.register(&format!("s{step}"), parents, step % 2, own_ms, SplitStatus::Waiting, ());
+                    t.register(&format!("s{step}"), parents, WorkerId::new(step % 2), own_ms, SplitStatus::Waiting, ());
                 }
                 1 => {
-                    let owner = rng.random_range(0..2);
+                    let owner = WorkerId::new(rng.random_range(0..2));
                     let lowest = t
                         .iter()
                         .filter(|e| e.owner == owner && e.status == SplitStatus::Waiting)

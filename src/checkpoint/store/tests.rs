@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::checkpoint::durable::MARKER;
 
-fn manifest(epoch: u64, workers: usize) -> Manifest {
+fn manifest(epoch: Epoch, workers: usize) -> Manifest {
     Manifest {
         run_ms: 7,
         epoch,
@@ -22,6 +22,7 @@ fn manifest(epoch: u64, workers: usize) -> Manifest {
 
 /// Publishes a checkpoint with one file of a store.
 fn checkpoint(store: &mut CheckpointStore, epoch: u64) {
+    let epoch = Epoch::new(epoch);
     store.begin(epoch).unwrap();
     let part = store.staging().join(format!("{epoch:08}/worker-0"));
     fs::create_dir(&part).unwrap();
@@ -162,8 +163,8 @@ fn what_lies_among_our_files_stays() {
     // A link to a folder elsewhere is not followed.
     #[cfg(unix)]
     std::os::unix::fs::symlink(dir.path().join("checkpoints/00000003/worker-0"), dir.path().join("live/worker-1")).unwrap();
-    store.retain(3).unwrap();
-    store.drop_after(Some(3)).unwrap();
+    store.retain(Epoch::new(3)).unwrap();
+    store.drop_after(Some(Epoch::new(3))).unwrap();
     assert!(dir.path().join("checkpoints/00000003/worker-0/CURRENT").exists(), "still a checkpoint");
     #[cfg(unix)]
     fs::remove_file(dir.path().join("live/worker-1")).unwrap();
@@ -180,13 +181,13 @@ fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
     put(dir.path(), "staging/00000001/worker-0/notes.txt", "1");
     put(dir.path(), "staging/00000002/notes.txt", "1");
     put(dir.path(), "checkpoints/00000002/worker-0/notes.txt", "mine");
-    let error = store.begin(1).unwrap_err();
+    let error = store.begin(Epoch::new(1)).unwrap_err();
     assert!(error.is_of_the_folder() && error.to_string().contains("00000001/worker-0 is not Paceline's"), "{error}");
-    checkpoint(&mut store, 2);
+    checkpoint(&mut store, Epoch::new(2));
     assert_eq!(fs::read_to_string(dir.path().join("checkpoints/00000002/worker-0/notes.txt")).unwrap(), "mine");
     fs::create_dir(dir.path().join("checkpoints/00000003")).unwrap();
     fs::create_dir(dir.path().join("checkpoints/00000003/manifest")).unwrap();
-    let error = store.publish(manifest(3, 1)).unwrap_err();
+    let error = store.publish(manifest(Epoch::new(3), 1)).unwrap_err();
     assert!(error.is_of_the_folder() && error.to_string().contains("00000003/manifest is not Paceline's"), "{error}");
 }
 
@@ -201,7 +202,7 @@ fn the_newest_checkpoint_is_checked_once_and_the_older_only_if_it_is_damaged() {
     // 10 and 8 bytes in each.
     let mut store = CheckpointStore::open(dir.path()).unwrap();
     for _ in 0..3 {
-        let found: Vec<u64> = store.read().unwrap().checkpoints.iter().map(|f| f.epoch).collect();
+        let found: Vec<u64> = store.read().unwrap().checkpoints.iter().map(|f| f.epoch.number()).collect();
         assert_eq!((found, store.verified_bytes), (vec![2], 18));
     }
     store.mark_clean().unwrap();
@@ -246,10 +247,10 @@ fn state_is_for_its_owner_alone() {
         fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
     put(&root, "checkpoints/00000000/manifest", "");
-    fs::write(root.join("checkpoints/00000000/manifest"), codec::encode(&manifest(0, 1))).unwrap();
+    fs::write(root.join("checkpoints/00000000/manifest"), codec::encode(&manifest(Epoch::START, 1))).unwrap();
     let mut store = CheckpointStore::open(&root).unwrap();
     checkpoint(&mut store, 1);
-    store.begin_publishing(1).unwrap();
+    store.begin_publishing(Epoch::new(1)).unwrap();
     store.mark_clean().unwrap();
     let new = dir.path().join("new");
     CheckpointStore::open(&new).unwrap();

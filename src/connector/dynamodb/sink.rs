@@ -16,6 +16,7 @@ use super::options::DynamoDbOptions;
 use super::outbox::{Outbox, OutboxConfig};
 use super::staged;
 use super::value::{is_supported, key_type};
+use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, TEXT_LEN, Tally, Version, WriteMode};
 use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec};
@@ -254,7 +255,7 @@ impl SinkWriter for DynamoDbWriter {
         self.outbox.has_room()
     }
 
-    fn begin_prepare(&mut self, _epoch: u64, afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, afterwards: Afterwards) -> Result<Prepared, SinkError> {
         self.outbox.begin_prepare(afterwards).map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
     }
 

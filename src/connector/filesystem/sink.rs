@@ -28,6 +28,7 @@ use publish::{Missing, StagedPart};
 
 use crate::format::encode::{EncodeFormat, RowEncoder};
 use crate::format::json::EncodeOptions;
+use crate::ids::Epoch;
 use crate::private;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter};
@@ -92,7 +93,7 @@ impl Sink for FileSink {
         Guarantee::ExactlyOnce
     }
 
-    fn writer(&self, worker: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let target = Arc::clone(&self.target);
         if self.folder_early {
             target.create_folder()?;
@@ -103,14 +104,14 @@ impl Sink for FileSink {
             .map_err(|e| SinkError::Config { table: target.table.clone(), reason: e.to_string() })?;
         Ok(Box::new(FileWriter {
             target,
-            worker,
+            number: writer,
             part_bytes_max: self.part_bytes_max,
             encoder,
             rejected: Vec::new(),
             buffer: Vec::new(),
             open: None,
             finished: Vec::new(),
-            next_epoch: 1,
+            next_epoch: Epoch::START.next(),
             next_number: 0,
             failed: false,
         }))
@@ -174,8 +175,8 @@ impl Target {
         sync_folder(&self.folder).map_err(|e| self.failed("sync", &self.folder, &e))
     }
 
-    fn name(&self, epoch: u64, worker: usize, number: u64) -> String {
-        format!("{}{epoch:08}-{worker}-{number}.{}", self.prefix, self.format.extension())
+    fn name(&self, epoch: Epoch, writer: usize, number: u64) -> String {
+        format!("{}{epoch:08}-{writer}-{number}.{}", self.prefix, self.format.extension())
     }
 
     /// True for the parts of this table and run. The run `a` must not take those of a run `a-1`, so what follows the
@@ -197,7 +198,8 @@ impl Target {
 /// One worker's parts.
 struct FileWriter {
     target: Arc<Target>,
-    worker: usize,
+    /// Its own among the writers of the table.
+    number: usize,
     part_bytes_max: u64,
     encoder: RowEncoder,
     /// Rows that the format has no form for.
@@ -207,7 +209,7 @@ struct FileWriter {
     open: Option<OpenPart>,
     /// Synced parts of the coming epoch.
     finished: Vec<FinishedPart>,
-    next_epoch: u64,
+    next_epoch: Epoch,
     next_number: u64,
     /// Set by the first failure: what the part then holds is unknown, so nothing may be added to it or staged.
     failed: bool,
@@ -234,7 +236,7 @@ impl SinkWriter for FileWriter {
         self.guarded(|writer| writer.write_batch(rows))
     }
 
-    fn begin_prepare(&mut self, epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         let staged = self.guarded(|writer| writer.stage(epoch))?;
         Ok(Prepared::Part { staged, rejected: self.take_rejected() })
     }
@@ -276,22 +278,22 @@ impl FileWriter {
         Ok(())
     }
 
-    fn stage(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
+    fn stage(&mut self, epoch: Epoch) -> Result<Vec<u8>, SinkError> {
         self.finish_part()?;
-        self.next_epoch = epoch + 1;
+        self.next_epoch = epoch.next();
         self.next_number = 0;
         if self.finished.is_empty() {
             return Ok(Vec::new());
         }
         // The parts must be found under their names after a power failure, too.
         self.target.sync_folder()?;
-        let (target, worker) = (&self.target, self.worker);
+        let (target, writer) = (&self.target, self.number);
         let staged: Vec<StagedPart> = self
             .finished
             .drain(..)
             .map(|FinishedPart { part, number, length_bytes, crc32c }| StagedPart {
                 part,
-                name: target.name(epoch, worker, number),
+                name: target.name(epoch, writer, number),
                 length_bytes,
                 crc32c,
             })
@@ -322,7 +324,7 @@ impl FileWriter {
         for _ in 0..NAME_ATTEMPTS_MAX {
             let number = self.next_number;
             self.next_number += 1;
-            let part = format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.worker, number));
+            let part = format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.number, number));
             let path = self.target.folder.join(&part);
             // Never opens a file that exists: it may be waiting for the commit of a restored epoch.
             let mut options = match self.target.access {

@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::format::json::{EncodeOptions, JsonEncoder};
+use crate::ids::Epoch;
 use crate::map_keys;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
@@ -151,7 +152,7 @@ impl SinkWriter for SelectWriter {
         std::io::stdout().write_all(&text).map_err(|e| error(e.to_string()))
     }
 
-    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }

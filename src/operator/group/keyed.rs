@@ -10,6 +10,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::GroupSpec;
+use crate::ids::OperatorId;
 use crate::operator::OperatorError;
 use crate::operator::aggregate::retract::Accumulators;
 use crate::operator::aggregate::retracting::{Retraction, accumulators};
@@ -317,7 +318,7 @@ impl<B: Beside> KeyedGroups<B> {
         self.index.len()
     }
 
-    pub(super) fn operator(&self) -> u32 {
+    pub(super) fn operator(&self) -> OperatorId {
         self.spec.operator
     }
 

@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimestampMi
 
 use super::SessionSpec;
 use super::aggregate::SessionAggregate;
+use crate::ids::OperatorId;
 use crate::operator::aggregate::form::{Form, array_type};
 use crate::operator::aggregate::{Aggregate, Fixed, Function, NullValues};
 use crate::operator::event::Arrivals;
@@ -29,7 +30,7 @@ use crate::time::zone::Zone;
 #[derive(Debug, Clone)]
 pub struct SessionRowsSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub gap_ms: i64,
     /// The zone on whose local time gaps are measured. None: on the rowtime as it is.
     pub zone: Option<Zone>,

@@ -77,6 +77,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     use super::*;
+    use crate::ids::OperatorId;
 
     /// Many ties, and more rows than are asked for: the rows are those that sorting all of them gives.
     #[test]
@@ -89,7 +90,7 @@ mod tests {
             let mut pairs: Vec<(i64, Option<i64>)> =
                 (0..rows).map(|key| (key, rng.random_bool(0.9).then(|| rng.random_range(0..12)))).collect();
             let spec = TopNSpec {
-                operator: 1,
+                operator: OperatorId::FIRST,
                 zone: None,
                 partition_by: vec![],
                 order_by: vec![(1, SortOptions { descending: true, nulls_first: false })],

@@ -25,6 +25,7 @@ use arrow::datatypes::{
 };
 
 use super::aggregate::Aggregate;
+use crate::ids::OperatorId;
 use crate::time::Watermark;
 use crate::time::zone::Zone;
 pub use slice::Windows;
@@ -35,7 +36,7 @@ pub use slice::Windows;
 #[derive(Debug, Clone)]
 pub struct WindowAggregateSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub windows: Windows,
     /// The zone in which the windows lie. None: on the rowtime as it is.
     pub zone: Option<Zone>,

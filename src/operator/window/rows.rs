@@ -10,6 +10,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 
+use crate::ids::OperatorId;
 use crate::operator::OperatorError;
 use crate::state::key_group::row_key_groups;
 use crate::state::layout::{self, StateKey, StateKind, StatePlace, StateTable};
@@ -19,7 +20,7 @@ use crate::state::{KeyGroup, KeyGroups};
 
 /// The waiting rows of one input of an operator.
 pub struct WindowRows {
-    operator: u32,
+    operator: OperatorId,
     /// Tells the inputs of an operator apart in the store.
     table: StateTable,
     schema: SchemaRef,
@@ -34,7 +35,7 @@ pub struct WindowRows {
 }
 
 impl WindowRows {
-    pub fn new(operator: u32, input: u8, schema: SchemaRef, keys: Vec<usize>) -> WindowRows {
+    pub fn new(operator: OperatorId, input: u8, schema: SchemaRef, keys: Vec<usize>) -> WindowRows {
         WindowRows {
             operator,
             table: StateTable::of_input(input),

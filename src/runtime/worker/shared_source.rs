@@ -3,10 +3,11 @@
 //! Made by `graph`, used by each worker's `source`, shown by observers. What always holds: a split has one owner, from its
 //! registration on, and whoever registers it comes to the same one.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::ids::WorkerId;
 use crate::source::{Position, Source, SplitId, SplitSeed};
 use crate::state::key::hash_key;
 use crate::time::MIN_TIME_MS;
@@ -39,12 +40,9 @@ pub struct SharedSource {
     pub(super) split_bytes: usize,
     /// The source watermark last computed, for display.
     pub watermark_ms: AtomicI64,
-    /// By worker: how far the split that is furthest behind is behind.
-    lags_ms: Vec<AtomicI64>,
+    /// By worker: how far the split that is furthest behind is behind; None if none has said. Locked once a second.
+    lags_ms: Mutex<Vec<Option<i64>>>,
 }
-
-/// In [`SharedSource::lags_ms`]: no split has said.
-const NO_LAG: i64 = -1;
 
 impl SharedSource {
     pub fn new(
@@ -65,7 +63,7 @@ impl SharedSource {
             workers,
             split_bytes,
             watermark_ms: AtomicI64::new(MIN_TIME_MS),
-            lags_ms: (0..workers).map(|_| AtomicI64::new(NO_LAG)).collect(),
+            lags_ms: Mutex::new(vec![None; workers]),
         }
     }
 
@@ -85,15 +83,19 @@ impl SharedSource {
     /// How far the split that is furthest behind the newest record of its own is behind, ms of arrival time; None if no split
     /// has said.
     pub fn lag_ms(&self) -> Option<i64> {
-        self.lags_ms.iter().map(|lag| lag.load(Ordering::Relaxed)).filter(|lag| *lag != NO_LAG).max()
+        self.lags_ms().iter().copied().flatten().max()
     }
 
     /// Notes how far a worker's splits are behind; None if none of them has said.
-    pub(super) fn note_lag(&self, worker: usize, lag_ms: Option<i64>) {
-        self.lags_ms[worker].store(lag_ms.unwrap_or(NO_LAG), Ordering::Relaxed);
+    pub(super) fn note_lag(&self, worker: WorkerId, lag_ms: Option<i64>) {
+        self.lags_ms()[worker.index()] = lag_ms;
     }
 
-    fn owner_of_child(&self, id: &SplitId) -> usize {
-        (hash_key(id.0.as_bytes()) % self.workers as u64) as usize
+    fn lags_ms(&self) -> MutexGuard<'_, Vec<Option<i64>>> {
+        self.lags_ms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owner_of_child(&self, id: &SplitId) -> WorkerId {
+        WorkerId::new((hash_key(id.0.as_bytes()) % self.workers as u64) as usize)
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::shared_source::{SharedSource, SplitData};
 use super::turns::Turns;
 use crate::checkpoint::manifest::SplitState;
+use crate::ids::WorkerId;
 use crate::ingest::{Ingest, Ingested, SplitMarks};
 use crate::operator::Rows;
 use crate::record::{RawBatch, Unusable};
@@ -30,7 +31,7 @@ const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What reading needs of the worker.
 pub(super) struct Reading<'a> {
-    pub worker: usize,
+    pub worker: WorkerId,
     pub batch_rows: usize,
     /// By the monotonic clock.
     pub now: Duration,
@@ -96,7 +97,7 @@ impl WorkerSource {
     }
 
     /// The splits that `worker` owns, as the checkpoint keeps them.
-    pub(super) fn split_states(&self, worker: usize) -> Vec<SplitState> {
+    pub(super) fn split_states(&self, worker: WorkerId) -> Vec<SplitState> {
         let open: HashMap<&str, &OpenSplit> = self.open.iter().flatten().map(|o| (&*o.id.0, o)).collect();
         let splits = self.shared.splits();
         let own = splits.iter().filter(|entry| entry.owner == worker);
@@ -121,7 +122,7 @@ impl WorkerSource {
     }
 
     /// Opens what this worker may open.
-    pub(super) fn open_splits(&mut self, worker: usize, parker: &Arc<Parker>) -> Result<(), WorkerError> {
+    pub(super) fn open_splits(&mut self, worker: WorkerId, parker: &Arc<Parker>) -> Result<(), WorkerError> {
         let source = self.shared.source.clone();
         while source.open_at_once().is_none_or(|most| self.turns.len() < most) {
             let next = self.shared.splits().next_to_open(worker).map(|entry| {
