@@ -1,4 +1,7 @@
 -- ARRAY_AGG in every window kind, with DISTINCT and FILTER, of numbers, text and rows
+-- surprising: keeps NULLs; empty = NULL (A3)
+-- differs from Flink: opt: ARRAY_AGG(DISTINCT) is in order of arrival, Flink's in that of a hash map
+-- differs from Flink: ses: where a late row joins two sessions, Flink puts the rows of one before those of the other
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `tum` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` ARRAY<BIGINT>, `b2` ARRAY<STRING>) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum');
 CREATE TABLE `hop` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` ARRAY<BIGINT>, `b2` ARRAY<STRING>) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hop');

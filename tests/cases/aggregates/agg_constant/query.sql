@@ -1,4 +1,5 @@
 -- Aggregates of constants: with DISTINCT a constant is one value, in every kind of window, in OVER and without one.
+-- surprising: with DISTINCT a constant counts once
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE tum (ws TIMESTAMP(3), k STRING, a BIGINT, b BIGINT, c BIGINT, d INT, e INT, f BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum');
 CREATE TABLE cum (ws TIMESTAMP(3), we TIMESTAMP(3), a BIGINT, b BIGINT, c BIGINT, d BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cum');

@@ -1,4 +1,5 @@
 -- FIRST_VALUE and LAST_VALUE by arrival, NULLs, FILTER; in every window kind
+-- surprising: skips NULLs; HOP/CUMULATE/SESSION refuse it (A5)
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `tum` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` BIGINT, `b2` BIGINT, `c` STRING, `e` DECIMAL(10, 2), `f` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum');
 CREATE TABLE `leg` (`ws` TIMESTAMP(3), `k` STRING, `a` BIGINT, `b2` BIGINT, `c` STRING, `e` DECIMAL(10, 2), `f` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/leg');

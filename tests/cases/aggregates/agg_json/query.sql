@@ -1,4 +1,5 @@
 -- JSON_OBJECTAGG and JSON_ARRAYAGG: NULL ON NULL, ABSENT ON NULL, nested JSON, in windows
+-- surprising: keys sorted; NULL default differs between OBJECTAGG and ARRAYAGG (A4)
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), kk STRING, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `tum` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` VARCHAR(2000), `b2` VARCHAR(2000)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum');
 CREATE TABLE `nulls` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` VARCHAR(2000), `b2` VARCHAR(2000), `c` VARCHAR(2000), `e` VARCHAR(2000)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/nulls');

@@ -1,4 +1,5 @@
 -- PERCENTILE of numbers, several at once, with a frequency, FILTER, DISTINCT
+-- surprising: DOUBLE, linear interpolation; ARRAY form
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `tum` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` DOUBLE, `b2` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum');
 CREATE TABLE `hop` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` DOUBLE, `b2` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hop');

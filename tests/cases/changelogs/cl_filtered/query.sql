@@ -1,4 +1,5 @@
 -- filters over changing rows: over GROUP BY, a COUNT in a subquery, deduplication, Top-N, OVER, and several of them
+-- surprising: -U stands alone where its +U does not pass (C11)
 CREATE TABLE src (id BIGINT, k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE VIEW newest AS SELECT id, k, v, ts FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY id ORDER BY ts DESC) AS rn FROM src) WHERE rn = 1;
 SELECT k, SUM(v) AS s FROM src WHERE k IS NOT NULL GROUP BY k HAVING SUM(v) > 0;

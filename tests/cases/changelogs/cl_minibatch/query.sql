@@ -1,4 +1,8 @@
 -- mini-batch by size (5 rows): fewer updates, the same end
+-- surprising: result per bundle of 5 input rows
+-- agrees as a table: select_1: with mini-batches Flink aggregates in two steps, each with bundles of its own
+-- agrees as a table: select_2: with mini-batches Flink aggregates in two steps, each with bundles of its own
+-- agrees as a table: select_3: with mini-batches Flink aggregates in two steps, each with bundles of its own
 SET 'table.exec.mini-batch.enabled' = 'true';
 SET 'table.exec.mini-batch.allow-latency' = '1000 h';
 SET 'table.exec.mini-batch.size' = '5';

@@ -1,4 +1,5 @@
 -- NaN and -0.0 as keys of groups, of DISTINCT and of joins, and in MIN and MAX
+-- surprising: NaN is one key, the zeros are two (F18)
 CREATE TABLE src (id BIGINT, k STRING, d DOUBLE, f FLOAT, ts AS TO_TIMESTAMP_LTZ(id * 1000 + 1000, 3), WATERMARK FOR ts AS ts) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 SELECT d, COUNT(*) AS n, COUNT(DISTINCT f) AS u FROM src GROUP BY d;
 SELECT k, COUNT(DISTINCT d) AS u, COUNT(DISTINCT d - d) AS z FROM src GROUP BY k;

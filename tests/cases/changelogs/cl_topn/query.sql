@@ -1,4 +1,6 @@
 -- continuous Top-N over appended rows: with and without the rank, global, ranges, NULLs
+-- surprising: without rn in the output: -D then +I; rn = 2 alone works (C2)
+-- differs from Flink: select_8: a Top-1 without its number: Flink leaves out the -U that goes with a +U
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 SELECT id, k, v, rn FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC, id) AS rn FROM src) WHERE rn <= 2;
 SELECT id, k, v FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v ASC, id) AS rn FROM src) WHERE rn <= 3;

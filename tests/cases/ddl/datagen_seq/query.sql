@@ -1,4 +1,5 @@
 -- datagen with sequences and a number of rows, computed columns over them
+-- surprising: ends with the shortest sequence
 CREATE TABLE g (n BIGINT, m INT, s STRING, ts AS TO_TIMESTAMP_LTZ(n * 500, 3), WATERMARK FOR ts AS ts) WITH ('connector'='datagen', 'fields.n.kind'='sequence', 'fields.n.start'='1', 'fields.n.end'='200', 'fields.m.kind'='sequence', 'fields.m.start'='-100', 'fields.m.end'='99', 'fields.s.kind'='sequence', 'fields.s.start'='1', 'fields.s.end'='500');
 CREATE TABLE h (n INT, x INT, y BIGINT) WITH ('connector'='datagen', 'number-of-rows'='100', 'fields.n.kind'='sequence', 'fields.n.start'='1', 'fields.n.end'='1000', 'fields.x.min'='7', 'fields.x.max'='7', 'fields.y.null-rate'='1');
 CREATE TABLE `rows` (`n` BIGINT, `m` INT, `s` STRING, `ts` TIMESTAMP(3) WITH LOCAL TIME ZONE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/rows');

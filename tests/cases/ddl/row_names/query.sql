@@ -1,4 +1,5 @@
 -- what fields of a ROW are called in views, subqueries, groups and printed rows; repeated names, names in parentheses, beside a *
+-- surprising: r.f is called f, (r).f is not (N1)
 CREATE TABLE datagen (id BIGINT, event_type INT, auction ROW<id BIGINT, seller STRING>, bid ROW<auction BIGINT, bidder STRING, price INT, `at` ROW<x INT, y INT>>, ar ARRAY<ROW<p INT>>, k STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE VIEW auctions AS SELECT auction.id, auction.seller, ts FROM datagen WHERE event_type = 1;
 CREATE VIEW bid AS SELECT bid.auction, bid.bidder, bid.price, bid.`at`.x, ts FROM datagen WHERE event_type = 2;

@@ -1,4 +1,5 @@
 -- a folder of three files read as one table; metadata columns file.name and file.size; the watermark is far behind
+-- surprising: file.name, file.size
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '1' DAY) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in');
 CREATE TABLE m (id BIGINT, k STRING, fname STRING METADATA FROM 'file.name', fsize BIGINT METADATA FROM 'file.size') WITH ('connector'='filesystem','format'='json','path'='${DIR}/in');
 CREATE TABLE `t` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cv` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/t');

@@ -1,4 +1,5 @@
 -- json.ignore-parse-errors over many kinds of bad lines and fields
+-- surprising: see J6
 CREATE TABLE src (id BIGINT, i INT, s STRING, d DOUBLE, ts TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl', 'json.ignore-parse-errors'='true');
 CREATE TABLE `all1` (`id` BIGINT, `i` INT, `s` STRING, `d` DOUBLE, `ts` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/all1');
 CREATE TABLE `cnt` (`id` BIGINT, `a` BOOLEAN, `b` BOOLEAN, `c` BOOLEAN, `e` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cnt');

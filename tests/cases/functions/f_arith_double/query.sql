@@ -1,4 +1,5 @@
 -- DOUBLE and FLOAT arithmetic and mathematical functions
+-- surprising: FLOAT + DOUBLE takes the left type (F2)
 CREATE TABLE src (id BIGINT, d DOUBLE, x DOUBLE, f FLOAT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `ops` (`id` BIGINT, `c1` DOUBLE, `c2` DOUBLE, `c3` DOUBLE, `c4` DOUBLE, `c5` DOUBLE, `c6` DOUBLE, `c7` FLOAT, `c8` FLOAT, `c9` FLOAT, `c10` DOUBLE, `c11` DOUBLE, `c12` BOOLEAN, `c13` BOOLEAN, `c14` BOOLEAN, `c15` DOUBLE, `c16` DOUBLE, `c17` FLOAT, `c18` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ops');
 CREATE TABLE `fn` (`id` BIGINT, `c1` DOUBLE, `c2` DOUBLE, `c3` DOUBLE, `c4` DOUBLE, `c5` DOUBLE, `c6` DOUBLE, `c7` DOUBLE, `c8` DOUBLE, `c9` DOUBLE, `c10` DOUBLE, `c11` DOUBLE, `c12` DOUBLE, `c13` DOUBLE, `c14` DOUBLE, `c15` DOUBLE, `c16` DOUBLE, `c17` DOUBLE, `c18` DOUBLE, `c19` DOUBLE, `c20` DOUBLE, `c21` DOUBLE, `c22` DOUBLE, `c23` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/fn');

@@ -1,4 +1,5 @@
 -- integer arithmetic: wrap-around, promotion, division, MOD signs
+-- surprising: ROUND(INT, -1) overflows (F3)
 CREATE TABLE src (id BIGINT, t TINYINT, si SMALLINT, i INT, l BIGINT, d DOUBLE, f FLOAT, m DECIMAL(10,2), b BOOLEAN, c BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `ints` (`id` BIGINT, `c1` TINYINT, `c2` SMALLINT, `c3` INT, `c4` INT, `c5` INT, `c6` INT, `c7` INT, `c8` INT, `c9` BIGINT, `c10` BIGINT, `c11` BIGINT, `c12` BIGINT, `c13` INT, `c14` BIGINT, `c15` INT, `c16` TINYINT, `c17` TINYINT, `c18` SMALLINT, `c19` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ints');
 CREATE TABLE `divs` (`id` BIGINT, `c1` INT, `c2` INT, `c3` INT, `c4` INT, `c5` BIGINT, `c6` INT, `c7` INT, `c8` INT, `c9` INT, `c10` INT, `c11` INT, `c12` INT, `c13` BIGINT, `c14` TINYINT, `c15` BIGINT, `c16` DECIMAL(10, 2), `c17` DECIMAL(3, 2), `c18` DECIMAL(17, 6), `c19` DOUBLE, `c20` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/divs');

@@ -1,4 +1,6 @@
 -- CAST between numeric types, BOOLEAN and text: wrap-around, truncation, rounding
+-- surprising: wraps, saturates for DOUBLE (F5)
+-- digits: 6: FLOAT has 7 digits
 CREATE TABLE src (id BIGINT, t TINYINT, si SMALLINT, i INT, l BIGINT, d DOUBLE, f FLOAT, m DECIMAL(10,2), b BOOLEAN, c BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `toint` (`id` BIGINT, `c1` TINYINT, `c2` SMALLINT, `c3` INT, `c4` TINYINT, `c5` INT, `c6` BIGINT, `c7` INT, `c8` BIGINT, `c9` TINYINT, `c10` SMALLINT, `c11` INT, `c12` TINYINT, `c13` INT, `c14` INT, `c15` TINYINT, `c16` BIGINT, `c17` BOOLEAN, `c18` BOOLEAN, `c19` BOOLEAN, `c20` INT, `c21` INT, `c22` TINYINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/toint');
 CREATE TABLE `toflt` (`id` BIGINT, `c1` FLOAT, `c2` FLOAT, `c3` DOUBLE, `c4` FLOAT, `c5` DOUBLE, `c6` FLOAT, `c7` DOUBLE, `c8` DOUBLE, `c9` FLOAT, `c10` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/toflt');

@@ -1,4 +1,5 @@
 -- JSON functions: IS JSON, JSON_EXISTS, JSON_VALUE, JSON_QUERY, JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_QUOTE
+-- surprising: path without a mode is strict (F12)
 CREATE TABLE src (id BIGINT, s STRING, i INT, b BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `isj` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` BOOLEAN, `c6` BOOLEAN, `c7` BOOLEAN, `c8` BOOLEAN, `c9` BOOLEAN, `c10` BOOLEAN, `c11` BOOLEAN, `c12` BOOLEAN, `c13` BOOLEAN, `c14` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/isj');
 CREATE TABLE `val` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` STRING, `c9` STRING, `c10` STRING, `c11` BOOLEAN, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` STRING, `c17` DOUBLE, `c18` STRING, `c19` STRING, `c20` STRING, `c21` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/val');

@@ -1,4 +1,5 @@
 -- LIKE, SIMILAR TO and the REGEXP functions
+-- surprising: LIKE crosses newlines; $1 is not a group (F9)
 CREATE TABLE src (id BIGINT, s STRING, p STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `like` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` BOOLEAN, `c6` BOOLEAN, `c7` BOOLEAN, `c8` BOOLEAN, `c9` BOOLEAN, `c10` BOOLEAN, `c11` BOOLEAN, `c12` BOOLEAN, `c13` BOOLEAN, `c14` BOOLEAN, `c15` BOOLEAN, `c16` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/like');
 CREATE TABLE `sim` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` BOOLEAN, `c6` BOOLEAN, `c7` BOOLEAN, `c8` BOOLEAN, `c9` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/sim');

@@ -1,4 +1,5 @@
 -- MAP and ROW functions and access
+-- surprising: ROW fields are EXPR$0, ...
 CREATE TABLE src (id BIGINT, a ARRAY<INT>, a2 ARRAY<INT>, sa ARRAY<STRING>, mp MAP<STRING, INT>, mq MAP<STRING, INT>, i INT, s STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `map` (`id` BIGINT, `c1` INT, `c2` INT, `c3` INT, `c4` ARRAY<STRING>, `c5` INT, `c6` ARRAY<CHAR(1)>, `c7` ARRAY<INT>, `c8` ARRAY<ROW<`key` CHAR(1), `value` INT>>, `c9` MAP<CHAR(1), INT>, `c10` MAP<STRING, INT>, `c11` MAP<CHAR(1), INT>, `c12` MAP<CHAR(1), INT>, `c13` BOOLEAN, `c14` BOOLEAN, `c15` CHAR(1), `c16` INT, `c17` MAP<STRING, BIGINT>, `c18` INT, `c19` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/map');
 CREATE TABLE `row` (`id` BIGINT, `c1` ROW<`EXPR$0` INT, `EXPR$1` STRING>, `c2` INT, `c3` ROW<`EXPR$0` INT, `EXPR$1` ROW<`EXPR$0` STRING, `EXPR$1` INT>>, `c4` BOOLEAN, `c5` ROW<`p` BIGINT, `q` STRING>, `c6` ROW<`EXPR$0` ARRAY<INT>, `EXPR$1` MAP<STRING, INT>>, `c7` INT, `c8` ROW<`EXPR$0` INT, `EXPR$1` STRING>, `c9` BOOLEAN, `c10` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/row');

@@ -1,4 +1,5 @@
 -- NaN and -0.0 in comparisons, of columns and constants: =, <, BETWEEN, IN, CASE, NULLIF, IS DISTINCT FROM, in filters, joins and inside nested values
+-- surprising: only <> holds (F18)
 CREATE TABLE src (id BIGINT, d DOUBLE, e DOUBLE, f FLOAT, g FLOAT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `cmp` (id BIGINT, c1 BOOLEAN, c2 BOOLEAN, c3 BOOLEAN, c4 BOOLEAN, c5 BOOLEAN, c6 BOOLEAN, c7 BOOLEAN, c8 BOOLEAN, c9 BOOLEAN, c10 BOOLEAN, c11 BOOLEAN, c12 BOOLEAN, c13 BOOLEAN, c14 BOOLEAN, c15 BOOLEAN, c16 BOOLEAN, c17 BOOLEAN, c18 BOOLEAN, c19 BOOLEAN, c20 BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cmp');
 CREATE TABLE `cst` (id BIGINT, c1 BOOLEAN, c2 BOOLEAN, c3 BOOLEAN, c4 BOOLEAN, c5 BOOLEAN, c6 BOOLEAN, c7 BOOLEAN, c8 BOOLEAN, c9 BOOLEAN, c10 BOOLEAN, c11 BOOLEAN, c12 BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cst');

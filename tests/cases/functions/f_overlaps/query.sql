@@ -1,4 +1,5 @@
 -- OVERLAPS of spans with their ends in either order, with intervals, touching, with NULLs
+-- surprising: spans that touch overlap
 CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `out` (`id` BIGINT, `c1` BOOLEAN, `c2` BOOLEAN, `c3` BOOLEAN, `c4` BOOLEAN, `c5` BOOLEAN, `c6` BOOLEAN, `c7` BOOLEAN, `c8` BOOLEAN, `c9` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/out');
 INSERT INTO `out` SELECT id, (ts, t2) OVERLAPS (t2, ts) AS c1,

@@ -1,4 +1,5 @@
 -- string functions: case, trim, pad, concat, length, replace, overlay, unicode and NULL
+-- surprising: UTF-16 lengths in LPAD, OVERLAY (F10)
 CREATE TABLE src (id BIGINT, s STRING, p STRING, i INT, u STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `one` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` INT, `c5` INT, `c6` STRING, `c7` INT, `c8` STRING, `c9` STRING, `c10` STRING, `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` STRING, `c17` STRING, `c18` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/one');
 CREATE TABLE `cat` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` STRING, `c9` STRING, `c10` STRING, `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` STRING, `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING, `c21` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/cat');

@@ -1,4 +1,5 @@
 -- SUBSTRING, LEFT, RIGHT, POSITION, LOCATE, INSTR with zero, negative and too large positions
+-- surprising: SUBSTRING(s, 0), negative positions (F11)
 CREATE TABLE src (id BIGINT, s STRING, p STRING, i INT, u STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `sub` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` STRING, `c9` STRING, `c10` STRING, `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` VARCHAR(3), `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING, `c21` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/sub');
 CREATE TABLE `pos` (`id` BIGINT, `c1` INT, `c2` INT, `c3` INT, `c4` INT, `c5` INT, `c6` INT, `c7` INT, `c8` INT, `c9` INT, `c10` INT, `c11` INT, `c12` INT, `c13` BOOLEAN, `c14` BOOLEAN, `c15` BOOLEAN, `c16` BOOLEAN, `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING, `c21` BOOLEAN, `c22` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/pos');

@@ -1,4 +1,5 @@
 -- the difference of two times with its unit: as text, added, compared, taken apart, in subqueries
+-- surprising: only the kind of the unit counts (F7)
 CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `txt` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` VARCHAR(5), `c9` CHAR(25), `c10` STRING, `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/txt');
 CREATE TABLE `val` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` BOOLEAN, `c4` BOOLEAN, `c5` BOOLEAN, `c6` BOOLEAN, `c7` BOOLEAN, `c8` BOOLEAN, `c9` STRING, `c10` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/val');

@@ -1,4 +1,5 @@
 -- EXTRACT of every unit and the short forms, from TIMESTAMP, DATE, TIME
+-- surprising: wrong fields before 1970 (F7)
 CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `ext` (`id` BIGINT, `c1` BIGINT, `c2` BIGINT, `c3` BIGINT, `c4` BIGINT, `c5` BIGINT, `c6` BIGINT, `c7` BIGINT, `c8` BIGINT, `c9` BIGINT, `c10` BIGINT, `c11` BIGINT, `c12` BIGINT, `c13` BIGINT, `c14` BIGINT, `c15` BIGINT, `c16` BIGINT, `c17` BIGINT, `c18` BIGINT, `c19` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ext');
 CREATE TABLE `extd` (`id` BIGINT, `c1` BIGINT, `c2` BIGINT, `c3` BIGINT, `c4` BIGINT, `c5` BIGINT, `c6` BIGINT, `c7` BIGINT, `c8` BIGINT, `c9` BIGINT, `c10` BIGINT, `c11` BIGINT, `c12` BIGINT, `c13` BIGINT, `c14` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/extd');

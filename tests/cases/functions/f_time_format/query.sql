@@ -1,4 +1,5 @@
 -- DATE_FORMAT, TO_TIMESTAMP, TO_DATE, FROM_UNIXTIME, UNIX_TIMESTAMP, TO_TIMESTAMP_LTZ, CONVERT_TZ
+-- surprising: bad text: NULL, Long.MIN or year 1705471 (F8)
 CREATE TABLE src (id BIGINT, s STRING, ts TIMESTAMP(3), dt DATE, tm TIME, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `fmt` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` STRING, `c9` STRING, `c10` STRING, `c11` STRING, `c12` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/fmt');
 CREATE TABLE `parse` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(3), `c6` DATE, `c7` DATE, `c8` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c9` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c10` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c11` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c12` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c13` TIMESTAMP(6) WITH LOCAL TIME ZONE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/parse');

@@ -1,4 +1,5 @@
 -- times before the year 1 and beyond the year 9999: from numbers and text, in json and csv, and moved there
+-- surprising: numbers beyond are NULL, text with a sign is not (F17)
 CREATE TABLE numbers (id BIGINT, n BIGINT, x DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${DIR}/numbers.jsonl');
 CREATE TABLE texts (id BIGINT, s STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/texts.jsonl');
 CREATE TABLE times (id BIGINT, t TIMESTAMP(3), l TIMESTAMP_LTZ(3), d DATE, m TIME) WITH ('connector'='filesystem','format'='json','json.ignore-parse-errors'='true','path'='${DIR}/times.jsonl');

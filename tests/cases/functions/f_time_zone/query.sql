@@ -1,4 +1,5 @@
 -- the same in the session zone America/New_York: what depends on table.local-time-zone and what does not
+-- surprising: FROM_UNIXTIME and UNIX_TIMESTAMP use the session zone
 SET 'table.local-time-zone' = 'America/New_York';
 CREATE TABLE src (id BIGINT, s STRING, ts TIMESTAMP(3), dt DATE, tm TIME, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `z` (`id` BIGINT, `c1` STRING, `c2` BIGINT, `c3` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c4` STRING, `c5` TIMESTAMP(3), `c6` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c7` DATE, `c8` TIME(0), `c9` BIGINT, `c10` BIGINT, `c11` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c12` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c13` STRING, `c14` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c15` STRING, `c16` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c17` BOOLEAN, `c18` BOOLEAN, `c19` TIMESTAMP(3), `c20` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c21` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c22` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/z');

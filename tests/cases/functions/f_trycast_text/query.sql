@@ -1,4 +1,6 @@
 -- TRY_CAST of text to every type
+-- surprising: TRY_CAST('y' AS DECIMAL(10,2)) = 0 (F6)
+-- digits: 6: FLOAT has 7 digits
 CREATE TABLE src (id BIGINT, s STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `num` (`id` BIGINT, `c1` TINYINT, `c2` SMALLINT, `c3` INT, `c4` BIGINT, `c5` FLOAT, `c6` DOUBLE, `c7` DECIMAL(10, 2), `c8` DECIMAL(3, 0), `c9` DECIMAL(38, 18), `c10` BOOLEAN) WITH ('connector'='filesystem','format'='json','path'='${OUT}/num');
 CREATE TABLE `tim` (`id` BIGINT, `c1` DATE, `c2` TIME(0), `c3` TIME(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(0), `c6` TIMESTAMP(9), `c7` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c8` STRING, `c9` CHAR(3), `c10` VARCHAR(3), `c11` BYTES, `c12` BINARY(2), `c13` VARBINARY(2)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tim');

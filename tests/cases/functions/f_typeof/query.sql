@@ -1,4 +1,5 @@
 -- TYPEOF of columns of every scalar type, of numbers, casts and calculations; with TRUE as a type that can be written down
+-- surprising: says NOT NULL (F1)
 CREATE TABLE src (id BIGINT, t TINYINT, sm SMALLINT, i INT, v BIGINT, f FLOAT, d DOUBLE, m DECIMAL(10,2), b BOOLEAN, k STRING, c CHAR(3), vc VARCHAR(7), byt BYTES, bi BINARY(4), vb VARBINARY(5), da DATE, ti TIME, ts TIMESTAMP(3), t0 TIMESTAMP(0), t9 TIMESTAMP(9), l3 TIMESTAMP_LTZ(3), l9 TIMESTAMP_LTZ(9)) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 SELECT id, TYPEOF(t) AS c1, TYPEOF(sm) AS c2, TYPEOF(i) AS c3, TYPEOF(v) AS c4, TYPEOF(f) AS c5, TYPEOF(d) AS c6, TYPEOF(m) AS c7, TYPEOF(b) AS c8, TYPEOF(k) AS c9, TYPEOF(c) AS c10, TYPEOF(vc) AS c11, TYPEOF(byt) AS c12, TYPEOF(bi) AS c13, TYPEOF(vb) AS c14, TYPEOF(da) AS c15, TYPEOF(ti) AS c16, TYPEOF(ts) AS c17, TYPEOF(t0) AS c18, TYPEOF(t9) AS c19, TYPEOF(l3) AS c20, TYPEOF(l9) AS c21 FROM src;
 SELECT id, TYPEOF(i, TRUE) AS c1, TYPEOF(k, TRUE) AS c2, TYPEOF(c, TRUE) AS c3, TYPEOF(byt, TRUE) AS c4, TYPEOF(l3, TRUE) AS c5, TYPEOF(ti, TRUE) AS c6, TYPEOF(ts, TRUE) AS c7, TYPEOF(m, FALSE) AS c8, TYPEOF(vb, TRUE) AS c9 FROM src;

@@ -1,4 +1,5 @@
 -- window semi and anti joins by IN, NOT IN, EXISTS, NOT EXISTS
+-- surprising: NOT IN with NULLs (G6)
 CREATE TABLE l (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/l.jsonl');
 CREATE TABLE r (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '3' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/r.jsonl');
 CREATE TABLE `isin` (`id` BIGINT, `k` STRING, `v` BIGINT, `ws` TIMESTAMP(3), `we` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/isin');

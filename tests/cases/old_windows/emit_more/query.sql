@@ -1,4 +1,5 @@
 -- early and late fires together: by key of an upsert sink, HAVING, DISTINCT, a changelog behind them
+-- surprising: the latest window of a row changes first (P4)
 SET 'table.exec.emit.early-fire.enabled' = 'true';
 SET 'table.exec.emit.early-fire.delay' = '0 ms';
 SET 'table.exec.emit.late-fire.enabled' = 'true';

@@ -1,4 +1,5 @@
 -- table.exec.emit.late-fire with delay 0 and allow-lateness on the old windows: a changelog
+-- surprising: a late row re-fires: -U/+U
 SET 'table.exec.emit.late-fire.enabled' = 'true';
 SET 'table.exec.emit.late-fire.delay' = '0 ms';
 SET 'table.exec.emit.allow-lateness' = '20 s';

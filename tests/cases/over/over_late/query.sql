@@ -1,4 +1,5 @@
 -- OVER with late rows: dropped by key for bounded frames, by the watermark for unbounded ones
+-- surprising: lateness per key or by watermark
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '3' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `rng` (`id` BIGINT, `k` STRING, `v` BIGINT, `ts` TIMESTAMP(3), `c` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/rng');
 CREATE TABLE `rws` (`id` BIGINT, `k` STRING, `v` BIGINT, `ts` TIMESTAMP(3), `c` BIGINT, `s` BIGINT, `mn` BIGINT, `mx` BIGINT, `av` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/rws');

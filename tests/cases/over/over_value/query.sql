@@ -1,4 +1,5 @@
 -- OVER ordered by values: ties under RANGE and ROWS, NULLs first and last, ranks, every aggregate that Flink takes there
+-- surprising: RANK and DENSE_RANK count ties (C4)
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 SELECT id, k, j, COUNT(*) OVER w AS n, COUNT(v) OVER w AS c, SUM(v) OVER w AS s, AVG(d) OVER w AS a, MIN(s) OVER w AS mi, MAX(m) OVER w AS ma FROM src WINDOW w AS (PARTITION BY k ORDER BY j);
 SELECT id, k, j, COUNT(*) OVER w AS n, SUM(m) OVER w AS s, AVG(v) OVER w AS a, MIN(s) OVER w AS mi, MAX(s) OVER w AS ma FROM src WINDOW w AS (PARTITION BY k ORDER BY j ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);

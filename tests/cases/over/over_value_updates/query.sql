@@ -1,4 +1,5 @@
 -- OVER ordered by values over rows that change: rows that are taken back, equal rows, a filter on the result, a GROUP BY over it
+-- surprising: a row taken back is -D, then +U (C4)
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 SELECT k, j, c, SUM(c) OVER (PARTITION BY k ORDER BY c) AS sc FROM (SELECT k, j, COUNT(*) AS c FROM src GROUP BY k, j);
 SELECT k, c, SUM(c) OVER (PARTITION BY k ORDER BY c) AS sc FROM (SELECT k, j, COUNT(*) AS c FROM src GROUP BY k, j);

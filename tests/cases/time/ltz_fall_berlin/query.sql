@@ -1,4 +1,5 @@
 -- TIMESTAMP_LTZ rowtime in Europe/Berlin over a daylight saving change: every window kind
+-- surprising: the repeated hour is ONE window of 2 h (Z2)
 SET 'table.local-time-zone' = 'Europe/Berlin';
 CREATE TABLE src (id BIGINT, k STRING, v BIGINT, ms BIGINT, ts AS TO_TIMESTAMP_LTZ(ms, 3), WATERMARK FOR ts AS ts - INTERVAL '10' MINUTE) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `t1h` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `wt` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c` BIGINT, `s` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/t1h');

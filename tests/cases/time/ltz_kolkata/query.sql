@@ -1,4 +1,5 @@
 -- TIMESTAMP_LTZ rowtime in a zone of half hours without daylight saving: old windows, sessions, row windows (window TVF aggregates lose rows there: see FACTS.md)
+-- surprising: TVF aggregates are left out: Flink loses rows there (Z1)
 SET 'table.local-time-zone' = 'Asia/Kolkata';
 CREATE TABLE src (id BIGINT, k STRING, v BIGINT, ms BIGINT, ts AS TO_TIMESTAMP_LTZ(ms, 3), WATERMARK FOR ts AS ts - INTERVAL '10' MINUTE) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `leg` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `rt` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/leg');

@@ -1,4 +1,5 @@
 -- processing time: windows that the clock has not ended give no rows; rows are taken one by one, in the order in which they come
+-- surprising: windows give nothing when the input ends (P1)
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, ts TIMESTAMP(3), pt AS PROCTIME(), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE VIEW named AS SELECT id, k, v, PROCTIME() AS p FROM src WHERE v IS NOT NULL;
 CREATE TABLE `first_in` (`id` BIGINT, `k` STRING, `v` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/first_in');

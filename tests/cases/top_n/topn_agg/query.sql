@@ -1,4 +1,5 @@
 -- window Top-N over aggregates: TUMBLE, HOP, CUMULATE, SESSION; several directions, NULLS FIRST/LAST, ranges
+-- surprising: RANK refused
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `tum3` (`window_start` TIMESTAMP(3), `window_end` TIMESTAMP(3), `k` STRING, `j` INT, `c` BIGINT, `s` BIGINT, `mm` DECIMAL(10, 2), `md` DOUBLE, `st` STRING, `rn` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum3');
 CREATE TABLE `hop2` (`window_start` TIMESTAMP(3), `window_end` TIMESTAMP(3), `k` STRING, `j` INT, `c` BIGINT, `s` BIGINT, `mm` DECIMAL(10, 2), `md` DOUBLE, `st` STRING, `rn` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hop2');

@@ -1,4 +1,5 @@
 -- BYTES, BINARY(4), VARBINARY(4): JSON as base64, casts to and from text, comparison, functions, as keys
+-- surprising: BINARY(4) from JSON keeps its length
 CREATE TABLE src (id BIGINT, y BYTES, b4 BINARY(4), s STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `same` (`id` BIGINT, `y` BYTES, `b4` BINARY(4), `s` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/same');
 CREATE TABLE `casts` (`id` BIGINT, `a` BYTES, `b` BINARY(4), `c` VARBINARY(3), `e` VARBINARY(3), `f` BINARY(6), `g` BYTES, `h` BINARY(2)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/casts');

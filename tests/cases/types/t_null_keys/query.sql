@@ -1,4 +1,5 @@
 -- a MAP with NULL as a key: made by a view or below, measured, looked up, changed, kept in state, written as the table's options say
+-- surprising: NULL is a key like others (J8)
 CREATE TABLE src (id BIGINT, k STRING, v INT, g INT, ts AS TO_TIMESTAMP_LTZ(id * 1000, 3), WATERMARK FOR ts AS ts) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE VIEW made AS SELECT id, g, k, ts, MAP[k, v] AS m, MAP[k, v, 'x', 1] AS m2, MAP[COALESCE(k, 'q'), v, CAST(NULL AS STRING), 7] AS m3 FROM src;
 CREATE TABLE `lit` (id BIGINT, m MAP<STRING, INT>, m2 MAP<STRING, INT>, m3 MAP<STRING, INT>) WITH ('connector'='filesystem','format'='json','path'='${OUT}/lit','json.map-null-key.mode'='LITERAL','json.map-null-key.literal'='none');

@@ -1,4 +1,5 @@
 -- GROUPING SETS, ROLLUP, CUBE over HOP, CUMULATE and SESSION
+-- surprising: SESSION with CUBE is updating
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `hru` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `j` INT, `c` BIGINT, `s` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hru');
 CREATE TABLE `hgs` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `b` BOOLEAN, `c` BIGINT, `s` BIGINT, `g1` BIGINT, `g2` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hgs');

@@ -1,4 +1,5 @@
 -- HOP: AVG, MIN, MAX, SUM over INT, DOUBLE, DECIMAL, STRING, TIMESTAMP, BOOLEAN with NULLs
+-- digits: 6: sums of FLOAT depend on the order of adding
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `num` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `sj` INT, `aj` INT, `sd` DOUBLE, `ad` DOUBLE, `sm` DECIMAL(38, 2), `am` DECIMAL(38, 6)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/num');
 CREATE TABLE `minmax` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` DOUBLE, `b2` DOUBLE, `c` DECIMAL(10, 2), `e` DECIMAL(10, 2), `f` STRING, `g` STRING, `h` BOOLEAN, `i` BOOLEAN, `l` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/minmax');
