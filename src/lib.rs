@@ -141,3 +141,11 @@ pub mod connector;
 pub mod observe;
 
 pub mod cli;
+
+/// What tests of the library share with those of `tests/`.
+#[cfg(test)]
+#[path = "../tests/support"]
+mod support {
+    pub mod seeds;
+    pub mod tier;
+}

@@ -18,6 +18,7 @@ mod conformance;
 
 /// What of `tests/support` the cases need: servers and their clients are compiled for `tests/all.rs` alone.
 #[expect(dead_code, reason = "some of it is for tests/all.rs")]
+#[path = "support"]
 mod support {
     pub mod changelog_sink;
     pub mod job;

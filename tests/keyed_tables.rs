@@ -14,7 +14,10 @@ use crate::support::job::{Variation, finish};
 
 /// Keys of the results of a case's queries, in their order.
 const CASES: [(&str, &[&[&str]]); 2] = [
-    ("changelogs/cl_filtered", &[&["k"], &["id"], &["id"], &["k", "rn"], &["id"], &["v"], &["id"], &["k"], &["s"], &["k", "s"], &["id"]]),
+    (
+        "changelogs/cl_filtered",
+        &[&["k"], &["id"], &["id"], &["k", "rn"], &["id"], &["v"], &["id"], &["k"], &["s"], &["k", "s"], &["id"]],
+    ),
     ("changelogs/cl_filtered_early", &[&["ws", "k"], &["ws", "k"]]),
 ];
 

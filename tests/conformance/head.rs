@@ -120,8 +120,9 @@ impl fmt::Display for Word {
 
 /// The grammar's own test.
 pub fn heads_are_read_strictly() {
-    let head = Head::parse("-- sums: of all kinds\n-- digits: 9: by the order of adding\n-- differs from Flink: a: why: so\nSELECT 1;")
-        .expect("a head");
+    let head =
+        Head::parse("-- sums: of all kinds\n-- digits: 9: by the order of adding\n-- differs from Flink: a: why: so\nSELECT 1;")
+            .expect("a head");
     assert_eq!((head.shows.as_str(), head.digits()), ("sums: of all kinds", 9));
     assert_eq!(head.lines[1], Line { word: Word::Differs("a".into()), reason: "why: so".into() });
     assert_eq!(Head::parse("-- a\nSELECT 1;\n-- anything: goes").expect("a head"), Head { shows: "a".into(), lines: vec![] });

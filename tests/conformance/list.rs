@@ -64,7 +64,8 @@ fn facts_exist(cases: &[&Case]) {
     for case in cases {
         for line in &case.head.lines {
             for code in line.reason.split('(').skip(1).filter_map(|rest| rest.split_once(')')).map(|(code, _)| code) {
-                let is_code = code.len() > 1 && code.starts_with(char::is_uppercase) && code[1..].bytes().all(|b| b.is_ascii_digit());
+                let is_code =
+                    code.len() > 1 && code.starts_with(char::is_uppercase) && code[1..].bytes().all(|b| b.is_ascii_digit());
                 assert!(!is_code || facts.contains(&format!("**{code}")), "{}: FACTS.md has no {code}", case.name);
             }
         }
