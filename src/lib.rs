@@ -146,6 +146,7 @@ pub mod cli;
 #[cfg(test)]
 #[path = "../tests/support"]
 mod support {
+    pub mod damage;
     pub mod seeds;
     pub mod tier;
 }

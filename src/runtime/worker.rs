@@ -21,6 +21,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use tracing::Span;
+
 use super::chain::{Chain, ChainEnd};
 use super::control::{Control, Report};
 use super::crash::CrashPoint;
@@ -38,6 +40,8 @@ pub use source::WorkerSource;
 /// What a worker is made of, put together by `graph`.
 pub struct WorkerParts {
     pub id: usize,
+    /// In which it writes its log lines.
+    pub span: Span,
     /// All workers' inboxes; number `id` is its own.
     pub inboxes: Vec<Arc<Inbox>>,
     pub sources: Vec<WorkerSource>,
@@ -56,6 +60,7 @@ pub struct WorkerParts {
 
 pub struct Worker {
     id: usize,
+    span: Span,
     inbox: Arc<Inbox>,
     peers: Vec<Arc<Inbox>>,
     sources: Vec<WorkerSource>,
@@ -87,6 +92,7 @@ impl Worker {
     pub fn new(parts: WorkerParts) -> Worker {
         let WorkerParts {
             id,
+            span,
             inboxes,
             sources,
             edges,
@@ -101,6 +107,7 @@ impl Worker {
         } = parts;
         Worker {
             id,
+            span,
             inbox: inboxes[id].clone(),
             peers: inboxes,
             sources,
@@ -149,6 +156,7 @@ impl Worker {
 
     /// Does one round of what can be done. Returns false if there was nothing.
     pub fn step(&mut self) -> Result<bool, WorkerError> {
+        let _in_worker = self.span.clone().entered();
         let mut busy = self.flush_outlets();
         if self.is_over {
             return Ok(busy);

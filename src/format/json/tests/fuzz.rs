@@ -9,12 +9,15 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::support::damage::damage;
 use crate::support::seeds::{chosen, each_seed};
 use crate::support::tier::by_tier;
 
 const RECORDS_PER_BATCH: usize = 100;
 /// With one set of options, for one seed.
 const BATCHES_PER_SEED: usize = 5;
+/// What damage is made of.
+const ALPHABET: &[u8] = b"\"\\{}[]:,0123456789.-+eEtrufalsn \t\x01\x7f\xc3\xa9\xff";
 
 /// Whether the seeds reached both outcomes in numbers, so many for each seed: otherwise a comparison says little.
 fn both_in_numbers(seeds: u64, [(what, found, per_seed), (other, found_other, per_seed_other)]: [(&str, usize, u64); 2]) {
@@ -112,24 +115,9 @@ fn record(rng: &mut ChaCha8Rng) -> Vec<u8> {
     text.push('}');
     let mut bytes = text.into_bytes();
     if rng.random_bool(0.4) {
-        damage(rng, &mut bytes);
+        damage(rng, &mut bytes, ALPHABET);
     }
     bytes
-}
-
-fn damage(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
-    let alphabet = b"\"\\{}[]:,0123456789.-+eEtrufalsn \t\x01\x7f\xc3\xa9\xff";
-    for _ in 0..rng.random_range(1..4) {
-        let at = rng.random_range(0..=bytes.len());
-        match rng.random_range(0..4) {
-            0 => bytes.truncate(at),
-            1 if at < bytes.len() => {
-                bytes.remove(at);
-            }
-            2 if at < bytes.len() => bytes[at] = *alphabet.choose(rng).unwrap(),
-            _ => bytes.insert(at, *alphabet.choose(rng).unwrap()),
-        }
-    }
 }
 
 /// NaN is equal to itself only as bits.
@@ -178,7 +166,7 @@ fn several(rng: &mut ChaCha8Rng) -> Vec<u8> {
         bytes.extend(separator);
     }
     if rng.random_bool(0.2) {
-        damage(rng, &mut bytes);
+        damage(rng, &mut bytes, ALPHABET);
     }
     bytes
 }
