@@ -145,3 +145,12 @@ pub mod connector;
 pub mod observe;
 
 pub mod cli;
+
+/// What tests of the library share with those of `tests/`.
+#[cfg(test)]
+#[path = "../tests/support"]
+mod support {
+    pub mod damage;
+    pub mod seeds;
+    pub mod tier;
+}

@@ -1,4 +1,4 @@
-//! All integration tests, in one binary: each test binary would link the whole SQL front end again.
+//! All integration tests but the recorded cases (`tests/cases.rs`), in one binary: each links the whole SQL front end again.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -7,7 +7,6 @@ mod alignment;
 mod architecture;
 mod changelogs;
 mod command_line;
-mod conformance;
 mod connectors;
 mod dynamodb_sink;
 mod end_to_end;

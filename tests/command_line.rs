@@ -218,3 +218,34 @@ fn settings_that_are_not_followed_are_told_once() {
     let output = paceline(&["check", "q.sql", "--set", "execution.runtime-mode=bach"], dir.path());
     assert!(output.status.code() == Some(2) && stderr(&output).contains("streaming, batch, automatic"), "{}", stderr(&output));
 }
+
+#[test]
+fn debug_lines_say_worker_chain_and_operator() {
+    let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
+    let run = |level: &str, args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
+        command.args(["run", "q.sql", "--parallelism", "1", "--state-dir", "state", "--fresh"]).args(args);
+        let output = command.env("RUST_LOG", level).current_dir(dir.path()).output().expect("starts");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        stderr(&output)
+    };
+    let text = run("paceline=debug", &[]);
+    let line = |says: &str| text.lines().find(|line| line.contains(says)).unwrap_or_else(|| panic!("no line {says}:\n{text}"));
+    let fires = line("a window fires");
+    for part in ["DEBUG worker{id=0}:chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 name=\"window 1\"}:", "groups=1"]
+    {
+        assert!(fires.contains(part), "{fires}");
+    }
+    assert!(line("frozen state is packed").contains("operator{"), "{text}");
+    assert!(line("the barrier has passed the chain").contains("chain{number=0 from=\"src\" to=\"edge 0\"}: "), "{text}");
+    // As objects, for what reads logs.
+    let text = run("paceline=debug", &["--log-format", "json"]);
+    let objects = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object"));
+    let fires = objects.into_iter().find(|o| o["fields"]["message"] == "a window fires").expect("a window fires");
+    let names: Vec<&str> =
+        fires["spans"].as_array().expect("spans").iter().map(|s| s["name"].as_str().expect("a name")).collect();
+    assert_eq!((names, &fires["span"]["name"]), (vec!["worker", "chain", "operator"], &"window 1".into()), "{fires}");
+    // Without being asked for, none of it.
+    let text = run("paceline=info", &[]);
+    assert!(!text.contains("worker{") && !text.contains("fires"), "{text}");
+}

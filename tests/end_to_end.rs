@@ -16,7 +16,8 @@ use serde_json::Value;
 
 use crate::support::dynamodb_server::{DynamoDbServer, Item};
 use crate::support::kinesis_server::{Faults, KinesisServer};
-use crate::support::seeds::one_seed;
+use crate::support::seeds::each_seed;
+use crate::support::tier::by_tier;
 
 const STREAM: &str = "alleycat";
 const BOARD: &str = "alleycat-leaderboard";
@@ -235,11 +236,14 @@ fn assert_board(world: &World, standings: &Standings) {
 
 #[test]
 fn a_board_within_the_delay_follows_from_what_was_sent() {
+    each_seed(1..by_tier(2, 2, 21), board_within_the_delay);
+}
+
+fn board_within_the_delay(seed: u64) {
     let world = World::new();
     let crowd = ["--races", "2", "--racers", "20", "--disorder-ms", "4900", "--late-fraction", "0", "--seed", "11"];
     let query = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries/alleycat/leaderboard.sql");
-    let seed = one_seed(1);
-    world.race(&crowd, &query, seed.number);
+    world.race(&crowd, &query, seed);
     let rides: Vec<Ride> = world.crowd_again(&crowd).iter().map(ride).collect();
     let sent: usize = world.kinesis.read_all(STREAM).iter().map(|(_, records)| records.len()).sum();
     assert_eq!(sent, rides.len());
@@ -288,13 +292,16 @@ END;";
 
 #[test]
 fn late_rides_count_as_their_own_shard_says() {
+    each_seed(2..by_tier(3, 3, 22), late_rides);
+}
+
+fn late_rides(seed: u64) {
     let world = World::new();
     world.dynamodb.create_table("counted", ("racerId", "N"), Some(("as_of", "S")));
     let crowd = ["--races", "2", "--racers", "20", "--late-fraction", "0.05", "--duplicate-fraction", "0.05", "--seed", "12"];
     let query = world.dir.path().join("late.sql");
     fs::write(&query, THREE_RESULTS).unwrap();
-    let seed = one_seed(2);
-    world.race(&crowd, &query, seed.number);
+    world.race(&crowd, &query, seed);
 
     let mut standings = Standings::new();
     let mut ended: BTreeMap<String, i64> = BTreeMap::new();

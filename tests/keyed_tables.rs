@@ -14,8 +14,11 @@ use crate::support::job::{Variation, finish};
 
 /// Keys of the results of a case's queries, in their order.
 const CASES: [(&str, &[&[&str]]); 2] = [
-    ("cl_filtered", &[&["k"], &["id"], &["id"], &["k", "rn"], &["id"], &["v"], &["id"], &["k"], &["s"], &["k", "s"], &["id"]]),
-    ("cl_filtered_early", &[&["ws", "k"], &["ws", "k"]]),
+    (
+        "changelogs/cl_filtered",
+        &[&["k"], &["id"], &["id"], &["k", "rn"], &["id"], &["v"], &["id"], &["k"], &["s"], &["k", "s"], &["id"]],
+    ),
+    ("changelogs/cl_filtered_early", &[&["ws", "k"], &["ws", "k"]]),
 ];
 
 const MINI_BATCH: &str = "SET 'table.exec.mini-batch.enabled' = 'true';

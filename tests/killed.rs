@@ -8,7 +8,8 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::support::seeds::one_seed;
+use crate::support::seeds::each_seed;
+use crate::support::tier::by_tier;
 
 fn paceline(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
@@ -51,12 +52,16 @@ fn newest_epoch(dir: &Path) -> Option<u64> {
 
 #[test]
 fn sigkill_at_ten_moments() {
+    each_seed(7..by_tier(8, 8, 107), run);
+}
+
+fn run(seed: u64) {
     let dir = tempfile::tempdir().expect("temporary folder");
     let dir = dir.path();
     fs::create_dir(dir.join("in")).expect("folder");
-    for seed in ["1", "2", "3"] {
-        let out = format!("in/{seed}.jsonl");
-        let args = ["simulate", "--out", &out, "--seed", seed, "--racers", "60", "--seconds", "300"];
+    for crowd in ["1", "2", "3"] {
+        let out = format!("in/{crowd}.jsonl");
+        let args = ["simulate", "--out", &out, "--seed", crowd, "--racers", "60", "--seconds", "300"];
         assert!(paceline(dir, &args).status().expect("starts").success());
     }
     fs::write(dir.join("plain.sql"), query("plain")).expect("writes");
@@ -65,8 +70,7 @@ fn sigkill_at_ten_moments() {
     let expected = rows(&dir.join("plain"));
     assert!(expected.len() > 500, "{} rows", expected.len());
 
-    let seed = one_seed(7);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed.number);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut epochs = Vec::new();
     for attempt in 0..=10 {
         let workers = rng.random_range(1..=3).to_string();

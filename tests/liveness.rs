@@ -20,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::support::changelog_sink::changes;
 use crate::support::job::{StopAt, Variation, attempt, finish, observe, sink_rows};
 use crate::support::seeds::each_seed;
+use crate::support::tier::by_tier;
 
 const ROWS: i64 = 3000;
 const SPLITS: i64 = 3;
@@ -103,7 +104,7 @@ fn a_stop_gets_through_at_any_step() {
     finish(&windows(dir.path(), "plain"), &dir.path().join("plain-state"), &Variation::plain(1));
     let expected = sink_rows(&dir.path().join("plain"));
     assert!(expected.len() > 50, "{} rows", expected.len());
-    each_seed(0..8, |seed| {
+    each_seed(0..by_tier(3, 8, 400), |seed| {
         let out = format!("out-{seed}");
         finish_with_stops(&windows(dir.path(), &out), &dir.path().join(format!("state-{seed}")), seed);
         assert!(sink_rows(&dir.path().join(out)) == expected, "seed {seed}: other rows");
@@ -113,7 +114,7 @@ fn a_stop_gets_through_at_any_step() {
 /// What is printed is printed once: behind the barrier of a stop nothing more is written.
 #[test]
 fn rows_are_printed_once_over_a_stop() {
-    each_seed(0..6, |seed| {
+    each_seed(0..by_tier(3, 6, 400), |seed| {
         let dir = tempfile::tempdir().unwrap();
         write_rows(dir.path());
         let sql = format!("{} SELECT v FROM src WHERE v >= 0;", source(dir.path(), ""));

@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::support::job::{finish_with_kills, sink_rows};
 use crate::support::seeds::{chosen, each_seed};
+use crate::support::tier::by_tier;
 
 struct Row {
     key: Option<String>,
@@ -281,12 +282,30 @@ fn run(seed: u64) -> usize {
 }
 
 /// Seeds are dealt over a few tests, which run side by side.
-macro_rules! seeds {
-    ($($name:ident: $range:expr),*) => { $(#[test] fn $name() {
-        let mut restores = 0;
-        each_seed($range, |seed| restores += run(seed));
-        // A single seed need not.
-        assert!(restores > 0 || chosen().is_some(), "no job went on from stored state");
-    })* };
+fn quarter(number: u64) {
+    let seeds = by_tier(10, 50, 1250);
+    let mut restores = 0;
+    each_seed(number * seeds..(number + 1) * seeds, |seed| restores += run(seed));
+    // A single seed need not.
+    assert!(restores > 0 || chosen().is_some(), "no job went on from stored state");
 }
-seeds!(seeds_to_50: 0..50, seeds_to_100: 50..100, seeds_to_150: 100..150, seeds_to_200: 150..200);
+
+#[test]
+fn first_quarter() {
+    quarter(0);
+}
+
+#[test]
+fn second_quarter() {
+    quarter(1);
+}
+
+#[test]
+fn third_quarter() {
+    quarter(2);
+}
+
+#[test]
+fn last_quarter() {
+    quarter(3);
+}

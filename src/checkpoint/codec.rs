@@ -78,6 +78,11 @@ mod tests {
     use super::*;
     use crate::ids::{Epoch, OperatorId};
     use crate::source::{Position, RunState};
+    use crate::support::damage::{ANY, damage};
+    use crate::support::seeds::each_seed;
+    use crate::support::tier::by_tier;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
     fn manifest() -> Manifest {
         Manifest {
@@ -135,6 +140,24 @@ mod tests {
         let looks = serde_json::json!({ "a": { "size_bytes": 7, "modified_ms": 8 } });
         assert_eq!(manifest.sources[0].run, Some(RunState::new("files", 1, &looks)));
         assert!(is_manifest(&former(&[1], &[])) && !is_manifest(b"notes"));
+    }
+
+    /// A checksum guards against chance, not against another version's bytes: what stands behind it is looked at too.
+    #[test]
+    fn a_body_that_no_version_wrote_is_an_error_or_a_manifest() {
+        let bodies = [(FORMAT, encode(&manifest())), (FORMER_FORMAT, former(&[0, 9, 2], &[1, 1, b't', 1, b'a', 7, 16]))];
+        each_seed(0..by_tier(500, 2000, 500_000), |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            for (format, bytes) in &bodies {
+                let mut body = bytes[13..bytes.len() - 4].to_vec();
+                damage(&mut rng, &mut body, ANY);
+                let mut changed = [MAGIC.as_slice(), &[*format], &(body.len() as u64).to_le_bytes(), &body].concat();
+                changed.extend_from_slice(&crc32c::crc32c(&changed).to_le_bytes());
+                if let Ok(manifest) = decode(&changed) {
+                    assert_eq!(decode(&encode(&manifest)), Ok(manifest));
+                }
+            }
+        });
     }
 
     #[test]

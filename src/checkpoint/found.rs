@@ -22,7 +22,8 @@ pub fn is_clean(root: &Path) -> bool {
 
 /// The epochs of which the depot has anything, ascending.
 pub fn epochs(depot: &dyn Depot) -> Result<Vec<Epoch>, StoreError> {
-    let mut epochs: Vec<Epoch> = depot.list("")?.iter().filter_map(|o| o.name.split('/').next()?.parse().ok()).map(Epoch::new).collect();
+    let mut epochs: Vec<Epoch> =
+        depot.list("")?.iter().filter_map(|o| o.name.split('/').next()?.parse().ok()).map(Epoch::new).collect();
     epochs.sort_unstable();
     epochs.dedup();
     Ok(epochs)

@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_order_is_that_of_flink() {
-        // As CAST(map AS STRING) of `tests/cases/t_nested` and MAP_UNION of `f_map_row` show.
+        // As CAST(map AS STRING) of `t_nested` and MAP_UNION of `f_map_row` in `tests/cases` show.
         for (given, expected) in [("yz", "zy"), ("bc", "cb"), ("az", "za")] {
             let mut keys: Vec<String> = given.chars().map(String::from).collect();
             sort(&mut keys, |k| hash(k.as_bytes()));

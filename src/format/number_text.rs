@@ -151,6 +151,8 @@ fn write_scientific(out: &mut Vec<u8>, text: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::seeds::each_seed;
+    use crate::support::tier::by_tier;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -193,17 +195,19 @@ mod tests {
 
     #[test]
     fn every_double_reads_back() {
-        let mut rng = ChaCha8Rng::seed_from_u64(2);
-        for _ in 0..50_000 {
-            let value = f64::from_bits(rng.random());
-            if value.is_finite() {
-                assert_eq!(text(|out| write_f64(out, value)).parse::<f64>().unwrap().to_bits(), value.to_bits());
+        each_seed(0..by_tier(50, 100, 5000), |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            for _ in 0..500 {
+                let value = f64::from_bits(rng.random());
+                if value.is_finite() {
+                    assert_eq!(text(|out| write_f64(out, value)).parse::<f64>().unwrap().to_bits(), value.to_bits());
+                }
+                let value = f32::from_bits(rng.random());
+                if value.is_finite() {
+                    assert_eq!(text(|out| write_f32(out, value)).parse::<f32>().unwrap().to_bits(), value.to_bits());
+                }
             }
-            let value = f32::from_bits(rng.random());
-            if value.is_finite() {
-                assert_eq!(text(|out| write_f32(out, value)).parse::<f32>().unwrap().to_bits(), value.to_bits());
-            }
-        }
+        });
     }
 
     #[test]

@@ -315,6 +315,8 @@ fn parse_fraction(text: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::seeds::each_seed;
+    use crate::support::tier::by_tier;
     use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
     use TimestampStandard::{Iso8601, Sql};
     use ZoneSuffix::{Absent, Z};
@@ -451,24 +453,26 @@ mod tests {
 
     #[test]
     fn random_timestamps_agree_with_chrono_and_read_back() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for _ in 0..20_000 {
-            for unit in [Second, Millisecond, Microsecond, Nanosecond] {
-                let per_second = ticks_per_second(unit);
-                let (low, high) = if unit == Nanosecond {
-                    (i64::MIN, i64::MAX)
-                } else {
-                    (-62_135_596_800 * per_second, 253_402_300_800 * per_second - 1)
-                };
-                let value = rng.random_range(low..=high);
-                let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
-                let expected = DateTime::from_timestamp(value.div_euclid(per_second), nanos as u32).unwrap();
-                let mut expected = expected.format("%Y-%m-%d %H:%M:%S.%9f").to_string();
-                expected.truncate(expected.trim_end_matches('0').trim_end_matches('.').len().max(19));
-                let written = text(value, unit, Absent, Sql);
-                assert_eq!(written, expected);
-                assert_eq!(parse_timestamp(written.as_bytes(), unit, Absent, Sql), Some(value));
+        each_seed(0..by_tier(50, 100, 5000), |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            for _ in 0..200 {
+                for unit in [Second, Millisecond, Microsecond, Nanosecond] {
+                    let per_second = ticks_per_second(unit);
+                    let (low, high) = if unit == Nanosecond {
+                        (i64::MIN, i64::MAX)
+                    } else {
+                        (-62_135_596_800 * per_second, 253_402_300_800 * per_second - 1)
+                    };
+                    let value = rng.random_range(low..=high);
+                    let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
+                    let expected = DateTime::from_timestamp(value.div_euclid(per_second), nanos as u32).unwrap();
+                    let mut expected = expected.format("%Y-%m-%d %H:%M:%S.%9f").to_string();
+                    expected.truncate(expected.trim_end_matches('0').trim_end_matches('.').len().max(19));
+                    let written = text(value, unit, Absent, Sql);
+                    assert_eq!(written, expected);
+                    assert_eq!(parse_timestamp(written.as_bytes(), unit, Absent, Sql), Some(value));
+                }
             }
-        }
+        });
     }
 }

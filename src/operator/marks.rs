@@ -106,6 +106,7 @@ impl Operator for Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::seeds::one_seed;
     use arrow::array::AsArray;
     use arrow::datatypes::{Field, Float64Type, Schema};
 
@@ -119,9 +120,10 @@ mod tests {
     fn each_row_has_a_value_of_its_own() {
         let v = Arc::new(Float64Array::from(vec![1.0, 2.0, 3.0])) as ArrayRef;
         let rows = Rows::new(RecordBatch::try_from_iter([("v", v)]).expect("a batch"));
+        let seed = one_seed(7);
         let draw = |draw: Draw| {
             let fields = vec![Field::new("v", DataType::Float64, true), Field::new("(random)", draw.data_type(), true)];
-            let random = Box::new(ChaCha8Rng::seed_from_u64(7));
+            let random = Box::new(ChaCha8Rng::seed_from_u64(seed.number));
             let mut marks = Marks::with_random(Mark::Random(draw), Arc::new(Schema::new(fields)), random);
             marks.add(&rows, 0).expect("adds").batch.column(1).clone()
         };

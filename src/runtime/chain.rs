@@ -14,6 +14,8 @@
 
 use std::sync::Arc;
 
+use tracing::Span;
+
 use super::control::Control;
 use super::errors::BarrierSide;
 use super::exchange::Outlet;
@@ -54,6 +56,8 @@ impl SinkEnd {
 pub struct Link {
     pub name: String,
     pub operator: Box<dyn Operator>,
+    /// In which the operator writes its log lines.
+    pub span: Span,
 }
 
 pub struct Chain {
@@ -65,11 +69,13 @@ pub struct Chain {
     pub frozen_epoch: Option<Epoch>,
     /// Where what fails now stands to the barrier of the epoch that is being prepared.
     pub side: BarrierSide,
+    /// In which its end writes log lines.
+    pub span: Span,
 }
 
 impl Chain {
-    pub fn new(links: Vec<Link>, end: ChainEnd) -> Chain {
-        Chain { links, end, watermark_ms: MIN_TIME_MS, frozen_epoch: None, side: BarrierSide::Before }
+    pub fn new(links: Vec<Link>, end: ChainEnd, span: Span) -> Chain {
+        Chain { links, end, watermark_ms: MIN_TIME_MS, frozen_epoch: None, side: BarrierSide::Before, span }
     }
 
     /// Feeds an event in at the front.
@@ -79,9 +85,9 @@ impl Chain {
     }
 
     fn feed(&mut self, at: usize, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
-        let Some(Link { name, operator }) = self.links.get_mut(at) else { return self.deliver(event) };
+        let Some(Link { name, operator, span }) = self.links.get_mut(at) else { return self.deliver(event) };
         let mut out = Vec::new();
-        operator.on_event(event, &mut cx.of(name, &mut out)).map_err(|e| e.of(name))?;
+        span.in_scope(|| operator.on_event(event, &mut cx.of(name, &mut out))).map_err(|e| e.of(name))?;
         self.feed_all(at + 1, out, cx)
     }
 
@@ -93,6 +99,7 @@ impl Chain {
     }
 
     fn deliver(&mut self, event: Event) -> Result<(), WorkerError> {
+        let _in_chain = self.span.enter();
         match &event {
             Event::Watermark(w) => self.watermark_ms = w.ms(),
             Event::Barrier(epoch) => {
@@ -100,6 +107,7 @@ impl Chain {
                     self.frozen_epoch.is_none() && self.side == BarrierSide::Before,
                     "a barrier comes while an epoch is under way"
                 );
+                tracing::debug!(%epoch, "the barrier has passed the chain");
                 self.frozen_epoch = Some(*epoch);
                 self.side = BarrierSide::Behind;
             }
@@ -141,10 +149,10 @@ impl Chain {
     /// One step of the fire that is furthest down the chain.
     pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), WorkerError> {
         let Some(at) = self.last_under_way() else { return Ok(()) };
-        let Link { name, operator } = &mut self.links[at];
+        let Link { name, operator, span } = &mut self.links[at];
         let mut out = Vec::new();
         if let Some(steps) = operator.steps() {
-            steps.work(&mut cx.of(name, &mut out)).map_err(|e| e.of(name))?;
+            span.in_scope(|| steps.work(&mut cx.of(name, &mut out))).map_err(|e| e.of(name))?;
         }
         self.feed_all(at + 1, out, cx)
     }
@@ -163,10 +171,16 @@ impl Chain {
 
     /// Adds frozen state to `changes`; true when all operators are done.
     pub fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
-        for Link { name, operator } in &mut self.links {
-            if let Some(state) = operator.state()
-                && !state.write_frozen(changes).map_err(|e| e.of(name))?
-            {
+        for Link { name, operator, span } in &mut self.links {
+            let Some(state) = operator.state() else { continue };
+            let _in_operator = span.enter();
+            let before_bytes = changes.size_bytes();
+            let is_done = state.write_frozen(changes).map_err(|e| e.of(name))?;
+            let bytes = changes.size_bytes().saturating_sub(before_bytes);
+            if bytes > 0 {
+                tracing::debug!(bytes, "frozen state is packed");
+            }
+            if !is_done {
                 return Ok(false);
             }
         }
@@ -196,6 +210,12 @@ impl Link {
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorFailure> {
-        self.operator.state().map_or(Ok(false), |state| state.spill(changes)).map_err(|e| e.of(&self.name))
+        let _in_operator = self.span.enter();
+        let Some(state) = self.operator.state() else { return Ok(false) };
+        let moved = state.spill(changes).map_err(|e| e.of(&self.name))?;
+        if moved {
+            tracing::debug!("memory is short: accumulators are moved to the store");
+        }
+        Ok(moved)
     }
 }

@@ -13,12 +13,13 @@ use super::control::{Control, Report};
 use super::errors::ErrorStream;
 use super::exchange::Outlet;
 use super::inbox::Inbox;
+use super::spans;
 use super::worker::{EdgeInput, SharedSource, SplitData, Worker, WorkerParts, WorkerSource};
 use crate::checkpoint::manifest::{Manifest, SplitState};
 use crate::checkpoint::store::CheckpointStore;
-use crate::ids::{Epoch, OperatorId, WorkerId};
+use crate::ids::{OperatorId, WorkerId};
 use crate::ingest::Ingest;
-use crate::operator::{OperatorError, OperatorState};
+use crate::operator::{OperatorError, OperatorFailure, OperatorState};
 use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Alignment, Connected, JobOptions, SourceWatermarks};
@@ -186,15 +187,16 @@ impl Graph<'_> {
         let mut edges = Vec::new();
         let parker = inboxes[id.index()].parker.clone();
         let wake: Wake = Arc::new(move || parker.wake());
+        let span = spans::worker(id);
         for (number, plan) in self.plan.chains.iter().enumerate() {
             let asker = |number: usize| self.connected.lookups[number].asker(wake.clone());
-            let link = |o: &OperatorPlan| {
+            let chain_span = spans::chain(&span, self.plan, number);
+            let link = |(place, o): (usize, &OperatorPlan)| {
                 let name = o.name();
-                o.build(&asker)
-                    .map(|operator| Link { operator, name: name.clone() })
-                    .map_err(|e| OperatorError::from(e).of(&name))
+                let operator = o.build(&asker).map_err(|e| OperatorError::from(e).of(&name))?;
+                Ok::<_, OperatorFailure>(Link { operator, span: spans::operator(&chain_span, place, &name), name })
             };
-            let mut links = plan.operators.iter().map(link).collect::<Result<Vec<_>, _>>()?;
+            let mut links = plan.operators.iter().enumerate().map(link).collect::<Result<Vec<_>, _>>()?;
             let ids: Vec<Option<OperatorId>> = plan.operators.iter().map(|o| o.state_id()).collect();
             for (link, marks) in links.iter_mut().zip(&ids).filter_map(|(link, id)| Some((link, restored.get(id.as_ref()?)?))) {
                 if let Some(state) = link.operator.state() {
@@ -215,7 +217,7 @@ impl Graph<'_> {
             if let ChainInput::Edges(inputs) = &plan.input {
                 edges.push(EdgeInput::new(inputs, number, workers));
             }
-            chains.push(Chain::new(links, end));
+            chains.push(Chain::new(links, end, chain_span));
             operator_ids.push(ids);
         }
         let sources = self.plan.sources.iter().zip(self.sources).enumerate().map(|(s, (source, shared))| {
@@ -225,6 +227,7 @@ impl Graph<'_> {
         });
         Ok(Worker::new(WorkerParts {
             id,
+            span,
             inboxes: inboxes.to_vec(),
             sources: sources.collect(),
             edges,

@@ -3,7 +3,8 @@
 //! In reading order: `inbox` (queues between workers), `exchange` (who gets which rows), `chain` (operators in a row), `worker` (the
 //! loop), `control` (what workers and the job tell each other), `graph` (from the plan to workers), `job` (from start to end),
 //! `recovery` (what a start finds), `epochs` (what is done when: it decides, `job` acts), `driver` (threads), `inputs` (what has
-//! changed outside since), `crash` (named points at which tests kill a job). The binary and the tests start jobs through
+//! changed outside since), `crash` (named points at which tests kill a job),
+//! `spans` (who writes a log line). The binary and the tests start jobs through
 //! [`job::run`].
 
 pub mod chain;
@@ -21,4 +22,5 @@ pub mod job;
 mod observer;
 pub mod options;
 mod recovery;
+mod spans;
 pub mod worker;

@@ -21,6 +21,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use tracing::Span;
+
 use super::chain::{Chain, ChainEnd};
 use super::control::{Control, Report};
 use super::crash::CrashPoint;
@@ -39,6 +41,8 @@ pub use source::WorkerSource;
 /// What a worker is made of, put together by `graph`.
 pub struct WorkerParts {
     pub id: WorkerId,
+    /// In which it writes its log lines.
+    pub span: Span,
     /// All workers' inboxes; number `id` is its own.
     pub inboxes: Vec<Arc<Inbox>>,
     pub sources: Vec<WorkerSource>,
@@ -57,6 +61,7 @@ pub struct WorkerParts {
 
 pub struct Worker {
     id: WorkerId,
+    span: Span,
     inbox: Arc<Inbox>,
     peers: Vec<Arc<Inbox>>,
     sources: Vec<WorkerSource>,
@@ -86,10 +91,24 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(parts: WorkerParts) -> Worker {
-        let WorkerParts { id, inboxes, sources, edges, chains, operator_ids, sink_names, db, errors, control, reports, staging } =
-            parts;
+        let WorkerParts {
+            id,
+            span,
+            inboxes,
+            sources,
+            edges,
+            chains,
+            operator_ids,
+            sink_names,
+            db,
+            errors,
+            control,
+            reports,
+            staging,
+        } = parts;
         Worker {
             id,
+            span,
             inbox: inboxes[id.index()].clone(),
             peers: inboxes,
             sources,
@@ -138,6 +157,7 @@ impl Worker {
 
     /// Does one round of what can be done. Returns false if there was nothing.
     pub fn step(&mut self) -> Result<bool, WorkerError> {
+        let _in_worker = self.span.clone().entered();
         let mut busy = self.flush_outlets();
         if self.is_over {
             return Ok(busy);

@@ -328,7 +328,16 @@ fn read_escaped(key: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, StringArray};
+    use arrow::array::{
+        BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray, StringArray, StructArray,
+    };
+    use arrow::datatypes::Field;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use crate::support::damage::{ANY, damage};
+    use crate::support::seeds::each_seed;
+    use crate::support::tier::by_tier;
 
     fn columns() -> Vec<ArrayRef> {
         vec![
@@ -354,6 +363,29 @@ mod tests {
         for (a, b) in columns.iter().zip(&back) {
             assert_eq!(a.to_data(), b.to_data());
         }
+    }
+
+    /// Nested columns too: whatever became of a stored key, it is a key or an error.
+    #[test]
+    fn a_damaged_key_is_a_key_or_an_error() {
+        let lists =
+            ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![]), Some(vec![])]);
+        let rows = StructArray::from(vec![(
+            Arc::new(Field::new("s", DataType::Utf8, true)),
+            Arc::new(StringArray::from(vec![Some("a"), None, Some("bc"), Some("")])) as ArrayRef,
+        )]);
+        let mut columns = columns();
+        columns.extend([Arc::new(lists) as ArrayRef, Arc::new(rows)]);
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type().clone()).collect();
+        let mut keys = KeyBuf::default();
+        encode_keys(&columns, 4, &mut keys);
+        each_seed(0..by_tier(500, 2000, 500_000), |seed| {
+            let mut key = keys.get(seed as usize % 4).to_vec();
+            damage(&mut ChaCha8Rng::seed_from_u64(seed), &mut key, ANY);
+            if let Ok(back) = decode_keys(&types, std::iter::once(key.as_slice())) {
+                assert!(back.iter().zip(&types).all(|(column, t)| column.len() == 1 && column.data_type() == t));
+            }
+        });
     }
 
     #[test]

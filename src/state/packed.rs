@@ -262,6 +262,12 @@ mod tests {
     use super::*;
     use arrow::array::{BooleanBuilder, Decimal128Array, Float64Array, Int64Array, MapBuilder, StringBuilder};
     use arrow::datatypes::{Field, Int32Type};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use crate::support::damage::{ANY, damage};
+    use crate::support::seeds::each_seed;
+    use crate::support::tier::by_tier;
 
     fn columns() -> Vec<ArrayRef> {
         vec![
@@ -323,5 +329,22 @@ mod tests {
             let _ = unpack(&changed, &types);
         }
         assert!(unpack(&bytes, &types[1..]).is_err());
+    }
+
+    #[test]
+    fn whatever_became_of_the_bytes_they_are_columns_or_an_error() {
+        let columns = columns();
+        let types: Vec<DataType> = columns.iter().map(|c| c.data_type().clone()).collect();
+        let mut bytes = Vec::new();
+        pack(&columns, 3, &mut bytes);
+        each_seed(0..by_tier(500, 2000, 500_000), |seed| {
+            let mut changed = bytes.clone();
+            damage(&mut ChaCha8Rng::seed_from_u64(seed), &mut changed, ANY);
+            if let Ok(back) = unpack(&changed, &types) {
+                let entries = back[0].len();
+                assert!(back.iter().zip(&types).all(|(column, t)| column.len() == entries && column.data_type() == t));
+                pack(&back, entries, &mut Vec::new());
+            }
+        });
     }
 }

@@ -1,6 +1,8 @@
 //! The state machine of split progress: who holds the watermark, who may be opened.
 
 use super::*;
+use crate::support::seeds::each_seed;
+use crate::support::tier::by_tier;
 
 fn table(splits: &[(&str, i64)]) -> SplitTable<()> {
     let mut t = SplitTable::new(true);
@@ -210,7 +212,7 @@ fn the_sets_agree_with_the_rule() {
             _ => entry.watermark_ms,
         }
     }
-    for seed in 0..300 {
+    each_seed(0..by_tier(150, 300, 20_000), |seed| {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         let mut t = SplitTable::new(rng.random_bool(0.5));
         let mut handed_out = MIN_TIME_MS;
@@ -264,5 +266,5 @@ fn the_sets_agree_with_the_rule() {
             let splits = format!("{splits:?}");
             assert_eq!(t.watermark(), handed_out, "seed {seed}, step {step}: {splits}");
         }
-    }
+    });
 }

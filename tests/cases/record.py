@@ -3,9 +3,9 @@
 
     record.py [--flink HOME] [--check] [CASE ...]
 
-CASE: folders that hold a query.sql (default: every such folder beside this file). Flink is HOME, else $FLINK_HOME:
-an unpacked distribution or any folder whose lib/ holds Flink's jars (pip's pyflink folder will do). If there is
-none, Flink 2.3.0 is downloaded from the Apache archive into $XDG_CACHE_HOME/paceline-flink. Needs Java 11 or newer
+CASE: folders that hold a query.sql, or FAMILY/NAME of some beside this file (default: all of these). Flink is HOME, else
+$FLINK_HOME: an unpacked distribution or any folder whose lib/ holds Flink's jars (pip's pyflink folder will do). If there
+is none, Flink 2.3.0 is downloaded from the Apache archive into $XDG_CACHE_HOME/paceline-flink. Needs Java 11 or newer
 with its compiler (the runner below is started as a source file), and nothing else but Python's standard library.
 
 One JVM runs all the cases, each in a table environment of its own. ${DIR} in a query is the case's folder, ${OUT} a fresh
@@ -359,7 +359,8 @@ def main():
     parser.add_argument("--log", metavar="FILE", help="what Flink logs (default: dropped)")
     parser.add_argument("cases", nargs="*", type=pathlib.Path)
     options = parser.parse_args()
-    cases = options.cases or sorted(path.parent for path in HERE.glob("*/query.sql"))
+    cases = [case if case.exists() else HERE / case for case in options.cases] or sorted(
+        path.parent for path in HERE.glob("*/*/query.sql"))
     flink = Flink(flink_home(options.flink), open(options.log, "w") if options.log else subprocess.DEVNULL)
     wrong = 0
     try:
@@ -367,15 +368,16 @@ def main():
             began = time.time()
             sinks, failure = flink.run(case / "query.sql", case)
             took = f"{time.time() - began:.1f} s"
+            title = f"{case.parent.name}/{case.name}"
             expected = case / "expected"
             if failure:
                 wrong += 1
-                print(f"FAILED {case.name}: {failure}", flush=True)
+                print(f"FAILED {title}: {failure}", flush=True)
             elif options.check:
                 want = {file.name[:-len(".jsonl")]: lines_of(file) for file in expected.glob("*.jsonl")}
                 differing = [name for name in sorted(want.keys() | sinks.keys()) if want.get(name) != sinks.get(name)]
                 wrong += bool(differing)
-                print(f"{'DIFFERS' if differing else 'same'} {case.name} {' '.join(differing)} ({took})", flush=True)
+                print(f"{'DIFFERS' if differing else 'same'} {title} {' '.join(differing)} ({took})", flush=True)
             else:
                 fresh = case / ".expected"
                 shutil.rmtree(fresh, ignore_errors=True)
@@ -384,7 +386,7 @@ def main():
                     (fresh / f"{name}.jsonl").write_text("".join(row + "\n" for row in rows), encoding="utf-8")
                 shutil.rmtree(expected, ignore_errors=True)
                 fresh.rename(expected)
-                print(f"recorded {case.name}: {', '.join(f'{name} {len(rows)}' for name, rows in sinks.items())} ({took})", flush=True)
+                print(f"recorded {title}: {', '.join(f'{name} {len(rows)}' for name, rows in sinks.items())} ({took})", flush=True)
     finally:
         flink.close()
     return 1 if wrong else 0

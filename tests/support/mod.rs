@@ -6,3 +6,4 @@ pub mod job;
 pub mod kinesis_server;
 pub mod prepare;
 pub mod seeds;
+pub mod tier;

@@ -1,7 +1,8 @@
 //! Which seeds does a test run, and how is one that failed run again?
 //!
-//! Called by every test that draws from a seed. What always holds: a seed that fails prints the one line that runs it again
-//! and nothing but it; with PACELINE_SEED set, a test runs that seed, whether or not it is among its own.
+//! Called by every test that draws from a seed: those of `tests/`, and those of `src/`, which has this file as its `seeds`.
+//! What always holds: a seed that fails prints the one line that runs it again and nothing but it; with PACELINE_SEED set, a
+//! test runs that seed, whether or not it is among its own.
 
 use std::ops::Range;
 
@@ -34,10 +35,21 @@ pub struct Seed {
 impl Drop for Seed {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // The harness names the thread of a test after it.
-            let thread = std::thread::current();
-            let test = thread.name().unwrap_or_default();
-            eprintln!("to run this seed again: {VARIABLE}={} cargo test --test all -- --exact {test}", self.number);
+            eprintln!("to run this seed again: {}", line(self.number));
         }
+    }
+}
+
+fn line(seed: u64) -> String {
+    // The crate that this file was compiled into tells the target.
+    let target = match module_path!().split("::").next() {
+        None | Some("paceline") => "--lib".to_owned(),
+        Some(target) => format!("--test {target}"),
+    };
+    // The harness names the thread of a test after it, but for the main one.
+    let thread = std::thread::current();
+    match thread.name() {
+        None | Some("main") => format!("{VARIABLE}={seed} cargo test {target}"),
+        Some(test) => format!("{VARIABLE}={seed} cargo test {target} -- --exact {test}"),
     }
 }

@@ -183,7 +183,7 @@ fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
     put(dir.path(), "checkpoints/00000002/worker-0/notes.txt", "mine");
     let error = store.begin(Epoch::new(1)).unwrap_err();
     assert!(error.is_of_the_folder() && error.to_string().contains("00000001/worker-0 is not Paceline's"), "{error}");
-    checkpoint(&mut store, Epoch::new(2));
+    checkpoint(&mut store, 2);
     assert_eq!(fs::read_to_string(dir.path().join("checkpoints/00000002/worker-0/notes.txt")).unwrap(), "mine");
     fs::create_dir(dir.path().join("checkpoints/00000003")).unwrap();
     fs::create_dir(dir.path().join("checkpoints/00000003/manifest")).unwrap();
@@ -270,8 +270,8 @@ fn a_part_comes_back_without_what_was_put_beside_it() {
     checkpoint(&mut store, 1);
     put(dir.path(), "checkpoints/00000001/worker-0/000077.sst", "not of this checkpoint");
     let found = store.read().unwrap().checkpoints.remove(0).manifest.unwrap();
-    let live = store.fetch_live(&found, 0).unwrap();
+    let live = store.fetch_live(&found, WorkerId::FIRST).unwrap();
     assert_eq!(files(&live), BTreeSet::from(["000001.sst".to_string(), "CURRENT".to_string()]));
-    assert!(!store.fetch_part(&found, 1, &dir.path().join("live/worker-1")).unwrap(), "there was one worker");
+    assert!(!store.fetch_part(&found, WorkerId::new(1), &dir.path().join("live/worker-1")).unwrap(), "there was one worker");
     assert!(!dir.path().join("staging").exists(), "nothing is left of the making");
 }

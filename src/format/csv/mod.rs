@@ -248,4 +248,6 @@ impl Decoder for CsvDecoder {
 }
 
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod tests;

@@ -181,6 +181,8 @@ pub(super) fn skip_blanks(json: &[u8], mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::seeds::each_seed;
+    use crate::support::tier::by_tier;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -217,22 +219,24 @@ mod tests {
 
     #[test]
     fn escaping_and_unescaping_agree_with_serde_json() {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        for _ in 0..20_000 {
-            let text: String = (0..rng.random_range(0..12))
-                .map(|_| match rng.random_range(0..4) {
-                    0 => rng.random_range('\0'..='\u{ff}'),
-                    1 => rng.random_range('\u{800}'..='\u{ffff}'),
-                    2 => rng.random_range('\u{10000}'..='\u{10ffff}'),
-                    _ => ['"', '\\', '/', 'a'][rng.random_range(0..4)],
-                })
-                .collect();
-            let json = written(&text);
-            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-            assert_eq!(unescaped(&json[1..json.len() - 1]).unwrap(), text);
-            let json = serde_json::to_string(&text).unwrap();
-            assert_eq!(unescaped(&json[1..json.len() - 1]).unwrap(), text);
-        }
+        each_seed(0..by_tier(50, 100, 5000), |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            for _ in 0..200 {
+                let text: String = (0..rng.random_range(0..12))
+                    .map(|_| match rng.random_range(0..4) {
+                        0 => rng.random_range('\0'..='\u{ff}'),
+                        1 => rng.random_range('\u{800}'..='\u{ffff}'),
+                        2 => rng.random_range('\u{10000}'..='\u{10ffff}'),
+                        _ => ['"', '\\', '/', 'a'][rng.random_range(0..4)],
+                    })
+                    .collect();
+                let json = written(&text);
+                assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+                assert_eq!(unescaped(&json[1..json.len() - 1]).unwrap(), text);
+                let json = serde_json::to_string(&text).unwrap();
+                assert_eq!(unescaped(&json[1..json.len() - 1]).unwrap(), text);
+            }
+        });
     }
 
     #[test]

@@ -7,6 +7,8 @@ use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Fields};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 use super::form::{Form, array_type};
 use super::percentile::Fractions;
@@ -14,6 +16,8 @@ use super::retract::Accumulators;
 use super::{Aggregate, Fixed, Function, NullValues, Selected, result_type};
 use crate::map_keys;
 use crate::operator::aggregate::retracting::{Retraction, accumulators};
+use crate::support::seeds::each_seed;
+use crate::support::tier::by_tier;
 
 /// Values with how many rows of each are left, lowest first.
 type Left = BTreeMap<Option<i64>, i64>;
@@ -83,17 +87,6 @@ fn found(aggregate: &Aggregate, result: &ArrayRef, row: usize) -> Vec<String> {
     parts.filter(|part| !part.is_empty()).collect()
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
 const GROUPS: usize = 3;
 const PARTS: u64 = 4;
 
@@ -107,13 +100,13 @@ struct Change {
 }
 
 /// Changes in random order, which leave no value taken back more often than it was added.
-fn changes(random: &mut Random) -> (Vec<Change>, Vec<Left>) {
+fn changes(rng: &mut ChaCha8Rng) -> (Vec<Change>, Vec<Left>) {
     let mut left = vec![Left::new(); GROUPS];
     let mut changes = Vec::new();
-    for _ in 0..random.below(60) {
-        let value = Some(random.below(7) as i64 - 3).filter(|v| *v != 3);
-        let (group, counts) = (random.below(GROUPS as u64) as u32, random.below(4) > 0);
-        let by = if random.below(5) < 2 { -1 } else { 1 };
+    for _ in 0..rng.random_range(0..60) {
+        let value = Some(rng.random_range(-3..4)).filter(|v| *v != 3);
+        let (group, counts) = (rng.random_range(0..GROUPS as u32), rng.random_range(0..4) > 0);
+        let by = if rng.random_range(0..5) < 2 { -1 } else { 1 };
         changes.push(Change { group, value, counts, by });
         *left[group as usize].entry(value).or_default() += if counts { by } else { 0 };
     }
@@ -126,7 +119,7 @@ fn changes(random: &mut Random) -> (Vec<Change>, Vec<Left>) {
         left.retain(|_, n| *n != 0);
     }
     for i in (1..changes.len()).rev() {
-        changes.swap(i, random.below(i as u64 + 1) as usize);
+        changes.swap(i, rng.random_range(0..=i));
     }
     (changes, left)
 }
@@ -163,12 +156,13 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
         (Function::ListAgg, Utf8, form(Form::Text { separator: ",".into() })),
         (Function::JsonArray, Utf8, form(Form::JsonArray { nulls: NullValues::Skipped })),
     ];
-    let mut random = Random(0x5eed);
-    for (function, input_type, fixed) in kinds {
-        for distinct in [false, true] {
-            let aggregate = aggregate(function, input_type.clone(), fixed.clone(), distinct);
-            for round in 0..60 {
-                let (changes, mut left) = changes(&mut random);
+    each_seed(0..by_tier(30, 60, 5000), |seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        for (function, input_type, fixed) in &kinds {
+            let function = *function;
+            for distinct in [false, true] {
+                let aggregate = aggregate(function, input_type.clone(), fixed.clone(), distinct);
+                let (changes, mut left) = changes(&mut rng);
                 if distinct {
                     left.iter_mut().flat_map(BTreeMap::values_mut).for_each(|n| *n = 1);
                 }
@@ -194,7 +188,7 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
                         let (mut found, mut expected) = (found(&aggregate, &result, group), expected(&aggregate, left));
                         found.sort();
                         expected.sort();
-                        assert_eq!(found, expected, "{function:?}, DISTINCT {distinct}, {how}, round {round}: {left:?}");
+                        assert_eq!(found, expected, "{function:?}, DISTINCT {distinct}, {how}: {left:?}");
                     }
                 }
                 // An empty kernel has no values in memory, and neither has one that was emptied.
@@ -206,7 +200,7 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
                 assert_eq!(found(&aggregate, &result, 0), none, "{function:?} once cleared");
             }
         }
-    }
+    });
 }
 
 #[test]

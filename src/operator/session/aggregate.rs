@@ -192,6 +192,9 @@ impl SessionAggregate {
             }
         }
         cx.counters.windows_fired += sessions.len() as u64;
+        if !sessions.is_empty() {
+            tracing::debug!(sessions = sessions.len(), "sessions fire");
+        }
         let fragments = &self.fragments;
         sessions.sort_unstable_by(|a, b| {
             let place = |s: &Fired| (s.end, s.start, fragments.key_group(s.key));

@@ -78,13 +78,15 @@ mod tests {
 
     use super::*;
     use crate::ids::OperatorId;
+    use crate::support::seeds::each_seed;
+    use crate::support::tier::by_tier;
 
     /// Many ties, and more rows than are asked for: the rows are those that sorting all of them gives.
     #[test]
     fn the_best_rows_are_those_of_a_full_sort() {
         let field = |name: &str| Field::new(name, DataType::Int64, true);
         let schema = Arc::new(Schema::new(vec![field("key"), field("count")]));
-        for seed in 0..200 {
+        each_seed(0..by_tier(100, 200, 10_000), |seed| {
             let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
             let (rows, limit) = (rng.random_range(1..200), rng.random_range(1..20));
             let mut pairs: Vec<(i64, Option<i64>)> =
@@ -109,6 +111,6 @@ mod tests {
             let expected: Vec<i64> = pairs.iter().take(limit).map(|(key, _)| *key).collect();
             assert_eq!(best.column(0).as_primitive::<Int64Type>().values().to_vec(), expected, "seed {seed}");
             assert_eq!(numbers.len(), expected.len());
-        }
+        });
     }
 }

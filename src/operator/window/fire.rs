@@ -114,6 +114,7 @@ impl Fire {
                 };
                 cx.counters.windows_fired += 1;
                 let window = open(windows, end, cx)?;
+                window.tell();
                 // Set at once, so that what is shown is not due again; rows cannot arrive before the fire is over.
                 windows.mark_fired(end);
                 window
@@ -125,6 +126,15 @@ impl Fire {
 }
 
 impl OpenWindow {
+    fn tell(&self) {
+        match self {
+            OpenWindow::Own { end, rest, .. } | OpenWindow::Running { end, rest } => {
+                tracing::debug!(end_ms = end, groups = rest.order.len(), "a window fires");
+            }
+            OpenWindow::Streamed { end, .. } => tracing::debug!(end_ms = end, "a window fires from the store"),
+        }
+    }
+
     /// Emits some of it; returns what is left.
     fn step(self, windows: &mut WindowState, cx: &mut Context<'_>) -> Result<Option<OpenWindow>, OperatorError> {
         match self {

@@ -116,6 +116,7 @@ impl Worker {
             return Ok((Stage::Store, busy));
         }
         self.db.checkpoint(&self.staging.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)))?;
+        tracing::debug!(%epoch, "all chains have passed the barrier, and the store is linked");
         self.crash(CrashPoint::AfterFlush)?;
         let operators = self.chains.iter_mut().zip(&self.operator_ids).flat_map(|(chain, ids)| {
             let states = chain.links.iter_mut().map(|link| link.operator.state());

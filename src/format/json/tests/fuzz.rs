@@ -9,8 +9,21 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::support::damage::damage;
+use crate::support::seeds::{chosen, each_seed};
+use crate::support::tier::by_tier;
+
 const RECORDS_PER_BATCH: usize = 100;
-const BATCHES: usize = 500;
+/// With one set of options, for one seed.
+const BATCHES_PER_SEED: usize = 5;
+/// What damage is made of.
+const ALPHABET: &[u8] = b"\"\\{}[]:,0123456789.-+eEtrufalsn \t\x01\x7f\xc3\xa9\xff";
+
+/// Whether the seeds reached both outcomes in numbers, so many for each seed: otherwise a comparison says little.
+fn both_in_numbers(seeds: u64, [(what, found, per_seed), (other, found_other, per_seed_other)]: [(&str, usize, u64); 2]) {
+    let is_enough = found as u64 > per_seed * seeds && found_other as u64 > per_seed_other * seeds;
+    assert!(is_enough || chosen().is_some(), "{found} {what}, {found_other} {other}");
+}
 
 fn all_types() -> SchemaRef {
     schema(&[
@@ -102,24 +115,9 @@ fn record(rng: &mut ChaCha8Rng) -> Vec<u8> {
     text.push('}');
     let mut bytes = text.into_bytes();
     if rng.random_bool(0.4) {
-        damage(rng, &mut bytes);
+        damage(rng, &mut bytes, ALPHABET);
     }
     bytes
-}
-
-fn damage(rng: &mut ChaCha8Rng, bytes: &mut Vec<u8>) {
-    let alphabet = b"\"\\{}[]:,0123456789.-+eEtrufalsn \t\x01\x7f\xc3\xa9\xff";
-    for _ in 0..rng.random_range(1..4) {
-        let at = rng.random_range(0..=bytes.len());
-        match rng.random_range(0..4) {
-            0 => bytes.truncate(at),
-            1 if at < bytes.len() => {
-                bytes.remove(at);
-            }
-            2 if at < bytes.len() => bytes[at] = *alphabet.choose(rng).unwrap(),
-            _ => bytes.insert(at, *alphabet.choose(rng).unwrap()),
-        }
-    }
 }
 
 /// NaN is equal to itself only as bits.
@@ -135,21 +133,23 @@ fn assert_same(fast: &Decoded, slow: &Decoded, records: &[Vec<u8>]) {
 #[test]
 fn fast_and_careful_path_give_the_same_rows() {
     let schema = all_types();
-    let mut rng = ChaCha8Rng::seed_from_u64(42);
-    for options in [JsonOptions::default(), IGNORE] {
-        let mut decoder = decoder(&schema, options);
-        let (mut read, mut refused) = (0, 0);
-        for _ in 0..BATCHES / 2 {
-            let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| record(&mut rng)).collect();
-            let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
-            let slow = decoder.decode_records(&batch, Way::Careful);
-            assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
-            read += slow.batch.num_rows();
-            refused += RECORDS_PER_BATCH - slow.batch.num_rows();
+    let seeds = by_tier(25, 50, 2000);
+    let (mut read, mut refused) = (0, 0);
+    each_seed(0..seeds, |seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        for options in [JsonOptions::default(), IGNORE] {
+            let mut decoder = decoder(&schema, options);
+            for _ in 0..BATCHES_PER_SEED {
+                let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| record(&mut rng)).collect();
+                let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                let slow = decoder.decode_records(&batch, Way::Careful);
+                assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
+                read += slow.batch.num_rows();
+                refused += RECORDS_PER_BATCH - slow.batch.num_rows();
+            }
         }
-        // The records must reach both outcomes in numbers, or the comparison says little.
-        assert!(read > 5000 && refused > 2000, "{read} read, {refused} refused");
-    }
+    });
+    both_in_numbers(seeds, [("read", read, 200), ("refused", refused, 80)]);
 }
 
 /// Objects one after the other, in arrays and on lines, some of them damaged.
@@ -166,7 +166,7 @@ fn several(rng: &mut ChaCha8Rng) -> Vec<u8> {
         bytes.extend(separator);
     }
     if rng.random_bool(0.2) {
-        damage(rng, &mut bytes);
+        damage(rng, &mut bytes, ALPHABET);
     }
     bytes
 }
@@ -174,35 +174,38 @@ fn several(rng: &mut ChaCha8Rng) -> Vec<u8> {
 #[test]
 fn both_paths_agree_on_records_of_several_values() {
     let schema = all_types();
-    let mut rng = ChaCha8Rng::seed_from_u64(5);
-    for options in [JsonOptions::default(), IGNORE] {
-        for rows_per_record in [RowsPerRecord::One, RowsPerRecord::Many] {
-            let mut decoder = decoder(&schema, JsonOptions { rows_per_record, ..options });
-            let mut parts = 0;
-            for _ in 0..BATCHES / 4 {
-                let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| several(&mut rng)).collect();
-                let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
-                let slow = decoder.decode_records(&batch, Way::Careful);
-                assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
-                let rows = slow.parts.iter().flatten().flatten();
-                let reported = slow.bad.iter().filter_map(|b| Some((b.part?, records[b.index].len())));
-                parts += rows.count();
-                for (part, length) in reported {
-                    assert!(part.span.start <= part.span.end && part.span.end as usize <= length, "{part:?}");
+    let seeds = by_tier(12, 25, 1000);
+    let mut parts = [0; 2];
+    each_seed(0..seeds, |seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        for options in [JsonOptions::default(), IGNORE] {
+            for (many, rows_per_record) in [RowsPerRecord::One, RowsPerRecord::Many].into_iter().enumerate() {
+                let mut decoder = decoder(&schema, JsonOptions { rows_per_record, ..options });
+                for _ in 0..BATCHES_PER_SEED {
+                    let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| several(&mut rng)).collect();
+                    let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                    let slow = decoder.decode_records(&batch, Way::Careful);
+                    assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
+                    let rows = slow.parts.iter().flatten().flatten();
+                    let reported = slow.bad.iter().filter_map(|b| Some((b.part?, records[b.index].len())));
+                    parts[many] += rows.count();
+                    for (part, length) in reported {
+                        assert!(part.span.start <= part.span.end && part.span.end as usize <= length, "{part:?}");
+                    }
                 }
             }
-            assert!(parts > 1000, "{parts} parts");
         }
-    }
+    });
+    both_in_numbers(seeds, [("parts of records of one", parts[0], 80), ("of several", parts[1], 80)]);
 }
 
 #[test]
 fn arbitrary_bytes_never_panic() {
     let schema = all_types();
-    let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut decoder = decoder(&schema, JsonOptions { rows_per_record: RowsPerRecord::Many, ..IGNORE });
     let alphabet = b"\"\"\"\\u{}[]:,,0129.-+eE \n\xff\xd8\x00i";
-    for _ in 0..200 {
+    each_seed(0..by_tier(100, 200, 20_000), |seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH)
             .map(|_| {
                 let mut record: Vec<u8> = match rng.random_range(0..3) {
@@ -218,33 +221,36 @@ fn arbitrary_bytes_never_panic() {
         let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
         let slow = decoder.decode_records(&batch, Way::Careful);
         assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
-    }
+    });
 }
 
 /// What the careful path takes for JSON is what serde_json takes, apart from raw control characters in strings.
 #[test]
 fn the_careful_path_accepts_what_serde_json_accepts() {
     let schema = schema(&[]);
-    let mut rng = ChaCha8Rng::seed_from_u64(11);
     let mut decoder = decoder(&schema, JsonOptions::default());
     let (mut accepted, mut refused) = (0, 0);
-    for _ in 0..10_000 {
-        let record = record(&mut rng);
-        let has_controls = record.iter().any(|c| *c < b' ' && !matches!(c, b'\t' | b'\r' | b'\n'));
-        let is_object = record.iter().find(|c| !matches!(c, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b'{');
-        // In IgnoredAny as in our paths, what is not projected need not be UTF-8.
-        let valid = is_object && serde_json::from_slice::<serde::de::IgnoredAny>(&record).is_ok();
-        let decoded = decoder.decode_records(&raw(&[&record]), Way::Careful);
-        let ours = decoded.batch.num_rows() == 1 && decoded.bad.is_empty() && is_object;
-        if valid {
-            assert!(ours, "{}: {:?}", String::from_utf8_lossy(&record), decoded.bad);
-            accepted += 1;
-        } else if ours {
-            let text = String::from_utf8_lossy(&record);
-            assert!(has_controls || text.contains(['\t', '\r', '\n']), "{text}");
-        } else {
-            refused += 1;
+    let seeds = by_tier(50, 100, 5000);
+    each_seed(0..seeds, |seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        for _ in 0..RECORDS_PER_BATCH {
+            let record = record(&mut rng);
+            let has_controls = record.iter().any(|c| *c < b' ' && !matches!(c, b'\t' | b'\r' | b'\n'));
+            let is_object = record.iter().find(|c| !matches!(c, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b'{');
+            // In IgnoredAny as in our paths, what is not projected need not be UTF-8.
+            let valid = is_object && serde_json::from_slice::<serde::de::IgnoredAny>(&record).is_ok();
+            let decoded = decoder.decode_records(&raw(&[&record]), Way::Careful);
+            let ours = decoded.batch.num_rows() == 1 && decoded.bad.is_empty() && is_object;
+            if valid {
+                assert!(ours, "{}: {:?}", String::from_utf8_lossy(&record), decoded.bad);
+                accepted += 1;
+            } else if ours {
+                let text = String::from_utf8_lossy(&record);
+                assert!(has_controls || text.contains(['\t', '\r', '\n']), "{text}");
+            } else {
+                refused += 1;
+            }
         }
-    }
-    assert!(accepted > 3000 && refused > 1000, "{accepted} accepted, {refused} refused");
+    });
+    both_in_numbers(seeds, [("accepted", accepted, 30), ("refused", refused, 10)]);
 }

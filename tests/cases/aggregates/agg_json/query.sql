@@ -1,0 +1,12 @@
+-- JSON_OBJECTAGG and JSON_ARRAYAGG: NULL ON NULL, ABSENT ON NULL, nested JSON, in windows
+-- surprising: keys sorted; NULL default differs between OBJECTAGG and ARRAYAGG (A4)
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), kk STRING, WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `tum` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` VARCHAR(2000), `b2` VARCHAR(2000)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum');
+CREATE TABLE `nulls` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` VARCHAR(2000), `b2` VARCHAR(2000), `c` VARCHAR(2000), `e` VARCHAR(2000)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/nulls');
+CREATE TABLE `types` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` VARCHAR(2000), `b2` VARCHAR(2000), `c` VARCHAR(2000), `e` VARCHAR(2000)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/types');
+CREATE TABLE `nested` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` VARCHAR(2000), `b2` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/nested');
+INSERT INTO `tum` SELECT window_start AS ws, window_end AS we, k, JSON_OBJECTAGG(KEY kk VALUE v) AS a, JSON_ARRAYAGG(s) AS b2 FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `nulls` SELECT window_start AS ws, window_end AS we, k, JSON_OBJECTAGG(kk VALUE v ABSENT ON NULL) AS a, JSON_OBJECTAGG(kk VALUE s NULL ON NULL) AS b2, JSON_ARRAYAGG(v ABSENT ON NULL) AS c, JSON_ARRAYAGG(v NULL ON NULL) AS e FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `types` SELECT window_start AS ws, window_end AS we, k, JSON_ARRAYAGG(d) AS a, JSON_ARRAYAGG(m) AS b2, JSON_ARRAYAGG(b) AS c, JSON_ARRAYAGG(ts) AS e FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+INSERT INTO `nested` SELECT window_start AS ws, window_end AS we, k, JSON_ARRAYAGG(JSON_OBJECT(KEY 'i' VALUE id, KEY 's' VALUE s)) AS a, JSON_OBJECT(KEY 'k' VALUE k, KEY 'all' VALUE JSON_ARRAYAGG(v), KEY 'n' VALUE COUNT(*)) AS b2 FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end, k;
+SELECT k, JSON_OBJECTAGG(KEY kk VALUE v) AS a, JSON_ARRAYAGG(v) AS b2 FROM src WHERE id < 25 GROUP BY k;

@@ -1,0 +1,31 @@
+-- what fields of a ROW are called in views, subqueries, groups and printed rows; repeated names, names in parentheses, beside a *
+-- surprising: r.f is called f, (r).f is not (N1)
+CREATE TABLE datagen (id BIGINT, event_type INT, auction ROW<id BIGINT, seller STRING>, bid ROW<auction BIGINT, bidder STRING, price INT, `at` ROW<x INT, y INT>>, ar ARRAY<ROW<p INT>>, k STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '4' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE VIEW auctions AS SELECT auction.id, auction.seller, ts FROM datagen WHERE event_type = 1;
+CREATE VIEW bid AS SELECT bid.auction, bid.bidder, bid.price, bid.`at`.x, ts FROM datagen WHERE event_type = 2;
+CREATE TABLE `bids` (`auction` BIGINT, `bidder` STRING, `x` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/bids');
+CREATE TABLE `windows` (`ws` TIMESTAMP(3), `auction` BIGINT, `n` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/windows');
+CREATE TABLE `direct` (`ws` TIMESTAMP(3), `auction` BIGINT, `s` INT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/direct');
+CREATE TABLE `joined` (`id` BIGINT, `seller` STRING, `bidder` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/joined');
+INSERT INTO `bids` SELECT auction, bidder, x FROM bid WHERE price > 5;
+INSERT INTO `windows` SELECT window_start, auction, COUNT(*) FROM TABLE(TUMBLE(TABLE bid, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, auction;
+INSERT INTO `direct` SELECT window_start, bid.auction, SUM(bid.price) FROM TABLE(TUMBLE(TABLE datagen, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, bid.auction;
+INSERT INTO `joined` SELECT a.id, seller, bidder FROM auctions a, bid b WHERE a.id = b.auction AND b.ts BETWEEN a.ts AND a.ts + INTERVAL '5' SECOND;
+SELECT * FROM bid;
+SELECT bid.auction, datagen.bid.`at`.y, d.id FROM datagen, UNNEST(ARRAY[1]) AS d (id) WHERE bid.price > 5;
+SELECT d.bid.auction, d.bid.auction, d.auction.id, id, (bid.price), ((k)), (bid).price, ar[1].p, bid.price + 1 FROM datagen AS d;
+SELECT *, id, price FROM (SELECT id, CAST(bid AS STRING) AS text, bid.price FROM datagen WHERE id < 5);
+SELECT bid.`at`.*, bid.`at`.x, bid.`at`.x, id AS x, auction.id FROM datagen WHERE id < 20;
+SELECT DISTINCT (k), (bid.bidder) FROM datagen;
+SELECT bid.auction, COUNT(*), MAX(bid.price) FROM datagen GROUP BY bid.auction;
+SELECT bid.`at`.x, auction.id, bid.auction AS x0, COUNT(*) AS n FROM datagen GROUP BY bid.`at`.x, auction.id, bid.auction HAVING bid.`at`.x > 0;
+SELECT x, auction FROM (SELECT bid.`at`.x, bid.auction FROM datagen WHERE bid.`at`.x > 1) WHERE auction > 2;
+WITH b AS (SELECT bid.*, id FROM datagen), c AS (SELECT b.bidder, b.`at`.*, id FROM b) SELECT c.x, c.bidder, c.* FROM c;
+SELECT bid.bidder, k, SUM(bid.price) OVER (PARTITION BY bid.bidder ORDER BY ts) FROM datagen;
+SELECT bid.price FROM datagen UNION ALL SELECT event_type FROM datagen;
+SELECT bid.price, bid.bidder FROM datagen ORDER BY bid.price DESC, bid.bidder, id LIMIT 4;
+SELECT * FROM (SELECT auction, price, id, ROW_NUMBER() OVER (PARTITION BY auction ORDER BY price DESC, id) AS rn FROM (SELECT bid.auction, bid.price, id FROM datagen)) WHERE rn <= 2;
+SELECT * FROM (SELECT id, k, bid.price, ts FROM datagen WHERE id < 4) AS x JOIN (SELECT id, k, ts FROM datagen) AS y ON x.id = y.id AND x.ts = y.ts WHERE x.id < 3;
+SELECT * FROM (SELECT bid.auction, id, ROW_NUMBER() OVER (PARTITION BY bid.auction ORDER BY bid.price DESC, id + 1) AS rn FROM datagen) WHERE rn <= 2;
+SELECT id, k FROM datagen ORDER BY bid.`at`.x DESC, UPPER(k), -id LIMIT 3;
+SELECT window_start, id, rn FROM (SELECT window_start, id, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, bid.auction ORDER BY id + 1 DESC) AS rn FROM TABLE(TUMBLE(TABLE datagen, DESCRIPTOR(ts), INTERVAL '10' SECOND))) WHERE rn <= 1;

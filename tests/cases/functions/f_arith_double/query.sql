@@ -1,0 +1,66 @@
+-- DOUBLE and FLOAT arithmetic and mathematical functions
+-- surprising: FLOAT + DOUBLE takes the left type (F2)
+CREATE TABLE src (id BIGINT, d DOUBLE, x DOUBLE, f FLOAT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `ops` (`id` BIGINT, `c1` DOUBLE, `c2` DOUBLE, `c3` DOUBLE, `c4` DOUBLE, `c5` DOUBLE, `c6` DOUBLE, `c7` FLOAT, `c8` FLOAT, `c9` FLOAT, `c10` DOUBLE, `c11` DOUBLE, `c12` BOOLEAN, `c13` BOOLEAN, `c14` BOOLEAN, `c15` DOUBLE, `c16` DOUBLE, `c17` FLOAT, `c18` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ops');
+CREATE TABLE `fn` (`id` BIGINT, `c1` DOUBLE, `c2` DOUBLE, `c3` DOUBLE, `c4` DOUBLE, `c5` DOUBLE, `c6` DOUBLE, `c7` DOUBLE, `c8` DOUBLE, `c9` DOUBLE, `c10` DOUBLE, `c11` DOUBLE, `c12` DOUBLE, `c13` DOUBLE, `c14` DOUBLE, `c15` DOUBLE, `c16` DOUBLE, `c17` DOUBLE, `c18` DOUBLE, `c19` DOUBLE, `c20` DOUBLE, `c21` DOUBLE, `c22` DOUBLE, `c23` DOUBLE) WITH ('connector'='filesystem','format'='json','path'='${OUT}/fn');
+CREATE TABLE `rnd` (`id` BIGINT, `c1` DOUBLE, `c2` DOUBLE, `c3` DOUBLE, `c4` DOUBLE, `c5` FLOAT, `c6` FLOAT, `c7` DOUBLE, `c8` DOUBLE, `c9` FLOAT, `c10` DOUBLE, `c11` FLOAT, `c12` DOUBLE, `c13` DOUBLE, `c14` STRING, `c15` STRING, `c16` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/rnd');
+INSERT INTO `ops` SELECT id, d + x AS c1,
+  d - x AS c2,
+  d * x AS c3,
+  d / x AS c4,
+  -d AS c5,
+  d + f AS c6,
+  f + f AS c7,
+  f * 2 AS c8,
+  f * CAST(2 AS FLOAT) AS c9,
+  f + 1.5 AS c10,
+  d + 1 AS c11,
+  d > x AS c12,
+  d = -0.0 AS c13,
+  f = 0.1 AS c14,
+  CAST(f AS DOUBLE) AS c15,
+  d * 1.1 AS c16,
+  f / 3 AS c17,
+  d - d AS c18
+ FROM src;
+INSERT INTO `fn` SELECT id, SQRT(d) AS c1,
+  EXP(x) AS c2,
+  LN(ABS(d)) AS c3,
+  LOG10(ABS(d)) AS c4,
+  LOG2(ABS(d)) AS c5,
+  LOG(ABS(d)) AS c6,
+  LOG(2, ABS(d)) AS c7,
+  POWER(d, x) AS c8,
+  SIN(d) AS c9,
+  COS(d) AS c10,
+  TAN(d) AS c11,
+  COT(x) AS c12,
+  ASIN(x) AS c13,
+  ACOS(x) AS c14,
+  ATAN(d) AS c15,
+  ATAN2(d, x) AS c16,
+  SINH(x) AS c17,
+  COSH(x) AS c18,
+  TANH(x) AS c19,
+  DEGREES(x) AS c20,
+  RADIANS(d) AS c21,
+  PI() AS c22,
+  E() AS c23
+ FROM src;
+INSERT INTO `rnd` SELECT id, ROUND(d) AS c1,
+  ROUND(d, 1) AS c2,
+  ROUND(d, 2) AS c3,
+  ROUND(d, -2) AS c4,
+  ROUND(f, 1) AS c5,
+  ROUND(f) AS c6,
+  FLOOR(d) AS c7,
+  CEIL(d) AS c8,
+  FLOOR(f) AS c9,
+  SIGN(d) AS c10,
+  ABS(f) AS c11,
+  GREATEST(d, x) AS c12,
+  LEAST(d, x) AS c13,
+  CAST(d AS STRING) AS c14,
+  CAST(f AS STRING) AS c15,
+  CAST(CAST(d AS FLOAT) AS STRING) AS c16
+ FROM src;

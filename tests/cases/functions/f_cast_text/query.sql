@@ -1,0 +1,47 @@
+-- CAST of temporal and nested values to STRING and back, to other precisions
+-- differs from Flink: tostr: TIMESTAMP(9) outside of 1677 to 2262: Flink has more than 64 bits of nanoseconds
+-- differs from Flink: totim: TIMESTAMP(9) outside of 1677 to 2262: Flink has more than 64 bits of nanoseconds
+CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `tostr` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` VARCHAR(10), `c9` CHAR(30), `c10` CHAR(4), `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` STRING, `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING, `c21` STRING, `c22` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tostr');
+CREATE TABLE `totim` (`id` BIGINT, `c1` DATE, `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(0), `c5` TIMESTAMP(1), `c6` TIMESTAMP(9), `c7` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c8` TIMESTAMP(3), `c9` DATE, `c10` TIME(0), `c11` TIMESTAMP(3), `c12` DATE, `c13` TIMESTAMP(3) WITH LOCAL TIME ZONE, `c14` TIMESTAMP(3), `c15` TIMESTAMP(3), `c16` TIMESTAMP(6), `c17` TIME(0)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/totim');
+INSERT INTO `tostr` SELECT id, CAST(ts AS STRING) AS c1,
+  CAST(dt AS STRING) AS c2,
+  CAST(tm AS STRING) AS c3,
+  CAST(CAST(ts AS TIMESTAMP(0)) AS STRING) AS c4,
+  CAST(CAST(ts AS TIMESTAMP(6)) AS STRING) AS c5,
+  CAST(CAST(ts AS TIMESTAMP(1)) AS STRING) AS c6,
+  CAST(CAST(ts AS TIMESTAMP_LTZ(3)) AS STRING) AS c7,
+  CAST(ts AS VARCHAR(10)) AS c8,
+  CAST(ts AS CHAR(30)) AS c9,
+  CAST(dt AS CHAR(4)) AS c10,
+  CAST(ARRAY[1,2,NULL] AS STRING) AS c11,
+  CAST(ARRAY[n, 1] AS STRING) AS c12,
+  CAST(MAP['a', n, 'b', 2] AS STRING) AS c13,
+  CAST(ROW(n, 'x', NULLIF(ms, 0)) AS STRING) AS c14,
+  CAST(ROW(ts, dt) AS STRING) AS c15,
+  CAST(ARRAY['a','b c'] AS STRING) AS c16,
+  CAST(ARRAY[ARRAY[1],ARRAY[2,3]] AS STRING) AS c17,
+  CAST(X'48656C6C6F' AS STRING) AS c18,
+  CAST(TRUE AS STRING) AS c19,
+  CAST(MAP['k', ROW(1, TRUE)] AS STRING) AS c20,
+  CAST(ARRAY[1.50, 2.25] AS STRING) AS c21,
+  CAST(CAST(NULL AS INT) AS STRING) AS c22
+ FROM src;
+INSERT INTO `totim` SELECT id, CAST(ts AS DATE) AS c1,
+  CAST(dt AS TIMESTAMP(3)) AS c2,
+  CAST(tm AS TIMESTAMP(3)) AS c3,
+  CAST(ts AS TIMESTAMP(0)) AS c4,
+  CAST(ts AS TIMESTAMP(1)) AS c5,
+  CAST(ts AS TIMESTAMP(9)) AS c6,
+  CAST(ts AS TIMESTAMP_LTZ(3)) AS c7,
+  CAST(CAST(ts AS STRING) AS TIMESTAMP(3)) AS c8,
+  CAST(CAST(dt AS STRING) AS DATE) AS c9,
+  CAST(CAST(tm AS STRING) AS TIME) AS c10,
+  CAST('2024-02-29' AS TIMESTAMP(3)) AS c11,
+  CAST(' 2024-02-29 ' AS DATE) AS c12,
+  CAST(dt AS TIMESTAMP_LTZ(3)) AS c13,
+  CAST(CAST(ts AS TIMESTAMP(6)) AS TIMESTAMP(3)) AS c14,
+  CAST('2024-02-29 12:34:56.123456789' AS TIMESTAMP(3)) AS c15,
+  CAST('2024-02-29 12:34:56.123456789' AS TIMESTAMP(6)) AS c16,
+  CAST('1' AS TIME) AS c17
+ FROM src;

@@ -1,0 +1,50 @@
+-- SUBSTRING, LEFT, RIGHT, POSITION, LOCATE, INSTR with zero, negative and too large positions
+-- surprising: SUBSTRING(s, 0), negative positions (F11)
+CREATE TABLE src (id BIGINT, s STRING, p STRING, i INT, u STRING) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `sub` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` STRING, `c9` STRING, `c10` STRING, `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` VARCHAR(3), `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING, `c21` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/sub');
+CREATE TABLE `pos` (`id` BIGINT, `c1` INT, `c2` INT, `c3` INT, `c4` INT, `c5` INT, `c6` INT, `c7` INT, `c8` INT, `c9` INT, `c10` INT, `c11` INT, `c12` INT, `c13` BOOLEAN, `c14` BOOLEAN, `c15` BOOLEAN, `c16` BOOLEAN, `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING, `c21` BOOLEAN, `c22` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/pos');
+INSERT INTO `sub` SELECT id, SUBSTRING(s, 2) AS c1,
+  SUBSTRING(s, 0) AS c2,
+  SUBSTRING(s, -3) AS c3,
+  SUBSTRING(s, 2, 3) AS c4,
+  SUBSTRING(s, -3, 2) AS c5,
+  SUBSTRING(s, 0, 2) AS c6,
+  SUBSTRING(s, i) AS c7,
+  SUBSTRING(s, i, 2) AS c8,
+  SUBSTRING(s, 1, i) AS c9,
+  SUBSTRING(s FROM 2 FOR 3) AS c10,
+  SUBSTRING(s FROM 3) AS c11,
+  SUBSTR(s, 2) AS c12,
+  SUBSTR(s, -2, 1) AS c13,
+  SUBSTRING(s, 100) AS c14,
+  SUBSTRING(s, 1, 0) AS c15,
+  SUBSTRING('abc', 2, -1) AS c16,
+  LEFT(s, 3) AS c17,
+  LEFT(s, i) AS c18,
+  RIGHT(s, 3) AS c19,
+  RIGHT(s, i) AS c20,
+  LEFT(s, 0) AS c21
+ FROM src;
+INSERT INTO `pos` SELECT id, POSITION('l' IN s) AS c1,
+  POSITION(p IN s) AS c2,
+  POSITION('' IN s) AS c3,
+  LOCATE('l', s) AS c4,
+  LOCATE('l', s, 4) AS c5,
+  LOCATE(p, s, i) AS c6,
+  LOCATE(p, s) AS c7,
+  INSTR(s, 'l') AS c8,
+  INSTR(s, 'a', 1, 2) AS c9,
+  INSTR(s, 'a', -1) AS c10,
+  INSTR(s, p) AS c11,
+  CHAR_LENGTH(p) AS c12,
+  s < p AS c13,
+  s = p AS c14,
+  s > 'b' AS c15,
+  s BETWEEN 'a' AND 'c' AS c16,
+  GREATEST(s, p) AS c17,
+  LEAST(s, p) AS c18,
+  COALESCE(s, p, '') AS c19,
+  NULLIF(s, '') AS c20,
+  s IN ('abc', '', 'x') AS c21,
+  CASE WHEN s = '' THEN 'empty' ELSE s END AS c22
+ FROM src;

@@ -1,0 +1,64 @@
+-- EXTRACT of every unit and the short forms, from TIMESTAMP, DATE, TIME
+-- surprising: wrong fields before 1970 (F7)
+CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE TABLE `ext` (`id` BIGINT, `c1` BIGINT, `c2` BIGINT, `c3` BIGINT, `c4` BIGINT, `c5` BIGINT, `c6` BIGINT, `c7` BIGINT, `c8` BIGINT, `c9` BIGINT, `c10` BIGINT, `c11` BIGINT, `c12` BIGINT, `c13` BIGINT, `c14` BIGINT, `c15` BIGINT, `c16` BIGINT, `c17` BIGINT, `c18` BIGINT, `c19` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ext');
+CREATE TABLE `extd` (`id` BIGINT, `c1` BIGINT, `c2` BIGINT, `c3` BIGINT, `c4` BIGINT, `c5` BIGINT, `c6` BIGINT, `c7` BIGINT, `c8` BIGINT, `c9` BIGINT, `c10` BIGINT, `c11` BIGINT, `c12` BIGINT, `c13` BIGINT, `c14` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/extd');
+CREATE TABLE `extt` (`id` BIGINT, `c1` BIGINT, `c2` BIGINT, `c3` BIGINT, `c4` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/extt');
+CREATE TABLE `short` (`id` BIGINT, `c1` BIGINT, `c2` BIGINT, `c3` BIGINT, `c4` BIGINT, `c5` BIGINT, `c6` BIGINT, `c7` BIGINT, `c8` BIGINT, `c9` BIGINT, `c10` BIGINT, `c11` BIGINT, `c12` BIGINT, `c13` BIGINT, `c14` BIGINT, `c15` BIGINT, `c16` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/short');
+INSERT INTO `ext` SELECT id, EXTRACT(YEAR FROM ts) AS c1,
+  EXTRACT(QUARTER FROM ts) AS c2,
+  EXTRACT(MONTH FROM ts) AS c3,
+  EXTRACT(WEEK FROM ts) AS c4,
+  EXTRACT(DAY FROM ts) AS c5,
+  EXTRACT(HOUR FROM ts) AS c6,
+  EXTRACT(MINUTE FROM ts) AS c7,
+  EXTRACT(SECOND FROM ts) AS c8,
+  EXTRACT(DOY FROM ts) AS c9,
+  EXTRACT(DOW FROM ts) AS c10,
+  EXTRACT(ISODOW FROM ts) AS c11,
+  EXTRACT(ISOYEAR FROM ts) AS c12,
+  EXTRACT(MILLISECOND FROM ts) AS c13,
+  EXTRACT(MICROSECOND FROM ts) AS c14,
+  EXTRACT(NANOSECOND FROM ts) AS c15,
+  EXTRACT(EPOCH FROM ts) AS c16,
+  EXTRACT(CENTURY FROM ts) AS c17,
+  EXTRACT(DECADE FROM ts) AS c18,
+  EXTRACT(MILLENNIUM FROM ts) AS c19
+ FROM src;
+INSERT INTO `extd` SELECT id, EXTRACT(YEAR FROM dt) AS c1,
+  EXTRACT(QUARTER FROM dt) AS c2,
+  EXTRACT(MONTH FROM dt) AS c3,
+  EXTRACT(WEEK FROM dt) AS c4,
+  EXTRACT(DAY FROM dt) AS c5,
+  EXTRACT(DOY FROM dt) AS c6,
+  EXTRACT(DOW FROM dt) AS c7,
+  EXTRACT(ISODOW FROM dt) AS c8,
+  EXTRACT(ISOYEAR FROM dt) AS c9,
+  EXTRACT(EPOCH FROM dt) AS c10,
+  EXTRACT(CENTURY FROM dt) AS c11,
+  EXTRACT(DECADE FROM dt) AS c12,
+  EXTRACT(MILLENNIUM FROM dt) AS c13,
+  EXTRACT(HOUR FROM dt) AS c14
+ FROM src;
+INSERT INTO `extt` SELECT id, EXTRACT(HOUR FROM tm) AS c1,
+  EXTRACT(MINUTE FROM tm) AS c2,
+  EXTRACT(SECOND FROM tm) AS c3,
+  EXTRACT(MILLISECOND FROM tm) AS c4
+ FROM src;
+INSERT INTO `short` SELECT id, YEAR(ts) AS c1,
+  QUARTER(ts) AS c2,
+  MONTH(ts) AS c3,
+  WEEK(ts) AS c4,
+  DAYOFYEAR(ts) AS c5,
+  DAYOFMONTH(ts) AS c6,
+  DAYOFWEEK(ts) AS c7,
+  HOUR(ts) AS c8,
+  MINUTE(ts) AS c9,
+  SECOND(ts) AS c10,
+  YEAR(dt) AS c11,
+  MONTH(dt) AS c12,
+  DAYOFWEEK(dt) AS c13,
+  WEEK(dt) AS c14,
+  EXTRACT(DAY FROM (ts - t2) DAY TO SECOND) AS c15,
+  EXTRACT(YEAR FROM INTERVAL '13' MONTH) AS c16
+ FROM src;
