@@ -2,7 +2,15 @@
 //! aggregates per key in RocksDB, survives being killed at any instant, and writes results such as race leaderboards to
 //! DynamoDB or files. One binary, one SQL file in the dialect of Apache Flink.
 //!
-//! This page is the map. Each module says on top which question it answers, who calls it and what always holds.
+//! # A job in a program of one's own
+//!
+//! A [`Job`] runs SQL text. Queries may call a [`Function`] and tables may name a [`Connector`] of one's own: one that [`Reads`] makes a
+//! [`Source`], whose splits a [`SplitReader`] reads each; one that [`Writes`] makes a [`Sink`], to which a [`SinkWriter`] of each worker
+//! writes. `tests/embed.rs` has all of it in one file. What else is public is for the tests of this crate, and may change.
+//!
+//! # The map
+//!
+//! For who works on it, this page is the map. Each module says on top which question it answers, who calls it and what always holds.
 //!
 //! # Three journeys
 //!
@@ -93,6 +101,7 @@
 //! - `connector`: the systems outside, a folder for each
 //! - `connect`: from tables to sources, sinks and lookups
 //! - `observe`: what a running job says of itself
+//! - `embed`: a job in a program of one's own
 //! - `cli`: the commands
 //!
 //! Outside things have one door: SQL parser in `sql`, Kinesis in `connector::kinesis::client`, RocksDB in `state::rocks` and the
@@ -144,7 +153,16 @@ pub mod connect;
 pub mod connector;
 pub mod observe;
 
+pub mod embed;
+
 pub mod cli;
+
+pub use connector::{ConnectError, Connector, Environment, Reads, Writes};
+pub use embed::{Function, Job, JobFailure, Ran, Stop};
+pub use options::{OptionKind, OptionSpec};
+pub use runtime::observer::Outcome;
+pub use sink::{Sink, SinkError, SinkWriter};
+pub use source::{Source, SourceError, SplitReader};
 
 /// What tests of the library share with those of `tests/`.
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod changelogs;
 mod command_line;
 mod connectors;
 mod dynamodb_sink;
+mod embed;
 mod end_to_end;
 mod examples;
 mod expressions;

@@ -33,11 +33,20 @@ use crate::support::job::{Variation, finish};
 
 /// Counts: rows `{"n": 0}`, `{"n": 1}`, ... up to the option `count`; as a sink it keeps what it is given, in memory.
 #[derive(Clone, Default)]
-struct Counter {
+pub struct Counter {
     kept: Arc<Mutex<Vec<String>>>,
 }
 
 const COUNT: OptionSpec = OptionSpec::new("count", OptionKind::Number(1, 1_000_000), "rows in all").or("10");
+
+impl Counter {
+    /// What the sink was given.
+    pub fn sorted(&self) -> Vec<String> {
+        let mut kept = self.kept.lock().expect("not poisoned").clone();
+        kept.sort();
+        kept
+    }
+}
 
 impl Connector for Counter {
     fn name(&self) -> &'static str {
@@ -166,9 +175,7 @@ fn a_connector_of_ones_own_runs_a_query() {
     let variation = Variation { connectors, batch_rows: 4, trigger: CheckpointTrigger::Records(7), ..Variation::plain(2) };
     let seen = finish(SQL, &dir.path().join("state"), &variation);
     assert!(seen.checkpoints > 0);
-    let mut kept = counter.kept.lock().unwrap().clone();
-    kept.sort();
-    assert_eq!(kept, ["{\"n\":0}", "{\"n\":10}", "{\"n\":20}"]);
+    assert_eq!(counter.sorted(), ["{\"n\":0}", "{\"n\":10}", "{\"n\":20}"]);
 }
 
 #[test]

@@ -11,7 +11,6 @@ mod signals;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use tokio::runtime::Runtime;
 
@@ -20,17 +19,11 @@ use self::folders::Folders;
 use self::query::Query;
 use super::{Exit, SqlFile, key_value};
 use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
-use crate::checkpoint::store::CheckpointStore;
-use crate::config::Config;
-use crate::connect;
 use crate::connector::inline::select::SelectFormat;
-use crate::connector::{Bounds, ConnectError, Connectors, Environment};
+use crate::connector::{Bounds, ConnectError, Connectors};
+use crate::embed::start::{Start, StartError};
 use crate::observe::health::{self, Health};
-use crate::runtime::crash::NeverCrash;
-use crate::runtime::graph::LANE_BYTES_MAX;
-use crate::runtime::job;
-use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
-use crate::time::clock::{SharedClock, SystemClock};
+use crate::time::clock::SystemClock;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -106,32 +99,32 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     let Some(Query { plan, config }) = Query::of(args, &file, &connectors)? else { return Ok(Exit::Done) };
     let bounds = bounds(args)?;
     let folders = Folders::of(args, &config)?;
-    let clock = SystemClock::shared();
-    let mut store = CheckpointStore::open(&folders.state).map_err(|e| ended(&e.into()))?;
-    let run_ms = job::run_start(&mut store, args.fresh, &clock).map_err(|e| ended(&e))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-    let env = Environment {
+    let start = Start {
         connectors: &connectors,
         config: &config,
+        plan: &plan,
         query_path: file.path.clone(),
         local: args.local,
         state_dir: folders.state.clone(),
         errors_dir: folders.errors.clone(),
-        run_ms,
-        run_name: store.run_name(run_ms),
         bounds,
-        clock: clock.clone(),
-        runtime: runtime.handle().clone(),
         select: args.output,
+        fresh: args.fresh,
+        allow_duplicates: args.allow_duplicates,
+        clock: SystemClock::shared(),
+        runtime: runtime.handle().clone(),
+        stop: Arc::default(),
     };
-    let connection = connect::connect(&plan, &env).map_err(|e| match e {
-        ConnectError::Query(e) => file.show(&e),
-        other => failed(other),
+    let stop = start.stop.clone();
+    let started = start.start().map_err(|e| match e {
+        StartError::Connect(ConnectError::Query(e)) => file.show(&e),
+        StartError::Connect(other) => failed(other),
+        StartError::State(e) => ended(&e),
     })?;
     let health = serve_health(args, &runtime)?;
-    let stop = signals::stop_on_signals(&runtime).map_err(failed)?;
-    let options = options(args, &config, &folders, &clock, stop);
-    let counts = Ready { plan: &plan, connection, options, store, run_ms, health }.drive()?;
+    signals::stop_on_signals(&runtime, stop).map_err(failed)?;
+    let counts = Ready { plan: &plan, started, health }.drive()?;
     if counts.diverted > 0 {
         tracing::warn!("{} records or rows could not be used: {}", counts.diverted, folders.errors.display());
     }
@@ -158,33 +151,4 @@ fn serve_health(args: &Args, runtime: &Runtime) -> Result<Arc<Health>, Exit> {
         tracing::info!("health on http://{bound}/health");
     }
     Ok(health)
-}
-
-fn options(args: &Args, config: &Config, folders: &Folders, clock: &SharedClock, stop: Arc<AtomicBool>) -> JobOptions {
-    JobOptions {
-        workers: config.workers,
-        state_dir: folders.state.clone(),
-        fresh: args.fresh,
-        allow_duplicates: args.allow_duplicates,
-        trigger: trigger(config),
-        scheduling: Scheduling::Threads,
-        batch_rows: config.batch_rows,
-        lane_bytes_max: LANE_BYTES_MAX,
-        // Two fifths for accumulators and a quarter for RocksDB; the rest is for queues, the batches in work, what is copied
-        // while state moves, and freed pages that the system has not got back yet.
-        accumulator_bytes_max: config.memory_bytes / 5 * 2,
-        read_ahead_bytes: config.memory_bytes / 8,
-        state_cache_bytes: config.memory_bytes / 4,
-        crashes: Arc::new(NeverCrash),
-        clock: clock.clone(),
-        stop,
-    }
-}
-
-fn trigger(config: &Config) -> CheckpointTrigger {
-    match (config.checkpoint_records, config.checkpoint_interval) {
-        (Some(records), _) => CheckpointTrigger::Records(records),
-        (None, Some(interval)) => CheckpointTrigger::Interval(interval),
-        (None, None) => CheckpointTrigger::AtEnd,
-    }
 }

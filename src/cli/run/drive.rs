@@ -5,31 +5,26 @@
 use std::sync::Arc;
 
 use super::{Exit, say};
-use crate::checkpoint::store::CheckpointStore;
 use crate::cli::board::Board;
 use crate::cli::progress::{Counts, Progress};
-use crate::connect::Connection;
+use crate::embed::start::Started;
 use crate::observe::health::Health;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::error::{JobError, WorkerError};
 use crate::runtime::job;
 use crate::runtime::job::Outcome;
-use crate::runtime::options::JobOptions;
 use crate::source::SourceError;
 
 /// A job whose folder is locked and whose ends are connected.
 pub(super) struct Ready<'a> {
     pub plan: &'a PhysicalPlan,
-    pub connection: Connection,
-    pub options: JobOptions,
-    pub store: CheckpointStore,
-    pub run_ms: i64,
+    pub started: Started,
     pub health: Arc<Health>,
 }
 
 impl Ready<'_> {
     pub(super) fn drive(self) -> Result<Counts, Exit> {
-        let Ready { plan, connection, options, store, run_ms, health } = self;
+        let Ready { plan, started: Started { connection, options, store, run_ms }, health } = self;
         let bounded = connection.connected.sources.iter().all(|s| s.bounded());
         let bytes = connection.connected.sources.iter().map(|s| s.size_hint_bytes()).sum::<Option<u64>>().filter(|_| bounded);
         let mut progress = Progress::new(bytes, Board::new(connection.tables), options.clock.clone(), health);

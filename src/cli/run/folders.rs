@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::{Args, Exit, failed};
 use crate::config::Config;
+use crate::embed::start::errors_dir;
 
 pub(super) struct Folders {
     pub state: PathBuf,
@@ -24,12 +25,7 @@ impl Folders {
             None => Some(tempfile::Builder::new().prefix("paceline-").tempdir().map_err(failed)?),
         };
         let state = args.state_dir.as_deref().or(temporary.as_ref().map(|t| t.path())).unwrap_or(Path::new(".")).to_path_buf();
-        let errors = match &config.errors_path {
-            Some(path) => PathBuf::from(path),
-            // Temporary state goes with the process; what could not be read must not.
-            None if args.state_dir.is_none() => PathBuf::from("paceline-errors"),
-            None => state.join("errors"),
-        };
+        let errors = errors_dir(config, &state, args.state_dir.is_some());
         Ok(Folders { state, errors, _temporary: temporary })
     }
 }

@@ -20,7 +20,7 @@ mod settings;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion_expr::LogicalPlan;
+use datafusion_expr::{LogicalPlan, ScalarUDF};
 use sqlparser::ast::{Ident, Query};
 
 use super::error::{Source, SqlError};
@@ -41,9 +41,18 @@ pub fn bind(text: &str) -> Result<Script, SqlError> {
 
 /// The same with settings that count more than the file's own.
 pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, SqlError> {
+    bind_using(text, overrides, [])
+}
+
+/// The same with functions that queries may call besides those that are built in.
+pub fn bind_using(
+    text: &str,
+    overrides: &[(String, String)],
+    functions: impl IntoIterator<Item = ScalarUDF>,
+) -> Result<Script, SqlError> {
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut binder = Binder::default();
+    let mut binder = Binder { names: Names::with(functions)?, ..Binder::default() };
     for (key, value) in overrides {
         binder.settings.override_with(key, value, &binder.names.catalog)?;
     }

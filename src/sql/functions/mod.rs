@@ -93,6 +93,11 @@ impl Functions {
         }
         self
     }
+    /// True if something can be called by this name.
+    pub fn knows(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.scalars.contains_key(&name) || self.aggregates.contains_key(&name) || self.windows.contains_key(&name)
+    }
     pub fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         self.scalars.get(&name.to_lowercase()).cloned()
     }
