@@ -3,26 +3,25 @@
 //! Used by every floor that hands such a number on or writes it down. What always holds: each is encoded and shown as the bare
 //! number is, so files, names of folders and messages do not tell that it has a type.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 /// Shows a type as the number in it, with all that a format asks of a number.
 macro_rules! shown_as_its_number {
     ($($id:ty),*) => {$(
-        impl fmt::Display for $id {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $id {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
 
-        impl fmt::Debug for $id {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $id {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
             }
         }
     )*};
 }
+pub(crate) use shown_as_its_number;
 
 shown_as_its_number!(Epoch, OperatorId, WorkerId);
 

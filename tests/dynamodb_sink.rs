@@ -19,6 +19,7 @@ use paceline::runtime::options::CheckpointTrigger;
 use paceline::runtime::worker::SharedSource;
 use paceline::sink::version::{Counts, WriteMode};
 use paceline::sink::{Afterwards, Prepared, Sink, SinkError, SinkWriter, TableSpec};
+use paceline::time::EventTime;
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults, Item};
 use crate::support::job::{CrashAt, Variation, attempt, observe};
@@ -92,7 +93,7 @@ fn rows_with_speed(values: &[(Option<&str>, &str, i64)], speed: &[f64], window_e
         Arc::new(Int64Array::from_iter_values(values.iter().map(|v| v.2))),
         Arc::new(Float64Array::from_iter_values(speed.iter().copied())),
     ];
-    Rows::of_window(RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms)
+    Rows::of_window(RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms.map(EventTime::at))
 }
 
 fn key(item: &Item) -> String {

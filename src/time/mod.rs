@@ -1,6 +1,6 @@
 //! When? Event time, watermarks and the one door to the system clock.
 //!
-//! Used by every layer; knows of others no more than the numbers of workers. Event time is `i64` milliseconds since 1970-01-01T00:00:00Z everywhere.
+//! Used by every layer; knows of others no more than the numbers of workers. Event time is milliseconds since 1970-01-01T00:00:00Z everywhere.
 
 mod event_time;
 
@@ -12,7 +12,7 @@ pub mod timer;
 pub mod watermark;
 pub mod zone;
 
-pub use event_time::Watermark;
+pub use event_time::{EventTime, Watermark};
 
 /// A day without a change of the clocks.
 pub const MS_PER_DAY: i64 = 86_400_000;

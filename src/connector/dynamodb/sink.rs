@@ -214,7 +214,7 @@ struct DynamoDbWriter {
 
 impl SinkWriter for DynamoDbWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        let of_batch = Version::of_window(self.run_ms, rows.window_end_ms);
+        let of_batch = Version::of_window(self.run_ms, rows.window_end);
         let text = |version: Version| -> Option<Arc<str>> { self.versioned.then(|| version.to_string().into()) };
         // Most rows have no revision: they share the text.
         let of_all = text(of_batch);

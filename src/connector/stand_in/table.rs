@@ -264,8 +264,8 @@ struct TableWriter {
 impl TableWriter {
     fn version(&self, rows: &Rows) -> Version {
         // Where rows without a window share the table, the last one wins, as it does in DynamoDB.
-        let window_end_ms = rows.window_end_ms.filter(|_| self.shared.mode != WriteMode::InOrder);
-        Version::of_window(self.shared.run_ms, window_end_ms)
+        let window_end = rows.window_end.filter(|_| self.shared.mode != WriteMode::InOrder);
+        Version::of_window(self.shared.run_ms, window_end)
     }
 
     fn encode(&mut self, rows: &Rows, row: usize, version: Version) {

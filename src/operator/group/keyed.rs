@@ -22,6 +22,7 @@ use crate::state::key::KeyBuf;
 use crate::state::layout::{KeyedKind, keyed};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::EventTime;
 
 /// The groups of one operator on one worker.
 pub struct KeyedGroups<B: Beside> {
@@ -51,7 +52,7 @@ pub trait Beside: Default {
     /// The columns that a stored value has of a group.
     fn columns(&self, group: usize) -> Vec<ArrayRef>;
     /// The time at which the index of the store has a group, if it is not that of the group's last change.
-    fn indexed_at(&self, group: usize) -> Option<i64>;
+    fn indexed_at(&self, group: usize) -> Option<EventTime>;
     fn memory_bytes(&self) -> usize;
 }
 
@@ -68,7 +69,7 @@ impl Beside for Nothing {
     fn columns(&self, _group: usize) -> Vec<ArrayRef> {
         vec![]
     }
-    fn indexed_at(&self, _group: usize) -> Option<i64> {
+    fn indexed_at(&self, _group: usize) -> Option<EventTime> {
         None
     }
     fn memory_bytes(&self) -> usize {
@@ -294,7 +295,7 @@ impl<B: Beside> KeyedGroups<B> {
     pub(super) fn index_key(&self, group: u32) -> Option<Vec<u8>> {
         let (key, hash) = (self.index.key(group), self.index.hash(group));
         match self.beside.indexed_at(group as usize) {
-            Some(end_ms) => Some(index_key(self.spec.operator, end_ms, key, hash)),
+            Some(end) => Some(index_key(self.spec.operator, end.ms(), key, hash)),
             None => self.ttl.is_on().then(|| self.ttl.index_key(self.changed_ms[group as usize], key, hash)),
         }
     }

@@ -23,7 +23,7 @@ use crate::operator::window::{GroupColumn, window_bound_type};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::MIN_TIME_MS;
+use crate::time::EventTime;
 use crate::time::zone::Zone;
 
 /// The rows of sessions, resolved. Column numbers are those of the input, whose columns are all of key types.
@@ -120,7 +120,7 @@ impl SessionRows {
         });
         let bound = |column: usize, field: &FieldRef| {
             let value = batch.column(column).as_primitive::<TimestampMillisecondType>().value(0);
-            constant(value, rows.len(), field.data_type())
+            constant(EventTime::at(value), rows.len(), field.data_type())
         };
         let column = |(column, field): (&AssignedColumn, &FieldRef)| match column {
             AssignedColumn::Input(i) => rows.column(*i).clone(),
@@ -130,11 +130,11 @@ impl SessionRows {
         };
         let columns: Vec<ArrayRef> = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect();
         let arrivals = Arrivals {
-            times_ms: vec![sessions.window_end_ms.unwrap_or(MIN_TIME_MS); rows.len()].into(),
+            times_ms: vec![sessions.window_end.unwrap_or(EventTime::MIN).ms(); rows.len()].into(),
             numbers: numbers.collect(),
         };
         let all = RecordBatch::try_new(self.spec.output.clone(), columns)?;
-        let all = Rows { arrivals: Some(arrivals), window_end_ms: sessions.window_end_ms, ..Rows::new(all) };
+        let all = Rows { arrivals: Some(arrivals), window_end: sessions.window_end, ..Rows::new(all) };
         for from in (0..all.len()).step_by(BATCH_ROWS) {
             out.push(Event::Rows(all.slice(from, BATCH_ROWS.min(all.len() - from))));
         }

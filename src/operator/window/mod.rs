@@ -26,8 +26,8 @@ use arrow::datatypes::{
 
 use super::aggregate::Aggregate;
 use crate::ids::OperatorId;
-use crate::time::Watermark;
 use crate::time::zone::Zone;
+use crate::time::{EventTime, Watermark};
 pub use slice::Windows;
 
 /// A window aggregation, resolved: what `plan` decides and both operators work from.
@@ -88,8 +88,9 @@ pub fn local_watermark(zone: Option<&Zone>, watermark: Watermark) -> Watermark {
 }
 
 /// The `window_time` of a window that ends at this time.
-pub fn window_time(zone: Option<&Zone>, end_ms: i64) -> i64 {
-    zone.map_or(end_ms - 1, |zone| zone.instant(end_ms - 1))
+pub fn window_time(zone: Option<&Zone>, end: EventTime) -> EventTime {
+    let last = end.earlier(1);
+    zone.map_or(last, |zone| EventTime::at(zone.instant(last.ms())))
 }
 
 /// The type of `window_start` and `window_end`.
