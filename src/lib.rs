@@ -160,7 +160,7 @@ pub mod cli;
 pub use connector::{ConnectError, Connector, Environment, Reads, Writes};
 pub use embed::{Function, Job, JobFailure, Ran, Stop};
 pub use options::{OptionKind, OptionSpec};
-pub use runtime::observer::Outcome;
+pub use runtime::job::Outcome;
 pub use sink::{Sink, SinkError, SinkWriter};
 pub use source::{Source, SourceError, SplitReader};
 

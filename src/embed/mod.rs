@@ -26,7 +26,7 @@ use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::control::Stats;
 use crate::runtime::job;
-use crate::runtime::observer::{Observer, Outcome};
+use crate::runtime::job::{Observer, Outcome};
 use crate::runtime::worker::SharedSource;
 use crate::sql::bind::bind_using;
 use crate::time::clock::SystemClock;
