@@ -17,6 +17,7 @@ use crate::format::csv::{CsvDecoder, CsvOptions, CsvSource, Dialect};
 use crate::format::encode::EncodeFormat;
 use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions};
 use crate::format::raw::{Charset, RawDecoder, RawOptions, RawSource};
+use crate::format::time_text::TimestampStandard;
 use crate::options::OptionKind::{Flag, OneOf, Text};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
@@ -187,7 +188,7 @@ pub fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
             EncodeFormat::Json(EncodeOptions {
                 ignore_null_fields: flag(table, "json.encode.ignore-null-fields", false)?,
                 decimal_as_plain_number: flag(table, "json.encode.decimal-as-plain-number", false)?,
-                timestamp_iso8601: iso8601(table)?,
+                timestamp_standard: timestamp_standard(table)?,
             })
         }
     })
@@ -211,10 +212,10 @@ fn flag(table: &Table, key: &str, default: bool) -> Result<bool, ConnectError> {
     }
 }
 
-fn iso8601(table: &Table) -> Result<bool, ConnectError> {
+fn timestamp_standard(table: &Table) -> Result<TimestampStandard, ConnectError> {
     match table.options.get("json.timestamp-format.standard").map(String::as_str) {
-        None | Some("SQL") => Ok(false),
-        Some("ISO-8601") => Ok(true),
+        None | Some("SQL") => Ok(TimestampStandard::Sql),
+        Some("ISO-8601") => Ok(TimestampStandard::Iso8601),
         Some(other) => Err(config_error(table, format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"))),
     }
 }
@@ -223,7 +224,7 @@ fn json_options(table: &Table) -> Result<JsonOptions, ConnectError> {
     Ok(JsonOptions {
         ignore_parse_errors: flag(table, "json.ignore-parse-errors", false)?,
         fail_on_missing_field: flag(table, "json.fail-on-missing-field", false)?,
-        timestamp_iso8601: iso8601(table)?,
+        timestamp_standard: timestamp_standard(table)?,
         many: false,
     })
 }

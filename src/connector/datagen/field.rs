@@ -7,6 +7,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 
 use crate::connector::stand_in::generate::Draws;
+use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::format::{number_text, time_text};
 use crate::time::MS_PER_DAY;
 
@@ -137,7 +138,8 @@ impl Field {
             DataType::Date32 => time_text::write_date(out, time_ms.div_euclid(MS_PER_DAY) as i32),
             DataType::Time32(_) => time_text::write_time(out, time_ms.rem_euclid(MS_PER_DAY) as i32),
             DataType::Timestamp(_, zone) => {
-                time_text::write_timestamp(out, time_ms, TimeUnit::Millisecond, zone.is_some(), false);
+                let suffix = ZoneSuffix::of(zone.as_ref());
+                time_text::write_timestamp(out, time_ms, TimeUnit::Millisecond, suffix, TimestampStandard::Sql);
             }
             _ => {}
         }

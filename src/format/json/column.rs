@@ -18,6 +18,7 @@ use arrow::datatypes::{
 };
 
 use super::JsonOptions;
+use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::map_keys;
 
 pub(in crate::format) struct Column {
@@ -50,8 +51,8 @@ pub(in crate::format) enum Values {
     Timestamp {
         values: Vec<i64>,
         unit: TimeUnit,
-        utc: bool,
-        iso: bool,
+        suffix: ZoneSuffix,
+        standard: TimestampStandard,
     },
     Array {
         ends: Vec<i32>,
@@ -133,9 +134,12 @@ impl Column {
             DataType::Binary => Values::Bytes(var()),
             DataType::Date32 => Values::Date(Vec::new()),
             DataType::Time32(TimeUnit::Millisecond) => Values::Time(Vec::new()),
-            DataType::Timestamp(unit, zone) => {
-                Values::Timestamp { values: Vec::new(), unit: *unit, utc: zone.is_some(), iso: options.timestamp_iso8601 }
-            }
+            DataType::Timestamp(unit, zone) => Values::Timestamp {
+                values: Vec::new(),
+                unit: *unit,
+                suffix: ZoneSuffix::of(zone.as_ref()),
+                standard: options.timestamp_standard,
+            },
             DataType::List(item) => Values::Array { ends: vec![0], items: Box::new(Column::new(String::new(), item, options)?) },
             DataType::Map(..) => {
                 let (key, value) = map_keys::types(field.data_type())?;
@@ -345,9 +349,15 @@ impl Column {
             Values::Bytes(_) => "BYTES as base64".into(),
             Values::Date(_) => "DATE as yyyy-MM-dd".into(),
             Values::Time(_) => "TIME as HH:mm:ss[.fraction]".into(),
-            Values::Timestamp { utc, iso, .. } => {
-                let (name, suffix) = if *utc { ("TIMESTAMP_LTZ", "Z") } else { ("TIMESTAMP", "") };
-                let separator = if *iso { 'T' } else { ' ' };
+            Values::Timestamp { suffix, standard, .. } => {
+                let (name, suffix) = match suffix {
+                    ZoneSuffix::Z => ("TIMESTAMP_LTZ", "Z"),
+                    ZoneSuffix::Absent => ("TIMESTAMP", ""),
+                };
+                let separator = match standard {
+                    TimestampStandard::Iso8601 => 'T',
+                    TimestampStandard::Sql => ' ',
+                };
                 format!("{name} as yyyy-MM-dd{separator}HH:mm:ss[.fraction]{suffix}")
             }
             Values::Array { items, .. } => format!("ARRAY<{}>", items.sql_type()),

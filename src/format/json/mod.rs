@@ -32,6 +32,7 @@ use super::assemble::{Output, assemble};
 use super::collected::Collected;
 use super::{Decoded, Decoder};
 use crate::format::json::text::skip_blanks;
+use crate::format::time_text::TimestampStandard;
 pub(crate) use base64::write as write_base64;
 pub(super) use column::Column;
 pub(super) use convert::{Token, put};
@@ -66,8 +67,8 @@ pub struct JsonOptions {
     pub fail_on_missing_field: bool,
     /// `paceline.<table>.records` is `many`: a record may hold several values.
     pub many: bool,
-    /// `json.timestamp-format.standard` is `ISO-8601`: `T` between date and time.
-    pub timestamp_iso8601: bool,
+    /// `json.timestamp-format.standard`.
+    pub timestamp_standard: TimestampStandard,
 }
 
 /// Why a table cannot be read from or written as JSON: the query is wrong (exit code 2).

@@ -33,8 +33,12 @@ fn decoder(schema: &SchemaRef, options: JsonOptions) -> JsonDecoder {
     JsonDecoder::new(schema.fields().iter().map(payload).collect(), schema.clone(), options).unwrap()
 }
 
-const IGNORE: JsonOptions =
-    JsonOptions { ignore_parse_errors: true, fail_on_missing_field: false, many: false, timestamp_iso8601: false };
+const IGNORE: JsonOptions = JsonOptions {
+    ignore_parse_errors: true,
+    fail_on_missing_field: false,
+    many: false,
+    timestamp_standard: TimestampStandard::Sql,
+};
 
 /// Decodes on both paths and checks that they agree. The fast one reads the batch twice, so that the second time it
 /// knows the order of the keys.
@@ -236,7 +240,7 @@ fn times_and_bytes() {
     );
     check(DataType::Binary, &[("\"AQID\"", Some("\"AQID\"")), ("\"AQI\"", None), ("1", None)]);
 
-    let iso = JsonOptions { timestamp_iso8601: true, ..JsonOptions::default() };
+    let iso = JsonOptions { timestamp_standard: TimestampStandard::Iso8601, ..JsonOptions::default() };
     let schema = schema(&[("x", DataType::Timestamp(Millisecond, utc))]);
     let decoded = decode(&schema, iso, &[br#"{"x":"1970-01-01T00:00:01Z"}"#, br#"{"x":"1970-01-01 00:00:01Z"}"#]);
     assert_eq!(rows(&decoded.batch), [r#"{"x":"1970-01-01 00:00:01Z"}"#]);

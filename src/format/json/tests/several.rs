@@ -34,8 +34,12 @@ fn outcome(options: JsonOptions, records: &[&[u8]]) -> String {
     out.join(" ")
 }
 
-const MANY: JsonOptions =
-    JsonOptions { many: true, ignore_parse_errors: false, fail_on_missing_field: false, timestamp_iso8601: false };
+const MANY: JsonOptions = JsonOptions {
+    many: true,
+    ignore_parse_errors: false,
+    fail_on_missing_field: false,
+    timestamp_standard: TimestampStandard::Sql,
+};
 
 #[test]
 fn one_value_a_record() {

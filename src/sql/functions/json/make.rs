@@ -12,7 +12,7 @@ use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, Scalar
 
 use super::value::Json;
 use crate::format::number_text::{write_decimal_plain, write_f64};
-use crate::format::time_text::write_timestamp;
+use crate::format::time_text::{TimestampStandard, ZoneSuffix, write_timestamp};
 use crate::map_keys;
 use crate::types::sql_name;
 
@@ -133,7 +133,9 @@ fn of(array: &ArrayRef, row: usize) -> std::result::Result<Json, String> {
         let text = number(&|out| write_f64(out, value));
         Json::read(&text).unwrap_or(Json::Text(text))
     };
-    let time = |value: i64, unit: TimeUnit, utc: bool| Json::Text(number(&|out| write_timestamp(out, value, unit, utc, true)));
+    let time = |value: i64, unit: TimeUnit, suffix: ZoneSuffix| {
+        Json::Text(number(&|out| write_timestamp(out, value, unit, suffix, TimestampStandard::Iso8601)))
+    };
     Ok(match array.data_type() {
         DataType::Boolean => Json::Bool(array.as_boolean().value(row)),
         DataType::Int8 => Json::Integer(array.as_primitive::<Int8Type>().value(row).to_string()),
@@ -154,7 +156,7 @@ fn of(array: &ArrayRef, row: usize) -> std::result::Result<Json, String> {
                 TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
                 TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
             };
-            time(value, *unit, zone.is_some())
+            time(value, *unit, ZoneSuffix::of(zone.as_ref()))
         }
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
