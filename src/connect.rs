@@ -12,11 +12,12 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::connector::error::{config_error, place};
 use crate::connector::filesystem::sink::FileSink;
-use crate::connector::formats::DecodeFormat;
+use crate::connector::formats::{DecodeFormat, RecordsOf};
 use crate::connector::inline::select::SelectSink;
 use crate::connector::inline::values::ValuesSource;
 use crate::connector::stand_in::table::EmbeddedTable;
 use crate::connector::{ConnectError, Connectors, Environment, check_options};
+use crate::format::RowsPerRecord;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
 use crate::runtime::errors;
 use crate::runtime::options::Connected;
@@ -43,7 +44,8 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         }
         sources.push(made);
         let is_sample = env.local && env.connectors.is_remote(&plan.table);
-        let format = DecodeFormat::of(plan, is_sample, holds_many(plan, env.config)).map_err(|e| place(e, &plan.table))?;
+        let records = if is_sample { RecordsOf::Sample } else { RecordsOf::Table };
+        let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config)).map_err(|e| place(e, &plan.table))?;
         // Made once here, so that an unsupported column is an error now.
         format.decoder(&plan.table.name, &plan.decode_schema).map_err(|e| place(e, &plan.table))?;
         decoders.push((plan.table.name.clone(), format, plan.decode_schema.clone()));
@@ -70,9 +72,11 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     Ok(Connection { connected, tables })
 }
 
-/// True if a record of the table may hold several rows.
-fn holds_many(plan: &SourcePlan, config: &Config) -> bool {
-    config.many_records.contains(hints::base_name(&plan.table.name))
+fn rows_per_record(plan: &SourcePlan, config: &Config) -> RowsPerRecord {
+    match config.many_records.contains(hints::base_name(&plan.table.name)) {
+        true => RowsPerRecord::Many,
+        false => RowsPerRecord::One,
+    }
 }
 
 fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
@@ -127,7 +131,7 @@ pub fn check(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> R
         let (connector, reads) = connectors.reads(table)?;
         check_options(table, connector)?;
         reads.check(plan)?;
-        let format = DecodeFormat::of(plan, false, holds_many(plan, config))?;
+        let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
     plan.lookups.iter().try_for_each(|plan| lookups::check(plan, connectors))?;

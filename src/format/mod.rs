@@ -37,6 +37,23 @@ pub struct RecordPart {
     pub span: Span,
 }
 
+/// What becomes of a record or a field that cannot be read: Flink's `ignore-parse-errors`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ParseErrors {
+    #[default]
+    Reported,
+    /// Bad fields become NULL and bad records vanish, counted.
+    Ignored,
+}
+
+/// How many rows a record may hold: `paceline.<table>.records`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RowsPerRecord {
+    #[default]
+    One,
+    Many,
+}
+
 /// What follows the first value of a record where a record is one value.
 pub(crate) const FOLLOWS: &str = "it follows the first value of its record, and only that is read; \
                                   SET 'paceline.<table>.records' = 'many' reads all";

@@ -17,7 +17,7 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
 };
 
-use super::JsonOptions;
+use super::{JsonOptions, MissingFields};
 use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::map_keys;
 
@@ -67,7 +67,7 @@ pub(in crate::format) enum Values {
     Row {
         rows: usize,
         fields: Vec<Column>,
-        all_required: bool,
+        missing: MissingFields,
     },
 }
 
@@ -154,7 +154,7 @@ impl Column {
             }
             DataType::Struct(fields) => {
                 let fields = fields.iter().map(|f| Column::new(f.name().clone(), f, options)).collect::<Option<_>>()?;
-                Values::Row { rows: 0, fields, all_required: options.fail_on_missing_field }
+                Values::Row { rows: 0, fields, missing: options.missing_fields }
             }
             _ => return None,
         };

@@ -87,8 +87,8 @@ fn put_value(values: &mut Values, token: Token, bad: Option<&mut u64>) -> Option
         }
         Values::Array { ends, items } => nested::array(json(token)?, ends, items, bad)?,
         Values::Map { ends, keys, values } => nested::map(json(token)?, ends, keys, values, bad)?,
-        Values::Row { rows, fields, all_required } => {
-            nested::row(json(token)?, *rows, fields, *all_required, bad)?;
+        Values::Row { rows, fields, missing } => {
+            nested::row(json(token)?, *rows, fields, *missing, bad)?;
             *rows += 1;
         }
     }

@@ -34,9 +34,9 @@ fn decoder(schema: &SchemaRef, options: JsonOptions) -> JsonDecoder {
 }
 
 const IGNORE: JsonOptions = JsonOptions {
-    ignore_parse_errors: true,
-    fail_on_missing_field: false,
-    many: false,
+    parse_errors: ParseErrors::Ignored,
+    missing_fields: MissingFields::AreNull,
+    rows_per_record: RowsPerRecord::One,
     timestamp_standard: TimestampStandard::Sql,
 };
 
@@ -44,10 +44,10 @@ const IGNORE: JsonOptions = JsonOptions {
 /// knows the order of the keys.
 fn decode(schema: &SchemaRef, options: JsonOptions, records: &[&[u8]]) -> Decoded {
     let batch = raw(records);
-    let slow = decoder(schema, options).decode_records(&batch, false);
+    let slow = decoder(schema, options).decode_records(&batch, Way::Careful);
     let mut decoder = decoder(schema, options);
     for _ in 0..2 {
-        let fast = decoder.decode_records(&batch, true);
+        let fast = decoder.decode_records(&batch, Way::Fast);
         assert_eq!(fast.batch, slow.batch);
         assert_eq!(fast.record_of_row, slow.record_of_row);
         assert_eq!((&fast.bad, fast.skipped, fast.nulled), (&slow.bad, slow.skipped, slow.nulled));
@@ -376,7 +376,7 @@ fn bad_fields_can_be_ignored() {
 #[test]
 fn missing_and_null_where_they_are_not_allowed() {
     let nullable = schema(&[("a", DataType::Int64)]);
-    let strict = JsonOptions { fail_on_missing_field: true, ..JsonOptions::default() };
+    let strict = JsonOptions { missing_fields: MissingFields::AreErrors, ..JsonOptions::default() };
     let records: &[&[u8]] = &[br#"{"a":null}"#, b"{}", br#"{"a":1}"#];
     let decoded = decode(&nullable, strict, records);
     assert_eq!(decoded.bad, [BadRecord { index: 1, part: None, reason: "field `a` is missing".into() }]);
@@ -440,7 +440,7 @@ fn tables_that_cannot_be_read() {
     let two = schema(&[("a", DataType::Int32), ("b", DataType::Int32)]);
     let text = error(vec![payload("x"), payload("x")], two, JsonOptions::default());
     assert_eq!(text, "column `b`: another column reads the same JSON member `x`");
-    let both = JsonOptions { fail_on_missing_field: true, ..IGNORE };
+    let both = JsonOptions { missing_fields: MissingFields::AreErrors, ..IGNORE };
     assert!(error(vec![], schema(&[]), both).contains("cannot both be true"));
 }
 
