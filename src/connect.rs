@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::connector::error::{config_error, place};
 use crate::connector::filesystem::sink::FileSink;
 use crate::connector::formats::{DecodeFormat, RecordsOf};
-use crate::connector::inline::select::SelectSink;
+use crate::connector::inline::select::{Ops, SelectSink};
 use crate::connector::inline::values::ValuesSource;
 use crate::connector::stand_in::table::EmbeddedTable;
 use crate::connector::{ConnectError, Connectors, Environment, check_options};
@@ -98,7 +98,10 @@ fn sink(
     tables: &mut Vec<(String, Arc<EmbeddedTable>)>,
 ) -> Result<Arc<dyn Sink>, ConnectError> {
     let table = match &plan.target {
-        SinkTarget::Print => return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), plan.updates, env.select))),
+        SinkTarget::Print => {
+            let ops = if plan.updates { Ops::Shown } else { Ops::Hidden };
+            return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), ops, env.select)));
+        }
         SinkTarget::Table(table) => table,
     };
     let mode = match plan.keys {

@@ -186,7 +186,7 @@ impl Sink for DynamoDbSink {
             table: self.spec.name.clone(),
             run_ms: self.run_ms,
             versioned: self.mode == WriteMode::Versioned,
-            items: ItemEncoder::new(names, table.key.clone(), self.options.ignore_nulls, extra_bytes),
+            items: ItemEncoder::new(names, table.key.clone(), self.options.nulls, extra_bytes),
             fail_on_error: self.options.fail_on_error,
             outbox,
         }))

@@ -60,8 +60,8 @@ struct Target {
     prefix: String,
     schema: SchemaRef,
     format: EncodeFormat,
-    /// Files, and the folder if it is made here, are for their owner alone.
-    private: bool,
+    /// To files, and to the folder if it is made here.
+    access: Access,
 }
 
 impl FileSink {
@@ -82,7 +82,7 @@ impl FileSink {
     /// made with the first one.
     pub fn errors(folder: PathBuf, run: &str, schema: SchemaRef) -> Result<FileSink, SinkError> {
         let target = Target::new("errors", folder, run, schema, EncodeOptions::default().into())?;
-        let target = Arc::new(Target { private: true, ..target });
+        let target = Arc::new(Target { access: Access::OwnerOnly, ..target });
         Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: false })
     }
 }
@@ -155,11 +155,11 @@ impl Target {
         }
         // A type that the format cannot hold is reported here, not by the first worker.
         format.encoder(&schema).map_err(|e| config(e.to_string()))?;
-        Ok(Target { table: table.to_owned(), folder, prefix, schema, format, private: false })
+        Ok(Target { table: table.to_owned(), folder, prefix, schema, format, access: Access::AsUsual })
     }
 
     fn create_folder(&self) -> Result<(), SinkError> {
-        create_folder(&self.folder, self.private).map_err(|e| self.failed("create the folder", &self.folder, &e))
+        create_folder(&self.folder, self.access).map_err(|e| self.failed("create the folder", &self.folder, &e))
     }
 
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> SinkError {
@@ -312,7 +312,10 @@ impl FileWriter {
             let part = format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.worker, number));
             let path = self.target.folder.join(&part);
             // Never opens a file that exists: it may be waiting for the commit of a restored epoch.
-            let mut options = if self.target.private { private::file_options() } else { OpenOptions::new() };
+            let mut options = match self.target.access {
+                Access::OwnerOnly => private::file_options(),
+                Access::AsUsual => OpenOptions::new(),
+            };
             match options.write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(OpenPart { file, part, number, length_bytes: 0, crc32c: 0 }),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -348,15 +351,26 @@ fn file_name_of(table: &str) -> String {
     out
 }
 
-/// Creates the folder and makes its own entry, and those of the parents made with it, durable. `private`: it is for its
-/// owner alone; its parents are not.
-fn create_folder(folder: &Path, private: bool) -> io::Result<()> {
+/// Who may read what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    OwnerOnly,
+    /// Whoever the system lets.
+    AsUsual,
+}
+
+/// Creates the folder and makes its own entry, and those of the parents made with it, durable. Parents are as usual.
+fn create_folder(folder: &Path, access: Access) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_folder(parent, false)?;
-    match if private { private::create_folder(folder) } else { fs::create_dir(folder) } {
+    create_folder(parent, Access::AsUsual)?;
+    let made = match access {
+        Access::OwnerOnly => private::create_folder(folder),
+        Access::AsUsual => fs::create_dir(folder),
+    };
+    match made {
         Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
         _ => {}
     }

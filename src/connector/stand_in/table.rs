@@ -174,12 +174,15 @@ impl Shared {
         SinkError::Write { table: self.spec.name.clone(), reason: format!("embedded table: {e}") }
     }
 
-    fn write(&self, changes: Changes, visible: bool) -> Result<(), StoreError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
-        self.store.write(changes)?;
-        if visible {
+    /// Writes what a reader of the table does not see.
+    fn write(&self, changes: Changes) -> Result<(), StoreError> {
+        if changes.is_empty() { Ok(()) } else { self.store.write(changes) }
+    }
+
+    /// Writes rows that a reader sees.
+    fn write_visible(&self, changes: Changes) -> Result<(), StoreError> {
+        if !changes.is_empty() {
+            self.store.write(changes)?;
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
         Ok(())
@@ -194,9 +197,9 @@ impl Shared {
             let number = key.last_chunk::<8>().map_or(0, |n| u64::from_be_bytes(*n)) - range.from;
             changes.put(&join(&[ROWS], &[run, range.epoch, range.worker, number]), value);
             changes.delete(key);
-            if changes.size_bytes() >= PIECE_BYTES { self.write(std::mem::take(&mut changes), true) } else { Ok(()) }
+            if changes.size_bytes() >= PIECE_BYTES { self.write_visible(std::mem::take(&mut changes)) } else { Ok(()) }
         })?;
-        self.write(changes, true)
+        self.write_visible(changes)
     }
 }
 
@@ -236,7 +239,7 @@ impl Sink for EmbeddedTable {
         let mut changes = Changes::default();
         // Writers of this process may be at work already: theirs stay.
         changes.delete_range(&[STAGED], &join(&[STAGED], &[self.shared.opened]));
-        self.shared.write(changes, false).map_err(|e| self.shared.failed(&e))
+        self.shared.write(changes).map_err(|e| self.shared.failed(&e))
     }
 }
 
@@ -276,7 +279,7 @@ impl TableWriter {
             changes.put(&join(&[STAGED], &[self.shared.opened, self.instance, self.staged_to]), &self.value);
             self.staged_to += 1;
         }
-        self.shared.write(changes, false)
+        self.shared.write(changes)
     }
 
     fn upsert(&mut self, rows: &Rows, of_batch: Version) -> Result<(), StoreError> {
@@ -317,7 +320,7 @@ impl TableWriter {
                 changes.put(&key, &self.value);
             }
         }
-        shared.write(changes, true)
+        shared.write_visible(changes)
     }
 }
 
