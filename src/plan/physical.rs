@@ -35,7 +35,7 @@ use crate::operator::session::rows::{SessionRows, SessionRowsSpec};
 use crate::operator::top_n::number::NumberTopN;
 use crate::operator::top_n::prune::PruneTopN;
 use crate::operator::top_n::{TopNSpec, TopNStage};
-use crate::operator::unnest::{Unnest, UnnestSpec};
+use crate::operator::unnest::{Elements, Unnest, UnnestSpec};
 use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
@@ -181,8 +181,7 @@ pub enum OperatorPlan {
     EndedWindows(Option<Zone>),
     /// For a sink with a key, whose columns these are.
     Upserts(Vec<usize>),
-    /// The second is true for a MULTISET.
-    Unnest(UnnestSpec, bool),
+    Unnest(UnnestSpec, Elements),
 }
 
 impl OperatorPlan {
@@ -268,7 +267,7 @@ impl OperatorPlan {
             OperatorPlan::ProcessingTime { column, schema, .. } => Box::new(ProcessingTime::new(column, schema)),
             OperatorPlan::EndedWindows(zone) => Box::new(EndedWindows::new(zone)),
             OperatorPlan::Upserts(key) => Box::new(Upserts::new(key)),
-            OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
+            OperatorPlan::Unnest(spec, elements) => Box::new(Unnest::new(spec, elements)),
         })
     }
 }

@@ -11,7 +11,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use super::form::{Form, array_type};
 use super::percentile::Fractions;
 use super::retract::Accumulators;
-use super::{Aggregate, Fixed, Function, Selected, result_type};
+use super::{Aggregate, Fixed, Function, NullValues, Selected, result_type};
 use crate::map_keys;
 use crate::operator::aggregate::retracting::{Retraction, accumulators};
 
@@ -159,9 +159,9 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
         (Function::VarSamp, Float64, Fixed::Nothing),
         (Function::Percentile, Int64, median()),
         (Function::Collect, Int64, Fixed::Nothing),
-        (Function::ArrayAgg, Int64, form(Form::Array { item: Int64, keeps_nulls: true })),
+        (Function::ArrayAgg, Int64, form(Form::Array { item: Int64, nulls: NullValues::Kept })),
         (Function::ListAgg, Utf8, form(Form::Text { separator: ",".into() })),
-        (Function::JsonArray, Utf8, form(Form::JsonArray { keeps_nulls: false })),
+        (Function::JsonArray, Utf8, form(Form::JsonArray { nulls: NullValues::Skipped })),
     ];
     let mut random = Random(0x5eed);
     for (function, input_type, fixed) in kinds {

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimestampMi
 use super::SessionSpec;
 use super::aggregate::SessionAggregate;
 use crate::operator::aggregate::form::{Form, array_type};
-use crate::operator::aggregate::{Aggregate, Fixed, Function};
+use crate::operator::aggregate::{Aggregate, Fixed, Function, NullValues};
 use crate::operator::event::Arrivals;
 use crate::operator::window::assign::AssignedColumn;
 use crate::operator::window::fire::constant;
@@ -71,7 +71,7 @@ impl SessionRows {
             function: Function::ArrayAgg,
             argument: Some(1 + key_types.len()),
             second: None,
-            fixed: Fixed::Form(Form::Array { item: row.clone(), keeps_nulls: true }),
+            fixed: Fixed::Form(Form::Array { item: row.clone(), nulls: NullValues::Kept }),
             filter: None,
             distinct: false,
             first_seen: false,

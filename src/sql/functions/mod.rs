@@ -41,7 +41,7 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub use aggregates::{JsonAggregate, PlannedAggregate, aggregate_type, planned_aggregate};
+pub use aggregates::{JsonAggregate, JsonValues, Percentiles, PlannedAggregate, aggregate_type, planned_aggregate};
 
 /// All functions by name, lower case.
 pub struct Functions {
