@@ -199,7 +199,7 @@ impl Unnest {
             let message = format!("UNNEST takes an ARRAY, a MAP or a MULTISET, not {}", sql_name(&data_type));
             return Err(flink_types::at(datafusion_common::DataFusionError::Plan(message), &value));
         };
-        if ordinality {
+        if clauses.ordinality {
             types.push((Some("ORDINALITY".into()), DataType::Int32));
         }
         if !names.0.is_empty() && names.0.len() != types.len() {

@@ -72,7 +72,9 @@ impl Binder {
             Statement::Set { key, value } => self.settings.set(key, value, placed.start, &self.names.catalog),
             Statement::CreateTable(table) => self.create_table(table, source),
             Statement::CreateView { name, columns, query, if_not_exists } => {
-                self.must_be_new(name, *if_not_exists)?;
+                if !if_not_exists {
+                    self.must_be_new(name)?;
+                }
                 self.create_view(name, columns, query, source)
             }
             Statement::Insert { table, columns, query } => {
@@ -88,7 +90,9 @@ impl Binder {
 
     /// A table of the catalog. With IF NOT EXISTS the first one of a name stays.
     fn create_table(&mut self, table: &CreateTable, source: &Source<'_>) -> Result<(), SqlError> {
-        self.must_be_new(&table.name, table.if_not_exists)?;
+        if !table.if_not_exists {
+            self.must_be_new(&table.name)?;
+        }
         let declared = self.stands_alone(table)?;
         let zone = self.settings.zone.as_ref();
         let table = Declaration { names: &self.names, zone, create: &declared, source }.bind()?;
@@ -122,8 +126,8 @@ impl Binder {
         Ok((Target::Table(target), plan))
     }
 
-    fn must_be_new(&self, name: &Ident, if_not_exists: bool) -> Result<(), SqlError> {
-        if !if_not_exists && self.names.catalog.names().any(|n| n == name.value) {
+    fn must_be_new(&self, name: &Ident) -> Result<(), SqlError> {
+        if self.names.catalog.names().any(|n| n == name.value) {
             return Err(SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name)));
         }
         Ok(())

@@ -20,6 +20,7 @@ use crate::operator::aggregate::retract::RetractKernel;
 use crate::operator::aggregate::sum::{self, each_integer};
 use crate::operator::aggregate::sum_decimal::DECIMAL_LIMIT;
 use crate::operator::aggregate::{Kernel, Selected};
+use crate::types::decimal::Rounding;
 
 /// Exact sums of integers or unscaled decimals.
 #[derive(Clone, Copy)]
@@ -69,13 +70,6 @@ impl Sums {
 
 fn power_of_ten(exponent: i32) -> Option<i256> {
     i256::from_i128(10).checked_pow(u32::try_from(exponent).ok()?)
-}
-
-/// What becomes of a fraction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rounding {
-    HalfUp,
-    Down,
 }
 
 /// A quotient of numbers that are not negative.

@@ -81,7 +81,8 @@ impl ScalarUDFImpl for Make {
             let made = match self.name {
                 STRING if arrays[0].is_null(row) => Ok(None),
                 STRING => of(&arrays[0], row).map(Some),
-                name => joined(&arrays, row, name == OBJECT).map(Some),
+                OBJECT => joined(&arrays, row, Whole::Object).map(Some),
+                _ => joined(&arrays, row, Whole::Array).map(Some),
             };
             match made {
                 Ok(json) => out.append_option(json.map(|json| json.written())),
@@ -92,13 +93,25 @@ impl ScalarUDFImpl for Make {
     }
 }
 
-/// An object of names and values, or an array of values.
-fn joined(args: &[ArrayRef], row: usize, object: bool) -> std::result::Result<Json, String> {
+/// What is made of parts.
+#[derive(Clone, Copy)]
+enum Whole {
+    /// Of names and values.
+    Object,
+    /// Of values.
+    Array,
+}
+
+fn joined(args: &[ArrayRef], row: usize, whole: Whole) -> std::result::Result<Json, String> {
     let Some((flags, args)) = args.split_first() else { return Err("no arguments".into()) };
     let flags = flags.as_string::<i32>().value(row).as_bytes();
     let keep_nulls = flags.first() == Some(&b'N');
     let (mut members, mut elements) = (Vec::new(), Vec::new());
-    for (parts, flag) in args.chunks(if object { 2 } else { 1 }).zip(&flags[1..]) {
+    let columns = match whole {
+        Whole::Object => 2,
+        Whole::Array => 1,
+    };
+    for (parts, flag) in args.chunks(columns).zip(&flags[1..]) {
         let Some((value, name)) = parts.split_last() else { continue };
         let json = match value.is_null(row) {
             true if keep_nulls => Json::Null,
@@ -115,7 +128,10 @@ fn joined(args: &[ArrayRef], row: usize, object: bool) -> std::result::Result<Js
             _ => elements.push(json),
         }
     }
-    Ok(if object { Json::Object(members) } else { Json::Array(elements) })
+    Ok(match whole {
+        Whole::Object => Json::Object(members),
+        Whole::Array => Json::Array(elements),
+    })
 }
 
 /// The JSON of a value.

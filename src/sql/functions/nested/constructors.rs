@@ -72,7 +72,7 @@ fn map(call: &Call<'_>) -> Result<ArrayRef, String> {
         for (key, value) in keys.starts.iter().zip(&values.starts) {
             pairs.push(key + row, value + row);
         }
-        pairs.close(true);
+        pairs.close();
     }
     pairs.finish(&keys, &values, call.result)
 }
@@ -103,9 +103,13 @@ impl Pairs {
     pub fn push(&mut self, key: u32, value: u32) {
         self.pairs.push((key, value));
     }
-    pub fn close(&mut self, valid: bool) {
+    pub fn close(&mut self) {
         self.ends.push(self.pairs.len());
-        self.valid.push(valid);
+        self.valid.push(true);
+    }
+    pub fn null(&mut self) {
+        self.ends.push(self.pairs.len());
+        self.valid.push(false);
     }
 
     pub fn finish(self, keys: &Pool, values: &Pool, result: &DataType) -> Result<ArrayRef, String> {

@@ -91,7 +91,7 @@ fn from_arrays(call: &Call<'_>) -> Result<ArrayRef, String> {
     let mut pairs = Pairs::new(call.rows).unique();
     for row in 0..call.rows {
         if keys.is_null(row) || values.is_null(row) {
-            pairs.close(false);
+            pairs.null();
             continue;
         }
         if keys.value_length(row) != values.value_length(row) {
@@ -100,7 +100,7 @@ fn from_arrays(call: &Call<'_>) -> Result<ArrayRef, String> {
         for at in 0..keys.value_length(row) {
             pairs.push((keys.offsets()[row] + at) as u32, (values.offsets()[row] + at) as u32);
         }
-        pairs.close(true);
+        pairs.close();
     }
     pairs.finish(&Pool::new(&[keys.values()])?, &Pool::new(&[values.values()])?, call.result)
 }
@@ -113,23 +113,21 @@ fn union(call: &Call<'_>) -> Result<ArrayRef, String> {
     let mut pairs = Pairs::new(call.rows);
     let bytes = keys.keys();
     let mut seen: HashSet<&[u8]> = HashSet::new();
-    let mut each: Vec<(u32, u32)> = Vec::new();
     for row in 0..call.rows {
-        each.clear();
+        if valid.as_ref().is_some_and(|v| v.is_null(row)) {
+            pairs.null();
+            continue;
+        }
         seen.clear();
-        let is_valid = valid.as_ref().is_none_or(|v| v.is_valid(row));
-        if is_valid {
-            // Flink goes from the last map to the first, and keeps the first value of a key that it meets.
-            for (map, (key, value)) in maps.iter().zip(keys.starts.iter().zip(&values.starts)).rev() {
-                for at in map.offsets()[row] as u32..map.offsets()[row + 1] as u32 {
-                    if seen.insert(bytes.get((key + at) as usize)) {
-                        each.push((key + at, value + at));
-                    }
+        // Flink goes from the last map to the first, and keeps the first value of a key that it meets.
+        for (map, (key, value)) in maps.iter().zip(keys.starts.iter().zip(&values.starts)).rev() {
+            for at in map.offsets()[row] as u32..map.offsets()[row + 1] as u32 {
+                if seen.insert(bytes.get((key + at) as usize)) {
+                    pairs.push(key + at, value + at);
                 }
             }
         }
-        each.iter().for_each(|&(key, value)| pairs.push(key, value));
-        pairs.close(is_valid);
+        pairs.close();
     }
     pairs.finish(&keys, &values, call.result)
 }
