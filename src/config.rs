@@ -18,8 +18,8 @@ pub struct Config {
     pub workers: usize,
     /// None: only at the end and when stopped.
     pub checkpoint_interval: Option<Duration>,
-    /// Take a checkpoint each time so many records were read, instead of by time. Zero: by time.
-    pub checkpoint_records: u64,
+    /// Take a checkpoint each time so many records were read, instead of by time.
+    pub checkpoint_records: Option<u64>,
     pub idle_timeout: Duration,
     pub batch_rows: usize,
     pub memory_bytes: usize,
@@ -139,7 +139,7 @@ impl Config {
         let mut config = Config {
             workers: default_workers,
             checkpoint_interval: Some(Duration::from_secs(10)),
-            checkpoint_records: 0,
+            checkpoint_records: None,
             idle_timeout: Duration::ZERO,
             batch_rows: 8192,
             memory_bytes: 1 << 30,
@@ -174,7 +174,7 @@ impl Config {
             "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
             // The binder has seen to it.
             "table.local-time-zone" => {}
-            "paceline.checkpoint.records" => self.checkpoint_records = number(0, u64::MAX)?,
+            "paceline.checkpoint.records" => self.checkpoint_records = Some(number(0, u64::MAX)?).filter(|n| *n > 0),
             "paceline.batch.rows" => self.batch_rows = number(1, 1 << 20)? as usize,
             "paceline.memory" => {
                 self.memory_bytes = bytes(value)?;

@@ -183,8 +183,8 @@ fn options(args: &Args, config: &Config, folders: &Folders, clock: &SharedClock,
 
 fn trigger(config: &Config) -> CheckpointTrigger {
     match (config.checkpoint_records, config.checkpoint_interval) {
-        (0, Some(interval)) => CheckpointTrigger::Interval(interval),
-        (0, None) => CheckpointTrigger::AtEnd,
-        (records, _) => CheckpointTrigger::Records(records),
+        (Some(records), _) => CheckpointTrigger::Records(records),
+        (None, Some(interval)) => CheckpointTrigger::Interval(interval),
+        (None, None) => CheckpointTrigger::AtEnd,
     }
 }

@@ -105,6 +105,7 @@ impl Table {
         self.columns.iter().enumerate().filter(|(_, c)| writable(c)).map(|(i, _)| i).collect()
     }
 
+    /// The connector as WITH names it; no text if it names none, which no connector is called.
     pub fn connector(&self) -> &str {
         self.options.get("connector").map_or("", String::as_str)
     }

@@ -205,8 +205,8 @@ struct FileWriter {
     /// Encoded rows that are not in the file yet.
     buffer: Vec<u8>,
     open: Option<OpenPart>,
-    /// Synced parts of the coming epoch, with their numbers.
-    finished: Vec<(u64, StagedPart)>,
+    /// Synced parts of the coming epoch.
+    finished: Vec<FinishedPart>,
     next_epoch: u64,
     next_number: u64,
     /// Set by the first failure: what the part then holds is unknown, so nothing may be added to it or staged.
@@ -215,6 +215,14 @@ struct FileWriter {
 
 struct OpenPart {
     file: File,
+    part: String,
+    number: u64,
+    length_bytes: u64,
+    crc32c: u32,
+}
+
+/// A synced part. Its final name is known when the epoch is.
+struct FinishedPart {
     part: String,
     number: u64,
     length_bytes: u64,
@@ -281,7 +289,12 @@ impl FileWriter {
         let staged: Vec<StagedPart> = self
             .finished
             .drain(..)
-            .map(|(number, part)| StagedPart { name: target.name(epoch, worker, number), ..part })
+            .map(|FinishedPart { part, number, length_bytes, crc32c }| StagedPart {
+                part,
+                name: target.name(epoch, worker, number),
+                length_bytes,
+                crc32c,
+            })
             .collect();
         serde_json::to_vec(&staged).map_err(|e| target.refused(format!("list the parts of epoch {epoch}: {e}")))
     }
@@ -331,8 +344,7 @@ impl FileWriter {
         if let Some(OpenPart { file, part, number, length_bytes, crc32c }) = self.open.take() {
             let path = self.target.folder.join(&part);
             file.sync_all().map_err(|e| self.target.failed("sync", &path, &e))?;
-            // The final name is known when the epoch is.
-            self.finished.push((number, StagedPart { part, name: String::new(), length_bytes, crc32c }));
+            self.finished.push(FinishedPart { part, number, length_bytes, crc32c });
         }
         Ok(())
     }

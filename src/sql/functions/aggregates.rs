@@ -2,14 +2,13 @@
 //!
 //! They are never run by DataFusion: `plan::lower` replaces them by the kernels of `operator::aggregate`.
 
-use std::ops::RangeInclusive;
-
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, not_impl_err, plan_err};
 use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
 use crate::operator::aggregate::{Function, NullValues, percentile, result_type};
+use crate::sql::functions::arity::{Arity, between, exactly};
 use crate::state::key::is_key_type;
 use crate::types::nested::multiset_of;
 use crate::types::sql_name;
@@ -49,16 +48,16 @@ pub struct PlannedAggregate {
 struct Named {
     name: &'static str,
     planned: PlannedAggregate,
-    arguments: RangeInclusive<usize>,
+    takes: Arity,
 }
 
 const fn plain(name: &'static str, function: Function, most: usize) -> Named {
-    Named { name, planned: PlannedAggregate { function, json: None }, arguments: 1..=most }
+    Named { name, planned: PlannedAggregate { function, json: None }, takes: between(1, most) }
 }
 
 const fn json(name: &'static str, function: Function, arguments: usize, nulls: NullValues, values: JsonValues) -> Named {
     let json = Some(JsonAggregate { nulls, values });
-    Named { name, planned: PlannedAggregate { function, json }, arguments: arguments..=arguments }
+    Named { name, planned: PlannedAggregate { function, json }, takes: exactly(arguments) }
 }
 
 const FUNCTIONS: [Named; 25] = [
@@ -143,14 +142,10 @@ impl AggregateUDFImpl for Planned {
             let instead = REFUSED.iter().find(|(name, _)| *name == self.name).map_or("", |(_, instead)| instead);
             return not_impl_err!("'{name}' is not for streams, as in Flink; {instead}");
         };
-        if named.arguments.contains(&arguments.len()) {
+        if named.takes.takes(arguments.len()) {
             return Ok(arguments.to_vec());
         }
-        let takes = match (named.arguments.start(), named.arguments.end()) {
-            (1, 1) => "one argument".to_string(),
-            (from, to) if from == to => format!("{from} arguments"),
-            (from, to) => format!("{from} to {to} arguments"),
-        };
+        let takes = if named.takes == exactly(1) { "one argument".to_string() } else { format!("{} arguments", named.takes) };
         plan_err!("'{name}' takes {takes}, not {}", arguments.len())
     }
 

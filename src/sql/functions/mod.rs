@@ -4,6 +4,7 @@
 
 mod aggregates;
 pub mod arithmetic;
+mod arity;
 pub mod as_of;
 pub mod cast;
 pub mod clock;

@@ -16,6 +16,7 @@ use arrow::datatypes::{
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use super::arity::{Arity, at_least, between};
 use super::times::times;
 use crate::time::MS_PER_DAY;
 use crate::types::sql_name;
@@ -93,6 +94,12 @@ impl Definition {
     }
     pub const fn sees_nulls(self) -> Definition {
         Definition { sees_nulls: true, ..self }
+    }
+    fn takes(&self) -> Arity {
+        match self.repeats {
+            true => at_least(self.required),
+            false => between(self.required, self.parameters.len()),
+        }
     }
     pub fn udf(self) -> ScalarUDF {
         ScalarUDF::from(Rowwise { name: self.name, definition: self, signature: Signature::user_defined(Volatility::Immutable) })
@@ -263,15 +270,9 @@ impl ScalarUDFImpl for Rowwise {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let (name, kinds) = (self.name.to_uppercase(), self.definition.parameters);
-        let max = if self.definition.repeats { usize::MAX } else { kinds.len() };
-        if given.len() < self.definition.required || given.len() > max {
-            let required = self.definition.required;
-            let wanted = match max {
-                max if max == required => required.to_string(),
-                usize::MAX => format!("at least {required}"),
-                max => format!("{required} to {max}"),
-            };
-            return plan_err!("'{name}' takes {wanted} arguments, not {}", given.len());
+        let takes = self.definition.takes();
+        if !takes.takes(given.len()) {
+            return plan_err!("'{name}' takes {takes} arguments, not {}", given.len());
         }
         let mut types = Vec::with_capacity(given.len());
         for (at, data_type) in given.iter().enumerate() {

@@ -11,6 +11,7 @@ use arrow::datatypes::{DataType, Int32Type};
 
 use super::{element, is_comparable, meet};
 use crate::floats;
+use crate::sql::functions::arity::{Arity, at_least, between, exactly};
 use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::sql::functions::nested::lists::{Lists, Pool, pick};
 use crate::state::key::KeyBuf;
@@ -20,7 +21,7 @@ type Wanted = Result<Vec<DataType>, String>;
 
 const fn define(
     name: &'static str,
-    takes: std::ops::RangeInclusive<usize>,
+    takes: Arity,
     arguments: fn(&[DataType]) -> Wanted,
     result: fn(&[DataType]) -> DataType,
     run: fn(&Call<'_>) -> Result<ArrayRef, String>,
@@ -29,12 +30,12 @@ const fn define(
 }
 
 pub const ALL: [Definition; 16] = [
-    define("array_append", 2..=2, with_element, same, |c| put(c, End::Back)),
-    define("array_prepend", 2..=2, with_element, same, |c| put(c, End::Front)),
-    define("array_concat", 1..=usize::MAX, alike, same, concat),
+    define("array_append", exactly(2), with_element, same, |c| put(c, End::Back)),
+    define("array_prepend", exactly(2), with_element, same, |c| put(c, End::Front)),
+    define("array_concat", at_least(1), alike, same, concat),
     define(
         "array_contains",
-        2..=2,
+        exactly(2),
         with_element,
         |_| DataType::Boolean,
         |call| {
@@ -44,30 +45,30 @@ pub const ALL: [Definition; 16] = [
     ),
     define(
         "array_position",
-        2..=2,
+        exactly(2),
         with_element,
         |_| DataType::Int32,
         |call| Ok(Arc::new(positions(call, NullElement::GivesNull)?)),
     ),
-    define("array_distinct", 1..=1, comparable, same, |c| sets(c, SetOperation::Distinct)),
-    define("array_union", 2..=2, alike, same, |c| sets(c, SetOperation::Union)),
-    define("array_except", 2..=2, alike, same, |c| sets(c, SetOperation::Except)),
-    define("array_intersect", 2..=2, alike, same, |c| sets(c, SetOperation::Intersect)),
-    define("array_max", 1..=1, comparable, element_type, |c| extreme(c, Ordering::Greater)),
-    define("array_min", 1..=1, comparable, element_type, |c| extreme(c, Ordering::Less)),
-    define("array_remove", 2..=2, with_element, same, remove),
+    define("array_distinct", exactly(1), comparable, same, |c| sets(c, SetOperation::Distinct)),
+    define("array_union", exactly(2), alike, same, |c| sets(c, SetOperation::Union)),
+    define("array_except", exactly(2), alike, same, |c| sets(c, SetOperation::Except)),
+    define("array_intersect", exactly(2), alike, same, |c| sets(c, SetOperation::Intersect)),
+    define("array_max", exactly(1), comparable, element_type, |c| extreme(c, Ordering::Greater)),
+    define("array_min", exactly(1), comparable, element_type, |c| extreme(c, Ordering::Less)),
+    define("array_remove", exactly(2), with_element, same, remove),
     define(
         "array_reverse",
-        1..=1,
+        exactly(1),
         |given| element(&given[0]).map(|_| given.to_vec()),
         same,
         |call| each(call, |list, row, _, out| out.extend((range(list, row)).rev())),
     ),
-    define("array_slice", 2..=3, with_ints, same, slice),
-    define("array_sort", 1..=3, with_flags, same, sort),
+    define("array_slice", between(2, 3), with_ints, same, slice),
+    define("array_sort", between(1, 3), with_flags, same, sort),
     define(
         "array_join",
-        2..=3,
+        between(2, 3),
         |given| {
             let wanted = vec![array_of(DataType::Utf8), DataType::Utf8, DataType::Utf8];
             match given.iter().zip(&wanted).all(|(g, w)| g == w || g.is_null()) {

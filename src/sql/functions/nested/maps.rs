@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use super::constructors::Pairs;
 use super::{element, is_comparable, meet};
 use crate::map_keys;
+use crate::sql::functions::arity::{at_least, exactly};
 use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::sql::functions::nested::lists::Pool;
 use crate::types::nested::{array_of, is_multiset, map_of, map_types, row_of};
@@ -16,21 +17,21 @@ use crate::types::nested::{array_of, is_multiset, map_of, map_types, row_of};
 pub const ALL: [Definition; 5] = [
     Definition {
         name: "map_keys",
-        takes: 1..=1,
+        takes: exactly(1),
         arguments: one_map,
         result: |types| map_types(&types[0]).map_or(DataType::Null, |(key, _)| array_of(key.clone())),
         run: |call| list(call, map_keys::keys(call.map(0))),
     },
     Definition {
         name: "map_values",
-        takes: 1..=1,
+        takes: exactly(1),
         arguments: one_map,
         result: |types| map_types(&types[0]).map_or(DataType::Null, |(_, value)| array_of(value.clone())),
         run: |call| list(call, call.map(0).values()),
     },
     Definition {
         name: "map_entries",
-        takes: 1..=1,
+        takes: exactly(1),
         arguments: one_map,
         result: |types| {
             let Some((key, value)) = map_types(&types[0]) else { return DataType::Null };
@@ -47,7 +48,7 @@ pub const ALL: [Definition; 5] = [
     },
     Definition {
         name: "map_from_arrays",
-        takes: 2..=2,
+        takes: exactly(2),
         arguments: |given| {
             element(&given[1])?;
             if is_comparable(element(&given[0])?) { Ok(given.to_vec()) } else { Err("its keys cannot be compared".into()) }
@@ -60,7 +61,7 @@ pub const ALL: [Definition; 5] = [
     },
     Definition {
         name: "map_union",
-        takes: 1..=usize::MAX,
+        takes: at_least(1),
         arguments: |given| {
             let of = meet(given)?;
             one_map(std::slice::from_ref(&of))?;
