@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::connector::error::{config_error, place};
 use crate::connector::filesystem::sink::FileSink;
 use crate::connector::formats::{DecodeFormat, RecordsOf};
-use crate::connector::inline::select::{Ops, SelectSink};
+use crate::connector::inline::select::{OpColumn, SelectSink};
 use crate::connector::inline::values::ValuesSource;
 use crate::connector::stand_in::table::EmbeddedTable;
 use crate::connector::{ConnectError, Connectors, Environment, check_options};
@@ -99,7 +99,7 @@ fn sink(
 ) -> Result<Arc<dyn Sink>, ConnectError> {
     let table = match &plan.target {
         SinkTarget::Print => {
-            let ops = if plan.updates { Ops::Shown } else { Ops::Hidden };
+            let ops = if plan.updates { OpColumn::Shown } else { OpColumn::Hidden };
             return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), ops, env.select)));
         }
         SinkTarget::Table(table) => table,

@@ -3,7 +3,7 @@
 //! Where a message has to be looked into to say which operand is wrong, a function takes it apart.
 
 use super::Words;
-use super::phrase::{Parts, Phrase, said};
+use super::phrase::{Captures, Phrase, said};
 use super::sql_text::{in_sql, type_end};
 
 pub(super) const PHRASES: &[Phrase] = &[
@@ -34,7 +34,7 @@ fn condition(text: &str) -> Option<Words> {
 }
 
 fn like(text: &str) -> Option<Words> {
-    let parts = Parts::of("...to coerce {left} and {right} in LIKE...", text)?;
+    let parts = Captures::of("...to coerce {left} and {right} in LIKE...", text)?;
     let (left, right) = (in_sql(parts.get("left")?), in_sql(parts.get("right")?));
     Some(Words::new(format!("'LIKE' takes text, not {}", if left == "STRING" { right } else { left })))
 }

@@ -25,7 +25,7 @@ impl Phrase {
 
     /// Our words for a message, if it is this one.
     pub(super) fn words(&self, message: &str) -> Option<Words> {
-        let parts = Parts::of(self.engine, message)?;
+        let parts = Captures::of(self.engine, message)?;
         let help = match self.help {
             Some(help) => Some(parts.fill(help)?),
             None => None,
@@ -35,11 +35,11 @@ impl Phrase {
 }
 
 /// What stood in a message where its pattern has braces.
-pub(super) struct Parts<'a>(Vec<(&'static str, &'a str)>);
+pub(super) struct Captures<'a>(Vec<(&'static str, &'a str)>);
 
-impl<'a> Parts<'a> {
+impl<'a> Captures<'a> {
     /// The parts of a message. None if it is not of the pattern.
-    pub(super) fn of(pattern: &'static str, message: &'a str) -> Option<Parts<'a>> {
+    pub(super) fn of(pattern: &'static str, message: &'a str) -> Option<Captures<'a>> {
         let mut parts = Vec::new();
         // What a part or an ellipsis takes is known when the text behind it is found.
         let mut open: Option<&'static str> = None;
@@ -63,7 +63,7 @@ impl<'a> Parts<'a> {
             None if !rest.is_empty() => return None,
             None => {}
         }
-        Some(Parts(parts))
+        Some(Captures(parts))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&'a str> {
@@ -162,7 +162,7 @@ mod tests {
             ("all of it", "all of it", true),
             ("all of it", "all of it and more", false),
         ] {
-            assert_eq!(Parts::of(pattern, text).is_some(), is_of_it, "{pattern} and {text}");
+            assert_eq!(Captures::of(pattern, text).is_some(), is_of_it, "{pattern} and {text}");
         }
     }
 
@@ -175,7 +175,7 @@ mod tests {
                     Piece::Text(_) | Piece::Ellipsis => None,
                 })
                 .collect();
-            let parts = Parts(kept);
+            let parts = Captures(kept);
             assert!(parts.fill(phrase.ours).is_some(), "{}", phrase.ours);
             assert!(phrase.help.is_none_or(|help| parts.fill(help).is_some()), "{:?}", phrase.help);
         }

@@ -25,7 +25,7 @@ pub enum SelectFormat {
 
 /// Whether a row under a header is printed with what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ops {
+pub enum OpColumn {
     /// Rows may be updated and deleted.
     Shown,
     /// Rows are only added.
@@ -43,13 +43,13 @@ enum Header {
 pub struct SelectSink {
     name: String,
     schema: SchemaRef,
-    ops: Ops,
+    ops: OpColumn,
     format: SelectFormat,
     header: Arc<Mutex<Header>>,
 }
 
 impl SelectSink {
-    pub fn new(name: &str, schema: SchemaRef, ops: Ops, format: SelectFormat) -> SelectSink {
+    pub fn new(name: &str, schema: SchemaRef, ops: OpColumn, format: SelectFormat) -> SelectSink {
         SelectSink { name: name.to_string(), schema, ops, format, header: Arc::default() }
     }
 }
@@ -74,7 +74,7 @@ impl Sink for SelectSink {
 
 struct SelectWriter {
     schema: SchemaRef,
-    ops: Ops,
+    ops: OpColumn,
     format: SelectFormat,
     encoder: JsonEncoder,
     header: Arc<Mutex<Header>>,
@@ -109,7 +109,7 @@ impl SelectWriter {
         let widths: Vec<usize> =
             self.schema.fields().iter().map(|f| width(f.data_type()).max(console::measure_text_width(f.name()))).collect();
         let mut line = |op: &str, cells: Vec<String>, numbers: bool| {
-            if self.ops == Ops::Shown {
+            if self.ops == OpColumn::Shown {
                 out.extend_from_slice(console::pad_str(op, 4, console::Alignment::Left, None).as_bytes());
             }
             for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {

@@ -91,20 +91,20 @@ fn read(text: &str) -> Result<(DataType, bool), String> {
         other => vec![other],
     });
     let parser = Parser::new(&FlinkDialect).with_tokens(split.collect());
-    let mut reader = Reader { parser, is_exact: false };
+    let mut reader = TypeReader { parser, is_exact: false };
     let data_type = reader.data_type(0)?;
     reader.parser.expect_token(&Token::EOF).map_err(wrong)?;
     Ok((data_type, reader.is_exact))
 }
 
 /// Reads the tokens of a type.
-struct Reader<'a> {
+struct TypeReader<'a> {
     parser: Parser<'a>,
     /// A part that was read has a length or a precision that the Arrow type does not keep.
     is_exact: bool,
 }
 
-impl Reader<'_> {
+impl TypeReader<'_> {
     fn data_type(&mut self, depth: usize) -> Result<DataType, String> {
         if depth > DEPTH_MAX {
             return Err(format!("a type is nested more than {DEPTH_MAX} levels deep"));

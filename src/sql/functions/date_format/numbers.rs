@@ -2,12 +2,12 @@
 //!
 //! Called by `reading`. Java has two readers of dates, which differ in how many digits they take.
 
-use super::pattern::{Field, Token};
+use super::pattern::{PatternField, Token};
 
 /// Digits at the start of a text as Java's DateTimeFormatter takes them, and what follows: two letters and more stand for as
 /// many digits, one for any number; a year may have more digits behind a plus, and a minus. `reserved` digits behind them
 /// belong to the fields that follow at once.
-fn strict(text: &str, Field { letter, count }: Field, reserved: usize) -> Option<(i64, &str)> {
+fn strict(text: &str, PatternField { letter, count }: PatternField, reserved: usize) -> Option<(i64, &str)> {
     const DIGITS_MAX: usize = 18;
     let is_year = matches!(letter, 'y' | 'u') && count != 2;
     let any_width = is_year || count == 1 && letter != 'S';
@@ -45,7 +45,7 @@ enum Width {
 }
 
 /// The same as Java's SimpleDateFormat takes them, which counts digits only where a field follows at once.
-fn lenient(text: &str, field: Field, width: Width) -> Option<(i64, &str)> {
+fn lenient(text: &str, field: PatternField, width: Width) -> Option<(i64, &str)> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) if field.letter == 'y' => (-1, digits),
         _ => (1, text),
@@ -61,16 +61,16 @@ fn lenient(text: &str, field: Field, width: Width) -> Option<(i64, &str)> {
 }
 
 /// What a field takes by the rules of DateTimeFormatter; `behind` are the tokens behind it.
-pub(super) fn by_formatter<'a>(text: &'a str, field: Field, behind: &[Token]) -> Option<(i64, &'a str)> {
+pub(super) fn by_formatter<'a>(text: &'a str, field: PatternField, behind: &[Token]) -> Option<(i64, &'a str)> {
     let following = behind.iter().map_while(|token| match token {
-        Token::Field(Field { count: count @ 2.., .. }) => Some(*count),
+        Token::Field(PatternField { count: count @ 2.., .. }) => Some(*count),
         _ => None,
     });
     strict(text, field, following.sum())
 }
 
 /// The same by those of SimpleDateFormat.
-pub(super) fn by_simple_format<'a>(text: &'a str, field: Field, behind: &[Token]) -> Option<(i64, &'a str)> {
+pub(super) fn by_simple_format<'a>(text: &'a str, field: PatternField, behind: &[Token]) -> Option<(i64, &'a str)> {
     // Digits that stand against other digits have the pattern's width.
     let stands_against_digits = matches!(behind.first(), Some(Token::Field(_)));
     let width = if stands_against_digits || field.letter == 'S' { Width::OfThePattern } else { Width::Any };

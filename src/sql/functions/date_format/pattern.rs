@@ -6,13 +6,13 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 pub(super) enum Token {
-    Field(Field),
+    Field(PatternField),
     Text(String),
 }
 
 /// A letter, and how often it stands there.
 #[derive(Clone, Copy)]
-pub(super) struct Field {
+pub(super) struct PatternField {
     pub letter: char,
     pub count: usize,
 }
@@ -30,7 +30,7 @@ pub(super) fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
                 while chars.next_if_eq(&letter).is_some() {
                     count += 1;
                 }
-                Token::Field(Field { letter, count })
+                Token::Field(PatternField { letter, count })
             }
             other => Token::Text(other.to_string()),
         });

@@ -1,6 +1,6 @@
 //! A time read as a pattern says.
 
-use super::pattern::{Field, Token, tokens};
+use super::pattern::{PatternField, Token, tokens};
 use super::{MONTHS, numbers};
 use crate::format::time_text::days_from_civil;
 use crate::sql::functions::old_calendar;
@@ -27,7 +27,7 @@ pub enum Excess {
 /// Reads a time at the start of a text. None if it does not have the form.
 pub fn parse<'a>(text: &'a str, pattern: &str, excess: Excess) -> Result<Option<Parts<'a>>, String> {
     let tokens = tokens(pattern)?;
-    let mut read = Read::default();
+    let mut read = ReadFields::default();
     let mut rest = text;
     for (index, token) in tokens.iter().enumerate() {
         let after = match token {
@@ -43,7 +43,7 @@ pub fn parse<'a>(text: &'a str, pattern: &str, excess: Excess) -> Result<Option<
 }
 
 /// What the fields of a text say, each as it stands there.
-struct Read {
+struct ReadFields {
     year: i64,
     month: i64,
     day: i64,
@@ -55,18 +55,24 @@ struct Read {
     millis: i64,
 }
 
-impl Default for Read {
-    fn default() -> Read {
-        Read { year: 1970, month: 1, day: 1, hour: 0, half: None, minute: 0, second: 0, millis: 0 }
+impl Default for ReadFields {
+    fn default() -> ReadFields {
+        ReadFields { year: 1970, month: 1, day: 1, hour: 0, half: None, minute: 0, second: 0, millis: 0 }
     }
 }
 
-impl Read {
+impl ReadFields {
     /// Takes a field at the start of a text and returns what is behind it; None if it is not there.
-    fn take<'a>(&mut self, field: Field, text: &'a str, behind: &[Token], excess: Excess) -> Result<Option<&'a str>, String> {
+    fn take<'a>(
+        &mut self,
+        field: PatternField,
+        text: &'a str,
+        behind: &[Token],
+        excess: Excess,
+    ) -> Result<Option<&'a str>, String> {
         match field {
-            Field { letter: 'M', count: count @ 3.. } => Ok(self.take_month(count, text)),
-            Field { letter: 'a', .. } => Ok(self.take_half(text)),
+            PatternField { letter: 'M', count: count @ 3.. } => Ok(self.take_month(count, text)),
+            PatternField { letter: 'a', .. } => Ok(self.take_half(text)),
             _ => {
                 let read = match excess {
                     Excess::Carry => numbers::by_simple_format(text, field, behind),
@@ -100,7 +106,7 @@ impl Read {
     }
 
     /// Keeps a number, which had `width` characters.
-    fn set(&mut self, field: Field, value: i64, width: usize) -> Result<(), String> {
+    fn set(&mut self, field: PatternField, value: i64, width: usize) -> Result<(), String> {
         match field.letter {
             'y' | 'u' => self.year = if field.count == 2 && width == 2 { 2000 + value } else { value },
             'M' => self.month = value,
@@ -132,7 +138,7 @@ impl Read {
 
     /// The day, or the month's last. None if the calendar or a clock has no such number.
     fn cut_days(&self, second_of_day: i64) -> Option<i64> {
-        let Read { year, month, day, minute, second, millis, .. } = *self;
+        let ReadFields { year, month, day, minute, second, millis, .. } = *self;
         let no_time = minute > 59 || second > 59 || second_of_day > 86_400 || second_of_day == 86_400 && millis > 0;
         if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year.abs() > YEARS_MAX || no_time {
             return None;

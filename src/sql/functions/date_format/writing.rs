@@ -1,7 +1,7 @@
 //! A time written as a pattern says.
 
 use super::MONTHS;
-use super::pattern::{Field, Token, tokens};
+use super::pattern::{PatternField, Token, tokens};
 use crate::format::time_text::{civil_from_days, days_from_civil};
 use crate::sql::functions::old_calendar;
 use crate::time::MS_PER_DAY;
@@ -19,7 +19,7 @@ pub fn write_to_ns(ms: i64, below_ns: i64, pattern: &str) -> Result<String, Stri
 
 /// A year as Java's DateTimeFormatter writes it: `y` counts within its era, `u` has a sign, and of four letters and more a
 /// plus says that there are more digits than letters.
-fn year_text(Field { letter, count }: Field, year: i64) -> String {
+fn year_text(PatternField { letter, count }: PatternField, year: i64) -> String {
     let year = if letter == 'y' && year <= 0 { 1 - year } else { year };
     if count == 2 {
         return format!("{:02}", year.unsigned_abs() % 100);
@@ -37,11 +37,11 @@ pub fn write_old(ms: i64, pattern: &str) -> Result<String, String> {
     let days = ms.div_euclid(MS_PER_DAY);
     let tokens = tokens(pattern)?;
     if days < days_from_civil(1583, 1, 1)
-        && tokens.iter().any(|token| matches!(token, Token::Field(Field { letter: 'D' | 'w', .. })))
+        && tokens.iter().any(|token| matches!(token, Token::Field(PatternField { letter: 'D' | 'w', .. })))
     {
         return Err("the pattern letters 'D' and 'w' are not supported before 1583".into());
     }
-    let years = |field: Field, year: i64| match field.count {
+    let years = |field: PatternField, year: i64| match field.count {
         2 => format!("{:02}", year % 100),
         width => format!("{year:0width$}"),
     };
@@ -50,7 +50,7 @@ pub fn write_old(ms: i64, pattern: &str) -> Result<String, String> {
 
 fn write_date(
     (year, month, day): (i64, u32, u32),
-    year_text: impl Fn(Field, i64) -> String,
+    year_text: impl Fn(PatternField, i64) -> String,
     ms: i64,
     below_ns: i64,
     tokens: &[Token],
@@ -70,7 +70,7 @@ fn write_date(
             }
             Token::Field(field) => *field,
         };
-        let Field { letter, count } = field;
+        let PatternField { letter, count } = field;
         let mut number = |value: i64| out.push_str(&format!("{value:0count$}"));
         match (letter, count) {
             ('y' | 'u', _) => out.push_str(&year_text(field, year)),

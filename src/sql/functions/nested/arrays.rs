@@ -30,8 +30,8 @@ const fn define(
 }
 
 pub const ALL: [Definition; 16] = [
-    define("array_append", exactly(2), with_element, same, |c| put(c, End::Back)),
-    define("array_prepend", exactly(2), with_element, same, |c| put(c, End::Front)),
+    define("array_append", exactly(2), with_element, same, |c| put(c, NewElement::Back)),
+    define("array_prepend", exactly(2), with_element, same, |c| put(c, NewElement::Front)),
     define("array_concat", at_least(1), alike, same, concat),
     define(
         "array_contains",
@@ -146,13 +146,13 @@ fn each(call: &Call<'_>, f: impl Fn(&arrow::array::ListArray, usize, &KeyBuf, &m
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+enum NewElement {
     Front,
     Back,
 }
 
 /// The array with one element more.
-fn put(call: &Call<'_>, end: End) -> Result<ArrayRef, String> {
+fn put(call: &Call<'_>, place: NewElement) -> Result<ArrayRef, String> {
     let list = call.list(0);
     let pool = Pool::new(&[list.values(), &call.args[1]])?;
     let mut out = Lists::new(call.rows);
@@ -162,11 +162,11 @@ fn put(call: &Call<'_>, end: End) -> Result<ArrayRef, String> {
             continue;
         }
         let one = pool.starts[1] + row as u32;
-        if end == End::Front {
+        if place == NewElement::Front {
             out.push(one);
         }
         out.extend(range(list, row));
-        if end == End::Back {
+        if place == NewElement::Back {
             out.push(one);
         }
         out.close();
