@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_expr::{Expr, LogicalPlan, TableSource};
 
-use super::error::Place;
+use super::error::TextPlace;
 use super::functions::clock;
 use super::hints;
 use crate::sql::functions::clock::PROCTIME;
@@ -36,7 +36,7 @@ pub struct Table {
     pub partitioned_by: Vec<String>,
     /// What stands in WITH, also secrets.
     pub options: BTreeMap<String, String>,
-    pub place: Place,
+    pub place: TextPlace,
 }
 
 /// By its name alone: options may hold secrets.

@@ -13,7 +13,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use super::describe::describe;
 use crate::connector::dynamodb::client::{Failure, TableClient, TableKey};
 use crate::connector::dynamodb::item::Item;
-use crate::connector::dynamodb::lanes::{Lanes, Sent};
+use crate::connector::dynamodb::lanes::{KeyLanes, Sent};
 use crate::connector::dynamodb::staged;
 use crate::sink::version::{Tally, WriteMode};
 use crate::sink::{Afterwards, Prepared, Rejected};
@@ -29,7 +29,7 @@ const RETRY_DELAY_MAX: Duration = Duration::from_millis(2500);
 
 /// One writer's items, shared with the tasks that send them.
 pub struct Outbox {
-    lanes: Mutex<Lanes>,
+    lanes: Mutex<KeyLanes>,
     /// Wakes the worker when a request has ended.
     wake: Wake,
     /// What is on its way may be staged at a barrier: written again, by whomever, it does not go over something newer.
@@ -73,7 +73,7 @@ pub struct OutboxConfig {
 impl Outbox {
     pub fn new(client: Arc<TableClient>, config: OutboxConfig) -> Arc<Outbox> {
         Arc::new(Outbox {
-            lanes: Mutex::new(Lanes::new(config.mode)),
+            lanes: Mutex::new(KeyLanes::new(config.mode)),
             wake: config.wake,
             may_stage: config.mode != WriteMode::InOrder,
             client,
@@ -92,7 +92,7 @@ impl Outbox {
         })
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    fn lanes(&self) -> MutexGuard<'_, KeyLanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -153,7 +153,7 @@ impl Outbox {
     }
 
     /// Starts as many requests as there is reason to.
-    fn send_more(self: &Arc<Self>, mut lanes: MutexGuard<'_, Lanes>) {
+    fn send_more(self: &Arc<Self>, mut lanes: MutexGuard<'_, KeyLanes>) {
         let mut requests = Vec::new();
         while lanes.requests < self.requests_max && !lanes.closed && lanes.failure.is_none() {
             // A request that is not full waits for company while others are on their way, but not for those that pause.

@@ -1,6 +1,6 @@
 //! Functions of text. Positions count characters from 1.
 
-use super::rows::Kind::{Bytes, Int, Text, TextOrCode};
+use super::rows::ParameterKind::{Bytes, Int, Text, TextOrCode};
 use super::rows::{Answer, Body, Definition, Row, function};
 
 pub const ALL: [Definition; 41] = [

@@ -6,7 +6,7 @@
 use super::cast::read;
 use super::date_format::{self, Excess, Parts};
 use super::intervals;
-use super::rows::Kind::{Int, Long, Text, Time, TimeOrInterval, TimeOrText};
+use super::rows::ParameterKind::{Int, Long, Text, Time, TimeOrInterval, TimeOrText};
 use super::rows::{Answer, Body, Definition, Row, function};
 use crate::format::time_text::{civil_from_days, days_from_civil};
 use crate::sql::functions::months::{add_months, months_from};

@@ -10,7 +10,7 @@ use super::path::{Found, Missing, Path};
 use super::value::Json;
 use crate::sql::functions::arity::exactly;
 use crate::sql::functions::nested::definition::{Call, Definition as NestedDefinition};
-use crate::sql::functions::rows::Kind::{Boolean, Double, Int, Text};
+use crate::sql::functions::rows::ParameterKind::{Boolean, Double, Int, Text};
 use crate::sql::functions::rows::{Answer, Body, Definition, Row, function};
 use crate::types::nested::array_of;
 
