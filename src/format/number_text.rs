@@ -8,7 +8,7 @@
 /// Appends a DOUBLE as Java's `Double.toString` does: `1.0`, `1.0E10`, `NaN`, `-Infinity`.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     if !value.is_finite() {
-        write_not_finite(out, value.into());
+        write_not_finite(out, value);
         return;
     }
     let mut buffer = ryu::Buffer::new();
