@@ -129,9 +129,9 @@ impl OpenWindow {
     fn tell(&self) {
         match self {
             OpenWindow::Own { end, rest, .. } | OpenWindow::Running { end, rest } => {
-                tracing::debug!(end_ms = end, groups = rest.order.len(), "a window fires");
+                tracing::debug!(end_ms = %end, groups = rest.order.len(), "a window fires");
             }
-            OpenWindow::Streamed { end, .. } => tracing::debug!(end_ms = end, "a window fires from the store"),
+            OpenWindow::Streamed { end, .. } => tracing::debug!(end_ms = %end, "a window fires from the store"),
         }
     }
 
