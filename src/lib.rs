@@ -81,9 +81,9 @@
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `floats`, `map_keys`: facts about values that several floors share
+//! - `time`: clocks, times of events and watermarks
 //! - `change`, `rows`: rows that add or take back, and batches of them
 //! - `types`: types of columns, their names, how they meet
-//! - `time`: clocks and watermarks
 //! - `state`: key groups and the store of a worker
 //! - `config`: settings
 //! - `options`: what WITH may say, as data

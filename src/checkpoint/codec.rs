@@ -68,9 +68,14 @@ pub fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
     if length == body.len() { Ok(manifest) } else { Err(CodecError::Damaged) }
 }
 
+/// A hundred times what ten thousand shards and all that sinks have on its way take. Without a limit, a length that nobody wrote
+/// would have as much memory reserved.
+const BODY_BYTES_MAX: usize = 1 << 30;
+
 /// What stands at the start of some bytes, and how many of them it takes.
 fn part<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), CodecError> {
-    bincode::serde::decode_from_slice(bytes, bincode::config::standard()).map_err(|_| CodecError::Damaged)
+    let config = bincode::config::standard().with_limit::<BODY_BYTES_MAX>();
+    bincode::serde::decode_from_slice(bytes, config).map_err(|_| CodecError::Damaged)
 }
 
 #[cfg(test)]
