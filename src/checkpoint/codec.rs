@@ -78,6 +78,7 @@ mod tests {
     use super::*;
     use crate::ids::{Epoch, OperatorId};
     use crate::source::{Position, RunState};
+    use crate::time::Watermark;
 
     fn manifest() -> Manifest {
         Manifest {
@@ -127,7 +128,7 @@ mod tests {
         ] {
             let manifest = decode(&former(bytes, &[])).unwrap();
             let split = &manifest.sources[0].splits[0];
-            assert_eq!((&split.position, split.watermark_ms, split.rows), (&position, 7, 2));
+            assert_eq!((&split.position, split.watermark, split.rows), (&position, Watermark::at(7), 2));
             assert_eq!((manifest.run_ms, manifest.key_groups, &manifest.sources[0].run), (5, 128, &None));
         }
         // One look: table "t", split "a", 7 bytes, modified at 8.
