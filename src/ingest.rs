@@ -23,7 +23,7 @@ use crate::operator::Rows;
 use crate::operator::event::Arrivals;
 use crate::record::{RawBatch, Unusable};
 use crate::sql::functions::clock;
-use crate::time::MIN_TIME_MS;
+use crate::time::Watermark;
 use crate::unpack::Unpack;
 
 /// How rows of a source table are made, resolved.
@@ -43,7 +43,7 @@ pub struct IngestSpec {
 /// What is known of a split before a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct SplitMarks {
-    pub watermark_ms: i64,
+    pub watermark: Watermark,
     /// Rows that it gave so far.
     pub rows: u64,
 }
@@ -69,7 +69,7 @@ pub enum WatermarkExpression {
 pub struct Ingested {
     pub rows: Rows,
     /// The split's watermark after the batch, ms.
-    pub watermark_ms: i64,
+    pub watermark: Watermark,
     /// What the steps could not open.
     unopened: Vec<Unusable<'static>>,
     /// What came of the last step, and what in it could not be read.
@@ -155,8 +155,8 @@ impl Ingest {
         loop {
             match self.columns(&batch, now_ms) {
                 Ok(columns) => {
-                    let (rows, watermark_ms) = self.mark(columns, split, &mut bad, &origins)?;
-                    return Ok(Ingested { rows, watermark_ms, unopened, raw, bad, skipped, nulled });
+                    let (rows, watermark) = self.mark(columns, split, &mut bad, &origins)?;
+                    return Ok(Ingested { rows, watermark, unopened, raw, bad, skipped, nulled });
                 }
                 // A computed column refuses some row: find those and go on without them.
                 Err(reason) if batch.num_rows() > 0 => {
@@ -170,10 +170,10 @@ impl Ingest {
     }
 
     /// The first watermark that these records lead to, if any can be read: for a split that is not open yet.
-    pub fn first_watermark(&mut self, raw: RawBatch) -> Option<i64> {
+    pub fn first_watermark(&mut self, raw: RawBatch) -> Option<Watermark> {
         let (raw, _) = self.decoding.unpack(raw);
         let decoded = self.decoding.decoder.decode(&raw);
-        let unread = SplitMarks { watermark_ms: MIN_TIME_MS, rows: 0 };
+        let unread = SplitMarks { watermark: Watermark::NONE, rows: 0 };
         let whole = Origins { records: None, parts: None };
         for row in 0..decoded.batch.num_rows() {
             // The time of day is no time of a record.
@@ -222,11 +222,11 @@ impl Ingest {
         split: SplitMarks,
         bad: &mut Vec<BadRecord>,
         origins: &Origins,
-    ) -> Result<(Rows, i64), String> {
-        let start_ms = split.watermark_ms;
+    ) -> Result<(Rows, Watermark), String> {
+        let start_ms = split.watermark.ms();
         let Some(spec) = &self.spec.watermark else {
             let times = vec![start_ms; batch.num_rows()];
-            return Ok((self.with_arrivals(Rows::new(batch), split.rows, times), start_ms));
+            return Ok((self.with_arrivals(Rows::new(batch), split.rows, times), split.watermark));
         };
         let rowtime = batch.column(spec.rowtime);
         let values = match &spec.expression {
@@ -255,7 +255,7 @@ impl Ingest {
         if rowtime.null_count() == 0 {
             let times = if self.spec.marks_arrival { after().collect() } else { vec![] };
             let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
-            return Ok((self.with_arrivals(rows, split.rows, times), current));
+            return Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)));
         }
         let name = self.spec.schema.field(spec.rowtime).name();
         for row in (0..batch.num_rows()).filter(|&r| rowtime.is_null(r)) {
@@ -266,7 +266,7 @@ impl Ingest {
         let marks: Vec<i64> = marks.into_iter().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
         let batch = filter_record_batch(&batch, &keep).map_err(|e| e.to_string())?;
         let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
-        Ok((self.with_arrivals(rows, split.rows, times), current))
+        Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)))
     }
 
     /// Numbers the rows, where the job needs that, from `first` on.

@@ -232,8 +232,7 @@ fn debug_lines_say_worker_chain_and_operator() {
     let text = run("paceline=debug", &[]);
     let line = |says: &str| text.lines().find(|line| line.contains(says)).unwrap_or_else(|| panic!("no line {says}:\n{text}"));
     let fires = line("a window fires");
-    for part in [":chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 name=\"window 1\"}:", "groups=1"]
-    {
+    for part in [":chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 name=\"window 1\"}:", "groups=1"] {
         assert!(fires.contains(part), "{fires}");
     }
     assert!(line("frozen state is packed").contains("operator{"), "{text}");

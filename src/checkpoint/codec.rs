@@ -86,6 +86,7 @@ mod tests {
     use crate::support::damage::{ANY, damage};
     use crate::support::seeds::each_seed;
     use crate::support::tier::by_tier;
+    use crate::time::Watermark;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
@@ -137,7 +138,7 @@ mod tests {
         ] {
             let manifest = decode(&former(bytes, &[])).unwrap();
             let split = &manifest.sources[0].splits[0];
-            assert_eq!((&split.position, split.watermark_ms, split.rows), (&position, 7, 2));
+            assert_eq!((&split.position, split.watermark, split.rows), (&position, Watermark::at(7), 2));
             assert_eq!((manifest.run_ms, manifest.key_groups, &manifest.sources[0].run), (5, 128, &None));
         }
         // One look: table "t", split "a", 7 bytes, modified at 8.

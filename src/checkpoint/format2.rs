@@ -13,6 +13,7 @@ use super::manifest::{FileEntry, Manifest, SourceState, SplitState};
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::source::{Position, RunState, SplitId, SplitSeed};
+use crate::time::Watermark;
 
 #[derive(Deserialize)]
 pub struct Manifest2 {
@@ -39,7 +40,7 @@ struct Split2 {
     id: String,
     parents: Vec<String>,
     position: Position2,
-    watermark_ms: i64,
+    watermark: Watermark,
     rows: u64,
     peeked: bool,
     finished: bool,
@@ -104,7 +105,7 @@ impl From<Split2> for SplitState {
             id: split.id,
             parents: split.parents,
             position: split.position.into(),
-            watermark_ms: split.watermark_ms,
+            watermark: split.watermark,
             rows: split.rows,
             peeked: split.peeked,
             finished: split.finished,

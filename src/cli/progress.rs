@@ -13,8 +13,8 @@ use crate::observe::health::{Health, Report};
 use crate::runtime::control::Stats;
 use crate::runtime::job::Observer;
 use crate::runtime::worker::SharedSource;
+use crate::time::Watermark;
 use crate::time::clock::SharedClock;
-use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 
 /// Time between two lines in a log: a line a record would drown everything else.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -86,10 +86,11 @@ impl Progress {
 
 /// The lowest event time that all sources have reached, as text.
 fn event_time(sources: &[Arc<SharedSource>]) -> String {
-    match sources.iter().map(|s| s.watermark_ms.load(Ordering::Relaxed)).min() {
-        None | Some(MIN_TIME_MS) => "-".into(),
-        Some(MAX_TIME_MS) => "end".into(),
-        Some(ms) => {
+    match sources.iter().map(|s| s.reached()).min() {
+        None | Some(Watermark::NONE) => "-".into(),
+        Some(Watermark::END) => "end".into(),
+        Some(watermark) => {
+            let ms = watermark.ms();
             DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |t| t.format("%Y-%m-%d %H:%M:%S").to_string())
         }
     }

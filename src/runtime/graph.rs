@@ -28,8 +28,9 @@ use crate::source::Source;
 use crate::state::layout::key_group_of;
 use crate::state::owner_of;
 use crate::state::rocks::{Changes, StateDb, StateError, StateMemory};
+use crate::time::Watermark;
 use crate::time::alignment::{Aligned, AlignmentGroup};
-use crate::time::watermark::{SplitStatus, SplitTable};
+use crate::time::watermark::{Boundedness, SplitStatus, SplitTable};
 use crate::wake::Wake;
 
 /// Bytes a lane holds before its producer has to wait: a few batches, so that workers rarely wait for each other and the
@@ -54,7 +55,8 @@ pub fn share_sources(
     let shared = ends.map(|((source_plan, source), watermarks)| {
         let name = &source_plan.table.name;
         let splits = manifest.sources.iter().find(|s| s.table == *name).map(|s| s.splits.as_slice()).unwrap_or_default();
-        let table = deal(splits, workers, source.bounded());
+        let boundedness = if source.bounded() { Boundedness::Bounded } else { Boundedness::Unbounded };
+        let table = deal(splits, workers, boundedness);
         let aligned = watermarks.alignment.as_ref().and_then(|alignment| groups.join(alignment));
         let idle_timeout = watermarks.idle_timeout;
         Arc::new(SharedSource::new(name.clone(), source.clone(), table, idle_timeout, aligned, workers, split_bytes))
@@ -85,10 +87,10 @@ impl Groups {
 }
 
 /// Splits in order of their watermarks, one to each worker in turn: neighbours in time are read side by side.
-fn deal(splits: &[SplitState], workers: usize, bounded: bool) -> SplitTable<SplitData> {
+fn deal(splits: &[SplitState], workers: usize, boundedness: Boundedness) -> SplitTable<SplitData> {
     let mut order: Vec<&SplitState> = splits.iter().collect();
-    order.sort_by(|a, b| a.finished.cmp(&b.finished).then(a.watermark_ms.cmp(&b.watermark_ms)).then_with(|| a.id.cmp(&b.id)));
-    let mut table = SplitTable::new(bounded);
+    order.sort_by(|a, b| a.finished.cmp(&b.finished).then(a.watermark.cmp(&b.watermark)).then_with(|| a.id.cmp(&b.id)));
+    let mut table = SplitTable::new(boundedness);
     for (i, split) in order.into_iter().enumerate() {
         let status = if split.finished { SplitStatus::Finished } else { SplitStatus::Waiting };
         let data = SplitData {
@@ -97,7 +99,7 @@ fn deal(splits: &[SplitState], workers: usize, bounded: bool) -> SplitTable<Spli
             children: split.children.clone(),
             peeked: split.peeked,
         };
-        table.register(&split.id, split.parents.clone(), WorkerId::new(i % workers), split.watermark_ms, status, data);
+        table.register(&split.id, split.parents.clone(), WorkerId::new(i % workers), split.watermark, status, data);
     }
     table
 }
@@ -252,7 +254,7 @@ pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<Spli
             id: seed.id.0.to_string(),
             parents: seed.parents.iter().map(|p| p.0.to_string()).collect(),
             position: seed.start,
-            watermark_ms: peeked.unwrap_or(crate::time::MIN_TIME_MS),
+            watermark: peeked.unwrap_or(Watermark::NONE),
             rows: 0,
             peeked: peeked.is_some(),
             finished: false,

@@ -32,7 +32,7 @@ use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::{Context, Counters, Event, FailedRows};
 use crate::runtime::error::WorkerError;
 use crate::state::rocks::StateDb;
-use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
+use crate::time::Watermark;
 pub use lanes::EdgeInput;
 pub use shared_source::{SharedSource, SplitData};
 use snapshot::OpenEpoch;
@@ -86,7 +86,7 @@ pub struct Worker {
     next_source: usize,
     /// Bytes of accumulators after the last step.
     held_bytes: usize,
-    sent_tick_ms: i64,
+    sent_tick_ms: Option<i64>,
 }
 
 impl Worker {
@@ -130,7 +130,7 @@ impl Worker {
             failed: Vec::new(),
             next_source: 0,
             held_bytes: 0,
-            sent_tick_ms: MIN_TIME_MS,
+            sent_tick_ms: None,
         }
     }
 
@@ -316,7 +316,7 @@ impl Worker {
         if self.drained_reported || self.is_stalled() {
             return;
         }
-        if self.chains.iter_mut().all(|c| c.watermark_ms == MAX_TIME_MS && !c.has_work()) {
+        if self.chains.iter_mut().all(|c| c.watermark == Watermark::END && !c.has_work()) {
             self.drained_reported = true;
             let _ = self.reports.send(Report::Drained(self.id));
         }

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::{MAX_TIME_MS, MIN_TIME_MS};
+use super::Watermark;
 
 /// The sources of a job that are kept together.
 #[derive(Debug)]
@@ -25,17 +25,17 @@ pub struct AlignmentGroup {
 impl AlignmentGroup {
     /// Until a member has reported, the others wait for it.
     pub fn new(members: usize) -> AlignmentGroup {
-        AlignmentGroup { members: (0..members).map(|_| AtomicI64::new(MIN_TIME_MS)).collect() }
+        AlignmentGroup { members: (0..members).map(|_| AtomicI64::new(Watermark::NONE.ms())).collect() }
     }
 
     /// Where a member stands: the lowest watermark of the splits that hold it back; None if there is none. Reports of one
     /// member come one after the other.
-    fn report(&self, member: usize, holds_ms: Option<i64>) {
-        self.members[member].store(holds_ms.unwrap_or(MAX_TIME_MS), Ordering::Release);
+    fn report(&self, member: usize, holding: Option<Watermark>) {
+        self.members[member].store(holding.unwrap_or(Watermark::END).ms(), Ordering::Release);
     }
 
-    fn lowest_ms(&self) -> i64 {
-        self.members.iter().map(|m| m.load(Ordering::Acquire)).min().unwrap_or(MAX_TIME_MS)
+    fn lowest(&self) -> Watermark {
+        self.members.iter().map(|m| Watermark::at(m.load(Ordering::Acquire))).min().unwrap_or(Watermark::END)
     }
 }
 
@@ -50,13 +50,13 @@ pub struct Aligned {
 
 impl Aligned {
     /// Says where the source stands: see [`AlignmentGroup`].
-    pub fn report(&self, holds_ms: Option<i64>) {
-        self.group.report(self.member, holds_ms);
+    pub fn report(&self, holding: Option<Watermark>) {
+        self.group.report(self.member, holding);
     }
 
     /// True for a split that others have to catch up with.
-    pub fn is_ahead(&self, watermark_ms: i64) -> bool {
-        watermark_ms > self.group.lowest_ms().saturating_add(self.max_drift_ms)
+    pub fn is_ahead(&self, watermark: Watermark) -> bool {
+        watermark.ms() > self.group.lowest().ms().saturating_add(self.max_drift_ms)
     }
 }
 
@@ -66,18 +66,20 @@ mod tests {
 
     #[test]
     fn who_is_ahead_of_whom() {
+        let at = |ms| Some(Watermark::at(ms));
         let group = Arc::new(AlignmentGroup::new(2));
         let source = Aligned { group: group.clone(), member: 0, max_drift_ms: 1000 };
-        assert!(source.is_ahead(5000), "the other has said nothing yet");
-        assert!(!source.is_ahead(MIN_TIME_MS), "none has");
-        group.report(0, Some(7000));
-        group.report(1, Some(5000));
-        for (watermark_ms, ahead) in [(4000, false), (5000, false), (6000, false), (6001, true), (7000, true)] {
-            assert_eq!(source.is_ahead(watermark_ms), ahead, "{watermark_ms}");
+        let is_ahead = |ms| source.is_ahead(Watermark::at(ms));
+        assert!(is_ahead(5000), "the other has said nothing yet");
+        assert!(!source.is_ahead(Watermark::NONE), "none has");
+        group.report(0, at(7000));
+        group.report(1, at(5000));
+        for (ms, ahead) in [(4000, false), (5000, false), (6000, false), (6001, true), (7000, true)] {
+            assert_eq!(is_ahead(ms), ahead, "{ms}");
         }
         group.report(1, None);
-        assert!(!source.is_ahead(8000) && source.is_ahead(8001));
+        assert!(!is_ahead(8000) && is_ahead(8001));
         group.report(0, None);
-        assert!(!source.is_ahead(MAX_TIME_MS), "nobody holds anything back");
+        assert!(!source.is_ahead(Watermark::END), "nobody holds anything back");
     }
 }

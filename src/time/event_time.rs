@@ -6,7 +6,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_TIME_MS, MIN_TIME_MS};
 use crate::ids::shown_as_its_number;
 
 shown_as_its_number!(EventTime, Watermark);
@@ -60,9 +59,9 @@ pub struct Watermark(i64);
 
 impl Watermark {
     /// Before any event time: there has been none yet.
-    pub const NONE: Watermark = Watermark(MIN_TIME_MS);
+    pub const NONE: Watermark = Watermark(i64::MIN);
     /// After any event time: the end of input, at which every window fires.
-    pub const END: Watermark = Watermark(MAX_TIME_MS);
+    pub const END: Watermark = Watermark(i64::MAX);
 
     pub fn at(ms: i64) -> Watermark {
         Watermark(ms)

@@ -16,7 +16,3 @@ pub use event_time::{EventTime, Watermark};
 
 /// A day without a change of the clocks.
 pub const MS_PER_DAY: i64 = 86_400_000;
-/// Before any event time: "no watermark yet".
-pub const MIN_TIME_MS: i64 = i64::MIN;
-/// After any event time: the watermark at the end of input.
-pub const MAX_TIME_MS: i64 = i64::MAX;

@@ -80,9 +80,7 @@ pub fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&ScalarBuffer
 pub fn local_watermark(zone: Option<&Zone>, watermark: Watermark) -> Watermark {
     match zone {
         // No watermark yet, and the end of input, are the same everywhere.
-        Some(zone) if watermark != Watermark::NONE && watermark != Watermark::END => {
-            Watermark::at(zone.watermark(watermark.ms()))
-        }
+        Some(zone) if watermark != Watermark::NONE && watermark != Watermark::END => zone.watermark(watermark),
         _ => watermark,
     }
 }

@@ -3,14 +3,14 @@
 //! Made by `graph`, used by each worker's `source`, shown by observers. What always holds: a split has one owner, from its
 //! registration on, and whoever registers it comes to the same one.
 
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::ids::WorkerId;
 use crate::source::{Position, Source, SplitId, SplitSeed};
 use crate::state::key::hash_key;
-use crate::time::MIN_TIME_MS;
+use crate::time::Watermark;
 use crate::time::alignment::Aligned;
 use crate::time::watermark::{SplitStatus, SplitTable};
 
@@ -38,8 +38,7 @@ pub struct SharedSource {
     pub workers: usize,
     /// What a split may read ahead, bytes.
     pub(super) split_bytes: usize,
-    /// The source watermark last computed, for display.
-    pub watermark_ms: AtomicI64,
+    watermark_ms: AtomicI64,
     /// By worker: how far the split that is furthest behind is behind; None if none has said. Locked once a second.
     lags_ms: Mutex<Vec<Option<i64>>>,
 }
@@ -62,7 +61,7 @@ impl SharedSource {
             aligned,
             workers,
             split_bytes,
-            watermark_ms: AtomicI64::new(MIN_TIME_MS),
+            watermark_ms: AtomicI64::new(Watermark::NONE.ms()),
             lags_ms: Mutex::new(vec![None; workers]),
         }
     }
@@ -76,7 +75,7 @@ impl SharedSource {
         for seed in seeds {
             let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
             let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
-            splits.register(&seed.id.0, parents, self.owner_of_child(&seed.id), MIN_TIME_MS, SplitStatus::Waiting, data);
+            splits.register(&seed.id.0, parents, self.owner_of_child(&seed.id), Watermark::NONE, SplitStatus::Waiting, data);
         }
     }
 
@@ -84,6 +83,15 @@ impl SharedSource {
     /// has said.
     pub fn lag_ms(&self) -> Option<i64> {
         self.lags_ms().iter().copied().flatten().max()
+    }
+
+    /// The watermark last computed, for display.
+    pub fn reached(&self) -> Watermark {
+        Watermark::at(self.watermark_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn note_reached(&self, watermark: Watermark) {
+        self.watermark_ms.store(watermark.ms(), Ordering::Relaxed);
     }
 
     /// Notes how far a worker's splits are behind; None if none of them has said.

@@ -22,9 +22,9 @@ use crate::runtime::inbox::Parker;
 use crate::source::{Pause, Polled, ReadAhead, SplitId, SplitReader, SplitSeed};
 use crate::sql::hints;
 use crate::state::key::hash_key;
+use crate::time::Watermark;
 use crate::time::idle::EmptyAnswers;
 use crate::time::watermark::{Places, SplitStatus};
-use crate::time::{MIN_TIME_MS, Watermark};
 
 /// From one look at how far splits are behind to the next.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ struct OpenSplit {
     /// Of the table's name and the split's, for rows.
     hash: u64,
     reader: Box<dyn SplitReader>,
-    watermark_ms: i64,
+    watermark: Watermark,
     /// Rows it has given.
     rows: u64,
     /// The split table has it as idle.
@@ -73,11 +73,11 @@ pub struct WorkerSource {
     /// Chains that read the table.
     pub chains: Arc<[usize]>,
     /// Rows were given out: the split whose they are, and its watermark, which is published once they are handed on.
-    given: Option<(SplitId, i64)>,
+    given: Option<(SplitId, Watermark)>,
     /// By the slot that `turns` gave each.
     open: Vec<Option<OpenSplit>>,
     turns: Turns,
-    sent_watermark_ms: i64,
+    sent_watermark: Watermark,
     /// When the lag was noted last.
     lag_noted: Duration,
 }
@@ -91,7 +91,7 @@ impl WorkerSource {
             given: None,
             open: Vec::new(),
             turns: Turns::new(),
-            sent_watermark_ms: MIN_TIME_MS,
+            sent_watermark: Watermark::NONE,
             lag_noted: Duration::ZERO,
         }
     }
@@ -107,7 +107,7 @@ impl WorkerSource {
                 id: entry.id.to_string(),
                 parents: entry.parents.clone(),
                 position: open.map_or_else(|| entry.data.position.clone(), |o| o.reader.position()),
-                watermark_ms: open.map_or(entry.watermark_ms, |o| o.watermark_ms),
+                watermark: open.map_or(entry.watermark, |o| o.watermark),
                 rows: open.map_or(entry.data.rows, |o| o.rows),
                 peeked: entry.data.peeked,
                 finished: entry.status == SplitStatus::Finished,
@@ -126,11 +126,11 @@ impl WorkerSource {
         let source = self.shared.source.clone();
         while source.open_at_once().is_none_or(|most| self.turns.len() < most) {
             let next = self.shared.splits().next_to_open(worker).map(|entry| {
-                let own_ms = if std::mem::take(&mut entry.data.peeked) { MIN_TIME_MS } else { entry.watermark_ms };
-                (SplitId(entry.id.clone()), entry.data.position.clone(), own_ms, entry.data.rows)
+                let own = if std::mem::take(&mut entry.data.peeked) { Watermark::NONE } else { entry.watermark };
+                (SplitId(entry.id.clone()), entry.data.position.clone(), own, entry.data.rows)
             });
-            let Some((id, position, watermark_ms, rows)) = next else { return Ok(()) };
-            let (slot, wake) = self.turns.open(watermark_ms, parker.clone());
+            let Some((id, position, watermark, rows)) = next else { return Ok(()) };
+            let (slot, wake) = self.turns.open(watermark, parker.clone());
             let ahead = ReadAhead { wake, bytes_max: self.shared.split_bytes };
             let reader = source.open(&id, &position, ahead)?;
             let hash = hash_key(format!("{}/{id}", self.shared.table).as_bytes());
@@ -138,7 +138,7 @@ impl WorkerSource {
                 self.open.resize_with(slot + 1, || None);
             }
             self.open[slot] =
-                Some(OpenSplit { id, hash, reader, watermark_ms, rows, is_idle: false, is_paused: false, reported_bytes: 0 });
+                Some(OpenSplit { id, hash, reader, watermark, rows, is_idle: false, is_paused: false, reported_bytes: 0 });
         }
         Ok(())
     }
@@ -170,8 +170,8 @@ impl WorkerSource {
         }
         splits.set_idle(&finder.id.0);
         drop(splits);
-        let watermark_ms = finder.watermark_ms;
-        self.turns.read(slot, watermark_ms);
+        let watermark = finder.watermark;
+        self.turns.read(slot, watermark);
         Ok(())
     }
 
@@ -231,7 +231,7 @@ impl WorkerSource {
         let Some(aligned) = &shared.aligned else { return Ok(false) };
         let places = if shared.source.open_at_once().is_some() { Places::Few } else { Places::ForAll };
         let split = self.split(slot)?;
-        let waits = aligned.is_ahead(split.watermark_ms) && !shared.splits().is_awaited(&split.id.0, places);
+        let waits = aligned.is_ahead(split.watermark) && !shared.splits().is_awaited(&split.id.0, places);
         if waits != split.is_paused {
             split.is_paused = waits;
             split.reader.pause(if waits { Pause::Begins } else { Pause::Ends });
@@ -243,7 +243,7 @@ impl WorkerSource {
     fn take_records(&mut self, slot: usize, raw: RawBatch, reading: Reading<'_>) -> Result<Rows, WorkerError> {
         let split = self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))?;
         let table = &self.shared.table;
-        let marks = SplitMarks { watermark_ms: split.watermark_ms, rows: split.rows };
+        let marks = SplitMarks { watermark: split.watermark, rows: split.rows };
         let records = raw.len() as u64;
         let ingested = self.ingest.run(raw, marks, reading.now_ms).map_err(|reason| WorkerError::Ingest {
             table: table.clone(),
@@ -255,18 +255,18 @@ impl WorkerSource {
             let reason = reason.replace("<table>", hints::base_name(table));
             reading.errors.bad_record(table, [&split.id.0, &place, &reason], &bytes, reading.side)?;
         }
-        split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
+        split.watermark = split.watermark.max(ingested.watermark);
         split.rows += ingested.rows.len() as u64;
         split.is_idle = false;
-        self.given = Some((split.id.clone(), split.watermark_ms));
-        self.turns.read(slot, split.watermark_ms);
+        self.given = Some((split.id.clone(), split.watermark));
+        self.turns.read(slot, split.watermark);
         Ok(Rows { split: split.hash, ..ingested.rows })
     }
 
     /// The rows that were read are on their way: whoever sees their split's watermark now may pass it on.
     pub(super) fn handed_on(&mut self) {
-        if let Some((id, watermark_ms)) = self.given.take() {
-            self.shared.splits().advance(&id.0, watermark_ms);
+        if let Some((id, watermark)) = self.given.take() {
+            self.shared.splits().advance(&id.0, watermark);
         }
     }
 
@@ -274,16 +274,16 @@ impl WorkerSource {
     pub(super) fn new_watermark(&mut self) -> Option<Watermark> {
         debug_assert!(self.given.is_none(), "a watermark before the rows of {:?}", self.given);
         let mut splits = self.shared.splits();
-        let watermark_ms = splits.watermark();
+        let watermark = splits.watermark();
         if let Some(aligned) = &self.shared.aligned {
             // Under the lock, so that no older report takes the place of a newer one.
-            aligned.report(splits.holds_ms());
+            aligned.report(splits.lowest_holding());
         }
         drop(splits);
-        self.shared.watermark_ms.store(watermark_ms, Ordering::Relaxed);
-        let is_new = watermark_ms > self.sent_watermark_ms;
-        self.sent_watermark_ms = self.sent_watermark_ms.max(watermark_ms);
-        is_new.then(|| Watermark::at(watermark_ms))
+        self.shared.note_reached(watermark);
+        let is_new = watermark > self.sent_watermark;
+        self.sent_watermark = self.sent_watermark.max(watermark);
+        is_new.then_some(watermark)
     }
 }
 
