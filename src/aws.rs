@@ -121,7 +121,7 @@ impl AwsOptions {
 const CAUSES_BYTES_MAX: usize = 2 << 10;
 
 /// An error of the SDK with its causes, outermost first, on one line of bounded length.
-pub fn causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// An error message on a terminal or in a log, bytes: a screen or two. What it quotes is kept elsewhere in full.
-pub const MESSAGE_BYTES_MAX: usize = 8 << 10;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 8 << 10;
 
 /// The text, or its first `bytes_max` bytes and how many are missing.
 pub fn bounded(text: &str, bytes_max: usize) -> Cow<'_, str> {
@@ -17,7 +17,7 @@ pub fn bounded(text: &str, bytes_max: usize) -> Cow<'_, str> {
 }
 
 /// The bytes of a text that [`bounded`] leaves out.
-pub fn left_out(text: &str, bytes_max: usize) -> usize {
+pub(crate) fn left_out(text: &str, bytes_max: usize) -> usize {
     text.len() - text.floor_char_boundary(bytes_max)
 }
 

@@ -52,7 +52,7 @@ pub struct Emit {
 }
 
 impl Emit {
-    pub fn is_once(&self) -> bool {
+    pub(crate) fn is_once(&self) -> bool {
         self.early.is_none() && self.late.is_none() && self.lateness.is_zero()
     }
 
@@ -249,7 +249,7 @@ fn is_true(value: &str) -> Result<bool, String> {
 }
 
 /// A duration as Flink writes it: a number and a unit; milliseconds without one.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_unit(text)?;
     let ms = match unit.as_str() {
         "" | "ms" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,

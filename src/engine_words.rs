@@ -20,7 +20,7 @@ use datafusion_common::DataFusionError;
 pub use sql_text::in_sql;
 
 /// What is left of a message that speaks of the engine alone.
-pub const UNSUPPORTED: &str = "this form is not supported here";
+pub(crate) const UNSUPPORTED: &str = "this form is not supported here";
 
 /// A message, and what to write instead if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]

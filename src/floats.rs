@@ -11,18 +11,18 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
 /// The value, and of NaN the only one.
 #[inline]
-pub fn one_nan_32(value: f32) -> f32 {
+pub(crate) fn one_nan_32(value: f32) -> f32 {
     if value.is_nan() { f32::NAN } else { value }
 }
 
 /// The same of a DOUBLE.
 #[inline]
-pub fn one_nan_64(value: f64) -> f64 {
+pub(crate) fn one_nan_64(value: f64) -> f64 {
     if value.is_nan() { f64::NAN } else { value }
 }
 
 /// A column whose NaN are all the same; other columns as they are.
-pub fn one_nan(column: &ArrayRef) -> ArrayRef {
+pub(crate) fn one_nan(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Float32 => Arc::new(unary::<_, _, Float32Type>(column.as_primitive::<Float32Type>(), one_nan_32)),
         DataType::Float64 => Arc::new(unary::<_, _, Float64Type>(column.as_primitive::<Float64Type>(), one_nan_64)),
@@ -31,7 +31,7 @@ pub fn one_nan(column: &ArrayRef) -> ArrayRef {
 }
 
 /// A column whose zeros are all the same, as they are to Java's `==`; other columns as they are.
-pub fn one_zero(column: &ArrayRef) -> ArrayRef {
+pub(crate) fn one_zero(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Float32 => Arc::new(unary::<_, _, Float32Type>(column.as_primitive::<Float32Type>(), |v| v + 0.0)),
         DataType::Float64 => Arc::new(unary::<_, _, Float64Type>(column.as_primitive::<Float64Type>(), |v| v + 0.0)),
@@ -40,7 +40,7 @@ pub fn one_zero(column: &ArrayRef) -> ArrayRef {
 }
 
 /// True if the value of a row is NaN, which Java's `==` finds nowhere.
-pub fn is_nan(column: &ArrayRef, row: usize) -> bool {
+pub(crate) fn is_nan(column: &ArrayRef, row: usize) -> bool {
     match column.data_type() {
         DataType::Float32 => column.as_primitive::<Float32Type>().value(row).is_nan(),
         DataType::Float64 => column.as_primitive::<Float64Type>().value(row).is_nan(),

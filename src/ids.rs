@@ -64,7 +64,7 @@ impl OperatorId {
         self.0.to_be_bytes()
     }
 
-    pub fn from_bytes(bytes: [u8; 4]) -> OperatorId {
+    pub(crate) fn from_bytes(bytes: [u8; 4]) -> OperatorId {
         OperatorId(u32::from_be_bytes(bytes))
     }
 }
@@ -82,7 +82,7 @@ impl WorkerId {
 
     /// Its place in whatever has one for each worker.
     #[inline]
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0
     }
 

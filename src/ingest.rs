@@ -141,7 +141,7 @@ impl Ingest {
     }
 
     /// Records to be taken at a time, of at most so many.
-    pub fn records_max(&self, most: usize) -> usize {
+    pub(crate) fn records_max(&self, most: usize) -> usize {
         self.decoding.steps.iter().filter_map(|step| step.records_max()).fold(most, usize::min)
     }
 
@@ -170,7 +170,7 @@ impl Ingest {
     }
 
     /// The first watermark that these records lead to, if any can be read: for a split that is not open yet.
-    pub fn first_watermark(&mut self, raw: RawBatch) -> Option<Watermark> {
+    pub(crate) fn first_watermark(&mut self, raw: RawBatch) -> Option<Watermark> {
         let (raw, _) = self.decoding.unpack(raw);
         let decoded = self.decoding.decoder.decode(&raw);
         let unread = SplitMarks { watermark: Watermark::NONE, rows: 0 };

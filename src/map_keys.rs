@@ -40,14 +40,14 @@ fn is_key(fields: &Fields) -> bool {
 }
 
 /// Keys as a map takes them.
-pub fn wrap(keys: ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn wrap(keys: ArrayRef) -> Result<ArrayRef, ArrowError> {
     let length = keys.len();
     let fields = one_field(keys.data_type().clone());
     Ok(Arc::new(StructArray::try_new_with_length(fields, vec![keys], None, length)?))
 }
 
 /// A map of ours from one with Arrow's own keys.
-pub fn from_plain(map: &MapArray) -> Result<MapArray, ArrowError> {
+pub(crate) fn from_plain(map: &MapArray) -> Result<MapArray, ArrowError> {
     let parts = vec![field(map.key_type().clone()), Field::new("value", map.value_type().clone(), true)];
     let entries = StructArray::try_new(parts.into(), vec![wrap(map.keys().clone())?, map.values().clone()], None)?;
     let field = Field::new("entries", entries.data_type().clone(), false);
@@ -60,7 +60,7 @@ pub fn keys(map: &MapArray) -> &ArrayRef {
 }
 
 /// The same of entries that were taken out of a map.
-pub fn of_entries(entries: &StructArray) -> &ArrayRef {
+pub(crate) fn of_entries(entries: &StructArray) -> &ArrayRef {
     unwrapped(entries.column(0))
 }
 
@@ -106,7 +106,7 @@ pub fn shown(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 }
 
 /// True if values of the type are maps or have maps inside.
-pub fn has_maps(data_type: &DataType) -> bool {
+pub(crate) fn has_maps(data_type: &DataType) -> bool {
     match data_type {
         DataType::Map(..) => true,
         DataType::List(item) => has_maps(item.data_type()),

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 /// Makes the folder if it is not there, for its owner alone. Missing parents are made as any program makes them.
-pub fn create_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -26,7 +26,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Options with which a file that is made can be read and written by its owner alone.
-pub fn file_options() -> OpenOptions {
+pub(crate) fn file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -34,7 +34,7 @@ pub fn file_options() -> OpenOptions {
 }
 
 /// Closes a folder off that an earlier version left open to others. A link to a folder elsewhere is left as it is.
-pub fn close_off(folder: &Path) -> io::Result<()> {
+pub(crate) fn close_off(folder: &Path) -> io::Result<()> {
     match fs::symlink_metadata(folder) {
         #[cfg(unix)]
         Ok(found) if found.is_dir() => {

@@ -10,7 +10,7 @@ use arrow::compute::take;
 
 /// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends is noticed early.
 /// A longer one is cut to this length, by which decoders know it.
-pub const RECORD_BYTES_MAX: usize = 16 << 20;
+pub(crate) const RECORD_BYTES_MAX: usize = 16 << 20;
 
 /// Consecutive raw records of one split.
 #[derive(Debug, Default)]
@@ -86,12 +86,12 @@ impl RawBatch {
     }
     /// Makes a record of the bytes from `start` on.
     #[inline]
-    pub fn end_record(&mut self, start: usize) {
+    pub(crate) fn end_record(&mut self, start: usize) {
         debug_assert!(u32::try_from(self.bytes.len()).is_ok(), "a batch of {} bytes", self.bytes.len());
         self.spans.push(Span { start: start as u32, end: self.bytes.len() as u32 });
     }
     /// The metadata of some of the records.
-    pub fn metadata_of(&self, records: &[u32]) -> Vec<ArrayRef> {
+    pub(crate) fn metadata_of(&self, records: &[u32]) -> Vec<ArrayRef> {
         if records.len() == self.len() {
             return self.metadata.clone();
         }

@@ -56,7 +56,7 @@ impl Rows {
         self.watermarks_ms.as_ref().map_or(Watermark::NONE, |marks| Watermark::at(marks[row]))
     }
 
-    pub fn revision(&self, row: usize) -> u64 {
+    pub(crate) fn revision(&self, row: usize) -> u64 {
         self.revisions.as_ref().map_or(0, |revisions| revisions[row])
     }
 
@@ -66,7 +66,7 @@ impl Rows {
     }
 
     /// The same rows with other columns.
-    pub fn with_batch(&self, batch: RecordBatch) -> Rows {
+    pub(crate) fn with_batch(&self, batch: RecordBatch) -> Rows {
         Rows { batch, ..self.clone() }
     }
 
@@ -128,7 +128,7 @@ pub struct Arrivals {
 
 impl Arrivals {
     /// Those of the rows at these indices.
-    pub fn pick<I: Iterator<Item = usize>>(&self, rows: impl Fn() -> I) -> Arrivals {
+    pub(crate) fn pick<I: Iterator<Item = usize>>(&self, rows: impl Fn() -> I) -> Arrivals {
         Arrivals {
             times_ms: rows().map(|row| self.times_ms[row]).collect(),
             numbers: rows().map(|row| self.numbers[row]).collect(),

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 /// Stands for a secret.
-pub const MASK: &str = "****";
+pub(crate) const MASK: &str = "****";
 
 /// Parts of keys whose values are secret: Flink's list and a few more.
 const PARTS: [&str; 14] = [
@@ -29,7 +29,7 @@ const PARTS: [&str; 14] = [
 /// Shorter secrets are hidden in messages only where they are quoted: they are parts of too many words.
 const UNQUOTED_BYTES_MIN: usize = 4;
 
-pub fn is_secret(key: &str) -> bool {
+pub(crate) fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     PARTS.iter().any(|part| key.contains(part))
 }
@@ -68,7 +68,7 @@ impl Secrets {
     }
 
     /// A message that may quote parts of the text.
-    pub fn hide(&self, message: &str) -> String {
+    pub(crate) fn hide(&self, message: &str) -> String {
         let mut out = message.to_string();
         for value in &self.values {
             if value.len() >= UNQUOTED_BYTES_MIN {
@@ -81,7 +81,7 @@ impl Secrets {
     }
 
     /// A line of the text from byte `start` on, and how many characters stand before the one that had `before` before it.
-    pub fn hide_line(&self, line: &str, start: usize, before: usize) -> (String, usize) {
+    pub(crate) fn hide_line(&self, line: &str, start: usize, before: usize) -> (String, usize) {
         let mut out = String::new();
         let (mut length, mut caret) = (0, None);
         let mut masked: Option<usize> = None;

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, Int64Array, TimestampMillisecondArray};
 use arrow::record_batch::RecordBatch;
 use criterion::{BatchSize, Criterion, Throughput};
 use paceline::config::Config;
+use paceline::ids::Epoch;
 use paceline::operator::window::WindowAggregateSpec;
 use paceline::operator::window::aggregate::WindowAggregate;
 use paceline::operator::{Context, Counters, Event, Operator, Rows, State, Steps};
@@ -114,7 +115,7 @@ pub fn window(c: &mut Criterion) {
     });
 
     let store = |mut operator: WindowAggregate| {
-        world.feed(&mut operator, Event::Barrier(1));
+        world.feed(&mut operator, Event::Barrier(Epoch::new(1)));
         let mut done = false;
         while !done {
             let mut changes = Changes::default();

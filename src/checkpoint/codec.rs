@@ -38,7 +38,7 @@ pub fn encode(manifest: &Manifest) -> Vec<u8> {
 }
 
 /// True for what [`encode`] made, in whatever version, damaged or not.
-pub fn is_manifest(bytes: &[u8]) -> bool {
+pub(crate) fn is_manifest(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 

@@ -17,7 +17,7 @@ use super::own;
 
 /// All that is in a state directory.
 #[derive(Debug)]
-pub struct Contents {
+pub(crate) struct Contents {
     /// Every checkpoint that has a manifest, from the newest on, each checked as a start would check it.
     pub disk: Disk,
     /// When each was published, in the same order.
@@ -28,7 +28,7 @@ pub struct Contents {
 
 /// A file or folder that is no checkpoint.
 #[derive(Debug)]
-pub struct Other {
+pub(crate) struct Other {
     /// Its path in the state directory.
     pub name: String,
     /// Of all files in it. What a link leads to is not counted.
@@ -40,7 +40,7 @@ const IN_PARTS: &str = "a checkpoint without a manifest: being made, or left by 
 const FOREIGN: &str = "not Paceline's";
 
 /// Looks at everything. Fails with an error [`of the folder`](StoreError::is_of_the_folder) if it is missing or somebody else's.
-pub fn look(root: &Path) -> Result<Contents, StoreError> {
+pub(crate) fn look(root: &Path) -> Result<Contents, StoreError> {
     own::examine(root)?;
     if !root.is_dir() {
         return Err(StoreError::Missing { path: root.display().to_string() });

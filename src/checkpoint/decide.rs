@@ -27,7 +27,7 @@ pub struct Disk {
 
 /// What the start asks for.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wanted<'a> {
+pub(crate) struct Wanted<'a> {
     pub plan: &'a str,
     /// The job has a sink that publishes files exactly once.
     pub exactly_once_sink: bool,
@@ -35,7 +35,7 @@ pub struct Wanted<'a> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// Nothing there: begin a run.
     Start,
     /// Go on from this checkpoint. `skipped`: newer ones that are damaged, with the reason.
@@ -46,7 +46,7 @@ pub enum Decision {
     Refuse(String),
 }
 
-pub fn decide(disk: &Disk, wanted: Wanted<'_>) -> Decision {
+pub(crate) fn decide(disk: &Disk, wanted: Wanted<'_>) -> Decision {
     let mut newest_first: Vec<&Found> = disk.checkpoints.iter().collect();
     newest_first.sort_by_key(|f| std::cmp::Reverse(f.epoch));
     let mut skipped = Vec::new();

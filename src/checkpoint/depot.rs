@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use super::durable::StoreError;
 
 /// Objects by name. Where calls go over a network, they retry what can be retried, within a bound of their own.
-pub trait Depot: Send + Sync {
+pub(crate) trait Depot: Send + Sync {
     /// Puts objects that are not there, all durable on return, in no order. Stops at a name that is taken and leaves that
     /// object as it is; which others were put by then is open.
     fn put_if_absent(&self, objects: &[(String, Content<'_>)]) -> Result<Put, StoreError>;
@@ -33,7 +33,7 @@ pub trait Depot: Send + Sync {
 
 /// What is put.
 #[derive(Debug, Clone, Copy)]
-pub enum Content<'a> {
+pub(crate) enum Content<'a> {
     Bytes(&'a [u8]),
     /// A local file that its writer has synced and that never changes again; it may become shared with the depot.
     Synced(&'a Path),
@@ -42,7 +42,7 @@ pub enum Content<'a> {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Put {
+pub(crate) enum Put {
     Done,
     /// This name was taken.
     Taken(String),

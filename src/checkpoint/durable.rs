@@ -14,7 +14,7 @@ use crate::private;
 pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The file by which a state directory is known.
-pub const MARKER: &str = "paceline-state";
+pub(crate) const MARKER: &str = "paceline-state";
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -38,7 +38,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// True if another folder has to be named, or something moved: trying again does not help.
-    pub fn is_of_the_folder(&self) -> bool {
+    pub(crate) fn is_of_the_folder(&self) -> bool {
         use StoreError::{InTheWay, Missing, NoFolder, NotOurs};
         matches!(self, NotOurs { .. } | NoFolder { .. } | Missing { .. } | InTheWay { .. })
     }

@@ -15,14 +15,14 @@ use super::own;
 use crate::private;
 
 /// The checkpoints of one state directory. Nothing is made or changed before something is put or deleted.
-pub struct Folder {
+pub(crate) struct Folder {
     root: PathBuf,
     /// Where a file stands until it is whole. On the same file system, so that it can be linked.
     scratch: PathBuf,
 }
 
 impl Folder {
-    pub fn of_state(state: &Path) -> Folder {
+    pub(crate) fn of_state(state: &Path) -> Folder {
         Folder { root: state.join("checkpoints"), scratch: state.join(own::STAGING) }
     }
 

@@ -16,7 +16,7 @@ use crate::source::{Position, RunState, SplitId, SplitSeed};
 use crate::time::Watermark;
 
 #[derive(Deserialize)]
-pub struct Manifest2 {
+pub(crate) struct Manifest2 {
     run_ms: i64,
     epoch: Epoch,
     finished: bool,
@@ -66,7 +66,7 @@ enum Position2 {
 
 /// How a file looked when the run began.
 #[derive(Deserialize)]
-pub struct FirstLook2 {
+pub(crate) struct FirstLook2 {
     table: String,
     split: String,
     look: Look2,
@@ -115,7 +115,7 @@ impl From<Split2> for SplitState {
 }
 
 impl Manifest2 {
-    pub fn into_manifest(self, first_looks: Vec<FirstLook2>) -> Manifest {
+    pub(crate) fn into_manifest(self, first_looks: Vec<FirstLook2>) -> Manifest {
         let mut looks: BTreeMap<String, serde_json::Map<String, serde_json::Value>> = BTreeMap::new();
         for FirstLook2 { table, split, look } in first_looks {
             let look = json!({ "size_bytes": look.size_bytes, "modified_ms": look.modified_ms });

@@ -16,7 +16,7 @@ use super::own;
 use crate::ids::Epoch;
 
 /// True if the last process stopped in order and none has begun to work since.
-pub fn is_clean(root: &Path) -> bool {
+pub(crate) fn is_clean(root: &Path) -> bool {
     root.join("clean").exists()
 }
 
@@ -30,7 +30,7 @@ pub fn epochs(depot: &dyn Depot) -> Result<Vec<Epoch>, StoreError> {
 }
 
 /// The name of the object that makes a checkpoint one.
-pub fn manifest_of(epoch: Epoch) -> String {
+pub(crate) fn manifest_of(epoch: Epoch) -> String {
     format!("{}/manifest", own::folder_of(epoch))
 }
 
@@ -79,7 +79,7 @@ fn verify(
 }
 
 /// An epoch that was noted in a file of this name.
-pub fn read_epoch(root: &Path, name: &str) -> Result<Option<Epoch>, StoreError> {
+pub(crate) fn read_epoch(root: &Path, name: &str) -> Result<Option<Epoch>, StoreError> {
     let path = root.join(name);
     match fs::read_to_string(&path) {
         Ok(text) => {

@@ -65,7 +65,7 @@ pub struct FileEntry {
 /// Joins what the workers said about a source's splits. A child that was registered after its owner had taken its snapshot
 /// is known from its parent only: it is added as it was registered, without a watermark of its own. It takes that of its
 /// parents when it is opened, and by then the other parent of a merge may stand lower than the one that named it.
-pub fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
+pub(crate) fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
     let mut splits: Vec<SplitState> = parts.into_iter().flatten().collect();
     splits.sort_by(|a, b| a.id.cmp(&b.id));
     let mut missing: Vec<SplitState> = Vec::new();

@@ -19,7 +19,7 @@ const FIRST_LINE: &str = "This folder holds the state of a Paceline job: pacelin
 const RUN: &str = "run ";
 
 /// Fails, without having touched anything, if the folder is somebody else's.
-pub fn examine(root: &Path) -> Result<(), StoreError> {
+pub(crate) fn examine(root: &Path) -> Result<(), StoreError> {
     let entries = match fs::read_dir(root) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -89,7 +89,7 @@ fn is_nothing(entry: &DirEntry) -> io::Result<bool> {
 
 /// Marks a folder that was examined, if it has no marker, and says which run it is of: empty for those of earlier versions.
 /// Only the holder of the lock may do so.
-pub fn mark(root: &Path) -> Result<String, StoreError> {
+pub(crate) fn mark(root: &Path) -> Result<String, StoreError> {
     match read_marker(root)? {
         Some(identity) => Ok(identity),
         None if holds_manifest(root)? => write_marker(root, ""),
@@ -98,7 +98,7 @@ pub fn mark(root: &Path) -> Result<String, StoreError> {
 }
 
 /// Marks a folder for a run of its own.
-pub fn mark_anew(root: &Path) -> Result<String, StoreError> {
+pub(crate) fn mark_anew(root: &Path) -> Result<String, StoreError> {
     // The keys of a hasher come from the system's source of random bits. A run is told from others that began in the same
     // millisecond, wherever they write to: 32 bits are plenty.
     let random = std::hash::RandomState::new().hash_one(root) as u32;
@@ -111,12 +111,12 @@ fn write_marker(root: &Path, identity: &str) -> Result<String, StoreError> {
 }
 
 /// The epoch of a checkpoint's folder. A folder with another form of the number is not ours.
-pub fn epoch_of(entry: &DirEntry) -> Option<Epoch> {
+pub(crate) fn epoch_of(entry: &DirEntry) -> Option<Epoch> {
     let epoch = Epoch::new(entry.file_name().to_str()?.parse().ok()?);
     (entry.file_name() == *folder_of(epoch) && entry.file_type().is_ok_and(|t| t.is_dir())).then_some(epoch)
 }
 
-pub fn folder_of(epoch: Epoch) -> String {
+pub(crate) fn folder_of(epoch: Epoch) -> String {
     format!("{epoch:08}")
 }
 
@@ -125,17 +125,17 @@ fn is_digits(text: &str) -> bool {
 }
 
 /// Where workers put their part of a checkpoint that is being made, a folder for each epoch.
-pub const STAGING: &str = "staging";
+pub(crate) const STAGING: &str = "staging";
 /// The file in it that is written before it gets the name of an object.
-pub const SCRATCH_FILE: &str = "object.tmp";
+pub(crate) const SCRATCH_FILE: &str = "object.tmp";
 
 /// What a checkpoint has beside the stores of its workers. Earlier versions wrote the manifest under the second name first.
-pub fn is_of_a_checkpoint(name: &str) -> bool {
+pub(crate) fn is_of_a_checkpoint(name: &str) -> bool {
     matches!(name, "manifest" | "manifest.tmp")
 }
 
 /// A name that objects of checkpoints have: `EPOCH/manifest` or `EPOCH/worker-K/FILE`.
-pub fn is_object(name: &str) -> bool {
+pub(crate) fn is_object(name: &str) -> bool {
     match name.split('/').collect::<Vec<_>>()[..] {
         [epoch, file] => is_digits(epoch) && is_of_a_checkpoint(file),
         [epoch, worker, file] => is_digits(epoch) && is_worker(worker) && is_store_file(file),
@@ -144,17 +144,17 @@ pub fn is_object(name: &str) -> bool {
 }
 
 /// A table of RocksDB: written once, and synced by RocksDB. What else is in a store is replaced or appended to.
-pub fn is_table(name: &str) -> bool {
+pub(crate) fn is_table(name: &str) -> bool {
     name.ends_with(".sst")
 }
 
 /// `worker-K`, and what it is called until it is complete.
-pub fn is_worker(name: &str) -> bool {
+pub(crate) fn is_worker(name: &str) -> bool {
     name.strip_prefix("worker-").map(|n| n.strip_suffix(".tmp").unwrap_or(n)).is_some_and(is_digits)
 }
 
 /// A name that RocksDB gives to a file of a store.
-pub fn is_store_file(name: &str) -> bool {
+pub(crate) fn is_store_file(name: &str) -> bool {
     match name.split_once(['.', '-']) {
         None => matches!(name, "CURRENT" | "IDENTITY" | "LOCK" | "LOG"),
         Some(("LOG", rest)) => rest.strip_prefix("old.").is_some_and(is_digits),
@@ -192,7 +192,7 @@ pub fn remove_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes a folder, unless something is left in it.
-pub fn remove_emptied(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_emptied(folder: &Path) -> Result<(), StoreError> {
     match fs::remove_dir(folder) {
         Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Err(at(folder)(e)),
         _ => Ok(()),
@@ -210,7 +210,7 @@ fn remove_store(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes the stores of workers: those in use, or those of a checkpoint. The folder stays.
-pub fn remove_workers(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_workers(folder: &Path) -> Result<(), StoreError> {
     for (entry, name, kind) in entries(folder)? {
         if kind.is_dir() && is_worker(&name) {
             remove_store(&entry.path())?;
@@ -220,12 +220,12 @@ pub fn remove_workers(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// What is still there in the places of workers' stores, once those were removed.
-pub fn left_of_workers(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
+pub(crate) fn left_of_workers(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
     Ok(entries(folder)?.into_iter().find(|(_, name, _)| is_worker(name)).map(|(entry, ..)| entry.path()))
 }
 
 /// Removes what workers put into the staging folder, and the folder if that leaves it empty.
-pub fn remove_staged(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_staged(folder: &Path) -> Result<(), StoreError> {
     remove_file(&folder.join(SCRATCH_FILE))?;
     for (entry, ..) in entries(folder)? {
         if epoch_of(&entry).is_some() {
@@ -237,7 +237,7 @@ pub fn remove_staged(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes embedded tables, each a store in a folder of its own. The folder stays.
-pub fn remove_tables(folder: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove_tables(folder: &Path) -> Result<(), StoreError> {
     for (entry, _, kind) in entries(folder)? {
         let is_store = |path: PathBuf| path.join("CURRENT").is_file() && path.join("IDENTITY").is_file();
         if kind.is_dir() && is_store(entry.path()) {

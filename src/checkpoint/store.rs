@@ -79,7 +79,7 @@ impl CheckpointStore {
     }
 
     /// Where workers put their parts of a checkpoint that is being made: this folder / epoch / `worker-K`.
-    pub fn staging(&self) -> PathBuf {
+    pub(crate) fn staging(&self) -> PathBuf {
         self.root.join(own::STAGING)
     }
 
@@ -129,7 +129,7 @@ impl CheckpointStore {
     }
 
     /// Makes the folder that workers put their parts into.
-    pub fn begin(&self, epoch: Epoch) -> Result<(), StoreError> {
+    pub(crate) fn begin(&self, epoch: Epoch) -> Result<(), StoreError> {
         self.remove(epoch)?;
         let staging = self.staging();
         own::remove_staged(&staging)?;
@@ -142,7 +142,7 @@ impl CheckpointStore {
     }
 
     /// Publishes a checkpoint whose worker parts are complete. Lists their files in the manifest first.
-    pub fn publish(&mut self, mut manifest: Manifest) -> Result<Manifest, StoreError> {
+    pub(crate) fn publish(&mut self, mut manifest: Manifest) -> Result<Manifest, StoreError> {
         let folder = self.staging().join(own::folder_of(manifest.epoch));
         manifest.files = Vec::new();
         let mut paths = Vec::new();
@@ -201,12 +201,12 @@ impl CheckpointStore {
     }
 
     /// Notes, durably, that files of this epoch are about to get their final names.
-    pub fn begin_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
+    pub(crate) fn begin_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
         write_durably(&self.root.join("publishing"), epoch.to_string().as_bytes())
     }
 
     /// Notes, durably, that they have.
-    pub fn end_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
+    pub(crate) fn end_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
         write_durably(&self.root.join("published"), epoch.to_string().as_bytes())
     }
 
@@ -220,7 +220,7 @@ impl CheckpointStore {
     }
 
     /// Removes what a killed process left after `epoch`: parts without a manifest, damaged checkpoints.
-    pub fn drop_after(&self, epoch: Option<Epoch>) -> Result<(), StoreError> {
+    pub(crate) fn drop_after(&self, epoch: Option<Epoch>) -> Result<(), StoreError> {
         for number in epochs(self.depot.as_ref())? {
             if epoch.is_none_or(|e| number > e) {
                 self.remove(number)?;
@@ -231,14 +231,14 @@ impl CheckpointStore {
     }
 
     /// Takes a worker's part of a checkpoint to where its live store is opened.
-    pub fn fetch_live(&self, manifest: &Manifest, worker: WorkerId) -> Result<PathBuf, StoreError> {
+    pub(crate) fn fetch_live(&self, manifest: &Manifest, worker: WorkerId) -> Result<PathBuf, StoreError> {
         let to = self.live(worker);
         self.fetch_part(manifest, worker, &to)?;
         Ok(to)
     }
 
     /// The same into a folder of the caller's choice. Returns false if that worker had no store.
-    pub fn fetch_part(&self, manifest: &Manifest, worker: WorkerId, to: &Path) -> Result<bool, StoreError> {
+    pub(crate) fn fetch_part(&self, manifest: &Manifest, worker: WorkerId, to: &Path) -> Result<bool, StoreError> {
         private::create_folder(to).map_err(at(to))?;
         let folder = format!("worker-{worker}/");
         let mut found = false;
@@ -252,13 +252,13 @@ impl CheckpointStore {
     }
 
     /// Takes the mark of a stop in order away, before the first change.
-    pub fn begin_work(&self) -> Result<(), StoreError> {
+    pub(crate) fn begin_work(&self) -> Result<(), StoreError> {
         own::remove_file(&self.root.join("clean"))?;
         sync_folder(&self.root)
     }
 
     /// Marks a stop in order: the next start need not read every file.
-    pub fn mark_clean(&self) -> Result<(), StoreError> {
+    pub(crate) fn mark_clean(&self) -> Result<(), StoreError> {
         write_durably(&self.root.join("clean"), b"")
     }
 }

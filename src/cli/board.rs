@@ -14,7 +14,7 @@ use crate::connector::stand_in::table::EmbeddedTable;
 /// Rows of a table shown on the board; the table in the state directory has them all.
 const ROWS_SHOWN: usize = 20;
 
-pub struct Board {
+pub(crate) struct Board {
     tables: Vec<(String, Arc<EmbeddedTable>)>,
     term: Term,
     live: bool,
@@ -31,7 +31,7 @@ impl Board {
     }
 
     /// Draws the tables again if one has changed.
-    pub fn draw(&mut self, status: &str) {
+    pub(crate) fn draw(&mut self, status: &str) {
         let generations: Vec<u64> = self.tables.iter().map(|(_, t)| t.generation()).collect();
         if !self.live || self.drawn.as_ref() == Some(&generations) {
             return;

@@ -14,7 +14,7 @@ use crate::checkpoint::decide::{Decision, Found, Wanted, decide};
 use crate::checkpoint::durable::StoreError;
 use crate::checkpoint::manifest::Manifest;
 
-pub const EXIT_CODES: &str = "Exit codes:
+pub(crate) const EXIT_CODES: &str = "Exit codes:
   0  everything is whole
   1  it could not be read
   2  there is no such folder, or it is no state directory

@@ -19,7 +19,7 @@ use crate::time::clock::SharedClock;
 /// Time between two lines in a log: a line a record would drown everything else.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-pub struct Progress {
+pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     clock: SharedClock,
     started: Duration,

@@ -4,7 +4,7 @@ use super::Connector;
 use super::FORMAT;
 use crate::options::OptionSpec;
 
-pub struct Firehose;
+pub(crate) struct Firehose;
 
 impl Connector for Firehose {
     fn name(&self) -> &'static str {

@@ -65,7 +65,7 @@ pub const RAW_OPTIONS: [OptionSpec; 2] = [
 ];
 
 /// The options that the table's format has, besides `format` itself.
-pub fn options_of(table: &Table) -> &'static [OptionSpec] {
+pub(crate) fn options_of(table: &Table) -> &'static [OptionSpec] {
     match table.options.get("format").map(String::as_str) {
         Some("csv") => &CSV_OPTIONS,
         Some("raw") => &RAW_OPTIONS,
@@ -75,7 +75,7 @@ pub fn options_of(table: &Table) -> &'static [OptionSpec] {
 
 /// Whose records are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordsOf {
+pub(crate) enum RecordsOf {
     Table,
     /// What stands in for the table. It is JSON whatever the table's format is, and has no metadata: those columns are read
     /// from its records.
@@ -83,7 +83,7 @@ pub enum RecordsOf {
 }
 
 /// How records of a source table become columns.
-pub enum DecodeFormat {
+pub(crate) enum DecodeFormat {
     Json {
         fields: Vec<JsonField>,
         options: JsonOptions,
@@ -179,7 +179,7 @@ impl DecodeFormat {
 }
 
 /// What a record of a file is.
-pub fn framing(table: &Table) -> Result<Framing, ConnectError> {
+pub(crate) fn framing(table: &Table) -> Result<Framing, ConnectError> {
     Ok(match name(table)? {
         "csv" => Framing::Csv(csv_options(table)?.dialect),
         "raw" => Framing::AllLines,
@@ -187,7 +187,7 @@ pub fn framing(table: &Table) -> Result<Framing, ConnectError> {
     })
 }
 
-pub fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
+pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
     Ok(match name(table)? {
         "csv" => EncodeFormat::Csv(csv_options(table)?),
         "raw" => {
@@ -324,7 +324,7 @@ fn raw_options(table: &Table) -> Result<RawOptions, ConnectError> {
 }
 
 /// What stands in WITH, without what is common to all connectors and without the format and its options.
-pub fn without_format(table: &Table) -> BTreeMap<String, String> {
+pub(crate) fn without_format(table: &Table) -> BTreeMap<String, String> {
     let format = options_of(table);
     let own = |k: &str| k != "connector" && k != "format" && !watermarks::is_one(k) && format.iter().all(|o| o.key != k);
     table.options.iter().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect()

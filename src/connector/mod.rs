@@ -107,7 +107,7 @@ pub trait LooksUp {
 
 /// What a table is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
+pub(crate) enum Use {
     Read,
     Write,
 }
@@ -201,7 +201,7 @@ impl KnownConnectors for Connectors {
 pub const FORMAT: OptionSpec = OptionSpec::new("format", OptionKind::Text, "how a record is written: json, csv or raw");
 
 /// Compares what stands in WITH with the options of its connector and its format.
-pub fn check_options(table: &Table, connector: &dyn Connector) -> Result<(), ConnectError> {
+pub(crate) fn check_options(table: &Table, connector: &dyn Connector) -> Result<(), ConnectError> {
     let mut known = connector.options();
     if known.iter().any(|o| o.key == FORMAT.key) {
         known.extend(formats::options_of(table));
@@ -218,7 +218,7 @@ pub fn required<'a>(table: &'a Table, key: &str, what: &str) -> Result<&'a str, 
 }
 
 /// The keys of the metadata columns that a plan reads, in the order in which they are decoded.
-pub fn metadata_keys(plan: &SourcePlan) -> Vec<String> {
+pub(crate) fn metadata_keys(plan: &SourcePlan) -> Vec<String> {
     let keys = plan.decode.iter().filter_map(|&c| match &plan.table.columns[c].kind {
         ColumnKind::Metadata { key, .. } => Some(key.clone()),
         _ => None,

@@ -72,7 +72,7 @@ impl Writes for Print {
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// Prints the rows of one table.
-pub struct PrintSink {
+pub(crate) struct PrintSink {
     table: Arc<str>,
     /// What each line starts with: `id> ` if the option `print-identifier` is set.
     prefix: Arc<str>,

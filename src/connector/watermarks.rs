@@ -47,7 +47,7 @@ pub const OPTIONS: [OptionSpec; 6] = [
 ];
 
 /// True for the key of one of these options.
-pub fn is_one(key: &str) -> bool {
+pub(crate) fn is_one(key: &str) -> bool {
     key.starts_with(PREFIX)
 }
 

@@ -21,7 +21,7 @@ use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use crate::time::clock::SharedClock;
 
 /// All that a start depends on.
-pub struct Start<'a> {
+pub(crate) struct Start<'a> {
     pub connectors: &'a Connectors,
     pub config: &'a Config,
     pub plan: &'a PhysicalPlan,
@@ -40,7 +40,7 @@ pub struct Start<'a> {
 }
 
 /// A job that [`job::run`] can run.
-pub struct Started {
+pub(crate) struct Started {
     pub connection: Connection,
     pub options: JobOptions,
     pub store: CheckpointStore,
@@ -48,7 +48,7 @@ pub struct Started {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub(crate) enum StartError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The state directory cannot be used.

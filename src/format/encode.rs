@@ -15,7 +15,7 @@ use super::raw::{RawEncoder, RawOptions};
 
 /// A format with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EncodeFormat {
+pub(crate) enum EncodeFormat {
     Json(EncodeOptions),
     Csv(CsvOptions),
     Raw(RawOptions),
@@ -24,10 +24,10 @@ pub enum EncodeFormat {
 /// The table has a column that the format cannot hold: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct EncodeError(String);
+pub(crate) struct EncodeError(String);
 
 /// Writes batches of one schema, each row with a line feed.
-pub enum RowEncoder {
+pub(crate) enum RowEncoder {
     Json(JsonEncoder),
     Csv(CsvEncoder),
     Raw(RawEncoder),
@@ -65,7 +65,7 @@ impl EncodeFormat {
 }
 
 impl RowEncoder {
-    pub fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
+    pub(crate) fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
         match self {
             RowEncoder::Json(encoder) => encoder.encode_rows(batch, rows, out),
             RowEncoder::Csv(encoder) => encoder.encode_rows(batch, rows, out),
@@ -74,7 +74,7 @@ impl RowEncoder {
     }
 
     /// The rows that the format has a form for, and the number of the others. None if that is all of them.
-    pub fn writable(&self, batch: &RecordBatch) -> Option<(RecordBatch, usize)> {
+    pub(crate) fn writable(&self, batch: &RecordBatch) -> Option<(RecordBatch, usize)> {
         if !matches!(self, RowEncoder::Raw(_)) || batch.column(0).null_count() == 0 {
             return None;
         }

@@ -6,7 +6,7 @@
 //! back as the same value.
 
 /// Appends a DOUBLE as Java's `Double.toString` does: `1.0`, `1.0E10`, `NaN`, `-Infinity`.
-pub fn write_f64(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn write_f64(out: &mut Vec<u8>, value: f64) {
     if !value.is_finite() {
         write_not_finite(out, value);
         return;
@@ -22,7 +22,7 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
 }
 
 /// Appends a FLOAT as Java's `Float.toString` does.
-pub fn write_f32(out: &mut Vec<u8>, value: f32) {
+pub(crate) fn write_f32(out: &mut Vec<u8>, value: f32) {
     if !value.is_finite() {
         write_not_finite(out, value.into());
         return;
@@ -38,7 +38,7 @@ pub fn write_f32(out: &mut Vec<u8>, value: f32) {
 }
 
 /// Appends `unscaled` times 10 to the power of minus `scale` as Java's `BigDecimal.toString` does: `12.50`, `1E+3`, `1E-7`.
-pub fn write_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i32) {
+pub(crate) fn write_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i32) {
     let mut buffer = itoa::Buffer::new();
     let digits = digits_of(out, &mut buffer, unscaled);
     let adjusted = digits.len() as i32 - 1 - scale;
@@ -56,7 +56,7 @@ pub fn write_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i32) {
 }
 
 /// The same value without an exponent.
-pub fn write_decimal_plain(out: &mut Vec<u8>, unscaled: i128, scale: i32) {
+pub(crate) fn write_decimal_plain(out: &mut Vec<u8>, unscaled: i128, scale: i32) {
     let mut buffer = itoa::Buffer::new();
     let digits = digits_of(out, &mut buffer, unscaled);
     write_point(out, digits, scale.max(0));
@@ -66,7 +66,7 @@ pub fn write_decimal_plain(out: &mut Vec<u8>, unscaled: i128, scale: i32) {
 }
 
 /// The same number with the fewest digits and the smallest scale, which becomes negative for powers of ten.
-pub fn strip_trailing_zeros(mut unscaled: i128, mut scale: i32) -> (i128, i32) {
+pub(crate) fn strip_trailing_zeros(mut unscaled: i128, mut scale: i32) -> (i128, i32) {
     if unscaled == 0 {
         return (0, 0);
     }

@@ -21,7 +21,7 @@ use crate::record::RawBatch;
 
 /// Flink's options of the `raw` format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct RawOptions {
+pub(crate) struct RawOptions {
     /// `raw.charset`
     pub charset: Charset,
     /// `raw.endianness` is `little-endian`.
@@ -30,7 +30,7 @@ pub struct RawOptions {
 
 /// The charsets that every Java has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Charset {
+pub(crate) enum Charset {
     #[default]
     Utf8,
     Ascii,
@@ -103,7 +103,7 @@ impl Charset {
 
 /// Why a table cannot be read from or written as raw values: the query is wrong (exit code 2).
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum RawError {
+pub(crate) enum RawError {
     #[error("column `{column}`: the type {} is not supported by the format raw", crate::types::sql_name(.data_type))]
     UnsupportedType { column: String, data_type: DataType },
     #[error("the format raw holds one physical column, and the table has {count}")]
@@ -120,14 +120,14 @@ fn check_type(column: &str, data_type: &DataType) -> Result<(), RawError> {
 
 /// Where a column of the decoder's output comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RawSource {
+pub(crate) enum RawSource {
     Value,
     /// The array at this index of [`RawBatch::metadata`].
     Metadata(usize),
 }
 
 /// Decodes raw records that are one value each.
-pub struct RawDecoder {
+pub(crate) struct RawDecoder {
     schema: SchemaRef,
     options: RawOptions,
     outputs: Vec<Output>,
@@ -244,7 +244,7 @@ impl Decoder for RawDecoder {
 }
 
 /// Writes the one column of batches, a line feed after each value.
-pub struct RawEncoder {
+pub(crate) struct RawEncoder {
     options: RawOptions,
 }
 
@@ -257,7 +257,7 @@ impl RawEncoder {
     }
 
     /// Rows must not be NULL: raw has no form for it.
-    pub fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
+    pub(crate) fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
         let column = batch.column(0);
         for row in rows {
             self.write(column, row, out);

@@ -29,7 +29,7 @@ pub enum TimestampStandard {
 
 /// What stands behind a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ZoneSuffix {
+pub(crate) enum ZoneSuffix {
     /// Nothing, as of a TIMESTAMP.
     Absent,
     /// The `Z` of a TIMESTAMP_LTZ.
@@ -53,7 +53,7 @@ enum Resolver {
 }
 
 /// Ticks of `unit` in a second.
-pub const fn ticks_per_second(unit: TimeUnit) -> i64 {
+pub(crate) const fn ticks_per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,
@@ -63,7 +63,7 @@ pub const fn ticks_per_second(unit: TimeUnit) -> i64 {
 }
 
 /// Appends a timestamp of `value` ticks since 1970-01-01T00:00:00.
-pub fn write_timestamp(out: &mut Vec<u8>, value: i64, unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) {
+pub(crate) fn write_timestamp(out: &mut Vec<u8>, value: i64, unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) {
     let per_second = ticks_per_second(unit);
     let seconds = value.div_euclid(per_second);
     let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
@@ -81,17 +81,17 @@ pub fn write_timestamp(out: &mut Vec<u8>, value: i64, unit: TimeUnit, suffix: Zo
 }
 
 /// Appends `yyyy-MM-dd`; years beyond 9999 carry a sign.
-pub fn write_date(out: &mut Vec<u8>, days: i32) {
+pub(crate) fn write_date(out: &mut Vec<u8>, days: i32) {
     write_date_days(out, i64::from(days));
 }
 
 /// Appends `HH:mm:ss` of a time of day; like Flink's JSON it leaves out the milliseconds.
-pub fn write_time(out: &mut Vec<u8>, millis_of_day: i32) {
+pub(crate) fn write_time(out: &mut Vec<u8>, millis_of_day: i32) {
     write_clock(out, (i64::from(millis_of_day).div_euclid(1000)).rem_euclid(SECONDS_PER_DAY) as u32);
 }
 
 /// Appends `.123` for 123,000,000 ns, nothing for 0.
-pub fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
+pub(crate) fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
     if nanos == 0 {
         return;
     }
@@ -109,7 +109,7 @@ pub fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
 /// lets the seconds be left out. As Java resolves them, a day that the month does not have is its last and 24:00:00 is the
 /// next midnight, but not in a TIMESTAMP of ISO-8601. None for any other text, and for a time that `unit` cannot hold
 /// (nanoseconds end in the years 1677 and 2262).
-pub fn parse_timestamp(text: &[u8], unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) -> Option<i64> {
+pub(crate) fn parse_timestamp(text: &[u8], unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) -> Option<i64> {
     let text = match suffix {
         ZoneSuffix::Z => text.strip_suffix(b"Z")?,
         ZoneSuffix::Absent => text,
@@ -137,7 +137,7 @@ pub fn parse_timestamp(text: &[u8], unit: TimeUnit, suffix: ZoneSuffix, standard
 }
 
 /// Reads `yyyy-MM-dd` as days since 1970-01-01.
-pub fn parse_date(text: &[u8]) -> Option<i32> {
+pub(crate) fn parse_date(text: &[u8]) -> Option<i32> {
     match split_date(text)? {
         (date, []) => date.days(Resolver::Strict),
         _ => None,
@@ -195,13 +195,13 @@ fn split_date(text: &[u8]) -> Option<(WrittenDate, &[u8])> {
 }
 
 /// Reads `HH:mm:ss[.fraction]` as milliseconds of the day; a finer fraction is cut.
-pub fn parse_time(text: &[u8]) -> Option<i32> {
+pub(crate) fn parse_time(text: &[u8]) -> Option<i32> {
     let (second_of_day, nanos) = parse_clock(text, TimestampStandard::Sql, Resolver::Smart)?;
     i32::try_from(second_of_day % SECONDS_PER_DAY * 1000 + nanos / 1_000_000).ok()
 }
 
 /// Year, month and day of a day count since 1970-01-01.
-pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
+pub(crate) fn civil_from_days(days: i64) -> (i64, u32, u32) {
     // Counted from 0000-03-01, so that the leap day is the last of its year; an era is 400 years.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -215,7 +215,7 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
 }
 
 /// Days since 1970-01-01 of a day that exists.
-pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
+pub(crate) fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     let shifted_year = year - i64::from(month <= 2);
     let era = shifted_year.div_euclid(400);
     let year_of_era = shifted_year.rem_euclid(400);

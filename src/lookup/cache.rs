@@ -17,10 +17,10 @@ const ENTRY_BYTES: usize = 160;
 const ROW_BYTES: usize = 16;
 
 /// A row in Arrow's row format.
-pub type RowBytes = Box<[u8]>;
+pub(crate) type RowBytes = Box<[u8]>;
 
 /// The rows of a key.
-pub type KeyRows = Arc<[RowBytes]>;
+pub(crate) type KeyRows = Arc<[RowBytes]>;
 
 struct Entry {
     rows: KeyRows,
@@ -31,7 +31,7 @@ struct Entry {
     bytes: usize,
 }
 
-pub struct Cache {
+pub(crate) struct Cache {
     options: CacheOptions,
     bytes_max: usize,
     entries: HashMap<Key, Entry>,

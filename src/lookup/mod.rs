@@ -38,12 +38,12 @@ pub struct LookupSpec {
 
 impl LookupSpec {
     /// A key has one row at most.
-    pub fn is_unique(&self) -> bool {
+    pub(crate) fn is_unique(&self) -> bool {
         self.keys.len() == self.primary_key.len()
     }
 
     /// The columns of a question.
-    pub fn key_schema(&self) -> SchemaRef {
+    pub(crate) fn key_schema(&self) -> SchemaRef {
         Arc::new(arrow::datatypes::Schema::new(self.keys.iter().map(|&k| self.schema.field(k).clone()).collect::<Vec<_>>()))
     }
 }

@@ -7,7 +7,7 @@ use crate::config::duration;
 use crate::options::{OptionKind, OptionSpec};
 
 /// All keys start with this.
-pub const PREFIX: &str = "lookup.";
+pub(crate) const PREFIX: &str = "lookup.";
 const CACHE: &str = "lookup.cache";
 const MAX_ROWS: &str = "lookup.partial-cache.max-rows";
 const AFTER_WRITE: &str = "lookup.partial-cache.expire-after-write";

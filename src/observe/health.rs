@@ -54,7 +54,7 @@ async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// What to say about an address that others can reach; None for one of this machine alone.
-pub fn exposure(address: SocketAddr) -> Option<String> {
+pub(crate) fn exposure(address: SocketAddr) -> Option<String> {
     (!address.ip().to_canonical().is_loopback()).then(|| {
         format!(
             "--listen {address} can be reached from other machines and asks for no password: whoever reaches it sees how far the \
@@ -65,7 +65,7 @@ pub fn exposure(address: SocketAddr) -> Option<String> {
 }
 
 #[derive(Debug, Default)]
-pub struct Health {
+pub(crate) struct Health {
     report: Mutex<Report>,
 }
 

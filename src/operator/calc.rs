@@ -15,7 +15,7 @@ use datafusion_physical_expr::PhysicalExpr;
 use super::{Context, Event, Operator, OperatorError, Rows};
 use crate::engine_words;
 
-pub struct Calc {
+pub(crate) struct Calc {
     predicate: Option<Arc<dyn PhysicalExpr>>,
     /// None passes all columns on.
     projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
@@ -76,7 +76,7 @@ impl Calc {
 }
 
 /// Where a condition over pairs of rows is true. One that it refuses is set apart by halving, and does not hold.
-pub fn condition_mask(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBatch, cx: &mut Context<'_>) -> BooleanArray {
+pub(crate) fn condition_mask(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBatch, cx: &mut Context<'_>) -> BooleanArray {
     let n = rows.num_rows();
     match condition.evaluate(rows).and_then(|mask| mask.into_array(n)) {
         Ok(mask) => match mask.as_boolean() {

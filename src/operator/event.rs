@@ -34,7 +34,7 @@ pub enum Event {
 
 impl Event {
     /// Bytes that count against a queue's bound.
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         match self {
             Event::Rows(rows) => rows.batch.get_array_memory_size(),
             Event::Partials(p) => p.memory_bytes(),
@@ -60,12 +60,12 @@ impl Partials {
         self.entries.is_empty()
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.entries.memory_bytes()
     }
 
     /// The entries whose indices are given, in that order.
-    pub fn pick(&self, indices: &[u32]) -> Partials {
+    pub(crate) fn pick(&self, indices: &[u32]) -> Partials {
         Partials { span: self.span, entries: self.entries.pick(indices) }
     }
 }
@@ -91,12 +91,12 @@ impl Entries {
         self.hashes.is_empty()
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.keys.memory_bytes() + self.len() * 10 + self.states.iter().map(|s| s.get_array_memory_size()).sum::<usize>()
     }
 
     /// The entries whose indices are given, in that order.
-    pub fn pick(&self, indices: &[u32]) -> Entries {
+    pub(crate) fn pick(&self, indices: &[u32]) -> Entries {
         let mut keys = KeyBuf::default();
         for &i in indices {
             keys.push(self.keys.get(i as usize));

@@ -29,7 +29,7 @@ pub struct ExpandSpec {
     pub output: SchemaRef,
 }
 
-pub struct Expand {
+pub(crate) struct Expand {
     spec: ExpandSpec,
 }
 

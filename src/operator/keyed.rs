@@ -22,7 +22,7 @@ use frozen::{Entry, Frozen, put_all};
 use ttl::Ttl;
 
 /// What is kept for a key.
-pub trait KeyedValue: Sized {
+pub(crate) trait KeyedValue: Sized {
     /// What reading one takes besides its bytes.
     type Types;
     fn encode(&self) -> Vec<u8>;
@@ -39,7 +39,7 @@ struct Cached<V> {
     changed_ms: i64,
 }
 
-pub struct KeyedCache<V: KeyedValue> {
+pub(crate) struct KeyedCache<V: KeyedValue> {
     operator: OperatorId,
     kind: KeyedKind,
     types: V::Types,
@@ -113,7 +113,7 @@ impl<V: KeyedValue> KeyedCache<V> {
     }
 
     /// Gives the state of a key back that was taken and did not change.
-    pub fn put_back(&mut self, key: &[u8], value: Option<V>) {
+    pub(crate) fn put_back(&mut self, key: &[u8], value: Option<V>) {
         debug_assert!(self.cache.contains_key(key), "a key is given back that was not loaded");
         if let Some(cached) = self.cache.get_mut(key) {
             self.bytes += value.as_ref().map_or(0, V::memory_bytes);
@@ -153,11 +153,11 @@ impl<V: KeyedValue> KeyedCache<V> {
     }
 
     /// Deletes what is too old from the store. Called at a barrier, before [`KeyedCache::freeze`].
-    pub fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
+    pub(crate) fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
         self.ttl.sweep(now_ms, db, |value| split_changed(value).map(|(changed_ms, _)| changed_ms))
     }
 
-    pub fn freeze(&mut self) {
+    pub(crate) fn freeze(&mut self) {
         debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's entries were written");
         let entries = self.take_dirty();
         self.frozen.extend(entries);
@@ -169,7 +169,7 @@ impl<V: KeyedValue> KeyedCache<V> {
     }
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
-    pub fn spill(&mut self, changes: &mut Changes) -> bool {
+    pub(crate) fn spill(&mut self, changes: &mut Changes) -> bool {
         debug_assert!(self.frozen.is_empty(), "keys are spilled between a barrier and its checkpoint");
         if self.cache.is_empty() {
             return false;
@@ -181,7 +181,7 @@ impl<V: KeyedValue> KeyedCache<V> {
         true
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.bytes + self.frozen.memory_bytes()
     }
 }

@@ -42,7 +42,7 @@ impl Draw {
     }
 }
 
-pub struct Marks {
+pub(crate) struct Marks {
     mark: Mark,
     random: Box<dyn RngCore + Send>,
     /// The input's columns, then the mark.
@@ -57,7 +57,7 @@ impl Marks {
     }
 
     /// With another source of randomness.
-    pub fn with_random(mark: Mark, output: SchemaRef, random: Box<dyn RngCore + Send>) -> Marks {
+    pub(crate) fn with_random(mark: Mark, output: SchemaRef, random: Box<dyn RngCore + Send>) -> Marks {
         Marks { mark, random, output }
     }
 

@@ -201,12 +201,12 @@ impl OperatorError {
         OperatorError::Damaged(reason.to_string())
     }
 
-    pub fn kernel(reason: impl ToString) -> OperatorError {
+    pub(crate) fn kernel(reason: impl ToString) -> OperatorError {
         OperatorError::Kernel(reason.to_string())
     }
 
     /// Partial aggregates came to an operator that takes rows: a plan that lowering does not make.
-    pub fn no_place_for_partials() -> OperatorError {
+    pub(crate) fn no_place_for_partials() -> OperatorError {
         OperatorError::kernel("partial aggregates where rows belong")
     }
 

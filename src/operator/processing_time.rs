@@ -17,7 +17,7 @@ use crate::state::rocks::StateDb;
 use crate::time::Watermark;
 use crate::time::zone::Zone;
 
-pub struct ProcessingTime {
+pub(crate) struct ProcessingTime {
     /// The time attribute among the columns.
     column: usize,
     schema: SchemaRef,
@@ -85,7 +85,7 @@ impl State for ProcessingTime {
 }
 
 /// Lets the rows of windows pass that have ended by the clock.
-pub struct EndedWindows {
+pub(crate) struct EndedWindows {
     zone: Option<Zone>,
 }
 

@@ -49,7 +49,7 @@ impl Elements {
 }
 
 /// The types of the columns that an element has; None if values of the type have no elements.
-pub fn element_types(data_type: &DataType) -> Option<Vec<(Option<String>, DataType)>> {
+pub(crate) fn element_types(data_type: &DataType) -> Option<Vec<(Option<String>, DataType)>> {
     let of = |data_type: &DataType| match data_type {
         DataType::Struct(fields) => fields.iter().map(|f| (Some(f.name().clone()), f.data_type().clone())).collect(),
         other => vec![(None, other.clone())],
@@ -64,7 +64,7 @@ pub fn element_types(data_type: &DataType) -> Option<Vec<(Option<String>, DataTy
     }
 }
 
-pub struct Unnest {
+pub(crate) struct Unnest {
     spec: UnnestSpec,
     elements: Elements,
 }

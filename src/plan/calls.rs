@@ -114,7 +114,7 @@ impl<'a> Call<'a> {
     }
 
     /// Flink refuses functions that cannot be merged where windows share rows or join.
-    pub fn check_window(&self, window: &TvfWindow) -> PlanResult<()> {
+    pub(crate) fn check_window(&self, window: &TvfWindow) -> PlanResult<()> {
         match window {
             TvfWindow::Sliced(Windows { kind: WindowKind::Tumble { .. }, .. }) => Ok(()),
             _ if !self.function.is_for_tumble_only() => Ok(()),

@@ -19,7 +19,7 @@ use crate::sink::Guarantee;
 use crate::types::sql_name;
 
 /// Describes a job. `guarantee` says what a sink's connector promises.
-pub fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> String {
+pub(crate) fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarantee) -> String {
     let mut out = String::new();
     for source in &plan.sources {
         read(source, &mut out);

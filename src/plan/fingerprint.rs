@@ -32,7 +32,7 @@ fn text(column: &Column) -> String {
 
 /// The options that say which records or rows a table holds: not those that only say how they are reached or in what order,
 /// and no passwords.
-pub fn identity(table: &Table) -> String {
+pub(crate) fn identity(table: &Table) -> String {
     let how = ["aws.", "source.", "sink.", "lookup."];
     let which = table.options.iter().filter(|(key, _)| !how.iter().any(|prefix| key.starts_with(prefix)) && !is_secret(key));
     which.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")

@@ -89,7 +89,7 @@ pub struct SinkPlan {
 
 impl SinkPlan {
     /// The sink table with its key, as `table` declares it.
-    pub fn table_spec(&self, table: &Table) -> TableSpec {
+    pub(crate) fn table_spec(&self, table: &Table) -> TableSpec {
         TableSpec {
             name: table.name.clone(),
             schema: self.schema.clone(),
@@ -187,7 +187,7 @@ pub enum OperatorPlan {
 
 impl OperatorPlan {
     /// Its number if it keeps state.
-    pub fn state_id(&self) -> Option<OperatorId> {
+    pub(crate) fn state_id(&self) -> Option<OperatorId> {
         Some(match self {
             OperatorPlan::WindowAggregate(spec) => spec.operator,
             OperatorPlan::SessionAggregate(spec) => spec.operator,
@@ -204,7 +204,7 @@ impl OperatorPlan {
     }
 
     /// True if it must be told what time it is.
-    pub fn goes_by_clock(&self) -> bool {
+    pub(crate) fn goes_by_clock(&self) -> bool {
         let after = |pace| matches!(pace, Pace::After { .. });
         match self {
             OperatorPlan::ProcessingTime { .. } => true,

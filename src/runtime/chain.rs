@@ -165,7 +165,7 @@ impl Chain {
         }
     }
 
-    pub fn is_stalled(&self) -> bool {
+    pub(crate) fn is_stalled(&self) -> bool {
         matches!(&self.end, ChainEnd::Edge(outlet) if outlet.is_stalled())
     }
 
@@ -188,7 +188,7 @@ impl Chain {
     }
 
     /// Moves a part of the chain's accumulators to `changes`: of the operator that holds most, or else of any.
-    pub fn spill(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
+    pub(crate) fn spill(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
         let mut order: Vec<usize> = (0..self.links.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(self.links[i].operator.memory_bytes()));
         for i in order {
@@ -199,7 +199,7 @@ impl Chain {
         Ok(false)
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.links.iter().map(|link| link.operator.memory_bytes()).sum()
     }
 }

@@ -20,7 +20,7 @@ use crate::runtime::options::Scheduling;
 
 /// Gives workers their turns: threads of their own, or one seeded thread.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
-pub enum Driver {
+pub(crate) enum Driver {
     Threads { handles: Vec<JoinHandle<()>>, parkers: Vec<Arc<Parker>>, publisher: Option<JoinHandle<()>> },
     Seeded { workers: Vec<Worker>, rng: ChaCha8Rng, idle_steps: usize },
 }
@@ -54,7 +54,7 @@ impl Driver {
     }
 
     /// The next report, or None if there is none at the moment (after a short wait, or some seeded steps).
-    pub fn next_report(&mut self, reports: &Receiver<Report>) -> Result<Option<Report>, JobError> {
+    pub(crate) fn next_report(&mut self, reports: &Receiver<Report>) -> Result<Option<Report>, JobError> {
         match self {
             Driver::Threads { handles, publisher, .. } => match reports.recv_timeout(Duration::from_millis(5)) {
                 Ok(report) => Ok(Some(report)),
@@ -84,7 +84,7 @@ impl Driver {
     }
 
     /// Runs what may take its time, while workers go on. It ends with a report.
-    pub fn publish(&mut self, work: impl FnOnce() + Send + 'static) {
+    pub(crate) fn publish(&mut self, work: impl FnOnce() + Send + 'static) {
         match self {
             Driver::Threads { publisher, .. } => {
                 debug_assert!(publisher.is_none(), "two epochs are published at a time");

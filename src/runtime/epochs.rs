@@ -23,7 +23,7 @@ const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What has happened.
 #[derive(Debug)]
-pub enum Happened {
+pub(crate) enum Happened {
     /// Nothing but time.
     Nothing,
     /// A worker has completed its part of the open epoch.
@@ -36,7 +36,7 @@ pub enum Happened {
 
 /// How the job stands.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Stands {
+pub(crate) struct Stands {
     /// By the monotonic clock.
     pub now: Duration,
     /// Read by this process.
@@ -47,7 +47,7 @@ pub struct Stands {
 
 /// What is to be done, in this order.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Show how far the job is.
     Show,
     /// Ask the sources what has changed in their systems.
@@ -79,7 +79,7 @@ enum Phase {
 
 /// The state of the machine.
 #[derive(Debug)]
-pub struct Epochs {
+pub(crate) struct Epochs {
     trigger: CheckpointTrigger,
     /// The number of the newest epoch, which is under way unless the phase is `Waiting`.
     newest: Epoch,

@@ -81,14 +81,14 @@ impl ErrorStream {
 
     /// A record that is not what its table says. `place`: split, position, reason. `side`: where it
     /// stands to the barrier of the epoch in progress.
-    pub fn bad_record(&mut self, table: &str, place: [&str; 3], raw: &[u8], side: BarrierSide) -> Result<(), SinkError> {
+    pub(crate) fn bad_record(&mut self, table: &str, place: [&str; 3], raw: &[u8], side: BarrierSide) -> Result<(), SinkError> {
         let [split, position, reason] = place;
         self.log(|| format!("record diverted: table {table}, split {split}, {position}: {reason}"));
         self.put(["decode", table, split, position, reason], None, Some(raw), side)
     }
 
     /// Rows that an expression refused.
-    pub fn failed_rows(&mut self, failed: &FailedRows, side: BarrierSide) -> Result<(), SinkError> {
+    pub(crate) fn failed_rows(&mut self, failed: &FailedRows, side: BarrierSide) -> Result<(), SinkError> {
         for row in 0..failed.rows.num_rows() {
             let text = row_text(&failed.rows, row);
             self.log(|| format!("row diverted: operator {}: {}: {text}", failed.operator, failed.reason));
@@ -118,19 +118,19 @@ impl ErrorStream {
     }
 
     /// True while so much waits for the end of an epoch that nothing more should be read.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.next_epoch_bytes > WAITING_BYTES_MAX
     }
 
     /// How many were diverted since the last call.
-    pub fn count_new(&mut self) -> u64 {
+    pub(crate) fn count_new(&mut self) -> u64 {
         let new = self.count - self.reported;
         self.reported = self.count;
         new
     }
 
     /// How many bytes of them were left out since the last call.
-    pub fn cut_bytes_new(&mut self) -> u64 {
+    pub(crate) fn cut_bytes_new(&mut self) -> u64 {
         std::mem::take(&mut self.cut_bytes)
     }
 

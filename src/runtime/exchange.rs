@@ -76,7 +76,7 @@ impl Outlet {
     }
 
     /// Sends what waits, as far as there is room. Returns true if anything moved.
-    pub fn flush(&mut self) -> bool {
+    pub(crate) fn flush(&mut self) -> bool {
         let mut moved = false;
         for (target, waiting) in self.waiting.iter_mut().enumerate() {
             while let Some(event) = waiting.pop_front() {
@@ -92,7 +92,7 @@ impl Outlet {
         moved
     }
 
-    pub fn is_stalled(&self) -> bool {
+    pub(crate) fn is_stalled(&self) -> bool {
         self.waiting.iter().any(|w| !w.is_empty())
     }
 }

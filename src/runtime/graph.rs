@@ -41,7 +41,7 @@ pub const LANE_BYTES_MAX: usize = 4 << 20;
 const SPLIT_BYTES_MIN: usize = 64 << 10;
 
 /// The shared side of every source, its splits dealt among the workers.
-pub fn share_sources(
+pub(crate) fn share_sources(
     plan: &PhysicalPlan,
     connected: &Connected,
     manifest: &Manifest,
@@ -155,7 +155,7 @@ fn redeal(scratch: &Path, stores: &[StateDb], memory: &StateMemory) -> Result<()
 }
 
 /// Everything a start needs to build workers.
-pub struct Graph<'a> {
+pub(crate) struct Graph<'a> {
     pub plan: &'a PhysicalPlan,
     pub connected: &'a Connected,
     pub options: &'a JobOptions,
@@ -246,7 +246,7 @@ impl Graph<'_> {
 }
 
 /// The splits a new run starts with. Those whose first record can be read are held at its watermark until they are opened.
-pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<SplitState>, JobError> {
+pub(crate) fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<SplitState>, JobError> {
     let mut states = Vec::new();
     for seed in source.discover()? {
         let peeked = source.peek(&seed.id)?.and_then(|raw| ingest.first_watermark(raw));
@@ -265,14 +265,17 @@ pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<Spli
 }
 
 /// All sinks of a job by name, with the error stream last.
-pub fn named_sinks<'a>(plan: &'a PhysicalPlan, connected: &'a Connected) -> impl Iterator<Item = (&'a str, &'a Arc<dyn Sink>)> {
+pub(crate) fn named_sinks<'a>(
+    plan: &'a PhysicalPlan,
+    connected: &'a Connected,
+) -> impl Iterator<Item = (&'a str, &'a Arc<dyn Sink>)> {
     plan.sinks.iter().map(|s| s.name.as_str()).zip(&connected.sinks).chain(std::iter::once((ERRORS, &connected.errors)))
 }
 
 /// What a manifest has of a sink.
-pub fn staged_of<'a>(manifest: &'a Manifest, sink: &str) -> &'a [Staged] {
+pub(crate) fn staged_of<'a>(manifest: &'a Manifest, sink: &str) -> &'a [Staged] {
     manifest.staged.iter().find(|(name, _)| name == sink).map(|(_, staged)| staged.as_slice()).unwrap_or_default()
 }
 
 /// The name of the error stream among the sinks of a manifest. No SQL table can be called that.
-pub const ERRORS: &str = "(errors)";
+pub(crate) const ERRORS: &str = "(errors)";

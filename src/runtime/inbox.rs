@@ -24,7 +24,7 @@ pub struct Parker {
 
 impl Parker {
     /// Called once, on the worker's own thread.
-    pub fn attach(&self) {
+    pub(crate) fn attach(&self) {
         let _ = self.thread.set(std::thread::current());
     }
 
@@ -37,7 +37,7 @@ impl Parker {
     }
 
     /// Sleeps until woken, or for `at_most`.
-    pub fn park(&self, at_most: Duration) {
+    pub(crate) fn park(&self, at_most: Duration) {
         if !self.signalled.swap(false, Ordering::AcqRel) {
             std::thread::park_timeout(at_most);
             self.signalled.store(false, Ordering::Release);

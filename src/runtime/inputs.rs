@@ -19,7 +19,7 @@ pub struct Changes(BTreeSet<String>);
 
 impl Changes {
     /// Says what is not any more as the job of the checkpoint read it.
-    pub fn tell(&mut self, plan: &PhysicalPlan, connected: &Connected, manifest: &Manifest) {
+    pub(crate) fn tell(&mut self, plan: &PhysicalPlan, connected: &Connected, manifest: &Manifest) {
         for (plan, source) in plan.sources.iter().zip(&connected.sources) {
             let table = plan.table.name.as_str();
             let splits = manifest.sources.iter().filter(|s| s.table == table).flat_map(|s| &s.splits);

@@ -19,7 +19,7 @@ use crate::sink::{Guarantee, Sink, SinkError, Staged};
 use crate::state::KEY_GROUPS;
 
 /// What the state directory says of the job.
-pub enum Recovered {
+pub(crate) enum Recovered {
     /// It goes on from this manifest, which is that of epoch 0 at its start.
     GoesOn {
         manifest: Box<Manifest>,
@@ -31,7 +31,7 @@ pub enum Recovered {
 }
 
 /// A start.
-pub struct Recovery<'a> {
+pub(crate) struct Recovery<'a> {
     pub plan: &'a PhysicalPlan,
     pub connected: &'a Connected,
     pub options: &'a JobOptions,
@@ -45,7 +45,7 @@ type Publish = fn(&dyn Sink, &[Staged]) -> Result<(), SinkError>;
 
 impl Recovery<'_> {
     /// Does what the state directory asks for. An error leaves it to the next start.
-    pub fn recover(&mut self, observer: &mut dyn Observer) -> Result<Recovered, JobError> {
+    pub(crate) fn recover(&mut self, observer: &mut dyn Observer) -> Result<Recovered, JobError> {
         let disk = self.store.read()?;
         let exactly_once_sink = self.connected.sinks.iter().any(|s| s.guarantee() == Guarantee::ExactlyOnce);
         let wanted = Wanted { plan: &self.plan.fingerprint, exactly_once_sink, allow_duplicates: self.options.allow_duplicates };

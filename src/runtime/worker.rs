@@ -134,7 +134,7 @@ impl Worker {
         }
     }
 
-    pub fn parker(&self) -> Arc<Parker> {
+    pub(crate) fn parker(&self) -> Arc<Parker> {
         self.inbox.parker.clone()
     }
 
@@ -308,7 +308,7 @@ impl Worker {
     }
 
     /// Accumulators held in memory by all chains.
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.chains.iter().map(Chain::memory_bytes).sum()
     }
 

@@ -53,13 +53,13 @@ pub struct TableSpec {
 
 impl TableSpec {
     /// The columns that identify a row.
-    pub fn upsert_key(&self) -> &[String] {
+    pub(crate) fn upsert_key(&self) -> &[String] {
         if self.primary_key.is_empty() { &self.partitioned_by } else { &self.primary_key }
     }
 }
 
 /// What a writer has staged for an epoch, in a form that its connector reads. It is kept in the manifest. Empty: nothing.
-pub type Staged = Vec<u8>;
+pub(crate) type Staged = Vec<u8>;
 
 /// What comes after a barrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +153,7 @@ pub enum SinkError {
 
 /// For unit tests: a writer whose part of an epoch is complete at once.
 #[cfg(test)]
-pub trait PrepareNow {
+pub(crate) trait PrepareNow {
     fn prepare(&mut self, epoch: u64) -> Result<Staged, SinkError>;
 }
 

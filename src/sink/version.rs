@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::time::EventTime;
 
 /// Length of a version's text, bytes.
-pub const TEXT_LEN: usize = 50;
+pub(crate) const TEXT_LEN: usize = 50;
 
 /// How results share the key of their table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum WriteMode {
 
 /// The version of an upsert, compared field by field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Version {
+pub(crate) struct Version {
     /// Start of the run, ms since the epoch. Kept on resume, so that a later run wins over an earlier one.
     pub run_ms: i64,
     /// End of the window that made the row; the earliest time for a row of none, so that the text of a version is as long for all.
@@ -87,7 +87,7 @@ pub struct Counts {
 
 /// Counts the results of all writers of a table, and says at their end what it has counted.
 #[derive(Debug)]
-pub struct Tally {
+pub(crate) struct Tally {
     table: String,
     same: AtomicU64,
     newer_window: AtomicU64,

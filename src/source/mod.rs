@@ -158,7 +158,7 @@ pub enum SourceError {
 
 impl SourceError {
     /// Of something kept that cannot be read.
-    pub fn not_read(table: &str, error: &NotRead) -> SourceError {
+    pub(crate) fn not_read(table: &str, error: &NotRead) -> SourceError {
         SourceError::Stored { table: table.into(), reason: error.to_string() }
     }
 }

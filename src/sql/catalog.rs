@@ -19,11 +19,11 @@ use crate::types::{EXACT, NULLABLE};
 /// Field metadata that marks a rowtime: only such columns can be a window's DESCRIPTOR.
 pub const ROWTIME: &str = "paceline.rowtime";
 
-pub fn is_rowtime(field: &Field) -> bool {
+pub(crate) fn is_rowtime(field: &Field) -> bool {
     field.metadata().contains_key(ROWTIME)
 }
 
-pub fn is_proctime(field: &Field) -> bool {
+pub(crate) fn is_proctime(field: &Field) -> bool {
     field.metadata().contains_key(PROCTIME)
 }
 
@@ -111,14 +111,14 @@ impl Table {
     }
 
     /// The columns that identify a row of an upsert sink.
-    pub fn upsert_key(&self) -> &[String] {
+    pub(crate) fn upsert_key(&self) -> &[String] {
         if self.primary_key.is_empty() { &self.partitioned_by } else { &self.primary_key }
     }
 }
 
 /// A table as DataFusion's planner sees it.
 #[derive(Debug)]
-pub struct PlannedTable(pub Arc<Table>);
+pub(crate) struct PlannedTable(pub Arc<Table>);
 
 impl TableSource for PlannedTable {
     fn schema(&self) -> SchemaRef {
@@ -128,7 +128,7 @@ impl TableSource for PlannedTable {
 
 /// A view: its plan stands in for it.
 #[derive(Debug)]
-pub struct PlannedView(pub LogicalPlan);
+pub(crate) struct PlannedView(pub LogicalPlan);
 
 impl TableSource for PlannedView {
     fn schema(&self) -> SchemaRef {
@@ -176,11 +176,11 @@ impl Catalog {
 }
 
 /// Begins the name of a table that is looked up. No SQL name does.
-pub const LOOKED_UP: &str = "(as of) ";
+pub(crate) const LOOKED_UP: &str = "(as of) ";
 
 /// A table that is looked up, as DataFusion's planner sees it.
 #[derive(Debug)]
-pub struct PlannedLookup(pub Arc<Table>);
+pub(crate) struct PlannedLookup(pub Arc<Table>);
 
 impl TableSource for PlannedLookup {
     fn schema(&self) -> SchemaRef {
@@ -189,6 +189,6 @@ impl TableSource for PlannedLookup {
 }
 
 /// The table behind a marked name.
-pub fn looked_up(name: &str) -> Option<&str> {
+pub(crate) fn looked_up(name: &str) -> Option<&str> {
     name.strip_prefix(LOOKED_UP)
 }

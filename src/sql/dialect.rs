@@ -14,10 +14,10 @@ use super::{json_aggregates, json_calls, time_difference};
 use crate::sql::syntax::call;
 
 /// The function name that stands for `TABLE name` as an argument.
-pub const TABLE_ARGUMENT: &str = "__table_argument";
+pub(crate) const TABLE_ARGUMENT: &str = "__table_argument";
 
 #[derive(Debug)]
-pub struct FlinkDialect;
+pub(crate) struct FlinkDialect;
 
 impl Dialect for FlinkDialect {
     fn is_identifier_start(&self, ch: char) -> bool {

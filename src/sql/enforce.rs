@@ -17,7 +17,7 @@ use crate::types::EXACT;
 
 /// The two settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Enforcers {
+pub(crate) struct Enforcers {
     /// Rows with NULL where none may be vanish, instead of going to the error stream.
     pub drop_null: bool,
     pub trim_pad: bool,

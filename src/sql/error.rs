@@ -70,7 +70,7 @@ impl SqlError {
 
     /// An error of DataFusion's planner. `statement` is the text of the statement and where it starts: a name in the message
     /// is looked up there if the error does not carry its place.
-    pub fn from_plan(error: &DataFusionError, statement: &Source<'_>) -> SqlError {
+    pub(crate) fn from_plan(error: &DataFusionError, statement: &Source<'_>) -> SqlError {
         let span = error.diagnostic().and_then(|d| d.span);
         let place = span.filter(|s| s.start.line > 0).map(|s| TextPlace { line: s.start.line, column: s.start.column });
         if let DataFusionError::SchemaError(schema_error, _) = error.find_root()
@@ -85,13 +85,13 @@ impl SqlError {
     }
 
     /// The same where no statement is at hand.
-    pub fn of_engine(error: &DataFusionError) -> SqlError {
+    pub(crate) fn of_engine(error: &DataFusionError) -> SqlError {
         let Words { message, help } = engine_words::of(error);
         SqlError { message, help, place: None }
     }
 
     /// An error of the parser. Its place is at the end of the message.
-    pub fn from_parser(error: &ParserError) -> SqlError {
+    pub(crate) fn from_parser(error: &ParserError) -> SqlError {
         let text = match error {
             ParserError::ParserError(m) | ParserError::TokenizerError(m) => m.clone(),
             ParserError::RecursionLimitExceeded => "the statement is nested too deeply".into(),

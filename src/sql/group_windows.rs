@@ -15,10 +15,10 @@ use super::dialect::TABLE_ARGUMENT;
 use super::error::{SqlError, TextPlace};
 
 /// Before the name of a window function that comes from a GROUP BY: there a HOP may have any slide.
-pub const GROUP_PREFIX: &str = "__GROUP_";
+pub(crate) const GROUP_PREFIX: &str = "__GROUP_";
 
 /// Rewrites all group windows of a query.
-pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
+pub(crate) fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     query.visit(&mut Rewriter).break_value().map_or(Ok(()), Err)
 }
 
@@ -89,7 +89,7 @@ impl GroupWindow {
 }
 
 /// The window, and the part of it, that the name of an auxiliary function names: `TUMBLE_START`.
-pub fn part_of(name: &str) -> Option<(&str, &str)> {
+pub(crate) fn part_of(name: &str) -> Option<(&str, &str)> {
     let (kind, part) = name.split_once('_')?;
     let known = KINDS.contains(&kind) && ["START", "END", "ROWTIME", "PROCTIME"].contains(&part);
     known.then_some((kind, part))
@@ -228,4 +228,4 @@ fn place_of(expression: &Expr) -> Option<TextPlace> {
 }
 
 /// Those of the older form, which has no names for them: rows that came out of another window may have columns of that name.
-pub const GROUP_WINDOW_COLUMNS: [&str; 3] = ["(window_start)", "(window_end)", "(window_time)"];
+pub(crate) const GROUP_WINDOW_COLUMNS: [&str; 3] = ["(window_start)", "(window_end)", "(window_time)"];

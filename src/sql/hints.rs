@@ -20,12 +20,12 @@ const MARK: &str = " /*+ ";
 const HARMLESS: [&str; 4] = ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP"];
 
 /// The table behind a name, without its hint.
-pub fn base_name(name: &str) -> &str {
+pub(crate) fn base_name(name: &str) -> &str {
     name.split_once(MARK).map_or(name, |(base, _)| base)
 }
 
 /// A name for files: the table's own, with a number if there is a hint.
-pub fn short_name(name: &str) -> Cow<'_, str> {
+pub(crate) fn short_name(name: &str) -> Cow<'_, str> {
     match name.split_once(MARK) {
         None => Cow::Borrowed(name),
         Some((base, hint)) => Cow::Owned(format!("{base}_{:016x}", xxhash_rust::xxh3::xxh3_64(hint.as_bytes()))),
@@ -54,7 +54,7 @@ fn number_of(secret: &str, secrets: &mut Vec<String>) -> String {
 }
 
 /// Puts hints into the names before them. Returns the tokens, and the secrets of all hints by their number.
-pub fn attach(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec<String>), SqlError> {
+pub(crate) fn attach(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec<String>), SqlError> {
     let hint_of = |token: &Token| match token {
         Token::Whitespace(Whitespace::MultiLineComment(text)) => text.strip_prefix('+').map(str::to_owned),
         _ => None,

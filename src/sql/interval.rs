@@ -4,7 +4,7 @@
 
 /// A length of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Amount {
+pub(crate) enum Amount {
     Months(i64),
     Milliseconds(i64),
 }

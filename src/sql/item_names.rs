@@ -28,7 +28,7 @@ pub fn give(body: &mut SetExpr) {
     }
 }
 
-pub fn is_star(item: &SelectItem) -> bool {
+pub(crate) fn is_star(item: &SelectItem) -> bool {
     matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
 }
 
@@ -67,7 +67,7 @@ fn unique(name: &str, taken: &[String]) -> String {
 
 /// Gives other names to items that are called like one before them. `of_star` says which columns a `*` stands for: they take its
 /// place if one of them needs another name.
-pub fn tell_apart(items: Vec<SelectItem>, of_star: impl Fn(&SelectItem) -> Vec<Vec<Ident>>) -> Vec<SelectItem> {
+pub(crate) fn tell_apart(items: Vec<SelectItem>, of_star: impl Fn(&SelectItem) -> Vec<Vec<Ident>>) -> Vec<SelectItem> {
     let mut taken: Vec<String> = Vec::new();
     let mut out = Vec::new();
     let put = |mut item: SelectItem, name: String, taken: &mut Vec<String>| {
@@ -112,7 +112,7 @@ pub fn tell_apart(items: Vec<SelectItem>, of_star: impl Fn(&SelectItem) -> Vec<V
 }
 
 /// The names of all columns, each once; None if they are already.
-pub fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
+pub(crate) fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Option<Vec<String>> {
     let mut taken: Vec<String> = Vec::new();
     let mut changed = false;
     for name in names {
@@ -135,7 +135,7 @@ pub fn rename(item: &mut SelectItem, name: String) {
 }
 
 /// True for the name of a table in FROM.
-pub fn is_table(name: &Ident, select: &Select) -> bool {
+pub(crate) fn is_table(name: &Ident, select: &Select) -> bool {
     fn named(factor: &TableFactor, name: &str) -> bool {
         match factor {
             TableFactor::Table { alias: None, name: table, .. } => {

@@ -15,7 +15,7 @@ use datafusion_expr::{Expr, Filter, Join, LogicalPlan, Operator, Projection, Sub
 use super::functions::{clock, current_watermark};
 
 /// Moves the conditions of all filters of a plan.
-pub fn gather(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn gather(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.transform_down(filter)?.data)
 }
 

@@ -41,7 +41,7 @@ fn words(parser: &mut Parser, expected: &[&str]) -> bool {
 }
 
 /// One of the functions at this place, if there is one.
-pub fn prefix(parser: &mut Parser) -> Option<Parsed<Expr>> {
+pub(crate) fn prefix(parser: &mut Parser) -> Option<Parsed<Expr>> {
     if parser.peek_nth_token_ref(1).token != Token::LParen {
         return None;
     }
@@ -65,7 +65,7 @@ pub fn prefix(parser: &mut Parser) -> Option<Parsed<Expr>> {
 }
 
 /// `x IS [NOT] JSON [VALUE | SCALAR | ARRAY | OBJECT]`.
-pub fn infix(parser: &mut Parser, left: &Expr) -> Option<Expr> {
+pub(crate) fn infix(parser: &mut Parser, left: &Expr) -> Option<Expr> {
     let negated = words(parser, &["IS", "NOT", JSON]);
     if !negated && !words(parser, &["IS", JSON]) {
         return None;

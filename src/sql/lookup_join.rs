@@ -26,7 +26,7 @@ use crate::sql::syntax::call;
 const HELP: &str = "write FROM orders AS o JOIN dim FOR SYSTEM_TIME AS OF o.pt AS d ON o.k = d.k";
 
 /// Puts versions of tables into their joins.
-pub fn rewrite(query: &mut Query) -> Result<(), SqlError> {
+pub(crate) fn rewrite(query: &mut Query) -> Result<(), SqlError> {
     query.visit(&mut Rewriter).break_value().map_or(Ok(()), Err)
 }
 

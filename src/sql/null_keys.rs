@@ -18,12 +18,12 @@ use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, Scalar
 use super::catalog::Table;
 use crate::map_keys;
 
-pub const MODE: &str = "json.map-null-key.mode";
-pub const LITERAL: &str = "json.map-null-key.literal";
+pub(crate) const MODE: &str = "json.map-null-key.mode";
+pub(crate) const LITERAL: &str = "json.map-null-key.literal";
 
 /// `json.map-null-key.mode` with its literal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum NullKeys {
+pub(crate) enum NullKeys {
     Fail,
     Drop,
     Literal(String),

@@ -13,7 +13,7 @@ use datafusion_expr::{Expr, LogicalPlan, Projection, Sort, Window};
 use super::functions::ranks;
 
 /// Computes the keys of all ROW_NUMBERs and ORDER BYs of a plan below them.
-pub fn as_columns(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn as_columns(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.transform_up(node)?.data)
 }
 

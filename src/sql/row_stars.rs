@@ -16,7 +16,7 @@ use sqlparser::ast::{
 use super::item_names::{is_star, is_table, rename, tell_apart};
 
 /// What the expansion asks of the binder.
-pub trait Known {
+pub(crate) trait Known {
     /// The columns of a query.
     fn schema_of(&self, query: Query) -> Result<DFSchema>;
     /// The columns of a table or view.
@@ -24,7 +24,7 @@ pub trait Known {
 }
 
 /// Puts the fields for each such `*`, and tells items apart that have the name of a column in a `*`.
-pub fn expand(query: &mut Query, known: &dyn Known) {
+pub(crate) fn expand(query: &mut Query, known: &dyn Known) {
     let mut expander = Expander { known, with: Vec::new() };
     // The visit never breaks.
     let _ = query.visit(&mut expander);

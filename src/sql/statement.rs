@@ -69,7 +69,7 @@ impl Placed {
     }
 }
 
-pub fn place_of(ident: &Ident) -> Option<TextPlace> {
+pub(crate) fn place_of(ident: &Ident) -> Option<TextPlace> {
     (ident.span.start.line > 0).then_some(TextPlace { line: ident.span.start.line, column: ident.span.start.column })
 }
 

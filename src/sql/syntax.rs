@@ -36,7 +36,7 @@ pub fn cast(name: &str, expression: Expr, data_type: &SqlType) -> Expr {
 }
 
 /// The kind and length of an interval that [`normal_interval`] made.
-pub fn constant_interval(interval: &Interval) -> Option<(Family, i64)> {
+pub(crate) fn constant_interval(interval: &Interval) -> Option<(Family, i64)> {
     let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) = &*interval.value else { return None };
     match text.strip_suffix(" months") {
         Some(months) => Some((Family::Months, months.parse().ok()?)),

@@ -27,13 +27,13 @@ const PRECEDENCE: u8 = 100;
 
 /// The precedence of a unit of time behind a parenthesis; None for other tokens. Flink's units are reserved words, so this
 /// is never a name.
-pub fn precedence(parser: &Parser) -> Option<u8> {
+pub(crate) fn precedence(parser: &Parser) -> Option<u8> {
     let behind = parser.get_current_token().token == Token::RParen;
     (behind && unit_at(&parser.peek_token_ref().token).is_some()).then_some(PRECEDENCE)
 }
 
 /// The difference that a unit makes of `left`.
-pub fn infix(parser: &mut Parser, left: &Expr) -> Option<Result<Expr, ParserError>> {
+pub(crate) fn infix(parser: &mut Parser, left: &Expr) -> Option<Result<Expr, ParserError>> {
     precedence(parser)?;
     Some(difference(parser, left))
 }

@@ -16,7 +16,7 @@ use crate::sql::dialect::FlinkDialect;
 use crate::types::EXACT;
 
 /// A nullable field without a name of a SQL type.
-pub fn arrow_field(sql: &SqlType) -> Result<Field, String> {
+pub(crate) fn arrow_field(sql: &SqlType) -> Result<Field, String> {
     let field = Field::new("", arrow_type(sql)?, true);
     let exact = match sql {
         SqlType::Char(length) | SqlType::Character(length) => Some(format!("CHAR({})", character_length(*length, 1)?)),
@@ -52,7 +52,7 @@ fn character_length(length: Option<CharacterLength>, default: u64) -> Result<u64
 }
 
 /// The Arrow type of a SQL type, or a message that says what is not supported.
-pub fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
+pub(crate) fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
     Ok(match sql {
         SqlType::Boolean | SqlType::Bool => DataType::Boolean,
         SqlType::TinyInt(_) => DataType::Int8,

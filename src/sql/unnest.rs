@@ -32,7 +32,7 @@ const OUTER: &str = "(left unnest)";
 const ORDINALITY: &str = "(ordinality)";
 
 /// Puts the left sides of UNNESTs into them.
-pub fn rewrite(query: &mut Query) -> std::result::Result<(), SqlError> {
+pub(crate) fn rewrite(query: &mut Query) -> std::result::Result<(), SqlError> {
     query.visit(&mut Rewriter).break_value().map_or(Ok(()), Err)
 }
 
@@ -138,7 +138,7 @@ fn fold(table: &mut TableWithJoins) -> std::result::Result<(), SqlError> {
 
 /// Plans the relations that [`rewrite`] makes.
 #[derive(Debug)]
-pub struct UnnestPlanner;
+pub(crate) struct UnnestPlanner;
 
 impl RelationPlanner for UnnestPlanner {
     fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
@@ -175,7 +175,7 @@ type Names = (Vec<String>, Option<String>);
 
 /// What stands around UNNEST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Clauses {
+pub(crate) struct Clauses {
     /// LEFT JOIN: a row without elements comes out once, with NULLs.
     pub outer: bool,
     /// WITH ORDINALITY.
@@ -184,7 +184,7 @@ pub struct Clauses {
 
 /// One row for each element of a value.
 #[derive(Debug, Clone)]
-pub struct Unnest {
+pub(crate) struct Unnest {
     pub value: Expr,
     pub clauses: Clauses,
     names: Names,

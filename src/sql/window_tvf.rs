@@ -24,18 +24,18 @@ use crate::sql::group_windows::GROUP_WINDOW_COLUMNS;
 use crate::time::MS_PER_DAY;
 
 /// Columns that the node adds, in this order.
-pub const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
+pub(crate) const WINDOW_COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
 
 /// The window of a window function.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum TvfWindow {
+pub(crate) enum TvfWindow {
     Sliced(Windows),
     Session { gap_ms: i64, partition: Vec<Column> },
 }
 
 /// How a query writes its window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WindowForm {
+pub(crate) enum WindowForm {
     /// `TABLE(TUMBLE(...))` in FROM.
     TableFunction,
     /// The older form, `GROUP BY TUMBLE(...)`.
@@ -53,7 +53,7 @@ impl WindowForm {
 }
 
 #[derive(Debug, Clone)]
-pub struct WindowTvf {
+pub(crate) struct WindowTvf {
     pub window: TvfWindow,
     pub rowtime: Column,
     /// The time attribute is one of processing time.
@@ -153,7 +153,7 @@ impl UserDefinedLogicalNodeCore for WindowTvf {
 
 /// Plans the window functions in FROM.
 #[derive(Debug)]
-pub struct WindowPlanner;
+pub(crate) struct WindowPlanner;
 
 impl RelationPlanner for WindowPlanner {
     fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
@@ -372,7 +372,7 @@ fn positive(function: &str, what: &str, value: Option<i64>) -> Result<i64> {
 }
 
 /// A constant interval of days and smaller units, in ms.
-pub fn interval_ms(expression: &Expr) -> std::result::Result<i64, String> {
+pub(crate) fn interval_ms(expression: &Expr) -> std::result::Result<i64, String> {
     match expression {
         Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => {
             if v.months != 0 {

@@ -68,19 +68,19 @@ impl KeyBuf {
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         (0..self.len()).map(|i| self.get(i))
     }
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.bytes.capacity() + self.ends.capacity() * 4
     }
 }
 
 /// The hash of a key. Part of the stored format: it decides the key group. XXH3-64, seed 0.
 #[inline]
-pub fn hash_key(key: &[u8]) -> u64 {
+pub(crate) fn hash_key(key: &[u8]) -> u64 {
     xxh3_64(key)
 }
 
 /// True if a column of this type can be part of a key.
-pub fn is_key_type(data_type: &DataType) -> bool {
+pub(crate) fn is_key_type(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::Binary => true,
         DataType::List(item) => is_key_type(item.data_type()),
@@ -228,10 +228,10 @@ fn order_bits_64(bits: u64) -> u64 {
 /// Stored bytes that are not a key of the expected types.
 #[derive(Debug, thiserror::Error)]
 #[error("stored key does not have the expected columns: {0}")]
-pub struct KeyError(pub(super) &'static str);
+pub(crate) struct KeyError(pub(super) &'static str);
 
 /// Decodes keys back into columns of the given types. Bytes after the last column are left alone.
-pub fn decode_keys<'a>(types: &[DataType], keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, KeyError> {
+pub(crate) fn decode_keys<'a>(types: &[DataType], keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, KeyError> {
     let mut rest: Vec<&[u8]> = keys.collect();
     types.iter().map(|t| decode_column(t, &mut rest)).collect()
 }

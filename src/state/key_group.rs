@@ -18,17 +18,17 @@ pub struct KeyGroup(u16);
 
 impl KeyGroup {
     pub const FIRST: KeyGroup = KeyGroup(0);
-    pub const LAST: KeyGroup = KeyGroup(KEY_GROUPS - 1);
+    pub(crate) const LAST: KeyGroup = KeyGroup(KEY_GROUPS - 1);
 
     /// That of a key hash. Uses bits that the hash tables do not rely on.
     #[inline]
-    pub fn of_hash(hash: u64) -> KeyGroup {
+    pub(crate) fn of_hash(hash: u64) -> KeyGroup {
         KeyGroup(((((hash >> 24) & 0xffff) * u64::from(KEY_GROUPS)) >> 16) as u16)
     }
 
     /// From 0.
     #[inline]
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
 
@@ -38,7 +38,7 @@ impl KeyGroup {
     }
 
     /// None for a number that is too high.
-    pub fn from_bytes(bytes: [u8; 2]) -> Option<KeyGroup> {
+    pub(crate) fn from_bytes(bytes: [u8; 2]) -> Option<KeyGroup> {
         Some(u16::from_be_bytes(bytes)).filter(|group| *group < KEY_GROUPS).map(KeyGroup)
     }
 }
@@ -80,7 +80,7 @@ impl KeyGroups {
     }
 
     /// Takes out the first ones: so many, or as many as there are.
-    pub fn take_first(&mut self, count: usize) -> KeyGroups {
+    pub(crate) fn take_first(&mut self, count: usize) -> KeyGroups {
         let taken = count.min(usize::from(self.to - self.from)) as u16;
         let first = KeyGroups { from: self.from, to: self.from + taken };
         self.from = first.to;
@@ -98,13 +98,13 @@ impl KeyGroups {
 }
 
 /// How many key groups are gone through at a time, where all of them take `stored_bytes` and `at_once_bytes` may be looked at.
-pub fn groups_at_once(stored_bytes: usize, at_once_bytes: usize) -> usize {
+pub(crate) fn groups_at_once(stored_bytes: usize, at_once_bytes: usize) -> usize {
     let all = usize::from(KEY_GROUPS);
     (all * at_once_bytes / stored_bytes.max(1)).clamp(1, all)
 }
 
 /// Key group of each row by some of its columns; all rows fall into that of the empty key where there are none.
-pub fn row_key_groups(columns: &[usize], rows: &RecordBatch) -> Vec<KeyGroup> {
+pub(crate) fn row_key_groups(columns: &[usize], rows: &RecordBatch) -> Vec<KeyGroup> {
     if columns.is_empty() {
         return vec![KeyGroup::of_hash(hash_key(&[])); rows.num_rows()];
     }

@@ -1,6 +1,6 @@
 //! Which bytes stand where in the store?
 //!
-//! Version 3. Window state first. All numbers are big-endian; times have the sign bit flipped, so that byte order is time order:
+//! Window state first. All numbers are big-endian; times have the sign bit flipped, so that byte order is time order:
 //!
 //! ```text
 //! key   = operator (4) | kind (1) | time (8) | last (8) | key group (2) | table (1) | generation (4) | chunk (4)
@@ -34,14 +34,13 @@ use super::{KeyGroup, KeyGroups};
 use crate::ids::OperatorId;
 use crate::time::EventTime;
 
-pub const VERSION: u8 = 3;
 const KEY_BYTES: usize = 32;
 /// Bytes before the key group.
 const PLACE_BYTES: usize = 21;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum StateKind {
+pub(crate) enum StateKind {
     Waiting = 0,
     Shown = 1,
     Rows = 2,
@@ -70,7 +69,7 @@ pub enum StateTable {
 
 impl StateTable {
     /// The rows of an operator's input.
-    pub fn of_input(input: u8) -> StateTable {
+    pub(crate) fn of_input(input: u8) -> StateTable {
         StateTable::of_code(input)
     }
 
@@ -100,12 +99,12 @@ pub fn keyed(operator: OperatorId, kind: KeyedKind, key_group: KeyGroup, key: &[
 }
 
 /// What follows the prefix of a key of keyed state.
-pub fn keyed_rest(key: &[u8]) -> Option<&[u8]> {
+pub(crate) fn keyed_rest(key: &[u8]) -> Option<&[u8]> {
     key.get(KEYED_PREFIX_BYTES..)
 }
 
 /// The key group of any key. None if the bytes are no key.
-pub fn key_group_of(key: &[u8]) -> Option<KeyGroup> {
+pub(crate) fn key_group_of(key: &[u8]) -> Option<KeyGroup> {
     if key.len() >= KEYED_PREFIX_BYTES && key[4] >= FIRST_KEYED_KIND {
         return KeyGroup::from_bytes([key[5], key[6]]);
     }
@@ -114,7 +113,7 @@ pub fn key_group_of(key: &[u8]) -> Option<KeyGroup> {
 
 /// Which part of an operator's state: everything in a key before the key group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct StatePlace {
+pub(crate) struct StatePlace {
     pub operator: OperatorId,
     pub kind: StateKind,
     pub time: EventTime,
@@ -150,7 +149,7 @@ impl StatePlace {
 }
 
 /// The first key of everything of one kind that an operator stores, and the first key after it.
-pub fn kind_range(operator: OperatorId, kind: StateKind) -> (Vec<u8>, Vec<u8>) {
+pub(crate) fn kind_range(operator: OperatorId, kind: StateKind) -> (Vec<u8>, Vec<u8>) {
     let (from, _) = StatePlace::at(operator, kind, EventTime::MIN).range();
     let (_, to) = StatePlace::at(operator, kind, EventTime::MAX).range();
     (from, to)
@@ -158,7 +157,7 @@ pub fn kind_range(operator: OperatorId, kind: StateKind) -> (Vec<u8>, Vec<u8>) {
 
 /// The parsed form of a store key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateKey {
+pub(crate) struct StateKey {
     pub place: StatePlace,
     pub key_group: KeyGroup,
     pub table: StateTable,

@@ -36,7 +36,7 @@ const ROW: u8 = 0xf4;
 
 #[derive(Debug, thiserror::Error)]
 #[error("stored value is damaged or of another version: {0}")]
-pub struct PackedError(pub String);
+pub(crate) struct PackedError(pub String);
 
 fn damaged(what: &str) -> PackedError {
     PackedError(what.to_string())
@@ -54,12 +54,12 @@ fn width(data_type: &DataType) -> Option<u8> {
 }
 
 /// True if columns of this type can be stored.
-pub fn is_packable(data_type: &DataType) -> bool {
+pub(crate) fn is_packable(data_type: &DataType) -> bool {
     width(data_type).is_some()
 }
 
 /// Appends the columns, all of length `entries`, to `out`. Types must be packable.
-pub fn pack(columns: &[ArrayRef], entries: usize, out: &mut Vec<u8>) {
+pub(crate) fn pack(columns: &[ArrayRef], entries: usize, out: &mut Vec<u8>) {
     debug_assert!(columns.iter().all(|c| c.len() == entries), "columns of one value are not of one length");
     out.push(VERSION);
     out.extend_from_slice(&(entries as u32).to_le_bytes());
@@ -143,7 +143,7 @@ fn push_bits(bits: &BooleanBuffer, out: &mut Vec<u8>) {
 }
 
 /// Reads back what [`pack`] wrote, as columns of the given types.
-pub fn unpack(mut value: &[u8], types: &[DataType]) -> Result<Vec<ArrayRef>, PackedError> {
+pub(crate) fn unpack(mut value: &[u8], types: &[DataType]) -> Result<Vec<ArrayRef>, PackedError> {
     let input = &mut value;
     if take(input, 1)?[0] != VERSION {
         return Err(damaged("unknown version"));

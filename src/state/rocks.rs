@@ -74,7 +74,7 @@ impl Changes<'_> {
         self.batch.put(key, value);
         self.pass_on();
     }
-    pub fn delete_range(&mut self, from: &[u8], to: &[u8]) {
+    pub(crate) fn delete_range(&mut self, from: &[u8], to: &[u8]) {
         debug_assert!(from <= to, "a range of the store ends before it begins");
         self.batch.delete_range(from, to);
         self.pass_on();
@@ -83,7 +83,7 @@ impl Changes<'_> {
         self.batch.delete(key);
         self.pass_on();
     }
-    pub fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         self.batch.size_in_bytes()
     }
     /// True if there were none.
@@ -160,7 +160,7 @@ impl StateDb {
     }
 
     /// The values of several keys, in their order.
-    pub fn multi_get(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+    pub(crate) fn multi_get(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
         self.db.multi_get(keys).into_iter().map(|value| value.map_err(|e| self.err(&e))).collect()
     }
 
@@ -194,7 +194,7 @@ impl StateDb {
 }
 
 /// Calls `each` for the entries in `from..to` of a database, in key order.
-pub fn scan_range<E>(
+pub(crate) fn scan_range<E>(
     db: &DB,
     from: &[u8],
     to: &[u8],

@@ -55,7 +55,7 @@ impl Aligned {
     }
 
     /// True for a split that others have to catch up with.
-    pub fn is_ahead(&self, watermark: Watermark) -> bool {
+    pub(crate) fn is_ahead(&self, watermark: Watermark) -> bool {
         watermark.ms() > self.group.lowest().ms().saturating_add(self.max_drift_ms)
     }
 }

@@ -61,7 +61,7 @@ impl Clock for SystemClock {
 /// A clock that unit tests set.
 #[cfg(test)]
 #[derive(Default)]
-pub struct SetClock {
+pub(crate) struct SetClock {
     pub wall_ms: AtomicI64,
     pub monotonic_ms: std::sync::atomic::AtomicU64,
 }

@@ -47,7 +47,7 @@ impl EventTime {
         (self.0 ^ i64::MIN).to_be_bytes()
     }
 
-    pub const fn from_bytes(bytes: [u8; 8]) -> EventTime {
+    pub(crate) const fn from_bytes(bytes: [u8; 8]) -> EventTime {
         EventTime(i64::from_be_bytes(bytes) ^ i64::MIN)
     }
 }
@@ -73,7 +73,7 @@ impl Watermark {
 
     /// The lowest one that closes a window which ends then.
     #[inline]
-    pub fn closing(end: EventTime) -> Watermark {
+    pub(crate) fn closing(end: EventTime) -> Watermark {
         Watermark(end.earlier(1).0)
     }
 
@@ -90,7 +90,7 @@ impl Watermark {
     }
 
     /// The watermark of rows that leave so much later. None yet, and the end of input, are the same for them.
-    pub fn delayed(self, by_ms: i64) -> Watermark {
+    pub(crate) fn delayed(self, by_ms: i64) -> Watermark {
         debug_assert!(by_ms >= 0, "a watermark leaves before it comes");
         if self == Watermark::END { self } else { Watermark(self.0.saturating_sub(by_ms)) }
     }

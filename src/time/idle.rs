@@ -26,7 +26,7 @@ impl EmptyAnswers {
     }
 
     /// True if they make a split idle. `timeout` zero: never.
-    pub fn are_idle(self, timeout: Duration, now: Duration) -> bool {
+    pub(crate) fn are_idle(self, timeout: Duration, now: Duration) -> bool {
         !timeout.is_zero() && self.latest - self.first >= timeout && now.saturating_sub(self.latest) <= ANSWER_AGE_MAX
     }
 }

@@ -44,7 +44,7 @@ const SHORT: [(&str, &str); 25] = [
 
 /// A time zone; UTC where there is none of the name.
 #[derive(Debug, Clone)]
-pub struct JavaZone {
+pub(crate) struct JavaZone {
     zone: Option<Zone>,
     standard_ms: i64,
 }
@@ -74,7 +74,7 @@ impl JavaZone {
     }
 
     /// The point in time of a local time: the second of two.
-    pub fn instant(&self, local_ms: i64) -> i64 {
+    pub(crate) fn instant(&self, local_ms: i64) -> i64 {
         let standard = local_ms.saturating_sub(self.standard_ms);
         let Some(zone) = self.zone.as_ref().filter(|_| standard >= FIRST_MS) else { return standard };
         let first = zone.instant(local_ms);

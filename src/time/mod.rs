@@ -15,4 +15,4 @@ pub mod zone;
 pub use event_time::{EventTime, Watermark};
 
 /// A day without a change of the clocks.
-pub const MS_PER_DAY: i64 = 86_400_000;
+pub(crate) const MS_PER_DAY: i64 = 86_400_000;

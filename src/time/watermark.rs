@@ -269,7 +269,7 @@ impl<S> SplitTable<S> {
     }
 
     /// Takes a split out of the minimum for as long as it has nothing to deliver.
-    pub fn set_idle(&mut self, id: &str) {
+    pub(crate) fn set_idle(&mut self, id: &str) {
         self.change(id, |entry| {
             if entry.status == SplitStatus::Active {
                 entry.status = SplitStatus::Idle;
@@ -278,7 +278,7 @@ impl<S> SplitTable<S> {
     }
 
     /// Takes back that a split has nothing to deliver: it is not known any more. The watermark that was handed out stays.
-    pub fn set_active(&mut self, id: &str) {
+    pub(crate) fn set_active(&mut self, id: &str) {
         self.advance(id, Watermark::NONE);
     }
 
@@ -316,13 +316,13 @@ impl<S> SplitTable<S> {
     }
 
     /// The lowest watermark of those that hold the source watermark back, if any does.
-    pub fn lowest_holding(&self) -> Option<Watermark> {
+    pub(crate) fn lowest_holding(&self) -> Option<Watermark> {
         self.holding.first().map(|&(lowest, _)| lowest)
     }
 
     /// True if a split waits for the end of this one: a child for its parent, or one that is ready for a place among those that
     /// are open, where `places` are few.
-    pub fn is_awaited(&self, id: &str, places: Places) -> bool {
+    pub(crate) fn is_awaited(&self, id: &str, places: Places) -> bool {
         let waits = |&child: &usize| self.entries[child].status == SplitStatus::Waiting;
         self.get(id).is_some_and(|entry| {
             let for_its_place = places == Places::Few && self.ready.get(&entry.owner).is_some_and(|ready| !ready.is_empty());

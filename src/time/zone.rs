@@ -81,7 +81,7 @@ impl Zone {
 
     /// The point in time of a local time: the first of two, and for a time that the clock skips, as if it had not yet been
     /// put forward. So does Java.
-    pub fn instant(&self, local_ms: i64) -> i64 {
+    pub(crate) fn instant(&self, local_ms: i64) -> i64 {
         let passed = self.changes.partition_point(|c| c.at_ms + c.before_ms.max(c.after_ms) <= local_ms);
         local_ms.saturating_sub(self.offset(passed))
     }

@@ -8,7 +8,7 @@ use super::decimal::{Shape, common};
 use super::nested::{array_of, is_multiset, map_of, map_types, row_of};
 
 /// The shape of a number that takes part in DECIMAL arithmetic.
-pub fn decimal_shape(data_type: &DataType) -> Option<Shape> {
+pub(crate) fn decimal_shape(data_type: &DataType) -> Option<Shape> {
     match data_type {
         DataType::Int8 => Some((3, 0)),
         DataType::Int16 => Some((5, 0)),
@@ -19,12 +19,12 @@ pub fn decimal_shape(data_type: &DataType) -> Option<Shape> {
     }
 }
 
-pub fn is_float(data_type: &DataType) -> bool {
+pub(crate) fn is_float(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Float32 | DataType::Float64)
 }
 
 /// The type that holds values of both, if Flink has one.
-pub fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
+pub(crate) fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType::{Date32, Float32, Float64, Null, Timestamp};
     match (a, b) {
         (a, b) if a == b => Some(a.clone()),

@@ -8,7 +8,7 @@
 use arrow::datatypes::i256;
 
 /// Digits that a DECIMAL has at most.
-pub const DIGITS_MAX: u8 = 38;
+pub(crate) const DIGITS_MAX: u8 = 38;
 /// Digits after the point that a result keeps where it has to give some up.
 const SCALE_KEPT: i32 = 6;
 
@@ -23,7 +23,7 @@ pub enum Operation {
 
 /// What becomes of digits that are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rounding {
+pub(crate) enum Rounding {
     /// Half goes away from zero.
     HalfUp,
     /// Towards zero.
@@ -31,7 +31,7 @@ pub enum Rounding {
 }
 
 /// Precision and scale.
-pub type Shape = (u8, i8);
+pub(crate) type Shape = (u8, i8);
 
 /// The shape of a result before it is cut to 38 digits.
 fn wanted(operation: Operation, (p1, s1): Shape, (p2, s2): Shape) -> (i32, i32) {
@@ -54,7 +54,7 @@ fn wanted(operation: Operation, (p1, s1): Shape, (p2, s2): Shape) -> (i32, i32) 
 }
 
 /// The shape of a result. Beyond 38 digits the whole part is kept and the fraction shortened, to 6 digits at least.
-pub fn shape(operation: Operation, left: Shape, right: Shape) -> Shape {
+pub(crate) fn shape(operation: Operation, left: Shape, right: Shape) -> Shape {
     let (precision, scale) = wanted(operation, left, right);
     let max = i32::from(DIGITS_MAX);
     if precision <= max {
@@ -65,7 +65,7 @@ pub fn shape(operation: Operation, left: Shape, right: Shape) -> Shape {
 }
 
 /// True if a result of this operation fits 128 bits on every way there.
-pub fn is_small(operation: Operation, left: Shape, right: Shape) -> bool {
+pub(crate) fn is_small(operation: Operation, left: Shape, right: Shape) -> bool {
     operation != Operation::Divide && wanted(operation, left, right).0 <= i32::from(DIGITS_MAX)
         // A modulo scales both sides up before it makes them smaller.
         && (operation != Operation::Modulo || wanted(Operation::Add, left, right).0 <= i32::from(DIGITS_MAX))
@@ -79,7 +79,7 @@ pub fn common((p1, s1): Shape, (p2, s2): Shape) -> Shape {
     if whole + scale <= max { ((whole + scale) as u8, scale as i8) } else { (DIGITS_MAX, (max - whole).max(0) as i8) }
 }
 
-pub fn pow10(digits: u32) -> i128 {
+pub(crate) fn pow10(digits: u32) -> i128 {
     10i128.pow(digits.min(38))
 }
 
@@ -89,7 +89,7 @@ fn pow10_wide(digits: u32) -> i256 {
 }
 
 /// `value` of scale `from` at scale `to`, rounded half up; None if it has more digits than `precision`.
-pub fn rescale(value: i128, from: i32, to: i32, precision: u8) -> Option<i128> {
+pub(crate) fn rescale(value: i128, from: i32, to: i32, precision: u8) -> Option<i128> {
     let scaled = if to >= from {
         if value == 0 {
             return Some(0);
@@ -106,7 +106,7 @@ pub fn rescale(value: i128, from: i32, to: i32, precision: u8) -> Option<i128> {
     fits(scaled, precision).then_some(scaled)
 }
 
-pub fn fits(value: i128, precision: u8) -> bool {
+pub(crate) fn fits(value: i128, precision: u8) -> bool {
     value.unsigned_abs() < pow10(u32::from(precision)).unsigned_abs()
 }
 
@@ -131,7 +131,7 @@ fn rescale_wide(value: i256, from: i32, to: i32, precision: u8) -> Option<i128> 
 }
 
 /// One result; None is NULL. The divisor is not zero.
-pub fn compute(operation: Operation, (a, s1): (i128, i8), (b, s2): (i128, i8), (precision, scale): Shape) -> Option<i128> {
+pub(crate) fn compute(operation: Operation, (a, s1): (i128, i8), (b, s2): (i128, i8), (precision, scale): Shape) -> Option<i128> {
     let (s1, s2, scale) = (i32::from(s1), i32::from(s2), i32::from(scale));
     let both = s1.max(s2);
     let wide = |v: i128, from: i32| i256::from_i128(v).wrapping_mul(pow10_wide((both - from) as u32));
@@ -214,7 +214,7 @@ fn decimal_digit(c: char) -> Option<u32> {
 }
 
 /// A number in text as a decimal of this shape: None if it is no number, Some(None) if it does not fit.
-pub fn parse_as(text: &str, (precision, scale): Shape) -> Option<Option<i128>> {
+pub(crate) fn parse_as(text: &str, (precision, scale): Shape) -> Option<Option<i128>> {
     let (value, from) = parse(text)?;
     let to = i32::from(scale);
     if value == i256::ZERO || from - to > 76 {

@@ -9,17 +9,17 @@ pub mod nested;
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
 /// Field metadata with the SQL type, for types that Arrow does not tell apart.
-pub const EXACT: &str = "paceline.sql_type";
+pub(crate) const EXACT: &str = "paceline.sql_type";
 /// Field metadata of a column that its table lets be NULL. Arrow's own flag is set for all columns.
-pub const NULLABLE: &str = "paceline.nullable";
+pub(crate) const NULLABLE: &str = "paceline.nullable";
 
 /// The SQL name of a field's type.
-pub fn field_sql_name(field: &Field) -> String {
+pub(crate) fn field_sql_name(field: &Field) -> String {
     field.metadata().get(EXACT).cloned().unwrap_or_else(|| sql_name(field.data_type()))
 }
 
 /// The SQL name of a type, for messages and plans.
-pub fn sql_name(data_type: &DataType) -> String {
+pub(crate) fn sql_name(data_type: &DataType) -> String {
     let digits = |unit: &TimeUnit| match unit {
         TimeUnit::Second => 0,
         TimeUnit::Millisecond => 3,

@@ -14,23 +14,23 @@ use crate::map_keys;
 const MULTISET: &str = "paceline.multiset";
 
 /// ARRAY of a type.
-pub fn array_of(element: DataType) -> DataType {
+pub(crate) fn array_of(element: DataType) -> DataType {
     DataType::List(Arc::new(Field::new("item", element, true)))
 }
 
 /// MAP of two types.
-pub fn map_of(key: DataType, value: DataType) -> DataType {
+pub(crate) fn map_of(key: DataType, value: DataType) -> DataType {
     DataType::Map(Arc::new(entries(key, value)), false)
 }
 
 /// MULTISET of a type: a map of each element to how often it occurs, an INT.
-pub fn multiset_of(element: DataType) -> DataType {
+pub(crate) fn multiset_of(element: DataType) -> DataType {
     let mark = HashMap::from([(MULTISET.to_string(), "true".to_string())]);
     DataType::Map(Arc::new(entries(element, DataType::Int32).with_metadata(mark)), false)
 }
 
 /// ROW of named types.
-pub fn row_of(fields: impl IntoIterator<Item = (String, DataType)>) -> DataType {
+pub(crate) fn row_of(fields: impl IntoIterator<Item = (String, DataType)>) -> DataType {
     DataType::Struct(fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect::<Fields>())
 }
 
@@ -39,12 +39,12 @@ fn entries(key: DataType, value: DataType) -> Field {
     Field::new("entries", DataType::Struct(fields.into()), false)
 }
 
-pub fn is_multiset(data_type: &DataType) -> bool {
+pub(crate) fn is_multiset(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Map(entries, _) if entries.metadata().contains_key(MULTISET))
 }
 
 /// The types of a map's keys and values.
-pub fn map_types(data_type: &DataType) -> Option<(&DataType, &DataType)> {
+pub(crate) fn map_types(data_type: &DataType) -> Option<(&DataType, &DataType)> {
     map_keys::types(data_type)
 }
 

@@ -15,7 +15,7 @@ use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Unusable};
 const RECORDS_MAX: usize = 16;
 
 /// Opens records that are gzip files.
-pub struct Gzip;
+pub(crate) struct Gzip;
 
 impl Unpack for Gzip {
     fn records_max(&self) -> Option<usize> {

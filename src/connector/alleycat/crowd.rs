@@ -15,15 +15,15 @@ use crate::connector::alleycat::riders::{Form, PHASE_MS, Rider, forms, riders};
 use crate::connector::stand_in::generate::Draws;
 
 /// Races at once; also the distance of the ids of two races in the same lane.
-pub const RACES_MAX: u32 = 1000;
+pub(crate) const RACES_MAX: u32 = 1000;
 /// Riders in all: as many ids as the original demo had.
-pub const RIDERS_MAX: u32 = 39_901;
+pub(crate) const RIDERS_MAX: u32 = 39_901;
 /// These bound the records that are made but not sent yet: all those of so many seconds.
-pub const DISORDER_MS_MAX: u32 = 10_000;
-pub const LATE_BY_MS_MAX: u32 = 3_600_000;
+pub(crate) const DISORDER_MS_MAX: u32 = 10_000;
+pub(crate) const LATE_BY_MS_MAX: u32 = 3_600_000;
 /// Ten years. A crowd without end stops there, so that no arithmetic on times can overflow.
-pub const SECONDS_MAX: u64 = 315_360_000;
-pub const RACE_SECONDS_MAX: u32 = 86_400;
+pub(crate) const SECONDS_MAX: u64 = 315_360_000;
+pub(crate) const RACE_SECONDS_MAX: u32 = 86_400;
 const START_MS_MAX: i64 = 250_000_000_000_000;
 const CLASSES: i64 = 6;
 /// Partition keys, if they are random: from 0 to this - 1.
@@ -36,7 +36,7 @@ const LATE_ONES: u64 = 5;
 const DOUBLE_ONES: u64 = 6;
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct CrowdOptions {
+pub(crate) struct CrowdOptions {
     pub seed: u64,
     /// Races at once, 1 to [`RACES_MAX`].
     pub races: u32,
@@ -61,7 +61,7 @@ pub struct CrowdOptions {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum PartitionKey {
+pub(crate) enum PartitionKey {
     /// The race's id
     Race,
     /// The rider's id
@@ -93,7 +93,7 @@ impl Default for CrowdOptions {
 
 impl CrowdOptions {
     /// Says what is out of range.
-    pub fn validate(&self) -> Result<(), String> {
+    pub(crate) fn validate(&self) -> Result<(), String> {
         let within = |name: &str, value: u64, low: u64, high: u64| match (low..=high).contains(&value) {
             true => Ok(()),
             false => Err(format!("{name} must be from {low} to {high}, not {value}")),
@@ -119,7 +119,7 @@ impl CrowdOptions {
 
 /// A record as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrowdEvent {
+pub(crate) struct CrowdEvent {
     /// When to send it, ms since the epoch in event time.
     pub due_ms: i64,
     pub partition_key: String,
@@ -142,7 +142,7 @@ pub struct Ride {
 }
 
 /// The stream, from some record on.
-pub struct Crowd {
+pub(crate) struct Crowd {
     options: CrowdOptions,
     start_s: i64,
     riders: Vec<Rider>,
@@ -175,14 +175,14 @@ impl Crowd {
         self.sent
     }
 
-    pub fn next_ride(&mut self) -> Option<Ride> {
+    pub(crate) fn next_ride(&mut self) -> Option<Ride> {
         self.peek()?;
         self.sent += 1;
         self.due.pop_front()
     }
 
     /// The ride that `next_ride` returns next.
-    pub fn peek(&mut self) -> Option<&Ride> {
+    pub(crate) fn peek(&mut self) -> Option<&Ride> {
         while self.due.is_empty() {
             if self.pending.is_empty() && self.is_last(self.next_second) {
                 return None;
@@ -202,7 +202,7 @@ impl Crowd {
     }
 
     /// Appends the record's JSON text.
-    pub fn write_json(&self, ride: &Ride, out: &mut Vec<u8>) {
+    pub(crate) fn write_json(&self, ride: &Ride, out: &mut Vec<u8>) {
         let rider = &self.riders[ride.rider as usize];
         let is_final = ride.second == self.options.race_seconds;
         out.extend_from_slice(b"{\"event\":\"");

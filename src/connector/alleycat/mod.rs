@@ -170,7 +170,7 @@ fn default_of(option: &OptionSpec) -> String {
     option.default.map(|d| format!(" (default {d})")).unwrap_or_default()
 }
 
-pub struct AlleycatSource {
+pub(crate) struct AlleycatSource {
     table: String,
     options: AlleycatOptions,
     clock: SharedClock,

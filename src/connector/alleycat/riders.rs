@@ -70,7 +70,7 @@ const NAMES: [&str; 48] = [
 ];
 
 /// What is permanent about a rider.
-pub struct Rider {
+pub(crate) struct Rider {
     pub racer_id: u32,
     pub name: &'static str,
     /// How far this rider's clock is behind the whole second, in ms: below [`PHASE_MS`].
@@ -80,7 +80,7 @@ pub struct Rider {
 }
 
 /// Riders' clocks tick within the first part of a second; jitter takes the rest.
-pub const PHASE_MS: u32 = 900;
+pub(crate) const PHASE_MS: u32 = 900;
 
 /// The riders, in the crowd's order: lane by lane.
 pub fn riders(seed: u64, count: u32) -> Vec<Rider> {
@@ -106,7 +106,7 @@ pub struct Form {
 }
 
 /// The forms of all riders in the race of a slot.
-pub fn forms(seed: u64, slot: i64, riders: &[Rider], race_seconds: u32) -> Vec<Form> {
+pub(crate) fn forms(seed: u64, slot: i64, riders: &[Rider], race_seconds: u32) -> Vec<Form> {
     let mut draws = Draws::new(seed, FORMS, slot as u64);
     let form = |rider: &Rider| {
         let is_climber = draws.below(100) < CLIMBERS_PERCENT;

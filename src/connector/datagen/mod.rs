@@ -43,7 +43,7 @@ const OPTIONS: [OptionSpec; 12] = [
     OptionSpec::new("fields.<column>.var-len", OptionKind::Text, "the length is random, up to this").or("false"),
 ];
 
-pub struct Datagen;
+pub(crate) struct Datagen;
 
 impl Connector for Datagen {
     fn name(&self) -> &'static str {
@@ -83,7 +83,7 @@ fn parsed(table: &Table) -> Result<DatagenOptions, ConnectError> {
     Ok(DatagenOptions::parse(&table.name, &formats::without_format(table), &columns)?)
 }
 
-pub struct DatagenSource {
+pub(crate) struct DatagenSource {
     table: String,
     options: DatagenOptions,
     /// Numbers of the columns that are needed.

@@ -25,13 +25,13 @@ use crate::connector::dynamodb::value::Value;
 use crate::sink::version::{Standing, Version};
 
 /// The item attribute that holds the version of an upsert.
-pub const VERSION_ATTRIBUTE: &str = "paceline_version";
+pub(crate) const VERSION_ATTRIBUTE: &str = "paceline_version";
 /// A call that has not answered by then is tried again; DynamoDB answers in milliseconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a call did nothing, as far as is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// Throttled, an error of the server, no connection, no answer: the same call may succeed later.
     Retry(String),
     /// The condition failed: the table holds a newer version.
@@ -50,7 +50,7 @@ pub enum Failure {
 
 /// The key of the table as it exists: names and types (`S`, `N`, `B`), hash before range.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableKey {
+pub(crate) struct TableKey {
     pub attributes: Vec<(String, String)>,
 }
 
@@ -61,7 +61,7 @@ impl std::fmt::Display for TableKey {
     }
 }
 
-pub struct TableClient {
+pub(crate) struct TableClient {
     pub(super) client: Client,
     pub(super) table: String,
 }
@@ -120,7 +120,7 @@ impl TableClient {
     }
 
     /// Puts several items with different keys, without conditions. Returns the indexes of those that were not processed.
-    pub async fn put_batch(&self, items: &[&Item], key_names: &[Arc<str>]) -> Result<Vec<usize>, Failure> {
+    pub(crate) async fn put_batch(&self, items: &[&Item], key_names: &[Arc<str>]) -> Result<Vec<usize>, Failure> {
         let mut requests = Vec::with_capacity(items.len());
         for item in items {
             let put = PutRequest::builder().set_item(Some(attributes(item))).build();

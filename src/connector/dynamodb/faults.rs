@@ -6,7 +6,7 @@
 
 /// Whom a refusal is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blame {
+pub(crate) enum Blame {
     /// This item: too large, an empty key, a number out of range.
     Row,
     /// The request's shape: the table has another key.
@@ -42,7 +42,7 @@ const OF_ROW: [&str; 10] = [
 ];
 
 /// Whom the message of a ValidationException is about.
-pub fn blame(message: &str) -> Blame {
+pub(crate) fn blame(message: &str) -> Blame {
     let message = message.to_lowercase();
     let holds = |part: &&str| message.contains(*part);
     if message.contains(OF_INDEX) {

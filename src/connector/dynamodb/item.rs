@@ -34,7 +34,7 @@ pub struct Item {
 
 impl Item {
     /// The row as a JSON object, for people.
-    pub fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         let mut out = String::new();
         write_json_object(self.attributes.iter().map(|(n, v)| (n.as_ref(), v)), &mut out);
         out
@@ -42,7 +42,7 @@ impl Item {
 }
 
 /// The key of an item from its key attributes, in the order of the table's key schema. None for a type no key can have.
-pub fn key_bytes<'a>(values: impl IntoIterator<Item = &'a Value>) -> Option<Arc<[u8]>> {
+pub(crate) fn key_bytes<'a>(values: impl IntoIterator<Item = &'a Value>) -> Option<Arc<[u8]>> {
     let mut key = Vec::new();
     for value in values {
         let (kind, bytes) = match value {
@@ -60,14 +60,14 @@ pub fn key_bytes<'a>(values: impl IntoIterator<Item = &'a Value>) -> Option<Arc<
 
 /// What becomes of a column that is NULL: `sink.ignore-nulls`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nulls {
+pub(crate) enum Nulls {
     Written,
     /// The item has no such attribute.
     LeftOut,
 }
 
 /// Makes items of the rows of one schema.
-pub struct ItemEncoder {
+pub(crate) struct ItemEncoder {
     names: Vec<Arc<str>>,
     /// Columns of the table's key, in the order of its key schema.
     key: Vec<usize>,
@@ -112,7 +112,7 @@ impl ItemEncoder {
     }
 
     /// The item that takes a row's item away.
-    pub fn encode_delete(&self, batch: &RecordBatch, row: usize) -> Result<Item, String> {
+    pub(crate) fn encode_delete(&self, batch: &RecordBatch, row: usize) -> Result<Item, String> {
         let keys = batch.project(&self.key).map_err(|e| e.to_string())?;
         let names = self.key.iter().map(|&c| self.names[c].clone()).collect();
         let encoder = ItemEncoder { names, key: (0..self.key.len()).collect(), nulls: Nulls::Written, extra_bytes: 0 };
@@ -120,7 +120,7 @@ impl ItemEncoder {
     }
 
     /// A row that is no item as a JSON object, for people: values that DynamoDB cannot hold as text.
-    pub fn row_json(&self, batch: &RecordBatch, row: usize) -> String {
+    pub(crate) fn row_json(&self, batch: &RecordBatch, row: usize) -> String {
         let value_or_text = |column: &ArrayRef| {
             let text = || map_keys::shown(&column.slice(row, 1)).and_then(|shown| array_value_to_string(&shown, 0));
             value(column, row).unwrap_or_else(|_| match text() {

@@ -12,7 +12,7 @@ use crate::sink::Rejected;
 use crate::sink::version::{Standing, WriteMode};
 
 /// What one writer has to send, and what went wrong.
-pub struct KeyLanes {
+pub(crate) struct KeyLanes {
     mode: WriteMode,
     by_key: HashMap<Arc<[u8]>, KeyLane>,
     /// Barriers that have come.
@@ -45,7 +45,7 @@ struct KeyLane {
 
 /// An item with the number of barriers that came before it.
 #[derive(Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     pub item: Item,
     barriers: u64,
 }
@@ -98,7 +98,7 @@ impl KeyLanes {
     }
 
     /// A barrier has come.
-    pub fn begin_barrier(&mut self) {
+    pub(crate) fn begin_barrier(&mut self) {
         debug_assert!(self.awaited <= self.items, "{} of {} items are awaited", self.awaited, self.items);
         self.barriers += 1;
         self.awaited = self.items;
@@ -107,7 +107,7 @@ impl KeyLanes {
     }
 
     /// What was rejected before the last barrier, if everything from before it is settled.
-    pub fn take_prepared(&mut self) -> Option<Vec<Rejected>> {
+    pub(crate) fn take_prepared(&mut self) -> Option<Vec<Rejected>> {
         (self.awaited == 0).then(|| std::mem::take(&mut self.rejected_before))
     }
 
@@ -118,12 +118,12 @@ impl KeyLanes {
     }
 
     /// Notes a row that never became an item.
-    pub fn reject_row(&mut self, rejected: Rejected) {
+    pub(crate) fn reject_row(&mut self, rejected: Rejected) {
         self.rejected.push(rejected);
     }
 
     /// Notes an item that the table does not take, in the epoch that waits for it.
-    pub fn reject(&mut self, sent: &Sent, rejected: Rejected) {
+    pub(crate) fn reject(&mut self, sent: &Sent, rejected: Rejected) {
         let is_awaited = self.awaited > 0 && sent.barriers < self.barriers;
         if is_awaited { &mut self.rejected_before } else { &mut self.rejected }.push(rejected);
     }
@@ -133,7 +133,7 @@ impl KeyLanes {
     }
 
     /// All items that are not settled, by key; of each key in their order.
-    pub fn unsettled(&self) -> impl Iterator<Item = &Item> {
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = &Item> {
         let mut lanes: Vec<(&Arc<[u8]>, &KeyLane)> = self.by_key.iter().collect();
         lanes.sort_unstable_by_key(|(key, _)| *key);
         lanes.into_iter().flat_map(|(_, lane)| {
@@ -143,7 +143,7 @@ impl KeyLanes {
     }
 
     /// The next items to send together, each of another key; empty if there is nothing to send now.
-    pub fn next_request(&mut self, size: usize) -> Vec<Arc<Sent>> {
+    pub(crate) fn next_request(&mut self, size: usize) -> Vec<Arc<Sent>> {
         let mut items = Vec::new();
         while items.len() < size
             && let Some(key) = self.ready.pop_front()
@@ -161,7 +161,7 @@ impl KeyLanes {
     }
 
     /// An item needs nothing more: its lane is free for the next one.
-    pub fn settle(&mut self, sent: &Sent) {
+    pub(crate) fn settle(&mut self, sent: &Sent) {
         let key = &sent.item.key;
         self.bytes -= sent.item.memory_bytes;
         self.items -= 1;

@@ -34,7 +34,7 @@ use crate::sql::catalog::Table;
 use lookup::DynamoDbLookup;
 use sink::DynamoDbSink;
 
-pub struct DynamoDb;
+pub(crate) struct DynamoDb;
 
 impl Connector for DynamoDb {
     fn name(&self) -> &'static str {

@@ -39,7 +39,7 @@ pub const OPTIONS: [OptionSpec; 6] = [
 ];
 
 #[derive(Clone)]
-pub struct DynamoDbOptions {
+pub(crate) struct DynamoDbOptions {
     pub table_name: String,
     pub aws: AwsOptions,
     /// Items in a BatchWriteItem.

@@ -22,13 +22,13 @@ use crate::wake::Wake;
 
 /// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second; several writers share memory
 /// with the state.
-pub const BUFFER_BYTES_MAX: usize = 8 << 20;
+pub(crate) const BUFFER_BYTES_MAX: usize = 8 << 20;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 /// Long enough to let a throttled table recover, short enough to notice soon. Jitter adds up to as much again.
 const RETRY_DELAY_MAX: Duration = Duration::from_millis(2500);
 
 /// One writer's items, shared with the tasks that send them.
-pub struct Outbox {
+pub(crate) struct Outbox {
     lanes: Mutex<KeyLanes>,
     /// Wakes the worker when a request has ended.
     wake: Wake,
@@ -50,7 +50,7 @@ pub struct Outbox {
 }
 
 /// Limits and surroundings of an outbox.
-pub struct OutboxConfig {
+pub(crate) struct OutboxConfig {
     pub mode: WriteMode,
     /// Names of the table's key attributes, in the order of its key schema.
     pub key_names: Vec<Arc<str>>,
@@ -139,7 +139,7 @@ impl Outbox {
     }
 
     /// Notes a row that cannot be an item.
-    pub fn reject(&self, rejected: Rejected) {
+    pub(crate) fn reject(&self, rejected: Rejected) {
         self.lanes().reject_row(rejected);
     }
 

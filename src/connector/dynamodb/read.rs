@@ -11,13 +11,13 @@ use crate::connector::dynamodb::client::{Failure, TableClient, attribute, failur
 use crate::connector::dynamodb::value::Value;
 
 /// Attributes of an item, or of a key.
-pub type Attributes = Vec<(String, Value)>;
+pub(crate) type Attributes = Vec<(String, Value)>;
 
 /// BatchGetItem takes no more keys.
-pub const BATCH_KEYS_MAX: usize = 100;
+pub(crate) const BATCH_KEYS_MAX: usize = 100;
 
 /// The attributes to read, in DynamoDB's form: any name may be asked for.
-pub struct Wanted {
+pub(crate) struct Wanted {
     expression: String,
     names: HashMap<String, String>,
 }
@@ -36,7 +36,11 @@ pub struct Next(HashMap<String, AttributeValue>);
 
 impl TableClient {
     /// The items of at most [`BATCH_KEYS_MAX`] keys, all different, and the keys that were not looked at.
-    pub async fn get_batch(&self, keys: &[Attributes], wanted: &Wanted) -> Result<(Vec<Attributes>, Vec<Attributes>), Failure> {
+    pub(crate) async fn get_batch(
+        &self,
+        keys: &[Attributes],
+        wanted: &Wanted,
+    ) -> Result<(Vec<Attributes>, Vec<Attributes>), Failure> {
         let asked = keys.iter().map(|key| key.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()).collect();
         let asked = KeysAndAttributes::builder()
             .set_keys(Some(asked))

@@ -41,7 +41,7 @@ pub enum Value {
 
 impl Value {
     /// What DynamoDB charges for the value, bytes.
-    pub fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         match self {
             Value::Null | Value::Bool(_) => 1,
             Value::Text(s) => s.len(),
@@ -68,7 +68,7 @@ impl Value {
     }
 
     /// The value as JSON, for people; bytes in hexadecimal.
-    pub fn write_json(&self, out: &mut String) {
+    pub(crate) fn write_json(&self, out: &mut String) {
         match self {
             Value::Null => out.push_str("null"),
             Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
@@ -94,7 +94,7 @@ impl Value {
     }
 }
 
-pub fn write_json_object<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut String) {
+pub(crate) fn write_json_object<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut String) {
     out.push('{');
     for (i, (name, value)) in entries.enumerate() {
         out.push_str(if i > 0 { "," } else { "" });
@@ -121,7 +121,7 @@ pub fn key_type(data_type: &DataType) -> Option<&'static str> {
 }
 
 /// True if a column of this type can be written. The keys of a MAP are names, so they must be text.
-pub fn is_supported(data_type: &DataType) -> bool {
+pub(crate) fn is_supported(data_type: &DataType) -> bool {
     use DataType as T;
     match data_type {
         T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 => true,

@@ -24,7 +24,7 @@ use source::FileSource;
 
 const MONITOR_INTERVAL: &str = "source.monitor-interval";
 
-pub struct Filesystem;
+pub(crate) struct Filesystem;
 
 impl Connector for Filesystem {
     fn name(&self) -> &'static str {

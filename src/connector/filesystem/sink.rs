@@ -47,7 +47,7 @@ const NAME_PREFIX_BYTES_MAX: usize = 160;
 const PART_SUFFIX: &str = ".inprogress";
 
 /// Writes rows of one table into one folder.
-pub struct FileSink {
+pub(crate) struct FileSink {
     target: Arc<Target>,
     part_bytes_max: u64,
     folder_early: bool,

@@ -38,7 +38,7 @@ const OPEN_AT_ONCE: usize = 4;
 /// Metadata columns of the connector: Flink's names.
 pub const METADATA_KEYS: [&str; 4] = ["file.path", "file.name", "file.size", "file.modification-time"];
 
-pub struct FileSource {
+pub(crate) struct FileSource {
     table: String,
     root: PathBuf,
     metadata: Vec<String>,
@@ -51,7 +51,7 @@ pub struct FileSource {
 
 /// What is a record of a file?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
+pub(crate) enum Framing {
     /// A line that is not blank.
     Lines,
     /// Any line.
@@ -73,7 +73,7 @@ impl FileSource {
     }
 
     /// The same with other records than lines that are not blank.
-    pub fn framed(self, framing: Framing) -> FileSource {
+    pub(crate) fn framed(self, framing: Framing) -> FileSource {
         FileSource { framing, ..self }
     }
 

@@ -26,7 +26,7 @@ pub enum SelectFormat {
 
 /// Whether a row under a header is printed with what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpColumn {
+pub(crate) enum OpColumn {
     /// Rows may be updated and deleted.
     Shown,
     /// Rows are only added.
@@ -41,7 +41,7 @@ enum Header {
     Printed,
 }
 
-pub struct SelectSink {
+pub(crate) struct SelectSink {
     name: String,
     schema: SchemaRef,
     ops: OpColumn,

@@ -9,7 +9,7 @@ use crate::format::{Decoded, Decoder};
 use crate::record::{Places, RawBatch, Span};
 use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 
-pub struct ValuesSource {
+pub(crate) struct ValuesSource {
     rows: u64,
 }
 
@@ -56,7 +56,7 @@ impl SplitReader for ValuesReader {
 }
 
 /// Gives the rows that the records of a [`ValuesSource`] count.
-pub struct ValuesDecoder {
+pub(crate) struct ValuesDecoder {
     rows: RecordBatch,
     schema: SchemaRef,
 }

@@ -43,7 +43,7 @@ const LISTINGS_MAX: usize = 5;
 
 /// A shard as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedShard {
+pub(crate) struct ListedShard {
     pub id: String,
     /// None, one, or the two shards of a merge; those out of retention included.
     pub parents: Vec<String>,
@@ -79,7 +79,7 @@ impl Intercept for NoteDate {
 
 /// Calls for one stream.
 #[derive(Clone)]
-pub struct StreamClient {
+pub(crate) struct StreamClient {
     client: Client,
     arn: String,
     name: String,
@@ -94,7 +94,7 @@ impl StreamClient {
     }
 
     /// All shards that hold records or may get some, tried a few times.
-    pub async fn list_shards_patiently(&self) -> Result<Vec<ListedShard>, Failure> {
+    pub(crate) async fn list_shards_patiently(&self) -> Result<Vec<ListedShard>, Failure> {
         let pauses = ExponentialBuilder::new().with_min_delay(Duration::from_millis(250)).with_max_times(LISTINGS_MAX - 1);
         let mut pauses = pauses.with_jitter().build();
         loop {
@@ -109,7 +109,7 @@ impl StreamClient {
     }
 
     /// When the stream was made, seconds since the epoch. None where the server does not say.
-    pub async fn created_s(&self) -> Result<Option<i64>, Failure> {
+    pub(crate) async fn created_s(&self) -> Result<Option<i64>, Failure> {
         let call = self.client.describe_stream_summary().stream_name(&self.name).stream_arn(&self.arn);
         let answer = call.send().await.map_err(|e| failure(&e))?;
         Ok(answer.stream_description_summary.map(|summary| summary.stream_creation_timestamp.secs()))
@@ -139,7 +139,7 @@ impl StreamClient {
 }
 
 /// Calls for one shard.
-pub struct ShardClient {
+pub(crate) struct ShardClient {
     pub stream: StreamClient,
     pub shard_id: String,
 }

@@ -21,7 +21,7 @@ use crate::wake::Wake;
 
 /// Why a call gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The iterator is older than five minutes.
     Expired,
     /// Throttled, an error of the server, no connection, no answer: the same call may succeed later.
@@ -60,7 +60,7 @@ enum Rest {
 }
 
 /// The calls that reading one shard takes. Each is tried once.
-pub trait ShardApi: Send + Sync + 'static {
+pub(crate) trait ShardApi: Send + Sync + 'static {
     fn get_iterator(&self, position: &ShardPosition) -> impl Future<Output = Result<String, Failure>> + Send;
     fn get_records(&self, iterator: &str) -> impl Future<Output = Result<Reply, Failure>> + Send;
     /// Shards that list this one as a parent.

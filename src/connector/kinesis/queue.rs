@@ -13,13 +13,13 @@ use crate::source::{Pause, SplitSeed};
 use crate::time::idle::EmptyAnswers;
 
 /// Payload read ahead for one shard. While it holds more, no call is made; so the most is this and one reply (10 MB).
-pub const QUEUE_BYTES: usize = 8 << 20;
+pub(crate) const QUEUE_BYTES: usize = 8 << 20;
 /// What a record takes in memory beside its payload: sequence number, partition key, headers. Small records count too.
 const RECORD_OVERHEAD_BYTES: usize = 256;
 
 /// A record as the server gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Decimal text of up to 129 digits.
     pub sequence_number: String,
     pub partition_key: String,
@@ -30,20 +30,20 @@ pub struct Record {
 
 /// How reading a shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShardEnd {
+pub(crate) enum ShardEnd {
     End { children: Vec<SplitSeed> },
     Failed(String),
 }
 
 /// What the worker finds.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Taken {
+pub(crate) enum Taken {
     Records(Vec<Record>),
     Nothing { empty: Option<EmptyAnswers> },
     Ended(ShardEnd),
 }
 
-pub struct Queue {
+pub(crate) struct Queue {
     state: Mutex<State>,
     /// Told when there may be room again, or a pause has ended.
     room: Notify,
@@ -100,7 +100,7 @@ impl Queue {
     }
 
     /// Notes that a reply said that nothing is left, at this reading of the clock. Returns true for the first in a row.
-    pub fn answered_empty(&self, now: Duration) -> bool {
+    pub(crate) fn answered_empty(&self, now: Duration) -> bool {
         let mut state = self.state();
         let before = state.empty;
         state.empty = Some(EmptyAnswers::and_one(before, now));
@@ -108,7 +108,7 @@ impl Queue {
     }
 
     /// Notes how far a reply was behind the newest record, ms of arrival time.
-    pub fn note_lag(&self, behind_ms: Option<i64>) {
+    pub(crate) fn note_lag(&self, behind_ms: Option<i64>) {
         self.state().lag_ms = behind_ms;
     }
 
@@ -117,7 +117,7 @@ impl Queue {
     }
 
     /// What was left is not known any more: a call failed, or the reply was behind.
-    pub fn may_have_more(&self) {
+    pub(crate) fn may_have_more(&self) {
         self.state().empty = None;
     }
 

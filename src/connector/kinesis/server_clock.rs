@@ -12,7 +12,7 @@ use crate::time::clock::{Clock, SharedClock};
 /// Differences up to this say nothing: the header has whole seconds, and an answer takes its time.
 const AGREEMENT_MS: i64 = 2000;
 
-pub struct ServerClock {
+pub(crate) struct ServerClock {
     local: SharedClock,
     /// To be added to the local time.
     offset_ms: AtomicI64,
@@ -24,7 +24,7 @@ impl ServerClock {
     }
 
     /// Takes the `Date` header of an answer that has just come (RFC 9110, such as `Sun, 06 Nov 1994 08:49:37 GMT`).
-    pub fn note_date(&self, header: &str) {
+    pub(crate) fn note_date(&self, header: &str) {
         if let Ok(date) = chrono::DateTime::parse_from_rfc2822(header) {
             let offset_ms = date.timestamp_millis() - self.local.wall_ms();
             self.offset_ms.store(if offset_ms.abs() > AGREEMENT_MS { offset_ms } else { 0 }, Ordering::Relaxed);

@@ -6,7 +6,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 /// Ms since the epoch. The error says what is expected.
-pub fn parse_ms(text: &str, pattern: Option<&str>) -> Result<i64, String> {
+pub(crate) fn parse_ms(text: &str, pattern: Option<&str>) -> Result<i64, String> {
     let Some(pattern) = pattern else {
         let rfc3339 = || DateTime::parse_from_rfc3339(text).map(|t| t.timestamp_millis()).ok();
         return seconds_ms(text)

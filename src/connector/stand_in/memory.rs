@@ -12,7 +12,7 @@ use arrow::row::{RowConverter, SortField};
 
 use crate::lookup::{Key, LookupError, LookupSpec, LookupTable, Reply};
 
-pub struct MemoryTable {
+pub(crate) struct MemoryTable {
     table: String,
     keys: RowConverter,
     rows: RecordBatch,

@@ -166,7 +166,7 @@ impl EmbeddedTable {
     }
 
     /// Grows with each visible change since the table was opened.
-    pub fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         self.shared.generation.load(Ordering::Acquire)
     }
 }

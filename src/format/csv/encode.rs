@@ -46,7 +46,7 @@ impl CsvEncoder {
     }
 
     /// Appends rows of `batch`, which has the encoder's schema, each with a line feed.
-    pub fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
+    pub(crate) fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
         let cells: Vec<Cells> = batch.columns().iter().map(Cells::new).collect();
         let null = self.options.null_literal.as_deref().unwrap_or_default();
         for row in rows {

@@ -29,14 +29,14 @@ impl Dialect {
     }
 
     /// True for a line that is no record at all.
-    pub fn is_skipped(&self, line: &[u8]) -> bool {
+    pub(crate) fn is_skipped(&self, line: &[u8]) -> bool {
         self.comments && line.iter().find(|&&c| c != b' ').is_none_or(|&c| matches!(c, b'#' | b'\r' | b'\n'))
     }
 }
 
 /// Why a record cannot be cut into fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FieldsError {
+pub(crate) enum FieldsError {
     #[error("a quoted field is not closed")]
     Unclosed,
     #[error("text follows the closing quote of a field")]

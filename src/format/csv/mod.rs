@@ -61,7 +61,7 @@ pub enum CsvError {
 
 /// Where a column of the decoder's output comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CsvSource {
+pub(crate) enum CsvSource {
     /// The field at this place of a record, from 0.
     Field(usize),
     /// The array at this index of [`RawBatch::metadata`].
@@ -69,7 +69,7 @@ pub enum CsvSource {
 }
 
 /// Decodes raw records that hold one line of CSV each.
-pub struct CsvDecoder {
+pub(crate) struct CsvDecoder {
     schema: SchemaRef,
     options: CsvOptions,
     outputs: Vec<Output>,

@@ -80,7 +80,7 @@ impl Target {
         }
     }
 
-    pub fn nullable(&self) -> bool {
+    pub(crate) fn nullable(&self) -> bool {
         match self {
             Target::Scalar { column, .. } => column.nullable,
             Target::List(list) => list.nullable,
@@ -101,7 +101,7 @@ impl Target {
         }
     }
 
-    pub fn reserve(&mut self, rows: usize) {
+    pub(crate) fn reserve(&mut self, rows: usize) {
         match self {
             Target::Scalar { column, .. } => column.reserve(rows),
             Target::List(list) => list.ends.reserve(rows),
@@ -116,7 +116,7 @@ impl Target {
         }
     }
 
-    pub fn push_null(&mut self) {
+    pub(crate) fn push_null(&mut self) {
         match self {
             Target::Scalar { column, .. } => column.push_null(),
             Target::List(list) => {

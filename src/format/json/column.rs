@@ -103,7 +103,7 @@ impl VarBytes {
     }
 
     /// Forgets what was appended to `bytes` since the last entry.
-    pub fn drop_open(&mut self) {
+    pub(crate) fn drop_open(&mut self) {
         self.bytes.truncate(self.ends[self.len()] as usize);
     }
 
@@ -179,7 +179,7 @@ impl Column {
     }
 
     /// Makes room for `rows` more rows, so that no push within a batch grows a buffer of fixed-width values.
-    pub fn reserve(&mut self, rows: usize) {
+    pub(crate) fn reserve(&mut self, rows: usize) {
         match &mut self.values {
             Values::Bool(v) => v.reserve(rows),
             Values::I8(v) => v.reserve(rows),
@@ -219,7 +219,7 @@ impl Column {
         }
     }
 
-    pub fn push_null(&mut self) {
+    pub(crate) fn push_null(&mut self) {
         self.nulls.push(self.len());
         match &mut self.values {
             Values::Bool(v) => v.push(false),
@@ -240,7 +240,7 @@ impl Column {
     }
 
     /// Forgets the parts of a value that was begun and not closed.
-    pub fn drop_open(&mut self) {
+    pub(crate) fn drop_open(&mut self) {
         match &mut self.values {
             Values::Text(v) | Values::Bytes(v) => v.drop_open(),
             Values::Array { ends, items } => items.truncate(ends.last().map_or(0, |&end| end as usize)),
@@ -254,7 +254,7 @@ impl Column {
         }
     }
 
-    pub fn is_nested(&self) -> bool {
+    pub(crate) fn is_nested(&self) -> bool {
         matches!(self.values, Values::Array { .. } | Values::Map { .. } | Values::Row { .. })
     }
 
@@ -335,7 +335,7 @@ impl Column {
     }
 
     /// The declared type in SQL words, with the text form where it is not obvious. For error messages.
-    pub fn sql_type(&self) -> String {
+    pub(crate) fn sql_type(&self) -> String {
         match &self.values {
             Values::Bool(_) => "BOOLEAN".into(),
             Values::I8(_) => "TINYINT".into(),

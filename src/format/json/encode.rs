@@ -63,7 +63,7 @@ impl JsonEncoder {
     }
 
     /// The same for some of the rows, so that a caller can bound what `out` holds.
-    pub fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
+    pub(crate) fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
         let cells: Vec<Cells> = batch.columns().iter().map(Cells::new).collect();
         for row in rows {
             self.write_object(&cells, row, out);

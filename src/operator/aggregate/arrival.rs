@@ -14,7 +14,7 @@ use crate::operator::window::slice::{WindowKind, WindowSpan, Windows};
 use crate::time::EventTime;
 
 /// Bytes of an [`Order`].
-pub const ORDER_BYTES: usize = 32;
+pub(crate) const ORDER_BYTES: usize = 32;
 
 /// A place in the order of arrival. Comparing the bytes compares the places. This is a stored format, version 1:
 ///
@@ -23,11 +23,11 @@ pub const ORDER_BYTES: usize = 32;
 /// ```
 ///
 /// all big-endian, the first two with the sign bit flipped. For rows of a window: its end, 0, 0.
-pub type Order = [u8; ORDER_BYTES];
+pub(crate) type Order = [u8; ORDER_BYTES];
 
 /// The parts that a window is put together from come one after the other, as in Flink.
 #[derive(Debug, Clone)]
-pub enum WindowPart {
+pub(crate) enum WindowPart {
     Whole,
     /// HOP: the newest slice comes first. The last end of the slice.
     Slice(i64),
@@ -62,7 +62,7 @@ impl WindowPart {
 
 /// The places of the rows of a batch.
 #[derive(Debug, Clone, Copy)]
-pub struct ArrivalPlaces<'a> {
+pub(crate) struct ArrivalPlaces<'a> {
     part: &'a WindowPart,
     rows: &'a Rows,
 }

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type};
 use super::{Kernel, Selected, count::Count, sum, sum_decimal};
 use crate::operator::OperatorError;
 
-pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
+pub(crate) fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
     let sum_type = match input {
         DataType::Decimal128(_, s) => DataType::Decimal128(38, *s),
         DataType::Float32 | DataType::Float64 => DataType::Float64,

@@ -19,7 +19,7 @@ use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
 /// `output` is a map of the input's type to INT.
-pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
+pub(crate) fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
     Box::new(Collect { logs: Logs::default(), encoded: KeyBuf::default(), input: input.clone(), output: output.clone() })
 }
 

@@ -9,7 +9,7 @@ use super::{Kernel, Selected};
 use crate::operator::OperatorError;
 
 #[derive(Default)]
-pub struct Count {
+pub(crate) struct Count {
     counts: Vec<i64>,
 }
 

@@ -18,7 +18,7 @@ use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
 /// What is made of the values.
-pub enum Reading {
+pub(crate) enum Reading {
     Least,
     Greatest,
     /// A map of this type.
@@ -27,7 +27,7 @@ pub enum Reading {
     Percentiles(Fractions),
 }
 
-pub fn kernel(input: &DataType, reading: Reading) -> Box<dyn RetractKernel> {
+pub(crate) fn kernel(input: &DataType, reading: Reading) -> Box<dyn RetractKernel> {
     let value_type = if let Reading::Percentiles(_) = reading { DataType::Float64 } else { input.clone() };
     Box::new(Counted { values: ValueSets::default(), value_type, reading })
 }

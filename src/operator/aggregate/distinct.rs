@@ -15,7 +15,7 @@ use super::{Aggregate, Fixed, Kernel, NullValues, Selected, Turn};
 use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
-pub struct Distinct {
+pub(crate) struct Distinct {
     values: ValueSets,
     inner: Accumulators,
     input_type: DataType,
@@ -26,7 +26,7 @@ pub struct Distinct {
 type Turned = (Vec<u32>, Vec<Box<[u8]>>);
 
 /// `inner`: the same aggregate without DISTINCT.
-pub fn kernel(aggregate: &Aggregate, inner: Accumulators) -> Box<dyn RetractKernel> {
+pub(crate) fn kernel(aggregate: &Aggregate, inner: Accumulators) -> Box<dyn RetractKernel> {
     let nulls = match &aggregate.fixed {
         Fixed::Form(Form::Array { nulls, .. }) => *nulls,
         _ => NullValues::Skipped,

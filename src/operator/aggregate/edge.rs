@@ -15,12 +15,12 @@ use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
 /// Which value of a group is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     First,
     Last,
 }
 
-pub fn kernel(data_type: &DataType, side: Side) -> Box<dyn Kernel> {
+pub(crate) fn kernel(data_type: &DataType, side: Side) -> Box<dyn Kernel> {
     Box::new(Edge { held: vec![], heap_bytes: 0, encoded: KeyBuf::default(), data_type: data_type.clone(), side })
 }
 

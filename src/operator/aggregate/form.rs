@@ -33,7 +33,7 @@ pub enum Form {
 }
 
 /// The type of ARRAY_AGG over this one.
-pub fn array_type(item: &DataType) -> DataType {
+pub(crate) fn array_type(item: &DataType) -> DataType {
     DataType::List(Arc::new(Field::new_list_field(item.clone(), true)))
 }
 

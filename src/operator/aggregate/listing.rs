@@ -16,13 +16,13 @@ use crate::operator::OperatorError;
 
 /// What becomes of a value that a group has already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Repeats {
+pub(crate) enum Repeats {
     Kept,
     /// Each value counts once, where it came first.
     Skipped,
 }
 
-pub fn kernel(form: Form, repeats: Repeats) -> Box<dyn Kernel> {
+pub(crate) fn kernel(form: Form, repeats: Repeats) -> Box<dyn Kernel> {
     Box::new(Listing { logs: Logs::default(), form, repeats })
 }
 

@@ -16,7 +16,7 @@ use arrow::datatypes::DataType;
 use super::Selected;
 
 #[derive(Default)]
-pub struct Logs {
+pub(crate) struct Logs {
     logs: Vec<Log>,
     heap_bytes: usize,
 }
@@ -32,7 +32,7 @@ struct Log {
 const COMPACT_FROM_BYTES: usize = 4096;
 
 impl Logs {
-    pub fn resize(&mut self, groups: usize) {
+    pub(crate) fn resize(&mut self, groups: usize) {
         self.logs.resize(groups, Log::default());
     }
 
@@ -76,7 +76,7 @@ impl Logs {
         Arc::new(BinaryArray::from_iter_values(picks.iter().map(|&g| &self.logs[g as usize].bytes)))
     }
 
-    pub fn state_types() -> Vec<DataType> {
+    pub(crate) fn state_types() -> Vec<DataType> {
         vec![DataType::Binary]
     }
 
@@ -86,7 +86,7 @@ impl Logs {
     }
 
     /// Puts a shorter log with the same meaning in a log's place.
-    pub fn compact(&mut self, g: usize, shorter: impl FnOnce(Vec<&[u8]>) -> Vec<Vec<u8>>) {
+    pub(crate) fn compact(&mut self, g: usize, shorter: impl FnOnce(Vec<&[u8]>) -> Vec<Vec<u8>>) {
         let old = std::mem::take(&mut self.logs[g]);
         self.heap_bytes -= old.bytes.capacity();
         for entry in shorter(entries_of(&old.bytes).collect()) {
@@ -95,7 +95,7 @@ impl Logs {
         self.logs[g].compacted = self.logs[g].bytes.len();
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.logs.capacity() * size_of::<Log>() + self.heap_bytes
     }
 }

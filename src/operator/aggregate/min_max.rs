@@ -13,7 +13,7 @@ use arrow::datatypes::{
 use super::{Kernel, Selected};
 use crate::operator::OperatorError;
 
-pub fn supports(data_type: &DataType) -> bool {
+pub(crate) fn supports(data_type: &DataType) -> bool {
     use DataType::{Binary, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time32, Timestamp, Utf8};
     matches!(
         data_type,
@@ -33,12 +33,12 @@ pub fn supports(data_type: &DataType) -> bool {
 
 /// Which value of a group is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extreme {
+pub(crate) enum Extreme {
     Least,
     Greatest,
 }
 
-pub fn kernel(data_type: &DataType, extreme: Extreme) -> Box<dyn Kernel> {
+pub(crate) fn kernel(data_type: &DataType, extreme: Extreme) -> Box<dyn Kernel> {
     let max = extreme == Extreme::Greatest;
     macro_rules! primitive {
         ($t:ty) => {

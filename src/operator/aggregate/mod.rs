@@ -66,13 +66,13 @@ pub enum Function {
 
 impl Function {
     /// True if the result depends on which row came first: rows must know when they arrived.
-    pub fn goes_by_arrival(self) -> bool {
+    pub(crate) fn goes_by_arrival(self) -> bool {
         use Function::{ArrayAgg, FirstValue, JsonArray, JsonObject, LastValue, ListAgg};
         matches!(self, FirstValue | LastValue | ListAgg | ArrayAgg | JsonArray | JsonObject)
     }
 
     /// True if Flink cannot merge two of its accumulators: it refuses the function in HOP, CUMULATE and SESSION.
-    pub fn is_for_tumble_only(self) -> bool {
+    pub(crate) fn is_for_tumble_only(self) -> bool {
         matches!(self, Function::FirstValue | Function::LastValue | Function::JsonArray)
     }
 }
@@ -126,7 +126,7 @@ pub struct Aggregate {
 }
 
 /// Flink's result type of an aggregate, or None if it does not take the argument. That of COLLECT is SQL's to say.
-pub fn result_type(function: Function, input: &DataType) -> Option<DataType> {
+pub(crate) fn result_type(function: Function, input: &DataType) -> Option<DataType> {
     use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Utf8};
     match (function, input) {
         (Function::Count, _) => Some(Int64),
@@ -146,7 +146,7 @@ pub fn result_type(function: Function, input: &DataType) -> Option<DataType> {
 }
 
 /// The accumulators of one aggregate, one per group.
-pub trait Kernel: Send {
+pub(crate) trait Kernel: Send {
     /// Makes room for groups up to `groups`; new ones start empty.
     fn resize(&mut self, groups: usize);
     /// Folds rows in: row i belongs to group `groups[i]` and takes part if `rows` says so.
@@ -169,7 +169,7 @@ pub trait Kernel: Send {
 }
 
 /// The kernel of an aggregate. `Aggregate::output_type` must come from [`result_type`].
-pub fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
+pub(crate) fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
     let input = &aggregate.input_type;
     match aggregate.function {
         Function::Count => Box::new(count::Count::default()),
@@ -231,7 +231,7 @@ impl Aggregate {
 
 /// Which rows of a batch take part (those where the FILTER is true), and what is known of them besides the argument.
 #[derive(Clone, Copy)]
-pub struct Selected<'a> {
+pub(crate) struct Selected<'a> {
     filter: Option<&'a BooleanArray>,
     second: Option<&'a ArrayRef>,
     places: Option<ArrivalPlaces<'a>>,
@@ -254,7 +254,7 @@ impl<'a> Selected<'a> {
     }
 
     /// The same with another choice of rows.
-    pub fn filtered(self, filter: &'a BooleanArray) -> Selected<'a> {
+    pub(crate) fn filtered(self, filter: &'a BooleanArray) -> Selected<'a> {
         Selected { filter: Some(filter), ..self }
     }
 
@@ -300,7 +300,7 @@ impl<'a> Selected<'a> {
     }
 
     /// The same, also with NULLs where they are kept.
-    pub fn for_each_kept(&self, groups: &[u32], argument: &ArrayRef, nulls: NullValues, mut f: impl FnMut(usize, usize)) {
+    pub(crate) fn for_each_kept(&self, groups: &[u32], argument: &ArrayRef, nulls: NullValues, mut f: impl FnMut(usize, usize)) {
         if nulls == NullValues::Skipped {
             return self.for_each(groups, argument, f);
         }

@@ -23,7 +23,7 @@ use crate::operator::aggregate::moments::exact::Exact;
 use crate::operator::aggregate::moments::float as moments_float;
 
 /// The result type, or None if the argument is no number.
-pub fn result_type(input: &DataType) -> Option<DataType> {
+pub(crate) fn result_type(input: &DataType) -> Option<DataType> {
     use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, Int64};
     match input {
         Int8 | Int16 | Int32 | Int64 | Float32 | Float64 => Some(input.clone()),
@@ -34,7 +34,7 @@ pub fn result_type(input: &DataType) -> Option<DataType> {
 
 /// What is made of the sums.
 #[derive(Clone, Copy)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// Divides by one less than the count.
     pub sample: bool,
     /// Takes the square root.
@@ -49,7 +49,7 @@ impl Moment {
     }
 }
 
-pub fn kernel(input: &DataType, moment: Moment) -> Box<dyn Kernel> {
+pub(crate) fn kernel(input: &DataType, moment: Moment) -> Box<dyn Kernel> {
     match input {
         DataType::Float32 | DataType::Float64 => Box::new(Floats { groups: vec![], moment, output: input.clone() }),
         _ => Box::new(Exact::of(input, moment)),
@@ -57,7 +57,7 @@ pub fn kernel(input: &DataType, moment: Moment) -> Box<dyn Kernel> {
 }
 
 /// The same over rows that may be taken back.
-pub fn retracting(input: &DataType, moment: Moment) -> Box<dyn RetractKernel> {
+pub(crate) fn retracting(input: &DataType, moment: Moment) -> Box<dyn RetractKernel> {
     match input {
         DataType::Float32 | DataType::Float64 => moments_float::retracting(input, moment),
         _ => Box::new(Exact::of(input, moment)),

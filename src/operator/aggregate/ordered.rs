@@ -15,7 +15,7 @@ use super::retract::RetractKernel;
 use super::{Kernel, Selected, Turn};
 use crate::operator::OperatorError;
 
-pub fn kernel(form: Form) -> Box<dyn RetractKernel> {
+pub(crate) fn kernel(form: Form) -> Box<dyn RetractKernel> {
     Box::new(Ordered { groups: vec![], bytes: 0, form })
 }
 

@@ -18,11 +18,11 @@ use crate::floats::one_nan_64;
 use crate::operator::OperatorError;
 
 /// The type of PERCENTILE with an array of fractions.
-pub fn array_type() -> DataType {
+pub(crate) fn array_type() -> DataType {
     DataType::List(Arc::new(Field::new_list_field(DataType::Float64, true)))
 }
 
-pub fn kernel(fractions: Fractions) -> Box<dyn Kernel> {
+pub(crate) fn kernel(fractions: Fractions) -> Box<dyn Kernel> {
     Box::new(Percentile { logs: Logs::default(), fractions })
 }
 

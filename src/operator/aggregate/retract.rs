@@ -19,27 +19,27 @@ use super::{Aggregate, Function, Kernel, Selected, Turn, avg};
 use crate::operator::OperatorError;
 
 /// A kernel that can take rows back.
-pub trait RetractKernel: Kernel {
+pub(crate) trait RetractKernel: Kernel {
     /// Takes rows back that were added by `update`, in the same form.
     fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>);
 }
 
 /// The accumulators of one aggregate in keyed state.
-pub enum Accumulators {
+pub(crate) enum Accumulators {
     /// Over a table that only grows.
     Append(Box<dyn Kernel>),
     Retract(Box<dyn RetractKernel>),
 }
 
 impl Accumulators {
-    pub fn kernel(&self) -> &dyn Kernel {
+    pub(crate) fn kernel(&self) -> &dyn Kernel {
         match self {
             Accumulators::Append(k) => k.as_ref(),
             Accumulators::Retract(k) => k.as_ref(),
         }
     }
 
-    pub fn kernel_mut(&mut self) -> &mut dyn Kernel {
+    pub(crate) fn kernel_mut(&mut self) -> &mut dyn Kernel {
         match self {
             Accumulators::Append(k) => k.as_mut(),
             Accumulators::Retract(k) => k.as_mut(),
@@ -47,7 +47,7 @@ impl Accumulators {
     }
 
     /// Only where the kernel was made for it.
-    pub fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
+    pub(crate) fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         if let Accumulators::Retract(k) = self {
             k.retract(groups, argument, rows);
         }

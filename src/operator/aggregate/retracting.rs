@@ -9,13 +9,13 @@ use super::{Aggregate, Function, distinct, kernel, moments, ordered};
 
 /// Whether rows that were added may be taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retraction {
+pub(crate) enum Retraction {
     Never,
     Possible,
 }
 
 /// The accumulators of one aggregate.
-pub fn accumulators(aggregate: &Aggregate, retraction: Retraction) -> Accumulators {
+pub(crate) fn accumulators(aggregate: &Aggregate, retraction: Retraction) -> Accumulators {
     let retracts = retraction == Retraction::Possible;
     let inner = if retracts { Accumulators::Retract(retracting(aggregate)) } else { Accumulators::Append(kernel(aggregate)) };
     // Over rows that stay, what goes by arrival tells apart itself which value came first.

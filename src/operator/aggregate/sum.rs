@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Float64Type, Int8Type, Int16Type, Int32Type, In
 use super::{Kernel, Selected, sum_decimal};
 use crate::operator::OperatorError;
 
-pub fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
+pub(crate) fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
     match input {
         DataType::Decimal128(_, _) => sum_decimal::kernel(output),
         DataType::Float32 | DataType::Float64 => Box::new(SumFloat { sums: vec![], seen: vec![], output: output.clone() }),

@@ -12,7 +12,7 @@ use super::keyed::{KeyedGroups, Nothing};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
 use crate::state::rocks::Changes;
 
-pub struct GroupAggregate {
+pub(crate) struct GroupAggregate {
     spec: GroupSpec,
     groups: KeyedGroups<Nothing>,
     /// Rows that wait for their bundle to fill.

@@ -14,7 +14,7 @@ use crate::operator::{Op, Rows};
 
 /// What becomes of a group's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(crate) enum Fate {
     Appears,
     Stays,
     Disappears,
@@ -24,7 +24,7 @@ pub enum Fate {
 
 /// Collects the changes that a batch causes.
 #[derive(Default)]
-pub struct ChangeSet {
+pub(crate) struct ChangeSet {
     /// Results and what is compared with them, one column list for each round and side.
     parts: Vec<Vec<ArrayRef>>,
     len: u32,

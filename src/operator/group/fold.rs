@@ -13,7 +13,7 @@ use crate::operator::{Context, OperatorError, Rows};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 
 /// A batch with the groups of its rows, which are in memory.
-pub struct GroupedRows<'a> {
+pub(crate) struct GroupedRows<'a> {
     pub rows: &'a Rows,
     pub groups: Vec<u32>,
     pub adds: Vec<bool>,
@@ -35,7 +35,7 @@ impl<'a> GroupedRows<'a> {
 }
 
 /// Folds the rows at `kept` into their groups.
-pub fn apply<B: Beside>(
+pub(crate) fn apply<B: Beside>(
     spec: &GroupSpec,
     state: &mut KeyedGroups<B>,
     input: &GroupedRows<'_>,

@@ -25,7 +25,7 @@ use crate::state::rocks::{Changes, StateDb};
 use crate::time::EventTime;
 
 /// The groups of one operator on one worker.
-pub struct KeyedGroups<B: Beside> {
+pub(crate) struct KeyedGroups<B: Beside> {
     spec: GroupSpec,
     index: GroupIndex,
     pub accumulators: Vec<Accumulators>,
@@ -43,7 +43,7 @@ pub struct KeyedGroups<B: Beside> {
 }
 
 /// What else is kept of each group: [`Nothing`], or what a window needs ([`super::of_windows`]).
-pub trait Beside: Default {
+pub(crate) trait Beside: Default {
     fn resize(&mut self, groups: usize);
     /// The types of its columns in a stored value.
     fn types() -> Vec<DataType>;
@@ -58,7 +58,7 @@ pub trait Beside: Default {
 
 /// Groups of a changelog: their rows and accumulators are all there is.
 #[derive(Default)]
-pub struct Nothing;
+pub(crate) struct Nothing;
 
 impl Beside for Nothing {
     fn resize(&mut self, _groups: usize) {}
@@ -185,11 +185,11 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     /// The place of a group among those that a round changes: `new` if it has none yet.
-    pub fn place_of(&mut self, group: u32, new: u32) -> u32 {
+    pub(crate) fn place_of(&mut self, group: u32, new: u32) -> u32 {
         *self.places[group as usize].get_or_insert(new)
     }
 
-    pub fn forget_place(&mut self, group: u32) {
+    pub(crate) fn forget_place(&mut self, group: u32) {
         self.places[group as usize] = None;
     }
 
@@ -220,7 +220,7 @@ impl<B: Beside> KeyedGroups<B> {
         self.mark(group);
     }
 
-    pub fn evaluate(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
+    pub(crate) fn evaluate(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         self.accumulators.iter().map(|a| a.kernel().evaluate(picks)).collect()
     }
 
@@ -256,7 +256,7 @@ impl<B: Beside> KeyedGroups<B> {
         entries
     }
 
-    pub fn freeze(&mut self) {
+    pub(crate) fn freeze(&mut self) {
         debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's groups were written");
         let entries = self.take_dirty();
         self.frozen.extend(entries);
@@ -268,7 +268,7 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
-    pub fn spill(&mut self, changes: &mut Changes) -> bool {
+    pub(crate) fn spill(&mut self, changes: &mut Changes) -> bool {
         debug_assert!(self.frozen.is_empty(), "groups are spilled between a barrier and its checkpoint");
         if self.index.is_empty() {
             return false;
@@ -285,7 +285,7 @@ impl<B: Beside> KeyedGroups<B> {
         true
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.kernel().memory_bytes()).sum();
         let by_group = accumulators + self.rows.capacity() * 16 + self.changed_ms.capacity() * 8 + self.beside.memory_bytes();
         self.index.memory_bytes(by_group) + self.frozen.memory_bytes()
@@ -301,7 +301,7 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     /// Deletes stored groups that got no row for the TTL. Called at a barrier, before anything is frozen.
-    pub fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
+    pub(crate) fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
         let types = self.stored_types();
         self.ttl.sweep(now_ms, db, |value| Ok(unpack(value, &types)?[1].as_primitive::<Int64Type>().value(0)))
     }
@@ -315,7 +315,7 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     /// Groups in memory, also those without state.
-    pub fn in_memory(&self) -> usize {
+    pub(crate) fn in_memory(&self) -> usize {
         self.index.len()
     }
 

@@ -58,7 +58,7 @@ pub struct WindowedSpec {
 
 impl WindowedSpec {
     /// A window's result comes once and is final.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         self.early == Pace::Never && self.lateness_ms == 0
     }
 }

@@ -17,7 +17,7 @@ use crate::time::EventTime;
 
 /// Per group in memory.
 #[derive(Default)]
-pub struct OfWindows {
+pub(crate) struct OfWindows {
     /// The end of the group's window. None: it was asked for by its key and is not there.
     ends: Vec<Option<EventTime>>,
     sent: Vec<Sent>,
@@ -25,7 +25,7 @@ pub struct OfWindows {
 
 /// What was sent of a group's result.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Sent {
+pub(crate) enum Sent {
     #[default]
     Nothing,
     /// The result as it is now.
@@ -88,7 +88,7 @@ impl KeyedGroups<OfWindows> {
         self.beside().ends[group as usize]
     }
 
-    pub fn set_end(&mut self, group: u32, end: EventTime) {
+    pub(crate) fn set_end(&mut self, group: u32, end: EventTime) {
         let known = &mut self.beside_mut().ends[group as usize];
         debug_assert!(known.is_none_or(|known| known == end), "a group moves from one window to another");
         *known = Some(end);
@@ -98,7 +98,7 @@ impl KeyedGroups<OfWindows> {
         &self.beside().sent[group as usize]
     }
 
-    pub fn set_sent(&mut self, group: u32, sent: Sent) {
+    pub(crate) fn set_sent(&mut self, group: u32, sent: Sent) {
         let held = &mut self.beside_mut().sent[group as usize];
         if *held != sent {
             *held = sent;
@@ -107,7 +107,7 @@ impl KeyedGroups<OfWindows> {
     }
 
     /// Calls `f` with the window's end and the key of each stored group of a key group, for windows that end from `from` to `to`.
-    pub fn scan_windows(
+    pub(crate) fn scan_windows(
         &self,
         key_group: KeyGroup,
         (from, to): (EventTime, EventTime),
@@ -129,12 +129,12 @@ impl KeyedGroups<OfWindows> {
     }
 
     /// Forgets groups whose window is over, in memory alone. Only while nothing is frozen.
-    pub fn remove_over(&mut self, groups: &[u32]) {
+    pub(crate) fn remove_over(&mut self, groups: &[u32]) {
         groups.iter().for_each(|&group| self.remove(group));
     }
 
     /// Forgets groups whose window is over, and what the store has of them. Only while nothing is frozen.
-    pub fn remove_stored(&mut self, groups: &[u32], changes: &mut Changes) {
+    pub(crate) fn remove_stored(&mut self, groups: &[u32], changes: &mut Changes) {
         for &group in groups {
             changes.delete(&self.store_key(group));
             if let Some(index) = self.index_key(group) {

@@ -14,7 +14,7 @@ use arrow::array::{ArrayRef, BooleanArray};
 use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows};
 use crate::state::key::{KeyBuf, encode_keys};
 
-pub struct Upserts {
+pub(crate) struct Upserts {
     /// Columns of the sink's key.
     key: Vec<usize>,
     /// Those of a batch's rows.

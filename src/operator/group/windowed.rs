@@ -33,7 +33,7 @@ const STEP_GROUPS: usize = 8192;
 /// Groups of windows that are over are forgotten in memory, too, when there are so many and they are most of all.
 const GONE_MAX: usize = 1 << 16;
 
-pub struct WindowedGroups {
+pub(crate) struct WindowedGroups {
     spec: GroupSpec,
     windows: WindowedSpec,
     groups: KeyedGroups<OfWindows>,

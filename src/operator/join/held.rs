@@ -11,7 +11,7 @@ use crate::time::{EventTime, Watermark};
 
 /// A row that waits for others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldRow {
+pub(crate) struct HeldRow {
     /// The watermark of its split before it.
     pub watermark: Watermark,
     /// It has come out with another row.
@@ -36,7 +36,7 @@ impl Held {
     }
 
     /// Takes out the rows of an input before a time.
-    pub fn take_before(&mut self, input: usize, time: EventTime) -> Vec<HeldRow> {
+    pub(crate) fn take_before(&mut self, input: usize, time: EventTime) -> Vec<HeldRow> {
         let rest = self.inputs[input].split_off(&time);
         let gone = std::mem::replace(&mut self.inputs[input], rest);
         let gone: Vec<HeldRow> = gone.into_values().flatten().collect();

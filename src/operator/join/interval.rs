@@ -63,7 +63,7 @@ const BUCKET_MS: i64 = 1000;
 /// Pairs that are looked at together.
 const STEP_PAIRS: usize = 65_536;
 
-pub struct IntervalJoin {
+pub(crate) struct IntervalJoin {
     spec: JoinSpec,
     interval: Interval,
     held: KeyedCache<Held>,

@@ -60,7 +60,7 @@ struct Current {
     answer: Option<Answer>,
 }
 
-pub struct LookupJoin {
+pub(crate) struct LookupJoin {
     spec: LookupJoinSpec,
     asker: Asker,
     current: Option<Current>,

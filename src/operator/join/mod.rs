@@ -70,7 +70,7 @@ pub struct JoinSpec {
 impl JoinSpec {
     /// Columns of an input that decide which worker and key group has a row. NOT IN has to see every NULL of the other side:
     /// all its rows come together.
-    pub fn placed_by(&self, input: usize) -> &[usize] {
+    pub(crate) fn placed_by(&self, input: usize) -> &[usize] {
         if self.kind == JoinKind::NullAwareAnti { &[] } else { &self.keys[input] }
     }
 }

@@ -91,7 +91,7 @@ impl Pairs {
         Pairs { left, right, left_groups, starts, rows, left_matched, right_matched, nothing, at: Cursor::Pairs(0, 0) }
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.left.get_array_memory_size() + self.right.get_array_memory_size() + self.rows.len() * 8 + self.left_groups.len() * 9
     }
 

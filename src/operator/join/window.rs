@@ -14,7 +14,7 @@ use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KEY_GROUPS, KeyGroups};
 use crate::time::{EventTime, Watermark};
 
-pub struct WindowJoin {
+pub(crate) struct WindowJoin {
     spec: JoinSpec,
     inputs: [WindowRows; 2],
     fired_mark: Option<Watermark>,

@@ -9,7 +9,7 @@ use crate::state::rocks::Changes;
 pub type Entry = (Vec<u8>, Option<Vec<u8>>);
 
 #[derive(Default)]
-pub struct Frozen {
+pub(crate) struct Frozen {
     entries: Vec<Entry>,
     bytes: usize,
 }
@@ -40,13 +40,13 @@ impl Frozen {
         self.entries.is_empty()
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.bytes
     }
 }
 
 /// Writes or deletes each entry.
-pub fn put_all(entries: impl IntoIterator<Item = Entry>, changes: &mut Changes) {
+pub(crate) fn put_all(entries: impl IntoIterator<Item = Entry>, changes: &mut Changes) {
     for (key, value) in entries {
         match value {
             Some(value) => changes.put(&key, &value),

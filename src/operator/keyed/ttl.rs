@@ -12,7 +12,7 @@ use crate::state::layout::{KeyedKind, keyed, keyed_rest};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups};
 
-pub struct Ttl {
+pub(crate) struct Ttl {
     operator: OperatorId,
     /// Of the values.
     kind: KeyedKind,
@@ -31,11 +31,11 @@ impl Ttl {
         Ttl { operator, kind, ttl_ms, swept_bucket: i64::MIN }
     }
 
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.ttl_ms.is_some()
     }
 
-    pub fn is_old(&self, changed_ms: i64, now_ms: i64) -> bool {
+    pub(crate) fn is_old(&self, changed_ms: i64, now_ms: i64) -> bool {
         self.ttl_ms.is_some_and(|ttl| changed_ms + ttl <= now_ms)
     }
 
@@ -44,13 +44,13 @@ impl Ttl {
     }
 
     /// The index entry of a value that changed then.
-    pub fn index_key(&self, changed_ms: i64, key: &[u8], hash: u64) -> Vec<u8> {
+    pub(crate) fn index_key(&self, changed_ms: i64, key: &[u8], hash: u64) -> Vec<u8> {
         index_key(self.operator, self.bucket(changed_ms), key, hash)
     }
 
     /// Deletes stored values that are too old. Called at a barrier, before anything is frozen; looks once per bucket.
     /// `changed_ms` reads from a stored value when it changed.
-    pub fn sweep(
+    pub(crate) fn sweep(
         &mut self,
         now_ms: i64,
         db: &StateDb,
@@ -91,7 +91,7 @@ impl Ttl {
 }
 
 /// The key of an entry in an operator's index by time.
-pub fn index_key(operator: OperatorId, time: i64, key: &[u8], hash: u64) -> Vec<u8> {
+pub(crate) fn index_key(operator: OperatorId, time: i64, key: &[u8], hash: u64) -> Vec<u8> {
     let mut timed = (time ^ i64::MIN).to_be_bytes().to_vec();
     timed.extend_from_slice(key);
     let mut out = Vec::new();

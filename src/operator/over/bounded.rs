@@ -306,7 +306,7 @@ impl Arrived {
 }
 
 /// A call over the columns of a tail: `kept` grows by those it reads. Column 0 is the time.
-pub fn over_kept(call: &OverCall, kept: &mut Vec<usize>) -> OverCall {
+pub(crate) fn over_kept(call: &OverCall, kept: &mut Vec<usize>) -> OverCall {
     let mut places: BTreeMap<usize, usize> = kept.iter().enumerate().map(|(i, &c)| (c, i + 1)).collect();
     let mut place = |column: usize| {
         *places.entry(column).or_insert_with(|| {

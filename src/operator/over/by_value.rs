@@ -57,7 +57,7 @@ pub struct ByValueSpec {
 /// Rows of output after which a step ends: between two steps they can be sent on.
 const STEP_ROWS: usize = 16_384;
 
-pub struct OverByValue {
+pub(crate) struct OverByValue {
     spec: Arc<ByValueSpec>,
     partitions: KeyedCache<Ordered>,
     running: Running,

@@ -18,7 +18,7 @@ const DEALT_ROWS: usize = 65_536;
 
 /// The rows of one result: a range of a list of rows.
 #[derive(Debug, Clone, Copy)]
-pub struct FrameRange {
+pub(crate) struct FrameRange {
     /// The row it is for.
     pub row: u32,
     pub from: u32,
@@ -28,7 +28,12 @@ pub struct FrameRange {
 }
 
 /// The results of a call for each range of `list`, a list of rows of `rows`.
-pub fn evaluate(call: &OverCall, rows: &RecordBatch, list: &[u32], ranges: &[FrameRange]) -> Result<ArrayRef, OperatorError> {
+pub(crate) fn evaluate(
+    call: &OverCall,
+    rows: &RecordBatch,
+    list: &[u32],
+    ranges: &[FrameRange],
+) -> Result<ArrayRef, OperatorError> {
     match call {
         OverCall::Aggregate(aggregate) => aggregated(aggregate, rows, list, ranges),
         OverCall::Lag { column, offset, default } => {

@@ -18,7 +18,7 @@ use crate::time::EventTime;
 
 /// The times that decide about a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lateness {
+pub(crate) struct Lateness {
     /// Of the newest row given out, or of a timer after it.
     pub last: EventTime,
     /// When the key is forgotten.
@@ -29,7 +29,7 @@ pub struct Lateness {
 
 /// A row against the watermark of its split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Timing {
+pub(crate) enum Timing {
     /// After it.
     InTime,
     /// At it or before.
@@ -61,7 +61,7 @@ impl Lateness {
     }
 
     /// The next timer, if it is at or before `limit` and not after `before`.
-    pub fn next_timer(&self, limit: EventTime, before: Option<EventTime>) -> Option<EventTime> {
+    pub(crate) fn next_timer(&self, limit: EventTime, before: Option<EventTime>) -> Option<EventTime> {
         self.timers.first().copied().filter(|&t| t <= limit && before.is_none_or(|before| t <= before))
     }
 
@@ -81,7 +81,7 @@ impl Lateness {
     }
 
     /// Nothing is known that a new key would not have too.
-    pub fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         *self == Lateness::default()
     }
 }

@@ -14,7 +14,7 @@ use crate::state::key::{KeyBuf, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
 use crate::time::Watermark;
 
-pub struct Over {
+pub(crate) struct Over {
     spec: OverSpec,
     waiting: Waiting,
     keys: Keys,

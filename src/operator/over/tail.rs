@@ -13,7 +13,7 @@ use crate::state::packed::{pack, unpack};
 use crate::time::EventTime;
 
 #[derive(Debug, Clone)]
-pub struct Tail {
+pub(crate) struct Tail {
     pub lateness: Lateness,
     /// In order; the columns that the functions read, their time in front.
     pub rows: RecordBatch,

@@ -22,7 +22,7 @@ const ARRIVAL: [&str; 4] = ["(watermark)", "(time)", "(split)", "(number)"];
 const BUCKET_MS: i64 = 1000;
 
 /// The turns of a batch of waiting rows, column by column.
-pub struct Turns {
+pub(crate) struct Turns {
     pub turn_ms: Int64Array,
     pub behind: Int64Array,
     pub split: Int64Array,
@@ -44,7 +44,7 @@ impl Turns {
         (self.turn_ms.value(row), self.behind.value(row))
     }
 
-    pub fn is_behind(&self, row: usize) -> bool {
+    pub(crate) fn is_behind(&self, row: usize) -> bool {
         self.behind.value(row) != 0
     }
 
@@ -54,14 +54,14 @@ impl Turns {
 }
 
 /// The schema of arrivals: the key, then what a row's arrival says.
-pub fn arrival_schema(spec: &OverSpec) -> SchemaRef {
+pub(crate) fn arrival_schema(spec: &OverSpec) -> SchemaRef {
     let keys = spec.partition.iter().map(|&c| Arc::new(spec.input.field(c).clone()));
     let marks = ARRIVAL.iter().map(|name| Arc::new(Field::new(*name, DataType::Int64, true)));
     Arc::new(Schema::new(keys.chain(marks).collect::<Vec<_>>()))
 }
 
 /// The schema of waiting rows.
-pub fn waiting_schema(input: &SchemaRef) -> SchemaRef {
+pub(crate) fn waiting_schema(input: &SchemaRef) -> SchemaRef {
     let marks = MARKS.iter().map(|name| Arc::new(Field::new(*name, DataType::Int64, true)));
     Arc::new(Schema::new(input.fields().iter().cloned().chain(marks).collect::<Vec<_>>()))
 }
@@ -75,7 +75,7 @@ pub struct Waiting {
 }
 
 /// What is due together.
-pub struct Due {
+pub(crate) struct Due {
     pub rows: RecordBatch,
     /// Without columns where nothing is known of arrivals.
     pub arrivals: Option<RecordBatch>,
@@ -145,7 +145,12 @@ impl Waiting {
     }
 
     /// Takes what is due of the first bucket that has anything due.
-    pub fn next_due(&mut self, spec: &OverSpec, watermark: Watermark, cx: &Context<'_>) -> Result<Option<Due>, OperatorError> {
+    pub(crate) fn next_due(
+        &mut self,
+        spec: &OverSpec,
+        watermark: Watermark,
+        cx: &Context<'_>,
+    ) -> Result<Option<Due>, OperatorError> {
         let watermark_ms = watermark.ms();
         let (mut skipped_rows, mut skipped_arrivals, mut found) = (vec![], vec![], None);
         while let Some(end) = self.first().filter(|end| end.earlier(BUCKET_MS) <= watermark.time()) {
@@ -183,7 +188,7 @@ impl Waiting {
         std::iter::once(&mut self.rows).chain(&mut self.arrivals)
     }
 
-    pub fn freeze(&mut self) {
+    pub(crate) fn freeze(&mut self) {
         self.all().for_each(WindowRows::freeze);
     }
 
@@ -195,7 +200,7 @@ impl Waiting {
         Ok(done)
     }
 
-    pub fn spill(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub(crate) fn spill(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
         for rows in self.all() {
             if rows.spill(generation, changes)? {
                 return Ok(true);
@@ -204,11 +209,11 @@ impl Waiting {
         Ok(false)
     }
 
-    pub fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
+    pub(crate) fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
         self.all().try_for_each(|rows| rows.restore(db))
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.rows.memory_bytes() + self.arrivals.as_ref().map_or(0, WindowRows::memory_bytes)
     }
 }

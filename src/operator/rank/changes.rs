@@ -10,7 +10,7 @@ use crate::operator::Op;
 
 /// Changes with the rows' bytes and their numbers, in order.
 #[derive(Default)]
-pub struct RankChanges {
+pub(crate) struct RankChanges {
     pub changes: Vec<(Op, Box<[u8]>, usize)>,
 }
 

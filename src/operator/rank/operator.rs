@@ -14,7 +14,7 @@ use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::rocks::Changes;
 
-pub struct Rank {
+pub(crate) struct Rank {
     spec: RankSpec,
     partitions: KeyedCache<Sorted>,
 }

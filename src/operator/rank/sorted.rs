@@ -14,7 +14,7 @@ use crate::operator::keyed::KeyedValue;
 use crate::state::key::{KeyBuf, encode_keys};
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Sorted {
+pub(crate) struct Sorted {
     /// Sort key to rows, in the order they came.
     pub rows: BTreeMap<Vec<u8>, Vec<Box<[u8]>>>,
     bytes: usize,
@@ -51,7 +51,7 @@ impl Sorted {
     }
 
     /// Removes the last row.
-    pub fn pop_last(&mut self) -> Option<Box<[u8]>> {
+    pub(crate) fn pop_last(&mut self) -> Option<Box<[u8]>> {
         let mut entry = self.rows.last_entry()?;
         debug_assert!(!entry.get().is_empty(), "a sort key is kept without rows");
         let row = entry.get_mut().pop()?;
@@ -117,7 +117,7 @@ impl KeyedValue for Sorted {
 }
 
 /// The sort keys of the rows of some columns.
-pub fn sort_keys(columns: &[(ArrayRef, SortOptions)], rows: usize) -> KeyBuf {
+pub(crate) fn sort_keys(columns: &[(ArrayRef, SortOptions)], rows: usize) -> KeyBuf {
     let encoded: Vec<KeyBuf> = columns
         .iter()
         .map(|(column, _)| {

@@ -44,7 +44,7 @@ struct Fire {
     next: usize,
 }
 
-pub struct SessionAggregate {
+pub(crate) struct SessionAggregate {
     spec: SessionSpec,
     stored_types: StoredTypes,
     fragments: Fragments,

@@ -10,7 +10,7 @@ use crate::time::{EventTime, Watermark};
 
 /// Rows of one key and one split without a gap between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fragment {
+pub(crate) struct Fragment {
     pub key: u32,
     pub split: u64,
     pub start: EventTime,
@@ -25,7 +25,7 @@ impl Fragment {
     }
 
     /// Closed by a watermark: no row joins it any more.
-    pub fn is_closed(&self, watermark: Watermark) -> bool {
+    pub(crate) fn is_closed(&self, watermark: Watermark) -> bool {
         watermark.closes(self.end)
     }
 
@@ -56,7 +56,7 @@ pub enum Placed {
 }
 
 #[derive(Default)]
-pub struct Fragments {
+pub(crate) struct Fragments {
     table: HashTable<u32>,
     keys: Vec<SessionKey>,
     free_keys: Vec<u32>,
@@ -71,7 +71,7 @@ impl Fragments {
         self.all.len()
     }
 
-    pub fn alive(&self) -> usize {
+    pub(crate) fn alive(&self) -> usize {
         self.alive
     }
 
@@ -91,11 +91,11 @@ impl Fragments {
         self.keys[key as usize].hash
     }
 
-    pub fn key_group(&self, key: u32) -> KeyGroup {
+    pub(crate) fn key_group(&self, key: u32) -> KeyGroup {
         KeyGroup::of_hash(self.hash(key))
     }
 
-    pub fn intern(&mut self, bytes: &[u8], hash: u64) -> u32 {
+    pub(crate) fn intern(&mut self, bytes: &[u8], hash: u64) -> u32 {
         let keys = &mut self.keys;
         if let Some(&key) = self.table.find(hash, |&k| keys[k as usize].hash == hash && *keys[k as usize].bytes == *bytes) {
             return key;
@@ -176,7 +176,7 @@ impl Fragments {
     }
 
     /// The fragments that form a session with this one, itself among them.
-    pub fn session_of(&self, number: u32) -> Vec<u32> {
+    pub(crate) fn session_of(&self, number: u32) -> Vec<u32> {
         let Some(fragment) = self.get(number) else { return vec![] };
         let list = &self.keys[fragment.key as usize].fragments;
         let mut session = vec![number];
@@ -202,7 +202,7 @@ impl Fragments {
         }
     }
 
-    pub fn forget_key_if_empty(&mut self, key: u32) {
+    pub(crate) fn forget_key_if_empty(&mut self, key: u32) {
         let held = &mut self.keys[key as usize];
         if !held.fragments.is_empty() {
             return;
@@ -217,12 +217,12 @@ impl Fragments {
     }
 
     /// True when more numbers are dead than alive, by enough to be worth it.
-    pub fn is_sparse(&self) -> bool {
+    pub(crate) fn is_sparse(&self) -> bool {
         self.all.len() > 2 * self.alive + 4096
     }
 
     /// Numbers the fragments that are alive anew, from 0 in their order; returns their old numbers.
-    pub fn compact(&mut self) -> Vec<u32> {
+    pub(crate) fn compact(&mut self) -> Vec<u32> {
         let old: Vec<u32> = self.iter().map(|(n, _)| n).collect();
         self.all = old.iter().map(|&n| self.all[n as usize]).collect();
         for held in &mut self.keys {
@@ -237,7 +237,7 @@ impl Fragments {
         old
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.all.capacity() * size_of::<Option<Fragment>>()
             + self.keys.len() * (size_of::<SessionKey>() + 16)
             + self.key_bytes

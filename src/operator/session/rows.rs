@@ -46,7 +46,7 @@ const BATCH_ROWS: usize = 8192;
 /// Bits of a row's number that count the rows of its session; the others tell sessions of one window apart.
 const NUMBER_BITS: u32 = 24;
 
-pub struct SessionRows {
+pub(crate) struct SessionRows {
     spec: SessionRowsSpec,
     /// What the aggregation reads: rowtime, keys, row.
     input: SchemaRef,

@@ -37,7 +37,7 @@ pub fn types(spec: &SessionSpec) -> StoredTypes {
 }
 
 /// Fragments ordered by key group, with their keys and accumulators.
-pub struct Packed {
+pub(crate) struct Packed {
     pub keys: KeyBuf,
     pub hashes: Vec<u64>,
     pub key_groups: Vec<KeyGroup>,
@@ -80,7 +80,7 @@ impl Packed {
 }
 
 /// The fragments of one stored value, without their keys' numbers.
-pub fn fragments(partials: &Entries) -> Vec<Fragment> {
+pub(crate) fn fragments(partials: &Entries) -> Vec<Fragment> {
     let column = |i: usize| partials.states[i].as_primitive::<Int64Type>();
     let (starts, ends, marks, splits) = (column(0), column(1), column(2), column(3));
     let fragment = |i: usize| Fragment {
@@ -94,12 +94,12 @@ pub fn fragments(partials: &Entries) -> Vec<Fragment> {
 }
 
 /// The accumulators of one stored value.
-pub fn states(partials: &Entries) -> &[ArrayRef] {
+pub(crate) fn states(partials: &Entries) -> &[ArrayRef] {
     &partials.states[OWN_COLUMNS..]
 }
 
 /// Ordinal and value of an entry of a DISTINCT set.
-pub fn split_value(entry: &[u8]) -> Result<(u32, &[u8]), OperatorError> {
+pub(crate) fn split_value(entry: &[u8]) -> Result<(u32, &[u8]), OperatorError> {
     let (ordinal, value) =
         entry.split_first_chunk::<4>().ok_or_else(|| OperatorError::damaged("a DISTINCT value without its session"))?;
     Ok((u32::from_be_bytes(*ordinal), value))

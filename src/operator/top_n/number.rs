@@ -21,7 +21,7 @@ use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 use crate::time::{EventTime, Watermark};
 
-pub struct NumberTopN {
+pub(crate) struct NumberTopN {
     spec: TopNSpec,
     waiting: WaitingRows,
     /// The best rows of windows at the last barrier, by their ends.

@@ -7,7 +7,7 @@ use super::best::best_rows;
 use super::waiting::WaitingRows;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
 
-pub struct PruneTopN {
+pub(crate) struct PruneTopN {
     spec: TopNSpec,
     waiting: WaitingRows,
 }

@@ -55,7 +55,7 @@ impl WaitingRows {
         self.windows.remove(&end).map(|window| window.batches).unwrap_or_default()
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.windows.values().flat_map(|window| &window.batches).map(RecordBatch::get_array_memory_size).sum()
     }
 }

@@ -45,7 +45,7 @@ pub struct AssignSpec {
     pub row_by_row: bool,
 }
 
-pub struct AssignWindows {
+pub(crate) struct AssignWindows {
     spec: AssignSpec,
 }
 

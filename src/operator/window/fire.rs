@@ -43,7 +43,7 @@ const LOADED_PER_STORED: usize = 4;
 const STREAMED_BYTES: usize = 4 << 20;
 
 /// A fire under way.
-pub struct Fire {
+pub(crate) struct Fire {
     /// Passed on when the fire is over.
     watermark: Watermark,
     /// The same on the time on which the windows lie.
@@ -95,7 +95,7 @@ impl Fire {
         Fire { watermark, local, window: None }
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         match &self.window {
             Some(OpenWindow::Own { tables, .. }) => tables.memory_bytes(),
             Some(OpenWindow::Running { .. } | OpenWindow::Streamed { .. }) | None => 0,
@@ -245,7 +245,7 @@ fn result_rows(
 }
 
 /// The columns before the aggregates, for rows of the window from `start` to `end` with this `window_time`.
-pub fn group_columns(
+pub(crate) fn group_columns(
     columns: &[GroupColumn],
     output: &SchemaRef,
     (start, end, time): (EventTime, EventTime, EventTime),

@@ -19,7 +19,7 @@ const HELD_BYTES_MAX: usize = 32 << 20;
 /// The share of the memory that is left which they may take: the windows behind the exchange need the most of it.
 const HELD_SHARE: usize = 4;
 
-pub struct LocalAggregate {
+pub(crate) struct LocalAggregate {
     spec: WindowAggregateSpec,
     open: BTreeMap<WindowSpan, WindowTables>,
 }

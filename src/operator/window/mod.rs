@@ -61,7 +61,7 @@ pub enum GroupColumn {
 }
 
 /// The local times of points in time.
-pub fn local_times(zone: Option<&Zone>, times_ms: ScalarBuffer<i64>) -> ScalarBuffer<i64> {
+pub(crate) fn local_times(zone: Option<&Zone>, times_ms: ScalarBuffer<i64>) -> ScalarBuffer<i64> {
     match zone {
         Some(zone) => times_ms.iter().map(|&ms| zone.local(ms)).collect(),
         None => times_ms,
@@ -69,7 +69,7 @@ pub fn local_times(zone: Option<&Zone>, times_ms: ScalarBuffer<i64>) -> ScalarBu
 }
 
 /// The local times that are over at watermarks.
-pub fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&ScalarBuffer<i64>>) -> Option<ScalarBuffer<i64>> {
+pub(crate) fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&ScalarBuffer<i64>>) -> Option<ScalarBuffer<i64>> {
     match (zone, watermarks_ms) {
         (Some(zone), Some(marks)) => Some(marks.iter().map(|&ms| local_watermark(Some(zone), Watermark::at(ms)).ms()).collect()),
         (_, marks) => marks.cloned(),
@@ -77,7 +77,7 @@ pub fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&ScalarBuffer
 }
 
 /// The local time that is over at a watermark.
-pub fn local_watermark(zone: Option<&Zone>, watermark: Watermark) -> Watermark {
+pub(crate) fn local_watermark(zone: Option<&Zone>, watermark: Watermark) -> Watermark {
     match zone {
         // No watermark yet, and the end of input, are the same everywhere.
         Some(zone) if watermark != Watermark::NONE && watermark != Watermark::END => zone.watermark(watermark),
@@ -92,13 +92,13 @@ pub fn window_time(zone: Option<&Zone>, end: EventTime) -> EventTime {
 }
 
 /// The type of `window_start` and `window_end`.
-pub fn window_bound_type() -> DataType {
+pub(crate) fn window_bound_type() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, None)
 }
 
 impl WindowAggregateSpec {
     /// Index of the first key among the input columns.
-    pub const FIRST_KEY: usize = 1;
+    pub(crate) const FIRST_KEY: usize = 1;
 
     /// The aggregates with DISTINCT, in order: the i-th has value table i + 1.
     pub fn distinct(&self) -> impl Iterator<Item = (usize, &Aggregate)> {
@@ -106,7 +106,7 @@ impl WindowAggregateSpec {
     }
 
     /// An output schema from group columns and aggregates, for a rowtime of this type.
-    pub fn output_schema(
+    pub(crate) fn output_schema(
         names: &[String],
         group: &[GroupColumn],
         keys: &[DataType],
@@ -127,7 +127,7 @@ impl WindowAggregateSpec {
 }
 
 /// A rowtime column as ms, fractions floored. Rows without a rowtime never get here: the source diverts them.
-pub fn event_times_ms(column: &ArrayRef) -> ScalarBuffer<i64> {
+pub(crate) fn event_times_ms(column: &ArrayRef) -> ScalarBuffer<i64> {
     match column.data_type() {
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             column.as_primitive::<TimestampMicrosecondType>().values().iter().map(|v| v.div_euclid(1000)).collect()

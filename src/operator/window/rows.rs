@@ -20,7 +20,7 @@ use crate::state::{KeyGroup, KeyGroups};
 use crate::time::EventTime;
 
 /// The waiting rows of one input of an operator.
-pub struct WindowRows {
+pub(crate) struct WindowRows {
     operator: OperatorId,
     /// Tells the inputs of an operator apart in the store.
     table: StateTable,
@@ -60,11 +60,11 @@ impl WindowRows {
         self.hot.keys().next().into_iter().chain(self.stored.keys().next()).min().copied()
     }
 
-    pub fn stored_bytes(&self, end: EventTime) -> usize {
+    pub(crate) fn stored_bytes(&self, end: EventTime) -> usize {
         self.stored.get(&end).copied().unwrap_or(0)
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.hot_bytes + self.frozen_bytes
     }
 
@@ -73,7 +73,7 @@ impl WindowRows {
     }
 
     /// At a barrier: what is here belongs to the snapshot until [`WindowRows::write_frozen`] has written it.
-    pub fn freeze(&mut self) {
+    pub(crate) fn freeze(&mut self) {
         debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's rows were written");
         self.frozen.extend(std::mem::take(&mut self.hot));
         self.frozen_bytes = std::mem::take(&mut self.hot_bytes);
@@ -91,14 +91,19 @@ impl WindowRows {
     }
 
     /// Moves the window that closes last to the store. False if none is in memory.
-    pub fn spill(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub(crate) fn spill(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
         let Some((end, _)) = self.hot.last_key_value() else { return Ok(false) };
         self.spill_window(*end, generation, changes)?;
         Ok(true)
     }
 
     /// Moves a window to the store.
-    pub fn spill_window(&mut self, end: EventTime, generation: &mut u32, changes: &mut Changes) -> Result<(), OperatorError> {
+    pub(crate) fn spill_window(
+        &mut self,
+        end: EventTime,
+        generation: &mut u32,
+        changes: &mut Changes,
+    ) -> Result<(), OperatorError> {
         let Some(batches) = self.take_hot(end) else { return Ok(()) };
         self.store(end, &batches, generation, changes)
     }
@@ -160,7 +165,7 @@ impl WindowRows {
     }
 
     /// Forgets the rows of this input in a window, and only these.
-    pub fn remove_own(&mut self, end: EventTime, db: &StateDb) -> Result<(), OperatorError> {
+    pub(crate) fn remove_own(&mut self, end: EventTime, db: &StateDb) -> Result<(), OperatorError> {
         self.take_hot(end);
         if self.stored.remove(&end).is_some() {
             let (from, to) = self.place(end).range();
@@ -188,7 +193,7 @@ impl WindowRows {
         Ok(())
     }
 
-    pub fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
+    pub(crate) fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
         let (from, to) = layout::kind_range(self.operator, StateKind::Rows);
         db.scan(&from, &to, |key, value| {
             let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;

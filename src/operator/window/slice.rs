@@ -58,16 +58,8 @@ impl Windows {
         }
     }
 
-    /// The longest a window gets.
-    pub fn size_ms(&self) -> i64 {
-        match self.kind {
-            WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } | WindowKind::Cumulate { size_ms, .. } => size_ms,
-            WindowKind::Fired => 0,
-        }
-    }
-
     /// Start of the window that ends at `end`.
-    pub fn start_of_window(&self, end: EventTime) -> EventTime {
+    pub(crate) fn start_of_window(&self, end: EventTime) -> EventTime {
         match self.kind {
             WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } => end.earlier(size_ms),
             WindowKind::Cumulate { size_ms, .. } => {
@@ -106,7 +98,7 @@ impl Windows {
 
     /// The end of the first window that a watermark has not closed.
     #[inline]
-    pub fn next_end(&self, watermark: Watermark) -> EventTime {
+    pub(crate) fn next_end(&self, watermark: Watermark) -> EventTime {
         let after = watermark.ms().clamp(-LIMIT_MS, LIMIT_MS) + 1;
         let anchor = match self.kind {
             WindowKind::Hop { size_ms, .. } => self.offset_ms + size_ms,

@@ -51,21 +51,21 @@ pub(super) struct LoadedPart {
 }
 
 impl Shown {
-    pub fn stored_bytes(&self) -> usize {
+    pub(crate) fn stored_bytes(&self) -> usize {
         match self {
             Shown::Stored { bytes } => *bytes,
             Shown::Loaded(part) => part.stored_bytes,
         }
     }
 
-    pub fn loaded(&self) -> Option<&LoadedPart> {
+    pub(crate) fn loaded(&self) -> Option<&LoadedPart> {
         match self {
             Shown::Stored { .. } => None,
             Shown::Loaded(part) => Some(part),
         }
     }
 
-    pub fn loaded_mut(&mut self) -> Option<&mut LoadedPart> {
+    pub(crate) fn loaded_mut(&mut self) -> Option<&mut LoadedPart> {
         match self {
             Shown::Stored { .. } => None,
             Shown::Loaded(part) => Some(part),
@@ -74,7 +74,7 @@ impl Shown {
 }
 
 /// The tables of an aggregation, by the windows that they are for.
-pub struct WindowState {
+pub(crate) struct WindowState {
     pub(super) spec: WindowAggregateSpec,
     pub(super) stored_types: StoredTypes,
     pub(super) hot: BTreeMap<WindowSpan, WindowTables>,
@@ -106,12 +106,12 @@ impl WindowState {
     }
 
     /// Folds rows into the hot tables of their windows; those that are too late are counted.
-    pub fn take_rows(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    pub(crate) fn take_rows(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         cx.counters.late_rows += fold_rows(&self.spec, rows, self.fired_mark, &mut self.hot)?;
         Ok(())
     }
 
-    pub fn take_partials(&mut self, partials: &Partials, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    pub(crate) fn take_partials(&mut self, partials: &Partials, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let mark = self.fired_mark.unwrap_or(Watermark::NONE);
         let Some(span) = self.spec.windows.open(partials.span, mark) else {
             if partials.entries.table == StateTable::Main {
@@ -240,7 +240,7 @@ impl WindowState {
     }
 
     /// The window that ends at `end` fires.
-    pub fn mark_fired(&mut self, end: EventTime) {
+    pub(crate) fn mark_fired(&mut self, end: EventTime) {
         debug_assert!(
             self.fired_mark.is_none_or(|mark| !mark.closes(end)),
             "the window that ends at {end} fires again or too late"
@@ -249,12 +249,12 @@ impl WindowState {
     }
 
     /// All windows that a watermark closes have fired. After a restart watermarks begin below the mark.
-    pub fn mark_passed(&mut self, watermark: Watermark) {
+    pub(crate) fn mark_passed(&mut self, watermark: Watermark) {
         self.fired_mark = self.fired_mark.max(Some(watermark));
     }
 
     /// At a barrier: what is here belongs to the snapshot until [`WindowState::write_frozen`] has written it.
-    pub fn freeze(&mut self) {
+    pub(crate) fn freeze(&mut self) {
         debug_assert!(self.is_written(), "a barrier came before the last one's tables were written");
         self.frozen.extend(std::mem::take(&mut self.hot));
         self.frozen_shown = self.changed_parts().collect();
@@ -281,7 +281,7 @@ impl WindowState {
 
     /// Gives memory back that only saves work, or moves the hot table whose windows fire last to the store. False: there is
     /// nothing of the kind.
-    pub fn spill_waiting(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub(crate) fn spill_waiting(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         debug_assert!(self.is_written(), "a table is spilled between a barrier and its checkpoint");
         if !self.sums.is_empty() {
             self.sums.clear();
@@ -293,25 +293,25 @@ impl WindowState {
     }
 
     /// Moves the shown part that goes last to the store. Not while a fire shows it.
-    pub fn spill_last_shown(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub(crate) fn spill_last_shown(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         let loaded = self.shown.iter().rev().find(|(_, part)| part.loaded().is_some());
         let Some(shown) = loaded.map(|(&shown, _)| shown) else { return Ok(false) };
         self.spill_shown(shown, changes)?;
         Ok(true)
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         let shown = self.shown.values().filter_map(Shown::loaded).map(|part| &part.tables);
         let tables = self.hot.values().chain(shown).chain(self.frozen.iter().map(|(_, t)| t));
         tables.map(WindowTables::memory_bytes).sum::<usize>() + self.sums.memory_bytes()
     }
 
     /// What a checkpoint keeps beside the store.
-    pub fn marks(&self) -> OperatorState {
+    pub(crate) fn marks(&self) -> OperatorState {
         OperatorState { fired_mark: self.fired_mark, next_generation: self.next_generation }
     }
 
-    pub fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
+    pub(crate) fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.fired_mark = state.fired_mark;
         self.next_generation = state.next_generation;
         for kind in [StateKind::Waiting, StateKind::Shown] {

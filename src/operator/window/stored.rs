@@ -21,7 +21,7 @@ use crate::state::rocks::{Changes, StateDb};
 const CHUNK_ENTRIES: usize = 256;
 
 /// Writes partial aggregates of one place. `generation` keeps values apart that were written at different times.
-pub struct StoredWriter<'a, 'db> {
+pub(crate) struct StoredWriter<'a, 'db> {
     changes: &'a mut Changes<'db>,
     place: StatePlace,
     generation: u32,
@@ -63,7 +63,7 @@ impl<'a, 'db> StoredWriter<'a, 'db> {
 }
 
 /// Writes the partial aggregates of a table to a place; returns the bytes of that.
-pub fn write_tables(
+pub(crate) fn write_tables(
     tables: &WindowTables,
     place: StatePlace,
     generation: u32,
@@ -78,7 +78,7 @@ pub fn write_tables(
 }
 
 /// Folds the partial aggregates of a range of the store into a table.
-pub fn read_tables(
+pub(crate) fn read_tables(
     (spec, types): (&WindowAggregateSpec, &StoredTypes),
     (from, to): (Vec<u8>, Vec<u8>),
     into: &mut WindowTables,
@@ -92,7 +92,7 @@ pub fn read_tables(
 }
 
 /// Types of a stored value's columns.
-pub struct StoredTypes {
+pub(crate) struct StoredTypes {
     groups: Vec<DataType>,
     set: Vec<DataType>,
 }

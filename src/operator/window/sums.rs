@@ -16,7 +16,7 @@ use super::table::WindowTables;
 /// Blocks of more than one slice, by (log2 of their length, first slice). A slice is named by the number of the last window
 /// that shows it.
 #[derive(Default)]
-pub struct BlockSums {
+pub(crate) struct BlockSums {
     blocks: HashMap<(u32, i64), Option<WindowTables>>,
 }
 
@@ -71,7 +71,7 @@ impl BlockSums {
     }
 
     /// Forgets the blocks that hold slices before this one: no later window covers them.
-    pub fn retire(&mut self, before: i64) {
+    pub(crate) fn retire(&mut self, before: i64) {
         self.blocks.retain(|(_, at), _| *at >= before);
     }
 
@@ -83,7 +83,7 @@ impl BlockSums {
         self.blocks.is_empty()
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.blocks.values().flatten().map(WindowTables::memory_bytes).sum()
     }
 }

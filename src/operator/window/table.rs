@@ -21,7 +21,7 @@ use crate::state::{KEY_GROUPS, KeyGroup};
 
 /// Keys that were seen, numbered in the order they came.
 #[derive(Default)]
-pub struct GroupIndex {
+pub(crate) struct GroupIndex {
     table: HashTable<u32>,
     hashes: Vec<u64>,
     keys: KeyBuf,
@@ -40,7 +40,7 @@ impl GroupIndex {
 
     /// The group of one key, made if it is new. The flag says whether it was.
     #[inline]
-    pub fn intern(&mut self, key: &[u8], hash: u64) -> (u32, bool) {
+    pub(crate) fn intern(&mut self, key: &[u8], hash: u64) -> (u32, bool) {
         let GroupIndex { table, hashes, keys } = self;
         let found = table.find(hash, |&g| hashes[g as usize] == hash && same_bytes(keys.get(g as usize), key));
         if let Some(&group) = found {
@@ -66,7 +66,7 @@ impl GroupIndex {
     /// What the groups take, with `others` bytes that grow with them. Everything in a table doubles at the same count of
     /// groups, inside of one batch; so a table that is nearly full counts as doubled already, and is spilled before it
     /// takes twice its share rather than after.
-    pub fn memory_bytes(&self, others: usize) -> usize {
+    pub(crate) fn memory_bytes(&self, others: usize) -> usize {
         let taken = self.table.capacity() * 5 + self.hashes.capacity() * 8 + self.keys.memory_bytes() + others;
         let full = self.table.capacity().min(self.hashes.capacity());
         if full >= LARGE_TABLE && self.len() >= full / 16 * 15 { taken * 2 } else { taken }
@@ -97,7 +97,7 @@ fn split_entry(entry: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Keys and arguments of a batch, prepared once and shared by all windows it touches.
-pub struct KeyedRows {
+pub(crate) struct KeyedRows {
     pub keys: KeyBuf,
     pub hashes: Vec<u64>,
     /// What is known of the rows besides.
@@ -122,7 +122,7 @@ impl KeyedRows {
 
 /// What becomes of values that are new to the set of a DISTINCT aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Values {
+pub(crate) enum Values {
     /// Their aggregate counts them at once: the window is about to be shown.
     Counted,
     /// They are only kept: another table of the window may have the same ones.
@@ -130,7 +130,7 @@ pub enum Values {
 }
 
 /// What is kept for one window.
-pub struct WindowTables {
+pub(crate) struct WindowTables {
     pub groups: GroupIndex,
     kernels: Vec<Box<dyn Kernel>>,
     sets: Vec<GroupIndex>,
@@ -152,7 +152,7 @@ impl WindowTables {
         self.groups.is_empty() && self.sets.iter().all(GroupIndex::is_empty)
     }
 
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         let accumulators = self.kernels.iter().map(|k| k.memory_bytes()).sum::<usize>();
         self.groups.memory_bytes(accumulators) + self.sets.iter().map(|set| set.memory_bytes(0)).sum::<usize>()
     }
@@ -226,7 +226,7 @@ impl WindowTables {
     }
 
     /// Folds other tables of the same window or of a part of it in. Values of sets are collected, not counted.
-    pub fn absorb(&mut self, other: &WindowTables) {
+    pub(crate) fn absorb(&mut self, other: &WindowTables) {
         let all: Vec<u32> = (0..other.groups.len() as u32).collect();
         let groups: Vec<u32> =
             all.iter().map(|&g| self.groups.intern(other.groups.key(g), other.groups.hashes[g as usize]).0).collect();
@@ -243,7 +243,7 @@ impl WindowTables {
     }
 
     /// Counts every collected value: for tables that were filled by `update` and fire themselves.
-    pub fn count_collected(&mut self, spec: &WindowAggregateSpec) -> Result<(), OperatorError> {
+    pub(crate) fn count_collected(&mut self, spec: &WindowAggregateSpec) -> Result<(), OperatorError> {
         for set in 0..self.sets.len() {
             let all: Vec<u32> = (0..self.sets[set].len() as u32).collect();
             self.count_values(spec, set, &all)?;
@@ -278,11 +278,11 @@ impl WindowTables {
     }
 
     /// All groups by key group: what the store asks for. Within one they come as they were seen first.
-    pub fn by_key_group(&self) -> Vec<u32> {
+    pub(crate) fn by_key_group(&self) -> Vec<u32> {
         by_route(self.groups.len(), |group| self.key_group_of(group))
     }
 
-    pub fn key_group_of(&self, group: u32) -> KeyGroup {
+    pub(crate) fn key_group_of(&self, group: u32) -> KeyGroup {
         KeyGroup::of_hash(self.groups.hashes[group as usize])
     }
 
@@ -292,12 +292,12 @@ impl WindowTables {
     }
 
     /// Results of the picked groups.
-    pub fn evaluate(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
+    pub(crate) fn evaluate(&self, picks: &[u32]) -> Result<Vec<ArrayRef>, OperatorError> {
         self.kernels.iter().map(|k| k.evaluate(picks)).collect()
     }
 
     /// The picked groups as partial aggregates.
-    pub fn partials(&self, picks: &[u32]) -> Entries {
+    pub(crate) fn partials(&self, picks: &[u32]) -> Entries {
         let mut keys = KeyBuf::default();
         let mut hashes = Vec::with_capacity(picks.len());
         for &g in picks {
@@ -311,7 +311,7 @@ impl WindowTables {
 
     /// Everything, as partial aggregates sorted by key group, some thousands at a time; the groups first and then the value
     /// sets. Each batch is small against the table, so that taking it apart does not need its memory twice.
-    pub fn each_partials(&self, mut each: impl FnMut(Entries) -> Result<(), OperatorError>) -> Result<(), OperatorError> {
+    pub(crate) fn each_partials(&self, mut each: impl FnMut(Entries) -> Result<(), OperatorError>) -> Result<(), OperatorError> {
         for picks in self.by_key_group().chunks(PARTIALS_MAX) {
             each(self.partials(picks))?;
         }

@@ -28,26 +28,26 @@ pub(super) fn function(expression: &Expr) -> PlanResult<&WindowFunction> {
 }
 
 /// True if the only function of a node is a ROW_NUMBER.
-pub fn is_row_number(window: &Window) -> bool {
+pub(crate) fn is_row_number(window: &Window) -> bool {
     let [expression] = window.window_expr.as_slice() else { return false };
     function(expression).is_ok_and(|f| matches!(&f.fun, WindowFunctionDefinition::WindowUDF(f) if f.name() == ranks::ROW_NUMBER))
 }
 
 /// The columns of PARTITION BY; None if it computes some.
-pub fn partition_columns(window: &Window, schema: &DFSchema) -> PlanResult<Option<BTreeSet<usize>>> {
+pub(crate) fn partition_columns(window: &Window, schema: &DFSchema) -> PlanResult<Option<BTreeSet<usize>>> {
     let Some(first) = window.window_expr.first() else { return Ok(None) };
     function(first)?.params.partition_by.iter().map(|e| column_of(e, schema)).collect()
 }
 
 /// True if PARTITION BY names the window of the rows.
-pub fn names_window(window: &Window, schema: &DFSchema, roles: &[Role]) -> PlanResult<bool> {
+pub(crate) fn names_window(window: &Window, schema: &DFSchema, roles: &[Role]) -> PlanResult<bool> {
     let columns = partition_columns(window, schema)?.unwrap_or_default();
     let has = |role| columns.iter().any(|&c| roles[c] == role);
     Ok(has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd))
 }
 
 /// The time attribute that the functions of a node are ordered by, ascending; None if it is none.
-pub fn time_order(window: &Window, fragment: &Fragment) -> PlanResult<Option<usize>> {
+pub(crate) fn time_order(window: &Window, fragment: &Fragment) -> PlanResult<Option<usize>> {
     let Some(first) = window.window_expr.first() else { return Ok(None) };
     let [order] = function(first)?.params.order_by.as_slice() else { return Ok(None) };
     let Some(column) = fragment.column_of(&order.expr)? else { return Ok(None) };

@@ -19,7 +19,7 @@ use crate::state::key::is_key_type;
 
 /// What a filter says about the ROW_NUMBER below it.
 #[derive(Debug, Clone)]
-pub struct NumberBound {
+pub(crate) struct NumberBound {
     /// The first and the last number that pass, from 1.
     pub start: usize,
     pub end: usize,
@@ -30,7 +30,7 @@ pub struct NumberBound {
 }
 
 /// The bound that a filter sets on a ROW_NUMBER below it; `required` are the columns that are used above the filter, if known.
-pub fn number_bound(
+pub(crate) fn number_bound(
     predicate: &Expr,
     input: &LogicalPlan,
     required: Option<&BTreeSet<usize>>,
@@ -86,7 +86,7 @@ pub fn number_bound(
 }
 
 /// Columns and directions of an ORDER BY.
-pub fn sort_columns(fragment: &Fragment, order_by: &[SortExpr]) -> PlanResult<Vec<(usize, SortOptions)>> {
+pub(crate) fn sort_columns(fragment: &Fragment, order_by: &[SortExpr]) -> PlanResult<Vec<(usize, SortOptions)>> {
     let mut order = Vec::new();
     for SortExpr { expr, asc, nulls_first } in order_by {
         let Some(column) = fragment.column_of(expr)? else {

@@ -29,7 +29,7 @@ pub struct Below<'a> {
 }
 
 /// The window function whose rows a plan gives, if they are still in its windows.
-pub fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
+pub(crate) fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
     Ok(match plan {
         LogicalPlan::SubqueryAlias(alias) => look_ahead(&alias.input)?,
         LogicalPlan::Filter(filter) => match look_ahead(&filter.input)? {
@@ -78,7 +78,7 @@ pub fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
 }
 
 /// The roles of the columns that a window function gives.
-pub fn roles(tvf: &WindowTvf) -> PlanResult<Vec<Role>> {
+pub(crate) fn roles(tvf: &WindowTvf) -> PlanResult<Vec<Role>> {
     let mut roles = vec![Role::Plain; tvf.input.schema().fields().len()];
     roles.extend([Role::WindowStart, Role::WindowEnd, Role::WindowTime]);
     if let TvfWindow::Session { partition, .. } = &tvf.window {
@@ -99,13 +99,13 @@ fn names_window(expression: &Expr, schema: &DFSchema, roles: &[Role]) -> PlanRes
 }
 
 /// True if GROUP BY with these roles is the aggregation of a session.
-pub fn is_of_session(roles: impl Iterator<Item = Role>, partition: usize) -> bool {
+pub(crate) fn is_of_session(roles: impl Iterator<Item = Role>, partition: usize) -> bool {
     let grouped: BTreeSet<Role> = roles.filter(|role| !role.is_window()).collect();
     grouped == (0..partition).map(Role::SessionKey).collect()
 }
 
 /// What an aggregation does with the rows of the window function below it.
-pub fn use_by_aggregation(node: &AggregateNode) -> PlanResult<RowsUse> {
+pub(crate) fn use_by_aggregation(node: &AggregateNode) -> PlanResult<RowsUse> {
     let Some(below) = look_ahead(&node.input)? else { return Ok(RowsUse::default()) };
     let schema = node.input.schema();
     let (exprs, has_sets) = match node.group_expr.as_slice() {

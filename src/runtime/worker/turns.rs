@@ -21,7 +21,7 @@ const SWEEP_MIN: Duration = Duration::from_millis(20);
 const SWEEP_PER_SPLIT: Duration = Duration::from_micros(10);
 
 /// Splits are told apart by the slot they have while they are open.
-pub struct Turns {
+pub(crate) struct Turns {
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     /// Splits that may have something: (watermark, turn, slot).
@@ -120,7 +120,7 @@ impl Turns {
     }
 
     /// Lets those be polled again that were woken, and from time to time all.
-    pub fn refresh(&mut self, now: Duration) {
+    pub(crate) fn refresh(&mut self, now: Duration) {
         if self.woken.any.swap(false, Ordering::AcqRel) {
             let woken = std::mem::take(&mut *self.woken.slots.lock().unwrap_or_else(PoisonError::into_inner));
             for slot in woken {

@@ -40,12 +40,12 @@ pub fn bind(text: &str) -> Result<Script, SqlError> {
 }
 
 /// The same with settings that count more than the file's own.
-pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, SqlError> {
+pub(crate) fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, SqlError> {
     bind_using(text, overrides, [])
 }
 
 /// The same with functions that queries may call besides those that are built in.
-pub fn bind_using(
+pub(crate) fn bind_using(
     text: &str,
     overrides: &[(String, String)],
     functions: impl IntoIterator<Item = ScalarUDF>,

@@ -39,7 +39,7 @@ impl Script {
     }
 
     /// For each EXPLAIN, a script of its queries alone.
-    pub fn take_explained(&mut self) -> Vec<Script> {
+    pub(crate) fn take_explained(&mut self) -> Vec<Script> {
         let alone = |explained: Explained| Script {
             catalog: Catalog::default(),
             settings: self.settings.clone(),

@@ -36,7 +36,7 @@ pub use operands::check_operands;
 pub use places::at;
 
 /// Gives every expression of a plan Flink's type.
-pub fn apply(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(crate) fn apply(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.transform_up_with_subqueries(node)?.data)
 }
 

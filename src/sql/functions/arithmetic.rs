@@ -23,7 +23,7 @@ pub fn call(operation: Operation, left: Expr, right: Expr) -> Expr {
 }
 
 /// True for what [`call`] makes.
-pub fn is_call(function: &ScalarUDF) -> bool {
+pub(crate) fn is_call(function: &ScalarUDF) -> bool {
     function.inner().downcast_ref::<Arithmetic>().is_some()
 }
 

@@ -19,7 +19,7 @@ pub const fn between(min: usize, max: usize) -> Arity {
     Arity { min, max: Some(max) }
 }
 
-pub const fn at_least(min: usize) -> Arity {
+pub(crate) const fn at_least(min: usize) -> Arity {
     Arity { min, max: None }
 }
 

@@ -5,9 +5,9 @@ use datafusion_common::{Result, not_impl_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 /// No SQL text can call it.
-pub const NAME: &str = "(as of)";
+pub(crate) const NAME: &str = "(as of)";
 
-pub fn udf() -> ScalarUDF {
+pub(crate) fn udf() -> ScalarUDF {
     ScalarUDF::from(AsOf { signature: Signature::any(1, Volatility::Immutable) })
 }
 

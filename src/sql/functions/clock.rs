@@ -15,7 +15,7 @@ use datafusion_expr::{
 
 const PROCTIME_NAME: &str = "proctime";
 /// UNIX_TIMESTAMP() without arguments: seconds since the epoch.
-pub const UNIX_SECONDS: &str = "unix_timestamp_now";
+pub(crate) const UNIX_SECONDS: &str = "unix_timestamp_now";
 const NAMES: [&str; 5] = [PROCTIME_NAME, "current_timestamp", "now", "current_row_timestamp", UNIX_SECONDS];
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
@@ -23,7 +23,7 @@ pub fn all() -> impl Iterator<Item = ScalarUDF> {
 }
 
 /// The type of the time of day.
-pub fn now_type() -> DataType {
+pub(crate) fn now_type() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
 
@@ -39,7 +39,7 @@ pub fn name_of(name: &str) -> String {
 }
 
 /// True for a call of PROCTIME().
-pub fn is_proctime(expression: &Expr) -> bool {
+pub(crate) fn is_proctime(expression: &Expr) -> bool {
     matches!(expression, Expr::ScalarFunction(function) if function.name() == PROCTIME_NAME)
 }
 

@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion_common::{Result, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-pub fn udf() -> ScalarUDF {
+pub(crate) fn udf() -> ScalarUDF {
     ScalarUDF::from(Concat { signature: Signature::user_defined(Volatility::Immutable) })
 }
 

@@ -22,7 +22,7 @@ pub fn all() -> impl Iterator<Item = ScalarUDF> {
 }
 
 /// The CASE of a call of this name; the arguments themselves if it is another function.
-pub fn as_case(name: &str, mut args: Vec<Expr>) -> std::result::Result<Expr, Vec<Expr>> {
+pub(crate) fn as_case(name: &str, mut args: Vec<Expr>) -> std::result::Result<Expr, Vec<Expr>> {
     let case = |when_then: Vec<(Expr, Expr)>, otherwise: Expr| {
         let when_then_expr = when_then.into_iter().map(|(w, t)| (Box::new(w), Box::new(t))).collect();
         Expr::Case(Case { expr: None, when_then_expr, else_expr: Some(Box::new(otherwise)) })

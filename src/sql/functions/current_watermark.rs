@@ -4,9 +4,9 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::{Result, not_impl_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-pub const NAME: &str = "current_watermark";
+pub(crate) const NAME: &str = "current_watermark";
 
-pub fn udf() -> ScalarUDF {
+pub(crate) fn udf() -> ScalarUDF {
     ScalarUDF::from(CurrentWatermark { signature: Signature::any(1, Volatility::Volatile) })
 }
 

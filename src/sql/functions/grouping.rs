@@ -5,7 +5,7 @@ use datafusion_common::{Result, not_impl_err};
 use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
-pub fn udaf() -> AggregateUDF {
+pub(crate) fn udaf() -> AggregateUDF {
     AggregateUDF::from(Grouping { signature: Signature::variadic_any(Volatility::Immutable) })
 }
 

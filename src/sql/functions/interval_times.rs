@@ -11,9 +11,9 @@ use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 /// The name of the function. No SQL text can write it.
-pub const NAME: &str = "(interval_times)";
+pub(crate) const NAME: &str = "(interval_times)";
 
-pub fn udf() -> ScalarUDF {
+pub(crate) fn udf() -> ScalarUDF {
     ScalarUDF::from(IntervalTimes { signature: Signature::user_defined(Volatility::Immutable) })
 }
 

@@ -23,7 +23,7 @@ use crate::time::MS_PER_DAY;
 use crate::types::{EXACT, sql_name};
 
 /// The difference of two times: both, and the kind of interval. No SQL text can write this name.
-pub const NAME: &str = "(time_difference)";
+pub(crate) const NAME: &str = "(time_difference)";
 
 /// The two kinds of intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,7 +103,7 @@ pub fn part(unit: &str, interval: IntervalMonthDayNano) -> Answer<i64> {
     }))
 }
 
-pub fn is_interval(data_type: &DataType) -> bool {
+pub(crate) fn is_interval(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Interval(_))
 }
 
@@ -132,7 +132,7 @@ pub fn family(expression: &Expr, schema: &DFSchema) -> Result<Option<Family>> {
 }
 
 /// CAST of an interval to STRING.
-pub fn to_text(expression: Expr, schema: &DFSchema) -> Result<Expr> {
+pub(crate) fn to_text(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     match family(&expression, schema)? {
         Some(family) => Ok(TEXT.udf().call(vec![lit(family.name()), expression])),
         None => plan_err!("cannot cast INTERVAL to STRING where it may be months or milliseconds"),
@@ -155,7 +155,7 @@ pub fn lengths(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2]> 
 }
 
 /// Refuses EXTRACT of a unit that an interval has not.
-pub fn check_part(unit: &Expr, interval: &Expr, schema: &DFSchema) -> Result<()> {
+pub(crate) fn check_part(unit: &Expr, interval: &Expr, schema: &DFSchema) -> Result<()> {
     let Expr::Literal(ScalarValue::Utf8(Some(unit)), _) = unit else { return Ok(()) };
     let family = family(interval, schema)?;
     let families = family.map_or(vec![Family::Months, Family::Milliseconds], |family| vec![family]);

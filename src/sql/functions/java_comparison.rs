@@ -18,7 +18,7 @@ pub fn call(op: Operator, left: Expr, right: Expr) -> Expr {
 }
 
 /// True of what [`call`] takes.
-pub fn is_comparison(op: Operator) -> bool {
+pub(crate) fn is_comparison(op: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, IsDistinctFrom, IsNotDistinctFrom, Lt, LtEq, NotEq};
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }

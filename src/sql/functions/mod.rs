@@ -115,10 +115,10 @@ impl Functions {
     pub fn scalar_names(&self) -> Vec<String> {
         self.scalars.keys().cloned().collect()
     }
-    pub fn aggregate_names(&self) -> Vec<String> {
+    pub(crate) fn aggregate_names(&self) -> Vec<String> {
         self.aggregates.keys().cloned().collect()
     }
-    pub fn window_names(&self) -> Vec<String> {
+    pub(crate) fn window_names(&self) -> Vec<String> {
         self.windows.keys().cloned().collect()
     }
 }

@@ -6,7 +6,7 @@ use crate::format::time_text::{civil_from_days, days_from_civil};
 use crate::time::MS_PER_DAY;
 
 /// Months later, on the last day of the month where there is no such day.
-pub fn add_months(days: i64, months: i64) -> i64 {
+pub(crate) fn add_months(days: i64, months: i64) -> i64 {
     let (year, month, day) = civil_from_days(days);
     let total = year * 12 + i64::from(month) - 1 + months;
     let (year, month) = (total.div_euclid(12), total.rem_euclid(12) as u32 + 1);
@@ -15,7 +15,7 @@ pub fn add_months(days: i64, months: i64) -> i64 {
     days_from_civil(year, month, day.min(last as u32))
 }
 
-pub fn months_between(later: i64, earlier: i64) -> i64 {
+pub(crate) fn months_between(later: i64, earlier: i64) -> i64 {
     if later < earlier {
         return -months_between(earlier, later);
     }
@@ -30,7 +30,7 @@ pub fn months_between(later: i64, earlier: i64) -> i64 {
 }
 
 /// Whole months from one time to another, both in ms.
-pub fn months_from(from: i64, to: i64) -> i64 {
+pub(crate) fn months_from(from: i64, to: i64) -> i64 {
     let (later, earlier) = (to.div_euclid(MS_PER_DAY), from.div_euclid(MS_PER_DAY));
     let months = months_between(later, earlier);
     let short = add_months(earlier, months) == later && to.rem_euclid(MS_PER_DAY) < from.rem_euclid(MS_PER_DAY);

@@ -11,7 +11,7 @@ const GREGORIAN: i64 = -141_427;
 const DAY_OF_1970: i64 = 2_440_588;
 
 /// Days since 1970 of a date; a month or day too many is counted on. Of the days that the change left out, the Julian ones.
-pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = (year + (month - 1).div_euclid(12), (month - 1).rem_euclid(12) + 1);
     let gregorian = days_from_civil(year, month as u32, 1) + day - 1;
     if year >= 1582 && gregorian >= GREGORIAN {
@@ -21,7 +21,7 @@ pub fn days_of(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Year, month and day. Years before the first are counted back, without a sign.
-pub fn date_of(days: i64) -> (i64, u32, u32) {
+pub(crate) fn date_of(days: i64) -> (i64, u32, u32) {
     let (year, month, day) = if days >= GREGORIAN { civil_from_days(days) } else { julian_date(days) };
     (if year > 0 { year } else { 1 - year }, month, day)
 }

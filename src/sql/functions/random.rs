@@ -24,7 +24,7 @@ pub fn all() -> impl Iterator<Item = ScalarUDF> {
 }
 
 /// What is drawn for a call; None if it is another function.
-pub fn draw_of(call: &Expr) -> Option<Draw> {
+pub(crate) fn draw_of(call: &Expr) -> Option<Draw> {
     let Expr::ScalarFunction(function) = call else { return None };
     match function.name() {
         RAND | RAND_INTEGER => Some(Draw::Fraction),

@@ -9,12 +9,12 @@ use datafusion_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
 use datafusion_expr::{PartitionEvaluator, Signature, Volatility, WindowUDF, WindowUDFImpl};
 
 pub const ROW_NUMBER: &str = "row_number";
-pub const RANK: &str = "rank";
-pub const DENSE_RANK: &str = "dense_rank";
-pub const LAG: &str = "lag";
+pub(crate) const RANK: &str = "rank";
+pub(crate) const DENSE_RANK: &str = "dense_rank";
+pub(crate) const LAG: &str = "lag";
 
 /// Aggregates that the planner looks for among window functions; they become aggregates at once.
-pub const EDGES: [&str; 2] = ["first_value", "last_value"];
+pub(crate) const EDGES: [&str; 2] = ["first_value", "last_value"];
 
 pub fn all() -> impl Iterator<Item = WindowUDF> {
     [ROW_NUMBER, RANK, DENSE_RANK, LAG].into_iter().chain(EDGES).map(|name| {

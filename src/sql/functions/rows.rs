@@ -86,13 +86,13 @@ pub const fn function(name: &'static str, parameters: &'static [ParameterKind], 
 }
 
 impl Definition {
-    pub const fn requires(self, required: usize) -> Definition {
+    pub(crate) const fn requires(self, required: usize) -> Definition {
         Definition { required, ..self }
     }
-    pub const fn repeats(self) -> Definition {
+    pub(crate) const fn repeats(self) -> Definition {
         Definition { repeats: true, ..self }
     }
-    pub const fn sees_nulls(self) -> Definition {
+    pub(crate) const fn sees_nulls(self) -> Definition {
         Definition { sees_nulls: true, ..self }
     }
     fn takes(&self) -> Arity {
@@ -101,7 +101,7 @@ impl Definition {
             false => between(self.required, self.parameters.len()),
         }
     }
-    pub fn udf(self) -> ScalarUDF {
+    pub(crate) fn udf(self) -> ScalarUDF {
         ScalarUDF::from(Rowwise { name: self.name, definition: self, signature: Signature::user_defined(Volatility::Immutable) })
     }
 }
@@ -126,7 +126,7 @@ impl<'a> Row<'a> {
     pub fn text(&self, at: usize) -> &'a str {
         self.arguments[at].as_string::<i32>().value(self.row)
     }
-    pub fn int(&self, at: usize) -> i32 {
+    pub(crate) fn int(&self, at: usize) -> i32 {
         self.arguments[at].as_primitive::<Int32Type>().value(self.row)
     }
     pub fn long(&self, at: usize) -> i64 {
@@ -135,7 +135,7 @@ impl<'a> Row<'a> {
     pub fn double(&self, at: usize) -> f64 {
         self.arguments[at].as_primitive::<Float64Type>().value(self.row)
     }
-    pub fn boolean(&self, at: usize) -> bool {
+    pub(crate) fn boolean(&self, at: usize) -> bool {
         self.arguments[at].as_boolean().value(self.row)
     }
     pub fn bytes(&self, at: usize) -> &'a [u8] {
@@ -158,7 +158,7 @@ impl<'a> Row<'a> {
         }
     }
     /// Nanoseconds of a time within its millisecond.
-    pub fn below_ms_ns(&self, at: usize) -> i64 {
+    pub(crate) fn below_ms_ns(&self, at: usize) -> i64 {
         let array = &self.arguments[at];
         match array.data_type() {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
@@ -170,18 +170,18 @@ impl<'a> Row<'a> {
             _ => 0,
         }
     }
-    pub fn is_date(&self, at: usize) -> bool {
+    pub(crate) fn is_date(&self, at: usize) -> bool {
         *self.arguments[at].data_type() == DataType::Date32
     }
     /// The text of an argument that may be given as the code of a character.
-    pub fn text_or_code(&self, at: usize) -> std::borrow::Cow<'a, str> {
+    pub(crate) fn text_or_code(&self, at: usize) -> std::borrow::Cow<'a, str> {
         match self.arguments[at].data_type() {
             DataType::Utf8 => self.text(at).into(),
             _ => char::from_u32(self.int(at) as u32).map(String::from).unwrap_or_default().into(),
         }
     }
     /// Milliseconds of a time, or the text in its place.
-    pub fn time_or_text(&self, at: usize) -> std::result::Result<i64, &'a str> {
+    pub(crate) fn time_or_text(&self, at: usize) -> std::result::Result<i64, &'a str> {
         if *self.arguments[at].data_type() == DataType::Utf8 { Err(self.text(at)) } else { Ok(self.time(at)) }
     }
     /// An interval; None where the argument is something else.
@@ -190,10 +190,10 @@ impl<'a> Row<'a> {
         intervals.map(|intervals| intervals.value(self.row))
     }
     /// The text of an argument that may be left out.
-    pub fn text_or(&self, at: usize, default: &'a str) -> &'a str {
+    pub(crate) fn text_or(&self, at: usize, default: &'a str) -> &'a str {
         if at < self.count() { self.text(at) } else { default }
     }
-    pub fn int_or(&self, at: usize, default: i32) -> i32 {
+    pub(crate) fn int_or(&self, at: usize, default: i32) -> i32 {
         if at < self.count() { self.int(at) } else { default }
     }
 }

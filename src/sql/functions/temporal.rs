@@ -214,7 +214,7 @@ fn to_date(row: &Row<'_>) -> Answer<i32> {
 }
 
 /// A timestamp in text, in ms, by a format or in the standard form.
-pub fn read_timestamp(text: &str, format: Option<&str>) -> Answer<i64> {
+pub(crate) fn read_timestamp(text: &str, format: Option<&str>) -> Answer<i64> {
     let format = match format {
         Some(format) if format != DATE_TIME || text.starts_with('+') || !read::exists(text) => format,
         _ => return Ok(read::timestamp_ms(text)),

@@ -23,7 +23,7 @@ use crate::types::sql_name;
 /// The first and the last second that a number may mean: 0000-01-01 00:00:00 and 9999-12-31 23:59:59.
 const SECONDS: (i64, i64) = (-62_167_219_200, 253_402_300_799);
 
-pub fn udf() -> ScalarUDF {
+pub(crate) fn udf() -> ScalarUDF {
     ScalarUDF::from(ToTimestampLtz { signature: Signature::user_defined(Volatility::Immutable) })
 }
 

@@ -13,7 +13,7 @@ use super::cast::{self, Unreadable};
 use super::{arithmetic, clock, nested};
 use crate::types::{NULLABLE, field_sql_name};
 
-pub const NAME: &str = "typeof";
+pub(crate) const NAME: &str = "typeof";
 
 /// Functions with Flink's type that are NULL where an argument is.
 const OF_ARGUMENTS: [&str; 15] = [
@@ -36,7 +36,7 @@ const OF_ARGUMENTS: [&str; 15] = [
 /// Functions with Flink's type that may be NULL for any argument.
 const ALWAYS_NULLABLE: [&str; 2] = ["to_timestamp", "to_timestamp_ltz"];
 
-pub fn udf() -> ScalarUDF {
+pub(crate) fn udf() -> ScalarUDF {
     ScalarUDF::from(TypeOf { signature: Signature::user_defined(Volatility::Immutable) })
 }
 

@@ -21,7 +21,7 @@ fn opens(token: &Token) -> bool {
 }
 
 /// Puts one quoted name for the tokens of every nested type.
-pub fn collapse(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+pub(crate) fn collapse(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut at = 0;
     while at < tokens.len() {
@@ -61,7 +61,7 @@ fn type_end(tokens: &[TokenWithSpan], start: usize) -> Option<usize> {
 }
 
 /// True if the name of a type that sqlparser does not know is one that [`collapse`] made.
-pub fn is_nested(text: &str) -> bool {
+pub(crate) fn is_nested(text: &str) -> bool {
     text.ends_with('>') && text.contains('<')
 }
 
@@ -71,7 +71,7 @@ pub fn parse(text: &str) -> Result<DataType, String> {
 }
 
 /// The same as the target of a CAST, which would have to cut and pad what is inside: that is not supported.
-pub fn check_cast(text: &str) -> Result<(), String> {
+pub(crate) fn check_cast(text: &str) -> Result<(), String> {
     match read(text)? {
         (_, false) => Ok(()),
         (_, true) => Err(format!(

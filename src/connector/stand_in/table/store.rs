@@ -12,7 +12,7 @@ use rocksdb::{BlockBasedOptions, Cache, DB, LogLevel, Options, WriteBatch};
 /// Memory of a table's write buffers and of its cache, bytes each. Result tables are small and written in bursts.
 const BUFFER_BYTES: usize = 8 << 20;
 
-pub struct TableStore {
+pub(crate) struct TableStore {
     db: DB,
 }
 
@@ -31,10 +31,10 @@ impl Changes {
     pub fn delete(&mut self, key: &[u8]) {
         self.0.delete(key);
     }
-    pub fn delete_range(&mut self, from: &[u8], to: &[u8]) {
+    pub(crate) fn delete_range(&mut self, from: &[u8], to: &[u8]) {
         self.0.delete_range(from, to);
     }
-    pub fn size_bytes(&self) -> usize {
+    pub(crate) fn size_bytes(&self) -> usize {
         self.0.size_in_bytes()
     }
     pub fn is_empty(&self) -> bool {

@@ -20,7 +20,7 @@ use crate::state::packed::{pack, unpack};
 
 /// Where a row stands in its partition.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OrderPlace {
+pub(crate) struct OrderPlace {
     /// What it is ordered by, as bytes in that order.
     pub value: Box<[u8]>,
     /// Among those that compare equal: when it arrived. Empty if that is not known; then those that came first are first.
@@ -28,7 +28,7 @@ pub struct OrderPlace {
 }
 
 #[derive(Debug, Clone)]
-pub struct Ordered {
+pub(crate) struct Ordered {
     pub rows: RecordBatch,
     pub places: Vec<OrderPlace>,
     /// The result of each row, encoded as a key. Empty after reading: to be found again.
@@ -49,7 +49,7 @@ impl Ordered {
     }
 
     /// The rows that compare equal to `value`, as a range.
-    pub fn peers(&self, value: &[u8]) -> (usize, usize) {
+    pub(crate) fn peers(&self, value: &[u8]) -> (usize, usize) {
         (self.places.partition_point(|p| *p.value < *value), self.places.partition_point(|p| *p.value <= *value))
     }
 
@@ -74,7 +74,7 @@ impl Ordered {
     }
 
     /// Counts its bytes again, after changes.
-    pub fn weigh(&mut self) {
+    pub(crate) fn weigh(&mut self) {
         let places: usize = self.places.iter().map(|p| p.value.len() + p.arrival.len()).sum();
         let results: usize = self.results.iter().map(|r| r.len()).sum();
         self.bytes = self.rows.get_array_memory_size() + places + results + self.len() * ROW_BYTES;
@@ -82,7 +82,7 @@ impl Ordered {
 }
 
 /// The values of the column that orders the rows, as bytes in that order.
-pub fn order_values(spec: &ByValueSpec, rows: &RecordBatch) -> KeyBuf {
+pub(crate) fn order_values(spec: &ByValueSpec, rows: &RecordBatch) -> KeyBuf {
     let options = SortOptions { descending: false, nulls_first: spec.nulls_first };
     sort_keys(&[(rows.column(spec.order).clone(), options)], rows.num_rows())
 }

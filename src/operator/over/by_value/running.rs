@@ -17,7 +17,7 @@ use crate::operator::over::by_value::ByValueSpec;
 use crate::operator::{OperatorError, Rows};
 use crate::state::key::{KeyBuf, encode_keys};
 
-pub struct Running {
+pub(crate) struct Running {
     /// None counts rows.
     calls: Vec<Option<(Aggregate, Accumulators)>>,
     rows: i64,
@@ -50,7 +50,7 @@ impl Running {
     }
 
     /// Folds `len` rows in, from row `from`.
-    pub fn fold(&mut self, rows: &RecordBatch, from: usize, len: usize) {
+    pub(crate) fn fold(&mut self, rows: &RecordBatch, from: usize, len: usize) {
         if len == 0 {
             return;
         }

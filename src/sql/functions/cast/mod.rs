@@ -36,7 +36,7 @@ pub enum Unreadable {
 
 /// A type as casts see it: Arrow's, and what Arrow's does not say.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Type {
+pub(crate) struct Type {
     pub data_type: DataType,
     /// `CHAR(3)`, `TIMESTAMP(1)`: see [`EXACT`].
     exact: Option<String>,
@@ -92,7 +92,7 @@ pub fn call(expression: Expr, from: &Field, to: &Field, unreadable: Unreadable) 
 }
 
 /// Of a function that casts: what becomes of what it cannot read. None of others.
-pub fn unreadable(function: &ScalarUDF) -> Option<Unreadable> {
+pub(crate) fn unreadable(function: &ScalarUDF) -> Option<Unreadable> {
     function.inner().downcast_ref::<Cast>().map(|cast| cast.unreadable)
 }
 

@@ -14,7 +14,7 @@ use crate::sql::functions::nested::lists::{reached, row_fields};
 use crate::types::nested::is_multiset;
 
 /// True if there is a cast from a nested type.
-pub fn castable(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn castable(from: &DataType, to: &DataType) -> bool {
     let inside = |from: &DataType, to: &DataType| from == to || super::castable(from, to);
     match (from, to) {
         (DataType::List(item), DataType::Utf8) => inside(item.data_type(), to),

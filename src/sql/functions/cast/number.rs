@@ -140,7 +140,7 @@ fn to_float(number: Number) -> f32 {
 }
 
 /// The double nearest to a decimal.
-pub fn decimal_to_double(value: i128, scale: i8) -> f64 {
+pub(crate) fn decimal_to_double(value: i128, scale: i8) -> f64 {
     // Both parts are exact doubles: one division rounds once.
     if value.unsigned_abs() <= 1 << 53 && scale <= 22 {
         return value as f64 / pow10(scale as u32) as f64;

@@ -56,7 +56,7 @@ pub fn cast(array: &StringArray, to: &Type, unreadable: Unreadable) -> Result<Ar
 }
 
 /// BINARY(n) and VARBINARY(n) have a length.
-pub fn cut_bytes(array: &BinaryArray, to: &Type) -> ArrayRef {
+pub(crate) fn cut_bytes(array: &BinaryArray, to: &Type) -> ArrayRef {
     let (exactly, at_most) = (to.modifier("BINARY"), to.modifier("VARBINARY"));
     let cut = |bytes: &[u8]| {
         let length = exactly.or(at_most).unwrap_or(usize::MAX);
@@ -136,7 +136,7 @@ fn floating<T: std::str::FromStr>(text: &str) -> Option<T> {
     if plain { text.parse().ok() } else { None }
 }
 
-pub fn boolean(text: &str) -> Option<bool> {
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "t" | "true" | "y" | "yes" | "1" => Some(true),
         "f" | "false" | "n" | "no" | "0" => Some(false),

@@ -6,7 +6,7 @@ use super::parse::timestamp;
 pub use super::parse::{date, timestamp_carrying};
 
 /// A TIMESTAMP(3) in ms.
-pub fn timestamp_ms(text: &str) -> Option<i64> {
+pub(crate) fn timestamp_ms(text: &str) -> Option<i64> {
     timestamp(text, TimeUnit::Millisecond, 3)
 }
 
@@ -16,12 +16,12 @@ pub fn exists(text: &str) -> bool {
 }
 
 /// True if a text can stand behind the word TIMESTAMP: it means just the time that it says.
-pub fn is_timestamp_literal(text: &str) -> bool {
+pub(crate) fn is_timestamp_literal(text: &str) -> bool {
     timestamp_ms(text).is_some_and(|ms| timestamp_carrying(text) == Some(ms)) && !text.contains(" 24")
 }
 
 /// True if a text can stand behind the word DATE.
-pub fn is_date_literal(text: &str) -> bool {
+pub(crate) fn is_date_literal(text: &str) -> bool {
     const YEAR_1: i32 = -719_162;
     date(text).is_some_and(|days| days >= YEAR_1)
 }

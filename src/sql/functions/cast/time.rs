@@ -25,7 +25,7 @@ pub fn ticks(array: &ArrayRef, row: usize) -> i64 {
 }
 
 /// A timestamp array of the type's unit and zone. A value the unit cannot hold is NULL.
-pub fn timestamps(values: impl Iterator<Item = Option<i64>>, to: &DataType) -> Result<ArrayRef, String> {
+pub(crate) fn timestamps(values: impl Iterator<Item = Option<i64>>, to: &DataType) -> Result<ArrayRef, String> {
     let DataType::Timestamp(unit, _) = to else { return Err(format!("{to} is not a timestamp")) };
     Ok(match unit {
         TimeUnit::Second => Arc::new(values.collect::<PrimitiveArray<TimestampSecondType>>().with_data_type(to.clone())),

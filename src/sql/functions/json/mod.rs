@@ -12,6 +12,6 @@ pub use make::{ARRAY, OBJECT, text_of, udfs};
 pub use query::{ALL, ARRAY_QUERY};
 
 /// Refuses a path that the functions could not follow, with the reason.
-pub fn check_path(path: &str) -> Result<(), String> {
+pub(crate) fn check_path(path: &str) -> Result<(), String> {
     path::Path::parse(path).map(drop)
 }

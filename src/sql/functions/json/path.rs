@@ -45,7 +45,7 @@ pub type Found = Result<Option<Json>, Missing>;
 
 /// A strict path did not find what it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Missing;
+pub(crate) struct Missing;
 
 impl Path {
     pub fn parse(text: &str) -> Result<Path, String> {

@@ -24,7 +24,7 @@ pub enum Json {
 }
 
 impl Json {
-    pub fn is_scalar(&self) -> bool {
+    pub(crate) fn is_scalar(&self) -> bool {
         !matches!(self, Json::Array(_) | Json::Object(_))
     }
 
@@ -96,7 +96,7 @@ impl Json {
 }
 
 /// Text in quotes, with Jackson's escapes.
-pub fn write_text(out: &mut String, text: &str) {
+pub(crate) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

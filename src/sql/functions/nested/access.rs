@@ -74,7 +74,7 @@ pub const ALL: [Definition; 3] = [
 ];
 
 /// `a = b` of nested values.
-pub const EQUAL_NESTED: Definition = Definition {
+pub(crate) const EQUAL_NESTED: Definition = Definition {
     name: "(equal)",
     takes: exactly(2),
     arguments: |given| {

@@ -98,7 +98,7 @@ impl Pairs {
         Pairs { pairs: Vec::new(), ends: Vec::with_capacity(rows), valid: Vec::with_capacity(rows), unique: false }
     }
     /// Where Flink would keep two entries with one key, which no map here can hold.
-    pub fn unique(self) -> Pairs {
+    pub(crate) fn unique(self) -> Pairs {
         Pairs { unique: true, ..self }
     }
     pub fn push(&mut self, key: u32, value: u32) {

@@ -25,7 +25,7 @@ pub struct Definition {
 
 impl Definition {
     /// The types that its arguments are cast to.
-    pub fn casts(&self, given: &[DataType]) -> std::result::Result<Vec<DataType>, String> {
+    pub(crate) fn casts(&self, given: &[DataType]) -> std::result::Result<Vec<DataType>, String> {
         let title = || self.name.trim_matches(['(', ')']).to_uppercase();
         if !self.takes.takes(given.len()) {
             return Err(format!("'{}' takes {} arguments, not {}", title(), self.takes, given.len()));
@@ -53,7 +53,7 @@ impl<'a> Call<'a> {
         self.args[at].as_map()
     }
     /// The rows in which none of the arguments is NULL.
-    pub fn valid(&self) -> Option<NullBuffer> {
+    pub(crate) fn valid(&self) -> Option<NullBuffer> {
         self.args.iter().fold(None, |all, a| NullBuffer::union(all.as_ref(), a.nulls()))
     }
 }

@@ -14,7 +14,7 @@ use crate::types::sql_name;
 /// The name of the call; its arguments are the row and the field's name.
 pub const FIELD: &str = "(field)";
 
-pub fn udf() -> ScalarUDF {
+pub(crate) fn udf() -> ScalarUDF {
     ScalarUDF::from(RowField { signature: Signature::user_defined(Volatility::Immutable) })
 }
 

@@ -12,7 +12,7 @@ use arrow::datatypes::DataType;
 use crate::state::key::{KeyBuf, encode_keys};
 
 /// The fields of rows; those of a row that is NULL are NULL.
-pub fn row_fields(rows: &StructArray) -> Vec<ArrayRef> {
+pub(crate) fn row_fields(rows: &StructArray) -> Vec<ArrayRef> {
     rows.columns().iter().map(|field| masked(field, rows.nulls())).collect()
 }
 
@@ -36,7 +36,7 @@ pub fn reached(list: &ListArray) -> (ArrayRef, OffsetBuffer<i32>) {
 }
 
 /// Elements of several columns behind one another, for [`Lists`].
-pub struct Pool {
+pub(crate) struct Pool {
     pub elements: ArrayRef,
     /// Where each column begins.
     pub starts: Vec<u32>,
@@ -63,7 +63,7 @@ impl Pool {
 }
 
 /// Lists of elements of a pool, row by row.
-pub struct Lists {
+pub(crate) struct Lists {
     indices: Vec<u32>,
     ends: Vec<i32>,
     valid: Vec<bool>,

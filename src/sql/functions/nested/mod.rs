@@ -47,7 +47,7 @@ pub fn all() -> impl Iterator<Item = ScalarUDF> {
 }
 
 /// The comparison of two nested values.
-pub fn equal() -> Arc<ScalarUDF> {
+pub(crate) fn equal() -> Arc<ScalarUDF> {
     Arc::new(udf(&access::EQUAL_NESTED))
 }
 
@@ -62,7 +62,7 @@ pub fn check(name: &str, args: &[Expr]) -> Result<()> {
 }
 
 /// True if values of the type can be told apart and sorted.
-pub fn is_comparable(data_type: &DataType) -> bool {
+pub(crate) fn is_comparable(data_type: &DataType) -> bool {
     match data_type {
         DataType::List(item) => is_comparable(item.data_type()),
         DataType::Struct(fields) => fields.iter().all(|f| is_comparable(f.data_type())),
