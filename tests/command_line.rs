@@ -225,6 +225,8 @@ fn debug_lines_say_worker_chain_and_operator() {
     let run = |level: &str, args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
         command.args(["run", "q.sql", "--parallelism", "2", "--state-dir", "state", "--fresh"]).args(args);
+        // A checkpoint while windows are open.
+        command.args(["--set", "paceline.batch.rows=1", "--set", "paceline.checkpoint.records=1"]);
         let output = command.env("RUST_LOG", level).current_dir(dir.path()).output().expect("starts");
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         stderr(&output)
