@@ -10,5 +10,12 @@ mod splits;
 #[path = "kernels/window.rs"]
 mod window;
 
-criterion_group!(kernels, json::decode, json::encode, splits::watermark, window::keys, window::window);
+criterion_group!(
+    kernels,
+    json::decode,
+    json::encode,
+    splits::watermark,
+    window::keys,
+    window::window
+);
 criterion_main!(kernels);

@@ -1,10 +1,11 @@
-//! Which account, region and endpoint? The `aws.*` options that every table of an AWS service takes, and the SDK's
-//! configuration made of them.
+//! Which account, region and endpoint? The `aws.*` options that every table of an AWS service
+//! takes, and the SDK's configuration made of them.
 //!
-//! Used by the Kinesis source and the DynamoDB sink. Keys and values are those of Flink's AWS connectors. What always holds:
-//! options are checked before anything outside is touched; what they leave open is taken from the environment as every AWS
-//! tool does (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_KINESIS, the instance); the SDK repeats no call, since only its
-//! callers know what a repetition means.
+//! Used by the Kinesis source and the DynamoDB sink. Keys and values are those of Flink's AWS
+//! connectors. What always holds: options are checked before anything outside is touched; what they
+//! leave open is taken from the environment as every AWS tool does (AWS_REGION, AWS_PROFILE,
+//! AWS_ENDPOINT_URL_KINESIS, the instance); the SDK repeats no call, since only its callers know
+//! what a repetition means.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -27,10 +28,18 @@ const ACCESS_KEY_ID: &str = "aws.credentials.basic.accesskeyid";
 const SECRET_KEY: &str = "aws.credentials.basic.secretkey";
 /// The options that tables of every AWS service have.
 pub const OPTIONS: [OptionSpec; 5] = [
-    OptionSpec::new(REGION, OptionKind::Text, "the region; without it that of the environment, or of an ARN"),
+    OptionSpec::new(
+        REGION,
+        OptionKind::Text,
+        "the region; without it that of the environment, or of an ARN",
+    ),
     OptionSpec::new(ENDPOINT, OptionKind::Text, "a URL to call instead of AWS's own"),
-    OptionSpec::new(CREDENTIALS, OptionKind::Text, "where credentials come from: AUTO (as for any AWS tool), ENV_VAR or BASIC")
-        .or("AUTO"),
+    OptionSpec::new(
+        CREDENTIALS,
+        OptionKind::Text,
+        "where credentials come from: AUTO (as for any AWS tool), ENV_VAR or BASIC",
+    )
+    .or("AUTO"),
     OptionSpec::new(ACCESS_KEY_ID, OptionKind::Secret, "the access key, with BASIC"),
     OptionSpec::new(SECRET_KEY, OptionKind::Secret, "its secret, with BASIC"),
 ];
@@ -39,7 +48,8 @@ const REGION_OF_ENDPOINTS: &str = "us-east-1";
 const NO_CREDENTIALS: &str = "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, log in with the AWS \
      command line, or write 'aws.credentials.basic.accesskeyid' and 'aws.credentials.basic.secretkey' into WITH";
 
-/// What a machine without root certificates gives; the TLS library only says that the issuer is unknown.
+/// What a machine without root certificates gives; the TLS library only says that the issuer is
+/// unknown.
 const NO_ROOTS: &str = "install root certificates (Debian's package ca-certificates), or name a file of them in SSL_CERT_FILE";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,22 +83,34 @@ pub struct AwsOptions {
 impl AwsOptions {
     /// Reads its own keys among `options`. The error says what is wrong, without the table's name.
     pub fn parse(options: &BTreeMap<String, String>) -> Result<AwsOptions, String> {
-        let get = |key: &str| options.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let get =
+            |key: &str| options.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let endpoint = get(ENDPOINT);
-        if let Some(endpoint) = endpoint.as_deref().filter(|e| !e.starts_with("http://") && !e.starts_with("https://")) {
-            return Err(format!("'{ENDPOINT}' is a URL that starts with http:// or https://, not '{endpoint}'"));
+        if let Some(endpoint) =
+            endpoint.as_deref().filter(|e| !e.starts_with("http://") && !e.starts_with("https://"))
+        {
+            return Err(format!(
+                "'{ENDPOINT}' is a URL that starts with http:// or https://, not '{endpoint}'"
+            ));
         }
-        let key = |key: &str| get(key).ok_or_else(|| format!("WITH needs '{key}': the credentials provider is BASIC"));
+        let key = |key: &str| {
+            get(key).ok_or_else(|| format!("WITH needs '{key}': the credentials provider is BASIC"))
+        };
         // Keys alone mean BASIC, as in Flink.
         let has_keys = get(ACCESS_KEY_ID).is_some() || get(SECRET_KEY).is_some();
         let provider = get(CREDENTIALS).or_else(|| has_keys.then(|| "BASIC".into()));
         let credentials = match provider.as_deref() {
             None | Some("AUTO") => CredentialsProvider::Auto,
             Some("ENV_VAR") => CredentialsProvider::EnvVar,
-            Some("BASIC") => {
-                CredentialsProvider::Basic { access_key_id: key(ACCESS_KEY_ID)?, secret_key: Secret(key(SECRET_KEY)?) }
+            Some("BASIC") => CredentialsProvider::Basic {
+                access_key_id: key(ACCESS_KEY_ID)?,
+                secret_key: Secret(key(SECRET_KEY)?),
+            },
+            Some(other) => {
+                return Err(format!(
+                    "'{CREDENTIALS}' is AUTO, BASIC or ENV_VAR here, not '{other}'"
+                ));
             }
-            Some(other) => return Err(format!("'{CREDENTIALS}' is AUTO, BASIC or ENV_VAR here, not '{other}'")),
         };
         Ok(AwsOptions { region: get(REGION), endpoint, credentials })
     }
@@ -97,7 +119,9 @@ impl AwsOptions {
     pub async fn load(&self, call_timeout: Duration) -> SdkConfig {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(call_timeout).build());
+            .timeout_config(
+                TimeoutConfig::builder().operation_attempt_timeout(call_timeout).build(),
+            );
         if let Some(endpoint) = &self.endpoint {
             loader = loader.endpoint_url(endpoint);
         }
@@ -108,10 +132,17 @@ impl AwsOptions {
         }
         loader = match &self.credentials {
             CredentialsProvider::Auto => loader,
-            CredentialsProvider::EnvVar => loader.credentials_provider(EnvironmentVariableCredentialsProvider::new()),
-            CredentialsProvider::Basic { access_key_id, secret_key } => {
-                loader.credentials_provider(Credentials::new(access_key_id, &*secret_key.0, None, None, "options"))
+            CredentialsProvider::EnvVar => {
+                loader.credentials_provider(EnvironmentVariableCredentialsProvider::new())
             }
+            CredentialsProvider::Basic { access_key_id, secret_key } => loader
+                .credentials_provider(Credentials::new(
+                    access_key_id,
+                    &*secret_key.0,
+                    None,
+                    None,
+                    "options",
+                )),
         };
         loader.load().await
     }

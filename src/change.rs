@@ -1,6 +1,7 @@
 //! What does a row do to its table? Row kinds, as Flink has them.
 //!
-//! Rows of a stream that only grows are all insertions. Known to operators, which make changes, and to sinks, which apply them.
+//! Rows of a stream that only grows are all insertions. Known to operators, which make changes, and
+//! to sinks, which apply them.
 
 use arrow::buffer::ScalarBuffer;
 

@@ -1,8 +1,8 @@
 //! Which settings? SET statements, `--set` and flags, resolved once into typed values with units.
 //!
-//! Flink's keys where Flink has one, our own under `paceline.`. What always holds: an unknown key of ours is an error; a key
-//! of Flink's that has no effect here is reported, not refused, so that files stay portable; where results differ from what
-//! it asks for, that is said.
+//! Flink's keys where Flink has one, our own under `paceline.`. What always holds: an unknown key
+//! of ours is an error; a key of Flink's that has no effect here is reported, not refused, so that
+//! files stay portable; where results differ from what it asks for, that is said.
 
 mod differs;
 
@@ -63,25 +63,35 @@ impl Emit {
             settings.get(&key).map(|value| (value, key))
         };
         let time = |key: &str| match setting(key) {
-            Some((value, key)) => duration(value).map(Some).map_err(|e| format!("setting '{key}' = '{value}': {e}")),
+            Some((value, key)) => {
+                duration(value).map(Some).map_err(|e| format!("setting '{key}' = '{value}': {e}"))
+            }
             None => Ok(None),
         };
         let fire = |kind: &str| {
             let delay = time(&format!("{kind}.delay"))?;
             match setting(&format!("{kind}.enabled")) {
-                Some((value, key)) if is_true(value).map_err(|e| format!("setting '{key}' = '{value}': {e}"))? => {
+                Some((value, key))
+                    if is_true(value)
+                        .map_err(|e| format!("setting '{key}' = '{value}': {e}"))? =>
+                {
                     delay.map(Some).ok_or_else(|| format!("'{key}' needs '{EMIT}{kind}.delay'"))
                 }
                 _ => Ok(None),
             }
         };
-        let emit =
-            Emit { early: fire("early-fire")?, late: fire("late-fire")?, lateness: time("allow-lateness")?.unwrap_or_default() };
+        let emit = Emit {
+            early: fire("early-fire")?,
+            late: fire("late-fire")?,
+            lateness: time("allow-lateness")?.unwrap_or_default(),
+        };
         if emit.late.is_some() && emit.lateness.is_zero() {
             return Err(format!("'{EMIT}late-fire.enabled' needs '{EMIT}allow-lateness'"));
         }
         if emit.late.is_some_and(|delay| delay > emit.lateness) {
-            return Err(format!("'{EMIT}allow-lateness' is shorter than '{EMIT}late-fire.delay': no late fire would come"));
+            return Err(format!(
+                "'{EMIT}allow-lateness' is shorter than '{EMIT}late-fire.delay': no late fire would come"
+            ));
         }
         Ok(emit)
     }
@@ -89,7 +99,13 @@ impl Emit {
 
 /// What the settings of [`Emit`] begin with.
 const EMIT: &str = "table.exec.emit.";
-const EMIT_KEYS: [&str; 5] = ["early-fire.enabled", "early-fire.delay", "late-fire.enabled", "late-fire.delay", "allow-lateness"];
+const EMIT_KEYS: [&str; 5] = [
+    "early-fire.enabled",
+    "early-fire.delay",
+    "late-fire.enabled",
+    "late-fire.delay",
+    "allow-lateness",
+];
 
 /// The smallest memory that leaves every part something.
 const MEMORY_BYTES_MIN: usize = 256 << 20;
@@ -99,25 +115,58 @@ const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 
 const KNOWN: [(&str, &str); 17] = [
     ("parallelism.default", "number of workers (default: one per core)"),
-    ("execution.checkpointing.interval", "time between checkpoints, such as '10 s' (default: 10 s)"),
+    (
+        "execution.checkpointing.interval",
+        "time between checkpoints, such as '10 s' (default: 10 s)",
+    ),
     (
         "table.exec.source.idle-timeout",
         "a shard certified empty for this long no longer holds the watermark (default: 0 ms, never)",
     ),
-    ("table.local-time-zone", "the zone of TIMESTAMP_LTZ, such as 'Europe/Berlin' or '+02:00' (default: UTC)"),
-    ("table.exec.state.ttl", "a group without a window is forgotten when it got no row for so long (default: 0 ms, never)"),
-    ("table.exec.mini-batch.enabled", "fold several rows together before a changelog says what changed (default: false)"),
+    (
+        "table.local-time-zone",
+        "the zone of TIMESTAMP_LTZ, such as 'Europe/Berlin' or '+02:00' (default: UTC)",
+    ),
+    (
+        "table.exec.state.ttl",
+        "a group without a window is forgotten when it got no row for so long (default: 0 ms, never)",
+    ),
+    (
+        "table.exec.mini-batch.enabled",
+        "fold several rows together before a changelog says what changed (default: false)",
+    ),
     ("table.exec.mini-batch.size", "rows that are folded together"),
-    ("table.exec.emit.early-fire.enabled", "older windows send results before they close, 'early-fire.delay' after a change"),
-    ("table.exec.emit.late-fire.enabled", "older windows send what late rows change, 'late-fire.delay' after that"),
-    ("table.exec.emit.allow-lateness", "how long after their end older windows still take rows (default: 0 ms)"),
+    (
+        "table.exec.emit.early-fire.enabled",
+        "older windows send results before they close, 'early-fire.delay' after a change",
+    ),
+    (
+        "table.exec.emit.late-fire.enabled",
+        "older windows send what late rows change, 'late-fire.delay' after that",
+    ),
+    (
+        "table.exec.emit.allow-lateness",
+        "how long after their end older windows still take rows (default: 0 ms)",
+    ),
     ("paceline.checkpoint.records", "records between checkpoints, instead of time"),
     ("paceline.batch.rows", "records read from a split at a time (default: 8192)"),
-    ("paceline.memory", "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)"),
+    (
+        "paceline.memory",
+        "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)",
+    ),
     ("paceline.<table>.sample", "what stands in for the table with --local: a file, or 'alleycat'"),
-    ("paceline.<table>.records", "one or many: what a record of the table holds (default: one); of JSON objects, of CSV lines"),
-    ("paceline.<table>.compression", "none or gzip: how producers compressed each record of a stream (default: none)"),
-    ("paceline.errors.path", "folder of the error stream (default: errors/ in the state directory)"),
+    (
+        "paceline.<table>.records",
+        "one or many: what a record of the table holds (default: one); of JSON objects, of CSV lines",
+    ),
+    (
+        "paceline.<table>.compression",
+        "none or gzip: how producers compressed each record of a stream (default: none)",
+    ),
+    (
+        "paceline.errors.path",
+        "folder of the error stream (default: errors/ in the state directory)",
+    ),
 ];
 
 const RUNTIME_MODE: &str = "execution.runtime-mode";
@@ -138,7 +187,10 @@ const NO_EFFECT: [&str; 7] = [
 
 impl Config {
     /// `defaults_workers`: the number of cores.
-    pub fn resolve(settings: &BTreeMap<String, String>, default_workers: usize) -> Result<Config, String> {
+    pub fn resolve(
+        settings: &BTreeMap<String, String>,
+        default_workers: usize,
+    ) -> Result<Config, String> {
         let mut config = Config {
             workers: default_workers,
             checkpoint_interval: Some(Duration::from_secs(10)),
@@ -156,9 +208,12 @@ impl Config {
             warnings: vec![],
         };
         for (key, value) in settings {
-            config.set(key, value).map_err(|e| format!("setting '{key}' = '{}': {e}", shown(key, value)))?;
+            config
+                .set(key, value)
+                .map_err(|e| format!("setting '{key}' = '{}': {e}", shown(key, value)))?;
         }
-        let is_on = settings.get("table.exec.mini-batch.enabled").is_some_and(|v| is_true(v) == Ok(true));
+        let is_on =
+            settings.get("table.exec.mini-batch.enabled").is_some_and(|v| is_true(v) == Ok(true));
         if is_on && config.bundle_rows.is_none() {
             return Err("'table.exec.mini-batch.enabled' needs 'table.exec.mini-batch.size'".into());
         }
@@ -173,12 +228,18 @@ impl Config {
         };
         match key {
             // More workers than key groups would have nothing to own.
-            "parallelism.default" => self.workers = number(1, u64::from(crate::state::KEY_GROUPS))? as usize,
-            "execution.checkpointing.interval" => self.checkpoint_interval = Some(duration(value)?).filter(|d| !d.is_zero()),
+            "parallelism.default" => {
+                self.workers = number(1, u64::from(crate::state::KEY_GROUPS))? as usize
+            }
+            "execution.checkpointing.interval" => {
+                self.checkpoint_interval = Some(duration(value)?).filter(|d| !d.is_zero())
+            }
             "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
             // The binder has seen to it.
             "table.local-time-zone" => {}
-            "paceline.checkpoint.records" => self.checkpoint_records = Some(number(0, u64::MAX)?).filter(|n| *n > 0),
+            "paceline.checkpoint.records" => {
+                self.checkpoint_records = Some(number(0, u64::MAX)?).filter(|n| *n > 0)
+            }
             "paceline.batch.rows" => self.batch_rows = number(1, 1 << 20)? as usize,
             "paceline.memory" => {
                 self.memory_bytes = bytes(value)?;
@@ -186,11 +247,15 @@ impl Config {
                     return Err("at least 256 mb are needed".into());
                 }
             }
-            "table.exec.state.ttl" => self.state_ttl = Some(duration(value)?).filter(|d| !d.is_zero()),
+            "table.exec.state.ttl" => {
+                self.state_ttl = Some(duration(value)?).filter(|d| !d.is_zero())
+            }
             "table.exec.mini-batch.enabled" => {
                 is_true(value)?;
             }
-            "table.exec.mini-batch.size" => self.bundle_rows = Some(number(1, BUNDLE_ROWS_MAX)? as usize),
+            "table.exec.mini-batch.size" => {
+                self.bundle_rows = Some(number(1, BUNDLE_ROWS_MAX)? as usize)
+            }
             "paceline.errors.path" => self.errors_path = Some(value.to_string()),
             _ => match of_table(key) {
                 Some((table, "sample")) => {
@@ -211,8 +276,10 @@ impl Config {
                     _ => return Err("expected one or many".into()),
                 },
                 None if key.starts_with("paceline.") => {
-                    let near = nearest(key, KNOWN.iter().map(|(k, _)| *k)).map(|n| format!("; did you mean '{n}'?"));
-                    let list: Vec<String> = KNOWN.iter().map(|(k, what)| format!("  {k}: {what}")).collect();
+                    let near = nearest(key, KNOWN.iter().map(|(k, _)| *k))
+                        .map(|n| format!("; did you mean '{n}'?"));
+                    let list: Vec<String> =
+                        KNOWN.iter().map(|(k, what)| format!("  {k}: {what}")).collect();
                     return Err(format!(
                         "there is no such setting{}\nknown settings:\n{}",
                         near.unwrap_or_default(),
@@ -220,10 +287,14 @@ impl Config {
                     ));
                 }
                 None => match differs::instead(key, value) {
-                    _ if key == RUNTIME_MODE && !RUNTIME_MODES.iter().any(|m| m.eq_ignore_ascii_case(value.trim())) => {
+                    _ if key == RUNTIME_MODE
+                        && !RUNTIME_MODES.iter().any(|m| m.eq_ignore_ascii_case(value.trim())) =>
+                    {
                         return Err(format!("expected {}", RUNTIME_MODES.join(", ")));
                     }
-                    Some(what) => self.warnings.push(format!("setting '{key}' = '{value}' is not followed: {what}")),
+                    Some(what) => self
+                        .warnings
+                        .push(format!("setting '{key}' = '{value}' is not followed: {what}")),
                     None if key == RUNTIME_MODE || NO_EFFECT.contains(&key) => {}
                     None if key.strip_prefix(EMIT).is_some_and(|k| EMIT_KEYS.contains(&k)) => {}
                     None => self.warnings.push(format!("setting '{key}' has no effect here")),
@@ -272,13 +343,18 @@ pub fn bytes(text: &str) -> Result<usize, String> {
         "g" | "gb" | "gibibytes" => 30,
         _ => return Err("expected a size such as '512 mb' or '2 gb'".into()),
     };
-    usize::try_from(number).ok().and_then(|n| n.checked_mul(1 << shift)).ok_or_else(|| "too large".into())
+    usize::try_from(number)
+        .ok()
+        .and_then(|n| n.checked_mul(1 << shift))
+        .ok_or_else(|| "too large".into())
 }
 
 fn split_unit(text: &str) -> Result<(u64, String), String> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number = text[..digits].parse().map_err(|_| format!("expected a number and a unit, found '{text}'"))?;
+    let number = text[..digits]
+        .parse()
+        .map_err(|_| format!("expected a number and a unit, found '{text}'"))?;
     Ok((number, text[digits..].trim().to_lowercase()))
 }
 
@@ -292,7 +368,9 @@ mod tests {
 
     #[test]
     fn flink_durations_and_sizes() {
-        for (text, ms) in [("10 s", 10_000), ("500ms", 500), ("7", 7), ("1 min", 60_000), ("2 h", 7_200_000)] {
+        for (text, ms) in
+            [("10 s", 10_000), ("500ms", 500), ("7", 7), ("1 min", 60_000), ("2 h", 7_200_000)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
         assert!(duration("soon").is_err() && duration("10 parsecs").is_err());
@@ -304,15 +382,24 @@ mod tests {
         let error = resolve("paceline.batch.row", "5").expect_err("no such key");
         assert!(error.contains("did you mean 'paceline.batch.rows'"), "{error}");
         let warnings = |key, value| resolve(key, value).expect("portable").warnings.join("");
-        assert_eq!(warnings("taskmanager.memory.size", "1g"), "setting 'taskmanager.memory.size' has no effect here");
+        assert_eq!(
+            warnings("taskmanager.memory.size", "1g"),
+            "setting 'taskmanager.memory.size' has no effect here"
+        );
         assert_eq!(warnings("execution.runtime-mode", "streaming"), "");
-        assert!(warnings("execution.runtime-mode", "batch").contains("'batch' is not followed: the job runs in streaming mode"));
+        assert!(
+            warnings("execution.runtime-mode", "batch")
+                .contains("'batch' is not followed: the job runs in streaming mode")
+        );
     }
 
     #[test]
     fn values_of_secrets_are_not_shown() {
         let error = resolve("paceline.password", "open-sesame").expect_err("no such key");
-        assert!(error.contains("'paceline.password' = '****'") && !error.contains("sesame"), "{error}");
+        assert!(
+            error.contains("'paceline.password' = '****'") && !error.contains("sesame"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! From a plan's tables to the outside: each table's connector makes its end, and `--local` puts something else in the place of
-//! remote ones.
+//! From a plan's tables to the outside: each table's connector makes its end, and `--local` puts
+//! something else in the place of remote ones.
 //!
-//! Called by `cli` with a plan; returns what `runtime::job` runs. What always holds: an option that a connector does not have, and a
-//! value that is not of its kind, is an error before anything outside is touched.
+//! Called by `cli` with a plan; returns what `runtime::job` runs. What always holds: an option that
+//! a connector does not have, and a value that is not of its kind, is an error before anything
+//! outside is touched.
 
 mod lookups;
 mod stand_ins;
@@ -41,17 +42,22 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let mut watermarks = Vec::new();
     for plan in &plan.sources {
         let made = source(plan, env).map_err(|e| place(e, &plan.table))?;
-        let is_bounded_by_us =
-            plan.rows.is_some() || env.connectors.reads(&plan.table).is_ok_and(|(_, reads)| reads.takes_bounds());
+        let is_bounded_by_us = plan.rows.is_some()
+            || env.connectors.reads(&plan.table).is_ok_and(|(_, reads)| reads.takes_bounds());
         if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some()) && !is_bounded_by_us {
-            return Err(config_error(&plan.table, "--from and --to bound Kinesis streams, and this is none"));
+            return Err(config_error(
+                &plan.table,
+                "--from and --to bound Kinesis streams, and this is none",
+            ));
         }
         sources.push(made);
         watermarks.push(watermarks::of(plan, env.config)?);
         let is_sample = env.local && env.connectors.is_remote(&plan.table);
         let records = if is_sample { RecordsOf::Sample } else { RecordsOf::Table };
-        let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config)).map_err(|e| place(e, &plan.table))?;
-        let compression = if is_sample { None } else { compression(plan, env.config, env.connectors)? };
+        let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config))
+            .map_err(|e| place(e, &plan.table))?;
+        let compression =
+            if is_sample { None } else { compression(plan, env.config, env.connectors)? };
         // Made once here, so that an unsupported column is an error now.
         format.decoder(&plan.table.name, &plan.decode_schema).map_err(|e| place(e, &plan.table))?;
         decoders.push((plan.table.name.clone(), format, plan.decode_schema.clone(), compression));
@@ -61,15 +67,19 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     for plan in &plan.sinks {
         sinks.push(sink(plan, env, &mut tables)?);
     }
-    let lookups = plan.lookups.iter().map(|plan| lookups::lookup(plan, env)).collect::<Result<_, _>>()?;
+    let lookups =
+        plan.lookups.iter().map(|plan| lookups::lookup(plan, env)).collect::<Result<_, _>>()?;
     let errors = FileSink::errors(env.errors_dir.clone(), &env.run_name, errors::schema())?;
     let connected = Connected {
         sources,
         decoding: Box::new(move |i| {
             let (table, format, schema, compression) = &decoders[i];
             // It was made once already, from the same parts.
-            let decoder = format.decoder(table, schema).unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"));
-            let steps = compression.iter().map(|Compression::Gzip| Box::new(Gzip) as Box<dyn Unpack>);
+            let decoder = format
+                .decoder(table, schema)
+                .unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"));
+            let steps =
+                compression.iter().map(|Compression::Gzip| Box::new(Gzip) as Box<dyn Unpack>);
             Decoding { steps: steps.collect(), decoder }
         }),
         lookups,
@@ -93,7 +103,11 @@ enum Compression {
     Gzip,
 }
 
-fn compression(plan: &SourcePlan, config: &Config, connectors: &Connectors) -> Result<Option<Compression>, ConnectError> {
+fn compression(
+    plan: &SourcePlan,
+    config: &Config,
+    connectors: &Connectors,
+) -> Result<Option<Compression>, ConnectError> {
     let table = hints::base_name(&plan.table.name);
     if !config.gzip_records.contains(table) {
         return Ok(None);
@@ -149,13 +163,19 @@ fn sink(
 /// The guarantee of each sink, without touching the outside: for `check`.
 pub fn guarantee(plan: &SinkPlan, connectors: &Connectors) -> Guarantee {
     match &plan.target {
-        SinkTarget::Table(table) => connectors.writes(table).map_or(Guarantee::AtLeastOnce, |(_, writes)| writes.guarantee()),
+        SinkTarget::Table(table) => connectors
+            .writes(table)
+            .map_or(Guarantee::AtLeastOnce, |(_, writes)| writes.guarantee()),
         SinkTarget::Print => Guarantee::AtLeastOnce,
     }
 }
 
 /// Checks what can be checked about tables without touching the outside.
-pub fn check(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> Result<(), ConnectError> {
+pub fn check(
+    plan: &PhysicalPlan,
+    config: &Config,
+    connectors: &Connectors,
+) -> Result<(), ConnectError> {
     for plan in plan.sources.iter().filter(|s| s.rows.is_none()) {
         let table = &plan.table;
         let (connector, reads) = connectors.reads(table)?;

@@ -1,11 +1,13 @@
 //! What does a message of the engine say in SQL's words?
 //!
-//! Names are resolved, types checked and expressions evaluated by DataFusion and Arrow, whose messages speak of their own types,
-//! plans and settings. `error` asks here for what planning refuses, `runtime` and `operator` for what a row is refused for. What
-//! always holds: no such word gets through; a message that says nothing in SQL's words becomes [`UNSUPPORTED`].
+//! Names are resolved, types checked and expressions evaluated by DataFusion and Arrow, whose
+//! messages speak of their own types, plans and settings. `error` asks here for what planning
+//! refuses, `runtime` and `operator` for what a row is refused for. What always holds: no such word
+//! gets through; a message that says nothing in SQL's words becomes [`UNSUPPORTED`].
 //!
-//! Which messages have words of our own is data: tables of phrases, by what the message is about (`unsupported`, `clauses`,
-//! `operators`, `calls`). All others have their types and constants written as in SQL (`sql_text`).
+//! Which messages have words of our own is data: tables of phrases, by what the message is about
+//! (`unsupported`, `clauses`, `operators`, `calls`). All others have their types and constants
+//! written as in SQL (`sql_text`).
 
 mod calls;
 mod clauses;
@@ -97,7 +99,13 @@ fn without_traces(text: &str) -> String {
     let text = text.split(". No function matches the given name").next().unwrap_or(text);
     let text = text.split(" No function matches the given name").next().unwrap_or(text);
     let mut text = text.split(". Hint: ").next().unwrap_or(text).trim();
-    for prefix in ["Error during planning: ", "Execution error: ", "External error: ", "Internal error: ", "Schema error: "] {
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "External error: ",
+        "Internal error: ",
+        "Schema error: ",
+    ] {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }
     text.to_string()
@@ -106,7 +114,11 @@ fn without_traces(text: &str) -> String {
 /// Messages that have words of our own.
 fn known(text: &str) -> Option<Words> {
     let tables = [unsupported::PHRASES, clauses::PHRASES, operators::PHRASES, calls::PHRASES];
-    tables.into_iter().flatten().find_map(|phrase| phrase.words(text)).or_else(|| operators::taken_apart(text))
+    tables
+        .into_iter()
+        .flatten()
+        .find_map(|phrase| phrase.words(text))
+        .or_else(|| operators::taken_apart(text))
 }
 
 /// True if a message still speaks of the engine.
@@ -160,12 +172,16 @@ mod tests {
         for (error, message) in [
             (plan("no").context("type_coercion"), "no"),
             (
-                plan("Cannot infer common argument type for comparison operation Int64 IS DISTINCT FROM Timestamp(ms)"),
+                plan(
+                    "Cannot infer common argument type for comparison operation Int64 IS DISTINCT FROM Timestamp(ms)",
+                ),
                 "cannot compare BIGINT and TIMESTAMP(3) with 'IS DISTINCT FROM'",
             ),
             (DataFusionError::Internal("Some(LogicalPlan)".into()), UNSUPPORTED),
             (
-                DataFusionError::from(ArrowError::CastError("Can't cast value -1 to type UInt64".into())),
+                DataFusionError::from(ArrowError::CastError(
+                    "Can't cast value -1 to type UInt64".into(),
+                )),
                 "Can't cast value -1 to type BIGINT",
             ),
             (

@@ -1,7 +1,8 @@
 //! What is NaN where values are told apart or sorted?
 //!
-//! Arithmetic leaves NaN with a sign and text has none; here all of them are one, larger than every number. Whoever makes keys,
-//! sorts, or looks for the largest asks. Comparisons of a query go by Java's rules instead, and have kernels of their own.
+//! Arithmetic leaves NaN with a sign and text has none; here all of them are one, larger than every
+//! number. Whoever makes keys, sorts, or looks for the largest asks. Comparisons of a query go by
+//! Java's rules instead, and have kernels of their own.
 
 use std::sync::Arc;
 
@@ -24,8 +25,12 @@ pub(crate) fn one_nan_64(value: f64) -> f64 {
 /// A column whose NaN are all the same; other columns as they are.
 pub(crate) fn one_nan(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
-        DataType::Float32 => Arc::new(unary::<_, _, Float32Type>(column.as_primitive::<Float32Type>(), one_nan_32)),
-        DataType::Float64 => Arc::new(unary::<_, _, Float64Type>(column.as_primitive::<Float64Type>(), one_nan_64)),
+        DataType::Float32 => {
+            Arc::new(unary::<_, _, Float32Type>(column.as_primitive::<Float32Type>(), one_nan_32))
+        }
+        DataType::Float64 => {
+            Arc::new(unary::<_, _, Float64Type>(column.as_primitive::<Float64Type>(), one_nan_64))
+        }
         _ => column.clone(),
     }
 }
@@ -33,8 +38,12 @@ pub(crate) fn one_nan(column: &ArrayRef) -> ArrayRef {
 /// A column whose zeros are all the same, as they are to Java's `==`; other columns as they are.
 pub(crate) fn one_zero(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
-        DataType::Float32 => Arc::new(unary::<_, _, Float32Type>(column.as_primitive::<Float32Type>(), |v| v + 0.0)),
-        DataType::Float64 => Arc::new(unary::<_, _, Float64Type>(column.as_primitive::<Float64Type>(), |v| v + 0.0)),
+        DataType::Float32 => {
+            Arc::new(unary::<_, _, Float32Type>(column.as_primitive::<Float32Type>(), |v| v + 0.0))
+        }
+        DataType::Float64 => {
+            Arc::new(unary::<_, _, Float64Type>(column.as_primitive::<Float64Type>(), |v| v + 0.0))
+        }
         _ => column.clone(),
     }
 }
@@ -55,9 +64,11 @@ mod tests {
 
     #[test]
     fn nan_is_one_and_zeros_are_two() {
-        let column: ArrayRef = Arc::new(Float64Array::from(vec![Some(-f64::NAN), Some(f64::NAN), Some(-0.0), None]));
+        let column: ArrayRef =
+            Arc::new(Float64Array::from(vec![Some(-f64::NAN), Some(f64::NAN), Some(-0.0), None]));
         let one = one_nan(&column);
-        let bits: Vec<u64> = one.as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits()).collect();
+        let bits: Vec<u64> =
+            one.as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits()).collect();
         assert_eq!((bits[0], bits[2]), (bits[1], (-0.0f64).to_bits()));
         assert!(one.is_null(3) && one_nan_32(-f32::NAN).to_bits() == f32::NAN.to_bits());
         assert_eq!(one_zero(&column).as_primitive::<Float64Type>().value(2).to_bits(), 0);

@@ -1,7 +1,8 @@
 //! Which epoch, which operator, which worker? Numbers that cannot be taken for one another.
 //!
-//! Used by every floor that hands such a number on or writes it down. What always holds: each is encoded and shown as the bare
-//! number is, so files, names of folders and messages do not tell that it has a type.
+//! Used by every floor that hands such a number on or writes it down. What always holds: each is
+//! encoded and shown as the bare number is, so files, names of folders and messages do not tell
+//! that it has a type.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,8 @@ pub(crate) use shown_as_its_number;
 
 shown_as_its_number!(Epoch, OperatorId, WorkerId);
 
-/// The number of a checkpoint, and of what a job does up to its barrier. A run counts them from [`Epoch::START`] on.
+/// The number of a checkpoint, and of what a job does up to its barrier. A run counts them from
+/// [`Epoch::START`] on.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(u64);
@@ -47,7 +49,8 @@ impl Epoch {
     }
 }
 
-/// An operator of a query that keeps state. The number depends on the query alone, and stands in stored keys.
+/// An operator of a query that keeps state. The number depends on the query alone, and stands in
+/// stored keys.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct OperatorId(u32);
@@ -98,8 +101,14 @@ mod tests {
 
     #[test]
     fn numbers_are_shown_and_encoded_as_without_a_type() {
-        assert_eq!((format!("{:08}", Epoch::new(17)), format!("{:?}", Epoch::START.next())), ("00000017".into(), "1".into()));
-        assert_eq!(serde_json::to_string(&(Epoch::new(3), OperatorId::FIRST.next())).expect("encodes"), "[3,2]");
+        assert_eq!(
+            (format!("{:08}", Epoch::new(17)), format!("{:?}", Epoch::START.next())),
+            ("00000017".into(), "1".into())
+        );
+        assert_eq!(
+            serde_json::to_string(&(Epoch::new(3), OperatorId::FIRST.next())).expect("encodes"),
+            "[3,2]"
+        );
         assert_eq!(OperatorId::from_bytes(OperatorId::FIRST.to_bytes()), OperatorId::FIRST);
         assert_eq!(OperatorId::FIRST.to_bytes(), 1u32.to_be_bytes());
         assert_eq!(WorkerId::all(2).collect::<Vec<_>>(), [WorkerId::FIRST, WorkerId::new(1)]);

@@ -1,17 +1,19 @@
 //! From raw records of one split to rows with watermarks.
 //!
-//! Unpack, decode, compute the table's columns, and run the WATERMARK expression over the rows: each row is marked with the split's
-//! watermark before it, as if a watermark had been sent after every record. Called by `worker` for every batch it polls.
+//! Unpack, decode, compute the table's columns, and run the WATERMARK expression over the rows:
+//! each row is marked with the split's watermark before it, as if a watermark had been sent after
+//! every record. Called by `worker` for every batch it polls.
 //!
-//! A watermark at or before 1970-01-01 is never sent (Flink's W2), so nothing is late before the epoch. A row without a
-//! rowtime is diverted (W8 would fail the job).
+//! A watermark at or before 1970-01-01 is never sent (Flink's W2), so nothing is late before the
+//! epoch. A row without a rowtime is diverted (W8 would fail the job).
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, TimestampMillisecondArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{
-    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -125,8 +127,12 @@ impl Origins {
     /// Those of the rows that stay.
     fn filter(&self, keep: &BooleanArray) -> Origins {
         let rows = || (0..keep.len()).filter(|&row| keep.value(row));
-        let records = rows().map(|row| self.records.as_ref().map_or(row as u32, |r| r[row])).collect();
-        Origins { records: Some(records), parts: self.parts.as_ref().map(|parts| rows().map(|row| parts[row]).collect()) }
+        let records =
+            rows().map(|row| self.records.as_ref().map_or(row as u32, |r| r[row])).collect();
+        Origins {
+            records: Some(records),
+            parts: self.parts.as_ref().map(|parts| rows().map(|row| parts[row]).collect()),
+        }
     }
 }
 
@@ -146,7 +152,12 @@ impl Ingest {
     }
 
     /// `now_ms` is the time of day, for computed columns that ask for it.
-    pub fn run(&mut self, raw: RawBatch, split: SplitMarks, now_ms: i64) -> Result<Ingested, String> {
+    pub fn run(
+        &mut self,
+        raw: RawBatch,
+        split: SplitMarks,
+        now_ms: i64,
+    ) -> Result<Ingested, String> {
         let (raw, unopened) = self.decoding.unpack(raw);
         let decoded = self.decoding.decoder.decode(&raw);
         let (mut bad, skipped, nulled) = (decoded.bad, decoded.skipped, decoded.nulled);
@@ -160,7 +171,9 @@ impl Ingest {
                 }
                 // A computed column refuses some row: find those and go on without them.
                 Err(reason) if batch.num_rows() > 0 => {
-                    let mask = BooleanArray::from(self.readable(&batch, now_ms, &reason, &mut bad, &origins));
+                    let mask = BooleanArray::from(
+                        self.readable(&batch, now_ms, &reason, &mut bad, &origins),
+                    );
                     batch = filter_record_batch(&batch, &mask).map_err(|e| e.to_string())?;
                     origins = origins.filter(&mask);
                 }
@@ -169,7 +182,8 @@ impl Ingest {
         }
     }
 
-    /// The first watermark that these records lead to, if any can be read: for a split that is not open yet.
+    /// The first watermark that these records lead to, if any can be read: for a split that is not
+    /// open yet.
     pub(crate) fn first_watermark(&mut self, raw: RawBatch) -> Option<Watermark> {
         let (raw, _) = self.decoding.unpack(raw);
         let decoded = self.decoding.decoder.decode(&raw);
@@ -190,22 +204,44 @@ impl Ingest {
 
     fn columns(&self, batch: &RecordBatch, now_ms: i64) -> Result<RecordBatch, String> {
         let n = batch.num_rows();
-        let with_clock = self.spec.reads_clock.then(|| with_clock(batch, now_ms)).transpose().map_err(|e| e.to_string())?;
+        let with_clock = self
+            .spec
+            .reads_clock
+            .then(|| with_clock(batch, now_ms))
+            .transpose()
+            .map_err(|e| e.to_string())?;
         let batch = with_clock.as_ref().unwrap_or(batch);
-        let columns = self.spec.columns.iter().map(|e| e.evaluate(batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>();
+        let columns = self
+            .spec
+            .columns
+            .iter()
+            .map(|e| e.evaluate(batch)?.into_array(n))
+            .collect::<Result<Vec<ArrayRef>, _>>();
         let options = RecordBatchOptions::new().with_row_count(Some(n));
-        RecordBatch::try_new_with_options(self.spec.schema.clone(), columns.map_err(|e| engine_words::reason(&e))?, &options)
-            .map_err(|e| e.to_string())
+        RecordBatch::try_new_with_options(
+            self.spec.schema.clone(),
+            columns.map_err(|e| engine_words::reason(&e))?,
+            &options,
+        )
+        .map_err(|e| e.to_string())
     }
 
-    fn readable(&self, batch: &RecordBatch, now_ms: i64, reason: &str, bad: &mut Vec<BadRecord>, origins: &Origins) -> Vec<bool> {
-        let keep = (0..batch.num_rows()).map(|row| match self.columns(&batch.slice(row, 1), now_ms) {
-            Ok(_) => true,
-            Err(e) => {
-                bad.push(origins.bad(row, format!("computed column: {e}")));
-                false
-            }
-        });
+    fn readable(
+        &self,
+        batch: &RecordBatch,
+        now_ms: i64,
+        reason: &str,
+        bad: &mut Vec<BadRecord>,
+        origins: &Origins,
+    ) -> Vec<bool> {
+        let keep =
+            (0..batch.num_rows()).map(|row| match self.columns(&batch.slice(row, 1), now_ms) {
+                Ok(_) => true,
+                Err(e) => {
+                    bad.push(origins.bad(row, format!("computed column: {e}")));
+                    false
+                }
+            });
         let keep: Vec<bool> = keep.collect();
         if keep.iter().all(|&k| k) {
             // No row fails alone: give up on all rather than go round for ever.
@@ -234,8 +270,10 @@ impl Ingest {
                 times_ms(rowtime).map(|v| v.map(|v| v.saturating_sub(*delay_ms))).collect()
             }
             WatermarkExpression::General(e) => {
-                let column =
-                    e.evaluate(&batch).and_then(|v| v.into_array(batch.num_rows())).map_err(|e| engine_words::reason(&e))?;
+                let column = e
+                    .evaluate(&batch)
+                    .and_then(|v| v.into_array(batch.num_rows()))
+                    .map_err(|e| engine_words::reason(&e))?;
                 times_ms(&column).collect::<Vec<Option<i64>>>()
             }
         };
@@ -250,7 +288,10 @@ impl Ingest {
                 current = current.max(*value);
             }
         }
-        debug_assert!(current >= start_ms && marks.is_sorted(), "the watermark of a split goes back");
+        debug_assert!(
+            current >= start_ms && marks.is_sorted(),
+            "the watermark of a split goes back"
+        );
         let after = || marks.iter().skip(1).copied().chain(std::iter::once(current));
         if rowtime.null_count() == 0 {
             let times = if self.spec.marks_arrival { after().collect() } else { vec![] };
@@ -261,9 +302,16 @@ impl Ingest {
         for row in (0..batch.num_rows()).filter(|&r| rowtime.is_null(r)) {
             bad.push(origins.bad(row, format!("rowtime column {name} is NULL")));
         }
-        let keep = BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(rowtime.is_valid(r))));
-        let times = after().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
-        let marks: Vec<i64> = marks.into_iter().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
+        let keep =
+            BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(rowtime.is_valid(r))));
+        let times =
+            after().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
+        let marks: Vec<i64> = marks
+            .into_iter()
+            .enumerate()
+            .filter(|(r, _)| rowtime.is_valid(*r))
+            .map(|(_, m)| m)
+            .collect();
         let batch = filter_record_batch(&batch, &keep).map_err(|e| e.to_string())?;
         let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
         Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)))
@@ -281,11 +329,16 @@ impl Ingest {
 
 /// A batch with the time of day as its last column.
 fn with_clock(batch: &RecordBatch, now_ms: i64) -> Result<RecordBatch, ArrowError> {
-    let now = TimestampMillisecondArray::from_value(now_ms, batch.num_rows()).with_data_type(clock::now_type());
+    let now = TimestampMillisecondArray::from_value(now_ms, batch.num_rows())
+        .with_data_type(clock::now_type());
     let known = batch.schema();
-    let fields = known.fields().iter().cloned().chain([Arc::new(Field::new(NOW, clock::now_type(), false))]);
+    let fields =
+        known.fields().iter().cloned().chain([Arc::new(Field::new(NOW, clock::now_type(), false))]);
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    RecordBatch::try_new(schema, batch.columns().iter().cloned().chain([Arc::new(now) as ArrayRef]).collect())
+    RecordBatch::try_new(
+        schema,
+        batch.columns().iter().cloned().chain([Arc::new(now) as ArrayRef]).collect(),
+    )
 }
 
 /// The name of the column with the time of day. No SQL column can be called that.
@@ -294,12 +347,18 @@ pub const NOW: &str = "(now)";
 /// A timestamp column as ms, fractions floored.
 fn times_ms(column: &ArrayRef) -> Box<dyn Iterator<Item = Option<i64>> + '_> {
     match column.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            Box::new(column.as_primitive::<TimestampMicrosecondType>().iter().map(|v| v.map(|v| v.div_euclid(1000))))
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            Box::new(column.as_primitive::<TimestampNanosecondType>().iter().map(|v| v.map(|v| v.div_euclid(1_000_000))))
-        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => Box::new(
+            column
+                .as_primitive::<TimestampMicrosecondType>()
+                .iter()
+                .map(|v| v.map(|v| v.div_euclid(1000))),
+        ),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => Box::new(
+            column
+                .as_primitive::<TimestampNanosecondType>()
+                .iter()
+                .map(|v| v.map(|v| v.div_euclid(1_000_000))),
+        ),
         _ => Box::new(column.as_primitive::<TimestampMillisecondType>().iter()),
     }
 }

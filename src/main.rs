@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// RocksDB and Arrow allocate in many sizes from many threads; the system's allocator keeps what they free.
+/// RocksDB and Arrow allocate in many sizes from many threads; the system's allocator keeps what
+/// they free.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

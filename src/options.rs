@@ -1,8 +1,9 @@
 //! What may WITH say about a table? The options of a connector as data.
 //!
-//! A connector lists its options; [`check`] compares a table with the list, `queries/CONNECTORS.md` is written from it. What always
-//! holds: an option that is not in the list is an error that names the nearest one; a value that is not of its kind is an error
-//! before anything outside is touched. What options mean together is the connector's own business.
+//! A connector lists its options; [`check`] compares a table with the list, `queries/CONNECTORS.md`
+//! is written from it. What always holds: an option that is not in the list is an error that names
+//! the nearest one; a value that is not of its kind is an error before anything outside is touched.
+//! What options mean together is the connector's own business.
 
 use std::collections::BTreeMap;
 
@@ -35,19 +36,29 @@ impl OptionKind {
         let text = text.trim();
         match self {
             OptionKind::Text | OptionKind::Secret => Ok(()),
-            OptionKind::Flag if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") => Ok(()),
+            OptionKind::Flag
+                if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") =>
+            {
+                Ok(())
+            }
             OptionKind::Flag => Err(format!("is true or false, not '{text}'")),
             OptionKind::Number(min, max) => match text.parse::<u64>() {
                 Ok(n) if (min..=max).contains(&n) => Ok(()),
-                _ if max == u64::MAX => Err(format!("is a whole number from {min} on, not '{text}'")),
+                _ if max == u64::MAX => {
+                    Err(format!("is a whole number from {min} on, not '{text}'"))
+                }
                 _ => Err(format!("is a number from {min} to {max}, not '{text}'")),
             },
             OptionKind::Share => match text.parse::<f64>() {
                 Ok(share) if (0.0..=1.0).contains(&share) => Ok(()),
                 _ => Err(format!("is a number from 0 to 1, not '{text}'")),
             },
-            OptionKind::Duration => duration(text).map(|_| ()).map_err(|e| format!("= '{text}': {e}")),
-            OptionKind::OneOf(words) if words.iter().any(|w| w.eq_ignore_ascii_case(text)) => Ok(()),
+            OptionKind::Duration => {
+                duration(text).map(|_| ()).map_err(|e| format!("= '{text}': {e}"))
+            }
+            OptionKind::OneOf(words) if words.iter().any(|w| w.eq_ignore_ascii_case(text)) => {
+                Ok(())
+            }
             OptionKind::OneOf(words) => Err(format!("is {}, not '{text}'", either(words))),
         }
     }
@@ -109,19 +120,33 @@ impl OptionSpec {
         match self.key.split_once(COLUMN) {
             None => self.key == key,
             // A column's name may hold anything, also points.
-            Some((before, after)) => key.len() > before.len() + after.len() && key.starts_with(before) && key.ends_with(after),
+            Some((before, after)) => {
+                key.len() > before.len() + after.len()
+                    && key.starts_with(before)
+                    && key.ends_with(after)
+            }
         }
     }
 }
 
-/// Compares what stands in the WITH of a table with the options that its connector and its format have. An error says what to
-/// write, without the table's name.
-pub fn check(options: &BTreeMap<String, String>, connector: &str, known: &[OptionSpec]) -> Result<(), String> {
+/// Compares what stands in the WITH of a table with the options that its connector and its format
+/// have. An error says what to write, without the table's name.
+pub fn check(
+    options: &BTreeMap<String, String>,
+    connector: &str,
+    known: &[OptionSpec],
+) -> Result<(), String> {
     for (key, text) in options.iter().filter(|(key, _)| *key != "connector") {
         let Some(spec) = known.iter().find(|o| o.is(key)) else {
-            let all: Vec<&str> = std::iter::once("connector").chain(known.iter().map(|o| o.key)).collect();
-            let near = nearest(key, all.iter().copied()).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
-            return Err(format!("connector '{connector}' has no option '{key}'{near} (options: {})", all.join(", ")));
+            let all: Vec<&str> =
+                std::iter::once("connector").chain(known.iter().map(|o| o.key)).collect();
+            let near = nearest(key, all.iter().copied())
+                .map(|n| format!("; did you mean '{n}'?"))
+                .unwrap_or_default();
+            return Err(format!(
+                "connector '{connector}' has no option '{key}'{near} (options: {})",
+                all.join(", ")
+            ));
         };
         // An option that is empty is not given.
         if !text.trim().is_empty() {
@@ -141,7 +166,11 @@ mod tests {
             (OptionKind::Text, "x", None),
             (OptionKind::Flag, "TRUE", Some(("yes", "is true or false, not 'yes'"))),
             (OptionKind::Number(1, 25), " 25", Some(("26", "is a number from 1 to 25, not '26'"))),
-            (OptionKind::Number(1, u64::MAX), "7", Some(("0", "is a whole number from 1 on, not '0'"))),
+            (
+                OptionKind::Number(1, u64::MAX),
+                "7",
+                Some(("0", "is a whole number from 1 on, not '0'")),
+            ),
             (OptionKind::Share, "0.5", Some(("NaN", "is a number from 0 to 1, not 'NaN'"))),
             (OptionKind::OneOf(&["a", "b", "c"]), "B", Some(("d", "is a, b or c, not 'd'"))),
         ] {
@@ -150,16 +179,25 @@ mod tests {
                 assert_eq!(kind.check(text), Err(reason.to_string()), "{kind:?}");
             }
         }
-        assert!(OptionKind::Duration.check("10 s").is_ok() && OptionKind::Duration.check("10 parsecs").is_err());
+        assert!(
+            OptionKind::Duration.check("10 s").is_ok()
+                && OptionKind::Duration.check("10 parsecs").is_err()
+        );
     }
 
     #[test]
     fn an_unknown_option_is_answered_with_the_nearest() {
-        let known = [OptionSpec::new("sink.batch.max-size", OptionKind::Number(1, 25), "").or("25")];
-        let checked = |key: &str, text: &str| check(&BTreeMap::from([(key.into(), text.into())]), "c", &known);
+        let known =
+            [OptionSpec::new("sink.batch.max-size", OptionKind::Number(1, 25), "").or("25")];
+        let checked = |key: &str, text: &str| {
+            check(&BTreeMap::from([(key.into(), text.into())]), "c", &known)
+        };
         assert_eq!(checked("sink.batch.max-size", "7"), Ok(()));
         assert_eq!(checked("connector", "c"), Ok(()));
-        assert_eq!(checked("sink.batch.max-size", "26"), Err("'sink.batch.max-size' is a number from 1 to 25, not '26'".into()));
+        assert_eq!(
+            checked("sink.batch.max-size", "26"),
+            Err("'sink.batch.max-size' is a number from 1 to 25, not '26'".into())
+        );
         let unknown = "connector 'c' has no option 'sink.batch.max-sise'; did you mean 'sink.batch.max-size'? (options: connector, \
                        sink.batch.max-size)";
         assert_eq!(checked("sink.batch.max-sise", "7"), Err(unknown.into()));

@@ -1,14 +1,16 @@
 //! Folders and files that only their owner may read.
 //!
-//! State, checkpoints and the error stream hold records as they came in, whatever is in them. Used by `checkpoint` and by the
-//! sinks that write beside it. What always holds: what is made here is made private, never made first and closed off later;
-//! what others made keeps its mode. Where there are no such modes (not Unix), nothing is different from a plain call.
+//! State, checkpoints and the error stream hold records as they came in, whatever is in them. Used
+//! by `checkpoint` and by the sinks that write beside it. What always holds: what is made here is
+//! made private, never made first and closed off later; what others made keeps its mode. Where
+//! there are no such modes (not Unix), nothing is different from a plain call.
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Makes the folder if it is not there, for its owner alone. Missing parents are made as any program makes them.
+/// Makes the folder if it is not there, for its owner alone. Missing parents are made as any
+/// program makes them.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -33,7 +35,8 @@ pub(crate) fn file_options() -> OpenOptions {
     options
 }
 
-/// Closes a folder off that an earlier version left open to others. A link to a folder elsewhere is left as it is.
+/// Closes a folder off that an earlier version left open to others. A link to a folder elsewhere is
+/// left as it is.
 pub(crate) fn close_off(folder: &Path) -> io::Result<()> {
     match fs::symlink_metadata(folder) {
         #[cfg(unix)]
@@ -82,6 +85,9 @@ mod tests {
         for name in ["open", "link", "absent"] {
             close_off(&dir.path().join(name)).unwrap();
         }
-        assert_eq!((mode(&dir.path().join("open")), mode(&dir.path().join("elsewhere"))), (0o700, 0o755));
+        assert_eq!(
+            (mode(&dir.path().join("open")), mode(&dir.path().join("elsewhere"))),
+            (0o700, 0o755)
+        );
     }
 }

@@ -1,15 +1,16 @@
-//! What is a raw record? Payloads of one split with the place of each, as sources hand them to formats.
+//! What is a raw record? Payloads of one split with the place of each, as sources hand them to
+//! formats.
 //!
-//! Made by the readers in `source`, turned into columns by `format`. What always holds: spans lie inside of the bytes, and
-//! there is a place for each of them.
+//! Made by the readers in `source`, turned into columns by `format`. What always holds: spans lie
+//! inside of the bytes, and there is a place for each of them.
 
 use std::borrow::Cow;
 
 use arrow::array::{ArrayRef, UInt32Array};
 use arrow::compute::take;
 
-/// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends is noticed early.
-/// A longer one is cut to this length, by which decoders know it.
+/// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends
+/// is noticed early. A longer one is cut to this length, by which decoders know it.
 pub(crate) const RECORD_BYTES_MAX: usize = 16 << 20;
 
 /// Consecutive raw records of one split.
@@ -33,7 +34,8 @@ pub struct Span {
 
 #[derive(Debug, Clone)]
 pub enum Places {
-    /// Record i is line `first + i` (from 1) of a file, counting blank lines: then `numbers` lists them.
+    /// Record i is line `first + i` (from 1) of a file, counting blank lines: then `numbers` lists
+    /// them.
     Lines { numbers: Vec<u64> },
     /// Kinesis sequence numbers.
     Sequence { numbers: Vec<String> },
@@ -87,7 +89,11 @@ impl RawBatch {
     /// Makes a record of the bytes from `start` on.
     #[inline]
     pub(crate) fn end_record(&mut self, start: usize) {
-        debug_assert!(u32::try_from(self.bytes.len()).is_ok(), "a batch of {} bytes", self.bytes.len());
+        debug_assert!(
+            u32::try_from(self.bytes.len()).is_ok(),
+            "a batch of {} bytes",
+            self.bytes.len()
+        );
         self.spans.push(Span { start: start as u32, end: self.bytes.len() as u32 });
     }
     /// The metadata of some of the records.
@@ -96,7 +102,10 @@ impl RawBatch {
             return self.metadata.clone();
         }
         let records = UInt32Array::from(records.to_vec());
-        let of = |column: &ArrayRef| take(column, &records, None).unwrap_or_else(|e| unreachable!("records of the batch: {e}"));
+        let of = |column: &ArrayRef| {
+            take(column, &records, None)
+                .unwrap_or_else(|e| unreachable!("records of the batch: {e}"))
+        };
         self.metadata.iter().map(of).collect()
     }
     pub fn record(&self, i: usize) -> &[u8] {

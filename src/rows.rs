@@ -1,7 +1,9 @@
-//! What is a batch of rows on its way from a source to a sink? Columns, and what is known of each row beside them.
+//! What is a batch of rows on its way from a source to a sink? Columns, and what is known of each
+//! row beside them.
 //!
-//! Made by `ingest` from the records of a split, passed from operator to operator, and given to sinks as it is. What always
-//! holds: what is kept for each row has as many entries as the batch has rows.
+//! Made by `ingest` from the records of a split, passed from operator to operator, and given to
+//! sinks as it is. What always holds: what is kept for each row has as many entries as the batch
+//! has rows.
 
 use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::buffer::ScalarBuffer;
@@ -15,17 +17,19 @@ use crate::time::{EventTime, Watermark};
 #[derive(Debug, Clone)]
 pub struct Rows {
     pub batch: RecordBatch,
-    /// For rows that come straight from a split: the split's watermark before each row, ms. It decides who is late.
+    /// For rows that come straight from a split: the split's watermark before each row, ms. It
+    /// decides who is late.
     pub watermarks_ms: Option<ScalarBuffer<i64>>,
-    /// For rows that come straight from a split: which one, as a hash that is the same in every run. 0 for others.
+    /// For rows that come straight from a split: which one, as a hash that is the same in every
+    /// run. 0 for others.
     pub split: u64,
     /// For rows that come straight from a split, in jobs that go by it: when each row arrived.
     pub arrivals: Option<Arrivals>,
-    /// For rows that a window fired: its end. All rows of a batch come from one window. With the run and
-    /// the revision it is the version of an upsert.
+    /// For rows that a window fired: its end. All rows of a batch come from one window. With the
+    /// run and the revision it is the version of an upsert.
     pub window_end: Option<EventTime>,
-    /// For rows of a group that counts them: the changes of the input that are folded into each row, never emissions, so that
-    /// a replay reaches at least the old number. None: 0 for all.
+    /// For rows of a group that counts them: the changes of the input that are folded into each
+    /// row, never emissions, so that a replay reaches at least the old number. None: 0 for all.
     pub revisions: Option<ScalarBuffer<u64>>,
     /// What the rows do. None: all are inserted.
     pub ops: Option<Ops>,
@@ -35,7 +39,16 @@ pub struct Rows {
 
 impl Rows {
     pub fn new(batch: RecordBatch) -> Rows {
-        Rows { batch, watermarks_ms: None, split: 0, arrivals: None, window_end: None, revisions: None, ops: None, input: 0 }
+        Rows {
+            batch,
+            watermarks_ms: None,
+            split: 0,
+            arrivals: None,
+            window_end: None,
+            revisions: None,
+            ops: None,
+            input: 0,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -75,10 +88,19 @@ impl Rows {
         let picked = |i: &u32| *i as usize;
         Ok(Rows {
             batch: take_rows(&self.batch, picks)?,
-            watermarks_ms: self.watermarks_ms.as_ref().map(|w| picks.values().iter().map(|i| w[picked(i)]).collect()),
+            watermarks_ms: self
+                .watermarks_ms
+                .as_ref()
+                .map(|w| picks.values().iter().map(|i| w[picked(i)]).collect()),
             arrivals: self.arrivals.as_ref().map(|a| a.pick(|| picks.values().iter().map(picked))),
-            revisions: self.revisions.as_ref().map(|r| picks.values().iter().map(|i| r[picked(i)]).collect()),
-            ops: self.ops.as_ref().map(|ops| picks.values().iter().map(|i| ops.get(picked(i))).collect()),
+            revisions: self
+                .revisions
+                .as_ref()
+                .map(|r| picks.values().iter().map(|i| r[picked(i)]).collect()),
+            ops: self
+                .ops
+                .as_ref()
+                .map(|ops| picks.values().iter().map(|i| ops.get(picked(i))).collect()),
             ..*self
         })
     }
@@ -135,17 +157,27 @@ impl Arrivals {
         }
     }
 
-    /// For rows that one row became: they came in the order of their ordinals. All rows of a query pass here or none do.
+    /// For rows that one row became: they came in the order of their ordinals. All rows of a query
+    /// pass here or none do.
     pub fn apart(self, ordinals: &[Option<i32>]) -> Arrivals {
         // More elements than this in one value lose their order, not their places among other rows.
         const ELEMENTS_MAX: u64 = 1 << 24;
-        let ordinal = |o: &Option<i32>| o.and_then(|o| u64::try_from(o).ok()).unwrap_or(0).min(ELEMENTS_MAX - 1);
-        let numbers =
-            self.numbers.iter().zip(ordinals).map(|(n, o)| n.saturating_mul(ELEMENTS_MAX).saturating_add(ordinal(o))).collect();
+        let ordinal = |o: &Option<i32>| {
+            o.and_then(|o| u64::try_from(o).ok()).unwrap_or(0).min(ELEMENTS_MAX - 1)
+        };
+        let numbers = self
+            .numbers
+            .iter()
+            .zip(ordinals)
+            .map(|(n, o)| n.saturating_mul(ELEMENTS_MAX).saturating_add(ordinal(o)))
+            .collect();
         Arrivals { numbers, ..self }
     }
 
     fn slice(&self, from: usize, len: usize) -> Arrivals {
-        Arrivals { times_ms: self.times_ms.slice(from, len), numbers: self.numbers.slice(from, len) }
+        Arrivals {
+            times_ms: self.times_ms.slice(from, len),
+            numbers: self.numbers.slice(from, len),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Which values are never shown? Passwords, keys and tokens that stand in options.
 //!
-//! Used wherever the text of a query or one of its options gets into a message. Which option holds a secret is told by its
-//! key, as in Flink. What always holds: a secret's place in a shown text is taken by [`MASK`]; nothing is said of its length.
+//! Used wherever the text of a query or one of its options gets into a message. Which option holds
+//! a secret is told by its key, as in Flink. What always holds: a secret's place in a shown text is
+//! taken by [`MASK`]; nothing is said of its length.
 
 use std::ops::Range;
 
@@ -26,7 +27,8 @@ const PARTS: [&str; 14] = [
     "http-headers",
 ];
 
-/// Shorter secrets are hidden in messages only where they are quoted: they are parts of too many words.
+/// Shorter secrets are hidden in messages only where they are quoted: they are parts of too many
+/// words.
 const UNQUOTED_BYTES_MIN: usize = 4;
 
 pub(crate) fn is_secret(key: &str) -> bool {
@@ -39,7 +41,8 @@ pub fn shown<'a>(key: &str, value: &'a str) -> &'a str {
     if is_secret(key) { MASK } else { value }
 }
 
-/// The secrets of a SQL text. They are found without parsing, since a text that cannot be parsed is shown, too.
+/// The secrets of a SQL text. They are found without parsing, since a text that cannot be parsed is
+/// shown, too.
 pub struct Secrets {
     /// Where values stand, without their quotes; ascending.
     places: Vec<Range<usize>>,
@@ -80,7 +83,8 @@ impl Secrets {
         out
     }
 
-    /// A line of the text from byte `start` on, and how many characters stand before the one that had `before` before it.
+    /// A line of the text from byte `start` on, and how many characters stand before the one that
+    /// had `before` before it.
     pub(crate) fn hide_line(&self, line: &str, start: usize, before: usize) -> (String, usize) {
         let mut out = String::new();
         let (mut length, mut caret) = (0, None);
@@ -112,7 +116,8 @@ fn after_key(text: &str, quote: usize) -> Option<usize> {
     let rest = &text[quote + 1..];
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let length = rest.find(|c| !is_part(c))?;
-    (rest.as_bytes()[length] == text.as_bytes()[quote] && is_secret(&rest[..length])).then_some(quote + 1 + length + 1)
+    (rest.as_bytes()[length] == text.as_bytes()[quote] && is_secret(&rest[..length]))
+        .then_some(quote + 1 + length + 1)
 }
 
 /// The value that stands behind a key, with or without an equals sign, whatever the mistakes.
@@ -142,7 +147,9 @@ fn value_at(text: &str, mut at: usize) -> Option<Range<usize>> {
                 }
             }
             _ if equals => {
-                let length = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ';' | '\'')).unwrap_or(rest.len());
+                let length = rest
+                    .find(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ';' | '\''))
+                    .unwrap_or(rest.len());
                 return Some(at..at + length);
             }
             _ => return None,
@@ -160,10 +167,22 @@ mod tests {
 
     #[test]
     fn keys_of_secrets() {
-        for key in ["aws.credentials.basic.secretkey", "Password", "sink.auth-token", "properties.sasl.jaas.config", "api-key"] {
+        for key in [
+            "aws.credentials.basic.secretkey",
+            "Password",
+            "sink.auth-token",
+            "properties.sasl.jaas.config",
+            "api-key",
+        ] {
             assert!(is_secret(key), "{key}");
         }
-        for key in ["connector", "aws.credentials.provider", "aws.credentials.basic.accesskeyid", "table-name", "key.format"] {
+        for key in [
+            "connector",
+            "aws.credentials.provider",
+            "aws.credentials.basic.accesskeyid",
+            "table-name",
+            "key.format",
+        ] {
             assert!(!is_secret(key), "{key}");
         }
     }
@@ -171,7 +190,10 @@ mod tests {
     #[test]
     fn values_of_secrets_are_masked_wherever_they_stand() {
         for (text, expected) in [
-            ("WITH ('a'='b', 'x.secretkey'='abc', 'c'='d')", "WITH ('a'='b', 'x.secretkey'='****', 'c'='d')"),
+            (
+                "WITH ('a'='b', 'x.secretkey'='abc', 'c'='d')",
+                "WITH ('a'='b', 'x.secretkey'='****', 'c'='d')",
+            ),
             ("'password' = 'it''s me', 'b'", "'password' = '****', 'b'"),
             ("'password'\n\t=\n'p'", "'password'\n\t=\n'****'"),
             ("'password' -- mine\n= /* so */ 'p'", "'password' -- mine\n= /* so */ '****'"),
@@ -198,16 +220,26 @@ mod tests {
     fn messages_and_carets() {
         let text = "'a'='b',\n 'x.password'='abcdef', 'token'='no' bogus";
         let secrets = Secrets::of(text);
-        assert_eq!(secrets.hide("found: 'abcdef' and abcdef, 'no' but no"), "found: '****' and ****, '****' but no");
+        assert_eq!(
+            secrets.hide("found: 'abcdef' and abcdef, 'no' but no"),
+            "found: '****' and ****, '****' but no"
+        );
         let line = text.lines().nth(1).unwrap();
         let at = |word: &str| line.find(word).unwrap();
-        for (before, under) in
-            [(1, "'x.pass"), (at("abcdef"), "****'"), (at("cdef"), "****'"), (at("'token"), "'token"), (at("bogus"), "bogus")]
-        {
+        for (before, under) in [
+            (1, "'x.pass"),
+            (at("abcdef"), "****'"),
+            (at("cdef"), "****'"),
+            (at("'token"), "'token"),
+            (at("bogus"), "bogus"),
+        ] {
             let (shown, caret) = secrets.hide_line(line, 9, before);
             assert_eq!(shown, " 'x.password'='****', 'token'='****' bogus");
             assert!(shown[caret..].starts_with(under), "{before}: {}", &shown[caret..]);
         }
-        assert_eq!(secrets.hide_line(line, 9, line.len() + 1).1, " 'x.password'='****', 'token'='****' bogus".len() + 1);
+        assert_eq!(
+            secrets.hide_line(line, 9, line.len() + 1).1,
+            " 'x.password'='****', 'token'='****' bogus".len() + 1
+        );
     }
 }

@@ -2,8 +2,12 @@
 //!
 //! Used by every layer that reads names from a user: settings, options, tables, columns.
 
-/// The known name closest to a wrong one, if it is close: the same in another case, or a third of it mistyped at most.
-pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name closest to a wrong one, if it is close: the same in another case, or a third of
+/// it mistyped at most.
+pub(crate) fn nearest<'a>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let lower = wrong.to_lowercase();
     let best = known.into_iter().map(|k| (distance(&lower, &k.to_lowercase()), k)).min()?;
     let characters = lower.chars().count().min(best.1.chars().count());

@@ -1,4 +1,5 @@
-//! How is a worker told that there is something to do? A call that any thread may make, as often as it likes.
+//! How is a worker told that there is something to do? A call that any thread may make, as often as
+//! it likes.
 //!
 //! Made by `runtime` for each worker; called by the I/O tasks of sources, sinks and lookups.
 

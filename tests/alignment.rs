@@ -1,7 +1,8 @@
 //! Are splits kept together that are read at different speeds, without one waiting for itself?
 //!
-//! A connector of the test's own gives records as slowly as its options say, and notes how far each split was ahead of the
-//! slowest when it was read. Rows are the same with alignment and without it.
+//! A connector of the test's own gives records as slowly as its options say, and notes how far each
+//! split was ahead of the slowest when it was read. Rows are the same with alignment and without
+//! it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +16,9 @@ use paceline::plan::lower::lower;
 use paceline::plan::physical::SourcePlan;
 use paceline::record::{Places, RawBatch};
 use paceline::runtime::options::{CheckpointTrigger, Scheduling};
-use paceline::source::{Pause, Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use paceline::source::{
+    Pause, Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
+};
 use paceline::sql::bind::bind;
 use paceline::time::clock::SharedClock;
 use paceline::time::idle::EmptyAnswers;
@@ -26,10 +29,11 @@ use crate::support::seeds::one_seed;
 /// A record has the time after that of the one before it.
 const STEP_MS: i64 = 100;
 
-/// Splits, one after the other with spaces between: `name`, `seconds` of records, `each` how many polls give one record, and
-/// behind a `<` the parents that have to end first: `c:10:1<a+b`.
+/// Splits, one after the other with spaces between: `name`, `seconds` of records, `each` how many
+/// polls give one record, and behind a `<` the parents that have to end first: `c:10:1<a+b`.
 const SPLITS: OptionSpec = OptionSpec::new("splits", OptionKind::Text, "what to give").required();
-const AT_ONCE: OptionSpec = OptionSpec::new("at-once", OptionKind::Number(1, 9), "splits that are open at a time");
+const AT_ONCE: OptionSpec =
+    OptionSpec::new("at-once", OptionKind::Number(1, 9), "splits that are open at a time");
 
 #[derive(Debug, Clone)]
 struct Split {
@@ -43,7 +47,9 @@ impl Split {
     fn all(text: &str) -> Vec<Split> {
         let one = |text: &str| {
             let (what, parents) = text.split_once('<').unwrap_or((text, ""));
-            let [name, seconds, each] = what.split(':').collect::<Vec<_>>()[..] else { panic!("{text}") };
+            let [name, seconds, each] = what.split(':').collect::<Vec<_>>()[..] else {
+                panic!("{text}")
+            };
             Split {
                 name: name.into(),
                 parents: parents.split('+').filter(|p| !p.is_empty()).map(String::from).collect(),
@@ -56,7 +62,11 @@ impl Split {
 
     fn seed(&self) -> SplitSeed {
         let id = |name: &String| SplitId(name.as_str().into());
-        SplitSeed { id: id(&self.name), parents: self.parents.iter().map(id).collect(), start: Position::after_records(0) }
+        SplitSeed {
+            id: id(&self.name),
+            parents: self.parents.iter().map(id).collect(),
+            start: Position::after_records(0),
+        }
     }
 }
 
@@ -91,10 +101,19 @@ impl Reads for Uneven {
     fn check(&self, _: &SourcePlan) -> Result<(), ConnectError> {
         Ok(())
     }
-    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+    fn source(
+        &self,
+        plan: &SourcePlan,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Source>, ConnectError> {
         let splits = Split::all(&plan.table.options[SPLITS.key]);
         let at_once = plan.table.options.get(AT_ONCE.key).map(|n| n.parse().unwrap());
-        Ok(Arc::new(UnevenSource { splits, at_once, watch: self.0.clone(), clock: env.clock.clone() }))
+        Ok(Arc::new(UnevenSource {
+            splits,
+            at_once,
+            watch: self.0.clone(),
+            clock: env.clock.clone(),
+        }))
     }
 }
 
@@ -109,14 +128,31 @@ impl Source for UnevenSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
         Ok(self.splits.iter().filter(|s| s.parents.is_empty()).map(Split::seed).collect())
     }
-    fn open(&self, id: &SplitId, position: &Position, _: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(
+        &self,
+        id: &SplitId,
+        position: &Position,
+        _: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
         let split = self.splits.iter().find(|s| *s.name == *id.0).unwrap().clone();
-        let children = self.splits.iter().filter(|s| s.parents.contains(&split.name)).map(Split::seed).collect();
+        let children = self
+            .splits
+            .iter()
+            .filter(|s| s.parents.contains(&split.name))
+            .map(Split::seed)
+            .collect();
         if split.each > 0 {
             self.watch.lock().unwrap().reached_ms.insert(split.name.clone(), 0);
         }
         let (watch, clock) = (self.watch.clone(), self.clock.clone());
-        Ok(Box::new(UnevenReader { split, children, next: position.records().unwrap(), polls: 0, watch, clock }))
+        Ok(Box::new(UnevenReader {
+            split,
+            children,
+            next: position.records().unwrap(),
+            polls: 0,
+            watch,
+            clock,
+        }))
     }
     fn bounded(&self) -> bool {
         true
@@ -145,7 +181,9 @@ impl SplitReader for UnevenReader {
                 return Ok(Polled::End { children: vec![] });
             }
             let first = EmptyAnswers::and_one(None, std::time::Duration::ZERO);
-            return Ok(Polled::Pending { empty: Some(EmptyAnswers::and_one(Some(first), self.clock.monotonic())) });
+            return Ok(Polled::Pending {
+                empty: Some(EmptyAnswers::and_one(Some(first), self.clock.monotonic())),
+            });
         }
         if self.next == self.split.records {
             watch.reached_ms.remove(&self.split.name);
@@ -161,7 +199,9 @@ impl SplitReader for UnevenReader {
         let slowest_ms = *watch.reached_ms.values().min().unwrap();
         watch.ahead_ms_max = watch.ahead_ms_max.max(at_ms - slowest_ms);
         let mut batch = RawBatch { places, ..RawBatch::default() };
-        batch.push(|bytes| bytes.extend(format!("{{\"split\":\"{}\",\"at\":{at_ms}}}", self.split.name).bytes()));
+        batch.push(|bytes| {
+            bytes.extend(format!("{{\"split\":\"{}\",\"at\":{at_ms}}}", self.split.name).bytes())
+        });
         Ok(Polled::Records(batch))
     }
     fn position(&self) -> Position {
@@ -173,7 +213,12 @@ impl SplitReader for UnevenReader {
 }
 
 /// Runs windows over both tables together. `options` stand in both WITHs.
-fn run(splits: [&str; 2], options: &str, variation: &Variation, dir: &Path) -> (Vec<String>, Watch) {
+fn run(
+    splits: [&str; 2],
+    options: &str,
+    variation: &Variation,
+    dir: &Path,
+) -> (Vec<String>, Watch) {
     let uneven = Uneven::default();
     let connectors = Arc::new(Connectors::built_in().with(uneven.clone()));
     let tables: String = ["a", "b"]
@@ -199,7 +244,8 @@ fn run(splits: [&str; 2], options: &str, variation: &Variation, dir: &Path) -> (
     (sink_rows(&out), std::mem::take(&mut *uneven.0.lock().unwrap()))
 }
 
-const ALIGNED: &str = ", 'scan.watermark.alignment.group' = 'g', 'scan.watermark.alignment.max-drift' = '2 s'";
+const ALIGNED: &str =
+    ", 'scan.watermark.alignment.group' = 'g', 'scan.watermark.alignment.max-drift' = '2 s'";
 
 fn variations(seed: u64) -> Vec<Variation> {
     let seeded = Scheduling::Seeded(seed);
@@ -237,12 +283,17 @@ fn a_fast_split_waits_for_a_slow_one_of_its_source_and_of_another() {
     }
     let dir = tempfile::tempdir().unwrap();
     let (_, free) = run(splits, "", &Variation::plain(1), dir.path());
-    assert!(free.ahead_ms_max > 10_000 && free.pauses == 0, "nothing would have to wait: {} ms", free.ahead_ms_max);
+    assert!(
+        free.ahead_ms_max > 10_000 && free.pauses == 0,
+        "nothing would have to wait: {} ms",
+        free.ahead_ms_max
+    );
 }
 
 #[test]
 fn a_parent_is_read_for_which_a_child_waits() {
-    // One parent of the merge ends ten seconds after the other, and the child stands where the first ended.
+    // One parent of the merge ends ten seconds after the other, and the child stands where the
+    // first ended.
     same_rows(["early:5:1 late:40:2 child:10:1<early+late", "other:50:1"], "");
 }
 
@@ -259,18 +310,32 @@ fn a_quiet_source_and_one_that_has_ended_hold_nobody() {
 #[test]
 fn options_without_their_partner_are_refused() {
     for (options, reason) in [
-        ("'scan.watermark.alignment.group' = 'g'", "'scan.watermark.alignment.group' needs 'scan.watermark.alignment.max-drift'"),
+        (
+            "'scan.watermark.alignment.group' = 'g'",
+            "'scan.watermark.alignment.group' needs 'scan.watermark.alignment.max-drift'",
+        ),
         ("'scan.watermark.alignment.max-drift' = '1 s'", "needs 'scan.watermark.alignment.group'"),
-        ("'scan.watermark.alignment.update-interval' = '1 s'", "needs 'scan.watermark.alignment.group'"),
-        ("'scan.watermark.alignment.max-drift' = 'soon'", "expected a number and a unit, found 'soon'"),
-        ("'scan.watermark.emit.strategy' = 'sometimes'", "is on-periodic or on-event, not 'sometimes'"),
+        (
+            "'scan.watermark.alignment.update-interval' = '1 s'",
+            "needs 'scan.watermark.alignment.group'",
+        ),
+        (
+            "'scan.watermark.alignment.max-drift' = 'soon'",
+            "expected a number and a unit, found 'soon'",
+        ),
+        (
+            "'scan.watermark.emit.strategy' = 'sometimes'",
+            "is on-periodic or on-event, not 'sometimes'",
+        ),
         ("'scan.watermark.idle-timout' = '1 s'", "did you mean 'scan.watermark.idle-timeout'?"),
         (
             "'scan.watermark.alignment.group' = 'g', 'scan.watermark.alignment.max-drift' = '1 s'",
             "needs a WATERMARK, by which a split can be ahead of others",
         ),
     ] {
-        let sql = format!("CREATE TABLE t (n BIGINT) WITH ('connector' = 'datagen', {options}); SELECT n FROM t;");
+        let sql = format!(
+            "CREATE TABLE t (n BIGINT) WITH ('connector' = 'datagen', {options}); SELECT n FROM t;"
+        );
         let script = bind(&sql).unwrap();
         let config = Config::resolve(&script.settings, 1).unwrap();
         let connectors = Connectors::built_in();

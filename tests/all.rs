@@ -1,4 +1,5 @@
-//! All integration tests but the recorded cases (`tests/cases.rs`), in one binary: each links the whole SQL front end again.
+//! All integration tests but the recorded cases (`tests/cases.rs`), in one binary: each links the
+//! whole SQL front end again.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,5 @@
-//! Does the code keep to its own map? Who may know whom, the one door per outside thing, and the note on top of each file.
+//! Does the code keep to its own map? Who may know whom, the one door per outside thing, and the
+//! note on top of each file.
 
 mod scan;
 
@@ -7,7 +8,8 @@ use std::sync::LazyLock;
 
 use scan::{File, Sources};
 
-/// The floors as the map of the library lists them, the lowest first: lines `- name` behind "Who may know whom".
+/// The floors as the map of the library lists them, the lowest first: lines `- name` behind "Who
+/// may know whom".
 fn floors(map: &str) -> Vec<String> {
     let list = map.split("# Who may know whom").nth(1).expect("the map says who may know whom");
     let lines = list.lines().filter_map(|l| l.strip_prefix("//! - "));
@@ -34,8 +36,8 @@ fn arrows_upwards(sources: &Sources, floors: &[String]) -> Vec<String> {
     found
 }
 
-/// Files that know each other in a circle, a line for each circle. What a file uses of the module file of its own folder does
-/// not count: what is written there is common to the folder.
+/// Files that know each other in a circle, a line for each circle. What a file uses of the module
+/// file of its own folder does not count: what is written there is common to the folder.
 fn circles(sources: &Sources) -> Vec<BTreeSet<String>> {
     let mut uses: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
     for (from, to) in sources.uses() {
@@ -90,8 +92,9 @@ const FUNCTIONS: &str = "sql/functions/";
 /// What reads text of a query.
 const PARSERS: [&str; 2] = ["sqlparser", "datafusion_sql"];
 
-/// Where a function knows a parser, or any part of `sql` that stands beside or above the functions: parsing, types in
-/// text, rewriting, binding. The planning side knows the functions and hands types down.
+/// Where a function knows a parser, or any part of `sql` that stands beside or above the functions:
+/// parsing, types in text, rewriting, binding. The planning side knows the functions and hands
+/// types down.
 fn functions_that_read_sql(sources: &Sources) -> Vec<String> {
     let mut found = Vec::new();
     for file in sources.files.iter().filter(|file| file.name.starts_with(FUNCTIONS)) {
@@ -139,7 +142,8 @@ fn functions_know_no_parser() {
 fn the_map_lists_every_module() {
     let map = &map().text;
     let listed = floors(map);
-    let declared: Vec<&str> = map.lines().filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let declared: Vec<&str> =
+        map.lines().filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
     let mut sorted = listed.clone();
     sorted.sort();
     let mut expected: Vec<String> = declared.iter().map(|s| s.to_string()).collect();
@@ -162,7 +166,10 @@ fn files_know_each_other_in_no_circle() {
         lines.push("a circle:".to_string());
         for (from, to) in sources.uses() {
             let (from, to) = (&sources.files[from], &sources.files[to]);
-            if circle.contains(&from.name) && circle.contains(&to.name) && !from.module.starts_with(&to.module) {
+            if circle.contains(&from.name)
+                && circle.contains(&to.name)
+                && !from.module.starts_with(&to.module)
+            {
                 lines.push(format!("  {} uses {}", from.name, to.name));
             }
         }
@@ -191,11 +198,17 @@ mod planted {
             "#[cfg(not(test))] use crate::high::x;",
             "use super::high::x;",
         ] {
-            let found = arrows_upwards(&sources(&[("low.rs", text), ("high/mod.rs", "")]), &two_floors());
+            let found =
+                arrows_upwards(&sources(&[("low.rs", text), ("high/mod.rs", "")]), &two_floors());
             assert_eq!(found, ["low.rs uses high/mod.rs"], "{text}");
         }
-        for text in ["#[cfg(test)] use crate::high::{a, b};\nfn f() {}", "// crate::high::x", "pub(in crate::high) fn f() {}"] {
-            let found = arrows_upwards(&sources(&[("low.rs", text), ("high/mod.rs", "")]), &two_floors());
+        for text in [
+            "#[cfg(test)] use crate::high::{a, b};\nfn f() {}",
+            "// crate::high::x",
+            "pub(in crate::high) fn f() {}",
+        ] {
+            let found =
+                arrows_upwards(&sources(&[("low.rs", text), ("high/mod.rs", "")]), &two_floors());
             assert_eq!(found, Vec::<String>::new(), "{text}");
         }
     }
@@ -214,9 +227,19 @@ mod planted {
 
     #[test]
     fn a_circle_is_found_unless_it_goes_through_the_folders_own_file() {
-        let circle = [("a/mod.rs", "mod x; mod y;"), ("a/x.rs", "use super::y::f;"), ("a/y.rs", "fn f() { super::x::g() }")];
-        assert_eq!(circles(&sources(&circle)), [BTreeSet::from(["a/x.rs".to_string(), "a/y.rs".to_string()])]);
-        let own = [("a/mod.rs", "mod x; use x::f; pub fn g() {}"), ("a/x.rs", "use super::g; pub fn f() {}")];
+        let circle = [
+            ("a/mod.rs", "mod x; mod y;"),
+            ("a/x.rs", "use super::y::f;"),
+            ("a/y.rs", "fn f() { super::x::g() }"),
+        ];
+        assert_eq!(
+            circles(&sources(&circle)),
+            [BTreeSet::from(["a/x.rs".to_string(), "a/y.rs".to_string()])]
+        );
+        let own = [
+            ("a/mod.rs", "mod x; use x::f; pub fn g() {}"),
+            ("a/x.rs", "use super::g; pub fn f() {}"),
+        ];
         assert_eq!(circles(&sources(&own)), Vec::<BTreeSet<String>>::new());
     }
 
@@ -230,15 +253,24 @@ mod planted {
         ];
         for (text, expected) in [
             ("use sqlparser::ast::Expr;", "sql/functions/f.rs uses sqlparser"),
-            ("fn f() { datafusion_sql::parser::parse() }", "sql/functions/f.rs uses datafusion_sql"),
+            (
+                "fn f() { datafusion_sql::parser::parse() }",
+                "sql/functions/f.rs uses datafusion_sql",
+            ),
             ("use crate::sql::types::data_type;", "sql/functions/f.rs uses sql/types.rs"),
             ("use super::super::types;", "sql/functions/f.rs uses sql/types.rs"),
         ] {
-            let files: Vec<(&str, &str)> = beside.into_iter().chain([("sql/functions/f.rs", text)]).collect();
+            let files: Vec<(&str, &str)> =
+                beside.into_iter().chain([("sql/functions/f.rs", text)]).collect();
             assert_eq!(functions_that_read_sql(&sources(&files)), [expected], "{text}");
         }
-        for text in ["use super::other;", "use crate::sql::functions::other;", "#[cfg(test)] use sqlparser::ast::Expr;"] {
-            let files: Vec<(&str, &str)> = beside.into_iter().chain([("sql/functions/f.rs", text)]).collect();
+        for text in [
+            "use super::other;",
+            "use crate::sql::functions::other;",
+            "#[cfg(test)] use sqlparser::ast::Expr;",
+        ] {
+            let files: Vec<(&str, &str)> =
+                beside.into_iter().chain([("sql/functions/f.rs", text)]).collect();
             assert_eq!(functions_that_read_sql(&sources(&files)), Vec::<String>::new(), "{text}");
         }
     }
@@ -252,6 +284,14 @@ mod planted {
             ("d.rs", "use tokio::{time, sync};"),
         ];
         let found = past_the_doors(&sources(&files));
-        assert_eq!(found, ["a.rs uses rocksdb", "b.rs uses Instant::now", "c.rs uses tokio::time", "d.rs uses tokio::time"]);
+        assert_eq!(
+            found,
+            [
+                "a.rs uses rocksdb",
+                "b.rs uses Instant::now",
+                "c.rs uses tokio::time",
+                "d.rs uses tokio::time"
+            ]
+        );
     }
 }

@@ -1,6 +1,7 @@
-//! The recorded cases, each a test or several that `cargo test` can name: `windows::hop` runs one in variations,
-//! `windows::hop::kills` kills it by seeds, `windows::hop::every_kill` at every point (nightly), `top_n::topn::dealt` deals its
-//! rows over files. What they are is in `tests/conformance/`; which there are, the folders of `tests/cases/` say.
+//! The recorded cases, each a test or several that `cargo test` can name: `windows::hop` runs one
+//! in variations, `windows::hop::kills` kills it by seeds, `windows::hop::every_kill` at every
+//! point (nightly), `top_n::topn::dealt` deals its rows over files. What they are is in
+//! `tests/conformance/`; which there are, the folders of `tests/cases/` say.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -15,7 +16,8 @@ use support::tier::Tier;
 
 mod conformance;
 
-/// What of `tests/support` the cases need: servers and their clients are compiled for `tests/all.rs` alone.
+/// What of `tests/support` the cases need: servers and their clients are compiled for
+/// `tests/all.rs` alone.
 #[expect(dead_code, reason = "some of it is for tests/all.rs")]
 #[path = "support"]
 mod support {

@@ -5,7 +5,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn paceline(args: &[&str], dir: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_paceline")).args(args).current_dir(dir).output().expect("the binary starts")
+    Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .expect("the binary starts")
 }
 
 /// A source, and a table with this key.
@@ -22,7 +26,8 @@ fn run(sql: &str, command: &[&str]) -> (tempfile::TempDir, Output) {
     let dir = tempfile::tempdir().expect("temporary folder");
     fs::write(dir.path().join("q.sql"), sql).expect("writes");
     let rows = [("a", 1), ("b", 5), ("c", 3), ("a", 7), ("b", 1), ("c", 2), ("d", 4)];
-    let lines: Vec<String> = rows.iter().map(|(k, v)| format!(r#"{{"k":"{k}","v":{v}}}"#)).collect();
+    let lines: Vec<String> =
+        rows.iter().map(|(k, v)| format!(r#"{{"k":"{k}","v":{v}}}"#)).collect();
     fs::write(dir.path().join("in.jsonl"), lines.join("\n")).expect("writes");
     let output = paceline(command, dir.path());
     (dir, output)
@@ -33,8 +38,16 @@ fn what_a_table_cannot_hold_is_refused_with_what_to_do() {
     let keyed = "k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED";
     for (columns, query, message) in [
         (keyed, "INSERT INTO log SELECT k, SUM(v) FROM src GROUP BY k;", "only takes new rows"),
-        (keyed, "INSERT INTO best SELECT MAX(k), v FROM src GROUP BY v;", "several would overwrite each other"),
-        (keyed, "INSERT INTO best SELECT k, v FROM (SELECT k, v FROM src ORDER BY v DESC LIMIT 2);", "not told apart"),
+        (
+            keyed,
+            "INSERT INTO best SELECT MAX(k), v FROM src GROUP BY v;",
+            "several would overwrite each other",
+        ),
+        (
+            keyed,
+            "INSERT INTO best SELECT k, v FROM (SELECT k, v FROM src ORDER BY v DESC LIMIT 2);",
+            "not told apart",
+        ),
     ] {
         let (_dir, output) = run(&format!("{}{query}", tables(columns)), &["check", "q.sql"]);
         let text = String::from_utf8_lossy(&output.stderr);
@@ -62,8 +75,16 @@ fn windows_that_change_say_what_they_do_not_take() {
             "SELECT COUNT(*) FROM src GROUP BY SESSION(ts, INTERVAL '1' SECOND);",
             "a SESSION over rows that are updated, or with early",
         ),
-        (early, "SELECT COUNT(*) FROM src GROUP BY TUMBLE(pt, INTERVAL '1' SECOND);", "of processing time"),
-        (late, "SELECT COUNT(*) FROM src GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);", "allow-lateness"),
+        (
+            early,
+            "SELECT COUNT(*) FROM src GROUP BY TUMBLE(pt, INTERVAL '1' SECOND);",
+            "of processing time",
+        ),
+        (
+            late,
+            "SELECT COUNT(*) FROM src GROUP BY TUMBLE(ts, INTERVAL '1' SECOND);",
+            "allow-lateness",
+        ),
         (
             "",
             "SELECT LISTAGG(k) FROM newest GROUP BY HOP(ts, INTERVAL '1' SECOND, INTERVAL '2' SECOND);",
@@ -74,9 +95,14 @@ fn windows_that_change_say_what_they_do_not_take() {
             "SELECT COUNT(*) FROM TABLE(TUMBLE(TABLE newest, DESCRIPTOR(pt), INTERVAL '1' SECOND)) GROUP BY window_start, window_end;",
             "processing time of rows that are updated",
         ),
-        ("", "SELECT SUM(v) OVER (PARTITION BY k ORDER BY ts) FROM newest;", "rows that are updated"),
+        (
+            "",
+            "SELECT SUM(v) OVER (PARTITION BY k ORDER BY ts) FROM newest;",
+            "rows that are updated",
+        ),
     ] {
-        let (_dir, output) = run(&format!("{settings}\n{source}\n{newest}\n{query}"), &["check", "q.sql"]);
+        let (_dir, output) =
+            run(&format!("{settings}\n{source}\n{newest}\n{query}"), &["check", "q.sql"]);
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{query}\n{text}");
         assert!(text.contains(message), "{query}\n{text}");
@@ -88,7 +114,10 @@ fn the_clock_is_refused_where_it_cannot_be_asked() {
     let source = "CREATE TABLE src (k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts) \
                   WITH ('connector'='filesystem','format'='json','path'='in.jsonl');";
     for (query, name) in [
-        ("SELECT SUM(CASE WHEN NOW() > TO_TIMESTAMP_LTZ(0, 3) THEN 1 ELSE 0 END) OVER (ORDER BY ts) FROM src;", "'NOW'"),
+        (
+            "SELECT SUM(CASE WHEN NOW() > TO_TIMESTAMP_LTZ(0, 3) THEN 1 ELSE 0 END) OVER (ORDER BY ts) FROM src;",
+            "'NOW'",
+        ),
         ("SELECT MAX(CURRENT_WATERMARK(ts)) FROM src;", "'CURRENT_WATERMARK'"),
     ] {
         let (_dir, output) = run(&format!("{source}\n{query}"), &["check", "q.sql"]);
@@ -104,16 +133,33 @@ fn updates_and_deletes_reach_a_table_by_its_key() {
         let sql = format!("{}{query}", tables(columns));
         let (_dir, output) = run(&sql, &["run", "q.sql", "--local", "--parallelism", "2"]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{query}\n{text}{}", String::from_utf8_lossy(&output.stderr));
-        let cells =
-            |line: &str| line.split(['│', '┆', '|']).map(str::trim).filter(|c| !c.is_empty()).collect::<Vec<_>>().join(" ");
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{query}\n{text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let cells = |line: &str| {
+            line.split(['│', '┆', '|'])
+                .map(str::trim)
+                .filter(|c| !c.is_empty())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         text.lines().filter(|l| l.contains('┆')).map(cells).skip(1).collect()
     };
-    let sums = rows("k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED", "INSERT INTO best SELECT k, SUM(v) FROM src GROUP BY k;");
+    let sums = rows(
+        "k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED",
+        "INSERT INTO best SELECT k, SUM(v) FROM src GROUP BY k;",
+    );
     assert_eq!(sums, ["a 8", "b 6", "c 5", "d 4"]);
-    // A key whose last row is taken back leaves the table: no group holds a sum of 1, 3 or 7 in the end.
+    // A key whose last row is taken back leaves the table: no group holds a sum of 1, 3 or 7 in the
+    // end.
     let counts = "INSERT INTO best SELECT s, COUNT(*) FROM (SELECT k, SUM(v) AS s FROM src GROUP BY k) GROUP BY s;";
-    assert_eq!(rows("s BIGINT, n BIGINT, PRIMARY KEY (s) NOT ENFORCED", counts), ["4 1", "5 1", "6 1", "8 1"]);
+    assert_eq!(
+        rows("s BIGINT, n BIGINT, PRIMARY KEY (s) NOT ENFORCED", counts),
+        ["4 1", "5 1", "6 1", "8 1"]
+    );
     // With more columns in the table's key, an update moves a row and its old place is cleared.
     let wide = rows(
         "k STRING, s BIGINT, PRIMARY KEY (k, s) NOT ENFORCED",

@@ -5,7 +5,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn paceline(args: &[&str], dir: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_paceline")).args(args).current_dir(dir).output().expect("the binary starts")
+    Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .expect("the binary starts")
 }
 
 fn stderr(output: &Output) -> String {
@@ -41,20 +45,43 @@ const GOOD: &str = "{\"k\":\"a\",\"v\":1,\"ts\":\"2024-01-01 00:00:01\"}\n";
 fn mistakes_in_sql_show_the_line_and_a_caret_and_end_with_2() {
     for (sql, place, message) in [
         ("SELEC 1", "q.sql:1:1", "expected"),
-        (&format!("{TABLES}INSERT INTO res SELECT k, COUNT(*) FROM srcc GROUP BY k;"), "q.sql:4:41", "'srcc' does not exist"),
-        (&format!("{TABLES}INSERT INTO rex SELECT k, v FROM src;"), "q.sql:4:13", "'rex' does not exist"),
+        (
+            &format!("{TABLES}INSERT INTO res SELECT k, COUNT(*) FROM srcc GROUP BY k;"),
+            "q.sql:4:41",
+            "'srcc' does not exist",
+        ),
+        (
+            &format!("{TABLES}INSERT INTO rex SELECT k, v FROM src;"),
+            "q.sql:4:13",
+            "'rex' does not exist",
+        ),
         (&format!("{TABLES}INSERT INTO res SELECT kk, v FROM src;"), "q.sql:4:24", "kk"),
-        (&format!("{TABLES}INSERT INTO res SELECT k, NO_SUCH(v) FROM src;"), "q.sql:4:27", "NO_SUCH"),
-        (&format!("{TABLES}INSERT INTO res SELECT k, COUNT(*) FROM src GROUP BY k;"), "q.sql:4", "only takes new rows"),
+        (
+            &format!("{TABLES}INSERT INTO res SELECT k, NO_SUCH(v) FROM src;"),
+            "q.sql:4:27",
+            "NO_SUCH",
+        ),
+        (
+            &format!("{TABLES}INSERT INTO res SELECT k, COUNT(*) FROM src GROUP BY k;"),
+            "q.sql:4",
+            "only takes new rows",
+        ),
         (&format!("{TABLES}INSERT INTO res SELECT k, UPPER(k) FROM src;"), "q.sql:4:13", "STRING"),
         (&TABLES.replace("'path'='out'", "'pat'='out'"), "q.sql", "nothing to do"),
-        (&format!("{}{QUERY}", TABLES.replace("'path'='out'", "'pat'='out'")), "q.sql:3", "did you mean 'path'"),
+        (
+            &format!("{}{QUERY}", TABLES.replace("'path'='out'", "'pat'='out'")),
+            "q.sql:3",
+            "did you mean 'path'",
+        ),
     ] {
         let dir = job(sql, b"");
         let output = paceline(&["check", "q.sql"], dir.path());
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{sql}\n{text}");
-        assert!(text.contains(message) && (text.contains(place) || place == "q.sql"), "{sql}\n{text}");
+        assert!(
+            text.contains(message) && (text.contains(place) || place == "q.sql"),
+            "{sql}\n{text}"
+        );
         assert!(text.contains('^') || place == "q.sql", "{sql}\n{text}");
     }
 }
@@ -77,7 +104,10 @@ fn records_that_cannot_be_read_are_kept_with_their_place() {
     input.extend_from_slice(b"{\"k\":\"a\",\"v\":\"x\",\"ts\":\"2024-01-01 00:00:02\"}\n");
     input.extend_from_slice(b"not json\n\xff\xfe\x00\x01binary\n");
     input.extend_from_slice(b"{\"k\":\"a\",\"v\":2}\n");
-    input.extend_from_slice(format!("{{\"k\":\"{}\",\"v\":1,\"ts\":\"2024-01-01 00:00:03\"}}\n", "y".repeat(1 << 20)).as_bytes());
+    input.extend_from_slice(
+        format!("{{\"k\":\"{}\",\"v\":1,\"ts\":\"2024-01-01 00:00:03\"}}\n", "y".repeat(1 << 20))
+            .as_bytes(),
+    );
     input.extend_from_slice(GOOD.as_bytes());
     // The value takes part, so that its type is checked.
     let sql = format!("{TABLES}{}", QUERY.replace("COUNT(*)", "COUNT(v)"));
@@ -108,17 +138,25 @@ fn an_empty_file_finishes_and_a_missing_one_says_so() {
 fn a_finished_job_adds_nothing_and_fresh_starts_over() {
     let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
     for _ in 0..2 {
-        assert_eq!(paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(), Some(0));
+        assert_eq!(
+            paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(),
+            Some(0)
+        );
         assert_eq!(lines(&dir.path().join("out")).len(), 1);
     }
-    assert_eq!(paceline(&["run", "q.sql", "--state-dir", "state", "--fresh"], dir.path()).status.code(), Some(0));
+    assert_eq!(
+        paceline(&["run", "q.sql", "--state-dir", "state", "--fresh"], dir.path()).status.code(),
+        Some(0)
+    );
     assert_eq!(lines(&dir.path().join("out")).len(), 2);
 }
 
 /// The newest checkpoint of a finished job.
 fn newest(dir: &Path) -> std::path::PathBuf {
-    let mut epochs: Vec<_> =
-        fs::read_dir(dir.join("state/checkpoints")).expect("folder").map(|e| e.expect("entry").path()).collect();
+    let mut epochs: Vec<_> = fs::read_dir(dir.join("state/checkpoints"))
+        .expect("folder")
+        .map(|e| e.expect("entry").path())
+        .collect();
     epochs.sort();
     epochs.pop().expect("a checkpoint")
 }
@@ -127,7 +165,10 @@ fn newest(dir: &Path) -> std::path::PathBuf {
 fn damaged_state_is_refused_with_3() {
     for what in ["manifest", "table"] {
         let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
-        assert_eq!(paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(), Some(0));
+        assert_eq!(
+            paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(),
+            Some(0)
+        );
         let newest = newest(dir.path());
         let path = match what {
             "manifest" => newest.join("manifest"),
@@ -135,7 +176,9 @@ fn damaged_state_is_refused_with_3() {
                 let files = fs::read_dir(newest.join("worker-0")).expect("folder");
                 files
                     .map(|e| e.expect("entry").path())
-                    .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("MANIFEST")))
+                    .find(|p| {
+                        p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("MANIFEST"))
+                    })
                     .expect("a file")
             }
         };
@@ -145,7 +188,8 @@ fn damaged_state_is_refused_with_3() {
         let text = stderr(&output);
         assert_eq!(output.status.code(), Some(3), "{what}: {text}");
         assert!(text.contains("--allow-duplicates"), "{what}: {text}");
-        let output = paceline(&["run", "q.sql", "--state-dir", "state", "--allow-duplicates"], dir.path());
+        let output =
+            paceline(&["run", "q.sql", "--state-dir", "state", "--allow-duplicates"], dir.path());
         assert_eq!(output.status.code(), Some(0), "{what}: {}", stderr(&output));
     }
 }
@@ -153,8 +197,15 @@ fn damaged_state_is_refused_with_3() {
 #[test]
 fn another_query_on_the_same_state_is_refused_with_3() {
     let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
-    assert_eq!(paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(), Some(0));
-    fs::write(dir.path().join("q.sql"), format!("{TABLES}{}", QUERY.replace("'10' SECOND", "'20' SECOND"))).expect("writes");
+    assert_eq!(
+        paceline(&["run", "q.sql", "--state-dir", "state"], dir.path()).status.code(),
+        Some(0)
+    );
+    fs::write(
+        dir.path().join("q.sql"),
+        format!("{TABLES}{}", QUERY.replace("'10' SECOND", "'20' SECOND")),
+    )
+    .expect("writes");
     let output = paceline(&["run", "q.sql", "--state-dir", "state"], dir.path());
     assert_eq!(output.status.code(), Some(3));
     assert!(stderr(&output).contains("another query"), "{}", stderr(&output));
@@ -164,13 +215,21 @@ fn another_query_on_the_same_state_is_refused_with_3() {
 fn a_select_prints_one_object_a_line() {
     let dir = job(&format!("{TABLES}SELECT k, v + 1 AS w FROM src WHERE v > 0;"), GOOD.as_bytes());
     let output = paceline(&["run", "q.sql", "--output", "json"], dir.path());
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "{\"op\":\"+I\",\"k\":\"a\",\"w\":2}\n", "{}", stderr(&output));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "{\"op\":\"+I\",\"k\":\"a\",\"w\":2}\n",
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
 fn a_failing_expression_diverts_its_row_alone() {
-    let input: String = (0..50).map(|v| format!("{{\"k\":\"a\",\"v\":{},\"ts\":\"2024-01-01 00:00:01\"}}\n", v % 10)).collect();
-    let dir = job(&format!("{TABLES}INSERT INTO res SELECT k, 100 / v FROM src;"), input.as_bytes());
+    let input: String = (0..50)
+        .map(|v| format!("{{\"k\":\"a\",\"v\":{},\"ts\":\"2024-01-01 00:00:01\"}}\n", v % 10))
+        .collect();
+    let dir =
+        job(&format!("{TABLES}INSERT INTO res SELECT k, 100 / v FROM src;"), input.as_bytes());
     let output = paceline(&["run", "q.sql", "--state-dir", "state"], dir.path());
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert_eq!(lines(&dir.path().join("out")).len(), 45);
@@ -204,19 +263,30 @@ fn a_null_does_not_get_into_a_column_that_is_not_null() {
 
 #[test]
 fn settings_that_are_not_followed_are_told_once() {
-    let dir = job(&format!("SET 'execution.runtime-mode' = 'batch';\n{TABLES}{QUERY}"), GOOD.as_bytes());
+    let dir =
+        job(&format!("SET 'execution.runtime-mode' = 'batch';\n{TABLES}{QUERY}"), GOOD.as_bytes());
     let checked = paceline(&["check", "q.sql"], dir.path());
     let run = paceline(&["run", "q.sql", "--set", "table.dml-sync=true"], dir.path());
-    let streaming = paceline(&["check", "q.sql", "--set", "execution.runtime-mode=streaming"], dir.path());
+    let streaming =
+        paceline(&["check", "q.sql", "--set", "execution.runtime-mode=streaming"], dir.path());
     let said = |output: &Output, part: &str| {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
-        (String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(output)).matches(part).count()
+        (String::from_utf8_lossy(&output.stdout).into_owned() + &stderr(output))
+            .matches(part)
+            .count()
     };
     let mode = "'execution.runtime-mode' = 'batch' is not followed: the job runs in streaming mode";
-    assert_eq!((said(&checked, mode), said(&run, mode), said(&streaming, "runtime-mode")), (1, 1, 0));
+    assert_eq!(
+        (said(&checked, mode), said(&run, mode), said(&streaming, "runtime-mode")),
+        (1, 1, 0)
+    );
     assert_eq!(said(&run, "all INSERTs of the file run side by side"), 1);
     let output = paceline(&["check", "q.sql", "--set", "execution.runtime-mode=bach"], dir.path());
-    assert!(output.status.code() == Some(2) && stderr(&output).contains("streaming, batch, automatic"), "{}", stderr(&output));
+    assert!(
+        output.status.code() == Some(2) && stderr(&output).contains("streaming, batch, automatic"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -224,28 +294,55 @@ fn debug_lines_say_worker_chain_and_operator() {
     let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
     let run = |level: &str, args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.args(["run", "q.sql", "--parallelism", "2", "--state-dir", "state", "--fresh"]).args(args);
+        command
+            .args(["run", "q.sql", "--parallelism", "2", "--state-dir", "state", "--fresh"])
+            .args(args);
         // A checkpoint while windows are open.
         command.args(["--set", "paceline.batch.rows=1", "--set", "paceline.checkpoint.records=1"]);
-        let output = command.env("RUST_LOG", level).current_dir(dir.path()).output().expect("starts");
+        let output =
+            command.env("RUST_LOG", level).current_dir(dir.path()).output().expect("starts");
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         stderr(&output)
     };
     let text = run("paceline=debug", &[]);
-    let line = |says: &str| text.lines().find(|line| line.contains(says)).unwrap_or_else(|| panic!("no line {says}:\n{text}"));
+    let line = |says: &str| {
+        text.lines()
+            .find(|line| line.contains(says))
+            .unwrap_or_else(|| panic!("no line {says}:\n{text}"))
+    };
     let fires = line("a window fires");
-    for part in [":chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 name=\"window 1\"}:", "groups=1"] {
+    for part in [
+        ":chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 name=\"window 1\"}:",
+        "groups=1",
+    ] {
         assert!(fires.contains(part), "{fires}");
     }
     assert!(line("frozen state is packed").contains("operator{"), "{text}");
-    assert!(line("the barrier has passed the chain").contains("chain{number=0 from=\"src\" to=\"edge 0\"}: "), "{text}");
+    assert!(
+        line("the barrier has passed the chain")
+            .contains("chain{number=0 from=\"src\" to=\"edge 0\"}: "),
+        "{text}"
+    );
     // As objects, for what reads logs.
     let text = run("paceline=debug", &["--log-format", "json"]);
-    let objects = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object"));
-    let fires = objects.into_iter().find(|o| o["fields"]["message"] == "a window fires").expect("a window fires");
-    let names: Vec<&str> =
-        fires["spans"].as_array().expect("spans").iter().map(|s| s["name"].as_str().expect("a name")).collect();
-    assert_eq!((names, &fires["span"]["name"]), (vec!["worker", "chain", "operator"], &"window 1".into()), "{fires}");
+    let objects = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("an object"));
+    let fires = objects
+        .into_iter()
+        .find(|o| o["fields"]["message"] == "a window fires")
+        .expect("a window fires");
+    let names: Vec<&str> = fires["spans"]
+        .as_array()
+        .expect("spans")
+        .iter()
+        .map(|s| s["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(
+        (names, &fires["span"]["name"]),
+        (vec!["worker", "chain", "operator"], &"window 1".into()),
+        "{fires}"
+    );
     // Without being asked for, none of it.
     let text = run("paceline=info", &[]);
     assert!(!text.contains("worker{") && !text.contains("fires"), "{text}");

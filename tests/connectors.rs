@@ -1,5 +1,5 @@
-//! Is a connector a folder and a line? One that is added here runs a query like those of the binary, and `queries/CONNECTORS.md` lists
-//! those with the options that they check.
+//! Is a connector a folder and a line? One that is added here runs a query like those of the
+//! binary, and `queries/CONNECTORS.md` lists those with the options that they check.
 
 use std::fmt::Write;
 use std::fs;
@@ -11,7 +11,9 @@ use paceline::config::Config;
 use paceline::connector::error::config_error;
 use paceline::connector::formats::{CSV_OPTIONS, JSON_OPTIONS, RAW_OPTIONS};
 use paceline::connector::watermarks::OPTIONS as WATERMARK_OPTIONS;
-use paceline::connector::{ConnectError, Connector, Connectors, Environment, FORMAT, Reads, Writes};
+use paceline::connector::{
+    ConnectError, Connector, Connectors, Environment, FORMAT, Reads, Writes,
+};
 use paceline::format::json::{EncodeOptions, JsonEncoder};
 use paceline::ids::Epoch;
 use paceline::lookup;
@@ -24,20 +26,24 @@ use paceline::rows::Rows;
 use paceline::runtime::options::CheckpointTrigger;
 use paceline::sink::version::WriteMode;
 use paceline::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
-use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use paceline::source::{
+    Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
+};
 use paceline::sql::bind::bind;
 use paceline::sql::catalog::Table;
 use paceline::wake::Wake;
 
 use crate::support::job::{Variation, finish};
 
-/// Counts: rows `{"n": 0}`, `{"n": 1}`, ... up to the option `count`; as a sink it keeps what it is given, in memory.
+/// Counts: rows `{"n": 0}`, `{"n": 1}`, ... up to the option `count`; as a sink it keeps what it is
+/// given, in memory.
 #[derive(Clone, Default)]
 pub struct Counter {
     kept: Arc<Mutex<Vec<String>>>,
 }
 
-const COUNT: OptionSpec = OptionSpec::new("count", OptionKind::Number(1, 1_000_000), "rows in all").or("10");
+const COUNT: OptionSpec =
+    OptionSpec::new("count", OptionKind::Number(1, 1_000_000), "rows in all").or("10");
 
 impl Counter {
     /// What the sink was given.
@@ -76,7 +82,11 @@ impl Reads for Counter {
         }
         Err(config_error(&plan.table, "a counter has a column 'n'"))
     }
-    fn source(&self, plan: &SourcePlan, _env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+    fn source(
+        &self,
+        plan: &SourcePlan,
+        _env: &Environment<'_>,
+    ) -> Result<Arc<dyn Source>, ConnectError> {
         let count = plan.table.options.get(COUNT.key).map_or("10", String::as_str);
         Ok(Arc::new(Numbers { count: count.parse().expect("checked") }))
     }
@@ -89,8 +99,15 @@ impl Writes for Counter {
     fn check(&self, _plan: &SinkPlan, _table: &Table) -> Result<(), ConnectError> {
         Ok(())
     }
-    fn sink(&self, plan: &SinkPlan, _: &Table, _: WriteMode, _: &Environment<'_>) -> Result<Arc<dyn Sink>, ConnectError> {
-        let encoder = JsonEncoder::new(&plan.schema, EncodeOptions::default()).expect("plain columns");
+    fn sink(
+        &self,
+        plan: &SinkPlan,
+        _: &Table,
+        _: WriteMode,
+        _: &Environment<'_>,
+    ) -> Result<Arc<dyn Sink>, ConnectError> {
+        let encoder =
+            JsonEncoder::new(&plan.schema, EncodeOptions::default()).expect("plain columns");
         Ok(Arc::new(Keep { kept: self.kept.clone(), encoder: Arc::new(Mutex::new(encoder)) }))
     }
 }
@@ -101,9 +118,18 @@ struct Numbers {
 
 impl Source for Numbers {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        Ok(vec![SplitSeed { id: SplitId("numbers".into()), parents: vec![], start: Position::after_records(0) }])
+        Ok(vec![SplitSeed {
+            id: SplitId("numbers".into()),
+            parents: vec![],
+            start: Position::after_records(0),
+        }])
     }
-    fn open(&self, _: &SplitId, position: &Position, _: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(
+        &self,
+        _: &SplitId,
+        position: &Position,
+        _: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
         let records = position.records().expect("written here");
         Ok(Box::new(Counting { next: records, count: self.count }))
     }
@@ -122,7 +148,8 @@ impl SplitReader for Counting {
         if self.next == self.count {
             return Ok(Polled::End { children: vec![] });
         }
-        let mut batch = RawBatch { places: Places::Generated { first: self.next }, ..RawBatch::default() };
+        let mut batch =
+            RawBatch { places: Places::Generated { first: self.next }, ..RawBatch::default() };
         for _ in 0..max_records.min((self.count - self.next) as usize) {
             let start = batch.bytes.len() as u32;
             batch.bytes.extend_from_slice(format!("{{\"n\": {}}}", self.next).as_bytes());
@@ -158,7 +185,11 @@ impl SinkWriter for Keep {
         self.kept.lock().expect("not poisoned").extend(text.lines().map(String::from));
         Ok(())
     }
-    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(
+        &mut self,
+        _epoch: Epoch,
+        _afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(vec![]))
     }
 }
@@ -172,7 +203,12 @@ fn a_connector_of_ones_own_runs_a_query() {
     let counter = Counter::default();
     let connectors = Arc::new(Connectors::built_in().with(counter.clone()));
     let dir = tempfile::tempdir().unwrap();
-    let variation = Variation { connectors, batch_rows: 4, trigger: CheckpointTrigger::Records(7), ..Variation::plain(2) };
+    let variation = Variation {
+        connectors,
+        batch_rows: 4,
+        trigger: CheckpointTrigger::Records(7),
+        ..Variation::plain(2)
+    };
     let seen = finish(SQL, &dir.path().join("state"), &variation);
     assert!(seen.checkpoints > 0);
     assert_eq!(counter.sorted(), ["{\"n\":0}", "{\"n\":10}", "{\"n\":20}"]);
@@ -188,17 +224,24 @@ fn its_options_are_checked_like_any_others() {
         paceline::connect::check(&plan, &config, &connectors).unwrap_err().to_string()
     };
     let of = |from: &str, to: &str| wrong(&SQL.replace(from, to));
-    assert!(
-        of("'count' = '25'", "'counts' = '25'")
-            .contains("has no option 'counts'; did you mean 'count'? (options: connector, count, format,")
-    );
-    assert_eq!(of("'25'", "'0'"), "table 'numbers': 'count' is a number from 1 to 1000000, not '0'");
+    assert!(of("'count' = '25'", "'counts' = '25'").contains(
+        "has no option 'counts'; did you mean 'count'? (options: connector, count, format,"
+    ));
     assert_eq!(
-        of("even (n BIGINT) WITH ('connector' = 'counter')", "even (n BIGINT) WITH ('connector' = 'conter')"),
+        of("'25'", "'0'"),
+        "table 'numbers': 'count' is a number from 1 to 1000000, not '0'"
+    );
+    assert_eq!(
+        of(
+            "even (n BIGINT) WITH ('connector' = 'counter')",
+            "even (n BIGINT) WITH ('connector' = 'conter')"
+        ),
         "table 'even': connector 'conter' is not supported here; did you mean 'counter'? (supported: filesystem, dynamodb, print, blackhole, counter)"
     );
-    let renamed =
-        SQL.replace("numbers (n BIGINT)", "numbers (m BIGINT)").replace("SELECT n", "SELECT m").replace("MOD(n", "MOD(m");
+    let renamed = SQL
+        .replace("numbers (n BIGINT)", "numbers (m BIGINT)")
+        .replace("SELECT n", "SELECT m")
+        .replace("MOD(n", "MOD(m");
     let batches = "CREATE TABLE t (k STRING PRIMARY KEY NOT ENFORCED) WITH ('connector'='dynamodb', 'table-name'='t', 'sink.batch.max_size'='3'); INSERT INTO t VALUES ('a');";
     assert!(wrong(batches).contains("did you mean 'sink.batch.max-size'?"));
     assert_eq!(wrong(&renamed), "table 'numbers': a counter has a column 'n'");
@@ -212,7 +255,13 @@ fn table(out: &mut String, options: &[OptionSpec]) {
             Some(default) => format!("`{default}`"),
             None => String::new(),
         };
-        let _ = writeln!(out, "| `{}` | {} | {default} | {} |", option.key, option.kind.describe(), option.help);
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {default} | {} |",
+            option.key,
+            option.kind.describe(),
+            option.help
+        );
     }
     out.push('\n');
 }
@@ -242,8 +291,11 @@ fn list() -> String {
         let _ = writeln!(out, "{}.\n", can.join(". "));
         let all = connector.options();
         let of = |group: &[OptionSpec]| group.iter().all(|o| all.contains(o));
-        let own: Vec<OptionSpec> =
-            all.iter().filter(|o| !shared.iter().any(|(_, group)| of(group) && group.contains(o))).copied().collect();
+        let own: Vec<OptionSpec> = all
+            .iter()
+            .filter(|o| !shared.iter().any(|(_, group)| of(group) && group.contains(o)))
+            .copied()
+            .collect();
         if !own.is_empty() {
             table(&mut out, &own);
         }
@@ -262,7 +314,9 @@ fn list() -> String {
     }
     let _ = writeln!(out, "## Watermarks\n\nOf any table that is read.\n");
     table(&mut out, &WATERMARK_OPTIONS);
-    for (name, options) in [("json", &JSON_OPTIONS[..]), ("csv", &CSV_OPTIONS[..]), ("raw", &RAW_OPTIONS[..])] {
+    for (name, options) in
+        [("json", &JSON_OPTIONS[..]), ("csv", &CSV_OPTIONS[..]), ("raw", &RAW_OPTIONS[..])]
+    {
         let _ = writeln!(out, "## Format {name}\n");
         table(&mut out, options);
     }

@@ -1,11 +1,14 @@
-//! The DynamoDB sink against a server that throttles, fails after writing and leaves items unprocessed.
+//! The DynamoDB sink against a server that throttles, fails after writing and leaves items
+//! unprocessed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray, StructArray};
+use arrow::array::{
+    Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray, StructArray,
+};
 use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use paceline::change::Op;
@@ -38,15 +41,30 @@ impl World {
     fn new() -> World {
         let server = DynamoDbServer::start();
         server.create_table("board", ("race", "S"), Some(("rider", "S")));
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         World { server, runtime }
     }
 
-    fn sink(&self, mode: WriteMode, run_ms: i64, extra: &[(&str, &str)]) -> Result<DynamoDbSink, SinkError> {
+    fn sink(
+        &self,
+        mode: WriteMode,
+        run_ms: i64,
+        extra: &[(&str, &str)],
+    ) -> Result<DynamoDbSink, SinkError> {
         self.sink_of(spec(&["race", "rider"]), mode, run_ms, extra)
     }
 
-    fn sink_of(&self, spec: TableSpec, mode: WriteMode, run_ms: i64, extra: &[(&str, &str)]) -> Result<DynamoDbSink, SinkError> {
+    fn sink_of(
+        &self,
+        spec: TableSpec,
+        mode: WriteMode,
+        run_ms: i64,
+        extra: &[(&str, &str)],
+    ) -> Result<DynamoDbSink, SinkError> {
         let mut options: BTreeMap<String, String> = BTreeMap::new();
         let defaults = [
             ("table-name", "board"),
@@ -55,7 +73,8 @@ impl World {
             ("aws.credentials.basic.accesskeyid", "AKIDEXAMPLE"),
             ("aws.credentials.basic.secretkey", "wJalrXUtnFEMI"),
         ];
-        options.extend(defaults.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+        options
+            .extend(defaults.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
         DynamoDbSink::new(spec, &options, run_ms, mode, self.runtime.handle().clone())
     }
 
@@ -86,14 +105,21 @@ fn rows(values: &[(Option<&str>, &str, i64)], window_end_ms: Option<i64>) -> Row
     rows_with_speed(values, &speed, window_end_ms)
 }
 
-fn rows_with_speed(values: &[(Option<&str>, &str, i64)], speed: &[f64], window_end_ms: Option<i64>) -> Rows {
+fn rows_with_speed(
+    values: &[(Option<&str>, &str, i64)],
+    speed: &[f64],
+    window_end_ms: Option<i64>,
+) -> Rows {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter(values.iter().map(|v| v.0))),
         Arc::new(StringArray::from_iter_values(values.iter().map(|v| v.1))),
         Arc::new(Int64Array::from_iter_values(values.iter().map(|v| v.2))),
         Arc::new(Float64Array::from_iter_values(speed.iter().copied())),
     ];
-    Rows::of_window(RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms.map(EventTime::at))
+    Rows::of_window(
+        RecordBatch::try_new(spec(&[]).schema, columns).unwrap(),
+        window_end_ms.map(EventTime::at),
+    )
 }
 
 fn key(item: &Item) -> String {
@@ -128,7 +154,8 @@ fn write(writer: &mut dyn SinkWriter, rows: &Rows) {
 fn writes_of_one_key_keep_their_order_under_retries() {
     let world = World::new();
     world.server.set_faults(trouble());
-    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    let mut writer =
+        world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     let riders = ["a", "b", "c"];
     for n in 0..40 {
         write(&mut *writer, &rows(&riders.map(|r| (Some("x"), r, n)), None));
@@ -139,7 +166,12 @@ fn writes_of_one_key_keep_their_order_under_retries() {
     let mut last: HashMap<String, i64> = HashMap::new();
     for item in world.server.applied() {
         let before = last.insert(key(&item), points(&item));
-        assert!(before.is_none_or(|b| b <= points(&item)), "{} went from {before:?} to {}", key(&item), points(&item));
+        assert!(
+            before.is_none_or(|b| b <= points(&item)),
+            "{} went from {before:?} to {}",
+            key(&item),
+            points(&item)
+        );
     }
     assert!(world.points().values().all(|p| *p == 39), "{:?}", world.points());
     assert_eq!(world.points().len(), 3);
@@ -150,8 +182,12 @@ fn writes_of_one_key_keep_their_order_under_retries() {
 fn rows_that_are_taken_back_leave_the_table_in_order() {
     let world = World::new();
     world.server.set_faults(trouble());
-    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
-    let change = |op, rider, n| Rows { ops: Some([op].into_iter().collect()), ..rows(&[(Some("x"), rider, n)], None) };
+    let mut writer =
+        world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    let change = |op, rider, n| Rows {
+        ops: Some([op].into_iter().collect()),
+        ..rows(&[(Some("x"), rider, n)], None)
+    };
     for n in 0..20 {
         write(&mut *writer, &change(Op::Insert, "stays", n));
         write(&mut *writer, &change(Op::Insert, "goes", n));
@@ -160,7 +196,8 @@ fn rows_that_are_taken_back_leave_the_table_in_order() {
         write(&mut *writer, &change(Op::UpdateAfter, "comes back", n));
     }
     writer.prepare(1).unwrap();
-    let expected: BTreeMap<String, i64> = [("x/comes back".to_owned(), 19), ("x/stays".to_owned(), 19)].into();
+    let expected: BTreeMap<String, i64> =
+        [("x/comes back".to_owned(), 19), ("x/stays".to_owned(), 19)].into();
     assert_eq!(world.points(), expected);
 }
 
@@ -171,7 +208,8 @@ fn versions_never_go_back_and_a_later_run_wins() {
     {
         let sink = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap();
         // Two workers race with the same keys, as after a change of parallelism.
-        let mut writers = [sink.writer(0, Arc::new(|| {})).unwrap(), sink.writer(1, Arc::new(|| {})).unwrap()];
+        let mut writers =
+            [sink.writer(0, Arc::new(|| {})).unwrap(), sink.writer(1, Arc::new(|| {})).unwrap()];
         for n in 0..20 {
             writers[0].write(&rows(&[(Some("x"), "a", n)], Some(n * 1000))).unwrap();
             writers[1].write(&rows(&[(Some("x"), "a", 19 - n)], Some((19 - n) * 1000))).unwrap();
@@ -183,8 +221,13 @@ fn versions_never_go_back_and_a_later_run_wins() {
     let applied = world.server.applied();
     assert!(applied.windows(2).all(|pair| version(&pair[0]) <= version(&pair[1])), "{applied:?}");
     assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 19)]));
-    // A later run starts over with old windows: its first result replaces the last one of the run before.
-    let mut writer = world.sink(WriteMode::Versioned, RUN_MS + 1, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    // A later run starts over with old windows: its first result replaces the last one of the run
+    // before.
+    let mut writer = world
+        .sink(WriteMode::Versioned, RUN_MS + 1, &[])
+        .unwrap()
+        .writer(0, Arc::new(|| {}))
+        .unwrap();
     writer.write(&rows(&[(Some("x"), "a", 7)], Some(0))).unwrap();
     writer.prepare(1).unwrap();
     assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 7)]));
@@ -207,7 +250,12 @@ fn a_replay_leaves_the_same_items() {
             let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
             for n in 0..5 {
                 let rider = if mode == WriteMode::Unique { format!("r{n}") } else { "r".into() };
-                writer.write(&rows(&[(Some("x"), &rider, n), (Some("y"), &rider, n + 1)], Some(n * 1000))).unwrap();
+                writer
+                    .write(&rows(
+                        &[(Some("x"), &rider, n), (Some("y"), &rider, n + 1)],
+                        Some(n * 1000),
+                    ))
+                    .unwrap();
             }
             writer.prepare(1).unwrap();
             let mut items = world.server.scan("board");
@@ -251,8 +299,17 @@ fn items_differ_by_the_whole_key_in_its_order() {
     let world = World::new();
     // Declared in the other order than the table has it.
     let spec = spec(&["rider", "race"]);
-    let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
-    writer.write(&rows(&[(Some("a"), "b", 1), (Some("b"), "a", 2), (Some("ab"), "c", 3), (Some("a"), "bc", 4)], None)).unwrap();
+    let mut writer = world
+        .sink_of(spec, WriteMode::Unique, RUN_MS, &[])
+        .unwrap()
+        .writer(0, Arc::new(|| {}))
+        .unwrap();
+    writer
+        .write(&rows(
+            &[(Some("a"), "b", 1), (Some("b"), "a", 2), (Some("ab"), "c", 3), (Some("a"), "bc", 4)],
+            None,
+        ))
+        .unwrap();
     writer.prepare(1).unwrap();
     let want = [("a/b", 1), ("b/a", 2), ("ab/c", 3), ("a/bc", 4)];
     assert_eq!(world.points(), want.into_iter().map(|(k, v)| (k.to_owned(), v)).collect());
@@ -262,7 +319,8 @@ fn items_differ_by_the_whole_key_in_its_order() {
 fn nulls_are_written_or_left_out() {
     for (ignore, want) in [("false", Some(serde_json::json!({ "NULL": true }))), ("true", None)] {
         let world = World::new();
-        let sink = world.sink(WriteMode::Versioned, RUN_MS, &[("sink.ignore-nulls", ignore)]).unwrap();
+        let sink =
+            world.sink(WriteMode::Versioned, RUN_MS, &[("sink.ignore-nulls", ignore)]).unwrap();
         let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
         let mut with_null = rows(&[(Some("x"), "a", 1)], Some(0));
         let mut columns = with_null.batch.columns().to_vec();
@@ -281,15 +339,34 @@ fn what_can_never_be_written_is_rejected_and_the_rest_passes() {
         let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
         let huge = "r".repeat(500 << 10);
         // Found out by the server alone: a key may not be empty.
-        let values =
-            [(Some("x"), "a", 1), (Some("x"), huge.as_str(), 2), (None, "b", 3), (Some("x"), "", 4), (Some("x"), "c", 5)];
+        let values = [
+            (Some("x"), "a", 1),
+            (Some("x"), huge.as_str(), 2),
+            (None, "b", 3),
+            (Some("x"), "", 4),
+            (Some("x"), "c", 5),
+        ];
         writer.write(&rows(&values, Some(0))).unwrap();
-        writer.write(&rows_with_speed(&[(Some("x"), "nan", 6), (Some("x"), "d", 7)], &[f64::NAN, 1.0], Some(0))).unwrap();
+        writer
+            .write(&rows_with_speed(
+                &[(Some("x"), "nan", 6), (Some("x"), "d", 7)],
+                &[f64::NAN, 1.0],
+                Some(0),
+            ))
+            .unwrap();
         let rejected = writer.prepare(1).unwrap();
-        assert_eq!(world.points().into_iter().collect::<Vec<_>>(), [("x/a".into(), 1), ("x/c".into(), 5), ("x/d".into(), 7)]);
+        assert_eq!(
+            world.points().into_iter().collect::<Vec<_>>(),
+            [("x/a".into(), 1), ("x/c".into(), 5), ("x/d".into(), 7)]
+        );
         let reason = |points: &str| {
-            let mut found = rejected.iter().filter(|r| r.row.contains(&format!("\"points\":{points},")));
-            let reason = found.next().unwrap_or_else(|| panic!("row {points} was not rejected")).reason.clone();
+            let mut found =
+                rejected.iter().filter(|r| r.row.contains(&format!("\"points\":{points},")));
+            let reason = found
+                .next()
+                .unwrap_or_else(|| panic!("row {points} was not rejected"))
+                .reason
+                .clone();
             assert!(found.next().is_none());
             reason
         };
@@ -315,7 +392,12 @@ fn a_full_buffer_says_so_and_empties() {
     // 8 MiB of items of about 1 kB, faster than any server takes them.
     while writer.has_room() && n < 20_000 {
         let riders: Vec<String> = (0..100).map(|r| format!("r{n}-{r}")).collect();
-        writer.write(&rows(&riders.iter().map(|r| (Some(race.as_str()), r.as_str(), n)).collect::<Vec<_>>(), None)).unwrap();
+        writer
+            .write(&rows(
+                &riders.iter().map(|r| (Some(race.as_str()), r.as_str(), n)).collect::<Vec<_>>(),
+                None,
+            ))
+            .unwrap();
         n += 100;
     }
     assert!(!writer.has_room(), "room for {n} rows");
@@ -328,7 +410,11 @@ fn a_full_buffer_says_so_and_empties() {
 fn a_number_of_items_fills_the_buffer_too() {
     let world = World::new();
     let extra = [("sink.requests.max-buffered", "40"), ("sink.requests.max-inflight", "1")];
-    let mut writer = world.sink(WriteMode::Versioned, RUN_MS, &extra).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    let mut writer = world
+        .sink(WriteMode::Versioned, RUN_MS, &extra)
+        .unwrap()
+        .writer(0, Arc::new(|| {}))
+        .unwrap();
     world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
     let riders: Vec<String> = (0..40).map(|r| format!("r{r}")).collect();
     let values: Vec<_> = riders.iter().map(|r| (Some("x"), r.as_str(), 1)).collect();
@@ -382,9 +468,13 @@ fn fail_on_error_ends_the_job_at_the_first_failure() {
         let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
         writer.write(&rows(&[(Some("x"), "", 1), (Some("x"), "b", 2)], Some(0))).unwrap();
         let refused = message(writer.prepare(1));
-        assert!(refused.contains("ValidationException") && refused.contains("\"rider\":\"\""), "{refused}");
+        assert!(
+            refused.contains("ValidationException") && refused.contains("\"rider\":\"\""),
+            "{refused}"
+        );
         let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
-        let nan = message(writer.write(&rows_with_speed(&[(Some("x"), "c", 1)], &[f64::NAN], Some(0))));
+        let nan =
+            message(writer.write(&rows_with_speed(&[(Some("x"), "c", 1)], &[f64::NAN], Some(0))));
         assert!(nan.contains("column 'speed': NaN"), "{nan}");
     }
 }
@@ -394,16 +484,26 @@ fn arrays_and_rows_become_lists_and_maps() {
     let world = World::new();
     world.server.create_table("nested", ("race", "S"), None);
     let laps = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(7), None])]);
-    let inner = Fields::from(vec![Field::new("name", DataType::Utf8, true), Field::new("laps", laps.data_type().clone(), true)]);
+    let inner = Fields::from(vec![
+        Field::new("name", DataType::Utf8, true),
+        Field::new("laps", laps.data_type().clone(), true),
+    ]);
     let name: ArrayRef = Arc::new(StringArray::from(vec!["Ann"]));
     let rider = StructArray::new(inner.clone(), vec![name, Arc::new(laps)], None);
-    let fields = vec![Field::new("race", DataType::Utf8, true), Field::new("rider", DataType::Struct(inner), true)];
+    let fields = vec![
+        Field::new("race", DataType::Utf8, true),
+        Field::new("rider", DataType::Struct(inner), true),
+    ];
     let spec = TableSpec { schema: Arc::new(Schema::new(fields)), ..spec(&["race"]) };
     let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec!["x"])), Arc::new(rider)];
     let batch = RecordBatch::try_new(spec.schema.clone(), columns).unwrap();
     // Only what is missing at the top is left out: in a list it would move the others.
     let extra = [("table-name", "nested"), ("sink.ignore-nulls", "true")];
-    let mut writer = world.sink_of(spec, WriteMode::Unique, RUN_MS, &extra).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    let mut writer = world
+        .sink_of(spec, WriteMode::Unique, RUN_MS, &extra)
+        .unwrap()
+        .writer(0, Arc::new(|| {}))
+        .unwrap();
     writer.write(&Rows::of_window(batch, None)).unwrap();
     writer.prepare(1).unwrap();
     let want = serde_json::json!({ "M": { "name": { "S": "Ann" }, "laps": { "L": [{ "N": "7" }, { "NULL": true }] } } });
@@ -413,19 +513,28 @@ fn arrays_and_rows_become_lists_and_maps() {
 #[test]
 fn a_write_that_is_forbidden_ends_the_job() {
     let world = World::new();
-    let mut writer = world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    let mut writer =
+        world.sink(WriteMode::Versioned, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     world.server.set_faults(Faults { deny: Some("AccessDeniedException"), ..Faults::default() });
     writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))).unwrap();
     let error = message(writer.prepare(1));
     assert!(error.contains("board") && error.contains("AccessDeniedException"), "{error}");
-    assert!(message(writer.write(&rows(&[(Some("x"), "a", 1)], Some(0)))).contains("AccessDeniedException"));
+    assert!(
+        message(writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))))
+            .contains("AccessDeniedException")
+    );
 }
 
 #[test]
 fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
     let world = World::new();
     let writer_error = |spec: TableSpec, extra: &[(&str, &str)]| {
-        message(world.sink_of(spec, WriteMode::Unique, RUN_MS, extra).unwrap().writer(0, Arc::new(|| {})))
+        message(
+            world
+                .sink_of(spec, WriteMode::Unique, RUN_MS, extra)
+                .unwrap()
+                .writer(0, Arc::new(|| {})),
+        )
     };
     let both = ["race", "rider"];
     let missing = writer_error(spec(&both), &[("table-name", "nope")]);
@@ -434,7 +543,10 @@ fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
     assert!(too_few.contains("declare PRIMARY KEY (race, rider) NOT ENFORCED"), "{too_few}");
     world.server.create_table("numbers", ("race", "N"), None);
     let wrong_type = writer_error(spec(&["race"]), &[("table-name", "numbers")]);
-    assert!(wrong_type.contains("has type N") && wrong_type.contains("is written as S"), "{wrong_type}");
+    assert!(
+        wrong_type.contains("has type N") && wrong_type.contains("is written as S"),
+        "{wrong_type}"
+    );
     let no_key = message(world.sink_of(spec(&[]), WriteMode::Unique, RUN_MS, &[]));
     assert!(no_key.contains("add PRIMARY KEY (...) NOT ENFORCED"), "{no_key}");
     assert_eq!(world.server.calls("PutItem") + world.server.calls("BatchWriteItem"), 0);
@@ -454,7 +566,8 @@ fn a_slow_table_holds_no_checkpoint_up_and_gets_what_was_staged() {
         let world = World::new();
         world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
         let (staged, later) = {
-            let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+            let mut writer =
+                world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
             writer.write(&rows(&[(Some("r"), "a", 1), (Some("r"), "b", 2)], Some(10))).unwrap();
             let staged = staged_part(&mut *writer);
             writer.write(&rows(&[(Some("r"), "c", 3)], Some(10))).unwrap();
@@ -466,7 +579,11 @@ fn a_slow_table_holds_no_checkpoint_up_and_gets_what_was_staged() {
         let sink = world.sink(mode, RUN_MS, &[]).unwrap();
         sink.resume(&[staged]).unwrap();
         sink.writer(0, Arc::new(|| {})).unwrap().prepare(2).unwrap();
-        assert_eq!(world.points(), BTreeMap::from([("r/a".into(), 1), ("r/b".into(), 2)]), "{mode:?}");
+        assert_eq!(
+            world.points(),
+            BTreeMap::from([("r/a".into(), 1), ("r/b".into(), 2)]),
+            "{mode:?}"
+        );
         let damaged = message(sink.resume(&[b"{".to_vec()]));
         assert!(damaged.contains("staged in the checkpoint cannot be read"), "{damaged}");
     }
@@ -476,13 +593,19 @@ fn a_slow_table_holds_no_checkpoint_up_and_gets_what_was_staged() {
 fn what_goes_on_and_what_ends_wait_for_different_things() {
     let world = World::new();
     world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
-    for (mode, afterwards) in [(WriteMode::InOrder, Afterwards::GoesOn), (WriteMode::Versioned, Afterwards::Ends)] {
+    for (mode, afterwards) in
+        [(WriteMode::InOrder, Afterwards::GoesOn), (WriteMode::Versioned, Afterwards::Ends)]
+    {
         let woken = Arc::new(AtomicBool::new(false));
         let told = woken.clone();
         let wake = Arc::new(move || told.store(true, Ordering::Release));
         let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, wake).unwrap();
         writer.write(&rows(&[(Some("r"), "a", 1)], Some(10))).unwrap();
-        assert_eq!(writer.begin_prepare(Epoch::new(1), afterwards).unwrap(), Prepared::Waits, "{mode:?}");
+        assert_eq!(
+            writer.begin_prepare(Epoch::new(1), afterwards).unwrap(),
+            Prepared::Waits,
+            "{mode:?}"
+        );
         assert_eq!(writer.poll_prepare().unwrap(), Prepared::Waits);
         world.server.set_faults(Faults::default());
         while !woken.load(Ordering::Acquire) {
@@ -506,7 +629,11 @@ fn an_equal_version_is_written_again_and_what_keeps_a_row_out_is_told_apart() {
     };
     let counts = |same, newer_window, other_run| Counts { same, newer_window, other_run };
     assert_eq!(write(&sink, 1, 1000), (1, counts(0, 0, 0)));
-    assert_eq!(write(&sink, 2, 1000), (2, counts(1, 0, 0)), "the same window again, as after a crash");
+    assert_eq!(
+        write(&sink, 2, 1000),
+        (2, counts(1, 0, 0)),
+        "the same window again, as after a crash"
+    );
     assert_eq!(write(&sink, 3, 2000), (3, counts(1, 0, 0)));
     assert_eq!(write(&sink, 4, 1000), (3, counts(1, 1, 0)));
     let later = world.sink(WriteMode::Versioned, RUN_MS + 1, &[]).unwrap();
@@ -521,7 +648,10 @@ fn an_equal_version_is_written_again_and_what_keeps_a_row_out_is_told_apart() {
 /// Changes that put and delete.
 fn update(n: i64) -> Rows {
     let values = [(Some("x"), "a", n), (Some("x"), "b", n), (Some("y"), "a", n)];
-    Rows { ops: Some([Op::UpdateAfter, Op::UpdateAfter, Op::Delete].into_iter().collect()), ..rows(&values, None) }
+    Rows {
+        ops: Some([Op::UpdateAfter, Op::UpdateAfter, Op::Delete].into_iter().collect()),
+        ..rows(&values, None)
+    }
 }
 
 #[test]
@@ -533,7 +663,8 @@ fn a_table_whose_key_has_changed_stops_the_job_and_no_row_is_blamed() {
     ] {
         for mode in [WriteMode::Unique, WriteMode::Versioned, WriteMode::InOrder] {
             let world = World::new();
-            let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+            let mut writer =
+                world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
             writer.write(&rows(&[(Some("x"), "a", 1)], Some(0))).unwrap();
             writer.prepare(1).unwrap();
             world.server.delete_table("board");
@@ -545,7 +676,11 @@ fn a_table_whose_key_has_changed_stops_the_job_and_no_row_is_blamed() {
             };
             writer.write(&rows).unwrap();
             let error = message(writer.prepare(2));
-            for part in ["'board' has changed", &format!("its key is {key}"), "the query writes (race S, rider S)"] {
+            for part in [
+                "'board' has changed",
+                &format!("its key is {key}"),
+                "the query writes (race S, rider S)",
+            ] {
                 assert!(error.contains(part), "{mode:?}: {error}");
             }
             assert!(writer.take_rejected().is_empty(), "{mode:?}");
@@ -557,7 +692,8 @@ fn a_table_whose_key_has_changed_stops_the_job_and_no_row_is_blamed() {
 #[test]
 fn a_table_with_half_the_key_is_noticed_where_rows_meet() {
     let world = World::new();
-    let mut writer = world.sink(WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    let mut writer =
+        world.sink(WriteMode::Unique, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     world.server.delete_table("board");
     world.server.create_table("board", ("race", "S"), None);
     writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "b", 2)], None)).unwrap();
@@ -573,7 +709,12 @@ fn a_table_that_is_gone_stops_the_job() {
         world.server.delete_table("board");
         writer.write(&update(1)).unwrap();
         let error = message(writer.prepare(1));
-        assert!(error.contains("'board' does not exist any more: create it with the key (race S, rider S)"), "{error}");
+        assert!(
+            error.contains(
+                "'board' does not exist any more: create it with the key (race S, rider S)"
+            ),
+            "{error}"
+        );
         assert!(writer.take_rejected().is_empty());
     }
 }
@@ -585,9 +726,18 @@ fn a_refusal_that_is_not_known_is_the_rows_if_the_table_is_what_it_was() {
         let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
         let looked = world.server.calls("DescribeTable");
         world.server.set_faults(Faults { refuse_text: Some("odd"), ..Faults::default() });
-        writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "odd", 2), (Some("x"), "c", 3)], Some(0))).unwrap();
+        writer
+            .write(&rows(
+                &[(Some("x"), "a", 1), (Some("x"), "odd", 2), (Some("x"), "c", 3)],
+                Some(0),
+            ))
+            .unwrap();
         let rejected = writer.prepare(1).unwrap();
-        assert_eq!(world.points(), BTreeMap::from([("x/a".into(), 1), ("x/c".into(), 3)]), "{mode:?}");
+        assert_eq!(
+            world.points(),
+            BTreeMap::from([("x/a".into(), 1), ("x/c".into(), 3)]),
+            "{mode:?}"
+        );
         assert!(rejected.len() == 1 && rejected[0].row.contains("odd"), "{rejected:?}");
         assert!(world.server.calls("DescribeTable") > looked);
     }
@@ -596,7 +746,8 @@ fn a_refusal_that_is_not_known_is_the_rows_if_the_table_is_what_it_was() {
 #[test]
 fn a_row_that_cannot_be_written_takes_the_one_it_replaces_with_it() {
     let world = World::new();
-    let mut writer = world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
+    let mut writer =
+        world.sink(WriteMode::InOrder, RUN_MS, &[]).unwrap().writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&[(Some("x"), "a", 1), (Some("x"), "b", 1)], None)).unwrap();
     writer.prepare(1).unwrap();
     let mut bad = rows_with_speed(&[(Some("x"), "a", 2)], &[f64::NAN], None);
@@ -610,7 +761,8 @@ fn a_row_that_cannot_be_written_takes_the_one_it_replaces_with_it() {
     assert!(rejected.len() == 1 && rejected[0].reason.contains("NaN"), "{rejected:?}");
 }
 
-/// Lets the table take writes once so many checkpoints were made, and stops the job when it has all of them.
+/// Lets the table take writes once so many checkpoints were made, and stops the job when it has all
+/// of them.
 struct LiftedAfter<'a> {
     world: &'a World,
     checkpoints: u64,
@@ -630,15 +782,17 @@ impl Observer for LiftedAfter<'_> {
     }
 }
 
-/// A table that takes nothing holds up neither the worker, whose other results go into files, nor the checkpoints. What it had
-/// not taken when the process died, which no operator knows any more, it gets from the checkpoint.
+/// A table that takes nothing holds up neither the worker, whose other results go into files, nor
+/// the checkpoints. What it had not taken when the process died, which no operator knows any more,
+/// it gets from the checkpoint.
 #[test]
 fn a_job_goes_on_beside_a_table_that_takes_nothing() {
     let world = World::new();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).display().to_string();
     let second = |n: usize| format!("2026-01-01 00:{:02}:{:02}", n / 60, n % 60);
-    let lines = (0..1201).map(|n| format!("{{\"rider\":\"r{}\",\"ts\":\"{}\"}}\n", n % 3, second(n)));
+    let lines =
+        (0..1201).map(|n| format!("{{\"rider\":\"r{}\",\"ts\":\"{}\"}}\n", n % 3, second(n)));
     std::fs::create_dir(path("rides")).unwrap();
     std::fs::write(path("rides/1.jsonl"), lines.collect::<String>()).unwrap();
     let sql = format!(
@@ -659,15 +813,27 @@ fn a_job_goes_on_beside_a_table_that_takes_nothing() {
     world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
     let trigger = CheckpointTrigger::Interval(Duration::from_millis(5));
     let plain = Variation { batch_rows: 50, trigger, ..Variation::plain(1) };
-    let crashes = Arc::new(CrashAt { point: CrashPoint::AfterRename, remaining: AtomicI64::new(20) });
-    let (outcome, seen) = attempt(&sql, &dir.path().join("state"), &Variation { crashes, ..plain.clone() });
-    assert!(outcome.is_err() && seen.checkpoints == 19, "{outcome:?} after {} checkpoints", seen.checkpoints);
+    let crashes =
+        Arc::new(CrashAt { point: CrashPoint::AfterRename, remaining: AtomicI64::new(20) });
+    let (outcome, seen) =
+        attempt(&sql, &dir.path().join("state"), &Variation { crashes, ..plain.clone() });
+    assert!(
+        outcome.is_err() && seen.checkpoints == 19,
+        "{outcome:?} after {} checkpoints",
+        seen.checkpoints
+    );
     assert!(world.points().is_empty());
 
-    let mut lifted = LiftedAfter { world: &world, checkpoints: 10, points: 3, stop: plain.stop.clone() };
+    let mut lifted =
+        LiftedAfter { world: &world, checkpoints: 10, points: 3, stop: plain.stop.clone() };
     let outcome = observe(&sql, &dir.path().join("state"), &plain, &mut lifted);
     assert_eq!(outcome.unwrap(), Outcome::Stopped);
-    assert_eq!(world.points(), BTreeMap::from([("x/r0".into(), 20), ("x/r1".into(), 20), ("x/r2".into(), 20)]));
-    let files = std::fs::read_dir(path("files")).unwrap().map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
+    assert_eq!(
+        world.points(),
+        BTreeMap::from([("x/r0".into(), 20), ("x/r1".into(), 20), ("x/r2".into(), 20)])
+    );
+    let files = std::fs::read_dir(path("files"))
+        .unwrap()
+        .map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
     assert_eq!(files.map(|text| text.lines().count()).sum::<usize>(), 1201);
 }

@@ -30,13 +30,20 @@ fn times_seven() -> Function {
 fn a_query_with_a_source_a_sink_and_a_function_of_ones_own() {
     let counter = Counter::default();
     let dir = tempfile::tempdir().unwrap();
-    let job = || Job::new(SQL).connector(counter.clone()).function(times_seven()).state_dir(dir.path().join("state"));
+    let job = || {
+        Job::new(SQL)
+            .connector(counter.clone())
+            .function(times_seven())
+            .state_dir(dir.path().join("state"))
+    };
     assert!(job().check().unwrap().contains("found"), "the plan in words");
     let ran = job().set("parallelism.default", "2").run().unwrap();
     assert_eq!(ran, Ran { outcome: Outcome::Finished, records: 25, rows: 3, late: 0, unusable: 1 });
     assert_eq!(counter.sorted(), ["{\"n\":154}", "{\"n\":161}", "{\"n\":168}"]);
-    let errors: String =
-        fs::read_dir(dir.path().join("state/errors")).unwrap().map(|f| fs::read_to_string(f.unwrap().path()).unwrap()).collect();
+    let errors: String = fs::read_dir(dir.path().join("state/errors"))
+        .unwrap()
+        .map(|f| fs::read_to_string(f.unwrap().path()).unwrap())
+        .collect();
     assert!(errors.contains("three is not allowed"), "{errors}");
     // The state directory is the run: it has finished.
     assert_eq!(job().run().unwrap().outcome, Outcome::AlreadyFinished);
@@ -71,12 +78,18 @@ fn what_is_wrong_is_said_with_its_place() {
         other => panic!("{other:?}"),
     };
     let text = wrong(Job::new("SELECT n FROM numbres;"));
-    assert!(text.contains("query:1:15") && text.contains('^') && text.contains("'numbres' does not exist"), "{text}");
+    assert!(
+        text.contains("query:1:15")
+            && text.contains('^')
+            && text.contains("'numbres' does not exist"),
+        "{text}"
+    );
     let text = wrong(Job::new(SQL).connector(Counter::default()));
     assert!(text.to_lowercase().contains("times_seven"), "{text}");
     let text = wrong(Job::new("SELECT 1;").set("paceline.batch.row", "5"));
     assert!(text.contains("did you mean 'paceline.batch.rows'"), "{text}");
-    let upper = Function::new("upper", [DataType::Utf8], DataType::Utf8, |columns| Ok(columns[0].clone()));
+    let upper =
+        Function::new("upper", [DataType::Utf8], DataType::Utf8, |columns| Ok(columns[0].clone()));
     let text = wrong(Job::new("SELECT 1;").function(upper));
     assert!(text.contains("there is a function 'UPPER' already"), "{text}");
     let text = wrong(Job::new(SQL).function(times_seven()));

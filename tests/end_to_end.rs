@@ -1,8 +1,10 @@
-//! Does the whole path keep what it promises? The binary between a Kinesis and a DynamoDB server on loopback: a crowd sent
-//! into four shards while the job is killed with SIGKILL at ten seeded moments, one shard splits and two merge.
+//! Does the whole path keep what it promises? The binary between a Kinesis and a DynamoDB server on
+//! loopback: a crowd sent into four shards while the job is killed with SIGKILL at ten seeded
+//! moments, one shard splits and two merge.
 //!
-//! The first race is disordered within the declared delay, so its board follows from what was sent. The second has late
-//! rows: what counts then depends on what arrived before them in the same shard, so the oracle reads the shards back.
+//! The first race is disordered within the declared delay, so its board follows from what was sent.
+//! The second has late rows: what counts then depends on what arrived before them in the same
+//! shard, so the oracle reads the shards back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,8 +38,11 @@ struct World {
 
 impl World {
     fn new() -> World {
-        let world =
-            World { kinesis: KinesisServer::start(), dynamodb: DynamoDbServer::start(), dir: tempfile::tempdir().unwrap() };
+        let world = World {
+            kinesis: KinesisServer::start(),
+            dynamodb: DynamoDbServer::start(),
+            dir: tempfile::tempdir().unwrap(),
+        };
         world.kinesis.create_stream(STREAM, 4);
         world.dynamodb.create_table(BOARD, ("raceId", "N"), Some(("rank", "N")));
         world
@@ -47,9 +52,14 @@ impl World {
     fn paceline(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
         command.args(args).current_dir(&self.dir).stdout(Stdio::null()).stderr(Stdio::piped());
-        let servers =
-            [("AWS_ENDPOINT_URL_KINESIS", self.kinesis.endpoint()), ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.endpoint())];
-        command.envs(servers).env("AWS_ACCESS_KEY_ID", "someone").env("AWS_SECRET_ACCESS_KEY", "something");
+        let servers = [
+            ("AWS_ENDPOINT_URL_KINESIS", self.kinesis.endpoint()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.endpoint()),
+        ];
+        command
+            .envs(servers)
+            .env("AWS_ACCESS_KEY_ID", "someone")
+            .env("AWS_SECRET_ACCESS_KEY", "something");
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command
     }
@@ -71,16 +81,29 @@ impl World {
     /// The newest published checkpoint.
     fn epoch(&self) -> Option<u64> {
         let checkpoints = fs::read_dir(self.dir.path().join("state/checkpoints")).ok()?.flatten();
-        checkpoints.filter(|e| e.path().join("manifest").exists()).filter_map(|e| e.file_name().to_str()?.parse().ok()).max()
+        checkpoints
+            .filter(|e| e.path().join("manifest").exists())
+            .filter_map(|e| e.file_name().to_str()?.parse().ok())
+            .max()
     }
 
-    /// Sends `crowd` while `query` runs, is killed ten times, while a shard splits and two merge; then lets it finish.
+    /// Sends `crowd` while `query` runs, is killed ten times, while a shard splits and two merge;
+    /// then lets it finish.
     fn race(&self, crowd: &[&str], query: &Path, seed: u64) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let sender = self.simulate(crowd, &["--speed", "10", "--stream-arn", ARN]);
         let run = |to: &str, workers: usize| {
             let workers = workers.to_string();
-            let args = ["run", query.to_str().unwrap(), "--state-dir", "state", "--to", to, "--parallelism", &workers];
+            let args = [
+                "run",
+                query.to_str().unwrap(),
+                "--state-dir",
+                "state",
+                "--to",
+                to,
+                "--parallelism",
+                &workers,
+            ];
             let settings = ["--set", "execution.checkpointing.interval=200ms"];
             self.paceline(&[&args[..], &settings[..]].concat()).spawn().unwrap()
         };
@@ -90,7 +113,12 @@ impl World {
             // Every other time it gets as far as a checkpoint of its own.
             if attempt % 2 == 1 {
                 while self.epoch() <= before {
-                    assert_eq!(child.try_wait().unwrap(), None, "ended by itself: {}", stderr(child));
+                    assert_eq!(
+                        child.try_wait().unwrap(),
+                        None,
+                        "ended by itself: {}",
+                        stderr(child)
+                    );
                     std::thread::sleep(Duration::from_millis(5));
                 }
             }
@@ -110,7 +138,10 @@ impl World {
         finished(run(&to.to_rfc3339(), 2));
         let shards = self.kinesis.read_all(STREAM);
         assert_eq!(shards.len(), 7);
-        assert!(shards.iter().all(|(_, records)| !records.is_empty()), "a shard without records shows nothing");
+        assert!(
+            shards.iter().all(|(_, records)| !records.is_empty()),
+            "a shard without records shows nothing"
+        );
     }
 }
 
@@ -135,7 +166,9 @@ struct Ride {
 }
 
 fn ride(event: &Value) -> Ride {
-    let score = (event["cadence"].as_f64().unwrap() + 35.0) * (event["resistance"].as_f64().unwrap() + 65.0) / 100.0;
+    let score = (event["cadence"].as_f64().unwrap() + 35.0)
+        * (event["resistance"].as_f64().unwrap() + 65.0)
+        / 100.0;
     Ride {
         ts_ms: event["deviceTimestamp"].as_i64().unwrap(),
         race: event["raceId"].as_i64().unwrap(),
@@ -156,14 +189,17 @@ struct Standing {
 /// Window end and race; then rider.
 type Standings = BTreeMap<(i64, i64), BTreeMap<i64, Standing>>;
 
-/// Takes the rides of one split, in order, into windows that end each `step_ms`; late ones only into what is still open.
+/// Takes the rides of one split, in order, into windows that end each `step_ms`; late ones only
+/// into what is still open.
 fn count(standings: &mut Standings, rides: &[Ride], step_ms: i64, mut watermark_ms: i64) -> i64 {
     for ride in rides {
         let start_ms = ride.ts_ms.div_euclid(WINDOW_MS) * WINDOW_MS;
         let ends = (1..=WINDOW_MS / step_ms).map(|k| start_ms + k * step_ms);
         for end_ms in ends.filter(|end_ms| ride.ts_ms < *end_ms && watermark_ms < *end_ms - 1) {
             let riders = standings.entry((end_ms, ride.race)).or_default();
-            let standing = riders.entry(ride.racer).or_insert_with(|| Standing { rides: 0, best: ride.clone() });
+            let standing = riders
+                .entry(ride.racer)
+                .or_insert_with(|| Standing { rides: 0, best: ride.clone() });
             standing.rides += 1;
             if ride.score > standing.best.score {
                 standing.best = ride.clone();
@@ -188,7 +224,15 @@ fn boards(standings: &Standings) -> Vec<Place> {
         let mut best: Vec<&Ride> = riders.values().map(|s| &s.best).collect();
         best.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.racer.cmp(&b.racer)));
         for (i, r) in best.into_iter().take(10).enumerate() {
-            places.push((*race, i as i64 + 1, r.racer, r.name.clone(), r.class, r.score, second(*end_ms)));
+            places.push((
+                *race,
+                i as i64 + 1,
+                r.racer,
+                r.name.clone(),
+                r.class,
+                r.score,
+                second(*end_ms),
+            ));
         }
     }
     places
@@ -219,13 +263,16 @@ fn place(item: &Item) -> Place {
 /// The board as it is, and each row that was ever on it.
 fn assert_board(world: &World, standings: &Standings) {
     let expected = boards(standings);
-    let last: BTreeMap<(i64, i64), Place> = expected.iter().map(|p| ((p.0, p.1), p.clone())).collect();
-    let table: BTreeMap<(i64, i64), Place> = world.dynamodb.scan(BOARD).iter().map(place).map(|p| ((p.0, p.1), p)).collect();
+    let last: BTreeMap<(i64, i64), Place> =
+        expected.iter().map(|p| ((p.0, p.1), p.clone())).collect();
+    let table: BTreeMap<(i64, i64), Place> =
+        world.dynamodb.scan(BOARD).iter().map(place).map(|p| ((p.0, p.1), p)).collect();
     assert_eq!(table, last);
 
     let known: BTreeSet<String> = expected.iter().map(|p| format!("{p:?}")).collect();
     let mut shown: BTreeMap<(i64, i64), String> = BTreeMap::new();
-    let applied: Vec<Place> = world.dynamodb.applied().iter().filter(|i| i.contains_key("rank")).map(place).collect();
+    let applied: Vec<Place> =
+        world.dynamodb.applied().iter().filter(|i| i.contains_key("rank")).map(place).collect();
     assert!(applied.len() > last.len(), "the board was written {} times", applied.len());
     for p in applied {
         assert!(known.contains(&format!("{p:?}")), "never right: {p:?}");
@@ -241,7 +288,18 @@ fn a_board_within_the_delay_follows_from_what_was_sent() {
 
 fn board_within_the_delay(seed: u64) {
     let world = World::new();
-    let crowd = ["--races", "2", "--racers", "20", "--disorder-ms", "4900", "--late-fraction", "0", "--seed", "11"];
+    let crowd = [
+        "--races",
+        "2",
+        "--racers",
+        "20",
+        "--disorder-ms",
+        "4900",
+        "--late-fraction",
+        "0",
+        "--seed",
+        "11",
+    ];
     let query = Path::new(env!("CARGO_MANIFEST_DIR")).join("queries/alleycat/leaderboard.sql");
     world.race(&crowd, &query, seed);
     let rides: Vec<Ride> = world.crowd_again(&crowd).iter().map(ride).collect();
@@ -255,8 +313,8 @@ fn board_within_the_delay(seed: u64) {
     assert_board(&world, &standings);
 }
 
-/// Three results of one stream: the board, and how many rides counted for each rider, which shows a ride counted twice,
-/// in a table and in files.
+/// Three results of one stream: the board, and how many rides counted for each rider, which shows a
+/// ride counted twice, in a table and in files.
 const THREE_RESULTS: &str = "
 CREATE TABLE race (
     deviceTimestamp BIGINT, raceId BIGINT, name STRING, racerId BIGINT, classId INT, cadence DOUBLE, resistance DOUBLE,
@@ -298,7 +356,18 @@ fn late_rides_count_as_their_own_shard_says() {
 fn late_rides(seed: u64) {
     let world = World::new();
     world.dynamodb.create_table("counted", ("racerId", "N"), Some(("as_of", "S")));
-    let crowd = ["--races", "2", "--racers", "20", "--late-fraction", "0.05", "--duplicate-fraction", "0.05", "--seed", "12"];
+    let crowd = [
+        "--races",
+        "2",
+        "--racers",
+        "20",
+        "--late-fraction",
+        "0.05",
+        "--duplicate-fraction",
+        "0.05",
+        "--seed",
+        "12",
+    ];
     let query = world.dir.path().join("late.sql");
     fs::write(&query, THREE_RESULTS).unwrap();
     world.race(&crowd, &query, seed);
@@ -308,7 +377,8 @@ fn late_rides(seed: u64) {
     let parents = world.kinesis.parents(STREAM);
     // Shard numbers grow: parents come before their children.
     for (shard, records) in world.kinesis.read_all(STREAM) {
-        let rides: Vec<Ride> = records.iter().map(|(_, data)| ride(&serde_json::from_slice(data).unwrap())).collect();
+        let rides: Vec<Ride> =
+            records.iter().map(|(_, data)| ride(&serde_json::from_slice(data).unwrap())).collect();
         let watermark_ms = parents[&shard].iter().map(|p| ended[p]).min().unwrap_or(i64::MIN);
         ended.insert(shard, count(&mut standings, &rides, 10_000, watermark_ms));
     }
@@ -316,13 +386,14 @@ fn late_rides(seed: u64) {
     let mut in_order: Vec<Ride> = world.crowd_again(&crowd).iter().map(ride).collect();
     in_order.sort_by_key(|r| r.ts_ms);
     count(&mut without_lateness, &in_order, 10_000, i64::MIN);
-    let total = |all: &Standings| all.values().flat_map(BTreeMap::values).map(|s| s.rides).sum::<i64>();
+    let total =
+        |all: &Standings| all.values().flat_map(BTreeMap::values).map(|s| s.rides).sum::<i64>();
     assert!(total(&standings) < total(&without_lateness), "no ride was late for any board");
     assert_board(&world, &standings);
 
-    let riders = standings
-        .iter()
-        .flat_map(|((end_ms, _), riders)| riders.iter().map(|(racer, standing)| ((*racer, second(*end_ms)), standing.rides)));
+    let riders = standings.iter().flat_map(|((end_ms, _), riders)| {
+        riders.iter().map(|(racer, standing)| ((*racer, second(*end_ms)), standing.rides))
+    });
     let expected: BTreeMap<(i64, String), i64> = riders.collect();
     let table = world.dynamodb.scan("counted");
     let found: BTreeMap<(i64, String), i64> =
@@ -354,7 +425,8 @@ fn assert_rides(world: &World, expected: &BTreeMap<(i64, String), i64>) {
 /// What the binary says of a run that cannot start, with its exit code.
 fn refusal(world: &World, env: &[(&str, &str)]) -> (i32, String) {
     let query = concat!(env!("CARGO_MANIFEST_DIR"), "/queries/alleycat/leaderboard.sql");
-    let mut command = world.paceline(&["run", query, "--state-dir", "refused", "--to", "2026-01-01T00:00:00Z"]);
+    let mut command =
+        world.paceline(&["run", query, "--state-dir", "refused", "--to", "2026-01-01T00:00:00Z"]);
     let output = command.envs(env.iter().copied()).output().unwrap();
     (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
 }
@@ -369,14 +441,26 @@ fn what_is_wrong_outside_is_said_before_the_job_starts() {
         assert!(text.lines().count() < 5, "{text}");
     };
     let empty = KinesisServer::start();
-    says(&[("AWS_ENDPOINT_URL_KINESIS", empty.endpoint())], &["race", "no stream 'alleycat' in us-east-1", "stream.arn"]);
+    says(
+        &[("AWS_ENDPOINT_URL_KINESIS", empty.endpoint())],
+        &["race", "no stream 'alleycat' in us-east-1", "stream.arn"],
+    );
     empty.create_stream(STREAM, 1);
     empty.set_faults(Faults { deny: Some("UnrecognizedClientException"), ..Faults::default() });
-    says(&[("AWS_ENDPOINT_URL_KINESIS", empty.endpoint())], &["credentials", "UnrecognizedClientException"]);
+    says(
+        &[("AWS_ENDPOINT_URL_KINESIS", empty.endpoint())],
+        &["credentials", "UnrecognizedClientException"],
+    );
     let nothing = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
     says(&nothing, &["no credentials were found", "AWS_ACCESS_KEY_ID"]);
     let without = DynamoDbServer::start();
-    says(&[("AWS_ENDPOINT_URL_DYNAMODB", without.endpoint())], &["leaderboard", "alleycat-leaderboard", "does not exist"]);
+    says(
+        &[("AWS_ENDPOINT_URL_DYNAMODB", without.endpoint())],
+        &["leaderboard", "alleycat-leaderboard", "does not exist"],
+    );
     without.create_table(BOARD, ("raceId", "N"), None);
-    says(&[("AWS_ENDPOINT_URL_DYNAMODB", without.endpoint())], &["(raceId)", "(raceId, rank)", "PRIMARY KEY"]);
+    says(
+        &[("AWS_ENDPOINT_URL_DYNAMODB", without.endpoint())],
+        &["(raceId)", "(raceId, rank)", "PRIMARY KEY"],
+    );
 }

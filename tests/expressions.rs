@@ -1,4 +1,5 @@
-//! Do expressions give Flink's values and types? Small queries through the binary; every expected value was seen in Flink.
+//! Do expressions give Flink's values and types? Small queries through the binary; every expected
+//! value was seen in Flink.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -17,21 +18,34 @@ fn run(sql: &str) -> Output {
     fs::write(dir.path().join("q.sql"), format!("{SOURCE}{sql}")).expect("writes");
     fs::write(dir.path().join("in.jsonl"), ROW).expect("writes");
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    command.args(["run", "q.sql", "--output", "json"]).current_dir(dir.path()).output().expect("the binary starts")
+    command
+        .args(["run", "q.sql", "--output", "json"])
+        .current_dir(dir.path())
+        .output()
+        .expect("the binary starts")
 }
 
 /// The value of each expression over the full row and over the row of NULLs.
 fn values(expressions: &[&str]) -> [Vec<String>; 2] {
-    let items: Vec<String> = expressions.iter().enumerate().map(|(i, e)| format!("{e} AS c{i}")).collect();
+    let items: Vec<String> =
+        expressions.iter().enumerate().map(|(i, e)| format!("{e} AS c{i}")).collect();
     let output = run(&format!("SELECT id, {} FROM src;", items.join(", ")));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let rows: Vec<serde_json::Value> = text
         .lines()
-        .map(|l| serde_json::from_str(&l.replace(":Infinity", ":\"Infinity\"").replace(":NaN", ":\"NaN\"")).expect(l))
+        .map(|l| {
+            serde_json::from_str(
+                &l.replace(":Infinity", ":\"Infinity\"").replace(":NaN", ":\"NaN\""),
+            )
+            .expect(l)
+        })
         .collect();
     let row = |id: i64| {
-        let row = rows.iter().find(|r| r["id"] == id).unwrap_or_else(|| panic!("row {id} is not in\n{text}"));
+        let row = rows
+            .iter()
+            .find(|r| r["id"] == id)
+            .unwrap_or_else(|| panic!("row {id} is not in\n{text}"));
         (0..expressions.len()).map(|i| row[format!("c{i}")].to_string()).collect()
     };
     [row(1), row(2)]
@@ -50,7 +64,14 @@ fn refused(sql: &str, message: &str, place: &str) {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{sql}\n{text}");
     assert!(text.contains(message) && text.contains(place) && text.contains('^'), "{sql}\n{text}");
-    for inner in ["DataFusion", "datafusion", "ExprPlanner", "Literal(", "double quotes to", "logical expression"] {
+    for inner in [
+        "DataFusion",
+        "datafusion",
+        "ExprPlanner",
+        "Literal(",
+        "double quotes to",
+        "logical expression",
+    ] {
         assert!(!text.contains(inner), "{sql}\n{text}");
     }
 }
@@ -122,9 +143,11 @@ fn casts_are_javas() {
 
 #[test]
 fn a_column_has_the_precision_it_was_declared_with() {
-    let output = run("CREATE TABLE t (id BIGINT, ts TIMESTAMP(0), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
+    let output = run(
+        "CREATE TABLE t (id BIGINT, ts TIMESTAMP(0), WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)
         WITH ('connector'='filesystem','format'='json','path'='in.jsonl');
-        SELECT id, CAST(ts AS STRING) AS c, ts AS d FROM t;");
+        SELECT id, CAST(ts AS STRING) AS c, ts AS d FROM t;",
+    );
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // What was read stays as it is until it is cast.
     let expected = "\"c\":\"2024-02-29 12:34:56\",\"d\":\"2024-02-29 12:34:56.7\"";
@@ -133,7 +156,12 @@ fn a_column_has_the_precision_it_was_declared_with() {
 
 #[test]
 fn doubles_are_doubles() {
-    check(&[("0.1e0 + 0.2e0", "0.30000000000000004"), ("SQRT(d)", "NaN"), ("d / 0", "-Infinity"), ("f + 1.5", "3.0")]);
+    check(&[
+        ("0.1e0 + 0.2e0", "0.30000000000000004"),
+        ("SQRT(d)", "NaN"),
+        ("d / 0", "-Infinity"),
+        ("f + 1.5", "3.0"),
+    ]);
 }
 
 #[test]
@@ -141,7 +169,10 @@ fn an_integer_by_zero_and_bad_text_divert_their_row() {
     for expression in ["i / (i - i)", "CAST(s || 'x' AS INT)", "m / (m - m)"] {
         let output = run(&format!("SELECT id, {expression} AS c FROM src;"));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && !text.contains("\"id\":1") && text.contains("\"id\":2"), "{expression}: {text}");
+        assert!(
+            output.status.success() && !text.contains("\"id\":1") && text.contains("\"id\":2"),
+            "{expression}: {text}"
+        );
     }
 }
 
@@ -159,11 +190,17 @@ fn an_untyped_null_is_not_counted() {
 
 #[test]
 fn items_have_flinks_names() {
-    let output = run("SELECT id, id, i + 1, ts, CAST(ts AS TIMESTAMP(3)), id AS x, l AS x FROM src;");
+    let output =
+        run("SELECT id, id, i + 1, ts, CAST(ts AS TIMESTAMP(3)), id AS x, l AS x FROM src;");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let names = ["\"id\":", "\"id0\":", "\"EXPR$2\":", "\"ts\":", "\"EXPR$4\":", "\"x\":", "\"x0\":"];
+    let names =
+        ["\"id\":", "\"id0\":", "\"EXPR$2\":", "\"ts\":", "\"EXPR$4\":", "\"x\":", "\"x0\":"];
     let found: Vec<_> = names.iter().map(|n| text.find(n)).collect();
-    assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        found.iter().all(Option::is_some) && found.is_sorted(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
@@ -198,8 +235,14 @@ fn a_top_n_is_bounded_in_many_ways() {
         assert!(output.status.success(), "{bound}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).lines().count()
     };
-    let bounds =
-        [("rn <= 10", 2), ("rn < 2.5", 2), ("rn BETWEEN 1 AND 2", 2), ("10 >= rn", 2), ("rn = 1", 1), ("rn <= 1.5e0", 1)];
+    let bounds = [
+        ("rn <= 10", 2),
+        ("rn < 2.5", 2),
+        ("rn BETWEEN 1 AND 2", 2),
+        ("10 >= rn", 2),
+        ("rn = 1", 1),
+        ("rn <= 1.5e0", 1),
+    ];
     for (bound, rows) in bounds {
         assert_eq!(top(bound), rows, "{bound}");
     }
@@ -219,29 +262,73 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
         ("SELECT CAST(i AS INTT) FROM src;", "'INTT' is not known", "q.sql:4:18"),
         ("SELECT i + s FROM src;", "'+' does not take INT and STRING", "q.sql:4:12"),
         ("SELECT CAST(ts AS INT) FROM src;", "cannot cast TIMESTAMP(3) to INT", "q.sql:4:13"),
-        ("SELECT i FROM src WHERE i IN (SELECT i FROM src);", "a 'JOIN' without a bound in time", "q.sql:4"),
+        (
+            "SELECT i FROM src WHERE i IN (SELECT i FROM src);",
+            "a 'JOIN' without a bound in time",
+            "q.sql:4",
+        ),
         ("SELECT ts + INTERVAL '1:2' DAY FROM src;", "'1:2' is no INTERVAL of DAY", "q.sql:4"),
         ("SELECT ts - ts FROM src;", "the difference of two times needs its unit", "q.sql:4:8"),
-        ("SELECT CAST((ts - ts) DAY AS INT) FROM src;", "cannot cast INTERVAL SECOND(3) to INT", "q.sql:4"),
-        ("SELECT i FROM src WHERE (ts - ts) DAY > INTERVAL '1' MONTH;", "cannot compare INTERVAL SECOND(3) and", "q.sql:4"),
-        ("SELECT EXTRACT(YEAR FROM (ts - ts) DAY) FROM src;", "takes no YEAR from an INTERVAL SECOND(3)", "q.sql:4"),
-        ("SELECT CAST((ts - i) DAY AS STRING) FROM src;", "there is no difference between TIMESTAMP(3) and INT", "q.sql:4"),
-        ("SELECT CAST((ts + ts) DAY AS STRING) FROM src;", "expected: (<time> - <time>) before a unit of time", "q.sql:4:23"),
+        (
+            "SELECT CAST((ts - ts) DAY AS INT) FROM src;",
+            "cannot cast INTERVAL SECOND(3) to INT",
+            "q.sql:4",
+        ),
+        (
+            "SELECT i FROM src WHERE (ts - ts) DAY > INTERVAL '1' MONTH;",
+            "cannot compare INTERVAL SECOND(3) and",
+            "q.sql:4",
+        ),
+        (
+            "SELECT EXTRACT(YEAR FROM (ts - ts) DAY) FROM src;",
+            "takes no YEAR from an INTERVAL SECOND(3)",
+            "q.sql:4",
+        ),
+        (
+            "SELECT CAST((ts - i) DAY AS STRING) FROM src;",
+            "there is no difference between TIMESTAMP(3) and INT",
+            "q.sql:4",
+        ),
+        (
+            "SELECT CAST((ts + ts) DAY AS STRING) FROM src;",
+            "expected: (<time> - <time>) before a unit of time",
+            "q.sql:4:23",
+        ),
         ("SELECT i FROM src WHERE ts > 'abc';", "cannot cast 'abc' to TIMESTAMP(3)", "q.sql:4:31"),
         ("SELECT CAST('abc' AS INT) FROM src;", "cannot cast 'abc' to INT", "q.sql:4:14"),
         ("SELECT UPPER(i) FROM src;", "'UPPER' takes text as argument 1, not INT", "q.sql:4:8"),
         ("SELECT i::BIGINT FROM src;", "'::' is no operator of Flink SQL", "q.sql:4:8"),
         ("SELECT i & 1 FROM src;", "'&' is no operator of Flink SQL", "q.sql:4:8"),
         ("SELECT i FROM src WHERE i;", "'WHERE' and 'HAVING' take a condition", "q.sql:4"),
-        ("SELECT CASE WHEN i THEN 1 END FROM src;", "WHEN takes a condition, not INT", "q.sql:4:18"),
+        (
+            "SELECT CASE WHEN i THEN 1 END FROM src;",
+            "WHEN takes a condition, not INT",
+            "q.sql:4:18",
+        ),
         ("SELECT NULLIF(i, s) FROM src;", "cannot compare INT and STRING", "q.sql:4:15"),
         ("SELECT ROUND(m, i) FROM src;", "must be a constant for a DECIMAL", "q.sql:4:8"),
         ("SELECT TIMESTAMPDIFF(FOO, ts, ts) FROM src;", "'FOO' is no unit of time", "q.sql:4:8"),
         ("SELECT T.i FROM src AS t;", "'T' is not a table of this FROM", "q.sql:4:8"),
-        ("SELECT 123456789012345678901234567890123456789012 FROM src;", "at most 38 digits", "q.sql:4"),
-        ("SELECT i FROM src TABLESAMPLE BERNOULLI(10);", "TABLESAMPLE is not supported", "q.sql:4:15"),
-        ("SELECT * FROM src MATCH_RECOGNIZE (PATTERN (a)) AS m;", "MATCH_RECOGNIZE is not supported", "q.sql:4:19"),
-        ("SELECT i FROM src ORDER BY i FETCH FIRST 10 PERCENT ROWS ONLY;", "of FETCH only", "q.sql:4"),
+        (
+            "SELECT 123456789012345678901234567890123456789012 FROM src;",
+            "at most 38 digits",
+            "q.sql:4",
+        ),
+        (
+            "SELECT i FROM src TABLESAMPLE BERNOULLI(10);",
+            "TABLESAMPLE is not supported",
+            "q.sql:4:15",
+        ),
+        (
+            "SELECT * FROM src MATCH_RECOGNIZE (PATTERN (a)) AS m;",
+            "MATCH_RECOGNIZE is not supported",
+            "q.sql:4:19",
+        ),
+        (
+            "SELECT i FROM src ORDER BY i FETCH FIRST 10 PERCENT ROWS ONLY;",
+            "of FETCH only",
+            "q.sql:4",
+        ),
         (
             "SELECT a.i FROM src AS a WHERE a.s IN (SELECT b.s FROM src AS b WHERE a.ts BETWEEN b.ts AND b.ts + INTERVAL '1' DAY);",
             "IN or EXISTS over rows of about the same time",
@@ -260,7 +347,11 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
             "q.sql:4:56",
         ),
         ("SELECT COLLECT(i) AS c FROM src;", "a SELECT with a column of type", "q.sql:4"),
-        ("SELECT COALESCE(i, s) FROM src;", "'COALESCE' cannot bring INT and STRING together", "q.sql:4"),
+        (
+            "SELECT COALESCE(i, s) FROM src;",
+            "'COALESCE' cannot bring INT and STRING together",
+            "q.sql:4",
+        ),
     ] {
         refused(sql, message, place);
     }
@@ -270,17 +361,31 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
 fn a_long_chain_works_and_a_deep_one_is_refused() {
     let chain: Vec<String> = (0..3000).map(|v| format!("i = {v}")).collect();
     let output = run(&format!("SELECT id FROM src WHERE {} OR id = 2;", chain.join(" OR ")));
-    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1, "{}", String::from_utf8_lossy(&output.stderr));
-    refused(&format!("SELECT i{} FROM src;", " + 1".repeat(3000)), "nested more than 128 levels", "q.sql:4:8");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).lines().count(),
+        1,
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    refused(
+        &format!("SELECT i{} FROM src;", " + 1".repeat(3000)),
+        "nested more than 128 levels",
+        "q.sql:4:8",
+    );
 }
 
 #[test]
 fn a_byte_order_mark_is_skipped() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    fs::write(dir.path().join("q.sql"), format!("\u{feff}{SOURCE}SELECT id FROM src;")).expect("writes");
+    fs::write(dir.path().join("q.sql"), format!("\u{feff}{SOURCE}SELECT id FROM src;"))
+        .expect("writes");
     fs::write(dir.path().join("in.jsonl"), ROW).expect("writes");
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    let output = command.args(["check", "q.sql"]).current_dir(dir.path()).output().expect("the binary starts");
+    let output = command
+        .args(["check", "q.sql"])
+        .current_dir(dir.path())
+        .output()
+        .expect("the binary starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -320,7 +425,11 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("coalesce", "COALESCE(s, 'x')", " 12 "),
     ("concat", "CONCAT(s, 'x')", " 12 x"),
     ("concat_ws", "CONCAT_WS('-', s, CAST(NULL AS STRING), 'x')", " 12 -x"),
-    ("convert_tz", "CONVERT_TZ('1970-01-01 00:00:00', 'UTC', 'America/Los_Angeles')", "1969-12-31 16:00:00"),
+    (
+        "convert_tz",
+        "CONVERT_TZ('1970-01-01 00:00:00', 'UTC', 'America/Los_Angeles')",
+        "1969-12-31 16:00:00",
+    ),
     ("cos", "COS(0)", "1.0"),
     ("cosh", "COSH(0)", "1.0"),
     ("current_row_timestamp", "CURRENT_ROW_TIMESTAMP() > TO_TIMESTAMP_LTZ(0, 3)", "true"),
@@ -394,7 +503,11 @@ const EVERY: &[(&str, &str, &str)] = &[
     ("regexp", "REGEXP(s, '1.')", "true"),
     ("regexp_count", "REGEXP_COUNT(s, '[12]')", "2"),
     ("regexp_extract", "REGEXP_EXTRACT(s, '(1)(2)', 2)", "2"),
-    ("regexp_extract_all", "CAST(REGEXP_EXTRACT_ALL('a1b2', '[a-z]([0-9])', 1) AS STRING)", "[1, 2]"),
+    (
+        "regexp_extract_all",
+        "CAST(REGEXP_EXTRACT_ALL('a1b2', '[a-z]([0-9])', 1) AS STRING)",
+        "[1, 2]",
+    ),
     ("regexp_instr", "REGEXP_INSTR(s, '2')", "3"),
     ("regexp_replace", "REGEXP_REPLACE(s, '[12]', '$')", " $$ "),
     ("regexp_substr", "REGEXP_SUBSTR(s, '[0-9]+')", "12"),
@@ -458,8 +571,10 @@ const EVERY: &[(&str, &str, &str)] = &[
 #[test]
 fn what_is_below_a_millisecond_counts() {
     // As Flink has it: the sink `cmp` of the case t_temporal, and asked.
-    let before_1970 = |call: &str| call.replace('?', "CAST('1969-12-31 23:59:59.999999999' AS TIMESTAMP(9))");
-    let after = |call: &str| call.replace('?', "CAST('2024-02-29 12:34:56.123456789' AS TIMESTAMP(9))");
+    let before_1970 =
+        |call: &str| call.replace('?', "CAST('1969-12-31 23:59:59.999999999' AS TIMESTAMP(9))");
+    let after =
+        |call: &str| call.replace('?', "CAST('2024-02-29 12:34:56.123456789' AS TIMESTAMP(9))");
     let cases = [
         (after("EXTRACT(MICROSECOND FROM ?)"), "123456"),
         (after("EXTRACT(NANOSECOND FROM ?)"), "123456789"),
@@ -478,8 +593,11 @@ fn what_is_below_a_millisecond_counts() {
 fn every_registered_function_runs() {
     let functions = paceline::sql::functions::Functions::default();
     let known: Vec<&str> = EVERY.iter().map(|(name, ..)| *name).collect();
-    let missing: Vec<String> =
-        functions.scalar_names().into_iter().filter(|n| !n.starts_with('(') && !known.contains(&n.as_str())).collect();
+    let missing: Vec<String> = functions
+        .scalar_names()
+        .into_iter()
+        .filter(|n| !n.starts_with('(') && !known.contains(&n.as_str()))
+        .collect();
     assert!(missing.is_empty(), "no call of {missing:?}");
     for part in EVERY.chunks(40) {
         check(&part.iter().map(|(_, expression, value)| (*expression, *value)).collect::<Vec<_>>());
@@ -504,7 +622,8 @@ fn every_function_takes_a_null() {
     assert!(nulls.iter().all(|v| v == "null"), "{nulls:?}");
 }
 
-/// A microsecond where a millisecond is wanted is a time that is none: it closes no window for the rows behind it.
+/// A microsecond where a millisecond is wanted is a time that is none: it closes no window for the
+/// rows behind it.
 #[test]
 fn a_number_in_the_wrong_unit_makes_no_row_late() {
     let sql = "CREATE TABLE clicks (n BIGINT, ts AS TO_TIMESTAMP_LTZ(n, 3), WATERMARK FOR ts AS ts)
@@ -512,17 +631,31 @@ fn a_number_in_the_wrong_unit_makes_no_row_late() {
         SELECT window_start, COUNT(*) AS c FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
           GROUP BY window_start, window_end;";
     let dir = tempfile::tempdir().expect("temporary folder");
-    let numbers = [1_714_550_400_000i64, 1_714_550_400_000_000, 1_714_550_410_000, i64::MIN, i64::MAX, 1_714_550_460_000];
+    let numbers = [
+        1_714_550_400_000i64,
+        1_714_550_400_000_000,
+        1_714_550_410_000,
+        i64::MIN,
+        i64::MAX,
+        1_714_550_460_000,
+    ];
     let rows: String = numbers.iter().map(|n| format!("{{\"n\":{n}}}\n")).collect();
     fs::write(dir.path().join("clicks.jsonl"), rows).expect("writes");
     fs::write(dir.path().join("q.sql"), sql).expect("writes");
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    let output = command.args(["run", "q.sql", "--output", "json"]).current_dir(dir.path()).output().expect("the binary starts");
+    let output = command
+        .args(["run", "q.sql", "--output", "json"])
+        .current_dir(dir.path())
+        .output()
+        .expect("the binary starts");
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let counts: Vec<&str> = printed.lines().filter_map(|line| line.split("\"c\":").nth(1)).collect();
+    let counts: Vec<&str> =
+        printed.lines().filter_map(|line| line.split("\"c\":").nth(1)).collect();
     assert_eq!(counts, ["2}", "1}"], "{printed}{}", String::from_utf8_lossy(&output.stderr));
-    let errors = fs::read_dir(dir.path().join("paceline-errors")).expect("the rows that have no time");
-    let errors: String = errors.flatten().map(|e| fs::read_to_string(e.path()).unwrap_or_default()).collect();
+    let errors =
+        fs::read_dir(dir.path().join("paceline-errors")).expect("the rows that have no time");
+    let errors: String =
+        errors.flatten().map(|e| fs::read_to_string(e.path()).unwrap_or_default()).collect();
     assert_eq!(errors.matches("rowtime column ts is NULL").count(), 3, "{errors}");
 }
 
@@ -556,15 +689,19 @@ fn times_beyond_a_date_are_refused() {
         "dt + i * INTERVAL '1' DAY",
     ] {
         let output = run(&format!("SELECT id, {expression} AS c FROM src;"));
-        let (rows, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (rows, log) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(
-            output.status.success() && rows.lines().count() == 1 && log.contains("1 in the error stream"),
+            output.status.success()
+                && rows.lines().count() == 1
+                && log.contains("1 in the error stream"),
             "{expression}: {rows}{log}"
         );
     }
 }
 
-/// The NaN of a division has a sign, that of a text has none; a constant is compared as a column is.
+/// The NaN of a division has a sign, that of a text has none; a constant is compared as a column
+/// is.
 #[test]
 fn nan_is_one_value_and_compares_to_nothing() {
     let nan = "CAST('NaN' AS DOUBLE)";
@@ -583,9 +720,19 @@ fn nan_is_one_value_and_compares_to_nothing() {
     );
     let last = |sql: String| {
         let output = run(&sql);
-        String::from_utf8_lossy(&output.stdout).lines().last().map(str::to_string).unwrap_or_default()
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .last()
+            .map(str::to_string)
+            .unwrap_or_default()
     };
-    assert_eq!(last(format!("SELECT COUNT(DISTINCT x) AS n FROM ({rows});")), r#"{"op":"+I","n":1}"#);
+    assert_eq!(
+        last(format!("SELECT COUNT(DISTINCT x) AS n FROM ({rows});")),
+        r#"{"op":"+I","n":1}"#
+    );
     let with_number = format!("{rows} UNION ALL SELECT d AS x FROM src");
-    assert_eq!(last(format!("SELECT MAX(x) AS hi, MIN(x) AS lo FROM ({with_number});")), r#"{"op":"+U","hi":-4.0,"lo":-4.0}"#);
+    assert_eq!(
+        last(format!("SELECT MAX(x) AS hi, MIN(x) AS lo FROM ({with_number});")),
+        r#"{"op":"+U","hi":-4.0,"lo":-4.0}"#
+    );
 }

@@ -1,7 +1,7 @@
 //! Which of Flink's functions are there? `queries/FUNCTIONS.md`, written from the planner itself.
 //!
-//! Each function has an example; it is supported if the example is planned. The test fails when the file says something else:
-//! `PACELINE_WRITE_LISTS=1 cargo test function_list` writes it again.
+//! Each function has an example; it is supported if the example is planned. The test fails when the
+//! file says something else: `PACELINE_WRITE_LISTS=1 cargo test function_list` writes it again.
 
 use std::fmt::Write;
 use std::fs;
@@ -129,7 +129,10 @@ const SCALARS: &[(&str, &[(&str, &str)])] = &[
     (
         "Dates and times",
         &[
-            ("DATE, TIME, TIMESTAMP, INTERVAL (constants)", "TIMESTAMP '2024-02-29 00:00:00' + INTERVAL '1' DAY"),
+            (
+                "DATE, TIME, TIMESTAMP, INTERVAL (constants)",
+                "TIMESTAMP '2024-02-29 00:00:00' + INTERVAL '1' DAY",
+            ),
             ("CEIL(x TO unit)", "CEIL(ts TO DAY)"),
             ("CONVERT_TZ", "CONVERT_TZ(s, 'UTC', 'Asia/Kolkata')"),
             ("CURRENT_DATE", "CURRENT_DATE"),
@@ -267,10 +270,19 @@ const AGGREGATES: &[(&str, &str)] = &[
     ("VAR_SAMP, VARIANCE", "VAR_SAMP(d) + VARIANCE(d)"),
 ];
 
-fn chapter(out: &mut String, title: &str, functions: &[(&str, &str)], query: impl Fn(&str) -> String) {
+fn chapter(
+    out: &mut String,
+    title: &str,
+    functions: &[(&str, &str)],
+    query: impl Fn(&str) -> String,
+) {
     let _ = writeln!(out, "\n## {title}\n\n| function | status | example |\n| --- | --- | --- |");
     for (name, example) in functions {
-        let status = if planned(&format!("{TABLE}{}", query(example))).is_ok() { "supported" } else { "refused" };
+        let status = if planned(&format!("{TABLE}{}", query(example))).is_ok() {
+            "supported"
+        } else {
+            "refused"
+        };
         let escape = |text: &str| text.replace('|', "\\|");
         let _ = writeln!(out, "| {} | {status} | `{}` |", escape(name), escape(example));
     }
@@ -302,5 +314,8 @@ fn the_list_of_functions_is_true() {
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
     let differs = list.lines().zip(written.lines()).find(|(a, b)| a != b);
-    assert!(list == written, "queries/FUNCTIONS.md is stale, write it with PACELINE_WRITE_LISTS=1: {differs:?}");
+    assert!(
+        list == written,
+        "queries/FUNCTIONS.md is stale, write it with PACELINE_WRITE_LISTS=1: {differs:?}"
+    );
 }

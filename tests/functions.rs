@@ -1,4 +1,5 @@
-//! Do the scalar functions give Flink's values? The cases of `tests/functions`, recorded in Apache Flink 2.3, once each.
+//! Do the scalar functions give Flink's values? The cases of `tests/functions`, recorded in Apache
+//! Flink 2.3, once each.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,19 +35,31 @@ fn every_recorded_value() {
         let case = entry.expect("readable").path();
         let dir = tempfile::tempdir().expect("temporary folder");
         let sql = fs::read_to_string(case.join("query.sql")).expect("a query");
-        let sql =
-            sql.replace("${DIR}", &case.display().to_string()).replace("${OUT}", &dir.path().join("out").display().to_string());
+        let sql = sql
+            .replace("${DIR}", &case.display().to_string())
+            .replace("${OUT}", &dir.path().join("out").display().to_string());
         fs::write(dir.path().join("q.sql"), sql).expect("writes");
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        let output = command.args(["run", "q.sql"]).current_dir(dir.path()).output().expect("the binary starts");
-        assert!(output.status.success(), "{}: {}", case.display(), String::from_utf8_lossy(&output.stderr));
+        let output = command
+            .args(["run", "q.sql"])
+            .current_dir(dir.path())
+            .output()
+            .expect("the binary starts");
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            case.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
         for entry in fs::read_dir(case.join("expected")).expect("answers") {
             let path = entry.expect("readable").path();
             let sink = path.file_stem().expect("a name").to_string_lossy().into_owned();
             let expected = rows(&fs::read_to_string(&path).expect("readable"));
             let mut written = String::new();
             for part in fs::read_dir(dir.path().join("out").join(&sink)).expect("the sink") {
-                written.push_str(&fs::read_to_string(part.expect("readable").path()).expect("readable"));
+                written.push_str(
+                    &fs::read_to_string(part.expect("readable").path()).expect("readable"),
+                );
             }
             let found = rows(&written);
             for (id, row) in &expected {
@@ -54,7 +67,10 @@ fn every_recorded_value() {
                     compared += 1;
                     let ours = found.get(id).map_or(&Value::Null, |r| &r[column]);
                     if !same(ours, value) || !found.contains_key(id) {
-                        wrong.push(format!("{} {sink} {column} of {id}: {ours}, not {value}", case.display()));
+                        wrong.push(format!(
+                            "{} {sink} {column} of {id}: {ours}, not {value}",
+                            case.display()
+                        ));
                     }
                 }
             }

@@ -1,5 +1,6 @@
-//! Who holds the watermark back? A source whose two shards answer by a script, with a clock that only the script moves: a
-//! shard that has been certified empty is idle, and stops being so when the server does not say so any more.
+//! Who holds the watermark back? A source whose two shards answer by a script, with a clock that
+//! only the script moves: a shard that has been certified empty is idle, and stops being so when
+//! the server does not say so any more.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +22,9 @@ use paceline::runtime::job;
 use paceline::runtime::job::{Observer, Outcome};
 use paceline::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use paceline::runtime::worker::SharedSource;
-use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use paceline::source::{
+    Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
+};
 use paceline::sql::bind::bind;
 use paceline::time::Watermark;
 use paceline::time::clock::{Clock, SystemClock};
@@ -57,7 +60,8 @@ struct Script {
 struct ScriptClock {
     seconds: AtomicU64,
     is_over: AtomicBool,
-    /// Readings after the last line. Some hundreds later a job that does not end by itself is stopped.
+    /// Readings after the last line. Some hundreds later a job that does not end by itself is
+    /// stopped.
     readings_after: AtomicU64,
     stop: Arc<AtomicBool>,
 }
@@ -67,7 +71,9 @@ impl Clock for ScriptClock {
         0
     }
     fn monotonic(&self) -> Duration {
-        if self.is_over.load(Ordering::Acquire) && self.readings_after.fetch_add(1, Ordering::AcqRel) > 300 {
+        if self.is_over.load(Ordering::Acquire)
+            && self.readings_after.fetch_add(1, Ordering::AcqRel) > 300
+        {
             self.stop.store(true, Ordering::Release);
         }
         Duration::from_secs(self.seconds.load(Ordering::Acquire))
@@ -78,11 +84,19 @@ struct Scripted(Arc<Script>);
 
 impl Source for Scripted {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        let seed =
-            |i: usize| SplitSeed { id: SplitId(format!("shard-{i}").into()), parents: vec![], start: Position::after_records(0) };
+        let seed = |i: usize| SplitSeed {
+            id: SplitId(format!("shard-{i}").into()),
+            parents: vec![],
+            start: Position::after_records(0),
+        };
         Ok(vec![seed(0), seed(1)])
     }
-    fn open(&self, split: &SplitId, _: &Position, _: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(
+        &self,
+        split: &SplitId,
+        _: &Position,
+        _: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
         Ok(Box::new(Shard { number: usize::from(&*split.0 == "shard-1"), script: self.0.clone() }))
     }
     fn bounded(&self) -> bool {
@@ -101,7 +115,8 @@ impl SplitReader for Shard {
         let mut answers = script.answers.lock().unwrap();
         let own = &mut answers[self.number];
         let at = script.next.load(Ordering::Acquire);
-        let says = script.lines.get(at).filter(|(shard, _)| *shard == self.number).map(|(_, says)| *says);
+        let says =
+            script.lines.get(at).filter(|(shard, _)| *shard == self.number).map(|(_, says)| *says);
         if says.is_some() {
             script.next.store(at + 1, Ordering::Release);
         }
@@ -111,10 +126,20 @@ impl SplitReader for Shard {
             None => {}
             Some(Row(second)) => {
                 *own = None;
-                let bytes = format!(r#"{{"shard":{},"ts":"2024-01-01 00:{:02}:{:02}"}}"#, self.number, second / 60, second % 60);
+                let bytes = format!(
+                    r#"{{"shard":{},"ts":"2024-01-01 00:{:02}:{:02}"}}"#,
+                    self.number,
+                    second / 60,
+                    second % 60
+                );
                 let spans = vec![Span { start: 0, end: bytes.len() as u32 }];
                 let places = Places::Generated { first: 0 };
-                return Ok(Polled::Records(RawBatch { bytes: bytes.into_bytes(), spans, places, metadata: vec![] }));
+                return Ok(Polled::Records(RawBatch {
+                    bytes: bytes.into_bytes(),
+                    spans,
+                    places,
+                    metadata: vec![],
+                }));
             }
             Some(Empty(second)) => {
                 at_seconds(second);
@@ -159,11 +184,13 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
     );
     fs::create_dir(dir.path().join("none")).unwrap();
     let state_dir = dir.path().join("state");
-    let settings = BTreeMap::from([("table.exec.source.idle-timeout".to_string(), "5 s".to_string())]);
+    let settings =
+        BTreeMap::from([("table.exec.source.idle-timeout".to_string(), "5 s".to_string())]);
     let config = Config::resolve(&settings, 1).unwrap();
     let plan = lower(&bind(&sql).unwrap(), &sql, &config, &Connectors::built_in()).unwrap();
     let clock: Arc<ScriptClock> = Arc::default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut store = CheckpointStore::open(&state_dir).unwrap();
     let run_ms = job::run_start(&mut store, false, &SystemClock::shared()).unwrap();
     let env = Environment {
@@ -209,7 +236,8 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         clock,
     };
     let mut late = Late { rows: 0, by_fired_mark: 0, watermark: Watermark::NONE };
-    let outcome = job::run(&plan, &connection.connected, &options, store, run_ms, &mut late).unwrap();
+    let outcome =
+        job::run(&plan, &connection.connected, &options, store, run_ms, &mut late).unwrap();
     (outcome, sink_rows(&dir.path().join("res")), late)
 }
 
@@ -219,7 +247,11 @@ fn windows(rows: &[String]) -> Vec<(i64, i64, i64)> {
         let row: serde_json::Value = serde_json::from_str(row).unwrap();
         let end = row["we"].as_str().unwrap();
         let seconds = |range: std::ops::Range<usize>| end[range].parse::<i64>().unwrap();
-        (seconds(14..16) * 60 + seconds(17..19), row["shard"].as_i64().unwrap(), row["c"].as_i64().unwrap())
+        (
+            seconds(14..16) * 60 + seconds(17..19),
+            row["shard"].as_i64().unwrap(),
+            row["c"].as_i64().unwrap(),
+        )
     };
     let mut windows: Vec<_> = rows.iter().map(parse).collect();
     windows.sort_unstable();
@@ -252,14 +284,27 @@ fn a_shard_that_is_throttled_or_hangs_is_not_idle_any_more() {
         ];
         let (outcome, rows, late) = run(&lines, true);
         assert_eq!(outcome, Outcome::Finished);
-        assert_eq!((late.rows, late.by_fired_mark), (0, 0), "trouble {number}: its row of second 12 is in time");
+        assert_eq!(
+            (late.rows, late.by_fired_mark),
+            (0, 0),
+            "trouble {number}: its row of second 12 is in time"
+        );
         assert_eq!(windows(&rows), [(10, 0, 1), (10, 1, 1), (20, 0, 1), (30, 1, 1)]);
     }
 }
 
 #[test]
 fn time_without_an_answer_is_no_idleness() {
-    let lines = [(0, Row(1)), (0, Empty(1)), (1, Row(2)), (0, Hangs(8)), (1, Row(25)), (0, Row(12)), (0, End), (1, End)];
+    let lines = [
+        (0, Row(1)),
+        (0, Empty(1)),
+        (1, Row(2)),
+        (0, Hangs(8)),
+        (1, Row(25)),
+        (0, Row(12)),
+        (0, End),
+        (1, End),
+    ];
     let (_, rows, late) = run(&lines, true);
     assert_eq!((late.rows, late.by_fired_mark), (0, 0));
     assert_eq!(windows(&rows), [(10, 0, 1), (10, 1, 1), (20, 0, 1), (30, 1, 1)]);
@@ -267,7 +312,8 @@ fn time_without_an_answer_is_no_idleness() {
 
 #[test]
 fn an_unbounded_source_whose_shards_have_ended_has_not() {
-    let (outcome, rows, late) = run(&[(0, Row(1)), (1, Row(12)), (0, End), (1, Row(13)), (1, End)], false);
+    let (outcome, rows, late) =
+        run(&[(0, Row(1)), (1, Row(12)), (0, End), (1, Row(13)), (1, End)], false);
     assert_eq!((outcome, windows(&rows)), (Outcome::Stopped, vec![(10, 0, 1)]));
     assert_eq!(late.watermark.ms() % 60_000, 13_000, "no end of time");
 }

@@ -1,5 +1,6 @@
-//! Does a table with a key hold the rows of a changing result, and no others? Queries whose changes Apache Flink has printed
-//! (`tests/cases`), written into DynamoDB and into the embedded table: each must hold what those changes lead to.
+//! Does a table with a key hold the rows of a changing result, and no others? Queries whose changes
+//! Apache Flink has printed (`tests/cases`), written into DynamoDB and into the embedded table:
+//! each must hold what those changes lead to.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +17,19 @@ use crate::support::job::{Variation, finish};
 const CASES: [(&str, &[&[&str]]); 2] = [
     (
         "changelogs/cl_filtered",
-        &[&["k"], &["id"], &["id"], &["k", "rn"], &["id"], &["v"], &["id"], &["k"], &["s"], &["k", "s"], &["id"]],
+        &[
+            &["k"],
+            &["id"],
+            &["id"],
+            &["k", "rn"],
+            &["id"],
+            &["v"],
+            &["id"],
+            &["k"],
+            &["s"],
+            &["k", "s"],
+            &["id"],
+        ],
     ),
     ("changelogs/cl_filtered_early", &[&["ws", "k"], &["ws", "k"]]),
 ];
@@ -26,7 +39,8 @@ SET 'table.exec.mini-batch.allow-latency' = '1 s';
 SET 'table.exec.mini-batch.size' = '5';
 ";
 
-/// A query's result: its columns with their SQL types, and the rows that its recorded changes lead to.
+/// A query's result: its columns with their SQL types, and the rows that its recorded changes lead
+/// to.
 struct Recorded {
     columns: Vec<(String, String)>,
     rows: Vec<Map<String, Value>>,
@@ -38,21 +52,29 @@ fn objects(path: &Path) -> Vec<Map<String, Value>> {
 }
 
 fn recorded(case: &Path, number: usize) -> Recorded {
-    let text = |object: &Map<String, Value>, name: &str| object[name].as_str().expect("text").replace("*ROWTIME*", "");
+    let text = |object: &Map<String, Value>, name: &str| {
+        object[name].as_str().expect("text").replace("*ROWTIME*", "")
+    };
     let schema = objects(&case.join(format!("expected/select_{number}.schema.jsonl")));
-    let columns = schema.iter().map(|c| (text(c, "col"), text(c, "type").replace(" NOT NULL", ""))).collect();
+    let columns =
+        schema.iter().map(|c| (text(c, "col"), text(c, "type").replace(" NOT NULL", ""))).collect();
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for mut row in objects(&case.join(format!("expected/select_{number}.changelog.jsonl"))) {
         let op = op_of(row.remove("op").expect("an op").as_str().expect("text"));
-        *counts.entry(Value::Object(row).to_string()).or_default() += if op.adds() { 1 } else { -1 };
+        *counts.entry(Value::Object(row).to_string()).or_default() +=
+            if op.adds() { 1 } else { -1 };
     }
-    let rows = counts.into_iter().filter(|(_, n)| *n > 0).map(|(row, _)| serde_json::from_str(&row).expect("an object"));
+    let rows = counts
+        .into_iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(row, _)| serde_json::from_str(&row).expect("an object"));
     Recorded { columns, rows: rows.collect() }
 }
 
 /// Rows as text, sorted.
 fn texts(rows: impl IntoIterator<Item = Map<String, Value>>) -> Vec<String> {
-    let mut texts: Vec<String> = rows.into_iter().map(|row| Value::Object(row).to_string()).collect();
+    let mut texts: Vec<String> =
+        rows.into_iter().map(|row| Value::Object(row).to_string()).collect();
     texts.sort();
     texts
 }
@@ -61,7 +83,9 @@ fn texts(rows: impl IntoIterator<Item = Map<String, Value>>) -> Vec<String> {
 fn row(item: Map<String, Value>) -> Map<String, Value> {
     let plain = |value: Value| match value.as_object().and_then(|v| v.iter().next()) {
         Some((kind, text)) if kind == "S" => text.clone(),
-        Some((kind, number)) if kind == "N" => serde_json::from_str(number.as_str().expect("text")).expect("a number"),
+        Some((kind, number)) if kind == "N" => {
+            serde_json::from_str(number.as_str().expect("text")).expect("a number")
+        }
         Some((kind, _)) if kind == "NULL" => Value::Null,
         other => panic!("{other:?}"),
     };
@@ -76,7 +100,8 @@ fn script(case: &Path, keys: &[&[&str]], options: &str) -> (String, Vec<Recorded
         if statement.starts_with("SELECT") {
             let number = results.len() + 1;
             let result = recorded(case, number);
-            let columns: Vec<String> = result.columns.iter().map(|(name, kind)| format!("`{name}` {kind}")).collect();
+            let columns: Vec<String> =
+                result.columns.iter().map(|(name, kind)| format!("`{name}` {kind}")).collect();
             let key = keys[number - 1].join(", ");
             sql.push_str(&format!(
                 "CREATE TABLE table{number} ({}, PRIMARY KEY ({key}) NOT ENFORCED) WITH ('connector'='dynamodb','table-name'='table{number}'{options});\n\
@@ -99,7 +124,9 @@ fn key_type(sql: &str) -> &'static str {
 fn dynamodb_tables_hold_what_the_recorded_changes_lead_to() {
     for (name, keys) in CASES {
         let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
-        for (workers, batch_rows, settings) in [(1, 1, ""), (1, 1000, ""), (3, 1, ""), (3, 1000, MINI_BATCH)] {
+        for (workers, batch_rows, settings) in
+            [(1, 1, ""), (1, 1000, ""), (3, 1, ""), (3, 1000, MINI_BATCH)]
+        {
             let server = DynamoDbServer::start();
             let options = format!(
                 ",'aws.endpoint'='{}','aws.credentials.basic.accesskeyid'='AKIDEXAMPLE','aws.credentials.basic.secretkey'='wJalr',\
@@ -109,17 +136,25 @@ fn dynamodb_tables_hold_what_the_recorded_changes_lead_to() {
             let (sql, results) = script(&case, keys, &options);
             for (number, (result, key)) in results.iter().zip(keys).enumerate() {
                 let typed = |name: &'static str| {
-                    let (_, kind) = result.columns.iter().find(|(column, _)| column == name).expect("a column");
+                    let (_, kind) =
+                        result.columns.iter().find(|(column, _)| column == name).expect("a column");
                     (name, key_type(kind))
                 };
-                server.create_table(&format!("table{}", number + 1), typed(key[0]), key.get(1).map(|k| typed(k)));
+                server.create_table(
+                    &format!("table{}", number + 1),
+                    typed(key[0]),
+                    key.get(1).map(|k| typed(k)),
+                );
             }
             let dir = tempfile::tempdir().expect("temporary folder");
             let variation = Variation { batch_rows, ..Variation::plain(workers) };
             finish(&format!("{settings}{sql}"), &dir.path().join("state"), &variation);
             for (number, result) in results.into_iter().enumerate() {
                 let found = server.scan(&format!("table{}", number + 1)).into_iter().map(row);
-                let what = format!("{name}, select {}, {workers} workers, batches of {batch_rows}", number + 1);
+                let what = format!(
+                    "{name}, select {}, {workers} workers, batches of {batch_rows}",
+                    number + 1
+                );
                 assert_eq!(texts(found), texts(result.rows), "{what}");
             }
         }
@@ -134,11 +169,18 @@ fn embedded_tables_hold_what_the_recorded_changes_lead_to() {
             let (sql, results) = script(&case, keys, "");
             let tables = held(&format!("{settings}{sql}"), workers);
             for (number, result) in results.into_iter().enumerate() {
-                let found = tables.get(&format!("table{}", number + 1)).cloned().unwrap_or_default();
+                let found =
+                    tables.get(&format!("table{}", number + 1)).cloned().unwrap_or_default();
                 let cells = |row: Map<String, Value>| -> String {
                     // The cell of a NULL is empty.
-                    let values = result.columns.iter().map(|(name, _)| &row[name]).filter(|value| !value.is_null());
-                    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let values = result
+                        .columns
+                        .iter()
+                        .map(|(name, _)| &row[name])
+                        .filter(|value| !value.is_null());
+                    let cell = |value: &Value| {
+                        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                    };
                     values.map(cell).collect::<Vec<_>>().join(" ")
                 };
                 let mut want: Vec<String> = result.rows.clone().into_iter().map(cells).collect();
@@ -149,22 +191,37 @@ fn embedded_tables_hold_what_the_recorded_changes_lead_to() {
     }
 }
 
-/// What the tables of a script hold under `--local`, as a user sees it: cells with a space between them, sorted.
+/// What the tables of a script hold under `--local`, as a user sees it: cells with a space between
+/// them, sorted.
 fn held(sql: &str, workers: &str) -> BTreeMap<String, Vec<String>> {
     let dir = tempfile::tempdir().expect("temporary folder");
     fs::write(dir.path().join("q.sql"), sql).expect("writes");
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    let output =
-        command.args(["run", "q.sql", "--local", "--parallelism", workers]).current_dir(dir.path()).output().expect("starts");
+    let output = command
+        .args(["run", "q.sql", "--local", "--parallelism", workers])
+        .current_dir(dir.path())
+        .output()
+        .expect("starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{sql}\n{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{sql}\n{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut current = String::new();
     for line in text.lines() {
-        if let Some((name, _)) = line.split_once(" (").filter(|(_, rest)| rest.ends_with(" rows)")) {
+        if let Some((name, _)) = line.split_once(" (").filter(|(_, rest)| rest.ends_with(" rows)"))
+        {
             name.clone_into(&mut current);
         } else if line.starts_with('│') {
-            let cells = line.split(['│', '┆', '|']).map(str::trim).filter(|c| !c.is_empty()).collect::<Vec<_>>().join(" ");
+            let cells = line
+                .split(['│', '┆', '|'])
+                .map(str::trim)
+                .filter(|c| !c.is_empty())
+                .collect::<Vec<_>>()
+                .join(" ");
             tables.entry(current.clone()).or_default().push(cells);
         }
     }
@@ -176,10 +233,12 @@ fn held(sql: &str, workers: &str) -> BTreeMap<String, Vec<String>> {
     tables
 }
 
-/// A table of sums by key; of the rows in, the sum of `a` goes from 1 to 0 and that of `b` from 2 to 5.
+/// A table of sums by key; of the rows in, the sum of `a` goes from 1 to 0 and that of `b` from 2
+/// to 5.
 fn sums(settings: &str, sink_columns: &str, query: &str) -> Vec<String> {
     let dir = tempfile::tempdir().expect("temporary folder");
-    let lines = [("a", 1), ("b", 2), ("a", -1), ("b", 3)].map(|(k, v)| format!(r#"{{"k":"{k}","v":{v}}}"#));
+    let lines =
+        [("a", 1), ("b", 2), ("a", -1), ("b", 3)].map(|(k, v)| format!(r#"{{"k":"{k}","v":{v}}}"#));
     fs::write(dir.path().join("in.jsonl"), lines.join("\n")).expect("writes");
     let path = dir.path().join("in.jsonl").display().to_string();
     let sql = format!(
@@ -197,9 +256,15 @@ fn what_no_longer_belongs_to_the_result_leaves_the_table() {
     let not_null = "k STRING, s BIGINT NOT NULL, PRIMARY KEY (k) NOT ENFORCED";
     for (settings, columns, query, held) in [
         ("", by_k, "SELECT k, SUM(v) FROM s GROUP BY k HAVING SUM(v) > 0", vec!["b 5"]),
-        ("", by_k, "SELECT k, s FROM (SELECT k, SUM(v) AS s FROM s GROUP BY k) WHERE s < 5", vec!["a 0"]),
+        (
+            "",
+            by_k,
+            "SELECT k, s FROM (SELECT k, SUM(v) AS s FROM s GROUP BY k) WHERE s < 5",
+            vec!["a 0"],
+        ),
         (drop, not_null, "SELECT k, NULLIF(SUM(v), 0) FROM s GROUP BY k", vec!["b 5"]),
-        // A NULL that is refused, and a value that cannot be computed: the row is in the error stream.
+        // A NULL that is refused, and a value that cannot be computed: the row is in the error
+        // stream.
         ("", not_null, "SELECT k, NULLIF(SUM(v), 0) FROM s GROUP BY k", vec!["b 5"]),
         ("", by_k, "SELECT k, 10 / SUM(v) FROM s GROUP BY k", vec!["b 2"]),
         (
@@ -216,13 +281,17 @@ fn what_no_longer_belongs_to_the_result_leaves_the_table() {
 #[test]
 fn a_printed_table_with_a_key_shows_both_sides_of_an_update() {
     let dir = tempfile::tempdir().expect("temporary folder");
-    fs::write(dir.path().join("in.jsonl"), "{\"k\":\"a\",\"v\":1}\n{\"k\":\"a\",\"v\":2}\n").expect("writes");
+    fs::write(dir.path().join("in.jsonl"), "{\"k\":\"a\",\"v\":1}\n{\"k\":\"a\",\"v\":2}\n")
+        .expect("writes");
     let sql = "CREATE TABLE s (k STRING, v BIGINT) WITH ('connector'='filesystem','format'='json','path'='in.jsonl');
 CREATE TABLE t (k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector'='print');
 INSERT INTO t SELECT k, SUM(v) FROM s GROUP BY k;";
     fs::write(dir.path().join("q.sql"), sql).expect("writes");
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_paceline")).args(["run", "q.sql"]).current_dir(dir.path()).output().expect("starts");
+    let output = Command::new(env!("CARGO_BIN_EXE_paceline"))
+        .args(["run", "q.sql"])
+        .current_dir(dir.path())
+        .output()
+        .expect("starts");
     let text = String::from_utf8_lossy(&output.stdout);
     let changes: Vec<&str> = text.lines().filter(|line| line.contains('[')).collect();
     assert_eq!(changes, ["+I[a, 1]", "-U[a, 1]", "+U[a, 3]"], "{text}");

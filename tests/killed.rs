@@ -1,4 +1,5 @@
-//! Is anything lost or doubled when the process is killed? The binary, SIGKILL at ten seeded moments, and a resume after each.
+//! Is anything lost or doubled when the process is killed? The binary, SIGKILL at ten seeded
+//! moments, and a resume after each.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +22,11 @@ fn rows(folder: &Path) -> Vec<String> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).expect("the sink's folder") {
         let path = entry.expect("an entry").path();
-        assert!(!path.file_name().expect("a name").to_string_lossy().starts_with('.'), "{} was left behind", path.display());
+        assert!(
+            !path.file_name().expect("a name").to_string_lossy().starts_with('.'),
+            "{} was left behind",
+            path.display()
+        );
         all.extend(fs::read_to_string(path).expect("text").lines().map(String::from));
     }
     all.sort();
@@ -61,12 +66,18 @@ fn run(seed: u64) {
     fs::create_dir(dir.join("in")).expect("folder");
     for crowd in ["1", "2", "3"] {
         let out = format!("in/{crowd}.jsonl");
-        let args = ["simulate", "--out", &out, "--seed", crowd, "--racers", "60", "--seconds", "300"];
+        let args =
+            ["simulate", "--out", &out, "--seed", crowd, "--racers", "60", "--seconds", "300"];
         assert!(paceline(dir, &args).status().expect("starts").success());
     }
     fs::write(dir.join("plain.sql"), query("plain")).expect("writes");
     fs::write(dir.join("killed.sql"), query("killed")).expect("writes");
-    assert!(paceline(dir, &["run", "plain.sql", "--parallelism", "1"]).status().expect("starts").success());
+    assert!(
+        paceline(dir, &["run", "plain.sql", "--parallelism", "1"])
+            .status()
+            .expect("starts")
+            .success()
+    );
     let expected = rows(&dir.join("plain"));
     assert!(expected.len() > 500, "{} rows", expected.len());
 
@@ -74,9 +85,18 @@ fn run(seed: u64) {
     let mut epochs = Vec::new();
     for attempt in 0..=10 {
         let workers = rng.random_range(1..=3).to_string();
-        let args =
-            ["run", "killed.sql", "--state-dir", "state", "--parallelism", &workers, "--set", "paceline.checkpoint.records=3000"];
-        let args: Vec<&str> = args.into_iter().chain(["--set", "paceline.batch.rows=200"]).collect();
+        let args = [
+            "run",
+            "killed.sql",
+            "--state-dir",
+            "state",
+            "--parallelism",
+            &workers,
+            "--set",
+            "paceline.checkpoint.records=3000",
+        ];
+        let args: Vec<&str> =
+            args.into_iter().chain(["--set", "paceline.batch.rows=200"]).collect();
         if attempt == 10 {
             assert!(paceline(dir, &args).status().expect("starts").success());
             break;
@@ -85,7 +105,9 @@ fn run(seed: u64) {
         let mut child = paceline(dir, &args).spawn().expect("starts");
         if attempt % 2 == 1 {
             // However slow the machine is, some kills come after a checkpoint of this attempt.
-            while newest_epoch(dir) <= before.max(Some(0)) && child.try_wait().expect("runs").is_none() {
+            while newest_epoch(dir) <= before.max(Some(0))
+                && child.try_wait().expect("runs").is_none()
+            {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }

@@ -1,4 +1,5 @@
-//! The Kinesis source against a server that throttles, fails, lets iterators expire and changes its shards.
+//! The Kinesis source against a server that throttles, fails, lets iterators expire and changes its
+//! shards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use paceline::connector::kinesis::position::ShardPosition;
 use paceline::connector::kinesis::{KinesisOptions, KinesisSource};
 use paceline::ids::WorkerId;
 use paceline::record::Places;
-use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use paceline::source::{
+    Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
+};
 use paceline::time::Watermark;
 use paceline::time::clock::{SharedClock, SystemClock};
 use paceline::time::watermark::{Boundedness, SplitStatus, SplitTable};
@@ -33,7 +36,11 @@ impl World {
     fn new(shards: i32) -> World {
         let server = KinesisServer::start();
         server.create_stream(STREAM, shards);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         World { server, runtime, clock: SystemClock::shared() }
     }
 
@@ -46,13 +53,15 @@ impl World {
             ("aws.credentials.basic.accesskeyid", "someone"),
             ("aws.credentials.basic.secretkey", "something"),
         ];
-        let all: BTreeMap<String, String> = common.iter().chain(extra).map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let all: BTreeMap<String, String> =
+            common.iter().chain(extra).map(|(k, v)| ((*k).into(), (*v).into())).collect();
         KinesisOptions::parse(stream, &all, bounds).unwrap()
     }
 
     fn source_with(&self, options: KinesisOptions, metadata: &[&str]) -> KinesisSource {
         let keys = metadata.iter().map(|k| (*k).to_owned()).collect();
-        KinesisSource::new(STREAM, options, keys, self.clock.clone(), self.runtime.handle().clone()).unwrap()
+        KinesisSource::new(STREAM, options, keys, self.clock.clone(), self.runtime.handle().clone())
+            .unwrap()
     }
 
     fn source(&self, position: &str, bounds: Bounds) -> KinesisSource {
@@ -66,12 +75,14 @@ impl World {
     /// Writes `count` records for each of some keys; their payload is key and number.
     fn put(&self, from: usize, count: usize) {
         let numbers = from..from + count;
-        let records =
-            numbers.flat_map(|n| (0..10).map(move |key| (format!("key-{key}"), format!("key-{key}/{n:06}").into_bytes())));
+        let records = numbers.flat_map(|n| {
+            (0..10).map(move |key| (format!("key-{key}"), format!("key-{key}/{n:06}").into_bytes()))
+        });
         self.server.put(STREAM, &records.collect::<Vec<_>>());
     }
 
-    /// Waits for the start of a second, since the server's arrival times are whole seconds. Returns it in ms.
+    /// Waits for the start of a second, since the server's arrival times are whole seconds. Returns
+    /// it in ms.
     fn next_second(&self) -> i64 {
         let second_ms = (self.clock.wall_ms() / 1000 + 1) * 1000;
         while self.clock.wall_ms() < second_ms {
@@ -88,7 +99,8 @@ struct Seen {
     data: String,
 }
 
-/// Reads a source as the runtime does, parents before children; can be stopped and go on with what a checkpoint would hold.
+/// Reads a source as the runtime does, parents before children; can be stopped and go on with what
+/// a checkpoint would hold.
 struct Job<'a> {
     source: &'a KinesisSource,
     splits: SplitTable<Position>,
@@ -112,8 +124,19 @@ impl<'a> Job<'a> {
     fn restored(&self) -> SplitTable<Position> {
         let mut splits = SplitTable::new(boundedness(self.source));
         for entry in self.splits.iter() {
-            let status = if entry.status == SplitStatus::Finished { SplitStatus::Finished } else { SplitStatus::Waiting };
-            splits.register(&entry.id, entry.parents.clone(), WorkerId::FIRST, Watermark::NONE, status, entry.data.clone());
+            let status = if entry.status == SplitStatus::Finished {
+                SplitStatus::Finished
+            } else {
+                SplitStatus::Waiting
+            };
+            splits.register(
+                &entry.id,
+                entry.parents.clone(),
+                WorkerId::FIRST,
+                Watermark::NONE,
+                status,
+                entry.data.clone(),
+            );
         }
         splits
     }
@@ -132,17 +155,25 @@ impl<'a> Job<'a> {
                 });
                 readers.insert(
                     entry.id.to_string(),
-                    self.source.open(&SplitId(entry.id.clone()), &entry.data, ReadAhead::alone(wake)).unwrap(),
+                    self.source
+                        .open(&SplitId(entry.id.clone()), &entry.data, ReadAhead::alone(wake))
+                        .unwrap(),
                 );
             }
             let mut ended = vec![];
             for (id, reader) in &mut readers {
                 match reader.poll(7).unwrap() {
                     Polled::Records(batch) => {
-                        let Places::Sequence { numbers } = &batch.places else { panic!("places of a shard") };
+                        let Places::Sequence { numbers } = &batch.places else {
+                            panic!("places of a shard")
+                        };
                         for (i, number) in numbers.iter().enumerate() {
                             let data = String::from_utf8(batch.record(i).to_vec()).unwrap();
-                            self.seen.push(Seen { shard: id.clone(), number: number.clone(), data });
+                            self.seen.push(Seen {
+                                shard: id.clone(),
+                                number: number.clone(),
+                                data,
+                            });
                         }
                         caught_up.insert(id.clone(), false);
                         sender.send(()).unwrap();
@@ -164,7 +195,8 @@ impl<'a> Job<'a> {
                 self.splits.finish(&id);
                 sender.send(()).unwrap();
             }
-            // A wake-up is all that a poll is made for; the time is for tests that wait for something else.
+            // A wake-up is all that a poll is made for; the time is for tests that wait for
+            // something else.
             let _ = woken.recv_timeout(Duration::from_millis(50));
         }
     }
@@ -172,17 +204,30 @@ impl<'a> Job<'a> {
     /// Every record of the stream once, in the order of its shard.
     fn assert_complete(&self, server: &KinesisServer) {
         for (shard, records) in server.read_all(STREAM) {
-            let expected: Vec<(String, String)> =
-                records.into_iter().map(|(number, data)| (number, String::from_utf8(data).unwrap())).collect();
+            let expected: Vec<(String, String)> = records
+                .into_iter()
+                .map(|(number, data)| (number, String::from_utf8(data).unwrap()))
+                .collect();
             let of_shard = self.seen.iter().filter(|s| s.shard == shard);
-            assert_eq!(of_shard.map(|s| (s.number.clone(), s.data.clone())).collect::<Vec<_>>(), expected, "{shard}");
+            assert_eq!(
+                of_shard.map(|s| (s.number.clone(), s.data.clone())).collect::<Vec<_>>(),
+                expected,
+                "{shard}"
+            );
         }
     }
 }
 
 fn register(splits: &mut SplitTable<Position>, seed: SplitSeed) {
     let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
-    splits.register(&seed.id.0, parents, WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, seed.start);
+    splits.register(
+        &seed.id.0,
+        parents,
+        WorkerId::FIRST,
+        Watermark::NONE,
+        SplitStatus::Waiting,
+        seed.start,
+    );
 }
 
 fn names(seen: &[Seen]) -> BTreeSet<&str> {
@@ -197,7 +242,12 @@ fn after(count: usize) -> impl FnMut(&[Seen], &BTreeMap<String, bool>) -> bool {
 #[test]
 fn all_is_read_once_through_faults_and_restarts() {
     let world = World::new(3);
-    world.server.set_faults(Faults { throttle_every: 3, fail_every: 7, expire_every: 5, ..Faults::default() });
+    world.server.set_faults(Faults {
+        throttle_every: 3,
+        fail_every: 7,
+        expire_every: 5,
+        ..Faults::default()
+    });
     world.put(0, 30);
     let source = world.horizon_source();
     let mut job = Job::start(&source);
@@ -232,7 +282,11 @@ fn splits_and_merges_are_followed_in_the_order_of_each_key() {
     assert_eq!(job.seen.len(), 150);
     job.assert_complete(&world.server);
     for key in 0..10 {
-        let of_key = job.seen.iter().filter(|s| s.data.starts_with(&format!("key-{key}/"))).map(|s| s.data.as_str());
+        let of_key = job
+            .seen
+            .iter()
+            .filter(|s| s.data.starts_with(&format!("key-{key}/")))
+            .map(|s| s.data.as_str());
         assert!(of_key.is_sorted(), "key-{key}");
     }
     // A new run finds all shards at once and keeps the same order.
@@ -241,7 +295,11 @@ fn splits_and_merges_are_followed_in_the_order_of_each_key() {
     again.run(after(150));
     again.assert_complete(&world.server);
     for key in 0..10 {
-        let of_key = again.seen.iter().filter(|s| s.data.starts_with(&format!("key-{key}/"))).map(|s| s.data.as_str());
+        let of_key = again
+            .seen
+            .iter()
+            .filter(|s| s.data.starts_with(&format!("key-{key}/")))
+            .map(|s| s.data.as_str());
         assert!(of_key.is_sorted(), "key-{key} from the start");
     }
 }
@@ -256,7 +314,9 @@ fn latest_and_a_timestamp_start_where_they_say() {
     let latest = world.source("LATEST", Bounds::default());
     let mut job = Job::start(&latest);
     for known in job.splits.iter() {
-        assert!(matches!(ShardPosition::of(&known.data), Ok(ShardPosition::Time { arrival_ms }) if arrival_ms >= latest_ms));
+        assert!(
+            matches!(ShardPosition::of(&known.data), Ok(ShardPosition::Time { arrival_ms }) if arrival_ms >= latest_ms)
+        );
     }
     // Read past the old records before there is a new one.
     job.run(|_, caught_up| caught_up.len() == 2 && caught_up.values().all(|c| *c));
@@ -264,7 +324,8 @@ fn latest_and_a_timestamp_start_where_they_say() {
     world.next_second();
     world.put(6, 3);
     job.run(after(30));
-    let new: BTreeSet<String> = (6..9).flat_map(|n| (0..10).map(move |key| format!("key-{key}/{n:06}"))).collect();
+    let new: BTreeSet<String> =
+        (6..9).flat_map(|n| (0..10).map(move |key| format!("key-{key}/{n:06}"))).collect();
     assert_eq!(names(&job.seen), new.iter().map(String::as_str).collect());
     assert_eq!(job.seen.len(), 30);
 
@@ -291,13 +352,15 @@ fn bounds_are_half_open_and_the_job_ends_by_itself() {
     world.next_second();
     let to_ms = world.next_second();
     // The other shards are empty after the bound; these all go to one.
-    let late: Vec<(String, Vec<u8>)> = (0..5).map(|n| ("key-1".to_owned(), format!("key-1/{n:06} late").into_bytes())).collect();
+    let late: Vec<(String, Vec<u8>)> =
+        (0..5).map(|n| ("key-1".to_owned(), format!("key-1/{n:06} late").into_bytes())).collect();
     world.server.put(STREAM, &late);
     let source = world.source("LATEST", Bounds { from_ms: Some(from_ms), to_ms: Some(to_ms) });
     assert!(source.bounded());
     let mut job = Job::start(&source);
     job.run(|_, _| false);
-    let expected: BTreeSet<String> = (2..6).flat_map(|n| (0..10).map(move |key| format!("key-{key}/{n:06}"))).collect();
+    let expected: BTreeSet<String> =
+        (2..6).flat_map(|n| (0..10).map(move |key| format!("key-{key}/{n:06}"))).collect();
     assert_eq!(names(&job.seen), expected.iter().map(String::as_str).collect());
     assert_eq!(job.seen.len(), 40);
     assert!(job.splits.all_finished());
@@ -341,7 +404,11 @@ fn caught_up_is_certain_or_not_said() {
 #[test]
 fn a_stream_that_was_made_again_is_another_one() {
     let world = World::new(1);
-    let run = world.horizon_source().setup(None).unwrap().expect("the server says when the stream was made");
+    let run = world
+        .horizon_source()
+        .setup(None)
+        .unwrap()
+        .expect("the server says when the stream was made");
     let source = world.horizon_source();
     assert_eq!(source.setup(Some(&run)).unwrap(), Some(run.clone()));
     assert!(source.audit(&[]).is_empty());
@@ -351,7 +418,10 @@ fn a_stream_that_was_made_again_is_another_one() {
     world.next_second();
     world.server.create_stream(STREAM, 1);
     let refused = world.horizon_source().setup(Some(&run)).unwrap_err();
-    assert!(matches!(&refused, SourceError::Stored { reason, .. } if reason.contains("deleted and made again")), "{refused}");
+    assert!(
+        matches!(&refused, SourceError::Stored { reason, .. } if reason.contains("deleted and made again")),
+        "{refused}"
+    );
     // An audit tells what an earlier one has asked for.
     let told = std::iter::repeat_with(|| {
         std::thread::sleep(Duration::from_millis(10));
@@ -388,8 +458,12 @@ fn metadata_columns_follow_the_order_asked_for() {
     let world = World::new(1);
     let before_ms = world.next_second();
     world.put(0, 1);
-    let options = world.options(STREAM, &[("source.init.position", "TRIM_HORIZON")], Bounds::default());
-    let source = world.source_with(options.clone(), &["partition-key", "timestamp", "shard-id", "sequence-number"]);
+    let options =
+        world.options(STREAM, &[("source.init.position", "TRIM_HORIZON")], Bounds::default());
+    let source = world.source_with(
+        options.clone(),
+        &["partition-key", "timestamp", "shard-id", "sequence-number"],
+    );
     let seed = source.discover().unwrap().remove(0);
     let mut reader = source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
     let batch = loop {
@@ -399,8 +473,13 @@ fn metadata_columns_follow_the_order_asked_for() {
         }
     };
     let Places::Sequence { numbers } = &batch.places else { panic!("places of a shard") };
-    let text =
-        |column: usize| batch.metadata[column].as_string::<i32>().iter().map(|v| v.unwrap().to_owned()).collect::<Vec<_>>();
+    let text = |column: usize| {
+        batch.metadata[column]
+            .as_string::<i32>()
+            .iter()
+            .map(|v| v.unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
     let keys: Vec<String> = (0..10).map(|k| format!("key-{k}")).collect();
     assert_eq!((batch.len(), text(0), &text(3)), (10, keys, numbers));
     assert!(text(2).iter().all(|id| *id == *seed.id.0));
@@ -409,7 +488,13 @@ fn metadata_columns_follow_the_order_asked_for() {
     assert!(times.values().iter().all(|&ms| ms >= before_ms && ms <= world.clock.wall_ms()));
     let position = Position::from(ShardPosition::After { sequence_number: numbers[9].clone() });
     assert_eq!((reader.position(), reader.bytes_read()), (position, 120));
-    let unknown = KinesisSource::new(STREAM, options, vec!["shard".into()], world.clock.clone(), world.runtime.handle().clone());
+    let unknown = KinesisSource::new(
+        STREAM,
+        options,
+        vec!["shard".into()],
+        world.clock.clone(),
+        world.runtime.handle().clone(),
+    );
     assert!(unknown.is_err_and(|e| e.to_string().contains("shard-id")));
 }
 
@@ -423,7 +508,10 @@ fn what_cannot_be_read_is_said_clearly() {
     let seed = source.discover().unwrap().remove(0);
     world.server.set_faults(Faults { deny: Some("AccessDeniedException"), ..Faults::default() });
     let text = source.discover().unwrap_err().to_string();
-    assert!(text.contains("check the credentials") && text.contains("AccessDeniedException"), "{text}");
+    assert!(
+        text.contains("check the credentials") && text.contains("AccessDeniedException"),
+        "{text}"
+    );
     let mut reader = source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
     let error = loop {
         match reader.poll(1) {
@@ -452,18 +540,32 @@ fn a_dropped_reader_makes_no_more_calls() {
 #[test]
 fn a_writer_sends_only_what_failed_again() {
     let world = World::new(2);
-    world.server.set_faults(Faults { throttle_every: 3, refuse_record_every: 4, ..Faults::default() });
+    world.server.set_faults(Faults {
+        throttle_every: 3,
+        refuse_record_every: 4,
+        ..Faults::default()
+    });
     let options = world.options(STREAM, &[], Bounds::default());
     let writer = KinesisWriter::with_options(&options, world.runtime.handle().clone());
-    let records: Vec<(String, Vec<u8>)> = (0..1200).map(|n| (format!("key-{n}"), format!("{n:04}").into_bytes())).collect();
+    let records: Vec<(String, Vec<u8>)> =
+        (0..1200).map(|n| (format!("key-{n}"), format!("{n:04}").into_bytes())).collect();
     writer.put(records.clone()).unwrap();
-    let mut written: Vec<Vec<u8>> =
-        world.server.read_all(STREAM).into_iter().flat_map(|(_, r)| r).map(|(_, data)| data).collect();
+    let mut written: Vec<Vec<u8>> = world
+        .server
+        .read_all(STREAM)
+        .into_iter()
+        .flat_map(|(_, r)| r)
+        .map(|(_, data)| data)
+        .collect();
     written.sort();
     assert_eq!(written, records.into_iter().map(|(_, data)| data).collect::<Vec<_>>());
-    let large: Vec<(String, Vec<u8>)> = (0..12).map(|n| (n.to_string(), vec![b'x'; 1 << 19])).collect();
+    let large: Vec<(String, Vec<u8>)> =
+        (0..12).map(|n| (n.to_string(), vec![b'x'; 1 << 19])).collect();
     writer.put(large).unwrap();
-    let missing = KinesisWriter::with_options(&world.options("rids", &[], Bounds::default()), world.runtime.handle().clone());
+    let missing = KinesisWriter::with_options(
+        &world.options("rids", &[], Bounds::default()),
+        world.runtime.handle().clone(),
+    );
     let text = missing.put(vec![("k".into(), vec![1])]).unwrap_err().to_string();
     assert!(text.contains("rids") && text.contains("ResourceNotFound"), "{text}");
     assert!(KinesisWriter::new("rides", None, world.runtime.handle().clone()).is_err());

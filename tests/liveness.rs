@@ -1,5 +1,6 @@
-//! Do barriers, stops and ends of input get through whatever the load? With lanes of one batch, memory for nothing, one key
-//! that has nearly all rows, and a stop at any step: a job that waits for itself shows as `Stuck`, or as a test that hangs.
+//! Do barriers, stops and ends of input get through whatever the load? With lanes of one batch,
+//! memory for nothing, one key that has nearly all rows, and a stop at any step: a job that waits
+//! for itself shows as `Stuck`, or as a test that hangs.
 
 use std::fmt::Write;
 use std::fs;
@@ -31,7 +32,12 @@ fn write_rows(folder: &Path) {
         let mut rows = String::new();
         for i in (split..ROWS).step_by(SPLITS as usize) {
             let key = if i % 10 == 0 { i } else { 7 };
-            let _ = writeln!(rows, r#"{{"k":{key},"v":{i},"ts":"2024-01-01 00:{:02}:{:02}"}}"#, i / 600, i / 10 % 60);
+            let _ = writeln!(
+                rows,
+                r#"{{"k":{key},"v":{i},"ts":"2024-01-01 00:{:02}:{:02}"}}"#,
+                i / 600,
+                i / 10 % 60
+            );
         }
         fs::create_dir_all(folder.join("in")).unwrap();
         fs::write(folder.join(format!("in/{split}.jsonl")), rows).unwrap();
@@ -81,7 +87,8 @@ fn stopping(rng: &mut ChaCha8Rng, at: u64) -> (Variation, Arc<StopAt>) {
     (variation, stopper)
 }
 
-/// Runs a job that is stopped again and again. After a request no worker reads more than it was about to.
+/// Runs a job that is stopped again and again. After a request no worker reads more than it was
+/// about to.
 fn finish_with_stops(sql: &str, state: &Path, seed: u64) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for round in 0.. {
@@ -91,7 +98,10 @@ fn finish_with_stops(sql: &str, state: &Path, seed: u64) {
         let (outcome, _) = attempt(sql, state, &variation);
         let reads = stopper.reads_after();
         match outcome.unwrap_or_else(|e| panic!("seed {seed}, round {round}: {e}")) {
-            Outcome::Stopped => assert!(reads <= workers, "seed {seed}, round {round}: {reads} reads after the stop"),
+            Outcome::Stopped => assert!(
+                reads <= workers,
+                "seed {seed}, round {round}: {reads} reads after the stop"
+            ),
             Outcome::Finished | Outcome::AlreadyFinished => return,
         }
     }
@@ -106,7 +116,11 @@ fn a_stop_gets_through_at_any_step() {
     assert!(expected.len() > 50, "{} rows", expected.len());
     each_seed(0..by_tier(3, 8, 400), |seed| {
         let out = format!("out-{seed}");
-        finish_with_stops(&windows(dir.path(), &out), &dir.path().join(format!("state-{seed}")), seed);
+        finish_with_stops(
+            &windows(dir.path(), &out),
+            &dir.path().join(format!("state-{seed}")),
+            seed,
+        );
         assert!(sink_rows(&dir.path().join(out)) == expected, "seed {seed}: other rows");
     });
 }
@@ -122,7 +136,9 @@ fn rows_are_printed_once_over_a_stop() {
         for at in [rng.random_range(1..300), u64::MAX] {
             let (variation, _) = stopping(&mut rng, at);
             let variation = Variation { prints_at_once: true, ..variation };
-            attempt(&sql, &dir.path().join("state"), &variation).0.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            attempt(&sql, &dir.path().join("state"), &variation)
+                .0
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         }
         let printed = changes(&dir.path().join("changes/select_1"));
         assert_eq!(printed.len() as i64, ROWS, "seed {seed}");
@@ -145,8 +161,8 @@ impl Observer for StopAfter {
     }
 }
 
-/// One worker reads as fast as it can, the other has nothing and sends only the time: a hundred ticks a second, each of
-/// which may close windows.
+/// One worker reads as fast as it can, the other has nothing and sends only the time: a hundred
+/// ticks a second, each of which may close windows.
 #[test]
 fn checkpoints_pass_a_worker_that_only_sends_the_time() {
     let dir = tempfile::tempdir().unwrap();
@@ -154,24 +170,30 @@ fn checkpoints_pass_a_worker_that_only_sends_the_time() {
                  'fields.k.min'='0', 'fields.k.max'='100', 'fields.v.min'='0', 'fields.v.max'='100');
                CREATE TABLE gone (k BIGINT, c BIGINT) WITH ('connector'='blackhole');
                INSERT INTO gone SELECT k, COUNT(*) FROM src GROUP BY TUMBLE(pt, INTERVAL '10' SECOND), k;";
-    let variation =
-        Variation { trigger: CheckpointTrigger::Interval(std::time::Duration::from_millis(100)), ..Variation::plain(2) };
+    let variation = Variation {
+        trigger: CheckpointTrigger::Interval(std::time::Duration::from_millis(100)),
+        ..Variation::plain(2)
+    };
     let mut watch = StopAfter { checkpoints: 5, stop: variation.stop.clone() };
     let outcome = observe(sql, &dir.path().join("state"), &variation, &mut watch).unwrap();
     assert_eq!((outcome, watch.checkpoints), (Outcome::Stopped, 0));
 }
 
-/// Stores share a bound on their write buffers, but none may wait for another's: a store writes its buffer out only when
-/// something is written to it.
+/// Stores share a bound on their write buffers, but none may wait for another's: a store writes its
+/// buffer out only when something is written to it.
 #[test]
 fn a_full_store_does_not_wait_for_another() {
     let (left, right) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let memory = StateMemory::new(4 << 20, 2);
-    let stores = [StateDb::open(left.path(), &memory).unwrap(), StateDb::open(right.path(), &memory).unwrap()];
+    let stores = [
+        StateDb::open(left.path(), &memory).unwrap(),
+        StateDb::open(right.path(), &memory).unwrap(),
+    ];
     let value = vec![7u8; 1000];
     for round in 0..400u32 {
         // Much to one, little to the other, in turns.
-        for (store, entries) in stores.iter().zip(if round % 40 < 20 { [150, 1] } else { [1, 150] }) {
+        for (store, entries) in stores.iter().zip(if round % 40 < 20 { [150, 1] } else { [1, 150] })
+        {
             let mut changes = store.changes();
             for entry in 0..entries {
                 changes.put(&(round * 1000 + entry).to_be_bytes(), &value);

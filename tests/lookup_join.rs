@@ -1,4 +1,5 @@
-//! Lookup joins against a DynamoDB on loopback that throttles, fails and leaves keys unprocessed; and what is refused.
+//! Lookup joins against a DynamoDB on loopback that throttles, fails and leaves keys unprocessed;
+//! and what is refused.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -24,7 +25,8 @@ use crate::support::job::{CrashAt, StopAt, Variation, attempt, planned, sink_row
 const ROWS: i64 = 1500;
 const RIDERS: i64 = 400;
 
-/// A server with riders, and a folder with laps of theirs: every seventh of a rider that is not known, every ninth of none.
+/// A server with riders, and a folder with laps of theirs: every seventh of a rider that is not
+/// known, every ninth of none.
 struct World {
     server: DynamoDbServer,
     dir: tempfile::TempDir,
@@ -40,20 +42,31 @@ impl World {
         world.server.create_table("riders", ("id", "N"), None);
         world.server.create_table("bests", ("rider", "S"), Some(("course", "S")));
         for id in 0..RIDERS {
-            let club = if id % 3 == 0 { json!({ "NULL": true }) } else { json!({ "S": format!("club {}", id % 5) }) };
+            let club = if id % 3 == 0 {
+                json!({ "NULL": true })
+            } else {
+                json!({ "S": format!("club {}", id % 5) })
+            };
             let item = json!({ "id": { "N": id.to_string() }, "name": { "S": format!("rider {id}") }, "club": club });
             world.server.put("riders", &item);
         }
-        for (rider, course, best) in [("a", "north", "12.5"), ("a", "south", "9"), ("b", "north", "10.0")] {
+        for (rider, course, best) in
+            [("a", "north", "12.5"), ("a", "south", "9"), ("b", "north", "10.0")]
+        {
             let item = json!({ "rider": { "S": rider }, "course": { "S": course }, "best": { "N": best } });
             world.server.put("bests", &item);
         }
         let mut laps = String::new();
         for lap in 1..=ROWS {
-            let (second, rider) = (lap / 10, rider_of(lap).map_or("null".into(), |r| r.to_string()));
+            let (second, rider) =
+                (lap / 10, rider_of(lap).map_or("null".into(), |r| r.to_string()));
             let ts = format!("2026-01-01 00:{:02}:{:02}", second / 60, second % 60);
-            writeln!(laps, r#"{{"lap":{lap},"rider":{rider},"name":"{}","ts":"{ts}"}}"#, ["a", "b", "c"][lap as usize % 3])
-                .unwrap();
+            writeln!(
+                laps,
+                r#"{{"lap":{lap},"rider":{rider},"name":"{}","ts":"{ts}"}}"#,
+                ["a", "b", "c"][lap as usize % 3]
+            )
+            .unwrap();
         }
         fs::write(world.dir.path().join("laps.jsonl"), laps).unwrap();
         world
@@ -90,12 +103,15 @@ impl World {
     fn run(&self, sql: &str) -> Output {
         fs::write(self.dir.path().join("q.sql"), sql).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.args(["run", "q.sql", "--output", "json", "--parallelism", "2"]).current_dir(self.dir.path());
+        command
+            .args(["run", "q.sql", "--output", "json", "--parallelism", "2"])
+            .current_dir(self.dir.path());
         command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap()
     }
 }
 
-const LAPS: &str = "CREATE TABLE laps (lap BIGINT, rider BIGINT, name STRING, ts TIMESTAMP(3), pt AS PROCTIME(),
+const LAPS: &str =
+    "CREATE TABLE laps (lap BIGINT, rider BIGINT, name STRING, ts TIMESTAMP(3), pt AS PROCTIME(),
      WATERMARK FOR ts AS ts - INTERVAL '1' SECOND)";
 const CACHED: &str = ", 'lookup.cache' = 'PARTIAL', 'lookup.partial-cache.max-rows' = '100'";
 const PATIENT: &str = ", 'lookup.max-retries' = '100'";
@@ -103,7 +119,14 @@ const NAMED: &str = "INSERT INTO named SELECT lap, r.name, r.club FROM laps AS l
      LEFT JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id AND r.club <> 'club 1';";
 
 fn trouble() -> Faults {
-    Faults { throttle_every: 5, fail_every: 7, unprocessed_every: 3, delay_ms_max: 8, reads: true, ..Faults::default() }
+    Faults {
+        throttle_every: 5,
+        fail_every: 7,
+        unprocessed_every: 3,
+        delay_ms_max: 8,
+        reads: true,
+        ..Faults::default()
+    }
 }
 
 /// What `NAMED` gives.
@@ -111,7 +134,9 @@ fn named() -> Vec<String> {
     let row = |lap: i64| {
         let known = rider_of(lap).filter(|&r| r < RIDERS && r % 3 != 0 && r % 5 != 1);
         match known {
-            Some(r) => json!({ "lap": lap, "name": format!("rider {r}"), "club": format!("club {}", r % 5) }),
+            Some(r) => {
+                json!({ "lap": lap, "name": format!("rider {r}"), "club": format!("club {}", r % 5) })
+            }
             None => json!({ "lap": lap, "name": null, "club": null }),
         }
     };
@@ -202,7 +227,11 @@ fn a_partition_of_several_pages_and_other_joins_beside() {
     let text = String::from_utf8_lossy(&output.stdout);
     let last = text.lines().rfind(|line| line.contains("parts"));
     assert_eq!(last, Some(r#"{"op":"+U","parts":8,"size":2400000,"part":"7"}"#), "{text}");
-    assert!(text.contains(r#""lap":3,"part":1,"best":9}"#) && text.contains(r#""lap":3,"part":2,"best":9}"#), "{text}");
+    assert!(
+        text.contains(r#""lap":3,"part":1,"best":9}"#)
+            && text.contains(r#""lap":3,"part":2,"best":9}"#),
+        "{text}"
+    );
     assert!(world.server.calls("Query") >= 3);
 }
 
@@ -212,23 +241,35 @@ fn kills_and_other_workers_change_nothing() {
     world.server.set_faults(Faults { delay_ms_max: 3, reads: true, ..Faults::default() });
     let sql = world.sql(CACHED, NAMED);
     let state = world.dir.path().join("state");
-    let points = [Some(CrashPoint::MidRead), Some(CrashPoint::MidFire), Some(CrashPoint::BeforeManifest), None];
+    let points = [
+        Some(CrashPoint::MidRead),
+        Some(CrashPoint::MidFire),
+        Some(CrashPoint::BeforeManifest),
+        None,
+    ];
     for (kill, point) in points.into_iter().enumerate() {
         let crashes: Arc<dyn CrashSchedule> = match point {
             Some(point) => Arc::new(CrashAt { point, remaining: AtomicI64::new(4) }),
             None => Arc::new(NeverCrash),
         };
         let trigger = CheckpointTrigger::Records(200);
-        let variation = Variation { batch_rows: [7, 100, 33, 50][kill], trigger, crashes, ..Variation::plain(1 + kill % 3) };
+        let variation = Variation {
+            batch_rows: [7, 100, 33, 50][kill],
+            trigger,
+            crashes,
+            ..Variation::plain(1 + kill % 3)
+        };
         match (attempt(&sql, &state, &variation).0, point) {
-            (Err(JobError::Worker(WorkerError::Crashed(_))), Some(_)) | (Ok(Outcome::Finished), None) => {}
+            (Err(JobError::Worker(WorkerError::Crashed(_))), Some(_))
+            | (Ok(Outcome::Finished), None) => {}
             (other, _) => panic!("kill {kill}: {other:?}"),
         }
     }
     assert_eq!(values(&world.rows("named")), values(&named()));
 }
 
-/// Two sources that wait for answers nearly all the time, but hardly ever both: a stop must not wait for that.
+/// Two sources that wait for answers nearly all the time, but hardly ever both: a stop must not
+/// wait for that.
 #[test]
 fn sources_that_take_turns_at_waiting_do_not_put_a_stop_off() {
     let world = World::new();
@@ -259,12 +300,23 @@ fn a_lookup_that_cannot_succeed_ends_the_job() {
     };
     let says = |world: &World, options: &str, words: &[&str]| says_of(world, options, NAMED, words);
     let world = World::new();
-    world.server.set_faults(Faults { deny: Some("AccessDeniedException"), reads: true, ..Faults::default() });
+    world.server.set_faults(Faults {
+        deny: Some("AccessDeniedException"),
+        reads: true,
+        ..Faults::default()
+    });
     says(&world, "", &["lookup in table 'riders' of {\"id\":", "AccessDenied"]);
     world.server.set_faults(Faults { throttle_every: 1, reads: true, ..Faults::default() });
-    says(&world, ", 'lookup.max-retries' = '1'", &["lookup in table 'riders' of", "ProvisionedThroughputExceeded"]);
+    says(
+        &world,
+        ", 'lookup.max-retries' = '1'",
+        &["lookup in table 'riders' of", "ProvisionedThroughputExceeded"],
+    );
     world.server.set_faults(Faults::default());
-    world.server.put("bests", &json!({ "rider": { "S": "b" }, "course": { "S": "south" }, "best": { "S": "fast" } }));
+    world.server.put(
+        "bests",
+        &json!({ "rider": { "S": "b" }, "course": { "S": "south" }, "best": { "S": "fast" } }),
+    );
     let bests = "SELECT lap, b.best FROM laps AS l JOIN bests FOR SYSTEM_TIME AS OF l.pt AS b ON b.rider = l.name;";
     says_of(&world, "", bests, &["lookup in table 'bests'", "best", "fast"]);
     let without = World { server: DynamoDbServer::start(), dir: world.dir };
@@ -288,13 +340,24 @@ fn ask(asker: &mut Asker, id: i64) -> Result<usize, String> {
 fn a_table_that_changes_while_it_is_asked_is_said_to_have_changed() {
     for (key, words) in [
         (Some((("id", "S"), None)), ["'riders'", "it has changed while the job ran", "has type S"]),
-        (Some((("rider", "N"), None)), ["'riders'", "it has changed while the job ran", "its key is (rider)"]),
-        (Some((("id", "N"), Some(("club", "S")))), ["'riders'", "it has changed while the job ran", "its key is (id, club)"]),
+        (
+            Some((("rider", "N"), None)),
+            ["'riders'", "it has changed while the job ran", "its key is (rider)"],
+        ),
+        (
+            Some((("id", "N"), Some(("club", "S")))),
+            ["'riders'", "it has changed while the job ran", "its key is (id, club)"],
+        ),
         (None, ["'riders'", "it does not exist any more", "create it"]),
     ] {
         let world = World::new();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let fields = vec![Field::new("id", DataType::Int64, true), Field::new("name", DataType::Utf8, true)];
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let fields =
+            vec![Field::new("id", DataType::Int64, true), Field::new("name", DataType::Utf8, true)];
         let (schema, primary_key) = (Arc::new(Schema::new(fields)), vec!["id".to_owned()]);
         let spec = LookupSpec { table: "riders".into(), schema, keys: vec![0], primary_key };
         let options = [
@@ -305,7 +368,8 @@ fn a_table_that_changes_while_it_is_asked_is_said_to_have_changed() {
             ("aws.credentials.provider", "BASIC"),
         ];
         let options = options.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let table = DynamoDbLookup::new(spec.clone(), &options, 3, runtime.handle().clone()).unwrap();
+        let table =
+            DynamoDbLookup::new(spec.clone(), &options, 3, runtime.handle().clone()).unwrap();
         let lookup = Arc::new(Lookup::new(spec, Arc::new(table), None, SystemClock::shared()));
         let mut asker = lookup.asker(Arc::new(|| {})).unwrap();
         assert_eq!(ask(&mut asker, 1), Ok(1));
@@ -324,16 +388,25 @@ fn a_sample_stands_in_for_the_table() {
     let world = World::new();
     let samples = world.dir.path().join("q.samples");
     fs::create_dir(&samples).unwrap();
-    fs::write(samples.join("riders.jsonl"), "{\"id\":37,\"name\":\"Ada\"}\n{\"id\":74,\"name\":\"Bo\",\"club\":\"x\"}\n")
-        .unwrap();
-    let query =
-        "SELECT lap, r.name, r.club FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id WHERE lap < 5;";
+    fs::write(
+        samples.join("riders.jsonl"),
+        "{\"id\":37,\"name\":\"Ada\"}\n{\"id\":74,\"name\":\"Bo\",\"club\":\"x\"}\n",
+    )
+    .unwrap();
+    let query = "SELECT lap, r.name, r.club FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id WHERE lap < 5;";
     fs::write(world.dir.path().join("q.sql"), world.sql("", query)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-    let output = command.args(["run", "--local", "q.sql", "--output", "json"]).current_dir(&world.dir).output().unwrap();
+    let output = command
+        .args(["run", "--local", "q.sql", "--output", "json"])
+        .current_dir(&world.dir)
+        .output()
+        .unwrap();
     let mut lines: Vec<&str> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();
     lines.sort_unstable();
-    let want = [r#"{"op":"+I","lap":1,"name":"Ada","club":null}"#, r#"{"op":"+I","lap":2,"name":"Bo","club":"x"}"#];
+    let want = [
+        r#"{"op":"+I","lap":1,"name":"Ada","club":null}"#,
+        r#"{"op":"+I","lap":2,"name":"Bo","club":"x"}"#,
+    ];
     assert_eq!(lines, want, "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(world.server.calls("BatchGetItem") + world.server.calls("DescribeTable"), 0);
 }
@@ -352,22 +425,62 @@ CREATE VIEW v AS SELECT * FROM laps;
     let line = tables.lines().count() as u64 + 1;
     for (query, column, words) in [
         ("SELECT * FROM riders;", 15, "cannot be read, only looked up"),
-        ("SELECT * FROM laps AS l JOIN riders AS r ON l.rider = r.id;", 30, "FOR SYSTEM_TIME AS OF"),
-        ("SELECT * FROM laps AS l JOIN laps FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.rider;", 15, "cannot be looked up"),
-        ("SELECT * FROM laps AS l JOIN v FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.rider;", 30, "cannot be looked up"),
-        ("SELECT * FROM laps AS l JOIN ridders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;", 30, "does not exist"),
+        (
+            "SELECT * FROM laps AS l JOIN riders AS r ON l.rider = r.id;",
+            30,
+            "FOR SYSTEM_TIME AS OF",
+        ),
+        (
+            "SELECT * FROM laps AS l JOIN laps FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.rider;",
+            15,
+            "cannot be looked up",
+        ),
+        (
+            "SELECT * FROM laps AS l JOIN v FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.rider;",
+            30,
+            "cannot be looked up",
+        ),
+        (
+            "SELECT * FROM laps AS l JOIN ridders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;",
+            30,
+            "does not exist",
+        ),
         ("SELECT * FROM laps FOR SYSTEM_TIME AS OF pt;", 15, "second table of a JOIN"),
-        ("SELECT * FROM laps AS l, riders FOR SYSTEM_TIME AS OF l.pt AS r WHERE l.rider = r.id;", 26, "second table of a JOIN"),
-        ("SELECT * FROM laps AS l RIGHT JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;", 36, "INNER or LEFT"),
-        ("SELECT * FROM laps AS l FULL JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;", 35, "INNER or LEFT"),
-        ("SELECT * FROM laps AS l CROSS JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r;", 36, "INNER or LEFT"),
-        ("SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.ts AS r ON l.rider = r.id;", 59, "is a rowtime"),
+        (
+            "SELECT * FROM laps AS l, riders FOR SYSTEM_TIME AS OF l.pt AS r WHERE l.rider = r.id;",
+            26,
+            "second table of a JOIN",
+        ),
+        (
+            "SELECT * FROM laps AS l RIGHT JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;",
+            36,
+            "INNER or LEFT",
+        ),
+        (
+            "SELECT * FROM laps AS l FULL JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;",
+            35,
+            "INNER or LEFT",
+        ),
+        (
+            "SELECT * FROM laps AS l CROSS JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r;",
+            36,
+            "INNER or LEFT",
+        ),
+        (
+            "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.ts AS r ON l.rider = r.id;",
+            59,
+            "is a rowtime",
+        ),
         (
             "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.name AS r ON l.rider = r.id;",
             59,
             "no processing-time attribute",
         ),
-        ("SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.nope AS r ON l.rider = r.id;", 59, "nope"),
+        (
+            "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.nope AS r ON l.rider = r.id;",
+            59,
+            "nope",
+        ),
         (
             "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider > r.id;",
             30,
@@ -378,8 +491,16 @@ CREATE VIEW v AS SELECT * FROM laps;
             30,
             "needs in its ON an equation for 'id'",
         ),
-        ("SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.name = CAST(r.id AS STRING);", 30, "'id'"),
-        ("SELECT * FROM laps AS l JOIN loose FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;", 30, "PRIMARY KEY"),
+        (
+            "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.pt AS r ON l.name = CAST(r.id AS STRING);",
+            30,
+            "'id'",
+        ),
+        (
+            "SELECT * FROM laps AS l JOIN loose FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.id;",
+            30,
+            "PRIMARY KEY",
+        ),
         (
             "SELECT * FROM laps AS l JOIN bests FOR SYSTEM_TIME AS OF l.pt AS r ON l.name = r.course;",
             30,
@@ -391,7 +512,11 @@ CREATE VIEW v AS SELECT * FROM laps;
         assert!(error.message.contains(words), "{query}\n{error:?}");
         assert_eq!(place, Some((line, column)), "{query}\n{error:?}");
     }
-    let options = "SELECT * FROM laps AS l JOIN bests FOR SYSTEM_TIME AS OF l.pt AS r ON l.name = r.rider;";
+    let options =
+        "SELECT * FROM laps AS l JOIN bests FOR SYSTEM_TIME AS OF l.pt AS r ON l.name = r.rider;";
     let error = planned(&format!("{tables}{options}")).expect_err("no bound");
-    assert!(error.message.contains("'lookup.cache' = 'PARTIAL' needs one of") && error.place.is_some(), "{error:?}");
+    assert!(
+        error.message.contains("'lookup.cache' = 'PARTIAL' needs one of") && error.place.is_some(),
+        "{error:?}"
+    );
 }

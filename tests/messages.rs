@@ -1,5 +1,6 @@
-//! Do messages about queries speak of SQL alone, and show where? Every query of `tests/messages/queries.txt` is wrong or not
-//! supported; below it stand its message, what the caret points at, and the help. `PACELINE_RECORD=1` writes them anew.
+//! Do messages about queries speak of SQL alone, and show where? Every query of
+//! `tests/messages/queries.txt` is wrong or not supported; below it stand its message, what the
+//! caret points at, and the help. `PACELINE_RECORD=1` writes them anew.
 
 use std::fmt::Write;
 use std::fs;
@@ -52,13 +53,20 @@ fn shown(query: &str) -> String {
     for word in ENGINE {
         assert!(!rendered.replace(query, "").contains(word), "{word}:\n{rendered}");
     }
-    assert!(rendered.lines().any(|l| l.trim_start().starts_with('|') && l.trim_end().ends_with('^')), "no caret:\n{rendered}");
+    assert!(
+        rendered.lines().any(|l| l.trim_start().starts_with('|') && l.trim_end().ends_with('^')),
+        "no caret:\n{rendered}"
+    );
     let place = error.place.expect("a place");
     let line = text.lines().nth(place.line as usize - 1).unwrap_or_default();
     let at: String = line.chars().skip(place.column as usize - 1).take(16).collect();
     let mut out = String::new();
-    let _ =
-        writeln!(out, "    {}\n    at {}", error.message.replace('\n', "\n    "), if at.is_empty() { "the end" } else { &at });
+    let _ = writeln!(
+        out,
+        "    {}\n    at {}",
+        error.message.replace('\n', "\n    "),
+        if at.is_empty() { "the end" } else { &at }
+    );
     if let Some(help) = error.help {
         let _ = writeln!(out, "    help: {help}");
     }
@@ -69,7 +77,8 @@ fn shown(query: &str) -> String {
 fn every_message_is_in_sqls_words_and_shows_where() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages/queries.txt");
     let recorded = fs::read_to_string(&path).unwrap();
-    let queries: Vec<&str> = recorded.lines().filter(|l| !l.starts_with(' ') && !l.is_empty()).collect();
+    let queries: Vec<&str> =
+        recorded.lines().filter(|l| !l.starts_with(' ') && !l.is_empty()).collect();
     let found: String = queries.iter().map(|query| format!("{query}\n{}", shown(query))).collect();
     if std::env::var_os("PACELINE_RECORD").is_some() {
         fs::write(&path, &found).unwrap();

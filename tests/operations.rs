@@ -1,4 +1,5 @@
-//! Does the binary behave in operation? Signals, health, a second process, changed queries, files taken away, damage accepted.
+//! Does the binary behave in operation? Signals, health, a second process, changed queries, files
+//! taken away, damage accepted.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -25,7 +26,9 @@ impl Run {
         let run = Run { dir: tempfile::tempdir().unwrap() };
         run.write("q.sql", &format!("{SOURCE}{QUERY}"));
         let rows = (0..seconds).map(|s| {
-            let ts = chrono::DateTime::from_timestamp(1_704_067_200 + s as i64, 0).unwrap().format("%F %T");
+            let ts = chrono::DateTime::from_timestamp(1_704_067_200 + s as i64, 0)
+                .unwrap()
+                .format("%F %T");
             format!("{{\"k\":\"k{}\",\"v\":{s},\"ts\":\"{ts}\"}}\n", s % 7)
         });
         fs::create_dir(run.dir.path().join("in")).unwrap();
@@ -47,10 +50,15 @@ impl Run {
         answer(&self.command(&[&["run", "q.sql"], args].concat()).output().unwrap())
     }
 
-    /// Runs in small steps with a checkpoint every few records; stopped with SIGINT after the second one.
+    /// Runs in small steps with a checkpoint every few records; stopped with SIGINT after the
+    /// second one.
     pub fn run_until_stopped(&self) {
-        let slow = ["--state-dir", "st", "--parallelism", "1", "--set", "paceline.checkpoint.records=50"];
-        let mut child = self.command(&[&["run", "q.sql", "--set", "paceline.batch.rows=5"], &slow[..]].concat()).spawn().unwrap();
+        let slow =
+            ["--state-dir", "st", "--parallelism", "1", "--set", "paceline.checkpoint.records=50"];
+        let mut child = self
+            .command(&[&["run", "q.sql", "--set", "paceline.batch.rows=5"], &slow[..]].concat())
+            .spawn()
+            .unwrap();
         while !self.dir.path().join("st/checkpoints/00000002/manifest").exists() {
             assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
             std::thread::sleep(Duration::from_millis(1));
@@ -80,7 +88,13 @@ pub fn answer(output: &Output) -> (i32, String, String) {
 }
 
 pub fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args([&format!("-{name}"), &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 /// Long enough that it is stopped before its end.
@@ -180,7 +194,10 @@ fn a_line_that_is_too_long_is_kept_and_the_rest_goes_on() {
     write!(file, "\n{good}").unwrap();
     let (code, _, text) = run.run(&["--state-dir", "st"]);
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains("line 1 has 20000001 bytes") && text.contains("1 in the error stream"), "{text}");
+    assert!(
+        text.contains("line 1 has 20000001 bytes") && text.contains("1 in the error stream"),
+        "{text}"
+    );
     assert_eq!(run.rows().len(), 14);
     assert_eq!(fs::read_dir(run.dir.path().join("st/errors")).unwrap().count(), 1);
 }
@@ -192,14 +209,22 @@ fn late_rows_are_counted_at_the_end() {
     let rows = fs::read_to_string(run.dir.path().join("in/a.jsonl")).unwrap();
     run.write("in/a.jsonl", &format!("{rows}{more}{more}"));
     let (code, _, text) = run.run(&[]);
-    assert!(code == 0 && text.contains("62 records in, 42 rows out, 2 late rows dropped"), "{text}");
-    assert!(!text.contains("error stream") && !run.dir.path().join("paceline-errors").exists(), "{text}");
+    assert!(
+        code == 0 && text.contains("62 records in, 42 rows out, 2 late rows dropped"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("error stream") && !run.dir.path().join("paceline-errors").exists(),
+        "{text}"
+    );
 }
 
 /// The body of `GET /health`.
 fn health(address: &str) -> Option<serde_json::Value> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     serde_json::from_str(text.split_once("\r\n\r\n")?.1).ok()
@@ -217,7 +242,8 @@ fn health_tells_how_far_it_is_and_a_second_process_is_kept_out() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let address = format!("localhost:{port}");
-    let mut child = run.command(&["run", "q.sql", "--state-dir", "st", "--listen", &address]).spawn().unwrap();
+    let mut child =
+        run.command(&["run", "q.sql", "--state-dir", "st", "--listen", &address]).spawn().unwrap();
     let report = loop {
         assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
         match health(&address) {
@@ -225,7 +251,11 @@ fn health_tells_how_far_it_is_and_a_second_process_is_kept_out() {
             _ => std::thread::sleep(Duration::from_millis(10)),
         }
     };
-    assert_eq!((report["status"].as_str(), report["diverted"].as_u64()), (Some("running"), Some(0)), "{report}");
+    assert_eq!(
+        (report["status"].as_str(), report["diverted"].as_u64()),
+        (Some("running"), Some(0)),
+        "{report}"
+    );
     let (code, _, text) = run.run(&["--state-dir", "st"]);
     assert!(code != 0 && text.contains("in use by another process"), "{code} {text}");
     signal(&child, "TERM");
@@ -238,7 +268,8 @@ fn health_tells_how_far_it_is_and_a_second_process_is_kept_out() {
 fn state_without_a_folder_leaves_nothing() {
     let run = Run::new(30);
     fs::create_dir(run.dir.path().join("tmp")).unwrap();
-    let output = run.command(&["run", "q.sql"]).env("TMPDIR", run.dir.path().join("tmp")).output().unwrap();
+    let output =
+        run.command(&["run", "q.sql"]).env("TMPDIR", run.dir.path().join("tmp")).output().unwrap();
     assert!(output.status.success());
     assert_eq!(fs::read_dir(run.dir.path().join("tmp")).unwrap().count(), 0);
     let left: Vec<_> = names(run.dir.path());
@@ -246,8 +277,10 @@ fn state_without_a_folder_leaves_nothing() {
 }
 
 pub fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -268,7 +301,9 @@ fn new_files_of_a_watched_folder_are_read_once_through_a_kill() {
         run.write("new", &format!("{name},1\n{name},2\n"));
         fs::rename(run.dir.path().join("new"), run.dir.path().join("in").join(name)).unwrap();
     };
-    let start = || run.command(&["run", "q.sql", "--state-dir", "st", "--parallelism", "3"]).spawn().unwrap();
+    let start = || {
+        run.command(&["run", "q.sql", "--state-dir", "st", "--parallelism", "3"]).spawn().unwrap()
+    };
     let wait_for = |child: &mut Child, rows: usize| {
         while run.rows().len() < rows {
             assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
@@ -291,7 +326,9 @@ fn new_files_of_a_watched_folder_are_read_once_through_a_kill() {
     signal(&child, "INT");
     let (code, _, text) = answer(&child.wait_with_output().unwrap());
     assert_eq!(code, 0, "{text}");
-    let expected = ["a", "b", "c", "d", "e"].iter().flat_map(|k| [1, 2].map(|v| format!("{{\"k\":\"{k}\",\"v\":{v}}}")));
+    let expected = ["a", "b", "c", "d", "e"]
+        .iter()
+        .flat_map(|k| [1, 2].map(|v| format!("{{\"k\":\"{k}\",\"v\":{v}}}")));
     assert_eq!(run.rows(), expected.collect::<Vec<_>>());
 }
 
@@ -301,7 +338,10 @@ fn what_is_explained_is_not_run() {
     run.write("q.sql", &format!("{SOURCE}{}", QUERY.replace("INSERT", "EXPLAIN PLAN FOR INSERT")));
     let (code, out, text) = run.run(&[]);
     assert_eq!(code, 0, "{text}");
-    assert!(out.contains("aggregate TUMBLE 10000 ms") && out.contains("write res (filesystem)"), "{out}");
+    assert!(
+        out.contains("aggregate TUMBLE 10000 ms") && out.contains("write res (filesystem)"),
+        "{out}"
+    );
     assert!(!run.dir.path().join("out").exists());
 }
 
@@ -316,7 +356,11 @@ fn records_that_are_no_csv_are_kept_with_their_line() {
     );
     run.write("in/a.jsonl", "a,1\nb,x\n\"c\nc\",2\nd\nNULL,3\n");
     let (code, _, text) = run.run(&["--state-dir", "st"]);
-    assert_eq!((code, run.rows()), (0, ["NULL", "a", "c", "c"].map(String::from).to_vec()), "{text}");
+    assert_eq!(
+        (code, run.rows()),
+        (0, ["NULL", "a", "c", "c"].map(String::from).to_vec()),
+        "{text}"
+    );
     let kept: String = names(&run.dir.path().join("st/errors"))
         .iter()
         .map(|name| fs::read_to_string(run.dir.path().join("st/errors").join(name)).unwrap())

@@ -1,4 +1,5 @@
-//! Do windows of processing time count every row once? The binary on an endless source, killed and stopped in the middle.
+//! Do windows of processing time count every row once? The binary on an endless source, killed and
+//! stopped in the middle.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,7 +35,10 @@ fn counts(dir: &Path) -> BTreeMap<(i64, String), (i64, i64, i64)> {
             let row: Value = serde_json::from_str(line).expect("an object");
             let number = |name: &str| row[name].as_i64().expect("a number");
             let window = (number("k"), row["ws"].as_str().expect("text").to_owned());
-            assert!(all.insert(window, (number("n"), number("lo"), number("hi"))).is_none(), "a window twice: {line}");
+            assert!(
+                all.insert(window, (number("n"), number("lo"), number("hi"))).is_none(),
+                "a window twice: {line}"
+            );
         }
     }
     all
@@ -61,8 +65,10 @@ fn every_row_is_in_one_window_of_processing_time() {
     }
     let all = counts(dir);
     for key in 0..3 {
-        // Ids of a key come in order and three apart: windows follow each other without a hole and without an id twice.
-        let mut windows: Vec<_> = all.iter().filter(|((k, _), _)| *k == key).map(|(_, w)| *w).collect();
+        // Ids of a key come in order and three apart: windows follow each other without a hole and
+        // without an id twice.
+        let mut windows: Vec<_> =
+            all.iter().filter(|((k, _), _)| *k == key).map(|(_, w)| *w).collect();
         windows.sort_by_key(|(_, lo, _)| *lo);
         let mut next = if key == 0 { 3 } else { key };
         for (n, lo, hi) in windows {

@@ -1,8 +1,10 @@
-//! Do random jobs agree with a naive recomputation? The oracle below shares no code with the engine: it reads rows one by
-//! one, keeps every window in an ordered map, and decides lateness row by row from the split's own watermark.
+//! Do random jobs agree with a naive recomputation? The oracle below shares no code with the
+//! engine: it reads rows one by one, keeps every window in an ordered map, and decides lateness row
+//! by row from the split's own watermark.
 //!
-//! What each part would catch: disorder and cuts, wrong lateness; several splits, a watermark that runs ahead; small
-//! batches, anything that depends on batch boundaries; kills, anything lost or counted twice.
+//! What each part would catch: disorder and cuts, wrong lateness; several splits, a watermark that
+//! runs ahead; small batches, anything that depends on batch boundaries; kills, anything lost or
+//! counted twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -113,7 +115,8 @@ struct Run<'a> {
     rows: Vec<&'a Row>,
 }
 
-/// Every session: first the runs of each split, row by row as Flink has them, then what touches across splits.
+/// Every session: first the runs of each split, row by row as Flink has them, then what touches
+/// across splits.
 fn sessions(job: &Job) -> Vec<(i64, i64, Option<String>, i64, Cell)> {
     let (gap, delay) = (job.step_s * 1000, job.delay_s * 1000);
     let mut runs: BTreeMap<(Option<String>, i64), Vec<Run<'_>>> = BTreeMap::new();
@@ -124,10 +127,17 @@ fn sessions(job: &Job) -> Vec<(i64, i64, Option<String>, i64, Cell)> {
         let mut watermark = i64::MIN;
         for row in split {
             let known = runs.entry((row.key.clone(), row.group)).or_default();
-            let mut new = Run { split: number, start: row.ts_ms, end: row.ts_ms + gap, since: watermark, rows: vec![row] };
+            let mut new = Run {
+                split: number,
+                start: row.ts_ms,
+                end: row.ts_ms + gap,
+                since: watermark,
+                rows: vec![row],
+            };
             let is_open = |r: &Run<'_>| r.split == number && r.end - 1 > watermark;
             let touched = |r: &Run<'_>| is_open(r) && r.start <= new.end && new.start <= r.end;
-            let (joined, rest): (Vec<Run<'_>>, Vec<Run<'_>>) = std::mem::take(known).into_iter().partition(touched);
+            let (joined, rest): (Vec<Run<'_>>, Vec<Run<'_>>) =
+                std::mem::take(known).into_iter().partition(touched);
             *known = rest;
             let late = joined.is_empty() && new.end - 1 <= watermark;
             for run in joined {
@@ -156,7 +166,8 @@ fn sessions(job: &Job) -> Vec<(i64, i64, Option<String>, i64, Cell)> {
                     let touch = r.start <= one.end && one.start <= r.end;
                     r.split != one.split && touch && r.since < one.end - 1 && one.since < r.end - 1
                 };
-                let (more, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut left).into_iter().partition(joins);
+                let (more, rest): (Vec<_>, Vec<_>) =
+                    std::mem::take(&mut left).into_iter().partition(joins);
                 left = rest;
                 session.extend(more);
                 at += 1;
@@ -174,11 +185,13 @@ fn sessions(job: &Job) -> Vec<(i64, i64, Option<String>, i64, Cell)> {
 /// Every window, recomputed row by row.
 fn oracle(job: &Job) -> Vec<String> {
     type Key = (i64, i64, Option<String>, i64);
-    let (size, step, delay, offset) = (job.size_s * 1000, job.step_s * 1000, job.delay_s * 1000, job.offset_s * 1000);
+    let (size, step, delay, offset) =
+        (job.size_s * 1000, job.step_s * 1000, job.delay_s * 1000, job.offset_s * 1000);
     let mut cells: BTreeMap<Key, Cell> = BTreeMap::new();
     let sliced = if job.kind == Kind::Session { &[][..] } else { &job.splits };
     for (start, end, key, group, cell) in sessions(job) {
-        // Sessions of one key may overlap, but none has the bounds of another here: rows of both would have to be late.
+        // Sessions of one key may overlap, but none has the bounds of another here: rows of both
+        // would have to be late.
         assert!(cells.insert((start, end, key, group), cell).is_none());
     }
     for split in sliced {
@@ -193,7 +206,11 @@ fn oracle(job: &Job) -> Vec<String> {
                 }
             } else {
                 let start = row.ts_ms - (row.ts_ms - offset).rem_euclid(size);
-                windows.extend((1..=size / step).map(|k| (start, start + k * step)).filter(|(_, end)| row.ts_ms < *end));
+                windows.extend(
+                    (1..=size / step)
+                        .map(|k| (start, start + k * step))
+                        .filter(|(_, end)| row.ts_ms < *end),
+                );
             }
             for (start, end) in windows.into_iter().filter(|(_, end)| watermark < end - 1) {
                 cells.entry((start, end, row.key.clone(), row.group)).or_default().add(row);
@@ -254,7 +271,8 @@ fn run(seed: u64) -> usize {
     };
     let offset = (job.kind != Kind::Session).then_some(job.offset_s);
     let partition = if job.kind == Kind::Session { " PARTITION BY (k, g)" } else { "" };
-    let intervals = intervals.into_iter().chain(offset).map(interval).collect::<Vec<_>>().join(", ");
+    let intervals =
+        intervals.into_iter().chain(offset).map(interval).collect::<Vec<_>>().join(", ");
     let window = format!("{name}(TABLE src{partition}, DESCRIPTOR(ts), {intervals})");
     let sql = format!(
         "CREATE TABLE src (k STRING, g INT, v BIGINT, t STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - {delay})
@@ -273,10 +291,15 @@ fn run(seed: u64) -> usize {
     let got = sink_rows(&dir.path().join("out"));
     let expected = oracle(&job);
     if got != expected {
-        let (got, expected): (BTreeSet<_>, BTreeSet<_>) = (got.iter().collect(), expected.iter().collect());
+        let (got, expected): (BTreeSet<_>, BTreeSet<_>) =
+            (got.iter().collect(), expected.iter().collect());
         let missing: Vec<_> = expected.difference(&got).take(5).collect();
         let extra: Vec<_> = got.difference(&expected).take(5).collect();
-        panic!("seed {seed}: {} rows instead of {}\nmissing {missing:#?}\nextra {extra:#?}", got.len(), expected.len());
+        panic!(
+            "seed {seed}: {} rows instead of {}\nmissing {missing:#?}\nextra {extra:#?}",
+            got.len(),
+            expected.len()
+        );
     }
     restores
 }

@@ -1,7 +1,8 @@
-//! Does today's build go on from state that an earlier one left? The folders of `tests/state`, each resumed and compared with
-//! a run that was never stopped.
+//! Does today's build go on from state that an earlier one left? The folders of `tests/state`, each
+//! resumed and compared with a run that was never stopped.
 //!
-//! What it would catch: a changed encoding of a manifest, a key or a value in the store, and a changed name of an operator.
+//! What it would catch: a changed encoding of a manifest, a key or a value in the store, and a
+//! changed name of an operator.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +15,8 @@ use crate::operations::answer;
 
 fn recorded() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/state");
-    let mut folders: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
     folders.sort();
     assert!(!folders.is_empty());
     folders
@@ -50,7 +52,8 @@ fn run(dir: &Path, args: &[&str]) -> (i32, String, String) {
 fn table(printed: &str) -> BTreeMap<String, i64> {
     let mut counts: BTreeMap<String, i64> = BTreeMap::new();
     for line in printed.lines() {
-        let mut row: serde_json::Map<String, Value> = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        let mut row: serde_json::Map<String, Value> =
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         let op = row.remove("op").expect("an op");
         let by = if ["+I", "+U"].contains(&op.as_str().expect("text")) { 1 } else { -1 };
         *counts.entry(Value::Object(row).to_string()).or_default() += by;
@@ -67,7 +70,11 @@ fn published(dir: &Path) -> BTreeMap<String, Vec<String>> {
         let rows = sinks.entry(sink.file_name().to_string_lossy().into_owned()).or_default();
         for part in fs::read_dir(sink.path()).unwrap() {
             let part = part.unwrap();
-            assert!(!part.file_name().to_string_lossy().starts_with('.'), "{:?} was left behind", part.path());
+            assert!(
+                !part.file_name().to_string_lossy().starts_with('.'),
+                "{:?} was left behind",
+                part.path()
+            );
             rows.extend(fs::read_to_string(part.path()).unwrap().lines().map(String::from));
         }
         rows.sort();
@@ -81,21 +88,34 @@ fn state_of_earlier_builds_goes_on() {
         let name = folder.display();
         let whole = copied(&folder);
         fs::remove_dir_all(whole.path().join("out")).unwrap();
-        let (code, printed, text) = run(whole.path(), &["--parallelism", "1", "--state-dir", "new"]);
+        let (code, printed, text) =
+            run(whole.path(), &["--parallelism", "1", "--state-dir", "new"]);
         assert_eq!(code, 0, "{name}: {text}");
         let expected = published(whole.path());
         assert!(expected.values().all(|rows| !rows.is_empty()), "{name}: a sink without rows");
         let before = fs::read_to_string(folder.join("printed.jsonl")).unwrap();
-        assert!(published(&folder) != expected && table(&before) != table(&printed), "{name}: it had finished");
+        assert!(
+            published(&folder) != expected && table(&before) != table(&printed),
+            "{name}: it had finished"
+        );
         for workers in ["1", "3"] {
             let dir = copied(&folder);
-            let (code, after, text) = run(dir.path(), &["--parallelism", workers, "--state-dir", "state"]);
+            let (code, after, text) =
+                run(dir.path(), &["--parallelism", workers, "--state-dir", "state"]);
             assert_eq!(code, 0, "{name}, {workers} workers: {text}");
             assert!(!text.contains("finished before"), "{name}: {text}");
             assert_eq!(published(dir.path()), expected, "{name}, {workers} workers");
-            assert_eq!(table(&format!("{before}{after}")), table(&printed), "{name}, {workers} workers");
+            assert_eq!(
+                table(&format!("{before}{after}")),
+                table(&printed),
+                "{name}, {workers} workers"
+            );
             let errors = fs::read_dir(dir.path().join("state/errors")).unwrap();
-            assert_eq!(errors.count(), fs::read_dir(whole.path().join("new/errors")).unwrap().count(), "{name}");
+            assert_eq!(
+                errors.count(),
+                fs::read_dir(whole.path().join("new/errors")).unwrap().count(),
+                "{name}"
+            );
         }
     }
 }
@@ -114,7 +134,11 @@ fn state_that_cannot_go_on_is_refused_with_3() {
         let before = fs::read_dir(dir.path().join("state/checkpoints")).unwrap().count();
         let (code, _, text) = run(dir.path(), &["--state-dir", "state"]);
         assert!(code == 3 && text.contains("--fresh"), "{}: {code} {text}", folder.display());
-        assert_eq!(fs::read_dir(dir.path().join("state/checkpoints")).unwrap().count(), before, "it was touched");
+        assert_eq!(
+            fs::read_dir(dir.path().join("state/checkpoints")).unwrap().count(),
+            before,
+            "it was touched"
+        );
         assert_eq!(published(dir.path()), published(&folder));
     }
 }

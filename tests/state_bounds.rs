@@ -1,4 +1,5 @@
-//! Does state stay within its bounds, and does it leave? Windows with far more keys than fit into the memory they are given.
+//! Does state stay within its bounds, and does it leave? Windows with far more keys than fit into
+//! the memory they are given.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -55,7 +56,8 @@ impl Observer for Watch {
     fn resumed(&mut self, _: Epoch, _: &[(Epoch, String)]) {}
 }
 
-/// 20,000 keys, most of them in every window; some rows late for one window and in time for the next.
+/// 20,000 keys, most of them in every window; some rows late for one window and in time for the
+/// next.
 fn write_rows(folder: &Path) {
     let mut rows = String::new();
     for i in 0..60_000u64 {
@@ -81,10 +83,14 @@ fn source(folder: &Path) -> String {
     )
 }
 
-/// Runs a job with little memory: it must move state to the store, and leave none when every window has fired.
+/// Runs a job with little memory: it must move state to the store, and leave none when every window
+/// has fired.
 fn run_tight(sql: &str, state: &Path) {
-    let variation =
-        Variation { accumulator_bytes_max: BUDGET_BYTES, trigger: CheckpointTrigger::Records(20_000), ..Variation::plain(2) };
+    let variation = Variation {
+        accumulator_bytes_max: BUDGET_BYTES,
+        trigger: CheckpointTrigger::Records(20_000),
+        ..Variation::plain(2)
+    };
     let mut watch = Watch { checkpoints: state.join("checkpoints"), ..Watch::default() };
     observe(sql, state, &variation, &mut watch).unwrap();
     assert!(watch.spills > 0, "nothing was moved to the store");
@@ -110,7 +116,10 @@ fn check(window: &str) {
     let expected = sink_rows(&dir.path().join("roomy"));
     assert!(expected.len() > 20_000, "{} rows", expected.len());
     run_tight(&sql("tight"), &dir.path().join("state"));
-    assert!(sink_rows(&dir.path().join("tight")) == expected, "rows differ when windows are moved to the store");
+    assert!(
+        sink_rows(&dir.path().join("tight")) == expected,
+        "rows differ when windows are moved to the store"
+    );
 }
 
 /// Windows that are sent more than once.
@@ -179,29 +188,38 @@ fn check_keyed(select: &str, expected: impl Fn(i64, &[i64]) -> String) {
         dir.path().display()
     );
     let state = dir.path().join("state");
-    let variation =
-        Variation { accumulator_bytes_max: BUDGET_BYTES, trigger: CheckpointTrigger::Records(20_000), ..Variation::plain(2) };
+    let variation = Variation {
+        accumulator_bytes_max: BUDGET_BYTES,
+        trigger: CheckpointTrigger::Records(20_000),
+        ..Variation::plain(2)
+    };
     let mut watch = Watch { checkpoints: state.join("checkpoints"), ..Watch::default() };
     observe(&sql, &state, &variation, &mut watch).unwrap();
     assert!(watch.spills > 0, "nothing was moved to the store");
     assert_eq!(watch.keys.last(), Some(&(KEYS as usize)), "{:?} stored keys", watch.keys);
-    let expected: BTreeMap<String, i64> = values.iter().map(|(&k, values)| (expected(k, values), 1)).collect();
+    let expected: BTreeMap<String, i64> =
+        values.iter().map(|(&k, values)| (expected(k, values), 1)).collect();
     assert!(table(dir.path()) == expected, "the table differs");
 }
 
 #[test]
 fn groups_without_a_window_need_not_fit() {
-    check_keyed("SELECT k, COUNT(*) AS c, SUM(v) AS s, COUNT(DISTINCT v) AS d FROM src GROUP BY k", |k, values| {
-        let distinct: BTreeSet<&i64> = values.iter().collect();
-        let (count, sum) = (values.len(), values.iter().sum::<i64>());
-        format!(r#"{{"k":{k},"c":{count},"s":{sum},"d":{}}}"#, distinct.len())
-    });
+    check_keyed(
+        "SELECT k, COUNT(*) AS c, SUM(v) AS s, COUNT(DISTINCT v) AS d FROM src GROUP BY k",
+        |k, values| {
+            let distinct: BTreeSet<&i64> = values.iter().collect();
+            let (count, sum) = (values.len(), values.iter().sum::<i64>());
+            format!(r#"{{"k":{k},"c":{count},"s":{sum},"d":{}}}"#, distinct.len())
+        },
+    );
 }
 
 #[test]
 fn partitions_of_a_top_n_need_not_fit() {
     let select = "SELECT k, v FROM (SELECT k, v, ROW_NUMBER() OVER (PARTITION BY k ORDER BY v DESC) AS rn FROM src) WHERE rn = 1";
-    check_keyed(select, |k, values| format!(r#"{{"k":{k},"v":{}}}"#, values.iter().max().unwrap_or(&0)));
+    check_keyed(select, |k, values| {
+        format!(r#"{{"k":{k},"v":{}}}"#, values.iter().max().unwrap_or(&0))
+    });
 }
 
 /// The most memory that a process of this id has had, in bytes; None when it has ended.
@@ -211,7 +229,8 @@ fn peak_bytes(process: u32) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
-/// The whole process, with state that is much larger than its share: what is copied while it moves counts too.
+/// The whole process, with state that is much larger than its share: what is copied while it moves
+/// counts too.
 #[test]
 fn memory_stays_within_its_setting() {
     let dir = tempfile::tempdir().unwrap();
@@ -224,7 +243,9 @@ fn memory_stays_within_its_setting() {
     fs::write(dir.path().join("q.sql"), sql).unwrap();
     let run = |state: &str, stop_after: Option<std::time::Duration>| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.args(["run", "q.sql", "--parallelism", "2", "--set", "paceline.memory=256 mb"]).current_dir(dir.path());
+        command
+            .args(["run", "q.sql", "--parallelism", "2", "--set", "paceline.memory=256 mb"])
+            .current_dir(dir.path());
         command.args(["--set", "execution.checkpointing.interval=2 s", "--state-dir", state]);
         let mut job = command.stderr(std::process::Stdio::null()).spawn().unwrap();
         let started = std::time::Instant::now();

@@ -1,4 +1,5 @@
-//! Is a state directory kept to its own? Foreign folders, kills with an immediate start, input and output that others changed.
+//! Is a state directory kept to its own? Foreign folders, kills with an immediate start, input and
+//! output that others changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,11 +24,19 @@ fn a_folder_of_somebody_elses_is_refused_with_2_and_keeps_everything() {
     for extra in [&[][..], &["--fresh"]] {
         let (code, _, text) = run.run(&[&["--state-dir", "mine"], extra].concat());
         assert!(
-            code == 2 && text.contains("mine is no state directory of Paceline") && text.contains("an empty folder"),
+            code == 2
+                && text.contains("mine is no state directory of Paceline")
+                && text.contains("an empty folder"),
             "{text}"
         );
-        assert_eq!((names(&run.dir.path().join("mine")), run.rows().len()), (vec!["checkpoints".into()], 0));
-        assert_eq!(fs::read_to_string(run.dir.path().join("mine/checkpoints/thesis.txt")).unwrap(), "years of work");
+        assert_eq!(
+            (names(&run.dir.path().join("mine")), run.rows().len()),
+            (vec!["checkpoints".into()], 0)
+        );
+        assert_eq!(
+            fs::read_to_string(run.dir.path().join("mine/checkpoints/thesis.txt")).unwrap(),
+            "years of work"
+        );
     }
     let (code, _, text) = run.run(&["--state-dir", "q.sql"]);
     assert!(code == 2 && text.contains("is no folder"), "{text}");
@@ -37,8 +46,13 @@ fn a_folder_of_somebody_elses_is_refused_with_2_and_keeps_everything() {
 fn what_others_put_into_a_state_directory_outlives_fresh() {
     let run = Run::new(30);
     assert_eq!(run.run(&["--state-dir", "st"]).0, 0);
-    let foreign =
-        ["st/checkpoints/notes.txt", "st/checkpoints/0000x/a", "st/live/notes.txt", "st/tables/notes.txt", "st/notes.txt"];
+    let foreign = [
+        "st/checkpoints/notes.txt",
+        "st/checkpoints/0000x/a",
+        "st/live/notes.txt",
+        "st/tables/notes.txt",
+        "st/notes.txt",
+    ];
     for name in foreign {
         fs::create_dir_all(run.dir.path().join(name).parent().unwrap()).unwrap();
         run.write(name, "mine");
@@ -63,8 +77,16 @@ fn a_state_directory_without_a_marker_goes_on_and_gets_one() {
 #[test]
 fn a_killed_job_is_started_again_at_once() {
     let run = Run::new(LONG_S);
-    let args =
-        ["run", "q.sql", "--state-dir", "st", "--set", "paceline.checkpoint.records=500", "--set", "paceline.batch.rows=50"];
+    let args = [
+        "run",
+        "q.sql",
+        "--state-dir",
+        "st",
+        "--set",
+        "paceline.checkpoint.records=500",
+        "--set",
+        "paceline.batch.rows=50",
+    ];
     for _ in 0..5 {
         let mut child = run.command(&args).spawn().unwrap();
         while !run.dir.path().join("st/publishing").exists() {
@@ -103,14 +125,19 @@ fn a_part_taken_before_its_publication_was_noted_is_neither_missed_nor_doubled()
          CREATE TABLE res (v INT) WITH ('connector'='filesystem','format'='json','path'='{root}/out');
          INSERT INTO res SELECT v FROM src;"
     );
-    let (out, taken, state) = (dir.path().join("out"), dir.path().join("taken"), dir.path().join("st"));
+    let (out, taken, state) =
+        (dir.path().join("out"), dir.path().join("taken"), dir.path().join("st"));
     fs::create_dir(&taken).unwrap();
     let mut killed = 0;
     for seed in 1.. {
-        let crashes = Arc::new(CrashAt { point: CrashPoint::AfterRename, remaining: AtomicI64::new(1) });
+        let crashes =
+            Arc::new(CrashAt { point: CrashPoint::AfterRename, remaining: AtomicI64::new(1) });
         let (trigger, scheduling) = (CheckpointTrigger::Records(200), Scheduling::Seeded(seed));
-        let (outcome, _) =
-            attempt(&sql, &state, &Variation { batch_rows: 50, trigger, scheduling, crashes, ..Variation::plain(2) });
+        let (outcome, _) = attempt(
+            &sql,
+            &state,
+            &Variation { batch_rows: 50, trigger, scheduling, crashes, ..Variation::plain(2) },
+        );
         for name in names(&out).into_iter().filter(|n| !n.starts_with('.')) {
             fs::rename(out.join(&name), taken.join(name)).unwrap();
         }
@@ -144,7 +171,10 @@ fn everything(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
         if path.is_dir() {
             all.extend(everything(&path));
         } else {
-            all.insert(path.clone(), (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap()));
+            all.insert(
+                path.clone(),
+                (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().modified().unwrap()),
+            );
         }
     }
     all
@@ -157,13 +187,19 @@ fn what_a_state_directory_holds_is_shown_and_not_touched() {
     run.run_until_stopped();
     fs::create_dir_all(root.join("errors")).unwrap();
     fs::create_dir_all(root.join("checkpoints/99999999/worker-0")).unwrap();
-    for (name, text) in [("errors/part-1.jsonl", "12345"), ("notes.txt", "mine"), ("checkpoints/99999999/worker-0/LOG", "123")] {
+    for (name, text) in [
+        ("errors/part-1.jsonl", "12345"),
+        ("notes.txt", "mine"),
+        ("checkpoints/99999999/worker-0/LOG", "123"),
+    ] {
         run.write(&format!("st/{name}"), text);
     }
     let before = everything(&root);
     let (code, out, text) = looked(&run, "st");
     assert_eq!((code, text.as_str()), (0, ""), "{out}");
-    let newest = (0..99_999_999).rev().find(|epoch| before.contains_key(&root.join(format!("checkpoints/{epoch:08}/manifest"))));
+    let newest = (0..99_999_999)
+        .rev()
+        .find(|epoch| before.contains_key(&root.join(format!("checkpoints/{epoch:08}/manifest"))));
     let newest = newest.unwrap();
     let first = out.lines().next().unwrap();
     let (name, rest) = first.split_once(", ").unwrap();
@@ -208,7 +244,12 @@ fn a_folder_without_checkpoints_is_named_as_what_it_is() {
     let (code, out, text) = looked(&run, "nowhere");
     assert!(code == 2 && out.is_empty() && text.contains("there is no folder nowhere"), "{text}");
     let (code, _, text) = looked(&run, "in");
-    assert!(code == 2 && text.contains("in is no state directory of Paceline") && text.contains("'a.jsonl'"), "{text}");
+    assert!(
+        code == 2
+            && text.contains("in is no state directory of Paceline")
+            && text.contains("'a.jsonl'"),
+        "{text}"
+    );
     let (code, _, text) = looked(&run, "q.sql");
     assert!(code == 2 && text.contains("is no folder"), "{text}");
     assert_eq!(names(run.dir.path()), ["in", "q.sql"]);
@@ -218,14 +259,29 @@ fn a_folder_without_checkpoints_is_named_as_what_it_is() {
     assert!(names(&run.dir.path().join("empty")).is_empty());
     assert_eq!(run.run(&["--state-dir", "st"]).0, 0);
     let (code, out, _) = looked(&run, "st");
-    assert!(code == 0 && out.contains("a start has nothing to do") && out.contains(", 1 of them finished, 30 rows"), "{out}");
+    assert!(
+        code == 0
+            && out.contains("a start has nothing to do")
+            && out.contains(", 1 of them finished, 30 rows"),
+        "{out}"
+    );
 }
 
 #[test]
 fn a_job_that_is_looked_at_goes_on() {
     let run = Run::new(LONG_S);
-    let often = ["--set", "paceline.checkpoint.records=500", "--set", "paceline.batch.rows=50", "--parallelism", "2"];
-    let mut child = run.command(&[&["run", "q.sql", "--state-dir", "st"], &often[..]].concat()).spawn().unwrap();
+    let often = [
+        "--set",
+        "paceline.checkpoint.records=500",
+        "--set",
+        "paceline.batch.rows=50",
+        "--parallelism",
+        "2",
+    ];
+    let mut child = run
+        .command(&[&["run", "q.sql", "--state-dir", "st"], &often[..]].concat())
+        .spawn()
+        .unwrap();
     while !run.dir.path().join("st/published").exists() {
         assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
         std::thread::sleep(Duration::from_millis(1));
@@ -236,7 +292,9 @@ fn a_job_that_is_looked_at_goes_on() {
             break;
         }
         let (code, out, text) = looked(&run, "st");
-        let goes_on = ["a start goes on from checkpoint", "a start has nothing to do"].iter().any(|words| out.contains(words));
+        let goes_on = ["a start goes on from checkpoint", "a start has nothing to do"]
+            .iter()
+            .any(|words| out.contains(words));
         assert!(code == 0 && goes_on, "{out}{text}");
     }
     if child.try_wait().unwrap().is_none() {
@@ -257,7 +315,10 @@ fn input_that_changed_meanwhile_is_named() {
     run.write("in/b.jsonl", "");
     let (code, _, text) = run.run(&["--state-dir", "st"]);
     let sizes = format!("{} bytes were read, it has {} now", input.len(), 2 * input.len());
-    assert!(code == 0 && text.contains(&sizes) && text.contains("b.jsonl came into in after"), "{text}");
+    assert!(
+        code == 0 && text.contains(&sizes) && text.contains("b.jsonl came into in after"),
+        "{text}"
+    );
     run.write("in/a.jsonl", "{}\n");
     let (code, _, text) = run.run(&["--state-dir", "st"]);
     assert!(code == 0 && text.contains("was cut or replaced"), "{text}");
@@ -272,7 +333,8 @@ fn input_that_changed_before_a_stopped_job_goes_on_is_named() {
     let more = "{\"k\":\"k0\",\"v\":1,\"ts\":\"2030-01-01 00:00:05\"}\n";
     fs::write(&path, format!("{input}{more}")).unwrap();
     let (code, _, text) = run.run(&["--state-dir", "st"]);
-    let said = format!("it had {} bytes then and has {} now", input.len(), input.len() + more.len());
+    let said =
+        format!("it had {} bytes then and has {} now", input.len(), input.len() + more.len());
     assert!(code == 0 && text.contains(&said), "{text}");
     assert!(run.rows().iter().any(|row| row.contains("2030")), "what was added is read");
 }

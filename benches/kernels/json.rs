@@ -1,4 +1,5 @@
-//! JSON to columns and back, on 200-byte Alleycat events: 5 of 10 members are read, as the leaderboard query does.
+//! JSON to columns and back, on 200-byte Alleycat events: 5 of 10 members are read, as the
+//! leaderboard query does.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -6,7 +7,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use criterion::{Criterion, Throughput};
 use paceline::format::Decoder;
-use paceline::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonEncoder, JsonField, JsonOptions};
+use paceline::format::json::{
+    EncodeOptions, FieldSource, JsonDecoder, JsonEncoder, JsonField, JsonOptions,
+};
 use paceline::record::RawBatch;
 
 const RECORDS: u32 = 4096;
@@ -36,9 +39,14 @@ fn decoder() -> JsonDecoder {
         ("cadence", DataType::Float64),
         ("resistance", DataType::Float64),
     ];
-    let fields = columns.iter().map(|(name, _)| JsonField { name: (*name).into(), source: FieldSource::Payload });
-    let schema = Schema::new(columns.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect::<Vec<_>>());
-    JsonDecoder::new(fields.collect(), Arc::new(schema), JsonOptions::default()).expect("the types are supported")
+    let fields = columns
+        .iter()
+        .map(|(name, _)| JsonField { name: (*name).into(), source: FieldSource::Payload });
+    let schema = Schema::new(
+        columns.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect::<Vec<_>>(),
+    );
+    JsonDecoder::new(fields.collect(), Arc::new(schema), JsonOptions::default())
+        .expect("the types are supported")
 }
 
 pub fn decode(c: &mut Criterion) {
@@ -53,7 +61,8 @@ pub fn decode(c: &mut Criterion) {
 
 pub fn encode(c: &mut Criterion) {
     let batch = decoder().decode(&events()).batch;
-    let mut encoder = JsonEncoder::new(&batch.schema(), EncodeOptions::default()).expect("the types are supported");
+    let mut encoder = JsonEncoder::new(&batch.schema(), EncodeOptions::default())
+        .expect("the types are supported");
     let mut out = Vec::new();
     let mut group = c.benchmark_group("json");
     group.throughput(Throughput::Elements(RECORDS.into()));

@@ -1,4 +1,5 @@
-//! What does a record cost when a source has four shards, and what when it has ten thousand with their history?
+//! What does a record cost when a source has four shards, and what when it has ten thousand with
+//! their history?
 
 use std::hint::black_box;
 
@@ -14,9 +15,23 @@ fn table(shards: usize, history: bool) -> SplitTable<()> {
         let parent = format!("parent-{shard}");
         let parents = if history { vec![parent.clone()] } else { vec![] };
         if history {
-            table.register(&parent, vec![], WorkerId::FIRST, Watermark::at(0), SplitStatus::Finished, ());
+            table.register(
+                &parent,
+                vec![],
+                WorkerId::FIRST,
+                Watermark::at(0),
+                SplitStatus::Finished,
+                (),
+            );
         }
-        table.register(&format!("shard-{shard}"), parents, WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
+        table.register(
+            &format!("shard-{shard}"),
+            parents,
+            WorkerId::FIRST,
+            Watermark::NONE,
+            SplitStatus::Waiting,
+            (),
+        );
     }
     while table.next_to_open(WorkerId::FIRST).is_some() {}
     table

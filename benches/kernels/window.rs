@@ -1,4 +1,5 @@
-//! A tumbling window by itself: keys, folding rows in, firing, and moving a window into RocksDB at a barrier.
+//! A tumbling window by itself: keys, folding rows in, firing, and moving a window into RocksDB at
+//! a barrier.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -30,9 +31,12 @@ FROM TABLE(TUMBLE(TABLE race, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY wi
 fn spec() -> WindowAggregateSpec {
     let script = bind(QUERY).expect("the query is right");
     let config = Config::resolve(&script.settings, 1).expect("no settings");
-    let plan = lower(&script, QUERY, &config, &paceline::connector::Connectors::built_in()).expect("the query is right");
+    let plan = lower(&script, QUERY, &config, &paceline::connector::Connectors::built_in())
+        .expect("the query is right");
     let operators = plan.chains.into_iter().flat_map(|c| c.operators);
-    let mut specs = operators.filter_map(|o| if let OperatorPlan::WindowAggregate(spec) = o { Some(spec) } else { None });
+    let mut specs = operators.filter_map(|o| {
+        if let OperatorPlan::WindowAggregate(spec) = o { Some(spec) } else { None }
+    });
     specs.next().expect("one aggregation")
 }
 
@@ -44,7 +48,8 @@ fn rows(spec: &WindowAggregateSpec) -> RecordBatch {
         Arc::new((0..ROWS).map(|i| Some(i % 53)).collect::<Int64Array>()),
     ];
     assert_eq!(spec.key_types.len(), 1);
-    RecordBatch::try_from_iter(["ts", "racer", "resistance"].into_iter().zip(columns)).expect("columns of one length")
+    RecordBatch::try_from_iter(["ts", "racer", "resistance"].into_iter().zip(columns))
+        .expect("columns of one length")
 }
 
 struct World {
@@ -55,7 +60,8 @@ struct World {
 impl World {
     fn new() -> World {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let db = StateDb::open(&folder.path().join("db"), &StateMemory::new(64 << 20, 1)).expect("opens");
+        let db = StateDb::open(&folder.path().join("db"), &StateMemory::new(64 << 20, 1))
+            .expect("opens");
         World { db, _folder: folder }
     }
 
@@ -91,7 +97,9 @@ pub fn keys(c: &mut Criterion) {
     let mut out = KeyBuf::default();
     let mut group = c.benchmark_group("keys");
     group.throughput(Throughput::Elements(ROWS as u64));
-    group.bench_function("encode_two_bigints", |b| b.iter(|| encode_keys(black_box(columns), ROWS as usize, &mut out)));
+    group.bench_function("encode_two_bigints", |b| {
+        b.iter(|| encode_keys(black_box(columns), ROWS as usize, &mut out))
+    });
     group.finish();
 }
 
@@ -108,7 +116,10 @@ pub fn window(c: &mut Criterion) {
 
     group.throughput(Throughput::Elements(KEYS as u64));
     let fire = |mut operator: WindowAggregate| {
-        assert_eq!(world.feed(&mut operator, Event::Watermark(Watermark::at(10_000))), KEYS as usize)
+        assert_eq!(
+            world.feed(&mut operator, Event::Watermark(Watermark::at(10_000))),
+            KEYS as usize
+        )
     };
     group.bench_function("fire_1000_keys", |b| {
         b.iter_batched(|| filled(&world, &spec, &batch), fire, BatchSize::SmallInput);

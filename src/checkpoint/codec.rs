@@ -9,7 +9,8 @@ use super::format2::Manifest2;
 use super::manifest::Manifest;
 
 const MAGIC: &[u8; 4] = b"PCLN";
-/// Version of the manifest's structure and of everything in a checkpoint (state keys, packed values).
+/// Version of the manifest's structure and of everything in a checkpoint (state keys, packed
+/// values).
 const FORMAT: u8 = 3;
 /// The one before, which is read too.
 const FORMER_FORMAT: u8 = 2;
@@ -26,7 +27,8 @@ pub enum CodecError {
 
 pub fn encode(manifest: &Manifest) -> Vec<u8> {
     // Plain data in memory always encodes.
-    let body = bincode::serde::encode_to_vec(manifest, bincode::config::standard()).unwrap_or_default();
+    let body =
+        bincode::serde::encode_to_vec(manifest, bincode::config::standard()).unwrap_or_default();
     let mut out = Vec::with_capacity(body.len() + 17);
     out.extend_from_slice(MAGIC);
     out.push(FORMAT);
@@ -68,8 +70,8 @@ pub fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
     if length == body.len() { Ok(manifest) } else { Err(CodecError::Damaged) }
 }
 
-/// A hundred times what ten thousand shards and all that sinks have on its way take. Without a limit, a length that nobody wrote
-/// would have as much memory reserved.
+/// A hundred times what ten thousand shards and all that sinks have on its way take. Without a
+/// limit, a length that nobody wrote would have as much memory reserved.
 const BODY_BYTES_MAX: usize = 1 << 30;
 
 /// What stands at the start of some bytes, and how many of them it takes.
@@ -120,7 +122,9 @@ mod tests {
             first_looks,
         ]
         .concat();
-        let mut bytes = [MAGIC.as_slice(), &[FORMER_FORMAT], &(body.len() as u64).to_le_bytes(), &body].concat();
+        let mut bytes =
+            [MAGIC.as_slice(), &[FORMER_FORMAT], &(body.len() as u64).to_le_bytes(), &body]
+                .concat();
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
         bytes
     }
@@ -129,17 +133,29 @@ mod tests {
     fn manifests_of_the_former_format_are_read() {
         let shard = |content: serde_json::Value| Position::new("shard", 1, &content);
         for (bytes, position) in [
-            (&[0, 9, 2][..], Position::new("file", 1, &serde_json::json!({ "offset": 9, "lines": 2 }))),
+            (
+                &[0, 9, 2][..],
+                Position::new("file", 1, &serde_json::json!({ "offset": 9, "lines": 2 })),
+            ),
             (&[1], shard("Horizon".into())),
             (&[2, 16], shard(serde_json::json!({ "Time": { "arrival_ms": 8 } }))),
-            (&[3, 2, b'4', b'2'], shard(serde_json::json!({ "After": { "sequence_number": "42" } }))),
+            (
+                &[3, 2, b'4', b'2'],
+                shard(serde_json::json!({ "After": { "sequence_number": "42" } })),
+            ),
             (&[4, 6], Position::after_records(6)),
             (&[5, 1, 1, b'f'], Position::new("folder", 1, &serde_json::json!({ "seen": ["f"] }))),
         ] {
             let manifest = decode(&former(bytes, &[])).unwrap();
             let split = &manifest.sources[0].splits[0];
-            assert_eq!((&split.position, split.watermark, split.rows), (&position, Watermark::at(7), 2));
-            assert_eq!((manifest.run_ms, manifest.key_groups, &manifest.sources[0].run), (5, 128, &None));
+            assert_eq!(
+                (&split.position, split.watermark, split.rows),
+                (&position, Watermark::at(7), 2)
+            );
+            assert_eq!(
+                (manifest.run_ms, manifest.key_groups, &manifest.sources[0].run),
+                (5, 128, &None)
+            );
         }
         // One look: table "t", split "a", 7 bytes, modified at 8.
         let manifest = decode(&former(&[1], &[1, 1, b't', 1, b'a', 7, 16])).unwrap();
@@ -148,16 +164,22 @@ mod tests {
         assert!(is_manifest(&former(&[1], &[])) && !is_manifest(b"notes"));
     }
 
-    /// A checksum guards against chance, not against another version's bytes: what stands behind it is looked at too.
+    /// A checksum guards against chance, not against another version's bytes: what stands behind it
+    /// is looked at too.
     #[test]
     fn a_body_that_no_version_wrote_is_an_error_or_a_manifest() {
-        let bodies = [(FORMAT, encode(&manifest())), (FORMER_FORMAT, former(&[0, 9, 2], &[1, 1, b't', 1, b'a', 7, 16]))];
+        let bodies = [
+            (FORMAT, encode(&manifest())),
+            (FORMER_FORMAT, former(&[0, 9, 2], &[1, 1, b't', 1, b'a', 7, 16])),
+        ];
         each_seed(0..by_tier(500, 2000, 500_000), |seed| {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             for (format, bytes) in &bodies {
                 let mut body = bytes[13..bytes.len() - 4].to_vec();
                 damage(&mut rng, &mut body, ANY);
-                let mut changed = [MAGIC.as_slice(), &[*format], &(body.len() as u64).to_le_bytes(), &body].concat();
+                let mut changed =
+                    [MAGIC.as_slice(), &[*format], &(body.len() as u64).to_le_bytes(), &body]
+                        .concat();
                 changed.extend_from_slice(&crc32c::crc32c(&changed).to_le_bytes());
                 if let Ok(manifest) = decode(&changed) {
                     assert_eq!(decode(&encode(&manifest)), Ok(manifest));

@@ -1,7 +1,7 @@
 //! What does a state directory hold, for somebody who only looks?
 //!
-//! Called by `paceline checkpoints`. What always holds: nothing is made, changed, removed or locked, so a job may run
-//! meanwhile; what it removes while it is looked at counts as not there.
+//! Called by `paceline checkpoints`. What always holds: nothing is made, changed, removed or
+//! locked, so a job may run meanwhile; what it removes while it is looked at counts as not there.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,8 @@ use super::own;
 /// All that is in a state directory.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    /// Every checkpoint that has a manifest, from the newest on, each checked as a start would check it.
+    /// Every checkpoint that has a manifest, from the newest on, each checked as a start would
+    /// check it.
     pub disk: Disk,
     /// When each was published, in the same order.
     pub times: Vec<SystemTime>,
@@ -39,7 +40,8 @@ pub(crate) struct Other {
 const IN_PARTS: &str = "a checkpoint without a manifest: being made, or left by a kill";
 const FOREIGN: &str = "not Paceline's";
 
-/// Looks at everything. Fails with an error [`of the folder`](StoreError::is_of_the_folder) if it is missing or somebody else's.
+/// Looks at everything. Fails with an error [`of the folder`](StoreError::is_of_the_folder) if it
+/// is missing or somebody else's.
 pub(crate) fn look(root: &Path) -> Result<Contents, StoreError> {
     own::examine(root)?;
     if !root.is_dir() {
@@ -48,7 +50,8 @@ pub(crate) fn look(root: &Path) -> Result<Contents, StoreError> {
     let mut contents = Contents { disk: Disk::default(), times: vec![], others: vec![] };
     let mut clean = found::is_clean(root);
     while !contents.add_checkpoints(root, clean)? {
-        // A job is at work there and replaces its checkpoints. The next look is quick enough to see the newest.
+        // A job is at work there and replaces its checkpoints. The next look is quick enough to see
+        // the newest.
         clean = true;
         contents = Contents { disk: Disk::default(), times: vec![], others: vec![] };
     }
@@ -60,7 +63,8 @@ pub(crate) fn look(root: &Path) -> Result<Contents, StoreError> {
 impl Contents {
     /// Returns false if one was removed meanwhile.
     fn add_checkpoints(&mut self, root: &Path, clean: bool) -> Result<bool, StoreError> {
-        // First: checkpoints that are newer than these may be found, but none that they name is missed.
+        // First: checkpoints that are newer than these may be found, but none that they name is
+        // missed.
         self.disk.publishing = found::read_epoch(root, "publishing")?;
         self.disk.published = found::read_epoch(root, "published")?;
         let depot = Folder::of_state(root);
@@ -70,7 +74,8 @@ impl Contents {
                 self.add(&root.join(&name), name, IN_PARTS)?;
                 continue;
             };
-            // A manifest is removed before what it names: if it is still there, its files were not missed for being removed.
+            // A manifest is removed before what it names: if it is still there, its files were not
+            // missed for being removed.
             match depot.list(&found::manifest_of(epoch))?.first() {
                 Some(manifest) => self.times.push(manifest.put_at),
                 None => return Ok(false),
@@ -83,9 +88,12 @@ impl Contents {
     fn add_others(&mut self, root: &Path) -> Result<(), StoreError> {
         for (entry, name, kind) in own::entries(root)? {
             let what = match name.as_str() {
-                MARKER | "lock" | "publishing" | "published" | "clean" | "checkpoints" | "lost+found" => continue,
+                MARKER | "lock" | "publishing" | "published" | "clean" | "checkpoints"
+                | "lost+found" => continue,
                 "live" if kind.is_dir() => "stores in use; never read after a crash",
-                own::STAGING if kind.is_dir() => "of a checkpoint that is being made, or left by a kill",
+                own::STAGING if kind.is_dir() => {
+                    "of a checkpoint that is being made, or left by a kill"
+                }
                 "tables" if kind.is_dir() => "embedded tables",
                 "errors" if kind.is_dir() => "records and rows that could not be used",
                 _ => FOREIGN,

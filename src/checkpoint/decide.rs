@@ -1,7 +1,7 @@
 //! What to do after a start: a pure function from what is on disk to a decision.
 //!
-//! `store` reads the disk and calls [`decide`]; `runtime::job` carries the decision out. The names of the tests are the
-//! list of situations.
+//! `store` reads the disk and calls [`decide`]; `runtime::job` carries the decision out. The names
+//! of the tests are the list of situations.
 
 use super::manifest::Manifest;
 use crate::ids::Epoch;
@@ -17,7 +17,8 @@ pub struct Found {
 /// What the disk says.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
-    /// In any order. Folders without a manifest are not listed: a checkpoint exists when its manifest does.
+    /// In any order. Folders without a manifest are not listed: a checkpoint exists when its
+    /// manifest does.
     pub checkpoints: Vec<Found>,
     /// The epoch whose publication was begun last.
     pub publishing: Option<Epoch>,
@@ -70,7 +71,8 @@ pub(crate) fn decide(disk: &Disk, wanted: Wanted<'_>) -> Decision {
             && wanted.exactly_once_sink
             && !wanted.allow_duplicates
         {
-            let damage: Vec<String> = skipped.iter().map(|(e, r)| format!("checkpoint {e}: {r}")).collect();
+            let damage: Vec<String> =
+                skipped.iter().map(|(e, r)| format!("checkpoint {e}: {r}")).collect();
             return Decision::Refuse(format!(
                 "checkpoint {published} cannot be used ({}), and its files may be published already: going on from checkpoint {} \
                  would publish them twice; use --allow-duplicates to accept that",
@@ -79,13 +81,20 @@ pub(crate) fn decide(disk: &Disk, wanted: Wanted<'_>) -> Decision {
             ));
         }
         let manifest = Box::new(manifest.clone());
-        return if manifest.finished { Decision::AlreadyFinished { manifest } } else { Decision::Resume { manifest, skipped } };
+        return if manifest.finished {
+            Decision::AlreadyFinished { manifest }
+        } else {
+            Decision::Resume { manifest, skipped }
+        };
     }
     if skipped.is_empty() {
         return Decision::Start;
     }
     let damage: Vec<String> = skipped.iter().map(|(e, r)| format!("checkpoint {e}: {r}")).collect();
-    Decision::Refuse(format!("no checkpoint can be used ({}); use --fresh to start over", damage.join("; ")))
+    Decision::Refuse(format!(
+        "no checkpoint can be used ({}); use --fresh to start over",
+        damage.join("; ")
+    ))
 }
 
 #[cfg(test)]
@@ -111,7 +120,8 @@ mod tests {
     fn bad(epoch: u64) -> Found {
         Found { epoch: Epoch::new(epoch), manifest: Err("truncated".into()) }
     }
-    const WANTED: Wanted<'static> = Wanted { plan: "q", exactly_once_sink: true, allow_duplicates: false };
+    const WANTED: Wanted<'static> =
+        Wanted { plan: "q", exactly_once_sink: true, allow_duplicates: false };
 
     fn epoch_of(decision: &Decision) -> Option<Epoch> {
         if let Decision::Resume { manifest, .. } = decision { Some(manifest.epoch) } else { None }
@@ -124,33 +134,58 @@ mod tests {
 
     #[test]
     fn the_newest_checkpoint_is_used() {
-        let disk = Disk { checkpoints: vec![good(1), good(3), good(2)], publishing: Some(Epoch::new(3)), published: None };
+        let disk = Disk {
+            checkpoints: vec![good(1), good(3), good(2)],
+            publishing: Some(Epoch::new(3)),
+            published: None,
+        };
         assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(Epoch::new(3)));
     }
 
     #[test]
     fn killed_between_manifest_and_publication() {
-        let disk = Disk { checkpoints: vec![good(2), good(3)], publishing: Some(Epoch::new(2)), published: None };
+        let disk = Disk {
+            checkpoints: vec![good(2), good(3)],
+            publishing: Some(Epoch::new(2)),
+            published: None,
+        };
         assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(Epoch::new(3)));
     }
 
     #[test]
     fn damaged_but_not_published_falls_back() {
-        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(Epoch::new(2)), published: None };
+        let disk = Disk {
+            checkpoints: vec![good(2), bad(3)],
+            publishing: Some(Epoch::new(2)),
+            published: None,
+        };
         assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(Epoch::new(2)));
     }
 
     #[test]
     fn damaged_after_publication_is_refused_unless_duplicates_are_allowed() {
-        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(Epoch::new(3)), published: None };
-        assert!(matches!(decide(&disk, WANTED), Decision::Refuse(r) if r.contains("--allow-duplicates")));
-        assert_eq!(epoch_of(&decide(&disk, Wanted { allow_duplicates: true, ..WANTED })), Some(Epoch::new(2)));
-        assert_eq!(epoch_of(&decide(&disk, Wanted { exactly_once_sink: false, ..WANTED })), Some(Epoch::new(2)));
+        let disk = Disk {
+            checkpoints: vec![good(2), bad(3)],
+            publishing: Some(Epoch::new(3)),
+            published: None,
+        };
+        assert!(
+            matches!(decide(&disk, WANTED), Decision::Refuse(r) if r.contains("--allow-duplicates"))
+        );
+        assert_eq!(
+            epoch_of(&decide(&disk, Wanted { allow_duplicates: true, ..WANTED })),
+            Some(Epoch::new(2))
+        );
+        assert_eq!(
+            epoch_of(&decide(&disk, Wanted { exactly_once_sink: false, ..WANTED })),
+            Some(Epoch::new(2))
+        );
     }
 
     #[test]
     fn a_missing_newest_checkpoint_counts_as_damaged() {
-        let disk = Disk { checkpoints: vec![good(2)], publishing: Some(Epoch::new(3)), published: None };
+        let disk =
+            Disk { checkpoints: vec![good(2)], publishing: Some(Epoch::new(3)), published: None };
         assert!(matches!(decide(&disk, WANTED), Decision::Refuse(_)));
     }
 
@@ -163,7 +198,9 @@ mod tests {
     #[test]
     fn another_query_is_refused() {
         let disk = Disk { checkpoints: vec![good(1)], publishing: None, published: None };
-        assert!(matches!(decide(&disk, Wanted { plan: "other", ..WANTED }), Decision::Refuse(r) if r.contains("another query")));
+        assert!(
+            matches!(decide(&disk, Wanted { plan: "other", ..WANTED }), Decision::Refuse(r) if r.contains("another query"))
+        );
     }
 
     #[test]
@@ -172,7 +209,11 @@ mod tests {
         if let Ok(m) = &mut last.manifest {
             m.finished = true;
         }
-        let disk = Disk { checkpoints: vec![good(3), last], publishing: Some(Epoch::new(4)), published: None };
+        let disk = Disk {
+            checkpoints: vec![good(3), last],
+            publishing: Some(Epoch::new(4)),
+            published: None,
+        };
         assert!(matches!(decide(&disk, WANTED), Decision::AlreadyFinished { .. }));
     }
 }

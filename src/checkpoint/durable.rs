@@ -1,4 +1,5 @@
-//! How is a file of a state directory written so that it is there whole or not at all, and what may go wrong with it?
+//! How is a file of a state directory written so that it is there whole or not at all, and what may
+//! go wrong with it?
 //!
 //! Used by everything that touches a state directory.
 
@@ -9,8 +10,9 @@ use std::time::Duration;
 
 use crate::private;
 
-/// How long a start waits for the lock: a process that was just killed holds it until the system has taken down its memory,
-/// which takes the longer the more it had. Who waits for a process that goes on working is told soon enough.
+/// How long a start waits for the lock: a process that was just killed holds it until the system
+/// has taken down its memory, which takes the longer the more it had. Who waits for a process that
+/// goes on working is told soon enough.
 pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The file by which a state directory is known.
@@ -32,7 +34,9 @@ pub enum StoreError {
     NoFolder { path: String },
     #[error("there is no folder {path}; name the one that was given as --state-dir")]
     Missing { path: String },
-    #[error("{path} is not Paceline's and stands where a checkpoint goes; move it out of the state directory")]
+    #[error(
+        "{path} is not Paceline's and stands where a checkpoint goes; move it out of the state directory"
+    )]
     InTheWay { path: String },
 }
 
@@ -53,10 +57,13 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|f| f.sync_all()).map_err(at(path))
 }
 
-/// Temporary name, fsync, rename, fsync of the folder: afterwards the file is there whole, or not at all.
+/// Temporary name, fsync, rename, fsync of the folder: afterwards the file is there whole, or not
+/// at all.
 pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("tmp");
-    write_and_sync(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(at(path))?;
+    write_and_sync(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(at(path))?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 

@@ -1,8 +1,9 @@
 //! Checkpoints in a state directory: the depot that every job has, on the local disk.
 //!
-//! Made by `store` for a job and by `contents` for people. An object is a file below `checkpoints/`. Tables are hard links of
-//! those that the stores in use have, so a checkpoint costs names, not bytes. What always holds: only files whose names and
-//! places are ours (`own`) are listed or removed; whatever else lies among them stays, and so does the folder it is in.
+//! Made by `store` for a job and by `contents` for people. An object is a file below
+//! `checkpoints/`. Tables are hard links of those that the stores in use have, so a checkpoint
+//! costs names, not bytes. What always holds: only files whose names and places are ours (`own`)
+//! are listed or removed; whatever else lies among them stays, and so does the folder it is in.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,7 +15,8 @@ use super::durable::{StoreError, at, sync_folder, write_and_sync};
 use super::own;
 use crate::private;
 
-/// The checkpoints of one state directory. Nothing is made or changed before something is put or deleted.
+/// The checkpoints of one state directory. Nothing is made or changed before something is put or
+/// deleted.
 pub(crate) struct Folder {
     root: PathBuf,
     /// Where a file stands until it is whole. On the same file system, so that it can be linked.
@@ -27,9 +29,15 @@ impl Folder {
     }
 
     /// Puts one object. Folders in which a name is new are added to `changed`.
-    fn put(&self, name: &str, content: Content<'_>, changed: &mut BTreeSet<PathBuf>) -> Result<Put, StoreError> {
+    fn put(
+        &self,
+        name: &str,
+        content: Content<'_>,
+        changed: &mut BTreeSet<PathBuf>,
+    ) -> Result<Put, StoreError> {
         let target = self.root.join(name);
-        let below_root: Vec<&Path> = target.ancestors().skip(1).take_while(|folder| **folder != *self.root).collect();
+        let below_root: Vec<&Path> =
+            target.ancestors().skip(1).take_while(|folder| **folder != *self.root).collect();
         changed.extend(below_root.first().map(|folder| folder.to_path_buf()));
         // One after the other from the outside in, so that each is made private.
         for folder in below_root.into_iter().rev().filter(|folder| !folder.is_dir()) {
@@ -53,7 +61,9 @@ impl Folder {
         // Unlike a rename, a link never replaces what is there.
         match fs::hard_link(whole, &target) {
             Ok(()) => {}
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(Put::Taken(name.to_string())),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Ok(Put::Taken(name.to_string()));
+            }
             Err(e) => return Err(at(&target)(e)),
         }
         if matches!(content, Content::Bytes(_)) {
@@ -71,7 +81,8 @@ impl Folder {
             } else if kind.is_dir() && own::is_worker(&name) {
                 for (file, file_name, kind) in own::entries(&entry.path())? {
                     if kind.is_file() && own::is_store_file(&file_name) {
-                        objects.extend(object(format!("{epoch}/{name}/{file_name}"), &file.path())?);
+                        objects
+                            .extend(object(format!("{epoch}/{name}/{file_name}"), &file.path())?);
                     }
                 }
             }
@@ -118,7 +129,11 @@ impl Depot for Folder {
     fn fetch(&self, name: &str, to: &Path) -> Result<(), StoreError> {
         let from = self.root.join(name);
         // RocksDB appends to or replaces what is no table.
-        let fetched = if own::is_table(name) { fs::hard_link(&from, to) } else { fs::copy(&from, to).map(|_| ()) };
+        let fetched = if own::is_table(name) {
+            fs::hard_link(&from, to)
+        } else {
+            fs::copy(&from, to).map(|_| ())
+        };
         fetched.map_err(at(to))
     }
 
@@ -142,7 +157,12 @@ impl Depot for Folder {
             debug_assert!(own::is_object(name), "{name} was never put");
             let path = self.root.join(name);
             own::remove_file(&path)?;
-            folders.extend(path.ancestors().skip(1).take_while(|folder| **folder != *self.root).map(Path::to_path_buf));
+            folders.extend(
+                path.ancestors()
+                    .skip(1)
+                    .take_while(|folder| **folder != *self.root)
+                    .map(Path::to_path_buf),
+            );
         }
         for folder in folders.into_iter().rev() {
             own::remove_emptied(&folder)?;
@@ -170,7 +190,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let depot = Folder::of_state(dir.path());
         assert_eq!(text(&depot, "00000001/manifest"), None);
-        let put = |bytes: &[u8]| depot.put_if_absent(&[("00000001/manifest".into(), Content::Bytes(bytes))]).unwrap();
+        let put = |bytes: &[u8]| {
+            depot.put_if_absent(&[("00000001/manifest".into(), Content::Bytes(bytes))]).unwrap()
+        };
         assert_eq!(put(b"first"), Put::Done);
         assert_eq!(put(b"second"), Put::Taken("00000001/manifest".into()));
         assert_eq!(text(&depot, "00000001/manifest").as_deref(), Some("first"));
@@ -205,7 +227,10 @@ mod tests {
             depot.put_if_absent(&[(name.into(), Content::Bytes(b"x"))]).unwrap();
         }
         fs::write(dir.path().join("checkpoints/00000001/notes.txt"), "mine").unwrap();
-        assert_eq!(names(&depot, ""), ["00000001/manifest", "00000001/worker-0/CURRENT", "00000012/manifest"]);
+        assert_eq!(
+            names(&depot, ""),
+            ["00000001/manifest", "00000001/worker-0/CURRENT", "00000012/manifest"]
+        );
         assert_eq!(names(&depot, "00000001/"), ["00000001/manifest", "00000001/worker-0/CURRENT"]);
         assert_eq!(names(&depot, "00000001/w"), ["00000001/worker-0/CURRENT"]);
         assert_eq!(names(&depot, "0000000"), ["00000001/manifest", "00000001/worker-0/CURRENT"]);
@@ -213,6 +238,9 @@ mod tests {
         depot.delete(&names(&depot, "00000012/")).unwrap();
         assert_eq!(names(&depot, ""), Vec::<String>::new());
         assert!(dir.path().join("checkpoints/00000001/notes.txt").exists());
-        assert!(!dir.path().join("checkpoints/00000001/worker-0").exists() && !dir.path().join("checkpoints/00000012").exists());
+        assert!(
+            !dir.path().join("checkpoints/00000001/worker-0").exists()
+                && !dir.path().join("checkpoints/00000012").exists()
+        );
     }
 }

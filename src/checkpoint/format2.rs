@@ -1,8 +1,9 @@
-//! How were manifests written before connectors had positions of their own? Format 2, read and turned into today's.
+//! How were manifests written before connectors had positions of their own? Format 2, read and
+//! turned into today's.
 //!
-//! Called by `codec`. Then all positions were one enum, and how files looked when a run began stood behind the rest; manifests
-//! that are older still end before that. What always holds: fields and variants stand in the order of that time, since the
-//! bytes have no names.
+//! Called by `codec`. Then all positions were one enum, and how files looked when a run began stood
+//! behind the rest; manifests that are older still end before that. What always holds: fields and
+//! variants stand in the order of that time, since the bytes have no names.
 
 use std::collections::BTreeMap;
 
@@ -81,13 +82,19 @@ struct Look2 {
 impl From<Position2> for Position {
     fn from(position: Position2) -> Position {
         match position {
-            Position2::File { offset, lines } => Position::new("file", 1, &json!({ "offset": offset, "lines": lines })),
+            Position2::File { offset, lines } => {
+                Position::new("file", 1, &json!({ "offset": offset, "lines": lines }))
+            }
             Position2::Folder { seen } => Position::new("folder", 1, &json!({ "seen": seen })),
             Position2::ShardHorizon => Position::new("shard", 1, &json!("Horizon")),
-            Position2::ShardTime { arrival_ms } => Position::new("shard", 1, &json!({ "Time": { "arrival_ms": arrival_ms } })),
-            Position2::ShardAfter { sequence_number } => {
-                Position::new("shard", 1, &json!({ "After": { "sequence_number": sequence_number } }))
+            Position2::ShardTime { arrival_ms } => {
+                Position::new("shard", 1, &json!({ "Time": { "arrival_ms": arrival_ms } }))
             }
+            Position2::ShardAfter { sequence_number } => Position::new(
+                "shard",
+                1,
+                &json!({ "After": { "sequence_number": sequence_number } }),
+            ),
             Position2::Generated { records } => Position::after_records(records),
         }
     }
@@ -116,7 +123,8 @@ impl From<Split2> for SplitState {
 
 impl Manifest2 {
     pub(crate) fn into_manifest(self, first_looks: Vec<FirstLook2>) -> Manifest {
-        let mut looks: BTreeMap<String, serde_json::Map<String, serde_json::Value>> = BTreeMap::new();
+        let mut looks: BTreeMap<String, serde_json::Map<String, serde_json::Value>> =
+            BTreeMap::new();
         for FirstLook2 { table, split, look } in first_looks {
             let look = json!({ "size_bytes": look.size_bytes, "modified_ms": look.modified_ms });
             looks.entry(table).or_default().insert(split, look);

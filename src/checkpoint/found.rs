@@ -22,8 +22,12 @@ pub(crate) fn is_clean(root: &Path) -> bool {
 
 /// The epochs of which the depot has anything, ascending.
 pub fn epochs(depot: &dyn Depot) -> Result<Vec<Epoch>, StoreError> {
-    let mut epochs: Vec<Epoch> =
-        depot.list("")?.iter().filter_map(|o| o.name.split('/').next()?.parse().ok()).map(Epoch::new).collect();
+    let mut epochs: Vec<Epoch> = depot
+        .list("")?
+        .iter()
+        .filter_map(|o| o.name.split('/').next()?.parse().ok())
+        .map(Epoch::new)
+        .collect();
     epochs.sort_unstable();
     epochs.dedup();
     Ok(epochs)
@@ -34,15 +38,21 @@ pub(crate) fn manifest_of(epoch: Epoch) -> String {
     format!("{}/manifest", own::folder_of(epoch))
 }
 
-/// A checkpoint as the depot has it: the manifest checked by its checksum, files by their size and, if the last stop was not
-/// clean, their content, whose bytes are counted. None without a manifest.
-pub fn find(depot: &dyn Depot, epoch: Epoch, clean: bool, verified_bytes: &mut u64) -> Result<Option<Found>, StoreError> {
+/// A checkpoint as the depot has it: the manifest checked by its checksum, files by their size and,
+/// if the last stop was not clean, their content, whose bytes are counted. None without a manifest.
+pub fn find(
+    depot: &dyn Depot,
+    epoch: Epoch,
+    clean: bool,
+    verified_bytes: &mut u64,
+) -> Result<Option<Found>, StoreError> {
     let name = manifest_of(epoch);
     let Some(mut reader) = depot.get(&name)? else { return Ok(None) };
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).map_err(at(Path::new(&name)))?;
     let folder = format!("{}/", own::folder_of(epoch));
-    let sizes: HashMap<String, u64> = depot.list(&folder)?.into_iter().map(|o| (o.name, o.size_bytes)).collect();
+    let sizes: HashMap<String, u64> =
+        depot.list(&folder)?.into_iter().map(|o| (o.name, o.size_bytes)).collect();
     let verified = |manifest: Manifest| {
         for file in &manifest.files {
             verify(depot, &folder, &sizes, file, clean, verified_bytes)?;
@@ -83,8 +93,16 @@ pub(crate) fn read_epoch(root: &Path, name: &str) -> Result<Option<Epoch>, Store
     let path = root.join(name);
     match fs::read_to_string(&path) {
         Ok(text) => {
-            let reason = || io::Error::new(io::ErrorKind::InvalidData, "this is no epoch number; use --fresh to start over");
-            text.trim().parse().map(|number| Some(Epoch::new(number))).map_err(|_| at(&path)(reason()))
+            let reason = || {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "this is no epoch number; use --fresh to start over",
+                )
+            };
+            text.trim()
+                .parse()
+                .map(|number| Some(Epoch::new(number)))
+                .map_err(|_| at(&path)(reason()))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(at(&path)(e)),

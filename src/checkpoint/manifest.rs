@@ -1,7 +1,8 @@
 //! What does a checkpoint say about itself?
 //!
-//! One [`Manifest`] per epoch: everything needed to go on besides the files it names. Epoch 0 is written before the first
-//! record is read and holds the run's identity and the resolved start of every split.
+//! One [`Manifest`] per epoch: everything needed to go on besides the files it names. Epoch 0 is
+//! written before the first record is read and holds the run's identity and the resolved start of
+//! every split.
 
 use std::collections::HashSet;
 
@@ -14,8 +15,8 @@ use crate::time::Watermark;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// When the run started, ms since the epoch by the wall clock. Fixed in epoch 0, kept on resume: it names the run, and
-    /// later runs win over earlier ones at upsert sinks.
+    /// When the run started, ms since the epoch by the wall clock. Fixed in epoch 0, kept on
+    /// resume: it names the run, and later runs win over earlier ones at upsert sinks.
     pub run_ms: i64,
     pub epoch: Epoch,
     /// The last epoch of a bounded job: every window has fired and every sink has acknowledged.
@@ -62,9 +63,10 @@ pub struct FileEntry {
     pub crc32c: u32,
 }
 
-/// Joins what the workers said about a source's splits. A child that was registered after its owner had taken its snapshot
-/// is known from its parent only: it is added as it was registered, without a watermark of its own. It takes that of its
-/// parents when it is opened, and by then the other parent of a merge may stand lower than the one that named it.
+/// Joins what the workers said about a source's splits. A child that was registered after its owner
+/// had taken its snapshot is known from its parent only: it is added as it was registered, without
+/// a watermark of its own. It takes that of its parents when it is opened, and by then the other
+/// parent of a merge may stand lower than the one that named it.
 pub(crate) fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
     let mut splits: Vec<SplitState> = parts.into_iter().flatten().collect();
     splits.sort_by(|a, b| a.id.cmp(&b.id));
@@ -113,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_child_that_only_its_parent_knows_is_not_lost() {
-        let joined = join_splits(vec![vec![split("p", true, &["c"])], vec![split("q", false, &[])]]);
+        let joined =
+            join_splits(vec![vec![split("p", true, &["c"])], vec![split("q", false, &[])]]);
         assert_eq!(joined.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["p", "q", "c"]);
         assert_eq!(joined[2].watermark, Watermark::NONE, "its own; it stands where its parents do");
     }

@@ -1,9 +1,10 @@
 //! What in a state directory is ours?
 //!
-//! Called by `store` before it makes, uses or removes anything there. A state directory holds a marker: a folder without one
-//! that is not empty is somebody else's and is not touched. Directories of earlier versions have no marker; they are known by
-//! their manifests, and get one. What always holds: only files are removed whose names and places are those that we or
-//! RocksDB give; whatever else lies among them stays, and so does the folder it is in.
+//! Called by `store` before it makes, uses or removes anything there. A state directory holds a
+//! marker: a folder without one that is not empty is somebody else's and is not touched.
+//! Directories of earlier versions have no marker; they are known by their manifests, and get one.
+//! What always holds: only files are removed whose names and places are those that we or RocksDB
+//! give; whatever else lies among them stays, and so does the folder it is in.
 
 use std::fs::{self, DirEntry, FileType};
 use std::hash::BuildHasher;
@@ -14,7 +15,8 @@ use super::codec;
 use super::durable::{MARKER, StoreError, at, write_durably};
 use crate::ids::Epoch;
 
-const FIRST_LINE: &str = "This folder holds the state of a Paceline job: paceline makes and removes files in it.";
+const FIRST_LINE: &str =
+    "This folder holds the state of a Paceline job: paceline makes and removes files in it.";
 /// Says which run of all runs on all machines: then follows what `identity` gives.
 const RUN: &str = "run ";
 
@@ -61,21 +63,25 @@ fn holds_manifest(root: &Path) -> Result<bool, StoreError> {
     let folder = root.join("checkpoints");
     let entries = match fs::read_dir(&folder) {
         Ok(entries) => entries,
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(false),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(false);
+        }
         Err(e) => return Err(at(&folder)(e)),
     };
     for entry in entries {
         let entry = entry.map_err(at(&folder))?;
         let of_an_epoch = epoch_of(&entry).is_some();
-        if of_an_epoch && fs::read(entry.path().join("manifest")).is_ok_and(|bytes| codec::is_manifest(&bytes)) {
+        if of_an_epoch
+            && fs::read(entry.path().join("manifest")).is_ok_and(|bytes| codec::is_manifest(&bytes))
+        {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// True for what can be in a folder that is as good as empty: what a process leaves that is killed in its first moments, and
-/// what a new file system has.
+/// True for what can be in a folder that is as good as empty: what a process leaves that is killed
+/// in its first moments, and what a new file system has.
 fn is_nothing(entry: &DirEntry) -> io::Result<bool> {
     let kind = entry.file_type()?;
     Ok(match entry.file_name().to_str() {
@@ -87,8 +93,8 @@ fn is_nothing(entry: &DirEntry) -> io::Result<bool> {
     })
 }
 
-/// Marks a folder that was examined, if it has no marker, and says which run it is of: empty for those of earlier versions.
-/// Only the holder of the lock may do so.
+/// Marks a folder that was examined, if it has no marker, and says which run it is of: empty for
+/// those of earlier versions. Only the holder of the lock may do so.
 pub(crate) fn mark(root: &Path) -> Result<String, StoreError> {
     match read_marker(root)? {
         Some(identity) => Ok(identity),
@@ -99,8 +105,8 @@ pub(crate) fn mark(root: &Path) -> Result<String, StoreError> {
 
 /// Marks a folder for a run of its own.
 pub(crate) fn mark_anew(root: &Path) -> Result<String, StoreError> {
-    // The keys of a hasher come from the system's source of random bits. A run is told from others that began in the same
-    // millisecond, wherever they write to: 32 bits are plenty.
+    // The keys of a hasher come from the system's source of random bits. A run is told from others
+    // that began in the same millisecond, wherever they write to: 32 bits are plenty.
     let random = std::hash::RandomState::new().hash_one(root) as u32;
     write_marker(root, &format!("{random:08x}"))
 }
@@ -113,7 +119,8 @@ fn write_marker(root: &Path, identity: &str) -> Result<String, StoreError> {
 /// The epoch of a checkpoint's folder. A folder with another form of the number is not ours.
 pub(crate) fn epoch_of(entry: &DirEntry) -> Option<Epoch> {
     let epoch = Epoch::new(entry.file_name().to_str()?.parse().ok()?);
-    (entry.file_name() == *folder_of(epoch) && entry.file_type().is_ok_and(|t| t.is_dir())).then_some(epoch)
+    (entry.file_name() == *folder_of(epoch) && entry.file_type().is_ok_and(|t| t.is_dir()))
+        .then_some(epoch)
 }
 
 pub(crate) fn folder_of(epoch: Epoch) -> String {
@@ -129,7 +136,8 @@ pub(crate) const STAGING: &str = "staging";
 /// The file in it that is written before it gets the name of an object.
 pub(crate) const SCRATCH_FILE: &str = "object.tmp";
 
-/// What a checkpoint has beside the stores of its workers. Earlier versions wrote the manifest under the second name first.
+/// What a checkpoint has beside the stores of its workers. Earlier versions wrote the manifest
+/// under the second name first.
 pub(crate) fn is_of_a_checkpoint(name: &str) -> bool {
     matches!(name, "manifest" | "manifest.tmp")
 }
@@ -143,7 +151,8 @@ pub(crate) fn is_object(name: &str) -> bool {
     }
 }
 
-/// A table of RocksDB: written once, and synced by RocksDB. What else is in a store is replaced or appended to.
+/// A table of RocksDB: written once, and synced by RocksDB. What else is in a store is replaced or
+/// appended to.
 pub(crate) fn is_table(name: &str) -> bool {
     name.ends_with(".sst")
 }
@@ -160,7 +169,9 @@ pub(crate) fn is_store_file(name: &str) -> bool {
         Some(("LOG", rest)) => rest.strip_prefix("old.").is_some_and(is_digits),
         Some(("MANIFEST", number)) => is_digits(number),
         Some(("OPTIONS", number)) => is_digits(number.strip_suffix(".dbtmp").unwrap_or(number)),
-        Some((number, kind)) => is_digits(number) && matches!(kind, "sst" | "log" | "blob" | "dbtmp"),
+        Some((number, kind)) => {
+            is_digits(number) && matches!(kind, "sst" | "log" | "blob" | "dbtmp")
+        }
     }
 }
 
@@ -174,7 +185,8 @@ pub fn entries(folder: &Path) -> Result<Vec<(DirEntry, String, FileType)>, Store
     let mut all = Vec::new();
     for entry in entries {
         let entry = entry.map_err(at(folder))?;
-        // A name that is no text is none that we gave. A link has its own type, so nothing is followed to elsewhere.
+        // A name that is no text is none that we gave. A link has its own type, so nothing is
+        // followed to elsewhere.
         if let Ok(name) = entry.file_name().into_string() {
             let kind = entry.file_type().map_err(at(&entry.path()))?;
             all.push((entry, name, kind));
@@ -194,7 +206,11 @@ pub fn remove_file(path: &Path) -> Result<(), StoreError> {
 /// Removes a folder, unless something is left in it.
 pub(crate) fn remove_emptied(folder: &Path) -> Result<(), StoreError> {
     match fs::remove_dir(folder) {
-        Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Err(at(folder)(e)),
+        Err(e)
+            if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
+        {
+            Err(at(folder)(e))
+        }
         _ => Ok(()),
     }
 }
@@ -221,7 +237,10 @@ pub(crate) fn remove_workers(folder: &Path) -> Result<(), StoreError> {
 
 /// What is still there in the places of workers' stores, once those were removed.
 pub(crate) fn left_of_workers(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
-    Ok(entries(folder)?.into_iter().find(|(_, name, _)| is_worker(name)).map(|(entry, ..)| entry.path()))
+    Ok(entries(folder)?
+        .into_iter()
+        .find(|(_, name, _)| is_worker(name))
+        .map(|(entry, ..)| entry.path()))
 }
 
 /// Removes what workers put into the staging folder, and the folder if that leaves it empty.
@@ -239,7 +258,8 @@ pub(crate) fn remove_staged(folder: &Path) -> Result<(), StoreError> {
 /// Removes embedded tables, each a store in a folder of its own. The folder stays.
 pub(crate) fn remove_tables(folder: &Path) -> Result<(), StoreError> {
     for (entry, _, kind) in entries(folder)? {
-        let is_store = |path: PathBuf| path.join("CURRENT").is_file() && path.join("IDENTITY").is_file();
+        let is_store =
+            |path: PathBuf| path.join("CURRENT").is_file() && path.join("IDENTITY").is_file();
         if kind.is_dir() && is_store(entry.path()) {
             remove_store(&entry.path())?;
         }
@@ -266,19 +286,35 @@ mod tests {
         ] {
             assert!(is_store_file(name), "{name}");
         }
-        for name in
-            ["notes.txt", "LOG.txt", "MANIFEST", "MANIFEST-x", "x.sst", ".sst", "000012.sst.bak", "current", "12", "1.txt"]
-        {
+        for name in [
+            "notes.txt",
+            "LOG.txt",
+            "MANIFEST",
+            "MANIFEST-x",
+            "x.sst",
+            ".sst",
+            "000012.sst.bak",
+            "current",
+            "12",
+            "1.txt",
+        ] {
             assert!(!is_store_file(name), "{name}");
         }
         assert!(is_worker("worker-0") && is_worker("worker-12.tmp"));
         assert!(!is_worker("worker-") && !is_worker("worker-a") && !is_worker("my-worker-1"));
-        for name in ["00000007/manifest", "00000007/worker-1/CURRENT", "00000007/worker-1.tmp/000003.sst"] {
+        for name in
+            ["00000007/manifest", "00000007/worker-1/CURRENT", "00000007/worker-1.tmp/000003.sst"]
+        {
             assert!(is_object(name), "{name}");
         }
-        for name in
-            ["manifest", "x/manifest", "00000007/notes.txt", "00000007/worker-1", "00000007/worker-1/x/CURRENT", "../7/manifest"]
-        {
+        for name in [
+            "manifest",
+            "x/manifest",
+            "00000007/notes.txt",
+            "00000007/worker-1",
+            "00000007/worker-1/x/CURRENT",
+            "../7/manifest",
+        ] {
             assert!(!is_object(name), "{name}");
         }
     }

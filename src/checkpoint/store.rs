@@ -1,8 +1,9 @@
-//! The checkpoints of a job and the state directory it runs in: begin, publish, keep the newest, take one back.
+//! The checkpoints of a job and the state directory it runs in: begin, publish, keep the newest,
+//! take one back.
 //!
-//! Where checkpoints are kept is a [`Depot`]; what only the process on this machine needs stands in the state directory. What
-//! always holds: nothing is removed that `own` does not know as ours; a checkpoint's files are read once after a start,
-//! however often it is asked what is there.
+//! Where checkpoints are kept is a [`Depot`]; what only the process on this machine needs stands in
+//! the state directory. What always holds: nothing is removed that `own` does not know as ours; a
+//! checkpoint's files are read once after a start, however often it is asked what is there.
 //!
 //! ```text
 //! STATE/paceline-state                says that the folder is ours; made first
@@ -38,7 +39,8 @@ pub struct CheckpointStore {
     _lock: File,
     /// Tells this run from those of other directories that began in the same millisecond.
     identity: String,
-    /// Checksums of store files already read; they never change once written. Key: worker, name, size.
+    /// Checksums of store files already read; they never change once written. Key: worker, name,
+    /// size.
     checksums: HashMap<(String, u64), u32>,
     /// The last process stopped in order: sizes are enough.
     clean: bool,
@@ -53,7 +55,8 @@ const RETAINED: usize = 2;
 const LOCK_STEP: Duration = Duration::from_millis(20);
 
 impl CheckpointStore {
-    /// Fails without having touched anything if the folder is not empty and is not a state directory.
+    /// Fails without having touched anything if the folder is not empty and is not a state
+    /// directory.
     pub fn open(root: &Path) -> Result<CheckpointStore, StoreError> {
         own::examine(root)?;
         private::create_folder(root).map_err(at(root))?;
@@ -70,15 +73,30 @@ impl CheckpointStore {
         let clean = is_clean(root);
         let depot = Box::new(Folder::of_state(root));
         let (root, checksums) = (root.to_path_buf(), HashMap::new());
-        Ok(CheckpointStore { root, depot, _lock: lock, identity, checksums, clean, found: None, verified_bytes: 0 })
+        Ok(CheckpointStore {
+            root,
+            depot,
+            _lock: lock,
+            identity,
+            checksums,
+            clean,
+            found: None,
+            verified_bytes: 0,
+        })
     }
 
-    /// A run's name in the names of files: that of its start, ms since the epoch, and what tells it from others of the same time.
+    /// A run's name in the names of files: that of its start, ms since the epoch, and what tells it
+    /// from others of the same time.
     pub fn run_name(&self, run_ms: i64) -> String {
-        if self.identity.is_empty() { format!("{run_ms:x}") } else { format!("{run_ms:x}-{}", self.identity) }
+        if self.identity.is_empty() {
+            format!("{run_ms:x}")
+        } else {
+            format!("{run_ms:x}-{}", self.identity)
+        }
     }
 
-    /// Where workers put their parts of a checkpoint that is being made: this folder / epoch / `worker-K`.
+    /// Where workers put their parts of a checkpoint that is being made: this folder / epoch /
+    /// `worker-K`.
     pub(crate) fn staging(&self) -> PathBuf {
         self.root.join(own::STAGING)
     }
@@ -104,8 +122,9 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// What is there, from the newest checkpoint to the first that can be used: manifests checked by their checksum, files by
-    /// size and, after an unclean stop, content. Read at the first call; later calls give the same.
+    /// What is there, from the newest checkpoint to the first that can be used: manifests checked
+    /// by their checksum, files by size and, after an unclean stop, content. Read at the first
+    /// call; later calls give the same.
     pub fn read(&mut self) -> Result<Disk, StoreError> {
         if let Some(found) = &self.found {
             return Ok(found.clone());
@@ -141,7 +160,8 @@ impl CheckpointStore {
         }
     }
 
-    /// Publishes a checkpoint whose worker parts are complete. Lists their files in the manifest first.
+    /// Publishes a checkpoint whose worker parts are complete. Lists their files in the manifest
+    /// first.
     pub(crate) fn publish(&mut self, mut manifest: Manifest) -> Result<Manifest, StoreError> {
         let folder = self.staging().join(own::folder_of(manifest.epoch));
         manifest.files = Vec::new();
@@ -155,7 +175,14 @@ impl CheckpointStore {
         let objects = manifest.files.iter().zip(&paths).map(|(file, path)| {
             let name = format!("{}/{}", own::folder_of(manifest.epoch), file.path);
             // RocksDB syncs its tables; the small files beside them are ours to make durable.
-            (name, if own::is_table(&file.path) { Content::Synced(path) } else { Content::Unsynced(path) })
+            (
+                name,
+                if own::is_table(&file.path) {
+                    Content::Synced(path)
+                } else {
+                    Content::Unsynced(path)
+                },
+            )
         });
         self.put(&objects.collect::<Vec<_>>())?;
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -168,17 +195,21 @@ impl CheckpointStore {
     fn put(&self, objects: &[(String, Content<'_>)]) -> Result<(), StoreError> {
         match self.depot.put_if_absent(objects)? {
             Put::Done => Ok(()),
-            Put::Taken(name) => {
-                Err(StoreError::InTheWay { path: self.root.join("checkpoints").join(name).display().to_string() })
-            }
+            Put::Taken(name) => Err(StoreError::InTheWay {
+                path: self.root.join("checkpoints").join(name).display().to_string(),
+            }),
         }
     }
 
     /// Removes a checkpoint. Its manifest goes first: what is left after a kill is no checkpoint.
     fn remove(&self, epoch: Epoch) -> Result<(), StoreError> {
         let folder = format!("{}/", own::folder_of(epoch));
-        let (first, rest): (Vec<String>, Vec<String>) =
-            self.depot.list(&folder)?.into_iter().map(|o| o.name).partition(|name| *name == manifest_of(epoch));
+        let (first, rest): (Vec<String>, Vec<String>) = self
+            .depot
+            .list(&folder)?
+            .into_iter()
+            .map(|o| o.name)
+            .partition(|name| *name == manifest_of(epoch));
         self.depot.delete(&first)?;
         self.depot.delete(&rest)
     }
@@ -219,7 +250,8 @@ impl CheckpointStore {
         Ok(())
     }
 
-    /// Removes what a killed process left after `epoch`: parts without a manifest, damaged checkpoints.
+    /// Removes what a killed process left after `epoch`: parts without a manifest, damaged
+    /// checkpoints.
     pub(crate) fn drop_after(&self, epoch: Option<Epoch>) -> Result<(), StoreError> {
         for number in epochs(self.depot.as_ref())? {
             if epoch.is_none_or(|e| number > e) {
@@ -231,20 +263,32 @@ impl CheckpointStore {
     }
 
     /// Takes a worker's part of a checkpoint to where its live store is opened.
-    pub(crate) fn fetch_live(&self, manifest: &Manifest, worker: WorkerId) -> Result<PathBuf, StoreError> {
+    pub(crate) fn fetch_live(
+        &self,
+        manifest: &Manifest,
+        worker: WorkerId,
+    ) -> Result<PathBuf, StoreError> {
         let to = self.live(worker);
         self.fetch_part(manifest, worker, &to)?;
         Ok(to)
     }
 
     /// The same into a folder of the caller's choice. Returns false if that worker had no store.
-    pub(crate) fn fetch_part(&self, manifest: &Manifest, worker: WorkerId, to: &Path) -> Result<bool, StoreError> {
+    pub(crate) fn fetch_part(
+        &self,
+        manifest: &Manifest,
+        worker: WorkerId,
+        to: &Path,
+    ) -> Result<bool, StoreError> {
         private::create_folder(to).map_err(at(to))?;
         let folder = format!("worker-{worker}/");
         let mut found = false;
         for file in &manifest.files {
             if let Some(name) = file.path.strip_prefix(&folder) {
-                self.depot.fetch(&format!("{}/{}", own::folder_of(manifest.epoch), file.path), &to.join(name))?;
+                self.depot.fetch(
+                    &format!("{}/{}", own::folder_of(manifest.epoch), file.path),
+                    &to.join(name),
+                )?;
                 found = true;
             }
         }
@@ -266,14 +310,22 @@ impl CheckpointStore {
 /// Takes the lock, which goes with the process.
 fn lock(root: &Path) -> Result<File, StoreError> {
     let path = root.join("lock");
-    let lock = private::file_options().create(true).truncate(false).write(true).open(&path).map_err(at(&path))?;
+    let lock = private::file_options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(at(&path))?;
     let mut waited = Duration::ZERO;
     while waited < LOCK_WAIT_MAX {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
             Err(TryLockError::WouldBlock) if waited.is_zero() => {
                 let seconds = LOCK_WAIT_MAX.as_secs();
-                tracing::info!("{} is in use by another process: waiting up to {seconds} s for it to end", root.display());
+                tracing::info!(
+                    "{} is in use by another process: waiting up to {seconds} s for it to end",
+                    root.display()
+                );
             }
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(e)) => return Err(at(&path)(e)),

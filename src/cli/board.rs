@@ -27,7 +27,13 @@ impl Board {
     /// None if there is no table to show.
     pub fn new(tables: Vec<(String, Arc<EmbeddedTable>)>) -> Option<Board> {
         let live = std::io::stdout().is_terminal();
-        (!tables.is_empty()).then(|| Board { tables, term: Term::stdout(), live, drawn_lines: 0, drawn: None })
+        (!tables.is_empty()).then(|| Board {
+            tables,
+            term: Term::stdout(),
+            live,
+            drawn_lines: 0,
+            drawn: None,
+        })
     }
 
     /// Draws the tables again if one has changed.
@@ -66,7 +72,8 @@ impl Board {
                 }
             };
             out.push_str(&format!("{name} ({count} rows)\n"));
-            let names: Vec<&String> = table.spec().schema.fields().iter().map(|f| f.name()).collect();
+            let names: Vec<&String> =
+                table.spec().schema.fields().iter().map(|f| f.name()).collect();
             if let Some(shown) = render(&names, &latest(rows)) {
                 out.push_str(&shown);
                 out.push('\n');

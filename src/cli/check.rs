@@ -55,7 +55,8 @@ pub fn run(args: &Args) -> Exit {
     }
     print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
     let may_stall = |s: &&SourcePlan| {
-        s.table.connector() == "kinesis" && watermarks::of(s, &config).is_ok_and(|found| found.idle_timeout.is_zero())
+        s.table.connector() == "kinesis"
+            && watermarks::of(s, &config).is_ok_and(|found| found.idle_timeout.is_zero())
     };
     for source in plan.sources.iter().filter(may_stall) {
         println!(

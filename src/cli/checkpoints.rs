@@ -34,7 +34,11 @@ pub fn run(args: &Args) -> Exit {
             eprintln!("error: {e}");
             match e {
                 e if e.is_of_the_folder() => Exit::Wrong,
-                StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Exit::State,
+                StoreError::Io { source, .. }
+                    if source.kind() == std::io::ErrorKind::InvalidData =>
+                {
+                    Exit::State
+                }
                 _ => Exit::Failed,
             }
         }
@@ -62,31 +66,54 @@ fn show_checkpoint(found: &Found, time: SystemTime) {
         Ok(manifest) => manifest,
         Err(reason) => return println!("checkpoint {}, {time}: damaged ({reason})", found.epoch),
     };
-    let stores: BTreeSet<&str> = manifest.files.iter().filter_map(|f| Some(f.path.split_once('/')?.0)).collect();
+    let stores: BTreeSet<&str> =
+        manifest.files.iter().filter_map(|f| Some(f.path.split_once('/')?.0)).collect();
     let bytes: u64 = manifest.files.iter().map(|f| f.size_bytes).sum();
     let (operators, stores) = (manifest.operators.len(), stores.len());
-    println!("checkpoint {}, {time}: complete, {operators} operators, {stores} stores of {bytes} bytes", found.epoch);
+    println!(
+        "checkpoint {}, {time}: complete, {operators} operators, {stores} stores of {bytes} bytes",
+        found.epoch
+    );
     for source in &manifest.sources {
         let finished = source.splits.iter().filter(|s| s.finished).count();
         let rows: u64 = source.splits.iter().map(|s| s.rows).sum();
-        println!("  source {}: {} splits, {finished} of them finished, {rows} rows", source.table, source.splits.len());
+        println!(
+            "  source {}: {} splits, {finished} of them finished, {rows} rows",
+            source.table,
+            source.splits.len()
+        );
     }
 }
 
 /// What a start of the same query would do.
 fn at_a_start(contents: &Contents) -> String {
-    let usable: Option<&Manifest> = contents.disk.checkpoints.iter().find_map(|f| f.manifest.as_ref().ok());
+    let usable: Option<&Manifest> =
+        contents.disk.checkpoints.iter().find_map(|f| f.manifest.as_ref().ok());
     let plan = usable.map_or("", |m| m.plan.as_str());
-    // Which sinks the query has is not in the checkpoint: without one that is exactly once, more is possible.
-    let with = |exactly_once_sink| decide(&contents.disk, Wanted { plan, exactly_once_sink, allow_duplicates: false });
+    // Which sinks the query has is not in the checkpoint: without one that is exactly once, more is
+    // possible.
+    let with = |exactly_once_sink| {
+        decide(&contents.disk, Wanted { plan, exactly_once_sink, allow_duplicates: false })
+    };
     match (with(true), with(false)) {
         (Decision::Start, _) => "no checkpoint: a start begins a new run".into(),
-        (Decision::Resume { manifest, .. }, _) => format!("a start goes on from checkpoint {}", manifest.epoch),
-        (Decision::AlreadyFinished { manifest }, _) => {
-            format!("the job had finished with checkpoint {}: a start has nothing to do", manifest.epoch)
+        (Decision::Resume { manifest, .. }, _) => {
+            format!("a start goes on from checkpoint {}", manifest.epoch)
         }
-        (Decision::Refuse(reason), Decision::Resume { manifest, .. } | Decision::AlreadyFinished { manifest }) => {
-            format!("a start is refused if a sink is exactly once ({reason}); else it goes on from checkpoint {}", manifest.epoch)
+        (Decision::AlreadyFinished { manifest }, _) => {
+            format!(
+                "the job had finished with checkpoint {}: a start has nothing to do",
+                manifest.epoch
+            )
+        }
+        (
+            Decision::Refuse(reason),
+            Decision::Resume { manifest, .. } | Decision::AlreadyFinished { manifest },
+        ) => {
+            format!(
+                "a start is refused if a sink is exactly once ({reason}); else it goes on from checkpoint {}",
+                manifest.epoch
+            )
         }
         (Decision::Refuse(reason), _) => format!("a start is refused: {reason}"),
     }

@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and how answers look.
 //!
-//! Subcommands are one file each. What always holds: results go to stdout, everything about the run to stderr; exit codes
-//! are those of [`Exit`] and nothing else.
+//! Subcommands are one file each. What always holds: results go to stdout, everything about the run
+//! to stderr; exit codes are those of [`Exit`] and nothing else.
 
 mod board;
 mod check;
@@ -38,7 +38,8 @@ pub enum Exit {
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How log lines on stderr look. RUST_LOG sets the level (default: warn for libraries, info for paceline).
+    /// How log lines on stderr look. RUST_LOG sets the level (default: warn for libraries, info for
+    /// paceline).
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: LogFormat,
 }
@@ -59,9 +60,11 @@ enum LogFormat {
 enum Command {
     /// Run a SQL file
     Run(run::Args),
-    /// Parse, bind and plan a SQL file; print the plan, guarantees and warnings; touch nothing outside
+    /// Parse, bind and plan a SQL file; print the plan, guarantees and warnings; touch nothing
+    /// outside
     Check(check::Args),
-    /// Print what a state directory holds and which checkpoint a start would go on from; change nothing
+    /// Print what a state directory holds and which checkpoint a start would go on from; change
+    /// nothing
     #[command(after_help = checkpoints::EXIT_CODES)]
     Checkpoints(checkpoints::Args),
     /// Send an Alleycat crowd to a file, to stdout, or to a Kinesis stream
@@ -90,7 +93,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 fn logs(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "error,paceline=info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "error,paceline=info".into());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

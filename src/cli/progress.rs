@@ -48,21 +48,34 @@ pub struct Counts {
 impl Counts {
     /// One line for the end of a run. Nothing that is zero and needs no attention.
     pub fn summary(&self) -> String {
-        let mut out = format!("{} records in, {} rows out", HumanCount(self.rows_in), HumanCount(self.rows_out));
+        let mut out = format!(
+            "{} records in, {} rows out",
+            HumanCount(self.rows_in),
+            HumanCount(self.rows_out)
+        );
         if self.late > 0 {
             out.push_str(&format!(", {} late rows dropped", HumanCount(self.late)));
         }
         if self.skipped > 0 {
-            out.push_str(&format!(", {} records skipped by ignore-parse-errors", HumanCount(self.skipped)));
+            out.push_str(&format!(
+                ", {} records skipped by ignore-parse-errors",
+                HumanCount(self.skipped)
+            ));
         }
         if self.nulled > 0 {
-            out.push_str(&format!(", {} fields NULL by ignore-parse-errors", HumanCount(self.nulled)));
+            out.push_str(&format!(
+                ", {} fields NULL by ignore-parse-errors",
+                HumanCount(self.nulled)
+            ));
         }
         if self.diverted > 0 {
             out.push_str(&format!(", {} in the error stream", HumanCount(self.diverted)));
         }
         if self.diverted_bytes_cut > 0 {
-            out.push_str(&format!(" ({} bytes of them left out)", HumanCount(self.diverted_bytes_cut)));
+            out.push_str(&format!(
+                " ({} bytes of them left out)",
+                HumanCount(self.diverted_bytes_cut)
+            ));
         }
         out
     }
@@ -70,17 +83,34 @@ impl Counts {
 
 impl Progress {
     /// `bytes`: what a bounded job will read, if known.
-    pub fn new(bytes: Option<u64>, board: Option<super::board::Board>, clock: SharedClock, health: Arc<Health>) -> Progress {
-        let bar = (board.is_none() && bytes.is_some() && std::io::stderr().is_terminal()).then(|| {
-            let bar = ProgressBar::new(bytes.unwrap_or(0));
-            // The template is a constant.
-            if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3}% {msg} (left: {eta})") {
-                bar.set_style(style);
-            }
-            bar
-        });
+    pub fn new(
+        bytes: Option<u64>,
+        board: Option<super::board::Board>,
+        clock: SharedClock,
+        health: Arc<Health>,
+    ) -> Progress {
+        let bar =
+            (board.is_none() && bytes.is_some() && std::io::stderr().is_terminal()).then(|| {
+                let bar = ProgressBar::new(bytes.unwrap_or(0));
+                // The template is a constant.
+                if let Ok(style) =
+                    ProgressStyle::with_template("{bar:30} {percent:>3}% {msg} (left: {eta})")
+                {
+                    bar.set_style(style);
+                }
+                bar
+            });
         let started = clock.monotonic();
-        Progress { bar, clock, started, logged: started, last_epoch: Epoch::START, board, health, counts: Counts::default() }
+        Progress {
+            bar,
+            clock,
+            started,
+            logged: started,
+            last_epoch: Epoch::START,
+            board,
+            health,
+            counts: Counts::default(),
+        }
     }
 }
 
@@ -91,7 +121,8 @@ fn event_time(sources: &[Arc<SharedSource>]) -> String {
         Some(Watermark::END) => "end".into(),
         Some(watermark) => {
             let ms = watermark.ms();
-            DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |t| t.format("%Y-%m-%d %H:%M:%S").to_string())
+            DateTime::from_timestamp_millis(ms)
+                .map_or_else(|| ms.to_string(), |t| t.format("%Y-%m-%d %H:%M:%S").to_string())
         }
     }
 }
@@ -132,7 +163,11 @@ impl Observer for Progress {
         }
         if let Some(bar) = &self.bar {
             bar.set_position(stats.bytes_in.load(Ordering::Relaxed));
-            bar.set_message(format!("{} rows, {}/s, event time {reached}", HumanCount(rows), HumanCount(rate as u64)));
+            bar.set_message(format!(
+                "{} rows, {}/s, event time {reached}",
+                HumanCount(rows),
+                HumanCount(rate as u64)
+            ));
         } else if self.board.is_none() && now.saturating_sub(self.logged) >= LOG_INTERVAL {
             self.logged = now;
             tracing::info!(

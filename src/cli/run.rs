@@ -1,7 +1,8 @@
 //! `paceline run`: from arguments to a job and its exit code.
 //!
-//! The steps are those of [`start`]: the query is planned (`query`), folders are made and locked (`folders`), the ends are
-//! connected, and the job runs (`drive`) until its input ends or a signal comes (`signals`).
+//! The steps are those of [`start`]: the query is planned (`query`), folders are made and locked
+//! (`folders`), the ends are connected, and the job runs (`drive`) until its input ends or a signal
+//! comes (`signals`).
 
 mod drive;
 mod folders;
@@ -35,7 +36,8 @@ pub struct Args {
     /// Override a setting: Flink's keys, and ours under `paceline.`
     #[arg(long = "set", value_name = "K=V", value_parser = key_value)]
     settings: Vec<(String, String)>,
-    /// A new or empty folder for state and checkpoints; starting again on it goes on from the newest checkpoint [default: temporary]
+    /// A new or empty folder for state and checkpoints; starting again on it goes on from the
+    /// newest checkpoint [default: temporary]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Number of workers [default: one per core]
@@ -96,10 +98,16 @@ fn failed(message: impl std::fmt::Display) -> Exit {
 fn start(args: &Args) -> Result<Exit, Exit> {
     let file = SqlFile::read(&args.query)?;
     let connectors = Connectors::built_in();
-    let Some(Query { plan, config }) = Query::of(args, &file, &connectors)? else { return Ok(Exit::Done) };
+    let Some(Query { plan, config }) = Query::of(args, &file, &connectors)? else {
+        return Ok(Exit::Done);
+    };
     let bounds = bounds(args)?;
     let folders = Folders::of(args, &config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(failed)?;
     let start = Start {
         connectors: &connectors,
         config: &config,
@@ -126,7 +134,11 @@ fn start(args: &Args) -> Result<Exit, Exit> {
     signals::stop_on_signals(&runtime, stop).map_err(failed)?;
     let counts = Ready { plan: &plan, started, health }.drive()?;
     if counts.diverted > 0 {
-        tracing::warn!("{} records or rows could not be used: {}", counts.diverted, folders.errors.display());
+        tracing::warn!(
+            "{} records or rows could not be used: {}",
+            counts.diverted,
+            folders.errors.display()
+        );
     }
     Ok(Exit::Done)
 }
@@ -147,7 +159,9 @@ fn serve_health(args: &Args, runtime: &Runtime) -> Result<Arc<Health>, Exit> {
         if let Some(exposure) = health::exposure(address) {
             eprintln!("warning: {exposure}");
         }
-        let bound = runtime.block_on(health.clone().serve(address)).map_err(|e| wrong(format!("--listen {address}: {e}")))?;
+        let bound = runtime
+            .block_on(health.clone().serve(address))
+            .map_err(|e| wrong(format!("--listen {address}: {e}")))?;
         tracing::info!("health on http://{bound}/health");
     }
     Ok(health)

@@ -1,7 +1,8 @@
 //! `paceline simulate`: an Alleycat crowd to a file, to stdout, or to a Kinesis stream.
 //!
-//! What always holds: with the same options the same records are sent in the same order, wherever they go; only the speed and
-//! the default start differ. Records are lines of JSON in files and on stdout.
+//! What always holds: with the same options the same records are sent in the same order, wherever
+//! they go; only the speed and the default start differ. Records are lines of JSON in files and on
+//! stdout.
 
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
@@ -52,11 +53,12 @@ pub struct Args {
     /// Seconds of event time to send; 0: without end [default: one race]
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
-    /// Event time of the first second, ms since the epoch [default: now for a stream or a speed of 1 or 10, else
-    /// 1620240600000]
+    /// Event time of the first second, ms since the epoch [default: now for a stream or a speed of
+    /// 1 or 10, else 1620240600000]
     #[arg(long, value_name = "MS")]
     start: Option<i64>,
-    /// Longest time from event time to sending, in ms of event time: records are out of order by up to this
+    /// Longest time from event time to sending, in ms of event time: records are out of order by up
+    /// to this
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     disorder_ms: u32,
     /// Share of records that come late, 0 to 1
@@ -96,7 +98,8 @@ impl Speed {
 impl Args {
     fn crowd(&self, clock: &dyn Clock) -> CrowdOptions {
         let is_live = self.stream_arn.is_some() || self.speed != Speed::Max;
-        let start_ms = self.start.unwrap_or_else(|| if is_live { clock.wall_ms() } else { START_MS });
+        let start_ms =
+            self.start.unwrap_or_else(|| if is_live { clock.wall_ms() } else { START_MS });
         CrowdOptions {
             seed: self.seed,
             races: self.races,
@@ -175,10 +178,19 @@ fn simulate(args: &Args) -> Result<(), (Exit, String)> {
     let start_ms = options.start_ms;
     let crowd = Crowd::new(options, 0).map_err(|e| (Exit::Wrong, format!("--{e}")))?;
     let failed = |e: std::io::Error| (Exit::Failed, e.to_string());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(failed)?;
     let mut sink = sink(args, runtime.handle())?;
     let stop = stop_on_interrupt(&runtime);
-    let mut pacer = Pacer { clock: &*clock, sleep: &mut std::thread::sleep, factor: args.speed.factor(), start_ms };
+    let mut pacer = Pacer {
+        clock: &*clock,
+        sleep: &mut std::thread::sleep,
+        factor: args.speed.factor(),
+        start_ms,
+    };
     let (sent, outcome) = pump(crowd, &mut *sink, &mut pacer, &stop);
     eprintln!("sent {sent} records");
     match outcome {
@@ -187,7 +199,10 @@ fn simulate(args: &Args) -> Result<(), (Exit, String)> {
     }
 }
 
-fn sink(args: &Args, runtime: &tokio::runtime::Handle) -> Result<Box<dyn EventSink>, (Exit, String)> {
+fn sink(
+    args: &Args,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Box<dyn EventSink>, (Exit, String)> {
     if let Some(arn) = &args.stream_arn {
         let writer = KinesisWriter::new(arn, args.endpoint.as_deref(), runtime.clone());
         return Ok(Box::new(writer.map_err(|e| (Exit::Wrong, e.to_string()))?));
@@ -202,7 +217,8 @@ fn sink(args: &Args, runtime: &tokio::runtime::Handle) -> Result<Box<dyn EventSi
     })
 }
 
-/// Sets a flag at the first SIGINT, so that the number of records is still told; a second one ends the process at once.
+/// Sets a flag at the first SIGINT, so that the number of records is still told; a second one ends
+/// the process at once.
 fn stop_on_interrupt(runtime: &tokio::runtime::Runtime) -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
@@ -239,7 +255,12 @@ impl Pacer<'_> {
 }
 
 /// Sends the crowd to its end, or until told to stop; returns how many records the sink took.
-fn pump(mut crowd: Crowd, sink: &mut dyn EventSink, pacer: &mut Pacer<'_>, stop: &AtomicBool) -> (u64, Result<(), SendError>) {
+fn pump(
+    mut crowd: Crowd,
+    sink: &mut dyn EventSink,
+    pacer: &mut Pacer<'_>,
+    stop: &AtomicBool,
+) -> (u64, Result<(), SendError>) {
     let begin = pacer.clock.monotonic();
     let mut sent = 0;
     while !stop.load(Ordering::Acquire) {
@@ -317,9 +338,15 @@ mod tests {
         let options = args.crowd(&clock);
         let start_ms = options.start_ms;
         let mut sleep = |d: Duration| *clock.0.lock().expect("not poisoned") += d;
-        let mut pacer = Pacer { clock: &clock, sleep: &mut sleep, factor: args.speed.factor(), start_ms };
+        let mut pacer =
+            Pacer { clock: &clock, sleep: &mut sleep, factor: args.speed.factor(), start_ms };
         let mut sink = Noting { clock: &clock, batches: vec![], left: room };
-        let (sent, _) = pump(Crowd::new(options, 0).expect("valid"), &mut sink, &mut pacer, &AtomicBool::new(false));
+        let (sent, _) = pump(
+            Crowd::new(options, 0).expect("valid"),
+            &mut sink,
+            &mut pacer,
+            &AtomicBool::new(false),
+        );
         (sent, sink.batches)
     }
 
@@ -332,11 +359,13 @@ mod tests {
 
     #[test]
     fn at_speed_ten_a_minute_takes_six_seconds() {
-        let (sent, batches) = run(&["--speed", "10", "--seconds", "60", "--late-fraction", "0"], usize::MAX);
+        let (sent, batches) =
+            run(&["--speed", "10", "--seconds", "60", "--late-fraction", "0"], usize::MAX);
         assert_eq!(sent, 601);
         let end = batches.last().expect("some batches").0;
         assert!((5_900..=6_200).contains(&end.as_millis()), "{end:?}");
-        let half: usize = batches.iter().filter(|(at, _)| at.as_millis() <= 3_000).map(|(_, n)| n).sum();
+        let half: usize =
+            batches.iter().filter(|(at, _)| at.as_millis() <= 3_000).map(|(_, n)| n).sum();
         assert!((280..=305).contains(&half), "{half} of 600 records in half the time");
     }
 
@@ -350,7 +379,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         let write = |name: &str, seed: &str| {
             let path = dir.path().join(name);
-            let exit = main(&args(&["--seed", seed, "--seconds", "5", "--out", &path.display().to_string()]));
+            let exit = main(&args(&[
+                "--seed",
+                seed,
+                "--seconds",
+                "5",
+                "--out",
+                &path.display().to_string(),
+            ]));
             assert_eq!(exit, Exit::Done);
             std::fs::read_to_string(path).expect("reads")
         };

@@ -1,8 +1,9 @@
 //! Which settings of Flink would make it give other results than this program does?
 //!
-//! Called by `config` for every setting that it does not follow. A setting that only says how Flink goes about its work is
-//! none of these; one that is set to what happens here anyway is no difference. What always holds: whoever sets one of them
-//! to something else is told what happens instead, by `check` and at each run.
+//! Called by `config` for every setting that it does not follow. A setting that only says how Flink
+//! goes about its work is none of these; one that is set to what happens here anyway is no
+//! difference. What always holds: whoever sets one of them to something else is told what happens
+//! instead, by `check` and at each run.
 
 use super::duration;
 
@@ -22,18 +23,42 @@ const SETTINGS: [(&str, Same, &str); 13] = [
         "the job runs in streaming mode: a result without a window is shown with all its changes, not once at the end, and rows \
          that come late for their window are dropped, where batch mode counts them",
     ),
-    ("pipeline.auto-watermark-interval", Same::NotZero, "watermarks are not turned off: they advance with each record"),
+    (
+        "pipeline.auto-watermark-interval",
+        Same::NotZero,
+        "watermarks are not turned off: they advance with each record",
+    ),
     (
         "execution.state-recovery.path",
         Same::Nothing,
         "savepoints of Flink are not read: the job begins with the state of --state-dir",
     ),
-    ("execution.savepoint.path", Same::Nothing, "savepoints of Flink are not read: the job begins with the state of --state-dir"),
+    (
+        "execution.savepoint.path",
+        Same::Nothing,
+        "savepoints of Flink are not read: the job begins with the state of --state-dir",
+    ),
     ("table.sql-dialect", Same::Values(&["default"]), "the file is read as Flink SQL"),
-    ("table.dml-sync", Same::Values(&["false"]), "all INSERTs of the file run side by side as one job, not one after the other"),
-    ("table.column-expansion-strategy", Same::Values(&[""]), "SELECT * gives all columns, those of metadata too"),
-    ("table.dynamic-table-options.enabled", Same::Values(&["true"]), "hints with OPTIONS are followed"),
-    ("table.exec.sort.default-limit", Same::Values(&["-1"]), "ORDER BY without LIMIT gives all rows"),
+    (
+        "table.dml-sync",
+        Same::Values(&["false"]),
+        "all INSERTs of the file run side by side as one job, not one after the other",
+    ),
+    (
+        "table.column-expansion-strategy",
+        Same::Values(&[""]),
+        "SELECT * gives all columns, those of metadata too",
+    ),
+    (
+        "table.dynamic-table-options.enabled",
+        Same::Values(&["true"]),
+        "hints with OPTIONS are followed",
+    ),
+    (
+        "table.exec.sort.default-limit",
+        Same::Values(&["-1"]),
+        "ORDER BY without LIMIT gives all rows",
+    ),
     (
         "table.exec.sink.nested-constraint-enforcer",
         Same::Values(&["ignore"]),
@@ -84,7 +109,10 @@ mod tests {
             ("taskmanager.numberOfTaskSlots", "4", ""),
         ] {
             let said = instead(key, value).unwrap_or_default();
-            assert!(said.contains(part) && said.is_empty() == part.is_empty(), "{key} {value}: {said}");
+            assert!(
+                said.contains(part) && said.is_empty() == part.is_empty(),
+                "{key} {value}: {said}"
+            );
         }
     }
 }

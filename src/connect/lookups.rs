@@ -1,4 +1,5 @@
-//! From the tables that a plan looks up to what answers: their connectors, or a sample under `--local`.
+//! From the tables that a plan looks up to what answers: their connectors, or a sample under
+//! `--local`.
 //!
 //! Called by `connect`. What always holds: options are checked whatever stands in for the table.
 
@@ -22,7 +23,10 @@ const SAMPLE_BATCH: usize = 8192;
 /// Rows of a table in memory: a sample of more is no sample.
 const SAMPLE_ROWS_MAX: usize = 1_000_000;
 
-pub(super) fn lookup(plan: &LookupPlan, env: &Environment<'_>) -> Result<Arc<Lookup>, ConnectError> {
+pub(super) fn lookup(
+    plan: &LookupPlan,
+    env: &Environment<'_>,
+) -> Result<Arc<Lookup>, ConnectError> {
     let table = &plan.source.table;
     let (connector, looks_up) = env.connectors.looks_up(table)?;
     check_options(table, connector)?;
@@ -52,7 +56,8 @@ fn in_memory(plan: &LookupPlan, env: &Environment<'_>) -> Result<MemoryTable, Co
         return Err(config_error(table, "its sample never ends: name a file of its rows"));
     }
     let schema = &plan.source.decode_schema;
-    let mut decoder = DecodeFormat::of(&plan.source, RecordsOf::Sample, RowsPerRecord::One)?.decoder(&table.name, schema)?;
+    let mut decoder = DecodeFormat::of(&plan.source, RecordsOf::Sample, RowsPerRecord::One)?
+        .decoder(&table.name, schema)?;
     let (mut batches, mut rows) = (Vec::new(), 0);
     for split in source.discover()? {
         let mut reader = source.open(&split.id, &split.start, ReadAhead::alone(Arc::new(|| {})))?;
@@ -64,7 +69,10 @@ fn in_memory(plan: &LookupPlan, env: &Environment<'_>) -> Result<MemoryTable, Co
             }
             rows += decoded.batch.num_rows();
             if rows > SAMPLE_ROWS_MAX {
-                return Err(config_error(table, format!("its sample has more than {SAMPLE_ROWS_MAX} rows")));
+                return Err(config_error(
+                    table,
+                    format!("its sample has more than {SAMPLE_ROWS_MAX} rows"),
+                ));
             }
             batches.push(decoded.batch);
         }

@@ -1,4 +1,5 @@
-//! What takes the place of a remote table under `--local`: a sample to read, an embedded table to write.
+//! What takes the place of a remote table under `--local`: a sample to read, an embedded table to
+//! write.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,8 +22,12 @@ use crate::sql::hints;
 const SAMPLE_ROWS: u64 = 1000;
 const SAMPLE_SEED: u64 = 1;
 
-/// What stands in for a remote source: the setting, the file beside the query, or rows made from the schema.
-pub(super) fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+/// What stands in for a remote source: the setting, the file beside the query, or rows made from
+/// the schema.
+pub(super) fn sample(
+    plan: &SourcePlan,
+    env: &Environment<'_>,
+) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
     let name = hints::base_name(&table.name);
     match env.config.samples.get(name) {
@@ -32,14 +37,23 @@ pub(super) fn sample(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn
         }
         Some(path) => {
             let base = env.query_path.parent().unwrap_or(Path::new("."));
-            Ok(Arc::new(FileSource::new(&table.name, &base.join(path).display().to_string(), vec![])?))
+            Ok(Arc::new(FileSource::new(
+                &table.name,
+                &base.join(path).display().to_string(),
+                vec![],
+            )?))
         }
         None => {
             let beside = names::sample(table, &env.query_path.with_extension("samples"))?;
             if beside.is_file() {
-                return Ok(Arc::new(FileSource::new(&table.name, &beside.display().to_string(), vec![])?));
+                return Ok(Arc::new(FileSource::new(
+                    &table.name,
+                    &beside.display().to_string(),
+                    vec![],
+                )?));
             }
-            let columns = table.columns.iter().filter(|c| !matches!(c.kind, ColumnKind::Computed(_)));
+            let columns =
+                table.columns.iter().filter(|c| !matches!(c.kind, ColumnKind::Computed(_)));
             let columns = columns.map(|c| (c.name.clone(), c.data_type.clone())).collect();
             let rowtime = table.watermark.as_ref().map(|w| table.columns[w.rowtime].name.clone());
             Ok(Arc::new(SampleSource::new(&table.name, columns, rowtime, SAMPLE_ROWS, SAMPLE_SEED)))
@@ -56,6 +70,7 @@ pub(super) fn table(
 ) -> Result<Arc<EmbeddedTable>, ConnectError> {
     let folder = env.state_dir.join("tables");
     let dir = names::embedded(table, &folder)?;
-    private::create_folder(&folder).map_err(|e| config_error(table, format!("{}: {e}", folder.display())))?;
+    private::create_folder(&folder)
+        .map_err(|e| config_error(table, format!("{}: {e}", folder.display())))?;
     Ok(EmbeddedTable::open(&dir, plan.table_spec(table), env.run_ms, mode)?)
 }

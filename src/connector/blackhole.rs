@@ -1,6 +1,7 @@
 //! Rows that go nowhere (the `blackhole` connector): for measuring a query without its sink.
 //!
-//! Called by `runtime` through [`Sink`]. What always holds: a row is counted as written, and nothing else is done with it.
+//! Called by `runtime` through [`Sink`]. What always holds: a row is counted as written, and
+//! nothing else is done with it.
 
 use std::sync::Arc;
 
@@ -74,7 +75,11 @@ impl SinkWriter for BlackholeWriter {
         Ok(())
     }
 
-    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(
+        &mut self,
+        _epoch: Epoch,
+        _afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }

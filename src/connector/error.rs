@@ -29,5 +29,7 @@ pub fn place(error: ConnectError, table: &Table) -> ConnectError {
 
 /// Something is wrong with what WITH or the columns of a table say.
 pub fn config_error(table: &Table, reason: impl std::fmt::Display) -> ConnectError {
-    ConnectError::Query(SqlError::new(format!("table '{}': {reason}", table.name)).at(Some(table.place)))
+    ConnectError::Query(
+        SqlError::new(format!("table '{}': {reason}", table.name)).at(Some(table.place)),
+    )
 }

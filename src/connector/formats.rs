@@ -1,7 +1,8 @@
 //! From the `format` options of a table to what decodes and encodes its records.
 //!
-//! Used by `connect` and by connectors that have a format. A new format adds a line to [`options_of`], [`DecodeFormat::of`]
-//! and [`encode_format`]. What always holds: keys and defaults are Flink's; an option of another format is unknown.
+//! Used by `connect` and by connectors that have a format. A new format adds a line to
+//! [`options_of`], [`DecodeFormat::of`] and [`encode_format`]. What always holds: keys and defaults
+//! are Flink's; an option of another format is unknown.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -15,7 +16,9 @@ use crate::connector::filesystem::source::Framing;
 use crate::connector::inline::values::ValuesDecoder;
 use crate::format::csv::{CsvDecoder, CsvOptions, CsvSource, Dialect};
 use crate::format::encode::EncodeFormat;
-use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions, MissingFields};
+use crate::format::json::{
+    EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions, MissingFields,
+};
 use crate::format::raw::{Charset, RawDecoder, RawOptions, RawSource};
 use crate::format::time_text::TimestampStandard;
 use crate::format::{Decoder, ParseErrors, RowsPerRecord};
@@ -27,18 +30,48 @@ use crate::sql::error::SqlError;
 use crate::sql::hints;
 use crate::sql::null_keys::{self, NullKeys};
 
-const fn json(key: &'static str, kind: OptionKind, default: &'static str, help: &'static str) -> OptionSpec {
+const fn json(
+    key: &'static str,
+    kind: OptionKind,
+    default: &'static str,
+    help: &'static str,
+) -> OptionSpec {
     OptionSpec::new(key, kind, help).or(default)
 }
 
 /// The options of the format json.
 pub const JSON_OPTIONS: [OptionSpec; 7] = [
-    json("json.ignore-parse-errors", Flag, "false", "what cannot be read becomes NULL, or is left out and counted"),
-    json("json.fail-on-missing-field", Flag, "false", "a record without one of the columns cannot be read"),
-    json("json.timestamp-format.standard", OneOf(&["SQL", "ISO-8601"]), "SQL", "how times are written"),
+    json(
+        "json.ignore-parse-errors",
+        Flag,
+        "false",
+        "what cannot be read becomes NULL, or is left out and counted",
+    ),
+    json(
+        "json.fail-on-missing-field",
+        Flag,
+        "false",
+        "a record without one of the columns cannot be read",
+    ),
+    json(
+        "json.timestamp-format.standard",
+        OneOf(&["SQL", "ISO-8601"]),
+        "SQL",
+        "how times are written",
+    ),
     json("json.encode.ignore-null-fields", Flag, "false", "NULLs are left out of what is written"),
-    json("json.encode.decimal-as-plain-number", Flag, "false", "a DECIMAL is written without an exponent"),
-    json(null_keys::MODE, OneOf(&["FAIL", "DROP", "LITERAL"]), "FAIL", "what becomes of a NULL key of a MAP that is written"),
+    json(
+        "json.encode.decimal-as-plain-number",
+        Flag,
+        "false",
+        "a DECIMAL is written without an exponent",
+    ),
+    json(
+        null_keys::MODE,
+        OneOf(&["FAIL", "DROP", "LITERAL"]),
+        "FAIL",
+        "what becomes of a NULL key of a MAP that is written",
+    ),
     json(null_keys::LITERAL, Text, "null", "what such a key is written as with LITERAL"),
 ];
 /// The options of the format csv.
@@ -61,7 +94,12 @@ pub const CSV_OPTIONS: [OptionSpec; 9] = [
 /// The options of the format raw.
 pub const RAW_OPTIONS: [OptionSpec; 2] = [
     OptionSpec::new("raw.charset", Text, "the charset of a STRING").or("UTF-8"),
-    OptionSpec::new("raw.endianness", OneOf(&["big-endian", "little-endian"]), "the order of a number's bytes").or("big-endian"),
+    OptionSpec::new(
+        "raw.endianness",
+        OneOf(&["big-endian", "little-endian"]),
+        "the order of a number's bytes",
+    )
+    .or("big-endian"),
 ];
 
 /// The options that the table's format has, besides `format` itself.
@@ -77,8 +115,8 @@ pub(crate) fn options_of(table: &Table) -> &'static [OptionSpec] {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecordsOf {
     Table,
-    /// What stands in for the table. It is JSON whatever the table's format is, and has no metadata: those columns are read
-    /// from its records.
+    /// What stands in for the table. It is JSON whatever the table's format is, and has no
+    /// metadata: those columns are read from its records.
     Sample,
 }
 
@@ -102,7 +140,11 @@ pub(crate) enum DecodeFormat {
 }
 
 impl DecodeFormat {
-    pub fn of(plan: &SourcePlan, records: RecordsOf, rows_per_record: RowsPerRecord) -> Result<DecodeFormat, ConnectError> {
+    pub fn of(
+        plan: &SourcePlan,
+        records: RecordsOf,
+        rows_per_record: RowsPerRecord,
+    ) -> Result<DecodeFormat, ConnectError> {
         if let Some(rows) = &plan.rows {
             return Ok(DecodeFormat::Values(rows.clone()));
         }
@@ -115,9 +157,11 @@ impl DecodeFormat {
             }
             _ => FieldSource::Payload,
         };
-        let fields: Vec<(usize, FieldSource)> = plan.decode.iter().map(|&c| (c, field_of(c))).collect();
-        let physical: Vec<usize> =
-            (0..table.columns.len()).filter(|&c| matches!(table.columns[c].kind, ColumnKind::Physical)).collect();
+        let fields: Vec<(usize, FieldSource)> =
+            plan.decode.iter().map(|&c| (c, field_of(c))).collect();
+        let physical: Vec<usize> = (0..table.columns.len())
+            .filter(|&c| matches!(table.columns[c].kind, ColumnKind::Physical))
+            .collect();
         let format = match records {
             RecordsOf::Sample => "json",
             RecordsOf::Table => name(table)?,
@@ -126,7 +170,9 @@ impl DecodeFormat {
             "csv" => {
                 let sources = fields.into_iter().map(|(column, source)| match source {
                     FieldSource::Metadata(index) => CsvSource::Metadata(index),
-                    FieldSource::Payload => CsvSource::Field(physical.iter().take_while(|&&c| c != column).count()),
+                    FieldSource::Payload => {
+                        CsvSource::Field(physical.iter().take_while(|&&c| c != column).count())
+                    }
                 });
                 Ok(DecodeFormat::Csv {
                     sources: sources.collect(),
@@ -136,7 +182,10 @@ impl DecodeFormat {
             }
             "raw" if rows_per_record == RowsPerRecord::Many => {
                 let key = format!("'paceline.{}.records' = 'many'", hints::base_name(&table.name));
-                Err(config_error(table, format!("{key}: with the format raw a record is one value")))
+                Err(config_error(
+                    table,
+                    format!("{key}: with the format raw a record is one value"),
+                ))
             }
             "raw" => {
                 raw_columns(table, physical.len())?;
@@ -148,32 +197,46 @@ impl DecodeFormat {
             }
             _ => {
                 let fields = fields.into_iter();
-                let fields =
-                    fields.map(|(column, source)| JsonField { name: table.columns[column].name.clone(), source }).collect();
+                let fields = fields
+                    .map(|(column, source)| JsonField {
+                        name: table.columns[column].name.clone(),
+                        source,
+                    })
+                    .collect();
                 let is_other = table.options.get("format").is_some_and(|f| f != "json");
                 let options = match records {
                     RecordsOf::Sample if is_other => JsonOptions::default(),
                     _ => json_options(table)?,
                 };
-                Ok(DecodeFormat::Json { fields, options: JsonOptions { rows_per_record, ..options } })
+                Ok(DecodeFormat::Json {
+                    fields,
+                    options: JsonOptions { rows_per_record, ..options },
+                })
             }
         }
     }
 
-    pub fn decoder(&self, table: &str, schema: &SchemaRef) -> Result<Box<dyn Decoder>, ConnectError> {
+    pub fn decoder(
+        &self,
+        table: &str,
+        schema: &SchemaRef,
+    ) -> Result<Box<dyn Decoder>, ConnectError> {
         let schema = schema.clone();
-        let refused = |e: String| ConnectError::Query(SqlError::new(format!("table '{table}': {e}")));
+        let refused =
+            |e: String| ConnectError::Query(SqlError::new(format!("table '{table}': {e}")));
         Ok(match self {
             DecodeFormat::Values(rows) => Box::new(ValuesDecoder::new(rows.clone())),
-            DecodeFormat::Json { fields, options } => {
-                Box::new(JsonDecoder::new(fields.clone(), schema, *options).map_err(|e| refused(e.to_string()))?)
-            }
-            DecodeFormat::Csv { sources, field_count, options } => {
-                Box::new(CsvDecoder::new(sources, *field_count, schema, options.clone()).map_err(|e| refused(e.to_string()))?)
-            }
-            DecodeFormat::Raw { sources, options } => {
-                Box::new(RawDecoder::new(sources, schema, *options).map_err(|e| refused(e.to_string()))?)
-            }
+            DecodeFormat::Json { fields, options } => Box::new(
+                JsonDecoder::new(fields.clone(), schema, *options)
+                    .map_err(|e| refused(e.to_string()))?,
+            ),
+            DecodeFormat::Csv { sources, field_count, options } => Box::new(
+                CsvDecoder::new(sources, *field_count, schema, options.clone())
+                    .map_err(|e| refused(e.to_string()))?,
+            ),
+            DecodeFormat::Raw { sources, options } => Box::new(
+                RawDecoder::new(sources, schema, *options).map_err(|e| refused(e.to_string()))?,
+            ),
         })
     }
 }
@@ -210,7 +273,10 @@ fn name(table: &Table) -> Result<&str, ConnectError> {
         Some(format @ ("json" | "csv" | "raw")) => Ok(format),
         None if !matches!(table.connector(), "filesystem" | "kinesis") => Ok("json"),
         None => Err(config_error(table, "WITH needs 'format' = 'json', 'csv' or 'raw'")),
-        Some(other) => Err(config_error(table, format!("format '{other}' is not supported; json, csv and raw are"))),
+        Some(other) => Err(config_error(
+            table,
+            format!("format '{other}' is not supported; json, csv and raw are"),
+        )),
     }
 }
 
@@ -237,7 +303,10 @@ fn timestamp_standard(table: &Table) -> Result<TimestampStandard, ConnectError> 
     match table.options.get("json.timestamp-format.standard").map(String::as_str) {
         None | Some("SQL") => Ok(TimestampStandard::Sql),
         Some("ISO-8601") => Ok(TimestampStandard::Iso8601),
-        Some(other) => Err(config_error(table, format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"))),
+        Some(other) => Err(config_error(
+            table,
+            format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"),
+        )),
     }
 }
 
@@ -257,21 +326,27 @@ fn csv_options(table: &Table) -> Result<CsvOptions, ConnectError> {
     let defaults = CsvOptions::default();
     let unquoted = is_set(table, "csv.disable-quote-character")?;
     if unquoted && table.options.contains_key("csv.quote-character") {
-        return Err(config_error(table, "'csv.quote-character' and 'csv.disable-quote-character' cannot both be set"));
+        return Err(config_error(
+            table,
+            "'csv.quote-character' and 'csv.disable-quote-character' cannot both be set",
+        ));
     }
     // Decimals are written to files in the scientific form either way, as Flink does.
     flag(table, "csv.write-bigdecimal-in-scientific-notation")?;
     let quote = character(table, "csv.quote-character")?.or(defaults.dialect.quote);
     Ok(CsvOptions {
         dialect: Dialect {
-            delimiter: character(table, "csv.field-delimiter")?.unwrap_or(defaults.dialect.delimiter),
+            delimiter: character(table, "csv.field-delimiter")?
+                .unwrap_or(defaults.dialect.delimiter),
             quote: quote.filter(|_| !unquoted),
             escape: character(table, "csv.escape-character")?,
             comments: is_set(table, "csv.allow-comments")?,
         },
         parse_errors: parse_errors(table, "csv.ignore-parse-errors")?,
         array_delimiter: match table.options.get("csv.array-element-delimiter") {
-            Some(empty) if empty.is_empty() => return Err(config_error(table, "'csv.array-element-delimiter' is empty")),
+            Some(empty) if empty.is_empty() => {
+                return Err(config_error(table, "'csv.array-element-delimiter' is empty"));
+            }
             given => given.cloned().unwrap_or(defaults.array_delimiter),
         },
         null_literal: table.options.get("csv.null-literal").cloned(),
@@ -291,7 +366,8 @@ fn character(table: &Table, key: &str) -> Result<Option<u8>, ConnectError> {
         "\\'" => b'\'',
         "\\\"" => b'"',
         hex if hex.len() == 6 && hex.starts_with("\\u") => {
-            u8::try_from(u32::from_str_radix(&hex[2..], 16).map_err(|_| refused())?).map_err(|_| refused())?
+            u8::try_from(u32::from_str_radix(&hex[2..], 16).map_err(|_| refused())?)
+                .map_err(|_| refused())?
         }
         other => match other.as_bytes() {
             [one] => *one,
@@ -306,26 +382,43 @@ fn raw_columns(table: &Table, count: usize) -> Result<(), ConnectError> {
     if count == 1 {
         return Ok(());
     }
-    Err(config_error(table, format!("the format raw holds one physical column, and the table has {count}")))
+    Err(config_error(
+        table,
+        format!("the format raw holds one physical column, and the table has {count}"),
+    ))
 }
 
 fn raw_options(table: &Table) -> Result<RawOptions, ConnectError> {
     let charset = table.options.get("raw.charset").map_or("UTF-8", String::as_str);
-    let little_endian = match table.options.get("raw.endianness").map_or("big-endian", String::as_str) {
-        "big-endian" => false,
-        "little-endian" => true,
-        other => {
-            return Err(config_error(table, format!("'raw.endianness' is big-endian or little-endian, not '{other}'")));
-        }
-    };
-    let charset = Charset::from_str(charset)
-        .map_err(|known| config_error(table, format!("'raw.charset' = '{charset}' is not supported; these are: {known}")))?;
+    let little_endian =
+        match table.options.get("raw.endianness").map_or("big-endian", String::as_str) {
+            "big-endian" => false,
+            "little-endian" => true,
+            other => {
+                return Err(config_error(
+                    table,
+                    format!("'raw.endianness' is big-endian or little-endian, not '{other}'"),
+                ));
+            }
+        };
+    let charset = Charset::from_str(charset).map_err(|known| {
+        config_error(
+            table,
+            format!("'raw.charset' = '{charset}' is not supported; these are: {known}"),
+        )
+    })?;
     Ok(RawOptions { charset, little_endian })
 }
 
-/// What stands in WITH, without what is common to all connectors and without the format and its options.
+/// What stands in WITH, without what is common to all connectors and without the format and its
+/// options.
 pub(crate) fn without_format(table: &Table) -> BTreeMap<String, String> {
     let format = options_of(table);
-    let own = |k: &str| k != "connector" && k != "format" && !watermarks::is_one(k) && format.iter().all(|o| o.key != k);
+    let own = |k: &str| {
+        k != "connector"
+            && k != "format"
+            && !watermarks::is_one(k)
+            && format.iter().all(|o| o.key != k)
+    };
     table.options.iter().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }

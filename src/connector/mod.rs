@@ -1,9 +1,11 @@
 //! The systems outside, a folder for each: how a table of it is read, written, or looked up.
 //!
-//! A connector is a folder with a [`Connector`], and a line in [`Connectors::built_in`]. Called by `connect`, which walks the tables of a
-//! plan. `options` compares WITH with what a connector lists, `formats` makes decoders and encoders, `watermarks` reads what any source may say, `inline` holds what a query
-//! brings itself (VALUES, the rows of a bare SELECT), `stand_in` what takes the place of a remote system under `--local`. What always
-//! holds: nothing outside is touched by a `check`.
+//! A connector is a folder with a [`Connector`], and a line in [`Connectors::built_in`]. Called by
+//! `connect`, which walks the tables of a plan. `options` compares WITH with what a connector
+//! lists, `formats` makes decoders and encoders, `watermarks` reads what any source may say,
+//! `inline` holds what a query brings itself (VALUES, the rows of a bare SELECT), `stand_in` what
+//! takes the place of a remote system under `--local`. What always holds: nothing outside is
+//! touched by a `check`.
 
 pub mod alleycat;
 pub mod blackhole;
@@ -42,7 +44,8 @@ pub trait Connector: Send + Sync {
     fn name(&self) -> &'static str;
     /// What it is, in a sentence for people.
     fn about(&self) -> &'static str;
-    /// All options, `format` among them if it has one, without `connector` and without those of the format.
+    /// All options, `format` among them if it has one, without `connector` and without those of the
+    /// format.
     fn options(&self) -> Vec<OptionSpec>;
     /// What the planner has to know.
     fn uses(&self) -> Uses {
@@ -71,12 +74,17 @@ pub trait Reads {
     /// Finds what is wrong with a table's declaration. Its options are of their kinds already.
     fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError>;
     /// Makes the source; nothing is read yet.
-    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError>;
+    fn source(
+        &self,
+        plan: &SourcePlan,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Source>, ConnectError>;
     /// True if `--from` and `--to` bound it by arrival times.
     fn takes_bounds(&self) -> bool {
         false
     }
-    /// True if a record is whatever a producer made of it, so that it can be compressed; a line of a file is not.
+    /// True if a record is whatever a producer made of it, so that it can be compressed; a line of
+    /// a file is not.
     fn records_are_opaque(&self) -> bool {
         false
     }
@@ -88,8 +96,13 @@ pub trait Writes {
     /// Finds what is wrong with a table's declaration. Its options are of their kinds already.
     fn check(&self, plan: &SinkPlan, table: &Table) -> Result<(), ConnectError>;
     /// Makes the sink; nothing is written yet. `mode`: how results share the table's keys.
-    fn sink(&self, plan: &SinkPlan, table: &Table, mode: WriteMode, env: &Environment<'_>)
-    -> Result<Arc<dyn Sink>, ConnectError>;
+    fn sink(
+        &self,
+        plan: &SinkPlan,
+        table: &Table,
+        mode: WriteMode,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Sink>, ConnectError>;
 }
 
 /// A connector as a table to look up.
@@ -165,7 +178,12 @@ impl Connectors {
     /// How a table is looked up.
     pub fn looks_up(&self, table: &Table) -> Result<(&dyn Connector, &dyn LooksUp), ConnectError> {
         let found = self.get(table.connector()).and_then(|c| Some((c, c.looks_up()?)));
-        found.ok_or_else(|| config_error(table, format!("the connector '{}' cannot be looked up", table.connector())))
+        found.ok_or_else(|| {
+            config_error(
+                table,
+                format!("the connector '{}' cannot be looked up", table.connector()),
+            )
+        })
     }
 
     fn unknown(&self, table: &Table, wanted: Use) -> ConnectError {
@@ -179,15 +197,27 @@ impl Connectors {
             .collect();
         let name = table.connector();
         if name.is_empty() {
-            let (last, others) = known.split_last().map_or(("", &[][..]), |(last, others)| (*last, others));
+            let (last, others) =
+                known.split_last().map_or(("", &[][..]), |(last, others)| (*last, others));
             let to = match wanted {
                 Use::Read => "read from",
                 Use::Write => "write to",
             };
-            return config_error(table, format!("WITH needs a 'connector': {} or {last} to {to}", others.join(", ")));
+            return config_error(
+                table,
+                format!("WITH needs a 'connector': {} or {last} to {to}", others.join(", ")),
+            );
         }
-        let near = nearest(name, known.iter().copied()).map(|n| format!("; did you mean '{n}'?")).unwrap_or_default();
-        config_error(table, format!("connector '{name}' is not supported here{near} (supported: {})", known.join(", ")))
+        let near = nearest(name, known.iter().copied())
+            .map(|n| format!("; did you mean '{n}'?"))
+            .unwrap_or_default();
+        config_error(
+            table,
+            format!(
+                "connector '{name}' is not supported here{near} (supported: {})",
+                known.join(", ")
+            ),
+        )
     }
 }
 
@@ -198,7 +228,8 @@ impl KnownConnectors for Connectors {
 }
 
 /// Where the payload is encoded. Its own options are those of [`formats`].
-pub const FORMAT: OptionSpec = OptionSpec::new("format", OptionKind::Text, "how a record is written: json, csv or raw");
+pub const FORMAT: OptionSpec =
+    OptionSpec::new("format", OptionKind::Text, "how a record is written: json, csv or raw");
 
 /// Compares what stands in WITH with the options of its connector and its format.
 pub(crate) fn check_options(table: &Table, connector: &dyn Connector) -> Result<(), ConnectError> {
@@ -214,7 +245,11 @@ pub(crate) fn check_options(table: &Table, connector: &dyn Connector) -> Result<
 
 /// An option that must be there.
 pub fn required<'a>(table: &'a Table, key: &str, what: &str) -> Result<&'a str, ConnectError> {
-    table.options.get(key).map(String::as_str).ok_or_else(|| config_error(table, format!("WITH needs '{key}': {what}")))
+    table
+        .options
+        .get(key)
+        .map(String::as_str)
+        .ok_or_else(|| config_error(table, format!("WITH needs '{key}': {what}")))
 }
 
 /// The keys of the metadata columns that a plan reads, in the order in which they are decoded.

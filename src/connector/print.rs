@@ -1,16 +1,18 @@
-//! Rows as lines for people (the `print` connector): `+I[1, abc, null]`, as Apache Flink prints a row.
+//! Rows as lines for people (the `print` connector): `+I[1, abc, null]`, as Apache Flink prints a
+//! row.
 //!
-//! Called by `runtime` through [`Sink`]. Rows are printed when they come, not when they are committed, since someone is
-//! watching: after a crash some are printed again. What always holds: the lines of one `write` stand together, however
-//! many workers print.
+//! Called by `runtime` through [`Sink`]. Rows are printed when they come, not when they are
+//! committed, since someone is watching: after a crash some are printed again. What always holds:
+//! the lines of one `write` stand together, however many workers print.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Time32MillisecondType, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Time32MillisecondType,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -81,9 +83,11 @@ pub(crate) struct PrintSink {
 }
 
 impl PrintSink {
-    /// `identifier` is the option `print-identifier`; `out` is the process's standard output, or a test's.
+    /// `identifier` is the option `print-identifier`; `out` is the process's standard output, or a
+    /// test's.
     pub fn new(table: &str, identifier: Option<&str>, out: Box<dyn Write + Send>) -> PrintSink {
-        let prefix = identifier.filter(|id| !id.is_empty()).map(|id| format!("{id}> ")).unwrap_or_default();
+        let prefix =
+            identifier.filter(|id| !id.is_empty()).map(|id| format!("{id}> ")).unwrap_or_default();
         PrintSink { table: table.into(), prefix: prefix.into(), out: Arc::new(Mutex::new(out)) }
     }
 }
@@ -94,7 +98,8 @@ impl Sink for PrintSink {
     }
 
     fn writer(&self, _writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
-        let (table, prefix, out) = (Arc::clone(&self.table), Arc::clone(&self.prefix), Arc::clone(&self.out));
+        let (table, prefix, out) =
+            (Arc::clone(&self.table), Arc::clone(&self.prefix), Arc::clone(&self.out));
         Ok(Box::new(PrintWriter { table, prefix, out, lines: Vec::new() }))
     }
 }
@@ -132,51 +137,84 @@ impl SinkWriter for PrintWriter {
         Ok(())
     }
 
-    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(
+        &mut self,
+        _epoch: Epoch,
+        _afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }
 
-/// Appends a value as Java's `toString` gives it: times as ISO-8601, decimals with their scale, bytes as numbers.
+/// Appends a value as Java's `toString` gives it: times as ISO-8601, decimals with their scale,
+/// bytes as numbers.
 fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), String> {
     if array.is_null(row) {
         out.extend_from_slice(b"null");
         return Ok(());
     }
     match array.data_type() {
-        DataType::Float32 => number_text::write_f32(out, array.as_primitive::<Float32Type>().value(row)),
-        DataType::Float64 => number_text::write_f64(out, array.as_primitive::<Float64Type>().value(row)),
+        DataType::Float32 => {
+            number_text::write_f32(out, array.as_primitive::<Float32Type>().value(row))
+        }
+        DataType::Float64 => {
+            number_text::write_f64(out, array.as_primitive::<Float64Type>().value(row))
+        }
         DataType::Decimal128(_, scale) => {
-            number_text::write_decimal(out, array.as_primitive::<Decimal128Type>().value(row), i32::from(*scale));
+            number_text::write_decimal(
+                out,
+                array.as_primitive::<Decimal128Type>().value(row),
+                i32::from(*scale),
+            );
         }
         DataType::Utf8 => out.extend_from_slice(array.as_string::<i32>().value(row).as_bytes()),
         DataType::Binary => {
             // Java's bytes are signed.
-            let bytes: Vec<i8> = array.as_binary::<i32>().value(row).iter().map(|&b| b as i8).collect();
+            let bytes: Vec<i8> =
+                array.as_binary::<i32>().value(row).iter().map(|&b| b as i8).collect();
             out.extend_from_slice(format!("{bytes:?}").as_bytes());
         }
-        DataType::Date32 => time_text::write_date(out, array.as_primitive::<Date32Type>().value(row)),
+        DataType::Date32 => {
+            time_text::write_date(out, array.as_primitive::<Date32Type>().value(row))
+        }
         DataType::Time32(TimeUnit::Millisecond) => {
             let ms = array.as_primitive::<Time32MillisecondType>().value(row);
             let start = out.len();
             time_text::write_time(out, ms);
-            write_java_fraction(out, start, (ms.rem_euclid(1000) * 1_000_000) as u32, WholeMinute::WithoutSeconds);
+            write_java_fraction(
+                out,
+                start,
+                (ms.rem_euclid(1000) * 1_000_000) as u32,
+                WholeMinute::WithoutSeconds,
+            );
         }
         DataType::Timestamp(unit, zone) => {
             let value = match unit {
                 TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row),
-                TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
-                TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+                TimeUnit::Millisecond => {
+                    array.as_primitive::<TimestampMillisecondType>().value(row)
+                }
+                TimeUnit::Microsecond => {
+                    array.as_primitive::<TimestampMicrosecondType>().value(row)
+                }
                 TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
             };
             let per_second = time_text::ticks_per_second(*unit);
             let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
             let start = out.len();
             let seconds = value.div_euclid(per_second);
-            time_text::write_timestamp(out, seconds, TimeUnit::Second, ZoneSuffix::Absent, TimestampStandard::Iso8601);
+            time_text::write_timestamp(
+                out,
+                seconds,
+                TimeUnit::Second,
+                ZoneSuffix::Absent,
+                TimestampStandard::Iso8601,
+            );
             // `LocalDateTime` leaves out seconds that are 0, `Instant` does not.
             match ZoneSuffix::of(zone.as_ref()) {
-                ZoneSuffix::Absent => write_java_fraction(out, start, nanos as u32, WholeMinute::WithoutSeconds),
+                ZoneSuffix::Absent => {
+                    write_java_fraction(out, start, nanos as u32, WholeMinute::WithoutSeconds)
+                }
                 ZoneSuffix::Z => {
                     write_java_fraction(out, start, nanos as u32, WholeMinute::WithSeconds);
                     out.push(b'Z');
@@ -185,11 +223,15 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), S
         }
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
-            write_all(out, b"[", b"]", items.len(), |out, at| write_value(out, items.as_ref(), at))?;
+            write_all(out, b"[", b"]", items.len(), |out, at| {
+                write_value(out, items.as_ref(), at)
+            })?;
         }
         DataType::Struct(_) => {
             let fields = array.as_struct().columns();
-            write_all(out, b"+I[", b"]", fields.len(), |out, at| write_value(out, fields[at].as_ref(), row))?;
+            write_all(out, b"+I[", b"]", fields.len(), |out, at| {
+                write_value(out, fields[at].as_ref(), row)
+            })?;
         }
         DataType::Map(..) => {
             let pairs = array.as_map().value(row);
@@ -201,7 +243,8 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), S
             })?;
         }
         _ => {
-            let formatter = ArrayFormatter::try_new(array, &FormatOptions::default()).map_err(|e| e.to_string())?;
+            let formatter = ArrayFormatter::try_new(array, &FormatOptions::default())
+                .map_err(|e| e.to_string())?;
             out.extend_from_slice(formatter.value(row).to_string().as_bytes());
         }
     }
@@ -234,8 +277,8 @@ enum WholeMinute {
     WithoutSeconds,
 }
 
-/// Completes a time written from `start` on, with whole seconds, in the way of `java.time`: the fraction in groups of
-/// three digits.
+/// Completes a time written from `start` on, with whole seconds, in the way of `java.time`: the
+/// fraction in groups of three digits.
 fn write_java_fraction(out: &mut Vec<u8>, start: usize, nanos: u32, whole_minute: WholeMinute) {
     if nanos == 0 {
         if whole_minute == WholeMinute::WithoutSeconds && out[start..].ends_with(b":00") {
@@ -273,7 +316,9 @@ mod tests {
 
     fn printed(identifier: Option<&str>, columns: Vec<ArrayRef>) -> String {
         let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
-        let batch = RecordBatch::try_from_iter_with_nullable(names.into_iter().zip(columns).map(|(n, a)| (n, a, true)));
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            names.into_iter().zip(columns).map(|(n, a)| (n, a, true)),
+        );
         let out = Shared::default();
         let sink = PrintSink::new("t", identifier, Box::new(out.clone()));
         let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
@@ -287,7 +332,11 @@ mod tests {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(Int32Array::from(vec![Some(1), None])),
             Arc::new(StringArray::from(vec![Some("a \"b\", c"), None])),
-            Arc::new(Decimal128Array::from(vec![Some(1250), None]).with_precision_and_scale(10, 2).unwrap()),
+            Arc::new(
+                Decimal128Array::from(vec![Some(1250), None])
+                    .with_precision_and_scale(10, 2)
+                    .unwrap(),
+            ),
             Arc::new(Float64Array::from(vec![Some(1e10), None])),
             Arc::new(BooleanArray::from(vec![Some(false), None])),
             Arc::new(BinaryArray::from(vec![Some(&[1u8, 255][..]), None])),
@@ -307,17 +356,26 @@ mod tests {
         map.values().append_null();
         map.append(true).unwrap();
         let keys = map_keys::wrap(Arc::new(StringArray::from(vec![None::<&str>]))).unwrap();
-        let field = |name: &str, array: &ArrayRef, nullable| Arc::new(Field::new(name, array.data_type().clone(), nullable));
+        let field = |name: &str, array: &ArrayRef, nullable| {
+            Arc::new(Field::new(name, array.data_type().clone(), nullable))
+        };
         let ones: ArrayRef = Arc::new(Int32Array::from(vec![1]));
-        let entries =
-            StructArray::from(vec![(field("key", &keys, false), keys.clone()), (field("value", &ones, true), ones.clone())]);
+        let entries = StructArray::from(vec![
+            (field("key", &keys, false), keys.clone()),
+            (field("value", &ones, true), ones.clone()),
+        ]);
         let entries_field = Arc::new(Field::new("entries", entries.data_type().clone(), false));
         let offsets = arrow::buffer::OffsetBuffer::from_lengths([1]);
         let null_key = MapArray::new(entries_field, offsets, entries, None, false);
         let texts: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>]));
-        let row = StructArray::from(vec![(field("x", &ones, true), ones.clone()), (field("y", &texts, true), texts)]);
-        let list = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None])]);
-        let columns: Vec<ArrayRef> = vec![Arc::new(map.finish()), Arc::new(null_key), Arc::new(row), Arc::new(list)];
+        let row = StructArray::from(vec![
+            (field("x", &ones, true), ones.clone()),
+            (field("y", &texts, true), texts),
+        ]);
+        let list =
+            ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None])]);
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(map.finish()), Arc::new(null_key), Arc::new(row), Arc::new(list)];
         assert_eq!(printed(None, columns), "+I[{b=null}, {null=1}, +I[1, null], [1, null]]\n");
     }
 

@@ -1,7 +1,7 @@
 //! What may WITH say about the watermark of a source, whatever its connector?
 //!
-//! Flink's options `scan.watermark.*`, read by `connect` for each source table. What always holds: an option that cannot have an
-//! effect, for want of a WATERMARK or of its partner, is an error.
+//! Flink's options `scan.watermark.*`, read by `connect` for each source table. What always holds:
+//! an option that cannot have an effect, for want of a WATERMARK or of its partner, is an error.
 
 use std::time::Duration;
 
@@ -29,9 +29,17 @@ pub const OPTIONS: [OptionSpec; 6] = [
         OptionKind::Text,
         "sources with the same name here are read together: splits of theirs wait that are too far ahead of the slowest",
     ),
-    OptionSpec::new(MAX_DRIFT, OptionKind::Duration, "how far ahead of the slowest source of its group a split may be"),
-    OptionSpec::new(UPDATE_INTERVAL, OptionKind::Duration, "taken for the sake of Flink's files; every batch is looked at")
-        .or("1 s"),
+    OptionSpec::new(
+        MAX_DRIFT,
+        OptionKind::Duration,
+        "how far ahead of the slowest source of its group a split may be",
+    ),
+    OptionSpec::new(
+        UPDATE_INTERVAL,
+        OptionKind::Duration,
+        "taken for the sake of Flink's files; every batch is looked at",
+    )
+    .or("1 s"),
     OptionSpec::new(
         "scan.watermark.emit.strategy",
         OptionKind::OneOf(&["on-periodic", "on-event"]),
@@ -56,7 +64,10 @@ pub fn of(plan: &SourcePlan, config: &Config) -> Result<SourceWatermarks, Connec
     let table = &plan.table;
     let given = |key: &str| table.options.get(key).map(|text| text.trim());
     let time = |key: &'static str| -> Result<Option<Duration>, ConnectError> {
-        given(key).map(duration).transpose().map_err(|e| config_error(table, format!("'{key}': {e}")))
+        given(key)
+            .map(duration)
+            .transpose()
+            .map_err(|e| config_error(table, format!("'{key}': {e}")))
     };
     let alignment = match (given(GROUP), time(MAX_DRIFT)?) {
         (None, None) if given(UPDATE_INTERVAL).is_some() => {
@@ -64,11 +75,18 @@ pub fn of(plan: &SourcePlan, config: &Config) -> Result<SourceWatermarks, Connec
         }
         (None, None) => None,
         (Some(group), Some(max_drift)) => Some(Alignment { group: group.to_string(), max_drift }),
-        (Some(_), None) => return Err(config_error(table, format!("'{GROUP}' needs '{MAX_DRIFT}'"))),
-        (None, Some(_)) => return Err(config_error(table, format!("'{MAX_DRIFT}' needs '{GROUP}'"))),
+        (Some(_), None) => {
+            return Err(config_error(table, format!("'{GROUP}' needs '{MAX_DRIFT}'")));
+        }
+        (None, Some(_)) => {
+            return Err(config_error(table, format!("'{MAX_DRIFT}' needs '{GROUP}'")));
+        }
     };
     if alignment.is_some() && plan.ingest.watermark.is_none() {
-        return Err(config_error(table, format!("'{GROUP}' needs a WATERMARK, by which a split can be ahead of others")));
+        return Err(config_error(
+            table,
+            format!("'{GROUP}' needs a WATERMARK, by which a split can be ahead of others"),
+        ));
     }
     let idle_timeout = time(IDLE_TIMEOUT)?.unwrap_or(config.idle_timeout);
     Ok(SourceWatermarks { idle_timeout, alignment })

@@ -1,8 +1,8 @@
 //! A job in a program of one's own: from SQL text to results, without the binary.
 //!
-//! [`Job`] is what the command `paceline run` does, as a library: sources, sinks and functions of one's own take part in a query
-//! like those that are built in. `start` is common to both. What always holds: nothing outside is touched before the whole query
-//! has been understood.
+//! [`Job`] is what the command `paceline run` does, as a library: sources, sinks and functions of
+//! one's own take part in a query like those that are built in. `start` is common to both. What
+//! always holds: nothing outside is touched before the whole query has been understood.
 
 mod failure;
 mod function;
@@ -71,7 +71,8 @@ pub struct Ran {
     pub unusable: u64,
 }
 
-/// Stops a job from another thread: it takes a last checkpoint, from which the next start on its state directory goes on.
+/// Stops a job from another thread: it takes a last checkpoint, from which the next start on its
+/// state directory goes on.
 #[derive(Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
@@ -85,7 +86,14 @@ impl Job {
     /// A job of the statements in `sql`, as a file for `paceline run` holds them.
     pub fn new(sql: impl Into<String>) -> Job {
         let (settings, functions) = (Vec::new(), Vec::new());
-        Job { sql: sql.into(), settings, state_dir: None, connectors: Connectors::built_in(), functions, stop: Stop::default() }
+        Job {
+            sql: sql.into(),
+            settings,
+            state_dir: None,
+            connectors: Connectors::built_in(),
+            functions,
+            stop: Stop::default(),
+        }
     }
 
     /// Overrides a setting of the file: Flink's keys, and ours under `paceline.`.
@@ -95,8 +103,9 @@ impl Job {
         self
     }
 
-    /// Keeps state and checkpoints in this folder, which is new, empty, or that of an earlier run of the same query, from whose
-    /// newest checkpoint the job then goes on. Without it, state goes when the job ends.
+    /// Keeps state and checkpoints in this folder, which is new, empty, or that of an earlier run
+    /// of the same query, from whose newest checkpoint the job then goes on. Without it, state goes
+    /// when the job ends.
     #[must_use]
     pub fn state_dir(mut self, folder: impl AsRef<Path>) -> Job {
         self.state_dir = Some(folder.as_ref().to_path_buf());
@@ -125,14 +134,17 @@ impl Job {
     /// Understands the query and touches nothing. Returns the plan, in words.
     pub fn check(&self) -> Result<String, JobFailure> {
         let (plan, config) = self.plan()?;
-        connect::check(&plan, &config, &self.connectors).map_err(|e| JobFailure::connect(e, &self.sql))?;
+        connect::check(&plan, &config, &self.connectors)
+            .map_err(|e| JobFailure::connect(e, &self.sql))?;
         Ok(explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &self.connectors)))
     }
 
-    /// Runs until the input ends or [`Stop::stop`] is called. Blocks; workers are threads of their own.
+    /// Runs until the input ends or [`Stop::stop`] is called. Blocks; workers are threads of their
+    /// own.
     pub fn run(self) -> Result<Ran, JobFailure> {
         let (plan, config) = self.plan()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let temporary = match &self.state_dir {
             Some(_) => None,
             None => Some(tempfile::Builder::new().prefix("paceline-").tempdir()?),
@@ -156,7 +168,8 @@ impl Job {
             runtime: runtime.handle().clone(),
             stop: self.stop.0.clone(),
         };
-        let Started { connection, options, store, run_ms } = start.start().map_err(|e| JobFailure::start(e, &self.sql))?;
+        let Started { connection, options, store, run_ms } =
+            start.start().map_err(|e| JobFailure::start(e, &self.sql))?;
         let mut counts = Counts::default();
         let outcome = job::run(&plan, &connection.connected, &options, store, run_ms, &mut counts)?;
         let Counts { records, rows, late, unusable } = counts;
@@ -170,7 +183,8 @@ impl Job {
         let mut settings: BTreeMap<String, String> = script.settings.clone();
         settings.extend(self.settings.iter().cloned());
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let config = Config::resolve(&settings, cores).map_err(|e| wrong(script.setting_error(e)))?;
+        let config =
+            Config::resolve(&settings, cores).map_err(|e| wrong(script.setting_error(e)))?;
         let plan = lower(&script, &self.sql, &config, &self.connectors).map_err(wrong)?;
         Ok((plan, config))
     }

@@ -1,7 +1,7 @@
 //! The start of a job whose query is understood: its folder is locked, its ends are connected.
 //!
-//! Called by [`super::Job`] and by `paceline run`. The order matters: the run's name, which sinks need, is in the state directory,
-//! and only its owner may read it.
+//! Called by [`super::Job`] and by `paceline run`. The order matters: the run's name, which sinks
+//! need, is in the state directory, and only its owner may read it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,8 +90,9 @@ impl Start<'_> {
             scheduling: Scheduling::Threads,
             batch_rows,
             lane_bytes_max: LANE_BYTES_MAX,
-            // Two fifths for accumulators and a quarter for RocksDB; the rest is for queues, the batches in work, what is
-            // copied while state moves, and freed pages that the system has not got back yet.
+            // Two fifths for accumulators and a quarter for RocksDB; the rest is for queues, the
+            // batches in work, what is copied while state moves, and freed pages that the system
+            // has not got back yet.
             accumulator_bytes_max: memory_bytes / 5 * 2,
             read_ahead_bytes: memory_bytes / 8,
             state_cache_bytes: memory_bytes / 4,
@@ -110,7 +111,8 @@ fn trigger(config: &Config) -> CheckpointTrigger {
     }
 }
 
-/// Where the error stream goes. What could not be read must not go with state that does when the job ends.
+/// Where the error stream goes. What could not be read must not go with state that does when the
+/// job ends.
 pub fn errors_dir(config: &Config, state_dir: &Path, state_stays: bool) -> PathBuf {
     match &config.errors_path {
         Some(path) => PathBuf::from(path),

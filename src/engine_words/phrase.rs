@@ -1,8 +1,9 @@
 //! A message of the engine with its parts in braces, and the same in words of SQL.
 //!
-//! The tables of `engine_words` are made of these. In a message `{part}` is kept under its name, `...` may be anything, and what
-//! stands between is found as early as possible; a message without `...` at an end begins or ends there. In our words `{part}`
-//! is what was kept, and `{part:short}` is the same in the way that `short` names.
+//! The tables of `engine_words` are made of these. In a message `{part}` is kept under its name,
+//! `...` may be anything, and what stands between is found as early as possible; a message without
+//! `...` at an end begins or ends there. In our words `{part}` is what was kept, and `{part:short}`
+//! is the same in the way that `short` names.
 
 use super::Words;
 use super::sql_text::in_sql;
@@ -106,8 +107,14 @@ fn written(part: &str, way: &str) -> Option<String> {
 fn short(name: &str) -> String {
     let name = in_sql(name);
     match name.split_once('(') {
-        Some((call, _)) if !call.is_empty() && call.chars().all(|c| c.is_alphanumeric() || c == '_') => call.to_uppercase(),
-        _ => name.rsplit('.').next().unwrap_or(&name).trim_matches(['(', ')', '"', '`']).to_string(),
+        Some((call, _))
+            if !call.is_empty() && call.chars().all(|c| c.is_alphanumeric() || c == '_') =>
+        {
+            call.to_uppercase()
+        }
+        _ => {
+            name.rsplit('.').next().unwrap_or(&name).trim_matches(['(', ')', '"', '`']).to_string()
+        }
     }
 }
 
@@ -135,7 +142,11 @@ fn pieces(pattern: &'static str) -> impl Iterator<Item = Piece> {
             rest = behind;
             return Some(Piece::Part(name));
         }
-        let end = [rest.find(ELLIPSIS), rest[1..].find('{').map(|at| at + 1)].into_iter().flatten().min().unwrap_or(rest.len());
+        let end = [rest.find(ELLIPSIS), rest[1..].find('{').map(|at| at + 1)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(rest.len());
         let (text, behind) = rest.split_at(end);
         rest = behind;
         Some(Piece::Text(text))
@@ -150,10 +161,19 @@ mod tests {
     #[test]
     fn parts_are_kept_and_written() {
         const PHRASE: Phrase =
-            said("...no '{what}' in {where}", "'{what:name}' is not in {where:short}").help("see row {row:counted from 1}");
-        assert_eq!(PHRASE.words("no 'sum' in t.a"), None, "the help names a part that the message has not");
-        const PLAIN: Phrase = said("...no '{what}' in {where}", "'{what:name}' is not in {where:short}");
-        assert_eq!(PLAIN.words("there is no 'sum' in t.a").map(|w| w.message).as_deref(), Some("'SUM' is not in a"));
+            said("...no '{what}' in {where}", "'{what:name}' is not in {where:short}")
+                .help("see row {row:counted from 1}");
+        assert_eq!(
+            PHRASE.words("no 'sum' in t.a"),
+            None,
+            "the help names a part that the message has not"
+        );
+        const PLAIN: Phrase =
+            said("...no '{what}' in {where}", "'{what:name}' is not in {where:short}");
+        assert_eq!(
+            PLAIN.words("there is no 'sum' in t.a").map(|w| w.message).as_deref(),
+            Some("'SUM' is not in a")
+        );
         for (pattern, text, is_of_it) in [
             ("at the start...", "at the start of a text", true),
             ("at the start...", "not at the start", false),
@@ -168,7 +188,10 @@ mod tests {
 
     #[test]
     fn every_phrase_has_the_parts_that_it_writes() {
-        for phrase in [unsupported::PHRASES, clauses::PHRASES, operators::PHRASES, calls::PHRASES].into_iter().flatten() {
+        for phrase in [unsupported::PHRASES, clauses::PHRASES, operators::PHRASES, calls::PHRASES]
+            .into_iter()
+            .flatten()
+        {
             let kept: Vec<(&str, &str)> = pieces(phrase.engine)
                 .filter_map(|piece| match piece {
                     Piece::Part(name) => Some((name, "1")),

@@ -1,7 +1,7 @@
 //! Types and constants as Arrow and DataFusion print them, written as in SQL.
 //!
-//! Called by `engine_words` for whole messages, and wherever a type of Arrow's is named below the SQL layer. What always holds: text
-//! that names none of them stays as it is.
+//! Called by `engine_words` for whole messages, and wherever a type of Arrow's is named below the
+//! SQL layer. What always holds: text that names none of them stays as it is.
 
 /// Where the name of an Arrow type that a text starts with ends.
 pub(super) fn type_end(text: &str) -> Option<usize> {
@@ -68,7 +68,8 @@ const TYPES: [(&str, &str); 33] = [
     ("IntervalMonthDayNano", "INTERVAL"),
 ];
 
-/// Types and constants of a message as SQL writes them, and calls that have inner names by those that were written.
+/// Types and constants of a message as SQL writes them, and calls that have inner names by those
+/// that were written.
 pub fn in_sql(message: &str) -> String {
     let mut out = String::new();
     let mut rest = message;
@@ -85,11 +86,16 @@ pub fn in_sql(message: &str) -> String {
         }
         let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
         let (word, after) = rest.split_at(end);
-        let inside =
-            after.starts_with('(').then(|| closing(after)).flatten().map(|close| (&after[1..close], &after[close + 1..]));
+        let inside = after
+            .starts_with('(')
+            .then(|| closing(after))
+            .flatten()
+            .map(|close| (&after[1..close], &after[close + 1..]));
         match (TYPES.iter().find(|(arrow, _)| *arrow == word), inside) {
             (Some((arrow, sql)), Some((inside, behind))) => {
-                out.push_str(&constant(arrow, inside).unwrap_or_else(|| with_arguments(sql, inside)));
+                out.push_str(
+                    &constant(arrow, inside).unwrap_or_else(|| with_arguments(sql, inside)),
+                );
                 rest = behind;
             }
             (Some((_, sql)), None) => {
@@ -105,7 +111,8 @@ pub fn in_sql(message: &str) -> String {
     out
 }
 
-/// A call whose name is in parentheses, as no name in SQL is: `(field)(r,'a')`, or its name alone in quotes.
+/// A call whose name is in parentheses, as no name in SQL is: `(field)(r,'a')`, or its name alone
+/// in quotes.
 fn inner_call<'a>(text: &'a str, before: &str) -> Option<(String, &'a str)> {
     let name = text.strip_prefix('(')?.split_once(')')?.0;
     if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, ' ' | '_')) {
@@ -180,7 +187,10 @@ mod tests {
         for (theirs, ours) in [
             ("Int64 and Utf8", "BIGINT and STRING"),
             ("Timestamp(ms) > Time32(ms)", "TIMESTAMP(3) > TIME"),
-            ("Timestamp(Nanosecond, None), Timestamp(ms, \"UTC\")", "TIMESTAMP(9), TIMESTAMP_LTZ(3)"),
+            (
+                "Timestamp(Nanosecond, None), Timestamp(ms, \"UTC\")",
+                "TIMESTAMP(9), TIMESTAMP_LTZ(3)",
+            ),
             ("Decimal128(10, 2) but Decimal128(Some(-150),4,2)", "DECIMAL(10, 2) but -1.50"),
             ("Decimal128(Some(5),3,3)", "0.005"),
             ("Struct(\"a\": Int32, \"q\": List(Utf8)) on 'r'", "ROW on 'r'"),

@@ -1,7 +1,7 @@
 //! Decoded columns and metadata columns, put together in the order of the decoder's schema.
 //!
-//! Called by every decoder at the end of a batch. What always holds: a metadata column has the rows of those records
-//! that were readable.
+//! Called by every decoder at the end of a batch. What always holds: a metadata column has the rows
+//! of those records that were readable.
 
 use std::sync::Arc;
 
@@ -36,10 +36,13 @@ pub(super) fn assemble(
         arrays.push(match *output {
             Output::Payload(column) => Arc::clone(&payload[column]),
             Output::Metadata(index) => {
-                let array = raw.metadata.get(index).ok_or("the source did not give a metadata column")?;
+                let array =
+                    raw.metadata.get(index).ok_or("the source did not give a metadata column")?;
                 match &kept {
                     None => Arc::clone(array),
-                    Some(kept) => take(array, kept, None).map_err(|e| format!("metadata column: {e}"))?,
+                    Some(kept) => {
+                        take(array, kept, None).map_err(|e| format!("metadata column: {e}"))?
+                    }
                 }
             }
         });

@@ -1,7 +1,8 @@
 //! What becomes of the records of a batch, put down record by record.
 //!
-//! Called by the decoders. A record may give several rows or none: each row knows its record, and which part of it, so that errors
-//! further on have their place. What always holds: as long as row i is record i nothing is kept for it.
+//! Called by the decoders. A record may give several rows or none: each row knows its record, and
+//! which part of it, so that errors further on have their place. What always holds: as long as row
+//! i is record i nothing is kept for it.
 
 use super::{BadRecord, Decoded, ParseErrors, RecordPart};
 use crate::record::RawBatch;
@@ -38,7 +39,13 @@ impl Collected {
     }
 
     /// A record, or a part of one, that is no row.
-    pub fn bad(&mut self, record: usize, part: Option<RecordPart>, reason: String, errors: ParseErrors) {
+    pub fn bad(
+        &mut self,
+        record: usize,
+        part: Option<RecordPart>,
+        reason: String,
+        errors: ParseErrors,
+    ) {
         match errors {
             ParseErrors::Ignored => self.skipped += 1,
             ParseErrors::Reported => self.bad.push(BadRecord { index: record, part, reason }),
@@ -63,8 +70,14 @@ impl Collected {
         let Collected { record_of_row, parts, mut bad, skipped, nulled, .. } = self;
         match batch {
             Ok(batch) => {
-                debug_assert!(record_of_row.as_ref().is_none_or(|r| r.len() == batch.num_rows()), "a row of no record");
-                debug_assert!(parts.as_ref().is_none_or(|p| p.len() == batch.num_rows()), "a row of no part");
+                debug_assert!(
+                    record_of_row.as_ref().is_none_or(|r| r.len() == batch.num_rows()),
+                    "a row of no record"
+                );
+                debug_assert!(
+                    parts.as_ref().is_none_or(|p| p.len() == batch.num_rows()),
+                    "a row of no part"
+                );
                 for one in &mut bad {
                     if raw.record(one.index).starts_with(&GZIP) {
                         one.reason = format!(
@@ -77,9 +90,18 @@ impl Collected {
                 Decoded { batch, record_of_row, parts, bad, skipped, nulled }
             }
             Err(reason) => {
-                let bad = (0..raw.len()).map(|index| BadRecord { index, part: None, reason: reason.clone() }).collect();
+                let bad = (0..raw.len())
+                    .map(|index| BadRecord { index, part: None, reason: reason.clone() })
+                    .collect();
                 let batch = arrow::array::RecordBatch::new_empty(schema.clone());
-                Decoded { batch, record_of_row: Some(Vec::new()), parts: None, bad, skipped: 0, nulled: 0 }
+                Decoded {
+                    batch,
+                    record_of_row: Some(Vec::new()),
+                    parts: None,
+                    bad,
+                    skipped: 0,
+                    nulled: 0,
+                }
             }
         }
     }

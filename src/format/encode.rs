@@ -1,6 +1,7 @@
 //! Which format is a sink written in? One encoder for all of them.
 //!
-//! Made by `connect` from a table's options, called by sinks that write text. A new format adds a line to each `match`.
+//! Made by `connect` from a table's options, called by sinks that write text. A new format adds a
+//! line to each `match`.
 
 use std::ops::Range;
 
@@ -42,15 +43,15 @@ impl From<EncodeOptions> for EncodeFormat {
 impl EncodeFormat {
     pub fn encoder(&self, schema: &SchemaRef) -> Result<RowEncoder, EncodeError> {
         Ok(match self {
-            EncodeFormat::Json(options) => {
-                RowEncoder::Json(JsonEncoder::new(schema, *options).map_err(|e| EncodeError(e.to_string()))?)
-            }
-            EncodeFormat::Csv(options) => {
-                RowEncoder::Csv(CsvEncoder::new(schema, options.clone()).map_err(|e| EncodeError(e.to_string()))?)
-            }
-            EncodeFormat::Raw(options) => {
-                RowEncoder::Raw(RawEncoder::new(schema, *options).map_err(|e| EncodeError(e.to_string()))?)
-            }
+            EncodeFormat::Json(options) => RowEncoder::Json(
+                JsonEncoder::new(schema, *options).map_err(|e| EncodeError(e.to_string()))?,
+            ),
+            EncodeFormat::Csv(options) => RowEncoder::Csv(
+                CsvEncoder::new(schema, options.clone()).map_err(|e| EncodeError(e.to_string()))?,
+            ),
+            EncodeFormat::Raw(options) => RowEncoder::Raw(
+                RawEncoder::new(schema, *options).map_err(|e| EncodeError(e.to_string()))?,
+            ),
         })
     }
 
@@ -65,7 +66,12 @@ impl EncodeFormat {
 }
 
 impl RowEncoder {
-    pub(crate) fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
+    pub(crate) fn encode_rows(
+        &mut self,
+        batch: &RecordBatch,
+        rows: Range<usize>,
+        out: &mut Vec<u8>,
+    ) {
         match self {
             RowEncoder::Json(encoder) => encoder.encode_rows(batch, rows, out),
             RowEncoder::Csv(encoder) => encoder.encode_rows(batch, rows, out),
@@ -73,7 +79,8 @@ impl RowEncoder {
         }
     }
 
-    /// The rows that the format has a form for, and the number of the others. None if that is all of them.
+    /// The rows that the format has a form for, and the number of the others. None if that is all
+    /// of them.
     pub(crate) fn writable(&self, batch: &RecordBatch) -> Option<(RecordBatch, usize)> {
         if !matches!(self, RowEncoder::Raw(_)) || batch.column(0).null_count() == 0 {
             return None;

@@ -1,13 +1,15 @@
 //! In which order does a Java HashMap give its entries back?
 //!
-//! Flink holds the maps that it reads from JSON in HashMaps of its binary strings, and CAST to STRING, MAP_KEYS and UNNEST show
-//! that order. It follows from the hash alone: Murmur3 of the UTF-8 bytes with seed 42 (Flink's `MurmurHashUtils.hashBytes`,
-//! which mixes the bytes after the last whole word one by one), its halves folded, modulo the size of the table.
+//! Flink holds the maps that it reads from JSON in HashMaps of its binary strings, and CAST to
+//! STRING, MAP_KEYS and UNNEST show that order. It follows from the hash alone: Murmur3 of the
+//! UTF-8 bytes with seed 42 (Flink's `MurmurHashUtils.hashBytes`, which mixes the bytes after the
+//! last whole word one by one), its halves folded, modulo the size of the table.
 
 /// Buckets of a new table; it doubles when three quarters of them would be exceeded.
 const FIRST_SIZE: usize = 16;
 
-/// Sorts entries with distinct keys, given in the order of insertion, as a HashMap iterates over them.
+/// Sorts entries with distinct keys, given in the order of insertion, as a HashMap iterates over
+/// them.
 pub fn sort<T>(entries: &mut [T], hash: impl Fn(&T) -> u32) {
     if entries.len() < 2 {
         return;

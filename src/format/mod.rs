@@ -1,7 +1,8 @@
 //! Bytes to rows and rows to bytes: what does a payload mean?
 //!
-//! Called by `runtime` (decoding on workers) and by sinks that write text. What always holds: a payload that cannot be
-//! read never stops the job; it comes back as a [`BadRecord`] with the reason, and the caller diverts it.
+//! Called by `runtime` (decoding on workers) and by sinks that write text. What always holds: a
+//! payload that cannot be read never stops the job; it comes back as a [`BadRecord`] with the
+//! reason, and the caller diverts it.
 
 mod assemble;
 mod collected;
@@ -40,7 +41,8 @@ impl BadRecord {
     }
 }
 
-/// A piece of a record that is a record of its own: one of several objects or lines, an element of an array.
+/// A piece of a record that is a record of its own: one of several objects or lines, an element of
+/// an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordPart {
     /// From 1, in the order of the record.
@@ -77,7 +79,8 @@ pub struct Decoded {
     pub batch: RecordBatch,
     /// For each row, the index of its record in the raw batch. None means row i is record i.
     pub record_of_row: Option<Vec<u32>>,
-    /// For each row, the part of the record that it is, or None if it is a whole one; if some row is but a part of one.
+    /// For each row, the part of the record that it is, or None if it is a whole one; if some row
+    /// is but a part of one.
     pub parts: Option<Vec<Option<RecordPart>>>,
     pub bad: Vec<BadRecord>,
     /// Records, and parts of records, that gave nothing under `ignore-parse-errors`.
@@ -86,12 +89,15 @@ pub struct Decoded {
     pub nulled: u64,
 }
 
-/// Why a record that its source has cut is none: what is left of it could be read as something else.
+/// Why a record that its source has cut is none: what is left of it could be read as something
+/// else.
 fn cut(record: &[u8]) -> Option<String> {
-    (record.len() >= RECORD_BYTES_MAX).then(|| format!("the record has {RECORD_BYTES_MAX} bytes or more"))
+    (record.len() >= RECORD_BYTES_MAX)
+        .then(|| format!("the record has {RECORD_BYTES_MAX} bytes or more"))
 }
 
-/// Turns raw records into columns. One per worker and source table; it may learn from record to record (key order).
+/// Turns raw records into columns. One per worker and source table; it may learn from record to
+/// record (key order).
 pub trait Decoder: Send {
     fn schema(&self) -> &SchemaRef;
     fn decode(&mut self, raw: &RawBatch) -> Decoded;

@@ -1,9 +1,9 @@
 //! How are DOUBLE, FLOAT and DECIMAL written as text?
 //!
-//! Called by the JSON encoder and by sinks that print. The forms are Java's, since Flink's users compare text:
-//! `Double.toString` (always a fraction digit, an exponent at 1e7 and above and below 1e-3) and `BigDecimal.toString`
-//! (an exponent for a negative scale or very small values). What always holds: the digits are the shortest that read
-//! back as the same value.
+//! Called by the JSON encoder and by sinks that print. The forms are Java's, since Flink's users
+//! compare text: `Double.toString` (always a fraction digit, an exponent at 1e7 and above and below
+//! 1e-3) and `BigDecimal.toString` (an exponent for a negative scale or very small values). What
+//! always holds: the digits are the shortest that read back as the same value.
 
 /// Appends a DOUBLE as Java's `Double.toString` does: `1.0`, `1.0E10`, `NaN`, `-Infinity`.
 pub(crate) fn write_f64(out: &mut Vec<u8>, value: f64) {
@@ -37,7 +37,8 @@ pub(crate) fn write_f32(out: &mut Vec<u8>, value: f32) {
     }
 }
 
-/// Appends `unscaled` times 10 to the power of minus `scale` as Java's `BigDecimal.toString` does: `12.50`, `1E+3`, `1E-7`.
+/// Appends `unscaled` times 10 to the power of minus `scale` as Java's `BigDecimal.toString` does:
+/// `12.50`, `1E+3`, `1E-7`.
 pub(crate) fn write_decimal(out: &mut Vec<u8>, unscaled: i128, scale: i32) {
     let mut buffer = itoa::Buffer::new();
     let digits = digits_of(out, &mut buffer, unscaled);
@@ -65,7 +66,8 @@ pub(crate) fn write_decimal_plain(out: &mut Vec<u8>, unscaled: i128, scale: i32)
     }
 }
 
-/// The same number with the fewest digits and the smallest scale, which becomes negative for powers of ten.
+/// The same number with the fewest digits and the smallest scale, which becomes negative for powers
+/// of ten.
 pub(crate) fn strip_trailing_zeros(mut unscaled: i128, mut scale: i32) -> (i128, i32) {
     if unscaled == 0 {
         return (0, 0);
@@ -119,7 +121,13 @@ fn write_scientific(out: &mut Vec<u8>, text: &[u8]) {
         _ => text,
     };
     let (mantissa, exponent) = match text.iter().position(|&c| c == b'e') {
-        Some(at) => (&text[..at], std::str::from_utf8(&text[at + 1..]).ok().and_then(|e| e.parse::<i32>().ok()).unwrap_or(0)),
+        Some(at) => (
+            &text[..at],
+            std::str::from_utf8(&text[at + 1..])
+                .ok()
+                .and_then(|e| e.parse::<i32>().ok())
+                .unwrap_or(0),
+        ),
         None => (text, 0),
     };
     let point = mantissa.iter().position(|&c| c == b'.').unwrap_or(mantissa.len());
@@ -145,7 +153,9 @@ fn write_scientific(out: &mut Vec<u8>, text: &[u8]) {
         out.push(b'0');
     }
     out.push(b'E');
-    out.extend_from_slice(itoa::Buffer::new().format(exponent + point as i32 - 1 - leading_zeros).as_bytes());
+    out.extend_from_slice(
+        itoa::Buffer::new().format(exponent + point as i32 - 1 - leading_zeros).as_bytes(),
+    );
 }
 
 #[cfg(test)]
@@ -200,11 +210,17 @@ mod tests {
             for _ in 0..500 {
                 let value = f64::from_bits(rng.random());
                 if value.is_finite() {
-                    assert_eq!(text(|out| write_f64(out, value)).parse::<f64>().unwrap().to_bits(), value.to_bits());
+                    assert_eq!(
+                        text(|out| write_f64(out, value)).parse::<f64>().unwrap().to_bits(),
+                        value.to_bits()
+                    );
                 }
                 let value = f32::from_bits(rng.random());
                 if value.is_finite() {
-                    assert_eq!(text(|out| write_f32(out, value)).parse::<f32>().unwrap().to_bits(), value.to_bits());
+                    assert_eq!(
+                        text(|out| write_f32(out, value)).parse::<f32>().unwrap().to_bits(),
+                        value.to_bits()
+                    );
                 }
             }
         });
@@ -223,7 +239,13 @@ mod tests {
             (1, 6, "0.000001", "0.000001", "0.000001"),
             (1, 7, "1E-7", "1E-7", "0.0000001"),
             (12, 9, "1.2E-8", "1.2E-8", "0.000000012"),
-            (i128::MAX, 0, "170141183460469231731687303715884105727", "170141183460469231731687303715884105727", ""),
+            (
+                i128::MAX,
+                0,
+                "170141183460469231731687303715884105727",
+                "170141183460469231731687303715884105727",
+                "",
+            ),
         ] {
             assert_eq!(text(|out| write_decimal(out, unscaled, scale)), kept);
             let (unscaled, scale) = strip_trailing_zeros(unscaled, scale);

@@ -1,16 +1,20 @@
 //! The `raw` format: a record is one value, as bytes.
 //!
-//! Called by `runtime` (a [`RawDecoder`] per worker and source table) and by sinks ([`RawEncoder`]). By Flink's rules: a
-//! STRING in the charset of `raw.charset`, BYTES as they are, a BOOLEAN as one byte, numbers in two's complement or IEEE
-//! 754 in the order of `raw.endianness`. What always holds: text that is not in the charset becomes U+FFFD, as in Java;
-//! a number of another length is a bad record.
+//! Called by `runtime` (a [`RawDecoder`] per worker and source table) and by sinks
+//! ([`RawEncoder`]). By Flink's rules: a STRING in the charset of `raw.charset`, BYTES as they are,
+//! a BOOLEAN as one byte, numbers in two's complement or IEEE 754 in the order of `raw.endianness`.
+//! What always holds: text that is not in the charset becomes U+FFFD, as in Java; a number of
+//! another length is a bad record.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, PrimitiveArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, PrimitiveArray, StringBuilder,
+};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef,
+    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, SchemaRef,
 };
 use arrow::record_batch::RecordBatch;
 
@@ -71,7 +75,10 @@ impl Charset {
         };
         match self {
             Charset::Utf8 => String::from_utf8_lossy(bytes).into_owned(),
-            Charset::Ascii => bytes.iter().map(|&b| if b < 128 { b as char } else { char::REPLACEMENT_CHARACTER }).collect(),
+            Charset::Ascii => bytes
+                .iter()
+                .map(|&b| if b < 128 { b as char } else { char::REPLACEMENT_CHARACTER })
+                .collect(),
             Charset::Latin1 => bytes.iter().map(|&b| b as char).collect(),
             Charset::Utf16Be => units(bytes, false),
             Charset::Utf16Le => units(bytes, true),
@@ -87,8 +94,12 @@ impl Charset {
     fn encode(self, text: &str, out: &mut Vec<u8>) {
         match self {
             Charset::Utf8 => out.extend_from_slice(text.as_bytes()),
-            Charset::Ascii => out.extend(text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' })),
-            Charset::Latin1 => out.extend(text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))),
+            Charset::Ascii => {
+                out.extend(text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }))
+            }
+            Charset::Latin1 => {
+                out.extend(text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')))
+            }
             Charset::Utf16Be => out.extend(text.encode_utf16().flat_map(u16::to_be_bytes)),
             Charset::Utf16Le => out.extend(text.encode_utf16().flat_map(u16::to_le_bytes)),
             Charset::Utf16 => {
@@ -113,8 +124,18 @@ pub(crate) enum RawError {
 fn check_type(column: &str, data_type: &DataType) -> Result<(), RawError> {
     use DataType as T;
     match data_type {
-        T::Utf8 | T::Binary | T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 => Ok(()),
-        other => Err(RawError::UnsupportedType { column: column.to_owned(), data_type: other.clone() }),
+        T::Utf8
+        | T::Binary
+        | T::Boolean
+        | T::Int8
+        | T::Int16
+        | T::Int32
+        | T::Int64
+        | T::Float32
+        | T::Float64 => Ok(()),
+        other => {
+            Err(RawError::UnsupportedType { column: column.to_owned(), data_type: other.clone() })
+        }
     }
 }
 
@@ -137,7 +158,11 @@ pub(crate) struct RawDecoder {
 
 impl RawDecoder {
     /// `sources` and the columns of `schema` correspond one to one.
-    pub fn new(sources: &[RawSource], schema: SchemaRef, options: RawOptions) -> Result<RawDecoder, RawError> {
+    pub fn new(
+        sources: &[RawSource],
+        schema: SchemaRef,
+        options: RawOptions,
+    ) -> Result<RawDecoder, RawError> {
         let mut value = None;
         let mut outputs = Vec::new();
         for (source, field) in sources.iter().zip(schema.fields()) {
@@ -163,7 +188,9 @@ impl RawDecoder {
                 let mut text = StringBuilder::with_capacity(raw.len(), raw.bytes.len());
                 for record in records {
                     match std::str::from_utf8(record) {
-                        Ok(utf8) if self.options.charset == Charset::Utf8 => text.append_value(utf8),
+                        Ok(utf8) if self.options.charset == Charset::Utf8 => {
+                            text.append_value(utf8)
+                        }
                         _ => text.append_value(self.options.charset.decode(record)),
                     }
                 }
@@ -176,10 +203,19 @@ impl RawDecoder {
             }
             DataType::Boolean => {
                 let records = (0..raw.len()).map(|i| raw.record(i));
-                let values: Vec<Option<bool>> = records.map(|r| <[u8; 1]>::try_from(r).ok().map(|[b]| b != 0)).collect();
+                let values: Vec<Option<bool>> =
+                    records.map(|r| <[u8; 1]>::try_from(r).ok().map(|[b]| b != 0)).collect();
                 let bad = bad_lengths(values.iter().map(Option::is_none), raw, 1);
                 (
-                    Arc::new(values.into_iter().flatten().collect::<Vec<bool>>().into_iter().map(Some).collect::<BooleanArray>()),
+                    Arc::new(
+                        values
+                            .into_iter()
+                            .flatten()
+                            .collect::<Vec<bool>>()
+                            .into_iter()
+                            .map(Some)
+                            .collect::<BooleanArray>(),
+                    ),
                     bad,
                 )
             }
@@ -210,10 +246,18 @@ impl RawDecoder {
     }
 }
 
-fn bad_lengths(is_bad: impl Iterator<Item = bool>, raw: &RawBatch, expected: usize) -> Vec<BadRecord> {
+fn bad_lengths(
+    is_bad: impl Iterator<Item = bool>,
+    raw: &RawBatch,
+    expected: usize,
+) -> Vec<BadRecord> {
     let bad = is_bad.enumerate().filter(|(_, bad)| *bad);
-    bad.map(|(index, _)| BadRecord { index, part: None, reason: format!("{} bytes, not {expected}", raw.record(index).len()) })
-        .collect()
+    bad.map(|(index, _)| BadRecord {
+        index,
+        part: None,
+        reason: format!("{} bytes, not {expected}", raw.record(index).len()),
+    })
+    .collect()
 }
 
 impl Decoder for RawDecoder {
@@ -234,11 +278,20 @@ impl Decoder for RawDecoder {
             collected.rows = raw.len();
         } else {
             let mut bad = bad.iter().map(|b| b.index).peekable();
-            (0..raw.len()).filter(|i| bad.next_if_eq(i).is_none()).for_each(|record| collected.row(record, None));
+            (0..raw.len())
+                .filter(|i| bad.next_if_eq(i).is_none())
+                .for_each(|record| collected.row(record, None));
         }
         collected.bad = bad;
         let rows = collected.rows;
-        let batch = assemble(&self.schema, &self.outputs, &payload, raw, rows, collected.records(raw.len()));
+        let batch = assemble(
+            &self.schema,
+            &self.outputs,
+            &payload,
+            raw,
+            rows,
+            collected.records(raw.len()),
+        );
         collected.finish(raw, &self.schema, batch)
     }
 }
@@ -257,7 +310,12 @@ impl RawEncoder {
     }
 
     /// Rows must not be NULL: raw has no form for it.
-    pub(crate) fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
+    pub(crate) fn encode_rows(
+        &mut self,
+        batch: &RecordBatch,
+        rows: Range<usize>,
+        out: &mut Vec<u8>,
+    ) {
         let column = batch.column(0);
         for row in rows {
             self.write(column, row, out);
@@ -268,15 +326,29 @@ impl RawEncoder {
     fn write(&self, column: &ArrayRef, row: usize, out: &mut Vec<u8>) {
         let start = out.len();
         match column.data_type() {
-            DataType::Utf8 => return self.options.charset.encode(column.as_string::<i32>().value(row), out),
+            DataType::Utf8 => {
+                return self.options.charset.encode(column.as_string::<i32>().value(row), out);
+            }
             DataType::Binary => return out.extend_from_slice(column.as_binary::<i32>().value(row)),
             DataType::Boolean => out.push(u8::from(column.as_boolean().value(row))),
-            DataType::Int8 => out.extend(column.as_primitive::<Int8Type>().value(row).to_be_bytes()),
-            DataType::Int16 => out.extend(column.as_primitive::<Int16Type>().value(row).to_be_bytes()),
-            DataType::Int32 => out.extend(column.as_primitive::<Int32Type>().value(row).to_be_bytes()),
-            DataType::Int64 => out.extend(column.as_primitive::<Int64Type>().value(row).to_be_bytes()),
-            DataType::Float32 => out.extend(column.as_primitive::<Float32Type>().value(row).to_be_bytes()),
-            DataType::Float64 => out.extend(column.as_primitive::<Float64Type>().value(row).to_be_bytes()),
+            DataType::Int8 => {
+                out.extend(column.as_primitive::<Int8Type>().value(row).to_be_bytes())
+            }
+            DataType::Int16 => {
+                out.extend(column.as_primitive::<Int16Type>().value(row).to_be_bytes())
+            }
+            DataType::Int32 => {
+                out.extend(column.as_primitive::<Int32Type>().value(row).to_be_bytes())
+            }
+            DataType::Int64 => {
+                out.extend(column.as_primitive::<Int64Type>().value(row).to_be_bytes())
+            }
+            DataType::Float32 => {
+                out.extend(column.as_primitive::<Float32Type>().value(row).to_be_bytes())
+            }
+            DataType::Float64 => {
+                out.extend(column.as_primitive::<Float64Type>().value(row).to_be_bytes())
+            }
             _ => {}
         }
         if self.options.little_endian {
@@ -291,7 +363,11 @@ mod tests {
     use crate::record::Places;
     use arrow::datatypes::{Field, Schema};
 
-    fn decode(data_type: DataType, options: RawOptions, records: &[&[u8]]) -> (RecordBatch, Vec<usize>) {
+    fn decode(
+        data_type: DataType,
+        options: RawOptions,
+        records: &[&[u8]],
+    ) -> (RecordBatch, Vec<usize>) {
         let schema = Arc::new(Schema::new(vec![Field::new("x", data_type, true)]));
         let mut raw = RawBatch { places: Places::default(), ..RawBatch::default() };
         for record in records {
@@ -337,13 +413,22 @@ mod tests {
         let long = vec![b'x'; crate::record::RECORD_BYTES_MAX];
         let (batch, bad) = decode(DataType::Utf8, RawOptions::default(), &[b"a", &long, b"b"]);
         assert_eq!(bad, [1]);
-        assert_eq!(batch.column(0).as_string::<i32>().iter().collect::<Vec<_>>(), [Some("a"), Some("b")]);
+        assert_eq!(
+            batch.column(0).as_string::<i32>().iter().collect::<Vec<_>>(),
+            [Some("a"), Some("b")]
+        );
     }
 
     #[test]
     fn numbers_have_the_order_of_the_option() {
         let little = RawOptions { little_endian: true, ..RawOptions::default() };
-        let value = |options| decode(DataType::Int32, options, &[&[1, 0, 0, 2]]).0.column(0).as_primitive::<Int32Type>().value(0);
+        let value = |options| {
+            decode(DataType::Int32, options, &[&[1, 0, 0, 2]])
+                .0
+                .column(0)
+                .as_primitive::<Int32Type>()
+                .value(0)
+        };
         assert_eq!((value(RawOptions::default()), value(little)), (0x0100_0002, 0x0200_0001));
     }
 
@@ -353,12 +438,18 @@ mod tests {
             ("utf-8", &b"a\xffb"[..], "a\u{fffd}b", &b"a\xef\xbf\xbdb"[..]),
             ("US-ASCII", b"a\xe9", "a\u{fffd}", b"a?"),
             ("ISO-8859-1", b"a\xe9", "a\u{e9}", b"a\xe9"),
-            ("UTF-16BE", &[0, 0x61, 0xd8, 0x3d, 0xde, 0], "a\u{1f600}", &[0, 0x61, 0xd8, 0x3d, 0xde, 0]),
+            (
+                "UTF-16BE",
+                &[0, 0x61, 0xd8, 0x3d, 0xde, 0],
+                "a\u{1f600}",
+                &[0, 0x61, 0xd8, 0x3d, 0xde, 0],
+            ),
             ("UTF-16LE", &[0x61, 0, 0x62], "a\u{fffd}", &[0x61, 0, 0xfd, 0xff]),
             ("UTF-16", &[0xff, 0xfe, 0x61, 0], "a", &[0xfe, 0xff, 0, 0x61]),
         ] {
             let charset: Charset = name.parse().unwrap();
-            let (batch, _) = decode(DataType::Utf8, RawOptions { charset, ..RawOptions::default() }, &[bytes]);
+            let (batch, _) =
+                decode(DataType::Utf8, RawOptions { charset, ..RawOptions::default() }, &[bytes]);
             assert_eq!(batch.column(0).as_string::<i32>().value(0), text, "{name}");
             let mut out = Vec::new();
             charset.encode(text, &mut out);

@@ -1,10 +1,11 @@
 //! How are dates and times written as text, and read back?
 //!
-//! Called per row by `format::json`, by sinks that print, and by casts. The text forms are those of Apache Flink's JSON
-//! format: `yyyy-MM-dd HH:mm:ss[.fraction]`, the fraction without trailing zeros, `T` in place of the space for ISO-8601,
-//! and a `Z` at the end of a TIMESTAMP_LTZ. Years before 0 and beyond 9999 carry a sign, as in ISO 8601. What always holds:
-//! the calendar is proleptic Gregorian, reading refuses a year whose days a DATE does not count (beyond some 5.8 million
-//! years), and whatever is written for the others reads back as the same value.
+//! Called per row by `format::json`, by sinks that print, and by casts. The text forms are those of
+//! Apache Flink's JSON format: `yyyy-MM-dd HH:mm:ss[.fraction]`, the fraction without trailing
+//! zeros, `T` in place of the space for ISO-8601, and a `Z` at the end of a TIMESTAMP_LTZ. Years
+//! before 0 and beyond 9999 carry a sign, as in ISO 8601. What always holds: the calendar is
+//! proleptic Gregorian, reading refuses a year whose days a DATE does not count (beyond some 5.8
+//! million years), and whatever is written for the others reads back as the same value.
 
 use std::sync::Arc;
 
@@ -63,7 +64,13 @@ pub(crate) const fn ticks_per_second(unit: TimeUnit) -> i64 {
 }
 
 /// Appends a timestamp of `value` ticks since 1970-01-01T00:00:00.
-pub(crate) fn write_timestamp(out: &mut Vec<u8>, value: i64, unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) {
+pub(crate) fn write_timestamp(
+    out: &mut Vec<u8>,
+    value: i64,
+    unit: TimeUnit,
+    suffix: ZoneSuffix,
+    standard: TimestampStandard,
+) {
     let per_second = ticks_per_second(unit);
     let seconds = value.div_euclid(per_second);
     let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
@@ -87,7 +94,10 @@ pub(crate) fn write_date(out: &mut Vec<u8>, days: i32) {
 
 /// Appends `HH:mm:ss` of a time of day; like Flink's JSON it leaves out the milliseconds.
 pub(crate) fn write_time(out: &mut Vec<u8>, millis_of_day: i32) {
-    write_clock(out, (i64::from(millis_of_day).div_euclid(1000)).rem_euclid(SECONDS_PER_DAY) as u32);
+    write_clock(
+        out,
+        (i64::from(millis_of_day).div_euclid(1000)).rem_euclid(SECONDS_PER_DAY) as u32,
+    );
 }
 
 /// Appends `.123` for 123,000,000 ns, nothing for 0.
@@ -105,11 +115,17 @@ pub(crate) fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
     out.extend_from_slice(&text[..end]);
 }
 
-/// Reads a timestamp in ticks of `unit`. A finer fraction is cut (towards the past). The suffix has to be there; ISO-8601
-/// lets the seconds be left out. As Java resolves them, a day that the month does not have is its last and 24:00:00 is the
-/// next midnight, but not in a TIMESTAMP of ISO-8601. None for any other text, and for a time that `unit` cannot hold
-/// (nanoseconds end in the years 1677 and 2262).
-pub(crate) fn parse_timestamp(text: &[u8], unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) -> Option<i64> {
+/// Reads a timestamp in ticks of `unit`. A finer fraction is cut (towards the past). The suffix has
+/// to be there; ISO-8601 lets the seconds be left out. As Java resolves them, a day that the month
+/// does not have is its last and 24:00:00 is the next midnight, but not in a TIMESTAMP of ISO-8601.
+/// None for any other text, and for a time that `unit` cannot hold (nanoseconds end in the years
+/// 1677 and 2262).
+pub(crate) fn parse_timestamp(
+    text: &[u8],
+    unit: TimeUnit,
+    suffix: ZoneSuffix,
+    standard: TimestampStandard,
+) -> Option<i64> {
     let text = match suffix {
         ZoneSuffix::Z => text.strip_suffix(b"Z")?,
         ZoneSuffix::Absent => text,
@@ -131,8 +147,10 @@ pub(crate) fn parse_timestamp(text: &[u8], unit: TimeUnit, suffix: ZoneSuffix, s
     let (second_of_day, nanos) = parse_clock(clock, standard, resolver)?;
     let per_second = ticks_per_second(unit);
     let seconds = days * SECONDS_PER_DAY + second_of_day;
-    // Added in i128: a time before 1677 whose fraction brings it back into range must not fail half way.
-    let ticks = i128::from(seconds) * i128::from(per_second) + i128::from(nanos / (1_000_000_000 / per_second));
+    // Added in i128: a time before 1677 whose fraction brings it back into range must not fail half
+    // way.
+    let ticks = i128::from(seconds) * i128::from(per_second)
+        + i128::from(nanos / (1_000_000_000 / per_second));
     i64::try_from(ticks).ok()
 }
 
@@ -166,7 +184,8 @@ impl WrittenDate {
     }
 }
 
-/// `yyyy-MM-dd` at the start of a text, and what follows. A year of more than four digits has a sign.
+/// `yyyy-MM-dd` at the start of a text, and what follows. A year of more than four digits has a
+/// sign.
 fn split_date(text: &[u8]) -> Option<(WrittenDate, &[u8])> {
     const YEAR_DIGITS_MAX: usize = 10;
     let (negative, digits) = match text.split_first()? {
@@ -175,7 +194,11 @@ fn split_date(text: &[u8]) -> Option<(WrittenDate, &[u8])> {
         _ => (false, text),
     };
     let signed = digits.len() < text.len();
-    let width = if signed { digits.iter().take(YEAR_DIGITS_MAX + 1).take_while(|c| c.is_ascii_digit()).count() } else { 4 };
+    let width = if signed {
+        digits.iter().take(YEAR_DIGITS_MAX + 1).take_while(|c| c.is_ascii_digit()).count()
+    } else {
+        4
+    };
     // A plus says that there are more than four.
     if !(4..=YEAR_DIGITS_MAX).contains(&width) || signed && !negative && width == 4 {
         return None;
@@ -206,7 +229,8 @@ pub(crate) fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = (day_of_year - (153 * shifted_month + 2) / 5 + 1) as u32;
@@ -245,7 +269,9 @@ fn write_date_days(out: &mut Vec<u8>, days: i64) {
         out.extend_from_slice(&text);
     } else {
         let sign = if year < 0 { '-' } else { '+' };
-        out.extend_from_slice(format!("{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs()).as_bytes());
+        out.extend_from_slice(
+            format!("{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs()).as_bytes(),
+        );
     }
 }
 
@@ -267,8 +293,8 @@ fn two(text: &[u8], at: usize) -> Option<u32> {
     (high < 10 && low < 10).then(|| u32::from(high) * 10 + u32::from(low))
 }
 
-/// Second of the day and nanoseconds of `HH:mm:ss[.fraction]`, or of `HH:mm`, where ISO-8601 lets the seconds be missing.
-/// 24:00:00 is the end of the day, unless strictly read.
+/// Second of the day and nanoseconds of `HH:mm:ss[.fraction]`, or of `HH:mm`, where ISO-8601 lets
+/// the seconds be missing. 24:00:00 is the end of the day, unless strictly read.
 fn parse_clock(text: &[u8], standard: TimestampStandard, resolver: Resolver) -> Option<(i64, i64)> {
     if text.len() < 5 || text[2] != b':' {
         return None;
@@ -406,12 +432,25 @@ mod tests {
             ("", Absent, Sql, None),
             ("Z", Z, Sql, None),
         ] {
-            assert_eq!(parse_timestamp(input.as_bytes(), Millisecond, suffix, standard), expected, "{input}");
+            assert_eq!(
+                parse_timestamp(input.as_bytes(), Millisecond, suffix, standard),
+                expected,
+                "{input}"
+            );
         }
         assert_eq!(parse_timestamp(b"1600-01-01 00:00:00", Nanosecond, Absent, Sql), None);
-        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224192", Nanosecond, Absent, Sql), Some(i64::MIN));
-        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224191", Nanosecond, Absent, Sql), None);
-        assert_eq!(parse_timestamp(b"2262-04-11 23:47:16.854775807", Nanosecond, Absent, Sql), Some(i64::MAX));
+        assert_eq!(
+            parse_timestamp(b"1677-09-21 00:12:43.145224192", Nanosecond, Absent, Sql),
+            Some(i64::MIN)
+        );
+        assert_eq!(
+            parse_timestamp(b"1677-09-21 00:12:43.145224191", Nanosecond, Absent, Sql),
+            None
+        );
+        assert_eq!(
+            parse_timestamp(b"2262-04-11 23:47:16.854775807", Nanosecond, Absent, Sql),
+            Some(i64::MAX)
+        );
     }
 
     #[test]
@@ -421,7 +460,10 @@ mod tests {
         assert_eq!(parse_time(b"01:02:03"), Some(3_723_000));
         assert_eq!(parse_time(b"23:59:59.9999"), Some(86_399_999));
         assert_eq!((parse_date(b"2023-02-29"), parse_date(b"0000-01-01")), (None, Some(-719_528)));
-        assert_eq!((parse_date(b"-0001-01-01"), parse_date(b"+10000-01-01")), (Some(-719_893), Some(2_932_897)));
+        assert_eq!(
+            (parse_date(b"-0001-01-01"), parse_date(b"+10000-01-01")),
+            (Some(-719_893), Some(2_932_897))
+        );
         assert_eq!((parse_time(b"01:02"), parse_time(b"24:00:00")), (None, Some(0)));
         let mut out = Vec::new();
         write_date(&mut out, -1);
@@ -465,9 +507,13 @@ mod tests {
                     };
                     let value = rng.random_range(low..=high);
                     let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
-                    let expected = DateTime::from_timestamp(value.div_euclid(per_second), nanos as u32).unwrap();
+                    let expected =
+                        DateTime::from_timestamp(value.div_euclid(per_second), nanos as u32)
+                            .unwrap();
                     let mut expected = expected.format("%Y-%m-%d %H:%M:%S.%9f").to_string();
-                    expected.truncate(expected.trim_end_matches('0').trim_end_matches('.').len().max(19));
+                    expected.truncate(
+                        expected.trim_end_matches('0').trim_end_matches('.').len().max(19),
+                    );
                     let written = text(value, unit, Absent, Sql);
                     assert_eq!(written, expected);
                     assert_eq!(parse_timestamp(written.as_bytes(), unit, Absent, Sql), Some(value));

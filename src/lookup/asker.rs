@@ -1,7 +1,8 @@
-//! An operator's questions, and their answers: from the cache where it knows them, else from the outside.
+//! An operator's questions, and their answers: from the cache where it knows them, else from the
+//! outside.
 //!
-//! What always holds: an [`Asker`] has one question open at a time; its [`Reply`] is given exactly once, also if the outside
-//! goes away without a word.
+//! What always holds: an [`Asker`] has one question open at a time; its [`Reply`] is given exactly
+//! once, also if the outside goes away without a word.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +51,12 @@ pub struct Lookup {
 }
 
 impl Lookup {
-    pub fn new(spec: LookupSpec, table: Arc<dyn LookupTable>, cache: Option<CacheOptions>, clock: SharedClock) -> Lookup {
+    pub fn new(
+        spec: LookupSpec,
+        table: Arc<dyn LookupTable>,
+        cache: Option<CacheOptions>,
+        clock: SharedClock,
+    ) -> Lookup {
         Lookup { spec, table, cache: cache.map(|options| Mutex::new(Cache::new(options))), clock }
     }
 
@@ -143,7 +149,9 @@ impl Asker {
     /// The keys of the rows of the key columns.
     pub fn encode(&self, columns: &[ArrayRef]) -> Result<Keys, LookupError> {
         let rows = self.keys.convert_columns(columns).map_err(|e| self.lookup.error(e))?;
-        let nulls = columns.iter().fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.nulls()));
+        let nulls = columns
+            .iter()
+            .fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.nulls()));
         Ok(Keys { rows, nulls })
     }
 
@@ -151,18 +159,27 @@ impl Asker {
     pub fn ask(&mut self, keys: Vec<Key>) -> Result<(), LookupError> {
         let now = self.lookup.clock.monotonic();
         let known: Vec<(Key, Option<KeyRows>)> = match self.lookup.cache() {
-            Some(mut cache) => keys.into_iter().map(|key| (key.clone(), cache.get(&key, now))).collect(),
+            Some(mut cache) => {
+                keys.into_iter().map(|key| (key.clone(), cache.get(&key, now))).collect()
+            }
             None => keys.into_iter().map(|key| (key, None)).collect(),
         };
         let parser = self.keys.parser();
-        let unknown: Vec<_> = known.iter().filter(|(_, rows)| rows.is_none()).map(|(key, _)| parser.parse(key)).collect();
+        let unknown: Vec<_> = known
+            .iter()
+            .filter(|(_, rows)| rows.is_none())
+            .map(|(key, _)| parser.parse(key))
+            .collect();
         let slot = if unknown.is_empty() {
             None
         } else {
             let slot = Arc::new(AnswerSlot::default());
             let columns = self.keys.convert_rows(unknown).map_err(|e| self.lookup.error(e))?;
-            let batch = RecordBatch::try_new(self.key_schema.clone(), columns).map_err(|e| self.lookup.error(e))?;
-            self.lookup.table.ask(batch, Reply { slot: slot.clone(), wake: self.wake.clone(), is_given: false });
+            let batch = RecordBatch::try_new(self.key_schema.clone(), columns)
+                .map_err(|e| self.lookup.error(e))?;
+            self.lookup
+                .table
+                .ask(batch, Reply { slot: slot.clone(), wake: self.wake.clone(), is_given: false });
             Some(slot)
         };
         self.open = Some(Question { keys: known, slot });
@@ -171,7 +188,9 @@ impl Asker {
 
     /// True while [`Asker::take`] has nothing to give.
     pub fn is_waiting(&self) -> bool {
-        self.open.as_ref().is_some_and(|q| q.slot.as_ref().is_some_and(|slot| slot.lock().is_none()))
+        self.open
+            .as_ref()
+            .is_some_and(|q| q.slot.as_ref().is_some_and(|slot| slot.lock().is_none()))
     }
 
     /// The answer to the open question, in the order of its keys. None: it has not come.
@@ -201,8 +220,11 @@ impl Asker {
         }
         drop(cache);
         let parser = self.rows.parser();
-        let rows = self.rows.convert_rows(rows.iter().flat_map(|r| r.iter()).map(|bytes| parser.parse(bytes)));
-        let rows = rows.and_then(|columns| RecordBatch::try_new(self.lookup.spec.schema.clone(), columns));
+        let rows = self
+            .rows
+            .convert_rows(rows.iter().flat_map(|r| r.iter()).map(|bytes| parser.parse(bytes)));
+        let rows =
+            rows.and_then(|columns| RecordBatch::try_new(self.lookup.spec.schema.clone(), columns));
         Ok(Some(Answer { rows: rows.map_err(|e| self.lookup.error(e))?, starts }))
     }
 

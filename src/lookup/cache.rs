@@ -1,8 +1,8 @@
 //! Which answers are kept, and for how long?
 //!
-//! Used by `asker`, one for all workers. Keys and rows are in Arrow's row format: bytes, whose size is known. What always
-//! holds: there are no more rows and bytes than the bounds allow; who was not used for longest goes first; what has expired is
-//! not given out.
+//! Used by `asker`, one for all workers. Keys and rows are in Arrow's row format: bytes, whose size
+//! is known. What always holds: there are no more rows and bytes than the bounds allow; who was not
+//! used for longest goes first; what has expired is not given out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::options::CacheOptions;
 
-/// What one cache may hold, bytes: a small part of a machine's memory, and several hundred thousand usual rows.
+/// What one cache may hold, bytes: a small part of a machine's memory, and several hundred thousand
+/// usual rows.
 const BYTES_MAX: usize = 64 << 20;
 /// What an entry costs besides its key and rows: its places in the two maps.
 const ENTRY_BYTES: usize = 160;
@@ -49,14 +50,26 @@ fn weight(rows: &KeyRows) -> usize {
 
 impl Cache {
     pub fn new(options: CacheOptions) -> Cache {
-        Cache { options, bytes_max: BYTES_MAX, entries: HashMap::new(), by_use: BTreeMap::new(), turn: 0, rows: 0, bytes: 0 }
+        Cache {
+            options,
+            bytes_max: BYTES_MAX,
+            entries: HashMap::new(),
+            by_use: BTreeMap::new(),
+            turn: 0,
+            rows: 0,
+            bytes: 0,
+        }
     }
 
     /// The rows of a key, if they are known at `now` (a monotonic time).
     pub fn get(&mut self, key: &Key, now: Duration) -> Option<KeyRows> {
         let entry = self.entries.get_mut(key)?;
-        let is_older = |since: Duration, most: Option<Duration>| most.is_some_and(|most| now.saturating_sub(since) >= most);
-        if is_older(entry.written, self.options.expire_after_write) || is_older(entry.used, self.options.expire_after_access) {
+        let is_older = |since: Duration, most: Option<Duration>| {
+            most.is_some_and(|most| now.saturating_sub(since) >= most)
+        };
+        if is_older(entry.written, self.options.expire_after_write)
+            || is_older(entry.used, self.options.expire_after_access)
+        {
             self.remove(&key.clone());
             return None;
         }
@@ -72,8 +85,12 @@ impl Cache {
     pub fn put(&mut self, key: Key, rows: KeyRows, now: Duration) {
         self.remove(&key);
         let rows_max = self.options.rows_max.unwrap_or(usize::MAX);
-        let bytes = ENTRY_BYTES + 2 * key.len() + rows.iter().map(|r| ROW_BYTES + r.len()).sum::<usize>();
-        if (rows.is_empty() && !self.options.keeps_missing) || weight(&rows) > rows_max || bytes > self.bytes_max {
+        let bytes =
+            ENTRY_BYTES + 2 * key.len() + rows.iter().map(|r| ROW_BYTES + r.len()).sum::<usize>();
+        if (rows.is_empty() && !self.options.keeps_missing)
+            || weight(&rows) > rows_max
+            || bytes > self.bytes_max
+        {
             return;
         }
         self.rows += weight(&rows);
@@ -105,7 +122,12 @@ mod tests {
     use super::*;
 
     fn options() -> CacheOptions {
-        CacheOptions { rows_max: None, expire_after_write: None, expire_after_access: None, keeps_missing: true }
+        CacheOptions {
+            rows_max: None,
+            expire_after_write: None,
+            expire_after_access: None,
+            keeps_missing: true,
+        }
     }
 
     fn key(text: &str) -> Key {
@@ -170,7 +192,10 @@ mod tests {
             cache.put(key(name), rows(&["0123456789"]), at(0));
             assert!(cache.bytes <= cache.bytes_max);
         }
-        let known: Vec<&str> = ["a", "b", "c", "d", "e"].into_iter().filter(|n| cache.get(&key(n), at(0)).is_some()).collect();
+        let known: Vec<&str> = ["a", "b", "c", "d", "e"]
+            .into_iter()
+            .filter(|n| cache.get(&key(n), at(0)).is_some())
+            .collect();
         assert_eq!(known, ["c", "d", "e"]);
     }
 

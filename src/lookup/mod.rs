@@ -1,8 +1,10 @@
 //! Rows of a table outside, asked for by key: what a lookup join needs of it.
 //!
-//! Used by `operator::join::lookup`, connected by `connect`. In reading order: `options` (what WITH may say), `cache` (answers
-//! that are kept), `asker` (an operator's questions and their answers); what answers is in `connector`. What always holds: nothing here waits on a worker's thread; whoever asks is woken once the answer is there, and
-//! there is one answer to each question, whatever becomes of the outside.
+//! Used by `operator::join::lookup`, connected by `connect`. In reading order: `options` (what WITH
+//! may say), `cache` (answers that are kept), `asker` (an operator's questions and their answers);
+//! what answers is in `connector`. What always holds: nothing here waits on a worker's thread;
+//! whoever asks is woken once the answer is there, and there is one answer to each question,
+//! whatever becomes of the outside.
 
 mod asker;
 pub mod cache;
@@ -18,8 +20,9 @@ pub use asker::{Answer, Asker, Keys, Lookup, Reply};
 
 /// A table that can be asked. Shared by all workers.
 pub trait LookupTable: Send + Sync {
-    /// Asks for the rows of some keys: a row each, all different, without NULL. Must not wait. The reply is a batch of
-    /// [`LookupSpec::schema`]; rows of one key stand in the order in which they are to come out.
+    /// Asks for the rows of some keys: a row each, all different, without NULL. Must not wait. The
+    /// reply is a batch of [`LookupSpec::schema`]; rows of one key stand in the order in which they
+    /// are to come out.
     fn ask(&self, keys: RecordBatch, reply: Reply);
 }
 
@@ -44,7 +47,9 @@ impl LookupSpec {
 
     /// The columns of a question.
     pub(crate) fn key_schema(&self) -> SchemaRef {
-        Arc::new(arrow::datatypes::Schema::new(self.keys.iter().map(|&k| self.schema.field(k).clone()).collect::<Vec<_>>()))
+        Arc::new(arrow::datatypes::Schema::new(
+            self.keys.iter().map(|&k| self.schema.field(k).clone()).collect::<Vec<_>>(),
+        ))
     }
 }
 

@@ -1,4 +1,5 @@
-//! What does the WITH of a table say about looking it up? Flink's keys, read and checked before anything outside is touched.
+//! What does the WITH of a table say about looking it up? Flink's keys, read and checked before
+//! anything outside is touched.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,10 +20,18 @@ pub const OPTIONS: [OptionSpec; 6] = [
     OptionSpec::new(CACHE, OptionKind::Text, "NONE, or PARTIAL: answers are kept").or("NONE"),
     OptionSpec::new(MAX_ROWS, OptionKind::Number(1, ROWS_MAX as u64), "rows that are kept at most"),
     OptionSpec::new(AFTER_WRITE, OptionKind::Duration, "how long an answer is kept after it came"),
-    OptionSpec::new(AFTER_ACCESS, OptionKind::Duration, "how long an answer is kept after it was last used"),
+    OptionSpec::new(
+        AFTER_ACCESS,
+        OptionKind::Duration,
+        "how long an answer is kept after it was last used",
+    ),
     OptionSpec::new(MISSING, OptionKind::Flag, "that there is no row is kept too").or("true"),
-    OptionSpec::new(RETRIES, OptionKind::Number(0, RETRIES_MAX as u64), "how often a question that failed is asked again")
-        .or("3"),
+    OptionSpec::new(
+        RETRIES,
+        OptionKind::Number(0, RETRIES_MAX as u64),
+        "how often a question that failed is asked again",
+    )
+    .or("3"),
 ];
 const RETRIES_DEFAULT: usize = 3;
 /// With the longest pause between two, more than an hour.
@@ -52,14 +61,18 @@ pub struct CacheOptions {
 
 impl CacheOptions {
     fn never_forgets(&self) -> bool {
-        self.rows_max.is_none() && self.expire_after_write.is_none() && self.expire_after_access.is_none()
+        self.rows_max.is_none()
+            && self.expire_after_write.is_none()
+            && self.expire_after_access.is_none()
     }
 }
 
 impl LookupOptions {
-    /// Reads the keys that start with [`PREFIX`]; others are none of its business. The error does not name the table.
+    /// Reads the keys that start with [`PREFIX`]; others are none of its business. The error does
+    /// not name the table.
     pub fn parse(options: &BTreeMap<String, String>) -> Result<LookupOptions, String> {
-        let get = |key: &str| options.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let get =
+            |key: &str| options.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let number = |key: &str, min: usize, max: usize| match get(key) {
             None => Ok(None),
             Some(text) => match text.parse() {
@@ -89,12 +102,17 @@ impl LookupOptions {
             None | Some("NONE") => None,
             // As in Flink: rows must leave the cache some time.
             Some("PARTIAL") if cache.never_forgets() => {
-                return Err(format!("'{CACHE}' = 'PARTIAL' needs one of '{MAX_ROWS}', '{AFTER_WRITE}' and '{AFTER_ACCESS}'"));
+                return Err(format!(
+                    "'{CACHE}' = 'PARTIAL' needs one of '{MAX_ROWS}', '{AFTER_WRITE}' and '{AFTER_ACCESS}'"
+                ));
             }
             Some("PARTIAL") => Some(cache),
             Some(other) => return Err(format!("'{CACHE}' is NONE or PARTIAL here, not '{other}'")),
         };
-        Ok(LookupOptions { cache, retries: number(RETRIES, 0, RETRIES_MAX)?.unwrap_or(RETRIES_DEFAULT) })
+        Ok(LookupOptions {
+            cache,
+            retries: number(RETRIES, 0, RETRIES_MAX)?.unwrap_or(RETRIES_DEFAULT),
+        })
     }
 }
 
@@ -103,14 +121,25 @@ mod tests {
     use super::*;
 
     fn parse(pairs: &[(&str, &str)]) -> Result<LookupOptions, String> {
-        LookupOptions::parse(&pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        LookupOptions::parse(
+            &pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        )
     }
 
     #[test]
     fn defaults_are_flinks() {
-        assert_eq!(parse(&[("table-name", "t"), (MAX_ROWS, "5")]).unwrap(), LookupOptions { cache: None, retries: 3 });
-        let cache = parse(&[(CACHE, "partial"), (MAX_ROWS, "5"), (AFTER_WRITE, "10 s")]).unwrap().cache.unwrap();
-        assert_eq!((cache.rows_max, cache.keeps_missing, cache.expire_after_access), (Some(5), true, None));
+        assert_eq!(
+            parse(&[("table-name", "t"), (MAX_ROWS, "5")]).unwrap(),
+            LookupOptions { cache: None, retries: 3 }
+        );
+        let cache = parse(&[(CACHE, "partial"), (MAX_ROWS, "5"), (AFTER_WRITE, "10 s")])
+            .unwrap()
+            .cache
+            .unwrap();
+        assert_eq!(
+            (cache.rows_max, cache.keeps_missing, cache.expire_after_access),
+            (Some(5), true, None)
+        );
         assert_eq!(cache.expire_after_write, Some(Duration::from_secs(10)));
         assert_eq!(parse(&[(RETRIES, "0")]).unwrap().retries, 0);
     }

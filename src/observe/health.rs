@@ -31,12 +31,13 @@ pub struct Report {
     pub epoch: Epoch,
     /// The event time that all sources have reached.
     pub event_time: String,
-    /// How far the split that is furthest behind the newest record of its own is behind, ms of arrival time. Null where no
-    /// source says: files have no arrival times.
+    /// How far the split that is furthest behind the newest record of its own is behind, ms of
+    /// arrival time. Null where no source says: files have no arrival times.
     pub behind_ms: Option<i64>,
 }
 
-/// How long a start waits for its address: a process that was just killed may not have let go of it yet.
+/// How long a start waits for its address: a process that was just killed may not have let go of it
+/// yet.
 const BIND_WAIT_MAX: Duration = Duration::from_secs(2);
 const BIND_STEP: Duration = Duration::from_millis(20);
 
@@ -78,7 +79,8 @@ impl Health {
         self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Serves until the runtime stops. Returns the address, which has a port also where 0 was asked for.
+    /// Serves until the runtime stops. Returns the address, which has a port also where 0 was asked
+    /// for.
     pub async fn serve(self: Arc<Self>, address: SocketAddr) -> std::io::Result<SocketAddr> {
         let listener = bind(address).await?;
         let bound = listener.local_addr()?;

@@ -1,7 +1,8 @@
 //! Filter and project: DataFusion's expressions over a batch.
 //!
-//! What always holds: a row that an expression refuses (a bad CAST, a division by zero) never stops the job and never takes
-//! its neighbours with it: the batch is halved until the row stands alone, and the row goes to the error stream.
+//! What always holds: a row that an expression refuses (a bad CAST, a division by zero) never stops
+//! the job and never takes its neighbours with it: the batch is halved until the row stands alone,
+//! and the row goes to the error stream.
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ pub(crate) struct Calc {
 }
 
 impl Calc {
-    /// `output` names and types the projected columns; without a projection it is the input's schema.
+    /// `output` names and types the projected columns; without a projection it is the input's
+    /// schema.
     pub fn new(
         predicate: Option<Arc<dyn PhysicalExpr>>,
         projection: Option<Vec<Arc<dyn PhysicalExpr>>>,
@@ -46,10 +48,16 @@ impl Calc {
         }
         if let Some(projection) = &self.projection {
             let n = rows.len();
-            let columns =
-                projection.iter().map(|e| e.evaluate(&rows.batch)?.into_array(n)).collect::<Result<Vec<ArrayRef>, _>>()?;
+            let columns = projection
+                .iter()
+                .map(|e| e.evaluate(&rows.batch)?.into_array(n))
+                .collect::<Result<Vec<ArrayRef>, _>>()?;
             let options = RecordBatchOptions::new().with_row_count(Some(n));
-            rows = rows.with_batch(RecordBatch::try_new_with_options(self.output.clone(), columns, &options)?);
+            rows = rows.with_batch(RecordBatch::try_new_with_options(
+                self.output.clone(),
+                columns,
+                &options,
+            )?);
         }
         Ok(rows)
     }
@@ -75,8 +83,13 @@ impl Calc {
     }
 }
 
-/// Where a condition over pairs of rows is true. One that it refuses is set apart by halving, and does not hold.
-pub(crate) fn condition_mask(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBatch, cx: &mut Context<'_>) -> BooleanArray {
+/// Where a condition over pairs of rows is true. One that it refuses is set apart by halving, and
+/// does not hold.
+pub(crate) fn condition_mask(
+    condition: &Arc<dyn PhysicalExpr>,
+    rows: &RecordBatch,
+    cx: &mut Context<'_>,
+) -> BooleanArray {
     let n = rows.num_rows();
     match condition.evaluate(rows).and_then(|mask| mask.into_array(n)) {
         Ok(mask) => match mask.as_boolean() {
@@ -89,7 +102,8 @@ pub(crate) fn condition_mask(condition: &Arc<dyn PhysicalExpr>, rows: &RecordBat
         }
         Err(_) => {
             let halves = [(0, n / 2), (n / 2, n - n / 2)];
-            let masks = halves.map(|(from, len)| condition_mask(condition, &rows.slice(from, len), cx));
+            let masks =
+                halves.map(|(from, len)| condition_mask(condition, &rows.slice(from, len), cx));
             masks.iter().flatten().collect()
         }
     }

@@ -1,6 +1,8 @@
-//! What can arrive at an operator? One closed enum; the whole behaviour of an operator is one `match` over it.
+//! What can arrive at an operator? One closed enum; the whole behaviour of an operator is one
+//! `match` over it.
 //!
-//! The same events travel between workers (`runtime::exchange`) and inside one. Per producer their order is kept:
+//! The same events travel between workers (`runtime::exchange`) and inside one. Per producer their
+//! order is kept:
 //!
 //! ```text
 //!   Rows* Partials*  Watermark(w)   no row in time for a window closed at w follows
@@ -73,7 +75,8 @@ impl Partials {
 /// Entries of one table: keys with their aggregates, or values of one DISTINCT aggregate.
 #[derive(Debug, Clone)]
 pub struct Entries {
-    /// The main table: keys with aggregates. One beside it: the value set of the DISTINCT aggregate of that number.
+    /// The main table: keys with aggregates. One beside it: the value set of the DISTINCT aggregate
+    /// of that number.
     pub table: StateTable,
     pub keys: KeyBuf,
     pub hashes: Vec<u64>,
@@ -92,7 +95,9 @@ impl Entries {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.keys.memory_bytes() + self.len() * 10 + self.states.iter().map(|s| s.get_array_memory_size()).sum::<usize>()
+        self.keys.memory_bytes()
+            + self.len() * 10
+            + self.states.iter().map(|s| s.get_array_memory_size()).sum::<usize>()
     }
 
     /// The entries whose indices are given, in that order.

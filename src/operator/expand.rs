@@ -1,8 +1,8 @@
-//! GROUPING SETS, ROLLUP and CUBE: every row once for each set, with the other sets' keys as NULL and the set's number as a
-//! further key.
+//! GROUPING SETS, ROLLUP and CUBE: every row once for each set, with the other sets' keys as NULL
+//! and the set's number as a further key.
 //!
-//! Stands before the aggregation, which groups by all keys and the number. Holds nothing. What always holds: the copies of a
-//! row follow each other, in the order of the sets.
+//! Stands before the aggregation, which groups by all keys and the number. Holds nothing. What
+//! always holds: the copies of a row follow each other, in the order of the sets.
 
 use std::sync::Arc;
 
@@ -40,15 +40,18 @@ impl Expand {
 
     fn expand(&self, rows: &Rows) -> Result<Rows, ArrowError> {
         let sets = &self.spec.sets;
-        let copies = || (0..rows.len() as u32).flat_map(|row| sets.iter().map(move |set| (row, set)));
+        let copies =
+            || (0..rows.len() as u32).flat_map(|row| sets.iter().map(move |set| (row, set)));
         let picks: UInt32Array = copies().map(|(row, _)| row).collect();
         let copied = rows.take(&picks)?;
         let keys = sets.first().map_or(0, |s| s.keeps.len());
         debug_assert!(sets.iter().all(|s| s.keeps.len() == keys), "grouping sets over other keys");
         let mut columns: Vec<ArrayRef> = copied.batch.columns().to_vec();
         for key in 0..keys {
-            let kept: UInt32Array = copies().map(|(row, set)| set.keeps[key].then_some(row)).collect();
-            columns[self.spec.first_key + key] = take(rows.batch.column(self.spec.first_key + key), &kept, None)?;
+            let kept: UInt32Array =
+                copies().map(|(row, set)| set.keeps[key].then_some(row)).collect();
+            columns[self.spec.first_key + key] =
+                take(rows.batch.column(self.spec.first_key + key), &kept, None)?;
         }
         let numbers: Int64Array = copies().map(|(_, set)| Some(set.number)).collect();
         columns.insert(self.spec.first_key + keys, Arc::new(numbers));

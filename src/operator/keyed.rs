@@ -1,9 +1,10 @@
 //! State of keys without a window: in memory while they are in use, else in the store.
 //!
-//! A write-back cache for operators that keep something of their own for each key. What always holds: a key that is in memory
-//! is looked for there only; one that is not is in the store as it was last written; memory is given back by writing what
-//! changed and forgetting everything, never between a barrier and its checkpoint; with a TTL, a key that did not change for
-//! so long has no state. In reading order: this file, `frozen` (what a checkpoint still takes up), `ttl`.
+//! A write-back cache for operators that keep something of their own for each key. What always
+//! holds: a key that is in memory is looked for there only; one that is not is in the store as it
+//! was last written; memory is given back by writing what changed and forgetting everything, never
+//! between a barrier and its checkpoint; with a TTL, a key that did not change for so long has no
+//! state. In reading order: this file, `frozen` (what a checkpoint still takes up), `ttl`.
 
 pub mod frozen;
 pub mod ttl;
@@ -54,9 +55,22 @@ const CACHED_BYTES: usize = 64;
 
 impl<V: KeyedValue> KeyedCache<V> {
     /// `ttl`: a key that did not change for so long is forgotten; None: never.
-    pub fn new(operator: OperatorId, kind: KeyedKind, types: V::Types, ttl: Option<Duration>) -> KeyedCache<V> {
+    pub fn new(
+        operator: OperatorId,
+        kind: KeyedKind,
+        types: V::Types,
+        ttl: Option<Duration>,
+    ) -> KeyedCache<V> {
         let ttl = Ttl::new(operator, kind, ttl);
-        KeyedCache { operator, kind, types, cache: HashMap::new(), bytes: 0, frozen: Frozen::default(), ttl }
+        KeyedCache {
+            operator,
+            kind,
+            types,
+            cache: HashMap::new(),
+            bytes: 0,
+            frozen: Frozen::default(),
+            ttl,
+        }
     }
 
     fn store_key(&self, key: &[u8], hash: u64) -> Vec<u8> {
@@ -66,17 +80,28 @@ impl<V: KeyedValue> KeyedCache<V> {
     }
 
     /// Brings the keys of a batch into memory. `now_ms` is processing time.
-    pub fn load(&mut self, keys: &KeyBuf, hashes: &[u64], now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
+    pub fn load(
+        &mut self,
+        keys: &KeyBuf,
+        hashes: &[u64],
+        now_ms: i64,
+        db: &StateDb,
+    ) -> Result<(), OperatorError> {
         let mut missing: Vec<(Box<[u8]>, u64)> = Vec::new();
         for (key, &hash) in keys.iter().zip(hashes) {
             match self.cache.get_mut(key) {
-                Some(cached) if cached.value.is_some() && self.ttl.is_old(cached.changed_ms, now_ms) => {
+                Some(cached)
+                    if cached.value.is_some() && self.ttl.is_old(cached.changed_ms, now_ms) =>
+                {
                     self.bytes -= cached.value.take().as_ref().map_or(0, V::memory_bytes);
                     cached.dirty = true;
                 }
                 Some(_) => {}
                 None => {
-                    self.cache.insert(key.into(), Cached { hash, value: None, dirty: false, changed_ms: 0 });
+                    self.cache.insert(
+                        key.into(),
+                        Cached { hash, value: None, dirty: false, changed_ms: 0 },
+                    );
                     self.bytes += key.len() + CACHED_BYTES;
                     missing.push((key.into(), hash));
                 }
@@ -85,7 +110,8 @@ impl<V: KeyedValue> KeyedCache<V> {
         if missing.is_empty() {
             return Ok(());
         }
-        let wanted: Vec<Vec<u8>> = missing.iter().map(|(key, hash)| self.store_key(key, *hash)).collect();
+        let wanted: Vec<Vec<u8>> =
+            missing.iter().map(|(key, hash)| self.store_key(key, *hash)).collect();
         for ((key, _), bytes) in missing.iter().zip(db.multi_get(&wanted)?) {
             let (Some(bytes), Some(cached)) = (bytes, self.cache.get_mut(key)) else { continue };
             let (changed_ms, value) = parts(&self.ttl, &bytes)?;
@@ -105,7 +131,8 @@ impl<V: KeyedValue> KeyedCache<V> {
         self.cache.get(key)?.value.as_ref()
     }
 
-    /// Takes the state of a key out, to be given back by [`KeyedCache::put`] or [`KeyedCache::put_back`].
+    /// Takes the state of a key out, to be given back by [`KeyedCache::put`] or
+    /// [`KeyedCache::put_back`].
     pub fn take(&mut self, key: &[u8]) -> Option<V> {
         let value = self.cache.get_mut(key)?.value.take()?;
         self.bytes -= value.memory_bytes();
@@ -139,7 +166,8 @@ impl<V: KeyedValue> KeyedCache<V> {
             let mut out = Vec::new();
             keyed(operator, kind, KeyGroup::of_hash(cached.hash), key, &mut out);
             let value = cached.value.as_ref().map(|value| {
-                let mut bytes = if ttl.is_on() { cached.changed_ms.to_le_bytes().to_vec() } else { vec![] };
+                let mut bytes =
+                    if ttl.is_on() { cached.changed_ms.to_le_bytes().to_vec() } else { vec![] };
                 bytes.extend(value.encode());
                 bytes
             });
@@ -158,7 +186,10 @@ impl<V: KeyedValue> KeyedCache<V> {
     }
 
     pub(crate) fn freeze(&mut self) {
-        debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's entries were written");
+        debug_assert!(
+            self.frozen.is_empty(),
+            "a barrier came before the last one's entries were written"
+        );
         let entries = self.take_dirty();
         self.frozen.extend(entries);
     }
@@ -170,7 +201,10 @@ impl<V: KeyedValue> KeyedCache<V> {
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
     pub(crate) fn spill(&mut self, changes: &mut Changes) -> bool {
-        debug_assert!(self.frozen.is_empty(), "keys are spilled between a barrier and its checkpoint");
+        debug_assert!(
+            self.frozen.is_empty(),
+            "keys are spilled between a barrier and its checkpoint"
+        );
         if self.cache.is_empty() {
             return false;
         }
@@ -192,7 +226,9 @@ fn parts<'a>(ttl: &Ttl, bytes: &'a [u8]) -> Result<(i64, &'a [u8]), OperatorErro
 }
 
 fn split_changed(bytes: &[u8]) -> Result<(i64, &[u8]), OperatorError> {
-    let (changed_ms, value) = bytes.split_first_chunk::<8>().ok_or_else(|| OperatorError::damaged("a value without its time"))?;
+    let (changed_ms, value) = bytes
+        .split_first_chunk::<8>()
+        .ok_or_else(|| OperatorError::damaged("a value without its time"))?;
     Ok((i64::from_le_bytes(*changed_ms), value))
 }
 

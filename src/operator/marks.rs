@@ -1,7 +1,9 @@
-//! Gives rows what is not in their columns, as a column: the watermark before each, the time of day, or random values.
+//! Gives rows what is not in their columns, as a column: the watermark before each, the time of
+//! day, or random values.
 //!
-//! Stands before the filter or projection that asks with CURRENT_WATERMARK, a function of the clock, RAND or UUID, which takes
-//! the column away again. The watermark is that of the row's split; NULL before the first one.
+//! Stands before the filter or projection that asks with CURRENT_WATERMARK, a function of the
+//! clock, RAND or UUID, which takes the column away again. The watermark is that of the row's
+//! split; NULL before the first one.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
@@ -51,13 +53,18 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub fn new(mark: Mark, output: SchemaRef) -> Marks {
-        // The standard library draws these keys from the system, anew in each process, and changes them for each use.
+        // The standard library draws these keys from the system, anew in each process, and changes
+        // them for each use.
         let seed = RandomState::new().build_hasher().finish();
         Marks::with_random(mark, output, Box::new(ChaCha8Rng::seed_from_u64(seed)))
     }
 
     /// With another source of randomness.
-    pub(crate) fn with_random(mark: Mark, output: SchemaRef, random: Box<dyn RngCore + Send>) -> Marks {
+    pub(crate) fn with_random(
+        mark: Mark,
+        output: SchemaRef,
+        random: Box<dyn RngCore + Send>,
+    ) -> Marks {
         Marks { mark, random, output }
     }
 
@@ -66,14 +73,28 @@ impl Marks {
         let random = &mut self.random;
         let marks: ArrayRef = match self.mark {
             Mark::Watermark => {
-                let known = |row: usize| Some(rows.watermark(row)).filter(|&mark| mark > Watermark::NONE).map(Watermark::ms);
-                Arc::new((0..rows.len()).map(known).collect::<TimestampMillisecondArray>().with_data_type(data_type.clone()))
+                let known = |row: usize| {
+                    Some(rows.watermark(row))
+                        .filter(|&mark| mark > Watermark::NONE)
+                        .map(Watermark::ms)
+                };
+                Arc::new(
+                    (0..rows.len())
+                        .map(known)
+                        .collect::<TimestampMillisecondArray>()
+                        .with_data_type(data_type.clone()),
+                )
             }
-            Mark::Now => Arc::new(TimestampMillisecondArray::from_value(now_ms, rows.len()).with_data_type(data_type.clone())),
-            Mark::Random(Draw::Fraction) => {
-                Arc::new((0..rows.len()).map(|_| Some(random.random::<f64>())).collect::<Float64Array>())
-            }
-            Mark::Random(Draw::Uuid) => Arc::new((0..rows.len()).map(|_| Some(uuid(random.random()))).collect::<StringArray>()),
+            Mark::Now => Arc::new(
+                TimestampMillisecondArray::from_value(now_ms, rows.len())
+                    .with_data_type(data_type.clone()),
+            ),
+            Mark::Random(Draw::Fraction) => Arc::new(
+                (0..rows.len()).map(|_| Some(random.random::<f64>())).collect::<Float64Array>(),
+            ),
+            Mark::Random(Draw::Uuid) => Arc::new(
+                (0..rows.len()).map(|_| Some(uuid(random.random()))).collect::<StringArray>(),
+            ),
         };
         let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
         columns.push(marks);
@@ -122,13 +143,20 @@ mod tests {
         let rows = Rows::new(RecordBatch::try_from_iter([("v", v)]).expect("a batch"));
         let seed = one_seed(7);
         let draw = |draw: Draw| {
-            let fields = vec![Field::new("v", DataType::Float64, true), Field::new("(random)", draw.data_type(), true)];
+            let fields = vec![
+                Field::new("v", DataType::Float64, true),
+                Field::new("(random)", draw.data_type(), true),
+            ];
             let random = Box::new(ChaCha8Rng::seed_from_u64(seed.number));
-            let mut marks = Marks::with_random(Mark::Random(draw), Arc::new(Schema::new(fields)), random);
+            let mut marks =
+                Marks::with_random(Mark::Random(draw), Arc::new(Schema::new(fields)), random);
             marks.add(&rows, 0).expect("adds").batch.column(1).clone()
         };
         let fractions = draw(Draw::Fraction).as_primitive::<Float64Type>().values().to_vec();
-        assert!(fractions.iter().all(|f| (0.0..1.0).contains(f)) && fractions[0] != fractions[1], "{fractions:?}");
+        assert!(
+            fractions.iter().all(|f| (0.0..1.0).contains(f)) && fractions[0] != fractions[1],
+            "{fractions:?}"
+        );
         let uuids = draw(Draw::Uuid);
         let uuids: Vec<&str> = uuids.as_string::<i32>().iter().flatten().collect();
         assert!(uuids.len() == 3 && uuids[0] != uuids[1] && uuids[1] != uuids[2], "{uuids:?}");

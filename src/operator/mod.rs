@@ -1,11 +1,13 @@
-//! What happens to rows? Operators: plain synchronous state machines, driven by one closed [`Event`] enum.
+//! What happens to rows? Operators: plain synchronous state machines, driven by one closed
+//! [`Event`] enum.
 //!
-//! Built by `runtime::graph` from the physical plan and driven by `runtime::worker`. An operator knows time and state; it
-//! has no async, no sockets and no clock. What always holds: an operator's output depends only on the sequence of events
-//! it was given; everything it must remember over a crash is in its store and its [`OperatorState`].
+//! Built by `runtime::graph` from the physical plan and driven by `runtime::worker`. An operator
+//! knows time and state; it has no async, no sockets and no clock. What always holds: an operator's
+//! output depends only on the sequence of events it was given; everything it must remember over a
+//! crash is in its store and its [`OperatorState`].
 //!
-//! In reading order: `event` (what arrives), `calc` (filter and project), `unnest` (one row for each element), `aggregate` (kernels), `window` (slices, tables,
-//! firing), `top_n`.
+//! In reading order: `event` (what arrives), `calc` (filter and project), `unnest` (one row for
+//! each element), `aggregate` (kernels), `window` (slices, tables, firing), `top_n`.
 
 pub mod aggregate;
 pub mod calc;
@@ -36,8 +38,9 @@ use crate::state::rocks::{Changes, StateDb, StateError};
 use crate::time::Watermark;
 pub use event::{Entries, Event, Op, Ops, Partials, Rows};
 
-/// One step of a query on one worker. What holds nothing and answers each event at once is [`Operator::on_event`] alone; an
-/// operator that goes on by itself offers its [`Steps`], one that a checkpoint has to know offers its [`State`].
+/// One step of a query on one worker. What holds nothing and answers each event at once is
+/// [`Operator::on_event`] alone; an operator that goes on by itself offers its [`Steps`], one that
+/// a checkpoint has to know offers its [`State`].
 ///
 /// ```text
 ///              a chain: events from the left, each operator's output is the next one's input
@@ -48,9 +51,9 @@ pub use event::{Entries, Event, Op, Ops, Partials, Rows};
 ///                          a fire             +-----------+ then the watermark is passed on
 /// ```
 pub trait Operator: Send {
-    /// Takes one event and appends what follows from it to `cx.out`. A watermark or a barrier is passed on after the
-    /// output it causes; where that output takes several steps, [`Steps::has_work`] turns true and [`Steps::work`] passes it
-    /// on.
+    /// Takes one event and appends what follows from it to `cx.out`. A watermark or a barrier is
+    /// passed on after the output it causes; where that output takes several steps,
+    /// [`Steps::has_work`] turns true and [`Steps::work`] passes it on.
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError>;
 
     /// Its further steps, if an event may cause more output than one call should make.
@@ -74,8 +77,8 @@ pub trait Steps {
     /// True while a fire is under way. No event may be given to the operator then.
     fn has_work(&self) -> bool;
 
-    /// True while [`Steps::work`] would do nothing, because it waits for an answer from outside: the worker is woken when
-    /// that has come.
+    /// True while [`Steps::work`] would do nothing, because it waits for an answer from outside:
+    /// the worker is woken when that has come.
     fn is_waiting(&self) -> bool {
         false
     }
@@ -97,13 +100,15 @@ pub trait Steps {
 ///                hot tables
 /// ```
 pub trait State {
-    /// Adds some of the state that was frozen at the last barrier to `changes`. Returns true when nothing is left.
+    /// Adds some of the state that was frozen at the last barrier to `changes`. Returns true when
+    /// nothing is left.
     fn write_frozen(&mut self, _changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(true)
     }
 
-    /// Moves a part of its accumulators to the store by adding it to `changes`, because memory runs short. Returns false if
-    /// it has none to move. Never called between a barrier and the checkpoint it is for.
+    /// Moves a part of its accumulators to the store by adding it to `changes`, because memory runs
+    /// short. Returns false if it has none to move. Never called between a barrier and the
+    /// checkpoint it is for.
     fn spill(&mut self, _changes: &mut Changes) -> Result<bool, OperatorError> {
         Ok(false)
     }
@@ -137,7 +142,14 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// The same for an operator of this name, whose output goes to `out`.
     pub fn of<'b>(&'b mut self, operator: &'b str, out: &'b mut Vec<Event>) -> Context<'b> {
-        Context { out, operator, db: self.db, failed: self.failed, counters: self.counters, ..*self }
+        Context {
+            out,
+            operator,
+            db: self.db,
+            failed: self.failed,
+            counters: self.counters,
+            ..*self
+        }
     }
 
     /// Hands rows that the operator cannot use to the error stream.
@@ -158,7 +170,8 @@ pub struct FailedRows {
 pub struct Counters {
     /// Rows dropped because their own split's watermark had closed all their windows.
     pub late_rows: u64,
-    /// Partial aggregates dropped because the operator had fired their windows (splits that were idle, absent or new).
+    /// Partial aggregates dropped because the operator had fired their windows (splits that were
+    /// idle, absent or new).
     pub late_by_fired_mark: u64,
     pub windows_fired: u64,
 }
@@ -166,7 +179,8 @@ pub struct Counters {
 /// The part of an operator's state that is in the manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorState {
-    /// The fired mark: everything up to this watermark has fired and never fires again. None before the first watermark.
+    /// The fired mark: everything up to this watermark has fired and never fires again. None before
+    /// the first watermark.
     pub fired_mark: Option<Watermark>,
     /// The generation that the next write to the store carries: two writes never share a key.
     pub next_generation: u32,
@@ -182,7 +196,8 @@ impl OperatorState {
     }
 }
 
-/// Why an operator cannot go on. It does not say which operator: the chain that runs it knows ([`OperatorFailure`]).
+/// Why an operator cannot go on. It does not say which operator: the chain that runs it knows
+/// ([`OperatorFailure`]).
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     #[error(transparent)]
@@ -248,7 +263,9 @@ impl fmt::Display for OperatorFailure {
         match &self.error {
             // A store and a table outside say themselves where they are.
             OperatorError::State(_) | OperatorError::Lookup(_) => self.error.fmt(f),
-            OperatorError::Damaged(reason) | OperatorError::Kernel(reason) => write!(f, "operator {}: {reason}", self.operator),
+            OperatorError::Damaged(reason) | OperatorError::Kernel(reason) => {
+                write!(f, "operator {}: {reason}", self.operator)
+            }
         }
     }
 }

@@ -1,10 +1,13 @@
-//! Windows by the clock: rows get the time at which they pass, and ticks of the clock become watermarks.
+//! Windows by the clock: rows get the time at which they pass, and ticks of the clock become
+//! watermarks.
 //!
-//! [`ProcessingTime`] stands where a window function, an OVER or a join goes by a processing-time attribute. Behind it that
-//! attribute is an event time like any other, whose watermark is the clock, so every operator of windows serves both kinds of
-//! time. [`EndedWindows`] stands behind the operator that fires such windows: at the end of input Flink does not wait for the
-//! clock, so windows that have not ended by then are dropped. What always holds: a row's time is after every watermark sent
-//! before it, also across a restart on a machine whose clock is behind; so no row is late.
+//! [`ProcessingTime`] stands where a window function, an OVER or a join goes by a processing-time
+//! attribute. Behind it that attribute is an event time like any other, whose watermark is the
+//! clock, so every operator of windows serves both kinds of time. [`EndedWindows`] stands behind
+//! the operator that fires such windows: at the end of input Flink does not wait for the clock, so
+//! windows that have not ended by then are dropped. What always holds: a row's time is after every
+//! watermark sent before it, also across a restart on a machine whose clock is behind; so no row is
+//! late.
 
 use std::sync::Arc;
 
@@ -23,7 +26,8 @@ pub(crate) struct ProcessingTime {
     schema: SchemaRef,
     /// The last watermark sent.
     passed: Option<Watermark>,
-    /// No tick after the end of input is a watermark. Not in a checkpoint: another worker may have rows to read again.
+    /// No tick after the end of input is a watermark. Not in a checkpoint: another worker may have
+    /// rows to read again.
     ended: bool,
 }
 
@@ -34,10 +38,15 @@ impl ProcessingTime {
 
     fn stamp(&self, rows: &Rows, now_ms: i64) -> Result<Rows, arrow::error::ArrowError> {
         let time_ms = self.passed.map_or(now_ms, |passed| now_ms.max(passed.time().later(1).ms()));
-        debug_assert!(self.passed.is_none_or(|passed| passed.ms() < time_ms), "a row gets a time that is over");
+        debug_assert!(
+            self.passed.is_none_or(|passed| passed.ms() < time_ms),
+            "a row gets a time that is over"
+        );
         let data_type = self.schema.field(self.column).data_type().clone();
         let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
-        columns[self.column] = Arc::new(TimestampMillisecondArray::from_value(time_ms, rows.len()).with_data_type(data_type));
+        columns[self.column] = Arc::new(
+            TimestampMillisecondArray::from_value(time_ms, rows.len()).with_data_type(data_type),
+        );
         let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
         // What the split's watermark said is of another time.
         Ok(Rows { watermarks_ms: None, ..rows.with_batch(batch) })
@@ -131,7 +140,10 @@ mod tests {
         operator.on_event(event, &mut cx).expect("takes it");
         let text = |event: &Event| match event {
             Event::Rows(rows) => {
-                format!("rows {:?}", &rows.batch.column(1).as_primitive::<TimestampMillisecondType>().values()[..])
+                format!(
+                    "rows {:?}",
+                    &rows.batch.column(1).as_primitive::<TimestampMillisecondType>().values()[..]
+                )
             }
             Event::Watermark(w) => format!("watermark {w}"),
             Event::Tick(t) => format!("tick {t}"),
@@ -142,7 +154,10 @@ mod tests {
 
     fn schema() -> SchemaRef {
         let time = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
-        Arc::new(Schema::new(vec![Field::new("v", DataType::Int64, true), Field::new("pt", time, true)]))
+        Arc::new(Schema::new(vec![
+            Field::new("v", DataType::Int64, true),
+            Field::new("pt", time, true),
+        ]))
     }
 
     fn rows(window_end_ms: Option<i64>) -> Event {
@@ -157,7 +172,10 @@ mod tests {
     fn rows_get_a_time_after_every_watermark() {
         let mut operator = ProcessingTime::new(1, schema());
         assert_eq!(send(&mut operator, rows(None), 100), ["rows [100, 100]"]);
-        assert!(send(&mut operator, Event::Watermark(Watermark::at(40)), 100).is_empty(), "event time is not looked at");
+        assert!(
+            send(&mut operator, Event::Watermark(Watermark::at(40)), 100).is_empty(),
+            "event time is not looked at"
+        );
         assert_eq!(send(&mut operator, Event::Tick(200), 200), ["watermark 199", "tick 200"]);
         assert_eq!(send(&mut operator, Event::Tick(200), 200), ["tick 200"]);
         assert_eq!(send(&mut operator, rows(None), 200), ["rows [200, 200]"]);
@@ -165,11 +183,22 @@ mod tests {
         let dir = tempfile::tempdir().expect("folder");
         let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         restored.restore(&operator.marks(), &db).expect("restores");
-        assert_eq!(send(&mut restored, rows(None), 150), ["rows [200, 200]"], "the clock of this machine is behind");
+        assert_eq!(
+            send(&mut restored, rows(None), 150),
+            ["rows [200, 200]"],
+            "the clock of this machine is behind"
+        );
         assert_eq!(send(&mut restored, Event::Tick(150), 150), ["tick 150"]);
-        assert_eq!(send(&mut restored, Event::Watermark(Watermark::END), 150), [format!("watermark {}", i64::MAX)]);
+        assert_eq!(
+            send(&mut restored, Event::Watermark(Watermark::END), 150),
+            [format!("watermark {}", i64::MAX)]
+        );
         assert_eq!(send(&mut restored, Event::Tick(300), 300), ["tick 300"], "the input has ended");
-        assert_eq!(restored.marks().fired_mark, Some(Watermark::at(199)), "whose rows another worker may read again");
+        assert_eq!(
+            restored.marks().fired_mark,
+            Some(Watermark::at(199)),
+            "whose rows another worker may read again"
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One row for each element: UNNEST of an ARRAY, a MAP or a MULTISET.
 //!
-//! A step of a chain before any exchange or behind one; it keeps no state. What always holds: each row that comes out has the
-//! watermark, the split and the window of the row it comes from, and stands in its order; batches that come out are bounded,
-//! however long the arrays are.
+//! A step of a chain before any exchange or behind one; it keeps no state. What always holds: each
+//! row that comes out has the watermark, the split and the window of the row it comes from, and
+//! stands in its order; batches that come out are bounded, however long the arrays are.
 
 use std::sync::Arc;
 
@@ -22,7 +22,8 @@ const ROWS_MAX: usize = 8192;
 /// What is taken apart, and how.
 #[derive(Debug, Clone)]
 pub struct UnnestSpec {
-    /// The column of the input with the values to take apart. It is the last one and is not passed on.
+    /// The column of the input with the values to take apart. It is the last one and is not passed
+    /// on.
     pub column: usize,
     /// How many columns stand before those of the elements; those after them follow.
     pub before: usize,
@@ -51,15 +52,21 @@ impl Elements {
 /// The types of the columns that an element has; None if values of the type have no elements.
 pub(crate) fn element_types(data_type: &DataType) -> Option<Vec<(Option<String>, DataType)>> {
     let of = |data_type: &DataType| match data_type {
-        DataType::Struct(fields) => fields.iter().map(|f| (Some(f.name().clone()), f.data_type().clone())).collect(),
+        DataType::Struct(fields) => {
+            fields.iter().map(|f| (Some(f.name().clone()), f.data_type().clone())).collect()
+        }
         other => vec![(None, other.clone())],
     };
     match data_type {
         DataType::List(item) => Some(of(item.data_type())),
-        DataType::Map(..) => map_keys::types(data_type).map(|(key, value)| match Elements::of(data_type) {
-            Elements::Counted => of(key),
-            Elements::Each => vec![(Some("KEY".into()), key.clone()), (Some("VALUE".into()), value.clone())],
-        }),
+        DataType::Map(..) => {
+            map_keys::types(data_type).map(|(key, value)| match Elements::of(data_type) {
+                Elements::Counted => of(key),
+                Elements::Each => {
+                    vec![(Some("KEY".into()), key.clone()), (Some("VALUE".into()), value.clone())]
+                }
+            })
+        }
         _ => None,
     }
 }
@@ -103,7 +110,9 @@ impl Unnest {
                     if present.as_ref().is_some_and(|p| p.is_null(at as usize)) {
                         continue;
                     }
-                    let times = counts.as_ref().map_or(1, |c| if c.is_null(at as usize) { 0 } else { c.value(at as usize) });
+                    let times = counts.as_ref().map_or(1, |c| {
+                        if c.is_null(at as usize) { 0 } else { c.value(at as usize) }
+                    });
                     for _ in 0..times {
                         ordinal += 1;
                         picks.push(row, Some(at as u32), Some(ordinal));
@@ -123,9 +132,13 @@ impl Unnest {
         self.emit(rows, &columns, &picks, cx)
     }
 
-    /// The offsets of the elements, their columns, how often each counts, and which of them are there.
+    /// The offsets of the elements, their columns, how often each counts, and which of them are
+    /// there.
     #[expect(clippy::type_complexity, reason = "taken apart at once by the only caller")]
-    fn parts(&self, column: &ArrayRef) -> Result<(Vec<i32>, Vec<ArrayRef>, Option<Int32Array>, Option<NullBuffer>), String> {
+    fn parts(
+        &self,
+        column: &ArrayRef,
+    ) -> Result<(Vec<i32>, Vec<ArrayRef>, Option<Int32Array>, Option<NullBuffer>), String> {
         let of = |values: &ArrayRef| match values.data_type() {
             DataType::Struct(_) => (values.as_struct().columns().to_vec(), values.nulls().cloned()),
             _ => (vec![values.clone()], None),
@@ -141,7 +154,12 @@ impl Unnest {
                 let offsets = map.offsets().to_vec();
                 if self.elements == Elements::Counted {
                     let (columns, present) = of(map_keys::keys(map));
-                    return Ok((offsets, columns, Some(map.values().as_primitive::<Int32Type>().clone()), present));
+                    return Ok((
+                        offsets,
+                        columns,
+                        Some(map.values().as_primitive::<Int32Type>().clone()),
+                        present,
+                    ));
                 }
                 Ok((offsets, vec![map_keys::keys(map).clone(), map.values().clone()], None, None))
             }
@@ -149,9 +167,18 @@ impl Unnest {
         }
     }
 
-    fn emit(&self, from: &Rows, elements: &[ArrayRef], picks: &Picks, cx: &mut Context<'_>) -> Result<(), String> {
+    fn emit(
+        &self,
+        from: &Rows,
+        elements: &[ArrayRef],
+        picks: &Picks,
+        cx: &mut Context<'_>,
+    ) -> Result<(), String> {
         let n = picks.rows.len();
-        debug_assert!(n <= ROWS_MAX && picks.elements.len() == n && picks.ordinals.len() == n, "{n} rows of one batch");
+        debug_assert!(
+            n <= ROWS_MAX && picks.elements.len() == n && picks.ordinals.len() == n,
+            "{n} rows of one batch"
+        );
         if n == 0 {
             return Ok(());
         }
@@ -159,7 +186,8 @@ impl Unnest {
         let rows = UInt32Array::from(picks.rows.clone());
         let indices = UInt32Array::from(picks.elements.clone());
         let input = from.batch.columns().iter().take(self.spec.column);
-        let mut columns = input.map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        let mut columns =
+            input.map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>().map_err(wrong)?;
         let mut added: Vec<ArrayRef> = Vec::with_capacity(elements.len() + 1);
         for column in elements {
             // An array without a single element has nothing to take from.
@@ -174,7 +202,8 @@ impl Unnest {
         }
         columns.splice(self.spec.before..self.spec.before, added);
         let options = RecordBatchOptions::new().with_row_count(Some(n));
-        let batch = RecordBatch::try_new_with_options(self.spec.output.clone(), columns, &options).map_err(wrong)?;
+        let batch = RecordBatch::try_new_with_options(self.spec.output.clone(), columns, &options)
+            .map_err(wrong)?;
         let mut out = from.take(&rows).map_err(wrong)?.with_batch(batch);
         out.arrivals = out.arrivals.map(|a| a.apart(&picks.ordinals));
         cx.out.push(Event::Rows(out));

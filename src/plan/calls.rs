@@ -1,7 +1,8 @@
 //! What does an aggregate call ask for, besides the columns it reads?
 //!
-//! Called by `lower` for every call. Arguments that must be constants (a separator, fractions) are taken out of the plan
-//! here; what is left are one or two columns. What always holds: a call that is not understood whole is refused.
+//! Called by `lower` for every call. Arguments that must be constants (a separator, fractions) are
+//! taken out of the plan here; what is left are one or two columns. What always holds: a call that
+//! is not understood whole is refused.
 
 use std::borrow::Cow;
 
@@ -16,7 +17,8 @@ use crate::operator::aggregate::{Aggregate, Fixed, Function, NullValues};
 use crate::operator::window::Windows;
 use crate::operator::window::slice::WindowKind;
 use crate::sql::functions::{
-    JsonAggregate, JsonValues, Percentiles, PlannedAggregate, aggregate_type, json as json_functions, nested, planned_aggregate,
+    JsonAggregate, JsonValues, Percentiles, PlannedAggregate, aggregate_type,
+    json as json_functions, nested, planned_aggregate,
 };
 
 use crate::sql::window_tvf::TvfWindow;
@@ -52,7 +54,9 @@ enum Constant {
 
 impl Constant {
     fn of(expression: &Expr) -> Option<Constant> {
-        let literal = |e: &Expr| if let Expr::Literal(value, _) = strip_cast(e) { Some(value.clone()) } else { None };
+        let literal = |e: &Expr| {
+            if let Expr::Literal(value, _) = strip_cast(e) { Some(value.clone()) } else { None }
+        };
         match strip_cast(expression) {
             Expr::ScalarFunction(array) if array.name() == nested::ARRAY => {
                 array.args.iter().map(literal).collect::<Option<_>>().map(Constant::List)
@@ -86,31 +90,50 @@ impl<'a> Call<'a> {
         let arguments = call.params.args.as_slice();
         let (argument, second, constant) = match (function, arguments) {
             // COUNT(*). With DISTINCT a constant is a value like others: it is counted once.
-            (Function::Count, [Expr::Literal(v, _)]) if !v.is_null() && !call.params.distinct => (None, None, None),
-            (Function::ListAgg | Function::Percentile, [argument, constant, rest @ ..]) if rest.len() < 2 => {
+            (Function::Count, [Expr::Literal(v, _)]) if !v.is_null() && !call.params.distinct => {
+                (None, None, None)
+            }
+            (Function::ListAgg | Function::Percentile, [argument, constant, rest @ ..])
+                if rest.len() < 2 =>
+            {
                 let Some(constant) = Constant::of(constant) else {
                     return refused(format!("the second argument of '{name}' is a constant"));
                 };
                 (Some(argument), rest.first(), Some(constant))
             }
             (Function::JsonObject, [key, value]) => (Some(key), Some(value), None),
-            (Function::Percentile | Function::JsonObject, _) => return refused(format!("'{name}' with these arguments")),
+            (Function::Percentile | Function::JsonObject, _) => {
+                return refused(format!("'{name}' with these arguments"));
+            }
             (_, [argument]) => (Some(argument), None, None),
             _ => return refused(format!("'{name}' with several arguments")),
         };
         let json_value = |e: &'a Expr| match json {
-            Some(JsonAggregate { values: JsonValues::ToBeWritten, .. }) => Cow::Owned(json_functions::text_of(e.clone())),
+            Some(JsonAggregate { values: JsonValues::ToBeWritten, .. }) => {
+                Cow::Owned(json_functions::text_of(e.clone()))
+            }
             _ => Cow::Borrowed(e),
         };
         let (argument, second) = match function {
-            Function::JsonObject => {
-                (argument.map(|key| Cow::Owned(json_functions::text_of(key.clone()))), second.map(json_value))
-            }
+            Function::JsonObject => (
+                argument.map(|key| Cow::Owned(json_functions::text_of(key.clone()))),
+                second.map(json_value),
+            ),
             _ => (argument.map(json_value), second.map(Cow::Borrowed)),
         };
         let params = &call.params;
         let (filter, nulls) = (params.filter.as_deref(), params.null_treatment);
-        Ok(Call { function, name, argument, second, filter, distinct: params.distinct, nulls, json, constant })
+        Ok(Call {
+            function,
+            name,
+            argument,
+            second,
+            filter,
+            distinct: params.distinct,
+            nulls,
+            json,
+            constant,
+        })
     }
 
     /// Flink refuses functions that cannot be merged where windows share rows or join.
@@ -118,7 +141,10 @@ impl<'a> Call<'a> {
         match window {
             TvfWindow::Sliced(Windows { kind: WindowKind::Tumble { .. }, .. }) => Ok(()),
             _ if !self.function.is_for_tumble_only() => Ok(()),
-            _ => refused(format!("'{}' in HOP, CUMULATE and SESSION windows, as in Flink; TUMBLE has it", self.name)),
+            _ => refused(format!(
+                "'{}' in HOP, CUMULATE and SESSION windows, as in Flink; TUMBLE has it",
+                self.name
+            )),
         }
     }
 
@@ -130,12 +156,16 @@ impl<'a> Call<'a> {
         filter: Option<usize>,
     ) -> PlanResult<Aggregate> {
         let name = &self.name;
-        let (argument, input_type) = argument.map_or((None, DataType::Int64), |(column, t)| (Some(column), t));
+        let (argument, input_type) =
+            argument.map_or((None, DataType::Int64), |(column, t)| (Some(column), t));
         let fixed = self.fixed(&input_type)?;
         if let (Function::Percentile, Some((_, times))) = (self.function, &second)
             && !times.is_integer()
         {
-            return refused(format!("'{name}' takes an integer as frequency, not {}", sql_name(times)));
+            return refused(format!(
+                "'{name}' takes an integer as frequency, not {}",
+                sql_name(times)
+            ));
         }
         if self.nulls.is_some() && self.function != Function::ArrayAgg {
             return refused(format!("IGNORE NULLS or RESPECT NULLS in '{name}'"));
@@ -154,7 +184,9 @@ impl<'a> Call<'a> {
             _ => Percentiles::One,
         };
         let output_type = aggregate_type(self.function, &input_type, percentiles);
-        let Some(output_type) = output_type else { return refused(format!("'{name}' of {}", sql_name(&input_type))) };
+        let Some(output_type) = output_type else {
+            return refused(format!("'{name}' of {}", sql_name(&input_type)));
+        };
         Ok(Aggregate {
             function: self.function,
             argument,
@@ -176,11 +208,15 @@ impl<'a> Call<'a> {
             (Function::ListAgg, Some(Constant::One(ScalarValue::Utf8(Some(separator))))) => {
                 Fixed::Form(Form::Text { separator: separator.clone() })
             }
-            (Function::ListAgg, Some(_)) => return refused(format!("the separator of '{name}' is a text")),
+            (Function::ListAgg, Some(_)) => {
+                return refused(format!("the separator of '{name}' is a text"));
+            }
             (Function::Percentile, Some(constant)) => {
                 let as_array = matches!(constant, Constant::List(_));
                 let Some(fractions) = constant.fractions() else {
-                    return refused(format!("the second argument of '{name}' lies between 0 and 1"));
+                    return refused(format!(
+                        "the second argument of '{name}' lies between 0 and 1"
+                    ));
                 };
                 Fixed::Fractions(Fractions { fractions, as_array })
             }
@@ -202,7 +238,9 @@ impl<'a> Call<'a> {
 pub(super) fn strip_cast(expression: &Expr) -> &Expr {
     match expression {
         Expr::Cast(cast) => strip_cast(&cast.expr),
-        Expr::ScalarFunction(call) if call.name().starts_with("cast ") && call.args.len() == 1 => strip_cast(&call.args[0]),
+        Expr::ScalarFunction(call) if call.name().starts_with("cast ") && call.args.len() == 1 => {
+            strip_cast(&call.args[0])
+        }
         other => other,
     }
 }

@@ -1,4 +1,5 @@
-//! The plan as text, for `check`: what is read, what happens, what is written and with which guarantee.
+//! The plan as text, for `check`: what is read, what happens, what is written and with which
+//! guarantee.
 //!
 //! Each operator's line is a function of its description, in a file for its family below.
 
@@ -10,7 +11,8 @@ mod windows;
 use std::fmt::Write;
 
 use super::physical::{
-    ChainInput, ChainOutput, ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan,
+    ChainInput, ChainOutput, ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, ResultKeys,
+    SinkPlan, SinkTarget, SourcePlan,
 };
 use crate::engine_words::in_sql;
 use crate::ingest::WatermarkExpression;
@@ -40,8 +42,15 @@ pub(crate) fn explain(plan: &PhysicalPlan, guarantee: impl Fn(usize) -> Guarante
 }
 
 fn read(source: &SourcePlan, out: &mut String) {
-    let names: Vec<&str> = source.decode_schema.fields().iter().map(|f| f.name().as_str()).collect();
-    let _ = writeln!(out, "read {} ({}): {}", source.table.name, source.table.connector(), names.join(", "));
+    let names: Vec<&str> =
+        source.decode_schema.fields().iter().map(|f| f.name().as_str()).collect();
+    let _ = writeln!(
+        out,
+        "read {} ({}): {}",
+        source.table.name,
+        source.table.connector(),
+        names.join(", ")
+    );
     match &source.ingest.watermark {
         Some(w) => {
             let rowtime = source.ingest.schema.field(w.rowtime).name();
@@ -84,14 +93,21 @@ fn written(sink: &SinkPlan, guarantee: Guarantee, out: &mut String) {
         SinkTarget::Table(table) => table.connector().to_string(),
         SinkTarget::Print => "print".into(),
     };
-    let columns: Vec<String> = sink.schema.fields().iter().map(|f| format!("{} {}", f.name(), sql_name(f.data_type()))).collect();
+    let columns: Vec<String> = sink
+        .schema
+        .fields()
+        .iter()
+        .map(|f| format!("{} {}", f.name(), sql_name(f.data_type())))
+        .collect();
     let _ = writeln!(out, "write {} ({connector}), {guarantee}: {}", sink.name, columns.join(", "));
     if let SinkTarget::Table(table) = &sink.target
         && !table.upsert_key().is_empty()
     {
         let how = match sink.keys {
             ResultKeys::Unique => "each result has its own key",
-            ResultKeys::SharedByWindows => "windows share keys: the newest run, then the latest window, wins",
+            ResultKeys::SharedByWindows => {
+                "windows share keys: the newest run, then the latest window, wins"
+            }
             ResultKeys::InOrder => "the last row of a key wins",
         };
         let _ = writeln!(out, "  key {}: {how}", table.upsert_key().join(", "));
@@ -101,11 +117,15 @@ fn written(sink: &SinkPlan, guarantee: Guarantee, out: &mut String) {
 /// What an operator does.
 fn line(operator: &OperatorPlan) -> String {
     match operator {
-        OperatorPlan::Calc { predicate, projection, .. } => rows::calc(predicate.as_ref(), projection.as_deref()),
+        OperatorPlan::Calc { predicate, projection, .. } => {
+            rows::calc(predicate.as_ref(), projection.as_deref())
+        }
         OperatorPlan::Expand(spec) => rows::expand(spec),
         OperatorPlan::Unnest(spec, _) => rows::unnest(spec),
         OperatorPlan::Marks(mark, _) => rows::marks(mark),
-        OperatorPlan::ProcessingTime { column, schema, .. } => rows::processing_time(schema.field(*column)),
+        OperatorPlan::ProcessingTime { column, schema, .. } => {
+            rows::processing_time(schema.field(*column))
+        }
         OperatorPlan::AssignWindows(spec) => windows::assign(spec),
         OperatorPlan::LocalAggregate(_) => "aggregate before the exchange".into(),
         OperatorPlan::WindowAggregate(spec) => windows::aggregate(spec),
@@ -119,8 +139,12 @@ fn line(operator: &OperatorPlan) -> String {
         OperatorPlan::Over(spec) => groups::over(spec),
         OperatorPlan::OverByValue(spec) => groups::over_by_value(spec),
         OperatorPlan::Rank(spec) => groups::rank(spec),
-        OperatorPlan::TopN(spec, TopNStage::Prune) => format!("keep the best {} of each partition", spec.limit),
-        OperatorPlan::TopN(spec, TopNStage::Number) => format!("number the best {} of each partition", spec.limit),
+        OperatorPlan::TopN(spec, TopNStage::Prune) => {
+            format!("keep the best {} of each partition", spec.limit)
+        }
+        OperatorPlan::TopN(spec, TopNStage::Number) => {
+            format!("number the best {} of each partition", spec.limit)
+        }
         OperatorPlan::Upserts(..) => "upserts and deletes by key".into(),
     }
 }

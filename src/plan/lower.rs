@@ -1,13 +1,15 @@
 //! From logical plans to chains of operators.
 //!
-//! [`lower`] walks each query's plan from the top; sources come first, so a chain grows from its source to its sink. Window
-//! columns exist only after the aggregation: between the window function and the aggregation they are *virtual*, known by
-//! their role and absent from the batches. What always holds: operator numbers depend on the queries alone; with one worker
-//! there are no edges but where inputs meet, with more each aggregation has one before it.
+//! [`lower`] walks each query's plan from the top; sources come first, so a chain grows from its
+//! source to its sink. Window columns exist only after the aggregation: between the window function
+//! and the aggregation they are *virtual*, known by their role and absent from the batches. What
+//! always holds: operator numbers depend on the queries alone; with one worker there are no edges
+//! but where inputs meet, with more each aggregation has one before it.
 //!
-//! In reading order: `sources` (what is read), `chains` and `fragment` (what is being built), `nodes` (which node becomes what), `rows` (scans and projections),
-//! `windowed` (rows with their windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `over`, `join`, `union`, `sinks`
-//! (where rows go); `lookup` is the join with a table that is asked row by row.
+//! In reading order: `sources` (what is read), `chains` and `fragment` (what is being built),
+//! `nodes` (which node becomes what), `rows` (scans and projections), `windowed` (rows with their
+//! windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `over`, `join`, `union`,
+//! `sinks` (where rows go); `lookup` is the join with a table that is asked row by row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +22,9 @@ use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::fingerprint;
-use super::physical::{ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
+use super::physical::{
+    ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan,
+};
 use crate::config::Config;
 use crate::ids::OperatorId;
 use crate::operator::marks::Mark;
@@ -37,8 +41,14 @@ use fragment::{Fired, Fragment, Late, Pending, Role, column_of};
 use rank::NumberBound;
 use sources::{collect_columns, source_plan};
 
-/// Lowers all queries of a script into one job with these settings. `text` is the script, for messages.
-pub fn lower(script: &Script, text: &str, config: &Config, connectors: &dyn KnownConnectors) -> Result<PhysicalPlan, SqlError> {
+/// Lowers all queries of a script into one job with these settings. `text` is the script, for
+/// messages.
+pub fn lower(
+    script: &Script,
+    text: &str,
+    config: &Config,
+    connectors: &dyn KnownConnectors,
+) -> Result<PhysicalPlan, SqlError> {
     check_tables_of_settings(script, config)?;
     let mut lowering = Lowering::new(script, config, connectors);
     lowering.read_tables(script, text)?;
@@ -53,7 +63,8 @@ pub fn lower(script: &Script, text: &str, config: &Config, connectors: &dyn Know
     lowering.finish().map_err(|e| SqlError::of_engine(&e))
 }
 
-/// Refuses a setting of a table that the file does not declare. A file without tables may be part of one that does.
+/// Refuses a setting of a table that the file does not declare. A file without tables may be part
+/// of one that does.
 fn check_tables_of_settings(script: &Script, config: &Config) -> Result<(), SqlError> {
     if script.catalog.names().next().is_none() {
         return Ok(());
@@ -62,23 +73,38 @@ fn check_tables_of_settings(script: &Script, config: &Config) -> Result<(), SqlE
     let named = of_records.chain(config.gzip_records.iter().map(|table| (table, "compression")));
     for (table, key) in named {
         if script.catalog.names().all(|name| name != *table) {
-            return Err(script.setting_error(format!("setting 'paceline.{table}.{key}': there is no table '{table}'")));
+            return Err(script.setting_error(format!(
+                "setting 'paceline.{table}.{key}': there is no table '{table}'"
+            )));
         }
     }
     Ok(())
 }
 
 /// What makes a replay give other results than the run before.
-fn not_repeatable(sources: &[SourcePlan], lookups: &[LookupPlan], chains: &[ChainPlan]) -> Vec<String> {
-    let has = |wanted: fn(&OperatorPlan) -> bool| chains.iter().flat_map(|c| &c.operators).any(wanted);
-    let asks_clock = |plan: &OperatorPlan| plan.goes_by_clock() || matches!(plan, OperatorPlan::Marks(Mark::Now, _));
+fn not_repeatable(
+    sources: &[SourcePlan],
+    lookups: &[LookupPlan],
+    chains: &[ChainPlan],
+) -> Vec<String> {
+    let has =
+        |wanted: fn(&OperatorPlan) -> bool| chains.iter().flat_map(|c| &c.operators).any(wanted);
+    let asks_clock = |plan: &OperatorPlan| {
+        plan.goes_by_clock() || matches!(plan, OperatorPlan::Marks(Mark::Now, _))
+    };
     let reads_clock = sources.iter().any(|s| s.ingest.reads_clock) || !lookups.is_empty();
     let mut warnings = Vec::new();
     if reads_clock || has(asks_clock) {
-        warnings.push("the query goes by the clock: its results are not repeatable, a replay gives others".into());
+        warnings.push(
+            "the query goes by the clock: its results are not repeatable, a replay gives others"
+                .into(),
+        );
     }
     if has(|plan| matches!(plan, OperatorPlan::Marks(Mark::Random(_), _))) {
-        warnings.push("the query draws random values: its results are not repeatable, a replay gives others".into());
+        warnings.push(
+            "the query draws random values: its results are not repeatable, a replay gives others"
+                .into(),
+        );
     }
     warnings
 }
@@ -115,7 +141,11 @@ fn internal<T>(what: impl Into<String>) -> PlanResult<T> {
 /// Refuses columns that an operator cannot keep or send on; `what` names the rows.
 fn check_columns(what: &str, schema: &Schema, takes: fn(&DataType) -> bool) -> PlanResult<()> {
     match schema.fields().iter().find(|f| !takes(f.data_type())) {
-        Some(field) => unsupported(format!("{what} with a column of type {}: '{}'", sql_name(field.data_type()), field.name())),
+        Some(field) => unsupported(format!(
+            "{what} with a column of type {}: '{}'",
+            sql_name(field.data_type()),
+            field.name()
+        )),
         None => Ok(()),
     }
 }
@@ -123,13 +153,21 @@ fn check_columns(what: &str, schema: &Schema, takes: fn(&DataType) -> bool) -> P
 /// An expression as operators compute it, over columns of the batches.
 fn physical(expression: &Expr, schema: &DFSchema) -> PlanResult<Arc<dyn PhysicalExpr>> {
     if let Some(name) = rows::asked_mark(expression)? {
-        return unsupported(format!("'{name}' in this place; SELECT it in a subquery of the table"));
+        return unsupported(format!(
+            "'{name}' in this place; SELECT it in a subquery of the table"
+        ));
     }
     let expression = java_comparisons::expression(expression.clone(), schema)?;
-    create_physical_expr(&expression, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
+    create_physical_expr(
+        &expression,
+        schema,
+        &ExecutionProps::new(),
+        &PhysicalPlanningContext::default(),
+    )
 }
 
-/// Lets windows send their rows as they lie where a Top-N follows, which has a total order of its own.
+/// Lets windows send their rows as they lie where a Top-N follows, which has a total order of its
+/// own.
 fn spare_sorting(operators: &mut [OperatorPlan]) {
     let mut order_shows = true;
     for operator in operators.iter_mut().rev() {
@@ -154,8 +192,8 @@ struct RowsUse {
     session_is_aggregated: bool,
 }
 
-/// What is known above a node of what becomes of its rows. It goes down with the walk; what a node has done about it comes up
-/// in its [`Fragment`].
+/// What is known above a node of what becomes of its rows. It goes down with the walk; what a node
+/// has done about it comes up in its [`Fragment`].
 #[derive(Default)]
 struct Above {
     /// The bound that a filter sets on the ROW_NUMBER below it.
@@ -187,7 +225,11 @@ struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    fn new(script: &Script, config: &'a Config, connectors: &'a dyn KnownConnectors) -> Lowering<'a> {
+    fn new(
+        script: &Script,
+        config: &'a Config,
+        connectors: &'a dyn KnownConnectors,
+    ) -> Lowering<'a> {
         Lowering {
             connectors,
             config,
@@ -197,7 +239,11 @@ impl<'a> Lowering<'a> {
             sinks: Vec::new(),
             chains: Chains::default(),
             next_operator: OperatorId::FIRST,
-            fingerprint: script.zone.as_ref().map(|zone| format!("in {zone:?}\n")).unwrap_or_default(),
+            fingerprint: script
+                .zone
+                .as_ref()
+                .map(|zone| format!("in {zone:?}\n"))
+                .unwrap_or_default(),
             warnings: Vec::new(),
         }
     }
@@ -207,12 +253,14 @@ impl<'a> Lowering<'a> {
         let mut used: BTreeMap<String, (Arc<Table>, BTreeSet<usize>)> = BTreeMap::new();
         for query in &script.queries {
             let source = Source { text, start: query.start, end: query.end };
-            collect_columns(&query.plan, self.connectors, &mut used).map_err(|e| SqlError::from_plan(&e, &source))?;
+            collect_columns(&query.plan, self.connectors, &mut used)
+                .map_err(|e| SqlError::from_plan(&e, &source))?;
         }
         for (table, columns) in used.into_values() {
             let source = Source { text, start: table.place, end: None };
             self.fingerprint.push_str(&fingerprint::source(&table, &columns));
-            let plan = source_plan(&table, columns).map_err(|e| SqlError::from_plan(&e, &source).at(Some(table.place)))?;
+            let plan = source_plan(&table, columns)
+                .map_err(|e| SqlError::from_plan(&e, &source).at(Some(table.place)))?;
             self.sources.push(plan);
         }
         Ok(())
@@ -242,7 +290,8 @@ impl<'a> Lowering<'a> {
         self.zone.clone().filter(|_| matches!(rowtime, DataType::Timestamp(_, Some(_))))
     }
 
-    /// Ends the chain with an edge and begins the next one behind it, where there are other workers to send rows to.
+    /// Ends the chain with an edge and begins the next one behind it, where there are other workers
+    /// to send rows to.
     fn exchange(&mut self, fragment: &mut Fragment, columns: Vec<usize>) {
         if self.config.workers > 1 {
             fragment.chain = self.chains.join(vec![(fragment.chain, Route::Keys(columns))]);
@@ -265,9 +314,14 @@ mod tests {
         );
         let script = bind(&sql).expect("binds");
         let config = Config::resolve(&script.settings, workers).expect("settings");
-        let plan = lower(&script, &sql, &config, &crate::connector::Connectors::built_in()).expect("plans");
+        let plan = lower(&script, &sql, &config, &crate::connector::Connectors::built_in())
+            .expect("plans");
         let operators = plan.chains.iter().flat_map(|c| &c.operators);
-        operators.filter_map(|o| if let OperatorPlan::WindowAggregate(spec) = o { Some(spec.in_order) } else { None }).collect()
+        operators
+            .filter_map(|o| {
+                if let OperatorPlan::WindowAggregate(spec) = o { Some(spec.in_order) } else { None }
+            })
+            .collect()
     }
 
     #[test]

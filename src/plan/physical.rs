@@ -1,7 +1,7 @@
 //! A job as data: which sources are read, what happens to their rows, where results go.
 //!
-//! Made by `lower`, printed by `explain`, built by `runtime::graph`. Operator numbers depend on the query alone, not on
-//! parallelism: they are part of stored keys.
+//! Made by `lower`, printed by `explain`, built by `runtime::graph`. Operator numbers depend on the
+//! query alone, not on parallelism: they are part of stored keys.
 
 use std::sync::Arc;
 
@@ -208,7 +208,9 @@ impl OperatorPlan {
         let after = |pace| matches!(pace, Pace::After { .. });
         match self {
             OperatorPlan::ProcessingTime { .. } => true,
-            OperatorPlan::GroupAggregate(GroupSpec { windows: Some(w), .. }) => after(w.early) || after(w.late),
+            OperatorPlan::GroupAggregate(GroupSpec { windows: Some(w), .. }) => {
+                after(w.early) || after(w.late)
+            }
             _ => false,
         }
     }
@@ -242,10 +244,16 @@ impl OperatorPlan {
         }
     }
 
-    /// The operator for one worker. `asker` connects it to the table of that number among those that are looked up.
-    pub fn build(&self, asker: &dyn Fn(usize) -> Result<Asker, LookupError>) -> Result<Box<dyn Operator>, LookupError> {
+    /// The operator for one worker. `asker` connects it to the table of that number among those
+    /// that are looked up.
+    pub fn build(
+        &self,
+        asker: &dyn Fn(usize) -> Result<Asker, LookupError>,
+    ) -> Result<Box<dyn Operator>, LookupError> {
         Ok(match self.clone() {
-            OperatorPlan::Calc { predicate, projection, output } => Box::new(Calc::new(predicate, projection, output)),
+            OperatorPlan::Calc { predicate, projection, output } => {
+                Box::new(Calc::new(predicate, projection, output))
+            }
             OperatorPlan::AssignWindows(spec) => Box::new(AssignWindows::new(spec)),
             OperatorPlan::LocalAggregate(spec) => Box::new(LocalAggregate::new(spec)),
             OperatorPlan::WindowAggregate(spec) => Box::new(WindowAggregate::new(spec)),
@@ -256,16 +264,22 @@ impl OperatorPlan {
             OperatorPlan::Rank(spec) => Box::new(Rank::new(spec)),
             OperatorPlan::Over(spec) => Box::new(Over::new(spec)),
             OperatorPlan::OverByValue(spec) => Box::new(OverByValue::new(spec)),
-            OperatorPlan::IntervalJoin(spec, interval) => Box::new(IntervalJoin::new(spec, interval)),
+            OperatorPlan::IntervalJoin(spec, interval) => {
+                Box::new(IntervalJoin::new(spec, interval))
+            }
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
-            OperatorPlan::LookupJoin(spec, number) => Box::new(LookupJoin::new(spec, asker(number)?)),
+            OperatorPlan::LookupJoin(spec, number) => {
+                Box::new(LookupJoin::new(spec, asker(number)?))
+            }
             OperatorPlan::Expand(spec) => Box::new(Expand::new(spec)),
             OperatorPlan::GroupAggregate(spec) => match spec.windows.clone() {
                 Some(windows) => Box::new(WindowedGroups::new(spec, windows)),
                 None => Box::new(GroupAggregate::new(spec)),
             },
             OperatorPlan::Marks(mark, schema) => Box::new(Marks::new(mark, schema)),
-            OperatorPlan::ProcessingTime { column, schema, .. } => Box::new(ProcessingTime::new(column, schema)),
+            OperatorPlan::ProcessingTime { column, schema, .. } => {
+                Box::new(ProcessingTime::new(column, schema))
+            }
             OperatorPlan::EndedWindows(zone) => Box::new(EndedWindows::new(zone)),
             OperatorPlan::Upserts(key) => Box::new(Upserts::new(key)),
             OperatorPlan::Unnest(spec, elements) => Box::new(Unnest::new(spec, elements)),

@@ -1,7 +1,7 @@
 //! Rows that stand in the query itself, evaluated: the source that gives them.
 //!
-//! Called by `lower` for VALUES and for a SELECT without FROM. What always holds: every cell is a constant of its column's
-//! type, which `flink_types` saw to.
+//! Called by `lower` for VALUES and for a SELECT without FROM. What always holds: every cell is a
+//! constant of its column's type, which `flink_types` saw to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,9 +28,13 @@ pub fn source(
     schema: &DFSchemaRef,
     evaluate: impl Fn(&Expr, &DFSchema) -> Result<Arc<dyn datafusion_physical_expr::PhysicalExpr>>,
 ) -> Result<SourcePlan> {
-    let fields: Vec<Field> = schema.fields().iter().map(|f| Field::new(f.name(), f.data_type().clone(), true)).collect();
-    let none =
-        RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &RecordBatchOptions::new().with_row_count(Some(1)))?;
+    let fields: Vec<Field> =
+        schema.fields().iter().map(|f| Field::new(f.name(), f.data_type().clone(), true)).collect();
+    let none = RecordBatch::try_new_with_options(
+        Arc::new(Schema::empty()),
+        vec![],
+        &RecordBatchOptions::new().with_row_count(Some(1)),
+    )?;
     let empty = DFSchema::empty();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(fields.len());
     for column in 0..fields.len() {
@@ -61,7 +65,12 @@ pub fn source(
         options: BTreeMap::from([("connector".to_string(), CONNECTOR.to_string())]),
         place: TextPlace { line: 1, column: 1 },
     };
-    let exprs = schema.fields().iter().enumerate().map(|(i, f)| Arc::new(Column::new(f.name(), i)) as _).collect();
+    let exprs = schema
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(i, f)| Arc::new(Column::new(f.name(), i)) as _)
+        .collect();
     let ingest = IngestSpec {
         table: name,
         columns: exprs,
@@ -71,5 +80,11 @@ pub fn source(
         reads_clock: false,
     };
     let decode = (0..schema.fields().len()).collect();
-    Ok(SourcePlan { table: Arc::new(table), decode, decode_schema: schema, ingest, rows: Some(batch) })
+    Ok(SourcePlan {
+        table: Arc::new(table),
+        decode,
+        decode_schema: schema,
+        ingest,
+        rows: Some(batch),
+    })
 }

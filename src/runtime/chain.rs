@@ -9,8 +9,8 @@
 //!   the checkpoint is made: thawed                 fires go on
 //! ```
 //!
-//! What always holds: an operator gets an event only when none after it in the chain is in the middle of a fire; so order
-//! within a chain is the order of events.
+//! What always holds: an operator gets an event only when none after it in the chain is in the
+//! middle of a fire; so order within a chain is the order of events.
 
 use std::sync::Arc;
 
@@ -65,7 +65,8 @@ pub struct Chain {
     pub end: ChainEnd,
     /// The watermark that has passed the whole chain.
     pub watermark: Watermark,
-    /// The epoch whose barrier has passed the chain and whose state is not in a checkpoint yet. No fire until then.
+    /// The epoch whose barrier has passed the chain and whose state is not in a checkpoint yet. No
+    /// fire until then.
     pub frozen_epoch: Option<Epoch>,
     /// Where what fails now stands to the barrier of the epoch that is being prepared.
     pub side: BarrierSide,
@@ -75,7 +76,14 @@ pub struct Chain {
 
 impl Chain {
     pub fn new(links: Vec<Link>, end: ChainEnd, span: Span) -> Chain {
-        Chain { links, end, watermark: Watermark::NONE, frozen_epoch: None, side: BarrierSide::Before, span }
+        Chain {
+            links,
+            end,
+            watermark: Watermark::NONE,
+            frozen_epoch: None,
+            side: BarrierSide::Before,
+            span,
+        }
     }
 
     /// Feeds an event in at the front.
@@ -85,13 +93,21 @@ impl Chain {
     }
 
     fn feed(&mut self, at: usize, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
-        let Some(Link { name, operator, span }) = self.links.get_mut(at) else { return self.deliver(event) };
+        let Some(Link { name, operator, span }) = self.links.get_mut(at) else {
+            return self.deliver(event);
+        };
         let mut out = Vec::new();
-        span.in_scope(|| operator.on_event(event, &mut cx.of(name, &mut out))).map_err(|e| e.of(name))?;
+        span.in_scope(|| operator.on_event(event, &mut cx.of(name, &mut out)))
+            .map_err(|e| e.of(name))?;
         self.feed_all(at + 1, out, cx)
     }
 
-    fn feed_all(&mut self, at: usize, events: Vec<Event>, cx: &mut Context<'_>) -> Result<(), WorkerError> {
+    fn feed_all(
+        &mut self,
+        at: usize,
+        events: Vec<Event>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), WorkerError> {
         for event in events {
             self.feed(at, event, cx)?;
         }
@@ -122,7 +138,10 @@ impl Chain {
                         end.writer.write(&rows)?;
                     }
                     Event::Barrier(epoch) => {
-                        end.prepared = Some(end.writer.begin_prepare(epoch, end.control.requests.afterwards(epoch))?);
+                        end.prepared = Some(
+                            end.writer
+                                .begin_prepare(epoch, end.control.requests.afterwards(epoch))?,
+                        );
                     }
                     Event::Watermark(_) | Event::Tick(_) | Event::Partials(_) => {}
                 }
@@ -140,7 +159,8 @@ impl Chain {
         self.links.iter_mut().rposition(Link::has_work)
     }
 
-    /// The fire that is furthest down the chain waits for the outside: there is nothing to do until that answers.
+    /// The fire that is furthest down the chain waits for the outside: there is nothing to do until
+    /// that answers.
     pub fn is_waiting(&mut self) -> bool {
         let Some(at) = self.last_under_way() else { return false };
         self.links[at].operator.steps().is_some_and(|steps| steps.is_waiting())
@@ -187,7 +207,8 @@ impl Chain {
         Ok(true)
     }
 
-    /// Moves a part of the chain's accumulators to `changes`: of the operator that holds most, or else of any.
+    /// Moves a part of the chain's accumulators to `changes`: of the operator that holds most, or
+    /// else of any.
     pub(crate) fn spill(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
         let mut order: Vec<usize> = (0..self.links.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(self.links[i].operator.memory_bytes()));

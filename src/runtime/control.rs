@@ -20,7 +20,8 @@ pub struct Stats {
     pub diverted: AtomicU64,
     /// Bytes of records, rows and reasons that are too long for the error stream.
     pub diverted_bytes_cut: AtomicU64,
-    /// Records, and parts of records, that gave no row because their format ignores what it cannot read.
+    /// Records, and parts of records, that gave no row because their format ignores what it cannot
+    /// read.
     pub skipped: AtomicU64,
     /// Fields that are NULL for the same reason.
     pub nulled: AtomicU64,
@@ -50,8 +51,8 @@ pub struct Control {
 /// The epochs that the job has asked its workers for, one after the other.
 pub struct Requests {
     newest: AtomicU64,
-    /// The epoch after which nothing is read or written any more, because the job stops or ends with it. Known before that
-    /// epoch is requested.
+    /// The epoch after which nothing is read or written any more, because the job stops or ends
+    /// with it. Known before that epoch is requested.
     last: OnceLock<Epoch>,
 }
 
@@ -63,7 +64,10 @@ impl Requests {
 
     /// Asks for an epoch. There is none behind one after which the job ends.
     pub fn request(&self, epoch: Epoch, afterwards: Afterwards) {
-        debug_assert!(self.newest() < epoch && self.last.get().is_none(), "epoch {epoch} is requested too late");
+        debug_assert!(
+            self.newest() < epoch && self.last.get().is_none(),
+            "epoch {epoch} is requested too late"
+        );
         if afterwards == Afterwards::Ends {
             // It is not set yet: nothing is requested after the last epoch.
             let _ = self.last.set(epoch);

@@ -1,7 +1,9 @@
-//! Where can a job be killed? The points at which recovery differs, so that tests can die at each of them.
+//! Where can a job be killed? The points at which recovery differs, so that tests can die at each
+//! of them.
 //!
-//! The job asks its [`CrashSchedule`] at every point; a real run never crashes. When a schedule says so, all threads stop
-//! where they are and nothing is flushed, renamed or cleaned up: what is on disk is what a killed process leaves.
+//! The job asks its [`CrashSchedule`] at every point; a real run never crashes. When a schedule
+//! says so, all threads stop where they are and nothing is flushed, renamed or cleaned up: what is
+//! on disk is what a killed process leaves.
 
 /// A named point in the life of a checkpoint or a fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,7 +1,9 @@
-//! How do workers get their turns? A thread each, or all of them in one thread in an order that follows from a seed.
+//! How do workers get their turns? A thread each, or all of them in one thread in an order that
+//! follows from a seed.
 //!
-//! Called by `job`, which hears from workers through it. What always holds: a worker that ends by a panic ends the job; what is
-//! published runs beside the workers, one epoch at a time, and has ended when `join` returns.
+//! Called by `job`, which hears from workers through it. What always holds: a worker that ends by a
+//! panic ends the job; what is published runs beside the workers, one epoch at a time, and has
+//! ended when `join` returns.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,11 +23,20 @@ use crate::runtime::options::Scheduling;
 /// Gives workers their turns: threads of their own, or one seeded thread.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Driver {
-    Threads { handles: Vec<JoinHandle<()>>, parkers: Vec<Arc<Parker>>, publisher: Option<JoinHandle<()>> },
-    Seeded { workers: Vec<Worker>, rng: ChaCha8Rng, idle_steps: usize },
+    Threads {
+        handles: Vec<JoinHandle<()>>,
+        parkers: Vec<Arc<Parker>>,
+        publisher: Option<JoinHandle<()>>,
+    },
+    Seeded {
+        workers: Vec<Worker>,
+        rng: ChaCha8Rng,
+        idle_steps: usize,
+    },
 }
 
-/// Steps in a row that found nothing to do, after which workers in one thread are stuck: each had a hundred and more.
+/// Steps in a row that found nothing to do, after which workers in one thread are stuck: each had a
+/// hundred and more.
 const IDLE_STEPS_MAX: usize = 2000;
 
 impl Driver {
@@ -50,21 +61,33 @@ impl Driver {
                 worker.run();
             })
         };
-        Driver::Threads { handles: workers.into_iter().map(spawn).collect(), parkers, publisher: None }
+        Driver::Threads {
+            handles: workers.into_iter().map(spawn).collect(),
+            parkers,
+            publisher: None,
+        }
     }
 
-    /// The next report, or None if there is none at the moment (after a short wait, or some seeded steps).
-    pub(crate) fn next_report(&mut self, reports: &Receiver<Report>) -> Result<Option<Report>, JobError> {
+    /// The next report, or None if there is none at the moment (after a short wait, or some seeded
+    /// steps).
+    pub(crate) fn next_report(
+        &mut self,
+        reports: &Receiver<Report>,
+    ) -> Result<Option<Report>, JobError> {
         match self {
-            Driver::Threads { handles, publisher, .. } => match reports.recv_timeout(Duration::from_millis(5)) {
-                Ok(report) => Ok(Some(report)),
-                Err(RecvTimeoutError::Timeout) if handles.iter().chain(publisher.as_ref()).any(|h| h.is_finished()) => {
-                    // Each of these ends only after a report.
-                    reports.try_recv().map(Some).map_err(|_| JobError::WorkerGone)
+            Driver::Threads { handles, publisher, .. } => {
+                match reports.recv_timeout(Duration::from_millis(5)) {
+                    Ok(report) => Ok(Some(report)),
+                    Err(RecvTimeoutError::Timeout)
+                        if handles.iter().chain(publisher.as_ref()).any(|h| h.is_finished()) =>
+                    {
+                        // Each of these ends only after a report.
+                        reports.try_recv().map(Some).map_err(|_| JobError::WorkerGone)
+                    }
+                    Err(RecvTimeoutError::Timeout) => Ok(None),
+                    Err(RecvTimeoutError::Disconnected) => Err(JobError::WorkerGone),
                 }
-                Err(RecvTimeoutError::Timeout) => Ok(None),
-                Err(RecvTimeoutError::Disconnected) => Err(JobError::WorkerGone),
-            },
+            }
             Driver::Seeded { workers, rng, idle_steps } => {
                 let turn = rng.random_range(0..workers.len());
                 *idle_steps = if workers[turn].step()? { 0 } else { *idle_steps + 1 };

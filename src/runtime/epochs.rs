@@ -1,8 +1,9 @@
 //! When is an epoch opened, when is it complete, and when is the job over?
 //!
-//! [`Epochs`] decides, `job` acts: what happened goes in, what is to be done comes out, and nothing here reads a clock, a disk or
-//! a worker. The table of its tests lists the situations. What always holds: one epoch is under way at a time, from its request
-//! until its sinks have published; epochs are numbered in order without a gap; the last one is the one that ends the job.
+//! [`Epochs`] decides, `job` acts: what happened goes in, what is to be done comes out, and nothing
+//! here reads a clock, a disk or a worker. The table of its tests lists the situations. What always
+//! holds: one epoch is under way at a time, from its request until its sinks have published; epochs
+//! are numbered in order without a gap; the last one is the one that ends the job.
 //!
 //! ```text
 //! waiting ── Open ──▶ open ── Publish (all parts are here) ──▶ publishing ── Complete ──▶ waiting, or End
@@ -18,7 +19,8 @@ use crate::sink::Afterwards;
 
 /// From one call of `progress` to the next.
 const SHOW_INTERVAL: Duration = Duration::from_millis(100);
-/// From one audit of the sources to the next: rare enough to cost nothing, soon enough to be told the same day.
+/// From one audit of the sources to the next: rare enough to cost nothing, soon enough to be told
+/// the same day.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What has happened.
@@ -96,7 +98,15 @@ impl Epochs {
     /// `newest`: epochs up to this one are numbered already. `now`: by the monotonic clock.
     pub fn new(trigger: CheckpointTrigger, workers: usize, newest: Epoch, now: Duration) -> Epochs {
         let drained = vec![false; workers];
-        Epochs { trigger, newest, phase: Phase::Waiting, drained, opened: (now, 0), shown: Duration::ZERO, audited: now }
+        Epochs {
+            trigger,
+            newest,
+            phase: Phase::Waiting,
+            drained,
+            opened: (now, 0),
+            shown: Duration::ZERO,
+            audited: now,
+        }
     }
 
     /// What follows from what has happened.
@@ -137,11 +147,19 @@ impl Epochs {
 
     fn add_part(&mut self, part: Snapshot) -> Option<Action> {
         let Phase::Open { purpose, parts } = &mut self.phase else {
-            debug_assert!(false, "worker {} gives a part of epoch {}, and none is open", part.worker, part.epoch);
+            debug_assert!(
+                false,
+                "worker {} gives a part of epoch {}, and none is open",
+                part.worker, part.epoch
+            );
             return None;
         };
         debug_assert_eq!(part.epoch, self.newest, "a part of another epoch");
-        debug_assert!(parts.iter().all(|p| p.worker != part.worker), "worker {} gives two parts", part.worker);
+        debug_assert!(
+            parts.iter().all(|p| p.worker != part.worker),
+            "worker {} gives two parts",
+            part.worker
+        );
         parts.push(part);
         if parts.len() < self.drained.len() {
             return None;
@@ -158,7 +176,9 @@ impl Epochs {
         }
         let (opened_at, opened_records) = self.opened;
         let is_due = match self.trigger {
-            CheckpointTrigger::Interval(interval) => stands.now.saturating_sub(opened_at) >= interval,
+            CheckpointTrigger::Interval(interval) => {
+                stands.now.saturating_sub(opened_at) >= interval
+            }
             CheckpointTrigger::Records(n) => stands.records >= opened_records + n,
             CheckpointTrigger::AtEnd => false,
         };
@@ -174,7 +194,8 @@ impl Epochs {
         self.opened = (stands.now, stands.records);
         self.newest = self.newest.next();
         self.phase = Phase::Open { purpose, parts: Vec::new() };
-        let afterwards = if purpose == Purpose::Regular { Afterwards::GoesOn } else { Afterwards::Ends };
+        let afterwards =
+            if purpose == Purpose::Regular { Afterwards::GoesOn } else { Afterwards::Ends };
         Some(Action::Open { epoch: self.newest, afterwards })
     }
 }
@@ -191,7 +212,14 @@ mod tests {
 
     fn snapshot(worker: usize, epoch: u64) -> Snapshot {
         let (worker, epoch) = (WorkerId::new(worker), Epoch::new(epoch));
-        Snapshot { worker, epoch, splits: vec![], operators: vec![], staged: vec![], errors_staged: vec![] }
+        Snapshot {
+            worker,
+            epoch,
+            splits: vec![],
+            operators: vec![],
+            staged: vec![],
+            errors_staged: vec![],
+        }
     }
 
     /// A job of two workers whose epochs up to 4 are numbered.
@@ -224,9 +252,17 @@ mod tests {
                 (Happened::Nothing, at(9), vec![]),
                 (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
                 (part(1, 5), at(11), vec![]),
-                (part(0, 5), at(12), vec![Action::Publish { epoch: Epoch::new(5), is_finished: false, parts }]),
+                (
+                    part(0, 5),
+                    at(12),
+                    vec![Action::Publish { epoch: Epoch::new(5), is_finished: false, parts }],
+                ),
                 (Happened::Nothing, at(30), vec![]),
-                (Happened::Published, at(31), vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::GoesOn)]),
+                (
+                    Happened::Published,
+                    at(31),
+                    vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::GoesOn)],
+                ),
             ],
         );
     }
@@ -295,7 +331,11 @@ mod tests {
                         parts: vec![snapshot(0, 5), snapshot(1, 5)],
                     }],
                 ),
-                (Happened::Published, stop, vec![Action::Complete { epoch: Epoch::new(5) }, Action::End(Outcome::Finished)]),
+                (
+                    Happened::Published,
+                    stop,
+                    vec![Action::Complete { epoch: Epoch::new(5) }, Action::End(Outcome::Finished)],
+                ),
             ],
         );
     }
@@ -314,11 +354,19 @@ mod tests {
                 (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
                 (part(0, 5), stop(10), vec![]),
                 (part(1, 5), stop(10), vec![publish(5)]),
-                (Happened::Published, stop(10), vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::Ends)]),
+                (
+                    Happened::Published,
+                    stop(10),
+                    vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::Ends)],
+                ),
                 (part(0, 6), stop(11), vec![]),
                 (Happened::Drained(WorkerId::new(0)), stop(11), vec![]),
                 (part(1, 6), stop(11), vec![publish(6)]),
-                (Happened::Published, stop(12), vec![Action::Complete { epoch: Epoch::new(6) }, Action::End(Outcome::Stopped)]),
+                (
+                    Happened::Published,
+                    stop(12),
+                    vec![Action::Complete { epoch: Epoch::new(6) }, Action::End(Outcome::Stopped)],
+                ),
             ],
         );
     }
@@ -326,8 +374,15 @@ mod tests {
     #[test]
     fn what_goes_by_time_goes_on_while_an_epoch_is_under_way() {
         let mut epochs = Epochs::new(CheckpointTrigger::AtEnd, 1, Epoch::START, Duration::ZERO);
-        let ms = |ms| Stands { now: Duration::from_millis(ms), is_stop_asked: true, ..Stands::default() };
-        assert_eq!(epochs.on(Happened::Nothing, ms(100)), [Action::Show, open(1, Afterwards::Ends)]);
+        let ms = |ms| Stands {
+            now: Duration::from_millis(ms),
+            is_stop_asked: true,
+            ..Stands::default()
+        };
+        assert_eq!(
+            epochs.on(Happened::Nothing, ms(100)),
+            [Action::Show, open(1, Afterwards::Ends)]
+        );
         assert_eq!(epochs.on(Happened::Nothing, ms(199)), []);
         assert_eq!(epochs.on(Happened::Nothing, ms(200)), [Action::Show]);
         assert_eq!(epochs.on(Happened::Nothing, ms(60_000)), [Action::Show, Action::Audit]);

@@ -1,10 +1,12 @@
 //! The error stream: records that could not be decoded and rows that a kernel or a sink refused.
 //!
-//! Each becomes a row of one fixed schema and is written through a file sink, so it is checkpointed like any output: after a
-//! crash no error is lost or doubled. Log lines are bounded: the first few of each worker, then a count.
+//! Each becomes a row of one fixed schema and is written through a file sink, so it is checkpointed
+//! like any output: after a crash no error is lost or doubled. Log lines are bounded: the first few
+//! of each worker, then a count.
 //!
-//! What always holds: the raw bytes of a record are kept as the source gave them. Reasons and derived rows quote values of any
-//! length, and wait in memory while a snapshot is under way, so they are cut at a bound; what is cut says so and is counted.
+//! What always holds: the raw bytes of a record are kept as the source gave them. Reasons and
+//! derived rows quote values of any length, and wait in memory while a snapshot is under way, so
+//! they are cut at a bound; what is cut says so and is counted.
 
 use std::sync::Arc;
 
@@ -28,7 +30,8 @@ const REASON_BYTES_MAX: usize = 4 << 10;
 /// A derived row as text, bytes. Its record is not kept, so this is large: hundreds of usual rows.
 const ROW_BYTES_MAX: usize = 1 << 20;
 
-/// What may wait for the end of an epoch, bytes: a table that is slow to acknowledge holds it up, and each record is bad.
+/// What may wait for the end of an epoch, bytes: a table that is slow to acknowledge holds it up,
+/// and each record is bad.
 const WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// Columns of the error stream.
@@ -81,32 +84,59 @@ impl ErrorStream {
 
     /// A record that is not what its table says. `place`: split, position, reason. `side`: where it
     /// stands to the barrier of the epoch in progress.
-    pub(crate) fn bad_record(&mut self, table: &str, place: [&str; 3], raw: &[u8], side: BarrierSide) -> Result<(), SinkError> {
+    pub(crate) fn bad_record(
+        &mut self,
+        table: &str,
+        place: [&str; 3],
+        raw: &[u8],
+        side: BarrierSide,
+    ) -> Result<(), SinkError> {
         let [split, position, reason] = place;
         self.log(|| format!("record diverted: table {table}, split {split}, {position}: {reason}"));
         self.put(["decode", table, split, position, reason], None, Some(raw), side)
     }
 
     /// Rows that an expression refused.
-    pub(crate) fn failed_rows(&mut self, failed: &FailedRows, side: BarrierSide) -> Result<(), SinkError> {
+    pub(crate) fn failed_rows(
+        &mut self,
+        failed: &FailedRows,
+        side: BarrierSide,
+    ) -> Result<(), SinkError> {
         for row in 0..failed.rows.num_rows() {
             let text = row_text(&failed.rows, row);
-            self.log(|| format!("row diverted: operator {}: {}: {text}", failed.operator, failed.reason));
-            self.put(["operator", &failed.operator, "", "", &failed.reason], Some(&text), None, side)?;
+            self.log(|| {
+                format!("row diverted: operator {}: {}: {text}", failed.operator, failed.reason)
+            });
+            self.put(
+                ["operator", &failed.operator, "", "", &failed.reason],
+                Some(&text),
+                None,
+                side,
+            )?;
         }
         Ok(())
     }
 
     /// A result that a sink can never take.
-    pub fn rejected(&mut self, table: &str, row: &str, reason: &str, side: BarrierSide) -> Result<(), SinkError> {
+    pub fn rejected(
+        &mut self,
+        table: &str,
+        row: &str,
+        reason: &str,
+        side: BarrierSide,
+    ) -> Result<(), SinkError> {
         self.log(|| format!("row diverted: sink {table}: {reason}: {row}"));
         self.put(["sink", table, "", "", reason], Some(row), None, side)
     }
 
-    /// Ends an epoch: what came after its barrier goes to the next one. To be asked again while it has to wait.
+    /// Ends an epoch: what came after its barrier goes to the next one. To be asked again while it
+    /// has to wait.
     pub fn prepare(&mut self, epoch: Epoch, afterwards: Afterwards) -> Result<Prepared, SinkError> {
-        let prepared =
-            if self.is_preparing { self.writer.poll_prepare()? } else { self.writer.begin_prepare(epoch, afterwards)? };
+        let prepared = if self.is_preparing {
+            self.writer.poll_prepare()?
+        } else {
+            self.writer.begin_prepare(epoch, afterwards)?
+        };
         self.is_preparing = prepared == Prepared::Waits;
         if !self.is_preparing {
             self.next_epoch_bytes = 0;
@@ -139,12 +169,20 @@ impl ErrorStream {
         let bounded_line = || bounded(&line(), LOG_BYTES_MAX).into_owned();
         match self.count {
             n if n < LOGGED_MAX => tracing::warn!("{}", bounded_line()),
-            LOGGED_MAX => tracing::warn!("{} (more follow in the error stream, not here)", bounded_line()),
+            LOGGED_MAX => {
+                tracing::warn!("{} (more follow in the error stream, not here)", bounded_line())
+            }
             _ => {}
         }
     }
 
-    fn put(&mut self, text: [&str; 5], row: Option<&str>, raw: Option<&[u8]>, side: BarrierSide) -> Result<(), SinkError> {
+    fn put(
+        &mut self,
+        text: [&str; 5],
+        row: Option<&str>,
+        raw: Option<&[u8]>,
+        side: BarrierSide,
+    ) -> Result<(), SinkError> {
         let mut columns: Vec<ArrayRef> = Vec::new();
         let column = |value: Option<&str>| {
             let mut builder = StringBuilder::new();
@@ -152,7 +190,8 @@ impl ErrorStream {
             Arc::new(builder.finish()) as ArrayRef
         };
         let [stage, name, split, position, reason] = text;
-        let cut = left_out(reason, REASON_BYTES_MAX) + row.map_or(0, |row| left_out(row, ROW_BYTES_MAX));
+        let cut =
+            left_out(reason, REASON_BYTES_MAX) + row.map_or(0, |row| left_out(row, ROW_BYTES_MAX));
         self.cut_bytes += cut as u64;
         for value in [stage, name, split, position, &bounded(reason, REASON_BYTES_MAX)] {
             columns.push(column((!value.is_empty()).then_some(value)));
@@ -180,7 +219,10 @@ fn row_text(batch: &RecordBatch, row: usize) -> String {
     use arrow::util::display::array_value_to_string;
     let schema = batch.schema();
     let pairs = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
-        let text = || map_keys::shown(&column.slice(row, 1)).and_then(|shown| array_value_to_string(&shown, 0));
+        let text = || {
+            map_keys::shown(&column.slice(row, 1))
+                .and_then(|shown| array_value_to_string(&shown, 0))
+        };
         let value = if column.is_null(row) { "NULL".into() } else { text().unwrap_or_default() };
         format!("{}={value}", field.name())
     });
@@ -226,20 +268,32 @@ mod tests {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let mut errors = ErrorStream::new(Box::new(Kept(kept.clone())));
         let long = "x".repeat(2 * ROW_BYTES_MAX);
-        errors.bad_record("t", ["s", "line 1", &long], long.as_bytes(), BarrierSide::Before).unwrap();
+        errors
+            .bad_record("t", ["s", "line 1", &long], long.as_bytes(), BarrierSide::Before)
+            .unwrap();
         assert_eq!(errors.cut_bytes_new(), (long.len() - REASON_BYTES_MAX) as u64);
         errors.rejected("t", &long, "no key", BarrierSide::Before).unwrap();
-        assert_eq!((errors.cut_bytes_new(), errors.cut_bytes_new()), ((long.len() - ROW_BYTES_MAX) as u64, 0));
-        let text =
-            |batch: &RecordBatch, column: &str| batch.column_by_name(column).unwrap().as_string::<i32>().value(0).to_string();
+        assert_eq!(
+            (errors.cut_bytes_new(), errors.cut_bytes_new()),
+            ((long.len() - ROW_BYTES_MAX) as u64, 0)
+        );
+        let text = |batch: &RecordBatch, column: &str| {
+            batch.column_by_name(column).unwrap().as_string::<i32>().value(0).to_string()
+        };
         let kept = kept.lock().unwrap();
         assert!(text(&kept[0], "reason").ends_with(&format!(
             "… ({} of {} bytes left out)",
             long.len() - REASON_BYTES_MAX,
             long.len()
         )));
-        assert_eq!(kept[0].column_by_name("raw").unwrap().as_binary::<i32>().value(0).len(), long.len());
-        assert!(text(&kept[1], "row").ends_with("bytes left out)") && text(&kept[1], "row").len() < ROW_BYTES_MAX + 100);
+        assert_eq!(
+            kept[0].column_by_name("raw").unwrap().as_binary::<i32>().value(0).len(),
+            long.len()
+        );
+        assert!(
+            text(&kept[1], "row").ends_with("bytes left out)")
+                && text(&kept[1], "row").len() < ROW_BYTES_MAX + 100
+        );
         assert_eq!(text(&kept[1], "reason"), "no key");
     }
 }

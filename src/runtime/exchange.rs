@@ -1,6 +1,8 @@
-//! Who gets which rows? The sending end of an edge: rows and partial aggregates go to the worker that owns their key group.
+//! Who gets which rows? The sending end of an edge: rows and partial aggregates go to the worker
+//! that owns their key group.
 //!
-//! What always holds: per target the order of events is kept, also while some of them wait here for room.
+//! What always holds: per target the order of events is kept, also while some of them wait here for
+//! room.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,7 +30,13 @@ pub struct Outlet {
 impl Outlet {
     pub fn new(edge: usize, producer: WorkerId, route: Route, targets: Vec<Arc<Inbox>>) -> Outlet {
         let lane = edge * targets.len() + producer.index();
-        Outlet { route, producer, waiting: targets.iter().map(|_| VecDeque::new()).collect(), targets, lane }
+        Outlet {
+            route,
+            producer,
+            waiting: targets.iter().map(|_| VecDeque::new()).collect(),
+            targets,
+            lane,
+        }
     }
 
     pub fn send(&mut self, event: Event) -> Result<(), ArrowError> {
@@ -44,8 +52,14 @@ impl Outlet {
                 for (i, &group) in partials.entries.key_groups.iter().enumerate() {
                     picks[owner_of(group, workers).index()].push(i as u32);
                 }
-                for (target, picks) in WorkerId::all(workers).zip(picks).filter(|(_, p)| !p.is_empty()) {
-                    let part = if picks.len() == partials.len() { partials.clone() } else { partials.pick(&picks) };
+                for (target, picks) in
+                    WorkerId::all(workers).zip(picks).filter(|(_, p)| !p.is_empty())
+                {
+                    let part = if picks.len() == partials.len() {
+                        partials.clone()
+                    } else {
+                        partials.pick(&picks)
+                    };
                     self.push(target, Event::Partials(part));
                 }
             }
@@ -58,7 +72,9 @@ impl Outlet {
                 for (i, group) in row_key_groups(columns, &rows.batch).into_iter().enumerate() {
                     picks[owner_of(group, workers).index()].push(i as u32);
                 }
-                for (target, picks) in WorkerId::all(workers).zip(picks).filter(|(_, p)| !p.is_empty()) {
+                for (target, picks) in
+                    WorkerId::all(workers).zip(picks).filter(|(_, p)| !p.is_empty())
+                {
                     self.push(target, Event::Rows(rows.take(&UInt32Array::from(picks))?));
                 }
             }

@@ -1,7 +1,8 @@
 //! From the plan to workers: builds chains, inboxes and stores, and gives each its restored state.
 //!
-//! Called once per start by `job`. What always holds: every worker has every chain; splits and key groups are dealt among
-//! them; the parts of a checkpoint taken with another number of workers are re-dealt by key group.
+//! Called once per start by `job`. What always holds: every worker has every chain; splits and key
+//! groups are dealt among them; the parts of a checkpoint taken with another number of workers are
+//! re-dealt by key group.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,11 +34,12 @@ use crate::time::alignment::{Aligned, AlignmentGroup};
 use crate::time::watermark::{Boundedness, SplitStatus, SplitTable};
 use crate::wake::Wake;
 
-/// Bytes a lane holds before its producer has to wait: a few batches, so that workers rarely wait for each other and the
-/// memory of all lanes stays small against the rest.
+/// Bytes a lane holds before its producer has to wait: a few batches, so that workers rarely wait
+/// for each other and the memory of all lanes stays small against the rest.
 pub const LANE_BYTES_MAX: usize = 4 << 20;
 
-/// What a split may read ahead at least: a small reply. With ten thousand splits that is more than their share.
+/// What a split may read ahead at least: a small reply. With ten thousand splits that is more than
+/// their share.
 const SPLIT_BYTES_MIN: usize = 64 << 10;
 
 /// The shared side of every source, its splits dealt among the workers.
@@ -48,18 +50,33 @@ pub(crate) fn share_sources(
     options: &JobOptions,
 ) -> Vec<Arc<SharedSource>> {
     let workers = options.workers;
-    let open = manifest.sources.iter().flat_map(|s| &s.splits).filter(|split| !split.finished).count();
+    let open =
+        manifest.sources.iter().flat_map(|s| &s.splits).filter(|split| !split.finished).count();
     let split_bytes = (options.read_ahead_bytes / open.max(1)).max(SPLIT_BYTES_MIN);
     let mut groups = Groups::of(&connected.watermarks);
     let ends = plan.sources.iter().zip(&connected.sources).zip(&connected.watermarks);
     let shared = ends.map(|((source_plan, source), watermarks)| {
         let name = &source_plan.table.name;
-        let splits = manifest.sources.iter().find(|s| s.table == *name).map(|s| s.splits.as_slice()).unwrap_or_default();
-        let boundedness = if source.bounded() { Boundedness::Bounded } else { Boundedness::Unbounded };
+        let splits = manifest
+            .sources
+            .iter()
+            .find(|s| s.table == *name)
+            .map(|s| s.splits.as_slice())
+            .unwrap_or_default();
+        let boundedness =
+            if source.bounded() { Boundedness::Bounded } else { Boundedness::Unbounded };
         let table = deal(splits, workers, boundedness);
         let aligned = watermarks.alignment.as_ref().and_then(|alignment| groups.join(alignment));
         let idle_timeout = watermarks.idle_timeout;
-        Arc::new(SharedSource::new(name.clone(), source.clone(), table, idle_timeout, aligned, workers, split_bytes))
+        Arc::new(SharedSource::new(
+            name.clone(),
+            source.clone(),
+            table,
+            idle_timeout,
+            aligned,
+            workers,
+            split_bytes,
+        ))
     });
     shared.collect()
 }
@@ -73,7 +90,12 @@ impl Groups {
         for alignment in watermarks.iter().filter_map(|w| w.alignment.as_ref()) {
             *members.entry(&alignment.group).or_default() += 1;
         }
-        Groups(members.into_iter().map(|(name, n)| (name.clone(), (Arc::new(AlignmentGroup::new(n)), 0))).collect())
+        Groups(
+            members
+                .into_iter()
+                .map(|(name, n)| (name.clone(), (Arc::new(AlignmentGroup::new(n)), 0)))
+                .collect(),
+        )
     }
 
     /// The place of the next member.
@@ -86,10 +108,16 @@ impl Groups {
     }
 }
 
-/// Splits in order of their watermarks, one to each worker in turn: neighbours in time are read side by side.
+/// Splits in order of their watermarks, one to each worker in turn: neighbours in time are read
+/// side by side.
 fn deal(splits: &[SplitState], workers: usize, boundedness: Boundedness) -> SplitTable<SplitData> {
     let mut order: Vec<&SplitState> = splits.iter().collect();
-    order.sort_by(|a, b| a.finished.cmp(&b.finished).then(a.watermark.cmp(&b.watermark)).then_with(|| a.id.cmp(&b.id)));
+    order.sort_by(|a, b| {
+        a.finished
+            .cmp(&b.finished)
+            .then(a.watermark.cmp(&b.watermark))
+            .then_with(|| a.id.cmp(&b.id))
+    });
     let mut table = SplitTable::new(boundedness);
     for (i, split) in order.into_iter().enumerate() {
         let status = if split.finished { SplitStatus::Finished } else { SplitStatus::Waiting };
@@ -99,7 +127,14 @@ fn deal(splits: &[SplitState], workers: usize, boundedness: Boundedness) -> Spli
             children: split.children.clone(),
             peeked: split.peeked,
         };
-        table.register(&split.id, split.parents.clone(), WorkerId::new(i % workers), split.watermark, status, data);
+        table.register(
+            &split.id,
+            split.parents.clone(),
+            WorkerId::new(i % workers),
+            split.watermark,
+            status,
+            data,
+        );
     }
     table
 }
@@ -112,13 +147,17 @@ fn open_stores(
     memory: &StateMemory,
 ) -> Result<Vec<StateDb>, JobError> {
     if manifest.workers == workers {
-        return WorkerId::all(workers).map(|w| Ok(StateDb::open(&store.fetch_live(manifest, w)?, memory)?)).collect();
+        return WorkerId::all(workers)
+            .map(|w| Ok(StateDb::open(&store.fetch_live(manifest, w)?, memory)?))
+            .collect();
     }
     let stores = WorkerId::all(workers)
         .map(|w| {
             let folder = store.live(w);
-            std::fs::create_dir_all(&folder)
-                .map_err(|e| StateError { path: folder.display().to_string(), reason: e.to_string() })?;
+            std::fs::create_dir_all(&folder).map_err(|e| StateError {
+                path: folder.display().to_string(),
+                reason: e.to_string(),
+            })?;
             StateDb::open(&folder, memory)
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -139,7 +178,8 @@ fn redeal(scratch: &Path, stores: &[StateDb], memory: &StateMemory) -> Result<()
     let old = StateDb::open(scratch, memory)?;
     let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
     old.scan_all(|key, value| {
-        let unknown = || StateError { path: scratch.display().to_string(), reason: "an unknown key".into() };
+        let unknown =
+            || StateError { path: scratch.display().to_string(), reason: "an unknown key".into() };
         let group = key_group_of(key).ok_or_else(unknown)?;
         let owner = owner_of(group, stores.len()).index();
         changes[owner].put(key, value);
@@ -171,19 +211,27 @@ impl Graph<'_> {
         let workers = self.options.workers;
         let memory = StateMemory::new(self.options.state_cache_bytes, workers);
         let stores = open_stores(self.store, self.manifest, workers, &memory)?;
-        let inboxes: Vec<Arc<Inbox>> =
-            (0..workers).map(|_| Arc::new(Inbox::new(self.plan.edges * workers, self.options.lane_bytes_max))).collect();
+        let inboxes: Vec<Arc<Inbox>> = (0..workers)
+            .map(|_| Arc::new(Inbox::new(self.plan.edges * workers, self.options.lane_bytes_max)))
+            .collect();
         WorkerId::all(workers).zip(stores).map(|(id, db)| self.worker(id, db, &inboxes)).collect()
     }
 
-    /// Chains before this one that feed the same sink: each has a writer of its own, with a number of its own.
+    /// Chains before this one that feed the same sink: each has a writer of its own, with a number
+    /// of its own.
     fn earlier_writers(&self, chain: usize, sink: usize) -> usize {
         self.plan.chains[..chain].iter().filter(|c| c.output == ChainOutput::Sink(sink)).count()
     }
 
-    fn worker(&self, id: WorkerId, db: StateDb, inboxes: &[Arc<Inbox>]) -> Result<Worker, JobError> {
+    fn worker(
+        &self,
+        id: WorkerId,
+        db: StateDb,
+        inboxes: &[Arc<Inbox>],
+    ) -> Result<Worker, JobError> {
         let workers = inboxes.len();
-        let restored: BTreeMap<OperatorId, OperatorState> = self.manifest.operators.iter().copied().collect();
+        let restored: BTreeMap<OperatorId, OperatorState> =
+            self.manifest.operators.iter().copied().collect();
         let mut chains = Vec::new();
         let mut operator_ids = Vec::new();
         let mut edges = Vec::new();
@@ -196,21 +244,35 @@ impl Graph<'_> {
             let link = |(place, o): (usize, &OperatorPlan)| {
                 let name = o.name();
                 let operator = o.build(&asker).map_err(|e| OperatorError::from(e).of(&name))?;
-                Ok::<_, OperatorFailure>(Link { operator, span: spans::operator(&chain_span, place, &name), name })
+                Ok::<_, OperatorFailure>(Link {
+                    operator,
+                    span: spans::operator(&chain_span, place, &name),
+                    name,
+                })
             };
-            let mut links = plan.operators.iter().enumerate().map(link).collect::<Result<Vec<_>, _>>()?;
-            let ids: Vec<Option<OperatorId>> = plan.operators.iter().map(|o| o.state_id()).collect();
-            for (link, marks) in links.iter_mut().zip(&ids).filter_map(|(link, id)| Some((link, restored.get(id.as_ref()?)?))) {
+            let mut links =
+                plan.operators.iter().enumerate().map(link).collect::<Result<Vec<_>, _>>()?;
+            let ids: Vec<Option<OperatorId>> =
+                plan.operators.iter().map(|o| o.state_id()).collect();
+            for (link, marks) in links
+                .iter_mut()
+                .zip(&ids)
+                .filter_map(|(link, id)| Some((link, restored.get(id.as_ref()?)?)))
+            {
                 if let Some(state) = link.operator.state() {
                     state.restore(marks, &db).map_err(|e| e.of(&link.name))?;
                 }
             }
             let end = match &plan.output {
-                ChainOutput::Edge { edge, route } => ChainEnd::Edge(Outlet::new(*edge, id, route.clone(), inboxes.to_vec())),
+                ChainOutput::Edge { edge, route } => {
+                    ChainEnd::Edge(Outlet::new(*edge, id, route.clone(), inboxes.to_vec()))
+                }
                 ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
                     sink: *sink,
-                    writer: self.connected.sinks[*sink]
-                        .writer(id.index() + workers * self.earlier_writers(number, *sink), wake.clone())?,
+                    writer: self.connected.sinks[*sink].writer(
+                        id.index() + workers * self.earlier_writers(number, *sink),
+                        wake.clone(),
+                    )?,
                     prepared: None,
                     control: self.control.clone(),
                     rows_written: 0,
@@ -222,11 +284,18 @@ impl Graph<'_> {
             chains.push(Chain::new(links, end, chain_span));
             operator_ids.push(ids);
         }
-        let sources = self.plan.sources.iter().zip(self.sources).enumerate().map(|(s, (source, shared))| {
-            let readers = self.plan.chains.iter().enumerate().filter(|(_, c)| c.input == ChainInput::Source(s)).map(|(i, _)| i);
-            let ingest = Ingest::new(source.ingest.clone(), (self.connected.decoding)(s));
-            WorkerSource::new(shared.clone(), ingest, readers.collect())
-        });
+        let sources =
+            self.plan.sources.iter().zip(self.sources).enumerate().map(|(s, (source, shared))| {
+                let readers = self
+                    .plan
+                    .chains
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, c)| c.input == ChainInput::Source(s))
+                    .map(|(i, _)| i);
+                let ingest = Ingest::new(source.ingest.clone(), (self.connected.decoding)(s));
+                WorkerSource::new(shared.clone(), ingest, readers.collect())
+            });
         Ok(Worker::new(WorkerParts {
             id,
             span,
@@ -245,8 +314,12 @@ impl Graph<'_> {
     }
 }
 
-/// The splits a new run starts with. Those whose first record can be read are held at its watermark until they are opened.
-pub(crate) fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<SplitState>, JobError> {
+/// The splits a new run starts with. Those whose first record can be read are held at its watermark
+/// until they are opened.
+pub(crate) fn first_splits(
+    source: &dyn Source,
+    ingest: &mut Ingest,
+) -> Result<Vec<SplitState>, JobError> {
     let mut states = Vec::new();
     for seed in source.discover()? {
         let peeked = source.peek(&seed.id)?.and_then(|raw| ingest.first_watermark(raw));
@@ -269,12 +342,21 @@ pub(crate) fn named_sinks<'a>(
     plan: &'a PhysicalPlan,
     connected: &'a Connected,
 ) -> impl Iterator<Item = (&'a str, &'a Arc<dyn Sink>)> {
-    plan.sinks.iter().map(|s| s.name.as_str()).zip(&connected.sinks).chain(std::iter::once((ERRORS, &connected.errors)))
+    plan.sinks
+        .iter()
+        .map(|s| s.name.as_str())
+        .zip(&connected.sinks)
+        .chain(std::iter::once((ERRORS, &connected.errors)))
 }
 
 /// What a manifest has of a sink.
 pub(crate) fn staged_of<'a>(manifest: &'a Manifest, sink: &str) -> &'a [Staged] {
-    manifest.staged.iter().find(|(name, _)| name == sink).map(|(_, staged)| staged.as_slice()).unwrap_or_default()
+    manifest
+        .staged
+        .iter()
+        .find(|(name, _)| name == sink)
+        .map(|(_, staged)| staged.as_slice())
+        .unwrap_or_default()
 }
 
 /// The name of the error stream among the sinks of a manifest. No SQL table can be called that.

@@ -1,11 +1,14 @@
-//! Queues between workers: one byte-bounded lane per producer and edge, with one wake-up for the whole inbox.
+//! Queues between workers: one byte-bounded lane per producer and edge, with one wake-up for the
+//! whole inbox.
 //!
-//! Sending never blocks: a lane without room gives the event back, and the producer keeps it and stops making more while it
-//! goes on draining its own inbox. That is why workers that wait for each other's room cannot deadlock.
+//! Sending never blocks: a lane without room gives the event back, and the producer keeps it and
+//! stops making more while it goes on draining its own inbox. That is why workers that wait for
+//! each other's room cannot deadlock.
 //!
-//! What always holds: a lane holds at most one watermark and one tick behind its last rows or barrier, however slow its reader
-//! is. They take no bytes and always fit, and a worker without rows sends them a hundred times a second: without this they
-//! would pile up in front of a slow worker, and a barrier behind them would never get through.
+//! What always holds: a lane holds at most one watermark and one tick behind its last rows or
+//! barrier, however slow its reader is. They take no bytes and always fit, and a worker without
+//! rows sends them a hundred times a second: without this they would pile up in front of a slow
+//! worker, and a barrier behind them would never get through.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -61,11 +64,19 @@ pub struct Inbox {
 impl Inbox {
     /// `lane_bytes_max`: a lane takes another batch while it holds less than this.
     pub fn new(lanes: usize, lane_bytes_max: usize) -> Inbox {
-        Inbox { lanes: (0..lanes).map(|_| Lane::default()).collect(), lane_bytes_max, parker: Arc::default() }
+        Inbox {
+            lanes: (0..lanes).map(|_| Lane::default()).collect(),
+            lane_bytes_max,
+            parker: Arc::default(),
+        }
     }
 
-    /// Appends to a lane, or gives the event back if the lane is full. Watermarks and barriers always fit.
-    #[expect(clippy::result_large_err, reason = "the error is the event itself, given back to be sent later")]
+    /// Appends to a lane, or gives the event back if the lane is full. Watermarks and barriers
+    /// always fit.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error is the event itself, given back to be sent later"
+    )]
     pub fn push(&self, lane: usize, event: Event) -> Result<(), Event> {
         let lane = &self.lanes[lane];
         let bytes = event.memory_bytes();
@@ -85,7 +96,11 @@ impl Inbox {
         let bytes = event.memory_bytes();
         let before = lane.bytes.fetch_sub(bytes, Ordering::AcqRel);
         debug_assert!(before >= bytes, "a lane of {before} bytes gives an event of {bytes}");
-        Some(Popped { event, bytes, was_full: before >= self.lane_bytes_max && before - bytes < self.lane_bytes_max })
+        Some(Popped {
+            event,
+            bytes,
+            was_full: before >= self.lane_bytes_max && before - bytes < self.lane_bytes_max,
+        })
     }
 }
 
@@ -97,7 +112,8 @@ pub struct Popped {
     pub was_full: bool,
 }
 
-/// Appends an event to a queue. A watermark takes the place of one that no row has followed, and so does a tick.
+/// Appends an event to a queue. A watermark takes the place of one that no row has followed, and so
+/// does a tick.
 pub fn append(queue: &mut VecDeque<Event>, event: Event) {
     for queued in queue.iter_mut().rev() {
         match (queued, &event) {

@@ -1,7 +1,7 @@
 //! Is the input still what the run began with?
 //!
-//! Called by `job`: at each start from a checkpoint, and every minute, it says what has changed. What
-//! always holds: it only says so; what was read stands, and nothing is read twice.
+//! Called by `job`: at each start from a checkpoint, and every minute, it says what has changed.
+//! What always holds: it only says so; what was read stands, and nothing is read twice.
 
 use std::collections::BTreeSet;
 
@@ -22,15 +22,18 @@ impl Changes {
     pub(crate) fn tell(&mut self, plan: &PhysicalPlan, connected: &Connected, manifest: &Manifest) {
         for (plan, source) in plan.sources.iter().zip(&connected.sources) {
             let table = plan.table.name.as_str();
-            let splits = manifest.sources.iter().filter(|s| s.table == table).flat_map(|s| &s.splits);
-            let stored: Vec<StoredSplit<'_>> =
-                splits.map(|s| StoredSplit { id: &s.id, position: &s.position, finished: s.finished }).collect();
+            let splits =
+                manifest.sources.iter().filter(|s| s.table == table).flat_map(|s| &s.splits);
+            let stored: Vec<StoredSplit<'_>> = splits
+                .map(|s| StoredSplit { id: &s.id, position: &s.position, finished: s.finished })
+                .collect();
             self.tell_of(table, source.audit(&stored));
         }
     }
 
     fn tell_of(&mut self, table: &str, changes: Vec<String>) {
-        let new: Vec<String> = changes.into_iter().map(|change| format!("table {table}: {change}")).collect();
+        let new: Vec<String> =
+            changes.into_iter().map(|change| format!("table {table}: {change}")).collect();
         let new: Vec<String> = new.into_iter().filter(|line| !self.0.contains(line)).collect();
         for line in new.iter().take(CHANGES_TOLD_MAX) {
             tracing::warn!("{line}");

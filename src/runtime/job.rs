@@ -1,8 +1,9 @@
 //! The life of a job: go on from what is there, run epochs, end.
 //!
-//! Called by the binary and by tests with a plan and its connections. The job thread owns the checkpoints: it opens an epoch,
-//! waits for every worker's part, publishes the manifest, and only then lets sinks publish theirs, on a thread beside it.
-//! `epochs` decides what is done when; this does it.
+//! Called by the binary and by tests with a plan and its connections. The job thread owns the
+//! checkpoints: it opens an epoch, waits for every worker's part, publishes the manifest, and only
+//! then lets sinks publish theirs, on a thread beside it. `epochs` decides what is done when; this
+//! does it.
 //!
 //! ```text
 //! request epoch ─ workers: barrier, freeze, store, hard links ─ all parts here ─ manifest ─ publishing mark ─ sinks commit
@@ -33,13 +34,23 @@ use crate::sink::{Afterwards, Sink, Staged};
 use crate::state::KEY_GROUPS;
 use crate::time::clock::{ProcessingClock, SharedClock};
 
-/// The start of the run that a state directory belongs to, if it holds one: sinks need it before the job starts.
-pub fn run_start(store: &mut CheckpointStore, fresh: bool, clock: &SharedClock) -> Result<i64, JobError> {
+/// The start of the run that a state directory belongs to, if it holds one: sinks need it before
+/// the job starts.
+pub fn run_start(
+    store: &mut CheckpointStore,
+    fresh: bool,
+    clock: &SharedClock,
+) -> Result<i64, JobError> {
     if fresh {
         store.clear()?;
     }
     let disk = store.read()?;
-    let known = disk.checkpoints.iter().filter_map(|f| f.manifest.as_ref().ok()).max_by_key(|m| m.epoch).map(|m| m.run_ms);
+    let known = disk
+        .checkpoints
+        .iter()
+        .filter_map(|f| f.manifest.as_ref().ok())
+        .max_by_key(|m| m.epoch)
+        .map(|m| m.run_ms);
     Ok(known.unwrap_or_else(|| clock.wall_ms()))
 }
 
@@ -54,11 +65,14 @@ pub fn run(
 ) -> Result<Outcome, JobError> {
     let mut store = store;
     let mut changes = Changes::default();
-    let recovered = Recovery { plan, connected, options, store: &mut store, run_ms, changes: &mut changes }.recover(observer)?;
+    let recovered =
+        Recovery { plan, connected, options, store: &mut store, run_ms, changes: &mut changes }
+            .recover(observer)?;
     match recovered {
         Recovered::IsOver(outcome) => Ok(outcome),
         Recovered::GoesOn { manifest: newest, last_epoch } => {
-            Job { plan, connected, options, store, run_ms, newest: *newest, changes, last_epoch }.run(observer)
+            Job { plan, connected, options, store, run_ms, newest: *newest, changes, last_epoch }
+                .run(observer)
         }
     }
 }
@@ -72,7 +86,8 @@ struct Job<'a> {
     /// That of the newest checkpoint.
     newest: Manifest,
     changes: Changes,
-    /// Epochs up to this one have been numbered, also those that are given up: files are named after epochs.
+    /// Epochs up to this one have been numbered, also those that are given up: files are named
+    /// after epochs.
     last_epoch: Epoch,
 }
 
@@ -94,7 +109,12 @@ impl Job<'_> {
             stats: Stats::default(),
             crashes: self.options.crashes.clone(),
             clock: ProcessingClock::new(self.options.clock.clone()),
-            ticks: self.plan.chains.iter().flat_map(|c| &c.operators).any(OperatorPlan::goes_by_clock),
+            ticks: self
+                .plan
+                .chains
+                .iter()
+                .flat_map(|c| &c.operators)
+                .any(OperatorPlan::goes_by_clock),
             batch_rows: self.options.batch_rows,
             accumulator_bytes_max: self.options.accumulator_bytes_max / self.options.workers.max(1),
         });
@@ -111,7 +131,8 @@ impl Job<'_> {
         };
         let workers = graph.build()?;
         let driver = Driver::start(workers, &control, self.options.scheduling);
-        let mut running = Running { driver, control: &control, sources: &sources, to_reports: send, reports };
+        let mut running =
+            Running { driver, control: &control, sources: &sources, to_reports: send, reports };
         let outcome = self.epochs(&mut running, observer);
         control.stop.store(true, Ordering::Release);
         running.driver.join();
@@ -123,9 +144,18 @@ impl Job<'_> {
     }
 
     /// Does what [`Epochs`] decides, until the job is over.
-    fn epochs(&mut self, running: &mut Running<'_>, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
+    fn epochs(
+        &mut self,
+        running: &mut Running<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, JobError> {
         let clock = self.options.clock.clone();
-        let mut epochs = Epochs::new(self.options.trigger, self.options.workers, self.last_epoch, clock.monotonic());
+        let mut epochs = Epochs::new(
+            self.options.trigger,
+            self.options.workers,
+            self.last_epoch,
+            clock.monotonic(),
+        );
         loop {
             let happened = match running.driver.next_report(&running.reports)? {
                 None => Happened::Nothing,
@@ -148,7 +178,9 @@ impl Job<'_> {
                     Action::Show => observer.progress(&running.control.stats, running.sources),
                     Action::Audit => self.changes.tell(self.plan, self.connected, &self.newest),
                     Action::Open { epoch, afterwards } => self.open(epoch, afterwards, running)?,
-                    Action::Publish { epoch, is_finished, parts } => self.publish_epoch(epoch, is_finished, &parts, running)?,
+                    Action::Publish { epoch, is_finished, parts } => {
+                        self.publish_epoch(epoch, is_finished, &parts, running)?
+                    }
                     Action::Complete { epoch } => {
                         self.complete(epoch)?;
                         observer.checkpoint(epoch);
@@ -160,7 +192,12 @@ impl Job<'_> {
     }
 
     /// Requests an epoch of the workers.
-    fn open(&self, epoch: Epoch, afterwards: Afterwards, running: &Running<'_>) -> Result<(), JobError> {
+    fn open(
+        &self,
+        epoch: Epoch,
+        afterwards: Afterwards,
+        running: &Running<'_>,
+    ) -> Result<(), JobError> {
         self.store.begin(epoch)?;
         running.control.requests.request(epoch, afterwards);
         running.driver.wake();
@@ -179,7 +216,11 @@ impl Job<'_> {
         let manifest = self.store.publish(self.manifest_of(epoch, is_finished, parts))?;
         self.crash(CrashPoint::BeforeRename)?;
         self.store.begin_publishing(epoch)?;
-        tracing::debug!(epoch = epoch.number(), files = manifest.files.len(), "checkpoint published");
+        tracing::debug!(
+            epoch = epoch.number(),
+            files = manifest.files.len(),
+            "checkpoint published"
+        );
         let sinks: Vec<(Arc<dyn Sink>, Vec<Staged>)> = named_sinks(self.plan, self.connected)
             .map(|(name, sink)| (sink.clone(), staged_of(&manifest, name).to_vec()))
             .collect();
@@ -205,7 +246,12 @@ impl Job<'_> {
         debug_assert_eq!(parts.len(), self.options.workers);
         let sources = self.plan.sources.iter().enumerate().map(|(s, plan)| SourceState {
             table: plan.table.name.clone(),
-            run: self.newest.sources.iter().find(|known| known.table == plan.table.name).and_then(|known| known.run.clone()),
+            run: self
+                .newest
+                .sources
+                .iter()
+                .find(|known| known.table == plan.table.name)
+                .and_then(|known| known.run.clone()),
             splits: join_splits(parts.iter().map(|p| p.splits[s].clone()).collect()),
         });
         let mut operators: BTreeMap<OperatorId, OperatorState> = BTreeMap::new();
@@ -214,10 +260,15 @@ impl Job<'_> {
             operators.insert(*id, joined);
         }
         let staged = self.plan.sinks.iter().enumerate().map(|(i, sink)| {
-            let of_sink = parts.iter().flat_map(|p| &p.staged).filter(|(s, _)| *s == i).map(|(_, bytes)| bytes.clone());
+            let of_sink = parts
+                .iter()
+                .flat_map(|p| &p.staged)
+                .filter(|(s, _)| *s == i)
+                .map(|(_, bytes)| bytes.clone());
             (sink.name.clone(), of_sink.collect::<Vec<_>>())
         });
-        let errors: Vec<Staged> = parts.iter().map(|p| p.errors_staged.clone()).filter(|e| !e.is_empty()).collect();
+        let errors: Vec<Staged> =
+            parts.iter().map(|p| p.errors_staged.clone()).filter(|e| !e.is_empty()).collect();
         Manifest {
             run_ms: self.run_ms,
             epoch,
@@ -228,11 +279,18 @@ impl Job<'_> {
             sources: sources.collect(),
             operators: operators.into_iter().collect(),
             files: vec![],
-            staged: staged.chain(std::iter::once((ERRORS.to_string(), errors))).filter(|(_, s)| !s.is_empty()).collect(),
+            staged: staged
+                .chain(std::iter::once((ERRORS.to_string(), errors)))
+                .filter(|(_, s)| !s.is_empty())
+                .collect(),
         }
     }
 
     fn crash(&self, point: CrashPoint) -> Result<(), JobError> {
-        if self.options.crashes.reached(point) { Err(WorkerError::Crashed(point).into()) } else { Ok(()) }
+        if self.options.crashes.reached(point) {
+            Err(WorkerError::Crashed(point).into())
+        } else {
+            Ok(())
+        }
     }
 }

@@ -33,9 +33,11 @@ pub struct Connected {
 /// What a table says of its watermark beside the expression.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceWatermarks {
-    /// A split that has been certified empty for this long no longer holds the watermark back; zero: never.
+    /// A split that has been certified empty for this long no longer holds the watermark back;
+    /// zero: never.
     pub idle_timeout: Duration,
-    /// The sources that it is read together with, and how far its splits may be ahead of the slowest.
+    /// The sources that it is read together with, and how far its splits may be ahead of the
+    /// slowest.
     pub alignment: Option<Alignment>,
 }
 
@@ -49,7 +51,8 @@ pub struct Alignment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckpointTrigger {
     Interval(Duration),
-    /// Each time this many records more were read. For tests and benchmarks that must not depend on time.
+    /// Each time this many records more were read. For tests and benchmarks that must not depend on
+    /// time.
     Records(u64),
     /// Only at the end, or when the job is stopped.
     AtEnd,
@@ -73,7 +76,8 @@ pub struct JobOptions {
     pub batch_rows: usize,
     /// A lane between workers takes another batch while it holds less than this.
     pub lane_bytes_max: usize,
-    /// Bytes for accumulators in memory, all workers together; past them windows are moved to the store.
+    /// Bytes for accumulators in memory, all workers together; past them windows are moved to the
+    /// store.
     pub accumulator_bytes_max: usize,
     /// Bytes that readers may hold beyond what was polled, all splits together.
     pub read_ahead_bytes: usize,

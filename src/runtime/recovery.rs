@@ -1,8 +1,9 @@
 //! What does a start find, and what has to be done before workers run?
 //!
-//! Called by `job`, once. `checkpoint::decide` says what to do; this does it: it publishes again what a killed process may not
-//! have, removes what nobody will name, hands sinks what was staged, and begins a run where there is none. What always holds:
-//! nothing is changed before the decision, and none of it is done for a job that had finished but its last publication.
+//! Called by `job`, once. `checkpoint::decide` says what to do; this does it: it publishes again
+//! what a killed process may not have, removes what nobody will name, hands sinks what was staged,
+//! and begins a run where there is none. What always holds: nothing is changed before the decision,
+//! and none of it is done for a job that had finished but its last publication.
 
 use super::graph::{first_splits, named_sinks, staged_of};
 use super::inputs::Changes;
@@ -23,7 +24,8 @@ pub(crate) enum Recovered {
     /// It goes on from this manifest, which is that of epoch 0 at its start.
     GoesOn {
         manifest: Box<Manifest>,
-        /// Epochs up to this one have been numbered, also those that are given up: files are named after epochs.
+        /// Epochs up to this one have been numbered, also those that are given up: files are named
+        /// after epochs.
         last_epoch: Epoch,
     },
     /// There is nothing to do.
@@ -47,8 +49,13 @@ impl Recovery<'_> {
     /// Does what the state directory asks for. An error leaves it to the next start.
     pub(crate) fn recover(&mut self, observer: &mut dyn Observer) -> Result<Recovered, JobError> {
         let disk = self.store.read()?;
-        let exactly_once_sink = self.connected.sinks.iter().any(|s| s.guarantee() == Guarantee::ExactlyOnce);
-        let wanted = Wanted { plan: &self.plan.fingerprint, exactly_once_sink, allow_duplicates: self.options.allow_duplicates };
+        let exactly_once_sink =
+            self.connected.sinks.iter().any(|s| s.guarantee() == Guarantee::ExactlyOnce);
+        let wanted = Wanted {
+            plan: &self.plan.fingerprint,
+            exactly_once_sink,
+            allow_duplicates: self.options.allow_duplicates,
+        };
         match decide(&disk, wanted) {
             Decision::Refuse(reason) => Err(JobError::Refused(reason)),
             Decision::AlreadyFinished { mut manifest } => {
@@ -75,7 +82,10 @@ impl Recovery<'_> {
                 self.store.drop_after(None)?;
                 self.discard_uncommitted()?;
                 let manifest = self.epoch_zero()?;
-                Ok(Recovered::GoesOn { manifest: Box::new(self.store.publish(manifest)?), last_epoch: Epoch::START })
+                Ok(Recovered::GoesOn {
+                    manifest: Box::new(self.store.publish(manifest)?),
+                    last_epoch: Epoch::START,
+                })
             }
         }
     }
@@ -94,7 +104,9 @@ impl Recovery<'_> {
 
     fn epoch_zero(&self) -> Result<Manifest, JobError> {
         let mut sources = Vec::new();
-        for (number, (plan, source)) in self.plan.sources.iter().zip(&self.connected.sources).enumerate() {
+        for (number, (plan, source)) in
+            self.plan.sources.iter().zip(&self.connected.sources).enumerate()
+        {
             let mut ingest = Ingest::new(plan.ingest.clone(), (self.connected.decoding)(number));
             let run = source.setup(None)?;
             let splits = first_splits(source.as_ref(), &mut ingest)?;
@@ -122,8 +134,9 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Commits what a killed process may not have. Where it had finished, nothing is looked at again: whoever reads the
-    /// files may have taken them away. Where it had begun, that is so for some of them.
+    /// Commits what a killed process may not have. Where it had finished, nothing is looked at
+    /// again: whoever reads the files may have taken them away. Where it had begun, that is so for
+    /// some of them.
     fn recommit(&self, manifest: &Manifest, disk: &Disk) -> Result<(), JobError> {
         if disk.published.is_some_and(|published| published >= manifest.epoch) {
             return Ok(());

@@ -1,12 +1,15 @@
 //! The loop: one worker, one thread, no waiting except for something to do.
 //!
-//! A step goes through a fixed list: send what waits for room, finish a snapshot, go on with fires, drain the inbox, take a
-//! barrier, read from a split. What always holds: a chain with no room downstream gets no rows from a source and does not
-//! fire, while the worker's other chains go on and barriers pass it in their order, so no ring of workers can wait for each
-//! other. [`Worker::step`] never blocks on other workers, so a test can run all workers of a job in one thread, in any order.
+//! A step goes through a fixed list: send what waits for room, finish a snapshot, go on with fires,
+//! drain the inbox, take a barrier, read from a split. What always holds: a chain with no room
+//! downstream gets no rows from a source and does not fire, while the worker's other chains go on
+//! and barriers pass it in their order, so no ring of workers can wait for each other.
+//! [`Worker::step`] never blocks on other workers, so a test can run all workers of a job in one
+//! thread, in any order.
 //!
-//! In reading order: this file, `reading` (sources), `source` (one of them, with its splits), `shared_source` (what all workers know of it), `turns` (which
-//! split is next), `lanes` (other workers), `snapshot` (checkpoints).
+//! In reading order: this file, `reading` (sources), `source` (one of them, with its splits),
+//! `shared_source` (what all workers know of it), `turns` (which split is next), `lanes` (other
+//! workers), `snapshot` (checkpoints).
 
 mod lanes;
 mod reading;
@@ -177,14 +180,17 @@ impl Worker {
         Ok(busy)
     }
 
-    /// False between the request of an epoch and its barrier, and from the barrier of the last one on. While an epoch is
-    /// under way, what others have sent goes first, as long as there is some (`received`): their barriers are behind it. And
-    /// nothing is read while memory is short and nothing can be spilled, since the store has to stay as it was at the barrier; nor
-    /// while bad records wait for the end of the epoch.
+    /// False between the request of an epoch and its barrier, and from the barrier of the last one
+    /// on. While an epoch is under way, what others have sent goes first, as long as there is some
+    /// (`received`): their barriers are behind it. And nothing is read while memory is short and
+    /// nothing can be spilled, since the store has to stay as it was at the barrier; nor while bad
+    /// records wait for the end of the epoch.
     fn may_read(&self, received: bool) -> bool {
         let is_short = self.held_bytes > self.control.accumulator_bytes_max;
         let is_writing = self.is_writing_snapshot();
-        let waits = (self.open_epoch.is_some() && received) || (is_writing && is_short) || self.errors.is_full();
+        let waits = (self.open_epoch.is_some() && received)
+            || (is_writing && is_short)
+            || self.errors.is_full();
         !waits && !self.is_ending && !self.is_barrier_due()
     }
 
@@ -202,8 +208,8 @@ impl Worker {
         self.chains.iter().any(Chain::is_stalled)
     }
 
-    /// Moves accumulators to the store while there are too many. Not during a snapshot, whose store must stay as it was at
-    /// the barrier: until that is written, sources wait instead.
+    /// Moves accumulators to the store while there are too many. Not during a snapshot, whose store
+    /// must stay as it was at the barrier: until that is written, sources wait instead.
     fn keep_within_memory(&mut self) -> Result<(), WorkerError> {
         self.held_bytes = self.memory_bytes();
         let most = self.control.accumulator_bytes_max;
@@ -269,7 +275,11 @@ impl Worker {
     fn continue_fire(&mut self, chain: usize) -> Result<bool, WorkerError> {
         let state = &mut self.chains[chain];
         // After its barrier a chain's state belongs to the snapshot until that is in a checkpoint.
-        if state.frozen_epoch.is_some() || !state.has_work() || state.is_waiting() || !state.has_room() {
+        if state.frozen_epoch.is_some()
+            || !state.has_work()
+            || state.is_waiting()
+            || !state.has_room()
+        {
             return Ok(false);
         }
         self.in_chain(chain, Chain::work)?;
@@ -277,8 +287,9 @@ impl Worker {
         Ok(true)
     }
 
-    /// Hands failed rows of a chain to the error stream, to the epoch they belong to. `side`: where the chain stood when it
-    /// began; what its sink rejects behind a barrier that has come meanwhile is of the next epoch.
+    /// Hands failed rows of a chain to the error stream, to the epoch they belong to. `side`: where
+    /// the chain stood when it began; what its sink rejects behind a barrier that has come
+    /// meanwhile is of the next epoch.
     fn divert_failed(&mut self, chain: usize, side: BarrierSide) -> Result<(), WorkerError> {
         for failed in self.failed.drain(..) {
             self.errors.failed_rows(&failed, side)?;
@@ -286,7 +297,12 @@ impl Worker {
         let side = self.chains[chain].side;
         if let ChainEnd::Sink(end) = &mut self.chains[chain].end {
             for rejected in end.writer.take_rejected() {
-                self.errors.rejected(&self.sink_names[end.sink], &rejected.row, &rejected.reason, side)?;
+                self.errors.rejected(
+                    &self.sink_names[end.sink],
+                    &rejected.row,
+                    &rejected.reason,
+                    side,
+                )?;
             }
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Where do results go? Traits that every sink implements, and the guarantee each one states.
 //!
-//! Called by `runtime`: each worker has one [`SinkWriter`] per sink table. Nothing here waits for the outside:
+//! Called by `runtime`: each worker has one [`SinkWriter`] per sink table. Nothing here waits for
+//! the outside:
 //!
 //! ```text
 //! worker   write … write │ begin_prepare(epoch) │ write … write          rows behind the barrier are of the next epoch
@@ -9,9 +10,9 @@
 //! start    resume(staged) │ commit again, if it may not have ended │ writers are made
 //! ```
 //!
-//! What always holds: once a writer has given its part, everything written before the barrier is acknowledged by the outside or
-//! staged, so that `commit` or `resume` can publish it; `commit` may be repeated; rows of one writer arrive in the order they
-//! were made.
+//! What always holds: once a writer has given its part, everything written before the barrier is
+//! acknowledged by the outside or staged, so that `commit` or `resume` can publish it; `commit` may
+//! be repeated; rows of one writer arrive in the order they were made.
 
 pub mod version;
 
@@ -58,7 +59,8 @@ impl TableSpec {
     }
 }
 
-/// What a writer has staged for an epoch, in a form that its connector reads. It is kept in the manifest. Empty: nothing.
+/// What a writer has staged for an epoch, in a form that its connector reads. It is kept in the
+/// manifest. Empty: nothing.
 pub(crate) type Staged = Vec<u8>;
 
 /// What comes after a barrier.
@@ -66,17 +68,19 @@ pub(crate) type Staged = Vec<u8>;
 pub enum Afterwards {
     /// More rows: what is on its way may be staged and go on being sent.
     GoesOn,
-    /// Nothing, since the job stops or ends with this epoch: what is on its way has to arrive, or be published by `commit`.
+    /// Nothing, since the job stops or ends with this epoch: what is on its way has to arrive, or
+    /// be published by `commit`.
     Ends,
 }
 
 /// A writer's part of an epoch.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Prepared {
-    /// It is complete. `rejected`: rows from before the barrier that [`SinkWriter::take_rejected`] has not handed out, and that
-    /// are not staged.
+    /// It is complete. `rejected`: rows from before the barrier that [`SinkWriter::take_rejected`]
+    /// has not handed out, and that are not staged.
     Part { staged: Staged, rejected: Vec<Rejected> },
-    /// Something has to be acknowledged first: [`SinkWriter::poll_prepare`] is asked after the next wake-up.
+    /// Something has to be acknowledged first: [`SinkWriter::poll_prepare`] is asked after the next
+    /// wake-up.
     Waits,
 }
 
@@ -90,45 +94,54 @@ impl Prepared {
 /// One sink table, shared by all workers.
 pub trait Sink: Send + Sync {
     fn guarantee(&self) -> Guarantee;
-    /// `writer`: a number that no other writer of the table has, in the same order at each start with as many workers. `wake`
-    /// wakes the worker that owns it.
+    /// `writer`: a number that no other writer of the table has, in the same order at each start
+    /// with as many workers. `wake` wakes the worker that owns it.
     fn writer(&self, writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError>;
-    /// Publishes what writers prepared. `staged` holds what they gave, empty ones left out. Idempotent. Called on a thread on
-    /// which nothing else waits, one epoch after the other.
+    /// Publishes what writers prepared. `staged` holds what they gave, empty ones left out.
+    /// Idempotent. Called on a thread on which nothing else waits, one epoch after the other.
     fn commit(&self, _staged: &[Staged]) -> Result<(), SinkError> {
         Ok(())
     }
-    /// The same after a kill in the midst of it. What is neither staged any more nor there under its name was published then,
-    /// and whoever reads the results has taken it away: that is said and is no failure.
+    /// The same after a kill in the midst of it. What is neither staged any more nor there under
+    /// its name was published then, and whoever reads the results has taken it away: that is said
+    /// and is no failure.
     fn recommit(&self, staged: &[Staged]) -> Result<(), SinkError> {
         self.commit(staged)
     }
-    /// Takes over what was staged for the checkpoint that the job goes on from, whether it was committed or not. Called before
-    /// writers are made; they send what may not have arrived.
+    /// Takes over what was staged for the checkpoint that the job goes on from, whether it was
+    /// committed or not. Called before writers are made; they send what may not have arrived.
     fn resume(&self, _staged: &[Staged]) -> Result<(), SinkError> {
         Ok(())
     }
-    /// After a restore and after `commit` of the restored epoch: removes what this run left uncommitted.
+    /// After a restore and after `commit` of the restored epoch: removes what this run left
+    /// uncommitted.
     fn discard_uncommitted(&self) -> Result<(), SinkError> {
         Ok(())
     }
 }
 
-/// One worker's end of a sink. Synchronous and never waiting; network work happens behind a byte-bounded queue.
+/// One worker's end of a sink. Synchronous and never waiting; network work happens behind a
+/// byte-bounded queue.
 pub trait SinkWriter: Send {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError>;
-    /// False while the queue is full: the worker then stops pulling, and asks again when it is woken.
+    /// False while the queue is full: the worker then stops pulling, and asks again when it is
+    /// woken.
     fn has_room(&mut self) -> bool {
         true
     }
-    /// The barrier of an epoch has come: what was written before it belongs to the epoch, what follows to the next.
-    fn begin_prepare(&mut self, epoch: Epoch, afterwards: Afterwards) -> Result<Prepared, SinkError>;
+    /// The barrier of an epoch has come: what was written before it belongs to the epoch, what
+    /// follows to the next.
+    fn begin_prepare(
+        &mut self,
+        epoch: Epoch,
+        afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError>;
     /// Asked while [`SinkWriter::begin_prepare`] has answered [`Prepared::Waits`].
     fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
         Ok(Prepared::Waits)
     }
-    /// Rows the outside can never take (too large, no key), since the last call. They go to the error stream. From a barrier
-    /// on these are rows that follow it, or that were staged.
+    /// Rows the outside can never take (too large, no key), since the last call. They go to the
+    /// error stream. From a barrier on these are rows that follow it, or that were staged.
     fn take_rejected(&mut self) -> Vec<Rejected> {
         Vec::new()
     }

@@ -1,8 +1,8 @@
 //! Which of two results for one key is the newer?
 //!
-//! Used by sinks that hold one row per key. What always holds: the text of a version sorts as the version does, so that a
-//! store that can only compare strings keeps the newer row; versions of one key never fall from run to run; an equal version
-//! is the same result, and may be written again.
+//! Used by sinks that hold one row per key. What always holds: the text of a version sorts as the
+//! version does, so that a store that can only compare strings keeps the newer row; versions of one
+//! key never fall from run to run; an equal version is the same result, and may be written again.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,8 @@ pub(crate) const TEXT_LEN: usize = 50;
 pub enum WriteMode {
     /// No two results share a key.
     Unique,
-    /// Results of several windows share a key: the later window wins, whatever order the writes arrive in.
+    /// Results of several windows share a key: the later window wins, whatever order the writes
+    /// arrive in.
     Versioned,
     /// Rows without a window: the last one wins.
     InOrder,
@@ -26,26 +27,36 @@ pub enum WriteMode {
 /// The version of an upsert, compared field by field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Version {
-    /// Start of the run, ms since the epoch. Kept on resume, so that a later run wins over an earlier one.
+    /// Start of the run, ms since the epoch. Kept on resume, so that a later run wins over an
+    /// earlier one.
     pub run_ms: i64,
-    /// End of the window that made the row; the earliest time for a row of none, so that the text of a version is as long for all.
+    /// End of the window that made the row; the earliest time for a row of none, so that the text
+    /// of a version is as long for all.
     pub window_end: EventTime,
-    /// Input changes folded into the row, never emissions: a replay reaches at least the old number.
+    /// Input changes folded into the row, never emissions: a replay reaches at least the old
+    /// number.
     pub revision: u64,
 }
 
 impl Version {
-    /// The version of rows of a window, or of rows without one: among those the last one written wins.
+    /// The version of rows of a window, or of rows without one: among those the last one written
+    /// wins.
     pub fn of_window(run_ms: i64, window_end: Option<EventTime>) -> Version {
         Version { run_ms, window_end: window_end.unwrap_or(EventTime::MIN), revision: 0 }
     }
 
     /// The version of a text that [`Version`] has written; None for any other.
     pub fn parse(text: &str) -> Option<Version> {
-        let mut numbers = text.split('-').map(|digits| u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16));
+        let mut numbers = text
+            .split('-')
+            .map(|digits| u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16));
         let mut number = || numbers.next().flatten();
         let signed = |v: u64| (v ^ (1 << 63)).cast_signed();
-        let version = Version { run_ms: signed(number()?), window_end: EventTime::at(signed(number()?)), revision: number()? };
+        let version = Version {
+            run_ms: signed(number()?),
+            window_end: EventTime::at(signed(number()?)),
+            revision: number()?,
+        };
         numbers.next().is_none().then_some(version)
     }
 
@@ -68,7 +79,8 @@ pub enum Standing {
     Newer,
     /// The table holds it already: it is written again, as after a crash.
     Same,
-    /// The table holds the result of a later window of this run: nothing is written, and nothing is missing.
+    /// The table holds the result of a later window of this run: nothing is written, and nothing is
+    /// missing.
     BehindWindow,
     /// The table holds a result of a run that began later: this run writes in vain.
     BehindRun,
@@ -121,15 +133,26 @@ impl Tally {
 
     pub fn counts(&self) -> Counts {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counts { same: count(&self.same), newer_window: count(&self.newer_window), other_run: count(&self.other_run) }
+        Counts {
+            same: count(&self.same),
+            newer_window: count(&self.newer_window),
+            other_run: count(&self.other_run),
+        }
     }
 }
 
-/// Three numbers of 16 hexadecimal digits. The sign bit is flipped, so that negative numbers come first.
+/// Three numbers of 16 hexadecimal digits. The sign bit is flipped, so that negative numbers come
+/// first.
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unsigned = |v: i64| v.cast_unsigned() ^ (1 << 63);
-        write!(f, "{:016x}-{:016x}-{:016x}", unsigned(self.run_ms), unsigned(self.window_end.ms()), self.revision)
+        write!(
+            f,
+            "{:016x}-{:016x}-{:016x}",
+            unsigned(self.run_ms),
+            unsigned(self.window_end.ms()),
+            self.revision
+        )
     }
 }
 
@@ -137,7 +160,13 @@ impl Drop for Tally {
     fn drop(&mut self) {
         let Counts { same, newer_window, other_run } = self.counts();
         if same + newer_window + other_run > 0 {
-            tracing::info!(table = self.table, same, newer_window, other_run, "results that were not new to their table");
+            tracing::info!(
+                table = self.table,
+                same,
+                newer_window,
+                other_run,
+                "results that were not new to their table"
+            );
         }
     }
 }
@@ -169,7 +198,15 @@ mod tests {
     #[test]
     fn other_texts_are_no_versions() {
         let text = Version::of_window(5, Some(EventTime::at(7))).to_string();
-        for other in ["", "1", "x-y-z", &text[1..], &format!("{text}-0"), &text.replace('8', "g"), &format!("{text} ")] {
+        for other in [
+            "",
+            "1",
+            "x-y-z",
+            &text[1..],
+            &format!("{text}-0"),
+            &text.replace('8', "g"),
+            &format!("{text} "),
+        ] {
             assert_eq!(Version::parse(other), None, "{other}");
         }
     }

@@ -1,7 +1,9 @@
-//! What does a checkpoint keep for a connector? Bytes that only the connector reads, with their kind and version.
+//! What does a checkpoint keep for a connector? Bytes that only the connector reads, with their
+//! kind and version.
 //!
-//! Made and read by connectors, carried by `runtime`, written by `checkpoint`. What always holds: what is not of the kind and
-//! version that is asked for is refused, so a connector never reads what another, or another version of it, has written.
+//! Made and read by connectors, carried by `runtime`, written by `checkpoint`. What always holds:
+//! what is not of the kind and version that is asked for is refused, so a connector never reads
+//! what another, or another version of it, has written.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,11 @@ struct Kept {
 impl Kept {
     fn new(kind: &str, version: u8, content: &impl Serialize) -> Kept {
         // Plain data in memory always encodes.
-        Kept { kind: kind.into(), version, content: serde_json::to_string(content).unwrap_or_default() }
+        Kept {
+            kind: kind.into(),
+            version,
+            content: serde_json::to_string(content).unwrap_or_default(),
+        }
     }
 
     fn read<T: DeserializeOwned>(&self, kind: &str, version: u8) -> Result<T, NotRead> {
@@ -32,7 +38,9 @@ impl Kept {
 
 /// Why something kept cannot be used: another connector or another version has written it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the checkpoint holds '{found}', and this version reads '{wanted}'; use --fresh to start over")]
+#[error(
+    "the checkpoint holds '{found}', and this version reads '{wanted}'; use --fresh to start over"
+)]
 pub struct NotRead {
     found: String,
     wanted: String,
@@ -52,7 +60,8 @@ impl Position {
         self.0.read(kind, version)
     }
 
-    /// That of a split which needs no more than the number of records it has given: a generator, or rows in memory.
+    /// That of a split which needs no more than the number of records it has given: a generator, or
+    /// rows in memory.
     pub fn after_records(records: u64) -> Position {
         Position::new(RECORDS, 1, &records)
     }
@@ -90,7 +99,11 @@ mod tests {
         assert_eq!(position.read::<(u64, String)>("file", 2), Ok((7, "x".into())));
         for (kind, version) in [("file", 1), ("shard", 2)] {
             let refused = position.read::<(u64, String)>(kind, version).unwrap_err().to_string();
-            assert!(refused.contains("'file 2 [7,\"x\"]'") && refused.contains(&format!("'{kind} {version}'")), "{refused}");
+            assert!(
+                refused.contains("'file 2 [7,\"x\"]'")
+                    && refused.contains(&format!("'{kind} {version}'")),
+                "{refused}"
+            );
         }
         assert!(position.read::<String>("file", 2).is_err(), "damaged");
         assert_eq!(Position::after_records(9).records(), Ok(9));

@@ -1,8 +1,10 @@
-//! Where do records come from? Traits that every source implements, and what a split and a position are.
+//! Where do records come from? Traits that every source implements, and what a split and a position
+//! are.
 //!
-//! Called by `runtime`: it asks a [`Source`] for its splits once (epoch 0), opens each on one worker, and polls it there.
-//! What always holds: a split is read by one worker at a time; [`SplitReader::position`] covers exactly the records
-//! that `poll` has returned; nothing here decodes a payload, keeps operator state or knows SQL.
+//! Called by `runtime`: it asks a [`Source`] for its splits once (epoch 0), opens each on one
+//! worker, and polls it there. What always holds: a split is read by one worker at a time;
+//! [`SplitReader::position`] covers exactly the records that `poll` has returned; nothing here
+//! decodes a payload, keeps operator state or knows SQL.
 
 mod kept;
 
@@ -15,7 +17,8 @@ use crate::time::idle::EmptyAnswers;
 use crate::wake::Wake;
 pub use kept::{NotRead, Position, RunState};
 
-/// Name of a split, unique within its source and stable over restarts: a shard id, a file path, a generator index.
+/// Name of a split, unique within its source and stable over restarts: a shard id, a file path, a
+/// generator index.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SplitId(pub Arc<str>);
 
@@ -29,7 +32,8 @@ impl std::fmt::Display for SplitId {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitSeed {
     pub id: SplitId,
-    /// Splits that must end before this one is opened. A parent that the job does not know counts as ended.
+    /// Splits that must end before this one is opened. A parent that the job does not know counts
+    /// as ended.
     pub parents: Vec<SplitId>,
     pub start: Position,
 }
@@ -39,12 +43,14 @@ pub struct SplitSeed {
 pub enum Polled {
     /// At least one record.
     Records(RawBatch),
-    /// Nothing at the moment. `empty`: the answers in a row that said so (empty replies with MillisBehindLatest 0), which
-    /// let a split become idle; None where the server has not said so, or something came between.
+    /// Nothing at the moment. `empty`: the answers in a row that said so (empty replies with
+    /// MillisBehindLatest 0), which let a split become idle; None where the server has not said so,
+    /// or something came between.
     Pending { empty: Option<EmptyAnswers> },
     /// There are more splits; this one goes on. Only of a split that [`Source::finds`] names.
     Found { splits: Vec<SplitSeed> },
-    /// No record will follow. `children` take the split's place; they are known before this is returned.
+    /// No record will follow. `children` take the split's place; they are known before this is
+    /// returned.
     End { children: Vec<SplitSeed> },
 }
 
@@ -68,7 +74,8 @@ pub enum Pause {
 pub struct ReadAhead {
     /// To be called when `poll` has something new to say.
     pub wake: Wake,
-    /// What it may hold beyond the reply that is being taken, bytes: its share of what all splits of the job may.
+    /// What it may hold beyond the reply that is being taken, bytes: its share of what all splits
+    /// of the job may.
     pub bytes_max: usize,
 }
 
@@ -79,33 +86,41 @@ impl ReadAhead {
     }
 }
 
-/// A table's connection to the outside. Shared by all workers; `open` is called on the worker that owns the split.
+/// A table's connection to the outside. Shared by all workers; `open` is called on the worker that
+/// owns the split.
 pub trait Source: Send + Sync {
-    /// Called once at each start, before anything else. `stored`: what the run's newest checkpoint keeps of the source; None
-    /// in a new run. Returns what checkpoints keep from now on. What does not fit the outside any more is an error
-    /// ([`SourceError::Stored`]).
+    /// Called once at each start, before anything else. `stored`: what the run's newest checkpoint
+    /// keeps of the source; None in a new run. Returns what checkpoints keep from now on. What does
+    /// not fit the outside any more is an error ([`SourceError::Stored`]).
     fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
         Ok(stored.cloned())
     }
-    /// The splits a new run starts with. Start positions are resolved here, once: LATEST becomes a time.
-    /// A bounded source that has no split at all returns an empty list and the job ends.
+    /// The splits a new run starts with. Start positions are resolved here, once: LATEST becomes a
+    /// time. A bounded source that has no split at all returns an empty list and the job ends.
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError>;
     /// Starts reading at `position`. Must not block on the network: errors come out of `poll`.
-    fn open(&self, split: &SplitId, position: &Position, ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError>;
+    fn open(
+        &self,
+        split: &SplitId,
+        position: &Position,
+        ahead: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError>;
     /// True if every split ends by itself (files, `--to`, a generator with a row count).
     fn bounded(&self) -> bool;
-    /// Reads ahead into a split that is not open, without changing anything: some of its first records, or None if it has
-    /// none or is not worth it. Until it is opened the split counts with the watermark of the first readable one.
+    /// Reads ahead into a split that is not open, without changing anything: some of its first
+    /// records, or None if it has none or is not worth it. Until it is opened the split counts with
+    /// the watermark of the first readable one.
     fn peek(&self, _split: &SplitId) -> Result<Option<RawBatch>, SourceError> {
         Ok(None)
     }
-    /// True for a split that has no records and only finds others. It never holds the watermark back.
+    /// True for a split that has no records and only finds others. It never holds the watermark
+    /// back.
     fn finds(&self, _split: &SplitId) -> bool {
         false
     }
-    /// What is not any more as it was when the job read it, in words: asked at a start from a checkpoint, and from time to time.
-    /// `splits` are all that the newest checkpoint has. Must not wait: what the network has to be asked for is asked in a task,
-    /// and told the next time.
+    /// What is not any more as it was when the job read it, in words: asked at a start from a
+    /// checkpoint, and from time to time. `splits` are all that the newest checkpoint has. Must not
+    /// wait: what the network has to be asked for is asked in a task, and told the next time.
     fn audit(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
         Vec::new()
     }
@@ -125,11 +140,11 @@ pub trait SplitReader: Send {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError>;
     /// Where a reader opened now would go on: after everything that `poll` has returned.
     fn position(&self) -> Position;
-    /// Told when the split is not going to be polled for a while, since it is ahead of others, and when it is again: what is
-    /// asked of the outside meanwhile is only kept waiting.
+    /// Told when the split is not going to be polled for a while, since it is ahead of others, and
+    /// when it is again: what is asked of the outside meanwhile is only kept waiting.
     fn pause(&mut self, _now: Pause) {}
-    /// How far the last answer of the outside was behind the newest record of the split, ms of arrival time. None before the
-    /// first answer, and where there are no arrival times.
+    /// How far the last answer of the outside was behind the newest record of the split, ms of
+    /// arrival time. None before the first answer, and where there are no arrival times.
     fn lag_ms(&self) -> Option<i64> {
         None
     }
@@ -137,8 +152,8 @@ pub trait SplitReader: Send {
     fn bytes_read(&self) -> u64 {
         0
     }
-    /// Bytes of records that were too long and dropped since the last call: the rest of such a record goes to the error
-    /// stream.
+    /// Bytes of records that were too long and dropped since the last call: the rest of such a
+    /// record goes to the error stream.
     fn take_bytes_cut(&mut self) -> u64 {
         0
     }

@@ -1,7 +1,8 @@
 //! Which tables are there? The tables and views that a SQL file declares.
 //!
-//! Filled by `bind` from CREATE statements; read by DataFusion's planner through `bind`, and by `plan` and `connect` for
-//! columns and options. What always holds: a table's columns are in declared order; names are case-sensitive.
+//! Filled by `bind` from CREATE statements; read by DataFusion's planner through `bind`, and by
+//! `plan` and `connect` for columns and options. What always holds: a table's columns are in
+//! declared order; names are case-sensitive.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -50,7 +51,8 @@ impl std::fmt::Debug for Table {
 pub struct Column {
     pub name: String,
     pub data_type: DataType,
-    /// Declared NOT NULL, or part of the primary key. Sinks refuse rows without a value; sources may give none.
+    /// Declared NOT NULL, or part of the primary key. Sinks refuse rows without a value; sources
+    /// may give none.
     pub not_null: bool,
     /// The declared type where Arrow's does not say all of it: `TIMESTAMP(0)`, `CHAR(3)`.
     pub exact: Option<String>,
@@ -83,11 +85,15 @@ impl Table {
             if self.watermark.as_ref().is_some_and(|w| w.rowtime == i) {
                 metadata.insert(ROWTIME.to_string(), "true".to_string());
             }
-            if matches!(&c.kind, ColumnKind::Computed(expression) if clock::is_proctime(expression)) {
+            if matches!(&c.kind, ColumnKind::Computed(expression) if clock::is_proctime(expression))
+            {
                 metadata.insert(PROCTIME.to_string(), "true".to_string());
             }
             metadata.extend(c.exact.clone().map(|exact| (EXACT.to_string(), exact)));
-            if matches!(c.kind, ColumnKind::Physical) && !c.not_null && !metadata.contains_key(ROWTIME) {
+            if matches!(c.kind, ColumnKind::Physical)
+                && !c.not_null
+                && !metadata.contains_key(ROWTIME)
+            {
                 metadata.insert(NULLABLE.to_string(), "true".to_string());
             }
             Field::new(&c.name, c.data_type.clone(), true).with_metadata(metadata)
@@ -151,7 +157,9 @@ pub struct Catalog {
 impl Catalog {
     /// A table by its name; with the options of a hint in it.
     pub fn table(&self, name: &str) -> Option<Arc<Table>> {
-        let Some(options) = hints::options(name, &self.hint_secrets) else { return self.tables.get(name).cloned() };
+        let Some(options) = hints::options(name, &self.hint_secrets) else {
+            return self.tables.get(name).cloned();
+        };
         let mut table = Table::clone(self.tables.get(hints::base_name(name))?);
         table.name = name.to_string();
         table.options.extend(options);
@@ -161,8 +169,11 @@ impl Catalog {
     pub fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
         if let Some(name) = looked_up(name) {
             // Its rowtime is no time of the rows that it is looked up for.
-            let plain = |table: Arc<Table>| Arc::new(Table { watermark: None, ..Table::clone(&table) });
-            return self.table(name).map(|table| Arc::new(PlannedLookup(plain(table))) as Arc<dyn TableSource>);
+            let plain =
+                |table: Arc<Table>| Arc::new(Table { watermark: None, ..Table::clone(&table) });
+            return self
+                .table(name)
+                .map(|table| Arc::new(PlannedLookup(plain(table))) as Arc<dyn TableSource>);
         }
         if let Some(table) = self.table(name) {
             return Some(Arc::new(PlannedTable(table)));

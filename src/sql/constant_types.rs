@@ -1,10 +1,12 @@
-//! Which type has a constant that the planner forgets? A text has its length, a timestamp its digits, an interval its kind.
+//! Which type has a constant that the planner forgets? A text has its length, a timestamp its
+//! digits, an interval its kind.
 //!
-//! `rewrite` asks for TYPEOF. What always holds: what is not known here is left to `functions::type_of`, which refuses it.
+//! `rewrite` asks for TYPEOF. What always holds: what is not known here is left to
+//! `functions::type_of`, which refuses it.
 
 use sqlparser::ast::{
-    CharacterLength, DataType as SqlType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, TimezoneInfo, TypedString,
-    Value, ValueWithSpan,
+    CharacterLength, DataType as SqlType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
+    TimezoneInfo, TypedString, Value, ValueWithSpan,
 };
 
 use super::functions::nested;
@@ -14,10 +16,13 @@ use crate::sql::syntax::{cast, constant_interval, text};
 /// The type of a constant that loses part of it when it is planned.
 pub fn of(expression: &Expr) -> Option<String> {
     match expression {
-        Expr::Interval(interval) => constant_interval(interval).map(|(family, _)| format!("INTERVAL {}", family.name())),
-        Expr::TypedString(TypedString { data_type: SqlType::Timestamp(Some(digits), TimezoneInfo::None), .. }) => {
-            Some(format!("TIMESTAMP({digits})"))
+        Expr::Interval(interval) => {
+            constant_interval(interval).map(|(family, _)| format!("INTERVAL {}", family.name()))
         }
+        Expr::TypedString(TypedString {
+            data_type: SqlType::Timestamp(Some(digits), TimezoneInfo::None),
+            ..
+        }) => Some(format!("TIMESTAMP({digits})")),
         _ => None,
     }
 }
@@ -25,7 +30,9 @@ pub fn of(expression: &Expr) -> Option<String> {
 /// Says the length of texts that stand in an expression where its type goes by them.
 pub fn lengths(expression: &mut Expr) {
     match expression {
-        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(value), .. }) if !value.is_empty() => {
+        Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(value), .. })
+            if !value.is_empty() =>
+        {
             let length = value.chars().count() as u64;
             let length = CharacterLength::IntegerLength { length, unit: None };
             let value = text(std::mem::take(value));
@@ -62,7 +69,8 @@ mod tests {
             ("''", "''"),
         ] {
             let parser = sqlparser::parser::Parser::new(&crate::sql::dialect::FlinkDialect);
-            let mut expression = parser.try_with_sql(sql).and_then(|mut p| p.parse_expr()).expect(sql);
+            let mut expression =
+                parser.try_with_sql(sql).and_then(|mut p| p.parse_expr()).expect(sql);
             lengths(&mut expression);
             assert_eq!(expression.to_string(), expected);
         }

@@ -1,7 +1,8 @@
 //! How Flink SQL is tokenised and where its grammar differs from what sqlparser knows.
 //!
-//! `TABLE src [PARTITION BY k]` as a function argument becomes a call of the name [`TABLE_ARGUMENT`], which `window_tvf` understands;
-//! `DESCRIPTOR(ts)` is an ordinary call already.
+//! `TABLE src [PARTITION BY k]` as a function argument becomes a call of the name
+//! [`TABLE_ARGUMENT`], which `window_tvf` understands; `DESCRIPTOR(ts)` is an ordinary call
+//! already.
 
 use sqlparser::ast::{BinaryOperator, Expr};
 use sqlparser::dialect::{Dialect, Precedence};
@@ -62,8 +63,14 @@ impl Dialect for FlinkDialect {
         time_difference::precedence(parser).map(Ok)
     }
 
-    /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is meant anyway.
-    fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+    /// `x BETWEEN SYMMETRIC a AND b` takes its bounds in either order; ASYMMETRIC says what is
+    /// meant anyway.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser,
+        left: &Expr,
+        _: u8,
+    ) -> Option<Result<Expr, ParserError>> {
         if let Some(is_json) = json_calls::infix(parser, left) {
             return Some(Ok(is_json));
         }
@@ -85,10 +92,19 @@ impl Dialect for FlinkDialect {
         }
         Some(parser.parse_between(left.clone(), negated).map(|between| match between {
             Expr::Between { expr, negated, low, high } if symmetric => {
-                let swapped = Expr::Between { expr: expr.clone(), negated, low: high.clone(), high: low.clone() };
+                let swapped = Expr::Between {
+                    expr: expr.clone(),
+                    negated,
+                    low: high.clone(),
+                    high: low.clone(),
+                };
                 let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
                 let given = Expr::Between { expr, negated, low, high };
-                Expr::Nested(Box::new(Expr::BinaryOp { left: Box::new(given), op, right: Box::new(swapped) }))
+                Expr::Nested(Box::new(Expr::BinaryOp {
+                    left: Box::new(given),
+                    op,
+                    right: Box::new(swapped),
+                }))
             }
             other => other,
         }))
@@ -103,18 +119,23 @@ impl Dialect for FlinkDialect {
             return Some(parsed);
         }
         for (keyword, name) in [(Keyword::ARRAY, nested::ARRAY), (Keyword::MAP, nested::MAP)] {
-            if parser.peek_keyword(keyword) && parser.peek_nth_token_ref(1).token == Token::LBracket {
+            if parser.peek_keyword(keyword) && parser.peek_nth_token_ref(1).token == Token::LBracket
+            {
                 parser.advance_token();
                 parser.advance_token();
                 return Some(elements(parser).map(|elements| call(name, elements)));
             }
         }
-        if !parser.peek_keyword(Keyword::TABLE) || !matches!(parser.peek_nth_token(1).token, Token::Word(_)) {
+        if !parser.peek_keyword(Keyword::TABLE)
+            || !matches!(parser.peek_nth_token(1).token, Token::Word(_))
+        {
             return None;
         }
         parser.advance_token();
         Some(parser.parse_object_name(false).and_then(|name| {
-            let argument = Expr::CompoundIdentifier(name.0.iter().filter_map(|p| p.as_ident().cloned()).collect());
+            let argument = Expr::CompoundIdentifier(
+                name.0.iter().filter_map(|p| p.as_ident().cloned()).collect(),
+            );
             let mut args = vec![argument];
             args.extend(partition_columns(parser)?);
             Ok(call(TABLE_ARGUMENT, args))
@@ -125,7 +146,8 @@ impl Dialect for FlinkDialect {
 impl FlinkDialect {
     /// `x IS [NOT] DISTINCT FROM y`: sqlparser takes everything that follows for `y`, an AND too.
     fn distinct(&self, parser: &mut Parser, left: &Expr) -> Option<Result<Expr, ParserError>> {
-        let negated = parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]);
+        let negated =
+            parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]);
         if !negated && !parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
             return None;
         }

@@ -1,14 +1,17 @@
-//! The older windows: `GROUP BY TUMBLE(ts, INTERVAL ...)` with `TUMBLE_START(ts, ...)` and its like in the SELECT.
+//! The older windows: `GROUP BY TUMBLE(ts, INTERVAL ...)` with `TUMBLE_START(ts, ...)` and its like
+//! in the SELECT.
 //!
-//! Called by `bind` on every query before it is planned. They become the table-valued windows: the table in FROM is wrapped
-//! in the window function, the group window becomes the columns of its start and end, its auxiliary functions become those
-//! columns and that of its time. What always holds: a query without group windows stays as it is.
+//! Called by `bind` on every query before it is planned. They become the table-valued windows: the
+//! table in FROM is wrapped in the window function, the group window becomes the columns of its
+//! start and end, its auxiliary functions become those columns and that of its time. What always
+//! holds: a query without group windows stays as it is.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, Query,
-    Select, SelectItem, SetExpr, Spanned, TableAlias, TableFactor, VisitMut, VisitorMut, visit_expressions_mut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    GroupByExpr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Spanned, TableAlias,
+    TableFactor, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 use super::dialect::TABLE_ARGUMENT;
@@ -62,13 +65,22 @@ impl GroupWindow {
         let place = place_of(expression);
         let mut arguments = plain_arguments(function).into_iter();
         match arguments.next().and_then(|rowtime| column_name(&rowtime)) {
-            Some(rowtime) => Ok(Some(GroupWindow { kind, rowtime, arguments: arguments.collect(), place })),
-            None => Err(SqlError::new(format!("the first argument of '{kind}' in GROUP BY is a rowtime column")).at(place)),
+            Some(rowtime) => {
+                Ok(Some(GroupWindow { kind, rowtime, arguments: arguments.collect(), place }))
+            }
+            None => Err(SqlError::new(format!(
+                "the first argument of '{kind}' in GROUP BY is a rowtime column"
+            ))
+            .at(place)),
         }
     }
 
     /// What an auxiliary function stands for: a window column, or the processing time.
-    fn column(&self, function: &Function, place: Option<TextPlace>) -> Result<Option<Auxiliary>, SqlError> {
+    fn column(
+        &self,
+        function: &Function,
+        place: Option<TextPlace>,
+    ) -> Result<Option<Auxiliary>, SqlError> {
         let name = function.name.to_string().to_uppercase();
         let Some((kind, part)) = part_of(&name) else { return Ok(None) };
         let column = match part {
@@ -79,9 +91,16 @@ impl GroupWindow {
         };
         let mut arguments = plain_arguments(function).into_iter();
         let rowtime = arguments.next().and_then(|e| column_name(&e));
-        let same_arguments = arguments.map(|e| e.to_string()).eq(self.arguments.iter().map(ToString::to_string));
-        if kind != self.kind || rowtime.map(|r| r.value) != Some(self.rowtime.value.clone()) || !same_arguments {
-            let message = format!("'{name}' has no window: its arguments must be those of the '{}' in GROUP BY", self.kind);
+        let same_arguments =
+            arguments.map(|e| e.to_string()).eq(self.arguments.iter().map(ToString::to_string));
+        if kind != self.kind
+            || rowtime.map(|r| r.value) != Some(self.rowtime.value.clone())
+            || !same_arguments
+        {
+            let message = format!(
+                "'{name}' has no window: its arguments must be those of the '{}' in GROUP BY",
+                self.kind
+            );
             return Err(SqlError::new(message).at(place));
         }
         Ok(Some(column))
@@ -121,7 +140,9 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
         for group in groups.iter() {
             let Some(column) = column_name(group) else {
                 let message = format!("GROUP BY SESSION takes columns beside it, not '{group}'");
-                return Err(SqlError::new(message).at(place_of(group)).help("compute it in a subquery"));
+                return Err(SqlError::new(message)
+                    .at(place_of(group))
+                    .help("compute it in a subquery"));
             };
             partition.push(column);
         }
@@ -144,7 +165,10 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
     for (number, item) in select.projection.iter_mut().enumerate() {
         // The column's name is not that of the window column it becomes.
         if let SelectItem::UnnamedExpr(expr @ Expr::Function(_)) = item {
-            *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('`', format!("EXPR${number}")) };
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::with_quote('`', format!("EXPR${number}")),
+            };
         }
         if let ControlFlow::Break(error) = visit_expressions_mut(item, &mut replace) {
             return Err(error);
@@ -156,36 +180,55 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
         return Err(error);
     }
     let columns = GROUP_WINDOW_COLUMNS.iter().take(if uses_time { 3 } else { 2 });
-    let columns: Vec<Expr> = columns.map(|c| Expr::Identifier(Ident::with_quote('`', *c))).collect();
+    let columns: Vec<Expr> =
+        columns.map(|c| Expr::Identifier(Ident::with_quote('`', *c))).collect();
     groups.splice(index..index, columns);
     let [from] = select.from.as_mut_slice() else { return Err(one_table(&window)) };
     if !from.joins.is_empty() {
         return Err(one_table(&window));
     }
-    from.relation = windowed(&from.relation, &window, partition).ok_or_else(|| one_table(&window))?;
+    from.relation =
+        windowed(&from.relation, &window, partition).ok_or_else(|| one_table(&window))?;
     Ok(())
 }
 
 fn one_table(window: &GroupWindow) -> SqlError {
-    SqlError::new(format!("GROUP BY {} takes one table, view or subquery in FROM", window.kind)).at(window.place)
+    SqlError::new(format!("GROUP BY {} takes one table, view or subquery in FROM", window.kind))
+        .at(window.place)
 }
 
 /// The table in FROM inside the window function. None: it is neither a table nor a subquery.
-fn windowed(table: &TableFactor, window: &GroupWindow, partition: Vec<Ident>) -> Option<TableFactor> {
+fn windowed(
+    table: &TableFactor,
+    window: &GroupWindow,
+    partition: Vec<Ident>,
+) -> Option<TableFactor> {
     let (argument, alias) = match table {
         TableFactor::Table { name, alias, .. } => {
             let parts: Vec<Ident> = name.0.iter().filter_map(|p| p.as_ident().cloned()).collect();
             // Columns may be qualified with the table's name.
-            let name = TableAlias { explicit: true, name: parts.last()?.clone(), columns: vec![], at: None };
+            let name = TableAlias {
+                explicit: true,
+                name: parts.last()?.clone(),
+                columns: vec![],
+                at: None,
+            };
             (Expr::CompoundIdentifier(parts), Some(alias.clone().unwrap_or(name)))
         }
-        TableFactor::Derived { subquery, alias, .. } => (Expr::Subquery(subquery.clone()), alias.clone()),
+        TableFactor::Derived { subquery, alias, .. } => {
+            (Expr::Subquery(subquery.clone()), alias.clone())
+        }
         _ => return None,
     };
-    let table = std::iter::once(argument).chain(partition.into_iter().map(Expr::Identifier)).collect();
+    let table =
+        std::iter::once(argument).chain(partition.into_iter().map(Expr::Identifier)).collect();
     let descriptor = call("DESCRIPTOR", vec![Expr::Identifier(window.rowtime.clone())]);
-    let arguments = [call(TABLE_ARGUMENT, table), descriptor].into_iter().chain(window.arguments.clone());
-    Some(TableFactor::TableFunction { expr: call(&format!("{GROUP_PREFIX}{}", window.kind), arguments.collect()), alias })
+    let arguments =
+        [call(TABLE_ARGUMENT, table), descriptor].into_iter().chain(window.arguments.clone());
+    Some(TableFactor::TableFunction {
+        expr: call(&format!("{GROUP_PREFIX}{}", window.kind), arguments.collect()),
+        alias,
+    })
 }
 
 fn call(name: &str, arguments: Vec<Expr>) -> Expr {
@@ -195,7 +238,10 @@ fn call(name: &str, arguments: Vec<Expr>) -> Expr {
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: arguments.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect(),
+            args: arguments
+                .into_iter()
+                .map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a)))
+                .collect(),
             clauses: vec![],
         }),
         filter: None,
@@ -227,5 +273,7 @@ fn place_of(expression: &Expr) -> Option<TextPlace> {
     (start.line > 0).then_some(TextPlace { line: start.line, column: start.column })
 }
 
-/// Those of the older form, which has no names for them: rows that came out of another window may have columns of that name.
-pub(crate) const GROUP_WINDOW_COLUMNS: [&str; 3] = ["(window_start)", "(window_end)", "(window_time)"];
+/// Those of the older form, which has no names for them: rows that came out of another window may
+/// have columns of that name.
+pub(crate) const GROUP_WINDOW_COLUMNS: [&str; 3] =
+    ["(window_start)", "(window_end)", "(window_time)"];

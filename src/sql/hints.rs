@@ -1,8 +1,9 @@
 //! Hints behind a table's name: `t /*+ OPTIONS('key' = 'value') */`.
 //!
-//! Called by `parse`, to which hints are comments, and by `bind`. A hint becomes part of the table's name, so the table with
-//! other options is another table for all that follows, and shows as it was written, but for secrets: the name holds their
-//! numbers. What always holds: a hint that would change results and is not known is refused; no secret gets into a name.
+//! Called by `parse`, to which hints are comments, and by `bind`. A hint becomes part of the
+//! table's name, so the table with other options is another table for all that follows, and shows
+//! as it was written, but for secrets: the name holds their numbers. What always holds: a hint that
+//! would change results and is not known is refused; no secret gets into a name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,7 +29,9 @@ pub(crate) fn base_name(name: &str) -> &str {
 pub(crate) fn short_name(name: &str) -> Cow<'_, str> {
     match name.split_once(MARK) {
         None => Cow::Borrowed(name),
-        Some((base, hint)) => Cow::Owned(format!("{base}_{:016x}", xxhash_rust::xxh3::xxh3_64(hint.as_bytes()))),
+        Some((base, hint)) => {
+            Cow::Owned(format!("{base}_{:016x}", xxhash_rust::xxh3::xxh3_64(hint.as_bytes())))
+        }
     }
 }
 
@@ -53,10 +56,15 @@ fn number_of(secret: &str, secrets: &mut Vec<String>) -> String {
     format!("{MASK}{}", index + 1)
 }
 
-/// Puts hints into the names before them. Returns the tokens, and the secrets of all hints by their number.
-pub(crate) fn attach(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec<String>), SqlError> {
+/// Puts hints into the names before them. Returns the tokens, and the secrets of all hints by their
+/// number.
+pub(crate) fn attach(
+    tokens: Vec<TokenWithSpan>,
+) -> Result<(Vec<TokenWithSpan>, Vec<String>), SqlError> {
     let hint_of = |token: &Token| match token {
-        Token::Whitespace(Whitespace::MultiLineComment(text)) => text.strip_prefix('+').map(str::to_owned),
+        Token::Whitespace(Whitespace::MultiLineComment(text)) => {
+            text.strip_prefix('+').map(str::to_owned)
+        }
         _ => None,
     };
     if !tokens.iter().any(|t| hint_of(&t.token).is_some()) {
@@ -72,19 +80,28 @@ pub(crate) fn attach(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, 
         };
         let place = TextPlace { line: token.span.start.line, column: token.span.start.column };
         let refused = |message: String| SqlError::new(message).at(Some(place));
-        let kind: String = hint.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let kind: String =
+            hint.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         if HARMLESS.contains(&kind.to_uppercase().as_str()) {
             continue;
         }
         if !kind.eq_ignore_ascii_case("OPTIONS") {
-            return Err(refused(format!("the hint {} is not supported; OPTIONS('key' = 'value') is", kind.to_uppercase())));
+            return Err(refused(format!(
+                "the hint {} is not supported; OPTIONS('key' = 'value') is",
+                kind.to_uppercase()
+            )));
         }
         let options = parse(&hint).map_err(|e| refused(format!("the hint OPTIONS: {e}")))?;
         // Whole words only: what stands between the name and its hint is dropped.
         while matches!(out.last(), Some(t) if matches!(t.token, Token::Whitespace(_))) {
             out.pop();
         }
-        let before = out.iter().rev().filter(|t| !matches!(t.token, Token::Whitespace(_))).nth(1).map(|t| t.token.clone());
+        let before = out
+            .iter()
+            .rev()
+            .filter(|t| !matches!(t.token, Token::Whitespace(_)))
+            .nth(1)
+            .map(|t| t.token.clone());
         let Some(TokenWithSpan { token: Token::Word(word), span }) = out.pop() else {
             return Err(refused("the hint OPTIONS stands behind the name of a table".into()));
         };
@@ -97,7 +114,8 @@ pub(crate) fn attach(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, 
         let name = format!("{}{MARK}OPTIONS({}) */", word.value, list.join(", "));
         out.push(TokenWithSpan { token: Token::make_word(&name, Some('`')), span });
         // Columns are called by the table's own name, unless there is an alias.
-        while matches!(rest.peek(), Some(t) if matches!(&t.token, Token::Whitespace(w) if !is_hint(w))) {
+        while matches!(rest.peek(), Some(t) if matches!(&t.token, Token::Whitespace(w) if !is_hint(w)))
+        {
             rest.next();
         }
         let space = || TokenWithSpan { token: Token::Whitespace(Whitespace::Space), span };
@@ -123,7 +141,9 @@ fn is_hint(whitespace: &Whitespace) -> bool {
 /// True for a word that begins an alias: AS, or a name that begins no clause.
 fn is_alias(token: &Token) -> bool {
     match token {
-        Token::Word(w) => w.quote_style.is_some() || w.keyword == Keyword::AS || w.keyword == Keyword::NoKeyword,
+        Token::Word(w) => {
+            w.quote_style.is_some() || w.keyword == Keyword::AS || w.keyword == Keyword::NoKeyword
+        }
         _ => false,
     }
 }
@@ -142,8 +162,11 @@ fn parse(hint: &str) -> Result<BTreeMap<String, String>, String> {
     }
     let mut options = BTreeMap::new();
     loop {
-        let (Some(Token::SingleQuotedString(key)), Some(Token::Eq), Some(Token::SingleQuotedString(value))) =
-            (tokens.next(), tokens.next(), tokens.next())
+        let (
+            Some(Token::SingleQuotedString(key)),
+            Some(Token::Eq),
+            Some(Token::SingleQuotedString(value)),
+        ) = (tokens.next(), tokens.next(), tokens.next())
         else {
             return Err(expected());
         };
@@ -168,11 +191,20 @@ mod tests {
     #[test]
     fn hints_become_part_of_the_name() {
         for (text, expected) in [
-            ("FROM t /*+ OPTIONS('a'='b') */ WHERE x", "FROM `t /*+ OPTIONS('a'='b') */` AS `t` WHERE x"),
+            (
+                "FROM t /*+ OPTIONS('a'='b') */ WHERE x",
+                "FROM `t /*+ OPTIONS('a'='b') */` AS `t` WHERE x",
+            ),
             ("FROM t/*+OPTIONS('a' = 'it''s')*/", "FROM `t /*+ OPTIONS('a'='it''s') */` AS `t` "),
-            ("FROM t /*+ OPTIONS('b'='2','a'='1') */ AS u", "FROM `t /*+ OPTIONS('a'='1', 'b'='2') */` AS u"),
+            (
+                "FROM t /*+ OPTIONS('b'='2','a'='1') */ AS u",
+                "FROM `t /*+ OPTIONS('a'='1', 'b'='2') */` AS u",
+            ),
             ("FROM t /*+ OPTIONS('a'='1') */ u, v", "FROM `t /*+ OPTIONS('a'='1') */` u, v"),
-            ("TUMBLE(TABLE t /*+ options('a'='1') */, x)", "TUMBLE(TABLE `t /*+ OPTIONS('a'='1') */` , x)"),
+            (
+                "TUMBLE(TABLE t /*+ options('a'='1') */, x)",
+                "TUMBLE(TABLE `t /*+ OPTIONS('a'='1') */` , x)",
+            ),
             ("INTO t /*+ OPTIONS('a'='1') */ SELECT", "INTO `t /*+ OPTIONS('a'='1') */` SELECT"),
             ("SELECT /*+ BROADCAST(t) */ 1 /* text */", "SELECT  1 /* text */"),
         ] {
@@ -190,9 +222,9 @@ mod tests {
 
     #[test]
     fn secrets_are_not_part_of_the_name() {
-        let text =
-            "FROM t /*+ OPTIONS('a.secret'='x','b'='y') */, t /*+ OPTIONS('a.secret'='z') */, u /*+ OPTIONS('token'='x') */";
-        let (tokens, secrets) = attach(Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap()).unwrap();
+        let text = "FROM t /*+ OPTIONS('a.secret'='x','b'='y') */, t /*+ OPTIONS('a.secret'='z') */, u /*+ OPTIONS('token'='x') */";
+        let (tokens, secrets) =
+            attach(Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap()).unwrap();
         let names: Vec<String> = (tokens.into_iter())
             .filter_map(|t| match t.token {
                 Token::Word(w) if w.value.contains(MARK) => Some(w.value),

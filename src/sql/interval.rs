@@ -10,7 +10,8 @@ pub(crate) enum Amount {
 }
 
 /// Units of the second kind, from the largest, with their ms.
-const UNITS: [(&str, i64); 4] = [("DAY", 86_400_000), ("HOUR", 3_600_000), ("MINUTE", 60_000), ("SECOND", 1000)];
+const UNITS: [(&str, i64); 4] =
+    [("DAY", 86_400_000), ("HOUR", 3_600_000), ("MINUTE", 60_000), ("SECOND", 1000)];
 
 /// Reads the text of an interval of one unit, or of the units `from` to `to`. None if it is none.
 pub fn amount(text: &str, from: &str, to: Option<&str>) -> Option<Amount> {
@@ -23,7 +24,8 @@ pub fn amount(text: &str, from: &str, to: Option<&str>) -> Option<Amount> {
         ("YEAR", Some("MONTH")) => {
             let (years, months) = text.split_once('-')?;
             let (years, months) = (number(years)?, number(months)?);
-            (months < 12).then_some(Amount::Months(sign * (years.checked_mul(12)?.checked_add(months)?)))
+            (months < 12)
+                .then_some(Amount::Months(sign * (years.checked_mul(12)?.checked_add(months)?)))
         }
         ("YEAR" | "QUARTER" | "MONTH", None) => {
             let months = match from {
@@ -33,10 +35,16 @@ pub fn amount(text: &str, from: &str, to: Option<&str>) -> Option<Amount> {
             };
             Some(Amount::Months(sign * number(text)?.checked_mul(months)?))
         }
-        ("WEEK", None) => Some(Amount::Milliseconds(sign * number(text)?.checked_mul(7 * UNITS[0].1)?)),
+        ("WEEK", None) => {
+            Some(Amount::Milliseconds(sign * number(text)?.checked_mul(7 * UNITS[0].1)?))
+        }
         (_, None) => {
             let (_, ms) = UNITS.iter().find(|(name, _)| *name == from)?;
-            let total = if from == "SECOND" { seconds_ms(text)? } else { number(text)?.checked_mul(*ms)? };
+            let total = if from == "SECOND" {
+                seconds_ms(text)?
+            } else {
+                number(text)?.checked_mul(*ms)?
+            };
             Some(Amount::Milliseconds(sign * total))
         }
         (_, Some(to)) => {
@@ -56,7 +64,11 @@ pub fn amount(text: &str, from: &str, to: Option<&str>) -> Option<Amount> {
             }
             let mut total = 0i64;
             for (index, (part, (name, ms))) in parts.iter().zip(&UNITS[first..]).enumerate() {
-                let value = if *name == "SECOND" { seconds_ms(part)? } else { number(part)?.checked_mul(*ms)? };
+                let value = if *name == "SECOND" {
+                    seconds_ms(part)?
+                } else {
+                    number(part)?.checked_mul(*ms)?
+                };
                 // Behind the first unit there is less than one of the unit before.
                 let (_, unit_before_ms) = UNITS[first + index.saturating_sub(1)];
                 if index > 0 && value >= unit_before_ms {
@@ -106,7 +118,11 @@ mod tests {
             ("1", "DAY", Some("SECOND"), None),
             ("x", "DAY", None, None),
         ] {
-            assert_eq!(amount(text, from, to), expected.map(Amount::Milliseconds), "{text} {from} {to:?}");
+            assert_eq!(
+                amount(text, from, to),
+                expected.map(Amount::Milliseconds),
+                "{text} {from} {to:?}"
+            );
         }
         assert_eq!(amount("1-2", "YEAR", Some("MONTH")), Some(Amount::Months(14)));
         assert_eq!(amount("-1", "QUARTER", None), Some(Amount::Months(-3)));

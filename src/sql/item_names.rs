@@ -1,8 +1,10 @@
-//! What are the columns of a SELECT called? As in Flink: by the column or field that stands there, else `EXPR$0`.
+//! What are the columns of a SELECT called? As in Flink: by the column or field that stands there,
+//! else `EXPR$0`.
 //!
-//! Called by `rewrite` for every query, before forms of Flink's become calls, and by `row_stars`, which asks what is a table. What
-//! always holds: no two items of a SELECT have one name (`k`, `k0`); parentheses around a name change nothing; `r.f` is called
-//! `f`, whether `r` is a ROW or a table.
+//! Called by `rewrite` for every query, before forms of Flink's become calls, and by `row_stars`,
+//! which asks what is a table. What always holds: no two items of a SELECT have one name (`k`,
+//! `k0`); parentheses around a name change nothing; `r.f` is called `f`, whether `r` is a ROW or a
+//! table.
 
 use std::mem;
 
@@ -35,8 +37,11 @@ pub(crate) fn is_star(item: &SelectItem) -> bool {
 fn name(item: &mut SelectItem, index: usize, select: &Select, taken: &mut Option<Vec<String>>) {
     let (name, as_it_is) = match &*item {
         SelectItem::UnnamedExpr(expression) => match name_of(expression) {
-            // The planner calls a column of a table what it is called; of a field it does not know that.
-            Some((name, path)) => (name, path.len() == 1 || (path.len() == 2 && is_table(&path[0], select))),
+            // The planner calls a column of a table what it is called; of a field it does not know
+            // that.
+            Some((name, path)) => {
+                (name, path.len() == 1 || (path.len() == 2 && is_table(&path[0], select)))
+            }
             None => (format!("EXPR${index}"), false),
         },
         SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), true),
@@ -62,12 +67,18 @@ fn name_of(expression: &Expr) -> Option<(String, &[Ident])> {
 
 fn unique(name: &str, taken: &[String]) -> String {
     let numbered = (0..).map(|number| format!("{name}{number}"));
-    std::iter::once(name.to_string()).chain(numbered).find(|n| !taken.contains(n)).unwrap_or_default()
+    std::iter::once(name.to_string())
+        .chain(numbered)
+        .find(|n| !taken.contains(n))
+        .unwrap_or_default()
 }
 
-/// Gives other names to items that are called like one before them. `of_star` says which columns a `*` stands for: they take its
-/// place if one of them needs another name.
-pub(crate) fn tell_apart(items: Vec<SelectItem>, of_star: impl Fn(&SelectItem) -> Vec<Vec<Ident>>) -> Vec<SelectItem> {
+/// Gives other names to items that are called like one before them. `of_star` says which columns a
+/// `*` stands for: they take its place if one of them needs another name.
+pub(crate) fn tell_apart(
+    items: Vec<SelectItem>,
+    of_star: impl Fn(&SelectItem) -> Vec<Vec<Ident>>,
+) -> Vec<SelectItem> {
     let mut taken: Vec<String> = Vec::new();
     let mut out = Vec::new();
     let put = |mut item: SelectItem, name: String, taken: &mut Vec<String>| {
@@ -147,13 +158,17 @@ pub(crate) fn is_table(name: &Ident, select: &Select) -> bool {
             | TableFactor::UNNEST { alias: Some(alias), .. }
             | TableFactor::Function { alias: Some(alias), .. } => alias.name.value == name,
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                named(&table_with_joins.relation, name) || table_with_joins.joins.iter().any(|j| named(&j.relation, name))
+                named(&table_with_joins.relation, name)
+                    || table_with_joins.joins.iter().any(|j| named(&j.relation, name))
             }
             TableFactor::NestedJoin { alias: Some(alias), .. } => alias.name.value == name,
             _ => false,
         }
     }
-    let mut factors = select.from.iter().flat_map(|t| std::iter::once(&t.relation).chain(t.joins.iter().map(|j| &j.relation)));
+    let mut factors = select
+        .from
+        .iter()
+        .flat_map(|t| std::iter::once(&t.relation).chain(t.joins.iter().map(|j| &j.relation)));
     factors.any(|factor| named(factor, &name.value))
 }
 
@@ -198,7 +213,14 @@ mod tests {
 
     #[test]
     fn tables_of_every_form_are_known() {
-        for from in ["x", "y AS x", "(SELECT * FROM y) AS x", "y, x", "y JOIN x ON TRUE", "(y CROSS JOIN x)"] {
+        for from in [
+            "x",
+            "y AS x",
+            "(SELECT * FROM y) AS x",
+            "y, x",
+            "y JOIN x ON TRUE",
+            "(y CROSS JOIN x)",
+        ] {
             assert_eq!(names(&format!("SELECT x.a FROM {from}")), ["-"], "{from}");
             assert_eq!(names(&format!("SELECT z.a FROM {from}")), ["a"], "{from}");
         }

@@ -1,8 +1,11 @@
-//! A condition on both sides of a join that stands above it, in WHERE or around a subquery: part of the join.
+//! A condition on both sides of a join that stands above it, in WHERE or around a subquery: part of
+//! the join.
 //!
-//! Called by `bind` for every plan. Whether a join has a bound in time shows in its own condition, so what Flink finds by pushing
-//! filters down is brought there: through subqueries, views and other joins. What always holds: the rows that come out are the
-//! same; a condition on one side alone stays where it is. An outer join whose missing rows such a condition refuses is an inner one.
+//! Called by `bind` for every plan. Whether a join has a bound in time shows in its own condition,
+//! so what Flink finds by pushing filters down is brought there: through subqueries, views and
+//! other joins. What always holds: the rows that come out are the same; a condition on one side
+//! alone stays where it is. An outer join whose missing rows such a condition refuses is an inner
+//! one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,18 +41,26 @@ fn filter(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     Ok(if moved { Transformed::yes(plan) } else { Transformed::no(plan) })
 }
 
-/// The plan with the condition in one of its joins, if that has columns of the condition on both sides.
+/// The plan with the condition in one of its joins, if that has columns of the condition on both
+/// sides.
 fn absorbed(condition: &Expr, plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     Ok(match plan {
         LogicalPlan::Join(join) => in_join(condition, join)?.map(LogicalPlan::Join),
         LogicalPlan::Filter(filter) => match absorbed(condition, &filter.input)? {
-            Some(input) => Some(LogicalPlan::Filter(Filter::try_new(filter.predicate.clone(), Arc::new(input))?)),
+            Some(input) => Some(LogicalPlan::Filter(Filter::try_new(
+                filter.predicate.clone(),
+                Arc::new(input),
+            )?)),
             None => None,
         },
         LogicalPlan::SubqueryAlias(alias) => {
-            let below = alias.input.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
+            let below =
+                alias.input.schema().columns().into_iter().map(Expr::Column).collect::<Vec<_>>();
             match absorbed(&over(condition, &alias.schema, &below)?, &alias.input)? {
-                Some(input) => Some(LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(input), alias.alias.clone())?)),
+                Some(input) => Some(LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(
+                    Arc::new(input),
+                    alias.alias.clone(),
+                )?)),
                 None => None,
             }
         }
@@ -61,7 +72,11 @@ fn absorbed(condition: &Expr, plan: &LogicalPlan) -> Result<Option<LogicalPlan>>
             match absorbed(&below, &projection.input)? {
                 Some(input) => {
                     let (exprs, schema) = (projection.expr.clone(), projection.schema.clone());
-                    Some(LogicalPlan::Projection(Projection::try_new_with_schema(exprs, Arc::new(input), schema)?))
+                    Some(LogicalPlan::Projection(Projection::try_new_with_schema(
+                        exprs,
+                        Arc::new(input),
+                        schema,
+                    )?))
                 }
                 None => None,
             }
@@ -70,10 +85,12 @@ fn absorbed(condition: &Expr, plan: &LogicalPlan) -> Result<Option<LogicalPlan>>
     })
 }
 
-/// True if a condition asks for more than columns: the clock, a watermark, chance. Joins cannot give that.
+/// True if a condition asks for more than columns: the clock, a watermark, chance. Joins cannot
+/// give that.
 fn asks_more(condition: &Expr) -> bool {
     let asks = |e: &Expr| {
-        let named = matches!(e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME);
+        let named =
+            matches!(e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME);
         Ok(named || e.is_volatile_node() || clock::over(e, lit(0)).is_some())
     };
     // The walk cannot fail: its closure does not.
@@ -82,11 +99,16 @@ fn asks_more(condition: &Expr) -> bool {
 
 /// The condition over what the columns of a schema stand for.
 fn over(condition: &Expr, schema: &DFSchema, below: &[Expr]) -> Result<Expr> {
-    let columns: HashMap<Column, Expr> =
-        schema.columns().into_iter().zip(below.iter().map(|e| e.clone().unalias_nested().data)).collect();
+    let columns: HashMap<Column, Expr> = schema
+        .columns()
+        .into_iter()
+        .zip(below.iter().map(|e| e.clone().unalias_nested().data))
+        .collect();
     let replaced = |e: Expr| {
         Ok(match &e {
-            Expr::Column(column) => columns.get(column).cloned().map_or_else(|| Transformed::no(e), Transformed::yes),
+            Expr::Column(column) => {
+                columns.get(column).cloned().map_or_else(|| Transformed::no(e), Transformed::yes)
+            }
             _ => Transformed::no(e),
         })
     };
@@ -95,10 +117,15 @@ fn over(condition: &Expr, schema: &DFSchema, below: &[Expr]) -> Result<Expr> {
 
 fn in_join(condition: &Expr, join: &Join) -> Result<Option<Join>> {
     let columns = condition.column_refs();
-    let of = |side: &LogicalPlan| !columns.is_empty() && columns.iter().all(|c| side.schema().has_column(c));
+    let of = |side: &LogicalPlan| {
+        !columns.is_empty() && columns.iter().all(|c| side.schema().has_column(c))
+    };
     let (of_left, of_right) = (of(&join.left), of(&join.right));
     // What a filter refuses before such a join never comes out of it.
-    let keeps_left = matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti);
+    let keeps_left = matches!(
+        join.join_type,
+        JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
+    );
     let keeps_right = matches!(join.join_type, JoinType::Inner | JoinType::Right);
     if of_left && !of_right && keeps_left {
         let left = absorbed(condition, &join.left)?;
@@ -127,18 +154,31 @@ fn refuses_null(condition: &Expr) -> bool {
         match value {
             Expr::Column(_) | Expr::Literal(..) => true,
             Expr::Cast(cast) => is_strict(&cast.expr),
-            Expr::BinaryExpr(e) => matches!(e.op, Operator::Plus | Operator::Minus) && is_strict(&e.left) && is_strict(&e.right),
+            Expr::BinaryExpr(e) => {
+                matches!(e.op, Operator::Plus | Operator::Minus)
+                    && is_strict(&e.left)
+                    && is_strict(&e.right)
+            }
             _ => false,
         }
     }
     match condition {
         Expr::BinaryExpr(e) => {
-            let compares =
-                matches!(e.op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq);
+            let compares = matches!(
+                e.op,
+                Operator::Eq
+                    | Operator::NotEq
+                    | Operator::Lt
+                    | Operator::LtEq
+                    | Operator::Gt
+                    | Operator::GtEq
+            );
             compares && is_strict(&e.left) && is_strict(&e.right)
         }
         // One bound may refuse what the other knows nothing of.
-        Expr::Between(b) => !b.negated && [&b.expr, &b.low, &b.high].into_iter().all(|e| is_strict(e)),
+        Expr::Between(b) => {
+            !b.negated && [&b.expr, &b.low, &b.high].into_iter().all(|e| is_strict(e))
+        }
         _ => false,
     }
 }

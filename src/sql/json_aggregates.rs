@@ -1,6 +1,7 @@
 //! How are the clauses of JSON_ARRAYAGG and JSON_OBJECTAGG read?
 //!
-//! Called by `dialect` before sqlparser sees the words. What always holds: what is not one of these calls is left alone.
+//! Called by `dialect` before sqlparser sees the words. What always holds: what is not one of these
+//! calls is left alone.
 
 use sqlparser::ast::{Expr, Ident};
 use sqlparser::keywords::Keyword;
@@ -10,14 +11,16 @@ use sqlparser::tokenizer::Token;
 use super::functions::json;
 use crate::sql::syntax::call;
 
-/// `JSON_ARRAYAGG(v [{NULL | ABSENT} ON NULL])` and `JSON_OBJECTAGG([KEY] k VALUE v [...])` become calls of the name with
-/// what is to be done with NULLs, and `_json` where the value is JSON already, made by a JSON function.
+/// `JSON_ARRAYAGG(v [{NULL | ABSENT} ON NULL])` and `JSON_OBJECTAGG([KEY] k VALUE v [...])` become
+/// calls of the name with what is to be done with NULLs, and `_json` where the value is JSON
+/// already, made by a JSON function.
 pub fn parse(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
     let word = |parser: &Parser, at: usize| match &parser.peek_nth_token_ref(at).token {
         Token::Word(w) if w.quote_style.is_none() => Some(w.value.to_uppercase()),
         _ => None,
     };
-    let name = word(parser, 0).filter(|name| matches!(name.as_str(), "JSON_ARRAYAGG" | "JSON_OBJECTAGG"))?;
+    let name = word(parser, 0)
+        .filter(|name| matches!(name.as_str(), "JSON_ARRAYAGG" | "JSON_OBJECTAGG"))?;
     if parser.peek_nth_token_ref(1).token != Token::LParen {
         return None;
     }
@@ -28,7 +31,9 @@ pub fn parse(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let mut args = Vec::new();
         if is_object {
             // KEY is a word of the call unless a comma or VALUE shows it to be a column.
-            if word(parser, 0).is_some_and(|w| w == "KEY") && word(parser, 1).is_none_or(|w| w != "VALUE") {
+            if word(parser, 0).is_some_and(|w| w == "KEY")
+                && word(parser, 1).is_none_or(|w| w != "VALUE")
+            {
                 parser.advance_token();
             }
             args.push(parser.parse_expr()?);
@@ -49,7 +54,8 @@ pub fn parse(parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
             parser.expect_keyword_is(Keyword::NULL)?;
         }
         parser.expect_token(&Token::RParen)?;
-        let (nulls, json) = (if keeps_nulls { "null" } else { "absent" }, if is_json { "_json" } else { "" });
+        let (nulls, json) =
+            (if keeps_nulls { "null" } else { "absent" }, if is_json { "_json" } else { "" });
         Ok(call(Ident::with_span(place, format!("{}_{nulls}{json}", name.to_lowercase())), args))
     };
     Some(parse())

@@ -1,7 +1,9 @@
-//! How are JSON_VALUE, JSON_QUERY, JSON_EXISTS, JSON_OBJECT, JSON_ARRAY and IS JSON read, which have a grammar of their own?
+//! How are JSON_VALUE, JSON_QUERY, JSON_EXISTS, JSON_OBJECT, JSON_ARRAY and IS JSON read, which
+//! have a grammar of their own?
 //!
-//! Called by `dialect` before sqlparser sees the words. Each form becomes a call of a function in `functions::json` with its
-//! clauses as text. What always holds: what is not one of these forms is left alone.
+//! Called by `dialect` before sqlparser sees the words. Each form becomes a call of a function in
+//! `functions::json` with its clauses as text. What always holds: what is not one of these forms is
+//! left alone.
 
 use sqlparser::ast::{DataType as SqlType, Expr, UnaryOperator, Value};
 use sqlparser::keywords::Keyword;
@@ -70,7 +72,10 @@ pub(crate) fn infix(parser: &mut Parser, left: &Expr) -> Option<Expr> {
     if !negated && !words(parser, &["IS", JSON]) {
         return None;
     }
-    let kind = ["VALUE", "SCALAR", "ARRAY", "OBJECT"].into_iter().find(|kind| word(parser, kind)).unwrap_or("VALUE");
+    let kind = ["VALUE", "SCALAR", "ARRAY", "OBJECT"]
+        .into_iter()
+        .find(|kind| word(parser, kind))
+        .unwrap_or("VALUE");
     let is = call("(is_json)", vec![left.clone(), text(kind)]);
     Some(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(is) } } else { is })
 }
@@ -90,7 +95,9 @@ fn returning(parser: &mut Parser) -> Parsed<Option<SqlType>> {
 
 fn json_exists(parser: &mut Parser) -> Parsed<Expr> {
     let [value, path] = value_and_path(parser)?;
-    let behavior = ["TRUE", "FALSE", "UNKNOWN", "ERROR"].into_iter().find(|b| words(parser, &[b, "ON", "ERROR"]));
+    let behavior = ["TRUE", "FALSE", "UNKNOWN", "ERROR"]
+        .into_iter()
+        .find(|b| words(parser, &[b, "ON", "ERROR"]));
     Ok(call("(json_exists)", vec![value, path, text(behavior.unwrap_or("FALSE"))]))
 }
 
@@ -102,7 +109,8 @@ fn json_value(parser: &mut Parser) -> Parsed<Expr> {
         Some(SqlType::Double(_) | SqlType::DoublePrecision) => "(json_value double)",
         Some(SqlType::Boolean) => "(json_value boolean)",
         Some(other) => {
-            let message = format!("JSON_VALUE returns STRING, BOOLEAN, INTEGER or DOUBLE, not {other}");
+            let message =
+                format!("JSON_VALUE returns STRING, BOOLEAN, INTEGER or DOUBLE, not {other}");
             return Err(ParserError::ParserError(message));
         }
     };
@@ -133,11 +141,15 @@ fn json_query(parser: &mut Parser) -> Parsed<Expr> {
     let [value, path] = value_and_path(parser)?;
     let name = match returning(parser)? {
         None | Some(SqlType::Varchar(None) | SqlType::String(None)) => "(json_query)",
-        Some(SqlType::Custom(name, _)) if name.to_string().to_uppercase().replace(['`', ' '], "") == "ARRAY<STRING>" => {
+        Some(SqlType::Custom(name, _))
+            if name.to_string().to_uppercase().replace(['`', ' '], "") == "ARRAY<STRING>" =>
+        {
             ARRAY_QUERY.name
         }
         Some(other) => {
-            return Err(ParserError::ParserError(format!("JSON_QUERY returns STRING or ARRAY<STRING>, not {other}")));
+            return Err(ParserError::ParserError(format!(
+                "JSON_QUERY returns STRING or ARRAY<STRING>, not {other}"
+            )));
         }
     };
     let mut wrapper = "WITHOUT";
@@ -160,7 +172,8 @@ fn json_query(parser: &mut Parser) -> Parsed<Expr> {
     loop {
         let forms = [&["NULL"][..], &["ERROR"], &["EMPTY", "ARRAY"], &["EMPTY", "OBJECT"]];
         let names = ["NULL", "ERROR", "EMPTY ARRAY", "EMPTY OBJECT"];
-        let found = forms.iter().zip(names).find(|(form, _)| words(parser, &[form, &["ON"][..]].concat()));
+        let found =
+            forms.iter().zip(names).find(|(form, _)| words(parser, &[form, &["ON"][..]].concat()));
         let Some((_, clause)) = found else { break };
         if name == ARRAY_QUERY.name && clause == "EMPTY OBJECT" {
             return Err(ParserError::ParserError("an ARRAY cannot be EMPTY OBJECT".into()));
@@ -203,7 +216,8 @@ fn element(parser: &mut Parser) -> Parsed<(Expr, char)> {
 
 fn at_end(parser: &Parser) -> bool {
     parser.peek_token_ref().token == Token::RParen
-        || ((is_word(parser, 0, "NULL") || is_word(parser, 0, "ABSENT")) && is_word(parser, 1, "ON"))
+        || ((is_word(parser, 0, "NULL") || is_word(parser, 0, "ABSENT"))
+            && is_word(parser, 1, "ON"))
 }
 
 fn json_object(parser: &mut Parser) -> Parsed<Expr> {

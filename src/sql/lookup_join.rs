@@ -1,9 +1,11 @@
-//! `JOIN dim FOR SYSTEM_TIME AS OF o.pt AS d ON ...`: a join whose right side is asked for the rows of each left row.
+//! `JOIN dim FOR SYSTEM_TIME AS OF o.pt AS d ON ...`: a join whose right side is asked for the rows
+//! of each left row.
 //!
-//! DataFusion's planner passes over the version of a table. [`rewrite`] puts it into the join: the table gets a name that marks
-//! it, the time becomes a condition. [`resolve`] checks the time once columns are known and takes the condition away. What
-//! always holds: what is left is a join with a scan of a [`PlannedLookup`], which `plan::lower` makes an operator of; a version
-//! anywhere else is refused.
+//! DataFusion's planner passes over the version of a table. [`rewrite`] puts it into the join: the
+//! table gets a name that marks it, the time becomes a condition. [`resolve`] checks the time once
+//! columns are known and takes the condition away. What always holds: what is left is a join with a
+//! scan of a [`PlannedLookup`], which `plan::lower` makes an operator of; a version anywhere else
+//! is refused.
 
 use std::ops::ControlFlow;
 
@@ -12,8 +14,8 @@ use datafusion_common::{DataFusionError, Result as PlanResult};
 use datafusion_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion_expr::{Expr, Join, LogicalPlan};
 use sqlparser::ast::{
-    BinaryOperator, Expr as SqlExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query, SetExpr, Spanned, TableAlias,
-    TableFactor, TableVersion, TableWithJoins, VisitMut, VisitorMut,
+    BinaryOperator, Expr as SqlExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
+    SetExpr, Spanned, TableAlias, TableFactor, TableVersion, TableWithJoins, VisitMut, VisitorMut,
 };
 
 use super::catalog::{is_proctime, is_rowtime};
@@ -43,7 +45,8 @@ impl VisitorMut for Rewriter {
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<SqlError> {
         match factor {
             TableFactor::Table { version: Some(_), .. } => {
-                let error = SqlError::new("FOR SYSTEM_TIME AS OF stands behind the second table of a JOIN");
+                let error =
+                    SqlError::new("FOR SYSTEM_TIME AS OF stands behind the second table of a JOIN");
                 ControlFlow::Break(error.at(place(factor)).help(HELP))
             }
             TableFactor::NestedJoin { table_with_joins, .. } => joins(table_with_joins),
@@ -77,8 +80,10 @@ fn joins(table: &mut TableWithJoins) -> ControlFlow<SqlError> {
         let TableVersion::ForSystemTimeAsOf(time) = of else {
             return refused("of the versions of a table only FOR SYSTEM_TIME AS OF is supported");
         };
-        let (JoinOperator::Join(on) | JoinOperator::Inner(on) | JoinOperator::Left(on) | JoinOperator::LeftOuter(on)) =
-            &mut join.join_operator
+        let (JoinOperator::Join(on)
+        | JoinOperator::Inner(on)
+        | JoinOperator::Left(on)
+        | JoinOperator::LeftOuter(on)) = &mut join.join_operator
         else {
             return refused("a lookup join is INNER or LEFT");
         };
@@ -92,8 +97,13 @@ fn joins(table: &mut TableWithJoins) -> ControlFlow<SqlError> {
             columns: vec![],
             at: None,
         });
-        *name = ObjectName::from(vec![Ident { value: format!("{LOOKED_UP}{}", last.value), quote_style: Some('`'), ..last }]);
-        let given = std::mem::replace(condition, SqlExpr::Value(sqlparser::ast::Value::Null.into()));
+        *name = ObjectName::from(vec![Ident {
+            value: format!("{LOOKED_UP}{}", last.value),
+            quote_style: Some('`'),
+            ..last
+        }]);
+        let given =
+            std::mem::replace(condition, SqlExpr::Value(sqlparser::ast::Value::Null.into()));
         *condition = SqlExpr::BinaryOp {
             left: Box::new(SqlExpr::Nested(Box::new(given))),
             op: BinaryOperator::And,
@@ -106,7 +116,9 @@ fn joins(table: &mut TableWithJoins) -> ControlFlow<SqlError> {
 /// Checks the times that [`rewrite`] has put into joins, and takes them away.
 pub fn resolve(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
     let without = |node: LogicalPlan| {
-        let LogicalPlan::Join(Join { filter: Some(filter), .. }) = &node else { return Ok(Transformed::no(node)) };
+        let LogicalPlan::Join(Join { filter: Some(filter), .. }) = &node else {
+            return Ok(Transformed::no(node));
+        };
         let (times, rest): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.clone())
             .into_iter()
             .partition(|e| matches!(e, Expr::ScalarFunction(call) if call.name() == as_of::NAME));
@@ -116,7 +128,10 @@ pub fn resolve(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
                 call.args.first().map_or(Ok(()), |time| check(time, &join))?;
             }
         }
-        Ok(Transformed::new_transformed(LogicalPlan::Join(Join { filter: conjunction(rest), ..join }), !times.is_empty()))
+        Ok(Transformed::new_transformed(
+            LogicalPlan::Join(Join { filter: conjunction(rest), ..join }),
+            !times.is_empty(),
+        ))
     };
     Ok(plan.transform_up_with_subqueries(without)?.data)
 }
@@ -126,7 +141,9 @@ fn check(time: &Expr, join: &Join) -> PlanResult<()> {
     let refused = |message: String| Err(flink_types::at(DataFusionError::Plan(message), time));
     let left = join.left.schema();
     let Expr::Column(column) = time else {
-        return refused(format!("FOR SYSTEM_TIME AS OF takes a processing-time attribute of the left table, not '{time}'"));
+        return refused(format!(
+            "FOR SYSTEM_TIME AS OF takes a processing-time attribute of the left table, not '{time}'"
+        ));
     };
     let Some(index) = left.maybe_index_of_column(column) else {
         return refused(format!(
@@ -141,8 +158,7 @@ fn check(time: &Expr, join: &Join) -> PlanResult<()> {
         return refused(format!("'{}' {message}", column.name));
     }
     if !is_proctime(field) {
-        let message =
-            "is no processing-time attribute: add pt AS PROCTIME() to the left table, and write FOR SYSTEM_TIME AS OF its pt";
+        let message = "is no processing-time attribute: add pt AS PROCTIME() to the left table, and write FOR SYSTEM_TIME AS OF its pt";
         return refused(format!("'{}' {message}", column.name));
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! Text to statements.
 //!
-//! Flink's statements are read here, token by token, over sqlparser's public parser; queries and expressions inside them are
-//! sqlparser's. Called by `bind`. What always holds: every statement carries its place in the text.
+//! Flink's statements are read here, token by token, over sqlparser's public parser; queries and
+//! expressions inside them are sqlparser's. Called by `bind`. What always holds: every statement
+//! carries its place in the text.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,9 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use super::dialect::FlinkDialect;
 use super::error::{SqlError, TextPlace};
 use super::{hints, rewrite, unicode_text};
-use crate::sql::statement::{ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Placed, Statement, Strategy};
+use crate::sql::statement::{
+    ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Placed, Statement, Strategy,
+};
 use crate::sql::types::nested;
 
 /// A file, read.
@@ -31,12 +34,16 @@ pub fn parse(text: &str) -> Result<Parsed, SqlError> {
     for token in &tokens {
         if let Token::DoubleQuotedString(name) = &token.token {
             let place = TextPlace { line: token.span.start.line, column: token.span.start.column };
-            let error = SqlError::new(format!("\"{name}\" is in double quotes, which Flink SQL does not have")).at(Some(place));
+            let error = SqlError::new(format!(
+                "\"{name}\" is in double quotes, which Flink SQL does not have"
+            ))
+            .at(Some(place));
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
     let (tokens, hint_secrets) = hints::attach(local_time_zones(unicode_text::decode(tokens)?))?;
-    let mut parser = Parser::new(&FlinkDialect).with_tokens_with_locations(nested::collapse(tokens));
+    let mut parser =
+        Parser::new(&FlinkDialect).with_tokens_with_locations(nested::collapse(tokens));
     let mut statements = Vec::new();
     let end = end_of(text);
     loop {
@@ -48,9 +55,11 @@ pub fn parse(text: &str) -> Result<Parsed, SqlError> {
     }
 }
 
-/// Puts `TIMESTAMP_LTZ(p)` for its long form, `TIMESTAMP(p) WITH LOCAL TIME ZONE`, which sqlparser does not read.
+/// Puts `TIMESTAMP_LTZ(p)` for its long form, `TIMESTAMP(p) WITH LOCAL TIME ZONE`, which sqlparser
+/// does not read.
 fn local_time_zones(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let solid: Vec<usize> = (0..tokens.len()).filter(|&i| !matches!(tokens[i].token, Token::Whitespace(_))).collect();
+    let solid: Vec<usize> =
+        (0..tokens.len()).filter(|&i| !matches!(tokens[i].token, Token::Whitespace(_))).collect();
     let word = |at: usize, expected: &str| {
         solid.get(at).is_some_and(
             |&i| matches!(&tokens[i].token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(expected)),
@@ -62,7 +71,11 @@ fn local_time_zones(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         if !word(at, "TIMESTAMP") {
             continue;
         }
-        let with = if solid.get(at + 1).is_some_and(|&i| tokens[i].token == Token::LParen) { at + 4 } else { at + 1 };
+        let with = if solid.get(at + 1).is_some_and(|&i| tokens[i].token == Token::LParen) {
+            at + 4
+        } else {
+            at + 1
+        };
         if ["WITH", "LOCAL", "TIME", "ZONE"].iter().enumerate().all(|(i, w)| word(with + i, w)) {
             renamed.push(solid[at]);
             dropped.extend_from_slice(&solid[with..with + 4]);
@@ -97,13 +110,21 @@ fn end_place(parser: &Parser) -> Option<TextPlace> {
 }
 
 /// One statement or one set, or an EXPLAIN of either. `end` is the end of the file.
-fn statement_or_set(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(), SqlError> {
+fn statement_or_set(
+    parser: &mut Parser,
+    end: TextPlace,
+    out: &mut Vec<Placed>,
+) -> Result<(), SqlError> {
     let start = here(parser);
     if !parser.parse_keyword(Keyword::EXPLAIN) {
         return one(parser, end, out);
     }
     // What Flink can show besides the plan: it is left out.
-    while word(parser, "PLAN") || word(parser, "FOR") || word(parser, "ESTIMATED_COST") || word(parser, "CHANGELOG_MODE") {
+    while word(parser, "PLAN")
+        || word(parser, "FOR")
+        || word(parser, "ESTIMATED_COST")
+        || word(parser, "CHANGELOG_MODE")
+    {
         let _ = parser.consume_token(&Token::Comma);
     }
     let first = out.len();
@@ -111,7 +132,9 @@ fn statement_or_set(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) 
     one(parser, end, out)?;
     for placed in &mut out[first..] {
         if !matches!(placed.statement, Statement::Insert { .. } | Statement::Select(_)) {
-            return Err(SqlError::new("EXPLAIN is for INSERT, SELECT and statement sets").at(Some(inner)));
+            return Err(
+                SqlError::new("EXPLAIN is for INSERT, SELECT and statement sets").at(Some(inner))
+            );
         }
         placed.explain = Some(start);
     }
@@ -122,8 +145,8 @@ fn statement_or_set(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) 
 fn one(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(), SqlError> {
     let start = here(parser);
     let execute = word(parser, "EXECUTE");
-    let explained_set =
-        is_word(parser, "STATEMENT") && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::SET);
+    let explained_set = is_word(parser, "STATEMENT")
+        && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::SET);
     if execute || explained_set || word(parser, "BEGIN") {
         if !(word(parser, "STATEMENT") && parser.parse_keyword(Keyword::SET)) {
             return Err(SqlError::new("expected STATEMENT SET")
@@ -136,7 +159,10 @@ fn one(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(),
         let _ = parser.consume_token(&Token::SemiColon);
         while !parser.parse_keyword(Keyword::END) {
             if !parser.peek_keyword(Keyword::INSERT) {
-                return Err(SqlError::new("a statement set holds INSERT statements and ends with END").at(Some(here(parser))));
+                return Err(SqlError::new(
+                    "a statement set holds INSERT statements and ends with END",
+                )
+                .at(Some(here(parser))));
             }
             one(parser, end, out)?;
             let _ = parser.consume_token(&Token::SemiColon);
@@ -190,12 +216,17 @@ fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
         if parser.parse_keyword(Keyword::VIEW) {
             return create_view(parser);
         }
-        let what = if temporary { "TABLE or VIEW after CREATE TEMPORARY" } else { "TABLE, VIEW or TEMPORARY VIEW after CREATE" };
+        let what = if temporary {
+            "TABLE or VIEW after CREATE TEMPORARY"
+        } else {
+            "TABLE, VIEW or TEMPORARY VIEW after CREATE"
+        };
         return parser.expected(what, parser.peek_token());
     }
     if parser.parse_keyword(Keyword::INSERT) {
         if !parser.parse_keyword(Keyword::INTO) {
-            return parser.expected("INTO (INSERT OVERWRITE is not supported)", parser.peek_token());
+            return parser
+                .expected("INTO (INSERT OVERWRITE is not supported)", parser.peek_token());
         }
         let table = table_name(parser)?;
         let columns = if parser.peek_token_ref().token == Token::LParen
@@ -214,7 +245,10 @@ fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
     {
         return Ok(Statement::Select(parser.parse_query()?));
     }
-    parser.expected("SET, CREATE TABLE, CREATE VIEW, INSERT INTO, EXECUTE STATEMENT SET, EXPLAIN or SELECT", parser.peek_token())
+    parser.expected(
+        "SET, CREATE TABLE, CREATE VIEW, INSERT INTO, EXECUTE STATEMENT SET, EXPLAIN or SELECT",
+        parser.peek_token(),
+    )
 }
 
 /// A name without catalog and database: there is one of each.
@@ -240,7 +274,8 @@ fn if_not_exists(parser: &mut Parser) -> bool {
 fn create_view(parser: &mut Parser) -> Result<Statement, ParserError> {
     let if_not_exists = if_not_exists(parser);
     let name = table_name(parser)?;
-    let columns = if parser.peek_token_ref().token == Token::LParen { names(parser)? } else { vec![] };
+    let columns =
+        if parser.peek_token_ref().token == Token::LParen { names(parser)? } else { vec![] };
     if parser.parse_keyword(Keyword::COMMENT) {
         parser.parse_literal_string()?;
     }
@@ -328,7 +363,9 @@ fn like_rules(parser: &mut Parser) -> Result<Vec<(Strategy, Feature)>, ParserErr
 }
 
 fn table_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), ParserError> {
-    if is_word(parser, "WATERMARK") && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::FOR) {
+    if is_word(parser, "WATERMARK")
+        && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::FOR)
+    {
         if table.watermark.is_some() {
             return parser.expected("at most one WATERMARK", parser.peek_token());
         }
@@ -359,9 +396,15 @@ fn table_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), Par
     let mut not_null = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
     let _ = parser.parse_keyword(Keyword::NULL);
     if word(parser, "METADATA") {
-        let key = if parser.parse_keyword(Keyword::FROM) { Some(parser.parse_literal_string()?) } else { None };
+        let key = if parser.parse_keyword(Keyword::FROM) {
+            Some(parser.parse_literal_string()?)
+        } else {
+            None
+        };
         let is_virtual = parser.parse_keyword(Keyword::VIRTUAL);
-        table.columns.push(ColumnDef { name, kind: ColumnDefKind::Metadata { sql_type, key, is_virtual } });
+        table
+            .columns
+            .push(ColumnDef { name, kind: ColumnDefKind::Metadata { sql_type, key, is_virtual } });
         return comment(parser);
     }
     if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
@@ -377,7 +420,10 @@ fn not_enforced(parser: &mut Parser) -> Result<(), ParserError> {
     if parser.parse_keywords(&[Keyword::NOT, Keyword::ENFORCED]) {
         return Ok(());
     }
-    parser.expected("NOT ENFORCED after PRIMARY KEY (keys are declared, not checked)", parser.peek_token())
+    parser.expected(
+        "NOT ENFORCED after PRIMARY KEY (keys are declared, not checked)",
+        parser.peek_token(),
+    )
 }
 
 fn comment(parser: &mut Parser) -> Result<(), ParserError> {
@@ -398,10 +444,14 @@ mod tests {
             ts AS TO_TIMESTAMP_LTZ(a, 3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND, PRIMARY KEY (a) NOT ENFORCED)
             PARTITIONED BY (a) WITH ('connector' = 'kinesis', 'x' = 'it''s')";
         let parsed = parse(text).expect("parses").statements;
-        let [Placed { statement: Statement::CreateTable(t), .. }] = parsed.as_slice() else { panic!("{parsed:?}") };
+        let [Placed { statement: Statement::CreateTable(t), .. }] = parsed.as_slice() else {
+            panic!("{parsed:?}")
+        };
         assert_eq!(t.columns.len(), 4);
         assert!(matches!(&t.columns[0].kind, ColumnDefKind::Physical { not_null: true, .. }));
-        assert!(matches!(&t.columns[2].kind, ColumnDefKind::Metadata { key: Some(k), is_virtual: true, .. } if k == "timestamp"));
+        assert!(
+            matches!(&t.columns[2].kind, ColumnDefKind::Metadata { key: Some(k), is_virtual: true, .. } if k == "timestamp")
+        );
         assert!(matches!(&t.columns[3].kind, ColumnDefKind::Computed(_)));
         assert!(t.watermark.is_some() && t.primary_key.len() == 1 && t.partitioned_by.len() == 1);
         assert_eq!(t.options["x"], "it's");
@@ -411,7 +461,12 @@ mod tests {
     fn several_statements_and_sets() {
         let text = "SET 'a.b' = 'c'; CREATE TEMPORARY VIEW v AS SELECT 1;
             EXECUTE STATEMENT SET BEGIN INSERT INTO a SELECT 1; INSERT INTO b (x, y) SELECT 1, 2; END; SELECT * FROM v;";
-        let kinds: Vec<String> = parse(text).expect("parses").statements.iter().map(|p| format!("{:?}", p.statement)).collect();
+        let kinds: Vec<String> = parse(text)
+            .expect("parses")
+            .statements
+            .iter()
+            .map(|p| format!("{:?}", p.statement))
+            .collect();
         let starts = ["Set", "CreateView", "Insert", "Insert", "Select"];
         assert_eq!(kinds.len(), starts.len());
         assert!(kinds.iter().zip(starts).all(|(k, s)| k.starts_with(s)), "{kinds:?}");
@@ -429,7 +484,10 @@ mod tests {
         ] {
             let error = parse(text).err().expect(text);
             let place = error.place.unwrap_or_else(|| panic!("{text}: {error:?}"));
-            assert!(place.line == line && (place.column == column || place.column == 0), "{text}: {error:?}");
+            assert!(
+                place.line == line && (place.column == column || place.column == 0),
+                "{text}: {error:?}"
+            );
         }
     }
 }

@@ -1,14 +1,18 @@
 //! CAST and TRY_CAST as the planner sees them: calls with the type in text.
 //!
-//! DataFusion's own CAST has the name of what it casts, so `COUNT(x)` and `COUNT(CAST(x AS INT))` would be one column.
-//! `rewrite` makes these calls, `bind` registers them beside the functions, and `flink_types` puts the real casts
-//! (`functions::cast`) in their place. What always holds: no plan that is run has one of them.
+//! DataFusion's own CAST has the name of what it casts, so `COUNT(x)` and `COUNT(CAST(x AS INT))`
+//! would be one column. `rewrite` makes these calls, `bind` registers them beside the functions,
+//! and `flink_types` puts the real casts (`functions::cast`) in their place. What always holds: no
+//! plan that is run has one of them.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
 
 use super::types::{arrow_field, data_type};
 
@@ -17,9 +21,9 @@ pub const CAST: &str = "(cast)";
 pub const TRY_CAST: &str = "(try_cast)";
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
-    [CAST, TRY_CAST]
-        .into_iter()
-        .map(|name| ScalarUDF::from(Planned { name, signature: Signature::user_defined(Volatility::Immutable) }))
+    [CAST, TRY_CAST].into_iter().map(|name| {
+        ScalarUDF::from(Planned { name, signature: Signature::user_defined(Volatility::Immutable) })
+    })
 }
 
 /// The field of a type in text.

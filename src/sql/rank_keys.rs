@@ -1,7 +1,9 @@
-//! What a Top-N is partitioned and ordered by, as columns: `PARTITION BY r.a`, `ORDER BY UPPER(k) LIMIT 3`.
+//! What a Top-N is partitioned and ordered by, as columns: `PARTITION BY r.a`, `ORDER BY UPPER(k)
+//! LIMIT 3`.
 //!
-//! Called by `bind` for every plan. Ranks are kept by columns of their input, so values that are none are computed below. What always
-//! holds: the columns that come out have the names and the order that they had.
+//! Called by `bind` for every plan. Ranks are kept by columns of their input, so values that are
+//! none are computed below. What always holds: the columns that come out have the names and the
+//! order that they had.
 
 use std::sync::Arc;
 
@@ -55,13 +57,19 @@ impl Keys {
     fn below(&self, input: &Arc<LogicalPlan>) -> Result<LogicalPlan> {
         let columns = input.schema().columns().into_iter().map(Expr::Column);
         let keys = self.0.iter().map(|(value, column)| value.clone().alias(column.name()));
-        Ok(LogicalPlan::Projection(Projection::try_new(columns.chain(keys).collect(), input.clone())?))
+        Ok(LogicalPlan::Projection(Projection::try_new(
+            columns.chain(keys).collect(),
+            input.clone(),
+        )?))
     }
 
     fn replaced(&self, expression: Expr) -> Result<Expr> {
         let by_column = |e: Expr| {
             let known = self.0.iter().find(|(value, _)| *value == e);
-            Ok(known.map_or_else(|| Transformed::no(e), |(_, column)| Transformed::yes(Expr::Column(column.clone()))))
+            Ok(known.map_or_else(
+                || Transformed::no(e),
+                |(_, column)| Transformed::yes(Expr::Column(column.clone())),
+            ))
         };
         Ok(expression.transform_down(by_column)?.data)
     }
@@ -70,13 +78,19 @@ impl Keys {
 /// A projection over ROW_NUMBERs, if some key of theirs is no column.
 fn numbers(projection: &Projection, window: &Window) -> Result<Option<LogicalPlan>> {
     let function = |expression: &Expr| match expression.clone().unalias() {
-        Expr::WindowFunction(function) if function.fun.name() == ranks::ROW_NUMBER => Some(*function),
+        Expr::WindowFunction(function) if function.fun.name() == ranks::ROW_NUMBER => {
+            Some(*function)
+        }
         _ => None,
     };
-    let Some(functions) = window.window_expr.iter().map(function).collect::<Option<Vec<WindowFunction>>>() else {
+    let Some(functions) =
+        window.window_expr.iter().map(function).collect::<Option<Vec<WindowFunction>>>()
+    else {
         return Ok(None);
     };
-    let values = functions.iter().flat_map(|f| f.params.partition_by.iter().chain(f.params.order_by.iter().map(|s| &s.expr)));
+    let values = functions.iter().flat_map(|f| {
+        f.params.partition_by.iter().chain(f.params.order_by.iter().map(|s| &s.expr))
+    });
     let keys = Keys::of(values);
     if keys.0.is_empty() {
         return Ok(None);
@@ -84,26 +98,39 @@ fn numbers(projection: &Projection, window: &Window) -> Result<Option<LogicalPla
     let mut numbers = Vec::new();
     for mut function in functions {
         let params = &mut function.params;
-        params.partition_by =
-            std::mem::take(&mut params.partition_by).into_iter().map(|e| keys.replaced(e)).collect::<Result<_>>()?;
+        params.partition_by = std::mem::take(&mut params.partition_by)
+            .into_iter()
+            .map(|e| keys.replaced(e))
+            .collect::<Result<_>>()?;
         for sort in &mut params.order_by {
             sort.expr = keys.replaced(sort.expr.clone())?;
         }
         numbers.push(Expr::from(function));
     }
-    let named = |exprs: &[Expr]| exprs.iter().map(|e| Column::from_name(e.schema_name().to_string())).collect::<Vec<_>>();
+    let named = |exprs: &[Expr]| {
+        exprs.iter().map(|e| Column::from_name(e.schema_name().to_string())).collect::<Vec<_>>()
+    };
     let (before, after) = (named(&window.window_expr), named(&numbers));
-    let below = LogicalPlan::Window(Window::try_new(numbers, Arc::new(keys.below(&window.input)?))?);
+    let below =
+        LogicalPlan::Window(Window::try_new(numbers, Arc::new(keys.below(&window.input)?))?);
     let renamed = |e: Expr| {
         let number = match &e {
             Expr::Column(column) => before.iter().position(|b| b.name == column.name),
             _ => None,
         };
-        Ok(number.map_or_else(|| Transformed::no(e), |n| Transformed::yes(Expr::Column(after[n].clone()))))
+        Ok(number.map_or_else(
+            || Transformed::no(e),
+            |n| Transformed::yes(Expr::Column(after[n].clone())),
+        ))
     };
-    let exprs = projection.expr.iter().map(|e| Ok(keys.replaced(e.clone())?.transform_up(renamed)?.data));
+    let exprs =
+        projection.expr.iter().map(|e| Ok(keys.replaced(e.clone())?.transform_up(renamed)?.data));
     let exprs = exprs.collect::<Result<Vec<_>>>()?;
-    Ok(Some(LogicalPlan::Projection(Projection::try_new_with_schema(exprs, Arc::new(below), projection.schema.clone())?)))
+    Ok(Some(LogicalPlan::Projection(Projection::try_new_with_schema(
+        exprs,
+        Arc::new(below),
+        projection.schema.clone(),
+    )?)))
 }
 
 fn sorted(sort: &Sort) -> Result<Option<LogicalPlan>> {
@@ -115,7 +142,15 @@ fn sorted(sort: &Sort) -> Result<Option<LogicalPlan>> {
     for one in &mut expr {
         one.expr = keys.replaced(one.expr.clone())?;
     }
-    let below = LogicalPlan::Sort(Sort { expr, input: Arc::new(keys.below(&sort.input)?), fetch: sort.fetch });
+    let below = LogicalPlan::Sort(Sort {
+        expr,
+        input: Arc::new(keys.below(&sort.input)?),
+        fetch: sort.fetch,
+    });
     let columns = sort.input.schema().columns().into_iter().map(Expr::Column).collect();
-    Ok(Some(LogicalPlan::Projection(Projection::try_new_with_schema(columns, Arc::new(below), sort.input.schema().clone())?)))
+    Ok(Some(LogicalPlan::Projection(Projection::try_new_with_schema(
+        columns,
+        Arc::new(below),
+        sort.input.schema().clone(),
+    )?)))
 }

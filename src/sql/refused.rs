@@ -1,13 +1,14 @@
 //! Which forms does the parser take that Flink SQL, or this engine, has not?
 //!
-//! Called by `rewrite` for every query and expression, and by `bind`, which knows the functions. What always holds: what is named
-//! here is refused with its own name; without this the planner would leave some of it out.
+//! Called by `rewrite` for every query and expression, and by `bind`, which knows the functions.
+//! What always holds: what is named here is refused with its own name; without this the planner
+//! would leave some of it out.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Distinct, Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, Query, Select, SelectItem, SetExpr, SetOperator,
-    Spanned, TableFactor, Value, Visit, Visitor,
+    Distinct, Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, Query, Select,
+    SelectItem, SetExpr, SetOperator, Spanned, TableFactor, Value, Visit, Visitor,
 };
 
 use super::error::{SqlError, TextPlace};
@@ -25,7 +26,8 @@ fn starts(node: &impl Spanned) -> Option<TextPlace> {
 /// A query's clauses; queries within it are asked for themselves.
 pub fn query(query: &Query) -> Result<(), SqlError> {
     if query.with.as_ref().is_some_and(|with| with.recursive) {
-        return refuse("WITH RECURSIVE").map_err(|e: SqlError| e.at(query.with.as_ref().and_then(starts)));
+        return refuse("WITH RECURSIVE")
+            .map_err(|e: SqlError| e.at(query.with.as_ref().and_then(starts)));
     }
     let clauses = [
         (!query.locks.is_empty(), "FOR UPDATE"),
@@ -42,12 +44,20 @@ pub fn query(query: &Query) -> Result<(), SqlError> {
 
 fn body(body: &SetExpr) -> Result<(), SqlError> {
     match body {
-        SetExpr::Select(one) => select(one).map_err(|e| e.at(one.projection.first().and_then(starts))),
-        SetExpr::SetOperation { op: op @ (SetOperator::Intersect | SetOperator::Except | SetOperator::Minus), right, .. } => {
+        SetExpr::Select(one) => {
+            select(one).map_err(|e| e.at(one.projection.first().and_then(starts)))
+        }
+        SetExpr::SetOperation {
+            op: op @ (SetOperator::Intersect | SetOperator::Except | SetOperator::Minus),
+            right,
+            ..
+        } => {
             let error = SqlError::new(format!("{op} is not supported")).at(starts(&**right));
             Err(error.help("write IN or NOT IN over rows of the same window"))
         }
-        SetExpr::SetOperation { left, right, .. } => self::body(left).and_then(|()| self::body(right)),
+        SetExpr::SetOperation { left, right, .. } => {
+            self::body(left).and_then(|()| self::body(right))
+        }
         _ => Ok(()),
     }
 }
@@ -93,7 +103,8 @@ fn select(select: &Select) -> Result<(), SqlError> {
                 || options.opt_rename.is_some()
                 || options.opt_ilike.is_some();
             if changed {
-                return refuse("EXCLUDE, EXCEPT, REPLACE or RENAME of a '*'").map_err(|e: SqlError| e.at(starts(item)));
+                return refuse("EXCLUDE, EXCEPT, REPLACE or RENAME of a '*'")
+                    .map_err(|e: SqlError| e.at(starts(item)));
             }
         }
     }
@@ -103,10 +114,11 @@ fn select(select: &Select) -> Result<(), SqlError> {
 /// What stands in FROM.
 pub fn table(factor: &TableFactor) -> Result<(), SqlError> {
     let (what, place) = match factor {
-        TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
-            ("TABLESAMPLE", starts(factor))
+        TableFactor::Table { sample: Some(_), .. }
+        | TableFactor::Derived { sample: Some(_), .. } => ("TABLESAMPLE", starts(factor)),
+        TableFactor::Derived { lateral: true, subquery, .. } => {
+            ("a LATERAL subquery", starts(&**subquery))
         }
-        TableFactor::Derived { lateral: true, subquery, .. } => ("a LATERAL subquery", starts(&**subquery)),
         TableFactor::Pivot { table, .. } => ("PIVOT", starts(&**table)),
         TableFactor::Unpivot { table, .. } => ("UNPIVOT", starts(&**table)),
         TableFactor::MatchRecognize { table, .. } => ("MATCH_RECOGNIZE", starts(&**table)),
@@ -123,27 +135,41 @@ pub fn table(factor: &TableFactor) -> Result<(), SqlError> {
 pub fn expression(expression: &Expr) -> Result<(), SqlError> {
     let error = match expression {
         Expr::AnyOp { .. } => SqlError::new("ANY is not supported").help("write IN (SELECT ...)"),
-        Expr::AllOp { .. } => SqlError::new("ALL is not supported").help("compare with MAX or MIN of the subquery"),
-        Expr::AtTimeZone { .. } => {
-            SqlError::new("AT TIME ZONE is not supported").help("write CONVERT_TZ, or SET 'table.local-time-zone'")
+        Expr::AllOp { .. } => {
+            SqlError::new("ALL is not supported").help("compare with MAX or MIN of the subquery")
         }
+        Expr::AtTimeZone { .. } => SqlError::new("AT TIME ZONE is not supported")
+            .help("write CONVERT_TZ, or SET 'table.local-time-zone'"),
         Expr::Collate { .. } => SqlError::new("COLLATE is not supported"),
-        Expr::Array(array) if !array.named => SqlError::new("'[' begins no value").help("write ARRAY[...]"),
+        Expr::Array(array) if !array.named => {
+            SqlError::new("'[' begins no value").help("write ARRAY[...]")
+        }
         Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => {
             SqlError::new(format!("'{}': a query here has no parameters", value.value))
         }
         Expr::Struct { .. } => SqlError::new("STRUCT is not supported").help("write ROW(...)"),
-        Expr::Dictionary(_) => SqlError::new("'{' begins no value").help("write MAP[key, value, ...]"),
+        Expr::Dictionary(_) => {
+            SqlError::new("'{' begins no value").help("write MAP[key, value, ...]")
+        }
         Expr::Lambda(_) => SqlError::new("'->' is no operator of Flink SQL"),
         Expr::MatchAgainst { .. } => SqlError::new("MATCH ... AGAINST is not supported"),
-        Expr::RLike { .. } => SqlError::new("RLIKE is no operator of Flink SQL").help("write REGEXP(text, pattern)"),
-        Expr::Convert { .. } => SqlError::new("CONVERT is not supported").help("write CAST(... AS ...)"),
+        Expr::RLike { .. } => {
+            SqlError::new("RLIKE is no operator of Flink SQL").help("write REGEXP(text, pattern)")
+        }
+        Expr::Convert { .. } => {
+            SqlError::new("CONVERT is not supported").help("write CAST(... AS ...)")
+        }
         Expr::IsNormalized { .. } => SqlError::new("IS NORMALIZED is not supported"),
         Expr::Prior(_) => SqlError::new("PRIOR is not supported"),
         Expr::OuterJoin(_) => SqlError::new("(+) is not supported").help("write LEFT JOIN"),
-        Expr::MemberOf(_) => SqlError::new("MEMBER OF is not supported").help("write ARRAY_CONTAINS"),
-        Expr::InUnnest { .. } => SqlError::new("IN UNNEST is not supported").help("write ARRAY_CONTAINS"),
-        Expr::JsonAccess { .. } => SqlError::new("':' is no operator of Flink SQL").help("write JSON_VALUE(text, '$.path')"),
+        Expr::MemberOf(_) => {
+            SqlError::new("MEMBER OF is not supported").help("write ARRAY_CONTAINS")
+        }
+        Expr::InUnnest { .. } => {
+            SqlError::new("IN UNNEST is not supported").help("write ARRAY_CONTAINS")
+        }
+        Expr::JsonAccess { .. } => SqlError::new("':' is no operator of Flink SQL")
+            .help("write JSON_VALUE(text, '$.path')"),
         _ => return Ok(()),
     };
     Err(error.at(starts(expression)))
@@ -167,10 +193,15 @@ impl Visitor for Calls<'_> {
     fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<SqlError> {
         let Expr::Function(function) = expression else { return ControlFlow::Continue(()) };
         let name = function.name.to_string();
-        let Some(clause) = clause(function).filter(|_| (self.takes_none)(&name)) else { return ControlFlow::Continue(()) };
+        let Some(clause) = clause(function).filter(|_| (self.takes_none)(&name)) else {
+            return ControlFlow::Continue(());
+        };
         let place = function.name.0.first().and_then(|p| p.as_ident()).and_then(place_of);
         let name = name.to_uppercase();
-        ControlFlow::Break(SqlError::new(format!("'{name}' is no aggregate function: it takes no {clause}")).at(place))
+        ControlFlow::Break(
+            SqlError::new(format!("'{name}' is no aggregate function: it takes no {clause}"))
+                .at(place),
+        )
     }
 }
 

@@ -1,7 +1,8 @@
 //! `r.*` of a ROW: its fields as columns. And names of items that only the columns in FROM decide.
 //!
-//! Only the planner knows which columns a FROM has, so `bind` plans the FROM of such a query once more by itself. What always
-//! holds: a `*` of a table stays; a name that is neither table nor ROW is left for the planner to refuse.
+//! Only the planner knows which columns a FROM has, so `bind` plans the FROM of such a query once
+//! more by itself. What always holds: a `*` of a table stays; a name that is neither table nor ROW
+//! is left for the planner to refuse.
 
 use std::ops::ControlFlow;
 
@@ -9,8 +10,8 @@ use arrow::datatypes::DataType;
 use datafusion_common::{DFSchema, Result};
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    Cte, Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, VisitMut, VisitorMut,
-    WildcardAdditionalOptions, With,
+    Cte, Expr, Ident, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    TableFactor, VisitMut, VisitorMut, WildcardAdditionalOptions, With,
 };
 
 use super::item_names::{is_star, is_table, rename, tell_apart};
@@ -23,7 +24,8 @@ pub(crate) trait Known {
     fn has_column(&self, table: &str, column: &str) -> bool;
 }
 
-/// Puts the fields for each such `*`, and tells items apart that have the name of a column in a `*`.
+/// Puts the fields for each such `*`, and tells items apart that have the name of a column in a
+/// `*`.
 pub(crate) fn expand(query: &mut Query, known: &dyn Known) {
     let mut expander = Expander { known, with: Vec::new() };
     // The visit never breaks.
@@ -71,7 +73,11 @@ impl Expander<'_> {
             }
         }
         cte_tables.reverse();
-        (!cte_tables.is_empty()).then(|| With { with_token: AttachedToken::empty(), recursive: false, cte_tables })
+        (!cte_tables.is_empty()).then(|| With {
+            with_token: AttachedToken::empty(),
+            recursive: false,
+            cte_tables,
+        })
     }
 
     fn body(&self, body: &mut SetExpr, whole: &Query) {
@@ -89,7 +95,8 @@ impl Expander<'_> {
         if !asks {
             return;
         }
-        let mut rows_of = Query { body: Box::new(SetExpr::Select(Box::new(from_only(select)))), ..whole.clone() };
+        let mut rows_of =
+            Query { body: Box::new(SetExpr::Select(Box::new(from_only(select)))), ..whole.clone() };
         rows_of.with = self.visible();
         rows_of.order_by = None;
         rows_of.limit_clause = None;
@@ -109,7 +116,9 @@ impl Expander<'_> {
         let tables: Vec<Ident> = (select.from.iter())
             .flat_map(|t| std::iter::once(&t.relation).chain(t.joins.iter().map(|j| &j.relation)))
             .filter_map(|factor| match factor {
-                TableFactor::Table { name, alias: None, .. } => name.0.last().and_then(|p| p.as_ident()).cloned(),
+                TableFactor::Table { name, alias: None, .. } => {
+                    name.0.last().and_then(|p| p.as_ident()).cloned()
+                }
                 _ => None,
             })
             .collect();
@@ -143,14 +152,23 @@ fn columns_of(star: &SelectItem, schema: &DFSchema) -> Vec<Vec<Ident>> {
         }
         _ => None,
     };
-    let stands = schema.iter().filter(|(q, _)| table.is_none_or(|table| q.is_some_and(|q| q.table() == table)));
+    let stands = schema
+        .iter()
+        .filter(|(q, _)| table.is_none_or(|table| q.is_some_and(|q| q.table() == table)));
     let quoted = |name: &str| Ident::with_quote('`', name);
-    stands.map(|(q, field)| q.map(|q| quoted(q.table())).into_iter().chain([quoted(field.name())]).collect()).collect()
+    stands
+        .map(|(q, field)| {
+            q.map(|q| quoted(q.table())).into_iter().chain([quoted(field.name())]).collect()
+        })
+        .collect()
 }
 
 /// The parts of the name before `.*`, if it is not that of a table in FROM.
 fn row_name(item: &SelectItem, select: &Select) -> Option<Vec<Ident>> {
-    let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item else { return None };
+    let SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) = item
+    else {
+        return None;
+    };
     let parts: Vec<Ident> = name.0.iter().filter_map(|p| p.as_ident().cloned()).collect();
     let of_table = parts.len() == 1 && is_table(&parts[0], select);
     (!of_table).then_some(parts)
@@ -161,7 +179,10 @@ fn fields(name: &[Ident], schema: &DFSchema) -> Option<Vec<SelectItem>> {
     let is = |qualifier: Option<&str>, column: &str| {
         schema
             .iter()
-            .find(|(q, f)| f.name() == column && qualifier.is_none_or(|wanted| q.is_some_and(|q| q.table() == wanted)))
+            .find(|(q, f)| {
+                f.name() == column
+                    && qualifier.is_none_or(|wanted| q.is_some_and(|q| q.table() == wanted))
+            })
             .map(|(_, f)| f.data_type().clone())
     };
     // `t.r.q.*` or `r.q.*`.

@@ -70,7 +70,8 @@ impl Placed {
 }
 
 pub(crate) fn place_of(ident: &Ident) -> Option<TextPlace> {
-    (ident.span.start.line > 0).then_some(TextPlace { line: ident.span.start.line, column: ident.span.start.column })
+    (ident.span.start.line > 0)
+        .then_some(TextPlace { line: ident.span.start.line, column: ident.span.start.column })
 }
 
 /// `LIKE source (INCLUDING ALL, ...)`.

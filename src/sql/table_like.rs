@@ -1,30 +1,42 @@
 //! What does a table declared with LIKE take over from another one?
 //!
-//! Called by `bind` with both declarations; gives one that stands alone. By Flink's rules: columns of the other table come
-//! first; without a list everything is included and options are overwritten; what is in both is an error unless the list
-//! says EXCLUDING or OVERWRITING. What always holds: columns that are part of the payload are always taken.
+//! Called by `bind` with both declarations; gives one that stands alone. By Flink's rules: columns
+//! of the other table come first; without a list everything is included and options are
+//! overwritten; what is in both is an error unless the list says EXCLUDING or OVERWRITING. What
+//! always holds: columns that are part of the payload are always taken.
 
 use sqlparser::ast::Ident;
 
 use super::error::SqlError;
-use crate::sql::statement::{ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Strategy, place_of};
+use crate::sql::statement::{
+    ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Strategy, place_of,
+};
 
 impl Like {
     fn strategy(&self, feature: Feature) -> Strategy {
         let of = |wanted| self.rules.iter().rev().find(|(_, f)| *f == wanted).map(|(s, _)| *s);
-        let default = if feature == Feature::Options { Strategy::Overwriting } else { Strategy::Including };
+        let default =
+            if feature == Feature::Options { Strategy::Overwriting } else { Strategy::Including };
         of(feature).or(of(Feature::All)).unwrap_or(default)
     }
 }
 
 /// `table` as it would be declared without its LIKE. `source` has none.
-pub fn merge(table: &CreateTable, like: &Like, source: &CreateTable) -> Result<CreateTable, SqlError> {
+pub fn merge(
+    table: &CreateTable,
+    like: &Like,
+    source: &CreateTable,
+) -> Result<CreateTable, SqlError> {
     let place = place_of(&like.source);
     let refused = |message: String| SqlError::new(message).at(place);
     for (strategy, feature) in &like.rules {
-        let overwritable = [Feature::Generated, Feature::Metadata, Feature::Options, Feature::Watermarks];
+        let overwritable =
+            [Feature::Generated, Feature::Metadata, Feature::Options, Feature::Watermarks];
         if *strategy == Strategy::Overwriting && !overwritable.contains(feature) {
-            return Err(refused(format!("OVERWRITING {} is not possible", format!("{feature:?}").to_uppercase())));
+            return Err(refused(format!(
+                "OVERWRITING {} is not possible",
+                format!("{feature:?}").to_uppercase()
+            )));
         }
     }
     let taken = |feature| like.strategy(feature) != Strategy::Excluding;
@@ -41,16 +53,22 @@ pub fn merge(table: &CreateTable, like: &Like, source: &CreateTable) -> Result<C
         };
         let feature = match (&columns[at].kind, &column.kind) {
             (ColumnDefKind::Computed(_), ColumnDefKind::Computed(_)) => Some(Feature::Generated),
-            (ColumnDefKind::Metadata { .. }, ColumnDefKind::Metadata { .. }) => Some(Feature::Metadata),
+            (ColumnDefKind::Metadata { .. }, ColumnDefKind::Metadata { .. }) => {
+                Some(Feature::Metadata)
+            }
             _ => None,
         };
         if !feature.is_some_and(|f| like.strategy(f) == Strategy::Overwriting) {
-            let message = format!("column '{}' is in '{}' already", column.name.value, like.source.value);
+            let message =
+                format!("column '{}' is in '{}' already", column.name.value, like.source.value);
             return Err(SqlError::new(message).at(place_of(&column.name)));
         }
         columns[at] = column.clone();
     }
-    let watermark = match (&table.watermark, source.watermark.as_ref().filter(|_| taken(Feature::Watermarks))) {
+    let watermark = match (
+        &table.watermark,
+        source.watermark.as_ref().filter(|_| taken(Feature::Watermarks)),
+    ) {
         (Some(_), Some(_)) if like.strategy(Feature::Watermarks) != Strategy::Overwriting => {
             let error = refused(format!("'{}' has a WATERMARK already", like.source.value));
             return Err(error.help("write EXCLUDING WATERMARKS or OVERWRITING WATERMARKS"));
@@ -64,9 +82,12 @@ pub fn merge(table: &CreateTable, like: &Like, source: &CreateTable) -> Result<C
         let error = refused(format!("'{}' has {what} already", like.source.value));
         Err(error.help(format!("write EXCLUDING {}", format!("{feature:?}").to_uppercase())))
     };
-    let mut options = if taken(Feature::Options) { source.options.clone() } else { Default::default() };
+    let mut options =
+        if taken(Feature::Options) { source.options.clone() } else { Default::default() };
     for (key, value) in &table.options {
-        if options.insert(key.clone(), value.clone()).is_some() && like.strategy(Feature::Options) != Strategy::Overwriting {
+        if options.insert(key.clone(), value.clone()).is_some()
+            && like.strategy(Feature::Options) != Strategy::Overwriting
+        {
             let error = refused(format!("'{}' has the option '{key}' already", like.source.value));
             return Err(error.help("write EXCLUDING OPTIONS or OVERWRITING OPTIONS"));
         }
@@ -76,8 +97,18 @@ pub fn merge(table: &CreateTable, like: &Like, source: &CreateTable) -> Result<C
         if_not_exists: table.if_not_exists,
         columns,
         watermark,
-        primary_key: names(&table.primary_key, &source.primary_key, Feature::Constraints, "a PRIMARY KEY")?,
-        partitioned_by: names(&table.partitioned_by, &source.partitioned_by, Feature::Partitions, "PARTITIONED BY")?,
+        primary_key: names(
+            &table.primary_key,
+            &source.primary_key,
+            Feature::Constraints,
+            "a PRIMARY KEY",
+        )?,
+        partitioned_by: names(
+            &table.partitioned_by,
+            &source.partitioned_by,
+            Feature::Partitions,
+            "PARTITIONED BY",
+        )?,
         options,
         like: None,
     })
@@ -95,7 +126,8 @@ mod tests {
             Statement::CreateTable(table) => Some(table),
             _ => None,
         });
-        let (source, table) = (tables.next().expect("two tables"), tables.next().expect("two tables"));
+        let (source, table) =
+            (tables.next().expect("two tables"), tables.next().expect("two tables"));
         merge(&table, table.like.as_ref().expect("LIKE"), &source)
     }
 
@@ -106,11 +138,29 @@ mod tests {
     fn what_is_taken_over() {
         for (table, columns, watermark, keys, options) in [
             ("CREATE TABLE t LIKE s", "a m c ts", true, 2, "x=1 y=2"),
-            ("CREATE TABLE t (b INT) WITH ('y'='3','z'='4') LIKE s", "a m c ts b", true, 2, "x=1 y=3 z=4"),
+            (
+                "CREATE TABLE t (b INT) WITH ('y'='3','z'='4') LIKE s",
+                "a m c ts b",
+                true,
+                2,
+                "x=1 y=3 z=4",
+            ),
             ("CREATE TABLE t (b INT) LIKE s (EXCLUDING ALL)", "a ts b", false, 0, ""),
             ("CREATE TABLE t LIKE s (EXCLUDING ALL INCLUDING GENERATED)", "a c ts", false, 0, ""),
-            ("CREATE TABLE t LIKE s (EXCLUDING OPTIONS, EXCLUDING CONSTRAINTS)", "a m c ts", true, 1, ""),
-            ("CREATE TABLE t (c AS a * 2) LIKE s (OVERWRITING GENERATED)", "a m c ts", true, 2, "x=1 y=2"),
+            (
+                "CREATE TABLE t LIKE s (EXCLUDING OPTIONS, EXCLUDING CONSTRAINTS)",
+                "a m c ts",
+                true,
+                1,
+                "",
+            ),
+            (
+                "CREATE TABLE t (c AS a * 2) LIKE s (OVERWRITING GENERATED)",
+                "a m c ts",
+                true,
+                2,
+                "x=1 y=2",
+            ),
             (
                 "CREATE TABLE t (WATERMARK FOR ts AS ts) LIKE s (INCLUDING ALL OVERWRITING WATERMARKS)",
                 "a m c ts",
@@ -119,7 +169,8 @@ mod tests {
                 "x=1 y=2",
             ),
         ] {
-            let t = merged(&format!("{SOURCE}{table}")).unwrap_or_else(|e| panic!("{table}: {e:?}"));
+            let t =
+                merged(&format!("{SOURCE}{table}")).unwrap_or_else(|e| panic!("{table}: {e:?}"));
             let names: Vec<&str> = t.columns.iter().map(|c| c.name.value.as_str()).collect();
             assert_eq!(names.join(" "), columns, "{table}");
             assert_eq!(t.watermark.is_some(), watermark, "{table}");
@@ -134,11 +185,17 @@ mod tests {
         for (table, part) in [
             ("CREATE TABLE t (a INT) LIKE s", "column 'a' is in 's' already"),
             ("CREATE TABLE t (c AS a) LIKE s", "column 'c' is in 's' already"),
-            ("CREATE TABLE t (a AS 1) LIKE s (OVERWRITING GENERATED)", "column 'a' is in 's' already"),
+            (
+                "CREATE TABLE t (a AS 1) LIKE s (OVERWRITING GENERATED)",
+                "column 'a' is in 's' already",
+            ),
             ("CREATE TABLE t (WATERMARK FOR ts AS ts) LIKE s", "has a WATERMARK already"),
             ("CREATE TABLE t (PRIMARY KEY (ts) NOT ENFORCED) LIKE s", "has a PRIMARY KEY already"),
             ("CREATE TABLE t WITH ('x'='2') LIKE s (INCLUDING ALL)", "has the option 'x' already"),
-            ("CREATE TABLE t LIKE s (OVERWRITING CONSTRAINTS)", "OVERWRITING CONSTRAINTS is not possible"),
+            (
+                "CREATE TABLE t LIKE s (OVERWRITING CONSTRAINTS)",
+                "OVERWRITING CONSTRAINTS is not possible",
+            ),
             ("CREATE TABLE t LIKE s (INCLUDING EVERYTHING)", "ALL, CONSTRAINTS"),
         ] {
             let error = merged(&format!("{SOURCE}{table}")).expect_err(table);

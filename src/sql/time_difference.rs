@@ -1,7 +1,9 @@
-//! `(ts - t2) DAY TO SECOND`: how is the difference of two times written, and which kind of interval is it?
+//! `(ts - t2) DAY TO SECOND`: how is the difference of two times written, and which kind of
+//! interval is it?
 //!
-//! `dialect` asks [`precedence`] and [`infix`] behind every `)`. What comes out is a call of [`NAME`] with both times and the
-//! kind in text. Of the units that are written only the kind counts, as in Flink: `(ts - t2) HOUR` has its minutes too.
+//! `dialect` asks [`precedence`] and [`infix`] behind every `)`. What comes out is a call of
+//! [`NAME`] with both times and the kind in text. Of the units that are written only the kind
+//! counts, as in Flink: `(ts - t2) HOUR` has its minutes too.
 
 use sqlparser::ast::{BinaryOperator, Expr, Value};
 use sqlparser::parser::{Parser, ParserError};
@@ -25,8 +27,8 @@ const UNITS: [(&str, Family); 8] = [
 /// Above all operators: what stands before it is in parentheses.
 const PRECEDENCE: u8 = 100;
 
-/// The precedence of a unit of time behind a parenthesis; None for other tokens. Flink's units are reserved words, so this
-/// is never a name.
+/// The precedence of a unit of time behind a parenthesis; None for other tokens. Flink's units are
+/// reserved words, so this is never a name.
 pub(crate) fn precedence(parser: &Parser) -> Option<u8> {
     let behind = parser.get_current_token().token == Token::RParen;
     (behind && unit_at(&parser.peek_token_ref().token).is_some()).then_some(PRECEDENCE)
@@ -50,7 +52,8 @@ fn difference(parser: &mut Parser, left: &Expr) -> Result<Expr, ParserError> {
         return parser.expected("(<time> - <time>) before a unit of time", parser.peek_token());
     };
     let (from, family) = unit(parser)?;
-    if matches!(&parser.peek_token_ref().token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case("to")) {
+    if matches!(&parser.peek_token_ref().token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case("to"))
+    {
         parser.advance_token();
         let place = parser.peek_token();
         let (to, of) = unit(parser)?;
@@ -77,7 +80,9 @@ fn unit(parser: &mut Parser) -> Result<(usize, Family), ParserError> {
 
 fn unit_at(token: &Token) -> Option<usize> {
     match token {
-        Token::Word(w) if w.quote_style.is_none() => UNITS.iter().position(|(name, _)| w.value.eq_ignore_ascii_case(name)),
+        Token::Word(w) if w.quote_style.is_none() => {
+            UNITS.iter().position(|(name, _)| w.value.eq_ignore_ascii_case(name))
+        }
         _ => None,
     }
 }
@@ -90,7 +95,8 @@ mod tests {
     fn read(text: &str) -> Option<String> {
         let mut parser = Parser::new(&FlinkDialect).try_with_sql(text).expect("tokens");
         let expression = parser.parse_expr().ok()?;
-        (parser.peek_token_ref().token == sqlparser::tokenizer::Token::EOF).then(|| expression.to_string())
+        (parser.peek_token_ref().token == sqlparser::tokenizer::Token::EOF)
+            .then(|| expression.to_string())
     }
 
     #[test]

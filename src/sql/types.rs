@@ -1,15 +1,18 @@
 //! SQL types to Arrow types: which column holds which values?
 //!
-//! TIMESTAMP(p) and TIMESTAMP_LTZ(p) have the coarsest unit that keeps p digits: ms up to 3, µs up to 6, else ns; LTZ has the
-//! zone UTC. STRING, CHAR and VARCHAR are text without a length check. What Arrow's type does not hold (the length of a
-//! CHAR(n), a precision of 1) travels as field metadata under [`EXACT`], for casts.
+//! TIMESTAMP(p) and TIMESTAMP_LTZ(p) have the coarsest unit that keeps p digits: ms up to 3, µs up
+//! to 6, else ns; LTZ has the zone UTC. STRING, CHAR and VARCHAR are text without a length check.
+//! What Arrow's type does not hold (the length of a CHAR(n), a precision of 1) travels as field
+//! metadata under [`EXACT`], for casts.
 
 pub mod nested;
 
 use std::collections::HashMap;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use sqlparser::ast::{BinaryLength, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{
+    BinaryLength, CharacterLength, DataType as SqlType, ExactNumberInfo, TimezoneInfo,
+};
 use sqlparser::parser::{Parser, ParserError};
 
 use crate::sql::dialect::FlinkDialect;
@@ -19,19 +22,29 @@ use crate::types::EXACT;
 pub(crate) fn arrow_field(sql: &SqlType) -> Result<Field, String> {
     let field = Field::new("", arrow_type(sql)?, true);
     let exact = match sql {
-        SqlType::Char(length) | SqlType::Character(length) => Some(format!("CHAR({})", character_length(*length, 1)?)),
-        SqlType::Varchar(Some(length)) | SqlType::CharacterVarying(Some(length)) | SqlType::CharVarying(Some(length)) => {
+        SqlType::Char(length) | SqlType::Character(length) => {
+            Some(format!("CHAR({})", character_length(*length, 1)?))
+        }
+        SqlType::Varchar(Some(length))
+        | SqlType::CharacterVarying(Some(length))
+        | SqlType::CharVarying(Some(length)) => {
             Some(format!("VARCHAR({})", character_length(Some(*length), 1)?))
         }
-        SqlType::Varchar(None) | SqlType::CharacterVarying(None) | SqlType::CharVarying(None) => Some("VARCHAR(1)".into()),
+        SqlType::Varchar(None) | SqlType::CharacterVarying(None) | SqlType::CharVarying(None) => {
+            Some("VARCHAR(1)".into())
+        }
         SqlType::Binary(length) => Some(format!("BINARY({})", length.unwrap_or(1))),
         SqlType::Varbinary(length) => Some(match length {
             Some(BinaryLength::IntegerLength { length }) => format!("VARBINARY({length})"),
             Some(BinaryLength::Max) => "VARBINARY(2147483647)".into(),
             None => "VARBINARY(1)".into(),
         }),
-        SqlType::Timestamp(Some(p), _) if !matches!(p, 3 | 6 | 9) => Some(format!("TIMESTAMP({p})")),
-        SqlType::Custom(_, modifiers) if !modifiers.is_empty() && !matches!(modifiers[0].as_str(), "3" | "6" | "9") => {
+        SqlType::Timestamp(Some(p), _) if !matches!(p, 3 | 6 | 9) => {
+            Some(format!("TIMESTAMP({p})"))
+        }
+        SqlType::Custom(_, modifiers)
+            if !modifiers.is_empty() && !matches!(modifiers[0].as_str(), "3" | "6" | "9") =>
+        {
             Some(format!("TIMESTAMP_LTZ({})", modifiers[0]))
         }
         _ => None,
@@ -45,7 +58,9 @@ pub(crate) fn arrow_field(sql: &SqlType) -> Result<Field, String> {
 fn character_length(length: Option<CharacterLength>, default: u64) -> Result<u64, String> {
     match length {
         None => Ok(default),
-        Some(CharacterLength::IntegerLength { length: 0, .. }) => Err("a text type has a length of at least 1".into()),
+        Some(CharacterLength::IntegerLength { length: 0, .. }) => {
+            Err("a text type has a length of at least 1".into())
+        }
         Some(CharacterLength::IntegerLength { length, .. }) => Ok(length),
         Some(CharacterLength::Max) => Ok(i32::MAX as u64),
     }
@@ -70,11 +85,18 @@ pub(crate) fn arrow_type(sql: &SqlType) -> Result<DataType, String> {
         | SqlType::String(_) => DataType::Utf8,
         SqlType::Bytes(_) | SqlType::Binary(_) | SqlType::Varbinary(_) => DataType::Binary,
         SqlType::Date => DataType::Date32,
-        SqlType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Time32(TimeUnit::Millisecond),
-        SqlType::Timestamp(p, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp(unit(*p)?, None),
-        SqlType::Custom(name, modifiers) if name.to_string().eq_ignore_ascii_case("TIMESTAMP_LTZ") => {
-            let precision =
-                modifiers.first().map(|m| m.parse::<u64>().map_err(|_| "TIMESTAMP_LTZ takes a precision from 0 to 9"));
+        SqlType::Time(_, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            DataType::Time32(TimeUnit::Millisecond)
+        }
+        SqlType::Timestamp(p, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
+            DataType::Timestamp(unit(*p)?, None)
+        }
+        SqlType::Custom(name, modifiers)
+            if name.to_string().eq_ignore_ascii_case("TIMESTAMP_LTZ") =>
+        {
+            let precision = modifiers.first().map(|m| {
+                m.parse::<u64>().map_err(|_| "TIMESTAMP_LTZ takes a precision from 0 to 9")
+            });
             DataType::Timestamp(unit(precision.transpose()?)?, Some("UTC".into()))
         }
         SqlType::Custom(name, _) => match name.0.as_slice() {
@@ -104,7 +126,9 @@ fn decimal(info: ExactNumberInfo) -> Result<DataType, String> {
         ExactNumberInfo::PrecisionAndScale(p, s) => (p, s),
     };
     if !(1..=38).contains(&precision) || scale < 0 || scale > precision as i64 {
-        return Err(format!("DECIMAL({precision}, {scale}) is out of range: precision 1 to 38, scale 0 to the precision"));
+        return Err(format!(
+            "DECIMAL({precision}, {scale}) is out of range: precision 1 to 38, scale 0 to the precision"
+        ));
     }
     Ok(DataType::Decimal128(precision as u8, scale as i8))
 }

@@ -1,8 +1,9 @@
 //! Which text is `U&'caf\00e9'`, or `U&'caf!00e9' UESCAPE '!'`, or `_UTF16'café'`?
 //!
-//! Called by `parse` on the tokens of a file: what comes out is ordinary text, so nothing else knows of it. An escape is four
-//! hexadecimal digits of UTF-16, as in Flink; twice the escape character stands for itself. The name of a character set
-//! before a text changes nothing but which characters it may have.
+//! Called by `parse` on the tokens of a file: what comes out is ordinary text, so nothing else
+//! knows of it. An escape is four hexadecimal digits of UTF-16, as in Flink; twice the escape
+//! character stands for itself. The name of a character set before a text changes nothing but which
+//! characters it may have.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -18,7 +19,11 @@ pub fn decode(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError
             at += 2;
             continue;
         }
-        let text = match (&token.token, tokens.get(at + 1).map(|t| &t.token), tokens.get(at + 2).map(|t| &t.token)) {
+        let text = match (
+            &token.token,
+            tokens.get(at + 1).map(|t| &t.token),
+            tokens.get(at + 2).map(|t| &t.token),
+        ) {
             (Token::Word(u), Some(Token::Ampersand), Some(Token::SingleQuotedString(text)))
                 if u.quote_style.is_none() && u.value.eq_ignore_ascii_case("u") =>
             {
@@ -40,38 +45,59 @@ pub fn decode(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError
 }
 
 /// The text behind the name of a character set, which is written right before it.
-fn of_charset(name: &TokenWithSpan, text: Option<&TokenWithSpan>) -> Result<Option<String>, SqlError> {
-    let (Token::Word(word), Some(Token::SingleQuotedString(text))) = (&name.token, text.map(|t| &t.token)) else {
+fn of_charset(
+    name: &TokenWithSpan,
+    text: Option<&TokenWithSpan>,
+) -> Result<Option<String>, SqlError> {
+    let (Token::Word(word), Some(Token::SingleQuotedString(text))) =
+        (&name.token, text.map(|t| &t.token))
+    else {
         return Ok(None);
     };
-    let Some(charset) = word.value.strip_prefix('_').filter(|_| word.quote_style.is_none()) else { return Ok(None) };
+    let Some(charset) = word.value.strip_prefix('_').filter(|_| word.quote_style.is_none()) else {
+        return Ok(None);
+    };
     let place = TextPlace { line: name.span.start.line, column: name.span.start.column };
     let limit = match charset.to_uppercase().as_str() {
         "UTF8" | "UTF16" => char::MAX,
         "LATIN1" => '\u{ff}',
         _ => {
-            let message = format!("'{charset}' is no character set of a text; UTF8, UTF16 and LATIN1 are");
+            let message =
+                format!("'{charset}' is no character set of a text; UTF8, UTF16 and LATIN1 are");
             return Err(SqlError::new(message).at(Some(place)));
         }
     };
     match text.chars().find(|c| *c > limit) {
-        Some(other) => Err(SqlError::new(format!("'{other}' is no character of {charset}")).at(Some(place))),
+        Some(other) => {
+            Err(SqlError::new(format!("'{other}' is no character of {charset}")).at(Some(place)))
+        }
         None => Ok(Some(text.clone())),
     }
 }
 
 /// The escape character, and where the tokens go on.
 fn escape_character(tokens: &[TokenWithSpan], from: usize) -> Result<(char, usize), SqlError> {
-    let next = |at: usize| (at..tokens.len()).find(|&at| !matches!(tokens[at].token, Token::Whitespace(_)));
-    let is_uescape =
-        |token: &Token| matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case("uescape"));
-    let Some(at) = next(from).filter(|&at| is_uescape(&tokens[at].token)) else { return Ok(('\\', from)) };
-    let refused = || SqlError::new("UESCAPE takes one character that is no digit from 0 to f, no space, quote or plus");
+    let next = |at: usize| {
+        (at..tokens.len()).find(|&at| !matches!(tokens[at].token, Token::Whitespace(_)))
+    };
+    let is_uescape = |token: &Token| matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case("uescape"));
+    let Some(at) = next(from).filter(|&at| is_uescape(&tokens[at].token)) else {
+        return Ok(('\\', from));
+    };
+    let refused = || {
+        SqlError::new(
+            "UESCAPE takes one character that is no digit from 0 to f, no space, quote or plus",
+        )
+    };
     let at = next(at + 1).ok_or_else(refused)?;
     let Token::SingleQuotedString(text) = &tokens[at].token else { return Err(refused()) };
     let mut characters = text.chars();
     match (characters.next(), characters.next()) {
-        (Some(c), None) if !c.is_ascii_hexdigit() && !c.is_whitespace() && !matches!(c, '+' | '"' | '\'') => Ok((c, at + 1)),
+        (Some(c), None)
+            if !c.is_ascii_hexdigit() && !c.is_whitespace() && !matches!(c, '+' | '"' | '\'') =>
+        {
+            Ok((c, at + 1))
+        }
         _ => Err(refused()),
     }
 }
@@ -101,8 +127,10 @@ fn unescaped(text: &str, escape: char) -> Result<String, String> {
             }
         }
     }
-    String::from_utf16(&units)
-        .map_err(|_| "a text that begins with U& has half a character: escapes from d800 to dfff are pairs".into())
+    String::from_utf16(&units).map_err(|_| {
+        "a text that begins with U& has half a character: escapes from d800 to dfff are pairs"
+            .into()
+    })
 }
 
 #[cfg(test)]
@@ -128,7 +156,9 @@ mod tests {
     #[test]
     fn a_character_set_only_limits_the_characters() {
         let read = |text: &str| {
-            let tokens = sqlparser::tokenizer::Tokenizer::new(&crate::sql::dialect::FlinkDialect, text).tokenize_with_location();
+            let tokens =
+                sqlparser::tokenizer::Tokenizer::new(&crate::sql::dialect::FlinkDialect, text)
+                    .tokenize_with_location();
             let tokens = decode(tokens.expect("tokens")).map_err(|e| e.message)?;
             Ok::<_, String>(tokens.iter().map(|t| t.token.to_string()).collect::<String>())
         };

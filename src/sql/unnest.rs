@@ -1,8 +1,9 @@
 //! `FROM t CROSS JOIN UNNEST(t.a) AS u (x)`: from joins to a node of the logical plan.
 //!
-//! DataFusion plans the two sides of a join apart, so that UNNEST cannot see the left one. [`rewrite`] puts the left side into the
-//! relation itself, which [`UnnestPlanner`] plans as an [`Unnest`] over it; `plan::lower` makes an operator of that. What always
-//! holds: the node's columns are those of its input, then those of the elements.
+//! DataFusion plans the two sides of a join apart, so that UNNEST cannot see the left one.
+//! [`rewrite`] puts the left side into the relation itself, which [`UnnestPlanner`] plans as an
+//! [`Unnest`] over it; `plan::lower` makes an operator of that. What always holds: the node's
+//! columns are those of its input, then those of the elements.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -12,11 +13,14 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 use datafusion_common::{DFSchema, DFSchemaRef, Result, TableReference, plan_err};
-use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
 use datafusion_expr::{Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use sqlparser::ast::{
-    Expr as SqlExpr, ExprWithAlias, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint, JoinOperator, Query, SetExpr,
-    TableFactor, TableFunctionArgs, TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
+    Expr as SqlExpr, ExprWithAlias, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint,
+    JoinOperator, Query, SetExpr, TableFactor, TableFunctionArgs, TableWithJoins, Value,
+    ValueWithSpan, VisitMut, VisitorMut,
 };
 
 use super::error::SqlError;
@@ -58,7 +62,11 @@ fn body(body: &mut SetExpr) -> std::result::Result<(), SqlError> {
                     // `FROM t, UNNEST(t.a)` is a CROSS JOIN.
                     Some(left) if is_unnest(&table.relation) => {
                         let join_operator = JoinOperator::CrossJoin(JoinConstraint::None);
-                        left.joins.push(Join { relation: table.relation, global: false, join_operator });
+                        left.joins.push(Join {
+                            relation: table.relation,
+                            global: false,
+                            join_operator,
+                        });
                         left.joins.extend(table.joins);
                     }
                     _ => from.push(table),
@@ -88,18 +96,31 @@ fn fold(table: &mut TableWithJoins) -> std::result::Result<(), SqlError> {
             table.joins.push(join);
             continue;
         }
-        let TableFactor::Table { alias, args: Some(TableFunctionArgs { args, .. }), with_ordinality, name, .. } = join.relation
+        let TableFactor::Table {
+            alias,
+            args: Some(TableFunctionArgs { args, .. }),
+            with_ordinality,
+            name,
+            ..
+        } = join.relation
         else {
             continue;
         };
         let place = name.0.first().and_then(|n| n.as_ident()).and_then(place_of);
         let wrong = |message: &str| SqlError::new(message.to_string()).at(place);
         let always = |on: &JoinConstraint| match on {
-            JoinConstraint::On(SqlExpr::Value(ValueWithSpan { value: Value::Boolean(true), .. })) => true,
+            JoinConstraint::On(SqlExpr::Value(ValueWithSpan {
+                value: Value::Boolean(true),
+                ..
+            })) => true,
             on => *on == JoinConstraint::None,
         };
         let kind = match &join.join_operator {
-            JoinOperator::CrossJoin(on) | JoinOperator::Join(on) | JoinOperator::Inner(on) if always(on) => INNER,
+            JoinOperator::CrossJoin(on) | JoinOperator::Join(on) | JoinOperator::Inner(on)
+                if always(on) =>
+            {
+                INNER
+            }
             JoinOperator::Left(on) | JoinOperator::LeftOuter(on) if always(on) => OUTER,
             _ => return Err(wrong("UNNEST is joined by CROSS JOIN, or by LEFT JOIN ... ON TRUE")),
         };
@@ -110,11 +131,15 @@ fn fold(table: &mut TableWithJoins) -> std::result::Result<(), SqlError> {
         let relation = match left.is_empty() {
             true => table.relation.clone(),
             false => TableFactor::NestedJoin {
-                table_with_joins: Box::new(TableWithJoins { relation: table.relation.clone(), joins: left }),
+                table_with_joins: Box::new(TableWithJoins {
+                    relation: table.relation.clone(),
+                    joins: left,
+                }),
                 alias: None,
             },
         };
-        let name = |name: &str| ExprWithAlias { expr: SqlExpr::Identifier(Ident::new(name)), alias: None };
+        let name =
+            |name: &str| ExprWithAlias { expr: SqlExpr::Identifier(Ident::new(name)), alias: None };
         let mut columns: Vec<ExprWithAlias> = Vec::new();
         if with_ordinality {
             columns.push(name(ORDINALITY));
@@ -141,7 +166,11 @@ fn fold(table: &mut TableWithJoins) -> std::result::Result<(), SqlError> {
 pub(crate) struct UnnestPlanner;
 
 impl RelationPlanner for UnnestPlanner {
-    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
         let TableFactor::Unpivot { table, value, name, columns, .. } = relation else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
@@ -196,17 +225,23 @@ impl Unnest {
     fn try_new(value: Expr, clauses: Clauses, names: Names, input: LogicalPlan) -> Result<Unnest> {
         let data_type = value.get_type(input.schema())?;
         let Some(mut types) = element_types(&data_type) else {
-            let message = format!("UNNEST takes an ARRAY, a MAP or a MULTISET, not {}", sql_name(&data_type));
+            let message =
+                format!("UNNEST takes an ARRAY, a MAP or a MULTISET, not {}", sql_name(&data_type));
             return Err(flink_types::at(datafusion_common::DataFusionError::Plan(message), &value));
         };
         if clauses.ordinality {
             types.push((Some("ORDINALITY".into()), DataType::Int32));
         }
         if !names.0.is_empty() && names.0.len() != types.len() {
-            return plan_err!("'UNNEST' gives {} columns, its alias names {}", types.len(), names.0.len());
+            return plan_err!(
+                "'UNNEST' gives {} columns, its alias names {}",
+                types.len(),
+                names.0.len()
+            );
         }
         let qualifier = names.1.as_ref().map(|name| TableReference::bare(name.as_str()));
-        let mut fields: Vec<_> = input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
+        let mut fields: Vec<_> =
+            input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
         for (at, (own, data_type)) in types.into_iter().enumerate() {
             let name = names.0.get(at).cloned().or(own).unwrap_or_else(|| format!("EXPR${at}"));
             fields.push((qualifier.clone(), Arc::new(Field::new(name, data_type, true))));
@@ -261,15 +296,19 @@ impl UserDefinedLogicalNodeCore for Unnest {
         write!(f, "Unnest: {kind}{}{ordinality}", self.value)
     }
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let (Some(value), Some(input)) = (exprs.into_iter().next(), inputs.into_iter().next()) else {
+        let (Some(value), Some(input)) = (exprs.into_iter().next(), inputs.into_iter().next())
+        else {
             return plan_err!("UNNEST needs one value and one input");
         };
         Unnest::try_new(value, self.clauses, self.names.clone(), input)
     }
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let input = self.input.schema();
-        let mut needed: Vec<usize> = output_columns.iter().copied().filter(|&c| c < input.fields().len()).collect();
-        needed.extend(self.value.column_refs().into_iter().filter_map(|c| input.maybe_index_of_column(c)));
+        let mut needed: Vec<usize> =
+            output_columns.iter().copied().filter(|&c| c < input.fields().len()).collect();
+        needed.extend(
+            self.value.column_refs().into_iter().filter_map(|c| input.maybe_index_of_column(c)),
+        );
         needed.sort_unstable();
         needed.dedup();
         Some(vec![needed])

@@ -1,7 +1,8 @@
-//! TUMBLE, HOP, CUMULATE and SESSION in FROM: from `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL ...))` to a node of the logical plan.
+//! TUMBLE, HOP, CUMULATE and SESSION in FROM: from `TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL
+//! ...))` to a node of the logical plan.
 //!
-//! The node adds window_start, window_end and window_time to its input's columns. It is never run as such: `plan::lower`
-//! joins it with the aggregation above it.
+//! The node adds window_start, window_end and window_time to its input's columns. It is never run
+//! as such: `plan::lower` joins it with the aggregation above it.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -9,10 +10,17 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, plan_err};
-use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion_common::{
+    Column, DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, plan_err,
+};
+use datafusion_expr::planner::{
+    PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
 use datafusion_expr::{Expr, Extension, LogicalPlan, Operator, UserDefinedLogicalNodeCore};
-use sqlparser::ast::{Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query, TableFactor};
+use sqlparser::ast::{
+    Expr as SqlExpr, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, Query,
+    TableFactor,
+};
 
 use super::catalog::{ROWTIME, is_proctime, is_rowtime};
 use super::dialect::TABLE_ARGUMENT;
@@ -64,8 +72,14 @@ pub(crate) struct WindowTvf {
 }
 
 impl WindowTvf {
-    pub fn try_new(window: TvfWindow, rowtime: Column, form: WindowForm, input: LogicalPlan) -> Result<WindowTvf> {
-        let mut fields: Vec<_> = input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
+    pub fn try_new(
+        window: TvfWindow,
+        rowtime: Column,
+        form: WindowForm,
+        input: LogicalPlan,
+    ) -> Result<WindowTvf> {
+        let mut fields: Vec<_> =
+            input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
         let qualifier = fields.first().and_then(|(q, _)| q.clone());
         let time = input.schema().field(input.schema().index_of_column(&rowtime)?);
         let (zone, on_clock) = match time.data_type() {
@@ -90,7 +104,10 @@ impl WindowTvf {
 
 impl PartialEq for WindowTvf {
     fn eq(&self, other: &Self) -> bool {
-        self.window == other.window && self.rowtime == other.rowtime && self.form == other.form && self.input == other.input
+        self.window == other.window
+            && self.rowtime == other.rowtime
+            && self.form == other.form
+            && self.input == other.input
     }
 }
 impl Eq for WindowTvf {}
@@ -131,20 +148,30 @@ impl UserDefinedLogicalNodeCore for WindowTvf {
         write!(f, "Window: {:?} on {}", self.window, self.rowtime.name)
     }
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
-        let mut columns = exprs.into_iter().map(|e| if let Expr::Column(column) = e { Some(column) } else { None });
+        let mut columns = exprs
+            .into_iter()
+            .map(|e| if let Expr::Column(column) = e { Some(column) } else { None });
         let (Some(Some(rowtime)), Some(input)) = (columns.next(), inputs.into_iter().next()) else {
             return plan_err!("a window needs one input and one rowtime");
         };
         let window = match &self.window {
-            TvfWindow::Session { gap_ms, .. } => TvfWindow::Session { gap_ms: *gap_ms, partition: columns.flatten().collect() },
+            TvfWindow::Session { gap_ms, .. } => {
+                TvfWindow::Session { gap_ms: *gap_ms, partition: columns.flatten().collect() }
+            }
             sliced => sliced.clone(),
         };
         WindowTvf::try_new(window, rowtime, self.form, input)
     }
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let input = self.input.schema();
-        let mut needed: Vec<usize> = output_columns.iter().copied().filter(|&c| c < input.fields().len()).collect();
-        needed.extend(self.expressions().iter().flat_map(Expr::column_refs).filter_map(|c| input.maybe_index_of_column(c)));
+        let mut needed: Vec<usize> =
+            output_columns.iter().copied().filter(|&c| c < input.fields().len()).collect();
+        needed.extend(
+            self.expressions()
+                .iter()
+                .flat_map(Expr::column_refs)
+                .filter_map(|c| input.maybe_index_of_column(c)),
+        );
         needed.sort_unstable();
         needed.dedup();
         Some(vec![needed])
@@ -156,19 +183,27 @@ impl UserDefinedLogicalNodeCore for WindowTvf {
 pub(crate) struct WindowPlanner;
 
 impl RelationPlanner for WindowPlanner {
-    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
         let TableFactor::TableFunction { expr, alias } = relation else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let SqlExpr::Function(function) = expr else {
-            return plan_err!("TABLE(...) takes a window function: TUMBLE, HOP, CUMULATE or SESSION");
+            return plan_err!(
+                "TABLE(...) takes a window function: TUMBLE, HOP, CUMULATE or SESSION"
+            );
         };
         let name = function.name.to_string().to_uppercase();
         let (name, form) = match name.strip_prefix(GROUP_PREFIX) {
             Some(name) => (name.to_string(), WindowForm::GroupBy),
             None => (name, WindowForm::TableFunction),
         };
-        let FunctionArguments::List(list) = function.args else { return plan_err!("'{name}' needs arguments") };
+        let FunctionArguments::List(list) = function.args else {
+            return plan_err!("'{name}' needs arguments");
+        };
         let arguments = Arguments::new(&name, list.args)?;
         let shape = arguments.shape(form, context)?;
         if matches!(shape, Shape::Sliced(_)) && !arguments.partition.is_empty() {
@@ -179,7 +214,10 @@ impl RelationPlanner for WindowPlanner {
         let rowtime = rowtime_column(&rowtime, input.schema())?;
         let window = match shape {
             Shape::Sliced(windows) => TvfWindow::Sliced(windows),
-            Shape::Session { gap_ms } => TvfWindow::Session { gap_ms, partition: partition_columns(&partition, input.schema())? },
+            Shape::Session { gap_ms } => TvfWindow::Session {
+                gap_ms,
+                partition: partition_columns(&partition, input.schema())?,
+            },
         };
         let node = WindowTvf::try_new(window, rowtime, form, input)?;
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
@@ -230,8 +268,14 @@ impl Arguments {
         for argument in arguments {
             match argument {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => positional.push(e),
-                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => named.push((name.value.to_uppercase(), e)),
-                FunctionArg::ExprNamed { name: SqlExpr::Identifier(name), arg: FunctionArgExpr::Expr(e), .. } => {
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(e), .. } => {
+                    named.push((name.value.to_uppercase(), e))
+                }
+                FunctionArg::ExprNamed {
+                    name: SqlExpr::Identifier(name),
+                    arg: FunctionArgExpr::Expr(e),
+                    ..
+                } => {
                     named.push((name.value.to_uppercase(), e));
                 }
                 other => return plan_err!("'{function}' does not take the argument {other}"),
@@ -241,41 +285,71 @@ impl Arguments {
             if let Some(at) = named.iter().position(|(n, _)| n == name) {
                 return Ok(named.remove(at).1);
             }
-            if positional.is_empty() { plan_err!("'{function}' needs {name}") } else { Ok(positional.remove(0)) }
+            if positional.is_empty() {
+                plan_err!("'{function}' needs {name}")
+            } else {
+                Ok(positional.remove(0))
+            }
         };
         let mut partition = Vec::new();
         let table = match take("DATA")? {
             SqlExpr::Function(f) if f.name.to_string() == TABLE_ARGUMENT => {
-                let FunctionArguments::List(list) = f.args else { return plan_err!("'{function}' needs TABLE name") };
+                let FunctionArguments::List(list) = f.args else {
+                    return plan_err!("'{function}' needs TABLE name");
+                };
                 let mut parts = list.args.into_iter();
                 let table = match parts.next() {
-                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::CompoundIdentifier(name)))) => {
-                        table_factor(ObjectName::from(name))
+                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(
+                        SqlExpr::CompoundIdentifier(name),
+                    ))) => table_factor(ObjectName::from(name)),
+                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Subquery(query)))) => {
+                        derived(query)
                     }
-                    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Subquery(query)))) => derived(query),
                     _ => return plan_err!("'{function}' needs TABLE name"),
                 };
                 for part in parts {
-                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Identifier(column))) = part {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Identifier(
+                        column,
+                    ))) = part
+                    {
                         partition.push(column.value);
                     }
                 }
                 table
             }
             SqlExpr::Subquery(query) => derived(query),
-            other => return plan_err!("the first argument of '{function}' is TABLE name or (SELECT ...), not {other}"),
+            other => {
+                return plan_err!(
+                    "the first argument of '{function}' is TABLE name or (SELECT ...), not {other}"
+                );
+            }
         };
         let rowtime = match take("TIMECOL")? {
-            SqlExpr::Function(f) if f.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") => match f.args {
-                FunctionArguments::List(list) => match list.args.as_slice() {
-                    [FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Identifier(name)))] => name.value.clone(),
+            SqlExpr::Function(f) if f.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") => {
+                match f.args {
+                    FunctionArguments::List(list) => match list.args.as_slice() {
+                        [
+                            FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Identifier(name))),
+                        ] => name.value.clone(),
+                        _ => return plan_err!("DESCRIPTOR takes one column name"),
+                    },
                     _ => return plan_err!("DESCRIPTOR takes one column name"),
-                },
-                _ => return plan_err!("DESCRIPTOR takes one column name"),
-            },
-            other => return plan_err!("the second argument of '{function}' is DESCRIPTOR(rowtime), not {other}"),
+                }
+            }
+            other => {
+                return plan_err!(
+                    "the second argument of '{function}' is DESCRIPTOR(rowtime), not {other}"
+                );
+            }
         };
-        Ok(Arguments { function: function.to_string(), table, partition, rowtime, positional, named })
+        Ok(Arguments {
+            function: function.to_string(),
+            table,
+            partition,
+            rowtime,
+            positional,
+            named,
+        })
     }
 
     /// How the windows of this function lie.
@@ -287,8 +361,10 @@ impl Arguments {
                 (WindowKind::Tumble { size_ms: positive(name, "size", size)? }, offset)
             }
             "HOP" => {
-                let [slide, size, offset] = self.intervals(["SLIDE", "SIZE", "OFFSET"], 2, context)?;
-                let (slide_ms, size_ms) = (positive(name, "slide", slide)?, positive(name, "size", size)?);
+                let [slide, size, offset] =
+                    self.intervals(["SLIDE", "SIZE", "OFFSET"], 2, context)?;
+                let (slide_ms, size_ms) =
+                    (positive(name, "slide", slide)?, positive(name, "size", size)?);
                 if size_ms % slide_ms != 0 && form == WindowForm::TableFunction {
                     return plan_err!(
                         "'HOP' requires size to be an integral multiple of slide, but got size {size_ms} ms and slide {slide_ms} ms"
@@ -297,8 +373,10 @@ impl Arguments {
                 (WindowKind::Hop { slide_ms, size_ms }, offset)
             }
             "CUMULATE" => {
-                let [step, size, offset] = self.intervals(["STEP", "SIZE", "OFFSET"], 2, context)?;
-                let (step_ms, size_ms) = (positive(name, "step", step)?, positive(name, "size", size)?);
+                let [step, size, offset] =
+                    self.intervals(["STEP", "SIZE", "OFFSET"], 2, context)?;
+                let (step_ms, size_ms) =
+                    (positive(name, "step", step)?, positive(name, "size", size)?);
                 if size_ms % step_ms != 0 {
                     return plan_err!(
                         "'CUMULATE' requires maxSize to be an integral multiple of step, but got maxSize {size_ms} ms and step {step_ms} ms"
@@ -310,7 +388,11 @@ impl Arguments {
                 let [gap] = self.intervals(["GAP"], 1, context)?;
                 return Ok(Shape::Session { gap_ms: positive(name, "gap", gap)? });
             }
-            _ => return plan_err!("'{name}' is not a window function; TUMBLE, HOP, CUMULATE and SESSION are"),
+            _ => {
+                return plan_err!(
+                    "'{name}' is not a window function; TUMBLE, HOP, CUMULATE and SESSION are"
+                );
+            }
         };
         Ok(Shape::Sliced(Windows { kind, offset_ms: offset_ms.unwrap_or(0) }))
     }
@@ -333,10 +415,9 @@ impl Arguments {
             let named = self.named.iter().find(|(n, _)| n == name).map(|(_, e)| e);
             if let Some(expression) = named.or(self.positional.get(i)) {
                 let expression = context.sql_to_expr(expression.clone(), &DFSchema::empty())?;
-                out[i] = Some(
-                    interval_ms(&expression)
-                        .map_err(|reason| DataFusionError::Plan(format!("{name} of '{}': {reason}", self.function)))?,
-                );
+                out[i] = Some(interval_ms(&expression).map_err(|reason| {
+                    DataFusionError::Plan(format!("{name} of '{}': {reason}", self.function))
+                })?);
             } else if i < required {
                 return plan_err!("'{}' needs {name} as an INTERVAL", self.function);
             }
@@ -383,9 +464,13 @@ pub(crate) fn interval_ms(expression: &Expr) -> std::result::Result<i64, String>
             }
             Ok(i64::from(v.days) * MS_PER_DAY + v.nanoseconds / 1_000_000)
         }
-        Expr::Literal(ScalarValue::IntervalDayTime(Some(v)), _) => Ok(i64::from(v.days) * MS_PER_DAY + i64::from(v.milliseconds)),
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(v)), _) => {
+            Ok(i64::from(v.days) * MS_PER_DAY + i64::from(v.milliseconds))
+        }
         Expr::Negative(inner) => interval_ms(inner).map(|ms| -ms),
-        Expr::BinaryExpr(e) if e.op == Operator::Plus => Ok(interval_ms(&e.left)? + interval_ms(&e.right)?),
+        Expr::BinaryExpr(e) if e.op == Operator::Plus => {
+            Ok(interval_ms(&e.left)? + interval_ms(&e.right)?)
+        }
         other => Err(format!("expected a constant INTERVAL, found {other}")),
     }
 }

@@ -1,16 +1,17 @@
 //! Which expressions see the session's time zone?
 //!
-//! A TIMESTAMP_LTZ is a point in time, held in UTC. Functions of the calendar work on it as if the session were in UTC; this
-//! pass puts a shift to local time before those that look at its date or time of day, and one back behind those that make a
-//! TIMESTAMP_LTZ. Called by `bind` for every plan and every computed column, unless the session is in UTC.
+//! A TIMESTAMP_LTZ is a point in time, held in UTC. Functions of the calendar work on it as if the
+//! session were in UTC; this pass puts a shift to local time before those that look at its date or
+//! time of day, and one back behind those that make a TIMESTAMP_LTZ. Called by `bind` for every
+//! plan and every computed column, unless the session is in UTC.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::binary;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType,
+    ArrowPrimitiveType, DataType, Int64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType,
 };
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, exec_err};
@@ -18,7 +19,8 @@ use datafusion_expr::expr::{Cast, ScalarFunction};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{
-    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 
 use crate::time::zone::Zone;
@@ -73,20 +75,33 @@ fn localized(expression: Expr, schema: &DFSchema, zone: &Zone) -> Result<Expr> {
     match expression {
         Expr::ScalarFunction(ScalarFunction { func, args }) => {
             let name = func.name();
-            let is_cast = args.len() == 1 && (name.starts_with("cast ") || name.starts_with("try_cast "));
-            let takes_ltz = args.iter().map(|a| Ok(is_ltz(&a.get_type(schema)?))).collect::<Result<Vec<_>>>()?;
+            let is_cast =
+                args.len() == 1 && (name.starts_with("cast ") || name.starts_with("try_cast "));
+            let takes_ltz = args
+                .iter()
+                .map(|a| Ok(is_ltz(&a.get_type(schema)?)))
+                .collect::<Result<Vec<_>>>()?;
             let call = |args| Expr::ScalarFunction(ScalarFunction { func: func.clone(), args });
-            let gives_ltz = |e: &Expr| Ok::<_, datafusion_common::DataFusionError>(is_ltz(&e.get_type(schema)?));
+            let gives_ltz = |e: &Expr| {
+                Ok::<_, datafusion_common::DataFusionError>(is_ltz(&e.get_type(schema)?))
+            };
             match name {
                 "from_unixtime" => {
-                    let shifted = args.into_iter().enumerate().map(|(i, a)| if i == 0 { shift(a, Shift::ToLocal) } else { a });
+                    let shifted = args
+                        .into_iter()
+                        .enumerate()
+                        .map(|(i, a)| if i == 0 { shift(a, Shift::ToLocal) } else { a });
                     Ok(call(shifted.collect()))
                 }
                 // Back by the offset there was, also where the result lies beyond a change.
                 "floor_to" | "ceil_to" if takes_ltz[1] => {
                     let original = args[1].clone();
-                    let shifted = args.into_iter().zip(takes_ltz).map(|(a, ltz)| if ltz { shift(a, Shift::ToLocal) } else { a });
-                    Ok(ScalarUDF::from(Shifted::new(Shift::Back, zone)).call(vec![call(shifted.collect()), original]))
+                    let shifted = args
+                        .into_iter()
+                        .zip(takes_ltz)
+                        .map(|(a, ltz)| if ltz { shift(a, Shift::ToLocal) } else { a });
+                    Ok(ScalarUDF::from(Shifted::new(Shift::Back, zone))
+                        .call(vec![call(shifted.collect()), original]))
                 }
                 "unix_timestamp" => Ok(shift(call(args), Shift::FromLocal)),
                 _ if is_cast || OF_THE_CALENDAR.contains(&name) => {
@@ -95,7 +110,11 @@ fn localized(expression: Expr, schema: &DFSchema, zone: &Zone) -> Result<Expr> {
                         return Ok(call(args));
                     }
                     let shifted = args.into_iter().zip(takes_ltz);
-                    let done = call(shifted.map(|(a, ltz)| if ltz { shift(a, Shift::ToLocal) } else { a }).collect());
+                    let done = call(
+                        shifted
+                            .map(|(a, ltz)| if ltz { shift(a, Shift::ToLocal) } else { a })
+                            .collect(),
+                    );
                     Ok(if gives_ltz(&done)? { shift(done, Shift::FromLocal) } else { done })
                 }
                 _ => Ok(call(args)),
@@ -132,7 +151,12 @@ struct Shifted {
 impl Shifted {
     fn new(shift: Shift, zone: &Zone) -> Shifted {
         let name = format!("({shift:?} {zone:?})");
-        Shifted { name, shift, zone: zone.clone(), signature: Signature::user_defined(Volatility::Immutable) }
+        Shifted {
+            name,
+            shift,
+            zone: zone.clone(),
+            signature: Signature::user_defined(Volatility::Immutable),
+        }
     }
 
     /// What is added to a time in ms.
@@ -145,9 +169,17 @@ impl Shifted {
     }
 
     /// Shifts timestamps of so many ticks in a millisecond by what `at` says.
-    fn timestamps<T: ArrowPrimitiveType<Native = i64>>(&self, array: &ArrayRef, at: &ArrayRef, per_ms: i64) -> Result<ArrayRef> {
-        let each = |v: i64, at: i64| v.wrapping_add(self.difference_ms(at.div_euclid(per_ms)).wrapping_mul(per_ms));
-        let shifted: PrimitiveArray<T> = binary(array.as_primitive::<T>(), at.as_primitive::<T>(), each)?;
+    fn timestamps<T: ArrowPrimitiveType<Native = i64>>(
+        &self,
+        array: &ArrayRef,
+        at: &ArrayRef,
+        per_ms: i64,
+    ) -> Result<ArrayRef> {
+        let each = |v: i64, at: i64| {
+            v.wrapping_add(self.difference_ms(at.div_euclid(per_ms)).wrapping_mul(per_ms))
+        };
+        let shifted: PrimitiveArray<T> =
+            binary(array.as_primitive::<T>(), at.as_primitive::<T>(), each)?;
         Ok(Arc::new(shifted.with_data_type(array.data_type().clone())))
     }
 
@@ -177,11 +209,19 @@ impl ScalarUDFImpl for Shifted {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
-        let (Some(array), Some(at)) = (arrays.first(), arrays.last()) else { return exec_err!("a shift without a time") };
+        let (Some(array), Some(at)) = (arrays.first(), arrays.last()) else {
+            return exec_err!("a shift without a time");
+        };
         let shifted = match array.data_type() {
-            DataType::Timestamp(TimeUnit::Millisecond, _) => self.timestamps::<TimestampMillisecondType>(array, at, 1)?,
-            DataType::Timestamp(TimeUnit::Microsecond, _) => self.timestamps::<TimestampMicrosecondType>(array, at, 1000)?,
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => self.timestamps::<TimestampNanosecondType>(array, at, 1_000_000)?,
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                self.timestamps::<TimestampMillisecondType>(array, at, 1)?
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                self.timestamps::<TimestampMicrosecondType>(array, at, 1000)?
+            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                self.timestamps::<TimestampNanosecondType>(array, at, 1_000_000)?
+            }
             DataType::Int64 => self.seconds(array),
             other => return exec_err!("no shift of {other}"),
         };

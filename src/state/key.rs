@@ -1,7 +1,7 @@
 //! How are group keys written as bytes?
 //!
-//! A key is its columns one after the other, so that comparing bytes compares keys column by column (NULL first).
-//! This is a stored format, version 1:
+//! A key is its columns one after the other, so that comparing bytes compares keys column by column
+//! (NULL first). This is a stored format, version 1:
 //!
 //! ```text
 //! column  = 0x00 zeros(width)        NULL of a fixed-width type, 0x00 alone for a variable one
@@ -15,20 +15,24 @@
 //!         | (0x01 column column)* 0x00           MAP, MULTISET: key and value, sorted by their bytes
 //! ```
 //!
-//! A NULL of a nested type is 0x00 alone. A MAP is no group key ([`is_key_type`]); its form serves comparison.
+//! A NULL of a nested type is 0x00 alone. A MAP is no group key ([`is_key_type`]); its form serves
+//! comparison.
 //!
-//! Used by the window operators and exchanges on every batch, and when results or stored partials are read back.
+//! Used by the window operators and exchanges on every batch, and when results or stored partials
+//! are read back.
 
 mod nested;
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanBuilder, PrimitiveArray, PrimitiveBuilder, StringBuilder,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryBuilder, BooleanBuilder, PrimitiveArray,
+    PrimitiveBuilder, StringBuilder,
 };
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -58,7 +62,10 @@ impl KeyBuf {
     #[inline]
     pub fn push(&mut self, key: &[u8]) {
         self.bytes.extend_from_slice(key);
-        debug_assert!(u32::try_from(self.bytes.len()).is_ok(), "keys that travel together take more than 4 GiB");
+        debug_assert!(
+            u32::try_from(self.bytes.len()).is_ok(),
+            "keys that travel together take more than 4 GiB"
+        );
         self.ends.push(self.bytes.len() as u32);
     }
     pub fn clear(&mut self) {
@@ -94,22 +101,34 @@ pub(super) fn fixed_width(data_type: &DataType) -> Option<usize> {
     Some(match data_type {
         DataType::Boolean | DataType::Int8 => 1,
         DataType::Int16 => 2,
-        DataType::Int32 | DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) | DataType::Float32 => 4,
+        DataType::Int32
+        | DataType::Date32
+        | DataType::Time32(TimeUnit::Millisecond)
+        | DataType::Float32 => 4,
         DataType::Int64 | DataType::Float64 => 8,
-        DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _) => 8,
+        DataType::Timestamp(
+            TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond,
+            _,
+        ) => 8,
         DataType::Decimal128(_, _) => 16,
         _ => return None,
     })
 }
 
-/// Encodes the rows of `columns` into `out` (cleared first). Columns must be of key types, or of MAPs of them.
+/// Encodes the rows of `columns` into `out` (cleared first). Columns must be of key types, or of
+/// MAPs of them.
 pub fn encode_keys(columns: &[ArrayRef], rows: usize, out: &mut KeyBuf) {
     out.clear();
-    let fixed: usize = columns.iter().filter_map(|c| fixed_width(c.data_type())).map(|w| w + 1).sum();
+    let fixed: usize =
+        columns.iter().filter_map(|c| fixed_width(c.data_type())).map(|w| w + 1).sum();
     // Nested columns are encoded first, as bytes that go in as they are.
     let nested: Vec<Option<KeyBuf>> = columns.iter().map(|c| key_nested::encode(c, rows)).collect();
-    let variable: Vec<(&ArrayRef, Option<&KeyBuf>)> =
-        columns.iter().zip(&nested).map(|(c, n)| (c, n.as_ref())).filter(|(c, _)| fixed_width(c.data_type()).is_none()).collect();
+    let variable: Vec<(&ArrayRef, Option<&KeyBuf>)> = columns
+        .iter()
+        .zip(&nested)
+        .map(|(c, n)| (c, n.as_ref()))
+        .filter(|(c, _)| fixed_width(c.data_type()).is_none())
+        .collect();
     let mut total = 0u32;
     for row in 0..rows {
         let len = |(column, nested): &(&ArrayRef, Option<&KeyBuf>)| match nested {
@@ -136,7 +155,11 @@ pub fn encode_keys(columns: &[ArrayRef], rows: usize, out: &mut KeyBuf) {
             *cursor = (from + key.len()) as u32;
         }
     }
-    debug_assert_eq!(cursor.get(..rows), out.ends.get(..rows), "keys are not as long as was found out before");
+    debug_assert_eq!(
+        cursor.get(..rows),
+        out.ends.get(..rows),
+        "keys are not as long as was found out before"
+    );
 }
 
 fn bytes_of(column: &ArrayRef, row: usize) -> &[u8] {
@@ -178,12 +201,24 @@ fn encode_column(column: &ArrayRef, rows: usize, out: &mut [u8], cursor: &mut [u
         DataType::Date32 => fixed!(Date32Type, |v: i32| (v ^ i32::MIN).to_be_bytes()),
         DataType::Time32(_) => fixed!(Time32MillisecondType, |v: i32| (v ^ i32::MIN).to_be_bytes()),
         DataType::Int64 => fixed!(Int64Type, |v: i64| (v ^ i64::MIN).to_be_bytes()),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => fixed!(TimestampMillisecondType, |v: i64| (v ^ i64::MIN).to_be_bytes()),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => fixed!(TimestampMicrosecondType, |v: i64| (v ^ i64::MIN).to_be_bytes()),
-        DataType::Timestamp(_, _) => fixed!(TimestampNanosecondType, |v: i64| (v ^ i64::MIN).to_be_bytes()),
-        DataType::Decimal128(_, _) => fixed!(Decimal128Type, |v: i128| (v ^ i128::MIN).to_be_bytes()),
-        DataType::Float32 => fixed!(Float32Type, |v: f32| order_bits_32(one_nan_32(v).to_bits()).to_be_bytes()),
-        DataType::Float64 => fixed!(Float64Type, |v: f64| order_bits_64(one_nan_64(v).to_bits()).to_be_bytes()),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            fixed!(TimestampMillisecondType, |v: i64| (v ^ i64::MIN).to_be_bytes())
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            fixed!(TimestampMicrosecondType, |v: i64| (v ^ i64::MIN).to_be_bytes())
+        }
+        DataType::Timestamp(_, _) => {
+            fixed!(TimestampNanosecondType, |v: i64| (v ^ i64::MIN).to_be_bytes())
+        }
+        DataType::Decimal128(_, _) => {
+            fixed!(Decimal128Type, |v: i128| (v ^ i128::MIN).to_be_bytes())
+        }
+        DataType::Float32 => {
+            fixed!(Float32Type, |v: f32| order_bits_32(one_nan_32(v).to_bits()).to_be_bytes())
+        }
+        DataType::Float64 => {
+            fixed!(Float64Type, |v: f64| order_bits_64(one_nan_64(v).to_bits()).to_be_bytes())
+        }
         DataType::Boolean => {
             let array = column.as_boolean();
             for (row, at) in cursor.iter_mut().enumerate().take(rows) {
@@ -231,18 +266,26 @@ fn order_bits_64(bits: u64) -> u64 {
 pub(crate) struct KeyError(pub(super) &'static str);
 
 /// Decodes keys back into columns of the given types. Bytes after the last column are left alone.
-pub(crate) fn decode_keys<'a>(types: &[DataType], keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, KeyError> {
+pub(crate) fn decode_keys<'a>(
+    types: &[DataType],
+    keys: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<ArrayRef>, KeyError> {
     let mut rest: Vec<&[u8]> = keys.collect();
     types.iter().map(|t| decode_column(t, &mut rest)).collect()
 }
 
-pub(super) fn decode_column(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRef, KeyError> {
+pub(super) fn decode_column(
+    data_type: &DataType,
+    rest: &mut [&[u8]],
+) -> Result<ArrayRef, KeyError> {
     macro_rules! fixed {
         ($t:ty, $n:ty, $from:expr) => {{
             let mut builder = PrimitiveBuilder::<$t>::with_capacity(rest.len());
             for key in rest.iter_mut() {
                 let (flag, after) = key.split_first().ok_or(KeyError("too short"))?;
-                let (payload, after) = after.split_first_chunk::<{ size_of::<$n>() }>().ok_or(KeyError("too short"))?;
+                let (payload, after) = after
+                    .split_first_chunk::<{ size_of::<$n>() }>()
+                    .ok_or(KeyError("too short"))?;
                 *key = after;
                 if *flag == 1 {
                     builder.append_value($from(<$n>::from_be_bytes(*payload)));
@@ -261,15 +304,27 @@ pub(super) fn decode_column(data_type: &DataType, rest: &mut [&[u8]]) -> Result<
         DataType::Date32 => fixed!(Date32Type, i32, |v: i32| v ^ i32::MIN),
         DataType::Time32(_) => fixed!(Time32MillisecondType, i32, |v: i32| v ^ i32::MIN),
         DataType::Int64 => fixed!(Int64Type, i64, |v: i64| v ^ i64::MIN),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => fixed!(TimestampMillisecondType, i64, |v: i64| v ^ i64::MIN),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => fixed!(TimestampMicrosecondType, i64, |v: i64| v ^ i64::MIN),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            fixed!(TimestampMillisecondType, i64, |v: i64| v ^ i64::MIN)
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            fixed!(TimestampMicrosecondType, i64, |v: i64| v ^ i64::MIN)
+        }
         DataType::Timestamp(_, _) => fixed!(TimestampNanosecondType, i64, |v: i64| v ^ i64::MIN),
         DataType::Decimal128(_, _) => fixed!(Decimal128Type, i128, |v: i128| v ^ i128::MIN),
         DataType::Float32 => {
-            fixed!(Float32Type, u32, |v: u32| f32::from_bits(if v >> 31 == 1 { v ^ (1 << 31) } else { !v }))
+            fixed!(Float32Type, u32, |v: u32| f32::from_bits(if v >> 31 == 1 {
+                v ^ (1 << 31)
+            } else {
+                !v
+            }))
         }
         DataType::Float64 => {
-            fixed!(Float64Type, u64, |v: u64| f64::from_bits(if v >> 63 == 1 { v ^ (1 << 63) } else { !v }))
+            fixed!(Float64Type, u64, |v: u64| f64::from_bits(if v >> 63 == 1 {
+                v ^ (1 << 63)
+            } else {
+                !v
+            }))
         }
         DataType::Boolean => {
             let mut builder = BooleanBuilder::with_capacity(rest.len());
@@ -285,7 +340,9 @@ pub(super) fn decode_column(data_type: &DataType, rest: &mut [&[u8]]) -> Result<
             let mut text = Vec::new();
             for key in rest.iter_mut() {
                 if read_escaped(key, &mut text)? {
-                    builder.append_value(std::str::from_utf8(&text).map_err(|_| KeyError("not UTF-8"))?);
+                    builder.append_value(
+                        std::str::from_utf8(&text).map_err(|_| KeyError("not UTF-8"))?,
+                    );
                 } else {
                     builder.append_null();
                 }
@@ -296,7 +353,11 @@ pub(super) fn decode_column(data_type: &DataType, rest: &mut [&[u8]]) -> Result<
             let mut builder = BinaryBuilder::with_capacity(rest.len(), rest.len() * 8);
             let mut text = Vec::new();
             for key in rest.iter_mut() {
-                if read_escaped(key, &mut text)? { builder.append_value(&text) } else { builder.append_null() }
+                if read_escaped(key, &mut text)? {
+                    builder.append_value(&text)
+                } else {
+                    builder.append_null()
+                }
             }
             Arc::new(builder.finish())
         }
@@ -329,7 +390,8 @@ fn read_escaped(key: &mut &[u8], out: &mut Vec<u8>) -> Result<bool, KeyError> {
 mod tests {
     use super::*;
     use arrow::array::{
-        BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, ListArray, StringArray, StructArray,
+        BinaryArray, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array,
+        ListArray, StringArray, StructArray,
     };
     use arrow::datatypes::Field;
     use rand::SeedableRng;
@@ -347,7 +409,9 @@ mod tests {
             Arc::new(Float64Array::from(vec![-0.0, 0.0, f64::NEG_INFINITY, 1.5])),
             Arc::new(BooleanArray::from(vec![Some(true), None, Some(false), Some(true)])),
             Arc::new(
-                Decimal128Array::from(vec![Some(-1), Some(12_345), None, Some(0)]).with_precision_and_scale(10, 2).expect("fits"),
+                Decimal128Array::from(vec![Some(-1), Some(12_345), None, Some(0)])
+                    .with_precision_and_scale(10, 2)
+                    .expect("fits"),
             ),
             Arc::new(BinaryArray::from(vec![Some(&b"\0\0"[..]), None, Some(b"\xff"), Some(b"")])),
         ]
@@ -368,8 +432,12 @@ mod tests {
     /// Nested columns too: whatever became of a stored key, it is a key or an error.
     #[test]
     fn a_damaged_key_is_a_key_or_an_error() {
-        let lists =
-            ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![]), Some(vec![])]);
+        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([
+            Some(vec![Some(1), None]),
+            None,
+            Some(vec![]),
+            Some(vec![]),
+        ]);
         let rows = StructArray::from(vec![(
             Arc::new(Field::new("s", DataType::Utf8, true)),
             Arc::new(StringArray::from(vec![Some("a"), None, Some("bc"), Some("")])) as ArrayRef,
@@ -383,16 +451,33 @@ mod tests {
             let mut key = keys.get(seed as usize % 4).to_vec();
             damage(&mut ChaCha8Rng::seed_from_u64(seed), &mut key, ANY);
             if let Ok(back) = decode_keys(&types, std::iter::once(key.as_slice())) {
-                assert!(back.iter().zip(&types).all(|(column, t)| column.len() == 1 && column.data_type() == t));
+                assert!(
+                    back.iter()
+                        .zip(&types)
+                        .all(|(column, t)| column.len() == 1 && column.data_type() == t)
+                );
             }
         });
     }
 
     #[test]
     fn bytes_sort_as_values_do_with_null_first() {
-        let array: ArrayRef =
-            Arc::new(Float64Array::from(vec![None, Some(f64::NEG_INFINITY), Some(-1.0), Some(-0.0), Some(0.0), Some(2.0)]));
-        let text: ArrayRef = Arc::new(StringArray::from(vec![None, Some(""), Some("\0"), Some("\0a"), Some("a"), Some("ab")]));
+        let array: ArrayRef = Arc::new(Float64Array::from(vec![
+            None,
+            Some(f64::NEG_INFINITY),
+            Some(-1.0),
+            Some(-0.0),
+            Some(0.0),
+            Some(2.0),
+        ]));
+        let text: ArrayRef = Arc::new(StringArray::from(vec![
+            None,
+            Some(""),
+            Some("\0"),
+            Some("\0a"),
+            Some("a"),
+            Some("ab"),
+        ]));
         for column in [array, text] {
             let mut keys = KeyBuf::default();
             encode_keys(&[column], 6, &mut keys);

@@ -1,15 +1,16 @@
 //! Into how many parts is work divided, and which one has a key?
 //!
-//! Used by whoever deals rows among workers or looks for a part of stored state. What always holds: a key is in one key group,
-//! whatever the number of workers, and a key group has one owner; so state can be dealt anew among another number of them
-//! without looking into its keys.
+//! Used by whoever deals rows among workers or looks for a part of stored state. What always holds:
+//! a key is in one key group, whatever the number of workers, and a key group has one owner; so
+//! state can be dealt anew among another number of them without looking into its keys.
 
 use arrow::array::{ArrayRef, RecordBatch};
 
 use super::key::{KeyBuf, encode_keys, hash_key};
 use crate::ids::WorkerId;
 
-/// Key groups that work is divided into. Fixed for the life of a state directory: it is part of stored keys.
+/// Key groups that work is divided into. Fixed for the life of a state directory: it is part of
+/// stored keys.
 pub const KEY_GROUPS: u16 = 128;
 
 /// One of the [`KEY_GROUPS`] parts of all keys.
@@ -97,13 +98,15 @@ impl KeyGroups {
     }
 }
 
-/// How many key groups are gone through at a time, where all of them take `stored_bytes` and `at_once_bytes` may be looked at.
+/// How many key groups are gone through at a time, where all of them take `stored_bytes` and
+/// `at_once_bytes` may be looked at.
 pub(crate) fn groups_at_once(stored_bytes: usize, at_once_bytes: usize) -> usize {
     let all = usize::from(KEY_GROUPS);
     (all * at_once_bytes / stored_bytes.max(1)).clamp(1, all)
 }
 
-/// Key group of each row by some of its columns; all rows fall into that of the empty key where there are none.
+/// Key group of each row by some of its columns; all rows fall into that of the empty key where
+/// there are none.
 pub(crate) fn row_key_groups(columns: &[usize], rows: &RecordBatch) -> Vec<KeyGroup> {
     if columns.is_empty() {
         return vec![KeyGroup::of_hash(hash_key(&[])); rows.num_rows()];
@@ -121,7 +124,8 @@ mod tests {
     #[test]
     fn every_key_group_has_one_owner_and_owners_have_neighbours() {
         for workers in 1..=usize::from(KEY_GROUPS) {
-            let owners: Vec<WorkerId> = KeyGroups::ALL.iter().map(|group| owner_of(group, workers)).collect();
+            let owners: Vec<WorkerId> =
+                KeyGroups::ALL.iter().map(|group| owner_of(group, workers)).collect();
             assert!(
                 owners.is_sorted()
                     && owners.first() == Some(&WorkerId::FIRST)

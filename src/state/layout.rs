@@ -1,6 +1,7 @@
 //! Which bytes stand where in the store?
 //!
-//! Window state first. All numbers are big-endian; times have the sign bit flipped, so that byte order is time order:
+//! Window state first. All numbers are big-endian; times have the sign bit flipped, so that byte
+//! order is time order:
 //!
 //! ```text
 //! key   = operator (4) | kind (1) | time (8) | last (8) | key group (2) | table (1) | generation (4) | chunk (4)
@@ -14,9 +15,9 @@
 //! value = `packed` columns of some hundreds of entries
 //! ```
 //!
-//! Entries of one place with other generations or chunks add up. Times come before the key group: a window fires and
-//! expires as one range from the front. Key groups follow, so that a fire can go group by group and a restore can re-deal
-//! them.
+//! Entries of one place with other generations or chunks add up. Times come before the key group: a
+//! window fires and expires as one range from the front. Key groups follow, so that a fire can go
+//! group by group and a restore can re-deal them.
 //!
 //! Keyed state, of operators without windows, is found by key:
 //!
@@ -61,9 +62,11 @@ pub enum KeyedKind {
 /// Which table an entry is in, among those that lie in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum StateTable {
-    /// Groups with their aggregates, fragments, values of keys; of rows those of the operator's first input.
+    /// Groups with their aggregates, fragments, values of keys; of rows those of the operator's
+    /// first input.
     Main,
-    /// Beside them, from 0: the value set of a DISTINCT aggregate, or the rows of an input behind the first.
+    /// Beside them, from 0: the value set of a DISTINCT aggregate, or the rows of an input behind
+    /// the first.
     Side(u8),
 }
 
@@ -90,7 +93,13 @@ const FIRST_KEYED_KIND: u8 = 16;
 const KEYED_PREFIX_BYTES: usize = 8;
 
 /// Appends the key of one entry of keyed state to `out`.
-pub fn keyed(operator: OperatorId, kind: KeyedKind, key_group: KeyGroup, key: &[u8], out: &mut Vec<u8>) {
+pub fn keyed(
+    operator: OperatorId,
+    kind: KeyedKind,
+    key_group: KeyGroup,
+    key: &[u8],
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(&operator.to_bytes());
     out.push(kind as u8);
     out.extend_from_slice(&key_group.to_bytes());
@@ -195,7 +204,13 @@ impl StateKey {
             last: time(13),
         };
         let key_group = KeyGroup::from_bytes([key[21], key[22]])?;
-        Some(StateKey { place, key_group, table: StateTable::of_code(key[23]), generation: word(24), chunk: word(28) })
+        Some(StateKey {
+            place,
+            key_group,
+            table: StateTable::of_code(key[23]),
+            generation: word(24),
+            chunk: word(28),
+        })
     }
 }
 
@@ -236,19 +251,32 @@ mod tests {
     #[test]
     fn ranges_hold_their_own_and_nothing_else() {
         let within = |k: StateKey, range: &(Vec<u8>, Vec<u8>)| {
-            k.encode().as_slice() >= range.0.as_slice() && k.encode().as_slice() < range.1.as_slice()
+            k.encode().as_slice() >= range.0.as_slice()
+                && k.encode().as_slice() < range.1.as_slice()
         };
-        let place = StatePlace { operator: OPERATOR, kind: StateKind::Waiting, time: EventTime::at(7), last: EventTime::at(9) };
+        let place = StatePlace {
+            operator: OPERATOR,
+            kind: StateKind::Waiting,
+            time: EventTime::at(7),
+            last: EventTime::at(9),
+        };
         let all = place.range();
         assert!(within(key(7, 9, 0, 0), &all) && within(key(7, 9, 127, u32::MAX), &all));
-        assert!(!within(key(7, 8, 127, u32::MAX), &all) && !within(key(7, 10, 0, 0), &all) && !within(key(8, 9, 0, 0), &all));
+        assert!(
+            !within(key(7, 8, 127, u32::MAX), &all)
+                && !within(key(7, 10, 0, 0), &all)
+                && !within(key(8, 9, 0, 0), &all)
+        );
         let mut groups = KeyGroups::ALL;
         groups.take_first(4);
         let some = place.groups(groups.take_first(2));
         assert!(within(key(7, 9, 4, 0), &some) && within(key(7, 9, 5, u32::MAX), &some));
         assert!(!within(key(7, 9, 3, u32::MAX), &some) && !within(key(7, 9, 6, 0), &some));
         let kind = kind_range(OPERATOR, StateKind::Waiting);
-        assert!(within(key(i64::MIN, i64::MIN, 0, 0), &kind) && within(key(i64::MAX, i64::MAX, 127, u32::MAX), &kind));
+        assert!(
+            within(key(i64::MIN, i64::MIN, 0, 0), &kind)
+                && within(key(i64::MAX, i64::MAX, 127, u32::MAX), &kind)
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How are columns written into one stored value?
 //!
-//! Hundreds of partial aggregates (or rows) share a value, as columns: 20 times the write rate of one entry each. This is
-//! a stored format, version 1, little-endian:
+//! Hundreds of partial aggregates (or rows) share a value, as columns: 20 times the write rate of
+//! one entry each. This is a stored format, version 1, little-endian:
 //!
 //! ```text
 //! value  = version (1) | entries (4) | columns (2) | column*
@@ -16,12 +16,14 @@
 //!
 //! Columns inside others have the same form. A nested value that is NULL has no elements.
 //!
-//! The types are not stored: they follow from the plan, whose fingerprint is in the manifest. Widths are checked.
+//! The types are not stored: they follow from the plan, whose fingerprint is in the manifest.
+//! Widths are checked.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayData, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, MapArray, StringArray, StructArray, make_array,
+    Array, ArrayData, ArrayRef, AsArray, BinaryArray, BooleanArray, ListArray, MapArray,
+    StringArray, StructArray, make_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, FieldRef};
@@ -48,7 +50,9 @@ fn width(data_type: &DataType) -> Option<u8> {
         DataType::Utf8 | DataType::Binary => Some(BYTES),
         DataType::List(item) => is_packable(item.data_type()).then_some(LIST),
         DataType::Map(entries, _) => is_packable(entries.data_type()).then_some(MAP),
-        DataType::Struct(fields) => fields.iter().all(|f| is_packable(f.data_type())).then_some(ROW),
+        DataType::Struct(fields) => {
+            fields.iter().all(|f| is_packable(f.data_type())).then_some(ROW)
+        }
         other => other.primitive_width().and_then(|w| u8::try_from(w).ok()),
     }
 }
@@ -60,7 +64,10 @@ pub(crate) fn is_packable(data_type: &DataType) -> bool {
 
 /// Appends the columns, all of length `entries`, to `out`. Types must be packable.
 pub(crate) fn pack(columns: &[ArrayRef], entries: usize, out: &mut Vec<u8>) {
-    debug_assert!(columns.iter().all(|c| c.len() == entries), "columns of one value are not of one length");
+    debug_assert!(
+        columns.iter().all(|c| c.len() == entries),
+        "columns of one value are not of one length"
+    );
     out.push(VERSION);
     out.extend_from_slice(&(entries as u32).to_le_bytes());
     out.extend_from_slice(&(columns.len() as u16).to_le_bytes());
@@ -84,7 +91,9 @@ fn pack_column(column: &ArrayRef, entries: usize, out: &mut Vec<u8>) {
         BITS => push_bits(column.as_boolean().values(), out),
         BYTES => {
             let (offsets, bytes): (&OffsetBuffer<i32>, &[u8]) = match column.data_type() {
-                DataType::Utf8 => (column.as_string::<i32>().offsets(), column.as_string::<i32>().value_data()),
+                DataType::Utf8 => {
+                    (column.as_string::<i32>().offsets(), column.as_string::<i32>().value_data())
+                }
                 _ => (column.as_binary::<i32>().offsets(), column.as_binary::<i32>().value_data()),
             };
             push_ends(offsets, out);
@@ -111,7 +120,9 @@ fn pack_column(column: &ArrayRef, entries: usize, out: &mut Vec<u8>) {
         w => {
             let data = column.to_data();
             let from = data.offset() * usize::from(w);
-            out.extend_from_slice(&data.buffers()[0].as_slice()[from..from + entries * usize::from(w)]);
+            out.extend_from_slice(
+                &data.buffers()[0].as_slice()[from..from + entries * usize::from(w)],
+            );
         }
     }
 }
@@ -153,15 +164,23 @@ pub(crate) fn unpack(mut value: &[u8], types: &[DataType]) -> Result<Vec<ArrayRe
     if columns != types.len() {
         return Err(PackedError(format!("{columns} columns where the plan has {}", types.len())));
     }
-    let arrays = types.iter().map(|t| unpack_column(input, t, entries)).collect::<Result<Vec<_>, _>>()?;
+    let arrays =
+        types.iter().map(|t| unpack_column(input, t, entries)).collect::<Result<Vec<_>, _>>()?;
     if !input.is_empty() {
         return Err(damaged("bytes after the last column"));
     }
-    debug_assert!(arrays.iter().all(|array| array.len() == entries), "a column came back with another length");
+    debug_assert!(
+        arrays.iter().all(|array| array.len() == entries),
+        "a column came back with another length"
+    );
     Ok(arrays)
 }
 
-fn unpack_column(input: &mut &[u8], data_type: &DataType, entries: usize) -> Result<ArrayRef, PackedError> {
+fn unpack_column(
+    input: &mut &[u8],
+    data_type: &DataType,
+    entries: usize,
+) -> Result<ArrayRef, PackedError> {
     let tag = take(input, 1)?[0];
     if Some(tag) != width(data_type) {
         return Err(PackedError(format!("a column of width {tag} where the plan has {data_type}")));
@@ -177,10 +196,14 @@ fn unpack_column(input: &mut &[u8], data_type: &DataType, entries: usize) -> Res
             let offsets = read_ends(input, entries)?;
             let bytes = Buffer::from(take(input, offsets[entries] as usize)?);
             match data_type {
-                DataType::Utf8 => {
-                    Arc::new(StringArray::try_new(offsets, bytes, nulls).map_err(|e| PackedError(e.to_string()))?) as ArrayRef
-                }
-                _ => Arc::new(BinaryArray::try_new(offsets, bytes, nulls).map_err(|e| PackedError(e.to_string()))?),
+                DataType::Utf8 => Arc::new(
+                    StringArray::try_new(offsets, bytes, nulls)
+                        .map_err(|e| PackedError(e.to_string()))?,
+                ) as ArrayRef,
+                _ => Arc::new(
+                    BinaryArray::try_new(offsets, bytes, nulls)
+                        .map_err(|e| PackedError(e.to_string()))?,
+                ),
             }
         }
         LIST | MAP | ROW => unpack_nested(input, data_type, entries, nulls)?,
@@ -189,7 +212,10 @@ fn unpack_column(input: &mut &[u8], data_type: &DataType, entries: usize) -> Res
             // Copied into an aligned buffer.
             let mut buffer = MutableBuffer::with_capacity(bytes.len());
             buffer.extend_from_slice(bytes);
-            let data = ArrayData::builder(data_type.clone()).len(entries).add_buffer(buffer.into()).nulls(nulls);
+            let data = ArrayData::builder(data_type.clone())
+                .len(entries)
+                .add_buffer(buffer.into())
+                .nulls(nulls);
             make_array(data.build().map_err(|e| PackedError(e.to_string()))?)
         }
     })
@@ -209,20 +235,36 @@ fn unpack_nested(
             Arc::new(ListArray::try_new(item.clone(), offsets, values, nulls).map_err(wrong)?)
         }
         DataType::Map(pairs, sorted) => {
-            let DataType::Struct(parts) = pairs.data_type() else { return Err(damaged("a map without entries")) };
+            let DataType::Struct(parts) = pairs.data_type() else {
+                return Err(damaged("a map without entries"));
+            };
             let offsets = read_ends(input, entries)?;
-            let read = |part: &FieldRef, input: &mut &[u8]| unpack_column(input, part.data_type(), offsets[entries] as usize);
-            let columns = parts.iter().map(|part| read(part, input)).collect::<Result<Vec<_>, _>>()?;
+            let read = |part: &FieldRef, input: &mut &[u8]| {
+                unpack_column(input, part.data_type(), offsets[entries] as usize)
+            };
+            let columns =
+                parts.iter().map(|part| read(part, input)).collect::<Result<Vec<_>, _>>()?;
             let values = StructArray::try_new(parts.clone(), columns, None).map_err(wrong)?;
-            Arc::new(MapArray::try_new(pairs.clone(), offsets, values, nulls, *sorted).map_err(wrong)?)
+            Arc::new(
+                MapArray::try_new(pairs.clone(), offsets, values, nulls, *sorted).map_err(wrong)?,
+            )
         }
         DataType::Struct(fields) => {
             let count = usize::from(u16::from_le_bytes([take(input, 1)?[0], take(input, 1)?[0]]));
             if count != fields.len() {
-                return Err(PackedError(format!("{count} fields where the plan has {}", fields.len())));
+                return Err(PackedError(format!(
+                    "{count} fields where the plan has {}",
+                    fields.len()
+                )));
             }
-            let columns = fields.iter().map(|f| unpack_column(input, f.data_type(), entries)).collect::<Result<Vec<_>, _>>()?;
-            Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, entries).map_err(wrong)?)
+            let columns = fields
+                .iter()
+                .map(|f| unpack_column(input, f.data_type(), entries))
+                .collect::<Result<Vec<_>, _>>()?;
+            Arc::new(
+                StructArray::try_new_with_length(fields.clone(), columns, nulls, entries)
+                    .map_err(wrong)?,
+            )
         }
         _ => return Err(damaged("not a nested type")),
     })
@@ -260,7 +302,9 @@ fn take<'a>(input: &mut &'a [u8], n: usize) -> Result<&'a [u8], PackedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{BooleanBuilder, Decimal128Array, Float64Array, Int64Array, MapBuilder, StringBuilder};
+    use arrow::array::{
+        BooleanBuilder, Decimal128Array, Float64Array, Int64Array, MapBuilder, StringBuilder,
+    };
     use arrow::datatypes::{Field, Int32Type};
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
@@ -277,9 +321,15 @@ mod tests {
             Arc::new(BinaryArray::from(vec![&b"\0\x01"[..], b"", b"xyz"])),
             Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)])),
             Arc::new(
-                Decimal128Array::from(vec![Some(i128::MAX / 2), None, Some(-1)]).with_precision_and_scale(38, 2).expect("fits"),
+                Decimal128Array::from(vec![Some(i128::MAX / 2), None, Some(-1)])
+                    .with_precision_and_scale(38, 2)
+                    .expect("fits"),
             ),
-            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![Some(7)])])),
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([
+                Some(vec![Some(1), None]),
+                None,
+                Some(vec![Some(7)]),
+            ])),
             Arc::new(map()),
             Arc::new(StructArray::from(vec![(
                 Arc::new(Field::new("s", DataType::Utf8, true)),
@@ -303,7 +353,8 @@ mod tests {
     #[test]
     fn columns_come_back_also_when_sliced() {
         for range in [0..3, 1..3, 2..3, 0..0] {
-            let columns: Vec<ArrayRef> = columns().iter().map(|c| c.slice(range.start, range.len())).collect();
+            let columns: Vec<ArrayRef> =
+                columns().iter().map(|c| c.slice(range.start, range.len())).collect();
             let mut bytes = Vec::new();
             pack(&columns, range.len(), &mut bytes);
             let types: Vec<DataType> = columns.iter().map(|c| c.data_type().clone()).collect();
@@ -342,7 +393,11 @@ mod tests {
             damage(&mut ChaCha8Rng::seed_from_u64(seed), &mut changed, ANY);
             if let Ok(back) = unpack(&changed, &types) {
                 let entries = back[0].len();
-                assert!(back.iter().zip(&types).all(|(column, t)| column.len() == entries && column.data_type() == t));
+                assert!(
+                    back.iter()
+                        .zip(&types)
+                        .all(|(column, t)| column.len() == entries && column.data_type() == t)
+                );
                 pack(&back, entries, &mut Vec::new());
             }
         });

@@ -1,14 +1,16 @@
-//! The only door to RocksDB: opening a store, writing batches, range scans, range deletes, hard-link checkpoints.
+//! The only door to RocksDB: opening a store, writing batches, range scans, range deletes,
+//! hard-link checkpoints.
 //!
-//! One store per worker, used by that worker's thread alone. The write-ahead log is off: a crash loses everything since
-//! the last checkpoint, and a restore opens fresh hard links of the checkpoint, never the live folder.
+//! One store per worker, used by that worker's thread alone. The write-ahead log is off: a crash
+//! loses everything since the last checkpoint, and a restore opens fresh hard links of the
+//! checkpoint, never the live folder.
 
 use std::path::Path;
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch,
-    WriteBufferManager, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, IteratorMode, LogLevel, Options, ReadOptions,
+    WriteBatch, WriteBufferManager, WriteOptions,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +36,20 @@ const WRITE_BUFFERS: usize = 2;
 const WRITE_BUFFER_BYTES_MIN: usize = 256 << 10;
 
 impl StateMemory {
-    /// `bytes` bounds block cache and write buffers of `stores` stores together: write buffers are charged to the cache.
+    /// `bytes` bounds block cache and write buffers of `stores` stores together: write buffers are
+    /// charged to the cache.
     ///
-    /// Each store has its own share of the write buffers, and waits for its own disk writes alone. The manager could make all
-    /// stores wait until their sum is small enough; but a store writes its buffer out only when something is written to it,
-    /// so two that wait for each other's would wait for ever.
+    /// Each store has its own share of the write buffers, and waits for its own disk writes alone.
+    /// The manager could make all stores wait until their sum is small enough; but a store writes
+    /// its buffer out only when something is written to it, so two that wait for each other's would
+    /// wait for ever.
     pub fn new(bytes: usize, stores: usize) -> StateMemory {
         let cache = Cache::new_lru_cache(bytes);
-        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(bytes / 2, false, cache.clone());
+        let write_buffers = WriteBufferManager::new_write_buffer_manager_with_cache(
+            bytes / 2,
+            false,
+            cache.clone(),
+        );
         let share = bytes / 2 / WRITE_BUFFERS / stores.max(1);
         StateMemory { cache, write_buffers, write_buffer_bytes: share.max(WRITE_BUFFER_BYTES_MIN) }
     }
@@ -53,9 +61,10 @@ pub struct StateDb {
     path: String,
 }
 
-/// Changes to a store. Those made with [`Changes::default`] become visible together; those of [`StateDb::changes`] go to the
-/// store by the mebibyte, so that moving a large table there takes no second copy of it. Nothing is lost by that: the log is
-/// off, so a crash loses all of them, and between two parts nobody reads.
+/// Changes to a store. Those made with [`Changes::default`] become visible together; those of
+/// [`StateDb::changes`] go to the store by the mebibyte, so that moving a large table there takes
+/// no second copy of it. Nothing is lost by that: the log is off, so a crash loses all of them, and
+/// between two parts nobody reads.
 #[derive(Default)]
 pub struct Changes<'a> {
     batch: WriteBatch,
@@ -66,7 +75,8 @@ pub struct Changes<'a> {
     written: bool,
 }
 
-/// Changes that go to the store at a time: large against the cost of a write, small against a write buffer.
+/// Changes that go to the store at a time: large against the cost of a write, small against a write
+/// buffer.
 const BATCH_BYTES: usize = 1 << 20;
 
 impl Changes<'_> {
@@ -121,7 +131,8 @@ fn options(memory: &StateMemory) -> Options {
     options.set_log_level(LogLevel::Header);
     options.set_keep_log_file_num(1);
     options.set_stats_dump_period_sec(0);
-    // Every checkpoint leaves a small file in level 0, and expired windows are deleted before they are worth merging.
+    // Every checkpoint leaves a small file in level 0, and expired windows are deleted before they
+    // are worth merging.
     options.set_level_zero_file_num_compaction_trigger(8);
     options
 }
@@ -129,7 +140,8 @@ fn options(memory: &StateMemory) -> Options {
 impl StateDb {
     pub fn open(path: &Path, memory: &StateMemory) -> Result<StateDb, StateError> {
         let name = path.display().to_string();
-        let db = DB::open(&options(memory), path).map_err(|e| StateError { path: name.clone(), reason: e.to_string() })?;
+        let db = DB::open(&options(memory), path)
+            .map_err(|e| StateError { path: name.clone(), reason: e.to_string() })?;
         Ok(StateDb { db, path: name })
     }
 
@@ -178,7 +190,10 @@ impl StateDb {
     }
 
     /// Calls `each` for every entry, in key order.
-    pub fn scan_all<E: From<StateError>>(&self, mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn scan_all<E: From<StateError>>(
+        &self,
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         for entry in self.db.iterator(IteratorMode::Start) {
             let (key, value) = entry.map_err(|e| self.err(&e))?;
             each(&key, &value)?;
@@ -186,7 +201,8 @@ impl StateDb {
         Ok(())
     }
 
-    /// Flushes and hard-links everything into `folder`, which must not exist and must be on the same volume.
+    /// Flushes and hard-links everything into `folder`, which must not exist and must be on the
+    /// same volume.
     pub fn checkpoint(&self, folder: &Path) -> Result<(), StateError> {
         let checkpoint = Checkpoint::new(&self.db).map_err(|e| self.err(&e))?;
         checkpoint.create_checkpoint(folder).map_err(|e| self.err(&e))

@@ -1,12 +1,14 @@
 //! Which splits are too far ahead of the others to be read on?
 //!
-//! Sources of one group report where each stands; a worker leaves a split alone whose watermark is further ahead of the slowest
-//! source than the group allows, so that few windows are open at a time however unevenly splits are read. Flink's options
-//! `scan.watermark.alignment.*`, where a split is told apart within its source too. Called by the worker's source.
+//! Sources of one group report where each stands; a worker leaves a split alone whose watermark is
+//! further ahead of the slowest source than the group allows, so that few windows are open at a
+//! time however unevenly splits are read. Flink's options `scan.watermark.alignment.*`, where a
+//! split is told apart within its source too. Called by the worker's source.
 //!
-//! What always holds: nothing waits for itself. The split that holds the group's lowest watermark is never ahead of it; a split
-//! whose end another one waits for is read whatever its watermark ([`SplitTable::is_awaited`]); and a source that holds nothing
-//! back, since its splits are idle or have ended, counts for nobody. Results do not depend on any of this.
+//! What always holds: nothing waits for itself. The split that holds the group's lowest watermark
+//! is never ahead of it; a split whose end another one waits for is read whatever its watermark
+//! ([`SplitTable::is_awaited`]); and a source that holds nothing back, since its splits are idle or
+//! have ended, counts for nobody. Results do not depend on any of this.
 //!
 //! [`SplitTable::is_awaited`]: super::watermark::SplitTable::is_awaited
 
@@ -25,17 +27,23 @@ pub struct AlignmentGroup {
 impl AlignmentGroup {
     /// Until a member has reported, the others wait for it.
     pub fn new(members: usize) -> AlignmentGroup {
-        AlignmentGroup { members: (0..members).map(|_| AtomicI64::new(Watermark::NONE.ms())).collect() }
+        AlignmentGroup {
+            members: (0..members).map(|_| AtomicI64::new(Watermark::NONE.ms())).collect(),
+        }
     }
 
-    /// Where a member stands: the lowest watermark of the splits that hold it back; None if there is none. Reports of one
-    /// member come one after the other.
+    /// Where a member stands: the lowest watermark of the splits that hold it back; None if there
+    /// is none. Reports of one member come one after the other.
     fn report(&self, member: usize, holding: Option<Watermark>) {
         self.members[member].store(holding.unwrap_or(Watermark::END).ms(), Ordering::Release);
     }
 
     fn lowest(&self) -> Watermark {
-        self.members.iter().map(|m| Watermark::at(m.load(Ordering::Acquire))).min().unwrap_or(Watermark::END)
+        self.members
+            .iter()
+            .map(|m| Watermark::at(m.load(Ordering::Acquire)))
+            .min()
+            .unwrap_or(Watermark::END)
     }
 }
 
@@ -74,7 +82,8 @@ mod tests {
         assert!(!source.is_ahead(Watermark::NONE), "none has");
         group.report(0, at(7000));
         group.report(1, at(5000));
-        for (ms, ahead) in [(4000, false), (5000, false), (6000, false), (6001, true), (7000, true)] {
+        for (ms, ahead) in [(4000, false), (5000, false), (6000, false), (6001, true), (7000, true)]
+        {
             assert_eq!(is_ahead(ms), ahead, "{ms}");
         }
         group.report(1, None);

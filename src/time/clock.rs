@@ -1,7 +1,8 @@
 //! What time is it outside? The only place that reads the system clock.
 //!
-//! Logic receives a [`Clock`], or better a time as a value, so that an hour of idleness is tested in an instant.
-//! Wall time may jump and is only for people and servers (run ids, arrival times); durations use the monotonic reading.
+//! Logic receives a [`Clock`], or better a time as a value, so that an hour of idleness is tested
+//! in an instant. Wall time may jump and is only for people and servers (run ids, arrival times);
+//! durations use the monotonic reading.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,8 +1,9 @@
-//! When did something happen, and how far has that time come? Points in event time, and the watermark, which only grows and
-//! has a start and an end of its own.
+//! When did something happen, and how far has that time come? Points in event time, and the
+//! watermark, which only grows and has a start and an end of its own.
 //!
-//! Passed between sources, operators and workers. What always holds of a stream: behind a watermark comes none that is lower.
-//! Columns of times stay numbers; one that is handed on alone has its type.
+//! Passed between sources, operators and workers. What always holds of a stream: behind a watermark
+//! comes none that is lower. Columns of times stay numbers; one that is handed on alone has its
+//! type.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +11,9 @@ use crate::ids::shown_as_its_number;
 
 shown_as_its_number!(EventTime, Watermark);
 
-/// A point in event time: when a row happened, or where a window ends; ms since 1970-01-01T00:00:00Z. Where windows lie in a
-/// zone, it is what the clock on the wall shows there, counted in the same way.
+/// A point in event time: when a row happened, or where a window ends; ms since
+/// 1970-01-01T00:00:00Z. Where windows lie in a zone, it is what the clock on the wall shows there,
+/// counted in the same way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[repr(transparent)]
@@ -42,7 +44,8 @@ impl EventTime {
         EventTime(self.0.saturating_sub(by_ms))
     }
 
-    /// As stored keys have it: big-endian with the sign bit flipped, so that byte order is time order.
+    /// As stored keys have it: big-endian with the sign bit flipped, so that byte order is time
+    /// order.
     pub const fn to_bytes(self) -> [u8; 8] {
         (self.0 ^ i64::MIN).to_be_bytes()
     }
@@ -52,7 +55,8 @@ impl EventTime {
     }
 }
 
-/// No row at or before this time is in time any more; ms since 1970-01-01T00:00:00Z. Encoded as that number.
+/// No row at or before this time is in time any more; ms since 1970-01-01T00:00:00Z. Encoded as
+/// that number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Watermark(i64);
@@ -89,7 +93,8 @@ impl Watermark {
         Watermark::closing(end) <= self
     }
 
-    /// The watermark of rows that leave so much later. None yet, and the end of input, are the same for them.
+    /// The watermark of rows that leave so much later. None yet, and the end of input, are the same
+    /// for them.
     pub(crate) fn delayed(self, by_ms: i64) -> Watermark {
         debug_assert!(by_ms >= 0, "a watermark leaves before it comes");
         if self == Watermark::END { self } else { Watermark(self.0.saturating_sub(by_ms)) }

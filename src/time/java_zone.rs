@@ -1,14 +1,15 @@
 //! What does Java's older `TimeZone` say? Flink's CONVERT_TZ asks it.
 //!
-//! It differs from [`Zone`] in names (`PST`; what is unknown is GMT), before 1900 (the zone's present standard time) and for a
-//! local time that there is twice (the second). Called by `sql::functions::convert_tz`.
-//! What always holds: there is an answer for every name.
+//! It differs from [`Zone`] in names (`PST`; what is unknown is GMT), before 1900 (the zone's
+//! present standard time) and for a local time that there is twice (the second). Called by
+//! `sql::functions::convert_tz`. What always holds: there is an answer for every name.
 
 use super::zone::Zone;
 
 /// 1900-01-01: Java's table begins here.
 const FIRST_MS: i64 = -2_208_988_800_000;
-/// 2024-01-01, and a month: where the standard time is looked for. A zone whose clock goes back for a month has it there.
+/// 2024-01-01, and a month: where the standard time is looked for. A zone whose clock goes back for
+/// a month has it there.
 const NOW_MS: i64 = 1_704_067_200_000;
 const MONTH_MS: i64 = 2_635_200_000;
 /// The longest time that any clock has been put back, and more.
@@ -53,13 +54,20 @@ impl JavaZone {
     pub fn named(name: &str) -> JavaZone {
         let long = SHORT.iter().find(|(short, _)| *short == name).map_or(name, |(_, long)| *long);
         let zone = match long.strip_prefix("GMT") {
-            Some(offset) if offset.starts_with(['+', '-']) => fixed(offset).and_then(|o| Zone::named(&o).ok().flatten()),
+            Some(offset) if offset.starts_with(['+', '-']) => {
+                fixed(offset).and_then(|o| Zone::named(&o).ok().flatten())
+            }
             // An offset alone, or behind UTC, is none of its names.
-            _ if long.starts_with(['+', '-']) || long.starts_with("UT") && long.contains(['+', '-']) => None,
+            _ if long.starts_with(['+', '-'])
+                || long.starts_with("UT") && long.contains(['+', '-']) =>
+            {
+                None
+            }
             _ => Zone::named(long).ok().flatten(),
         };
         let standard_ms = zone.as_ref().map_or(0, |zone| {
-            let offsets = (0..12).map(|month| NOW_MS + month * MONTH_MS).map(|ms| zone.local(ms) - ms);
+            let offsets =
+                (0..12).map(|month| NOW_MS + month * MONTH_MS).map(|ms| zone.local(ms) - ms);
             offsets.min().unwrap_or_default()
         });
         JavaZone { zone, standard_ms }
@@ -76,11 +84,17 @@ impl JavaZone {
     /// The point in time of a local time: the second of two.
     pub(crate) fn instant(&self, local_ms: i64) -> i64 {
         let standard = local_ms.saturating_sub(self.standard_ms);
-        let Some(zone) = self.zone.as_ref().filter(|_| standard >= FIRST_MS) else { return standard };
+        let Some(zone) = self.zone.as_ref().filter(|_| standard >= FIRST_MS) else {
+            return standard;
+        };
         let first = zone.instant(local_ms);
         let later = first.saturating_add(OVERLAP_MS);
         let second = local_ms.saturating_sub(zone.local(later) - later);
-        if second > first && zone.local(first) == local_ms && zone.local(second) == local_ms { second } else { first }
+        if second > first && zone.local(first) == local_ms && zone.local(second) == local_ms {
+            second
+        } else {
+            first
+        }
     }
 }
 
@@ -90,11 +104,16 @@ fn fixed(offset: &str) -> Option<String> {
     let (hours, minutes) = match digits.split_once(':') {
         Some((hours, minutes)) if minutes.len() == 2 && hours.len() <= 2 => (hours, minutes),
         None if matches!(digits.len(), 1 | 2) => (digits, "0"),
-        None if matches!(digits.len(), 3 | 4) && digits.is_ascii() => digits.split_at(digits.len() - 2),
+        None if matches!(digits.len(), 3 | 4) && digits.is_ascii() => {
+            digits.split_at(digits.len() - 2)
+        }
         _ => return None,
     };
-    let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u8>().ok()).flatten();
-    let (hours, minutes) = (number(hours).filter(|h| *h < 24)?, number(minutes).filter(|m| *m < 60)?);
+    let number = |text: &str| {
+        text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u8>().ok()).flatten()
+    };
+    let (hours, minutes) =
+        (number(hours).filter(|h| *h < 24)?, number(minutes).filter(|m| *m < 60)?);
     Some(format!("{sign}{hours:02}:{minutes:02}"))
 }
 
@@ -103,7 +122,10 @@ mod tests {
     use super::*;
 
     fn utc(text: &str) -> i64 {
-        chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").expect("a time").and_utc().timestamp_millis()
+        chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
+            .expect("a time")
+            .and_utc()
+            .timestamp_millis()
     }
 
     #[test]
@@ -125,7 +147,11 @@ mod tests {
             ("europe/berlin", "12:00:00"),
             ("", "12:00:00"),
         ] {
-            assert_eq!(JavaZone::named(name).instant(noon), utc(&format!("2024-07-01 {expected}")), "{name}");
+            assert_eq!(
+                JavaZone::named(name).instant(noon),
+                utc(&format!("2024-07-01 {expected}")),
+                "{name}"
+            );
         }
     }
 
@@ -148,6 +174,9 @@ mod tests {
         ] {
             assert_eq!(JavaZone::named(name).instant(utc(local)), utc(expected), "{name} {local}");
         }
-        assert_eq!(JavaZone::named("Europe/Berlin").local(utc("1890-01-01 00:00:00")), utc("1890-01-01 01:00:00"));
+        assert_eq!(
+            JavaZone::named("Europe/Berlin").local(utc("1890-01-01 00:00:00")),
+            utc("1890-01-01 01:00:00")
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! When? Event time, watermarks and the one door to the system clock.
 //!
-//! Used by every layer; knows of others no more than the numbers of workers. Event time is milliseconds since 1970-01-01T00:00:00Z everywhere.
+//! Used by every layer; knows of others no more than the numbers of workers. Event time is
+//! milliseconds since 1970-01-01T00:00:00Z everywhere.
 
 mod event_time;
 

@@ -1,20 +1,24 @@
 //! How far has each split of a source come, and how far the source as a whole?
 //!
-//! One [`SplitTable`] per source table, shared by all workers behind a lock that is taken once per batch. It is the whole
-//! state machine of split progress: which splits exist, who waits for whom, who holds the watermark back.
+//! One [`SplitTable`] per source table, shared by all workers behind a lock that is taken once per
+//! batch. It is the whole state machine of split progress: which splits exist, who waits for whom,
+//! who holds the watermark back.
 //!
 //! What always holds:
-//! - a split's watermark never goes back, and neither does the source watermark that [`SplitTable::watermark`] returns;
-//! - the source watermark is at or below that of every split that may still deliver rows: a split that waits for its
-//!   parents holds it at the lower of their watermarks from the moment it is known;
+//! - a split's watermark never goes back, and neither does the source watermark that
+//!   [`SplitTable::watermark`] returns;
+//! - the source watermark is at or below that of every split that may still deliver rows: a split
+//!   that waits for its parents holds it at the lower of their watermarks from the moment it is
+//!   known;
 //! - a finished split leaves the minimum in the same step that registers its children;
-//! - finished splits stay in the table (tombstones): "unknown" never means "finished". A parent that is not known will be
-//!   registered by the end of one of its own parents; only when no split is left that could do so has it gone for good;
+//! - finished splits stay in the table (tombstones): "unknown" never means "finished". A parent
+//!   that is not known will be registered by the end of one of its own parents; only when no split
+//!   is left that could do so has it gone for good;
 //! - a source that is not bounded does not end, however many of its splits have.
 //!
-//! What it costs: a stream keeps its history, so a table may hold ten thousand finished shards beside four open ones. Every
-//! change touches a split and its children alone, in time that grows with the logarithm of the table; nothing walks it but
-//! a checkpoint.
+//! What it costs: a stream keeps its history, so a table may hold ten thousand finished shards
+//! beside four open ones. Every change touches a split and its children alone, in time that grows
+//! with the logarithm of the table; nothing walks it but a checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,7 +42,8 @@ pub enum SplitStatus {
     Waiting,
     /// Open. Holds the source watermark back.
     Active,
-    /// Open, and certified to have nothing to deliver. Does not hold the watermark back, unless a split waits for its end.
+    /// Open, and certified to have nothing to deliver. Does not hold the watermark back, unless a
+    /// split waits for its end.
     Idle,
     /// Ended. Only its watermark and its children are of interest.
     Finished,
@@ -135,8 +140,8 @@ impl<S> SplitTable<S> {
         }
     }
 
-    /// Registers a split unless it is known. `watermark` is what its own records have brought it to; one with known
-    /// parents starts at the lowest of theirs, whenever it was registered.
+    /// Registers a split unless it is known. `watermark` is what its own records have brought it
+    /// to; one with known parents starts at the lowest of theirs, whenever it was registered.
     pub fn register(
         &mut self,
         id: &str,
@@ -174,8 +179,12 @@ impl<S> SplitTable<S> {
             child.unknown_parents -= 1;
             child.meet(status, watermark);
         }
-        let relatives: Vec<usize> =
-            links.children.iter().copied().chain(parents.iter().filter_map(|p| self.numbers.get(p.as_str()).copied())).collect();
+        let relatives: Vec<usize> = links
+            .children
+            .iter()
+            .copied()
+            .chain(parents.iter().filter_map(|p| self.numbers.get(p.as_str()).copied()))
+            .collect();
         self.entries.push(Entry { id, status, watermark, parents, owner, data, links });
         for split in relatives.into_iter().chain([number]) {
             self.list(split);
@@ -200,8 +209,12 @@ impl<S> SplitTable<S> {
         move_in(&mut self.idle, before.idle, now.idle);
         move_in(self.ready.entry(entry.owner).or_default(), before.ready, now.ready);
         move_in(self.orphans.entry(entry.owner).or_default(), before.orphan, now.orphan);
-        self.may_register = self.may_register + usize::from(now.may_register) - usize::from(before.may_register);
-        debug_assert!(self.may_register <= self.entries.len(), "more splits may register others than there are");
+        self.may_register =
+            self.may_register + usize::from(now.may_register) - usize::from(before.may_register);
+        debug_assert!(
+            self.may_register <= self.entries.len(),
+            "more splits may register others than there are"
+        );
     }
 
     /// What the sets should hold of an entry.
@@ -210,8 +223,8 @@ impl<S> SplitTable<S> {
         let mut listed = Listed::default();
         match entry.status {
             SplitStatus::Waiting => {
-                // A parent that has not finished holds the watermark itself, at or below where this split would: only
-                // what the others left behind is to be looked at here.
+                // A parent that has not finished holds the watermark itself, at or below where this
+                // split would: only what the others left behind is to be looked at here.
                 let held_by_parents = unfinished_parents > 0 && entry.links.inherited.is_none();
                 listed.holds = (!held_by_parents).then(|| entry.starts_at());
                 let may_open = (unfinished_parents == 0).then(|| entry.starts_at());
@@ -236,12 +249,19 @@ impl<S> SplitTable<S> {
 
     /// The next split of `owner` that may be opened, lowest watermark first; it becomes active.
     pub fn next_to_open(&mut self, owner: WorkerId) -> Option<&mut Entry<S>> {
-        let first = |sets: &BTreeMap<WorkerId, InOrder>| sets.get(&owner).and_then(|set| set.first()).map(|&(_, number)| number);
-        // Without orphans, the child of a merge would wait for ever if its other parent's parent was read to a bound only.
+        let first = |sets: &BTreeMap<WorkerId, InOrder>| {
+            sets.get(&owner).and_then(|set| set.first()).map(|&(_, number)| number)
+        };
+        // Without orphans, the child of a merge would wait for ever if its other parent's parent
+        // was read to a bound only.
         let orphan = || first(&self.orphans).filter(|_| self.may_register == 0);
         let number = first(&self.ready).or_else(orphan)?;
         let entry = &mut self.entries[number];
-        debug_assert_eq!(entry.links.unfinished_parents, 0, "split {} is opened before its parents have ended", entry.id);
+        debug_assert_eq!(
+            entry.links.unfinished_parents, 0,
+            "split {} is opened before its parents have ended",
+            entry.id
+        );
         debug_assert_eq!(entry.status, SplitStatus::Waiting, "split {} is opened twice", entry.id);
         entry.watermark = entry.starts_at();
         entry.status = SplitStatus::Active;
@@ -253,12 +273,16 @@ impl<S> SplitTable<S> {
         if let Some(&number) = self.numbers.get(id) {
             let before = self.entries[number].watermark;
             change(&mut self.entries[number]);
-            debug_assert!(self.entries[number].watermark >= before, "the watermark of split {id} goes back");
+            debug_assert!(
+                self.entries[number].watermark >= before,
+                "the watermark of split {id} goes back"
+            );
             self.list(number);
         }
     }
 
-    /// Raises a split's watermark after its rows have been handed on, and makes it active again if it was idle.
+    /// Raises a split's watermark after its rows have been handed on, and makes it active again if
+    /// it was idle.
     pub fn advance(&mut self, id: &str, watermark: Watermark) {
         self.change(id, |entry| {
             entry.watermark = entry.watermark.max(watermark);
@@ -277,7 +301,8 @@ impl<S> SplitTable<S> {
         });
     }
 
-    /// Takes back that a split has nothing to deliver: it is not known any more. The watermark that was handed out stays.
+    /// Takes back that a split has nothing to deliver: it is not known any more. The watermark that
+    /// was handed out stays.
     pub(crate) fn set_active(&mut self, id: &str) {
         self.advance(id, Watermark::NONE);
     }
@@ -293,7 +318,11 @@ impl<S> SplitTable<S> {
         self.unfinished -= 1;
         let (watermark, children) = (entry.watermark, entry.links.children.clone());
         for child in children {
-            debug_assert_eq!(self.entries[child].status, SplitStatus::Waiting, "a split was opened before its parent {id} ended");
+            debug_assert_eq!(
+                self.entries[child].status,
+                SplitStatus::Waiting,
+                "a split was opened before its parent {id} ended"
+            );
             let links = &mut self.entries[child].links;
             links.unfinished_parents -= 1;
             links.meet(SplitStatus::Finished, watermark);
@@ -302,8 +331,9 @@ impl<S> SplitTable<S> {
         self.list(number);
     }
 
-    /// The source watermark: the minimum over the splits that may still deliver rows. With every open split idle it is the
-    /// highest of theirs; with every split of a bounded source finished, the end of time.
+    /// The source watermark: the minimum over the splits that may still deliver rows. With every
+    /// open split idle it is the highest of theirs; with every split of a bounded source finished,
+    /// the end of time.
     pub fn watermark(&mut self) -> Watermark {
         let now = match (self.holding.first(), self.idle.last()) {
             (Some(&(lowest, _)), _) => lowest,
@@ -320,12 +350,13 @@ impl<S> SplitTable<S> {
         self.holding.first().map(|&(lowest, _)| lowest)
     }
 
-    /// True if a split waits for the end of this one: a child for its parent, or one that is ready for a place among those that
-    /// are open, where `places` are few.
+    /// True if a split waits for the end of this one: a child for its parent, or one that is ready
+    /// for a place among those that are open, where `places` are few.
     pub(crate) fn is_awaited(&self, id: &str, places: Places) -> bool {
         let waits = |&child: &usize| self.entries[child].status == SplitStatus::Waiting;
         self.get(id).is_some_and(|entry| {
-            let for_its_place = places == Places::Few && self.ready.get(&entry.owner).is_some_and(|ready| !ready.is_empty());
+            let for_its_place = places == Places::Few
+                && self.ready.get(&entry.owner).is_some_and(|ready| !ready.is_empty());
             for_its_place || entry.links.children.iter().any(waits)
         })
     }
@@ -350,7 +381,8 @@ impl<S> SplitTable<S> {
 }
 
 impl<S> Entry<S> {
-    /// Where a split starts: where its own records have brought it, or else at the lowest of its parents.
+    /// Where a split starts: where its own records have brought it, or else at the lowest of its
+    /// parents.
     fn starts_at(&self) -> Watermark {
         self.watermark.max(self.links.inherited.unwrap_or(Watermark::NONE))
     }

@@ -30,7 +30,10 @@ fn the_slowest_split_holds_the_watermark() {
 fn no_gap_between_a_parent_and_its_children() {
     let mut t = table(&[("p", 50), ("other", 100)]);
     t.register("c", vec!["p".into()], WorkerId::new(1), Watermark::NONE, SplitStatus::Waiting, ());
-    assert!(t.next_to_open(WorkerId::new(1)).is_none(), "a child is not opened before its parent has ended");
+    assert!(
+        t.next_to_open(WorkerId::new(1)).is_none(),
+        "a child is not opened before its parent has ended"
+    );
     t.finish("p");
     assert_eq!(t.watermark(), at(50));
     assert_eq!(t.next_to_open(WorkerId::new(1)).expect("openable").id.as_ref(), "c");
@@ -56,11 +59,33 @@ fn a_merge_child_holds_the_minimum_from_the_first_end_on() {
 
 #[test]
 fn a_child_known_from_the_start_begins_where_its_parents_ended() {
-    // Registered with its parent and before it, as a listing of a stream that has split already gives them.
+    // Registered with its parent and before it, as a listing of a stream that has split already
+    // gives them.
     let mut t = SplitTable::new(Boundedness::Bounded);
-    t.register("grandchild", vec!["c".into()], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
-    t.register("c", vec!["p".into(), "gone".into()], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
-    t.register("p", vec!["gone".into()], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
+    t.register(
+        "grandchild",
+        vec!["c".into()],
+        WorkerId::FIRST,
+        Watermark::NONE,
+        SplitStatus::Waiting,
+        (),
+    );
+    t.register(
+        "c",
+        vec!["p".into(), "gone".into()],
+        WorkerId::FIRST,
+        Watermark::NONE,
+        SplitStatus::Waiting,
+        (),
+    );
+    t.register(
+        "p",
+        vec!["gone".into()],
+        WorkerId::FIRST,
+        Watermark::NONE,
+        SplitStatus::Waiting,
+        (),
+    );
     assert_eq!(t.next_to_open(WorkerId::FIRST).expect("openable").id.as_ref(), "p");
     assert_eq!(t.watermark(), Watermark::NONE);
     t.advance("p", at(50));
@@ -76,7 +101,14 @@ fn a_child_known_from_the_start_begins_where_its_parents_ended() {
 fn a_parent_that_is_not_known_yet_is_waited_for() {
     // "m" merges "b" and the child "c" that "a" has not named yet.
     let mut t = table(&[("a", 30), ("b", 80)]);
-    t.register("m", vec!["b".into(), "c".into()], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
+    t.register(
+        "m",
+        vec!["b".into(), "c".into()],
+        WorkerId::FIRST,
+        Watermark::NONE,
+        SplitStatus::Waiting,
+        (),
+    );
     t.finish("b");
     assert!(t.next_to_open(WorkerId::FIRST).is_none(), "a may still name c");
     t.register("c", vec!["a".into()], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
@@ -91,7 +123,14 @@ fn a_parent_that_is_not_known_yet_is_waited_for() {
 #[test]
 fn a_parent_that_can_never_be_named_is_not_waited_for() {
     let mut t = table(&[("a", 30), ("b", 80)]);
-    t.register("m", vec!["b".into(), "c".into()], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
+    t.register(
+        "m",
+        vec!["b".into(), "c".into()],
+        WorkerId::FIRST,
+        Watermark::NONE,
+        SplitStatus::Waiting,
+        (),
+    );
     t.register("n", vec!["m".into()], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
     t.finish("b");
     t.finish("a");
@@ -122,16 +161,38 @@ fn all_idle_is_not_the_end_and_all_finished_is() {
     assert_eq!(t.watermark(), Watermark::END);
 }
 
-/// What a stream that is scaled up and down leaves behind: each cycle splits a shard in two and merges them again.
+/// What a stream that is scaled up and down leaves behind: each cycle splits a shard in two and
+/// merges them again.
 fn scaled(cycles: usize) -> SplitTable<()> {
     let mut t = SplitTable::new(Boundedness::Unbounded);
     t.register("merged-0", vec![], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
     for cycle in 1..=cycles {
         let merged = format!("merged-{}", cycle - 1);
         let (left, right) = (format!("left-{cycle}"), format!("right-{cycle}"));
-        t.register(&left, vec![merged.clone()], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
-        t.register(&right, vec![merged], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
-        t.register(&format!("merged-{cycle}"), vec![left, right], WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
+        t.register(
+            &left,
+            vec![merged.clone()],
+            WorkerId::FIRST,
+            Watermark::NONE,
+            SplitStatus::Waiting,
+            (),
+        );
+        t.register(
+            &right,
+            vec![merged],
+            WorkerId::FIRST,
+            Watermark::NONE,
+            SplitStatus::Waiting,
+            (),
+        );
+        t.register(
+            &format!("merged-{cycle}"),
+            vec![left, right],
+            WorkerId::FIRST,
+            Watermark::NONE,
+            SplitStatus::Waiting,
+            (),
+        );
     }
     t
 }
@@ -203,8 +264,8 @@ fn an_idle_split_holds_for_the_child_that_waits_for_it() {
     assert_eq!(t.next_to_open(WorkerId::FIRST).expect("openable").watermark, at(10));
 }
 
-/// Random histories against the rule as it reads: every split that is not idle or finished holds the watermark where it
-/// stands, and one that waits stands at the lowest of its parents.
+/// Random histories against the rule as it reads: every split that is not idle or finished holds
+/// the watermark where it stands, and one that waits stands at the lowest of its parents.
 #[test]
 fn the_sets_agree_with_the_rule() {
     use rand::{Rng, SeedableRng};
@@ -218,37 +279,65 @@ fn the_sets_agree_with_the_rule() {
     }
     each_seed(0..by_tier(150, 300, 20_000), |seed| {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-        let mut t = SplitTable::new(if rng.random_bool(0.5) { Boundedness::Bounded } else { Boundedness::Unbounded });
+        let mut t = SplitTable::new(if rng.random_bool(0.5) {
+            Boundedness::Bounded
+        } else {
+            Boundedness::Unbounded
+        });
         let mut handed_out = Watermark::NONE;
         for step in 0..60 {
             let known: Vec<Arc<str>> = t.iter().map(|e| e.id.clone()).collect();
-            let any = |rng: &mut rand_chacha::ChaCha8Rng| known[rng.random_range(0..known.len())].clone();
+            let any =
+                |rng: &mut rand_chacha::ChaCha8Rng| known[rng.random_range(0..known.len())].clone();
             match rng.random_range(0..if known.is_empty() { 1 } else { 6 }) {
                 0 => {
                     // Now and then a parent that is registered later, or never.
-                    let parents = (0..rng.random_range(0..3)).map(|_| format!("s{}", rng.random_range(0..step + 1))).collect();
-                    let parents: Vec<String> = if rng.random_bool(0.8) { parents } else { vec![format!("s{}", 60 + step)] };
+                    let parents = (0..rng.random_range(0..3))
+                        .map(|_| format!("s{}", rng.random_range(0..step + 1)))
+                        .collect();
+                    let parents: Vec<String> = if rng.random_bool(0.8) {
+                        parents
+                    } else {
+                        vec![format!("s{}", 60 + step)]
+                    };
                     // No split is its own ancestor.
-                    let parents: Vec<String> = parents.into_iter().filter(|p| *p != format!("s{step}")).collect();
+                    let parents: Vec<String> =
+                        parents.into_iter().filter(|p| *p != format!("s{step}")).collect();
                     // A split has records of its own only after its parents have ended.
                     let is_read = parents.is_empty() && rng.random_bool(0.3);
                     let own = if is_read { at(rng.random_range(0..100)) } else { Watermark::NONE };
-                    t.register(&format!("s{step}"), parents, WorkerId::new(step % 2), own, SplitStatus::Waiting, ());
+                    t.register(
+                        &format!("s{step}"),
+                        parents,
+                        WorkerId::new(step % 2),
+                        own,
+                        SplitStatus::Waiting,
+                        (),
+                    );
                 }
                 1 => {
                     let owner = WorkerId::new(rng.random_range(0..2));
                     let lowest = t
                         .iter()
                         .filter(|e| e.owner == owner && e.status == SplitStatus::Waiting)
-                        .filter(|e| e.parents.iter().all(|p| t.get(p).is_some_and(|p| p.status == SplitStatus::Finished)))
+                        .filter(|e| {
+                            e.parents.iter().all(|p| {
+                                t.get(p).is_some_and(|p| p.status == SplitStatus::Finished)
+                            })
+                        })
                         .map(|e| stands_at(&t, e))
                         .min();
                     let opened = t.next_to_open(owner).map(|e| e.watermark);
-                    assert!(lowest.is_none() || opened == lowest, "seed {seed}, step {step}: {opened:?}, not {lowest:?}");
+                    assert!(
+                        lowest.is_none() || opened == lowest,
+                        "seed {seed}, step {step}: {opened:?}, not {lowest:?}"
+                    );
                 }
                 2 => {
                     let id = any(&mut rng);
-                    if t.get(&id).is_some_and(|e| matches!(e.status, SplitStatus::Active | SplitStatus::Idle)) {
+                    if t.get(&id).is_some_and(|e| {
+                        matches!(e.status, SplitStatus::Active | SplitStatus::Idle)
+                    }) {
                         t.advance(&id, at(rng.random_range(0..100)));
                     }
                 }
@@ -256,17 +345,26 @@ fn the_sets_agree_with_the_rule() {
                 4 => t.set_active(&any(&mut rng)),
                 _ => {
                     let id = any(&mut rng);
-                    if t.get(&id).is_some_and(|e| matches!(e.status, SplitStatus::Active | SplitStatus::Idle)) {
+                    if t.get(&id).is_some_and(|e| {
+                        matches!(e.status, SplitStatus::Active | SplitStatus::Idle)
+                    }) {
                         t.finish(&id);
                     }
                 }
             }
-            let holding = t.iter().filter(|e| matches!(e.status, SplitStatus::Waiting | SplitStatus::Active));
+            let holding =
+                t.iter().filter(|e| matches!(e.status, SplitStatus::Waiting | SplitStatus::Active));
             let lowest = holding.map(|e| stands_at(&t, e)).min();
-            let idle = t.iter().filter(|e| e.status == SplitStatus::Idle).map(|e| e.watermark).max();
-            let end = if t.boundedness == Boundedness::Bounded { Watermark::END } else { Watermark::NONE };
+            let idle =
+                t.iter().filter(|e| e.status == SplitStatus::Idle).map(|e| e.watermark).max();
+            let end = if t.boundedness == Boundedness::Bounded {
+                Watermark::END
+            } else {
+                Watermark::NONE
+            };
             handed_out = handed_out.max(lowest.or(idle).unwrap_or(end));
-            let splits: Vec<_> = t.iter().map(|e| (&e.id, e.status, e.watermark, &e.parents)).collect();
+            let splits: Vec<_> =
+                t.iter().map(|e| (&e.id, e.status, e.watermark, &e.parents)).collect();
             let splits = format!("{splits:?}");
             assert_eq!(t.watermark(), handed_out, "seed {seed}, step {step}: {splits}");
         }

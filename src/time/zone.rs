@@ -1,11 +1,13 @@
-//! What does the clock on the wall say? A session's time zone: from points in time to local times and back.
+//! What does the clock on the wall say? A session's time zone: from points in time to local times
+//! and back.
 //!
-//! Local times are milliseconds too: those of 1970-01-01 00:00:00 on the wall. Used where a TIMESTAMP_LTZ meets the calendar:
-//! by functions (`sql::zones`) and by windows, which lie on local time. What always holds: [`Zone::watermark`] never goes
-//! back, although the clock does in autumn.
+//! Local times are milliseconds too: those of 1970-01-01 00:00:00 on the wall. Used where a
+//! TIMESTAMP_LTZ meets the calendar: by functions (`sql::zones`) and by windows, which lie on local
+//! time. What always holds: [`Zone::watermark`] never goes back, although the clock does in autumn.
 //!
-//! Zones are those of the IANA database that is compiled in (chrono-tz, by way of Arrow), or fixed offsets. Their changes are
-//! found once, from 1800 to 2100; before and after, the first and last offset hold.
+//! Zones are those of the IANA database that is compiled in (chrono-tz, by way of Arrow), or fixed
+//! offsets. Their changes are found once, from 1800 to 2100; before and after, the first and last
+//! offset hold.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -43,7 +45,8 @@ struct Change {
 }
 
 impl Zone {
-    /// As [`Zone::parse`], for names that come with rows: each is read once, since finding the changes of a zone takes long.
+    /// As [`Zone::parse`], for names that come with rows: each is read once, since finding the
+    /// changes of a zone takes long.
     pub fn named(name: &str) -> Result<Option<Zone>, String> {
         static KNOWN: Mutex<BTreeMap<String, Option<Zone>>> = Mutex::new(BTreeMap::new());
         let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,9 +61,13 @@ impl Zone {
         Ok(zone)
     }
 
-    /// The zone of a name as Flink takes it: `Europe/Berlin`, `GMT+02:00`, `+02:00`. None for UTC itself.
+    /// The zone of a name as Flink takes it: `Europe/Berlin`, `GMT+02:00`, `+02:00`. None for UTC
+    /// itself.
     pub fn parse(name: &str) -> Result<Option<Zone>, String> {
-        let fixed = ["UTC", "GMT", "UT"].into_iter().find_map(|p| name.strip_prefix(p)).filter(|o| o.starts_with(['+', '-']));
+        let fixed = ["UTC", "GMT", "UT"]
+            .into_iter()
+            .find_map(|p| name.strip_prefix(p))
+            .filter(|o| o.starts_with(['+', '-']));
         let bad = || format!("'{name}' is no time zone; write one as 'Europe/Berlin' or '+02:00'");
         let tz = match (name, fixed) {
             ("Z", _) => return Ok(None),
@@ -68,7 +75,11 @@ impl Zone {
             (name, None) => Tz::from_str(&two_digits(name)),
         };
         let tz = tz.map_err(|_| bad())?;
-        let mut zone = Zone { name: name.into(), first_offset_ms: offset_ms(&tz, FIRST_MS).ok_or_else(bad)?, changes: [].into() };
+        let mut zone = Zone {
+            name: name.into(),
+            first_offset_ms: offset_ms(&tz, FIRST_MS).ok_or_else(bad)?,
+            changes: [].into(),
+        };
         zone.changes = changes(&tz, zone.first_offset_ms);
         Ok(if zone.first_offset_ms == 0 && zone.changes.is_empty() { None } else { Some(zone) })
     }
@@ -79,20 +90,24 @@ impl Zone {
         ms.saturating_add(self.offset(passed))
     }
 
-    /// The point in time of a local time: the first of two, and for a time that the clock skips, as if it had not yet been
-    /// put forward. So does Java.
+    /// The point in time of a local time: the first of two, and for a time that the clock skips, as
+    /// if it had not yet been put forward. So does Java.
     pub(crate) fn instant(&self, local_ms: i64) -> i64 {
-        let passed = self.changes.partition_point(|c| c.at_ms + c.before_ms.max(c.after_ms) <= local_ms);
+        let passed =
+            self.changes.partition_point(|c| c.at_ms + c.before_ms.max(c.after_ms) <= local_ms);
         local_ms.saturating_sub(self.offset(passed))
     }
 
-    /// The local time that is over, for good, at a watermark. While an hour is gone through that will come once more, that
-    /// hour has not begun.
+    /// The local time that is over, for good, at a watermark. While an hour is gone through that
+    /// will come once more, that hour has not begun.
     pub fn watermark(&self, watermark: Watermark) -> Watermark {
         let ms = watermark.ms();
         let passed = self.changes.partition_point(|c| c.at_ms <= ms);
         let local = ms.saturating_add(self.offset(passed));
-        debug_assert!(self.changes.get(passed).is_none_or(|next| ms < next.at_ms), "a change of the clocks has passed unseen");
+        debug_assert!(
+            self.changes.get(passed).is_none_or(|next| ms < next.at_ms),
+            "a change of the clocks has passed unseen"
+        );
         Watermark::at(match self.changes.get(passed) {
             Some(next) => local.min(next.at_ms + next.after_ms - 1),
             None => local,
@@ -100,7 +115,9 @@ impl Zone {
     }
 
     fn offset(&self, changes_passed: usize) -> i64 {
-        changes_passed.checked_sub(1).map_or(self.first_offset_ms, |last| self.changes[last].after_ms)
+        changes_passed
+            .checked_sub(1)
+            .map_or(self.first_offset_ms, |last| self.changes[last].after_ms)
     }
 }
 
@@ -125,7 +142,9 @@ impl Hash for Zone {
 /// `+2` as `+02`.
 fn two_digits(offset: &str) -> Cow<'_, str> {
     match offset.as_bytes() {
-        [sign @ (b'+' | b'-'), hour @ b'0'..=b'9'] => format!("{}0{}", *sign as char, *hour as char).into(),
+        [sign @ (b'+' | b'-'), hour @ b'0'..=b'9'] => {
+            format!("{}0{}", *sign as char, *hour as char).into()
+        }
         _ => offset.into(),
     }
 }
@@ -163,7 +182,10 @@ mod tests {
     }
 
     fn utc(text: &str) -> i64 {
-        chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").expect("a time").and_utc().timestamp_millis()
+        chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S")
+            .expect("a time")
+            .and_utc()
+            .timestamp_millis()
     }
 
     #[test]
@@ -207,7 +229,10 @@ mod tests {
     #[test]
     fn watermarks_never_go_back_and_wait_for_the_second_pass() {
         let berlin = zone("Europe/Berlin");
-        for (from, to) in [("2024-10-26 23:00:00", "2024-10-27 03:00:00"), ("2024-03-31 00:00:00", "2024-03-31 03:00:00")] {
+        for (from, to) in [
+            ("2024-10-26 23:00:00", "2024-10-27 03:00:00"),
+            ("2024-03-31 00:00:00", "2024-03-31 03:00:00"),
+        ] {
             let mut last = Watermark::NONE;
             for ms in (utc(from)..utc(to)).step_by(100_000) {
                 let mark = berlin.watermark(Watermark::at(ms));
@@ -216,7 +241,9 @@ mod tests {
             }
         }
         let two = utc("2024-10-27 02:00:00");
-        for (watermark, local_ms) in [("2024-10-27 00:30:00", two - 1), ("2024-10-27 01:00:00", two)] {
+        for (watermark, local_ms) in
+            [("2024-10-27 00:30:00", two - 1), ("2024-10-27 01:00:00", two)]
+        {
             assert_eq!(berlin.watermark(Watermark::at(utc(watermark))).ms(), local_ms);
         }
         assert_eq!(berlin.watermark(Watermark::END), Watermark::END);

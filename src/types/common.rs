@@ -1,6 +1,8 @@
-//! Which type holds the values of two types, and which digits does a number have in DECIMAL arithmetic?
+//! Which type holds the values of two types, and which digits does a number have in DECIMAL
+//! arithmetic?
 //!
-//! Asked where CASE, UNION, COALESCE, comparisons and nested constructors let values of several types meet.
+//! Asked where CASE, UNION, COALESCE, comparisons and nested constructors let values of several
+//! types meet.
 
 use arrow::datatypes::DataType;
 
@@ -29,14 +31,20 @@ pub(crate) fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
     match (a, b) {
         (a, b) if a == b => Some(a.clone()),
         (Null, t) | (t, Null) => Some(t.clone()),
-        (a, b) if a.is_integer() && b.is_integer() => Some(if decimal_shape(a)? > decimal_shape(b)? { a } else { b }.clone()),
+        (a, b) if a.is_integer() && b.is_integer() => {
+            Some(if decimal_shape(a)? > decimal_shape(b)? { a } else { b }.clone())
+        }
         (a, b) if is_float(a) || is_float(b) => {
             if !(a.is_numeric() && b.is_numeric()) {
                 return None;
             }
             let other = if is_float(a) { b } else { a };
             let float = if is_float(a) { a } else { b };
-            Some(if *float == Float32 && (*other == Float32 || other.is_integer()) { Float32 } else { Float64 })
+            Some(if *float == Float32 && (*other == Float32 || other.is_integer()) {
+                Float32
+            } else {
+                Float64
+            })
         }
         (a, b) if a.is_numeric() && b.is_numeric() => {
             let (p, s) = common(decimal_shape(a)?, decimal_shape(b)?);
@@ -44,9 +52,14 @@ pub(crate) fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
         }
         (Date32, t @ Timestamp(..)) | (t @ Timestamp(..), Date32) => Some(t.clone()),
         (Timestamp(u, z), Timestamp(v, w)) if z == w => Some(Timestamp(*u.max(v), z.clone())),
-        (DataType::List(a), DataType::List(b)) => Some(array_of(common_type(a.data_type(), b.data_type())?)),
+        (DataType::List(a), DataType::List(b)) => {
+            Some(array_of(common_type(a.data_type(), b.data_type())?))
+        }
         (DataType::Struct(a), DataType::Struct(b)) if a.len() == b.len() => {
-            let fields = a.iter().zip(b).map(|(a, b)| Some((a.name().clone(), common_type(a.data_type(), b.data_type())?)));
+            let fields = a
+                .iter()
+                .zip(b)
+                .map(|(a, b)| Some((a.name().clone(), common_type(a.data_type(), b.data_type())?)));
             Some(row_of(fields.collect::<Option<Vec<_>>>()?))
         }
         (a @ DataType::Map(..), b @ DataType::Map(..)) if !is_multiset(a) && !is_multiset(b) => {

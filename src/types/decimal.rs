@@ -1,9 +1,10 @@
 //! What are the precision, the scale and the digits of a DECIMAL result?
 //!
-//! Flink's rules: the result type of + - * / %, half-up rounding to a scale, NULL where the digits do not fit. Values are
-//! unscaled integers with their scale beside them. Called by `functions::arithmetic` and the casts. What always holds: a
-//! result has at most its precision's digits; a division keeps 38 significant digits before it is rounded to its scale,
-//! since Flink does so and the two roundings can be seen.
+//! Flink's rules: the result type of + - * / %, half-up rounding to a scale, NULL where the digits
+//! do not fit. Values are unscaled integers with their scale beside them. Called by
+//! `functions::arithmetic` and the casts. What always holds: a result has at most its precision's
+//! digits; a division keeps 38 significant digits before it is rounded to its scale, since Flink
+//! does so and the two roundings can be seen.
 
 use arrow::datatypes::i256;
 
@@ -53,7 +54,8 @@ fn wanted(operation: Operation, (p1, s1): Shape, (p2, s2): Shape) -> (i32, i32) 
     }
 }
 
-/// The shape of a result. Beyond 38 digits the whole part is kept and the fraction shortened, to 6 digits at least.
+/// The shape of a result. Beyond 38 digits the whole part is kept and the fraction shortened, to 6
+/// digits at least.
 pub(crate) fn shape(operation: Operation, left: Shape, right: Shape) -> Shape {
     let (precision, scale) = wanted(operation, left, right);
     let max = i32::from(DIGITS_MAX);
@@ -76,7 +78,11 @@ pub fn common((p1, s1): Shape, (p2, s2): Shape) -> Shape {
     let scale = i32::from(s1.max(s2));
     let whole = (i32::from(p1) - i32::from(s1)).max(i32::from(p2) - i32::from(s2));
     let max = i32::from(DIGITS_MAX);
-    if whole + scale <= max { ((whole + scale) as u8, scale as i8) } else { (DIGITS_MAX, (max - whole).max(0) as i8) }
+    if whole + scale <= max {
+        ((whole + scale) as u8, scale as i8)
+    } else {
+        (DIGITS_MAX, (max - whole).max(0) as i8)
+    }
 }
 
 pub(crate) fn pow10(digits: u32) -> i128 {
@@ -88,7 +94,8 @@ fn pow10_wide(digits: u32) -> i256 {
     i256::from_i128(10).wrapping_pow(digits.min(76))
 }
 
-/// `value` of scale `from` at scale `to`, rounded half up; None if it has more digits than `precision`.
+/// `value` of scale `from` at scale `to`, rounded half up; None if it has more digits than
+/// `precision`.
 pub(crate) fn rescale(value: i128, from: i32, to: i32, precision: u8) -> Option<i128> {
     let scaled = if to >= from {
         if value == 0 {
@@ -113,7 +120,11 @@ pub(crate) fn fits(value: i128, precision: u8) -> bool {
 fn half_up(value: i128, unit: i128) -> i128 {
     let (whole, rest) = (value / unit, value % unit);
     // Twice the rest could overflow.
-    if rest.unsigned_abs() >= unit.unsigned_abs() - rest.unsigned_abs() { whole + value.signum() } else { whole }
+    if rest.unsigned_abs() >= unit.unsigned_abs() - rest.unsigned_abs() {
+        whole + value.signum()
+    } else {
+        whole
+    }
 }
 
 fn rescale_wide(value: i256, from: i32, to: i32, precision: u8) -> Option<i128> {
@@ -131,15 +142,32 @@ fn rescale_wide(value: i256, from: i32, to: i32, precision: u8) -> Option<i128> 
 }
 
 /// One result; None is NULL. The divisor is not zero.
-pub(crate) fn compute(operation: Operation, (a, s1): (i128, i8), (b, s2): (i128, i8), (precision, scale): Shape) -> Option<i128> {
+pub(crate) fn compute(
+    operation: Operation,
+    (a, s1): (i128, i8),
+    (b, s2): (i128, i8),
+    (precision, scale): Shape,
+) -> Option<i128> {
     let (s1, s2, scale) = (i32::from(s1), i32::from(s2), i32::from(scale));
     let both = s1.max(s2);
-    let wide = |v: i128, from: i32| i256::from_i128(v).wrapping_mul(pow10_wide((both - from) as u32));
+    let wide =
+        |v: i128, from: i32| i256::from_i128(v).wrapping_mul(pow10_wide((both - from) as u32));
     match operation {
-        Operation::Add => rescale_wide(wide(a, s1).wrapping_add(wide(b, s2)), both, scale, precision),
-        Operation::Subtract => rescale_wide(wide(a, s1).wrapping_sub(wide(b, s2)), both, scale, precision),
-        Operation::Multiply => rescale_wide(i256::from_i128(a).wrapping_mul(i256::from_i128(b)), s1 + s2, scale, precision),
-        Operation::Modulo => rescale_wide(wide(a, s1).checked_rem(wide(b, s2))?, both, scale, precision),
+        Operation::Add => {
+            rescale_wide(wide(a, s1).wrapping_add(wide(b, s2)), both, scale, precision)
+        }
+        Operation::Subtract => {
+            rescale_wide(wide(a, s1).wrapping_sub(wide(b, s2)), both, scale, precision)
+        }
+        Operation::Multiply => rescale_wide(
+            i256::from_i128(a).wrapping_mul(i256::from_i128(b)),
+            s1 + s2,
+            scale,
+            precision,
+        ),
+        Operation::Modulo => {
+            rescale_wide(wide(a, s1).checked_rem(wide(b, s2))?, both, scale, precision)
+        }
         Operation::Divide => divide(a, b, s1 - s2, scale, precision),
     }
 }
@@ -158,7 +186,8 @@ fn divide(a: i128, b: i128, scale_of_quotient: i32, scale: i32, precision: u8) -
     let up = scale - scale_of_quotient;
     let (da, db) = (digits(a), digits(b));
     if up >= 0 && da + up <= 37 && da + up + db < 38 {
-        let (numerator, denominator) = (a.unsigned_abs() as i128 * pow10(up as u32), b.unsigned_abs() as i128);
+        let (numerator, denominator) =
+            (a.unsigned_abs() as i128 * pow10(up as u32), b.unsigned_abs() as i128);
         let (whole, rest) = (numerator / denominator, numerator % denominator);
         let rounded = if rest >= denominator - rest { whole + 1 } else { whole };
         return fits(rounded, precision).then(|| signed(rounded));
@@ -176,7 +205,8 @@ fn divide(a: i128, b: i128, scale_of_quotient: i32, scale: i32, precision: u8) -
     rescale_wide(rounded, scale_of_quotient + shift, scale, precision).map(signed)
 }
 
-/// A decimal number in text, as Java's BigDecimal reads it: the unscaled digits and the scale. Digits beyond 76 do not count.
+/// A decimal number in text, as Java's BigDecimal reads it: the unscaled digits and the scale.
+/// Digits beyond 76 do not count.
 pub fn parse(text: &str) -> Option<(i256, i32)> {
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
@@ -196,7 +226,9 @@ pub fn parse(text: &str) -> Option<(i256, i32)> {
         let digit = decimal_digit(c)?;
         count += 1;
         if value < pow10_wide(74) {
-            value = value.wrapping_mul(i256::from_i128(10)).wrapping_add(i256::from_i128(i128::from(digit)));
+            value = value
+                .wrapping_mul(i256::from_i128(10))
+                .wrapping_add(i256::from_i128(i128::from(digit)));
             scale += i32::from(seen_point);
         } else if !seen_point {
             return None;
@@ -213,7 +245,8 @@ fn decimal_digit(c: char) -> Option<u32> {
     c.to_digit(10).or_else(|| ('\u{ff10}'..='\u{ff19}').contains(&c).then(|| c as u32 - 0xff10))
 }
 
-/// A number in text as a decimal of this shape: None if it is no number, Some(None) if it does not fit.
+/// A number in text as a decimal of this shape: None if it is no number, Some(None) if it does not
+/// fit.
 pub(crate) fn parse_as(text: &str, (precision, scale): Shape) -> Option<Option<i128>> {
     let (value, from) = parse(text)?;
     let to = i32::from(scale);

@@ -1,6 +1,7 @@
 //! What are the types of columns, what are they called, and how do they meet?
 //!
-//! Types are Arrow's; the rules are those of Flink SQL. Known to every floor that has columns; knows no parser and no function.
+//! Types are Arrow's; the rules are those of Flink SQL. Known to every floor that has columns;
+//! knows no parser and no function.
 
 pub mod common;
 pub mod decimal;

@@ -1,7 +1,8 @@
 //! ARRAY, MAP, ROW and MULTISET: which Arrow types hold them?
 //!
-//! Whatever makes a nested type makes it here. What always holds: two types that Flink calls equal are equal Arrow types: fields
-//! inside have the names and nullability that the functions here give them, and no metadata but a MULTISET's mark.
+//! Whatever makes a nested type makes it here. What always holds: two types that Flink calls equal
+//! are equal Arrow types: fields inside have the names and nullability that the functions here give
+//! them, and no metadata but a MULTISET's mark.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +32,12 @@ pub(crate) fn multiset_of(element: DataType) -> DataType {
 
 /// ROW of named types.
 pub(crate) fn row_of(fields: impl IntoIterator<Item = (String, DataType)>) -> DataType {
-    DataType::Struct(fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect::<Fields>())
+    DataType::Struct(
+        fields
+            .into_iter()
+            .map(|(name, data_type)| Field::new(name, data_type, true))
+            .collect::<Fields>(),
+    )
 }
 
 fn entries(key: DataType, value: DataType) -> Field {
@@ -53,12 +59,17 @@ pub fn name(data_type: &DataType, of: &dyn Fn(&DataType) -> String) -> Option<St
     Some(match data_type {
         DataType::List(item) => format!("ARRAY<{}>", of(item.data_type())),
         DataType::Struct(fields) => {
-            let parts: Vec<String> = fields.iter().map(|f| format!("`{}` {}", f.name(), of(f.data_type()))).collect();
+            let parts: Vec<String> =
+                fields.iter().map(|f| format!("`{}` {}", f.name(), of(f.data_type()))).collect();
             format!("ROW<{}>", parts.join(", "))
         }
         map => {
             let (key, value) = map_types(map)?;
-            if is_multiset(map) { format!("MULTISET<{}>", of(key)) } else { format!("MAP<{}, {}>", of(key), of(value)) }
+            if is_multiset(map) {
+                format!("MULTISET<{}>", of(key))
+            } else {
+                format!("MAP<{}, {}>", of(key), of(value))
+            }
         }
     })
 }

@@ -1,7 +1,7 @@
 //! Records that are gzip files, as many producers and subscriptions of CloudWatch Logs write them.
 //!
-//! Made by `connect` where a setting says so. What always holds: a record becomes one record; one that is not gzip throughout,
-//! or that grows past the length of a record, is unusable as a whole.
+//! Made by `connect` where a setting says so. What always holds: a record becomes one record; one
+//! that is not gzip throughout, or that grows past the length of a record, is unusable as a whole.
 
 use std::io::Read;
 
@@ -10,8 +10,9 @@ use flate2::read::MultiGzDecoder;
 use super::{Unpack, Unpacked};
 use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Unusable};
 
-/// Records opened at a time. Each may become as long as a record can be, so a batch stays within a quarter of a gibibyte
-/// whatever is in it; beside the work of opening one, small batches cost little.
+/// Records opened at a time. Each may become as long as a record can be, so a batch stays within a
+/// quarter of a gibibyte whatever is in it; beside the work of opening one, small batches cost
+/// little.
 const RECORDS_MAX: usize = 16;
 
 /// Opens records that are gzip files.
@@ -35,7 +36,11 @@ impl Unpack for Gzip {
                 }
                 Err(reason) => {
                     opened.bytes.truncate(start);
-                    unusable.push(Unusable { place: raw.places.describe(i), bytes: raw.record(i).to_vec().into(), reason });
+                    unusable.push(Unusable {
+                        place: raw.places.describe(i),
+                        bytes: raw.record(i).to_vec().into(),
+                        reason,
+                    });
                 }
             }
         }
@@ -48,10 +53,9 @@ impl Unpack for Gzip {
 /// Appends what is in a gzip file.
 fn open(record: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
     let start = out.len();
-    MultiGzDecoder::new(record)
-        .take(RECORD_BYTES_MAX as u64)
-        .read_to_end(out)
-        .map_err(|e| format!("the record is no whole gzip file, as 'compression' = 'gzip' asks for: {e}"))?;
+    MultiGzDecoder::new(record).take(RECORD_BYTES_MAX as u64).read_to_end(out).map_err(|e| {
+        format!("the record is no whole gzip file, as 'compression' = 'gzip' asks for: {e}")
+    })?;
     if out.len() - start == RECORD_BYTES_MAX {
         return Err(format!("decompressed, the record has {RECORD_BYTES_MAX} bytes or more"));
     }
@@ -98,9 +102,16 @@ mod tests {
         assert_eq!(texts, [&b"{\"a\":1}"[..], b"{\"a\":4}{\"a\":5}", b""]);
         let keys = opened.metadata[0].as_string::<i32>();
         assert_eq!((keys.len(), keys.value(0), keys.value(1), keys.value(2)), (3, "a", "d", "g"));
-        assert_eq!((opened.places.describe(1), opened.places.describe(2)), ("line 13".into(), "line 16".into()));
-        let told: Vec<(&str, bool)> = unusable.iter().map(|u| (&*u.place, u.reason.contains("no whole gzip file"))).collect();
-        assert_eq!(told, [("line 11", true), ("line 12", true), ("line 14", false), ("line 15", true)]);
+        assert_eq!(
+            (opened.places.describe(1), opened.places.describe(2)),
+            ("line 13".into(), "line 16".into())
+        );
+        let told: Vec<(&str, bool)> =
+            unusable.iter().map(|u| (&*u.place, u.reason.contains("no whole gzip file"))).collect();
+        assert_eq!(
+            told,
+            [("line 11", true), ("line 12", true), ("line 14", false), ("line 15", true)]
+        );
         assert_eq!(&*unusable[0].bytes, b"{\"a\":2}");
         assert!(unusable[2].reason.contains("16777216 bytes or more"), "{}", unusable[2].reason);
     }

@@ -1,7 +1,8 @@
 //! Which file of the library uses which other one, read from the tokens of the source.
 //!
-//! Used by the rules in `architecture`. What is compiled for tests only is left out, wherever it stands in a file; what stands
-//! inside of a macro counts. A name that one module hands on from another leads to the file that the name comes from.
+//! Used by the rules in `architecture`. What is compiled for tests only is left out, wherever it
+//! stands in a file; what stands inside of a macro counts. A name that one module hands on from
+//! another leads to the file that the name comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,7 +17,8 @@ pub struct File {
     /// Path of the module that it holds; empty for `lib.rs`.
     pub module: Vec<String>,
     pub text: String,
-    /// Paths named in it outside of tests, absolute from the crate on, or as they stand if they are of other crates.
+    /// Paths named in it outside of tests, absolute from the crate on, or as they stand if they are
+    /// of other crates.
     pub paths: BTreeSet<Vec<String>>,
     /// Names that it brings into its module, with what they stand for. A glob is named `*`.
     brought_in: Vec<(String, Vec<String>)>,
@@ -25,8 +27,15 @@ pub struct File {
 impl File {
     pub fn new(name: &str, text: &str) -> File {
         let stem = name.trim_end_matches(".rs").trim_end_matches("/mod");
-        let module = if stem == "lib" { Vec::new() } else { stem.split('/').map(String::from).collect() };
-        let mut file = File { name: name.into(), module, text: text.into(), paths: BTreeSet::new(), brought_in: Vec::new() };
+        let module =
+            if stem == "lib" { Vec::new() } else { stem.split('/').map(String::from).collect() };
+        let mut file = File {
+            name: name.into(),
+            module,
+            text: text.into(),
+            paths: BTreeSet::new(),
+            brought_in: Vec::new(),
+        };
         let tokens: TokenStream = text.parse().unwrap_or_else(|e| panic!("{name}: {e}"));
         file.read(tokens);
         file
@@ -52,12 +61,13 @@ impl File {
                 }
                 // What may see an item says nothing about what the item uses.
                 TokenTree::Ident(word) if word == "pub" => {
-                    let scope =
-                        matches!(tokens.get(at + 1), Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Parenthesis);
+                    let scope = matches!(tokens.get(at + 1), Some(TokenTree::Group(g)) if g.delimiter() == Delimiter::Parenthesis);
                     at += 1 + usize::from(scope);
                 }
                 TokenTree::Ident(word) if word == "use" => {
-                    let end = (at..tokens.len()).find(|&i| is_punct(&tokens[i], ';')).unwrap_or(tokens.len());
+                    let end = (at..tokens.len())
+                        .find(|&i| is_punct(&tokens[i], ';'))
+                        .unwrap_or(tokens.len());
                     let mut found = Vec::new();
                     use_tree(&tokens[at + 1..end], Vec::new(), &mut found);
                     for (name, path) in found {
@@ -96,7 +106,9 @@ impl File {
     fn absolute(&self, path: Vec<String>) -> Vec<String> {
         let ups = path.iter().take_while(|s| *s == "super").count();
         match path.first().map(String::as_str) {
-            Some("crate") => std::iter::once("crate".into()).chain(path[1..].iter().cloned()).collect(),
+            Some("crate") => {
+                std::iter::once("crate".into()).chain(path[1..].iter().cloned()).collect()
+            }
             Some("self") => self.beside(0, &path[1..]),
             Some("super") => self.beside(ups, &path[ups..]),
             _ => path,
@@ -105,7 +117,10 @@ impl File {
 
     fn beside(&self, ups: usize, rest: &[String]) -> Vec<String> {
         let from = &self.module[..self.module.len().saturating_sub(ups)];
-        std::iter::once("crate".into()).chain(from.iter().cloned()).chain(rest.iter().cloned()).collect()
+        std::iter::once("crate".into())
+            .chain(from.iter().cloned())
+            .chain(rest.iter().cloned())
+            .collect()
     }
 }
 
@@ -120,7 +135,8 @@ fn is_separator(tokens: &[TokenTree]) -> bool {
 /// Whether an attribute says `cfg` with `test` as something that must hold.
 fn is_for_tests(attribute: &TokenTree) -> bool {
     let text = attribute.to_string().replace(' ', "");
-    text == "[test]" || (text.starts_with("[cfg(") && text.contains("test") && !text.contains("not(test"))
+    text == "[test]"
+        || (text.starts_with("[cfg(") && text.contains("test") && !text.contains("not(test"))
 }
 
 /// Past the item (or field, or statement) that starts at `at`, with its further attributes.
@@ -129,7 +145,8 @@ fn behind_item(tokens: &[TokenTree], mut at: usize) -> usize {
     let mut in_use = false;
     while at < tokens.len() {
         in_use |= is_use(at);
-        let braces = matches!(&tokens[at], TokenTree::Group(g) if g.delimiter() == Delimiter::Brace);
+        let braces =
+            matches!(&tokens[at], TokenTree::Group(g) if g.delimiter() == Delimiter::Brace);
         let ends = is_punct(&tokens[at], ';') || is_punct(&tokens[at], ',') || braces && !in_use;
         at += 1;
         if ends {
@@ -194,7 +211,8 @@ impl Sources {
         walk(&root, &mut paths);
         let file = |path: PathBuf| {
             let text = fs::read_to_string(&path).expect("readable");
-            let name = path.strip_prefix(&root).expect("inside").to_string_lossy().replace('\\', "/");
+            let name =
+                path.strip_prefix(&root).expect("inside").to_string_lossy().replace('\\', "/");
             File::new(&name, &text)
         };
         Sources::new(paths.into_iter().filter(|p| !is_a_test(p)).map(file).collect())
@@ -215,7 +233,8 @@ impl Sources {
     /// A path that starts with a module of the file's own starts there.
     fn in_scope(&self, file: &File, path: &[String]) -> Vec<String> {
         let child: Vec<String> = file.module.iter().chain(path.first()).cloned().collect();
-        if path.first().is_some_and(|first| first != "crate") && self.by_module.contains_key(&child) {
+        if path.first().is_some_and(|first| first != "crate") && self.by_module.contains_key(&child)
+        {
             return file.beside(0, path);
         }
         path.to_vec()
@@ -227,7 +246,8 @@ impl Sources {
         if first != "crate" || depth > HANDED_ON_MAX {
             return None;
         }
-        let (at, file) = (0..=rest.len()).rev().find_map(|n| Some((n, *self.by_module.get(&rest[..n])?)))?;
+        let (at, file) =
+            (0..=rest.len()).rev().find_map(|n| Some((n, *self.by_module.get(&rest[..n])?)))?;
         if let Some(name) = rest.get(at) {
             for (brought_in, from) in &self.files[file].brought_in {
                 if brought_in == name {
@@ -256,5 +276,7 @@ fn walk(folder: &Path, out: &mut Vec<PathBuf>) {
 /// By its name: `tests.rs`, `poll_tests.rs`, or a file of a folder `tests`.
 fn is_a_test(path: &Path) -> bool {
     let stem = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    stem == "tests" || stem.ends_with("_tests") || path.components().any(|c| c.as_os_str() == "tests")
+    stem == "tests"
+        || stem.ends_with("_tests")
+        || path.components().any(|c| c.as_os_str() == "tests")
 }

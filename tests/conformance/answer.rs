@@ -1,5 +1,6 @@
-//! Does a sink hold what Flink wrote? An [`Answer`] is a file of `expected/`, compared with what a run of ours left behind.
-//! Called by [`super::runs`]. What always holds: rows are compared by value, and a difference is told with some of its rows.
+//! Does a sink hold what Flink wrote? An [`Answer`] is a file of `expected/`, compared with what a
+//! run of ours left behind. Called by [`super::runs`]. What always holds: rows are compared by
+//! value, and a difference is told with some of its rows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,12 +42,16 @@ impl Answer {
     /// A file of `expected/`. The types of a SELECT's columns are no answer.
     pub fn load(path: &Path) -> Result<Option<Answer>, String> {
         let file = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let stem = file.strip_suffix(".jsonl").ok_or_else(|| format!("expected/{file}: an answer is a .jsonl"))?;
+        let stem = file
+            .strip_suffix(".jsonl")
+            .ok_or_else(|| format!("expected/{file}: an answer is a .jsonl"))?;
         if stem.ends_with(".schema") {
             return Ok(None);
         }
         let text = fs::read_to_string(path).map_err(|e| format!("expected/{file}: {e}"))?;
-        let (name, kind) = stem.strip_suffix(".changelog").map_or((stem, Kind::Rows), |name| (name, Kind::Changes));
+        let (name, kind) = stem
+            .strip_suffix(".changelog")
+            .map_or((stem, Kind::Rows), |name| (name, Kind::Changes));
         Ok(Some(Answer { name: name.to_owned(), kind, text }))
     }
 
@@ -60,7 +65,10 @@ impl Answer {
             }
             Kind::Changes => {
                 let changes = changes(&dir.join("changes").join(&self.name));
-                (count_changes(self.recorded(), compared, digits), count_changes(changes, compared, digits))
+                (
+                    count_changes(self.recorded(), compared, digits),
+                    count_changes(changes, compared, digits),
+                )
             }
         };
         if expected == found {
@@ -68,15 +76,20 @@ impl Answer {
         }
         let totals: (i64, i64) = (found.values().sum(), expected.values().sum());
         let (missing, extra) = (differing(&expected, &found), differing(&found, &expected));
-        Err(format!("{}: {} rows, not {}\nmissing {missing:#?}\nextra {extra:#?}", self.name, totals.0, totals.1))
+        Err(format!(
+            "{}: {} rows, not {}\nmissing {missing:#?}\nextra {extra:#?}",
+            self.name, totals.0, totals.1
+        ))
     }
 
     fn recorded(&self) -> Vec<(Op, String)> {
         // The recorder wrote infinities and NaN bare, which is no JSON.
-        let text = self.text.replace(":Infinity", ":\"Infinity\"").replace(":-Infinity", ":\"-Infinity\"");
+        let text =
+            self.text.replace(":Infinity", ":\"Infinity\"").replace(":-Infinity", ":\"-Infinity\"");
         let text = text.replace(":NaN", ":\"NaN\"");
         let change = |line: &str| {
-            let mut row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).expect("an object");
+            let mut row: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(line).expect("an object");
             let op = row.remove("op").expect("an op");
             (op_of(op.as_str().expect("text")), serde_json::to_string(&row).expect("an object"))
         };

@@ -1,7 +1,7 @@
 //! Which cases are there? Every folder below `tests/cases/<family>/`. Called by `tests/cases.rs`.
 //!
-//! What always holds: a folder gives a case or an error, never nothing; the name of a case is `<family>::<folder>`; a head
-//! names only sinks that have answers.
+//! What always holds: a folder gives a case or an error, never nothing; the name of a case is
+//! `<family>::<folder>`; a head names only sinks that have answers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,8 @@ pub fn discover() -> Vec<Found> {
 fn folders(of: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(of).unwrap_or_else(|e| panic!("{}: {e}", of.display()));
     let paths = entries.map(|entry| entry.expect("readable").path());
-    let mut folders: Vec<PathBuf> = paths.filter(|path| path.is_dir() && !name_of(path).starts_with('.')).collect();
+    let mut folders: Vec<PathBuf> =
+        paths.filter(|path| path.is_dir() && !name_of(path).starts_with('.')).collect();
     folders.sort();
     folders
 }
@@ -57,7 +58,8 @@ fn name_of(path: &Path) -> String {
 
 impl Case {
     fn load(name: String, folder: PathBuf) -> Result<Case, String> {
-        let text = fs::read_to_string(folder.join("query.sql")).map_err(|e| format!("query.sql: {e}"))?;
+        let text =
+            fs::read_to_string(folder.join("query.sql")).map_err(|e| format!("query.sql: {e}"))?;
         let head = Head::parse(&text).map_err(|e| format!("query.sql: {e}"))?;
         let mut answers = Vec::new();
         for entry in fs::read_dir(folder.join("expected")).map_err(|e| format!("expected: {e}"))? {
@@ -69,10 +71,14 @@ impl Case {
         answers.sort_by(|a, b| a.name.cmp(&b.name));
         let case = Case { name, folder, head, answers, text };
         for line in &case.head.lines {
-            let exists = |name: &str, is: &dyn Fn(Kind) -> bool| case.answers.iter().any(|a| a.name == name && is(a.kind));
+            let exists = |name: &str, is: &dyn Fn(Kind) -> bool| {
+                case.answers.iter().any(|a| a.name == name && is(a.kind))
+            };
             let names_one = match &line.word {
                 Word::Differs(sink) => exists(sink, &|_| true),
-                Word::AgreesAsTable(select) | Word::GoesByArrival(select) => exists(select, &|kind| kind == Kind::Changes),
+                Word::AgreesAsTable(select) | Word::GoesByArrival(select) => {
+                    exists(select, &|kind| kind == Kind::Changes)
+                }
                 Word::Surprising | Word::Digits(_) | Word::DealtOverFiles | Word::Refused => true,
             };
             if !names_one {
@@ -88,7 +94,9 @@ impl Case {
 
     /// The SQL with its folders filled in. `input` replaces the case's own folder.
     pub fn sql(&self, input: &Path, out: &Path) -> String {
-        self.text.replace("${DIR}", &input.display().to_string()).replace("${OUT}", &out.display().to_string())
+        self.text
+            .replace("${DIR}", &input.display().to_string())
+            .replace("${OUT}", &out.display().to_string())
     }
 
     /// A case without windows and groups keeps nothing in the store.
@@ -100,8 +108,15 @@ impl Case {
     /// How many lines its inputs have.
     pub fn records(&self) -> u64 {
         fn count(path: &Path) -> u64 {
-            let inside = fs::read_dir(path).into_iter().flatten().flatten().filter(|e| e.file_name() != "expected");
-            let lines = || fs::read(path).map_or(0, |bytes| bytes.iter().filter(|b| **b == b'\n').count() as u64);
+            let inside = fs::read_dir(path)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|e| e.file_name() != "expected");
+            let lines = || {
+                fs::read(path)
+                    .map_or(0, |bytes| bytes.iter().filter(|b| **b == b'\n').count() as u64)
+            };
             if path.is_dir() { inside.map(|e| count(&e.path())).sum() } else { lines() }
         }
         count(&self.folder)

@@ -1,5 +1,5 @@
-//! What does a case say of itself? The comment lines on top of its `query.sql`: the first tells what the case shows, each
-//! further one is a word of [`WORDS`] with a reason.
+//! What does a case say of itself? The comment lines on top of its `query.sql`: the first tells
+//! what the case shows, each further one is a word of [`WORDS`] with a reason.
 //!
 //! ```text
 //! -- ARRAY_AGG in every window kind
@@ -8,18 +8,28 @@
 //! -- differs from Flink: opt: Flink's order is that of a hash map
 //! ```
 //!
-//! Called by [`super::case`]. What always holds: a line that is none of these is an error with its number.
+//! Called by [`super::case`]. What always holds: a line that is none of these is an error with its
+//! number.
 
 use std::fmt;
 
 /// What may stand behind `--`, and what it means.
 pub const WORDS: [(&str, &str); 7] = [
-    ("surprising: WHAT", "where a naive reading would be wrong, with the codes of FACTS.md in parentheses"),
+    (
+        "surprising: WHAT",
+        "where a naive reading would be wrong, with the codes of FACTS.md in parentheses",
+    ),
     ("digits: N: WHY", "fractions are compared to N digits, not to 12"),
     ("differs from Flink: SINK: WHY", "what this sink or SELECT gives is not what Flink gave"),
     ("agrees as a table: SELECT: WHY", "its changes differ on the way to the same table"),
-    ("goes by arrival: SELECT: WHY", "with several workers its changes come in another order, and with them its result"),
-    ("dealt over files: WHY", "the rows may be dealt over several files, and the result is the same"),
+    (
+        "goes by arrival: SELECT: WHY",
+        "with several workers its changes come in another order, and with them its result",
+    ),
+    (
+        "dealt over files: WHY",
+        "the rows may be dealt over several files, and the result is the same",
+    ),
     ("refused: WHY", "not supported: an error with a place when it is planned"),
 ];
 
@@ -74,7 +84,10 @@ impl Head {
     }
 
     pub fn digits(&self) -> usize {
-        let digits = self.lines.iter().find_map(|line| if let Word::Digits(n) = line.word { Some(n) } else { None });
+        let digits = self
+            .lines
+            .iter()
+            .find_map(|line| if let Word::Digits(n) = line.word { Some(n) } else { None });
         digits.unwrap_or(DIGITS)
     }
 }
@@ -84,7 +97,8 @@ fn parse_line(text: &str) -> Result<Line, String> {
     let known = text.strip_prefix("-- ").and_then(|text| text.split_once(": "));
     let (name, rest) = known.ok_or_else(|| format!("the lines of a head are {}", words()))?;
     let of_something = |rest: &str| -> Result<(String, String), String> {
-        let (what, reason) = rest.split_once(": ").ok_or_else(|| format!("`{name}` is followed by two parts"))?;
+        let (what, reason) =
+            rest.split_once(": ").ok_or_else(|| format!("`{name}` is followed by two parts"))?;
         Ok((what.to_owned(), reason.to_owned()))
     };
     let (word, reason) = match name {
@@ -94,14 +108,30 @@ fn parse_line(text: &str) -> Result<Line, String> {
         "digits" => {
             let (digits, reason) = of_something(rest)?;
             let usable = digits.parse().ok().filter(|n| (1..DIGITS).contains(n));
-            (Word::Digits(usable.ok_or_else(|| format!("{digits} is no number from 1 to {}", DIGITS - 1))?), reason)
+            (
+                Word::Digits(
+                    usable
+                        .ok_or_else(|| format!("{digits} is no number from 1 to {}", DIGITS - 1))?,
+                ),
+                reason,
+            )
         }
-        "differs from Flink" => of_something(rest).map(|(sink, reason)| (Word::Differs(sink), reason))?,
-        "agrees as a table" => of_something(rest).map(|(select, reason)| (Word::AgreesAsTable(select), reason))?,
-        "goes by arrival" => of_something(rest).map(|(select, reason)| (Word::GoesByArrival(select), reason))?,
+        "differs from Flink" => {
+            of_something(rest).map(|(sink, reason)| (Word::Differs(sink), reason))?
+        }
+        "agrees as a table" => {
+            of_something(rest).map(|(select, reason)| (Word::AgreesAsTable(select), reason))?
+        }
+        "goes by arrival" => {
+            of_something(rest).map(|(select, reason)| (Word::GoesByArrival(select), reason))?
+        }
         other => return Err(format!("`{other}` is no word of a head; they are {}", words())),
     };
-    if reason.trim().is_empty() { Err("without a reason".into()) } else { Ok(Line { word, reason }) }
+    if reason.trim().is_empty() {
+        Err("without a reason".into())
+    } else {
+        Ok(Line { word, reason })
+    }
 }
 
 impl fmt::Display for Word {
@@ -125,7 +155,10 @@ pub fn are_read_strictly() {
             .expect("a head");
     assert_eq!((head.shows.as_str(), head.digits()), ("sums: of all kinds", 9));
     assert_eq!(head.lines[1], Line { word: Word::Differs("a".into()), reason: "why: so".into() });
-    assert_eq!(Head::parse("-- a\nSELECT 1;\n-- anything: goes").expect("a head"), Head { shows: "a".into(), lines: vec![] });
+    assert_eq!(
+        Head::parse("-- a\nSELECT 1;\n-- anything: goes").expect("a head"),
+        Head { shows: "a".into(), lines: vec![] }
+    );
     for (text, said) in [
         ("SELECT 1;", "line 1"),
         ("--\nSELECT 1;", "line 1"),

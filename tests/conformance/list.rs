@@ -1,5 +1,6 @@
-//! Which cases are there, for a reader? `tests/cases/LIST.md`, written from the heads of the queries. Called by
-//! `tests/cases.rs`. What always holds: the list is what the heads say, and codes of facts are those of FACTS.md.
+//! Which cases are there, for a reader? `tests/cases/LIST.md`, written from the heads of the
+//! queries. Called by `tests/cases.rs`. What always holds: the list is what the heads say, and
+//! codes of facts are those of FACTS.md.
 
 use std::fmt::Write;
 use std::fs;
@@ -18,10 +19,16 @@ pub fn is_true(found: &[Found]) {
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
     let differs = list.lines().zip(written.lines()).find(|(a, b)| a != b);
-    assert!(list == written, "tests/cases/LIST.md is stale, write it with PACELINE_WRITE_LISTS=1: {differs:?}");
+    assert!(
+        list == written,
+        "tests/cases/LIST.md is stale, write it with PACELINE_WRITE_LISTS=1: {differs:?}"
+    );
     let readme = fs::read_to_string(cases_folder().join("README.md")).expect("README.md");
     for (word, _) in WORDS {
-        assert!(readme.contains(&format!("`-- {word}`")), "tests/cases/README.md says nothing of `-- {word}`");
+        assert!(
+            readme.contains(&format!("`-- {word}`")),
+            "tests/cases/README.md says nothing of `-- {word}`"
+        );
     }
 }
 
@@ -30,7 +37,9 @@ fn escaped(text: &str) -> String {
 }
 
 fn list(cases: &[&Case]) -> String {
-    let answers = |kind| cases.iter().flat_map(|case| &case.answers).filter(|answer| answer.kind == kind).count();
+    let answers = |kind| {
+        cases.iter().flat_map(|case| &case.answers).filter(|answer| answer.kind == kind).count()
+    };
     let mut out = format!(
         "# The cases\n\nWritten by the test `list_of_cases` from the heads of the queries: see the README beside this file. Codes are those \
          of FACTS.md.\n\n{} cases, {} sinks, {} changelogs.\n",
@@ -43,13 +52,23 @@ fn list(cases: &[&Case]) -> String {
         let (of, name) = case.name.split_once("::").expect("a family and a case");
         if of != family {
             family = of;
-            let _ = writeln!(out, "\n## {family}\n\n| case | shows | surprising |\n| --- | --- | --- |");
+            let _ = writeln!(
+                out,
+                "\n## {family}\n\n| case | shows | surprising |\n| --- | --- | --- |"
+            );
         }
         let lines = case.head.lines.iter().filter(|line| line.word == Word::Surprising);
         let surprising: Vec<&str> = lines.map(|line| line.reason.as_str()).collect();
-        let _ = writeln!(out, "| {name} | {} | {} |", escaped(&case.head.shows), escaped(&surprising.join("; ")));
+        let _ = writeln!(
+            out,
+            "| {name} | {} | {} |",
+            escaped(&case.head.shows),
+            escaped(&surprising.join("; "))
+        );
     }
-    out.push_str("\n## What differs from Flink, and why\n\n| case | what | why |\n| --- | --- | --- |\n");
+    out.push_str(
+        "\n## What differs from Flink, and why\n\n| case | what | why |\n| --- | --- | --- |\n",
+    );
     for case in cases {
         for line in case.head.lines.iter().filter(|line| line.word != Word::Surprising) {
             let _ = writeln!(out, "| {} | {} | {} |", case.name, line.word, escaped(&line.reason));
@@ -63,10 +82,21 @@ fn facts_exist(cases: &[&Case]) {
     let facts = fs::read_to_string(cases_folder().join("FACTS.md")).expect("FACTS.md");
     for case in cases {
         for line in &case.head.lines {
-            for code in line.reason.split('(').skip(1).filter_map(|rest| rest.split_once(')')).map(|(code, _)| code) {
-                let is_code =
-                    code.len() > 1 && code.starts_with(char::is_uppercase) && code[1..].bytes().all(|b| b.is_ascii_digit());
-                assert!(!is_code || facts.contains(&format!("**{code}")), "{}: FACTS.md has no {code}", case.name);
+            for code in line
+                .reason
+                .split('(')
+                .skip(1)
+                .filter_map(|rest| rest.split_once(')'))
+                .map(|(code, _)| code)
+            {
+                let is_code = code.len() > 1
+                    && code.starts_with(char::is_uppercase)
+                    && code[1..].bytes().all(|b| b.is_ascii_digit());
+                assert!(
+                    !is_code || facts.contains(&format!("**{code}")),
+                    "{}: FACTS.md has no {code}",
+                    case.name
+                );
             }
         }
     }

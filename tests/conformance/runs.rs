@@ -1,5 +1,6 @@
-//! How is a case run? Plain in many variations, killed by seeds, killed at every point, and with its rows dealt over files.
-//! Called by `tests/cases.rs`, which makes a test of each. What always holds: whatever the run, the answers are the same.
+//! How is a case run? Plain in many variations, killed by seeds, killed at every point, and with
+//! its rows dealt over files. Called by `tests/cases.rs`, which makes a test of each. What always
+//! holds: whatever the run, the answers are the same.
 
 use std::fs;
 use std::path::Path;
@@ -27,8 +28,8 @@ fn temporary() -> TempDir {
 /// The lines of a head that a run has shown to be needed.
 struct Needed(Vec<Word>);
 
-/// Compares what stands in `dir`. With one worker, rows reach every operator in the order of the input, so changelogs agree
-/// change by change. Otherwise the tables agree that they lead to.
+/// Compares what stands in `dir`. With one worker, rows reach every operator in the order of the
+/// input, so changelogs agree change by change. Otherwise the tables agree that they lead to.
 fn check(case: &Case, dir: &Path, compared: Compared, what: &str, needed: &mut Needed) {
     for answer in &case.answers {
         let differs = Word::Differs(answer.name.clone());
@@ -37,7 +38,11 @@ fn check(case: &Case, dir: &Path, compared: Compared, what: &str, needed: &mut N
         let digits = case.head.digits();
         let compare = |compared| {
             let exact = answer.compare(dir, compared, DIGITS);
-            let close = if digits == DIGITS || exact.is_ok() { exact.clone() } else { answer.compare(dir, compared, digits) };
+            let close = if digits == DIGITS || exact.is_ok() {
+                exact.clone()
+            } else {
+                answer.compare(dir, compared, digits)
+            };
             (exact, close)
         };
         let (mut exact, mut close) = compare(compared);
@@ -45,11 +50,17 @@ fn check(case: &Case, dir: &Path, compared: Compared, what: &str, needed: &mut N
             needed.0.extend(close.is_err().then_some(differs));
             continue;
         }
-        if answer.kind == Kind::Changes && compared == Compared::EachChange && case.head.says(&as_table) {
+        if answer.kind == Kind::Changes
+            && compared == Compared::EachChange
+            && case.head.says(&as_table)
+        {
             needed.0.extend(close.is_err().then_some(as_table));
             (exact, close) = compare(Compared::Table);
         }
-        if answer.kind == Kind::Changes && compared == Compared::Table && case.head.says(&by_arrival) {
+        if answer.kind == Kind::Changes
+            && compared == Compared::Table
+            && case.head.says(&by_arrival)
+        {
             needed.0.extend(close.is_err().then_some(by_arrival));
             continue;
         }
@@ -63,11 +74,25 @@ fn check(case: &Case, dir: &Path, compared: Compared, what: &str, needed: &mut N
 /// A line of the head that no run needed is to be deleted: the difference has gone.
 fn every_line_is_needed(case: &Case, needed: &Needed) {
     let is_idle = |word: &&Word| match word {
-        Word::Digits(_) | Word::Differs(_) | Word::AgreesAsTable(_) | Word::GoesByArrival(_) => !needed.0.contains(word),
+        Word::Digits(_) | Word::Differs(_) | Word::AgreesAsTable(_) | Word::GoesByArrival(_) => {
+            !needed.0.contains(word)
+        }
         Word::Surprising | Word::DealtOverFiles | Word::Refused => false,
     };
-    let idle: Vec<String> = case.head.lines.iter().map(|line| &line.word).filter(is_idle).map(|w| format!("`-- {w}`")).collect();
-    assert!(idle.is_empty(), "{}: all runs agree without {}: delete that", case.name, idle.join(", "));
+    let idle: Vec<String> = case
+        .head
+        .lines
+        .iter()
+        .map(|line| &line.word)
+        .filter(is_idle)
+        .map(|w| format!("`-- {w}`"))
+        .collect();
+    assert!(
+        idle.is_empty(),
+        "{}: all runs agree without {}: delete that",
+        case.name,
+        idle.join(", ")
+    );
 }
 
 /// Workers, rows of a batch, when checkpoints are made, and how threads are scheduled.
@@ -79,7 +104,12 @@ fn plain_variations() -> Vec<Plain> {
         for batch_rows in [1, 1000] {
             all.push((workers, batch_rows, CheckpointTrigger::AtEnd, Scheduling::Threads));
             all.push((workers, batch_rows, CheckpointTrigger::Records(2), Scheduling::Threads));
-            all.push((workers, batch_rows, CheckpointTrigger::Records(3), Scheduling::Seeded(workers as u64)));
+            all.push((
+                workers,
+                batch_rows,
+                CheckpointTrigger::Records(3),
+                Scheduling::Seeded(workers as u64),
+            ));
         }
     }
     if Tier::chosen() == Tier::Plain {
@@ -90,7 +120,9 @@ fn plain_variations() -> Vec<Plain> {
             (3, 1000, CheckpointTrigger::Records(2)),
             (4, 1, CheckpointTrigger::Records(3)),
         ];
-        all.retain(|(workers, batch_rows, trigger, _)| kept.contains(&(*workers, *batch_rows, *trigger)));
+        all.retain(|(workers, batch_rows, trigger, _)| {
+            kept.contains(&(*workers, *batch_rows, *trigger))
+        });
     }
     all
 }
@@ -102,10 +134,21 @@ pub fn plain(case: &Case) {
         let dir = temporary();
         // At 1 a lane holds one batch: workers wait for each other all the time.
         let lane_bytes_max = if batch_rows == 1 { 1 } else { LANE_BYTES_MAX };
-        let variation = Variation { batch_rows, lane_bytes_max, trigger, scheduling, ..Variation::plain(workers) };
-        finish(&case.sql(&case.folder, &dir.path().join("out")), &dir.path().join("state"), &variation);
+        let variation = Variation {
+            batch_rows,
+            lane_bytes_max,
+            trigger,
+            scheduling,
+            ..Variation::plain(workers)
+        };
+        finish(
+            &case.sql(&case.folder, &dir.path().join("out")),
+            &dir.path().join("state"),
+            &variation,
+        );
         let compared = if workers == 1 { Compared::EachChange } else { Compared::Table };
-        let what = format!("{workers} workers, batches of {batch_rows}, {trigger:?}, {scheduling:?}");
+        let what =
+            format!("{workers} workers, batches of {batch_rows}, {trigger:?}, {scheduling:?}");
         check(case, dir.path(), compared, &what, &mut needed);
     }
     every_line_is_needed(case, &needed);
@@ -119,20 +162,32 @@ pub fn kills(case: &Case) {
         let dir = temporary();
         let sql = case.sql(&case.folder, &dir.path().join("out"));
         restores += finish_with_kills(&sql, &dir.path().join("state"), seed, 3, case.records());
-        check(case, dir.path(), Compared::Table, &format!("killed, seed {seed}"), &mut Needed(Vec::new()));
+        check(
+            case,
+            dir.path(),
+            Compared::Table,
+            &format!("killed, seed {seed}"),
+            &mut Needed(Vec::new()),
+        );
     });
     // Few seeds need not.
     let is_sure = Tier::chosen() != Tier::Plain && chosen().is_none();
-    assert!(restores > 0 || !case.keeps_state() || !is_sure, "{}: no attempt went on from stored state", case.name);
+    assert!(
+        restores > 0 || !case.keeps_state() || !is_sure,
+        "{}: no attempt went on from stored state",
+        case.name
+    );
 }
 
-/// Kills a case the first time that it reaches a point, the second time, and so on, until it gets to its end before.
+/// Kills a case the first time that it reaches a point, the second time, and so on, until it gets
+/// to its end before.
 pub fn every_kill(case: &Case) {
     let records = case.records();
     for point in CrashPoint::ALL {
         for nth in 1.. {
             let dir = temporary();
-            let (sql, state) = (case.sql(&case.folder, &dir.path().join("out")), dir.path().join("state"));
+            let (sql, state) =
+                (case.sql(&case.folder, &dir.path().join("out")), dir.path().join("state"));
             let variation = Variation {
                 batch_rows: records as usize / 12 + 1,
                 // In turns: windows are fired from the store, and from memory.
@@ -174,16 +229,23 @@ pub fn dealt(case: &Case) {
         for (i, file) in files.iter().enumerate() {
             fs::write(input.join("in.jsonl").join(format!("{i}.jsonl")), file).expect("writes");
         }
-        finish(&case.sql(&input, &dir.path().join("out")), &dir.path().join("state"), &Variation::plain(workers));
+        finish(
+            &case.sql(&input, &dir.path().join("out")),
+            &dir.path().join("state"),
+            &Variation::plain(workers),
+        );
         let what = format!("dealt over four files, {workers} workers");
         check(case, dir.path(), Compared::Table, &what, &mut Needed(Vec::new()));
     }
 }
 
-/// A case that is not supported is refused before anything is read, with its place in the text: never answered differently.
+/// A case that is not supported is refused before anything is read, with its place in the text:
+/// never answered differently.
 pub fn refused(case: &Case) {
     match planned(&case.sql(&case.folder, Path::new("out"))) {
         Ok(()) => panic!("{} is planned: delete `-- refused`, and it is run", case.name),
-        Err(error) => assert!(error.place.is_some(), "{}: {} without a place", case.name, error.message),
+        Err(error) => {
+            assert!(error.place.is_some(), "{}: {} without a place", case.name, error.message)
+        }
     }
 }

@@ -37,10 +37,15 @@ fn every_example_has_a_plan_without_unexpected_warnings() {
         let config = Config::resolve(&script.settings, 2).unwrap_or_else(|e| panic!("{name}: {e}"));
         let plan = lower(&script, &text, &config, &paceline::connector::Connectors::built_in())
             .unwrap_or_else(|e| panic!("{}", e.render(name, &text)));
-        // Early results are sent by the clock, lookups have what is there then, and `check` says so.
+        // Early results are sent by the clock, lookups have what is there then, and `check` says
+        // so.
         let by_clock = ["orders-live.sql", "alleycat/clubs.sql"].contains(&name);
         assert_eq!(plan.warnings.len(), usize::from(by_clock), "{name}: {:?}", plan.warnings);
-        assert!(plan.warnings.iter().all(|w| w.contains("not repeatable")), "{name}: {:?}", plan.warnings);
+        assert!(
+            plan.warnings.iter().all(|w| w.contains("not repeatable")),
+            "{name}: {:?}",
+            plan.warnings
+        );
         assert_eq!(plan.sinks.len(), 1, "{name}");
         assert_eq!(plan.sinks[0].keys, keys, "{name}");
         for (key, value) in &script.settings {

@@ -1,5 +1,6 @@
-//! What a bare SELECT printed, exactly once: lines staged at barriers and written when their epoch is committed, so that a
-//! test can kill a job and still know every change it made. Or at once, as the real one does it.
+//! What a bare SELECT printed, exactly once: lines staged at barriers and written when their epoch
+//! is committed, so that a test can kill a job and still know every change it made. Or at once, as
+//! the real one does it.
 
 use std::fs;
 use std::io::Write;
@@ -19,7 +20,11 @@ pub struct ChangelogSink {
 }
 
 impl ChangelogSink {
-    pub fn new(folder: PathBuf, schema: arrow::datatypes::SchemaRef, at_once: bool) -> ChangelogSink {
+    pub fn new(
+        folder: PathBuf,
+        schema: arrow::datatypes::SchemaRef,
+        at_once: bool,
+    ) -> ChangelogSink {
         fs::create_dir_all(&folder).expect("folder");
         ChangelogSink { folder, at_once, schema }
     }
@@ -63,13 +68,18 @@ impl SinkWriter for Writer {
             self.lines.push_str(&format!("{} {object}\n", rows.op(row).name()));
         }
         if let Some(path) = &self.file {
-            let mut file = fs::OpenOptions::new().create(true).append(true).open(path).expect("opens");
+            let mut file =
+                fs::OpenOptions::new().create(true).append(true).open(path).expect("opens");
             file.write_all(std::mem::take(&mut self.lines).as_bytes()).expect("writes");
         }
         Ok(())
     }
 
-    fn begin_prepare(&mut self, epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(
+        &mut self,
+        epoch: Epoch,
+        _afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError> {
         if self.lines.is_empty() {
             return Ok(Prepared::staged(vec![]));
         }
@@ -92,5 +102,8 @@ pub fn changes(folder: &Path) -> Vec<(Op, String)> {
 }
 
 pub fn op_of(name: &str) -> Op {
-    [Op::Insert, Op::UpdateBefore, Op::UpdateAfter, Op::Delete].into_iter().find(|op| op.name() == name).expect("an op")
+    [Op::Insert, Op::UpdateBefore, Op::UpdateAfter, Op::Delete]
+        .into_iter()
+        .find(|op| op.name() == name)
+        .expect("an op")
 }

@@ -1,8 +1,9 @@
 //! A DynamoDB inside the test process, with a layer in front of it that fails as the real one does.
 //!
-//! Used by tests of the sink and by tests that start the binary: the server has threads of its own, so its users need no
-//! runtime. What always holds: faults touch writes only, unless they are for reads too; every write that was carried out is in [`DynamoDbServer::applied`],
-//! in the order it was.
+//! Used by tests of the sink and by tests that start the binary: the server has threads of its own,
+//! so its users need no runtime. What always holds: faults touch writes only, unless they are for
+//! reads too; every write that was carried out is in [`DynamoDbServer::applied`], in the order it
+//! was.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +32,8 @@ pub struct Faults {
     pub throttle_text: Option<&'static str>,
     /// Every n-th write is carried out and then answered with an error of the server.
     pub fail_every: usize,
-    /// Every n-th put of a batch, and every n-th key of a batch that is read, comes back as unprocessed.
+    /// Every n-th put of a batch, and every n-th key of a batch that is read, comes back as
+    /// unprocessed.
     pub unprocessed_every: usize,
     /// Writes are held up by up to this long, each differently.
     pub delay_ms_max: u64,
@@ -63,10 +65,17 @@ struct Shared {
 
 impl DynamoDbServer {
     pub fn start() -> DynamoDbServer {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let db = Database::memory().unwrap();
         let (inner, outer) = runtime.block_on(async {
-            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap())
+            (
+                TcpListener::bind("127.0.0.1:0").await.unwrap(),
+                TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            )
         });
         let shared = Arc::new(Shared {
             db: db.clone(),
@@ -105,7 +114,10 @@ impl DynamoDbServer {
     }
 
     pub fn delete_table(&self, name: &str) {
-        self.shared.db.delete_table(serde_json::from_value(json!({ "TableName": name })).unwrap()).unwrap();
+        self.shared
+            .db
+            .delete_table(serde_json::from_value(json!({ "TableName": name })).unwrap())
+            .unwrap();
     }
 
     /// Puts an item, whatever faults there are.
@@ -119,10 +131,16 @@ impl DynamoDbServer {
         let mut items = Vec::new();
         let mut from = None;
         loop {
-            let request = ScanRequest { table_name: name.into(), exclusive_start_key: from, ..ScanRequest::default() };
+            let request = ScanRequest {
+                table_name: name.into(),
+                exclusive_start_key: from,
+                ..ScanRequest::default()
+            };
             let page = self.shared.db.scan(request).unwrap();
             for item in page.items.unwrap_or_default() {
-                let Value::Object(item) = serde_json::to_value(item).unwrap() else { panic!("an item is no object") };
+                let Value::Object(item) = serde_json::to_value(item).unwrap() else {
+                    panic!("an item is no object")
+                };
                 items.push(item);
             }
             from = page.last_evaluated_key;
@@ -136,7 +154,8 @@ impl DynamoDbServer {
         *self.shared.faults.lock().unwrap() = faults;
     }
 
-    /// Items of all puts that were carried out, in order; those whose condition failed are not among them.
+    /// Items of all puts that were carried out, in order; those whose condition failed are not
+    /// among them.
     pub fn applied(&self) -> Vec<Item> {
         self.shared.applied.blocking_lock().clone()
     }
@@ -171,7 +190,8 @@ fn error(status: u16, code: &str) -> Response {
 async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut body = to_bytes(body, 32 << 20).await.unwrap().to_vec();
-    let target = parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
+    let target =
+        parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     *shared.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
     let faults = shared.faults.lock().unwrap().clone();
@@ -182,7 +202,8 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     let number = shared.writes.fetch_add(1, Ordering::Relaxed) + 1;
     if faults.delay_ms_max > 0 {
-        tokio::time::sleep(Duration::from_millis(number as u64 * 7919 % (faults.delay_ms_max + 1))).await;
+        tokio::time::sleep(Duration::from_millis(number as u64 * 7919 % (faults.delay_ms_max + 1)))
+            .await;
     }
     if let Some(code) = faults.deny {
         return error(400, code);
@@ -201,7 +222,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if operation == "BatchWriteItem" && faults.unprocessed_every > 0 {
         for (table, puts) in request["RequestItems"].as_object_mut().unwrap() {
             let all = std::mem::take(puts.as_array_mut().unwrap());
-            let nth = |_: &Value| is_nth(shared.puts.fetch_add(1, Ordering::Relaxed) + 1, faults.unprocessed_every);
+            let nth = |_: &Value| {
+                is_nth(shared.puts.fetch_add(1, Ordering::Relaxed) + 1, faults.unprocessed_every)
+            };
             let (left, taken): (Vec<Value>, Vec<Value>) = all.into_iter().partition(nth);
             if taken.is_empty() {
                 // If not one item goes through, the call itself fails.
@@ -216,7 +239,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
     }
     if operation == "BatchGetItem" && faults.unprocessed_every > 0 {
         for (table, asked) in request["RequestItems"].as_object_mut().unwrap() {
-            let nth = |_: &Value| is_nth(shared.puts.fetch_add(1, Ordering::Relaxed) + 1, faults.unprocessed_every);
+            let nth = |_: &Value| {
+                is_nth(shared.puts.fetch_add(1, Ordering::Relaxed) + 1, faults.unprocessed_every)
+            };
             let all = std::mem::take(asked["Keys"].as_array_mut().unwrap());
             let (left, taken): (Vec<Value>, Vec<Value>) = all.into_iter().partition(nth);
             if taken.is_empty() {
@@ -244,14 +269,20 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
         return answer(status, text);
     }
     let mut response: Value = serde_json::from_slice(&text).unwrap();
-    response[if is_read { "UnprocessedKeys" } else { "UnprocessedItems" }] = Value::Object(unprocessed);
+    response[if is_read { "UnprocessedKeys" } else { "UnprocessedItems" }] =
+        Value::Object(unprocessed);
     answer(status, response.to_string())
 }
 
 /// The items that a write puts.
 fn items(request: &Value) -> Vec<Item> {
     let puts: Vec<&Value> = match request["RequestItems"].as_object() {
-        Some(tables) => tables.values().filter_map(Value::as_array).flatten().map(|r| &r["PutRequest"]["Item"]).collect(),
+        Some(tables) => tables
+            .values()
+            .filter_map(Value::as_array)
+            .flatten()
+            .map(|r| &r["PutRequest"]["Item"])
+            .collect(),
         None => vec![&request["Item"]],
     };
     puts.into_iter().filter_map(|item| item.as_object().cloned()).collect()
@@ -263,7 +294,9 @@ async fn forward(to: &str, headers: &axum::http::HeaderMap, body: &[u8]) -> (u16
     let mut head = b"POST / HTTP/1.1\r\nconnection: close\r\n".to_vec();
     for (name, value) in headers {
         if !matches!(name.as_str(), "connection" | "content-length" | "transfer-encoding") {
-            head.extend_from_slice(&[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+            head.extend_from_slice(
+                &[name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat(),
+            );
         }
     }
     head.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
@@ -271,7 +304,10 @@ async fn forward(to: &str, headers: &axum::http::HeaderMap, body: &[u8]) -> (u16
     stream.write_all(body).await.unwrap();
     let mut reply = Vec::new();
     stream.read_to_end(&mut reply).await.unwrap();
-    let end = reply.windows(4).position(|w| w == b"\r\n\r\n").expect("the server answered without a head");
+    let end = reply
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .expect("the server answered without a head");
     let status = std::str::from_utf8(&reply[9..12]).unwrap().parse().unwrap();
     (status, reply.split_off(end + 4))
 }

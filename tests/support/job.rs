@@ -1,4 +1,5 @@
-//! Runs SQL in this process, as `paceline run` does, with what a test wants to vary: workers, batches, checkpoints, kills.
+//! Runs SQL in this process, as `paceline run` does, with what a test wants to vary: workers,
+//! batches, checkpoints, kills.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -127,7 +128,11 @@ impl Observer for Seen {
     fn resumed(&mut self, epoch: Epoch, _: &[(Epoch, String)]) {
         let folder = self.checkpoint_folder.join(format!("{epoch:08}"));
         let has_tables = fs::read_dir(folder).into_iter().flatten().flatten().any(|worker| {
-            fs::read_dir(worker.path()).into_iter().flatten().flatten().any(|f| f.path().extension().is_some_and(|e| e == "sst"))
+            fs::read_dir(worker.path())
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|f| f.path().extension().is_some_and(|e| e == "sst"))
         });
         self.resumed = Some((epoch, has_tables));
     }
@@ -146,22 +151,36 @@ pub fn planned(sql: &str) -> Result<(), SqlError> {
 }
 
 /// One attempt of a SQL job on a state directory.
-pub fn attempt(sql: &str, state_dir: &Path, variation: &Variation) -> (Result<Outcome, JobError>, Seen) {
+pub fn attempt(
+    sql: &str,
+    state_dir: &Path,
+    variation: &Variation,
+) -> (Result<Outcome, JobError>, Seen) {
     let mut seen = Seen { checkpoint_folder: state_dir.join("checkpoints"), ..Seen::default() };
     let outcome = observe(sql, state_dir, variation, &mut seen);
     (outcome, seen)
 }
 
 /// The same, watched by whatever the test wants to know.
-pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
+pub fn observe(
+    sql: &str,
+    state_dir: &Path,
+    variation: &Variation,
+    observer: &mut dyn Observer,
+) -> Result<Outcome, JobError> {
     let script = bind(sql).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
     let settings = Config::resolve(&script.settings, variation.workers)
         .unwrap_or_else(|e| panic!("{}", script.setting_error(e).render("query.sql", sql)));
     let planned = Config { workers: variation.workers, ..settings };
-    let plan = lower(&script, sql, &planned, &*variation.connectors).unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
+    let plan = lower(&script, sql, &planned, &*variation.connectors)
+        .unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
     let config = Config::resolve(&BTreeMap::new(), variation.workers).expect("defaults");
     let clock = SystemClock::shared();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("runtime");
     let mut store = CheckpointStore::open(state_dir).expect("state directory");
     let run_ms = job::run_start(&mut store, false, &clock).expect("run");
     let env = Environment {
@@ -179,7 +198,11 @@ pub fn observe(sql: &str, state_dir: &Path, variation: &Variation, observer: &mu
         select: SelectFormat::Json,
     };
     let mut connection = connect(&plan, &env).unwrap_or_else(|e| panic!("{e}"));
-    let prints = plan.sinks.iter().zip(&mut connection.connected.sinks).filter(|(p, _)| matches!(p.target, SinkTarget::Print));
+    let prints = plan
+        .sinks
+        .iter()
+        .zip(&mut connection.connected.sinks)
+        .filter(|(p, _)| matches!(p.target, SinkTarget::Print));
     for (number, (plan, sink)) in prints.enumerate() {
         let folder = state_dir.with_file_name("changes").join(format!("select_{}", number + 1));
         *sink = Arc::new(ChangelogSink::new(folder, plan.schema.clone(), variation.prints_at_once));
@@ -210,9 +233,15 @@ pub fn finish(sql: &str, state_dir: &Path, variation: &Variation) -> Seen {
     seen
 }
 
-/// Runs a job that is killed at seeded points, each attempt with other workers and batches, until it finishes. Returns how
-/// many attempts went on from an epoch after 0 whose store held state.
-pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, records: u64) -> usize {
+/// Runs a job that is killed at seeded points, each attempt with other workers and batches, until
+/// it finishes. Returns how many attempts went on from an epoch after 0 whose store held state.
+pub fn finish_with_kills(
+    sql: &str,
+    state_dir: &Path,
+    seed: u64,
+    kills: usize,
+    records: u64,
+) -> usize {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut restores = 0;
     for kill in 0.. {
@@ -227,15 +256,21 @@ pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, r
             batch_rows: [1, 3, 17, 100, 1000][rng.random_range(0..5)].min(records as usize / 4 + 1),
             // At 1 a lane holds one batch: workers wait for each other all the time.
             lane_bytes_max: [1, 2000, LANE_BYTES_MAX][rng.random_range(0..3)],
-            // At 0 everything is moved to the store at once, and every window is read back from there.
+            // At 0 everything is moved to the store at once, and every window is read back from
+            // there.
             accumulator_bytes_max: [0, 20_000, 256 << 20][rng.random_range(0..3)],
             trigger: CheckpointTrigger::Records(rng.random_range(1..=records.max(2) / 2)),
-            scheduling: if rng.random_bool(0.5) { Scheduling::Threads } else { Scheduling::Seeded(rng.random()) },
+            scheduling: if rng.random_bool(0.5) {
+                Scheduling::Threads
+            } else {
+                Scheduling::Seeded(rng.random())
+            },
             crashes,
             ..Variation::plain(1)
         };
         let (outcome, seen) = attempt(sql, state_dir, &variation);
-        restores += usize::from(seen.resumed.is_some_and(|(epoch, tables)| epoch > Epoch::START && tables));
+        restores +=
+            usize::from(seen.resumed.is_some_and(|(epoch, tables)| epoch > Epoch::START && tables));
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => return restores,
             Err(JobError::Worker(WorkerError::Crashed(_))) => {}
@@ -245,7 +280,8 @@ pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, r
     unreachable!("the loop ends when the job does")
 }
 
-/// The rows that a file sink wrote, as canonical text, sorted. Panics if something uncommitted is left.
+/// The rows that a file sink wrote, as canonical text, sorted. Panics if something uncommitted is
+/// left.
 pub fn sink_rows(folder: &Path) -> Vec<String> {
     sink_rows_to(folder, 12)
 }
@@ -257,7 +293,12 @@ pub fn sink_rows_to(folder: &Path, digits: usize) -> Vec<String> {
         let path = entry.expect("readable folder").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         assert!(!name.starts_with('.'), "{name} was left behind");
-        rows.extend(fs::read_to_string(&path).expect("readable file").lines().map(|line| canonical(line, digits)));
+        rows.extend(
+            fs::read_to_string(&path)
+                .expect("readable file")
+                .lines()
+                .map(|line| canonical(line, digits)),
+        );
     }
     rows.sort();
     rows
@@ -269,14 +310,18 @@ pub fn canonical(line: &str, digits: usize) -> String {
         match v {
             serde_json::Value::Number(n) => match (n.as_i64(), n.as_f64()) {
                 (Some(i), _) => i.to_string(),
-                (None, Some(f)) if f.fract() == 0.0 && f.abs() < 9e15 && digits >= 12 => format!("{}", f as i64),
-                // Inputs of few digits often lead to exact halves, which the order of adding would tip either way.
+                (None, Some(f)) if f.fract() == 0.0 && f.abs() < 9e15 && digits >= 12 => {
+                    format!("{}", f as i64)
+                }
+                // Inputs of few digits often lead to exact halves, which the order of adding would
+                // tip either way.
                 (None, Some(f)) if digits < 12 => format!("{:.*e}", digits - 1, f * (1.0 + 3e-13)),
                 (None, Some(f)) => format!("{f:.*e}", digits - 1),
                 (None, None) => n.to_string(),
             },
             serde_json::Value::Object(map) => {
-                let fields: Vec<String> = map.iter().map(|(k, v)| format!("{k:?}:{}", value(v, digits))).collect();
+                let fields: Vec<String> =
+                    map.iter().map(|(k, v)| format!("{k:?}:{}", value(v, digits))).collect();
                 format!("{{{}}}", fields.join(","))
             }
             serde_json::Value::Array(items) => {

@@ -1,8 +1,9 @@
 //! A Kinesis inside the test process, with a layer in front of it that fails as the real one does.
 //!
-//! Used by tests of the source and by tests that start the binary: the server has threads of its own, so its users need no
-//! runtime. What always holds: faults touch only what comes over [`KinesisServer::endpoint`]; the methods here go past them.
-//! The server rounds arrival times down to whole seconds and does not name children in GetRecords.
+//! Used by tests of the source and by tests that start the binary: the server has threads of its
+//! own, so its users need no runtime. What always holds: faults touch only what comes over
+//! [`KinesisServer::endpoint`]; the methods here go past them. The server rounds arrival times down
+//! to whole seconds and does not name children in GetRecords.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -60,11 +61,21 @@ struct Shared {
 
 impl KinesisServer {
     pub fn start() -> KinesisServer {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let options = StoreOptions { create_stream_ms: 0, update_stream_ms: 0, shard_limit: 100, ..StoreOptions::default() };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let options = StoreOptions {
+            create_stream_ms: 0,
+            update_stream_ms: 0,
+            shard_limit: 100,
+            ..StoreOptions::default()
+        };
         let (shared, inner, outer) = runtime.block_on(async {
             let (router, store) = ferrokinesis::create_app(options);
-            let (faults, calls, records) = (Mutex::default(), Mutex::default(), AtomicUsize::new(0));
+            let (faults, calls, records) =
+                (Mutex::default(), Mutex::default(), AtomicUsize::new(0));
             let shared = Arc::new(Shared { store, faults, calls, records });
             let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let outer = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -80,7 +91,12 @@ impl KinesisServer {
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .endpoint_url(format!("http://{inner}"));
         let client = aws_sdk_kinesis::Client::from_conf(config.build());
-        KinesisServer { shared, endpoint: format!("http://{outer}"), client, runtime: Some(runtime) }
+        KinesisServer {
+            shared,
+            endpoint: format!("http://{outer}"),
+            client,
+            runtime: Some(runtime),
+        }
     }
 
     /// For `aws.endpoint`.
@@ -94,7 +110,9 @@ impl KinesisServer {
     }
 
     pub fn create_stream(&self, name: &str, shards: i32) {
-        self.wait(async { self.client.create_stream().stream_name(name).shard_count(shards).send().await.unwrap() });
+        self.wait(async {
+            self.client.create_stream().stream_name(name).shard_count(shards).send().await.unwrap()
+        });
         self.until_active(name);
     }
 
@@ -112,9 +130,14 @@ impl KinesisServer {
     pub fn put(&self, name: &str, records: &[(String, Vec<u8>)]) {
         for chunk in records.chunks(500) {
             let entries = chunk.iter().map(|(key, data)| {
-                PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data.clone())).build().unwrap()
+                PutRecordsRequestEntry::builder()
+                    .partition_key(key)
+                    .data(Blob::new(data.clone()))
+                    .build()
+                    .unwrap()
             });
-            let call = self.client.put_records().stream_name(name).set_records(Some(entries.collect()));
+            let call =
+                self.client.put_records().stream_name(name).set_records(Some(entries.collect()));
             let answer = self.wait(async { call.send().await.unwrap() });
             assert_eq!(answer.failed_record_count.unwrap_or(0), 0);
         }
@@ -123,16 +146,31 @@ impl KinesisServer {
     /// Splits an open shard in the middle of its hash range.
     pub fn split_shard(&self, name: &str, shard: &str) {
         let shards = self.list(name);
-        let range = shards.iter().find(|s| s.shard_id == shard).and_then(|s| s.hash_key_range.clone()).unwrap();
-        let [from, to] = [range.starting_hash_key, range.ending_hash_key].map(|key| key.parse::<u128>().unwrap());
+        let range = shards
+            .iter()
+            .find(|s| s.shard_id == shard)
+            .and_then(|s| s.hash_key_range.clone())
+            .unwrap();
+        let [from, to] = [range.starting_hash_key, range.ending_hash_key]
+            .map(|key| key.parse::<u128>().unwrap());
         let call = self.client.split_shard().stream_name(name).shard_to_split(shard);
-        self.wait(async { call.new_starting_hash_key((from + (to - from) / 2 + 1).to_string()).send().await.unwrap() });
+        self.wait(async {
+            call.new_starting_hash_key((from + (to - from) / 2 + 1).to_string())
+                .send()
+                .await
+                .unwrap()
+        });
         self.until_active(name);
     }
 
     /// Merges two open shards whose hash ranges touch.
     pub fn merge_shards(&self, name: &str, shard: &str, adjacent: &str) {
-        let call = self.client.merge_shards().stream_name(name).shard_to_merge(shard).adjacent_shard_to_merge(adjacent);
+        let call = self
+            .client
+            .merge_shards()
+            .stream_name(name)
+            .shard_to_merge(shard)
+            .adjacent_shard_to_merge(adjacent);
         self.wait(async { call.send().await.unwrap() });
         self.until_active(name);
     }
@@ -140,14 +178,20 @@ impl KinesisServer {
     /// Ids of the shards that take records, lowest hash range first.
     pub fn open_shards(&self, name: &str) -> Vec<String> {
         let mut open = self.list(name);
-        open.retain(|s| s.sequence_number_range.as_ref().is_none_or(|r| r.ending_sequence_number.is_none()));
-        open.sort_by_key(|s| s.hash_key_range.as_ref().unwrap().starting_hash_key.parse::<u128>().unwrap());
+        open.retain(|s| {
+            s.sequence_number_range.as_ref().is_none_or(|r| r.ending_sequence_number.is_none())
+        });
+        open.sort_by_key(|s| {
+            s.hash_key_range.as_ref().unwrap().starting_hash_key.parse::<u128>().unwrap()
+        });
         open.into_iter().map(|s| s.shard_id).collect()
     }
 
     /// The parents of each shard, as far as they are still listed.
     pub fn parents(&self, name: &str) -> HashMap<String, Vec<String>> {
-        let parents = |s: Shard| [s.parent_shard_id, s.adjacent_parent_shard_id].into_iter().flatten().collect();
+        let parents = |s: Shard| {
+            [s.parent_shard_id, s.adjacent_parent_shard_id].into_iter().flatten().collect()
+        };
         self.list(name).into_iter().map(|s| (s.shard_id.clone(), parents(s))).collect()
     }
 
@@ -168,7 +212,9 @@ impl KinesisServer {
         while let Some(current) = iterator {
             let answer = self.client.get_records().shard_iterator(current).send().await.unwrap();
             iterator = answer.next_shard_iterator.filter(|_| !answer.records.is_empty());
-            records.extend(answer.records.into_iter().map(|r| (r.sequence_number, r.data.into_inner())));
+            records.extend(
+                answer.records.into_iter().map(|r| (r.sequence_number, r.data.into_inner())),
+            );
         }
         records
     }
@@ -190,8 +236,10 @@ impl KinesisServer {
     fn until_active(&self, name: &str) {
         self.wait(async {
             loop {
-                let summary = self.client.describe_stream_summary().stream_name(name).send().await.unwrap();
-                if summary.stream_description_summary.unwrap().stream_status == StreamStatus::Active {
+                let summary =
+                    self.client.describe_stream_summary().stream_name(name).send().await.unwrap();
+                if summary.stream_description_summary.unwrap().stream_status == StreamStatus::Active
+                {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -228,7 +276,8 @@ fn error(status: u16, code: &str) -> Response {
 async fn handle(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let body: Bytes = to_bytes(body, 32 << 20).await.unwrap();
-    let target = parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
+    let target =
+        parts.headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
     let number = {
         let mut calls = shared.calls.lock().unwrap();
@@ -245,9 +294,15 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request, next: Next)
             return error(400, "ProvisionedThroughputExceededException");
         }
         "GetRecords" if is_nth(number, faults.fail_every) => return error(500, "InternalFailure"),
-        "GetRecords" if is_nth(number, faults.expire_every) => return error(400, "ExpiredIteratorException"),
-        "PutRecords" if faults.refuse_record_every > 0 => return put_some(&shared, &body, faults.refuse_record_every).await,
-        "ListShards" if faults.shards_per_page > 0 => return list_page(&shared, &body, faults.shards_per_page).await,
+        "GetRecords" if is_nth(number, faults.expire_every) => {
+            return error(400, "ExpiredIteratorException");
+        }
+        "PutRecords" if faults.refuse_record_every > 0 => {
+            return put_some(&shared, &body, faults.refuse_record_every).await;
+        }
+        "ListShards" if faults.shards_per_page > 0 => {
+            return list_page(&shared, &body, faults.shards_per_page).await;
+        }
         _ => {}
     }
     next.run(Request::from_parts(parts, Body::from(body))).await
@@ -264,8 +319,12 @@ async fn call(shared: &Shared, operation: Operation, request: Value) -> Result<V
 async fn put_some(shared: &Shared, body: &[u8], every: usize) -> Response {
     let mut request: Value = serde_json::from_slice(body).unwrap();
     let all = std::mem::take(request["Records"].as_array_mut().unwrap());
-    let refused: Vec<bool> = all.iter().map(|_| is_nth(shared.records.fetch_add(1, Ordering::Relaxed) + 1, every)).collect();
-    let taken: Vec<Value> = all.into_iter().zip(&refused).filter(|(_, refused)| !**refused).map(|(r, _)| r).collect();
+    let refused: Vec<bool> = all
+        .iter()
+        .map(|_| is_nth(shared.records.fetch_add(1, Ordering::Relaxed) + 1, every))
+        .collect();
+    let taken: Vec<Value> =
+        all.into_iter().zip(&refused).filter(|(_, refused)| !**refused).map(|(r, _)| r).collect();
     let mut reply = json!({ "FailedRecordCount": 0, "Records": [] });
     if !taken.is_empty() {
         request["Records"] = Value::Array(taken);
@@ -276,17 +335,21 @@ async fn put_some(shared: &Shared, body: &[u8], every: usize) -> Response {
     }
     let mut results = std::mem::take(reply["Records"].as_array_mut().unwrap()).into_iter();
     let failed = || json!({ "ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "on purpose" });
-    let merged = refused.iter().map(|refused| if *refused { failed() } else { results.next().unwrap() });
+    let merged =
+        refused.iter().map(|refused| if *refused { failed() } else { results.next().unwrap() });
     reply["Records"] = merged.collect();
     reply["FailedRecordCount"] = refused.iter().filter(|r| **r).count().into();
     answer(200, &reply)
 }
 
-/// ListShards in pages, as the real one: the token holds the stream, and is refused beside its name.
+/// ListShards in pages, as the real one: the token holds the stream, and is refused beside its
+/// name.
 async fn list_page(shared: &Shared, body: &[u8], size: usize) -> Response {
     let request: Value = serde_json::from_slice(body).unwrap();
     let token = request["NextToken"].as_str();
-    if token.is_some() && (request.get("StreamName").is_some() || request.get("StreamARN").is_some()) {
+    if token.is_some()
+        && (request.get("StreamName").is_some() || request.get("StreamARN").is_some())
+    {
         return error(400, "InvalidArgumentException");
     }
     let (name, from) = match token.and_then(|t| t.split_once('/')) {

@@ -1,4 +1,5 @@
-//! What the integration tests share: servers on loopback, and jobs that run in the test's own process.
+//! What the integration tests share: servers on loopback, and jobs that run in the test's own
+//! process.
 
 pub mod changelog_sink;
 pub mod dynamodb_server;

@@ -6,7 +6,8 @@ use paceline::ids::Epoch;
 use paceline::sink::{Afterwards, Prepared, Rejected, SinkError, SinkWriter};
 
 pub trait PrepareAndWait {
-    /// Ends an epoch as if it were the last one, and waits until it is complete. Returns what was rejected in it.
+    /// Ends an epoch as if it were the last one, and waits until it is complete. Returns what was
+    /// rejected in it.
     fn prepare(&mut self, epoch: u64) -> Result<Vec<Rejected>, SinkError>;
 }
 

@@ -1,8 +1,9 @@
 //! Which seeds does a test run, and how is one that failed run again?
 //!
-//! Called by every test that draws from a seed: those of `tests/`, and those of `src/`, which has this file as its `seeds`.
-//! What always holds: a seed that fails prints the one line that runs it again and nothing but it; with PACELINE_SEED set, a
-//! test runs that seed, whether or not it is among its own.
+//! Called by every test that draws from a seed: those of `tests/`, and those of `src/`, which has
+//! this file as its `seeds`. What always holds: a seed that fails prints the one line that runs it
+//! again and nothing but it; with PACELINE_SEED set, a test runs that seed, whether or not it is
+//! among its own.
 
 use std::ops::Range;
 
@@ -22,7 +23,8 @@ pub fn each_seed(seeds: Range<u64>, mut run: impl FnMut(u64)) {
     }
 }
 
-/// The seed of a test that has one: this, or the one that was asked for. To be kept until the test has looked at its results.
+/// The seed of a test that has one: this, or the one that was asked for. To be kept until the test
+/// has looked at its results.
 pub fn one_seed(usual: u64) -> Seed {
     Seed { number: chosen().unwrap_or(usual) }
 }

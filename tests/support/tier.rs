@@ -1,5 +1,6 @@
-//! How much does a run of the tests do? Asked by every test that could go on for longer: one that draws from seeds, kills a
-//! job, or makes up bytes. What always holds: this is the only place that reads PACELINE_TIER.
+//! How much does a run of the tests do? Asked by every test that could go on for longer: one that
+//! draws from seeds, kills a job, or makes up bytes. What always holds: this is the only place that
+//! reads PACELINE_TIER.
 
 const VARIABLE: &str = "PACELINE_TIER";
 

@@ -1,4 +1,5 @@
-//! Whose folder is it, what may be removed from it, and how often is it read? State directories as users have them.
+//! Whose folder is it, what may be removed from it, and how often is it read? State directories as
+//! users have them.
 
 use std::collections::BTreeSet;
 
@@ -62,14 +63,23 @@ fn refused(root: &Path) -> String {
 
 #[test]
 fn a_folder_that_is_not_ours_is_refused_and_not_touched() {
-    for name in
-        ["notes.txt", "checkpoints/photo.jpg", "checkpoints/00000003/manifest", "lock", "tables/t/CURRENT", "paceline-state"]
-    {
+    for name in [
+        "notes.txt",
+        "checkpoints/photo.jpg",
+        "checkpoints/00000003/manifest",
+        "lock",
+        "tables/t/CURRENT",
+        "paceline-state",
+    ] {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), name, "mine");
         let error = refused(dir.path());
         let found = name.split('/').next().unwrap();
-        assert!(error.contains(&format!("holds '{found}'")) && error.contains("name a new or an empty folder"), "{error}");
+        assert!(
+            error.contains(&format!("holds '{found}'"))
+                && error.contains("name a new or an empty folder"),
+            "{error}"
+        );
         assert_eq!(files(dir.path()), BTreeSet::from([name.to_string()]));
     }
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -117,8 +127,10 @@ fn a_directory_of_an_earlier_version_goes_on_and_is_marked() {
 #[test]
 fn runs_of_the_same_millisecond_have_names_of_their_own() {
     let dir = tempfile::tempdir().unwrap();
-    let names: BTreeSet<String> =
-        ["a", "b", "c"].iter().map(|n| CheckpointStore::open(&dir.path().join(n)).unwrap().run_name(1)).collect();
+    let names: BTreeSet<String> = ["a", "b", "c"]
+        .iter()
+        .map(|n| CheckpointStore::open(&dir.path().join(n)).unwrap().run_name(1))
+        .collect();
     assert_eq!(names.len(), 3);
 }
 
@@ -162,15 +174,23 @@ fn what_lies_among_our_files_stays() {
     }
     // A link to a folder elsewhere is not followed.
     #[cfg(unix)]
-    std::os::unix::fs::symlink(dir.path().join("checkpoints/00000003/worker-0"), dir.path().join("live/worker-1")).unwrap();
+    std::os::unix::fs::symlink(
+        dir.path().join("checkpoints/00000003/worker-0"),
+        dir.path().join("live/worker-1"),
+    )
+    .unwrap();
     store.retain(Epoch::new(3)).unwrap();
     store.drop_after(Some(Epoch::new(3))).unwrap();
-    assert!(dir.path().join("checkpoints/00000003/worker-0/CURRENT").exists(), "still a checkpoint");
+    assert!(
+        dir.path().join("checkpoints/00000003/worker-0/CURRENT").exists(),
+        "still a checkpoint"
+    );
     #[cfg(unix)]
     fs::remove_file(dir.path().join("live/worker-1")).unwrap();
     store.clear().unwrap();
     let left = files(dir.path());
-    let expected: BTreeSet<String> = foreign.iter().copied().chain(["lock", MARKER]).map(String::from).collect();
+    let expected: BTreeSet<String> =
+        foreign.iter().copied().chain(["lock", MARKER]).map(String::from).collect();
     assert_eq!(left, expected);
 }
 
@@ -182,13 +202,24 @@ fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
     put(dir.path(), "staging/00000002/notes.txt", "1");
     put(dir.path(), "checkpoints/00000002/worker-0/notes.txt", "mine");
     let error = store.begin(Epoch::new(1)).unwrap_err();
-    assert!(error.is_of_the_folder() && error.to_string().contains("00000001/worker-0 is not Paceline's"), "{error}");
+    assert!(
+        error.is_of_the_folder()
+            && error.to_string().contains("00000001/worker-0 is not Paceline's"),
+        "{error}"
+    );
     checkpoint(&mut store, 2);
-    assert_eq!(fs::read_to_string(dir.path().join("checkpoints/00000002/worker-0/notes.txt")).unwrap(), "mine");
+    assert_eq!(
+        fs::read_to_string(dir.path().join("checkpoints/00000002/worker-0/notes.txt")).unwrap(),
+        "mine"
+    );
     fs::create_dir(dir.path().join("checkpoints/00000003")).unwrap();
     fs::create_dir(dir.path().join("checkpoints/00000003/manifest")).unwrap();
     let error = store.publish(manifest(Epoch::new(3), 1)).unwrap_err();
-    assert!(error.is_of_the_folder() && error.to_string().contains("00000003/manifest is not Paceline's"), "{error}");
+    assert!(
+        error.is_of_the_folder()
+            && error.to_string().contains("00000003/manifest is not Paceline's"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -202,7 +233,8 @@ fn the_newest_checkpoint_is_checked_once_and_the_older_only_if_it_is_damaged() {
     // 10 and 8 bytes in each.
     let mut store = CheckpointStore::open(dir.path()).unwrap();
     for _ in 0..3 {
-        let found: Vec<u64> = store.read().unwrap().checkpoints.iter().map(|f| f.epoch.number()).collect();
+        let found: Vec<u64> =
+            store.read().unwrap().checkpoints.iter().map(|f| f.epoch.number()).collect();
         assert_eq!((found, store.verified_bytes), (vec![2], 18));
     }
     store.mark_clean().unwrap();
@@ -219,7 +251,8 @@ fn the_newest_checkpoint_is_checked_once_and_the_older_only_if_it_is_damaged() {
     drop(store);
     put(dir.path(), "checkpoints/00000002/worker-0/000001.sst", "012345678X");
     let mut store = CheckpointStore::open(dir.path()).unwrap();
-    let found: Vec<bool> = store.read().unwrap().checkpoints.iter().map(|f| f.manifest.is_ok()).collect();
+    let found: Vec<bool> =
+        store.read().unwrap().checkpoints.iter().map(|f| f.manifest.is_ok()).collect();
     assert_eq!(found, [false, true]);
 }
 
@@ -247,7 +280,11 @@ fn state_is_for_its_owner_alone() {
         fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
     put(&root, "checkpoints/00000000/manifest", "");
-    fs::write(root.join("checkpoints/00000000/manifest"), codec::encode(&manifest(Epoch::START, 1))).unwrap();
+    fs::write(
+        root.join("checkpoints/00000000/manifest"),
+        codec::encode(&manifest(Epoch::START, 1)),
+    )
+    .unwrap();
     let mut store = CheckpointStore::open(&root).unwrap();
     checkpoint(&mut store, 1);
     store.begin_publishing(Epoch::new(1)).unwrap();
@@ -272,6 +309,9 @@ fn a_part_comes_back_without_what_was_put_beside_it() {
     let found = store.read().unwrap().checkpoints.remove(0).manifest.unwrap();
     let live = store.fetch_live(&found, WorkerId::FIRST).unwrap();
     assert_eq!(files(&live), BTreeSet::from(["000001.sst".to_string(), "CURRENT".to_string()]));
-    assert!(!store.fetch_part(&found, WorkerId::new(1), &dir.path().join("live/worker-1")).unwrap(), "there was one worker");
+    assert!(
+        !store.fetch_part(&found, WorkerId::new(1), &dir.path().join("live/worker-1")).unwrap(),
+        "there was one worker"
+    );
     assert!(!dir.path().join("staging").exists(), "nothing is left of the making");
 }

@@ -1,6 +1,7 @@
 //! A connected job, run to its end with its progress shown.
 //!
-//! Called by `run` as its last step; gives the counts, or the exit code of a job that could not start or go on.
+//! Called by `run` as its last step; gives the counts, or the exit code of a job that could not
+//! start or go on.
 
 use std::sync::Arc;
 
@@ -26,8 +27,15 @@ impl Ready<'_> {
     pub(super) fn drive(self) -> Result<Counts, Exit> {
         let Ready { plan, started: Started { connection, options, store, run_ms }, health } = self;
         let bounded = connection.connected.sources.iter().all(|s| s.bounded());
-        let bytes = connection.connected.sources.iter().map(|s| s.size_hint_bytes()).sum::<Option<u64>>().filter(|_| bounded);
-        let mut progress = Progress::new(bytes, Board::new(connection.tables), options.clock.clone(), health);
+        let bytes = connection
+            .connected
+            .sources
+            .iter()
+            .map(|s| s.size_hint_bytes())
+            .sum::<Option<u64>>()
+            .filter(|_| bounded);
+        let mut progress =
+            Progress::new(bytes, Board::new(connection.tables), options.clock.clone(), health);
         let outcome = job::run(plan, &connection.connected, &options, store, run_ms, &mut progress);
         let counts = progress.counts;
         let message = match &outcome {

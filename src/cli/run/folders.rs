@@ -1,6 +1,7 @@
 //! Where does a run keep its state, and where does it write what could not be used?
 //!
-//! Called by `run` once. What always holds: a run without `--state-dir` has a folder that no other run ever sees.
+//! Called by `run` once. What always holds: a run without `--state-dir` has a folder that no other
+//! run ever sees.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,12 @@ impl Folders {
             Some(_) => None,
             None => Some(tempfile::Builder::new().prefix("paceline-").tempdir().map_err(failed)?),
         };
-        let state = args.state_dir.as_deref().or(temporary.as_ref().map(|t| t.path())).unwrap_or(Path::new(".")).to_path_buf();
+        let state = args
+            .state_dir
+            .as_deref()
+            .or(temporary.as_ref().map(|t| t.path()))
+            .unwrap_or(Path::new("."))
+            .to_path_buf();
         let errors = errors_dir(config, &state, args.state_dir.is_some());
         Ok(Folders { state, errors, _temporary: temporary })
     }

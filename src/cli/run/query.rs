@@ -21,10 +21,15 @@ pub(super) struct Query {
 
 impl Query {
     /// None if the file only asks for explanations.
-    pub(super) fn of(args: &Args, file: &SqlFile, connectors: &Connectors) -> Result<Option<Query>, Exit> {
+    pub(super) fn of(
+        args: &Args,
+        file: &SqlFile,
+        connectors: &Connectors,
+    ) -> Result<Option<Query>, Exit> {
         let mut script = bind_with(&file.text, &args.settings).map_err(|e| file.show(&e))?;
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let config = Config::resolve(&settings(args, &script), cores).map_err(|e| file.show(&script.setting_error(e)))?;
+        let config = Config::resolve(&settings(args, &script), cores)
+            .map_err(|e| file.show(&script.setting_error(e)))?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
@@ -36,7 +41,8 @@ impl Query {
         if script.queries.is_empty() && !explained.is_empty() {
             return Ok(None);
         }
-        let mut plan = lower(&script, &file.text, &config, connectors).map_err(|e| file.show(&e))?;
+        let mut plan =
+            lower(&script, &file.text, &config, connectors).map_err(|e| file.show(&e))?;
         if args.local {
             // Its positions and results are of other sources and sinks.
             plan.fingerprint.push_str("--local\n");

@@ -1,6 +1,7 @@
 //! How does a running job hear that it has to stop?
 //!
-//! Called by `run` once. What always holds: the first signal asks for a last checkpoint, the second ends the process at once.
+//! Called by `run` once. What always holds: the first signal asks for a last checkpoint, the second
+//! ends the process at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Exit;
 
 /// Sets `stop` at the first SIGINT or SIGTERM; a second one ends the process at once.
-pub(super) fn stop_on_signals(runtime: &tokio::runtime::Runtime, stop: Arc<AtomicBool>) -> std::io::Result<()> {
+pub(super) fn stop_on_signals(
+    runtime: &tokio::runtime::Runtime,
+    stop: Arc<AtomicBool>,
+) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let _guard = runtime.enter();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     runtime.spawn(async move {
         loop {
             tokio::select! {

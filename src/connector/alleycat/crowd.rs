@@ -1,13 +1,16 @@
-//! What does the crowd send, and in which order? Virtual bike races as a stream of records, made from a seed.
+//! What does the crowd send, and in which order? Virtual bike races as a stream of records, made
+//! from a seed.
 //!
-//! Every rider of every race sends one record a second; races run back to back, several at once (one a lane). Records are
-//! disturbed as those of a real stream are: late, twice, and out of order.
-//! What always holds: the stream is a function of [`CrowdOptions`] alone, to the byte; each second draws from its own random
-//! numbers, so any record is reached without making those before it; a record is sent at most [`CrowdOptions::disorder_ms`]
-//! after its event time, unless it is one of those made late.
+//! Every rider of every race sends one record a second; races run back to back, several at once
+//! (one a lane). Records are disturbed as those of a real stream are: late, twice, and out of
+//! order. What always holds: the stream is a function of [`CrowdOptions`] alone, to the byte; each
+//! second draws from its own random numbers, so any record is reached without making those before
+//! it; a record is sent at most [`CrowdOptions::disorder_ms`] after its event time, unless it is
+//! one of those made late.
 //!
-//! A race's id is `slot * 1000 + lane`: the slot is the number of race lengths since the epoch, the lane counts the races of
-//! one slot from 0. All riders of a race are in class `(slot + lane) mod 6 + 1`.
+//! A race's id is `slot * 1000 + lane`: the slot is the number of race lengths since the epoch, the
+//! lane counts the races of one slot from 0. All riders of a race are in class `(slot + lane) mod 6
+//! + 1`.
 
 use std::collections::VecDeque;
 
@@ -44,8 +47,8 @@ pub(crate) struct CrowdOptions {
     pub racers: u32,
     /// How long a race lasts.
     pub race_seconds: u32,
-    /// Event time of the first second; rounded down to whole seconds. In the middle of a race's slot it is in the middle of
-    /// the race.
+    /// Event time of the first second; rounded down to whole seconds. In the middle of a race's
+    /// slot it is in the middle of the race.
     pub start_ms: i64,
     /// The longest time from a record's event time to when it is sent, up to [`DISORDER_MS_MAX`].
     pub disorder_ms: u32,
@@ -70,7 +73,8 @@ pub(crate) enum PartitionKey {
     Random,
 }
 
-/// 2021-05-05T18:50:00Z, the start of a five-minute slot: event time where nothing ties it to the clock.
+/// 2021-05-05T18:50:00Z, the start of a five-minute slot: event time where nothing ties it to the
+/// clock.
 pub const START_MS: i64 = 1_620_240_600_000;
 
 impl Default for CrowdOptions {
@@ -94,21 +98,32 @@ impl Default for CrowdOptions {
 impl CrowdOptions {
     /// Says what is out of range.
     pub(crate) fn validate(&self) -> Result<(), String> {
-        let within = |name: &str, value: u64, low: u64, high: u64| match (low..=high).contains(&value) {
-            true => Ok(()),
-            false => Err(format!("{name} must be from {low} to {high}, not {value}")),
-        };
+        let within =
+            |name: &str, value: u64, low: u64, high: u64| match (low..=high).contains(&value) {
+                true => Ok(()),
+                false => Err(format!("{name} must be from {low} to {high}, not {value}")),
+            };
         within("races", self.races.into(), 1, RACES_MAX.into())?;
         within("racers", self.racers.into(), 1, RIDERS_MAX.into())?;
-        within("races times racers", u64::from(self.races) * u64::from(self.racers), 1, RIDERS_MAX.into())?;
+        within(
+            "races times racers",
+            u64::from(self.races) * u64::from(self.racers),
+            1,
+            RIDERS_MAX.into(),
+        )?;
         within("race-seconds", self.race_seconds.into(), 1, RACE_SECONDS_MAX.into())?;
         within("disorder-ms", self.disorder_ms.into(), 0, DISORDER_MS_MAX.into())?;
         within("late-by-ms", self.late_by_ms.into(), 0, LATE_BY_MS_MAX.into())?;
         within("seconds", self.seconds.unwrap_or(0), 0, SECONDS_MAX)?;
         if !(0..=START_MS_MAX).contains(&self.start_ms) {
-            return Err(format!("start must be from 0 to {START_MS_MAX} ms since the epoch, not {}", self.start_ms));
+            return Err(format!(
+                "start must be from 0 to {START_MS_MAX} ms since the epoch, not {}",
+                self.start_ms
+            ));
         }
-        for (name, fraction) in [("late-fraction", self.late_fraction), ("duplicate-fraction", self.duplicate_fraction)] {
+        for (name, fraction) in
+            [("late-fraction", self.late_fraction), ("duplicate-fraction", self.duplicate_fraction)]
+        {
             if !(0.0..=1.0).contains(&fraction) {
                 return Err(format!("{name} must be from 0 to 1, not {fraction}"));
             }
@@ -159,13 +174,22 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// The stream from record `from` (counted from 0) on. An error says which option is out of range.
+    /// The stream from record `from` (counted from 0) on. An error says which option is out of
+    /// range.
     pub fn new(options: CrowdOptions, from: u64) -> Result<Crowd, String> {
         options.validate()?;
         let riders = riders(options.seed, options.races * options.racers);
         let start_s = options.start_ms.div_euclid(1000);
-        let mut crowd =
-            Crowd { options, start_s, riders, forms: None, pending: vec![], due: VecDeque::new(), next_second: 0, sent: 0 };
+        let mut crowd = Crowd {
+            options,
+            start_s,
+            riders,
+            forms: None,
+            pending: vec![],
+            due: VecDeque::new(),
+            next_second: 0,
+            sent: 0,
+        };
         crowd.skip_to(from);
         Ok(crowd)
     }
@@ -238,7 +262,8 @@ impl Crowd {
         second >= self.options.seconds.unwrap_or(SECONDS_MAX)
     }
 
-    /// Makes the records of the next second and takes out what is due in it, leftovers of earlier ones included.
+    /// Makes the records of the next second and takes out what is due in it, leftovers of earlier
+    /// ones included.
     fn begin_second(&mut self) {
         self.make(self.next_second);
         self.next_second += 1;
@@ -254,7 +279,8 @@ impl Crowd {
         }
         let CrowdOptions { seed, race_seconds, disorder_ms, late_by_ms, .. } = self.options;
         let time_s = self.start_s + second as i64;
-        let (slot, offset) = (time_s.div_euclid(race_seconds.into()), time_s.rem_euclid(race_seconds.into()));
+        let (slot, offset) =
+            (time_s.div_euclid(race_seconds.into()), time_s.rem_euclid(race_seconds.into()));
         if self.forms.as_ref().is_none_or(|(known, _)| *known != slot) {
             self.forms = Some((slot, forms(seed, slot, &self.riders, race_seconds)));
         }
@@ -264,7 +290,8 @@ impl Crowd {
         let mut draws = Draws::new(seed, SECONDS, time_s as u64);
         for (number, (rider, form)) in self.riders.iter().zip(forms).enumerate() {
             // Always the same number of draws, whatever the options.
-            let (cadence_tenths, resistance_tenths) = form.at(offset as u32 + 1, race_seconds, &mut draws);
+            let (cadence_tenths, resistance_tenths) =
+                form.at(offset as u32 + 1, race_seconds, &mut draws);
             let time_ms = time_s * 1000 + i64::from(rider.phase_ms + draws.below(1000 - PHASE_MS));
             let (delay_ms, again_ms) = (draws.below(disorder_ms + 1), draws.below(disorder_ms + 1));
             let late_ms = if late.contains(number) { late_by_ms } else { 0 };
@@ -289,8 +316,8 @@ impl Crowd {
         }
     }
 
-    /// Chooses riders for a fraction. Over the seconds their number is the exact share, rounded down, so that the number of
-    /// records is known without making them.
+    /// Chooses riders for a fraction. Over the seconds their number is the exact share, rounded
+    /// down, so that the number of records is known without making them.
     fn chosen(&self, purpose: u64, second: u64, fraction: f64) -> Chosen {
         let count = self.share(second + 1, fraction) - self.share(second, fraction);
         if count == 0 {
@@ -319,8 +346,10 @@ impl Crowd {
     }
 
     fn skip_to(&mut self, from: u64) {
-        // The last second before which not more than `from` records were made, hence not more sent either.
-        let per_million = self.riders.len() as u128 * u128::from(PPM + ppm(self.options.duplicate_fraction));
+        // The last second before which not more than `from` records were made, hence not more sent
+        // either.
+        let per_million =
+            self.riders.len() as u128 * u128::from(PPM + ppm(self.options.duplicate_fraction));
         let second = (u128::from(from) * u128::from(PPM) / per_million) as u64;
         let second = second.min(self.options.seconds.unwrap_or(SECONDS_MAX));
         // All that was made before this second was sent before that one.
@@ -352,7 +381,11 @@ impl Iterator for Crowd {
         let ride = self.next_ride()?;
         let mut json = Vec::new();
         self.write_json(&ride, &mut json);
-        Some(CrowdEvent { due_ms: ride.due_ms, partition_key: self.partition_key(&ride).to_string(), json })
+        Some(CrowdEvent {
+            due_ms: ride.due_ms,
+            partition_key: self.partition_key(&ride).to_string(),
+            json,
+        })
     }
 }
 

@@ -1,10 +1,12 @@
-//! The Alleycat crowd as a source: bike races without a stream, for trying queries and for measuring.
+//! The Alleycat crowd as a source: bike races without a stream, for trying queries and for
+//! measuring.
 //!
-//! Connector `alleycat`, and what stands in for a stream under `--local` if the query says so. In reading order: this file
-//! (options, splits), `crowd` (which records, in which order), `riders` (who rides, how strongly).
-//! What always holds: all splits walk through the same crowd and each takes its own partition keys, so the records do not
-//! depend on the number of splits; a position counts the records of the whole crowd, whichever split they went to; a record's
-//! place is its line in what `paceline simulate` writes with the same options.
+//! Connector `alleycat`, and what stands in for a stream under `--local` if the query says so. In
+//! reading order: this file (options, splits), `crowd` (which records, in which order), `riders`
+//! (who rides, how strongly). What always holds: all splits walk through the same crowd and each
+//! takes its own partition keys, so the records do not depend on the number of splits; a position
+//! counts the records of the whole crowd, whichever split they went to; a record's place is its
+//! line in what `paceline simulate` writes with the same options.
 
 pub mod crowd;
 mod riders;
@@ -20,7 +22,9 @@ use crate::connector::{Connector, Environment, FORMAT, Reads, formats};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::source::{
+    Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
+};
 use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
@@ -28,11 +32,17 @@ use crate::wake::Wake;
 
 /// Payload bytes after which a batch is full, whatever the number of records.
 const BATCH_BYTES: usize = 4 << 20;
-/// Records of other splits passed over in one poll: a split without keys must not hold up its worker.
+/// Records of other splits passed over in one poll: a split without keys must not hold up its
+/// worker.
 const PASSED_OVER_MAX: usize = 1 << 16;
 const SPLITS_MAX: u32 = 1024;
 
-const fn option(key: &'static str, kind: OptionKind, default: &'static str, help: &'static str) -> OptionSpec {
+const fn option(
+    key: &'static str,
+    kind: OptionKind,
+    default: &'static str,
+    help: &'static str,
+) -> OptionSpec {
     OptionSpec::new(key, kind, help).or(default)
 }
 
@@ -45,7 +55,12 @@ pub const OPTIONS: [OptionSpec; 12] = [
     option("racers", WHOLE, "10", "riders of a race"),
     option("race-seconds", WHOLE, "300", "length of a race"),
     OptionSpec::new("seconds", WHOLE, "seconds of event time; without it there is no end"),
-    option("pace", OptionKind::Text, "fast", "'fast', or 'realtime': a record comes when it is due by the clock"),
+    option(
+        "pace",
+        OptionKind::Text,
+        "fast",
+        "'fast', or 'realtime': a record comes when it is due by the clock",
+    ),
     option("splits", OptionKind::Text, "1", "how many splits share the records by rider"),
     option("disorder-ms", WHOLE, "1000", "longest time from event time to sending"),
     option("late-fraction", OptionKind::Text, "0.001", "share of records that come late, 0 to 1"),
@@ -77,12 +92,18 @@ impl Connector for Alleycat {
 
 impl Reads for Alleycat {
     fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError> {
-        let parsed = AlleycatOptions::parse(&plan.table.name, &formats::without_format(&plan.table));
+        let parsed =
+            AlleycatOptions::parse(&plan.table.name, &formats::without_format(&plan.table));
         parsed.map(|_| ()).map_err(|e| place(e.into(), &plan.table))
     }
 
-    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
-        let options = AlleycatOptions::parse(&plan.table.name, &formats::without_format(&plan.table))?;
+    fn source(
+        &self,
+        plan: &SourcePlan,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Source>, ConnectError> {
+        let options =
+            AlleycatOptions::parse(&plan.table.name, &formats::without_format(&plan.table))?;
         Ok(Arc::new(AlleycatSource::new(&plan.table.name, options, env.clock.clone())))
     }
 }
@@ -106,10 +127,19 @@ pub struct AlleycatOptions {
 }
 
 impl AlleycatOptions {
-    /// From the options of a table (those of its format left out). Errors name the option and what is known.
-    pub fn parse(table: &str, options: &BTreeMap<String, String>) -> Result<AlleycatOptions, SourceError> {
+    /// From the options of a table (those of its format left out). Errors name the option and what
+    /// is known.
+    pub fn parse(
+        table: &str,
+        options: &BTreeMap<String, String>,
+    ) -> Result<AlleycatOptions, SourceError> {
         let config = |reason: String| SourceError::Config { table: table.into(), reason };
-        let mut parsed = AlleycatOptions { crowd: CrowdOptions::default(), start_ms: None, pace: Pace::Fast, splits: 1 };
+        let mut parsed = AlleycatOptions {
+            crowd: CrowdOptions::default(),
+            start_ms: None,
+            pace: Pace::Fast,
+            splits: 1,
+        };
         for (key, value) in options {
             parsed.set(key, value.trim()).map_err(config)?;
         }
@@ -118,7 +148,8 @@ impl AlleycatOptions {
         Ok(parsed)
     }
 
-    /// From the text of a setting: `alleycat`, or `alleycat:` and options such as `races=2,racers=20`.
+    /// From the text of a setting: `alleycat`, or `alleycat:` and options such as
+    /// `races=2,racers=20`.
     pub fn parse_sample(text: &str) -> Result<AlleycatOptions, SourceError> {
         let mut options = BTreeMap::new();
         let (_, list) = text.split_once(':').unwrap_or((text, ""));
@@ -157,9 +188,17 @@ impl AlleycatOptions {
                 other => return Err(format!("'pace' is fast or realtime, not '{other}'")),
             },
             _ => {
-                let near = nearest(key, OPTIONS.iter().map(|o| o.key)).map(|n| format!("; did you mean '{n}'?"));
-                let list: Vec<String> = OPTIONS.iter().map(|o| format!("  {}: {}{}", o.key, o.help, default_of(o))).collect();
-                return Err(format!("there is no option '{key}'{}\noptions:\n{}", near.unwrap_or_default(), list.join("\n")));
+                let near = nearest(key, OPTIONS.iter().map(|o| o.key))
+                    .map(|n| format!("; did you mean '{n}'?"));
+                let list: Vec<String> = OPTIONS
+                    .iter()
+                    .map(|o| format!("  {}: {}{}", o.key, o.help, default_of(o)))
+                    .collect();
+                return Err(format!(
+                    "there is no option '{key}'{}\noptions:\n{}",
+                    near.unwrap_or_default(),
+                    list.join("\n")
+                ));
             }
         }
         Ok(())
@@ -203,8 +242,13 @@ impl Source for AlleycatSource {
         position: &Position,
         ReadAhead { wake, .. }: ReadAhead,
     ) -> Result<Box<dyn SplitReader>, SourceError> {
-        let error = |reason: String| SourceError::Read { table: self.table.clone(), split: split.clone(), reason };
-        let name = SplitName::parse(&split.0).ok_or_else(|| error("not a split of a crowd".into()))?;
+        let error = |reason: String| SourceError::Read {
+            table: self.table.clone(),
+            split: split.clone(),
+            reason,
+        };
+        let name =
+            SplitName::parse(&split.0).ok_or_else(|| error("not a split of a crowd".into()))?;
         let records = position.records().map_err(|e| SourceError::not_read(&self.table, &e))?;
         let options = CrowdOptions { start_ms: name.start_ms, ..self.options.crowd.clone() };
         let crowd = Crowd::new(options, records).map_err(error)?;
@@ -224,7 +268,8 @@ impl Source for AlleycatSource {
     }
 }
 
-/// What a split's id says: `crowd-0-of-4@1620240600000`. The start is part of it, so that it survives a restart.
+/// What a split's id says: `crowd-0-of-4@1620240600000`. The start is part of it, so that it
+/// survives a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct SplitName {
     index: u32,
@@ -242,7 +287,11 @@ impl SplitName {
     fn parse(text: &str) -> Option<SplitName> {
         let (place, start) = text.strip_prefix("crowd-")?.split_once('@')?;
         let (index, count) = place.split_once("-of-")?;
-        let name = SplitName { index: index.parse().ok()?, count: count.parse().ok()?, start_ms: start.parse().ok()? };
+        let name = SplitName {
+            index: index.parse().ok()?,
+            count: count.parse().ok()?,
+            start_ms: start.parse().ok()?,
+        };
         (name.index < name.count).then_some(name)
     }
 }
@@ -265,7 +314,10 @@ impl SplitReader for AlleycatReader {
         };
         let (mut raw, mut numbers) = (RawBatch::default(), Vec::new());
         let mut passed_over = 0;
-        while raw.len() < max_records && raw.bytes.len() < BATCH_BYTES && passed_over < PASSED_OVER_MAX {
+        while raw.len() < max_records
+            && raw.bytes.len() < BATCH_BYTES
+            && passed_over < PASSED_OVER_MAX
+        {
             match self.crowd.peek() {
                 Some(ride) if due_ms_max.is_none_or(|ms| ride.due_ms <= ms) => {}
                 Some(_) if raw.is_empty() => {
@@ -325,15 +377,24 @@ mod tests {
     }
 
     /// All records of a split from a position on, with their places.
-    fn read(source: &AlleycatSource, split: &SplitId, from: &Position, batch: usize) -> Vec<(String, String, Position)> {
-        let mut reader = source.open(split, from, ReadAhead::alone(Arc::new(|| {}))).expect("opens");
+    fn read(
+        source: &AlleycatSource,
+        split: &SplitId,
+        from: &Position,
+        batch: usize,
+    ) -> Vec<(String, String, Position)> {
+        let mut reader =
+            source.open(split, from, ReadAhead::alone(Arc::new(|| {}))).expect("opens");
         let mut records = vec![];
         loop {
             match reader.poll(batch).expect("reads") {
                 Polled::Records(raw) => {
                     assert!(raw.len() <= batch);
                     let text = |i| String::from_utf8_lossy(raw.record(i)).into_owned();
-                    records.extend((0..raw.len()).map(|i| (raw.places.describe(i), text(i), reader.position())));
+                    records.extend(
+                        (0..raw.len())
+                            .map(|i| (raw.places.describe(i), text(i), reader.position())),
+                    );
                 }
                 Polled::Pending { .. } | Polled::Found { .. } => {}
                 Polled::End { .. } => return records,
@@ -346,8 +407,12 @@ mod tests {
         let text = "alleycat:races=2,racers=10,seconds=30,splits=3";
         let (source, _) = source(text);
         assert!(source.bounded());
-        let crowd = Crowd::new(CrowdOptions { races: 2, racers: 10, seconds: Some(30), ..CrowdOptions::default() }, 0);
-        let whole: Vec<String> = crowd.expect("valid").map(|e| String::from_utf8_lossy(&e.json).into_owned()).collect();
+        let crowd = Crowd::new(
+            CrowdOptions { races: 2, racers: 10, seconds: Some(30), ..CrowdOptions::default() },
+            0,
+        );
+        let whole: Vec<String> =
+            crowd.expect("valid").map(|e| String::from_utf8_lossy(&e.json).into_owned()).collect();
         let seeds = source.discover().expect("lists");
         assert_eq!(seeds[1].id.to_string(), "crowd-1-of-3@1620240600000");
         let mut found = BTreeMap::new();
@@ -357,10 +422,16 @@ mod tests {
             for (i, (place, json, position)) in all.iter().enumerate().filter(|(i, _)| i % 7 == 6) {
                 let rest = read(&source, &seed.id, position, 11);
                 let texts = rest.iter().map(|(p, j, _)| (p, j));
-                assert!(texts.eq(all[i + 1..].iter().map(|(p, j, _)| (p, j))), "after {place}: {json}");
+                assert!(
+                    texts.eq(all[i + 1..].iter().map(|(p, j, _)| (p, j))),
+                    "after {place}: {json}"
+                );
             }
             for (place, json, _) in all {
-                let line: usize = place.strip_prefix("line ").and_then(|n| n.parse().ok()).expect("a line number");
+                let line: usize = place
+                    .strip_prefix("line ")
+                    .and_then(|n| n.parse().ok())
+                    .expect("a line number");
                 assert!(found.insert(line, json).is_none(), "{place} came twice");
             }
         }
@@ -369,10 +440,13 @@ mod tests {
 
     #[test]
     fn in_real_time_records_come_when_they_are_due() {
-        let (source, clock) = source("alleycat:racers=4,seconds=10,pace=realtime,late-fraction=0,duplicate-fraction=0");
+        let (source, clock) = source(
+            "alleycat:racers=4,seconds=10,pace=realtime,late-fraction=0,duplicate-fraction=0",
+        );
         let seed = source.discover().expect("lists").remove(0);
         assert_eq!(seed.id.to_string(), "crowd-0-of-1@1700000000000");
-        let mut reader = source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).expect("opens");
+        let mut reader =
+            source.open(&seed.id, &seed.start, ReadAhead::alone(Arc::new(|| {}))).expect("opens");
         let mut come = |now_ms: i64| {
             clock.wall_ms.store(now_ms, Ordering::Relaxed);
             let mut count = 0;
@@ -386,7 +460,10 @@ mod tests {
         };
         assert_eq!(come(1_699_999_999_999), (0, true));
         let (some, _) = come(1_700_000_005_000);
-        assert!((16..=20).contains(&some), "{some} records in 5 seconds, the last up to 1 s behind");
+        assert!(
+            (16..=20).contains(&some),
+            "{some} records in 5 seconds, the last up to 1 s behind"
+        );
         assert_eq!(come(1_700_000_000_000), (0, true), "a clock that jumps back");
         assert_eq!(come(1_700_000_020_000), (40 - some, false));
     }

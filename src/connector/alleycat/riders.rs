@@ -1,8 +1,8 @@
 //! Who rides, and how strongly? The people of the crowd and their form in one race.
 //!
-//! Used by `crowd` alone. What always holds: a rider is a function of the seed and the place in the crowd, a form of the seed,
-//! the race and the rider; all arithmetic is on integers, so it gives the same on every machine. Cadence (rpm) and resistance
-//! (%) are counted in tenths.
+//! Used by `crowd` alone. What always holds: a rider is a function of the seed and the place in the
+//! crowd, a form of the seed, the race and the rider; all arithmetic is on integers, so it gives
+//! the same on every machine. Cadence (rpm) and resistance (%) are counted in tenths.
 
 use crate::connector::stand_in::generate::Draws;
 
@@ -11,7 +11,8 @@ const CADENCE: (i64, i64) = (300, 900);
 const RESISTANCE: (i64, i64) = (330, 860);
 /// The first rider's id: below it are ids that people type in by hand.
 const RACER_ID_FIRST: u32 = 100;
-/// Of 100 riders so many speed up to the end of the race; the others have their best in the middle and then tire.
+/// Of 100 riders so many speed up to the end of the race; the others have their best in the middle
+/// and then tire.
 const CLIMBERS_PERCENT: u32 = 10;
 
 /// Streams of draws.
@@ -92,7 +93,13 @@ pub fn riders(seed: u64, count: u32) -> Vec<Rider> {
             let third = ((high - low) / 3) as u32;
             (low + i64::from(draws.below(third)), high - i64::from(draws.below(third)))
         };
-        Rider { racer_id: RACER_ID_FIRST + number, name, phase_ms, cadence: range(CADENCE), resistance: range(RESISTANCE) }
+        Rider {
+            racer_id: RACER_ID_FIRST + number,
+            name,
+            phase_ms,
+            cadence: range(CADENCE),
+            resistance: range(RESISTANCE),
+        }
     };
     (0..count).map(rider).collect()
 }
@@ -123,7 +130,8 @@ pub(crate) fn forms(seed: u64, slot: i64, riders: &[Rider], race_seconds: u32) -
 }
 
 impl Form {
-    /// Cadence and resistance, in tenths, at a second of the race: a parabola with its top at the peak, and noise.
+    /// Cadence and resistance, in tenths, at a second of the race: a parabola with its top at the
+    /// peak, and noise.
     pub fn at(&self, second: u32, race_seconds: u32, draws: &mut Draws) -> (u16, u16) {
         let off = i64::from(second) - self.peak;
         let reach = self.peak.max(i64::from(race_seconds) - self.peak).max(1);

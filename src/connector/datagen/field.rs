@@ -1,8 +1,9 @@
 //! What value has a generated column in row n?
 //!
-//! Called by the reader for every row. What always holds: a value depends on the table's seed, the column's number, the row
-//! and the time the run began, and on nothing else, so reading goes on at any row and a column that a query does not need
-//! is not made. Values are written as JSON, which the table's decoder reads.
+//! Called by the reader for every row. What always holds: a value depends on the table's seed, the
+//! column's number, the row and the time the run began, and on nothing else, so reading goes on at
+//! any row and a column that a query does not need is not made. Values are written as JSON, which
+//! the table's decoder reads.
 
 use arrow::datatypes::{DataType, TimeUnit};
 
@@ -62,7 +63,10 @@ impl Field {
     pub fn rows(&self) -> Option<u64> {
         match self.kind {
             FieldKind::Sequence { start, end } => {
-                Some(u64::try_from(i128::from(end) - i128::from(start) + 1).unwrap_or(if end < start { 0 } else { u64::MAX }))
+                Some(
+                    u64::try_from(i128::from(end) - i128::from(start) + 1)
+                        .unwrap_or(if end < start { 0 } else { u64::MAX }),
+                )
             }
             _ => None,
         }
@@ -91,7 +95,9 @@ impl Field {
                 // Not `max - min`, which may be infinite.
                 self.write_fraction(out, min * (1.0 - part) + max * part);
             }
-            FieldKind::Boolean => out.extend_from_slice(if draws.below(2) == 1 { b"true" } else { b"false" }),
+            FieldKind::Boolean => {
+                out.extend_from_slice(if draws.below(2) == 1 { b"true" } else { b"false" })
+            }
             FieldKind::Text { length, var_len } => {
                 let length = if var_len { 1 + draws.below(length) } else { length };
                 out.push(b'"');
@@ -108,7 +114,9 @@ impl Field {
                 out.push(b'"');
             }
             FieldKind::Time { max_past_ms } => {
-                let past = (u128::from(long(&mut draws)) * u128::from(max_past_ms.saturating_add(1))) >> 64;
+                let past = (u128::from(long(&mut draws))
+                    * u128::from(max_past_ms.saturating_add(1)))
+                    >> 64;
                 self.write_time(out, time_ms.saturating_sub_unsigned(past as u64));
             }
         }
@@ -136,10 +144,18 @@ impl Field {
         out.push(b'"');
         match &self.data_type {
             DataType::Date32 => time_text::write_date(out, time_ms.div_euclid(MS_PER_DAY) as i32),
-            DataType::Time32(_) => time_text::write_time(out, time_ms.rem_euclid(MS_PER_DAY) as i32),
+            DataType::Time32(_) => {
+                time_text::write_time(out, time_ms.rem_euclid(MS_PER_DAY) as i32)
+            }
             DataType::Timestamp(_, zone) => {
                 let suffix = ZoneSuffix::of(zone.as_ref());
-                time_text::write_timestamp(out, time_ms, TimeUnit::Millisecond, suffix, TimestampStandard::Sql);
+                time_text::write_timestamp(
+                    out,
+                    time_ms,
+                    TimeUnit::Millisecond,
+                    suffix,
+                    TimestampStandard::Sql,
+                );
             }
             _ => {}
         }

@@ -1,8 +1,9 @@
 //! Made-up rows at a steady rate: the connector `datagen`, with Flink's options.
 //!
-//! Called by `connect`. One split, whose name holds when the run began, so that a resumed job makes the same rows with the
-//! same times. What always holds: the values of row n do not depend on how it is reached, on batches or on the clock; the
-//! clock decides only when it comes. Flink's random values differ from run to run, ours do not.
+//! Called by `connect`. One split, whose name holds when the run began, so that a resumed job makes
+//! the same rows with the same times. What always holds: the values of row n do not depend on how
+//! it is reached, on batches or on the clock; the clock decides only when it comes. Flink's random
+//! values differ from run to run, ours do not.
 
 mod field;
 mod options;
@@ -15,7 +16,9 @@ use crate::connector::{Connector, Environment, Reads, formats};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::source::{
+    Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
+};
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
@@ -28,19 +31,43 @@ const SEED: u64 = 1;
 
 /// Options of a column, behind `fields.<column>.`, beside those of the table.
 const OPTIONS: [OptionSpec; 12] = [
-    OptionSpec::new("rows-per-second", OptionKind::Text, "how many rows come in a second").or("10000"),
-    OptionSpec::new("number-of-rows", OptionKind::Text, "rows in all; without it the shortest sequence, or no end"),
-    OptionSpec::new("scan.parallelism", OptionKind::Text, "taken for the sake of Flink's files: the rows are the same"),
+    OptionSpec::new("rows-per-second", OptionKind::Text, "how many rows come in a second")
+        .or("10000"),
+    OptionSpec::new(
+        "number-of-rows",
+        OptionKind::Text,
+        "rows in all; without it the shortest sequence, or no end",
+    ),
+    OptionSpec::new(
+        "scan.parallelism",
+        OptionKind::Text,
+        "taken for the sake of Flink's files: the rows are the same",
+    ),
     OptionSpec::new("fields.<column>.kind", OptionKind::Text, "random or sequence").or("random"),
-    OptionSpec::new("fields.<column>.null-rate", OptionKind::Text, "share of NULLs, 0 to 1").or("0"),
+    OptionSpec::new("fields.<column>.null-rate", OptionKind::Text, "share of NULLs, 0 to 1")
+        .or("0"),
     OptionSpec::new("fields.<column>.start", OptionKind::Text, "the first number of a sequence"),
     OptionSpec::new("fields.<column>.end", OptionKind::Text, "the last number of a sequence"),
     OptionSpec::new("fields.<column>.min", OptionKind::Text, "the smallest random number"),
     OptionSpec::new("fields.<column>.max", OptionKind::Text, "the largest random number"),
-    OptionSpec::new("fields.<column>.max-past", OptionKind::Text, "how far before now a time lies at most").or("0"),
-    OptionSpec::new("fields.<column>.length", OptionKind::Text, "characters or bytes of a text, elements of a collection")
-        .or("100"),
-    OptionSpec::new("fields.<column>.var-len", OptionKind::Text, "the length is random, up to this").or("false"),
+    OptionSpec::new(
+        "fields.<column>.max-past",
+        OptionKind::Text,
+        "how far before now a time lies at most",
+    )
+    .or("0"),
+    OptionSpec::new(
+        "fields.<column>.length",
+        OptionKind::Text,
+        "characters or bytes of a text, elements of a collection",
+    )
+    .or("100"),
+    OptionSpec::new(
+        "fields.<column>.var-len",
+        OptionKind::Text,
+        "the length is random, up to this",
+    )
+    .or("false"),
 ];
 
 pub(crate) struct Datagen;
@@ -65,20 +92,34 @@ impl Reads for Datagen {
         parsed(&plan.table).map(|_| ())
     }
 
-    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+    fn source(
+        &self,
+        plan: &SourcePlan,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Source>, ConnectError> {
         let table = &plan.table;
-        let needed: Vec<String> = plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
+        let needed: Vec<String> =
+            plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
         Ok(Arc::new(DatagenSource::new(&table.name, parsed(table)?, &needed, env.clock.clone())))
     }
 }
 
 fn parsed(table: &Table) -> Result<DatagenOptions, ConnectError> {
-    if let Some(column) = table.columns.iter().find(|c| matches!(c.kind, ColumnKind::Metadata { .. })) {
-        return Err(config_error(table, format!("column '{}': connector 'datagen' has no metadata", column.name)));
+    if let Some(column) =
+        table.columns.iter().find(|c| matches!(c.kind, ColumnKind::Metadata { .. }))
+    {
+        return Err(config_error(
+            table,
+            format!("column '{}': connector 'datagen' has no metadata", column.name),
+        ));
     }
     let columns: Vec<Declared> = (table.columns.iter())
         .filter(|c| matches!(c.kind, ColumnKind::Physical))
-        .map(|c| Declared { name: c.name.clone(), data_type: c.data_type.clone(), exact: c.exact.clone() })
+        .map(|c| Declared {
+            name: c.name.clone(),
+            data_type: c.data_type.clone(),
+            exact: c.exact.clone(),
+        })
         .collect();
     Ok(DatagenOptions::parse(&table.name, &formats::without_format(table), &columns)?)
 }
@@ -93,8 +134,15 @@ pub(crate) struct DatagenSource {
 
 impl DatagenSource {
     /// `needed`: names of the columns whose values are made.
-    pub fn new(table: &str, options: DatagenOptions, needed: &[String], clock: SharedClock) -> DatagenSource {
-        let needed = (0..options.fields.len()).filter(|&i| needed.contains(&options.fields[i].name)).collect();
+    pub fn new(
+        table: &str,
+        options: DatagenOptions,
+        needed: &[String],
+        clock: SharedClock,
+    ) -> DatagenSource {
+        let needed = (0..options.fields.len())
+            .filter(|&i| needed.contains(&options.fields[i].name))
+            .collect();
         DatagenSource { table: table.into(), options, needed, clock }
     }
 }
@@ -105,8 +153,17 @@ impl Source for DatagenSource {
         Ok(vec![SplitSeed { id, parents: vec![], start: Position::after_records(0) }])
     }
 
-    fn open(&self, split: &SplitId, position: &Position, _ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
-        let error = |reason: &str| SourceError::Read { table: self.table.clone(), split: split.clone(), reason: reason.into() };
+    fn open(
+        &self,
+        split: &SplitId,
+        position: &Position,
+        _ahead: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
+        let error = |reason: &str| SourceError::Read {
+            table: self.table.clone(),
+            split: split.clone(),
+            reason: reason.into(),
+        };
         let start_ms = split.0.strip_prefix("datagen@").and_then(|ms| ms.parse().ok());
         let start_ms: i64 = start_ms.ok_or_else(|| error("not a split of made-up rows"))?;
         let records = position.records().map_err(|e| SourceError::not_read(&self.table, &e))?;
@@ -138,7 +195,8 @@ struct DatagenReader {
     /// When the run began, by the wall clock.
     start_ms: i64,
     next: u64,
-    /// The row and the time at which this reader began: the rate counts from there, without a burst after a pause.
+    /// The row and the time at which this reader began: the rate counts from there, without a burst
+    /// after a pause.
     opened: (u64, Duration),
     clock: SharedClock,
     empty: Option<EmptyAnswers>,

@@ -1,6 +1,8 @@
-//! The options of the connector `datagen`, as Flink names them, checked against the table's columns.
+//! The options of the connector `datagen`, as Flink names them, checked against the table's
+//! columns.
 //!
-//! Called by `connect`. What always holds: a key that no column has, or that the column's kind does not take, is an error.
+//! Called by `connect`. What always holds: a key that no column has, or that the column's kind does
+//! not take, is an error.
 
 use std::collections::BTreeMap;
 
@@ -34,11 +36,19 @@ const LENGTH: u32 = 100;
 const LENGTH_MAX: u32 = 1 << 20;
 
 impl DatagenOptions {
-    pub fn parse(table: &str, options: &BTreeMap<String, String>, columns: &[Declared]) -> Result<DatagenOptions, SourceError> {
-        Self::read(options, columns).map_err(|reason| SourceError::Config { table: table.into(), reason })
+    pub fn parse(
+        table: &str,
+        options: &BTreeMap<String, String>,
+        columns: &[Declared],
+    ) -> Result<DatagenOptions, SourceError> {
+        Self::read(options, columns)
+            .map_err(|reason| SourceError::Config { table: table.into(), reason })
     }
 
-    fn read(options: &BTreeMap<String, String>, columns: &[Declared]) -> Result<DatagenOptions, String> {
+    fn read(
+        options: &BTreeMap<String, String>,
+        columns: &[Declared],
+    ) -> Result<DatagenOptions, String> {
         let mut left = options.clone();
         let rows_per_second = take(&mut left, "rows-per-second")?.unwrap_or(ROWS_PER_SECOND);
         if rows_per_second == 0 {
@@ -47,7 +57,10 @@ impl DatagenOptions {
         let number_of_rows: Option<u64> = take(&mut left, "number-of-rows")?;
         // Flink's number of readers: the rows are the same.
         let _: Option<u32> = take(&mut left, "scan.parallelism")?;
-        let fields = columns.iter().map(|column| field(column, &mut left)).collect::<Result<Vec<Field>, String>>()?;
+        let fields = columns
+            .iter()
+            .map(|column| field(column, &mut left))
+            .collect::<Result<Vec<Field>, String>>()?;
         if let Some(key) = left.keys().next() {
             return Err(format!(
                 "there is no option '{key}' here; options: rows-per-second, number-of-rows, and for each column \
@@ -60,7 +73,10 @@ impl DatagenOptions {
     }
 }
 
-fn take<T: std::str::FromStr>(left: &mut BTreeMap<String, String>, key: &str) -> Result<Option<T>, String> {
+fn take<T: std::str::FromStr>(
+    left: &mut BTreeMap<String, String>,
+    key: &str,
+) -> Result<Option<T>, String> {
     match left.remove(key) {
         None => Ok(None),
         Some(text) => match text.trim().parse() {
@@ -90,7 +106,14 @@ fn sequence(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Fi
     use DataType as T;
     if !matches!(
         column.data_type,
-        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(..) | T::Utf8
+        T::Int8
+            | T::Int16
+            | T::Int32
+            | T::Int64
+            | T::Float32
+            | T::Float64
+            | T::Decimal128(..)
+            | T::Utf8
     ) {
         return Err(format!("column '{}': its type has no sequence", column.name));
     }
@@ -105,9 +128,14 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Fiel
     use DataType as T;
     let key = |option: &str| format!("fields.{}.{option}", column.name);
     let mut integers = |min: i64, max: i64| {
-        let (low, high) = (take(left, &key("min"))?.unwrap_or(min), take(left, &key("max"))?.unwrap_or(max));
+        let (low, high) =
+            (take(left, &key("min"))?.unwrap_or(min), take(left, &key("max"))?.unwrap_or(max));
         if low < min || high > max || low > high {
-            return Err(format!("'{}' = {low} and '{}' = {high} are no range of the column's type", key("min"), key("max")));
+            return Err(format!(
+                "'{}' = {low} and '{}' = {high} are no range of the column's type",
+                key("min"),
+                key("max")
+            ));
         }
         Ok(FieldKind::Integer { min: low, max: high })
     };
@@ -122,7 +150,9 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Fiel
         T::Float64 => fractions(column, left, f64::from_bits(1), f64::MAX),
         T::Decimal128(precision, scale) => {
             let limit = 10f64.powi(i32::from(*precision) - i32::from(*scale)) - 1.0;
-            let FieldKind::Fraction { min, max } = fractions(column, left, f64::from_bits(1), f64::MAX)? else {
+            let FieldKind::Fraction { min, max } =
+                fractions(column, left, f64::from_bits(1), f64::MAX)?
+            else {
                 return Err(format!("column '{}' has no range", column.name));
             };
             Ok(FieldKind::Fraction { min: min.max(-limit), max: max.min(limit) })
@@ -132,7 +162,11 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Fiel
             let given: Option<u32> = take(left, &key("length"))?;
             let length = given.or(declared).unwrap_or(LENGTH).min(declared.unwrap_or(LENGTH_MAX));
             if given.is_some_and(|g| g == 0 || g != length) {
-                return Err(format!("'{}' is from 1 to {}", key("length"), declared.unwrap_or(LENGTH_MAX)));
+                return Err(format!(
+                    "'{}' is from 1 to {}",
+                    key("length"),
+                    declared.unwrap_or(LENGTH_MAX)
+                ));
             }
             let var_len = take(left, &key("var-len"))?.unwrap_or(false);
             Ok(if column.data_type == T::Utf8 {
@@ -143,25 +177,44 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Fiel
         }
         T::Date32 | T::Time32(_) => Ok(FieldKind::Time { max_past_ms: 0 }),
         T::Timestamp(..) => {
-            let past =
-                left.remove(&key("max-past")).map(|text| duration(&text).map_err(|e| format!("'{}': {e}", key("max-past"))));
+            let past = left
+                .remove(&key("max-past"))
+                .map(|text| duration(&text).map_err(|e| format!("'{}': {e}", key("max-past"))));
             let past = past.transpose()?.unwrap_or_default();
             Ok(FieldKind::Time { max_past_ms: u64::try_from(past.as_millis()).unwrap_or(u64::MAX) })
         }
-        other => Err(format!("column '{}': values of the type {other} cannot be made", column.name)),
+        other => {
+            Err(format!("column '{}': values of the type {other} cannot be made", column.name))
+        }
     }
 }
 
-fn fractions(column: &Declared, left: &mut BTreeMap<String, String>, min: f64, max: f64) -> Result<FieldKind, String> {
+fn fractions(
+    column: &Declared,
+    left: &mut BTreeMap<String, String>,
+    min: f64,
+    max: f64,
+) -> Result<FieldKind, String> {
     let key = |option: &str| format!("fields.{}.{option}", column.name);
-    let (low, high): (f64, f64) = (take(left, &key("min"))?.unwrap_or(min), take(left, &key("max"))?.unwrap_or(max));
+    let (low, high): (f64, f64) =
+        (take(left, &key("min"))?.unwrap_or(min), take(left, &key("max"))?.unwrap_or(max));
     if low.is_finite() && high.is_finite() && low <= high && high <= max && low >= -max {
         return Ok(FieldKind::Fraction { min: low, max: high });
     }
-    Err(format!("'{}' = {low} and '{}' = {high} are no range of the column's type", key("min"), key("max")))
+    Err(format!(
+        "'{}' = {low} and '{}' = {high} are no range of the column's type",
+        key("min"),
+        key("max")
+    ))
 }
 
 /// The n of `CHAR(n)`.
 fn length_of(exact: &str) -> Option<u32> {
-    exact.split_once('(')?.1.strip_suffix(')')?.parse().ok().filter(|n| (1..=LENGTH_MAX).contains(n))
+    exact
+        .split_once('(')?
+        .1
+        .strip_suffix(')')?
+        .parse()
+        .ok()
+        .filter(|n| (1..=LENGTH_MAX).contains(n))
 }

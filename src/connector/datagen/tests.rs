@@ -26,7 +26,8 @@ fn columns() -> Vec<Declared> {
 }
 
 fn source(options: &[(&str, &str)]) -> (DatagenSource, Arc<SetClock>) {
-    let map: BTreeMap<String, String> = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+    let map: BTreeMap<String, String> =
+        options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     let options = DatagenOptions::parse("t", &map, &columns()).unwrap();
     let names: Vec<String> = columns().into_iter().map(|c| c.name).collect();
     let clock = Arc::new(SetClock::at(1_700_000_000_000));
@@ -35,13 +36,20 @@ fn source(options: &[(&str, &str)]) -> (DatagenSource, Arc<SetClock>) {
 
 fn rows(source: &DatagenSource, from: u64, batch: usize) -> Vec<String> {
     let split = source.discover().unwrap().remove(0).id;
-    let mut reader = source.open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {}))).unwrap();
+    let mut reader = source
+        .open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {})))
+        .unwrap();
     let mut rows = Vec::new();
     loop {
         match reader.poll(batch).unwrap() {
             Polled::Records(raw) => {
-                assert_eq!(reader.position(), Position::after_records(from + (rows.len() + raw.len()) as u64));
-                rows.extend((0..raw.len()).map(|i| String::from_utf8(raw.record(i).to_vec()).unwrap()));
+                assert_eq!(
+                    reader.position(),
+                    Position::after_records(from + (rows.len() + raw.len()) as u64)
+                );
+                rows.extend(
+                    (0..raw.len()).map(|i| String::from_utf8(raw.record(i).to_vec()).unwrap()),
+                );
             }
             Polled::Pending { .. } | Polled::Found { .. } | Polled::End { .. } => return rows,
         }
@@ -69,7 +77,9 @@ fn values_lie_in_their_ranges_and_do_not_depend_on_how_a_row_is_reached() {
     ]);
     assert!(source.bounded());
     let split = source.discover().unwrap().remove(0).id;
-    let mut reader = source.open(&split, &Position::after_records(0), ReadAhead::alone(Arc::new(|| {}))).unwrap();
+    let mut reader = source
+        .open(&split, &Position::after_records(0), ReadAhead::alone(Arc::new(|| {})))
+        .unwrap();
     clock.monotonic_ms.store(1000, Ordering::Relaxed);
     let mut all = Vec::new();
     while let Polled::Records(raw) = reader.poll(37).unwrap() {
@@ -91,11 +101,16 @@ fn values_lie_in_their_ranges_and_do_not_depend_on_how_a_row_is_reached() {
         assert_eq!(row["dt"], "2023-11-14");
         assert_eq!(row["c"].as_str().unwrap().len(), 3);
     }
-    assert!(numbers[..3].iter().all(|n| *n == 0) && numbers[3..].iter().all(|n| *n > 20), "{numbers:?}");
+    assert!(
+        numbers[..3].iter().all(|n| *n == 0) && numbers[3..].iter().all(|n| *n > 20),
+        "{numbers:?}"
+    );
     assert!(lengths[0] == 0 && lengths[1..].iter().all(|n| *n > 5), "{lengths:?}");
     assert!((50..150).contains(&nulls), "{nulls}");
     for from in [1, 100, 199] {
-        let mut reader = source.open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {}))).unwrap();
+        let mut reader = source
+            .open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {})))
+            .unwrap();
         clock.monotonic_ms.fetch_add(1000, Ordering::Relaxed);
         let Polled::Records(raw) = reader.poll(1).unwrap() else { panic!("a row is there") };
         assert_eq!(raw.record(0), all[from as usize].as_bytes());
@@ -107,7 +122,9 @@ fn rows_come_at_the_rate_and_end_with_the_shortest_sequence() {
     let (source, clock) = source(&[("rows-per-second", "10"), ("number-of-rows", "25")]);
     assert_eq!(rows(&source, 0, 100).len(), 1);
     let split = source.discover().unwrap().remove(0).id;
-    let mut reader = source.open(&split, &Position::after_records(0), ReadAhead::alone(Arc::new(|| {}))).unwrap();
+    let mut reader = source
+        .open(&split, &Position::after_records(0), ReadAhead::alone(Arc::new(|| {})))
+        .unwrap();
     let mut come = |ms| {
         clock.monotonic_ms.store(ms, Ordering::Relaxed);
         match reader.poll(100).unwrap() {
@@ -116,8 +133,12 @@ fn rows_come_at_the_rate_and_end_with_the_shortest_sequence() {
             Polled::Found { .. } | Polled::End { .. } => 99,
         }
     };
-    assert_eq!([come(0), come(50), come(1000), come(1000), come(9000), come(9000)], [1, 0, 10, 0, 14, 99]);
-    let sequence = |end| [("fields.n.kind", "sequence"), ("fields.n.start", "1"), ("fields.n.end", end)];
+    assert_eq!(
+        [come(0), come(50), come(1000), come(1000), come(9000), come(9000)],
+        [1, 0, 10, 0, 14, 99]
+    );
+    let sequence =
+        |end| [("fields.n.kind", "sequence"), ("fields.n.start", "1"), ("fields.n.end", end)];
     let count = |options: &[(&str, &str)]| self::source(options).0.options.rows;
     assert_eq!(count(&sequence("7")), Some(7));
     assert_eq!(count(&[&sequence("7")[..], &[("number-of-rows", "3")]].concat()), Some(3));
@@ -141,7 +162,8 @@ fn options_that_do_not_fit_are_named() {
         (&[("rows-per-second", "0")], "at least 1"),
         (&[("fields.ts.max-past", "soon")], "max-past"),
     ] {
-        let map: BTreeMap<String, String> = options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let map: BTreeMap<String, String> =
+            options.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let error = DatagenOptions::parse("t", &map, &columns()).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }

@@ -1,4 +1,5 @@
-//! What kind of table is it outside? Asked until there is an answer, or a refusal that no repetition mends.
+//! What kind of table is it outside? Asked until there is an answer, or a refusal that no
+//! repetition mends.
 //!
 //! Used by the sink before its first write and by lookups before their first question.
 
@@ -10,12 +11,14 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::client::{Failure, TableClient, TableKey};
 use crate::time::timer;
 
-/// How often the table is asked for before the job gives up starting. Later calls are repeated for ever.
+/// How often the table is asked for before the job gives up starting. Later calls are repeated for
+/// ever.
 const DESCRIBE_TRIES: usize = 6;
 
 /// The table's key, asked for some times. Errors: why there is none, in words for the user.
 pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, String> {
-    let mut delays = ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
+    let mut delays =
+        ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
     delays = delays.with_max_times(DESCRIBE_TRIES - 1);
     let mut delays = delays.build();
     loop {
@@ -31,7 +34,12 @@ pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, Strin
                 }
                 None => return Err(format!("it cannot be reached: {reason}")),
             },
-            Err(Failure::Fatal(reason) | Failure::Refused(reason) | Failure::Unclear(reason) | Failure::Unfit(reason)) => {
+            Err(
+                Failure::Fatal(reason)
+                | Failure::Refused(reason)
+                | Failure::Unclear(reason)
+                | Failure::Unfit(reason),
+            ) => {
                 return Err(reason);
             }
             Err(Failure::Superseded(_)) => return Err("DescribeTable failed a condition".into()),

@@ -1,8 +1,8 @@
 //! Which DynamoDB item does a row become?
 //!
-//! Called by the sink for every row, on the worker; `value` says what each column becomes. What always holds: two rows have
-//! the same [`Item::key`] if and only if DynamoDB would keep them as one item; an item that is returned fits the limits that
-//! can be checked here.
+//! Called by the sink for every row, on the worker; `value` says what each column becomes. What
+//! always holds: two rows have the same [`Item::key`] if and only if DynamoDB would keep them as
+//! one item; an item that is returned fits the limits that can be checked here.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ const VALUE_OVERHEAD_BYTES: usize = 64;
 /// A row on its way to DynamoDB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// The values of the table's key attributes, each with its type and length: equal for equal items only.
+    /// The values of the table's key attributes, each with its type and length: equal for equal
+    /// items only.
     pub key: Arc<[u8]>,
     pub attributes: Vec<(Arc<str>, Value)>,
     /// The item goes: `attributes` are those of its key only.
@@ -41,7 +42,8 @@ impl Item {
     }
 }
 
-/// The key of an item from its key attributes, in the order of the table's key schema. None for a type no key can have.
+/// The key of an item from its key attributes, in the order of the table's key schema. None for a
+/// type no key can have.
 pub(crate) fn key_bytes<'a>(values: impl IntoIterator<Item = &'a Value>) -> Option<Arc<[u8]>> {
     let mut key = Vec::new();
     for value in values {
@@ -77,22 +79,37 @@ pub(crate) struct ItemEncoder {
 }
 
 impl ItemEncoder {
-    /// `names` are those of the batch's columns. Columns must be of types that `value::is_supported` knows.
-    pub fn new(names: Vec<Arc<str>>, key: Vec<usize>, nulls: Nulls, extra_bytes: usize) -> ItemEncoder {
+    /// `names` are those of the batch's columns. Columns must be of types that
+    /// `value::is_supported` knows.
+    pub fn new(
+        names: Vec<Arc<str>>,
+        key: Vec<usize>,
+        nulls: Nulls,
+        extra_bytes: usize,
+    ) -> ItemEncoder {
         ItemEncoder { names, key, nulls, extra_bytes }
     }
 
     /// The item of a row, or why DynamoDB can never take it.
-    pub fn encode(&self, batch: &RecordBatch, row: usize, version: Option<&Arc<str>>) -> Result<Item, String> {
+    pub fn encode(
+        &self,
+        batch: &RecordBatch,
+        row: usize,
+        version: Option<&Arc<str>>,
+    ) -> Result<Item, String> {
         let mut attributes = Vec::with_capacity(self.names.len());
         let mut size_bytes = self.extra_bytes;
         let mut values = 0;
         let mut key = Vec::with_capacity(self.key.len());
         for &column in &self.key {
-            key.push(match value(batch.column(column), row).map_err(|e| self.blame(column, &e))? {
-                Value::Null => return Err(format!("key column '{}' is NULL", self.names[column])),
-                value => value,
-            });
+            key.push(
+                match value(batch.column(column), row).map_err(|e| self.blame(column, &e))? {
+                    Value::Null => {
+                        return Err(format!("key column '{}' is NULL", self.names[column]));
+                    }
+                    value => value,
+                },
+            );
         }
         let key = key_bytes(&key).ok_or("a key column has a type that no DynamoDB key can have")?;
         for (column, name) in self.names.iter().enumerate() {
@@ -105,7 +122,9 @@ impl ItemEncoder {
             attributes.push((name.clone(), value));
         }
         if size_bytes > ITEM_BYTES_MAX {
-            return Err(format!("the item has about {size_bytes} bytes, DynamoDB takes {ITEM_BYTES_MAX}"));
+            return Err(format!(
+                "the item has about {size_bytes} bytes, DynamoDB takes {ITEM_BYTES_MAX}"
+            ));
         }
         let memory_bytes = size_bytes + key.len() + values * VALUE_OVERHEAD_BYTES;
         Ok(Item { key, attributes, deletes: false, version: version.cloned(), memory_bytes })
@@ -115,14 +134,23 @@ impl ItemEncoder {
     pub(crate) fn encode_delete(&self, batch: &RecordBatch, row: usize) -> Result<Item, String> {
         let keys = batch.project(&self.key).map_err(|e| e.to_string())?;
         let names = self.key.iter().map(|&c| self.names[c].clone()).collect();
-        let encoder = ItemEncoder { names, key: (0..self.key.len()).collect(), nulls: Nulls::Written, extra_bytes: 0 };
+        let encoder = ItemEncoder {
+            names,
+            key: (0..self.key.len()).collect(),
+            nulls: Nulls::Written,
+            extra_bytes: 0,
+        };
         Ok(Item { deletes: true, ..encoder.encode(&keys, row, None)? })
     }
 
-    /// A row that is no item as a JSON object, for people: values that DynamoDB cannot hold as text.
+    /// A row that is no item as a JSON object, for people: values that DynamoDB cannot hold as
+    /// text.
     pub(crate) fn row_json(&self, batch: &RecordBatch, row: usize) -> String {
         let value_or_text = |column: &ArrayRef| {
-            let text = || map_keys::shown(&column.slice(row, 1)).and_then(|shown| array_value_to_string(&shown, 0));
+            let text = || {
+                map_keys::shown(&column.slice(row, 1))
+                    .and_then(|shown| array_value_to_string(&shown, 0))
+            };
             value(column, row).unwrap_or_else(|_| match text() {
                 Ok(text) => Value::Text(text),
                 Err(e) => Value::Text(e.to_string()),
@@ -145,17 +173,25 @@ mod tests {
     use arrow::array::*;
 
     fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap()
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true)))
+            .unwrap()
     }
 
     fn encoder(batch: &RecordBatch, key: Vec<usize>, nulls: Nulls) -> ItemEncoder {
-        ItemEncoder::new(batch.schema().fields().iter().map(|f| f.name().as_str().into()).collect(), key, nulls, 0)
+        ItemEncoder::new(
+            batch.schema().fields().iter().map(|f| f.name().as_str().into()).collect(),
+            key,
+            nulls,
+            0,
+        )
     }
 
     #[test]
     fn every_type() {
-        let decimal = Decimal128Array::from(vec![Some(-150), None]).with_precision_and_scale(38, 2).unwrap();
-        let utc = TimestampMillisecondArray::from(vec![Some(1_709_168_523_000), None]).with_timezone("UTC");
+        let decimal =
+            Decimal128Array::from(vec![Some(-150), None]).with_precision_and_scale(38, 2).unwrap();
+        let utc = TimestampMillisecondArray::from(vec![Some(1_709_168_523_000), None])
+            .with_timezone("UTC");
         let batch = batch(vec![
             ("k", Arc::new(StringArray::from(vec!["x", "y"]))),
             ("b", Arc::new(BooleanArray::from(vec![Some(true), None]))),
@@ -166,32 +202,42 @@ mod tests {
             ("y", Arc::new(BinaryArray::from(vec![Some(&[1u8, 255][..]), None]))),
             ("dt", Arc::new(Date32Array::from(vec![Some(19782), None]))),
             ("tm", Arc::new(Time32MillisecondArray::from(vec![Some(3_723_045), None]))),
-            ("ts", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_709_168_523_900_000), None]))),
+            (
+                "ts",
+                Arc::new(TimestampMicrosecondArray::from(vec![Some(1_709_168_523_900_000), None])),
+            ),
             ("tz", Arc::new(utc)),
         ]);
         let item = encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0, None).unwrap();
         let want = r#"{"k":"x","b":true,"l":-9223372036854775808,"f":1.1,"d":0,"m":-1.50,"y":"01ff","dt":"2024-02-29","tm":"01:02:03.045","ts":"2024-02-29 01:02:03.9","tz":"2024-02-29 01:02:03Z"}"#;
         assert_eq!(item.to_json(), want);
-        assert_eq!(encoder(&batch, vec![0], Nulls::LeftOut).encode(&batch, 1, None).unwrap().to_json(), r#"{"k":"y"}"#);
+        assert_eq!(
+            encoder(&batch, vec![0], Nulls::LeftOut).encode(&batch, 1, None).unwrap().to_json(),
+            r#"{"k":"y"}"#
+        );
         let nulls = encoder(&batch, vec![0], Nulls::Written).encode(&batch, 1, None).unwrap();
         assert_eq!(nulls.attributes.iter().filter(|(_, v)| *v == Value::Null).count(), 10);
     }
 
     #[test]
     fn keys_differ_where_items_do() {
-        let a: ArrayRef = Arc::new(StringArray::from(vec![Some("ab"), Some("a"), Some("b"), Some("a"), None]));
+        let a: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("ab"), Some("a"), Some("b"), Some("a"), None]));
         let b: ArrayRef = Arc::new(StringArray::from(vec!["c", "bc", "a", "b", "z"]));
         let batch = batch(vec![("a", a), ("b", b)]);
         let encoder = encoder(&batch, vec![0, 1], Nulls::Written);
-        let keys: std::collections::HashSet<Arc<[u8]>> = (0..4).map(|r| encoder.encode(&batch, r, None).unwrap().key).collect();
+        let keys: std::collections::HashSet<Arc<[u8]>> =
+            (0..4).map(|r| encoder.encode(&batch, r, None).unwrap().key).collect();
         assert_eq!(keys.len(), 4);
         assert_eq!(encoder.encode(&batch, 4, None).unwrap_err(), "key column 'a' is NULL");
     }
 
     #[test]
     fn what_dynamodb_cannot_hold_is_refused_with_the_column() {
-        let d: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, f64::INFINITY, 1e126, -1e-131, 9.9e125]));
-        let batch = batch(vec![("k", Arc::new(Int32Array::from(vec![1; 5])) as ArrayRef), ("d", d)]);
+        let d: ArrayRef =
+            Arc::new(Float64Array::from(vec![f64::NAN, f64::INFINITY, 1e126, -1e-131, 9.9e125]));
+        let batch =
+            batch(vec![("k", Arc::new(Int32Array::from(vec![1; 5])) as ArrayRef), ("d", d)]);
         let encoder = encoder(&batch, vec![0], Nulls::Written);
         assert_eq!(encoder.row_json(&batch, 0), r#"{"k":1,"d":"NaN"}"#);
         for row in 0..4 {
@@ -206,10 +252,15 @@ mod tests {
         for (len, fits) in [(ITEM_BYTES_MAX - 4, true), (ITEM_BYTES_MAX - 3, false)] {
             let text = "x".repeat(len);
             // k, v: two names of one byte; the number 7 takes two.
-            let columns: Vec<(&str, ArrayRef)> =
-                vec![("k", Arc::new(Int32Array::from(vec![7]))), ("v", Arc::new(StringArray::from(vec![text])))];
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("k", Arc::new(Int32Array::from(vec![7]))),
+                ("v", Arc::new(StringArray::from(vec![text]))),
+            ];
             let batch = batch(columns);
-            assert_eq!(encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0, None).is_ok(), fits);
+            assert_eq!(
+                encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0, None).is_ok(),
+                fits
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 //! In which order are items sent?
 //!
-//! Each key is a lane: one write of it is on its way at most, and where results replace each other only the newest waits.
-//! Plain bookkeeping, without locks or network; `outbox` owns it. What always holds: an item leaves its lane only when it is
-//! settled, and a request never holds a key twice.
+//! Each key is a lane: one write of it is on its way at most, and where results replace each other
+//! only the newest waits. Plain bookkeeping, without locks or network; `outbox` owns it. What
+//! always holds: an item leaves its lane only when it is settled, and a request never holds a key
+//! twice.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -69,8 +70,8 @@ impl KeyLanes {
         }
     }
 
-    /// Appends an item to its lane. Of two with versions that wait for one key only one is written: returns how the other stands
-    /// against it, whichever it is.
+    /// Appends an item to its lane. Of two with versions that wait for one key only one is written:
+    /// returns how the other stands against it, whichever it is.
     pub fn push(&mut self, item: Item) -> Option<Standing> {
         let lane = self.by_key.entry(item.key.clone()).or_default();
         if self.mode != WriteMode::Unique
@@ -81,7 +82,8 @@ impl KeyLanes {
                 same if *same == last.item.version => Some(Standing::Same),
                 _ => Some(Standing::BehindWindow),
             };
-            // Without versions both are None: the later one stays. It settles what the barrier waits for in the other's stead.
+            // Without versions both are None: the later one stays. It settles what the barrier
+            // waits for in the other's stead.
             if item.version >= last.item.version {
                 self.bytes = self.bytes - last.item.memory_bytes + item.memory_bytes;
                 last.item = item;
@@ -99,7 +101,12 @@ impl KeyLanes {
 
     /// A barrier has come.
     pub(crate) fn begin_barrier(&mut self) {
-        debug_assert!(self.awaited <= self.items, "{} of {} items are awaited", self.awaited, self.items);
+        debug_assert!(
+            self.awaited <= self.items,
+            "{} of {} items are awaited",
+            self.awaited,
+            self.items
+        );
         self.barriers += 1;
         self.awaited = self.items;
         let rejected = std::mem::take(&mut self.rejected);
@@ -111,7 +118,8 @@ impl KeyLanes {
         (self.awaited == 0).then(|| std::mem::take(&mut self.rejected_before))
     }
 
-    /// Ends the epoch without waiting for what is on its way: it belongs to the next one from now on. Returns what was rejected.
+    /// Ends the epoch without waiting for what is on its way: it belongs to the next one from now
+    /// on. Returns what was rejected.
     pub fn stage(&mut self) -> Vec<Rejected> {
         self.awaited = 0;
         std::mem::take(&mut self.rejected_before)
@@ -212,7 +220,10 @@ mod tests {
         let first = lanes.next_request(1);
         lanes.push(item("b", "2", None));
         lanes.begin_barrier();
-        assert_eq!(lanes.unsettled().map(text).collect::<Vec<_>>(), [r#"a={"v":"1"}"#, r#"b={"v":"1"}"#, r#"b={"v":"2"}"#]);
+        assert_eq!(
+            lanes.unsettled().map(text).collect::<Vec<_>>(),
+            [r#"a={"v":"1"}"#, r#"b={"v":"1"}"#, r#"b={"v":"2"}"#]
+        );
         lanes.push(item("b", "3", None));
         lanes.push(item("c", "1", None));
         lanes.settle(&first[0]);
@@ -224,7 +235,11 @@ mod tests {
         lanes.reject(&rest[1], rejected("after"));
         lanes.reject(&rest[2], rejected("before"));
         lanes.settle(&rest[2]);
-        assert_eq!(lanes.take_prepared(), Some(vec![rejected("before")]), "what came after it may take its time");
+        assert_eq!(
+            lanes.take_prepared(),
+            Some(vec![rejected("before")]),
+            "what came after it may take its time"
+        );
         assert_eq!(lanes.take_rejected(), [rejected("after")]);
     }
 
@@ -240,7 +255,11 @@ mod tests {
         assert_eq!(lanes.stage(), [rejected("no key")]);
         lanes.reject(&sent[0], rejected("too large"));
         lanes.settle(&sent[0]);
-        assert_eq!(lanes.take_rejected(), [rejected("too large")], "it is rejected again if the checkpoint is gone back to");
+        assert_eq!(
+            lanes.take_rejected(),
+            [rejected("too large")],
+            "it is rejected again if the checkpoint is gone back to"
+        );
     }
 
     #[test]

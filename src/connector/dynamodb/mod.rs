@@ -1,7 +1,8 @@
 //! Connector `dynamodb`: a table that is written by key, and looked up by key.
 //!
-//! In reading order: `options` (what WITH may say), `client` (the calls), `describe` (what table it is); of `sink`: `value` and `item`
-//! (rows to items), `faults` (whose fault a refusal is), `lanes` (order), `outbox` (requests and retries); of `lookup`: `read` (its calls).
+//! In reading order: `options` (what WITH may say), `client` (the calls), `describe` (what table it
+//! is); of `sink`: `value` and `item` (rows to items), `faults` (whose fault a refusal is), `lanes`
+//! (order), `outbox` (requests and retries); of `lookup`: `read` (its calls).
 
 pub(crate) mod client;
 mod describe;
@@ -44,7 +45,12 @@ impl Connector for DynamoDb {
         "A DynamoDB table: upserts that never go backwards, and lookups by its key."
     }
     fn options(&self) -> Vec<OptionSpec> {
-        options::OPTIONS.into_iter().chain(crate::lookup::options::OPTIONS).chain([FORMAT]).chain(aws::OPTIONS).collect()
+        options::OPTIONS
+            .into_iter()
+            .chain(crate::lookup::options::OPTIONS)
+            .chain([FORMAT])
+            .chain(aws::OPTIONS)
+            .collect()
     }
     fn uses(&self) -> Uses {
         Uses { is_looked_up: true, ..Uses::default() }
@@ -67,7 +73,8 @@ impl Writes for DynamoDb {
 
     fn check(&self, plan: &SinkPlan, table: &Table) -> Result<(), ConnectError> {
         LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
-        DynamoDbSink::check(&plan.table_spec(table), &own_options(table)).map_err(|e| sink_error(e, table))
+        DynamoDbSink::check(&plan.table_spec(table), &own_options(table))
+            .map_err(|e| sink_error(e, table))
     }
 
     fn sink(
@@ -78,7 +85,13 @@ impl Writes for DynamoDb {
         env: &Environment<'_>,
     ) -> Result<Arc<dyn Sink>, ConnectError> {
         LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
-        let sink = DynamoDbSink::new(plan.table_spec(table), &own_options(table), env.run_ms, mode, env.runtime.clone());
+        let sink = DynamoDbSink::new(
+            plan.table_spec(table),
+            &own_options(table),
+            env.run_ms,
+            mode,
+            env.runtime.clone(),
+        );
         Ok(Arc::new(sink.map_err(|e| sink_error(e, table))?))
     }
 }
@@ -96,7 +109,12 @@ impl LooksUp for DynamoDb {
         env: &Environment<'_>,
     ) -> Result<Arc<dyn LookupTable>, ConnectError> {
         let table = &plan.source.table;
-        let made = DynamoDbLookup::new(plan.spec.clone(), &own_options(table), options.retries, env.runtime.clone());
+        let made = DynamoDbLookup::new(
+            plan.spec.clone(),
+            &own_options(table),
+            options.retries,
+            env.runtime.clone(),
+        );
         Ok(Arc::new(made.map_err(|e| config_error(table, e))?))
     }
 }

@@ -1,4 +1,5 @@
-//! What does the WITH of a DynamoDB table say? Flink's keys, read and checked before anything outside is touched.
+//! What does the WITH of a DynamoDB table say? Flink's keys, read and checked before anything
+//! outside is touched.
 
 use std::collections::BTreeMap;
 
@@ -25,17 +26,32 @@ const IGNORE_NULLS: &str = "sink.ignore-nulls";
 /// The options of a table, those of its lookups left out.
 pub const OPTIONS: [OptionSpec; 6] = [
     OptionSpec::new(TABLE_NAME, OptionKind::Text, "the name of the DynamoDB table").required(),
-    OptionSpec::new(BATCH_SIZE, OptionKind::Number(1, BATCH_SIZE_MAX as u64), "items in a BatchWriteItem").or("25"),
+    OptionSpec::new(
+        BATCH_SIZE,
+        OptionKind::Number(1, BATCH_SIZE_MAX as u64),
+        "items in a BatchWriteItem",
+    )
+    .or("25"),
     OptionSpec::new(
         REQUESTS,
         OptionKind::Number(1, REQUESTS_MAX as u64),
         "requests of one writer that may be on their way at once",
     )
     .or("50"),
-    OptionSpec::new(BUFFERED, OptionKind::Number(1, BUFFERED_MAX as u64), "items of one writer that may wait or be on their way")
-        .or("10000"),
-    OptionSpec::new(FAIL_ON_ERROR, OptionKind::Flag, "a write that DynamoDB does not take ends the job").or("false"),
-    OptionSpec::new(IGNORE_NULLS, OptionKind::Flag, "NULL columns are left out of the item").or("false"),
+    OptionSpec::new(
+        BUFFERED,
+        OptionKind::Number(1, BUFFERED_MAX as u64),
+        "items of one writer that may wait or be on their way",
+    )
+    .or("10000"),
+    OptionSpec::new(
+        FAIL_ON_ERROR,
+        OptionKind::Flag,
+        "a write that DynamoDB does not take ends the job",
+    )
+    .or("false"),
+    OptionSpec::new(IGNORE_NULLS, OptionKind::Flag, "NULL columns are left out of the item")
+        .or("false"),
 ];
 
 #[derive(Clone)]
@@ -48,8 +64,8 @@ pub(crate) struct DynamoDbOptions {
     pub requests_max: usize,
     /// Items of one writer that may wait or be on their way.
     pub buffered_max: usize,
-    /// A write that DynamoDB does not take ends the job, where otherwise it is repeated or its row diverted. Items that a
-    /// batch leaves unprocessed are repeated all the same, as in Flink.
+    /// A write that DynamoDB does not take ends the job, where otherwise it is repeated or its row
+    /// diverted. Items that a batch leaves unprocessed are repeated all the same, as in Flink.
     pub fail_on_error: bool,
     /// NULL columns are left out of the item.
     pub nulls: Nulls,
@@ -58,8 +74,10 @@ pub(crate) struct DynamoDbOptions {
 impl DynamoDbOptions {
     /// The error says what is wrong with the options, without the table's name.
     pub fn parse(options: &BTreeMap<String, String>) -> Result<DynamoDbOptions, String> {
-        let get = |key: &str| options.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
-        let required = |key: &str, why: &str| get(key).ok_or_else(|| format!("WITH needs '{key}': {why}"));
+        let get =
+            |key: &str| options.get(key).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let required =
+            |key: &str, why: &str| get(key).ok_or_else(|| format!("WITH needs '{key}': {why}"));
         let number = |key: &str, default: usize, max: usize| match get(key) {
             None => Ok(default),
             Some(text) => match text.parse() {
@@ -89,13 +107,18 @@ mod tests {
     use super::*;
 
     fn parse(pairs: &[(&str, &str)]) -> Result<DynamoDbOptions, String> {
-        DynamoDbOptions::parse(&pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        DynamoDbOptions::parse(
+            &pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        )
     }
 
     #[test]
     fn defaults_are_flinks() {
         let options = parse(&[("table-name", "t")]).unwrap();
-        assert_eq!((options.batch_size, options.requests_max, options.nulls), (25, 50, Nulls::Written));
+        assert_eq!(
+            (options.batch_size, options.requests_max, options.nulls),
+            (25, 50, Nulls::Written)
+        );
         assert_eq!((options.buffered_max, options.fail_on_error), (10_000, false));
         assert!(parse(&[("table-name", "t"), (FAIL_ON_ERROR, "TRUE")]).unwrap().fail_on_error);
     }
@@ -104,8 +127,12 @@ mod tests {
     fn errors_say_what_to_write() {
         let error = |pairs: &[(&str, &str)]| parse(pairs).err().unwrap();
         assert!(error(&[]).starts_with("WITH needs 'table-name'"));
-        assert!(error(&[("table-name", "t"), ("sink.batch.max-size", "26")]).contains("from 1 to 25"));
+        assert!(
+            error(&[("table-name", "t"), ("sink.batch.max-size", "26")]).contains("from 1 to 25")
+        );
         assert!(error(&[("table-name", "t"), (FAIL_ON_ERROR, "yes")]).contains("true or false"));
-        assert!(error(&[("table-name", "t"), ("aws.credentials.provider", "BASC")]).contains("ENV_VAR"));
+        assert!(
+            error(&[("table-name", "t"), ("aws.credentials.provider", "BASC")]).contains("ENV_VAR")
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! How many requests are on their way at once, and what happens when DynamoDB says no?
 //!
-//! A worker pushes items and goes on; tasks on the network runtime send them, in the order that `lanes` gives. What always
-//! holds: an item is settled only when it is acknowledged, superseded or rejected; an item that cannot be taken does not
-//! hold up the others; throttling and errors of the server are tried again for ever.
+//! A worker pushes items and goes on; tasks on the network runtime send them, in the order that
+//! `lanes` gives. What always holds: an item is settled only when it is acknowledged, superseded or
+//! rejected; an item that cannot be taken does not hold up the others; throttling and errors of the
+//! server are tried again for ever.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,11 +21,12 @@ use crate::sink::{Afterwards, Prepared, Rejected};
 use crate::time::timer;
 use crate::wake::Wake;
 
-/// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second; several writers share memory
-/// with the state.
+/// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second;
+/// several writers share memory with the state.
 pub(crate) const BUFFER_BYTES_MAX: usize = 8 << 20;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
-/// Long enough to let a throttled table recover, short enough to notice soon. Jitter adds up to as much again.
+/// Long enough to let a throttled table recover, short enough to notice soon. Jitter adds up to as
+/// much again.
 const RETRY_DELAY_MAX: Duration = Duration::from_millis(2500);
 
 /// One writer's items, shared with the tasks that send them.
@@ -32,7 +34,8 @@ pub(crate) struct Outbox {
     lanes: Mutex<KeyLanes>,
     /// Wakes the worker when a request has ended.
     wake: Wake,
-    /// What is on its way may be staged at a barrier: written again, by whomever, it does not go over something newer.
+    /// What is on its way may be staged at a barrier: written again, by whomever, it does not go
+    /// over something newer.
     may_stage: bool,
     client: Arc<TableClient>,
     key_names: Vec<Arc<str>>,
@@ -116,7 +119,8 @@ impl Outbox {
         lanes.bytes < BUFFER_BYTES_MAX && lanes.items < self.items_max
     }
 
-    /// Ends an epoch. What is on its way is staged if the job goes on and that does no harm; else it has to arrive.
+    /// Ends an epoch. What is on its way is staged if the job goes on and that does no harm; else
+    /// it has to arrive.
     pub fn begin_prepare(&self, afterwards: Afterwards) -> Result<Prepared, String> {
         let mut lanes = self.lanes();
         lanes.begin_barrier();
@@ -135,7 +139,8 @@ impl Outbox {
             return Err(failure.clone());
         }
         let rejected = lanes.take_prepared();
-        Ok(rejected.map_or(Prepared::Waits, |rejected| Prepared::Part { staged: Vec::new(), rejected }))
+        Ok(rejected
+            .map_or(Prepared::Waits, |rejected| Prepared::Part { staged: Vec::new(), rejected }))
     }
 
     /// Notes a row that cannot be an item.
@@ -156,7 +161,8 @@ impl Outbox {
     fn send_more(self: &Arc<Self>, mut lanes: MutexGuard<'_, KeyLanes>) {
         let mut requests = Vec::new();
         while lanes.requests < self.requests_max && !lanes.closed && lanes.failure.is_none() {
-            // A request that is not full waits for company while others are on their way, but not for those that pause.
+            // A request that is not full waits for company while others are on their way, but not
+            // for those that pause.
             if lanes.ready.len() < self.batch_size && lanes.requests > lanes.pausing {
                 break;
             }
@@ -174,8 +180,8 @@ impl Outbox {
         }
     }
 
-    /// Why the table takes nothing of this job any more, if that is why it refused a request. Its description may be some
-    /// seconds old.
+    /// Why the table takes nothing of this job any more, if that is why it refused a request. Its
+    /// description may be some seconds old.
     async fn unfit(&self, reason: &str, refusal: Refusal) -> Option<String> {
         let (table, key) = (&self.table, &self.key);
         match describe(self.client.clone()).await {
@@ -184,11 +190,13 @@ impl Outbox {
                  Give the table its former key, or the query that of the table, and start again"
             )),
             Ok(_) if refusal == Refusal::Unclear => None,
-            Ok(_) => Some(format!("DynamoDB table '{table}' does not take rows of this query, whose key is {key}: {reason}")),
+            Ok(_) => Some(format!(
+                "DynamoDB table '{table}' does not take rows of this query, whose key is {key}: {reason}"
+            )),
             // Whoever may write need not be allowed to look.
-            Err(why) if refusal == Refusal::OfTheKey => {
-                Some(format!("DynamoDB table '{table}' does not take rows with the key {key}: {reason} ({why})"))
-            }
+            Err(why) if refusal == Refusal::OfTheKey => Some(format!(
+                "DynamoDB table '{table}' does not take rows with the key {key}: {reason} ({why})"
+            )),
             Err(_) => None,
         }
     }
@@ -197,7 +205,11 @@ impl Outbox {
         let retries = self.retries.fetch_add(1, Ordering::Relaxed) + 1;
         // Lines grow with the logarithm of the failures.
         if retries.is_power_of_two() {
-            tracing::warn!(table = self.table, retries, "DynamoDB did not take a write, trying again: {reason}");
+            tracing::warn!(
+                table = self.table,
+                retries,
+                "DynamoDB did not take a write, trying again: {reason}"
+            );
         }
     }
 }
@@ -248,8 +260,8 @@ impl Request {
         }
     }
 
-    /// Puts the first `count` items and settles those that need nothing more. Errors: what the others wait for;
-    /// [`Failure::Refused`] and [`Failure::Unclear`] only of several.
+    /// Puts the first `count` items and settles those that need nothing more. Errors: what the
+    /// others wait for; [`Failure::Refused`] and [`Failure::Unclear`] only of several.
     async fn put(&mut self, count: usize) -> Result<(), Failure> {
         let outbox = self.outbox.clone();
         let outcome = if outbox.in_batches {
@@ -277,7 +289,9 @@ impl Request {
                 self.settle_first(1, &[]);
                 Ok(())
             }
-            Err(Failure::Unfit(reason)) => Err(Failure::Fatal(outbox.unfit(&reason, Refusal::OfTheKey).await.unwrap_or(reason))),
+            Err(Failure::Unfit(reason)) => Err(Failure::Fatal(
+                outbox.unfit(&reason, Refusal::OfTheKey).await.unwrap_or(reason),
+            )),
             Err(Failure::Missing(reason)) => Err(Failure::Fatal(format!(
                 "DynamoDB table '{}' does not exist any more: create it with the key {} and start again ({reason})",
                 outbox.table, outbox.key
@@ -331,7 +345,11 @@ impl Request {
     fn settle_first(&mut self, count: usize, left: &[usize]) {
         let rest = self.items.split_off(count);
         let mut lanes = self.outbox.lanes();
-        for (i, item) in std::mem::replace(&mut self.items, Vec::with_capacity(left.len() + rest.len())).into_iter().enumerate() {
+        for (i, item) in
+            std::mem::replace(&mut self.items, Vec::with_capacity(left.len() + rest.len()))
+                .into_iter()
+                .enumerate()
+        {
             if left.contains(&i) {
                 self.items.push(item);
             } else {
@@ -349,7 +367,9 @@ impl Drop for Request {
         lanes.pausing -= usize::from(self.pausing);
         if !self.items.is_empty() && !lanes.closed {
             // Nobody will send them: better an error than a barrier that never ends.
-            lanes.failure.get_or_insert_with(|| "the network runtime stopped before all rows were written".into());
+            lanes.failure.get_or_insert_with(|| {
+                "the network runtime stopped before all rows were written".into()
+            });
         }
         self.outbox.send_more(lanes);
         (self.outbox.wake)();
@@ -357,7 +377,10 @@ impl Drop for Request {
 }
 
 fn delays() -> ExponentialBackoff {
-    let delays = ExponentialBuilder::new().with_jitter().with_min_delay(RETRY_DELAY_MIN).with_max_delay(RETRY_DELAY_MAX);
+    let delays = ExponentialBuilder::new()
+        .with_jitter()
+        .with_min_delay(RETRY_DELAY_MIN)
+        .with_max_delay(RETRY_DELAY_MAX);
     delays.without_max_times().build()
 }
 

@@ -1,9 +1,10 @@
 //! Results into a DynamoDB table, as upserts by key.
 //!
-//! Called by `runtime` as any sink. What always holds: writes of one key are made one after the other; where results of several windows share a
-//! key, a write is conditional on a version that is not higher, so the table never goes back; once a writer has given its part of
-//! an epoch, everything written before its barrier is in the table, superseded, handed out as rejected, or staged in the checkpoint; a fault of the table rejects no row, it ends the
-//! job.
+//! Called by `runtime` as any sink. What always holds: writes of one key are made one after the
+//! other; where results of several windows share a key, a write is conditional on a version that is
+//! not higher, so the table never goes back; once a writer has given its part of an epoch,
+//! everything written before its barrier is in the table, superseded, handed out as rejected, or
+//! staged in the checkpoint; a fault of the table rejects no row, it ends the job.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -19,7 +20,9 @@ use super::value::{is_supported, key_type};
 use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, TEXT_LEN, Tally, Version, WriteMode};
-use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec};
+use crate::sink::{
+    Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec,
+};
 use crate::types::sql_name;
 use crate::wake::Wake;
 
@@ -45,8 +48,8 @@ struct Table {
 }
 
 impl DynamoDbSink {
-    /// Checks the options. `run_ms` is the start of the run, kept on resume. Network work is done on `runtime`, which needs
-    /// a thread of its own.
+    /// Checks the options. `run_ms` is the start of the run, kept on resume. Network work is done
+    /// on `runtime`, which needs a thread of its own.
     pub fn new(
         spec: TableSpec,
         options: &BTreeMap<String, String>,
@@ -56,7 +59,16 @@ impl DynamoDbSink {
     ) -> Result<DynamoDbSink, SinkError> {
         let options = checked_options(&spec, options)?;
         let tally = Arc::new(Tally::new(&spec.name));
-        Ok(DynamoDbSink { spec, options, run_ms, mode, runtime, table: Mutex::default(), tally, resumed: Mutex::default() })
+        Ok(DynamoDbSink {
+            spec,
+            options,
+            run_ms,
+            mode,
+            runtime,
+            table: Mutex::default(),
+            tally,
+            resumed: Mutex::default(),
+        })
     }
 
     /// Finds what is wrong with a table's declaration, without touching the outside.
@@ -90,16 +102,20 @@ impl DynamoDbSink {
     }
 
     /// Runs network work on the runtime, whatever thread this is.
-    fn wait<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, SinkError> {
+    fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, SinkError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.runtime.spawn(async move { drop(sender.send(work.await)) });
-        receiver
-            .recv()
-            .map_err(|_| SinkError::Write { table: self.spec.name.clone(), reason: "the network runtime has stopped".into() })
+        receiver.recv().map_err(|_| SinkError::Write {
+            table: self.spec.name.clone(),
+            reason: "the network runtime has stopped".into(),
+        })
     }
 
-    /// The columns of the table's key. It must be the SQL table's: with fewer attributes rows would replace each other,
-    /// with more a result would be written beside its predecessor.
+    /// The columns of the table's key. It must be the SQL table's: with fewer attributes rows would
+    /// replace each other, with more a result would be written beside its predecessor.
     fn key_columns(&self, found: &TableKey) -> Result<Vec<usize>, SinkError> {
         let name = &self.options.table_name;
         let attributes = || found.attributes.iter().map(|(n, _)| n.as_str());
@@ -115,11 +131,14 @@ impl DynamoDbSink {
         let mut key = Vec::new();
         for (attribute, found) in &found.attributes {
             // Checked in `new`: every key column exists.
-            let Some((index, field)) = self.spec.schema.column_with_name(attribute) else { continue };
+            let Some((index, field)) = self.spec.schema.column_with_name(attribute) else {
+                continue;
+            };
             match key_type(field.data_type()) {
                 Some(written) if written == found => key.push(index),
                 written => {
-                    let written = written.map_or("cannot be a key".into(), |w| format!("is written as {w}"));
+                    let written =
+                        written.map_or("cannot be a key".into(), |w| format!("is written as {w}"));
                     return Err(self.config(format!(
                         "key attribute '{attribute}' of DynamoDB table '{name}' has type {found}, but the column of type {} \
                          {written}: change the column's type (CAST in the query) or the DynamoDB table",
@@ -132,7 +151,10 @@ impl DynamoDbSink {
     }
 }
 
-fn checked_options(spec: &TableSpec, options: &BTreeMap<String, String>) -> Result<DynamoDbOptions, SinkError> {
+fn checked_options(
+    spec: &TableSpec,
+    options: &BTreeMap<String, String>,
+) -> Result<DynamoDbOptions, SinkError> {
     let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
     let options = DynamoDbOptions::parse(options).map_err(config)?;
     if spec.upsert_key().is_empty() {
@@ -144,15 +166,24 @@ fn checked_options(spec: &TableSpec, options: &BTreeMap<String, String>) -> Resu
         let field = spec.schema.column_with_name(name).map(|(_, field)| field);
         let field = field.ok_or_else(|| config(format!("key column '{name}' does not exist")))?;
         if is_supported(field.data_type()) && key_type(field.data_type()).is_none() {
-            return Err(config(format!("column '{name}' of type {} cannot be part of a key", sql_name(field.data_type()))));
+            return Err(config(format!(
+                "column '{name}' of type {} cannot be part of a key",
+                sql_name(field.data_type())
+            )));
         }
     }
     for field in spec.schema.fields() {
         if !is_supported(field.data_type()) {
-            return Err(config(format!("column '{}' of type {} cannot be written", field.name(), sql_name(field.data_type()))));
+            return Err(config(format!(
+                "column '{}' of type {} cannot be written",
+                field.name(),
+                sql_name(field.data_type())
+            )));
         }
         if field.name() == VERSION_ATTRIBUTE {
-            return Err(config(format!("the attribute '{VERSION_ATTRIBUTE}' holds versions: give the column another name")));
+            return Err(config(format!(
+                "the attribute '{VERSION_ATTRIBUTE}' holds versions: give the column another name"
+            )));
         }
     }
     Ok(options)
@@ -165,7 +196,8 @@ impl Sink for DynamoDbSink {
 
     fn writer(&self, _writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let table = self.table()?;
-        let names: Vec<Arc<str>> = self.spec.schema.fields().iter().map(|f| f.name().as_str().into()).collect();
+        let names: Vec<Arc<str>> =
+            self.spec.schema.fields().iter().map(|f| f.name().as_str().into()).collect();
         let outbox = OutboxConfig {
             mode: self.mode,
             key_names: table.key.iter().map(|&k| names[k].clone()).collect(),
@@ -180,9 +212,13 @@ impl Sink for DynamoDbSink {
             tally: self.tally.clone(),
         };
         let outbox = Outbox::new(table.client.clone(), outbox);
-        let resumed = std::mem::take(&mut *self.resumed.lock().unwrap_or_else(PoisonError::into_inner));
-        outbox.push(resumed).map_err(|reason| SinkError::Write { table: self.spec.name.clone(), reason })?;
-        let extra_bytes = if self.mode == WriteMode::Versioned { VERSION_ATTRIBUTE.len() + TEXT_LEN } else { 0 };
+        let resumed =
+            std::mem::take(&mut *self.resumed.lock().unwrap_or_else(PoisonError::into_inner));
+        outbox
+            .push(resumed)
+            .map_err(|reason| SinkError::Write { table: self.spec.name.clone(), reason })?;
+        let extra_bytes =
+            if self.mode == WriteMode::Versioned { VERSION_ATTRIBUTE.len() + TEXT_LEN } else { 0 };
         Ok(Box::new(DynamoDbWriter {
             table: self.spec.name.clone(),
             run_ms: self.run_ms,
@@ -215,7 +251,9 @@ struct DynamoDbWriter {
 impl SinkWriter for DynamoDbWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         let of_batch = Version::of_window(self.run_ms, rows.window_end);
-        let text = |version: Version| -> Option<Arc<str>> { self.versioned.then(|| version.to_string().into()) };
+        let text = |version: Version| -> Option<Arc<str>> {
+            self.versioned.then(|| version.to_string().into())
+        };
         // Most rows have no revision: they share the text.
         let of_all = text(of_batch);
         let mut items = Vec::with_capacity(rows.batch.num_rows());
@@ -242,25 +280,38 @@ impl SinkWriter for DynamoDbWriter {
                     }
                     let row = self.items.row_json(&rows.batch, row);
                     if self.fail_on_error {
-                        return Err(SinkError::Write { table: self.table.clone(), reason: format!("{reason}: {row}") });
+                        return Err(SinkError::Write {
+                            table: self.table.clone(),
+                            reason: format!("{reason}: {row}"),
+                        });
                     }
                     self.outbox.reject(Rejected { row, reason });
                 }
             }
         }
-        self.outbox.push(items).map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
+        self.outbox
+            .push(items)
+            .map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
     }
 
     fn has_room(&mut self) -> bool {
         self.outbox.has_room()
     }
 
-    fn begin_prepare(&mut self, _epoch: Epoch, afterwards: Afterwards) -> Result<Prepared, SinkError> {
-        self.outbox.begin_prepare(afterwards).map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
+    fn begin_prepare(
+        &mut self,
+        _epoch: Epoch,
+        afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError> {
+        self.outbox
+            .begin_prepare(afterwards)
+            .map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
     }
 
     fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
-        self.outbox.poll_prepare().map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
+        self.outbox
+            .poll_prepare()
+            .map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
     }
 
     fn take_rejected(&mut self) -> Vec<Rejected> {

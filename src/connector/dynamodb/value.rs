@@ -1,16 +1,19 @@
 //! Which DynamoDB value does a column's value become?
 //!
-//! Called by `item` for every cell, on the worker. Numbers become N, STRING, dates and times S, BOOLEAN BOOL, BYTES B, ARRAY
-//! L, ROW and MAP M, NULL NULL. Times are written as CAST to STRING writes them (`2024-02-29 01:02:03.9`, with a zone a `Z`
-//! after it): the text sorts as the time does within one column. Flink leaves times to the AWS client for Java, whose form
-//! has changed between versions. What always holds: a value that is returned is one that DynamoDB's types can hold.
+//! Called by `item` for every cell, on the worker. Numbers become N, STRING, dates and times S,
+//! BOOLEAN BOOL, BYTES B, ARRAY L, ROW and MAP M, NULL NULL. Times are written as CAST to STRING
+//! writes them (`2024-02-29 01:02:03.9`, with a zone a `Z` after it): the text sorts as the time
+//! does within one column. Flink leaves times to the AWS client for Java, whose form has changed
+//! between versions. What always holds: a value that is returned is one that DynamoDB's types can
+//! hold.
 
 use std::fmt::Write;
 
 use arrow::array::{Array, ArrayRef, AsArray, StructArray};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType,
 };
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +25,8 @@ use crate::map_keys;
 /// DynamoDB's numbers: 0 or a magnitude from 1e-130 to just below 1e126.
 const NUMBER_MIN: f64 = 1e-130;
 const NUMBER_END: f64 = 1e126;
-/// What DynamoDB charges for a list or map beside its elements, and for each element beside its contents, bytes.
+/// What DynamoDB charges for a list or map beside its elements, and for each element beside its
+/// contents, bytes.
 const NESTED_BYTES: usize = 3;
 const ELEMENT_BYTES: usize = 1;
 
@@ -51,9 +55,15 @@ impl Value {
                 let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
                 digits.div_ceil(2) + 1 + usize::from(n.starts_with('-'))
             }
-            Value::List(values) => NESTED_BYTES + values.iter().map(|v| ELEMENT_BYTES + v.size_bytes()).sum::<usize>(),
+            Value::List(values) => {
+                NESTED_BYTES + values.iter().map(|v| ELEMENT_BYTES + v.size_bytes()).sum::<usize>()
+            }
             Value::Map(entries) => {
-                NESTED_BYTES + entries.iter().map(|(name, v)| ELEMENT_BYTES + name.len() + v.size_bytes()).sum::<usize>()
+                NESTED_BYTES
+                    + entries
+                        .iter()
+                        .map(|(name, v)| ELEMENT_BYTES + name.len() + v.size_bytes())
+                        .sum::<usize>()
             }
         }
     }
@@ -89,12 +99,17 @@ impl Value {
                 }
                 out.push(']');
             }
-            Value::Map(entries) => write_json_object(entries.iter().map(|(n, v)| (n.as_str(), v)), out),
+            Value::Map(entries) => {
+                write_json_object(entries.iter().map(|(n, v)| (n.as_str(), v)), out)
+            }
         }
     }
 }
 
-pub(crate) fn write_json_object<'a>(entries: impl Iterator<Item = (&'a str, &'a Value)>, out: &mut String) {
+pub(crate) fn write_json_object<'a>(
+    entries: impl Iterator<Item = (&'a str, &'a Value)>,
+    out: &mut String,
+) {
     out.push('{');
     for (i, (name, value)) in entries.enumerate() {
         out.push_str(if i > 0 { "," } else { "" });
@@ -115,7 +130,9 @@ pub fn key_type(data_type: &DataType) -> Option<&'static str> {
     match data_type {
         T::Binary => Some("B"),
         T::Utf8 | T::Date32 | T::Time32(_) | T::Timestamp(..) => Some("S"),
-        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(..) => Some("N"),
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(..) => {
+            Some("N")
+        }
         _ => None,
     }
 }
@@ -125,16 +142,20 @@ pub(crate) fn is_supported(data_type: &DataType) -> bool {
     use DataType as T;
     match data_type {
         T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 => true,
-        T::Decimal128(..) | T::Utf8 | T::Binary | T::Date32 | T::Time32(TimeUnit::Millisecond) => true,
+        T::Decimal128(..) | T::Utf8 | T::Binary | T::Date32 | T::Time32(TimeUnit::Millisecond) => {
+            true
+        }
         T::Timestamp(unit, _) => *unit != TimeUnit::Second,
         T::List(element) => is_supported(element.data_type()),
         T::Struct(fields) => fields.iter().all(|f| is_supported(f.data_type())),
-        T::Map(..) => map_keys::types(data_type).is_some_and(|(key, value)| *key == T::Utf8 && is_supported(value)),
+        T::Map(..) => map_keys::types(data_type)
+            .is_some_and(|(key, value)| *key == T::Utf8 && is_supported(value)),
         _ => false,
     }
 }
 
-/// The value in a row of a column whose type [`is_supported`] knows, or why DynamoDB can never take it.
+/// The value in a row of a column whose type [`is_supported`] knows, or why DynamoDB can never take
+/// it.
 pub fn value(column: &ArrayRef, row: usize) -> Result<Value, String> {
     if column.is_null(row) {
         return Ok(Value::Null);
@@ -173,7 +194,10 @@ pub fn value(column: &ArrayRef, row: usize) -> Result<Value, String> {
         DataType::Time32(_) => {
             let millis = at!(Time32MillisecondType);
             time_text::write_time(&mut text, millis);
-            time_text::write_fraction(&mut text, millis.rem_euclid(1000).cast_unsigned() * 1_000_000);
+            time_text::write_fraction(
+                &mut text,
+                millis.rem_euclid(1000).cast_unsigned() * 1_000_000,
+            );
             Value::Text(into_text(text))
         }
         DataType::Timestamp(unit, zone) => {
@@ -181,9 +205,17 @@ pub fn value(column: &ArrayRef, row: usize) -> Result<Value, String> {
                 TimeUnit::Millisecond => at!(TimestampMillisecondType),
                 TimeUnit::Microsecond => at!(TimestampMicrosecondType),
                 TimeUnit::Nanosecond => at!(TimestampNanosecondType),
-                TimeUnit::Second => return Err(format!("type {} is not supported", column.data_type())),
+                TimeUnit::Second => {
+                    return Err(format!("type {} is not supported", column.data_type()));
+                }
             };
-            time_text::write_timestamp(&mut text, ticks, *unit, ZoneSuffix::of(zone.as_ref()), TimestampStandard::Sql);
+            time_text::write_timestamp(
+                &mut text,
+                ticks,
+                *unit,
+                ZoneSuffix::of(zone.as_ref()),
+                TimestampStandard::Sql,
+            );
             Value::Text(into_text(text))
         }
         DataType::List(_) => {
@@ -192,7 +224,10 @@ pub fn value(column: &ArrayRef, row: usize) -> Result<Value, String> {
         }
         DataType::Struct(fields) => {
             let columns = column.as_struct().columns();
-            let entries = fields.iter().zip(columns).map(|(field, c)| Ok((field.name().clone(), value(c, row)?)));
+            let entries = fields
+                .iter()
+                .zip(columns)
+                .map(|(field, c)| Ok((field.name().clone(), value(c, row)?)));
             Value::Map(entries.collect::<Result<_, String>>()?)
         }
         DataType::Map(..) => map(&column.as_map().value(row))?,
@@ -249,10 +284,17 @@ mod tests {
 
     #[test]
     fn arrays_rows_and_maps() {
-        let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![])]);
+        let list = ListArray::from_iter_primitive::<Int32Type, _, _>([
+            Some(vec![Some(1), None]),
+            None,
+            Some(vec![]),
+        ]);
         let list: ArrayRef = Arc::new(list);
         assert_eq!([0, 1, 2].map(|row| json(list.clone(), row)), ["[1,null]", "null", "[]"]);
-        let inner = Fields::from(vec![Field::new("t", DataType::Utf8, true), Field::new("l", list.data_type().clone(), true)]);
+        let inner = Fields::from(vec![
+            Field::new("t", DataType::Utf8, true),
+            Field::new("l", list.data_type().clone(), true),
+        ]);
         let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("a\"b"), None, Some("c")]));
         let rows: ArrayRef = Arc::new(StructArray::new(inner, vec![texts, list], None));
         assert_eq!(json(rows.clone(), 0), r#"{"t":"a\"b","l":[1,null]}"#);
@@ -283,7 +325,8 @@ mod tests {
         let text = |s: &str| Value::Text(s.into());
         let list = Value::List(vec![text("abc"), Value::Null]);
         assert_eq!(list.size_bytes(), 3 + (1 + 3) + (1 + 1));
-        let map = Value::Map(vec![("name".into(), list), ("n".into(), Value::Number("-12345".into()))]);
+        let map =
+            Value::Map(vec![("name".into(), list), ("n".into(), Value::Number("-12345".into()))]);
         assert_eq!(map.size_bytes(), 3 + (1 + 4 + 9) + (1 + 1 + 5));
         assert_eq!(map.count(), 5);
     }

@@ -35,7 +35,12 @@ impl Connector for Filesystem {
     }
     fn options(&self) -> Vec<OptionSpec> {
         vec![
-            OptionSpec::new("path", OptionKind::Text, "the file or folder to read, or the folder to write to").required(),
+            OptionSpec::new(
+                "path",
+                OptionKind::Text,
+                "the file or folder to read, or the folder to write to",
+            )
+            .required(),
             FORMAT.required(),
             OptionSpec::new(
                 MONITOR_INTERVAL,
@@ -60,10 +65,15 @@ impl Reads for Filesystem {
         monitor_interval(&plan.table).map(|_| ())
     }
 
-    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+    fn source(
+        &self,
+        plan: &SourcePlan,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Source>, ConnectError> {
         let table = &plan.table;
         let path = required(table, "path", "the file or folder to read")?;
-        let source = FileSource::new(&table.name, path, metadata_keys(plan))?.framed(formats::framing(table)?);
+        let source = FileSource::new(&table.name, path, metadata_keys(plan))?
+            .framed(formats::framing(table)?);
         Ok(match monitor_interval(table)? {
             Some(every) => Arc::new(source.watched(every, env.clock.clone())?),
             None => Arc::new(source),
@@ -92,14 +102,22 @@ impl Writes for Filesystem {
         let path = required(table, "path", "the folder to write to")?;
         let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
         let name = hints::short_name(&table.name);
-        Ok(Arc::new(FileSink::new(&name, folder, &env.run_name, plan.schema.clone(), formats::encode_format(table)?)?))
+        Ok(Arc::new(FileSink::new(
+            &name,
+            folder,
+            &env.run_name,
+            plan.schema.clone(),
+            formats::encode_format(table)?,
+        )?))
     }
 }
 
 fn monitor_interval(table: &Table) -> Result<Option<Duration>, ConnectError> {
     let Some(text) = table.options.get(MONITOR_INTERVAL) else { return Ok(None) };
     match duration(text) {
-        Ok(every) if every.is_zero() => Err(config_error(table, format!("'{MONITOR_INTERVAL}' is longer than 0"))),
+        Ok(every) if every.is_zero() => {
+            Err(config_error(table, format!("'{MONITOR_INTERVAL}' is longer than 0")))
+        }
         Ok(every) => Ok(Some(every)),
         Err(e) => Err(config_error(table, format!("'{MONITOR_INTERVAL}' = '{text}': {e}"))),
     }

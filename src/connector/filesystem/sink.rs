@@ -1,19 +1,21 @@
 //! Results as files of lines in a folder, each row exactly once (the `filesystem` connector).
 //!
-//! Called by `runtime` through [`Sink`]. A writer appends to a *part* whose name starts with a dot. `begin_prepare` makes the
-//! parts of an epoch durable and returns their names for the manifest; only when the manifest is durable does `commit`
-//! rename them. What always holds: a file without a leading dot is complete and never changes; a part is visible if and
-//! only if a manifest names it; a crash at any point is repaired by `recommit` (renames what was not yet) and `discard_uncommitted`
-//! (removes the parts of this run that no manifest names), in this order, before anything is written. Readers may take files
-//! away as soon as they have their final names.
+//! Called by `runtime` through [`Sink`]. A writer appends to a *part* whose name starts with a dot.
+//! `begin_prepare` makes the parts of an epoch durable and returns their names for the manifest;
+//! only when the manifest is durable does `commit` rename them. What always holds: a file without a
+//! leading dot is complete and never changes; a part is visible if and only if a manifest names it;
+//! a crash at any point is repaired by `recommit` (renames what was not yet) and
+//! `discard_uncommitted` (removes the parts of this run that no manifest names), in this order,
+//! before anything is written. Readers may take files away as soon as they have their final names.
 //!
 //! ```text
 //! .part-<table>-<run>-<epoch>-<writer>-<number>.jsonl.inprogress   being written, or waiting for its manifest
 //!  part-<table>-<run>-<epoch>-<writer>-<number>.jsonl              committed
 //! ```
 //!
-//! A committed name holds the epoch that `begin_prepare` was given. That of a part holds the epoch the writer expected, which
-//! is wrong after a restore and does not matter: the manifest connects the two.
+//! A committed name holds the epoch that `begin_prepare` was given. That of a part holds the epoch
+//! the writer expected, which is wrong after a restore and does not matter: the manifest connects
+//! the two.
 
 mod publish;
 
@@ -40,7 +42,8 @@ const PART_BYTES_MAX: u64 = 256 << 20;
 const BUFFER_BYTES: usize = 1 << 20;
 /// Rows encoded between two looks at the buffer: bounds it at this many rows beyond `BUFFER_BYTES`.
 const ROWS_PER_STEP: usize = 1024;
-/// Parts left by a crash that a writer steps over before it gives up. `discard_uncommitted` leaves none.
+/// Parts left by a crash that a writer steps over before it gives up. `discard_uncommitted` leaves
+/// none.
 const NAME_ATTEMPTS_MAX: u64 = 1000;
 /// Common limit of a file name is 255 bytes; the rest is for epoch, writer, number and suffixes.
 const NAME_PREFIX_BYTES_MAX: usize = 160;
@@ -66,8 +69,8 @@ struct Target {
 }
 
 impl FileSink {
-    /// `run` becomes part of file names: letters, digits, `.`, `_` and `-` only. The folder is made by the first writer, so
-    /// that a folder that cannot be made is found out at the start.
+    /// `run` becomes part of file names: letters, digits, `.`, `_` and `-` only. The folder is made
+    /// by the first writer, so that a folder that cannot be made is found out at the start.
     pub fn new(
         table: &str,
         folder: PathBuf,
@@ -79,8 +82,8 @@ impl FileSink {
         Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: true })
     }
 
-    /// The error stream: files of records as they came in, for their owner alone. Most jobs write none, so the folder is
-    /// made with the first one.
+    /// The error stream: files of records as they came in, for their owner alone. Most jobs write
+    /// none, so the folder is made with the first one.
     pub fn errors(folder: PathBuf, run: &str, schema: SchemaRef) -> Result<FileSink, SinkError> {
         let target = Target::new("errors", folder, run, schema, EncodeOptions::default().into())?;
         let target = Arc::new(Target { access: Access::OwnerOnly, ..target });
@@ -98,10 +101,10 @@ impl Sink for FileSink {
         if self.folder_early {
             target.create_folder()?;
         }
-        let encoder = target
-            .format
-            .encoder(&target.schema)
-            .map_err(|e| SinkError::Config { table: target.table.clone(), reason: e.to_string() })?;
+        let encoder = target.format.encoder(&target.schema).map_err(|e| SinkError::Config {
+            table: target.table.clone(),
+            reason: e.to_string(),
+        })?;
         Ok(Box::new(FileWriter {
             target,
             number: writer,
@@ -136,7 +139,8 @@ impl Sink for FileSink {
         for entry in entries {
             let entry = entry.map_err(|e| target.failed("list", &target.folder, &e))?;
             if entry.file_name().to_str().is_some_and(|name| target.is_own_part(name)) {
-                fs::remove_file(entry.path()).map_err(|e| target.failed("remove", &entry.path(), &e))?;
+                fs::remove_file(entry.path())
+                    .map_err(|e| target.failed("remove", &entry.path(), &e))?;
                 any = true;
             }
         }
@@ -145,9 +149,17 @@ impl Sink for FileSink {
 }
 
 impl Target {
-    fn new(table: &str, folder: PathBuf, run: &str, schema: SchemaRef, format: EncodeFormat) -> Result<Target, SinkError> {
+    fn new(
+        table: &str,
+        folder: PathBuf,
+        run: &str,
+        schema: SchemaRef,
+        format: EncodeFormat,
+    ) -> Result<Target, SinkError> {
         let config = |reason: String| SinkError::Config { table: table.to_owned(), reason };
-        if run.is_empty() || !run.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-')) {
+        if run.is_empty()
+            || !run.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'-'))
+        {
             return Err(config(format!("the run id `{run}` cannot be part of a file name")));
         }
         let prefix = format!("part-{}-{run}-", file_name_of(table));
@@ -156,11 +168,19 @@ impl Target {
         }
         // A type that the format cannot hold is reported here, not by the first worker.
         format.encoder(&schema).map_err(|e| config(e.to_string()))?;
-        Ok(Target { table: table.to_owned(), folder, prefix, schema, format, access: Access::AsUsual })
+        Ok(Target {
+            table: table.to_owned(),
+            folder,
+            prefix,
+            schema,
+            format,
+            access: Access::AsUsual,
+        })
     }
 
     fn create_folder(&self) -> Result<(), SinkError> {
-        create_folder(&self.folder, self.access).map_err(|e| self.failed("create the folder", &self.folder, &e))
+        create_folder(&self.folder, self.access)
+            .map_err(|e| self.failed("create the folder", &self.folder, &e))
     }
 
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> SinkError {
@@ -179,8 +199,8 @@ impl Target {
         format!("{}{epoch:08}-{writer}-{number}.{}", self.prefix, self.format.extension())
     }
 
-    /// True for the parts of this table and run. The run `a` must not take those of a run `a-1`, so what follows the
-    /// prefix has to be exactly three numbers.
+    /// True for the parts of this table and run. The run `a` must not take those of a run `a-1`, so
+    /// what follows the prefix has to be exactly three numbers.
     fn is_own_part(&self, name: &str) -> bool {
         let numbers = name
             .strip_prefix('.')
@@ -211,7 +231,8 @@ struct FileWriter {
     finished: Vec<FinishedPart>,
     next_epoch: Epoch,
     next_number: u64,
-    /// Set by the first failure: what the part then holds is unknown, so nothing may be added to it or staged.
+    /// Set by the first failure: what the part then holds is unknown, so nothing may be added to it
+    /// or staged.
     failed: bool,
 }
 
@@ -236,7 +257,11 @@ impl SinkWriter for FileWriter {
         self.guarded(|writer| writer.write_batch(rows))
     }
 
-    fn begin_prepare(&mut self, epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(
+        &mut self,
+        epoch: Epoch,
+        _afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError> {
         let staged = self.guarded(|writer| writer.stage(epoch))?;
         Ok(Prepared::Part { staged, rejected: self.take_rejected() })
     }
@@ -247,9 +272,14 @@ impl SinkWriter for FileWriter {
 }
 
 impl FileWriter {
-    fn guarded<T>(&mut self, step: impl FnOnce(&mut FileWriter) -> Result<T, SinkError>) -> Result<T, SinkError> {
+    fn guarded<T>(
+        &mut self,
+        step: impl FnOnce(&mut FileWriter) -> Result<T, SinkError>,
+    ) -> Result<T, SinkError> {
         if self.failed {
-            return Err(self.target.refused("an earlier write failed: resume from the last checkpoint".into()));
+            return Err(self
+                .target
+                .refused("an earlier write failed: resume from the last checkpoint".into()));
         }
         let result = step(self);
         self.failed = result.is_err();
@@ -260,7 +290,8 @@ impl FileWriter {
         let writable = self.encoder.writable(&rows.batch);
         let batch = writable.as_ref().map_or(&rows.batch, |(batch, _)| batch);
         let others = writable.as_ref().map_or(0, |(_, others)| *others);
-        let rejected = Rejected { row: "null".into(), reason: "the format raw has no form for NULL".into() };
+        let rejected =
+            Rejected { row: "null".into(), reason: "the format raw has no form for NULL".into() };
         self.rejected.extend(std::iter::repeat_n(rejected, others));
         let count = batch.num_rows();
         let mut start = 0;
@@ -268,7 +299,8 @@ impl FileWriter {
             let end = count.min(start + ROWS_PER_STEP);
             self.encoder.encode_rows(batch, start..end, &mut self.buffer);
             start = end;
-            let part_bytes = self.open.as_ref().map_or(0, |part| part.length_bytes) + self.buffer.len() as u64;
+            let part_bytes =
+                self.open.as_ref().map_or(0, |part| part.length_bytes) + self.buffer.len() as u64;
             if part_bytes >= self.part_bytes_max {
                 self.finish_part()?;
             } else if self.buffer.len() >= BUFFER_BYTES {
@@ -298,7 +330,8 @@ impl FileWriter {
                 crc32c,
             })
             .collect();
-        serde_json::to_vec(&staged).map_err(|e| target.refused(format!("list the parts of epoch {epoch}: {e}")))
+        serde_json::to_vec(&staged)
+            .map_err(|e| target.refused(format!("list the parts of epoch {epoch}: {e}")))
     }
 
     /// Moves the buffer into the part, which is opened by its first bytes: no rows, no file.
@@ -311,7 +344,9 @@ impl FileWriter {
         }
         if let Some(part) = &mut self.open {
             let path = self.target.folder.join(&part.part);
-            part.file.write_all(&self.buffer).map_err(|e| self.target.failed("write", &path, &e))?;
+            part.file
+                .write_all(&self.buffer)
+                .map_err(|e| self.target.failed("write", &path, &e))?;
             part.length_bytes += self.buffer.len() as u64;
             part.crc32c = crc32c::crc32c_append(part.crc32c, &self.buffer);
             self.buffer.clear();
@@ -324,7 +359,8 @@ impl FileWriter {
         for _ in 0..NAME_ATTEMPTS_MAX {
             let number = self.next_number;
             self.next_number += 1;
-            let part = format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.number, number));
+            let part =
+                format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.number, number));
             let path = self.target.folder.join(&part);
             // Never opens a file that exists: it may be waiting for the commit of a restored epoch.
             let mut options = match self.target.access {
@@ -337,7 +373,10 @@ impl FileWriter {
                 Err(e) => return Err(self.target.failed("create", &path, &e)),
             }
         }
-        Err(self.target.refused(format!("{} is full of unfinished parts of this run", self.target.folder.display())))
+        Err(self.target.refused(format!(
+            "{} is full of unfinished parts of this run",
+            self.target.folder.display()
+        )))
     }
 
     /// Closes the open part, so that a crash can no longer lose any of it.
@@ -352,7 +391,8 @@ impl FileWriter {
     }
 }
 
-/// A table's name with everything but letters, digits and `_` as `%xx`; so it holds no `-`, which separates.
+/// A table's name with everything but letters, digits and `_` as `%xx`; so it holds no `-`, which
+/// separates.
 fn file_name_of(table: &str) -> String {
     let mut out = String::new();
     for c in table.bytes() {
@@ -373,7 +413,8 @@ enum Access {
     AsUsual,
 }
 
-/// Creates the folder and makes its own entry, and those of the parents made with it, durable. Parents are as usual.
+/// Creates the folder and makes its own entry, and those of the parents made with it, durable.
+/// Parents are as usual.
 fn create_folder(folder: &Path, access: Access) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());

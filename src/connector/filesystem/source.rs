@@ -1,8 +1,9 @@
 //! Files of lines as a source: a file or a folder, each file a split.
 //!
-//! Connector `filesystem`. What always holds: a record is a line without its end (`\n` or `\r\n`), or in CSV some lines if a
-//! quoted field spans them; blank lines are counted but, in JSON, not delivered; the last line needs no end; a position is the offset after the last line delivered, so a file may grow
-//! between two runs but not shrink.
+//! Connector `filesystem`. What always holds: a record is a line without its end (`\n` or `\r\n`),
+//! or in CSV some lines if a quoted field spans them; blank lines are counted but, in JSON, not
+//! delivered; the last line needs no end; a position is the offset after the last line delivered,
+//! so a file may grow between two runs but not shrink.
 
 mod changes;
 mod position;
@@ -25,18 +26,22 @@ use crate::format::csv::{Dialect, RecordEnds};
 use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Span};
 use crate::time::clock::SharedClock;
 
-use crate::source::{Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit};
+use crate::source::{
+    Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader, SplitSeed,
+    StoredSplit,
+};
 
 /// Bytes read at a time.
 const BLOCK_BYTES: usize = 256 << 10;
 /// Lines read ahead to learn a file's first event time.
 const PEEK_RECORDS: usize = 16;
-/// Files that a worker reads side by side: enough to keep pace with files that are parallel in time, few enough to leave
-/// files that follow one another closed.
+/// Files that a worker reads side by side: enough to keep pace with files that are parallel in
+/// time, few enough to leave files that follow one another closed.
 const OPEN_AT_ONCE: usize = 4;
 
 /// Metadata columns of the connector: Flink's names.
-pub const METADATA_KEYS: [&str; 4] = ["file.path", "file.name", "file.size", "file.modification-time"];
+pub const METADATA_KEYS: [&str; 4] =
+    ["file.path", "file.name", "file.size", "file.modification-time"];
 
 pub(crate) struct FileSource {
     table: String,
@@ -61,15 +66,25 @@ pub(crate) enum Framing {
 }
 
 impl FileSource {
-    /// `path`: a file, or a folder whose files are read (not those that start with `.` or `_`). `metadata`: keys of the
-    /// metadata columns that are wanted, each one of [`METADATA_KEYS`].
+    /// `path`: a file, or a folder whose files are read (not those that start with `.` or `_`).
+    /// `metadata`: keys of the metadata columns that are wanted, each one of [`METADATA_KEYS`].
     pub fn new(table: &str, path: &str, metadata: Vec<String>) -> Result<FileSource, SourceError> {
         let root = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
         if let Some(unknown) = metadata.iter().find(|m| !METADATA_KEYS.contains(&m.as_str())) {
-            let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
+            let reason = format!(
+                "there is no metadata '{unknown}'; the connector has {}",
+                METADATA_KEYS.join(", ")
+            );
             return Err(SourceError::Config { table: table.into(), reason });
         }
-        Ok(FileSource { table: table.into(), root, metadata, framing: Framing::Lines, watch: None, first_looks: OnceLock::new() })
+        Ok(FileSource {
+            table: table.into(),
+            root,
+            metadata,
+            framing: Framing::Lines,
+            watch: None,
+            first_looks: OnceLock::new(),
+        })
     }
 
     /// The same with other records than lines that are not blank.
@@ -80,7 +95,10 @@ impl FileSource {
     /// The same, without an end: every so often the folder is looked through for new files.
     pub fn watched(self, every: Duration, clock: SharedClock) -> Result<FileSource, SourceError> {
         if !self.root.is_dir() {
-            let reason = format!("{} is no folder, and 'source.monitor-interval' watches one", self.root.display());
+            let reason = format!(
+                "{} is no folder, and 'source.monitor-interval' watches one",
+                self.root.display()
+            );
             return Err(SourceError::Config { table: self.table, reason });
         }
         Ok(FileSource { watch: Some((every, clock)), ..self })
@@ -91,7 +109,8 @@ impl FileSource {
     }
 
     fn reader(&self, split: &SplitId, position: &Position) -> Result<FileReader, SourceError> {
-        let FilePosition { offset, lines } = FilePosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
+        let FilePosition { offset, lines } =
+            FilePosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
         let path = self.path_of(split);
         let error = |e: std::io::Error| SourceError::Read {
             table: self.table.clone(),
@@ -99,10 +118,12 @@ impl FileSource {
             reason: format!("{}: {e}", path.display()),
         };
         let mut file = File::open(&path).map_err(error)?;
-        // A compressed file has no place to go to: what was read already is decompressed again and dropped.
+        // A compressed file has no place to go to: what was read already is decompressed again and
+        // dropped.
         let (content, length): (Box<dyn Read + Send>, u64) = if is_gzip(&path) {
             let mut content = MultiGzDecoder::new(BufReader::new(file));
-            let skipped = std::io::copy(&mut content.by_ref().take(offset), &mut std::io::sink()).map_err(error)?;
+            let skipped = std::io::copy(&mut content.by_ref().take(offset), &mut std::io::sink())
+                .map_err(error)?;
             (Box::new(content), skipped)
         } else {
             let length = file.metadata().map_err(error)?.len();
@@ -110,8 +131,15 @@ impl FileSource {
             (Box::new(file), length)
         };
         if length < offset {
-            let reason = format!("{} has {length} bytes, but {offset} were read already: it was cut or replaced", path.display());
-            return Err(SourceError::Read { table: self.table.clone(), split: split.clone(), reason });
+            let reason = format!(
+                "{} has {length} bytes, but {offset} were read already: it was cut or replaced",
+                path.display()
+            );
+            return Err(SourceError::Read {
+                table: self.table.clone(),
+                split: split.clone(),
+                reason,
+            });
         }
         Ok(FileReader {
             table: self.table.clone(),
@@ -135,7 +163,10 @@ impl Source for FileSource {
         let config = |reason: String| SourceError::Config { table: self.table.clone(), reason };
         if !self.root.is_dir() {
             if !self.root.exists() {
-                return Err(config(format!("{} does not exist; 'path' names a file or a folder of files", self.root.display())));
+                return Err(config(format!(
+                    "{} does not exist; 'path' names a file or a folder of files",
+                    self.root.display()
+                )));
             }
             return Ok(vec![start_of(&file_name(&self.root))]);
         }
@@ -148,10 +179,16 @@ impl Source for FileSource {
         Ok(splits)
     }
 
-    fn open(&self, split: &SplitId, position: &Position, _ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(
+        &self,
+        split: &SplitId,
+        position: &Position,
+        _ahead: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
         match &self.watch {
             Some((every, clock)) if self.finds(split) => {
-                let position = FolderPosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
+                let position = FolderPosition::of(position)
+                    .map_err(|e| SourceError::not_read(&self.table, &e))?;
                 Ok(Box::new(watch::Watcher {
                     table: self.table.clone(),
                     root: self.root.clone(),
@@ -185,11 +222,15 @@ impl Source for FileSource {
 
     fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
         let looks = match stored {
-            Some(stored) => FirstLooks::of(stored).map_err(|e| SourceError::not_read(&self.table, &e))?,
+            Some(stored) => {
+                FirstLooks::of(stored).map_err(|e| SourceError::not_read(&self.table, &e))?
+            }
             None => {
                 // What cannot be listed is said by `discover`.
                 let splits = self.discover().unwrap_or_default();
-                FirstLooks::taken(splits.iter().map(|split| (&*split.id.0, self.path_of(&split.id))))
+                FirstLooks::taken(
+                    splits.iter().map(|split| (&*split.id.0, self.path_of(&split.id))),
+                )
             }
         };
         let kept = looks.kept();
@@ -218,7 +259,9 @@ impl Source for FileSource {
         }
         let splits = self.discover().ok()?;
         // What a compressed file holds is known at its end only.
-        let size = |path: PathBuf| if is_gzip(&path) { None } else { Some(std::fs::metadata(path).ok()?.len()) };
+        let size = |path: PathBuf| {
+            if is_gzip(&path) { None } else { Some(std::fs::metadata(path).ok()?.len()) }
+        };
         splits.iter().map(|s| size(self.path_of(&s.id))).sum()
     }
 }
@@ -248,7 +291,8 @@ fn is_gzip(path: &Path) -> bool {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
+    path.file_name()
+        .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
 struct FileReader {
@@ -277,14 +321,17 @@ impl FileReader {
     fn fill(&mut self, bytes: &mut Vec<u8>) -> Result<(), SourceError> {
         let from = bytes.len();
         bytes.resize(from + BLOCK_BYTES, 0);
-        let n = self.content.read(&mut bytes[from..]).map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        let n = self
+            .content
+            .read(&mut bytes[from..])
+            .map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
         bytes.truncate(from + n);
         self.ended = n == 0;
         Ok(())
     }
 
-    /// Drops what is too much of the line at `at` and reads on to its end. What is left is no whole record, so the decoder
-    /// refuses it and the error stream keeps it.
+    /// Drops what is too much of the line at `at` and reads on to its end. What is left is no whole
+    /// record, so the decoder refuses it and the error stream keeps it.
     fn cut_line(&mut self, bytes: &mut Vec<u8>, at: usize) -> Result<(), SourceError> {
         let mut rest = bytes.split_off(at + RECORD_BYTES_MAX);
         let mut skipped = rest.len();
@@ -319,13 +366,19 @@ impl FileReader {
         if self.metadata.is_empty() {
             return Ok(vec![]);
         }
-        let meta = std::fs::metadata(&self.path).map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
-        let text = |t: String| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(t, rows))) as ArrayRef;
+        let meta = std::fs::metadata(&self.path)
+            .map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        let text = |t: String| {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(t, rows))) as ArrayRef
+        };
         let columns = self.metadata.iter().map(|key| match key.as_str() {
             "file.path" => text(self.path.display().to_string()),
             "file.name" => text(file_name(&self.path)),
             "file.size" => Arc::new(Int64Array::from_value(meta.len() as i64, rows)),
-            _ => Arc::new(TimestampMillisecondArray::from_value(changes::modified_ms(&meta), rows).with_timezone("UTC")),
+            _ => Arc::new(
+                TimestampMillisecondArray::from_value(changes::modified_ms(&meta), rows)
+                    .with_timezone("UTC"),
+            ),
         });
         Ok(columns.collect())
     }
@@ -388,7 +441,8 @@ impl SplitReader for FileReader {
                     continue;
                 }
             };
-            let stop = if line_end > at && bytes[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
+            let stop =
+                if line_end > at && bytes[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
             let record = &bytes[at..stop];
             if self.framing != Framing::Lines || !record.iter().all(u8::is_ascii_whitespace) {
                 spans.push(Span { start: at as u32, end: stop as u32 });

@@ -1,7 +1,7 @@
 //! A bare SELECT: rows for a person, or one JSON object a line for a program.
 //!
-//! Rows are printed as they come, so after a crash some may be printed again. As a table, the header is printed once and
-//! columns keep the width their type needs.
+//! Rows are printed as they come, so after a crash some may be printed again. As a table, the
+//! header is printed once and columns keep the width their type needs.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -107,15 +107,22 @@ impl SelectWriter {
             }
             return Ok(out);
         }
-        let widths: Vec<usize> =
-            self.schema.fields().iter().map(|f| width(f.data_type()).max(console::measure_text_width(f.name()))).collect();
+        let widths: Vec<usize> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|f| width(f.data_type()).max(console::measure_text_width(f.name())))
+            .collect();
         let mut line = |op: &str, cells: Vec<String>, numbers: bool| {
             if self.ops == OpColumn::Shown {
-                out.extend_from_slice(console::pad_str(op, 4, console::Alignment::Left, None).as_bytes());
+                out.extend_from_slice(
+                    console::pad_str(op, 4, console::Alignment::Left, None).as_bytes(),
+                );
             }
             for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {
                 let right = numbers && self.schema.field(i).data_type().is_numeric();
-                let align = if right { console::Alignment::Right } else { console::Alignment::Left };
+                let align =
+                    if right { console::Alignment::Right } else { console::Alignment::Left };
                 let padded = console::pad_str(cell, *width, align, None);
                 out.extend_from_slice(if i > 0 { b"  " } else { b"" });
                 out.extend_from_slice(padded.as_bytes());
@@ -129,13 +136,24 @@ impl SelectWriter {
             line("op", self.schema.fields().iter().map(|f| f.name().clone()).collect(), true);
             line("--", widths.iter().map(|w| "-".repeat(*w)).collect(), false);
         }
-        let options = FormatOptions::default().with_null("NULL").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.3f"));
-        let columns =
-            rows.batch.columns().iter().map(map_keys::shown).collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
+        let options = FormatOptions::default()
+            .with_null("NULL")
+            .with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.3f"));
+        let columns = rows
+            .batch
+            .columns()
+            .iter()
+            .map(map_keys::shown)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| e.to_string())?;
         let formatters = columns.iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options));
         let formatters = formatters.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         for i in 0..rows.batch.num_rows() {
-            line(rows.op(i).name(), formatters.iter().map(|f| f.value(i).to_string()).collect(), true);
+            line(
+                rows.op(i).name(),
+                formatters.iter().map(|f| f.value(i).to_string()).collect(),
+                true,
+            );
         }
         Ok(out)
     }
@@ -152,7 +170,11 @@ impl SinkWriter for SelectWriter {
         std::io::stdout().write_all(&text).map_err(|e| error(e.to_string()))
     }
 
-    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(
+        &mut self,
+        _epoch: Epoch,
+        _afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }

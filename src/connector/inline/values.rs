@@ -1,13 +1,16 @@
 //! Rows that stand in the query itself: VALUES, and a SELECT without FROM.
 //!
-//! Made by `connect` for the sources that `plan::lower` evaluated. One split; a record is the number of a row and no bytes.
+//! Made by `connect` for the sources that `plan::lower` evaluated. One split; a record is the
+//! number of a row and no bytes.
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use crate::format::{Decoded, Decoder};
 use crate::record::{Places, RawBatch, Span};
-use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::source::{
+    Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
+};
 
 pub(crate) struct ValuesSource {
     rows: u64,
@@ -21,10 +24,19 @@ impl ValuesSource {
 
 impl Source for ValuesSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        Ok(vec![SplitSeed { id: SplitId("values".into()), parents: vec![], start: Position::after_records(0) }])
+        Ok(vec![SplitSeed {
+            id: SplitId("values".into()),
+            parents: vec![],
+            start: Position::after_records(0),
+        }])
     }
 
-    fn open(&self, _split: &SplitId, position: &Position, _ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(
+        &self,
+        _split: &SplitId,
+        position: &Position,
+        _ahead: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
         let next = position.records().map_err(|e| SourceError::not_read("VALUES", &e))?;
         Ok(Box::new(ValuesReader { next, rows: self.rows }))
     }
@@ -47,7 +59,11 @@ impl SplitReader for ValuesReader {
             return Ok(Polled::End { children: vec![] });
         }
         let spans = vec![Span { start: 0, end: 0 }; (self.next - first) as usize];
-        Ok(Polled::Records(RawBatch { spans, places: Places::Generated { first }, ..RawBatch::default() }))
+        Ok(Polled::Records(RawBatch {
+            spans,
+            places: Places::Generated { first },
+            ..RawBatch::default()
+        }))
     }
 
     fn position(&self) -> Position {
@@ -77,7 +93,14 @@ impl Decoder for ValuesDecoder {
             Places::Generated { first } => first as usize,
             Places::Lines { .. } | Places::Sequence { .. } | Places::Within { .. } => 0,
         };
-        Decoded { batch: self.rows.slice(first, raw.len()), record_of_row: None, parts: None, bad: vec![], skipped: 0, nulled: 0 }
+        Decoded {
+            batch: self.rows.slice(first, raw.len()),
+            record_of_row: None,
+            parts: None,
+            bad: vec![],
+            skipped: 0,
+            nulled: 0,
+        }
     }
 }
 
@@ -98,11 +121,24 @@ mod tests {
         for from in 0..=10 {
             for batch in [1, 3, 100] {
                 let mut decoder = ValuesDecoder::new(rows.clone());
-                let mut reader = source.open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {}))).unwrap();
+                let mut reader = source
+                    .open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {})))
+                    .unwrap();
                 let mut found = Vec::new();
                 while let Polled::Records(raw) = reader.poll(batch).unwrap() {
-                    found.extend(decoder.decode(&raw).batch.column(0).as_primitive::<Int32Type>().values().to_vec());
-                    assert_eq!(reader.position(), Position::after_records(from + found.len() as u64));
+                    found.extend(
+                        decoder
+                            .decode(&raw)
+                            .batch
+                            .column(0)
+                            .as_primitive::<Int32Type>()
+                            .values()
+                            .to_vec(),
+                    );
+                    assert_eq!(
+                        reader.position(),
+                        Position::after_records(from + found.len() as u64)
+                    );
                 }
                 assert_eq!(found, (from as i32..10).collect::<Vec<_>>());
             }

@@ -1,8 +1,9 @@
 //! The calls to Kinesis, and what each kind of failure means. The only file that knows the AWS SDK.
 //!
-//! `source` lists shards with a [`StreamClient`], `poll` reads through a [`ShardClient`], `cli` writes simulated and replayed
-//! records with a [`KinesisWriter`]. What always holds: a call of the first two is tried once; [`Failure`] says whether trying
-//! again can help. The kinds of error are those of the API reference of Kinesis Data Streams.
+//! `source` lists shards with a [`StreamClient`], `poll` reads through a [`ShardClient`], `cli`
+//! writes simulated and replayed records with a [`KinesisWriter`]. What always holds: a call of the
+//! first two is tried once; [`Failure`] says whether trying again can help. The kinds of error are
+//! those of the API reference of Kinesis Data Streams.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -34,9 +35,11 @@ use crate::time::clock::SystemClock;
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Records in a PutRecords call.
 const PUT_RECORDS_MAX: usize = 500;
-/// Payloads and keys in a PutRecords call: the limit of older servers, half of what Kinesis takes now.
+/// Payloads and keys in a PutRecords call: the limit of older servers, half of what Kinesis takes
+/// now.
 const PUT_BYTES_MAX: usize = 5 << 20;
-/// Calls in a row that write not one record: 15 s or more of throttling, by far longer than a burst.
+/// Calls in a row that write not one record: 15 s or more of throttling, by far longer than a
+/// burst.
 const PUTS_WITHOUT_PROGRESS_MAX: usize = 12;
 /// Tries of a listing before a job starts. Later ones are tried for ever.
 const LISTINGS_MAX: usize = 5;
@@ -95,7 +98,9 @@ impl StreamClient {
 
     /// All shards that hold records or may get some, tried a few times.
     pub(crate) async fn list_shards_patiently(&self) -> Result<Vec<ListedShard>, Failure> {
-        let pauses = ExponentialBuilder::new().with_min_delay(Duration::from_millis(250)).with_max_times(LISTINGS_MAX - 1);
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(250))
+            .with_max_times(LISTINGS_MAX - 1);
         let mut pauses = pauses.with_jitter().build();
         loop {
             match (self.list_shards().await, &mut pauses) {
@@ -110,9 +115,12 @@ impl StreamClient {
 
     /// When the stream was made, seconds since the epoch. None where the server does not say.
     pub(crate) async fn created_s(&self) -> Result<Option<i64>, Failure> {
-        let call = self.client.describe_stream_summary().stream_name(&self.name).stream_arn(&self.arn);
+        let call =
+            self.client.describe_stream_summary().stream_name(&self.name).stream_arn(&self.arn);
         let answer = call.send().await.map_err(|e| failure(&e))?;
-        Ok(answer.stream_description_summary.map(|summary| summary.stream_creation_timestamp.secs()))
+        Ok(answer
+            .stream_description_summary
+            .map(|summary| summary.stream_creation_timestamp.secs()))
     }
 
     pub async fn list_shards(&self) -> Result<Vec<ListedShard>, Failure> {
@@ -125,10 +133,17 @@ impl StreamClient {
                 None => self.client.list_shards().stream_name(&self.name).stream_arn(&self.arn),
             };
             let page = call.send().await.map_err(|e| failure(&e))?;
-            shards.extend(page.shards.unwrap_or_default().into_iter().map(|shard| ListedShard {
-                id: shard.shard_id,
-                parents: [shard.parent_shard_id, shard.adjacent_parent_shard_id].into_iter().flatten().collect(),
-                open: shard.sequence_number_range.is_none_or(|range| range.ending_sequence_number.is_none()),
+            shards.extend(page.shards.unwrap_or_default().into_iter().map(|shard| {
+                ListedShard {
+                    id: shard.shard_id,
+                    parents: [shard.parent_shard_id, shard.adjacent_parent_shard_id]
+                        .into_iter()
+                        .flatten()
+                        .collect(),
+                    open: shard
+                        .sequence_number_range
+                        .is_none_or(|range| range.ending_sequence_number.is_none()),
+                }
             }));
             match page.next_token {
                 Some(next) => token = Some(next),
@@ -147,22 +162,24 @@ pub(crate) struct ShardClient {
 impl ShardApi for ShardClient {
     async fn get_iterator(&self, position: &ShardPosition) -> Result<String, Failure> {
         let StreamClient { client, arn, name } = &self.stream;
-        let call = client.get_shard_iterator().stream_name(name).stream_arn(arn).shard_id(&self.shard_id);
+        let call =
+            client.get_shard_iterator().stream_name(name).stream_arn(arn).shard_id(&self.shard_id);
         let call = match position {
             ShardPosition::Horizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            ShardPosition::Time { arrival_ms } => {
-                call.shard_iterator_type(ShardIteratorType::AtTimestamp).timestamp(DateTime::from_millis(*arrival_ms))
-            }
-            ShardPosition::After { sequence_number } => {
-                call.shard_iterator_type(ShardIteratorType::AfterSequenceNumber).starting_sequence_number(sequence_number)
-            }
+            ShardPosition::Time { arrival_ms } => call
+                .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                .timestamp(DateTime::from_millis(*arrival_ms)),
+            ShardPosition::After { sequence_number } => call
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .starting_sequence_number(sequence_number),
         };
         let answer = call.send().await.map_err(|e| failure(&e))?;
         answer.shard_iterator.ok_or_else(|| Failure::Retry("the answer has no iterator".into()))
     }
 
     async fn get_records(&self, iterator: &str) -> Result<Reply, Failure> {
-        let call = self.stream.client.get_records().stream_arn(&self.stream.arn).shard_iterator(iterator);
+        let call =
+            self.stream.client.get_records().stream_arn(&self.stream.arn).shard_iterator(iterator);
         let answer = call.send().await.map_err(|e| failure(&e))?;
         let records = answer.records.into_iter().map(|record| Record {
             sequence_number: record.sequence_number,
@@ -175,7 +192,9 @@ impl ShardApi for ShardClient {
             records: records.collect(),
             next_iterator: answer.next_shard_iterator,
             behind_ms: answer.millis_behind_latest,
-            children: children.map(|child| Child { id: child.shard_id, parents: child.parent_shards }).collect(),
+            children: children
+                .map(|child| Child { id: child.shard_id, parents: child.parent_shards })
+                .collect(),
         })
     }
 
@@ -193,31 +212,50 @@ pub struct KinesisWriter {
 }
 
 impl KinesisWriter {
-    /// Credentials come from the SDK's usual chain. Errors: a name that is no stream's ARN, a URL that is none.
-    pub fn new(stream_arn: &str, endpoint: Option<&str>, runtime: Handle) -> Result<KinesisWriter, SourceError> {
+    /// Credentials come from the SDK's usual chain. Errors: a name that is no stream's ARN, a URL
+    /// that is none.
+    pub fn new(
+        stream_arn: &str,
+        endpoint: Option<&str>,
+        runtime: Handle,
+    ) -> Result<KinesisWriter, SourceError> {
         let arn = ("stream.arn".to_owned(), stream_arn.to_owned());
         let endpoint = endpoint.map(|e| ("aws.endpoint".to_owned(), e.to_owned()));
         let options: BTreeMap<String, String> = [arn].into_iter().chain(endpoint).collect();
-        Ok(KinesisWriter::with_options(&KinesisOptions::parse(stream_arn, &options, Bounds::default())?, runtime))
+        Ok(KinesisWriter::with_options(
+            &KinesisOptions::parse(stream_arn, &options, Bounds::default())?,
+            runtime,
+        ))
     }
 
     pub fn with_options(options: &KinesisOptions, runtime: Handle) -> KinesisWriter {
-        KinesisWriter { stream: runtime.block_on(StreamClient::new(options, ServerClock::new(SystemClock::shared()))), runtime }
+        KinesisWriter {
+            stream: runtime
+                .block_on(StreamClient::new(options, ServerClock::new(SystemClock::shared()))),
+            runtime,
+        }
     }
 
-    /// Writes (partition key, payload) pairs and waits until all are taken; not to be called from a task. A record that failed
-    /// is sent again, after those that followed it; one whose call got no answer may be written twice.
+    /// Writes (partition key, payload) pairs and waits until all are taken; not to be called from a
+    /// task. A record that failed is sent again, after those that followed it; one whose call got
+    /// no answer may be written twice.
     pub fn put(&self, records: Vec<(String, Vec<u8>)>) -> Result<(), SourceError> {
-        let error = |reason: String| SourceError::Config { table: self.stream.name.clone(), reason };
+        let error =
+            |reason: String| SourceError::Config { table: self.stream.name.clone(), reason };
         let mut left = records.into_iter().peekable();
         while left.peek().is_some() {
             let mut call = Vec::new();
             let mut bytes = 0;
             while let Some((key, data)) = left.next_if(|(key, data)| {
-                call.is_empty() || (call.len() < PUT_RECORDS_MAX && bytes + key.len() + data.len() <= PUT_BYTES_MAX)
+                call.is_empty()
+                    || (call.len() < PUT_RECORDS_MAX
+                        && bytes + key.len() + data.len() <= PUT_BYTES_MAX)
             }) {
                 bytes += key.len() + data.len();
-                let entry = PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(data)).build();
+                let entry = PutRecordsRequestEntry::builder()
+                    .partition_key(key)
+                    .data(Blob::new(data))
+                    .build();
                 call.push(entry.map_err(|e| error(e.to_string()))?);
             }
             self.runtime.block_on(self.put_call(call)).map_err(error)?;
@@ -226,39 +264,49 @@ impl KinesisWriter {
     }
 
     async fn put_call(&self, mut records: Vec<PutRecordsRequestEntry>) -> Result<(), String> {
-        let growing = ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_delay(Duration::from_secs(2));
+        let growing = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(100))
+            .with_max_delay(Duration::from_secs(2));
         let growing = growing.with_jitter().with_max_times(PUTS_WITHOUT_PROGRESS_MAX - 1);
         let mut pauses = growing.build();
         loop {
             // The ARN alone: unlike the reading calls, some servers refuse both together here.
             let call = self.stream.client.put_records().stream_arn(&self.stream.arn);
-            let reason = match call.set_records(Some(records.clone())).send().await.map_err(|e| failure(&e)) {
-                Ok(answer) => {
-                    let before = records.len();
-                    let mut reason = None;
-                    let mut results = answer.records.into_iter();
-                    records.retain(|_| match results.next() {
-                        Some(result) if result.error_code.is_none() => false,
-                        result => {
-                            reason = result.and_then(|r| r.error_message.or(r.error_code)).or(reason.take());
-                            true
+            let reason =
+                match call.set_records(Some(records.clone())).send().await.map_err(|e| failure(&e))
+                {
+                    Ok(answer) => {
+                        let before = records.len();
+                        let mut reason = None;
+                        let mut results = answer.records.into_iter();
+                        records.retain(|_| match results.next() {
+                            Some(result) if result.error_code.is_none() => false,
+                            result => {
+                                reason = result
+                                    .and_then(|r| r.error_message.or(r.error_code))
+                                    .or(reason.take());
+                                true
+                            }
+                        });
+                        if records.is_empty() {
+                            return Ok(());
                         }
-                    });
-                    if records.is_empty() {
-                        return Ok(());
+                        if records.len() < before {
+                            pauses = growing.build();
+                        }
+                        reason.unwrap_or_else(|| "the answer is incomplete".into())
                     }
-                    if records.len() < before {
-                        pauses = growing.build();
+                    Err(Failure::Retry(reason)) => reason,
+                    Err(Failure::Fatal(reason) | Failure::Argument(reason)) => {
+                        return Err(format!("PutRecords: {reason}"));
                     }
-                    reason.unwrap_or_else(|| "the answer is incomplete".into())
-                }
-                Err(Failure::Retry(reason)) => reason,
-                Err(Failure::Fatal(reason) | Failure::Argument(reason)) => return Err(format!("PutRecords: {reason}")),
-                Err(Failure::Expired) => return Err("PutRecords: unexpected answer".into()),
-            };
+                    Err(Failure::Expired) => return Err("PutRecords: unexpected answer".into()),
+                };
             let Some(pause) = pauses.next() else {
                 let count = records.len();
-                return Err(format!("PutRecords: {count} records were refused {PUTS_WITHOUT_PROGRESS_MAX} times: {reason}"));
+                return Err(format!(
+                    "PutRecords: {count} records were refused {PUTS_WITHOUT_PROGRESS_MAX} times: {reason}"
+                ));
             };
             sleep(pause).await;
         }

@@ -1,7 +1,7 @@
 //! Connector `kinesis`: the records of a stream.
 //!
-//! `options` is what WITH says; `client` is the only file that knows the AWS SDK, `poll` is the loop of one shard, `queue` lies between
-//! that loop and the worker, `source` ties them together.
+//! `options` is what WITH says; `client` is the only file that knows the AWS SDK, `poll` is the
+//! loop of one shard, `queue` lies between that loop and the worker, `source` ties them together.
 
 pub mod client;
 pub mod options;
@@ -47,14 +47,26 @@ impl Connector for Kinesis {
 impl Reads for Kinesis {
     fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError> {
         let table = &plan.table;
-        let parsed = KinesisOptions::parse(&table.name, &formats::without_format(table), Bounds::default());
+        let parsed =
+            KinesisOptions::parse(&table.name, &formats::without_format(table), Bounds::default());
         parsed.map(|_| ()).map_err(|e| place(e.into(), table))
     }
 
-    fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+    fn source(
+        &self,
+        plan: &SourcePlan,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Source>, ConnectError> {
         let table = &plan.table;
-        let options = KinesisOptions::parse(&table.name, &formats::without_format(table), env.bounds)?;
-        let source = KinesisSource::new(&table.name, options, metadata_keys(plan), env.clock.clone(), env.runtime.clone())?;
+        let options =
+            KinesisOptions::parse(&table.name, &formats::without_format(table), env.bounds)?;
+        let source = KinesisSource::new(
+            &table.name,
+            options,
+            metadata_keys(plan),
+            env.clock.clone(),
+            env.runtime.clone(),
+        )?;
         Ok(Arc::new(source))
     }
 

@@ -1,10 +1,12 @@
-//! How is one shard read? The loop of GetShardIterator and GetRecords, until the shard or the bounds end.
+//! How is one shard read? The loop of GetShardIterator and GetRecords, until the shard or the
+//! bounds end.
 //!
-//! Run by `source` as one task per open shard; fills a [`Queue`] and wakes the worker. Knows no SDK: calls go through
-//! [`ShardApi`], so tests script the replies.
+//! Run by `source` as one task per open shard; fills a [`Queue`] and wakes the worker. Knows no
+//! SDK: calls go through [`ShardApi`], so tests script the replies.
 //!
-//! What always holds: a record is pushed once and in order, because a new iterator is asked for after the last record received;
-//! errors that may pass are waited out for ever, with growing pauses and ever fewer log lines; all others end the split.
+//! What always holds: a record is pushed once and in order, because a new iterator is asked for
+//! after the last record received; errors that may pass are waited out for ever, with growing
+//! pauses and ever fewer log lines; all others end the split.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ use crate::wake::Wake;
 pub(crate) enum Failure {
     /// The iterator is older than five minutes.
     Expired,
-    /// Throttled, an error of the server, no connection, no answer: the same call may succeed later.
+    /// Throttled, an error of the server, no connection, no answer: the same call may succeed
+    /// later.
     Retry(String),
     /// The server finds an argument wrong. A start time after the server's clock is one of these.
     Argument(String),
@@ -61,7 +64,10 @@ enum Rest {
 
 /// The calls that reading one shard takes. Each is tried once.
 pub(crate) trait ShardApi: Send + Sync + 'static {
-    fn get_iterator(&self, position: &ShardPosition) -> impl Future<Output = Result<String, Failure>> + Send;
+    fn get_iterator(
+        &self,
+        position: &ShardPosition,
+    ) -> impl Future<Output = Result<String, Failure>> + Send;
     fn get_records(&self, iterator: &str) -> impl Future<Output = Result<Reply, Failure>> + Send;
     /// Shards that list this one as a parent.
     fn list_children(&self) -> impl Future<Output = Result<Vec<Child>, Failure>> + Send;
@@ -93,7 +99,8 @@ impl Default for Pace {
 
 /// Listings can lag behind a split or merge; by then a child is listed.
 const LISTINGS_MAX: usize = 6;
-/// How far the server's clock may be behind ours: requests with a greater difference are refused as wrongly signed.
+/// How far the server's clock may be behind ours: requests with a greater difference are refused as
+/// wrongly signed.
 const CLOCK_SKEW_MS_MAX: i64 = 15 * 60 * 1000;
 
 /// Everything the task of one shard needs.
@@ -162,7 +169,8 @@ impl<A: ShardApi> Shard<A> {
             skip_older(&mut reply.records, &mut skip_before_ms);
             let bound = self.cut(&mut reply.records);
             self.queue.note_lag(reply.behind_ms);
-            let rest = if empty && reply.behind_ms == Some(0) { Rest::Nothing } else { Rest::Unknown };
+            let rest =
+                if empty && reply.behind_ms == Some(0) { Rest::Nothing } else { Rest::Unknown };
             self.deliver(reply.records, rest);
             if bound {
                 return Ok(vec![]);
@@ -171,9 +179,11 @@ impl<A: ShardApi> Shard<A> {
                 return self.children(reply.children, &mut patience).await;
             };
             iterator = Some(next);
-            // Some servers say 0 in the reply before the one that ends a shard: only the second in a row is believed,
-            // or the children would be lost.
-            let nothing_left = empty && reply.behind_ms == Some(0) && self.to_ms.is_some_and(|to| self.clock.wall_ms() >= to);
+            // Some servers say 0 in the reply before the one that ends a shard: only the second in
+            // a row is believed, or the children would be lost.
+            let nothing_left = empty
+                && reply.behind_ms == Some(0)
+                && self.to_ms.is_some_and(|to| self.clock.wall_ms() >= to);
             empty_past_end = if nothing_left { empty_past_end + 1 } else { 0 };
             if empty_past_end == 2 {
                 return Ok(vec![]);
@@ -185,7 +195,8 @@ impl<A: ShardApi> Shard<A> {
 
     async fn iterator_at(&self, position: &ShardPosition) -> Result<String, Failure> {
         match (self.api.get_iterator(position).await, position) {
-            // The start lies after the server's clock, because of `--from` or because ours is ahead: it will be reached.
+            // The start lies after the server's clock, because of `--from` or because ours is
+            // ahead: it will be reached.
             (Err(Failure::Argument(text)), ShardPosition::Time { arrival_ms })
                 if *arrival_ms >= self.clock.wall_ms() - CLOCK_SKEW_MS_MAX =>
             {
@@ -195,7 +206,8 @@ impl<A: ShardApi> Shard<A> {
         }
     }
 
-    /// Drops what arrived at the upper bound or later, from the first such record on. True if there was one.
+    /// Drops what arrived at the upper bound or later, from the first such record on. True if there
+    /// was one.
     fn cut(&self, records: &mut Vec<Record>) -> bool {
         let Some(to_ms) = self.to_ms else { return false };
         match records.iter().position(|r| r.arrival_ms.is_some_and(|ms| ms >= to_ms)) {
@@ -224,7 +236,11 @@ impl<A: ShardApi> Shard<A> {
         }
     }
 
-    async fn children(&self, named: Vec<Child>, patience: &mut Patience<'_, A>) -> Result<Vec<SplitSeed>, String> {
+    async fn children(
+        &self,
+        named: Vec<Child>,
+        patience: &mut Patience<'_, A>,
+    ) -> Result<Vec<SplitSeed>, String> {
         let mut children = named;
         let mut listings = 0;
         while children.is_empty() {
@@ -257,8 +273,9 @@ impl<A: ShardApi> Shard<A> {
     }
 }
 
-/// A start time as the oldest arrival that is believed, floored to the second. Servers with arrival times in whole seconds need
-/// the floor; those that give old records if there is none at or after the time asked for need the check.
+/// A start time as the oldest arrival that is believed, floored to the second. Servers with arrival
+/// times in whole seconds need the floor; those that give old records if there is none at or after
+/// the time asked for need the check.
 fn skip_before_ms(start: &ShardPosition) -> Option<i64> {
     match start {
         ShardPosition::Time { arrival_ms } => Some(arrival_ms.div_euclid(1000) * 1000),
@@ -266,7 +283,8 @@ fn skip_before_ms(start: &ShardPosition) -> Option<i64> {
     }
 }
 
-/// Drops leading records from before the start time. From the first that is not, arrival times may go backwards.
+/// Drops leading records from before the start time. From the first that is not, arrival times may
+/// go backwards.
 fn skip_older(records: &mut Vec<Record>, before_ms: &mut Option<i64>) {
     let Some(start_ms) = *before_ms else { return };
     let first = records.iter().position(|r| r.arrival_ms.is_none_or(|ms| ms >= start_ms));
@@ -289,14 +307,18 @@ impl<'a, A> Patience<'a, A> {
     }
 
     fn pauses(pace: &Pace) -> ExponentialBackoff {
-        let growing = ExponentialBuilder::new().with_min_delay(pace.backoff_min).with_max_delay(pace.backoff_max);
+        let growing = ExponentialBuilder::new()
+            .with_min_delay(pace.backoff_min)
+            .with_max_delay(pace.backoff_max);
         growing.with_jitter().without_max_times().build()
     }
 
     /// Pauses if the call may be tried again; otherwise says why not.
     async fn after(&mut self, call: &str, failure: Failure) -> Result<(), String> {
         let reason = match failure {
-            Failure::Fatal(reason) | Failure::Argument(reason) => return Err(format!("{call}: {reason}")),
+            Failure::Fatal(reason) | Failure::Argument(reason) => {
+                return Err(format!("{call}: {reason}"));
+            }
             Failure::Retry(reason) => reason,
             Failure::Expired => "the iterator expired".into(),
         };

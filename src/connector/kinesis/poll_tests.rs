@@ -15,7 +15,8 @@ enum Answer {
     Children(Result<Vec<Child>, Failure>),
 }
 
-/// Answers in the order they are asked for; notes the calls. A call that the script does not expect fails the shard.
+/// Answers in the order they are asked for; notes the calls. A call that the script does not expect
+/// fails the shard.
 struct Script {
     answers: Mutex<VecDeque<Answer>>,
     calls: Arc<Mutex<Vec<String>>>,
@@ -89,7 +90,13 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
         id: SplitId("shard-0".into()),
         start,
         to_ms,
-        pace: Pace { between_calls: tick, after_empty: tick, backoff_min: tick, backoff_max: tick, relist: tick },
+        pace: Pace {
+            between_calls: tick,
+            after_empty: tick,
+            backoff_min: tick,
+            backoff_max: tick,
+            relist: tick,
+        },
         clock: Arc::new(SetClock::at(NOW_MS)),
         queue: queue.clone(),
         wake: Arc::new({
@@ -115,7 +122,12 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
 
 fn record(number: i64, arrival_ms: i64) -> Record {
     let sequence_number = number.to_string();
-    Record { sequence_number, partition_key: "k".into(), arrival_ms: Some(arrival_ms), data: b"{}".to_vec() }
+    Record {
+        sequence_number,
+        partition_key: "k".into(),
+        arrival_ms: Some(arrival_ms),
+        data: b"{}".to_vec(),
+    }
 }
 
 fn reply(numbers: &[i64], next: Option<&str>) -> Reply {
@@ -160,7 +172,10 @@ async fn an_expired_iterator_is_replaced_after_the_last_record() {
     let ran = run(ShardPosition::Time { arrival_ms: 0 }, None, answers).await;
     assert_eq!(ran.records, ["1", "2", "3"]);
     let iterators: Vec<&String> = ran.calls.iter().filter(|c| c.starts_with("iterator")).collect();
-    assert_eq!(iterators, ["iterator time 0", "iterator time 0", "iterator after 2", "iterator after 2"]);
+    assert_eq!(
+        iterators,
+        ["iterator time 0", "iterator time 0", "iterator after 2", "iterator after 2"]
+    );
 }
 
 #[tokio::test]
@@ -171,7 +186,10 @@ async fn throttling_is_waited_out_with_the_same_iterator() {
     answers.push(failed(throttled()));
     answers.push(last(&[2], vec![child("shard-1", &["shard-0"])]));
     let ran = run(ShardPosition::Horizon, None, answers).await;
-    assert_eq!((ran.records.as_slice(), ran.children()), (["1".to_owned(), "2".to_owned()].as_slice(), vec!["shard-1"]));
+    assert_eq!(
+        (ran.records.as_slice(), ran.children()),
+        (["1".to_owned(), "2".to_owned()].as_slice(), vec!["shard-1"])
+    );
     assert_eq!(ran.calls.iter().filter(|c| *c == "records a").count(), 41);
     assert_eq!(ran.calls.iter().filter(|c| *c == "records b").count(), 2);
 }
@@ -179,7 +197,12 @@ async fn throttling_is_waited_out_with_the_same_iterator() {
 #[tokio::test]
 async fn a_refusal_fails_the_split() {
     let refusal = failed(Failure::Fatal("AccessDeniedException: no".into()));
-    let ran = run(ShardPosition::Horizon, None, vec![Answer::Iterator(Ok("a")), records(&[1], Some("b")), refusal]).await;
+    let ran = run(
+        ShardPosition::Horizon,
+        None,
+        vec![Answer::Iterator(Ok("a")), records(&[1], Some("b")), refusal],
+    )
+    .await;
     assert_eq!(ran.records, ["1"]);
     assert_eq!(ran.outcome, ShardEnd::Failed("GetRecords: AccessDeniedException: no".into()));
 }
@@ -187,11 +210,17 @@ async fn a_refusal_fails_the_split() {
 #[tokio::test]
 async fn children_come_from_the_last_reply_with_all_their_parents() {
     let merged = child("shard-2", &["shard-0", "shard-1"]);
-    let ran = run(ShardPosition::Horizon, None, vec![Answer::Iterator(Ok("a")), last(&[7], vec![merged])]).await;
+    let ran = run(
+        ShardPosition::Horizon,
+        None,
+        vec![Answer::Iterator(Ok("a")), last(&[7], vec![merged])],
+    )
+    .await;
     assert_eq!(ran.records, ["7"]);
     let ShardEnd::End { children } = &ran.outcome else { panic!("{:?}", ran.outcome) };
     let parents = vec![SplitId("shard-0".into()), SplitId("shard-1".into())];
-    let expected = SplitSeed { id: SplitId("shard-2".into()), parents, start: ShardPosition::Horizon.into() };
+    let expected =
+        SplitSeed { id: SplitId("shard-2".into()), parents, start: ShardPosition::Horizon.into() };
     assert_eq!(children, &[expected]);
 }
 
@@ -216,8 +245,13 @@ async fn children_that_the_last_reply_does_not_name_are_listed() {
 
 #[tokio::test]
 async fn the_upper_bound_is_the_first_record_at_it() {
-    // Arrival times go back after record 30: what follows the first one at the bound does not belong to the job.
-    let answers = vec![Answer::Iterator(Ok("a")), records(&[10, 20], Some("b")), records(&[29, 30, 25], Some("c"))];
+    // Arrival times go back after record 30: what follows the first one at the bound does not
+    // belong to the job.
+    let answers = vec![
+        Answer::Iterator(Ok("a")),
+        records(&[10, 20], Some("b")),
+        records(&[29, 30, 25], Some("c")),
+    ];
     let ran = run(ShardPosition::Horizon, Some(30), answers).await;
     assert_eq!(ran.records, ["10", "20", "29"]);
     assert!(ran.children().is_empty());
@@ -238,7 +272,11 @@ async fn past_the_upper_bound_an_empty_shard_ends_but_a_closed_one_has_children(
     assert_eq!((ran.records.as_slice(), ran.children().len()), (["1".to_owned()].as_slice(), 0));
     assert_eq!(ran.calls.len(), 6);
 
-    let closed = vec![Answer::Iterator(Ok("a")), records(&[], Some("b")), last(&[], vec![child("shard-1", &["shard-0"])])];
+    let closed = vec![
+        Answer::Iterator(Ok("a")),
+        records(&[], Some("b")),
+        last(&[], vec![child("shard-1", &["shard-0"])]),
+    ];
     assert_eq!(run(ShardPosition::Horizon, Some(NOW_MS), closed).await.children(), ["shard-1"]);
 }
 
@@ -258,8 +296,12 @@ async fn before_the_upper_bound_an_empty_shard_is_waited_for() {
 #[tokio::test]
 async fn records_from_before_the_start_time_are_dropped_until_the_first_that_is_not() {
     let first = Reply { records: vec![record(1, 1000), record(2, 2999)], ..reply(&[], Some("b")) };
-    // 5000 is in the second of the start time: servers that round arrival times down mean 5500 by it.
-    let second = Reply { records: vec![record(3, 4999), record(4, 5000), record(5, 3000)], ..reply(&[], Some("c")) };
+    // 5000 is in the second of the start time: servers that round arrival times down mean 5500 by
+    // it.
+    let second = Reply {
+        records: vec![record(3, 4999), record(4, 5000), record(5, 3000)],
+        ..reply(&[], Some("c"))
+    };
     let third = Reply { records: vec![record(6, 2000)], ..reply(&[], None) };
     let children = vec![child("shard-1", &["shard-0"])];
     let answers = vec![
@@ -268,19 +310,28 @@ async fn records_from_before_the_start_time_are_dropped_until_the_first_that_is_
         Answer::Records(Ok(second)),
         Answer::Records(Ok(Reply { children, ..third })),
     ];
-    assert_eq!(run(ShardPosition::Time { arrival_ms: 5400 }, None, answers).await.records, ["4", "5", "6"]);
+    assert_eq!(
+        run(ShardPosition::Time { arrival_ms: 5400 }, None, answers).await.records,
+        ["4", "5", "6"]
+    );
 }
 
 #[tokio::test]
 async fn a_start_after_the_servers_clock_is_waited_for_and_other_arguments_are_not() {
     let argument = || Failure::Argument("InvalidArgumentException".into());
     let children = || vec![child("shard-1", &["shard-0"])];
-    let answers = vec![Answer::Iterator(Err(argument())), Answer::Iterator(Ok("a")), last(&[], children())];
+    let answers =
+        vec![Answer::Iterator(Err(argument())), Answer::Iterator(Ok("a")), last(&[], children())];
     let ran = run(ShardPosition::Time { arrival_ms: NOW_MS - 100 }, None, answers).await;
     assert_eq!(ran.children(), ["shard-1"]);
-    for start in [ShardPosition::Time { arrival_ms: 0 }, ShardPosition::After { sequence_number: "1".into() }] {
+    for start in [
+        ShardPosition::Time { arrival_ms: 0 },
+        ShardPosition::After { sequence_number: "1".into() },
+    ] {
         let ran = run(start, None, vec![Answer::Iterator(Err(argument()))]).await;
-        assert!(matches!(ran.outcome, ShardEnd::Failed(reason) if reason.starts_with("GetShardIterator: Invalid")));
+        assert!(
+            matches!(ran.outcome, ShardEnd::Failed(reason) if reason.starts_with("GetShardIterator: Invalid"))
+        );
     }
 }
 
@@ -298,7 +349,11 @@ impl ShardApi for Told {
     async fn get_records(&self, _: &str) -> Result<Reply, Failure> {
         let known_empty = matches!(self.queue.take(1), Taken::Nothing { empty: Some(_) });
         self.known_empty.lock().unwrap_or_else(PoisonError::into_inner).push(known_empty);
-        self.replies.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or(Err(unexpected()))
+        self.replies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+            .unwrap_or(Err(unexpected()))
     }
     async fn list_children(&self) -> Result<Vec<Child>, Failure> {
         Err(unexpected())
@@ -312,16 +367,34 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
     let empty = || Ok(reply(&[], Some("i")));
     let behind = Reply { behind_ms: Some(500), ..reply(&[], Some("i")) };
     let unsaid = Reply { behind_ms: None, ..reply(&[], Some("i")) };
-    let replies =
-        [empty(), Err(throttled()), empty(), Ok(behind), empty(), Ok(unsaid), empty(), Err(Failure::Fatal("gone".into()))];
+    let replies = [
+        empty(),
+        Err(throttled()),
+        empty(),
+        Ok(behind),
+        empty(),
+        Ok(unsaid),
+        empty(),
+        Err(Failure::Fatal("gone".into())),
+    ];
     let tick = Duration::from_millis(1);
     let shard = Shard {
-        api: Told { replies: Mutex::new(replies.into()), queue: queue.clone(), known_empty: known_empty.clone() },
+        api: Told {
+            replies: Mutex::new(replies.into()),
+            queue: queue.clone(),
+            known_empty: known_empty.clone(),
+        },
         table: "rides".into(),
         id: SplitId("shard-0".into()),
         start: ShardPosition::Horizon,
         to_ms: None,
-        pace: Pace { between_calls: tick, after_empty: tick, backoff_min: tick, backoff_max: tick, relist: tick },
+        pace: Pace {
+            between_calls: tick,
+            after_empty: tick,
+            backoff_min: tick,
+            backoff_max: tick,
+            relist: tick,
+        },
         clock: Arc::new(SetClock::at(NOW_MS)),
         queue,
         wake: Arc::new(|| {}),

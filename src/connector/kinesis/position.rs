@@ -32,7 +32,8 @@ impl From<ShardPosition> for Position {
 /// The stream as the run found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StreamIdentity {
-    /// When it was made, seconds since the epoch: a stream that was deleted and made again under its name is another one.
+    /// When it was made, seconds since the epoch: a stream that was deleted and made again under
+    /// its name is another one.
     pub created_s: i64,
 }
 

@@ -1,7 +1,9 @@
-//! What lies between the task that reads a shard and the worker that polls it: records, then how it ended.
+//! What lies between the task that reads a shard and the worker that polls it: records, then how it
+//! ended.
 //!
-//! `poll` fills it, `source` empties it. What always holds: records leave in the order they came; the end is seen only after
-//! the last record; answers that nothing is left are kept only while the queue is empty and no call has failed since.
+//! `poll` fills it, `source` empties it. What always holds: records leave in the order they came;
+//! the end is seen only after the last record; answers that nothing is left are kept only while the
+//! queue is empty and no call has failed since.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,9 +14,11 @@ use tokio::sync::Notify;
 use crate::source::{Pause, SplitSeed};
 use crate::time::idle::EmptyAnswers;
 
-/// Payload read ahead for one shard. While it holds more, no call is made; so the most is this and one reply (10 MB).
+/// Payload read ahead for one shard. While it holds more, no call is made; so the most is this and
+/// one reply (10 MB).
 pub(crate) const QUEUE_BYTES: usize = 8 << 20;
-/// What a record takes in memory beside its payload: sequence number, partition key, headers. Small records count too.
+/// What a record takes in memory beside its payload: sequence number, partition key, headers. Small
+/// records count too.
 const RECORD_OVERHEAD_BYTES: usize = 256;
 
 /// A record as the server gave it.
@@ -70,7 +74,8 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the worker has made room for another reply and does not pause. Only the task that fills the queue calls this.
+    /// Waits until the worker has made room for another reply and does not pause. Only the task
+    /// that fills the queue calls this.
     pub async fn has_room(&self) {
         while self.is_closed() {
             // A notice that comes between the look and the wait is kept.
@@ -99,7 +104,8 @@ impl Queue {
         state.records.extend(records);
     }
 
-    /// Notes that a reply said that nothing is left, at this reading of the clock. Returns true for the first in a row.
+    /// Notes that a reply said that nothing is left, at this reading of the clock. Returns true for
+    /// the first in a row.
     pub(crate) fn answered_empty(&self, now: Duration) -> bool {
         let mut state = self.state();
         let before = state.empty;
@@ -156,7 +162,12 @@ mod tests {
     use super::*;
 
     fn record(n: u32) -> Record {
-        Record { sequence_number: n.to_string(), partition_key: String::new(), arrival_ms: None, data: vec![0; 100] }
+        Record {
+            sequence_number: n.to_string(),
+            partition_key: String::new(),
+            arrival_ms: None,
+            data: vec![0; 100],
+        }
     }
 
     #[test]
@@ -176,7 +187,9 @@ mod tests {
         let queue = Queue::new(QUEUE_BYTES);
         assert!(queue.answered_empty(at(1)));
         assert!(!queue.answered_empty(at(2)), "it was before");
-        let Taken::Nothing { empty: Some(answers) } = queue.take(1) else { panic!("known to be empty") };
+        let Taken::Nothing { empty: Some(answers) } = queue.take(1) else {
+            panic!("known to be empty")
+        };
         assert!(answers.are_idle(at(1), at(2)));
         queue.push(vec![record(1)]);
         queue.take(1);
@@ -207,7 +220,11 @@ mod tests {
         let queue = Arc::new(Queue::new(QUEUE_BYTES));
         queue.answered_empty(Duration::from_secs(1));
         queue.pause(Pause::Begins);
-        assert_eq!(queue.take(1), Taken::Nothing { empty: None }, "a paused shard does not become idle");
+        assert_eq!(
+            queue.take(1),
+            Taken::Nothing { empty: None },
+            "a paused shard does not become idle"
+        );
         let reader = tokio::spawn({
             let queue = queue.clone();
             async move { queue.has_room().await }

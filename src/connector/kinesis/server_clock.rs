@@ -1,7 +1,9 @@
-//! What time is it at the service? The local clock, corrected by the `Date` of the service's answers.
+//! What time is it at the service? The local clock, corrected by the `Date` of the service's
+//! answers.
 //!
-//! Made by `source`, read where arrival times matter: the start of LATEST and the end of `--to`. What always holds: where the
-//! clocks agree to the resolution of the header (a second), the local one counts.
+//! Made by `source`, read where arrival times matter: the start of LATEST and the end of `--to`.
+//! What always holds: where the clocks agree to the resolution of the header (a second), the local
+//! one counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -23,11 +25,15 @@ impl ServerClock {
         Arc::new(ServerClock { local, offset_ms: AtomicI64::new(0) })
     }
 
-    /// Takes the `Date` header of an answer that has just come (RFC 9110, such as `Sun, 06 Nov 1994 08:49:37 GMT`).
+    /// Takes the `Date` header of an answer that has just come (RFC 9110, such as `Sun, 06 Nov 1994
+    /// 08:49:37 GMT`).
     pub(crate) fn note_date(&self, header: &str) {
         if let Ok(date) = chrono::DateTime::parse_from_rfc2822(header) {
             let offset_ms = date.timestamp_millis() - self.local.wall_ms();
-            self.offset_ms.store(if offset_ms.abs() > AGREEMENT_MS { offset_ms } else { 0 }, Ordering::Relaxed);
+            self.offset_ms.store(
+                if offset_ms.abs() > AGREEMENT_MS { offset_ms } else { 0 },
+                Ordering::Relaxed,
+            );
         }
     }
 }

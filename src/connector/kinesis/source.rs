@@ -1,7 +1,8 @@
 //! A Kinesis stream as a source: shards are splits, each read by a task of its own.
 //!
-//! Called by `runtime` through the traits of `source`. What always holds: dropping a reader ends its task; a position is that
-//! after the last record that `poll` returned, however far the task has read ahead.
+//! Called by `runtime` through the traits of `source`. What always holds: dropping a reader ends
+//! its task; a position is that after the last record that `poll` returned, however far the task
+//! has read ahead.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -19,7 +20,8 @@ use crate::connector::kinesis::server_clock::ServerClock;
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 use crate::record::{Places, RawBatch};
 use crate::source::{
-    Pause, Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit,
+    Pause, Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader,
+    SplitSeed, StoredSplit,
 };
 use crate::time::clock::{Clock, SharedClock};
 
@@ -40,8 +42,8 @@ pub struct KinesisSource {
 }
 
 impl KinesisSource {
-    /// Makes no call to the server. `metadata_keys`: the metadata columns that are wanted, each one of [`METADATA_KEYS`].
-    /// Not to be called from a task of `runtime`.
+    /// Makes no call to the server. `metadata_keys`: the metadata columns that are wanted, each one
+    /// of [`METADATA_KEYS`]. Not to be called from a task of `runtime`.
     pub fn new(
         table: &str,
         options: KinesisOptions,
@@ -50,7 +52,10 @@ impl KinesisSource {
         runtime: Handle,
     ) -> Result<KinesisSource, SourceError> {
         if let Some(unknown) = metadata_keys.iter().find(|m| !METADATA_KEYS.contains(&m.as_str())) {
-            let reason = format!("there is no metadata '{unknown}'; the connector has {}", METADATA_KEYS.join(", "));
+            let reason = format!(
+                "there is no metadata '{unknown}'; the connector has {}",
+                METADATA_KEYS.join(", ")
+            );
             return Err(SourceError::Config { table: table.into(), reason });
         }
         let clock = ServerClock::new(clock);
@@ -76,36 +81,50 @@ impl KinesisSource {
     }
 
     fn listing_failed(&self, failure: Failure) -> SourceError {
-        let KinesisOptions { stream_name, aws: AwsOptions { region, endpoint, .. }, .. } = &self.options;
+        let KinesisOptions { stream_name, aws: AwsOptions { region, endpoint, .. }, .. } =
+            &self.options;
         let region = region.as_deref().unwrap_or_default();
         let at = endpoint.as_deref().map(|e| format!(" at {e}")).unwrap_or_default();
         let reason = match failure {
             Failure::Fatal(text) if text.starts_with("ResourceNotFound") => {
-                format!("there is no stream '{stream_name}' in {region}{at}; check 'stream.arn' and the account ({text})")
+                format!(
+                    "there is no stream '{stream_name}' in {region}{at}; check 'stream.arn' and the account ({text})"
+                )
             }
             Failure::Fatal(text) | Failure::Argument(text) => {
                 format!(
                     "stream '{stream_name}' in {region}{at} refuses to be read; check the credentials and their policy ({text})"
                 )
             }
-            Failure::Retry(text) => format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})"),
-            Failure::Expired => format!("stream '{stream_name}' in {region}{at} gave an unexpected answer"),
+            Failure::Retry(text) => {
+                format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})")
+            }
+            Failure::Expired => {
+                format!("stream '{stream_name}' in {region}{at} gave an unexpected answer")
+            }
         };
         SourceError::Config { table: self.table.clone(), reason }
     }
 }
 
 impl Source for KinesisSource {
-    /// Refuses to go on with a stream that was deleted and made again: the sequence numbers of the checkpoint mean nothing in it.
+    /// Refuses to go on with a stream that was deleted and made again: the sequence numbers of the
+    /// checkpoint mean nothing in it.
     fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
-        let stored = stored.map(StreamIdentity::of).transpose().map_err(|e| SourceError::not_read(&self.table, &e))?;
-        // A stream that cannot be asked now is not another one; whoever may read it need not be allowed to describe it.
+        let stored = stored
+            .map(StreamIdentity::of)
+            .transpose()
+            .map_err(|e| SourceError::not_read(&self.table, &e))?;
+        // A stream that cannot be asked now is not another one; whoever may read it need not be
+        // allowed to describe it.
         let Ok(Some(created_s)) = self.runtime.block_on(self.client.created_s()) else {
             return Ok(stored.as_ref().map(Into::into));
         };
         let found = StreamIdentity { created_s };
         match stored {
-            Some(stored) if stored != found => Err(SourceError::Stored { table: self.table.clone(), reason: self.made_again() }),
+            Some(stored) if stored != found => {
+                Err(SourceError::Stored { table: self.table.clone(), reason: self.made_again() })
+            }
             _ => {
                 let _ = self.identity.set(found.clone());
                 Ok(Some((&found).into()))
@@ -116,30 +135,37 @@ impl Source for KinesisSource {
     fn audit(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
         let Some(known) = self.identity.get().cloned() else { return Vec::new() };
         let audited = self.audited.clone();
-        let is_another = std::mem::take(&mut *audited.lock().unwrap_or_else(PoisonError::into_inner));
+        let is_another =
+            std::mem::take(&mut *audited.lock().unwrap_or_else(PoisonError::into_inner));
         let client = self.client.clone();
         self.runtime.spawn(async move {
             if let Ok(Some(created_s)) = client.created_s().await {
-                *audited.lock().unwrap_or_else(PoisonError::into_inner) = created_s != known.created_s;
+                *audited.lock().unwrap_or_else(PoisonError::into_inner) =
+                    created_s != known.created_s;
             }
         });
         is_another.then(|| self.made_again()).into_iter().collect()
     }
 
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        let mut shards = self.runtime.block_on(self.client.list_shards_patiently()).map_err(|f| self.listing_failed(f))?;
+        let mut shards = self
+            .runtime
+            .block_on(self.client.list_shards_patiently())
+            .map_err(|f| self.listing_failed(f))?;
         let start: Position = match self.options.init {
             InitPosition::TrimHorizon => ShardPosition::Horizon,
             InitPosition::AtTimestamp { arrival_ms } => ShardPosition::Time { arrival_ms },
             InitPosition::Latest => {
-                // A closed shard gets nothing any more. The time is taken after the listing, so that a shard that was closed
-                // in between is read, and none that was closed before it matters.
+                // A closed shard gets nothing any more. The time is taken after the listing, so
+                // that a shard that was closed in between is read, and none that was closed before
+                // it matters.
                 shards.retain(|shard| shard.open);
                 ShardPosition::Time { arrival_ms: self.clock.wall_ms() }
             }
         }
         .into();
-        // A parent that is not listed lies before the start of the job, or its records have expired: nothing to wait for.
+        // A parent that is not listed lies before the start of the job, or its records have
+        // expired: nothing to wait for.
         let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
         let split = |id: String| SplitId(id.into());
         let seeds = shards.into_iter().map(|shard| SplitSeed {
@@ -150,8 +176,14 @@ impl Source for KinesisSource {
         Ok(seeds.collect())
     }
 
-    fn open(&self, split: &SplitId, position: &Position, ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
-        let position = ShardPosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
+    fn open(
+        &self,
+        split: &SplitId,
+        position: &Position,
+        ahead: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
+        let position =
+            ShardPosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
         let queue = Arc::new(Queue::new(QUEUE_BYTES.min(ahead.bytes_max)));
         let shard = Shard {
             api: ShardClient { stream: self.client.clone(), shard_id: split.0.to_string() },
@@ -198,7 +230,12 @@ impl ShardReader {
     fn batch(&mut self, records: Vec<Record>) -> RawBatch {
         let metadata = self.metadata.iter().map(|key| column(key, &self.split, &records)).collect();
         let bytes = Vec::with_capacity(records.iter().map(|r| r.data.len()).sum());
-        let mut raw = RawBatch { bytes, spans: Vec::with_capacity(records.len()), metadata, ..RawBatch::default() };
+        let mut raw = RawBatch {
+            bytes,
+            spans: Vec::with_capacity(records.len()),
+            metadata,
+            ..RawBatch::default()
+        };
         let mut numbers = Vec::with_capacity(records.len());
         for record in records {
             raw.push(|bytes| bytes.extend_from_slice(&record.data));
@@ -214,9 +251,19 @@ impl ShardReader {
 
 fn column(key: &str, split: &SplitId, records: &[Record]) -> ArrayRef {
     match key {
-        "timestamp" => Arc::new(records.iter().map(|r| r.arrival_ms).collect::<TimestampMillisecondArray>().with_timezone("UTC")),
-        "shard-id" => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&*split.0, records.len()))),
-        "sequence-number" => Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.sequence_number))),
+        "timestamp" => Arc::new(
+            records
+                .iter()
+                .map(|r| r.arrival_ms)
+                .collect::<TimestampMillisecondArray>()
+                .with_timezone("UTC"),
+        ),
+        "shard-id" => {
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&*split.0, records.len())))
+        }
+        "sequence-number" => {
+            Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.sequence_number)))
+        }
         _ => Arc::new(StringArray::from_iter_values(records.iter().map(|r| &r.partition_key))),
     }
 }
@@ -229,7 +276,9 @@ impl SplitReader for ShardReader {
             Taken::Records(records) => Ok(Polled::Records(self.batch(records))),
             Taken::Ended(ShardEnd::End { children }) => Ok(Polled::End { children }),
             Taken::Ended(ShardEnd::Failed(reason)) => Err(self.error(reason)),
-            Taken::Nothing { .. } if stopped => Err(self.error("the task that reads the shard has stopped".into())),
+            Taken::Nothing { .. } if stopped => {
+                Err(self.error("the task that reads the shard has stopped".into()))
+            }
             Taken::Nothing { empty } => Ok(Polled::Pending { empty }),
         }
     }

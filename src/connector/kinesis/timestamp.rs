@@ -1,7 +1,8 @@
 //! Which moment does `source.init.timestamp` name? Called by the options' parser.
 //!
-//! Without a format: RFC 3339, or seconds since the epoch. With one: a pattern of Java's SimpleDateFormat, as Flink takes it,
-//! of the letters that people use there; a time without a zone is UTC.
+//! Without a format: RFC 3339, or seconds since the epoch. With one: a pattern of Java's
+//! SimpleDateFormat, as Flink takes it, of the letters that people use there; a time without a zone
+//! is UTC.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
@@ -9,14 +10,26 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 pub(crate) fn parse_ms(text: &str, pattern: Option<&str>) -> Result<i64, String> {
     let Some(pattern) = pattern else {
         let rfc3339 = || DateTime::parse_from_rfc3339(text).map(|t| t.timestamp_millis()).ok();
-        return seconds_ms(text)
-            .or_else(rfc3339)
-            .ok_or_else(|| format!("'{text}' is neither like 2016-04-04T19:58:46.480Z nor seconds like 1459799926.480"));
+        return seconds_ms(text).or_else(rfc3339).ok_or_else(|| {
+            format!(
+                "'{text}' is neither like 2016-04-04T19:58:46.480Z nor seconds like 1459799926.480"
+            )
+        });
     };
     let format = chrono_format(pattern)?;
     let with_zone = || DateTime::parse_from_str(text, &format).map(|t| t.timestamp_millis()).ok();
-    let without = || NaiveDateTime::parse_from_str(text, &format).map(|t| t.and_utc().timestamp_millis()).ok();
-    let day = || Some(NaiveDate::parse_from_str(text, &format).ok()?.and_time(NaiveTime::MIN).and_utc().timestamp_millis());
+    let without = || {
+        NaiveDateTime::parse_from_str(text, &format).map(|t| t.and_utc().timestamp_millis()).ok()
+    };
+    let day = || {
+        Some(
+            NaiveDate::parse_from_str(text, &format)
+                .ok()?
+                .and_time(NaiveTime::MIN)
+                .and_utc()
+                .timestamp_millis(),
+        )
+    };
     // The format goes first: 20160404 can be a day.
     let parsed = with_zone().or_else(without).or_else(day).or_else(|| seconds_ms(text));
     parsed.ok_or_else(|| format!("'{text}' does not follow the format {pattern}"))
@@ -39,7 +52,9 @@ fn chrono_format(pattern: &str) -> Result<String, String> {
     let mut rest = pattern;
     while let Some(first) = rest.chars().next() {
         if let Some(quoted) = rest.strip_prefix('\'') {
-            let end = quoted.find('\'').ok_or_else(|| format!("a quote in the format {pattern} is not closed"))?;
+            let end = quoted
+                .find('\'')
+                .ok_or_else(|| format!("a quote in the format {pattern} is not closed"))?;
             // Two quotes in a row are one that is meant.
             out.push_str(&if end == 0 { "'".to_owned() } else { quoted[..end].replace('%', "%%") });
             rest = &quoted[end + 1..];
@@ -96,7 +111,9 @@ mod tests {
         for text in ["yesterday", "2016-04-04", "-5", "1.2345", "99999999999999999999", ""] {
             assert!(parse_ms(text, None).is_err(), "{text}");
         }
-        assert!(parse_ms("2016-04", Some("yyyy-MM-dd")).is_err_and(|e| e.contains("does not follow")));
+        assert!(
+            parse_ms("2016-04", Some("yyyy-MM-dd")).is_err_and(|e| e.contains("does not follow"))
+        );
         assert!(parse_ms("x", Some("EEE yyyy")).is_err_and(|e| e.contains("'EEE'")));
         assert!(parse_ms("x", Some("yyyy'T")).is_err_and(|e| e.contains("not closed")));
     }

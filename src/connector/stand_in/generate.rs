@@ -1,8 +1,10 @@
-//! Which rows, if there is no sample? Rows made from a table's columns, so that any query file runs on a laptop.
+//! Which rows, if there is no sample? Rows made from a table's columns, so that any query file runs
+//! on a laptop.
 //!
-//! Called by `connect` for `--local`; [`Draws`] also serves the crowd in `alleycat`. What always holds: row n depends on the
-//! seed, the columns and n alone, so reading goes on at any row at once, and the same seed gives the same bytes everywhere.
-//! Values come from small ranges, so that groups repeat and windows fill.
+//! Called by `connect` for `--local`; [`Draws`] also serves the crowd in `alleycat`. What always
+//! holds: row n depends on the seed, the columns and n alone, so reading goes on at any row at
+//! once, and the same seed gives the same bytes everywhere. Values come from small ranges, so that
+//! groups repeat and windows fill.
 
 use std::sync::Arc;
 
@@ -13,7 +15,9 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
 
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
+use crate::source::{
+    Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
+};
 
 /// 2026-01-01T00:00:00Z: no row is earlier. Fixed, so that two runs agree.
 const START_MS: i64 = 1_767_225_600_000;
@@ -28,11 +32,13 @@ const BATCH_BYTES: usize = 4 << 20;
 /// Which stream of draws: different for everything that is made from one seed.
 const SAMPLE_ROWS: u64 = 1;
 
-const WORDS: [&str; 12] =
-    ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "lagoon"];
+const WORDS: [&str; 12] = [
+    "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty",
+    "knoll", "lagoon",
+];
 
-/// Random numbers that are specified to the bit: ChaCha8, keyed by a seed and a purpose, with a stream of its own for each
-/// place. No distribution of a library is used, since those may change.
+/// Random numbers that are specified to the bit: ChaCha8, keyed by a seed and a purpose, with a
+/// stream of its own for each place. No distribution of a library is used, since those may change.
 pub(crate) struct Draws(ChaCha8Rng);
 
 impl Draws {
@@ -67,8 +73,8 @@ struct Column {
 }
 
 impl SampleSource {
-    /// `columns`: what the payload holds. A `rowtime_column` that is an integer there is taken as time, whatever its name;
-    /// one that is not there is computed from the others.
+    /// `columns`: what the payload holds. A `rowtime_column` that is an integer there is taken as
+    /// time, whatever its name; one that is not there is computed from the others.
     pub fn new(
         table: &str,
         columns: Vec<(String, DataType)>,
@@ -89,33 +95,58 @@ impl SampleSource {
     }
 }
 
-/// True for names such as `eventTime`, `timestamp`, `ts`, `created_ts`, `deviceTs`; false for `amounts`.
+/// True for names such as `eventTime`, `timestamp`, `ts`, `created_ts`, `deviceTs`; false for
+/// `amounts`.
 fn is_time_name(name: &str) -> bool {
     let lower = name.to_lowercase();
-    lower.contains("time") || lower == "ts" || lower.starts_with("ts_") || lower.ends_with("_ts") || name.ends_with("Ts")
+    lower.contains("time")
+        || lower == "ts"
+        || lower.starts_with("ts_")
+        || lower.ends_with("_ts")
+        || name.ends_with("Ts")
 }
 
 /// True for names such as `id`, `orderId`, `sensor_id`, `KEY`; false for `paid`.
 fn is_key_name(name: &str) -> bool {
     let lower = name.to_lowercase();
-    lower == "id" || lower.ends_with("_id") || name.ends_with("Id") || name.ends_with("ID") || lower.ends_with("key")
+    lower == "id"
+        || lower.ends_with("_id")
+        || name.ends_with("Id")
+        || name.ends_with("ID")
+        || lower.ends_with("key")
 }
 
 /// What a key column is the key of: `shop` for `shop_id`.
 fn key_noun(name: &str) -> &str {
-    let noun = ["_id", "Id", "ID", "_key", "Key"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    let noun =
+        ["_id", "Id", "ID", "_key", "Key"].iter().find_map(|suffix| name.strip_suffix(suffix));
     noun.filter(|n| !n.is_empty()).unwrap_or(name)
 }
 
 impl Source for SampleSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        Ok(vec![SplitSeed { id: Self::split(), parents: vec![], start: Position::after_records(0) }])
+        Ok(vec![SplitSeed {
+            id: Self::split(),
+            parents: vec![],
+            start: Position::after_records(0),
+        }])
     }
 
-    fn open(&self, _split: &SplitId, position: &Position, _ahead: ReadAhead) -> Result<Box<dyn SplitReader>, SourceError> {
+    fn open(
+        &self,
+        _split: &SplitId,
+        position: &Position,
+        _ahead: ReadAhead,
+    ) -> Result<Box<dyn SplitReader>, SourceError> {
         let records = position.records().map_err(|e| SourceError::not_read(&self.table, &e))?;
         let columns = self.columns.clone();
-        Ok(Box::new(SampleReader { columns, rows: self.rows, seed: self.seed, next: records, read_bytes: 0 }))
+        Ok(Box::new(SampleReader {
+            columns,
+            rows: self.rows,
+            seed: self.seed,
+            next: records,
+            read_bytes: 0,
+        }))
     }
 
     fn bounded(&self) -> bool {
@@ -160,7 +191,9 @@ fn push_row(out: &mut Vec<u8>, columns: &[Column], seed: u64, number: u64) {
     let mut draws = Draws::new(seed, SAMPLE_ROWS, number);
     // One event time for the whole row.
     let time_ms = START_MS + number as i64 * STEP_MS + i64::from(draws.below(DISORDER_MS + 1));
-    let fields = columns.iter().map(|c| format!("{}:{}", Value::from(c.name.as_str()), value(&mut draws, c, time_ms)));
+    let fields = columns
+        .iter()
+        .map(|c| format!("{}:{}", Value::from(c.name.as_str()), value(&mut draws, c, time_ms)));
     let fields: Vec<String> = fields.collect();
     out.push(b'{');
     out.extend_from_slice(fields.join(",").as_bytes());
@@ -176,7 +209,9 @@ fn value(draws: &mut Draws, column: &Column, time_ms: i64) -> Value {
         DataType::Boolean => Value::from(draws.below(2) == 1),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Value::from(small),
         // Tenths and hundredths, as people write them.
-        DataType::Float32 | DataType::Float64 => Value::from(f64::from(small * 10 + draws.below(10)) / 10.0),
+        DataType::Float32 | DataType::Float64 => {
+            Value::from(f64::from(small * 10 + draws.below(10)) / 10.0)
+        }
         DataType::Decimal128(precision, scale) => decimal(draws, *precision, *scale),
         DataType::Utf8 if is_key => Value::from(format!("{}-{small}", key_noun(name))),
         DataType::Utf8 => Value::from(WORDS[draws.below(WORDS.len() as u32) as usize]),
@@ -191,7 +226,8 @@ fn value(draws: &mut Draws, column: &Column, time_ms: i64) -> Value {
     }
 }
 
-/// A number with `scale` digits after the point that fits into `precision` digits and is below 1000.
+/// A number with `scale` digits after the point that fits into `precision` digits and is below
+/// 1000.
 fn decimal(draws: &mut Draws, precision: u8, scale: i8) -> Value {
     let scale = u32::from(scale.unsigned_abs());
     let whole_digits = u32::from(precision).saturating_sub(scale).min(3);
@@ -200,7 +236,11 @@ fn decimal(draws: &mut Draws, precision: u8, scale: i8) -> Value {
     let fraction_digits = scale.min(4);
     let fraction = draws.below(10u32.pow(fraction_digits));
     let unit = f64::from(10u32.pow(fraction_digits));
-    if fraction_digits == 0 { Value::from(whole) } else { Value::from(f64::from(whole) + f64::from(fraction) / unit) }
+    if fraction_digits == 0 {
+        Value::from(whole)
+    } else {
+        Value::from(f64::from(whole) + f64::from(fraction) / unit)
+    }
 }
 
 fn text_of(time_ms: i64, format: &str) -> String {
@@ -231,10 +271,14 @@ mod tests {
 
     fn read(source: &SampleSource, from: u64, batch: usize) -> Vec<String> {
         let split = source.discover().expect("lists").remove(0).id;
-        let mut reader = source.open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {}))).expect("opens");
+        let mut reader = source
+            .open(&split, &Position::after_records(from), ReadAhead::alone(Arc::new(|| {})))
+            .expect("opens");
         let mut rows = vec![];
         while let Polled::Records(raw) = reader.poll(batch).expect("reads") {
-            rows.extend((0..raw.len()).map(|i| String::from_utf8_lossy(raw.record(i)).into_owned()));
+            rows.extend(
+                (0..raw.len()).map(|i| String::from_utf8_lossy(raw.record(i)).into_owned()),
+            );
             assert_eq!(reader.position(), Position::after_records(from + rows.len() as u64));
         }
         rows
@@ -256,15 +300,24 @@ mod tests {
 
     #[test]
     fn keys_repeat_and_times_advance_with_bounded_disorder() {
-        let rows: Vec<Value> = read(&source(1000, 1), 0, 100).iter().map(|r| serde_json::from_str(r).expect("JSON")).collect();
-        let keys: std::collections::BTreeSet<String> = rows.iter().map(|r| r["orderId"].to_string()).collect();
+        let rows: Vec<Value> = read(&source(1000, 1), 0, 100)
+            .iter()
+            .map(|r| serde_json::from_str(r).expect("JSON"))
+            .collect();
+        let keys: std::collections::BTreeSet<String> =
+            rows.iter().map(|r| r["orderId"].to_string()).collect();
         assert_eq!(keys.len(), KEYS as usize);
-        let times: Vec<i64> = rows.iter().map(|r| r["eventTime"].as_i64().expect("epoch ms")).collect();
+        let times: Vec<i64> =
+            rows.iter().map(|r| r["eventTime"].as_i64().expect("epoch ms")).collect();
         for (n, (row, time)) in rows.iter().zip(&times).enumerate() {
             let ahead_ms = time - (START_MS + n as i64 * STEP_MS);
-            assert!((0..=i64::from(DISORDER_MS)).contains(&ahead_ms), "row {n} is {ahead_ms} ms off");
+            assert!(
+                (0..=i64::from(DISORDER_MS)).contains(&ahead_ms),
+                "row {n} is {ahead_ms} ms off"
+            );
             let text = row["at"].as_str().expect("text");
-            let parsed = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.3f").expect("a timestamp");
+            let parsed = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.3f")
+                .expect("a timestamp");
             assert_eq!(parsed.and_utc().timestamp_millis(), *time);
             assert_eq!(row["zoned"].as_str(), Some(format!("{text}Z").as_str()));
             assert!(row["amounts"].as_i64().is_some_and(|a| a < 100), "'amounts' is no time");

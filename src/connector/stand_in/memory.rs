@@ -1,7 +1,8 @@
 //! A table to look up whose rows are in memory: what stands in for a remote one under `--local`.
 //!
-//! Made by `connect` from a table's sample. What always holds: of rows with the same primary key the last one counts; rows of
-//! one key come in the order of the rest of it, as DynamoDB gives them.
+//! Made by `connect` from a table's sample. What always holds: of rows with the same primary key
+//! the last one counts; rows of one key come in the order of the rest of it, as DynamoDB gives
+//! them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,11 +26,16 @@ fn converter(columns: &[ArrayRef]) -> Result<RowConverter, ArrowError> {
 }
 
 impl MemoryTable {
-    /// `rows` have the columns of the spec and those of the primary key, by name. Errors: a column that is missing.
+    /// `rows` have the columns of the spec and those of the primary key, by name. Errors: a column
+    /// that is missing.
     pub fn new(spec: &LookupSpec, rows: &RecordBatch) -> Result<MemoryTable, String> {
-        let column = |name: &str| rows.column_by_name(name).cloned().ok_or_else(|| format!("there is no column '{name}'"));
-        let primary = spec.primary_key.iter().map(|name| column(name)).collect::<Result<Vec<_>, _>>()?;
-        let columns = spec.schema.fields().iter().map(|f| column(f.name())).collect::<Result<Vec<_>, _>>()?;
+        let column = |name: &str| {
+            rows.column_by_name(name).cloned().ok_or_else(|| format!("there is no column '{name}'"))
+        };
+        let primary =
+            spec.primary_key.iter().map(|name| column(name)).collect::<Result<Vec<_>, _>>()?;
+        let columns =
+            spec.schema.fields().iter().map(|f| column(f.name())).collect::<Result<Vec<_>, _>>()?;
         let of_keys: Vec<ArrayRef> = spec.keys.iter().map(|&k| columns[k].clone()).collect();
         let built = || {
             let identity = converter(&primary)?.convert_columns(&primary)?;
@@ -55,10 +61,16 @@ impl MemoryTable {
 impl LookupTable for MemoryTable {
     fn ask(&self, keys: RecordBatch, reply: Reply) {
         let found = self.keys.convert_columns(keys.columns()).and_then(|keys| {
-            let of_key = |row: usize| self.by_key.get(keys.row(row).data()).into_iter().flatten().copied();
+            let of_key =
+                |row: usize| self.by_key.get(keys.row(row).data()).into_iter().flatten().copied();
             let picks: UInt32Array = (0..keys.num_rows()).flat_map(of_key).collect();
             take_record_batch(&self.rows, &picks)
         });
-        reply.send(found.map_err(|e| LookupError::Table { table: self.table.clone(), reason: e.to_string() }));
+        reply.send(
+            found.map_err(|e| LookupError::Table {
+                table: self.table.clone(),
+                reason: e.to_string(),
+            }),
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What takes the place of a remote system under `--local`: rows made from a schema, an embedded table, a table in memory.
+//! What takes the place of a remote system under `--local`: rows made from a schema, an embedded
+//! table, a table in memory.
 
 pub mod generate;
 pub mod memory;

@@ -1,8 +1,9 @@
 //! From a table's name to the name of a file.
 //!
-//! Called by `connect` where `--local` looks for a sample beside the query or keeps a result in the state directory. A quoted
-//! name can hold anything, also what means a place elsewhere to the file system. What always holds: the path that is given
-//! lies in the folder that was asked for; a name that would lead out of it is an error at the table's place.
+//! Called by `connect` where `--local` looks for a sample beside the query or keeps a result in the
+//! state directory. A quoted name can hold anything, also what means a place elsewhere to the file
+//! system. What always holds: the path that is given lies in the folder that was asked for; a name
+//! that would lead out of it is an error at the table's place.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -48,7 +49,15 @@ mod tests {
     fn table(name: &str) -> Table {
         let place = TextPlace { line: 3, column: 14 };
         let (columns, options) = (vec![], BTreeMap::new());
-        Table { name: name.into(), columns, watermark: None, primary_key: vec![], partitioned_by: vec![], options, place }
+        Table {
+            name: name.into(),
+            columns,
+            watermark: None,
+            primary_key: vec![],
+            partitioned_by: vec![],
+            options,
+            place,
+        }
     }
 
     #[test]
@@ -75,6 +84,9 @@ mod tests {
         }
         let hinted = embedded(&table("rides /*+ OPTIONS('a'='../b') */"), folder).unwrap();
         assert_eq!(hinted.parent(), Some(folder));
-        assert_eq!(sample(&table("rides /*+ OPTIONS('a'='../b') */"), folder).unwrap(), Path::new("q.samples/rides.jsonl"));
+        assert_eq!(
+            sample(&table("rides /*+ OPTIONS('a'='../b') */"), folder).unwrap(),
+            Path::new("q.samples/rides.jsonl")
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! A result table inside the state directory: what stands in for remote tables under `run --local`.
 //!
-//! Called by `runtime` as a sink, and by the command line and the live page through [`EmbeddedTable::rows`]. Entries:
+//! Called by `runtime` as a sink, and by the command line and the live page through
+//! [`EmbeddedTable::rows`]. Entries:
 //!
 //! ```text
 //! 0x00 name                                       "layout": what the key is; "opened": how often the table was opened
@@ -10,9 +11,9 @@
 //! row = version text, JSON object
 //! ```
 //!
-//! What always holds: with a key, a row gives way only to one whose version is not lower, so the table ends the same
-//! however often results are written again. Without a key, `commit` moves the rows that writers named at a barrier; it finds nothing
-//! to move when it is repeated.
+//! What always holds: with a key, a row gives way only to one whose version is not lower, so the
+//! table ends the same however often results are written again. Without a key, `commit` moves the
+//! rows that writers named at a barrier; it finds nothing to move when it is repeated.
 
 mod store;
 
@@ -28,7 +29,9 @@ use crate::ids::Epoch;
 use crate::private;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
-use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec};
+use crate::sink::{
+    Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec,
+};
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 use crate::types::sql_name;
 use crate::wake::Wake;
@@ -63,7 +66,8 @@ struct Shared {
     instances: AtomicU64,
 }
 
-/// Rows of a table without a key that a writer staged in one epoch: what `prepare` hands to `commit`.
+/// Rows of a table without a key that a writer staged in one epoch: what `prepare` hands to
+/// `commit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct StagedRange {
     epoch: Epoch,
@@ -78,14 +82,25 @@ struct StagedRange {
 impl StagedRange {
     /// Six big-endian numbers.
     fn encode(self) -> Vec<u8> {
-        join(&[], &[self.epoch.number(), self.writer, self.opened, self.instance, self.from, self.to])
+        join(
+            &[],
+            &[self.epoch.number(), self.writer, self.opened, self.instance, self.from, self.to],
+        )
     }
 
     fn decode(bytes: &[u8]) -> Option<StagedRange> {
         let (numbers, rest) = bytes.as_chunks::<8>();
-        let numbers: [u64; 6] = numbers.iter().map(|n| u64::from_be_bytes(*n)).collect::<Vec<_>>().try_into().ok()?;
+        let numbers: [u64; 6] =
+            numbers.iter().map(|n| u64::from_be_bytes(*n)).collect::<Vec<_>>().try_into().ok()?;
         let [epoch, writer, opened, instance, from, to] = numbers;
-        rest.is_empty().then_some(StagedRange { epoch: Epoch::new(epoch), writer, opened, instance, from, to })
+        rest.is_empty().then_some(StagedRange {
+            epoch: Epoch::new(epoch),
+            writer,
+            opened,
+            instance,
+            from,
+            to,
+        })
     }
 }
 
@@ -99,20 +114,31 @@ fn join(prefix: &[u8], numbers: &[u64]) -> Vec<u8> {
 
 impl EmbeddedTable {
     /// Opens or creates the table in `dir`. `run_ms` is the start of the run, kept on resume.
-    pub fn open(dir: &Path, spec: TableSpec, run_ms: i64, mode: WriteMode) -> Result<Arc<EmbeddedTable>, SinkError> {
+    pub fn open(
+        dir: &Path,
+        spec: TableSpec,
+        run_ms: i64,
+        mode: WriteMode,
+    ) -> Result<Arc<EmbeddedTable>, SinkError> {
         let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
         let mut key = Vec::new();
         let mut layout = String::new();
         for name in spec.upsert_key() {
-            let (index, field) =
-                spec.schema.column_with_name(name).ok_or_else(|| config(format!("key column '{name}' does not exist")))?;
+            let (index, field) = spec
+                .schema
+                .column_with_name(name)
+                .ok_or_else(|| config(format!("key column '{name}' does not exist")))?;
             if !is_key_type(field.data_type()) {
-                return Err(config(format!("column '{name}' of type {} cannot be part of a key", sql_name(field.data_type()))));
+                return Err(config(format!(
+                    "column '{name}' of type {} cannot be part of a key",
+                    sql_name(field.data_type())
+                )));
             }
             key.push(index);
             layout.push_str(&format!("{name} {}\n", field.data_type()));
         }
-        private::create_folder(dir).map_err(|e| config(format!("cannot create {}: {e}", dir.display())))?;
+        private::create_folder(dir)
+            .map_err(|e| config(format!("cannot create {}: {e}", dir.display())))?;
         let failed = |e: StoreError| config(format!("cannot open {}: {e}", dir.display()));
         let store = TableStore::open(dir).map_err(failed)?;
         let stored = store.get(LAYOUT).map_err(failed)?;
@@ -122,7 +148,12 @@ impl EmbeddedTable {
                 dir.display()
             )));
         }
-        let opened = store.get(OPENED).map_err(failed)?.and_then(|v| v.try_into().ok()).map_or(0, u64::from_be_bytes) + 1;
+        let opened = store
+            .get(OPENED)
+            .map_err(failed)?
+            .and_then(|v| v.try_into().ok())
+            .map_or(0, u64::from_be_bytes)
+            + 1;
         let mut changes = Changes::default();
         changes.put(LAYOUT, layout.as_bytes());
         changes.put(OPENED, &opened.to_be_bytes());
@@ -147,13 +178,16 @@ impl EmbeddedTable {
         &self.shared.spec
     }
 
-    /// All rows as JSON objects in key order (without a key: in commit order), columns in schema order.
+    /// All rows as JSON objects in key order (without a key: in commit order), columns in schema
+    /// order.
     pub fn rows(&self) -> Result<Vec<String>, SinkError> {
         let mut rows = Vec::new();
         self.shared
             .store
             .scan(&[ROWS], &[ROWS + 1], |_, value| {
-                rows.push(String::from_utf8_lossy(value.get(TEXT_LEN..).unwrap_or_default()).into_owned());
+                rows.push(
+                    String::from_utf8_lossy(value.get(TEXT_LEN..).unwrap_or_default()).into_owned(),
+                );
                 Ok::<(), StoreError>(())
             })
             .map_err(|e| self.shared.failed(&e))?;
@@ -199,7 +233,11 @@ impl Shared {
             let number = key.last_chunk::<8>().map_or(0, |n| u64::from_be_bytes(*n)) - range.from;
             changes.put(&join(&[ROWS], &[run, range.epoch.number(), range.writer, number]), value);
             changes.delete(key);
-            if changes.size_bytes() >= PIECE_BYTES { self.write_visible(std::mem::take(&mut changes)) } else { Ok(()) }
+            if changes.size_bytes() >= PIECE_BYTES {
+                self.write_visible(std::mem::take(&mut changes))
+            } else {
+                Ok(())
+            }
         })?;
         self.write_visible(changes)
     }
@@ -212,7 +250,10 @@ impl Sink for EmbeddedTable {
 
     fn writer(&self, writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let encoder = JsonEncoder::new(&self.shared.spec.schema, EncodeOptions::default());
-        let encoder = encoder.map_err(|e| SinkError::Config { table: self.shared.spec.name.clone(), reason: e.to_string() })?;
+        let encoder = encoder.map_err(|e| SinkError::Config {
+            table: self.shared.spec.name.clone(),
+            reason: e.to_string(),
+        })?;
         Ok(Box::new(TableWriter {
             shared: self.shared.clone(),
             number: writer as u64,
@@ -279,14 +320,18 @@ impl TableWriter {
         let mut changes = Changes::default();
         for row in 0..rows.batch.num_rows() {
             self.encode(rows, row, Version { revision: rows.revision(row), ..of_batch });
-            changes.put(&join(&[STAGED], &[self.shared.opened, self.instance, self.staged_to]), &self.value);
+            changes.put(
+                &join(&[STAGED], &[self.shared.opened, self.instance, self.staged_to]),
+                &self.value,
+            );
             self.staged_to += 1;
         }
         self.shared.write(changes)
     }
 
     fn upsert(&mut self, rows: &Rows, of_batch: Version) -> Result<(), StoreError> {
-        let columns: Vec<ArrayRef> = self.shared.key.iter().map(|&c| rows.batch.column(c).clone()).collect();
+        let columns: Vec<ArrayRef> =
+            self.shared.key.iter().map(|&c| rows.batch.column(c).clone()).collect();
         encode_keys(&columns, rows.batch.num_rows(), &mut self.keys);
         let shared = self.shared.clone();
         let _guard = shared.compare_and_write.lock().unwrap_or_else(PoisonError::into_inner);
@@ -300,8 +345,12 @@ impl TableWriter {
                 }
                 self.value.clear();
                 self.encoder.encode_row(&rows.batch, row, &mut self.value);
-                let reason = format!("key column '{}' is NULL", shared.spec.schema.field(*null).name());
-                self.rejected.push(Rejected { row: String::from_utf8_lossy(&self.value).into_owned(), reason });
+                let reason =
+                    format!("key column '{}' is NULL", shared.spec.schema.field(*null).name());
+                self.rejected.push(Rejected {
+                    row: String::from_utf8_lossy(&self.value).into_owned(),
+                    reason,
+                });
                 continue;
             }
             key.truncate(1);
@@ -313,7 +362,10 @@ impl TableWriter {
             }
             // Of rows with one version, as those of a batch without revisions, the last one wins.
             let version = Version { revision: rows.revision(row), ..of_batch };
-            let held = shared.store.get(&key)?.and_then(|row| Version::parse(std::str::from_utf8(row.get(..TEXT_LEN)?).ok()?));
+            let held = shared
+                .store
+                .get(&key)?
+                .and_then(|row| Version::parse(std::str::from_utf8(row.get(..TEXT_LEN)?).ok()?));
             let standing = version.against(held.as_ref());
             if shared.mode == WriteMode::Versioned {
                 shared.tally.add(standing);
@@ -330,18 +382,33 @@ impl TableWriter {
 impl SinkWriter for TableWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         let version = self.version(rows);
-        let done = if self.shared.key.is_empty() { self.stage(rows, version) } else { self.upsert(rows, version) };
+        let done = if self.shared.key.is_empty() {
+            self.stage(rows, version)
+        } else {
+            self.upsert(rows, version)
+        };
         done.map_err(|e| self.shared.failed(&e))
     }
 
-    fn begin_prepare(&mut self, epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(
+        &mut self,
+        epoch: Epoch,
+        _afterwards: Afterwards,
+    ) -> Result<Prepared, SinkError> {
         self.shared.store.sync().map_err(|e| self.shared.failed(&e))?;
         let (from, to) = (self.staged_from, self.staged_to);
         self.staged_from = to;
         if from == to {
             return Ok(Prepared::Part { staged: Vec::new(), rejected: self.take_rejected() });
         }
-        let range = StagedRange { epoch, writer: self.number, opened: self.shared.opened, instance: self.instance, from, to };
+        let range = StagedRange {
+            epoch,
+            writer: self.number,
+            opened: self.shared.opened,
+            instance: self.instance,
+            from,
+            to,
+        };
         Ok(Prepared::Part { staged: range.encode(), rejected: self.take_rejected() })
     }
 

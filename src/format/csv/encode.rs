@@ -1,17 +1,18 @@
 //! Columns to CSV: one line a row, written as Apache Flink's `csv` format writes it.
 //!
-//! Called by sinks that write text. What always holds: encoding cannot fail, since `new` refuses types it cannot write.
-//! A text is quoted by Jackson's loose rule: when it is longer than 24 UTF-16 units, or holds a backslash (or the escape
-//! character) or anything at or below the larger of the quote and the delimiter. Numbers are never quoted.
+//! Called by sinks that write text. What always holds: encoding cannot fail, since `new` refuses
+//! types it cannot write. A text is quoted by Jackson's loose rule: when it is longer than 24
+//! UTF-16 units, or holds a backslash (or the escape character) or anything at or below the larger
+//! of the quote and the delimiter. Numbers are never quoted.
 
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef,
-    Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, SchemaRef, Time32MillisecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::record_batch::RecordBatch;
 
@@ -46,7 +47,12 @@ impl CsvEncoder {
     }
 
     /// Appends rows of `batch`, which has the encoder's schema, each with a line feed.
-    pub(crate) fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
+    pub(crate) fn encode_rows(
+        &mut self,
+        batch: &RecordBatch,
+        rows: Range<usize>,
+        out: &mut Vec<u8>,
+    ) {
         let cells: Vec<Cells> = batch.columns().iter().map(Cells::new).collect();
         let null = self.options.null_literal.as_deref().unwrap_or_default();
         for row in rows {
@@ -73,14 +79,28 @@ fn is_supported(data_type: &DataType) -> bool {
     use DataType as T;
     matches!(
         data_type,
-        T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(..) | T::Utf8
-    ) || matches!(data_type, T::Binary | T::Date32 | T::Time32(TimeUnit::Millisecond) | T::Timestamp(..))
+        T::Boolean
+            | T::Int8
+            | T::Int16
+            | T::Int32
+            | T::Int64
+            | T::Float32
+            | T::Float64
+            | T::Decimal128(..)
+            | T::Utf8
+    ) || matches!(
+        data_type,
+        T::Binary | T::Date32 | T::Time32(TimeUnit::Millisecond) | T::Timestamp(..)
+    )
 }
 
 /// Appends a text with the quotes it needs.
 fn write_text(text: &[u8], options: &CsvOptions, out: &mut Vec<u8>) {
     let dialect = &options.dialect;
-    let Some(quote) = dialect.quote.filter(|quote| needs_quotes(text, dialect.delimiter.max(*quote), dialect.escape)) else {
+    let Some(quote) = dialect
+        .quote
+        .filter(|quote| needs_quotes(text, dialect.delimiter.max(*quote), dialect.escape))
+    else {
         out.extend_from_slice(text);
         return;
     };
@@ -103,7 +123,8 @@ fn needs_quotes(text: &[u8], highest: u8, escape: Option<u8>) -> bool {
     if text.iter().any(|&c| c <= highest || c == special) {
         return true;
     }
-    text.len() > UNQUOTED_UNITS_MAX && std::str::from_utf8(text).is_ok_and(|t| t.encode_utf16().count() > UNQUOTED_UNITS_MAX)
+    text.len() > UNQUOTED_UNITS_MAX
+        && std::str::from_utf8(text).is_ok_and(|t| t.encode_utf16().count() > UNQUOTED_UNITS_MAX)
 }
 
 /// A column with its type resolved, once per batch.
@@ -151,19 +172,28 @@ impl<'a> Cells<'a> {
             DataType::Int64 => Values::I64(array.as_primitive::<Int64Type>().values()),
             DataType::Float32 => Values::F32(array.as_primitive::<Float32Type>().values()),
             DataType::Float64 => Values::F64(array.as_primitive::<Float64Type>().values()),
-            DataType::Decimal128(_, scale) => {
-                Values::Decimal { values: array.as_primitive::<Decimal128Type>().values(), scale: i32::from(*scale) }
-            }
+            DataType::Decimal128(_, scale) => Values::Decimal {
+                values: array.as_primitive::<Decimal128Type>().values(),
+                scale: i32::from(*scale),
+            },
             DataType::Utf8 => Values::Text(array.as_string()),
             DataType::Binary => Values::Bytes(array.as_binary()),
             DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>().values()),
-            DataType::Time32(TimeUnit::Millisecond) => Values::Time(array.as_primitive::<Time32MillisecondType>().values()),
+            DataType::Time32(TimeUnit::Millisecond) => {
+                Values::Time(array.as_primitive::<Time32MillisecondType>().values())
+            }
             DataType::Timestamp(unit, zone) => {
                 let values = match unit {
                     TimeUnit::Second => array.as_primitive::<TimestampSecondType>().values(),
-                    TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().values(),
-                    TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().values(),
-                    TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().values(),
+                    TimeUnit::Millisecond => {
+                        array.as_primitive::<TimestampMillisecondType>().values()
+                    }
+                    TimeUnit::Microsecond => {
+                        array.as_primitive::<TimestampMicrosecondType>().values()
+                    }
+                    TimeUnit::Nanosecond => {
+                        array.as_primitive::<TimestampNanosecondType>().values()
+                    }
                 };
                 Values::Timestamp { values, unit: *unit, suffix: ZoneSuffix::of(zone.as_ref()) }
             }
@@ -214,7 +244,13 @@ impl<'a> Cells<'a> {
                 time_text::write_fraction(out, v[row].rem_euclid(1000) as u32 * 1_000_000);
             }
             Values::Timestamp { values, unit, suffix } => {
-                time_text::write_timestamp(out, values[row], *unit, *suffix, TimestampStandard::Sql);
+                time_text::write_timestamp(
+                    out,
+                    values[row],
+                    *unit,
+                    *suffix,
+                    TimestampStandard::Sql,
+                );
             }
             Values::List { items, ends } => {
                 for item in ends[row]..ends[row + 1] {
@@ -222,7 +258,9 @@ impl<'a> Cells<'a> {
                         out.extend_from_slice(options.array_delimiter.as_bytes());
                     }
                     if items.is_null(item as usize) {
-                        out.extend_from_slice(options.null_literal.as_deref().unwrap_or_default().as_bytes());
+                        out.extend_from_slice(
+                            options.null_literal.as_deref().unwrap_or_default().as_bytes(),
+                        );
                     } else {
                         items.write(item as usize, options, out);
                     }

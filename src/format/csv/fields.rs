@@ -1,8 +1,10 @@
-//! Where do the fields of a CSV record begin and end? The rules of Jackson's parser, which Flink uses.
+//! Where do the fields of a CSV record begin and end? The rules of Jackson's parser, which Flink
+//! uses.
 //!
-//! Called by the decoder ([`Fields`]) and by the source of files ([`RecordEnds`], since a quoted field may span lines).
-//! What always holds: a quote opens a quoted field only as the field's first byte; blanks after the closing quote are
-//! skipped; nothing is copied unless a field holds a doubled quote or an escape.
+//! Called by the decoder ([`Fields`]) and by the source of files ([`RecordEnds`], since a quoted
+//! field may span lines). What always holds: a quote opens a quoted field only as the field's first
+//! byte; blanks after the closing quote are skipped; nothing is copied unless a field holds a
+//! doubled quote or an escape.
 
 use memchr::{memchr, memchr2, memchr3};
 
@@ -30,7 +32,8 @@ impl Dialect {
 
     /// True for a line that is no record at all.
     pub(crate) fn is_skipped(&self, line: &[u8]) -> bool {
-        self.comments && line.iter().find(|&&c| c != b' ').is_none_or(|&c| matches!(c, b'#' | b'\r' | b'\n'))
+        self.comments
+            && line.iter().find(|&&c| c != b' ').is_none_or(|&c| matches!(c, b'#' | b'\r' | b'\n'))
     }
 }
 
@@ -59,14 +62,17 @@ impl<'a> Fields<'a> {
         Fields { dialect, rest: Some(&record[dialect.blanks_before(record)..]), after: &[] }
     }
 
-    /// The next field's content. Only if quotes or escapes had to be undone does it stand in `scratch`.
+    /// The next field's content. Only if quotes or escapes had to be undone does it stand in
+    /// `scratch`.
     pub fn next<'b>(&mut self, scratch: &'b mut Vec<u8>) -> Result<Option<&'b [u8]>, FieldsError>
     where
         'a: 'b,
     {
         let Some(rest) = self.rest else { return Ok(None) };
         match rest.first() {
-            Some(first) if Some(*first) == self.dialect.quote => self.quoted(&rest[1..], *first, scratch).map(Some),
+            Some(first) if Some(*first) == self.dialect.quote => {
+                self.quoted(&rest[1..], *first, scratch).map(Some)
+            }
             _ if self.dialect.escape.is_some() => self.escaped(rest, scratch).map(Some),
             _ => {
                 let end = memchr3(self.dialect.delimiter, b'\n', b'\r', rest).unwrap_or(rest.len());
@@ -88,12 +94,19 @@ impl<'a> Fields<'a> {
         self.after = &rest[end.min(rest.len())..];
     }
 
-    fn escaped<'b>(&mut self, rest: &'a [u8], scratch: &'b mut Vec<u8>) -> Result<&'b [u8], FieldsError>
+    fn escaped<'b>(
+        &mut self,
+        rest: &'a [u8],
+        scratch: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], FieldsError>
     where
         'a: 'b,
     {
         let is_end = |c: &u8| *c == self.dialect.delimiter || matches!(*c, b'\n' | b'\r');
-        let stop = rest.iter().position(|c| is_end(c) || Some(*c) == self.dialect.escape).unwrap_or(rest.len());
+        let stop = rest
+            .iter()
+            .position(|c| is_end(c) || Some(*c) == self.dialect.escape)
+            .unwrap_or(rest.len());
         if rest.get(stop).is_none_or(is_end) {
             self.go_on(rest, stop);
             return Ok(&rest[..stop]);
@@ -114,7 +127,12 @@ impl<'a> Fields<'a> {
     }
 
     /// `rest`: after the opening quote.
-    fn quoted<'b>(&mut self, rest: &'a [u8], quote: u8, scratch: &'b mut Vec<u8>) -> Result<&'b [u8], FieldsError>
+    fn quoted<'b>(
+        &mut self,
+        rest: &'a [u8],
+        quote: u8,
+        scratch: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], FieldsError>
     where
         'a: 'b,
     {
@@ -123,7 +141,8 @@ impl<'a> Fields<'a> {
         let mut at = 0;
         let end = loop {
             // Without an escape character the quote is searched twice over.
-            at += memchr2(quote, self.dialect.escape.unwrap_or(quote), &rest[at..]).ok_or(FieldsError::Unclosed)?;
+            at += memchr2(quote, self.dialect.escape.unwrap_or(quote), &rest[at..])
+                .ok_or(FieldsError::Unclosed)?;
             if rest[at] == quote && rest.get(at + 1) != Some(&quote) {
                 break at;
             }
@@ -137,9 +156,16 @@ impl<'a> Fields<'a> {
             at += 2;
             from = at;
         };
-        let after = end + 1 + rest[end + 1..].iter().position(|&c| !matches!(c, b' ' | b'\t')).unwrap_or(rest.len() - end - 1);
+        let after = end
+            + 1
+            + rest[end + 1..]
+                .iter()
+                .position(|&c| !matches!(c, b' ' | b'\t'))
+                .unwrap_or(rest.len() - end - 1);
         match rest.get(after) {
-            Some(c) if *c != self.dialect.delimiter && !matches!(c, b'\n' | b'\r') => return Err(FieldsError::AfterQuote),
+            Some(c) if *c != self.dialect.delimiter && !matches!(c, b'\n' | b'\r') => {
+                return Err(FieldsError::AfterQuote);
+            }
             _ => self.go_on(rest, after),
         }
         if copied {
@@ -160,8 +186,8 @@ fn unescaped(c: u8) -> u8 {
     }
 }
 
-/// Finds line ends that are no part of a quoted field. One per record; it can be asked again when more bytes are there,
-/// and does not look at a byte twice.
+/// Finds line ends that are no part of a quoted field. One per record; it can be asked again when
+/// more bytes are there, and does not look at a byte twice.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordEnds {
     dialect: Dialect,
@@ -195,8 +221,11 @@ impl RecordEnds {
                 State::RecordStart => {
                     let end = memchr(b'\n', rest)?;
                     let line = &rest[..end];
-                    let plain = |special: Option<u8>| special.is_none_or(|c| memchr(c, line).is_none());
-                    if (plain(self.dialect.quote) && plain(self.dialect.escape)) || self.dialect.is_skipped(line) {
+                    let plain =
+                        |special: Option<u8>| special.is_none_or(|c| memchr(c, line).is_none());
+                    if (plain(self.dialect.quote) && plain(self.dialect.escape))
+                        || self.dialect.is_skipped(line)
+                    {
                         return Some(end);
                     }
                     self.seen += self.dialect.blanks_before(line);
@@ -218,11 +247,13 @@ impl RecordEnds {
                     }
                     let delimiter = rest[at] == self.dialect.delimiter;
                     self.seen += at + 1;
-                    self.state = if delimiter { State::FieldStart } else { State::Escape { quoted: false } };
+                    self.state =
+                        if delimiter { State::FieldStart } else { State::Escape { quoted: false } };
                 }
                 State::Quoted => {
                     let quote = self.dialect.quote?;
-                    let Some(at) = memchr2(quote, self.dialect.escape.unwrap_or(quote), rest) else {
+                    let Some(at) = memchr2(quote, self.dialect.escape.unwrap_or(quote), rest)
+                    else {
                         self.seen = record.len();
                         return None;
                     };
@@ -260,7 +291,8 @@ mod tests {
         Ok(found)
     }
 
-    const ESCAPED: Dialect = Dialect { delimiter: b';', quote: Some(b'\''), escape: Some(b'\\'), comments: true };
+    const ESCAPED: Dialect =
+        Dialect { delimiter: b';', quote: Some(b'\''), escape: Some(b'\\'), comments: true };
     const BARE: Dialect = Dialect { delimiter: b'|', quote: None, escape: None, comments: false };
 
     #[test]
@@ -288,7 +320,8 @@ mod tests {
             (ESCAPED, "  'a;b';'c' ; d ", Ok(vec!["a;b", "c", " d "])),
             (BARE, "\"a|b\"", Ok(vec!["\"a", "b\""])),
         ] {
-            let expected = expected.map(|fields: Vec<&str>| fields.into_iter().map(str::to_owned).collect());
+            let expected =
+                expected.map(|fields: Vec<&str>| fields.into_iter().map(str::to_owned).collect());
             assert_eq!(fields(dialect, record), expected, "{record}");
         }
     }

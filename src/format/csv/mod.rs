@@ -1,9 +1,10 @@
 //! CSV to columns and columns to CSV, by the rules of Apache Flink's `csv` format.
 //!
-//! Called by `runtime` (a [`CsvDecoder`] per worker and source table) and by sinks ([`CsvEncoder`]). Only the fields that
-//! the query needs are converted; the others are counted. What always holds: a record that cannot be read leaves no
-//! trace in the columns and comes back with a reason; under `csv.ignore-parse-errors` a bad field is NULL and a record
-//! with surplus fields vanishes, both counted.
+//! Called by `runtime` (a [`CsvDecoder`] per worker and source table) and by sinks
+//! ([`CsvEncoder`]). Only the fields that the query needs are converted; the others are counted.
+//! What always holds: a record that cannot be read leaves no trace in the columns and comes back
+//! with a reason; under `csv.ignore-parse-errors` a bad field is NULL and a record with surplus
+//! fields vanishes, both counted.
 
 mod encode;
 mod fields;
@@ -92,7 +93,8 @@ enum Fate {
 }
 
 impl CsvDecoder {
-    /// `sources` and the columns of `schema` correspond one to one; a record has `field_count` fields.
+    /// `sources` and the columns of `schema` correspond one to one; a record has `field_count`
+    /// fields.
     pub fn new(
         sources: &[CsvSource],
         field_count: usize,
@@ -100,7 +102,10 @@ impl CsvDecoder {
         options: CsvOptions,
     ) -> Result<CsvDecoder, CsvError> {
         if sources.len() != schema.fields().len() {
-            return Err(CsvError::FieldCount { sources: sources.len(), columns: schema.fields().len() });
+            return Err(CsvError::FieldCount {
+                sources: sources.len(),
+                columns: schema.fields().len(),
+            });
         }
         let mut targets = Vec::new();
         let mut outputs = Vec::new();
@@ -114,14 +119,25 @@ impl CsvDecoder {
                         data_type: field.data_type().clone(),
                     })?;
                     let slot = target_of_field.get_mut(index);
-                    *slot.ok_or(CsvError::FieldCount { sources: index + 1, columns: field_count })? = Some(targets.len());
+                    *slot.ok_or(CsvError::FieldCount {
+                        sources: index + 1,
+                        columns: field_count,
+                    })? = Some(targets.len());
                     outputs.push(Output::Payload(targets.len()));
                     targets.push(target);
                 }
             }
         }
         let has_not_null = targets.iter().any(|t: &Target| !t.nullable());
-        Ok(CsvDecoder { schema, options, outputs, targets, target_of_field, has_not_null, scratch: Vec::new() })
+        Ok(CsvDecoder {
+            schema,
+            options,
+            outputs,
+            targets,
+            target_of_field,
+            has_not_null,
+            scratch: Vec::new(),
+        })
     }
 
     /// Each line of a record; a quoted field may hold line ends.
@@ -130,31 +146,51 @@ impl CsvDecoder {
         while at < record.len() {
             let end = RecordEnds::new(self.options.dialect).find(&record[at..]).map(|n| at + n);
             let (line_end, next) = end.map_or((record.len(), record.len()), |end| (end, end + 1));
-            let stop = if line_end > at && record[line_end - 1] == b'\r' { line_end - 1 } else { line_end };
+            let stop = if line_end > at && record[line_end - 1] == b'\r' {
+                line_end - 1
+            } else {
+                line_end
+            };
             number += 1;
             let whole = number == 1 && next == record.len();
-            let part = (!whole).then_some(RecordPart { number, span: Span { start: at as u32, end: stop as u32 } });
+            let part = (!whole).then_some(RecordPart {
+                number,
+                span: Span { start: at as u32, end: stop as u32 },
+            });
             self.put(index, part, &record[at..stop], out);
             at = next;
         }
     }
 
     /// Makes a row of one line. Returns what stands behind it.
-    fn put(&mut self, index: usize, part: Option<RecordPart>, line: &[u8], out: &mut Collected) -> Option<RecordPart> {
+    fn put(
+        &mut self,
+        index: usize,
+        part: Option<RecordPart>,
+        line: &[u8],
+        out: &mut Collected,
+    ) -> Option<RecordPart> {
         match self.record(line, out.rows) {
             Fate::Row { nulled, after } => {
                 out.nulled += nulled;
                 out.row(index, part);
                 let blank = line[after..].iter().all(u8::is_ascii_whitespace);
-                let start = after + line[after..].iter().take_while(|c| matches!(c, b'\r' | b'\n')).count();
-                (!blank).then_some(RecordPart { number: 2, span: Span { start: start as u32, end: line.len() as u32 } })
+                let start =
+                    after + line[after..].iter().take_while(|c| matches!(c, b'\r' | b'\n')).count();
+                (!blank).then_some(RecordPart {
+                    number: 2,
+                    span: Span { start: start as u32, end: line.len() as u32 },
+                })
             }
             // A comment: what stands below it is the record.
             Fate::Skipped => {
                 let below = line.iter().position(|&c| c == b'\n')? + 1;
                 let part = self.put(index, part, &line[below..], out)?;
                 let Span { start, end } = part.span;
-                Some(RecordPart { span: Span { start: start + below as u32, end: end + below as u32 }, ..part })
+                Some(RecordPart {
+                    span: Span { start: start + below as u32, end: end + below as u32 },
+                    ..part
+                })
             }
             Fate::Bad(reason) => {
                 out.bad(index, part, reason, self.options.parse_errors);
@@ -213,7 +249,10 @@ impl CsvDecoder {
         if self.has_not_null
             && let Some(target) = targets.iter().find(|t| !t.nullable() && t.is_null(row))
         {
-            return Err(format!("field `{}` is NULL or missing, but its column is NOT NULL", target.name()));
+            return Err(format!(
+                "field `{}` is NULL or missing, but its column is NOT NULL",
+                target.name()
+            ));
         }
         Ok((ignored, after))
     }
@@ -242,7 +281,8 @@ impl Decoder for CsvDecoder {
         }
         let payload: Vec<ArrayRef> = self.targets.iter_mut().map(Target::finish).collect();
         let rows = out.rows;
-        let batch = assemble(&self.schema, &self.outputs, &payload, raw, rows, out.records(raw.len()));
+        let batch =
+            assemble(&self.schema, &self.outputs, &payload, raw, rows, out.records(raw.len()));
         out.finish(raw, &self.schema, batch)
     }
 }

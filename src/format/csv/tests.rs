@@ -22,17 +22,22 @@ fn raw(records: &[&str]) -> RawBatch {
 }
 
 fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
-    Arc::new(Schema::new(columns.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        columns.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>(),
+    ))
 }
 
 /// One value of one column per record: None where the record is bad.
 fn column(data_type: DataType, options: CsvOptions, values: &[&str]) -> Vec<Option<String>> {
-    let mut decoder = CsvDecoder::new(&[CsvSource::Field(0)], 1, schema(&[("x", data_type)]), options).unwrap();
+    let mut decoder =
+        CsvDecoder::new(&[CsvSource::Field(0)], 1, schema(&[("x", data_type)]), options).unwrap();
     let one = |value: &&str| {
         let decoded = decoder.decode(&raw(&[value]));
         assert_eq!(decoded.batch.num_rows() + decoded.bad.len(), 1, "{value}");
         let array = decoded.batch.column(0);
-        decoded.bad.is_empty().then(|| if array.is_null(0) { "NULL".into() } else { array_value_to_string(array, 0).unwrap() })
+        decoded.bad.is_empty().then(|| {
+            if array.is_null(0) { "NULL".into() } else { array_value_to_string(array, 0).unwrap() }
+        })
     };
     values.iter().map(one).collect()
 }
@@ -41,7 +46,10 @@ fn column(data_type: DataType, options: CsvOptions, values: &[&str]) -> Vec<Opti
 fn values_that_csv_reads_unlike_json() {
     type Read<'a> = (&'a str, Option<&'a str>);
     let cases: [(DataType, &[Read]); 6] = [
-        (DataType::Int8, &[(" 1 ", Some("1")), ("+5", Some("5")), ("128", None), ("", None), ("1.0", None)]),
+        (
+            DataType::Int8,
+            &[(" 1 ", Some("1")), ("+5", Some("5")), ("128", None), ("", None), ("1.0", None)],
+        ),
         (DataType::Boolean, &[(" True ", Some("true")), ("1", Some("false")), ("", Some("false"))]),
         (
             DataType::Decimal128(10, 2),
@@ -66,17 +74,30 @@ fn values_that_csv_reads_unlike_json() {
         ),
         (
             DataType::Time32(arrow::datatypes::TimeUnit::Millisecond),
-            &[("12:34", Some("12:34:00")), ("12:34:56.7891", Some("12:34:56.789")), ("24:00:00", None), ("1:2:3", None)],
+            &[
+                ("12:34", Some("12:34:00")),
+                ("12:34:56.7891", Some("12:34:56.789")),
+                ("24:00:00", None),
+                ("1:2:3", None),
+            ],
         ),
-        (DataType::Binary, &[("AQID", Some("010203")), ("A QID", None), ("QQ", None), ("", Some(""))]),
+        (
+            DataType::Binary,
+            &[("AQID", Some("010203")), ("A QID", None), ("QQ", None), ("", Some(""))],
+        ),
     ];
     for (data_type, values) in cases {
         let texts: Vec<&str> = values.iter().map(|v| v.0).collect();
         let expected: Vec<Option<String>> = values.iter().map(|v| v.1.map(str::to_owned)).collect();
-        assert_eq!(column(data_type.clone(), CsvOptions::default(), &texts), expected, "{data_type}");
+        assert_eq!(
+            column(data_type.clone(), CsvOptions::default(), &texts),
+            expected,
+            "{data_type}"
+        );
         // With errors ignored what cannot be read is NULL.
         let ignoring = CsvOptions { parse_errors: ParseErrors::Ignored, ..CsvOptions::default() };
-        let expected: Vec<Option<String>> = expected.into_iter().map(|v| v.or(Some("NULL".into()))).collect();
+        let expected: Vec<Option<String>> =
+            expected.into_iter().map(|v| v.or(Some("NULL".into()))).collect();
         assert_eq!(column(data_type, ignoring, &texts), expected);
     }
 }
@@ -85,14 +106,26 @@ fn values_that_csv_reads_unlike_json() {
 fn surplus_missing_and_unused_fields() {
     let schema = schema(&[("c", DataType::Utf8), ("a", DataType::Int64)]);
     let sources = [CsvSource::Field(2), CsvSource::Field(0)];
-    let records = ["1,x,one", "2,x", "3", "4,x,four,", "5,x,five, ,", "6,x,six,y", "", "bad,x,y", "7,\"x\"z,y", "8,,"];
+    let records = [
+        "1,x,one",
+        "2,x",
+        "3",
+        "4,x,four,",
+        "5,x,five, ,",
+        "6,x,six,y",
+        "",
+        "bad,x,y",
+        "7,\"x\"z,y",
+        "8,,",
+    ];
     let mut decoder = CsvDecoder::new(&sources, 3, schema.clone(), CsvOptions::default()).unwrap();
     let decoded = decoder.decode(&raw(&records));
     assert_eq!(decoded.record_of_row.as_deref(), Some(&[0, 1, 3, 9][..]));
     assert_eq!(decoded.batch.column(1).as_primitive::<Int64Type>().values().as_ref(), [1, 2, 4, 8]);
     let text: Vec<Option<&str>> = decoded.batch.column(0).as_string::<i32>().iter().collect();
     assert_eq!(text, [Some("one"), None, Some("four"), Some("")]);
-    let bad: Vec<(usize, &str)> = decoded.bad.iter().map(|b| (b.index, b.reason.as_str())).collect();
+    let bad: Vec<(usize, &str)> =
+        decoded.bad.iter().map(|b| (b.index, b.reason.as_str())).collect();
     assert_eq!(bad[0], (2, "1 fields where 2 are needed"));
     assert_eq!(bad[1], (4, "more than 3 fields"));
     assert_eq!(bad[4], (7, "field `a`: 'bad' is no BIGINT"));
@@ -107,7 +140,8 @@ fn surplus_missing_and_unused_fields() {
 #[test]
 fn arrays_nulls_and_comments() {
     let item = |t| DataType::new_list(t, true);
-    let schema = schema(&[("s", DataType::Utf8), ("n", item(DataType::Int32)), ("t", item(DataType::Utf8))]);
+    let schema =
+        schema(&[("s", DataType::Utf8), ("n", item(DataType::Int32)), ("t", item(DataType::Utf8))]);
     let options = CsvOptions {
         array_delimiter: "|".into(),
         null_literal: Some("NULL".into()),
@@ -131,8 +165,11 @@ fn arrays_nulls_and_comments() {
 
 fn lines(values: Vec<Option<&str>>, options: CsvOptions) -> Vec<String> {
     let numbers = Int32Array::from_iter_values(0..values.len() as i32);
-    let columns: Vec<(&str, ArrayRef)> = vec![("n", Arc::new(numbers)), ("s", Arc::new(StringArray::from(values)))];
-    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("n", Arc::new(numbers)), ("s", Arc::new(StringArray::from(values)))];
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true)))
+            .unwrap();
     let mut encoder = CsvEncoder::new(&batch.schema(), options).unwrap();
     let mut out = Vec::new();
     encoder.encode_rows(&batch, 0..batch.num_rows(), &mut out);
@@ -170,11 +207,18 @@ fn quotes_are_written_where_jackson_writes_them() {
         "10,a|b",
     ];
     assert_eq!(lines(values.map(Some).to_vec(), with(dialect)), expected);
-    let escaped = lines(vec![Some("back\\slash")], with(Dialect { escape: Some(b'\\'), ..dialect }));
+    let escaped =
+        lines(vec![Some("back\\slash")], with(Dialect { escape: Some(b'\\'), ..dialect }));
     assert_eq!(escaped, ["0,\"back\\\\slash\""]);
-    let bare = lines(values.map(Some).to_vec(), with(Dialect { quote: None, escape: Some(b'\\'), ..dialect }));
+    let bare = lines(
+        values.map(Some).to_vec(),
+        with(Dialect { quote: None, escape: Some(b'\\'), ..dialect }),
+    );
     assert_eq!(bare[1..4], ["1,q\"uote", "2,back\\slash", "3,#hash"]);
-    let options = CsvOptions { null_literal: Some("NULL".into()), ..with(Dialect { delimiter: b'|', ..dialect }) };
+    let options = CsvOptions {
+        null_literal: Some("NULL".into()),
+        ..with(Dialect { delimiter: b'|', ..dialect })
+    };
     let piped = lines(vec![Some("plain"), None, Some("äöü"), Some("")], options);
     assert_eq!(piped, ["0|\"plain\"", "1|NULL", "2|äöü", "3|"]);
 }
@@ -186,18 +230,22 @@ fn records_of_several_lines() {
     let columns = [("a", DataType::Int32), ("b", DataType::Utf8)];
     let outcome = |rows_per_record, parse_errors, comments: bool, record: &str| {
         let dialect = Dialect { comments, ..Dialect::default() };
-        let options = CsvOptions { rows_per_record, parse_errors, dialect, ..CsvOptions::default() };
+        let options =
+            CsvOptions { rows_per_record, parse_errors, dialect, ..CsvOptions::default() };
         let sources = [CsvSource::Field(0), CsvSource::Field(1)];
         let mut decoder = CsvDecoder::new(&sources, 2, schema(&columns), options).unwrap();
         let decoded = decoder.decode(&raw(&[record]));
         let mut out: Vec<String> = (0..decoded.batch.num_rows())
             .map(|row| {
-                let part = decoded.parts.as_ref().map_or(0, |p| p[row].map_or(0, |part| part.number));
+                let part =
+                    decoded.parts.as_ref().map_or(0, |p| p[row].map_or(0, |part| part.number));
                 format!("{}@{part}", array_value_to_string(decoded.batch.column(1), row).unwrap())
             })
             .collect();
         for bad in &decoded.bad {
-            let part = bad.part.map(|p| format!("{}={}", p.number, &record[p.span.start as usize..p.span.end as usize]));
+            let part = bad.part.map(|p| {
+                format!("{}={}", p.number, &record[p.span.start as usize..p.span.end as usize])
+            });
             out.push(format!("!{}", part.unwrap_or("whole".into())));
         }
         if decoded.skipped > 0 {

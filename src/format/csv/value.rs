@@ -1,8 +1,8 @@
 //! What does the text of a CSV field mean in a column of a given type?
 //!
-//! Called by the decoder for every projected field. The rules are nearly those of JSON for text in quotes; where Flink's
-//! two formats differ, it says so here. What always holds: a value that does not fit leaves the column without an entry
-//! for the row.
+//! Called by the decoder for every projected field. The rules are nearly those of JSON for text in
+//! quotes; where Flink's two formats differ, it says so here. What always holds: a value that does
+//! not fit leaves the column without an entry for the row.
 
 use std::sync::Arc;
 
@@ -67,10 +67,22 @@ impl Target {
     pub fn new(field: &Field) -> Option<Target> {
         if let DataType::List(item) = field.data_type() {
             let items = scalar(field.name(), item)?;
-            let (name, nullable, kind) = (field.name().clone(), field.is_nullable(), cell_type(item.data_type()));
-            return Some(Target::List(List { name, nullable, field: item.clone(), items, kind, ends: vec![], nulls: vec![] }));
+            let (name, nullable, kind) =
+                (field.name().clone(), field.is_nullable(), cell_type(item.data_type()));
+            return Some(Target::List(List {
+                name,
+                nullable,
+                field: item.clone(),
+                items,
+                kind,
+                ends: vec![],
+                nulls: vec![],
+            }));
         }
-        Some(Target::Scalar { column: scalar(field.name(), field)?, kind: cell_type(field.data_type()) })
+        Some(Target::Scalar {
+            column: scalar(field.name(), field)?,
+            kind: cell_type(field.data_type()),
+        })
     }
 
     pub fn name(&self) -> &str {
@@ -126,7 +138,8 @@ impl Target {
         }
     }
 
-    /// Sets the value for `row`; gives the number of values that became NULL because they cannot be read.
+    /// Sets the value for `row`; gives the number of values that became NULL because they cannot be
+    /// read.
     pub fn put(&mut self, row: usize, text: &[u8], options: &CsvOptions) -> Result<u64, String> {
         match self {
             Target::Scalar { column, kind } => put_scalar(column, *kind, row, text, options),
@@ -194,7 +207,13 @@ impl List {
     }
 }
 
-fn put_scalar(column: &mut Column, kind: CellType, row: usize, text: &[u8], options: &CsvOptions) -> Result<u64, String> {
+fn put_scalar(
+    column: &mut Column,
+    kind: CellType,
+    row: usize,
+    text: &[u8],
+    options: &CsvOptions,
+) -> Result<u64, String> {
     if options.null_literal.as_ref().is_some_and(|null| null.as_bytes() == text) {
         column.truncate(row);
         column.push_null();
@@ -205,7 +224,12 @@ fn put_scalar(column: &mut Column, kind: CellType, row: usize, text: &[u8], opti
         CellType::Date => lenient_date(text, &mut rewritten),
         CellType::Time => full_time(text, &mut rewritten),
         // JSON trims it; CSV takes no blank.
-        CellType::Decimal if text.first().is_some_and(|c| *c <= b' ') || text.last().is_some_and(|c| *c <= b' ') => None,
+        CellType::Decimal
+            if text.first().is_some_and(|c| *c <= b' ')
+                || text.last().is_some_and(|c| *c <= b' ') =>
+        {
+            None
+        }
         CellType::Bytes if text.iter().any(|c| *c <= b' ') => None,
         _ => Some(text),
     };
@@ -224,7 +248,8 @@ fn put_scalar(column: &mut Column, kind: CellType, row: usize, text: &[u8], opti
 /// Of a bad field, in the reason. The record itself is kept beside it.
 const SHOWN_CHARS: usize = 40;
 
-/// `java.sql.Date.valueOf`: month and day may have one digit, and a day that the month does not have runs on into the next.
+/// `java.sql.Date.valueOf`: month and day may have one digit, and a day that the month does not
+/// have runs on into the next.
 fn lenient_date<'a>(text: &'a [u8], buffer: &'a mut [u8; 10]) -> Option<&'a [u8]> {
     // Its years have no sign.
     if text.first().is_some_and(u8::is_ascii_digit) && time_text::parse_date(text).is_some() {

@@ -1,7 +1,9 @@
-//! How are BYTES written in JSON? As base64 (RFC 4648 section 4), padded, without line feeds, as Jackson writes them.
+//! How are BYTES written in JSON? As base64 (RFC 4648 section 4), padded, without line feeds, as
+//! Jackson writes them.
 //!
-//! Called by the decoder and the encoder of BYTES columns. What always holds: only the canonical form is read back
-//! (padding present, unused bits zero), apart from blanks between the characters, which are skipped.
+//! Called by the decoder and the encoder of BYTES columns. What always holds: only the canonical
+//! form is read back (padding present, unused bits zero), apart from blanks between the characters,
+//! which are skipped.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -11,7 +13,11 @@ pub(crate) fn write(out: &mut Vec<u8>, bytes: &[u8]) {
             | (u32::from(group.get(1).copied().unwrap_or(0)) << 8)
             | u32::from(group.get(2).copied().unwrap_or(0));
         for position in 0..4 {
-            out.push(if position <= group.len() { ALPHABET[(bits >> (18 - 6 * position)) as usize & 63] } else { b'=' });
+            out.push(if position <= group.len() {
+                ALPHABET[(bits >> (18 - 6 * position)) as usize & 63]
+            } else {
+                b'='
+            });
         }
     }
 }
@@ -65,16 +71,33 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_standard() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
-        {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             let mut out = Vec::new();
             write(&mut out, bytes.as_bytes());
             assert_eq!(out, text.as_bytes());
             assert_eq!(decoded(text).unwrap(), bytes.as_bytes());
         }
         assert_eq!(decoded("Zm 9v\n").unwrap(), b"foo");
-        for bad in ["Z", "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zg===", "Zh==", "Zm9*", "=Zg=", "Zg==\u{e9}"] {
+        for bad in [
+            "Z",
+            "Zg",
+            "Zg=",
+            "Z===",
+            "====",
+            "Zg==Zg==",
+            "Zg===",
+            "Zh==",
+            "Zm9*",
+            "=Zg=",
+            "Zg==\u{e9}",
+        ] {
             assert_eq!(decoded(bad), None, "{bad}");
         }
     }

@@ -1,20 +1,22 @@
 //! Where do decoded values go? One typed, growing column per projected field.
 //!
-//! Called by the scanners through `convert`, and by `JsonDecoder` at the end of each record and batch. What always holds
-//! between records: every column has as many entries as there are rows. While row `n` is read a column has `n` entries
-//! (nothing yet) or `n + 1`; a second value for the same row replaces the first, and a record that fails is undone by
-//! cutting every column back to `n`.
+//! Called by the scanners through `convert`, and by `JsonDecoder` at the end of each record and
+//! batch. What always holds between records: every column has as many entries as there are rows.
+//! While row `n` is read a column has `n` entries (nothing yet) or `n + 1`; a second value for the
+//! same row replaces the first, and a record that fails is undone by cutting every column back to
+//! `n`.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, ListArray, MapArray, PrimitiveArray, StringArray,
-    StructArray, Time32MillisecondArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, new_null_array,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, ListArray, MapArray,
+    PrimitiveArray, StringArray, StructArray, Time32MillisecondArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Field, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    ArrowPrimitiveType, DataType, Field, Fields, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, TimeUnit,
 };
 
 use super::{JsonOptions, MissingFields};
@@ -89,8 +91,8 @@ impl VarBytes {
         self.bytes.truncate(self.ends[rows] as usize);
     }
 
-    /// Makes everything appended to `bytes` since the last entry one entry. None, and no change, if the column
-    /// would then hold more bytes than 32-bit offsets reach.
+    /// Makes everything appended to `bytes` since the last entry one entry. None, and no change, if
+    /// the column would then hold more bytes than 32-bit offsets reach.
     #[must_use]
     pub fn close(&mut self) -> Option<()> {
         if let Ok(end) = i32::try_from(self.bytes.len()) {
@@ -111,7 +113,10 @@ impl VarBytes {
         let ends = std::mem::replace(&mut self.ends, vec![0]);
         // The next batch is likely to need as much.
         let room = Vec::with_capacity(self.bytes.len());
-        (OffsetBuffer::new(ScalarBuffer::from(ends)), Buffer::from_vec(std::mem::replace(&mut self.bytes, room)))
+        (
+            OffsetBuffer::new(ScalarBuffer::from(ends)),
+            Buffer::from_vec(std::mem::replace(&mut self.bytes, room)),
+        )
     }
 }
 
@@ -140,7 +145,10 @@ impl Column {
                 suffix: ZoneSuffix::of(zone.as_ref()),
                 standard: options.timestamp_standard,
             },
-            DataType::List(item) => Values::Array { ends: vec![0], items: Box::new(Column::new(String::new(), item, options)?) },
+            DataType::List(item) => Values::Array {
+                ends: vec![0],
+                items: Box::new(Column::new(String::new(), item, options)?),
+            },
             DataType::Map(..) => {
                 let (key, value) = map_keys::types(field.data_type())?;
                 if *key != DataType::Utf8 {
@@ -153,7 +161,10 @@ impl Column {
                 Values::Map { ends: vec![0], keys: part(key, false)?, values: part(value, true)? }
             }
             DataType::Struct(fields) => {
-                let fields = fields.iter().map(|f| Column::new(f.name().clone(), f, options)).collect::<Option<_>>()?;
+                let fields = fields
+                    .iter()
+                    .map(|f| Column::new(f.name().clone(), f, options))
+                    .collect::<Option<_>>()?;
                 Values::Row { rows: 0, fields, missing: options.missing_fields }
             }
             _ => return None,
@@ -178,7 +189,8 @@ impl Column {
         }
     }
 
-    /// Makes room for `rows` more rows, so that no push within a batch grows a buffer of fixed-width values.
+    /// Makes room for `rows` more rows, so that no push within a batch grows a buffer of
+    /// fixed-width values.
     pub(crate) fn reserve(&mut self, rows: usize) {
         match &mut self.values {
             Values::Bool(v) => v.reserve(rows),
@@ -231,7 +243,9 @@ impl Column {
             Values::F64(v) => v.push(0.0),
             Values::Decimal { values, .. } => values.push(0),
             Values::Text(v) | Values::Bytes(v) => v.ends.push(v.ends[v.len()]),
-            Values::Array { ends, .. } | Values::Map { ends, .. } => ends.extend(ends.last().copied()),
+            Values::Array { ends, .. } | Values::Map { ends, .. } => {
+                ends.extend(ends.last().copied())
+            }
             Values::Row { rows, fields, .. } => {
                 *rows += 1;
                 fields.iter_mut().for_each(Column::push_null);
@@ -243,7 +257,9 @@ impl Column {
     pub(crate) fn drop_open(&mut self) {
         match &mut self.values {
             Values::Text(v) | Values::Bytes(v) => v.drop_open(),
-            Values::Array { ends, items } => items.truncate(ends.last().map_or(0, |&end| end as usize)),
+            Values::Array { ends, items } => {
+                items.truncate(ends.last().map_or(0, |&end| end as usize))
+            }
             Values::Map { ends, keys, values } => {
                 let end = ends.last().map_or(0, |&end| end as usize);
                 keys.truncate(end);
@@ -266,16 +282,19 @@ impl Column {
     pub fn finish(&mut self) -> ArrayRef {
         let nulls = self.finish_nulls();
         match &mut self.values {
-            Values::Bool(v) => Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(v)), nulls)),
+            Values::Bool(v) => {
+                Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(v)), nulls))
+            }
             Values::I8(v) => primitive::<Int8Type>(v, nulls),
             Values::I16(v) => primitive::<Int16Type>(v, nulls),
             Values::I32(v) => primitive::<Int32Type>(v, nulls),
             Values::I64(v) => primitive::<Int64Type>(v, nulls),
             Values::F32(v) => primitive::<Float32Type>(v, nulls),
             Values::F64(v) => primitive::<Float64Type>(v, nulls),
-            Values::Decimal { values, .. } => {
-                Arc::new(Decimal128Array::new(std::mem::take(values).into(), nulls).with_data_type(self.data_type.clone()))
-            }
+            Values::Decimal { values, .. } => Arc::new(
+                Decimal128Array::new(std::mem::take(values).into(), nulls)
+                    .with_data_type(self.data_type.clone()),
+            ),
             Values::Text(v) => {
                 let (offsets, bytes) = v.take();
                 Arc::new(StringArray::new(offsets, bytes, nulls))
@@ -284,32 +303,52 @@ impl Column {
                 let (offsets, bytes) = v.take();
                 Arc::new(BinaryArray::new(offsets, bytes, nulls))
             }
-            Values::Array { .. } | Values::Map { .. } | Values::Row { .. } => self.finish_nested(nulls),
+            Values::Array { .. } | Values::Map { .. } | Values::Row { .. } => {
+                self.finish_nested(nulls)
+            }
             Values::Date(v) => Arc::new(Date32Array::new(std::mem::take(v).into(), nulls)),
-            Values::Time(v) => Arc::new(Time32MillisecondArray::new(std::mem::take(v).into(), nulls)),
+            Values::Time(v) => {
+                Arc::new(Time32MillisecondArray::new(std::mem::take(v).into(), nulls))
+            }
             Values::Timestamp { values, unit, .. } => {
                 let values = std::mem::take(values).into();
                 let data_type = self.data_type.clone();
                 match unit {
-                    TimeUnit::Second => Arc::new(TimestampSecondArray::new(values, nulls).with_data_type(data_type)),
-                    TimeUnit::Millisecond => Arc::new(TimestampMillisecondArray::new(values, nulls).with_data_type(data_type)),
-                    TimeUnit::Microsecond => Arc::new(TimestampMicrosecondArray::new(values, nulls).with_data_type(data_type)),
-                    TimeUnit::Nanosecond => Arc::new(TimestampNanosecondArray::new(values, nulls).with_data_type(data_type)),
+                    TimeUnit::Second => {
+                        Arc::new(TimestampSecondArray::new(values, nulls).with_data_type(data_type))
+                    }
+                    TimeUnit::Millisecond => Arc::new(
+                        TimestampMillisecondArray::new(values, nulls).with_data_type(data_type),
+                    ),
+                    TimeUnit::Microsecond => Arc::new(
+                        TimestampMicrosecondArray::new(values, nulls).with_data_type(data_type),
+                    ),
+                    TimeUnit::Nanosecond => Arc::new(
+                        TimestampNanosecondArray::new(values, nulls).with_data_type(data_type),
+                    ),
                 }
             }
         }
     }
 
     fn finish_nested(&mut self, nulls: Option<NullBuffer>) -> ArrayRef {
-        let offsets = |ends: &mut Vec<i32>| OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(ends, vec![0])));
+        let offsets = |ends: &mut Vec<i32>| {
+            OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(ends, vec![0])))
+        };
         match (&mut self.values, &self.data_type) {
             (Values::Array { ends, items }, DataType::List(item)) => {
                 Arc::new(ListArray::new(item.clone(), offsets(ends), items.finish(), nulls))
             }
             (Values::Map { ends, keys, values }, DataType::Map(entries, _)) => {
-                let DataType::Struct(parts) = entries.data_type() else { return new_null_array(&self.data_type, 0) };
+                let DataType::Struct(parts) = entries.data_type() else {
+                    return new_null_array(&self.data_type, 0);
+                };
                 let keys = keys.finish();
-                let keys = if parts[0].data_type().is_nested() { map_keys::wrap(keys.clone()).unwrap_or(keys) } else { keys };
+                let keys = if parts[0].data_type().is_nested() {
+                    map_keys::wrap(keys.clone()).unwrap_or(keys)
+                } else {
+                    keys
+                };
                 let pairs = StructArray::new(parts.clone(), vec![keys, values.finish()], None);
                 Arc::new(MapArray::new(entries.clone(), offsets(ends), pairs, nulls, false))
             }
@@ -334,7 +373,8 @@ impl Column {
         Some(NullBuffer::from(valid))
     }
 
-    /// The declared type in SQL words, with the text form where it is not obvious. For error messages.
+    /// The declared type in SQL words, with the text form where it is not obvious. For error
+    /// messages.
     pub(crate) fn sql_type(&self) -> String {
         match &self.values {
             Values::Bool(_) => "BOOLEAN".into(),
@@ -363,22 +403,32 @@ impl Column {
             Values::Array { items, .. } => format!("ARRAY<{}>", items.sql_type()),
             Values::Map { values, .. } => format!("MAP<STRING, {}>", values.sql_type()),
             Values::Row { fields, .. } => {
-                let fields: Vec<String> = fields.iter().map(|f| format!("{} {}", f.member, f.sql_type())).collect();
+                let fields: Vec<String> =
+                    fields.iter().map(|f| format!("{} {}", f.member, f.sql_type())).collect();
                 format!("ROW<{}>", fields.join(", "))
             }
         }
     }
 }
 
-fn row_array(parts: &Fields, arrays: Vec<ArrayRef>, nulls: Option<NullBuffer>, rows: usize) -> StructArray {
+fn row_array(
+    parts: &Fields,
+    arrays: Vec<ArrayRef>,
+    nulls: Option<NullBuffer>,
+    rows: usize,
+) -> StructArray {
     match StructArray::try_new_with_length(parts.clone(), arrays, nulls, rows) {
         Ok(array) => array,
-        // The fields were pushed in step, so this does not happen; NULLs of the right length at least.
+        // The fields were pushed in step, so this does not happen; NULLs of the right length at
+        // least.
         Err(_) => StructArray::new_null(parts.clone(), rows),
     }
 }
 
-fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> ArrayRef {
+fn primitive<T: ArrowPrimitiveType>(
+    values: &mut Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+) -> ArrayRef {
     Arc::new(PrimitiveArray::<T>::new(std::mem::take(values).into(), nulls))
 }
 
@@ -389,7 +439,12 @@ mod tests {
 
     #[test]
     fn cutting_back_undoes_values_and_nulls() {
-        let mut column = Column::new("s".into(), &Field::new("s", DataType::Utf8, true), &JsonOptions::default()).unwrap();
+        let mut column = Column::new(
+            "s".into(),
+            &Field::new("s", DataType::Utf8, true),
+            &JsonOptions::default(),
+        )
+        .unwrap();
         let push = |column: &mut Column, text: &str| {
             let Values::Text(v) = &mut column.values else { panic!() };
             v.bytes.extend_from_slice(text.as_bytes());
@@ -406,7 +461,10 @@ mod tests {
         column.push_null();
         column.truncate(7);
         let array = column.finish();
-        assert_eq!(array.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("one"), Some("two"), None]);
+        assert_eq!(
+            array.as_string::<i32>().iter().collect::<Vec<_>>(),
+            [Some("one"), Some("two"), None]
+        );
         assert_eq!(column.len(), 0);
         column.push_null();
         assert_eq!(column.finish().null_count(), 1);

@@ -1,7 +1,9 @@
-//! What does a JSON value mean in a column of a given type? The rules of Apache Flink's JSON format.
+//! What does a JSON value mean in a column of a given type? The rules of Apache Flink's JSON
+//! format.
 //!
-//! Called by both scanners for every projected value (the fast one has shortcuts for the plainest numbers). What always
-//! holds: a value that does not fit leaves the column without an entry for the row, whatever the column held for it before.
+//! Called by both scanners for every projected value (the fast one has shortcuts for the plainest
+//! numbers). What always holds: a value that does not fit leaves the column without an entry for
+//! the row, whatever the column held for it before.
 
 mod nested;
 
@@ -25,9 +27,15 @@ pub(in crate::format) enum Token<'a> {
     Nested(&'a [u8]),
 }
 
-/// Sets the column's value for `row`. False if the value does not fit the type; the row then has no value yet. Values inside
-/// it that do not fit theirs are NULL where `bad` counts them; else the whole does not fit.
-pub(in crate::format) fn put(column: &mut Column, row: usize, token: Token, bad: Option<&mut u64>) -> bool {
+/// Sets the column's value for `row`. False if the value does not fit the type; the row then has no
+/// value yet. Values inside it that do not fit theirs are NULL where `bad` counts them; else the
+/// whole does not fit.
+pub(in crate::format) fn put(
+    column: &mut Column,
+    row: usize,
+    token: Token,
+    bad: Option<&mut u64>,
+) -> bool {
     column.truncate(row);
     if matches!(token, Token::Null) {
         column.push_null();
@@ -57,18 +65,24 @@ fn put_value(values: &mut Values, token: Token, bad: Option<&mut u64>) -> Option
         Values::Bool(v) => v.push(boolean(token)?),
         Values::I8(v) => v.push(small_integer(token)?.try_into().ok()?),
         Values::I16(v) => v.push(small_integer(token)?.try_into().ok()?),
-        Values::I32(v) => v.push(integer(token, i32::MIN.into(), i32::MAX.into())?.try_into().ok()?),
+        Values::I32(v) => {
+            v.push(integer(token, i32::MIN.into(), i32::MAX.into())?.try_into().ok()?)
+        }
         Values::I64(v) => v.push(integer(token, i64::MIN, i64::MAX)?),
         Values::F32(v) => v.push(number::float(number_text(token)?)?),
         Values::F64(v) => v.push(number::float(number_text(token)?)?),
-        Values::Decimal { values, precision, scale } => match number::decimal(number_text(token)?, *precision, *scale)? {
-            Decimal::Value(value) => values.push(value),
-            Decimal::TooLarge => return Some(Put::Null),
-        },
+        Values::Decimal { values, precision, scale } => {
+            match number::decimal(number_text(token)?, *precision, *scale)? {
+                Decimal::Value(value) => values.push(value),
+                Decimal::TooLarge => return Some(Put::Null),
+            }
+        }
         Values::Text(v) => {
             match token {
                 Token::Nested(json) => text::compact(&mut v.bytes, json)?,
-                Token::Text(text) => v.bytes.extend_from_slice(std::str::from_utf8(text).ok()?.as_bytes()),
+                Token::Text(text) => {
+                    v.bytes.extend_from_slice(std::str::from_utf8(text).ok()?.as_bytes())
+                }
                 Token::Number(text) => v.bytes.extend_from_slice(text),
                 Token::True => v.bytes.extend_from_slice(b"true"),
                 Token::False => v.bytes.extend_from_slice(b"false"),

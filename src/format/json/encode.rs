@@ -1,16 +1,17 @@
 //! Columns to JSON: one object a line, written as Apache Flink's `json` format writes it.
 //!
-//! Called by sinks that write text and for rows that a sink cannot take. What always holds: the output is valid JSON
-//! with the columns in declared order; encoding cannot fail, since `new` refuses types it cannot write.
+//! Called by sinks that write text and for rows that a sink cannot take. What always holds: the
+//! output is valid JSON with the columns in declared order; encoding cannot fail, since `new`
+//! refuses types it cannot write.
 
 use std::ops::Range;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef,
-    Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, SchemaRef, Time32MillisecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::record_batch::RecordBatch;
 
@@ -57,13 +58,19 @@ impl JsonEncoder {
         Ok(JsonEncoder { options, columns })
     }
 
-    /// Appends every row of `batch`, which has the encoder's schema: an object and a line feed each.
+    /// Appends every row of `batch`, which has the encoder's schema: an object and a line feed
+    /// each.
     pub fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) {
         self.encode_rows(batch, 0..batch.num_rows(), out);
     }
 
     /// The same for some of the rows, so that a caller can bound what `out` holds.
-    pub(crate) fn encode_rows(&mut self, batch: &RecordBatch, rows: Range<usize>, out: &mut Vec<u8>) {
+    pub(crate) fn encode_rows(
+        &mut self,
+        batch: &RecordBatch,
+        rows: Range<usize>,
+        out: &mut Vec<u8>,
+    ) {
         let cells: Vec<Cells> = batch.columns().iter().map(Cells::new).collect();
         for row in rows {
             self.write_object(&cells, row, out);
@@ -104,14 +111,26 @@ fn is_supported(data_type: &DataType) -> bool {
         T::Struct(fields) => return fields.iter().all(|f| is_supported(f.data_type())),
         // A member's name is text.
         T::Map(..) => {
-            return map_keys::types(data_type).is_some_and(|(key, value)| *key == T::Utf8 && is_supported(value));
+            return map_keys::types(data_type)
+                .is_some_and(|(key, value)| *key == T::Utf8 && is_supported(value));
         }
         _ => {}
     }
     matches!(
         data_type,
-        T::Boolean | T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(..) | T::Utf8
-    ) || matches!(data_type, T::Binary | T::Date32 | T::Time32(TimeUnit::Millisecond) | T::Timestamp(..))
+        T::Boolean
+            | T::Int8
+            | T::Int16
+            | T::Int32
+            | T::Int64
+            | T::Float32
+            | T::Float64
+            | T::Decimal128(..)
+            | T::Utf8
+    ) || matches!(
+        data_type,
+        T::Binary | T::Date32 | T::Time32(TimeUnit::Millisecond) | T::Timestamp(..)
+    )
 }
 
 /// A column with its type resolved, once per batch.
@@ -166,36 +185,58 @@ impl<'a> Cells<'a> {
             DataType::Int64 => Values::I64(array.as_primitive::<Int64Type>().values()),
             DataType::Float32 => Values::F32(array.as_primitive::<Float32Type>().values()),
             DataType::Float64 => Values::F64(array.as_primitive::<Float64Type>().values()),
-            DataType::Decimal128(_, scale) => {
-                Values::Decimal { values: array.as_primitive::<Decimal128Type>().values(), scale: i32::from(*scale) }
-            }
+            DataType::Decimal128(_, scale) => Values::Decimal {
+                values: array.as_primitive::<Decimal128Type>().values(),
+                scale: i32::from(*scale),
+            },
             DataType::Utf8 => Values::Text(array.as_string()),
             DataType::Binary => Values::Bytes(array.as_binary()),
             DataType::Date32 => Values::Date(array.as_primitive::<Date32Type>().values()),
-            DataType::Time32(TimeUnit::Millisecond) => Values::Time(array.as_primitive::<Time32MillisecondType>().values()),
+            DataType::Time32(TimeUnit::Millisecond) => {
+                Values::Time(array.as_primitive::<Time32MillisecondType>().values())
+            }
             DataType::Timestamp(unit, zone) => {
                 let values = match unit {
                     TimeUnit::Second => array.as_primitive::<TimestampSecondType>().values(),
-                    TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().values(),
-                    TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().values(),
-                    TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().values(),
+                    TimeUnit::Millisecond => {
+                        array.as_primitive::<TimestampMillisecondType>().values()
+                    }
+                    TimeUnit::Microsecond => {
+                        array.as_primitive::<TimestampMicrosecondType>().values()
+                    }
+                    TimeUnit::Nanosecond => {
+                        array.as_primitive::<TimestampNanosecondType>().values()
+                    }
                 };
                 Values::Timestamp { values, unit: *unit, suffix: ZoneSuffix::of(zone.as_ref()) }
             }
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
-                Values::Array { offsets: list.value_offsets(), items: Box::new(Cells::new(list.values())) }
+                Values::Array {
+                    offsets: list.value_offsets(),
+                    items: Box::new(Cells::new(list.values())),
+                }
             }
             DataType::Map(..) => {
                 let map = array.as_map();
                 match map_keys::keys(map).as_string_opt::<i32>() {
-                    Some(keys) => Values::Map { offsets: map.value_offsets(), keys, values: Box::new(Cells::new(map.values())) },
+                    Some(keys) => Values::Map {
+                        offsets: map.value_offsets(),
+                        keys,
+                        values: Box::new(Cells::new(map.values())),
+                    },
                     None => Values::Other,
                 }
             }
             DataType::Struct(fields) => {
                 let columns = array.as_struct().columns();
-                Values::Row(fields.iter().zip(columns).map(|(f, c)| (prefix(f.name()), Cells::new(c))).collect())
+                Values::Row(
+                    fields
+                        .iter()
+                        .zip(columns)
+                        .map(|(f, c)| (prefix(f.name()), Cells::new(c)))
+                        .collect(),
+                )
             }
             _ => Values::Other,
         };
@@ -215,7 +256,13 @@ impl<'a> Cells<'a> {
         }
     }
 
-    fn write(&self, row: usize, options: EncodeOptions, memo: &mut Option<(i64, Vec<u8>)>, out: &mut Vec<u8>) {
+    fn write(
+        &self,
+        row: usize,
+        options: EncodeOptions,
+        memo: &mut Option<(i64, Vec<u8>)>,
+        out: &mut Vec<u8>,
+    ) {
         match &self.values {
             Values::Array { offsets, items } => {
                 out.push(b'[');
@@ -234,8 +281,10 @@ impl<'a> Cells<'a> {
                     if at > offsets[row] {
                         out.push(b',');
                     }
-                    // The tables of an INSERT say what becomes of NULL before it comes here; elsewhere it is its word.
-                    let key = if keys.is_null(at as usize) { "null" } else { keys.value(at as usize) };
+                    // The tables of an INSERT say what becomes of NULL before it comes here;
+                    // elsewhere it is its word.
+                    let key =
+                        if keys.is_null(at as usize) { "null" } else { keys.value(at as usize) };
                     text::write_string(out, key);
                     out.push(b':');
                     values.write_inside(at as usize, options, out);
@@ -287,11 +336,21 @@ impl<'a> Cells<'a> {
                 if *last != value {
                     *last = value;
                     text.clear();
-                    quoted(text, |text| time_text::write_timestamp(text, value, unit, suffix, options.timestamp_standard));
+                    quoted(text, |text| {
+                        time_text::write_timestamp(
+                            text,
+                            value,
+                            unit,
+                            suffix,
+                            options.timestamp_standard,
+                        )
+                    });
                 }
                 out.extend_from_slice(text);
             }
-            Values::Array { .. } | Values::Map { .. } | Values::Row(_) | Values::Other => out.extend_from_slice(b"null"),
+            Values::Array { .. } | Values::Map { .. } | Values::Row(_) | Values::Other => {
+                out.extend_from_slice(b"null")
+            }
         }
     }
 }
@@ -323,7 +382,10 @@ mod tests {
     use arrow::datatypes::{Field, Schema};
 
     fn lines(columns: Vec<(&str, ArrayRef)>, options: EncodeOptions) -> Vec<String> {
-        let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(n, a)| (n, a, true)),
+        )
+        .unwrap();
         let mut encoder = JsonEncoder::new(&batch.schema(), options).unwrap();
         let mut out = Vec::new();
         encoder.encode(&batch, &mut out);
@@ -342,8 +404,11 @@ mod tests {
 
     #[test]
     fn every_type() {
-        let decimal = |v: Vec<Option<i128>>| Decimal128Array::from(v).with_precision_and_scale(10, 2).unwrap();
-        let utc = TimestampMillisecondArray::from(vec![Some(1_709_168_523_000), None]).with_timezone("UTC");
+        let decimal = |v: Vec<Option<i128>>| {
+            Decimal128Array::from(v).with_precision_and_scale(10, 2).unwrap()
+        };
+        let utc = TimestampMillisecondArray::from(vec![Some(1_709_168_523_000), None])
+            .with_timezone("UTC");
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("b", Arc::new(BooleanArray::from(vec![Some(true), None]))),
             ("t", Arc::new(Int8Array::from(vec![Some(-128), None]))),
@@ -357,7 +422,10 @@ mod tests {
             ("y", Arc::new(BinaryArray::from(vec![Some(&[1u8, 2, 3][..]), None]))),
             ("dt", Arc::new(Date32Array::from(vec![Some(19782), None]))),
             ("tm", Arc::new(Time32MillisecondArray::from(vec![Some(3_723_999), None]))),
-            ("ts", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_709_168_523_999_999), None]))),
+            (
+                "ts",
+                Arc::new(TimestampMicrosecondArray::from(vec![Some(1_709_168_523_999_999), None])),
+            ),
             ("tz", Arc::new(utc)),
         ];
         let first = r#"{"b":true,"t":-128,"h":-1,"i":-2147483648,"l":-9223372036854775808,"f":1.1,"d":"-Infinity","m":1E+3,"s":"é/\"\uD83D\uDE00","y":"AQID","dt":"2024-02-29","tm":"01:02:03","ts":"2024-02-29 01:02:03.999999","tz":"2024-02-29 01:02:03Z"}"#;
@@ -380,14 +448,25 @@ mod tests {
             ("c", Arc::new(Int32Array::from(vec![Some(3), Some(4), Some(5)]))),
         ];
         let options = EncodeOptions { ignore_null_fields: true, ..EncodeOptions::default() };
-        assert_eq!(lines(columns, options), [r#"{"b":2,"c":3}"#, r#"{"a\"":1,"c":4}"#, r#"{"c":5}"#]);
+        assert_eq!(
+            lines(columns, options),
+            [r#"{"b":2,"c":3}"#, r#"{"a\"":1,"c":4}"#, r#"{"c":5}"#]
+        );
     }
 
     #[test]
     fn repeated_timestamps_are_those_of_their_row() {
-        let times = TimestampMillisecondArray::from(vec![Some(0), Some(0), Some(1), None, Some(1), Some(i64::MAX)]);
+        let times = TimestampMillisecondArray::from(vec![
+            Some(0),
+            Some(0),
+            Some(1),
+            None,
+            Some(1),
+            Some(i64::MAX),
+        ]);
         let other = TimestampMillisecondArray::from(vec![1, 0, 0, 1, 1, 1]);
-        let rows = lines(vec![("a", Arc::new(times)), ("b", Arc::new(other))], EncodeOptions::default());
+        let rows =
+            lines(vec![("a", Arc::new(times)), ("b", Arc::new(other))], EncodeOptions::default());
         let at = |ms: &str| format!("\"1970-01-01 00:00:00{ms}\"");
         assert_eq!(rows[1], format!("{{\"a\":{},\"b\":{}}}", at(""), at("")));
         assert_eq!(rows[2], format!("{{\"a\":{},\"b\":{}}}", at(".001"), at("")));
@@ -399,7 +478,9 @@ mod tests {
     fn sliced_batches_write_their_own_rows() {
         let array: ArrayRef = Arc::new(Int32Array::from(vec![Some(1), None, Some(3), Some(4)]));
         let text: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
-        let batch = RecordBatch::try_from_iter_with_nullable([("i", array, true), ("s", text, true)]).unwrap();
+        let batch =
+            RecordBatch::try_from_iter_with_nullable([("i", array, true), ("s", text, true)])
+                .unwrap();
         let mut encoder = JsonEncoder::new(&batch.schema(), EncodeOptions::default()).unwrap();
         let mut out = Vec::new();
         encoder.encode_rows(&batch.slice(1, 3), 0..2, &mut out);
@@ -408,7 +489,11 @@ mod tests {
 
     #[test]
     fn nested_values_are_arrays_and_objects() {
-        let items = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None, Some(vec![])]);
+        let items = ListArray::from_iter_primitive::<Int32Type, _, _>([
+            Some(vec![Some(1), None]),
+            None,
+            Some(vec![]),
+        ]);
         let mut map = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
         map.keys().append_value("k\"");
         map.values().append_null();
@@ -417,11 +502,16 @@ mod tests {
         map.append(true).unwrap();
         let inner: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), None, None]));
         let row = StructArray::from(vec![(Arc::new(Field::new("p", DataType::Utf8, true)), inner)]);
-        let columns: Vec<(&str, ArrayRef)> = vec![("a", Arc::new(items)), ("m", Arc::new(map.finish())), ("r", Arc::new(row))];
+        let columns: Vec<(&str, ArrayRef)> =
+            vec![("a", Arc::new(items)), ("m", Arc::new(map.finish())), ("r", Arc::new(row))];
         let rows = lines(columns.clone(), EncodeOptions::default());
         let first = r#"{"a":[1,null],"m":{"k\"":null},"r":{"p":"x"}}"#;
-        assert_eq!(rows, [first, r#"{"a":null,"m":null,"r":{"p":null}}"#, r#"{"a":[],"m":{},"r":{"p":null}}"#]);
-        let rows = lines(columns, EncodeOptions { ignore_null_fields: true, ..EncodeOptions::default() });
+        assert_eq!(
+            rows,
+            [first, r#"{"a":null,"m":null,"r":{"p":null}}"#, r#"{"a":[],"m":{},"r":{"p":null}}"#]
+        );
+        let rows =
+            lines(columns, EncodeOptions { ignore_null_fields: true, ..EncodeOptions::default() });
         assert_eq!(rows[1], r#"{"r":{}}"#);
     }
 
@@ -431,7 +521,11 @@ mod tests {
             Arc::new(Field::new(
                 "entries",
                 DataType::Struct(
-                    vec![Field::new("key", DataType::Int32, false), Field::new("value", DataType::Int32, true)].into(),
+                    vec![
+                        Field::new("key", DataType::Int32, false),
+                        Field::new("value", DataType::Int32, true),
+                    ]
+                    .into(),
                 ),
                 false,
             )),

@@ -1,12 +1,15 @@
-//! JSON to columns and columns to JSON: objects, or arrays of them, by the rules of Apache Flink's `json` format.
+//! JSON to columns and columns to JSON: objects, or arrays of them, by the rules of Apache Flink's
+//! `json` format.
 //!
-//! Called by `runtime` (a [`JsonDecoder`] per worker and source table) and by sinks ([`JsonEncoder`]). Decoding only
-//! builds the columns that the query needs. What always holds: the fast scanner (`scan`) and the careful path (`slow`)
-//! give the same rows; a record that cannot be read leaves no trace in the columns and comes back with a reason.
+//! Called by `runtime` (a [`JsonDecoder`] per worker and source table) and by sinks
+//! ([`JsonEncoder`]). Decoding only builds the columns that the query needs. What always holds: the
+//! fast scanner (`scan`) and the careful path (`slow`) give the same rows; a record that cannot be
+//! read leaves no trace in the columns and comes back with a reason.
 //!
 //! Where Flink fails the job for bad data, the record is reported and reading goes on; under
-//! `json.ignore-parse-errors` a bad field is NULL and a bad record is skipped, both counted. What follows the first value of a
-//! record is read only if the table's records hold many; else it is reported too ([`values`]).
+//! `json.ignore-parse-errors` a bad field is NULL and a bad record is skipped, both counted. What
+//! follows the first value of a record is read only if the table's records hold many; else it is
+//! reported too ([`values`]).
 
 mod base64;
 mod column;
@@ -98,7 +101,9 @@ pub enum JsonError {
     DuplicateMember { column: String, member: String },
     #[error("{fields} JSON fields for a schema of {columns} columns")]
     FieldCount { fields: usize, columns: usize },
-    #[error("json.fail-on-missing-field and json.ignore-parse-errors cannot both be true: set one of them to false")]
+    #[error(
+        "json.fail-on-missing-field and json.ignore-parse-errors cannot both be true: set one of them to false"
+    )]
     ConflictingOptions,
 }
 
@@ -116,12 +121,21 @@ pub struct JsonDecoder {
 
 impl JsonDecoder {
     /// `fields` and the columns of `schema` correspond one to one.
-    pub fn new(fields: Vec<JsonField>, schema: SchemaRef, options: JsonOptions) -> Result<JsonDecoder, JsonError> {
-        if options.parse_errors == ParseErrors::Ignored && options.missing_fields == MissingFields::AreErrors {
+    pub fn new(
+        fields: Vec<JsonField>,
+        schema: SchemaRef,
+        options: JsonOptions,
+    ) -> Result<JsonDecoder, JsonError> {
+        if options.parse_errors == ParseErrors::Ignored
+            && options.missing_fields == MissingFields::AreErrors
+        {
             return Err(JsonError::ConflictingOptions);
         }
         if fields.len() != schema.fields().len() {
-            return Err(JsonError::FieldCount { fields: fields.len(), columns: schema.fields().len() });
+            return Err(JsonError::FieldCount {
+                fields: fields.len(),
+                columns: schema.fields().len(),
+            });
         }
         let mut columns = Vec::new();
         let mut outputs = Vec::new();
@@ -135,7 +149,8 @@ impl JsonDecoder {
                         return Err(JsonError::DuplicateMember { column, member });
                     }
                     let data_type = target.data_type().clone();
-                    let built = Column::new(member, target, &options).ok_or(JsonError::UnsupportedType { column, data_type })?;
+                    let built = Column::new(member, target, &options)
+                        .ok_or(JsonError::UnsupportedType { column, data_type })?;
                     outputs.push(Output::Payload(columns.len()));
                     columns.push(built);
                 }
@@ -169,13 +184,20 @@ impl JsonDecoder {
         }
         let payload: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
         let rows = out.rows;
-        let batch = assemble(&self.schema, &self.outputs, &payload, raw, rows, out.records(raw.len()));
+        let batch =
+            assemble(&self.schema, &self.outputs, &payload, raw, rows, out.records(raw.len()));
         out.finish(raw, &self.schema, batch)
     }
 
-    /// Reads the object at a place as the next row. Returns how many of its fields are NULL for being bad, and where it ends, if
-    /// it does.
-    fn object(&mut self, json: &[u8], at: usize, row: usize, way: Way) -> (Result<u64, String>, Option<usize>) {
+    /// Reads the object at a place as the next row. Returns how many of its fields are NULL for
+    /// being bad, and where it ends, if it does.
+    fn object(
+        &mut self,
+        json: &[u8],
+        at: usize,
+        row: usize,
+        way: Way,
+    ) -> (Result<u64, String>, Option<usize>) {
         if way == Way::Fast
             && let Some(length) = self.scanner.record(&json[at..], &mut self.columns, row)
         {
@@ -185,7 +207,9 @@ impl JsonDecoder {
         let end = values::end_of(json, at);
         // What is no object is shown with what follows it.
         let rest_end = || match self.options.rows_per_record {
-            RowsPerRecord::Many => memchr::memchr(b'\n', &json[at..]).map_or(json.len(), |n| at + n),
+            RowsPerRecord::Many => {
+                memchr::memchr(b'\n', &json[at..]).map_or(json.len(), |n| at + n)
+            }
             RowsPerRecord::One => json.len(),
         };
         let value = &json[at..end.filter(|_| json[at] == b'{').unwrap_or_else(rest_end)];
@@ -218,7 +242,9 @@ impl JsonDecoder {
         }
         if refused.is_none() && self.has_not_null {
             let null = self.columns.iter().find(|c| !c.nullable && c.is_null(row));
-            refused = null.map(|c| format!("field `{}` is NULL or missing, but its column is NOT NULL", c.member));
+            refused = null.map(|c| {
+                format!("field `{}` is NULL or missing, but its column is NOT NULL", c.member)
+            });
         }
         match refused {
             None => Ok(()),

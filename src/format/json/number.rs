@@ -1,7 +1,9 @@
-//! How is the text of a number read, bare or in quotes? The rules are those of Java's parsers, which Flink uses.
+//! How is the text of a number read, bare or in quotes? The rules are those of Java's parsers,
+//! which Flink uses.
 //!
-//! Called by `convert` for every numeric column that the scanner's shortcut for short numbers does not cover. What
-//! always holds: no allocation, no panic, and nothing is accepted that Java's parsers refuse.
+//! Called by `convert` for every numeric column that the scanner's shortcut for short numbers does
+//! not cover. What always holds: no allocation, no panic, and nothing is accepted that Java's
+//! parsers refuse.
 
 /// Text in quotes is trimmed as Java's `trim` does: of everything up to the space.
 pub(super) fn trim(text: &[u8]) -> &[u8] {
@@ -32,8 +34,8 @@ pub(super) fn integer(text: &[u8]) -> Option<i64> {
     if negative { Some(value) } else { value.checked_neg() }
 }
 
-/// A JSON number in an INT or BIGINT column. One with a fraction or an exponent goes through DOUBLE and is cut towards
-/// zero, as in Flink: 9.7 is 9, 1e3 is 1000.
+/// A JSON number in an INT or BIGINT column. One with a fraction or an exponent goes through DOUBLE
+/// and is cut towards zero, as in Flink: 9.7 is 9, 1e3 is 1000.
 pub(super) fn integer_from_json_number(text: &[u8], min: i64, max: i64) -> Option<i64> {
     let value = if text.iter().all(|c| matches!(c, b'0'..=b'9' | b'-')) {
         integer(text)?
@@ -48,7 +50,9 @@ pub(super) fn integer_from_json_number(text: &[u8], min: i64, max: i64) -> Optio
 }
 
 /// `Double.parseDouble` and `Float.parseFloat` on trimmed text, without hexadecimal.
-pub(super) fn float<T: std::str::FromStr + From<f32> + std::ops::Neg<Output = T>>(text: &[u8]) -> Option<T> {
+pub(super) fn float<T: std::str::FromStr + From<f32> + std::ops::Neg<Output = T>>(
+    text: &[u8],
+) -> Option<T> {
     let (negative, magnitude) = match text.split_first()? {
         (b'-', rest) => (true, rest),
         (b'+', rest) => (false, rest),
@@ -63,7 +67,8 @@ pub(super) fn float<T: std::str::FromStr + From<f32> + std::ops::Neg<Output = T>
                 (b'd' | b'D' | b'f' | b'F', rest) => rest,
                 _ => magnitude,
             };
-            // Rust would also read `inf` and `nan`; what starts with a digit or a point is read alike by both.
+            // Rust would also read `inf` and `nan`; what starts with a digit or a point is read
+            // alike by both.
             if !matches!(digits.first()?, b'0'..=b'9' | b'.') {
                 return None;
             }
@@ -80,7 +85,8 @@ pub(super) enum Decimal {
     TooLarge,
 }
 
-/// Reads `digits[.digits][e[+-]digits]` as an integer of units of 10^-`scale`, rounded half away from zero.
+/// Reads `digits[.digits][e[+-]digits]` as an integer of units of 10^-`scale`, rounded half away
+/// from zero.
 pub(super) fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<Decimal> {
     let (negative, text) = match text.split_first()? {
         (b'-', rest) => (true, rest),
@@ -95,10 +101,13 @@ pub(super) fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<Decimal> 
         Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
         None => (mantissa, &[][..]),
     };
-    if (whole.is_empty() && fraction.is_empty()) || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
+    if (whole.is_empty() && fraction.is_empty())
+        || !whole.iter().chain(fraction).all(u8::is_ascii_digit)
+    {
         return None;
     }
-    let mut digits = whole.iter().chain(fraction).map(|c| i128::from(c - b'0')).skip_while(|&d| d == 0);
+    let mut digits =
+        whole.iter().chain(fraction).map(|c| i128::from(c - b'0')).skip_while(|&d| d == 0);
     let count = digits.clone().count() as i64;
     if count == 0 {
         return Some(Decimal::Value(0));
@@ -125,7 +134,8 @@ pub(super) fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<Decimal> 
     Some(Decimal::Value(if negative { -value } else { value }))
 }
 
-/// An exponent as `BigDecimal` takes it: up to 10 digits. Anything that large overflows or vanishes in any case.
+/// An exponent as `BigDecimal` takes it: up to 10 digits. Anything that large overflows or vanishes
+/// in any case.
 fn exponent(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
     (digits.len() <= 10).then(|| integer(text)).flatten()
@@ -159,7 +169,9 @@ mod tests {
 
     #[test]
     fn fractions_are_cut_and_overflow_refused() {
-        let int = |text: &str| integer_from_json_number(text.as_bytes(), i32::MIN.into(), i32::MAX.into());
+        let int = |text: &str| {
+            integer_from_json_number(text.as_bytes(), i32::MIN.into(), i32::MAX.into())
+        };
         assert_eq!(int("9.7"), Some(9));
         assert_eq!(int("-9.7"), Some(-9));
         assert_eq!(int("1e3"), Some(1000));

@@ -1,10 +1,12 @@
-//! The fast way through a record: reads the projected members, steps over all others, and learns the order of the keys.
+//! The fast way through a record: reads the projected members, steps over all others, and learns
+//! the order of the keys.
 //!
-//! Called by `JsonDecoder` for each record. Producers write their keys in the same order in every record, so the
-//! scanner first compares the bytes it expects (`"key":`) and looks a key up only when they differ. What always holds:
-//! when `record` returns Some, `slow::record` would have given the same row; anything unusual (an escaped key, a nested
-//! value in a column that is not, a value of the wrong type, malformed text) returns None and the slow path decides.
-//! Nothing is allocated per record once the order is learnt.
+//! Called by `JsonDecoder` for each record. Producers write their keys in the same order in every
+//! record, so the scanner first compares the bytes it expects (`"key":`) and looks a key up only
+//! when they differ. What always holds: when `record` returns Some, `slow::record` would have given
+//! the same row; anything unusual (an escaped key, a nested value in a column that is not, a value
+//! of the wrong type, malformed text) returns None and the slow path decides. Nothing is allocated
+//! per record once the order is learnt.
 
 use std::collections::HashMap;
 
@@ -15,7 +17,8 @@ use super::convert::{self, Token};
 use super::text;
 use crate::format::json::text::skip_blanks;
 
-/// Keys beyond these bounds are looked up instead of remembered: the memory of the order must not grow with bad input.
+/// Keys beyond these bounds are looked up instead of remembered: the memory of the order must not
+/// grow with bad input.
 const STEPS_MAX: usize = 512;
 const STEP_BYTES_MAX: usize = 256;
 /// How many remembered keys may be missing from a record before the next key is looked up.
@@ -24,7 +27,8 @@ const LOOK_AHEAD: usize = 4;
 const DEPTH_MAX: usize = 32;
 /// A mantissa of this many digits, and a power of ten up to 10^22, are exact in a double.
 const EXACT_DIGITS_MAX: usize = 15;
-const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+const POWERS_OF_TEN: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 
 pub(super) struct Scanner {
     /// Column of each projected member.
@@ -43,11 +47,13 @@ struct Step {
 
 impl Scanner {
     pub fn new(columns: &[Column]) -> Scanner {
-        let columns = columns.iter().enumerate().map(|(i, c)| (c.member.clone().into_bytes(), i)).collect();
+        let columns =
+            columns.iter().enumerate().map(|(i, c)| (c.member.clone().into_bytes(), i)).collect();
         Scanner { columns, steps: Vec::new(), unescaped: Vec::new() }
     }
 
-    /// Reads one object into the columns, as row `row`; the position after it. None: undo the row and take the slow path.
+    /// Reads one object into the columns, as row `row`; the position after it. None: undo the row
+    /// and take the slow path.
     pub fn record(&mut self, json: &[u8], columns: &mut [Column], row: usize) -> Option<usize> {
         let mut at = skip_blanks(json, 0);
         if *json.get(at)? != b'{' {
@@ -187,7 +193,8 @@ impl Scanner {
     }
 }
 
-/// An integer of up to 18 digits, which needs no overflow check. None for anything longer or with a fraction.
+/// An integer of up to 18 digits, which needs no overflow check. None for anything longer or with a
+/// fraction.
 fn short_integer(json: &[u8], at: usize) -> Option<(i64, usize)> {
     let negative = json[at] == b'-';
     let start = at + usize::from(negative);
@@ -200,7 +207,10 @@ fn short_integer(json: &[u8], at: usize) -> Option<(i64, usize)> {
         value = value * 10 + i64::from(digit);
         end += 1;
     }
-    if end == start || (json[start] == b'0' && end > start + 1) || matches!(json.get(end), Some(b'.' | b'e' | b'E')) {
+    if end == start
+        || (json[start] == b'0' && end > start + 1)
+        || matches!(json.get(end), Some(b'.' | b'e' | b'E'))
+    {
         return None;
     }
     Some((if negative { -value } else { value }, end))
@@ -247,7 +257,8 @@ fn digit(json: &[u8], at: usize) -> Option<u8> {
     (digit < 10).then_some(digit)
 }
 
-/// Position after the value at `at`, which is checked as far as JSON's grammar goes, but not for UTF-8.
+/// Position after the value at `at`, which is checked as far as JSON's grammar goes, but not for
+/// UTF-8.
 fn skip_value(json: &[u8], at: usize, depth: usize) -> Option<usize> {
     match *json.get(at)? {
         b'"' => skip_string(json, at),

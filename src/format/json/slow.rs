@@ -1,8 +1,10 @@
-//! The careful way through a record: serde_json says what is JSON, and every failure gets a reason in words.
+//! The careful way through a record: serde_json says what is JSON, and every failure gets a reason
+//! in words.
 //!
-//! Called by `JsonDecoder` for each record that the scanner gave up on. This path defines what a record means; the
-//! scanner only agrees with it faster. What always holds: a record comes out as a row, as nothing, or with a reason
-//! that names the field or the place in the text; memory is bounded by the record's length.
+//! Called by `JsonDecoder` for each record that the scanner gave up on. This path defines what a
+//! record means; the scanner only agrees with it faster. What always holds: a record comes out as a
+//! row, as nothing, or with a reason that names the field or the place in the text; memory is
+//! bounded by the record's length.
 
 use std::borrow::Cow;
 
@@ -18,9 +20,14 @@ use crate::format::json::text::skip_blanks;
 /// Longest piece of input shown in a reason, in characters.
 const EXCERPT_CHARS_MAX: usize = 80;
 
-/// Reads the object that a text begins with into the columns, as row `row`. Returns how many fields were NULL because they could
-/// not be read: 0 unless errors are ignored.
-pub(super) fn record(json: &[u8], columns: &mut [Column], row: usize, errors: ParseErrors) -> Result<u64, String> {
+/// Reads the object that a text begins with into the columns, as row `row`. Returns how many fields
+/// were NULL because they could not be read: 0 unless errors are ignored.
+pub(super) fn record(
+    json: &[u8],
+    columns: &mut [Column],
+    row: usize,
+    errors: ParseErrors,
+) -> Result<u64, String> {
     object(&escape_controls(json), columns, row, errors)
 }
 
@@ -29,7 +36,12 @@ pub(super) fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(&escape_controls(text)).is_ok()
 }
 
-fn object(json: &[u8], columns: &mut [Column], row: usize, errors: ParseErrors) -> Result<u64, String> {
+fn object(
+    json: &[u8],
+    columns: &mut [Column],
+    row: usize,
+    errors: ParseErrors,
+) -> Result<u64, String> {
     let mut bad_fields = 0;
     let mut unescaped = Vec::new();
     let mut at = skip_blanks(json, 0);
@@ -45,7 +57,8 @@ fn object(json: &[u8], columns: &mut [Column], row: usize, errors: ParseErrors) 
             return Err(malformed(json, at, "expected the name of a field"));
         }
         let name_end = value_end(json, at)?;
-        let name = content(&json[at..name_end], &mut unescaped).ok_or_else(|| malformed(json, at, "bad escape"))?;
+        let name = content(&json[at..name_end], &mut unescaped)
+            .ok_or_else(|| malformed(json, at, "bad escape"))?;
         let column = columns.iter_mut().find(|c| c.member.as_bytes() == name);
         at = skip_blanks(json, name_end);
         if json.get(at) != Some(&b':') {
@@ -56,7 +69,10 @@ fn object(json: &[u8], columns: &mut [Column], row: usize, errors: ParseErrors) 
         if let Some(column) = column {
             let value = &json[at..end];
             let token = match value[0] {
-                b'"' => Token::Text(content(value, &mut unescaped).ok_or_else(|| malformed(json, at, "bad escape"))?),
+                b'"' => Token::Text(
+                    content(value, &mut unescaped)
+                        .ok_or_else(|| malformed(json, at, "bad escape"))?,
+                ),
                 b'{' | b'[' => Token::Nested(value),
                 b't' => Token::True,
                 b'f' => Token::False,
@@ -67,7 +83,10 @@ fn object(json: &[u8], columns: &mut [Column], row: usize, errors: ParseErrors) 
             if !convert::put(column, row, token, inside) {
                 if errors == ParseErrors::Reported {
                     let (member, expected) = (&column.member, column.sql_type());
-                    return Err(format!("field `{member}`: expected {expected}, found {}", excerpt(value)));
+                    return Err(format!(
+                        "field `{member}`: expected {expected}, found {}",
+                        excerpt(value)
+                    ));
                 }
                 bad_fields += 1;
             }
@@ -166,7 +185,10 @@ mod tests {
 
     #[test]
     fn controls_are_escaped_inside_strings_only() {
-        assert_eq!(&*escape_controls(b"{\"a\tb\":\n\"\\\"\x01\"}"), b"{\"a\\u0009b\":\n\"\\\"\\u0001\"}");
+        assert_eq!(
+            &*escape_controls(b"{\"a\tb\":\n\"\\\"\x01\"}"),
+            b"{\"a\\u0009b\":\n\"\\\"\\u0001\"}"
+        );
         assert_eq!(&*escape_controls(b"\"\\\t\""), b"\"\\\t\"");
     }
 }

@@ -1,4 +1,5 @@
-//! The rules of reading JSON as tables of cases. Each case runs on the fast and on the careful path, which must agree.
+//! The rules of reading JSON as tables of cases. Each case runs on the fast and on the careful
+//! path, which must agree.
 
 mod fuzz;
 mod recorded;
@@ -25,12 +26,16 @@ fn raw(records: &[&[u8]]) -> RawBatch {
 }
 
 fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
-    Arc::new(Schema::new(columns.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        columns.iter().map(|(name, t)| Field::new(*name, t.clone(), true)).collect::<Vec<_>>(),
+    ))
 }
 
 fn decoder(schema: &SchemaRef, options: JsonOptions) -> JsonDecoder {
-    let payload = |f: &Arc<Field>| JsonField { name: f.name().clone(), source: FieldSource::Payload };
-    JsonDecoder::new(schema.fields().iter().map(payload).collect(), schema.clone(), options).unwrap()
+    let payload =
+        |f: &Arc<Field>| JsonField { name: f.name().clone(), source: FieldSource::Payload };
+    JsonDecoder::new(schema.fields().iter().map(payload).collect(), schema.clone(), options)
+        .unwrap()
 }
 
 const IGNORE: JsonOptions = JsonOptions {
@@ -40,8 +45,8 @@ const IGNORE: JsonOptions = JsonOptions {
     timestamp_standard: TimestampStandard::Sql,
 };
 
-/// Decodes on both paths and checks that they agree. The fast one reads the batch twice, so that the second time it
-/// knows the order of the keys.
+/// Decodes on both paths and checks that they agree. The fast one reads the batch twice, so that
+/// the second time it knows the order of the keys.
 fn decode(schema: &SchemaRef, options: JsonOptions, records: &[&[u8]]) -> Decoded {
     let batch = raw(records);
     let slow = decoder(schema, options).decode_records(&batch, Way::Careful);
@@ -62,7 +67,8 @@ fn rows(batch: &RecordBatch) -> Vec<String> {
     String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// Reads `{"x": value}` into a column of the type; the value as our encoder writes it, or the reason.
+/// Reads `{"x": value}` into a column of the type; the value as our encoder writes it, or the
+/// reason.
 fn read(data_type: &DataType, value: &str) -> Result<String, String> {
     let schema = schema(&[("x", data_type.clone())]);
     let record = format!("{{\"x\":{value}}}");
@@ -128,7 +134,10 @@ fn integers() {
             ("1620566842970.9", Some("1620566842970")),
         ],
     );
-    check(DataType::Int8, &[("127", Some("127")), ("-129", None), ("9.7", None), ("\"-128\"", Some("-128"))]);
+    check(
+        DataType::Int8,
+        &[("127", Some("127")), ("-129", None), ("9.7", None), ("\"-128\"", Some("-128"))],
+    );
     check(DataType::Int16, &[("32767", Some("32767")), ("32768", None), ("1.0", None)]);
 }
 
@@ -157,7 +166,10 @@ fn doubles() {
             ("false", None),
         ],
     );
-    check(DataType::Float32, &[("1.1", Some("1.1")), ("16777216", Some("1.6777216E7")), ("\"2.5\"", Some("2.5"))]);
+    check(
+        DataType::Float32,
+        &[("1.1", Some("1.1")), ("16777216", Some("1.6777216E7")), ("\"2.5\"", Some("2.5"))],
+    );
 }
 
 #[test]
@@ -206,7 +218,10 @@ fn strings() {
             ("true", Some("\"true\"")),
             ("{\"o\":[1, 2]}", Some(r#""{\"o\":[1,2]}""#)),
             ("[ ]", Some("\"[]\"")),
-            (r#""uni \u00e9 \ud83d\ude00 \" \\ \/ \n\t""#, Some(r#""uni é \uD83D\uDE00 \" \\ / \n\t""#)),
+            (
+                r#""uni \u00e9 \ud83d\ude00 \" \\ \/ \n\t""#,
+                Some(r#""uni é \uD83D\uDE00 \" \\ / \n\t""#),
+            ),
             ("\"raw\ttab\u{1}\"", Some(r#""raw\ttab\u0001""#)),
             (r#""half \ud83d pair""#, Some("\"half ? pair\"")),
             ("null", Some("null")),
@@ -218,8 +233,14 @@ fn strings() {
 fn times_and_bytes() {
     use TimeUnit::{Microsecond, Millisecond, Nanosecond};
     let utc = Some("UTC".into());
-    check(DataType::Date32, &[("\"2024-02-29\"", Some("\"2024-02-29\"")), ("\"2023-02-29\"", None), ("19782", None)]);
-    check(DataType::Time32(Millisecond), &[("\"01:02:03.5\"", Some("\"01:02:03\"")), ("\"25:00:00\"", None)]);
+    check(
+        DataType::Date32,
+        &[("\"2024-02-29\"", Some("\"2024-02-29\"")), ("\"2023-02-29\"", None), ("19782", None)],
+    );
+    check(
+        DataType::Time32(Millisecond),
+        &[("\"01:02:03.5\"", Some("\"01:02:03\"")), ("\"25:00:00\"", None)],
+    );
     check(
         DataType::Timestamp(Millisecond, None),
         &[
@@ -232,17 +253,28 @@ fn times_and_bytes() {
     );
     check(
         DataType::Timestamp(Microsecond, utc.clone()),
-        &[("\"2024-02-29 01:02:03.999999Z\"", Some("\"2024-02-29 01:02:03.999999Z\"")), ("\"2024-02-29 01:02:03\"", None)],
+        &[
+            ("\"2024-02-29 01:02:03.999999Z\"", Some("\"2024-02-29 01:02:03.999999Z\"")),
+            ("\"2024-02-29 01:02:03\"", None),
+        ],
     );
     check(
         DataType::Timestamp(Nanosecond, None),
-        &[("\"2024-02-29 01:02:03.123456789\"", Some("\"2024-02-29 01:02:03.123456789\"")), ("\"1600-01-01 00:00:00\"", None)],
+        &[
+            ("\"2024-02-29 01:02:03.123456789\"", Some("\"2024-02-29 01:02:03.123456789\"")),
+            ("\"1600-01-01 00:00:00\"", None),
+        ],
     );
     check(DataType::Binary, &[("\"AQID\"", Some("\"AQID\"")), ("\"AQI\"", None), ("1", None)]);
 
-    let iso = JsonOptions { timestamp_standard: TimestampStandard::Iso8601, ..JsonOptions::default() };
+    let iso =
+        JsonOptions { timestamp_standard: TimestampStandard::Iso8601, ..JsonOptions::default() };
     let schema = schema(&[("x", DataType::Timestamp(Millisecond, utc))]);
-    let decoded = decode(&schema, iso, &[br#"{"x":"1970-01-01T00:00:01Z"}"#, br#"{"x":"1970-01-01 00:00:01Z"}"#]);
+    let decoded = decode(
+        &schema,
+        iso,
+        &[br#"{"x":"1970-01-01T00:00:01Z"}"#, br#"{"x":"1970-01-01 00:00:01Z"}"#],
+    );
     assert_eq!(rows(&decoded.batch), [r#"{"x":"1970-01-01 00:00:01Z"}"#]);
     assert_eq!(
         decoded.bad[0].reason,
@@ -290,13 +322,18 @@ fn members_may_stand_in_any_order_miss_or_come_twice() {
 /// A scanner that gives up on plain records is still right, only five times slower.
 #[test]
 fn plain_records_stay_on_the_fast_path() {
-    let field =
-        |name: &str, data_type: DataType| Column::new(name.into(), &Field::new(name, data_type, true), &JsonOptions::default());
-    let mut columns: Vec<Column> =
-        [("a", DataType::Int64), ("d", DataType::Float64), ("s", DataType::Utf8), ("b", DataType::Boolean)]
-            .into_iter()
-            .map(|(name, data_type)| field(name, data_type).unwrap())
-            .collect();
+    let field = |name: &str, data_type: DataType| {
+        Column::new(name.into(), &Field::new(name, data_type, true), &JsonOptions::default())
+    };
+    let mut columns: Vec<Column> = [
+        ("a", DataType::Int64),
+        ("d", DataType::Float64),
+        ("s", DataType::Utf8),
+        ("b", DataType::Boolean),
+    ]
+    .into_iter()
+    .map(|(name, data_type)| field(name, data_type).unwrap())
+    .collect();
     let mut scanner = Scanner::new(&columns);
     for (row, record) in [
         r#"{"a":1,"d":78.5,"s":"x","b":true}"#,
@@ -320,7 +357,10 @@ fn what_is_not_json_is_reported_with_its_place() {
     let cases: &[(&[u8], &str)] = &[
         (b"not json", "not a JSON object: not json"),
         (b"\"text\"", "not a JSON object: \"text\""),
-        (b"{\"a\":1,\"b\":\"x", "malformed JSON at byte 12: EOF while parsing a string: {\"a\":1,\"b\":\"x"),
+        (
+            b"{\"a\":1,\"b\":\"x",
+            "malformed JSON at byte 12: EOF while parsing a string: {\"a\":1,\"b\":\"x",
+        ),
         (b"{\"a\":1", "malformed JSON at byte 6: expected `,` or `}`: {\"a\":1"),
         (b"{\"a\":1,}", "malformed JSON at byte 7: expected the name of a field: {\"a\":1,}"),
         (b"{\"a\":01}", "malformed JSON at byte 6: invalid number: {\"a\":01}"),
@@ -354,8 +394,11 @@ fn blank_records_and_trailing_text() {
     for options in [JsonOptions::default(), IGNORE] {
         let decoded = decode(&schema, options, records);
         // What follows is kept, whether errors are ignored or not.
-        let follows: Vec<_> =
-            decoded.bad.iter().map(|b| (b.index, b.part.map(|p| (p.number, p.span.start, p.span.end)))).collect();
+        let follows: Vec<_> = decoded
+            .bad
+            .iter()
+            .map(|b| (b.index, b.part.map(|p| (p.number, p.span.start, p.span.end))))
+            .collect();
         assert_eq!(follows, [(2, Some((2, 8, 15))), (3, Some((2, 7, 8)))]);
         assert_eq!(decoded.record_of_row, Some(vec![2, 3, 4]));
         assert_eq!(decoded.skipped + decoded.nulled, 0);
@@ -366,11 +409,19 @@ fn blank_records_and_trailing_text() {
 #[test]
 fn bad_fields_can_be_ignored() {
     let schema = schema(&[("a", DataType::Int64), ("b", DataType::Int64)]);
-    let records: &[&[u8]] = &[br#"{"a":"x","b":"y"}"#, b"{\"a\":1,\"b\":2", br#"{"a":"x","b":3}"#, br#"{"a":4,"a":"x","b":5}"#];
+    let records: &[&[u8]] = &[
+        br#"{"a":"x","b":"y"}"#,
+        b"{\"a\":1,\"b\":2",
+        br#"{"a":"x","b":3}"#,
+        br#"{"a":4,"a":"x","b":5}"#,
+    ];
     let decoded = decode(&schema, IGNORE, records);
     assert_eq!(decoded.skipped + decoded.nulled, 5);
     assert_eq!(decoded.record_of_row, Some(vec![0, 2, 3]));
-    assert_eq!(rows(&decoded.batch), [r#"{"a":null,"b":null}"#, r#"{"a":null,"b":3}"#, r#"{"a":null,"b":5}"#]);
+    assert_eq!(
+        rows(&decoded.batch),
+        [r#"{"a":null,"b":null}"#, r#"{"a":null,"b":3}"#, r#"{"a":null,"b":5}"#]
+    );
 }
 
 #[test]
@@ -379,7 +430,10 @@ fn missing_and_null_where_they_are_not_allowed() {
     let strict = JsonOptions { missing_fields: MissingFields::AreErrors, ..JsonOptions::default() };
     let records: &[&[u8]] = &[br#"{"a":null}"#, b"{}", br#"{"a":1}"#];
     let decoded = decode(&nullable, strict, records);
-    assert_eq!(decoded.bad, [BadRecord { index: 1, part: None, reason: "field `a` is missing".into() }]);
+    assert_eq!(
+        decoded.bad,
+        [BadRecord { index: 1, part: None, reason: "field `a` is missing".into() }]
+    );
     assert_eq!(rows(&decoded.batch), [r#"{"a":null}"#, r#"{"a":1}"#]);
 
     let not_null = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, false)]));
@@ -392,7 +446,8 @@ fn missing_and_null_where_they_are_not_allowed() {
 
 #[test]
 fn metadata_follows_the_rows_that_were_read() {
-    let schema = schema(&[("place", DataType::Utf8), ("n", DataType::Int64), ("seq", DataType::Int64)]);
+    let schema =
+        schema(&[("place", DataType::Utf8), ("n", DataType::Int64), ("seq", DataType::Int64)]);
     let field = |name: &str, source| JsonField { name: name.into(), source };
     let fields = vec![
         field("shard", FieldSource::Metadata(1)),
@@ -401,9 +456,15 @@ fn metadata_follows_the_rows_that_were_read() {
     ];
     let mut decoder = JsonDecoder::new(fields, schema, JsonOptions::default()).unwrap();
     let mut batch = raw(&[br#"{"count":1}"#, b"bad", br#"{"count":3,"n":9}"#]);
-    batch.metadata = vec![Arc::new(Int64Array::from(vec![10, 20, 30])), Arc::new(StringArray::from(vec!["a", "b", "c"]))];
+    batch.metadata = vec![
+        Arc::new(Int64Array::from(vec![10, 20, 30])),
+        Arc::new(StringArray::from(vec!["a", "b", "c"])),
+    ];
     let decoded = decoder.decode(&batch);
-    assert_eq!(rows(&decoded.batch), [r#"{"place":"a","n":1,"seq":10}"#, r#"{"place":"c","n":3,"seq":30}"#]);
+    assert_eq!(
+        rows(&decoded.batch),
+        [r#"{"place":"a","n":1,"seq":10}"#, r#"{"place":"c","n":3,"seq":30}"#]
+    );
 
     batch.metadata.truncate(1);
     let decoded = decoder.decode(&batch);
@@ -421,7 +482,8 @@ fn a_query_may_need_no_column_at_all() {
 fn batches_do_not_leak_into_each_other() {
     let schema = schema(&[("s", DataType::Utf8), ("b", DataType::Boolean)]);
     let mut decoder = decoder(&schema, JsonOptions::default());
-    let first = decoder.decode(&raw(&[br#"{"s":"one"}"#, br#"{"s":"two","b":true}"#, b"{\"s\":\"bad"]));
+    let first =
+        decoder.decode(&raw(&[br#"{"s":"one"}"#, br#"{"s":"two","b":true}"#, b"{\"s\":\"bad"]));
     let second = decoder.decode(&raw(&[br#"{"s":"three","b":false}"#]));
     assert_eq!(rows(&first.batch), [r#"{"s":"one","b":null}"#, r#"{"s":"two","b":true}"#]);
     assert_eq!(rows(&second.batch), [r#"{"s":"three","b":false}"#]);
@@ -431,12 +493,17 @@ fn batches_do_not_leak_into_each_other() {
 #[test]
 fn tables_that_cannot_be_read() {
     let payload = |name: &str| JsonField { name: name.into(), source: FieldSource::Payload };
-    let error =
-        |fields: Vec<JsonField>, schema: SchemaRef, options| JsonDecoder::new(fields, schema, options).err().unwrap().to_string();
-    let nested = schema(&[("i", DataType::Int32), ("ar", DataType::new_list(DataType::UInt8, true))]);
+    let error = |fields: Vec<JsonField>, schema: SchemaRef, options| {
+        JsonDecoder::new(fields, schema, options).err().unwrap().to_string()
+    };
+    let nested =
+        schema(&[("i", DataType::Int32), ("ar", DataType::new_list(DataType::UInt8, true))]);
     let text = error(vec![payload("i"), payload("ar")], nested.clone(), JsonOptions::default());
     assert!(text.starts_with("column `ar`: the type ARRAY"), "{text}");
-    assert_eq!(error(vec![payload("i")], nested, JsonOptions::default()), "1 JSON fields for a schema of 2 columns");
+    assert_eq!(
+        error(vec![payload("i")], nested, JsonOptions::default()),
+        "1 JSON fields for a schema of 2 columns"
+    );
     let two = schema(&[("a", DataType::Int32), ("b", DataType::Int32)]);
     let text = error(vec![payload("x"), payload("x")], two, JsonOptions::default());
     assert_eq!(text, "column `b`: another column reads the same JSON member `x`");
@@ -447,8 +514,10 @@ fn tables_that_cannot_be_read() {
 #[test]
 fn nested_values_are_read_as_deep_as_their_type() {
     use crate::types::nested::{array_of, map_of, row_of};
-    let row = row_of([("p".to_string(), DataType::Int32), ("q".to_string(), array_of(DataType::Utf8))]);
-    let schema = schema(&[("m", map_of(DataType::Utf8, row)), ("a", array_of(array_of(DataType::Int32)))]);
+    let row =
+        row_of([("p".to_string(), DataType::Int32), ("q".to_string(), array_of(DataType::Utf8))]);
+    let schema =
+        schema(&[("m", map_of(DataType::Utf8, row)), ("a", array_of(array_of(DataType::Int32)))]);
     let records: &[&[u8]] = &[
         br#"{"m":{"k":{"p":1,"q":["x",null,{"z" : 1}],"other":[{}]},"n":null},"a":[[1,2],[],null]}"#,
         br#"{"m":{"k":{"p":1},"k":{"p":2}},"a":[]}"#,
@@ -463,6 +532,9 @@ fn nested_values_are_read_as_deep_as_their_type() {
     assert_eq!(rows(&decoded.batch), good);
     assert_eq!(decoded.bad.len(), 2);
     let decoded = decode(&schema, IGNORE, records);
-    assert_eq!(rows(&decoded.batch)[2..], [r#"{"m":null,"a":[[1]]}"#, r#"{"m":null,"a":[[null]]}"#]);
+    assert_eq!(
+        rows(&decoded.batch)[2..],
+        [r#"{"m":null,"a":[[1]]}"#, r#"{"m":null,"a":[[null]]}"#]
+    );
     assert_eq!(decoded.skipped + decoded.nulled, 2);
 }

@@ -1,14 +1,15 @@
 //! How is text escaped in JSON, and read back?
 //!
-//! Called by both scanners, by the encoder, and for nested values that go into a STRING column. What always holds:
-//! `unescape` undoes `write_string`, and `write_string` leaves `/` and characters of the basic plane as they are, as
-//! Jackson does.
+//! Called by both scanners, by the encoder, and for nested values that go into a STRING column.
+//! What always holds: `unescape` undoes `write_string`, and `write_string` leaves `/` and
+//! characters of the basic plane as they are, as Jackson does.
 
 use crate::format::number_text;
 
 use super::number;
 
-/// What a byte needs inside a JSON string: nothing, an escape, or (first byte of four) two surrogate escapes.
+/// What a byte needs inside a JSON string: nothing, an escape, or (first byte of four) two
+/// surrogate escapes.
 const PLAIN: u8 = 0;
 const ESCAPE: u8 = 1;
 const ASTRAL: u8 = 2;
@@ -78,9 +79,9 @@ fn write_unit(out: &mut Vec<u8>, unit: u16) {
     }
 }
 
-/// Appends the content of a JSON string, given without its quotes. Bytes that are not escapes are copied as they are,
-/// so that the result is UTF-8 if they are. Half a surrogate pair becomes `?`, as in Java. None for an escape that
-/// JSON does not have; `out` may then hold a part.
+/// Appends the content of a JSON string, given without its quotes. Bytes that are not escapes are
+/// copied as they are, so that the result is UTF-8 if they are. Half a surrogate pair becomes `?`,
+/// as in Java. None for an escape that JSON does not have; `out` may then hold a part.
 pub(super) fn unescape(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     let mut at = 0;
     while let Some(offset) = memchr::memchr(b'\\', &text[at..]) {
@@ -123,8 +124,9 @@ pub(super) fn hex4(text: &[u8], at: usize) -> Option<u16> {
     Some(value)
 }
 
-/// Appends a valid JSON value as Jackson's tree prints it: no blanks, strings escaped as by `write_string`, numbers with
-/// a fraction or exponent as DOUBLE. Used for an object or array in a STRING column. None if it is not UTF-8.
+/// Appends a valid JSON value as Jackson's tree prints it: no blanks, strings escaped as by
+/// `write_string`, numbers with a fraction or exponent as DOUBLE. Used for an object or array in a
+/// STRING column. None if it is not UTF-8.
 pub(super) fn compact(out: &mut Vec<u8>, json: &[u8]) -> Option<()> {
     let mut scratch = Vec::new();
     let mut at = 0;
@@ -139,11 +141,16 @@ pub(super) fn compact(out: &mut Vec<u8>, json: &[u8]) -> Option<()> {
                 at = end;
             }
             b'-' | b'0'..=b'9' => {
-                let length =
-                    json[at..].iter().take_while(|c| matches!(c, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).count();
+                let length = json[at..]
+                    .iter()
+                    .take_while(|c| matches!(c, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'))
+                    .count();
                 let text = &json[at..at + length];
                 match number::float::<f64>(text) {
-                    Some(value) if value.is_finite() && text.iter().any(|c| matches!(c, b'.' | b'e' | b'E')) => {
+                    Some(value)
+                        if value.is_finite()
+                            && text.iter().any(|c| matches!(c, b'.' | b'e' | b'E')) =>
+                    {
                         number_text::write_f64(out, value);
                     }
                     _ => out.extend_from_slice(text),
@@ -211,7 +218,10 @@ mod tests {
     #[test]
     fn escapes_are_read() {
         assert_eq!(unescaped(r#"\u00e9 \ud83d\uDE00 \" \\ \/ \n\t"#).unwrap(), "é 😀 \" \\ / \n\t");
-        assert_eq!(unescaped(r"\ud83dx \ud83d\n \ude00 \ud83d\ud83d\ude00").unwrap(), "?x ?\n ? ?😀");
+        assert_eq!(
+            unescaped(r"\ud83dx \ud83d\n \ude00 \ud83d\ud83d\ude00").unwrap(),
+            "?x ?\n ? ?😀"
+        );
         for bad in [r"\q", r"\u12", r"\u12g4", r"\ud83d\u12", "\\"] {
             assert_eq!(unescaped(bad), None, "{bad}");
         }
@@ -242,8 +252,12 @@ mod tests {
     #[test]
     fn nested_values_lose_their_blanks() {
         let mut out = Vec::new();
-        compact(&mut out, br#"{ "o" : [1, 2.50, -1e20, 1e400, "a\/ \u00e9\"" , null,true ] }"#).unwrap();
-        assert_eq!(std::str::from_utf8(&out).unwrap(), r#"{"o":[1,2.5,-1.0E20,1e400,"a/ é\"",null,true]}"#);
+        compact(&mut out, br#"{ "o" : [1, 2.50, -1e20, 1e400, "a\/ \u00e9\"" , null,true ] }"#)
+            .unwrap();
+        assert_eq!(
+            std::str::from_utf8(&out).unwrap(),
+            r#"{"o":[1,2.5,-1.0E20,1e400,"a/ é\"",null,true]}"#
+        );
         assert_eq!(compact(&mut out, b"[\"\xff\"]"), None);
     }
 }

@@ -1,8 +1,10 @@
-//! A record that is not simply one object: arrays, several values, text behind them, and what is no JSON.
+//! A record that is not simply one object: arrays, several values, text behind them, and what is no
+//! JSON.
 //!
-//! Called by `JsonDecoder` for each record that is more than an object and blanks, or less. By Flink's rules a top-level array gives a
-//! row for each element, and an element that is no object ends it, as broken text does: rows before it stay. What always holds:
-//! every byte that is not blank is in a row, in a reported part, or counted as skipped.
+//! Called by `JsonDecoder` for each record that is more than an object and blanks, or less. By
+//! Flink's rules a top-level array gives a row for each element, and an element that is no object
+//! ends it, as broken text does: rows before it stay. What always holds: every byte that is not
+//! blank is in a row, in a reported part, or counted as skipped.
 
 use super::text::string_end;
 use super::{BYTE_ORDER_MARK, JsonDecoder, Way, skip_blanks, slow};
@@ -23,7 +25,10 @@ struct Record<'a> {
 impl Record<'_> {
     fn part(&mut self, start: usize, end: usize) -> RecordPart {
         self.parts += 1;
-        RecordPart { number: self.parts, span: Span { start: (self.base + start) as u32, end: (self.base + end) as u32 } }
+        RecordPart {
+            number: self.parts,
+            span: Span { start: (self.base + start) as u32, end: (self.base + end) as u32 },
+        }
     }
 }
 
@@ -49,7 +54,13 @@ impl JsonDecoder {
     }
 
     /// A value that is no array. Returns where the next may begin.
-    fn value(&mut self, record: &mut Record<'_>, at: usize, way: Way, out: &mut Collected) -> usize {
+    fn value(
+        &mut self,
+        record: &mut Record<'_>,
+        at: usize,
+        way: Way,
+        out: &mut Collected,
+    ) -> usize {
         let json = record.json;
         let (read, end) = self.object(json, at, out.rows, way);
         let value = &json[at..end.unwrap_or(json.len())];
@@ -79,7 +90,13 @@ impl JsonDecoder {
     }
 
     /// The elements of an array. Returns where the next value may begin.
-    fn array(&mut self, record: &mut Record<'_>, start: usize, way: Way, out: &mut Collected) -> usize {
+    fn array(
+        &mut self,
+        record: &mut Record<'_>,
+        start: usize,
+        way: Way,
+        out: &mut Collected,
+    ) -> usize {
         let errors = self.options.parse_errors;
         let json = record.json;
         let mut at = skip_blanks(json, start + 1);
@@ -91,7 +108,10 @@ impl JsonDecoder {
             let is_object = !ended && json.get(at) == Some(&b'{');
             let (read, end) = match is_object {
                 true => self.object(json, at, out.rows, way),
-                false => (Err(String::new()), end_of(json, at).filter(|&end| slow::is_json(&json[at..end]))),
+                false => (
+                    Err(String::new()),
+                    end_of(json, at).filter(|&end| slow::is_json(&json[at..end])),
+                ),
             };
             let Some(end) = end else { break };
             let (part, value) = (record.part(at, end), &json[at..end]);
@@ -124,7 +144,8 @@ impl JsonDecoder {
         }
         // The text is broken here. What follows may be whole where each line is a record.
         let rest = &json[at..];
-        let line_end = memchr::memchr(b'\n', rest).filter(|_| self.options.rows_per_record == RowsPerRecord::Many);
+        let line_end = memchr::memchr(b'\n', rest)
+            .filter(|_| self.options.rows_per_record == RowsPerRecord::Many);
         let length = line_end.unwrap_or(rest.len());
         let part = record.part(at, at + length);
         let reason = if rest.is_empty() {
@@ -137,7 +158,8 @@ impl JsonDecoder {
     }
 }
 
-/// Where a value ends, by its brackets and quotes alone. None if it is not closed, or does not begin.
+/// Where a value ends, by its brackets and quotes alone. None if it is not closed, or does not
+/// begin.
 pub(super) fn end_of(json: &[u8], at: usize) -> Option<usize> {
     match *json.get(at)? {
         b'"' => string_end(json, at),
@@ -157,6 +179,11 @@ pub(super) fn end_of(json: &[u8], at: usize) -> Option<usize> {
             }
         }
         b',' | b']' | b'}' | b':' => None,
-        _ => Some(at + json[at..].iter().position(|c| b" \t\r\n,[]{}:\"".contains(c)).unwrap_or(json.len() - at)),
+        _ => Some(
+            at + json[at..]
+                .iter()
+                .position(|c| b" \t\r\n,[]{}:\"".contains(c))
+                .unwrap_or(json.len() - at),
+        ),
     }
 }

@@ -1,11 +1,13 @@
 //! Which row came first? The order that FIRST_VALUE, LAST_VALUE, LISTAGG and the like go by.
 //!
-//! Made by `window::table` and `session::aggregate` from what `event::Rows` knows of each row, read by the kernels. What
-//! always holds: an [`Order`] is a function of the records of a split, never of batches, workers, crashes or speed, and
-//! within a split it is the order of the records. Rows of several splits are in order of the splits' watermarks, then by
-//! split: of two shards the one that is further in event time counts as later.
+//! Made by `window::table` and `session::aggregate` from what `event::Rows` knows of each row, read
+//! by the kernels. What always holds: an [`Order`] is a function of the records of a split, never
+//! of batches, workers, crashes or speed, and within a split it is the order of the records. Rows
+//! of several splits are in order of the splits' watermarks, then by split: of two shards the one
+//! that is further in event time counts as later.
 //!
-//! Rows that a window fired come together; they are in order of their windows' ends, and within one of their values.
+//! Rows that a window fired come together; they are in order of their windows' ends, and within one
+//! of their values.
 
 use arrow::buffer::ScalarBuffer;
 
@@ -16,7 +18,8 @@ use crate::time::EventTime;
 /// Bytes of an [`Order`].
 pub(crate) const ORDER_BYTES: usize = 32;
 
-/// A place in the order of arrival. Comparing the bytes compares the places. This is a stored format, version 1:
+/// A place in the order of arrival. Comparing the bytes compares the places. This is a stored
+/// format, version 1:
 ///
 /// ```text
 /// part of the window (8) | watermark of the split after the row, ms (8) | hash of the split (8) | number in the split (8)
@@ -31,8 +34,8 @@ pub(crate) enum WindowPart {
     Whole,
     /// HOP: the newest slice comes first. The last end of the slice.
     Slice(i64),
-    /// CUMULATE: step by step; a row that is late for its own step comes before the next step. Ends of the first step
-    /// that shows the rows, and of each row's own step.
+    /// CUMULATE: step by step; a row that is late for its own step comes before the next step. Ends
+    /// of the first step that shows the rows, and of each row's own step.
     Step {
         first: i64,
         own: Vec<i64>,
@@ -40,12 +43,19 @@ pub(crate) enum WindowPart {
 }
 
 impl WindowPart {
-    pub fn of(windows: &Windows, span: WindowSpan, times_ms: impl Fn() -> ScalarBuffer<i64>) -> WindowPart {
+    pub fn of(
+        windows: &Windows,
+        span: WindowSpan,
+        times_ms: impl Fn() -> ScalarBuffer<i64>,
+    ) -> WindowPart {
         match windows.kind {
             WindowKind::Tumble { .. } | WindowKind::Fired => WindowPart::Whole,
             WindowKind::Hop { .. } => WindowPart::Slice(span.last.ms()),
             WindowKind::Cumulate { .. } => {
-                let own = times_ms().iter().map(|&ts| windows.span(EventTime::at(ts)).unwrap_or(span).first.ms()).collect();
+                let own = times_ms()
+                    .iter()
+                    .map(|&ts| windows.span(EventTime::at(ts)).unwrap_or(span).first.ms())
+                    .collect();
                 WindowPart::Step { first: span.first.ms(), own }
             }
         }
@@ -55,7 +65,9 @@ impl WindowPart {
         match self {
             WindowPart::Whole => 0,
             WindowPart::Slice(last) => last.saturating_neg(),
-            WindowPart::Step { first, own } => first.saturating_mul(2).saturating_add(i64::from(own[row] == *first)),
+            WindowPart::Step { first, own } => {
+                first.saturating_mul(2).saturating_add(i64::from(own[row] == *first))
+            }
         }
     }
 }
@@ -76,7 +88,12 @@ impl<'a> ArrivalPlaces<'a> {
     pub fn of(&self, row: usize) -> Order {
         let part = self.part.number(row);
         match &self.rows.arrivals {
-            Some(arrivals) => order(part, EventTime::at(arrivals.times_ms[row]), self.rows.split, arrivals.numbers[row]),
+            Some(arrivals) => order(
+                part,
+                EventTime::at(arrivals.times_ms[row]),
+                self.rows.split,
+                arrivals.numbers[row],
+            ),
             None => order(part, self.rows.window_end.unwrap_or(EventTime::MIN), 0, 0),
         }
     }
@@ -108,7 +125,8 @@ mod tests {
             (0, 7, 0, 0),
             (1, 0, 0, 0),
         ];
-        let bytes: Vec<_> = places.iter().map(|&(p, t, s, n)| order(p, EventTime::at(t), s, n)).collect();
+        let bytes: Vec<_> =
+            places.iter().map(|&(p, t, s, n)| order(p, EventTime::at(t), s, n)).collect();
         assert!(bytes.is_sorted_by(|a, b| a < b), "{bytes:?}");
     }
 
@@ -116,13 +134,18 @@ mod tests {
     fn newest_slices_and_oldest_steps_come_first() {
         let hop = Windows { kind: WindowKind::Hop { slide_ms: 10, size_ms: 30 }, offset_ms: 0 };
         let part = |windows: &Windows, ts: i64, watermark: i64| {
-            let span = windows.span(EventTime::at(ts)).and_then(|s| windows.open(s, Watermark::at(watermark))).expect("in time");
+            let span = windows
+                .span(EventTime::at(ts))
+                .and_then(|s| windows.open(s, Watermark::at(watermark)))
+                .expect("in time");
             WindowPart::of(windows, span, || vec![ts].into()).number(0)
         };
         assert!(part(&hop, 15, 0) < part(&hop, 5, 0));
         assert_eq!(part(&hop, 5, 0), part(&hop, 5, 12));
-        let cumulate = Windows { kind: WindowKind::Cumulate { step_ms: 10, size_ms: 30 }, offset_ms: 0 };
-        let (first, late, second) = (part(&cumulate, 5, 0), part(&cumulate, 5, 12), part(&cumulate, 15, 12));
+        let cumulate =
+            Windows { kind: WindowKind::Cumulate { step_ms: 10, size_ms: 30 }, offset_ms: 0 };
+        let (first, late, second) =
+            (part(&cumulate, 5, 0), part(&cumulate, 5, 12), part(&cumulate, 15, 12));
         assert!(first < late && late < second);
     }
 }

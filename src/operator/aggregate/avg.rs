@@ -1,5 +1,6 @@
-//! AVG with Flink's types: the argument's own type, integers truncated toward zero (from a sum that wraps at 64 bits),
-//! DECIMAL(p,s) to DECIMAL(38, max(s, 6)) rounded half up. NULL if no value was added.
+//! AVG with Flink's types: the argument's own type, integers truncated toward zero (from a sum that
+//! wraps at 64 bits), DECIMAL(p,s) to DECIMAL(38, max(s, 6)) rounded half up. NULL if no value was
+//! added.
 
 use std::sync::Arc;
 
@@ -15,7 +16,12 @@ pub(crate) fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
         DataType::Float32 | DataType::Float64 => DataType::Float64,
         _ => DataType::Int64,
     };
-    Box::new(Avg { sum: sum::kernel(input, &sum_type), count: Count::default(), sum_type, output: output.clone() })
+    Box::new(Avg {
+        sum: sum::kernel(input, &sum_type),
+        count: Count::default(),
+        sum_type,
+        output: output.clone(),
+    })
 }
 
 struct Avg {
@@ -63,18 +69,28 @@ impl Kernel for Avg {
     }
 }
 
-/// `sums / counts` with the type of an average. Sums have `sum_type`, and are NULL where there is nothing to average.
-pub(super) fn averages(sums: &ArrayRef, counts: &Int64Array, sum_type: &DataType, output: &DataType) -> ArrayRef {
+/// `sums / counts` with the type of an average. Sums have `sum_type`, and are NULL where there is
+/// nothing to average.
+pub(super) fn averages(
+    sums: &ArrayRef,
+    counts: &Int64Array,
+    sum_type: &DataType,
+    output: &DataType,
+) -> ArrayRef {
     match sum_type {
         DataType::Decimal128(_, from) => {
             let to = if let DataType::Decimal128(_, s) = *output { s } else { *from };
             let sums = sums.as_primitive::<arrow::datatypes::Decimal128Type>();
-            let averages = sums.iter().zip(counts.values()).map(|(sum, &n)| divide_half_up(sum?, n, (to - from) as u32));
+            let averages = sums
+                .iter()
+                .zip(counts.values())
+                .map(|(sum, &n)| divide_half_up(sum?, n, (to - from) as u32));
             Arc::new(averages.collect::<Decimal128Array>().with_data_type(output.clone()))
         }
         DataType::Float64 => {
             let sums = sums.as_primitive::<Float64Type>();
-            let averages: Float64Array = sums.iter().zip(counts.values()).map(|(sum, &n)| Some(sum? / n as f64)).collect();
+            let averages: Float64Array =
+                sums.iter().zip(counts.values()).map(|(sum, &n)| Some(sum? / n as f64)).collect();
             if *output == DataType::Float32 {
                 return Arc::new(averages.unary::<_, Float32Type>(|v| v as f32));
             }
@@ -87,7 +103,8 @@ pub(super) fn averages(sums: &ArrayRef, counts: &Int64Array, sum_type: &DataType
     }
 }
 
-/// `sum / n` with `digits` more decimal places, rounded half away from zero. None where it leaves DECIMAL(38).
+/// `sum / n` with `digits` more decimal places, rounded half away from zero. None where it leaves
+/// DECIMAL(38).
 fn divide_half_up(sum: i128, n: i64, digits: u32) -> Option<i128> {
     let (n, scale) = (i128::from(n), 10i128.pow(digits));
     // Integer part first, so that scaling up cannot overflow where the result fits.
@@ -105,9 +122,14 @@ mod tests {
 
     #[test]
     fn decimal_averages_round_half_away_from_zero() {
-        for (sum, n, digits, expected) in
-            [(1469, 4, 4, 3_672_500), (1, 3, 4, 3333), (2, 3, 4, 6667), (5, 2, 0, 3), (-5, 2, 0, -3), (-1, 3, 0, 0)]
-        {
+        for (sum, n, digits, expected) in [
+            (1469, 4, 4, 3_672_500),
+            (1, 3, 4, 3333),
+            (2, 3, 4, 6667),
+            (5, 2, 0, 3),
+            (-5, 2, 0, -3),
+            (-1, 3, 0, 0),
+        ] {
             assert_eq!(divide_half_up(sum, n, digits), Some(expected), "{sum}/{n}");
         }
     }

@@ -1,8 +1,9 @@
-//! COLLECT: a MULTISET of all values, as a map of each to how often it was seen. NULLs are skipped; without values it is
-//! empty.
+//! COLLECT: a MULTISET of all values, as a map of each to how often it was seen. NULLs are skipped;
+//! without values it is empty.
 //!
-//! Entries of the log are a count (8 bytes, big-endian) and a value in key encoding. What always holds: the order of entries
-//! does not matter, and entries of one value may be added up at any time.
+//! Entries of the log are a count (8 bytes, big-endian) and a value in key encoding. What always
+//! holds: the order of entries does not matter, and entries of one value may be added up at any
+//! time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +21,12 @@ use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
 /// `output` is a map of the input's type to INT.
 pub(crate) fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
-    Box::new(Collect { logs: Logs::default(), encoded: KeyBuf::default(), input: input.clone(), output: output.clone() })
+    Box::new(Collect {
+        logs: Logs::default(),
+        encoded: KeyBuf::default(),
+        input: input.clone(),
+        output: output.clone(),
+    })
 }
 
 struct Collect {
@@ -34,7 +40,8 @@ struct Collect {
 impl Collect {
     fn compact(&mut self, g: usize) {
         let entry = |(value, times): (&[u8], i64)| [&times.to_be_bytes(), value].concat();
-        self.logs.compact(g, |entries| added_up(entries.into_iter()).into_iter().map(entry).collect());
+        self.logs
+            .compact(g, |entries| added_up(entries.into_iter()).into_iter().map(entry).collect());
     }
 }
 
@@ -48,7 +55,8 @@ fn added_up<'a>(entries: impl Iterator<Item = &'a [u8]>) -> BTreeMap<&'a [u8], i
     counts
 }
 
-/// A multiset for each group, given its values and how often each is there. `output` is a map of the input's type to INT.
+/// A multiset for each group, given its values and how often each is there. `output` is a map of
+/// the input's type to INT.
 pub(super) fn multisets<'a, V>(
     groups: impl Iterator<Item = V>,
     input: &DataType,
@@ -76,7 +84,13 @@ where
         };
         let columns = vec![map_keys::wrap(values)?, Arc::new(Int32Array::from(times))];
         let pairs = StructArray::try_new(fields.clone(), columns, None)?;
-        MapArray::try_new(entries.clone(), OffsetBuffer::from_lengths(lengths), pairs, None, *sorted)
+        MapArray::try_new(
+            entries.clone(),
+            OffsetBuffer::from_lengths(lengths),
+            pairs,
+            None,
+            *sorted,
+        )
     };
     let map = map()?;
     Ok(Arc::new(map))
@@ -112,8 +126,13 @@ impl Kernel for Collect {
         Logs::state_types()
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let groups: Vec<BTreeMap<&[u8], i64>> = picks.iter().map(|&g| added_up(self.logs.entries(g))).collect();
-        multisets(groups.iter().map(|counts| counts.iter().map(|(value, n)| (*value, *n))), &self.input, &self.output)
+        let groups: Vec<BTreeMap<&[u8], i64>> =
+            picks.iter().map(|&g| added_up(self.logs.entries(g))).collect();
+        multisets(
+            groups.iter().map(|counts| counts.iter().map(|(value, n)| (*value, *n))),
+            &self.input,
+            &self.output,
+        )
     }
     fn memory_bytes(&self) -> usize {
         self.logs.memory_bytes()

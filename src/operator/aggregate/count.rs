@@ -15,7 +15,13 @@ pub(crate) struct Count {
 
 impl Count {
     /// Counts each row as `by`.
-    pub(super) fn add(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, by: i64) {
+    pub(super) fn add(
+        &mut self,
+        groups: &[u32],
+        argument: Option<&ArrayRef>,
+        rows: Selected<'_>,
+        by: i64,
+    ) {
         match argument {
             Some(argument) => rows.for_each(groups, argument, |_, g| self.counts[g] += by),
             None => {

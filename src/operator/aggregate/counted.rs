@@ -1,7 +1,8 @@
-//! MIN, MAX, COLLECT and PERCENTILE over a table that changes: every value with the number of its rows.
+//! MIN, MAX, COLLECT and PERCENTILE over a table that changes: every value with the number of its
+//! rows.
 //!
-//! Called through `retract`. What always holds: the result is that of the values with more than zero rows, in whatever order
-//! they came, went and were merged; a partial aggregate is the values.
+//! Called through `retract`. What always holds: the result is that of the values with more than
+//! zero rows, in whatever order they came, went and were merged; a partial aggregate is the values.
 
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ pub(crate) enum Reading {
 }
 
 pub(crate) fn kernel(input: &DataType, reading: Reading) -> Box<dyn RetractKernel> {
-    let value_type = if let Reading::Percentiles(_) = reading { DataType::Float64 } else { input.clone() };
+    let value_type =
+        if let Reading::Percentiles(_) = reading { DataType::Float64 } else { input.clone() };
     Box::new(Counted { values: ValueSets::default(), value_type, reading })
 }
 
@@ -44,9 +46,14 @@ impl Counted {
         let mut keys = KeyBuf::default();
         encode_keys(std::slice::from_ref(&values), values.len(), &mut keys);
         if let Reading::Percentiles(_) = self.reading {
-            percentile::each(groups, values.as_primitive::<Float64Type>(), rows, |row, g, times| {
-                self.values.add(g, keys.get(row), by * times);
-            });
+            percentile::each(
+                groups,
+                values.as_primitive::<Float64Type>(),
+                rows,
+                |row, g, times| {
+                    self.values.add(g, keys.get(row), by * times);
+                },
+            );
         } else {
             rows.for_each(groups, &values, |row, g| {
                 self.values.add(g, keys.get(row), by);
@@ -100,7 +107,9 @@ impl Kernel for Counted {
         let none = null_key(&self.value_type);
         let or_none = |found: Option<_>| found.map_or(none.as_slice(), |(value, _)| value);
         match &self.reading {
-            Reading::Least => self.decoded(picks.iter().map(|&g| or_none(self.values.there(g).next()))),
+            Reading::Least => {
+                self.decoded(picks.iter().map(|&g| or_none(self.values.there(g).next())))
+            }
             Reading::Greatest => {
                 let nan = nan_key(&self.value_type);
                 let greatest = |g| {
@@ -108,17 +117,22 @@ impl Kernel for Counted {
                     let last = values.next_back();
                     // All NaN are one value, above the numbers; any number is taken before it.
                     match last {
-                        Some((value, _)) if nan.as_deref() == Some(value) => values.next_back().or(last),
+                        Some((value, _)) if nan.as_deref() == Some(value) => {
+                            values.next_back().or(last)
+                        }
                         last => last,
                     }
                 };
                 self.decoded(picks.iter().map(|&g| or_none(greatest(g))))
             }
-            Reading::Multiset(output) => {
-                collect::multisets(picks.iter().map(|&g| self.values.there(g)), &self.value_type, output)
-            }
+            Reading::Multiset(output) => collect::multisets(
+                picks.iter().map(|&g| self.values.there(g)),
+                &self.value_type,
+                output,
+            ),
             Reading::Percentiles(fractions) => {
-                let groups = picks.iter().map(|&g| self.weighted(g)).collect::<Result<Vec<_>, _>>()?;
+                let groups =
+                    picks.iter().map(|&g| self.weighted(g)).collect::<Result<Vec<_>, _>>()?;
                 Ok(fractions.results(groups.into_iter()))
             }
         }

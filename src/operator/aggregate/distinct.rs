@@ -1,8 +1,9 @@
 //! DISTINCT in keyed state: an aggregate over the values that a group has, each once.
 //!
-//! Used by `retract`. A value is added to the aggregate behind when its first row comes, and taken back with its last; what
-//! the order of values matters to sees them in the order in which they came. What always holds: a partial aggregate is the
-//! values with their numbers of rows and nothing else, so merging two is exact: a value that is in both counts once.
+//! Used by `retract`. A value is added to the aggregate behind when its first row comes, and taken
+//! back with its last; what the order of values matters to sees them in the order in which they
+//! came. What always holds: a partial aggregate is the values with their numbers of rows and
+//! nothing else, so merging two is exact: a value that is in both counts once.
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::compute::take;
@@ -31,7 +32,12 @@ pub(crate) fn kernel(aggregate: &Aggregate, inner: Accumulators) -> Box<dyn Retr
         Fixed::Form(Form::Array { nulls, .. }) => *nulls,
         _ => NullValues::Skipped,
     };
-    Box::new(Distinct { values: ValueSets::default(), inner, input_type: aggregate.input_type.clone(), nulls })
+    Box::new(Distinct {
+        values: ValueSets::default(),
+        inner,
+        input_type: aggregate.input_type.clone(),
+        nulls,
+    })
 }
 
 impl Distinct {
@@ -82,12 +88,16 @@ impl Kernel for Distinct {
             groups.push(g);
             values.push(value.into());
         });
-        // Those that came first: where a group is merged twice at once, a value may come and go again.
+        // Those that came first: where a group is merged twice at once, a value may come and go
+        // again.
         for ((groups, values), turn) in [(came, Turn::Comes), (went, Turn::Goes)] {
             if groups.is_empty() {
                 continue;
             }
-            let decoded = decode_keys(std::slice::from_ref(&self.input_type), values.iter().map(AsRef::as_ref));
+            let decoded = decode_keys(
+                std::slice::from_ref(&self.input_type),
+                values.iter().map(AsRef::as_ref),
+            );
             // Sets are written by this kernel: what is damaged was found by its checksum before.
             let Ok(mut decoded) = decoded else { continue };
             self.turn(&groups, &decoded.remove(0), turn);

@@ -1,7 +1,9 @@
-//! FIRST_VALUE and LAST_VALUE: the value that came first or last. NULLs are skipped; NULL if there was no other.
+//! FIRST_VALUE and LAST_VALUE: the value that came first or last. NULLs are skipped; NULL if there
+//! was no other.
 //!
-//! With DISTINCT a value counts where it came first: FIRST_VALUE is the same then, and LAST_VALUE needs all values and is
-//! done by `listing`. What always holds: equal places have their values compared, so partials merge in any order.
+//! With DISTINCT a value counts where it came first: FIRST_VALUE is the same then, and LAST_VALUE
+//! needs all values and is done by `listing`. What always holds: equal places have their values
+//! compared, so partials merge in any order.
 
 use std::sync::Arc;
 
@@ -21,12 +23,18 @@ pub(crate) enum Side {
 }
 
 pub(crate) fn kernel(data_type: &DataType, side: Side) -> Box<dyn Kernel> {
-    Box::new(Edge { held: vec![], heap_bytes: 0, encoded: KeyBuf::default(), data_type: data_type.clone(), side })
+    Box::new(Edge {
+        held: vec![],
+        heap_bytes: 0,
+        encoded: KeyBuf::default(),
+        data_type: data_type.clone(),
+        side,
+    })
 }
 
 struct Edge {
-    /// Place and value in key encoding, by group. Comparing bytes compares places. Empty if there is none yet: no place is
-    /// that short, and an Option would be looked at for each row.
+    /// Place and value in key encoding, by group. Comparing bytes compares places. Empty if there
+    /// is none yet: no place is that short, and an Option would be looked at for each row.
     held: Vec<Vec<u8>>,
     heap_bytes: usize,
     /// Reused between batches.
@@ -76,7 +84,8 @@ impl Kernel for Edge {
         self.heap_bytes -= held.capacity();
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        let held = picks.iter().map(|&g| Some(self.held[g as usize].as_slice()).filter(|h| !h.is_empty()));
+        let held =
+            picks.iter().map(|&g| Some(self.held[g as usize].as_slice()).filter(|h| !h.is_empty()));
         vec![Arc::new(held.collect::<BinaryArray>())]
     }
     fn state_types(&self) -> Vec<DataType> {
@@ -84,7 +93,8 @@ impl Kernel for Edge {
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         let none = null_key(&self.data_type);
-        let values = picks.iter().map(|&g| self.held[g as usize].get(ORDER_BYTES..).unwrap_or(&none));
+        let values =
+            picks.iter().map(|&g| self.held[g as usize].get(ORDER_BYTES..).unwrap_or(&none));
         Ok(decode_keys(std::slice::from_ref(&self.data_type), values)?.remove(0))
     }
     fn memory_bytes(&self) -> usize {

@@ -1,7 +1,8 @@
 //! What becomes of the values of a listing: text, an array, JSON, or one of them.
 //!
-//! Used by `listing` (rows that stay, told apart by when they arrived) and `ordered` (rows that may be taken back). What
-//! always holds: [`Form::each`] gives values as the bytes that [`Form::results`] reads, and equal values are equal bytes.
+//! Used by `listing` (rows that stay, told apart by when they arrived) and `ordered` (rows that may
+//! be taken back). What always holds: [`Form::each`] gives values as the bytes that
+//! [`Form::results`] reads, and equal values are equal bytes.
 
 use std::sync::Arc;
 
@@ -23,8 +24,8 @@ pub enum Form {
     Array { item: DataType, nulls: NullValues },
     /// A JSON array of values that are JSON text.
     JsonArray { nulls: NullValues },
-    /// A JSON object of keys and, as second argument, values that are JSON text. Keys are sorted; a key that is there twice is
-    /// an error.
+    /// A JSON object of keys and, as second argument, values that are JSON text. Keys are sorted; a
+    /// key that is there twice is an error.
     JsonObject { nulls: NullValues },
     /// The first of the values. Skips NULLs.
     First { item: DataType },
@@ -41,12 +42,20 @@ impl Form {
     pub(super) fn nulls(&self) -> NullValues {
         match self {
             Form::Text { .. } | Form::First { .. } | Form::Last { .. } => NullValues::Skipped,
-            Form::Array { nulls, .. } | Form::JsonArray { nulls } | Form::JsonObject { nulls } => *nulls,
+            Form::Array { nulls, .. } | Form::JsonArray { nulls } | Form::JsonObject { nulls } => {
+                *nulls
+            }
         }
     }
 
     /// Calls `f(row, group, value)` for each value that takes part.
-    pub(super) fn each(&self, groups: &[u32], values: &ArrayRef, rows: Selected<'_>, mut f: impl FnMut(usize, usize, &[u8])) {
+    pub(super) fn each(
+        &self,
+        groups: &[u32],
+        values: &ArrayRef,
+        rows: Selected<'_>,
+        mut f: impl FnMut(usize, usize, &[u8]),
+    ) {
         let nulls = self.nulls();
         match self {
             Form::Array { .. } | Form::First { .. } | Form::Last { .. } => {
@@ -67,11 +76,16 @@ impl Form {
     }
 
     /// The results of groups, given the values of each in their order.
-    pub(super) fn results<'a, V>(&self, groups: impl Iterator<Item = V>) -> Result<ArrayRef, OperatorError>
+    pub(super) fn results<'a, V>(
+        &self,
+        groups: impl Iterator<Item = V>,
+    ) -> Result<ArrayRef, OperatorError>
     where
         V: DoubleEndedIterator<Item = &'a [u8]>,
     {
-        let one_of = |item: &DataType, values: &mut dyn Iterator<Item = Option<&'a [u8]>>| -> Result<ArrayRef, OperatorError> {
+        let one_of = |item: &DataType,
+                      values: &mut dyn Iterator<Item = Option<&'a [u8]>>|
+         -> Result<ArrayRef, OperatorError> {
             let none = null_key(item);
             let values: Vec<Option<&[u8]>> = values.collect();
             let values = values.iter().map(|v| v.unwrap_or(&none));
@@ -89,7 +103,8 @@ impl Form {
             Form::First { item } => one_of(item, &mut groups.map(|mut values| values.next()))?,
             Form::Last { item } => one_of(item, &mut groups.map(|mut values| values.next_back()))?,
             Form::JsonArray { .. } => {
-                let text = groups.map(|values| Some(enclosed('[', &values.collect::<Vec<_>>(), ']')));
+                let text =
+                    groups.map(|values| Some(enclosed('[', &values.collect::<Vec<_>>(), ']')));
                 Arc::new(text.collect::<StringArray>())
             }
             Form::JsonObject { .. } => {
@@ -101,7 +116,13 @@ impl Form {
 }
 
 /// A member is its key, a zero byte, which no JSON text holds, and its value.
-fn each_member(groups: &[u32], keys: &ArrayRef, rows: Selected<'_>, nulls: NullValues, mut f: impl FnMut(usize, usize, &[u8])) {
+fn each_member(
+    groups: &[u32],
+    keys: &ArrayRef,
+    rows: Selected<'_>,
+    nulls: NullValues,
+    mut f: impl FnMut(usize, usize, &[u8]),
+) {
     let values = rows.second().and_then(|v| v.as_string_opt::<i32>());
     let (Some(keys), Some(values)) = (keys.as_string_opt::<i32>(), values) else { return };
     let mut member = Vec::new();
@@ -120,7 +141,9 @@ fn each_member(groups: &[u32], keys: &ArrayRef, rows: Selected<'_>, nulls: NullV
 }
 
 fn object(members: Vec<&[u8]>) -> Result<String, OperatorError> {
-    let split = |m: &&[u8]| m.iter().position(|b| *b == 0).map(|at| (m[..at].to_vec(), m[at + 1..].to_vec()));
+    let split = |m: &&[u8]| {
+        m.iter().position(|b| *b == 0).map(|at| (m[..at].to_vec(), m[at + 1..].to_vec()))
+    };
     let mut members: Vec<(Vec<u8>, Vec<u8>)> = members.iter().filter_map(split).collect();
     members.sort_by(|a, b| a.0.cmp(&b.0));
     if members.first().is_some_and(|(key, _)| key.is_empty()) {
@@ -128,9 +151,12 @@ fn object(members: Vec<&[u8]>) -> Result<String, OperatorError> {
     }
     if let Some(twice) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         let key = String::from_utf8_lossy(&twice[0].0);
-        return Err(OperatorError::Kernel(format!("JSON_OBJECTAGG: key {key} is there twice in one result")));
+        return Err(OperatorError::Kernel(format!(
+            "JSON_OBJECTAGG: key {key} is there twice in one result"
+        )));
     }
-    let members: Vec<Vec<u8>> = members.into_iter().map(|(key, value)| [&key[..], b":", &value].concat()).collect();
+    let members: Vec<Vec<u8>> =
+        members.into_iter().map(|(key, value)| [&key[..], b":", &value].concat()).collect();
     Ok(enclosed('{', &members.iter().map(Vec::as_slice).collect::<Vec<_>>(), '}'))
 }
 

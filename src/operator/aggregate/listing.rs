@@ -1,7 +1,9 @@
-//! LISTAGG, ARRAY_AGG, JSON_ARRAYAGG, JSON_OBJECTAGG and LAST_VALUE(DISTINCT): all values in the order they came.
+//! LISTAGG, ARRAY_AGG, JSON_ARRAYAGG, JSON_OBJECTAGG and LAST_VALUE(DISTINCT): all values in the
+//! order they came.
 //!
-//! Entries of the log are a place in the order of arrival and a value as its `form` has it. What always holds: entries are
-//! sorted when a result is made, so they may be merged in any order; with DISTINCT, a value counts where it came first.
+//! Entries of the log are a place in the order of arrival and a value as its `form` has it. What
+//! always holds: entries are sorted when a result is made, so they may be merged in any order; with
+//! DISTINCT, a value counts where it came first.
 
 use std::collections::HashSet;
 

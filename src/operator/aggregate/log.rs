@@ -1,7 +1,7 @@
 //! Accumulators that keep every value: one log of bytes for each group.
 //!
-//! Used by `listing` and `counted`. A partial aggregate is the log itself, so merging two is appending one to the other.
-//! This is a stored format, version 1:
+//! Used by `listing` and `counted`. A partial aggregate is the log itself, so merging two is
+//! appending one to the other. This is a stored format, version 1:
 //!
 //! ```text
 //! log   = entry*

@@ -1,20 +1,27 @@
-//! MIN and MAX over every ordered type. NULL if no value was seen. Floats use the total order (-0.0 < 0.0), and NaN is the
-//! result only where no number is, so that the result does not depend on arrival.
+//! MIN and MAX over every ordered type. NULL if no value was seen. Floats use the total order (-0.0
+//! < 0.0), and NaN is the result only where no number is, so that the result does not depend on
+//! arrival.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
+use arrow::array::{
+    ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
+};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType,
 };
 
 use super::{Kernel, Selected};
 use crate::operator::OperatorError;
 
 pub(crate) fn supports(data_type: &DataType) -> bool {
-    use DataType::{Binary, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time32, Timestamp, Utf8};
+    use DataType::{
+        Binary, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Time32,
+        Timestamp, Utf8,
+    };
     matches!(
         data_type,
         Int8 | Int16
@@ -157,14 +164,21 @@ impl BestBytes {
     fn picked(&self, picks: &[u32]) -> ArrayRef {
         let best = picks.iter().map(|&g| self.best[g as usize].as_deref());
         match self.data_type {
-            DataType::Boolean => Arc::new(best.map(|b| b.map(|b| b[0] == 1)).collect::<BooleanArray>()),
-            DataType::Utf8 => Arc::new(best.map(|b| b.map(|b| String::from_utf8_lossy(b).into_owned())).collect::<StringArray>()),
+            DataType::Boolean => {
+                Arc::new(best.map(|b| b.map(|b| b[0] == 1)).collect::<BooleanArray>())
+            }
+            DataType::Utf8 => Arc::new(
+                best.map(|b| b.map(|b| String::from_utf8_lossy(b).into_owned()))
+                    .collect::<StringArray>(),
+            ),
             _ => Arc::new(best.collect::<BinaryArray>()),
         }
     }
 
     fn offer(&mut self, g: usize, value: &[u8]) {
-        let better = self.best[g].as_deref().is_none_or(|best| if self.max { value > best } else { value < best });
+        let better = self.best[g]
+            .as_deref()
+            .is_none_or(|best| if self.max { value > best } else { value < best });
         if better {
             self.heap_bytes += value.len();
             self.heap_bytes -= self.best[g].replace(value.into()).map_or(0, |old| old.len());

@@ -1,13 +1,16 @@
-//! How are many groups aggregated at once? Kernels for all aggregate functions, with Flink's types and overflow.
+//! How are many groups aggregated at once? Kernels for all aggregate functions, with Flink's types
+//! and overflow.
 //!
-//! A [`Kernel`] holds one column of accumulators, indexed by group. Called by `window::table` once per batch. `update` folds
-//! rows in, `state` and `merge` move partial aggregates between workers and the store, `evaluate` reads results without
-//! changing anything. Rows, partials and groups may come in any order: the result is the same (FLOAT and DOUBLE sums to a
-//! relative 1e-9). Functions that go by the order of arrival keep each row's place in it (`arrival`).
+//! A [`Kernel`] holds one column of accumulators, indexed by group. Called by `window::table` once
+//! per batch. `update` folds rows in, `state` and `merge` move partial aggregates between workers
+//! and the store, `evaluate` reads results without changing anything. Rows, partials and groups may
+//! come in any order: the result is the same (FLOAT and DOUBLE sums to a relative 1e-9). Functions
+//! that go by the order of arrival keep each row's place in it (`arrival`).
 //!
-//! In reading order: `count`, `sum`, `sum_decimal`, `avg`, `min_max`, `moments`, `moments_exact`, `moments_float` (numbers), `arrival`, `edge`
-//! (first and last value), `log` (accumulators that keep every value), `form`, `listing`, `percentile`, `collect`; over rows
-//! that are taken back: `retract`, `value_sets`, `counted`, `ordered`, `distinct`.
+//! In reading order: `count`, `sum`, `sum_decimal`, `avg`, `min_max`, `moments`, `moments_exact`,
+//! `moments_float` (numbers), `arrival`, `edge` (first and last value), `log` (accumulators that
+//! keep every value), `form`, `listing`, `percentile`, `collect`; over rows that are taken back:
+//! `retract`, `value_sets`, `counted`, `ordered`, `distinct`.
 
 pub mod arrival;
 mod avg;
@@ -71,7 +74,8 @@ impl Function {
         matches!(self, FirstValue | LastValue | ListAgg | ArrayAgg | JsonArray | JsonObject)
     }
 
-    /// True if Flink cannot merge two of its accumulators: it refuses the function in HOP, CUMULATE and SESSION.
+    /// True if Flink cannot merge two of its accumulators: it refuses the function in HOP, CUMULATE
+    /// and SESSION.
     pub(crate) fn is_for_tumble_only(self) -> bool {
         matches!(self, Function::FirstValue | Function::LastValue | Function::JsonArray)
     }
@@ -116,7 +120,8 @@ pub struct Aggregate {
     pub fixed: Fixed,
     /// Index of a BOOLEAN input column: only rows where it is true count.
     pub filter: Option<usize>,
-    /// The values are collected in a set first. Not for what goes by arrival, which must know where each came first.
+    /// The values are collected in a set first. Not for what goes by arrival, which must know where
+    /// each came first.
     pub distinct: bool,
     /// DISTINCT of what goes by arrival: over rows that stay, the kernel itself sees to it.
     pub first_seen: bool,
@@ -125,19 +130,27 @@ pub struct Aggregate {
     pub output_type: DataType,
 }
 
-/// Flink's result type of an aggregate, or None if it does not take the argument. That of COLLECT is SQL's to say.
+/// Flink's result type of an aggregate, or None if it does not take the argument. That of COLLECT
+/// is SQL's to say.
 pub(crate) fn result_type(function: Function, input: &DataType) -> Option<DataType> {
     use DataType::{Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Utf8};
     match (function, input) {
         (Function::Count, _) => Some(Int64),
-        (Function::Sum | Function::Avg, Int8 | Int16 | Int32 | Int64 | Float32 | Float64) => Some(input.clone()),
+        (Function::Sum | Function::Avg, Int8 | Int16 | Int32 | Int64 | Float32 | Float64) => {
+            Some(input.clone())
+        }
         (Function::Sum, Decimal128(_, s)) => Some(Decimal128(38, *s)),
         (Function::Avg, Decimal128(_, s)) => Some(Decimal128(38, (*s).max(6))),
         (Function::Min | Function::Max, t) if min_max::supports(t) => Some(t.clone()),
-        (Function::StddevPop | Function::StddevSamp | Function::VarPop | Function::VarSamp, t) => moments::result_type(t),
+        (Function::StddevPop | Function::StddevSamp | Function::VarPop | Function::VarSamp, t) => {
+            moments::result_type(t)
+        }
         (Function::FirstValue | Function::LastValue, t) if is_key_type(t) => Some(t.clone()),
         (Function::ListAgg, Utf8) => Some(Utf8),
-        (Function::Percentile, Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..)) => Some(Float64),
+        (
+            Function::Percentile,
+            Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..),
+        ) => Some(Float64),
         (Function::ArrayAgg, t) if is_key_type(t) => Some(form::array_type(t)),
         (Function::JsonObject, Utf8) => Some(Utf8),
         (Function::JsonArray, _) => Some(Utf8),
@@ -160,8 +173,8 @@ pub(crate) trait Kernel: Send {
     fn state_types(&self) -> Vec<DataType>;
     /// The results of the picked groups, in that order, with the aggregate's output type.
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError>;
-    /// What a change of is an update of the group though the result stays the same: Flink's row of a group has it beside the
-    /// result.
+    /// What a change of is an update of the group though the result stays the same: Flink's row of
+    /// a group has it beside the result.
     fn beside(&self, _picks: &[u32]) -> Option<ArrayRef> {
         None
     }
@@ -184,7 +197,11 @@ pub(crate) fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
         Function::LastValue if !aggregate.first_seen => edge::kernel(input, edge::Side::Last),
         Function::Percentile => percentile::kernel(aggregate.fractions()),
         Function::Collect => collect::kernel(input, &aggregate.output_type),
-        Function::LastValue | Function::ListAgg | Function::ArrayAgg | Function::JsonArray | Function::JsonObject => {
+        Function::LastValue
+        | Function::ListAgg
+        | Function::ArrayAgg
+        | Function::JsonArray
+        | Function::JsonObject => {
             let repeats = if aggregate.first_seen { Repeats::Skipped } else { Repeats::Kept };
             listing::kernel(aggregate.form(), repeats)
         }
@@ -193,7 +210,12 @@ pub(crate) fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
 
 impl Aggregate {
     /// A call without DISTINCT, FILTER or anything else. `argument` None is COUNT(*).
-    pub fn plain(function: Function, argument: Option<usize>, input_type: DataType, output_type: DataType) -> Aggregate {
+    pub fn plain(
+        function: Function,
+        argument: Option<usize>,
+        input_type: DataType,
+        output_type: DataType,
+    ) -> Aggregate {
         Aggregate {
             function,
             argument,
@@ -209,13 +231,20 @@ impl Aggregate {
 
     /// Of PERCENTILE.
     fn fractions(&self) -> Fractions {
-        if let Fixed::Fractions(fractions) = &self.fixed { fractions.clone() } else { Fractions::default() }
+        if let Fixed::Fractions(fractions) = &self.fixed {
+            fractions.clone()
+        } else {
+            Fractions::default()
+        }
     }
 
     /// Of a standard deviation or variance.
     fn moment(&self) -> Moment {
         use Function::{StddevPop, StddevSamp, VarSamp};
-        Moment { sample: matches!(self.function, StddevSamp | VarSamp), root: matches!(self.function, StddevPop | StddevSamp) }
+        Moment {
+            sample: matches!(self.function, StddevSamp | VarSamp),
+            root: matches!(self.function, StddevPop | StddevSamp),
+        }
     }
 
     /// Of what is made of values in their order.
@@ -229,7 +258,8 @@ impl Aggregate {
     }
 }
 
-/// Which rows of a batch take part (those where the FILTER is true), and what is known of them besides the argument.
+/// Which rows of a batch take part (those where the FILTER is true), and what is known of them
+/// besides the argument.
 #[derive(Clone, Copy)]
 pub(crate) struct Selected<'a> {
     filter: Option<&'a BooleanArray>,
@@ -245,7 +275,11 @@ impl<'a> Selected<'a> {
     }
 
     /// The rows of an aggregate's input that take part.
-    pub fn of(aggregate: &Aggregate, columns: &'a [ArrayRef], places: ArrivalPlaces<'a>) -> Selected<'a> {
+    pub fn of(
+        aggregate: &Aggregate,
+        columns: &'a [ArrayRef],
+        places: ArrivalPlaces<'a>,
+    ) -> Selected<'a> {
         Selected {
             filter: aggregate.filter.map(|f| columns[f].as_boolean()),
             second: aggregate.second.map(|s| &columns[s]),
@@ -263,7 +297,8 @@ impl<'a> Selected<'a> {
         self.second
     }
 
-    /// When the rows arrived. None for partial aggregates and values of a set, which have no such place.
+    /// When the rows arrived. None for partial aggregates and values of a set, which have no such
+    /// place.
     pub fn places(&self) -> Option<ArrivalPlaces<'a>> {
         self.places
     }
@@ -275,7 +310,12 @@ impl<'a> Selected<'a> {
 
     /// Calls `f(row, group)` for the rows that take part and where `argument` is not NULL.
     #[inline]
-    pub fn for_each<A: Array + ?Sized>(&self, groups: &[u32], argument: &A, mut f: impl FnMut(usize, usize)) {
+    pub fn for_each<A: Array + ?Sized>(
+        &self,
+        groups: &[u32],
+        argument: &A,
+        mut f: impl FnMut(usize, usize),
+    ) {
         match (self.filter, argument.nulls().filter(|n| n.null_count() > 0)) {
             (None, None) => {
                 for (row, &g) in groups.iter().enumerate() {
@@ -300,7 +340,13 @@ impl<'a> Selected<'a> {
     }
 
     /// The same, also with NULLs where they are kept.
-    pub(crate) fn for_each_kept(&self, groups: &[u32], argument: &ArrayRef, nulls: NullValues, mut f: impl FnMut(usize, usize)) {
+    pub(crate) fn for_each_kept(
+        &self,
+        groups: &[u32],
+        argument: &ArrayRef,
+        nulls: NullValues,
+        mut f: impl FnMut(usize, usize),
+    ) {
         if nulls == NullValues::Skipped {
             return self.for_each(groups, argument, f);
         }

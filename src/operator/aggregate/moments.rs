@@ -1,11 +1,14 @@
-//! STDDEV_POP, STDDEV_SAMP, VAR_POP and VAR_SAMP with Flink's types: the argument's own, DECIMAL(p,s) as DECIMAL(38, max(s, 6)).
+//! STDDEV_POP, STDDEV_SAMP, VAR_POP and VAR_SAMP with Flink's types: the argument's own,
+//! DECIMAL(p,s) as DECIMAL(38, max(s, 6)).
 //!
-//! Flink adds up DOUBLEs by Welford's method whatever the argument's type, and casts the result: to an integer cut toward
-//! zero, to a DECIMAL rounded half up. FLOAT and DOUBLE are done in the same way here (over rows that are taken back:
-//! `moments_float`), integers and decimals exactly (`moments_exact`).
+//! Flink adds up DOUBLEs by Welford's method whatever the argument's type, and casts the result: to
+//! an integer cut toward zero, to a DECIMAL rounded half up. FLOAT and DOUBLE are done in the same
+//! way here (over rows that are taken back: `moments_float`), integers and decimals exactly
+//! (`moments_exact`).
 //!
-//! NULL if no value was added, and for a sample of one. Welford, "Note on a method for calculating corrected sums of squares
-//! and products" (Technometrics, 1962); partial sums are merged as in Chan, Golub and LeVeque (1979).
+//! NULL if no value was added, and for a sample of one. Welford, "Note on a method for calculating
+//! corrected sums of squares and products" (Technometrics, 1962); partial sums are merged as in
+//! Chan, Golub and LeVeque (1979).
 
 mod exact;
 mod float;
@@ -51,7 +54,9 @@ impl Moment {
 
 pub(crate) fn kernel(input: &DataType, moment: Moment) -> Box<dyn Kernel> {
     match input {
-        DataType::Float32 | DataType::Float64 => Box::new(Floats { groups: vec![], moment, output: input.clone() }),
+        DataType::Float32 | DataType::Float64 => {
+            Box::new(Floats { groups: vec![], moment, output: input.clone() })
+        }
         _ => Box::new(Exact::of(input, moment)),
     }
 }
@@ -113,9 +118,11 @@ impl Kernel for Floats {
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         let counts = state[0].as_primitive::<Int64Type>().values();
-        let (means, squares) = (state[1].as_primitive::<Float64Type>(), state[2].as_primitive::<Float64Type>());
+        let (means, squares) =
+            (state[1].as_primitive::<Float64Type>(), state[2].as_primitive::<Float64Type>());
         for (row, &g) in groups.iter().enumerate() {
-            let other = Welford { count: counts[row], mean: means.value(row), squares: squares.value(row) };
+            let other =
+                Welford { count: counts[row], mean: means.value(row), squares: squares.value(row) };
             self.groups[g as usize].merge(other);
         }
     }
@@ -134,10 +141,15 @@ impl Kernel for Floats {
         vec![DataType::Int64, DataType::Float64, DataType::Float64]
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        Ok(fractions(picks.iter().map(|&g| self.groups[g as usize].result(self.moment)), &self.output))
+        Ok(fractions(
+            picks.iter().map(|&g| self.groups[g as usize].result(self.moment)),
+            &self.output,
+        ))
     }
     fn beside(&self, picks: &[u32]) -> Option<ArrayRef> {
-        Some(Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].count))))
+        Some(Arc::new(Int64Array::from_iter_values(
+            picks.iter().map(|&g| self.groups[g as usize].count),
+        )))
     }
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Welford>()
@@ -147,7 +159,11 @@ impl Kernel for Floats {
 /// Results as a column of FLOAT or DOUBLE.
 pub(super) fn fractions(results: impl Iterator<Item = Option<f64>>, output: &DataType) -> ArrayRef {
     let results: Float64Array = results.collect();
-    if *output == DataType::Float32 { Arc::new(results.unary::<_, Float32Type>(|v| v as f32)) } else { Arc::new(results) }
+    if *output == DataType::Float32 {
+        Arc::new(results.unary::<_, Float32Type>(|v| v as f32))
+    } else {
+        Arc::new(results)
+    }
 }
 
 #[cfg(test)]
@@ -166,7 +182,10 @@ mod tests {
         let mut kernels = [kernel(&input, moment), kernel(&input, moment)];
         for (i, kernel) in kernels.iter_mut().enumerate() {
             kernel.resize(1);
-            let half = values.slice(i * 2, if i == 0 { 2.min(values.len()) } else { values.len().saturating_sub(2) });
+            let half = values.slice(
+                i * 2,
+                if i == 0 { 2.min(values.len()) } else { values.len().saturating_sub(2) },
+            );
             kernel.update(&vec![0; half.len()], Some(&half), Selected::ALL);
         }
         let state = kernels[1].state(&[0]);
@@ -182,7 +201,8 @@ mod tests {
             let result = evaluated(DataType::Int8, moment, &tiny);
             assert_eq!(result.as_primitive::<arrow::datatypes::Int8Type>().value(0), expected);
         }
-        let big: ArrayRef = Arc::new(Int64Array::from(vec![3_037_000_500, 3_037_000_502, 3_037_000_507]));
+        let big: ArrayRef =
+            Arc::new(Int64Array::from(vec![3_037_000_500, 3_037_000_502, 3_037_000_507]));
         for (moment, expected) in [(VAR_POP, 8), (VAR_SAMP, 13), (STDDEV_SAMP, 3)] {
             let result = evaluated(DataType::Int64, moment, &big);
             assert_eq!(result.as_primitive::<Int64Type>().value(0), expected);
@@ -204,7 +224,10 @@ mod tests {
     #[test]
     fn what_has_no_spread_is_null_or_zero() {
         let one: ArrayRef = Arc::new(Float64Array::from(vec![Some(7.5), None]));
-        assert_eq!(evaluated(DataType::Float64, VAR_POP, &one).as_primitive::<Float64Type>().value(0), 0.0);
+        assert_eq!(
+            evaluated(DataType::Float64, VAR_POP, &one).as_primitive::<Float64Type>().value(0),
+            0.0
+        );
         for values in [one, Arc::new(Float64Array::from(vec![None, None]))] {
             assert_eq!(evaluated(DataType::Float64, VAR_SAMP, &values).null_count(), 1);
         }

@@ -1,9 +1,10 @@
-//! FIRST_VALUE, LAST_VALUE, LISTAGG, ARRAY_AGG and the JSON aggregates over a table that changes: every value, in the order in
-//! which rows came.
+//! FIRST_VALUE, LAST_VALUE, LISTAGG, ARRAY_AGG and the JSON aggregates over a table that changes:
+//! every value, in the order in which rows came.
 //!
-//! What is taken back is the oldest equal value, as in Flink. Called through `retract`, and behind `distinct` for each value
-//! once. What always holds: a value is never both there and owed. A partial aggregate is
-//! `values (4) | (length (4) | value) * values`, little-endian, twice: what is there, and what was taken back before it came.
+//! What is taken back is the oldest equal value, as in Flink. Called through `retract`, and behind
+//! `distinct` for each value once. What always holds: a value is never both there and owed. A
+//! partial aggregate is `values (4) | (length (4) | value) * values`, little-endian, twice: what is
+//! there, and what was taken back before it came.
 
 use std::sync::Arc;
 
@@ -62,7 +63,13 @@ impl Values {
 }
 
 impl Ordered {
-    fn each(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, turn: Turn) {
+    fn each(
+        &mut self,
+        groups: &[u32],
+        argument: Option<&ArrayRef>,
+        rows: Selected<'_>,
+        turn: Turn,
+    ) {
         let Some(argument) = argument else { return };
         let Ordered { groups: held, bytes, form } = self;
         form.each(groups, argument, rows, |_, g, value| {
@@ -107,9 +114,11 @@ impl Kernel for Ordered {
         let state = state[0].as_binary::<i32>();
         for (row, &g) in groups.iter().enumerate().filter(|(row, _)| state.is_valid(*row)) {
             let mut bytes = state.value(row);
-            let (there, owed) = (read(&mut bytes).unwrap_or_default(), read(&mut bytes).unwrap_or_default());
+            let (there, owed) =
+                (read(&mut bytes).unwrap_or_default(), read(&mut bytes).unwrap_or_default());
             let group = &mut self.groups[g as usize];
-            let changes = there.iter().map(|v| (v, Turn::Comes)).chain(owed.iter().map(|v| (v, Turn::Goes)));
+            let changes =
+                there.iter().map(|v| (v, Turn::Comes)).chain(owed.iter().map(|v| (v, Turn::Goes)));
             for (value, turn) in changes {
                 self.bytes = self.bytes.saturating_add_signed(group.change(value, turn));
             }
@@ -132,7 +141,8 @@ impl Kernel for Ordered {
         vec![DataType::Binary]
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        self.form.results(picks.iter().map(|&g| self.groups[g as usize].there.iter().map(AsRef::as_ref)))
+        self.form
+            .results(picks.iter().map(|&g| self.groups[g as usize].there.iter().map(AsRef::as_ref)))
     }
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Values>() + self.bytes
@@ -159,7 +169,11 @@ mod tests {
     fn the_oldest_equal_value_is_taken_back() {
         let mut list = kernel(Form::Text { separator: "-".into() });
         list.resize(2);
-        list.update(&[0, 0, 0, 1], Some(&text(&[Some("a"), Some("b"), Some("a"), None])), Selected::ALL);
+        list.update(
+            &[0, 0, 0, 1],
+            Some(&text(&[Some("a"), Some("b"), Some("a"), None])),
+            Selected::ALL,
+        );
         list.retract(&[0, 1], Some(&text(&[Some("a"), Some("x")])), Selected::ALL);
         // What was taken back before it came never was.
         list.update(&[1], Some(&text(&[Some("x")])), Selected::ALL);

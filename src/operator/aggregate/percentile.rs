@@ -1,9 +1,9 @@
-//! PERCENTILE: the value at a fraction of the sorted values, exact, between two of them interpolated. NULLs are skipped;
-//! NULL if there was no other.
+//! PERCENTILE: the value at a fraction of the sorted values, exact, between two of them
+//! interpolated. NULLs are skipped; NULL if there was no other.
 //!
-//! Entries of the log are how often a value was seen (8 bytes, big-endian) and the value as DOUBLE in key encoding, whose
-//! bytes sort as values do. What always holds: the order of entries does not matter, and entries of one value may be added
-//! up at any time.
+//! Entries of the log are how often a value was seen (8 bytes, big-endian) and the value as DOUBLE
+//! in key encoding, whose bytes sort as values do. What always holds: the order of entries does not
+//! matter, and entries of one value may be added up at any time.
 
 use std::sync::Arc;
 
@@ -36,27 +36,39 @@ pub struct Fractions {
 }
 
 impl Fractions {
-    /// The percentiles of groups, given the values of each with how often they are there, lowest first.
+    /// The percentiles of groups, given the values of each with how often they are there, lowest
+    /// first.
     pub(super) fn results(&self, groups: impl Iterator<Item = Vec<(f64, i64)>>) -> ArrayRef {
         let results: Vec<Option<Vec<f64>>> = groups
             .map(|values| {
                 let total: i64 = values.iter().map(|(_, n)| n).sum();
-                (total > 0).then(|| self.fractions.iter().map(|f| at_fraction(&values, total, *f)).collect())
+                (total > 0).then(|| {
+                    self.fractions.iter().map(|f| at_fraction(&values, total, *f)).collect()
+                })
             })
             .collect();
         if !self.as_array {
-            return Arc::new(results.iter().map(|r| r.as_ref()?.first().copied()).collect::<Float64Array>());
+            return Arc::new(
+                results.iter().map(|r| r.as_ref()?.first().copied()).collect::<Float64Array>(),
+            );
         }
-        let offsets = OffsetBuffer::from_lengths(results.iter().map(|r| r.as_ref().map_or(0, Vec::len)));
+        let offsets =
+            OffsetBuffer::from_lengths(results.iter().map(|r| r.as_ref().map_or(0, Vec::len)));
         let nulls = NullBuffer::from_iter(results.iter().map(Option::is_some));
-        let values: ArrayRef = Arc::new(results.into_iter().flatten().flatten().map(Some).collect::<Float64Array>());
+        let values: ArrayRef =
+            Arc::new(results.into_iter().flatten().flatten().map(Some).collect::<Float64Array>());
         let DataType::List(field) = array_type() else { return values };
         Arc::new(ListArray::new(field, offsets, values, Some(nulls)))
     }
 }
 
 /// Calls `f(row, group, times)` for each value that counts, at least once.
-pub(super) fn each(groups: &[u32], values: &Float64Array, rows: Selected<'_>, mut f: impl FnMut(usize, usize, i64)) {
+pub(super) fn each(
+    groups: &[u32],
+    values: &Float64Array,
+    rows: Selected<'_>,
+    mut f: impl FnMut(usize, usize, i64),
+) {
     let times = rows.second().and_then(|n| cast(n, &DataType::Int64).ok());
     let times = times.as_ref().map(|n| n.as_primitive::<Int64Type>());
     rows.for_each(groups, values, |row, g| {
@@ -74,7 +86,9 @@ struct Percentile {
 
 impl Percentile {
     fn compact(&mut self, g: usize) {
-        self.logs.compact(g, |entries| added_up(entries).into_iter().map(|(v, n)| entry(n, v).to_vec()).collect());
+        self.logs.compact(g, |entries| {
+            added_up(entries).into_iter().map(|(v, n)| entry(n, v).to_vec()).collect()
+        });
     }
 }
 
@@ -89,7 +103,10 @@ fn entry(times: i64, value: f64) -> [u8; 16] {
 fn added_up(entries: Vec<&[u8]>) -> Vec<(f64, i64)> {
     let read = |e: &[u8]| {
         let (times, value) = e.split_first_chunk::<8>()?;
-        Some((one_nan_64(f64::from_be_bytes(*value.first_chunk::<8>()?)), i64::from_be_bytes(*times)))
+        Some((
+            one_nan_64(f64::from_be_bytes(*value.first_chunk::<8>()?)),
+            i64::from_be_bytes(*times),
+        ))
     };
     let mut values: Vec<(f64, i64)> = entries.into_iter().filter_map(read).collect();
     values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -116,7 +133,11 @@ fn at_fraction(values: &[(f64, i64)], total: i64, fraction: f64) -> f64 {
         found.or(values.last()).map_or(f64::NAN, |(v, _)| *v)
     };
     let (low, high) = (value_at(lower), value_at(higher));
-    if lower == higher || low == high { low } else { (higher - position) * low + (position - lower) * high }
+    if lower == higher || low == high {
+        low
+    } else {
+        (higher - position) * low + (position - lower) * high
+    }
 }
 
 impl Kernel for Percentile {
@@ -166,7 +187,8 @@ mod tests {
     #[test]
     fn values_between_two_are_interpolated() {
         let values = [(1.0, 1), (2.0, 3), (10.0, 1)];
-        for (fraction, expected) in [(0.0, 1.0), (0.5, 2.0), (0.125, 1.5), (1.0, 10.0), (0.9, 6.8)] {
+        for (fraction, expected) in [(0.0, 1.0), (0.5, 2.0), (0.125, 1.5), (1.0, 10.0), (0.9, 6.8)]
+        {
             let found = at_fraction(&values, 5, fraction);
             assert!((found - expected).abs() < 1e-9, "{fraction}: {found}");
         }
@@ -174,9 +196,13 @@ mod tests {
 
     #[test]
     fn a_long_log_is_added_up_and_gives_the_same() {
-        let mut kernel = Percentile { logs: Logs::default(), fractions: Fractions { fractions: vec![0.5], as_array: false } };
+        let mut kernel = Percentile {
+            logs: Logs::default(),
+            fractions: Fractions { fractions: vec![0.5], as_array: false },
+        };
         kernel.resize(1);
-        let values: ArrayRef = Arc::new(Float64Array::from_iter_values((0..1000).map(|i| f64::from(i % 10))));
+        let values: ArrayRef =
+            Arc::new(Float64Array::from_iter_values((0..1000).map(|i| f64::from(i % 10))));
         for _ in 0..50 {
             kernel.update(&[0; 1000], Some(&values), Selected::ALL);
         }

@@ -1,11 +1,14 @@
-//! Aggregates over a table that changes: kernels that also take rows back, and DISTINCT for keyed state.
+//! Aggregates over a table that changes: kernels that also take rows back, and DISTINCT for keyed
+//! state.
 //!
-//! Used by `group`. A [`RetractKernel`] forgets a row exactly: sums and counts are inverted (`moments` too), what depends on
-//! single values keeps every value with the number of its rows (`counted`) or in the order they came (`ordered`), and
-//! DISTINCT is a set of counted values before any of them (`distinct`). What always holds: the result after any sequence of
-//! updates and retractions is that of the rows that are left, and NULL (0 for COUNT) once none is left. A row may be taken
-//! back before it was added, as two paths of a query can deliver them in that order. Merging two partial aggregates adds
-//! them up: where values have an order, those of the one that is merged in come behind.
+//! Used by `group`. A [`RetractKernel`] forgets a row exactly: sums and counts are inverted
+//! (`moments` too), what depends on single values keeps every value with the number of its rows
+//! (`counted`) or in the order they came (`ordered`), and DISTINCT is a set of counted values
+//! before any of them (`distinct`). What always holds: the result after any sequence of updates and
+//! retractions is that of the rows that are left, and NULL (0 for COUNT) once none is left. A row
+//! may be taken back before it was added, as two paths of a query can deliver them in that order.
+//! Merging two partial aggregates adds them up: where values have an order, those of the one that
+//! is merged in come behind.
 
 use std::sync::Arc;
 
@@ -47,7 +50,12 @@ impl Accumulators {
     }
 
     /// Only where the kernel was made for it.
-    pub(crate) fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
+    pub(crate) fn retract(
+        &mut self,
+        groups: &[u32],
+        argument: Option<&ArrayRef>,
+        rows: Selected<'_>,
+    ) {
         if let Accumulators::Retract(k) = self {
             k.retract(groups, argument, rows);
         }
@@ -156,8 +164,12 @@ impl Kernel for SumCount {
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         let mut state: Vec<ArrayRef> = match &self.sums {
-            Sums::Integer(sums) => vec![Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| sums[g as usize])))],
-            Sums::Float(sums) => vec![Arc::new(Float64Array::from_iter_values(picks.iter().map(|&g| sums[g as usize])))],
+            Sums::Integer(sums) => vec![Arc::new(Int64Array::from_iter_values(
+                picks.iter().map(|&g| sums[g as usize]),
+            ))],
+            Sums::Float(sums) => vec![Arc::new(Float64Array::from_iter_values(
+                picks.iter().map(|&g| sums[g as usize]),
+            ))],
             Sums::Decimal(sums) => sums.state(picks, &self.sum_type(), |_| true),
         };
         state.extend(self.counts.state(picks));
@@ -171,10 +183,15 @@ impl Kernel for SumCount {
         let counts = self.counts.evaluate(picks)?;
         let counts = counts.as_primitive::<Int64Type>();
         // Without values there is no sum, whatever rounding left there.
-        let known = || picks.iter().zip(counts.values()).map(|(&g, &n)| (n != 0).then_some(g as usize));
+        let known =
+            || picks.iter().zip(counts.values()).map(|(&g, &n)| (n != 0).then_some(g as usize));
         let sums: ArrayRef = match &self.sums {
-            Sums::Integer(sums) => Arc::new(known().map(|g| Some(sums[g?])).collect::<Int64Array>()),
-            Sums::Float(sums) => Arc::new(known().map(|g| Some(sums[g?])).collect::<Float64Array>()),
+            Sums::Integer(sums) => {
+                Arc::new(known().map(|g| Some(sums[g?])).collect::<Int64Array>())
+            }
+            Sums::Float(sums) => {
+                Arc::new(known().map(|g| Some(sums[g?])).collect::<Float64Array>())
+            }
             Sums::Decimal(sums) => {
                 let fitting = known().map(|g| sums.get(g?)).collect::<Decimal128Array>();
                 Arc::new(fitting.with_data_type(self.sum_type()))

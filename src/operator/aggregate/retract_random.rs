@@ -1,4 +1,5 @@
-//! Tests of `retract`: rows are added, taken back and merged in random order, against a plain list of what is left.
+//! Tests of `retract`: rows are added, taken back and merged in random order, against a plain list
+//! of what is left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,7 +26,10 @@ type Left = BTreeMap<Option<i64>, i64>;
 fn aggregate(function: Function, input_type: DataType, fixed: Fixed, distinct: bool) -> Aggregate {
     let output_type = match function {
         Function::Collect => {
-            let pair = Fields::from(vec![map_keys::field(input_type.clone()), Field::new("value", DataType::Int32, true)]);
+            let pair = Fields::from(vec![
+                map_keys::field(input_type.clone()),
+                Field::new("value", DataType::Int32, true),
+            ]);
             DataType::Map(Arc::new(Field::new("entries", DataType::Struct(pair), false)), false)
         }
         Function::ArrayAgg => array_type(&input_type),
@@ -33,7 +37,17 @@ fn aggregate(function: Function, input_type: DataType, fixed: Fixed, distinct: b
     };
     let first_seen = distinct && function.goes_by_arrival();
     let distinct = distinct && !first_seen;
-    Aggregate { function, argument: Some(0), second: None, fixed, filter: None, distinct, first_seen, input_type, output_type }
+    Aggregate {
+        function,
+        argument: Some(0),
+        second: None,
+        fixed,
+        filter: None,
+        distinct,
+        first_seen,
+        input_type,
+        output_type,
+    }
 }
 
 fn numbers(left: &Left) -> Vec<i64> {
@@ -57,12 +71,17 @@ fn expected(aggregate: &Aggregate, left: &Left) -> Vec<String> {
         Function::Min => or_null(values.first()),
         Function::Max => or_null(values.last()),
         Function::VarPop => or_null((n > 0).then(|| (n * squares - sum * sum) / (n * n))),
-        Function::VarSamp => or_null((n > 1).then(|| format!("{:.9}", (n * squares - sum * sum) as f64 / (n * (n - 1)) as f64))),
+        Function::VarSamp => or_null(
+            (n > 1)
+                .then(|| format!("{:.9}", (n * squares - sum * sum) as f64 / (n * (n - 1)) as f64)),
+        ),
         Function::Percentile => or_null((n > 0).then(|| {
             let at = (n - 1) as usize;
             format!("{:.9}", (values[at / 2] + values[at.div_ceil(2)]) as f64 / 2.0)
         })),
-        Function::Collect => left.iter().filter_map(|(v, n)| v.map(|v| format!("{v}: {n}"))).collect(),
+        Function::Collect => {
+            left.iter().filter_map(|(v, n)| v.map(|v| format!("{v}: {n}"))).collect()
+        }
         Function::ArrayAgg if left.is_empty() => or_null::<i64>(None),
         Function::ArrayAgg => {
             let nulls = left.get(&None).map_or(0, |n| *n as usize);
@@ -79,11 +98,13 @@ fn found(aggregate: &Aggregate, result: &ArrayRef, row: usize) -> Vec<String> {
     }
     let options = FormatOptions::default().with_null("NULL");
     let shown = map_keys::shown(result).expect("shown");
-    let text = ArrayFormatter::try_new(shown.as_ref(), &options).expect("prints").value(row).to_string();
+    let text =
+        ArrayFormatter::try_new(shown.as_ref(), &options).expect("prints").value(row).to_string();
     if matches!(aggregate.function, Function::VarSamp | Function::Percentile) {
         return vec![format!("{:.9}", text.parse::<f64>().expect("a number"))];
     }
-    let parts = text.trim_matches(['[', ']', '{', '}']).split(',').map(|part| part.trim().to_string());
+    let parts =
+        text.trim_matches(['[', ']', '{', '}']).split(',').map(|part| part.trim().to_string());
     parts.filter(|part| !part.is_empty()).collect()
 }
 
@@ -126,7 +147,11 @@ fn changes(rng: &mut ChaCha8Rng) -> (Vec<Change>, Vec<Left>) {
 
 fn apply(accumulators: &mut Accumulators, aggregate: &Aggregate, changes: &[Change]) {
     for change in changes {
-        let value = cast(&(Arc::new(Int64Array::from(vec![change.value])) as ArrayRef), &aggregate.input_type).expect("casts");
+        let value = cast(
+            &(Arc::new(Int64Array::from(vec![change.value])) as ArrayRef),
+            &aggregate.input_type,
+        )
+        .expect("casts");
         let filter = BooleanArray::from(vec![change.counts]);
         let rows = Selected::by(Some(&filter));
         if change.by > 0 {
@@ -175,20 +200,30 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
                 for part in 0..PARTS {
                     let mut partial = accumulators(&aggregate, Retraction::Possible);
                     partial.kernel_mut().resize(GROUPS);
-                    let own: Vec<Change> = changes.iter().copied().skip(part as usize).step_by(PARTS as usize).collect();
+                    let own: Vec<Change> = changes
+                        .iter()
+                        .copied()
+                        .skip(part as usize)
+                        .step_by(PARTS as usize)
+                        .collect();
                     apply(&mut partial, &aggregate, &own);
                     let state = partial.kernel().state(&groups);
-                    let types: Vec<DataType> = state.iter().map(|s| s.data_type().clone()).collect();
+                    let types: Vec<DataType> =
+                        state.iter().map(|s| s.data_type().clone()).collect();
                     assert_eq!(types, partial.kernel().state_types());
                     merged.kernel_mut().merge(&groups, &state);
                 }
                 for (how, accumulators) in [("one by one", &whole), ("merged", &merged)] {
                     let result = accumulators.kernel().evaluate(&groups).expect("evaluates");
                     for (group, left) in left.iter().enumerate() {
-                        let (mut found, mut expected) = (found(&aggregate, &result, group), expected(&aggregate, left));
+                        let (mut found, mut expected) =
+                            (found(&aggregate, &result, group), expected(&aggregate, left));
                         found.sort();
                         expected.sort();
-                        assert_eq!(found, expected, "{function:?}, DISTINCT {distinct}, {how}: {left:?}");
+                        assert_eq!(
+                            found, expected,
+                            "{function:?}, DISTINCT {distinct}, {how}: {left:?}"
+                        );
                     }
                 }
                 // An empty kernel has no values in memory, and neither has one that was emptied.
@@ -205,7 +240,12 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
 
 #[test]
 fn a_distinct_value_stands_where_its_first_row_came_until_its_last_goes() {
-    let listed = aggregate(Function::ListAgg, DataType::Utf8, Fixed::Form(Form::Text { separator: ",".into() }), true);
+    let listed = aggregate(
+        Function::ListAgg,
+        DataType::Utf8,
+        Fixed::Form(Form::Text { separator: ",".into() }),
+        true,
+    );
     let change = |value, by| Change { group: 0, value: Some(value), counts: true, by };
     for (changes, expected) in [
         (vec![change(1, 1), change(2, 1), change(1, 1), change(1, -1)], "1,2"),

@@ -17,7 +17,11 @@ pub(crate) enum Retraction {
 /// The accumulators of one aggregate.
 pub(crate) fn accumulators(aggregate: &Aggregate, retraction: Retraction) -> Accumulators {
     let retracts = retraction == Retraction::Possible;
-    let inner = if retracts { Accumulators::Retract(retracting(aggregate)) } else { Accumulators::Append(kernel(aggregate)) };
+    let inner = if retracts {
+        Accumulators::Retract(retracting(aggregate))
+    } else {
+        Accumulators::Append(kernel(aggregate))
+    };
     // Over rows that stay, what goes by arrival tells apart itself which value came first.
     if aggregate.distinct || aggregate.first_seen && retracts {
         Accumulators::Retract(distinct::kernel(aggregate, inner))
@@ -31,9 +35,11 @@ fn retracting(aggregate: &Aggregate) -> Box<dyn RetractKernel> {
     let counted = |reading| counted::kernel(input, reading);
     match aggregate.function {
         Function::Count => Box::new(Count::default()),
-        Function::Sum | Function::Avg => {
-            Box::new(SumCount { sums: Sums::of(input), counts: Count::default(), aggregate: aggregate.clone() })
-        }
+        Function::Sum | Function::Avg => Box::new(SumCount {
+            sums: Sums::of(input),
+            counts: Count::default(),
+            aggregate: aggregate.clone(),
+        }),
         Function::Min => counted(Reading::Least),
         Function::Max => counted(Reading::Greatest),
         Function::Collect => counted(Reading::Multiset(aggregate.output_type.clone())),

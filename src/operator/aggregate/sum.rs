@@ -1,7 +1,8 @@
-//! SUM with Flink's types: integers wrap at their own width, FLOAT and DOUBLE add up as doubles; decimals: `sum_decimal`. NULL
-//! if no value was added.
+//! SUM with Flink's types: integers wrap at their own width, FLOAT and DOUBLE add up as doubles;
+//! decimals: `sum_decimal`. NULL if no value was added.
 //!
-//! Integer sums are kept as wrapping 64-bit sums: cut to 8, 16 or 32 bits at the end, that is the sum that wrapped there.
+//! Integer sums are kept as wrapping 64-bit sums: cut to 8, 16 or 32 bits at the end, that is the
+//! sum that wrapped there.
 
 use std::sync::Arc;
 
@@ -14,14 +15,21 @@ use crate::operator::OperatorError;
 pub(crate) fn kernel(input: &DataType, output: &DataType) -> Box<dyn Kernel> {
     match input {
         DataType::Decimal128(_, _) => sum_decimal::kernel(output),
-        DataType::Float32 | DataType::Float64 => Box::new(SumFloat { sums: vec![], seen: vec![], output: output.clone() }),
+        DataType::Float32 | DataType::Float64 => {
+            Box::new(SumFloat { sums: vec![], seen: vec![], output: output.clone() })
+        }
         _ => Box::new(SumInteger { sums: vec![], seen: vec![], output: output.clone() }),
     }
 }
 
 /// Calls `f(group, value)` for every value of an integer column that takes part.
 #[inline]
-pub(super) fn each_integer(groups: &[u32], argument: &ArrayRef, rows: Selected<'_>, mut f: impl FnMut(usize, i64)) {
+pub(super) fn each_integer(
+    groups: &[u32],
+    argument: &ArrayRef,
+    rows: Selected<'_>,
+    mut f: impl FnMut(usize, i64),
+) {
     macro_rules! go {
         ($t:ty) => {{
             let array = argument.as_primitive::<$t>();
@@ -39,7 +47,12 @@ pub(super) fn each_integer(groups: &[u32], argument: &ArrayRef, rows: Selected<'
 
 /// Calls `f(group, value)` for every value of a FLOAT or DOUBLE column that takes part.
 #[inline]
-pub(super) fn each_float(groups: &[u32], argument: &ArrayRef, rows: Selected<'_>, mut f: impl FnMut(usize, f64)) {
+pub(super) fn each_float(
+    groups: &[u32],
+    argument: &ArrayRef,
+    rows: Selected<'_>,
+    mut f: impl FnMut(usize, f64),
+) {
     if argument.data_type() == &DataType::Float32 {
         let array = argument.as_primitive::<arrow::datatypes::Float32Type>();
         rows.for_each(groups, array, |row, g| f(g, f64::from(array.value(row))));
@@ -53,7 +66,9 @@ pub(super) fn each_float(groups: &[u32], argument: &ArrayRef, rows: Selected<'_>
 pub(super) fn wrap(values: impl Iterator<Item = Option<i64>>, output: &DataType) -> ArrayRef {
     macro_rules! cut {
         ($t:ty, $n:ty) => {
-            Arc::new(values.map(|v| v.map(|v| v as $n)).collect::<arrow::array::PrimitiveArray<$t>>())
+            Arc::new(
+                values.map(|v| v.map(|v| v as $n)).collect::<arrow::array::PrimitiveArray<$t>>(),
+            )
         };
     }
     match output {
@@ -139,7 +154,12 @@ impl Kernel for SumFloat {
         self.seen[group as usize] = false;
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
-        vec![Arc::new(picks.iter().map(|&g| self.seen[g as usize].then_some(self.sums[g as usize])).collect::<Float64Array>())]
+        vec![Arc::new(
+            picks
+                .iter()
+                .map(|&g| self.seen[g as usize].then_some(self.sums[g as usize]))
+                .collect::<Float64Array>(),
+        )]
     }
     fn state_types(&self) -> Vec<DataType> {
         vec![DataType::Float64]
@@ -147,7 +167,10 @@ impl Kernel for SumFloat {
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
         let sums = self.state(picks).remove(0);
         if self.output == DataType::Float32 {
-            return Ok(Arc::new(sums.as_primitive::<Float64Type>().unary::<_, arrow::datatypes::Float32Type>(|v| v as f32)));
+            return Ok(Arc::new(
+                sums.as_primitive::<Float64Type>()
+                    .unary::<_, arrow::datatypes::Float32Type>(|v| v as f32),
+            ));
         }
         Ok(sums)
     }

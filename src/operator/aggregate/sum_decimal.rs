@@ -1,11 +1,13 @@
-//! SUM of decimals: DECIMAL(p,s) sums to DECIMAL(38,s), and is NULL where the sum does not fit there.
+//! SUM of decimals: DECIMAL(p,s) sums to DECIMAL(38,s), and is NULL where the sum does not fit
+//! there.
 //!
-//! What always holds: the result is a function of the values, whatever the order they are added, taken back and merged in:
-//! sums are exact far beyond 38 digits. Flink's are not: there a sum that leaves 38 digits becomes NULL at that row and *begins
-//! again* with the next. What is left depends on which row came when, in windows also on when a partial sum was handed on
-//! (the same HOP window gives another number when its rows are flushed at another watermark), and over rows that are taken
-//! back on what was taken back since. Here rows of a batch, of splits and of workers are added up before they meet, and
-//! such a sum would change from run to run; it is NULL instead.
+//! What always holds: the result is a function of the values, whatever the order they are added,
+//! taken back and merged in: sums are exact far beyond 38 digits. Flink's are not: there a sum that
+//! leaves 38 digits becomes NULL at that row and *begins again* with the next. What is left depends
+//! on which row came when, in windows also on when a partial sum was handed on (the same HOP window
+//! gives another number when its rows are flushed at another watermark), and over rows that are
+//! taken back on what was taken back since. Here rows of a batch, of splits and of workers are
+//! added up before they meet, and such a sum would change from run to run; it is NULL instead.
 
 use std::sync::Arc;
 
@@ -48,12 +50,14 @@ impl WideSums {
 
     /// The sum, where it fits into DECIMAL(38, s).
     pub(super) fn get(&self, g: usize) -> Option<i128> {
-        (self.wraps[g] == 0 && self.low[g].unsigned_abs() < DECIMAL_LIMIT.unsigned_abs()).then_some(self.low[g])
+        (self.wraps[g] == 0 && self.low[g].unsigned_abs() < DECIMAL_LIMIT.unsigned_abs())
+            .then_some(self.low[g])
     }
 
     /// Adds partial sums; those that are NULL add nothing.
     pub(super) fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        let (low, wraps) = (state[0].as_primitive::<Decimal128Type>(), state[1].as_primitive::<Int32Type>());
+        let (low, wraps) =
+            (state[0].as_primitive::<Decimal128Type>(), state[1].as_primitive::<Int32Type>());
         for (row, &g) in groups.iter().enumerate().filter(|(row, _)| low.is_valid(*row)) {
             self.add(g as usize, low.value(row));
             self.wraps[g as usize] += wraps.value(row);
@@ -61,8 +65,16 @@ impl WideSums {
     }
 
     /// The partial sums of groups, NULL where `known` says so. `sum_type` is DECIMAL(38, s).
-    pub(super) fn state(&self, picks: &[u32], sum_type: &DataType, known: impl Fn(usize) -> bool) -> Vec<ArrayRef> {
-        let low = picks.iter().map(|&g| known(g as usize).then_some(self.low[g as usize])).collect::<Decimal128Array>();
+    pub(super) fn state(
+        &self,
+        picks: &[u32],
+        sum_type: &DataType,
+        known: impl Fn(usize) -> bool,
+    ) -> Vec<ArrayRef> {
+        let low = picks
+            .iter()
+            .map(|&g| known(g as usize).then_some(self.low[g as usize]))
+            .collect::<Decimal128Array>();
         let wraps = Int32Array::from_iter_values(picks.iter().map(|&g| self.wraps[g as usize]));
         vec![Arc::new(low.with_data_type(sum_type.clone())), Arc::new(wraps)]
     }
@@ -113,7 +125,8 @@ impl Kernel for SumDecimal {
         vec![self.output.clone(), DataType::Int32]
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        let sums = picks.iter().map(|&g| self.sums.get(g as usize).filter(|_| self.seen[g as usize]));
+        let sums =
+            picks.iter().map(|&g| self.sums.get(g as usize).filter(|_| self.seen[g as usize]));
         Ok(Arc::new(sums.collect::<Decimal128Array>().with_data_type(self.output.clone())))
     }
     fn memory_bytes(&self) -> usize {
@@ -131,7 +144,8 @@ mod tests {
         let mut parts = [kernel(&output), kernel(&output)];
         for (part, values) in parts.iter_mut().zip([&values[..cut], &values[cut..]]) {
             part.resize(1);
-            let values: ArrayRef = Arc::new(Decimal128Array::from(values.to_vec()).with_data_type(output.clone()));
+            let values: ArrayRef =
+                Arc::new(Decimal128Array::from(values.to_vec()).with_data_type(output.clone()));
             part.update(&vec![0; values.len()], Some(&values), Selected::ALL);
         }
         let state = parts[1].state(&[0]);

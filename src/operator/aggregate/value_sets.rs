@@ -1,11 +1,12 @@
-//! Which values does a group have, and how many rows of each? Signed: a value may be taken back before it comes.
+//! Which values does a group have, and how many rows of each? Signed: a value may be taken back
+//! before it comes.
 //!
-//! Used by `counted` and `distinct`. What always holds: no value has zero rows; the result of any sequence of additions is
-//! that of their sum, so sets are merged by adding; the size of all sets in memory is known without walking them, as it is
-//! asked for at each step.
+//! Used by `counted` and `distinct`. What always holds: no value has zero rows; the result of any
+//! sequence of additions is that of their sum, so sets are merged by adding; the size of all sets
+//! in memory is known without walking them, as it is asked for at each step.
 //!
-//! A set is stored as `count (8) | length (4) | value` for each value, little-endian, values that have had rows for longer
-//! first.
+//! A set is stored as `count (8) | length (4) | value` for each value, little-endian, values that
+//! have had rows for longer first.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use arrow::array::{ArrayRef, AsArray, BinaryArray};
 
 use super::Turn;
 
-/// What a value of a group costs in memory besides its bytes: its pointer, count and age, and its part of the tree's nodes.
+/// What a value of a group costs in memory besides its bytes: its pointer, count and age, and its
+/// part of the tree's nodes.
 const ENTRY_BYTES: usize = 56;
 
 #[derive(Clone, Copy)]
@@ -57,7 +59,8 @@ impl ValueSet {
     }
 
     fn write(&self) -> Vec<u8> {
-        let mut entries: Vec<(&[u8], Entry)> = self.values.iter().map(|(value, entry)| (&**value, *entry)).collect();
+        let mut entries: Vec<(&[u8], Entry)> =
+            self.values.iter().map(|(value, entry)| (&**value, *entry)).collect();
         entries.sort_by_key(|(_, entry)| entry.since);
         let mut out = Vec::new();
         for (value, entry) in entries {
@@ -100,20 +103,33 @@ impl ValueSets {
 
     /// The values of a group that are there, lowest first, with their numbers of rows.
     pub(super) fn there(&self, group: u32) -> impl DoubleEndedIterator<Item = (&[u8], i64)> {
-        self.groups[group as usize].values.iter().filter(|(_, e)| e.count > 0).map(|(value, e)| (&**value, e.count))
+        self.groups[group as usize]
+            .values
+            .iter()
+            .filter(|(_, e)| e.count > 0)
+            .map(|(value, e)| (&**value, e.count))
     }
 
     pub(super) fn write(&self, picks: &[u32]) -> ArrayRef {
-        Arc::new(BinaryArray::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].write())))
+        Arc::new(BinaryArray::from_iter_values(
+            picks.iter().map(|&g| self.groups[g as usize].write()),
+        ))
     }
 
-    /// Adds stored sets to those of groups. Calls `turned(group, value, turn)` for each value that comes or goes.
-    pub(super) fn read(&mut self, groups: &[u32], state: &ArrayRef, mut turned: impl FnMut(u32, &[u8], Turn)) {
+    /// Adds stored sets to those of groups. Calls `turned(group, value, turn)` for each value that
+    /// comes or goes.
+    pub(super) fn read(
+        &mut self,
+        groups: &[u32],
+        state: &ArrayRef,
+        mut turned: impl FnMut(u32, &[u8], Turn),
+    ) {
         for (&g, bytes) in groups.iter().zip(state.as_binary::<i32>().iter()) {
             let mut bytes = bytes.unwrap_or_default();
             while let Some((count, rest)) = bytes.split_first_chunk::<8>()
                 && let Some((length, rest)) = rest.split_first_chunk::<4>()
-                && let Some((value, rest)) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)
+                && let Some((value, rest)) =
+                    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
             {
                 let (before, after) = self.add(g as usize, value, i64::from_le_bytes(*count));
                 if (before > 0) != (after > 0) {

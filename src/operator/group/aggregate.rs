@@ -1,7 +1,8 @@
 //! The changelog GROUP BY: folds rows into their groups and says how each changed.
 //!
-//! Row by row as Flink has it, or bundle by bundle (mini-batch): a bundle's rows are folded together, and its groups change
-//! once. A bundle ends with its last row, at a watermark and at a barrier, so nothing of it is in a checkpoint.
+//! Row by row as Flink has it, or bundle by bundle (mini-batch): a bundle's rows are folded
+//! together, and its groups change once. A bundle ends with its last row, at a watermark and at a
+//! barrier, so nothing of it is in a checkpoint.
 
 use arrow::compute::concat_batches;
 
@@ -51,11 +52,17 @@ impl GroupAggregate {
     }
 
     /// Folds a batch in, row by row or (`together`) as one change of each group.
-    fn fold(&mut self, rows: &Rows, together: bool, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn fold(
+        &mut self,
+        rows: &Rows,
+        together: bool,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
         let input = GroupedRows::find(key_columns, rows, &mut self.groups, cx)?;
         let mut set = ChangeSet::default();
-        let rounds = if together { vec![(0..rows.len() as u32).collect()] } else { rounds(&input.groups) };
+        let rounds =
+            if together { vec![(0..rows.len() as u32).collect()] } else { rounds(&input.groups) };
         for picks in rounds {
             self.round(&input, &picks, &mut set, cx.now_ms)?;
         }
@@ -66,9 +73,16 @@ impl GroupAggregate {
     }
 
     /// Folds the rows at `picks` in; each group they belong to changes once.
-    fn round(&mut self, input: &GroupedRows<'_>, picks: &[u32], set: &mut ChangeSet, now_ms: i64) -> Result<(), OperatorError> {
+    fn round(
+        &mut self,
+        input: &GroupedRows<'_>,
+        picks: &[u32],
+        set: &mut ChangeSet,
+        now_ms: i64,
+    ) -> Result<(), OperatorError> {
         let state = &mut self.groups;
-        // What takes back a row of a group that was never there is dropped, up to the group's first row that adds.
+        // What takes back a row of a group that was never there is dropped, up to the group's first
+        // row that adds.
         let mut changing: Vec<Changing> = Vec::with_capacity(picks.len());
         let mut kept = Vec::with_capacity(picks.len());
         for &row in picks {
@@ -80,7 +94,12 @@ impl GroupAggregate {
                     state.forget_place(group);
                     continue;
                 }
-                changing.push(Changing { group, cause: row, existed: count.is_some(), rows: count.unwrap_or(0) });
+                changing.push(Changing {
+                    group,
+                    cause: row,
+                    existed: count.is_some(),
+                    rows: count.unwrap_or(0),
+                });
             }
             changing[known as usize].rows += if adds { 1 } else { -1 };
             kept.push(row);
@@ -110,8 +129,10 @@ impl GroupAggregate {
             });
         }
         let causes: Vec<u32> = changing.iter().map(|c| c.cause).collect();
-        // With a TTL an equal result is sent again: it keeps whoever waits for it from forgetting it.
-        set.add(&causes, &fates, before, after, self.spec.ttl.is_some()).map_err(OperatorError::kernel)
+        // With a TTL an equal result is sent again: it keeps whoever waits for it from forgetting
+        // it.
+        set.add(&causes, &fates, before, after, self.spec.ttl.is_some())
+            .map_err(OperatorError::kernel)
     }
 }
 
@@ -184,7 +205,12 @@ mod tests {
         GroupSpec {
             operator: OperatorId::FIRST,
             key_types: vec![DataType::Int64],
-            aggregates: vec![Aggregate::plain(Function::Count, None, DataType::Int64, DataType::Int64)],
+            aggregates: vec![Aggregate::plain(
+                Function::Count,
+                None,
+                DataType::Int64,
+                DataType::Int64,
+            )],
             retracts: false,
             ttl,
             bundle_rows: None,
@@ -205,12 +231,23 @@ mod tests {
             now_ms,
         };
         operator.on_event(event, &mut cx).expect("takes it");
-        let texts = out.iter().filter_map(|e| if let Event::Rows(rows) = e { Some(rows) } else { None }).flat_map(|rows| {
-            let number = |column: usize, i: usize| {
-                format!("{:?}", rows.batch.column(column).slice(i, 1).to_data().buffers()[0].typed_data::<i64>()[0])
-            };
-            (0..rows.len()).map(move |i| format!("{} {} {}", rows.op(i).name(), number(0, i), number(1, i))).collect::<Vec<_>>()
-        });
+        let texts = out
+            .iter()
+            .filter_map(|e| if let Event::Rows(rows) = e { Some(rows) } else { None })
+            .flat_map(|rows| {
+                let number = |column: usize, i: usize| {
+                    format!(
+                        "{:?}",
+                        rows.batch.column(column).slice(i, 1).to_data().buffers()[0]
+                            .typed_data::<i64>()[0]
+                    )
+                };
+                (0..rows.len())
+                    .map(move |i| {
+                        format!("{} {} {}", rows.op(i).name(), number(0, i), number(1, i))
+                    })
+                    .collect::<Vec<_>>()
+            });
         texts.collect()
     }
 
@@ -238,7 +275,11 @@ mod tests {
         // From the store, as after a restart.
         let mut groups = GroupAggregate::new(spec(Some(Duration::from_secs(8))));
         assert_eq!(send(&mut groups, row(1), 15_000, &db), ["-U 1 2", "+U 1 3"]);
-        assert_eq!(send(&mut groups, row(2), 16_000, &db), ["+I 2 1"], "eight seconds later it is forgotten");
+        assert_eq!(
+            send(&mut groups, row(2), 16_000, &db),
+            ["+I 2 1"],
+            "eight seconds later it is forgotten"
+        );
         store(&mut groups, 17_000, &db);
         store(&mut groups, 40_000, &db);
         let mut left = 0;

@@ -1,9 +1,11 @@
 //! From results before and after to the rows that say what changed.
 //!
-//! Called by `aggregate` for rows of which no two share a group. Rows out come in the order of the rows in that caused them,
-//! also where a batch was gone through in several rounds.
+//! Called by `aggregate` for rows of which no two share a group. Rows out come in the order of the
+//! rows in that caused them, also where a batch was gone through in several rounds.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array,
+};
 use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::{and, concat, take};
 use arrow::datatypes::{DataType, SchemaRef};
@@ -33,8 +35,9 @@ pub(crate) struct ChangeSet {
 }
 
 impl ChangeSet {
-    /// Adds one round: `rows[i]` of the batch took a group from `before` to `after` (at i). With `always` results that did not
-    /// change are sent too. Columns behind the results are compared, and not sent.
+    /// Adds one round: `rows[i]` of the batch took a group from `before` to `after` (at i). With
+    /// `always` results that did not change are sent too. Columns behind the results are compared,
+    /// and not sent.
     pub fn add(
         &mut self,
         rows: &[u32],
@@ -69,7 +72,11 @@ impl ChangeSet {
     }
 
     /// The rows: `keys` of the batch, then the results. None if nothing changed.
-    pub fn finish(mut self, keys: &[ArrayRef], output: &SchemaRef) -> Result<Option<Rows>, ArrowError> {
+    pub fn finish(
+        mut self,
+        keys: &[ArrayRef],
+        output: &SchemaRef,
+    ) -> Result<Option<Rows>, ArrowError> {
         if self.changes.is_empty() {
             return Ok(None);
         }
@@ -77,7 +84,8 @@ impl ChangeSet {
         self.changes.sort_by_key(|(row, _, _)| *row);
         let rows: UInt32Array = self.changes.iter().map(|(row, _, _)| *row).collect();
         let results: UInt32Array = self.changes.iter().map(|(_, _, at)| *at).collect();
-        let mut columns = keys.iter().map(|k| take(k, &rows, None)).collect::<Result<Vec<_>, _>>()?;
+        let mut columns =
+            keys.iter().map(|k| take(k, &rows, None)).collect::<Result<Vec<_>, _>>()?;
         for column in 0..output.fields().len() - keys.len() {
             let parts: Vec<&dyn Array> = self.parts.iter().map(|p| p[column].as_ref()).collect();
             columns.push(take(&concat(&parts)?, &results, None)?);
@@ -90,7 +98,11 @@ impl ChangeSet {
 }
 
 /// Where all columns agree, NULLs included. None: nowhere known.
-fn same_rows(a: &[ArrayRef], b: &[ArrayRef], rows: usize) -> Result<Option<BooleanArray>, ArrowError> {
+fn same_rows(
+    a: &[ArrayRef],
+    b: &[ArrayRef],
+    rows: usize,
+) -> Result<Option<BooleanArray>, ArrowError> {
     let mut same = BooleanArray::from(vec![true; rows]);
     for (a, b) in a.iter().zip(b) {
         let equal = if is_comparable(a.data_type()) {
@@ -106,14 +118,17 @@ fn same_rows(a: &[ArrayRef], b: &[ArrayRef], rows: usize) -> Result<Option<Boole
 }
 
 fn holds_null(column: &ArrayRef, row: usize) -> bool {
-    column.as_list_opt::<i32>().is_some_and(|lists| lists.is_valid(row) && lists.value(row).null_count() > 0)
+    column
+        .as_list_opt::<i32>()
+        .is_some_and(|lists| lists.is_valid(row) && lists.value(row).null_count() > 0)
 }
 
 fn is_comparable(data_type: &DataType) -> bool {
     !data_type.is_nested()
 }
 
-/// Rows of a batch in rounds, so that no group occurs twice in a round and each group's rows keep their order.
+/// Rows of a batch in rounds, so that no group occurs twice in a round and each group's rows keep
+/// their order.
 pub fn rounds(groups: &[u32]) -> Vec<Vec<u32>> {
     let mut seen: HashMap<u32, usize> = HashMap::with_capacity(groups.len());
     let mut rounds: Vec<Vec<u32>> = Vec::new();
@@ -147,15 +162,31 @@ mod tests {
     fn changes_come_in_the_order_of_the_rows_that_cause_them() {
         let numbers = |v: &[i64]| vec![Arc::new(Int64Array::from(v.to_vec())) as ArrayRef];
         let mut set = ChangeSet::default();
-        set.add(&[0, 2], &[Fate::Appears, Fate::Stays], numbers(&[0, 7]), numbers(&[1, 7]), false).unwrap();
-        set.add(&[1, 3], &[Fate::Stays, Fate::Disappears], numbers(&[1, 7]), numbers(&[2, 0]), false).unwrap();
-        let schema: SchemaRef =
-            Arc::new(Schema::new(vec![Field::new("k", DataType::Int64, true), Field::new("n", DataType::Int64, true)]));
+        set.add(&[0, 2], &[Fate::Appears, Fate::Stays], numbers(&[0, 7]), numbers(&[1, 7]), false)
+            .unwrap();
+        set.add(
+            &[1, 3],
+            &[Fate::Stays, Fate::Disappears],
+            numbers(&[1, 7]),
+            numbers(&[2, 0]),
+            false,
+        )
+        .unwrap();
+        let schema: SchemaRef = Arc::new(Schema::new(vec![
+            Field::new("k", DataType::Int64, true),
+            Field::new("n", DataType::Int64, true),
+        ]));
         let keys = numbers(&[5, 5, 6, 6]);
         let rows = set.finish(&keys, &schema).unwrap().expect("something changed");
         let ops: Vec<&str> = (0..rows.len()).map(|i| rows.op(i).name()).collect();
         assert_eq!(ops, ["+I", "-U", "+U", "-D"]);
-        assert_eq!(format!("{:?}", rows.batch.column(0)), format!("{:?}", Int64Array::from(vec![5, 5, 5, 6])));
-        assert_eq!(format!("{:?}", rows.batch.column(1)), format!("{:?}", Int64Array::from(vec![1, 1, 2, 7])));
+        assert_eq!(
+            format!("{:?}", rows.batch.column(0)),
+            format!("{:?}", Int64Array::from(vec![5, 5, 5, 6]))
+        );
+        assert_eq!(
+            format!("{:?}", rows.batch.column(1)),
+            format!("{:?}", Int64Array::from(vec![1, 1, 2, 7]))
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! From rows to accumulators: which groups a batch belongs to, and how its rows are added and taken back.
+//! From rows to accumulators: which groups a batch belongs to, and how its rows are added and taken
+//! back.
 //!
-//! Called by both operators of this folder. What always holds: rows that add are folded in before those that take back, which
-//! no result can tell from any other order.
+//! Called by both operators of this folder. What always holds: rows that add are folded in before
+//! those that take back, which no result can tell from any other order.
 
 use arrow::array::{ArrayRef, BooleanArray};
 
@@ -56,7 +57,10 @@ pub(crate) fn apply<B: Beside>(
             continue;
         }
         let which = |add: bool| -> BooleanArray {
-            adds.iter().enumerate().map(|(row, &adds)| Some(adds == add && selected.has(row))).collect()
+            adds.iter()
+                .enumerate()
+                .map(|(row, &adds)| Some(adds == add && selected.has(row)))
+                .collect()
         };
         let (adding, taking) = (which(true), which(false));
         accumulators.kernel_mut().update(&groups, argument, selected.filtered(&adding));

@@ -1,8 +1,10 @@
-//! Where are the groups? Those in use in memory, as columns of accumulators; all others in the store.
+//! Where are the groups? Those in use in memory, as columns of accumulators; all others in the
+//! store.
 //!
-//! A write-back cache over keyed state, used by the operators of this folder and by `over::unbounded`. What always holds: a group that is in memory is looked for
-//! there only; one that is not is in the store as it was last written; memory is given back by writing what changed and
-//! forgetting everything, never between a barrier and its checkpoint.
+//! A write-back cache over keyed state, used by the operators of this folder and by
+//! `over::unbounded`. What always holds: a group that is in memory is looked for there only; one
+//! that is not is in the store as it was last written; memory is given back by writing what changed
+//! and forgetting everything, never between a barrier and its checkpoint.
 
 use std::sync::Arc;
 
@@ -51,7 +53,8 @@ pub(crate) trait Beside: Default {
     fn read(&mut self, group: usize, columns: &[ArrayRef]);
     /// The columns that a stored value has of a group.
     fn columns(&self, group: usize) -> Vec<ArrayRef>;
-    /// The time at which the index of the store has a group, if it is not that of the group's last change.
+    /// The time at which the index of the store has a group, if it is not that of the group's last
+    /// change.
     fn indexed_at(&self, group: usize) -> Option<EventTime>;
     fn memory_bytes(&self) -> usize;
 }
@@ -103,7 +106,13 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     /// Groups of a batch's keys, in memory from here on.
-    pub fn find(&mut self, keys: &KeyBuf, hashes: &[u64], now_ms: i64, db: &StateDb) -> Result<Vec<u32>, OperatorError> {
+    pub fn find(
+        &mut self,
+        keys: &KeyBuf,
+        hashes: &[u64],
+        now_ms: i64,
+        db: &StateDb,
+    ) -> Result<Vec<u32>, OperatorError> {
         let mut new = Vec::new();
         let groups: Vec<u32> = (0..keys.len())
             .map(|i| {
@@ -169,7 +178,11 @@ impl<B: Beside> KeyedGroups<B> {
                 kernel.merge(&[group], own);
                 states = rest;
             }
-            debug_assert!(states.is_empty(), "{} columns of aggregates are left over", states.len());
+            debug_assert!(
+                states.is_empty(),
+                "{} columns of aggregates are left over",
+                states.len()
+            );
         }
         Ok(())
     }
@@ -257,7 +270,10 @@ impl<B: Beside> KeyedGroups<B> {
     }
 
     pub(crate) fn freeze(&mut self) {
-        debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's groups were written");
+        debug_assert!(
+            self.frozen.is_empty(),
+            "a barrier came before the last one's groups were written"
+        );
         let entries = self.take_dirty();
         self.frozen.extend(entries);
     }
@@ -269,7 +285,10 @@ impl<B: Beside> KeyedGroups<B> {
 
     /// Writes what changed and forgets everything. False if there is nothing to forget.
     pub(crate) fn spill(&mut self, changes: &mut Changes) -> bool {
-        debug_assert!(self.frozen.is_empty(), "groups are spilled between a barrier and its checkpoint");
+        debug_assert!(
+            self.frozen.is_empty(),
+            "groups are spilled between a barrier and its checkpoint"
+        );
         if self.index.is_empty() {
             return false;
         }
@@ -287,23 +306,33 @@ impl<B: Beside> KeyedGroups<B> {
 
     pub(crate) fn memory_bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.kernel().memory_bytes()).sum();
-        let by_group = accumulators + self.rows.capacity() * 16 + self.changed_ms.capacity() * 8 + self.beside.memory_bytes();
+        let by_group = accumulators
+            + self.rows.capacity() * 16
+            + self.changed_ms.capacity() * 8
+            + self.beside.memory_bytes();
         self.index.memory_bytes(by_group) + self.frozen.memory_bytes()
     }
 
-    /// The entry of the index under which a group is found when it is to be forgotten; None if it never is.
+    /// The entry of the index under which a group is found when it is to be forgotten; None if it
+    /// never is.
     pub(super) fn index_key(&self, group: u32) -> Option<Vec<u8>> {
         let (key, hash) = (self.index.key(group), self.index.hash(group));
         match self.beside.indexed_at(group as usize) {
             Some(end) => Some(index_key(self.spec.operator, end.ms(), key, hash)),
-            None => self.ttl.is_on().then(|| self.ttl.index_key(self.changed_ms[group as usize], key, hash)),
+            None => self
+                .ttl
+                .is_on()
+                .then(|| self.ttl.index_key(self.changed_ms[group as usize], key, hash)),
         }
     }
 
-    /// Deletes stored groups that got no row for the TTL. Called at a barrier, before anything is frozen.
+    /// Deletes stored groups that got no row for the TTL. Called at a barrier, before anything is
+    /// frozen.
     pub(crate) fn sweep(&mut self, now_ms: i64, db: &StateDb) -> Result<(), OperatorError> {
         let types = self.stored_types();
-        self.ttl.sweep(now_ms, db, |value| Ok(unpack(value, &types)?[1].as_primitive::<Int64Type>().value(0)))
+        self.ttl.sweep(now_ms, db, |value| {
+            Ok(unpack(value, &types)?[1].as_primitive::<Int64Type>().value(0))
+        })
     }
 
     pub fn key(&self, group: u32) -> &[u8] {

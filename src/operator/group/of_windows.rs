@@ -1,7 +1,8 @@
-//! What is kept of a group because it belongs to a window: when that ends, and what was sent of its result.
+//! What is kept of a group because it belongs to a window: when that ends, and what was sent of its
+//! result.
 //!
-//! A column of [`KeyedGroups`] where rows belong to windows, used by `windowed`. What always holds: a group with rows knows the
-//! end of its window, under which the index in the store has it.
+//! A column of [`KeyedGroups`] where rows belong to windows, used by `windowed`. What always holds:
+//! a group with rows knows the end of its window, under which the index in the store has it.
 
 use std::sync::Arc;
 
@@ -70,7 +71,11 @@ impl Beside for OfWindows {
         let number = |n: i64| Arc::new(Int64Array::from(vec![n])) as ArrayRef;
         let older = if let Sent::Older(row) = &self.sent[group] { row.as_slice() } else { &[] };
         let end = self.ends[group].unwrap_or(EventTime::MIN);
-        vec![number(end.ms()), number(self.sent[group].code()), Arc::new(BinaryArray::from_vec(vec![older]))]
+        vec![
+            number(end.ms()),
+            number(self.sent[group].code()),
+            Arc::new(BinaryArray::from_vec(vec![older])),
+        ]
     }
 
     fn indexed_at(&self, group: usize) -> Option<EventTime> {
@@ -78,7 +83,8 @@ impl Beside for OfWindows {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.ends.capacity() * size_of::<Option<EventTime>>() + self.sent.capacity() * size_of::<Sent>()
+        self.ends.capacity() * size_of::<Option<EventTime>>()
+            + self.sent.capacity() * size_of::<Sent>()
     }
 }
 
@@ -90,7 +96,10 @@ impl KeyedGroups<OfWindows> {
 
     pub(crate) fn set_end(&mut self, group: u32, end: EventTime) {
         let known = &mut self.beside_mut().ends[group as usize];
-        debug_assert!(known.is_none_or(|known| known == end), "a group moves from one window to another");
+        debug_assert!(
+            known.is_none_or(|known| known == end),
+            "a group moves from one window to another"
+        );
         *known = Some(end);
     }
 
@@ -106,7 +115,8 @@ impl KeyedGroups<OfWindows> {
         }
     }
 
-    /// Calls `f` with the window's end and the key of each stored group of a key group, for windows that end from `from` to `to`.
+    /// Calls `f` with the window's end and the key of each stored group of a key group, for windows
+    /// that end from `from` to `to`.
     pub(crate) fn scan_windows(
         &self,
         key_group: KeyGroup,
@@ -122,7 +132,8 @@ impl KeyedGroups<OfWindows> {
         let (from, to) = (place(from), place(to.later(1)));
         db.scan(&from, &to, |key, _| {
             let rest = keyed_rest(key).and_then(|rest| rest.split_first_chunk::<8>());
-            let (end, key) = rest.ok_or_else(|| OperatorError::damaged("a window's index entry"))?;
+            let (end, key) =
+                rest.ok_or_else(|| OperatorError::damaged("a window's index entry"))?;
             f(EventTime::from_bytes(*end), key);
             Ok::<_, OperatorError>(())
         })
@@ -133,7 +144,8 @@ impl KeyedGroups<OfWindows> {
         groups.iter().for_each(|&group| self.remove(group));
     }
 
-    /// Forgets groups whose window is over, and what the store has of them. Only while nothing is frozen.
+    /// Forgets groups whose window is over, and what the store has of them. Only while nothing is
+    /// frozen.
     pub(crate) fn remove_stored(&mut self, groups: &[u32], changes: &mut Changes) {
         for &group in groups {
             changes.delete(&self.store_key(group));

@@ -1,11 +1,14 @@
-//! From a stream of changes to upserts by key: what is replaced needs no word, what vanishes is deleted.
+//! From a stream of changes to upserts by key: what is replaced needs no word, what vanishes is
+//! deleted.
 //!
-//! Stands before a sink that keeps one row for each key. A row that is taken back says nothing new where another row of its key
-//! follows. Where none does, because a filter or a row's failure stands between the two sides of an update, it is the last
-//! that is heard of the key: it becomes a deletion. Holds nothing: both sides of an update come in one batch, and where they
-//! do not, the key is deleted first and written again by the next batch.
+//! Stands before a sink that keeps one row for each key. A row that is taken back says nothing new
+//! where another row of its key follows. Where none does, because a filter or a row's failure
+//! stands between the two sides of an update, it is the last that is heard of the key: it becomes a
+//! deletion. Holds nothing: both sides of an update come in one batch, and where they do not, the
+//! key is deleted first and written again by the next batch.
 //!
-//! What always holds: rows out are additions and deletions only, and those of a key leave it as all rows in would.
+//! What always holds: rows out are additions and deletions only, and those of a key leave it as all
+//! rows in would.
 
 use std::collections::HashSet;
 
@@ -32,10 +35,12 @@ impl Upserts {
         if !(0..n).any(taken_back) {
             return Ok(rows.clone());
         }
-        let columns: Vec<ArrayRef> = self.key.iter().map(|&c| rows.batch.column(c).clone()).collect();
+        let columns: Vec<ArrayRef> =
+            self.key.iter().map(|&c| rows.batch.column(c).clone()).collect();
         encode_keys(&columns, n, &mut self.keys);
         let keys = &self.keys;
-        // Nearly always the next row is the other side of the update; only rows that stand alone are looked for.
+        // Nearly always the next row is the other side of the update; only rows that stand alone
+        // are looked for.
         let is_replaced_next = |row: usize| row + 1 < n && keys.get(row) == keys.get(row + 1);
         let mut stays = vec![true; n];
         let mut alone = false;
@@ -84,15 +89,24 @@ mod tests {
         let parts: Vec<Vec<&str>> = text.split(", ").map(|row| row.split(' ').collect()).collect();
         let ops = [Op::Insert, Op::UpdateBefore, Op::UpdateAfter, Op::Delete];
         let op = |name: &str| ops.into_iter().find(|op| op.name() == name).expect("an op");
-        let schema = Schema::new(vec![Field::new("k", DataType::Utf8, true), Field::new("n", DataType::Int64, true)]);
+        let schema = Schema::new(vec![
+            Field::new("k", DataType::Utf8, true),
+            Field::new("n", DataType::Int64, true),
+        ]);
         let keys = StringArray::from_iter(parts.iter().map(|p| (p[1] != "null").then_some(p[1])));
-        let numbers = Int64Array::from_iter_values(parts.iter().map(|p| p[2].parse::<i64>().expect("a number")));
-        let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(keys), Arc::new(numbers)]).expect("a batch");
+        let numbers = Int64Array::from_iter_values(
+            parts.iter().map(|p| p[2].parse::<i64>().expect("a number")),
+        );
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::new(keys), Arc::new(numbers)])
+            .expect("a batch");
         Rows { ops: Some(parts.iter().map(|p| op(p[0])).collect()), ..Rows::new(batch) }
     }
 
     fn text(rows: &Rows) -> String {
-        let (keys, numbers) = (rows.batch.column(0).as_string::<i32>(), rows.batch.column(1).as_primitive::<Int64Type>());
+        let (keys, numbers) = (
+            rows.batch.column(0).as_string::<i32>(),
+            rows.batch.column(1).as_primitive::<Int64Type>(),
+        );
         let key = |row| keys.iter().nth(row).flatten().unwrap_or("null");
         let row = |row| format!("{} {} {}", rows.op(row).name(), key(row), numbers.value(row));
         (0..rows.len()).map(row).collect::<Vec<_>>().join(", ")
@@ -102,7 +116,11 @@ mod tests {
     fn a_row_that_nothing_replaces_is_deleted() {
         for (key, changes, upserts) in [
             (vec![0], "+I a 1, +U b 2, -D c 3", "+I a 1, +U b 2, -D c 3"),
-            (vec![0], "-D a 1, +I a 2, -D a 2, -D b 1, +I c 1, +I b 2", "+I a 2, -D a 2, +I c 1, +I b 2"),
+            (
+                vec![0],
+                "-D a 1, +I a 2, -D a 2, -D b 1, +I c 1, +I b 2",
+                "+I a 2, -D a 2, +I c 1, +I b 2",
+            ),
             (vec![0], "-U a 1, +U a 2", "+U a 2"),
             (vec![0], "-U a 1", "-D a 1"),
             (vec![0], "-U a 1, -U b 1, +U b 2", "-D a 1, +U b 2"),

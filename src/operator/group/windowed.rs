@@ -1,13 +1,16 @@
-//! GROUP BY of a window whose results may change: early and late fires, and windows over rows that are updated.
+//! GROUP BY of a window whose results may change: early and late fires, and windows over rows that
+//! are updated.
 //!
-//! Runs behind [`AssignWindows`](crate::operator::window::assign), which leaves out rows that are late by their own split and
-//! gives every row its window. Groups are kept as those of a changelog ([`super::keyed`]): in memory while they are used,
-//! else in the store, with an index by window. [`WindowedSpec`](super::WindowedSpec) says when a group is sent: with each row,
-//! some time after a change, or when its window closes; before a late row changes a group, what was in time is sent.
+//! Runs behind [`AssignWindows`](crate::operator::window::assign), which leaves out rows that are
+//! late by their own split and gives every row its window. Groups are kept as those of a changelog
+//! ([`super::keyed`]): in memory while they are used, else in the store, with an index by window.
+//! [`WindowedSpec`](super::WindowedSpec) says when a group is sent: with each row, some time after
+//! a change, or when its window closes; before a late row changes a group, what was in time is
+//! sent.
 //!
-//! What always holds: a group is sent at the latest when the watermark closes its window; a result equal to the last one sent
-//! is not sent again (the algorithm of Flink's AggregateWindowOperator); a window is forgotten when it takes no more rows, and
-//! nothing enters it after that.
+//! What always holds: a group is sent at the latest when the watermark closes its window; a result
+//! equal to the last one sent is not sent again (the algorithm of Flink's AggregateWindowOperator);
+//! a window is forgotten when it takes no more rows, and nothing enters it after that.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +24,9 @@ use super::keyed::KeyedGroups;
 use super::of_windows::{OfWindows, Sent};
 use super::{GroupSpec, Pace, WindowedSpec};
 use crate::operator::window::{local_watermark, local_watermarks};
-use crate::operator::{Context, Event, Op, Operator, OperatorError, OperatorState, Rows, State, Steps};
+use crate::operator::{
+    Context, Event, Op, Operator, OperatorError, OperatorState, Rows, State, Steps,
+};
 use crate::state::key::{KeyBuf, decode_keys, hash_key};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
@@ -30,7 +35,8 @@ use crate::time::{EventTime, Watermark};
 
 /// Groups sent in one step of a fire by the clock.
 const STEP_GROUPS: usize = 8192;
-/// Groups of windows that are over are forgotten in memory, too, when there are so many and they are most of all.
+/// Groups of windows that are over are forgotten in memory, too, when there are so many and they
+/// are most of all.
 const GONE_MAX: usize = 1 << 16;
 
 pub(crate) struct WindowedGroups {
@@ -92,10 +98,17 @@ impl WindowedGroups {
     fn fold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         // A row is late when its own split has closed the window, which may not have been sent yet.
         let marks = local_watermarks(self.windows.zone.as_ref(), rows.watermarks_ms.as_ref());
-        let ends = rows.batch.column(self.windows.end).as_primitive::<TimestampMillisecondType>().values().clone();
+        let ends = rows
+            .batch
+            .column(self.windows.end)
+            .as_primitive::<TimestampMillisecondType>()
+            .values()
+            .clone();
         let end = |row: usize| EventTime::at(ends[row]);
-        let is_late =
-            |row: usize| self.is_closed(end(row)) || marks.as_ref().is_some_and(|m| Watermark::at(m[row]).closes(end(row)));
+        let is_late = |row: usize| {
+            self.is_closed(end(row))
+                || marks.as_ref().is_some_and(|m| Watermark::at(m[row]).closes(end(row)))
+        };
         let one_pace = self.windows.early == self.windows.late;
         let (mut in_time, mut late) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in 0..rows.len() {
@@ -123,12 +136,15 @@ impl WindowedGroups {
             return Ok(());
         }
         let known = self.groups.in_memory();
-        let part = if picks.len() == rows.len() { None } else { Some(rows.take(&picks.clone().into())) };
+        let part =
+            if picks.len() == rows.len() { None } else { Some(rows.take(&picks.clone().into())) };
         let part = part.transpose()?;
         let rows = part.as_ref().unwrap_or(rows);
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
         let input = GroupedRows::find(key_columns, rows, &mut self.groups, cx)?;
-        for (&group, &row) in input.groups.iter().zip(&picks).filter(|(group, _)| **group as usize >= known) {
+        for (&group, &row) in
+            input.groups.iter().zip(&picks).filter(|(group, _)| **group as usize >= known)
+        {
             let end = EventTime::at(ends[row as usize]);
             self.open.insert(end);
             self.groups.set_end(group, end);
@@ -142,7 +158,9 @@ impl WindowedGroups {
         match if are_late { self.windows.late } else { self.windows.early } {
             Pace::EachRow => self.fold_each(&input, key_columns, cx),
             Pace::Never => self.fold_silently(&input, None, cx),
-            Pace::After { delay_ms } => self.fold_silently(&input, Some(cx.now_ms.saturating_add(delay_ms)), cx),
+            Pace::After { delay_ms } => {
+                self.fold_silently(&input, Some(cx.now_ms.saturating_add(delay_ms)), cx)
+            }
         }
     }
 
@@ -150,18 +168,27 @@ impl WindowedGroups {
     fn admit(&mut self, known: usize) {
         for group in known as u32..self.groups.in_memory() as u32 {
             if let Some(end) = self.groups.end(group) {
-                self.members.entry((end, KeyGroup::of_hash(self.groups.hash(group)))).or_default().push(group);
+                self.members
+                    .entry((end, KeyGroup::of_hash(self.groups.hash(group))))
+                    .or_default()
+                    .push(group);
             }
         }
     }
 
     /// Folds rows in and sends what each changes.
-    fn fold_each(&mut self, input: &GroupedRows<'_>, keys: &[ArrayRef], cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn fold_each(
+        &mut self,
+        input: &GroupedRows<'_>,
+        keys: &[ArrayRef],
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
         let mut set = ChangeSet::default();
         for picks in rounds(&input.groups) {
             let groups: Vec<u32> = picks.iter().map(|&row| input.groups[row as usize]).collect();
             let before = self.groups.compared(&groups)?;
-            let was_there: Vec<bool> = groups.iter().map(|&group| *self.groups.sent(group) == Sent::Current).collect();
+            let was_there: Vec<bool> =
+                groups.iter().map(|&group| *self.groups.sent(group) == Sent::Current).collect();
             apply(&self.spec, &mut self.groups, input, &picks)?;
             let after = self.groups.compared(&groups)?;
             let mut fates = Vec::with_capacity(groups.len());
@@ -189,10 +216,17 @@ impl WindowedGroups {
         rows > 0
     }
 
-    /// Folds rows in; their groups are sent when the window closes, or at `due_ms` of processing time.
-    fn fold_silently(&mut self, input: &GroupedRows<'_>, due_ms: Option<i64>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    /// Folds rows in; their groups are sent when the window closes, or at `due_ms` of processing
+    /// time.
+    fn fold_silently(
+        &mut self,
+        input: &GroupedRows<'_>,
+        due_ms: Option<i64>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
         let touched: BTreeSet<u32> = input.groups.iter().copied().collect();
-        let sent: Vec<u32> = touched.iter().copied().filter(|&g| *self.groups.sent(g) == Sent::Current).collect();
+        let sent: Vec<u32> =
+            touched.iter().copied().filter(|&g| *self.groups.sent(g) == Sent::Current).collect();
         let before = self.groups.evaluate(&sent)?;
         for (at, &group) in sent.iter().enumerate() {
             self.groups.set_sent(group, Sent::Older(packed(&before, at)));
@@ -212,15 +246,23 @@ impl WindowedGroups {
     }
 
     /// Sends how these groups differ from what was sent of them last.
-    fn send(&mut self, groups: &[u32], end: Option<EventTime>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let waiting = |&group: &u32| self.groups.rows(group).is_some() && *self.groups.sent(group) != Sent::Current;
+    fn send(
+        &mut self,
+        groups: &[u32],
+        end: Option<EventTime>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        let waiting = |&group: &u32| {
+            self.groups.rows(group).is_some() && *self.groups.sent(group) != Sent::Current
+        };
         let groups: Vec<u32> = groups.iter().copied().filter(waiting).collect();
         if groups.is_empty() {
             return Ok(());
         }
         let now = self.groups.evaluate(&groups)?;
         let types: Vec<DataType> = now.iter().map(|c| c.data_type().clone()).collect();
-        let mut changes = Changed { now: &now, ops: vec![], keys: vec![], parts: vec![vec![]; now.len()] };
+        let mut changes =
+            Changed { now: &now, ops: vec![], keys: vec![], parts: vec![vec![]; now.len()] };
         for (at, &group) in groups.iter().enumerate() {
             let is_there = self.groups.rows(group).is_some_and(|rows| rows > 0);
             match self.groups.sent(group) {
@@ -242,7 +284,8 @@ impl WindowedGroups {
         if ops.is_empty() {
             return Ok(());
         }
-        let mut columns = decode_keys(&self.spec.key_types, keys.iter().map(|&g| self.groups.key(g)))?;
+        let mut columns =
+            decode_keys(&self.spec.key_types, keys.iter().map(|&g| self.groups.key(g)))?;
         for part in &parts {
             let pieces: Vec<&dyn Array> = part.iter().map(AsRef::as_ref).collect();
             columns.push(concat(&pieces)?);
@@ -250,12 +293,21 @@ impl WindowedGroups {
         let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         let is_final = self.windows.is_final();
         let ops = (!is_final).then(|| ops.into_iter().collect());
-        cx.out.push(Event::Rows(Rows { ops, window_end: end.filter(|_| is_final), ..Rows::new(batch) }));
+        cx.out.push(Event::Rows(Rows {
+            ops,
+            window_end: end.filter(|_| is_final),
+            ..Rows::new(batch)
+        }));
         Ok(())
     }
 
     /// The groups of a key group's window, all of them in memory from here on.
-    fn gather(&mut self, end: EventTime, number: KeyGroup, cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
+    fn gather(
+        &mut self,
+        end: EventTime,
+        number: KeyGroup,
+        cx: &Context<'_>,
+    ) -> Result<Vec<u32>, OperatorError> {
         if self.stored.contains(&end) {
             let mut keys = KeyBuf::default();
             self.groups.scan_windows(number, (end, end), cx.db, |_, key| keys.push(key))?;
@@ -275,7 +327,9 @@ impl WindowedGroups {
             Some(after) => self.open.range(after.later(1)..),
             None => self.open.range(..),
         };
-        rest.copied().find(|&end| !self.is_closed(end) || self.ends(end, local)).filter(|&end| local.closes(end))
+        rest.copied()
+            .find(|&end| !self.is_closed(end) || self.ends(end, local))
+            .filter(|&end| local.closes(end))
     }
 
     /// The next key group of a window that has groups, among `rest`.
@@ -284,7 +338,10 @@ impl WindowedGroups {
         if self.stored.contains(&end) {
             return Some(first);
         }
-        self.members.range((end, first)..=(end, KeyGroup::LAST)).next().map(|((_, number), _)| *number)
+        self.members
+            .range((end, first)..=(end, KeyGroup::LAST))
+            .next()
+            .map(|((_, number), _)| *number)
     }
 
     fn ends(&self, end: EventTime, local: Watermark) -> bool {
@@ -295,7 +352,9 @@ impl WindowedGroups {
     fn step(&mut self, firing: &mut Firing, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
         match firing {
             Firing::Watermark { watermark, local, window } => {
-                let Some((end, rest)) = window.or_else(|| self.next_window(None, *local).map(|end| (end, KeyGroups::ALL))) else {
+                let Some((end, rest)) = window
+                    .or_else(|| self.next_window(None, *local).map(|end| (end, KeyGroups::ALL)))
+                else {
                     self.passed = self.passed.max(Some(*local));
                     cx.out.push(Event::Watermark(*watermark));
                     return self.forget_gone(cx).map(|()| true);
@@ -315,7 +374,10 @@ impl WindowedGroups {
                     return Ok(false);
                 };
                 *window = Some((end, rest.after(number)));
-                debug_assert!(local.closes(end), "the window that ends at {end} is sent before it is over");
+                debug_assert!(
+                    local.closes(end),
+                    "the window that ends at {end} is sent before it is over"
+                );
                 let groups = self.gather(end, number, cx)?;
                 if over || !self.is_closed(end) {
                     self.send(&groups, Some(end), cx)?;
@@ -334,12 +396,14 @@ impl WindowedGroups {
                 Ok(false)
             }
             Firing::Clock { tick_ms } => {
-                let Some(mut entry) = self.due.first_entry().filter(|e| *e.key() <= *tick_ms) else {
+                let Some(mut entry) = self.due.first_entry().filter(|e| *e.key() <= *tick_ms)
+                else {
                     cx.out.push(Event::Tick(*tick_ms));
                     return Ok(true);
                 };
                 let keys = entry.get_mut();
-                let taken: Vec<Box<[u8]>> = keys.drain(keys.len().saturating_sub(STEP_GROUPS)..).collect();
+                let taken: Vec<Box<[u8]>> =
+                    keys.drain(keys.len().saturating_sub(STEP_GROUPS)..).collect();
                 if keys.is_empty() {
                     entry.remove();
                 }
@@ -350,7 +414,8 @@ impl WindowedGroups {
         }
     }
 
-    /// The groups of these keys, in memory from here on. What has been forgotten since is not among them.
+    /// The groups of these keys, in memory from here on. What has been forgotten since is not among
+    /// them.
     fn recall(&mut self, keys: &[Box<[u8]>], cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
         let mut buf = KeyBuf::default();
         keys.iter().for_each(|key| buf.push(key));
@@ -429,7 +494,8 @@ impl Operator for WindowedGroups {
     }
 
     fn memory_bytes(&self) -> usize {
-        let due: usize = self.due.values().flatten().map(|key| key.len() + size_of::<Box<[u8]>>()).sum();
+        let due: usize =
+            self.due.values().flatten().map(|key| key.len() + size_of::<Box<[u8]>>()).sum();
         self.groups.memory_bytes() + due + self.groups.in_memory() * size_of::<u32>()
     }
 }
@@ -468,17 +534,25 @@ impl State for WindowedGroups {
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.passed = state.fired_mark;
-        let waits = [self.windows.early, self.windows.late].iter().any(|pace| matches!(pace, Pace::After { .. }));
+        let waits = [self.windows.early, self.windows.late]
+            .iter()
+            .any(|pace| matches!(pace, Pace::After { .. }));
         for number in KeyGroups::ALL.iter() {
             let mut keys = Vec::new();
-            self.groups.scan_windows(number, (EventTime::MIN, EventTime::MAX.earlier(1)), db, |end, key| {
-                self.open.insert(end);
-                self.stored.insert(end);
-                if waits {
-                    keys.push(key.into());
-                }
-            })?;
-            // Which of them have changed since they were sent is seen when they are due: at the first tick.
+            self.groups.scan_windows(
+                number,
+                (EventTime::MIN, EventTime::MAX.earlier(1)),
+                db,
+                |end, key| {
+                    self.open.insert(end);
+                    self.stored.insert(end);
+                    if waits {
+                        keys.push(key.into());
+                    }
+                },
+            )?;
+            // Which of them have changed since they were sent is seen when they are due: at the
+            // first tick.
             self.due.entry(i64::MIN).or_default().extend(keys);
         }
         Ok(())

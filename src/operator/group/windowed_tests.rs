@@ -25,7 +25,11 @@ fn operator(early: Pace, late: Pace, lateness_ms: i64) -> WindowedGroups {
         ttl: None,
         bundle_rows: None,
         windows: Some(windows.clone()),
-        output: Arc::new(Schema::new(vec![field("k"), Field::new("we", window_bound_type(), true), field("s")])),
+        output: Arc::new(Schema::new(vec![
+            field("k"),
+            Field::new("we", window_bound_type(), true),
+            field("s"),
+        ])),
     };
     WindowedGroups::new(spec, windows)
 }
@@ -64,17 +68,23 @@ impl Bench {
         while self.operator.has_work() {
             self.operator.work(&mut cx).expect("works");
         }
-        let rows = out.iter().filter_map(|e| if let Event::Rows(rows) = e { Some(rows) } else { None });
-        let number = |rows: &Rows, c: usize, i: usize| rows.batch.column(c).as_primitive::<Int64Type>().value(i);
+        let rows =
+            out.iter().filter_map(|e| if let Event::Rows(rows) = e { Some(rows) } else { None });
+        let number = |rows: &Rows, c: usize, i: usize| {
+            rows.batch.column(c).as_primitive::<Int64Type>().value(i)
+        };
         rows.flat_map(|rows| {
-            (0..rows.len()).map(move |i| format!("{} {} {}", rows.op(i).name(), number(rows, 0, i), number(rows, 2, i)))
+            (0..rows.len()).map(move |i| {
+                format!("{} {} {}", rows.op(i).name(), number(rows, 0, i), number(rows, 2, i))
+            })
         })
         .collect()
     }
 
     fn rows(&mut self, end_ms: i64, rows: &[(i64, i64, Op)], now_ms: i64) -> Vec<String> {
-        let column =
-            |f: fn(&(i64, i64, Op)) -> i64| Arc::new(rows.iter().map(|r| Some(f(r))).collect::<Int64Array>()) as ArrayRef;
+        let column = |f: fn(&(i64, i64, Op)) -> i64| {
+            Arc::new(rows.iter().map(|r| Some(f(r))).collect::<Int64Array>()) as ArrayRef
+        };
         let batch = batch(column(|r| r.0), end_ms, column(|r| r.1));
         let ops = rows.iter().map(|r| r.2).collect();
         self.send(Event::Rows(Rows { ops: Some(ops), ..Rows::new(batch) }), now_ms)
@@ -132,7 +142,11 @@ fn changes_wait_for_their_delay_and_come_once() {
         assert!(bench.add(1000, 7, 4, 300).is_empty());
         interrupt(&mut bench);
         // What still waits comes when the window closes.
-        assert_eq!(bench.send(Event::Watermark(Watermark::at(999)), 310), ["-U 7 3", "+U 7 7"], "{interruption}");
+        assert_eq!(
+            bench.send(Event::Watermark(Watermark::at(999)), 310),
+            ["-U 7 3", "+U 7 7"],
+            "{interruption}"
+        );
         assert!(bench.send(Event::Tick(500), 500).is_empty(), "it has been sent");
         assert!(bench.add(1000, 7, 5, 500).is_empty());
         interrupt(&mut bench);
@@ -175,7 +189,8 @@ fn a_late_row_changes_what_was_sent() {
     // The second row's own split has closed the window: the first one comes out before.
     let column = |values: [i64; 2]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
     let marks = Some(vec![998, 999].into());
-    let rows = Rows { watermarks_ms: marks, ..Rows::new(batch(column([1, 1]), 1000, column([2, 4]))) };
+    let rows =
+        Rows { watermarks_ms: marks, ..Rows::new(batch(column([1, 1]), 1000, column([2, 4]))) };
     assert_eq!(bench.send(Event::Rows(rows), 0), ["+I 1 3", "-U 1 3", "+U 1 7"]);
     assert!(bench.send(Event::Watermark(Watermark::at(1000)), 0).is_empty());
     assert_eq!(bench.add(1000, 2, 9, 0), ["+I 2 9"]);

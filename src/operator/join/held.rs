@@ -1,7 +1,7 @@
 //! The rows of a key that an interval join still needs, of both inputs.
 //!
-//! Stored as, for each input: `rows (4)`, then for each row `time (8) | watermark (8) | matched (1) | length (4) | row`,
-//! little-endian; rows are in the encoding of `state::key`.
+//! Stored as, for each input: `rows (4)`, then for each row `time (8) | watermark (8) | matched (1)
+//! | length (4) | row`, little-endian; rows are in the encoding of `state::key`.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +78,9 @@ impl KeyedValue for Held {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.bytes);
         for rows in &self.inputs {
-            out.extend_from_slice(&(rows.values().map(Vec::len).sum::<usize>() as u32).to_le_bytes());
+            out.extend_from_slice(
+                &(rows.values().map(Vec::len).sum::<usize>() as u32).to_le_bytes(),
+            );
             for (time, row) in rows.iter().flat_map(|(t, rows)| rows.iter().map(move |r| (t, r))) {
                 out.extend_from_slice(&time.ms().to_le_bytes());
                 out.extend_from_slice(&row.watermark.ms().to_le_bytes());
@@ -91,7 +93,8 @@ impl KeyedValue for Held {
     }
 
     fn decode(bytes: &[u8], (): &()) -> Result<Held, OperatorError> {
-        read(bytes).ok_or_else(|| OperatorError::damaged("rows of an interval join that are too short"))
+        read(bytes)
+            .ok_or_else(|| OperatorError::damaged("rows of an interval join that are too short"))
     }
 
     fn memory_bytes(&self) -> usize {
@@ -106,7 +109,11 @@ mod tests {
     #[test]
     fn rows_come_back_and_damage_is_an_error() {
         let mut held = Held::default();
-        let row = |matched, row: &[u8]| HeldRow { watermark: Watermark::at(-7), matched, row: row.into() };
+        let row = |matched, row: &[u8]| HeldRow {
+            watermark: Watermark::at(-7),
+            matched,
+            row: row.into(),
+        };
         held.add(0, EventTime::at(5), row(true, b"a"));
         held.add(0, EventTime::at(-5), row(false, b""));
         held.add(1, EventTime::at(5), row(false, b"bcd"));

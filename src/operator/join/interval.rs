@@ -1,16 +1,17 @@
 //! The interval join: rows of two inputs whose times lie within bounds of each other.
 //!
-//! A row is joined with what is there when it comes, and waits for the rest until its own time plus the bound has passed. With
-//! `lower <= left.time - right.time <= upper`, a left row is needed until `left.time - lower`, a right one until
-//! `right.time + upper`. Rows that come late are joined like any others, as in Flink, by a rule that does not depend on how
-//! splits interleave:
+//! A row is joined with what is there when it comes, and waits for the rest until its own time plus
+//! the bound has passed. With `lower <= left.time - right.time <= upper`, a left row is needed
+//! until `left.time - lower`, a right one until `right.time + upper`. Rows that come late are
+//! joined like any others, as in Flink, by a rule that does not depend on how splits interleave:
 //!
 //! ```text
 //! joined(l, r) = the condition holds, and watermark of l's split before l <= r is needed until,
 //!                                     and watermark of r's split before r <= l is needed until
 //! ```
 //!
-//! The watermark leaves later by the longest that a row can have waited: what comes out is never late.
+//! The watermark leaves later by the longest that a row can have waited: what comes out is never
+//! late.
 
 use std::sync::Arc;
 
@@ -48,7 +49,11 @@ impl Interval {
 
     /// Times of the other input's rows that a row can be joined with.
     fn others(&self, input: usize, time: EventTime) -> std::ops::RangeInclusive<EventTime> {
-        let (lower, upper) = if input == 0 { (-self.upper_ms, -self.lower_ms) } else { (self.lower_ms, self.upper_ms) };
+        let (lower, upper) = if input == 0 {
+            (-self.upper_ms, -self.lower_ms)
+        } else {
+            (self.lower_ms, self.upper_ms)
+        };
         time.later(lower)..=time.later(upper)
     }
 
@@ -93,7 +98,8 @@ impl IntervalJoin {
 
     fn join(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let input = usize::from(rows.input & 1);
-        let key_columns: Vec<ArrayRef> = self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
+        let key_columns: Vec<ArrayRef> =
+            self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
         let mut keys = KeyBuf::default();
         encode_keys(&key_columns, rows.len(), &mut keys);
         let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
@@ -111,10 +117,17 @@ impl IntervalJoin {
             let time = EventTime::at(times[row]);
             let until = self.interval.until(input, time);
             let range = self.interval.others(input, time);
-            let Some(held) = self.held.get(keys.get(row)).filter(|_| range.start() <= range.end()) else { continue };
+            let Some(held) = self.held.get(keys.get(row)).filter(|_| range.start() <= range.end())
+            else {
+                continue;
+            };
             for (&time, others) in held.inputs[1 - input].range(range) {
                 let in_reach = rows.watermark(row).time() <= self.interval.until(1 - input, time);
-                for (place, other) in others.iter().enumerate().filter(|(_, o)| in_reach && o.watermark.time() <= until) {
+                for (place, other) in others
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, o)| in_reach && o.watermark.time() <= until)
+                {
                     found.pairs.push((row as u32, time, place));
                     found.others.push(other.row.clone());
                 }
@@ -144,18 +157,23 @@ impl IntervalJoin {
         let own = take_record_batch(&rows.batch, &picks)?;
         let other = self.decoded(1 - input, found.others.iter().map(AsRef::as_ref))?;
         let (left, right) = if input == 0 { (own, other) } else { (other, own) };
-        let fields: Vec<_> = left.schema().fields().iter().chain(right.schema().fields()).cloned().collect();
+        let fields: Vec<_> =
+            left.schema().fields().iter().chain(right.schema().fields()).cloned().collect();
         let columns = [left.columns(), right.columns()].concat();
         let both = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
         let holds = match &self.spec.condition {
             Some(condition) => condition_mask(condition, &both, cx),
             None => BooleanArray::from(vec![true; both.num_rows()]),
         };
-        for (_, &(row, time, place)) in found.pairs.iter().enumerate().filter(|(i, _)| holds.value(*i)) {
+        for (_, &(row, time, place)) in
+            found.pairs.iter().enumerate().filter(|(i, _)| holds.value(*i))
+        {
             matched[row as usize] = true;
             let key = keys.get(row as usize);
             if let Some(mut held) = self.held.take(key) {
-                if let Some(other) = held.inputs[1 - input].get_mut(&time).and_then(|others| others.get_mut(place)) {
+                if let Some(other) =
+                    held.inputs[1 - input].get_mut(&time).and_then(|others| others.get_mut(place))
+                {
                     other.matched = true;
                 }
                 self.held.put(key, Some(held), cx.now_ms);
@@ -163,8 +181,10 @@ impl IntervalJoin {
         }
         let both = filter_record_batch(&both, &holds)?;
         let width = self.spec.inputs[0].fields().len();
-        let columns =
-            (0..self.spec.widths[0]).chain(width..width + self.spec.widths[1]).map(|c| both.column(c).clone()).collect();
+        let columns = (0..self.spec.widths[0])
+            .chain(width..width + self.spec.widths[1])
+            .map(|c| both.column(c).clone())
+            .collect();
         self.send(columns, cx)
     }
 
@@ -176,13 +196,19 @@ impl IntervalJoin {
         Ok(())
     }
 
-    fn decoded<'a>(&self, input: usize, rows: impl Iterator<Item = &'a [u8]>) -> Result<RecordBatch, OperatorError> {
+    fn decoded<'a>(
+        &self,
+        input: usize,
+        rows: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<RecordBatch, OperatorError> {
         let schema = &self.spec.inputs[input];
         let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
-        RecordBatch::try_new(schema.clone(), decode_keys(&types, rows)?).map_err(OperatorError::kernel)
+        RecordBatch::try_new(schema.clone(), decode_keys(&types, rows)?)
+            .map_err(OperatorError::kernel)
     }
 
-    /// Keeps rows that others may still be joined with; those that none can and that were not joined leave alone.
+    /// Keeps rows that others may still be joined with; those that none can and that were not
+    /// joined leave alone.
     #[expect(clippy::too_many_arguments, reason = "what a batch has prepared for its rows")]
     fn hold(
         &mut self,
@@ -195,9 +221,11 @@ impl IntervalJoin {
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
         let passed = self.passed.unwrap_or(Watermark::NONE).time();
-        let key_columns: Vec<ArrayRef> = self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
+        let key_columns: Vec<ArrayRef> =
+            self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
         let mut alone: Vec<&[u8]> = Vec::new();
-        let mut buckets: std::collections::BTreeMap<EventTime, Vec<u32>> = std::collections::BTreeMap::new();
+        let mut buckets: std::collections::BTreeMap<EventTime, Vec<u32>> =
+            std::collections::BTreeMap::new();
         for row in 0..rows.len() {
             let time = EventTime::at(times[row]);
             let until = self.interval.until(input, time);
@@ -218,7 +246,8 @@ impl IntervalJoin {
         }
         self.send_alone(input, &alone, cx)?;
         for (end, picks) in buckets {
-            let fields = (0..key_columns.len()).map(|c| self.spec.inputs[0].field(self.spec.keys[0][c]).clone());
+            let fields = (0..key_columns.len())
+                .map(|c| self.spec.inputs[0].field(self.spec.keys[0][c]).clone());
             let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
             let all = RecordBatch::try_new_with_options(schema, key_columns.clone(), &options)?;
@@ -228,8 +257,14 @@ impl IntervalJoin {
     }
 
     /// Rows of one input with NULLs in the other's place, if the join keeps them.
-    fn send_alone(&self, input: usize, rows: &[&[u8]], cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let kept = if input == 0 { self.spec.kind.keeps_left() } else { self.spec.kind.keeps_right() };
+    fn send_alone(
+        &self,
+        input: usize,
+        rows: &[&[u8]],
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        let kept =
+            if input == 0 { self.spec.kind.keeps_left() } else { self.spec.kind.keeps_right() };
         if !kept || rows.is_empty() {
             return Ok(());
         }
@@ -238,14 +273,23 @@ impl IntervalJoin {
         for (side, &width) in self.spec.widths.iter().enumerate() {
             for c in 0..width {
                 let data_type = self.spec.inputs[side].field(c).data_type();
-                columns.push(if side == input { own.column(c).clone() } else { new_null_array(data_type, rows.len()) });
+                columns.push(if side == input {
+                    own.column(c).clone()
+                } else {
+                    new_null_array(data_type, rows.len())
+                });
             }
         }
         self.send(columns, cx)
     }
 
     /// Lets go of what is not needed after a watermark, one bucket of keys.
-    fn expire(&mut self, watermark: Watermark, end: EventTime, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn expire(
+        &mut self,
+        watermark: Watermark,
+        end: EventTime,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
         let keys = self.due.read(end, KeyGroups::ALL, cx.db)?;
         self.due.remove(end, cx.db)?;
         let mut encoded = KeyBuf::default();
@@ -256,9 +300,15 @@ impl IntervalJoin {
         for key in encoded.iter() {
             let Some(mut held) = self.held.take(key) else { continue };
             // Everything whose time of need has passed.
-            let limits = [watermark.time().later(self.interval.lower_ms), watermark.time().earlier(self.interval.upper_ms)];
+            let limits = [
+                watermark.time().later(self.interval.lower_ms),
+                watermark.time().earlier(self.interval.upper_ms),
+            ];
             for (input, limit) in limits.into_iter().enumerate() {
-                let gone = held.take_before(input, if watermark == Watermark::END { EventTime::MAX } else { limit });
+                let gone = held.take_before(
+                    input,
+                    if watermark == Watermark::END { EventTime::MAX } else { limit },
+                );
                 alone[input].extend(gone.into_iter().filter(|r| !r.matched));
             }
             self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
@@ -308,7 +358,9 @@ impl Steps for IntervalJoin {
 
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Some(watermark) = self.expiring else { return Ok(()) };
-        if let Some(end) = self.due.first().filter(|&end| end <= watermark.time() || watermark == Watermark::END) {
+        if let Some(end) =
+            self.due.first().filter(|&end| end <= watermark.time() || watermark == Watermark::END)
+        {
             return self.expire(watermark, end, cx);
         }
         self.expiring = None;

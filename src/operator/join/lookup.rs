@@ -1,10 +1,12 @@
-//! Rows beside those that a table outside has for their keys: `JOIN dim FOR SYSTEM_TIME AS OF o.pt`.
+//! Rows beside those that a table outside has for their keys: `JOIN dim FOR SYSTEM_TIME AS OF
+//! o.pt`.
 //!
-//! The operator asks for the keys of a batch, and everything that arrives meanwhile waits behind it: rows, watermarks and
-//! barriers keep their order, and no checkpoint is taken with a question open. What always holds: rows come out in the order in
-//! which they came in, each with its op, watermark and arrival; a key with NULL is not asked for and matches nothing; at most
-//! [`KEYS_MAX`] keys are asked for at a time. What comes out depends on what the table holds when it is asked: a run again
-//! may give other rows.
+//! The operator asks for the keys of a batch, and everything that arrives meanwhile waits behind
+//! it: rows, watermarks and barriers keep their order, and no checkpoint is taken with a question
+//! open. What always holds: rows come out in the order in which they came in, each with its op,
+//! watermark and arrival; a key with NULL is not asked for and matches nothing; at most
+//! [`KEYS_MAX`] keys are asked for at a time. What comes out depends on what the table holds when
+//! it is asked: a run again may give other rows.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -20,7 +22,8 @@ use crate::lookup::{Answer, Asker, Key, Keys, LookupError};
 use crate::operator::calc::condition_mask;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows, Steps};
 
-/// Different keys of one question: ten batches of DynamoDB's, so that its latency is shared by many rows and an answer is small.
+/// Different keys of one question: ten batches of DynamoDB's, so that its latency is shared by many
+/// rows and an answer is small.
 const KEYS_MAX: usize = 1000;
 /// Rows of a batch that comes out, if one row does not have more: about what a source's batch has.
 const ROWS_MAX: usize = 8192;
@@ -97,9 +100,11 @@ impl LookupJoin {
         {
             match event {
                 Event::Rows(rows) if !rows.is_empty() => {
-                    let columns: Vec<ArrayRef> = self.spec.keys.iter().map(|&k| rows.batch.column(k).clone()).collect();
+                    let columns: Vec<ArrayRef> =
+                        self.spec.keys.iter().map(|&k| rows.batch.column(k).clone()).collect();
                     let keys = self.asker.encode(&columns)?;
-                    let current = Current { rows, keys, done: 0, asked: 0, numbers: vec![], answer: None };
+                    let current =
+                        Current { rows, keys, done: 0, asked: 0, numbers: vec![], answer: None };
                     self.ask(current)?;
                 }
                 Event::Rows(_) => {}
@@ -137,8 +142,14 @@ impl LookupJoin {
         Ok(())
     }
 
-    /// Gives out some rows of those whose keys are answered. Afterwards `current` is there only if there are more.
-    fn give_out(&mut self, mut current: Current, answer: Answer, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    /// Gives out some rows of those whose keys are answered. Afterwards `current` is there only if
+    /// there are more.
+    fn give_out(
+        &mut self,
+        mut current: Current,
+        answer: Answer,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
         debug_assert!(
             current.done <= current.asked && current.asked <= current.rows.len(),
             "rows are given out that were not asked for"
@@ -187,7 +198,10 @@ impl LookupJoin {
             if self.spec.outer {
                 (mask, right) = keep_first(&mask, &left, &right);
             }
-            (left, right) = (filter(&left, &mask)?.as_primitive().clone(), filter(&right, &mask)?.as_primitive().clone());
+            (left, right) = (
+                filter(&left, &mask)?.as_primitive().clone(),
+                filter(&right, &mask)?.as_primitive().clone(),
+            );
             ordinals = filter(&ordinals, &mask)?.as_primitive().clone();
             batch = self.side_by_side(&part.batch, found, &left, &right)?;
         }
@@ -208,7 +222,10 @@ impl LookupJoin {
         left: &UInt32Array,
         right: &UInt32Array,
     ) -> Result<RecordBatch, ArrowError> {
-        let mut columns = part.columns()[..self.spec.width].iter().map(|c| take(c, left, None)).collect::<Result<Vec<_>, _>>()?;
+        let mut columns = part.columns()[..self.spec.width]
+            .iter()
+            .map(|c| take(c, left, None))
+            .collect::<Result<Vec<_>, _>>()?;
         let right = found.columns().iter().map(|column| match column.is_empty() {
             // There is nothing to take from.
             true => Ok(new_null_array(column.data_type(), right.len())),
@@ -222,7 +239,11 @@ impl LookupJoin {
 }
 
 /// For LEFT JOIN: a row none of whose pairs match keeps its first one, without the other side.
-fn keep_first(mask: &BooleanArray, left: &UInt32Array, right: &UInt32Array) -> (BooleanArray, UInt32Array) {
+fn keep_first(
+    mask: &BooleanArray,
+    left: &UInt32Array,
+    right: &UInt32Array,
+) -> (BooleanArray, UInt32Array) {
     let mut keep: Vec<bool> = mask.iter().map(|m| m == Some(true)).collect();
     let mut right: Vec<Option<u32>> = right.iter().collect();
     let mut start = 0;

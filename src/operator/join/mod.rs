@@ -1,9 +1,10 @@
 //! Joins: rows of two inputs side by side.
 //!
-//! Both inputs come through an exchange by the join's keys, so one worker has all rows that can match. In reading order:
-//! `pairs` (which rows of two batches match, in bounded steps), `window` (rows of the same window), `held` (rows that wait for
-//! others) and `interval` (rows of about the same time). `lookup` stands apart: its other side is a table outside, and nothing is
-//! exchanged for it.
+//! Both inputs come through an exchange by the join's keys, so one worker has all rows that can
+//! match. In reading order: `pairs` (which rows of two batches match, in bounded steps), `window`
+//! (rows of the same window), `held` (rows that wait for others) and `interval` (rows of about the
+//! same time). `lookup` stands apart: its other side is a table outside, and nothing is exchanged
+//! for it.
 
 mod held;
 pub mod interval;
@@ -68,8 +69,8 @@ pub struct JoinSpec {
 }
 
 impl JoinSpec {
-    /// Columns of an input that decide which worker and key group has a row. NOT IN has to see every NULL of the other side:
-    /// all its rows come together.
+    /// Columns of an input that decide which worker and key group has a row. NOT IN has to see
+    /// every NULL of the other side: all its rows come together.
     pub(crate) fn placed_by(&self, input: usize) -> &[usize] {
         if self.kind == JoinKind::NullAwareAnti { &[] } else { &self.keys[input] }
     }

@@ -1,12 +1,14 @@
-//! Which rows of two batches match? In steps of some thousand pairs, so that a key with many rows on both sides neither fills
-//! the memory nor holds up the worker.
+//! Which rows of two batches match? In steps of some thousand pairs, so that a key with many rows
+//! on both sides neither fills the memory nor holds up the worker.
 //!
-//! Used by `window`. What always holds: pairs come in the order of the left rows, those of one left row in the order of the
-//! right; then the left rows without a match, then the right ones.
+//! Used by `window`. What always holds: pairs come in the order of the left rows, those of one left
+//! row in the order of the right; then the left rows without a match, then the right ones.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
+};
 use arrow::compute::{filter, take};
 use arrow::datatypes::{Schema, SchemaRef};
 use datafusion_common::DataFusionError;
@@ -51,16 +53,19 @@ fn has_null(columns: &[ArrayRef], row: usize) -> bool {
 
 impl Pairs {
     pub fn new(spec: &JoinSpec, left: RecordBatch, right: RecordBatch) -> Pairs {
-        let columns =
-            |batch: &RecordBatch, keys: &[usize]| -> Vec<ArrayRef> { keys.iter().map(|&k| batch.column(k).clone()).collect() };
-        let (left_keys, right_keys) = (columns(&left, &spec.keys[0]), columns(&right, &spec.keys[1]));
+        let columns = |batch: &RecordBatch, keys: &[usize]| -> Vec<ArrayRef> {
+            keys.iter().map(|&k| batch.column(k).clone()).collect()
+        };
+        let (left_keys, right_keys) =
+            (columns(&left, &spec.keys[0]), columns(&right, &spec.keys[1]));
         let mut index = GroupIndex::default();
         let mut keys = KeyBuf::default();
         encode_keys(&right_keys, right.num_rows(), &mut keys);
         let mut right_groups: Vec<Option<u32>> = Vec::with_capacity(right.num_rows());
         for row in 0..right.num_rows() {
             let key = keys.get(row);
-            right_groups.push((!has_null(&right_keys, row)).then(|| index.intern(key, hash_key(key)).0));
+            right_groups
+                .push((!has_null(&right_keys, row)).then(|| index.intern(key, hash_key(key)).0));
         }
         let mut starts = vec![0u32; index.len() + 1];
         right_groups.iter().flatten().for_each(|&g| starts[g as usize + 1] += 1);
@@ -77,8 +82,13 @@ impl Pairs {
         }
         debug_assert_eq!(next[..index.len()], starts[1..], "a right row is in no group");
         encode_keys(&left_keys, left.num_rows(), &mut keys);
-        let found =
-            |row: usize| if has_null(&left_keys, row) { None } else { index.find(keys.get(row), hash_key(keys.get(row))) };
+        let found = |row: usize| {
+            if has_null(&left_keys, row) {
+                None
+            } else {
+                index.find(keys.get(row), hash_key(keys.get(row)))
+            }
+        };
         let left_groups = (0..left.num_rows()).map(found).collect();
         let null_aware = spec.kind == JoinKind::NullAwareAnti;
         let nothing = null_aware && right_groups.iter().any(Option::is_none);
@@ -88,15 +98,33 @@ impl Pairs {
             (0..left.num_rows()).for_each(|row| left_matched[row] = has_null(&left_keys, row));
         }
         let right_matched = vec![false; right.num_rows()];
-        Pairs { left, right, left_groups, starts, rows, left_matched, right_matched, nothing, at: Cursor::Pairs(0, 0) }
+        Pairs {
+            left,
+            right,
+            left_groups,
+            starts,
+            rows,
+            left_matched,
+            right_matched,
+            nothing,
+            at: Cursor::Pairs(0, 0),
+        }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.left.get_array_memory_size() + self.right.get_array_memory_size() + self.rows.len() * 8 + self.left_groups.len() * 9
+        self.left.get_array_memory_size()
+            + self.right.get_array_memory_size()
+            + self.rows.len() * 8
+            + self.left_groups.len() * 9
     }
 
-    /// The next rows. None: there are no more. Pairs that the condition refuses go to the error stream.
-    pub fn step(&mut self, spec: &JoinSpec, cx: &mut Context<'_>) -> Result<Option<RecordBatch>, DataFusionError> {
+    /// The next rows. None: there are no more. Pairs that the condition refuses go to the error
+    /// stream.
+    pub fn step(
+        &mut self,
+        spec: &JoinSpec,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<RecordBatch>, DataFusionError> {
         if self.nothing {
             return Ok(None);
         }
@@ -128,7 +156,10 @@ impl Pairs {
         let (mut left, mut right) = (Vec::new(), Vec::new());
         while row < self.left_groups.len() && left.len() < STEP_PAIRS {
             if let Some(group) = self.left_groups[row] {
-                let (start, end) = (self.starts[group as usize] as usize, self.starts[group as usize + 1] as usize);
+                let (start, end) = (
+                    self.starts[group as usize] as usize,
+                    self.starts[group as usize + 1] as usize,
+                );
                 let n = (end - start - done).min(STEP_PAIRS - left.len());
                 left.resize(left.len() + n, row as u32);
                 right.extend_from_slice(&self.rows[start + done..start + done + n]);
@@ -140,7 +171,11 @@ impl Pairs {
             row += 1;
             done = 0;
         }
-        self.at = if row < self.left_groups.len() { Cursor::Pairs(row, done) } else { Cursor::LeftRest(0) };
+        self.at = if row < self.left_groups.len() {
+            Cursor::Pairs(row, done)
+        } else {
+            Cursor::LeftRest(0)
+        };
         let (mut left, mut right) = (UInt32Array::from(left), UInt32Array::from(right));
         if let Some(condition) = &spec.condition {
             let both = self.side_by_side(&left, &right)?;
@@ -150,19 +185,28 @@ impl Pairs {
         }
         let first_match = |row: &u32| !self.left_matched[*row as usize];
         // A left row of a semi join comes out at its first match.
-        let mut new: Vec<u32> =
-            if spec.kind == JoinKind::Semi { left.values().iter().copied().filter(first_match).collect() } else { vec![] };
+        let mut new: Vec<u32> = if spec.kind == JoinKind::Semi {
+            left.values().iter().copied().filter(first_match).collect()
+        } else {
+            vec![]
+        };
         new.dedup();
         left.values().iter().for_each(|&row| self.left_matched[row as usize] = true);
         right.values().iter().for_each(|&row| self.right_matched[row as usize] = true);
         match spec.kind {
             JoinKind::Semi => self.output(spec, &new.into(), &UInt32Array::new_null(0)),
-            JoinKind::Anti | JoinKind::NullAwareAnti => Ok(RecordBatch::new_empty(spec.output.clone())),
+            JoinKind::Anti | JoinKind::NullAwareAnti => {
+                Ok(RecordBatch::new_empty(spec.output.clone()))
+            }
             _ => self.output(spec, &left, &right),
         }
     }
 
-    fn side_by_side(&self, left: &UInt32Array, right: &UInt32Array) -> Result<RecordBatch, DataFusionError> {
+    fn side_by_side(
+        &self,
+        left: &UInt32Array,
+        right: &UInt32Array,
+    ) -> Result<RecordBatch, DataFusionError> {
         let mut columns = Vec::new();
         let mut fields = Vec::new();
         for (batch, picks) in [(&self.left, left), (&self.right, right)] {
@@ -177,7 +221,12 @@ impl Pairs {
     }
 
     /// Rows of both sides; where one has no rows, of NULLs in its place.
-    fn output(&self, spec: &JoinSpec, left: &UInt32Array, right: &UInt32Array) -> Result<RecordBatch, DataFusionError> {
+    fn output(
+        &self,
+        spec: &JoinSpec,
+        left: &UInt32Array,
+        right: &UInt32Array,
+    ) -> Result<RecordBatch, DataFusionError> {
         let column = |array: &ArrayRef, picks: &UInt32Array| -> Result<ArrayRef, DataFusionError> {
             if picks.null_count() > 0 && array.is_empty() {
                 return Ok(new_null_array(array.data_type(), picks.len()));
@@ -203,7 +252,11 @@ fn rest(matched: &[bool], from: usize, wanted: bool) -> (Vec<u32>, Option<usize>
     if !wanted {
         return (vec![], None);
     }
-    let picks: Vec<u32> = (from..matched.len()).filter(|&row| !matched[row]).take(STEP_PAIRS).map(|row| row as u32).collect();
+    let picks: Vec<u32> = (from..matched.len())
+        .filter(|&row| !matched[row])
+        .take(STEP_PAIRS)
+        .map(|row| row as u32)
+        .collect();
     let next = picks.last().filter(|_| picks.len() == STEP_PAIRS).map(|&last| last as usize + 1);
     (picks, next)
 }

@@ -1,7 +1,8 @@
 //! The window join: rows of both inputs wait for their window and are joined when it closes.
 //!
-//! Rows that are late for their window never get here: the operator that gave them the window, or the aggregation that fired
-//! them, sees to that. A window whose rows do not fit into memory is joined some key groups at a time.
+//! Rows that are late for their window never get here: the operator that gave them the window, or
+//! the aggregation that fired them, sees to that. A window whose rows do not fit into memory is
+//! joined some key groups at a time.
 
 use super::JoinSpec;
 use super::pairs::Pairs;
@@ -40,9 +41,23 @@ const STREAMED_BYTES: usize = 4 << 20;
 
 impl WindowJoin {
     pub fn new(spec: JoinSpec) -> WindowJoin {
-        let input = |i: usize| WindowRows::new(spec.operator, i as u8, spec.inputs[i].clone(), spec.placed_by(i).to_vec());
+        let input = |i: usize| {
+            WindowRows::new(
+                spec.operator,
+                i as u8,
+                spec.inputs[i].clone(),
+                spec.placed_by(i).to_vec(),
+            )
+        };
         let inputs = [input(0), input(1)];
-        WindowJoin { spec, inputs, fired_mark: None, next_generation: 0, firing: None, window: None }
+        WindowJoin {
+            spec,
+            inputs,
+            fired_mark: None,
+            next_generation: 0,
+            firing: None,
+            window: None,
+        }
     }
 
     fn add(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -62,7 +77,9 @@ impl WindowJoin {
         let stored: usize = self.inputs.iter().map(|i| i.stored_bytes(end)).sum();
         let mut at_once = usize::from(KEY_GROUPS);
         // Without keys all rows lie in one group.
-        if stored.saturating_mul(LOADED_PER_STORED) > cx.room_bytes && !self.spec.placed_by(0).is_empty() {
+        if stored.saturating_mul(LOADED_PER_STORED) > cx.room_bytes
+            && !self.spec.placed_by(0).is_empty()
+        {
             let mut changes = Changes::default();
             for input in &mut self.inputs {
                 input.spill_window(end, &mut self.next_generation, &mut changes)?;
@@ -71,7 +88,8 @@ impl WindowJoin {
             let stored: usize = self.inputs.iter().map(|i| i.stored_bytes(end)).sum();
             at_once = groups_at_once(stored, STREAMED_BYTES);
         }
-        self.window = Some(OpenWindow { end, rest: KeyGroups::ALL, groups_at_once: at_once, pairs: None });
+        self.window =
+            Some(OpenWindow { end, rest: KeyGroups::ALL, groups_at_once: at_once, pairs: None });
         Ok(())
     }
 
@@ -88,9 +106,14 @@ impl WindowJoin {
                 window.pairs.insert(Pairs::new(&self.spec, left, right))
             }
         };
-        match pairs.step(&self.spec, cx).map_err(|e| OperatorError::kernel(engine_words::reason(&e)))? {
+        match pairs
+            .step(&self.spec, cx)
+            .map_err(|e| OperatorError::kernel(engine_words::reason(&e)))?
+        {
             Some(batch) if batch.num_rows() == 0 => {}
-            Some(batch) => cx.out.push(Event::Rows(Rows { window_end: Some(window.end), ..Rows::new(batch) })),
+            Some(batch) => {
+                cx.out.push(Event::Rows(Rows { window_end: Some(window.end), ..Rows::new(batch) }))
+            }
             None => window.pairs = None,
         }
         Ok(false)
@@ -126,7 +149,8 @@ impl Operator for WindowJoin {
     }
 
     fn memory_bytes(&self) -> usize {
-        let pairs = self.window.as_ref().and_then(|w| w.pairs.as_ref()).map_or(0, Pairs::memory_bytes);
+        let pairs =
+            self.window.as_ref().and_then(|w| w.pairs.as_ref()).map_or(0, Pairs::memory_bytes);
         self.inputs.iter().map(WindowRows::memory_bytes).sum::<usize>() + pairs
     }
 }

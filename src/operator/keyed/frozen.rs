@@ -1,7 +1,7 @@
 //! What a checkpoint still has to take up: entries written at a barrier and not yet in the store.
 //!
-//! Used by the caches of keyed state. What always holds: entries go to the store as they were at the barrier, whatever happens
-//! to their keys meanwhile.
+//! Used by the caches of keyed state. What always holds: entries go to the store as they were at
+//! the barrier, whatever happens to their keys meanwhile.
 
 use crate::state::rocks::Changes;
 
@@ -21,7 +21,10 @@ const ENTRY_BYTES: usize = 48;
 
 impl Frozen {
     pub fn extend(&mut self, entries: Vec<Entry>) {
-        self.bytes += entries.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + ENTRY_BYTES).sum::<usize>();
+        self.bytes += entries
+            .iter()
+            .map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len) + ENTRY_BYTES)
+            .sum::<usize>();
         self.entries.extend(entries);
     }
 

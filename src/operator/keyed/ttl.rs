@@ -1,8 +1,9 @@
-//! When is a key forgotten that nothing happens to? State TTL (`table.exec.state.ttl`), by processing time.
+//! When is a key forgotten that nothing happens to? State TTL (`table.exec.state.ttl`), by
+//! processing time.
 //!
-//! Used by the caches of keyed state. Each stored value has an entry in an index by time, so that what is too old is found
-//! without looking at the rest. What always holds: a value older than the TTL is never used; it leaves the store an eighth of
-//! the TTL later at most.
+//! Used by the caches of keyed state. Each stored value has an entry in an index by time, so that
+//! what is too old is found without looking at the rest. What always holds: a value older than the
+//! TTL is never used; it leaves the store an eighth of the TTL later at most.
 
 use std::time::Duration;
 
@@ -48,8 +49,8 @@ impl Ttl {
         index_key(self.operator, self.bucket(changed_ms), key, hash)
     }
 
-    /// Deletes stored values that are too old. Called at a barrier, before anything is frozen; looks once per bucket.
-    /// `changed_ms` reads from a stored value when it changed.
+    /// Deletes stored values that are too old. Called at a barrier, before anything is frozen;
+    /// looks once per bucket. `changed_ms` reads from a stored value when it changed.
     pub(crate) fn sweep(
         &mut self,
         now_ms: i64,

@@ -39,8 +39,9 @@ impl Bounded {
         Bounded { frame: spec.frame, calls, kept, schema, tails }
     }
 
-    /// Results for due rows. `order` has them by key, then turn; `times` and `keys` are those of `rows`. Returns the rows that
-    /// come out, and a column for each call. Rows that are late are counted.
+    /// Results for due rows. `order` has them by key, then turn; `times` and `keys` are those of
+    /// `rows`. Returns the rows that come out, and a column for each call. Rows that are late are
+    /// counted.
     #[expect(clippy::too_many_arguments, reason = "what the operator knows of the due rows")]
     pub fn results(
         &mut self,
@@ -58,7 +59,10 @@ impl Bounded {
         for own in order.chunk_by(|&a, &b| keys.get(a as usize) == keys.get(b as usize)) {
             events.entry(keys.get(own[0] as usize)).or_default().0 = own;
         }
-        for own in arrived.order.chunk_by(|&a, &b| arrived.keys.get(a as usize) == arrived.keys.get(b as usize)) {
+        for own in arrived
+            .order
+            .chunk_by(|&a, &b| arrived.keys.get(a as usize) == arrived.keys.get(b as usize))
+        {
             events.entry(arrived.keys.get(own[0] as usize)).or_default().1 = own;
         }
         for keys in [keys, &arrived.keys] {
@@ -70,7 +74,8 @@ impl Bounded {
         let new = RecordBatch::try_new(self.schema.clone(), columns)?;
         let states: Vec<Option<Tail>> = events.keys().map(|key| self.tails.take(key)).collect();
         // The due rows, then the tails of their keys.
-        let parts: Vec<&RecordBatch> = std::iter::once(&new).chain(states.iter().flatten().map(|t| &t.rows)).collect();
+        let parts: Vec<&RecordBatch> =
+            std::iter::once(&new).chain(states.iter().flatten().map(|t| &t.rows)).collect();
         let all = concat_batches(&self.schema, parts)?;
         let time_of = all.column(0).as_primitive::<Int64Type>();
         let mut next_tail = rows.num_rows() as u32;
@@ -79,21 +84,33 @@ impl Bounded {
         let mut ends: Vec<(std::ops::Range<usize>, Lateness)> = Vec::new();
         for ((own, arrivals), state) in events.values().zip(states) {
             lists.key_from = lists.list.len() as u32;
-            let (mut lateness, tail_rows) = state.map_or_else(Default::default, |t| (t.lateness, t.rows.num_rows() as u32));
+            let (mut lateness, tail_rows) =
+                state.map_or_else(Default::default, |t| (t.lateness, t.rows.num_rows() as u32));
             lists.list.extend(next_tail..next_tail + tail_rows);
             next_tail += tail_rows;
             match self.frame {
                 Frame::Range { preceding_ms } => {
                     let key = KeyRows { own, turns, times, limit: due.limit };
-                    cx.counters.late_rows += self.by_time(&key, arrivals, &arrived, preceding_ms, &mut lateness, &mut lists);
+                    cx.counters.late_rows += self.by_time(
+                        &key,
+                        arrivals,
+                        &arrived,
+                        preceding_ms,
+                        &mut lateness,
+                        &mut lists,
+                    );
                 }
-                _ => cx.counters.late_rows += self.by_count(own, turns, times, &mut lateness, &mut lists),
+                _ => {
+                    cx.counters.late_rows +=
+                        self.by_count(own, turns, times, &mut lateness, &mut lists)
+                }
             }
             ends.push((lists.key_from as usize..lists.list.len(), lateness));
         }
         let Lists { list, out, ranges, .. } = lists;
         let calls = self.calls.iter().filter(|_| !out.is_empty());
-        let results = calls.map(|c| evaluate(c, &all, &list, &ranges)).collect::<Result<Vec<_>, _>>()?;
+        let results =
+            calls.map(|c| evaluate(c, &all, &list, &ranges)).collect::<Result<Vec<_>, _>>()?;
         for (key, (own, lateness)) in events.keys().zip(ends) {
             let reached = self.reached(&list[own], time_of);
             let rows = take_record_batch(&all, &UInt32Array::from(reached.to_vec()))?;
@@ -104,11 +121,18 @@ impl Bounded {
     }
 
     /// Rows of one key for a frame of rows. Returns how many are late.
-    fn by_count(&self, own: &[u32], turns: &Turns, times: &[i64], lateness: &mut Lateness, lists: &mut Lists<'_>) -> u64 {
+    fn by_count(
+        &self,
+        own: &[u32],
+        turns: &Turns,
+        times: &[i64],
+        lateness: &mut Lateness,
+        lists: &mut Lists<'_>,
+    ) -> u64 {
         let mut late = 0;
-        for peers in
-            own.chunk_by(|&a, &b| times[a as usize] == times[b as usize] && turns.key(a as usize) == turns.key(b as usize))
-        {
+        for peers in own.chunk_by(|&a, &b| {
+            times[a as usize] == times[b as usize] && turns.key(a as usize) == turns.key(b as usize)
+        }) {
             let ts = EventTime::at(times[peers[0] as usize]);
             if ts <= lateness.last {
                 late += peers.len() as u64;
@@ -131,7 +155,8 @@ impl Bounded {
         lists: &mut Lists<'_>,
     ) -> u64 {
         // Rows in time, and those behind that wait for the next watermark, each in order of time.
-        let (in_time, behind): (Vec<u32>, Vec<u32>) = key.own.iter().partition(|&&row| !key.turns.is_behind(row as usize));
+        let (in_time, behind): (Vec<u32>, Vec<u32>) =
+            key.own.iter().partition(|&&row| !key.turns.is_behind(row as usize));
         let mut in_time = in_time.as_slice();
         let mut waiting: Vec<u32> = Vec::new();
         let mut late = 0;
@@ -141,7 +166,11 @@ impl Bounded {
             for &arrival in step {
                 let ts = arrived.time(arrival);
                 let is_behind = ts <= watermark.time();
-                let taken = lateness.arrive(ts, if is_behind { Timing::Behind } else { Timing::InTime }, frame_ms);
+                let taken = lateness.arrive(
+                    ts,
+                    if is_behind { Timing::Behind } else { Timing::InTime },
+                    frame_ms,
+                );
                 if !is_behind {
                     continue;
                 }
@@ -214,14 +243,22 @@ impl Bounded {
                 let to = list.len() as u32;
                 let own = &list[key_from as usize..];
                 // Not partitioned by time where a late row came in: the newest rows in reach.
-                let within = |&&row: &&u32| (ts.earlier(preceding_ms)..=ts).contains(&EventTime::at(time_of.value(row as usize)));
+                let within = |&&row: &&u32| {
+                    (ts.earlier(preceding_ms)..=ts)
+                        .contains(&EventTime::at(time_of.value(row as usize)))
+                };
                 let from = to - own.iter().rev().take_while(within).count() as u32;
                 ranges.extend(peers.iter().map(|&row| FrameRange { row, from, to, key_from }));
             }
             Frame::RowsBeforePeers { .. } | Frame::UnboundedRange | Frame::UnboundedRows => {
                 list.extend_from_slice(peers);
                 let to = list.len() as u32;
-                ranges.extend(peers.iter().map(|&row| FrameRange { row, from: key_from, to, key_from }));
+                ranges.extend(peers.iter().map(|&row| FrameRange {
+                    row,
+                    from: key_from,
+                    to,
+                    key_from,
+                }));
             }
         }
         out.extend_from_slice(peers);
@@ -230,10 +267,14 @@ impl Bounded {
     /// The part of a key's rows that a later frame can reach.
     fn reached<'a>(&self, rows: &'a [u32], time_of: &Int64Array) -> &'a [u32] {
         match self.frame {
-            Frame::Rows { preceding } | Frame::RowsBeforePeers { preceding } => &rows[rows.len().saturating_sub(preceding)..],
+            Frame::Rows { preceding } | Frame::RowsBeforePeers { preceding } => {
+                &rows[rows.len().saturating_sub(preceding)..]
+            }
             Frame::Range { preceding_ms } => {
                 let last = rows.last().map_or(i64::MIN, |&row| time_of.value(row as usize));
-                let from = rows.iter().rposition(|&row| time_of.value(row as usize) < last.saturating_sub(preceding_ms));
+                let from = rows.iter().rposition(|&row| {
+                    time_of.value(row as usize) < last.saturating_sub(preceding_ms)
+                });
                 &rows[from.map_or(0, |at| at + 1)..]
             }
             Frame::UnboundedRange | Frame::UnboundedRows => &[],
@@ -255,7 +296,8 @@ impl KeyRows<'_> {
     }
 }
 
-/// What a batch of due rows fills: rows in the order they are given out, and the range of each one's frame.
+/// What a batch of due rows fills: rows in the order they are given out, and the range of each
+/// one's frame.
 struct Lists<'a> {
     time_of: &'a Int64Array,
     list: Vec<u32>,
@@ -276,17 +318,25 @@ impl Arrived {
     fn new(batch: Option<&RecordBatch>) -> Arrived {
         let none = || Int64Array::from(Vec::<i64>::new());
         let Some(batch) = batch else {
-            return Arrived { keys: KeyBuf::default(), order: vec![], marks: [none(), none(), none(), none()] };
+            return Arrived {
+                keys: KeyBuf::default(),
+                order: vec![],
+                marks: [none(), none(), none(), none()],
+            };
         };
         let first = batch.num_columns() - 4;
-        let marks = [0, 1, 2, 3].map(|i| batch.column(first + i).as_primitive::<Int64Type>().clone());
+        let marks =
+            [0, 1, 2, 3].map(|i| batch.column(first + i).as_primitive::<Int64Type>().clone());
         let mut keys = KeyBuf::default();
         encode_keys(&batch.columns()[..first], batch.num_rows(), &mut keys);
         let mut arrived = Arrived { keys, order: vec![], marks };
         let mut order: Vec<u32> = (0..batch.num_rows() as u32).collect();
         order.sort_by(|&a, &b| {
             let by_key = arrived.keys.get(a as usize).cmp(arrived.keys.get(b as usize));
-            by_key.then_with(|| (arrived.watermark(a), arrived.arrival(a)).cmp(&(arrived.watermark(b), arrived.arrival(b))))
+            by_key.then_with(|| {
+                (arrived.watermark(a), arrived.arrival(a))
+                    .cmp(&(arrived.watermark(b), arrived.arrival(b)))
+            })
         });
         arrived.order = order;
         arrived
@@ -301,13 +351,17 @@ impl Arrived {
     }
 
     fn arrival(&self, row: u32) -> (u64, u64) {
-        (self.marks[2].value(row as usize).cast_unsigned(), self.marks[3].value(row as usize).cast_unsigned())
+        (
+            self.marks[2].value(row as usize).cast_unsigned(),
+            self.marks[3].value(row as usize).cast_unsigned(),
+        )
     }
 }
 
 /// A call over the columns of a tail: `kept` grows by those it reads. Column 0 is the time.
 pub(crate) fn over_kept(call: &OverCall, kept: &mut Vec<usize>) -> OverCall {
-    let mut places: BTreeMap<usize, usize> = kept.iter().enumerate().map(|(i, &c)| (c, i + 1)).collect();
+    let mut places: BTreeMap<usize, usize> =
+        kept.iter().enumerate().map(|(i, &c)| (c, i + 1)).collect();
     let mut place = |column: usize| {
         *places.entry(column).or_insert_with(|| {
             kept.push(column);

@@ -1,11 +1,14 @@
-//! OVER ordered by a column that is no time: a row that comes later may stand earlier, and shifts the results behind it.
+//! OVER ordered by a column that is no time: a row that comes later may stand earlier, and shifts
+//! the results behind it.
 //!
-//! Runs behind an exchange by key. Each row is sent with its result at once, and all rows whose result it changes are sent
-//! again, change for change as Flink's NonTimeRangeUnboundedPrecedingFunction and NonTimeRowsUnboundedPrecedingFunction (2.3)
-//! have it. Rows may be taken back. `ordered` keeps the rows, `running` folds them. What always holds: what was sent for a row
-//! and not taken back is the result over the rows of its key up to it.
+//! Runs behind an exchange by key. Each row is sent with its result at once, and all rows whose
+//! result it changes are sent again, change for change as Flink's
+//! NonTimeRangeUnboundedPrecedingFunction and NonTimeRowsUnboundedPrecedingFunction (2.3) have it.
+//! Rows may be taken back. `ordered` keeps the rows, `running` folds them. What always holds: what
+//! was sent for a row and not taken back is the result over the rows of its key up to it.
 //!
-//! A row costs time in the number of rows of its key. A step of output is bounded, whatever a batch of rows changes.
+//! A row costs time in the number of rows of its key. A step of output is bounded, whatever a batch
+//! of rows changes.
 
 mod ordered;
 mod running;
@@ -40,12 +43,14 @@ pub struct ByValueSpec {
     /// ROWS: rows that compare equal have results of their own. RANGE: they share one.
     pub by_row: bool,
     pub calls: Vec<OverCall>,
-    /// Aggregates that no one sees: a result is sent again if one of them changed, as if they came out.
+    /// Aggregates that no one sees: a result is sent again if one of them changed, as if they came
+    /// out.
     pub unseen: Vec<Aggregate>,
-    /// Rows are only added: those that compare equal are in the order in which they arrived in their splits.
+    /// Rows are only added: those that compare equal are in the order in which they arrived in
+    /// their splits.
     pub by_arrival: bool,
-    /// A key is forgotten when nothing changed there for so long (`table.exec.state.ttl`); None: never. Flink forgets row by
-    /// row.
+    /// A key is forgotten when nothing changed there for so long (`table.exec.state.ttl`); None:
+    /// never. Flink forgets row by row.
     pub ttl: Option<Duration>,
     pub input: SchemaRef,
     /// Columns of the input that come out; those behind them were added for the functions.
@@ -115,7 +120,11 @@ impl OverByValue {
                 }
                 _ => change.remove(&row, value)?,
             }
-            debug_assert_eq!(ordered.results.len(), ordered.len(), "a row without the result that was sent for it");
+            debug_assert_eq!(
+                ordered.results.len(),
+                ordered.len(),
+                "a row without the result that was sent for it"
+            );
             ordered.weigh();
             self.partitions.put(key, (ordered.len() > 0).then_some(ordered), cx.now_ms);
         }
@@ -138,11 +147,15 @@ impl OverByValue {
         }
         let spec = &self.spec;
         let rows = concat_batches(&out.rows[0].schema(), &out.rows)?;
-        let types: Vec<DataType> = spec.output.fields().iter().skip(spec.width).map(|f| f.data_type().clone()).collect();
+        let types: Vec<DataType> =
+            spec.output.fields().iter().skip(spec.width).map(|f| f.data_type().clone()).collect();
         let results = decode_keys(&types, out.results.iter().map(AsRef::as_ref))?;
         let columns = rows.columns()[..spec.width].iter().cloned().chain(results).collect();
         let batch = RecordBatch::try_new(spec.output.clone(), columns)?;
-        cx.out.push(Event::Rows(Rows { ops: Some(out.ops.into_iter().collect()), ..Rows::new(batch) }));
+        cx.out.push(Event::Rows(Rows {
+            ops: Some(out.ops.into_iter().collect()),
+            ..Rows::new(batch)
+        }));
         Ok(())
     }
 }
@@ -183,7 +196,12 @@ impl OneRow<'_> {
         from + peers
     }
 
-    fn insert(&mut self, row: &RecordBatch, place: OrderPlace, op: Op) -> Result<(), OperatorError> {
+    fn insert(
+        &mut self,
+        row: &RecordBatch,
+        place: OrderPlace,
+        op: Op,
+    ) -> Result<(), OperatorError> {
         let (first, _) = self.ordered.peers(&place.value);
         let at = self.ordered.insert(row, place)?;
         self.shift(if self.spec.by_row { at } else { first }, at, op)
@@ -195,15 +213,22 @@ impl OneRow<'_> {
         let (mut wanted, mut held) = (KeyBuf::default(), KeyBuf::default());
         encode_keys(row.columns(), 1, &mut wanted);
         encode_keys(self.ordered.rows.slice(first, end - first).columns(), end - first, &mut held);
-        let mut equal = held.iter().enumerate().filter(|(_, row)| *row == wanted.get(0)).map(|(i, _)| first + i);
+        let mut equal = held
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| *row == wanted.get(0))
+            .map(|(i, _)| first + i);
         // Of several equal rows Flink takes the first where each has its own result, else the last.
-        let Some(at) = (if self.spec.by_row { equal.next() } else { equal.last() }) else { return Ok(()) };
+        let Some(at) = (if self.spec.by_row { equal.next() } else { equal.last() }) else {
+            return Ok(());
+        };
         self.shift(if self.spec.by_row { at } else { first }, at, Op::Delete)?;
         self.ordered.remove(at)
     }
 
-    /// Finds the results from row `from` on again and sends what changed, until a row that did not change has the result it
-    /// had: then so do all behind it. The row at `changed` came or, with [`Op::Delete`], goes.
+    /// Finds the results from row `from` on again and sends what changed, until a row that did not
+    /// change has the result it had: then so do all behind it. The row at `changed` came or, with
+    /// [`Op::Delete`], goes.
     fn shift(&mut self, from: usize, changed: usize, op: Op) -> Result<(), OperatorError> {
         let goes = op == Op::Delete;
         self.running.clear();
@@ -256,7 +281,8 @@ impl Operator for OverByValue {
             Event::Rows(rows) => {
                 // An operator before it in the chain may send several batches at once.
                 self.finish(cx)?;
-                let columns: Vec<ArrayRef> = self.spec.partition.iter().map(|&c| rows.batch.column(c).clone()).collect();
+                let columns: Vec<ArrayRef> =
+                    self.spec.partition.iter().map(|&c| rows.batch.column(c).clone()).collect();
                 let mut keys = KeyBuf::default();
                 encode_keys(&columns, rows.len(), &mut keys);
                 let hashes = keys.iter().map(hash_key).collect();
@@ -325,7 +351,9 @@ mod tests {
 
     fn sums_by_value() -> OverByValue {
         let fields = |names: &[&str]| {
-            Arc::new(Schema::new(names.iter().map(|n| Field::new(*n, DataType::Int64, true)).collect::<Vec<_>>()))
+            Arc::new(Schema::new(
+                names.iter().map(|n| Field::new(*n, DataType::Int64, true)).collect::<Vec<_>>(),
+            ))
         };
         let sum = Aggregate::plain(Function::Sum, Some(0), DataType::Int64, DataType::Int64);
         OverByValue::new(ByValueSpec {
@@ -344,8 +372,14 @@ mod tests {
         })
     }
 
-    /// Sends rows and applies what comes out to `table`, a count of each row. The number of steps that it took.
-    fn send(operator: &mut OverByValue, rows: &[(Op, i64)], db: &StateDb, table: &mut BTreeMap<(i64, i64), i64>) -> usize {
+    /// Sends rows and applies what comes out to `table`, a count of each row. The number of steps
+    /// that it took.
+    fn send(
+        operator: &mut OverByValue,
+        rows: &[(Op, i64)],
+        db: &StateDb,
+        table: &mut BTreeMap<(i64, i64), i64>,
+    ) -> usize {
         let column: ArrayRef = Arc::new(rows.iter().map(|(_, v)| Some(*v)).collect::<Int64Array>());
         let batch = RecordBatch::try_from_iter([("v", column)]).expect("a batch");
         let ops: Ops = rows.iter().map(|(op, _)| *op).collect();
@@ -359,7 +393,9 @@ mod tests {
             operator: "test",
             now_ms: 0,
         };
-        operator.on_event(Event::Rows(Rows { ops: Some(ops), ..Rows::new(batch) }), &mut cx).expect("takes it");
+        operator
+            .on_event(Event::Rows(Rows { ops: Some(ops), ..Rows::new(batch) }), &mut cx)
+            .expect("takes it");
         let mut steps = 1;
         while operator.has_work() {
             operator.work(&mut cx).expect("goes on");
@@ -383,7 +419,10 @@ mod tests {
         let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
         let (mut operator, mut table) = (sums_by_value(), BTreeMap::new());
         let falling: Vec<(Op, i64)> = (1..=200).rev().map(|v| (Op::Insert, v)).collect();
-        assert!(send(&mut operator, &falling, &db, &mut table) > 2, "40 000 changes come in several steps");
+        assert!(
+            send(&mut operator, &falling, &db, &mut table) > 2,
+            "40 000 changes come in several steps"
+        );
         let expected = |values: &[i64]| -> BTreeMap<(i64, i64), i64> {
             let sum = |v: i64| values.iter().filter(|&&w| w <= v).sum();
             let mut table = BTreeMap::new();
@@ -402,7 +441,13 @@ mod tests {
         // Of two equal rows one goes; one that never was changes nothing.
         send(
             &mut operator,
-            &[(Op::Insert, 7), (Op::UpdateBefore, 7), (Op::Delete, 50), (Op::Delete, 1000), (Op::Insert, 9)],
+            &[
+                (Op::Insert, 7),
+                (Op::UpdateBefore, 7),
+                (Op::Delete, 50),
+                (Op::Delete, 1000),
+                (Op::Insert, 9),
+            ],
             &db,
             &mut table,
         );

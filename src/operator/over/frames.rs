@@ -1,7 +1,8 @@
 //! Aggregates over ranges of rows.
 //!
-//! Each range is a group of its own for the kernels, and its rows are dealt to it: many ranges at once, a bounded number of
-//! rows at a time. Works for every kernel, at a cost of the sum of all ranges.
+//! Each range is a group of its own for the kernels, and its rows are dealt to it: many ranges at
+//! once, a bounded number of rows at a time. Works for every kernel, at a cost of the sum of all
+//! ranges.
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, take, take_record_batch};
@@ -38,7 +39,9 @@ pub(crate) fn evaluate(
         OverCall::Aggregate(aggregate) => aggregated(aggregate, rows, list, ranges),
         OverCall::Lag { column, offset, default } => {
             let before = |r: &FrameRange| {
-                let at = (r.to as usize - 1).checked_sub(*offset).filter(|&at| at >= r.key_from as usize);
+                let at = (r.to as usize - 1)
+                    .checked_sub(*offset)
+                    .filter(|&at| at >= r.key_from as usize);
                 at.map(|at| list[at])
             };
             let picks: UInt32Array = ranges.iter().map(before).collect();
@@ -48,13 +51,21 @@ pub(crate) fn evaluate(
             let defaults = take(rows.column(*default), &own, None)?;
             // In the place of a NULL too.
             let found = arrow::compute::is_not_null(&values)?;
-            arrow::compute::kernels::zip::zip(&found, &values, &defaults).map_err(OperatorError::kernel)
+            arrow::compute::kernels::zip::zip(&found, &values, &defaults)
+                .map_err(OperatorError::kernel)
         }
-        OverCall::RowNumber | OverCall::Rank => Err(OperatorError::kernel("a rank over a bounded frame")),
+        OverCall::RowNumber | OverCall::Rank => {
+            Err(OperatorError::kernel("a rank over a bounded frame"))
+        }
     }
 }
 
-fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &[FrameRange]) -> Result<ArrayRef, OperatorError> {
+fn aggregated(
+    aggregate: &Aggregate,
+    rows: &RecordBatch,
+    list: &[u32],
+    ranges: &[FrameRange],
+) -> Result<ArrayRef, OperatorError> {
     let mut parts: Vec<ArrayRef> = Vec::new();
     let mut from = 0;
     while from < ranges.len() {
@@ -74,7 +85,8 @@ fn aggregated(aggregate: &Aggregate, rows: &RecordBatch, list: &[u32], ranges: &
         let kernel = accumulators.kernel_mut();
         kernel.resize(to - from);
         let columns = dealt.batch.columns();
-        let selected = Selected::of(aggregate, columns, ArrivalPlaces::new(&dealt, &WindowPart::Whole));
+        let selected =
+            Selected::of(aggregate, columns, ArrivalPlaces::new(&dealt, &WindowPart::Whole));
         kernel.update(&groups, aggregate.argument.map(|a| &columns[a]), selected);
         parts.push(kernel.evaluate(&(0..(to - from) as u32).collect::<Vec<_>>())?);
         from = to;

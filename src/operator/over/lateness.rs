@@ -1,8 +1,9 @@
 //! Which rows does a frame of time still take? Flink's timers, per key.
 //!
-//! Flink sets a timer to forget a key, half a frame longer than its newest row can be reached, and moves it on while rows come.
-//! A timer that was moved on still fires, and the key then counts as having given out a row of that time: a row that is behind
-//! and not after it is dropped. So lateness depends on when rows *arrived*, not only on their times:
+//! Flink sets a timer to forget a key, half a frame longer than its newest row can be reached, and
+//! moves it on while rows come. A timer that was moved on still fires, and the key then counts as
+//! having given out a row of that time: a row that is behind and not after it is dropped. So
+//! lateness depends on when rows *arrived*, not only on their times:
 //!
 //! ```text
 //! arrival of a row at watermark w:  dropped if it is behind and time <= last
@@ -11,8 +12,9 @@
 //! rows at t given out:  last = t
 //! ```
 //!
-//! Timers and rows up to a watermark come in order of time, before the rows that arrive at that watermark. A row that is behind
-//! is given out with the next watermark. (RowTimeRangeBoundedPrecedingFunction of Flink 2.3, and seen in case `over_late`.)
+//! Timers and rows up to a watermark come in order of time, before the rows that arrive at that
+//! watermark. A row that is behind is given out with the next watermark.
+//! (RowTimeRangeBoundedPrecedingFunction of Flink 2.3, and seen in case `over_late`.)
 
 use crate::time::EventTime;
 
@@ -55,14 +57,25 @@ impl Lateness {
             if self.timers.get(at) != Some(&clear) {
                 self.timers.insert(at, clear);
             }
-            debug_assert!(self.timers.is_sorted_by(|a, b| a < b), "timers are out of order: {:?}", self.timers);
+            debug_assert!(
+                self.timers.is_sorted_by(|a, b| a < b),
+                "timers are out of order: {:?}",
+                self.timers
+            );
         }
         true
     }
 
     /// The next timer, if it is at or before `limit` and not after `before`.
-    pub(crate) fn next_timer(&self, limit: EventTime, before: Option<EventTime>) -> Option<EventTime> {
-        self.timers.first().copied().filter(|&t| t <= limit && before.is_none_or(|before| t <= before))
+    pub(crate) fn next_timer(
+        &self,
+        limit: EventTime,
+        before: Option<EventTime>,
+    ) -> Option<EventTime> {
+        self.timers
+            .first()
+            .copied()
+            .filter(|&t| t <= limit && before.is_none_or(|before| t <= before))
     }
 
     /// The first timer fires. True: the key is new again, and its rows are forgotten.
@@ -99,7 +112,10 @@ mod tests {
         key.last = EventTime::at(1000);
         assert_eq!(key.next_timer(EventTime::at(1160), None), Some(EventTime::at(1151)));
         assert!(!key.fire());
-        assert!(!key.arrive(EventTime::at(1150), Timing::Behind, 100) && key.arrive(EventTime::at(1152), Timing::Behind, 100));
+        assert!(
+            !key.arrive(EventTime::at(1150), Timing::Behind, 100)
+                && key.arrive(EventTime::at(1152), Timing::Behind, 100)
+        );
     }
 
     #[test]

@@ -34,7 +34,9 @@ impl Over {
             Frame::Range { .. } | Frame::Rows { .. } | Frame::RowsBeforePeers { .. } => {
                 Keys::Bounded(Box::new(Bounded::new(&spec)))
             }
-            Frame::UnboundedRange | Frame::UnboundedRows => Keys::Unbounded(Box::new(Unbounded::new(&spec))),
+            Frame::UnboundedRange | Frame::UnboundedRows => {
+                Keys::Unbounded(Box::new(Unbounded::new(&spec)))
+            }
         };
         let waiting = Waiting::new(&spec);
         Over { spec, waiting, keys, passed: None, next_generation: 0, firing: None }
@@ -43,17 +45,26 @@ impl Over {
     fn emit(&mut self, due: &Due, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let (rows, turns) = Turns::split_off(&due.rows, &self.spec)?;
         let times = event_times_ms(rows.column(self.spec.rowtime));
-        let partition: Vec<ArrayRef> = self.spec.partition.iter().map(|&c| rows.column(c).clone()).collect();
+        let partition: Vec<ArrayRef> =
+            self.spec.partition.iter().map(|&c| rows.column(c).clone()).collect();
         let mut keys = KeyBuf::default();
         encode_keys(&partition, rows.num_rows(), &mut keys);
-        let turn = |row: u32| (turns.key(row as usize), times[row as usize], turns.arrival(row as usize));
+        let turn =
+            |row: u32| (turns.key(row as usize), times[row as usize], turns.arrival(row as usize));
         let mut order: Vec<u32> = (0..rows.num_rows() as u32).collect();
-        order.sort_by(|&a, &b| keys.get(a as usize).cmp(keys.get(b as usize)).then_with(|| turn(a).cmp(&turn(b))));
+        order.sort_by(|&a, &b| {
+            keys.get(a as usize).cmp(keys.get(b as usize)).then_with(|| turn(a).cmp(&turn(b)))
+        });
         let (out, results) = match &mut self.keys {
-            Keys::Bounded(bounded) => bounded.results(&rows, due, &turns, &times, &keys, &order, cx)?,
+            Keys::Bounded(bounded) => {
+                bounded.results(&rows, due, &turns, &times, &keys, &order, cx)?
+            }
             Keys::Unbounded(unbounded) => unbounded.results(&rows, &times, &keys, &order, cx)?,
         };
-        debug_assert!(results.iter().all(|c| c.len() == out.len()), "a row leaves without its result");
+        debug_assert!(
+            results.iter().all(|c| c.len() == out.len()),
+            "a row leaves without its result"
+        );
         if out.is_empty() {
             return Ok(());
         }
@@ -70,7 +81,8 @@ impl Over {
             times_ms: of_rows.values().iter().map(|&row| turns.key(row as usize).0).collect(),
             numbers: of_rows.values().iter().map(|&row| turns.arrival(row as usize).1).collect(),
         };
-        // A row that is behind stays so for what follows: it is late for windows that its watermark had closed.
+        // A row that is behind stays so for what follows: it is late for windows that its watermark
+        // had closed.
         let mut watermark = Watermark::NONE;
         let watermarks = of_rows.values().iter().map(|&row| {
             let (turn_ms, _) = turns.key(row as usize);
@@ -80,7 +92,11 @@ impl Over {
             watermark.ms()
         });
         let watermarks_ms = Some(watermarks.collect());
-        cx.out.push(Event::Rows(Rows { watermarks_ms, arrivals: Some(arrivals), ..Rows::new(batch) }));
+        cx.out.push(Event::Rows(Rows {
+            watermarks_ms,
+            arrivals: Some(arrivals),
+            ..Rows::new(batch)
+        }));
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
-//! What later rows of a key can still need: its newest rows, and what decides whether a late one is taken.
+//! What later rows of a key can still need: its newest rows, and what decides whether a late one is
+//! taken.
 //!
-//! Stored as `last (8) | clear (8) | timers (4) | timer (8) * timers | packed columns`, little-endian; no clearing time is the
-//! largest number.
+//! Stored as `last (8) | clear (8) | timers (4) | timer (8) * timers | packed columns`,
+//! little-endian; no clearing time is the largest number.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
@@ -48,7 +49,8 @@ impl KeyedValue for Tail {
 
     fn decode(bytes: &[u8], schema: &SchemaRef) -> Result<Tail, OperatorError> {
         let mut rest = bytes;
-        let lateness = lateness(&mut rest).ok_or_else(|| OperatorError::damaged("a short row tail"))?;
+        let lateness =
+            lateness(&mut rest).ok_or_else(|| OperatorError::damaged("a short row tail"))?;
         let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
         let rows = RecordBatch::try_new(schema.clone(), unpack(rest, &types)?);
         Ok(Tail { lateness, rows: rows.map_err(OperatorError::damaged)? })

@@ -20,7 +20,12 @@ pub struct Unbounded {
 
 /// Stands for a call that needs no accumulator.
 fn counter() -> Aggregate {
-    Aggregate::plain(Function::Count, None, arrow::datatypes::DataType::Int64, arrow::datatypes::DataType::Int64)
+    Aggregate::plain(
+        Function::Count,
+        None,
+        arrow::datatypes::DataType::Int64,
+        arrow::datatypes::DataType::Int64,
+    )
 }
 
 impl Unbounded {
@@ -32,7 +37,11 @@ impl Unbounded {
         });
         let group = GroupSpec {
             operator: spec.operator,
-            key_types: spec.partition.iter().map(|&c| spec.input.field(c).data_type().clone()).collect(),
+            key_types: spec
+                .partition
+                .iter()
+                .map(|&c| spec.input.field(c).data_type().clone())
+                .collect(),
             aggregates: aggregates.collect(),
             retracts: false,
             ttl: None,
@@ -57,7 +66,9 @@ impl Unbounded {
         // Rows that are taken together: those of one key and, with RANGE, of one time.
         let together = |&a: &u32, &b: &u32| {
             let (a, b) = (a as usize, b as usize);
-            self.spec.frame == Frame::UnboundedRange && groups[a] == groups[b] && times[a] == times[b]
+            self.spec.frame == Frame::UnboundedRange
+                && groups[a] == groups[b]
+                && times[a] == times[b]
         };
         let mut rounds: Vec<Vec<&[u32]>> = Vec::new();
         let mut last: Option<(u32, usize)> = None;
@@ -111,28 +122,39 @@ impl Unbounded {
         let columns = dealt.batch.columns();
         for (call, accumulators) in self.spec.calls.iter().zip(&mut self.groups.accumulators) {
             if let OverCall::Aggregate(aggregate) = call {
-                let selected = Selected::of(aggregate, columns, ArrivalPlaces::new(&dealt, &WindowPart::Whole));
-                accumulators.kernel_mut().update(&of_rows, aggregate.argument.map(|a| &columns[a]), selected);
+                let selected = Selected::of(
+                    aggregate,
+                    columns,
+                    ArrivalPlaces::new(&dealt, &WindowPart::Whole),
+                );
+                accumulators.kernel_mut().update(
+                    &of_rows,
+                    aggregate.argument.map(|a| &columns[a]),
+                    selected,
+                );
             }
         }
         for ((&group, peers), before) in own.iter().zip(round).zip(&before) {
             self.groups.changed(group, before + peers.len() as i64, now_ms);
         }
         let results = self.groups.evaluate(&own)?;
-        let of_peers: UInt32Array =
-            round.iter().enumerate().flat_map(|(i, peers)| std::iter::repeat_n(i as u32, peers.len())).collect();
+        let of_peers: UInt32Array = round
+            .iter()
+            .enumerate()
+            .flat_map(|(i, peers)| std::iter::repeat_n(i as u32, peers.len()))
+            .collect();
         for (i, call) in self.spec.calls.iter().enumerate() {
             parts[i].push(match call {
                 OverCall::RowNumber => {
-                    let numbers =
-                        round.iter().zip(&before).flat_map(|(peers, &before)| (1..=peers.len() as i64).map(move |i| before + i));
+                    let numbers = round.iter().zip(&before).flat_map(|(peers, &before)| {
+                        (1..=peers.len() as i64).map(move |i| before + i)
+                    });
                     Arc::new(numbers.collect::<Int64Array>()) as ArrayRef
                 }
                 OverCall::Rank => {
-                    let ranks = round
-                        .iter()
-                        .zip(&before)
-                        .flat_map(|(peers, &before)| std::iter::repeat_n(before + peers.len() as i64, peers.len()));
+                    let ranks = round.iter().zip(&before).flat_map(|(peers, &before)| {
+                        std::iter::repeat_n(before + peers.len() as i64, peers.len())
+                    });
                     Arc::new(ranks.collect::<Int64Array>())
                 }
                 _ => take(&results[i], &of_peers, None)?,

@@ -1,4 +1,5 @@
-//! Which rows are due? Rows lie in buckets of time, in memory or in the store, until the watermark reaches them.
+//! Which rows are due? Rows lie in buckets of time, in memory or in the store, until the watermark
+//! reaches them.
 
 use std::sync::Arc;
 
@@ -14,9 +15,11 @@ use crate::state::KeyGroups;
 use crate::state::rocks::{Changes, StateDb};
 use crate::time::{EventTime, Watermark};
 
-/// Columns that are added to a waiting row: its turn (time, then whether it is behind), its split, its number there.
+/// Columns that are added to a waiting row: its turn (time, then whether it is behind), its split,
+/// its number there.
 const MARKS: [&str; 4] = ["(turn)", "(behind)", "(split)", "(number)"];
-/// Columns of an arrival behind its key: the watermark of its split, its time, its split, its number there.
+/// Columns of an arrival behind its key: the watermark of its split, its time, its split, its
+/// number there.
 const ARRIVAL: [&str; 4] = ["(watermark)", "(time)", "(split)", "(number)"];
 /// Width of a bucket: few rows are looked at again because only a part of their bucket was due.
 const BUCKET_MS: i64 = 1000;
@@ -31,7 +34,10 @@ pub(crate) struct Turns {
 
 impl Turns {
     /// Splits a batch of waiting rows into the rows and their turns.
-    pub fn split_off(batch: &RecordBatch, spec: &OverSpec) -> Result<(RecordBatch, Turns), OperatorError> {
+    pub fn split_off(
+        batch: &RecordBatch,
+        spec: &OverSpec,
+    ) -> Result<(RecordBatch, Turns), OperatorError> {
         let width = spec.input.fields().len();
         let mark = |i: usize| batch.column(width + i).as_primitive::<Int64Type>().clone();
         let turns = Turns { turn_ms: mark(0), behind: mark(1), split: mark(2), number: mark(3) };
@@ -85,14 +91,16 @@ pub(crate) struct Due {
 
 impl Waiting {
     pub fn new(spec: &OverSpec) -> Waiting {
-        let rows = WindowRows::new(spec.operator, 0, waiting_schema(&spec.input), spec.partition.clone());
+        let rows =
+            WindowRows::new(spec.operator, 0, waiting_schema(&spec.input), spec.partition.clone());
         let keys = (0..spec.partition.len()).collect();
-        let arrivals =
-            matches!(spec.frame, Frame::Range { .. }).then(|| WindowRows::new(spec.operator, 1, arrival_schema(spec), keys));
+        let arrivals = matches!(spec.frame, Frame::Range { .. })
+            .then(|| WindowRows::new(spec.operator, 1, arrival_schema(spec), keys));
         Waiting { rows, arrivals }
     }
 
-    /// Adds rows. Those whose turn is over are dropped and counted, with `drops_behind` also those that are behind.
+    /// Adds rows. Those whose turn is over are dropped and counted, with `drops_behind` also those
+    /// that are behind.
     pub fn add(
         &mut self,
         spec: &OverSpec,
@@ -104,12 +112,14 @@ impl Waiting {
         let times = event_times_ms(rows.batch.column(spec.rowtime));
         let n = rows.len();
         let watermark_ms = |row: usize| rows.watermark(row).ms();
-        let (mut turns, mut behind, mut kept) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n));
+        let (mut turns, mut behind, mut kept) =
+            (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n));
         for (row, &ts) in times.iter().enumerate() {
             let is_behind = ts <= watermark_ms(row);
             let turn = ts.max(watermark_ms(row));
             let is_over = turn < passed.ms() || turn == passed.ms() && !is_behind;
-            let is_dropped = is_behind && drops_behind && !(spec.first_only && ts == watermark_ms(row));
+            let is_dropped =
+                is_behind && drops_behind && !(spec.first_only && ts == watermark_ms(row));
             if is_dropped {
                 cx.counters.late_rows += 1;
             } else if is_over {
@@ -126,7 +136,8 @@ impl Waiting {
         let splits: ArrayRef = Arc::new(Int64Array::from(vec![rows.split.cast_signed(); n]));
         let numbers: ArrayRef = Arc::new(numbers);
         if let Some(arrivals) = &mut self.arrivals {
-            let mut columns: Vec<ArrayRef> = spec.partition.iter().map(|&c| rows.batch.column(c).clone()).collect();
+            let mut columns: Vec<ArrayRef> =
+                spec.partition.iter().map(|&c| rows.batch.column(c).clone()).collect();
             let watermarks: Vec<i64> = (0..n).map(watermark_ms).collect();
             let buckets: Vec<EventTime> = watermarks.iter().map(|&w| bucket_end(w)).collect();
             columns.push(Arc::new(Int64Array::from(watermarks)));
@@ -153,7 +164,8 @@ impl Waiting {
     ) -> Result<Option<Due>, OperatorError> {
         let watermark_ms = watermark.ms();
         let (mut skipped_rows, mut skipped_arrivals, mut found) = (vec![], vec![], None);
-        while let Some(end) = self.first().filter(|end| end.earlier(BUCKET_MS) <= watermark.time()) {
+        while let Some(end) = self.first().filter(|end| end.earlier(BUCKET_MS) <= watermark.time())
+        {
             let width = spec.input.fields().len();
             let is_due = |batch: &RecordBatch, row: usize| {
                 let turn = batch.column(width).as_primitive::<Int64Type>().value(row);
@@ -162,10 +174,13 @@ impl Waiting {
             };
             let rows = take_due(end, watermark, &mut self.rows, is_due, &mut skipped_rows, cx)?;
             let keys = spec.partition.len();
-            let has_arrived =
-                |batch: &RecordBatch, row: usize| batch.column(keys).as_primitive::<Int64Type>().value(row) < watermark_ms;
+            let has_arrived = |batch: &RecordBatch, row: usize| {
+                batch.column(keys).as_primitive::<Int64Type>().value(row) < watermark_ms
+            };
             let arrivals = match &mut self.arrivals {
-                Some(from) => Some(take_due(end, watermark, from, has_arrived, &mut skipped_arrivals, cx)?),
+                Some(from) => {
+                    Some(take_due(end, watermark, from, has_arrived, &mut skipped_arrivals, cx)?)
+                }
                 None => None,
             };
             if rows.num_rows() + arrivals.as_ref().map_or(0, RecordBatch::num_rows) > 0 {
@@ -181,7 +196,11 @@ impl Waiting {
     }
 
     fn first(&self) -> Option<EventTime> {
-        self.rows.first().into_iter().chain(self.arrivals.as_ref().and_then(WindowRows::first)).min()
+        self.rows
+            .first()
+            .into_iter()
+            .chain(self.arrivals.as_ref().and_then(WindowRows::first))
+            .min()
     }
 
     fn all(&mut self) -> impl Iterator<Item = &mut WindowRows> {
@@ -192,7 +211,11 @@ impl Waiting {
         self.all().for_each(WindowRows::freeze);
     }
 
-    pub fn write_frozen(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub fn write_frozen(
+        &mut self,
+        generation: &mut u32,
+        changes: &mut Changes,
+    ) -> Result<bool, OperatorError> {
         let mut done = true;
         for rows in self.all() {
             done &= rows.write_frozen(generation, changes)?;
@@ -200,7 +223,11 @@ impl Waiting {
         Ok(done)
     }
 
-    pub(crate) fn spill(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub(crate) fn spill(
+        &mut self,
+        generation: &mut u32,
+        changes: &mut Changes,
+    ) -> Result<bool, OperatorError> {
         for rows in self.all() {
             if rows.spill(generation, changes)? {
                 return Ok(true);
@@ -223,13 +250,24 @@ fn bucket_end(ms: i64) -> EventTime {
 }
 
 /// Puts the rows that are kept into their buckets.
-fn deal(batch: &RecordBatch, buckets: &[EventTime], kept: &[bool], into: &mut WindowRows) -> Result<(), OperatorError> {
-    let mut ends: Vec<EventTime> = buckets.iter().zip(kept).filter(|(_, kept)| **kept).map(|(b, _)| *b).collect();
+fn deal(
+    batch: &RecordBatch,
+    buckets: &[EventTime],
+    kept: &[bool],
+    into: &mut WindowRows,
+) -> Result<(), OperatorError> {
+    let mut ends: Vec<EventTime> =
+        buckets.iter().zip(kept).filter(|(_, kept)| **kept).map(|(b, _)| *b).collect();
     ends.sort_unstable();
     ends.dedup();
     for end in ends {
-        let mask: BooleanArray = buckets.iter().zip(kept).map(|(b, kept)| Some(*kept && *b == end)).collect();
-        let part = if mask.true_count() == batch.num_rows() { batch.clone() } else { filter_record_batch(batch, &mask)? };
+        let mask: BooleanArray =
+            buckets.iter().zip(kept).map(|(b, kept)| Some(*kept && *b == end)).collect();
+        let part = if mask.true_count() == batch.num_rows() {
+            batch.clone()
+        } else {
+            filter_record_batch(batch, &mask)?
+        };
         into.add(end, part);
     }
     Ok(())
@@ -246,7 +284,9 @@ fn take_due(
 ) -> Result<RecordBatch, OperatorError> {
     let all = from.read(end, KeyGroups::ALL, cx.db)?;
     from.remove_own(end, cx.db)?;
-    let due: BooleanArray = (0..all.num_rows()).map(|row| Some(watermark == Watermark::END || is_due(&all, row))).collect();
+    let due: BooleanArray = (0..all.num_rows())
+        .map(|row| Some(watermark == Watermark::END || is_due(&all, row)))
+        .collect();
     if due.true_count() == all.num_rows() {
         return Ok(all);
     }

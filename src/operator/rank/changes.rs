@@ -1,6 +1,7 @@
 //! What does one row change among the best of its partition?
 //!
-//! The algorithms of Flink's AppendOnlyTopNFunction, FastTop1Function and RetractableTopNFunction (2.3), change for change.
+//! The algorithms of Flink's AppendOnlyTopNFunction, FastTop1Function and RetractableTopNFunction
+//! (2.3), change for change.
 
 use std::ops::Bound;
 
@@ -23,7 +24,13 @@ impl RankChanges {
 }
 
 /// A row is added to a partition. False if it changes nothing there.
-pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut RankChanges) -> bool {
+pub fn insert(
+    spec: &RankSpec,
+    sorted: &mut Sorted,
+    sort: &[u8],
+    row: &[u8],
+    out: &mut RankChanges,
+) -> bool {
     match spec.keeping {
         Keeping::First { ties_replace } => first(spec, sorted, sort, row, ties_replace, out),
         Keeping::Best => best(spec, sorted, sort, row, out),
@@ -35,7 +42,14 @@ pub fn insert(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out
     }
 }
 
-fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_replace: bool, out: &mut RankChanges) -> bool {
+fn first(
+    spec: &RankSpec,
+    sorted: &mut Sorted,
+    sort: &[u8],
+    row: &[u8],
+    ties_replace: bool,
+    out: &mut RankChanges,
+) -> bool {
     let Some((held_sort, held)) = sorted.iter().next() else {
         sorted.insert(sort, row);
         out.add(spec, Op::Insert, row, 1);
@@ -51,7 +65,13 @@ fn first(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], ties_rep
     replaces
 }
 
-fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut RankChanges) -> bool {
+fn best(
+    spec: &RankSpec,
+    sorted: &mut Sorted,
+    sort: &[u8],
+    row: &[u8],
+    out: &mut RankChanges,
+) -> bool {
     let is_full = sorted.len() >= spec.end;
     if is_full && sorted.rows.last_key_value().is_none_or(|(worst, _)| sort >= worst.as_slice()) {
         return false;
@@ -75,7 +95,8 @@ fn best(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut
     true
 }
 
-/// Rows move when one comes or goes: with numbers each is sent again, without them only who enters and leaves.
+/// Rows move when one comes or goes: with numbers each is sent again, without them only who enters
+/// and leaves.
 fn numbered(spec: &RankSpec) -> bool {
     spec.with_number || spec.start > 1
 }
@@ -121,8 +142,17 @@ fn moved_down(spec: &RankSpec, sorted: &Sorted, sort: &[u8], row: &[u8], out: &m
 }
 
 /// A row is taken back. One that is not there changes nothing.
-pub fn remove(spec: &RankSpec, sorted: &mut Sorted, sort: &[u8], row: &[u8], out: &mut RankChanges) {
-    let Some(at) = sorted.rows.get(sort).and_then(|rows| rows.iter().position(|r| **r == *row)) else { return };
+pub fn remove(
+    spec: &RankSpec,
+    sorted: &mut Sorted,
+    sort: &[u8],
+    row: &[u8],
+    out: &mut RankChanges,
+) {
+    let Some(at) = sorted.rows.get(sort).and_then(|rows| rows.iter().position(|r| **r == *row))
+    else {
+        return;
+    };
     let mut number = at + 1;
     for (_, rows) in sorted.rows.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(sort))) {
         number += rows.len();
@@ -189,7 +219,9 @@ mod tests {
             }
             let mut out = RankChanges::default();
             remove(&spec(with_number), &mut sorted, &row.as_bytes()[..1], row.as_bytes(), &mut out);
-            let text = |(op, row, n): &(Op, Box<[u8]>, usize)| format!("{} {} {n}", op.name(), String::from_utf8_lossy(row));
+            let text = |(op, row, n): &(Op, Box<[u8]>, usize)| {
+                format!("{} {} {n}", op.name(), String::from_utf8_lossy(row))
+            };
             (out.changes.iter().map(text).collect::<Vec<_>>().join(", "), sorted.len())
         };
         for (row, numbered, plain, left) in [

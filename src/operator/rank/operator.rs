@@ -27,13 +27,19 @@ impl Rank {
     fn fold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let n = rows.len();
         let mut partitions = KeyBuf::default();
-        let columns: Vec<ArrayRef> = self.spec.partition.iter().map(|&c| rows.batch.column(c).clone()).collect();
+        let columns: Vec<ArrayRef> =
+            self.spec.partition.iter().map(|&c| rows.batch.column(c).clone()).collect();
         encode_keys(&columns, n, &mut partitions);
         let hashes: Vec<u64> = partitions.iter().map(hash_key).collect();
         self.partitions.load(&partitions, &hashes, cx.now_ms, cx.db)?;
         let mut encoded = KeyBuf::default();
         encode_keys(rows.batch.columns(), n, &mut encoded);
-        let order: Vec<_> = self.spec.order.iter().map(|&(c, options)| (rows.batch.column(c).clone(), options)).collect();
+        let order: Vec<_> = self
+            .spec
+            .order
+            .iter()
+            .map(|&(c, options)| (rows.batch.column(c).clone(), options))
+            .collect();
         let sorts = sort_keys(&order, n);
         let mut out = RankChanges::default();
         let mut causes: Vec<u32> = Vec::new();
@@ -58,11 +64,17 @@ impl Rank {
         if out.changes.is_empty() {
             return Ok(());
         }
-        let types: Vec<DataType> = self.spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
+        let types: Vec<DataType> =
+            self.spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
         let mut columns = decode_keys(&types, out.changes.iter().map(|(_, row, _)| row.as_ref()))?;
         if self.spec.output.fields().len() > columns.len() {
             columns.push(if self.spec.with_number {
-                Arc::new(out.changes.iter().map(|(_, _, number)| Some(*number as i64)).collect::<Int64Array>())
+                Arc::new(
+                    out.changes
+                        .iter()
+                        .map(|(_, _, number)| Some(*number as i64))
+                        .collect::<Int64Array>(),
+                )
             } else {
                 new_null_array(&DataType::Int64, out.changes.len())
             });
@@ -70,7 +82,10 @@ impl Rank {
         let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         let ops = out.changes.iter().map(|(op, _, _)| *op).collect();
         // Windows behind are closed for a change as they are for the row that caused it.
-        let watermarks_ms = rows.watermarks_ms.as_ref().map(|w| causes.iter().map(|&row| w[row as usize]).collect());
+        let watermarks_ms = rows
+            .watermarks_ms
+            .as_ref()
+            .map(|w| causes.iter().map(|&row| w[row as usize]).collect());
         cx.out.push(Event::Rows(Rows { ops: Some(ops), watermarks_ms, ..Rows::new(batch) }));
         Ok(())
     }

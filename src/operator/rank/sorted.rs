@@ -1,8 +1,8 @@
 //! The rows of a partition in order.
 //!
-//! Rows and what they are sorted by are bytes in the encoding of `state::key`, turned round for descending columns, so that
-//! comparing bytes compares rows. Stored as `sort key length (4) | rows (4) | sort key | (row length (4) | row) * rows`, one
-//! after the other, little-endian.
+//! Rows and what they are sorted by are bytes in the encoding of `state::key`, turned round for
+//! descending columns, so that comparing bytes compares rows. Stored as `sort key length (4) | rows
+//! (4) | sort key | (row length (4) | row) * rows`, one after the other, little-endian.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,9 @@ impl Sorted {
 
     /// The rows with their sort keys, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.rows.iter().flat_map(|(sort, rows)| rows.iter().map(|row| (sort.as_slice(), row.as_ref())))
+        self.rows
+            .iter()
+            .flat_map(|(sort, rows)| rows.iter().map(|row| (sort.as_slice(), row.as_ref())))
     }
 }
 
@@ -162,7 +164,10 @@ mod tests {
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "ab"]));
         let order = |descending: bool, nulls_first: bool, text_descending: bool| {
             let options = |descending, nulls_first| SortOptions { descending, nulls_first };
-            let columns = [(numbers.clone(), options(descending, nulls_first)), (texts.clone(), options(text_descending, true))];
+            let columns = [
+                (numbers.clone(), options(descending, nulls_first)),
+                (texts.clone(), options(text_descending, true)),
+            ];
             let keys = sort_keys(&columns, 4);
             let mut rows: Vec<usize> = (0..4).collect();
             rows.sort_by(|&a, &b| keys.get(a).cmp(keys.get(b)));

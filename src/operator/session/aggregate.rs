@@ -1,7 +1,9 @@
-//! The session aggregation: rows into fragments, fragments into sessions when the watermark passes them.
+//! The session aggregation: rows into fragments, fragments into sessions when the watermark passes
+//! them.
 //!
-//! What always holds: a key group's fragments are all in memory or all in the store; the accumulators of fragment `n` are
-//! group `n` of every kernel; between a barrier and its checkpoint nothing fires and nothing is spilled.
+//! What always holds: a key group's fragments are all in memory or all in the store; the
+//! accumulators of fragment `n` are group `n` of every kernel; between a barrier and its checkpoint
+//! nothing fires and nothing is spilled.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,7 +17,9 @@ use crate::operator::aggregate::{Aggregate, Kernel, Selected, kernel};
 use crate::operator::window::fire::group_columns;
 use crate::operator::window::stored::StoredTypes;
 use crate::operator::window::table::KeyedRows;
-use crate::operator::window::{event_times_ms, local_times, local_watermark, local_watermarks, window_time};
+use crate::operator::window::{
+    event_times_ms, local_times, local_watermark, local_watermarks, window_time,
+};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 use crate::state::layout::StateTable;
@@ -82,7 +86,8 @@ impl SessionAggregate {
     fn add_rows(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let input = KeyedRows::new(self.spec.key_types.len(), rows);
         if !self.stored.is_empty() {
-            let needed: HashSet<KeyGroup> = input.hashes.iter().map(|&hash| KeyGroup::of_hash(hash)).collect();
+            let needed: HashSet<KeyGroup> =
+                input.hashes.iter().map(|&hash| KeyGroup::of_hash(hash)).collect();
             for group in needed {
                 self.load(group, cx.db)?;
             }
@@ -93,10 +98,12 @@ impl SessionAggregate {
         let fired_mark = self.fired_mark.unwrap_or(Watermark::NONE);
         let mut merges = Vec::new();
         // Rows that are in time, and the fragment of each.
-        let (mut kept, mut groups) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
+        let (mut kept, mut groups) =
+            (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
         for (row, ts) in times.iter().map(|&ms| EventTime::at(ms)).enumerate() {
             let key = self.fragments.intern(input.keys.get(row), input.hashes[row]);
-            let start_watermark = watermarks.as_ref().map_or(Watermark::NONE, |w| Watermark::at(w[row]));
+            let start_watermark =
+                watermarks.as_ref().map_or(Watermark::NONE, |w| Watermark::at(w[row]));
             let end = ts.later(self.spec.gap_ms);
             let fragment = Fragment { key, split: rows.split, start: ts, end, start_watermark };
             let late = match self.fragments.place(key, fragment, fired_mark, &mut merges) {
@@ -133,7 +140,11 @@ impl SessionAggregate {
         let mut values = self.values.iter_mut();
         for (aggregate, kernel) in self.spec.aggregates.iter().zip(&mut self.kernels) {
             kernel.resize(numbers);
-            let selected = Selected::of(aggregate, rows.batch.columns(), ArrivalPlaces::new(rows, &WindowPart::Whole));
+            let selected = Selected::of(
+                aggregate,
+                rows.batch.columns(),
+                ArrivalPlaces::new(rows, &WindowPart::Whole),
+            );
             let argument = aggregate.argument.map(|a| rows.batch.column(a));
             match (aggregate.distinct, argument) {
                 (true, Some(argument)) => {
@@ -162,7 +173,8 @@ impl SessionAggregate {
     /// Finds the sessions that a watermark closes and makes each one fragment.
     fn close(&mut self, watermark: Watermark, cx: &mut Context<'_>) -> Result<Fire, OperatorError> {
         let local = local_watermark(self.spec.zone.as_ref(), watermark);
-        let reached: Vec<KeyGroup> = self.stored.iter().filter(|(_, end)| local.closes(**end)).map(|(&g, _)| g).collect();
+        let reached: Vec<KeyGroup> =
+            self.stored.iter().filter(|(_, end)| local.closes(**end)).map(|(&g, _)| g).collect();
         for group in reached {
             self.load(group, cx.db)?;
         }
@@ -175,7 +187,8 @@ impl SessionAggregate {
                     continue;
                 }
                 let members = self.fragments.session_of(number);
-                let whole: Vec<Fragment> = members.iter().filter_map(|&m| self.fragments.get(m).copied()).collect();
+                let whole: Vec<Fragment> =
+                    members.iter().filter_map(|&m| self.fragments.get(m).copied()).collect();
                 let start = whole.iter().map(|f| f.start).min().unwrap_or(fragment.start);
                 let end = whole.iter().map(|f| f.end).max().unwrap_or(fragment.end);
                 if !local.closes(end) {
@@ -201,7 +214,10 @@ impl SessionAggregate {
             place(a).cmp(&place(b)).then_with(|| fragments.key(a.key).cmp(fragments.key(b.key)))
         });
         self.count_distinct(&sessions)?;
-        debug_assert!(sessions.iter().all(|s| s.start < s.end && local.closes(s.end)), "a session fires before it is over");
+        debug_assert!(
+            sessions.iter().all(|s| s.start < s.end && local.closes(s.end)),
+            "a session fires before it is over"
+        );
         Ok(Fire { watermark, local, sessions, next: 0 })
     }
 
@@ -216,7 +232,11 @@ impl SessionAggregate {
                     values.push(value);
                 }
             }
-            let column = decode_keys(std::slice::from_ref(&aggregate.input_type), values.iter().map(|v| &**v))?.remove(0);
+            let column = decode_keys(
+                std::slice::from_ref(&aggregate.input_type),
+                values.iter().map(|v| &**v),
+            )?
+            .remove(0);
             self.kernels[index].update(&groups, Some(&column), Selected::ALL);
         }
         Ok(())
@@ -225,11 +245,20 @@ impl SessionAggregate {
     /// Emits the next sessions: a batch for each end, so that a batch is of one window.
     fn emit(&mut self, fire: &mut Fire, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let upto = (fire.next + STEP_ROWS).min(fire.sessions.len());
-        for run in fire.sessions[fire.next..upto].chunk_by(|a, b| (a.start, a.end) == (b.start, b.end)) {
+        for run in
+            fire.sessions[fire.next..upto].chunk_by(|a, b| (a.start, a.end) == (b.start, b.end))
+        {
             let (start, end) = (run[0].start, run[0].end);
             let time = window_time(self.spec.zone.as_ref(), end);
-            let keys = decode_keys(&self.spec.key_types, run.iter().map(|s| self.fragments.key(s.key)))?;
-            let mut columns = group_columns(&self.spec.group_columns, &self.spec.output, (start, end, time), &keys, run.len());
+            let keys =
+                decode_keys(&self.spec.key_types, run.iter().map(|s| self.fragments.key(s.key)))?;
+            let mut columns = group_columns(
+                &self.spec.group_columns,
+                &self.spec.output,
+                (start, end, time),
+                &keys,
+                run.len(),
+            );
             let picks: Vec<u32> = run.iter().map(|s| s.fragment).collect();
             for kernel in &self.kernels {
                 columns.push(kernel.evaluate(&picks)?);
@@ -261,7 +290,11 @@ impl SessionAggregate {
             *held = fresh;
         }
         for sets in &mut self.values {
-            *sets = old.iter().zip(&all).filter_map(|(old, new)| Some((*new, sets.remove(old)?))).collect();
+            *sets = old
+                .iter()
+                .zip(&all)
+                .filter_map(|(old, new)| Some((*new, sets.remove(old)?)))
+                .collect();
         }
         self.due.clear();
         for (number, fragment) in self.fragments.iter() {
@@ -271,16 +304,22 @@ impl SessionAggregate {
 
     /// Fragments of some key groups, ordered by key group.
     fn pack(&self, picked: impl Fn(KeyGroup) -> bool) -> (Vec<u32>, Packed) {
-        let group = |n: &u32| self.fragments.get(*n).map_or(KeyGroup::FIRST, |f| self.fragments.key_group(f.key));
-        let mut numbers: Vec<u32> = self.fragments.iter().map(|(n, _)| n).filter(|n| picked(group(n))).collect();
+        let group = |n: &u32| {
+            self.fragments.get(*n).map_or(KeyGroup::FIRST, |f| self.fragments.key_group(f.key))
+        };
+        let mut numbers: Vec<u32> =
+            self.fragments.iter().map(|(n, _)| n).filter(|n| picked(group(n))).collect();
         numbers.sort_by_key(group);
-        let fragments: Vec<Fragment> = numbers.iter().filter_map(|&n| self.fragments.get(n).copied()).collect();
+        let fragments: Vec<Fragment> =
+            numbers.iter().filter_map(|&n| self.fragments.get(n).copied()).collect();
         let mut keys = KeyBuf::default();
         for fragment in &fragments {
             keys.push(self.fragments.key(fragment.key));
         }
         let values = self.values.iter().map(|sets| {
-            let of = |(i, n): (usize, &u32)| sets.get(n).map(|values| values.iter().map(move |v| (i, v.clone())));
+            let of = |(i, n): (usize, &u32)| {
+                sets.get(n).map(|values| values.iter().map(move |v| (i, v.clone())))
+            };
             numbers.iter().enumerate().filter_map(of).flatten().collect()
         });
         let packed = Packed {
@@ -299,14 +338,16 @@ impl SessionAggregate {
         self.next_generation - 1
     }
 
-    /// Brings a key group's fragments into memory. Their stored form is replaced at the next writing.
+    /// Brings a key group's fragments into memory. Their stored form is replaced at the next
+    /// writing.
     fn load(&mut self, group: KeyGroup, db: &StateDb) -> Result<(), OperatorError> {
         if self.stored.remove(&group).is_none() {
             return Ok(());
         }
         let (from, to) = stored::place(&self.spec).groups(KeyGroups::one(group));
         let mut numbers: Vec<u32> = Vec::new();
-        let (fragments, kernels, due, values) = (&mut self.fragments, &mut self.kernels, &mut self.due, &mut self.values);
+        let (fragments, kernels, due, values) =
+            (&mut self.fragments, &mut self.kernels, &mut self.due, &mut self.values);
         db.scan(&from, &to, |key, value| {
             let (key, partials) = self.stored_types.read(key, value)?;
             if let StateTable::Side(number) = key.table {
@@ -315,7 +356,8 @@ impl SessionAggregate {
                 for entry in partials.keys.iter() {
                     let (ordinal, value) = stored::split_value(entry)?;
                     let number = numbers.get(ordinal as usize);
-                    let number = number.ok_or_else(|| OperatorError::damaged("values of no session"))?;
+                    let number =
+                        number.ok_or_else(|| OperatorError::damaged("values of no session"))?;
                     sets.entry(*number).or_default().insert(value.into());
                 }
                 return Ok(());
@@ -343,7 +385,12 @@ fn distinct(spec: &SessionSpec) -> impl Iterator<Item = &Aggregate> {
     spec.aggregates.iter().filter(|a| a.distinct)
 }
 
-fn collect(sets: &mut HashMap<u32, HashSet<Box<[u8]>>>, groups: &[u32], argument: &ArrayRef, rows: Selected<'_>) {
+fn collect(
+    sets: &mut HashMap<u32, HashSet<Box<[u8]>>>,
+    groups: &[u32],
+    argument: &ArrayRef,
+    rows: Selected<'_>,
+) {
     let mut values = KeyBuf::default();
     encode_keys(std::slice::from_ref(argument), argument.len(), &mut values);
     for (row, &group) in groups.iter().enumerate() {
@@ -364,7 +411,10 @@ impl Operator for SessionAggregate {
             Event::Watermark(w) => self.fire = Some(self.close(w, cx)?),
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
-                debug_assert!(self.frozen.is_none() && self.fire.is_none(), "a barrier came in the middle of something");
+                debug_assert!(
+                    self.frozen.is_none() && self.fire.is_none(),
+                    "a barrier came in the middle of something"
+                );
                 let held = KeyGroups::ALL.iter().filter(|g| !self.stored.contains_key(g)).collect();
                 self.frozen = Some((self.pack(|_| true).1, held));
                 cx.out.push(Event::Barrier(epoch));
@@ -386,7 +436,10 @@ impl Operator for SessionAggregate {
         let value = |set: &HashSet<Box<[u8]>>| set.iter().map(|v| v.len() + 48).sum::<usize>();
         let values: usize = self.values.iter().flat_map(HashMap::values).map(value).sum();
         let due: usize = self.due.len() * 64;
-        self.fragments.memory_bytes() + self.kernels.iter().map(|k| k.memory_bytes()).sum::<usize>() + values + due
+        self.fragments.memory_bytes()
+            + self.kernels.iter().map(|k| k.memory_bytes()).sum::<usize>()
+            + values
+            + due
     }
 }
 
@@ -413,8 +466,8 @@ impl Steps for SessionAggregate {
 impl State for SessionAggregate {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
         if let Some((packed, held)) = self.frozen.take() {
-            // What was in memory at the barrier is written anew; key groups that were loaded since are in the store as they
-            // were at the barrier.
+            // What was in memory at the barrier is written anew; key groups that were loaded since
+            // are in the store as they were at the barrier.
             for group in held {
                 let (from, to) = stored::place(&self.spec).groups(KeyGroups::one(group));
                 changes.delete_range(&from, &to);
@@ -429,9 +482,14 @@ impl State for SessionAggregate {
         if self.fire.is_some() || self.fragments.alive() == 0 {
             return Ok(false);
         }
-        debug_assert!(self.frozen.is_none(), "sessions are spilled between a barrier and its checkpoint");
-        // Half of the key groups that are in memory: the ones to come back are spread evenly anyway.
-        let mut held: Vec<KeyGroup> = self.fragments.iter().map(|(_, f)| self.fragments.key_group(f.key)).collect();
+        debug_assert!(
+            self.frozen.is_none(),
+            "sessions are spilled between a barrier and its checkpoint"
+        );
+        // Half of the key groups that are in memory: the ones to come back are spread evenly
+        // anyway.
+        let mut held: Vec<KeyGroup> =
+            self.fragments.iter().map(|(_, f)| self.fragments.key_group(f.key)).collect();
         held.sort_unstable();
         held.dedup();
         held.truncate(held.len().div_ceil(2));

@@ -1,7 +1,8 @@
 //! What is known of each key: its fragments, and which of them a row joins.
 //!
-//! Used by `aggregate`, whose accumulators are indexed by fragment number. What always holds: open fragments of one key and
-//! split do not touch each other; a number is not used again until [`Fragments::compact`] renumbers all.
+//! Used by `aggregate`, whose accumulators are indexed by fragment number. What always holds: open
+//! fragments of one key and split do not touch each other; a number is not used again until
+//! [`Fragments::compact`] renumbers all.
 
 use hashbrown::HashTable;
 
@@ -97,7 +98,10 @@ impl Fragments {
 
     pub(crate) fn intern(&mut self, bytes: &[u8], hash: u64) -> u32 {
         let keys = &mut self.keys;
-        if let Some(&key) = self.table.find(hash, |&k| keys[k as usize].hash == hash && *keys[k as usize].bytes == *bytes) {
+        if let Some(&key) = self
+            .table
+            .find(hash, |&k| keys[k as usize].hash == hash && *keys[k as usize].bytes == *bytes)
+        {
             return key;
         }
         let held = SessionKey { bytes: bytes.into(), hash, fragments: Vec::new() };
@@ -116,9 +120,16 @@ impl Fragments {
         key
     }
 
-    /// Puts a row at `[start, end)` of a split with this watermark where it belongs. Fragments that it merges are named in
-    /// `merges` as (from, into): the first is gone then, and its accumulators are to be added to the second's.
-    pub fn place(&mut self, key: u32, row: Fragment, fired_mark: Watermark, merges: &mut Vec<(u32, u32)>) -> Placed {
+    /// Puts a row at `[start, end)` of a split with this watermark where it belongs. Fragments that
+    /// it merges are named in `merges` as (from, into): the first is gone then, and its
+    /// accumulators are to be added to the second's.
+    pub fn place(
+        &mut self,
+        key: u32,
+        row: Fragment,
+        fired_mark: Watermark,
+        merges: &mut Vec<(u32, u32)>,
+    ) -> Placed {
         let Fragment { split, start, end, start_watermark: watermark, .. } = row;
         let Fragments { keys, all, alive, .. } = self;
         let list = &mut keys[key as usize].fragments;
@@ -139,7 +150,8 @@ impl Fragments {
             };
             if let Some(whole) = &mut all[first as usize] {
                 if fragment.start < whole.start {
-                    (whole.start, whole.start_watermark) = (fragment.start, fragment.start_watermark);
+                    (whole.start, whole.start_watermark) =
+                        (fragment.start, fragment.start_watermark);
                 }
                 whole.end = whole.end.max(fragment.end);
             }
@@ -186,7 +198,9 @@ impl Fragments {
             if list.len() > session.len()
                 && let Some(member) = self.get(member)
             {
-                let joined = |n: &&u32| !session.contains(*n) && self.get(**n).is_some_and(|f| f.joins(member));
+                let joined = |n: &&u32| {
+                    !session.contains(*n) && self.get(**n).is_some_and(|f| f.joins(member))
+                };
                 let more: Vec<u32> = list.iter().filter(joined).copied().collect();
                 session.extend(more);
             }

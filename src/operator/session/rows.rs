@@ -1,9 +1,10 @@
 //! Rows with the session they are in: a SESSION without an aggregation above it.
 //!
-//! Stands behind an exchange by the session's PARTITION BY columns. It is the session aggregation with one aggregate, a
-//! list of whole rows in the order of arrival, and takes the lists apart when sessions fire; so sessions form, spill and come
-//! back as everywhere, and the rule of late rows is the same. What always holds: a batch that comes out is of one window;
-//! its rows are in order of their keys, and of their arrival within a session, which their new places in the order of
+//! Stands behind an exchange by the session's PARTITION BY columns. It is the session aggregation
+//! with one aggregate, a list of whole rows in the order of arrival, and takes the lists apart when
+//! sessions fire; so sessions form, spill and come back as everywhere, and the rule of late rows is
+//! the same. What always holds: a batch that comes out is of one window; its rows are in order of
+//! their keys, and of their arrival within a session, which their new places in the order of
 //! arrival say too.
 
 use std::sync::Arc;
@@ -26,7 +27,8 @@ use crate::state::rocks::{Changes, StateDb};
 use crate::time::EventTime;
 use crate::time::zone::Zone;
 
-/// The rows of sessions, resolved. Column numbers are those of the input, whose columns are all of key types.
+/// The rows of sessions, resolved. Column numbers are those of the input, whose columns are all of
+/// key types.
 #[derive(Debug, Clone)]
 pub struct SessionRowsSpec {
     /// Stable number of the operator within the query; part of stored keys.
@@ -43,7 +45,8 @@ pub struct SessionRowsSpec {
 
 /// Rows in one batch that comes out.
 const BATCH_ROWS: usize = 8192;
-/// Bits of a row's number that count the rows of its session; the others tell sessions of one window apart.
+/// Bits of a row's number that count the rows of its session; the others tell sessions of one
+/// window apart.
 const NUMBER_BITS: u32 = 24;
 
 pub(crate) struct SessionRows {
@@ -56,17 +59,23 @@ pub(crate) struct SessionRows {
 impl SessionRows {
     pub fn new(spec: SessionRowsSpec) -> SessionRows {
         let row = DataType::Struct(spec.input.fields().clone());
-        let key_types: Vec<DataType> = spec.keys.iter().map(|&k| spec.input.field(k).data_type().clone()).collect();
+        let key_types: Vec<DataType> =
+            spec.keys.iter().map(|&k| spec.input.field(k).data_type().clone()).collect();
         let list = array_type(&row);
         let field = |name: &str, data_type: &DataType| Field::new(name, data_type.clone(), true);
         let mut input = vec![field("rowtime", spec.input.field(spec.rowtime).data_type())];
         input.extend(key_types.iter().map(|t| field("key", t)));
         input.push(field("row", &row));
         let bound = window_bound_type();
-        let mut output = vec![field("window_start", &bound), field("window_end", &bound), field("window_time", &bound)];
+        let mut output = vec![
+            field("window_start", &bound),
+            field("window_end", &bound),
+            field("window_time", &bound),
+        ];
         output.extend(key_types.iter().map(|t| field("key", t)));
         output.push(field("rows", &list));
-        let mut group_columns = vec![GroupColumn::WindowStart, GroupColumn::WindowEnd, GroupColumn::WindowTime];
+        let mut group_columns =
+            vec![GroupColumn::WindowStart, GroupColumn::WindowEnd, GroupColumn::WindowTime];
         group_columns.extend((0..key_types.len()).map(GroupColumn::Key));
         let rows = Aggregate {
             function: Function::ArrayAgg,
@@ -94,9 +103,12 @@ impl SessionRows {
     /// Rows as the aggregation reads them.
     fn folded(&self, rows: &Rows) -> Result<Rows, OperatorError> {
         let batch = &rows.batch;
-        let row = StructArray::try_new(self.spec.input.fields().clone(), batch.columns().to_vec(), None);
+        let row =
+            StructArray::try_new(self.spec.input.fields().clone(), batch.columns().to_vec(), None);
         let row: ArrayRef = Arc::new(row?);
-        let columns = std::iter::once(&self.spec.rowtime).chain(&self.spec.keys).map(|&c| batch.column(c).clone());
+        let columns = std::iter::once(&self.spec.rowtime)
+            .chain(&self.spec.keys)
+            .map(|&c| batch.column(c).clone());
         let batch = RecordBatch::try_new(self.input.clone(), columns.chain([row]).collect());
         Ok(rows.with_batch(batch?))
     }
@@ -115,8 +127,10 @@ impl SessionRows {
         let count = (1u64 << NUMBER_BITS) - 1;
         let numbers = (0..batch.num_rows()).flat_map(|session| {
             let key = hash_key(encoded.get(session)) & !count;
-            // More rows than this in one session lose their order, not their places among other sessions.
-            (0..(offsets[session + 1] - offsets[session]) as u64).map(move |number| key | number.min(count))
+            // More rows than this in one session lose their order, not their places among other
+            // sessions.
+            (0..(offsets[session + 1] - offsets[session]) as u64)
+                .map(move |number| key | number.min(count))
         });
         let bound = |column: usize, field: &FieldRef| {
             let value = batch.column(column).as_primitive::<TimestampMillisecondType>().value(0);
@@ -128,13 +142,15 @@ impl SessionRows {
             AssignedColumn::WindowEnd => bound(1, field),
             AssignedColumn::WindowTime => bound(2, field),
         };
-        let columns: Vec<ArrayRef> = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect();
+        let columns: Vec<ArrayRef> =
+            self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect();
         let arrivals = Arrivals {
             times_ms: vec![sessions.window_end.unwrap_or(EventTime::MIN).ms(); rows.len()].into(),
             numbers: numbers.collect(),
         };
         let all = RecordBatch::try_new(self.spec.output.clone(), columns)?;
-        let all = Rows { arrivals: Some(arrivals), window_end: sessions.window_end, ..Rows::new(all) };
+        let all =
+            Rows { arrivals: Some(arrivals), window_end: sessions.window_end, ..Rows::new(all) };
         for from in (0..all.len()).step_by(BATCH_ROWS) {
             out.push(Event::Rows(all.slice(from, BATCH_ROWS.min(all.len() - from))));
         }

@@ -1,7 +1,8 @@
 //! Fragments in the store: packed by the hundred, some key groups at a time.
 //!
-//! Used by `aggregate` at barriers, when memory runs short, and when a key group is needed again. Everything of a key group
-//! is written anew each time, so an entry's place within its key group (its ordinal) names it:
+//! Used by `aggregate` at barriers, when memory runs short, and when a key group is needed again.
+//! Everything of a key group is written anew each time, so an entry's place within its key group
+//! (its ordinal) names it:
 //!
 //! ```text
 //! table 0     key | start | end | start_watermark | split | accumulators
@@ -49,8 +50,13 @@ pub(crate) struct Packed {
 
 impl Packed {
     pub fn write(self, spec: &SessionSpec, generation: u32, changes: &mut Changes) {
-        debug_assert!(self.key_groups.is_sorted(), "fragments are numbered within their key groups");
-        let column = |f: fn(&Fragment) -> i64| Arc::new(self.fragments.iter().map(f).collect::<Int64Array>()) as ArrayRef;
+        debug_assert!(
+            self.key_groups.is_sorted(),
+            "fragments are numbered within their key groups"
+        );
+        let column = |f: fn(&Fragment) -> i64| {
+            Arc::new(self.fragments.iter().map(f).collect::<Int64Array>()) as ArrayRef
+        };
         let mut states = vec![
             column(|f| f.start.ms()),
             column(|f| f.end.ms()),
@@ -72,7 +78,13 @@ impl Packed {
                 hashes.push(self.hashes[*fragment]);
                 key_groups.push(self.key_groups[*fragment]);
             }
-            writer.write(&Entries { table: StateTable::Side(i as u8), keys, hashes, key_groups, states: vec![] });
+            writer.write(&Entries {
+                table: StateTable::Side(i as u8),
+                keys,
+                hashes,
+                key_groups,
+                states: vec![],
+            });
         }
         let Packed { keys, hashes, key_groups, .. } = self;
         writer.write(&Entries { table: StateTable::Main, keys, hashes, key_groups, states });
@@ -100,7 +112,8 @@ pub(crate) fn states(partials: &Entries) -> &[ArrayRef] {
 
 /// Ordinal and value of an entry of a DISTINCT set.
 pub(crate) fn split_value(entry: &[u8]) -> Result<(u32, &[u8]), OperatorError> {
-    let (ordinal, value) =
-        entry.split_first_chunk::<4>().ok_or_else(|| OperatorError::damaged("a DISTINCT value without its session"))?;
+    let (ordinal, value) = entry
+        .split_first_chunk::<4>()
+        .ok_or_else(|| OperatorError::damaged("a DISTINCT value without its session"))?;
     Ok((u32::from_be_bytes(*ordinal), value))
 }

@@ -1,7 +1,7 @@
 //! Behind the exchange: numbers the best rows of all workers when their window closes.
 //!
-//! What always holds: a window is shown once, and nothing at or below the fired mark waits; rows are in one place: waiting,
-//! frozen for a checkpoint, or in the store.
+//! What always holds: a window is shown once, and nothing at or below the fired mark waits; rows
+//! are in one place: waiting, frozen for a checkpoint, or in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -57,12 +57,19 @@ impl NumberTopN {
     }
 
     fn emit(&mut self, end: EventTime, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        debug_assert!(self.fired_mark.is_none_or(|mark| !mark.closes(end)), "the window that ends at {end} is shown again");
-        debug_assert!(self.frozen.is_empty(), "a window is shown before a checkpoint has what was frozen");
+        debug_assert!(
+            self.fired_mark.is_none_or(|mark| !mark.closes(end)),
+            "the window that ends at {end} is shown again"
+        );
+        debug_assert!(
+            self.frozen.is_empty(),
+            "a window is shown before a checkpoint has what was frozen"
+        );
         let mut batches = self.waiting.take(end);
         if self.stored.remove(&end) {
             let (from, to) = StatePlace::at(self.spec.operator, StateKind::Rows, end).range();
-            let types: Vec<_> = self.spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
+            let types: Vec<_> =
+                self.spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
             cx.db.scan(&from, &to, |_, value| {
                 let columns = unpack(value, &types)?;
                 batches.push(RecordBatch::try_new(self.spec.input.clone(), columns)?);
@@ -94,7 +101,10 @@ impl NumberTopN {
     }
 
     fn freeze(&mut self) -> Result<(), OperatorError> {
-        debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's rows were written");
+        debug_assert!(
+            self.frozen.is_empty(),
+            "a barrier came before the last one's rows were written"
+        );
         while let Some(end) = self.waiting.first() {
             let (rows, _) = best_rows(&self.spec, &self.waiting.take(end))?;
             self.frozen.push((end, rows));
@@ -128,7 +138,8 @@ impl Operator for NumberTopN {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.waiting.memory_bytes() + self.frozen.iter().map(|(_, rows)| rows.get_array_memory_size()).sum::<usize>()
+        self.waiting.memory_bytes()
+            + self.frozen.iter().map(|(_, rows)| rows.get_array_memory_size()).sum::<usize>()
     }
 }
 
@@ -162,7 +173,13 @@ impl State for NumberTopN {
                 let mut value = Vec::new();
                 pack(part.columns(), part.num_rows(), &mut value);
                 let place = StatePlace::at(self.spec.operator, StateKind::Rows, end);
-                let key = StateKey { place, key_group: group, table: StateTable::Main, generation, chunk: 0 };
+                let key = StateKey {
+                    place,
+                    key_group: group,
+                    table: StateTable::Main,
+                    generation,
+                    chunk: 0,
+                };
                 changes.put(&key.encode(), &value);
             }
             self.stored.insert(end);
@@ -179,7 +196,8 @@ impl State for NumberTopN {
         self.next_generation = state.next_generation;
         let (from, to) = layout::kind_range(self.spec.operator, StateKind::Rows);
         db.scan(&from, &to, |key, _| {
-            let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
+            let key =
+                StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
             self.stored.insert(key.place.time);
             Ok(())
         })

@@ -1,6 +1,7 @@
 //! Before the exchange: keeps the best of this worker's rows, and sends them on with the watermark.
 //!
-//! What always holds: nothing stays here over a watermark or a barrier, so nothing of it is in a checkpoint.
+//! What always holds: nothing stays here over a watermark or a barrier, so nothing of it is in a
+//! checkpoint.
 
 use super::TopNSpec;
 use super::best::best_rows;
@@ -31,7 +32,9 @@ impl Operator for PruneTopN {
         match event {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => {
-                let end = rows.window_end.ok_or_else(|| OperatorError::kernel("a row without a window"))?;
+                let end = rows
+                    .window_end
+                    .ok_or_else(|| OperatorError::kernel("a row without a window"))?;
                 self.waiting.add(&self.spec, end, rows)?;
             }
             Event::Watermark(_) | Event::Barrier(_) => {

@@ -1,7 +1,7 @@
 //! Rows that may be among the best of windows that are not over.
 //!
-//! Held by both operators of this folder. What always holds: of a window's rows there are the best, and of others not more than
-//! [`UNPRUNED_ROWS_MAX`].
+//! Held by both operators of this folder. What always holds: of a window's rows there are the best,
+//! and of others not more than [`UNPRUNED_ROWS_MAX`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,12 @@ struct WindowBatches {
 }
 
 impl WaitingRows {
-    pub fn add(&mut self, spec: &TopNSpec, end: EventTime, rows: Rows) -> Result<(), OperatorError> {
+    pub fn add(
+        &mut self,
+        spec: &TopNSpec,
+        end: EventTime,
+        rows: Rows,
+    ) -> Result<(), OperatorError> {
         let batch = if spec.by_arrival { with_places(spec, &rows)? } else { rows.batch };
         let window = self.windows.entry(end).or_default();
         window.rows += batch.num_rows();
@@ -56,7 +61,11 @@ impl WaitingRows {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.windows.values().flat_map(|window| &window.batches).map(RecordBatch::get_array_memory_size).sum()
+        self.windows
+            .values()
+            .flat_map(|window| &window.batches)
+            .map(RecordBatch::get_array_memory_size)
+            .sum()
     }
 }
 
@@ -65,7 +74,9 @@ fn with_places(spec: &TopNSpec, rows: &Rows) -> Result<RecordBatch, OperatorErro
     let mut columns = rows.batch.columns().to_vec();
     if columns.len() < spec.input.fields().len() {
         let places = ArrivalPlaces::new(rows, &WindowPart::Whole);
-        columns.push(Arc::new(BinaryArray::from_iter_values((0..rows.len()).map(|row| places.of(row)))));
+        columns.push(Arc::new(BinaryArray::from_iter_values(
+            (0..rows.len()).map(|row| places.of(row)),
+        )));
     }
     Ok(RecordBatch::try_new(spec.input.clone(), columns)?)
 }

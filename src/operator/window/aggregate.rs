@@ -1,9 +1,12 @@
-//! The window aggregation itself: partial aggregates by key group, held until the watermark closes their windows.
+//! The window aggregation itself: partial aggregates by key group, held until the watermark closes
+//! their windows.
 //!
-//! Takes rows (when nothing lies between it and the source) or partial aggregates (behind an exchange). What always holds:
-//! - windows fire in order of their ends; nothing at or below the fired mark enters a table or fires again;
-//! - between a barrier and the moment its frozen tables are in the store, nothing fires or is spilled, so the store's
-//!   content at the checkpoint is the state at the barrier.
+//! Takes rows (when nothing lies between it and the source) or partial aggregates (behind an
+//! exchange). What always holds:
+//! - windows fire in order of their ends; nothing at or below the fired mark enters a table or
+//!   fires again;
+//! - between a barrier and the moment its frozen tables are in the store, nothing fires or is
+//!   spilled, so the store's content at the checkpoint is the state at the barrier.
 
 use super::fire::Fire;
 use super::state::WindowState;
@@ -28,8 +31,12 @@ impl Operator for WindowAggregate {
             Event::Rows(rows) => self.windows.take_rows(&rows, cx)?,
             Event::Partials(partials) => self.windows.take_partials(&partials, cx)?,
             Event::Watermark(w) => {
-                debug_assert!(self.fire.is_none(), "a watermark came before the last one's windows had fired");
-                self.fire = Some(Fire::until(w, local_watermark(self.windows.spec.zone.as_ref(), w)));
+                debug_assert!(
+                    self.fire.is_none(),
+                    "a watermark came before the last one's windows had fired"
+                );
+                self.fire =
+                    Some(Fire::until(w, local_watermark(self.windows.spec.zone.as_ref(), w)));
             }
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
@@ -75,7 +82,8 @@ impl State for WindowAggregate {
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        Ok(self.windows.spill_waiting(changes)? || self.fire.is_none() && self.windows.spill_last_shown(changes)?)
+        Ok(self.windows.spill_waiting(changes)?
+            || self.fire.is_none() && self.windows.spill_last_shown(changes)?)
     }
 
     fn marks(&self) -> OperatorState {

@@ -1,9 +1,11 @@
 //! Rows with the windows they are in: a window function without an aggregation above it.
 //!
-//! Every row comes out once for each of its windows, with the window's bounds as columns: in batches of one window each, or
-//! row by row where each row is a change. Holds nothing. `plan::lower` puts it before a Top-N over plain rows or a filter on
-//! the window of an aggregation, which drop rows that are late for their window, and before a sink, which does not: there is
-//! no window to be late for. What always holds: rows keep their places in the order of arrival.
+//! Every row comes out once for each of its windows, with the window's bounds as columns: in
+//! batches of one window each, or row by row where each row is a change. Holds nothing.
+//! `plan::lower` puts it before a Top-N over plain rows or a filter on the window of an
+//! aggregation, which drop rows that are late for their window, and before a sink, which does not:
+//! there is no window to be late for. What always holds: rows keep their places in the order of
+//! arrival.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +43,8 @@ pub struct AssignSpec {
     pub drop_late: bool,
     /// How long after their end windows still take rows, ms.
     pub lateness_ms: i64,
-    /// Rows come out in their order, in batches of several windows; else in batches of one window each.
+    /// Rows come out in their order, in batches of several windows; else in batches of one window
+    /// each.
     pub row_by_row: bool,
 }
 
@@ -57,12 +60,17 @@ impl AssignWindows {
     fn assign(&self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let AssignSpec { windows, .. } = &self.spec;
         let zone = self.spec.zone.as_ref();
-        let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late));
+        let watermarks =
+            local_watermarks(zone, rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late));
         let mut spans: Vec<(u32, WindowSpan)> = Vec::with_capacity(rows.len());
-        for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime))).iter().enumerate() {
+        for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime)))
+            .iter()
+            .enumerate()
+        {
             let Some(span) = windows.span(EventTime::at(ts)) else { continue };
-            let watermark =
-                watermarks.as_ref().map_or(Watermark::NONE, |w| Watermark::at(w[row].saturating_sub(self.spec.lateness_ms)));
+            let watermark = watermarks.as_ref().map_or(Watermark::NONE, |w| {
+                Watermark::at(w[row].saturating_sub(self.spec.lateness_ms))
+            });
             match windows.open(span, watermark) {
                 Some(span) => spans.push((row as u32, span)),
                 None => cx.counters.late_rows += 1,
@@ -72,10 +80,14 @@ impl AssignWindows {
         if self.spec.row_by_row {
             // As Flink takes them: the latest window of a row first.
             let ends = |span: WindowSpan| {
-                std::iter::successors(Some(span.last), move |end| Some(end.earlier(step_ms)).filter(|&e| e >= span.first))
+                std::iter::successors(Some(span.last), move |end| {
+                    Some(end.earlier(step_ms)).filter(|&e| e >= span.first)
+                })
             };
-            let (picks, ends): (Vec<u32>, Vec<EventTime>) =
-                spans.into_iter().flat_map(|(row, span)| ends(span).map(move |end| (row, end))).unzip();
+            let (picks, ends): (Vec<u32>, Vec<EventTime>) = spans
+                .into_iter()
+                .flat_map(|(row, span)| ends(span).map(move |end| (row, end)))
+                .unzip();
             if !picks.is_empty() {
                 cx.out.push(Event::Rows(self.rows(rows, &picks.into(), &ends)?));
             }
@@ -83,7 +95,9 @@ impl AssignWindows {
         }
         let mut by_window: BTreeMap<EventTime, Vec<u32>> = BTreeMap::new();
         for (row, span) in spans {
-            for end in (span.first.ms()..=span.last.ms()).step_by(step_ms as usize).map(EventTime::at) {
+            for end in
+                (span.first.ms()..=span.last.ms()).step_by(step_ms as usize).map(EventTime::at)
+            {
                 by_window.entry(end).or_default().push(row);
             }
         }
@@ -96,11 +110,17 @@ impl AssignWindows {
     }
 
     /// The picked rows with the windows that end at `ends`.
-    fn rows(&self, rows: &Rows, picks: &UInt32Array, ends: &[EventTime]) -> Result<Rows, ArrowError> {
+    fn rows(
+        &self,
+        rows: &Rows,
+        picks: &UInt32Array,
+        ends: &[EventTime],
+    ) -> Result<Rows, ArrowError> {
         let (windows, zone) = (&self.spec.windows, self.spec.zone.as_ref());
         let picked = rows.take(picks)?;
         let bound = |of: &dyn Fn(EventTime) -> EventTime, field: &FieldRef| -> ArrayRef {
-            let times: TimestampMillisecondArray = ends.iter().map(|&end| Some(of(end).ms())).collect();
+            let times: TimestampMillisecondArray =
+                ends.iter().map(|&end| Some(of(end).ms())).collect();
             Arc::new(times.with_data_type(field.data_type().clone()))
         };
         let column = |(column, field): (&AssignedColumn, &FieldRef)| match column {

@@ -1,9 +1,10 @@
 //! Turning closed windows into rows, in bounded steps.
 //!
-//! A fire belongs to one watermark. It goes window by window in order of their ends; within a window by key group, then
-//! key, a batch per step. When nothing is due any more it raises the fired mark and passes the watermark on. Driven by
-//! `aggregate` between other events; a barrier is never taken while a fire is under way. A window whose stored part does
-//! not fit into memory goes through it some key groups at a time, with the same rows in the same order.
+//! A fire belongs to one watermark. It goes window by window in order of their ends; within a
+//! window by key group, then key, a batch per step. When nothing is due any more it raises the
+//! fired mark and passes the watermark on. Driven by `aggregate` between other events; a barrier is
+//! never taken while a fire is under way. A window whose stored part does not fit into memory goes
+//! through it some key groups at a time, with the same rows in the same order.
 //!
 //! ```text
 //!   watermark w --> next_due: the first window that w closes; none left: mark_passed(w), w is passed on
@@ -18,7 +19,8 @@
 //!                                             close(end): what no later window shows is deleted
 //! ```
 //!
-//! A frozen table never meets a fire: a chain does not go on with one until its checkpoint is written.
+//! A frozen table never meets a fire: a chain does not go on with one until its checkpoint is
+//! written.
 
 use std::sync::Arc;
 
@@ -37,7 +39,8 @@ use crate::time::{EventTime, Watermark};
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
-/// A packed partial aggregate takes up to this many times its bytes in memory: hash, slots of the table, room to grow.
+/// A packed partial aggregate takes up to this many times its bytes in memory: hash, slots of the
+/// table, room to grow.
 const LOADED_PER_STORED: usize = 4;
 /// Stored bytes that are gone through at a time.
 const STREAMED_BYTES: usize = 4 << 20;
@@ -103,7 +106,11 @@ impl Fire {
     }
 
     /// Returns true when the fire is over.
-    pub fn step(&mut self, windows: &mut WindowState, cx: &mut Context<'_>) -> Result<bool, OperatorError> {
+    pub fn step(
+        &mut self,
+        windows: &mut WindowState,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, OperatorError> {
         let window = match self.window.take() {
             Some(window) => window,
             None => {
@@ -115,7 +122,8 @@ impl Fire {
                 cx.counters.windows_fired += 1;
                 let window = open(windows, end, cx)?;
                 window.tell();
-                // Set at once, so that what is shown is not due again; rows cannot arrive before the fire is over.
+                // Set at once, so that what is shown is not due again; rows cannot arrive before
+                // the fire is over.
                 windows.mark_fired(end);
                 window
             }
@@ -131,12 +139,18 @@ impl OpenWindow {
             OpenWindow::Own { end, rest, .. } | OpenWindow::Running { end, rest } => {
                 tracing::debug!(end_ms = %end, groups = rest.order.len(), "a window fires");
             }
-            OpenWindow::Streamed { end, .. } => tracing::debug!(end_ms = %end, "a window fires from the store"),
+            OpenWindow::Streamed { end, .. } => {
+                tracing::debug!(end_ms = %end, "a window fires from the store")
+            }
         }
     }
 
     /// Emits some of it; returns what is left.
-    fn step(self, windows: &mut WindowState, cx: &mut Context<'_>) -> Result<Option<OpenWindow>, OperatorError> {
+    fn step(
+        self,
+        windows: &mut WindowState,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<OpenWindow>, OperatorError> {
         match self {
             OpenWindow::Own { end, tables, mut rest } => {
                 emit(&windows.spec, &tables, end, rest.step(), cx)?;
@@ -157,9 +171,15 @@ impl OpenWindow {
                 windows.close(end, cx.db)?;
             }
             OpenWindow::Streamed { end, mut rest, groups_at_once, written_bytes } => {
-                let written_bytes = written_bytes + stream(windows, end, rest.take_first(groups_at_once), cx)?;
+                let written_bytes =
+                    written_bytes + stream(windows, end, rest.take_first(groups_at_once), cx)?;
                 if !rest.is_empty() {
-                    return Ok(Some(OpenWindow::Streamed { end, rest, groups_at_once, written_bytes }));
+                    return Ok(Some(OpenWindow::Streamed {
+                        end,
+                        rest,
+                        groups_at_once,
+                        written_bytes,
+                    }));
                 }
                 if is_running(windows) {
                     windows.close_running(end, written_bytes);
@@ -195,7 +215,11 @@ fn emit(
 }
 
 /// Gathers everything that the window ending at `end` shows.
-fn open(windows: &mut WindowState, end: EventTime, cx: &mut Context<'_>) -> Result<OpenWindow, OperatorError> {
+fn open(
+    windows: &mut WindowState,
+    end: EventTime,
+    cx: &mut Context<'_>,
+) -> Result<OpenWindow, OperatorError> {
     debug_assert!(windows.is_written(), "a window fires between a barrier and its checkpoint");
     let unloaded_bytes = windows.unloaded_bytes(end);
     if unloaded_bytes > 0 && unloaded_bytes.saturating_mul(LOADED_PER_STORED) > cx.room_bytes {
@@ -203,7 +227,12 @@ fn open(windows: &mut WindowState, end: EventTime, cx: &mut Context<'_>) -> Resu
         windows.spill_window(end, &mut changes)?;
         cx.db.write(changes)?;
         let groups_at_once = groups_at_once(windows.unloaded_bytes(end), STREAMED_BYTES);
-        return Ok(OpenWindow::Streamed { end, rest: KeyGroups::ALL, groups_at_once, written_bytes: 0 });
+        return Ok(OpenWindow::Streamed {
+            end,
+            rest: KeyGroups::ALL,
+            groups_at_once,
+            written_bytes: 0,
+        });
     }
     let tables = match windows.spec.windows.kind {
         WindowKind::Tumble { .. } | WindowKind::Fired => windows.take_waiting(end, cx.db)?,
@@ -221,9 +250,14 @@ fn open(windows: &mut WindowState, end: EventTime, cx: &mut Context<'_>) -> Resu
     Ok(OpenWindow::Own { end, tables, rest })
 }
 
-/// Emits some key groups of a window from the store. A running window is written back with what was added to it; returns
-/// the bytes of that.
-fn stream(windows: &mut WindowState, end: EventTime, groups: KeyGroups, cx: &mut Context<'_>) -> Result<usize, OperatorError> {
+/// Emits some key groups of a window from the store. A running window is written back with what was
+/// added to it; returns the bytes of that.
+fn stream(
+    windows: &mut WindowState,
+    end: EventTime,
+    groups: KeyGroups,
+    cx: &mut Context<'_>,
+) -> Result<usize, OperatorError> {
     let tables = windows.read_groups(end, groups, cx.db)?;
     emit(&windows.spec, &tables, end, &output_order(&windows.spec, &tables), cx)?;
     if is_running(windows) { windows.write_running(end, groups, &tables, cx.db) } else { Ok(0) }
@@ -239,12 +273,14 @@ fn result_rows(
     let start = spec.windows.start_of_window(end);
     let keys = tables.keys(&spec.key_types, picks)?;
     let time = window_time(spec.zone.as_ref(), end);
-    let mut columns = group_columns(&spec.group_columns, &spec.output, (start, end, time), &keys, picks.len());
+    let mut columns =
+        group_columns(&spec.group_columns, &spec.output, (start, end, time), &keys, picks.len());
     columns.extend(tables.evaluate(picks)?);
     RecordBatch::try_new(spec.output.clone(), columns).map_err(OperatorError::kernel)
 }
 
-/// The columns before the aggregates, for rows of the window from `start` to `end` with this `window_time`.
+/// The columns before the aggregates, for rows of the window from `start` to `end` with this
+/// `window_time`.
 pub(crate) fn group_columns(
     columns: &[GroupColumn],
     output: &SchemaRef,
@@ -262,5 +298,7 @@ pub(crate) fn group_columns(
 }
 
 pub fn constant(time: EventTime, rows: usize, data_type: &DataType) -> ArrayRef {
-    Arc::new(TimestampMillisecondArray::from_value(time.ms(), rows).with_data_type(data_type.clone()))
+    Arc::new(
+        TimestampMillisecondArray::from_value(time.ms(), rows).with_data_type(data_type.clone()),
+    )
 }

@@ -1,7 +1,8 @@
-//! What a fire asks of the state: everything that a window shows, at once or some key groups at a time.
+//! What a fire asks of the state: everything that a window shows, at once or some key groups at a
+//! time.
 //!
-//! Called by `fire` alone. What always holds: what is taken for a window is forgotten when the window is closed, or is a shown
-//! part that a later window shows again.
+//! Called by `fire` alone. What always holds: what is taken for a window is forgotten when the
+//! window is closed, or is a shown part that a later window shows again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,13 +26,19 @@ impl WindowState {
 
     /// Bytes that lie in the store alone of what the window ending at `end` shows.
     pub(super) fn unloaded_bytes(&self, end: EventTime) -> usize {
-        let waiting = self.stored.iter().take_while(|(span, _)| span.first <= end).map(|(_, &bytes)| bytes);
-        let shown = self.shown.values().filter(|part| part.loaded().is_none()).map(Shown::stored_bytes);
+        let waiting =
+            self.stored.iter().take_while(|(span, _)| span.first <= end).map(|(_, &bytes)| bytes);
+        let shown =
+            self.shown.values().filter(|part| part.loaded().is_none()).map(Shown::stored_bytes);
         waiting.chain(shown).sum()
     }
 
     /// Takes what has waited for the window ending at `end` for good: no later window shows it.
-    pub(super) fn take_waiting(&mut self, end: EventTime, db: &StateDb) -> Result<WindowTables, OperatorError> {
+    pub(super) fn take_waiting(
+        &mut self,
+        end: EventTime,
+        db: &StateDb,
+    ) -> Result<WindowTables, OperatorError> {
         let mut tables = WindowTables::new(&self.spec);
         for span in self.waiting(end) {
             let hot = self.hot.remove(&span);
@@ -46,8 +53,10 @@ impl WindowState {
     pub(super) fn sum_of_slices(&mut self, end: EventTime) -> Result<WindowTables, OperatorError> {
         let WindowState { spec, shown, sums, .. } = self;
         let number = |last: EventTime| spec.windows.number(last);
-        let slices: BTreeMap<i64, &WindowTables> =
-            shown.iter().filter_map(|(&last, part)| Some((number(last), &part.loaded()?.tables))).collect();
+        let slices: BTreeMap<i64, &WindowTables> = shown
+            .iter()
+            .filter_map(|(&last, part)| Some((number(last), &part.loaded()?.tables)))
+            .collect();
         let newest = slices.keys().next_back().copied().unwrap_or(i64::MIN);
         let mut tables = sums.sum(spec, &slices, number(end), newest);
         tables.count_collected(spec)?;
@@ -59,7 +68,8 @@ impl WindowState {
         Some(&self.shown.get(&self.spec.windows.start_of_window(end))?.loaded()?.tables)
     }
 
-    /// The order in which the running window was shown last, if it is still that of its groups; else `order` makes one.
+    /// The order in which the running window was shown last, if it is still that of its groups;
+    /// else `order` makes one.
     pub(super) fn running_order(
         &mut self,
         end: EventTime,
@@ -67,25 +77,44 @@ impl WindowState {
     ) -> Vec<u32> {
         let empty = || {
             let tables = WindowTables::new(&self.spec);
-            Shown::Loaded(Box::new(LoadedPart { tables, order: vec![], stored_bytes: 0, changed: false }))
+            Shown::Loaded(Box::new(LoadedPart {
+                tables,
+                order: vec![],
+                stored_bytes: 0,
+                changed: false,
+            }))
         };
-        let running = self.shown.entry(self.spec.windows.start_of_window(end)).or_insert_with(empty);
-        debug_assert!(running.loaded().is_some(), "a running window is shown that is not in memory");
+        let running =
+            self.shown.entry(self.spec.windows.start_of_window(end)).or_insert_with(empty);
+        debug_assert!(
+            running.loaded().is_some(),
+            "a running window is shown that is not in memory"
+        );
         let Some(running) = running.loaded_mut() else { return vec![] };
         let known = std::mem::take(&mut running.order);
-        if known.len() == running.tables.groups.len() { known } else { order(&self.spec, &running.tables) }
+        if known.len() == running.tables.groups.len() {
+            known
+        } else {
+            order(&self.spec, &running.tables)
+        }
     }
 
     pub(super) fn keep_running_order(&mut self, end: EventTime, order: Vec<u32>) {
-        if let Some(running) = self.shown.get_mut(&self.spec.windows.start_of_window(end)).and_then(Shown::loaded_mut) {
+        if let Some(running) =
+            self.shown.get_mut(&self.spec.windows.start_of_window(end)).and_then(Shown::loaded_mut)
+        {
             running.order = order;
         }
     }
 
     /// Moves what has waited to the shown parts, all of which are in memory afterwards.
     pub(super) fn show(&mut self, end: EventTime, db: &StateDb) -> Result<(), OperatorError> {
-        let unloaded: Vec<EventTime> =
-            self.shown.iter().filter(|(_, part)| part.loaded().is_none()).map(|(&shown, _)| shown).collect();
+        let unloaded: Vec<EventTime> = self
+            .shown
+            .iter()
+            .filter(|(_, part)| part.loaded().is_none())
+            .map(|(&shown, _)| shown)
+            .collect();
         for shown in unloaded {
             self.load_shown(shown, db)?;
         }
@@ -104,21 +133,35 @@ impl WindowState {
             let hot = self.hot.remove(&span);
             fold(&self.spec, &mut tables, hot, self.shown_values())?;
             self.drain_stored(span, &mut tables, db)?;
-            self.shown.insert(shown, Shown::Loaded(Box::new(LoadedPart { tables, order, stored_bytes, changed: true })));
+            self.shown.insert(
+                shown,
+                Shown::Loaded(Box::new(LoadedPart { tables, order, stored_bytes, changed: true })),
+            );
             self.sums.changed(self.spec.windows.number(span.last));
         }
         Ok(())
     }
 
     /// Some key groups of the window ending at `end`, out of the store.
-    pub(super) fn read_groups(&mut self, end: EventTime, groups: KeyGroups, db: &StateDb) -> Result<WindowTables, OperatorError> {
+    pub(super) fn read_groups(
+        &mut self,
+        end: EventTime,
+        groups: KeyGroups,
+        db: &StateDb,
+    ) -> Result<WindowTables, OperatorError> {
         let shown_values = self.shown_values();
         let shown = self.shown_places().into_iter().map(|place| (place, Values::Collected));
         let waiting = self.waiting_places(end).into_iter().map(|place| (place, shown_values));
         let mut tables = WindowTables::new(&self.spec);
         // What is shown comes first: it may count its values already.
         for (place, values) in shown.chain(waiting) {
-            read_tables((&self.spec, &self.stored_types), place.groups(groups), &mut tables, values, db)?;
+            read_tables(
+                (&self.spec, &self.stored_types),
+                place.groups(groups),
+                &mut tables,
+                values,
+                db,
+            )?;
         }
         if shown_values == Values::Collected {
             tables.count_collected(&self.spec)?;
@@ -126,7 +169,8 @@ impl WindowState {
         Ok(tables)
     }
 
-    /// CUMULATE: writes some key groups of the running window back with what was added to them; returns their bytes.
+    /// CUMULATE: writes some key groups of the running window back with what was added to them;
+    /// returns their bytes.
     pub(super) fn write_running(
         &mut self,
         end: EventTime,
@@ -163,7 +207,8 @@ impl WindowState {
             self.shown.values().all(|part| part.loaded().is_none()),
             "a window went through the store with a part in memory"
         );
-        self.shown.insert(self.spec.windows.start_of_window(end), Shown::Stored { bytes: written_bytes });
+        self.shown
+            .insert(self.spec.windows.start_of_window(end), Shown::Stored { bytes: written_bytes });
     }
 
     /// Forgets what no later window shows.
@@ -182,7 +227,8 @@ impl WindowState {
             let (from, to) = self.shown_place(shown).range();
             changes.delete_range(&from, &to);
         }
-        let gone: Vec<WindowSpan> = self.stored.keys().filter(|span| span.last <= end).copied().collect();
+        let gone: Vec<WindowSpan> =
+            self.stored.keys().filter(|span| span.last <= end).copied().collect();
         for span in gone {
             self.stored.remove(&span);
             let (from, to) = self.waiting_place(span).range();

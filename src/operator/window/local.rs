@@ -1,7 +1,9 @@
-//! Aggregation before the exchange: rows of this worker's splits become partial aggregates per window and key.
+//! Aggregation before the exchange: rows of this worker's splits become partial aggregates per
+//! window and key.
 //!
-//! What always holds: before a watermark or a barrier is passed on, everything it covers has been sent; so nothing of this
-//! operator is in a checkpoint. Windows that the watermark does not close stay here, where they shrink what is sent.
+//! What always holds: before a watermark or a barrier is passed on, everything it covers has been
+//! sent; so nothing of this operator is in a checkpoint. Windows that the watermark does not close
+//! stay here, where they shrink what is sent.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +18,8 @@ use crate::time::{EventTime, Watermark};
 
 /// Accumulators held here before they are sent early: large against one window's keys.
 const HELD_BYTES_MAX: usize = 32 << 20;
-/// The share of the memory that is left which they may take: the windows behind the exchange need the most of it.
+/// The share of the memory that is left which they may take: the windows behind the exchange need
+/// the most of it.
 const HELD_SHARE: usize = 4;
 
 pub(crate) struct LocalAggregate {
@@ -29,7 +32,11 @@ impl LocalAggregate {
         LocalAggregate { spec, open: BTreeMap::new() }
     }
 
-    fn send_until(&mut self, watermark: Watermark, out: &mut Vec<Event>) -> Result<(), OperatorError> {
+    fn send_until(
+        &mut self,
+        watermark: Watermark,
+        out: &mut Vec<Event>,
+    ) -> Result<(), OperatorError> {
         while let Some(entry) = self.open.first_entry() {
             if !watermark.closes(entry.key().first) {
                 break;
@@ -73,8 +80,8 @@ impl Operator for LocalAggregate {
     }
 }
 
-/// Folds a batch into the tables of the windows its rows enter; returns the number of late rows. `fired_mark` is that
-/// of the operator, where the tables are those that fire.
+/// Folds a batch into the tables of the windows its rows enter; returns the number of late rows.
+/// `fired_mark` is that of the operator, where the tables are those that fire.
 pub(super) fn fold_rows(
     spec: &WindowAggregateSpec,
     rows: &Rows,
@@ -122,8 +129,8 @@ pub(super) fn fold_rows(
     Ok(late)
 }
 
-/// The span of a row that enters no window: late for all of them, or between them. No window ends then, and an option would make
-/// the list of spans half as large again.
+/// The span of a row that enters no window: late for all of them, or between them. No window ends
+/// then, and an option would make the list of spans half as large again.
 const NONE: WindowSpan = WindowSpan { first: EventTime::MIN, last: EventTime::MIN };
 
 /// The open windows of each row, and how many rows are late.
@@ -133,10 +140,16 @@ fn open_spans(
     watermarks: Option<&[i64]>,
     fired_mark: Option<Watermark>,
 ) -> (Vec<WindowSpan>, u64) {
-    debug_assert!(watermarks.is_none_or(|w| w.is_sorted()), "the watermark of a split goes back within a batch");
-    let mut spans: Vec<WindowSpan> = times.iter().map(|&ts| windows.span(EventTime::at(ts)).unwrap_or(NONE)).collect();
+    debug_assert!(
+        watermarks.is_none_or(|w| w.is_sorted()),
+        "the watermark of a split goes back within a batch"
+    );
+    let mut spans: Vec<WindowSpan> =
+        times.iter().map(|&ts| windows.span(EventTime::at(ts)).unwrap_or(NONE)).collect();
     let fired_mark = fired_mark.unwrap_or(Watermark::NONE);
-    let highest = watermarks.and_then(|w| w.last()).map_or(fired_mark, |&ms| fired_mark.max(Watermark::at(ms)));
+    let highest = watermarks
+        .and_then(|w| w.last())
+        .map_or(fired_mark, |&ms| fired_mark.max(Watermark::at(ms)));
     let earliest = spans.iter().map(|s| s.first).min().unwrap_or(EventTime::MAX);
     // Watermarks only grow: if the last one closes no window of the batch, no earlier one does.
     if !highest.closes(earliest) {

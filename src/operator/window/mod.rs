@@ -1,8 +1,9 @@
 //! Windowed aggregation: which window does a row enter, what is kept for it, and when does it fire?
 //!
-//! In reading order: `slice` (from event time to window ends, lateness), `table` (groups and their accumulators), `local`
-//! (aggregation before the exchange), `aggregate` (after it), `state` (what it keeps), `fire` (turning a closed window into
-//! rows) with `gather` (what it asks of the state), `sums` (what overlapping windows share), `stored` (the packed form in the store).
+//! In reading order: `slice` (from event time to window ends, lateness), `table` (groups and their
+//! accumulators), `local` (aggregation before the exchange), `aggregate` (after it), `state` (what
+//! it keeps), `fire` (turning a closed window into rows) with `gather` (what it asks of the state),
+//! `sums` (what overlapping windows share), `stored` (the packed form in the store).
 
 pub mod aggregate;
 pub mod assign;
@@ -21,7 +22,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{
-    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType,
 };
 
 use super::aggregate::Aggregate;
@@ -32,7 +34,8 @@ pub use slice::Windows;
 
 /// A window aggregation, resolved: what `plan` decides and both operators work from.
 ///
-/// Input columns are, in this order: the rowtime, the keys, then arguments and filters that `aggregates` point to.
+/// Input columns are, in this order: the rowtime, the keys, then arguments and filters that
+/// `aggregates` point to.
 #[derive(Debug, Clone)]
 pub struct WindowAggregateSpec {
     /// Stable number of the operator within the query; part of stored keys.
@@ -45,8 +48,9 @@ pub struct WindowAggregateSpec {
     /// The columns before the aggregates in the output.
     pub group_columns: Vec<GroupColumn>,
     pub output: SchemaRef,
-    /// The rows of a window come by key group, then key. False where what follows goes by an order of its own: sorting all
-    /// groups of every window costs more than anything else that a fire does.
+    /// The rows of a window come by key group, then key. False where what follows goes by an order
+    /// of its own: sorting all groups of every window costs more than anything else that a fire
+    /// does.
     pub in_order: bool,
 }
 
@@ -69,9 +73,14 @@ pub(crate) fn local_times(zone: Option<&Zone>, times_ms: ScalarBuffer<i64>) -> S
 }
 
 /// The local times that are over at watermarks.
-pub(crate) fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&ScalarBuffer<i64>>) -> Option<ScalarBuffer<i64>> {
+pub(crate) fn local_watermarks(
+    zone: Option<&Zone>,
+    watermarks_ms: Option<&ScalarBuffer<i64>>,
+) -> Option<ScalarBuffer<i64>> {
     match (zone, watermarks_ms) {
-        (Some(zone), Some(marks)) => Some(marks.iter().map(|&ms| local_watermark(Some(zone), Watermark::at(ms)).ms()).collect()),
+        (Some(zone), Some(marks)) => Some(
+            marks.iter().map(|&ms| local_watermark(Some(zone), Watermark::at(ms)).ms()).collect(),
+        ),
         (_, marks) => marks.cloned(),
     }
 }
@@ -80,7 +89,9 @@ pub(crate) fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&Scala
 pub(crate) fn local_watermark(zone: Option<&Zone>, watermark: Watermark) -> Watermark {
     match zone {
         // No watermark yet, and the end of input, are the same everywhere.
-        Some(zone) if watermark != Watermark::NONE && watermark != Watermark::END => zone.watermark(watermark),
+        Some(zone) if watermark != Watermark::NONE && watermark != Watermark::END => {
+            zone.watermark(watermark)
+        }
         _ => watermark,
     }
 }
@@ -116,25 +127,36 @@ impl WindowAggregateSpec {
         let group_types = group.iter().map(|g| match g {
             GroupColumn::WindowStart | GroupColumn::WindowEnd => window_bound_type(),
             GroupColumn::WindowTime => match rowtime {
-                DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
+                DataType::Timestamp(_, zone) => {
+                    DataType::Timestamp(TimeUnit::Millisecond, zone.clone())
+                }
                 other => other.clone(),
             },
             GroupColumn::Key(i) => keys[*i].clone(),
         });
         let types = group_types.chain(aggregates.iter().map(|a| a.output_type.clone()));
-        Arc::new(Schema::new(names.iter().zip(types).map(|(n, t)| Field::new(n, t, true)).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            names.iter().zip(types).map(|(n, t)| Field::new(n, t, true)).collect::<Vec<_>>(),
+        ))
     }
 }
 
-/// A rowtime column as ms, fractions floored. Rows without a rowtime never get here: the source diverts them.
+/// A rowtime column as ms, fractions floored. Rows without a rowtime never get here: the source
+/// diverts them.
 pub(crate) fn event_times_ms(column: &ArrayRef) -> ScalarBuffer<i64> {
     match column.data_type() {
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            column.as_primitive::<TimestampMicrosecondType>().values().iter().map(|v| v.div_euclid(1000)).collect()
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            column.as_primitive::<TimestampNanosecondType>().values().iter().map(|v| v.div_euclid(1_000_000)).collect()
-        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => column
+            .as_primitive::<TimestampMicrosecondType>()
+            .values()
+            .iter()
+            .map(|v| v.div_euclid(1000))
+            .collect(),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => column
+            .as_primitive::<TimestampNanosecondType>()
+            .values()
+            .iter()
+            .map(|v| v.div_euclid(1_000_000))
+            .collect(),
         _ => column.as_primitive::<TimestampMillisecondType>().values().clone(),
     }
 }

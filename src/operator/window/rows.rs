@@ -1,8 +1,8 @@
 //! Rows that wait for their window to close, in memory or in the store.
 //!
-//! Used by operators that need whole rows and not sums of them. What always holds: a row is in exactly one place: in memory,
-//! frozen for a checkpoint, or in the store, there by window, then key group, so that a large window can be read back a part
-//! at a time.
+//! Used by operators that need whole rows and not sums of them. What always holds: a row is in
+//! exactly one place: in memory, frozen for a checkpoint, or in the store, there by window, then
+//! key group, so that a large window can be read back a part at a time.
 
 use std::collections::BTreeMap;
 
@@ -72,15 +72,23 @@ impl WindowRows {
         StatePlace::at(self.operator, StateKind::Rows, end)
     }
 
-    /// At a barrier: what is here belongs to the snapshot until [`WindowRows::write_frozen`] has written it.
+    /// At a barrier: what is here belongs to the snapshot until [`WindowRows::write_frozen`] has
+    /// written it.
     pub(crate) fn freeze(&mut self) {
-        debug_assert!(self.frozen.is_empty(), "a barrier came before the last one's rows were written");
+        debug_assert!(
+            self.frozen.is_empty(),
+            "a barrier came before the last one's rows were written"
+        );
         self.frozen.extend(std::mem::take(&mut self.hot));
         self.frozen_bytes = std::mem::take(&mut self.hot_bytes);
     }
 
     /// Adds one frozen window to `changes`. True when none is left.
-    pub fn write_frozen(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub fn write_frozen(
+        &mut self,
+        generation: &mut u32,
+        changes: &mut Changes,
+    ) -> Result<bool, OperatorError> {
         if let Some((end, batches)) = self.frozen.pop() {
             self.store(end, &batches, generation, changes)?;
         }
@@ -91,7 +99,11 @@ impl WindowRows {
     }
 
     /// Moves the window that closes last to the store. False if none is in memory.
-    pub(crate) fn spill(&mut self, generation: &mut u32, changes: &mut Changes) -> Result<bool, OperatorError> {
+    pub(crate) fn spill(
+        &mut self,
+        generation: &mut u32,
+        changes: &mut Changes,
+    ) -> Result<bool, OperatorError> {
         let Some((end, _)) = self.hot.last_key_value() else { return Ok(false) };
         self.spill_window(*end, generation, changes)?;
         Ok(true)
@@ -110,8 +122,14 @@ impl WindowRows {
 
     fn take_hot(&mut self, end: EventTime) -> Option<Vec<RecordBatch>> {
         let batches = self.hot.remove(&end)?;
-        self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
-        debug_assert!(!self.hot.is_empty() || self.hot_bytes == 0, "{} bytes are counted of no rows", self.hot_bytes);
+        self.hot_bytes = self
+            .hot_bytes
+            .saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
+        debug_assert!(
+            !self.hot.is_empty() || self.hot_bytes == 0,
+            "{} bytes are counted of no rows",
+            self.hot_bytes
+        );
         Some(batches)
     }
 
@@ -134,7 +152,13 @@ impl WindowRows {
                 let mut value = Vec::new();
                 pack(part.columns(), part.num_rows(), &mut value);
                 let (place, chunk) = (self.place(end), chunk as u32);
-                let key = StateKey { place, key_group, table: self.table, generation: *generation, chunk };
+                let key = StateKey {
+                    place,
+                    key_group,
+                    table: self.table,
+                    generation: *generation,
+                    chunk,
+                };
                 changes.put(&key.encode(), &value);
                 *self.stored.entry(end).or_default() += value.len();
             }
@@ -143,13 +167,19 @@ impl WindowRows {
         Ok(())
     }
 
-    /// The rows of a window in some key groups, in the order they came in; they stay where they are. All groups include what
-    /// is in memory, parts of them only what is stored.
-    pub fn read(&self, end: EventTime, groups: KeyGroups, db: &StateDb) -> Result<RecordBatch, OperatorError> {
+    /// The rows of a window in some key groups, in the order they came in; they stay where they
+    /// are. All groups include what is in memory, parts of them only what is stored.
+    pub fn read(
+        &self,
+        end: EventTime,
+        groups: KeyGroups,
+        db: &StateDb,
+    ) -> Result<RecordBatch, OperatorError> {
         let mut batches = Vec::new();
         if self.stored.contains_key(&end) {
             let (from, to) = self.place(end).groups(groups);
-            let types: Vec<DataType> = self.schema.fields().iter().map(|f| f.data_type().clone()).collect();
+            let types: Vec<DataType> =
+                self.schema.fields().iter().map(|f| f.data_type().clone()).collect();
             db.scan(&from, &to, |key, value| {
                 if StateKey::decode(key).is_some_and(|k| k.table == self.table) {
                     let columns = unpack(value, &types)?;
@@ -196,7 +226,8 @@ impl WindowRows {
     pub(crate) fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
         let (from, to) = layout::kind_range(self.operator, StateKind::Rows);
         db.scan(&from, &to, |key, value| {
-            let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
+            let key =
+                StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
             if key.table == self.table {
                 *self.stored.entry(key.place.time).or_default() += value.len();
             }

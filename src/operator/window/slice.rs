@@ -1,12 +1,13 @@
 //! From event time to windows: which is the first window a row enters, and is it late for it?
 //!
-//! A window is named by its end. The ends of the windows that a row enters lie one step apart: a [`WindowSpan`] names the first
-//! and the last of them. Rows with the same span are in the same windows, so each row updates one span, however many
-//! windows overlap. All arithmetic is in ms and wraps nowhere: times are clamped to a range that leaves room for a window
-//! on both sides.
+//! A window is named by its end. The ends of the windows that a row enters lie one step apart: a
+//! [`WindowSpan`] names the first and the last of them. Rows with the same span are in the same
+//! windows, so each row updates one span, however many windows overlap. All arithmetic is in ms and
+//! wraps nowhere: times are clamped to a range that leaves room for a window on both sides.
 //!
-//! Lateness (Flink's W3, W4): a window is closed by a watermark `w >= end - 1`. A row late for some of its windows enters
-//! the first one still open and those after it; a row late for all of them is late.
+//! Lateness (Flink's W3, W4): a window is closed by a watermark `w >= end - 1`. A row late for some
+//! of its windows enters the first one still open and those after it; a row late for all of them is
+//! late.
 
 use crate::time::{EventTime, Watermark};
 
@@ -23,7 +24,8 @@ pub enum WindowKind {
     Tumble {
         size_ms: i64,
     },
-    /// A window of `size_ms` every `slide_ms`. With a slide above the size some rows are in no window.
+    /// A window of `size_ms` every `slide_ms`. With a slide above the size some rows are in no
+    /// window.
     Hop {
         slide_ms: i64,
         size_ms: i64,
@@ -61,7 +63,9 @@ impl Windows {
     /// Start of the window that ends at `end`.
     pub(crate) fn start_of_window(&self, end: EventTime) -> EventTime {
         match self.kind {
-            WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } => end.earlier(size_ms),
+            WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } => {
+                end.earlier(size_ms)
+            }
             WindowKind::Cumulate { size_ms, .. } => {
                 let last = end.earlier(1);
                 last.earlier((last.ms() - self.offset_ms).rem_euclid(size_ms))
@@ -70,7 +74,8 @@ impl Windows {
         }
     }
 
-    /// The windows that a row at `ts` enters, leaving lateness aside. None: `ts` lies between windows.
+    /// The windows that a row at `ts` enters, leaving lateness aside. None: `ts` lies between
+    /// windows.
     #[inline]
     pub fn span(&self, ts: EventTime) -> Option<WindowSpan> {
         let ts = ts.ms().clamp(-LIMIT_MS, LIMIT_MS);
@@ -89,7 +94,10 @@ impl Windows {
             }
             WindowKind::Cumulate { step_ms, size_ms } => {
                 let first = EventTime::at(ts - since.rem_euclid(step_ms) + step_ms);
-                Some(WindowSpan { first, last: EventTime::at(ts - since.rem_euclid(size_ms) + size_ms) })
+                Some(WindowSpan {
+                    first,
+                    last: EventTime::at(ts - since.rem_euclid(size_ms) + size_ms),
+                })
             }
             // `ts` says nothing about it.
             WindowKind::Fired => None,
@@ -120,7 +128,10 @@ impl Windows {
             return None;
         }
         let first = self.next_end(watermark);
-        debug_assert!(span.first < first && first <= span.last, "{watermark} leaves {first} of {span:?} open");
+        debug_assert!(
+            span.first < first && first <= span.last,
+            "{watermark} leaves {first} of {span:?} open"
+        );
         Some(WindowSpan { first, last: span.last })
     }
 
@@ -159,7 +170,11 @@ mod tests {
             (cumulate(5, 20), 19, 20),
             (cumulate(5, 20), -20, -15),
         ] {
-            assert_eq!(windows.span(EventTime::at(ts)).expect("no gaps").first, EventTime::at(end), "{windows:?} {ts}");
+            assert_eq!(
+                windows.span(EventTime::at(ts)).expect("no gaps").first,
+                EventTime::at(end),
+                "{windows:?} {ts}"
+            );
         }
         for (end, start) in [(20, 0), (25, 20)] {
             assert_eq!(cumulate(5, 20).start_of_window(EventTime::at(end)), EventTime::at(start));
@@ -168,11 +183,15 @@ mod tests {
 
     #[test]
     fn a_row_is_in_every_window_that_hops_over_it() {
-        // By definition: the ends of all windows [start, start + size) with start = offset + k * slide that hold ts.
-        for (slide, size, offset) in [(2, 10, 0), (5, 5, 0), (3, 10, 1), (4, 6, -3), (7, 3, 2), (10, 1, 0)] {
+        // By definition: the ends of all windows [start, start + size) with start = offset + k *
+        // slide that hold ts.
+        for (slide, size, offset) in
+            [(2, 10, 0), (5, 5, 0), (3, 10, 1), (4, 6, -3), (7, 3, 2), (10, 1, 0)]
+        {
             let windows = hop(slide, size, offset);
             for ts in -40..40 {
-                let starts = (-30..30).map(|k| offset + k * slide).filter(|s| (*s..s + size).contains(&ts));
+                let starts =
+                    (-30..30).map(|k| offset + k * slide).filter(|s| (*s..s + size).contains(&ts));
                 let ends: Vec<EventTime> = starts.map(|s| EventTime::at(s + size)).collect();
                 let found = windows.span(EventTime::at(ts));
                 assert_eq!(found.map(|s| s.first), ends.first().copied(), "{windows:?} {ts}");
@@ -181,9 +200,13 @@ mod tests {
                     assert_eq!(windows.number(pair[1]), windows.number(pair[0]) + 1);
                 }
                 for watermark in (-40..40).map(Watermark::at) {
-                    let open: Vec<EventTime> = ends.iter().copied().filter(|&end| !watermark.closes(end)).collect();
+                    let open: Vec<EventTime> =
+                        ends.iter().copied().filter(|&end| !watermark.closes(end)).collect();
                     let left = found.and_then(|s| windows.open(s, watermark));
-                    let expected = open.first().zip(open.last()).map(|(&first, &last)| WindowSpan { first, last });
+                    let expected = open
+                        .first()
+                        .zip(open.last())
+                        .map(|(&first, &last)| WindowSpan { first, last });
                     assert_eq!(left, expected, "{windows:?} {ts} at {watermark}");
                 }
             }
@@ -195,10 +218,20 @@ mod tests {
         assert_eq!(tumble(10, 0).open(span(10, 10), Watermark::at(8)), Some(span(10, 10)));
         assert_eq!(tumble(10, 0).open(span(10, 10), Watermark::at(9)), None);
         let c = cumulate(5, 20);
-        for (watermark, expected) in
-            [(3, Some(5)), (4, Some(10)), (8, Some(10)), (9, Some(15)), (18, Some(20)), (19, None), (i64::MAX, None)]
-        {
-            assert_eq!(c.open(span(5, 20), Watermark::at(watermark)).map(|s| s.first.ms()), expected, "watermark {watermark}");
+        for (watermark, expected) in [
+            (3, Some(5)),
+            (4, Some(10)),
+            (8, Some(10)),
+            (9, Some(15)),
+            (18, Some(20)),
+            (19, None),
+            (i64::MAX, None),
+        ] {
+            assert_eq!(
+                c.open(span(5, 20), Watermark::at(watermark)).map(|s| s.first.ms()),
+                expected,
+                "watermark {watermark}"
+            );
         }
     }
 
@@ -207,7 +240,10 @@ mod tests {
         for w in [tumble(10_000, -3), cumulate(1000, 300_000), hop(1000, 60_000, 7)] {
             for ts in [i64::MIN, i64::MIN + 1, i64::MAX].map(EventTime::at) {
                 let span = w.span(ts).expect("no gaps");
-                assert!(w.open(span, Watermark::NONE) == Some(span) && w.open(span, Watermark::END).is_none());
+                assert!(
+                    w.open(span, Watermark::NONE) == Some(span)
+                        && w.open(span, Watermark::END).is_none()
+                );
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Partial aggregates in the store: packed by the hundred, read back window by window.
 //!
-//! Used by `aggregate` at barriers and by `fire`. Keys are those of `state::layout`, values those of `state::packed`: the
-//! entry keys as one BYTES column, then the state columns.
+//! Used by `aggregate` at barriers and by `fire`. Keys are those of `state::layout`, values those
+//! of `state::packed`: the entry keys as one BYTES column, then the state columns.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::state::rocks::{Changes, StateDb};
 /// Entries in one stored value: enough to pack well, few enough that a value stays some 10 KiB.
 const CHUNK_ENTRIES: usize = 256;
 
-/// Writes partial aggregates of one place. `generation` keeps values apart that were written at different times.
+/// Writes partial aggregates of one place. `generation` keeps values apart that were written at
+/// different times.
 pub(crate) struct StoredWriter<'a, 'db> {
     changes: &'a mut Changes<'db>,
     place: StatePlace,
@@ -31,7 +32,11 @@ pub(crate) struct StoredWriter<'a, 'db> {
 }
 
 impl<'a, 'db> StoredWriter<'a, 'db> {
-    pub fn new(changes: &'a mut Changes<'db>, place: StatePlace, generation: u32) -> StoredWriter<'a, 'db> {
+    pub fn new(
+        changes: &'a mut Changes<'db>,
+        place: StatePlace,
+        generation: u32,
+    ) -> StoredWriter<'a, 'db> {
         StoredWriter { changes, place, generation, next_chunk: 0, bytes: 0 }
     }
 
@@ -53,7 +58,8 @@ impl<'a, 'db> StoredWriter<'a, 'db> {
             value.clear();
             pack(&columns, to - from, &mut value);
             let StoredWriter { place, generation, next_chunk: chunk, .. } = *self;
-            let key = StateKey { place, key_group: group, table: partials.table, generation, chunk };
+            let key =
+                StateKey { place, key_group: group, table: partials.table, generation, chunk };
             self.changes.put(&key.encode(), &value);
             self.bytes += value.len();
             self.next_chunk += 1;
@@ -104,14 +110,19 @@ impl StoredTypes {
 
     /// For entries with these columns behind their keys.
     pub fn new(states: impl Iterator<Item = DataType>) -> StoredTypes {
-        StoredTypes { groups: std::iter::once(DataType::Binary).chain(states).collect(), set: vec![DataType::Binary] }
+        StoredTypes {
+            groups: std::iter::once(DataType::Binary).chain(states).collect(),
+            set: vec![DataType::Binary],
+        }
     }
 
     /// Reads one entry back.
     pub fn read(&self, key: &[u8], value: &[u8]) -> Result<(StateKey, Entries), OperatorError> {
-        let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key in the store"))?;
-        let columns = unpack(value, if key.table == StateTable::Main { &self.groups } else { &self.set })
-            .map_err(OperatorError::damaged)?;
+        let key = StateKey::decode(key)
+            .ok_or_else(|| OperatorError::damaged("an unknown key in the store"))?;
+        let columns =
+            unpack(value, if key.table == StateTable::Main { &self.groups } else { &self.set })
+                .map_err(OperatorError::damaged)?;
         let encoded = columns[0].as_binary::<i32>();
         let mut keys = KeyBuf::default();
         let mut hashes = Vec::with_capacity(encoded.len());

@@ -1,20 +1,23 @@
-//! What do many overlapping windows show, without adding up every slice for each? Sums of neighbouring slices, shared.
+//! What do many overlapping windows show, without adding up every slice for each? Sums of
+//! neighbouring slices, shared.
 //!
-//! A window of HOP is a run of neighbouring slices. Any run is at most 2 log2(n) aligned blocks of 1, 2, 4, ... slices, and
-//! a block serves every window that covers it. So the cost of a window grows with the logarithm of size/slide, for every
-//! kind of aggregate, also those that cannot be retracted (MIN, DISTINCT) and those that should not be (floats: a retracted
-//! infinity would stay). This is the aggregation tree of Tangwongsan et al., "General Incremental Sliding-Window
+//! A window of HOP is a run of neighbouring slices. Any run is at most 2 log2(n) aligned blocks of
+//! 1, 2, 4, ... slices, and a block serves every window that covers it. So the cost of a window
+//! grows with the logarithm of size/slide, for every kind of aggregate, also those that cannot be
+//! retracted (MIN, DISTINCT) and those that should not be (floats: a retracted infinity would
+//! stay). This is the aggregation tree of Tangwongsan et al., "General Incremental Sliding-Window
 //! Aggregation" (VLDB 2015), held as blocks that are made when a window first needs them.
 //!
-//! Used by `fire`. What always holds: blocks are copies; the slices themselves are state and are kept by `aggregate`.
+//! Used by `fire`. What always holds: blocks are copies; the slices themselves are state and are
+//! kept by `aggregate`.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::WindowAggregateSpec;
 use super::table::WindowTables;
 
-/// Blocks of more than one slice, by (log2 of their length, first slice). A slice is named by the number of the last window
-/// that shows it.
+/// Blocks of more than one slice, by (log2 of their length, first slice). A slice is named by the
+/// number of the last window that shows it.
 #[derive(Default)]
 pub(crate) struct BlockSums {
     blocks: HashMap<(u32, i64), Option<WindowTables>>,
@@ -22,7 +25,13 @@ pub(crate) struct BlockSums {
 
 impl BlockSums {
     /// The sum of the slices `from..=to`.
-    pub fn sum(&mut self, spec: &WindowAggregateSpec, slices: &BTreeMap<i64, &WindowTables>, from: i64, to: i64) -> WindowTables {
+    pub fn sum(
+        &mut self,
+        spec: &WindowAggregateSpec,
+        slices: &BTreeMap<i64, &WindowTables>,
+        from: i64,
+        to: i64,
+    ) -> WindowTables {
         debug_assert!(from <= to, "a window without slices");
         let mut total = WindowTables::new(spec);
         // Where nothing is, blocks are not looked for.

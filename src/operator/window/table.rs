@@ -1,9 +1,11 @@
-//! Groups and their accumulators: from a batch of keys to the group of each row, and from there into the kernels.
+//! Groups and their accumulators: from a batch of keys to the group of each row, and from there
+//! into the kernels.
 //!
-//! A [`WindowTables`] is what is kept for one window (or one slice, or one running window): the groups with their
-//! accumulators, and for each DISTINCT aggregate the set of (key, value) pairs seen. Used by the operators of this folder.
-//! What always holds: group numbers are dense and never change; every key of a value set is a group of the window, in this
-//! table or in another one that is merged with it before the window is shown.
+//! A [`WindowTables`] is what is kept for one window (or one slice, or one running window): the
+//! groups with their accumulators, and for each DISTINCT aggregate the set of (key, value) pairs
+//! seen. Used by the operators of this folder. What always holds: group numbers are dense and never
+//! change; every key of a value set is a group of the window, in this table or in another one that
+//! is merged with it before the window is shown.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::DataType;
@@ -42,7 +44,8 @@ impl GroupIndex {
     #[inline]
     pub(crate) fn intern(&mut self, key: &[u8], hash: u64) -> (u32, bool) {
         let GroupIndex { table, hashes, keys } = self;
-        let found = table.find(hash, |&g| hashes[g as usize] == hash && same_bytes(keys.get(g as usize), key));
+        let found = table
+            .find(hash, |&g| hashes[g as usize] == hash && same_bytes(keys.get(g as usize), key));
         if let Some(&group) = found {
             return (group, false);
         }
@@ -56,25 +59,32 @@ impl GroupIndex {
 
     /// The group of a key, if it has one.
     pub fn find(&self, key: &[u8], hash: u64) -> Option<u32> {
-        self.table.find(hash, |&g| self.hashes[g as usize] == hash && same_bytes(self.keys.get(g as usize), key)).copied()
+        self.table
+            .find(hash, |&g| {
+                self.hashes[g as usize] == hash && same_bytes(self.keys.get(g as usize), key)
+            })
+            .copied()
     }
 
     pub fn hash(&self, group: u32) -> u64 {
         self.hashes[group as usize]
     }
 
-    /// What the groups take, with `others` bytes that grow with them. Everything in a table doubles at the same count of
-    /// groups, inside of one batch; so a table that is nearly full counts as doubled already, and is spilled before it
-    /// takes twice its share rather than after.
+    /// What the groups take, with `others` bytes that grow with them. Everything in a table doubles
+    /// at the same count of groups, inside of one batch; so a table that is nearly full counts as
+    /// doubled already, and is spilled before it takes twice its share rather than after.
     pub(crate) fn memory_bytes(&self, others: usize) -> usize {
-        let taken = self.table.capacity() * 5 + self.hashes.capacity() * 8 + self.keys.memory_bytes() + others;
+        let taken = self.table.capacity() * 5
+            + self.hashes.capacity() * 8
+            + self.keys.memory_bytes()
+            + others;
         let full = self.table.capacity().min(self.hashes.capacity());
         if full >= LARGE_TABLE && self.len() >= full / 16 * 15 { taken * 2 } else { taken }
     }
 }
 
-/// Groups from which on a table's next doubling is looked ahead to: a batch of rows, some 8192, is less than the sixteenth
-/// of them that is looked at.
+/// Groups from which on a table's next doubling is looked ahead to: a batch of rows, some 8192, is
+/// less than the sixteenth of them that is looked at.
 const LARGE_TABLE: usize = 1 << 18;
 
 /// Compares keys, which are short: without a call for each row.
@@ -85,12 +95,13 @@ fn same_bytes(a: &[u8], b: &[u8]) -> bool {
     }
     let (a_words, a_rest) = a.as_chunks::<8>();
     let (b_words, b_rest) = b.as_chunks::<8>();
-    let words = a_words.iter().zip(b_words).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b));
+    let words =
+        a_words.iter().zip(b_words).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b));
     words && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
 }
 
-/// An entry of a value set: the group key, the value in key encoding, then the length of the group key (4 bytes,
-/// big-endian).
+/// An entry of a value set: the group key, the value in key encoding, then the length of the group
+/// key (4 bytes, big-endian).
 fn split_entry(entry: &[u8]) -> Option<(&[u8], &[u8])> {
     let (body, length) = entry.split_last_chunk::<4>()?;
     body.split_at_checked(u32::from_be_bytes(*length) as usize)
@@ -154,14 +165,17 @@ impl WindowTables {
 
     pub(crate) fn memory_bytes(&self) -> usize {
         let accumulators = self.kernels.iter().map(|k| k.memory_bytes()).sum::<usize>();
-        self.groups.memory_bytes(accumulators) + self.sets.iter().map(|set| set.memory_bytes(0)).sum::<usize>()
+        self.groups.memory_bytes(accumulators)
+            + self.sets.iter().map(|set| set.memory_bytes(0)).sum::<usize>()
     }
 
     /// Folds rows in. DISTINCT values are only collected; they count when a window fires.
     pub fn update(&mut self, spec: &WindowAggregateSpec, input: &KeyedRows, span: WindowSpan) {
         let goes_by_arrival = spec.aggregates.iter().any(|a| a.function.goes_by_arrival());
         let part = if goes_by_arrival {
-            WindowPart::of(&spec.windows, span, || local_times(spec.zone.as_ref(), event_times_ms(&input.columns()[0])))
+            WindowPart::of(&spec.windows, span, || {
+                local_times(spec.zone.as_ref(), event_times_ms(&input.columns()[0]))
+            })
         } else {
             WindowPart::Whole
         };
@@ -177,7 +191,11 @@ impl WindowTables {
             kernel.resize(groups);
             if !aggregate.distinct {
                 let argument = aggregate.argument.map(|a| &input.columns()[a]);
-                kernel.update(&row_groups, argument, Selected::of(aggregate, input.columns(), places));
+                kernel.update(
+                    &row_groups,
+                    argument,
+                    Selected::of(aggregate, input.columns(), places),
+                );
             }
         }
         for ((_, aggregate), set) in spec.distinct().zip(&mut self.sets) {
@@ -190,7 +208,12 @@ impl WindowTables {
     }
 
     /// Folds partial aggregates in.
-    pub fn merge(&mut self, spec: &WindowAggregateSpec, entries: &Entries, values: Values) -> Result<(), OperatorError> {
+    pub fn merge(
+        &mut self,
+        spec: &WindowAggregateSpec,
+        entries: &Entries,
+        values: Values,
+    ) -> Result<(), OperatorError> {
         let number = match entries.table {
             StateTable::Main => {
                 self.merge_groups(entries);
@@ -198,7 +221,10 @@ impl WindowTables {
             }
             StateTable::Side(number) => usize::from(number),
         };
-        let set = self.sets.get_mut(number).ok_or_else(|| OperatorError::damaged("values of no DISTINCT aggregate"))?;
+        let set = self
+            .sets
+            .get_mut(number)
+            .ok_or_else(|| OperatorError::damaged("values of no DISTINCT aggregate"))?;
         let mut new = Vec::new();
         for i in 0..entries.len() {
             let (entry, is_new) = set.intern(entries.keys.get(i), entries.hashes[i]);
@@ -213,7 +239,9 @@ impl WindowTables {
     }
 
     fn merge_groups(&mut self, entries: &Entries) {
-        let groups: Vec<u32> = (0..entries.len()).map(|i| self.groups.intern(entries.keys.get(i), entries.hashes[i]).0).collect();
+        let groups: Vec<u32> = (0..entries.len())
+            .map(|i| self.groups.intern(entries.keys.get(i), entries.hashes[i]).0)
+            .collect();
         let len = self.groups.len();
         let mut states = entries.states.as_slice();
         for kernel in &mut self.kernels {
@@ -225,11 +253,14 @@ impl WindowTables {
         debug_assert!(states.is_empty(), "{} columns of aggregates are left over", states.len());
     }
 
-    /// Folds other tables of the same window or of a part of it in. Values of sets are collected, not counted.
+    /// Folds other tables of the same window or of a part of it in. Values of sets are collected,
+    /// not counted.
     pub(crate) fn absorb(&mut self, other: &WindowTables) {
         let all: Vec<u32> = (0..other.groups.len() as u32).collect();
-        let groups: Vec<u32> =
-            all.iter().map(|&g| self.groups.intern(other.groups.key(g), other.groups.hashes[g as usize]).0).collect();
+        let groups: Vec<u32> = all
+            .iter()
+            .map(|&g| self.groups.intern(other.groups.key(g), other.groups.hashes[g as usize]).0)
+            .collect();
         let len = self.groups.len();
         for (kernel, from) in self.kernels.iter_mut().zip(&other.kernels) {
             kernel.resize(len);
@@ -243,7 +274,10 @@ impl WindowTables {
     }
 
     /// Counts every collected value: for tables that were filled by `update` and fire themselves.
-    pub(crate) fn count_collected(&mut self, spec: &WindowAggregateSpec) -> Result<(), OperatorError> {
+    pub(crate) fn count_collected(
+        &mut self,
+        spec: &WindowAggregateSpec,
+    ) -> Result<(), OperatorError> {
         for set in 0..self.sets.len() {
             let all: Vec<u32> = (0..self.sets[set].len() as u32).collect();
             self.count_values(spec, set, &all)?;
@@ -251,18 +285,25 @@ impl WindowTables {
         Ok(())
     }
 
-    fn count_values(&mut self, spec: &WindowAggregateSpec, set: usize, entries: &[u32]) -> Result<(), OperatorError> {
+    fn count_values(
+        &mut self,
+        spec: &WindowAggregateSpec,
+        set: usize,
+        entries: &[u32],
+    ) -> Result<(), OperatorError> {
         let Some((index, aggregate)) = spec.distinct().nth(set) else { return Ok(()) };
         let mut groups = Vec::with_capacity(entries.len());
         let mut values = Vec::with_capacity(entries.len());
         for &entry in entries {
             let (key, value) = split_entry(self.sets[set].key(entry))
                 .ok_or_else(|| OperatorError::damaged("a DISTINCT value without its key"))?;
-            // Its group may still be in another table of the window, where a spill came between the two.
+            // Its group may still be in another table of the window, where a spill came between the
+            // two.
             groups.push(self.groups.intern(key, hash_key(key)).0);
             values.push(value);
         }
-        let column = decode_keys(std::slice::from_ref(&aggregate.input_type), values.into_iter())?.remove(0);
+        let column =
+            decode_keys(std::slice::from_ref(&aggregate.input_type), values.into_iter())?.remove(0);
         self.kernels[index].resize(self.groups.len());
         self.kernels[index].update(&groups, Some(&column), Selected::ALL);
         Ok(())
@@ -271,13 +312,16 @@ impl WindowTables {
     /// All groups by key group, then key: the order of output.
     pub fn order(&self) -> Vec<u32> {
         let mut order = self.by_key_group();
-        order.chunk_by_mut(|&a, &b| self.key_group_of(a) == self.key_group_of(b)).for_each(|groups| {
-            groups.sort_unstable_by(|&a, &b| self.groups.key(a).cmp(self.groups.key(b)));
-        });
+        order.chunk_by_mut(|&a, &b| self.key_group_of(a) == self.key_group_of(b)).for_each(
+            |groups| {
+                groups.sort_unstable_by(|&a, &b| self.groups.key(a).cmp(self.groups.key(b)));
+            },
+        );
         order
     }
 
-    /// All groups by key group: what the store asks for. Within one they come as they were seen first.
+    /// All groups by key group: what the store asks for. Within one they come as they were seen
+    /// first.
     pub(crate) fn by_key_group(&self) -> Vec<u32> {
         by_route(self.groups.len(), |group| self.key_group_of(group))
     }
@@ -309,14 +353,19 @@ impl WindowTables {
         Entries { table: StateTable::Main, keys, hashes, key_groups, states }
     }
 
-    /// Everything, as partial aggregates sorted by key group, some thousands at a time; the groups first and then the value
-    /// sets. Each batch is small against the table, so that taking it apart does not need its memory twice.
-    pub(crate) fn each_partials(&self, mut each: impl FnMut(Entries) -> Result<(), OperatorError>) -> Result<(), OperatorError> {
+    /// Everything, as partial aggregates sorted by key group, some thousands at a time; the groups
+    /// first and then the value sets. Each batch is small against the table, so that taking it
+    /// apart does not need its memory twice.
+    pub(crate) fn each_partials(
+        &self,
+        mut each: impl FnMut(Entries) -> Result<(), OperatorError>,
+    ) -> Result<(), OperatorError> {
         for picks in self.by_key_group().chunks(PARTIALS_MAX) {
             each(self.partials(picks))?;
         }
         for (i, set) in self.sets.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
-            let route = |e: u32| split_entry(set.key(e)).map(|(key, _)| KeyGroup::of_hash(hash_key(key)));
+            let route =
+                |e: u32| split_entry(set.key(e)).map(|(key, _)| KeyGroup::of_hash(hash_key(key)));
             let routes: Vec<KeyGroup> = (0..set.len() as u32)
                 .map(route)
                 .collect::<Option<_>>()
@@ -337,7 +386,8 @@ impl WindowTables {
     }
 }
 
-/// Partial aggregates that travel together: enough for columns to pay, few enough that a lane's bound means something.
+/// Partial aggregates that travel together: enough for columns to pay, few enough that a lane's
+/// bound means something.
 const PARTIALS_MAX: usize = 8192;
 
 /// Numbers below `len` by key group, in one pass over them; those of a key group stay in order.
@@ -355,11 +405,19 @@ fn by_route(len: usize, route: impl Fn(u32) -> KeyGroup) -> Vec<u32> {
         order[*next] = i;
         *next += 1;
     }
-    debug_assert!(order.is_sorted_by_key(|&i| route(i)), "groups are not in order of their key groups");
+    debug_assert!(
+        order.is_sorted_by_key(|&i| route(i)),
+        "groups are not in order of their key groups"
+    );
     order
 }
 
-fn collect_values(set: &mut GroupIndex, input: &KeyedRows, argument: &ArrayRef, rows: Selected<'_>) {
+fn collect_values(
+    set: &mut GroupIndex,
+    input: &KeyedRows,
+    argument: &ArrayRef,
+    rows: Selected<'_>,
+) {
     let mut values = KeyBuf::default();
     encode_keys(std::slice::from_ref(argument), argument.len(), &mut values);
     let mut entry = Vec::new();

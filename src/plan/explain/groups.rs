@@ -17,7 +17,10 @@ fn windows(spec: &GroupSpec) -> String {
     let early = pace(windows.early).map(|pace| format!(", sent early{pace}")).unwrap_or_default();
     let late = match windows.lateness_ms {
         0 => String::new(),
-        lateness => format!(", for {lateness} ms after it late rows, sent{}", pace(windows.late).unwrap_or_default()),
+        lateness => format!(
+            ", for {lateness} ms after it late rows, sent{}",
+            pace(windows.late).unwrap_or_default()
+        ),
     };
     format!(" of windows, sent when they close{early}{late}")
 }
@@ -37,8 +40,11 @@ pub(super) fn over(spec: &OverSpec) -> String {
 }
 
 pub(super) fn over_by_value(spec: &ByValueSpec) -> String {
-    let (frame, keys, functions) = (if spec.by_row { "rows" } else { "range" }, spec.partition.len(), spec.calls.len());
-    format!("over all {frame} up to each value, kept up to date: {keys} keys, {functions} functions")
+    let (frame, keys, functions) =
+        (if spec.by_row { "rows" } else { "range" }, spec.partition.len(), spec.calls.len());
+    format!(
+        "over all {frame} up to each value, kept up to date: {keys} keys, {functions} functions"
+    )
 }
 
 pub(super) fn rank(spec: &RankSpec) -> String {

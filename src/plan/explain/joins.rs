@@ -22,7 +22,10 @@ pub(super) fn interval(spec: &JoinSpec, interval: &Interval) -> String {
 pub(super) fn lookup(spec: &LookupJoinSpec) -> String {
     let kind = if spec.outer { "Left" } else { "Inner" };
     let (keys, condition) = (spec.key_names.join(", "), further(spec.condition.as_ref()));
-    format!("look up {} by {keys}, {kind}{condition}; not repeatable: as the table is when it is asked", spec.table)
+    format!(
+        "look up {} by {keys}, {kind}{condition}; not repeatable: as the table is when it is asked",
+        spec.table
+    )
 }
 
 /// What is asked of pairs beside equal keys.

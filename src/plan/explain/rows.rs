@@ -10,13 +10,19 @@ use crate::operator::expand::ExpandSpec;
 use crate::operator::marks::Mark;
 use crate::operator::unnest::UnnestSpec;
 
-pub(super) fn calc(predicate: Option<&Arc<dyn PhysicalExpr>>, projection: Option<&[Arc<dyn PhysicalExpr>]>) -> String {
+pub(super) fn calc(
+    predicate: Option<&Arc<dyn PhysicalExpr>>,
+    projection: Option<&[Arc<dyn PhysicalExpr>]>,
+) -> String {
     let mut parts = Vec::new();
     if let Some(predicate) = predicate {
         parts.push(format!("filter {}", in_sql(&predicate.to_string())));
     }
     if let Some(projection) = projection {
-        parts.push(format!("project {}", projection.iter().map(|e| in_sql(&e.to_string())).collect::<Vec<_>>().join(", ")));
+        parts.push(format!(
+            "project {}",
+            projection.iter().map(|e| in_sql(&e.to_string())).collect::<Vec<_>>().join(", ")
+        ));
     }
     parts.join("; ")
 }
@@ -26,7 +32,8 @@ pub(super) fn expand(spec: &ExpandSpec) -> String {
 }
 
 pub(super) fn unnest(spec: &UnnestSpec) -> String {
-    if spec.outer { "one row for each element, or one without" } else { "one row for each element" }.into()
+    if spec.outer { "one row for each element, or one without" } else { "one row for each element" }
+        .into()
 }
 
 pub(super) fn marks(mark: &Mark) -> String {

@@ -11,7 +11,8 @@ pub(super) fn assign(spec: &AssignSpec) -> String {
 }
 
 pub(super) fn aggregate(spec: &WindowAggregateSpec) -> String {
-    let (windows, keys, aggregates) = (named(&spec.windows), spec.key_types.len(), spec.aggregates.len());
+    let (windows, keys, aggregates) =
+        (named(&spec.windows), spec.key_types.len(), spec.aggregates.len());
     format!("aggregate {windows}: {keys} keys, {aggregates} aggregates")
 }
 
@@ -28,7 +29,9 @@ fn named(windows: &Windows) -> String {
     let name = match windows.kind {
         WindowKind::Tumble { size_ms } => format!("TUMBLE {size_ms} ms"),
         WindowKind::Hop { slide_ms, size_ms } => format!("HOP {size_ms} ms every {slide_ms} ms"),
-        WindowKind::Cumulate { step_ms, size_ms } => format!("CUMULATE {step_ms} ms to {size_ms} ms"),
+        WindowKind::Cumulate { step_ms, size_ms } => {
+            format!("CUMULATE {step_ms} ms to {size_ms} ms")
+        }
         WindowKind::Fired => "the windows that have fired".into(),
     };
     if windows.offset_ms == 0 { name } else { format!("{name}, offset {} ms", windows.offset_ms) }

@@ -1,8 +1,9 @@
 //! GROUP BY: a window aggregation, one over the rows of windows that have fired, or a changelog.
 //!
-//! A GROUP BY that names window_start and window_end of a window function is that window's aggregation. Over rows that a
-//! window has fired it is one too: the rows of one window come together, and leave with it. Every other GROUP BY keeps a
-//! table of groups that changes with each row.
+//! A GROUP BY that names window_start and window_end of a window function is that window's
+//! aggregation. Over rows that a window has fired it is one too: the rows of one window come
+//! together, and leave with it. Every other GROUP BY keeps a table of groups that changes with each
+//! row.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use datafusion_physical_expr::PhysicalExpr;
 use super::rows::clock_below;
 use super::windowed;
 use super::{
-    Above, AggregateInput, Fired, Fragment, Late, Lowering, Pending, PlanResult, Role, aggregate_call, physical, unsupported,
+    Above, AggregateInput, Fired, Fragment, Late, Lowering, Pending, PlanResult, Role,
+    aggregate_call, physical, unsupported,
 };
 use crate::config::Emit;
 use crate::operator::aggregate::Aggregate;
@@ -51,13 +53,15 @@ impl Lowering<'_> {
         let fragment = self.windows_for(fragment, groups)?;
         let fragment = self.windows_for(fragment, &node.aggr_expr)?;
         let grouping = grouping(node, &fragment)?;
-        let names_window = grouping.roles.contains(&Role::WindowStart) && grouping.roles.contains(&Role::WindowEnd);
+        let names_window = grouping.roles.contains(&Role::WindowStart)
+            && grouping.roles.contains(&Role::WindowEnd);
         let pending = fragment.pending.clone().filter(|_| names_window);
         if fragment.updates && fragment.fired.is_some() && names_window {
             return unsupported("an aggregation within windows over rows that are updated");
         }
         let emit = self.config.emit;
-        let takes_fires = pending.as_ref().is_none_or(|pending| pending.form == WindowForm::GroupBy);
+        let takes_fires =
+            pending.as_ref().is_none_or(|pending| pending.form == WindowForm::GroupBy);
         if !takes_fires && (emit.early.is_some() || emit.late.is_some()) {
             return unsupported(
                 "early and late fires are for GROUP BY TUMBLE(...) and HOP(...), as in Flink: with TABLE(TUMBLE(...)) the setting \
@@ -65,7 +69,9 @@ impl Lowering<'_> {
             );
         }
         match pending {
-            Some(pending) if fragment.updates || pending.form == WindowForm::GroupBy && !emit.is_once() => {
+            Some(pending)
+                if fragment.updates || pending.form == WindowForm::GroupBy && !emit.is_once() =>
+            {
                 self.changing_windows(fragment, node, &pending)
             }
             Some(pending) => self.window_aggregate(fragment, node, &grouping, pending),
@@ -98,9 +104,20 @@ impl Lowering<'_> {
         let rowtime_type = batch_schema.field(rowtime).data_type().clone();
         let zone = self.zone_of(&rowtime_type);
         let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
-        let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &rowtime_type);
+        let output = WindowAggregateSpec::output_schema(
+            &names,
+            &group_columns,
+            &key_types,
+            &aggregates,
+            &rowtime_type,
+        );
         let input = input.finish();
-        self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, (grouping, &group_columns));
+        self.push_input(
+            &fragment,
+            input,
+            WindowAggregateSpec::FIRST_KEY,
+            (grouping, &group_columns),
+        );
         let operator = self.next_operator();
         let mut after = after(&fragment, node, grouping);
         after.fired = Some(Fired::new(zone.clone(), &window));
@@ -108,13 +125,30 @@ impl Lowering<'_> {
             TvfWindow::Sliced(windows) => {
                 self.sliced(
                     &mut after,
-                    WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output, in_order: true },
+                    WindowAggregateSpec {
+                        operator,
+                        windows,
+                        zone,
+                        key_types,
+                        aggregates,
+                        group_columns,
+                        output,
+                        in_order: true,
+                    },
                 );
             }
             TvfWindow::Session { gap_ms, .. } => {
                 let first = WindowAggregateSpec::FIRST_KEY;
                 self.exchange(&mut after, (first..first + key_types.len()).collect());
-                let spec = SessionSpec { operator, gap_ms, zone, key_types, aggregates, group_columns, output };
+                let spec = SessionSpec {
+                    operator,
+                    gap_ms,
+                    zone,
+                    key_types,
+                    aggregates,
+                    group_columns,
+                    output,
+                };
                 self.push(&after, OperatorPlan::SessionAggregate(spec));
             }
         }
@@ -124,7 +158,12 @@ impl Lowering<'_> {
     }
 
     /// An aggregation of rows that a window fired, within that window.
-    fn fired_aggregate(&mut self, fragment: Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> PlanResult<Fragment> {
+    fn fired_aggregate(
+        &mut self,
+        fragment: Fragment,
+        node: &AggregateNode,
+        grouping: &Grouping<'_>,
+    ) -> PlanResult<Fragment> {
         let batch_schema = fragment.batch_schema()?;
         let end = grouping.roles.iter().position(|r| *r == Role::WindowEnd).unwrap_or_default();
         let end = fragment.column_of(grouping.exprs[end])?.unwrap_or_default();
@@ -140,9 +179,20 @@ impl Lowering<'_> {
         self.note_arrival(&aggregates);
         let names: Vec<String> = node.schema.fields().iter().map(|f| f.name().clone()).collect();
         let end_type = batch_schema.field(end).data_type().clone();
-        let output = WindowAggregateSpec::output_schema(&names, &group_columns, &key_types, &aggregates, &end_type);
+        let output = WindowAggregateSpec::output_schema(
+            &names,
+            &group_columns,
+            &key_types,
+            &aggregates,
+            &end_type,
+        );
         let input = input.finish();
-        self.push_input(&fragment, input, WindowAggregateSpec::FIRST_KEY, (grouping, &group_columns));
+        self.push_input(
+            &fragment,
+            input,
+            WindowAggregateSpec::FIRST_KEY,
+            (grouping, &group_columns),
+        );
         let operator = self.next_operator();
         let mut after = after(&fragment, node, grouping);
         let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
@@ -150,7 +200,16 @@ impl Lowering<'_> {
         let windows = Windows { kind: WindowKind::Fired, offset_ms: 0 };
         self.sliced(
             &mut after,
-            WindowAggregateSpec { operator, windows, zone, key_types, aggregates, group_columns, output, in_order: true },
+            WindowAggregateSpec {
+                operator,
+                windows,
+                zone,
+                key_types,
+                aggregates,
+                group_columns,
+                output,
+                in_order: true,
+            },
         );
         self.end_by_clock(&after);
         self.type_set_number(&after, grouping)?;
@@ -173,12 +232,20 @@ impl Lowering<'_> {
     }
 
     /// Windows whose rows are updated, or that are sent more than once.
-    fn changing_windows(&mut self, fragment: Fragment, node: &AggregateNode, pending: &Pending) -> PlanResult<Fragment> {
+    fn changing_windows(
+        &mut self,
+        fragment: Fragment,
+        node: &AggregateNode,
+        pending: &Pending,
+    ) -> PlanResult<Fragment> {
         let window = &pending.window;
         if matches!(window, TvfWindow::Session { .. }) {
-            return unsupported("a SESSION over rows that are updated, or with early or late fires");
+            return unsupported(
+                "a SESSION over rows that are updated, or with early or late fires",
+            );
         }
-        let overlaps = !matches!(window, TvfWindow::Sliced(Windows { kind: WindowKind::Tumble { .. }, .. }));
+        let overlaps =
+            !matches!(window, TvfWindow::Sliced(Windows { kind: WindowKind::Tumble { .. }, .. }));
         if overlaps && node.aggr_expr.iter().any(goes_by_arrival) {
             return unsupported(
                 "an aggregate that goes by the order of rows in HOP or CUMULATE windows whose rows are updated, or that are sent \
@@ -193,12 +260,15 @@ impl Lowering<'_> {
             return unsupported("early and late fires of windows of processing time");
         }
         let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX / 4);
-        let pace = |delay: Duration| if delay.is_zero() { Pace::EachRow } else { Pace::After { delay_ms: ms(delay) } };
+        let pace = |delay: Duration| {
+            if delay.is_zero() { Pace::EachRow } else { Pace::After { delay_ms: ms(delay) } }
+        };
         let lateness_ms = ms(emit.lateness);
         let fragment = self.assign_changing_windows(fragment, lateness_ms)?;
         let zone = fragment.fired.as_ref().and_then(|f| f.zone.clone());
         let grouping = grouping(node, &fragment)?;
-        let end = grouping.roles.iter().position(|role| *role == Role::WindowEnd).unwrap_or_default();
+        let end =
+            grouping.roles.iter().position(|role| *role == Role::WindowEnd).unwrap_or_default();
         let windows = WindowedSpec {
             end,
             zone,
@@ -211,7 +281,12 @@ impl Lowering<'_> {
     }
 
     /// A table of groups that changes with each row.
-    fn changelog(&mut self, fragment: Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> PlanResult<Fragment> {
+    fn changelog(
+        &mut self,
+        fragment: Fragment,
+        node: &AggregateNode,
+        grouping: &Grouping<'_>,
+    ) -> PlanResult<Fragment> {
         let fragment = self.assign_windows(fragment, Late::Kept)?;
         self.table_of_groups(fragment, node, grouping, None)
     }
@@ -243,8 +318,10 @@ impl Lowering<'_> {
     ) -> PlanResult<Fragment> {
         let retracts = fragment.updates;
         let operator = self.next_operator();
-        let types = key_types.iter().cloned().chain(aggregates.iter().map(|a| a.output_type.clone()));
-        let fields = node.schema.fields().iter().zip(types).map(|(f, t)| Field::new(f.name(), t, true));
+        let types =
+            key_types.iter().cloned().chain(aggregates.iter().map(|a| a.output_type.clone()));
+        let fields =
+            node.schema.fields().iter().zip(types).map(|(f, t)| Field::new(f.name(), t, true));
         let output: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let mut after = after(fragment, node, grouping);
         if windows.as_ref().is_some_and(WindowedSpec::is_final) {
@@ -253,7 +330,11 @@ impl Lowering<'_> {
         } else if windows.is_some() {
             // One bound of a window tells the other, so one of its columns is enough.
             let bound = after.roles.iter().position(|role| role.is_window());
-            after.key = Some((0..key_types.len()).filter(|&c| !after.roles[c].is_window() || Some(c) == bound).collect());
+            after.key = Some(
+                (0..key_types.len())
+                    .filter(|&c| !after.roles[c].is_window() || Some(c) == bound)
+                    .collect(),
+            );
             after.updates = true;
         } else {
             after.roles.fill(Role::Plain);
@@ -261,10 +342,23 @@ impl Lowering<'_> {
             after.updates = true;
         }
         self.exchange(&mut after, (0..key_types.len()).collect());
-        // In a bundle, rows of several splits are one batch, which no longer says when they arrived.
-        let bundle_rows = self.config.bundle_rows.filter(|_| !aggregates.iter().any(|a| a.function.goes_by_arrival()));
+        // In a bundle, rows of several splits are one batch, which no longer says when they
+        // arrived.
+        let bundle_rows = self
+            .config
+            .bundle_rows
+            .filter(|_| !aggregates.iter().any(|a| a.function.goes_by_arrival()));
         let ttl = self.config.state_ttl.filter(|_| windows.is_none());
-        let spec = GroupSpec { operator, key_types, aggregates, retracts, ttl, bundle_rows, windows, output };
+        let spec = GroupSpec {
+            operator,
+            key_types,
+            aggregates,
+            retracts,
+            ttl,
+            bundle_rows,
+            windows,
+            output,
+        };
         self.push(&after, OperatorPlan::GroupAggregate(spec));
         self.end_by_clock(&after);
         self.type_set_number(&after, grouping)?;
@@ -279,19 +373,27 @@ impl Lowering<'_> {
         first_key: usize,
         (grouping, group_columns): (&Grouping<'_>, &[GroupColumn]),
     ) {
-        let calc = OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: schema.clone() };
+        let calc =
+            OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: schema.clone() };
         self.push(fragment, calc);
         if !grouping.sets.is_empty() {
             // What a window knows of itself is no key here.
             let is_key = |at: usize| matches!(group_columns[at], GroupColumn::Key(_));
             let of_keys = |set: &GroupingSet| {
-                let keeps = set.keeps.iter().enumerate().filter(|(at, _)| is_key(*at)).map(|(_, keeps)| *keeps).collect();
+                let keeps = set
+                    .keeps
+                    .iter()
+                    .enumerate()
+                    .filter(|(at, _)| is_key(*at))
+                    .map(|(_, keeps)| *keeps)
+                    .collect();
                 GroupingSet { keeps, number: set.number }
             };
             let sets: Vec<GroupingSet> = grouping.sets.iter().map(of_keys).collect();
             let keys = (0..grouping.exprs.len()).filter(|&at| is_key(at)).count();
             let mut fields: Vec<_> = schema.fields().to_vec();
-            fields.insert(first_key + keys, Arc::new(Field::new("grouping", DataType::Int64, true)));
+            fields
+                .insert(first_key + keys, Arc::new(Field::new("grouping", DataType::Int64, true)));
             let output = Arc::new(Schema::new(fields));
             self.push(fragment, OperatorPlan::Expand(ExpandSpec { first_key, sets, output }));
         }
@@ -321,7 +423,9 @@ impl Lowering<'_> {
 fn goes_by_arrival(expression: &Expr) -> bool {
     match expression {
         Expr::Alias(alias) => goes_by_arrival(&alias.expr),
-        Expr::AggregateFunction(call) => Call::new(call).is_ok_and(|call| call.function.goes_by_arrival()),
+        Expr::AggregateFunction(call) => {
+            Call::new(call).is_ok_and(|call| call.function.goes_by_arrival())
+        }
         _ => false,
     }
 }
@@ -337,7 +441,12 @@ fn after(fragment: &Fragment, node: &AggregateNode, grouping: &Grouping<'_>) -> 
     roles.resize(node.schema.fields().len(), Role::Plain);
     let columns = grouping.exprs.len() + usize::from(!grouping.sets.is_empty());
     let key = Some((0..columns).filter(|&i| !roles[i].is_window()).collect());
-    Fragment { roles, key, on_clock: fragment.on_clock, ..Fragment::new(fragment.chain, &node.schema) }
+    Fragment {
+        roles,
+        key,
+        on_clock: fragment.on_clock,
+        ..Fragment::new(fragment.chain, &node.schema)
+    }
 }
 
 fn grouping<'a>(node: &'a AggregateNode, fragment: &Fragment) -> PlanResult<Grouping<'a>> {
@@ -350,8 +459,14 @@ fn grouping<'a>(node: &'a AggregateNode, fragment: &Fragment) -> PlanResult<Grou
         SqlSets::GroupingSets(sets) => sets.clone(),
         SqlSets::Rollup(exprs) => (0..=exprs.len()).rev().map(|n| exprs[..n].to_vec()).collect(),
         SqlSets::Cube(exprs) if exprs.len() <= CUBE_COLUMNS_MAX => {
-            let subset =
-                |mask: usize| exprs.iter().enumerate().filter(|(i, _)| mask >> i & 1 == 0).map(|(_, e)| e.clone()).collect();
+            let subset = |mask: usize| {
+                exprs
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| mask >> i & 1 == 0)
+                    .map(|(_, e)| e.clone())
+                    .collect()
+            };
             (0..1 << exprs.len()).map(subset).collect()
         }
         SqlSets::Cube(exprs) => {
@@ -370,7 +485,8 @@ fn grouping<'a>(node: &'a AggregateNode, fragment: &Fragment) -> PlanResult<Grou
         if roles.iter().zip(&has).any(|(role, has)| role.is_window() && !has) {
             return unsupported("grouping sets that do not all hold window_start and window_end");
         }
-        // As the plan has it: a bit for each column that is left out, then how often the same set came before.
+        // As the plan has it: a bit for each column that is left out, then how often the same set
+        // came before.
         let mask = has.iter().fold(0i64, |mask, has| mask << 1 | i64::from(!has));
         let low = (1i64 << exprs.len()) - 1;
         let before = out.iter().filter(|s| s.number & low == mask).count() as i64;
@@ -419,7 +535,9 @@ fn aggregates(
         while let Expr::Alias(alias) = inner {
             inner = &alias.expr;
         }
-        let Expr::AggregateFunction(call) = inner else { return unsupported(format!("'{expression}' as an aggregate")) };
+        let Expr::AggregateFunction(call) = inner else {
+            return unsupported(format!("'{expression}' as an aggregate"));
+        };
         aggregate_call(fragment, call, window, input)
     };
     node.aggr_expr.iter().map(call).collect()

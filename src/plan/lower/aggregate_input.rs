@@ -29,7 +29,13 @@ impl<'a> AggregateInput<'a> {
         let (qualifier, field) = schema.qualified_field(rowtime);
         let expr = physical(&Expr::Column(Column::new(qualifier.cloned(), field.name())), schema)?;
         let field = Field::new("rowtime", field.data_type().clone(), true);
-        Ok(AggregateInput { schema, exprs: vec![expr], fields: vec![field], shifted: 0, first_shared: 0 })
+        Ok(AggregateInput {
+            schema,
+            exprs: vec![expr],
+            fields: vec![field],
+            shifted: 0,
+            first_shared: 0,
+        })
     }
 
     /// Without a rowtime.
@@ -51,12 +57,17 @@ impl<'a> AggregateInput<'a> {
         let expr = physical(expression, self.schema)?;
         let data_type = expr.data_type(self.schema.inner())?;
         // The same column may serve several aggregates.
-        let known = (self.first_shared..self.exprs.len()).find(|&i| self.exprs[i].to_string() == expr.to_string());
+        let known = (self.first_shared..self.exprs.len())
+            .find(|&i| self.exprs[i].to_string() == expr.to_string());
         if let Some(known) = known {
             return Ok((known + self.shifted, data_type));
         }
         self.exprs.push(expr);
-        self.fields.push(Field::new(format!("{name}{}", self.fields.len()), data_type.clone(), true));
+        self.fields.push(Field::new(
+            format!("{name}{}", self.fields.len()),
+            data_type.clone(),
+            true,
+        ));
         Ok((self.fields.len() - 1 + self.shifted, data_type))
     }
 

@@ -1,7 +1,8 @@
-//! The chains of a job while they are being built: which operators follow each other, and where rows leave a chain.
+//! The chains of a job while they are being built: which operators follow each other, and where
+//! rows leave a chain.
 //!
-//! Used by every part of the lowering. What always holds: operators go to the end of a chain that is still open; a chain ends
-//! once, in an edge or in a sink; each edge feeds one chain.
+//! Used by every part of the lowering. What always holds: operators go to the end of a chain that
+//! is still open; a chain ends once, in an edge or in a sink; each edge feeds one chain.
 
 use super::{PlanResult, internal};
 use crate::plan::physical::{ChainInput, ChainOutput, ChainPlan, OperatorPlan, Route};
@@ -38,7 +39,8 @@ impl Chains {
         self.end(chain, ChainOutput::Sink(sink));
     }
 
-    /// Ends several chains with an edge each and begins the one that all of them feed. Returns its number.
+    /// Ends several chains with an edge each and begins the one that all of them feed. Returns its
+    /// number.
     pub(super) fn join(&mut self, chains: Vec<(usize, Route)>) -> usize {
         let edges: Vec<usize> = (self.edges..self.edges + chains.len()).collect();
         self.edges += chains.len();
@@ -63,7 +65,11 @@ impl Chains {
         debug_assert_eq!(
             chains
                 .iter()
-                .filter_map(|c| if let ChainInput::Edges(edges) = &c.input { Some(edges.len()) } else { None })
+                .filter_map(|c| if let ChainInput::Edges(edges) = &c.input {
+                    Some(edges.len())
+                } else {
+                    None
+                })
                 .sum::<usize>(),
             self.edges,
             "each edge feeds one chain"

@@ -1,4 +1,5 @@
-//! What is known of a chain that is being built: its columns, their part in windows, and what its rows are.
+//! What is known of a chain that is being built: its columns, their part in windows, and what its
+//! rows are.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -43,7 +44,9 @@ impl Fired {
     pub(super) fn new(zone: Option<Zone>, window: &TvfWindow) -> Fired {
         let windows = match window {
             // Its columns have other names on the other side.
-            TvfWindow::Session { gap_ms, .. } => TvfWindow::Session { gap_ms: *gap_ms, partition: vec![] },
+            TvfWindow::Session { gap_ms, .. } => {
+                TvfWindow::Session { gap_ms: *gap_ms, partition: vec![] }
+            }
             sliced => sliced.clone(),
         };
         Fired { zone, windows }
@@ -75,7 +78,8 @@ pub(super) struct Pending {
     pub(super) form: WindowForm,
     /// Index of the rowtime in the batches.
     pub(super) rowtime: usize,
-    /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window needs it.
+    /// The rowtime follows the plan's columns in the batches: the plan has dropped it, the window
+    /// needs it.
     pub(super) hidden_rowtime: Option<FieldRef>,
     /// What becomes of late rows, by what is done with the rows above.
     pub(super) late: Late,
@@ -124,7 +128,8 @@ impl Fragment {
         self.pending.as_ref()?.hidden_rowtime.as_ref()
     }
 
-    /// Says that columns have been put into the batches at `before`: a rowtime behind them has moved.
+    /// Says that columns have been put into the batches at `before`: a rowtime behind them has
+    /// moved.
     pub(super) fn insert_columns(&mut self, before: usize, count: usize) {
         if let Some(pending) = self.pending.as_mut().filter(|pending| pending.rowtime >= before) {
             pending.rowtime += count;
@@ -136,10 +141,13 @@ impl Fragment {
         self.pending.is_some() && self.roles[column].is_window()
     }
 
-    /// Whether changes of one row come from several workers once its rows have been dealt out by these columns: where they are
-    /// no part of the row's key, an update may move it.
+    /// Whether changes of one row come from several workers once its rows have been dealt out by
+    /// these columns: where they are no part of the row's key, an update may move it.
     pub(super) fn scatters(&self, partition: &[usize]) -> bool {
-        let stays = self.key.as_ref().is_some_and(|key| partition.iter().all(|column| key.contains(column)));
+        let stays = self
+            .key
+            .as_ref()
+            .is_some_and(|key| partition.iter().all(|column| key.contains(column)));
         self.updates && (self.scattered || !stays)
     }
 
@@ -190,7 +198,10 @@ impl Fragment {
 
 /// Columns of a plan as batches have them where none is virtual.
 pub(super) fn plain_schema(schema: &DFSchema) -> PlanResult<DFSchema> {
-    DFSchema::new_with_metadata(schema.iter().map(|(q, f)| (q.cloned(), plain(f))).collect(), HashMap::new())
+    DFSchema::new_with_metadata(
+        schema.iter().map(|(q, f)| (q.cloned(), plain(f))).collect(),
+        HashMap::new(),
+    )
 }
 
 /// Metadata marks time attributes for the binder only; batches carry none.

@@ -1,7 +1,8 @@
 //! How far apart in time may the rows of an interval join be?
 //!
-//! Read from the comparisons of the two sides' rowtimes in the join's condition. What always holds: the bounds are in whole
-//! milliseconds and leave out no pair that the condition takes, since the condition is looked at for each pair too.
+//! Read from the comparisons of the two sides' rowtimes in the join's condition. What always holds:
+//! the bounds are in whole milliseconds and leave out no pair that the condition takes, since the
+//! condition is looked at for each pair too.
 
 use datafusion_common::Column;
 use datafusion_expr::utils::split_conjunction;
@@ -13,8 +14,13 @@ use crate::plan::calls::strip_cast;
 use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::sql::window_tvf::interval_ms;
 
-/// The bounds that a condition sets on how far the rowtimes of the two sides are apart. None if it does not set both.
-pub(super) fn interval(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<Option<Interval>> {
+/// The bounds that a condition sets on how far the rowtimes of the two sides are apart. None if it
+/// does not set both.
+pub(super) fn interval(
+    join: &Join,
+    left: &Fragment,
+    right: &Fragment,
+) -> PlanResult<Option<Interval>> {
     let mut bounds = Bounds { left, right, lower_ms: None, upper_ms: None, rowtimes: None };
     for (a, b) in &join.on {
         bounds.compare(a, Operator::Eq, b);
@@ -36,7 +42,10 @@ pub(super) fn interval(join: &Join, left: &Fragment, right: &Fragment) -> PlanRe
             _ => {}
         }
     }
-    let Bounds { lower_ms: Some(lower_ms), upper_ms: Some(upper_ms), rowtimes: Some(rowtimes), .. } = bounds else {
+    let Bounds {
+        lower_ms: Some(lower_ms), upper_ms: Some(upper_ms), rowtimes: Some(rowtimes), ..
+    } = bounds
+    else {
         return Ok(None);
     };
     Ok(Some(Interval { lower_ms, upper_ms, rowtimes }))
@@ -55,7 +64,9 @@ struct Bounds<'a> {
 impl Bounds<'_> {
     /// Takes a comparison of the two sides' times. Of several pairs of columns the first counts.
     fn compare(&mut self, a: &Expr, op: Operator, b: &Expr) {
-        let (Some((x, x_plus)), Some((y, y_plus))) = (rowtime_plus(a), rowtime_plus(b)) else { return };
+        let (Some((x, x_plus)), Some((y, y_plus))) = (rowtime_plus(a), rowtime_plus(b)) else {
+            return;
+        };
         // left + l op right + r, so left - right op r - l.
         let (op, by, times) = match (self.pair(x, y), self.pair(y, x)) {
             (Some(times), _) => (op, y_plus - x_plus, times),
@@ -80,14 +91,16 @@ impl Bounds<'_> {
         self.rowtimes = Some(times);
     }
 
-    /// A time attribute of the left side and one of the right that can be compared: both of event time or both of the clock.
+    /// A time attribute of the left side and one of the right that can be compared: both of event
+    /// time or both of the clock.
     fn pair(&self, left: &Column, right: &Column) -> Option<[usize; 2]> {
         let attribute = |side: &Fragment, column: &Column| {
             let index = side.schema.maybe_index_of_column(column)?;
             let field = side.schema.field(index);
             (is_rowtime(field) || is_proctime(field)).then_some((index, is_rowtime(field)))
         };
-        let ((l, l_is_rowtime), (r, r_is_rowtime)) = (attribute(self.left, left)?, attribute(self.right, right)?);
+        let ((l, l_is_rowtime), (r, r_is_rowtime)) =
+            (attribute(self.left, left)?, attribute(self.right, right)?);
         (l_is_rowtime == r_is_rowtime).then_some([l, r])
     }
 }

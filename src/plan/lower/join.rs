@@ -1,8 +1,10 @@
-//! JOIN, IN and EXISTS: rows of two inputs side by side, within the same window or an interval of time.
+//! JOIN, IN and EXISTS: rows of two inputs side by side, within the same window or an interval of
+//! time.
 //!
-//! The condition is taken apart: equal window bounds say that it is a window join, other equations between the two sides are
-//! keys, the rest is looked at for each pair. Both inputs are exchanged by the keys. What always holds: rows that are joined
-//! are bounded in time, by their window or by an interval; what is not would be kept for ever and is refused.
+//! The condition is taken apart: equal window bounds say that it is a window join, other equations
+//! between the two sides are keys, the rest is looked at for each pair. Both inputs are exchanged
+//! by the keys. What always holds: rows that are joined are bounded in time, by their window or by
+//! an interval; what is not would be kept for ever and is refused.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +18,10 @@ use datafusion_physical_expr::PhysicalExpr;
 use super::interval::interval;
 use super::lookup::looked_up;
 use super::windowed::look_ahead;
-use super::{Above, Fired, Fragment, Late, Lowering, PlanResult, Role, Route, RowsUse, check_columns, physical, unsupported};
+use super::{
+    Above, Fired, Fragment, Late, Lowering, PlanResult, Role, Route, RowsUse, check_columns,
+    physical, unsupported,
+};
 use crate::operator::join::interval::Interval;
 use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
@@ -42,8 +47,8 @@ impl JoinCondition {
 }
 
 impl Lowering<'_> {
-    /// A join: a lookup where the right side is a table that is asked, else one of rows in the same window or of about the same
-    /// time.
+    /// A join: a lookup where the right side is a table that is asked, else one of rows in the same
+    /// window or of about the same time.
     pub(super) fn join(&mut self, join: &Join, above: Above) -> PlanResult<Fragment> {
         if let Some(table) = looked_up(&join.right) {
             return self.lookup_join(join, table, above.rows_use);
@@ -70,7 +75,8 @@ impl Lowering<'_> {
         match interval {
             None => {
                 let (roles, key) = (roles(kind, &left, &right, width), key(&left, &right, width));
-                let after = Fragment { roles, fired, key, on_clock, ..Fragment::new(chain, &schema) };
+                let after =
+                    Fragment { roles, fired, key, on_clock, ..Fragment::new(chain, &schema) };
                 self.push(&after, OperatorPlan::WindowJoin(spec));
                 self.end_by_clock(&after);
                 Ok(after)
@@ -96,7 +102,8 @@ impl Lowering<'_> {
         self.assign_windows(fragment, Late::Dropped)
     }
 
-    /// Makes the clock the watermark of both sides where they are joined by processing time; refuses sides of two kinds of time.
+    /// Makes the clock the watermark of both sides where they are joined by processing time;
+    /// refuses sides of two kinds of time.
     fn go_by_one_clock(
         &mut self,
         join: &Join,
@@ -154,11 +161,18 @@ impl Lowering<'_> {
     }
 
     /// Columns with the values of the keys; those that are not there are added behind the others.
-    pub(super) fn key_columns(&mut self, fragment: &Fragment, keys: &[Expr]) -> PlanResult<(Vec<usize>, SchemaRef)> {
+    pub(super) fn key_columns(
+        &mut self,
+        fragment: &Fragment,
+        keys: &[Expr],
+    ) -> PlanResult<(Vec<usize>, SchemaRef)> {
         let schema = fragment.batch_schema()?;
         let mut fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
-        let mut exprs =
-            schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
+        let mut exprs = schema
+            .columns()
+            .into_iter()
+            .map(|c| physical(&Expr::Column(c), &schema))
+            .collect::<PlanResult<Vec<_>>>()?;
         let before = exprs.len();
         let mut columns = Vec::new();
         for key in keys {
@@ -178,14 +192,22 @@ impl Lowering<'_> {
         let schema: SchemaRef = Arc::new(Schema::new(fields));
         if exprs.len() > before {
             let output = schema.clone();
-            self.push(fragment, OperatorPlan::Calc { predicate: None, projection: Some(exprs), output });
+            self.push(
+                fragment,
+                OperatorPlan::Calc { predicate: None, projection: Some(exprs), output },
+            );
         }
         Ok((columns, schema))
     }
 }
 
 /// The interval of time that rows of the two sides may be apart; None for a window join.
-fn bound_in_time(join: &Join, condition: &JoinCondition, left: &Fragment, right: &Fragment) -> PlanResult<Option<Interval>> {
+fn bound_in_time(
+    join: &Join,
+    condition: &JoinCondition,
+    left: &Fragment,
+    right: &Fragment,
+) -> PlanResult<Option<Interval>> {
     if condition.names_window() {
         return Ok(None);
     }
@@ -196,8 +218,13 @@ fn bound_in_time(join: &Join, condition: &JoinCondition, left: &Fragment, right:
              INTERVAL '5' SECOND AND r.ts + INTERVAL '5' SECOND",
         );
     };
-    if !matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full) {
-        return unsupported("IN or EXISTS over rows of about the same time; write a JOIN, or use rows of the same window");
+    if !matches!(
+        join.join_type,
+        JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
+    ) {
+        return unsupported(
+            "IN or EXISTS over rows of about the same time; write a JOIN, or use rows of the same window",
+        );
     }
     Ok(Some(interval))
 }
@@ -206,16 +233,24 @@ fn bound_in_time(join: &Join, condition: &JoinCondition, left: &Fragment, right:
 fn common_window(left: &Fragment, right: &Fragment) -> PlanResult<Fired> {
     match (&left.fired, &right.fired) {
         (Some(l), Some(r)) if l == r => Ok(l.clone()),
-        (Some(l), Some(r)) if l.zone != r.zone => unsupported("a window JOIN of windows in different time zones"),
-        (Some(_), Some(_)) => {
-            unsupported("a JOIN of rows in windows of different sizes or kinds; both sides need the same window")
+        (Some(l), Some(r)) if l.zone != r.zone => {
+            unsupported("a window JOIN of windows in different time zones")
         }
+        (Some(_), Some(_)) => unsupported(
+            "a JOIN of rows in windows of different sizes or kinds; both sides need the same window",
+        ),
         _ => unsupported("a window JOIN of rows that are not in windows"),
     }
 }
 
-/// The rest of the condition over a pair of rows. Columns that were added to the left side for the join lie between the two.
-fn pair_condition(rest: &Expr, pairs: &DFSchema, left_width: usize, left: &Schema) -> PlanResult<Arc<dyn PhysicalExpr>> {
+/// The rest of the condition over a pair of rows. Columns that were added to the left side for the
+/// join lie between the two.
+fn pair_condition(
+    rest: &Expr,
+    pairs: &DFSchema,
+    left_width: usize,
+    left: &Schema,
+) -> PlanResult<Arc<dyn PhysicalExpr>> {
     if left.fields().len() == left_width {
         return physical(rest, pairs);
     }
@@ -226,11 +261,22 @@ fn pair_condition(rest: &Expr, pairs: &DFSchema, left_width: usize, left: &Schem
     physical(rest, &DFSchema::new_with_metadata(fields, Default::default())?)
 }
 
-/// The columns that come out, with the names that the plan has for them. IN and EXISTS give the left side's alone.
+/// The columns that come out, with the names that the plan has for them. IN and EXISTS give the
+/// left side's alone.
 fn output(join: &Join, kind: JoinKind, inputs: &[SchemaRef; 2], widths: [usize; 2]) -> SchemaRef {
-    let sides = if matches!(kind, JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti) { 1 } else { 2 };
-    let given = inputs.iter().zip(widths).take(sides).flat_map(|(schema, width)| schema.fields().iter().take(width));
-    let fields = given.zip(join.schema.fields()).map(|(field, named)| field.as_ref().clone().with_name(named.name()));
+    let sides = if matches!(kind, JoinKind::Semi | JoinKind::Anti | JoinKind::NullAwareAnti) {
+        1
+    } else {
+        2
+    };
+    let given = inputs
+        .iter()
+        .zip(widths)
+        .take(sides)
+        .flat_map(|(schema, width)| schema.fields().iter().take(width));
+    let fields = given
+        .zip(join.schema.fields())
+        .map(|(field, named)| field.as_ref().clone().with_name(named.name()));
     Arc::new(Schema::new(fields.collect::<Vec<Field>>()))
 }
 
@@ -253,7 +299,9 @@ fn key(left: &Fragment, right: &Fragment, width: usize) -> Option<BTreeSet<usize
     let left_width = left.roles.len();
     match (&left.key, &right.key) {
         (Some(key), _) if width == left_width => Some(key.clone()),
-        (Some(l), Some(r)) => Some(l.iter().copied().chain(r.iter().map(|c| c + left_width)).collect()),
+        (Some(l), Some(r)) => {
+            Some(l.iter().copied().chain(r.iter().map(|c| c + left_width)).collect())
+        }
         _ => None,
     }
 }
@@ -282,13 +330,18 @@ fn take_apart(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<Join
     let mut rest = Vec::new();
     for conjunct in join.filter.iter().flat_map(split_conjunction) {
         match conjunct {
-            Expr::BinaryExpr(e) if e.op == Operator::Eq && of(&e.left, left) && of(&e.right, right) => {
+            Expr::BinaryExpr(e)
+                if e.op == Operator::Eq && of(&e.left, left) && of(&e.right, right) =>
+            {
                 equation(&e.left, &e.right)?
             }
-            Expr::BinaryExpr(e) if e.op == Operator::Eq && of(&e.left, right) && of(&e.right, left) => {
+            Expr::BinaryExpr(e)
+                if e.op == Operator::Eq && of(&e.left, right) && of(&e.right, left) =>
+            {
                 equation(&e.right, &e.left)?
             }
-            Expr::Literal(value, _) if *value == datafusion_common::ScalarValue::Boolean(Some(true)) => {}
+            Expr::Literal(value, _)
+                if *value == datafusion_common::ScalarValue::Boolean(Some(true)) => {}
             other => rest.push(other.clone()),
         }
     }
@@ -305,8 +358,14 @@ fn kind(join: &Join, condition: &JoinCondition) -> PlanResult<JoinKind> {
         JoinType::Full => JoinKind::Full,
         JoinType::LeftSemi => JoinKind::Semi,
         JoinType::LeftAnti if !join.null_aware => JoinKind::Anti,
-        JoinType::LeftAnti if condition.keys.len() == 1 && condition.rest.is_empty() => JoinKind::NullAwareAnti,
-        JoinType::LeftAnti => return unsupported("NOT IN with further conditions between the two sides; write NOT EXISTS"),
+        JoinType::LeftAnti if condition.keys.len() == 1 && condition.rest.is_empty() => {
+            JoinKind::NullAwareAnti
+        }
+        JoinType::LeftAnti => {
+            return unsupported(
+                "NOT IN with further conditions between the two sides; write NOT EXISTS",
+            );
+        }
         other => return unsupported(format!("{other} JOIN")),
     })
 }

@@ -1,7 +1,9 @@
-//! Lookup joins: which equations of the condition make the key that a table is asked by, and what is looked at afterwards.
+//! Lookup joins: which equations of the condition make the key that a table is asked by, and what
+//! is looked at afterwards.
 //!
-//! What always holds: the key is the table's primary key or its first column; every other condition is looked at for each pair,
-//! so the result does not depend on which equations have become the key.
+//! What always holds: the key is the table's primary key or its first column; every other condition
+//! is looked at for each pair, so the result does not depend on which equations have become the
+//! key.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +28,9 @@ use crate::sql::hints;
 pub(super) fn looked_up(plan: &LogicalPlan) -> Option<&Arc<Table>> {
     match plan {
         LogicalPlan::SubqueryAlias(alias) => looked_up(&alias.input),
-        LogicalPlan::TableScan(scan) => scan.source.downcast_ref::<PlannedLookup>().map(|PlannedLookup(table)| table),
+        LogicalPlan::TableScan(scan) => {
+            scan.source.downcast_ref::<PlannedLookup>().map(|PlannedLookup(table)| table)
+        }
         _ => None,
     }
 }
@@ -58,18 +62,29 @@ impl LookedUp<'_> {
 
     /// How the table is asked: by the columns that the first so many columns of its key are called.
     fn spec(&self, keys: usize) -> PlanResult<LookupSpec> {
-        let plain = |f: &FieldRef| f.as_ref().clone().with_nullable(true).with_metadata(Default::default());
-        let schema = Arc::new(Schema::new(self.join.right.schema().fields().iter().map(plain).collect::<Vec<_>>()));
+        let plain =
+            |f: &FieldRef| f.as_ref().clone().with_nullable(true).with_metadata(Default::default());
+        let schema = Arc::new(Schema::new(
+            self.join.right.schema().fields().iter().map(plain).collect::<Vec<_>>(),
+        ));
         let primary_key = self.table.upsert_key().to_vec();
         // The condition names them, so they are among the columns.
-        let keys = primary_key[..keys].iter().map(|key| schema.index_of(key)).collect::<Result<Vec<_>, _>>()?;
+        let keys = primary_key[..keys]
+            .iter()
+            .map(|key| schema.index_of(key))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(LookupSpec { table: self.name().to_string(), keys, schema, primary_key })
     }
 }
 
 impl Lowering<'_> {
     /// A join with a table that is asked for the rows of each left row.
-    pub(super) fn lookup_join(&mut self, join: &Join, table: &Arc<Table>, rows_use: RowsUse) -> PlanResult<Fragment> {
+    pub(super) fn lookup_join(
+        &mut self,
+        join: &Join,
+        table: &Arc<Table>,
+        rows_use: RowsUse,
+    ) -> PlanResult<Fragment> {
         let looked_up = check_join(join, table, self.connectors)?;
         let LookupCondition { keys, left: of_left, rest } = take_apart(join, table)?;
         check_marks(looked_up.name(), keys.iter().chain(&of_left).chain(&rest))?;
@@ -77,14 +92,18 @@ impl Lowering<'_> {
         // A column of a window that is looked at must be there.
         let has = |c: &&Column| left.schema.has_column(c);
         let looked_at = rest.iter().flat_map(Expr::column_refs).collect::<BTreeSet<_>>();
-        let looked_at: Vec<Expr> = looked_at.into_iter().filter(has).map(|c| Expr::Column(c.clone()).is_not_null()).collect();
+        let looked_at: Vec<Expr> = looked_at
+            .into_iter()
+            .filter(has)
+            .map(|c| Expr::Column(c.clone()).is_not_null())
+            .collect();
         let left = self.windows_for(left, keys.iter().chain(&of_left).chain(&looked_at))?;
         let rest = self.spare_lookups(&left, &looked_up, of_left, rest)?;
         self.look_up(looked_up, left, keys, rest)
     }
 
-    /// Leaves out rows that cannot match, which need not be asked for; where they come out anyway their condition is one of the
-    /// pair. Returns what is looked at for each pair.
+    /// Leaves out rows that cannot match, which need not be asked for; where they come out anyway
+    /// their condition is one of the pair. Returns what is looked at for each pair.
     fn spare_lookups(
         &mut self,
         left: &Fragment,
@@ -96,15 +115,29 @@ impl Lowering<'_> {
             Some(of_left) if looked_up.outer => rest.push(of_left),
             Some(of_left) => {
                 let predicate = Some(physical(&of_left, &left.batch_schema()?)?);
-                self.push(left, OperatorPlan::Calc { predicate, projection: None, output: left.arrow_schema()? });
+                self.push(
+                    left,
+                    OperatorPlan::Calc {
+                        predicate,
+                        projection: None,
+                        output: left.arrow_schema()?,
+                    },
+                );
             }
             None => {}
         }
         Ok(rest)
     }
 
-    /// The operator that asks by the keys and looks at the rest, and the table among those that are asked.
-    fn look_up(&mut self, looked_up: LookedUp<'_>, mut left: Fragment, keys: Vec<Expr>, rest: Vec<Expr>) -> PlanResult<Fragment> {
+    /// The operator that asks by the keys and looks at the rest, and the table among those that are
+    /// asked.
+    fn look_up(
+        &mut self,
+        looked_up: LookedUp<'_>,
+        mut left: Fragment,
+        keys: Vec<Expr>,
+        rest: Vec<Expr>,
+    ) -> PlanResult<Fragment> {
         let width = left.batch_schema()?.fields().len();
         let (keys, _) = self.key_columns(&left, &keys)?;
         let before = width - usize::from(left.hidden_rowtime().is_some());
@@ -116,13 +149,33 @@ impl Lowering<'_> {
         let schema = looked_up.join.schema.clone();
         let to = Fragment { schema, key: left.key.clone().filter(|_| is_unique), ..left };
         let condition = conjunction(rest).map(|c| physical(&c, &to.batch_schema()?)).transpose()?;
-        let (table, key_names) = (looked_up.name().to_string(), spec.primary_key[..keys.len()].to_vec());
+        let (table, key_names) =
+            (looked_up.name().to_string(), spec.primary_key[..keys.len()].to_vec());
         let (outer, output) = (looked_up.outer, to.arrow_schema()?);
-        let join = LookupJoinSpec { table, key_names, keys, before, width, outer, condition, is_unique, output };
+        let join = LookupJoinSpec {
+            table,
+            key_names,
+            keys,
+            before,
+            width,
+            outer,
+            condition,
+            is_unique,
+            output,
+        };
         self.push(&to, OperatorPlan::LookupJoin(join, self.lookups.len()));
         let LookedUp { table, columns, .. } = &looked_up;
-        self.fingerprint.push_str(&format!("look up {} {}\n", looked_up.name(), fingerprint::identity(table)));
-        let key_columns = table.columns.iter().enumerate().filter(|(_, c)| spec.primary_key.contains(&c.name)).map(|(i, _)| i);
+        self.fingerprint.push_str(&format!(
+            "look up {} {}\n",
+            looked_up.name(),
+            fingerprint::identity(table)
+        ));
+        let key_columns = table
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| spec.primary_key.contains(&c.name))
+            .map(|(i, _)| i);
         let read: BTreeSet<usize> = columns.iter().copied().chain(key_columns).collect();
         self.lookups.push(LookupPlan { source: source_plan(table, read)?, spec });
         Ok(to)
@@ -130,16 +183,27 @@ impl Lowering<'_> {
 }
 
 /// Refuses a join, a table or a column of it that cannot be looked up.
-fn check_join<'a>(join: &'a Join, table: &'a Arc<Table>, connectors: &dyn KnownConnectors) -> PlanResult<LookedUp<'a>> {
+fn check_join<'a>(
+    join: &'a Join,
+    table: &'a Arc<Table>,
+    connectors: &dyn KnownConnectors,
+) -> PlanResult<LookedUp<'a>> {
     let name = hints::base_name(&table.name);
     let outer = match join.join_type {
         JoinType::Inner => false,
         JoinType::Left => true,
-        other => return unsupported(format!("a {other} JOIN with '{name}': a lookup join is INNER or LEFT")),
+        other => {
+            return unsupported(format!(
+                "a {other} JOIN with '{name}': a lookup join is INNER or LEFT"
+            ));
+        }
     };
     check_table(table, connectors)?;
     let fields = join.right.schema().fields();
-    let columns: Vec<usize> = fields.iter().filter_map(|f| table.columns.iter().position(|c| c.name == *f.name())).collect();
+    let columns: Vec<usize> = fields
+        .iter()
+        .filter_map(|f| table.columns.iter().position(|c| c.name == *f.name()))
+        .collect();
     debug_assert_eq!(columns.len(), fields.len(), "the right side has columns of the table alone");
     for column in columns.iter().map(|&column| &table.columns[column]) {
         if !matches!(column.kind, ColumnKind::Physical) {
@@ -191,7 +255,11 @@ fn take_apart(join: &Join, table: &Table) -> PlanResult<LookupCondition> {
         candidates.push(match conjunct {
             Expr::BinaryExpr(e) if e.op == Operator::Eq => {
                 let one_way = equation(&e.left, &e.right, right, &join.schema)?;
-                if one_way.is_some() { one_way } else { equation(&e.right, &e.left, right, &join.schema)? }
+                if one_way.is_some() {
+                    one_way
+                } else {
+                    equation(&e.right, &e.left, right, &join.schema)?
+                }
             }
             _ => None,
         });
@@ -200,7 +268,11 @@ fn take_apart(join: &Join, table: &Table) -> PlanResult<LookupCondition> {
     let mut taken = vec![false; conjuncts.len()];
     let mut keys = Vec::new();
     for column in primary_key {
-        let Some(at) = candidates.iter().position(|c| c.as_ref().is_some_and(|(name, _)| name == column)) else { break };
+        let Some(at) =
+            candidates.iter().position(|c| c.as_ref().is_some_and(|(name, _)| name == column))
+        else {
+            break;
+        };
         taken[at] = true;
         keys.extend(candidates[at].take().map(|(_, value)| value));
     }
@@ -225,8 +297,14 @@ fn take_apart(join: &Join, table: &Table) -> PlanResult<LookupCondition> {
     Ok(condition)
 }
 
-/// `column = value`: a column of the table, and a value of its type that is known before the table is asked.
-fn equation(column: &Expr, value: &Expr, right: &DFSchema, both: &DFSchema) -> PlanResult<Option<(String, Expr)>> {
+/// `column = value`: a column of the table, and a value of its type that is known before the table
+/// is asked.
+fn equation(
+    column: &Expr,
+    value: &Expr,
+    right: &DFSchema,
+    both: &DFSchema,
+) -> PlanResult<Option<(String, Expr)>> {
     let Expr::Column(column) = column else { return Ok(None) };
     let of_right = |e: &Expr| e.column_refs().iter().any(|c| right.has_column(c));
     let Some(index) = right.maybe_index_of_column(column) else { return Ok(None) };

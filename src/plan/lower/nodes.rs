@@ -1,21 +1,24 @@
 //! Which node of a logical plan becomes what?
 //!
-//! [`Lowering::plan`] goes down to the sources and comes back with the fragment that it has built. What always holds: a node
-//! adds its operators behind those of its inputs; what no operator does is refused by its name.
+//! [`Lowering::plan`] goes down to the sources and comes back with the fragment that it has built.
+//! What always holds: a node adds its operators behind those of its inputs; what no operator does
+//! is refused by its name.
 
 use std::collections::BTreeSet;
 
 use datafusion_common::{Column, JoinType};
 use datafusion_expr::utils::conjunction;
 use datafusion_expr::{
-    Aggregate as AggregateNode, Distinct, Expr, Extension, Filter, Join, LogicalPlan, Projection, TableScan,
-    UserDefinedLogicalNodeCore, Window,
+    Aggregate as AggregateNode, Distinct, Expr, Extension, Filter, Join, LogicalPlan, Projection,
+    TableScan, UserDefinedLogicalNodeCore, Window,
 };
 
 use super::rank::{NumberBound, number_bound};
 use super::rows::asks_marks;
 use super::windowed;
-use super::{Above, Fragment, Late, Lowering, Pending, PlanResult, RowsUse, over, physical, unsupported};
+use super::{
+    Above, Fragment, Late, Lowering, Pending, PlanResult, RowsUse, over, physical, unsupported,
+};
 use crate::engine_words::UNSUPPORTED;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::{PlannedTable, is_rowtime};
@@ -29,8 +32,12 @@ impl Lowering<'_> {
             LogicalPlan::TableScan(scan) => self.table_scan(scan),
             LogicalPlan::Values(values) => self.values(&values.values, &values.schema),
             // A SELECT without FROM.
-            LogicalPlan::EmptyRelation(one) if one.produce_one_row => self.values(&[vec![]], &one.schema),
-            LogicalPlan::SubqueryAlias(alias) => Ok(Fragment { schema: alias.schema.clone(), ..self.plan(&alias.input, above)? }),
+            LogicalPlan::EmptyRelation(one) if one.produce_one_row => {
+                self.values(&[vec![]], &one.schema)
+            }
+            LogicalPlan::SubqueryAlias(alias) => {
+                Ok(Fragment { schema: alias.schema.clone(), ..self.plan(&alias.input, above)? })
+            }
             LogicalPlan::Projection(projection) => self.projection(projection, above),
             LogicalPlan::Filter(filter) => self.filter(filter, None, above),
             LogicalPlan::Extension(extension) => self.extension(extension, above),
@@ -70,9 +77,15 @@ impl Lowering<'_> {
         self.project(fragment, &projection.expr, &projection.schema)
     }
 
-    /// A condition. On a ROW_NUMBER below it it sets a bound, and both together are a Top-N; over a join it is part of the
-    /// join's condition. `required` are the columns that are used above it, if known.
-    fn filter(&mut self, filter: &Filter, required: Option<&BTreeSet<usize>>, above: Above) -> PlanResult<Fragment> {
+    /// A condition. On a ROW_NUMBER below it it sets a bound, and both together are a Top-N; over a
+    /// join it is part of the join's condition. `required` are the columns that are used above it,
+    /// if known.
+    fn filter(
+        &mut self,
+        filter: &Filter,
+        required: Option<&BTreeSet<usize>>,
+        above: Above,
+    ) -> PlanResult<Fragment> {
         if let LogicalPlan::Join(join) = filter.input.as_ref()
             && join.join_type == JoinType::Inner
         {
@@ -105,7 +118,8 @@ impl Lowering<'_> {
         let predicate = predicates.first().map(|p| physical(p, &schema)).transpose()?;
         // The marks go again.
         let own = schema.columns().into_iter().take(output.fields().len());
-        let own = own.map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
+        let own =
+            own.map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
         let projection = asks.then_some(own);
         self.push(&fragment, OperatorPlan::Calc { predicate, projection, output });
         Ok(fragment)
@@ -123,8 +137,9 @@ impl Lowering<'_> {
         }
     }
 
-    /// A window function: its columns stay virtual until something needs them. A session is made of all rows, whatever filter
-    /// follows, so its rows get their windows here unless an aggregation finds the sessions itself.
+    /// A window function: its columns stay virtual until something needs them. A session is made of
+    /// all rows, whatever filter follows, so its rows get their windows here unless an aggregation
+    /// finds the sessions itself.
     fn window_function(&mut self, tvf: &WindowTvf, rows_use: RowsUse) -> PlanResult<Fragment> {
         let mut fragment = self.plan(&tvf.input, Above::default())?;
         if fragment.pending.is_some() {
@@ -153,32 +168,43 @@ impl Lowering<'_> {
             ..fragment
         };
         match &tvf.window {
-            TvfWindow::Session { .. } if !rows_use.session_is_aggregated => self.assign_windows(fragment, rows_use.late),
+            TvfWindow::Session { .. } if !rows_use.session_is_aggregated => {
+                self.assign_windows(fragment, rows_use.late)
+            }
             _ => Ok(fragment),
         }
     }
 
-    /// Functions with OVER: a Top-N where a filter above bounds a ROW_NUMBER, a deduplication where the bound is 1 and rows are
-    /// in order of their time, else functions of the rows up to each row.
+    /// Functions with OVER: a Top-N where a filter above bounds a ROW_NUMBER, a deduplication where
+    /// the bound is 1 and rows are in order of their time, else functions of the rows up to each
+    /// row.
     fn window(&mut self, window: &Window, bound: Option<NumberBound>) -> PlanResult<Fragment> {
         let numbers = over::is_row_number(window);
         let rows_use = match windowed::look_ahead(&window.input)? {
             Some(below) => {
                 let in_windows = over::names_window(window, window.input.schema(), &below.roles)?;
-                let late = if in_windows && numbers && bound.is_some() { Late::Dropped } else { Late::Kept };
+                let late = if in_windows && numbers && bound.is_some() {
+                    Late::Dropped
+                } else {
+                    Late::Kept
+                };
                 RowsUse { late, session_is_aggregated: false }
             }
             None => RowsUse::default(),
         };
         let fragment = self.plan(&window.input, Above::using(rows_use))?;
-        let is_window_top_n = numbers && bound.is_some() && over::names_window(window, &fragment.schema, &fragment.roles)?;
+        let is_window_top_n = numbers
+            && bound.is_some()
+            && over::names_window(window, &fragment.schema, &fragment.roles)?;
         let is_first = bound.as_ref().is_some_and(|b| b.end == 1);
         match (over::time_order(window, &fragment)?, bound) {
-            // The first row of each key is one whose number is 1: as in Flink, once the watermark says so. By
-            // processing time it is the first that comes.
+            // The first row of each key is one whose number is 1: as in Flink, once the watermark
+            // says so. By processing time it is the first that comes.
             (Some(rowtime), bound)
                 if !is_window_top_n
-                    && (!numbers || bound.is_none() || is_first && is_rowtime(fragment.schema.field(rowtime))) =>
+                    && (!numbers
+                        || bound.is_none()
+                        || is_first && is_rowtime(fragment.schema.field(rowtime))) =>
             {
                 let rows = if is_first && numbers { over::Rows::First } else { over::Rows::All };
                 self.over(window, fragment, rowtime, rows)
@@ -192,7 +218,9 @@ impl Lowering<'_> {
 /// Why a node is refused.
 fn reason(plan: &LogicalPlan) -> &'static str {
     match plan {
-        LogicalPlan::Sort(_) => "'ORDER BY' of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N",
+        LogicalPlan::Sort(_) => {
+            "'ORDER BY' of a stream has no end to wait for; add LIMIT, or use ROW_NUMBER() in a window Top-N"
+        }
         LogicalPlan::EmptyRelation(_) => "a SELECT without FROM is not supported yet",
         LogicalPlan::Subquery(_) => "a LATERAL subquery is not supported",
         LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE is not supported",

@@ -9,7 +9,9 @@ use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams, WindowFu
 use datafusion_expr::{Expr, Window, WindowFrameBound, WindowFrameUnits, WindowFunctionDefinition};
 use datafusion_physical_expr::PhysicalExpr;
 
-use super::{Fragment, Late, Lowering, PlanResult, Role, check_columns, column_of, physical, unsupported};
+use super::{
+    Fragment, Late, Lowering, PlanResult, Role, check_columns, column_of, physical, unsupported,
+};
 use crate::operator::over::{Frame, OverCall, OverSpec};
 use crate::plan::calls::{Call, strip_cast};
 use crate::plan::physical::OperatorPlan;
@@ -34,7 +36,10 @@ pub(crate) fn is_row_number(window: &Window) -> bool {
 }
 
 /// The columns of PARTITION BY; None if it computes some.
-pub(crate) fn partition_columns(window: &Window, schema: &DFSchema) -> PlanResult<Option<BTreeSet<usize>>> {
+pub(crate) fn partition_columns(
+    window: &Window,
+    schema: &DFSchema,
+) -> PlanResult<Option<BTreeSet<usize>>> {
     let Some(first) = window.window_expr.first() else { return Ok(None) };
     function(first)?.params.partition_by.iter().map(|e| column_of(e, schema)).collect()
 }
@@ -65,7 +70,13 @@ pub(super) enum Rows {
 
 impl Lowering<'_> {
     /// Functions with OVER in order of a time attribute.
-    pub(super) fn over(&mut self, window: &Window, fragment: Fragment, rowtime: usize, rows: Rows) -> PlanResult<Fragment> {
+    pub(super) fn over(
+        &mut self,
+        window: &Window,
+        fragment: Fragment,
+        rowtime: usize,
+        rows: Rows,
+    ) -> PlanResult<Fragment> {
         let mut fragment = self.assign_windows(fragment, Late::Kept)?;
         if fragment.updates {
             return unsupported("OVER of rows that are updated is not supported yet");
@@ -80,19 +91,28 @@ impl Lowering<'_> {
         let partition = inputs.partition(first)?;
         let mut frame = frame(first)?;
         if on_clock && frame == Frame::UnboundedRange {
-            // By processing time rows come one after the other: as in Flink none has peers (LAG below likewise).
+            // By processing time rows come one after the other: as in Flink none has peers (LAG
+            // below likewise).
             frame = Frame::UnboundedRows;
         }
         let mut calls = Vec::new();
         for call in &functions {
             calls.push(over_call(call, &mut inputs)?);
         }
-        let lags = calls.iter().filter_map(|c| if let OverCall::Lag { offset, .. } = c { Some(*offset) } else { None });
+        let lags = calls.iter().filter_map(|c| {
+            if let OverCall::Lag { offset, .. } = c { Some(*offset) } else { None }
+        });
         if let Some(furthest) = lags.max() {
             if !calls.iter().all(|c| matches!(c, OverCall::Lag { .. })) {
-                return unsupported("LAG beside other functions of the same OVER; put them into a subquery");
+                return unsupported(
+                    "LAG beside other functions of the same OVER; put them into a subquery",
+                );
             }
-            frame = if on_clock { Frame::Rows { preceding: furthest } } else { Frame::RowsBeforePeers { preceding: furthest } };
+            frame = if on_clock {
+                Frame::Rows { preceding: furthest }
+            } else {
+                Frame::RowsBeforePeers { preceding: furthest }
+            };
         }
         if matches!(frame, Frame::Range { .. } | Frame::Rows { .. })
             && calls.iter().any(|c| matches!(c, OverCall::RowNumber | OverCall::Rank))
@@ -110,13 +130,23 @@ impl Lowering<'_> {
         if first_only {
             after.key = partition_columns(window, &after.schema)?;
         }
-        let spec = OverSpec { operator, frame, first_only, partition, rowtime, calls, input, width, output };
+        let spec = OverSpec {
+            operator,
+            frame,
+            first_only,
+            partition,
+            rowtime,
+            calls,
+            input,
+            width,
+            output,
+        };
         self.push(&after, OperatorPlan::Over(spec));
         Ok(after)
     }
 
-    /// Computes what the functions read. Gives the columns that the operator gets, how many of them come out, and those with
-    /// the results.
+    /// Computes what the functions read. Gives the columns that the operator gets, how many of them
+    /// come out, and those with the results.
     pub(super) fn with_results(
         &mut self,
         window: &Window,
@@ -130,11 +160,26 @@ impl Lowering<'_> {
             OverCall::Lag { column, .. } => fields[*column].data_type().clone(),
             OverCall::RowNumber | OverCall::Rank => DataType::Int64,
         });
-        let results = window.schema.fields().iter().skip(width).zip(types).map(|(f, t)| Field::new(f.name(), t, true));
-        let output = Arc::new(Schema::new(fields[..width].iter().cloned().chain(results).collect::<Vec<_>>()));
+        let results = window
+            .schema
+            .fields()
+            .iter()
+            .skip(width)
+            .zip(types)
+            .map(|(f, t)| Field::new(f.name(), t, true));
+        let output = Arc::new(Schema::new(
+            fields[..width].iter().cloned().chain(results).collect::<Vec<_>>(),
+        ));
         let input = Arc::new(Schema::new(fields));
         if exprs.len() > width {
-            self.push(fragment, OperatorPlan::Calc { predicate: None, projection: Some(exprs), output: input.clone() });
+            self.push(
+                fragment,
+                OperatorPlan::Calc {
+                    predicate: None,
+                    projection: Some(exprs),
+                    output: input.clone(),
+                },
+            );
         }
         (input, width, output)
     }
@@ -153,7 +198,11 @@ impl Inputs {
         let schema = fragment.batch_schema()?;
         let fields: Vec<Field> = schema.fields().iter().map(|f| f.as_ref().clone()).collect();
         check_columns("OVER of rows", schema.inner(), is_packable)?;
-        let exprs = schema.columns().into_iter().map(|c| physical(&Expr::Column(c), &schema)).collect::<PlanResult<Vec<_>>>()?;
+        let exprs = schema
+            .columns()
+            .into_iter()
+            .map(|c| physical(&Expr::Column(c), &schema))
+            .collect::<PlanResult<Vec<_>>>()?;
         Ok(Inputs { schema, width: fields.len(), fields, exprs })
     }
 
@@ -199,13 +248,17 @@ pub(super) fn frame(function: &WindowFunction) -> PlanResult<Frame> {
     Ok(match (frame.units, &frame.start_bound) {
         (WindowFrameUnits::Range, bound) if bound.is_unbounded() => Frame::UnboundedRange,
         (WindowFrameUnits::Rows, bound) if bound.is_unbounded() => Frame::UnboundedRows,
-        (WindowFrameUnits::Rows, WindowFrameBound::Preceding(ScalarValue::UInt64(Some(n)))) if *n <= ROWS_MAX => {
+        (WindowFrameUnits::Rows, WindowFrameBound::Preceding(ScalarValue::UInt64(Some(n))))
+            if *n <= ROWS_MAX =>
+        {
             Frame::Rows { preceding: *n as usize }
         }
-        (WindowFrameUnits::Range, WindowFrameBound::Preceding(by)) => match interval_ms(&Expr::Literal(by.clone(), None)) {
-            Ok(preceding_ms) if preceding_ms >= 0 => Frame::Range { preceding_ms },
-            _ => return unsupported_frame(),
-        },
+        (WindowFrameUnits::Range, WindowFrameBound::Preceding(by)) => {
+            match interval_ms(&Expr::Literal(by.clone(), None)) {
+                Ok(preceding_ms) if preceding_ms >= 0 => Frame::Range { preceding_ms },
+                _ => return unsupported_frame(),
+            }
+        }
         _ => return unsupported_frame(),
     })
 }
@@ -243,7 +296,9 @@ pub(super) fn over_call(function: &WindowFunction, inputs: &mut Inputs) -> PlanR
                     None => 1,
                     Some(Expr::Literal(n, _)) => match n.cast_to(&DataType::UInt64)? {
                         ScalarValue::UInt64(Some(n)) if n <= ROWS_MAX => n as usize,
-                        _ => return unsupported("the second argument of 'LAG' is a number of rows"),
+                        _ => {
+                            return unsupported("the second argument of 'LAG' is a number of rows");
+                        }
                     },
                     Some(_) => return unsupported("the second argument of 'LAG' is a constant"),
                 };
@@ -252,7 +307,9 @@ pub(super) fn over_call(function: &WindowFunction, inputs: &mut Inputs) -> PlanR
                     Some(default) => {
                         let (default, default_type) = inputs.column(default)?;
                         if default_type != data_type {
-                            return unsupported("the default of 'LAG' must have the type of its value; write a CAST");
+                            return unsupported(
+                                "the default of 'LAG' must have the type of its value; write a CAST",
+                            );
                         }
                         Some(default)
                     }

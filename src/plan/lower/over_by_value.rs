@@ -1,4 +1,5 @@
-//! OVER ordered by a column that is no time: what of it Flink takes, and what an operator must know of it.
+//! OVER ordered by a column that is no time: what of it Flink takes, and what an operator must know
+//! of it.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +30,9 @@ fn result_of(function: &WindowFunction, call: &OverCall) -> PlanResult<ResultOf>
         (OverCall::Rank, _) => Ok(ResultOf::EqualRows),
         (_, Frame::UnboundedRows) => Ok(ResultOf::EachRow),
         (_, Frame::UnboundedRange) => Ok(ResultOf::EqualRows),
-        _ => unsupported("a bounded frame of 'OVER' where rows are ordered by a column that is no time attribute, as in Flink"),
+        _ => unsupported(
+            "a bounded frame of 'OVER' where rows are ordered by a column that is no time attribute, as in Flink",
+        ),
     }
 }
 
@@ -38,7 +41,9 @@ fn check(function: &WindowFunction, call: &OverCall, of: ResultOf) -> PlanResult
     let name = || function.fun.name().to_uppercase();
     let aggregate = match call {
         OverCall::RowNumber | OverCall::Rank => return Ok(()),
-        OverCall::Lag { .. } => return unsupported("LAG ordered by a column that is no time attribute, as in Flink"),
+        OverCall::Lag { .. } => {
+            return unsupported("LAG ordered by a column that is no time attribute, as in Flink");
+        }
         OverCall::Aggregate(aggregate) => aggregate,
     };
     if aggregate.distinct {
@@ -47,19 +52,30 @@ fn check(function: &WindowFunction, call: &OverCall, of: ResultOf) -> PlanResult
             name()
         ));
     }
-    use Function::{Avg, Count, FirstValue, LastValue, ListAgg, Max, Min, StddevPop, StddevSamp, Sum, VarPop, VarSamp};
+    use Function::{
+        Avg, Count, FirstValue, LastValue, ListAgg, Max, Min, StddevPop, StddevSamp, Sum, VarPop,
+        VarSamp,
+    };
     match aggregate.function {
         Count | Sum | Avg | Min | Max | StddevPop | StddevSamp | VarPop | VarSamp => Ok(()),
         FirstValue | LastValue | ListAgg if of == ResultOf::EqualRows => Ok(()),
-        FirstValue | LastValue | ListAgg => {
-            unsupported(format!("'{}' over ROWS ordered by a column that is no time attribute, as in Flink", name()))
-        }
-        _ => unsupported(format!("'{}' ordered by a column that is no time attribute, as in Flink", name())),
+        FirstValue | LastValue | ListAgg => unsupported(format!(
+            "'{}' over ROWS ordered by a column that is no time attribute, as in Flink",
+            name()
+        )),
+        _ => unsupported(format!(
+            "'{}' ordered by a column that is no time attribute, as in Flink",
+            name()
+        )),
     }
 }
 
 /// What Flink keeps beside the result of a function: when it changes, the row is sent again.
-fn unseen(function: &WindowFunction, call: &OverCall, window: &Window) -> PlanResult<Option<Aggregate>> {
+fn unseen(
+    function: &WindowFunction,
+    call: &OverCall,
+    window: &Window,
+) -> PlanResult<Option<Aggregate>> {
     let OverCall::Aggregate(aggregate) = call else { return Ok(None) };
     let counts = match aggregate.function {
         // It is NULL where its COUNT is 0, unless it cannot be.
@@ -67,7 +83,11 @@ fn unseen(function: &WindowFunction, call: &OverCall, window: &Window) -> PlanRe
             [argument] => argument.nullable(window.input.schema().as_ref())?,
             _ => true,
         },
-        Function::Avg | Function::StddevPop | Function::StddevSamp | Function::VarPop | Function::VarSamp => true,
+        Function::Avg
+        | Function::StddevPop
+        | Function::StddevSamp
+        | Function::VarPop
+        | Function::VarSamp => true,
         _ => false,
     };
     Ok(counts.then(|| Aggregate {
@@ -80,7 +100,8 @@ fn unseen(function: &WindowFunction, call: &OverCall, window: &Window) -> PlanRe
 }
 
 impl Lowering<'_> {
-    /// Functions with OVER in order of other values, kept up to date. `bound` is what a filter above says of a result.
+    /// Functions with OVER in order of other values, kept up to date. `bound` is what a filter
+    /// above says of a result.
     pub(super) fn over_by_value(
         &mut self,
         window: &Window,
@@ -88,7 +109,8 @@ impl Lowering<'_> {
         bound: Option<&NumberBound>,
     ) -> PlanResult<Fragment> {
         let fragment = self.assign_windows(fragment, Late::Kept)?;
-        let functions = window.window_expr.iter().map(over::function).collect::<PlanResult<Vec<_>>>()?;
+        let functions =
+            window.window_expr.iter().map(over::function).collect::<PlanResult<Vec<_>>>()?;
         let Some(first) = functions.first() else { return unsupported("OVER without a function") };
         let WindowFunctionParams { order_by, .. } = &first.params;
         let [order] = order_by.as_slice() else {
@@ -101,7 +123,10 @@ impl Lowering<'_> {
         let partition = inputs.partition(first)?;
         let (order_column, order_type) = inputs.column(&order.expr)?;
         if !is_key_type(&order_type) {
-            return unsupported(format!("OVER ordered by a value of type {order_type}: '{}'", order.expr));
+            return unsupported(format!(
+                "OVER ordered by a value of type {order_type}: '{}'",
+                order.expr
+            ));
         }
         let (mut calls, mut frames, mut counts) = (Vec::new(), BTreeSet::new(), Vec::new());
         for function in functions {
@@ -109,14 +134,18 @@ impl Lowering<'_> {
             let of = result_of(function, &call)?;
             check(function, &call, of)?;
             if bound.is_some() && matches!(call, OverCall::Rank) {
-                return unsupported("a Top-N by RANK or DENSE_RANK, as in Flink; ROW_NUMBER has it");
+                return unsupported(
+                    "a Top-N by RANK or DENSE_RANK, as in Flink; ROW_NUMBER has it",
+                );
             }
             counts.extend(unseen(function, &call, window)?);
             calls.push(call);
             frames.insert(of);
         }
         if frames.len() > 1 {
-            return unsupported("functions over ROWS and over RANGE in one query, as in Flink; ROW_NUMBER is one over ROWS");
+            return unsupported(
+                "functions over ROWS and over RANGE in one query, as in Flink; ROW_NUMBER is one over ROWS",
+            );
         }
         let by_arrival = !fragment.updates;
         if by_arrival {
@@ -124,7 +153,9 @@ impl Lowering<'_> {
         }
         let operator = self.next_operator();
         let (input, width, output) = self.with_results(window, &fragment, inputs, &calls);
-        if let Some(field) = input.fields().iter().find(|f| fragment.updates && !is_key_type(f.data_type())) {
+        if let Some(field) =
+            input.fields().iter().find(|f| fragment.updates && !is_key_type(f.data_type()))
+        {
             return unsupported(format!(
                 "OVER of rows that change with a column of type {}: '{}'",
                 field.data_type(),
@@ -134,7 +165,15 @@ impl Lowering<'_> {
         let mut roles = fragment.roles.clone();
         roles.resize(window.schema.fields().len(), Role::Plain);
         let (key, scattered) = (row_key(&fragment), fragment.scatters(&partition));
-        let mut after = Fragment { schema: window.schema.clone(), roles, fired: None, key, updates: true, scattered, ..fragment };
+        let mut after = Fragment {
+            schema: window.schema.clone(),
+            roles,
+            fired: None,
+            key,
+            updates: true,
+            scattered,
+            ..fragment
+        };
         self.exchange(&mut after, partition.clone());
         let spec = ByValueSpec {
             operator,

@@ -29,7 +29,8 @@ pub(crate) struct NumberBound {
     pub rest: Option<Expr>,
 }
 
-/// The bound that a filter sets on a ROW_NUMBER below it; `required` are the columns that are used above the filter, if known.
+/// The bound that a filter sets on a ROW_NUMBER below it; `required` are the columns that are used
+/// above the filter, if known.
 pub(crate) fn number_bound(
     predicate: &Expr,
     input: &LogicalPlan,
@@ -38,13 +39,21 @@ pub(crate) fn number_bound(
     let (mut start, mut end, mut number, mut rest) = (1.0f64, f64::INFINITY, None, Vec::new());
     for conjunct in split_conjunction(predicate) {
         let bounds = match conjunct {
-            Expr::BinaryExpr(comparison) => match (strip_cast(&comparison.left), strip_cast(&comparison.right)) {
-                (Expr::Column(c), Expr::Literal(v, _)) => vec![(c, v, comparison.op)],
-                (Expr::Literal(v, _), Expr::Column(c)) => vec![(c, v, comparison.op.swap().unwrap_or(comparison.op))],
-                _ => vec![],
-            },
+            Expr::BinaryExpr(comparison) => {
+                match (strip_cast(&comparison.left), strip_cast(&comparison.right)) {
+                    (Expr::Column(c), Expr::Literal(v, _)) => vec![(c, v, comparison.op)],
+                    (Expr::Literal(v, _), Expr::Column(c)) => {
+                        vec![(c, v, comparison.op.swap().unwrap_or(comparison.op))]
+                    }
+                    _ => vec![],
+                }
+            }
             Expr::Between(between) if !between.negated => {
-                match (strip_cast(&between.expr), strip_cast(&between.low), strip_cast(&between.high)) {
+                match (
+                    strip_cast(&between.expr),
+                    strip_cast(&between.low),
+                    strip_cast(&between.high),
+                ) {
                     (Expr::Column(c), Expr::Literal(low, _), Expr::Literal(high, _)) => {
                         vec![(c, low, Operator::GtEq), (c, high, Operator::LtEq)]
                     }
@@ -59,7 +68,9 @@ pub(crate) fn number_bound(
             if !is_row_number(input, index)? {
                 continue;
             }
-            let ScalarValue::Float64(Some(value)) = literal.cast_to(&DataType::Float64)? else { continue };
+            let ScalarValue::Float64(Some(value)) = literal.cast_to(&DataType::Float64)? else {
+                continue;
+            };
             (start, end) = match op {
                 Operator::LtEq => (start, end.min(value.floor())),
                 Operator::Lt => (start, end.min(value.ceil() - 1.0)),
@@ -76,7 +87,10 @@ pub(crate) fn number_bound(
         }
     }
     let Some(number) = number.filter(|_| end.is_finite()) else { return Ok(None) };
-    let used_by_rest = rest.iter().flat_map(Expr::column_refs).any(|c| input.schema().maybe_index_of_column(c) == Some(number));
+    let used_by_rest = rest
+        .iter()
+        .flat_map(Expr::column_refs)
+        .any(|c| input.schema().maybe_index_of_column(c) == Some(number));
     Ok(Some(NumberBound {
         start: start.max(1.0) as usize,
         end: end.max(0.0) as usize,
@@ -86,7 +100,10 @@ pub(crate) fn number_bound(
 }
 
 /// Columns and directions of an ORDER BY.
-pub(crate) fn sort_columns(fragment: &Fragment, order_by: &[SortExpr]) -> PlanResult<Vec<(usize, SortOptions)>> {
+pub(crate) fn sort_columns(
+    fragment: &Fragment,
+    order_by: &[SortExpr],
+) -> PlanResult<Vec<(usize, SortOptions)>> {
     let mut order = Vec::new();
     for SortExpr { expr, asc, nulls_first } in order_by {
         let Some(column) = fragment.column_of(expr)? else {
@@ -122,9 +139,14 @@ impl Lowering<'_> {
             [(column, options)] => Some((fragment.schema.field(*column), options.descending)),
             _ => None,
         };
-        let newest = by_time.is_some_and(|(field, descending)| descending && (is_rowtime(field) || is_proctime(field)));
-        // Deduplication by processing time goes by the order in which rows come: all of them compare equal.
-        let by_clock = bound.end == 1 && !fragment.updates && by_time.is_some_and(|(field, _)| is_proctime(field));
+        let newest = by_time.is_some_and(|(field, descending)| {
+            descending && (is_rowtime(field) || is_proctime(field))
+        });
+        // Deduplication by processing time goes by the order in which rows come: all of them
+        // compare equal.
+        let by_clock = bound.end == 1
+            && !fragment.updates
+            && by_time.is_some_and(|(field, _)| is_proctime(field));
         let order = if by_clock { vec![] } else { order };
         let keeps_first = by_clock && !newest;
         let keeping = match bound.end {
@@ -136,7 +158,11 @@ impl Lowering<'_> {
         let mut fields = input.fields().to_vec();
         let number_column = fields.len();
         if number == Number::IsColumn {
-            fields.push(Arc::new(Field::new(schema.field(number_column).name(), DataType::Int64, true)));
+            fields.push(Arc::new(Field::new(
+                schema.field(number_column).name(),
+                DataType::Int64,
+                true,
+            )));
         }
         let output = Arc::new(Schema::new(fields));
         let with_number = number == Number::IsColumn && bound.with_number;
@@ -152,18 +178,36 @@ impl Lowering<'_> {
         let operator = self.next_operator();
         let mut roles = vec![Role::Plain; schema.fields().len()];
         roles[..fragment.roles.len()].copy_from_slice(&fragment.roles);
-        let mut after =
-            Fragment { schema: schema.clone(), roles, fired: None, key, updates: !keeps_first, scattered, ..fragment };
+        let mut after = Fragment {
+            schema: schema.clone(),
+            roles,
+            fired: None,
+            key,
+            updates: !keeps_first,
+            scattered,
+            ..fragment
+        };
         self.exchange(&mut after, partition.clone());
         let (start, end) = (bound.start, bound.end);
         let ttl = self.config.state_ttl;
-        let spec = RankSpec { operator, partition, order, start, end, with_number, keeping, ttl, input, output };
+        let spec = RankSpec {
+            operator,
+            partition,
+            order,
+            start,
+            end,
+            with_number,
+            keeping,
+            ttl,
+            input,
+            output,
+        };
         self.push(&after, OperatorPlan::Rank(spec));
         Ok(after)
     }
 
-    /// Puts the changes of each row of a key in order where they come from several workers: of the rows that the key has for
-    /// now, the first stands for all until it is taken back.
+    /// Puts the changes of each row of a key in order where they come from several workers: of the
+    /// rows that the key has for now, the first stands for all until it is taken back.
     pub(super) fn gather(&mut self, fragment: &mut Fragment, key: &[usize]) -> PlanResult<()> {
         let schema = fragment.arrow_schema()?;
         if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
@@ -202,7 +246,8 @@ impl Lowering<'_> {
         let LogicalPlan::Sort(sort) = input else {
             return unsupported("'LIMIT' without ORDER BY: which rows come out would be chance");
         };
-        let constant = |expression: &Option<Box<Expr>>| match expression.as_deref().map(strip_cast) {
+        let constant = |expression: &Option<Box<Expr>>| match expression.as_deref().map(strip_cast)
+        {
             None => Ok(None),
             Some(Expr::Literal(value, _)) => match value.cast_to(&DataType::UInt64) {
                 Ok(ScalarValue::UInt64(Some(n))) => Ok(Some(n as usize)),
@@ -211,11 +256,14 @@ impl Lowering<'_> {
             Some(_) => unsupported("'LIMIT' and 'OFFSET' take a constant"),
         };
         let skip = constant(&limit.skip)?.unwrap_or(0);
-        let Some(fetch) = constant(&limit.fetch)? else { return unsupported("ORDER BY with OFFSET needs a LIMIT") };
+        let Some(fetch) = constant(&limit.fetch)? else {
+            return unsupported("ORDER BY with OFFSET needs a LIMIT");
+        };
         let fragment = self.plan(&sort.input, Above::default())?;
         let fragment = self.assign_windows(fragment, Late::Kept)?;
         let order = sort_columns(&fragment, &sort.expr)?;
-        let bound = NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
+        let bound =
+            NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
         let schema = fragment.schema.clone();
         let mut best = self.rank(fragment, vec![], order, &bound, &schema, Number::Absent)?;
         for projection in projections.into_iter().rev() {
@@ -236,7 +284,9 @@ fn is_row_number(plan: &LogicalPlan, column: usize) -> PlanResult<bool> {
                 expression = &alias.expr;
             }
             match expression {
-                Expr::Column(c) => is_row_number(&projection.input, projection.input.schema().index_of_column(c)?),
+                Expr::Column(c) => {
+                    is_row_number(&projection.input, projection.input.schema().index_of_column(c)?)
+                }
                 _ => Ok(false),
             }
         }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, DFSchemaRef, DataFusionError, TableReference};
-use datafusion_expr::{Aggregate as AggregateNode, Expr, ExprSchemable, LogicalPlan, Projection, lit};
+use datafusion_expr::{
+    Aggregate as AggregateNode, Expr, ExprSchemable, LogicalPlan, Projection, lit,
+};
 
 use super::fragment::HIDDEN_ROWTIME;
 use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
@@ -21,7 +23,11 @@ use crate::sql::unnest::Unnest;
 
 impl Lowering<'_> {
     /// Rows that stand in the query.
-    pub(super) fn values(&mut self, rows: &[Vec<Expr>], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+    pub(super) fn values(
+        &mut self,
+        rows: &[Vec<Expr>],
+        schema: &DFSchemaRef,
+    ) -> PlanResult<Fragment> {
         let number = self.sources.iter().filter(|s| s.rows.is_some()).count();
         self.sources.push(values::source(number, rows, schema, physical)?);
         Ok(self.read(self.sources.len() - 1, schema))
@@ -35,15 +41,19 @@ impl Lowering<'_> {
     /// A table as a source, cut to the columns of this query where others read more.
     pub(super) fn scan(&mut self, table: &Table, schema: &DFSchemaRef) -> PlanResult<Fragment> {
         let source = self.sources.iter().position(|s| s.table.name == table.name);
-        let source = source.ok_or_else(|| DataFusionError::Internal(format!("'{}' was not planned as a source", table.name)))?;
+        let source = source.ok_or_else(|| {
+            DataFusionError::Internal(format!("'{}' was not planned as a source", table.name))
+        })?;
         let fragment = self.read(source, schema);
         let has = self.sources[source].ingest.schema.clone();
         if schema.fields().len() != has.fields().len() {
             // Other queries read more columns of the table.
             let name = TableReference::bare(table.name.as_str());
             let all = DFSchema::try_from_qualified_schema(name.clone(), &has)?;
-            let columns =
-                schema.fields().iter().map(|f| physical(&Expr::Column(Column::new(Some(name.clone()), f.name())), &all));
+            let columns = schema
+                .fields()
+                .iter()
+                .map(|f| physical(&Expr::Column(Column::new(Some(name.clone()), f.name())), &all));
             let projection = Some(columns.collect::<PlanResult<Vec<_>>>()?);
             let output = fragment.arrow_schema()?;
             self.push(&fragment, OperatorPlan::Calc { predicate: None, projection, output });
@@ -51,9 +61,13 @@ impl Lowering<'_> {
         Ok(fragment)
     }
 
-    /// Puts columns in the place of CURRENT_WATERMARK, of functions of the clock and of random ones, if an expression asks for
-    /// them. Returns the expressions and the columns they are over.
-    pub(super) fn with_marks(&mut self, fragment: &Fragment, exprs: &[Expr]) -> PlanResult<(Vec<Expr>, DFSchema)> {
+    /// Puts columns in the place of CURRENT_WATERMARK, of functions of the clock and of random
+    /// ones, if an expression asks for them. Returns the expressions and the columns they are over.
+    pub(super) fn with_marks(
+        &mut self,
+        fragment: &Fragment,
+        exprs: &[Expr],
+    ) -> PlanResult<(Vec<Expr>, DFSchema)> {
         let mut schema = fragment.batch_schema()?;
         let mut marks: Vec<(Mark, String, DataType)> = Vec::new();
         let mut column = |e: Expr| {
@@ -74,11 +88,16 @@ impl Lowering<'_> {
                 Mark::Random(_) => random::over(&e, column),
             }))
         };
-        let exprs = exprs.iter().map(|e| Ok(e.clone().transform_up(&mut column)?.data)).collect::<PlanResult<_>>()?;
+        let exprs = exprs
+            .iter()
+            .map(|e| Ok(e.clone().transform_up(&mut column)?.data))
+            .collect::<PlanResult<_>>()?;
         for (mark, name, data_type) in marks {
             match mark {
                 Mark::Watermark if fragment.fired.is_some() || fragment.updates => {
-                    return unsupported("'CURRENT_WATERMARK' of rows that do not come straight from a table");
+                    return unsupported(
+                        "'CURRENT_WATERMARK' of rows that do not come straight from a table",
+                    );
                 }
                 Mark::Now | Mark::Random(_) if fragment.updates => {
                     return unsupported(
@@ -88,16 +107,22 @@ impl Lowering<'_> {
                 _ => {}
             }
             let fields = schema.iter().map(|(q, f)| (q.cloned(), f.clone()));
-            let fields = fields.chain([(None, Arc::new(Field::new(name, data_type, true)))]).collect();
+            let fields =
+                fields.chain([(None, Arc::new(Field::new(name, data_type, true)))]).collect();
             schema = DFSchema::new_with_metadata(fields, HashMap::new())?;
             self.push(fragment, OperatorPlan::Marks(mark, schema.inner().clone()));
         }
         Ok((exprs, schema))
     }
 
-    /// The columns of a SELECT list. Columns of a window that are still virtual are not computed, and the rowtime that they
-    /// are made from stays, also where the query does not name it.
-    pub(super) fn project(&mut self, from: Fragment, exprs: &[Expr], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+    /// The columns of a SELECT list. Columns of a window that are still virtual are not computed,
+    /// and the rowtime that they are made from stays, also where the query does not name it.
+    pub(super) fn project(
+        &mut self,
+        from: Fragment,
+        exprs: &[Expr],
+        schema: &DFSchemaRef,
+    ) -> PlanResult<Fragment> {
         let from = self.windows_for(from, exprs)?;
         let roles = exprs.iter().map(|e| from.role_of(e)).collect::<PlanResult<Vec<_>>>()?;
         let columns = exprs.iter().map(|e| from.column_of(e)).collect::<PlanResult<Vec<_>>>()?;
@@ -110,45 +135,64 @@ impl Lowering<'_> {
         }
         let mut pending = from.pending.clone();
         if let Some(pending) = &mut pending {
-            let is_rowtime = |c: usize| !from.is_virtual(c) && from.batch_index(c) == pending.rowtime;
-            let named = (0..columns.len()).find(|&i| !roles[i].is_window() && columns[i].is_some_and(is_rowtime));
+            let is_rowtime =
+                |c: usize| !from.is_virtual(c) && from.batch_index(c) == pending.rowtime;
+            let named = (0..columns.len())
+                .find(|&i| !roles[i].is_window() && columns[i].is_some_and(is_rowtime));
             (pending.rowtime, pending.hidden_rowtime) = match named {
                 Some(i) => ((0..i).filter(|&c| !roles[c].is_window()).count(), None),
                 None => {
                     let (qualifier, field) = batch_schema.qualified_field(pending.rowtime);
                     let rowtime = Expr::Column(Column::new(qualifier.cloned(), field.name()));
                     projection.push(physical(&rowtime, &batch_schema)?);
-                    let hidden = Arc::new(Field::new(HIDDEN_ROWTIME, field.data_type().clone(), true));
+                    let hidden =
+                        Arc::new(Field::new(HIDDEN_ROWTIME, field.data_type().clone(), true));
                     (projection.len() - 1, Some(hidden))
                 }
             };
         }
-        let in_place = columns.iter().filter_map(|c| c.filter(|&c| !from.is_virtual(c)).map(|c| from.batch_index(c)));
-        let unchanged = projection.len() == batch_schema.fields().len() && in_place.eq(0..projection.len());
+        let in_place = columns
+            .iter()
+            .filter_map(|c| c.filter(|&c| !from.is_virtual(c)).map(|c| from.batch_index(c)));
+        let unchanged =
+            projection.len() == batch_schema.fields().len() && in_place.eq(0..projection.len());
         let key = kept_key(&from, &columns, &roles);
         let to = Fragment { schema: schema.clone(), roles, pending, key, ..from };
         let output = to.arrow_schema()?;
-        debug_assert_eq!(projection.len(), output.fields().len(), "a column of the batches for each that is not virtual");
+        debug_assert_eq!(
+            projection.len(),
+            output.fields().len(),
+            "a column of the batches for each that is not virtual"
+        );
         let renamed = batch_schema.inner().fields() != output.fields();
         if !unchanged || renamed {
-            self.push(&to, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
+            self.push(
+                &to,
+                OperatorPlan::Calc { predicate: None, projection: Some(projection), output },
+            );
         }
         Ok(to)
     }
 
-    /// A projection that adds the value, whose rows may be refused, and the operator that takes it apart.
+    /// A projection that adds the value, whose rows may be refused, and the operator that takes it
+    /// apart.
     pub(super) fn unnest(&mut self, from: Fragment, node: &Unnest) -> PlanResult<Fragment> {
         let from = self.windows_for(from, [&node.value])?;
         let input = from.batch_schema()?;
         let value = physical(&node.value, &input)?;
         let data_type = value.data_type(input.inner())?;
-        let columns = input.iter().map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &input));
+        let columns = input
+            .iter()
+            .map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &input));
         let mut projection = columns.collect::<PlanResult<Vec<_>>>()?;
         projection.push(value);
         let mut fields = input.inner().fields().to_vec();
         fields.push(Arc::new(Field::new("(unnest)", data_type.clone(), true)));
         let output = Arc::new(Schema::new(fields));
-        self.push(&from, OperatorPlan::Calc { predicate: None, projection: Some(projection), output });
+        self.push(
+            &from,
+            OperatorPlan::Calc { predicate: None, projection: Some(projection), output },
+        );
         let column = input.fields().len();
         let before = column - usize::from(from.hidden_rowtime().is_some());
         let mut roles = from.roles.clone();
@@ -168,11 +212,12 @@ impl Lowering<'_> {
     }
 }
 
-/// The key of rows behind a projection, if all of it is still there. In the key of changing windows one of their columns
-/// stands for another.
+/// The key of rows behind a projection, if all of it is still there. In the key of changing windows
+/// one of their columns stands for another.
 fn kept_key(from: &Fragment, columns: &[Option<usize>], roles: &[Role]) -> Option<BTreeSet<usize>> {
     let kept = |&k: &usize| {
-        let of_window = || roles.iter().position(|role| role.is_window()).filter(|_| from.roles[k].is_window());
+        let of_window =
+            || roles.iter().position(|role| role.is_window()).filter(|_| from.roles[k].is_window());
         columns.iter().position(|c| *c == Some(k)).or_else(of_window)
     };
     from.key.as_ref()?.iter().map(kept).collect()
@@ -181,7 +226,9 @@ fn kept_key(from: &Fragment, columns: &[Option<usize>], roles: &[Role]) -> Optio
 /// What an expression asks for beside the columns, if it is such a call.
 fn mark_of(expression: &Expr) -> Option<Mark> {
     match expression {
-        Expr::ScalarFunction(call) if call.name() == current_watermark::NAME => Some(Mark::Watermark),
+        Expr::ScalarFunction(call) if call.name() == current_watermark::NAME => {
+            Some(Mark::Watermark)
+        }
         call if clock::over(call, lit(0)).is_some() => Some(Mark::Now),
         call => random::draw_of(call).map(Mark::Random),
     }
@@ -226,5 +273,10 @@ pub(super) fn clock_below(node: &AggregateNode) -> PlanResult<Option<AggregateNo
     };
     let group = node.group_expr.iter().map(told).collect::<PlanResult<Vec<_>>>()?;
     let aggregates = node.aggr_expr.iter().map(told).collect::<PlanResult<Vec<_>>>()?;
-    Ok(Some(AggregateNode::try_new_with_schema(Arc::new(input), group, aggregates, node.schema.clone())?))
+    Ok(Some(AggregateNode::try_new_with_schema(
+        Arc::new(input),
+        group,
+        aggregates,
+        node.schema.clone(),
+    )?))
 }

@@ -20,16 +20,24 @@ impl Lowering<'_> {
         let number = self.sinks.len();
         let (name, target, keys) = match &query.target {
             Target::Print => {
-                if let Err(JsonError::UnsupportedType { column, data_type }) = JsonEncoder::new(&schema, EncodeOptions::default())
+                if let Err(JsonError::UnsupportedType { column, data_type }) =
+                    JsonEncoder::new(&schema, EncodeOptions::default())
                 {
-                    return unsupported(format!("a SELECT with a column of type {}: '{column}'", sql_name(&data_type)));
+                    return unsupported(format!(
+                        "a SELECT with a column of type {}: '{column}'",
+                        sql_name(&data_type)
+                    ));
                 }
                 (format!("select_{}", number + 1), SinkTarget::Print, ResultKeys::InOrder)
             }
             Target::Table(table) => {
                 let keys = self.result_keys(table, &fragment);
                 let (options, key) = (fingerprint::identity(table), table.upsert_key());
-                self.fingerprint.push_str(&format!("into {} {options} {key:?} {:?}\n", table.name, fragment.arrow_schema()?));
+                self.fingerprint.push_str(&format!(
+                    "into {} {options} {key:?} {:?}\n",
+                    table.name,
+                    fragment.arrow_schema()?
+                ));
                 (table.name.clone(), SinkTarget::Table(table.clone()), keys)
             }
         };
@@ -37,7 +45,8 @@ impl Lowering<'_> {
             SinkTarget::Table(table) if self.rows_taken(table) != RowsTaken::New => sink_key(table),
             _ => vec![],
         };
-        let is_dealt = fragment.updates && self.deliver_changes(&target, &sink_key, &mut fragment)?;
+        let is_dealt =
+            fragment.updates && self.deliver_changes(&target, &sink_key, &mut fragment)?;
         if !sink_key.is_empty() && !is_dealt {
             // One writer owns a key: its writes have an order.
             self.exchange(&mut fragment, sink_key);
@@ -63,8 +72,14 @@ impl Lowering<'_> {
         self.connectors.uses(table.connector()).rows
     }
 
-    /// Makes changes fit the table they go to, or says why they do not. True if that has dealt them out by the table's key.
-    fn deliver_changes(&mut self, target: &SinkTarget, sink_key: &[usize], fragment: &mut Fragment) -> PlanResult<bool> {
+    /// Makes changes fit the table they go to, or says why they do not. True if that has dealt them
+    /// out by the table's key.
+    fn deliver_changes(
+        &mut self,
+        target: &SinkTarget,
+        sink_key: &[usize],
+        fragment: &mut Fragment,
+    ) -> PlanResult<bool> {
         let SinkTarget::Table(table) = target else { return Ok(false) };
         let name = &table.name;
         let takes_all = self.rows_taken(table) == RowsTaken::Changes;
@@ -78,8 +93,8 @@ impl Lowering<'_> {
         let has: BTreeSet<usize> = sink_key.iter().copied().collect();
         match &fragment.key {
             _ if sink_key.is_empty() => {}
-            // With more columns in the table's key an update may move a row to another key: its old one is deleted.
-            // Who prints rows is shown each change, whatever key the table has.
+            // With more columns in the table's key an update may move a row to another key: its old
+            // one is deleted. Who prints rows is shown each change, whatever key the table has.
             Some(key) if key.is_subset(&has) && takes_all => {}
             Some(key) if key.is_subset(&has) => {
                 let is_scattered = fragment.scattered;
@@ -91,10 +106,15 @@ impl Lowering<'_> {
             }
             key => {
                 let names = |columns: &BTreeSet<usize>| -> Vec<String> {
-                    columns.iter().map(|&c| format!("'{}'", fragment.schema.field(c).name())).collect()
+                    columns
+                        .iter()
+                        .map(|&c| format!("'{}'", fragment.schema.field(c).name()))
+                        .collect()
                 };
                 let rows = match key {
-                    Some(key) if !key.is_empty() => format!("one for each {}", names(key).join(", ")),
+                    Some(key) if !key.is_empty() => {
+                        format!("one for each {}", names(key).join(", "))
+                    }
                     Some(_) => "a single one".into(),
                     None => "not told apart by any columns".into(),
                 };
@@ -136,5 +156,9 @@ impl Lowering<'_> {
 /// The columns of a table's key among those that are written.
 pub(super) fn sink_key(table: &Table) -> Vec<usize> {
     let columns = table.sink_columns();
-    table.upsert_key().iter().filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k)).collect()
+    table
+        .upsert_key()
+        .iter()
+        .filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k))
+        .collect()
 }

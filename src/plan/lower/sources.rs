@@ -46,12 +46,23 @@ pub(super) fn collect_columns(
     Ok(())
 }
 
-/// How a table is read when these of its columns are used. Columns that the watermark needs are added.
-pub(super) fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> PlanResult<SourcePlan> {
+/// How a table is read when these of its columns are used. Columns that the watermark needs are
+/// added.
+pub(super) fn source_plan(
+    table: &Arc<Table>,
+    mut columns: BTreeSet<usize>,
+) -> PlanResult<SourcePlan> {
     if let Some(watermark) = &table.watermark {
         columns.insert(watermark.rowtime);
         let names = watermark.expression.column_refs();
-        columns.extend(table.columns.iter().enumerate().filter(|(_, c)| names.iter().any(|n| n.name == c.name)).map(|(i, _)| i));
+        columns.extend(
+            table
+                .columns
+                .iter()
+                .enumerate()
+                .filter(|(_, c)| names.iter().any(|n| n.name == c.name))
+                .map(|(i, _)| i),
+        );
     }
     let mut decode: BTreeSet<usize> = BTreeSet::new();
     for &c in &columns {
@@ -59,7 +70,12 @@ pub(super) fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> P
             ColumnKind::Computed(expression) => {
                 let names = expression.column_refs();
                 decode.extend(
-                    table.columns.iter().enumerate().filter(|(_, t)| names.iter().any(|n| n.name == t.name)).map(|(i, _)| i),
+                    table
+                        .columns
+                        .iter()
+                        .enumerate()
+                        .filter(|(_, t)| names.iter().any(|n| n.name == t.name))
+                        .map(|(i, _)| i),
                 );
             }
             _ => {
@@ -67,25 +83,35 @@ pub(super) fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> P
             }
         }
     }
-    let field = |i: &usize| Field::new(&table.columns[*i].name, table.columns[*i].data_type.clone(), true);
+    let field =
+        |i: &usize| Field::new(&table.columns[*i].name, table.columns[*i].data_type.clone(), true);
     let decode: Vec<usize> = decode.into_iter().collect();
-    let decode_schema: SchemaRef = Arc::new(Schema::new(decode.iter().map(field).collect::<Vec<_>>()));
+    let decode_schema: SchemaRef =
+        Arc::new(Schema::new(decode.iter().map(field).collect::<Vec<_>>()));
     let schema: SchemaRef = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let name = TableReference::bare(table.name.as_str());
     let decoded = DFSchema::try_from_qualified_schema(name.clone(), &decode_schema)?;
     // The time of day follows the decoded columns where a computed column asks for it.
     let now = Column::from_name(NOW);
-    let with_clock = decoded.join(&DFSchema::try_from(Schema::new(vec![Field::new(NOW, clock::now_type(), false)]))?)?;
+    let with_clock = decoded.join(&DFSchema::try_from(Schema::new(vec![Field::new(
+        NOW,
+        clock::now_type(),
+        false,
+    )]))?)?;
     let mut reads_clock = false;
     let exprs = columns.iter().map(|&c| match &table.columns[c].kind {
         ColumnKind::Computed(expression) => {
             let told = expression.clone().transform_up(|e| {
-                Ok(clock::over(&e, Expr::Column(now.clone())).map_or_else(|| Transformed::no(e), Transformed::yes))
+                Ok(clock::over(&e, Expr::Column(now.clone()))
+                    .map_or_else(|| Transformed::no(e), Transformed::yes))
             })?;
             reads_clock |= told.transformed;
             physical(&told.data, if told.transformed { &with_clock } else { &decoded })
         }
-        _ => physical(&Expr::Column(Column::new(Some(name.clone()), &table.columns[c].name)), &decoded),
+        _ => physical(
+            &Expr::Column(Column::new(Some(name.clone()), &table.columns[c].name)),
+            &decoded,
+        ),
     });
     let exprs = exprs.collect::<PlanResult<Vec<_>>>()?;
     let watermark = match &table.watermark {
@@ -103,7 +129,14 @@ pub(super) fn source_plan(table: &Arc<Table>, mut columns: BTreeSet<usize>) -> P
             Some(WatermarkSpec { rowtime, expression })
         }
     };
-    let ingest = IngestSpec { table: table.name.clone(), columns: exprs, schema, watermark, marks_arrival: false, reads_clock };
+    let ingest = IngestSpec {
+        table: table.name.clone(),
+        columns: exprs,
+        schema,
+        watermark,
+        marks_arrival: false,
+        reads_clock,
+    };
     Ok(SourcePlan { table: table.clone(), decode, decode_schema, ingest, rows: None })
 }
 
@@ -112,7 +145,9 @@ pub(super) fn delay_ms(expression: &Expr, rowtime: &str) -> Option<i64> {
     let is_rowtime = |e: &Expr| matches!(e, Expr::Column(c) if c.name == rowtime);
     match expression {
         e if is_rowtime(e) => Some(0),
-        Expr::BinaryExpr(e) if e.op == Operator::Minus && is_rowtime(&e.left) => interval_ms(&e.right).ok(),
+        Expr::BinaryExpr(e) if e.op == Operator::Minus && is_rowtime(&e.left) => {
+            interval_ms(&e.right).ok()
+        }
         _ => None,
     }
 }

@@ -16,14 +16,27 @@ use crate::state::packed::is_packable;
 use crate::time::zone::Zone;
 
 impl Lowering<'_> {
-    /// The rows whose ROW_NUMBER is within the bound. Of rows in the windows that PARTITION BY names they are known once the
-    /// window closes; of others they change with each row.
-    pub(super) fn top_n(&mut self, fragment: Fragment, window: &Window, bound: NumberBound) -> PlanResult<Fragment> {
-        let [expression] = window.window_expr.as_slice() else { return unsupported("several functions beside a Top-N") };
-        let WindowFunctionParams { partition_by, order_by, .. } = &over::function(expression)?.params;
-        let partition = partition_by.iter().map(|e| fragment.column_of(e)).collect::<PlanResult<Option<Vec<_>>>>()?;
+    /// The rows whose ROW_NUMBER is within the bound. Of rows in the windows that PARTITION BY
+    /// names they are known once the window closes; of others they change with each row.
+    pub(super) fn top_n(
+        &mut self,
+        fragment: Fragment,
+        window: &Window,
+        bound: NumberBound,
+    ) -> PlanResult<Fragment> {
+        let [expression] = window.window_expr.as_slice() else {
+            return unsupported("several functions beside a Top-N");
+        };
+        let WindowFunctionParams { partition_by, order_by, .. } =
+            &over::function(expression)?.params;
+        let partition = partition_by
+            .iter()
+            .map(|e| fragment.column_of(e))
+            .collect::<PlanResult<Option<Vec<_>>>>()?;
         let Some(partition) = partition else {
-            return unsupported("PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery");
+            return unsupported(
+                "PARTITION BY of 'ROW_NUMBER' takes columns; compute others in a subquery",
+            );
         };
         let has = |role| partition.iter().any(|&c| fragment.roles[c] == role);
         let is_in_windows = has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd);
@@ -36,13 +49,21 @@ impl Lowering<'_> {
                 self.window_top_n(fragment, window, partition, order, bound.end, zone)
             }
             _ => {
-                let best = self.rank(fragment, partition, order, &bound, &window.schema, Number::IsColumn)?;
+                let best = self.rank(
+                    fragment,
+                    partition,
+                    order,
+                    &bound,
+                    &window.schema,
+                    Number::IsColumn,
+                )?;
                 Ok(Fragment { is_within_bound: true, ..best })
             }
         }
     }
 
-    /// A Top-N that ends with its window. The filter above looks at the numbers too, so more than the bound's may come out.
+    /// A Top-N that ends with its window. The filter above looks at the numbers too, so more than
+    /// the bound's may come out.
     fn window_top_n(
         &mut self,
         fragment: Fragment,
@@ -53,7 +74,8 @@ impl Lowering<'_> {
         zone: Option<Zone>,
     ) -> PlanResult<Fragment> {
         let mut input = fragment.arrow_schema()?;
-        // The first or last row of a key in event time: of several at once, the one that came first or last.
+        // The first or last row of a key in event time: of several at once, the one that came first
+        // or last.
         let by_time = |c: usize| is_rowtime(fragment.schema.field(c));
         let by_arrival = limit == 1 && order.len() == 1 && by_time(order[0].0);
         check_columns("a Top-N of rows", &input, is_packable)?;
@@ -62,12 +84,18 @@ impl Lowering<'_> {
             self.mark_arrivals();
             order.push((output.len(), order[0].1));
             let place = Arc::new(Field::new("(place)", DataType::Binary, true));
-            input = Arc::new(Schema::new(output.iter().cloned().chain([place]).collect::<Vec<_>>()));
+            input =
+                Arc::new(Schema::new(output.iter().cloned().chain([place]).collect::<Vec<_>>()));
         }
         let number = fragment.roles.len();
         debug_assert_eq!(number + 1, window.schema.fields().len(), "the number is the last column");
-        output.push(Arc::new(Field::new(window.schema.field(number).name(), DataType::Int64, true)));
-        let keys: Vec<usize> = partition.into_iter().filter(|&c| !fragment.roles[c].is_window()).collect();
+        output.push(Arc::new(Field::new(
+            window.schema.field(number).name(),
+            DataType::Int64,
+            true,
+        )));
+        let keys: Vec<usize> =
+            partition.into_iter().filter(|&c| !fragment.roles[c].is_window()).collect();
         let spec = TopNSpec {
             operator: self.next_operator(),
             zone,

@@ -6,11 +6,18 @@ use datafusion_common::{Column, DFSchemaRef};
 use datafusion_expr::{Expr, LogicalPlan};
 
 use super::fragment::plain_schema;
-use super::{Above, Fired, Fragment, Late, Lowering, OperatorPlan, PlanResult, Role, Route, physical};
+use super::{
+    Above, Fired, Fragment, Late, Lowering, OperatorPlan, PlanResult, Role, Route, physical,
+};
 
 impl Lowering<'_> {
-    /// UNION ALL: rows of all inputs, each with the watermark of its own split. Columns go by position.
-    pub(super) fn union(&mut self, inputs: &[Arc<LogicalPlan>], schema: &DFSchemaRef) -> PlanResult<Fragment> {
+    /// UNION ALL: rows of all inputs, each with the watermark of its own split. Columns go by
+    /// position.
+    pub(super) fn union(
+        &mut self,
+        inputs: &[Arc<LogicalPlan>],
+        schema: &DFSchemaRef,
+    ) -> PlanResult<Fragment> {
         let mut fragments = Vec::new();
         for input in inputs {
             let fragment = self.plan(input, Above::default())?;
@@ -31,14 +38,29 @@ impl Lowering<'_> {
         for fragment in &fragments {
             let batch_schema = fragment.batch_schema()?;
             if batch_schema.inner() != output.inner() {
-                let all =
-                    batch_schema.iter().map(|(q, f)| physical(&Expr::Column(Column::new(q.cloned(), f.name())), &batch_schema));
+                let all = batch_schema.iter().map(|(q, f)| {
+                    physical(&Expr::Column(Column::new(q.cloned(), f.name())), &batch_schema)
+                });
                 let projection = Some(all.collect::<PlanResult<Vec<_>>>()?);
-                self.push(fragment, OperatorPlan::Calc { predicate: None, projection, output: output.inner().clone() });
+                self.push(
+                    fragment,
+                    OperatorPlan::Calc {
+                        predicate: None,
+                        projection,
+                        output: output.inner().clone(),
+                    },
+                );
             }
             ends.push((fragment.chain, Route::Stay));
         }
-        let (on_clock, updates) = (fragments.iter().any(|f| f.on_clock), fragments.iter().any(|f| f.updates));
-        Ok(Fragment { roles, fired, on_clock, updates, ..Fragment::new(self.chains.join(ends), schema) })
+        let (on_clock, updates) =
+            (fragments.iter().any(|f| f.on_clock), fragments.iter().any(|f| f.updates));
+        Ok(Fragment {
+            roles,
+            fired,
+            on_clock,
+            updates,
+            ..Fragment::new(self.chains.join(ends), schema)
+        })
     }
 }

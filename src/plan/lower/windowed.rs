@@ -1,9 +1,10 @@
 //! When do the rows of a window function get their windows?
 //!
-//! An aggregation by a window usually computes the windows itself, from rows that do not have them yet. Rows get their windows
-//! first where something below the aggregation computes with them, where nothing aggregates them, and those of a SESSION
-//! wherever they are not grouped by just what the session is partitioned by. `aggregate`, `join` and the Top-N look ahead
-//! with [`look_ahead`] before they lower their input. What always holds: it looks through just those nodes that leave
+//! An aggregation by a window usually computes the windows itself, from rows that do not have them
+//! yet. Rows get their windows first where something below the aggregation computes with them,
+//! where nothing aggregates them, and those of a SESSION wherever they are not grouped by just what
+//! the session is partitioned by. `aggregate`, `join` and the Top-N look ahead with [`look_ahead`]
+//! before they lower their input. What always holds: it looks through just those nodes that leave
 //! rows in the windows of one window function.
 
 use std::collections::BTreeSet;
@@ -34,7 +35,8 @@ pub(crate) fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
         LogicalPlan::SubqueryAlias(alias) => look_ahead(&alias.input)?,
         LogicalPlan::Filter(filter) => match look_ahead(&filter.input)? {
             Some(below) => {
-                let computes = below.computes || names_window(&filter.predicate, filter.input.schema(), &below.roles)?;
+                let computes = below.computes
+                    || names_window(&filter.predicate, filter.input.schema(), &below.roles)?;
                 Some(Below { computes, ..below })
             }
             None => None,
@@ -45,7 +47,8 @@ pub(crate) fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
                 let mut roles = Vec::new();
                 for expression in &projection.expr {
                     let column = column_of(expression, schema)?;
-                    below.computes |= column.is_none() && names_window(expression, schema, &below.roles)?;
+                    below.computes |=
+                        column.is_none() && names_window(expression, schema, &below.roles)?;
                     roles.push(column.map_or(Role::Plain, |c| below.roles[c]));
                 }
                 Some(Below { roles, ..below })
@@ -59,20 +62,27 @@ pub(crate) fn look_ahead(plan: &LogicalPlan) -> PlanResult<Option<Below<'_>>> {
                 below.roles.extend(std::iter::repeat_n(Role::Plain, unnest.added()));
                 return Ok(Some(below));
             }
-            let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else { return Ok(None) };
+            let Some(tvf) = extension.node.as_any().downcast_ref::<WindowTvf>() else {
+                return Ok(None);
+            };
             Some(Below { tvf, roles: roles(tvf)?, computes: false })
         }
         // Rows stay what they are beside those that are looked up for them.
-        LogicalPlan::Join(join) if looked_up(&join.right).is_some() => match look_ahead(&join.left)? {
-            Some(mut below) => {
-                below.roles.extend(std::iter::repeat_n(Role::Plain, join.right.schema().fields().len()));
-                for expression in join.on.iter().map(|(left, _)| left).chain(&join.filter) {
-                    below.computes |= names_window(expression, &join.schema, &below.roles)?;
+        LogicalPlan::Join(join) if looked_up(&join.right).is_some() => {
+            match look_ahead(&join.left)? {
+                Some(mut below) => {
+                    below.roles.extend(std::iter::repeat_n(
+                        Role::Plain,
+                        join.right.schema().fields().len(),
+                    ));
+                    for expression in join.on.iter().map(|(left, _)| left).chain(&join.filter) {
+                        below.computes |= names_window(expression, &join.schema, &below.roles)?;
+                    }
+                    Some(below)
                 }
-                Some(below)
+                None => None,
             }
-            None => None,
-        },
+        }
         _ => None,
     })
 }
@@ -83,7 +93,8 @@ pub(crate) fn roles(tvf: &WindowTvf) -> PlanResult<Vec<Role>> {
     roles.extend([Role::WindowStart, Role::WindowEnd, Role::WindowTime]);
     if let TvfWindow::Session { partition, .. } = &tvf.window {
         for (number, column) in partition.iter().enumerate() {
-            roles[UserDefinedLogicalNodeCore::schema(tvf).index_of_column(column)?] = Role::SessionKey(number);
+            roles[UserDefinedLogicalNodeCore::schema(tvf).index_of_column(column)?] =
+                Role::SessionKey(number);
         }
     }
     Ok(roles)
@@ -143,15 +154,22 @@ fn assigned_columns(from: &Fragment) -> Vec<AssignedColumn> {
     (0..from.roles.len()).map(of).collect()
 }
 
-/// The batch columns that a session is partitioned by; None if one of them is gone. Other windows have none.
+/// The batch columns that a session is partitioned by; None if one of them is gone. Other windows
+/// have none.
 fn session_keys(from: &Fragment, window: &TvfWindow) -> Option<Vec<usize>> {
     let TvfWindow::Session { partition, .. } = window else { return Some(vec![]) };
-    let key = |number| from.roles.iter().position(|role| *role == Role::SessionKey(number)).map(|c| from.batch_index(c));
+    let key = |number| {
+        from.roles
+            .iter()
+            .position(|role| *role == Role::SessionKey(number))
+            .map(|c| from.batch_index(c))
+    };
     (0..partition.len()).map(key).collect()
 }
 
 impl Lowering<'_> {
-    /// The rows with their windows, if an expression computes with columns that they do not have yet.
+    /// The rows with their windows, if an expression computes with columns that they do not have
+    /// yet.
     pub(super) fn windows_for<'e>(
         &mut self,
         fragment: Fragment,
@@ -159,7 +177,8 @@ impl Lowering<'_> {
     ) -> PlanResult<Fragment> {
         let mut computes = false;
         for expression in exprs {
-            computes |= fragment.column_of(expression)?.is_none() && names_window(expression, &fragment.schema, &fragment.roles)?;
+            computes |= fragment.column_of(expression)?.is_none()
+                && names_window(expression, &fragment.schema, &fragment.roles)?;
         }
         match fragment.pending.as_ref().map(|pending| pending.late) {
             Some(late) if computes => self.assign_windows(fragment, late),
@@ -172,15 +191,27 @@ impl Lowering<'_> {
         self.assign(from, late, None)
     }
 
-    /// The same for windows that are sent more than once, which take rows for so many ms after their end.
-    pub(super) fn assign_changing_windows(&mut self, from: Fragment, lateness_ms: i64) -> PlanResult<Fragment> {
+    /// The same for windows that are sent more than once, which take rows for so many ms after
+    /// their end.
+    pub(super) fn assign_changing_windows(
+        &mut self,
+        from: Fragment,
+        lateness_ms: i64,
+    ) -> PlanResult<Fragment> {
         self.assign(from, Late::Dropped, Some(lateness_ms))
     }
 
-    /// `changing_ms`: how long changing windows take rows after their end; None for windows that are sent once.
-    fn assign(&mut self, from: Fragment, late: Late, changing_ms: Option<i64>) -> PlanResult<Fragment> {
+    /// `changing_ms`: how long changing windows take rows after their end; None for windows that
+    /// are sent once.
+    fn assign(
+        &mut self,
+        from: Fragment,
+        late: Late,
+        changing_ms: Option<i64>,
+    ) -> PlanResult<Fragment> {
         let Some(pending) = from.pending.clone() else { return Ok(from) };
-        let (columns, input, rowtime) = (assigned_columns(&from), from.arrow_schema()?, pending.rowtime);
+        let (columns, input, rowtime) =
+            (assigned_columns(&from), from.arrow_schema()?, pending.rowtime);
         let zone = self.zone_of(input.field(rowtime).data_type());
         // Only what is within the windows waits for them; other rows are just rows.
         let fired = (late == Late::Dropped).then(|| Fired::new(zone.clone(), &pending.window));
@@ -191,12 +222,23 @@ impl Lowering<'_> {
             TvfWindow::Sliced(windows) => {
                 let (drop_late, row_by_row) = (late == Late::Dropped, changing_ms.is_some());
                 let lateness_ms = changing_ms.unwrap_or_default();
-                let spec = AssignSpec { windows, zone, rowtime, columns, output, drop_late, lateness_ms, row_by_row };
+                let spec = AssignSpec {
+                    windows,
+                    zone,
+                    rowtime,
+                    columns,
+                    output,
+                    drop_late,
+                    lateness_ms,
+                    row_by_row,
+                };
                 self.push(&to, OperatorPlan::AssignWindows(spec));
             }
             TvfWindow::Session { gap_ms, .. } => {
                 let Some(keys) = session_keys else {
-                    return unsupported("a SESSION whose PARTITION BY columns are dropped before its rows are used");
+                    return unsupported(
+                        "a SESSION whose PARTITION BY columns are dropped before its rows are used",
+                    );
                 };
                 if to.updates {
                     return unsupported("a SESSION over rows that are updated");
@@ -211,7 +253,16 @@ impl Lowering<'_> {
                 self.mark_arrivals();
                 let operator = self.next_operator();
                 self.exchange(&mut to, keys.clone());
-                let spec = SessionRowsSpec { operator, gap_ms, zone, rowtime, keys, input, columns, output };
+                let spec = SessionRowsSpec {
+                    operator,
+                    gap_ms,
+                    zone,
+                    rowtime,
+                    keys,
+                    input,
+                    columns,
+                    output,
+                };
                 self.push(&to, OperatorPlan::SessionRows(spec));
                 self.end_by_clock(&to);
             }
@@ -219,10 +270,13 @@ impl Lowering<'_> {
         Ok(to)
     }
 
-    /// Gives rows the time at which they pass as their `column`, and makes the clock their watermark.
+    /// Gives rows the time at which they pass as their `column`, and makes the clock their
+    /// watermark.
     pub(super) fn go_by_clock(&mut self, fragment: &mut Fragment, column: usize) -> PlanResult<()> {
         if fragment.updates {
-            return unsupported("processing time of rows that are updated: what is taken back would have another time");
+            return unsupported(
+                "processing time of rows that are updated: what is taken back would have another time",
+            );
         }
         let (column, schema) = (fragment.batch_index(column), fragment.arrow_schema()?);
         let operator = self.next_operator();
@@ -231,7 +285,8 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Behind an operator that fires windows: those of processing time end by the clock, not with the input.
+    /// Behind an operator that fires windows: those of processing time end by the clock, not with
+    /// the input.
     pub(super) fn end_by_clock(&mut self, after: &Fragment) {
         if let Some(fired) = after.fired.as_ref().filter(|_| after.on_clock) {
             let plan = OperatorPlan::EndedWindows(fired.zone.clone());

@@ -1,7 +1,8 @@
 //! What has other workers sent? The part of a worker's step that takes events from its inbox.
 //!
-//! What always holds: a lane is not read while its chain has no room or is in the middle of something, nor after its barrier
-//! until those of all lanes of the chain have come; watermarks and ticks are passed on as the lowest of all lanes.
+//! What always holds: a lane is not read while its chain has no room or is in the middle of
+//! something, nor after its barrier until those of all lanes of the chain have come; watermarks and
+//! ticks are passed on as the lowest of all lanes.
 
 use super::Worker;
 use crate::operator::{Event, Rows};
@@ -34,17 +35,28 @@ impl EdgeInput {
             let lane = move |producer| (edge * workers + producer, input as u8);
             (0..workers).map(lane)
         });
-        let lanes =
-            lanes.map(|(number, input)| LaneInput { number, input, watermark: Watermark::NONE, tick_ms: None, blocked: false });
-        EdgeInput { chain, lanes: lanes.collect(), passed_watermark: Watermark::NONE, passed_tick_ms: None }
+        let lanes = lanes.map(|(number, input)| LaneInput {
+            number,
+            input,
+            watermark: Watermark::NONE,
+            tick_ms: None,
+            blocked: false,
+        });
+        EdgeInput {
+            chain,
+            lanes: lanes.collect(),
+            passed_watermark: Watermark::NONE,
+            passed_tick_ms: None,
+        }
     }
 }
 
 /// Events taken from a lane before the next one's turn, and their bytes.
 const LANE_TURN_EVENTS: usize = 16;
 const LANE_TURN_BYTES: usize = 1 << 20;
-/// Steps of fires while the inbox is drained. A watermark often fires nothing or little: without going on at once, a worker
-/// would take one watermark in a step, and one that reads large batches would never catch up with the others'.
+/// Steps of fires while the inbox is drained. A watermark often fires nothing or little: without
+/// going on at once, a worker would take one watermark in a step, and one that reads large batches
+/// would never catch up with the others'.
 const FIRE_STEPS: usize = 64;
 
 impl Worker {
@@ -59,7 +71,10 @@ impl Worker {
                     while fire_steps < FIRE_STEPS && self.continue_fire(chain)? {
                         fire_steps += 1;
                     }
-                    if self.edges[e].lanes[lane].blocked || taken_bytes > LANE_TURN_BYTES || !self.may_receive(chain) {
+                    if self.edges[e].lanes[lane].blocked
+                        || taken_bytes > LANE_TURN_BYTES
+                        || !self.may_receive(chain)
+                    {
                         break;
                     }
                     let Some(popped) = self.inbox.pop(number) else { break };
@@ -75,15 +90,25 @@ impl Worker {
         Ok(busy || fire_steps > 0)
     }
 
-    /// False while a chain is in the middle of something or has no room. Also while it has passed the barrier of an epoch
-    /// that is still being written and memory is short: nothing can be spilled until then. Those that feed it have passed
-    /// that barrier too, so no barrier waits for this.
+    /// False while a chain is in the middle of something or has no room. Also while it has passed
+    /// the barrier of an epoch that is still being written and memory is short: nothing can be
+    /// spilled until then. Those that feed it have passed that barrier too, so no barrier waits for
+    /// this.
     fn may_receive(&mut self, chain: usize) -> bool {
-        let is_over = self.held_bytes > self.control.accumulator_bytes_max && self.chains[chain].frozen_epoch.is_some();
-        !is_over && !self.errors.is_full() && !self.chains[chain].has_work() && self.chains[chain].has_room()
+        let is_over = self.held_bytes > self.control.accumulator_bytes_max
+            && self.chains[chain].frozen_epoch.is_some();
+        !is_over
+            && !self.errors.is_full()
+            && !self.chains[chain].has_work()
+            && self.chains[chain].has_room()
     }
 
-    pub(super) fn receive(&mut self, e: usize, lane: usize, event: Event) -> Result<(), WorkerError> {
+    pub(super) fn receive(
+        &mut self,
+        e: usize,
+        lane: usize,
+        event: Event,
+    ) -> Result<(), WorkerError> {
         let edge = &mut self.edges[e];
         let chain = edge.chain;
         match event {

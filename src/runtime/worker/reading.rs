@@ -1,7 +1,8 @@
 //! When may a source be read, and who gets what it gives?
 //!
-//! The part of a worker's step that reads. What always holds: a chain that is in the middle of something, or has no room, is
-//! given nothing; nothing is read between the request of an epoch and its barrier, nor after the barrier of the last.
+//! The part of a worker's step that reads. What always holds: a chain that is in the middle of
+//! something, or has no room, is given nothing; nothing is read between the request of an epoch and
+//! its barrier, nor after the barrier of the last.
 
 use super::Worker;
 use super::source::{Read, Reading};
@@ -10,7 +11,8 @@ use crate::runtime::crash::CrashPoint;
 use crate::runtime::error::WorkerError;
 use crate::runtime::errors::BarrierSide;
 
-/// Ticks are at least so far apart, so that a worker with nothing to do does not send one in every step.
+/// Ticks are at least so far apart, so that a worker with nothing to do does not send one in every
+/// step.
 const TICK_MS: i64 = 10;
 
 impl Worker {
@@ -64,8 +66,8 @@ impl Worker {
         Ok(true)
     }
 
-    /// Tells chains that read sources what time it is, in jobs that go by it. A chain that is in the middle of something
-    /// gets the next tick.
+    /// Tells chains that read sources what time it is, in jobs that go by it. A chain that is in
+    /// the middle of something gets the next tick.
     pub(super) fn send_ticks(&mut self) -> Result<(), WorkerError> {
         if !self.control.ticks {
             return Ok(());

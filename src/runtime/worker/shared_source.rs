@@ -1,7 +1,7 @@
 //! What do all workers know of a source table? Its splits, who owns each, and how far it is.
 //!
-//! Made by `graph`, used by each worker's `source`, shown by observers. What always holds: a split has one owner, from its
-//! registration on, and whoever registers it comes to the same one.
+//! Made by `graph`, used by each worker's `source`, shown by observers. What always holds: a split
+//! has one owner, from its registration on, and whoever registers it comes to the same one.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,8 @@ pub struct SplitData {
     pub rows: u64,
     /// Splits that took this one's place when it ended.
     pub children: Vec<SplitSeed>,
-    /// Not read yet, and held at the watermark of its first record: its own watermark starts at none.
+    /// Not read yet, and held at the watermark of its first record: its own watermark starts at
+    /// none.
     pub peeked: bool,
 }
 
@@ -31,7 +32,8 @@ pub struct SharedSource {
     pub table: String,
     pub source: Arc<dyn Source>,
     splits: Mutex<SplitTable<SplitData>>,
-    /// A split that has been certified empty for this long becomes idle; zero: never (Flink's default).
+    /// A split that has been certified empty for this long becomes idle; zero: never (Flink's
+    /// default).
     pub idle_timeout: Duration,
     /// With whom it is kept together, if it is.
     pub(super) aligned: Option<Aligned>,
@@ -39,7 +41,8 @@ pub struct SharedSource {
     /// What a split may read ahead, bytes.
     pub(super) split_bytes: usize,
     watermark_ms: AtomicI64,
-    /// By worker: how far the split that is furthest behind is behind; None if none has said. Locked once a second.
+    /// By worker: how far the split that is furthest behind is behind; None if none has said.
+    /// Locked once a second.
     lags_ms: Mutex<Vec<Option<i64>>>,
 }
 
@@ -74,13 +77,25 @@ impl SharedSource {
     pub(super) fn register(&self, splits: &mut SplitTable<SplitData>, seeds: &[SplitSeed]) {
         for seed in seeds {
             let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
-            let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
-            splits.register(&seed.id.0, parents, self.owner_of_child(&seed.id), Watermark::NONE, SplitStatus::Waiting, data);
+            let data = SplitData {
+                position: seed.start.clone(),
+                rows: 0,
+                children: vec![],
+                peeked: false,
+            };
+            splits.register(
+                &seed.id.0,
+                parents,
+                self.owner_of_child(&seed.id),
+                Watermark::NONE,
+                SplitStatus::Waiting,
+                data,
+            );
         }
     }
 
-    /// How far the split that is furthest behind the newest record of its own is behind, ms of arrival time; None if no split
-    /// has said.
+    /// How far the split that is furthest behind the newest record of its own is behind, ms of
+    /// arrival time; None if no split has said.
     pub fn lag_ms(&self) -> Option<i64> {
         self.lags_ms().iter().copied().flatten().max()
     }

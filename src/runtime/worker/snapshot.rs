@@ -5,9 +5,9 @@
 //!                          the store stays as it was at the barrier │ chains fire again, rows go on to the sinks
 //! ```
 //!
-//! What always holds: a barrier enters a chain only between fires; the store is linked when every chain has seen the barrier
-//! and its frozen state is written; until then nothing else is. A sink that waits for its table holds up neither the fires nor
-//! the rows of its worker.
+//! What always holds: a barrier enters a chain only between fires; the store is linked when every
+//! chain has seen the barrier and its frozen state is written; until then nothing else is. A sink
+//! that waits for its table holds up neither the fires nor the rows of its worker.
 
 use super::{Report, Worker};
 use crate::checkpoint::manifest::SplitState;
@@ -45,8 +45,9 @@ impl Worker {
         }
     }
 
-    /// True from the request of an epoch until its barrier has entered the chains that read sources. Nothing is read
-    /// meanwhile: two chains that take turns at being in the middle of something would put the barrier off without end.
+    /// True from the request of an epoch until its barrier has entered the chains that read
+    /// sources. Nothing is read meanwhile: two chains that take turns at being in the middle of
+    /// something would put the barrier off without end.
     pub(super) fn is_barrier_due(&self) -> bool {
         self.control.requests.newest() > self.injected_epoch
     }
@@ -59,8 +60,11 @@ impl Worker {
     /// Sends the barrier of a newly requested epoch down the chains that read sources.
     pub(super) fn take_barrier(&mut self) -> Result<bool, WorkerError> {
         let requested = self.control.requests.newest();
-        let source_chains: Vec<usize> = self.sources.iter().flat_map(|s| s.chains.to_vec()).collect();
-        if requested <= self.injected_epoch || source_chains.iter().any(|&c| self.chains[c].has_work()) {
+        let source_chains: Vec<usize> =
+            self.sources.iter().flat_map(|s| s.chains.to_vec()).collect();
+        if requested <= self.injected_epoch
+            || source_chains.iter().any(|&c| self.chains[c].has_work())
+        {
             return Ok(false);
         }
         self.injected_epoch = requested;
@@ -79,8 +83,11 @@ impl Worker {
             Stage::Store => self.write_frozen(open.epoch)?,
             Stage::Sinks { operators } => self.gather_staged(operators)?,
             Stage::Errors { operators, staged } => {
-                let Prepared::Part { staged: errors_staged, .. } = self.errors.prepare(open.epoch, self.afterwards())? else {
-                    self.open_epoch = Some(OpenEpoch { stage: Stage::Errors { operators, staged }, ..open });
+                let Prepared::Part { staged: errors_staged, .. } =
+                    self.errors.prepare(open.epoch, self.afterwards())?
+                else {
+                    self.open_epoch =
+                        Some(OpenEpoch { stage: Stage::Errors { operators, staged }, ..open });
                     return Ok(false);
                 };
                 self.report(open.epoch, open.splits, operators, staged, errors_staged);
@@ -96,7 +103,8 @@ impl Worker {
         if self.is_ending { Afterwards::Ends } else { Afterwards::GoesOn }
     }
 
-    /// Writes frozen state, one table a step; makes the store's checkpoint when every chain has seen the barrier.
+    /// Writes frozen state, one table a step; makes the store's checkpoint when every chain has
+    /// seen the barrier.
     fn write_frozen(&mut self, epoch: Epoch) -> Result<(Stage, bool), WorkerError> {
         let mut busy = false;
         let mut complete = true;
@@ -115,7 +123,9 @@ impl Worker {
         if !complete {
             return Ok((Stage::Store, busy));
         }
-        self.db.checkpoint(&self.staging.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)))?;
+        self.db.checkpoint(
+            &self.staging.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)),
+        )?;
         tracing::debug!(%epoch, "all chains have passed the barrier, and the store is linked");
         self.crash(CrashPoint::AfterFlush)?;
         let operators = self.chains.iter_mut().zip(&self.operator_ids).flat_map(|(chain, ids)| {
@@ -131,7 +141,10 @@ impl Worker {
     }
 
     /// Collects the parts of the sinks when all have given theirs.
-    fn gather_staged(&mut self, operators: Vec<(OperatorId, OperatorState)>) -> Result<(Stage, bool), WorkerError> {
+    fn gather_staged(
+        &mut self,
+        operators: Vec<(OperatorId, OperatorState)>,
+    ) -> Result<(Stage, bool), WorkerError> {
         for chain in &mut self.chains {
             if let ChainEnd::Sink(end) = &mut chain.end
                 && !end.poll_prepare()?
@@ -145,7 +158,12 @@ impl Worker {
             let Some(Prepared::Part { staged, rejected }) = end.prepared.take() else { continue };
             for Rejected { row, reason } in rejected {
                 // The row came before the barrier: its line is part of the epoch.
-                self.errors.rejected(&self.sink_names[end.sink], &row, &reason, BarrierSide::Before)?;
+                self.errors.rejected(
+                    &self.sink_names[end.sink],
+                    &row,
+                    &reason,
+                    BarrierSide::Before,
+                )?;
             }
             parts.extend((!staged.is_empty()).then_some((end.sink, staged)));
         }
@@ -162,7 +180,8 @@ impl Worker {
     ) {
         self.chains.iter_mut().for_each(|chain| chain.side = BarrierSide::Before);
         self.is_over = self.is_ending;
-        let snapshot = Snapshot { worker: self.id, epoch, splits, operators, staged, errors_staged };
+        let snapshot =
+            Snapshot { worker: self.id, epoch, splits, operators, staged, errors_staged };
         // The job thread may have failed meanwhile: then it has set `stop`.
         let _ = self.reports.send(Report::Snapshot(snapshot));
     }

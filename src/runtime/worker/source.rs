@@ -1,7 +1,8 @@
 //! Which split is read next, and what follows from what it gives?
 //!
-//! One source table on one worker, read by `reading`. What always holds: the split that holds the watermark back goes first; the
-//! rows of a split are handed on before its new watermark is published.
+//! One source table on one worker, read by `reading`. What always holds: the split that holds the
+//! watermark back goes first; the rows of a split are handed on before its new watermark is
+//! published.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,7 +73,8 @@ pub struct WorkerSource {
     ingest: Ingest,
     /// Chains that read the table.
     pub chains: Arc<[usize]>,
-    /// Rows were given out: the split whose they are, and its watermark, which is published once they are handed on.
+    /// Rows were given out: the split whose they are, and its watermark, which is published once
+    /// they are handed on.
     given: Option<(SplitId, Watermark)>,
     /// By the slot that `turns` gave each.
     open: Vec<Option<OpenSplit>>,
@@ -98,7 +100,8 @@ impl WorkerSource {
 
     /// The splits that `worker` owns, as the checkpoint keeps them.
     pub(super) fn split_states(&self, worker: WorkerId) -> Vec<SplitState> {
-        let open: HashMap<&str, &OpenSplit> = self.open.iter().flatten().map(|o| (&*o.id.0, o)).collect();
+        let open: HashMap<&str, &OpenSplit> =
+            self.open.iter().flatten().map(|o| (&*o.id.0, o)).collect();
         let splits = self.shared.splits();
         let own = splits.iter().filter(|entry| entry.owner == worker);
         own.map(|entry| {
@@ -122,11 +125,19 @@ impl WorkerSource {
     }
 
     /// Opens what this worker may open.
-    pub(super) fn open_splits(&mut self, worker: WorkerId, parker: &Arc<Parker>) -> Result<(), WorkerError> {
+    pub(super) fn open_splits(
+        &mut self,
+        worker: WorkerId,
+        parker: &Arc<Parker>,
+    ) -> Result<(), WorkerError> {
         let source = self.shared.source.clone();
         while source.open_at_once().is_none_or(|most| self.turns.len() < most) {
             let next = self.shared.splits().next_to_open(worker).map(|entry| {
-                let own = if std::mem::take(&mut entry.data.peeked) { Watermark::NONE } else { entry.watermark };
+                let own = if std::mem::take(&mut entry.data.peeked) {
+                    Watermark::NONE
+                } else {
+                    entry.watermark
+                };
                 (SplitId(entry.id.clone()), entry.data.position.clone(), own, entry.data.rows)
             });
             let Some((id, position, watermark, rows)) = next else { return Ok(()) };
@@ -137,17 +148,31 @@ impl WorkerSource {
             if self.open.len() <= slot {
                 self.open.resize_with(slot + 1, || None);
             }
-            self.open[slot] =
-                Some(OpenSplit { id, hash, reader, watermark, rows, is_idle: false, is_paused: false, reported_bytes: 0 });
+            self.open[slot] = Some(OpenSplit {
+                id,
+                hash,
+                reader,
+                watermark,
+                rows,
+                is_idle: false,
+                is_paused: false,
+                reported_bytes: 0,
+            });
         }
         Ok(())
     }
 
     /// Whether a split that gave nothing holds the watermark back.
-    fn note_pending(&mut self, slot: usize, empty: Option<EmptyAnswers>, now: Duration) -> Result<(), WorkerError> {
+    fn note_pending(
+        &mut self,
+        slot: usize,
+        empty: Option<EmptyAnswers>,
+        now: Duration,
+    ) -> Result<(), WorkerError> {
         let shared = self.shared.clone();
         let split = self.split(slot)?;
-        let is_idle = shared.source.finds(&split.id) || empty.is_some_and(|answers| answers.are_idle(shared.idle_timeout, now));
+        let is_idle = shared.source.finds(&split.id)
+            || empty.is_some_and(|answers| answers.are_idle(shared.idle_timeout, now));
         if is_idle && !split.is_idle {
             shared.splits().set_idle(&split.id.0);
         } else if split.is_idle && !is_idle {
@@ -157,8 +182,8 @@ impl WorkerSource {
         Ok(())
     }
 
-    /// Registers what a split has found. It is noted with the finder too: until the owners have taken their snapshots,
-    /// a checkpoint knows the new splits from there.
+    /// Registers what a split has found. It is noted with the finder too: until the owners have
+    /// taken their snapshots, a checkpoint knows the new splits from there.
     fn add_splits(&mut self, slot: usize, found: Vec<SplitSeed>) -> Result<(), WorkerError> {
         let shared = self.shared.clone();
         let finder = self.split(slot)?;
@@ -181,7 +206,12 @@ impl WorkerSource {
         let mut splits = self.shared.splits();
         self.shared.register(&mut splits, &children);
         if let Some(data) = splits.data_mut(&split.id.0) {
-            *data = SplitData { position: split.reader.position(), rows: split.rows, children, peeked: false };
+            *data = SplitData {
+                position: split.reader.position(),
+                rows: split.rows,
+                children,
+                peeked: false,
+            };
         }
         splits.finish(&split.id.0);
         if splits.all_finished() && !self.shared.source.bounded() {
@@ -193,8 +223,9 @@ impl WorkerSource {
         }
     }
 
-    /// Reads from the split that holds the watermark back, or from the next one that has something. Rows that come of it are
-    /// to be handed to every chain that reads the table, and then [`WorkerSource::handed_on`].
+    /// Reads from the split that holds the watermark back, or from the next one that has something.
+    /// Rows that come of it are to be handed to every chain that reads the table, and then
+    /// [`WorkerSource::handed_on`].
     pub(super) fn read(&mut self, reading: Reading<'_>) -> Result<Read, WorkerError> {
         debug_assert!(self.given.is_none(), "rows of {:?} were not handed on", self.given);
         self.turns.refresh(reading.now);
@@ -210,7 +241,9 @@ impl WorkerSource {
                 continue;
             }
             match self.split(slot)?.reader.poll(records_max)? {
-                Polled::Records(raw) => return self.take_records(slot, raw, reading).map(Read::Rows),
+                Polled::Records(raw) => {
+                    return self.take_records(slot, raw, reading).map(Read::Rows);
+                }
                 Polled::Pending { empty } => self.note_pending(slot, empty, reading.now)?,
                 Polled::Found { splits } => {
                     self.add_splits(slot, splits)?;
@@ -225,13 +258,16 @@ impl WorkerSource {
         Ok(Read::Nothing)
     }
 
-    /// True for a split that others of its group have to catch up with. It gets its turn again at the next sweep.
+    /// True for a split that others of its group have to catch up with. It gets its turn again at
+    /// the next sweep.
     fn is_to_wait(&mut self, slot: usize) -> Result<bool, WorkerError> {
         let shared = self.shared.clone();
         let Some(aligned) = &shared.aligned else { return Ok(false) };
-        let places = if shared.source.open_at_once().is_some() { Places::Few } else { Places::ForAll };
+        let places =
+            if shared.source.open_at_once().is_some() { Places::Few } else { Places::ForAll };
         let split = self.split(slot)?;
-        let waits = aligned.is_ahead(split.watermark) && !shared.splits().is_awaited(&split.id.0, places);
+        let waits =
+            aligned.is_ahead(split.watermark) && !shared.splits().is_awaited(&split.id.0, places);
         if waits != split.is_paused {
             split.is_paused = waits;
             split.reader.pause(if waits { Pause::Begins } else { Pause::Ends });
@@ -240,20 +276,32 @@ impl WorkerSource {
     }
 
     /// Makes rows of records; what cannot be used goes to the error stream.
-    fn take_records(&mut self, slot: usize, raw: RawBatch, reading: Reading<'_>) -> Result<Rows, WorkerError> {
-        let split = self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))?;
+    fn take_records(
+        &mut self,
+        slot: usize,
+        raw: RawBatch,
+        reading: Reading<'_>,
+    ) -> Result<Rows, WorkerError> {
+        let split = self
+            .open
+            .get_mut(slot)
+            .and_then(Option::as_mut)
+            .ok_or(WorkerError::NoSuchSplit(slot))?;
         let table = &self.shared.table;
         let marks = SplitMarks { watermark: split.watermark, rows: split.rows };
         let records = raw.len() as u64;
-        let ingested = self.ingest.run(raw, marks, reading.now_ms).map_err(|reason| WorkerError::Ingest {
-            table: table.clone(),
-            split: split.id.to_string(),
-            reason,
+        let ingested = self.ingest.run(raw, marks, reading.now_ms).map_err(|reason| {
+            WorkerError::Ingest { table: table.clone(), split: split.id.to_string(), reason }
         })?;
         split.count(records, &ingested, reading.stats);
         for Unusable { place, bytes, reason } in ingested.unusable() {
             let reason = reason.replace("<table>", hints::base_name(table));
-            reading.errors.bad_record(table, [&split.id.0, &place, &reason], &bytes, reading.side)?;
+            reading.errors.bad_record(
+                table,
+                [&split.id.0, &place, &reason],
+                &bytes,
+                reading.side,
+            )?;
         }
         split.watermark = split.watermark.max(ingested.watermark);
         split.rows += ingested.rows.len() as u64;
@@ -263,7 +311,8 @@ impl WorkerSource {
         Ok(Rows { split: split.hash, ..ingested.rows })
     }
 
-    /// The rows that were read are on their way: whoever sees their split's watermark now may pass it on.
+    /// The rows that were read are on their way: whoever sees their split's watermark now may pass
+    /// it on.
     pub(super) fn handed_on(&mut self) {
         if let Some((id, watermark)) = self.given.take() {
             self.shared.splits().advance(&id.0, watermark);

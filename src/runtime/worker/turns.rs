@@ -1,8 +1,9 @@
 //! Whose turn is it? The order in which a worker polls its open splits of one source.
 //!
-//! Used by `reading`. What always holds: the split that holds the watermark back goes first, and among equals the one that was
-//! read longest ago, so that none starves where there is no watermark; a split that had nothing is polled again when it is
-//! woken or at the next sweep, so that ten thousand quiet splits cost a busy one nothing.
+//! Used by `reading`. What always holds: the split that holds the watermark back goes first, and
+//! among equals the one that was read longest ago, so that none starves where there is no
+//! watermark; a split that had nothing is polled again when it is woken or at the next sweep, so
+//! that ten thousand quiet splits cost a busy one nothing.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,8 @@ use crate::wake::Wake;
 const SWEPT_ALWAYS: usize = 64;
 /// From sweep to sweep where other splits are busy: quiet ones may have become idle.
 const SWEEP_MIN: Duration = Duration::from_millis(20);
-/// A poll that finds nothing takes about a tenth of a microsecond: sweeps take a hundredth of the time at most.
+/// A poll that finds nothing takes about a tenth of a microsecond: sweeps take a hundredth of the
+/// time at most.
 const SWEEP_PER_SPLIT: Duration = Duration::from_micros(10);
 
 /// Splits are told apart by the slot they have while they are open.
@@ -70,7 +72,8 @@ impl Turns {
             self.slots.push(None);
         }
         let is_listed = Arc::new(AtomicBool::new(false));
-        self.slots[slot] = Some(Slot { watermark, turn: None, last_turn: 0, is_listed: is_listed.clone() });
+        self.slots[slot] =
+            Some(Slot { watermark, turn: None, last_turn: 0, is_listed: is_listed.clone() });
         self.make_ready(slot);
         let woken = self.woken.clone();
         let wake = move || {
@@ -99,7 +102,8 @@ impl Turns {
         }
     }
 
-    /// The split to poll next. It is quiet from now on, until [`Turns::read`] or a wake-up says otherwise.
+    /// The split to poll next. It is quiet from now on, until [`Turns::read`] or a wake-up says
+    /// otherwise.
     pub fn next(&mut self) -> Option<usize> {
         let (_, _, slot) = self.ready.pop_first()?;
         if let Some(split) = &mut self.slots[slot] {
@@ -112,7 +116,10 @@ impl Turns {
     pub fn read(&mut self, slot: usize, watermark: Watermark) {
         self.next_turn += 1;
         if let Some(split) = &mut self.slots[slot] {
-            debug_assert!(split.turn.is_none() && watermark >= split.watermark, "read out of turn, or its watermark went back");
+            debug_assert!(
+                split.turn.is_none() && watermark >= split.watermark,
+                "read out of turn, or its watermark went back"
+            );
             split.watermark = watermark;
             split.last_turn = self.next_turn;
         }
@@ -122,7 +129,9 @@ impl Turns {
     /// Lets those be polled again that were woken, and from time to time all.
     pub(crate) fn refresh(&mut self, now: Duration) {
         if self.woken.any.swap(false, Ordering::AcqRel) {
-            let woken = std::mem::take(&mut *self.woken.slots.lock().unwrap_or_else(PoisonError::into_inner));
+            let woken = std::mem::take(
+                &mut *self.woken.slots.lock().unwrap_or_else(PoisonError::into_inner),
+            );
             for slot in woken {
                 if let Some(Some(split)) = self.slots.get(slot) {
                     // Before its poll: what comes after that is told again.
@@ -132,7 +141,8 @@ impl Turns {
             }
         }
         let open = self.len();
-        let interval = SWEEP_MIN.max(SWEEP_PER_SPLIT.saturating_mul(u32::try_from(open).unwrap_or(u32::MAX)));
+        let interval =
+            SWEEP_MIN.max(SWEEP_PER_SPLIT.saturating_mul(u32::try_from(open).unwrap_or(u32::MAX)));
         let at_leisure = self.ready.is_empty() && open <= SWEPT_ALWAYS;
         if self.ready.len() < open && (at_leisure || now.saturating_sub(self.swept) >= interval) {
             self.swept = now;
@@ -147,7 +157,10 @@ mod tests {
 
     fn turns(watermarks_ms: &[i64]) -> (Turns, Vec<Wake>) {
         let mut turns = Turns::new();
-        let wakes = watermarks_ms.iter().map(|&ms| turns.open(Watermark::at(ms), Arc::default()).1).collect();
+        let wakes = watermarks_ms
+            .iter()
+            .map(|&ms| turns.open(Watermark::at(ms), Arc::default()).1)
+            .collect();
         (turns, wakes)
     }
 

@@ -1,7 +1,7 @@
 //! What are the columns of a query called where its own names do not do?
 //!
-//! A view may name them, VALUES has no names, and tables that are joined may share some. What always holds: the columns
-//! themselves stay as they are, in their order.
+//! A view may name them, VALUES has no names, and tables that are joined may share some. What
+//! always holds: the columns themselves stay as they are, in their order.
 
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use sqlparser::ast::{Ident, Query, SetExpr};
@@ -14,8 +14,12 @@ use crate::sql::statement::place_of;
 pub(super) fn rename(plan: LogicalPlan, names: &[Ident]) -> Result<LogicalPlan, SqlError> {
     let columns = plan.schema().columns();
     if columns.len() != names.len() {
-        return Err(SqlError::new(format!("the view names {} columns, its query has {}", names.len(), columns.len()))
-            .at(names.first().and_then(place_of)));
+        return Err(SqlError::new(format!(
+            "the view names {} columns, its query has {}",
+            names.len(),
+            columns.len()
+        ))
+        .at(names.first().and_then(place_of)));
     }
     let exprs = columns.into_iter().zip(names).map(|(c, n)| Expr::Column(c).alias(&n.value));
     LogicalPlanBuilder::from(plan)
@@ -29,7 +33,8 @@ pub(super) fn named_values(plan: LogicalPlan, query: &Query) -> Result<LogicalPl
     if !matches!(*query.body, SetExpr::Values(_)) {
         return Ok(plan);
     }
-    let names: Vec<Ident> = (0..plan.schema().fields().len()).map(|i| Ident::new(format!("EXPR${i}"))).collect();
+    let names: Vec<Ident> =
+        (0..plan.schema().fields().len()).map(|i| Ident::new(format!("EXPR${i}"))).collect();
     rename(plan, &names)
 }
 

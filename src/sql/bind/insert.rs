@@ -1,7 +1,8 @@
 //! How do the columns of a query become those of the table that an INSERT writes to?
 //!
-//! By position, with the casts that Flink makes without being asked, and with what keeps NULL and long text out of columns
-//! that do not take them. What always holds: the plan has just the columns that the table takes, in its order.
+//! By position, with the casts that Flink makes without being asked, and with what keeps NULL and
+//! long text out of columns that do not take them. What always holds: the plan has just the columns
+//! that the table takes, in its order.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Column as PlanColumn, DFSchema, ScalarValue};
@@ -23,7 +24,8 @@ use crate::types::sql_name;
 /// The error of an INSERT into a table that is not declared.
 pub(super) fn no_table(name: &Ident, catalog: &Catalog) -> SqlError {
     if catalog.views.contains_key(&name.value) {
-        return SqlError::new(format!("'{}' is a view: nothing can be written to it", name.value)).at(place_of(name));
+        return SqlError::new(format!("'{}' is a view: nothing can be written to it", name.value))
+            .at(place_of(name));
     }
     let near = nearest(&name.value, catalog.tables.keys().map(String::as_str));
     let error = SqlError::new(format!("table '{}' does not exist", name.value)).at(place_of(name));
@@ -33,8 +35,14 @@ pub(super) fn no_table(name: &Ident, catalog: &Catalog) -> SqlError {
     }
 }
 
-/// Casts a query's columns to the sink's, by position; columns that an INSERT does not name are NULL.
-pub(super) fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers: Enforcers) -> Result<LogicalPlan, SqlError> {
+/// Casts a query's columns to the sink's, by position; columns that an INSERT does not name are
+/// NULL.
+pub(super) fn fit(
+    plan: LogicalPlan,
+    target: &Table,
+    named: &[Ident],
+    enforcers: Enforcers,
+) -> Result<LogicalPlan, SqlError> {
     let sink: Vec<usize> = target.sink_columns();
     let order = positions(target, &sink, named)?;
     check_width(&plan, target, &sink, &order)?;
@@ -47,7 +55,8 @@ pub(super) fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers:
             continue;
         };
         check_assignable(&plan, from, column, target)?;
-        let expr = converted(&given[from], column, plan.schema(), enforcers).map_err(|e| SqlError::of_engine(&e))?;
+        let expr = converted(&given[from], column, plan.schema(), enforcers)
+            .map_err(|e| SqlError::of_engine(&e))?;
         let expr = if !column.not_null {
             expr
         } else if enforcers.drop_null {
@@ -58,7 +67,11 @@ pub(super) fn fit(plan: LogicalPlan, target: &Table, named: &[Ident], enforcers:
         };
         exprs.push(null_keys::written(expr, &column.data_type, target).alias(&column.name));
     }
-    debug_assert_eq!(exprs.len(), sink.len(), "one expression for each column that the table takes");
+    debug_assert_eq!(
+        exprs.len(),
+        sink.len(),
+        "one expression for each column that the table takes"
+    );
     let builder = LogicalPlanBuilder::from(plan);
     match conjunction(present) {
         Some(present) => builder.filter(present),
@@ -76,35 +89,56 @@ fn positions(target: &Table, sink: &[usize], named: &[Ident]) -> Result<Vec<usiz
     }
     let position = |name: &Ident| {
         sink.iter().position(|&c| target.columns[c].name == name.value).ok_or_else(|| {
-            SqlError::new(format!("table '{}' has no column '{}' to insert into", target.name, name.value)).at(place_of(name))
+            SqlError::new(format!(
+                "table '{}' has no column '{}' to insert into",
+                target.name, name.value
+            ))
+            .at(place_of(name))
         })
     };
     named.iter().map(position).collect()
 }
 
 /// Refuses a query that has more or fewer columns than the INSERT fills.
-fn check_width(plan: &LogicalPlan, target: &Table, sink: &[usize], order: &[usize]) -> Result<(), SqlError> {
+fn check_width(
+    plan: &LogicalPlan,
+    target: &Table,
+    sink: &[usize],
+    order: &[usize],
+) -> Result<(), SqlError> {
     let given = plan.schema().fields().len();
     if given == order.len() {
         return Ok(());
     }
     let wanted: Vec<String> = order.iter().map(|&i| target.columns[sink[i]].name.clone()).collect();
     let (count, names) = (wanted.len(), wanted.join(", "));
-    Err(SqlError::new(format!("the query has {given} columns, table '{}' takes {count}: {names}", target.name)))
+    Err(SqlError::new(format!(
+        "the query has {given} columns, table '{}' takes {count}: {names}",
+        target.name
+    )))
 }
 
 /// NULL for a column that the INSERT does not name.
 fn missing(column: &Column, target: &Table, schema: &DFSchema) -> Result<Expr, SqlError> {
     if column.not_null {
-        let message = format!("the INSERT does not name column '{}' of table '{}', which is NOT NULL", column.name, target.name);
+        let message = format!(
+            "the INSERT does not name column '{}' of table '{}', which is NOT NULL",
+            column.name, target.name
+        );
         return Err(SqlError::new(message));
     }
-    let null = implicit_cast(lit(ScalarValue::Null), &column.data_type, schema).map_err(|e| SqlError::of_engine(&e))?;
+    let null = implicit_cast(lit(ScalarValue::Null), &column.data_type, schema)
+        .map_err(|e| SqlError::of_engine(&e))?;
     Ok(null.alias(&column.name))
 }
 
 /// Refuses a column of the query whose type the table's column does not take without a CAST.
-fn check_assignable(plan: &LogicalPlan, from: usize, column: &Column, target: &Table) -> Result<(), SqlError> {
+fn check_assignable(
+    plan: &LogicalPlan,
+    from: usize,
+    column: &Column,
+    target: &Table,
+) -> Result<(), SqlError> {
     let field = plan.schema().field(from);
     if is_assignable(field.data_type(), &column.data_type) {
         return Ok(());
@@ -118,17 +152,26 @@ fn check_assignable(plan: &LogicalPlan, from: usize, column: &Column, target: &T
         target.name,
         sql_name(&column.data_type)
     );
-    Err(SqlError::new(message).help(format!("write CAST({} AS {})", field.name(), sql_name(&column.data_type))))
+    Err(SqlError::new(message).help(format!(
+        "write CAST({} AS {})",
+        field.name(),
+        sql_name(&column.data_type)
+    )))
 }
 
 /// A column of the query in the type and with the length of the table's.
-fn converted(given: &PlanColumn, column: &Column, schema: &DFSchema, enforcers: Enforcers) -> datafusion_common::Result<Expr> {
+fn converted(
+    given: &PlanColumn,
+    column: &Column,
+    schema: &DFSchema,
+    enforcers: Enforcers,
+) -> datafusion_common::Result<Expr> {
     let expr = implicit_cast(Expr::Column(given.clone()), &column.data_type, schema)?;
     enforce::length(expr, column, schema, enforcers)
 }
 
-/// True if Flink casts without being asked: between numbers unless digits before the point may be lost, between timestamps,
-/// a TIMESTAMP to DATE, and NULL to anything.
+/// True if Flink casts without being asked: between numbers unless digits before the point may be
+/// lost, between timestamps, a TIMESTAMP to DATE, and NULL to anything.
 fn is_assignable(from: &DataType, to: &DataType) -> bool {
     let inside = |a: &DataType, b: &DataType| is_assignable(a, b);
     match (from, to) {
@@ -137,14 +180,17 @@ fn is_assignable(from: &DataType, to: &DataType) -> bool {
             return is_multiset(from) == is_multiset(to) && inside(a.data_type(), b.data_type());
         }
         (DataType::Struct(a), DataType::Struct(b)) => {
-            return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| inside(a.data_type(), b.data_type()));
+            return a.len() == b.len()
+                && a.iter().zip(b).all(|(a, b)| inside(a.data_type(), b.data_type()));
         }
         _ => {}
     }
     let fits = match to {
         DataType::Decimal128(..) | DataType::Float64 => from.is_numeric(),
         DataType::Float32 => from.is_numeric() && *from != DataType::Float64,
-        to if to.is_integer() => from.is_integer() && from.primitive_width() <= to.primitive_width(),
+        to if to.is_integer() => {
+            from.is_integer() && from.primitive_width() <= to.primitive_width()
+        }
         DataType::Timestamp(..) => matches!(from, DataType::Timestamp(..)),
         DataType::Date32 => matches!(from, DataType::Timestamp(_, None)),
         _ => false,

@@ -1,11 +1,12 @@
 //! From statements to logical plans: names resolved, types known, columns pruned.
 //!
-//! [`bind`] reads a whole SQL file. CREATE statements fill the catalog; INSERTs and SELECTs become plans; SETs become
-//! settings. Called by `cli` and by tests. What always holds: a statement sees what stands before it in the file, and
-//! nothing of what stands behind it.
+//! [`bind`] reads a whole SQL file. CREATE statements fill the catalog; INSERTs and SELECTs become
+//! plans; SETs become settings. Called by `cli` and by tests. What always holds: a statement sees
+//! what stands before it in the file, and nothing of what stands behind it.
 //!
-//! In reading order: `script` (the result), `settings` (SET), `names` with `operators` (what a query may name), `query`,
-//! `create_table`, `column_names` (views and VALUES), `insert`, `optimize`.
+//! In reading order: `script` (the result), `settings` (SET), `names` with `operators` (what a
+//! query may name), `query`, `create_table`, `column_names` (views and VALUES), `insert`,
+//! `optimize`.
 
 mod column_names;
 mod create_table;
@@ -78,7 +79,9 @@ struct Binder {
 impl Binder {
     fn statement(&mut self, placed: &Placed, source: &Source<'_>) -> Result<(), SqlError> {
         match &placed.statement {
-            Statement::Set { key, value } => self.settings.set(key, value, placed.start, &self.names.catalog),
+            Statement::Set { key, value } => {
+                self.settings.set(key, value, placed.start, &self.names.catalog)
+            }
             Statement::CreateTable(table) => self.create_table(table, source),
             Statement::CreateView { name, columns, query, if_not_exists } => {
                 if !if_not_exists {
@@ -111,7 +114,13 @@ impl Binder {
     }
 
     /// A view of the catalog, which is its query's plan.
-    fn create_view(&mut self, name: &Ident, columns: &[Ident], query: &Query, source: &Source<'_>) -> Result<(), SqlError> {
+    fn create_view(
+        &mut self,
+        name: &Ident,
+        columns: &[Ident],
+        query: &Query,
+        source: &Source<'_>,
+    ) -> Result<(), SqlError> {
         let plan = self.names.query(query, source)?;
         let plan = if columns.is_empty() { apart(plan)? } else { rename(plan, columns)? };
         self.names.catalog.views.entry(name.value.clone()).or_insert(plan);
@@ -131,13 +140,16 @@ impl Binder {
         let catalog = &self.names.catalog;
         let target = catalog.table(&table.value).ok_or_else(|| insert::no_table(table, catalog))?;
         let enforcers = self.settings.enforcers().map_err(|e| e.at(Some(placed.start)))?;
-        let plan = insert::fit(plan, &target, columns, enforcers).map_err(|e| e.at(place_of(table)))?;
+        let plan =
+            insert::fit(plan, &target, columns, enforcers).map_err(|e| e.at(place_of(table)))?;
         Ok((Target::Table(target), plan))
     }
 
     fn must_be_new(&self, name: &Ident) -> Result<(), SqlError> {
         if self.names.catalog.names().any(|n| n == name.value) {
-            return Err(SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name)));
+            return Err(
+                SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name))
+            );
         }
         Ok(())
     }
@@ -149,7 +161,8 @@ impl Binder {
             Some(source) => table_like::merge(table, like, source),
             None => {
                 let near = nearest(&like.source.value, self.declared.keys().map(String::as_str));
-                let error = SqlError::new(format!("table '{}' does not exist", like.source.value)).at(place_of(&like.source));
+                let error = SqlError::new(format!("table '{}' does not exist", like.source.value))
+                    .at(place_of(&like.source));
                 Err(match near {
                     Some(near) => error.help(format!("did you mean '{near}'?")),
                     None => error,
@@ -159,12 +172,20 @@ impl Binder {
     }
 
     /// Adds a query to those that are run, or to those that its EXPLAIN asks about.
-    fn add(&mut self, target: Target, plan: LogicalPlan, placed: &Placed, source: &Source<'_>) -> Result<(), SqlError> {
+    fn add(
+        &mut self,
+        target: Target,
+        plan: LogicalPlan,
+        placed: &Placed,
+        source: &Source<'_>,
+    ) -> Result<(), SqlError> {
         let in_zone = |plan| match &self.settings.zone {
             Some(zone) => zones::plan(plan, zone),
             None => Ok(plan),
         };
-        let plan = optimize::optimize(plan).and_then(in_zone).map_err(|e| self.names.plan_error(&e, source))?;
+        let plan = optimize::optimize(plan)
+            .and_then(in_zone)
+            .map_err(|e| self.names.plan_error(&e, source))?;
         let query = BoundQuery { target, plan, start: placed.start, end: placed.end };
         match (placed.explain, self.explained.last_mut()) {
             (None, _) => self.queries.push(query),
@@ -177,7 +198,10 @@ impl Binder {
 
     fn finish(self) -> Script {
         let Settings { values, places, zone } = self.settings;
-        debug_assert!(places.keys().all(|key| values.contains_key(key)), "what has a place has a value");
+        debug_assert!(
+            places.keys().all(|key| values.contains_key(key)),
+            "what has a place has a value"
+        );
         Script {
             catalog: self.names.catalog,
             settings: values,

@@ -1,7 +1,8 @@
-//! What do the names in a query stand for? The tables, views and functions that DataFusion's planner asks for.
+//! What do the names in a query stand for? The tables, views and functions that DataFusion's
+//! planner asks for.
 //!
-//! [`Names`] is the planner's context: the catalog as it is at this point of the file, the functions, and Flink's own forms.
-//! Used by `query`, `create_table` and the statements above them.
+//! [`Names`] is the planner's context: the catalog as it is at this point of the file, the
+//! functions, and Flink's own forms. Used by `query`, `create_table` and the statements above them.
 
 use std::sync::Arc;
 
@@ -44,7 +45,10 @@ impl Names {
         let mut functions = Functions::default().with(planned_cast::all());
         for function in more {
             if functions.knows(function.name()) {
-                return Err(SqlError::new(format!("there is a function '{}' already", function.name().to_uppercase())));
+                return Err(SqlError::new(format!(
+                    "there is a function '{}' already",
+                    function.name().to_uppercase()
+                )));
             }
             functions = functions.with([function]);
         }
@@ -97,7 +101,9 @@ impl row_stars::Known for Names {
         Ok(plan.schema().as_ref().clone())
     }
     fn has_column(&self, table: &str, column: &str) -> bool {
-        self.catalog.source(table).is_some_and(|source| source.schema().field_with_name(column).is_ok())
+        self.catalog
+            .source(table)
+            .is_some_and(|source| source.schema().field_with_name(column).is_ok())
     }
 }
 
@@ -108,7 +114,9 @@ impl ContextProvider for Names {
         }
         let name = looked_up(name.table()).unwrap_or(name.table());
         if self.catalog.views.contains_key(name) {
-            return plan_err!("view '{name}' cannot be looked up: FOR SYSTEM_TIME AS OF stands behind a table");
+            return plan_err!(
+                "view '{name}' cannot be looked up: FOR SYSTEM_TIME AS OF stands behind a table"
+            );
         }
         match nearest(name, self.catalog.names()) {
             Some(near) => plan_err!("table '{name}' does not exist\nDid you mean '{near}'?"),

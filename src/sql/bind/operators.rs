@@ -1,15 +1,20 @@
-//! What do Flink's operators and forms mean where DataFusion's planner leaves them to extensions, or means something else?
+//! What do Flink's operators and forms mean where DataFusion's planner leaves them to extensions,
+//! or means something else?
 //!
-//! Part of the planner's context (`names`). What always holds: operands that Flink's operators do not take are refused here,
-//! before DataFusion finds a meaning for them.
+//! Part of the planner's context (`names`). What always holds: operands that Flink's operators do
+//! not take are refused here, before DataFusion finds a meaning for them.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 use datafusion_common::{Column, DFSchema, DataFusionError, Result as PlanResult, TableReference};
 use datafusion_expr::expr::{AggregateFunction, AggregateFunctionParams};
-use datafusion_expr::planner::{ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr};
-use datafusion_expr::{AggregateUDF, Expr, ExprSchemable, Operator, ScalarUDF, WindowFunctionDefinition, lit};
+use datafusion_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
+};
+use datafusion_expr::{
+    AggregateUDF, Expr, ExprSchemable, Operator, ScalarUDF, WindowFunctionDefinition, lit,
+};
 use sqlparser::ast::BinaryOperator;
 
 use crate::sql::flink_types::check_operands;
@@ -27,7 +32,8 @@ pub(super) struct FlinkExprPlanner {
 }
 
 impl FlinkExprPlanner {
-    /// With the functions that stand for the forms; a form whose function is not there stays DataFusion's.
+    /// With the functions that stand for the forms; a form whose function is not there stays
+    /// DataFusion's.
     pub(super) fn new(functions: &Functions) -> FlinkExprPlanner {
         FlinkExprPlanner {
             time_plus: functions.scalar("time_plus"),
@@ -65,12 +71,18 @@ fn counts_rows(name: &str, args: &[Expr]) -> bool {
 }
 
 impl ExprPlanner for FlinkExprPlanner {
-    /// Refuses operands that Flink's operators do not take, before DataFusion finds a meaning for them.
-    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> PlanResult<PlannerResult<RawBinaryExpr>> {
+    /// Refuses operands that Flink's operators do not take, before DataFusion finds a meaning for
+    /// them.
+    fn plan_binary_op(
+        &self,
+        raw: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> PlanResult<PlannerResult<RawBinaryExpr>> {
         let Some(op) = operator(&raw.op) else { return Ok(PlannerResult::Original(raw)) };
         check_operands(op, &raw.op.to_string(), &raw.left, &raw.right, schema)?;
         // The sum of a TIME and an interval goes round the clock.
-        if let (Operator::Plus | Operator::Minus, DataType::Time32(_)) = (op, raw.left.get_type(schema)?)
+        if let (Operator::Plus | Operator::Minus, DataType::Time32(_)) =
+            (op, raw.left.get_type(schema)?)
             && let Ok(ms) = interval_ms(&raw.right)
             && let Some(plus) = self.time_plus.clone()
         {
@@ -80,7 +92,9 @@ impl ExprPlanner for FlinkExprPlanner {
         if op == Operator::Multiply
             && let Some(times) = self.interval_times.clone()
         {
-            let is_interval = |e: &Expr| Ok::<_, DataFusionError>(matches!(e.get_type(schema)?, DataType::Interval(_)));
+            let is_interval = |e: &Expr| {
+                Ok::<_, DataFusionError>(matches!(e.get_type(schema)?, DataType::Interval(_)))
+            };
             if is_interval(&raw.right)? {
                 return Ok(PlannerResult::Planned(times.call(vec![raw.left, raw.right])));
             }
@@ -94,7 +108,9 @@ impl ExprPlanner for FlinkExprPlanner {
     /// COUNT(*) counts rows here too; FIRST_VALUE and LAST_VALUE are aggregates.
     fn plan_window(&self, mut raw: RawWindowExpr) -> PlanResult<PlannerResult<RawWindowExpr>> {
         let edge = match &raw.func_def {
-            WindowFunctionDefinition::WindowUDF(udf) => self.edges.iter().find(|e| e.name() == udf.name()),
+            WindowFunctionDefinition::WindowUDF(udf) => {
+                self.edges.iter().find(|e| e.name() == udf.name())
+            }
             WindowFunctionDefinition::AggregateUDF(_) => None,
         };
         if let Some(edge) = edge {
@@ -115,7 +131,9 @@ impl ExprPlanner for FlinkExprPlanner {
     ) -> PlanResult<PlannerResult<Vec<Expr>>> {
         let Some(call) = &self.field else { return Ok(PlannerResult::Original(vec![])) };
         let row = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-        Ok(PlannerResult::Planned(nested.iter().fold(row, |row, name| call.call(vec![row, lit(name.as_str())]))))
+        Ok(PlannerResult::Planned(
+            nested.iter().fold(row, |row, name| call.call(vec![row, lit(name.as_str())])),
+        ))
     }
 
     /// COUNT(*) counts rows: as COUNT of a constant.
@@ -130,6 +148,9 @@ impl ExprPlanner for FlinkExprPlanner {
             order_by: raw.order_by,
             null_treatment: raw.null_treatment,
         };
-        Ok(PlannerResult::Planned(Expr::AggregateFunction(AggregateFunction { func: raw.func, params })))
+        Ok(PlannerResult::Planned(Expr::AggregateFunction(AggregateFunction {
+            func: raw.func,
+            params,
+        })))
     }
 }

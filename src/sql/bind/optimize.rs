@@ -1,7 +1,7 @@
 //! Which of DataFusion's rules does a plan go through before it is lowered?
 //!
-//! Those that resolve and check, and the few that a stream can do with. What always holds: no rule that assumes batch
-//! operators is among them, and the columns of a plan stay as they are.
+//! Those that resolve and check, and the few that a stream can do with. What always holds: no rule
+//! that assumes batch operators is among them, and the columns of a plan stay as they are.
 
 use std::sync::Arc;
 
@@ -17,20 +17,30 @@ use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
 use crate::sql::{join_filters, rank_keys};
 
-/// The plan with subqueries as joins, conditions at their joins, and without columns that nobody reads.
+/// The plan with subqueries as joins, conditions at their joins, and without columns that nobody
+/// reads.
 pub(super) fn optimize(plan: LogicalPlan) -> Result<LogicalPlan> {
     let width = plan.schema().fields().len();
     let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
         vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())];
-    let plan = Analyzer::with_rules(rules).execute_and_check(plan, &ConfigOptions::default(), |_, _| {})?;
+    let plan = Analyzer::with_rules(rules).execute_and_check(
+        plan,
+        &ConfigOptions::default(),
+        |_, _| {},
+    )?;
     let by = |rule: Arc<dyn OptimizerRule + Send + Sync>, plan| {
         Optimizer::with_rules(vec![rule]).optimize(plan, &OptimizerContext::new(), |_, _| {})
     };
     // IN and EXISTS become joins.
     let plan = by(Arc::new(DecorrelatePredicateSubquery::new()), plan)?;
     let plan = rank_keys::as_columns(join_filters::gather(plan)?)?;
-    // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x) into two aggregations.
+    // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x)
+    // into two aggregations.
     let plan = by(Arc::new(OptimizeProjections::new()), plan)?;
-    debug_assert_eq!(plan.schema().fields().len(), width, "a sink takes the columns of its query by position");
+    debug_assert_eq!(
+        plan.schema().fields().len(),
+        width,
+        "a sink takes the columns of its query by position"
+    );
     Ok(plan)
 }

@@ -1,7 +1,8 @@
 //! How does a query, or an expression of a declaration, become a plan with Flink's types?
 //!
-//! The passes over the parsed query come first, then DataFusion's planner, then those over its plan. Called for the query
-//! of every view, INSERT and SELECT, and for every computed column and watermark.
+//! The passes over the parsed query come first, then DataFusion's planner, then those over its
+//! plan. Called for the query of every view, INSERT and SELECT, and for every computed column and
+//! watermark.
 
 use std::sync::Arc;
 
@@ -19,7 +20,11 @@ use crate::time::zone::Zone;
 
 impl Names {
     /// The plan of a query, with Flink's types.
-    pub(super) fn query(&self, query: &Query, source: &Source<'_>) -> Result<LogicalPlan, SqlError> {
+    pub(super) fn query(
+        &self,
+        query: &Query,
+        source: &Source<'_>,
+    ) -> Result<LogicalPlan, SqlError> {
         let mut query = query.clone();
         refused::calls(&query, &|name| {
             self.functions.scalar(name).is_some()
@@ -37,7 +42,8 @@ impl Names {
             .map_err(|e| self.plan_error(&e, source))
     }
 
-    /// A typed and coerced expression over the given columns, whose local times are those of the zone.
+    /// A typed and coerced expression over the given columns, whose local times are those of the
+    /// zone.
     pub(super) fn expression(
         &self,
         expression: &SqlExpr,
@@ -45,13 +51,22 @@ impl Names {
         zone: Option<&Zone>,
         source: &Source<'_>,
     ) -> Result<Expr, SqlError> {
-        self.typed_expression(expression.clone(), schema, zone).map_err(|e| self.plan_error(&e, source))
+        self.typed_expression(expression.clone(), schema, zone)
+            .map_err(|e| self.plan_error(&e, source))
     }
 
-    fn typed_expression(&self, expression: SqlExpr, schema: &DFSchema, zone: Option<&Zone>) -> PlanResult<Expr> {
-        let expression = self.planner().sql_to_expr(expression, schema, &mut PlannerContext::new())?;
+    fn typed_expression(
+        &self,
+        expression: SqlExpr,
+        schema: &DFSchema,
+        zone: Option<&Zone>,
+    ) -> PlanResult<Expr> {
+        let expression =
+            self.planner().sql_to_expr(expression, schema, &mut PlannerContext::new())?;
         let expression = flink_types::expression(expression, schema)?;
-        let context = datafusion_expr::simplify::SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
+        let context = datafusion_expr::simplify::SimplifyContext::builder()
+            .with_schema(Arc::new(schema.clone()))
+            .build();
         let expression = ExprSimplifier::new(context).coerce(expression, schema)?;
         match zone {
             Some(zone) => zones::expression(expression, schema, zone),
@@ -59,25 +74,32 @@ impl Names {
         }
     }
 
-    /// An error of the planner in our words. It knows an unknown function by its message alone: what the name stands for
-    /// elsewhere, and which name is near, is known here.
+    /// An error of the planner in our words. It knows an unknown function by its message alone:
+    /// what the name stands for elsewhere, and which name is near, is known here.
     pub(super) fn plan_error(&self, error: &DataFusionError, source: &Source<'_>) -> SqlError {
         let error = SqlError::from_plan(error, source);
         let Some(rest) = error.message.strip_prefix("Invalid function '") else { return error };
         let name = rest.split('\'').next().unwrap_or_default().to_string();
         let place = source.find(&name).or(error.place);
         if name.eq_ignore_ascii_case("SOURCE_WATERMARK") {
-            return SqlError::new("SOURCE_WATERMARK() is not supported: no connector here has watermarks of its own")
-                .at(place)
-                .help("write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND");
+            return SqlError::new(
+                "SOURCE_WATERMARK() is not supported: no connector here has watermarks of its own",
+            )
+            .at(place)
+            .help("write WATERMARK FOR ts AS ts - INTERVAL '5' SECOND");
         }
         let upper = name.to_uppercase();
         if self.functions.window(&name).is_some() {
-            let error = SqlError::new(format!("'{upper}' numbers rows or looks at others: it needs OVER")).at(place);
+            let error =
+                SqlError::new(format!("'{upper}' numbers rows or looks at others: it needs OVER"))
+                    .at(place);
             return error.help(format!("write {upper}(...) OVER (PARTITION BY ... ORDER BY ...)"));
         }
         if let Some((window, _)) = group_windows::part_of(&upper) {
-            return SqlError::new(format!("'{upper}' stands where rows are grouped by {window}(...)")).at(place);
+            return SqlError::new(format!(
+                "'{upper}' stands where rows are grouped by {window}(...)"
+            ))
+            .at(place);
         }
         let unknown = SqlError::new(format!("function '{upper}' is not known")).at(place);
         match nearest(&name, self.functions.names()) {

@@ -1,7 +1,8 @@
 //! Which settings hold at this point of the file?
 //!
-//! Filled from the command line and from SET statements, in their order. What always holds: a setting of the command line
-//! has no place in the file, and no SET of the file takes its value away.
+//! Filled from the command line and from SET statements, in their order. What always holds: a
+//! setting of the command line has no place in the file, and no SET of the file takes its value
+//! away.
 
 use std::collections::BTreeMap;
 
@@ -28,15 +29,29 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Takes a setting that counts more than the file's own.
-    pub(super) fn override_with(&mut self, key: &str, value: &str, declared: &Catalog) -> Result<(), SqlError> {
+    pub(super) fn override_with(
+        &mut self,
+        key: &str,
+        value: &str,
+        declared: &Catalog,
+    ) -> Result<(), SqlError> {
         self.check(key, value, declared)?;
         self.values.insert(key.to_string(), value.to_string());
-        debug_assert!(!self.places.contains_key(key), "what comes from outside is taken before the file is read");
+        debug_assert!(
+            !self.places.contains_key(key),
+            "what comes from outside is taken before the file is read"
+        );
         Ok(())
     }
 
     /// Takes a SET of the file, unless the setting is given from outside.
-    pub(super) fn set(&mut self, key: &str, value: &str, place: TextPlace, declared: &Catalog) -> Result<(), SqlError> {
+    pub(super) fn set(
+        &mut self,
+        key: &str,
+        value: &str,
+        place: TextPlace,
+        declared: &Catalog,
+    ) -> Result<(), SqlError> {
         if self.values.contains_key(key) && !self.places.contains_key(key) {
             return Ok(());
         }
@@ -46,7 +61,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Settings that do not matter here are ignored with a warning when the job's are resolved; some would give other results.
+    /// Settings that do not matter here are ignored with a warning when the job's are resolved;
+    /// some would give other results.
     fn check(&mut self, key: &str, value: &str, declared: &Catalog) -> Result<(), SqlError> {
         if key == ZONE {
             self.set_zone(value, declared)?;
@@ -61,7 +77,10 @@ impl Settings {
         let zone = Zone::parse(name).map_err(SqlError::new)?;
         // Tables and windows hold what they were declared with.
         if zone != self.zone && declared.names().next().is_some() {
-            return Err(SqlError::new("'table.local-time-zone' is set after a table or view was declared").help("set it first"));
+            return Err(SqlError::new(
+                "'table.local-time-zone' is set after a table or view was declared",
+            )
+            .help("set it first"));
         }
         self.zone = zone;
         Ok(())

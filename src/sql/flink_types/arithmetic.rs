@@ -1,7 +1,7 @@
 //! Which type has a sum, a product and so on of two numbers?
 //!
-//! Integers stay integers, a FLOAT or DOUBLE makes the other side one, everything else is DECIMAL with the precision that Flink
-//! gives the result.
+//! Integers stay integers, a FLOAT or DOUBLE makes the other side one, everything else is DECIMAL
+//! with the precision that Flink gives the result.
 
 use arrow::datatypes::{DataType, Field};
 use datafusion_common::{DFSchema, Result, plan_err};
@@ -28,12 +28,20 @@ pub(super) fn operation(op: Operator) -> Option<Operation> {
 }
 
 /// A sum, a product and so on of two numbers; also MOD.
-pub(super) fn calculate(operation: Operation, op: Operator, left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
+pub(super) fn calculate(
+    operation: Operation,
+    op: Operator,
+    left: Expr,
+    right: Expr,
+    schema: &DFSchema,
+) -> Result<Expr> {
     let (a, b) = (left.get_type(schema)?, right.get_type(schema)?);
     // A NULL is of the other side's type.
     let (a, b) = (if a.is_null() { b.clone() } else { a.clone() }, if b.is_null() { a } else { b });
     if is_float(&a) || is_float(&b) || a.is_integer() && b.is_integer() {
-        let Some(to) = common_type(&a, &b) else { return plan_err!("no common type of {} and {}", sql_name(&a), sql_name(&b)) };
+        let Some(to) = common_type(&a, &b) else {
+            return plan_err!("no common type of {} and {}", sql_name(&a), sql_name(&b));
+        };
         let sides = [implicit_cast(left, &to, schema)?, implicit_cast(right, &to, schema)?];
         return binary_numbers(operation, op, sides, [a, b], to);
     }
@@ -45,8 +53,8 @@ pub(super) fn calculate(operation: Operation, op: Operator, left: Expr, right: E
     Ok(arithmetic::call(operation, left, right))
 }
 
-/// The result of two integers, or of floating-point numbers, that are in their common type already; `given` are the types
-/// that they were written in.
+/// The result of two integers, or of floating-point numbers, that are in their common type already;
+/// `given` are the types that they were written in.
 fn binary_numbers(
     operation: Operation,
     op: Operator,

@@ -1,6 +1,7 @@
 //! Which types have the parts of a CASE?
 //!
-//! What always holds: its conditions are true or false or, behind CASE x, of the type of x; its results have one type.
+//! What always holds: its conditions are true or false or, behind CASE x, of the type of x; its
+//! results have one type.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{DFSchema, Result};
@@ -13,7 +14,8 @@ use super::operators::binary;
 use super::places::refused;
 use crate::types::sql_name;
 
-/// A CASE that stands for a call such as COALESCE. Its conditions are new: their sides may have different types.
+/// A CASE that stands for a call such as COALESCE. Its conditions are new: their sides may have
+/// different types.
 pub(super) fn typed_case(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     let Expr::Case(case) = expression else { return Ok(expression) };
     let typed = |when: Expr| match when {
@@ -23,7 +25,8 @@ pub(super) fn typed_case(expression: Expr, schema: &DFSchema) -> Result<Expr> {
         }
         other => Ok(other),
     };
-    let when_then_expr = case.when_then_expr.into_iter().map(|(when, then)| Ok((Box::new(typed(*when)?), then)));
+    let when_then_expr =
+        case.when_then_expr.into_iter().map(|(when, then)| Ok((Box::new(typed(*when)?), then)));
     let when_then_expr = when_then_expr.collect::<Result<Vec<_>>>()?;
     case_expression(Case { when_then_expr, ..case }, schema)
 }
@@ -31,7 +34,8 @@ pub(super) fn typed_case(expression: Expr, schema: &DFSchema) -> Result<Expr> {
 /// A CASE whose parts have their types.
 pub(super) fn case_expression(case: Case, schema: &DFSchema) -> Result<Expr> {
     let Case { expr, when_then_expr, else_expr } = case;
-    let (whens, mut results): (Vec<Expr>, Vec<Expr>) = when_then_expr.into_iter().map(|(w, t)| (*w, *t)).unzip();
+    let (whens, mut results): (Vec<Expr>, Vec<Expr>) =
+        when_then_expr.into_iter().map(|(w, t)| (*w, *t)).unzip();
     let (expr, whens) = match expr {
         None => (None, conditions(whens, schema)?),
         Some(expr) => {
@@ -44,7 +48,8 @@ pub(super) fn case_expression(case: Case, schema: &DFSchema) -> Result<Expr> {
     let mut results = meet_all("CASE", results, schema)?;
     let else_expr = if has_else { results.pop().map(Box::new) } else { None };
     debug_assert_eq!(whens.len(), results.len(), "each WHEN has its THEN");
-    let when_then_expr = whens.into_iter().zip(results).map(|(w, t)| (Box::new(w), Box::new(t))).collect();
+    let when_then_expr =
+        whens.into_iter().zip(results).map(|(w, t)| (Box::new(w), Box::new(t))).collect();
     Ok(Expr::Case(Case { expr, when_then_expr, else_expr }))
 }
 
@@ -62,7 +67,10 @@ fn conditions(whens: Vec<Expr>, schema: &DFSchema) -> Result<Vec<Expr>> {
 /// The value of CASE x and what it is compared with, in one type.
 fn compared(value: Expr, mut whens: Vec<Expr>, schema: &DFSchema) -> Result<(Expr, Vec<Expr>)> {
     if value.get_type(schema)?.is_nested() {
-        return refused("CASE compares no ARRAY, MAP or ROW: write CASE WHEN ... = ...".into(), &value);
+        return refused(
+            "CASE compares no ARRAY, MAP or ROW: write CASE WHEN ... = ...".into(),
+            &value,
+        );
     }
     whens.insert(0, value);
     let mut whens = meet_all("CASE", whens, schema)?;

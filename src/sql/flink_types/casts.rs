@@ -1,7 +1,8 @@
-//! How does an expression come to another type: because the user wrote CAST, or because types have to meet?
+//! How does an expression come to another type: because the user wrote CAST, or because types have
+//! to meet?
 //!
-//! Constants are cast here and now; a constant text that cannot be read is refused before a row is. What always holds: a cast
-//! between two equal types is none.
+//! Constants are cast here and now; a constant text that cannot be read is refused before a row is.
+//! What always holds: a cast between two equal types is none.
 
 use std::sync::Arc;
 
@@ -54,7 +55,12 @@ pub fn length_cast(expression: Expr, to: &Field, schema: &DFSchema) -> Result<Ex
 }
 
 /// CAST or TRY_CAST as the user wrote it.
-pub(super) fn explicit_cast(expression: Expr, to: &Field, unreadable: Unreadable, schema: &DFSchema) -> Result<Expr> {
+pub(super) fn explicit_cast(
+    expression: Expr,
+    to: &Field,
+    unreadable: Unreadable,
+    schema: &DFSchema,
+) -> Result<Expr> {
     let from = field_of(&expression, schema)?;
     if intervals::is_interval(from.data_type()) && is_text(to.data_type()) {
         return explicit_cast(intervals::to_text(expression, schema)?, to, unreadable, schema);
@@ -89,7 +95,11 @@ fn fold(expression: &Expr, from: &Field, to: &Field) -> Option<Expr> {
     if to.data_type().is_integer() || !to.metadata().is_empty() || !from.metadata().is_empty() {
         return None;
     }
-    let Ok(Expr::ScalarFunction(call)) = cast::call(expression.clone(), from, to, Unreadable::RefusesRow) else { return None };
+    let Ok(Expr::ScalarFunction(call)) =
+        cast::call(expression.clone(), from, to, Unreadable::RefusesRow)
+    else {
+        return None;
+    };
     let args = ScalarFunctionArgs {
         args: vec![ColumnarValue::Scalar(value.clone())],
         arg_fields: vec![Arc::new(from.clone())],

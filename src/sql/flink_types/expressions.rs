@@ -1,11 +1,14 @@
 //! Which type has an expression whose parts have theirs?
 //!
-//! [`expression`] goes from the leaves up. What always holds: an expression that went through twice is the same.
+//! [`expression`] goes from the leaves up. What always holds: an expression that went through twice
+//! is the same.
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue, plan_err};
-use datafusion_expr::expr::{AggregateFunction, Between, BinaryExpr, Cast, InList, ScalarFunction, TryCast};
+use datafusion_expr::expr::{
+    AggregateFunction, Between, BinaryExpr, Cast, InList, ScalarFunction, TryCast,
+};
 use datafusion_expr::{Expr, ExprSchemable, Operator};
 
 use super::arithmetic::calculate;
@@ -29,11 +32,17 @@ pub fn expression(expression: Expr, schema: &DFSchema) -> Result<Expr> {
 /// One expression whose parts have their types.
 fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     match expression {
-        Expr::Literal(ScalarValue::Decimal256(..), _) => plan_err!("a number has at most 38 digits"),
+        Expr::Literal(ScalarValue::Decimal256(..), _) => {
+            plan_err!("a number has at most 38 digits")
+        }
         Expr::Literal(value, metadata) => Ok(Expr::Literal(literal(value), metadata)),
         Expr::BinaryExpr(given) => binary(given, schema),
-        Expr::Cast(Cast { expr, field }) => explicit_cast(*expr, &field, Unreadable::RefusesRow, schema),
-        Expr::TryCast(TryCast { expr, field }) => explicit_cast(*expr, &field, Unreadable::IsNull, schema),
+        Expr::Cast(Cast { expr, field }) => {
+            explicit_cast(*expr, &field, Unreadable::RefusesRow, schema)
+        }
+        Expr::TryCast(TryCast { expr, field }) => {
+            explicit_cast(*expr, &field, Unreadable::IsNull, schema)
+        }
         Expr::Case(case) => case_expression(case, schema),
         Expr::Between(given) => between(given, schema),
         Expr::InList(given) => in_list(given, schema),
@@ -47,8 +56,14 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
 /// A constant: an integer is INT if it fits, and past BIGINT a DECIMAL.
 fn literal(value: ScalarValue) -> ScalarValue {
     match value {
-        ScalarValue::Int64(Some(v)) => i32::try_from(v).map_or(value, |v| ScalarValue::Int32(Some(v))),
-        ScalarValue::UInt64(Some(v)) => ScalarValue::Decimal128(Some(i128::from(v)), if v >= 10u64.pow(19) { 20 } else { 19 }, 0),
+        ScalarValue::Int64(Some(v)) => {
+            i32::try_from(v).map_or(value, |v| ScalarValue::Int32(Some(v)))
+        }
+        ScalarValue::UInt64(Some(v)) => ScalarValue::Decimal128(
+            Some(i128::from(v)),
+            if v >= 10u64.pow(19) { 20 } else { 19 },
+            0,
+        ),
         // DataFusion does not count the 0 before the point.
         ScalarValue::Decimal128(Some(v), p, s) if i32::from(p) == i32::from(s) && p < 38 => {
             ScalarValue::Decimal128(Some(v), p + 1, s)
@@ -57,10 +72,12 @@ fn literal(value: ScalarValue) -> ScalarValue {
     }
 }
 
-/// BETWEEN, with its three parts in one type. Intervals have none that is compared, and become two comparisons.
+/// BETWEEN, with its three parts in one type. Intervals have none that is compared, and become two
+/// comparisons.
 fn between(Between { expr, negated, low, high }: Between, schema: &DFSchema) -> Result<Expr> {
     if intervals::is_interval(&expr.get_type(schema)?) {
-        let side = |op, bound: Expr| binary(BinaryExpr::new(expr.clone(), op, Box::new(bound)), schema);
+        let side =
+            |op, bound: Expr| binary(BinaryExpr::new(expr.clone(), op, Box::new(bound)), schema);
         let within = side(Operator::GtEq, *low)?.and(side(Operator::LtEq, *high)?);
         return Ok(if negated { Expr::Not(Box::new(within)) } else { within });
     }
@@ -68,7 +85,8 @@ fn between(Between { expr, negated, low, high }: Between, schema: &DFSchema) -> 
     Ok(Expr::Between(Between::new(Box::new(expr), negated, Box::new(low), Box::new(high))))
 }
 
-/// IN with a list, in one type. Where an exact number is looked for among constants they take its type first: 2 is in (2.5).
+/// IN with a list, in one type. Where an exact number is looked for among constants they take its
+/// type first: 2 is in (2.5).
 fn in_list(InList { expr, list, negated }: InList, schema: &DFSchema) -> Result<Expr> {
     let to = expr.get_type(schema)?;
     if to.is_nested() || intervals::is_interval(&to) {
@@ -78,7 +96,11 @@ fn in_list(InList { expr, list, negated }: InList, schema: &DFSchema) -> Result<
     let list = if is_exact && list.iter().all(|e| matches!(e, Expr::Literal(..))) {
         let list = list.into_iter().map(|e| {
             let number = e.get_type(schema)?.is_numeric();
-            if number || matches!(&e, Expr::Literal(v, _) if v.is_null()) { implicit_cast(e, &to, schema) } else { Ok(e) }
+            if number || matches!(&e, Expr::Literal(v, _) if v.is_null()) {
+                implicit_cast(e, &to, schema)
+            } else {
+                Ok(e)
+            }
         });
         list.collect::<Result<Vec<_>>>()?
     } else {
@@ -89,12 +111,16 @@ fn in_list(InList { expr, list, negated }: InList, schema: &DFSchema) -> Result<
     Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
 }
 
-/// An aggregate: its FILTER is a condition, and COUNT of an untyped NULL counts nothing (another constant counts rows).
+/// An aggregate: its FILTER is a condition, and COUNT of an untyped NULL counts nothing (another
+/// constant counts rows).
 fn aggregate(mut call: AggregateFunction, schema: &DFSchema) -> Result<Expr> {
     if let Some(filter) = &call.params.filter {
         let given = filter.get_type(schema)?;
         if given != DataType::Boolean && !given.is_null() {
-            return plan_err!("'FILTER' takes a condition that is true or false, not {}", sql_name(&given));
+            return plan_err!(
+                "'FILTER' takes a condition that is true or false, not {}",
+                sql_name(&given)
+            );
         }
     }
     if call.func.name() == "count" {
@@ -116,7 +142,8 @@ fn negative(value: Box<Expr>, schema: &DFSchema) -> Result<Expr> {
     refused(format!("'-' takes a number or an INTERVAL, not {}", sql_name(&given)), &value)
 }
 
-/// A call: the planner's casts, TYPEOF and MOD have types of their own, COALESCE and its like become CASE.
+/// A call: the planner's casts, TYPEOF and MOD have types of their own, COALESCE and its like
+/// become CASE.
 fn scalar(ScalarFunction { func, mut args }: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
     match func.name() {
         planned_cast::CAST => planned(args, Unreadable::RefusesRow, schema),

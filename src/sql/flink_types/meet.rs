@@ -23,7 +23,11 @@ pub(super) fn meet_all(what: &str, expressions: Vec<Expr>, schema: &DFSchema) ->
             None if is_text(data_type) && to.is_temporal() => to,
             None if is_text(&to) && data_type.is_temporal() => data_type.clone(),
             None => {
-                let message = format!("'{what}' cannot bring {} and {} together", sql_name(&to), sql_name(data_type));
+                let message = format!(
+                    "'{what}' cannot bring {} and {} together",
+                    sql_name(&to),
+                    sql_name(data_type)
+                );
                 return refused(message, expression);
             }
         };
@@ -32,7 +36,11 @@ pub(super) fn meet_all(what: &str, expressions: Vec<Expr>, schema: &DFSchema) ->
 }
 
 /// The same for as many expressions as are given.
-pub(super) fn meet<const N: usize>(what: &str, expressions: [Expr; N], schema: &DFSchema) -> Result<[Expr; N]> {
+pub(super) fn meet<const N: usize>(
+    what: &str,
+    expressions: [Expr; N],
+    schema: &DFSchema,
+) -> Result<[Expr; N]> {
     let met = meet_all(what, expressions.into(), schema)?;
     met.try_into().map_err(|_| DataFusionError::Internal("as many expressions as before".into()))
 }

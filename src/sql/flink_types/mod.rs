@@ -1,12 +1,15 @@
 //! Which type has an expression, by Flink's rules?
 //!
-//! DataFusion's planner resolves names and builds the plan; [`apply`] then goes over it from the sources up and gives every
-//! expression Flink's type: an integer literal is INT if it fits, DECIMAL arithmetic has Flink's precision, a FLOAT and a
-//! DECIMAL meet in DOUBLE, COALESCE and its like become CASE, and CAST is Flink's. It runs before DataFusion's type coercion,
-//! which finds little left to do. What always holds: output names stay; a plan that went through twice is the same plan.
+//! DataFusion's planner resolves names and builds the plan; [`apply`] then goes over it from the
+//! sources up and gives every expression Flink's type: an integer literal is INT if it fits,
+//! DECIMAL arithmetic has Flink's precision, a FLOAT and a DECIMAL meet in DOUBLE, COALESCE and its
+//! like become CASE, and CAST is Flink's. It runs before DataFusion's type coercion, which finds
+//! little left to do. What always holds: output names stay; a plan that went through twice is the
+//! same plan.
 //!
-//! In reading order: `expressions` (which expression), `operators`, `arithmetic` and `cases` (their parts), `nested_calls`,
-//! `casts` and `meet` (from type to type), `operands` (what is refused), `places` (where it stands).
+//! In reading order: `expressions` (which expression), `operators`, `arithmetic` and `cases` (their
+//! parts), `nested_calls`, `casts` and `meet` (from type to type), `operands` (what is refused),
+//! `places` (where it stands).
 
 mod arithmetic;
 mod cases;
@@ -68,7 +71,10 @@ fn same_types(union: &Union) -> Result<()> {
         for (a, b) in first.schema().fields().iter().zip(other.schema().fields()) {
             if common_type(a.data_type(), b.data_type()).is_none() {
                 let (left, right) = (sql_name(a.data_type()), sql_name(b.data_type()));
-                return plan_err!("column '{}' is {left} on one side of UNION and {right} on the other", b.name());
+                return plan_err!(
+                    "column '{}' is {left} on one side of UNION and {right} on the other",
+                    b.name()
+                );
             }
         }
     }
@@ -78,8 +84,8 @@ fn same_types(union: &Union) -> Result<()> {
 /// Schema metadata of rows that have their types: a second time a NULL would lose its own.
 const TYPED: &str = "paceline.typed";
 
-/// Rows whose columns have the type that all their values meet in. The planner has cast them to a type of its own, and
-/// knows no other casts at this place: those of the query are calls.
+/// Rows whose columns have the type that all their values meet in. The planner has cast them to a
+/// type of its own, and knows no other casts at this place: those of the query are calls.
 fn values(rows: Values) -> Result<Values> {
     let none = DFSchema::empty();
     let own = |cell: Expr| match cell {
@@ -101,7 +107,11 @@ fn values(rows: Values) -> Result<Values> {
     }
     let height = columns.first().map_or(0, Vec::len);
     let mut columns: Vec<_> = columns.into_iter().map(Vec::into_iter).collect();
-    let values = (0..height).map(|_| columns.iter_mut().filter_map(Iterator::next).collect()).collect();
-    let schema = DFSchema::from_unqualified_fields(fields.into(), HashMap::from([(TYPED.to_string(), String::new())]))?;
+    let values =
+        (0..height).map(|_| columns.iter_mut().filter_map(Iterator::next).collect()).collect();
+    let schema = DFSchema::from_unqualified_fields(
+        fields.into(),
+        HashMap::from([(TYPED.to_string(), String::new())]),
+    )?;
     Ok(Values { schema: schema.into(), values })
 }

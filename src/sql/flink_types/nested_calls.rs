@@ -10,9 +10,14 @@ use super::places::refused;
 use crate::sql::functions::{intervals, nested};
 
 /// Casts the arguments of a function over nested values to what it takes.
-pub(super) fn nested_call(ScalarFunction { func, mut args }: ScalarFunction, schema: &DFSchema) -> Result<Expr> {
+pub(super) fn nested_call(
+    ScalarFunction { func, mut args }: ScalarFunction,
+    schema: &DFSchema,
+) -> Result<Expr> {
     let given = args.iter().map(|a| a.get_type(schema)).collect::<Result<Vec<_>>>()?;
-    if let ("extract", [unit, value], [_, DataType::Interval(_)]) = (func.name(), args.as_slice(), given.as_slice()) {
+    if let ("extract", [unit, value], [_, DataType::Interval(_)]) =
+        (func.name(), args.as_slice(), given.as_slice())
+    {
         intervals::check_part(unit, value, schema)?;
     }
     match nested::arguments(func.name(), &given) {

@@ -1,7 +1,8 @@
 //! Does an operator of Flink take these two sides?
 //!
-//! Asked by the planner before it looks for a meaning of its own, and for conditions that are made here. What always holds: a
-//! message names the types in SQL's words, with the place of the side that is wrong.
+//! Asked by the planner before it looks for a meaning of its own, and for conditions that are made
+//! here. What always holds: a message names the types in SQL's words, with the place of the side
+//! that is wrong.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{DFSchema, DataFusionError, Result};
@@ -15,8 +16,15 @@ use crate::sql::functions::nested;
 use crate::types::common::common_type;
 use crate::types::sql_name;
 
-/// Refuses sides that the operator does not take; `sign` is how the query writes it. Whatever has no type yet is taken.
-pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schema: &DFSchema) -> Result<()> {
+/// Refuses sides that the operator does not take; `sign` is how the query writes it. Whatever has
+/// no type yet is taken.
+pub fn check_operands(
+    op: Operator,
+    sign: &str,
+    left: &Expr,
+    right: &Expr,
+    schema: &DFSchema,
+) -> Result<()> {
     let (a, b) = (left.get_type(schema)?, right.get_type(schema)?);
     if a.is_null() || b.is_null() {
         return Ok(());
@@ -29,7 +37,8 @@ pub fn check_operands(op: Operator, sign: &str, left: &Expr, right: &Expr, schem
     }
     if is_comparison(op) && !is_comparable(op, &a, &b) {
         let names = format!("{} and {}", sql_name(&a), sql_name(&b));
-        let message = format!("cannot compare {names} with '{sign}'\nDid you mean to CAST one of them?");
+        let message =
+            format!("cannot compare {names} with '{sign}'\nDid you mean to CAST one of them?");
         return Err(at(at(DataFusionError::Plan(message), right), left));
     }
     Ok(())
@@ -42,18 +51,29 @@ fn check_concatenation([a, b]: [&DataType; 2], [left, right]: [&Expr; 2]) -> Res
         (true, false) => (b, right),
         _ => (a, left),
     };
-    refused(format!("'||' takes text only, not {}\nDid you mean CAST(... AS STRING)?", sql_name(given)), wrong)
+    refused(
+        format!("'||' takes text only, not {}\nDid you mean CAST(... AS STRING)?", sql_name(given)),
+        wrong,
+    )
 }
 
 /// Arithmetic takes numbers, or a time or a length of time and an interval.
-fn check_arithmetic(op: Operator, sign: &str, [a, b]: [&DataType; 2], [left, right]: [&Expr; 2]) -> Result<()> {
+fn check_arithmetic(
+    op: Operator,
+    sign: &str,
+    [a, b]: [&DataType; 2],
+    [left, right]: [&Expr; 2],
+) -> Result<()> {
     if is_time(a) && is_time(b) && op == Operator::Minus {
         let message = "the difference of two times needs its unit\nDid you mean TIMESTAMPDIFF(SECOND, <from>, <to>)?";
         return refused(message.into(), left);
     }
     let scales = matches!(op, Operator::Multiply | Operator::Divide);
     let with_interval = (is_interval(a) || is_interval(b))
-        && (is_time(a) || is_time(b) || is_interval(a) && is_interval(b) || scales && (a.is_numeric() || b.is_numeric()));
+        && (is_time(a)
+            || is_time(b)
+            || is_interval(a) && is_interval(b)
+            || scales && (a.is_numeric() || b.is_numeric()));
     if a.is_numeric() && b.is_numeric() || with_interval {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Which types have the two sides of an operator?
 //!
-//! Arithmetic is in `arithmetic`; here are comparisons. What always holds: the sides of a comparison that is left to the engine
-//! have one type, or are refused by it.
+//! Arithmetic is in `arithmetic`; here are comparisons. What always holds: the sides of a
+//! comparison that is left to the engine have one type, or are refused by it.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{DFSchema, Result};
@@ -17,15 +17,25 @@ use crate::types::common::{common_type, is_float};
 use crate::types::sql_name;
 
 /// An operator whose sides have their types.
-pub(super) fn binary(BinaryExpr { left, op, right }: BinaryExpr, schema: &DFSchema) -> Result<Expr> {
+pub(super) fn binary(
+    BinaryExpr { left, op, right }: BinaryExpr,
+    schema: &DFSchema,
+) -> Result<Expr> {
     let (a, b) = (left.get_type(schema)?, right.get_type(schema)?);
     if let Some(operation) = operation(op) {
-        if !(a.is_numeric() || a.is_null()) || !(b.is_numeric() || b.is_null()) || a.is_null() && b.is_null() {
+        if !(a.is_numeric() || a.is_null())
+            || !(b.is_numeric() || b.is_null())
+            || a.is_null() && b.is_null()
+        {
             return Ok(plain(*left, op, *right));
         }
         return calculate(operation, op, *left, *right, schema);
     }
-    if is_comparison(op) { comparison(*left, op, *right, schema) } else { Ok(plain(*left, op, *right)) }
+    if is_comparison(op) {
+        comparison(*left, op, *right, schema)
+    } else {
+        Ok(plain(*left, op, *right))
+    }
 }
 
 /// An operator between two expressions as they are.
@@ -45,7 +55,10 @@ fn comparison(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Resul
         return Ok(plain(left, op, right));
     }
     if a.is_nested() || b.is_nested() {
-        return refused(format!("'{op}' does not take {} and {}", sql_name(&a), sql_name(&b)), &left);
+        return refused(
+            format!("'{op}' does not take {} and {}", sql_name(&a), sql_name(&b)),
+            &left,
+        );
     }
     if a == b || a.is_null() || b.is_null() {
         return Ok(plain(left, op, right));
@@ -59,7 +72,9 @@ fn comparison(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Resul
         return Ok(plain(left, op, implicit_cast(right, &a, schema)?));
     }
     match compared_as(&a, &b) {
-        Some(to) => Ok(plain(implicit_cast(left, &to, schema)?, op, implicit_cast(right, &to, schema)?)),
+        Some(to) => {
+            Ok(plain(implicit_cast(left, &to, schema)?, op, implicit_cast(right, &to, schema)?))
+        }
         None => Ok(plain(left, op, right)),
     }
 }
@@ -75,7 +90,8 @@ fn compared_as(a: &DataType, b: &DataType) -> Option<DataType> {
     }
 }
 
-/// Whether two nested values are equal. Two ROWs that are written out are compared field by field: NULL where a field is.
+/// Whether two nested values are equal. Two ROWs that are written out are compared field by field:
+/// NULL where a field is.
 fn nested_equality(left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
     let fields = |e: &Expr| match e {
         Expr::ScalarFunction(call) if call.func.name() == nested::ROW => Some(call.args.clone()),
@@ -83,7 +99,8 @@ fn nested_equality(left: Expr, right: Expr, schema: &DFSchema) -> Result<Expr> {
     };
     if let (Some(ours), Some(theirs)) = (fields(&left), fields(&right)) {
         let pairs = ours.into_iter().zip(theirs);
-        let equal = pairs.map(|(l, r)| binary(BinaryExpr::new(Box::new(l), Operator::Eq, Box::new(r)), schema));
+        let equal = pairs
+            .map(|(l, r)| binary(BinaryExpr::new(Box::new(l), Operator::Eq, Box::new(r)), schema));
         let all = equal.collect::<Result<Vec<_>>>()?.into_iter().reduce(Expr::and);
         if let Some(all) = all {
             return Ok(all);

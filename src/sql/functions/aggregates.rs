@@ -1,6 +1,8 @@
-//! Aggregate functions as the planner sees them: names, numbers of arguments and Flink's result types.
+//! Aggregate functions as the planner sees them: names, numbers of arguments and Flink's result
+//! types.
 //!
-//! They are never run by DataFusion: `plan::lower` replaces them by the kernels of `operator::aggregate`.
+//! They are never run by DataFusion: `plan::lower` replaces them by the kernels of
+//! `operator::aggregate`.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, not_impl_err, plan_err};
@@ -55,7 +57,13 @@ const fn plain(name: &'static str, function: Function, most: usize) -> Named {
     Named { name, planned: PlannedAggregate { function, json: None }, takes: between(1, most) }
 }
 
-const fn json(name: &'static str, function: Function, arguments: usize, nulls: NullValues, values: JsonValues) -> Named {
+const fn json(
+    name: &'static str,
+    function: Function,
+    arguments: usize,
+    nulls: NullValues,
+    values: JsonValues,
+) -> Named {
     let json = Some(JsonAggregate { nulls, values });
     Named { name, planned: PlannedAggregate { function, json }, takes: exactly(arguments) }
 }
@@ -79,26 +87,66 @@ const FUNCTIONS: [Named; 25] = [
     plain("array_agg", Function::ArrayAgg, 1),
     plain("collect", Function::Collect, 1),
     // What `sql::rewrite` makes of JSON_ARRAYAGG and JSON_OBJECTAGG with their clauses.
-    json("json_arrayagg_absent", Function::JsonArray, 1, NullValues::Skipped, JsonValues::ToBeWritten),
+    json(
+        "json_arrayagg_absent",
+        Function::JsonArray,
+        1,
+        NullValues::Skipped,
+        JsonValues::ToBeWritten,
+    ),
     json("json_arrayagg_null", Function::JsonArray, 1, NullValues::Kept, JsonValues::ToBeWritten),
-    json("json_arrayagg_absent_json", Function::JsonArray, 1, NullValues::Skipped, JsonValues::Written),
+    json(
+        "json_arrayagg_absent_json",
+        Function::JsonArray,
+        1,
+        NullValues::Skipped,
+        JsonValues::Written,
+    ),
     json("json_arrayagg_null_json", Function::JsonArray, 1, NullValues::Kept, JsonValues::Written),
-    json("json_objectagg_absent", Function::JsonObject, 2, NullValues::Skipped, JsonValues::ToBeWritten),
+    json(
+        "json_objectagg_absent",
+        Function::JsonObject,
+        2,
+        NullValues::Skipped,
+        JsonValues::ToBeWritten,
+    ),
     json("json_objectagg_null", Function::JsonObject, 2, NullValues::Kept, JsonValues::ToBeWritten),
-    json("json_objectagg_absent_json", Function::JsonObject, 2, NullValues::Skipped, JsonValues::Written),
-    json("json_objectagg_null_json", Function::JsonObject, 2, NullValues::Kept, JsonValues::Written),
+    json(
+        "json_objectagg_absent_json",
+        Function::JsonObject,
+        2,
+        NullValues::Skipped,
+        JsonValues::Written,
+    ),
+    json(
+        "json_objectagg_null_json",
+        Function::JsonObject,
+        2,
+        NullValues::Kept,
+        JsonValues::Written,
+    ),
 ];
 
 /// Functions that Flink refuses over streams.
-const REFUSED: [(&str, &str); 1] = [("approx_count_distinct", "COUNT(DISTINCT ...) counts exactly")];
+const REFUSED: [(&str, &str); 1] =
+    [("approx_count_distinct", "COUNT(DISTINCT ...) counts exactly")];
 
 /// The aggregate functions.
 pub fn all() -> impl Iterator<Item = AggregateUDF> {
     let signature = || Signature::user_defined(Volatility::Immutable);
-    let known = (0..FUNCTIONS.len())
-        .map(move |f| AggregateUDF::from(Planned { name: FUNCTIONS[f].name, function: Some(f), signature: signature() }));
+    let known = (0..FUNCTIONS.len()).map(move |f| {
+        AggregateUDF::from(Planned {
+            name: FUNCTIONS[f].name,
+            function: Some(f),
+            signature: signature(),
+        })
+    });
     let refused = REFUSED.iter().map(move |(name, _)| {
-        AggregateUDF::from(Planned { name, function: None, signature: Signature::user_defined(Volatility::Immutable) })
+        AggregateUDF::from(Planned {
+            name,
+            function: None,
+            signature: Signature::user_defined(Volatility::Immutable),
+        })
     });
     known.chain(refused)
 }
@@ -109,7 +157,11 @@ pub fn planned_aggregate(udf: &AggregateUDF) -> Option<PlannedAggregate> {
 }
 
 /// Flink's result type of an aggregate, or None if it does not take the argument.
-pub fn aggregate_type(function: Function, argument: &DataType, percentiles: Percentiles) -> Option<DataType> {
+pub fn aggregate_type(
+    function: Function,
+    argument: &DataType,
+    percentiles: Percentiles,
+) -> Option<DataType> {
     match function {
         Function::Percentile if percentiles == Percentiles::Array => {
             result_type(function, argument).map(|_| percentile::array_type())
@@ -139,19 +191,27 @@ impl AggregateUDFImpl for Planned {
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         let name = self.name.to_uppercase();
         let Some(named) = self.function.map(|f| &FUNCTIONS[f]) else {
-            let instead = REFUSED.iter().find(|(name, _)| *name == self.name).map_or("", |(_, instead)| instead);
+            let instead = REFUSED
+                .iter()
+                .find(|(name, _)| *name == self.name)
+                .map_or("", |(_, instead)| instead);
             return not_impl_err!("'{name}' is not for streams, as in Flink; {instead}");
         };
         if named.takes.takes(arguments.len()) {
             return Ok(arguments.to_vec());
         }
-        let takes = if named.takes == exactly(1) { "one argument".to_string() } else { format!("{} arguments", named.takes) };
+        let takes = if named.takes == exactly(1) {
+            "one argument".to_string()
+        } else {
+            format!("{} arguments", named.takes)
+        };
         plan_err!("'{name}' takes {takes}, not {}", arguments.len())
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         let name = self.name.to_uppercase();
-        let (Some(named), Some(first)) = (self.function.map(|f| &FUNCTIONS[f]), arguments.first()) else {
+        let (Some(named), Some(first)) = (self.function.map(|f| &FUNCTIONS[f]), arguments.first())
+        else {
             return not_impl_err!("'{name}'");
         };
         let percentiles = match arguments.get(1) {

@@ -1,25 +1,32 @@
 //! + - * / % where Flink's differ from DataFusion's: DECIMAL, and every division.
 //!
-//! `flink_types` puts these in place of the operators. A division of integers or DECIMALs by zero refuses its row, one of
-//! doubles is infinite; everything else that does not fit is NULL (DECIMAL) or wraps (integers).
+//! `flink_types` puts these in place of the operators. A division of integers or DECIMALs by zero
+//! refuses its row, one of doubles is infinite; everything else that does not fit is NULL (DECIMAL)
+//! or wraps (integers).
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, PrimitiveArray};
 use arrow::compute::{binary, try_binary, unary};
 use arrow::datatypes::{
-    ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type,
+    ArrowNativeTypeOp, ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type,
 };
 use arrow::error::ArrowError;
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use crate::types::decimal::{Operation, Shape, compute, is_small, pow10, shape};
 
 /// A call on two DECIMALs, or on two other numbers of one type.
 pub fn call(operation: Operation, left: Expr, right: Expr) -> Expr {
-    ScalarUDF::from(Arithmetic { operation, signature: Signature::user_defined(Volatility::Immutable) }).call(vec![left, right])
+    ScalarUDF::from(Arithmetic {
+        operation,
+        signature: Signature::user_defined(Volatility::Immutable),
+    })
+    .call(vec![left, right])
 }
 
 /// True for what [`call`] makes.
@@ -64,7 +71,9 @@ impl ScalarUDFImpl for Arithmetic {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [left, right] = args.args.as_slice() else { return exec_err!("'{}' takes two arguments", self.name()) };
+        let [left, right] = args.args.as_slice() else {
+            return exec_err!("'{}' takes two arguments", self.name());
+        };
         if let (ColumnarValue::Array(left), ColumnarValue::Scalar(right)) = (left, right)
             && let Some(out) = by_constant(self.operation, left, right)
         {
@@ -72,7 +81,9 @@ impl ScalarUDFImpl for Arithmetic {
         }
         let (left, right) = (left.to_array(args.number_rows)?, right.to_array(args.number_rows)?);
         let out = match left.data_type() {
-            DataType::Decimal128(..) => decimals(self.operation, left.as_primitive(), right.as_primitive())?,
+            DataType::Decimal128(..) => {
+                decimals(self.operation, left.as_primitive(), right.as_primitive())?
+            }
             DataType::Float32 => numbers::<Float32Type>(self.operation, &left, &right)?,
             DataType::Float64 => numbers::<Float64Type>(self.operation, &left, &right)?,
             DataType::Int8 => integers::<Int8Type>(self.operation, &left, &right)?,
@@ -95,7 +106,11 @@ fn by_constant(operation: Operation, left: &ArrayRef, right: &ScalarValue) -> Op
     }
 }
 
-fn divided<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, by: T::Native) -> Option<ArrayRef> {
+fn divided<T: ArrowPrimitiveType>(
+    operation: Operation,
+    left: &ArrayRef,
+    by: T::Native,
+) -> Option<ArrayRef> {
     if by.is_zero() {
         return None;
     }
@@ -108,7 +123,11 @@ fn divided<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, by: T::
     Some(Arc::new(out))
 }
 
-fn numbers<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+fn numbers<T: ArrowPrimitiveType>(
+    operation: Operation,
+    left: &ArrayRef,
+    right: &ArrayRef,
+) -> Result<ArrayRef> {
     let (left, right) = (left.as_primitive::<T>(), right.as_primitive::<T>());
     let out: PrimitiveArray<T> = match operation {
         Operation::Divide => binary(left, right, |a, b| a.div_wrapping(b))?,
@@ -120,7 +139,11 @@ fn numbers<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, right: 
     Ok(Arc::new(out))
 }
 
-fn integers<T: ArrowPrimitiveType>(operation: Operation, left: &ArrayRef, right: &ArrayRef) -> Result<ArrayRef> {
+fn integers<T: ArrowPrimitiveType>(
+    operation: Operation,
+    left: &ArrayRef,
+    right: &ArrayRef,
+) -> Result<ArrayRef> {
     let (a, b) = (left.as_primitive::<T>(), right.as_primitive::<T>());
     let by_zero = |b: T::Native| if b.is_zero() { Err(ArrowError::DivideByZero) } else { Ok(b) };
     let out: PrimitiveArray<T> = match operation {
@@ -136,11 +159,16 @@ fn shape_of(array: &Decimal128Array) -> Shape {
     (array.precision(), array.scale())
 }
 
-fn decimals(operation: Operation, left: &Decimal128Array, right: &Decimal128Array) -> Result<ArrayRef> {
+fn decimals(
+    operation: Operation,
+    left: &Decimal128Array,
+    right: &Decimal128Array,
+) -> Result<ArrayRef> {
     let (from_left, from_right) = (shape_of(left), shape_of(right));
     let (precision, scale) = shape(operation, from_left, from_right);
     let both = from_left.1.max(from_right.1);
-    let (up_left, up_right) = (pow10((both - from_left.1) as u32), pow10((both - from_right.1) as u32));
+    let (up_left, up_right) =
+        (pow10((both - from_left.1) as u32), pow10((both - from_right.1) as u32));
     let small = is_small(operation, from_left, from_right);
     let out: Decimal128Array = match operation {
         Operation::Add if small => binary(left, right, |a, b| a * up_left + b * up_right)?,

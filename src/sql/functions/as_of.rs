@@ -1,8 +1,11 @@
-//! The time of FOR SYSTEM_TIME AS OF, among the conditions of its join. Never run: `lookup_join` checks it and takes it away.
+//! The time of FOR SYSTEM_TIME AS OF, among the conditions of its join. Never run: `lookup_join`
+//! checks it and takes it away.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, not_impl_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 /// No SQL text can call it.
 pub(crate) const NAME: &str = "(as of)";

@@ -1,8 +1,8 @@
-//! PROCTIME() and the other functions of the clock as the planner sees them. Never run: `plan::lower` puts a column with the
-//! time of day in their place.
+//! PROCTIME() and the other functions of the clock as the planner sees them. Never run:
+//! `plan::lower` puts a column with the time of day in their place.
 //!
-//! Those that give a local time (LOCALTIMESTAMP, CURRENT_DATE) are casts of these, made by `sql::rewrite`. What always
-//! holds: all of them give the same time for a row, as in Flink.
+//! Those that give a local time (LOCALTIMESTAMP, CURRENT_DATE) are casts of these, made by
+//! `sql::rewrite`. What always holds: all of them give the same time for a row, as in Flink.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,16 +10,20 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion_common::{Result, not_impl_err};
 use datafusion_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, lit,
 };
 
 const PROCTIME_NAME: &str = "proctime";
 /// UNIX_TIMESTAMP() without arguments: seconds since the epoch.
 pub(crate) const UNIX_SECONDS: &str = "unix_timestamp_now";
-const NAMES: [&str; 5] = [PROCTIME_NAME, "current_timestamp", "now", "current_row_timestamp", UNIX_SECONDS];
+const NAMES: [&str; 5] =
+    [PROCTIME_NAME, "current_timestamp", "now", "current_row_timestamp", UNIX_SECONDS];
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
-    NAMES.into_iter().map(|name| ScalarUDF::from(Clock { name, signature: Signature::nullary(Volatility::Volatile) }))
+    NAMES.into_iter().map(|name| {
+        ScalarUDF::from(Clock { name, signature: Signature::nullary(Volatility::Volatile) })
+    })
 }
 
 /// The type of the time of day.
@@ -29,7 +33,10 @@ pub(crate) fn now_type() -> DataType {
 
 /// A call that gives the time of day.
 pub fn call() -> Expr {
-    let udf = ScalarUDF::from(Clock { name: "current_timestamp", signature: Signature::nullary(Volatility::Volatile) });
+    let udf = ScalarUDF::from(Clock {
+        name: "current_timestamp",
+        signature: Signature::nullary(Volatility::Volatile),
+    });
     udf.call(vec![])
 }
 
@@ -79,7 +86,10 @@ impl ScalarUDFImpl for Clock {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        not_impl_err!("'{}' in this place; SELECT it in a subquery of the table", name_of(self.name))
+        not_impl_err!(
+            "'{}' in this place; SELECT it in a subquery of the table",
+            name_of(self.name)
+        )
     }
 }
 

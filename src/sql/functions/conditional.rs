@@ -1,30 +1,45 @@
-//! COALESCE, IFNULL, NULLIF, IF and MOD: planned only, since `flink_types` writes them as CASE and as an operator.
+//! COALESCE, IFNULL, NULLIF, IF and MOD: planned only, since `flink_types` writes them as CASE and
+//! as an operator.
 //!
-//! As CASE they evaluate what they need and no more, and a row that another branch would refuse is not refused.
+//! As CASE they evaluate what they need and no more, and a row that another branch would refuse is
+//! not refused.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::expr::{BinaryExpr, Case};
-use datafusion_expr::{ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
 
 use crate::sql::functions::arity::{Arity, at_least, exactly};
 use crate::types::common::common_type;
 use crate::types::sql_name;
 
 /// Names, and how many arguments each takes.
-const NAMES: [(&str, Arity); 5] =
-    [("coalesce", at_least(1)), ("ifnull", exactly(2)), ("nullif", exactly(2)), ("if", exactly(3)), ("mod", exactly(2))];
+const NAMES: [(&str, Arity); 5] = [
+    ("coalesce", at_least(1)),
+    ("ifnull", exactly(2)),
+    ("nullif", exactly(2)),
+    ("if", exactly(3)),
+    ("mod", exactly(2)),
+];
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
     NAMES.into_iter().map(|(name, takes)| {
-        ScalarUDF::from(Conditional { name, takes, signature: Signature::user_defined(Volatility::Immutable) })
+        ScalarUDF::from(Conditional {
+            name,
+            takes,
+            signature: Signature::user_defined(Volatility::Immutable),
+        })
     })
 }
 
 /// The CASE of a call of this name; the arguments themselves if it is another function.
 pub(crate) fn as_case(name: &str, mut args: Vec<Expr>) -> std::result::Result<Expr, Vec<Expr>> {
     let case = |when_then: Vec<(Expr, Expr)>, otherwise: Expr| {
-        let when_then_expr = when_then.into_iter().map(|(w, t)| (Box::new(w), Box::new(t))).collect();
+        let when_then_expr =
+            when_then.into_iter().map(|(w, t)| (Box::new(w), Box::new(t))).collect();
         Expr::Case(Case { expr: None, when_then_expr, else_expr: Some(Box::new(otherwise)) })
     };
     match (name, args.len()) {
@@ -36,7 +51,8 @@ pub(crate) fn as_case(name: &str, mut args: Vec<Expr>) -> std::result::Result<Ex
         }
         ("nullif", 2) => {
             let (a, b) = (args.remove(0), args.remove(0));
-            let equal = Expr::BinaryExpr(BinaryExpr::new(Box::new(a.clone()), Operator::Eq, Box::new(b)));
+            let equal =
+                Expr::BinaryExpr(BinaryExpr::new(Box::new(a.clone()), Operator::Eq, Box::new(b)));
             Ok(case(vec![(equal, Expr::Literal(ScalarValue::Null, None))], a))
         }
         ("if", 3) => {
@@ -69,10 +85,17 @@ impl ScalarUDFImpl for Conditional {
             return plan_err!("'{name}' takes {} arguments, not {}", self.takes, arguments.len());
         }
         if self.name == "if" && !matches!(arguments[0], DataType::Boolean | DataType::Null) {
-            return plan_err!("the first argument of '{name}' is a BOOLEAN, not {}", sql_name(&arguments[0]));
+            return plan_err!(
+                "the first argument of '{name}' is a BOOLEAN, not {}",
+                sql_name(&arguments[0])
+            );
         }
         if self.name == "mod" && arguments.iter().any(|a| !a.is_numeric() && !a.is_null()) {
-            return plan_err!("'{name}' takes numbers, not {} and {}", sql_name(&arguments[0]), sql_name(&arguments[1]));
+            return plan_err!(
+                "'{name}' takes numbers, not {} and {}",
+                sql_name(&arguments[0]),
+                sql_name(&arguments[1])
+            );
         }
         Ok(arguments.to_vec())
     }

@@ -1,8 +1,8 @@
 //! CONVERT_TZ(text, from, to): a local time of one zone as that of another.
 //!
-//! Flink goes by Java's SimpleDateFormat and GregorianCalendar, and so does this: numbers may be too large and are counted
-//! on, text may follow, and before 1582-10-15 the calendar is Julian. A text that is no time is NULL; a zone that is none is
-//! UTC.
+//! Flink goes by Java's SimpleDateFormat and GregorianCalendar, and so does this: numbers may be
+//! too large and are counted on, text may follow, and before 1582-10-15 the calendar is Julian. A
+//! text that is no time is NULL; a zone that is none is UTC.
 
 use super::old_calendar::{date_of, days_of};
 use super::rows::ParameterKind::Text;
@@ -16,7 +16,9 @@ pub const CONVERT_TZ: Definition = function("convert_tz", &[Text, Text, Text], B
 const DIGITS_MAX: usize = 8;
 
 fn convert(row: &Row<'_>) -> Answer<String> {
-    let Some([year, month, day, hour, minute, second]) = fields(row.text(0))? else { return Ok(None) };
+    let Some([year, month, day, hour, minute, second]) = fields(row.text(0))? else {
+        return Ok(None);
+    };
     let seconds = (hour * 60 + minute) * 60 + second;
     let days = days_of(year, month, day + seconds.div_euclid(86_400));
     let local_ms = days * MS_PER_DAY + seconds.rem_euclid(86_400) * 1000;
@@ -24,7 +26,8 @@ fn convert(row: &Row<'_>) -> Answer<String> {
     Ok(Some(written(JavaZone::named(row.text(2)).local(ms))))
 }
 
-/// The six numbers of `yyyy-MM-dd HH:mm:ss`, each with blanks and a minus before it; what follows does not matter.
+/// The six numbers of `yyyy-MM-dd HH:mm:ss`, each with blanks and a minus before it; what follows
+/// does not matter.
 fn fields(text: &str) -> Result<Option<[i64; 6]>, String> {
     let mut rest = text;
     let mut fields = [0; 6];
@@ -56,7 +59,12 @@ fn fields(text: &str) -> Result<Option<[i64; 6]>, String> {
 fn written(ms: i64) -> String {
     let (days, seconds) = (ms.div_euclid(MS_PER_DAY), ms.rem_euclid(MS_PER_DAY) / 1000);
     let (year, month, day) = date_of(days);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 #[cfg(test)]
@@ -83,10 +91,15 @@ mod tests {
             ("+2024-07-01 12:00:00", None),
             ("2024 -07-01 12:00:00", None),
         ] {
-            let read = fields(text).expect("small numbers").map(|[year, month, day, hour, minute, second]| {
-                let seconds = (hour * 60 + minute) * 60 + second;
-                written(days_of(year, month, day + seconds.div_euclid(86_400)) * MS_PER_DAY + seconds.rem_euclid(86_400) * 1000)
-            });
+            let read = fields(text).expect("small numbers").map(
+                |[year, month, day, hour, minute, second]| {
+                    let seconds = (hour * 60 + minute) * 60 + second;
+                    written(
+                        days_of(year, month, day + seconds.div_euclid(86_400)) * MS_PER_DAY
+                            + seconds.rem_euclid(86_400) * 1000,
+                    )
+                },
+            );
             assert_eq!(read.as_deref(), expected, "{text}");
         }
         assert!(fields("123456789-01-01 00:00:00").is_err());

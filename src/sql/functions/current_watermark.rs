@@ -1,8 +1,11 @@
-//! CURRENT_WATERMARK(rowtime) as the planner sees it. Never run: `plan::lower` puts a column in its place.
+//! CURRENT_WATERMARK(rowtime) as the planner sees it. Never run: `plan::lower` puts a column in its
+//! place.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::{Result, not_impl_err, plan_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 pub(crate) const NAME: &str = "current_watermark";
 
@@ -26,7 +29,9 @@ impl ScalarUDFImpl for CurrentWatermark {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
-            [DataType::Timestamp(_, zone)] => Ok(DataType::Timestamp(TimeUnit::Millisecond, zone.clone())),
+            [DataType::Timestamp(_, zone)] => {
+                Ok(DataType::Timestamp(TimeUnit::Millisecond, zone.clone()))
+            }
             _ => plan_err!("'CURRENT_WATERMARK' takes a rowtime"),
         }
     }

@@ -1,4 +1,5 @@
-//! GROUPING() and GROUPING_ID() as the planner sees them. Never run: they become bits of the grouping set's number.
+//! GROUPING() and GROUPING_ID() as the planner sees them. Never run: they become bits of the
+//! grouping set's number.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, not_impl_err};

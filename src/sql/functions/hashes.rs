@@ -8,7 +8,11 @@ use super::rows::{Body, Definition, function};
 
 pub const ALL: [Definition; 7] = [
     function("md5", &[Bytes], Body::Text(|r| Ok(Some(hex(&md5::Md5::digest(r.bytes(0))))))),
-    function("sha1", &[Bytes], Body::Text(|r| Ok(Some(sha1_smol::Sha1::from(r.bytes(0)).digest().to_string())))),
+    function(
+        "sha1",
+        &[Bytes],
+        Body::Text(|r| Ok(Some(sha1_smol::Sha1::from(r.bytes(0)).digest().to_string()))),
+    ),
     function("sha224", &[Bytes], Body::Text(|r| Ok(sha2(r.bytes(0), 224)))),
     function("sha256", &[Bytes], Body::Text(|r| Ok(sha2(r.bytes(0), 256)))),
     function("sha384", &[Bytes], Body::Text(|r| Ok(sha2(r.bytes(0), 384)))),

@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, PrimitiveArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{
+    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+};
 use datafusion_common::{Result, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 /// The name of the function. No SQL text can write it.
 pub(crate) const NAME: &str = "(interval_times)";
@@ -37,7 +41,9 @@ impl ScalarUDFImpl for IntervalTimes {
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         match arguments {
-            [number, DataType::Interval(_)] if number.is_integer() => Ok(vec![DataType::Int64, interval()]),
+            [number, DataType::Interval(_)] if number.is_integer() => {
+                Ok(vec![DataType::Int64, interval()])
+            }
             _ => plan_err!("an INTERVAL is multiplied by an integer only"),
         }
     }
@@ -47,10 +53,15 @@ impl ScalarUDFImpl for IntervalTimes {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [numbers, lengths] = args.args.as_slice() else { return exec_err!("an INTERVAL is multiplied by one number") };
+        let [numbers, lengths] = args.args.as_slice() else {
+            return exec_err!("an INTERVAL is multiplied by one number");
+        };
         let numbers = cast(&numbers.to_array(args.number_rows)?, &DataType::Int64)?;
         let lengths = lengths.to_array(args.number_rows)?;
-        let (numbers, lengths) = (numbers.as_primitive::<Int64Type>(), lengths.as_primitive::<IntervalMonthDayNanoType>());
+        let (numbers, lengths) = (
+            numbers.as_primitive::<Int64Type>(),
+            lengths.as_primitive::<IntervalMonthDayNanoType>(),
+        );
         let each = (0..numbers.len()).map(|row| {
             if numbers.is_null(row) || lengths.is_null(row) {
                 return Ok(None);

@@ -1,18 +1,21 @@
-//! Intervals as values: the difference of two times, parts of an interval, its text, and which of two is longer.
+//! Intervals as values: the difference of two times, parts of an interval, its text, and which of
+//! two is longer.
 //!
-//! Flink has two kinds, months and milliseconds, and one Arrow type holds both. `flink_types` therefore asks [`family`]
-//! which one an expression is wherever that matters; a difference says it in its field. What always holds: where the kind
-//! is not known the call is refused at planning.
+//! Flink has two kinds, months and milliseconds, and one Arrow type holds both. `flink_types`
+//! therefore asks [`family`] which one an expression is wherever that matters; a difference says it
+//! in its field. What always holds: where the kind is not known the call is refused at planning.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, PrimitiveArray};
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+};
 use datafusion_common::{DFSchema, Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{
-    ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility, lit,
+    ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility, lit,
 };
 
 use super::interval_times;
@@ -49,7 +52,9 @@ impl Family {
     fn length(self, interval: IntervalMonthDayNano) -> i64 {
         match self {
             Family::Months => interval.months.into(),
-            Family::Milliseconds => i64::from(interval.days) * MS_PER_DAY + interval.nanoseconds / 1_000_000,
+            Family::Milliseconds => {
+                i64::from(interval.days) * MS_PER_DAY + interval.nanoseconds / 1_000_000
+            }
         }
     }
 
@@ -66,12 +71,18 @@ const TEXT: Definition = function("(interval_text)", &[Text, Interval], Body::Te
 const LENGTH: Definition = function(
     "(interval_length)",
     &[Text, Interval],
-    Body::Long(|row| Ok(Family::of_name(row.text(0)).zip(row.interval(1)).map(|(family, interval)| family.length(interval)))),
+    Body::Long(|row| {
+        Ok(Family::of_name(row.text(0))
+            .zip(row.interval(1))
+            .map(|(family, interval)| family.length(interval)))
+    }),
 );
 
 /// `+1 02:03:04.500` or `-1-02`.
 fn text(row: &Row<'_>) -> Answer<String> {
-    Ok(Family::of_name(row.text(0)).zip(row.interval(1)).map(|(family, interval)| text_of(family, family.length(interval))))
+    Ok(Family::of_name(row.text(0))
+        .zip(row.interval(1))
+        .map(|(family, interval)| text_of(family, family.length(interval))))
 }
 
 /// The text of so many months or milliseconds.
@@ -82,7 +93,10 @@ pub fn text_of(family: Family, length: i64) -> String {
         Family::Milliseconds => {
             let (seconds, ms) = (length / 1000, length % 1000);
             let (hours, minutes, seconds) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-            format!("{sign}{} {hours:02}:{minutes:02}:{seconds:02}.{ms:03}", length / MS_PER_DAY as u64)
+            format!(
+                "{sign}{} {hours:02}:{minutes:02}:{seconds:02}.{ms:03}",
+                length / MS_PER_DAY as u64
+            )
         }
     }
 }
@@ -110,23 +124,30 @@ pub(crate) fn is_interval(data_type: &DataType) -> bool {
 /// Which kind of interval an expression gives; None if that cannot be told: of a zero, for one.
 pub fn family(expression: &Expr, schema: &DFSchema) -> Result<Option<Family>> {
     Ok(match expression {
-        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => match (v.months, v.days, v.nanoseconds) {
-            (0, 0, 0) => None,
-            (0, ..) => Some(Family::Milliseconds),
-            _ => Some(Family::Months),
-        },
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(v)), _) => {
+            match (v.months, v.days, v.nanoseconds) {
+                (0, 0, 0) => None,
+                (0, ..) => Some(Family::Milliseconds),
+                _ => Some(Family::Months),
+            }
+        }
         Expr::Negative(inner) => family(inner, schema)?,
         Expr::Alias(alias) => family(&alias.expr, schema)?,
         Expr::BinaryExpr(e) if matches!(e.op, Operator::Plus | Operator::Minus) => {
             family(&e.left, schema)?.or(family(&e.right, schema)?)
         }
-        Expr::ScalarFunction(call) if call.name() == interval_times::NAME => match call.args.as_slice() {
-            [_, interval] => family(interval, schema)?,
-            _ => None,
-        },
+        Expr::ScalarFunction(call) if call.name() == interval_times::NAME => {
+            match call.args.as_slice() {
+                [_, interval] => family(interval, schema)?,
+                _ => None,
+            }
+        }
         other => {
             let (_, field) = other.to_field(schema)?;
-            field.metadata().get(EXACT).and_then(|name| Family::of_name(name.strip_prefix("INTERVAL ")?))
+            field
+                .metadata()
+                .get(EXACT)
+                .and_then(|name| Family::of_name(name.strip_prefix("INTERVAL ")?))
         }
     })
 }
@@ -144,7 +165,9 @@ pub fn lengths(left: Expr, right: Expr, schema: &DFSchema) -> Result<[Expr; 2]> 
     // A zero is as long in months as in milliseconds.
     let zero = |e: &Expr| matches!(e, Expr::Literal(..));
     let family = match (family(&left, schema)?, family(&right, schema)?) {
-        (Some(a), Some(b)) if a != b => return plan_err!("cannot compare INTERVAL {} and INTERVAL {}", a.name(), b.name()),
+        (Some(a), Some(b)) if a != b => {
+            return plan_err!("cannot compare INTERVAL {} and INTERVAL {}", a.name(), b.name());
+        }
         (Some(family), Some(_)) => family,
         (Some(family), None) if zero(&right) => family,
         (None, Some(family)) if zero(&left) => family,
@@ -193,9 +216,15 @@ impl ScalarUDFImpl for Difference {
             _ => None,
         };
         match arguments {
-            [a, b, text] if kind(a).is_some() && kind(a) == kind(b) => Ok(vec![a.clone(), b.clone(), text.clone()]),
+            [a, b, text] if kind(a).is_some() && kind(a) == kind(b) => {
+                Ok(vec![a.clone(), b.clone(), text.clone()])
+            }
             [a, b, _] => {
-                plan_err!("there is no difference between {} and {}: both have to be times of one kind", sql_name(a), sql_name(b))
+                plan_err!(
+                    "there is no difference between {} and {}: both have to be times of one kind",
+                    sql_name(a),
+                    sql_name(b)
+                )
             }
             _ => plan_err!("a difference is between two times"),
         }
@@ -210,11 +239,19 @@ impl ScalarUDFImpl for Difference {
             [_, _, Some(ScalarValue::Utf8(Some(name)))] => Family::of_name(name),
             _ => None,
         };
-        let Some(family) = family else { return plan_err!("the kind of a difference is a constant") };
-        if family == Family::Months && !matches!(args.arg_fields[0].data_type(), DataType::Timestamp(_, None) | DataType::Date32)
+        let Some(family) = family else {
+            return plan_err!("the kind of a difference is a constant");
+        };
+        if family == Family::Months
+            && !matches!(
+                args.arg_fields[0].data_type(),
+                DataType::Timestamp(_, None) | DataType::Date32
+            )
         {
             let name = sql_name(args.arg_fields[0].data_type());
-            return plan_err!("the difference of {name} in months is not supported; CAST to TIMESTAMP(3)");
+            return plan_err!(
+                "the difference of {name} in months is not supported; CAST to TIMESTAMP(3)"
+            );
         }
         let exact = HashMap::from([(EXACT.to_string(), format!("INTERVAL {}", family.name()))]);
         let nullable = args.arg_fields.iter().any(|f| f.is_nullable());
@@ -222,8 +259,11 @@ impl ScalarUDFImpl for Difference {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
-        let [later, earlier, _] = arrays.as_slice() else { return exec_err!("a difference is between two times") };
+        let arrays =
+            args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+        let [later, earlier, _] = arrays.as_slice() else {
+            return exec_err!("a difference is between two times");
+        };
         let Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(name)))) = args.args.get(2) else {
             return exec_err!("the kind of a difference is a constant");
         };
@@ -238,11 +278,17 @@ impl ScalarUDFImpl for Difference {
                 // Nanoseconds alone would hold 292 years.
                 Family::Milliseconds => {
                     let ms = to.saturating_sub(from);
-                    IntervalMonthDayNano::new(0, (ms / MS_PER_DAY) as i32, ms % MS_PER_DAY * 1_000_000)
+                    IntervalMonthDayNano::new(
+                        0,
+                        (ms / MS_PER_DAY) as i32,
+                        ms % MS_PER_DAY * 1_000_000,
+                    )
                 }
             })
         });
-        Ok(ColumnarValue::Array(Arc::new(each.collect::<PrimitiveArray<IntervalMonthDayNanoType>>())))
+        Ok(ColumnarValue::Array(Arc::new(
+            each.collect::<PrimitiveArray<IntervalMonthDayNanoType>>(),
+        )))
     }
 }
 

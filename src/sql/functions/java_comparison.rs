@@ -1,7 +1,9 @@
-//! Comparisons of FLOATs and DOUBLEs as Java's operators make them: with NaN none holds but `<>`, and -0.0 is 0.0.
+//! Comparisons of FLOATs and DOUBLEs as Java's operators make them: with NaN none holds but `<>`,
+//! and -0.0 is 0.0.
 //!
-//! Arrow's kernels have a total order instead, in which NaN is above all numbers. `sql::java_comparisons` puts these in their
-//! place, before a plan's expressions are made; columns of other types keep Arrow's.
+//! Arrow's kernels have a total order instead, in which NaN is above all numbers.
+//! `sql::java_comparisons` puts these in their place, before a plan's expressions are made; columns
+//! of other types keep Arrow's.
 
 use std::sync::Arc;
 
@@ -9,11 +11,18 @@ use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, P
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
 
 /// A comparison of two floats of one type.
 pub fn call(op: Operator, left: Expr, right: Expr) -> Expr {
-    let comparison = JavaComparison { op, name: format!("({op})"), signature: Signature::user_defined(Volatility::Immutable) };
+    let comparison = JavaComparison {
+        op,
+        name: format!("({op})"),
+        signature: Signature::user_defined(Volatility::Immutable),
+    };
     ScalarUDF::from(comparison).call(vec![left, right])
 }
 
@@ -51,15 +60,22 @@ impl ScalarUDFImpl for JavaComparison {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [left, right] = args.args.as_slice() else { return exec_err!("a comparison has two sides") };
-        let constant = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
+        let [left, right] = args.args.as_slice() else {
+            return exec_err!("a comparison has two sides");
+        };
+        let constant =
+            matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
         let out: ArrayRef = match left.data_type() {
             DataType::Float32 => Arc::new(compare::<Float32Type>(self.op, left, right, rows)?),
             DataType::Float64 => Arc::new(compare::<Float64Type>(self.op, left, right, rows)?),
             other => return exec_err!("'{}' does not take {other}", self.op),
         };
-        Ok(if constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&out, 0)?) } else { ColumnarValue::Array(out) })
+        Ok(if constant {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&out, 0)?)
+        } else {
+            ColumnarValue::Array(out)
+        })
     }
 }
 
@@ -116,7 +132,12 @@ fn each<T: ArrowPrimitiveType>(
     }
 }
 
-fn compare<T: ArrowPrimitiveType>(op: Operator, left: &ColumnarValue, right: &ColumnarValue, rows: usize) -> Result<BooleanArray>
+fn compare<T: ArrowPrimitiveType>(
+    op: Operator,
+    left: &ColumnarValue,
+    right: &ColumnarValue,
+    rows: usize,
+) -> Result<BooleanArray>
 where
     T::Native: PartialOrd,
 {
@@ -129,8 +150,12 @@ where
         Operator::LtEq => each(&left, &right, rows, |a, b| a <= b),
         Operator::Gt => each(&left, &right, rows, |a, b| a > b),
         Operator::GtEq => each(&left, &right, rows, |a, b| a >= b),
-        Operator::IsDistinctFrom => return Ok(BooleanArray::new(!&same(&left, &right, rows), None)),
-        Operator::IsNotDistinctFrom => return Ok(BooleanArray::new(same(&left, &right, rows), None)),
+        Operator::IsDistinctFrom => {
+            return Ok(BooleanArray::new(!&same(&left, &right, rows), None));
+        }
+        Operator::IsNotDistinctFrom => {
+            return Ok(BooleanArray::new(same(&left, &right, rows), None));
+        }
         other => return exec_err!("'{other}' compares nothing"),
     };
     Ok(BooleanArray::new(found, nulls))
@@ -142,7 +167,9 @@ where
     T::Native: PartialEq,
 {
     let equal = each(left, right, rows, |a, b| a == b);
-    let valid = |nulls: Option<NullBuffer>| nulls.map_or_else(|| BooleanBuffer::new_set(rows), NullBuffer::into_inner);
+    let valid = |nulls: Option<NullBuffer>| {
+        nulls.map_or_else(|| BooleanBuffer::new_set(rows), NullBuffer::into_inner)
+    };
     let (left, right) = (valid(left.nulls(rows)), valid(right.nulls(rows)));
     &(&(&left & &right) & &equal) | &!&(&left | &right)
 }
@@ -154,7 +181,15 @@ mod tests {
 
     #[test]
     fn columns_and_constants_give_the_same() {
-        let values = [Some(f64::NAN), Some(-f64::NAN), Some(0.0), Some(-0.0), Some(1.5), Some(f64::INFINITY), None];
+        let values = [
+            Some(f64::NAN),
+            Some(-f64::NAN),
+            Some(0.0),
+            Some(-0.0),
+            Some(1.5),
+            Some(f64::INFINITY),
+            None,
+        ];
         let ops = [
             (Operator::Eq, (|a, b| a == b) as fn(f64, f64) -> bool),
             (Operator::NotEq, |a, b| a != b),
@@ -169,17 +204,27 @@ mod tests {
             let scalar = ColumnarValue::Scalar(ScalarValue::Float64(constant));
             let repeated = ColumnarValue::Array(Arc::new(Float64Array::from(vec![constant; rows])));
             for (op, holds) in ops {
-                let expected: BooleanArray = values.iter().map(|v| Some(holds((*v)?, constant?))).collect();
-                let swapped: BooleanArray = values.iter().map(|v| Some(holds(constant?, (*v)?))).collect();
-                for (left, right, expected) in
-                    [(&column, &scalar, &expected), (&column, &repeated, &expected), (&scalar, &column, &swapped)]
-                {
-                    assert_eq!(&compare::<Float64Type>(op, left, right, rows).expect("compares"), expected, "{op} {constant:?}");
+                let expected: BooleanArray =
+                    values.iter().map(|v| Some(holds((*v)?, constant?))).collect();
+                let swapped: BooleanArray =
+                    values.iter().map(|v| Some(holds(constant?, (*v)?))).collect();
+                for (left, right, expected) in [
+                    (&column, &scalar, &expected),
+                    (&column, &repeated, &expected),
+                    (&scalar, &column, &swapped),
+                ] {
+                    assert_eq!(
+                        &compare::<Float64Type>(op, left, right, rows).expect("compares"),
+                        expected,
+                        "{op} {constant:?}"
+                    );
                 }
             }
             let distinct: BooleanArray = values.iter().map(|v| Some(*v != constant)).collect();
-            let found = compare::<Float64Type>(Operator::IsDistinctFrom, &column, &scalar, rows).expect("compares");
-            let not = compare::<Float64Type>(Operator::IsNotDistinctFrom, &column, &repeated, rows).expect("compares");
+            let found = compare::<Float64Type>(Operator::IsDistinctFrom, &column, &scalar, rows)
+                .expect("compares");
+            let not = compare::<Float64Type>(Operator::IsNotDistinctFrom, &column, &repeated, rows)
+                .expect("compares");
             assert_eq!((found.values(), found.null_count()), (distinct.values(), 0));
             assert_eq!(not.values(), &!distinct.values());
         }

@@ -15,10 +15,20 @@ pub const ALL: [Definition; 23] = [
     function(
         "log",
         &[Double, Double],
-        Body::Double(|r| Ok(Some(if r.count() == 1 { r.double(0).ln() } else { r.double(1).ln() / r.double(0).ln() }))),
+        Body::Double(|r| {
+            Ok(Some(if r.count() == 1 {
+                r.double(0).ln()
+            } else {
+                r.double(1).ln() / r.double(0).ln()
+            }))
+        }),
     )
     .requires(1),
-    function("power", &[Double, Double], Body::Double(|r| Ok(Some(power(r.double(0), r.double(1)))))),
+    function(
+        "power",
+        &[Double, Double],
+        Body::Double(|r| Ok(Some(power(r.double(0), r.double(1))))),
+    ),
     function("sin", &[Double], Body::Map(f64::sin)),
     function("cos", &[Double], Body::Map(f64::cos)),
     function("tan", &[Double], Body::Map(f64::tan)),
@@ -26,7 +36,11 @@ pub const ALL: [Definition; 23] = [
     function("asin", &[Double], Body::Map(f64::asin)),
     function("acos", &[Double], Body::Map(f64::acos)),
     function("atan", &[Double], Body::Map(f64::atan)),
-    function("atan2", &[Double, Double], Body::Double(|r| Ok(Some(r.double(0).atan2(r.double(1)))))),
+    function(
+        "atan2",
+        &[Double, Double],
+        Body::Double(|r| Ok(Some(r.double(0).atan2(r.double(1))))),
+    ),
     function("sinh", &[Double], Body::Map(f64::sinh)),
     function("cosh", &[Double], Body::Map(f64::cosh)),
     function("tanh", &[Double], Body::Map(f64::tanh)),
@@ -39,5 +53,9 @@ pub const ALL: [Definition; 23] = [
 
 /// Java's Math.pow: 1 to the power of NaN is NaN there.
 fn power(base: f64, exponent: f64) -> f64 {
-    if exponent.is_nan() || base.abs() == 1.0 && exponent.is_infinite() { f64::NAN } else { base.powf(exponent) }
+    if exponent.is_nan() || base.abs() == 1.0 && exponent.is_infinite() {
+        f64::NAN
+    } else {
+        base.powf(exponent)
+    }
 }

@@ -1,6 +1,8 @@
 //! What may be called? The registry of functions, with Flink's names, types and rules.
 //!
-//! Each family has its file. None is DataFusion's own: their types, NULLs and messages differ from Flink's. A name that is not here is an error at planning: never a function that merely has the same name.
+//! Each family has its file. None is DataFusion's own: their types, NULLs and messages differ from
+//! Flink's. A name that is not here is an error at planning: never a function that merely has the
+//! same name.
 
 mod aggregates;
 pub mod arithmetic;
@@ -42,7 +44,9 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub use aggregates::{JsonAggregate, JsonValues, Percentiles, PlannedAggregate, aggregate_type, planned_aggregate};
+pub use aggregates::{
+    JsonAggregate, JsonValues, Percentiles, PlannedAggregate, aggregate_type, planned_aggregate,
+};
 
 /// All functions by name, lower case.
 pub struct Functions {
@@ -78,7 +82,10 @@ impl Default for Functions {
         for function in families.map(rows::Definition::udf) {
             scalars.insert(function.name().to_string(), Arc::new(function));
         }
-        let aggregates = aggregates::all().chain([grouping::udaf()]).map(|f| (f.name().to_string(), Arc::new(f))).collect();
+        let aggregates = aggregates::all()
+            .chain([grouping::udaf()])
+            .map(|f| (f.name().to_string(), Arc::new(f)))
+            .collect();
         let windows = ranks::all().map(|f| (f.name().to_string(), Arc::new(f))).collect();
         Functions { scalars, aggregates, windows }
     }
@@ -96,7 +103,9 @@ impl Functions {
     /// True if something can be called by this name.
     pub fn knows(&self, name: &str) -> bool {
         let name = name.to_lowercase();
-        self.scalars.contains_key(&name) || self.aggregates.contains_key(&name) || self.windows.contains_key(&name)
+        self.scalars.contains_key(&name)
+            || self.aggregates.contains_key(&name)
+            || self.windows.contains_key(&name)
     }
     pub fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         self.scalars.get(&name.to_lowercase()).cloned()

@@ -33,6 +33,7 @@ pub(crate) fn months_between(later: i64, earlier: i64) -> i64 {
 pub(crate) fn months_from(from: i64, to: i64) -> i64 {
     let (later, earlier) = (to.div_euclid(MS_PER_DAY), from.div_euclid(MS_PER_DAY));
     let months = months_between(later, earlier);
-    let short = add_months(earlier, months) == later && to.rem_euclid(MS_PER_DAY) < from.rem_euclid(MS_PER_DAY);
+    let short = add_months(earlier, months) == later
+        && to.rem_euclid(MS_PER_DAY) < from.rem_euclid(MS_PER_DAY);
     months - i64::from(short)
 }

@@ -1,18 +1,22 @@
 //! A value on its way into a column that is NOT NULL: it passes, or its row is refused.
 //!
-//! Put around the columns of an INSERT by `bind`; it cannot be called in SQL. Flink's job fails at such a row
-//! (`table.exec.sink.not-null-enforcer` is ERROR); here the row alone goes to the error stream.
+//! Put around the columns of an INSERT by `bind`; it cannot be called in SQL. Flink's job fails at
+//! such a row (`table.exec.sink.not-null-enforcer` is ERROR); here the row alone goes to the error
+//! stream.
 
 use arrow::array::Array;
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, ScalarValue, exec_err};
-use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit};
+use datafusion_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+};
 
 const NAME: &str = "not_null";
 
 /// The check around a value for the column of this name.
 pub fn call(value: Expr, column: &str) -> Expr {
-    ScalarUDF::from(NotNull { signature: Signature::any(2, Volatility::Immutable) }).call(vec![value, lit(column)])
+    ScalarUDF::from(NotNull { signature: Signature::any(2, Volatility::Immutable) })
+        .call(vec![value, lit(column)])
 }
 
 /// The value inside the check.

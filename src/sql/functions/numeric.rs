@@ -1,5 +1,5 @@
-//! Functions whose result has the type of their arguments: ABS, SIGN, FLOOR, CEIL, GREATEST, LEAST; and HEX, which takes
-//! numbers and text.
+//! Functions whose result has the type of their arguments: ABS, SIGN, FLOOR, CEIL, GREATEST, LEAST;
+//! and HEX, which takes numbers and text.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -7,10 +7,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray, make_comparator};
 use arrow::compute::{SortOptions, cast, interleave, unary};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type,
 };
 use datafusion_common::{Result, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use crate::floats::one_nan;
 use crate::types::common::common_type;
@@ -40,8 +43,13 @@ const ALL: [(&str, Which); 8] = [
 ];
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
-    ALL.into_iter()
-        .map(|(name, which)| ScalarUDF::from(Numeric { name, which, signature: Signature::user_defined(Volatility::Immutable) }))
+    ALL.into_iter().map(|(name, which)| {
+        ScalarUDF::from(Numeric {
+            name,
+            which,
+            signature: Signature::user_defined(Volatility::Immutable),
+        })
+    })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -67,13 +75,25 @@ impl ScalarUDFImpl for Numeric {
             for data_type in given {
                 to = match common_type(&to, data_type) {
                     Some(to) => to,
-                    None => return plan_err!("'{name}' cannot bring {} and {} together", sql_name(&to), sql_name(data_type)),
+                    None => {
+                        return plan_err!(
+                            "'{name}' cannot bring {} and {} together",
+                            sql_name(&to),
+                            sql_name(data_type)
+                        );
+                    }
                 };
             }
-            return if given.is_empty() { plan_err!("'{name}' takes at least 1 argument") } else { Ok(vec![to; given.len()]) };
+            return if given.is_empty() {
+                plan_err!("'{name}' takes at least 1 argument")
+            } else {
+                Ok(vec![to; given.len()])
+            };
         }
         match given {
-            [DataType::Null] => Ok(vec![if self.which == Which::Hex { DataType::Utf8 } else { DataType::Int32 }]),
+            [DataType::Null] => {
+                Ok(vec![if self.which == Which::Hex { DataType::Utf8 } else { DataType::Int32 }])
+            }
             [DataType::Utf8] if self.which == Which::Hex => Ok(given.to_vec()),
             [t] if t.is_integer() && self.which == Which::Hex => Ok(vec![DataType::Int64]),
             [t] if t.is_numeric() && self.which != Which::Hex => Ok(given.to_vec()),
@@ -91,8 +111,11 @@ impl ScalarUDFImpl for Numeric {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
-        let Some(first) = arrays.first() else { return exec_err!("'{}' takes an argument", self.name) };
+        let arrays =
+            args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+        let Some(first) = arrays.first() else {
+            return exec_err!("'{}' takes an argument", self.name);
+        };
         let out = match self.which {
             Which::Greatest => extreme(&arrays, Ordering::Greater)?,
             Which::Least => extreme(&arrays, Ordering::Less)?,
@@ -105,10 +128,18 @@ impl ScalarUDFImpl for Numeric {
 
 fn map(which: Which, array: &ArrayRef) -> Result<ArrayRef> {
     Ok(match array.data_type() {
-        DataType::Int8 => integers::<Int8Type>(array, |v| integer(which, v, i8::wrapping_abs, i8::signum)),
-        DataType::Int16 => integers::<Int16Type>(array, |v| integer(which, v, i16::wrapping_abs, i16::signum)),
-        DataType::Int32 => integers::<Int32Type>(array, |v| integer(which, v, i32::wrapping_abs, i32::signum)),
-        DataType::Int64 => integers::<Int64Type>(array, |v| integer(which, v, i64::wrapping_abs, i64::signum)),
+        DataType::Int8 => {
+            integers::<Int8Type>(array, |v| integer(which, v, i8::wrapping_abs, i8::signum))
+        }
+        DataType::Int16 => {
+            integers::<Int16Type>(array, |v| integer(which, v, i16::wrapping_abs, i16::signum))
+        }
+        DataType::Int32 => {
+            integers::<Int32Type>(array, |v| integer(which, v, i32::wrapping_abs, i32::signum))
+        }
+        DataType::Int64 => {
+            integers::<Int64Type>(array, |v| integer(which, v, i64::wrapping_abs, i64::signum))
+        }
         DataType::Float32 => integers::<Float32Type>(array, |v| float(which, f64::from(v)) as f32),
         DataType::Float64 => integers::<Float64Type>(array, |v| float(which, v)),
         DataType::Decimal128(p, s) => {
@@ -127,7 +158,10 @@ fn map(which: Which, array: &ArrayRef) -> Result<ArrayRef> {
     })
 }
 
-fn integers<T: ArrowPrimitiveType>(array: &ArrayRef, f: impl Fn(T::Native) -> T::Native) -> ArrayRef {
+fn integers<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    f: impl Fn(T::Native) -> T::Native,
+) -> ArrayRef {
     Arc::new(unary::<_, _, T>(array.as_primitive::<T>(), f))
 }
 
@@ -158,7 +192,9 @@ fn extreme(arrays: &[ArrayRef], wanted: Ordering) -> Result<ArrayRef> {
     for (number, array) in arrays.iter().enumerate() {
         // Against each of those before, since the best so far differs from row to row.
         let comparators = (0..number)
-            .map(|before| make_comparator(array.as_ref(), arrays[before].as_ref(), SortOptions::default()))
+            .map(|before| {
+                make_comparator(array.as_ref(), arrays[before].as_ref(), SortOptions::default())
+            })
             .collect::<std::result::Result<Vec<_>, _>>()?;
         for (row, best) in best.iter_mut().enumerate() {
             if arrays[*best].is_null(row) || number == 0 {
@@ -170,14 +206,17 @@ fn extreme(arrays: &[ArrayRef], wanted: Ordering) -> Result<ArrayRef> {
         }
     }
     let references: Vec<&dyn Array> = arrays.iter().map(|a| a.as_ref()).collect();
-    let picks: Vec<(usize, usize)> = best.into_iter().enumerate().map(|(row, array)| (array, row)).collect();
+    let picks: Vec<(usize, usize)> =
+        best.into_iter().enumerate().map(|(row, array)| (array, row)).collect();
     Ok(interleave(&references, &picks)?)
 }
 
 fn hex(array: &ArrayRef) -> Result<ArrayRef> {
     if *array.data_type() == DataType::Utf8 {
         let bytes = |text: &str| text.bytes().map(|b| format!("{b:02X}")).collect::<String>();
-        return Ok(Arc::new(array.as_string::<i32>().iter().map(|t| t.map(bytes)).collect::<StringArray>()));
+        return Ok(Arc::new(
+            array.as_string::<i32>().iter().map(|t| t.map(bytes)).collect::<StringArray>(),
+        ));
     }
     let numbers = cast(array, &DataType::Int64)?;
     let text = numbers.as_primitive::<Int64Type>().iter().map(|v| v.map(|v| format!("{v:X}")));

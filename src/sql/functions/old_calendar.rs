@@ -1,7 +1,7 @@
 //! Which day has a date in Java's GregorianCalendar, which is Julian before 1582-10-15?
 //!
-//! Flink's functions that go by SimpleDateFormat ask: CONVERT_TZ, UNIX_TIMESTAMP, FROM_UNIXTIME and the patterns over text.
-//! Those of TIMESTAMPs have the Gregorian calendar for all times.
+//! Flink's functions that go by SimpleDateFormat ask: CONVERT_TZ, UNIX_TIMESTAMP, FROM_UNIXTIME and
+//! the patterns over text. Those of TIMESTAMPs have the Gregorian calendar for all times.
 
 use crate::format::time_text::{civil_from_days, days_from_civil};
 
@@ -10,7 +10,8 @@ const GREGORIAN: i64 = -141_427;
 /// The number of 1970-01-01 among the Julian days.
 const DAY_OF_1970: i64 = 2_440_588;
 
-/// Days since 1970 of a date; a month or day too many is counted on. Of the days that the change left out, the Julian ones.
+/// Days since 1970 of a date; a month or day too many is counted on. Of the days that the change
+/// left out, the Julian ones.
 pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = (year + (month - 1).div_euclid(12), (month - 1).rem_euclid(12) + 1);
     let gregorian = days_from_civil(year, month as u32, 1) + day - 1;
@@ -22,7 +23,8 @@ pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
 
 /// Year, month and day. Years before the first are counted back, without a sign.
 pub(crate) fn date_of(days: i64) -> (i64, u32, u32) {
-    let (year, month, day) = if days >= GREGORIAN { civil_from_days(days) } else { julian_date(days) };
+    let (year, month, day) =
+        if days >= GREGORIAN { civil_from_days(days) } else { julian_date(days) };
     (if year > 0 { year } else { 1 - year }, month, day)
 }
 
@@ -38,7 +40,11 @@ fn julian_date(days: i64) -> (i64, u32, u32) {
     let year = (4 * days + 3).div_euclid(1461);
     let day = days - (1461 * year).div_euclid(4);
     let month = (5 * day + 2) / 153;
-    (year - 4800 + month / 10, (month + 3 - 12 * (month / 10)) as u32, (day - (153 * month + 2) / 5 + 1) as u32)
+    (
+        year - 4800 + month / 10,
+        (month + 3 - 12 * (month / 10)) as u32,
+        (day - (153 * month + 2) / 5 + 1) as u32,
+    )
 }
 
 #[cfg(test)]

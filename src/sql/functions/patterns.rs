@@ -1,7 +1,8 @@
 //! LIKE with an escape character, SIMILAR TO, and the REGEXP functions.
 //!
-//! Expressions are those of the `regex` crate: the common ones of Java's, without look-around and back references, which
-//! are refused when a row needs them. Each thread keeps the last ones it compiled.
+//! Expressions are those of the `regex` crate: the common ones of Java's, without look-around and
+//! back references, which are refused when a row needs them. Each thread keeps the last ones it
+//! compiled.
 
 use std::cell::RefCell;
 
@@ -44,7 +45,10 @@ pub const ALL: [Definition; 8] = [
         &[Text, Text, Text],
         Body::Text(|r| {
             // The new text is taken as it is: Flink quotes its `$1`.
-            with(r.text(1), |regex| regex.replace_all(r.text(0), regex::NoExpand(r.text(2))).into_owned()).map(Some)
+            with(r.text(1), |regex| {
+                regex.replace_all(r.text(0), regex::NoExpand(r.text(2))).into_owned()
+            })
+            .map(Some)
         }),
     ),
     function("regexp_extract", &[Text, Text, Int], Body::Text(extract)).requires(2),
@@ -65,7 +69,9 @@ pub const ALL: [Definition; 8] = [
     function(
         "regexp_substr",
         &[Text, Text],
-        Body::Text(|r| with(r.text(1), |regex| regex.find(r.text(0)).map(|m| m.as_str().to_string()))),
+        Body::Text(|r| {
+            with(r.text(1), |regex| regex.find(r.text(0)).map(|m| m.as_str().to_string()))
+        }),
     ),
 ];
 
@@ -82,7 +88,8 @@ pub fn with<T>(pattern: &str, use_it: impl FnOnce(&Regex) -> T) -> Result<T, Str
         if let Some((_, regex)) = compiled.iter().find(|(p, _)| p == pattern) {
             return Ok(use_it(regex));
         }
-        let regex = Regex::new(pattern).map_err(|_| format!("'{pattern}' is not a regular expression that is supported"))?;
+        let regex = Regex::new(pattern)
+            .map_err(|_| format!("'{pattern}' is not a regular expression that is supported"))?;
         if compiled.len() == COMPILED_MAX {
             compiled.remove(0);
         }
@@ -117,7 +124,9 @@ fn like(pattern: &str, escape: &str) -> Result<String, String> {
         match c {
             c if Some(c) == escape => match chars.next() {
                 Some(next) => out.push_str(&regex::escape(&next.to_string())),
-                None => return Err(format!("the pattern '{pattern}' ends with its escape character")),
+                None => {
+                    return Err(format!("the pattern '{pattern}' ends with its escape character"));
+                }
             },
             '%' => out.push_str(".*"),
             '_' => out.push('.'),
@@ -137,7 +146,9 @@ fn similar(pattern: &str, escape: &str) -> Result<String, String> {
         match c {
             c if Some(c) == escape => match chars.next() {
                 Some(next) => out.push_str(&regex::escape(&next.to_string())),
-                None => return Err(format!("the pattern '{pattern}' ends with its escape character")),
+                None => {
+                    return Err(format!("the pattern '{pattern}' ends with its escape character"));
+                }
             },
             '%' => out.push_str(".*"),
             '_' => out.push('.'),

@@ -1,7 +1,8 @@
 //! PRINTF(format, values...): Java's `String.format`, in its common conversions.
 //!
-//! `%s`, `%d`, `%f`, `%x`, `%X`, `%b`, `%c`, `%n` and `%%`, with the flags `-`, `0`, `,` and `+`, a width and a precision. Another
-//! conversion, or one that its value does not fit, refuses the row. NULL prints as `null`.
+//! `%s`, `%d`, `%f`, `%x`, `%X`, `%b`, `%c`, `%n` and `%%`, with the flags `-`, `0`, `,` and `+`, a
+//! width and a precision. Another conversion, or one that its value does not fit, refuses the row.
+//! NULL prints as `null`.
 
 use std::sync::Arc;
 
@@ -20,9 +21,13 @@ pub const PRINTF: Definition = Definition {
         if given[0] != DataType::Utf8 && !given[0].is_null() {
             return Err("the format is text".into());
         }
-        let fits = |t: &DataType| t.is_null() || t.is_numeric() || matches!(t, DataType::Utf8 | DataType::Boolean);
+        let fits = |t: &DataType| {
+            t.is_null() || t.is_numeric() || matches!(t, DataType::Utf8 | DataType::Boolean)
+        };
         match given[1..].iter().find(|t| !fits(t)) {
-            Some(other) => Err(format!("a value of type {} has no form: CAST it to STRING", sql_name(other))),
+            Some(other) => {
+                Err(format!("a value of type {} has no form: CAST it to STRING", sql_name(other)))
+            }
             None => Ok(std::iter::once(DataType::Utf8).chain(given[1..].iter().cloned()).collect()),
         }
     },
@@ -67,7 +72,9 @@ fn format(format: &str, call: &Call<'_>, row: usize) -> Result<String, String> {
             'n' => "\n".to_string(),
             '%' => "%".to_string(),
             _ => {
-                let value = values.next().ok_or_else(|| format!("'{format}' has more conversions than values"))?;
+                let value = values
+                    .next()
+                    .ok_or_else(|| format!("'{format}' has more conversions than values"))?;
                 convert(conversion, flags, precision, value, row)?
             }
         };
@@ -82,7 +89,13 @@ fn digits(text: &str) -> (Option<usize>, &str) {
     (if digits.is_empty() { None } else { Some(digits.parse().unwrap_or(usize::MAX)) }, after)
 }
 
-fn convert(conversion: char, flags: &str, precision: Option<usize>, value: &ArrayRef, row: usize) -> Result<String, String> {
+fn convert(
+    conversion: char,
+    flags: &str,
+    precision: Option<usize>,
+    value: &ArrayRef,
+    row: usize,
+) -> Result<String, String> {
     let mut text = String::new();
     let is_null = value.is_null(row);
     if !is_null {
@@ -92,7 +105,8 @@ fn convert(conversion: char, flags: &str, precision: Option<usize>, value: &Arra
     if *value.data_type() == DataType::Boolean {
         text = text.to_lowercase();
     }
-    let wrong = || format!("'%{conversion}' does not take a value of type {}", sql_name(value.data_type()));
+    let wrong =
+        || format!("'%{conversion}' does not take a value of type {}", sql_name(value.data_type()));
     let is_integer = value.data_type().is_integer() || value.data_type().is_null();
     let text = match conversion {
         'b' if is_null => "false".to_string(),
@@ -106,7 +120,10 @@ fn convert(conversion: char, flags: &str, precision: Option<usize>, value: &Arra
             let number: i64 = text.parse().map_err(|_| wrong())?;
             // As many digits as the type of a negative number has.
             let bits = value.data_type().primitive_width().unwrap_or(8) * 8;
-            let hex = format!("{:x}", if bits == 64 { number as u64 } else { number as u64 & ((1 << bits) - 1) });
+            let hex = format!(
+                "{:x}",
+                if bits == 64 { number as u64 } else { number as u64 & ((1 << bits) - 1) }
+            );
             if conversion == 'X' { hex.to_uppercase() } else { hex }
         }
         'f' if value.data_type().is_floating() => {
@@ -127,7 +144,8 @@ fn convert(conversion: char, flags: &str, precision: Option<usize>, value: &Arra
 /// Java rounds the decimal form half up, Rust the binary one half to even.
 fn rounded(number: f64, digits: usize) -> String {
     let shown = format!("{number:?}");
-    let half = shown.split_once('.').is_some_and(|(_, f)| f.len() == digits + 1 && f.ends_with('5'));
+    let half =
+        shown.split_once('.').is_some_and(|(_, f)| f.len() == digits + 1 && f.ends_with('5'));
     if half {
         let whole = &shown[..shown.len() - 1];
         // One more than the digit 5 rounds away from zero.
@@ -139,7 +157,9 @@ fn rounded(number: f64, digits: usize) -> String {
 }
 
 fn grouped(number: &str, flags: &str) -> String {
-    let (sign, digits) = number.strip_prefix('-').map_or((if flags.contains('+') { "+" } else { "" }, number), |d| ("-", d));
+    let (sign, digits) = number
+        .strip_prefix('-')
+        .map_or((if flags.contains('+') { "+" } else { "" }, number), |d| ("-", d));
     let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
     if !flags.contains(',') {
         return format!("{sign}{digits}");

@@ -1,12 +1,13 @@
-//! RAND, RAND_INTEGER and UUID as the planner sees them. Never run: `plan::lower` puts a column with random values in the
-//! place of each call.
+//! RAND, RAND_INTEGER and UUID as the planner sees them. Never run: `plan::lower` puts a column
+//! with random values in the place of each call.
 //!
 //! With a seed they are refused: Flink's sequence then depends on how its tasks share the rows.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, not_impl_err, plan_err};
 use datafusion_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility, cast,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility, cast,
 };
 
 use crate::operator::marks::Draw;
@@ -36,11 +37,13 @@ pub(crate) fn draw_of(call: &Expr) -> Option<Draw> {
 /// What a call becomes over a column with what was drawn.
 pub fn over(call: &Expr, drawn: Expr) -> Expr {
     match call {
-        Expr::ScalarFunction(function) if function.name() == RAND_INTEGER => match function.args.as_slice() {
-            // A fraction below 1 of the bound, cut to an integer.
-            [bound] => cast(drawn * cast(bound.clone(), DataType::Float64), DataType::Int32),
-            _ => drawn,
-        },
+        Expr::ScalarFunction(function) if function.name() == RAND_INTEGER => {
+            match function.args.as_slice() {
+                // A fraction below 1 of the bound, cut to an integer.
+                [bound] => cast(drawn * cast(bound.clone(), DataType::Float64), DataType::Int32),
+                _ => drawn,
+            }
+        }
         _ => drawn,
     }
 }
@@ -77,6 +80,9 @@ impl ScalarUDFImpl for Random {
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        not_impl_err!("'{}' in this place; SELECT it in a subquery of the table", self.name.to_uppercase())
+        not_impl_err!(
+            "'{}' in this place; SELECT it in a subquery of the table",
+            self.name.to_uppercase()
+        )
     }
 }

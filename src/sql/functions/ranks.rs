@@ -1,5 +1,5 @@
-//! ROW_NUMBER, RANK, DENSE_RANK and LAG as the planner sees them. Never run by DataFusion: `plan::lower` turns them into a
-//! Top-N or into the calls of an OVER operator.
+//! ROW_NUMBER, RANK, DENSE_RANK and LAG as the planner sees them. Never run by DataFusion:
+//! `plan::lower` turns them into a Top-N or into the calls of an OVER operator.
 
 use std::sync::Arc;
 
@@ -41,7 +41,10 @@ impl WindowUDFImpl for Planned {
         &self.signature
     }
 
-    fn partition_evaluator(&self, _: PartitionEvaluatorArgs) -> Result<Box<dyn PartitionEvaluator>> {
+    fn partition_evaluator(
+        &self,
+        _: PartitionEvaluatorArgs,
+    ) -> Result<Box<dyn PartitionEvaluator>> {
         not_impl_err!("'{}' in this place", self.name.to_uppercase())
     }
 

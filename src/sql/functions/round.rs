@@ -1,25 +1,33 @@
 //! ROUND(x) and ROUND(x, digits), half away from zero, and TRUNCATE, towards zero.
 //!
-//! A DOUBLE is rounded as its shortest decimal text is, so 1.005 rounds to 1.01 at two digits although its binary value is
-//! a little less. Integers and DECIMALs are exact; the scale of a DECIMAL result follows from a constant `digits`.
+//! A DOUBLE is rounded as its shortest decimal text is, so 1.005 rounds to 1.01 at two digits
+//! although its binary value is a little less. Integers and DECIMALs are exact; the scale of a
+//! DECIMAL result follows from a constant `digits`.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type,
+    ArrowPrimitiveType, DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type,
+    Int8Type, Int16Type, Int32Type, Int64Type,
 };
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
 
 use crate::types::decimal::{Rounding, fits};
 use crate::types::sql_name;
 
 pub fn all() -> [ScalarUDF; 2] {
-    [Rounding::HalfUp, Rounding::Down]
-        .map(|rounding| ScalarUDF::from(Round { rounding, signature: Signature::user_defined(Volatility::Immutable) }))
+    [Rounding::HalfUp, Rounding::Down].map(|rounding| {
+        ScalarUDF::from(Round {
+            rounding,
+            signature: Signature::user_defined(Volatility::Immutable),
+        })
+    })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -53,7 +61,11 @@ impl ScalarUDFImpl for Round {
         let mut types = arguments.to_vec();
         match types.as_mut_slice() {
             [number] | [number, _] if !(number.is_numeric() || number.is_null()) => {
-                plan_err!("'{}' takes a number, not {}", self.name().to_uppercase(), sql_name(number))
+                plan_err!(
+                    "'{}' takes a number, not {}",
+                    self.name().to_uppercase(),
+                    sql_name(number)
+                )
             }
             [_] => Ok(types),
             [_, digits] => {
@@ -63,7 +75,9 @@ impl ScalarUDFImpl for Round {
                 }
                 Ok(types)
             }
-            _ => plan_err!("'{}' takes a number and a number of digits", self.name().to_uppercase()),
+            _ => {
+                plan_err!("'{}' takes a number and a number of digits", self.name().to_uppercase())
+            }
         }
     }
 
@@ -81,10 +95,16 @@ impl ScalarUDFImpl for Round {
         let output = match (input, digits) {
             (DataType::Decimal128(p, s), Some(d)) if d < i64::from(*s) => {
                 let scale = d.max(0) as i8;
-                DataType::Decimal128((i64::from(*p) - i64::from(*s) + d.max(0) + 1).clamp(1, 38) as u8, scale)
+                DataType::Decimal128(
+                    (i64::from(*p) - i64::from(*s) + d.max(0) + 1).clamp(1, 38) as u8,
+                    scale,
+                )
             }
             (DataType::Decimal128(..), None) => {
-                return plan_err!("the number of digits of '{}' must be a constant for a DECIMAL", self.name().to_uppercase());
+                return plan_err!(
+                    "the number of digits of '{}' must be a constant for a DECIMAL",
+                    self.name().to_uppercase()
+                );
             }
             _ => input.clone(),
         };
@@ -103,42 +123,55 @@ impl ScalarUDFImpl for Round {
             Some(d) => d.is_valid(row).then(|| d.as_primitive::<Int64Type>().value(row)),
         };
         let rounded: ArrayRef = match (numbers.data_type(), args.return_field.data_type()) {
-            (DataType::Float64, _) => each::<Float64Type>(&numbers, |row, v| Some(round_float(v, digits(row)?, rounding))),
-            (DataType::Float32, _) => each::<Float32Type>(&numbers, |row, v| Some(float32(v, digits(row)?, rounding))),
+            (DataType::Float64, _) => {
+                each::<Float64Type>(&numbers, |row, v| Some(round_float(v, digits(row)?, rounding)))
+            }
+            (DataType::Float32, _) => {
+                each::<Float32Type>(&numbers, |row, v| Some(float32(v, digits(row)?, rounding)))
+            }
             (DataType::Decimal128(_, from), DataType::Decimal128(p, to)) => {
                 let shorten = |row: usize, v: i128| {
                     let keep = digits(row)?.clamp(-38, i64::from(*from));
                     let dropped = 10i128.checked_pow((i64::from(*from) - keep) as u32)?;
                     // Back up to the scale of the result, for a negative number of digits.
-                    let rounded = divided(v, dropped, rounding).checked_mul(10i128.pow((i64::from(*to) - keep).max(0) as u32))?;
+                    let rounded = divided(v, dropped, rounding)
+                        .checked_mul(10i128.pow((i64::from(*to) - keep).max(0) as u32))?;
                     fits(rounded, *p).then_some(rounded)
                 };
                 let values = numbers.as_primitive::<Decimal128Type>();
-                let out: PrimitiveArray<Decimal128Type> =
-                    (0..rows).map(|r| shorten(r, values.is_valid(r).then(|| values.value(r))?)).collect();
+                let out: PrimitiveArray<Decimal128Type> = (0..rows)
+                    .map(|r| shorten(r, values.is_valid(r).then(|| values.value(r))?))
+                    .collect();
                 Arc::new(out.with_precision_and_scale(*p, *to)?)
             }
-            (DataType::Int8, _) => {
-                each::<Int8Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, rounding) as i8))
-            }
-            (DataType::Int16, _) => {
-                each::<Int16Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, rounding) as i16))
-            }
-            (DataType::Int32, _) => {
-                each::<Int32Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, rounding) as i32))
-            }
-            (DataType::Int64, _) => {
-                each::<Int64Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, rounding) as i64))
-            }
+            (DataType::Int8, _) => each::<Int8Type>(&numbers, |row, v| {
+                Some(round_integer(v.into(), digits(row)?, rounding) as i8)
+            }),
+            (DataType::Int16, _) => each::<Int16Type>(&numbers, |row, v| {
+                Some(round_integer(v.into(), digits(row)?, rounding) as i16)
+            }),
+            (DataType::Int32, _) => each::<Int32Type>(&numbers, |row, v| {
+                Some(round_integer(v.into(), digits(row)?, rounding) as i32)
+            }),
+            (DataType::Int64, _) => each::<Int64Type>(&numbers, |row, v| {
+                Some(round_integer(v.into(), digits(row)?, rounding) as i64)
+            }),
             (t, _) => return exec_err!("ROUND does not take {}", sql_name(t)),
         };
         Ok(ColumnarValue::Array(rounded))
     }
 }
 
-fn each<T: ArrowPrimitiveType>(numbers: &ArrayRef, f: impl Fn(usize, T::Native) -> Option<T::Native>) -> ArrayRef {
+fn each<T: ArrowPrimitiveType>(
+    numbers: &ArrayRef,
+    f: impl Fn(usize, T::Native) -> Option<T::Native>,
+) -> ArrayRef {
     let values = numbers.as_primitive::<T>();
-    Arc::new((0..values.len()).map(|r| f(r, values.is_valid(r).then(|| values.value(r))?)).collect::<PrimitiveArray<T>>())
+    Arc::new(
+        (0..values.len())
+            .map(|r| f(r, values.is_valid(r).then(|| values.value(r))?))
+            .collect::<PrimitiveArray<T>>(),
+    )
 }
 
 /// Rounds to tens and so on; what does not fit wraps where it is stored.
@@ -177,7 +210,8 @@ fn round_float(value: f64, digits: i64, rounding: Rounding) -> f64 {
         return 0.0;
     }
     // Beyond 2^53 there are no digits after the point, and beyond 17 digits none that a double has.
-    if !value.is_finite() || digits > 17 || (digits >= 0 && value.abs() >= 9_007_199_254_740_992.0) {
+    if !value.is_finite() || digits > 17 || (digits >= 0 && value.abs() >= 9_007_199_254_740_992.0)
+    {
         return value;
     }
     let text = format!("{}", value.abs());
@@ -199,9 +233,12 @@ fn round_float(value: f64, digits: i64, rounding: Rounding) -> f64 {
             None => kept.insert(0, 1),
         }
     }
-    let kept: String = std::iter::once('0').chain(kept.iter().map(|d| char::from(b'0' + d))).collect();
+    let kept: String =
+        std::iter::once('0').chain(kept.iter().map(|d| char::from(b'0' + d))).collect();
     // Decimal text again, so that the result is the double nearest to it.
-    format!("{kept}e{}", -digits).parse::<f64>().map_or(value, |v| if v == 0.0 { v } else { v.copysign(value) })
+    format!("{kept}e{}", -digits)
+        .parse::<f64>()
+        .map_or(value, |v| if v == 0.0 { v } else { v.copysign(value) })
 }
 
 #[cfg(test)]

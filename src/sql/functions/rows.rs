@@ -1,20 +1,26 @@
 //! How is a scalar function written that looks at one row at a time?
 //!
-//! A family file lists its functions as [`Definition`]s: name, parameters, and a plain Rust function from a row's arguments
-//! to a value. This file makes DataFusion functions of them. What always holds: a NULL argument gives NULL without a call,
-//! unless the definition asks for NULLs; an error refuses the row.
+//! A family file lists its functions as [`Definition`]s: name, parameters, and a plain Rust
+//! function from a row's arguments to a value. This file makes DataFusion functions of them. What
+//! always holds: a NULL argument gives NULL without a call, unless the definition asks for NULLs;
+//! an error refuses the row.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
+};
 use arrow::compute::{cast, unary};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
-    IntervalUnit, Time32MillisecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Float64Type, Int32Type, Int64Type,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, Time32MillisecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
 use datafusion_common::{Result, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::arity::{Arity, at_least, between};
 use super::times::times;
@@ -81,8 +87,19 @@ pub struct Definition {
 }
 
 /// A function all of whose parameters are required.
-pub const fn function(name: &'static str, parameters: &'static [ParameterKind], body: Body) -> Definition {
-    Definition { name, parameters, required: parameters.len(), repeats: false, sees_nulls: false, body }
+pub const fn function(
+    name: &'static str,
+    parameters: &'static [ParameterKind],
+    body: Body,
+) -> Definition {
+    Definition {
+        name,
+        parameters,
+        required: parameters.len(),
+        repeats: false,
+        sees_nulls: false,
+        body,
+    }
 }
 
 impl Definition {
@@ -102,7 +119,11 @@ impl Definition {
         }
     }
     pub(crate) fn udf(self) -> ScalarUDF {
-        ScalarUDF::from(Rowwise { name: self.name, definition: self, signature: Signature::user_defined(Volatility::Immutable) })
+        ScalarUDF::from(Rowwise {
+            name: self.name,
+            definition: self,
+            signature: Signature::user_defined(Volatility::Immutable),
+        })
     }
 }
 
@@ -145,15 +166,22 @@ impl<'a> Row<'a> {
     pub fn time(&self, at: usize) -> i64 {
         let array = &self.arguments[at];
         match array.data_type() {
-            DataType::Date32 => i64::from(array.as_primitive::<Date32Type>().value(self.row)) * MS_PER_DAY,
-            DataType::Time32(_) => i64::from(array.as_primitive::<Time32MillisecondType>().value(self.row)),
-            DataType::Timestamp(TimeUnit::Second, _) => array.as_primitive::<TimestampSecondType>().value(self.row) * 1000,
+            DataType::Date32 => {
+                i64::from(array.as_primitive::<Date32Type>().value(self.row)) * MS_PER_DAY
+            }
+            DataType::Time32(_) => {
+                i64::from(array.as_primitive::<Time32MillisecondType>().value(self.row))
+            }
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                array.as_primitive::<TimestampSecondType>().value(self.row) * 1000
+            }
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 array.as_primitive::<TimestampMicrosecondType>().value(self.row).div_euclid(1000)
             }
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                array.as_primitive::<TimestampNanosecondType>().value(self.row).div_euclid(1_000_000)
-            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => array
+                .as_primitive::<TimestampNanosecondType>()
+                .value(self.row)
+                .div_euclid(1_000_000),
             _ => array.as_primitive::<TimestampMillisecondType>().value(self.row),
         }
     }
@@ -162,11 +190,13 @@ impl<'a> Row<'a> {
         let array = &self.arguments[at];
         match array.data_type() {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                array.as_primitive::<TimestampMicrosecondType>().value(self.row).rem_euclid(1000) * 1000
+                array.as_primitive::<TimestampMicrosecondType>().value(self.row).rem_euclid(1000)
+                    * 1000
             }
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                array.as_primitive::<TimestampNanosecondType>().value(self.row).rem_euclid(1_000_000)
-            }
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => array
+                .as_primitive::<TimestampNanosecondType>()
+                .value(self.row)
+                .rem_euclid(1_000_000),
             _ => 0,
         }
     }
@@ -182,7 +212,11 @@ impl<'a> Row<'a> {
     }
     /// Milliseconds of a time, or the text in its place.
     pub(crate) fn time_or_text(&self, at: usize) -> std::result::Result<i64, &'a str> {
-        if *self.arguments[at].data_type() == DataType::Utf8 { Err(self.text(at)) } else { Ok(self.time(at)) }
+        if *self.arguments[at].data_type() == DataType::Utf8 {
+            Err(self.text(at))
+        } else {
+            Ok(self.time(at))
+        }
     }
     /// An interval; None where the argument is something else.
     pub fn interval(&self, at: usize) -> Option<IntervalMonthDayNano> {
@@ -229,19 +263,27 @@ fn taken_as(kind: ParameterKind, given: &DataType) -> Option<DataType> {
         ParameterKind::Long if null || given.is_integer() => Some(DataType::Int64),
         ParameterKind::Double if null || given.is_numeric() => Some(DataType::Float64),
         ParameterKind::Boolean if null || *given == DataType::Boolean => Some(DataType::Boolean),
-        ParameterKind::Bytes if null || matches!(given, DataType::Binary | DataType::Utf8) => Some(DataType::Binary),
+        ParameterKind::Bytes if null || matches!(given, DataType::Binary | DataType::Utf8) => {
+            Some(DataType::Binary)
+        }
         ParameterKind::TextOrCode if null || *given == DataType::Utf8 => Some(DataType::Utf8),
         ParameterKind::TextOrCode if given.is_integer() => Some(DataType::Int32),
         ParameterKind::TimeOrText if *given == DataType::Utf8 => Some(DataType::Utf8),
         ParameterKind::Interval if null => Some(DataType::Interval(IntervalUnit::MonthDayNano)),
-        ParameterKind::Interval | ParameterKind::TimeOrInterval if *given == DataType::Interval(IntervalUnit::MonthDayNano) => {
+        ParameterKind::Interval | ParameterKind::TimeOrInterval
+            if *given == DataType::Interval(IntervalUnit::MonthDayNano) =>
+        {
             Some(given.clone())
         }
-        ParameterKind::Time | ParameterKind::TimeOrText | ParameterKind::TimeOrInterval => match given {
-            DataType::Null => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
-            DataType::Timestamp(..) | DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) => Some(given.clone()),
-            _ => None,
-        },
+        ParameterKind::Time | ParameterKind::TimeOrText | ParameterKind::TimeOrInterval => {
+            match given {
+                DataType::Null => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
+                DataType::Timestamp(..)
+                | DataType::Date32
+                | DataType::Time32(TimeUnit::Millisecond) => Some(given.clone()),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
@@ -302,7 +344,9 @@ impl ScalarUDFImpl for Rowwise {
             Body::Bytes(_) => DataType::Binary,
             Body::Date(_) => DataType::Date32,
             Body::Time(_) | Body::Later(_) => time().unwrap_or(timestamp),
-            Body::Timestamp(_) => time().filter(|t| matches!(t, DataType::Timestamp(..))).unwrap_or(timestamp),
+            Body::Timestamp(_) => {
+                time().filter(|t| matches!(t, DataType::Timestamp(..))).unwrap_or(timestamp)
+            }
         })
     }
 
@@ -311,16 +355,25 @@ impl ScalarUDFImpl for Rowwise {
         let arguments = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<Vec<_>>>()?;
         let call = Call { arguments: &arguments, rows, sees_nulls: self.definition.sees_nulls };
         let out: std::result::Result<ArrayRef, String> = match self.definition.body {
-            Body::Text(f) => call.each(f).map(|v| Arc::new(v.into_iter().collect::<StringArray>()) as ArrayRef),
-            Body::Boolean(f) => call.each(f).map(|v| Arc::new(v.into_iter().collect::<BooleanArray>()) as ArrayRef),
-            Body::Bytes(f) => call.each(f).map(|v| Arc::new(v.into_iter().collect::<BinaryArray>()) as ArrayRef),
+            Body::Text(f) => {
+                call.each(f).map(|v| Arc::new(v.into_iter().collect::<StringArray>()) as ArrayRef)
+            }
+            Body::Boolean(f) => {
+                call.each(f).map(|v| Arc::new(v.into_iter().collect::<BooleanArray>()) as ArrayRef)
+            }
+            Body::Bytes(f) => {
+                call.each(f).map(|v| Arc::new(v.into_iter().collect::<BinaryArray>()) as ArrayRef)
+            }
             Body::Int(f) => call.primitive::<Int32Type>(f),
             Body::Long(f) => call.primitive::<Int64Type>(f),
             Body::Double(f) => call.primitive::<Float64Type>(f),
             Body::Date(f) => call.primitive::<Date32Type>(f),
-            Body::Time(f) => call.each(f).and_then(|ms| times(ms, |_| 0, args.return_field.data_type())),
+            Body::Time(f) => {
+                call.each(f).and_then(|ms| times(ms, |_| 0, args.return_field.data_type()))
+            }
             Body::Later(f) | Body::Timestamp(f) => {
-                let of = arguments.iter().position(|a| a.data_type().is_temporal()).unwrap_or_default();
+                let of =
+                    arguments.iter().position(|a| a.data_type().is_temporal()).unwrap_or_default();
                 let below = |row| Row { arguments: &arguments, row }.below_ms_ns(of);
                 call.each(f).and_then(|ms| times(ms, below, args.return_field.data_type()))
             }
@@ -353,7 +406,10 @@ impl Call<'_> {
         (0..self.rows).map(one).collect()
     }
 
-    fn primitive<T: ArrowPrimitiveType>(&self, f: fn(&Row<'_>) -> Answer<T::Native>) -> std::result::Result<ArrayRef, String> {
+    fn primitive<T: ArrowPrimitiveType>(
+        &self,
+        f: fn(&Row<'_>) -> Answer<T::Native>,
+    ) -> std::result::Result<ArrayRef, String> {
         Ok(Arc::new(self.each(f)?.into_iter().collect::<PrimitiveArray<T>>()))
     }
 }

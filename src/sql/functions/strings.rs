@@ -7,13 +7,19 @@ pub const ALL: [Definition; 41] = [
     function("parse_url", &[Text, Text, Text], Body::Text(parse_url)).requires(2),
     function("upper", &[Text], Body::Text(|r| ok(r.text(0).to_uppercase()))),
     function("lower", &[Text], Body::Text(|r| ok(r.text(0).to_lowercase()))),
-    function("trim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Left, End::Right])))).requires(1),
-    function("btrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Left, End::Right])))).requires(1),
+    function("trim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Left, End::Right]))))
+        .requires(1),
+    function("btrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Left, End::Right]))))
+        .requires(1),
     function("ltrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Left])))).requires(1),
     function("rtrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Right])))).requires(1),
     function("substring", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("substr", &[Text, Int, Int], Body::Text(substring)).requires(2),
-    function("left", &[Text, Int], Body::Text(|r| ok(r.text(0).chars().take(size(r.int(1))).collect()))),
+    function(
+        "left",
+        &[Text, Int],
+        Body::Text(|r| ok(r.text(0).chars().take(size(r.int(1))).collect())),
+    ),
     function(
         "right",
         &[Text, Int],
@@ -23,9 +29,18 @@ pub const ALL: [Definition; 41] = [
         }),
     ),
     function("position", &[Text, Text], Body::Int(|r| Ok(Some(find(r.text(1), r.text(0), 1))))),
-    function("locate", &[Text, Text, Int], Body::Int(|r| Ok(Some(find(r.text(1), r.text(0), r.int_or(2, 1)))))).requires(2),
+    function(
+        "locate",
+        &[Text, Text, Int],
+        Body::Int(|r| Ok(Some(find(r.text(1), r.text(0), r.int_or(2, 1))))),
+    )
+    .requires(2),
     function("instr", &[Text, Text, Int, Int], Body::Int(instr)).requires(2),
-    function("replace", &[Text, Text, Text], Body::Text(|r| ok(r.text(0).replace(r.text(1), r.text(2))))),
+    function(
+        "replace",
+        &[Text, Text, Text],
+        Body::Text(|r| ok(r.text(0).replace(r.text(1), r.text(2)))),
+    ),
     function("translate", &[Text, Text, Text], Body::Text(translate)),
     function("overlay", &[Text, Text, Int, Int], Body::Text(overlay)).requires(3),
     function("lpad", &[Text, Int, Text], Body::Text(|r| pad(r, End::Left))),
@@ -34,13 +49,33 @@ pub const ALL: [Definition; 41] = [
     function("reverse", &[Text], Body::Text(|r| ok(r.text(0).chars().rev().collect()))),
     function("initcap", &[Text], Body::Text(|r| ok(initcap(r.text(0))))),
     function("concat_ws", &[Text, Text], Body::Text(concat_ws)).requires(1).repeats().sees_nulls(),
-    function("split_index", &[Text, TextOrCode, Int], Body::Text(|r| Ok(split_index(r.text(0), &r.text_or_code(1), r.int(2))))),
-    function("ascii", &[Text], Body::Int(|r| Ok(Some(i32::from(r.text(0).bytes().next().unwrap_or(0) as i8))))),
+    function(
+        "split_index",
+        &[Text, TextOrCode, Int],
+        Body::Text(|r| Ok(split_index(r.text(0), &r.text_or_code(1), r.int(2)))),
+    ),
+    function(
+        "ascii",
+        &[Text],
+        Body::Int(|r| Ok(Some(i32::from(r.text(0).bytes().next().unwrap_or(0) as i8)))),
+    ),
     function("chr", &[Int], Body::Text(|r| ok(chr(r.int(0))))),
     function("char_length", &[Text], Body::Int(|r| Ok(Some(r.text(0).chars().count() as i32)))),
-    function("character_length", &[Text], Body::Int(|r| Ok(Some(r.text(0).chars().count() as i32)))),
-    function("startswith", &[Text, Text], Body::Boolean(|r| Ok(Some(r.text(0).starts_with(r.text(1)))))),
-    function("endswith", &[Text, Text], Body::Boolean(|r| Ok(Some(r.text(0).ends_with(r.text(1)))))),
+    function(
+        "character_length",
+        &[Text],
+        Body::Int(|r| Ok(Some(r.text(0).chars().count() as i32))),
+    ),
+    function(
+        "startswith",
+        &[Text, Text],
+        Body::Boolean(|r| Ok(Some(r.text(0).starts_with(r.text(1))))),
+    ),
+    function(
+        "endswith",
+        &[Text, Text],
+        Body::Boolean(|r| Ok(Some(r.text(0).ends_with(r.text(1))))),
+    ),
     function("elt", &[Int, Text], Body::Text(elt)).requires(2).repeats().sees_nulls(),
     function("to_base64", &[Bytes], Body::Text(|r| ok(to_base64(r.bytes(0))))),
     function("from_base64", &[Text], Body::Text(|r| Ok(from_base64(r.text(0))))),
@@ -54,7 +89,9 @@ pub const ALL: [Definition; 41] = [
     function(
         "is_decimal",
         &[Text],
-        Body::Boolean(|r| Ok(Some(!r.is_null(0) && crate::types::decimal::parse(r.text(0)).is_some()))),
+        Body::Boolean(|r| {
+            Ok(Some(!r.is_null(0) && crate::types::decimal::parse(r.text(0)).is_some()))
+        }),
     )
     .sees_nulls(),
 ];
@@ -115,7 +152,11 @@ fn find(text: &str, part: &str, from: i32) -> i32 {
         return 1;
     }
     let skip = size(from.saturating_sub(1));
-    let Some((start, _)) = text.char_indices().map(|(i, c)| (i, Some(c))).chain([(text.len(), None)]).nth(skip) else { return 0 };
+    let Some((start, _)) =
+        text.char_indices().map(|(i, c)| (i, Some(c))).chain([(text.len(), None)]).nth(skip)
+    else {
+        return 0;
+    };
     match text[start..].find(part) {
         Some(at) => (skip + text[start..start + at].chars().count() + 1) as i32,
         None => 0,
@@ -137,7 +178,11 @@ fn instr(row: &Row<'_>) -> Answer<i32> {
         return Ok(Some(0));
     }
     let mut left = occurrence;
-    let mut at = if from > 0 { i64::from(from) - 1 } else { (text.len() as i64 + i64::from(from)).min(last) };
+    let mut at = if from > 0 {
+        i64::from(from) - 1
+    } else {
+        (text.len() as i64 + i64::from(from)).min(last)
+    };
     while (0..=last).contains(&at) {
         if matches(at as usize) {
             left -= 1;
@@ -217,7 +262,8 @@ fn concat_ws(row: &Row<'_>) -> Answer<String> {
     if row.is_null(0) {
         return Ok(None);
     }
-    let parts: Vec<&str> = (1..row.count()).filter(|&i| !row.is_null(i)).map(|i| row.text(i)).collect();
+    let parts: Vec<&str> =
+        (1..row.count()).filter(|&i| !row.is_null(i)).map(|i| row.text(i)).collect();
     ok(parts.join(row.text(0)))
 }
 
@@ -252,7 +298,8 @@ const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 fn to_base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().enumerate().fold(0u32, |w, (i, b)| w | u32::from(*b) << (16 - 8 * i));
+        let word =
+            chunk.iter().enumerate().fold(0u32, |w, (i, b)| w | u32::from(*b) << (16 - 8 * i));
         for i in 0..4 {
             let digit = char::from(BASE64[(word >> (18 - 6 * i)) as usize & 63]);
             out.push(if i <= chunk.len() { digit } else { '=' });
@@ -276,7 +323,8 @@ fn from_base64(text: &str) -> Option<String> {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let digits: Vec<u8> =
+        text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
     // An odd number of digits has a leading 0.
     let odd = digits.len() % 2;
     let mut out = digits[..odd].to_vec();
@@ -290,8 +338,12 @@ fn encode(text: &str, charset: &str) -> Answer<Vec<u8>> {
         "UTF-16BE" => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
         "UTF-16LE" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         "UTF-16" if text.is_empty() => vec![],
-        "UTF-16" => [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect(),
-        "US-ASCII" | "ASCII" => text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect(),
+        "UTF-16" => {
+            [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect()
+        }
+        "US-ASCII" | "ASCII" => {
+            text.chars().map(|c| if c.is_ascii() { c as u8 } else { b'?' }).collect()
+        }
         "ISO-8859-1" => text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect(),
         _ => return Err(format!("charset '{charset}' is not known")),
     }))
@@ -307,7 +359,9 @@ fn decode(bytes: &[u8], charset: &str) -> Answer<String> {
         "UTF-16BE" => utf16(u16::from_be_bytes),
         "UTF-16LE" => utf16(u16::from_le_bytes),
         "UTF-16" => utf16(u16::from_be_bytes).trim_start_matches('\u{feff}').to_string(),
-        "US-ASCII" | "ASCII" => bytes.iter().map(|&b| if b.is_ascii() { char::from(b) } else { '\u{fffd}' }).collect(),
+        "US-ASCII" | "ASCII" => {
+            bytes.iter().map(|&b| if b.is_ascii() { char::from(b) } else { '\u{fffd}' }).collect()
+        }
         "ISO-8859-1" => bytes.iter().map(|&b| char::from(b)).collect(),
         _ => return Err(format!("charset '{charset}' is not known")),
     })
@@ -317,7 +371,9 @@ fn url_encode(text: &str) -> String {
     let mut out = String::new();
     for b in text.bytes() {
         match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => out.push(char::from(b)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => {
+                out.push(char::from(b))
+            }
             b' ' => out.push('+'),
             other => out.push_str(&format!("%{other:02X}")),
         }
@@ -351,7 +407,10 @@ fn parse_url(row: &Row<'_>) -> Answer<String> {
     }
     // One parameter of the query.
     let query = part.filter(|_| row.text(1) == "QUERY").unwrap_or_default();
-    let value = query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == row.text(2));
+    let value = query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == row.text(2));
     Ok(value.map(|(_, value)| value.to_string()))
 }
 
@@ -365,8 +424,10 @@ fn url_part<'a>(url: &'a str, part: &str) -> Option<&'a str> {
         Some(rest) => &rest[rest.find(['/', '?']).unwrap_or(rest.len())..],
         None => rest,
     };
-    let authority = rest[..rest.len() - after_authority.len()].strip_prefix("//").unwrap_or_default();
-    let (path, query) = after_authority.split_once('?').map_or((after_authority, None), |(p, q)| (p, Some(q)));
+    let authority =
+        rest[..rest.len() - after_authority.len()].strip_prefix("//").unwrap_or_default();
+    let (path, query) =
+        after_authority.split_once('?').map_or((after_authority, None), |(p, q)| (p, Some(q)));
     let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(u, h)| (Some(u), h));
     match part {
         "PROTOCOL" => Some(protocol),

@@ -1,7 +1,9 @@
-//! Functions of dates and times: EXTRACT, FLOOR and CEIL to a unit, TIMESTAMPADD, TIMESTAMPDIFF, and text to and from.
+//! Functions of dates and times: EXTRACT, FLOOR and CEIL to a unit, TIMESTAMPADD, TIMESTAMPDIFF,
+//! and text to and from.
 //!
-//! `rewrite` turns the special forms into these calls, with the unit as text. Times are milliseconds, rounded down. Before 1970 Flink takes
-//! parts with Java's `/` and `%`, so an hour can be negative there; so do these.
+//! `rewrite` turns the special forms into these calls, with the unit as text. Times are
+//! milliseconds, rounded down. Before 1970 Flink takes parts with Java's `/` and `%`, so an hour
+//! can be negative there; so do these.
 
 use super::cast::read;
 use super::date_format::{self, Excess, Parts};
@@ -28,9 +30,21 @@ pub const ALL: [Definition; 23] = [
     function("second", &[Time], Body::Long(|r| part("SECOND", r.time(0)))),
     function("floor_to", &[Text, Time], Body::Time(|r| to_unit(r, Towards::Past))),
     function("ceil_to", &[Text, Time], Body::Time(|r| to_unit(r, Towards::Future))),
-    function("timestampadd", &[Text, Int, Time], Body::Later(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
-    function("timestampadd_clock", &[Text, Int, Time], Body::Timestamp(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
-    function("timestampdiff", &[Text, Time, Time], Body::Int(|r| difference(r.text(0), r.time(1), r.time(2)))),
+    function(
+        "timestampadd",
+        &[Text, Int, Time],
+        Body::Later(|r| add(r.text(0), r.int(1).into(), r.time(2))),
+    ),
+    function(
+        "timestampadd_clock",
+        &[Text, Int, Time],
+        Body::Timestamp(|r| add(r.text(0), r.int(1).into(), r.time(2))),
+    ),
+    function(
+        "timestampdiff",
+        &[Text, Time, Time],
+        Body::Int(|r| difference(r.text(0), r.time(1), r.time(2))),
+    ),
     function(
         "date_format",
         &[TimeOrText, Text],
@@ -44,8 +58,12 @@ pub const ALL: [Definition; 23] = [
         }),
     ),
     function("to_date", &[Text, Text], Body::Date(to_date)).requires(1),
-    function("to_timestamp", &[Text, Text], Body::Timestamp(|r| read_timestamp(r.text(0), (r.count() > 1).then(|| r.text(1)))))
-        .requires(1),
+    function(
+        "to_timestamp",
+        &[Text, Text],
+        Body::Timestamp(|r| read_timestamp(r.text(0), (r.count() > 1).then(|| r.text(1)))),
+    )
+    .requires(1),
     function(
         "from_unixtime",
         &[Long, Text],
@@ -56,7 +74,11 @@ pub const ALL: [Definition; 23] = [
     )
     .requires(1),
     function("unix_timestamp", &[Text, Text], Body::Long(unix_timestamp)).requires(1),
-    function("time_plus", &[Time, Long], Body::Time(|r| Ok(Some((r.time(0) + r.long(1)).rem_euclid(MS_PER_DAY))))),
+    function(
+        "time_plus",
+        &[Time, Long],
+        Body::Time(|r| Ok(Some((r.time(0) + r.long(1)).rem_euclid(MS_PER_DAY)))),
+    ),
     function("dayname", &[Time], Body::Text(|r| date_format::write(r.time(0), "EEEE").map(Some))),
 ];
 
@@ -216,7 +238,9 @@ fn to_date(row: &Row<'_>) -> Answer<i32> {
 /// A timestamp in text, in ms, by a format or in the standard form.
 pub(crate) fn read_timestamp(text: &str, format: Option<&str>) -> Answer<i64> {
     let format = match format {
-        Some(format) if format != DATE_TIME || text.starts_with('+') || !read::exists(text) => format,
+        Some(format) if format != DATE_TIME || text.starts_with('+') || !read::exists(text) => {
+            format
+        }
         _ => return Ok(read::timestamp_ms(text)),
     };
     Ok(match date_format::parse(text, format, Excess::Cut)? {

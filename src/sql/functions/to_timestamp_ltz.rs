@@ -1,26 +1,32 @@
-//! TO_TIMESTAMP_LTZ(number, precision): a point in time from epoch seconds (precision 0), milliseconds (3) and so on; and
-//! TO_TIMESTAMP_LTZ(text[, format[, zone]]), a local time of the zone, which is UTC if none is given.
+//! TO_TIMESTAMP_LTZ(number, precision): a point in time from epoch seconds (precision 0),
+//! milliseconds (3) and so on; and TO_TIMESTAMP_LTZ(text[, format[, zone]]), a local time of the
+//! zone, which is UTC if none is given.
 //!
-//! What always holds: a number before the year 0 or beyond the year 9999 gives NULL, so that one in the wrong unit moves no
-//! watermark. From BIGINT milliseconds nothing is computed: the values are the timestamps.
+//! What always holds: a number before the year 0 or beyond the year 9999 gives NULL, so that one in
+//! the wrong unit moves no watermark. From BIGINT milliseconds nothing is computed: the values are
+//! the timestamps.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowTimestampType, DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType,
+    ArrowTimestampType, DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
 
 use super::temporal::read_timestamp;
 use crate::time::zone::Zone;
 use crate::types::decimal::pow10;
 use crate::types::sql_name;
 
-/// The first and the last second that a number may mean: 0000-01-01 00:00:00 and 9999-12-31 23:59:59.
+/// The first and the last second that a number may mean: 0000-01-01 00:00:00 and 9999-12-31
+/// 23:59:59.
 const SECONDS: (i64, i64) = (-62_167_219_200, 253_402_300_799);
 
 pub(crate) fn udf() -> ScalarUDF {
@@ -63,13 +69,20 @@ impl ScalarUDFImpl for ToTimestampLtz {
                 let precision = arguments.get(1).map(|_| DataType::Int32);
                 Ok(std::iter::once(number).chain(precision).collect())
             }
-            [text, format, zone] if [text, format, zone].iter().all(|t| **t == DataType::Utf8 || t.is_null()) => {
+            [text, format, zone]
+                if [text, format, zone].iter().all(|t| **t == DataType::Utf8 || t.is_null()) =>
+            {
                 Ok(vec![DataType::Utf8; 3])
             }
             [other] | [other, _] => {
-                plan_err!("'TO_TIMESTAMP_LTZ' takes a number and a precision of 0 to 9, or text, not {}", sql_name(other))
+                plan_err!(
+                    "'TO_TIMESTAMP_LTZ' takes a number and a precision of 0 to 9, or text, not {}",
+                    sql_name(other)
+                )
             }
-            _ => plan_err!("'TO_TIMESTAMP_LTZ' takes a number and a precision of 0 to 9, or text and its format"),
+            _ => plan_err!(
+                "'TO_TIMESTAMP_LTZ' takes a number and a precision of 0 to 9, or text and its format"
+            ),
         }
     }
 
@@ -89,7 +102,9 @@ impl ScalarUDFImpl for ToTimestampLtz {
             }
             (_, None) => 3,
             (_, Some(Some(constant))) => precision(constant)?,
-            (_, Some(None)) => return plan_err!("the precision of 'TO_TIMESTAMP_LTZ' must be a constant"),
+            (_, Some(None)) => {
+                return plan_err!("the precision of 'TO_TIMESTAMP_LTZ' must be a constant");
+            }
         };
         Ok(Arc::new(Field::new(self.name(), result(precision), true)))
     }
@@ -97,7 +112,12 @@ impl ScalarUDFImpl for ToTimestampLtz {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let first = args.args[0].to_array(args.number_rows)?;
         if *first.data_type() == DataType::Utf8 {
-            let others = args.args.iter().skip(1).map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+            let others = args
+                .args
+                .iter()
+                .skip(1)
+                .map(|a| a.to_array(args.number_rows))
+                .collect::<Result<Vec<_>>>()?;
             let others: Vec<&StringArray> = others.iter().map(|a| a.as_string()).collect();
             return of_text(first.as_string(), &others);
         }
@@ -107,31 +127,49 @@ impl ScalarUDFImpl for ToTimestampLtz {
             Some(_) => return exec_err!("the precision of TO_TIMESTAMP_LTZ must be a constant"),
         };
         let array: ArrayRef = match precision {
-            0..=3 => Arc::new(of_numbers::<TimestampMillisecondType>(&first, precision, 3)?.with_data_type(result(precision))),
-            4..=6 => Arc::new(of_numbers::<TimestampMicrosecondType>(&first, precision, 6)?.with_data_type(result(precision))),
-            _ => Arc::new(of_numbers::<TimestampNanosecondType>(&first, precision, 9)?.with_data_type(result(precision))),
+            0..=3 => Arc::new(
+                of_numbers::<TimestampMillisecondType>(&first, precision, 3)?
+                    .with_data_type(result(precision)),
+            ),
+            4..=6 => Arc::new(
+                of_numbers::<TimestampMicrosecondType>(&first, precision, 6)?
+                    .with_data_type(result(precision)),
+            ),
+            _ => Arc::new(
+                of_numbers::<TimestampNanosecondType>(&first, precision, 9)?
+                    .with_data_type(result(precision)),
+            ),
         };
         Ok(ColumnarValue::Array(array))
     }
 }
 
-/// Numbers that count units of `precision` digits after the second, as a column whose type has `digits`.
-fn of_numbers<T: ArrowTimestampType>(numbers: &ArrayRef, precision: u32, digits: u32) -> Result<PrimitiveArray<T>> {
+/// Numbers that count units of `precision` digits after the second, as a column whose type has
+/// `digits`.
+fn of_numbers<T: ArrowTimestampType>(
+    numbers: &ArrayRef,
+    precision: u32,
+    digits: u32,
+) -> Result<PrimitiveArray<T>> {
     let per_second = 10i128.pow(digits);
     // Nanoseconds have fewer years than these: what is more than 64 bits gives NULL too.
     let clamped = |ticks: i128| ticks.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-    let bounds = clamped(i128::from(SECONDS.0) * per_second)..=clamped((i128::from(SECONDS.1) + 1) * per_second - 1);
+    let bounds = clamped(i128::from(SECONDS.0) * per_second)
+        ..=clamped((i128::from(SECONDS.1) + 1) * per_second - 1);
     let held = |ticks: i128| i64::try_from(ticks).ok().filter(|ticks| bounds.contains(ticks));
     let up = 10i128.pow(digits - precision);
     Ok(match numbers.data_type() {
         DataType::Float64 => {
             // The cast holds what is too large at the ends of 128 bits, which are out of bounds.
-            let number = |v: f64| if v.is_nan() { None } else { held((v * up as f64).floor() as i128) };
+            let number =
+                |v: f64| if v.is_nan() { None } else { held((v * up as f64).floor() as i128) };
             numbers.as_primitive::<Float64Type>().unary_opt(number)
         }
         DataType::Decimal128(_, scale) => {
             let down = pow10(u32::from(scale.unsigned_abs()));
-            numbers.as_primitive::<Decimal128Type>().unary_opt(|v| (v / down).checked_mul(up).and_then(held))
+            numbers
+                .as_primitive::<Decimal128Type>()
+                .unary_opt(|v| (v / down).checked_mul(up).and_then(held))
         }
         _ => {
             let numbers = cast(numbers, &DataType::Int64)?;
@@ -171,7 +209,8 @@ fn of_text(texts: &StringArray, others: &[&StringArray]) -> Result<ColumnarValue
             (local, _) => local,
         })
     };
-    let millis: std::result::Result<PrimitiveArray<TimestampMillisecondType>, String> = (0..texts.len()).map(read).collect();
+    let millis: std::result::Result<PrimitiveArray<TimestampMillisecondType>, String> =
+        (0..texts.len()).map(read).collect();
     match millis {
         Ok(millis) => Ok(ColumnarValue::Array(Arc::new(millis.with_data_type(result(3))))),
         Err(reason) => exec_err!("TO_TIMESTAMP_LTZ: {reason}"),

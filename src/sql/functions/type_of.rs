@@ -1,12 +1,14 @@
-//! TYPEOF: the type of a value, as Flink writes it. A constant once types are known: `flink_types` asks for it.
+//! TYPEOF: the type of a value, as Flink writes it. A constant once types are known: `flink_types`
+//! asks for it.
 //!
-//! Flink's text says whether a value may be NULL and how long a CHAR is. What always holds: where that is not known for
-//! certain, the call is refused.
+//! Flink's text says whether a value may be NULL and how long a CHAR is. What always holds: where
+//! that is not known for certain, the call is refused.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{DFSchema, ExprSchema, Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{
-    ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 
 use super::cast::{self, Unreadable};
@@ -57,7 +59,9 @@ pub fn text(args: &[Expr], schema: &DFSchema) -> Result<Expr> {
         "BYTES" if is_serializable => "VARBINARY(2147483647)".into(),
         "TIME" => "TIME(0)".into(),
         _ => match name.strip_prefix("TIMESTAMP_LTZ") {
-            Some(precision) if is_serializable => format!("TIMESTAMP{precision} WITH LOCAL TIME ZONE"),
+            Some(precision) if is_serializable => {
+                format!("TIMESTAMP{precision} WITH LOCAL TIME ZONE")
+            }
             _ => name,
         },
     };
@@ -67,22 +71,33 @@ pub fn text(args: &[Expr], schema: &DFSchema) -> Result<Expr> {
 /// Whether Flink's type lets a value be NULL; None if that is not known.
 fn nullable(expression: &Expr, schema: &DFSchema) -> Result<Option<bool>> {
     let any = |parts: &[&Expr]| -> Result<Option<bool>> {
-        let parts = parts.iter().map(|part| nullable(part, schema)).collect::<Result<Option<Vec<_>>>>()?;
+        let parts =
+            parts.iter().map(|part| nullable(part, schema)).collect::<Result<Option<Vec<_>>>>()?;
         Ok(parts.map(|parts| parts.contains(&true)))
     };
     match expression {
-        Expr::Column(column) => Ok(schema.field_from_column(column)?.metadata().contains_key(NULLABLE).then_some(true)),
+        Expr::Column(column) => {
+            Ok(schema.field_from_column(column)?.metadata().contains_key(NULLABLE).then_some(true))
+        }
         Expr::Literal(value, _) => Ok(Some(value.is_null())),
         Expr::IsNull(_) | Expr::IsNotNull(_) => Ok(Some(false)),
         Expr::Negative(inner) | Expr::Not(inner) => any(&[inner]),
         // A type that holds all values of the other.
         Expr::Cast(cast) => any(&[&cast.expr]),
-        Expr::BinaryExpr(e) if matches!(e.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) => Ok(Some(false)),
+        Expr::BinaryExpr(e)
+            if matches!(e.op, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom) =>
+        {
+            Ok(Some(false))
+        }
         Expr::BinaryExpr(e) if e.op != Operator::StringConcat => any(&[&e.left, &e.right]),
         Expr::Case(case) => {
             let Some(otherwise) = &case.else_expr else { return Ok(Some(true)) };
             // COALESCE: what is looked at is no NULL where it is given.
-            let given = case.when_then_expr.iter().filter(|(when, then)| !is_present(when, then)).map(|(_, then)| then.as_ref());
+            let given = case
+                .when_then_expr
+                .iter()
+                .filter(|(when, then)| !is_present(when, then))
+                .map(|(_, then)| then.as_ref());
             any(&given.chain([otherwise.as_ref()]).collect::<Vec<_>>())
         }
         call if clock::over(call, datafusion_expr::lit(0)).is_some() => Ok(Some(false)),
@@ -90,9 +105,13 @@ fn nullable(expression: &Expr, schema: &DFSchema) -> Result<Option<bool>> {
             (Some(Unreadable::IsNull), [_]) => Ok(Some(true)),
             (Some(Unreadable::RefusesRow), [inner]) => any(&[inner]),
             (None, [left, right]) if arithmetic::is_call(&call.func) => any(&[left, right]),
-            (None, args) if OF_ARGUMENTS.contains(&call.name()) => any(&args.iter().collect::<Vec<_>>()),
+            (None, args) if OF_ARGUMENTS.contains(&call.name()) => {
+                any(&args.iter().collect::<Vec<_>>())
+            }
             _ if ALWAYS_NULLABLE.contains(&call.name()) => Ok(Some(true)),
-            _ if matches!(call.name(), nested::ARRAY | nested::MAP | nested::ROW) => Ok(Some(false)),
+            _ if matches!(call.name(), nested::ARRAY | nested::MAP | nested::ROW) => {
+                Ok(Some(false))
+            }
             _ => Ok(None),
         },
         _ => Ok(None),
@@ -106,9 +125,9 @@ fn name(expression: &Expr, schema: &DFSchema) -> Result<Option<String>> {
         match (call.name(), call.args.as_slice()) {
             ("upper" | "lower", [text]) => return name(text, schema),
             ("trim" | "btrim", [text, ..]) => {
-                return Ok(
-                    name(text, schema)?.map(|name| name.replacen("CHAR(", "VARCHAR(", usize::from(name.starts_with("CHAR("))))
-                );
+                return Ok(name(text, schema)?.map(|name| {
+                    name.replacen("CHAR(", "VARCHAR(", usize::from(name.starts_with("CHAR(")))
+                }));
             }
             (nested::ARRAY | nested::MAP | nested::ROW, parts) => {
                 return constructed(call.name(), parts, field.data_type(), schema);
@@ -117,38 +136,68 @@ fn name(expression: &Expr, schema: &DFSchema) -> Result<Option<String>> {
         }
     }
     Ok(match (expression, field.data_type()) {
-        (_, data_type) if data_type.is_nested() || matches!(data_type, DataType::Interval(_) | DataType::Duration(_)) => None,
+        (_, data_type)
+            if data_type.is_nested()
+                || matches!(data_type, DataType::Interval(_) | DataType::Duration(_)) =>
+        {
+            None
+        }
         // A CAST of a constant to STRING leaves it as it is, and its length would be wrong.
         (
             Expr::Literal(..),
-            DataType::Utf8 | DataType::Binary | DataType::Timestamp(..) | DataType::Time32(_) | DataType::Null,
+            DataType::Utf8
+            | DataType::Binary
+            | DataType::Timestamp(..)
+            | DataType::Time32(_)
+            | DataType::Null,
         ) => None,
-        (Expr::Column(_) | Expr::ScalarFunction(_) | Expr::Literal(..), _) => Some(field_sql_name(&field)),
+        (Expr::Column(_) | Expr::ScalarFunction(_) | Expr::Literal(..), _) => {
+            Some(field_sql_name(&field))
+        }
         // Calculations say nothing of lengths and digits.
-        (_, DataType::Utf8 | DataType::Binary | DataType::Timestamp(..) | DataType::Time32(_)) => None,
+        (_, DataType::Utf8 | DataType::Binary | DataType::Timestamp(..) | DataType::Time32(_)) => {
+            None
+        }
         _ => Some(field_sql_name(&field)),
     })
 }
 
 /// The name of what a constructor makes: its parts with their names.
-fn constructed(constructor: &str, parts: &[Expr], made: &DataType, schema: &DFSchema) -> Result<Option<String>> {
+fn constructed(
+    constructor: &str,
+    parts: &[Expr],
+    made: &DataType,
+    schema: &DFSchema,
+) -> Result<Option<String>> {
     // One name for parts that have all the same type, without what is said of NULL.
     let one = |parts: &[&Expr]| -> Result<Option<String>> {
-        let names = parts.iter().map(|part| name(part, schema)).collect::<Result<Option<Vec<_>>>>()?;
-        let nulls = parts.iter().map(|part| nullable(part, schema)).collect::<Result<Option<Vec<_>>>>()?;
-        Ok(names.zip(nulls).filter(|(names, _)| names.windows(2).all(|pair| pair[0] == pair[1])).and_then(|(names, nulls)| {
-            let name = names.into_iter().next()?;
-            Some(if nulls.contains(&true) { name } else { format!("{name} NOT NULL") })
-        }))
+        let names =
+            parts.iter().map(|part| name(part, schema)).collect::<Result<Option<Vec<_>>>>()?;
+        let nulls =
+            parts.iter().map(|part| nullable(part, schema)).collect::<Result<Option<Vec<_>>>>()?;
+        Ok(names
+            .zip(nulls)
+            .filter(|(names, _)| names.windows(2).all(|pair| pair[0] == pair[1]))
+            .and_then(|(names, nulls)| {
+                let name = names.into_iter().next()?;
+                Some(if nulls.contains(&true) { name } else { format!("{name} NOT NULL") })
+            }))
     };
     let side = |from: usize| one(&parts.iter().skip(from).step_by(2).collect::<Vec<_>>());
     Ok(match (constructor, made) {
-        (nested::ARRAY, _) => one(&parts.iter().collect::<Vec<_>>())?.map(|item| format!("ARRAY<{item}>")),
-        (nested::MAP, _) => side(0)?.zip(side(1)?).map(|(key, value)| format!("MAP<{key}, {value}>")),
+        (nested::ARRAY, _) => {
+            one(&parts.iter().collect::<Vec<_>>())?.map(|item| format!("ARRAY<{item}>"))
+        }
+        (nested::MAP, _) => {
+            side(0)?.zip(side(1)?).map(|(key, value)| format!("MAP<{key}, {value}>"))
+        }
         (_, DataType::Struct(fields)) => {
-            let named =
-                fields.iter().zip(parts).map(|(field, part)| Ok(one(&[part])?.map(|part| format!("`{}` {part}", field.name()))));
-            named.collect::<Result<Option<Vec<_>>>>()?.map(|fields| format!("ROW<{}>", fields.join(", ")))
+            let named = fields.iter().zip(parts).map(|(field, part)| {
+                Ok(one(&[part])?.map(|part| format!("`{}` {part}", field.name())))
+            });
+            named
+                .collect::<Result<Option<Vec<_>>>>()?
+                .map(|fields| format!("ROW<{}>", fields.join(", ")))
         }
         _ => None,
     })
@@ -160,7 +209,9 @@ fn is_present(when: &Expr, then: &Expr) -> bool {
     match then {
         then if then == looked_at.as_ref() => true,
         Expr::Cast(cast) => is_present(when, &cast.expr),
-        Expr::ScalarFunction(call) if cast::unreadable(&call.func) == Some(Unreadable::RefusesRow) => {
+        Expr::ScalarFunction(call)
+            if cast::unreadable(&call.func) == Some(Unreadable::RefusesRow) =>
+        {
             call.args.iter().any(|a| is_present(when, a))
         }
         _ => false,

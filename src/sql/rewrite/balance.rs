@@ -1,6 +1,7 @@
 //! How does a long chain of AND or OR stay within what the planner may recurse?
 //!
-//! Called by the rewriter for every expression before its depth is counted. What always holds: the terms keep their order.
+//! Called by the rewriter for every expression before its depth is counted. What always holds: the
+//! terms keep their order.
 
 use sqlparser::ast::{BinaryOperator, Expr, Value};
 
@@ -35,7 +36,11 @@ pub(super) fn balance(expression: &mut Expr) {
             pairs.push(match each.next() {
                 Some(right) => {
                     // Parentheses keep the tree from being taken for a chain again.
-                    let pair = Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) };
+                    let pair = Expr::BinaryOp {
+                        left: Box::new(left),
+                        op: op.clone(),
+                        right: Box::new(right),
+                    };
                     Expr::Nested(Box::new(pair))
                 }
                 None => left,

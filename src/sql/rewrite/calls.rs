@@ -1,11 +1,11 @@
 //! Which calls mean in Flink what another call means to the planner?
 //!
-//! Called for every function call whose arguments are rewritten already. What always holds: a call that is not named here is
-//! left as it is.
+//! Called for every function call whose arguments are rewritten already. What always holds: a call
+//! that is not named here is left as it is.
 
 use sqlparser::ast::{
-    DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident,
-    ObjectName, TimezoneInfo,
+    DataType as SqlType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, Ident, ObjectName, TimezoneInfo,
 };
 
 use crate::sql::constant_types;
@@ -40,7 +40,9 @@ fn check_null_treatment(function: &Function, name: &str) -> Result<(), SqlError>
         && list.clauses.iter().any(|c| matches!(c, FunctionArgumentClause::IgnoreOrRespectNulls(_)))
         && name != "ARRAY_AGG"
     {
-        return Err(SqlError::new(format!("IGNORE NULLS or RESPECT NULLS in '{name}' is not supported")));
+        return Err(SqlError::new(format!(
+            "IGNORE NULLS or RESPECT NULLS in '{name}' is not supported"
+        )));
     }
     Ok(())
 }
@@ -62,8 +64,8 @@ fn grouping(function: &Function) -> Expr {
     cast(CAST, Expr::Function(grouping), &SqlType::BigInt(None))
 }
 
-/// The name of the type of a constant that loses it when it is planned. Of others TYPEOF is asked when types are known, by
-/// then with the lengths of the texts in them.
+/// The name of the type of a constant that loses it when it is planned. Of others TYPEOF is asked
+/// when types are known, by then with the lengths of the texts in them.
 fn type_of(function: &mut Function) -> Option<Expr> {
     let first = first_argument(function)?;
     if let Some(name) = constant_types::of(first) {
@@ -80,7 +82,8 @@ fn name_unit(function: &mut Function, name: &str) -> Result<(), SqlError> {
     let unit = unit.value.to_uppercase();
     let unit = unit.strip_prefix("SQL_TSI_").unwrap_or(&unit).to_string();
     if !UNITS.contains(&unit.as_str()) {
-        return Err(SqlError::new(format!("'{unit}' is no unit of time")).help(format!("units are {}", UNITS.join(", "))));
+        return Err(SqlError::new(format!("'{unit}' is no unit of time"))
+            .help(format!("units are {}", UNITS.join(", "))));
     }
     let of_clock = matches!(unit.as_str(), "HOUR" | "MINUTE" | "SECOND");
     *first = text(unit);

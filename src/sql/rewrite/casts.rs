@@ -11,9 +11,14 @@ use crate::sql::statement::place_of;
 use crate::sql::syntax::{cast, constant_interval, text};
 use crate::sql::types::{arrow_type, nested};
 
-/// A call of the planner's cast with the type in text. A type that is not supported is refused here, where its place is known;
-/// the expression is taken only then, since the message may go by its place.
-pub(super) fn planned(kind: &CastKind, expression: &mut Box<Expr>, data_type: &SqlType) -> Result<Expr, SqlError> {
+/// A call of the planner's cast with the type in text. A type that is not supported is refused
+/// here, where its place is known; the expression is taken only then, since the message may go by
+/// its place.
+pub(super) fn planned(
+    kind: &CastKind,
+    expression: &mut Box<Expr>,
+    data_type: &SqlType,
+) -> Result<Expr, SqlError> {
     let name = custom_name(data_type);
     let place = name.and_then(place_of);
     let target = arrow_type(data_type).map_err(|e| SqlError::new(e).at(place))?;

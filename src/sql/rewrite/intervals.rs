@@ -14,14 +14,21 @@ pub(super) fn unit(field: &DateTimeField) -> String {
 
 /// An interval as one number of milliseconds or months. Text that is no such interval is an error.
 pub(super) fn normal(interval: &Interval) -> Result<Option<Expr>, SqlError> {
-    let Interval { value, leading_field: Some(from), last_field: to, .. } = interval else { return Ok(None) };
+    let Interval { value, leading_field: Some(from), last_field: to, .. } = interval else {
+        return Ok(None);
+    };
     let (text_value, negative) = match &**value {
         Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => (text, false),
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match &**expr {
-            Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => (text, true),
+            Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
+                (text, true)
+            }
             _ => return Ok(None),
         },
-        _ => return Err(SqlError::new("an INTERVAL takes its number in quotes").help("write INTERVAL '5' SECOND")),
+        _ => {
+            return Err(SqlError::new("an INTERVAL takes its number in quotes")
+                .help("write INTERVAL '5' SECOND"));
+        }
     };
     let (from, to) = (unit(from), to.as_ref().map(unit));
     let Some(amount) = amount(text_value, &from, to.as_deref()) else {
@@ -34,7 +41,12 @@ pub(super) fn normal(interval: &Interval) -> Result<Option<Expr>, SqlError> {
         Amount::Months(months) => format!("{} months", sign * months),
         Amount::Milliseconds(ms) => {
             let ms = sign * ms;
-            format!("{}{}.{:03} seconds", if ms < 0 { "-" } else { "" }, ms.abs() / 1000, ms.abs() % 1000)
+            format!(
+                "{}{}.{:03} seconds",
+                if ms < 0 { "-" } else { "" },
+                ms.abs() / 1000,
+                ms.abs() % 1000
+            )
         }
     };
     Ok(Some(Expr::Interval(Interval {

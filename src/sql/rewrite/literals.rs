@@ -1,4 +1,5 @@
-//! Which type have the constants that the planner would read in another one, and which of them are no constants at all?
+//! Which type have the constants that the planner would read in another one, and which of them are
+//! no constants at all?
 
 use sqlparser::ast::DataType as SqlType;
 use sqlparser::ast::{ExactNumberInfo, Expr, ValueWithSpan};
@@ -13,8 +14,8 @@ pub(super) fn with_exponent(number: &str) -> Expr {
     cast(CAST, text(number), &SqlType::Double(ExactNumberInfo::None))
 }
 
-/// The digits after the second of TIMESTAMP '...': those that are written are the precision. Text that is no such time is
-/// refused.
+/// The digits after the second of TIMESTAMP '...': those that are written are the precision. Text
+/// that is no such time is refused.
 pub(super) fn timestamp_digits(value: &ValueWithSpan) -> Result<u64, SqlError> {
     let written = value.clone().into_string().unwrap_or_default();
     if !read::is_timestamp_literal(&written) {

@@ -1,12 +1,13 @@
 //! What does Flink's grammar say with forms that DataFusion's planner does not take?
 //!
 //! Goes over a parsed query before it is planned: select items get Flink's names (`item_names`),
-//! special forms become calls (`EXTRACT(DAY FROM x)`, `FLOOR(x TO DAY)`), intervals become milliseconds or months, numbers
-//! with an exponent DOUBLEs, and long chains of AND and OR balanced trees. Called by `parse`. What always holds: nothing
-//! after it recurses deeper than [`DEPTH_MAX`].
+//! special forms become calls (`EXTRACT(DAY FROM x)`, `FLOOR(x TO DAY)`), intervals become
+//! milliseconds or months, numbers with an exponent DOUBLEs, and long chains of AND and OR balanced
+//! trees. Called by `parse`. What always holds: nothing after it recurses deeper than
+//! [`DEPTH_MAX`].
 //!
-//! In reading order: `balance` (AND and OR), `forms` (which expression becomes which), and for it `casts`, `literals`,
-//! `intervals` and `calls`; `places` says where an expression stands.
+//! In reading order: `balance` (AND and OR), `forms` (which expression becomes which), and for it
+//! `casts`, `literals`, `intervals` and `calls`; `places` says where an expression stands.
 
 mod balance;
 mod calls;
@@ -24,14 +25,17 @@ use super::error::SqlError;
 use super::{item_names, refused};
 use crate::sql::statement::{ColumnDefKind, Statement};
 
-/// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR count their logarithm.
+/// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR
+/// count their logarithm.
 const DEPTH_MAX: usize = 128;
 
 /// Rewrites the queries and expressions of a statement in place.
 pub fn statement(statement: &mut Statement) -> Result<(), SqlError> {
     match statement {
         Statement::Set { .. } => Ok(()),
-        Statement::CreateView { query, .. } | Statement::Insert { query, .. } | Statement::Select(query) => run(query),
+        Statement::CreateView { query, .. }
+        | Statement::Insert { query, .. }
+        | Statement::Select(query) => run(query),
         Statement::CreateTable(table) => {
             if let Some((_, expression)) = &mut table.watermark {
                 run(expression)?;
@@ -108,7 +112,11 @@ fn limit(query: &mut Query) -> Result<(), SqlError> {
     };
     match &mut query.limit_clause {
         None => {
-            query.limit_clause = Some(LimitClause::LimitOffset { limit: Some(quantity), offset: None, limit_by: vec![] });
+            query.limit_clause = Some(LimitClause::LimitOffset {
+                limit: Some(quantity),
+                offset: None,
+                limit_by: vec![],
+            });
         }
         Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(quantity),
         Some(_) => return Err(SqlError::new("LIMIT and FETCH in one query")),

@@ -12,15 +12,24 @@ pub(super) fn of(expression: &Expr) -> Option<TextPlace> {
     loop {
         at = match at {
             Expr::BinaryOp { left, .. } => left,
-            Expr::Nested(e) | Expr::UnaryOp { expr: e, .. } | Expr::IsNull(e) | Expr::IsNotNull(e) => e,
-            Expr::Cast { expr, .. } | Expr::Between { expr, .. } | Expr::InList { expr, .. } | Expr::Like { expr, .. } => expr,
+            Expr::Nested(e)
+            | Expr::UnaryOp { expr: e, .. }
+            | Expr::IsNull(e)
+            | Expr::IsNotNull(e) => e,
+            Expr::Cast { expr, .. }
+            | Expr::Between { expr, .. }
+            | Expr::InList { expr, .. }
+            | Expr::Like { expr, .. } => expr,
             Expr::Identifier(name) => return place_of(name),
             Expr::CompoundIdentifier(parts) => return parts.first().and_then(place_of),
-            Expr::Function(f) => return f.name.0.first().and_then(|p| p.as_ident()).and_then(place_of),
+            Expr::Function(f) => {
+                return f.name.0.first().and_then(|p| p.as_ident()).and_then(place_of);
+            }
             Expr::Interval(interval) => &interval.value,
             Expr::Value(value) | Expr::TypedString(TypedString { value, .. }) => {
                 let start = value.span.start;
-                return (start.line > 0).then_some(TextPlace { line: start.line, column: start.column });
+                return (start.line > 0)
+                    .then_some(TextPlace { line: start.line, column: start.column });
             }
             _ => return None,
         };

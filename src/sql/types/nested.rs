@@ -1,8 +1,9 @@
 //! ARRAY, MAP, ROW and MULTISET: how are they written?
 //!
-//! sqlparser does not read `ROW<p INT>` or `MAP<STRING, INT>`. [`collapse`] turns every such type in the tokens of a file
-//! into one quoted name, which sqlparser takes for a type of its own; [`parse`] reads that name. Called by `parse` and
-//! `types`. What always holds: a type that is read here is made by `types::nested`.
+//! sqlparser does not read `ROW<p INT>` or `MAP<STRING, INT>`. [`collapse`] turns every such type
+//! in the tokens of a file into one quoted name, which sqlparser takes for a type of its own;
+//! [`parse`] reads that name. Called by `parse` and `types`. What always holds: a type that is read
+//! here is made by `types::nested`.
 
 use arrow::datatypes::DataType;
 use sqlparser::keywords::Keyword;
@@ -29,7 +30,10 @@ pub(crate) fn collapse(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
             && let Some(end) = type_end(&tokens, at)
         {
             let text: String = tokens[at..end].iter().map(|t| t.token.to_string()).collect();
-            out.push(TokenWithSpan { token: Token::make_word(&text, Some('`')), span: tokens[at].span });
+            out.push(TokenWithSpan {
+                token: Token::make_word(&text, Some('`')),
+                span: tokens[at].span,
+            });
             at = end;
             continue;
         }
@@ -39,7 +43,8 @@ pub(crate) fn collapse(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
-/// The position after the type that begins at `start`; None if `<` does not follow, or is never closed.
+/// The position after the type that begins at `start`; None if `<` does not follow, or is never
+/// closed.
 fn type_end(tokens: &[TokenWithSpan], start: usize) -> Option<usize> {
     let mut depth = 0usize;
     for (at, TokenWithSpan { token, .. }) in tokens.iter().enumerate().skip(start + 1) {
@@ -70,7 +75,8 @@ pub fn parse(text: &str) -> Result<DataType, String> {
     read(text).map(|(data_type, _)| data_type)
 }
 
-/// The same as the target of a CAST, which would have to cut and pad what is inside: that is not supported.
+/// The same as the target of a CAST, which would have to cut and pad what is inside: that is not
+/// supported.
 pub(crate) fn check_cast(text: &str) -> Result<(), String> {
     match read(text)? {
         (_, false) => Ok(()),
@@ -80,12 +86,14 @@ pub(crate) fn check_cast(text: &str) -> Result<(), String> {
     }
 }
 
-/// The type, and whether a part of it has a length or a precision that the Arrow type does not keep.
+/// The type, and whether a part of it has a length or a precision that the Arrow type does not
+/// keep.
 fn read(text: &str) -> Result<(DataType, bool), String> {
     // `>>` closes two types.
     let wrong = |e: sqlparser::parser::ParserError| format!("type '{text}': {e}");
-    let tokens =
-        sqlparser::tokenizer::Tokenizer::new(&FlinkDialect, text).tokenize().map_err(|e| format!("type '{text}': {e}"))?;
+    let tokens = sqlparser::tokenizer::Tokenizer::new(&FlinkDialect, text)
+        .tokenize()
+        .map_err(|e| format!("type '{text}': {e}"))?;
     let split = tokens.into_iter().flat_map(|token| match token {
         Token::ShiftRight => vec![Token::Gt, Token::Gt],
         other => vec![other],
@@ -125,7 +133,8 @@ impl TypeReader<'_> {
             }
         };
         // Whether a value inside may be NULL is not told apart.
-        let _ = self.parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) || self.parser.parse_keyword(Keyword::NULL);
+        let _ = self.parser.parse_keywords(&[Keyword::NOT, Keyword::NULL])
+            || self.parser.parse_keyword(Keyword::NULL);
         Ok(data_type)
     }
 
@@ -196,7 +205,15 @@ mod tests {
     #[test]
     fn what_is_no_type_is_refused() {
         assert!(check_cast("ARRAY<CHAR(3)>").is_err() && check_cast("ARRAY<STRING>").is_ok());
-        for text in ["ARRAY<>", "ARRAY<INT", "MAP<INT>", "ROW<INT>", "ROW<a INT, a INT>", "ARRAY<INT> x", "ARRAY<NOPE>"] {
+        for text in [
+            "ARRAY<>",
+            "ARRAY<INT",
+            "MAP<INT>",
+            "ROW<INT>",
+            "ROW<a INT, a INT>",
+            "ARRAY<INT> x",
+            "ARRAY<NOPE>",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
         let deep = format!("{}INT{}", "ARRAY<".repeat(40), ">".repeat(40));

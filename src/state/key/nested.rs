@@ -1,7 +1,8 @@
 //! How are ARRAY, ROW and MAP written in keys?
 //!
-//! The form is specified in `key`, which calls this for nested columns. What always holds: the bytes of two values are equal
-//! if the values are, NULLs inside them included, and sort as the values do, element by element.
+//! The form is specified in `key`, which calls this for nested columns. What always holds: the
+//! bytes of two values are equal if the values are, NULLs inside them included, and sort as the
+//! values do, element by element.
 
 use std::sync::Arc;
 
@@ -44,7 +45,10 @@ pub(super) fn encode(column: &ArrayRef, rows: usize) -> Option<KeyBuf> {
                 if map.is_valid(row) {
                     out.bytes.push(1);
                     pairs.clear();
-                    pairs.extend((map.offsets()[row]..map.offsets()[row + 1]).map(|at| inside.get(at as usize - from)));
+                    pairs.extend(
+                        (map.offsets()[row]..map.offsets()[row + 1])
+                            .map(|at| inside.get(at as usize - from)),
+                    );
                     pairs.sort_unstable();
                     for pair in &pairs {
                         out.bytes.push(1);
@@ -96,21 +100,31 @@ pub(super) fn decode(data_type: &DataType, rest: &mut [&[u8]]) -> Result<ArrayRe
             }
             let values = decode_column(item.data_type(), &mut elements)?;
             let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
-            Ok(Arc::new(ListArray::try_new(item.clone(), offsets, values, nulls(valid)).map_err(wrong)?))
+            Ok(Arc::new(
+                ListArray::try_new(item.clone(), offsets, values, nulls(valid)).map_err(wrong)?,
+            ))
         }
         DataType::Struct(fields) => {
             let valid = rest.iter_mut().map(flag).collect::<Result<Vec<_>, _>>()?;
             let mut columns = Vec::with_capacity(fields.len());
             for field in fields {
                 // A row that is NULL has no fields: each reads a NULL.
-                let mut each: Vec<&[u8]> =
-                    rest.iter().zip(&valid).map(|(key, valid)| if *valid { key } else { NULL_COLUMN }).collect();
+                let mut each: Vec<&[u8]> = rest
+                    .iter()
+                    .zip(&valid)
+                    .map(|(key, valid)| if *valid { key } else { NULL_COLUMN })
+                    .collect();
                 columns.push(decode_column(field.data_type(), &mut each)?);
-                for ((key, after), _) in rest.iter_mut().zip(each).zip(&valid).filter(|(_, valid)| **valid) {
+                for ((key, after), _) in
+                    rest.iter_mut().zip(each).zip(&valid).filter(|(_, valid)| **valid)
+                {
                     *key = after;
                 }
             }
-            Ok(Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls(valid), rest.len()).map_err(wrong)?))
+            Ok(Arc::new(
+                StructArray::try_new_with_length(fields.clone(), columns, nulls(valid), rest.len())
+                    .map_err(wrong)?,
+            ))
         }
         _ => Err(KeyError("not a key type")),
     }
@@ -175,13 +189,23 @@ mod tests {
 
     fn columns() -> Vec<ArrayRef> {
         let list = |rows| Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(rows));
-        let ints = list(vec![None, Some(vec![]), Some(vec![None]), Some(vec![Some(-1)]), Some(vec![Some(-1), Some(0)])]);
-        let text: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), None, Some("\0"), Some(""), Some("a\0b")]));
-        let field = |name: &str, column: &ArrayRef| Arc::new(Field::new(name, column.data_type().clone(), true));
+        let ints = list(vec![
+            None,
+            Some(vec![]),
+            Some(vec![None]),
+            Some(vec![Some(-1)]),
+            Some(vec![Some(-1), Some(0)]),
+        ]);
+        let text: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("x"), None, Some("\0"), Some(""), Some("a\0b")]));
+        let field = |name: &str, column: &ArrayRef| {
+            Arc::new(Field::new(name, column.data_type().clone(), true))
+        };
         let ints: ArrayRef = ints;
         let fields = vec![field("p", &text), field("q", &ints)];
         let valid = NullBuffer::from(vec![false, true, true, true, true]);
-        let row: ArrayRef = Arc::new(StructArray::new(fields.into(), vec![text, ints.clone()], Some(valid)));
+        let row: ArrayRef =
+            Arc::new(StructArray::new(fields.into(), vec![text, ints.clone()], Some(valid)));
         let item = field("item", &row);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(vec![0, 2, 2, 5]));
         let rows: ArrayRef = Arc::new(ListArray::new(item, offsets, row.clone(), None));
@@ -217,7 +241,8 @@ mod tests {
     #[test]
     fn maps_are_equal_in_any_order() {
         let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
-        for pairs in [[("a", "1"), ("b", "2")], [("b", "2"), ("a", "1")], [("a", "2"), ("b", "1")]] {
+        for pairs in [[("a", "1"), ("b", "2")], [("b", "2"), ("a", "1")], [("a", "2"), ("b", "1")]]
+        {
             for (key, value) in pairs {
                 map.keys().append_value(key);
                 map.values().append_value(value);

@@ -1,8 +1,9 @@
 //! How is a question split into calls, and what happens when DynamoDB says no?
 //!
-//! Called by `DynamoDbLookup` in a task for each question. What always holds: some calls are on their way at once, never more
-//! than [`CALLS_MAX`]; a call that fails is made again after growing pauses, as often as `lookup.max-retries` says, and keys that
-//! were answered meanwhile are not asked for again; an answer has no more than [`ANSWER_BYTES_MAX`].
+//! Called by `DynamoDbLookup` in a task for each question. What always holds: some calls are on
+//! their way at once, never more than [`CALLS_MAX`]; a call that fails is made again after growing
+//! pauses, as often as `lookup.max-retries` says, and keys that were answered meanwhile are not
+//! asked for again; an answer has no more than [`ANSWER_BYTES_MAX`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,9 +21,11 @@ use crate::connector::dynamodb::value::{Value, value, write_json_object};
 use crate::lookup::LookupError;
 use crate::time::timer;
 
-/// Calls of one question that may be on their way. A question's keys fit into ten batches; queries are one for each key.
+/// Calls of one question that may be on their way. A question's keys fit into ten batches; queries
+/// are one for each key.
 const CALLS_MAX: usize = 16;
-/// What the items of one question may hold in text form: enough for thousands of rows, small against a job's memory.
+/// What the items of one question may hold in text form: enough for thousands of rows, small
+/// against a job's memory.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// DynamoDB's limits on a partition key and a sort key, bytes: no item has a longer one.
 const KEY_BYTES_MAX: [usize; 2] = [2048, 1024];
@@ -36,7 +39,8 @@ pub async fn rows(shared: &Arc<Shared>, keys: &RecordBatch) -> Result<RecordBatc
     let client = shared.client().await?;
     let batch_keys = if shared.spec.is_unique() { BATCH_KEYS_MAX } else { 1 };
     let keys: Vec<Attributes> = (0..keys.num_rows()).filter_map(|row| key(keys, row)).collect();
-    let mut waiting = keys.chunks(batch_keys).map(<[Attributes]>::to_vec).collect::<Vec<_>>().into_iter();
+    let mut waiting =
+        keys.chunks(batch_keys).map(<[Attributes]>::to_vec).collect::<Vec<_>>().into_iter();
     let mut calls: JoinSet<Result<Vec<Attributes>, LookupError>> = JoinSet::new();
     let (mut items, mut bytes) = (Vec::new(), 0);
     loop {
@@ -44,7 +48,9 @@ pub async fn rows(shared: &Arc<Shared>, keys: &RecordBatch) -> Result<RecordBatc
             && let Some(keys) = waiting.next()
         {
             let (shared, client) = (shared.clone(), client.clone());
-            calls.spawn(async move { Call { shared, client, items: vec![], bytes: 0 }.run(keys).await });
+            calls.spawn(
+                async move { Call { shared, client, items: vec![], bytes: 0 }.run(keys).await },
+            );
         }
         // A task ends without a result only if the runtime stops.
         let Some(done) = calls.join_next().await else { break };
@@ -59,7 +65,9 @@ pub async fn rows(shared: &Arc<Shared>, keys: &RecordBatch) -> Result<RecordBatc
 }
 
 fn too_much() -> String {
-    format!("the rows of some keys have more than {ANSWER_BYTES_MAX} bytes together; name more of the key in ON")
+    format!(
+        "the rows of some keys have more than {ANSWER_BYTES_MAX} bytes together; name more of the key in ON"
+    )
 }
 
 fn size_bytes(item: &Attributes) -> usize {
@@ -69,7 +77,9 @@ fn size_bytes(item: &Attributes) -> usize {
 /// A key in DynamoDB's types. None if it is one that no item can have: such a key is not asked for.
 fn key(keys: &RecordBatch, row: usize) -> Option<Attributes> {
     let mut out = Vec::with_capacity(keys.num_columns());
-    for ((field, column), bytes_max) in keys.schema_ref().fields().iter().zip(keys.columns()).zip(KEY_BYTES_MAX) {
+    for ((field, column), bytes_max) in
+        keys.schema_ref().fields().iter().zip(keys.columns()).zip(KEY_BYTES_MAX)
+    {
         let value = value(column, row).ok()?;
         let bytes = match &value {
             Value::Text(s) => s.len(),
@@ -98,11 +108,18 @@ impl Call {
         let mut pauses = self.pauses();
         loop {
             let outcome = if self.shared.spec.is_unique() {
-                self.client.get_batch(&keys, &self.shared.wanted).await.map(|(items, left)| (items, left, None))
+                self.client
+                    .get_batch(&keys, &self.shared.wanted)
+                    .await
+                    .map(|(items, left)| (items, left, None))
             } else {
-                let Some(partition) = keys.first().and_then(|key| key.first()) else { return Ok(self.items) };
+                let Some(partition) = keys.first().and_then(|key| key.first()) else {
+                    return Ok(self.items);
+                };
                 let answer = self.client.query(partition, &self.shared.wanted, from.clone()).await;
-                answer.map(|(items, next)| (items, if next.is_some() { keys.clone() } else { vec![] }, next))
+                answer.map(|(items, next)| {
+                    (items, if next.is_some() { keys.clone() } else { vec![] }, next)
+                })
             };
             let (reason, pause) = match outcome {
                 Ok((items, left, next)) => {
@@ -126,12 +143,20 @@ impl Call {
                     (reason, if progress { Some(PAUSE_MIN) } else { pauses.next() })
                 }
                 Err(Failure::Retry(reason)) => (reason, pauses.next()),
-                Err(Failure::Fatal(reason) | Failure::Refused(reason)) => return Err(self.error(&keys, reason)),
-                Err(Failure::Missing(reason)) => {
-                    return Err(self.shared.error(format!("it does not exist any more: create it and start again ({reason})")));
+                Err(Failure::Fatal(reason) | Failure::Refused(reason)) => {
+                    return Err(self.error(&keys, reason));
                 }
-                Err(Failure::Unfit(reason) | Failure::Unclear(reason)) => return Err(self.unfit(&keys, reason).await),
-                Err(Failure::Superseded(_)) => return Err(self.error(&keys, "a read failed a condition".into())),
+                Err(Failure::Missing(reason)) => {
+                    return Err(self.shared.error(format!(
+                        "it does not exist any more: create it and start again ({reason})"
+                    )));
+                }
+                Err(Failure::Unfit(reason) | Failure::Unclear(reason)) => {
+                    return Err(self.unfit(&keys, reason).await);
+                }
+                Err(Failure::Superseded(_)) => {
+                    return Err(self.error(&keys, "a read failed a condition".into()));
+                }
             };
             let Some(pause) = pause else { return Err(self.error(&keys, reason)) };
             self.log_retry(&reason);
@@ -144,7 +169,9 @@ impl Call {
         let found = describe(self.client.clone()).await;
         match found.and_then(|found| self.shared.check_key(&found)) {
             Ok(()) => self.error(keys, reason),
-            Err(changed) => self.shared.error(format!("it has changed while the job ran: {changed} ({reason})")),
+            Err(changed) => {
+                self.shared.error(format!("it has changed while the job ran: {changed} ({reason})"))
+            }
         }
     }
 
@@ -153,12 +180,19 @@ impl Call {
         // Lines grow with the logarithm of the failures.
         if repeated.is_power_of_two() {
             let table = &self.shared.options.table_name;
-            tracing::warn!(table, repeated, "DynamoDB did not answer a lookup, asking again: {reason}");
+            tracing::warn!(
+                table,
+                repeated,
+                "DynamoDB did not answer a lookup, asking again: {reason}"
+            );
         }
     }
 
     fn pauses(&self) -> impl Iterator<Item = Duration> + use<> {
-        let pauses = ExponentialBuilder::new().with_jitter().with_min_delay(PAUSE_MIN).with_factor(PAUSE_FACTOR);
+        let pauses = ExponentialBuilder::new()
+            .with_jitter()
+            .with_min_delay(PAUSE_MIN)
+            .with_factor(PAUSE_FACTOR);
         pauses.with_max_delay(PAUSE_MAX).with_max_times(self.shared.retries).build()
     }
 

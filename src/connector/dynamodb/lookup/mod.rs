@@ -1,8 +1,10 @@
-//! Rows of a DynamoDB table by key: BatchGetItem where the whole primary key is asked for, Query where its partition key is.
+//! Rows of a DynamoDB table by key: BatchGetItem where the whole primary key is asked for, Query
+//! where its partition key is.
 //!
-//! Connected by `connect`; the calls are made by tasks on the network runtime (`fetch`), never on a worker. What always holds:
-//! the table is looked at before the first question, and a key that is not the declared one is an error; reads are
-//! eventually consistent, as DynamoDB's are unless one asks and pays for more.
+//! Connected by `connect`; the calls are made by tasks on the network runtime (`fetch`), never on a
+//! worker. What always holds: the table is looked at before the first question, and a key that is
+//! not the declared one is an error; reads are eventually consistent, as DynamoDB's are unless one
+//! asks and pays for more.
 
 mod fetch;
 mod item;
@@ -45,7 +47,8 @@ struct Shared {
 }
 
 impl DynamoDbLookup {
-    /// Checks the options, which are those of the sink. Errors: what is wrong with them or with the declaration.
+    /// Checks the options, which are those of the sink. Errors: what is wrong with them or with the
+    /// declaration.
     pub fn new(
         spec: LookupSpec,
         options: &BTreeMap<String, String>,
@@ -55,7 +58,14 @@ impl DynamoDbLookup {
         let options = DynamoDbOptions::parse(options)?;
         check(&spec.schema, &spec.primary_key)?;
         let wanted = Wanted::new(spec.schema.fields().iter().map(|f| f.name().as_str()));
-        let shared = Shared { spec, options, retries, wanted, repeated: AtomicU64::default(), client: OnceCell::new() };
+        let shared = Shared {
+            spec,
+            options,
+            retries,
+            wanted,
+            repeated: AtomicU64::default(),
+            client: OnceCell::new(),
+        };
         Ok(DynamoDbLookup { shared: Arc::new(shared), runtime })
     }
 
@@ -69,11 +79,17 @@ impl DynamoDbLookup {
 fn check(schema: &SchemaRef, primary_key: &[String]) -> Result<(), String> {
     if primary_key.len() > KEY_COLUMNS_MAX {
         let key = primary_key.join(", ");
-        return Err(format!("a key in DynamoDB is a partition key and perhaps a sort key, not ({key})"));
+        return Err(format!(
+            "a key in DynamoDB is a partition key and perhaps a sort key, not ({key})"
+        ));
     }
     for field in schema.fields() {
         if !is_supported(field.data_type()) {
-            return Err(format!("column '{}' of type {} cannot be read", field.name(), in_sql(&field.data_type().to_string())));
+            return Err(format!(
+                "column '{}' of type {} cannot be read",
+                field.name(),
+                in_sql(&field.data_type().to_string())
+            ));
         }
         if primary_key.contains(field.name()) && key_type(field.data_type()).is_none() {
             return Err(format!(
@@ -109,7 +125,8 @@ impl Shared {
         self.client.get_or_try_init(connect).await.cloned()
     }
 
-    /// The key must be the declared one, in its order: what is asked by its first column is asked by partition.
+    /// The key must be the declared one, in its order: what is asked by its first column is asked
+    /// by partition.
     fn check_key(&self, found: &TableKey) -> Result<(), String> {
         let names: Vec<&str> = found.attributes.iter().map(|(name, _)| name.as_str()).collect();
         if names != self.spec.primary_key {

@@ -1,8 +1,8 @@
 //! How does a part get its name? Once, and also after a kill at any point of it.
 //!
-//! Called by the sink's `commit` and `recommit` with what writers staged. What always holds: a part is renamed and never
-//! copied, so its rows are in the folder once; readers may take a file away as soon as it has its name; a file under a
-//! part's name that is another one is never replaced.
+//! Called by the sink's `commit` and `recommit` with what writers staged. What always holds: a part
+//! is renamed and never copied, so its rows are in the folder once; readers may take a file away as
+//! soon as it has its name; a file under a part's name that is another one is never replaced.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -32,12 +32,18 @@ pub(super) enum Missing {
 }
 
 impl Target {
-    /// Gives every part its name. `missing`: what it means that a part is neither staged nor there under its name.
-    pub(super) fn publish_all(&self, staged: &[Vec<u8>], missing: Missing) -> Result<(), SinkError> {
+    /// Gives every part its name. `missing`: what it means that a part is neither staged nor there
+    /// under its name.
+    pub(super) fn publish_all(
+        &self,
+        staged: &[Vec<u8>],
+        missing: Missing,
+    ) -> Result<(), SinkError> {
         let mut any = false;
         for text in staged {
-            let parts: Vec<StagedPart> = serde_json::from_slice(text)
-                .map_err(|e| self.refused(format!("the list of parts in the checkpoint cannot be read: {e}")))?;
+            let parts: Vec<StagedPart> = serde_json::from_slice(text).map_err(|e| {
+                self.refused(format!("the list of parts in the checkpoint cannot be read: {e}"))
+            })?;
             for part in &parts {
                 self.publish(part, missing)?;
                 any = true;
@@ -50,16 +56,23 @@ impl Target {
     /// Gives a part its final name, unless an earlier attempt has done so.
     fn publish(&self, staged: &StagedPart, missing: Missing) -> Result<(), SinkError> {
         // Names come from our manifest; one that would leave the folder is damage.
-        if [&staged.part, &staged.name].iter().any(|name| Path::new(name).file_name() != Some(name.as_ref())) {
-            return Err(self.refused(format!("`{}` in the checkpoint is not a file name", staged.name)));
+        if [&staged.part, &staged.name]
+            .iter()
+            .any(|name| Path::new(name).file_name() != Some(name.as_ref()))
+        {
+            return Err(
+                self.refused(format!("`{}` in the checkpoint is not a file name", staged.name))
+            );
         }
         let (part, name) = (self.folder.join(&staged.part), self.folder.join(&staged.name));
-        // The final name first: a writer that was killed after an earlier resume may have left a younger part under the same
-        // temporary name, and that one is not ours to publish.
+        // The final name first: a writer that was killed after an earlier resume may have left a
+        // younger part under the same temporary name, and that one is not ours to publish.
         match fs::metadata(&name) {
             Ok(found) => {
                 let is_same_length = found.len() == staged.length_bytes;
-                if is_same_length && checksum(&name).map_err(|e| self.failed("read", &name, &e))? == staged.crc32c {
+                if is_same_length
+                    && checksum(&name).map_err(|e| self.failed("read", &name, &e))? == staged.crc32c
+                {
                     return Ok(());
                 }
                 return Err(self.refused(format!(
@@ -75,8 +88,11 @@ impl Target {
         match fs::metadata(&part) {
             Ok(found) => {
                 if found.len() != staged.length_bytes {
-                    let (path, found, expected) = (part.display(), found.len(), staged.length_bytes);
-                    return Err(self.refused(format!("{path} has {found} bytes, the checkpoint says {expected}")));
+                    let (path, found, expected) =
+                        (part.display(), found.len(), staged.length_bytes);
+                    return Err(self.refused(format!(
+                        "{path} has {found} bytes, the checkpoint says {expected}"
+                    )));
                 }
                 fs::rename(&part, &name).map_err(|e| self.failed("rename", &part, &e))
             }

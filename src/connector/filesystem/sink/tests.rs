@@ -18,7 +18,14 @@ fn text(values: std::ops::Range<i64>) -> String {
 
 /// A sink as a process that has just started has it.
 fn sink(folder: &Path, run: &str) -> FileSink {
-    FileSink::new("out", folder.to_owned(), run, rows(0..0).batch.schema(), EncodeOptions::default()).unwrap()
+    FileSink::new(
+        "out",
+        folder.to_owned(),
+        run,
+        rows(0..0).batch.schema(),
+        EncodeOptions::default(),
+    )
+    .unwrap()
 }
 
 fn files(folder: &Path) -> BTreeMap<String, String> {
@@ -35,7 +42,8 @@ fn visible(folder: &Path) -> Vec<(String, String)> {
     files(folder).into_iter().filter(|(name, _)| !name.starts_with('.')).collect()
 }
 
-/// What the job does when it starts on a checkpoint: first the renames, then the removal of everything else.
+/// What the job does when it starts on a checkpoint: first the renames, then the removal of
+/// everything else.
 fn restore(folder: &Path, staged: &[Vec<u8>]) -> FileSink {
     let sink = sink(folder, "r1");
     sink.commit(staged).unwrap();
@@ -76,7 +84,9 @@ fn an_epoch_without_rows_leaves_nothing() {
 #[test]
 fn crash_while_writing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut writer = FileSink { part_bytes_max: 20, ..sink(dir.path(), "r1") }.writer(0, Arc::new(|| {})).unwrap();
+    let mut writer = FileSink { part_bytes_max: 20, ..sink(dir.path(), "r1") }
+        .writer(0, Arc::new(|| {}))
+        .unwrap();
     writer.write(&rows(0..5)).unwrap();
     assert_eq!(files(dir.path()).len(), 1);
     drop(writer);
@@ -106,7 +116,10 @@ fn crash_after_the_manifest_and_before_the_rename() {
     writer.prepare(2).unwrap();
     drop(writer);
     restore(dir.path(), &[staged]);
-    assert_eq!(files(dir.path()), BTreeMap::from([("part-out-r1-00000001-0-0.jsonl".to_owned(), text(0..5))]));
+    assert_eq!(
+        files(dir.path()),
+        BTreeMap::from([("part-out-r1-00000001-0-0.jsonl".to_owned(), text(0..5))])
+    );
 }
 
 #[test]
@@ -173,15 +186,25 @@ fn lost_or_damaged_parts_are_named() {
     let content = fs::read(&part).unwrap();
     fs::write(&part, &content[1..]).unwrap();
     let error = sink.commit(&staged).unwrap_err().to_string();
-    assert!(error.contains(part.to_str().unwrap()) && error.contains("checkpoint says 40"), "{error}");
+    assert!(
+        error.contains(part.to_str().unwrap()) && error.contains("checkpoint says 40"),
+        "{error}"
+    );
 
     fs::remove_file(&part).unwrap();
     let error = sink.commit(&staged).unwrap_err().to_string();
-    assert!(error.contains(part.to_str().unwrap()) && error.contains(name.to_str().unwrap()), "{error}");
+    assert!(
+        error.contains(part.to_str().unwrap()) && error.contains(name.to_str().unwrap()),
+        "{error}"
+    );
 
     fs::write(&name, b"short").unwrap();
     let error = sink.commit(&staged).unwrap_err().to_string();
-    assert!(error.contains(name.to_str().unwrap()) && error.contains("(5 bytes) is not the file of 40 bytes"), "{error}");
+    assert!(
+        error.contains(name.to_str().unwrap())
+            && error.contains("(5 bytes) is not the file of 40 bytes"),
+        "{error}"
+    );
 
     fs::write(&name, text(5..10)).unwrap();
     let error = sink.commit(&staged).unwrap_err().to_string();
@@ -190,7 +213,12 @@ fn lost_or_damaged_parts_are_named() {
     sink.commit(&staged).unwrap();
 
     assert!(sink.commit(&[b"{".to_vec()]).is_err());
-    let outside = serde_json::to_vec(&[StagedPart { part: "a".into(), name: "../b".into(), length_bytes: 0, crc32c: 0 }]);
+    let outside = serde_json::to_vec(&[StagedPart {
+        part: "a".into(),
+        name: "../b".into(),
+        length_bytes: 0,
+        crc32c: 0,
+    }]);
     assert!(sink.commit(&[outside.unwrap()]).unwrap_err().to_string().contains("not a file name"));
 }
 
@@ -271,12 +299,18 @@ fn large_output_is_cut_into_parts_and_described_exactly() {
     assert!(parts.len() >= 4, "{parts:?}");
     for part in &parts {
         let content = fs::read(dir.path().join(&part.part)).unwrap();
-        assert_eq!((part.length_bytes, part.crc32c), (content.len() as u64, crc32c::crc32c(&content)));
+        assert_eq!(
+            (part.length_bytes, part.crc32c),
+            (content.len() as u64, crc32c::crc32c(&content))
+        );
     }
     sink.commit(&[staged]).unwrap();
     let mut names: Vec<&StagedPart> = parts.iter().collect();
-    names.sort_by_key(|part| part.name.rsplit('-').next().unwrap().trim_end_matches(".jsonl").parse::<u32>().unwrap());
-    let all: String = names.iter().map(|part| fs::read_to_string(dir.path().join(&part.name)).unwrap()).collect();
+    names.sort_by_key(|part| {
+        part.name.rsplit('-').next().unwrap().trim_end_matches(".jsonl").parse::<u32>().unwrap()
+    });
+    let all: String =
+        names.iter().map(|part| fs::read_to_string(dir.path().join(&part.name)).unwrap()).collect();
     assert_eq!(all, text(0..10_000));
 }
 
@@ -300,9 +334,14 @@ fn after_a_failure_nothing_is_written_or_staged() {
 fn names_that_would_leave_the_folder_are_refused_or_escaped() {
     let dir = tempfile::tempdir().unwrap();
     let schema = rows(0..0).batch.schema();
-    let new = |table: &str, run: &str| FileSink::new(table, dir.path().to_owned(), run, schema.clone(), EncodeOptions::default());
+    let new = |table: &str, run: &str| {
+        FileSink::new(table, dir.path().to_owned(), run, schema.clone(), EncodeOptions::default())
+    };
     assert!(new("t", "").is_err());
     assert!(new("t", "../x").is_err());
     assert!(new(&"t".repeat(200), "r").is_err());
-    assert_eq!(new("a/b-c", "r").unwrap().target.name(Epoch::new(1), 0, 0), "part-a%2fb%2dc-r-00000001-0-0.jsonl");
+    assert_eq!(
+        new("a/b-c", "r").unwrap().target.name(Epoch::new(1), 0, 0),
+        "part-a%2fb%2dc-r-00000001-0-0.jsonl"
+    );
 }

@@ -1,8 +1,10 @@
-//! Is a file still what was read? What a start from a checkpoint says about files that were written to meanwhile.
+//! Is a file still what was read? What a start from a checkpoint says about files that were written
+//! to meanwhile.
 //!
-//! Called by [`crate::connector::filesystem::source::FileSource`]. A bounded job takes its files to be finished: nothing is read twice and nothing that was
-//! added to a file that was read, so whoever added it has to be told. What always holds: only names, sizes and times are
-//! looked at; a file that is gone is no change, since it may have been put away.
+//! Called by [`crate::connector::filesystem::source::FileSource`]. A bounded job takes its files to
+//! be finished: nothing is read twice and nothing that was added to a file that was read, so
+//! whoever added it has to be told. What always holds: only names, sizes and times are looked at; a
+//! file that is gone is no change, since it may have been put away.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::Metadata;
@@ -33,7 +35,9 @@ impl FirstLooks {
     const VERSION: u8 = 1;
 
     pub fn taken<'a>(files: impl Iterator<Item = (&'a str, PathBuf)>) -> FirstLooks {
-        FirstLooks(files.filter_map(|(split, path)| Some((split.to_owned(), look(&path)?))).collect())
+        FirstLooks(
+            files.filter_map(|(split, path)| Some((split.to_owned(), look(&path)?))).collect(),
+        )
     }
 
     pub fn of(stored: &RunState) -> Result<FirstLooks, NotRead> {
@@ -60,7 +64,8 @@ pub(super) fn look(path: &Path) -> Option<Look> {
     Some(Look { size_bytes: found.len(), modified_ms: modified_ms(&found) })
 }
 
-/// What has changed about a file that a checkpoint knows. `first`: how it looked when the run began, if that was noted.
+/// What has changed about a file that a checkpoint knows. `first`: how it looked when the run
+/// began, if that was noted.
 pub(super) fn of_file(path: &Path, split: &StoredSplit<'_>, first: Option<Look>) -> Option<String> {
     let now = look(path)?;
     let FilePosition { offset, .. } = FilePosition::of(split.position).ok()?;
@@ -75,17 +80,23 @@ pub(super) fn of_file(path: &Path, split: &StoredSplit<'_>, first: Option<Look>)
             ));
         }
         if size < offset {
-            return Some(format!("{name} was cut or replaced since it was read: {offset} bytes were read, it has {size} now"));
+            return Some(format!(
+                "{name} was cut or replaced since it was read: {offset} bytes were read, it has {size} now"
+            ));
         }
         // One that grew while it was read, and was read to its end, is as it should be.
-        let rewritten = first.is_some_and(|first| first.size_bytes == size && first.modified_ms != now.modified_ms);
+        let rewritten = first
+            .is_some_and(|first| first.size_bytes == size && first.modified_ms != now.modified_ms);
         return rewritten.then(|| {
             format!("{name} was written to since the run began; it has {size} bytes, as then, and is not read again (--fresh starts over)")
         });
     }
     let first = first.filter(|first| *first != now && (split.finished || offset > 0))?;
-    let what_now =
-        if split.finished { "it is not read again (--fresh starts over)" } else { "what is left is read as it is now" };
+    let what_now = if split.finished {
+        "it is not read again (--fresh starts over)"
+    } else {
+        "what is left is read as it is now"
+    };
     Some(format!(
         "{name} was written to since the run began: it had {} bytes then and has {size} now; {what_now}",
         first.size_bytes
@@ -121,7 +132,8 @@ mod tests {
         std::fs::write(path("a"), b"12345\n").unwrap();
         std::fs::write(path("a.gz"), b"12345\n").unwrap();
         let now = look(&path("a")).unwrap();
-        let first = |size_bytes, earlier| Some(Look { size_bytes, modified_ms: now.modified_ms - earlier });
+        let first =
+            |size_bytes, earlier| Some(Look { size_bytes, modified_ms: now.modified_ms - earlier });
         let of = |name: &str, offset, finished, first_look| {
             let position = FilePosition { offset, lines: 1 }.into();
             let split = StoredSplit { id: name, position: &position, finished };
@@ -144,12 +156,19 @@ mod tests {
             (0, false, first(3, 9), ""),
         ] {
             let said = of("a", offset, finished, seen);
-            assert_eq!((said.is_empty(), said.contains(part)), (part.is_empty(), true), "{offset} {finished} {seen:?}: {said}");
+            assert_eq!(
+                (said.is_empty(), said.contains(part)),
+                (part.is_empty(), true),
+                "{offset} {finished} {seen:?}: {said}"
+            );
         }
         // Offsets count what a compressed file holds.
         let packed = look(&path("a.gz")).unwrap();
         assert_eq!(of("a.gz", 40, true, Some(packed)), "");
-        assert!(of("a.gz", 40, true, Some(Look { size_bytes: 3, ..packed })).contains("it is not read again"));
+        assert!(
+            of("a.gz", 40, true, Some(Look { size_bytes: 3, ..packed }))
+                .contains("it is not read again")
+        );
         assert_eq!(of("gone", 4, true, first(4, 0)), "");
     }
 
@@ -158,10 +177,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let position = FilePosition::START.into();
         let known = [StoredSplit { id: "a", position: &position, finished: true }];
-        for (name, part) in [("a", None), ("_hidden", None), ("b", Some("b came into")), ("c", Some("b and 1 more came into"))] {
+        for (name, part) in [
+            ("a", None),
+            ("_hidden", None),
+            ("b", Some("b came into")),
+            ("c", Some("b and 1 more came into")),
+        ] {
             std::fs::write(dir.path().join(name), b"").unwrap();
             let said = new_files(dir.path(), &known);
-            assert!(said.is_some() == part.is_some() && said.unwrap_or_default().contains(part.unwrap_or_default()), "{name}");
+            assert!(
+                said.is_some() == part.is_some()
+                    && said.unwrap_or_default().contains(part.unwrap_or_default()),
+                "{name}"
+            );
         }
     }
 }

@@ -2,12 +2,20 @@
 
 use super::*;
 
-fn read_all(source: &FileSource, split: &SplitId, from: &Position, batch: usize) -> (Vec<(u64, String)>, Vec<Position>) {
+fn read_all(
+    source: &FileSource,
+    split: &SplitId,
+    from: &Position,
+    batch: usize,
+) -> (Vec<(u64, String)>, Vec<Position>) {
     let mut reader = source.open(split, from, ReadAhead::alone(Arc::new(|| {}))).expect("opens");
     let (mut records, mut positions) = (vec![], vec![from.clone()]);
     while let Polled::Records(raw) = reader.poll(batch).expect("reads") {
         let Places::Lines { numbers } = &raw.places else { panic!("places of a file") };
-        records.extend((0..raw.len()).map(|i| (numbers[i], String::from_utf8_lossy(raw.record(i)).into_owned())));
+        records.extend(
+            (0..raw.len())
+                .map(|i| (numbers[i], String::from_utf8_lossy(raw.record(i)).into_owned())),
+        );
         positions.push(reader.position());
     }
     (records, positions)
@@ -42,9 +50,13 @@ fn other_records_than_lines_that_are_not_blank() {
     let start: Position = FilePosition::START.into();
     let all = source.framed(Framing::AllLines);
     let (records, _) = read_all(&all, &split, &start, 3);
-    assert_eq!(records.iter().map(|r| r.1.as_str()).collect::<Vec<_>>(), ["a", "", " ", "1,\"b", "", "c\",2", "last,\"x", "y"]);
+    assert_eq!(
+        records.iter().map(|r| r.1.as_str()).collect::<Vec<_>>(),
+        ["a", "", " ", "1,\"b", "", "c\",2", "last,\"x", "y"]
+    );
     let csv = all.framed(Framing::Csv(Dialect::default()));
-    let expected = [(1, "a"), (2, ""), (3, " "), (4, "1,\"b\n\nc\",2"), (7, "last,\"x\ny")].map(|(n, s)| (n, s.to_string()));
+    let expected = [(1, "a"), (2, ""), (3, " "), (4, "1,\"b\n\nc\",2"), (7, "last,\"x\ny")]
+        .map(|(n, s)| (n, s.to_string()));
     let (ones, positions) = read_all(&csv, &split, &start, 1);
     assert_eq!(ones, expected);
     for (done, position) in positions.iter().enumerate() {
@@ -57,7 +69,10 @@ fn records_longer_than_a_block_and_blocks_that_end_anywhere() {
     let long = "x".repeat(BLOCK_BYTES * 2 + 3);
     let (_dir, source, split) = file(format!("{long}\nshort\n{long}").as_bytes());
     let (all, _) = read_all(&source, &split, &FilePosition::START.into(), 10);
-    assert_eq!(all.iter().map(|(n, s)| (*n, s.len())).collect::<Vec<_>>(), [(1, long.len()), (2, 5), (3, long.len())]);
+    assert_eq!(
+        all.iter().map(|(n, s)| (*n, s.len())).collect::<Vec<_>>(),
+        [(1, long.len()), (2, 5), (3, long.len())]
+    );
 }
 
 #[test]
@@ -75,12 +90,21 @@ fn a_compressed_file_is_read_as_its_content_from_any_line() {
     let source = FileSource::new("t", &path.display().to_string(), vec![]).expect("opens");
     let split = source.discover().expect("lists").remove(0).id;
     let (all, positions) = read_all(&source, &split, &FilePosition::START.into(), 1);
-    let expected = [(1, "one"), (2, "two"), (3, "three"), (4, "four")].map(|(n, s)| (n, s.to_string()));
+    let expected =
+        [(1, "one"), (2, "two"), (3, "three"), (4, "four")].map(|(n, s)| (n, s.to_string()));
     assert_eq!(all, expected);
     for (done, position) in positions.iter().enumerate() {
         assert_eq!(read_all(&source, &split, position, 9).0, expected[done..]);
     }
-    assert!(source.open(&split, &FilePosition { offset: 99, lines: 9 }.into(), ReadAhead::alone(Arc::new(|| {}))).is_err());
+    assert!(
+        source
+            .open(
+                &split,
+                &FilePosition { offset: 99, lines: 9 }.into(),
+                ReadAhead::alone(Arc::new(|| {}))
+            )
+            .is_err()
+    );
 }
 
 #[test]
@@ -96,7 +120,11 @@ fn a_file_that_shrank_is_an_error() {
     let (_dir, source, split) = file(b"abc\n");
     assert!(
         source
-            .open(&split, &FilePosition { offset: 10, lines: 2 }.into(), ReadAhead::alone(Arc::new(|| {})))
+            .open(
+                &split,
+                &FilePosition { offset: 10, lines: 2 }.into(),
+                ReadAhead::alone(Arc::new(|| {}))
+            )
             .is_err_and(|e| e.to_string().contains("cut or replaced"))
     );
 }

@@ -1,9 +1,10 @@
 //! Which files have come into a folder? The split that looks for them.
 //!
-//! Called by `runtime` as any other split of a folder that is watched (`source.monitor-interval`). It has no records: from
-//! time to time it lists the folder and gives the files it has not seen as new splits. What always holds: a file is given
-//! once, by its name; its position holds all names given, so one that is deleted and comes again is not read again. A
-//! file is read to the end that it has when it is reached: writers should rename finished files into the folder.
+//! Called by `runtime` as any other split of a folder that is watched (`source.monitor-interval`).
+//! It has no records: from time to time it lists the folder and gives the files it has not seen as
+//! new splits. What always holds: a file is given once, by its name; its position holds all names
+//! given, so one that is deleted and comes again is not read again. A file is read to the end that
+//! it has when it is reached: writers should rename finished files into the folder.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -68,19 +69,29 @@ mod tests {
         let write = |name: &str| std::fs::write(dir.path().join(name), b"x\n").unwrap();
         let clock = Arc::new(SetClock::at(0));
         let path = dir.path().display().to_string();
-        let source = FileSource::new("t", &path, vec![]).unwrap().watched(Duration::from_millis(100), clock.clone()).unwrap();
+        let source = FileSource::new("t", &path, vec![])
+            .unwrap()
+            .watched(Duration::from_millis(100), clock.clone())
+            .unwrap();
         assert!(!source.bounded());
         write("a");
         let first = source.discover().unwrap();
         let ids: Vec<&str> = first.iter().map(|s| &*s.id.0).collect();
         assert_eq!(ids, ["a", SPLIT]);
         let watch = &first[1];
-        assert!(source.finds(&watch.id) && !source.finds(&first[0].id) && source.peek(&watch.id).unwrap().is_none());
-        let mut reader = source.open(&watch.id, &watch.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
+        assert!(
+            source.finds(&watch.id)
+                && !source.finds(&first[0].id)
+                && source.peek(&watch.id).unwrap().is_none()
+        );
+        let mut reader =
+            source.open(&watch.id, &watch.start, ReadAhead::alone(Arc::new(|| {}))).unwrap();
         let mut come = |ms| {
             clock.monotonic_ms.store(ms, Ordering::Relaxed);
             match reader.poll(1).unwrap() {
-                Polled::Found { splits } => splits.iter().map(|s| s.id.to_string()).collect::<Vec<_>>().join(" "),
+                Polled::Found { splits } => {
+                    splits.iter().map(|s| s.id.to_string()).collect::<Vec<_>>().join(" ")
+                }
                 Polled::Pending { .. } => String::new(),
                 other => panic!("{other:?}"),
             }
@@ -94,11 +105,17 @@ mod tests {
         write("a");
         assert_eq!(come(300), "");
         let position = reader.position();
-        assert_eq!(position, FolderPosition { seen: ["a", "b", "d"].map(String::from).to_vec() }.into());
+        assert_eq!(
+            position,
+            FolderPosition { seen: ["a", "b", "d"].map(String::from).to_vec() }.into()
+        );
         write("e");
-        let mut again = source.open(&watch.id, &position, ReadAhead::alone(Arc::new(|| {}))).unwrap();
+        let mut again =
+            source.open(&watch.id, &position, ReadAhead::alone(Arc::new(|| {}))).unwrap();
         clock.monotonic_ms.store(400, Ordering::Relaxed);
-        assert!(matches!(again.poll(1).unwrap(), Polled::Found { splits } if splits.len() == 1 && &*splits[0].id.0 == "e"));
+        assert!(
+            matches!(again.poll(1).unwrap(), Polled::Found { splits } if splits.len() == 1 && &*splits[0].id.0 == "e")
+        );
     }
 
     #[test]
@@ -106,6 +123,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let source = FileSource::new("t", &file.path().display().to_string(), vec![]).unwrap();
         let clock = Arc::new(SetClock::at(0));
-        assert!(source.watched(Duration::from_secs(1), clock).is_err_and(|e| e.to_string().contains("is no folder")));
+        assert!(
+            source
+                .watched(Duration::from_secs(1), clock)
+                .is_err_and(|e| e.to_string().contains("is no folder"))
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! The embedded table on disk: the only file of the sinks that knows RocksDB.
 //!
-//! Called by the embedded table. What always holds: a batch of changes is seen whole or not at all, also after the
-//! process is killed (the write-ahead log is on); after [`TableStore::sync`] it survives a loss of power.
+//! Called by the embedded table. What always holds: a batch of changes is seen whole or not at all,
+//! also after the process is killed (the write-ahead log is on); after [`TableStore::sync`] it
+//! survives a loss of power.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use std::time::Duration;
 use crate::state::rocks::scan_range;
 use rocksdb::{BlockBasedOptions, Cache, DB, LogLevel, Options, WriteBatch};
 
-/// Memory of a table's write buffers and of its cache, bytes each. Result tables are small and written in bursts.
+/// Memory of a table's write buffers and of its cache, bytes each. Result tables are small and
+/// written in bursts.
 const BUFFER_BYTES: usize = 8 << 20;
 
 pub(crate) struct TableStore {
@@ -42,8 +44,8 @@ impl Changes {
     }
 }
 
-/// How long an opening waits for the store's lock: a process that was just killed may not have let go of it yet, though it has
-/// let go of the state directory.
+/// How long an opening waits for the store's lock: a process that was just killed may not have let
+/// go of it yet, though it has let go of the state directory.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 const LOCK_STEP: Duration = Duration::from_millis(20);
 

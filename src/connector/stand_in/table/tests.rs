@@ -1,4 +1,5 @@
-//! Is a row visible once, and does the newest stay? The embedded table on a disk of its own, reopened as after a kill.
+//! Is a row visible once, and does the newest stay? The embedded table on a disk of its own,
+//! reopened as after a kill.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use crate::sink::PrepareNow;
 use crate::time::EventTime;
 
 fn spec(key: &[&str]) -> TableSpec {
-    let fields = vec![Field::new("a", DataType::Utf8, true), Field::new("n", DataType::Int32, true)];
+    let fields =
+        vec![Field::new("a", DataType::Utf8, true), Field::new("n", DataType::Int32, true)];
     TableSpec {
         name: "t".into(),
         schema: Arc::new(Schema::new(fields)),
@@ -34,18 +36,29 @@ fn the_later_window_and_the_later_run_win() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
     {
-        let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+        let table =
+            EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
         let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
-        writer.write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 2), (Some("b"), 9)], Some(2000))).unwrap();
+        writer
+            .write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 2), (Some("b"), 9)], Some(2000)))
+            .unwrap();
         let generation = table.generation();
         assert!(generation > 0);
-        table.writer(1, Arc::new(|| {})).unwrap().write(&rows(&spec, &[(Some("x"), 3)], Some(1000))).unwrap();
+        table
+            .writer(1, Arc::new(|| {}))
+            .unwrap()
+            .write(&rows(&spec, &[(Some("x"), 3)], Some(1000)))
+            .unwrap();
         assert_eq!(table.generation(), generation, "an older row changes nothing");
         assert_eq!(writer.prepare(1).unwrap(), Vec::<u8>::new());
         assert_eq!(table.rows().unwrap(), [r#"{"a":"b","n":9}"#, r#"{"a":"x","n":2}"#]);
     }
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 11, WriteMode::Versioned).unwrap();
-    table.writer(0, Arc::new(|| {})).unwrap().write(&rows(&spec, &[(Some("x"), 4)], Some(1000))).unwrap();
+    table
+        .writer(0, Arc::new(|| {}))
+        .unwrap()
+        .write(&rows(&spec, &[(Some("x"), 4)], Some(1000)))
+        .unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"b","n":9}"#, r#"{"a":"x","n":4}"#]);
 }
 
@@ -56,7 +69,11 @@ fn of_one_window_the_higher_revision_wins() {
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
     for (n, revision) in [(1, 7), (2, 9), (3, 8)] {
         let row = rows(&spec, &[(Some("x"), n)], Some(1000));
-        table.writer(0, Arc::new(|| {})).unwrap().write(&Rows { revisions: Some(vec![revision].into()), ..row }).unwrap();
+        table
+            .writer(0, Arc::new(|| {}))
+            .unwrap()
+            .write(&Rows { revisions: Some(vec![revision].into()), ..row })
+            .unwrap();
     }
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":2}"#]);
 }
@@ -82,7 +99,10 @@ fn a_null_key_is_rejected_and_the_others_pass() {
     writer.write(&rows(&spec, &[(None, 1), (Some("x"), 2)], None)).unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":2}"#]);
     let rejected = writer.take_rejected();
-    assert_eq!(rejected, [Rejected { row: r#"{"a":null,"n":1}"#.into(), reason: "key column 'a' is NULL".into() }]);
+    assert_eq!(
+        rejected,
+        [Rejected { row: r#"{"a":null,"n":1}"#.into(), reason: "key column 'a' is NULL".into() }]
+    );
     assert!(writer.take_rejected().is_empty());
 }
 
@@ -91,8 +111,10 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&[]);
     let staged = {
-        let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
-        let mut writers = [table.writer(1, Arc::new(|| {})).unwrap(), table.writer(0, Arc::new(|| {})).unwrap()];
+        let table =
+            EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+        let mut writers =
+            [table.writer(1, Arc::new(|| {})).unwrap(), table.writer(0, Arc::new(|| {})).unwrap()];
         writers[0].write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 1)], None)).unwrap();
         writers[1].write(&rows(&spec, &[(None, 2)], None)).unwrap();
         let staged: Vec<Vec<u8>> = writers.iter_mut().map(|w| w.prepare(1).unwrap()).collect();
@@ -110,7 +132,10 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
         table.commit(&staged).unwrap();
         table.discard_uncommitted().unwrap();
         // In order of epoch, worker and number, whichever writer came first.
-        assert_eq!(table.rows().unwrap(), [r#"{"a":null,"n":2}"#, r#"{"a":"x","n":1}"#, r#"{"a":"x","n":1}"#]);
+        assert_eq!(
+            table.rows().unwrap(),
+            [r#"{"a":null,"n":2}"#, r#"{"a":"x","n":1}"#, r#"{"a":"x","n":1}"#]
+        );
     }
     let generation = table.generation();
     table.commit(&[writer.prepare(2).unwrap()]).unwrap();
@@ -123,9 +148,15 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
 fn another_key_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(EmbeddedTable::open(dir.path(), spec(&["a"]), 10, WriteMode::Versioned).unwrap());
-    let error = EmbeddedTable::open(dir.path(), spec(&["n"]), 10, WriteMode::Versioned).err().unwrap().to_string();
+    let error = EmbeddedTable::open(dir.path(), spec(&["n"]), 10, WriteMode::Versioned)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("has another key"), "{error}");
-    let error = EmbeddedTable::open(dir.path(), spec(&["z"]), 10, WriteMode::Versioned).err().unwrap().to_string();
+    let error = EmbeddedTable::open(dir.path(), spec(&["z"]), 10, WriteMode::Versioned)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("key column 'z' does not exist"), "{error}");
 }
 
@@ -163,7 +194,11 @@ fn an_equal_version_is_written_again_and_counted_apart() {
     drop((writer, table));
     // The state directory of an earlier run that was put back.
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 9, WriteMode::Versioned).unwrap();
-    table.writer(0, Arc::new(|| {})).unwrap().write(&rows(&spec, &[(Some("x"), 5)], Some(9000))).unwrap();
+    table
+        .writer(0, Arc::new(|| {}))
+        .unwrap()
+        .write(&rows(&spec, &[(Some("x"), 5)], Some(9000)))
+        .unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":3}"#]);
     assert_eq!(table.counts(), Counts { same: 0, newer_window: 0, other_run: 1 });
 }

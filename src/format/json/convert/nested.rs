@@ -1,8 +1,9 @@
 //! Arrays, maps and rows out of JSON: what stands inside a value?
 //!
-//! Called by `convert` with the text of one valid object or array. What always holds: a value that does not fit leaves its
-//! columns with open parts only, which the caller drops; the walk recurses as deep as the column's type, not the text.
-//! By Flink's rules the last of two members with one name counts, and a member that a ROW does not have is stepped over.
+//! Called by `convert` with the text of one valid object or array. What always holds: a value that
+//! does not fit leaves its columns with open parts only, which the caller drops; the walk recurses
+//! as deep as the column's type, not the text. By Flink's rules the last of two members with one
+//! name counts, and a member that a ROW does not have is stepped over.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,7 +19,12 @@ use crate::format::json::text::skip_blanks;
 const LINEAR_MAX: usize = 16;
 
 /// Reads the elements of an array.
-pub(super) fn array(json: &[u8], ends: &mut Vec<i32>, items: &mut Column, mut bad: Option<&mut u64>) -> Option<()> {
+pub(super) fn array(
+    json: &[u8],
+    ends: &mut Vec<i32>,
+    items: &mut Column,
+    mut bad: Option<&mut u64>,
+) -> Option<()> {
     let mut parts = Parts::of(json, b'[')?;
     while let Some(value) = parts.value()? {
         put(items, items.len(), value, bad.as_deref_mut())?;
@@ -192,7 +198,8 @@ impl<'a> Parts<'a> {
                 b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
                 _ => {
                     let rest = &self.json[self.at..];
-                    let plain = |c: &&u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'+' | b'.');
+                    let plain =
+                        |c: &&u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'+' | b'.');
                     let length = rest.iter().take_while(plain).count();
                     if length == 0 {
                         return None;

@@ -1,7 +1,7 @@
 //! The fast path against the careful one, on records made from a seed and then damaged.
 //!
-//! Catches: values or columns mixed up by a wrong guess of the key order, rows not undone after a failure half way,
-//! text that only one path accepts, and panics on any bytes.
+//! Catches: values or columns mixed up by a wrong guess of the key order, rows not undone after a
+//! failure half way, text that only one path accepts, and panics on any bytes.
 
 use super::*;
 
@@ -19,8 +19,12 @@ const BATCHES_PER_SEED: usize = 5;
 /// What damage is made of.
 const ALPHABET: &[u8] = b"\"\\{}[]:,0123456789.-+eEtrufalsn \t\x01\x7f\xc3\xa9\xff";
 
-/// Whether the seeds reached both outcomes in numbers, so many for each seed: otherwise a comparison says little.
-fn both_in_numbers(seeds: u64, [(what, found, per_seed), (other, found_other, per_seed_other)]: [(&str, usize, u64); 2]) {
+/// Whether the seeds reached both outcomes in numbers, so many for each seed: otherwise a
+/// comparison says little.
+fn both_in_numbers(
+    seeds: u64,
+    [(what, found, per_seed), (other, found_other, per_seed_other)]: [(&str, usize, u64); 2],
+) {
     let is_enough = found as u64 > per_seed * seeds && found_other as u64 > per_seed_other * seeds;
     assert!(is_enough || chosen().is_some(), "{found} {what}, {found_other} {other}");
 }
@@ -41,8 +45,24 @@ fn all_types() -> SchemaRef {
     ])
 }
 
-const KEYS: &[&str] =
-    &["deviceTimestamp", "i", "t", "cadence", "f", "m", "name", "b", "ts", "dt", "by", "event", "uuid", "nested", "I", "é"];
+const KEYS: &[&str] = &[
+    "deviceTimestamp",
+    "i",
+    "t",
+    "cadence",
+    "f",
+    "m",
+    "name",
+    "b",
+    "ts",
+    "dt",
+    "by",
+    "event",
+    "uuid",
+    "nested",
+    "I",
+    "é",
+];
 
 fn value(rng: &mut ChaCha8Rng, depth: usize) -> String {
     match rng.random_range(0..16) {
@@ -54,14 +74,26 @@ fn value(rng: &mut ChaCha8Rng, depth: usize) -> String {
         7..=8 => format!("{}.{}", rng.random_range(-100..100), rng.random_range(0..1000)),
         9 => format!("{:e}", f64::from_bits(rng.random())).replace("NaN", "1").replace("inf", "2"),
         10 => format!("\"{}\"", rng.random_range(-300..300)),
-        11 => format!("\"20{:02}-0{}-1{} 0{}:00:00.{}\"", 24, rng.random_range(1..9), 2, 3, rng.random_range(1..9999)),
-        12 => ["\"2024-02-29\"", "\"AQID\"", "\"NaN\"", "\"\"", "\"1e5\"", "1E400", "-0", "0.5"].choose(rng).unwrap().to_string(),
+        11 => format!(
+            "\"20{:02}-0{}-1{} 0{}:00:00.{}\"",
+            24,
+            rng.random_range(1..9),
+            2,
+            3,
+            rng.random_range(1..9999)
+        ),
+        12 => ["\"2024-02-29\"", "\"AQID\"", "\"NaN\"", "\"\"", "\"1e5\"", "1E400", "-0", "0.5"]
+            .choose(rng)
+            .unwrap()
+            .to_string(),
         13 => {
-            let text: String = (0..rng.random_range(0..20)).map(|_| rng.random_range('\0'..='\u{2ff}')).collect();
+            let text: String =
+                (0..rng.random_range(0..20)).map(|_| rng.random_range('\0'..='\u{2ff}')).collect();
             serde_json::to_string(&text).unwrap()
         }
         14 if depth < 3 => {
-            let items: Vec<String> = (0..rng.random_range(0..4)).map(|_| value(rng, depth + 1)).collect();
+            let items: Vec<String> =
+                (0..rng.random_range(0..4)).map(|_| value(rng, depth + 1)).collect();
             format!("[{}]", items.join([",", " , "][rng.random_range(0..2)]))
         }
         15 if depth < 3 => object(rng, depth + 1),
@@ -70,8 +102,9 @@ fn value(rng: &mut ChaCha8Rng, depth: usize) -> String {
 }
 
 fn object(rng: &mut ChaCha8Rng, depth: usize) -> String {
-    let members: Vec<String> =
-        (0..rng.random_range(0..5)).map(|_| format!("\"{}\":{}", KEYS.choose(rng).unwrap(), value(rng, depth))).collect();
+    let members: Vec<String> = (0..rng.random_range(0..5))
+        .map(|_| format!("\"{}\":{}", KEYS.choose(rng).unwrap(), value(rng, depth)))
+        .collect();
     format!("{{{}}}", members.join(","))
 }
 
@@ -84,9 +117,13 @@ fn record(rng: &mut ChaCha8Rng) -> Vec<u8> {
             continue;
         }
         let value = match (*key, tidy) {
-            ("deviceTimestamp", true) => rng.random_range(1_600_000_000_000i64..1_700_000_000_000).to_string(),
+            ("deviceTimestamp", true) => {
+                rng.random_range(1_600_000_000_000i64..1_700_000_000_000).to_string()
+            }
             ("i" | "t", true) => rng.random_range(-128..128).to_string(),
-            ("cadence" | "f" | "m", true) => format!("{}", f64::from(rng.random_range(-9000..9000)) / 100.0),
+            ("cadence" | "f" | "m", true) => {
+                format!("{}", f64::from(rng.random_range(-9000..9000)) / 100.0)
+            }
             ("ts", true) => "\"2024-01-02 03:04:05.678\"".into(),
             ("dt", true) => "\"2024-01-02\"".into(),
             ("by", true) => "\"AQID\"".into(),
@@ -123,10 +160,24 @@ fn record(rng: &mut ChaCha8Rng) -> Vec<u8> {
 /// NaN is equal to itself only as bits.
 fn assert_same(fast: &Decoded, slow: &Decoded, records: &[Vec<u8>]) {
     let show = || records.iter().map(|r| String::from_utf8_lossy(r) + "\n").collect::<String>();
-    assert_eq!((&fast.record_of_row, &fast.parts), (&slow.record_of_row, &slow.parts), "{}", show());
-    assert_eq!((&fast.bad, fast.skipped, fast.nulled), (&slow.bad, slow.skipped, slow.nulled), "{}", show());
+    assert_eq!(
+        (&fast.record_of_row, &fast.parts),
+        (&slow.record_of_row, &slow.parts),
+        "{}",
+        show()
+    );
+    assert_eq!(
+        (&fast.bad, fast.skipped, fast.nulled),
+        (&slow.bad, slow.skipped, slow.nulled),
+        "{}",
+        show()
+    );
     for (fast, slow) in fast.batch.columns().iter().zip(slow.batch.columns()) {
-        assert!(fast.to_data() == slow.to_data() || format!("{fast:?}") == format!("{slow:?}"), "{fast:?} {slow:?}\n{}", show());
+        assert!(
+            fast.to_data() == slow.to_data() || format!("{fast:?}") == format!("{slow:?}"),
+            "{fast:?} {slow:?}\n{}",
+            show()
+        );
     }
 }
 
@@ -140,7 +191,8 @@ fn fast_and_careful_path_give_the_same_rows() {
         for options in [JsonOptions::default(), IGNORE] {
             let mut decoder = decoder(&schema, options);
             for _ in 0..BATCHES_PER_SEED {
-                let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| record(&mut rng)).collect();
+                let records: Vec<Vec<u8>> =
+                    (0..RECORDS_PER_BATCH).map(|_| record(&mut rng)).collect();
                 let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
                 let slow = decoder.decode_records(&batch, Way::Careful);
                 assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
@@ -179,30 +231,41 @@ fn both_paths_agree_on_records_of_several_values() {
     each_seed(0..seeds, |seed| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         for options in [JsonOptions::default(), IGNORE] {
-            for (many, rows_per_record) in [RowsPerRecord::One, RowsPerRecord::Many].into_iter().enumerate() {
+            for (many, rows_per_record) in
+                [RowsPerRecord::One, RowsPerRecord::Many].into_iter().enumerate()
+            {
                 let mut decoder = decoder(&schema, JsonOptions { rows_per_record, ..options });
                 for _ in 0..BATCHES_PER_SEED {
-                    let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| several(&mut rng)).collect();
+                    let records: Vec<Vec<u8>> =
+                        (0..RECORDS_PER_BATCH).map(|_| several(&mut rng)).collect();
                     let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
                     let slow = decoder.decode_records(&batch, Way::Careful);
                     assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
                     let rows = slow.parts.iter().flatten().flatten();
-                    let reported = slow.bad.iter().filter_map(|b| Some((b.part?, records[b.index].len())));
+                    let reported =
+                        slow.bad.iter().filter_map(|b| Some((b.part?, records[b.index].len())));
                     parts[many] += rows.count();
                     for (part, length) in reported {
-                        assert!(part.span.start <= part.span.end && part.span.end as usize <= length, "{part:?}");
+                        assert!(
+                            part.span.start <= part.span.end && part.span.end as usize <= length,
+                            "{part:?}"
+                        );
                     }
                 }
             }
         }
     });
-    both_in_numbers(seeds, [("parts of records of one", parts[0], 80), ("of several", parts[1], 80)]);
+    both_in_numbers(
+        seeds,
+        [("parts of records of one", parts[0], 80), ("of several", parts[1], 80)],
+    );
 }
 
 #[test]
 fn arbitrary_bytes_never_panic() {
     let schema = all_types();
-    let mut decoder = decoder(&schema, JsonOptions { rows_per_record: RowsPerRecord::Many, ..IGNORE });
+    let mut decoder =
+        decoder(&schema, JsonOptions { rows_per_record: RowsPerRecord::Many, ..IGNORE });
     let alphabet = b"\"\"\"\\u{}[]:,,0129.-+eE \n\xff\xd8\x00i";
     each_seed(0..by_tier(100, 200, 20_000), |seed| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -210,7 +273,9 @@ fn arbitrary_bytes_never_panic() {
             .map(|_| {
                 let mut record: Vec<u8> = match rng.random_range(0..3) {
                     0 => (0..rng.random_range(0..40)).map(|_| rng.random()).collect(),
-                    _ => (0..rng.random_range(0..40)).map(|_| *alphabet.choose(&mut rng).unwrap()).collect(),
+                    _ => (0..rng.random_range(0..40))
+                        .map(|_| *alphabet.choose(&mut rng).unwrap())
+                        .collect(),
                 };
                 if rng.random_bool(0.5) {
                     record.splice(0..0, *b"{\"i\":");
@@ -224,7 +289,8 @@ fn arbitrary_bytes_never_panic() {
     });
 }
 
-/// What the careful path takes for JSON is what serde_json takes, apart from raw control characters in strings.
+/// What the careful path takes for JSON is what serde_json takes, apart from raw control characters
+/// in strings.
 #[test]
 fn the_careful_path_accepts_what_serde_json_accepts() {
     let schema = schema(&[]);
@@ -235,10 +301,13 @@ fn the_careful_path_accepts_what_serde_json_accepts() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         for _ in 0..RECORDS_PER_BATCH {
             let record = record(&mut rng);
-            let has_controls = record.iter().any(|c| *c < b' ' && !matches!(c, b'\t' | b'\r' | b'\n'));
-            let is_object = record.iter().find(|c| !matches!(c, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b'{');
+            let has_controls =
+                record.iter().any(|c| *c < b' ' && !matches!(c, b'\t' | b'\r' | b'\n'));
+            let is_object =
+                record.iter().find(|c| !matches!(c, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b'{');
             // In IgnoredAny as in our paths, what is not projected need not be UTF-8.
-            let valid = is_object && serde_json::from_slice::<serde::de::IgnoredAny>(&record).is_ok();
+            let valid =
+                is_object && serde_json::from_slice::<serde::de::IgnoredAny>(&record).is_ok();
             let decoded = decoder.decode_records(&raw(&[&record]), Way::Careful);
             let ours = decoded.batch.num_rows() == 1 && decoded.bad.is_empty() && is_object;
             if valid {

@@ -1,11 +1,14 @@
-//! What Apache Flink 2.3 did with the same records: the conformance cases `parse_errors` and `formats`.
+//! What Apache Flink 2.3 did with the same records: the conformance cases `parse_errors` and
+//! `formats`.
 
 use super::*;
 
 /// Objects by value: the order of records and the text of a double are not part of the contract.
 fn values<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut values: Vec<String> =
-        lines.into_iter().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().to_string()).collect();
+    let mut values: Vec<String> = lines
+        .into_iter()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap().to_string())
+        .collect();
     values.sort();
     values
 }
@@ -32,7 +35,12 @@ not json at all
 {"i":null,"s":"bad int","d":2.0,"b":true}
 {"i":null,"s":"case","d":null,"b":null}
 {"i":null,"s":"int overflow","d":null,"b":false}"#;
-    let columns = [("i", DataType::Int32), ("s", DataType::Utf8), ("d", DataType::Float64), ("b", DataType::Boolean)];
+    let columns = [
+        ("i", DataType::Int32),
+        ("s", DataType::Utf8),
+        ("d", DataType::Float64),
+        ("b", DataType::Boolean),
+    ];
     let records: Vec<&[u8]> = input.lines().map(str::as_bytes).collect();
     let decoded = decode(&schema(&columns), IGNORE, &records);
     let written = rows(&decoded.batch);
@@ -55,8 +63,8 @@ fn formats() {
 {"s":true,"m":123456789012.345,"d":1234567.0,"f":16777216}
 {"s":"uni \u00e9 \ud83d\ude00 \" \\ / \n\t","m":-0.004,"d":0.001,"f":0.001}
 {}"#;
-    // As recorded, without the nested columns, and with the TIMESTAMP(3) of the third row cut to milliseconds: a
-    // Flink row keeps the .999999 that it read.
+    // As recorded, without the nested columns, and with the TIMESTAMP(3) of the third row cut to
+    // milliseconds: a Flink row keeps the .999999 that it read.
     let expected = r#"{"i":1,"b":true,"f":1.1,"d":1.0E20,"m":12.5,"s":"plain","dt":"2024-02-29","tm":"01:02:03","t3":"2024-02-29 01:02:03","tz":"2024-02-29 01:02:03Z","t9":"2024-02-29 01:02:03.123456789","by":"AQID"}
 {"i":12,"b":true,"f":2.5,"d":0.001,"m":0.01,"s":"12","dt":null,"tm":null,"t3":"2024-02-29 01:02:03.12","tz":null,"t9":null,"by":null}
 {"i":3,"b":null,"f":null,"d":1.0E-5,"m":1E+3,"s":"{\"o\":[1,2]}","dt":null,"tm":null,"t3":"2024-02-29 01:02:03.999","tz":null,"t9":null,"by":null}

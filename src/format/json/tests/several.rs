@@ -1,9 +1,10 @@
-//! Records that hold several values: arrays, objects one after the other, text behind them. What comes of each, on both paths.
+//! Records that hold several values: arrays, objects one after the other, text behind them. What
+//! comes of each, on both paths.
 
 use super::*;
 
-/// One letter for what becomes of each part, in order: the rows' ids, then what is reported with its part and bytes, then what is
-/// skipped.
+/// One letter for what becomes of each part, in order: the rows' ids, then what is reported with
+/// its part and bytes, then what is skipped.
 fn outcome(options: JsonOptions, records: &[&[u8]]) -> String {
     let decoded = decode(&schema(&[("a", DataType::Int64)]), options, records);
     let ids = decoded.batch.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
@@ -76,20 +77,31 @@ fn many_values_a_record() {
         (r#"{"a":1}"#, "1@0", "1@0"),
         ("{\"a\":1}\n\n{\"a\":2}\r\n", "1@0.1 2@0.2", "1@0.1 2@0.2"),
         (r#"{"a":1}{"a":2} {"a":3}"#, "1@0.1 2@0.2 3@0.3", "1@0.1 2@0.2 3@0.3"),
-        (r#"{"a":1}[{"a":2},{"a":3}]{"a":4}"#, "1@0.1 2@0.2 3@0.3 4@0.4", "1@0.1 2@0.2 3@0.3 4@0.4"),
+        (
+            r#"{"a":1}[{"a":2},{"a":3}]{"a":4}"#,
+            "1@0.1 2@0.2 3@0.3 4@0.4",
+            "1@0.1 2@0.2 3@0.3 4@0.4",
+        ),
         ("{\n\"a\":\n1}\n{\"a\":2}", "1@0.1 2@0.2", "1@0.1 2@0.2"),
         // Broken text ends with its line.
         ("{\"a\":1\n{\"a\":2}\n{\"a\":3}", "2@0.2 3@0.3 !0.1={\"a\":1", "2@0.2 3@0.3 skipped 1"),
         ("{\"a\":1}\nx y\n{\"a\":3}", "1@0.1 3@0.4 !0.2=x !0.3=y", "1@0.1 3@0.4 skipped 2"),
         (r#"{"a":}{"a":2}"#, r#"2@0.2 !0.1={"a":}"#, "2@0.2 skipped 1"),
         (r#"{"a":"x"}{"a":2}"#, r#"2@0.2 !0.1={"a":"x"}"#, "NULL@0.1 2@0.2"),
-        ("[{\"a\":1},\n{\"a\":2}\n{\"a\":3}", "1@0.1 2@0.2 !0.3={\"a\":3}", "1@0.1 2@0.2 skipped 1"),
+        (
+            "[{\"a\":1},\n{\"a\":2}\n{\"a\":3}",
+            "1@0.1 2@0.2 !0.3={\"a\":3}",
+            "1@0.1 2@0.2 skipped 1",
+        ),
         ("[{\"a\":1}\n", "1@0.1 !0.2=", "1@0.1 skipped 1"),
         ("}\n{\"a\":2}", "2@0.2 !0.1=}", "2@0.2 skipped 1"),
     ] {
         assert_eq!(outcome(MANY, &[record.as_bytes()]), strict, "{record}");
         assert_eq!(
-            outcome(JsonOptions { rows_per_record: RowsPerRecord::Many, ..IGNORE }, &[record.as_bytes()]),
+            outcome(
+                JsonOptions { rows_per_record: RowsPerRecord::Many, ..IGNORE },
+                &[record.as_bytes()]
+            ),
             ignoring,
             "{record}, errors ignored"
         );
@@ -98,7 +110,8 @@ fn many_values_a_record() {
 
 #[test]
 fn rows_know_their_records_among_others() {
-    let records: &[&[u8]] = &[br#"{"a":1}"#, br#"{"a":2}{"a":3}"#, b"", br#"[{"a":4}]"#, br#"{"a":5}"#];
+    let records: &[&[u8]] =
+        &[br#"{"a":1}"#, br#"{"a":2}{"a":3}"#, b"", br#"[{"a":4}]"#, br#"{"a":5}"#];
     assert_eq!(outcome(MANY, records), "1@0 2@1.1 3@1.2 4@3.1 5@4");
     let records: &[&[u8]] = &["\u{feff}{\"a\":1}{\"a\":2}".as_bytes(), br#"{"a":3}"#];
     assert_eq!(outcome(JsonOptions::default(), records), "1@0 3@1 !0.2={\"a\":2}");
@@ -106,7 +119,15 @@ fn rows_know_their_records_among_others() {
 
 #[test]
 fn what_looks_like_gzip_is_called_so() {
-    let decoded = decode(&schema(&[("a", DataType::Int64)]), JsonOptions::default(), &[b"\x1f\x8b\x08\x00x", b"x"]);
-    assert!(decoded.bad[0].reason.starts_with("it looks like gzip (it begins with 1f 8b)"), "{}", decoded.bad[0].reason);
+    let decoded = decode(
+        &schema(&[("a", DataType::Int64)]),
+        JsonOptions::default(),
+        &[b"\x1f\x8b\x08\x00x", b"x"],
+    );
+    assert!(
+        decoded.bad[0].reason.starts_with("it looks like gzip (it begins with 1f 8b)"),
+        "{}",
+        decoded.bad[0].reason
+    );
     assert!(!decoded.bad[1].reason.contains("gzip"));
 }

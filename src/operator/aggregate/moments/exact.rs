@@ -1,13 +1,13 @@
-//! STDDEV and VARIANCE of integers and decimals, added up exactly, so that no rounding on the way can tip a result over the
-//! next whole number, whatever the order of the rows:
+//! STDDEV and VARIANCE of integers and decimals, added up exactly, so that no rounding on the way
+//! can tip a result over the next whole number, whatever the order of the rows:
 //!
 //! ```text
 //! variance = (n * SUM(x * x) - SUM(x) * SUM(x)) / (n * d)        d = n, or n - 1 for a sample
 //! ```
 //!
-//! Called through `moments`. What always holds: rows can be taken back, also before they come, and leave nothing behind.
-//! Flink's DOUBLEs may come out on the other side of a whole number, and after rows were taken back below zero, where it gives
-//! NULL; the exact result is given here.
+//! Called through `moments`. What always holds: rows can be taken back, also before they come, and
+//! leave nothing behind. Flink's DOUBLEs may come out on the other side of a whole number, and
+//! after rows were taken back below zero, where it gives NULL; the exact result is given here.
 
 use std::sync::Arc;
 
@@ -57,14 +57,22 @@ impl Sums {
     }
     fn taken_back(self) -> Sums {
         let Sums { count, sum, squares, wraps } = self;
-        Sums { count: -count, sum: sum.wrapping_neg(), squares: squares.wrapping_neg(), wraps: -wraps }
+        Sums {
+            count: -count,
+            sum: sum.wrapping_neg(),
+            squares: squares.wrapping_neg(),
+            wraps: -wraps,
+        }
     }
     /// The variance as a fraction, in squares of the unit of the values.
     fn variance(&self, moment: Moment) -> Option<(i256, i256)> {
         let divisor = moment.divisor(self.count)?;
         let count = i256::from_i128(self.count.into());
         let squares = count.checked_mul(Some(self.squares).filter(|_| self.wraps == 0)?)?;
-        Some((squares.checked_sub(self.sum.checked_mul(self.sum)?)?, count.checked_mul(i256::from_i128(divisor.into()))?))
+        Some((
+            squares.checked_sub(self.sum.checked_mul(self.sum)?)?,
+            count.checked_mul(i256::from_i128(divisor.into()))?,
+        ))
     }
 }
 
@@ -103,10 +111,17 @@ impl Exact {
         Exact { groups: vec![], moment, scale, output }
     }
 
-    fn each(groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, mut f: impl FnMut(usize, Sums)) {
+    fn each(
+        groups: &[u32],
+        argument: Option<&ArrayRef>,
+        rows: Selected<'_>,
+        mut f: impl FnMut(usize, Sums),
+    ) {
         let Some(argument) = argument else { return };
         match argument.as_primitive_opt::<Decimal128Type>() {
-            Some(decimals) => rows.for_each(groups, decimals, |row, g| f(g, Sums::of(decimals.value(row)))),
+            Some(decimals) => {
+                rows.for_each(groups, decimals, |row, g| f(g, Sums::of(decimals.value(row))))
+            }
             None => each_integer(groups, argument, rows, |g, v| f(g, Sums::of(v.into()))),
         }
     }
@@ -114,7 +129,8 @@ impl Exact {
     fn decimal(&self, sums: &Sums, to: i8) -> Option<i128> {
         let (over, under) = sums.variance(self.moment)?;
         if self.moment.root {
-            let deviation = (float(over) / float(under)).sqrt() * 10f64.powi(i32::from(to - self.scale));
+            let deviation =
+                (float(over) / float(under)).sqrt() * 10f64.powi(i32::from(to - self.scale));
             return Some(deviation.round() as i128).filter(|v| v.abs() < DECIMAL_LIMIT);
         }
         let shift = i32::from(to) - 2 * i32::from(self.scale);
@@ -126,13 +142,17 @@ impl Exact {
         quotient(over, under, Rounding::HalfUp)?.to_i128().filter(|v| v.abs() < DECIMAL_LIMIT)
     }
 
-    /// Cut toward zero and, as Java casts a DOUBLE, to the range of the type; narrower types wrap from INT.
+    /// Cut toward zero and, as Java casts a DOUBLE, to the range of the type; narrower types wrap
+    /// from INT.
     fn integer(&self, sums: &Sums) -> Option<i64> {
         let (over, under) = sums.variance(self.moment)?;
         let whole = if self.moment.root {
             (float(over) / float(under)).sqrt() as i64
         } else {
-            quotient(over, under, Rounding::Down)?.to_i128().and_then(|v| i64::try_from(v).ok()).unwrap_or(i64::MAX)
+            quotient(over, under, Rounding::Down)?
+                .to_i128()
+                .and_then(|v| i64::try_from(v).ok())
+                .unwrap_or(i64::MAX)
         };
         Some(if self.output == DataType::Int64 { whole } else { whole.min(i32::MAX.into()) })
     }
@@ -146,8 +166,10 @@ impl Kernel for Exact {
         Exact::each(groups, argument, rows, |g, sums| self.groups[g].add(sums));
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
-        let (counts, wraps) = (state[0].as_primitive::<Int64Type>(), state[3].as_primitive::<Int64Type>());
-        let (sums, squares) = (state[1].as_primitive::<Decimal256Type>(), state[2].as_primitive::<Decimal256Type>());
+        let (counts, wraps) =
+            (state[0].as_primitive::<Int64Type>(), state[3].as_primitive::<Int64Type>());
+        let (sums, squares) =
+            (state[1].as_primitive::<Decimal256Type>(), state[2].as_primitive::<Decimal256Type>());
         for (row, &g) in groups.iter().enumerate() {
             let (count, sum, squares) = (counts.value(row), sums.value(row), squares.value(row));
             self.groups[g as usize].add(Sums { count, sum, squares, wraps: wraps.value(row) });
@@ -180,7 +202,9 @@ impl Kernel for Exact {
         })
     }
     fn beside(&self, picks: &[u32]) -> Option<ArrayRef> {
-        Some(Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].count))))
+        Some(Arc::new(Int64Array::from_iter_values(
+            picks.iter().map(|&g| self.groups[g as usize].count),
+        )))
     }
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Sums>()

@@ -1,13 +1,15 @@
 //! STDDEV and VARIANCE of FLOAT and DOUBLE over a table that changes.
 //!
-//! Called through `moments`. Welford's method cannot take a row back before it was added, and each row that it takes back
-//! leaves some rounding. Here values and their squares are added up with twice the digits of a DOUBLE, so that
-//! `SUM(x * x) - SUM(x) * SUM(x) / n` keeps the digits of the difference. What always holds: the result is that of the rows
-//! that are left, whatever was added, taken back and merged before, but for 1e-31 of the largest square that was ever there;
-//! it is NaN while an infinite value or NaN is there. The squares of values beyond 1e154 leave the range of a DOUBLE: from then
-//! on it is NaN until the group is empty.
+//! Called through `moments`. Welford's method cannot take a row back before it was added, and each
+//! row that it takes back leaves some rounding. Here values and their squares are added up with
+//! twice the digits of a DOUBLE, so that `SUM(x * x) - SUM(x) * SUM(x) / n` keeps the digits of the
+//! difference. What always holds: the result is that of the rows that are left, whatever was added,
+//! taken back and merged before, but for 1e-31 of the largest square that was ever there; it is NaN
+//! while an infinite value or NaN is there. The squares of values beyond 1e154 leave the range of a
+//! DOUBLE: from then on it is NaN until the group is empty.
 //!
-//! Dekker, "A floating-point technique for extending the available precision" (Numerische Mathematik, 1971).
+//! Dekker, "A floating-point technique for extending the available precision" (Numerische
+//! Mathematik, 1971).
 
 use std::sync::Arc;
 
@@ -75,7 +77,12 @@ impl Powers {
         if !value.is_finite() {
             return Powers { count: 1, endless: 1, ..Powers::default() };
         }
-        Powers { count: 1, endless: 0, sum: Twofold::of(value), squares: Twofold::product(value, value) }
+        Powers {
+            count: 1,
+            endless: 0,
+            sum: Twofold::of(value),
+            squares: Twofold::product(value, value),
+        }
     }
 
     fn add(&mut self, other: Powers) {
@@ -87,7 +94,12 @@ impl Powers {
 
     fn taken_back(self) -> Powers {
         let Powers { count, endless, sum, squares } = self;
-        Powers { count: -count, endless: -endless, sum: sum.negative(), squares: squares.negative() }
+        Powers {
+            count: -count,
+            endless: -endless,
+            sum: sum.negative(),
+            squares: squares.negative(),
+        }
     }
 
     fn result(&self, moment: Moment) -> Option<f64> {
@@ -105,7 +117,8 @@ impl Powers {
     }
 }
 
-/// A spread below this part of the squares is what rounding left: sums have 106 bits, and a million rows take 20 of them.
+/// A spread below this part of the squares is what rounding left: sums have 106 bits, and a million
+/// rows take 20 of them.
 const SPREAD_MIN: f64 = 1.0 / (1u128 << 84) as f64;
 
 /// `input` is FLOAT or DOUBLE.
@@ -131,10 +144,18 @@ impl Kernel for Moments {
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         let whole = |column: usize| state[column].as_primitive::<Int64Type>();
         let part = |column: usize| state[column].as_primitive::<Float64Type>();
-        let twofold = |column: usize, row: usize| Twofold { high: part(column).value(row), low: part(column + 1).value(row) };
+        let twofold = |column: usize, row: usize| Twofold {
+            high: part(column).value(row),
+            low: part(column + 1).value(row),
+        };
         for (row, &g) in groups.iter().enumerate() {
             let (count, endless) = (whole(0).value(row), whole(1).value(row));
-            self.groups[g as usize].add(Powers { count, endless, sum: twofold(2, row), squares: twofold(4, row) });
+            self.groups[g as usize].add(Powers {
+                count,
+                endless,
+                sum: twofold(2, row),
+                squares: twofold(4, row),
+            });
         }
     }
     fn clear(&mut self, group: u32) {
@@ -142,10 +163,14 @@ impl Kernel for Moments {
     }
     fn state(&self, picks: &[u32]) -> Vec<ArrayRef> {
         let whole = |f: fn(&Powers) -> i64| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| f(&self.groups[g as usize]))))
+            Arc::new(Int64Array::from_iter_values(
+                picks.iter().map(|&g| f(&self.groups[g as usize])),
+            ))
         };
         let part = |f: fn(&Powers) -> f64| -> ArrayRef {
-            Arc::new(Float64Array::from_iter_values(picks.iter().map(|&g| f(&self.groups[g as usize]))))
+            Arc::new(Float64Array::from_iter_values(
+                picks.iter().map(|&g| f(&self.groups[g as usize])),
+            ))
         };
         vec![
             whole(|p| p.count),
@@ -161,10 +186,15 @@ impl Kernel for Moments {
         vec![whole.clone(), whole, part.clone(), part.clone(), part.clone(), part]
     }
     fn evaluate(&self, picks: &[u32]) -> Result<ArrayRef, OperatorError> {
-        Ok(fractions(picks.iter().map(|&g| self.groups[g as usize].result(self.moment)), &self.output))
+        Ok(fractions(
+            picks.iter().map(|&g| self.groups[g as usize].result(self.moment)),
+            &self.output,
+        ))
     }
     fn beside(&self, picks: &[u32]) -> Option<ArrayRef> {
-        Some(Arc::new(Int64Array::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].count))))
+        Some(Arc::new(Int64Array::from_iter_values(
+            picks.iter().map(|&g| self.groups[g as usize].count),
+        )))
     }
     fn memory_bytes(&self) -> usize {
         self.groups.capacity() * size_of::<Powers>()
@@ -174,7 +204,9 @@ impl Kernel for Moments {
 impl RetractKernel for Moments {
     fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         if let Some(argument) = argument {
-            each_float(groups, argument, rows, |g, v| self.groups[g].add(Powers::of(v).taken_back()));
+            each_float(groups, argument, rows, |g, v| {
+                self.groups[g].add(Powers::of(v).taken_back())
+            });
         }
     }
 }
@@ -196,7 +228,8 @@ mod tests {
 
     #[test]
     fn what_was_taken_back_leaves_nothing() {
-        let left_over = left(&[2.0, 4.0, 1e9, 1e-9, 0.1], &[1e9, 1e-9, 0.1], VAR_POP).expect("has values");
+        let left_over =
+            left(&[2.0, 4.0, 1e9, 1e-9, 0.1], &[1e9, 1e-9, 0.1], VAR_POP).expect("has values");
         assert!((left_over - 1.0).abs() < 1e-12, "{left_over}");
         assert_eq!(left(&[0.1, 0.7, 0.1], &[0.7], STDDEV_SAMP), Some(0.0));
         assert_eq!(left(&[0.1, 0.3], &[0.3], STDDEV_SAMP), None);
@@ -211,7 +244,10 @@ mod tests {
 
     #[test]
     fn a_value_without_end_is_gone_once_taken_back() {
-        let (with, without) = (left(&[1.0, f64::INFINITY], &[], VAR_POP), left(&[1.0, 3.0, f64::NAN], &[f64::NAN], VAR_POP));
+        let (with, without) = (
+            left(&[1.0, f64::INFINITY], &[], VAR_POP),
+            left(&[1.0, 3.0, f64::NAN], &[f64::NAN], VAR_POP),
+        );
         assert!(with.is_some_and(f64::is_nan));
         assert_eq!(without, Some(1.0));
     }

@@ -1,7 +1,8 @@
 //! The rows of a partition in the order of a value, each with its result.
 //!
-//! Kept by `by_value`. What always holds: rows that compare equal are in the order in which they came, and every row has the
-//! result that was last sent on for it. Results are not stored: the rows give the same ones again.
+//! Kept by `by_value`. What always holds: rows that compare equal are in the order in which they
+//! came, and every row has the result that was last sent on for it. Results are not stored: the
+//! rows give the same ones again.
 //!
 //! Stored as `packed columns`: those of the rows, then their places, if they are known.
 
@@ -23,7 +24,8 @@ use crate::state::packed::{pack, unpack};
 pub(crate) struct OrderPlace {
     /// What it is ordered by, as bytes in that order.
     pub value: Box<[u8]>,
-    /// Among those that compare equal: when it arrived. Empty if that is not known; then those that came first are first.
+    /// Among those that compare equal: when it arrived. Empty if that is not known; then those that
+    /// came first are first.
     pub arrival: Box<[u8]>,
 }
 
@@ -41,7 +43,12 @@ const ROW_BYTES: usize = 80;
 
 impl Ordered {
     pub fn new(spec: &ByValueSpec) -> Ordered {
-        Ordered { rows: RecordBatch::new_empty(spec.input.clone()), places: vec![], results: vec![], bytes: 0 }
+        Ordered {
+            rows: RecordBatch::new_empty(spec.input.clone()),
+            places: vec![],
+            results: vec![],
+            bytes: 0,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -50,15 +57,22 @@ impl Ordered {
 
     /// The rows that compare equal to `value`, as a range.
     pub(crate) fn peers(&self, value: &[u8]) -> (usize, usize) {
-        (self.places.partition_point(|p| *p.value < *value), self.places.partition_point(|p| *p.value <= *value))
+        (
+            self.places.partition_point(|p| *p.value < *value),
+            self.places.partition_point(|p| *p.value <= *value),
+        )
     }
 
-    /// Puts a row behind all that are not after it, with a result that is still to be set. Where it is now.
+    /// Puts a row behind all that are not after it, with a result that is still to be set. Where it
+    /// is now.
     pub fn insert(&mut self, row: &RecordBatch, place: OrderPlace) -> Result<usize, OperatorError> {
         let at = self.places.partition_point(|p| *p <= place);
         let (before, after) = (self.rows.slice(0, at), self.rows.slice(at, self.len() - at));
         self.rows = concat_batches(&self.rows.schema(), [&before, row, &after])?;
-        debug_assert!(at == 0 || self.places[at - 1] <= place, "a row stands before one that is less");
+        debug_assert!(
+            at == 0 || self.places[at - 1] <= place,
+            "a row stands before one that is less"
+        );
         self.places.insert(at, place);
         self.results.insert(at, Arc::default());
         debug_assert_eq!(self.rows.num_rows(), self.places.len(), "a row without a place");
@@ -66,7 +80,8 @@ impl Ordered {
     }
 
     pub fn remove(&mut self, at: usize) -> Result<(), OperatorError> {
-        let (before, after) = (self.rows.slice(0, at), self.rows.slice(at + 1, self.len() - at - 1));
+        let (before, after) =
+            (self.rows.slice(0, at), self.rows.slice(at + 1, self.len() - at - 1));
         self.rows = concat_batches(&self.rows.schema(), [&before, &after])?;
         self.places.remove(at);
         self.results.remove(at);
@@ -93,7 +108,9 @@ impl KeyedValue for Ordered {
     fn encode(&self) -> Vec<u8> {
         let mut columns = self.rows.columns().to_vec();
         if self.places.iter().any(|p| !p.arrival.is_empty()) {
-            columns.push(Arc::new(BinaryArray::from_iter_values(self.places.iter().map(|p| p.arrival.as_ref()))));
+            columns.push(Arc::new(BinaryArray::from_iter_values(
+                self.places.iter().map(|p| p.arrival.as_ref()),
+            )));
         }
         let mut out = Vec::new();
         pack(&columns, self.len(), &mut out);
@@ -101,18 +118,23 @@ impl KeyedValue for Ordered {
     }
 
     fn decode(bytes: &[u8], spec: &Arc<ByValueSpec>) -> Result<Ordered, OperatorError> {
-        let mut types: Vec<DataType> = spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
+        let mut types: Vec<DataType> =
+            spec.input.fields().iter().map(|f| f.data_type().clone()).collect();
         if spec.by_arrival {
             types.push(DataType::Binary);
         }
         let mut columns: Vec<ArrayRef> = unpack(bytes, &types)?;
         let arrivals = if spec.by_arrival { columns.pop() } else { None };
-        let rows = RecordBatch::try_new(spec.input.clone(), columns).map_err(OperatorError::damaged)?;
+        let rows =
+            RecordBatch::try_new(spec.input.clone(), columns).map_err(OperatorError::damaged)?;
         let arrivals = arrivals.as_ref().map(|a| a.as_binary::<i32>());
         let values = order_values(spec, &rows);
         let place = |(row, value): (usize, &[u8])| OrderPlace {
             value: value.into(),
-            arrival: arrivals.filter(|a| a.is_valid(row)).map(|a| a.value(row).into()).unwrap_or_default(),
+            arrival: arrivals
+                .filter(|a| a.is_valid(row))
+                .map(|a| a.value(row).into())
+                .unwrap_or_default(),
         };
         let places = values.iter().enumerate().map(place).collect();
         let mut ordered = Ordered { rows, places, results: vec![], bytes: 0 };

@@ -1,7 +1,7 @@
 //! The results of rows in the order of a value: all functions, folded row by row.
 //!
-//! Called by `by_value` for one partition at a time, from its first row on. A result is bytes (the encoding of keys): those of
-//! the functions, then what else decides whether it is sent again.
+//! Called by `by_value` for one partition at a time, from its first row on. A result is bytes (the
+//! encoding of keys): those of the functions, then what else decides whether it is sent again.
 
 use std::sync::Arc;
 
@@ -46,7 +46,10 @@ impl Running {
     /// Back to no rows.
     pub fn clear(&mut self) {
         self.rows = 0;
-        self.calls.iter_mut().flatten().for_each(|(_, accumulators)| accumulators.kernel_mut().clear(0));
+        self.calls
+            .iter_mut()
+            .flatten()
+            .for_each(|(_, accumulators)| accumulators.kernel_mut().clear(0));
     }
 
     /// Folds `len` rows in, from row `from`.
@@ -64,8 +67,15 @@ impl Running {
                 // Here the order is that of the value.
                 let numbers = (self.rows as u64..self.rows as u64 + len as u64).collect();
                 let times_ms = std::iter::repeat_n(0, len).collect();
-                let dealt = Rows { arrivals: Some(Arrivals { times_ms, numbers }), ..Rows::new(rows.slice(from, len)) };
-                let selected = Selected::of(aggregate, dealt.batch.columns(), ArrivalPlaces::new(&dealt, &WindowPart::Whole));
+                let dealt = Rows {
+                    arrivals: Some(Arrivals { times_ms, numbers }),
+                    ..Rows::new(rows.slice(from, len))
+                };
+                let selected = Selected::of(
+                    aggregate,
+                    dealt.batch.columns(),
+                    ArrivalPlaces::new(&dealt, &WindowPart::Whole),
+                );
                 kernel.update(&self.zeros[..len], column.as_ref(), selected);
             } else {
                 kernel.update(&self.zeros[..len], column.as_ref(), Selected::ALL);

@@ -1,8 +1,9 @@
 //! CAST and TRY_CAST with Flink's meaning: what becomes of a value in another type?
 //!
-//! `flink_types` puts these in place of every CAST of a query and of the implicit casts of INSERT. `number`, `text` and
-//! `parse` hold the three families. What always holds: a value that cannot be read refuses its row (CAST) or is NULL
-//! (TRY_CAST); a DECIMAL that does not fit is NULL in both; integers wrap in both.
+//! `flink_types` puts these in place of every CAST of a query and of the implicit casts of INSERT.
+//! `number`, `text` and `parse` hold the three families. What always holds: a value that cannot be
+//! read refuses its row (CAST) or is NULL (TRY_CAST); a DECIMAL that does not fit is NULL in both;
+//! integers wrap in both.
 
 mod nested;
 mod number;
@@ -18,7 +19,8 @@ use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
 use crate::types::{EXACT, field_sql_name, sql_name};
@@ -49,12 +51,20 @@ impl Type {
 
     /// The number in the exact type's parentheses, if the type is of this name.
     fn modifier(&self, name: &str) -> Option<usize> {
-        self.exact.as_deref()?.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?.parse().ok()
+        self.exact
+            .as_deref()?
+            .strip_prefix(name)?
+            .strip_prefix('(')?
+            .strip_suffix(')')?
+            .parse()
+            .ok()
     }
 
     /// Digits after the second of a timestamp.
     fn precision(&self) -> usize {
-        self.modifier("TIMESTAMP").or_else(|| self.modifier("TIMESTAMP_LTZ")).unwrap_or(precision(&self.data_type))
+        self.modifier("TIMESTAMP")
+            .or_else(|| self.modifier("TIMESTAMP_LTZ"))
+            .unwrap_or(precision(&self.data_type))
     }
 
     /// A type whose fields have no exact types of their own.
@@ -86,8 +96,19 @@ pub fn call(expression: Expr, from: &Field, to: &Field, unreadable: Unreadable) 
     if !castable(&from.data_type, &to.data_type) {
         return plan_err!("cannot cast {} to {}", from.name(), to.name());
     }
-    let name = format!("{} {} as {}", if unreadable == Unreadable::IsNull { "try_cast" } else { "cast" }, from.name(), to.name());
-    let cast = Cast { name, from, to, unreadable, signature: Signature::user_defined(Volatility::Immutable) };
+    let name = format!(
+        "{} {} as {}",
+        if unreadable == Unreadable::IsNull { "try_cast" } else { "cast" },
+        from.name(),
+        to.name()
+    );
+    let cast = Cast {
+        name,
+        from,
+        to,
+        unreadable,
+        signature: Signature::user_defined(Volatility::Immutable),
+    };
     Ok(ScalarUDF::from(cast).call(vec![expression]))
 }
 
@@ -105,7 +126,9 @@ fn castable(from: &DataType, to: &DataType) -> bool {
         (Null, _) => true,
         (from, to) if from.is_nested() => nested::castable(from, to),
         (_, Utf8) => true,
-        (Utf8, to) => number(to) || matches!(to, Boolean | Binary | Date32 | Time32(_) | Timestamp(..)),
+        (Utf8, to) => {
+            number(to) || matches!(to, Boolean | Binary | Date32 | Time32(_) | Timestamp(..))
+        }
         (from, to) if number(from) && (number(to) || *to == Boolean) => true,
         (Boolean, to) => number(to) || *to == Boolean,
         (Date32, Date32 | Timestamp(..)) | (Time32(_), Time32(_) | Timestamp(..)) => true,
@@ -155,7 +178,9 @@ impl ScalarUDFImpl for Cast {
         let array = argument.to_array(rows)?;
         let out = self.cast(&array)?;
         Ok(match argument {
-            ColumnarValue::Scalar(_) => ColumnarValue::Scalar(datafusion_common::ScalarValue::try_from_array(&out, 0)?),
+            ColumnarValue::Scalar(_) => {
+                ColumnarValue::Scalar(datafusion_common::ScalarValue::try_from_array(&out, 0)?)
+            }
             ColumnarValue::Array(_) => ColumnarValue::Array(out),
         })
     }
@@ -163,19 +188,27 @@ impl ScalarUDFImpl for Cast {
 
 impl Cast {
     fn cast(&self, array: &ArrayRef) -> Result<ArrayRef> {
-        convert(array, &self.from, &self.to, self.unreadable).or_else(|reason| exec_err!("{reason}"))
+        convert(array, &self.from, &self.to, self.unreadable)
+            .or_else(|reason| exec_err!("{reason}"))
     }
 }
 
 /// The values in another type, or why a row is refused.
-fn convert(array: &ArrayRef, from: &Type, to: &Type, unreadable: Unreadable) -> std::result::Result<ArrayRef, String> {
+fn convert(
+    array: &ArrayRef,
+    from: &Type,
+    to: &Type,
+    unreadable: Unreadable,
+) -> std::result::Result<ArrayRef, String> {
     match (array.data_type(), &to.data_type) {
         (DataType::Null, to) => Ok(new_null_array(to, array.len())),
         (_, DataType::Utf8) => text::cast(array, from, to),
         (from, _) if from.is_nested() => nested::cast(array, to, unreadable),
         (DataType::Utf8, _) => parse::cast(array.as_string(), to, unreadable),
         (DataType::Binary, DataType::Binary) => Ok(parse::cut_bytes(array.as_binary(), to)),
-        (DataType::Date32 | DataType::Time32(_) | DataType::Timestamp(..), _) => time::cast(array, to),
+        (DataType::Date32 | DataType::Time32(_) | DataType::Timestamp(..), _) => {
+            time::cast(array, to)
+        }
         _ => number::cast(array, &to.data_type, unreadable),
     }
 }

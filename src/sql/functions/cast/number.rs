@@ -1,13 +1,15 @@
 //! Between numbers, and between numbers and BOOLEAN, as Java converts them.
 //!
-//! Integers wrap; a DOUBLE is cut and held at the ends of INT or BIGINT; TINYINT and SMALLINT are cut from that INT.
+//! Integers wrap; a DOUBLE is cut and held at the ends of INT or BIGINT; TINYINT and SMALLINT are
+//! cut from that INT.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
 use arrow::compute::unary;
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type,
 };
 
 use super::Unreadable;
@@ -26,10 +28,16 @@ pub fn cast(array: &ArrayRef, to: &DataType, unreadable: Unreadable) -> Result<A
     // The casts that a query makes most, over whole columns.
     match (array.data_type(), to) {
         (DataType::Int64, DataType::Int32) => {
-            return Ok(Arc::new(unary::<_, _, Int32Type>(array.as_primitive::<Int64Type>(), |v| v as i32)));
+            return Ok(Arc::new(unary::<_, _, Int32Type>(
+                array.as_primitive::<Int64Type>(),
+                |v| v as i32,
+            )));
         }
         (DataType::Float64, DataType::Int64) => {
-            return Ok(Arc::new(unary::<_, _, Int64Type>(array.as_primitive::<Float64Type>(), |v| v as i64)));
+            return Ok(Arc::new(unary::<_, _, Int64Type>(
+                array.as_primitive::<Float64Type>(),
+                |v| v as i64,
+            )));
         }
         _ => {}
     }
@@ -41,9 +49,11 @@ pub fn cast(array: &ArrayRef, to: &DataType, unreadable: Unreadable) -> Result<A
         DataType::Int64 => each::<Int64Type>(array, |r| Some(to_long(read(r)))),
         DataType::Float32 => each::<Float32Type>(array, |r| Some(to_float(read(r)))),
         DataType::Float64 => each::<Float64Type>(array, |r| Some(to_double(read(r)))),
-        DataType::Boolean => {
-            Arc::new((0..array.len()).map(|r| array.is_valid(r).then(|| is_true(read(r)))).collect::<BooleanArray>())
-        }
+        DataType::Boolean => Arc::new(
+            (0..array.len())
+                .map(|r| array.is_valid(r).then(|| is_true(read(r))))
+                .collect::<BooleanArray>(),
+        ),
         DataType::Decimal128(p, s) => {
             let mut bad = None;
             let out: PrimitiveArray<Decimal128Type> = (0..array.len())
@@ -66,8 +76,12 @@ pub fn cast(array: &ArrayRef, to: &DataType, unreadable: Unreadable) -> Result<A
     })
 }
 
-fn each<T: ArrowPrimitiveType>(array: &ArrayRef, value: impl Fn(usize) -> Option<T::Native>) -> ArrayRef {
-    let out: PrimitiveArray<T> = (0..array.len()).map(|r| if array.is_valid(r) { value(r) } else { None }).collect();
+fn each<T: ArrowPrimitiveType>(
+    array: &ArrayRef,
+    value: impl Fn(usize) -> Option<T::Native>,
+) -> ArrayRef {
+    let out: PrimitiveArray<T> =
+        (0..array.len()).map(|r| if array.is_valid(r) { value(r) } else { None }).collect();
     Arc::new(out)
 }
 
@@ -167,6 +181,8 @@ fn to_decimal(number: Number, precision: u8, scale: i8) -> Result<Option<i128>, 
         Number::Decimal(v, from) => Ok(rescale(v, i32::from(from), i32::from(scale), precision)),
         Number::Float(v) => to_decimal(Number::Double(f64::from(v)), precision, scale),
         // The shortest decimal text of the double is what counts.
-        Number::Double(v) => parse_as(&format!("{v:e}"), (precision, scale)).ok_or_else(|| v.to_string()),
+        Number::Double(v) => {
+            parse_as(&format!("{v:e}"), (precision, scale)).ok_or_else(|| v.to_string())
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! From text: what does Flink read in it?
 //!
-//! Each reader is Flink's own, with its oddities: a fraction is cut from text for an integer, `1` is a DATE, `2024-02-30` is
-//! the 29th as a TIMESTAMP and nothing as a DATE, and one stray character behind a short DECIMAL is skipped.
+//! Each reader is Flink's own, with its oddities: a fraction is cut from text for an integer, `1`
+//! is a DATE, `2024-02-30` is the 29th as a TIMESTAMP and nothing as a DATE, and one stray
+//! character behind a short DECIMAL is skipped.
 
 use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, Time32MillisecondType, TimeUnit,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, Time32MillisecondType, TimeUnit,
 };
 
 use super::time::timestamps;
@@ -20,9 +21,15 @@ use crate::types::decimal::{parse_as, rescale};
 
 pub fn cast(array: &StringArray, to: &Type, unreadable: Unreadable) -> Result<ArrayRef, String> {
     Ok(match &to.data_type {
-        DataType::Int8 => each::<Int8Type>(array, to, unreadable, |t| integer(t).and_then(|v| v.try_into().ok()))?,
-        DataType::Int16 => each::<Int16Type>(array, to, unreadable, |t| integer(t).and_then(|v| v.try_into().ok()))?,
-        DataType::Int32 => each::<Int32Type>(array, to, unreadable, |t| integer(t).and_then(|v| v.try_into().ok()))?,
+        DataType::Int8 => {
+            each::<Int8Type>(array, to, unreadable, |t| integer(t).and_then(|v| v.try_into().ok()))?
+        }
+        DataType::Int16 => each::<Int16Type>(array, to, unreadable, |t| {
+            integer(t).and_then(|v| v.try_into().ok())
+        })?,
+        DataType::Int32 => each::<Int32Type>(array, to, unreadable, |t| {
+            integer(t).and_then(|v| v.try_into().ok())
+        })?,
         DataType::Int64 => each::<Int64Type>(array, to, unreadable, integer)?,
         DataType::Float32 => each::<Float32Type>(array, to, unreadable, floating)?,
         DataType::Float64 => each::<Float64Type>(array, to, unreadable, floating)?,
@@ -34,7 +41,8 @@ pub fn cast(array: &StringArray, to: &Type, unreadable: Unreadable) -> Result<Ar
         }
         DataType::Decimal128(p, s) => {
             let mut bad = Bad { first: None };
-            let out: PrimitiveArray<Decimal128Type> = array.iter().map(|t| bad.note(t?, decimal(t?, *p, *s)).flatten()).collect();
+            let out: PrimitiveArray<Decimal128Type> =
+                array.iter().map(|t| bad.note(t?, decimal(t?, *p, *s)).flatten()).collect();
             bad.check(to, unreadable)?;
             Arc::new(out.with_precision_and_scale(*p, *s).map_err(|e| e.to_string())?)
         }
@@ -43,7 +51,8 @@ pub fn cast(array: &StringArray, to: &Type, unreadable: Unreadable) -> Result<Ar
         DataType::Timestamp(unit, _) => {
             let mut bad = Bad { first: None };
             let digits = to.precision();
-            let values: Vec<Option<i64>> = array.iter().map(|t| bad.note(t?, timestamp(t?, *unit, digits))).collect();
+            let values: Vec<Option<i64>> =
+                array.iter().map(|t| bad.note(t?, timestamp(t?, *unit, digits))).collect();
             bad.check(to, unreadable)?;
             timestamps(values.into_iter(), &to.data_type)?
         }
@@ -121,7 +130,8 @@ fn integer(text: &str) -> Option<i64> {
     whole.bytes().try_fold(0i64, |v, c| v.checked_mul(10)?.checked_add(sign * i64::from(c - b'0')))
 }
 
-/// What Java's Double.parseDouble reads: NaN and Infinity by those names alone, and a letter for the type at the end.
+/// What Java's Double.parseDouble reads: NaN and Infinity by those names alone, and a letter for
+/// the type at the end.
 fn floating<T: std::str::FromStr>(text: &str) -> Option<T> {
     let text = text.trim();
     let named = matches!(text.trim_start_matches(['+', '-']), "NaN" | "Infinity");
@@ -132,7 +142,8 @@ fn floating<T: std::str::FromStr>(text: &str) -> Option<T> {
         Some(number) if number.ends_with(|c: char| c.is_ascii_digit() || c == '.') => number,
         _ => text,
     };
-    let plain = text.bytes().all(|c| c.is_ascii_digit() || matches!(c, b'+' | b'-' | b'.' | b'e' | b'E'));
+    let plain =
+        text.bytes().all(|c| c.is_ascii_digit() || matches!(c, b'+' | b'-' | b'.' | b'e' | b'E'));
     if plain { text.parse().ok() } else { None }
 }
 
@@ -154,7 +165,8 @@ fn decimal(text: &str, precision: u8, scale: i8) -> Option<Option<i128>> {
     parse_as(text.trim(), (precision, scale))
 }
 
-/// Flink's fast reader for short texts: the first character that is no digit ends the number and is not looked at.
+/// Flink's fast reader for short texts: the first character that is no digit ends the number and is
+/// not looked at.
 #[expect(clippy::option_option, reason = "as above")]
 fn short_decimal(text: &[u8], precision: u8, scale: i8) -> Option<Option<i128>> {
     let space = |c: &u8| matches!(c, b' ' | b'\n' | b'\t');
@@ -224,14 +236,22 @@ pub fn date(text: &str) -> Option<i32> {
     let year = parts.next()??;
     let month = parts.next().unwrap_or(Some(1))?;
     let day = parts.next().unwrap_or(Some(1))?;
-    if !(0..=9999).contains(&year) || !(1..=12).contains(&month) || day < 1 || day > days_in_month(year, month) {
+    if !(0..=9999).contains(&year)
+        || !(1..=12).contains(&month)
+        || day < 1
+        || day > days_in_month(year, month)
+    {
         return None;
     }
     i32::try_from(days_from_civil(year, month as u32, day as u32)).ok()
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
-    let next = if month == 12 { days_from_civil(year + 1, 1, 1) } else { days_from_civil(year, month as u32 + 1, 1) };
+    let next = if month == 12 {
+        days_from_civil(year + 1, 1, 1)
+    } else {
+        days_from_civil(year, month as u32 + 1, 1)
+    };
     next - days_from_civil(year, month as u32, 1)
 }
 
@@ -244,7 +264,9 @@ fn time(text: &str) -> Option<i32> {
         None => (0, 0),
         Some(rest) => match rest.split_once('.') {
             None => (small_number(rest)?, 0),
-            Some((second, fraction)) => (small_number(second)?, nanos(fraction.trim())? / 1_000_000),
+            Some((second, fraction)) => {
+                (small_number(second)?, nanos(fraction.trim())? / 1_000_000)
+            }
         },
     };
     if hour > 23 || minute > 59 || second > 59 {
@@ -261,8 +283,9 @@ fn nanos(digits: &str) -> Option<i64> {
     format!("{digits:0<9}").parse().ok()
 }
 
-/// `yyyy-M-d[ H:m:s[.f]]` from the year 1 on, with so many digits of the fraction kept. A year of more than four digits has
-/// a plus. A day that the month does not have is its last, and 24:00:00 is the next midnight.
+/// `yyyy-M-d[ H:m:s[.f]]` from the year 1 on, with so many digits of the fraction kept. A year of
+/// more than four digits has a plus. A day that the month does not have is its last, and 24:00:00
+/// is the next midnight.
 pub fn timestamp(text: &str, unit: TimeUnit, digits: usize) -> Option<i64> {
     const SECONDS_PER_DAY: i64 = 86_400;
     let (date, clock) = match text.split_once(' ') {
@@ -283,19 +306,27 @@ pub fn timestamp(text: &str, unit: TimeUnit, digits: usize) -> Option<i64> {
         return None;
     }
     // No day that a DATE does not count.
-    let days = i32::try_from(days_from_civil(year, month as u32, day.min(days_in_month(year, month)) as u32)).ok()?;
+    let days = i32::try_from(days_from_civil(
+        year,
+        month as u32,
+        day.min(days_in_month(year, month)) as u32,
+    ))
+    .ok()?;
     let (mut second_of_day, mut fraction) = (0, 0);
     if let Some(clock) = clock {
         let (clock, rest) = clock.split_once('.').map_or((clock, None), |(c, f)| (c, Some(f)));
         let mut parts = clock.split(':');
-        let mut part = || parts.next().filter(|p| p.len() <= 2 && !p.starts_with(' ') && !p.ends_with(' '));
-        let (hour, minute, second) = (small_number(part()?)?, small_number(part()?)?, small_number(part()?)?);
+        let mut part =
+            || parts.next().filter(|p| p.len() <= 2 && !p.starts_with(' ') && !p.ends_with(' '));
+        let (hour, minute, second) =
+            (small_number(part()?)?, small_number(part()?)?, small_number(part()?)?);
         if let Some(rest) = rest {
             let step = 10i64.pow(9 - digits.min(9) as u32);
             fraction = nanos(rest)? / step * step;
         }
         second_of_day = (hour * 60 + minute) * 60 + second;
-        let too_late = second_of_day > SECONDS_PER_DAY || second_of_day == SECONDS_PER_DAY && fraction > 0;
+        let too_late =
+            second_of_day > SECONDS_PER_DAY || second_of_day == SECONDS_PER_DAY && fraction > 0;
         if parts.next().is_some() || minute > 59 || second > 59 || too_late {
             return None;
         }
@@ -305,8 +336,8 @@ pub fn timestamp(text: &str, unit: TimeUnit, digits: usize) -> Option<i64> {
     seconds.checked_mul(per_second)?.checked_add(fraction / (1_000_000_000 / per_second))
 }
 
-/// The same as Java's `Timestamp.valueOf` reads it, in ms: what is too much of a day, an hour, a minute or a second is
-/// counted on into the next.
+/// The same as Java's `Timestamp.valueOf` reads it, in ms: what is too much of a day, an hour, a
+/// minute or a second is counted on into the next.
 pub fn timestamp_carrying(text: &str) -> Option<i64> {
     let (date, clock) = match text.trim().split_once(' ') {
         Some((date, clock)) => (date, Some(clock)),
@@ -314,7 +345,11 @@ pub fn timestamp_carrying(text: &str) -> Option<i64> {
     };
     let mut parts = date.split('-');
     let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() || year.len() != 4 || !(1..=2).contains(&month.len()) || !(1..=2).contains(&day.len()) {
+    if parts.next().is_some()
+        || year.len() != 4
+        || !(1..=2).contains(&month.len())
+        || !(1..=2).contains(&day.len())
+    {
         return None;
     }
     let (year, month, day) = (small_number(year)?, small_number(month)?, small_number(day)?);
@@ -340,33 +375,69 @@ mod tests {
 
     #[test]
     fn numbers_in_text() {
-        for (text, expected) in [(" 42 ", Some(42)), ("1.9", Some(1)), ("-1.", Some(-1)), ("+5", Some(5)), ("1e3", None)] {
+        for (text, expected) in [
+            (" 42 ", Some(42)),
+            ("1.9", Some(1)),
+            ("-1.", Some(-1)),
+            ("+5", Some(5)),
+            ("1e3", None),
+        ] {
             assert_eq!(integer(text), expected, "{text}");
         }
         assert_eq!((integer(""), integer("-"), integer("9223372036854775808")), (None, None, None));
         assert_eq!(integer("-9223372036854775808"), Some(i64::MIN));
         assert_eq!(floating::<f64>("1d"), Some(1.0));
         assert_eq!((floating::<f64>("inf"), floating::<f64>("nan")), (None, None));
-        assert_eq!((decimal("T", 10, 2), decimal("1,5", 10, 2), decimal("", 10, 2)), (Some(Some(0)), None, None));
-        assert_eq!((decimal("1e3", 10, 2), decimal("1e3", 3, 0)), (Some(Some(100_000)), Some(None)));
+        assert_eq!(
+            (decimal("T", 10, 2), decimal("1,5", 10, 2), decimal("", 10, 2)),
+            (Some(Some(0)), None, None)
+        );
+        assert_eq!(
+            (decimal("1e3", 10, 2), decimal("1e3", 3, 0)),
+            (Some(Some(100_000)), Some(None))
+        );
     }
 
     #[test]
     fn dates_and_times_in_text() {
-        assert_eq!((date("1970"), date("1970-2"), date("1970-01-02 12:00:00")), (Some(0), Some(31), Some(1)));
+        assert_eq!(
+            (date("1970"), date("1970-2"), date("1970-01-02 12:00:00")),
+            (Some(0), Some(31), Some(1))
+        );
         assert_eq!((date("2024-02-30"), date("12:34"), date("1.9")), (None, None, None));
-        assert_eq!((time("1"), time("12:34"), time("24:00")), (Some(3_600_000), Some(45_240_000), None));
+        assert_eq!(
+            (time("1"), time("12:34"), time("24:00")),
+            (Some(3_600_000), Some(45_240_000), None)
+        );
         let ms = |text| timestamp(text, TimeUnit::Millisecond, 3);
-        assert_eq!((ms("1970-1-2"), ms("1970-01-01 0:0:1.5"), ms("1970-01-01T00:00:00")), (Some(86_400_000), Some(1500), None));
-        assert_eq!((ms("2023-02-30"), ms("2023-02-28")), (ms("2023-02-28"), Some(1_677_542_400_000)));
-        assert_eq!((ms("0000-12-31"), ms("0001-01-01"), ms("-0001-01-01")), (None, Some(-62_135_596_800_000), None));
-        assert_eq!((ms("10000-01-01"), ms("+10000-01-01"), ms("+2024-01-01")), (None, Some(253_402_300_800_000), None));
+        assert_eq!(
+            (ms("1970-1-2"), ms("1970-01-01 0:0:1.5"), ms("1970-01-01T00:00:00")),
+            (Some(86_400_000), Some(1500), None)
+        );
+        assert_eq!(
+            (ms("2023-02-30"), ms("2023-02-28")),
+            (ms("2023-02-28"), Some(1_677_542_400_000))
+        );
+        assert_eq!(
+            (ms("0000-12-31"), ms("0001-01-01"), ms("-0001-01-01")),
+            (None, Some(-62_135_596_800_000), None)
+        );
+        assert_eq!(
+            (ms("10000-01-01"), ms("+10000-01-01"), ms("+2024-01-01")),
+            (None, Some(253_402_300_800_000), None)
+        );
         assert_eq!(
             (ms("+999999999-01-01"), ms("1970-01-01 24:00:00"), ms("1970-01-01 24:00:00.1")),
             (None, Some(86_400_000), None)
         );
         let carrying = timestamp_carrying;
-        assert_eq!((carrying("1970-1-32"), carrying("1969-2-29 24:30:60")), (None, Some(-26_350_140_000)));
-        assert_eq!((carrying("0000-01-01 00:00:00"), carrying("+10000-01-01"), carrying("1970-01-01 1:2")), (None, None, None));
+        assert_eq!(
+            (carrying("1970-1-32"), carrying("1969-2-29 24:30:60")),
+            (None, Some(-26_350_140_000))
+        );
+        assert_eq!(
+            (carrying("0000-01-01 00:00:00"), carrying("+10000-01-01"), carrying("1970-01-01 1:2")),
+            (None, None, None)
+        );
     }
 }

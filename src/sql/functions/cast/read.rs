@@ -12,12 +12,14 @@ pub(crate) fn timestamp_ms(text: &str) -> Option<i64> {
 
 /// True if the text is a timestamp whose day the month has.
 pub fn exists(text: &str) -> bool {
-    timestamp_ms(text).is_some_and(|ms| timestamp_carrying(text).is_none_or(|carried| carried == ms))
+    timestamp_ms(text)
+        .is_some_and(|ms| timestamp_carrying(text).is_none_or(|carried| carried == ms))
 }
 
 /// True if a text can stand behind the word TIMESTAMP: it means just the time that it says.
 pub(crate) fn is_timestamp_literal(text: &str) -> bool {
-    timestamp_ms(text).is_some_and(|ms| timestamp_carrying(text) == Some(ms)) && !text.contains(" 24")
+    timestamp_ms(text).is_some_and(|ms| timestamp_carrying(text) == Some(ms))
+        && !text.contains(" 24")
 }
 
 /// True if a text can stand behind the word DATE.
@@ -43,6 +45,10 @@ mod tests {
         ] {
             assert_eq!(is_timestamp_literal(text), is_one, "{text}");
         }
-        assert!(is_date_literal("0001-01-01") && !is_date_literal("0000-12-31") && !is_date_literal("2023-02-29"));
+        assert!(
+            is_date_literal("0001-01-01")
+                && !is_date_literal("0000-12-31")
+                && !is_date_literal("2023-02-29")
+        );
     }
 }

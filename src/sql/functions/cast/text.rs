@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Time32MillisecondType, TimeUnit,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, TimeUnit,
 };
 
 use super::time::ticks;
 use super::{Type, precision};
 use crate::format::number_text::{write_decimal_plain, write_f32, write_f64};
-use crate::format::time_text::{TimestampStandard, ZoneSuffix, ticks_per_second, write_date, write_time, write_timestamp};
+use crate::format::time_text::{
+    TimestampStandard, ZoneSuffix, ticks_per_second, write_date, write_time, write_timestamp,
+};
 use crate::map_keys;
 
 pub fn cast(array: &ArrayRef, from: &Type, to: &Type) -> Result<ArrayRef, String> {
@@ -45,12 +47,20 @@ fn cut(text: &mut String, length: usize) {
     }
 }
 
-/// Appends the text of a value that is not NULL. `precision` is the number of digits after the second of a timestamp.
-pub fn append(out: &mut String, array: &ArrayRef, row: usize, precision: usize) -> Result<(), String> {
+/// Appends the text of a value that is not NULL. `precision` is the number of digits after the
+/// second of a timestamp.
+pub fn append(
+    out: &mut String,
+    array: &ArrayRef,
+    row: usize,
+    precision: usize,
+) -> Result<(), String> {
     let mut bytes = Vec::new();
     match array.data_type() {
         DataType::Utf8 => out.push_str(array.as_string::<i32>().value(row)),
-        DataType::Boolean => out.push_str(if array.as_boolean().value(row) { "TRUE" } else { "FALSE" }),
+        DataType::Boolean => {
+            out.push_str(if array.as_boolean().value(row) { "TRUE" } else { "FALSE" })
+        }
         DataType::Int8 => number(out, array.as_primitive::<Int8Type>().value(row)),
         DataType::Int16 => number(out, array.as_primitive::<Int16Type>().value(row)),
         DataType::Int32 => number(out, array.as_primitive::<Int32Type>().value(row)),
@@ -58,16 +68,28 @@ pub fn append(out: &mut String, array: &ArrayRef, row: usize, precision: usize) 
         DataType::Float32 => write_f32(&mut bytes, array.as_primitive::<Float32Type>().value(row)),
         DataType::Float64 => write_f64(&mut bytes, array.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal128(_, scale) => {
-            write_decimal_plain(&mut bytes, array.as_primitive::<Decimal128Type>().value(row), i32::from(*scale));
+            write_decimal_plain(
+                &mut bytes,
+                array.as_primitive::<Decimal128Type>().value(row),
+                i32::from(*scale),
+            );
         }
         DataType::Binary => bytes.extend_from_slice(array.as_binary::<i32>().value(row)),
         DataType::Date32 => write_date(&mut bytes, array.as_primitive::<Date32Type>().value(row)),
-        DataType::Time32(_) => write_time(&mut bytes, array.as_primitive::<Time32MillisecondType>().value(row)),
+        DataType::Time32(_) => {
+            write_time(&mut bytes, array.as_primitive::<Time32MillisecondType>().value(row))
+        }
         DataType::Timestamp(unit, _) => {
             let per_second = ticks_per_second(*unit);
             let value = ticks(array, row);
             let (seconds, rest) = (value.div_euclid(per_second), value.rem_euclid(per_second));
-            write_timestamp(&mut bytes, seconds, TimeUnit::Second, ZoneSuffix::Absent, TimestampStandard::Sql);
+            write_timestamp(
+                &mut bytes,
+                seconds,
+                TimeUnit::Second,
+                ZoneSuffix::Absent,
+                TimestampStandard::Sql,
+            );
             if precision > 0 {
                 let nanos = format!("{:09}", rest * (1_000_000_000 / per_second));
                 bytes.push(b'.');

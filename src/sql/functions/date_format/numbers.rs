@@ -4,10 +4,15 @@
 
 use super::pattern::{PatternField, Token};
 
-/// Digits at the start of a text as Java's DateTimeFormatter takes them, and what follows: two letters and more stand for as
-/// many digits, one for any number; a year may have more digits behind a plus, and a minus. `reserved` digits behind them
-/// belong to the fields that follow at once.
-fn strict(text: &str, PatternField { letter, count }: PatternField, reserved: usize) -> Option<(i64, &str)> {
+/// Digits at the start of a text as Java's DateTimeFormatter takes them, and what follows: two
+/// letters and more stand for as many digits, one for any number; a year may have more digits
+/// behind a plus, and a minus. `reserved` digits behind them belong to the fields that follow at
+/// once.
+fn strict(
+    text: &str,
+    PatternField { letter, count }: PatternField,
+    reserved: usize,
+) -> Option<(i64, &str)> {
     const DIGITS_MAX: usize = 18;
     let is_year = matches!(letter, 'y' | 'u') && count != 2;
     let any_width = is_year || count == 1 && letter != 'S';
@@ -44,7 +49,8 @@ enum Width {
     Any,
 }
 
-/// The same as Java's SimpleDateFormat takes them, which counts digits only where a field follows at once.
+/// The same as Java's SimpleDateFormat takes them, which counts digits only where a field follows
+/// at once.
 fn lenient(text: &str, field: PatternField, width: Width) -> Option<(i64, &str)> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) if field.letter == 'y' => (-1, digits),
@@ -61,7 +67,11 @@ fn lenient(text: &str, field: PatternField, width: Width) -> Option<(i64, &str)>
 }
 
 /// What a field takes by the rules of DateTimeFormatter; `behind` are the tokens behind it.
-pub(super) fn by_formatter<'a>(text: &'a str, field: PatternField, behind: &[Token]) -> Option<(i64, &'a str)> {
+pub(super) fn by_formatter<'a>(
+    text: &'a str,
+    field: PatternField,
+    behind: &[Token],
+) -> Option<(i64, &'a str)> {
     let following = behind.iter().map_while(|token| match token {
         Token::Field(PatternField { count: count @ 2.., .. }) => Some(*count),
         _ => None,
@@ -70,9 +80,14 @@ pub(super) fn by_formatter<'a>(text: &'a str, field: PatternField, behind: &[Tok
 }
 
 /// The same by those of SimpleDateFormat.
-pub(super) fn by_simple_format<'a>(text: &'a str, field: PatternField, behind: &[Token]) -> Option<(i64, &'a str)> {
+pub(super) fn by_simple_format<'a>(
+    text: &'a str,
+    field: PatternField,
+    behind: &[Token],
+) -> Option<(i64, &'a str)> {
     // Digits that stand against other digits have the pattern's width.
     let stands_against_digits = matches!(behind.first(), Some(Token::Field(_)));
-    let width = if stands_against_digits || field.letter == 'S' { Width::OfThePattern } else { Width::Any };
+    let width =
+        if stands_against_digits || field.letter == 'S' { Width::OfThePattern } else { Width::Any };
     lenient(text, field, width)
 }

@@ -1,6 +1,7 @@
 //! A pattern as tokens: fields and the text between them.
 //!
-//! Called by `writing` and `reading`. Any letter is a field here: which letters stand for something is for them to say.
+//! Called by `writing` and `reading`. Any letter is a field here: which letters stand for something
+//! is for them to say.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -23,7 +24,9 @@ pub(super) fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
     while let Some(c) = chars.next() {
         out.push(match c {
             '\'' => {
-                Token::Text(quoted(&mut chars).ok_or_else(|| format!("the pattern '{pattern}' has a quote without its end"))?)
+                Token::Text(quoted(&mut chars).ok_or_else(|| {
+                    format!("the pattern '{pattern}' has a quote without its end")
+                })?)
             }
             letter if letter.is_ascii_alphabetic() => {
                 let mut count = 1;
@@ -38,7 +41,8 @@ pub(super) fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
     Ok(out)
 }
 
-/// Text up to the quote that ends it, in which two quotes are one. Nothing between quotes is a quote too.
+/// Text up to the quote that ends it, in which two quotes are one. Nothing between quotes is a
+/// quote too.
 fn quoted(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
     let mut text = String::new();
     loop {

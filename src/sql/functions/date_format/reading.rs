@@ -25,7 +25,11 @@ pub enum Excess {
 }
 
 /// Reads a time at the start of a text. None if it does not have the form.
-pub fn parse<'a>(text: &'a str, pattern: &str, excess: Excess) -> Result<Option<Parts<'a>>, String> {
+pub fn parse<'a>(
+    text: &'a str,
+    pattern: &str,
+    excess: Excess,
+) -> Result<Option<Parts<'a>>, String> {
     let tokens = tokens(pattern)?;
     let mut read = ReadFields::default();
     let mut rest = text;
@@ -57,7 +61,16 @@ struct ReadFields {
 
 impl Default for ReadFields {
     fn default() -> ReadFields {
-        ReadFields { year: 1970, month: 1, day: 1, hour: 0, half: None, minute: 0, second: 0, millis: 0 }
+        ReadFields {
+            year: 1970,
+            month: 1,
+            day: 1,
+            hour: 0,
+            half: None,
+            minute: 0,
+            second: 0,
+            millis: 0,
+        }
     }
 }
 
@@ -89,7 +102,9 @@ impl ReadFields {
     fn take_month<'a>(&mut self, count: usize, text: &'a str) -> Option<&'a str> {
         let as_written = |name: &'static str| if count == 3 { &name[..3] } else { name };
         let names = MONTHS.into_iter().map(as_written).zip(1..);
-        let starts = |name: &str| text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        let starts = |name: &str| {
+            text.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+        };
         let (name, month) = names.into_iter().find(|(name, _)| starts(name))?;
         self.month = month;
         Some(&text[name.len()..])
@@ -108,7 +123,9 @@ impl ReadFields {
     /// Keeps a number, which had `width` characters.
     fn set(&mut self, field: PatternField, value: i64, width: usize) -> Result<(), String> {
         match field.letter {
-            'y' | 'u' => self.year = if field.count == 2 && width == 2 { 2000 + value } else { value },
+            'y' | 'u' => {
+                self.year = if field.count == 2 && width == 2 { 2000 + value } else { value }
+            }
             'M' => self.month = value,
             'd' => self.day = value,
             'k' => self.hour = if value == 24 { 0 } else { value },
@@ -116,7 +133,9 @@ impl ReadFields {
             'm' => self.minute = value,
             's' => self.second = value,
             'S' => self.millis = format!("{value:0width$}0000")[..3].parse().unwrap_or(0),
-            other => return Err(format!("the pattern letter '{other}' is not supported for reading")),
+            other => {
+                return Err(format!("the pattern letter '{other}' is not supported for reading"));
+            }
         }
         Ok(())
     }
@@ -139,8 +158,15 @@ impl ReadFields {
     /// The day, or the month's last. None if the calendar or a clock has no such number.
     fn cut_days(&self, second_of_day: i64) -> Option<i64> {
         let ReadFields { year, month, day, minute, second, millis, .. } = *self;
-        let no_time = minute > 59 || second > 59 || second_of_day > 86_400 || second_of_day == 86_400 && millis > 0;
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year.abs() > YEARS_MAX || no_time {
+        let no_time = minute > 59
+            || second > 59
+            || second_of_day > 86_400
+            || second_of_day == 86_400 && millis > 0;
+        if !(1..=12).contains(&month)
+            || !(1..=31).contains(&day)
+            || year.abs() > YEARS_MAX
+            || no_time
+        {
             return None;
         }
         let next = if month == 12 { (year + 1, 1) } else { (year, month as u32 + 1) };

@@ -6,7 +6,8 @@ use crate::format::time_text::{civil_from_days, days_from_civil};
 use crate::sql::functions::old_calendar;
 use crate::time::MS_PER_DAY;
 
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const DAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 pub fn write(ms: i64, pattern: &str) -> Result<String, String> {
     write_to_ns(ms, 0, pattern)
@@ -14,11 +15,17 @@ pub fn write(ms: i64, pattern: &str) -> Result<String, String> {
 
 /// The same, with the nanoseconds below the millisecond.
 pub fn write_to_ns(ms: i64, below_ns: i64, pattern: &str) -> Result<String, String> {
-    write_date(civil_from_days(ms.div_euclid(MS_PER_DAY)), year_text, ms, below_ns, &tokens(pattern)?)
+    write_date(
+        civil_from_days(ms.div_euclid(MS_PER_DAY)),
+        year_text,
+        ms,
+        below_ns,
+        &tokens(pattern)?,
+    )
 }
 
-/// A year as Java's DateTimeFormatter writes it: `y` counts within its era, `u` has a sign, and of four letters and more a
-/// plus says that there are more digits than letters.
+/// A year as Java's DateTimeFormatter writes it: `y` counts within its era, `u` has a sign, and of
+/// four letters and more a plus says that there are more digits than letters.
 fn year_text(PatternField { letter, count }: PatternField, year: i64) -> String {
     let year = if letter == 'y' && year <= 0 { 1 - year } else { year };
     if count == 2 {
@@ -37,7 +44,9 @@ pub fn write_old(ms: i64, pattern: &str) -> Result<String, String> {
     let days = ms.div_euclid(MS_PER_DAY);
     let tokens = tokens(pattern)?;
     if days < days_from_civil(1583, 1, 1)
-        && tokens.iter().any(|token| matches!(token, Token::Field(PatternField { letter: 'D' | 'w', .. })))
+        && tokens
+            .iter()
+            .any(|token| matches!(token, Token::Field(PatternField { letter: 'D' | 'w', .. })))
     {
         return Err("the pattern letters 'D' and 'w' are not supported before 1583".into());
     }
@@ -57,7 +66,8 @@ fn write_date(
 ) -> Result<String, String> {
     let days = ms.div_euclid(MS_PER_DAY);
     let of_day = ms.rem_euclid(MS_PER_DAY);
-    let (hour, minute, second, millis) = (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
+    let (hour, minute, second, millis) =
+        (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
     let nanos = millis * 1_000_000 + below_ns;
     let weekday = DAYS[(days + 3).rem_euclid(7) as usize];
     let quarter = (month - 1) / 3 + 1;
@@ -96,7 +106,12 @@ fn write_date(
             ('Q' | 'q', 1 | 2) => number(quarter.into()),
             ('Q' | 'q', 3) => out.push_str(&format!("Q{quarter}")),
             ('w', _) => number(week(days, year)),
-            _ => return Err(format!("the pattern letters '{}' are not supported", letter.to_string().repeat(count))),
+            _ => {
+                return Err(format!(
+                    "the pattern letters '{}' are not supported",
+                    letter.to_string().repeat(count)
+                ));
+            }
         }
     }
     Ok(out)

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
 };
 use datafusion_common::{Result, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::value::Json;
 use crate::format::number_text::{write_decimal_plain, write_f64};
@@ -16,21 +19,25 @@ use crate::format::time_text::{TimestampStandard, ZoneSuffix, write_timestamp};
 use crate::map_keys;
 use crate::types::sql_name;
 
-/// The names of the calls. Their first argument is how they take NULLs (`N` to write them, `A` to leave them out), followed by
-/// `j` for each value that is JSON already and `v` for each other.
+/// The names of the calls. Their first argument is how they take NULLs (`N` to write them, `A` to
+/// leave them out), followed by `j` for each value that is JSON already and `v` for each other.
 pub const OBJECT: &str = "(json_object)";
 pub const ARRAY: &str = "(json_array)";
 const STRING: &str = "json_string";
 
 pub fn udfs() -> impl Iterator<Item = ScalarUDF> {
-    [OBJECT, ARRAY, STRING]
-        .into_iter()
-        .map(|name| ScalarUDF::from(Make { name, signature: Signature::user_defined(Volatility::Immutable) }))
+    [OBJECT, ARRAY, STRING].into_iter().map(|name| {
+        ScalarUDF::from(Make { name, signature: Signature::user_defined(Volatility::Immutable) })
+    })
 }
 
 /// The JSON text of an expression's value, for aggregates of JSON.
 pub fn text_of(expression: Expr) -> Expr {
-    ScalarUDF::from(Make { name: STRING, signature: Signature::user_defined(Volatility::Immutable) }).call(vec![expression])
+    ScalarUDF::from(Make {
+        name: STRING,
+        signature: Signature::user_defined(Volatility::Immutable),
+    })
+    .call(vec![expression])
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -44,7 +51,8 @@ fn is_writable(data_type: &DataType) -> bool {
     match data_type {
         DataType::List(item) => is_writable(item.data_type()),
         DataType::Struct(fields) => fields.iter().all(|f| is_writable(f.data_type())),
-        DataType::Map(..) => map_keys::types(data_type).is_some_and(|(key, value)| *key == DataType::Utf8 && is_writable(value)),
+        DataType::Map(..) => map_keys::types(data_type)
+            .is_some_and(|(key, value)| *key == DataType::Utf8 && is_writable(value)),
         DataType::Null | DataType::Boolean | DataType::Utf8 | DataType::Timestamp(..) => true,
         other => other.is_numeric(),
     }
@@ -65,7 +73,10 @@ impl ScalarUDFImpl for Make {
             return plan_err!("'{title}' takes 1 argument, not {}", given.len());
         }
         if let Some(other) = given.iter().find(|t| !is_writable(t)) {
-            return plan_err!("'{title}' does not take a value of type {}: CAST it to STRING", sql_name(other));
+            return plan_err!(
+                "'{title}' does not take a value of type {}: CAST it to STRING",
+                sql_name(other)
+            );
         }
         Ok(given.to_vec())
     }
@@ -75,7 +86,8 @@ impl ScalarUDFImpl for Make {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arrays = args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+        let arrays =
+            args.args.iter().map(|a| a.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
         let mut out = StringBuilder::with_capacity(args.number_rows, args.number_rows * 32);
         for row in 0..args.number_rows {
             let made = match self.name {
@@ -86,7 +98,12 @@ impl ScalarUDFImpl for Make {
             };
             match made {
                 Ok(json) => out.append_option(json.map(|json| json.written())),
-                Err(reason) => return exec_err!("{}: {reason}", self.name.trim_matches(['(', ')']).to_uppercase()),
+                Err(reason) => {
+                    return exec_err!(
+                        "{}: {reason}",
+                        self.name.trim_matches(['(', ')']).to_uppercase()
+                    );
+                }
             }
         }
         Ok(ColumnarValue::Array(Arc::new(out.finish())))
@@ -123,7 +140,9 @@ fn joined(args: &[ArrayRef], row: usize, whole: Whole) -> std::result::Result<Js
             false => of(value, row)?,
         };
         match name {
-            [name] if name.is_null(row) => return Err("a member has no name: its KEY is NULL".into()),
+            [name] if name.is_null(row) => {
+                return Err("a member has no name: its KEY is NULL".into());
+            }
             [name] => Json::set(&mut members, name.as_string::<i32>().value(row).to_string(), json),
             _ => elements.push(json),
         }
@@ -150,7 +169,9 @@ fn of(array: &ArrayRef, row: usize) -> std::result::Result<Json, String> {
         Json::read(&text).unwrap_or(Json::Text(text))
     };
     let time = |value: i64, unit: TimeUnit, suffix: ZoneSuffix| {
-        Json::Text(number(&|out| write_timestamp(out, value, unit, suffix, TimestampStandard::Iso8601)))
+        Json::Text(number(&|out| {
+            write_timestamp(out, value, unit, suffix, TimestampStandard::Iso8601)
+        }))
     };
     Ok(match array.data_type() {
         DataType::Boolean => Json::Bool(array.as_boolean().value(row)),
@@ -168,19 +189,26 @@ fn of(array: &ArrayRef, row: usize) -> std::result::Result<Json, String> {
         DataType::Timestamp(unit, zone) => {
             let value = match unit {
                 TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row),
-                TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
-                TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+                TimeUnit::Millisecond => {
+                    array.as_primitive::<TimestampMillisecondType>().value(row)
+                }
+                TimeUnit::Microsecond => {
+                    array.as_primitive::<TimestampMicrosecondType>().value(row)
+                }
                 TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
             };
             time(value, *unit, ZoneSuffix::of(zone.as_ref()))
         }
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);
-            Json::Array((0..items.len()).map(|at| of(&items, at)).collect::<std::result::Result<_, _>>()?)
+            Json::Array(
+                (0..items.len()).map(|at| of(&items, at)).collect::<std::result::Result<_, _>>()?,
+            )
         }
         DataType::Struct(fields) => {
             let columns = array.as_struct().columns();
-            let members = fields.iter().zip(columns).map(|(f, c)| Ok((f.name().clone(), of(c, row)?)));
+            let members =
+                fields.iter().zip(columns).map(|(f, c)| Ok((f.name().clone(), of(c, row)?)));
             Json::Object(members.collect::<std::result::Result<_, String>>()?)
         }
         DataType::Map(..) => {
@@ -189,7 +217,8 @@ fn of(array: &ArrayRef, row: usize) -> std::result::Result<Json, String> {
             if keys.null_count() > 0 {
                 return Err("a MAP with NULL as a key has no form in JSON".into());
             }
-            let members = (0..pairs.len()).map(|at| Ok((keys.value(at).to_string(), of(values, at)?)));
+            let members =
+                (0..pairs.len()).map(|at| Ok((keys.value(at).to_string(), of(values, at)?)));
             Json::Object(members.collect::<std::result::Result<_, String>>()?)
         }
         other => return Err(format!("{} has no form in JSON", sql_name(other))),

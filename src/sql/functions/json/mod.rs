@@ -1,7 +1,9 @@
-//! The JSON functions of SQL: IS JSON, JSON_EXISTS, JSON_VALUE, JSON_QUERY, JSON_OBJECT, JSON_ARRAY, JSON_STRING, JSON_QUOTE and
-//! JSON_UNQUOTE.
+//! The JSON functions of SQL: IS JSON, JSON_EXISTS, JSON_VALUE, JSON_QUERY, JSON_OBJECT,
+//! JSON_ARRAY, JSON_STRING, JSON_QUOTE and JSON_UNQUOTE.
 //!
-//! Those with a grammar of their own (`RETURNING`, `ON EMPTY`, `KEY`) arrive as calls with their clauses as text. What always holds: text that is no JSON is an error for the ON ERROR clause, never for the row.
+//! Those with a grammar of their own (`RETURNING`, `ON EMPTY`, `KEY`) arrive as calls with their
+//! clauses as text. What always holds: text that is no JSON is an error for the ON ERROR clause,
+//! never for the row.
 
 mod make;
 mod path;

@@ -1,8 +1,9 @@
 //! JSON paths: `$.a.b[0]`, `$['a b']`, `$[*]`, `$..a`, `$[1:3]`.
 //!
-//! The language is that of Jayway's JsonPath, which Flink uses, without filters and functions: those are refused. A path is
-//! strict unless it says `lax`: in a strict one a missing member is an error, in a lax one it is nothing. A path that may find
-//! several values (with `*`, `..`, a slice or a list) finds an array of them, and misses nothing.
+//! The language is that of Jayway's JsonPath, which Flink uses, without filters and functions:
+//! those are refused. A path is strict unless it says `lax`: in a strict one a missing member is an
+//! error, in a lax one it is nothing. A path that may find several values (with `*`, `..`, a slice
+//! or a list) finds an array of them, and misses nothing.
 
 use super::value::Json;
 
@@ -51,8 +52,10 @@ impl Path {
     pub fn parse(text: &str) -> Result<Path, String> {
         let trimmed = text.trim_start();
         let mode = |word: &str| {
-            let rest =
-                trimmed.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word)).map(|_| &trimmed[word.len()..])?;
+            let rest = trimmed
+                .get(..word.len())
+                .filter(|head| head.eq_ignore_ascii_case(word))
+                .map(|_| &trimmed[word.len()..])?;
             rest.starts_with(char::is_whitespace).then(|| rest.trim())
         };
         let (lax, path) = match (mode("lax"), mode("strict")) {
@@ -78,7 +81,8 @@ impl Path {
             } else if let Some(after) = rest.strip_prefix('.') {
                 rest = after;
             } else if let Some(inside) = rest.strip_prefix('[') {
-                let (step, after) = bracket(inside).ok_or_else(|| wrong("has brackets that are not supported"))?;
+                let (step, after) =
+                    bracket(inside).ok_or_else(|| wrong("has brackets that are not supported"))?;
                 steps.push(step);
                 rest = after;
                 continue;
@@ -99,8 +103,10 @@ impl Path {
     pub fn find(&self, json: &Json) -> Found {
         let mut out = Vec::new();
         // Several members at the end make one object.
-        let last_is = |at: usize| at + 1 == self.steps.len() && matches!(self.steps[at], Step::Members(_));
-        let definite = self.steps.iter().enumerate().all(|(at, step)| step.is_definite() || last_is(at));
+        let last_is =
+            |at: usize| at + 1 == self.steps.len() && matches!(self.steps[at], Step::Members(_));
+        let definite =
+            self.steps.iter().enumerate().all(|(at, step)| step.is_definite() || last_is(at));
         match self.walk(json, 0, Finds::One, &mut out) {
             Err(Missing) if !self.lax => return Err(Missing),
             _ => {}
@@ -115,7 +121,13 @@ impl Path {
     }
 
     /// `finds`: what the steps before this one find.
-    fn walk(&self, json: &Json, at: usize, finds: Finds, out: &mut Vec<Json>) -> Result<(), Missing> {
+    fn walk(
+        &self,
+        json: &Json,
+        at: usize,
+        finds: Finds,
+        out: &mut Vec<Json>,
+    ) -> Result<(), Missing> {
         let Some(step) = self.steps.get(at) else {
             out.push(json.clone());
             return Ok(());
@@ -132,28 +144,39 @@ impl Path {
                         None => nothing,
                     };
                 }
-                let found: Vec<(String, Json)> =
-                    names.iter().filter_map(|name| members.iter().find(|(n, _)| n == name).cloned()).collect();
+                let found: Vec<(String, Json)> = names
+                    .iter()
+                    .filter_map(|name| members.iter().find(|(n, _)| n == name).cloned())
+                    .collect();
                 if last {
                     out.push(Json::Object(found));
                     return Ok(());
                 }
                 found.iter().try_for_each(|(_, value)| self.walk(value, at + 1, inside, out))
             }
-            (Step::Elements(indices), Json::Array(elements)) => indices.iter().try_for_each(|&index| {
-                let index = if index < 0 { elements.len() as i64 + index } else { index };
-                match usize::try_from(index).ok().and_then(|i| elements.get(i)) {
-                    Some(element) => self.walk(element, at + 1, inside, out),
-                    None => Ok(()),
-                }
-            }),
+            (Step::Elements(indices), Json::Array(elements)) => {
+                indices.iter().try_for_each(|&index| {
+                    let index = if index < 0 { elements.len() as i64 + index } else { index };
+                    match usize::try_from(index).ok().and_then(|i| elements.get(i)) {
+                        Some(element) => self.walk(element, at + 1, inside, out),
+                        None => Ok(()),
+                    }
+                })
+            }
             (Step::Slice(from, to), Json::Array(elements)) => {
                 let length = elements.len() as i64;
-                let place = |p: i64| if p < 0 { (length + p).max(0) } else { p.min(length) } as usize;
+                let place =
+                    |p: i64| if p < 0 { (length + p).max(0) } else { p.min(length) } as usize;
                 let (from, to) = (from.map_or(0, place), to.map_or(elements.len(), place));
-                elements.get(from..to).unwrap_or_default().iter().try_for_each(|e| self.walk(e, at + 1, Finds::Several, out))
+                elements
+                    .get(from..to)
+                    .unwrap_or_default()
+                    .iter()
+                    .try_for_each(|e| self.walk(e, at + 1, Finds::Several, out))
             }
-            (Step::All, json) => children(json).try_for_each(|child| self.walk(child, at + 1, Finds::Several, out)),
+            (Step::All, json) => {
+                children(json).try_for_each(|child| self.walk(child, at + 1, Finds::Several, out))
+            }
             (Step::Deep, json) => {
                 let fits = match (&self.steps[at + 1], json) {
                     (Step::Members(names), Json::Object(members)) => {
@@ -208,10 +231,13 @@ fn bracket(inside: &str) -> Option<(Step, &str)> {
         return Some((Step::All, after));
     }
     if let Some((from, to)) = content.split_once(':') {
-        let bound = |text: &str| if text.trim().is_empty() { Some(None) } else { text.trim().parse().ok().map(Some) };
+        let bound = |text: &str| {
+            if text.trim().is_empty() { Some(None) } else { text.trim().parse().ok().map(Some) }
+        };
         return Some((Step::Slice(bound(from)?, bound(to)?), after));
     }
-    let indices = content.split(',').map(|index| index.trim().parse().ok()).collect::<Option<Vec<i64>>>()?;
+    let indices =
+        content.split(',').map(|index| index.trim().parse().ok()).collect::<Option<Vec<i64>>>()?;
     Some((Step::Elements(indices), after))
 }
 

@@ -24,8 +24,12 @@ pub const ALL: [Definition; 9] = [
         Body::Text(|r| value(r, plain, |r, at| r.text(at).to_string())),
     )
     .sees_nulls(),
-    function("(json_value int)", &[Text, Text, Text, Int, Text, Int], Body::Int(|r| value(r, integer, |r, at| r.int(at))))
-        .sees_nulls(),
+    function(
+        "(json_value int)",
+        &[Text, Text, Text, Int, Text, Int],
+        Body::Int(|r| value(r, integer, |r, at| r.int(at))),
+    )
+    .sees_nulls(),
     function(
         "(json_value double)",
         &[Text, Text, Text, Double, Text, Double],
@@ -117,7 +121,11 @@ fn exists(row: &Row<'_>) -> Answer<bool> {
     }
 }
 
-fn value<T>(row: &Row<'_>, read: fn(&Json) -> Answer<T>, default: fn(&Row<'_>, usize) -> T) -> Answer<T> {
+fn value<T>(
+    row: &Row<'_>,
+    read: fn(&Json) -> Answer<T>,
+    default: fn(&Row<'_>, usize) -> T,
+) -> Answer<T> {
     if row.is_null(0) || row.is_null(1) {
         return Ok(None);
     }
@@ -140,18 +148,22 @@ fn plain(json: &Json) -> Answer<String> {
     Ok(Some(json.plain()))
 }
 
-/// Flink casts what Java's parser made of the value: an INTEGER has to be an INT of JSON, a DOUBLE has to have a fraction or an
-/// exponent.
+/// Flink casts what Java's parser made of the value: an INTEGER has to be an INT of JSON, a DOUBLE
+/// has to have a fraction or an exponent.
 fn integer(json: &Json) -> Answer<i32> {
     match json {
-        Json::Integer(digits) => digits.parse().map(Some).map_err(|_| format!("{digits} is no INTEGER")),
+        Json::Integer(digits) => {
+            digits.parse().map(Some).map_err(|_| format!("{digits} is no INTEGER"))
+        }
         other => Err(format!("{} is no INTEGER", other.written())),
     }
 }
 
 fn double(json: &Json) -> Answer<f64> {
     match json {
-        Json::Decimal(digits) => digits.parse().map(Some).map_err(|_| format!("{digits} is no DOUBLE")),
+        Json::Decimal(digits) => {
+            digits.parse().map(Some).map_err(|_| format!("{digits} is no DOUBLE"))
+        }
         other => Err(format!("{} is no DOUBLE", other.written())),
     }
 }
@@ -169,7 +181,8 @@ enum Answered<T> {
     Empty(&'static str),
 }
 
-/// JSON_QUERY: text, path, wrapper, ON EMPTY, ON ERROR. What `read` does not take is an error for ON ERROR.
+/// JSON_QUERY: text, path, wrapper, ON EMPTY, ON ERROR. What `read` does not take is an error for
+/// ON ERROR.
 fn query<T>(texts: [&str; 5], read: fn(&Json) -> Option<T>) -> Result<Option<Answered<T>>, String> {
     let [text, path, wrapper, on_empty, on_error] = texts;
     let (found, lax) = find(text, path)?;
@@ -201,7 +214,8 @@ fn query<T>(texts: [&str; 5], read: fn(&Json) -> Option<T>) -> Result<Option<Ans
 fn array_query(call: &Call<'_>) -> Result<ArrayRef, String> {
     let DataType::List(item) = call.result else { return Err("not a list".into()) };
     let texts: Vec<_> = call.args.iter().map(|a| a.as_string::<i32>()).collect();
-    let mut out = ListBuilder::with_capacity(StringBuilder::new(), call.rows).with_field(item.clone());
+    let mut out =
+        ListBuilder::with_capacity(StringBuilder::new(), call.rows).with_field(item.clone());
     let elements = |json: &Json| match json {
         Json::Array(elements) => Some(elements.clone()),
         _ => None,
@@ -225,8 +239,8 @@ fn array_query(call: &Call<'_>) -> Result<ArrayRef, String> {
     Ok(Arc::new(out.finish()))
 }
 
-/// JSON_QUOTE escapes all that is not ASCII. A character beyond the BMP comes out as Flink writes it: its code, then the second
-/// half of its pair.
+/// JSON_QUOTE escapes all that is not ASCII. A character beyond the BMP comes out as Flink writes
+/// it: its code, then the second half of its pair.
 fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
@@ -252,9 +266,13 @@ fn quote(text: &str) -> String {
     out
 }
 
-/// The content of text in quotes that begins with a JSON string, up to the last quote; other text as it is.
+/// The content of text in quotes that begins with a JSON string, up to the last quote; other text
+/// as it is.
 fn unquote(text: &str) -> String {
-    let inside = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).filter(|_| Json::read(text).is_some());
+    let inside = text
+        .strip_prefix('"')
+        .and_then(|t| t.strip_suffix('"'))
+        .filter(|_| Json::read(text).is_some());
     let Some(inside) = inside else { return text.to_string() };
     // Quotes inside, which end the string that was checked, are taken as they are.
     let mut escaped = String::from("\"");
@@ -280,9 +298,13 @@ mod tests {
     #[test]
     fn quotes_come_and_go_as_in_flink() {
         assert_eq!(quote("a/b\"\u{1}é😀"), "\"a\\/b\\\"\u{1}\\u00e9\\u1f600\\ude00\"");
-        for (text, expected) in
-            [("\"a\\\"b\" x\"", "a\"b\" x"), ("\"\\u0041\"", "A"), ("\"", "\""), ("x", "x"), ("\"\\x\"", "\"\\x\"")]
-        {
+        for (text, expected) in [
+            ("\"a\\\"b\" x\"", "a\"b\" x"),
+            ("\"\\u0041\"", "A"),
+            ("\"", "\""),
+            ("x", "x"),
+            ("\"\\x\"", "\"\\x\""),
+        ] {
             assert_eq!(unquote(text), expected);
         }
     }

@@ -1,7 +1,8 @@
 //! A JSON value as Flink's functions see it: read, walked by `path`, written.
 //!
-//! Members keep their order; of two with one name the last counts, in the place of the first. Numbers keep their digits as a
-//! Java BigDecimal does: 1.50 stays, 1.0e3 is 1.0E+3. Written text has its members sorted by name and no blanks.
+//! Members keep their order; of two with one name the last counts, in the place of the first.
+//! Numbers keep their digits as a Java BigDecimal does: 1.50 stays, 1.0e3 is 1.0E+3. Written text
+//! has its members sorted by name and no blanks.
 
 use std::collections::HashMap;
 
@@ -28,12 +29,14 @@ impl Json {
         !matches!(self, Json::Array(_) | Json::Object(_))
     }
 
-    /// Reads the value at the start of a text. What follows an object, an array or a text is not looked at.
+    /// Reads the value at the start of a text. What follows an object, an array or a text is not
+    /// looked at.
     pub fn read(text: &str) -> Option<Json> {
         let mut reader = Reader { bytes: text.as_bytes(), text, at: 0 };
         reader.blanks();
         let value = reader.value(0)?;
-        let plain = matches!(value, Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Decimal(_));
+        let plain =
+            matches!(value, Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Decimal(_));
         let next = reader.bytes.get(reader.at);
         (!plain || next.is_none_or(|c| matches!(c, b' ' | b'\t' | b'\n' | b'\r'))).then_some(value)
     }
@@ -235,7 +238,9 @@ impl Reader<'_> {
                 b'u' => {
                     let unit = self.unit()?;
                     let mut code = unit;
-                    if (0xd800..0xdc00).contains(&unit) && self.bytes.get(self.at..self.at + 2) == Some(b"\\u") {
+                    if (0xd800..0xdc00).contains(&unit)
+                        && self.bytes.get(self.at..self.at + 2) == Some(b"\\u")
+                    {
                         let from = self.at;
                         self.at += 2;
                         let low = self.unit()?;
@@ -256,7 +261,10 @@ impl Reader<'_> {
     fn unit(&mut self) -> Option<u32> {
         let digits = self.text.get(self.at..self.at + 4)?;
         self.at += 4;
-        digits.bytes().all(|c| c.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
+        digits
+            .bytes()
+            .all(|c| c.is_ascii_hexdigit())
+            .then(|| u32::from_str_radix(digits, 16).ok())?
     }
 
     fn number(&mut self) -> Option<Json> {
@@ -292,11 +300,16 @@ impl Reader<'_> {
         let unscaled = unscaled.trim_start_matches('0');
         let unscaled = if unscaled.is_empty() { "0" } else { unscaled };
         let sign = if text.starts_with('-') && unscaled != "0" { "-" } else { "" };
-        Some(Json::Decimal(decimal(sign, unscaled, fraction.len() as i64 - i64::from(exponent.unwrap_or(0)))))
+        Some(Json::Decimal(decimal(
+            sign,
+            unscaled,
+            fraction.len() as i64 - i64::from(exponent.unwrap_or(0)),
+        )))
     }
 }
 
-/// `BigDecimal.toString`: plain if the scale is not negative and the number not tiny, else with an exponent.
+/// `BigDecimal.toString`: plain if the scale is not negative and the number not tiny, else with an
+/// exponent.
 fn decimal(sign: &str, unscaled: &str, scale: i64) -> String {
     let adjusted = unscaled.len() as i64 - 1 - scale;
     if scale >= 0 && adjusted >= -6 {
@@ -311,7 +324,11 @@ fn decimal(sign: &str, unscaled: &str, scale: i64) -> String {
     let (first, rest) = unscaled.split_at(1);
     let point = if rest.is_empty() { "" } else { "." };
     let plus = if adjusted >= 0 { "+" } else { "" };
-    if adjusted == 0 { format!("{sign}{first}{point}{rest}") } else { format!("{sign}{first}{point}{rest}E{plus}{adjusted}") }
+    if adjusted == 0 {
+        format!("{sign}{first}{point}{rest}")
+    } else {
+        format!("{sign}{first}{point}{rest}E{plus}{adjusted}")
+    }
 }
 
 #[cfg(test)]
@@ -321,7 +338,10 @@ mod tests {
     #[test]
     fn values_are_written_sorted_and_normal() {
         for (text, expected) in [
-            (r#" {"b" : 1.50, "a":[true,null,"x\u0041\n"]} tail"#, r#"{"a":[true,null,"xA\n"],"b":1.50}"#),
+            (
+                r#" {"b" : 1.50, "a":[true,null,"x\u0041\n"]} tail"#,
+                r#"{"a":[true,null,"xA\n"],"b":1.50}"#,
+            ),
             (r#"{"a":1,"b":2,"a":3}"#, r#"{"a":3,"b":2}"#),
             ("1.0e3", "1.0E+3"),
             ("1e-7", "1E-7"),
@@ -336,7 +356,10 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_refused() {
-        for text in ["", " ", "not json", "{", "[1,]", "01", "1x", "truex", "{\"a\"}", "\"\n\"", "\"\\x\"", "-", "1.", "{,}"] {
+        for text in [
+            "", " ", "not json", "{", "[1,]", "01", "1x", "truex", "{\"a\"}", "\"\n\"", "\"\\x\"",
+            "-", "1.", "{,}",
+        ] {
             assert_eq!(Json::read(text), None, "{text}");
         }
         assert_eq!(Json::read(&"[".repeat(2000)), None);

@@ -35,7 +35,13 @@ pub const ALL: [Definition; 3] = [
             DataType::List(item) => item.data_type().clone(),
             map => map_types(map).map_or(DataType::Null, |(_, value)| value.clone()),
         },
-        run: |call| if matches!(call.args[0].data_type(), DataType::List(_)) { array_item(call) } else { map_item(call) },
+        run: |call| {
+            if matches!(call.args[0].data_type(), DataType::List(_)) {
+                array_item(call)
+            } else {
+                map_item(call)
+            }
+        },
     },
     Definition {
         name: "cardinality",
@@ -79,7 +85,11 @@ pub(crate) const EQUAL_NESTED: Definition = Definition {
     takes: exactly(2),
     arguments: |given| {
         let both = meet(given)?;
-        if is_comparable(&both) { Ok(vec![both; 2]) } else { Err("values of this type cannot be compared".into()) }
+        if is_comparable(&both) {
+            Ok(vec![both; 2])
+        } else {
+            Err("values of this type cannot be compared".into())
+        }
     },
     result: |_| DataType::Boolean,
     run: equal,
@@ -88,7 +98,11 @@ pub(crate) const EQUAL_NESTED: Definition = Definition {
 fn array_item(call: &Call<'_>) -> Result<ArrayRef, String> {
     let (list, index) = (call.list(0), call.args[1].as_primitive::<Int32Type>());
     let one = |row: usize| {
-        if list.is_null(row) || index.is_null(row) || index.value(row) < 1 || index.value(row) > list.value_length(row) {
+        if list.is_null(row)
+            || index.is_null(row)
+            || index.value(row) < 1
+            || index.value(row) > list.value_length(row)
+        {
             return None;
         }
         Some((list.offsets()[row] + index.value(row) - 1) as u32)
@@ -98,14 +112,17 @@ fn array_item(call: &Call<'_>) -> Result<ArrayRef, String> {
 
 fn map_item(call: &Call<'_>) -> Result<ArrayRef, String> {
     let map = call.map(0);
-    let pool = Pool::new(&[&floats::one_zero(map_keys::keys(map)), &floats::one_zero(&call.args[1])])?;
+    let pool =
+        Pool::new(&[&floats::one_zero(map_keys::keys(map)), &floats::one_zero(&call.args[1])])?;
     let keys = pool.keys();
     let one = |row: usize| {
         if map.is_null(row) || call.args[1].is_null(row) || floats::is_nan(&call.args[1], row) {
             return None;
         }
         let wanted = keys.get(pool.starts[1] as usize + row);
-        (map.offsets()[row]..map.offsets()[row + 1]).find(|&at| keys.get(at as usize) == wanted).map(|at| at as u32)
+        (map.offsets()[row]..map.offsets()[row + 1])
+            .find(|&at| keys.get(at as usize) == wanted)
+            .map(|at| at as u32)
     };
     pick(map.values(), (0..call.rows).map(one).collect())
 }
@@ -118,7 +135,9 @@ fn holes(values: &ArrayRef) -> Vec<bool> {
         offsets.windows(2).map(|o| (o[0] as usize..o[1] as usize).any(is_hole)).collect()
     };
     match values.data_type() {
-        DataType::List(_) => any(values.as_list::<i32>().values(), values.as_list::<i32>().offsets()),
+        DataType::List(_) => {
+            any(values.as_list::<i32>().values(), values.as_list::<i32>().offsets())
+        }
         DataType::Map(..) => any(values.as_map().values(), values.as_map().offsets()),
         DataType::Struct(_) => {
             let fields: Vec<Vec<bool>> = row_fields(values.as_struct()).iter().map(holes).collect();
@@ -128,12 +147,15 @@ fn holes(values: &ArrayRef) -> Vec<bool> {
     }
 }
 
-/// NULL if a side is. By Flink's rules NULL fields of rows are equal to each other, NULL elements of arrays and maps are not.
+/// NULL if a side is. By Flink's rules NULL fields of rows are equal to each other, NULL elements
+/// of arrays and maps are not.
 fn equal(call: &Call<'_>) -> Result<ArrayRef, String> {
     let never = holes(&call.args[0]);
     let (mut left, mut right) = (KeyBuf::default(), KeyBuf::default());
     encode_keys(&call.args[..1], call.rows, &mut left);
     encode_keys(&call.args[1..], call.rows, &mut right);
-    let same = BooleanBuffer::collect_bool(call.rows, |row| left.get(row) == right.get(row) && !never[row]);
+    let same = BooleanBuffer::collect_bool(call.rows, |row| {
+        left.get(row) == right.get(row) && !never[row]
+    });
     Ok(Arc::new(BooleanArray::new(same, call.valid())))
 }

@@ -91,7 +91,11 @@ fn element_type(types: &[DataType]) -> DataType {
 
 /// An array whose elements can be compared.
 fn comparable(given: &[DataType]) -> Wanted {
-    if is_comparable(element(&given[0])?) { Ok(given.to_vec()) } else { Err("its elements cannot be compared".into()) }
+    if is_comparable(element(&given[0])?) {
+        Ok(given.to_vec())
+    } else {
+        Err("its elements cannot be compared".into())
+    }
 }
 
 /// An array and one element; both take the type they have in common.
@@ -128,10 +132,14 @@ fn range(list: &arrow::array::ListArray, row: usize) -> std::ops::Range<u32> {
 }
 
 /// Makes a list of some of the first array's elements for each row in which no argument is NULL.
-fn each(call: &Call<'_>, f: impl Fn(&arrow::array::ListArray, usize, &KeyBuf, &mut Lists)) -> Result<ArrayRef, String> {
+fn each(
+    call: &Call<'_>,
+    f: impl Fn(&arrow::array::ListArray, usize, &KeyBuf, &mut Lists),
+) -> Result<ArrayRef, String> {
     let list = call.list(0);
     let pool = Pool::new(&[list.values()])?;
-    let keys = if is_comparable(pool.elements.data_type()) { pool.keys() } else { KeyBuf::default() };
+    let keys =
+        if is_comparable(pool.elements.data_type()) { pool.keys() } else { KeyBuf::default() };
     let valid = call.valid();
     let mut out = Lists::new(call.rows);
     for row in 0..call.rows {
@@ -206,14 +214,19 @@ fn positions(call: &Call<'_>, null_element: NullElement) -> Result<Int32Array, S
     let pool = Pool::new(&[&floats::one_zero(list.values()), &floats::one_zero(&call.args[1])])?;
     let keys = pool.keys();
     let one = |row: usize| {
-        if list.is_null(row) || null_element == NullElement::GivesNull && call.args[1].is_null(row) {
+        if list.is_null(row) || null_element == NullElement::GivesNull && call.args[1].is_null(row)
+        {
             return None;
         }
         if call.args[1].is_valid(row) && floats::is_nan(&call.args[1], row) {
             return Some(0);
         }
         let wanted = keys.get(pool.starts[1] as usize + row);
-        Some(range(list, row).position(|at| keys.get(at as usize) == wanted).map_or(0, |at| at as i32 + 1))
+        Some(
+            range(list, row)
+                .position(|at| keys.get(at as usize) == wanted)
+                .map_or(0, |at| at as i32 + 1),
+        )
     };
     Ok((0..call.rows).map(one).collect())
 }
@@ -227,7 +240,8 @@ enum SetOperation {
     Intersect,
 }
 
-/// The distinct elements of the first array, of both, or of the first by whether the second has them.
+/// The distinct elements of the first array, of both, or of the first by whether the second has
+/// them.
 fn sets(call: &Call<'_>, operation: SetOperation) -> Result<ArrayRef, String> {
     let first = call.list(0);
     let second = (call.args.len() > 1).then(|| call.list(1));

@@ -38,7 +38,9 @@ pub const ALL: [Definition; 3] = [
         name: ROW,
         takes: at_least(1),
         arguments: |given| Ok(given.to_vec()),
-        result: |types| row_of(types.iter().enumerate().map(|(i, t)| (format!("EXPR${i}"), t.clone()))),
+        result: |types| {
+            row_of(types.iter().enumerate().map(|(i, t)| (format!("EXPR${i}"), t.clone())))
+        },
         run: row,
     },
 ];
@@ -80,7 +82,8 @@ fn map(call: &Call<'_>) -> Result<ArrayRef, String> {
 
 fn row(call: &Call<'_>) -> Result<ArrayRef, String> {
     let DataType::Struct(fields) = call.result else { return Err("not a row".into()) };
-    let made = StructArray::try_new_with_length(fields.clone(), call.args.to_vec(), None, call.rows);
+    let made =
+        StructArray::try_new_with_length(fields.clone(), call.args.to_vec(), None, call.rows);
     Ok(Arc::new(made.map_err(|e| e.to_string())?))
 }
 
@@ -95,7 +98,12 @@ pub struct Pairs {
 
 impl Pairs {
     pub fn new(rows: usize) -> Pairs {
-        Pairs { pairs: Vec::new(), ends: Vec::with_capacity(rows), valid: Vec::with_capacity(rows), unique: false }
+        Pairs {
+            pairs: Vec::new(),
+            ends: Vec::with_capacity(rows),
+            valid: Vec::with_capacity(rows),
+            unique: false,
+        }
     }
     /// Where Flink would keep two entries with one key, which no map here can hold.
     pub(crate) fn unique(self) -> Pairs {
@@ -115,7 +123,9 @@ impl Pairs {
 
     pub fn finish(self, keys: &Pool, values: &Pool, result: &DataType) -> Result<ArrayRef, String> {
         let wrong = |e: arrow::error::ArrowError| e.to_string();
-        let (DataType::Map(entries, sorted), Some(_)) = (result, map_types(result)) else { return Err("not a map".into()) };
+        let (DataType::Map(entries, sorted), Some(_)) = (result, map_types(result)) else {
+            return Err("not a map".into());
+        };
         let DataType::Struct(parts) = entries.data_type() else { return Err("not a map".into()) };
         let bytes = keys.keys();
         let (mut kept_keys, mut kept_values): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
@@ -129,7 +139,9 @@ impl Pairs {
                     std::collections::hash_map::Entry::Occupied(_) if self.unique => {
                         return Err("a key that comes twice is not supported".into());
                     }
-                    std::collections::hash_map::Entry::Occupied(at) => kept_values[*at.get()] = value,
+                    std::collections::hash_map::Entry::Occupied(at) => {
+                        kept_values[*at.get()] = value
+                    }
                     std::collections::hash_map::Entry::Vacant(at) => {
                         at.insert(kept_keys.len());
                         kept_keys.push(key);
@@ -140,11 +152,17 @@ impl Pairs {
             from = *end;
             offsets.push(i32::try_from(kept_keys.len()).map_err(|_| "too many pairs")?);
         }
-        let keys = take(&keys.elements, &UInt32Array::from(kept_keys), None).and_then(map_keys::wrap).map_err(wrong)?;
-        let values = take(&values.elements, &UInt32Array::from(kept_values), None).map_err(wrong)?;
+        let keys = take(&keys.elements, &UInt32Array::from(kept_keys), None)
+            .and_then(map_keys::wrap)
+            .map_err(wrong)?;
+        let values =
+            take(&values.elements, &UInt32Array::from(kept_values), None).map_err(wrong)?;
         let pairs = StructArray::try_new(parts.clone(), vec![keys, values], None).map_err(wrong)?;
-        let nulls = Some(arrow::buffer::NullBuffer::from(self.valid)).filter(|n| n.null_count() > 0);
+        let nulls =
+            Some(arrow::buffer::NullBuffer::from(self.valid)).filter(|n| n.null_count() > 0);
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Ok(Arc::new(MapArray::try_new(entries.clone(), offsets, pairs, nulls, *sorted).map_err(wrong)?))
+        Ok(Arc::new(
+            MapArray::try_new(entries.clone(), offsets, pairs, nulls, *sorted).map_err(wrong)?,
+        ))
     }
 }

@@ -6,7 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 use crate::sql::functions::arity::Arity;
 use crate::types::sql_name;
@@ -28,7 +30,12 @@ impl Definition {
     pub(crate) fn casts(&self, given: &[DataType]) -> std::result::Result<Vec<DataType>, String> {
         let title = || self.name.trim_matches(['(', ')']).to_uppercase();
         if !self.takes.takes(given.len()) {
-            return Err(format!("'{}' takes {} arguments, not {}", title(), self.takes, given.len()));
+            return Err(format!(
+                "'{}' takes {} arguments, not {}",
+                title(),
+                self.takes,
+                given.len()
+            ));
         }
         let wanted = (self.arguments)(given);
         wanted.map_err(|reason| {
@@ -107,13 +114,23 @@ impl ScalarUDFImpl for Nested {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let arrays = args.args.iter().map(|a| a.to_array(rows)).collect::<Result<Vec<_>>>()?;
-        match (self.definition.run)(&Call { args: &arrays, rows, result: args.return_field.data_type() }) {
+        match (self.definition.run)(&Call {
+            args: &arrays,
+            rows,
+            result: args.return_field.data_type(),
+        }) {
             Ok(array) => Ok(ColumnarValue::Array(array)),
-            Err(reason) => exec_err!("{}: {reason}", self.name.trim_matches(['(', ')']).to_uppercase()),
+            Err(reason) => {
+                exec_err!("{}: {reason}", self.name.trim_matches(['(', ')']).to_uppercase())
+            }
         }
     }
 }
 
 pub(super) fn udf(definition: &'static Definition) -> ScalarUDF {
-    ScalarUDF::from(Nested { definition, name: definition.name, signature: Signature::user_defined(Volatility::Immutable) })
+    ScalarUDF::from(Nested {
+        definition,
+        name: definition.name,
+        signature: Signature::user_defined(Volatility::Immutable),
+    })
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
+};
 
 use crate::sql::functions::nested::lists::masked;
 use crate::suggest::nearest;
@@ -41,26 +44,35 @@ impl ScalarUDFImpl for RowField {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let [_, Some(ScalarValue::Utf8(Some(name)))] = args.scalar_arguments else { return plan_err!("a field has a name") };
+        let [_, Some(ScalarValue::Utf8(Some(name)))] = args.scalar_arguments else {
+            return plan_err!("a field has a name");
+        };
         let given = args.arg_fields[0].data_type();
-        let DataType::Struct(fields) = given else { return plan_err!("{} has no field '{name}'", sql_name(given)) };
+        let DataType::Struct(fields) = given else {
+            return plan_err!("{} has no field '{name}'", sql_name(given));
+        };
         match fields.iter().find(|f| f.name() == name) {
             Some(field) => Ok(Arc::new(Field::new(name, field.data_type().clone(), true))),
             None => match nearest(name, fields.iter().map(|f| f.name().as_str())) {
-                Some(near) => plan_err!("{} has no field '{name}'\nDid you mean '{near}'?", sql_name(given)),
+                Some(near) => {
+                    plan_err!("{} has no field '{name}'\nDid you mean '{near}'?", sql_name(given))
+                }
                 None => plan_err!("{} has no field '{name}'", sql_name(given)),
             },
         }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [row, ColumnarValue::Scalar(ScalarValue::Utf8(Some(name)))] = args.args.as_slice() else {
+        let [row, ColumnarValue::Scalar(ScalarValue::Utf8(Some(name)))] = args.args.as_slice()
+        else {
             return exec_err!("a field has a name");
         };
         let rows = row.to_array(args.number_rows)?;
         let rows = rows.as_struct();
         match rows.column_by_name(name) {
-            Some(field) => Ok(ColumnarValue::Array(masked(field, arrow::array::Array::nulls(rows)))),
+            Some(field) => {
+                Ok(ColumnarValue::Array(masked(field, arrow::array::Array::nulls(rows))))
+            }
             None => exec_err!("no field '{name}'"),
         }
     }

@@ -32,7 +32,10 @@ pub fn reached(list: &ListArray) -> (ArrayRef, OffsetBuffer<i32>) {
     let offsets = list.offsets();
     let (from, to) = (offsets[0], offsets[offsets.len() - 1]);
     let moved = offsets.iter().map(|o| o - from).collect::<Vec<_>>();
-    (list.values().slice(from as usize, (to - from) as usize), OffsetBuffer::new(ScalarBuffer::from(moved)))
+    (
+        list.values().slice(from as usize, (to - from) as usize),
+        OffsetBuffer::new(ScalarBuffer::from(moved)),
+    )
 }
 
 /// Elements of several columns behind one another, for [`Lists`].
@@ -95,7 +98,8 @@ impl Lists {
         self.valid.push(false);
     }
     fn end(&mut self) {
-        // Indices are of a pool, whose lists have 32-bit offsets; a row repeats none of them more than twice.
+        // Indices are of a pool, whose lists have 32-bit offsets; a row repeats none of them more
+        // than twice.
         self.ends.push(i32::try_from(self.indices.len()).unwrap_or(i32::MAX));
     }
 
@@ -104,10 +108,13 @@ impl Lists {
         if i32::try_from(self.indices.len()).is_err() {
             return Err("too many elements".into());
         }
-        let values = take(&pool.elements, &UInt32Array::from(self.indices), None).map_err(|e| e.to_string())?;
+        let values = take(&pool.elements, &UInt32Array::from(self.indices), None)
+            .map_err(|e| e.to_string())?;
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.ends));
         let nulls = Some(NullBuffer::from(self.valid)).filter(|n| n.null_count() > 0);
-        Ok(Arc::new(ListArray::try_new(item.clone(), offsets, values, nulls).map_err(|e| e.to_string())?))
+        Ok(Arc::new(
+            ListArray::try_new(item.clone(), offsets, values, nulls).map_err(|e| e.to_string())?,
+        ))
     }
 }
 

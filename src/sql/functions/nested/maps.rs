@@ -19,14 +19,18 @@ pub const ALL: [Definition; 5] = [
         name: "map_keys",
         takes: exactly(1),
         arguments: one_map,
-        result: |types| map_types(&types[0]).map_or(DataType::Null, |(key, _)| array_of(key.clone())),
+        result: |types| {
+            map_types(&types[0]).map_or(DataType::Null, |(key, _)| array_of(key.clone()))
+        },
         run: |call| list(call, map_keys::keys(call.map(0))),
     },
     Definition {
         name: "map_values",
         takes: exactly(1),
         arguments: one_map,
-        result: |types| map_types(&types[0]).map_or(DataType::Null, |(_, value)| array_of(value.clone())),
+        result: |types| {
+            map_types(&types[0]).map_or(DataType::Null, |(_, value)| array_of(value.clone()))
+        },
         run: |call| list(call, call.map(0).values()),
     },
     Definition {
@@ -35,14 +39,18 @@ pub const ALL: [Definition; 5] = [
         arguments: one_map,
         result: |types| {
             let Some((key, value)) = map_types(&types[0]) else { return DataType::Null };
-            array_of(row_of([("key".to_string(), key.clone()), ("value".to_string(), value.clone())]))
+            array_of(row_of([
+                ("key".to_string(), key.clone()),
+                ("value".to_string(), value.clone()),
+            ]))
         },
         run: |call| {
             let DataType::List(item) = call.result else { return Err("not a list".into()) };
             let DataType::Struct(fields) = item.data_type() else { return Err("not rows".into()) };
             let map = call.map(0);
             let columns = vec![map_keys::keys(map).clone(), map.values().clone()];
-            let rows = arrow::array::StructArray::try_new(fields.clone(), columns, None).map_err(|e| e.to_string())?;
+            let rows = arrow::array::StructArray::try_new(fields.clone(), columns, None)
+                .map_err(|e| e.to_string())?;
             list(call, &(Arc::new(rows) as ArrayRef))
         },
     },
@@ -51,7 +59,11 @@ pub const ALL: [Definition; 5] = [
         takes: exactly(2),
         arguments: |given| {
             element(&given[1])?;
-            if is_comparable(element(&given[0])?) { Ok(given.to_vec()) } else { Err("its keys cannot be compared".into()) }
+            if is_comparable(element(&given[0])?) {
+                Ok(given.to_vec())
+            } else {
+                Err("its keys cannot be compared".into())
+            }
         },
         result: |types| match (element(&types[0]), element(&types[1])) {
             (Ok(key), Ok(value)) => map_of(key.clone(), value.clone()),
@@ -83,7 +95,12 @@ fn one_map(given: &[DataType]) -> Result<Vec<DataType>, String> {
 fn list(call: &Call<'_>, values: &ArrayRef) -> Result<ArrayRef, String> {
     let DataType::List(item) = call.result else { return Err("not a list".into()) };
     let map = call.map(0);
-    let made = ListArray::try_new(item.clone(), map.offsets().clone(), values.clone(), map.nulls().cloned());
+    let made = ListArray::try_new(
+        item.clone(),
+        map.offsets().clone(),
+        values.clone(),
+        map.nulls().cloned(),
+    );
     Ok(Arc::new(made.map_err(|e| e.to_string())?))
 }
 
@@ -96,7 +113,11 @@ fn from_arrays(call: &Call<'_>) -> Result<ArrayRef, String> {
             continue;
         }
         if keys.value_length(row) != values.value_length(row) {
-            return Err(format!("{} keys for {} values", keys.value_length(row), values.value_length(row)));
+            return Err(format!(
+                "{} keys for {} values",
+                keys.value_length(row),
+                values.value_length(row)
+            ));
         }
         for at in 0..keys.value_length(row) {
             pairs.push((keys.offsets()[row] + at) as u32, (values.offsets()[row] + at) as u32);
@@ -120,7 +141,8 @@ fn union(call: &Call<'_>) -> Result<ArrayRef, String> {
             continue;
         }
         seen.clear();
-        // Flink goes from the last map to the first, and keeps the first value of a key that it meets.
+        // Flink goes from the last map to the first, and keeps the first value of a key that it
+        // meets.
         for (map, (key, value)) in maps.iter().zip(keys.starts.iter().zip(&values.starts)).rev() {
             for at in map.offsets()[row] as u32..map.offsets()[row + 1] as u32 {
                 if seen.insert(bytes.get((key + at) as usize)) {

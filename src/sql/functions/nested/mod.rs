@@ -1,9 +1,10 @@
 //! Functions over ARRAY, MAP, ROW and MULTISET: what may be asked of values that hold others?
 //!
-//! A family file lists its functions as [`Definition`]s; this file makes DataFusion functions of them. `flink_types` casts
-//! the arguments to what [`arguments`] says, by Flink's rules, so that a function sees its own types. What always holds: a
-//! function works on whole columns, by computing which elements go where and taking them; the elements of sliced or NULL
-//! values are never looked at.
+//! A family file lists its functions as [`Definition`]s; this file makes DataFusion functions of
+//! them. `flink_types` casts the arguments to what [`arguments`] says, by Flink's rules, so that a
+//! function sees its own types. What always holds: a function works on whole columns, by computing
+//! which elements go where and taking them; the elements of sliced or NULL values are never looked
+//! at.
 
 mod access;
 mod arrays;
@@ -31,7 +32,8 @@ pub use constructors::{ARRAY, MAP, ROW};
 pub use field::FIELD;
 
 fn families() -> impl Iterator<Item = &'static Definition> {
-    let others = [&crate::sql::functions::json::ARRAY_QUERY, &crate::sql::functions::printf::PRINTF];
+    let others =
+        [&crate::sql::functions::json::ARRAY_QUERY, &crate::sql::functions::printf::PRINTF];
     access::ALL
         .iter()
         .chain([&access::EQUAL_NESTED])
@@ -66,7 +68,9 @@ pub(crate) fn is_comparable(data_type: &DataType) -> bool {
     match data_type {
         DataType::List(item) => is_comparable(item.data_type()),
         DataType::Struct(fields) => fields.iter().all(|f| is_comparable(f.data_type())),
-        DataType::Map(..) => map_types(data_type).is_some_and(|(k, v)| is_comparable(k) && is_comparable(v)),
+        DataType::Map(..) => {
+            map_types(data_type).is_some_and(|(k, v)| is_comparable(k) && is_comparable(v))
+        }
         other => is_key_type(other),
     }
 }
@@ -82,13 +86,17 @@ fn element(data_type: &DataType) -> std::result::Result<&DataType, String> {
 fn meet(types: &[DataType]) -> std::result::Result<DataType, String> {
     let mut to = DataType::Null;
     for data_type in types {
-        to = common_type(&to, data_type)
-            .ok_or_else(|| format!("{} and {} have no type in common", sql_name(&to), sql_name(data_type)))?;
+        to = common_type(&to, data_type).ok_or_else(|| {
+            format!("{} and {} have no type in common", sql_name(&to), sql_name(data_type))
+        })?;
     }
     if to.is_null() { Err("NULL alone has no type: CAST it".into()) } else { Ok(to) }
 }
 
 /// The types that the arguments of a function are cast to; None if the function is none of these.
-pub fn arguments(name: &str, given: &[DataType]) -> Option<std::result::Result<Vec<DataType>, String>> {
+pub fn arguments(
+    name: &str,
+    given: &[DataType],
+) -> Option<std::result::Result<Vec<DataType>, String>> {
     families().find(|d| d.name == name).map(|d| d.casts(given))
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, MapBuilder, MapFieldNames, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
+};
 use arrow::datatypes::{DataType, Int32Type};
 
 use crate::map_keys;
@@ -18,12 +20,14 @@ pub const ALL: [Definition; 3] = [
         arguments: texts,
         result: |_| array_of(DataType::Utf8),
         run: |call| {
-            let (text, separator) = (call.args[0].as_string::<i32>(), call.args[1].as_string::<i32>());
+            let (text, separator) =
+                (call.args[0].as_string::<i32>(), call.args[1].as_string::<i32>());
             lists(call, |row, out| {
                 let text = text.value(row);
                 match separator.value(row) {
                     _ if text.is_empty() => {}
-                    // Each character of Java's, of which one beyond the BMP has two: it is kept whole here.
+                    // Each character of Java's, of which one beyond the BMP has two: it is kept
+                    // whole here.
                     "" => text.chars().for_each(|c| out.append_value(c.encode_utf8(&mut [0; 4]))),
                     by => text.split(by).for_each(|part| out.append_value(part)),
                 }
@@ -38,7 +42,9 @@ pub const ALL: [Definition; 3] = [
             texts(&given[..2])?;
             match given.get(2) {
                 None => Ok(vec![DataType::Utf8; 2]),
-                Some(t) if t.is_integer() || t.is_null() => Ok(vec![DataType::Utf8, DataType::Utf8, DataType::Int32]),
+                Some(t) if t.is_integer() || t.is_null() => {
+                    Ok(vec![DataType::Utf8, DataType::Utf8, DataType::Int32])
+                }
                 Some(_) => Err("the group is an INT".into()),
             }
         },
@@ -62,9 +68,13 @@ fn texts(given: &[DataType]) -> Result<Vec<DataType>, String> {
 }
 
 /// A list of text for each row in which no argument is NULL.
-fn lists(call: &Call<'_>, f: impl Fn(usize, &mut StringBuilder) -> Result<(), String>) -> Result<ArrayRef, String> {
+fn lists(
+    call: &Call<'_>,
+    f: impl Fn(usize, &mut StringBuilder) -> Result<(), String>,
+) -> Result<ArrayRef, String> {
     let DataType::List(item) = call.result else { return Err("not a list".into()) };
-    let mut out = ListBuilder::with_capacity(StringBuilder::new(), call.rows).with_field(item.clone());
+    let mut out =
+        ListBuilder::with_capacity(StringBuilder::new(), call.rows).with_field(item.clone());
     let valid = call.valid();
     for row in 0..call.rows {
         let is_valid = valid.as_ref().is_none_or(|v| v.is_valid(row));
@@ -76,13 +86,15 @@ fn lists(call: &Call<'_>, f: impl Fn(usize, &mut StringBuilder) -> Result<(), St
     Ok(Arc::new(out.finish()))
 }
 
-/// The parts that match, or of one group of each; no list for a group that the expression does not have.
+/// The parts that match, or of one group of each; no list for a group that the expression does not
+/// have.
 fn extract_all(call: &Call<'_>) -> Result<ArrayRef, String> {
     let DataType::List(item) = call.result else { return Err("not a list".into()) };
     let (text, pattern) = (call.args[0].as_string::<i32>(), call.args[1].as_string::<i32>());
     let group = call.args.get(2).map(|g| g.as_primitive::<Int32Type>());
     let valid = call.valid();
-    let mut out = ListBuilder::with_capacity(StringBuilder::new(), call.rows).with_field(item.clone());
+    let mut out =
+        ListBuilder::with_capacity(StringBuilder::new(), call.rows).with_field(item.clone());
     for row in 0..call.rows {
         if valid.as_ref().is_some_and(|v| v.is_null(row)) {
             out.append(false);
@@ -104,7 +116,8 @@ fn extract_all(call: &Call<'_>) -> Result<ArrayRef, String> {
     Ok(Arc::new(out.finish()))
 }
 
-/// STR_TO_MAP(text [, between pairs, between key and value]): `,` and `=` if not told. Both are regular expressions.
+/// STR_TO_MAP(text [, between pairs, between key and value]): `,` and `=` if not told. Both are
+/// regular expressions.
 fn to_map(call: &Call<'_>) -> Result<ArrayRef, String> {
     let column = |at: usize| call.args.get(at).map(|a| a.as_string::<i32>());
     let names = MapFieldNames { entry: "entries".into(), key: "key".into(), value: "value".into() };
