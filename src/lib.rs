@@ -47,11 +47,14 @@
 //! [`lookup::Lookup`] for each join, made by [`connect`], and an [`lookup::Asker`] of it for each
 //! worker.
 //!
-//! **A checkpoint.** [`runtime::job`] opens an epoch · workers note positions and send a barrier
-//! after the records before it · each chain freezes its tables when the barrier has arrived from
-//! all producers, and goes on · frozen tables are packed into the store between batches · hard
-//! links of the store are made · the manifest is published last ([`checkpoint`]) · sinks publish
-//! what they staged. After a crash [`checkpoint::decide`] says, from what is on disk, what to do.
+//! **A checkpoint.** [`runtime::epochs`] decides that an epoch opens, and [`runtime::job`] asks the
+//! workers for it · each notes the positions of its splits and sends a barrier behind the records
+//! before it · a chain freezes its tables when the barrier has arrived from all producers, and goes
+//! on · frozen tables are packed into the store between batches, and hard links of the store are
+//! made · writers of sinks say what they staged, when they can ([`sink::SinkWriter`]) · the files
+//! go into the depot, and the manifest last ([`checkpoint::store`], [`checkpoint::depot`]) · a
+//! thread beside the workers has sinks commit what was staged. After a crash
+//! [`checkpoint::decide`] says, from what is there, what to do, and [`runtime::recovery`] does it.
 //!
 //! # What always holds
 //!
