@@ -4,6 +4,15 @@
 //! only the newest waits. Plain bookkeeping, without locks or network; `outbox` owns it. What
 //! always holds: an item leaves its lane only when it is settled, and a request never holds a key
 //! twice.
+//!
+//! ```text
+//! key 7  waiting: v5 (v4 went, as only the newest waits)   on its way: v3   a new one replaces v5
+//! key 8  waiting: v2                                       on its way: none it is ready to go
+//! key 9                                                    on its way: v1   settled: the lane goes
+//! ```
+//!
+//! Where every change counts, all of them wait, in their order. An answer settles what was on its
+//! way: written, or refused for good; one that the table did not take is ready again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

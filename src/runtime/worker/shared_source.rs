@@ -2,6 +2,18 @@
 //!
 //! Made by `graph`, used by each worker's `source`, shown by observers. What always holds: a split
 //! has one owner, from its registration on, and whoever registers it comes to the same one.
+//!
+//! A shard that splits, read by worker 0, hands over to its children under one lock, so that no
+//! moment passes in which nobody holds the watermark back for what they are going to give:
+//!
+//! ```text
+//! worker 0   reads P ── last record ── End { C, D } ─┬─ registers C and D ─ finishes P ─┬─ opens C
+//! the table  P holds the watermark                   └─ C and D hold it where P ended ──┤
+//! worker 1   reads others ──────────────────────────────────────────────────────────────┴─ opens D
+//! ```
+//!
+//! A checkpoint that falls between the two knows D from P's children, if worker 1 had noted its
+//! own splits before ([`crate::checkpoint::manifest::join_splits`]).
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
