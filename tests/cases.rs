@@ -5,7 +5,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::panic::resume_unwind;
-use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -61,8 +60,8 @@ fn trials() -> Vec<Trial> {
             short.push(of_case("::dealt", runs::dealt));
         }
     }
-    short.push(trial("heads".into(), head::heads_are_read_strictly));
-    short.push(trial("list".into(), move || list::is_true(&found)));
+    short.push(trial("heads_are_read_strictly".into(), head::are_read_strictly));
+    short.push(trial("list_of_cases".into(), move || list::is_true(&found)));
     long.append(&mut short);
     long
 }

@@ -119,7 +119,7 @@ impl fmt::Display for Word {
 }
 
 /// The grammar's own test.
-pub fn heads_are_read_strictly() {
+pub fn are_read_strictly() {
     let head =
         Head::parse("-- sums: of all kinds\n-- digits: 9: by the order of adding\n-- differs from Flink: a: why: so\nSELECT 1;")
             .expect("a head");

@@ -32,7 +32,7 @@ fn escaped(text: &str) -> String {
 fn list(cases: &[&Case]) -> String {
     let answers = |kind| cases.iter().flat_map(|case| &case.answers).filter(|answer| answer.kind == kind).count();
     let mut out = format!(
-        "# The cases\n\nWritten by the test `list` from the heads of the queries: see the README beside this file. Codes are those \
+        "# The cases\n\nWritten by the test `list_of_cases` from the heads of the queries: see the README beside this file. Codes are those \
          of FACTS.md.\n\n{} cases, {} sinks, {} changelogs.\n",
         cases.len(),
         answers(Kind::Rows),

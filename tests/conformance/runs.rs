@@ -62,13 +62,12 @@ fn check(case: &Case, dir: &Path, compared: Compared, what: &str, needed: &mut N
 
 /// A line of the head that no run needed is to be deleted: the difference has gone.
 fn every_line_is_needed(case: &Case, needed: &Needed) {
-    for line in &case.head.lines {
-        let is_shown = match line.word {
-            Word::Digits(_) | Word::Differs(_) | Word::AgreesAsTable(_) | Word::GoesByArrival(_) => needed.0.contains(&line.word),
-            Word::Surprising | Word::DealtOverFiles | Word::Refused => true,
-        };
-        assert!(is_shown, "{}: `-- {}` is not needed any more: all runs agree without it", case.name, line.word);
-    }
+    let is_idle = |word: &&Word| match word {
+        Word::Digits(_) | Word::Differs(_) | Word::AgreesAsTable(_) | Word::GoesByArrival(_) => !needed.0.contains(word),
+        Word::Surprising | Word::DealtOverFiles | Word::Refused => false,
+    };
+    let idle: Vec<String> = case.head.lines.iter().map(|line| &line.word).filter(is_idle).map(|w| format!("`-- {w}`")).collect();
+    assert!(idle.is_empty(), "{}: all runs agree without {}: delete that", case.name, idle.join(", "));
 }
 
 /// Workers, rows of a batch, when checkpoints are made, and how threads are scheduled.
