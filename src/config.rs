@@ -18,8 +18,8 @@ pub struct Config {
     pub workers: usize,
     /// None: only at the end and when stopped.
     pub checkpoint_interval: Option<Duration>,
-    /// Take a checkpoint each time so many records were read, instead of by time. Zero: by time.
-    pub checkpoint_records: u64,
+    /// Take a checkpoint each time so many records were read, instead of by time.
+    pub checkpoint_records: Option<u64>,
     pub idle_timeout: Duration,
     pub batch_rows: usize,
     pub memory_bytes: usize,
@@ -29,6 +29,8 @@ pub struct Config {
     pub samples: BTreeMap<String, String>,
     /// Tables whose records may hold several rows each.
     pub many_records: BTreeSet<String>,
+    /// Tables whose records are gzip files.
+    pub gzip_records: BTreeSet<String>,
     /// A group without a window is forgotten when it got no row for so long. None: never.
     pub state_ttl: Option<Duration>,
     /// Rows that a changelog folds together before it sends changes. None: each row by itself.
@@ -95,7 +97,7 @@ const MEMORY_BYTES_MIN: usize = 256 << 20;
 /// Rows of a bundle wait in memory.
 const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 
-const KNOWN: [(&str, &str); 16] = [
+const KNOWN: [(&str, &str); 17] = [
     ("parallelism.default", "number of workers (default: one per core)"),
     ("execution.checkpointing.interval", "time between checkpoints, such as '10 s' (default: 10 s)"),
     (
@@ -114,6 +116,7 @@ const KNOWN: [(&str, &str); 16] = [
     ("paceline.memory", "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)"),
     ("paceline.<table>.sample", "what stands in for the table with --local: a file, or 'alleycat'"),
     ("paceline.<table>.records", "one or many: what a record of the table holds (default: one); of JSON objects, of CSV lines"),
+    ("paceline.<table>.compression", "none or gzip: how producers compressed each record of a stream (default: none)"),
     ("paceline.errors.path", "folder of the error stream (default: errors/ in the state directory)"),
 ];
 
@@ -139,13 +142,14 @@ impl Config {
         let mut config = Config {
             workers: default_workers,
             checkpoint_interval: Some(Duration::from_secs(10)),
-            checkpoint_records: 0,
+            checkpoint_records: None,
             idle_timeout: Duration::ZERO,
             batch_rows: 8192,
             memory_bytes: 1 << 30,
             errors_path: None,
             samples: BTreeMap::new(),
             many_records: BTreeSet::new(),
+            gzip_records: BTreeSet::new(),
             state_ttl: None,
             bundle_rows: None,
             emit: Emit::resolve(settings)?,
@@ -174,7 +178,7 @@ impl Config {
             "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
             // The binder has seen to it.
             "table.local-time-zone" => {}
-            "paceline.checkpoint.records" => self.checkpoint_records = number(0, u64::MAX)?,
+            "paceline.checkpoint.records" => self.checkpoint_records = Some(number(0, u64::MAX)?).filter(|n| *n > 0),
             "paceline.batch.rows" => self.batch_rows = number(1, 1 << 20)? as usize,
             "paceline.memory" => {
                 self.memory_bytes = bytes(value)?;
@@ -192,6 +196,13 @@ impl Config {
                 Some((table, "sample")) => {
                     self.samples.insert(table.to_string(), value.to_string());
                 }
+                Some((table, "compression")) => match value {
+                    "gzip" => {
+                        self.gzip_records.insert(table.to_string());
+                    }
+                    "none" => {}
+                    _ => return Err("expected none or gzip".into()),
+                },
                 Some((table, _)) => match value {
                     "many" => {
                         self.many_records.insert(table.to_string());
@@ -226,7 +237,7 @@ impl Config {
 /// The table, and what is set for it: `paceline.<table>.sample`.
 fn of_table(key: &str) -> Option<(&str, &str)> {
     let (table, what) = key.strip_prefix("paceline.")?.rsplit_once('.')?;
-    ["sample", "records"].contains(&what).then_some((table, what))
+    ["sample", "records", "compression"].contains(&what).then_some((table, what))
 }
 
 fn is_true(value: &str) -> Result<bool, String> {

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::connector::error::{config_error, place};
 use crate::connector::filesystem::sink::FileSink;
-use crate::connector::formats::DecodeFormat;
-use crate::connector::inline::select::SelectSink;
+use crate::connector::formats::{DecodeFormat, RecordsOf};
+use crate::connector::inline::select::{OpColumn, SelectSink};
 use crate::connector::inline::values::ValuesSource;
 use crate::connector::stand_in::table::EmbeddedTable;
-use crate::connector::{ConnectError, Connectors, Environment, check_options};
+use crate::connector::{ConnectError, Connectors, Environment, check_options, watermarks};
+use crate::format::RowsPerRecord;
+use crate::ingest::Decoding;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
 use crate::runtime::errors;
 use crate::runtime::options::Connected;
@@ -24,6 +26,8 @@ use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
 use crate::sql::hints;
+use crate::unpack::Unpack;
+use crate::unpack::gzip::Gzip;
 
 /// A plan's ends, and the embedded tables among its sinks.
 pub struct Connection {
@@ -34,6 +38,7 @@ pub struct Connection {
 pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection, ConnectError> {
     let mut sources = Vec::new();
     let mut decoders = Vec::new();
+    let mut watermarks = Vec::new();
     for plan in &plan.sources {
         let made = source(plan, env).map_err(|e| place(e, &plan.table))?;
         let is_bounded_by_us =
@@ -42,11 +47,14 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
             return Err(config_error(&plan.table, "--from and --to bound Kinesis streams, and this is none"));
         }
         sources.push(made);
+        watermarks.push(watermarks::of(plan, env.config)?);
         let is_sample = env.local && env.connectors.is_remote(&plan.table);
-        let format = DecodeFormat::of(plan, is_sample, holds_many(plan, env.config)).map_err(|e| place(e, &plan.table))?;
+        let records = if is_sample { RecordsOf::Sample } else { RecordsOf::Table };
+        let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config)).map_err(|e| place(e, &plan.table))?;
+        let compression = if is_sample { None } else { compression(plan, env.config, env.connectors)? };
         // Made once here, so that an unsupported column is an error now.
         format.decoder(&plan.table.name, &plan.decode_schema).map_err(|e| place(e, &plan.table))?;
-        decoders.push((plan.table.name.clone(), format, plan.decode_schema.clone()));
+        decoders.push((plan.table.name.clone(), format, plan.decode_schema.clone(), compression));
     }
     let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
     let mut tables = Vec::new();
@@ -57,22 +65,45 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let errors = FileSink::errors(env.errors_dir.clone(), &env.run_name, errors::schema())?;
     let connected = Connected {
         sources,
-        decoder: Box::new(move |i| {
-            let (table, format, schema) = &decoders[i];
+        decoding: Box::new(move |i| {
+            let (table, format, schema, compression) = &decoders[i];
             // It was made once already, from the same parts.
-            format.decoder(table, schema).unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"))
+            let decoder = format.decoder(table, schema).unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"));
+            let steps = compression.iter().map(|Compression::Gzip| Box::new(Gzip) as Box<dyn Unpack>);
+            Decoding { steps: steps.collect(), decoder }
         }),
         lookups,
         sinks,
         errors: Arc::new(errors),
-        idle_timeout: env.config.idle_timeout,
+        watermarks,
     };
     Ok(Connection { connected, tables })
 }
 
-/// True if a record of the table may hold several rows.
-fn holds_many(plan: &SourcePlan, config: &Config) -> bool {
-    config.many_records.contains(hints::base_name(&plan.table.name))
+fn rows_per_record(plan: &SourcePlan, config: &Config) -> RowsPerRecord {
+    match config.many_records.contains(hints::base_name(&plan.table.name)) {
+        true => RowsPerRecord::Many,
+        false => RowsPerRecord::One,
+    }
+}
+
+/// How each record is compressed.
+#[derive(Debug, Clone, Copy)]
+enum Compression {
+    Gzip,
+}
+
+fn compression(plan: &SourcePlan, config: &Config, connectors: &Connectors) -> Result<Option<Compression>, ConnectError> {
+    let table = hints::base_name(&plan.table.name);
+    if !config.gzip_records.contains(table) {
+        return Ok(None);
+    }
+    if plan.rows.is_some() || !connectors.reads(&plan.table)?.1.records_are_opaque() {
+        let key = format!("'paceline.{table}.compression' = 'gzip'");
+        let reason = "records of this connector are never compressed; a file whose name ends in .gz is read as what it is";
+        return Err(config_error(&plan.table, format!("{key}: {reason}")));
+    }
+    Ok(Some(Compression::Gzip))
 }
 
 fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
@@ -94,7 +125,10 @@ fn sink(
     tables: &mut Vec<(String, Arc<EmbeddedTable>)>,
 ) -> Result<Arc<dyn Sink>, ConnectError> {
     let table = match &plan.target {
-        SinkTarget::Print => return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), plan.updates, env.select))),
+        SinkTarget::Print => {
+            let ops = if plan.updates { OpColumn::Shown } else { OpColumn::Hidden };
+            return Ok(Arc::new(SelectSink::new(&plan.name, plan.schema.clone(), ops, env.select)));
+        }
         SinkTarget::Table(table) => table,
     };
     let mode = match plan.keys {
@@ -127,7 +161,9 @@ pub fn check(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> R
         let (connector, reads) = connectors.reads(table)?;
         check_options(table, connector)?;
         reads.check(plan)?;
-        let format = DecodeFormat::of(plan, false, holds_many(plan, config))?;
+        watermarks::of(plan, config)?;
+        compression(plan, config, connectors)?;
+        let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
     plan.lookups.iter().try_for_each(|plan| lookups::check(plan, connectors))?;

@@ -1,6 +1,6 @@
 //! From raw records of one split to rows with watermarks.
 //!
-//! Decode, compute the table's columns, and run the WATERMARK expression over the rows: each row is marked with the split's
+//! Unpack, decode, compute the table's columns, and run the WATERMARK expression over the rows: each row is marked with the split's
 //! watermark before it, as if a watermark had been sent after every record. Called by `worker` for every batch it polls.
 //!
 //! A watermark at or before 1970-01-01 is never sent (Flink's W2), so nothing is late before the epoch. A row without a
@@ -21,9 +21,10 @@ use crate::engine_words;
 use crate::format::{BadRecord, Decoder, RecordPart};
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
-use crate::record::RawBatch;
+use crate::record::{RawBatch, Unusable};
 use crate::sql::functions::clock;
-use crate::time::MIN_TIME_MS;
+use crate::time::Watermark;
+use crate::unpack::Unpack;
 
 /// How rows of a source table are made, resolved.
 #[derive(Clone)]
@@ -42,7 +43,7 @@ pub struct IngestSpec {
 /// What is known of a split before a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct SplitMarks {
-    pub watermark_ms: i64,
+    pub watermark: Watermark,
     /// Rows that it gave so far.
     pub rows: u64,
 }
@@ -68,12 +69,43 @@ pub enum WatermarkExpression {
 pub struct Ingested {
     pub rows: Rows,
     /// The split's watermark after the batch, ms.
-    pub watermark_ms: i64,
-    pub bad: Vec<BadRecord>,
+    pub watermark: Watermark,
+    /// What the steps could not open.
+    unopened: Vec<Unusable<'static>>,
+    /// What came of the last step, and what in it could not be read.
+    raw: RawBatch,
+    bad: Vec<BadRecord>,
     /// Records, and parts of records, that the table's format ignores.
     pub skipped: u64,
     /// Fields that are NULL for the same reason.
     pub nulled: u64,
+}
+
+impl Ingested {
+    /// All that nothing was made of, step by step.
+    pub fn unusable(&self) -> impl Iterator<Item = Unusable<'_>> {
+        self.unopened.iter().cloned().chain(self.bad.iter().map(|bad| bad.of(&self.raw)))
+    }
+}
+
+/// What makes rows of a table's records.
+pub struct Decoding {
+    /// In their order, before the decoder.
+    pub steps: Vec<Box<dyn Unpack>>,
+    pub decoder: Box<dyn Decoder>,
+}
+
+impl Decoding {
+    /// The batch that the decoder is to read, and what could not be opened.
+    fn unpack(&mut self, raw: RawBatch) -> (RawBatch, Vec<Unusable<'static>>) {
+        let mut unopened = Vec::new();
+        let opened = self.steps.iter_mut().fold(raw, |raw, step| {
+            let unpacked = step.unpack(raw);
+            unopened.extend(unpacked.unusable);
+            unpacked.raw
+        });
+        (opened, unopened)
+    }
 }
 
 /// Where the rows of a batch come from.
@@ -100,25 +132,31 @@ impl Origins {
 
 pub struct Ingest {
     pub spec: IngestSpec,
-    decoder: Box<dyn Decoder>,
+    decoding: Decoding,
 }
 
 impl Ingest {
-    pub fn new(spec: IngestSpec, decoder: Box<dyn Decoder>) -> Ingest {
-        Ingest { spec, decoder }
+    pub fn new(spec: IngestSpec, decoding: Decoding) -> Ingest {
+        Ingest { spec, decoding }
+    }
+
+    /// Records to be taken at a time, of at most so many.
+    pub fn records_max(&self, most: usize) -> usize {
+        self.decoding.steps.iter().filter_map(|step| step.records_max()).fold(most, usize::min)
     }
 
     /// `now_ms` is the time of day, for computed columns that ask for it.
-    pub fn run(&mut self, raw: &RawBatch, split: SplitMarks, now_ms: i64) -> Result<Ingested, String> {
-        let decoded = self.decoder.decode(raw);
+    pub fn run(&mut self, raw: RawBatch, split: SplitMarks, now_ms: i64) -> Result<Ingested, String> {
+        let (raw, unopened) = self.decoding.unpack(raw);
+        let decoded = self.decoding.decoder.decode(&raw);
         let (mut bad, skipped, nulled) = (decoded.bad, decoded.skipped, decoded.nulled);
         let mut origins = Origins { records: decoded.record_of_row, parts: decoded.parts };
         let mut batch = decoded.batch;
         loop {
             match self.columns(&batch, now_ms) {
                 Ok(columns) => {
-                    let (rows, watermark_ms) = self.mark(columns, split, &mut bad, &origins)?;
-                    return Ok(Ingested { rows, watermark_ms, bad, skipped, nulled });
+                    let (rows, watermark) = self.mark(columns, split, &mut bad, &origins)?;
+                    return Ok(Ingested { rows, watermark, unopened, raw, bad, skipped, nulled });
                 }
                 // A computed column refuses some row: find those and go on without them.
                 Err(reason) if batch.num_rows() > 0 => {
@@ -132,9 +170,10 @@ impl Ingest {
     }
 
     /// The first watermark that these records lead to, if any can be read: for a split that is not open yet.
-    pub fn first_watermark(&mut self, raw: &RawBatch) -> Option<i64> {
-        let decoded = self.decoder.decode(raw);
-        let unread = SplitMarks { watermark_ms: MIN_TIME_MS, rows: 0 };
+    pub fn first_watermark(&mut self, raw: RawBatch) -> Option<Watermark> {
+        let (raw, _) = self.decoding.unpack(raw);
+        let decoded = self.decoding.decoder.decode(&raw);
+        let unread = SplitMarks { watermark: Watermark::NONE, rows: 0 };
         let whole = Origins { records: None, parts: None };
         for row in 0..decoded.batch.num_rows() {
             // The time of day is no time of a record.
@@ -183,11 +222,11 @@ impl Ingest {
         split: SplitMarks,
         bad: &mut Vec<BadRecord>,
         origins: &Origins,
-    ) -> Result<(Rows, i64), String> {
-        let start_ms = split.watermark_ms;
+    ) -> Result<(Rows, Watermark), String> {
+        let start_ms = split.watermark.ms();
         let Some(spec) = &self.spec.watermark else {
             let times = vec![start_ms; batch.num_rows()];
-            return Ok((self.with_arrivals(Rows::new(batch), split.rows, times), start_ms));
+            return Ok((self.with_arrivals(Rows::new(batch), split.rows, times), split.watermark));
         };
         let rowtime = batch.column(spec.rowtime);
         let values = match &spec.expression {
@@ -216,7 +255,7 @@ impl Ingest {
         if rowtime.null_count() == 0 {
             let times = if self.spec.marks_arrival { after().collect() } else { vec![] };
             let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
-            return Ok((self.with_arrivals(rows, split.rows, times), current));
+            return Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)));
         }
         let name = self.spec.schema.field(spec.rowtime).name();
         for row in (0..batch.num_rows()).filter(|&r| rowtime.is_null(r)) {
@@ -227,7 +266,7 @@ impl Ingest {
         let marks: Vec<i64> = marks.into_iter().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
         let batch = filter_record_batch(&batch, &keep).map_err(|e| e.to_string())?;
         let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
-        Ok((self.with_arrivals(rows, split.rows, times), current))
+        Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)))
     }
 
     /// Numbers the rows, where the job needs that, from `first` on.

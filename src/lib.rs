@@ -2,11 +2,19 @@
 //! aggregates per key in RocksDB, survives being killed at any instant, and writes results such as race leaderboards to
 //! DynamoDB or files. One binary, one SQL file in the dialect of Apache Flink.
 //!
-//! This page is the map. Each module says on top which question it answers, who calls it and what always holds.
+//! # A job in a program of one's own
+//!
+//! A [`Job`] runs SQL text. Queries may call a [`Function`] and tables may name a [`Connector`] of one's own: one that [`Reads`] makes a
+//! [`Source`], whose splits a [`SplitReader`] reads each; one that [`Writes`] makes a [`Sink`], to which a [`SinkWriter`] of each worker
+//! writes. `tests/embed.rs` has all of it in one file. What else is public is for the tests of this crate, and may change.
+//!
+//! # The map
+//!
+//! For who works on it, this page is the map. Each module says on top which question it answers, who calls it and what always holds.
 //!
 //! # Three journeys
 //!
-//! **A record.** [`source`] gives raw bytes with a position · [`format`] turns them into columns · [`ingest`] marks
+//! **A record.** [`source`] gives raw bytes with a position · [`unpack`] opens what they are wrapped in · [`format`] turns them into columns · [`ingest`] marks
 //! every row with its split's watermark · [`operator::calc`] filters and projects · [`operator::window`] finds the open windows
 //! of each row and folds it into their groups ([`operator::session`] does so for sessions) · [`runtime::exchange`] moves partial
 //! aggregates to the worker that owns their key group · a watermark passes and the window fires · [`operator::top_n`] ranks ·
@@ -70,17 +78,19 @@
 //!
 //! - `bounded`, `secret`, `private`, `suggest`: words for people: short enough, without keys, for their owner only
 //! - `engine_words`: what the engine below says, said in words of SQL
+//! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `floats`, `map_keys`: facts about values that several floors share
+//! - `time`: clocks, times of events and watermarks
 //! - `change`, `rows`: rows that add or take back, and batches of them
 //! - `types`: types of columns, their names, how they meet
-//! - `time`: clocks and watermarks
 //! - `state`: key groups and the store of a worker
 //! - `config`: settings
 //! - `options`: what WITH may say, as data
 //! - `record`: raw records with their places
 //! - `aws`: configuration of the clients
 //! - `format`: bytes and columns
+//! - `unpack`: what records are wrapped in
 //! - `source`, `sink`, `lookup`: what a system outside has to be for a job
 //! - `operator`: what happens to rows
 //! - `checkpoint`: manifests and their folder
@@ -91,6 +101,7 @@
 //! - `connector`: the systems outside, a folder for each
 //! - `connect`: from tables to sources, sinks and lookups
 //! - `observe`: what a running job says of itself
+//! - `embed`: a job in a program of one's own
 //! - `cli`: the commands
 //!
 //! Outside things have one door: SQL parser in `sql`, Kinesis in `connector::kinesis::client`, RocksDB in `state::rocks` and the
@@ -102,6 +113,7 @@ pub mod bounded;
 pub mod change;
 pub mod engine_words;
 pub mod floats;
+pub mod ids;
 pub mod map_keys;
 pub mod options;
 pub mod private;
@@ -113,6 +125,7 @@ pub mod types;
 pub mod wake;
 
 pub mod record;
+pub mod unpack;
 
 pub mod format;
 pub mod source;
@@ -140,7 +153,16 @@ pub mod connect;
 pub mod connector;
 pub mod observe;
 
+pub mod embed;
+
 pub mod cli;
+
+pub use connector::{ConnectError, Connector, Environment, Reads, Writes};
+pub use embed::{Function, Job, JobFailure, Ran, Stop};
+pub use options::{OptionKind, OptionSpec};
+pub use runtime::job::Outcome;
+pub use sink::{Sink, SinkError, SinkWriter};
+pub use source::{Source, SourceError, SplitReader};
 
 /// What tests of the library share with those of `tests/`.
 #[cfg(test)]

@@ -3,7 +3,10 @@
 //! Made by the readers in `source`, turned into columns by `format`. What always holds: spans lie inside of the bytes, and
 //! there is a place for each of them.
 
-use arrow::array::ArrayRef;
+use std::borrow::Cow;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow::compute::take;
 
 /// The longest record. Kinesis takes 10 MiB; files get a little more, and a file without line ends is noticed early.
 /// A longer one is cut to this length, by which decoders know it.
@@ -36,6 +39,17 @@ pub enum Places {
     Sequence { numbers: Vec<String> },
     /// Record i is the `first + i`-th generated one.
     Generated { first: u64 },
+    /// Record i was in record `records[i]` of the batch that the source gave.
+    Within { source: Box<Places>, records: Vec<u32> },
+}
+
+/// A record, or part of one, that nothing is made of: it goes to the error stream.
+#[derive(Debug, Clone)]
+pub struct Unusable<'a> {
+    /// Where it stands in its split.
+    pub place: String,
+    pub bytes: Cow<'a, [u8]>,
+    pub reason: String,
 }
 
 impl Default for Places {
@@ -51,6 +65,7 @@ impl Places {
             Places::Lines { numbers } => format!("line {}", numbers[i]),
             Places::Sequence { numbers } => format!("sequence number {}", numbers[i]),
             Places::Generated { first } => format!("record {}", first + i as u64),
+            Places::Within { source, records } => source.describe(records[i] as usize),
         }
     }
 }
@@ -65,9 +80,24 @@ impl RawBatch {
     /// Adds a record, whose payload `write` appends. Its place is the caller's to add.
     #[inline]
     pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.bytes.len() as u32;
+        let start = self.bytes.len();
         write(&mut self.bytes);
-        self.spans.push(Span { start, end: self.bytes.len() as u32 });
+        self.end_record(start);
+    }
+    /// Makes a record of the bytes from `start` on.
+    #[inline]
+    pub fn end_record(&mut self, start: usize) {
+        debug_assert!(u32::try_from(self.bytes.len()).is_ok(), "a batch of {} bytes", self.bytes.len());
+        self.spans.push(Span { start: start as u32, end: self.bytes.len() as u32 });
+    }
+    /// The metadata of some of the records.
+    pub fn metadata_of(&self, records: &[u32]) -> Vec<ArrayRef> {
+        if records.len() == self.len() {
+            return self.metadata.clone();
+        }
+        let records = UInt32Array::from(records.to_vec());
+        let of = |column: &ArrayRef| take(column, &records, None).unwrap_or_else(|e| unreachable!("records of the batch: {e}"));
+        self.metadata.iter().map(of).collect()
     }
     pub fn record(&self, i: usize) -> &[u8] {
         let s = self.spans[i];

@@ -9,6 +9,7 @@ use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::error::ArrowError;
 
 use crate::change::{Op, Ops};
+use crate::time::{EventTime, Watermark};
 
 /// A batch of rows, with what is known of each beside its columns.
 #[derive(Debug, Clone)]
@@ -20,9 +21,9 @@ pub struct Rows {
     pub split: u64,
     /// For rows that come straight from a split, in jobs that go by it: when each row arrived.
     pub arrivals: Option<Arrivals>,
-    /// For rows that a window fired: its end, ms since the epoch. All rows of a batch come from one window. With the run and
+    /// For rows that a window fired: its end. All rows of a batch come from one window. With the run and
     /// the revision it is the version of an upsert.
-    pub window_end_ms: Option<i64>,
+    pub window_end: Option<EventTime>,
     /// For rows of a group that counts them: the changes of the input that are folded into each row, never emissions, so that
     /// a replay reaches at least the old number. None: 0 for all.
     pub revisions: Option<ScalarBuffer<u64>>,
@@ -34,7 +35,7 @@ pub struct Rows {
 
 impl Rows {
     pub fn new(batch: RecordBatch) -> Rows {
-        Rows { batch, watermarks_ms: None, split: 0, arrivals: None, window_end_ms: None, revisions: None, ops: None, input: 0 }
+        Rows { batch, watermarks_ms: None, split: 0, arrivals: None, window_end: None, revisions: None, ops: None, input: 0 }
     }
 
     pub fn len(&self) -> usize {
@@ -49,13 +50,19 @@ impl Rows {
         self.ops.as_ref().map_or(Op::Insert, |ops| ops.get(row))
     }
 
+    /// The watermark of the split before a row; none for rows that come from no split.
+    #[inline]
+    pub fn watermark(&self, row: usize) -> Watermark {
+        self.watermarks_ms.as_ref().map_or(Watermark::NONE, |marks| Watermark::at(marks[row]))
+    }
+
     pub fn revision(&self, row: usize) -> u64 {
         self.revisions.as_ref().map_or(0, |revisions| revisions[row])
     }
 
-    /// The rows of a window that ends at `window_end_ms`, or of none.
-    pub fn of_window(batch: RecordBatch, window_end_ms: Option<i64>) -> Rows {
-        Rows { window_end_ms, ..Rows::new(batch) }
+    /// The rows of a window that ends at `window_end`, or of none.
+    pub fn of_window(batch: RecordBatch, window_end: Option<EventTime>) -> Rows {
+        Rows { window_end, ..Rows::new(batch) }
     }
 
     /// The same rows with other columns.

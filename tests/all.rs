@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod aggregates;
+mod alignment;
 mod architecture;
 mod changelogs;
 mod command_line;
 mod connectors;
 mod dynamodb_sink;
+mod embed;
 mod end_to_end;
 mod examples;
 mod expressions;

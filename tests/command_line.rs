@@ -224,7 +224,9 @@ fn debug_lines_say_worker_chain_and_operator() {
     let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
     let run = |level: &str, args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
-        command.args(["run", "q.sql", "--parallelism", "1", "--state-dir", "state", "--fresh"]).args(args);
+        command.args(["run", "q.sql", "--parallelism", "2", "--state-dir", "state", "--fresh"]).args(args);
+        // A checkpoint while windows are open.
+        command.args(["--set", "paceline.batch.rows=1", "--set", "paceline.checkpoint.records=1"]);
         let output = command.env("RUST_LOG", level).current_dir(dir.path()).output().expect("starts");
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         stderr(&output)
@@ -232,8 +234,7 @@ fn debug_lines_say_worker_chain_and_operator() {
     let text = run("paceline=debug", &[]);
     let line = |says: &str| text.lines().find(|line| line.contains(says)).unwrap_or_else(|| panic!("no line {says}:\n{text}"));
     let fires = line("a window fires");
-    for part in ["DEBUG worker{id=0}:chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 name=\"window 1\"}:", "groups=1"]
-    {
+    for part in [":chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 name=\"window 1\"}:", "groups=1"] {
         assert!(fires.contains(part), "{fires}");
     }
     assert!(line("frozen state is packed").contains("operator{"), "{text}");

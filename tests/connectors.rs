@@ -10,8 +10,10 @@ use paceline::aws;
 use paceline::config::Config;
 use paceline::connector::error::config_error;
 use paceline::connector::formats::{CSV_OPTIONS, JSON_OPTIONS, RAW_OPTIONS};
+use paceline::connector::watermarks::OPTIONS as WATERMARK_OPTIONS;
 use paceline::connector::{ConnectError, Connector, Connectors, Environment, FORMAT, Reads, Writes};
 use paceline::format::json::{EncodeOptions, JsonEncoder};
+use paceline::ids::Epoch;
 use paceline::lookup;
 use paceline::options::{OptionKind, OptionSpec};
 use paceline::plan::connectors::{RowsTaken, Uses};
@@ -31,11 +33,20 @@ use crate::support::job::{Variation, finish};
 
 /// Counts: rows `{"n": 0}`, `{"n": 1}`, ... up to the option `count`; as a sink it keeps what it is given, in memory.
 #[derive(Clone, Default)]
-struct Counter {
+pub struct Counter {
     kept: Arc<Mutex<Vec<String>>>,
 }
 
 const COUNT: OptionSpec = OptionSpec::new("count", OptionKind::Number(1, 1_000_000), "rows in all").or("10");
+
+impl Counter {
+    /// What the sink was given.
+    pub fn sorted(&self) -> Vec<String> {
+        let mut kept = self.kept.lock().expect("not poisoned").clone();
+        kept.sort();
+        kept
+    }
+}
 
 impl Connector for Counter {
     fn name(&self) -> &'static str {
@@ -147,7 +158,7 @@ impl SinkWriter for Keep {
         self.kept.lock().expect("not poisoned").extend(text.lines().map(String::from));
         Ok(())
     }
-    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(vec![]))
     }
 }
@@ -164,9 +175,7 @@ fn a_connector_of_ones_own_runs_a_query() {
     let variation = Variation { connectors, batch_rows: 4, trigger: CheckpointTrigger::Records(7), ..Variation::plain(2) };
     let seen = finish(SQL, &dir.path().join("state"), &variation);
     assert!(seen.checkpoints > 0);
-    let mut kept = counter.kept.lock().unwrap().clone();
-    kept.sort();
-    assert_eq!(kept, ["{\"n\":0}", "{\"n\":10}", "{\"n\":20}"]);
+    assert_eq!(counter.sorted(), ["{\"n\":0}", "{\"n\":10}", "{\"n\":20}"]);
 }
 
 #[test]
@@ -251,6 +260,8 @@ fn list() -> String {
         let _ = writeln!(out, "## Options of {}\n", name.to_lowercase());
         table(&mut out, group);
     }
+    let _ = writeln!(out, "## Watermarks\n\nOf any table that is read.\n");
+    table(&mut out, &WATERMARK_OPTIONS);
     for (name, options) in [("json", &JSON_OPTIONS[..]), ("csv", &CSV_OPTIONS[..]), ("raw", &RAW_OPTIONS[..])] {
         let _ = writeln!(out, "## Format {name}\n");
         table(&mut out, options);

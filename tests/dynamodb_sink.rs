@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, Field, Fields, Int64Type, Schema};
 use arrow::record_batch::RecordBatch;
 use paceline::change::Op;
 use paceline::connector::dynamodb::sink::DynamoDbSink;
+use paceline::ids::Epoch;
 use paceline::rows::Rows;
 use paceline::runtime::control::Stats;
 use paceline::runtime::crash::CrashPoint;
@@ -18,6 +19,7 @@ use paceline::runtime::options::CheckpointTrigger;
 use paceline::runtime::worker::SharedSource;
 use paceline::sink::version::{Counts, WriteMode};
 use paceline::sink::{Afterwards, Prepared, Sink, SinkError, SinkWriter, TableSpec};
+use paceline::time::EventTime;
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults, Item};
 use crate::support::job::{CrashAt, Variation, attempt, observe};
@@ -91,7 +93,7 @@ fn rows_with_speed(values: &[(Option<&str>, &str, i64)], speed: &[f64], window_e
         Arc::new(Int64Array::from_iter_values(values.iter().map(|v| v.2))),
         Arc::new(Float64Array::from_iter_values(speed.iter().copied())),
     ];
-    Rows::of_window(RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms)
+    Rows::of_window(RecordBatch::try_new(spec(&[]).schema, columns).unwrap(), window_end_ms.map(EventTime::at))
 }
 
 fn key(item: &Item) -> String {
@@ -440,7 +442,7 @@ fn a_table_that_does_not_fit_is_an_error_that_says_what_to_do() {
 
 /// What a writer stages while the table takes nothing.
 fn staged_part(writer: &mut dyn SinkWriter) -> Vec<u8> {
-    match writer.begin_prepare(1, Afterwards::GoesOn).unwrap() {
+    match writer.begin_prepare(Epoch::new(1), Afterwards::GoesOn).unwrap() {
         Prepared::Part { staged, rejected } if rejected.is_empty() => staged,
         other => panic!("{other:?}"),
     }
@@ -480,7 +482,7 @@ fn what_goes_on_and_what_ends_wait_for_different_things() {
         let wake = Arc::new(move || told.store(true, Ordering::Release));
         let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, wake).unwrap();
         writer.write(&rows(&[(Some("r"), "a", 1)], Some(10))).unwrap();
-        assert_eq!(writer.begin_prepare(1, afterwards).unwrap(), Prepared::Waits, "{mode:?}");
+        assert_eq!(writer.begin_prepare(Epoch::new(1), afterwards).unwrap(), Prepared::Waits, "{mode:?}");
         assert_eq!(writer.poll_prepare().unwrap(), Prepared::Waits);
         world.server.set_faults(Faults::default());
         while !woken.load(Ordering::Acquire) {
@@ -620,7 +622,7 @@ impl Observer for LiftedAfter<'_> {
     fn progress(&mut self, _: &Stats, _: &[Arc<SharedSource>]) {
         self.stop.store(self.world.points().len() == self.points, Ordering::Release);
     }
-    fn checkpoint(&mut self, _: u64) {
+    fn checkpoint(&mut self, _: Epoch) {
         self.checkpoints = self.checkpoints.saturating_sub(1);
         if self.checkpoints == 0 {
             self.world.server.set_faults(Faults::default());

@@ -23,6 +23,7 @@ use paceline::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use paceline::runtime::worker::SharedSource;
 use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
 use paceline::sql::bind::bind;
+use paceline::time::Watermark;
 use paceline::time::clock::{Clock, SystemClock};
 use paceline::time::idle::{ANSWER_AGE_MAX, EmptyAnswers};
 
@@ -130,19 +131,18 @@ impl SplitReader for Shard {
     }
 }
 
-#[derive(Default)]
 struct Late {
     rows: u64,
     by_fired_mark: u64,
-    /// The source watermark at the end, ms.
-    watermark_ms: i64,
+    /// The source watermark at the end.
+    watermark: Watermark,
 }
 
 impl Observer for Late {
     fn progress(&mut self, stats: &Stats, sources: &[Arc<SharedSource>]) {
         self.rows = stats.late_rows.load(Ordering::Relaxed);
         self.by_fired_mark = stats.late_by_fired_mark.load(Ordering::Relaxed);
-        self.watermark_ms = sources[0].watermark_ms.load(Ordering::Relaxed);
+        self.watermark = sources[0].reached();
     }
 }
 
@@ -189,7 +189,9 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         bounded,
     });
     connection.connected.sources = vec![Arc::new(Scripted(script))];
-    connection.connected.idle_timeout = Duration::from_secs(5);
+    for watermarks in &mut connection.connected.watermarks {
+        watermarks.idle_timeout = Duration::from_secs(5);
+    }
     let options = JobOptions {
         workers: 1,
         state_dir,
@@ -206,7 +208,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         stop: clock.stop.clone(),
         clock,
     };
-    let mut late = Late::default();
+    let mut late = Late { rows: 0, by_fired_mark: 0, watermark: Watermark::NONE };
     let outcome = job::run(&plan, &connection.connected, &options, store, run_ms, &mut late).unwrap();
     (outcome, sink_rows(&dir.path().join("res")), late)
 }
@@ -267,5 +269,5 @@ fn time_without_an_answer_is_no_idleness() {
 fn an_unbounded_source_whose_shards_have_ended_has_not() {
     let (outcome, rows, late) = run(&[(0, Row(1)), (1, Row(12)), (0, End), (1, Row(13)), (1, End)], false);
     assert_eq!((outcome, windows(&rows)), (Outcome::Stopped, vec![(10, 0, 1)]));
-    assert_eq!(late.watermark_ms % 60_000, 13_000, "no end of time");
+    assert_eq!(late.watermark.ms() % 60_000, 13_000, "no end of time");
 }

@@ -11,11 +11,12 @@ use paceline::connector::Bounds;
 use paceline::connector::kinesis::client::KinesisWriter;
 use paceline::connector::kinesis::position::ShardPosition;
 use paceline::connector::kinesis::{KinesisOptions, KinesisSource};
+use paceline::ids::WorkerId;
 use paceline::record::Places;
 use paceline::source::{Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed};
-use paceline::time::MIN_TIME_MS;
+use paceline::time::Watermark;
 use paceline::time::clock::{SharedClock, SystemClock};
-use paceline::time::watermark::{SplitStatus, SplitTable};
+use paceline::time::watermark::{Boundedness, SplitStatus, SplitTable};
 
 use crate::support::kinesis_server::{Faults, KinesisServer};
 
@@ -94,9 +95,13 @@ struct Job<'a> {
     seen: Vec<Seen>,
 }
 
+fn boundedness(source: &KinesisSource) -> Boundedness {
+    if source.bounded() { Boundedness::Bounded } else { Boundedness::Unbounded }
+}
+
 impl<'a> Job<'a> {
     fn start(source: &'a KinesisSource) -> Job<'a> {
-        let mut splits = SplitTable::new(source.bounded());
+        let mut splits = SplitTable::new(boundedness(source));
         for seed in source.discover().unwrap() {
             register(&mut splits, seed);
         }
@@ -105,10 +110,10 @@ impl<'a> Job<'a> {
 
     /// The splits as a restored job has them: what was open waits to be opened again.
     fn restored(&self) -> SplitTable<Position> {
-        let mut splits = SplitTable::new(self.source.bounded());
+        let mut splits = SplitTable::new(boundedness(self.source));
         for entry in self.splits.iter() {
             let status = if entry.status == SplitStatus::Finished { SplitStatus::Finished } else { SplitStatus::Waiting };
-            splits.register(&entry.id, entry.parents.clone(), 0, MIN_TIME_MS, status, entry.data.clone());
+            splits.register(&entry.id, entry.parents.clone(), WorkerId::FIRST, Watermark::NONE, status, entry.data.clone());
         }
         splits
     }
@@ -120,7 +125,7 @@ impl<'a> Job<'a> {
         let mut caught_up: BTreeMap<String, bool> = BTreeMap::new();
         self.splits = self.restored();
         while !self.splits.all_finished() && !stop(&self.seen, &caught_up) {
-            while let Some(entry) = self.splits.next_to_open(0) {
+            while let Some(entry) = self.splits.next_to_open(WorkerId::FIRST) {
                 let sender = sender.clone();
                 let wake = Arc::new(move || {
                     let _ = sender.send(());
@@ -177,7 +182,7 @@ impl<'a> Job<'a> {
 
 fn register(splits: &mut SplitTable<Position>, seed: SplitSeed) {
     let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
-    splits.register(&seed.id.0, parents, 0, MIN_TIME_MS, SplitStatus::Waiting, seed.start);
+    splits.register(&seed.id.0, parents, WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, seed.start);
 }
 
 fn names(seen: &[Seen]) -> BTreeSet<&str> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use paceline::ids::Epoch;
 use paceline::runtime::control::Stats;
 use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job::{Observer, Outcome};
@@ -136,7 +137,7 @@ struct StopAfter {
 
 impl Observer for StopAfter {
     fn progress(&mut self, _: &Stats, _: &[Arc<SharedSource>]) {}
-    fn checkpoint(&mut self, _: u64) {
+    fn checkpoint(&mut self, _: Epoch) {
         self.checkpoints = self.checkpoints.saturating_sub(1);
         if self.checkpoints == 0 {
             self.stop.store(true, Ordering::Release);

@@ -9,4 +9,13 @@ if [ "${1:-}" = --nightly ]; then
   export PACELINE_TIER=nightly
 fi
 bash .ci/setup
-exec cargo test "$@"
+# Tests kill processes, never the machine, so their state need not outlive it: in memory no checkpoint waits for a disk, and a
+# recorded case takes a quarter of the time. Where a TMPDIR is set, or memory has no room for files, tests go where they always do.
+room_kb_min=$((4 << 20))
+room_kb="$(df --output=avail /dev/shm 2>/dev/null | tail -n 1 || true)"
+if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ] && [ "${room_kb:-0}" -ge "$room_kb_min" ]; then
+  TMPDIR="$(mktemp -d /dev/shm/paceline-tests.XXXXXX)"
+  export TMPDIR
+  trap 'rm -rf "$TMPDIR"' EXIT
+fi
+cargo test "$@"

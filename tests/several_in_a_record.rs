@@ -2,9 +2,12 @@
 //! is counted.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 
 use crate::support::kinesis_server::KinesisServer;
@@ -89,7 +92,8 @@ fn a_stream_of_batched_records() {
     let kept: Vec<bool> = one.errors.iter().map(|(position, ..)| position.contains(", part 2")).collect();
     assert_eq!(kept.iter().filter(|k| **k).count(), 3, "{:?}", one.errors);
     assert_eq!(one.errors.len(), 4, "{:?}", one.errors);
-    assert!(one.errors.iter().any(|(.., reason)| reason.contains("looks like gzip")), "{:?}", one.errors);
+    let hint = "SET 'paceline.src.compression' = 'gzip'";
+    assert!(one.errors.iter().any(|(.., why)| why.contains("looks like gzip") && why.contains(hint)), "{:?}", one.errors);
     assert!(one.errors.iter().any(|(.., reason)| reason.contains("SET 'paceline.src.records' = 'many'")), "{:?}", one.errors);
     assert!(one.log.contains("4 in the error stream"), "{}", one.log);
 
@@ -108,6 +112,44 @@ fn a_stream_of_batched_records() {
     assert_eq!(ids(&all.rows), [-1, 1, 2, 3, 4, 6, 7, 8, 9]);
     assert_eq!(all.errors, []);
     assert!(all.log.contains("2 records skipped by ignore-parse-errors, 1 fields NULL"), "{}", all.log);
+}
+
+#[test]
+fn a_stream_of_compressed_records() {
+    let zipped = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let server = KinesisServer::start();
+    server.create_stream("rides", 2);
+    let dir = tempfile::tempdir().unwrap();
+    // More than are opened at a time, one that is not compressed, one that is cut off, one with something broken inside.
+    let mut records: Vec<Vec<u8>> = (0..100).map(|id| zipped(&format!("{{\"id\":{id}}}\n{{\"id\":{}}}\n", id + 1000))).collect();
+    records.push(b"{\"id\":-1}".to_vec());
+    records.push(zipped("{\"id\":-2}")[..15].to_vec());
+    records.push(zipped("{\"id\":2000}\nbroken\n"));
+    let records: Vec<(String, Vec<u8>)> = records.into_iter().enumerate().map(|(i, r)| (format!("k{i}"), r)).collect();
+    server.put("rides", &records);
+    let sql = format!(
+        "SET 'paceline.src.compression' = 'gzip';
+         CREATE TABLE src (id INT, part STRING METADATA FROM 'partition-key' VIRTUAL) WITH ('connector'='kinesis',
+             'stream.arn'='{}','aws.region'='us-east-1','format'='json','source.init.position'='TRIM_HORIZON');
+         CREATE TABLE res (id INT, part STRING) WITH ('connector'='filesystem','format'='json','path'='res');
+         INSERT INTO res SELECT id, part FROM src;",
+        server.stream_arn("rides")
+    );
+    let now = (chrono::Utc::now() + chrono::Duration::seconds(2)).to_rfc3339();
+    let ran = run(dir.path(), &sql, &["--to", &now, "--set", "paceline.src.records=many"], server.endpoint());
+    let expected: Vec<i64> = (0..100).chain(1000..1100).chain([2000]).collect();
+    assert_eq!(ids(&ran.rows), expected);
+    assert!(ran.rows.contains(&"{\"id\":1042,\"part\":\"k42\"}".to_string()), "the key of the record: {:?}", ran.rows);
+    let kept: Vec<(bool, bool)> =
+        ran.errors.iter().map(|(at, _, why)| (at.starts_with("sequence number"), why.contains("no whole gzip file"))).collect();
+    assert_eq!(kept.iter().filter(|(placed, unopened)| *placed && *unopened).count(), 2, "{:?}", ran.errors);
+    let raw: Vec<&str> = ran.errors.iter().map(|(_, raw, _)| raw.as_str()).collect();
+    // In base64: the record as it was, and of one that could be opened what was in it.
+    assert!(ran.errors.len() == 3 && raw.contains(&"eyJpZCI6LTF9") && raw.contains(&"YnJva2Vu"), "{:?}", ran.errors);
 }
 
 #[test]
@@ -136,6 +178,9 @@ fn the_setting_is_checked() {
     for (sql, message) in [
         (format!("SET 'paceline.src.records' = 'many';\n{raw}"), "with the format raw a record is one value"),
         (format!("SET 'paceline.srv.records' = 'many';\n{raw}"), "there is no table 'srv'"),
+        (format!("SET 'paceline.src.compression' = 'gzip';\n{raw}"), "records of this connector are never compressed"),
+        (format!("SET 'paceline.src.compression' = 'zip';\n{raw}"), "expected none or gzip"),
+        (format!("SET 'paceline.srv.compression' = 'gzip';\n{raw}"), "there is no table 'srv'"),
         (format!("SET 'paceline.src.records' = 'some';\n{raw}"), "expected one or many"),
     ] {
         let text = refused(&sql);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use paceline::ids::Epoch;
 use paceline::runtime::control::Stats;
 use paceline::runtime::job::Observer;
 use paceline::runtime::options::CheckpointTrigger;
@@ -48,10 +49,10 @@ impl Observer for Watch {
     fn progress(&mut self, stats: &Stats, _: &[Arc<SharedSource>]) {
         self.spills = stats.spills.load(Ordering::Relaxed);
     }
-    fn checkpoint(&mut self, epoch: u64) {
+    fn checkpoint(&mut self, epoch: Epoch) {
         self.keys.push(stored_keys(&self.checkpoints.join(format!("{epoch:08}"))));
     }
-    fn resumed(&mut self, _: u64, _: &[(u64, String)]) {}
+    fn resumed(&mut self, _: Epoch, _: &[(Epoch, String)]) {}
 }
 
 /// 20,000 keys, most of them in every window; some rows late for one window and in time for the next.

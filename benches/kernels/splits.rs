@@ -3,21 +3,22 @@
 use std::hint::black_box;
 
 use criterion::Criterion;
-use paceline::time::MIN_TIME_MS;
-use paceline::time::watermark::{SplitStatus, SplitTable};
+use paceline::ids::WorkerId;
+use paceline::time::Watermark;
+use paceline::time::watermark::{Boundedness, SplitStatus, SplitTable};
 
 /// Four or ten thousand open shards; each of the ten thousand has a closed parent.
 fn table(shards: usize, history: bool) -> SplitTable<()> {
-    let mut table = SplitTable::new(false);
+    let mut table = SplitTable::new(Boundedness::Unbounded);
     for shard in 0..shards {
         let parent = format!("parent-{shard}");
         let parents = if history { vec![parent.clone()] } else { vec![] };
         if history {
-            table.register(&parent, vec![], 0, 0, SplitStatus::Finished, ());
+            table.register(&parent, vec![], WorkerId::FIRST, Watermark::at(0), SplitStatus::Finished, ());
         }
-        table.register(&format!("shard-{shard}"), parents, 0, MIN_TIME_MS, SplitStatus::Waiting, ());
+        table.register(&format!("shard-{shard}"), parents, WorkerId::FIRST, Watermark::NONE, SplitStatus::Waiting, ());
     }
-    while table.next_to_open(0).is_some() {}
+    while table.next_to_open(WorkerId::FIRST).is_some() {}
     table
 }
 
@@ -30,7 +31,7 @@ pub fn watermark(c: &mut Criterion) {
         c.bench_function(&format!("watermark after a batch, {shards} shards"), |b| {
             b.iter(|| {
                 now_ms += 1;
-                table.advance(&ids[now_ms as usize % shards], now_ms);
+                table.advance(&ids[now_ms as usize % shards], Watermark::at(now_ms));
                 black_box(table.watermark())
             });
         });

@@ -68,31 +68,38 @@ pub fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
     if length == body.len() { Ok(manifest) } else { Err(CodecError::Damaged) }
 }
 
+/// A hundred times what ten thousand shards and all that sinks have on its way take. Without a limit, a length that nobody wrote
+/// would have as much memory reserved.
+const BODY_BYTES_MAX: usize = 1 << 30;
+
 /// What stands at the start of some bytes, and how many of them it takes.
 fn part<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), CodecError> {
-    bincode::serde::decode_from_slice(bytes, bincode::config::standard()).map_err(|_| CodecError::Damaged)
+    let config = bincode::config::standard().with_limit::<BODY_BYTES_MAX>();
+    bincode::serde::decode_from_slice(bytes, config).map_err(|_| CodecError::Damaged)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{Epoch, OperatorId};
     use crate::source::{Position, RunState};
     use crate::support::damage::{ANY, damage};
     use crate::support::seeds::each_seed;
     use crate::support::tier::by_tier;
+    use crate::time::Watermark;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
     fn manifest() -> Manifest {
         Manifest {
             run_ms: 5,
-            epoch: 3,
+            epoch: Epoch::new(3),
             finished: false,
             plan: "p".into(),
             workers: 2,
             key_groups: 128,
             sources: vec![],
-            operators: vec![(1, Default::default())],
+            operators: vec![(OperatorId::FIRST, Default::default())],
             files: vec![],
             staged: vec![("s".into(), vec![vec![1, 2]])],
         }
@@ -131,7 +138,7 @@ mod tests {
         ] {
             let manifest = decode(&former(bytes, &[])).unwrap();
             let split = &manifest.sources[0].splits[0];
-            assert_eq!((&split.position, split.watermark_ms, split.rows), (&position, 7, 2));
+            assert_eq!((&split.position, split.watermark, split.rows), (&position, Watermark::at(7), 2));
             assert_eq!((manifest.run_ms, manifest.key_groups, &manifest.sources[0].run), (5, 128, &None));
         }
         // One look: table "t", split "a", 7 bytes, modified at 8.

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::decide::Disk;
+use super::depot::Depot;
 use super::durable::{MARKER, StoreError, at};
+use super::folder::Folder;
 use super::found;
 use super::own;
 
@@ -61,18 +63,17 @@ impl Contents {
         // First: checkpoints that are newer than these may be found, but none that they name is missed.
         self.disk.publishing = found::read_epoch(root, "publishing")?;
         self.disk.published = found::read_epoch(root, "published")?;
-        for epoch in found::epochs(root)?.into_iter().rev() {
-            let name = format!("checkpoints/{}", own::folder_of(epoch));
-            let folder = root.join(&name);
-            let Some(found) = found::find(root, epoch, clean, &mut 0)? else {
-                self.add(&folder, name, IN_PARTS)?;
+        let depot = Folder::of_state(root);
+        for epoch in found::epochs(&depot)?.into_iter().rev() {
+            let Some(found) = found::find(&depot, epoch, clean, &mut 0)? else {
+                let name = format!("checkpoints/{}", own::folder_of(epoch));
+                self.add(&root.join(&name), name, IN_PARTS)?;
                 continue;
             };
             // A manifest is removed before what it names: if it is still there, its files were not missed for being removed.
-            match fs::metadata(folder.join("manifest")).and_then(|m| m.modified()) {
-                Ok(time) => self.times.push(time),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
-                Err(e) => return Err(at(&folder)(e)),
+            match depot.list(&found::manifest_of(epoch))?.first() {
+                Some(manifest) => self.times.push(manifest.put_at),
+                None => return Ok(false),
             }
             self.disk.checkpoints.push(found);
         }
@@ -84,6 +85,7 @@ impl Contents {
             let what = match name.as_str() {
                 MARKER | "lock" | "publishing" | "published" | "clean" | "checkpoints" | "lost+found" => continue,
                 "live" if kind.is_dir() => "stores in use; never read after a crash",
+                own::STAGING if kind.is_dir() => "of a checkpoint that is being made, or left by a kill",
                 "tables" if kind.is_dir() => "embedded tables",
                 "errors" if kind.is_dir() => "records and rows that could not be used",
                 _ => FOREIGN,

@@ -4,11 +4,12 @@
 //! list of situations.
 
 use super::manifest::Manifest;
+use crate::ids::Epoch;
 
 /// A checkpoint folder as it was found.
 #[derive(Debug, Clone)]
 pub struct Found {
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// The manifest, or why this is not a checkpoint that can be used.
     pub manifest: Result<Manifest, String>,
 }
@@ -19,9 +20,9 @@ pub struct Disk {
     /// In any order. Folders without a manifest are not listed: a checkpoint exists when its manifest does.
     pub checkpoints: Vec<Found>,
     /// The epoch whose publication was begun last.
-    pub publishing: Option<u64>,
+    pub publishing: Option<Epoch>,
     /// The epoch whose publication was ended last.
-    pub published: Option<u64>,
+    pub published: Option<Epoch>,
 }
 
 /// What the start asks for.
@@ -38,7 +39,7 @@ pub enum Decision {
     /// Nothing there: begin a run.
     Start,
     /// Go on from this checkpoint. `skipped`: newer ones that are damaged, with the reason.
-    Resume { manifest: Box<Manifest>, skipped: Vec<(u64, String)> },
+    Resume { manifest: Box<Manifest>, skipped: Vec<(Epoch, String)> },
     /// The job had finished.
     AlreadyFinished { manifest: Box<Manifest> },
     /// Exit code 3, with the reason and what to do.
@@ -92,6 +93,7 @@ mod tests {
     use super::*;
 
     fn good(epoch: u64) -> Found {
+        let epoch = Epoch::new(epoch);
         let manifest = Manifest {
             run_ms: 1,
             epoch,
@@ -107,11 +109,11 @@ mod tests {
         Found { epoch, manifest: Ok(manifest) }
     }
     fn bad(epoch: u64) -> Found {
-        Found { epoch, manifest: Err("truncated".into()) }
+        Found { epoch: Epoch::new(epoch), manifest: Err("truncated".into()) }
     }
     const WANTED: Wanted<'static> = Wanted { plan: "q", exactly_once_sink: true, allow_duplicates: false };
 
-    fn epoch_of(decision: &Decision) -> Option<u64> {
+    fn epoch_of(decision: &Decision) -> Option<Epoch> {
         if let Decision::Resume { manifest, .. } = decision { Some(manifest.epoch) } else { None }
     }
 
@@ -122,33 +124,33 @@ mod tests {
 
     #[test]
     fn the_newest_checkpoint_is_used() {
-        let disk = Disk { checkpoints: vec![good(1), good(3), good(2)], publishing: Some(3), published: None };
-        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(3));
+        let disk = Disk { checkpoints: vec![good(1), good(3), good(2)], publishing: Some(Epoch::new(3)), published: None };
+        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(Epoch::new(3)));
     }
 
     #[test]
     fn killed_between_manifest_and_publication() {
-        let disk = Disk { checkpoints: vec![good(2), good(3)], publishing: Some(2), published: None };
-        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(3));
+        let disk = Disk { checkpoints: vec![good(2), good(3)], publishing: Some(Epoch::new(2)), published: None };
+        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(Epoch::new(3)));
     }
 
     #[test]
     fn damaged_but_not_published_falls_back() {
-        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(2), published: None };
-        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(2));
+        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(Epoch::new(2)), published: None };
+        assert_eq!(epoch_of(&decide(&disk, WANTED)), Some(Epoch::new(2)));
     }
 
     #[test]
     fn damaged_after_publication_is_refused_unless_duplicates_are_allowed() {
-        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(3), published: None };
+        let disk = Disk { checkpoints: vec![good(2), bad(3)], publishing: Some(Epoch::new(3)), published: None };
         assert!(matches!(decide(&disk, WANTED), Decision::Refuse(r) if r.contains("--allow-duplicates")));
-        assert_eq!(epoch_of(&decide(&disk, Wanted { allow_duplicates: true, ..WANTED })), Some(2));
-        assert_eq!(epoch_of(&decide(&disk, Wanted { exactly_once_sink: false, ..WANTED })), Some(2));
+        assert_eq!(epoch_of(&decide(&disk, Wanted { allow_duplicates: true, ..WANTED })), Some(Epoch::new(2)));
+        assert_eq!(epoch_of(&decide(&disk, Wanted { exactly_once_sink: false, ..WANTED })), Some(Epoch::new(2)));
     }
 
     #[test]
     fn a_missing_newest_checkpoint_counts_as_damaged() {
-        let disk = Disk { checkpoints: vec![good(2)], publishing: Some(3), published: None };
+        let disk = Disk { checkpoints: vec![good(2)], publishing: Some(Epoch::new(3)), published: None };
         assert!(matches!(decide(&disk, WANTED), Decision::Refuse(_)));
     }
 
@@ -170,7 +172,7 @@ mod tests {
         if let Ok(m) = &mut last.manifest {
             m.finished = true;
         }
-        let disk = Disk { checkpoints: vec![good(3), last], publishing: Some(4), published: None };
+        let disk = Disk { checkpoints: vec![good(3), last], publishing: Some(Epoch::new(4)), published: None };
         assert!(matches!(decide(&disk, WANTED), Decision::AlreadyFinished { .. }));
     }
 }

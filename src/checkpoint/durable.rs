@@ -56,12 +56,13 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
 /// Temporary name, fsync, rename, fsync of the folder: afterwards the file is there whole, or not at all.
 pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let temporary = path.with_extension("tmp");
-    let write = || {
-        let mut file = private::file_options().write(true).create(true).truncate(true).open(&temporary)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    write().map_err(at(path))?;
+    write_and_sync(&temporary, bytes).and_then(|()| fs::rename(&temporary, path)).map_err(at(path))?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Writes a file and makes its bytes durable, but not yet its name.
+pub(super) fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = private::file_options().write(true).create(true).truncate(true).open(path)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.sync_all()
 }

@@ -10,19 +10,21 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::manifest::{FileEntry, Manifest, SourceState, SplitState};
+use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::source::{Position, RunState, SplitId, SplitSeed};
+use crate::time::Watermark;
 
 #[derive(Deserialize)]
 pub struct Manifest2 {
     run_ms: i64,
-    epoch: u64,
+    epoch: Epoch,
     finished: bool,
     plan: String,
     workers: usize,
     key_groups: u16,
     sources: Vec<Source2>,
-    operators: Vec<(u32, OperatorState)>,
+    operators: Vec<(OperatorId, OperatorState)>,
     files: Vec<FileEntry>,
     staged: Vec<(String, Vec<Vec<u8>>)>,
 }
@@ -38,7 +40,7 @@ struct Split2 {
     id: String,
     parents: Vec<String>,
     position: Position2,
-    watermark_ms: i64,
+    watermark: Watermark,
     rows: u64,
     peeked: bool,
     finished: bool,
@@ -103,7 +105,7 @@ impl From<Split2> for SplitState {
             id: split.id,
             parents: split.parents,
             position: split.position.into(),
-            watermark_ms: split.watermark_ms,
+            watermark: split.watermark,
             rows: split.rows,
             peeked: split.peeked,
             finished: split.finished,

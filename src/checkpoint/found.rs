@@ -2,45 +2,50 @@
 //!
 //! Called by `store` at a start and by `contents` for people, so that both judge by the same rules.
 
-use std::fs::{self, File};
+use std::collections::HashMap;
+use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
 use super::codec;
 use super::decide::Found;
+use super::depot::Depot;
 use super::durable::{StoreError, at};
 use super::manifest::{FileEntry, Manifest};
 use super::own;
+use crate::ids::Epoch;
 
 /// True if the last process stopped in order and none has begun to work since.
 pub fn is_clean(root: &Path) -> bool {
     root.join("clean").exists()
 }
 
-/// Numbers of the folders that can be checkpoints, ascending.
-pub fn epochs(root: &Path) -> Result<Vec<u64>, StoreError> {
-    let folder = root.join("checkpoints");
-    let mut epochs = Vec::new();
-    for (entry, ..) in own::entries(&folder)? {
-        epochs.extend(own::epoch_of(&entry));
-    }
+/// The epochs of which the depot has anything, ascending.
+pub fn epochs(depot: &dyn Depot) -> Result<Vec<Epoch>, StoreError> {
+    let mut epochs: Vec<Epoch> =
+        depot.list("")?.iter().filter_map(|o| o.name.split('/').next()?.parse().ok()).map(Epoch::new).collect();
     epochs.sort_unstable();
+    epochs.dedup();
     Ok(epochs)
 }
 
-/// A checkpoint as it is on disk: the manifest checked by its checksum, files by their size and, if the last stop was not
+/// The name of the object that makes a checkpoint one.
+pub fn manifest_of(epoch: Epoch) -> String {
+    format!("{}/manifest", own::folder_of(epoch))
+}
+
+/// A checkpoint as the depot has it: the manifest checked by its checksum, files by their size and, if the last stop was not
 /// clean, their content, whose bytes are counted. None without a manifest.
-pub fn find(root: &Path, epoch: u64, clean: bool, verified_bytes: &mut u64) -> Result<Option<Found>, StoreError> {
-    let folder = root.join("checkpoints").join(own::folder_of(epoch));
-    let path = folder.join("manifest");
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(at(&path)(e)),
-    };
+pub fn find(depot: &dyn Depot, epoch: Epoch, clean: bool, verified_bytes: &mut u64) -> Result<Option<Found>, StoreError> {
+    let name = manifest_of(epoch);
+    let Some(mut reader) = depot.get(&name)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(at(Path::new(&name)))?;
+    let folder = format!("{}/", own::folder_of(epoch));
+    let sizes: HashMap<String, u64> = depot.list(&folder)?.into_iter().map(|o| (o.name, o.size_bytes)).collect();
     let verified = |manifest: Manifest| {
         for file in &manifest.files {
-            verify(&folder, file, clean, verified_bytes)?;
+            verify(depot, &folder, &sizes, file, clean, verified_bytes)?;
         }
         Ok(manifest)
     };
@@ -48,9 +53,17 @@ pub fn find(root: &Path, epoch: u64, clean: bool, verified_bytes: &mut u64) -> R
     Ok(Some(Found { epoch, manifest }))
 }
 
-fn verify(folder: &Path, file: &FileEntry, clean: bool, verified_bytes: &mut u64) -> Result<(), String> {
-    let path = folder.join(&file.path);
-    let size = fs::metadata(&path).map_err(|e| format!("{}: {e}", file.path))?.len();
+fn verify(
+    depot: &dyn Depot,
+    folder: &str,
+    sizes: &HashMap<String, u64>,
+    file: &FileEntry,
+    clean: bool,
+    verified_bytes: &mut u64,
+) -> Result<(), String> {
+    let name = format!("{folder}{}", file.path);
+    let missing = || format!("{} is missing", file.path);
+    let size = *sizes.get(&name).ok_or_else(missing)?;
     if size != file.size_bytes {
         return Err(format!("{} has {size} bytes instead of {}", file.path, file.size_bytes));
     }
@@ -58,32 +71,32 @@ fn verify(folder: &Path, file: &FileEntry, clean: bool, verified_bytes: &mut u64
         return Ok(());
     }
     *verified_bytes += size;
-    if checksum(&path).map_err(|e| format!("{}: {e}", file.path))? != file.crc32c {
+    let reader = depot.get(&name).map_err(|e| e.to_string())?.ok_or_else(missing)?;
+    if checksum(reader).map_err(|e| format!("{}: {e}", file.path))? != file.crc32c {
         return Err(format!("{} has changed: its checksum does not match", file.path));
     }
     Ok(())
 }
 
 /// An epoch that was noted in a file of this name.
-pub fn read_epoch(root: &Path, name: &str) -> Result<Option<u64>, StoreError> {
+pub fn read_epoch(root: &Path, name: &str) -> Result<Option<Epoch>, StoreError> {
     let path = root.join(name);
     match fs::read_to_string(&path) {
         Ok(text) => {
             let reason = || io::Error::new(io::ErrorKind::InvalidData, "this is no epoch number; use --fresh to start over");
-            text.trim().parse().map(Some).map_err(|_| at(&path)(reason()))
+            text.trim().parse().map(|number| Some(Epoch::new(number))).map_err(|_| at(&path)(reason()))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(at(&path)(e)),
     }
 }
 
-/// CRC-32C of a file's content.
-pub fn checksum(path: &Path) -> io::Result<u32> {
-    let mut file = File::open(path)?;
+/// CRC-32C of all that is read.
+pub fn checksum(mut content: impl Read) -> io::Result<u32> {
     let mut buffer = vec![0; 256 << 10];
     let mut crc = 0;
     loop {
-        let n = file.read(&mut buffer)?;
+        let n = content.read(&mut buffer)?;
         if n == 0 {
             return Ok(crc);
         }

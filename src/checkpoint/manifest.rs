@@ -7,16 +7,17 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::source::{Position, RunState, SplitSeed};
-use crate::time::MIN_TIME_MS;
+use crate::time::Watermark;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// When the run started, ms since the epoch by the wall clock. Fixed in epoch 0, kept on resume: it names the run, and
     /// later runs win over earlier ones at upsert sinks.
     pub run_ms: i64,
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// The last epoch of a bounded job: every window has fired and every sink has acknowledged.
     pub finished: bool,
     /// The physical plan as text, without parallelism: a changed query has another one.
@@ -25,7 +26,7 @@ pub struct Manifest {
     pub key_groups: u16,
     pub sources: Vec<SourceState>,
     /// (operator, state).
-    pub operators: Vec<(u32, OperatorState)>,
+    pub operators: Vec<(OperatorId, OperatorState)>,
     /// Every file of the checkpoint, relative to its folder.
     pub files: Vec<FileEntry>,
     /// What sinks must publish: (sink name, what its writers staged).
@@ -45,10 +46,10 @@ pub struct SplitState {
     pub id: String,
     pub parents: Vec<String>,
     pub position: Position,
-    pub watermark_ms: i64,
+    pub watermark: Watermark,
     /// Rows it has given: the number of the next one.
     pub rows: u64,
-    /// Not read yet; `watermark_ms` is that of its first record.
+    /// Not read yet; `watermark` is that of its first record.
     pub peeked: bool,
     pub finished: bool,
     pub children: Vec<SplitSeed>,
@@ -75,7 +76,7 @@ pub fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
                 id: child.id.0.to_string(),
                 parents: child.parents.iter().map(|p| p.0.to_string()).collect(),
                 position: child.start.clone(),
-                watermark_ms: MIN_TIME_MS,
+                watermark: Watermark::NONE,
                 rows: 0,
                 peeked: false,
                 finished: false,
@@ -102,7 +103,7 @@ mod tests {
             id: id.into(),
             parents: vec![],
             position: Position::after_records(0),
-            watermark_ms: 7,
+            watermark: Watermark::at(7),
             rows: 0,
             peeked: false,
             finished,
@@ -114,7 +115,7 @@ mod tests {
     fn a_child_that_only_its_parent_knows_is_not_lost() {
         let joined = join_splits(vec![vec![split("p", true, &["c"])], vec![split("q", false, &[])]]);
         assert_eq!(joined.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["p", "q", "c"]);
-        assert_eq!(joined[2].watermark_ms, MIN_TIME_MS, "its own; it stands where its parents do");
+        assert_eq!(joined[2].watermark, Watermark::NONE, "its own; it stands where its parents do");
     }
 
     #[test]

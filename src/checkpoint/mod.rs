@@ -1,16 +1,18 @@
 //! What survives? Epochs, manifests and what to do with them after a crash.
 //!
-//! In reading order: `manifest` (what a checkpoint says about itself), `codec` (its bytes), `store` (folders, hard links,
-//! fsync, rename), `own` (what in a state directory is ours), `found` (is it whole), `decide` (a pure function from what is on disk to what to do),
-//! `contents` (all of it, for people). Called by `runtime::job` and `paceline checkpoints`.
+//! In reading order: `manifest` (what a checkpoint says about itself), `codec` (its bytes), `depot` (where checkpoints are
+//! kept) and `folder` (the depot on the local disk), `store` (the checkpoints of a job), `own` (what in a state directory is
+//! ours), `found` (is it whole), `decide` (a pure function from what is there to what to do), `contents` (all of it, for
+//! people). Called by `runtime::job` and `paceline checkpoints`.
 //!
-//! A checkpoint exists when its manifest does: the manifest is written last, to a temporary name, made durable with its
-//! folder, and renamed.
+//! A checkpoint exists when its manifest does: the manifest is put last, when all that it names is durable.
 
 pub mod codec;
 pub mod contents;
 pub mod decide;
+pub mod depot;
 pub mod durable;
+pub mod folder;
 mod format2;
 mod found;
 pub mod manifest;

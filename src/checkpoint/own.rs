@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::codec;
 use super::durable::{MARKER, StoreError, at, write_durably};
+use crate::ids::Epoch;
 
 const FIRST_LINE: &str = "This folder holds the state of a Paceline job: paceline makes and removes files in it.";
 /// Says which run of all runs on all machines: then follows what `identity` gives.
@@ -110,12 +111,12 @@ fn write_marker(root: &Path, identity: &str) -> Result<String, StoreError> {
 }
 
 /// The epoch of a checkpoint's folder. A folder with another form of the number is not ours.
-pub fn epoch_of(entry: &DirEntry) -> Option<u64> {
-    let epoch = entry.file_name().to_str()?.parse().ok()?;
+pub fn epoch_of(entry: &DirEntry) -> Option<Epoch> {
+    let epoch = Epoch::new(entry.file_name().to_str()?.parse().ok()?);
     (entry.file_name() == *folder_of(epoch) && entry.file_type().is_ok_and(|t| t.is_dir())).then_some(epoch)
 }
 
-pub fn folder_of(epoch: u64) -> String {
+pub fn folder_of(epoch: Epoch) -> String {
     format!("{epoch:08}")
 }
 
@@ -123,13 +124,37 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit())
 }
 
+/// Where workers put their part of a checkpoint that is being made, a folder for each epoch.
+pub const STAGING: &str = "staging";
+/// The file in it that is written before it gets the name of an object.
+pub const SCRATCH_FILE: &str = "object.tmp";
+
+/// What a checkpoint has beside the stores of its workers. Earlier versions wrote the manifest under the second name first.
+pub fn is_of_a_checkpoint(name: &str) -> bool {
+    matches!(name, "manifest" | "manifest.tmp")
+}
+
+/// A name that objects of checkpoints have: `EPOCH/manifest` or `EPOCH/worker-K/FILE`.
+pub fn is_object(name: &str) -> bool {
+    match name.split('/').collect::<Vec<_>>()[..] {
+        [epoch, file] => is_digits(epoch) && is_of_a_checkpoint(file),
+        [epoch, worker, file] => is_digits(epoch) && is_worker(worker) && is_store_file(file),
+        _ => false,
+    }
+}
+
+/// A table of RocksDB: written once, and synced by RocksDB. What else is in a store is replaced or appended to.
+pub fn is_table(name: &str) -> bool {
+    name.ends_with(".sst")
+}
+
 /// `worker-K`, and what it is called until it is complete.
-fn is_worker(name: &str) -> bool {
+pub fn is_worker(name: &str) -> bool {
     name.strip_prefix("worker-").map(|n| n.strip_suffix(".tmp").unwrap_or(n)).is_some_and(is_digits)
 }
 
 /// A name that RocksDB gives to a file of a store.
-fn is_store_file(name: &str) -> bool {
+pub fn is_store_file(name: &str) -> bool {
     match name.split_once(['.', '-']) {
         None => matches!(name, "CURRENT" | "IDENTITY" | "LOCK" | "LOG"),
         Some(("LOG", rest)) => rest.strip_prefix("old.").is_some_and(is_digits),
@@ -167,7 +192,7 @@ pub fn remove_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes a folder, unless something is left in it.
-fn remove_emptied(folder: &Path) -> Result<(), StoreError> {
+pub fn remove_emptied(folder: &Path) -> Result<(), StoreError> {
     match fs::remove_dir(folder) {
         Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Err(at(folder)(e)),
         _ => Ok(()),
@@ -199,12 +224,15 @@ pub fn left_of_workers(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
     Ok(entries(folder)?.into_iter().find(|(_, name, _)| is_worker(name)).map(|(entry, ..)| entry.path()))
 }
 
-/// Removes a checkpoint. Its manifest goes first: what is left after a kill is no checkpoint.
-pub fn remove_checkpoint(folder: &Path) -> Result<(), StoreError> {
-    for name in ["manifest", "manifest.tmp"] {
-        remove_file(&folder.join(name))?;
+/// Removes what workers put into the staging folder, and the folder if that leaves it empty.
+pub fn remove_staged(folder: &Path) -> Result<(), StoreError> {
+    remove_file(&folder.join(SCRATCH_FILE))?;
+    for (entry, ..) in entries(folder)? {
+        if epoch_of(&entry).is_some() {
+            remove_workers(&entry.path())?;
+            remove_emptied(&entry.path())?;
+        }
     }
-    remove_workers(folder)?;
     remove_emptied(folder)
 }
 
@@ -245,5 +273,13 @@ mod tests {
         }
         assert!(is_worker("worker-0") && is_worker("worker-12.tmp"));
         assert!(!is_worker("worker-") && !is_worker("worker-a") && !is_worker("my-worker-1"));
+        for name in ["00000007/manifest", "00000007/worker-1/CURRENT", "00000007/worker-1.tmp/000003.sst"] {
+            assert!(is_object(name), "{name}");
+        }
+        for name in
+            ["manifest", "x/manifest", "00000007/notes.txt", "00000007/worker-1", "00000007/worker-1/x/CURRENT", "../7/manifest"]
+        {
+            assert!(!is_object(name), "{name}");
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! Checkpoints on disk: folders, hard links, fsync and rename.
+//! The checkpoints of a job and the state directory it runs in: begin, publish, keep the newest, take one back.
 //!
-//! What always holds: nothing is removed that `own` does not know as ours; a checkpoint's files are read once after a start,
+//! Where checkpoints are kept is a [`Depot`]; what only the process on this machine needs stands in the state directory. What
+//! always holds: nothing is removed that `own` does not know as ours; a checkpoint's files are read once after a start,
 //! however often it is asked what is there.
 //!
 //! ```text
@@ -10,8 +11,9 @@
 //! STATE/published                     the epoch whose files all have them
 //! STATE/clean                         exists after a clean stop until a job begins its work: without it checksums are verified
 //! STATE/live/worker-K/                the stores in use; never read after a crash
+//! STATE/staging/EPOCH/worker-K/       hard links of a store's files, until the checkpoint is published
+//! STATE/checkpoints/EPOCH/worker-K/   the same in the depot
 //! STATE/checkpoints/EPOCH/manifest    exists last: then the checkpoint exists
-//! STATE/checkpoints/EPOCH/worker-K/   hard links of the store's files
 //! ```
 
 use std::collections::HashMap;
@@ -20,15 +22,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::decide::Disk;
+use super::depot::{Content, Depot, Put};
 use super::durable::{LOCK_WAIT_MAX, StoreError, at, sync_folder, write_durably};
-use super::found::{checksum, epochs, find, is_clean, read_epoch};
+use super::folder::Folder;
+use super::found::{checksum, epochs, find, is_clean, manifest_of, read_epoch};
 use super::manifest::{FileEntry, Manifest};
 use super::{codec, own};
+use crate::ids::{Epoch, WorkerId};
 use crate::private;
 
 /// A state directory, locked for this process.
 pub struct CheckpointStore {
     root: PathBuf,
+    depot: Box<dyn Depot>,
     _lock: File,
     /// Tells this run from those of other directories that began in the same millisecond.
     identity: String,
@@ -56,14 +62,15 @@ impl CheckpointStore {
         for name in ["checkpoints", "live"] {
             private::create_folder(&root.join(name)).map_err(at(root))?;
         }
-        for name in ["checkpoints", "live", "tables", "errors"] {
+        for name in ["checkpoints", "live", own::STAGING, "tables", "errors"] {
             if let Err(e) = private::close_off(&root.join(name)) {
                 tracing::warn!("{} can be read by others: {e}", root.join(name).display());
             }
         }
         let clean = is_clean(root);
-        let (checksums, found) = (HashMap::new(), None);
-        Ok(CheckpointStore { root: root.to_path_buf(), _lock: lock, identity, checksums, clean, found, verified_bytes: 0 })
+        let depot = Box::new(Folder::of_state(root));
+        let (root, checksums) = (root.to_path_buf(), HashMap::new());
+        Ok(CheckpointStore { root, depot, _lock: lock, identity, checksums, clean, found: None, verified_bytes: 0 })
     }
 
     /// A run's name in the names of files: that of its start, ms since the epoch, and what tells it from others of the same time.
@@ -71,29 +78,22 @@ impl CheckpointStore {
         if self.identity.is_empty() { format!("{run_ms:x}") } else { format!("{run_ms:x}-{}", self.identity) }
     }
 
-    pub fn checkpoints(&self) -> PathBuf {
-        self.root.join("checkpoints")
-    }
-
-    fn folder(&self, epoch: u64) -> PathBuf {
-        self.checkpoints().join(own::folder_of(epoch))
+    /// Where workers put their parts of a checkpoint that is being made: this folder / epoch / `worker-K`.
+    pub fn staging(&self) -> PathBuf {
+        self.root.join(own::STAGING)
     }
 
     /// The folder of a worker's live store.
-    pub fn live(&self, worker: usize) -> PathBuf {
+    pub fn live(&self, worker: WorkerId) -> PathBuf {
         self.root.join("live").join(format!("worker-{worker}"))
-    }
-
-    /// A worker's part of a checkpoint.
-    pub fn worker_part(&self, epoch: u64, worker: usize) -> PathBuf {
-        self.folder(epoch).join(format!("worker-{worker}"))
     }
 
     /// Drops everything that earlier runs left here. What is not ours stays.
     pub fn clear(&mut self) -> Result<(), StoreError> {
-        for epoch in epochs(&self.root)? {
-            own::remove_checkpoint(&self.folder(epoch))?;
+        for epoch in epochs(self.depot.as_ref())? {
+            self.remove(epoch)?;
         }
+        own::remove_staged(&self.staging())?;
         own::remove_workers(&self.root.join("live"))?;
         own::remove_tables(&self.root.join("tables"))?;
         for name in ["publishing", "published"] {
@@ -111,8 +111,8 @@ impl CheckpointStore {
             return Ok(found.clone());
         }
         let mut disk = Disk::default();
-        for epoch in epochs(&self.root)?.into_iter().rev() {
-            let found = find(&self.root, epoch, self.clean, &mut self.verified_bytes)?;
+        for epoch in epochs(self.depot.as_ref())?.into_iter().rev() {
+            let found = find(self.depot.as_ref(), epoch, self.clean, &mut self.verified_bytes)?;
             let usable = found.as_ref().is_some_and(|f| f.manifest.is_ok());
             disk.checkpoints.extend(found);
             if usable {
@@ -129,9 +129,11 @@ impl CheckpointStore {
     }
 
     /// Makes the folder that workers put their parts into.
-    pub fn begin(&self, epoch: u64) -> Result<(), StoreError> {
-        let folder = self.folder(epoch);
-        own::remove_checkpoint(&folder)?;
+    pub fn begin(&self, epoch: Epoch) -> Result<(), StoreError> {
+        self.remove(epoch)?;
+        let staging = self.staging();
+        own::remove_staged(&staging)?;
+        let folder = staging.join(own::folder_of(epoch));
         private::create_folder(&folder).map_err(at(&folder))?;
         match own::left_of_workers(&folder)? {
             Some(path) => Err(StoreError::InTheWay { path: path.display().to_string() }),
@@ -141,40 +143,56 @@ impl CheckpointStore {
 
     /// Publishes a checkpoint whose worker parts are complete. Lists their files in the manifest first.
     pub fn publish(&mut self, mut manifest: Manifest) -> Result<Manifest, StoreError> {
-        let folder = self.folder(manifest.epoch);
-        private::create_folder(&folder).map_err(at(&folder))?;
+        let folder = self.staging().join(own::folder_of(manifest.epoch));
         manifest.files = Vec::new();
-        for worker in 0..manifest.workers {
-            let part = folder.join(format!("worker-{worker}"));
-            if !part.exists() {
-                continue;
+        let mut paths = Vec::new();
+        for worker in WorkerId::all(manifest.workers) {
+            for (entry, ..) in own::entries(&folder.join(format!("worker-{worker}")))? {
+                manifest.files.push(self.entry(&folder, &entry.path())?);
+                paths.push(entry.path());
             }
-            for entry in fs::read_dir(&part).map_err(at(&part))? {
-                let path = entry.map_err(at(&part))?.path();
-                manifest.files.push(self.entry(&folder, &path)?);
-            }
-            sync_folder(&part)?;
         }
+        let objects = manifest.files.iter().zip(&paths).map(|(file, path)| {
+            let name = format!("{}/{}", own::folder_of(manifest.epoch), file.path);
+            // RocksDB syncs its tables; the small files beside them are ours to make durable.
+            (name, if own::is_table(&file.path) { Content::Synced(path) } else { Content::Unsynced(path) })
+        });
+        self.put(&objects.collect::<Vec<_>>())?;
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
-        write_durably(&folder.join("manifest"), &codec::encode(&manifest))?;
-        sync_folder(&self.checkpoints())?;
+        self.put(&[(manifest_of(manifest.epoch), Content::Bytes(&codec::encode(&manifest)))])?;
+        own::remove_staged(&self.staging())?;
         Ok(manifest)
+    }
+
+    /// Nobody else puts what this run puts: a name that is taken is somebody else's file.
+    fn put(&self, objects: &[(String, Content<'_>)]) -> Result<(), StoreError> {
+        match self.depot.put_if_absent(objects)? {
+            Put::Done => Ok(()),
+            Put::Taken(name) => {
+                Err(StoreError::InTheWay { path: self.root.join("checkpoints").join(name).display().to_string() })
+            }
+        }
+    }
+
+    /// Removes a checkpoint. Its manifest goes first: what is left after a kill is no checkpoint.
+    fn remove(&self, epoch: Epoch) -> Result<(), StoreError> {
+        let folder = format!("{}/", own::folder_of(epoch));
+        let (first, rest): (Vec<String>, Vec<String>) =
+            self.depot.list(&folder)?.into_iter().map(|o| o.name).partition(|name| *name == manifest_of(epoch));
+        self.depot.delete(&first)?;
+        self.depot.delete(&rest)
     }
 
     fn entry(&mut self, folder: &Path, path: &Path) -> Result<FileEntry, StoreError> {
         let size_bytes = fs::metadata(path).map_err(at(path))?.len();
         let relative = path.strip_prefix(folder).unwrap_or(path).display().to_string();
-        let is_table = path.extension().is_some_and(|e| e == "sst");
         let key = (relative.clone(), size_bytes);
-        let crc32c = match self.checksums.get(&key).filter(|_| is_table) {
+        let crc32c = match self.checksums.get(&key).filter(|_| own::is_table(&relative)) {
             Some(&crc) => crc,
             None => {
-                let crc = checksum(path).map_err(at(path))?;
-                if is_table {
+                let crc = File::open(path).and_then(checksum).map_err(at(path))?;
+                if own::is_table(&relative) {
                     self.checksums.insert(key, crc);
-                } else {
-                    // RocksDB syncs its tables; the small files beside them are ours to make durable.
-                    File::open(path).and_then(|f| f.sync_all()).map_err(at(path))?;
                 }
                 crc
             }
@@ -183,59 +201,54 @@ impl CheckpointStore {
     }
 
     /// Notes, durably, that files of this epoch are about to get their final names.
-    pub fn begin_publishing(&self, epoch: u64) -> Result<(), StoreError> {
+    pub fn begin_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
         write_durably(&self.root.join("publishing"), epoch.to_string().as_bytes())
     }
 
     /// Notes, durably, that they have.
-    pub fn end_publishing(&self, epoch: u64) -> Result<(), StoreError> {
+    pub fn end_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
         write_durably(&self.root.join("published"), epoch.to_string().as_bytes())
     }
 
     /// Forgets all but the newest checkpoints, and parts that never became one.
-    pub fn retain(&self, newest: u64) -> Result<(), StoreError> {
-        let older = epochs(&self.root)?.into_iter().rev().filter(|epoch| *epoch <= newest);
+    pub fn retain(&self, newest: Epoch) -> Result<(), StoreError> {
+        let older = epochs(self.depot.as_ref())?.into_iter().rev().filter(|epoch| *epoch <= newest);
         for epoch in older.skip(RETAINED) {
-            own::remove_checkpoint(&self.folder(epoch))?;
+            self.remove(epoch)?;
         }
         Ok(())
     }
 
     /// Removes what a killed process left after `epoch`: parts without a manifest, damaged checkpoints.
-    pub fn drop_after(&self, epoch: Option<u64>) -> Result<(), StoreError> {
-        for number in epochs(&self.root)? {
+    pub fn drop_after(&self, epoch: Option<Epoch>) -> Result<(), StoreError> {
+        for number in epochs(self.depot.as_ref())? {
             if epoch.is_none_or(|e| number > e) {
-                own::remove_checkpoint(&self.folder(number))?;
+                self.remove(number)?;
             }
         }
+        own::remove_staged(&self.staging())?;
         own::remove_workers(&self.root.join("live"))
     }
 
-    /// Makes fresh hard links of a worker's part for a live store to be opened on.
-    pub fn link_live(&self, epoch: u64, worker: usize) -> Result<PathBuf, StoreError> {
+    /// Takes a worker's part of a checkpoint to where its live store is opened.
+    pub fn fetch_live(&self, manifest: &Manifest, worker: WorkerId) -> Result<PathBuf, StoreError> {
         let to = self.live(worker);
-        self.link_part(epoch, worker, &to)
+        self.fetch_part(manifest, worker, &to)?;
+        Ok(to)
     }
 
-    /// The same into a folder of the caller's choice.
-    pub fn link_part(&self, epoch: u64, worker: usize, to: &Path) -> Result<PathBuf, StoreError> {
-        let (from, to) = (self.worker_part(epoch, worker), to.to_path_buf());
-        private::create_folder(&to).map_err(at(&to))?;
-        if !from.exists() {
-            return Ok(to);
+    /// The same into a folder of the caller's choice. Returns false if that worker had no store.
+    pub fn fetch_part(&self, manifest: &Manifest, worker: WorkerId, to: &Path) -> Result<bool, StoreError> {
+        private::create_folder(to).map_err(at(to))?;
+        let folder = format!("worker-{worker}/");
+        let mut found = false;
+        for file in &manifest.files {
+            if let Some(name) = file.path.strip_prefix(&folder) {
+                self.depot.fetch(&format!("{}/{}", own::folder_of(manifest.epoch), file.path), &to.join(name))?;
+                found = true;
+            }
         }
-        for entry in fs::read_dir(&from).map_err(at(&from))? {
-            let path = entry.map_err(at(&from))?.path();
-            let target = to.join(path.file_name().unwrap_or_default());
-            // Tables are immutable; RocksDB appends to or replaces the others, so they are copied.
-            let linked = if path.extension().is_some_and(|e| e == "sst") {
-                fs::hard_link(&path, &target)
-            } else {
-                fs::copy(&path, &target).map(|_| ())
-            };
-            linked.map_err(at(&target))?;
-        }
-        Ok(to)
+        Ok(found)
     }
 
     /// Takes the mark of a stop in order away, before the first change.

@@ -19,24 +19,24 @@ pub struct Board {
     term: Term,
     live: bool,
     drawn_lines: usize,
-    generations: Vec<u64>,
+    /// The generations of the tables as they were drawn last.
+    drawn: Option<Vec<u64>>,
 }
 
 impl Board {
     /// None if there is no table to show.
     pub fn new(tables: Vec<(String, Arc<EmbeddedTable>)>) -> Option<Board> {
         let live = std::io::stdout().is_terminal();
-        let generations = vec![u64::MAX; tables.len()];
-        (!tables.is_empty()).then(|| Board { tables, term: Term::stdout(), live, drawn_lines: 0, generations })
+        (!tables.is_empty()).then(|| Board { tables, term: Term::stdout(), live, drawn_lines: 0, drawn: None })
     }
 
     /// Draws the tables again if one has changed.
     pub fn draw(&mut self, status: &str) {
         let generations: Vec<u64> = self.tables.iter().map(|(_, t)| t.generation()).collect();
-        if !self.live || generations == self.generations {
+        if !self.live || self.drawn.as_ref() == Some(&generations) {
             return;
         }
-        self.generations = generations;
+        self.drawn = Some(generations);
         let text = self.text(status);
         // A closed terminal ends the drawing, not the job.
         let _ = self.term.clear_last_lines(self.drawn_lines);
@@ -47,7 +47,7 @@ impl Board {
     /// Prints the tables as they are at the end.
     pub fn finish(&mut self, status: &str) {
         if self.live {
-            self.generations.fill(u64::MAX);
+            self.drawn = None;
             self.draw(status);
             return;
         }

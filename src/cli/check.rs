@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use super::{Exit, SqlFile, key_value};
 use crate::config::Config;
 use crate::connect;
-use crate::connector::{ConnectError, Connectors};
+use crate::connector::{ConnectError, Connectors, watermarks};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
+use crate::plan::physical::SourcePlan;
 use crate::sql::bind::bind_with;
 
 #[derive(clap::Args)]
@@ -53,7 +54,10 @@ pub fn run(args: &Args) -> Exit {
         }
     }
     print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
-    for source in plan.sources.iter().filter(|s| s.table.connector() == "kinesis" && config.idle_timeout.is_zero()) {
+    let may_stall = |s: &&SourcePlan| {
+        s.table.connector() == "kinesis" && watermarks::of(s, &config).is_ok_and(|found| found.idle_timeout.is_zero())
+    };
+    for source in plan.sources.iter().filter(may_stall) {
         println!(
             "warning: table '{}' is a stream and table.exec.source.idle-timeout is 0: one shard without records holds back all results",
             source.table.name

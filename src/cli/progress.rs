@@ -8,12 +8,13 @@ use std::time::Duration;
 use chrono::DateTime;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use crate::ids::Epoch;
 use crate::observe::health::{Health, Report};
 use crate::runtime::control::Stats;
 use crate::runtime::job::Observer;
 use crate::runtime::worker::SharedSource;
+use crate::time::Watermark;
 use crate::time::clock::SharedClock;
-use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
 
 /// Time between two lines in a log: a line a record would drown everything else.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
@@ -23,7 +24,7 @@ pub struct Progress {
     clock: SharedClock,
     started: Duration,
     logged: Duration,
-    last_epoch: u64,
+    last_epoch: Epoch,
     /// Redraws a board of result tables instead, if there is one.
     pub board: Option<super::board::Board>,
     pub health: Arc<Health>,
@@ -79,16 +80,17 @@ impl Progress {
             bar
         });
         let started = clock.monotonic();
-        Progress { bar, clock, started, logged: started, last_epoch: 0, board, health, counts: Counts::default() }
+        Progress { bar, clock, started, logged: started, last_epoch: Epoch::START, board, health, counts: Counts::default() }
     }
 }
 
 /// The lowest event time that all sources have reached, as text.
 fn event_time(sources: &[Arc<SharedSource>]) -> String {
-    match sources.iter().map(|s| s.watermark_ms.load(Ordering::Relaxed)).min() {
-        None | Some(MIN_TIME_MS) => "-".into(),
-        Some(MAX_TIME_MS) => "end".into(),
-        Some(ms) => {
+    match sources.iter().map(|s| s.reached()).min() {
+        None | Some(Watermark::NONE) => "-".into(),
+        Some(Watermark::END) => "end".into(),
+        Some(watermark) => {
+            let ms = watermark.ms();
             DateTime::from_timestamp_millis(ms).map_or_else(|| ms.to_string(), |t| t.format("%Y-%m-%d %H:%M:%S").to_string())
         }
     }
@@ -111,7 +113,7 @@ impl Observer for Progress {
             late: count(&stats.late_rows) + count(&stats.late_by_fired_mark),
         };
         let Counts { rows_in, rows_out, diverted, skipped, nulled, late, .. } = self.counts;
-        let (epoch, event_time) = (self.last_epoch, reached.clone());
+        let event_time = reached.clone();
         let behind_ms = sources.iter().filter_map(|source| source.lag_ms()).max();
         self.health.update(Report {
             status: "running",
@@ -121,7 +123,7 @@ impl Observer for Progress {
             skipped,
             nulled,
             late,
-            epoch,
+            epoch: self.last_epoch,
             event_time,
             behind_ms,
         });
@@ -141,22 +143,22 @@ impl Observer for Progress {
                 skipped,
                 nulled,
                 event_time = reached,
-                epoch,
+                epoch = self.last_epoch.number(),
                 "running"
             );
         }
     }
 
-    fn checkpoint(&mut self, epoch: u64) {
+    fn checkpoint(&mut self, epoch: Epoch) {
         self.last_epoch = epoch;
     }
 
-    fn resumed(&mut self, epoch: u64, skipped: &[(u64, String)]) {
+    fn resumed(&mut self, epoch: Epoch, skipped: &[(Epoch, String)]) {
         for (epoch, reason) in skipped {
             tracing::warn!("checkpoint {epoch} is left out: {reason}");
         }
         self.last_epoch = epoch;
-        tracing::info!(epoch, "going on from a checkpoint");
+        tracing::info!(epoch = epoch.number(), "going on from a checkpoint");
     }
 }
 

@@ -1,33 +1,29 @@
 //! `paceline run`: from arguments to a job and its exit code.
+//!
+//! The steps are those of [`start`]: the query is planned (`query`), folders are made and locked (`folders`), the ends are
+//! connected, and the job runs (`drive`) until its input ends or a signal comes (`signals`).
+
+mod drive;
+mod folders;
+mod query;
+mod signals;
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::board::Board;
-use super::progress::{Counts, Progress};
+use tokio::runtime::Runtime;
+
+use self::drive::{Ready, ended};
+use self::folders::Folders;
+use self::query::Query;
 use super::{Exit, SqlFile, key_value};
 use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
-use crate::checkpoint::store::CheckpointStore;
-use crate::config::Config;
-use crate::connect;
-use crate::connector::Bounds;
 use crate::connector::inline::select::SelectFormat;
-use crate::connector::{ConnectError, Connectors, Environment};
+use crate::connector::{Bounds, ConnectError, Connectors};
+use crate::embed::start::{Start, StartError};
 use crate::observe::health::{self, Health};
-use crate::plan::explain::explain;
-use crate::plan::lower::lower;
-use crate::plan::physical::PhysicalPlan;
-use crate::runtime::crash::NeverCrash;
-use crate::runtime::error::{JobError, WorkerError};
-use crate::runtime::graph::LANE_BYTES_MAX;
-use crate::runtime::job;
-use crate::runtime::job::Outcome;
-use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
-use crate::source::SourceError;
-use crate::sql::bind::bind_with;
-use crate::time::clock::{SharedClock, SystemClock};
+use crate::time::clock::SystemClock;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -100,72 +96,51 @@ fn failed(message: impl std::fmt::Display) -> Exit {
 fn start(args: &Args) -> Result<Exit, Exit> {
     let file = SqlFile::read(&args.query)?;
     let connectors = Connectors::built_in();
-    let mut script = bind_with(&file.text, &args.settings).map_err(|e| file.show(&e))?;
-    let mut settings = script.settings.clone();
-    settings.extend(args.settings.iter().cloned());
-    if let Some(n) = args.parallelism {
-        settings.insert("parallelism.default".into(), n.to_string());
-    }
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let config = Config::resolve(&settings, cores).map_err(|e| file.show(&script.setting_error(e)))?;
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    let explained = script.take_explained();
-    for script in &explained {
-        let plan = lower(script, &file.text, &config, &connectors).map_err(|e| file.show(&e))?;
-        print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
-    }
-    if script.queries.is_empty() && !explained.is_empty() {
-        return Ok(Exit::Done);
-    }
-    let mut plan = lower(&script, &file.text, &config, &connectors).map_err(|e| file.show(&e))?;
-    if args.local {
-        // Its positions and results are of other sources and sinks.
-        plan.fingerprint.push_str("--local\n");
-    }
-    for warning in &plan.warnings {
-        tracing::warn!("{warning}");
-    }
-    if let (Some(from), Some(to)) = (args.from, args.to)
-        && from >= to
-    {
-        return Err(wrong("--from must be before --to"));
-    }
-    // A new folder each time, which goes with the process: what a killed one left behind is never gone on from.
-    let temporary = match &args.state_dir {
-        Some(_) => None,
-        None => Some(tempfile::Builder::new().prefix("paceline-").tempdir().map_err(failed)?),
-    };
-    let state_dir = args.state_dir.as_deref().or(temporary.as_ref().map(|t| t.path())).unwrap_or(Path::new(".")).to_path_buf();
-    let clock = SystemClock::shared();
-    let mut store = CheckpointStore::open(&state_dir).map_err(|e| ended(&e.into()))?;
-    let run_ms = job::run_start(&mut store, args.fresh, &clock).map_err(|e| ended(&e))?;
+    let Some(Query { plan, config }) = Query::of(args, &file, &connectors)? else { return Ok(Exit::Done) };
+    let bounds = bounds(args)?;
+    let folders = Folders::of(args, &config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
-    let errors_dir = match &config.errors_path {
-        Some(path) => PathBuf::from(path),
-        // Temporary state goes with the process; what could not be read must not.
-        None if args.state_dir.is_none() => PathBuf::from("paceline-errors"),
-        None => state_dir.join("errors"),
-    };
-    let env = Environment {
+    let start = Start {
         connectors: &connectors,
         config: &config,
+        plan: &plan,
         query_path: file.path.clone(),
         local: args.local,
-        state_dir: state_dir.clone(),
-        errors_dir: errors_dir.clone(),
-        run_ms,
-        run_name: store.run_name(run_ms),
-        bounds: Bounds { from_ms: args.from, to_ms: args.to },
-        clock: clock.clone(),
-        runtime: runtime.handle().clone(),
+        state_dir: folders.state.clone(),
+        errors_dir: folders.errors.clone(),
+        bounds,
         select: args.output,
+        fresh: args.fresh,
+        allow_duplicates: args.allow_duplicates,
+        clock: SystemClock::shared(),
+        runtime: runtime.handle().clone(),
+        stop: Arc::default(),
     };
-    let connection = connect::connect(&plan, &env).map_err(|e| match e {
-        ConnectError::Query(e) => file.show(&e),
-        other => failed(other),
+    let stop = start.stop.clone();
+    let started = start.start().map_err(|e| match e {
+        StartError::Connect(ConnectError::Query(e)) => file.show(&e),
+        StartError::Connect(other) => failed(other),
+        StartError::State(e) => ended(&e),
     })?;
+    let health = serve_health(args, &runtime)?;
+    signals::stop_on_signals(&runtime, stop).map_err(failed)?;
+    let counts = Ready { plan: &plan, started, health }.drive()?;
+    if counts.diverted > 0 {
+        tracing::warn!("{} records or rows could not be used: {}", counts.diverted, folders.errors.display());
+    }
+    Ok(Exit::Done)
+}
+
+/// Which arrival times are read.
+fn bounds(args: &Args) -> Result<Bounds, Exit> {
+    match (args.from, args.to) {
+        (Some(from), Some(to)) if from >= to => Err(wrong("--from must be before --to")),
+        (from_ms, to_ms) => Ok(Bounds { from_ms, to_ms }),
+    }
+}
+
+/// The health of the job, and the address at which it can be asked for.
+fn serve_health(args: &Args, runtime: &Runtime) -> Result<Arc<Health>, Exit> {
     let health = Arc::new(Health::default());
     if let Some(address) = args.listen {
         // Not a log line: no setting may hush it.
@@ -175,103 +150,5 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         let bound = runtime.block_on(health.clone().serve(address)).map_err(|e| wrong(format!("--listen {address}: {e}")))?;
         tracing::info!("health on http://{bound}/health");
     }
-    let stop = stop_on_signals(&runtime).map_err(failed)?;
-    let options = JobOptions {
-        workers: config.workers,
-        state_dir,
-        fresh: args.fresh,
-        allow_duplicates: args.allow_duplicates,
-        trigger: trigger(&config),
-        scheduling: Scheduling::Threads,
-        batch_rows: config.batch_rows,
-        lane_bytes_max: LANE_BYTES_MAX,
-        // Two fifths for accumulators and a quarter for RocksDB; the rest is for queues, the batches in work, what is copied
-        // while state moves, and freed pages that the system has not got back yet.
-        accumulator_bytes_max: config.memory_bytes / 5 * 2,
-        read_ahead_bytes: config.memory_bytes / 8,
-        state_cache_bytes: config.memory_bytes / 4,
-        crashes: Arc::new(NeverCrash),
-        clock: clock.clone(),
-        stop,
-    };
-    let counts = drive(&plan, connection, &options, store, run_ms, &clock, health)?;
-    if counts.diverted > 0 {
-        tracing::warn!("{} records or rows could not be used: {}", counts.diverted, errors_dir.display());
-    }
-    Ok(Exit::Done)
-}
-
-fn trigger(config: &Config) -> CheckpointTrigger {
-    match (config.checkpoint_records, config.checkpoint_interval) {
-        (0, Some(interval)) => CheckpointTrigger::Interval(interval),
-        (0, None) => CheckpointTrigger::AtEnd,
-        (records, _) => CheckpointTrigger::Records(records),
-    }
-}
-
-fn drive(
-    plan: &PhysicalPlan,
-    connection: connect::Connection,
-    options: &JobOptions,
-    store: CheckpointStore,
-    run_ms: i64,
-    clock: &SharedClock,
-    health: Arc<Health>,
-) -> Result<Counts, Exit> {
-    let bounded = connection.connected.sources.iter().all(|s| s.bounded());
-    let bytes = connection.connected.sources.iter().map(|s| s.size_hint_bytes()).sum::<Option<u64>>().filter(|_| bounded);
-    let mut progress = Progress::new(bytes, Board::new(connection.tables), clock.clone(), health);
-    let outcome = job::run(plan, &connection.connected, options, store, run_ms, &mut progress);
-    let counts = progress.counts;
-    let message = match &outcome {
-        Ok(Outcome::Finished) => "finished",
-        Ok(Outcome::AlreadyFinished) => "finished before: nothing to do (--fresh starts over)",
-        Ok(Outcome::Stopped) => "stopped; start again on the same state directory to go on",
-        Err(_) => "failed",
-    };
-    if let Some(board) = &mut progress.board {
-        board.finish(message);
-    }
-    drop(progress);
-    match outcome {
-        Ok(_) => {
-            tracing::info!("{message}: {}", counts.summary());
-            Ok(counts)
-        }
-        Err(e) => Err(ended(&e)),
-    }
-}
-
-/// Says why a job could not start or go on.
-fn ended(error: &JobError) -> Exit {
-    say(error);
-    match error {
-        JobError::Refused(_)
-        | JobError::Source(SourceError::Stored { .. })
-        | JobError::Worker(WorkerError::Source(SourceError::Stored { .. })) => Exit::State,
-        JobError::Store(e) if e.is_of_the_folder() => Exit::Wrong,
-        _ => Exit::Failed,
-    }
-}
-
-/// Sets a flag at the first SIGINT or SIGTERM; a second one ends the process at once.
-fn stop_on_signals(runtime: &tokio::runtime::Runtime) -> std::io::Result<Arc<AtomicBool>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    let _guard = runtime.enter();
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    runtime.spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if flag.swap(true, Ordering::AcqRel) {
-                std::process::exit(i32::from(Exit::Failed as u8));
-            }
-            tracing::info!("stopping: taking a last checkpoint (a second signal stops at once)");
-        }
-    });
-    Ok(stop)
+    Ok(health)
 }

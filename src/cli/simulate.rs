@@ -226,12 +226,10 @@ struct Pacer<'a> {
 }
 
 impl Pacer<'_> {
-    /// Event time reached after this long, in ms.
-    fn reached_ms(&self, since: Duration) -> i64 {
-        match self.factor {
-            None => i64::MAX,
-            Some(factor) => self.start_ms.saturating_add((since.as_millis() as i64).saturating_mul(factor as i64)),
-        }
+    /// Event time reached after this long, in ms. None: it does not go by the clock.
+    fn reached_ms(&self, since: Duration) -> Option<i64> {
+        let factor = self.factor?;
+        Some(self.start_ms.saturating_add((since.as_millis() as i64).saturating_mul(factor as i64)))
     }
 
     fn nap(&mut self, until_due_ms: i64) {
@@ -248,7 +246,7 @@ fn pump(mut crowd: Crowd, sink: &mut dyn EventSink, pacer: &mut Pacer<'_>, stop:
         let reached_ms = pacer.reached_ms(pacer.clock.monotonic().saturating_sub(begin));
         let mut batch = Vec::new();
         while batch.len() < BATCH_RECORDS
-            && crowd.peek().is_some_and(|ride| ride.due_ms <= reached_ms)
+            && crowd.peek().is_some_and(|ride| reached_ms.is_none_or(|ms| ride.due_ms <= ms))
             && let Some(event) = crowd.next()
         {
             batch.push((event.partition_key, event.json));
@@ -256,7 +254,7 @@ fn pump(mut crowd: Crowd, sink: &mut dyn EventSink, pacer: &mut Pacer<'_>, stop:
         if batch.is_empty() {
             match crowd.peek().map(|ride| ride.due_ms) {
                 None => break,
-                Some(due_ms) => pacer.nap(due_ms - reached_ms),
+                Some(due_ms) => pacer.nap(due_ms - reached_ms.unwrap_or(due_ms)),
             }
             continue;
         }

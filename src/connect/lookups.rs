@@ -8,9 +8,10 @@ use arrow::compute::concat_batches;
 
 use super::stand_ins;
 use crate::connector::error::{config_error, place};
-use crate::connector::formats::DecodeFormat;
+use crate::connector::formats::{DecodeFormat, RecordsOf};
 use crate::connector::stand_in::memory::MemoryTable;
 use crate::connector::{ConnectError, Connectors, Environment, check_options};
+use crate::format::RowsPerRecord;
 use crate::lookup::options::LookupOptions;
 use crate::lookup::{Lookup, LookupTable};
 use crate::plan::physical::LookupPlan;
@@ -51,7 +52,7 @@ fn in_memory(plan: &LookupPlan, env: &Environment<'_>) -> Result<MemoryTable, Co
         return Err(config_error(table, "its sample never ends: name a file of its rows"));
     }
     let schema = &plan.source.decode_schema;
-    let mut decoder = DecodeFormat::of(&plan.source, true, false)?.decoder(&table.name, schema)?;
+    let mut decoder = DecodeFormat::of(&plan.source, RecordsOf::Sample, RowsPerRecord::One)?.decoder(&table.name, schema)?;
     let (mut batches, mut rows) = (Vec::new(), 0);
     for split in source.discover()? {
         let mut reader = source.open(&split.id, &split.start, ReadAhead::alone(Arc::new(|| {})))?;

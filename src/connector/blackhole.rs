@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::ConnectError;
 use super::{Connector, Environment, Writes};
+use crate::ids::Epoch;
 use crate::options::OptionSpec;
 use crate::plan::connectors::{RowsTaken, Uses};
 use crate::plan::physical::SinkPlan;
@@ -87,7 +88,7 @@ impl SinkWriter for BlackholeWriter {
         Ok(())
     }
 
-    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }

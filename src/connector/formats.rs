@@ -10,13 +10,15 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::error::{ConnectError, config_error};
+use super::watermarks;
 use crate::connector::filesystem::source::Framing;
 use crate::connector::inline::values::ValuesDecoder;
-use crate::format::Decoder;
 use crate::format::csv::{CsvDecoder, CsvOptions, CsvSource, Dialect};
 use crate::format::encode::EncodeFormat;
-use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions};
+use crate::format::json::{EncodeOptions, FieldSource, JsonDecoder, JsonField, JsonOptions, MissingFields};
 use crate::format::raw::{Charset, RawDecoder, RawOptions, RawSource};
+use crate::format::time_text::TimestampStandard;
+use crate::format::{Decoder, ParseErrors, RowsPerRecord};
 use crate::options::OptionKind::{Flag, OneOf, Text};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
@@ -71,6 +73,15 @@ pub fn options_of(table: &Table) -> &'static [OptionSpec] {
     }
 }
 
+/// Whose records are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordsOf {
+    Table,
+    /// What stands in for the table. It is JSON whatever the table's format is, and has no metadata: those columns are read
+    /// from its records.
+    Sample,
+}
+
 /// How records of a source table become columns.
 pub enum DecodeFormat {
     Json {
@@ -91,16 +102,14 @@ pub enum DecodeFormat {
 }
 
 impl DecodeFormat {
-    /// `is_sample`: something stands in for the table. It is JSON whatever the table's format is, and has no metadata: those
-    /// columns are read from its records. `many`: a record may hold several rows.
-    pub fn of(plan: &SourcePlan, is_sample: bool, many: bool) -> Result<DecodeFormat, ConnectError> {
+    pub fn of(plan: &SourcePlan, records: RecordsOf, rows_per_record: RowsPerRecord) -> Result<DecodeFormat, ConnectError> {
         if let Some(rows) = &plan.rows {
             return Ok(DecodeFormat::Values(rows.clone()));
         }
         let table = &plan.table;
         let mut metadata = 0;
         let mut field_of = |column: usize| match table.columns[column].kind {
-            ColumnKind::Metadata { .. } if !is_sample => {
+            ColumnKind::Metadata { .. } if records == RecordsOf::Table => {
                 metadata += 1;
                 FieldSource::Metadata(metadata - 1)
             }
@@ -109,7 +118,10 @@ impl DecodeFormat {
         let fields: Vec<(usize, FieldSource)> = plan.decode.iter().map(|&c| (c, field_of(c))).collect();
         let physical: Vec<usize> =
             (0..table.columns.len()).filter(|&c| matches!(table.columns[c].kind, ColumnKind::Physical)).collect();
-        let format = if is_sample { "json" } else { name(table)? };
+        let format = match records {
+            RecordsOf::Sample => "json",
+            RecordsOf::Table => name(table)?,
+        };
         match format {
             "csv" => {
                 let sources = fields.into_iter().map(|(column, source)| match source {
@@ -119,10 +131,10 @@ impl DecodeFormat {
                 Ok(DecodeFormat::Csv {
                     sources: sources.collect(),
                     field_count: physical.len(),
-                    options: CsvOptions { many, ..csv_options(table)? },
+                    options: CsvOptions { rows_per_record, ..csv_options(table)? },
                 })
             }
-            "raw" if many => {
+            "raw" if rows_per_record == RowsPerRecord::Many => {
                 let key = format!("'paceline.{}.records' = 'many'", hints::base_name(&table.name));
                 Err(config_error(table, format!("{key}: with the format raw a record is one value")))
             }
@@ -138,12 +150,12 @@ impl DecodeFormat {
                 let fields = fields.into_iter();
                 let fields =
                     fields.map(|(column, source)| JsonField { name: table.columns[column].name.clone(), source }).collect();
-                let options = if is_sample && table.options.get("format").is_some_and(|f| f != "json") {
-                    JsonOptions::default()
-                } else {
-                    json_options(table)?
+                let is_other = table.options.get("format").is_some_and(|f| f != "json");
+                let options = match records {
+                    RecordsOf::Sample if is_other => JsonOptions::default(),
+                    _ => json_options(table)?,
                 };
-                Ok(DecodeFormat::Json { fields, options: JsonOptions { many, ..options } })
+                Ok(DecodeFormat::Json { fields, options: JsonOptions { rows_per_record, ..options } })
             }
         }
     }
@@ -185,9 +197,9 @@ pub fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError> {
         _ => {
             NullKeys::of(&table.options).map_err(|e| config_error(table, e))?;
             EncodeFormat::Json(EncodeOptions {
-                ignore_null_fields: flag(table, "json.encode.ignore-null-fields", false)?,
-                decimal_as_plain_number: flag(table, "json.encode.decimal-as-plain-number", false)?,
-                timestamp_iso8601: iso8601(table)?,
+                ignore_null_fields: is_set(table, "json.encode.ignore-null-fields")?,
+                decimal_as_plain_number: is_set(table, "json.encode.decimal-as-plain-number")?,
+                timestamp_standard: timestamp_standard(table)?,
             })
         }
     })
@@ -202,55 +214,68 @@ fn name(table: &Table) -> Result<&str, ConnectError> {
     }
 }
 
-fn flag(table: &Table, key: &str, default: bool) -> Result<bool, ConnectError> {
+/// A flag as it is given.
+fn flag(table: &Table, key: &str) -> Result<Option<bool>, ConnectError> {
     match table.options.get(key).map(|v| v.to_lowercase()).as_deref() {
-        None => Ok(default),
-        Some("false") => Ok(false),
-        Some("true") => Ok(true),
+        None => Ok(None),
+        Some("false") => Ok(Some(false)),
+        Some("true") => Ok(Some(true)),
         Some(other) => Err(config_error(table, format!("'{key}' is true or false, not '{other}'"))),
     }
 }
 
-fn iso8601(table: &Table) -> Result<bool, ConnectError> {
+/// A flag that is false unless it is given.
+fn is_set(table: &Table, key: &str) -> Result<bool, ConnectError> {
+    Ok(flag(table, key)?.unwrap_or(false))
+}
+
+fn parse_errors(table: &Table, key: &str) -> Result<ParseErrors, ConnectError> {
+    Ok(if is_set(table, key)? { ParseErrors::Ignored } else { ParseErrors::Reported })
+}
+
+fn timestamp_standard(table: &Table) -> Result<TimestampStandard, ConnectError> {
     match table.options.get("json.timestamp-format.standard").map(String::as_str) {
-        None | Some("SQL") => Ok(false),
-        Some("ISO-8601") => Ok(true),
+        None | Some("SQL") => Ok(TimestampStandard::Sql),
+        Some("ISO-8601") => Ok(TimestampStandard::Iso8601),
         Some(other) => Err(config_error(table, format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"))),
     }
 }
 
 fn json_options(table: &Table) -> Result<JsonOptions, ConnectError> {
     Ok(JsonOptions {
-        ignore_parse_errors: flag(table, "json.ignore-parse-errors", false)?,
-        fail_on_missing_field: flag(table, "json.fail-on-missing-field", false)?,
-        timestamp_iso8601: iso8601(table)?,
-        many: false,
+        parse_errors: parse_errors(table, "json.ignore-parse-errors")?,
+        missing_fields: match is_set(table, "json.fail-on-missing-field")? {
+            true => MissingFields::AreErrors,
+            false => MissingFields::AreNull,
+        },
+        timestamp_standard: timestamp_standard(table)?,
+        rows_per_record: RowsPerRecord::One,
     })
 }
 
 fn csv_options(table: &Table) -> Result<CsvOptions, ConnectError> {
     let defaults = CsvOptions::default();
-    let unquoted = flag(table, "csv.disable-quote-character", false)?;
+    let unquoted = is_set(table, "csv.disable-quote-character")?;
     if unquoted && table.options.contains_key("csv.quote-character") {
         return Err(config_error(table, "'csv.quote-character' and 'csv.disable-quote-character' cannot both be set"));
     }
     // Decimals are written to files in the scientific form either way, as Flink does.
-    flag(table, "csv.write-bigdecimal-in-scientific-notation", true)?;
+    flag(table, "csv.write-bigdecimal-in-scientific-notation")?;
     let quote = character(table, "csv.quote-character")?.or(defaults.dialect.quote);
     Ok(CsvOptions {
         dialect: Dialect {
             delimiter: character(table, "csv.field-delimiter")?.unwrap_or(defaults.dialect.delimiter),
             quote: quote.filter(|_| !unquoted),
             escape: character(table, "csv.escape-character")?,
-            comments: flag(table, "csv.allow-comments", false)?,
+            comments: is_set(table, "csv.allow-comments")?,
         },
-        ignore_parse_errors: flag(table, "csv.ignore-parse-errors", false)?,
+        parse_errors: parse_errors(table, "csv.ignore-parse-errors")?,
         array_delimiter: match table.options.get("csv.array-element-delimiter") {
             Some(empty) if empty.is_empty() => return Err(config_error(table, "'csv.array-element-delimiter' is empty")),
             given => given.cloned().unwrap_or(defaults.array_delimiter),
         },
         null_literal: table.options.get("csv.null-literal").cloned(),
-        many: false,
+        rows_per_record: RowsPerRecord::One,
     })
 }
 
@@ -298,9 +323,9 @@ fn raw_options(table: &Table) -> Result<RawOptions, ConnectError> {
     Ok(RawOptions { charset, little_endian })
 }
 
-/// What stands in WITH, without the format and its options.
+/// What stands in WITH, without what is common to all connectors and without the format and its options.
 pub fn without_format(table: &Table) -> BTreeMap<String, String> {
     let format = options_of(table);
-    let own = |k: &str| k != "connector" && k != "format" && format.iter().all(|o| o.key != k);
+    let own = |k: &str| k != "connector" && k != "format" && !watermarks::is_one(k) && format.iter().all(|o| o.key != k);
     table.options.iter().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }

@@ -1,7 +1,7 @@
 //! The systems outside, a folder for each: how a table of it is read, written, or looked up.
 //!
 //! A connector is a folder with a [`Connector`], and a line in [`Connectors::built_in`]. Called by `connect`, which walks the tables of a
-//! plan. `options` compares WITH with what a connector lists, `formats` makes decoders and encoders, `inline` holds what a query
+//! plan. `options` compares WITH with what a connector lists, `formats` makes decoders and encoders, `watermarks` reads what any source may say, `inline` holds what a query
 //! brings itself (VALUES, the rows of a bare SELECT), `stand_in` what takes the place of a remote system under `--local`. What always
 //! holds: nothing outside is touched by a `check`.
 
@@ -18,6 +18,7 @@ pub mod inline;
 pub mod kinesis;
 pub mod print;
 pub mod stand_in;
+pub mod watermarks;
 
 use std::sync::Arc;
 
@@ -73,6 +74,10 @@ pub trait Reads {
     fn source(&self, plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError>;
     /// True if `--from` and `--to` bound it by arrival times.
     fn takes_bounds(&self) -> bool {
+        false
+    }
+    /// True if a record is whatever a producer made of it, so that it can be compressed; a line of a file is not.
+    fn records_are_opaque(&self) -> bool {
         false
     }
 }
@@ -200,6 +205,9 @@ pub fn check_options(table: &Table, connector: &dyn Connector) -> Result<(), Con
     let mut known = connector.options();
     if known.iter().any(|o| o.key == FORMAT.key) {
         known.extend(formats::options_of(table));
+    }
+    if connector.reads().is_some() {
+        known.extend(watermarks::OPTIONS);
     }
     options::check(&table.options, table.connector(), &known).map_err(|e| config_error(table, e))
 }

@@ -16,7 +16,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::error::ConnectError;
 use super::{Connector, Environment, Writes};
+use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::format::{number_text, time_text};
+use crate::ids::Epoch;
 use crate::map_keys;
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::connectors::{RowsTaken, Uses};
@@ -130,7 +132,7 @@ impl SinkWriter for PrintWriter {
         Ok(())
     }
 
-    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }
@@ -158,7 +160,7 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), S
             let ms = array.as_primitive::<Time32MillisecondType>().value(row);
             let start = out.len();
             time_text::write_time(out, ms);
-            write_java_fraction(out, start, (ms.rem_euclid(1000) * 1_000_000) as u32, true);
+            write_java_fraction(out, start, (ms.rem_euclid(1000) * 1_000_000) as u32, WholeMinute::WithoutSeconds);
         }
         DataType::Timestamp(unit, zone) => {
             let value = match unit {
@@ -170,11 +172,15 @@ fn write_value(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<(), S
             let per_second = time_text::ticks_per_second(*unit);
             let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
             let start = out.len();
-            time_text::write_timestamp(out, value.div_euclid(per_second), TimeUnit::Second, false, true);
+            let seconds = value.div_euclid(per_second);
+            time_text::write_timestamp(out, seconds, TimeUnit::Second, ZoneSuffix::Absent, TimestampStandard::Iso8601);
             // `LocalDateTime` leaves out seconds that are 0, `Instant` does not.
-            write_java_fraction(out, start, nanos as u32, zone.is_none());
-            if zone.is_some() {
-                out.push(b'Z');
+            match ZoneSuffix::of(zone.as_ref()) {
+                ZoneSuffix::Absent => write_java_fraction(out, start, nanos as u32, WholeMinute::WithoutSeconds),
+                ZoneSuffix::Z => {
+                    write_java_fraction(out, start, nanos as u32, WholeMinute::WithSeconds);
+                    out.push(b'Z');
+                }
             }
         }
         DataType::List(_) => {
@@ -221,11 +227,18 @@ fn write_all(
     Ok(())
 }
 
+/// How a time is written whose seconds are 0.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WholeMinute {
+    WithSeconds,
+    WithoutSeconds,
+}
+
 /// Completes a time written from `start` on, with whole seconds, in the way of `java.time`: the fraction in groups of
-/// three digits; with `short`, no seconds if they and the fraction are 0.
-fn write_java_fraction(out: &mut Vec<u8>, start: usize, nanos: u32, short: bool) {
+/// three digits.
+fn write_java_fraction(out: &mut Vec<u8>, start: usize, nanos: u32, whole_minute: WholeMinute) {
     if nanos == 0 {
-        if short && out[start..].ends_with(b":00") {
+        if whole_minute == WholeMinute::WithoutSeconds && out[start..].ends_with(b":00") {
             out.truncate(out.len() - 3);
         }
         return;

@@ -3,7 +3,7 @@
 //! Called by the decoders. A record may give several rows or none: each row knows its record, and which part of it, so that errors
 //! further on have their place. What always holds: as long as row i is record i nothing is kept for it.
 
-use super::{BadRecord, Decoded, RecordPart};
+use super::{BadRecord, Decoded, ParseErrors, RecordPart};
 use crate::record::RawBatch;
 
 /// The two bytes that a gzip stream begins with.
@@ -37,12 +37,11 @@ impl Collected {
         self.rows += 1;
     }
 
-    /// A record, or a part of one, that is no row. `ignore`: it vanishes, counted.
-    pub fn bad(&mut self, record: usize, part: Option<RecordPart>, reason: String, ignore: bool) {
-        if ignore {
-            self.skipped += 1;
-        } else {
-            self.bad.push(BadRecord { index: record, part, reason });
+    /// A record, or a part of one, that is no row.
+    pub fn bad(&mut self, record: usize, part: Option<RecordPart>, reason: String, errors: ParseErrors) {
+        match errors {
+            ParseErrors::Ignored => self.skipped += 1,
+            ParseErrors::Reported => self.bad.push(BadRecord { index: record, part, reason }),
         }
     }
 
@@ -68,8 +67,11 @@ impl Collected {
                 debug_assert!(parts.as_ref().is_none_or(|p| p.len() == batch.num_rows()), "a row of no part");
                 for one in &mut bad {
                     if raw.record(one.index).starts_with(&GZIP) {
-                        one.reason =
-                            format!("it looks like gzip (it begins with 1f 8b), which is not decompressed here: {}", one.reason);
+                        one.reason = format!(
+                            "it looks like gzip (it begins with 1f 8b); for a stream whose records are compressed, \
+                                 SET 'paceline.<table>.compression' = 'gzip': {}",
+                            one.reason
+                        );
                     }
                 }
                 Decoded { batch, record_of_row, parts, bad, skipped, nulled }

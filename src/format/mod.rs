@@ -16,7 +16,7 @@ pub mod time_text;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use crate::record::{RECORD_BYTES_MAX, RawBatch, Span};
+use crate::record::{RECORD_BYTES_MAX, RawBatch, Span, Unusable};
 
 /// One record, or part of one, that could not be decoded or that nothing is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,18 @@ pub struct BadRecord {
     pub reason: String,
 }
 
+impl BadRecord {
+    /// With what the error stream needs of the batch it was decoded from.
+    pub fn of<'a>(&self, raw: &'a RawBatch) -> Unusable<'a> {
+        let (mut place, mut bytes) = (raw.places.describe(self.index), raw.record(self.index));
+        if let Some(part) = self.part {
+            place = format!("{place}, part {}", part.number);
+            bytes = &bytes[part.span.start as usize..part.span.end as usize];
+        }
+        Unusable { place, bytes: bytes.into(), reason: self.reason.clone() }
+    }
+}
+
 /// A piece of a record that is a record of its own: one of several objects or lines, an element of an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordPart {
@@ -35,6 +47,23 @@ pub struct RecordPart {
     pub number: u32,
     /// Where it stands in the record.
     pub span: Span,
+}
+
+/// What becomes of a record or a field that cannot be read: Flink's `ignore-parse-errors`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ParseErrors {
+    #[default]
+    Reported,
+    /// Bad fields become NULL and bad records vanish, counted.
+    Ignored,
+}
+
+/// How many rows a record may hold: `paceline.<table>.records`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RowsPerRecord {
+    #[default]
+    One,
+    Many,
 }
 
 /// What follows the first value of a record where a record is one value.

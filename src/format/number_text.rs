@@ -8,7 +8,7 @@
 /// Appends a DOUBLE as Java's `Double.toString` does: `1.0`, `1.0E10`, `NaN`, `-Infinity`.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     if !value.is_finite() {
-        write_not_finite(out, value.is_nan(), value < 0.0);
+        write_not_finite(out, value);
         return;
     }
     let mut buffer = ryu::Buffer::new();
@@ -24,7 +24,7 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
 /// Appends a FLOAT as Java's `Float.toString` does.
 pub fn write_f32(out: &mut Vec<u8>, value: f32) {
     if !value.is_finite() {
-        write_not_finite(out, value.is_nan(), value < 0.0);
+        write_not_finite(out, value.into());
         return;
     }
     let mut buffer = ryu::Buffer::new();
@@ -77,11 +77,11 @@ pub fn strip_trailing_zeros(mut unscaled: i128, mut scale: i32) -> (i128, i32) {
     (unscaled, scale)
 }
 
-fn write_not_finite(out: &mut Vec<u8>, nan: bool, negative: bool) {
-    out.extend_from_slice(match (nan, negative) {
-        (true, _) => b"NaN".as_slice(),
-        (false, true) => b"-Infinity",
-        (false, false) => b"Infinity",
+fn write_not_finite(out: &mut Vec<u8>, value: f64) {
+    out.extend_from_slice(match value {
+        nan if nan.is_nan() => b"NaN".as_slice(),
+        ..0.0 => b"-Infinity",
+        _ => b"Infinity",
     });
 }
 

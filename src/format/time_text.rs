@@ -6,6 +6,8 @@
 //! the calendar is proleptic Gregorian, reading refuses a year whose days a DATE does not count (beyond some 5.8 million
 //! years), and whatever is written for the others reads back as the same value.
 
+use std::sync::Arc;
+
 use arrow::datatypes::TimeUnit;
 
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -14,6 +16,41 @@ const FRACTION_DIGITS_MAX: usize = 9;
 const TWO_DIGITS: &[u8; 200] =
     b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
 5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+/// How date and time stand together: the values of Flink's `json.timestamp-format.standard`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimestampStandard {
+    /// A space between them.
+    #[default]
+    Sql,
+    /// A `T` between them.
+    Iso8601,
+}
+
+/// What stands behind a timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZoneSuffix {
+    /// Nothing, as of a TIMESTAMP.
+    Absent,
+    /// The `Z` of a TIMESTAMP_LTZ.
+    Z,
+}
+
+impl ZoneSuffix {
+    /// The suffix of values of a column that has this zone, or none.
+    pub fn of(zone: Option<&Arc<str>>) -> ZoneSuffix {
+        if zone.is_some() { ZoneSuffix::Z } else { ZoneSuffix::Absent }
+    }
+}
+
+/// What is made of a day that the month does not have, and of 24:00:00.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resolver {
+    /// The month's last day, and the next midnight, as Java resolves them.
+    Smart,
+    /// Nothing: there are no such times.
+    Strict,
+}
 
 /// Ticks of `unit` in a second.
 pub const fn ticks_per_second(unit: TimeUnit) -> i64 {
@@ -25,18 +62,20 @@ pub const fn ticks_per_second(unit: TimeUnit) -> i64 {
     }
 }
 
-/// Appends a timestamp of `value` ticks since 1970-01-01T00:00:00. `utc_suffix` adds the `Z` of a TIMESTAMP_LTZ,
-/// `iso` writes `T` between date and time.
-pub fn write_timestamp(out: &mut Vec<u8>, value: i64, unit: TimeUnit, utc_suffix: bool, iso: bool) {
+/// Appends a timestamp of `value` ticks since 1970-01-01T00:00:00.
+pub fn write_timestamp(out: &mut Vec<u8>, value: i64, unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) {
     let per_second = ticks_per_second(unit);
     let seconds = value.div_euclid(per_second);
     let nanos = value.rem_euclid(per_second) * (1_000_000_000 / per_second);
     let second_of_day = seconds.rem_euclid(SECONDS_PER_DAY) as u32;
     write_date_days(out, seconds.div_euclid(SECONDS_PER_DAY));
-    out.push(if iso { b'T' } else { b' ' });
+    out.push(match standard {
+        TimestampStandard::Sql => b' ',
+        TimestampStandard::Iso8601 => b'T',
+    });
     write_clock(out, second_of_day);
     write_fraction(out, nanos as u32);
-    if utc_suffix {
+    if suffix == ZoneSuffix::Z {
         out.push(b'Z');
     }
 }
@@ -66,20 +105,30 @@ pub fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
     out.extend_from_slice(&text[..end]);
 }
 
-/// Reads a timestamp in ticks of `unit`. A finer fraction is cut (towards the past). `utc_suffix` demands the `Z` of a
-/// TIMESTAMP_LTZ; `iso` demands the `T` and lets the seconds be left out. As Java resolves them, a day that the month does
-/// not have is its last and 24:00:00 is the next midnight, but not in a TIMESTAMP with `iso`. None for any other text, and
-/// for a time that `unit` cannot hold (nanoseconds end in the years 1677 and 2262).
-pub fn parse_timestamp(text: &[u8], unit: TimeUnit, utc_suffix: bool, iso: bool) -> Option<i64> {
-    let text = if utc_suffix { text.strip_suffix(b"Z")? } else { text };
+/// Reads a timestamp in ticks of `unit`. A finer fraction is cut (towards the past). The suffix has to be there; ISO-8601
+/// lets the seconds be left out. As Java resolves them, a day that the month does not have is its last and 24:00:00 is the
+/// next midnight, but not in a TIMESTAMP of ISO-8601. None for any other text, and for a time that `unit` cannot hold
+/// (nanoseconds end in the years 1677 and 2262).
+pub fn parse_timestamp(text: &[u8], unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) -> Option<i64> {
+    let text = match suffix {
+        ZoneSuffix::Z => text.strip_suffix(b"Z")?,
+        ZoneSuffix::Absent => text,
+    };
     let (date, rest) = split_date(text)?;
     let (separator, clock) = rest.split_first()?;
-    if !(if iso { matches!(separator, b'T' | b't') } else { *separator == b' ' }) {
+    let separates = match standard {
+        TimestampStandard::Sql => *separator == b' ',
+        TimestampStandard::Iso8601 => matches!(separator, b'T' | b't'),
+    };
+    if !separates {
         return None;
     }
-    let strict = iso && !utc_suffix;
-    let days = i64::from(date.days(!strict)?);
-    let (second_of_day, nanos) = parse_clock(clock, iso, strict)?;
+    let resolver = match (standard, suffix) {
+        (TimestampStandard::Iso8601, ZoneSuffix::Absent) => Resolver::Strict,
+        _ => Resolver::Smart,
+    };
+    let days = i64::from(date.days(resolver)?);
+    let (second_of_day, nanos) = parse_clock(clock, standard, resolver)?;
     let per_second = ticks_per_second(unit);
     let seconds = days * SECONDS_PER_DAY + second_of_day;
     // Added in i128: a time before 1677 whose fraction brings it back into range must not fail half way.
@@ -90,7 +139,7 @@ pub fn parse_timestamp(text: &[u8], unit: TimeUnit, utc_suffix: bool, iso: bool)
 /// Reads `yyyy-MM-dd` as days since 1970-01-01.
 pub fn parse_date(text: &[u8]) -> Option<i32> {
     match split_date(text)? {
-        (date, []) => date.days(false),
+        (date, []) => date.days(Resolver::Strict),
         _ => None,
     }
 }
@@ -103,14 +152,14 @@ struct WrittenDate {
 }
 
 impl WrittenDate {
-    /// Days since 1970-01-01. `cut`: of a day that the month does not have, its last.
-    fn days(self, cut: bool) -> Option<i32> {
+    /// Days since 1970-01-01.
+    fn days(self, resolver: Resolver) -> Option<i32> {
         let WrittenDate { year, month, day } = self;
         if !(1..=12).contains(&month) || day == 0 || day > 31 {
             return None;
         }
         let last = days_in_month(year, month);
-        if day > last && !cut {
+        if day > last && resolver == Resolver::Strict {
             return None;
         }
         i32::try_from(days_from_civil(year, month, day.min(last))).ok()
@@ -147,7 +196,7 @@ fn split_date(text: &[u8]) -> Option<(WrittenDate, &[u8])> {
 
 /// Reads `HH:mm:ss[.fraction]` as milliseconds of the day; a finer fraction is cut.
 pub fn parse_time(text: &[u8]) -> Option<i32> {
-    let (second_of_day, nanos) = parse_clock(text, false, false)?;
+    let (second_of_day, nanos) = parse_clock(text, TimestampStandard::Sql, Resolver::Smart)?;
     i32::try_from(second_of_day % SECONDS_PER_DAY * 1000 + nanos / 1_000_000).ok()
 }
 
@@ -218,18 +267,22 @@ fn two(text: &[u8], at: usize) -> Option<u32> {
     (high < 10 && low < 10).then(|| u32::from(high) * 10 + u32::from(low))
 }
 
-/// Second of the day and nanoseconds of `HH:mm:ss[.fraction]`, or of `HH:mm` if the seconds may be missing. 24:00:00 is the
-/// end of the day, unless strictly read.
-fn parse_clock(text: &[u8], seconds_optional: bool, strict: bool) -> Option<(i64, i64)> {
+/// Second of the day and nanoseconds of `HH:mm:ss[.fraction]`, or of `HH:mm`, where ISO-8601 lets the seconds be missing.
+/// 24:00:00 is the end of the day, unless strictly read.
+fn parse_clock(text: &[u8], standard: TimestampStandard, resolver: Resolver) -> Option<(i64, i64)> {
     if text.len() < 5 || text[2] != b':' {
         return None;
     }
     let (hour, minute) = (two(text, 0)?, two(text, 3)?);
-    if hour > if strict { 23 } else { 24 } || minute > 59 {
+    let hour_max = match resolver {
+        Resolver::Smart => 24,
+        Resolver::Strict => 23,
+    };
+    if hour > hour_max || minute > 59 {
         return None;
     }
     let before_seconds = i64::from(hour * 3600 + minute * 60);
-    if text.len() == 5 && seconds_optional {
+    if text.len() == 5 && standard == TimestampStandard::Iso8601 {
         return (before_seconds <= SECONDS_PER_DAY).then_some((before_seconds, 0));
     }
     if text.len() < 8 || text[5] != b':' {
@@ -265,98 +318,100 @@ mod tests {
     use crate::support::seeds::each_seed;
     use crate::support::tier::by_tier;
     use TimeUnit::{Microsecond, Millisecond, Nanosecond, Second};
+    use TimestampStandard::{Iso8601, Sql};
+    use ZoneSuffix::{Absent, Z};
     use chrono::{DateTime, Datelike, NaiveDate};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    fn text(value: i64, unit: TimeUnit, utc: bool, iso: bool) -> String {
+    fn text(value: i64, unit: TimeUnit, suffix: ZoneSuffix, standard: TimestampStandard) -> String {
         let mut out = Vec::new();
-        write_timestamp(&mut out, value, unit, utc, iso);
+        write_timestamp(&mut out, value, unit, suffix, standard);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn timestamps_are_written_as_flink_does() {
-        for (value, unit, utc, iso, expected) in [
-            (0, Millisecond, false, false, "1970-01-01 00:00:00"),
-            (-1, Millisecond, false, false, "1969-12-31 23:59:59.999"),
-            (1_709_168_523_120, Millisecond, false, false, "2024-02-29 01:02:03.12"),
-            (1_709_168_523_000, Millisecond, true, false, "2024-02-29 01:02:03Z"),
-            (1_709_168_523_000_010, Microsecond, true, true, "2024-02-29T01:02:03.00001Z"),
-            (1_709_168_523_123_456_789, Nanosecond, false, false, "2024-02-29 01:02:03.123456789"),
-            (-62_135_596_800, Second, false, false, "0001-01-01 00:00:00"),
-            (253_402_300_799_999, Millisecond, false, false, "9999-12-31 23:59:59.999"),
-            (253_402_300_800, Second, false, false, "+10000-01-01 00:00:00"),
-            (-62_198_755_200, Second, false, false, "-0001-01-01 00:00:00"),
+        for (value, unit, suffix, standard, expected) in [
+            (0, Millisecond, Absent, Sql, "1970-01-01 00:00:00"),
+            (-1, Millisecond, Absent, Sql, "1969-12-31 23:59:59.999"),
+            (1_709_168_523_120, Millisecond, Absent, Sql, "2024-02-29 01:02:03.12"),
+            (1_709_168_523_000, Millisecond, Z, Sql, "2024-02-29 01:02:03Z"),
+            (1_709_168_523_000_010, Microsecond, Z, Iso8601, "2024-02-29T01:02:03.00001Z"),
+            (1_709_168_523_123_456_789, Nanosecond, Absent, Sql, "2024-02-29 01:02:03.123456789"),
+            (-62_135_596_800, Second, Absent, Sql, "0001-01-01 00:00:00"),
+            (253_402_300_799_999, Millisecond, Absent, Sql, "9999-12-31 23:59:59.999"),
+            (253_402_300_800, Second, Absent, Sql, "+10000-01-01 00:00:00"),
+            (-62_198_755_200, Second, Absent, Sql, "-0001-01-01 00:00:00"),
         ] {
-            assert_eq!(text(value, unit, utc, iso), expected);
+            assert_eq!(text(value, unit, suffix, standard), expected);
         }
-        text(i64::MAX, Second, true, true);
-        text(i64::MIN, Second, true, true);
+        text(i64::MAX, Second, Z, Iso8601);
+        text(i64::MIN, Second, Z, Iso8601);
     }
 
     #[test]
     fn timestamps_are_read_by_the_same_rules() {
         let day = 1_709_164_800_000;
-        for (input, utc, iso, expected) in [
-            ("2024-02-29 00:00:00", false, false, Some(day)),
-            ("2024-02-29 00:00:00.1", false, false, Some(day + 100)),
-            ("2024-02-29 00:00:00.999999", false, false, Some(day + 999)),
-            ("1969-12-31 23:59:59.9999", false, false, Some(-1)),
-            ("2024-02-29T00:00", false, true, Some(day)),
-            ("2024-02-29T00:00:01Z", true, true, Some(day + 1000)),
-            ("2024-02-29 00:00:00Z", true, false, Some(day)),
-            ("2024-02-29 00:00:00Z", false, false, None),
-            ("2024-02-29 00:00:00", true, false, None),
-            ("2024-02-29T00:00:00", false, false, None),
-            ("2024-02-29 00:00:00", false, true, None),
-            ("2024-02-29 00:00", false, false, None),
-            ("2023-02-29 00:00:00", false, false, Some(1_677_542_400_000)),
-            ("2023-02-29T00:00:00", false, true, None),
-            ("1900-02-29 00:00:00", false, false, Some(-2_203_977_600_000)),
-            ("2024-04-31 00:00:00", false, false, Some(1_714_435_200_000)),
-            ("2024-04-32 00:00:00", false, false, None),
-            ("2024-13-01 00:00:00", false, false, None),
-            ("2024-00-01 00:00:00", false, false, None),
-            ("2024-01-00 00:00:00", false, false, None),
-            ("0000-01-01 00:00:00", false, false, Some(-62_167_219_200_000)),
-            ("-0001-01-01 00:00:00", false, false, Some(-62_198_755_200_000)),
-            ("-0000-01-01 00:00:00", false, false, None),
-            ("+2024-01-01 00:00:00", false, false, None),
-            ("10000-01-01 00:00:00", false, false, None),
-            ("+10000-01-01 00:00:00", false, false, Some(253_402_300_800_000)),
-            ("+10000-01-01T00:00", false, true, Some(253_402_300_800_000)),
-            ("-12024-01-01 00:00:00", false, false, Some(-441_608_025_600_000)),
-            ("+5881580-07-11 00:00:00", false, false, Some(i64::from(i32::MAX) * 86_400_000)),
-            ("+5881580-07-12 00:00:00", false, false, None),
-            ("+999999999-01-01 00:00:00", false, false, None),
-            ("+99999999999-01-01 00:00:00", false, false, None),
-            ("999-01-01 00:00:00", false, false, None),
-            ("2024-02-29 24:00:00", false, false, Some(day + 86_400_000)),
-            ("2024-02-29 24:00:00.000", false, false, Some(day + 86_400_000)),
-            ("2024-02-29 24:00:00.001", false, false, None),
-            ("2024-02-29 24:00:01", false, false, None),
-            ("2024-02-29T24:00:00", false, true, None),
-            ("2024-02-29T24:00Z", true, true, Some(day + 86_400_000)),
-            ("2024-02-29T24:01Z", true, true, None),
-            ("2024-02-30T00:00:00Z", true, true, Some(day)),
-            ("2024-02-29 23:60:00", false, false, None),
-            ("2024-02-29 23:59:60", false, false, None),
-            ("2024-02-29 00:00:00.", false, false, None),
-            ("2024-02-29 00:00:00.1234567890", false, false, None),
-            ("2024-02-29 00:00:00.12x", false, false, None),
-            ("2024-02-2\u{e9} 00:00:00", false, false, None),
-            (" 2024-02-29 00:00:00", false, false, None),
-            ("2024-02-29", false, false, None),
-            ("", false, false, None),
-            ("Z", true, false, None),
+        for (input, suffix, standard, expected) in [
+            ("2024-02-29 00:00:00", Absent, Sql, Some(day)),
+            ("2024-02-29 00:00:00.1", Absent, Sql, Some(day + 100)),
+            ("2024-02-29 00:00:00.999999", Absent, Sql, Some(day + 999)),
+            ("1969-12-31 23:59:59.9999", Absent, Sql, Some(-1)),
+            ("2024-02-29T00:00", Absent, Iso8601, Some(day)),
+            ("2024-02-29T00:00:01Z", Z, Iso8601, Some(day + 1000)),
+            ("2024-02-29 00:00:00Z", Z, Sql, Some(day)),
+            ("2024-02-29 00:00:00Z", Absent, Sql, None),
+            ("2024-02-29 00:00:00", Z, Sql, None),
+            ("2024-02-29T00:00:00", Absent, Sql, None),
+            ("2024-02-29 00:00:00", Absent, Iso8601, None),
+            ("2024-02-29 00:00", Absent, Sql, None),
+            ("2023-02-29 00:00:00", Absent, Sql, Some(1_677_542_400_000)),
+            ("2023-02-29T00:00:00", Absent, Iso8601, None),
+            ("1900-02-29 00:00:00", Absent, Sql, Some(-2_203_977_600_000)),
+            ("2024-04-31 00:00:00", Absent, Sql, Some(1_714_435_200_000)),
+            ("2024-04-32 00:00:00", Absent, Sql, None),
+            ("2024-13-01 00:00:00", Absent, Sql, None),
+            ("2024-00-01 00:00:00", Absent, Sql, None),
+            ("2024-01-00 00:00:00", Absent, Sql, None),
+            ("0000-01-01 00:00:00", Absent, Sql, Some(-62_167_219_200_000)),
+            ("-0001-01-01 00:00:00", Absent, Sql, Some(-62_198_755_200_000)),
+            ("-0000-01-01 00:00:00", Absent, Sql, None),
+            ("+2024-01-01 00:00:00", Absent, Sql, None),
+            ("10000-01-01 00:00:00", Absent, Sql, None),
+            ("+10000-01-01 00:00:00", Absent, Sql, Some(253_402_300_800_000)),
+            ("+10000-01-01T00:00", Absent, Iso8601, Some(253_402_300_800_000)),
+            ("-12024-01-01 00:00:00", Absent, Sql, Some(-441_608_025_600_000)),
+            ("+5881580-07-11 00:00:00", Absent, Sql, Some(i64::from(i32::MAX) * 86_400_000)),
+            ("+5881580-07-12 00:00:00", Absent, Sql, None),
+            ("+999999999-01-01 00:00:00", Absent, Sql, None),
+            ("+99999999999-01-01 00:00:00", Absent, Sql, None),
+            ("999-01-01 00:00:00", Absent, Sql, None),
+            ("2024-02-29 24:00:00", Absent, Sql, Some(day + 86_400_000)),
+            ("2024-02-29 24:00:00.000", Absent, Sql, Some(day + 86_400_000)),
+            ("2024-02-29 24:00:00.001", Absent, Sql, None),
+            ("2024-02-29 24:00:01", Absent, Sql, None),
+            ("2024-02-29T24:00:00", Absent, Iso8601, None),
+            ("2024-02-29T24:00Z", Z, Iso8601, Some(day + 86_400_000)),
+            ("2024-02-29T24:01Z", Z, Iso8601, None),
+            ("2024-02-30T00:00:00Z", Z, Iso8601, Some(day)),
+            ("2024-02-29 23:60:00", Absent, Sql, None),
+            ("2024-02-29 23:59:60", Absent, Sql, None),
+            ("2024-02-29 00:00:00.", Absent, Sql, None),
+            ("2024-02-29 00:00:00.1234567890", Absent, Sql, None),
+            ("2024-02-29 00:00:00.12x", Absent, Sql, None),
+            ("2024-02-2\u{e9} 00:00:00", Absent, Sql, None),
+            (" 2024-02-29 00:00:00", Absent, Sql, None),
+            ("2024-02-29", Absent, Sql, None),
+            ("", Absent, Sql, None),
+            ("Z", Z, Sql, None),
         ] {
-            assert_eq!(parse_timestamp(input.as_bytes(), Millisecond, utc, iso), expected, "{input}");
+            assert_eq!(parse_timestamp(input.as_bytes(), Millisecond, suffix, standard), expected, "{input}");
         }
-        assert_eq!(parse_timestamp(b"1600-01-01 00:00:00", Nanosecond, false, false), None);
-        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224192", Nanosecond, false, false), Some(i64::MIN));
-        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224191", Nanosecond, false, false), None);
-        assert_eq!(parse_timestamp(b"2262-04-11 23:47:16.854775807", Nanosecond, false, false), Some(i64::MAX));
+        assert_eq!(parse_timestamp(b"1600-01-01 00:00:00", Nanosecond, Absent, Sql), None);
+        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224192", Nanosecond, Absent, Sql), Some(i64::MIN));
+        assert_eq!(parse_timestamp(b"1677-09-21 00:12:43.145224191", Nanosecond, Absent, Sql), None);
+        assert_eq!(parse_timestamp(b"2262-04-11 23:47:16.854775807", Nanosecond, Absent, Sql), Some(i64::MAX));
     }
 
     #[test]
@@ -413,9 +468,9 @@ mod tests {
                     let expected = DateTime::from_timestamp(value.div_euclid(per_second), nanos as u32).unwrap();
                     let mut expected = expected.format("%Y-%m-%d %H:%M:%S.%9f").to_string();
                     expected.truncate(expected.trim_end_matches('0').trim_end_matches('.').len().max(19));
-                    let written = text(value, unit, false, false);
+                    let written = text(value, unit, Absent, Sql);
                     assert_eq!(written, expected);
-                    assert_eq!(parse_timestamp(written.as_bytes(), unit, false, false), Some(value));
+                    assert_eq!(parse_timestamp(written.as_bytes(), unit, Absent, Sql), Some(value));
                 }
             }
         });

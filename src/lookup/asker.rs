@@ -84,15 +84,15 @@ pub struct Answer {
 
 /// Where an answer goes: given back without a word, it says that the table has stopped.
 pub struct Reply {
-    slot: Arc<Slot>,
+    slot: Arc<AnswerSlot>,
     wake: Wake,
     is_given: bool,
 }
 
 #[derive(Default)]
-struct Slot(Mutex<Option<Result<RecordBatch, LookupError>>>);
+struct AnswerSlot(Mutex<Option<Result<RecordBatch, LookupError>>>);
 
-impl Slot {
+impl AnswerSlot {
     fn lock(&self) -> MutexGuard<'_, Option<Result<RecordBatch, LookupError>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -123,7 +123,7 @@ struct Question {
     /// With the rows that the cache knew.
     keys: Vec<(Key, Option<KeyRows>)>,
     /// None: the cache knew them all.
-    slot: Option<Arc<Slot>>,
+    slot: Option<Arc<AnswerSlot>>,
 }
 
 pub struct Asker {
@@ -159,7 +159,7 @@ impl Asker {
         let slot = if unknown.is_empty() {
             None
         } else {
-            let slot = Arc::new(Slot::default());
+            let slot = Arc::new(AnswerSlot::default());
             let columns = self.keys.convert_rows(unknown).map_err(|e| self.lookup.error(e))?;
             let batch = RecordBatch::try_new(self.key_schema.clone(), columns).map_err(|e| self.lookup.error(e))?;
             self.lookup.table.ask(batch, Reply { slot: slot.clone(), wake: self.wake.clone(), is_given: false });

@@ -1,5 +1,6 @@
 //! `GET /health` on the address of `--listen`: is the job alive, and how far is it?
 
+use crate::ids::Epoch;
 use crate::time::timer;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,7 +28,7 @@ pub struct Report {
     /// Rows that came after their windows had closed.
     pub late: u64,
     /// The newest checkpoint.
-    pub epoch: u64,
+    pub epoch: Epoch,
     /// The event time that all sources have reached.
     pub event_time: String,
     /// How far the split that is furthest behind the newest record of its own is behind, ms of arrival time. Null where no

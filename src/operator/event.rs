@@ -13,6 +13,7 @@ use arrow::compute::take;
 
 use super::window::slice::WindowSpan;
 pub use crate::change::{Op, Ops};
+use crate::ids::Epoch;
 pub use crate::rows::{Arrivals, Rows};
 use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
@@ -28,7 +29,7 @@ pub enum Event {
     /// Processing time, ms since the epoch. Only in jobs that go by it; it never goes back.
     Tick(i64),
     /// The number of the epoch that ends here.
-    Barrier(u64),
+    Barrier(Epoch),
 }
 
 impl Event {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use super::OperatorError;
+use crate::ids::OperatorId;
 use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
 use crate::state::layout::{KeyedKind, keyed};
@@ -39,7 +40,7 @@ struct Cached<V> {
 }
 
 pub struct KeyedCache<V: KeyedValue> {
-    operator: u32,
+    operator: OperatorId,
     kind: KeyedKind,
     types: V::Types,
     cache: HashMap<Box<[u8]>, Cached<V>>,
@@ -53,7 +54,7 @@ const CACHED_BYTES: usize = 64;
 
 impl<V: KeyedValue> KeyedCache<V> {
     /// `ttl`: a key that did not change for so long is forgotten; None: never.
-    pub fn new(operator: u32, kind: KeyedKind, types: V::Types, ttl: Option<Duration>) -> KeyedCache<V> {
+    pub fn new(operator: OperatorId, kind: KeyedKind, types: V::Types, ttl: Option<Duration>) -> KeyedCache<V> {
         let ttl = Ttl::new(operator, kind, ttl);
         KeyedCache { operator, kind, types, cache: HashMap::new(), bytes: 0, frozen: Frozen::default(), ttl }
     }
@@ -219,7 +220,7 @@ mod tests {
     type Cache = KeyedCache<Text>;
 
     fn cache() -> Cache {
-        KeyedCache::new(1, KeyedKind::Rank, (), Some(Duration::from_secs(8)))
+        KeyedCache::new(OperatorId::FIRST, KeyedKind::Rank, (), Some(Duration::from_secs(8)))
     }
 
     fn read(cache: &mut Cache, key: &str, now_ms: i64, db: &StateDb) -> Option<String> {

@@ -12,7 +12,7 @@ use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Context, Event, Operator, OperatorError, Rows};
-use crate::time::MIN_TIME_MS;
+use crate::time::Watermark;
 
 /// What the column says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Marks {
         let random = &mut self.random;
         let marks: ArrayRef = match self.mark {
             Mark::Watermark => {
-                let known = |row: usize| rows.watermarks_ms.as_ref().map(|w| w[row]).filter(|&w| w > MIN_TIME_MS);
+                let known = |row: usize| Some(rows.watermark(row)).filter(|&mark| mark > Watermark::NONE).map(Watermark::ms);
                 Arc::new((0..rows.len()).map(known).collect::<TimestampMillisecondArray>().with_data_type(data_type.clone()))
             }
             Mark::Now => Arc::new(TimestampMillisecondArray::from_value(now_ms, rows.len()).with_data_type(data_type.clone())),

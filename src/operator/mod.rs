@@ -33,6 +33,7 @@ use crate::lookup::LookupError;
 use crate::state::key::KeyError;
 use crate::state::packed::PackedError;
 use crate::state::rocks::{Changes, StateDb, StateError};
+use crate::time::Watermark;
 pub use event::{Entries, Event, Op, Ops, Partials, Rows};
 
 /// One step of a query on one worker. What holds nothing and answers each event at once is [`Operator::on_event`] alone; an
@@ -166,7 +167,7 @@ pub struct Counters {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorState {
     /// The fired mark: everything up to this watermark has fired and never fires again. None before the first watermark.
-    pub fired_mark_ms: Option<i64>,
+    pub fired_mark: Option<Watermark>,
     /// The generation that the next write to the store carries: two writes never share a key.
     pub next_generation: u32,
 }
@@ -175,7 +176,7 @@ impl OperatorState {
     /// The state of an operator whose key groups come from two workers.
     pub fn join(self, other: OperatorState) -> OperatorState {
         OperatorState {
-            fired_mark_ms: self.fired_mark_ms.max(other.fired_mark_ms),
+            fired_mark: self.fired_mark.max(other.fired_mark),
             next_generation: self.next_generation.max(other.next_generation),
         }
     }

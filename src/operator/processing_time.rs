@@ -22,19 +22,19 @@ pub struct ProcessingTime {
     column: usize,
     schema: SchemaRef,
     /// The last watermark sent.
-    passed_ms: Option<i64>,
+    passed: Option<Watermark>,
     /// No tick after the end of input is a watermark. Not in a checkpoint: another worker may have rows to read again.
     ended: bool,
 }
 
 impl ProcessingTime {
     pub fn new(column: usize, schema: SchemaRef) -> ProcessingTime {
-        ProcessingTime { column, schema, passed_ms: None, ended: false }
+        ProcessingTime { column, schema, passed: None, ended: false }
     }
 
     fn stamp(&self, rows: &Rows, now_ms: i64) -> Result<Rows, arrow::error::ArrowError> {
-        let time_ms = self.passed_ms.map_or(now_ms, |passed| now_ms.max(passed.saturating_add(1)));
-        debug_assert!(self.passed_ms.is_none_or(|passed| passed < time_ms), "a row gets a time that is over");
+        let time_ms = self.passed.map_or(now_ms, |passed| now_ms.max(passed.time().later(1).ms()));
+        debug_assert!(self.passed.is_none_or(|passed| passed.ms() < time_ms), "a row gets a time that is over");
         let data_type = self.schema.field(self.column).data_type().clone();
         let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
         columns[self.column] = Arc::new(TimestampMillisecondArray::from_value(time_ms, rows.len()).with_data_type(data_type));
@@ -51,10 +51,10 @@ impl Operator for ProcessingTime {
                 cx.out.push(Event::Rows(self.stamp(&rows, cx.now_ms)?));
             }
             Event::Tick(now_ms) => {
-                let passed_ms = now_ms.saturating_sub(1);
-                if !self.ended && self.passed_ms.is_none_or(|last| passed_ms > last) {
-                    self.passed_ms = Some(passed_ms);
-                    cx.out.push(Event::Watermark(Watermark::at(passed_ms)));
+                let passed = Watermark::at(now_ms.saturating_sub(1));
+                if !self.ended && self.passed.is_none_or(|last| passed > last) {
+                    self.passed = Some(passed);
+                    cx.out.push(Event::Watermark(passed));
                 }
                 cx.out.push(Event::Tick(now_ms));
             }
@@ -75,11 +75,11 @@ impl Operator for ProcessingTime {
 
 impl State for ProcessingTime {
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark_ms: self.passed_ms, ..OperatorState::default() }
+        OperatorState { fired_mark: self.passed, ..OperatorState::default() }
     }
 
     fn restore(&mut self, state: &OperatorState, _db: &StateDb) -> Result<(), OperatorError> {
-        self.passed_ms = state.fired_mark_ms;
+        self.passed = state.fired_mark;
         Ok(())
     }
 }
@@ -99,7 +99,7 @@ impl Operator for EndedWindows {
     fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let over = local_watermark(self.zone.as_ref(), Watermark::at(cx.now_ms.saturating_sub(1)));
         match event {
-            Event::Rows(Rows { window_end_ms: Some(end), .. }) if !over.closes(end) => {}
+            Event::Rows(Rows { window_end: Some(end), .. }) if !over.closes(end) => {}
             other => cx.out.push(other),
         }
         Ok(())
@@ -111,6 +111,7 @@ mod tests {
     use super::*;
     use crate::operator::Counters;
     use crate::state::rocks::StateMemory;
+    use crate::time::EventTime;
     use arrow::array::{AsArray, Int64Array};
     use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMillisecondType};
 
@@ -145,10 +146,11 @@ mod tests {
     }
 
     fn rows(window_end_ms: Option<i64>) -> Event {
+        let window_end = window_end_ms.map(EventTime::at);
         let v: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
         let pt = TimestampMillisecondArray::from(vec![5, 6]).with_timezone("UTC");
         let batch = RecordBatch::try_new(schema(), vec![v, Arc::new(pt)]).expect("a batch");
-        Event::Rows(Rows { window_end_ms, watermarks_ms: Some(vec![3, 3].into()), ..Rows::new(batch) })
+        Event::Rows(Rows { window_end, watermarks_ms: Some(vec![3, 3].into()), ..Rows::new(batch) })
     }
 
     #[test]
@@ -167,7 +169,7 @@ mod tests {
         assert_eq!(send(&mut restored, Event::Tick(150), 150), ["tick 150"]);
         assert_eq!(send(&mut restored, Event::Watermark(Watermark::END), 150), [format!("watermark {}", i64::MAX)]);
         assert_eq!(send(&mut restored, Event::Tick(300), 300), ["tick 300"], "the input has ended");
-        assert_eq!(restored.marks().fired_mark_ms, Some(199), "whose rows another worker may read again");
+        assert_eq!(restored.marks().fired_mark, Some(Watermark::at(199)), "whose rows another worker may read again");
     }
 
     #[test]

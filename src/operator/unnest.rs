@@ -14,6 +14,7 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::{Context, Event, Operator, OperatorError, Rows};
 use crate::map_keys;
+use crate::types::nested::is_multiset;
 
 /// Rows of a batch that comes out: about what a source's batch has.
 const ROWS_MAX: usize = 8192;
@@ -32,17 +33,32 @@ pub struct UnnestSpec {
     pub output: SchemaRef,
 }
 
+/// How often an element stands in a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elements {
+    /// Once for each time that it is written: an ARRAY or a MAP.
+    Each,
+    /// As often as the number beside it says: a MULTISET.
+    Counted,
+}
+
+impl Elements {
+    pub fn of(data_type: &DataType) -> Elements {
+        if is_multiset(data_type) { Elements::Counted } else { Elements::Each }
+    }
+}
+
 /// The types of the columns that an element has; None if values of the type have no elements.
-pub fn element_types(data_type: &DataType, is_multiset: bool) -> Option<Vec<(Option<String>, DataType)>> {
+pub fn element_types(data_type: &DataType) -> Option<Vec<(Option<String>, DataType)>> {
     let of = |data_type: &DataType| match data_type {
         DataType::Struct(fields) => fields.iter().map(|f| (Some(f.name().clone()), f.data_type().clone())).collect(),
         other => vec![(None, other.clone())],
     };
     match data_type {
         DataType::List(item) => Some(of(item.data_type())),
-        DataType::Map(..) => map_keys::types(data_type).map(|(key, value)| match is_multiset {
-            true => of(key),
-            false => vec![(Some("KEY".into()), key.clone()), (Some("VALUE".into()), value.clone())],
+        DataType::Map(..) => map_keys::types(data_type).map(|(key, value)| match Elements::of(data_type) {
+            Elements::Counted => of(key),
+            Elements::Each => vec![(Some("KEY".into()), key.clone()), (Some("VALUE".into()), value.clone())],
         }),
         _ => None,
     }
@@ -50,7 +66,7 @@ pub fn element_types(data_type: &DataType, is_multiset: bool) -> Option<Vec<(Opt
 
 pub struct Unnest {
     spec: UnnestSpec,
-    is_multiset: bool,
+    elements: Elements,
 }
 
 /// Which row and which element make each row that comes out.
@@ -71,8 +87,8 @@ impl Picks {
 }
 
 impl Unnest {
-    pub fn new(spec: UnnestSpec, is_multiset: bool) -> Unnest {
-        Unnest { spec, is_multiset }
+    pub fn new(spec: UnnestSpec, elements: Elements) -> Unnest {
+        Unnest { spec, elements }
     }
 
     fn apply(&self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), String> {
@@ -123,7 +139,7 @@ impl Unnest {
             DataType::Map(..) => {
                 let map = column.as_map();
                 let offsets = map.offsets().to_vec();
-                if self.is_multiset {
+                if self.elements == Elements::Counted {
                     let (columns, present) = of(map_keys::keys(map));
                     return Ok((offsets, columns, Some(map.values().as_primitive::<Int32Type>().clone()), present));
                 }

@@ -12,10 +12,12 @@ use datafusion_expr::expr::{AggregateFunction, NullTreatment};
 
 use crate::operator::aggregate::form::Form;
 use crate::operator::aggregate::percentile::Fractions;
-use crate::operator::aggregate::{Aggregate, Fixed, Function};
+use crate::operator::aggregate::{Aggregate, Fixed, Function, NullValues};
 use crate::operator::window::Windows;
 use crate::operator::window::slice::WindowKind;
-use crate::sql::functions::{JsonAggregate, PlannedAggregate, aggregate_type, json as json_functions, nested, planned_aggregate};
+use crate::sql::functions::{
+    JsonAggregate, JsonValues, Percentiles, PlannedAggregate, aggregate_type, json as json_functions, nested, planned_aggregate,
+};
 
 use crate::sql::window_tvf::TvfWindow;
 use crate::state::key::is_key_type;
@@ -97,7 +99,7 @@ impl<'a> Call<'a> {
             _ => return refused(format!("'{name}' with several arguments")),
         };
         let json_value = |e: &'a Expr| match json {
-            Some(JsonAggregate { is_json: false, .. }) => Cow::Owned(json_functions::text_of(e.clone())),
+            Some(JsonAggregate { values: JsonValues::ToBeWritten, .. }) => Cow::Owned(json_functions::text_of(e.clone())),
             _ => Cow::Borrowed(e),
         };
         let (argument, second) = match function {
@@ -147,8 +149,11 @@ impl<'a> Call<'a> {
         if distinct && !is_key_type(&input_type) {
             return refused(format!("DISTINCT over a column of type {input_type}"));
         }
-        let as_array = matches!(fixed, Fixed::Fractions(Fractions { as_array: true, .. }));
-        let output_type = aggregate_type(self.function, &input_type, as_array);
+        let percentiles = match fixed {
+            Fixed::Fractions(Fractions { as_array: true, .. }) => Percentiles::Array,
+            _ => Percentiles::One,
+        };
+        let output_type = aggregate_type(self.function, &input_type, percentiles);
         let Some(output_type) = output_type else { return refused(format!("'{name}' of {}", sql_name(&input_type))) };
         Ok(Aggregate {
             function: self.function,
@@ -165,7 +170,7 @@ impl<'a> Call<'a> {
 
     fn fixed(&self, input_type: &DataType) -> PlanResult<Fixed> {
         let name = &self.name;
-        let keeps_nulls = self.json.is_some_and(|json| json.keeps_nulls);
+        let nulls = self.json.map_or(NullValues::Skipped, |json| json.nulls);
         Ok(match (self.function, &self.constant) {
             (Function::ListAgg, None) => Fixed::Form(Form::Text { separator: ",".into() }),
             (Function::ListAgg, Some(Constant::One(ScalarValue::Utf8(Some(separator))))) => {
@@ -180,11 +185,14 @@ impl<'a> Call<'a> {
                 Fixed::Fractions(Fractions { fractions, as_array })
             }
             (Function::ArrayAgg, _) => {
-                let keeps_nulls = self.nulls != Some(NullTreatment::IgnoreNulls);
-                Fixed::Form(Form::Array { item: input_type.clone(), keeps_nulls })
+                let nulls = match self.nulls {
+                    Some(NullTreatment::IgnoreNulls) => NullValues::Skipped,
+                    _ => NullValues::Kept,
+                };
+                Fixed::Form(Form::Array { item: input_type.clone(), nulls })
             }
-            (Function::JsonArray, _) => Fixed::Form(Form::JsonArray { keeps_nulls }),
-            (Function::JsonObject, _) => Fixed::Form(Form::JsonObject { keeps_nulls }),
+            (Function::JsonArray, _) => Fixed::Form(Form::JsonArray { nulls }),
+            (Function::JsonObject, _) => Fixed::Form(Form::JsonObject { nulls }),
             _ => Fixed::Nothing,
         })
     }

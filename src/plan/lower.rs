@@ -22,6 +22,7 @@ use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use super::fingerprint;
 use super::physical::{ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, Route, SinkPlan, SourcePlan};
 use crate::config::Config;
+use crate::ids::OperatorId;
 use crate::operator::marks::Mark;
 use crate::plan::connectors::KnownConnectors;
 use crate::sql::bind::Script;
@@ -54,10 +55,15 @@ pub fn lower(script: &Script, text: &str, config: &Config, connectors: &dyn Know
 
 /// Refuses a setting of a table that the file does not declare. A file without tables may be part of one that does.
 fn check_tables_of_settings(script: &Script, config: &Config) -> Result<(), SqlError> {
-    if let Some(table) = config.many_records.iter().find(|table| script.catalog.names().all(|name| name != *table))
-        && script.catalog.names().next().is_some()
-    {
-        return Err(script.setting_error(format!("setting 'paceline.{table}.records': there is no table '{table}'")));
+    if script.catalog.names().next().is_none() {
+        return Ok(());
+    }
+    let of_records = config.many_records.iter().map(|table| (table, "records"));
+    let named = of_records.chain(config.gzip_records.iter().map(|table| (table, "compression")));
+    for (table, key) in named {
+        if script.catalog.names().all(|name| name != *table) {
+            return Err(script.setting_error(format!("setting 'paceline.{table}.{key}': there is no table '{table}'")));
+        }
     }
     Ok(())
 }
@@ -174,8 +180,8 @@ struct Lowering<'a> {
     lookups: Vec<LookupPlan>,
     sinks: Vec<SinkPlan>,
     chains: Chains,
-    /// Operators that keep state, so far.
-    operators: u32,
+    /// For the next operator that keeps state.
+    next_operator: OperatorId,
     fingerprint: String,
     warnings: Vec<String>,
 }
@@ -190,7 +196,7 @@ impl<'a> Lowering<'a> {
             lookups: Vec::new(),
             sinks: Vec::new(),
             chains: Chains::default(),
-            operators: 0,
+            next_operator: OperatorId::FIRST,
             fingerprint: script.zone.as_ref().map(|zone| format!("in {zone:?}\n")).unwrap_or_default(),
             warnings: Vec::new(),
         }
@@ -222,9 +228,9 @@ impl<'a> Lowering<'a> {
     }
 
     /// The number of the next operator that keeps state.
-    fn next_operator(&mut self) -> u32 {
-        self.operators += 1;
-        self.operators
+    fn next_operator(&mut self) -> OperatorId {
+        let next = self.next_operator.next();
+        std::mem::replace(&mut self.next_operator, next)
     }
 
     fn push(&mut self, fragment: &Fragment, operator: OperatorPlan) {

@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion_physical_expr::PhysicalExpr;
 
+use crate::ids::OperatorId;
 use crate::ingest::IngestSpec;
 use crate::lookup::{Asker, LookupError, LookupSpec};
 use crate::operator::Operator;
@@ -35,7 +36,7 @@ use crate::operator::session::rows::{SessionRows, SessionRowsSpec};
 use crate::operator::top_n::number::NumberTopN;
 use crate::operator::top_n::prune::PruneTopN;
 use crate::operator::top_n::{TopNSpec, TopNStage};
-use crate::operator::unnest::{Unnest, UnnestSpec};
+use crate::operator::unnest::{Elements, Unnest, UnnestSpec};
 use crate::operator::window::WindowAggregateSpec;
 use crate::operator::window::aggregate::WindowAggregate;
 use crate::operator::window::assign::{AssignSpec, AssignWindows};
@@ -173,7 +174,7 @@ pub enum OperatorPlan {
     Marks(Mark, SchemaRef),
     /// Makes a column the time at which rows pass, and the clock their watermark.
     ProcessingTime {
-        operator: u32,
+        operator: OperatorId,
         column: usize,
         schema: SchemaRef,
     },
@@ -181,14 +182,13 @@ pub enum OperatorPlan {
     EndedWindows(Option<Zone>),
     /// For a sink with a key, whose columns these are.
     Upserts(Vec<usize>),
-    /// The second is true for a MULTISET.
-    Unnest(UnnestSpec, bool),
+    Unnest(UnnestSpec, Elements),
 }
 
 impl OperatorPlan {
-    /// Its number if it keeps state, else 0.
-    pub fn state_id(&self) -> u32 {
-        match self {
+    /// Its number if it keeps state.
+    pub fn state_id(&self) -> Option<OperatorId> {
+        Some(match self {
             OperatorPlan::WindowAggregate(spec) => spec.operator,
             OperatorPlan::SessionAggregate(spec) => spec.operator,
             OperatorPlan::SessionRows(spec) => spec.operator,
@@ -199,8 +199,8 @@ impl OperatorPlan {
             OperatorPlan::OverByValue(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
             OperatorPlan::ProcessingTime { operator, .. } => *operator,
-            _ => 0,
-        }
+            _ => return None,
+        })
     }
 
     /// True if it must be told what time it is.
@@ -268,7 +268,7 @@ impl OperatorPlan {
             OperatorPlan::ProcessingTime { column, schema, .. } => Box::new(ProcessingTime::new(column, schema)),
             OperatorPlan::EndedWindows(zone) => Box::new(EndedWindows::new(zone)),
             OperatorPlan::Upserts(key) => Box::new(Upserts::new(key)),
-            OperatorPlan::Unnest(spec, is_multiset) => Box::new(Unnest::new(spec, is_multiset)),
+            OperatorPlan::Unnest(spec, elements) => Box::new(Unnest::new(spec, elements)),
         })
     }
 }

@@ -16,7 +16,7 @@ use datafusion_physical_expr::expressions::Column;
 use super::physical::SourcePlan;
 use crate::ingest::IngestSpec;
 use crate::sql::catalog::{self, ColumnKind, Table};
-use crate::sql::error::Place;
+use crate::sql::error::TextPlace;
 
 /// What stands for a connector in the table that is made here.
 const CONNECTOR: &str = "values";
@@ -59,7 +59,7 @@ pub fn source(
         primary_key: vec![],
         partitioned_by: vec![],
         options: BTreeMap::from([("connector".to_string(), CONNECTOR.to_string())]),
-        place: Place { line: 1, column: 1 },
+        place: TextPlace { line: 1, column: 1 },
     };
     let exprs = schema.fields().iter().enumerate().map(|(i, f)| Arc::new(Column::new(f.name(), i)) as _).collect();
     let ingest = IngestSpec {

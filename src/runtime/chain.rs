@@ -19,11 +19,12 @@ use tracing::Span;
 use super::control::Control;
 use super::errors::BarrierSide;
 use super::exchange::Outlet;
+use crate::ids::Epoch;
 use crate::operator::{Context, Event, Operator, OperatorFailure};
 use crate::runtime::error::WorkerError;
 use crate::sink::{Prepared, SinkError, SinkWriter};
 use crate::state::rocks::Changes;
-use crate::time::MIN_TIME_MS;
+use crate::time::Watermark;
 
 /// Where a chain's output goes.
 pub enum ChainEnd {
@@ -63,9 +64,9 @@ pub struct Chain {
     pub links: Vec<Link>,
     pub end: ChainEnd,
     /// The watermark that has passed the whole chain.
-    pub watermark_ms: i64,
+    pub watermark: Watermark,
     /// The epoch whose barrier has passed the chain and whose state is not in a checkpoint yet. No fire until then.
-    pub frozen_epoch: Option<u64>,
+    pub frozen_epoch: Option<Epoch>,
     /// Where what fails now stands to the barrier of the epoch that is being prepared.
     pub side: BarrierSide,
     /// In which its end writes log lines.
@@ -74,7 +75,7 @@ pub struct Chain {
 
 impl Chain {
     pub fn new(links: Vec<Link>, end: ChainEnd, span: Span) -> Chain {
-        Chain { links, end, watermark_ms: MIN_TIME_MS, frozen_epoch: None, side: BarrierSide::Before, span }
+        Chain { links, end, watermark: Watermark::NONE, frozen_epoch: None, side: BarrierSide::Before, span }
     }
 
     /// Feeds an event in at the front.
@@ -100,13 +101,13 @@ impl Chain {
     fn deliver(&mut self, event: Event) -> Result<(), WorkerError> {
         let _in_chain = self.span.enter();
         match &event {
-            Event::Watermark(w) => self.watermark_ms = w.ms(),
+            Event::Watermark(w) => self.watermark = *w,
             Event::Barrier(epoch) => {
                 debug_assert!(
                     self.frozen_epoch.is_none() && self.side == BarrierSide::Before,
                     "a barrier comes while an epoch is under way"
                 );
-                tracing::debug!(epoch, "the barrier has passed the chain");
+                tracing::debug!(%epoch, "the barrier has passed the chain");
                 self.frozen_epoch = Some(*epoch);
                 self.side = BarrierSide::Behind;
             }
@@ -121,7 +122,7 @@ impl Chain {
                         end.writer.write(&rows)?;
                     }
                     Event::Barrier(epoch) => {
-                        end.prepared = Some(end.writer.begin_prepare(epoch, end.control.afterwards(epoch))?);
+                        end.prepared = Some(end.writer.begin_prepare(epoch, end.control.requests.afterwards(epoch))?);
                     }
                     Event::Watermark(_) | Event::Tick(_) | Event::Partials(_) => {}
                 }

@@ -1,11 +1,12 @@
 //! What workers and the job thread tell each other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::crash::CrashSchedule;
 use super::error::WorkerError;
 use crate::checkpoint::manifest::SplitState;
+use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::OperatorState;
 use crate::sink::{Afterwards, SinkError, Staged};
 use crate::time::clock::ProcessingClock;
@@ -33,11 +34,7 @@ pub struct Stats {
 
 /// What workers and the job thread tell each other.
 pub struct Control {
-    /// The newest epoch that the job has opened.
-    pub requested_epoch: AtomicU64,
-    /// The epoch after which nothing is read or written any more, because the job stops or ends with it; 0 before that is
-    /// known. Set before the epoch is requested.
-    pub final_epoch: AtomicU64,
+    pub requests: Requests,
     /// Set when threads must stop where they are.
     pub stop: AtomicBool,
     pub stats: Stats,
@@ -50,10 +47,38 @@ pub struct Control {
     pub accumulator_bytes_max: usize,
 }
 
-impl Control {
-    /// What comes behind the barrier of an epoch that was requested.
-    pub fn afterwards(&self, epoch: u64) -> Afterwards {
-        if self.final_epoch.load(Ordering::Acquire) == epoch { Afterwards::Ends } else { Afterwards::GoesOn }
+/// The epochs that the job has asked its workers for, one after the other.
+pub struct Requests {
+    newest: AtomicU64,
+    /// The epoch after which nothing is read or written any more, because the job stops or ends with it. Known before that
+    /// epoch is requested.
+    last: OnceLock<Epoch>,
+}
+
+impl Requests {
+    /// Those of a job whose epochs up to this one are numbered.
+    pub fn new(numbered: Epoch) -> Requests {
+        Requests { newest: AtomicU64::new(numbered.number()), last: OnceLock::new() }
+    }
+
+    /// Asks for an epoch. There is none behind one after which the job ends.
+    pub fn request(&self, epoch: Epoch, afterwards: Afterwards) {
+        debug_assert!(self.newest() < epoch && self.last.get().is_none(), "epoch {epoch} is requested too late");
+        if afterwards == Afterwards::Ends {
+            // It is not set yet: nothing is requested after the last epoch.
+            let _ = self.last.set(epoch);
+        }
+        self.newest.store(epoch.number(), Ordering::Release);
+    }
+
+    /// The newest epoch that was asked for.
+    pub fn newest(&self) -> Epoch {
+        Epoch::new(self.newest.load(Ordering::Acquire))
+    }
+
+    /// What comes behind the barrier of an epoch that was asked for.
+    pub fn afterwards(&self, epoch: Epoch) -> Afterwards {
+        if self.last.get() == Some(&epoch) { Afterwards::Ends } else { Afterwards::GoesOn }
     }
 }
 
@@ -61,7 +86,7 @@ impl Control {
 pub enum Report {
     Snapshot(Snapshot),
     /// Every window has fired and the end of input has passed all chains.
-    Drained(usize),
+    Drained(WorkerId),
     Failed(WorkerError),
     /// The sinks have published what the newest checkpoint has of them, or one could not.
     Published(Result<(), SinkError>),
@@ -70,12 +95,12 @@ pub enum Report {
 /// A worker's part of an epoch.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    pub worker: usize,
-    pub epoch: u64,
+    pub worker: WorkerId,
+    pub epoch: Epoch,
     /// Per source table, in plan order: the splits that this worker owns.
     pub splits: Vec<Vec<SplitState>>,
     /// (operator, state).
-    pub operators: Vec<(u32, OperatorState)>,
+    pub operators: Vec<(OperatorId, OperatorState)>,
     /// (sink, what its writer staged).
     pub staged: Vec<(usize, Staged)>,
     pub errors_staged: Staged,

@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use crate::ids::{Epoch, WorkerId};
 use crate::runtime::control::Snapshot;
 use crate::runtime::observer::Outcome;
 use crate::runtime::options::CheckpointTrigger;
@@ -28,7 +29,7 @@ pub enum Happened {
     /// A worker has completed its part of the open epoch.
     Part(Snapshot),
     /// Every window of a worker has fired and the end of input has passed all its chains.
-    Drained(usize),
+    Drained(WorkerId),
     /// The sinks have published what they staged.
     Published,
 }
@@ -52,11 +53,11 @@ pub enum Action {
     /// Ask the sources what has changed in their systems.
     Audit,
     /// Request an epoch of the workers.
-    Open { epoch: u64, afterwards: Afterwards },
+    Open { epoch: Epoch, afterwards: Afterwards },
     /// Make a checkpoint of the parts, then let the sinks publish.
-    Publish { epoch: u64, is_finished: bool, parts: Vec<Snapshot> },
+    Publish { epoch: Epoch, is_finished: bool, parts: Vec<Snapshot> },
     /// Note that the epoch is complete and forget older ones.
-    Complete { epoch: u64 },
+    Complete { epoch: Epoch },
     /// The job is over.
     End(Outcome),
 }
@@ -81,7 +82,7 @@ enum Phase {
 pub struct Epochs {
     trigger: CheckpointTrigger,
     /// The number of the newest epoch, which is under way unless the phase is `Waiting`.
-    newest: u64,
+    newest: Epoch,
     phase: Phase,
     /// By worker.
     drained: Vec<bool>,
@@ -93,7 +94,7 @@ pub struct Epochs {
 
 impl Epochs {
     /// `newest`: epochs up to this one are numbered already. `now`: by the monotonic clock.
-    pub fn new(trigger: CheckpointTrigger, workers: usize, newest: u64, now: Duration) -> Epochs {
+    pub fn new(trigger: CheckpointTrigger, workers: usize, newest: Epoch, now: Duration) -> Epochs {
         let drained = vec![false; workers];
         Epochs { trigger, newest, phase: Phase::Waiting, drained, opened: (now, 0), shown: Duration::ZERO, audited: now }
     }
@@ -111,7 +112,7 @@ impl Epochs {
         }
         match happened {
             Happened::Nothing => {}
-            Happened::Drained(worker) => self.drained[worker] = true,
+            Happened::Drained(worker) => self.drained[worker.index()] = true,
             Happened::Part(part) => actions.extend(self.add_part(part)),
             Happened::Published => {
                 let Phase::Publishing { purpose } = self.phase else {
@@ -171,7 +172,7 @@ impl Epochs {
             return None;
         };
         self.opened = (stands.now, stands.records);
-        self.newest += 1;
+        self.newest = self.newest.next();
         self.phase = Phase::Open { purpose, parts: Vec::new() };
         let afterwards = if purpose == Purpose::Regular { Afterwards::GoesOn } else { Afterwards::Ends };
         Some(Action::Open { epoch: self.newest, afterwards })
@@ -189,12 +190,13 @@ mod tests {
     }
 
     fn snapshot(worker: usize, epoch: u64) -> Snapshot {
+        let (worker, epoch) = (WorkerId::new(worker), Epoch::new(epoch));
         Snapshot { worker, epoch, splits: vec![], operators: vec![], staged: vec![], errors_staged: vec![] }
     }
 
     /// A job of two workers whose epochs up to 4 are numbered.
     fn machine(trigger: CheckpointTrigger) -> Epochs {
-        Epochs { shown: Duration::MAX, ..Epochs::new(trigger, 2, 4, Duration::ZERO) }
+        Epochs { shown: Duration::MAX, ..Epochs::new(trigger, 2, Epoch::new(4), Duration::ZERO) }
     }
 
     fn at(seconds: u64) -> Stands {
@@ -202,7 +204,7 @@ mod tests {
     }
 
     fn open(epoch: u64, afterwards: Afterwards) -> Action {
-        Action::Open { epoch, afterwards }
+        Action::Open { epoch: Epoch::new(epoch), afterwards }
     }
 
     /// Tells the machine one thing after the other and compares what it wants done.
@@ -222,9 +224,9 @@ mod tests {
                 (Happened::Nothing, at(9), vec![]),
                 (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
                 (part(1, 5), at(11), vec![]),
-                (part(0, 5), at(12), vec![Action::Publish { epoch: 5, is_finished: false, parts }]),
+                (part(0, 5), at(12), vec![Action::Publish { epoch: Epoch::new(5), is_finished: false, parts }]),
                 (Happened::Nothing, at(30), vec![]),
-                (Happened::Published, at(31), vec![Action::Complete { epoch: 5 }, open(6, Afterwards::GoesOn)]),
+                (Happened::Published, at(31), vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::GoesOn)]),
             ],
         );
     }
@@ -239,9 +241,13 @@ mod tests {
                 (
                     part(1, 5),
                     at(18),
-                    vec![Action::Publish { epoch: 5, is_finished: false, parts: vec![snapshot(0, 5), snapshot(1, 5)] }],
+                    vec![Action::Publish {
+                        epoch: Epoch::new(5),
+                        is_finished: false,
+                        parts: vec![snapshot(0, 5), snapshot(1, 5)],
+                    }],
                 ),
-                (Happened::Published, at(19), vec![Action::Complete { epoch: 5 }]),
+                (Happened::Published, at(19), vec![Action::Complete { epoch: Epoch::new(5) }]),
                 (Happened::Nothing, at(20), vec![open(6, Afterwards::GoesOn)]),
             ],
         );
@@ -259,9 +265,13 @@ mod tests {
                 (
                     part(1, 5),
                     read(300),
-                    vec![Action::Publish { epoch: 5, is_finished: false, parts: vec![snapshot(0, 5), snapshot(1, 5)] }],
+                    vec![Action::Publish {
+                        epoch: Epoch::new(5),
+                        is_finished: false,
+                        parts: vec![snapshot(0, 5), snapshot(1, 5)],
+                    }],
                 ),
-                (Happened::Published, read(229), vec![Action::Complete { epoch: 5 }]),
+                (Happened::Published, read(229), vec![Action::Complete { epoch: Epoch::new(5) }]),
                 (Happened::Nothing, read(230), vec![open(6, Afterwards::GoesOn)]),
             ],
         );
@@ -273,15 +283,19 @@ mod tests {
         walk(
             machine(CheckpointTrigger::AtEnd),
             vec![
-                (Happened::Drained(1), at(1), vec![]),
-                (Happened::Drained(0), stop, vec![open(5, Afterwards::Ends)]),
+                (Happened::Drained(WorkerId::new(1)), at(1), vec![]),
+                (Happened::Drained(WorkerId::new(0)), stop, vec![open(5, Afterwards::Ends)]),
                 (part(0, 5), stop, vec![]),
                 (
                     part(1, 5),
                     stop,
-                    vec![Action::Publish { epoch: 5, is_finished: true, parts: vec![snapshot(0, 5), snapshot(1, 5)] }],
+                    vec![Action::Publish {
+                        epoch: Epoch::new(5),
+                        is_finished: true,
+                        parts: vec![snapshot(0, 5), snapshot(1, 5)],
+                    }],
                 ),
-                (Happened::Published, stop, vec![Action::Complete { epoch: 5 }, Action::End(Outcome::Finished)]),
+                (Happened::Published, stop, vec![Action::Complete { epoch: Epoch::new(5) }, Action::End(Outcome::Finished)]),
             ],
         );
     }
@@ -289,25 +303,29 @@ mod tests {
     #[test]
     fn a_stop_waits_for_the_epoch_under_way_and_takes_one_of_its_own() {
         let stop = |seconds| Stands { is_stop_asked: true, ..at(seconds) };
-        let publish = |epoch| Action::Publish { epoch, is_finished: false, parts: vec![snapshot(0, epoch), snapshot(1, epoch)] };
+        let publish = |epoch| Action::Publish {
+            epoch: Epoch::new(epoch),
+            is_finished: false,
+            parts: vec![snapshot(0, epoch), snapshot(1, epoch)],
+        };
         walk(
             machine(EVERY_10_S),
             vec![
                 (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
                 (part(0, 5), stop(10), vec![]),
                 (part(1, 5), stop(10), vec![publish(5)]),
-                (Happened::Published, stop(10), vec![Action::Complete { epoch: 5 }, open(6, Afterwards::Ends)]),
+                (Happened::Published, stop(10), vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::Ends)]),
                 (part(0, 6), stop(11), vec![]),
-                (Happened::Drained(0), stop(11), vec![]),
+                (Happened::Drained(WorkerId::new(0)), stop(11), vec![]),
                 (part(1, 6), stop(11), vec![publish(6)]),
-                (Happened::Published, stop(12), vec![Action::Complete { epoch: 6 }, Action::End(Outcome::Stopped)]),
+                (Happened::Published, stop(12), vec![Action::Complete { epoch: Epoch::new(6) }, Action::End(Outcome::Stopped)]),
             ],
         );
     }
 
     #[test]
     fn what_goes_by_time_goes_on_while_an_epoch_is_under_way() {
-        let mut epochs = Epochs::new(CheckpointTrigger::AtEnd, 1, 0, Duration::ZERO);
+        let mut epochs = Epochs::new(CheckpointTrigger::AtEnd, 1, Epoch::START, Duration::ZERO);
         let ms = |ms| Stands { now: Duration::from_millis(ms), is_stop_asked: true, ..Stands::default() };
         assert_eq!(epochs.on(Happened::Nothing, ms(100)), [Action::Show, open(1, Afterwards::Ends)]);
         assert_eq!(epochs.on(Happened::Nothing, ms(199)), []);

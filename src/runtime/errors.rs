@@ -13,6 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use crate::bounded::{bounded, left_out};
+use crate::ids::Epoch;
 use crate::map_keys;
 use crate::operator::FailedRows;
 use crate::rows::Rows;
@@ -103,7 +104,7 @@ impl ErrorStream {
     }
 
     /// Ends an epoch: what came after its barrier goes to the next one. To be asked again while it has to wait.
-    pub fn prepare(&mut self, epoch: u64, afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    pub fn prepare(&mut self, epoch: Epoch, afterwards: Afterwards) -> Result<Prepared, SinkError> {
         let prepared =
             if self.is_preparing { self.writer.poll_prepare()? } else { self.writer.begin_prepare(epoch, afterwards)? };
         self.is_preparing = prepared == Prepared::Waits;
@@ -202,7 +203,7 @@ mod tests {
             self.0.lock().unwrap().push(rows.batch.clone());
             Ok(())
         }
-        fn begin_prepare(&mut self, _: u64, _: Afterwards) -> Result<Prepared, SinkError> {
+        fn begin_prepare(&mut self, _: Epoch, _: Afterwards) -> Result<Prepared, SinkError> {
             Ok(Prepared::staged(vec![]))
         }
     }
@@ -216,7 +217,7 @@ mod tests {
         errors.bad_record("t", ["s", "line 2", "bad"], &raw, BarrierSide::Behind).unwrap();
         errors.bad_record("t", ["s", "line 1", "bad"], b"x", BarrierSide::Before).unwrap();
         assert_eq!((count(), errors.is_full()), (1, true));
-        errors.prepare(1, Afterwards::GoesOn).unwrap();
+        errors.prepare(Epoch::new(1), Afterwards::GoesOn).unwrap();
         assert_eq!((count(), errors.is_full()), (2, false));
     }
 

@@ -9,6 +9,7 @@ use arrow::array::UInt32Array;
 use arrow::error::ArrowError;
 
 use super::inbox::{Inbox, append};
+use crate::ids::WorkerId;
 use crate::operator::Event;
 use crate::plan::physical::Route;
 use crate::state::key_group::row_key_groups;
@@ -17,7 +18,7 @@ use crate::state::owner_of;
 pub struct Outlet {
     route: Route,
     /// This worker.
-    producer: usize,
+    producer: WorkerId,
     targets: Vec<Arc<Inbox>>,
     /// The lane of this edge and producer in every target's inbox.
     lane: usize,
@@ -25,8 +26,8 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    pub fn new(edge: usize, producer: usize, route: Route, targets: Vec<Arc<Inbox>>) -> Outlet {
-        let lane = edge * targets.len() + producer;
+    pub fn new(edge: usize, producer: WorkerId, route: Route, targets: Vec<Arc<Inbox>>) -> Outlet {
+        let lane = edge * targets.len() + producer.index();
         Outlet { route, producer, waiting: targets.iter().map(|_| VecDeque::new()).collect(), targets, lane }
     }
 
@@ -34,16 +35,16 @@ impl Outlet {
         let workers = self.targets.len();
         match event {
             Event::Watermark(_) | Event::Tick(_) | Event::Barrier(_) => {
-                for target in 0..workers {
+                for target in WorkerId::all(workers) {
                     self.push(target, event.clone());
                 }
             }
             Event::Partials(partials) => {
                 let mut picks = vec![Vec::new(); workers];
                 for (i, &group) in partials.entries.key_groups.iter().enumerate() {
-                    picks[owner_of(group, workers)].push(i as u32);
+                    picks[owner_of(group, workers).index()].push(i as u32);
                 }
-                for (target, picks) in picks.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {
+                for (target, picks) in WorkerId::all(workers).zip(picks).filter(|(_, p)| !p.is_empty()) {
                     let part = if picks.len() == partials.len() { partials.clone() } else { partials.pick(&picks) };
                     self.push(target, Event::Partials(part));
                 }
@@ -55,9 +56,9 @@ impl Outlet {
                 };
                 let mut picks = vec![Vec::new(); workers];
                 for (i, group) in row_key_groups(columns, &rows.batch).into_iter().enumerate() {
-                    picks[owner_of(group, workers)].push(i as u32);
+                    picks[owner_of(group, workers).index()].push(i as u32);
                 }
-                for (target, picks) in picks.into_iter().enumerate().filter(|(_, p)| !p.is_empty()) {
+                for (target, picks) in WorkerId::all(workers).zip(picks).filter(|(_, p)| !p.is_empty()) {
                     self.push(target, Event::Rows(rows.take(&UInt32Array::from(picks))?));
                 }
             }
@@ -65,7 +66,8 @@ impl Outlet {
         Ok(())
     }
 
-    fn push(&mut self, target: usize, event: Event) {
+    fn push(&mut self, target: WorkerId, event: Event) {
+        let target = target.index();
         if !self.waiting[target].is_empty() {
             append(&mut self.waiting[target], event);
         } else if let Err(event) = self.targets[target].push(self.lane, event) {

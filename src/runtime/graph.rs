@@ -4,6 +4,7 @@
 //! them; the parts of a checkpoint taken with another number of workers are re-dealt by key group.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
@@ -16,17 +17,20 @@ use super::spans;
 use super::worker::{EdgeInput, SharedSource, SplitData, Worker, WorkerParts, WorkerSource};
 use crate::checkpoint::manifest::{Manifest, SplitState};
 use crate::checkpoint::store::CheckpointStore;
+use crate::ids::{OperatorId, WorkerId};
 use crate::ingest::Ingest;
 use crate::operator::{OperatorError, OperatorFailure, OperatorState};
 use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan};
 use crate::runtime::error::JobError;
-use crate::runtime::options::{Connected, JobOptions};
+use crate::runtime::options::{Alignment, Connected, JobOptions, SourceWatermarks};
 use crate::sink::{Sink, Staged};
 use crate::source::Source;
 use crate::state::layout::key_group_of;
 use crate::state::owner_of;
 use crate::state::rocks::{Changes, StateDb, StateError, StateMemory};
-use crate::time::watermark::{SplitStatus, SplitTable};
+use crate::time::Watermark;
+use crate::time::alignment::{Aligned, AlignmentGroup};
+use crate::time::watermark::{Boundedness, SplitStatus, SplitTable};
 use crate::wake::Wake;
 
 /// Bytes a lane holds before its producer has to wait: a few batches, so that workers rarely wait for each other and the
@@ -46,20 +50,47 @@ pub fn share_sources(
     let workers = options.workers;
     let open = manifest.sources.iter().flat_map(|s| &s.splits).filter(|split| !split.finished).count();
     let split_bytes = (options.read_ahead_bytes / open.max(1)).max(SPLIT_BYTES_MIN);
-    let shared = plan.sources.iter().zip(&connected.sources).map(|(source_plan, source)| {
+    let mut groups = Groups::of(&connected.watermarks);
+    let ends = plan.sources.iter().zip(&connected.sources).zip(&connected.watermarks);
+    let shared = ends.map(|((source_plan, source), watermarks)| {
         let name = &source_plan.table.name;
         let splits = manifest.sources.iter().find(|s| s.table == *name).map(|s| s.splits.as_slice()).unwrap_or_default();
-        let table = deal(splits, workers, source.bounded());
-        Arc::new(SharedSource::new(name.clone(), source.clone(), table, connected.idle_timeout, workers, split_bytes))
+        let boundedness = if source.bounded() { Boundedness::Bounded } else { Boundedness::Unbounded };
+        let table = deal(splits, workers, boundedness);
+        let aligned = watermarks.alignment.as_ref().and_then(|alignment| groups.join(alignment));
+        let idle_timeout = watermarks.idle_timeout;
+        Arc::new(SharedSource::new(name.clone(), source.clone(), table, idle_timeout, aligned, workers, split_bytes))
     });
     shared.collect()
 }
 
+/// Groups of sources that are kept together, by name, with the members that have joined.
+struct Groups(BTreeMap<String, (Arc<AlignmentGroup>, usize)>);
+
+impl Groups {
+    fn of(watermarks: &[SourceWatermarks]) -> Groups {
+        let mut members: BTreeMap<&String, usize> = BTreeMap::new();
+        for alignment in watermarks.iter().filter_map(|w| w.alignment.as_ref()) {
+            *members.entry(&alignment.group).or_default() += 1;
+        }
+        Groups(members.into_iter().map(|(name, n)| (name.clone(), (Arc::new(AlignmentGroup::new(n)), 0))).collect())
+    }
+
+    /// The place of the next member.
+    fn join(&mut self, alignment: &Alignment) -> Option<Aligned> {
+        let (group, joined) = self.0.get_mut(&alignment.group)?;
+        let member = *joined;
+        *joined += 1;
+        let max_drift_ms = i64::try_from(alignment.max_drift.as_millis()).unwrap_or(i64::MAX);
+        Some(Aligned { group: group.clone(), member, max_drift_ms })
+    }
+}
+
 /// Splits in order of their watermarks, one to each worker in turn: neighbours in time are read side by side.
-fn deal(splits: &[SplitState], workers: usize, bounded: bool) -> SplitTable<SplitData> {
+fn deal(splits: &[SplitState], workers: usize, boundedness: Boundedness) -> SplitTable<SplitData> {
     let mut order: Vec<&SplitState> = splits.iter().collect();
-    order.sort_by(|a, b| a.finished.cmp(&b.finished).then(a.watermark_ms.cmp(&b.watermark_ms)).then_with(|| a.id.cmp(&b.id)));
-    let mut table = SplitTable::new(bounded);
+    order.sort_by(|a, b| a.finished.cmp(&b.finished).then(a.watermark.cmp(&b.watermark)).then_with(|| a.id.cmp(&b.id)));
+    let mut table = SplitTable::new(boundedness);
     for (i, split) in order.into_iter().enumerate() {
         let status = if split.finished { SplitStatus::Finished } else { SplitStatus::Waiting };
         let data = SplitData {
@@ -68,7 +99,7 @@ fn deal(splits: &[SplitState], workers: usize, bounded: bool) -> SplitTable<Spli
             children: split.children.clone(),
             peeked: split.peeked,
         };
-        table.register(&split.id, split.parents.clone(), i % workers, split.watermark_ms, status, data);
+        table.register(&split.id, split.parents.clone(), WorkerId::new(i % workers), split.watermark, status, data);
     }
     table
 }
@@ -81,9 +112,9 @@ fn open_stores(
     memory: &StateMemory,
 ) -> Result<Vec<StateDb>, JobError> {
     if manifest.workers == workers {
-        return (0..workers).map(|w| Ok(StateDb::open(&store.link_live(manifest.epoch, w)?, memory)?)).collect();
+        return WorkerId::all(workers).map(|w| Ok(StateDb::open(&store.fetch_live(manifest, w)?, memory)?)).collect();
     }
-    let stores = (0..workers)
+    let stores = WorkerId::all(workers)
         .map(|w| {
             let folder = store.live(w);
             std::fs::create_dir_all(&folder)
@@ -91,9 +122,11 @@ fn open_stores(
             StateDb::open(&folder, memory)
         })
         .collect::<Result<Vec<_>, _>>()?;
-    for old in 0..manifest.workers {
-        if store.worker_part(manifest.epoch, old).exists() {
-            redeal(store, manifest.epoch, old, &stores, memory)?;
+    for old in WorkerId::all(manifest.workers) {
+        // Opened on a copy of its names, never in place: opening writes.
+        let scratch = store.live(WorkerId::new(stores.len() + old.index()));
+        if store.fetch_part(manifest, old, &scratch)? {
+            redeal(&scratch, &stores, memory)?;
         }
     }
     Ok(stores)
@@ -102,21 +135,13 @@ fn open_stores(
 /// Changes written at a time while state is re-dealt.
 const REDEAL_BYTES: usize = 2 << 20;
 
-fn redeal(
-    store: &CheckpointStore,
-    epoch: u64,
-    old_worker: usize,
-    stores: &[StateDb],
-    memory: &StateMemory,
-) -> Result<(), JobError> {
-    // Opened on links, never in place: opening writes.
-    let scratch = store.live(stores.len() + old_worker);
-    let old = StateDb::open(&store.link_part(epoch, old_worker, &scratch)?, memory)?;
+fn redeal(scratch: &Path, stores: &[StateDb], memory: &StateMemory) -> Result<(), JobError> {
+    let old = StateDb::open(scratch, memory)?;
     let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
     old.scan_all(|key, value| {
         let unknown = || StateError { path: scratch.display().to_string(), reason: "an unknown key".into() };
         let group = key_group_of(key).ok_or_else(unknown)?;
-        let owner = owner_of(group, stores.len());
+        let owner = owner_of(group, stores.len()).index();
         changes[owner].put(key, value);
         if changes[owner].size_bytes() > REDEAL_BYTES {
             stores[owner].write(std::mem::take(&mut changes[owner]))?;
@@ -148,7 +173,7 @@ impl Graph<'_> {
         let stores = open_stores(self.store, self.manifest, workers, &memory)?;
         let inboxes: Vec<Arc<Inbox>> =
             (0..workers).map(|_| Arc::new(Inbox::new(self.plan.edges * workers, self.options.lane_bytes_max))).collect();
-        stores.into_iter().enumerate().map(|(id, db)| self.worker(id, db, &inboxes)).collect()
+        WorkerId::all(workers).zip(stores).map(|(id, db)| self.worker(id, db, &inboxes)).collect()
     }
 
     /// Chains before this one that feed the same sink: each has a writer of its own, with a number of its own.
@@ -156,13 +181,13 @@ impl Graph<'_> {
         self.plan.chains[..chain].iter().filter(|c| c.output == ChainOutput::Sink(sink)).count()
     }
 
-    fn worker(&self, id: usize, db: StateDb, inboxes: &[Arc<Inbox>]) -> Result<Worker, JobError> {
+    fn worker(&self, id: WorkerId, db: StateDb, inboxes: &[Arc<Inbox>]) -> Result<Worker, JobError> {
         let workers = inboxes.len();
-        let restored: BTreeMap<u32, OperatorState> = self.manifest.operators.iter().copied().collect();
+        let restored: BTreeMap<OperatorId, OperatorState> = self.manifest.operators.iter().copied().collect();
         let mut chains = Vec::new();
         let mut operator_ids = Vec::new();
         let mut edges = Vec::new();
-        let parker = inboxes[id].parker.clone();
+        let parker = inboxes[id.index()].parker.clone();
         let wake: Wake = Arc::new(move || parker.wake());
         let span = spans::worker(id);
         for (number, plan) in self.plan.chains.iter().enumerate() {
@@ -174,8 +199,8 @@ impl Graph<'_> {
                 Ok::<_, OperatorFailure>(Link { operator, span: spans::operator(&chain_span, place, &name), name })
             };
             let mut links = plan.operators.iter().enumerate().map(link).collect::<Result<Vec<_>, _>>()?;
-            let ids: Vec<u32> = plan.operators.iter().map(|o| o.state_id()).collect();
-            for (link, marks) in links.iter_mut().zip(&ids).filter_map(|(link, id)| Some((link, restored.get(id)?))) {
+            let ids: Vec<Option<OperatorId>> = plan.operators.iter().map(|o| o.state_id()).collect();
+            for (link, marks) in links.iter_mut().zip(&ids).filter_map(|(link, id)| Some((link, restored.get(id.as_ref()?)?))) {
                 if let Some(state) = link.operator.state() {
                     state.restore(marks, &db).map_err(|e| e.of(&link.name))?;
                 }
@@ -185,7 +210,7 @@ impl Graph<'_> {
                 ChainOutput::Sink(sink) => ChainEnd::Sink(SinkEnd {
                     sink: *sink,
                     writer: self.connected.sinks[*sink]
-                        .writer(id + workers * self.earlier_writers(number, *sink), wake.clone())?,
+                        .writer(id.index() + workers * self.earlier_writers(number, *sink), wake.clone())?,
                     prepared: None,
                     control: self.control.clone(),
                     rows_written: 0,
@@ -199,7 +224,7 @@ impl Graph<'_> {
         }
         let sources = self.plan.sources.iter().zip(self.sources).enumerate().map(|(s, (source, shared))| {
             let readers = self.plan.chains.iter().enumerate().filter(|(_, c)| c.input == ChainInput::Source(s)).map(|(i, _)| i);
-            let ingest = Ingest::new(source.ingest.clone(), (self.connected.decoder)(s));
+            let ingest = Ingest::new(source.ingest.clone(), (self.connected.decoding)(s));
             WorkerSource::new(shared.clone(), ingest, readers.collect())
         });
         Ok(Worker::new(WorkerParts {
@@ -212,10 +237,10 @@ impl Graph<'_> {
             operator_ids,
             sink_names: self.plan.sinks.iter().map(|s| s.name.clone()).collect(),
             db,
-            errors: ErrorStream::new(self.connected.errors.writer(id, wake)?),
+            errors: ErrorStream::new(self.connected.errors.writer(id.index(), wake)?),
             control: self.control.clone(),
             reports: self.reports.clone(),
-            checkpoints: self.store.checkpoints(),
+            staging: self.store.staging(),
         }))
     }
 }
@@ -224,12 +249,12 @@ impl Graph<'_> {
 pub fn first_splits(source: &dyn Source, ingest: &mut Ingest) -> Result<Vec<SplitState>, JobError> {
     let mut states = Vec::new();
     for seed in source.discover()? {
-        let peeked = source.peek(&seed.id)?.and_then(|raw| ingest.first_watermark(&raw));
+        let peeked = source.peek(&seed.id)?.and_then(|raw| ingest.first_watermark(raw));
         states.push(SplitState {
             id: seed.id.0.to_string(),
             parents: seed.parents.iter().map(|p| p.0.to_string()).collect(),
             position: seed.start,
-            watermark_ms: peeked.unwrap_or(crate::time::MIN_TIME_MS),
+            watermark: peeked.unwrap_or(Watermark::NONE),
             rows: 0,
             peeked: peeked.is_some(),
             finished: false,

@@ -121,6 +121,7 @@ pub fn append(queue: &mut VecDeque<Event>, event: Event) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Epoch;
     use crate::time::Watermark;
 
     fn drained(inbox: &Inbox) -> Vec<String> {
@@ -146,7 +147,7 @@ mod tests {
         let inbox = Inbox::new(1, 0);
         for event in [
             Event::Watermark(Watermark::at(1)),
-            Event::Barrier(7),
+            Event::Barrier(Epoch::new(7)),
             Event::Watermark(Watermark::at(2)),
             Event::Tick(5),
             Event::Watermark(Watermark::at(3)),

@@ -10,10 +10,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use super::control::{Control, Report, Snapshot, Stats};
+use super::control::{Control, Report, Requests, Snapshot, Stats};
 use super::crash::CrashPoint;
 use super::driver::Driver;
 use super::epochs::{Action, Epochs, Happened, Stands};
@@ -24,6 +24,7 @@ use super::recovery::{Recovered, Recovery};
 use super::worker::SharedSource;
 use crate::checkpoint::manifest::{Manifest, SourceState, join_splits};
 use crate::checkpoint::store::CheckpointStore;
+use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
 use crate::runtime::error::{JobError, WorkerError};
@@ -72,7 +73,7 @@ struct Job<'a> {
     newest: Manifest,
     changes: Changes,
     /// Epochs up to this one have been numbered, also those that are given up: files are named after epochs.
-    last_epoch: u64,
+    last_epoch: Epoch,
 }
 
 /// The workers, and how the job hears of them.
@@ -88,8 +89,7 @@ impl Job<'_> {
     fn run(mut self, observer: &mut dyn Observer) -> Result<Outcome, JobError> {
         let sources = share_sources(self.plan, self.connected, &self.newest, self.options);
         let control = Arc::new(Control {
-            requested_epoch: AtomicU64::new(self.last_epoch),
-            final_epoch: AtomicU64::new(0),
+            requests: Requests::new(self.last_epoch),
             stop: AtomicBool::new(false),
             stats: Stats::default(),
             crashes: self.options.crashes.clone(),
@@ -160,12 +160,9 @@ impl Job<'_> {
     }
 
     /// Requests an epoch of the workers.
-    fn open(&self, epoch: u64, afterwards: Afterwards, running: &Running<'_>) -> Result<(), JobError> {
+    fn open(&self, epoch: Epoch, afterwards: Afterwards, running: &Running<'_>) -> Result<(), JobError> {
         self.store.begin(epoch)?;
-        if afterwards == Afterwards::Ends {
-            running.control.final_epoch.store(epoch, Ordering::Release);
-        }
-        running.control.requested_epoch.store(epoch, Ordering::Release);
+        running.control.requests.request(epoch, afterwards);
         running.driver.wake();
         Ok(())
     }
@@ -173,7 +170,7 @@ impl Job<'_> {
     /// Makes a checkpoint of parts that are all here, and lets the sinks publish what they staged.
     fn publish_epoch(
         &mut self,
-        epoch: u64,
+        epoch: Epoch,
         is_finished: bool,
         parts: &[Snapshot],
         running: &mut Running<'_>,
@@ -182,7 +179,7 @@ impl Job<'_> {
         let manifest = self.store.publish(self.manifest_of(epoch, is_finished, parts))?;
         self.crash(CrashPoint::BeforeRename)?;
         self.store.begin_publishing(epoch)?;
-        tracing::debug!(epoch, files = manifest.files.len(), "checkpoint published");
+        tracing::debug!(epoch = epoch.number(), files = manifest.files.len(), "checkpoint published");
         let sinks: Vec<(Arc<dyn Sink>, Vec<Staged>)> = named_sinks(self.plan, self.connected)
             .map(|(name, sink)| (sink.clone(), staged_of(&manifest, name).to_vec()))
             .collect();
@@ -197,21 +194,21 @@ impl Job<'_> {
     }
 
     /// The sinks have published an epoch.
-    fn complete(&self, epoch: u64) -> Result<(), JobError> {
+    fn complete(&self, epoch: Epoch) -> Result<(), JobError> {
         self.crash(CrashPoint::AfterRename)?;
         self.store.end_publishing(epoch)?;
         Ok(self.store.retain(epoch)?)
     }
 
     /// The manifest of an epoch: the parts of all workers joined. `parts`: by worker.
-    fn manifest_of(&self, epoch: u64, is_finished: bool, parts: &[Snapshot]) -> Manifest {
+    fn manifest_of(&self, epoch: Epoch, is_finished: bool, parts: &[Snapshot]) -> Manifest {
         debug_assert_eq!(parts.len(), self.options.workers);
         let sources = self.plan.sources.iter().enumerate().map(|(s, plan)| SourceState {
             table: plan.table.name.clone(),
             run: self.newest.sources.iter().find(|known| known.table == plan.table.name).and_then(|known| known.run.clone()),
             splits: join_splits(parts.iter().map(|p| p.splits[s].clone()).collect()),
         });
-        let mut operators: BTreeMap<u32, OperatorState> = BTreeMap::new();
+        let mut operators: BTreeMap<OperatorId, OperatorState> = BTreeMap::new();
         for (id, state) in parts.iter().flat_map(|p| &p.operators) {
             let joined = operators.get(id).map_or(*state, |known| known.join(*state));
             operators.insert(*id, joined);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::control::Stats;
 use super::worker::SharedSource;
+use crate::ids::Epoch;
 
 /// How a job ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub trait Observer {
     /// Called about every 100 ms and once at the end.
     fn progress(&mut self, stats: &Stats, sources: &[Arc<SharedSource>]);
     /// The newest checkpoint.
-    fn checkpoint(&mut self, _epoch: u64) {}
+    fn checkpoint(&mut self, _epoch: Epoch) {}
     /// Where the job goes on: the epoch, and newer checkpoints that had to be left out.
-    fn resumed(&mut self, _epoch: u64, _skipped: &[(u64, String)]) {}
+    fn resumed(&mut self, _epoch: Epoch, _skipped: &[(Epoch, String)]) {}
 }

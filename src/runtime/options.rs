@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::crash::CrashSchedule;
-use crate::format::Decoder;
+use crate::ingest::Decoding;
 use crate::lookup::Lookup;
 use crate::sink::Sink;
 use crate::source::Source;
@@ -18,15 +18,31 @@ use crate::time::clock::SharedClock;
 pub struct Connected {
     /// In the order of the plan's sources.
     pub sources: Vec<Arc<dyn Source>>,
-    /// Makes a decoder for a source; each worker has its own.
-    pub decoder: Box<dyn Fn(usize) -> Box<dyn Decoder> + Send + Sync>,
+    /// Makes what reads the records of a source; each worker has its own.
+    pub decoding: Box<dyn Fn(usize) -> Decoding + Send + Sync>,
     /// Tables that are looked up, in the order of the plan's.
     pub lookups: Vec<Arc<Lookup>>,
     /// In the order of the plan's sinks.
     pub sinks: Vec<Arc<dyn Sink>>,
     /// The error stream.
     pub errors: Arc<dyn Sink>,
+    /// In the order of the plan's sources.
+    pub watermarks: Vec<SourceWatermarks>,
+}
+
+/// What a table says of its watermark beside the expression.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceWatermarks {
+    /// A split that has been certified empty for this long no longer holds the watermark back; zero: never.
     pub idle_timeout: Duration,
+    /// The sources that it is read together with, and how far its splits may be ahead of the slowest.
+    pub alignment: Option<Alignment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alignment {
+    pub group: String,
+    pub max_drift: Duration,
 }
 
 /// When an epoch is opened.

@@ -10,6 +10,7 @@ use super::observer::{Observer, Outcome};
 use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
 use crate::checkpoint::manifest::{Manifest, SourceState};
 use crate::checkpoint::store::CheckpointStore;
+use crate::ids::Epoch;
 use crate::ingest::Ingest;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::error::JobError;
@@ -23,7 +24,7 @@ pub enum Recovered {
     GoesOn {
         manifest: Box<Manifest>,
         /// Epochs up to this one have been numbered, also those that are given up: files are named after epochs.
-        last_epoch: u64,
+        last_epoch: Epoch,
     },
     /// There is nothing to do.
     IsOver(Outcome),
@@ -58,8 +59,8 @@ impl Recovery<'_> {
             }
             Decision::Resume { mut manifest, skipped } => {
                 self.set_up(&mut manifest)?;
-                let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing).max().unwrap_or(0);
-                let last_epoch = manifest.epoch.max(given_up);
+                let given_up = skipped.iter().map(|(epoch, _)| *epoch).chain(disk.publishing);
+                let last_epoch = given_up.fold(manifest.epoch, Epoch::max);
                 self.store.begin_work()?;
                 self.store.drop_after(Some(manifest.epoch))?;
                 self.recommit(&manifest, &disk)?;
@@ -74,7 +75,7 @@ impl Recovery<'_> {
                 self.store.drop_after(None)?;
                 self.discard_uncommitted()?;
                 let manifest = self.epoch_zero()?;
-                Ok(Recovered::GoesOn { manifest: Box::new(self.store.publish(manifest)?), last_epoch: 0 })
+                Ok(Recovered::GoesOn { manifest: Box::new(self.store.publish(manifest)?), last_epoch: Epoch::START })
             }
         }
     }
@@ -94,14 +95,14 @@ impl Recovery<'_> {
     fn epoch_zero(&self) -> Result<Manifest, JobError> {
         let mut sources = Vec::new();
         for (number, (plan, source)) in self.plan.sources.iter().zip(&self.connected.sources).enumerate() {
-            let mut ingest = Ingest::new(plan.ingest.clone(), (self.connected.decoder)(number));
+            let mut ingest = Ingest::new(plan.ingest.clone(), (self.connected.decoding)(number));
             let run = source.setup(None)?;
             let splits = first_splits(source.as_ref(), &mut ingest)?;
             sources.push(SourceState { table: plan.table.name.clone(), run, splits });
         }
         Ok(Manifest {
             run_ms: self.run_ms,
-            epoch: 0,
+            epoch: Epoch::START,
             finished: false,
             plan: self.plan.fingerprint.clone(),
             workers: self.options.workers,

@@ -6,10 +6,11 @@
 
 use tracing::{Span, debug_span};
 
+use crate::ids::WorkerId;
 use crate::plan::physical::{ChainInput, ChainOutput, PhysicalPlan};
 
-pub fn worker(id: usize) -> Span {
-    debug_span!("worker", id)
+pub fn worker(id: WorkerId) -> Span {
+    debug_span!("worker", id = id.index())
 }
 
 /// Chains are counted from 0, in the order of the plan.

@@ -28,10 +28,11 @@ use super::control::{Control, Report};
 use super::crash::CrashPoint;
 use super::errors::{BarrierSide, ErrorStream};
 use super::inbox::{Inbox, Parker};
+use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::{Context, Counters, Event, FailedRows};
 use crate::runtime::error::WorkerError;
 use crate::state::rocks::StateDb;
-use crate::time::{MAX_TIME_MS, MIN_TIME_MS};
+use crate::time::Watermark;
 pub use lanes::EdgeInput;
 pub use shared_source::{SharedSource, SplitData};
 use snapshot::OpenEpoch;
@@ -39,7 +40,7 @@ pub use source::WorkerSource;
 
 /// What a worker is made of, put together by `graph`.
 pub struct WorkerParts {
-    pub id: usize,
+    pub id: WorkerId,
     /// In which it writes its log lines.
     pub span: Span,
     /// All workers' inboxes; number `id` is its own.
@@ -47,33 +48,33 @@ pub struct WorkerParts {
     pub sources: Vec<WorkerSource>,
     pub edges: Vec<EdgeInput>,
     pub chains: Vec<Chain>,
-    /// Numbers of the operators of each chain; 0 for those without state.
-    pub operator_ids: Vec<Vec<u32>>,
+    /// The operators of each chain; None for those without state.
+    pub operator_ids: Vec<Vec<Option<OperatorId>>>,
     pub sink_names: Vec<String>,
     pub db: StateDb,
     pub errors: ErrorStream,
     pub control: Arc<Control>,
     pub reports: Sender<Report>,
-    /// Where checkpoints go: this folder / epoch / worker.
-    pub checkpoints: PathBuf,
+    /// Where parts of checkpoints go: this folder / epoch / worker.
+    pub staging: PathBuf,
 }
 
 pub struct Worker {
-    id: usize,
+    id: WorkerId,
     span: Span,
     inbox: Arc<Inbox>,
     peers: Vec<Arc<Inbox>>,
     sources: Vec<WorkerSource>,
     edges: Vec<EdgeInput>,
     chains: Vec<Chain>,
-    operator_ids: Vec<Vec<u32>>,
+    operator_ids: Vec<Vec<Option<OperatorId>>>,
     sink_names: Vec<String>,
     db: StateDb,
     errors: ErrorStream,
     control: Arc<Control>,
     reports: Sender<Report>,
-    checkpoints: PathBuf,
-    injected_epoch: u64,
+    staging: PathBuf,
+    injected_epoch: Epoch,
     open_epoch: Option<OpenEpoch>,
     /// The barrier of the last epoch has been sent: nothing is read any more.
     is_ending: bool,
@@ -85,7 +86,7 @@ pub struct Worker {
     next_source: usize,
     /// Bytes of accumulators after the last step.
     held_bytes: usize,
-    sent_tick_ms: i64,
+    sent_tick_ms: Option<i64>,
 }
 
 impl Worker {
@@ -103,12 +104,12 @@ impl Worker {
             errors,
             control,
             reports,
-            checkpoints,
+            staging,
         } = parts;
         Worker {
             id,
             span,
-            inbox: inboxes[id].clone(),
+            inbox: inboxes[id.index()].clone(),
             peers: inboxes,
             sources,
             edges,
@@ -117,10 +118,10 @@ impl Worker {
             sink_names,
             db,
             errors,
-            injected_epoch: control.requested_epoch.load(Ordering::Acquire),
+            injected_epoch: control.requests.newest(),
             control,
             reports,
-            checkpoints,
+            staging,
             open_epoch: None,
             is_ending: false,
             is_over: false,
@@ -129,7 +130,7 @@ impl Worker {
             failed: Vec::new(),
             next_source: 0,
             held_bytes: 0,
-            sent_tick_ms: MIN_TIME_MS,
+            sent_tick_ms: None,
         }
     }
 
@@ -315,7 +316,7 @@ impl Worker {
         if self.drained_reported || self.is_stalled() {
             return;
         }
-        if self.chains.iter_mut().all(|c| c.watermark_ms == MAX_TIME_MS && !c.has_work()) {
+        if self.chains.iter_mut().all(|c| c.watermark == Watermark::END && !c.has_work()) {
             self.drained_reported = true;
             let _ = self.reports.send(Report::Drained(self.id));
         }

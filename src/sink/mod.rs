@@ -17,6 +17,7 @@ pub mod version;
 
 use arrow::datatypes::SchemaRef;
 
+use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::wake::Wake;
 
@@ -121,7 +122,7 @@ pub trait SinkWriter: Send {
         true
     }
     /// The barrier of an epoch has come: what was written before it belongs to the epoch, what follows to the next.
-    fn begin_prepare(&mut self, epoch: u64, afterwards: Afterwards) -> Result<Prepared, SinkError>;
+    fn begin_prepare(&mut self, epoch: Epoch, afterwards: Afterwards) -> Result<Prepared, SinkError>;
     /// Asked while [`SinkWriter::begin_prepare`] has answered [`Prepared::Waits`].
     fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
         Ok(Prepared::Waits)
@@ -159,7 +160,7 @@ pub trait PrepareNow {
 #[cfg(test)]
 impl<W: SinkWriter + ?Sized> PrepareNow for W {
     fn prepare(&mut self, epoch: u64) -> Result<Staged, SinkError> {
-        match self.begin_prepare(epoch, Afterwards::GoesOn)? {
+        match self.begin_prepare(Epoch::new(epoch), Afterwards::GoesOn)? {
             Prepared::Part { staged, .. } => Ok(staged),
             Prepared::Waits => panic!("it waits"),
         }

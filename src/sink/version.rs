@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::time::EventTime;
+
 /// Length of a version's text, bytes.
 pub const TEXT_LEN: usize = 50;
 
@@ -26,16 +28,16 @@ pub enum WriteMode {
 pub struct Version {
     /// Start of the run, ms since the epoch. Kept on resume, so that a later run wins over an earlier one.
     pub run_ms: i64,
-    /// End of the window that made the row, ms since the epoch.
-    pub window_end_ms: i64,
+    /// End of the window that made the row; the earliest time for a row of none, so that the text of a version is as long for all.
+    pub window_end: EventTime,
     /// Input changes folded into the row, never emissions: a replay reaches at least the old number.
     pub revision: u64,
 }
 
 impl Version {
     /// The version of rows of a window, or of rows without one: among those the last one written wins.
-    pub fn of_window(run_ms: i64, window_end_ms: Option<i64>) -> Version {
-        Version { run_ms, window_end_ms: window_end_ms.unwrap_or(i64::MIN), revision: 0 }
+    pub fn of_window(run_ms: i64, window_end: Option<EventTime>) -> Version {
+        Version { run_ms, window_end: window_end.unwrap_or(EventTime::MIN), revision: 0 }
     }
 
     /// The version of a text that [`Version`] has written; None for any other.
@@ -43,7 +45,7 @@ impl Version {
         let mut numbers = text.split('-').map(|digits| u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16));
         let mut number = || numbers.next().flatten();
         let signed = |v: u64| (v ^ (1 << 63)).cast_signed();
-        let version = Version { run_ms: signed(number()?), window_end_ms: signed(number()?), revision: number()? };
+        let version = Version { run_ms: signed(number()?), window_end: EventTime::at(signed(number()?)), revision: number()? };
         numbers.next().is_none().then_some(version)
     }
 
@@ -127,7 +129,7 @@ impl Tally {
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unsigned = |v: i64| v.cast_unsigned() ^ (1 << 63);
-        write!(f, "{:016x}-{:016x}-{:016x}", unsigned(self.run_ms), unsigned(self.window_end_ms), self.revision)
+        write!(f, "{:016x}-{:016x}-{:016x}", unsigned(self.run_ms), unsigned(self.window_end.ms()), self.revision)
     }
 }
 
@@ -149,9 +151,9 @@ mod tests {
         let numbers = [i64::MIN, -1_000_000, -1, 0, 1, 15, 16, 1_700_000_000_000, i64::MAX];
         let mut versions = Vec::new();
         for run_ms in numbers {
-            for window_end_ms in numbers {
+            for window_end in numbers.map(EventTime::at) {
                 for revision in [0, 9, 10, u64::MAX] {
-                    versions.push(Version { run_ms, window_end_ms, revision });
+                    versions.push(Version { run_ms, window_end, revision });
                 }
             }
         }
@@ -166,7 +168,7 @@ mod tests {
 
     #[test]
     fn other_texts_are_no_versions() {
-        let text = Version::of_window(5, Some(7)).to_string();
+        let text = Version::of_window(5, Some(EventTime::at(7))).to_string();
         for other in ["", "1", "x-y-z", &text[1..], &format!("{text}-0"), &text.replace('8', "g"), &format!("{text} ")] {
             assert_eq!(Version::parse(other), None, "{other}");
         }
@@ -175,13 +177,13 @@ mod tests {
     #[test]
     fn results_are_told_apart_by_what_they_meet() {
         let tally = Tally::new("t");
-        let own = Version::of_window(5, Some(7));
+        let own = Version::of_window(5, Some(EventTime::at(7)));
         for (held, standing) in [
             (None, Standing::Newer),
-            (Some(Version::of_window(4, Some(9))), Standing::Newer),
-            (Some(Version::of_window(5, Some(6))), Standing::Newer),
+            (Some(Version::of_window(4, Some(EventTime::at(9)))), Standing::Newer),
+            (Some(Version::of_window(5, Some(EventTime::at(6)))), Standing::Newer),
             (Some(own), Standing::Same),
-            (Some(Version::of_window(5, Some(8))), Standing::BehindWindow),
+            (Some(Version::of_window(5, Some(EventTime::at(8)))), Standing::BehindWindow),
             (Some(Version { revision: 1, ..own }), Standing::BehindWindow),
             (Some(Version::of_window(6, None)), Standing::BehindRun),
         ] {
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn rows_without_a_window_give_way_to_any_window() {
-        assert!(Version::of_window(5, None) < Version::of_window(5, Some(-1)));
-        assert!(Version::of_window(6, None) > Version::of_window(5, Some(i64::MAX)));
+        assert!(Version::of_window(5, None) < Version::of_window(5, Some(EventTime::at(-1))));
+        assert!(Version::of_window(6, None) > Version::of_window(5, Some(EventTime::MAX)));
     }
 }

@@ -57,6 +57,13 @@ pub struct StoredSplit<'a> {
     pub finished: bool,
 }
 
+/// Whether a split is read at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    Begins,
+    Ends,
+}
+
 /// How a reader may read ahead of what is polled.
 pub struct ReadAhead {
     /// To be called when `poll` has something new to say.
@@ -118,6 +125,9 @@ pub trait SplitReader: Send {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError>;
     /// Where a reader opened now would go on: after everything that `poll` has returned.
     fn position(&self) -> Position;
+    /// Told when the split is not going to be polled for a while, since it is ahead of others, and when it is again: what is
+    /// asked of the outside meanwhile is only kept waiting.
+    fn pause(&mut self, _now: Pause) {}
     /// How far the last answer of the outside was behind the newest record of the split, ms of arrival time. None before the
     /// first answer, and where there are no arrival times.
     fn lag_ms(&self) -> Option<i64> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion_expr::{Expr, LogicalPlan, TableSource};
 
-use super::error::Place;
+use super::error::TextPlace;
 use super::functions::clock;
 use super::hints;
 use crate::sql::functions::clock::PROCTIME;
@@ -36,7 +36,7 @@ pub struct Table {
     pub partitioned_by: Vec<String>,
     /// What stands in WITH, also secrets.
     pub options: BTreeMap<String, String>,
-    pub place: Place,
+    pub place: TextPlace,
 }
 
 /// By its name alone: options may hold secrets.
@@ -105,6 +105,7 @@ impl Table {
         self.columns.iter().enumerate().filter(|(_, c)| writable(c)).map(|(i, _)| i).collect()
     }
 
+    /// The connector as WITH names it; no text if it names none, which no connector is called.
     pub fn connector(&self) -> &str {
         self.options.get("connector").map_or("", String::as_str)
     }

@@ -18,11 +18,11 @@ pub struct SqlError {
     pub message: String,
     /// What to write instead, if that is known.
     pub help: Option<String>,
-    pub place: Option<Place>,
+    pub place: Option<TextPlace>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct TextPlace {
     pub line: u64,
     pub column: u64,
 }
@@ -32,7 +32,7 @@ impl SqlError {
         SqlError { message: message.into(), help: None, place: None }
     }
 
-    pub fn at(mut self, place: Option<Place>) -> SqlError {
+    pub fn at(mut self, place: Option<TextPlace>) -> SqlError {
         self.place = self.place.or(place);
         self
     }
@@ -72,7 +72,7 @@ impl SqlError {
     /// is looked up there if the error does not carry its place.
     pub fn from_plan(error: &DataFusionError, statement: &Source<'_>) -> SqlError {
         let span = error.diagnostic().and_then(|d| d.span);
-        let place = span.filter(|s| s.start.line > 0).map(|s| Place { line: s.start.line, column: s.start.column });
+        let place = span.filter(|s| s.start.line > 0).map(|s| TextPlace { line: s.start.line, column: s.start.column });
         if let DataFusionError::SchemaError(schema_error, _) = error.find_root()
             && let Some(own) = of_names(schema_error)
         {
@@ -99,7 +99,7 @@ impl SqlError {
         let Some((message, at)) = text.rsplit_once(" at Line: ") else { return SqlError::new(text) };
         let mut numbers = at.split(", Column: ").map(|n| n.trim().parse::<u64>());
         match (numbers.next(), numbers.next()) {
-            (Some(Ok(line)), Some(Ok(column))) => SqlError::new(lower_first(message)).at(Some(Place { line, column })),
+            (Some(Ok(line)), Some(Ok(column))) => SqlError::new(lower_first(message)).at(Some(TextPlace { line, column })),
             _ => SqlError::new(text),
         }
     }
@@ -177,20 +177,20 @@ fn lower_first(text: &str) -> String {
 pub struct Source<'a> {
     /// The whole file.
     pub text: &'a str,
-    pub start: Place,
+    pub start: TextPlace,
     /// The place after the statement; None at the end of the file.
-    pub end: Option<Place>,
+    pub end: Option<TextPlace>,
 }
 
 impl Source<'_> {
     /// The place of the first word of the statement that a message puts in quotes.
-    fn find_quoted(&self, message: &str) -> Option<Place> {
+    fn find_quoted(&self, message: &str) -> Option<TextPlace> {
         let quoted = message.split(['\'', '"', '`']).skip(1).step_by(2);
         quoted.filter_map(|name| self.find(name.rsplit('.').next()?)).next()
     }
 
     /// The place of a word in the statement, whatever its case.
-    pub fn find(&self, word: &str) -> Option<Place> {
+    pub fn find(&self, word: &str) -> Option<TextPlace> {
         if word.is_empty() {
             return None;
         }
@@ -206,7 +206,7 @@ impl Source<'_> {
                 from = at + word.len();
                 let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
                 let column = line[..at].chars().count() as u64 + 1;
-                let place = Place { line: number, column };
+                let place = TextPlace { line: number, column };
                 let comment = line[..at].contains("--");
                 if !comment
                     && !is_part(line[..at].chars().next_back())
@@ -229,9 +229,9 @@ mod tests {
     #[test]
     fn the_caret_stands_under_the_word() {
         let text = "SELECT a,\n\tbogus\nFROM t";
-        let source = Source { text, start: Place { line: 1, column: 1 }, end: Some(Place { line: 4, column: 1 }) };
+        let source = Source { text, start: TextPlace { line: 1, column: 1 }, end: Some(TextPlace { line: 4, column: 1 }) };
         let place = source.find("BOGUS");
-        assert_eq!(place, Some(Place { line: 2, column: 2 }));
+        assert_eq!(place, Some(TextPlace { line: 2, column: 2 }));
         let rendered = SqlError::new("no column 'bogus'").at(place).help("did you mean 'a'?").render("q.sql", text);
         assert_eq!(rendered, "error: no column 'bogus'\n --> q.sql:2:2\n  |\n2 | \tbogus\n  | \t^\nhelp: did you mean 'a'?\n");
     }
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         let text = "CREATE TABLE t (k STRING) WITH ('aws.credentials.basic.secretkey'='open-sesame', bogus)";
-        let at = |word: &str| Some(Place { line: 1, column: text.find(word).unwrap() as u64 + 1 });
+        let at = |word: &str| Some(TextPlace { line: 1, column: text.find(word).unwrap() as u64 + 1 });
         for word in ["CREATE", "sesame", "bogus"] {
             let error = SqlError::new("found: 'open-sesame'").help("not open-sesame").at(at(word));
             let rendered = error.render("q.sql", text);
@@ -254,7 +254,7 @@ mod tests {
     fn of_a_long_line_the_part_at_the_caret_is_shown() {
         let text = format!("{} bogus {}", "x".repeat(5000), "y".repeat(5000));
         for (column, under, marks) in [(1, "xxx", 1), (5002, "bogus", 2), (10_000, "yyy", 1)] {
-            let rendered = SqlError::new("wrong").at(Some(Place { line: 1, column })).render("q.sql", &text);
+            let rendered = SqlError::new("wrong").at(Some(TextPlace { line: 1, column })).render("q.sql", &text);
             let lines: Vec<Vec<char>> = rendered.lines().map(|line| line.chars().collect()).collect();
             let caret = lines[4].iter().position(|c| *c == '^').unwrap();
             let shown: String = lines[3][caret..].iter().collect();

@@ -12,7 +12,7 @@ use sqlparser::ast::{
 };
 
 use super::dialect::TABLE_ARGUMENT;
-use super::error::{Place, SqlError};
+use super::error::{SqlError, TextPlace};
 
 /// Before the name of a window function that comes from a GROUP BY: there a HOP may have any slide.
 pub const GROUP_PREFIX: &str = "__GROUP_";
@@ -51,7 +51,7 @@ struct GroupWindow {
     kind: &'static str,
     rowtime: Ident,
     arguments: Vec<Expr>,
-    place: Option<Place>,
+    place: Option<TextPlace>,
 }
 
 impl GroupWindow {
@@ -68,7 +68,7 @@ impl GroupWindow {
     }
 
     /// What an auxiliary function stands for: a window column, or the processing time.
-    fn column(&self, function: &Function, place: Option<Place>) -> Result<Option<Auxiliary>, SqlError> {
+    fn column(&self, function: &Function, place: Option<TextPlace>) -> Result<Option<Auxiliary>, SqlError> {
         let name = function.name.to_string().to_uppercase();
         let Some((kind, part)) = part_of(&name) else { return Ok(None) };
         let column = match part {
@@ -222,9 +222,9 @@ fn column_name(expression: &Expr) -> Option<Ident> {
     }
 }
 
-fn place_of(expression: &Expr) -> Option<Place> {
+fn place_of(expression: &Expr) -> Option<TextPlace> {
     let start = expression.span().start;
-    (start.line > 0).then_some(Place { line: start.line, column: start.column })
+    (start.line > 0).then_some(TextPlace { line: start.line, column: start.column })
 }
 
 /// Those of the older form, which has no names for them: rows that came out of another window may have columns of that name.

@@ -11,7 +11,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::FlinkDialect;
-use super::error::{Place, SqlError};
+use super::error::{SqlError, TextPlace};
 use crate::secret::{MASK, is_secret};
 
 /// How a hinted name goes on after the table's own.
@@ -70,7 +70,7 @@ pub fn attach(tokens: Vec<TokenWithSpan>) -> Result<(Vec<TokenWithSpan>, Vec<Str
             out.push(token);
             continue;
         };
-        let place = Place { line: token.span.start.line, column: token.span.start.column };
+        let place = TextPlace { line: token.span.start.line, column: token.span.start.column };
         let refused = |message: String| SqlError::new(message).at(Some(place));
         let kind: String = hint.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
         if HARMLESS.contains(&kind.to_uppercase().as_str()) {

@@ -58,8 +58,8 @@ pub fn amount(text: &str, from: &str, to: Option<&str>) -> Option<Amount> {
             for (index, (part, (name, ms))) in parts.iter().zip(&UNITS[first..]).enumerate() {
                 let value = if *name == "SECOND" { seconds_ms(part)? } else { number(part)?.checked_mul(*ms)? };
                 // Behind the first unit there is less than one of the unit before.
-                let limit = if index == 0 { i64::MAX } else { UNITS[first + index - 1].1 };
-                if value >= limit {
+                let (_, unit_before_ms) = UNITS[first + index.saturating_sub(1)];
+                if index > 0 && value >= unit_before_ms {
                     return None;
                 }
                 total = total.checked_add(value)?;

@@ -17,7 +17,7 @@ use sqlparser::ast::{
 };
 
 use super::catalog::{is_proctime, is_rowtime};
-use super::error::{Place, SqlError};
+use super::error::{SqlError, TextPlace};
 use super::functions::as_of;
 use super::{flink_types, hints};
 use crate::sql::catalog::LOOKED_UP;
@@ -63,9 +63,9 @@ fn body(of: &mut SetExpr) -> ControlFlow<SqlError> {
     }
 }
 
-fn place(factor: &TableFactor) -> Option<Place> {
+fn place(factor: &TableFactor) -> Option<TextPlace> {
     let start = factor.span().start;
-    (start.line > 0).then_some(Place { line: start.line, column: start.column })
+    (start.line > 0).then_some(TextPlace { line: start.line, column: start.column })
 }
 
 fn joins(table: &mut TableWithJoins) -> ControlFlow<SqlError> {

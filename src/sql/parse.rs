@@ -11,7 +11,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
-use super::error::{Place, SqlError};
+use super::error::{SqlError, TextPlace};
 use super::{hints, rewrite, unicode_text};
 use crate::sql::statement::{ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Placed, Statement, Strategy};
 use crate::sql::types::nested;
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Result<Parsed, SqlError> {
         .map_err(|e| SqlError::from_parser(&ParserError::TokenizerError(e.to_string())))?;
     for token in &tokens {
         if let Token::DoubleQuotedString(name) = &token.token {
-            let place = Place { line: token.span.start.line, column: token.span.start.column };
+            let place = TextPlace { line: token.span.start.line, column: token.span.start.column };
             let error = SqlError::new(format!("\"{name}\" is in double quotes, which Flink SQL does not have")).at(Some(place));
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
@@ -76,28 +76,28 @@ fn local_time_zones(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     .collect()
 }
 
-fn here(parser: &Parser) -> Place {
+fn here(parser: &Parser) -> TextPlace {
     let at = parser.peek_token_ref().span.start;
-    Place { line: at.line, column: at.column }
+    TextPlace { line: at.line, column: at.column }
 }
 
 /// Behind the last character of the text.
-fn end_of(text: &str) -> Place {
+fn end_of(text: &str) -> TextPlace {
     let last = text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()).last();
-    last.map_or(Place { line: 1, column: 1 }, |(i, l)| Place {
+    last.map_or(TextPlace { line: 1, column: 1 }, |(i, l)| TextPlace {
         line: i as u64 + 1,
         column: l.trim_end().chars().count() as u64 + 1,
     })
 }
 
 /// Where the next token is; None at the end of the file, which has no place in the tokens.
-fn end_place(parser: &Parser) -> Option<Place> {
+fn end_place(parser: &Parser) -> Option<TextPlace> {
     let place = here(parser);
     (place.line > 0).then_some(place)
 }
 
 /// One statement or one set, or an EXPLAIN of either. `end` is the end of the file.
-fn statement_or_set(parser: &mut Parser, end: Place, out: &mut Vec<Placed>) -> Result<(), SqlError> {
+fn statement_or_set(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(), SqlError> {
     let start = here(parser);
     if !parser.parse_keyword(Keyword::EXPLAIN) {
         return one(parser, end, out);
@@ -119,7 +119,7 @@ fn statement_or_set(parser: &mut Parser, end: Place, out: &mut Vec<Placed>) -> R
 }
 
 /// One statement, or the statements of one set.
-fn one(parser: &mut Parser, end: Place, out: &mut Vec<Placed>) -> Result<(), SqlError> {
+fn one(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(), SqlError> {
     let start = here(parser);
     let execute = word(parser, "EXECUTE");
     let explained_set =

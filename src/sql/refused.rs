@@ -10,16 +10,16 @@ use sqlparser::ast::{
     Spanned, TableFactor, Value, Visit, Visitor,
 };
 
-use super::error::{Place, SqlError};
+use super::error::{SqlError, TextPlace};
 use crate::sql::statement::place_of;
 
 fn refuse<T>(what: &str) -> Result<T, SqlError> {
     Err(SqlError::new(format!("{what} is not supported")))
 }
 
-fn starts(node: &impl Spanned) -> Option<Place> {
+fn starts(node: &impl Spanned) -> Option<TextPlace> {
     let start = node.span().start;
-    (start.line > 0).then_some(Place { line: start.line, column: start.column })
+    (start.line > 0).then_some(TextPlace { line: start.line, column: start.column })
 }
 
 /// A query's clauses; queries within it are asked for themselves.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use sqlparser::ast::{DataType as SqlType, Expr, Ident, Query};
 
-use super::error::{Place, Source};
+use super::error::{Source, TextPlace};
 
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
@@ -56,11 +56,11 @@ pub enum ColumnDefKind {
 #[derive(Debug, Clone)]
 pub struct Placed {
     pub statement: Statement,
-    pub start: Place,
+    pub start: TextPlace,
     /// The place behind it; None at the end of the file.
-    pub end: Option<Place>,
+    pub end: Option<TextPlace>,
     /// Where the EXPLAIN begins that asks for the plan instead of rows.
-    pub explain: Option<Place>,
+    pub explain: Option<TextPlace>,
 }
 
 impl Placed {
@@ -69,8 +69,8 @@ impl Placed {
     }
 }
 
-pub fn place_of(ident: &Ident) -> Option<Place> {
-    (ident.span.start.line > 0).then_some(Place { line: ident.span.start.line, column: ident.span.start.column })
+pub fn place_of(ident: &Ident) -> Option<TextPlace> {
+    (ident.span.start.line > 0).then_some(TextPlace { line: ident.span.start.line, column: ident.span.start.column })
 }
 
 /// `LIKE source (INCLUDING ALL, ...)`.

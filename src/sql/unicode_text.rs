@@ -6,7 +6,7 @@
 
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::error::{Place, SqlError};
+use super::error::{SqlError, TextPlace};
 
 /// Puts the text that is meant for the tokens of every `U&'...'`.
 pub fn decode(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError> {
@@ -30,7 +30,7 @@ pub fn decode(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>, SqlError
                 continue;
             }
         };
-        let place = Place { line: token.span.start.line, column: token.span.start.column };
+        let place = TextPlace { line: token.span.start.line, column: token.span.start.column };
         let (escape, end) = escape_character(&tokens, at + 3).map_err(|e| e.at(Some(place)))?;
         let text = unescaped(text, escape).map_err(|e| SqlError::new(e).at(Some(place)))?;
         out.push(TokenWithSpan { token: Token::SingleQuotedString(text), span: token.span });
@@ -45,7 +45,7 @@ fn of_charset(name: &TokenWithSpan, text: Option<&TokenWithSpan>) -> Result<Opti
         return Ok(None);
     };
     let Some(charset) = word.value.strip_prefix('_').filter(|_| word.quote_style.is_none()) else { return Ok(None) };
-    let place = Place { line: name.span.start.line, column: name.span.start.column };
+    let place = TextPlace { line: name.span.start.line, column: name.span.start.column };
     let limit = match charset.to_uppercase().as_str() {
         "UTF8" | "UTF16" => char::MAX,
         "LATIN1" => '\u{ff}',

@@ -23,7 +23,6 @@ use super::error::SqlError;
 use super::flink_types;
 use crate::operator::unnest::element_types;
 use crate::sql::statement::place_of;
-use crate::types::nested::is_multiset;
 use crate::types::sql_name;
 
 /// Marks the relation that stands for a join with UNNEST. No SQL text can write it.
@@ -162,7 +161,8 @@ impl RelationPlanner for UnnestPlanner {
         let value = context.sql_to_expr(value, input.schema())?;
         let value = flink_types::expression(value, input.schema())?;
         let names = (names.collect(), alias);
-        let node = Unnest::try_new(value, name.value == OUTER, ordinality, names, input)?;
+        let clauses = Clauses { outer: name.value == OUTER, ordinality };
+        let node = Unnest::try_new(value, clauses, names, input)?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
             LogicalPlan::Extension(Extension { node: Arc::new(node) }),
             None,
@@ -173,25 +173,33 @@ impl RelationPlanner for UnnestPlanner {
 /// The columns' names as the query gives them, and the table's.
 type Names = (Vec<String>, Option<String>);
 
+/// What stands around UNNEST.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Clauses {
+    /// LEFT JOIN: a row without elements comes out once, with NULLs.
+    pub outer: bool,
+    /// WITH ORDINALITY.
+    pub ordinality: bool,
+}
+
 /// One row for each element of a value.
 #[derive(Debug, Clone)]
 pub struct Unnest {
     pub value: Expr,
-    pub outer: bool,
-    pub ordinality: bool,
+    pub clauses: Clauses,
     names: Names,
     pub input: LogicalPlan,
     schema: DFSchemaRef,
 }
 
 impl Unnest {
-    fn try_new(value: Expr, outer: bool, ordinality: bool, names: Names, input: LogicalPlan) -> Result<Unnest> {
+    fn try_new(value: Expr, clauses: Clauses, names: Names, input: LogicalPlan) -> Result<Unnest> {
         let data_type = value.get_type(input.schema())?;
-        let Some(mut types) = element_types(&data_type, is_multiset(&data_type)) else {
+        let Some(mut types) = element_types(&data_type) else {
             let message = format!("UNNEST takes an ARRAY, a MAP or a MULTISET, not {}", sql_name(&data_type));
             return Err(flink_types::at(datafusion_common::DataFusionError::Plan(message), &value));
         };
-        if ordinality {
+        if clauses.ordinality {
             types.push((Some("ORDINALITY".into()), DataType::Int32));
         }
         if !names.0.is_empty() && names.0.len() != types.len() {
@@ -204,7 +212,7 @@ impl Unnest {
             fields.push((qualifier.clone(), Arc::new(Field::new(name, data_type, true))));
         }
         let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);
-        Ok(Unnest { value, outer, ordinality, names, input, schema })
+        Ok(Unnest { value, clauses, names, input, schema })
     }
 
     /// How many columns an element has, and its ordinal.
@@ -212,8 +220,8 @@ impl Unnest {
         self.schema.fields().len() - self.input.schema().fields().len()
     }
 
-    fn identity(&self) -> (&Expr, bool, bool, &Names, &LogicalPlan) {
-        (&self.value, self.outer, self.ordinality, &self.names, &self.input)
+    fn identity(&self) -> (&Expr, Clauses, &Names, &LogicalPlan) {
+        (&self.value, self.clauses, &self.names, &self.input)
     }
 }
 
@@ -248,15 +256,15 @@ impl UserDefinedLogicalNodeCore for Unnest {
         vec![self.value.clone()]
     }
     fn fmt_for_explain(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let kind = if self.outer { "left " } else { "" };
-        let ordinality = if self.ordinality { " with ordinality" } else { "" };
+        let kind = if self.clauses.outer { "left " } else { "" };
+        let ordinality = if self.clauses.ordinality { " with ordinality" } else { "" };
         write!(f, "Unnest: {kind}{}{ordinality}", self.value)
     }
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         let (Some(value), Some(input)) = (exprs.into_iter().next(), inputs.into_iter().next()) else {
             return plan_err!("UNNEST needs one value and one input");
         };
-        Unnest::try_new(value, self.outer, self.ordinality, self.names.clone(), input)
+        Unnest::try_new(value, self.clauses, self.names.clone(), input)
     }
     fn necessary_children_exprs(&self, output_columns: &[usize]) -> Option<Vec<Vec<usize>>> {
         let input = self.input.schema();

@@ -7,6 +7,7 @@
 use arrow::array::{ArrayRef, RecordBatch};
 
 use super::key::{KeyBuf, encode_keys, hash_key};
+use crate::ids::WorkerId;
 
 /// Key groups that work is divided into. Fixed for the life of a state directory: it is part of stored keys.
 pub const KEY_GROUPS: u16 = 128;
@@ -44,10 +45,10 @@ impl KeyGroup {
 
 /// The worker that owns a key group when there are `workers` of them: contiguous ranges.
 #[inline]
-pub fn owner_of(key_group: KeyGroup, workers: usize) -> usize {
+pub fn owner_of(key_group: KeyGroup, workers: usize) -> WorkerId {
     let owner = key_group.index() * workers / usize::from(KEY_GROUPS);
     debug_assert!(owner < workers, "{key_group:?} belongs to none of {workers} workers");
-    owner
+    WorkerId::new(owner)
 }
 
 /// Neighbouring key groups; there may be none left.
@@ -120,8 +121,12 @@ mod tests {
     #[test]
     fn every_key_group_has_one_owner_and_owners_have_neighbours() {
         for workers in 1..=usize::from(KEY_GROUPS) {
-            let owners: Vec<usize> = KeyGroups::ALL.iter().map(|group| owner_of(group, workers)).collect();
-            assert!(owners.is_sorted() && owners.first() == Some(&0) && owners.last() == Some(&(workers - 1)));
+            let owners: Vec<WorkerId> = KeyGroups::ALL.iter().map(|group| owner_of(group, workers)).collect();
+            assert!(
+                owners.is_sorted()
+                    && owners.first() == Some(&WorkerId::FIRST)
+                    && owners.last() == Some(&WorkerId::new(workers - 1))
+            );
         }
     }
 

@@ -31,6 +31,8 @@
 //! ```
 
 use super::{KeyGroup, KeyGroups};
+use crate::ids::OperatorId;
+use crate::time::EventTime;
 
 pub const VERSION: u8 = 3;
 const KEY_BYTES: usize = 32;
@@ -89,8 +91,8 @@ const FIRST_KEYED_KIND: u8 = 16;
 const KEYED_PREFIX_BYTES: usize = 8;
 
 /// Appends the key of one entry of keyed state to `out`.
-pub fn keyed(operator: u32, kind: KeyedKind, key_group: KeyGroup, key: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&operator.to_be_bytes());
+pub fn keyed(operator: OperatorId, kind: KeyedKind, key_group: KeyGroup, key: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&operator.to_bytes());
     out.push(kind as u8);
     out.extend_from_slice(&key_group.to_bytes());
     out.push(StateTable::Main.code());
@@ -113,24 +115,24 @@ pub fn key_group_of(key: &[u8]) -> Option<KeyGroup> {
 /// Which part of an operator's state: everything in a key before the key group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StatePlace {
-    pub operator: u32,
+    pub operator: OperatorId,
     pub kind: StateKind,
-    pub time_ms: i64,
-    pub last_ms: i64,
+    pub time: EventTime,
+    pub last: EventTime,
 }
 
 impl StatePlace {
     /// A place with one time.
-    pub fn at(operator: u32, kind: StateKind, time_ms: i64) -> StatePlace {
-        StatePlace { operator, kind, time_ms, last_ms: time_ms }
+    pub fn at(operator: OperatorId, kind: StateKind, time: EventTime) -> StatePlace {
+        StatePlace { operator, kind, time, last: time }
     }
 
     fn encode(&self) -> [u8; PLACE_BYTES] {
         let mut out = [0; PLACE_BYTES];
-        out[0..4].copy_from_slice(&self.operator.to_be_bytes());
+        out[0..4].copy_from_slice(&self.operator.to_bytes());
         out[4] = self.kind as u8;
-        out[5..13].copy_from_slice(&(self.time_ms ^ i64::MIN).to_be_bytes());
-        out[13..21].copy_from_slice(&(self.last_ms ^ i64::MIN).to_be_bytes());
+        out[5..13].copy_from_slice(&self.time.to_bytes());
+        out[13..21].copy_from_slice(&self.last.to_bytes());
         out
     }
 
@@ -148,9 +150,9 @@ impl StatePlace {
 }
 
 /// The first key of everything of one kind that an operator stores, and the first key after it.
-pub fn kind_range(operator: u32, kind: StateKind) -> (Vec<u8>, Vec<u8>) {
-    let (from, _) = StatePlace::at(operator, kind, i64::MIN).range();
-    let (_, to) = StatePlace::at(operator, kind, i64::MAX).range();
+pub fn kind_range(operator: OperatorId, kind: StateKind) -> (Vec<u8>, Vec<u8>) {
+    let (from, _) = StatePlace::at(operator, kind, EventTime::MIN).range();
+    let (_, to) = StatePlace::at(operator, kind, EventTime::MAX).range();
     (from, to)
 }
 
@@ -179,7 +181,7 @@ impl StateKey {
     pub fn decode(key: &[u8]) -> Option<StateKey> {
         let key: &[u8; KEY_BYTES] = key.try_into().ok()?;
         let word = |at: usize| u32::from_be_bytes([key[at], key[at + 1], key[at + 2], key[at + 3]]);
-        let time = |at: usize| (i64::from(word(at) as i32) << 32 | i64::from(word(at + 4))) ^ i64::MIN;
+        let time = |at: usize| EventTime::from_bytes(std::array::from_fn(|i| key[at + i]));
         let kind = match key[4] {
             0 => StateKind::Waiting,
             1 => StateKind::Shown,
@@ -187,7 +189,12 @@ impl StateKey {
             3 => StateKind::Session,
             _ => return None,
         };
-        let place = StatePlace { operator: word(0), kind, time_ms: time(5), last_ms: time(13) };
+        let place = StatePlace {
+            operator: OperatorId::from_bytes([key[0], key[1], key[2], key[3]]),
+            kind,
+            time: time(5),
+            last: time(13),
+        };
         let key_group = KeyGroup::from_bytes([key[21], key[22]])?;
         Some(StateKey { place, key_group, table: StateTable::of_code(key[23]), generation: word(24), chunk: word(28) })
     }
@@ -197,8 +204,15 @@ impl StateKey {
 mod tests {
     use super::*;
 
+    const OPERATOR: OperatorId = OperatorId::FIRST;
+
     fn key(time_ms: i64, last_ms: i64, key_group: u16, chunk: u32) -> StateKey {
-        let place = StatePlace { operator: 3, kind: StateKind::Waiting, time_ms, last_ms };
+        let place = StatePlace {
+            operator: OPERATOR,
+            kind: StateKind::Waiting,
+            time: EventTime::at(time_ms),
+            last: EventTime::at(last_ms),
+        };
         let key_group = KeyGroup::from_bytes(key_group.to_be_bytes()).expect("a key group");
         StateKey { place, key_group, table: StateTable::Side(254), generation: u32::MAX, chunk }
     }
@@ -225,7 +239,7 @@ mod tests {
         let within = |k: StateKey, range: &(Vec<u8>, Vec<u8>)| {
             k.encode().as_slice() >= range.0.as_slice() && k.encode().as_slice() < range.1.as_slice()
         };
-        let place = StatePlace { operator: 3, kind: StateKind::Waiting, time_ms: 7, last_ms: 9 };
+        let place = StatePlace { operator: OPERATOR, kind: StateKind::Waiting, time: EventTime::at(7), last: EventTime::at(9) };
         let all = place.range();
         assert!(within(key(7, 9, 0, 0), &all) && within(key(7, 9, 127, u32::MAX), &all));
         assert!(!within(key(7, 8, 127, u32::MAX), &all) && !within(key(7, 10, 0, 0), &all) && !within(key(8, 9, 0, 0), &all));
@@ -234,7 +248,7 @@ mod tests {
         let some = place.groups(groups.take_first(2));
         assert!(within(key(7, 9, 4, 0), &some) && within(key(7, 9, 5, u32::MAX), &some));
         assert!(!within(key(7, 9, 3, u32::MAX), &some) && !within(key(7, 9, 6, 0), &some));
-        let kind = kind_range(3, StateKind::Waiting);
+        let kind = kind_range(OPERATOR, StateKind::Waiting);
         assert!(within(key(i64::MIN, i64::MIN, 0, 0), &kind) && within(key(i64::MAX, i64::MAX, 127, u32::MAX), &kind));
     }
 

@@ -1,12 +1,56 @@
-//! How far has event time come? A number that only grows, with a start and an end of its own.
+//! When did something happen, and how far has that time come? Points in event time, and the watermark, which only grows and
+//! has a start and an end of its own.
 //!
 //! Passed between sources, operators and workers. What always holds of a stream: behind a watermark comes none that is lower.
-
-use std::fmt;
+//! Columns of times stay numbers; one that is handed on alone has its type.
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_TIME_MS, MIN_TIME_MS};
+use crate::ids::shown_as_its_number;
+
+shown_as_its_number!(EventTime, Watermark);
+
+/// A point in event time: when a row happened, or where a window ends; ms since 1970-01-01T00:00:00Z. Where windows lie in a
+/// zone, it is what the clock on the wall shows there, counted in the same way.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+#[repr(transparent)]
+pub struct EventTime(i64);
+
+impl EventTime {
+    /// Bounds of ranges: no row is that old, or that young.
+    pub const MIN: EventTime = EventTime(i64::MIN);
+    pub const MAX: EventTime = EventTime(i64::MAX);
+
+    #[inline]
+    pub const fn at(ms: i64) -> EventTime {
+        EventTime(ms)
+    }
+
+    #[inline]
+    pub const fn ms(self) -> i64 {
+        self.0
+    }
+
+    #[inline]
+    pub const fn later(self, by_ms: i64) -> EventTime {
+        EventTime(self.0.saturating_add(by_ms))
+    }
+
+    #[inline]
+    pub const fn earlier(self, by_ms: i64) -> EventTime {
+        EventTime(self.0.saturating_sub(by_ms))
+    }
+
+    /// As stored keys have it: big-endian with the sign bit flipped, so that byte order is time order.
+    pub const fn to_bytes(self) -> [u8; 8] {
+        (self.0 ^ i64::MIN).to_be_bytes()
+    }
+
+    pub const fn from_bytes(bytes: [u8; 8]) -> EventTime {
+        EventTime(i64::from_be_bytes(bytes) ^ i64::MIN)
+    }
+}
 
 /// No row at or before this time is in time any more; ms since 1970-01-01T00:00:00Z. Encoded as that number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,9 +59,9 @@ pub struct Watermark(i64);
 
 impl Watermark {
     /// Before any event time: there has been none yet.
-    pub const NONE: Watermark = Watermark(MIN_TIME_MS);
+    pub const NONE: Watermark = Watermark(i64::MIN);
     /// After any event time: the end of input, at which every window fires.
-    pub const END: Watermark = Watermark(MAX_TIME_MS);
+    pub const END: Watermark = Watermark(i64::MAX);
 
     pub fn at(ms: i64) -> Watermark {
         Watermark(ms)
@@ -27,27 +71,28 @@ impl Watermark {
         self.0
     }
 
-    /// True if a window that ends at `end_ms` takes no more rows.
-    pub fn closes(self, end_ms: i64) -> bool {
-        end_ms.saturating_sub(1) <= self.0
+    /// The lowest one that closes a window which ends then.
+    #[inline]
+    pub fn closing(end: EventTime) -> Watermark {
+        Watermark(end.earlier(1).0)
+    }
+
+    /// The last time that it covers.
+    #[inline]
+    pub const fn time(self) -> EventTime {
+        EventTime(self.0)
+    }
+
+    /// True if a window that ends then takes no more rows.
+    #[inline]
+    pub fn closes(self, end: EventTime) -> bool {
+        Watermark::closing(end) <= self
     }
 
     /// The watermark of rows that leave so much later. None yet, and the end of input, are the same for them.
     pub fn delayed(self, by_ms: i64) -> Watermark {
         debug_assert!(by_ms >= 0, "a watermark leaves before it comes");
         if self == Watermark::END { self } else { Watermark(self.0.saturating_sub(by_ms)) }
-    }
-}
-
-impl fmt::Display for Watermark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for Watermark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 
@@ -63,10 +108,18 @@ mod tests {
             (Watermark::NONE, 10, false),
             (Watermark::END, i64::MAX, true),
         ] {
-            assert_eq!(watermark.closes(end_ms), closes, "{watermark} {end_ms}");
+            assert_eq!(watermark.closes(EventTime::at(end_ms)), closes, "{watermark} {end_ms}");
         }
         assert_eq!(Watermark::END.delayed(5), Watermark::END);
         assert_eq!(Watermark::NONE.delayed(5), Watermark::NONE);
         assert_eq!(Watermark::at(7).delayed(5), Watermark::at(2));
+    }
+
+    #[test]
+    fn stored_times_sort_as_times_do() {
+        let times = [i64::MIN, -1, 0, 1, i64::MAX].map(EventTime::at);
+        assert!(times.map(EventTime::to_bytes).is_sorted());
+        assert_eq!(times.map(|time| EventTime::from_bytes(time.to_bytes())), times);
+        assert_eq!(EventTime::MAX.later(1), EventTime::MAX);
     }
 }

@@ -1,9 +1,10 @@
 //! When? Event time, watermarks and the one door to the system clock.
 //!
-//! Used by every layer; uses nothing of ours. Event time is `i64` milliseconds since 1970-01-01T00:00:00Z everywhere.
+//! Used by every layer; knows of others no more than the numbers of workers. Event time is milliseconds since 1970-01-01T00:00:00Z everywhere.
 
 mod event_time;
 
+pub mod alignment;
 pub mod clock;
 pub mod idle;
 pub mod java_zone;
@@ -11,11 +12,7 @@ pub mod timer;
 pub mod watermark;
 pub mod zone;
 
-pub use event_time::Watermark;
+pub use event_time::{EventTime, Watermark};
 
 /// A day without a change of the clocks.
 pub const MS_PER_DAY: i64 = 86_400_000;
-/// Before any event time: "no watermark yet".
-pub const MIN_TIME_MS: i64 = i64::MIN;
-/// After any event time: the watermark at the end of input.
-pub const MAX_TIME_MS: i64 = i64::MAX;

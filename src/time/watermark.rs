@@ -19,7 +19,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{MAX_TIME_MS, MIN_TIME_MS};
+use super::Watermark;
+use crate::ids::WorkerId;
+
+/// Whether a source ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boundedness {
+    /// It has ended when all its splits have.
+    Bounded,
+    /// It may get new splits for ever.
+    Unbounded,
+}
 
 /// What a split is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +49,11 @@ pub enum SplitStatus {
 pub struct Entry<S> {
     pub id: Arc<str>,
     pub status: SplitStatus,
-    /// The watermark after the last record read, ms.
-    pub watermark_ms: i64,
+    /// The watermark after the last record read.
+    pub watermark: Watermark,
     pub parents: Vec<String>,
     /// The worker that reads it.
-    pub owner: usize,
+    pub owner: WorkerId,
     pub data: S,
     links: Links,
 }
@@ -57,7 +67,7 @@ struct Links {
     /// Parents that are not in the table yet.
     unknown_parents: usize,
     /// The lowest final watermark of the parents that have finished.
-    inherited_ms: Option<i64>,
+    inherited: Option<Watermark>,
     /// What the sets of the table hold of this split.
     listed: Listed,
 }
@@ -65,19 +75,28 @@ struct Links {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Listed {
     /// Where it holds the source watermark, if it does.
-    holds_ms: Option<i64>,
+    holds: Option<Watermark>,
     /// Its watermark, if it is idle.
-    idle_ms: Option<i64>,
+    idle: Option<Watermark>,
     /// Where it would be opened, if all its parents have finished.
-    ready_ms: Option<i64>,
+    ready: Option<Watermark>,
     /// The same, if some of its parents are unknown and all others have finished.
-    orphan_ms: Option<i64>,
+    orphan: Option<Watermark>,
     /// It will end before anything else has to, and so may still register splits.
     may_register: bool,
 }
 
+/// How many splits a worker keeps open at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// All that may be open.
+    ForAll,
+    /// Only some: others wait until one has ended.
+    Few,
+}
+
 /// Splits in order of a watermark, then of their registration.
-type InOrder = BTreeSet<(i64, usize)>;
+type InOrder = BTreeSet<(Watermark, usize)>;
 
 /// All splits of one source table.
 #[derive(Debug)]
@@ -87,40 +106,46 @@ pub struct SplitTable<S> {
     numbers: BTreeMap<Arc<str>, usize>,
     /// Names of parents that are not known yet, with the splits that wait for them.
     awaited: BTreeMap<String, Vec<usize>>,
-    /// False for a source that gets new splits for ever.
-    bounded: bool,
+    boundedness: Boundedness,
     holding: InOrder,
     idle: InOrder,
     /// By owner.
-    ready: BTreeMap<usize, InOrder>,
-    orphans: BTreeMap<usize, InOrder>,
+    ready: BTreeMap<WorkerId, InOrder>,
+    orphans: BTreeMap<WorkerId, InOrder>,
     may_register: usize,
     unfinished: usize,
     /// The highest source watermark handed out.
-    handed_out_ms: i64,
+    handed_out: Watermark,
 }
 
 impl<S> SplitTable<S> {
-    /// `bounded`: the source has ended when all its splits have.
-    pub fn new(bounded: bool) -> SplitTable<S> {
+    pub fn new(boundedness: Boundedness) -> SplitTable<S> {
         SplitTable {
             entries: Vec::new(),
             numbers: BTreeMap::new(),
             awaited: BTreeMap::new(),
-            bounded,
+            boundedness,
             holding: InOrder::new(),
             idle: InOrder::new(),
             ready: BTreeMap::new(),
             orphans: BTreeMap::new(),
             may_register: 0,
             unfinished: 0,
-            handed_out_ms: MIN_TIME_MS,
+            handed_out: Watermark::NONE,
         }
     }
 
-    /// Registers a split unless it is known. `watermark_ms` is what its own records have brought it to; one with known
+    /// Registers a split unless it is known. `watermark` is what its own records have brought it to; one with known
     /// parents starts at the lowest of theirs, whenever it was registered.
-    pub fn register(&mut self, id: &str, parents: Vec<String>, owner: usize, watermark_ms: i64, status: SplitStatus, data: S) {
+    pub fn register(
+        &mut self,
+        id: &str,
+        parents: Vec<String>,
+        owner: WorkerId,
+        watermark: Watermark,
+        status: SplitStatus,
+        data: S,
+    ) {
         if self.numbers.contains_key(id) {
             return;
         }
@@ -136,7 +161,7 @@ impl<S> SplitTable<S> {
                 Some(&p) => {
                     let parent = &mut self.entries[p];
                     parent.links.children.push(number);
-                    links.meet(parent.status, parent.watermark_ms);
+                    links.meet(parent.status, parent.watermark);
                 }
             }
         }
@@ -147,11 +172,11 @@ impl<S> SplitTable<S> {
         for &child in &links.children {
             let child = &mut self.entries[child].links;
             child.unknown_parents -= 1;
-            child.meet(status, watermark_ms);
+            child.meet(status, watermark);
         }
         let relatives: Vec<usize> =
             links.children.iter().copied().chain(parents.iter().filter_map(|p| self.numbers.get(p.as_str()).copied())).collect();
-        self.entries.push(Entry { id, status, watermark_ms, parents, owner, data, links });
+        self.entries.push(Entry { id, status, watermark, parents, owner, data, links });
         for split in relatives.into_iter().chain([number]) {
             self.list(split);
         }
@@ -165,16 +190,16 @@ impl<S> SplitTable<S> {
         if before == now {
             return;
         }
-        let move_in = |set: &mut InOrder, before: Option<i64>, now: Option<i64>| {
+        let move_in = |set: &mut InOrder, before: Option<Watermark>, now: Option<Watermark>| {
             if before != now {
-                before.map(|ms| set.remove(&(ms, number)));
-                now.map(|ms| set.insert((ms, number)));
+                before.map(|watermark| set.remove(&(watermark, number)));
+                now.map(|watermark| set.insert((watermark, number)));
             }
         };
-        move_in(&mut self.holding, before.holds_ms, now.holds_ms);
-        move_in(&mut self.idle, before.idle_ms, now.idle_ms);
-        move_in(self.ready.entry(entry.owner).or_default(), before.ready_ms, now.ready_ms);
-        move_in(self.orphans.entry(entry.owner).or_default(), before.orphan_ms, now.orphan_ms);
+        move_in(&mut self.holding, before.holds, now.holds);
+        move_in(&mut self.idle, before.idle, now.idle);
+        move_in(self.ready.entry(entry.owner).or_default(), before.ready, now.ready);
+        move_in(self.orphans.entry(entry.owner).or_default(), before.orphan, now.orphan);
         self.may_register = self.may_register + usize::from(now.may_register) - usize::from(before.may_register);
         debug_assert!(self.may_register <= self.entries.len(), "more splits may register others than there are");
     }
@@ -187,21 +212,21 @@ impl<S> SplitTable<S> {
             SplitStatus::Waiting => {
                 // A parent that has not finished holds the watermark itself, at or below where this split would: only
                 // what the others left behind is to be looked at here.
-                let held_by_parents = unfinished_parents > 0 && entry.links.inherited_ms.is_none();
-                listed.holds_ms = (!held_by_parents).then(|| entry.starts_at());
+                let held_by_parents = unfinished_parents > 0 && entry.links.inherited.is_none();
+                listed.holds = (!held_by_parents).then(|| entry.starts_at());
                 let may_open = (unfinished_parents == 0).then(|| entry.starts_at());
-                listed.ready_ms = may_open.filter(|_| unknown_parents == 0);
-                listed.orphan_ms = may_open.filter(|_| unknown_parents > 0);
-                listed.may_register = listed.ready_ms.is_some();
+                listed.ready = may_open.filter(|_| unknown_parents == 0);
+                listed.orphan = may_open.filter(|_| unknown_parents > 0);
+                listed.may_register = listed.ready.is_some();
             }
             SplitStatus::Active => {
-                listed.holds_ms = Some(entry.watermark_ms);
+                listed.holds = Some(entry.watermark);
                 listed.may_register = true;
             }
             SplitStatus::Idle => {
                 let awaited = |&c: &usize| self.entries[c].status == SplitStatus::Waiting;
-                listed.holds_ms = entry.links.children.iter().any(awaited).then_some(entry.watermark_ms);
-                listed.idle_ms = Some(entry.watermark_ms);
+                listed.holds = entry.links.children.iter().any(awaited).then_some(entry.watermark);
+                listed.idle = Some(entry.watermark);
                 listed.may_register = true;
             }
             SplitStatus::Finished => {}
@@ -210,15 +235,15 @@ impl<S> SplitTable<S> {
     }
 
     /// The next split of `owner` that may be opened, lowest watermark first; it becomes active.
-    pub fn next_to_open(&mut self, owner: usize) -> Option<&mut Entry<S>> {
-        let first = |sets: &BTreeMap<usize, InOrder>| sets.get(&owner).and_then(|set| set.first()).map(|&(_, number)| number);
+    pub fn next_to_open(&mut self, owner: WorkerId) -> Option<&mut Entry<S>> {
+        let first = |sets: &BTreeMap<WorkerId, InOrder>| sets.get(&owner).and_then(|set| set.first()).map(|&(_, number)| number);
         // Without orphans, the child of a merge would wait for ever if its other parent's parent was read to a bound only.
         let orphan = || first(&self.orphans).filter(|_| self.may_register == 0);
         let number = first(&self.ready).or_else(orphan)?;
         let entry = &mut self.entries[number];
         debug_assert_eq!(entry.links.unfinished_parents, 0, "split {} is opened before its parents have ended", entry.id);
         debug_assert_eq!(entry.status, SplitStatus::Waiting, "split {} is opened twice", entry.id);
-        entry.watermark_ms = entry.starts_at();
+        entry.watermark = entry.starts_at();
         entry.status = SplitStatus::Active;
         self.list(number);
         Some(&mut self.entries[number])
@@ -226,17 +251,17 @@ impl<S> SplitTable<S> {
 
     fn change(&mut self, id: &str, change: impl FnOnce(&mut Entry<S>)) {
         if let Some(&number) = self.numbers.get(id) {
-            let before_ms = self.entries[number].watermark_ms;
+            let before = self.entries[number].watermark;
             change(&mut self.entries[number]);
-            debug_assert!(self.entries[number].watermark_ms >= before_ms, "the watermark of split {id} goes back");
+            debug_assert!(self.entries[number].watermark >= before, "the watermark of split {id} goes back");
             self.list(number);
         }
     }
 
     /// Raises a split's watermark after its rows have been handed on, and makes it active again if it was idle.
-    pub fn advance(&mut self, id: &str, watermark_ms: i64) {
+    pub fn advance(&mut self, id: &str, watermark: Watermark) {
         self.change(id, |entry| {
-            entry.watermark_ms = entry.watermark_ms.max(watermark_ms);
+            entry.watermark = entry.watermark.max(watermark);
             if entry.status == SplitStatus::Idle {
                 entry.status = SplitStatus::Active;
             }
@@ -254,7 +279,7 @@ impl<S> SplitTable<S> {
 
     /// Takes back that a split has nothing to deliver: it is not known any more. The watermark that was handed out stays.
     pub fn set_active(&mut self, id: &str) {
-        self.advance(id, MIN_TIME_MS);
+        self.advance(id, Watermark::NONE);
     }
 
     /// Ends a split. Its children must have been registered before, under the same lock.
@@ -266,12 +291,12 @@ impl<S> SplitTable<S> {
         }
         entry.status = SplitStatus::Finished;
         self.unfinished -= 1;
-        let (watermark_ms, children) = (entry.watermark_ms, entry.links.children.clone());
+        let (watermark, children) = (entry.watermark, entry.links.children.clone());
         for child in children {
             debug_assert_eq!(self.entries[child].status, SplitStatus::Waiting, "a split was opened before its parent {id} ended");
             let links = &mut self.entries[child].links;
             links.unfinished_parents -= 1;
-            links.meet(SplitStatus::Finished, watermark_ms);
+            links.meet(SplitStatus::Finished, watermark);
             self.list(child);
         }
         self.list(number);
@@ -279,15 +304,30 @@ impl<S> SplitTable<S> {
 
     /// The source watermark: the minimum over the splits that may still deliver rows. With every open split idle it is the
     /// highest of theirs; with every split of a bounded source finished, the end of time.
-    pub fn watermark(&mut self) -> i64 {
+    pub fn watermark(&mut self) -> Watermark {
         let now = match (self.holding.first(), self.idle.last()) {
-            (Some(&(lowest_ms, _)), _) => lowest_ms,
-            (None, Some(&(highest_ms, _))) => highest_ms,
-            (None, None) if self.bounded => MAX_TIME_MS,
-            (None, None) => MIN_TIME_MS,
+            (Some(&(lowest, _)), _) => lowest,
+            (None, Some(&(highest, _))) => highest,
+            (None, None) if self.boundedness == Boundedness::Bounded => Watermark::END,
+            (None, None) => Watermark::NONE,
         };
-        self.handed_out_ms = self.handed_out_ms.max(now);
-        self.handed_out_ms
+        self.handed_out = self.handed_out.max(now);
+        self.handed_out
+    }
+
+    /// The lowest watermark of those that hold the source watermark back, if any does.
+    pub fn lowest_holding(&self) -> Option<Watermark> {
+        self.holding.first().map(|&(lowest, _)| lowest)
+    }
+
+    /// True if a split waits for the end of this one: a child for its parent, or one that is ready for a place among those that
+    /// are open, where `places` are few.
+    pub fn is_awaited(&self, id: &str, places: Places) -> bool {
+        let waits = |&child: &usize| self.entries[child].status == SplitStatus::Waiting;
+        self.get(id).is_some_and(|entry| {
+            let for_its_place = places == Places::Few && self.ready.get(&entry.owner).is_some_and(|ready| !ready.is_empty());
+            for_its_place || entry.links.children.iter().any(waits)
+        })
     }
 
     pub fn all_finished(&self) -> bool {
@@ -311,16 +351,16 @@ impl<S> SplitTable<S> {
 
 impl<S> Entry<S> {
     /// Where a split starts: where its own records have brought it, or else at the lowest of its parents.
-    fn starts_at(&self) -> i64 {
-        self.watermark_ms.max(self.links.inherited_ms.unwrap_or(MIN_TIME_MS))
+    fn starts_at(&self) -> Watermark {
+        self.watermark.max(self.links.inherited.unwrap_or(Watermark::NONE))
     }
 }
 
 impl Links {
     /// Takes note of a parent.
-    fn meet(&mut self, status: SplitStatus, watermark_ms: i64) {
+    fn meet(&mut self, status: SplitStatus, watermark: Watermark) {
         if status == SplitStatus::Finished {
-            self.inherited_ms = Some(self.inherited_ms.map_or(watermark_ms, |ms| ms.min(watermark_ms)));
+            self.inherited = Some(self.inherited.map_or(watermark, |lowest| lowest.min(watermark)));
         } else {
             self.unfinished_parents += 1;
         }

@@ -14,7 +14,7 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::MS_PER_DAY;
+use super::{MS_PER_DAY, Watermark};
 use arrow::array::timezone::Tz;
 use chrono::{DateTime, Offset, TimeZone};
 
@@ -88,14 +88,15 @@ impl Zone {
 
     /// The local time that is over, for good, at a watermark. While an hour is gone through that will come once more, that
     /// hour has not begun.
-    pub fn watermark(&self, ms: i64) -> i64 {
+    pub fn watermark(&self, watermark: Watermark) -> Watermark {
+        let ms = watermark.ms();
         let passed = self.changes.partition_point(|c| c.at_ms <= ms);
         let local = ms.saturating_add(self.offset(passed));
         debug_assert!(self.changes.get(passed).is_none_or(|next| ms < next.at_ms), "a change of the clocks has passed unseen");
-        match self.changes.get(passed) {
+        Watermark::at(match self.changes.get(passed) {
             Some(next) => local.min(next.at_ms + next.after_ms - 1),
             None => local,
-        }
+        })
     }
 
     fn offset(&self, changes_passed: usize) -> i64 {
@@ -207,17 +208,18 @@ mod tests {
     fn watermarks_never_go_back_and_wait_for_the_second_pass() {
         let berlin = zone("Europe/Berlin");
         for (from, to) in [("2024-10-26 23:00:00", "2024-10-27 03:00:00"), ("2024-03-31 00:00:00", "2024-03-31 03:00:00")] {
-            let mut last = i64::MIN;
+            let mut last = Watermark::NONE;
             for ms in (utc(from)..utc(to)).step_by(100_000) {
-                let mark = berlin.watermark(ms);
-                assert!(mark >= last && mark <= berlin.local(ms));
+                let mark = berlin.watermark(Watermark::at(ms));
+                assert!(mark >= last && mark.ms() <= berlin.local(ms));
                 last = mark;
             }
         }
         let two = utc("2024-10-27 02:00:00");
-        assert_eq!(berlin.watermark(utc("2024-10-27 00:30:00")), two - 1);
-        assert_eq!(berlin.watermark(utc("2024-10-27 01:00:00")), two);
-        assert_eq!(berlin.watermark(i64::MAX), i64::MAX);
-        assert!(berlin.watermark(i64::MIN) < utc("1800-01-01 00:00:00"));
+        for (watermark, local_ms) in [("2024-10-27 00:30:00", two - 1), ("2024-10-27 01:00:00", two)] {
+            assert_eq!(berlin.watermark(Watermark::at(utc(watermark))).ms(), local_ms);
+        }
+        assert_eq!(berlin.watermark(Watermark::END), Watermark::END);
+        assert!(berlin.watermark(Watermark::NONE).ms() < utc("1800-01-01 00:00:00"));
     }
 }

@@ -21,6 +21,15 @@ pub enum Operation {
     Modulo,
 }
 
+/// What becomes of digits that are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rounding {
+    /// Half goes away from zero.
+    HalfUp,
+    /// Towards zero.
+    Down,
+}
+
 /// Precision and scale.
 pub type Shape = (u8, i8);
 

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use paceline::format::json::{EncodeOptions, JsonEncoder};
+use paceline::ids::Epoch;
 use paceline::operator::Op;
 use paceline::rows::Rows;
 use paceline::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
@@ -68,7 +69,7 @@ impl SinkWriter for Writer {
         Ok(())
     }
 
-    fn begin_prepare(&mut self, epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         if self.lines.is_empty() {
             return Ok(Prepared::staged(vec![]));
         }

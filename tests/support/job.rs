@@ -11,6 +11,7 @@ use paceline::config::Config;
 use paceline::connect::connect;
 use paceline::connector::inline::select::SelectFormat;
 use paceline::connector::{Connectors, Environment};
+use paceline::ids::Epoch;
 use paceline::plan::lower::lower;
 use paceline::plan::physical::SinkTarget;
 use paceline::runtime::control::Stats;
@@ -108,7 +109,7 @@ impl CrashSchedule for StopAt {
 #[derive(Default)]
 pub struct Seen {
     /// The epoch an attempt went on from, and whether its store held anything.
-    pub resumed: Option<(u64, bool)>,
+    pub resumed: Option<(Epoch, bool)>,
     pub checkpoints: u64,
     pub late_rows: u64,
     pub late_by_fired_mark: u64,
@@ -120,10 +121,10 @@ impl Observer for Seen {
         self.late_rows = stats.late_rows.load(Ordering::Relaxed);
         self.late_by_fired_mark = stats.late_by_fired_mark.load(Ordering::Relaxed);
     }
-    fn checkpoint(&mut self, _: u64) {
+    fn checkpoint(&mut self, _: Epoch) {
         self.checkpoints += 1;
     }
-    fn resumed(&mut self, epoch: u64, _: &[(u64, String)]) {
+    fn resumed(&mut self, epoch: Epoch, _: &[(Epoch, String)]) {
         let folder = self.checkpoint_folder.join(format!("{epoch:08}"));
         let has_tables = fs::read_dir(folder).into_iter().flatten().flatten().any(|worker| {
             fs::read_dir(worker.path()).into_iter().flatten().flatten().any(|f| f.path().extension().is_some_and(|e| e == "sst"))
@@ -234,7 +235,7 @@ pub fn finish_with_kills(sql: &str, state_dir: &Path, seed: u64, kills: usize, r
             ..Variation::plain(1)
         };
         let (outcome, seen) = attempt(sql, state_dir, &variation);
-        restores += usize::from(seen.resumed.is_some_and(|(epoch, tables)| epoch > 0 && tables));
+        restores += usize::from(seen.resumed.is_some_and(|(epoch, tables)| epoch > Epoch::START && tables));
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => return restores,
             Err(JobError::Worker(WorkerError::Crashed(_))) => {}

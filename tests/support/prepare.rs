@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use paceline::ids::Epoch;
 use paceline::sink::{Afterwards, Prepared, Rejected, SinkError, SinkWriter};
 
 pub trait PrepareAndWait {
@@ -11,7 +12,7 @@ pub trait PrepareAndWait {
 
 impl<W: SinkWriter + ?Sized> PrepareAndWait for W {
     fn prepare(&mut self, epoch: u64) -> Result<Vec<Rejected>, SinkError> {
-        let mut prepared = self.begin_prepare(epoch, Afterwards::Ends)?;
+        let mut prepared = self.begin_prepare(Epoch::new(epoch), Afterwards::Ends)?;
         loop {
             match prepared {
                 Prepared::Part { rejected, .. } => return Ok(rejected),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::checkpoint::durable::MARKER;
 
-fn manifest(epoch: u64, workers: usize) -> Manifest {
+fn manifest(epoch: Epoch, workers: usize) -> Manifest {
     Manifest {
         run_ms: 7,
         epoch,
@@ -22,8 +22,9 @@ fn manifest(epoch: u64, workers: usize) -> Manifest {
 
 /// Publishes a checkpoint with one file of a store.
 fn checkpoint(store: &mut CheckpointStore, epoch: u64) {
+    let epoch = Epoch::new(epoch);
     store.begin(epoch).unwrap();
-    let part = store.worker_part(epoch, 0);
+    let part = store.staging().join(format!("{epoch:08}/worker-0"));
     fs::create_dir(&part).unwrap();
     fs::write(part.join("000001.sst"), "0123456789").unwrap();
     fs::write(part.join("CURRENT"), "MANIFEST").unwrap();
@@ -131,6 +132,10 @@ fn what_lies_among_our_files_stays() {
     let ours = [
         "live/worker-0/000004.sst",
         "live/worker-0/CURRENT",
+        "staging/00000009/worker-1/CURRENT",
+        "staging/object.tmp",
+        "checkpoints/00000009/worker-0/000001.sst",
+        "checkpoints/00000009/manifest.tmp",
         "tables/t/CURRENT",
         "tables/t/IDENTITY",
         "tables/t/000009.log",
@@ -144,6 +149,8 @@ fn what_lies_among_our_files_stays() {
         "checkpoints/00000001/notes.txt",
         "checkpoints/00000003/worker-x/CURRENT",
         "live/notes.txt",
+        "staging/notes.txt",
+        "staging/00000009/notes.txt",
         "live/worker-0/notes.txt",
         "tables/notes.txt",
         "tables/mine/LOG",
@@ -156,8 +163,8 @@ fn what_lies_among_our_files_stays() {
     // A link to a folder elsewhere is not followed.
     #[cfg(unix)]
     std::os::unix::fs::symlink(dir.path().join("checkpoints/00000003/worker-0"), dir.path().join("live/worker-1")).unwrap();
-    store.retain(3).unwrap();
-    store.drop_after(Some(3)).unwrap();
+    store.retain(Epoch::new(3)).unwrap();
+    store.drop_after(Some(Epoch::new(3))).unwrap();
     assert!(dir.path().join("checkpoints/00000003/worker-0/CURRENT").exists(), "still a checkpoint");
     #[cfg(unix)]
     fs::remove_file(dir.path().join("live/worker-1")).unwrap();
@@ -168,14 +175,20 @@ fn what_lies_among_our_files_stays() {
 }
 
 #[test]
-fn a_store_is_not_put_among_foreign_files() {
+fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
     let dir = tempfile::tempdir().unwrap();
-    let store = CheckpointStore::open(dir.path()).unwrap();
-    put(dir.path(), "checkpoints/00000001/worker-0/notes.txt", "1");
-    put(dir.path(), "checkpoints/00000002/notes.txt", "1");
-    let error = store.begin(1).unwrap_err();
+    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    put(dir.path(), "staging/00000001/worker-0/notes.txt", "1");
+    put(dir.path(), "staging/00000002/notes.txt", "1");
+    put(dir.path(), "checkpoints/00000002/worker-0/notes.txt", "mine");
+    let error = store.begin(Epoch::new(1)).unwrap_err();
     assert!(error.is_of_the_folder() && error.to_string().contains("00000001/worker-0 is not Paceline's"), "{error}");
-    store.begin(2).unwrap();
+    checkpoint(&mut store, 2);
+    assert_eq!(fs::read_to_string(dir.path().join("checkpoints/00000002/worker-0/notes.txt")).unwrap(), "mine");
+    fs::create_dir(dir.path().join("checkpoints/00000003")).unwrap();
+    fs::create_dir(dir.path().join("checkpoints/00000003/manifest")).unwrap();
+    let error = store.publish(manifest(Epoch::new(3), 1)).unwrap_err();
+    assert!(error.is_of_the_folder() && error.to_string().contains("00000003/manifest is not Paceline's"), "{error}");
 }
 
 #[test]
@@ -189,7 +202,7 @@ fn the_newest_checkpoint_is_checked_once_and_the_older_only_if_it_is_damaged() {
     // 10 and 8 bytes in each.
     let mut store = CheckpointStore::open(dir.path()).unwrap();
     for _ in 0..3 {
-        let found: Vec<u64> = store.read().unwrap().checkpoints.iter().map(|f| f.epoch).collect();
+        let found: Vec<u64> = store.read().unwrap().checkpoints.iter().map(|f| f.epoch.number()).collect();
         assert_eq!((found, store.verified_bytes), (vec![2], 18));
     }
     store.mark_clean().unwrap();
@@ -234,10 +247,10 @@ fn state_is_for_its_owner_alone() {
         fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
     put(&root, "checkpoints/00000000/manifest", "");
-    fs::write(root.join("checkpoints/00000000/manifest"), codec::encode(&manifest(0, 1))).unwrap();
+    fs::write(root.join("checkpoints/00000000/manifest"), codec::encode(&manifest(Epoch::START, 1))).unwrap();
     let mut store = CheckpointStore::open(&root).unwrap();
     checkpoint(&mut store, 1);
-    store.begin_publishing(1).unwrap();
+    store.begin_publishing(Epoch::new(1)).unwrap();
     store.mark_clean().unwrap();
     let new = dir.path().join("new");
     CheckpointStore::open(&new).unwrap();
@@ -248,4 +261,17 @@ fn state_is_for_its_owner_alone() {
     for file in ["lock", "paceline-state", "publishing", "clean", "checkpoints/00000001/manifest"] {
         assert_eq!(mode(root.join(file)), 0o600, "{file}");
     }
+}
+
+#[test]
+fn a_part_comes_back_without_what_was_put_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    checkpoint(&mut store, 1);
+    put(dir.path(), "checkpoints/00000001/worker-0/000077.sst", "not of this checkpoint");
+    let found = store.read().unwrap().checkpoints.remove(0).manifest.unwrap();
+    let live = store.fetch_live(&found, WorkerId::FIRST).unwrap();
+    assert_eq!(files(&live), BTreeSet::from(["000001.sst".to_string(), "CURRENT".to_string()]));
+    assert!(!store.fetch_part(&found, WorkerId::new(1), &dir.path().join("live/worker-1")).unwrap(), "there was one worker");
+    assert!(!dir.path().join("staging").exists(), "nothing is left of the making");
 }

@@ -260,14 +260,14 @@ struct AlleycatReader {
 impl SplitReader for AlleycatReader {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
         let due_ms_max = match self.pace {
-            Pace::Fast => i64::MAX,
-            Pace::Realtime => self.clock.wall_ms(),
+            Pace::Fast => None,
+            Pace::Realtime => Some(self.clock.wall_ms()),
         };
         let (mut raw, mut numbers) = (RawBatch::default(), Vec::new());
         let mut passed_over = 0;
         while raw.len() < max_records && raw.bytes.len() < BATCH_BYTES && passed_over < PASSED_OVER_MAX {
             match self.crowd.peek() {
-                Some(ride) if ride.due_ms <= due_ms_max => {}
+                Some(ride) if due_ms_max.is_none_or(|ms| ride.due_ms <= ms) => {}
                 Some(_) if raw.is_empty() => {
                     // The crowd is here: nothing is due is as good as a server's word.
                     self.empty = Some(EmptyAnswers::and_one(self.empty, self.clock.monotonic()));

@@ -7,6 +7,7 @@
 use arrow::datatypes::{DataType, TimeUnit};
 
 use crate::connector::stand_in::generate::Draws;
+use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::format::{number_text, time_text};
 use crate::time::MS_PER_DAY;
 
@@ -15,13 +16,13 @@ use crate::time::MS_PER_DAY;
 pub struct Field {
     pub name: String,
     pub data_type: DataType,
-    pub kind: Kind,
+    pub kind: FieldKind,
     /// How often the value is NULL: draws below this of 2^32.
     pub null_below: u64,
 }
 
 #[derive(Debug, Clone)]
-pub enum Kind {
+pub enum FieldKind {
     /// `start` in row 0, and so on up to `end`.
     Sequence {
         start: i64,
@@ -60,7 +61,7 @@ impl Field {
     /// Rows that a sequence has.
     pub fn rows(&self) -> Option<u64> {
         match self.kind {
-            Kind::Sequence { start, end } => {
+            FieldKind::Sequence { start, end } => {
                 Some(u64::try_from(i128::from(end) - i128::from(start) + 1).unwrap_or(if end < start { 0 } else { u64::MAX }))
             }
             _ => None,
@@ -69,7 +70,7 @@ impl Field {
 
     /// Appends the value in row `row`. `number`: the column's, for its stream of draws.
     pub fn write(&self, out: &mut Vec<u8>, seed: u64, number: u64, row: u64, time_ms: i64) {
-        if let Kind::Sequence { start, .. } = self.kind {
+        if let FieldKind::Sequence { start, .. } = self.kind {
             return self.write_integer(out, start.wrapping_add_unsigned(row));
         }
         let mut draws = Draws::new(seed, PURPOSE + number, row);
@@ -78,20 +79,20 @@ impl Field {
             return;
         }
         match self.kind {
-            Kind::Sequence { .. } => {}
-            Kind::Integer { min, max } => {
+            FieldKind::Sequence { .. } => {}
+            FieldKind::Integer { min, max } => {
                 let range = (i128::from(max) - i128::from(min) + 1) as u128;
                 let drawn = (u128::from(long(&mut draws)) * range) >> 64;
                 self.write_integer(out, (i128::from(min) + drawn as i128) as i64);
             }
-            Kind::Fraction { min, max } => {
+            FieldKind::Fraction { min, max } => {
                 // 53 random bits: a double from 0 up to 1.
                 let part = (long(&mut draws) >> 11) as f64 / (1u64 << 53) as f64;
                 // Not `max - min`, which may be infinite.
                 self.write_fraction(out, min * (1.0 - part) + max * part);
             }
-            Kind::Boolean => out.extend_from_slice(if draws.below(2) == 1 { b"true" } else { b"false" }),
-            Kind::Text { length, var_len } => {
+            FieldKind::Boolean => out.extend_from_slice(if draws.below(2) == 1 { b"true" } else { b"false" }),
+            FieldKind::Text { length, var_len } => {
                 let length = if var_len { 1 + draws.below(length) } else { length };
                 out.push(b'"');
                 for _ in 0..length {
@@ -99,14 +100,14 @@ impl Field {
                 }
                 out.push(b'"');
             }
-            Kind::Bytes { length, var_len } => {
+            FieldKind::Bytes { length, var_len } => {
                 let length = if var_len { 1 + draws.below(length) } else { length };
                 let bytes: Vec<u8> = (0..length).map(|_| draws.below(256) as u8).collect();
                 out.push(b'"');
                 crate::format::json::write_base64(out, &bytes);
                 out.push(b'"');
             }
-            Kind::Time { max_past_ms } => {
+            FieldKind::Time { max_past_ms } => {
                 let past = (u128::from(long(&mut draws)) * u128::from(max_past_ms.saturating_add(1))) >> 64;
                 self.write_time(out, time_ms.saturating_sub_unsigned(past as u64));
             }
@@ -137,7 +138,8 @@ impl Field {
             DataType::Date32 => time_text::write_date(out, time_ms.div_euclid(MS_PER_DAY) as i32),
             DataType::Time32(_) => time_text::write_time(out, time_ms.rem_euclid(MS_PER_DAY) as i32),
             DataType::Timestamp(_, zone) => {
-                time_text::write_timestamp(out, time_ms, TimeUnit::Millisecond, zone.is_some(), false);
+                let suffix = ZoneSuffix::of(zone.as_ref());
+                time_text::write_timestamp(out, time_ms, TimeUnit::Millisecond, suffix, TimestampStandard::Sql);
             }
             _ => {}
         }

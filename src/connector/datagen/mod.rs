@@ -113,7 +113,7 @@ impl Source for DatagenSource {
         Ok(Box::new(DatagenReader {
             fields: self.options.fields.clone(),
             needed: self.needed.clone(),
-            rows: self.options.rows.unwrap_or(u64::MAX),
+            rows: self.options.rows,
             rows_per_second: self.options.rows_per_second,
             start_ms,
             next: records,
@@ -132,7 +132,8 @@ impl Source for DatagenSource {
 struct DatagenReader {
     fields: Vec<Field>,
     needed: Arc<[usize]>,
-    rows: u64,
+    /// None: without end.
+    rows: Option<u64>,
     rows_per_second: u64,
     /// When the run began, by the wall clock.
     start_ms: i64,
@@ -176,11 +177,12 @@ impl DatagenReader {
 
 impl SplitReader for DatagenReader {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
-        if self.next >= self.rows {
+        if self.rows.is_some_and(|rows| self.next >= rows) {
             return Ok(Polled::End { children: vec![] });
         }
         let first = self.next;
-        let until = self.due().min(self.rows).min(first.saturating_add(max_records as u64));
+        let until = self.due().min(first.saturating_add(max_records as u64));
+        let until = self.rows.map_or(until, |rows| until.min(rows));
         let mut raw = RawBatch { places: Places::Generated { first }, ..RawBatch::default() };
         while self.next < until && raw.bytes.len() < BATCH_BYTES {
             raw.push(|bytes| self.push_row(bytes, self.next));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use arrow::datatypes::DataType;
 
 use crate::config::duration;
-use crate::connector::datagen::field::{Field, Kind};
+use crate::connector::datagen::field::{Field, FieldKind};
 use crate::source::SourceError;
 
 /// A column of the payload as the table declares it.
@@ -86,7 +86,7 @@ fn field(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Field
     Ok(Field { name: column.name.clone(), data_type: column.data_type.clone(), kind, null_below })
 }
 
-fn sequence(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Kind, String> {
+fn sequence(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<FieldKind, String> {
     use DataType as T;
     if !matches!(
         column.data_type,
@@ -98,10 +98,10 @@ fn sequence(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Ki
         let key = format!("fields.{}.{option}", column.name);
         take(left, &key)?.ok_or_else(|| format!("a sequence needs '{key}'"))
     };
-    Ok(Kind::Sequence { start: bound("start")?, end: bound("end")? })
+    Ok(FieldKind::Sequence { start: bound("start")?, end: bound("end")? })
 }
 
-fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Kind, String> {
+fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<FieldKind, String> {
     use DataType as T;
     let key = |option: &str| format!("fields.{}.{option}", column.name);
     let mut integers = |min: i64, max: i64| {
@@ -109,10 +109,10 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Kind
         if low < min || high > max || low > high {
             return Err(format!("'{}' = {low} and '{}' = {high} are no range of the column's type", key("min"), key("max")));
         }
-        Ok(Kind::Integer { min: low, max: high })
+        Ok(FieldKind::Integer { min: low, max: high })
     };
     match &column.data_type {
-        T::Boolean => Ok(Kind::Boolean),
+        T::Boolean => Ok(FieldKind::Boolean),
         T::Int8 => integers(i8::MIN.into(), i8::MAX.into()),
         T::Int16 => integers(i16::MIN.into(), i16::MAX.into()),
         T::Int32 => integers(i32::MIN.into(), i32::MAX.into()),
@@ -122,10 +122,10 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Kind
         T::Float64 => fractions(column, left, f64::from_bits(1), f64::MAX),
         T::Decimal128(precision, scale) => {
             let limit = 10f64.powi(i32::from(*precision) - i32::from(*scale)) - 1.0;
-            let Kind::Fraction { min, max } = fractions(column, left, f64::from_bits(1), f64::MAX)? else {
+            let FieldKind::Fraction { min, max } = fractions(column, left, f64::from_bits(1), f64::MAX)? else {
                 return Err(format!("column '{}' has no range", column.name));
             };
-            Ok(Kind::Fraction { min: min.max(-limit), max: max.min(limit) })
+            Ok(FieldKind::Fraction { min: min.max(-limit), max: max.min(limit) })
         }
         T::Utf8 | T::Binary => {
             let declared = column.exact.as_deref().and_then(length_of);
@@ -135,24 +135,28 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Kind
                 return Err(format!("'{}' is from 1 to {}", key("length"), declared.unwrap_or(LENGTH_MAX)));
             }
             let var_len = take(left, &key("var-len"))?.unwrap_or(false);
-            Ok(if column.data_type == T::Utf8 { Kind::Text { length, var_len } } else { Kind::Bytes { length, var_len } })
+            Ok(if column.data_type == T::Utf8 {
+                FieldKind::Text { length, var_len }
+            } else {
+                FieldKind::Bytes { length, var_len }
+            })
         }
-        T::Date32 | T::Time32(_) => Ok(Kind::Time { max_past_ms: 0 }),
+        T::Date32 | T::Time32(_) => Ok(FieldKind::Time { max_past_ms: 0 }),
         T::Timestamp(..) => {
             let past =
                 left.remove(&key("max-past")).map(|text| duration(&text).map_err(|e| format!("'{}': {e}", key("max-past"))));
             let past = past.transpose()?.unwrap_or_default();
-            Ok(Kind::Time { max_past_ms: u64::try_from(past.as_millis()).unwrap_or(u64::MAX) })
+            Ok(FieldKind::Time { max_past_ms: u64::try_from(past.as_millis()).unwrap_or(u64::MAX) })
         }
         other => Err(format!("column '{}': values of the type {other} cannot be made", column.name)),
     }
 }
 
-fn fractions(column: &Declared, left: &mut BTreeMap<String, String>, min: f64, max: f64) -> Result<Kind, String> {
+fn fractions(column: &Declared, left: &mut BTreeMap<String, String>, min: f64, max: f64) -> Result<FieldKind, String> {
     let key = |option: &str| format!("fields.{}.{option}", column.name);
     let (low, high): (f64, f64) = (take(left, &key("min"))?.unwrap_or(min), take(left, &key("max"))?.unwrap_or(max));
     if low.is_finite() && high.is_finite() && low <= high && high <= max && low >= -max {
-        return Ok(Kind::Fraction { min: low, max: high });
+        return Ok(FieldKind::Fraction { min: low, max: high });
     }
     Err(format!("'{}' = {low} and '{}' = {high} are no range of the column's type", key("min"), key("max")))
 }

@@ -58,20 +58,28 @@ pub fn key_bytes<'a>(values: impl IntoIterator<Item = &'a Value>) -> Option<Arc<
     Some(key.into())
 }
 
+/// What becomes of a column that is NULL: `sink.ignore-nulls`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nulls {
+    Written,
+    /// The item has no such attribute.
+    LeftOut,
+}
+
 /// Makes items of the rows of one schema.
 pub struct ItemEncoder {
     names: Vec<Arc<str>>,
     /// Columns of the table's key, in the order of its key schema.
     key: Vec<usize>,
-    ignore_nulls: bool,
+    nulls: Nulls,
     /// Bytes that every item needs beside its columns: the version attribute.
     extra_bytes: usize,
 }
 
 impl ItemEncoder {
     /// `names` are those of the batch's columns. Columns must be of types that `value::is_supported` knows.
-    pub fn new(names: Vec<Arc<str>>, key: Vec<usize>, ignore_nulls: bool, extra_bytes: usize) -> ItemEncoder {
-        ItemEncoder { names, key, ignore_nulls, extra_bytes }
+    pub fn new(names: Vec<Arc<str>>, key: Vec<usize>, nulls: Nulls, extra_bytes: usize) -> ItemEncoder {
+        ItemEncoder { names, key, nulls, extra_bytes }
     }
 
     /// The item of a row, or why DynamoDB can never take it.
@@ -89,7 +97,7 @@ impl ItemEncoder {
         let key = key_bytes(&key).ok_or("a key column has a type that no DynamoDB key can have")?;
         for (column, name) in self.names.iter().enumerate() {
             let value = value(batch.column(column), row).map_err(|e| self.blame(column, &e))?;
-            if value == Value::Null && self.ignore_nulls {
+            if value == Value::Null && self.nulls == Nulls::LeftOut {
                 continue;
             }
             size_bytes += name.len() + value.size_bytes();
@@ -107,7 +115,7 @@ impl ItemEncoder {
     pub fn encode_delete(&self, batch: &RecordBatch, row: usize) -> Result<Item, String> {
         let keys = batch.project(&self.key).map_err(|e| e.to_string())?;
         let names = self.key.iter().map(|&c| self.names[c].clone()).collect();
-        let encoder = ItemEncoder { names, key: (0..self.key.len()).collect(), ignore_nulls: false, extra_bytes: 0 };
+        let encoder = ItemEncoder { names, key: (0..self.key.len()).collect(), nulls: Nulls::Written, extra_bytes: 0 };
         Ok(Item { deletes: true, ..encoder.encode(&keys, row, None)? })
     }
 
@@ -140,8 +148,8 @@ mod tests {
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap()
     }
 
-    fn encoder(batch: &RecordBatch, key: Vec<usize>, ignore_nulls: bool) -> ItemEncoder {
-        ItemEncoder::new(batch.schema().fields().iter().map(|f| f.name().as_str().into()).collect(), key, ignore_nulls, 0)
+    fn encoder(batch: &RecordBatch, key: Vec<usize>, nulls: Nulls) -> ItemEncoder {
+        ItemEncoder::new(batch.schema().fields().iter().map(|f| f.name().as_str().into()).collect(), key, nulls, 0)
     }
 
     #[test]
@@ -161,11 +169,11 @@ mod tests {
             ("ts", Arc::new(TimestampMicrosecondArray::from(vec![Some(1_709_168_523_900_000), None]))),
             ("tz", Arc::new(utc)),
         ]);
-        let item = encoder(&batch, vec![0], false).encode(&batch, 0, None).unwrap();
+        let item = encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0, None).unwrap();
         let want = r#"{"k":"x","b":true,"l":-9223372036854775808,"f":1.1,"d":0,"m":-1.50,"y":"01ff","dt":"2024-02-29","tm":"01:02:03.045","ts":"2024-02-29 01:02:03.9","tz":"2024-02-29 01:02:03Z"}"#;
         assert_eq!(item.to_json(), want);
-        assert_eq!(encoder(&batch, vec![0], true).encode(&batch, 1, None).unwrap().to_json(), r#"{"k":"y"}"#);
-        let nulls = encoder(&batch, vec![0], false).encode(&batch, 1, None).unwrap();
+        assert_eq!(encoder(&batch, vec![0], Nulls::LeftOut).encode(&batch, 1, None).unwrap().to_json(), r#"{"k":"y"}"#);
+        let nulls = encoder(&batch, vec![0], Nulls::Written).encode(&batch, 1, None).unwrap();
         assert_eq!(nulls.attributes.iter().filter(|(_, v)| *v == Value::Null).count(), 10);
     }
 
@@ -174,7 +182,7 @@ mod tests {
         let a: ArrayRef = Arc::new(StringArray::from(vec![Some("ab"), Some("a"), Some("b"), Some("a"), None]));
         let b: ArrayRef = Arc::new(StringArray::from(vec!["c", "bc", "a", "b", "z"]));
         let batch = batch(vec![("a", a), ("b", b)]);
-        let encoder = encoder(&batch, vec![0, 1], false);
+        let encoder = encoder(&batch, vec![0, 1], Nulls::Written);
         let keys: std::collections::HashSet<Arc<[u8]>> = (0..4).map(|r| encoder.encode(&batch, r, None).unwrap().key).collect();
         assert_eq!(keys.len(), 4);
         assert_eq!(encoder.encode(&batch, 4, None).unwrap_err(), "key column 'a' is NULL");
@@ -184,7 +192,7 @@ mod tests {
     fn what_dynamodb_cannot_hold_is_refused_with_the_column() {
         let d: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, f64::INFINITY, 1e126, -1e-131, 9.9e125]));
         let batch = batch(vec![("k", Arc::new(Int32Array::from(vec![1; 5])) as ArrayRef), ("d", d)]);
-        let encoder = encoder(&batch, vec![0], false);
+        let encoder = encoder(&batch, vec![0], Nulls::Written);
         assert_eq!(encoder.row_json(&batch, 0), r#"{"k":1,"d":"NaN"}"#);
         for row in 0..4 {
             let error = encoder.encode(&batch, row, None).unwrap_err();
@@ -201,7 +209,7 @@ mod tests {
             let columns: Vec<(&str, ArrayRef)> =
                 vec![("k", Arc::new(Int32Array::from(vec![7]))), ("v", Arc::new(StringArray::from(vec![text])))];
             let batch = batch(columns);
-            assert_eq!(encoder(&batch, vec![0], false).encode(&batch, 0, None).is_ok(), fits);
+            assert_eq!(encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0, None).is_ok(), fits);
         }
     }
 }

@@ -12,9 +12,9 @@ use crate::sink::Rejected;
 use crate::sink::version::{Standing, WriteMode};
 
 /// What one writer has to send, and what went wrong.
-pub struct Lanes {
+pub struct KeyLanes {
     mode: WriteMode,
-    by_key: HashMap<Arc<[u8]>, Lane>,
+    by_key: HashMap<Arc<[u8]>, KeyLane>,
     /// Barriers that have come.
     barriers: u64,
     /// Items from before the last of them that are not settled.
@@ -38,7 +38,7 @@ pub struct Lanes {
 }
 
 #[derive(Default)]
-struct Lane {
+struct KeyLane {
     in_flight: Option<Arc<Sent>>,
     waiting: VecDeque<Sent>,
 }
@@ -50,9 +50,9 @@ pub struct Sent {
     barriers: u64,
 }
 
-impl Lanes {
-    pub fn new(mode: WriteMode) -> Lanes {
-        Lanes {
+impl KeyLanes {
+    pub fn new(mode: WriteMode) -> KeyLanes {
+        KeyLanes {
             mode,
             by_key: HashMap::new(),
             barriers: 0,
@@ -134,7 +134,7 @@ impl Lanes {
 
     /// All items that are not settled, by key; of each key in their order.
     pub fn unsettled(&self) -> impl Iterator<Item = &Item> {
-        let mut lanes: Vec<(&Arc<[u8]>, &Lane)> = self.by_key.iter().collect();
+        let mut lanes: Vec<(&Arc<[u8]>, &KeyLane)> = self.by_key.iter().collect();
         lanes.sort_unstable_by_key(|(key, _)| *key);
         lanes.into_iter().flat_map(|(_, lane)| {
             let in_flight = lane.in_flight.iter().map(|sent| &sent.item);
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_barrier_waits_for_what_came_before_it_and_for_what_takes_its_place() {
-        let mut lanes = Lanes::new(WriteMode::InOrder);
+        let mut lanes = KeyLanes::new(WriteMode::InOrder);
         for key in ["b", "a"] {
             lanes.push(item(key, "1", None));
         }
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_is_staged_belongs_to_the_next_epoch() {
-        let mut lanes = Lanes::new(WriteMode::Unique);
+        let mut lanes = KeyLanes::new(WriteMode::Unique);
         lanes.push(item("a", "1", None));
         let sent = lanes.next_request(1);
         let rejected = |reason: &str| Rejected { row: "{}".into(), reason: reason.into() };
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_newest_of_a_key_waits_while_one_is_in_flight() {
-        let mut lanes = Lanes::new(WriteMode::Versioned);
+        let mut lanes = KeyLanes::new(WriteMode::Versioned);
         assert_eq!(lanes.push(item("a", "1", Some("1"))), None);
         let first = lanes.next_request(1);
         assert_eq!(lanes.push(item("a", "2", Some("2"))), None);
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn without_versions_the_last_one_stays() {
-        let mut lanes = Lanes::new(WriteMode::InOrder);
+        let mut lanes = KeyLanes::new(WriteMode::InOrder);
         for value in ["2", "1", "3", "0"] {
             assert_eq!(lanes.push(item("a", value, None)), None);
         }
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_request_never_holds_a_key_twice() {
-        let mut lanes = Lanes::new(WriteMode::Unique);
+        let mut lanes = KeyLanes::new(WriteMode::Unique);
         for (key, value) in [("a", "1"), ("b", "1"), ("a", "2"), ("a", "3")] {
             lanes.push(item(key, value, None));
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::aws::AwsOptions;
+use crate::connector::dynamodb::item::Nulls;
 use crate::options::{OptionKind, OptionSpec};
 
 /// BatchWriteItem takes no more.
@@ -51,7 +52,7 @@ pub struct DynamoDbOptions {
     /// batch leaves unprocessed are repeated all the same, as in Flink.
     pub fail_on_error: bool,
     /// NULL columns are left out of the item.
-    pub ignore_nulls: bool,
+    pub nulls: Nulls,
 }
 
 impl DynamoDbOptions {
@@ -78,7 +79,7 @@ impl DynamoDbOptions {
             requests_max: number(REQUESTS, REQUESTS_DEFAULT, REQUESTS_MAX)?,
             buffered_max: number(BUFFERED, BUFFERED_DEFAULT, BUFFERED_MAX)?,
             fail_on_error: truth(FAIL_ON_ERROR)?,
-            ignore_nulls: truth(IGNORE_NULLS)?,
+            nulls: if truth(IGNORE_NULLS)? { Nulls::LeftOut } else { Nulls::Written },
         })
     }
 }
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn defaults_are_flinks() {
         let options = parse(&[("table-name", "t")]).unwrap();
-        assert_eq!((options.batch_size, options.requests_max, options.ignore_nulls), (25, 50, false));
+        assert_eq!((options.batch_size, options.requests_max, options.nulls), (25, 50, Nulls::Written));
         assert_eq!((options.buffered_max, options.fail_on_error), (10_000, false));
         assert!(parse(&[("table-name", "t"), (FAIL_ON_ERROR, "TRUE")]).unwrap().fail_on_error);
     }

@@ -13,7 +13,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use super::describe::describe;
 use crate::connector::dynamodb::client::{Failure, TableClient, TableKey};
 use crate::connector::dynamodb::item::Item;
-use crate::connector::dynamodb::lanes::{Lanes, Sent};
+use crate::connector::dynamodb::lanes::{KeyLanes, Sent};
 use crate::connector::dynamodb::staged;
 use crate::sink::version::{Tally, WriteMode};
 use crate::sink::{Afterwards, Prepared, Rejected};
@@ -29,7 +29,7 @@ const RETRY_DELAY_MAX: Duration = Duration::from_millis(2500);
 
 /// One writer's items, shared with the tasks that send them.
 pub struct Outbox {
-    lanes: Mutex<Lanes>,
+    lanes: Mutex<KeyLanes>,
     /// Wakes the worker when a request has ended.
     wake: Wake,
     /// What is on its way may be staged at a barrier: written again, by whomever, it does not go over something newer.
@@ -73,7 +73,7 @@ pub struct OutboxConfig {
 impl Outbox {
     pub fn new(client: Arc<TableClient>, config: OutboxConfig) -> Arc<Outbox> {
         Arc::new(Outbox {
-            lanes: Mutex::new(Lanes::new(config.mode)),
+            lanes: Mutex::new(KeyLanes::new(config.mode)),
             wake: config.wake,
             may_stage: config.mode != WriteMode::InOrder,
             client,
@@ -92,7 +92,7 @@ impl Outbox {
         })
     }
 
-    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+    fn lanes(&self) -> MutexGuard<'_, KeyLanes> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -153,7 +153,7 @@ impl Outbox {
     }
 
     /// Starts as many requests as there is reason to.
-    fn send_more(self: &Arc<Self>, mut lanes: MutexGuard<'_, Lanes>) {
+    fn send_more(self: &Arc<Self>, mut lanes: MutexGuard<'_, KeyLanes>) {
         let mut requests = Vec::new();
         while lanes.requests < self.requests_max && !lanes.closed && lanes.failure.is_none() {
             // A request that is not full waits for company while others are on their way, but not for those that pause.
@@ -174,19 +174,19 @@ impl Outbox {
         }
     }
 
-    /// Why the table takes nothing of this job any more, if that is why it refused a request. `certain`: by the refusal itself;
-    /// the table's description may be some seconds old.
-    async fn unfit(&self, reason: &str, certain: bool) -> Option<String> {
+    /// Why the table takes nothing of this job any more, if that is why it refused a request. Its description may be some
+    /// seconds old.
+    async fn unfit(&self, reason: &str, refusal: Refusal) -> Option<String> {
         let (table, key) = (&self.table, &self.key);
         match describe(self.client.clone()).await {
             Ok(found) if found != *key => Some(format!(
                 "DynamoDB table '{table}' has changed while the job ran: its key is {found}, the query writes {key} ({reason}). \
                  Give the table its former key, or the query that of the table, and start again"
             )),
-            Ok(_) if !certain => None,
+            Ok(_) if refusal == Refusal::Unclear => None,
             Ok(_) => Some(format!("DynamoDB table '{table}' does not take rows of this query, whose key is {key}: {reason}")),
             // Whoever may write need not be allowed to look.
-            Err(why) if certain => {
+            Err(why) if refusal == Refusal::OfTheKey => {
                 Some(format!("DynamoDB table '{table}' does not take rows with the key {key}: {reason} ({why})"))
             }
             Err(_) => None,
@@ -200,6 +200,15 @@ impl Outbox {
             tracing::warn!(table = self.table, retries, "DynamoDB did not take a write, trying again: {reason}");
         }
     }
+}
+
+/// What a refused request says of the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// Its key is not that of the query.
+    OfTheKey,
+    /// Perhaps that, perhaps something of the items.
+    Unclear,
 }
 
 /// Items on their way together. When it ends, however it ends, the outbox learns of it.
@@ -268,12 +277,12 @@ impl Request {
                 self.settle_first(1, &[]);
                 Ok(())
             }
-            Err(Failure::Unfit(reason)) => Err(Failure::Fatal(outbox.unfit(&reason, true).await.unwrap_or(reason))),
+            Err(Failure::Unfit(reason)) => Err(Failure::Fatal(outbox.unfit(&reason, Refusal::OfTheKey).await.unwrap_or(reason))),
             Err(Failure::Missing(reason)) => Err(Failure::Fatal(format!(
                 "DynamoDB table '{}' does not exist any more: create it with the key {} and start again ({reason})",
                 outbox.table, outbox.key
             ))),
-            Err(Failure::Unclear(reason)) => match outbox.unfit(&reason, false).await {
+            Err(Failure::Unclear(reason)) => match outbox.unfit(&reason, Refusal::Unclear).await {
                 Some(reason) => Err(Failure::Fatal(reason)),
                 None if count == 1 => self.refuse(reason),
                 None => Err(Failure::Unclear(reason)),
@@ -300,21 +309,22 @@ impl Request {
     }
 
     async fn pause(&mut self, delay: Duration) {
-        self.set_pausing(true);
+        self.begin_pause();
         timer::sleep(delay).await;
-        self.set_pausing(false);
+        self.end_pause();
     }
 
-    fn set_pausing(&mut self, pausing: bool) {
-        self.pausing = pausing;
+    fn begin_pause(&mut self) {
+        self.pausing = true;
         let mut lanes = self.outbox.lanes();
-        if pausing {
-            lanes.pausing += 1;
-            // What waited for company of this request need not wait any longer.
-            self.outbox.send_more(lanes);
-        } else {
-            lanes.pausing -= 1;
-        }
+        lanes.pausing += 1;
+        // What waited for company of this request need not wait any longer.
+        self.outbox.send_more(lanes);
+    }
+
+    fn end_pause(&mut self) {
+        self.pausing = false;
+        self.outbox.lanes().pausing -= 1;
     }
 
     /// Settles the first `count` items except those at the indexes `left`.

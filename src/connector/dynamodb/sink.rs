@@ -16,6 +16,7 @@ use super::options::DynamoDbOptions;
 use super::outbox::{Outbox, OutboxConfig};
 use super::staged;
 use super::value::{is_supported, key_type};
+use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, TEXT_LEN, Tally, Version, WriteMode};
 use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec};
@@ -186,7 +187,7 @@ impl Sink for DynamoDbSink {
             table: self.spec.name.clone(),
             run_ms: self.run_ms,
             versioned: self.mode == WriteMode::Versioned,
-            items: ItemEncoder::new(names, table.key.clone(), self.options.ignore_nulls, extra_bytes),
+            items: ItemEncoder::new(names, table.key.clone(), self.options.nulls, extra_bytes),
             fail_on_error: self.options.fail_on_error,
             outbox,
         }))
@@ -213,7 +214,7 @@ struct DynamoDbWriter {
 
 impl SinkWriter for DynamoDbWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        let of_batch = Version::of_window(self.run_ms, rows.window_end_ms);
+        let of_batch = Version::of_window(self.run_ms, rows.window_end);
         let text = |version: Version| -> Option<Arc<str>> { self.versioned.then(|| version.to_string().into()) };
         // Most rows have no revision: they share the text.
         let of_all = text(of_batch);
@@ -254,7 +255,7 @@ impl SinkWriter for DynamoDbWriter {
         self.outbox.has_room()
     }
 
-    fn begin_prepare(&mut self, _epoch: u64, afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, afterwards: Afterwards) -> Result<Prepared, SinkError> {
         self.outbox.begin_prepare(afterwards).map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
     }
 

@@ -15,6 +15,7 @@ use arrow::datatypes::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::format::{number_text, time_text};
 use crate::map_keys;
 
@@ -182,7 +183,7 @@ pub fn value(column: &ArrayRef, row: usize) -> Result<Value, String> {
                 TimeUnit::Nanosecond => at!(TimestampNanosecondType),
                 TimeUnit::Second => return Err(format!("type {} is not supported", column.data_type())),
             };
-            time_text::write_timestamp(&mut text, ticks, *unit, zone.is_some(), false);
+            time_text::write_timestamp(&mut text, ticks, *unit, ZoneSuffix::of(zone.as_ref()), TimestampStandard::Sql);
             Value::Text(into_text(text))
         }
         DataType::List(_) => {

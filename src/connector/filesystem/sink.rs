@@ -28,6 +28,7 @@ use publish::{Missing, StagedPart};
 
 use crate::format::encode::{EncodeFormat, RowEncoder};
 use crate::format::json::EncodeOptions;
+use crate::ids::Epoch;
 use crate::private;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter};
@@ -60,8 +61,8 @@ struct Target {
     prefix: String,
     schema: SchemaRef,
     format: EncodeFormat,
-    /// Files, and the folder if it is made here, are for their owner alone.
-    private: bool,
+    /// To files, and to the folder if it is made here.
+    access: Access,
 }
 
 impl FileSink {
@@ -82,7 +83,7 @@ impl FileSink {
     /// made with the first one.
     pub fn errors(folder: PathBuf, run: &str, schema: SchemaRef) -> Result<FileSink, SinkError> {
         let target = Target::new("errors", folder, run, schema, EncodeOptions::default().into())?;
-        let target = Arc::new(Target { private: true, ..target });
+        let target = Arc::new(Target { access: Access::OwnerOnly, ..target });
         Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: false })
     }
 }
@@ -92,7 +93,7 @@ impl Sink for FileSink {
         Guarantee::ExactlyOnce
     }
 
-    fn writer(&self, worker: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let target = Arc::clone(&self.target);
         if self.folder_early {
             target.create_folder()?;
@@ -103,14 +104,14 @@ impl Sink for FileSink {
             .map_err(|e| SinkError::Config { table: target.table.clone(), reason: e.to_string() })?;
         Ok(Box::new(FileWriter {
             target,
-            worker,
+            number: writer,
             part_bytes_max: self.part_bytes_max,
             encoder,
             rejected: Vec::new(),
             buffer: Vec::new(),
             open: None,
             finished: Vec::new(),
-            next_epoch: 1,
+            next_epoch: Epoch::START.next(),
             next_number: 0,
             failed: false,
         }))
@@ -155,11 +156,11 @@ impl Target {
         }
         // A type that the format cannot hold is reported here, not by the first worker.
         format.encoder(&schema).map_err(|e| config(e.to_string()))?;
-        Ok(Target { table: table.to_owned(), folder, prefix, schema, format, private: false })
+        Ok(Target { table: table.to_owned(), folder, prefix, schema, format, access: Access::AsUsual })
     }
 
     fn create_folder(&self) -> Result<(), SinkError> {
-        create_folder(&self.folder, self.private).map_err(|e| self.failed("create the folder", &self.folder, &e))
+        create_folder(&self.folder, self.access).map_err(|e| self.failed("create the folder", &self.folder, &e))
     }
 
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> SinkError {
@@ -174,8 +175,8 @@ impl Target {
         sync_folder(&self.folder).map_err(|e| self.failed("sync", &self.folder, &e))
     }
 
-    fn name(&self, epoch: u64, worker: usize, number: u64) -> String {
-        format!("{}{epoch:08}-{worker}-{number}.{}", self.prefix, self.format.extension())
+    fn name(&self, epoch: Epoch, writer: usize, number: u64) -> String {
+        format!("{}{epoch:08}-{writer}-{number}.{}", self.prefix, self.format.extension())
     }
 
     /// True for the parts of this table and run. The run `a` must not take those of a run `a-1`, so what follows the
@@ -197,7 +198,8 @@ impl Target {
 /// One worker's parts.
 struct FileWriter {
     target: Arc<Target>,
-    worker: usize,
+    /// Its own among the writers of the table.
+    number: usize,
     part_bytes_max: u64,
     encoder: RowEncoder,
     /// Rows that the format has no form for.
@@ -205,9 +207,9 @@ struct FileWriter {
     /// Encoded rows that are not in the file yet.
     buffer: Vec<u8>,
     open: Option<OpenPart>,
-    /// Synced parts of the coming epoch, with their numbers.
-    finished: Vec<(u64, StagedPart)>,
-    next_epoch: u64,
+    /// Synced parts of the coming epoch.
+    finished: Vec<FinishedPart>,
+    next_epoch: Epoch,
     next_number: u64,
     /// Set by the first failure: what the part then holds is unknown, so nothing may be added to it or staged.
     failed: bool,
@@ -221,12 +223,20 @@ struct OpenPart {
     crc32c: u32,
 }
 
+/// A synced part. Its final name is known when the epoch is.
+struct FinishedPart {
+    part: String,
+    number: u64,
+    length_bytes: u64,
+    crc32c: u32,
+}
+
 impl SinkWriter for FileWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         self.guarded(|writer| writer.write_batch(rows))
     }
 
-    fn begin_prepare(&mut self, epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         let staged = self.guarded(|writer| writer.stage(epoch))?;
         Ok(Prepared::Part { staged, rejected: self.take_rejected() })
     }
@@ -268,20 +278,25 @@ impl FileWriter {
         Ok(())
     }
 
-    fn stage(&mut self, epoch: u64) -> Result<Vec<u8>, SinkError> {
+    fn stage(&mut self, epoch: Epoch) -> Result<Vec<u8>, SinkError> {
         self.finish_part()?;
-        self.next_epoch = epoch + 1;
+        self.next_epoch = epoch.next();
         self.next_number = 0;
         if self.finished.is_empty() {
             return Ok(Vec::new());
         }
         // The parts must be found under their names after a power failure, too.
         self.target.sync_folder()?;
-        let (target, worker) = (&self.target, self.worker);
+        let (target, writer) = (&self.target, self.number);
         let staged: Vec<StagedPart> = self
             .finished
             .drain(..)
-            .map(|(number, part)| StagedPart { name: target.name(epoch, worker, number), ..part })
+            .map(|FinishedPart { part, number, length_bytes, crc32c }| StagedPart {
+                part,
+                name: target.name(epoch, writer, number),
+                length_bytes,
+                crc32c,
+            })
             .collect();
         serde_json::to_vec(&staged).map_err(|e| target.refused(format!("list the parts of epoch {epoch}: {e}")))
     }
@@ -309,10 +324,13 @@ impl FileWriter {
         for _ in 0..NAME_ATTEMPTS_MAX {
             let number = self.next_number;
             self.next_number += 1;
-            let part = format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.worker, number));
+            let part = format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.number, number));
             let path = self.target.folder.join(&part);
             // Never opens a file that exists: it may be waiting for the commit of a restored epoch.
-            let mut options = if self.target.private { private::file_options() } else { OpenOptions::new() };
+            let mut options = match self.target.access {
+                Access::OwnerOnly => private::file_options(),
+                Access::AsUsual => OpenOptions::new(),
+            };
             match options.write(true).create_new(true).open(&path) {
                 Ok(file) => return Ok(OpenPart { file, part, number, length_bytes: 0, crc32c: 0 }),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -328,8 +346,7 @@ impl FileWriter {
         if let Some(OpenPart { file, part, number, length_bytes, crc32c }) = self.open.take() {
             let path = self.target.folder.join(&part);
             file.sync_all().map_err(|e| self.target.failed("sync", &path, &e))?;
-            // The final name is known when the epoch is.
-            self.finished.push((number, StagedPart { part, name: String::new(), length_bytes, crc32c }));
+            self.finished.push(FinishedPart { part, number, length_bytes, crc32c });
         }
         Ok(())
     }
@@ -348,15 +365,26 @@ fn file_name_of(table: &str) -> String {
     out
 }
 
-/// Creates the folder and makes its own entry, and those of the parents made with it, durable. `private`: it is for its
-/// owner alone; its parents are not.
-fn create_folder(folder: &Path, private: bool) -> io::Result<()> {
+/// Who may read what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    OwnerOnly,
+    /// Whoever the system lets.
+    AsUsual,
+}
+
+/// Creates the folder and makes its own entry, and those of the parents made with it, durable. Parents are as usual.
+fn create_folder(folder: &Path, access: Access) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_folder(parent, false)?;
-    match if private { private::create_folder(folder) } else { fs::create_dir(folder) } {
+    create_folder(parent, Access::AsUsual)?;
+    let made = match access {
+        Access::OwnerOnly => private::create_folder(folder),
+        Access::AsUsual => fs::create_dir(folder),
+    };
+    match made {
         Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
         _ => {}
     }

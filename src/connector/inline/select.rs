@@ -10,6 +10,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::format::json::{EncodeOptions, JsonEncoder};
+use crate::ids::Epoch;
 use crate::map_keys;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
@@ -23,18 +24,34 @@ pub enum SelectFormat {
     Json,
 }
 
+/// Whether a row under a header is printed with what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpColumn {
+    /// Rows may be updated and deleted.
+    Shown,
+    /// Rows are only added.
+    Hidden,
+}
+
+/// Whether the header has been printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Header {
+    #[default]
+    Missing,
+    Printed,
+}
+
 pub struct SelectSink {
     name: String,
     schema: SchemaRef,
-    /// Rows may be updated and deleted: each is printed with what it does.
-    changes: bool,
+    ops: OpColumn,
     format: SelectFormat,
-    header_printed: Arc<Mutex<bool>>,
+    header: Arc<Mutex<Header>>,
 }
 
 impl SelectSink {
-    pub fn new(name: &str, schema: SchemaRef, changes: bool, format: SelectFormat) -> SelectSink {
-        SelectSink { name: name.to_string(), schema, changes, format, header_printed: Arc::default() }
+    pub fn new(name: &str, schema: SchemaRef, ops: OpColumn, format: SelectFormat) -> SelectSink {
+        SelectSink { name: name.to_string(), schema, ops, format, header: Arc::default() }
     }
 }
 
@@ -48,20 +65,20 @@ impl Sink for SelectSink {
             .map_err(|e| SinkError::Config { table: self.name.clone(), reason: e.to_string() })?;
         Ok(Box::new(SelectWriter {
             schema: self.schema.clone(),
-            changes: self.changes,
+            ops: self.ops,
             format: self.format,
             encoder,
-            header_printed: self.header_printed.clone(),
+            header: self.header.clone(),
         }))
     }
 }
 
 struct SelectWriter {
     schema: SchemaRef,
-    changes: bool,
+    ops: OpColumn,
     format: SelectFormat,
     encoder: JsonEncoder,
-    header_printed: Arc<Mutex<bool>>,
+    header: Arc<Mutex<Header>>,
 }
 
 /// Characters that values of a type usually need.
@@ -76,7 +93,7 @@ fn width(data_type: &DataType) -> usize {
 }
 
 impl SelectWriter {
-    fn text(&mut self, rows: &Rows, with_header: bool) -> Result<Vec<u8>, String> {
+    fn text(&mut self, rows: &Rows, header: Header) -> Result<Vec<u8>, String> {
         let mut out = Vec::new();
         if self.format == SelectFormat::Json {
             let mut row = Vec::new();
@@ -93,7 +110,7 @@ impl SelectWriter {
         let widths: Vec<usize> =
             self.schema.fields().iter().map(|f| width(f.data_type()).max(console::measure_text_width(f.name()))).collect();
         let mut line = |op: &str, cells: Vec<String>, numbers: bool| {
-            if self.changes {
+            if self.ops == OpColumn::Shown {
                 out.extend_from_slice(console::pad_str(op, 4, console::Alignment::Left, None).as_bytes());
             }
             for (i, (cell, width)) in cells.iter().zip(&widths).enumerate() {
@@ -108,7 +125,7 @@ impl SelectWriter {
             }
             out.push(b'\n');
         };
-        if with_header {
+        if header == Header::Missing {
             line("op", self.schema.fields().iter().map(|f| f.name().clone()).collect(), true);
             line("--", widths.iter().map(|w| "-".repeat(*w)).collect(), false);
         }
@@ -127,15 +144,15 @@ impl SelectWriter {
 impl SinkWriter for SelectWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
         let error = |reason: String| SinkError::Write { table: "SELECT".into(), reason };
-        let shared = self.header_printed.clone();
+        let shared = self.header.clone();
         // Held while printing: lines of two workers do not mix.
-        let mut header_printed = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = self.text(rows, !*header_printed).map_err(error)?;
-        *header_printed = true;
+        let mut header = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = self.text(rows, *header).map_err(error)?;
+        *header = Header::Printed;
         std::io::stdout().write_all(&text).map_err(|e| error(e.to_string()))
     }
 
-    fn begin_prepare(&mut self, _epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, _epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         Ok(Prepared::staged(Vec::new()))
     }
 }

@@ -75,7 +75,7 @@ impl Decoder for ValuesDecoder {
     fn decode(&mut self, raw: &RawBatch) -> Decoded {
         let first = match raw.places {
             Places::Generated { first } => first as usize,
-            Places::Lines { .. } | Places::Sequence { .. } => 0,
+            Places::Lines { .. } | Places::Sequence { .. } | Places::Within { .. } => 0,
         };
         Decoded { batch: self.rows.slice(first, raw.len()), record_of_row: None, parts: None, bad: vec![], skipped: 0, nulled: 0 }
     }

@@ -61,4 +61,7 @@ impl Reads for Kinesis {
     fn takes_bounds(&self) -> bool {
         true
     }
+    fn records_are_opaque(&self) -> bool {
+        true
+    }
 }

@@ -51,6 +51,14 @@ pub struct Reply {
     pub children: Vec<Child>,
 }
 
+/// What a shard holds behind a reply.
+#[derive(Clone, Copy)]
+enum Rest {
+    /// Nothing for now: the reply was empty and not behind.
+    Nothing,
+    Unknown,
+}
+
 /// The calls that reading one shard takes. Each is tried once.
 pub trait ShardApi: Send + Sync + 'static {
     fn get_iterator(&self, position: &ShardPosition) -> impl Future<Output = Result<String, Failure>> + Send;
@@ -154,7 +162,8 @@ impl<A: ShardApi> Shard<A> {
             skip_older(&mut reply.records, &mut skip_before_ms);
             let bound = self.cut(&mut reply.records);
             self.queue.note_lag(reply.behind_ms);
-            self.deliver(reply.records, empty && reply.behind_ms == Some(0));
+            let rest = if empty && reply.behind_ms == Some(0) { Rest::Nothing } else { Rest::Unknown };
+            self.deliver(reply.records, rest);
             if bound {
                 return Ok(vec![]);
             }
@@ -198,15 +207,17 @@ impl<A: ShardApi> Shard<A> {
         }
     }
 
-    fn deliver(&self, records: Vec<Record>, nothing_left: bool) {
-        let has_news = if !records.is_empty() {
-            self.queue.push(records);
-            true
-        } else if nothing_left {
-            self.queue.answered_empty(self.clock.monotonic())
-        } else {
-            self.queue.may_have_more();
-            false
+    fn deliver(&self, records: Vec<Record>, rest: Rest) {
+        let has_news = match rest {
+            _ if !records.is_empty() => {
+                self.queue.push(records);
+                true
+            }
+            Rest::Nothing => self.queue.answered_empty(self.clock.monotonic()),
+            Rest::Unknown => {
+                self.queue.may_have_more();
+                false
+            }
         };
         if has_news {
             (self.wake)();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::source::SplitSeed;
+use crate::source::{Pause, SplitSeed};
 use crate::time::idle::EmptyAnswers;
 
 /// Payload read ahead for one shard. While it holds more, no call is made; so the most is this and one reply (10 MB).
@@ -45,7 +45,7 @@ pub enum Taken {
 
 pub struct Queue {
     state: Mutex<State>,
-    /// Told when there may be room again.
+    /// Told when there may be room again, or a pause has ended.
     room: Notify,
     limit_bytes: usize,
 }
@@ -57,6 +57,7 @@ struct State {
     empty: Option<EmptyAnswers>,
     outcome: Option<ShardEnd>,
     lag_ms: Option<i64>,
+    paused: bool,
 }
 
 impl Queue {
@@ -69,12 +70,26 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the worker has made room for another reply. Only the task that fills the queue calls this.
+    /// Waits until the worker has made room for another reply and does not pause. Only the task that fills the queue calls this.
     pub async fn has_room(&self) {
-        while self.state().bytes >= self.limit_bytes {
+        while self.is_closed() {
             // A notice that comes between the look and the wait is kept.
             self.room.notified().await;
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        let state = self.state();
+        state.paused || state.bytes >= self.limit_bytes
+    }
+
+    pub fn pause(&self, now: Pause) {
+        let mut state = self.state();
+        state.paused = now == Pause::Begins;
+        // What was said before a pause says nothing about what comes after it.
+        state.empty = None;
+        drop(state);
+        self.room.notify_one();
     }
 
     pub fn push(&self, records: Vec<Record>) {
@@ -184,6 +199,24 @@ mod tests {
         }
         assert!(!reader.is_finished());
         queue.take(1);
+        reader.await.expect("goes on");
+    }
+
+    #[tokio::test]
+    async fn a_pause_holds_the_reader_until_it_ends() {
+        let queue = Arc::new(Queue::new(QUEUE_BYTES));
+        queue.answered_empty(Duration::from_secs(1));
+        queue.pause(Pause::Begins);
+        assert_eq!(queue.take(1), Taken::Nothing { empty: None }, "a paused shard does not become idle");
+        let reader = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.has_room().await }
+        });
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!reader.is_finished());
+        queue.pause(Pause::Ends);
         reader.await.expect("goes on");
     }
 }

@@ -18,7 +18,9 @@ use crate::connector::kinesis::queue::{QUEUE_BYTES, Queue, Record, ShardEnd, Tak
 use crate::connector::kinesis::server_clock::ServerClock;
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 use crate::record::{Places, RawBatch};
-use crate::source::{Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit};
+use crate::source::{
+    Pause, Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader, SplitSeed, StoredSplit,
+};
 use crate::time::clock::{Clock, SharedClock};
 
 /// Metadata columns of the connector: Flink's names, and the partition key.
@@ -234,6 +236,10 @@ impl SplitReader for ShardReader {
 
     fn position(&self) -> Position {
         self.position.clone().into()
+    }
+
+    fn pause(&mut self, now: Pause) {
+        self.queue.pause(now);
     }
 
     fn lag_ms(&self) -> Option<i64> {

@@ -43,10 +43,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::sql::error::Place;
+    use crate::sql::error::TextPlace;
 
     fn table(name: &str) -> Table {
-        let place = Place { line: 3, column: 14 };
+        let place = TextPlace { line: 3, column: 14 };
         let (columns, options) = (vec![], BTreeMap::new());
         Table { name: name.into(), columns, watermark: None, primary_key: vec![], partitioned_by: vec![], options, place }
     }

@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{Array, ArrayRef};
 
 use crate::format::json::{EncodeOptions, JsonEncoder};
+use crate::ids::Epoch;
 use crate::private;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
@@ -65,8 +66,9 @@ struct Shared {
 /// Rows of a table without a key that a writer staged in one epoch: what `prepare` hands to `commit`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct StagedRange {
-    epoch: u64,
-    worker: u64,
+    epoch: Epoch,
+    /// The number of its writer.
+    writer: u64,
     opened: u64,
     instance: u64,
     from: u64,
@@ -76,14 +78,14 @@ struct StagedRange {
 impl StagedRange {
     /// Six big-endian numbers.
     fn encode(self) -> Vec<u8> {
-        join(&[], &[self.epoch, self.worker, self.opened, self.instance, self.from, self.to])
+        join(&[], &[self.epoch.number(), self.writer, self.opened, self.instance, self.from, self.to])
     }
 
     fn decode(bytes: &[u8]) -> Option<StagedRange> {
         let (numbers, rest) = bytes.as_chunks::<8>();
         let numbers: [u64; 6] = numbers.iter().map(|n| u64::from_be_bytes(*n)).collect::<Vec<_>>().try_into().ok()?;
-        let [epoch, worker, opened, instance, from, to] = numbers;
-        rest.is_empty().then_some(StagedRange { epoch, worker, opened, instance, from, to })
+        let [epoch, writer, opened, instance, from, to] = numbers;
+        rest.is_empty().then_some(StagedRange { epoch: Epoch::new(epoch), writer, opened, instance, from, to })
     }
 }
 
@@ -174,12 +176,15 @@ impl Shared {
         SinkError::Write { table: self.spec.name.clone(), reason: format!("embedded table: {e}") }
     }
 
-    fn write(&self, changes: Changes, visible: bool) -> Result<(), StoreError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
-        self.store.write(changes)?;
-        if visible {
+    /// Writes what a reader of the table does not see.
+    fn write(&self, changes: Changes) -> Result<(), StoreError> {
+        if changes.is_empty() { Ok(()) } else { self.store.write(changes) }
+    }
+
+    /// Writes rows that a reader sees.
+    fn write_visible(&self, changes: Changes) -> Result<(), StoreError> {
+        if !changes.is_empty() {
+            self.store.write(changes)?;
             self.generation.fetch_add(1, Ordering::AcqRel);
         }
         Ok(())
@@ -192,11 +197,11 @@ impl Shared {
         let mut changes = Changes::default();
         self.store.scan(&staged(range.from), &staged(range.to), |key, value| {
             let number = key.last_chunk::<8>().map_or(0, |n| u64::from_be_bytes(*n)) - range.from;
-            changes.put(&join(&[ROWS], &[run, range.epoch, range.worker, number]), value);
+            changes.put(&join(&[ROWS], &[run, range.epoch.number(), range.writer, number]), value);
             changes.delete(key);
-            if changes.size_bytes() >= PIECE_BYTES { self.write(std::mem::take(&mut changes), true) } else { Ok(()) }
+            if changes.size_bytes() >= PIECE_BYTES { self.write_visible(std::mem::take(&mut changes)) } else { Ok(()) }
         })?;
-        self.write(changes, true)
+        self.write_visible(changes)
     }
 }
 
@@ -205,12 +210,12 @@ impl Sink for EmbeddedTable {
         if self.shared.key.is_empty() { Guarantee::ExactlyOnce } else { Guarantee::EffectivelyOnce }
     }
 
-    fn writer(&self, worker: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let encoder = JsonEncoder::new(&self.shared.spec.schema, EncodeOptions::default());
         let encoder = encoder.map_err(|e| SinkError::Config { table: self.shared.spec.name.clone(), reason: e.to_string() })?;
         Ok(Box::new(TableWriter {
             shared: self.shared.clone(),
-            worker: worker as u64,
+            number: writer as u64,
             instance: self.shared.instances.fetch_add(1, Ordering::Relaxed),
             encoder,
             keys: KeyBuf::default(),
@@ -236,13 +241,14 @@ impl Sink for EmbeddedTable {
         let mut changes = Changes::default();
         // Writers of this process may be at work already: theirs stay.
         changes.delete_range(&[STAGED], &join(&[STAGED], &[self.shared.opened]));
-        self.shared.write(changes, false).map_err(|e| self.shared.failed(&e))
+        self.shared.write(changes).map_err(|e| self.shared.failed(&e))
     }
 }
 
 struct TableWriter {
     shared: Arc<Shared>,
-    worker: u64,
+    /// Its own among the writers of the table.
+    number: u64,
     /// Which writer of this opening: part of the keys of staged rows.
     instance: u64,
     encoder: JsonEncoder,
@@ -258,8 +264,8 @@ struct TableWriter {
 impl TableWriter {
     fn version(&self, rows: &Rows) -> Version {
         // Where rows without a window share the table, the last one wins, as it does in DynamoDB.
-        let window_end_ms = rows.window_end_ms.filter(|_| self.shared.mode != WriteMode::InOrder);
-        Version::of_window(self.shared.run_ms, window_end_ms)
+        let window_end = rows.window_end.filter(|_| self.shared.mode != WriteMode::InOrder);
+        Version::of_window(self.shared.run_ms, window_end)
     }
 
     fn encode(&mut self, rows: &Rows, row: usize, version: Version) {
@@ -276,7 +282,7 @@ impl TableWriter {
             changes.put(&join(&[STAGED], &[self.shared.opened, self.instance, self.staged_to]), &self.value);
             self.staged_to += 1;
         }
-        self.shared.write(changes, false)
+        self.shared.write(changes)
     }
 
     fn upsert(&mut self, rows: &Rows, of_batch: Version) -> Result<(), StoreError> {
@@ -317,7 +323,7 @@ impl TableWriter {
                 changes.put(&key, &self.value);
             }
         }
-        shared.write(changes, true)
+        shared.write_visible(changes)
     }
 }
 
@@ -328,14 +334,14 @@ impl SinkWriter for TableWriter {
         done.map_err(|e| self.shared.failed(&e))
     }
 
-    fn begin_prepare(&mut self, epoch: u64, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
+    fn begin_prepare(&mut self, epoch: Epoch, _afterwards: Afterwards) -> Result<Prepared, SinkError> {
         self.shared.store.sync().map_err(|e| self.shared.failed(&e))?;
         let (from, to) = (self.staged_from, self.staged_to);
         self.staged_from = to;
         if from == to {
             return Ok(Prepared::Part { staged: Vec::new(), rejected: self.take_rejected() });
         }
-        let range = StagedRange { epoch, worker: self.worker, opened: self.shared.opened, instance: self.instance, from, to };
+        let range = StagedRange { epoch, writer: self.number, opened: self.shared.opened, instance: self.instance, from, to };
         Ok(Prepared::Part { staged: range.encode(), rejected: self.take_rejected() })
     }
 

@@ -17,6 +17,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::{CsvError, CsvOptions};
 use crate::format::json::write_base64;
+use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::format::{number_text, time_text};
 
 /// The longest text, in UTF-16 units, that is looked at before it is quoted.
@@ -130,7 +131,7 @@ enum Values<'a> {
     Timestamp {
         values: &'a [i64],
         unit: TimeUnit,
-        utc: bool,
+        suffix: ZoneSuffix,
     },
     List {
         items: Box<Cells<'a>>,
@@ -164,7 +165,7 @@ impl<'a> Cells<'a> {
                     TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().values(),
                     TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().values(),
                 };
-                Values::Timestamp { values, unit: *unit, utc: zone.is_some() }
+                Values::Timestamp { values, unit: *unit, suffix: ZoneSuffix::of(zone.as_ref()) }
             }
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
@@ -212,7 +213,9 @@ impl<'a> Cells<'a> {
                 time_text::write_time(out, v[row]);
                 time_text::write_fraction(out, v[row].rem_euclid(1000) as u32 * 1_000_000);
             }
-            Values::Timestamp { values, unit, utc } => time_text::write_timestamp(out, values[row], *unit, *utc, false),
+            Values::Timestamp { values, unit, suffix } => {
+                time_text::write_timestamp(out, values[row], *unit, *suffix, TimestampStandard::Sql);
+            }
             Values::List { items, ends } => {
                 for item in ends[row]..ends[row + 1] {
                     if item > ends[row] {

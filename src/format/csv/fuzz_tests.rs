@@ -10,6 +10,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::format::{ParseErrors, RowsPerRecord};
 use crate::record::Places;
 use crate::support::damage::damage;
 use crate::support::seeds::each_seed;
@@ -56,9 +57,9 @@ fn options(rng: &mut ChaCha8Rng) -> CsvOptions {
     };
     CsvOptions {
         dialect,
-        ignore_parse_errors: rng.random(),
+        parse_errors: *[ParseErrors::Reported, ParseErrors::Ignored].choose(rng).unwrap(),
         array_delimiter: ["~", "::"].choose(rng).unwrap().to_string(),
-        many: rng.random(),
+        rows_per_record: *[RowsPerRecord::One, RowsPerRecord::Many].choose(rng).unwrap(),
         null_literal: [None, Some(String::new()), Some("NULL".into())].choose(rng).unwrap().clone(),
     }
 }
@@ -81,7 +82,7 @@ fn field(rng: &mut ChaCha8Rng, options: &CsvOptions) -> String {
 
 fn record(rng: &mut ChaCha8Rng, options: &CsvOptions) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for _ in 0..if options.many { rng.random_range(1..4) } else { 1 } {
+    for _ in 0..if options.rows_per_record == RowsPerRecord::Many { rng.random_range(1..4) } else { 1 } {
         if rng.random_bool(0.05) {
             bytes.extend_from_slice(b"# remark\n");
         }
@@ -129,7 +130,7 @@ fn damaged_records_never_panic_and_leave_no_trace() {
             for RecordPart { span, .. } in parts {
                 assert!(span.start <= span.end && span.end as usize <= record.len(), "{span:?} of {record:?}");
             }
-            assert!(options.many || decoded.batch.num_rows() <= 1, "{record:?}");
+            assert!(options.rows_per_record == RowsPerRecord::Many || decoded.batch.num_rows() <= 1, "{record:?}");
             alone.extend(told(&decoded, number));
             skipped += decoded.skipped;
             nulled += decoded.nulled;

@@ -17,7 +17,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::assemble::{Output, assemble};
 use super::collected::Collected;
-use super::{BadRecord, Decoded, Decoder, FOLLOWS, RecordPart, cut};
+use super::{BadRecord, Decoded, Decoder, FOLLOWS, ParseErrors, RecordPart, RowsPerRecord, cut};
 use crate::record::{RawBatch, Span};
 use fields::Fields;
 use value::Target;
@@ -29,11 +29,11 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub struct CsvOptions {
     pub dialect: Dialect,
     /// `csv.ignore-parse-errors`
-    pub ignore_parse_errors: bool,
+    pub parse_errors: ParseErrors,
     /// `csv.array-element-delimiter`
     pub array_delimiter: String,
-    /// `paceline.<table>.records` is `many`: each line of a record is one.
-    pub many: bool,
+    /// `paceline.<table>.records`: each line of a record may be one.
+    pub rows_per_record: RowsPerRecord,
     /// `csv.null-literal`: text that is NULL. When writing NULL is '' without it.
     pub null_literal: Option<String>,
 }
@@ -42,9 +42,9 @@ impl Default for CsvOptions {
     fn default() -> Self {
         CsvOptions {
             dialect: Dialect::default(),
-            ignore_parse_errors: false,
+            parse_errors: ParseErrors::default(),
             array_delimiter: ";".into(),
-            many: false,
+            rows_per_record: RowsPerRecord::default(),
             null_literal: None,
         }
     }
@@ -157,7 +157,7 @@ impl CsvDecoder {
                 Some(RecordPart { span: Span { start: start + below as u32, end: end + below as u32 }, ..part })
             }
             Fate::Bad(reason) => {
-                out.bad(index, part, reason, self.options.ignore_parse_errors);
+                out.bad(index, part, reason, self.options.parse_errors);
                 None
             }
         }
@@ -204,7 +204,7 @@ impl CsvDecoder {
         }
         let after = fields.after().len();
         // As many as are converted must be there; which ones does not matter.
-        if count < targets.len() && !options.ignore_parse_errors {
+        if count < targets.len() && options.parse_errors == ParseErrors::Reported {
             return Err(format!("{count} fields where {} are needed", targets.len()));
         }
         for target in targets.iter_mut().filter(|t| t.len() == row) {
@@ -230,12 +230,13 @@ impl Decoder for CsvDecoder {
         }
         let mut out = Collected::default();
         for index in 0..raw.len() {
-            if self.options.many {
-                self.lines(index, raw.record(index), &mut out);
-            } else {
-                let after = self.put(index, None, raw.record(index), &mut out);
-                if let Some(part) = after {
-                    out.bad.push(BadRecord { index, part: Some(part), reason: FOLLOWS.into() });
+            match self.options.rows_per_record {
+                RowsPerRecord::Many => self.lines(index, raw.record(index), &mut out),
+                RowsPerRecord::One => {
+                    let after = self.put(index, None, raw.record(index), &mut out);
+                    if let Some(part) = after {
+                        out.bad.push(BadRecord { index, part: Some(part), reason: FOLLOWS.into() });
+                    }
                 }
             }
         }

@@ -75,7 +75,7 @@ fn values_that_csv_reads_unlike_json() {
         let expected: Vec<Option<String>> = values.iter().map(|v| v.1.map(str::to_owned)).collect();
         assert_eq!(column(data_type.clone(), CsvOptions::default(), &texts), expected, "{data_type}");
         // With errors ignored what cannot be read is NULL.
-        let ignoring = CsvOptions { ignore_parse_errors: true, ..CsvOptions::default() };
+        let ignoring = CsvOptions { parse_errors: ParseErrors::Ignored, ..CsvOptions::default() };
         let expected: Vec<Option<String>> = expected.into_iter().map(|v| v.or(Some("NULL".into()))).collect();
         assert_eq!(column(data_type, ignoring, &texts), expected);
     }
@@ -97,7 +97,7 @@ fn surplus_missing_and_unused_fields() {
     assert_eq!(bad[1], (4, "more than 3 fields"));
     assert_eq!(bad[4], (7, "field `a`: 'bad' is no BIGINT"));
     assert_eq!(bad[5], (8, "text follows the closing quote of a field"));
-    let ignoring = CsvOptions { ignore_parse_errors: true, ..CsvOptions::default() };
+    let ignoring = CsvOptions { parse_errors: ParseErrors::Ignored, ..CsvOptions::default() };
     let decoded = CsvDecoder::new(&sources, 3, schema, ignoring).unwrap().decode(&raw(&records));
     assert_eq!(decoded.record_of_row.as_deref(), Some(&[0, 1, 2, 3, 6, 7, 9][..]));
     assert!(decoded.bad.is_empty());
@@ -181,10 +181,12 @@ fn quotes_are_written_where_jackson_writes_them() {
 
 #[test]
 fn records_of_several_lines() {
+    use ParseErrors::{Ignored, Reported};
+    use RowsPerRecord::{Many, One};
     let columns = [("a", DataType::Int32), ("b", DataType::Utf8)];
-    let outcome = |many: bool, ignore: bool, comments: bool, record: &str| {
+    let outcome = |rows_per_record, parse_errors, comments: bool, record: &str| {
         let dialect = Dialect { comments, ..Dialect::default() };
-        let options = CsvOptions { many, ignore_parse_errors: ignore, dialect, ..CsvOptions::default() };
+        let options = CsvOptions { rows_per_record, parse_errors, dialect, ..CsvOptions::default() };
         let sources = [CsvSource::Field(0), CsvSource::Field(1)];
         let mut decoder = CsvDecoder::new(&sources, 2, schema(&columns), options).unwrap();
         let decoded = decoder.decode(&raw(&[record]));
@@ -212,10 +214,10 @@ fn records_of_several_lines() {
         ("1,\"x\n!\"\n2,y", "x\n!@0 !2=2,y", "x\n!@1 y@2"),
         ("z,x\n2,y", "!whole", "y@2 !1=z,x"),
     ] {
-        assert_eq!(outcome(false, false, false, record), one, "{record:?}");
-        assert_eq!(outcome(true, false, false, record), many, "{record:?}, many");
+        assert_eq!(outcome(One, Reported, false, record), one, "{record:?}");
+        assert_eq!(outcome(Many, Reported, false, record), many, "{record:?}, many");
     }
-    assert_eq!(outcome(true, true, false, "1,x,3\n2,y"), "y@2 skipped 1");
-    assert_eq!(outcome(false, false, true, "# z\n1,x\n2,y"), "x@0 !2=2,y");
-    assert_eq!(outcome(true, false, true, "# z\n1,x\n2,y"), "x@2 y@3");
+    assert_eq!(outcome(Many, Ignored, false, "1,x,3\n2,y"), "y@2 skipped 1");
+    assert_eq!(outcome(One, Reported, true, "# z\n1,x\n2,y"), "x@0 !2=2,y");
+    assert_eq!(outcome(Many, Reported, true, "# z\n1,x\n2,y"), "x@2 y@3");
 }

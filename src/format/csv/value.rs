@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use memchr::memmem;
 
 use super::CsvOptions;
+use crate::format::ParseErrors;
 use crate::format::json::{Column, JsonOptions, Token, put};
 use crate::format::time_text;
 
@@ -211,7 +212,7 @@ fn put_scalar(column: &mut Column, kind: CellType, row: usize, text: &[u8], opti
     if value.is_some_and(|value| put(column, row, Token::Text(value), None)) {
         return Ok(0);
     }
-    if options.ignore_parse_errors {
+    if options.parse_errors == ParseErrors::Ignored {
         column.truncate(row);
         column.push_null();
         return Ok(1);

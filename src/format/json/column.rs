@@ -17,7 +17,8 @@ use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Fields, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
 };
 
-use super::JsonOptions;
+use super::{JsonOptions, MissingFields};
+use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::map_keys;
 
 pub(in crate::format) struct Column {
@@ -50,8 +51,8 @@ pub(in crate::format) enum Values {
     Timestamp {
         values: Vec<i64>,
         unit: TimeUnit,
-        utc: bool,
-        iso: bool,
+        suffix: ZoneSuffix,
+        standard: TimestampStandard,
     },
     Array {
         ends: Vec<i32>,
@@ -66,7 +67,7 @@ pub(in crate::format) enum Values {
     Row {
         rows: usize,
         fields: Vec<Column>,
-        all_required: bool,
+        missing: MissingFields,
     },
 }
 
@@ -133,9 +134,12 @@ impl Column {
             DataType::Binary => Values::Bytes(var()),
             DataType::Date32 => Values::Date(Vec::new()),
             DataType::Time32(TimeUnit::Millisecond) => Values::Time(Vec::new()),
-            DataType::Timestamp(unit, zone) => {
-                Values::Timestamp { values: Vec::new(), unit: *unit, utc: zone.is_some(), iso: options.timestamp_iso8601 }
-            }
+            DataType::Timestamp(unit, zone) => Values::Timestamp {
+                values: Vec::new(),
+                unit: *unit,
+                suffix: ZoneSuffix::of(zone.as_ref()),
+                standard: options.timestamp_standard,
+            },
             DataType::List(item) => Values::Array { ends: vec![0], items: Box::new(Column::new(String::new(), item, options)?) },
             DataType::Map(..) => {
                 let (key, value) = map_keys::types(field.data_type())?;
@@ -150,7 +154,7 @@ impl Column {
             }
             DataType::Struct(fields) => {
                 let fields = fields.iter().map(|f| Column::new(f.name().clone(), f, options)).collect::<Option<_>>()?;
-                Values::Row { rows: 0, fields, all_required: options.fail_on_missing_field }
+                Values::Row { rows: 0, fields, missing: options.missing_fields }
             }
             _ => return None,
         };
@@ -345,9 +349,15 @@ impl Column {
             Values::Bytes(_) => "BYTES as base64".into(),
             Values::Date(_) => "DATE as yyyy-MM-dd".into(),
             Values::Time(_) => "TIME as HH:mm:ss[.fraction]".into(),
-            Values::Timestamp { utc, iso, .. } => {
-                let (name, suffix) = if *utc { ("TIMESTAMP_LTZ", "Z") } else { ("TIMESTAMP", "") };
-                let separator = if *iso { 'T' } else { ' ' };
+            Values::Timestamp { suffix, standard, .. } => {
+                let (name, suffix) = match suffix {
+                    ZoneSuffix::Z => ("TIMESTAMP_LTZ", "Z"),
+                    ZoneSuffix::Absent => ("TIMESTAMP", ""),
+                };
+                let separator = match standard {
+                    TimestampStandard::Iso8601 => 'T',
+                    TimestampStandard::Sql => ' ',
+                };
                 format!("{name} as yyyy-MM-dd{separator}HH:mm:ss[.fraction]{suffix}")
             }
             Values::Array { items, .. } => format!("ARRAY<{}>", items.sql_type()),

@@ -82,13 +82,13 @@ fn put_value(values: &mut Values, token: Token, bad: Option<&mut u64>) -> Option
         }
         Values::Date(v) => v.push(time_text::parse_date(string(token)?)?),
         Values::Time(v) => v.push(time_text::parse_time(string(token)?)?),
-        Values::Timestamp { values, unit, utc, iso } => {
-            values.push(time_text::parse_timestamp(string(token)?, *unit, *utc, *iso)?);
+        Values::Timestamp { values, unit, suffix, standard } => {
+            values.push(time_text::parse_timestamp(string(token)?, *unit, *suffix, *standard)?);
         }
         Values::Array { ends, items } => nested::array(json(token)?, ends, items, bad)?,
         Values::Map { ends, keys, values } => nested::map(json(token)?, ends, keys, values, bad)?,
-        Values::Row { rows, fields, all_required } => {
-            nested::row(json(token)?, *rows, fields, *all_required, bad)?;
+        Values::Row { rows, fields, missing } => {
+            nested::row(json(token)?, *rows, fields, *missing, bad)?;
             *rows += 1;
         }
     }

@@ -14,6 +14,7 @@ use arrow::datatypes::{
 };
 use arrow::record_batch::RecordBatch;
 
+use crate::format::time_text::{TimestampStandard, ZoneSuffix};
 use crate::format::{number_text, time_text};
 use crate::map_keys;
 
@@ -26,8 +27,8 @@ pub struct EncodeOptions {
     pub ignore_null_fields: bool,
     /// `json.encode.decimal-as-plain-number`: `1000` instead of `1E+3`.
     pub decimal_as_plain_number: bool,
-    /// `json.timestamp-format.standard` is `ISO-8601`: `T` between date and time.
-    pub timestamp_iso8601: bool,
+    /// `json.timestamp-format.standard`.
+    pub timestamp_standard: TimestampStandard,
 }
 
 /// Writes batches of one schema.
@@ -138,7 +139,7 @@ enum Values<'a> {
     Timestamp {
         values: &'a [i64],
         unit: TimeUnit,
-        utc: bool,
+        suffix: ZoneSuffix,
     },
     Array {
         offsets: &'a [i32],
@@ -179,7 +180,7 @@ impl<'a> Cells<'a> {
                     TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().values(),
                     TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().values(),
                 };
-                Values::Timestamp { values, unit: *unit, utc: zone.is_some() }
+                Values::Timestamp { values, unit: *unit, suffix: ZoneSuffix::of(zone.as_ref()) }
             }
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
@@ -280,13 +281,13 @@ impl<'a> Cells<'a> {
             Values::Bytes(v) => quoted(out, |out| base64::write(out, v.value(row))),
             Values::Date(v) => quoted(out, |out| time_text::write_date(out, v[row])),
             Values::Time(v) => quoted(out, |out| time_text::write_time(out, v[row])),
-            Values::Timestamp { values, unit, utc } => {
+            Values::Timestamp { values, unit, suffix } => {
                 let value = values[row];
                 let (last, text) = memo.get_or_insert_with(|| (value.wrapping_add(1), Vec::new()));
                 if *last != value {
                     *last = value;
                     text.clear();
-                    quoted(text, |text| time_text::write_timestamp(text, value, unit, utc, options.timestamp_iso8601));
+                    quoted(text, |text| time_text::write_timestamp(text, value, unit, suffix, options.timestamp_standard));
                 }
                 out.extend_from_slice(text);
             }
@@ -362,7 +363,11 @@ mod tests {
         let first = r#"{"b":true,"t":-128,"h":-1,"i":-2147483648,"l":-9223372036854775808,"f":1.1,"d":"-Infinity","m":1E+3,"s":"é/\"\uD83D\uDE00","y":"AQID","dt":"2024-02-29","tm":"01:02:03","ts":"2024-02-29 01:02:03.999999","tz":"2024-02-29 01:02:03Z"}"#;
         let second = r#"{"b":null,"t":null,"h":null,"i":null,"l":null,"f":null,"d":null,"m":null,"s":null,"y":null,"dt":null,"tm":null,"ts":null,"tz":null}"#;
         assert_eq!(lines(columns.clone(), EncodeOptions::default()), [first, second]);
-        let options = EncodeOptions { ignore_null_fields: true, decimal_as_plain_number: true, timestamp_iso8601: true };
+        let options = EncodeOptions {
+            ignore_null_fields: true,
+            decimal_as_plain_number: true,
+            timestamp_standard: TimestampStandard::Iso8601,
+        };
         let first = first.replace("1E+3", "1000").replace("29 01", "29T01");
         assert_eq!(lines(columns, options), [first.as_str(), "{}"]);
     }

@@ -30,8 +30,9 @@ use crate::record::RawBatch;
 
 use super::assemble::{Output, assemble};
 use super::collected::Collected;
-use super::{Decoded, Decoder};
+use super::{Decoded, Decoder, ParseErrors, RowsPerRecord};
 use crate::format::json::text::skip_blanks;
+use crate::format::time_text::TimestampStandard;
 pub(crate) use base64::write as write_base64;
 pub(super) use column::Column;
 pub(super) use convert::{Token, put};
@@ -57,17 +58,35 @@ pub enum FieldSource {
     Metadata(usize),
 }
 
+/// What a member is that a record does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MissingFields {
+    #[default]
+    AreNull,
+    /// The record is bad.
+    AreErrors,
+}
+
+/// How an object is read. Both ways give the same rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// By the scanner, and where it gives up with care.
+    Fast,
+    #[cfg_attr(not(test), expect(dead_code, reason = "tests compare the two ways"))]
+    Careful,
+}
+
 /// Flink's options of the `json` format that concern reading.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct JsonOptions {
-    /// `json.ignore-parse-errors`: bad fields become NULL and bad records vanish, counted.
-    pub ignore_parse_errors: bool,
-    /// `json.fail-on-missing-field`: a record without one of the members is bad.
-    pub fail_on_missing_field: bool,
-    /// `paceline.<table>.records` is `many`: a record may hold several values.
-    pub many: bool,
-    /// `json.timestamp-format.standard` is `ISO-8601`: `T` between date and time.
-    pub timestamp_iso8601: bool,
+    /// `json.ignore-parse-errors`
+    pub parse_errors: ParseErrors,
+    /// `json.fail-on-missing-field`
+    pub missing_fields: MissingFields,
+    /// `paceline.<table>.records`: a record may hold several values.
+    pub rows_per_record: RowsPerRecord,
+    /// `json.timestamp-format.standard`.
+    pub timestamp_standard: TimestampStandard,
 }
 
 /// Why a table cannot be read from or written as JSON: the query is wrong (exit code 2).
@@ -98,7 +117,7 @@ pub struct JsonDecoder {
 impl JsonDecoder {
     /// `fields` and the columns of `schema` correspond one to one.
     pub fn new(fields: Vec<JsonField>, schema: SchemaRef, options: JsonOptions) -> Result<JsonDecoder, JsonError> {
-        if options.ignore_parse_errors && options.fail_on_missing_field {
+        if options.parse_errors == ParseErrors::Ignored && options.missing_fields == MissingFields::AreErrors {
             return Err(JsonError::ConflictingOptions);
         }
         if fields.len() != schema.fields().len() {
@@ -127,7 +146,7 @@ impl JsonDecoder {
         Ok(JsonDecoder { schema, options, outputs, columns, has_not_null, scanner })
     }
 
-    fn decode_records(&mut self, raw: &RawBatch, fast: bool) -> Decoded {
+    fn decode_records(&mut self, raw: &RawBatch, way: Way) -> Decoded {
         for column in &mut self.columns {
             column.reserve(raw.len());
         }
@@ -135,18 +154,18 @@ impl JsonDecoder {
         for index in 0..raw.len() {
             let record = raw.record(index);
             let json = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
-            if fast
+            if way == Way::Fast
                 && let Some(end) = self.scanner.record(json, &mut self.columns, out.rows)
                 && skip_blanks(json, end) == json.len()
             {
                 match self.close_row(out.rows) {
                     Ok(()) => out.row(index, None),
-                    Err(reason) => out.bad(index, None, reason, self.options.ignore_parse_errors),
+                    Err(reason) => out.bad(index, None, reason, self.options.parse_errors),
                 }
                 continue;
             }
             self.undo_row(out.rows);
-            self.values(index, record, fast, &mut out);
+            self.values(index, record, way, &mut out);
         }
         let payload: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
         let rows = out.rows;
@@ -156,19 +175,21 @@ impl JsonDecoder {
 
     /// Reads the object at a place as the next row. Returns how many of its fields are NULL for being bad, and where it ends, if
     /// it does.
-    fn object(&mut self, json: &[u8], at: usize, row: usize, fast: bool) -> (Result<u64, String>, Option<usize>) {
-        if fast && let Some(length) = self.scanner.record(&json[at..], &mut self.columns, row) {
+    fn object(&mut self, json: &[u8], at: usize, row: usize, way: Way) -> (Result<u64, String>, Option<usize>) {
+        if way == Way::Fast
+            && let Some(length) = self.scanner.record(&json[at..], &mut self.columns, row)
+        {
             return (self.close_row(row).map(|()| 0), Some(at + length));
         }
         self.undo_row(row);
         let end = values::end_of(json, at);
         // What is no object is shown with what follows it.
-        let rest_end = || match self.options.many {
-            true => memchr::memchr(b'\n', &json[at..]).map_or(json.len(), |n| at + n),
-            false => json.len(),
+        let rest_end = || match self.options.rows_per_record {
+            RowsPerRecord::Many => memchr::memchr(b'\n', &json[at..]).map_or(json.len(), |n| at + n),
+            RowsPerRecord::One => json.len(),
         };
         let value = &json[at..end.filter(|_| json[at] == b'{').unwrap_or_else(rest_end)];
-        match slow::record(value, &mut self.columns, row, self.options.ignore_parse_errors) {
+        match slow::record(value, &mut self.columns, row, self.options.parse_errors) {
             Ok(nulled) => (self.close_row(row).map(|()| nulled), end),
             Err(reason) => {
                 self.undo_row(row);
@@ -188,7 +209,7 @@ impl JsonDecoder {
         let mut refused = None;
         for column in &mut self.columns {
             if column.len() == row {
-                if self.options.fail_on_missing_field {
+                if self.options.missing_fields == MissingFields::AreErrors {
                     refused = Some(format!("field `{}` is missing", column.member));
                     break;
                 }
@@ -215,6 +236,6 @@ impl Decoder for JsonDecoder {
     }
 
     fn decode(&mut self, raw: &RawBatch) -> Decoded {
-        self.decode_records(raw, true)
+        self.decode_records(raw, Way::Fast)
     }
 }

@@ -12,15 +12,16 @@ use serde_json::Deserializer;
 use super::column::Column;
 use super::convert::{self, Token};
 use super::text;
+use crate::format::ParseErrors;
 use crate::format::json::text::skip_blanks;
 
 /// Longest piece of input shown in a reason, in characters.
 const EXCERPT_CHARS_MAX: usize = 80;
 
 /// Reads the object that a text begins with into the columns, as row `row`. Returns how many fields were NULL because they could
-/// not be read: 0 unless `ignore_bad_fields`.
-pub(super) fn record(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bool) -> Result<u64, String> {
-    object(&escape_controls(json), columns, row, ignore_bad_fields)
+/// not be read: 0 unless errors are ignored.
+pub(super) fn record(json: &[u8], columns: &mut [Column], row: usize, errors: ParseErrors) -> Result<u64, String> {
+    object(&escape_controls(json), columns, row, errors)
 }
 
 /// True if the text is JSON as a whole.
@@ -28,7 +29,7 @@ pub(super) fn is_json(text: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(&escape_controls(text)).is_ok()
 }
 
-fn object(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bool) -> Result<u64, String> {
+fn object(json: &[u8], columns: &mut [Column], row: usize, errors: ParseErrors) -> Result<u64, String> {
     let mut bad_fields = 0;
     let mut unescaped = Vec::new();
     let mut at = skip_blanks(json, 0);
@@ -62,9 +63,9 @@ fn object(json: &[u8], columns: &mut [Column], row: usize, ignore_bad_fields: bo
                 b'n' => Token::Null,
                 _ => Token::Number(value),
             };
-            let inside = ignore_bad_fields.then_some(&mut bad_fields);
+            let inside = (errors == ParseErrors::Ignored).then_some(&mut bad_fields);
             if !convert::put(column, row, token, inside) {
-                if !ignore_bad_fields {
+                if errors == ParseErrors::Reported {
                     let (member, expected) = (&column.member, column.sql_type());
                     return Err(format!("field `{member}`: expected {expected}, found {}", excerpt(value)));
                 }

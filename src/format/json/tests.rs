@@ -33,17 +33,21 @@ fn decoder(schema: &SchemaRef, options: JsonOptions) -> JsonDecoder {
     JsonDecoder::new(schema.fields().iter().map(payload).collect(), schema.clone(), options).unwrap()
 }
 
-const IGNORE: JsonOptions =
-    JsonOptions { ignore_parse_errors: true, fail_on_missing_field: false, many: false, timestamp_iso8601: false };
+const IGNORE: JsonOptions = JsonOptions {
+    parse_errors: ParseErrors::Ignored,
+    missing_fields: MissingFields::AreNull,
+    rows_per_record: RowsPerRecord::One,
+    timestamp_standard: TimestampStandard::Sql,
+};
 
 /// Decodes on both paths and checks that they agree. The fast one reads the batch twice, so that the second time it
 /// knows the order of the keys.
 fn decode(schema: &SchemaRef, options: JsonOptions, records: &[&[u8]]) -> Decoded {
     let batch = raw(records);
-    let slow = decoder(schema, options).decode_records(&batch, false);
+    let slow = decoder(schema, options).decode_records(&batch, Way::Careful);
     let mut decoder = decoder(schema, options);
     for _ in 0..2 {
-        let fast = decoder.decode_records(&batch, true);
+        let fast = decoder.decode_records(&batch, Way::Fast);
         assert_eq!(fast.batch, slow.batch);
         assert_eq!(fast.record_of_row, slow.record_of_row);
         assert_eq!((&fast.bad, fast.skipped, fast.nulled), (&slow.bad, slow.skipped, slow.nulled));
@@ -236,7 +240,7 @@ fn times_and_bytes() {
     );
     check(DataType::Binary, &[("\"AQID\"", Some("\"AQID\"")), ("\"AQI\"", None), ("1", None)]);
 
-    let iso = JsonOptions { timestamp_iso8601: true, ..JsonOptions::default() };
+    let iso = JsonOptions { timestamp_standard: TimestampStandard::Iso8601, ..JsonOptions::default() };
     let schema = schema(&[("x", DataType::Timestamp(Millisecond, utc))]);
     let decoded = decode(&schema, iso, &[br#"{"x":"1970-01-01T00:00:01Z"}"#, br#"{"x":"1970-01-01 00:00:01Z"}"#]);
     assert_eq!(rows(&decoded.batch), [r#"{"x":"1970-01-01 00:00:01Z"}"#]);
@@ -372,7 +376,7 @@ fn bad_fields_can_be_ignored() {
 #[test]
 fn missing_and_null_where_they_are_not_allowed() {
     let nullable = schema(&[("a", DataType::Int64)]);
-    let strict = JsonOptions { fail_on_missing_field: true, ..JsonOptions::default() };
+    let strict = JsonOptions { missing_fields: MissingFields::AreErrors, ..JsonOptions::default() };
     let records: &[&[u8]] = &[br#"{"a":null}"#, b"{}", br#"{"a":1}"#];
     let decoded = decode(&nullable, strict, records);
     assert_eq!(decoded.bad, [BadRecord { index: 1, part: None, reason: "field `a` is missing".into() }]);
@@ -436,7 +440,7 @@ fn tables_that_cannot_be_read() {
     let two = schema(&[("a", DataType::Int32), ("b", DataType::Int32)]);
     let text = error(vec![payload("x"), payload("x")], two, JsonOptions::default());
     assert_eq!(text, "column `b`: another column reads the same JSON member `x`");
-    let both = JsonOptions { fail_on_missing_field: true, ..IGNORE };
+    let both = JsonOptions { missing_fields: MissingFields::AreErrors, ..IGNORE };
     assert!(error(vec![], schema(&[]), both).contains("cannot both be true"));
 }
 

@@ -5,9 +5,9 @@
 //! every byte that is not blank is in a row, in a reported part, or counted as skipped.
 
 use super::text::string_end;
-use super::{BYTE_ORDER_MARK, JsonDecoder, skip_blanks, slow};
+use super::{BYTE_ORDER_MARK, JsonDecoder, Way, skip_blanks, slow};
 use crate::format::collected::Collected;
-use crate::format::{BadRecord, FOLLOWS, RecordPart};
+use crate::format::{BadRecord, FOLLOWS, ParseErrors, RecordPart, RowsPerRecord};
 use crate::record::Span;
 
 /// A record that is being taken apart.
@@ -29,17 +29,17 @@ impl Record<'_> {
 
 impl JsonDecoder {
     /// All values of a record, or the first and what follows it.
-    pub(super) fn values(&mut self, index: usize, record: &[u8], fast: bool, out: &mut Collected) {
+    pub(super) fn values(&mut self, index: usize, record: &[u8], way: Way, out: &mut Collected) {
         let json = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
         let mut record = Record { index, json, base: record.len() - json.len(), parts: 0 };
         let mut at = skip_blanks(json, 0);
         while at < json.len() {
             let end = match json[at] {
-                b'[' => self.array(&mut record, at, fast, out),
-                _ => self.value(&mut record, at, fast, out),
+                b'[' => self.array(&mut record, at, way, out),
+                _ => self.value(&mut record, at, way, out),
             };
             at = skip_blanks(json, end);
-            if !self.options.many && at < json.len() {
+            if self.options.rows_per_record == RowsPerRecord::One && at < json.len() {
                 record.parts = record.parts.max(1);
                 let part = record.part(at, json.len());
                 out.bad.push(BadRecord { index, part: Some(part), reason: FOLLOWS.into() });
@@ -49,22 +49,22 @@ impl JsonDecoder {
     }
 
     /// A value that is no array. Returns where the next may begin.
-    fn value(&mut self, record: &mut Record<'_>, at: usize, fast: bool, out: &mut Collected) -> usize {
+    fn value(&mut self, record: &mut Record<'_>, at: usize, way: Way, out: &mut Collected) -> usize {
         let json = record.json;
-        let (read, end) = self.object(json, at, out.rows, fast);
+        let (read, end) = self.object(json, at, out.rows, way);
         let value = &json[at..end.unwrap_or(json.len())];
         let is_only = record.parts == 0 && skip_blanks(json, at + value.len()) == json.len();
         match read {
             Ok(nulled) => {
                 out.nulled += nulled;
-                let whole = is_only || !self.options.many;
+                let whole = is_only || self.options.rows_per_record == RowsPerRecord::One;
                 let part = (!whole).then(|| record.part(at, at + value.len()));
                 out.row(record.index, part);
                 at + value.len()
             }
-            Err(reason) if !self.options.many => {
+            Err(reason) if self.options.rows_per_record == RowsPerRecord::One => {
                 // Nothing can be made of what follows either.
-                out.bad(record.index, None, reason, self.options.ignore_parse_errors);
+                out.bad(record.index, None, reason, self.options.parse_errors);
                 json.len()
             }
             Err(reason) => {
@@ -72,15 +72,15 @@ impl JsonDecoder {
                 let line_end = memchr::memchr(b'\n', value).filter(|_| !slow::is_json(value));
                 let length = line_end.unwrap_or(value.len()).max(1);
                 let part = (!is_only || length < value.len()).then(|| record.part(at, at + length));
-                out.bad(record.index, part, reason, self.options.ignore_parse_errors);
+                out.bad(record.index, part, reason, self.options.parse_errors);
                 at + length
             }
         }
     }
 
     /// The elements of an array. Returns where the next value may begin.
-    fn array(&mut self, record: &mut Record<'_>, start: usize, fast: bool, out: &mut Collected) -> usize {
-        let ignore = self.options.ignore_parse_errors;
+    fn array(&mut self, record: &mut Record<'_>, start: usize, way: Way, out: &mut Collected) -> usize {
+        let errors = self.options.parse_errors;
         let json = record.json;
         let mut at = skip_blanks(json, start + 1);
         let mut ended = false;
@@ -90,7 +90,7 @@ impl JsonDecoder {
         loop {
             let is_object = !ended && json.get(at) == Some(&b'{');
             let (read, end) = match is_object {
-                true => self.object(json, at, out.rows, fast),
+                true => self.object(json, at, out.rows, way),
                 false => (Err(String::new()), end_of(json, at).filter(|&end| slow::is_json(&json[at..end]))),
             };
             let Some(end) = end else { break };
@@ -101,17 +101,17 @@ impl JsonDecoder {
                     out.row(record.index, Some(part));
                 }
                 Err(reason) if is_object => {
-                    ended = ignore && !slow::is_json(value);
-                    out.bad(record.index, Some(part), reason, ignore);
+                    ended = errors == ParseErrors::Ignored && !slow::is_json(value);
+                    out.bad(record.index, Some(part), reason, errors);
                 }
                 Err(_) => {
                     // By Flink's rule nothing after it is read, if it does not fail the job.
-                    ended = ignore;
+                    ended = errors == ParseErrors::Ignored;
                     out.bad(
                         record.index,
                         Some(part),
                         format!("an element is not a JSON object: {}", slow::excerpt(value)),
-                        ignore,
+                        errors,
                     );
                 }
             }
@@ -124,14 +124,15 @@ impl JsonDecoder {
         }
         // The text is broken here. What follows may be whole where each line is a record.
         let rest = &json[at..];
-        let length = if self.options.many { memchr::memchr(b'\n', rest).unwrap_or(rest.len()) } else { rest.len() };
+        let line_end = memchr::memchr(b'\n', rest).filter(|_| self.options.rows_per_record == RowsPerRecord::Many);
+        let length = line_end.unwrap_or(rest.len());
         let part = record.part(at, at + length);
         let reason = if rest.is_empty() {
             "the array is not closed".into()
         } else {
             format!("broken JSON in an array: {}", slow::excerpt(rest))
         };
-        out.bad(record.index, Some(part), reason, ignore);
+        out.bad(record.index, Some(part), reason, errors);
         at + length.max(1).min(rest.len())
     }
 }

@@ -11,7 +11,7 @@ use arrow::buffer::ScalarBuffer;
 
 use crate::operator::event::Rows;
 use crate::operator::window::slice::{WindowKind, WindowSpan, Windows};
-use crate::time::MIN_TIME_MS;
+use crate::time::EventTime;
 
 /// Bytes of an [`Order`].
 pub const ORDER_BYTES: usize = 32;
@@ -43,10 +43,10 @@ impl WindowPart {
     pub fn of(windows: &Windows, span: WindowSpan, times_ms: impl Fn() -> ScalarBuffer<i64>) -> WindowPart {
         match windows.kind {
             WindowKind::Tumble { .. } | WindowKind::Fired => WindowPart::Whole,
-            WindowKind::Hop { .. } => WindowPart::Slice(span.last),
+            WindowKind::Hop { .. } => WindowPart::Slice(span.last.ms()),
             WindowKind::Cumulate { .. } => {
-                let own = times_ms().iter().map(|&ts| windows.span(ts).map_or(span.first, |s| s.first)).collect();
-                WindowPart::Step { first: span.first, own }
+                let own = times_ms().iter().map(|&ts| windows.span(EventTime::at(ts)).unwrap_or(span).first.ms()).collect();
+                WindowPart::Step { first: span.first.ms(), own }
             }
         }
     }
@@ -76,16 +76,16 @@ impl<'a> ArrivalPlaces<'a> {
     pub fn of(&self, row: usize) -> Order {
         let part = self.part.number(row);
         match &self.rows.arrivals {
-            Some(arrivals) => order(part, arrivals.times_ms[row], self.rows.split, arrivals.numbers[row]),
-            None => order(part, self.rows.window_end_ms.unwrap_or(MIN_TIME_MS), 0, 0),
+            Some(arrivals) => order(part, EventTime::at(arrivals.times_ms[row]), self.rows.split, arrivals.numbers[row]),
+            None => order(part, self.rows.window_end.unwrap_or(EventTime::MIN), 0, 0),
         }
     }
 }
 
-fn order(part: i64, time_ms: i64, split: u64, number: u64) -> Order {
+fn order(part: i64, time: EventTime, split: u64, number: u64) -> Order {
     let mut bytes = [0; ORDER_BYTES];
     bytes[..8].copy_from_slice(&(part ^ i64::MIN).to_be_bytes());
-    bytes[8..16].copy_from_slice(&(time_ms ^ i64::MIN).to_be_bytes());
+    bytes[8..16].copy_from_slice(&time.to_bytes());
     bytes[16..24].copy_from_slice(&split.to_be_bytes());
     bytes[24..].copy_from_slice(&number.to_be_bytes());
     bytes
@@ -94,6 +94,7 @@ fn order(part: i64, time_ms: i64, split: u64, number: u64) -> Order {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Watermark;
 
     #[test]
     fn bytes_sort_by_part_then_time_then_split_then_number() {
@@ -107,7 +108,7 @@ mod tests {
             (0, 7, 0, 0),
             (1, 0, 0, 0),
         ];
-        let bytes: Vec<_> = places.iter().map(|&(p, t, s, n)| order(p, t, s, n)).collect();
+        let bytes: Vec<_> = places.iter().map(|&(p, t, s, n)| order(p, EventTime::at(t), s, n)).collect();
         assert!(bytes.is_sorted_by(|a, b| a < b), "{bytes:?}");
     }
 
@@ -115,7 +116,7 @@ mod tests {
     fn newest_slices_and_oldest_steps_come_first() {
         let hop = Windows { kind: WindowKind::Hop { slide_ms: 10, size_ms: 30 }, offset_ms: 0 };
         let part = |windows: &Windows, ts: i64, watermark: i64| {
-            let span = windows.span(ts).and_then(|s| windows.open(s, watermark)).expect("in time");
+            let span = windows.span(EventTime::at(ts)).and_then(|s| windows.open(s, Watermark::at(watermark))).expect("in time");
             WindowPart::of(windows, span, || vec![ts].into()).number(0)
         };
         assert!(part(&hop, 15, 0) < part(&hop, 5, 0));

@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 use super::form::Form;
 use super::retract::{Accumulators, RetractKernel};
 use super::value_sets::ValueSets;
-use super::{Aggregate, Fixed, Kernel, Selected};
+use super::{Aggregate, Fixed, Kernel, NullValues, Selected, Turn};
 use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
@@ -19,7 +19,7 @@ pub struct Distinct {
     values: ValueSets,
     inner: Accumulators,
     input_type: DataType,
-    keeps_nulls: bool,
+    nulls: NullValues,
 }
 
 /// Groups, and a value of each.
@@ -27,8 +27,11 @@ type Turned = (Vec<u32>, Vec<Box<[u8]>>);
 
 /// `inner`: the same aggregate without DISTINCT.
 pub fn kernel(aggregate: &Aggregate, inner: Accumulators) -> Box<dyn RetractKernel> {
-    let keeps_nulls = matches!(&aggregate.fixed, Fixed::Form(Form::Array { keeps_nulls: true, .. }));
-    Box::new(Distinct { values: ValueSets::default(), inner, input_type: aggregate.input_type.clone(), keeps_nulls })
+    let nulls = match &aggregate.fixed {
+        Fixed::Form(Form::Array { nulls, .. }) => *nulls,
+        _ => NullValues::Skipped,
+    };
+    Box::new(Distinct { values: ValueSets::default(), inner, input_type: aggregate.input_type.clone(), nulls })
 }
 
 impl Distinct {
@@ -37,7 +40,7 @@ impl Distinct {
         let mut keys = KeyBuf::default();
         encode_keys(std::slice::from_ref(argument), argument.len(), &mut keys);
         let (mut turned, mut turned_groups) = (Vec::new(), Vec::new());
-        rows.for_each_kept(groups, argument, self.keeps_nulls, |row, g| {
+        rows.for_each_kept(groups, argument, self.nulls, |row, g| {
             let (before, after) = self.values.add(g, keys.get(row), by);
             if (before > 0) != (after > 0) {
                 turned.push(row as u32);
@@ -49,15 +52,14 @@ impl Distinct {
         }
         // Indices come from the batch itself, and take knows every type that can be a key.
         let Ok(values) = take(argument, &UInt32Array::from(turned), None) else { return };
-        self.turn(&turned_groups, &values, by > 0);
+        self.turn(&turned_groups, &values, if by > 0 { Turn::Comes } else { Turn::Goes });
     }
 
     /// Tells the aggregate that values came or went.
-    fn turn(&mut self, groups: &[u32], values: &ArrayRef, came: bool) {
-        if came {
-            self.inner.kernel_mut().update(groups, Some(values), Selected::ALL);
-        } else {
-            self.inner.retract(groups, Some(values), Selected::ALL);
+    fn turn(&mut self, groups: &[u32], values: &ArrayRef, turn: Turn) {
+        match turn {
+            Turn::Comes => self.inner.kernel_mut().update(groups, Some(values), Selected::ALL),
+            Turn::Goes => self.inner.retract(groups, Some(values), Selected::ALL),
         }
     }
 }
@@ -72,20 +74,23 @@ impl Kernel for Distinct {
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         let (mut came, mut went) = (Turned::default(), Turned::default());
-        self.values.read(groups, &state[0], |g, value, comes| {
-            let (groups, values) = if comes { &mut came } else { &mut went };
+        self.values.read(groups, &state[0], |g, value, turn| {
+            let (groups, values) = match turn {
+                Turn::Comes => &mut came,
+                Turn::Goes => &mut went,
+            };
             groups.push(g);
             values.push(value.into());
         });
         // Those that came first: where a group is merged twice at once, a value may come and go again.
-        for ((groups, values), came) in [(came, true), (went, false)] {
+        for ((groups, values), turn) in [(came, Turn::Comes), (went, Turn::Goes)] {
             if groups.is_empty() {
                 continue;
             }
             let decoded = decode_keys(std::slice::from_ref(&self.input_type), values.iter().map(AsRef::as_ref));
             // Sets are written by this kernel: what is damaged was found by its checksum before.
             let Ok(mut decoded) = decoded else { continue };
-            self.turn(&groups, &decoded.remove(0), came);
+            self.turn(&groups, &decoded.remove(0), turn);
         }
     }
     fn clear(&mut self, group: u32) {

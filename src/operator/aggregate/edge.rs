@@ -25,7 +25,8 @@ pub fn kernel(data_type: &DataType, side: Side) -> Box<dyn Kernel> {
 }
 
 struct Edge {
-    /// Place and value in key encoding, by group; empty if there is none yet. Comparing bytes compares places.
+    /// Place and value in key encoding, by group. Comparing bytes compares places. Empty if there is none yet: no place is
+    /// that short, and an Option would be looked at for each row.
     held: Vec<Vec<u8>>,
     heap_bytes: usize,
     /// Reused between batches.

@@ -9,8 +9,8 @@ use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
 
-use super::Selected;
 use super::edge::null_key;
+use super::{NullValues, Selected};
 use crate::operator::OperatorError;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 
@@ -20,12 +20,12 @@ pub enum Form {
     /// Text with a separator between each two; NULL if there is none. Skips NULLs.
     Text { separator: String },
     /// An array of this type; NULL if there is none.
-    Array { item: DataType, keeps_nulls: bool },
+    Array { item: DataType, nulls: NullValues },
     /// A JSON array of values that are JSON text.
-    JsonArray { keeps_nulls: bool },
+    JsonArray { nulls: NullValues },
     /// A JSON object of keys and, as second argument, values that are JSON text. Keys are sorted; a key that is there twice is
     /// an error.
-    JsonObject { keeps_nulls: bool },
+    JsonObject { nulls: NullValues },
     /// The first of the values. Skips NULLs.
     First { item: DataType },
     /// The last of the values. Skips NULLs.
@@ -38,22 +38,21 @@ pub fn array_type(item: &DataType) -> DataType {
 }
 
 impl Form {
-    /// True if a NULL is a value like any other.
-    pub(super) fn keeps_nulls(&self) -> bool {
+    pub(super) fn nulls(&self) -> NullValues {
         match self {
-            Form::Text { .. } | Form::First { .. } | Form::Last { .. } => false,
-            Form::Array { keeps_nulls, .. } | Form::JsonArray { keeps_nulls } | Form::JsonObject { keeps_nulls } => *keeps_nulls,
+            Form::Text { .. } | Form::First { .. } | Form::Last { .. } => NullValues::Skipped,
+            Form::Array { nulls, .. } | Form::JsonArray { nulls } | Form::JsonObject { nulls } => *nulls,
         }
     }
 
     /// Calls `f(row, group, value)` for each value that takes part.
     pub(super) fn each(&self, groups: &[u32], values: &ArrayRef, rows: Selected<'_>, mut f: impl FnMut(usize, usize, &[u8])) {
-        let keeps_nulls = self.keeps_nulls();
+        let nulls = self.nulls();
         match self {
             Form::Array { .. } | Form::First { .. } | Form::Last { .. } => {
                 let mut encoded = KeyBuf::default();
                 encode_keys(std::slice::from_ref(values), values.len(), &mut encoded);
-                rows.for_each_kept(groups, values, keeps_nulls, |row, g| f(row, g, encoded.get(row)));
+                rows.for_each_kept(groups, values, nulls, |row, g| f(row, g, encoded.get(row)));
             }
             Form::Text { .. } => {
                 let Some(text) = values.as_string_opt::<i32>() else { return };
@@ -61,9 +60,9 @@ impl Form {
             }
             Form::JsonArray { .. } => {
                 let Some(text) = values.as_string_opt::<i32>() else { return };
-                rows.for_each_kept(groups, values, keeps_nulls, |row, g| f(row, g, json(text, row)));
+                rows.for_each_kept(groups, values, nulls, |row, g| f(row, g, json(text, row)));
             }
-            Form::JsonObject { .. } => each_member(groups, values, rows, keeps_nulls, f),
+            Form::JsonObject { .. } => each_member(groups, values, rows, nulls, f),
         }
     }
 
@@ -102,12 +101,12 @@ impl Form {
 }
 
 /// A member is its key, a zero byte, which no JSON text holds, and its value.
-fn each_member(groups: &[u32], keys: &ArrayRef, rows: Selected<'_>, keeps_nulls: bool, mut f: impl FnMut(usize, usize, &[u8])) {
+fn each_member(groups: &[u32], keys: &ArrayRef, rows: Selected<'_>, nulls: NullValues, mut f: impl FnMut(usize, usize, &[u8])) {
     let values = rows.second().and_then(|v| v.as_string_opt::<i32>());
     let (Some(keys), Some(values)) = (keys.as_string_opt::<i32>(), values) else { return };
     let mut member = Vec::new();
     for (row, &g) in groups.iter().enumerate() {
-        if rows.has(row) && (keeps_nulls || values.is_valid(row)) {
+        if rows.has(row) && (nulls == NullValues::Kept || values.is_valid(row)) {
             member.clear();
             // A key that is NULL is no text at all: the result says so.
             if keys.is_valid(row) {

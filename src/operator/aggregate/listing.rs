@@ -14,25 +14,31 @@ use super::log::Logs;
 use super::{Kernel, Selected};
 use crate::operator::OperatorError;
 
-pub fn kernel(form: Form, distinct: bool) -> Box<dyn Kernel> {
-    Box::new(Listing { logs: Logs::default(), form, distinct })
+/// What becomes of a value that a group has already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    Kept,
+    /// Each value counts once, where it came first.
+    Skipped,
+}
+
+pub fn kernel(form: Form, repeats: Repeats) -> Box<dyn Kernel> {
+    Box::new(Listing { logs: Logs::default(), form, repeats })
 }
 
 struct Listing {
     logs: Logs,
     form: Form,
-    /// Each value once.
-    distinct: bool,
+    repeats: Repeats,
 }
 
 impl Listing {
     /// The values of a group in order.
     fn values(&self, g: u32) -> Vec<&[u8]> {
         let mut entries: Vec<&[u8]> = self.logs.entries(g).collect();
-        if self.distinct {
-            entries = first_seen(entries);
-        } else {
-            entries.sort_unstable();
+        match self.repeats {
+            Repeats::Skipped => entries = first_seen(entries),
+            Repeats::Kept => entries.sort_unstable(),
         }
         entries.into_iter().filter_map(|e| e.get(ORDER_BYTES..)).collect()
     }
@@ -56,16 +62,16 @@ impl Kernel for Listing {
     }
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         let (Some(values), Some(places)) = (argument, rows.places()) else { return };
-        let Listing { logs, form, distinct } = self;
+        let Listing { logs, form, repeats } = self;
         form.each(groups, values, rows, |row, g, value| {
-            if logs.push(g, &[&places.of(row), value]) && *distinct {
+            if logs.push(g, &[&places.of(row), value]) && *repeats == Repeats::Skipped {
                 compact(logs, g);
             }
         });
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         for g in self.logs.merge(groups, &state[0]) {
-            if self.distinct {
+            if self.repeats == Repeats::Skipped {
                 compact(&mut self.logs, g);
             }
         }

@@ -38,6 +38,7 @@ use super::OperatorError;
 use crate::state::key::is_key_type;
 use arrival::ArrivalPlaces;
 use form::Form;
+use listing::Repeats;
 use moments::Moment;
 use percentile::Fractions;
 
@@ -74,6 +75,23 @@ impl Function {
     pub fn is_for_tumble_only(self) -> bool {
         matches!(self, Function::FirstValue | Function::LastValue | Function::JsonArray)
     }
+}
+
+/// What becomes of values that are NULL.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NullValues {
+    #[default]
+    Skipped,
+    /// A NULL is a value like any other.
+    Kept,
+}
+
+/// Which way a value of a group turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Comes,
+    /// It is taken back.
+    Goes,
 }
 
 /// What a call fixes besides its columns.
@@ -167,7 +185,8 @@ pub fn kernel(aggregate: &Aggregate) -> Box<dyn Kernel> {
         Function::Percentile => percentile::kernel(aggregate.fractions()),
         Function::Collect => collect::kernel(input, &aggregate.output_type),
         Function::LastValue | Function::ListAgg | Function::ArrayAgg | Function::JsonArray | Function::JsonObject => {
-            listing::kernel(aggregate.form(), aggregate.first_seen)
+            let repeats = if aggregate.first_seen { Repeats::Skipped } else { Repeats::Kept };
+            listing::kernel(aggregate.form(), repeats)
         }
     }
 }
@@ -280,9 +299,9 @@ impl<'a> Selected<'a> {
         }
     }
 
-    /// The same, where `keeps_nulls` also with NULLs.
-    pub fn for_each_kept(&self, groups: &[u32], argument: &ArrayRef, keeps_nulls: bool, mut f: impl FnMut(usize, usize)) {
-        if !keeps_nulls {
+    /// The same, also with NULLs where they are kept.
+    pub fn for_each_kept(&self, groups: &[u32], argument: &ArrayRef, nulls: NullValues, mut f: impl FnMut(usize, usize)) {
+        if nulls == NullValues::Skipped {
             return self.for_each(groups, argument, f);
         }
         for (row, &g) in groups.iter().enumerate().filter(|(row, _)| self.has(*row)) {

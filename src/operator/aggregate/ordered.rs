@@ -12,7 +12,7 @@ use arrow::datatypes::DataType;
 
 use super::form::Form;
 use super::retract::RetractKernel;
-use super::{Kernel, Selected};
+use super::{Kernel, Selected, Turn};
 use crate::operator::OperatorError;
 
 pub fn kernel(form: Form) -> Box<dyn RetractKernel> {
@@ -46,8 +46,11 @@ fn remove_first(values: &mut Vec<Box<[u8]>>, value: &[u8]) -> bool {
 
 impl Values {
     /// Adds a value, or takes one back. Returns by how many bytes memory changes.
-    fn change(&mut self, value: &[u8], adds: bool) -> isize {
-        let (from, to) = if adds { (&mut self.owed, &mut self.there) } else { (&mut self.there, &mut self.owed) };
+    fn change(&mut self, value: &[u8], turn: Turn) -> isize {
+        let (from, to) = match turn {
+            Turn::Comes => (&mut self.owed, &mut self.there),
+            Turn::Goes => (&mut self.there, &mut self.owed),
+        };
         let cost = (value.len() + VALUE_BYTES) as isize;
         if remove_first(from, value) {
             -cost
@@ -59,11 +62,11 @@ impl Values {
 }
 
 impl Ordered {
-    fn each(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, adds: bool) {
+    fn each(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>, turn: Turn) {
         let Some(argument) = argument else { return };
         let Ordered { groups: held, bytes, form } = self;
         form.each(groups, argument, rows, |_, g, value| {
-            *bytes = bytes.saturating_add_signed(held[g].change(value, adds));
+            *bytes = bytes.saturating_add_signed(held[g].change(value, turn));
         });
     }
 }
@@ -98,7 +101,7 @@ impl Kernel for Ordered {
         self.groups.resize_with(groups, Values::default);
     }
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        self.each(groups, argument, rows, true);
+        self.each(groups, argument, rows, Turn::Comes);
     }
     fn merge(&mut self, groups: &[u32], state: &[ArrayRef]) {
         let state = state[0].as_binary::<i32>();
@@ -106,9 +109,9 @@ impl Kernel for Ordered {
             let mut bytes = state.value(row);
             let (there, owed) = (read(&mut bytes).unwrap_or_default(), read(&mut bytes).unwrap_or_default());
             let group = &mut self.groups[g as usize];
-            let changes = there.iter().map(|v| (v, true)).chain(owed.iter().map(|v| (v, false)));
-            for (value, adds) in changes {
-                self.bytes = self.bytes.saturating_add_signed(group.change(value, adds));
+            let changes = there.iter().map(|v| (v, Turn::Comes)).chain(owed.iter().map(|v| (v, Turn::Goes)));
+            for (value, turn) in changes {
+                self.bytes = self.bytes.saturating_add_signed(group.change(value, turn));
             }
         }
     }
@@ -138,7 +141,7 @@ impl Kernel for Ordered {
 
 impl RetractKernel for Ordered {
     fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
-        self.each(groups, argument, rows, false);
+        self.each(groups, argument, rows, Turn::Goes);
     }
 }
 

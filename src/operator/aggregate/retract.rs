@@ -15,7 +15,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Float32Type, Float64Type, Int64
 use super::count::Count;
 use super::sum::{each_float, each_integer, wrap};
 use super::sum_decimal::WideSums;
-use super::{Aggregate, Function, Kernel, Selected, avg};
+use super::{Aggregate, Function, Kernel, Selected, Turn, avg};
 use crate::operator::OperatorError;
 
 /// A kernel that can take rows back.
@@ -75,15 +75,31 @@ impl Sums {
         }
     }
 
-    fn add(&mut self, groups: &[u32], argument: &ArrayRef, rows: Selected<'_>, negate: bool) {
+    fn add(&mut self, groups: &[u32], argument: &ArrayRef, rows: Selected<'_>, turn: Turn) {
         match self {
             Sums::Integer(sums) => each_integer(groups, argument, rows, |g, v| {
-                sums[g] = if negate { sums[g].wrapping_sub(v) } else { sums[g].wrapping_add(v) };
+                sums[g] = match turn {
+                    Turn::Comes => sums[g].wrapping_add(v),
+                    Turn::Goes => sums[g].wrapping_sub(v),
+                };
             }),
-            Sums::Float(sums) => each_float(groups, argument, rows, |g, v| sums[g] += if negate { -v } else { v }),
+            Sums::Float(sums) => each_float(groups, argument, rows, |g, v| {
+                sums[g] += match turn {
+                    Turn::Comes => v,
+                    Turn::Goes => -v,
+                };
+            }),
             Sums::Decimal(sums) => {
                 let array = argument.as_primitive::<Decimal128Type>();
-                rows.for_each(groups, array, |row, g| sums.add(g, if negate { -array.value(row) } else { array.value(row) }));
+                rows.for_each(groups, array, |row, g| {
+                    sums.add(
+                        g,
+                        match turn {
+                            Turn::Comes => array.value(row),
+                            Turn::Goes => -array.value(row),
+                        },
+                    );
+                });
             }
         }
     }
@@ -117,7 +133,7 @@ impl Kernel for SumCount {
     }
     fn update(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         if let Some(values) = argument {
-            self.sums.add(groups, values, rows, false);
+            self.sums.add(groups, values, rows, Turn::Comes);
         }
         self.counts.update(groups, argument, rows);
     }
@@ -125,7 +141,7 @@ impl Kernel for SumCount {
         let (sums, counts) = state.split_at(state.len() - 1);
         match &mut self.sums {
             Sums::Decimal(wide) => wide.merge(groups, sums),
-            others => others.add(groups, &sums[0], Selected::ALL, false),
+            others => others.add(groups, &sums[0], Selected::ALL, Turn::Comes),
         }
         self.counts.merge(groups, counts);
     }
@@ -189,7 +205,7 @@ impl Kernel for SumCount {
 impl RetractKernel for SumCount {
     fn retract(&mut self, groups: &[u32], argument: Option<&ArrayRef>, rows: Selected<'_>) {
         if let Some(values) = argument {
-            self.sums.add(groups, values, rows, true);
+            self.sums.add(groups, values, rows, Turn::Goes);
         }
         self.counts.add(groups, argument, rows, -1);
     }

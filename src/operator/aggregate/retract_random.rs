@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use super::form::{Form, array_type};
 use super::percentile::Fractions;
 use super::retract::Accumulators;
-use super::{Aggregate, Fixed, Function, Selected, result_type};
+use super::{Aggregate, Fixed, Function, NullValues, Selected, result_type};
 use crate::map_keys;
 use crate::operator::aggregate::retracting::{Retraction, accumulators};
 use crate::support::seeds::each_seed;
@@ -152,9 +152,9 @@ fn what_is_left_counts_whatever_came_first_and_was_merged_when() {
         (Function::VarSamp, Float64, Fixed::Nothing),
         (Function::Percentile, Int64, median()),
         (Function::Collect, Int64, Fixed::Nothing),
-        (Function::ArrayAgg, Int64, form(Form::Array { item: Int64, keeps_nulls: true })),
+        (Function::ArrayAgg, Int64, form(Form::Array { item: Int64, nulls: NullValues::Kept })),
         (Function::ListAgg, Utf8, form(Form::Text { separator: ",".into() })),
-        (Function::JsonArray, Utf8, form(Form::JsonArray { keeps_nulls: false })),
+        (Function::JsonArray, Utf8, form(Form::JsonArray { nulls: NullValues::Skipped })),
     ];
     each_seed(0..by_tier(30, 60, 5000), |seed| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray};
 
+use super::Turn;
+
 /// What a value of a group costs in memory besides its bytes: its pointer, count and age, and its part of the tree's nodes.
 const ENTRY_BYTES: usize = 56;
 
@@ -105,8 +107,8 @@ impl ValueSets {
         Arc::new(BinaryArray::from_iter_values(picks.iter().map(|&g| self.groups[g as usize].write())))
     }
 
-    /// Adds stored sets to those of groups. Calls `turned(group, value, is there now)` for each value that comes or goes.
-    pub(super) fn read(&mut self, groups: &[u32], state: &ArrayRef, mut turned: impl FnMut(u32, &[u8], bool)) {
+    /// Adds stored sets to those of groups. Calls `turned(group, value, turn)` for each value that comes or goes.
+    pub(super) fn read(&mut self, groups: &[u32], state: &ArrayRef, mut turned: impl FnMut(u32, &[u8], Turn)) {
         for (&g, bytes) in groups.iter().zip(state.as_binary::<i32>().iter()) {
             let mut bytes = bytes.unwrap_or_default();
             while let Some((count, rest)) = bytes.split_first_chunk::<8>()
@@ -115,7 +117,7 @@ impl ValueSets {
             {
                 let (before, after) = self.add(g as usize, value, i64::from_le_bytes(*count));
                 if (before > 0) != (after > 0) {
-                    turned(g, value, after > 0);
+                    turned(g, value, if after > 0 { Turn::Comes } else { Turn::Goes });
                 }
                 bytes = rest;
             }

@@ -172,6 +172,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::ids::{Epoch, OperatorId};
     use crate::operator::Counters;
     use crate::operator::aggregate::{Aggregate, Function};
     use crate::state::rocks::{StateDb, StateMemory};
@@ -181,7 +182,7 @@ mod tests {
     fn spec(ttl: Option<Duration>) -> GroupSpec {
         let field = |name| Field::new(name, DataType::Int64, true);
         GroupSpec {
-            operator: 1,
+            operator: OperatorId::FIRST,
             key_types: vec![DataType::Int64],
             aggregates: vec![Aggregate::plain(Function::Count, None, DataType::Int64, DataType::Int64)],
             retracts: false,
@@ -219,7 +220,7 @@ mod tests {
     }
 
     fn store(operator: &mut GroupAggregate, now_ms: i64, db: &StateDb) {
-        send(operator, Event::Barrier(1), now_ms, db);
+        send(operator, Event::Barrier(Epoch::new(1)), now_ms, db);
         let mut changes = Changes::default();
         while !operator.write_frozen(&mut changes).expect("writes") {}
         db.write(changes).expect("writes");

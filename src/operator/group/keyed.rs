@@ -10,6 +10,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
 
 use super::GroupSpec;
+use crate::ids::OperatorId;
 use crate::operator::OperatorError;
 use crate::operator::aggregate::retract::Accumulators;
 use crate::operator::aggregate::retracting::{Retraction, accumulators};
@@ -21,6 +22,7 @@ use crate::state::key::KeyBuf;
 use crate::state::layout::{KeyedKind, keyed};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::EventTime;
 
 /// The groups of one operator on one worker.
 pub struct KeyedGroups<B: Beside> {
@@ -50,7 +52,7 @@ pub trait Beside: Default {
     /// The columns that a stored value has of a group.
     fn columns(&self, group: usize) -> Vec<ArrayRef>;
     /// The time at which the index of the store has a group, if it is not that of the group's last change.
-    fn indexed_at(&self, group: usize) -> Option<i64>;
+    fn indexed_at(&self, group: usize) -> Option<EventTime>;
     fn memory_bytes(&self) -> usize;
 }
 
@@ -67,7 +69,7 @@ impl Beside for Nothing {
     fn columns(&self, _group: usize) -> Vec<ArrayRef> {
         vec![]
     }
-    fn indexed_at(&self, _group: usize) -> Option<i64> {
+    fn indexed_at(&self, _group: usize) -> Option<EventTime> {
         None
     }
     fn memory_bytes(&self) -> usize {
@@ -293,7 +295,7 @@ impl<B: Beside> KeyedGroups<B> {
     pub(super) fn index_key(&self, group: u32) -> Option<Vec<u8>> {
         let (key, hash) = (self.index.key(group), self.index.hash(group));
         match self.beside.indexed_at(group as usize) {
-            Some(end_ms) => Some(index_key(self.spec.operator, end_ms, key, hash)),
+            Some(end) => Some(index_key(self.spec.operator, end.ms(), key, hash)),
             None => self.ttl.is_on().then(|| self.ttl.index_key(self.changed_ms[group as usize], key, hash)),
         }
     }
@@ -317,7 +319,7 @@ impl<B: Beside> KeyedGroups<B> {
         self.index.len()
     }
 
-    pub(super) fn operator(&self) -> u32 {
+    pub(super) fn operator(&self) -> OperatorId {
         self.spec.operator
     }
 

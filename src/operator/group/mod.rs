@@ -19,13 +19,14 @@ use std::time::Duration;
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::aggregate::Aggregate;
+use crate::ids::OperatorId;
 use crate::time::zone::Zone;
 
 /// A GROUP BY without a window, resolved. Input columns are, in this order: the keys, then arguments and filters.
 #[derive(Debug, Clone)]
 pub struct GroupSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub key_types: Vec<DataType>,
     pub aggregates: Vec<Aggregate>,
     /// Rows of the input may be taken back.

@@ -13,12 +13,13 @@ use crate::operator::OperatorError;
 use crate::state::KeyGroup;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::EventTime;
 
 /// Per group in memory.
 #[derive(Default)]
 pub struct OfWindows {
-    /// The end of the group's window, ms. None: it was asked for by its key and is not there.
-    ends: Vec<Option<i64>>,
+    /// The end of the group's window. None: it was asked for by its key and is not there.
+    ends: Vec<Option<EventTime>>,
     sent: Vec<Sent>,
 }
 
@@ -56,7 +57,7 @@ impl Beside for OfWindows {
 
     fn read(&mut self, group: usize, columns: &[ArrayRef]) {
         let number = |column: usize| columns[column].as_primitive::<Int64Type>().value(0);
-        self.ends[group] = Some(number(0));
+        self.ends[group] = Some(EventTime::at(number(0)));
         self.sent[group] = match number(1) {
             0 => Sent::Nothing,
             1 => Sent::Current,
@@ -68,29 +69,29 @@ impl Beside for OfWindows {
         debug_assert!(self.ends[group].is_some(), "a group is stored whose window is not known");
         let number = |n: i64| Arc::new(Int64Array::from(vec![n])) as ArrayRef;
         let older = if let Sent::Older(row) = &self.sent[group] { row.as_slice() } else { &[] };
-        let end = self.ends[group].unwrap_or(i64::MIN);
-        vec![number(end), number(self.sent[group].code()), Arc::new(BinaryArray::from_vec(vec![older]))]
+        let end = self.ends[group].unwrap_or(EventTime::MIN);
+        vec![number(end.ms()), number(self.sent[group].code()), Arc::new(BinaryArray::from_vec(vec![older]))]
     }
 
-    fn indexed_at(&self, group: usize) -> Option<i64> {
+    fn indexed_at(&self, group: usize) -> Option<EventTime> {
         self.ends[group]
     }
 
     fn memory_bytes(&self) -> usize {
-        self.ends.capacity() * size_of::<Option<i64>>() + self.sent.capacity() * size_of::<Sent>()
+        self.ends.capacity() * size_of::<Option<EventTime>>() + self.sent.capacity() * size_of::<Sent>()
     }
 }
 
 impl KeyedGroups<OfWindows> {
-    /// The end of a group's window, ms; None if it is not known.
-    pub fn end(&self, group: u32) -> Option<i64> {
+    /// The end of a group's window; None if it is not known.
+    pub fn end(&self, group: u32) -> Option<EventTime> {
         self.beside().ends[group as usize]
     }
 
-    pub fn set_end(&mut self, group: u32, end_ms: i64) {
-        let end = &mut self.beside_mut().ends[group as usize];
-        debug_assert!(end.is_none_or(|end| end == end_ms), "a group moves from one window to another");
-        *end = Some(end_ms);
+    pub fn set_end(&mut self, group: u32, end: EventTime) {
+        let known = &mut self.beside_mut().ends[group as usize];
+        debug_assert!(known.is_none_or(|known| known == end), "a group moves from one window to another");
+        *known = Some(end);
     }
 
     pub fn sent(&self, group: u32) -> &Sent {
@@ -105,24 +106,24 @@ impl KeyedGroups<OfWindows> {
         }
     }
 
-    /// Calls `f` with the window's end and the key of each stored group of a key group, for windows from `from` to `to`, ms.
+    /// Calls `f` with the window's end and the key of each stored group of a key group, for windows that end from `from` to `to`.
     pub fn scan_windows(
         &self,
         key_group: KeyGroup,
-        (from_ms, to_ms): (i64, i64),
+        (from, to): (EventTime, EventTime),
         db: &StateDb,
-        mut f: impl FnMut(i64, &[u8]),
+        mut f: impl FnMut(EventTime, &[u8]),
     ) -> Result<(), OperatorError> {
-        let place = |ms: i64| {
+        let place = |end: EventTime| {
             let mut out = Vec::new();
-            keyed(self.operator(), KeyedKind::Expiry, key_group, &(ms ^ i64::MIN).to_be_bytes(), &mut out);
+            keyed(self.operator(), KeyedKind::Expiry, key_group, &end.to_bytes(), &mut out);
             out
         };
-        let (from, to) = (place(from_ms), place(to_ms.saturating_add(1)));
+        let (from, to) = (place(from), place(to.later(1)));
         db.scan(&from, &to, |key, _| {
             let rest = keyed_rest(key).and_then(|rest| rest.split_first_chunk::<8>());
             let (end, key) = rest.ok_or_else(|| OperatorError::damaged("a window's index entry"))?;
-            f(i64::from_be_bytes(*end) ^ i64::MIN, key);
+            f(EventTime::from_bytes(*end), key);
             Ok::<_, OperatorError>(())
         })
     }

@@ -26,7 +26,7 @@ use crate::state::key::{KeyBuf, decode_keys, hash_key};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups};
-use crate::time::Watermark;
+use crate::time::{EventTime, Watermark};
 
 /// Groups sent in one step of a fire by the clock.
 const STEP_GROUPS: usize = 8192;
@@ -37,16 +37,16 @@ pub struct WindowedGroups {
     spec: GroupSpec,
     windows: WindowedSpec,
     groups: KeyedGroups<OfWindows>,
-    /// Ends of the windows that have groups, here or in the store, ms.
-    open: BTreeSet<i64>,
+    /// Ends of the windows that have groups, here or in the store.
+    open: BTreeSet<EventTime>,
     /// Those of them that may have groups in the store.
-    stored: BTreeSet<i64>,
+    stored: BTreeSet<EventTime>,
     /// Groups in memory by their window's end and key group.
-    members: BTreeMap<(i64, KeyGroup), Vec<u32>>,
+    members: BTreeMap<(EventTime, KeyGroup), Vec<u32>>,
     /// Keys of groups that are to be sent, by the processing time of that, ms.
     due: BTreeMap<i64, Vec<Box<[u8]>>>,
-    /// Windows up to here are closed, ms of their zone.
-    passed_ms: Option<i64>,
+    /// Windows up to here are closed, on the time of their zone.
+    passed: Option<Watermark>,
     gone: usize,
     firing: Option<Firing>,
 }
@@ -57,7 +57,7 @@ enum Firing {
         watermark: Watermark,
         local: Watermark,
         /// The window's end, and the key groups that have not been looked at.
-        window: Option<(i64, KeyGroups)>,
+        window: Option<(EventTime, KeyGroups)>,
     },
     Clock {
         tick_ms: i64,
@@ -74,30 +74,32 @@ impl WindowedGroups {
             stored: BTreeSet::new(),
             members: BTreeMap::new(),
             due: BTreeMap::new(),
-            passed_ms: None,
+            passed: None,
             gone: 0,
             firing: None,
         }
     }
 
     /// Whether the watermark has closed a window; whether it takes no more rows.
-    fn is_closed(&self, end_ms: i64) -> bool {
-        self.passed_ms.is_some_and(|passed| end_ms - 1 <= passed)
+    fn is_closed(&self, end: EventTime) -> bool {
+        self.passed.is_some_and(|passed| passed.closes(end))
     }
 
-    fn is_over(&self, end_ms: i64) -> bool {
-        self.passed_ms.is_some_and(|passed| self.ends(end_ms, Watermark::at(passed)))
+    fn is_over(&self, end: EventTime) -> bool {
+        self.passed.is_some_and(|passed| self.ends(end, passed))
     }
 
     fn fold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         // A row is late when its own split has closed the window, which may not have been sent yet.
         let marks = local_watermarks(self.windows.zone.as_ref(), rows.watermarks_ms.as_ref());
         let ends = rows.batch.column(self.windows.end).as_primitive::<TimestampMillisecondType>().values().clone();
-        let is_late = |row: usize| self.is_closed(ends[row]) || marks.as_ref().is_some_and(|m| m[row] >= ends[row] - 1);
+        let end = |row: usize| EventTime::at(ends[row]);
+        let is_late =
+            |row: usize| self.is_closed(end(row)) || marks.as_ref().is_some_and(|m| Watermark::at(m[row]).closes(end(row)));
         let one_pace = self.windows.early == self.windows.late;
         let (mut in_time, mut late) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in 0..rows.len() {
-            if self.is_over(ends[row]) {
+            if self.is_over(end(row)) {
                 cx.counters.late_by_fired_mark += 1;
             } else if one_pace || !is_late(row) {
                 in_time.push(row as u32);
@@ -127,8 +129,9 @@ impl WindowedGroups {
         let key_columns = &rows.batch.columns()[..self.spec.key_types.len()];
         let input = GroupedRows::find(key_columns, rows, &mut self.groups, cx)?;
         for (&group, &row) in input.groups.iter().zip(&picks).filter(|(group, _)| **group as usize >= known) {
-            self.open.insert(ends[row as usize]);
-            self.groups.set_end(group, ends[row as usize]);
+            let end = EventTime::at(ends[row as usize]);
+            self.open.insert(end);
+            self.groups.set_end(group, end);
         }
         self.admit(known);
         if are_late {
@@ -209,7 +212,7 @@ impl WindowedGroups {
     }
 
     /// Sends how these groups differ from what was sent of them last.
-    fn send(&mut self, groups: &[u32], end_ms: Option<i64>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn send(&mut self, groups: &[u32], end: Option<EventTime>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let waiting = |&group: &u32| self.groups.rows(group).is_some() && *self.groups.sent(group) != Sent::Current;
         let groups: Vec<u32> = groups.iter().copied().filter(waiting).collect();
         if groups.is_empty() {
@@ -247,45 +250,45 @@ impl WindowedGroups {
         let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
         let is_final = self.windows.is_final();
         let ops = (!is_final).then(|| ops.into_iter().collect());
-        cx.out.push(Event::Rows(Rows { ops, window_end_ms: end_ms.filter(|_| is_final), ..Rows::new(batch) }));
+        cx.out.push(Event::Rows(Rows { ops, window_end: end.filter(|_| is_final), ..Rows::new(batch) }));
         Ok(())
     }
 
     /// The groups of a key group's window, all of them in memory from here on.
-    fn gather(&mut self, end_ms: i64, number: KeyGroup, cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
-        if self.stored.contains(&end_ms) {
+    fn gather(&mut self, end: EventTime, number: KeyGroup, cx: &Context<'_>) -> Result<Vec<u32>, OperatorError> {
+        if self.stored.contains(&end) {
             let mut keys = KeyBuf::default();
-            self.groups.scan_windows(number, (end_ms, end_ms), cx.db, |_, key| keys.push(key))?;
+            self.groups.scan_windows(number, (end, end), cx.db, |_, key| keys.push(key))?;
             let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
             let known = self.groups.in_memory();
             self.groups.find(&keys, &hashes, cx.now_ms, cx.db)?;
             self.admit(known);
         }
-        let mut groups = self.members.get(&(end_ms, number)).cloned().unwrap_or_default();
+        let mut groups = self.members.get(&(end, number)).cloned().unwrap_or_default();
         groups.sort_unstable_by(|&a, &b| self.groups.key(a).cmp(self.groups.key(b)));
         Ok(groups)
     }
 
     /// The next window that the watermark closes or ends, after `after`.
-    fn next_window(&self, after: Option<i64>, local: Watermark) -> Option<i64> {
+    fn next_window(&self, after: Option<EventTime>, local: Watermark) -> Option<EventTime> {
         let rest = match after {
-            Some(after) => self.open.range(after.saturating_add(1)..),
+            Some(after) => self.open.range(after.later(1)..),
             None => self.open.range(..),
         };
         rest.copied().find(|&end| !self.is_closed(end) || self.ends(end, local)).filter(|&end| local.closes(end))
     }
 
     /// The next key group of a window that has groups, among `rest`.
-    fn next_number(&self, end_ms: i64, rest: KeyGroups) -> Option<KeyGroup> {
+    fn next_number(&self, end: EventTime, rest: KeyGroups) -> Option<KeyGroup> {
         let first = rest.first()?;
-        if self.stored.contains(&end_ms) {
+        if self.stored.contains(&end) {
             return Some(first);
         }
-        self.members.range((end_ms, first)..=(end_ms, KeyGroup::LAST)).next().map(|((_, number), _)| *number)
+        self.members.range((end, first)..=(end, KeyGroup::LAST)).next().map(|((_, number), _)| *number)
     }
 
-    fn ends(&self, end_ms: i64, local: Watermark) -> bool {
-        end_ms.saturating_sub(1).saturating_add(self.windows.lateness_ms) <= local.ms()
+    fn ends(&self, end: EventTime, local: Watermark) -> bool {
+        end.earlier(1).later(self.windows.lateness_ms) <= local.time()
     }
 
     /// One step of a fire; true when it is over.
@@ -293,21 +296,21 @@ impl WindowedGroups {
         match firing {
             Firing::Watermark { watermark, local, window } => {
                 let Some((end, rest)) = window.or_else(|| self.next_window(None, *local).map(|end| (end, KeyGroups::ALL))) else {
-                    self.passed_ms = self.passed_ms.max(Some(local.ms()));
+                    self.passed = self.passed.max(Some(*local));
                     cx.out.push(Event::Watermark(*watermark));
                     return self.forget_gone(cx).map(|()| true);
                 };
                 let over = self.ends(end, *local);
                 let Some(number) = self.next_number(end, rest) else {
                     cx.counters.windows_fired += u64::from(!self.is_closed(end));
-                    tracing::debug!(end_ms = end, is_over = over, "a window has fired");
+                    tracing::debug!(end_ms = %end, is_over = over, "a window has fired");
                     if over {
                         self.open.remove(&end);
                         self.stored.remove(&end);
                     }
                     *window = self.next_window(Some(end), *local).map(|end| (end, KeyGroups::ALL));
                     if window.is_none() {
-                        self.passed_ms = self.passed_ms.max(Some(local.ms()));
+                        self.passed = self.passed.max(Some(*local));
                     }
                     return Ok(false);
                 };
@@ -460,15 +463,15 @@ impl State for WindowedGroups {
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark_ms: self.passed_ms, ..OperatorState::default() }
+        OperatorState { fired_mark: self.passed, ..OperatorState::default() }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.passed_ms = state.fired_mark_ms;
+        self.passed = state.fired_mark;
         let waits = [self.windows.early, self.windows.late].iter().any(|pace| matches!(pace, Pace::After { .. }));
         for number in KeyGroups::ALL.iter() {
             let mut keys = Vec::new();
-            self.groups.scan_windows(number, (i64::MIN, i64::MAX - 1), db, |end, key| {
+            self.groups.scan_windows(number, (EventTime::MIN, EventTime::MAX.earlier(1)), db, |end, key| {
                 self.open.insert(end);
                 self.stored.insert(end);
                 if waits {

@@ -6,6 +6,7 @@ use arrow::array::{AsArray, Int64Array, TimestampMillisecondArray};
 use arrow::datatypes::{Field, Int64Type, Schema};
 
 use super::*;
+use crate::ids::{Epoch, OperatorId};
 use crate::operator::Counters;
 use crate::operator::aggregate::{Aggregate, Function};
 use crate::operator::window::window_bound_type;
@@ -17,7 +18,7 @@ fn operator(early: Pace, late: Pace, lateness_ms: i64) -> WindowedGroups {
     let windows = WindowedSpec { end: 1, zone: None, early, late, lateness_ms };
     let sum = Aggregate::plain(Function::Sum, Some(2), DataType::Int64, DataType::Int64);
     let spec = GroupSpec {
-        operator: 1,
+        operator: OperatorId::FIRST,
         key_types: vec![DataType::Int64, window_bound_type()],
         aggregates: vec![sum],
         retracts: true,
@@ -91,7 +92,7 @@ impl Bench {
 
     /// The operator as it is after a checkpoint and a restart.
     fn restart(&mut self, fresh: WindowedGroups) {
-        self.send(Event::Barrier(1), 0);
+        self.send(Event::Barrier(Epoch::new(1)), 0);
         let mut changes = Changes::default();
         while !self.operator.write_frozen(&mut changes).expect("writes") {}
         self.db.write(changes).expect("writes");

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use crate::operator::OperatorError;
 use crate::operator::keyed::KeyedValue;
+use crate::time::{EventTime, Watermark};
 
 /// A row that waits for others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldRow {
-    /// The watermark of its split before it, ms.
-    pub watermark_ms: i64,
+    /// The watermark of its split before it.
+    pub watermark: Watermark,
     /// It has come out with another row.
     pub matched: bool,
     pub row: Box<[u8]>,
@@ -21,7 +22,7 @@ pub struct HeldRow {
 /// Rows by time, for each input.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Held {
-    pub inputs: [BTreeMap<i64, Vec<HeldRow>>; 2],
+    pub inputs: [BTreeMap<EventTime, Vec<HeldRow>>; 2],
     bytes: usize,
 }
 
@@ -29,14 +30,14 @@ pub struct Held {
 const ROW_BYTES: usize = 96;
 
 impl Held {
-    pub fn add(&mut self, input: usize, time_ms: i64, row: HeldRow) {
+    pub fn add(&mut self, input: usize, time: EventTime, row: HeldRow) {
         self.bytes += row.row.len() + ROW_BYTES;
-        self.inputs[input].entry(time_ms).or_default().push(row);
+        self.inputs[input].entry(time).or_default().push(row);
     }
 
     /// Takes out the rows of an input before a time.
-    pub fn take_before(&mut self, input: usize, time_ms: i64) -> Vec<HeldRow> {
-        let rest = self.inputs[input].split_off(&time_ms);
+    pub fn take_before(&mut self, input: usize, time: EventTime) -> Vec<HeldRow> {
+        let rest = self.inputs[input].split_off(&time);
         let gone = std::mem::replace(&mut self.inputs[input], rest);
         let gone: Vec<HeldRow> = gone.into_values().flatten().collect();
         self.bytes -= gone.iter().map(|r| r.row.len() + ROW_BYTES).sum::<usize>();
@@ -59,13 +60,13 @@ fn read(mut bytes: &[u8]) -> Option<Held> {
     for input in 0..2 {
         let rows = u32::from_le_bytes(take(&mut bytes)?);
         for _ in 0..rows {
-            let time_ms = i64::from_le_bytes(take(&mut bytes)?);
-            let watermark_ms = i64::from_le_bytes(take(&mut bytes)?);
+            let time = EventTime::at(i64::from_le_bytes(take(&mut bytes)?));
+            let watermark = Watermark::at(i64::from_le_bytes(take(&mut bytes)?));
             let [matched] = take(&mut bytes)?;
             let length = u32::from_le_bytes(take(&mut bytes)?) as usize;
             let (row, rest) = bytes.split_at_checked(length)?;
             bytes = rest;
-            held.add(input, time_ms, HeldRow { watermark_ms, matched: matched != 0, row: row.into() });
+            held.add(input, time, HeldRow { watermark, matched: matched != 0, row: row.into() });
         }
     }
     bytes.is_empty().then_some(held)
@@ -78,9 +79,9 @@ impl KeyedValue for Held {
         let mut out = Vec::with_capacity(self.bytes);
         for rows in &self.inputs {
             out.extend_from_slice(&(rows.values().map(Vec::len).sum::<usize>() as u32).to_le_bytes());
-            for (time_ms, row) in rows.iter().flat_map(|(t, rows)| rows.iter().map(move |r| (t, r))) {
-                out.extend_from_slice(&time_ms.to_le_bytes());
-                out.extend_from_slice(&row.watermark_ms.to_le_bytes());
+            for (time, row) in rows.iter().flat_map(|(t, rows)| rows.iter().map(move |r| (t, r))) {
+                out.extend_from_slice(&time.ms().to_le_bytes());
+                out.extend_from_slice(&row.watermark.ms().to_le_bytes());
                 out.push(u8::from(row.matched));
                 out.extend_from_slice(&(row.row.len() as u32).to_le_bytes());
                 out.extend_from_slice(&row.row);
@@ -105,16 +106,16 @@ mod tests {
     #[test]
     fn rows_come_back_and_damage_is_an_error() {
         let mut held = Held::default();
-        let row = |matched, row: &[u8]| HeldRow { watermark_ms: -7, matched, row: row.into() };
-        held.add(0, 5, row(true, b"a"));
-        held.add(0, -5, row(false, b""));
-        held.add(1, 5, row(false, b"bcd"));
+        let row = |matched, row: &[u8]| HeldRow { watermark: Watermark::at(-7), matched, row: row.into() };
+        held.add(0, EventTime::at(5), row(true, b"a"));
+        held.add(0, EventTime::at(-5), row(false, b""));
+        held.add(1, EventTime::at(5), row(false, b"bcd"));
         let bytes = held.encode();
         assert_eq!(Held::decode(&bytes, &()).expect("own bytes"), held);
         for cut in 0..bytes.len() {
             assert!(Held::decode(&bytes[..cut], &()).is_err());
         }
-        assert_eq!(held.take_before(0, 5), [row(false, b"")]);
-        assert!(!held.is_empty() && held.take_before(0, 5).is_empty());
+        assert_eq!(held.take_before(0, EventTime::at(5)), [row(false, b"")]);
+        assert!(!held.is_empty() && held.take_before(0, EventTime::at(5)).is_empty());
     }
 }

@@ -29,7 +29,7 @@ use crate::state::KeyGroups;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::{MAX_TIME_MS, MIN_TIME_MS, Watermark};
+use crate::time::{EventTime, Watermark};
 
 /// The bounds of an interval join: `lower_ms <= left time - right time <= upper_ms`.
 #[derive(Debug, Clone)]
@@ -42,14 +42,14 @@ pub struct Interval {
 
 impl Interval {
     /// Until when a row of an input is needed.
-    fn until(&self, input: usize, time_ms: i64) -> i64 {
-        if input == 0 { time_ms.saturating_sub(self.lower_ms) } else { time_ms.saturating_add(self.upper_ms) }
+    fn until(&self, input: usize, time: EventTime) -> EventTime {
+        if input == 0 { time.earlier(self.lower_ms) } else { time.later(self.upper_ms) }
     }
 
     /// Times of the other input's rows that a row can be joined with.
-    fn others(&self, input: usize, time_ms: i64) -> std::ops::RangeInclusive<i64> {
+    fn others(&self, input: usize, time: EventTime) -> std::ops::RangeInclusive<EventTime> {
         let (lower, upper) = if input == 0 { (-self.upper_ms, -self.lower_ms) } else { (self.lower_ms, self.upper_ms) };
-        time_ms.saturating_add(lower)..=time_ms.saturating_add(upper)
+        time.later(lower)..=time.later(upper)
     }
 
     /// How much later the watermark leaves.
@@ -69,7 +69,7 @@ pub struct IntervalJoin {
     held: KeyedCache<Held>,
     /// Keys by the time at which something of theirs is no longer needed.
     due: WindowRows,
-    passed_ms: Option<i64>,
+    passed: Option<Watermark>,
     next_generation: u32,
     expiring: Option<Watermark>,
 }
@@ -78,7 +78,7 @@ pub struct IntervalJoin {
 #[derive(Default)]
 struct Candidates {
     /// Row of the batch, and the other's key (as a row of the batch), time and place.
-    pairs: Vec<(u32, i64, usize)>,
+    pairs: Vec<(u32, EventTime, usize)>,
     others: Vec<Box<[u8]>>,
 }
 
@@ -88,7 +88,7 @@ impl IntervalJoin {
         let columns = (0..keys.len()).collect();
         let due = WindowRows::new(spec.operator, 0, Arc::new(Schema::new(keys)), columns);
         let held = KeyedCache::new(spec.operator, KeyedKind::Interval, (), None);
-        IntervalJoin { spec, interval, held, due, passed_ms: None, next_generation: 0, expiring: None }
+        IntervalJoin { spec, interval, held, due, passed: None, next_generation: 0, expiring: None }
     }
 
     fn join(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -101,7 +101,6 @@ impl IntervalJoin {
         let mut encoded = KeyBuf::default();
         encode_keys(rows.batch.columns(), rows.len(), &mut encoded);
         let times = event_times_ms(rows.batch.column(self.interval.rowtimes[input]));
-        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
         let mut matched = vec![false; rows.len()];
         let mut found = Candidates::default();
         for row in 0..rows.len() {
@@ -109,12 +108,13 @@ impl IntervalJoin {
             if key_columns.iter().any(|c| c.is_null(row)) {
                 continue;
             }
-            let until = self.interval.until(input, times[row]);
-            let range = self.interval.others(input, times[row]);
+            let time = EventTime::at(times[row]);
+            let until = self.interval.until(input, time);
+            let range = self.interval.others(input, time);
             let Some(held) = self.held.get(keys.get(row)).filter(|_| range.start() <= range.end()) else { continue };
             for (&time, others) in held.inputs[1 - input].range(range) {
-                let in_reach = watermark(row) <= self.interval.until(1 - input, time);
-                for (place, other) in others.iter().enumerate().filter(|(_, o)| in_reach && o.watermark_ms <= until) {
+                let in_reach = rows.watermark(row).time() <= self.interval.until(1 - input, time);
+                for (place, other) in others.iter().enumerate().filter(|(_, o)| in_reach && o.watermark.time() <= until) {
                     found.pairs.push((row as u32, time, place));
                     found.others.push(other.row.clone());
                 }
@@ -194,12 +194,13 @@ impl IntervalJoin {
         matched: &[bool],
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
-        let passed = self.passed_ms.unwrap_or(MIN_TIME_MS);
+        let passed = self.passed.unwrap_or(Watermark::NONE).time();
         let key_columns: Vec<ArrayRef> = self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
         let mut alone: Vec<&[u8]> = Vec::new();
-        let mut buckets: std::collections::BTreeMap<i64, Vec<u32>> = std::collections::BTreeMap::new();
+        let mut buckets: std::collections::BTreeMap<EventTime, Vec<u32>> = std::collections::BTreeMap::new();
         for row in 0..rows.len() {
-            let until = self.interval.until(input, times[row]);
+            let time = EventTime::at(times[row]);
+            let until = self.interval.until(input, time);
             let has_null = key_columns.iter().any(|c| c.is_null(row));
             if has_null || until < passed {
                 if !matched[row] {
@@ -209,11 +210,11 @@ impl IntervalJoin {
             }
             let key = keys.get(row);
             let mut held = self.held.take(key).unwrap_or_default();
-            let watermark_ms = rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
-            held.add(input, times[row], HeldRow { watermark_ms, matched: matched[row], row: encoded.get(row).into() });
+            let (watermark, matched) = (rows.watermark(row), matched[row]);
+            held.add(input, time, HeldRow { watermark, matched, row: encoded.get(row).into() });
             self.held.put(key, Some(held), cx.now_ms);
-            let end = until.div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS);
-            buckets.entry(end).or_default().push(row as u32);
+            let end = until.ms().div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS);
+            buckets.entry(EventTime::at(end)).or_default().push(row as u32);
         }
         self.send_alone(input, &alone, cx)?;
         for (end, picks) in buckets {
@@ -244,7 +245,7 @@ impl IntervalJoin {
     }
 
     /// Lets go of what is not needed after a watermark, one bucket of keys.
-    fn expire(&mut self, watermark: Watermark, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn expire(&mut self, watermark: Watermark, end: EventTime, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let keys = self.due.read(end, KeyGroups::ALL, cx.db)?;
         self.due.remove(end, cx.db)?;
         let mut encoded = KeyBuf::default();
@@ -255,10 +256,9 @@ impl IntervalJoin {
         for key in encoded.iter() {
             let Some(mut held) = self.held.take(key) else { continue };
             // Everything whose time of need has passed.
-            let limits =
-                [watermark.ms().saturating_add(self.interval.lower_ms), watermark.ms().saturating_sub(self.interval.upper_ms)];
+            let limits = [watermark.time().later(self.interval.lower_ms), watermark.time().earlier(self.interval.upper_ms)];
             for (input, limit) in limits.into_iter().enumerate() {
-                let gone = held.take_before(input, if watermark == Watermark::END { MAX_TIME_MS } else { limit });
+                let gone = held.take_before(input, if watermark == Watermark::END { EventTime::MAX } else { limit });
                 alone[input].extend(gone.into_iter().filter(|r| !r.matched));
             }
             self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
@@ -308,11 +308,11 @@ impl Steps for IntervalJoin {
 
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Some(watermark) = self.expiring else { return Ok(()) };
-        if let Some(end) = self.due.first().filter(|&end| end <= watermark.ms() || watermark == Watermark::END) {
+        if let Some(end) = self.due.first().filter(|&end| end <= watermark.time() || watermark == Watermark::END) {
             return self.expire(watermark, end, cx);
         }
         self.expiring = None;
-        self.passed_ms = self.passed_ms.max(Some(watermark.ms()));
+        self.passed = self.passed.max(Some(watermark));
         cx.out.push(Event::Watermark(watermark.delayed(self.interval.delay_ms())));
         Ok(())
     }
@@ -329,11 +329,11 @@ impl State for IntervalJoin {
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark_ms: self.passed_ms, next_generation: self.next_generation }
+        OperatorState { fired_mark: self.passed, next_generation: self.next_generation }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.passed_ms = state.fired_mark_ms;
+        self.passed = state.fired_mark;
         self.next_generation = state.next_generation;
         self.due.restore(db)
     }

@@ -10,6 +10,7 @@ use datafusion_physical_expr::expressions::{binary, col, lit};
 
 use super::{LookupJoin, LookupJoinSpec};
 use crate::connector::stand_in::memory::MemoryTable;
+use crate::ids::Epoch;
 use crate::lookup::options::CacheOptions;
 use crate::lookup::{Lookup, LookupError, LookupSpec, LookupTable, Reply};
 use crate::operator::{Context, Counters, Event, Op, Operator, OperatorError, Rows, Steps};
@@ -172,7 +173,7 @@ fn everything_waits_for_the_answer_in_its_order() {
     // What operators before it make of one event.
     assert!(world.send(Event::Rows(rows(6, &[Some("a")]))).is_empty());
     assert!(world.send(Event::Watermark(Watermark::at(2))).is_empty());
-    assert!(world.send(Event::Barrier(7)).is_empty());
+    assert!(world.send(Event::Barrier(Epoch::new(7))).is_empty());
     // Nothing is done before its time, and nobody is woken.
     assert!(world.call(|join, cx| join.work(cx)).expect("works").is_empty());
     assert_eq!((world.woken.load(Ordering::Relaxed), world.table.asked.load(Ordering::Relaxed)), (0, 3));

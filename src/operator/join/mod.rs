@@ -16,6 +16,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion_physical_expr::PhysicalExpr;
 
+use crate::ids::OperatorId;
 use crate::time::zone::Zone;
 
 /// Which rows come out.
@@ -52,7 +53,7 @@ impl JoinKind {
 #[derive(Debug, Clone)]
 pub struct JoinSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     /// The zone in which the windows lie; None: on event time as it is.
     pub zone: Option<Zone>,
     pub kind: JoinKind,

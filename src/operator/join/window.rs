@@ -12,12 +12,12 @@ use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Ro
 use crate::state::key_group::groups_at_once;
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KEY_GROUPS, KeyGroups};
-use crate::time::Watermark;
+use crate::time::{EventTime, Watermark};
 
 pub struct WindowJoin {
     spec: JoinSpec,
     inputs: [WindowRows; 2],
-    fired_mark_ms: Option<i64>,
+    fired_mark: Option<Watermark>,
     next_generation: u32,
     /// The watermark being worked off.
     firing: Option<Watermark>,
@@ -26,7 +26,7 @@ pub struct WindowJoin {
 
 /// The window being joined.
 struct OpenWindow {
-    end: i64,
+    end: EventTime,
     /// Key groups that have not been looked at.
     rest: KeyGroups,
     groups_at_once: usize,
@@ -42,14 +42,14 @@ impl WindowJoin {
     pub fn new(spec: JoinSpec) -> WindowJoin {
         let input = |i: usize| WindowRows::new(spec.operator, i as u8, spec.inputs[i].clone(), spec.placed_by(i).to_vec());
         let inputs = [input(0), input(1)];
-        WindowJoin { spec, inputs, fired_mark_ms: None, next_generation: 0, firing: None, window: None }
+        WindowJoin { spec, inputs, fired_mark: None, next_generation: 0, firing: None, window: None }
     }
 
     fn add(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Some(end) = rows.window_end_ms else {
+        let Some(end) = rows.window_end else {
             return Err(OperatorError::kernel("a row without a window"));
         };
-        if self.fired_mark_ms.is_some_and(|mark| end - 1 <= mark) {
+        if self.fired_mark.is_some_and(|mark| mark.closes(end)) {
             cx.counters.late_by_fired_mark += rows.len() as u64;
             return Ok(());
         }
@@ -58,7 +58,7 @@ impl WindowJoin {
     }
 
     /// Opens the window that ends at `end`, in parts if it is too large.
-    fn open(&mut self, end: i64, cx: &Context<'_>) -> Result<(), OperatorError> {
+    fn open(&mut self, end: EventTime, cx: &Context<'_>) -> Result<(), OperatorError> {
         let stored: usize = self.inputs.iter().map(|i| i.stored_bytes(end)).sum();
         let mut at_once = usize::from(KEY_GROUPS);
         // Without keys all rows lie in one group.
@@ -90,13 +90,13 @@ impl WindowJoin {
         };
         match pairs.step(&self.spec, cx).map_err(|e| OperatorError::kernel(engine_words::reason(&e)))? {
             Some(batch) if batch.num_rows() == 0 => {}
-            Some(batch) => cx.out.push(Event::Rows(Rows { window_end_ms: Some(window.end), ..Rows::new(batch) })),
+            Some(batch) => cx.out.push(Event::Rows(Rows { window_end: Some(window.end), ..Rows::new(batch) })),
             None => window.pairs = None,
         }
         Ok(false)
     }
 
-    fn next_due(&self, watermark: Watermark) -> Option<i64> {
+    fn next_due(&self, watermark: Watermark) -> Option<EventTime> {
         self.inputs.iter().filter_map(WindowRows::first).min().filter(|&end| watermark.closes(end))
     }
 }
@@ -146,7 +146,7 @@ impl Steps for WindowJoin {
                     input.remove(window.end, cx.db)?;
                 }
                 cx.counters.windows_fired += 1;
-                tracing::debug!(end_ms = window.end, "a window has fired");
+                tracing::debug!(end_ms = %window.end, "a window has fired");
             }
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl Steps for WindowJoin {
             return self.open(end, cx);
         }
         self.firing = None;
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(local.ms()));
+        self.fired_mark = self.fired_mark.max(Some(local));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }
@@ -180,11 +180,11 @@ impl State for WindowJoin {
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
+        OperatorState { fired_mark: self.fired_mark, next_generation: self.next_generation }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.fired_mark_ms = state.fired_mark_ms;
+        self.fired_mark = state.fired_mark;
         self.next_generation = state.next_generation;
         self.inputs.iter_mut().try_for_each(|input| input.restore(db))
     }

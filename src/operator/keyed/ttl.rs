@@ -6,13 +6,14 @@
 
 use std::time::Duration;
 
+use crate::ids::OperatorId;
 use crate::operator::OperatorError;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups};
 
 pub struct Ttl {
-    operator: u32,
+    operator: OperatorId,
     /// Of the values.
     kind: KeyedKind,
     /// None: nothing is forgotten.
@@ -25,7 +26,7 @@ pub struct Ttl {
 const BUCKETS: i64 = 8;
 
 impl Ttl {
-    pub fn new(operator: u32, kind: KeyedKind, ttl: Option<Duration>) -> Ttl {
+    pub fn new(operator: OperatorId, kind: KeyedKind, ttl: Option<Duration>) -> Ttl {
         let ttl_ms = ttl.map(|ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX / 4));
         Ttl { operator, kind, ttl_ms, swept_bucket: i64::MIN }
     }
@@ -90,7 +91,7 @@ impl Ttl {
 }
 
 /// The key of an entry in an operator's index by time.
-pub fn index_key(operator: u32, time: i64, key: &[u8], hash: u64) -> Vec<u8> {
+pub fn index_key(operator: OperatorId, time: i64, key: &[u8], hash: u64) -> Vec<u8> {
     let mut timed = (time ^ i64::MIN).to_be_bytes().to_vec();
     timed.extend_from_slice(key);
     let mut out = Vec::new();

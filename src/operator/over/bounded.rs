@@ -16,6 +16,7 @@ use crate::operator::keyed::KeyedCache;
 use crate::operator::{Context, OperatorError};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
+use crate::time::{EventTime, Watermark};
 
 pub struct Bounded {
     frame: Frame,
@@ -83,7 +84,7 @@ impl Bounded {
             next_tail += tail_rows;
             match self.frame {
                 Frame::Range { preceding_ms } => {
-                    let key = KeyRows { own, turns, times, limit_ms: due.limit_ms };
+                    let key = KeyRows { own, turns, times, limit: due.limit };
                     cx.counters.late_rows += self.by_time(&key, arrivals, &arrived, preceding_ms, &mut lateness, &mut lists);
                 }
                 _ => cx.counters.late_rows += self.by_count(own, turns, times, &mut lateness, &mut lists),
@@ -108,12 +109,12 @@ impl Bounded {
         for peers in
             own.chunk_by(|&a, &b| times[a as usize] == times[b as usize] && turns.key(a as usize) == turns.key(b as usize))
         {
-            let ts = times[peers[0] as usize];
-            if ts <= lateness.last_ms {
+            let ts = EventTime::at(times[peers[0] as usize]);
+            if ts <= lateness.last {
                 late += peers.len() as u64;
             } else {
                 self.take(peers, ts, lists);
-                lateness.last_ms = ts;
+                lateness.last = ts;
             }
         }
         late
@@ -136,10 +137,10 @@ impl Bounded {
         let mut late = 0;
         for step in arrivals.chunk_by(|&a, &b| arrived.watermark(a) == arrived.watermark(b)) {
             let watermark = arrived.watermark(step[0]);
-            self.give_out(key, watermark, &mut in_time, &mut waiting, lateness, lists);
+            self.give_out(key, watermark.time(), &mut in_time, &mut waiting, lateness, lists);
             for &arrival in step {
                 let ts = arrived.time(arrival);
-                let is_behind = ts <= watermark;
+                let is_behind = ts <= watermark.time();
                 let taken = lateness.arrive(ts, if is_behind { Timing::Behind } else { Timing::InTime }, frame_ms);
                 if !is_behind {
                     continue;
@@ -151,7 +152,7 @@ impl Bounded {
                 }
             }
         }
-        self.give_out(key, key.limit_ms, &mut in_time, &mut waiting, lateness, lists);
+        self.give_out(key, key.limit, &mut in_time, &mut waiting, lateness, lists);
         late
     }
 
@@ -159,22 +160,22 @@ impl Bounded {
     fn give_out(
         &self,
         key: &KeyRows<'_>,
-        limit_ms: i64,
+        limit: EventTime,
         in_time: &mut &[u32],
         waiting: &mut Vec<u32>,
         lateness: &mut Lateness,
         lists: &mut Lists<'_>,
     ) {
         // Rows behind the limit only: they come before every row in time that is left.
-        waiting.sort_by_key(|&row| (key.times[row as usize], key.turns.arrival(row as usize)));
+        waiting.sort_by_key(|&row| (key.time(row), key.turns.arrival(row as usize)));
         let mut behind = std::mem::take(waiting);
         loop {
             let from = if behind.is_empty() { *in_time } else { &behind };
-            let next = from.first().map(|&row| key.times[row as usize]).filter(|&ts| ts <= limit_ms);
-            if let Some(timer) = lateness.next_timer(limit_ms, next) {
+            let next = from.first().map(|&row| key.time(row)).filter(|&ts| ts <= limit);
+            if let Some(timer) = lateness.next_timer(limit, next) {
                 if next == Some(timer) {
                     // One timer for both: the rows are given out.
-                    lateness.timers_ms.remove(0);
+                    lateness.timers.remove(0);
                 } else {
                     if lateness.fire() {
                         lists.key_from = lists.list.len() as u32;
@@ -183,7 +184,7 @@ impl Bounded {
                 }
             }
             let Some(ts) = next else { return };
-            let count = from.iter().take_while(|&&row| key.times[row as usize] == ts).count();
+            let count = from.iter().take_while(|&&row| key.time(row) == ts).count();
             let peers = from[..count].to_vec();
             if behind.is_empty() {
                 *in_time = &in_time[count..];
@@ -191,12 +192,12 @@ impl Bounded {
                 behind.drain(..count);
             }
             self.take(&peers, ts, lists);
-            lateness.last_ms = ts;
+            lateness.last = ts;
         }
     }
 
     /// Appends rows of one key and time to the list, with the ranges of their frames.
-    fn take(&self, peers: &[u32], ts: i64, lists: &mut Lists<'_>) {
+    fn take(&self, peers: &[u32], ts: EventTime, lists: &mut Lists<'_>) {
         let Lists { time_of, list, key_from, out, ranges } = lists;
         let key_from = *key_from;
         match self.frame {
@@ -213,7 +214,7 @@ impl Bounded {
                 let to = list.len() as u32;
                 let own = &list[key_from as usize..];
                 // Not partitioned by time where a late row came in: the newest rows in reach.
-                let within = |&&row: &&u32| (ts.saturating_sub(preceding_ms)..=ts).contains(&time_of.value(row as usize));
+                let within = |&&row: &&u32| (ts.earlier(preceding_ms)..=ts).contains(&EventTime::at(time_of.value(row as usize)));
                 let from = to - own.iter().rev().take_while(within).count() as u32;
                 ranges.extend(peers.iter().map(|&row| FrameRange { row, from, to, key_from }));
             }
@@ -245,7 +246,13 @@ struct KeyRows<'a> {
     own: &'a [u32],
     turns: &'a Turns,
     times: &'a [i64],
-    limit_ms: i64,
+    limit: EventTime,
+}
+
+impl KeyRows<'_> {
+    fn time(&self, row: u32) -> EventTime {
+        EventTime::at(self.times[row as usize])
+    }
 }
 
 /// What a batch of due rows fills: rows in the order they are given out, and the range of each one's frame.
@@ -285,12 +292,12 @@ impl Arrived {
         arrived
     }
 
-    fn watermark(&self, row: u32) -> i64 {
-        self.marks[0].value(row as usize)
+    fn watermark(&self, row: u32) -> Watermark {
+        Watermark::at(self.marks[0].value(row as usize))
     }
 
-    fn time(&self, row: u32) -> i64 {
-        self.marks[1].value(row as usize)
+    fn time(&self, row: u32) -> EventTime {
+        EventTime::at(self.marks[1].value(row as usize))
     }
 
     fn arrival(&self, row: u32) -> (u64, u64) {

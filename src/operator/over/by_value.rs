@@ -18,6 +18,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 
 use super::OverCall;
+use crate::ids::OperatorId;
 use crate::operator::aggregate::Aggregate;
 use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::keyed::KeyedCache;
@@ -32,7 +33,7 @@ use crate::state::rocks::Changes;
 #[derive(Debug, Clone)]
 pub struct ByValueSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub partition: Vec<usize>,
     pub order: usize,
     pub nulls_first: bool,
@@ -328,7 +329,7 @@ mod tests {
         };
         let sum = Aggregate::plain(Function::Sum, Some(0), DataType::Int64, DataType::Int64);
         OverByValue::new(ByValueSpec {
-            operator: 1,
+            operator: OperatorId::FIRST,
             partition: vec![],
             order: 0,
             nulls_first: true,

@@ -34,6 +34,7 @@ mod waiting;
 use arrow::datatypes::SchemaRef;
 
 use super::aggregate::Aggregate;
+use crate::ids::OperatorId;
 
 /// How far back a row's frame reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub enum OverCall {
 #[derive(Debug, Clone)]
 pub struct OverSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub frame: Frame,
     /// Only the first row of each key is wanted. Flink's deduplication takes one at the watermark itself, its OVER does not.
     pub first_only: bool,

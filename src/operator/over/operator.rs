@@ -12,13 +12,13 @@ use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys};
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::{MIN_TIME_MS, Watermark};
+use crate::time::Watermark;
 
 pub struct Over {
     spec: OverSpec,
     waiting: Waiting,
     keys: Keys,
-    passed_ms: Option<i64>,
+    passed: Option<Watermark>,
     next_generation: u32,
     firing: Option<Watermark>,
 }
@@ -37,7 +37,7 @@ impl Over {
             Frame::UnboundedRange | Frame::UnboundedRows => Keys::Unbounded(Box::new(Unbounded::new(&spec))),
         };
         let waiting = Waiting::new(&spec);
-        Over { spec, waiting, keys, passed_ms: None, next_generation: 0, firing: None }
+        Over { spec, waiting, keys, passed: None, next_generation: 0, firing: None }
     }
 
     fn emit(&mut self, due: &Due, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -71,13 +71,13 @@ impl Over {
             numbers: of_rows.values().iter().map(|&row| turns.arrival(row as usize).1).collect(),
         };
         // A row that is behind stays so for what follows: it is late for windows that its watermark had closed.
-        let mut watermark = MIN_TIME_MS;
+        let mut watermark = Watermark::NONE;
         let watermarks = of_rows.values().iter().map(|&row| {
             let (turn_ms, _) = turns.key(row as usize);
             if turns.is_behind(row as usize) {
-                watermark = watermark.max(turn_ms);
+                watermark = watermark.max(Watermark::at(turn_ms));
             }
-            watermark
+            watermark.ms()
         });
         let watermarks_ms = Some(watermarks.collect());
         cx.out.push(Event::Rows(Rows { watermarks_ms, arrivals: Some(arrivals), ..Rows::new(batch) }));
@@ -93,8 +93,8 @@ impl Operator for Over {
                 // LAG has no bound in SQL, whatever is kept for it.
                 let lags = matches!(self.spec.frame, Frame::RowsBeforePeers { .. });
                 let drops_behind = lags || matches!(self.keys, Keys::Unbounded(_));
-                let passed_ms = self.passed_ms.unwrap_or(MIN_TIME_MS);
-                self.waiting.add(&self.spec, drops_behind, &rows, passed_ms, cx)?;
+                let passed = self.passed.unwrap_or(Watermark::NONE);
+                self.waiting.add(&self.spec, drops_behind, &rows, passed, cx)?;
             }
             Event::Watermark(w) => self.firing = Some(w),
             tick @ Event::Tick(_) => cx.out.push(tick),
@@ -139,7 +139,7 @@ impl Steps for Over {
             return self.emit(&due, cx);
         }
         self.firing = None;
-        self.passed_ms = self.passed_ms.max(Some(watermark.ms()));
+        self.passed = self.passed.max(Some(watermark));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }
@@ -164,11 +164,11 @@ impl State for Over {
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark_ms: self.passed_ms, next_generation: self.next_generation }
+        OperatorState { fired_mark: self.passed, next_generation: self.next_generation }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.passed_ms = state.fired_mark_ms;
+        self.passed = state.fired_mark;
         self.next_generation = state.next_generation;
         self.waiting.restore(db)
     }

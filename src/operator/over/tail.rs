@@ -10,6 +10,7 @@ use super::lateness::Lateness;
 use crate::operator::OperatorError;
 use crate::operator::keyed::KeyedValue;
 use crate::state::packed::{pack, unpack};
+use crate::time::EventTime;
 
 #[derive(Debug, Clone)]
 pub struct Tail {
@@ -18,29 +19,29 @@ pub struct Tail {
     pub rows: RecordBatch,
 }
 
-fn number(input: &mut &[u8]) -> Option<i64> {
+fn time(input: &mut &[u8]) -> Option<EventTime> {
     let (head, rest) = input.split_first_chunk::<8>()?;
     *input = rest;
-    Some(i64::from_le_bytes(*head))
+    Some(EventTime::at(i64::from_le_bytes(*head)))
 }
 
 fn lateness(input: &mut &[u8]) -> Option<Lateness> {
-    let (last_ms, clear_ms) = (number(input)?, number(input)?);
+    let (last, clear) = (time(input)?, time(input)?);
     let (count, rest) = input.split_first_chunk::<4>()?;
     *input = rest;
-    let timers_ms = (0..u32::from_le_bytes(*count)).map(|_| number(input)).collect::<Option<_>>()?;
-    Some(Lateness { last_ms, clear_ms: Some(clear_ms).filter(|&c| c < i64::MAX), timers_ms })
+    let timers = (0..u32::from_le_bytes(*count)).map(|_| time(input)).collect::<Option<_>>()?;
+    Some(Lateness { last, clear: Some(clear).filter(|&c| c < EventTime::MAX), timers })
 }
 
 impl KeyedValue for Tail {
     type Types = SchemaRef;
 
     fn encode(&self) -> Vec<u8> {
-        let Lateness { last_ms, clear_ms, timers_ms } = &self.lateness;
-        let mut out = last_ms.to_le_bytes().to_vec();
-        out.extend_from_slice(&clear_ms.unwrap_or(i64::MAX).to_le_bytes());
-        out.extend_from_slice(&(timers_ms.len() as u32).to_le_bytes());
-        timers_ms.iter().for_each(|t| out.extend_from_slice(&t.to_le_bytes()));
+        let Lateness { last, clear, timers } = &self.lateness;
+        let mut out = last.ms().to_le_bytes().to_vec();
+        out.extend_from_slice(&clear.unwrap_or(EventTime::MAX).ms().to_le_bytes());
+        out.extend_from_slice(&(timers.len() as u32).to_le_bytes());
+        timers.iter().for_each(|t| out.extend_from_slice(&t.ms().to_le_bytes()));
         pack(self.rows.columns(), self.rows.num_rows(), &mut out);
         out
     }
@@ -54,6 +55,6 @@ impl KeyedValue for Tail {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.rows.get_array_memory_size() + self.lateness.timers_ms.capacity() * 8 + size_of::<Tail>()
+        self.rows.get_array_memory_size() + self.lateness.timers.capacity() * 8 + size_of::<Tail>()
     }
 }

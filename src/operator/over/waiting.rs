@@ -12,7 +12,7 @@ use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, OperatorError, Rows};
 use crate::state::KeyGroups;
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::{MIN_TIME_MS, Watermark};
+use crate::time::{EventTime, Watermark};
 
 /// Columns that are added to a waiting row: its turn (time, then whether it is behind), its split, its number there.
 const MARKS: [&str; 4] = ["(turn)", "(behind)", "(split)", "(number)"];
@@ -80,7 +80,7 @@ pub struct Due {
     /// Without columns where nothing is known of arrivals.
     pub arrivals: Option<RecordBatch>,
     /// Everything up to this time is over with it.
-    pub limit_ms: i64,
+    pub limit: EventTime,
 }
 
 impl Waiting {
@@ -98,18 +98,18 @@ impl Waiting {
         spec: &OverSpec,
         drops_behind: bool,
         rows: &Rows,
-        passed_ms: i64,
+        passed: Watermark,
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
         let times = event_times_ms(rows.batch.column(spec.rowtime));
         let n = rows.len();
-        let watermark = |row: usize| rows.watermarks_ms.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
+        let watermark_ms = |row: usize| rows.watermark(row).ms();
         let (mut turns, mut behind, mut kept) = (Vec::with_capacity(n), Vec::with_capacity(n), Vec::with_capacity(n));
         for (row, &ts) in times.iter().enumerate() {
-            let is_behind = ts <= watermark(row);
-            let turn = ts.max(watermark(row));
-            let is_over = turn < passed_ms || turn == passed_ms && !is_behind;
-            let is_dropped = is_behind && drops_behind && !(spec.first_only && ts == watermark(row));
+            let is_behind = ts <= watermark_ms(row);
+            let turn = ts.max(watermark_ms(row));
+            let is_over = turn < passed.ms() || turn == passed.ms() && !is_behind;
+            let is_dropped = is_behind && drops_behind && !(spec.first_only && ts == watermark_ms(row));
             if is_dropped {
                 cx.counters.late_rows += 1;
             } else if is_over {
@@ -127,15 +127,15 @@ impl Waiting {
         let numbers: ArrayRef = Arc::new(numbers);
         if let Some(arrivals) = &mut self.arrivals {
             let mut columns: Vec<ArrayRef> = spec.partition.iter().map(|&c| rows.batch.column(c).clone()).collect();
-            let watermarks: Vec<i64> = (0..n).map(watermark).collect();
-            let buckets: Vec<i64> = watermarks.iter().map(|&w| bucket_end(w)).collect();
+            let watermarks: Vec<i64> = (0..n).map(watermark_ms).collect();
+            let buckets: Vec<EventTime> = watermarks.iter().map(|&w| bucket_end(w)).collect();
             columns.push(Arc::new(Int64Array::from(watermarks)));
             columns.push(Arc::new(Int64Array::from(times.to_vec())));
             columns.extend([splits.clone(), numbers.clone()]);
             let batch = RecordBatch::try_new(arrival_schema(spec), columns)?;
             deal(&batch, &buckets, &kept, arrivals)?;
         }
-        let buckets: Vec<i64> = turns.iter().map(|&t| bucket_end(t)).collect();
+        let buckets: Vec<EventTime> = turns.iter().map(|&t| bucket_end(t)).collect();
         let mut columns: Vec<ArrayRef> = rows.batch.columns().to_vec();
         columns.push(Arc::new(Int64Array::from(turns)));
         columns.push(Arc::new(Int64Array::from(behind)));
@@ -148,7 +148,7 @@ impl Waiting {
     pub fn next_due(&mut self, spec: &OverSpec, watermark: Watermark, cx: &Context<'_>) -> Result<Option<Due>, OperatorError> {
         let watermark_ms = watermark.ms();
         let (mut skipped_rows, mut skipped_arrivals, mut found) = (vec![], vec![], None);
-        while let Some(end) = self.first().filter(|end| end.saturating_sub(BUCKET_MS) <= watermark_ms) {
+        while let Some(end) = self.first().filter(|end| end.earlier(BUCKET_MS) <= watermark.time()) {
             let width = spec.input.fields().len();
             let is_due = |batch: &RecordBatch, row: usize| {
                 let turn = batch.column(width).as_primitive::<Int64Type>().value(row);
@@ -164,7 +164,7 @@ impl Waiting {
                 None => None,
             };
             if rows.num_rows() + arrivals.as_ref().map_or(0, RecordBatch::num_rows) > 0 {
-                found = Some(Due { rows, arrivals, limit_ms: watermark_ms.min(end.saturating_sub(1)) });
+                found = Some(Due { rows, arrivals, limit: watermark.time().min(end.earlier(1)) });
                 break;
             }
         }
@@ -175,7 +175,7 @@ impl Waiting {
         Ok(found)
     }
 
-    fn first(&self) -> Option<i64> {
+    fn first(&self) -> Option<EventTime> {
         self.rows.first().into_iter().chain(self.arrivals.as_ref().and_then(WindowRows::first)).min()
     }
 
@@ -213,13 +213,13 @@ impl Waiting {
     }
 }
 
-fn bucket_end(ms: i64) -> i64 {
-    ms.div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS)
+fn bucket_end(ms: i64) -> EventTime {
+    EventTime::at(ms.div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS))
 }
 
 /// Puts the rows that are kept into their buckets.
-fn deal(batch: &RecordBatch, buckets: &[i64], kept: &[bool], into: &mut WindowRows) -> Result<(), OperatorError> {
-    let mut ends: Vec<i64> = buckets.iter().zip(kept).filter(|(_, kept)| **kept).map(|(b, _)| *b).collect();
+fn deal(batch: &RecordBatch, buckets: &[EventTime], kept: &[bool], into: &mut WindowRows) -> Result<(), OperatorError> {
+    let mut ends: Vec<EventTime> = buckets.iter().zip(kept).filter(|(_, kept)| **kept).map(|(b, _)| *b).collect();
     ends.sort_unstable();
     ends.dedup();
     for end in ends {
@@ -232,11 +232,11 @@ fn deal(batch: &RecordBatch, buckets: &[i64], kept: &[bool], into: &mut WindowRo
 
 /// Takes the due rows out of a bucket; the others go to `skipped`.
 fn take_due(
-    end: i64,
+    end: EventTime,
     watermark: Watermark,
     from: &mut WindowRows,
     is_due: impl Fn(&RecordBatch, usize) -> bool,
-    skipped: &mut Vec<(i64, RecordBatch)>,
+    skipped: &mut Vec<(EventTime, RecordBatch)>,
     cx: &Context<'_>,
 ) -> Result<RecordBatch, OperatorError> {
     let all = from.read(end, KeyGroups::ALL, cx.db)?;

@@ -165,12 +165,13 @@ mod tests {
     use arrow::datatypes::Schema;
 
     use super::*;
+    use crate::ids::OperatorId;
 
     #[test]
     fn only_rows_that_came_out_change_something_when_they_go() {
         let schema = Arc::new(Schema::empty());
         let spec = |with_number| RankSpec {
-            operator: 1,
+            operator: OperatorId::FIRST,
             partition: vec![],
             order: vec![],
             start: 1,

@@ -11,6 +11,7 @@ pub(super) mod sorted;
 
 use std::time::Duration;
 
+use crate::ids::OperatorId;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 
@@ -29,7 +30,7 @@ pub enum Keeping {
 #[derive(Debug, Clone)]
 pub struct RankSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub partition: Vec<usize>,
     pub order: Vec<(usize, SortOptions)>,
     /// The first and the last number that come out, from 1.

@@ -21,15 +21,15 @@ use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 use crate::state::layout::StateTable;
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups, layout};
-use crate::time::{MIN_TIME_MS, Watermark};
+use crate::time::{EventTime, Watermark};
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
 
 /// A session that has fired and is being emitted.
 struct Fired {
-    start: i64,
-    end: i64,
+    start: EventTime,
+    end: EventTime,
     key: u32,
     fragment: u32,
 }
@@ -52,12 +52,12 @@ pub struct SessionAggregate {
     /// Values of each DISTINCT aggregate by fragment.
     values: Vec<HashMap<u32, HashSet<Box<[u8]>>>>,
     /// Fragments by an end they had: looked at again when the watermark gets there.
-    due: BTreeMap<i64, Vec<u32>>,
+    due: BTreeMap<EventTime, Vec<u32>>,
     /// Key groups that are in the store, with the first end among their fragments.
-    stored: BTreeMap<KeyGroup, i64>,
+    stored: BTreeMap<KeyGroup, EventTime>,
     /// What was in memory at the barrier, and the key groups that were not in the store then.
     frozen: Option<(Packed, Vec<KeyGroup>)>,
-    fired_mark_ms: Option<i64>,
+    fired_mark: Option<Watermark>,
     next_generation: u32,
     fire: Option<Fire>,
 }
@@ -72,7 +72,7 @@ impl SessionAggregate {
             due: BTreeMap::new(),
             stored: BTreeMap::new(),
             frozen: None,
-            fired_mark_ms: None,
+            fired_mark: None,
             next_generation: 0,
             fire: None,
             spec,
@@ -90,14 +90,14 @@ impl SessionAggregate {
         let zone = self.spec.zone.as_ref();
         let times = local_times(zone, event_times_ms(rows.batch.column(0)));
         let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
-        let fired_mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
+        let fired_mark = self.fired_mark.unwrap_or(Watermark::NONE);
         let mut merges = Vec::new();
         // Rows that are in time, and the fragment of each.
         let (mut kept, mut groups) = (Vec::with_capacity(times.len()), Vec::with_capacity(times.len()));
-        for (row, &ts) in times.iter().enumerate() {
+        for (row, ts) in times.iter().map(|&ms| EventTime::at(ms)).enumerate() {
             let key = self.fragments.intern(input.keys.get(row), input.hashes[row]);
-            let start_watermark = watermarks.as_ref().map_or(MIN_TIME_MS, |w| w[row]);
-            let end = ts.saturating_add(self.spec.gap_ms);
+            let start_watermark = watermarks.as_ref().map_or(Watermark::NONE, |w| Watermark::at(w[row]));
+            let end = ts.later(self.spec.gap_ms);
             let fragment = Fragment { key, split: rows.split, start: ts, end, start_watermark };
             let late = match self.fragments.place(key, fragment, fired_mark, &mut merges) {
                 Placed::Joined(number) => {
@@ -170,7 +170,7 @@ impl SessionAggregate {
         while let Some(entry) = self.due.first_entry().filter(|e| local.closes(*e.key())) {
             for number in entry.remove() {
                 let Some(fragment) = self.fragments.get(number).copied() else { continue };
-                if !fragment.is_closed(local.ms()) {
+                if !fragment.is_closed(local) {
                     self.due.entry(fragment.end).or_default().push(number);
                     continue;
                 }
@@ -235,7 +235,7 @@ impl SessionAggregate {
                 columns.push(kernel.evaluate(&picks)?);
             }
             let batch = RecordBatch::try_new(self.spec.output.clone(), columns)?;
-            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
+            cx.out.push(Event::Rows(Rows { window_end: Some(end), ..Rows::new(batch) }));
         }
         fire.next = upto;
         Ok(())
@@ -402,7 +402,7 @@ impl Steps for SessionAggregate {
                 self.fire = Some(fire);
             } else {
                 self.forget(&fire);
-                self.fired_mark_ms = self.fired_mark_ms.max(Some(fire.local.ms()));
+                self.fired_mark = self.fired_mark.max(Some(fire.local));
                 cx.out.push(Event::Watermark(fire.watermark));
             }
         }
@@ -457,11 +457,11 @@ impl State for SessionAggregate {
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
+        OperatorState { fired_mark: self.fired_mark, next_generation: self.next_generation }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.fired_mark_ms = state.fired_mark_ms;
+        self.fired_mark = state.fired_mark;
         self.next_generation = state.next_generation;
         let (from, to) = layout::kind_range(self.spec.operator, layout::StateKind::Session);
         db.scan(&from, &to, |key, value| {

@@ -6,26 +6,27 @@
 use hashbrown::HashTable;
 
 use crate::state::KeyGroup;
+use crate::time::{EventTime, Watermark};
 
 /// Rows of one key and one split without a gap between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fragment {
     pub key: u32,
     pub split: u64,
-    pub start: i64,
-    pub end: i64,
+    pub start: EventTime,
+    pub end: EventTime,
     /// The split's watermark when `start` became what it is.
-    pub start_watermark: i64,
+    pub start_watermark: Watermark,
 }
 
 impl Fragment {
-    fn touches(&self, start: i64, end: i64) -> bool {
+    fn touches(&self, start: EventTime, end: EventTime) -> bool {
         self.start <= end && start <= self.end
     }
 
     /// Closed by a watermark: no row joins it any more.
-    pub fn is_closed(&self, watermark: i64) -> bool {
-        self.end - 1 <= watermark
+    pub fn is_closed(&self, watermark: Watermark) -> bool {
+        watermark.closes(self.end)
     }
 
     /// The rule of the module's head for fragments of different splits.
@@ -117,7 +118,7 @@ impl Fragments {
 
     /// Puts a row at `[start, end)` of a split with this watermark where it belongs. Fragments that it merges are named in
     /// `merges` as (from, into): the first is gone then, and its accumulators are to be added to the second's.
-    pub fn place(&mut self, key: u32, row: Fragment, fired_mark: i64, merges: &mut Vec<(u32, u32)>) -> Placed {
+    pub fn place(&mut self, key: u32, row: Fragment, fired_mark: Watermark, merges: &mut Vec<(u32, u32)>) -> Placed {
         let Fragment { split, start, end, start_watermark: watermark, .. } = row;
         let Fragments { keys, all, alive, .. } = self;
         let list = &mut keys[key as usize].fragments;

@@ -31,13 +31,14 @@ use arrow::datatypes::{DataType, SchemaRef};
 
 use super::aggregate::Aggregate;
 use super::window::GroupColumn;
+use crate::ids::OperatorId;
 use crate::time::zone::Zone;
 
 /// A session aggregation, resolved. Input columns are, in this order: the rowtime, the keys, then arguments and filters.
 #[derive(Debug, Clone)]
 pub struct SessionSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub gap_ms: i64,
     /// The zone on whose local time gaps are measured. None: on the rowtime as it is.
     pub zone: Option<Zone>,

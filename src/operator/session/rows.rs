@@ -13,8 +13,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimestampMi
 
 use super::SessionSpec;
 use super::aggregate::SessionAggregate;
+use crate::ids::OperatorId;
 use crate::operator::aggregate::form::{Form, array_type};
-use crate::operator::aggregate::{Aggregate, Fixed, Function};
+use crate::operator::aggregate::{Aggregate, Fixed, Function, NullValues};
 use crate::operator::event::Arrivals;
 use crate::operator::window::assign::AssignedColumn;
 use crate::operator::window::fire::constant;
@@ -22,14 +23,14 @@ use crate::operator::window::{GroupColumn, window_bound_type};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::MIN_TIME_MS;
+use crate::time::EventTime;
 use crate::time::zone::Zone;
 
 /// The rows of sessions, resolved. Column numbers are those of the input, whose columns are all of key types.
 #[derive(Debug, Clone)]
 pub struct SessionRowsSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub gap_ms: i64,
     /// The zone on whose local time gaps are measured. None: on the rowtime as it is.
     pub zone: Option<Zone>,
@@ -71,7 +72,7 @@ impl SessionRows {
             function: Function::ArrayAgg,
             argument: Some(1 + key_types.len()),
             second: None,
-            fixed: Fixed::Form(Form::Array { item: row.clone(), keeps_nulls: true }),
+            fixed: Fixed::Form(Form::Array { item: row.clone(), nulls: NullValues::Kept }),
             filter: None,
             distinct: false,
             first_seen: false,
@@ -119,7 +120,7 @@ impl SessionRows {
         });
         let bound = |column: usize, field: &FieldRef| {
             let value = batch.column(column).as_primitive::<TimestampMillisecondType>().value(0);
-            constant(value, rows.len(), field.data_type())
+            constant(EventTime::at(value), rows.len(), field.data_type())
         };
         let column = |(column, field): (&AssignedColumn, &FieldRef)| match column {
             AssignedColumn::Input(i) => rows.column(*i).clone(),
@@ -129,11 +130,11 @@ impl SessionRows {
         };
         let columns: Vec<ArrayRef> = self.spec.columns.iter().zip(self.spec.output.fields()).map(column).collect();
         let arrivals = Arrivals {
-            times_ms: vec![sessions.window_end_ms.unwrap_or(MIN_TIME_MS); rows.len()].into(),
+            times_ms: vec![sessions.window_end.unwrap_or(EventTime::MIN).ms(); rows.len()].into(),
             numbers: numbers.collect(),
         };
         let all = RecordBatch::try_new(self.spec.output.clone(), columns)?;
-        let all = Rows { arrivals: Some(arrivals), window_end_ms: sessions.window_end_ms, ..Rows::new(all) };
+        let all = Rows { arrivals: Some(arrivals), window_end: sessions.window_end, ..Rows::new(all) };
         for from in (0..all.len()).step_by(BATCH_ROWS) {
             out.push(Event::Rows(all.slice(from, BATCH_ROWS.min(all.len() - from))));
         }

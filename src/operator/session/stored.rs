@@ -22,12 +22,13 @@ use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
 use crate::state::layout::{StateKind, StatePlace, StateTable};
 use crate::state::rocks::Changes;
+use crate::time::{EventTime, Watermark};
 
 /// Columns of a fragment before its accumulators.
 const OWN_COLUMNS: usize = 4;
 
 pub fn place(spec: &SessionSpec) -> StatePlace {
-    StatePlace::at(spec.operator, StateKind::Session, 0)
+    StatePlace::at(spec.operator, StateKind::Session, EventTime::at(0))
 }
 
 pub fn types(spec: &SessionSpec) -> StoredTypes {
@@ -50,8 +51,12 @@ impl Packed {
     pub fn write(self, spec: &SessionSpec, generation: u32, changes: &mut Changes) {
         debug_assert!(self.key_groups.is_sorted(), "fragments are numbered within their key groups");
         let column = |f: fn(&Fragment) -> i64| Arc::new(self.fragments.iter().map(f).collect::<Int64Array>()) as ArrayRef;
-        let mut states =
-            vec![column(|f| f.start), column(|f| f.end), column(|f| f.start_watermark), column(|f| f.split.cast_signed())];
+        let mut states = vec![
+            column(|f| f.start.ms()),
+            column(|f| f.end.ms()),
+            column(|f| f.start_watermark.ms()),
+            column(|f| f.split.cast_signed()),
+        ];
         states.extend(self.states);
         let mut ordinals: Vec<u32> = Vec::with_capacity(self.fragments.len());
         for (i, group) in self.key_groups.iter().enumerate() {
@@ -81,9 +86,9 @@ pub fn fragments(partials: &Entries) -> Vec<Fragment> {
     let fragment = |i: usize| Fragment {
         key: 0,
         split: splits.value(i).cast_unsigned(),
-        start: starts.value(i),
-        end: ends.value(i),
-        start_watermark: marks.value(i),
+        start: EventTime::at(starts.value(i)),
+        end: EventTime::at(ends.value(i)),
+        start_watermark: Watermark::at(marks.value(i)),
     };
     (0..partials.len()).map(fragment).collect()
 }

@@ -77,6 +77,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
 
     use super::*;
+    use crate::ids::OperatorId;
     use crate::support::seeds::each_seed;
     use crate::support::tier::by_tier;
 
@@ -91,7 +92,7 @@ mod tests {
             let mut pairs: Vec<(i64, Option<i64>)> =
                 (0..rows).map(|key| (key, rng.random_bool(0.9).then(|| rng.random_range(0..12)))).collect();
             let spec = TopNSpec {
-                operator: 1,
+                operator: OperatorId::FIRST,
                 zone: None,
                 partition_by: vec![],
                 order_by: vec![(1, SortOptions { descending: true, nulls_first: false })],

@@ -16,12 +16,13 @@ mod waiting;
 use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 
+use crate::ids::OperatorId;
 use crate::time::zone::Zone;
 
 /// A window Top-N, resolved. Column numbers are those of the input.
 #[derive(Debug, Clone)]
 pub struct TopNSpec {
-    pub operator: u32,
+    pub operator: OperatorId,
     /// The zone in which the windows lie; None: on event time as it is.
     pub zone: Option<Zone>,
     /// PARTITION BY columns besides the window's.

@@ -19,16 +19,16 @@ use crate::state::key_group::row_key_groups;
 use crate::state::layout::{self, StateKey, StateKind, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::Watermark;
+use crate::time::{EventTime, Watermark};
 
 pub struct NumberTopN {
     spec: TopNSpec,
     waiting: WaitingRows,
     /// The best rows of windows at the last barrier, by their ends.
-    frozen: Vec<(i64, RecordBatch)>,
+    frozen: Vec<(EventTime, RecordBatch)>,
     /// Ends of windows that have rows in the store.
-    stored: BTreeSet<i64>,
-    fired_mark_ms: Option<i64>,
+    stored: BTreeSet<EventTime>,
+    fired_mark: Option<Watermark>,
     next_generation: u32,
     /// The watermark being worked off.
     firing: Option<Watermark>,
@@ -41,23 +41,23 @@ impl NumberTopN {
             waiting: WaitingRows::default(),
             frozen: Vec::new(),
             stored: BTreeSet::new(),
-            fired_mark_ms: None,
+            fired_mark: None,
             next_generation: 0,
             firing: None,
         }
     }
 
     fn add(&mut self, rows: Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let end = rows.window_end_ms.ok_or_else(|| OperatorError::kernel("a row without a window"))?;
-        if self.fired_mark_ms.is_some_and(|mark| end - 1 <= mark) {
+        let end = rows.window_end.ok_or_else(|| OperatorError::kernel("a row without a window"))?;
+        if self.fired_mark.is_some_and(|mark| mark.closes(end)) {
             cx.counters.late_by_fired_mark += rows.len() as u64;
             return Ok(());
         }
         self.waiting.add(&self.spec, end, rows)
     }
 
-    fn emit(&mut self, end: i64, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        debug_assert!(self.fired_mark_ms.is_none_or(|mark| mark < end - 1), "the window that ends at {end} is shown again");
+    fn emit(&mut self, end: EventTime, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        debug_assert!(self.fired_mark.is_none_or(|mark| !mark.closes(end)), "the window that ends at {end} is shown again");
         debug_assert!(self.frozen.is_empty(), "a window is shown before a checkpoint has what was frozen");
         let mut batches = self.waiting.take(end);
         if self.stored.remove(&end) {
@@ -84,11 +84,11 @@ impl NumberTopN {
             columns.push(Arc::new(numbers));
         }
         let rows = RecordBatch::try_new(self.spec.output.clone(), columns)?;
-        cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(rows) }));
+        cx.out.push(Event::Rows(Rows { window_end: Some(end), ..Rows::new(rows) }));
         Ok(())
     }
 
-    fn next_due(&self, watermark: Watermark) -> Option<i64> {
+    fn next_due(&self, watermark: Watermark) -> Option<EventTime> {
         let first = self.waiting.first().into_iter().chain(self.stored.first().copied()).min();
         first.filter(|&end| watermark.closes(end))
     }
@@ -142,11 +142,11 @@ impl Steps for NumberTopN {
         let local = local_watermark(self.spec.zone.as_ref(), watermark);
         if let Some(end) = self.next_due(local) {
             cx.counters.windows_fired += 1;
-            tracing::debug!(end_ms = end, "a window fires");
+            tracing::debug!(end_ms = %end, "a window fires");
             return self.emit(end, cx);
         }
         self.firing = None;
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(local.ms()));
+        self.fired_mark = self.fired_mark.max(Some(local));
         cx.out.push(Event::Watermark(watermark));
         Ok(())
     }
@@ -171,16 +171,16 @@ impl State for NumberTopN {
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
+        OperatorState { fired_mark: self.fired_mark, next_generation: self.next_generation }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.fired_mark_ms = state.fired_mark_ms;
+        self.fired_mark = state.fired_mark;
         self.next_generation = state.next_generation;
         let (from, to) = layout::kind_range(self.spec.operator, StateKind::Rows);
         db.scan(&from, &to, |key, _| {
             let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
-            self.stored.insert(key.place.time_ms);
+            self.stored.insert(key.place.time);
             Ok(())
         })
     }

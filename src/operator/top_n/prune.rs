@@ -20,7 +20,7 @@ impl PruneTopN {
     fn send_all(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         while let Some(end) = self.waiting.first() {
             let (rows, _) = best_rows(&self.spec, &self.waiting.take(end))?;
-            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(rows) }));
+            cx.out.push(Event::Rows(Rows { window_end: Some(end), ..Rows::new(rows) }));
         }
         Ok(())
     }
@@ -31,7 +31,7 @@ impl Operator for PruneTopN {
         match event {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => {
-                let end = rows.window_end_ms.ok_or_else(|| OperatorError::kernel("a row without a window"))?;
+                let end = rows.window_end.ok_or_else(|| OperatorError::kernel("a row without a window"))?;
                 self.waiting.add(&self.spec, end, rows)?;
             }
             Event::Watermark(_) | Event::Barrier(_) => {

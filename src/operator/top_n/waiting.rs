@@ -13,14 +13,15 @@ use super::TopNSpec;
 use super::best::best_rows;
 use crate::operator::aggregate::arrival::{ArrivalPlaces, WindowPart};
 use crate::operator::{OperatorError, Rows};
+use crate::time::EventTime;
 
 /// Rows of a window kept unpruned, beyond what the limit needs.
 const UNPRUNED_ROWS_MAX: usize = 65_536;
 
-/// By the windows' ends, ms.
+/// By the windows' ends.
 #[derive(Default)]
 pub(super) struct WaitingRows {
-    windows: BTreeMap<i64, WindowBatches>,
+    windows: BTreeMap<EventTime, WindowBatches>,
 }
 
 #[derive(Default)]
@@ -31,7 +32,7 @@ struct WindowBatches {
 }
 
 impl WaitingRows {
-    pub fn add(&mut self, spec: &TopNSpec, end: i64, rows: Rows) -> Result<(), OperatorError> {
+    pub fn add(&mut self, spec: &TopNSpec, end: EventTime, rows: Rows) -> Result<(), OperatorError> {
         let batch = if spec.by_arrival { with_places(spec, &rows)? } else { rows.batch };
         let window = self.windows.entry(end).or_default();
         window.rows += batch.num_rows();
@@ -46,11 +47,11 @@ impl WaitingRows {
     }
 
     /// The end of the first window.
-    pub fn first(&self) -> Option<i64> {
+    pub fn first(&self) -> Option<EventTime> {
         self.windows.keys().next().copied()
     }
 
-    pub fn take(&mut self, end: i64) -> Vec<RecordBatch> {
+    pub fn take(&mut self, end: EventTime) -> Vec<RecordBatch> {
         self.windows.remove(&end).map(|window| window.batches).unwrap_or_default()
     }
 

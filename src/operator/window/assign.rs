@@ -16,8 +16,8 @@ use super::slice::WindowSpan;
 use super::{Windows, local_times, local_watermarks, window_time};
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows};
-use crate::time::MIN_TIME_MS;
 use crate::time::zone::Zone;
+use crate::time::{EventTime, Watermark};
 
 /// A column of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,9 @@ impl AssignWindows {
         let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref().filter(|_| self.spec.drop_late));
         let mut spans: Vec<(u32, WindowSpan)> = Vec::with_capacity(rows.len());
         for (row, &ts) in local_times(zone, event_times_ms(rows.batch.column(self.spec.rowtime))).iter().enumerate() {
-            let Some(span) = windows.span(ts) else { continue };
-            let watermark = watermarks.as_ref().map_or(MIN_TIME_MS, |w| w[row].saturating_sub(self.spec.lateness_ms));
+            let Some(span) = windows.span(EventTime::at(ts)) else { continue };
+            let watermark =
+                watermarks.as_ref().map_or(Watermark::NONE, |w| Watermark::at(w[row].saturating_sub(self.spec.lateness_ms)));
             match windows.open(span, watermark) {
                 Some(span) => spans.push((row as u32, span)),
                 None => cx.counters.late_rows += 1,
@@ -71,35 +72,35 @@ impl AssignWindows {
         if self.spec.row_by_row {
             // As Flink takes them: the latest window of a row first.
             let ends = |span: WindowSpan| {
-                std::iter::successors(Some(span.last), move |end| Some(end - step_ms).filter(|&e| e >= span.first))
+                std::iter::successors(Some(span.last), move |end| Some(end.earlier(step_ms)).filter(|&e| e >= span.first))
             };
-            let (picks, ends): (Vec<u32>, Vec<i64>) =
+            let (picks, ends): (Vec<u32>, Vec<EventTime>) =
                 spans.into_iter().flat_map(|(row, span)| ends(span).map(move |end| (row, end))).unzip();
             if !picks.is_empty() {
                 cx.out.push(Event::Rows(self.rows(rows, &picks.into(), &ends)?));
             }
             return Ok(());
         }
-        let mut by_window: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        let mut by_window: BTreeMap<EventTime, Vec<u32>> = BTreeMap::new();
         for (row, span) in spans {
-            for end in (span.first..=span.last).step_by(step_ms as usize) {
+            for end in (span.first.ms()..=span.last.ms()).step_by(step_ms as usize).map(EventTime::at) {
                 by_window.entry(end).or_default().push(row);
             }
         }
         for (end, picks) in by_window {
             let ends = vec![end; picks.len()];
             let rows = self.rows(rows, &picks.into(), &ends)?;
-            cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..rows }));
+            cx.out.push(Event::Rows(Rows { window_end: Some(end), ..rows }));
         }
         Ok(())
     }
 
     /// The picked rows with the windows that end at `ends`.
-    fn rows(&self, rows: &Rows, picks: &UInt32Array, ends: &[i64]) -> Result<Rows, ArrowError> {
+    fn rows(&self, rows: &Rows, picks: &UInt32Array, ends: &[EventTime]) -> Result<Rows, ArrowError> {
         let (windows, zone) = (&self.spec.windows, self.spec.zone.as_ref());
         let picked = rows.take(picks)?;
-        let bound = |of: &dyn Fn(i64) -> i64, field: &FieldRef| -> ArrayRef {
-            let times: TimestampMillisecondArray = ends.iter().map(|&end| Some(of(end))).collect();
+        let bound = |of: &dyn Fn(EventTime) -> EventTime, field: &FieldRef| -> ArrayRef {
+            let times: TimestampMillisecondArray = ends.iter().map(|&end| Some(of(end).ms())).collect();
             Arc::new(times.with_data_type(field.data_type().clone()))
         };
         let column = |(column, field): (&AssignedColumn, &FieldRef)| match column {

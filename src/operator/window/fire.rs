@@ -33,7 +33,7 @@ use super::{GroupColumn, WindowAggregateSpec, window_time};
 use crate::operator::{Context, Event, OperatorError, Rows};
 use crate::state::KeyGroups;
 use crate::state::key_group::groups_at_once;
-use crate::time::Watermark;
+use crate::time::{EventTime, Watermark};
 
 /// Rows emitted in one step.
 const STEP_ROWS: usize = 8192;
@@ -54,12 +54,12 @@ pub struct Fire {
 /// The window being emitted.
 enum OpenWindow {
     /// From tables of its own, which nothing shows again.
-    Own { end: i64, tables: WindowTables, rest: Unsent },
+    Own { end: EventTime, tables: WindowTables, rest: Unsent },
     /// From those of a running window.
-    Running { end: i64, rest: Unsent },
+    Running { end: EventTime, rest: Unsent },
     /// Everything of it is in the store.
     Streamed {
-        end: i64,
+        end: EventTime,
         rest: KeyGroups,
         groups_at_once: usize,
         /// Bytes of the running window as it is written back.
@@ -129,9 +129,9 @@ impl OpenWindow {
     fn tell(&self) {
         match self {
             OpenWindow::Own { end, rest, .. } | OpenWindow::Running { end, rest } => {
-                tracing::debug!(end_ms = end, groups = rest.order.len(), "a window fires");
+                tracing::debug!(end_ms = %end, groups = rest.order.len(), "a window fires");
             }
-            OpenWindow::Streamed { end, .. } => tracing::debug!(end_ms = end, "a window fires from the store"),
+            OpenWindow::Streamed { end, .. } => tracing::debug!(end_ms = %end, "a window fires from the store"),
         }
     }
 
@@ -183,19 +183,19 @@ fn output_order(spec: &WindowAggregateSpec, tables: &WindowTables) -> Vec<u32> {
 fn emit(
     spec: &WindowAggregateSpec,
     tables: &WindowTables,
-    end: i64,
+    end: EventTime,
     picks: &[u32],
     cx: &mut Context<'_>,
 ) -> Result<(), OperatorError> {
     for picks in picks.chunks(STEP_ROWS) {
         let batch = result_rows(spec, tables, end, picks)?;
-        cx.out.push(Event::Rows(Rows { window_end_ms: Some(end), ..Rows::new(batch) }));
+        cx.out.push(Event::Rows(Rows { window_end: Some(end), ..Rows::new(batch) }));
     }
     Ok(())
 }
 
 /// Gathers everything that the window ending at `end` shows.
-fn open(windows: &mut WindowState, end: i64, cx: &mut Context<'_>) -> Result<OpenWindow, OperatorError> {
+fn open(windows: &mut WindowState, end: EventTime, cx: &mut Context<'_>) -> Result<OpenWindow, OperatorError> {
     debug_assert!(windows.is_written(), "a window fires between a barrier and its checkpoint");
     let unloaded_bytes = windows.unloaded_bytes(end);
     if unloaded_bytes > 0 && unloaded_bytes.saturating_mul(LOADED_PER_STORED) > cx.room_bytes {
@@ -223,14 +223,19 @@ fn open(windows: &mut WindowState, end: i64, cx: &mut Context<'_>) -> Result<Ope
 
 /// Emits some key groups of a window from the store. A running window is written back with what was added to it; returns
 /// the bytes of that.
-fn stream(windows: &mut WindowState, end: i64, groups: KeyGroups, cx: &mut Context<'_>) -> Result<usize, OperatorError> {
+fn stream(windows: &mut WindowState, end: EventTime, groups: KeyGroups, cx: &mut Context<'_>) -> Result<usize, OperatorError> {
     let tables = windows.read_groups(end, groups, cx.db)?;
     emit(&windows.spec, &tables, end, &output_order(&windows.spec, &tables), cx)?;
     if is_running(windows) { windows.write_running(end, groups, &tables, cx.db) } else { Ok(0) }
 }
 
 /// The output rows of some groups of a window.
-fn result_rows(spec: &WindowAggregateSpec, tables: &WindowTables, end: i64, picks: &[u32]) -> Result<RecordBatch, OperatorError> {
+fn result_rows(
+    spec: &WindowAggregateSpec,
+    tables: &WindowTables,
+    end: EventTime,
+    picks: &[u32],
+) -> Result<RecordBatch, OperatorError> {
     let start = spec.windows.start_of_window(end);
     let keys = tables.keys(&spec.key_types, picks)?;
     let time = window_time(spec.zone.as_ref(), end);
@@ -243,7 +248,7 @@ fn result_rows(spec: &WindowAggregateSpec, tables: &WindowTables, end: i64, pick
 pub fn group_columns(
     columns: &[GroupColumn],
     output: &SchemaRef,
-    (start, end, time): (i64, i64, i64),
+    (start, end, time): (EventTime, EventTime, EventTime),
     keys: &[ArrayRef],
     rows: usize,
 ) -> Vec<ArrayRef> {
@@ -256,6 +261,6 @@ pub fn group_columns(
     columns.iter().zip(output.fields()).map(column).collect()
 }
 
-pub fn constant(ms: i64, rows: usize, data_type: &DataType) -> ArrayRef {
-    Arc::new(TimestampMillisecondArray::from_value(ms, rows).with_data_type(data_type.clone()))
+pub fn constant(time: EventTime, rows: usize, data_type: &DataType) -> ArrayRef {
+    Arc::new(TimestampMillisecondArray::from_value(time.ms(), rows).with_data_type(data_type.clone()))
 }

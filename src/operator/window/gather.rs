@@ -14,23 +14,24 @@ use crate::operator::OperatorError;
 use crate::state::KeyGroups;
 use crate::state::layout::StatePlace;
 use crate::state::rocks::{Changes, StateDb};
+use crate::time::EventTime;
 
 impl WindowState {
     /// Spans whose partial aggregates have waited for the window ending at `end`.
-    pub(super) fn waiting(&self, end: i64) -> BTreeSet<WindowSpan> {
+    pub(super) fn waiting(&self, end: EventTime) -> BTreeSet<WindowSpan> {
         let hot = self.hot.keys().take_while(|span| span.first <= end);
         hot.chain(self.stored.keys().take_while(|span| span.first <= end)).copied().collect()
     }
 
     /// Bytes that lie in the store alone of what the window ending at `end` shows.
-    pub(super) fn unloaded_bytes(&self, end: i64) -> usize {
+    pub(super) fn unloaded_bytes(&self, end: EventTime) -> usize {
         let waiting = self.stored.iter().take_while(|(span, _)| span.first <= end).map(|(_, &bytes)| bytes);
         let shown = self.shown.values().filter(|part| part.loaded().is_none()).map(Shown::stored_bytes);
         waiting.chain(shown).sum()
     }
 
     /// Takes what has waited for the window ending at `end` for good: no later window shows it.
-    pub(super) fn take_waiting(&mut self, end: i64, db: &StateDb) -> Result<WindowTables, OperatorError> {
+    pub(super) fn take_waiting(&mut self, end: EventTime, db: &StateDb) -> Result<WindowTables, OperatorError> {
         let mut tables = WindowTables::new(&self.spec);
         for span in self.waiting(end) {
             let hot = self.hot.remove(&span);
@@ -42,9 +43,9 @@ impl WindowState {
     }
 
     /// HOP: the sum of the shown slices of the window ending at `end`.
-    pub(super) fn sum_of_slices(&mut self, end: i64) -> Result<WindowTables, OperatorError> {
+    pub(super) fn sum_of_slices(&mut self, end: EventTime) -> Result<WindowTables, OperatorError> {
         let WindowState { spec, shown, sums, .. } = self;
-        let number = |last: i64| spec.windows.number(last);
+        let number = |last: EventTime| spec.windows.number(last);
         let slices: BTreeMap<i64, &WindowTables> =
             shown.iter().filter_map(|(&last, part)| Some((number(last), &part.loaded()?.tables))).collect();
         let newest = slices.keys().next_back().copied().unwrap_or(i64::MIN);
@@ -54,14 +55,14 @@ impl WindowState {
     }
 
     /// CUMULATE: the running window that the window ending at `end` shows.
-    pub(super) fn running(&self, end: i64) -> Option<&WindowTables> {
+    pub(super) fn running(&self, end: EventTime) -> Option<&WindowTables> {
         Some(&self.shown.get(&self.spec.windows.start_of_window(end))?.loaded()?.tables)
     }
 
     /// The order in which the running window was shown last, if it is still that of its groups; else `order` makes one.
     pub(super) fn running_order(
         &mut self,
-        end: i64,
+        end: EventTime,
         order: impl Fn(&WindowAggregateSpec, &WindowTables) -> Vec<u32>,
     ) -> Vec<u32> {
         let empty = || {
@@ -75,15 +76,16 @@ impl WindowState {
         if known.len() == running.tables.groups.len() { known } else { order(&self.spec, &running.tables) }
     }
 
-    pub(super) fn keep_running_order(&mut self, end: i64, order: Vec<u32>) {
+    pub(super) fn keep_running_order(&mut self, end: EventTime, order: Vec<u32>) {
         if let Some(running) = self.shown.get_mut(&self.spec.windows.start_of_window(end)).and_then(Shown::loaded_mut) {
             running.order = order;
         }
     }
 
     /// Moves what has waited to the shown parts, all of which are in memory afterwards.
-    pub(super) fn show(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
-        let unloaded: Vec<i64> = self.shown.iter().filter(|(_, part)| part.loaded().is_none()).map(|(&shown, _)| shown).collect();
+    pub(super) fn show(&mut self, end: EventTime, db: &StateDb) -> Result<(), OperatorError> {
+        let unloaded: Vec<EventTime> =
+            self.shown.iter().filter(|(_, part)| part.loaded().is_none()).map(|(&shown, _)| shown).collect();
         for shown in unloaded {
             self.load_shown(shown, db)?;
         }
@@ -109,7 +111,7 @@ impl WindowState {
     }
 
     /// Some key groups of the window ending at `end`, out of the store.
-    pub(super) fn read_groups(&mut self, end: i64, groups: KeyGroups, db: &StateDb) -> Result<WindowTables, OperatorError> {
+    pub(super) fn read_groups(&mut self, end: EventTime, groups: KeyGroups, db: &StateDb) -> Result<WindowTables, OperatorError> {
         let shown_values = self.shown_values();
         let shown = self.shown_places().into_iter().map(|place| (place, Values::Collected));
         let waiting = self.waiting_places(end).into_iter().map(|place| (place, shown_values));
@@ -127,7 +129,7 @@ impl WindowState {
     /// CUMULATE: writes some key groups of the running window back with what was added to them; returns their bytes.
     pub(super) fn write_running(
         &mut self,
-        end: i64,
+        end: EventTime,
         groups: KeyGroups,
         tables: &WindowTables,
         db: &StateDb,
@@ -148,12 +150,12 @@ impl WindowState {
         self.shown.keys().map(|&shown| self.shown_place(shown)).collect()
     }
 
-    fn waiting_places(&self, end: i64) -> Vec<StatePlace> {
+    fn waiting_places(&self, end: EventTime) -> Vec<StatePlace> {
         self.waiting(end).into_iter().map(|span| self.waiting_place(span)).collect()
     }
 
     /// CUMULATE: all of a running window has been written back, with so many bytes.
-    pub(super) fn close_running(&mut self, end: i64, written_bytes: usize) {
+    pub(super) fn close_running(&mut self, end: EventTime, written_bytes: usize) {
         for span in self.waiting(end) {
             self.stored.remove(&span);
         }
@@ -165,11 +167,11 @@ impl WindowState {
     }
 
     /// Forgets what no later window shows.
-    pub(super) fn close(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
+    pub(super) fn close(&mut self, end: EventTime, db: &StateDb) -> Result<(), OperatorError> {
         let over = match self.spec.windows.kind {
             WindowKind::Tumble { .. } | WindowKind::Fired => None,
             WindowKind::Hop { .. } => Some(end),
-            WindowKind::Cumulate { size_ms, .. } => Some(end - size_ms),
+            WindowKind::Cumulate { size_ms, .. } => Some(end.earlier(size_ms)),
         };
         self.sums.retire(self.spec.windows.number(end) + 1);
         let mut changes = Changes::default();

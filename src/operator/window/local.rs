@@ -12,7 +12,7 @@ use super::table::{KeyedRows, WindowTables};
 use super::{WindowAggregateSpec, Windows, local_times, local_watermark, local_watermarks};
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, Partials, Rows};
-use crate::time::{MIN_TIME_MS, Watermark};
+use crate::time::{EventTime, Watermark};
 
 /// Accumulators held here before they are sent early: large against one window's keys.
 const HELD_BYTES_MAX: usize = 32 << 20;
@@ -73,12 +73,12 @@ impl Operator for LocalAggregate {
     }
 }
 
-/// Folds a batch into the tables of the windows its rows enter; returns the number of late rows. `fired_mark_ms` is that
+/// Folds a batch into the tables of the windows its rows enter; returns the number of late rows. `fired_mark` is that
 /// of the operator, where the tables are those that fire.
 pub(super) fn fold_rows(
     spec: &WindowAggregateSpec,
     rows: &Rows,
-    fired_mark_ms: Option<i64>,
+    fired_mark: Option<Watermark>,
     tables: &mut BTreeMap<WindowSpan, WindowTables>,
 ) -> Result<u64, OperatorError> {
     let n = rows.batch.num_rows();
@@ -87,7 +87,7 @@ pub(super) fn fold_rows(
     }
     if spec.windows.kind == WindowKind::Fired {
         // The window fired before the watermark that closes it was passed on: its rows are in time.
-        if let Some(end) = rows.window_end_ms {
+        if let Some(end) = rows.window_end {
             let span = WindowSpan { first: end, last: end };
             let tables = tables.entry(span).or_insert_with(|| WindowTables::new(spec));
             tables.update(spec, &KeyedRows::new(spec.key_types.len(), rows), span);
@@ -97,7 +97,7 @@ pub(super) fn fold_rows(
     let zone = spec.zone.as_ref();
     let times = local_times(zone, event_times_ms(rows.batch.column(0)));
     let watermarks = local_watermarks(zone, rows.watermarks_ms.as_ref());
-    let (spans, late) = open_spans(&spec.windows, &times, watermarks.as_deref(), fired_mark_ms);
+    let (spans, late) = open_spans(&spec.windows, &times, watermarks.as_deref(), fired_mark);
     let first = spans[0];
     if first != NONE && spans.iter().all(|&span| span == first) {
         let input = KeyedRows::new(spec.key_types.len(), rows);
@@ -122,22 +122,29 @@ pub(super) fn fold_rows(
     Ok(late)
 }
 
-/// The span of a row that enters no window: late for all of them, or between them.
-const NONE: WindowSpan = WindowSpan { first: i64::MIN, last: i64::MIN };
+/// The span of a row that enters no window: late for all of them, or between them. No window ends then, and an option would make
+/// the list of spans half as large again.
+const NONE: WindowSpan = WindowSpan { first: EventTime::MIN, last: EventTime::MIN };
 
 /// The open windows of each row, and how many rows are late.
-fn open_spans(windows: &Windows, times: &[i64], watermarks: Option<&[i64]>, fired_mark: Option<i64>) -> (Vec<WindowSpan>, u64) {
+fn open_spans(
+    windows: &Windows,
+    times: &[i64],
+    watermarks: Option<&[i64]>,
+    fired_mark: Option<Watermark>,
+) -> (Vec<WindowSpan>, u64) {
     debug_assert!(watermarks.is_none_or(|w| w.is_sorted()), "the watermark of a split goes back within a batch");
-    let mut spans: Vec<WindowSpan> = times.iter().map(|&ts| windows.span(ts).unwrap_or(NONE)).collect();
-    let highest = watermarks.and_then(|w| w.last().copied()).unwrap_or(MIN_TIME_MS).max(fired_mark.unwrap_or(MIN_TIME_MS));
-    let earliest = spans.iter().map(|s| s.first).min().unwrap_or(i64::MAX);
+    let mut spans: Vec<WindowSpan> = times.iter().map(|&ts| windows.span(EventTime::at(ts)).unwrap_or(NONE)).collect();
+    let fired_mark = fired_mark.unwrap_or(Watermark::NONE);
+    let highest = watermarks.and_then(|w| w.last()).map_or(fired_mark, |&ms| fired_mark.max(Watermark::at(ms)));
+    let earliest = spans.iter().map(|s| s.first).min().unwrap_or(EventTime::MAX);
     // Watermarks only grow: if the last one closes no window of the batch, no earlier one does.
-    if highest < earliest.saturating_sub(1) {
+    if !highest.closes(earliest) {
         return (spans, 0);
     }
     let mut late = 0;
     for (row, span) in spans.iter_mut().enumerate().filter(|(_, span)| **span != NONE) {
-        let watermark = watermarks.map_or(MIN_TIME_MS, |w| w[row]).max(fired_mark.unwrap_or(MIN_TIME_MS));
+        let watermark = watermarks.map_or(fired_mark, |w| fired_mark.max(Watermark::at(w[row])));
         *span = windows.open(*span, watermark).unwrap_or_else(|| {
             late += 1;
             NONE

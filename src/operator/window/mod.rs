@@ -25,8 +25,9 @@ use arrow::datatypes::{
 };
 
 use super::aggregate::Aggregate;
-use crate::time::Watermark;
+use crate::ids::OperatorId;
 use crate::time::zone::Zone;
+use crate::time::{EventTime, Watermark};
 pub use slice::Windows;
 
 /// A window aggregation, resolved: what `plan` decides and both operators work from.
@@ -35,7 +36,7 @@ pub use slice::Windows;
 #[derive(Debug, Clone)]
 pub struct WindowAggregateSpec {
     /// Stable number of the operator within the query; part of stored keys.
-    pub operator: u32,
+    pub operator: OperatorId,
     pub windows: Windows,
     /// The zone in which the windows lie. None: on the rowtime as it is.
     pub zone: Option<Zone>,
@@ -79,16 +80,15 @@ pub fn local_watermarks(zone: Option<&Zone>, watermarks_ms: Option<&ScalarBuffer
 pub fn local_watermark(zone: Option<&Zone>, watermark: Watermark) -> Watermark {
     match zone {
         // No watermark yet, and the end of input, are the same everywhere.
-        Some(zone) if watermark != Watermark::NONE && watermark != Watermark::END => {
-            Watermark::at(zone.watermark(watermark.ms()))
-        }
+        Some(zone) if watermark != Watermark::NONE && watermark != Watermark::END => zone.watermark(watermark),
         _ => watermark,
     }
 }
 
 /// The `window_time` of a window that ends at this time.
-pub fn window_time(zone: Option<&Zone>, end_ms: i64) -> i64 {
-    zone.map_or(end_ms - 1, |zone| zone.instant(end_ms - 1))
+pub fn window_time(zone: Option<&Zone>, end: EventTime) -> EventTime {
+    let last = end.earlier(1);
+    zone.map_or(last, |zone| EventTime::at(zone.instant(last.ms())))
 }
 
 /// The type of `window_start` and `window_end`.

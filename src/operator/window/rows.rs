@@ -10,31 +10,33 @@ use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 
+use crate::ids::OperatorId;
 use crate::operator::OperatorError;
 use crate::state::key_group::row_key_groups;
 use crate::state::layout::{self, StateKey, StateKind, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
 use crate::state::rocks::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups};
+use crate::time::EventTime;
 
 /// The waiting rows of one input of an operator.
 pub struct WindowRows {
-    operator: u32,
+    operator: OperatorId,
     /// Tells the inputs of an operator apart in the store.
     table: StateTable,
     schema: SchemaRef,
     /// Columns whose key group decides where a row lies.
     keys: Vec<usize>,
-    hot: BTreeMap<i64, Vec<RecordBatch>>,
+    hot: BTreeMap<EventTime, Vec<RecordBatch>>,
     hot_bytes: usize,
-    frozen: Vec<(i64, Vec<RecordBatch>)>,
+    frozen: Vec<(EventTime, Vec<RecordBatch>)>,
     frozen_bytes: usize,
     /// Ends of windows that have rows in the store, with their bytes.
-    stored: BTreeMap<i64, usize>,
+    stored: BTreeMap<EventTime, usize>,
 }
 
 impl WindowRows {
-    pub fn new(operator: u32, input: u8, schema: SchemaRef, keys: Vec<usize>) -> WindowRows {
+    pub fn new(operator: OperatorId, input: u8, schema: SchemaRef, keys: Vec<usize>) -> WindowRows {
         WindowRows {
             operator,
             table: StateTable::of_input(input),
@@ -48,17 +50,17 @@ impl WindowRows {
         }
     }
 
-    pub fn add(&mut self, end: i64, batch: RecordBatch) {
+    pub fn add(&mut self, end: EventTime, batch: RecordBatch) {
         self.hot_bytes += batch.get_array_memory_size();
         self.hot.entry(end).or_default().push(batch);
     }
 
     /// End of the first window that has rows.
-    pub fn first(&self) -> Option<i64> {
+    pub fn first(&self) -> Option<EventTime> {
         self.hot.keys().next().into_iter().chain(self.stored.keys().next()).min().copied()
     }
 
-    pub fn stored_bytes(&self, end: i64) -> usize {
+    pub fn stored_bytes(&self, end: EventTime) -> usize {
         self.stored.get(&end).copied().unwrap_or(0)
     }
 
@@ -66,7 +68,7 @@ impl WindowRows {
         self.hot_bytes + self.frozen_bytes
     }
 
-    fn place(&self, end: i64) -> StatePlace {
+    fn place(&self, end: EventTime) -> StatePlace {
         StatePlace::at(self.operator, StateKind::Rows, end)
     }
 
@@ -96,12 +98,12 @@ impl WindowRows {
     }
 
     /// Moves a window to the store.
-    pub fn spill_window(&mut self, end: i64, generation: &mut u32, changes: &mut Changes) -> Result<(), OperatorError> {
+    pub fn spill_window(&mut self, end: EventTime, generation: &mut u32, changes: &mut Changes) -> Result<(), OperatorError> {
         let Some(batches) = self.take_hot(end) else { return Ok(()) };
         self.store(end, &batches, generation, changes)
     }
 
-    fn take_hot(&mut self, end: i64) -> Option<Vec<RecordBatch>> {
+    fn take_hot(&mut self, end: EventTime) -> Option<Vec<RecordBatch>> {
         let batches = self.hot.remove(&end)?;
         self.hot_bytes = self.hot_bytes.saturating_sub(batches.iter().map(RecordBatch::get_array_memory_size).sum());
         debug_assert!(!self.hot.is_empty() || self.hot_bytes == 0, "{} bytes are counted of no rows", self.hot_bytes);
@@ -110,7 +112,7 @@ impl WindowRows {
 
     fn store(
         &mut self,
-        end: i64,
+        end: EventTime,
         batches: &[RecordBatch],
         generation: &mut u32,
         changes: &mut Changes,
@@ -138,7 +140,7 @@ impl WindowRows {
 
     /// The rows of a window in some key groups, in the order they came in; they stay where they are. All groups include what
     /// is in memory, parts of them only what is stored.
-    pub fn read(&self, end: i64, groups: KeyGroups, db: &StateDb) -> Result<RecordBatch, OperatorError> {
+    pub fn read(&self, end: EventTime, groups: KeyGroups, db: &StateDb) -> Result<RecordBatch, OperatorError> {
         let mut batches = Vec::new();
         if self.stored.contains_key(&end) {
             let (from, to) = self.place(end).groups(groups);
@@ -158,7 +160,7 @@ impl WindowRows {
     }
 
     /// Forgets the rows of this input in a window, and only these.
-    pub fn remove_own(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
+    pub fn remove_own(&mut self, end: EventTime, db: &StateDb) -> Result<(), OperatorError> {
         self.take_hot(end);
         if self.stored.remove(&end).is_some() {
             let (from, to) = self.place(end).range();
@@ -175,7 +177,7 @@ impl WindowRows {
     }
 
     /// Forgets a window of all inputs of the operator; called for each of them.
-    pub fn remove(&mut self, end: i64, db: &StateDb) -> Result<(), OperatorError> {
+    pub fn remove(&mut self, end: EventTime, db: &StateDb) -> Result<(), OperatorError> {
         self.take_hot(end);
         if self.stored.remove(&end).is_some() {
             let (from, to) = self.place(end).range();
@@ -191,7 +193,7 @@ impl WindowRows {
         db.scan(&from, &to, |key, value| {
             let key = StateKey::decode(key).ok_or_else(|| OperatorError::damaged("an unknown key"))?;
             if key.table == self.table {
-                *self.stored.entry(key.place.time_ms).or_default() += value.len();
+                *self.stored.entry(key.place.time).or_default() += value.len();
             }
             Ok(())
         })

@@ -8,6 +8,8 @@
 //! Lateness (Flink's W3, W4): a window is closed by a watermark `w >= end - 1`. A row late for some of its windows enters
 //! the first one still open and those after it; a row late for all of them is late.
 
+use crate::time::{EventTime, Watermark};
+
 /// How windows lie on the time line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Windows {
@@ -35,11 +37,11 @@ pub enum WindowKind {
     Fired,
 }
 
-/// The windows that some rows enter: the first and the last end, ms.
+/// The windows that some rows enter: the first and the last end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowSpan {
-    pub first: i64,
-    pub last: i64,
+    pub first: EventTime,
+    pub last: EventTime,
 }
 
 /// Times beyond this are clamped: some 100 million years on each side.
@@ -65,34 +67,37 @@ impl Windows {
     }
 
     /// Start of the window that ends at `end`.
-    pub fn start_of_window(&self, end: i64) -> i64 {
+    pub fn start_of_window(&self, end: EventTime) -> EventTime {
         match self.kind {
-            WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } => end - size_ms,
-            WindowKind::Cumulate { size_ms, .. } => end - 1 - (end - 1 - self.offset_ms).rem_euclid(size_ms),
+            WindowKind::Tumble { size_ms } | WindowKind::Hop { size_ms, .. } => end.earlier(size_ms),
+            WindowKind::Cumulate { size_ms, .. } => {
+                let last = end.earlier(1);
+                last.earlier((last.ms() - self.offset_ms).rem_euclid(size_ms))
+            }
             WindowKind::Fired => end,
         }
     }
 
     /// The windows that a row at `ts` enters, leaving lateness aside. None: `ts` lies between windows.
     #[inline]
-    pub fn span(&self, ts: i64) -> Option<WindowSpan> {
-        let ts = ts.clamp(-LIMIT_MS, LIMIT_MS);
+    pub fn span(&self, ts: EventTime) -> Option<WindowSpan> {
+        let ts = ts.ms().clamp(-LIMIT_MS, LIMIT_MS);
         let since = ts - self.offset_ms;
         match self.kind {
             WindowKind::Tumble { size_ms } => {
-                let end = ts - since.rem_euclid(size_ms) + size_ms;
+                let end = EventTime::at(ts - since.rem_euclid(size_ms) + size_ms);
                 Some(WindowSpan { first: end, last: end })
             }
             WindowKind::Hop { slide_ms, size_ms } => {
                 // Starts are at the offset plus multiples of the slide.
-                let last = ts - since.rem_euclid(slide_ms) + size_ms;
+                let last = EventTime::at(ts - since.rem_euclid(slide_ms) + size_ms);
                 // The first end after ts: a watermark just before ts has not closed it.
-                let first = self.next_end(ts - 1);
+                let first = self.next_end(Watermark::at(ts - 1));
                 (first <= last).then_some(WindowSpan { first, last })
             }
             WindowKind::Cumulate { step_ms, size_ms } => {
-                let first = ts - since.rem_euclid(step_ms) + step_ms;
-                Some(WindowSpan { first, last: ts - since.rem_euclid(size_ms) + size_ms })
+                let first = EventTime::at(ts - since.rem_euclid(step_ms) + step_ms);
+                Some(WindowSpan { first, last: EventTime::at(ts - since.rem_euclid(size_ms) + size_ms) })
             }
             // `ts` says nothing about it.
             WindowKind::Fired => None,
@@ -101,35 +106,35 @@ impl Windows {
 
     /// The end of the first window that a watermark has not closed.
     #[inline]
-    pub fn next_end(&self, watermark_ms: i64) -> i64 {
-        let after = watermark_ms.clamp(-LIMIT_MS, LIMIT_MS) + 1;
+    pub fn next_end(&self, watermark: Watermark) -> EventTime {
+        let after = watermark.ms().clamp(-LIMIT_MS, LIMIT_MS) + 1;
         let anchor = match self.kind {
             WindowKind::Hop { size_ms, .. } => self.offset_ms + size_ms,
             _ => self.offset_ms,
         };
         let step = self.step_ms();
         // The smallest end e with e - 1 > watermark, that is e > after.
-        after - (after - anchor).rem_euclid(step) + step
+        EventTime::at(after - (after - anchor).rem_euclid(step) + step)
     }
 
     /// The part of a span that a watermark has not closed. None if it has closed all of it.
     #[inline]
-    pub fn open(&self, span: WindowSpan, watermark_ms: i64) -> Option<WindowSpan> {
+    pub fn open(&self, span: WindowSpan, watermark: Watermark) -> Option<WindowSpan> {
         debug_assert!(span.first <= span.last, "the last window of a row is before its first");
-        if watermark_ms < span.first - 1 {
+        if !watermark.closes(span.first) {
             return Some(span);
         }
-        if watermark_ms >= span.last - 1 {
+        if watermark.closes(span.last) {
             return None;
         }
-        let first = self.next_end(watermark_ms);
-        debug_assert!(span.first < first && first <= span.last, "{watermark_ms} leaves {first} of {span:?} open");
+        let first = self.next_end(watermark);
+        debug_assert!(span.first < first && first <= span.last, "{watermark} leaves {first} of {span:?} open");
         Some(WindowSpan { first, last: span.last })
     }
 
     /// Number of the window that ends here; neighbours have neighbouring numbers.
-    pub fn number(&self, end: i64) -> i64 {
-        (end - self.offset_ms).div_euclid(self.step_ms())
+    pub fn number(&self, end: EventTime) -> i64 {
+        (end.ms() - self.offset_ms).div_euclid(self.step_ms())
     }
 }
 
@@ -147,7 +152,7 @@ mod tests {
         Windows { kind: WindowKind::Hop { slide_ms, size_ms }, offset_ms }
     }
     fn span(first: i64, last: i64) -> WindowSpan {
-        WindowSpan { first, last }
+        WindowSpan { first: EventTime::at(first), last: EventTime::at(last) }
     }
 
     #[test]
@@ -162,10 +167,11 @@ mod tests {
             (cumulate(5, 20), 19, 20),
             (cumulate(5, 20), -20, -15),
         ] {
-            assert_eq!(windows.span(ts).expect("no gaps").first, end, "{windows:?} {ts}");
+            assert_eq!(windows.span(EventTime::at(ts)).expect("no gaps").first, EventTime::at(end), "{windows:?} {ts}");
         }
-        assert_eq!(cumulate(5, 20).start_of_window(20), 0);
-        assert_eq!(cumulate(5, 20).start_of_window(25), 20);
+        for (end, start) in [(20, 0), (25, 20)] {
+            assert_eq!(cumulate(5, 20).start_of_window(EventTime::at(end)), EventTime::at(start));
+        }
     }
 
     #[test]
@@ -175,17 +181,17 @@ mod tests {
             let windows = hop(slide, size, offset);
             for ts in -40..40 {
                 let starts = (-30..30).map(|k| offset + k * slide).filter(|s| (*s..s + size).contains(&ts));
-                let ends: Vec<i64> = starts.map(|s| s + size).collect();
-                let found = windows.span(ts);
+                let ends: Vec<EventTime> = starts.map(|s| EventTime::at(s + size)).collect();
+                let found = windows.span(EventTime::at(ts));
                 assert_eq!(found.map(|s| s.first), ends.first().copied(), "{windows:?} {ts}");
                 assert_eq!(found.map(|s| s.last), ends.last().copied(), "{windows:?} {ts}");
                 for pair in ends.windows(2) {
                     assert_eq!(windows.number(pair[1]), windows.number(pair[0]) + 1);
                 }
-                for watermark in -40..40 {
-                    let open: Vec<i64> = ends.iter().copied().filter(|end| watermark < end - 1).collect();
+                for watermark in (-40..40).map(Watermark::at) {
+                    let open: Vec<EventTime> = ends.iter().copied().filter(|&end| !watermark.closes(end)).collect();
                     let left = found.and_then(|s| windows.open(s, watermark));
-                    let expected = open.first().zip(open.last()).map(|(f, l)| span(*f, *l));
+                    let expected = open.first().zip(open.last()).map(|(&first, &last)| WindowSpan { first, last });
                     assert_eq!(left, expected, "{windows:?} {ts} at {watermark}");
                 }
             }
@@ -194,22 +200,22 @@ mod tests {
 
     #[test]
     fn a_watermark_closes_a_window_one_before_its_end() {
-        assert_eq!(tumble(10, 0).open(span(10, 10), 8), Some(span(10, 10)));
-        assert_eq!(tumble(10, 0).open(span(10, 10), 9), None);
+        assert_eq!(tumble(10, 0).open(span(10, 10), Watermark::at(8)), Some(span(10, 10)));
+        assert_eq!(tumble(10, 0).open(span(10, 10), Watermark::at(9)), None);
         let c = cumulate(5, 20);
         for (watermark, expected) in
             [(3, Some(5)), (4, Some(10)), (8, Some(10)), (9, Some(15)), (18, Some(20)), (19, None), (i64::MAX, None)]
         {
-            assert_eq!(c.open(span(5, 20), watermark).map(|s| s.first), expected, "watermark {watermark}");
+            assert_eq!(c.open(span(5, 20), Watermark::at(watermark)).map(|s| s.first.ms()), expected, "watermark {watermark}");
         }
     }
 
     #[test]
     fn extreme_times_do_not_overflow() {
         for w in [tumble(10_000, -3), cumulate(1000, 300_000), hop(1000, 60_000, 7)] {
-            for ts in [i64::MIN, i64::MIN + 1, i64::MAX] {
+            for ts in [i64::MIN, i64::MIN + 1, i64::MAX].map(EventTime::at) {
                 let span = w.span(ts).expect("no gaps");
-                assert!(w.open(span, i64::MIN) == Some(span) && w.open(span, i64::MAX).is_none());
+                assert!(w.open(span, Watermark::NONE) == Some(span) && w.open(span, Watermark::END).is_none());
             }
         }
     }

@@ -28,7 +28,7 @@ use super::table::{Values, WindowTables};
 use crate::operator::{Context, OperatorError, OperatorState, Partials, Rows};
 use crate::state::layout::{self, StateKind, StatePlace, StateTable};
 use crate::state::rocks::{Changes, StateDb};
-use crate::time::{MIN_TIME_MS, Watermark};
+use crate::time::{EventTime, Watermark};
 
 /// What windows have begun to show: the running window of a start (CUMULATE), or a slice that overlapping windows share (HOP).
 pub(super) enum Shown {
@@ -81,11 +81,11 @@ pub struct WindowState {
     frozen: Vec<(WindowSpan, WindowTables)>,
     /// Spans that have partial aggregates in the store, with their bytes.
     pub(super) stored: BTreeMap<WindowSpan, usize>,
-    /// By start (CUMULATE) or by the end of the last window (HOP), ms.
-    pub(super) shown: BTreeMap<i64, Shown>,
-    frozen_shown: Vec<i64>,
+    /// By start (CUMULATE) or by the end of the last window (HOP).
+    pub(super) shown: BTreeMap<EventTime, Shown>,
+    frozen_shown: Vec<EventTime>,
     pub(super) sums: BlockSums,
-    fired_mark_ms: Option<i64>,
+    fired_mark: Option<Watermark>,
     next_generation: u32,
 }
 
@@ -100,19 +100,19 @@ impl WindowState {
             shown: BTreeMap::new(),
             frozen_shown: Vec::new(),
             sums: BlockSums::default(),
-            fired_mark_ms: None,
+            fired_mark: None,
             next_generation: 0,
         }
     }
 
     /// Folds rows into the hot tables of their windows; those that are too late are counted.
     pub fn take_rows(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        cx.counters.late_rows += fold_rows(&self.spec, rows, self.fired_mark_ms, &mut self.hot)?;
+        cx.counters.late_rows += fold_rows(&self.spec, rows, self.fired_mark, &mut self.hot)?;
         Ok(())
     }
 
     pub fn take_partials(&mut self, partials: &Partials, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
+        let mark = self.fired_mark.unwrap_or(Watermark::NONE);
         let Some(span) = self.spec.windows.open(partials.span, mark) else {
             if partials.entries.table == StateTable::Main {
                 cx.counters.late_by_fired_mark += partials.len() as u64;
@@ -127,29 +127,29 @@ impl WindowState {
     }
 
     /// End of the next window to fire for this watermark. HOP and CUMULATE fire at every step while something is shown.
-    pub(super) fn next_due(&self, watermark: Watermark) -> Option<i64> {
-        let mark = self.fired_mark_ms.unwrap_or(MIN_TIME_MS);
+    pub(super) fn next_due(&self, watermark: Watermark) -> Option<EventTime> {
+        let mark = self.fired_mark.unwrap_or(Watermark::NONE);
         let waiting = self.hot.keys().next().into_iter().chain(self.stored.keys().next());
         let waiting = waiting.filter_map(|span| self.spec.windows.open(*span, mark)).map(|span| span.first).min();
-        let shown = self.fired_mark_ms.filter(|_| !self.shown.is_empty()).map(|mark| self.spec.windows.next_end(mark));
+        let shown = self.fired_mark.filter(|_| !self.shown.is_empty()).map(|mark| self.spec.windows.next_end(mark));
         waiting.into_iter().chain(shown).min().filter(|&end| watermark.closes(end))
     }
 
     /// Where partial aggregates of a span wait in the store.
     pub(super) fn waiting_place(&self, span: WindowSpan) -> StatePlace {
         debug_assert!(span.first <= span.last, "the last window of a table is before its first");
-        StatePlace { operator: self.spec.operator, kind: StateKind::Waiting, time_ms: span.first, last_ms: span.last }
+        StatePlace { operator: self.spec.operator, kind: StateKind::Waiting, time: span.first, last: span.last }
     }
 
     /// Where a shown part is in the store.
-    pub(super) fn shown_place(&self, shown: i64) -> StatePlace {
+    pub(super) fn shown_place(&self, shown: EventTime) -> StatePlace {
         StatePlace::at(self.spec.operator, StateKind::Shown, shown)
     }
 
     /// The shown part that a span's partial aggregates become.
-    pub(super) fn shown_part(&self, span: WindowSpan) -> i64 {
+    pub(super) fn shown_part(&self, span: WindowSpan) -> EventTime {
         match self.spec.windows.kind {
-            WindowKind::Cumulate { size_ms, .. } => span.last - size_ms,
+            WindowKind::Cumulate { size_ms, .. } => span.last.earlier(size_ms),
             _ => span.last,
         }
     }
@@ -175,7 +175,7 @@ impl WindowState {
     }
 
     /// Brings a shown part into memory.
-    pub(super) fn load_shown(&mut self, shown: i64, db: &StateDb) -> Result<(), OperatorError> {
+    pub(super) fn load_shown(&mut self, shown: EventTime, db: &StateDb) -> Result<(), OperatorError> {
         let range = self.shown_place(shown).range();
         if let Some(part) = self.shown.get_mut(&shown)
             && let Shown::Stored { bytes } = *part
@@ -202,7 +202,7 @@ impl WindowState {
     }
 
     /// Writes a changed shown part; the older writing goes in the same batch.
-    fn store_shown(&mut self, shown: i64, changes: &mut Changes) -> Result<(), OperatorError> {
+    fn store_shown(&mut self, shown: EventTime, changes: &mut Changes) -> Result<(), OperatorError> {
         let generation = self.take_generation();
         let place = self.shown_place(shown);
         if let Some(part) = self.shown.get_mut(&shown).and_then(Shown::loaded_mut).filter(|part| part.changed) {
@@ -215,7 +215,7 @@ impl WindowState {
     }
 
     /// Moves everything that the window ending at `end` shows to the store.
-    pub(super) fn spill_window(&mut self, end: i64, changes: &mut Changes) -> Result<(), OperatorError> {
+    pub(super) fn spill_window(&mut self, end: EventTime, changes: &mut Changes) -> Result<(), OperatorError> {
         self.sums.clear();
         let spans: Vec<WindowSpan> = self.hot.keys().take_while(|span| span.first <= end).copied().collect();
         for span in spans {
@@ -223,14 +223,14 @@ impl WindowState {
                 self.store_waiting(span, &tables, changes)?;
             }
         }
-        let parts: Vec<i64> = self.shown.keys().copied().collect();
+        let parts: Vec<EventTime> = self.shown.keys().copied().collect();
         for shown in parts {
             self.spill_shown(shown, changes)?;
         }
         Ok(())
     }
 
-    fn spill_shown(&mut self, shown: i64, changes: &mut Changes) -> Result<(), OperatorError> {
+    fn spill_shown(&mut self, shown: EventTime, changes: &mut Changes) -> Result<(), OperatorError> {
         self.store_shown(shown, changes)?;
         if let Some(part) = self.shown.get_mut(&shown) {
             debug_assert!(part.loaded().is_none_or(|part| !part.changed), "a shown part leaves memory that is not in the store");
@@ -240,17 +240,17 @@ impl WindowState {
     }
 
     /// The window that ends at `end` fires.
-    pub fn mark_fired(&mut self, end: i64) {
+    pub fn mark_fired(&mut self, end: EventTime) {
         debug_assert!(
-            self.fired_mark_ms.is_none_or(|mark| mark < end - 1),
+            self.fired_mark.is_none_or(|mark| !mark.closes(end)),
             "the window that ends at {end} fires again or too late"
         );
-        self.fired_mark_ms = Some(end - 1);
+        self.fired_mark = Some(Watermark::closing(end));
     }
 
     /// All windows that a watermark closes have fired. After a restart watermarks begin below the mark.
     pub fn mark_passed(&mut self, watermark: Watermark) {
-        self.fired_mark_ms = self.fired_mark_ms.max(Some(watermark.ms()));
+        self.fired_mark = self.fired_mark.max(Some(watermark));
     }
 
     /// At a barrier: what is here belongs to the snapshot until [`WindowState::write_frozen`] has written it.
@@ -260,7 +260,7 @@ impl WindowState {
         self.frozen_shown = self.changed_parts().collect();
     }
 
-    fn changed_parts(&self) -> impl Iterator<Item = i64> {
+    fn changed_parts(&self) -> impl Iterator<Item = EventTime> {
         self.shown.iter().filter(|(_, part)| part.loaded().is_some_and(|part| part.changed)).map(|(&shown, _)| shown)
     }
 
@@ -308,22 +308,22 @@ impl WindowState {
 
     /// What a checkpoint keeps beside the store.
     pub fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark_ms: self.fired_mark_ms, next_generation: self.next_generation }
+        OperatorState { fired_mark: self.fired_mark, next_generation: self.next_generation }
     }
 
     pub fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.fired_mark_ms = state.fired_mark_ms;
+        self.fired_mark = state.fired_mark;
         self.next_generation = state.next_generation;
         for kind in [StateKind::Waiting, StateKind::Shown] {
             let (from, to) = layout::kind_range(self.spec.operator, kind);
             db.scan(&from, &to, |key, value| {
                 let (key, _) = self.stored_types.read(key, value)?;
-                let StatePlace { time_ms, last_ms, .. } = key.place;
+                let StatePlace { time, last, .. } = key.place;
                 if kind == StateKind::Shown {
-                    let before = self.shown.get(&time_ms).map_or(0, Shown::stored_bytes);
-                    self.shown.insert(time_ms, Shown::Stored { bytes: before + value.len() });
+                    let before = self.shown.get(&time).map_or(0, Shown::stored_bytes);
+                    self.shown.insert(time, Shown::Stored { bytes: before + value.len() });
                 } else {
-                    *self.stored.entry(WindowSpan { first: time_ms, last: last_ms }).or_default() += value.len();
+                    *self.stored.entry(WindowSpan { first: time, last }).or_default() += value.len();
                 }
                 Ok::<_, OperatorError>(())
             })?;

@@ -68,13 +68,6 @@ pub(super) enum Late {
     Dropped,
 }
 
-impl Late {
-    /// By whether rows are used within their windows.
-    pub(super) fn of(in_windows: bool) -> Late {
-        if in_windows { Late::Dropped } else { Late::Kept }
-    }
-}
-
 /// A window function whose columns are still virtual.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {

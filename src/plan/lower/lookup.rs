@@ -79,15 +79,21 @@ impl Lowering<'_> {
         let looked_at = rest.iter().flat_map(Expr::column_refs).collect::<BTreeSet<_>>();
         let looked_at: Vec<Expr> = looked_at.into_iter().filter(has).map(|c| Expr::Column(c.clone()).is_not_null()).collect();
         let left = self.windows_for(left, keys.iter().chain(&of_left).chain(&looked_at))?;
-        let rest = self.spare_lookups(&left, looked_up.outer, of_left, rest)?;
+        let rest = self.spare_lookups(&left, &looked_up, of_left, rest)?;
         self.look_up(looked_up, left, keys, rest)
     }
 
     /// Leaves out rows that cannot match, which need not be asked for; where they come out anyway their condition is one of the
     /// pair. Returns what is looked at for each pair.
-    fn spare_lookups(&mut self, left: &Fragment, outer: bool, of_left: Vec<Expr>, mut rest: Vec<Expr>) -> PlanResult<Vec<Expr>> {
+    fn spare_lookups(
+        &mut self,
+        left: &Fragment,
+        looked_up: &LookedUp<'_>,
+        of_left: Vec<Expr>,
+        mut rest: Vec<Expr>,
+    ) -> PlanResult<Vec<Expr>> {
         match conjunction(of_left) {
-            Some(of_left) if outer => rest.push(of_left),
+            Some(of_left) if looked_up.outer => rest.push(of_left),
             Some(of_left) => {
                 let predicate = Some(physical(&of_left, &left.batch_schema()?)?);
                 self.push(left, OperatorPlan::Calc { predicate, projection: None, output: left.arrow_schema()? });

@@ -165,7 +165,7 @@ impl Lowering<'_> {
         let rows_use = match windowed::look_ahead(&window.input)? {
             Some(below) => {
                 let in_windows = over::names_window(window, window.input.schema(), &below.roles)?;
-                let late = Late::of(in_windows && numbers && bound.is_some());
+                let late = if in_windows && numbers && bound.is_some() { Late::Dropped } else { Late::Kept };
                 RowsUse { late, session_is_aggregated: false }
             }
             None => RowsUse::default(),

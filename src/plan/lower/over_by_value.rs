@@ -15,19 +15,26 @@ use crate::operator::over::{Frame, OverCall};
 use crate::plan::physical::OperatorPlan;
 use crate::state::key::is_key_type;
 
-/// True if the function is one of each row, false if rows that compare equal share it.
-fn is_by_row(function: &WindowFunction, call: &OverCall) -> PlanResult<bool> {
+/// Whose a result is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ResultOf {
+    EachRow,
+    /// Rows that compare equal share it.
+    EqualRows,
+}
+
+fn result_of(function: &WindowFunction, call: &OverCall) -> PlanResult<ResultOf> {
     match (call, over::frame(function)?) {
-        (OverCall::RowNumber, _) => Ok(true),
-        (OverCall::Rank, _) => Ok(false),
-        (_, Frame::UnboundedRows) => Ok(true),
-        (_, Frame::UnboundedRange) => Ok(false),
+        (OverCall::RowNumber, _) => Ok(ResultOf::EachRow),
+        (OverCall::Rank, _) => Ok(ResultOf::EqualRows),
+        (_, Frame::UnboundedRows) => Ok(ResultOf::EachRow),
+        (_, Frame::UnboundedRange) => Ok(ResultOf::EqualRows),
         _ => unsupported("a bounded frame of 'OVER' where rows are ordered by a column that is no time attribute, as in Flink"),
     }
 }
 
 /// Flink keeps an accumulator for each row. Those it finds again wrong, or fails on, are refused.
-fn check(function: &WindowFunction, call: &OverCall, by_row: bool) -> PlanResult<()> {
+fn check(function: &WindowFunction, call: &OverCall, of: ResultOf) -> PlanResult<()> {
     let name = || function.fun.name().to_uppercase();
     let aggregate = match call {
         OverCall::RowNumber | OverCall::Rank => return Ok(()),
@@ -43,7 +50,7 @@ fn check(function: &WindowFunction, call: &OverCall, by_row: bool) -> PlanResult
     use Function::{Avg, Count, FirstValue, LastValue, ListAgg, Max, Min, StddevPop, StddevSamp, Sum, VarPop, VarSamp};
     match aggregate.function {
         Count | Sum | Avg | Min | Max | StddevPop | StddevSamp | VarPop | VarSamp => Ok(()),
-        FirstValue | LastValue | ListAgg if !by_row => Ok(()),
+        FirstValue | LastValue | ListAgg if of == ResultOf::EqualRows => Ok(()),
         FirstValue | LastValue | ListAgg => {
             unsupported(format!("'{}' over ROWS ordered by a column that is no time attribute, as in Flink", name()))
         }
@@ -99,14 +106,14 @@ impl Lowering<'_> {
         let (mut calls, mut frames, mut counts) = (Vec::new(), BTreeSet::new(), Vec::new());
         for function in functions {
             let call = over::over_call(function, &mut inputs)?;
-            let by_row = is_by_row(function, &call)?;
-            check(function, &call, by_row)?;
+            let of = result_of(function, &call)?;
+            check(function, &call, of)?;
             if bound.is_some() && matches!(call, OverCall::Rank) {
                 return unsupported("a Top-N by RANK or DENSE_RANK, as in Flink; ROW_NUMBER has it");
             }
             counts.extend(unseen(function, &call, window)?);
             calls.push(call);
-            frames.insert(by_row);
+            frames.insert(of);
         }
         if frames.len() > 1 {
             return unsupported("functions over ROWS and over RANGE in one query, as in Flink; ROW_NUMBER is one over ROWS");
@@ -134,7 +141,7 @@ impl Lowering<'_> {
             partition,
             order: order_column,
             nulls_first: order.nulls_first,
-            by_row: frames.contains(&true),
+            by_row: frames.contains(&ResultOf::EachRow),
             calls,
             unseen: counts,
             by_arrival,

@@ -12,13 +12,12 @@ use super::fragment::HIDDEN_ROWTIME;
 use super::{Fragment, Lowering, PlanResult, Role, physical, unsupported};
 use crate::ingest::NOW;
 use crate::operator::marks::Mark;
-use crate::operator::unnest::UnnestSpec;
+use crate::operator::unnest::{Elements, UnnestSpec};
 use crate::plan::physical::{ChainInput, OperatorPlan};
 use crate::plan::values;
 use crate::sql::catalog::Table;
 use crate::sql::functions::{clock, current_watermark, random};
 use crate::sql::unnest::Unnest;
-use crate::types::nested::is_multiset;
 
 impl Lowering<'_> {
     /// Rows that stand in the query.
@@ -157,8 +156,14 @@ impl Lowering<'_> {
         let schema = datafusion_expr::UserDefinedLogicalNodeCore::schema(node).clone();
         let mut to = Fragment { schema, roles, key: None, ..from };
         to.insert_columns(before, node.added());
-        let spec = UnnestSpec { column, before, outer: node.outer, ordinality: node.ordinality, output: to.arrow_schema()? };
-        self.push(&to, OperatorPlan::Unnest(spec, is_multiset(&data_type)));
+        let spec = UnnestSpec {
+            column,
+            before,
+            outer: node.clauses.outer,
+            ordinality: node.clauses.ordinality,
+            output: to.arrow_schema()?,
+        };
+        self.push(&to, OperatorPlan::Unnest(spec, Elements::of(&data_type)));
         Ok(to)
     }
 }

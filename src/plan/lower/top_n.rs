@@ -27,7 +27,8 @@ impl Lowering<'_> {
         };
         let has = |role| partition.iter().any(|&c| fragment.roles[c] == role);
         let is_in_windows = has(Role::WindowTime) || has(Role::WindowStart) && has(Role::WindowEnd);
-        let fragment = self.assign_windows(fragment, Late::of(is_in_windows))?;
+        let late = if is_in_windows { Late::Dropped } else { Late::Kept };
+        let fragment = self.assign_windows(fragment, late)?;
         let order = sort_columns(&fragment, order_by)?;
         match &fragment.fired {
             Some(fired) if is_in_windows && !fragment.updates => {

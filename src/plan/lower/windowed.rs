@@ -128,7 +128,8 @@ pub fn use_by_aggregation(node: &AggregateNode) -> PlanResult<RowsUse> {
         in_windows &= !has_sets && is_of_session(grouped.iter().copied(), partition.len());
         session_is_aggregated = in_windows && !computes;
     }
-    Ok(RowsUse { late: Late::of(in_windows), session_is_aggregated })
+    let late = if in_windows { Late::Dropped } else { Late::Kept };
+    Ok(RowsUse { late, session_is_aggregated })
 }
 
 /// Where each column comes from once rows have their windows.

@@ -6,14 +6,14 @@
 use super::Worker;
 use crate::operator::{Event, Rows};
 use crate::runtime::error::WorkerError;
-use crate::time::{MIN_TIME_MS, Watermark};
+use crate::time::Watermark;
 
 /// The edges that feed a chain, as it sees them: lanes, one for each edge and producer.
 pub struct EdgeInput {
     pub chain: usize,
     lanes: Vec<LaneInput>,
-    passed_watermark_ms: i64,
-    passed_tick_ms: i64,
+    passed_watermark: Watermark,
+    passed_tick_ms: Option<i64>,
 }
 
 struct LaneInput {
@@ -21,8 +21,8 @@ struct LaneInput {
     number: usize,
     /// Which of the chain's inputs.
     input: u8,
-    watermark_ms: i64,
-    tick_ms: i64,
+    watermark: Watermark,
+    tick_ms: Option<i64>,
     /// Its barrier has arrived: it is not read until those of all lanes have.
     blocked: bool,
 }
@@ -34,14 +34,9 @@ impl EdgeInput {
             let lane = move |producer| (edge * workers + producer, input as u8);
             (0..workers).map(lane)
         });
-        let lanes = lanes.map(|(number, input)| LaneInput {
-            number,
-            input,
-            watermark_ms: MIN_TIME_MS,
-            tick_ms: MIN_TIME_MS,
-            blocked: false,
-        });
-        EdgeInput { chain, lanes: lanes.collect(), passed_watermark_ms: MIN_TIME_MS, passed_tick_ms: MIN_TIME_MS }
+        let lanes =
+            lanes.map(|(number, input)| LaneInput { number, input, watermark: Watermark::NONE, tick_ms: None, blocked: false });
+        EdgeInput { chain, lanes: lanes.collect(), passed_watermark: Watermark::NONE, passed_tick_ms: None }
     }
 }
 
@@ -93,19 +88,19 @@ impl Worker {
         let chain = edge.chain;
         match event {
             Event::Watermark(w) => {
-                edge.lanes[lane].watermark_ms = w.ms();
-                let lowest = edge.lanes.iter().map(|l| l.watermark_ms).min().unwrap_or(w.ms());
-                if lowest > edge.passed_watermark_ms {
-                    edge.passed_watermark_ms = lowest;
-                    self.push(chain, Event::Watermark(Watermark::at(lowest)))?;
+                edge.lanes[lane].watermark = w;
+                let lowest = edge.lanes.iter().map(|l| l.watermark).min().unwrap_or(w);
+                if lowest > edge.passed_watermark {
+                    edge.passed_watermark = lowest;
+                    self.push(chain, Event::Watermark(lowest))?;
                 }
             }
             Event::Tick(t) => {
-                edge.lanes[lane].tick_ms = t;
-                let lowest = edge.lanes.iter().map(|l| l.tick_ms).min().unwrap_or(t);
-                if lowest > edge.passed_tick_ms {
-                    edge.passed_tick_ms = lowest;
-                    self.push(chain, Event::Tick(lowest))?;
+                edge.lanes[lane].tick_ms = Some(t);
+                let lowest_ms = edge.lanes.iter().map(|l| l.tick_ms).min().flatten();
+                if let Some(tick_ms) = lowest_ms.filter(|_| lowest_ms > edge.passed_tick_ms) {
+                    edge.passed_tick_ms = lowest_ms;
+                    self.push(chain, Event::Tick(tick_ms))?;
                 }
             }
             Event::Barrier(epoch) => {

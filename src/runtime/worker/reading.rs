@@ -71,10 +71,10 @@ impl Worker {
             return Ok(());
         }
         let now_ms = self.control.clock.now_ms();
-        if now_ms < self.sent_tick_ms.saturating_add(TICK_MS) {
+        if self.sent_tick_ms.is_some_and(|sent_ms| now_ms < sent_ms.saturating_add(TICK_MS)) {
             return Ok(());
         }
-        self.sent_tick_ms = now_ms;
+        self.sent_tick_ms = Some(now_ms);
         let chains: Vec<usize> = self.sources.iter().flat_map(|s| s.chains.to_vec()).collect();
         for chain in chains {
             if !self.chains[chain].has_work() && self.chains[chain].has_room() {

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::ids::WorkerId;
 use crate::source::{Position, Source, SplitId, SplitSeed};
 use crate::state::key::hash_key;
-use crate::time::MIN_TIME_MS;
+use crate::time::Watermark;
+use crate::time::alignment::Aligned;
 use crate::time::watermark::{SplitStatus, SplitTable};
 
 /// What the split table keeps for the source layer.
@@ -31,17 +33,15 @@ pub struct SharedSource {
     splits: Mutex<SplitTable<SplitData>>,
     /// A split that has been certified empty for this long becomes idle; zero: never (Flink's default).
     pub idle_timeout: Duration,
+    /// With whom it is kept together, if it is.
+    pub(super) aligned: Option<Aligned>,
     pub workers: usize,
     /// What a split may read ahead, bytes.
     pub(super) split_bytes: usize,
-    /// The source watermark last computed, for display.
-    pub watermark_ms: AtomicI64,
-    /// By worker: how far the split that is furthest behind is behind.
-    lags_ms: Vec<AtomicI64>,
+    watermark_ms: AtomicI64,
+    /// By worker: how far the split that is furthest behind is behind; None if none has said. Locked once a second.
+    lags_ms: Mutex<Vec<Option<i64>>>,
 }
-
-/// In [`SharedSource::lags_ms`]: no split has said.
-const NO_LAG: i64 = -1;
 
 impl SharedSource {
     pub fn new(
@@ -49,6 +49,7 @@ impl SharedSource {
         source: Arc<dyn Source>,
         splits: SplitTable<SplitData>,
         idle_timeout: Duration,
+        aligned: Option<Aligned>,
         workers: usize,
         split_bytes: usize,
     ) -> SharedSource {
@@ -57,10 +58,11 @@ impl SharedSource {
             source,
             splits: Mutex::new(splits),
             idle_timeout,
+            aligned,
             workers,
             split_bytes,
-            watermark_ms: AtomicI64::new(MIN_TIME_MS),
-            lags_ms: (0..workers).map(|_| AtomicI64::new(NO_LAG)).collect(),
+            watermark_ms: AtomicI64::new(Watermark::NONE.ms()),
+            lags_ms: Mutex::new(vec![None; workers]),
         }
     }
 
@@ -73,22 +75,35 @@ impl SharedSource {
         for seed in seeds {
             let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
             let data = SplitData { position: seed.start.clone(), rows: 0, children: vec![], peeked: false };
-            splits.register(&seed.id.0, parents, self.owner_of_child(&seed.id), MIN_TIME_MS, SplitStatus::Waiting, data);
+            splits.register(&seed.id.0, parents, self.owner_of_child(&seed.id), Watermark::NONE, SplitStatus::Waiting, data);
         }
     }
 
     /// How far the split that is furthest behind the newest record of its own is behind, ms of arrival time; None if no split
     /// has said.
     pub fn lag_ms(&self) -> Option<i64> {
-        self.lags_ms.iter().map(|lag| lag.load(Ordering::Relaxed)).filter(|lag| *lag != NO_LAG).max()
+        self.lags_ms().iter().copied().flatten().max()
+    }
+
+    /// The watermark last computed, for display.
+    pub fn reached(&self) -> Watermark {
+        Watermark::at(self.watermark_ms.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn note_reached(&self, watermark: Watermark) {
+        self.watermark_ms.store(watermark.ms(), Ordering::Relaxed);
     }
 
     /// Notes how far a worker's splits are behind; None if none of them has said.
-    pub(super) fn note_lag(&self, worker: usize, lag_ms: Option<i64>) {
-        self.lags_ms[worker].store(lag_ms.unwrap_or(NO_LAG), Ordering::Relaxed);
+    pub(super) fn note_lag(&self, worker: WorkerId, lag_ms: Option<i64>) {
+        self.lags_ms()[worker.index()] = lag_ms;
     }
 
-    fn owner_of_child(&self, id: &SplitId) -> usize {
-        (hash_key(id.0.as_bytes()) % self.workers as u64) as usize
+    fn lags_ms(&self) -> MutexGuard<'_, Vec<Option<i64>>> {
+        self.lags_ms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owner_of_child(&self, id: &SplitId) -> WorkerId {
+        WorkerId::new((hash_key(id.0.as_bytes()) % self.workers as u64) as usize)
     }
 }

@@ -9,10 +9,9 @@
 //! and its frozen state is written; until then nothing else is. A sink that waits for its table holds up neither the fires nor
 //! the rows of its worker.
 
-use std::sync::atomic::Ordering;
-
 use super::{Report, Worker};
 use crate::checkpoint::manifest::SplitState;
+use crate::ids::{Epoch, OperatorId};
 use crate::operator::{Event, OperatorState};
 use crate::runtime::chain::ChainEnd;
 use crate::runtime::control::Snapshot;
@@ -23,7 +22,7 @@ use crate::sink::{Afterwards, Prepared, Rejected, Staged};
 
 /// A snapshot under way.
 pub(super) struct OpenEpoch {
-    epoch: u64,
+    epoch: Epoch,
     splits: Vec<Vec<SplitState>>,
     stage: Stage,
 }
@@ -33,13 +32,13 @@ enum Stage {
     /// Barriers, and frozen state that is being written.
     Store,
     /// Sinks. `operators`: what the operators keep in the manifest.
-    Sinks { operators: Vec<(u32, OperatorState)> },
+    Sinks { operators: Vec<(OperatorId, OperatorState)> },
     /// The error stream, which is ended last since sinks may reject rows until they are done.
-    Errors { operators: Vec<(u32, OperatorState)>, staged: Vec<(usize, Staged)> },
+    Errors { operators: Vec<(OperatorId, OperatorState)>, staged: Vec<(usize, Staged)> },
 }
 
 impl Worker {
-    pub(super) fn open_epoch(&mut self, epoch: u64) {
+    pub(super) fn open_epoch(&mut self, epoch: Epoch) {
         if self.open_epoch.is_none() {
             let splits = self.sources.iter().map(|s| s.split_states(self.id)).collect();
             self.open_epoch = Some(OpenEpoch { epoch, splits, stage: Stage::Store });
@@ -49,7 +48,7 @@ impl Worker {
     /// True from the request of an epoch until its barrier has entered the chains that read sources. Nothing is read
     /// meanwhile: two chains that take turns at being in the middle of something would put the barrier off without end.
     pub(super) fn is_barrier_due(&self) -> bool {
-        self.control.requested_epoch.load(Ordering::Acquire) > self.injected_epoch
+        self.control.requests.newest() > self.injected_epoch
     }
 
     /// True while the store has to stay as it was at the barrier.
@@ -59,13 +58,13 @@ impl Worker {
 
     /// Sends the barrier of a newly requested epoch down the chains that read sources.
     pub(super) fn take_barrier(&mut self) -> Result<bool, WorkerError> {
-        let requested = self.control.requested_epoch.load(Ordering::Acquire);
+        let requested = self.control.requests.newest();
         let source_chains: Vec<usize> = self.sources.iter().flat_map(|s| s.chains.to_vec()).collect();
         if requested <= self.injected_epoch || source_chains.iter().any(|&c| self.chains[c].has_work()) {
             return Ok(false);
         }
         self.injected_epoch = requested;
-        self.is_ending = self.control.final_epoch.load(Ordering::Acquire) == requested;
+        self.is_ending = self.control.requests.afterwards(requested) == Afterwards::Ends;
         self.open_epoch(requested);
         for chain in source_chains {
             self.push(chain, Event::Barrier(requested))?;
@@ -98,7 +97,7 @@ impl Worker {
     }
 
     /// Writes frozen state, one table a step; makes the store's checkpoint when every chain has seen the barrier.
-    fn write_frozen(&mut self, epoch: u64) -> Result<(Stage, bool), WorkerError> {
+    fn write_frozen(&mut self, epoch: Epoch) -> Result<(Stage, bool), WorkerError> {
         let mut busy = false;
         let mut complete = true;
         for chain in &mut self.chains {
@@ -116,12 +115,12 @@ impl Worker {
         if !complete {
             return Ok((Stage::Store, busy));
         }
-        self.db.checkpoint(&self.checkpoints.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)))?;
-        tracing::debug!(epoch, "all chains have passed the barrier, and the store is linked");
+        self.db.checkpoint(&self.staging.join(format!("{epoch:08}")).join(format!("worker-{}", self.id)))?;
+        tracing::debug!(%epoch, "all chains have passed the barrier, and the store is linked");
         self.crash(CrashPoint::AfterFlush)?;
         let operators = self.chains.iter_mut().zip(&self.operator_ids).flat_map(|(chain, ids)| {
             let states = chain.links.iter_mut().map(|link| link.operator.state());
-            ids.iter().copied().zip(states).filter(|(id, _)| *id != 0).filter_map(|(id, state)| Some((id, state?.marks())))
+            ids.iter().zip(states).filter_map(|(id, state)| Some(((*id)?, state?.marks())))
         });
         let operators = operators.collect();
         if !self.is_ending {
@@ -132,7 +131,7 @@ impl Worker {
     }
 
     /// Collects the parts of the sinks when all have given theirs.
-    fn gather_staged(&mut self, operators: Vec<(u32, OperatorState)>) -> Result<(Stage, bool), WorkerError> {
+    fn gather_staged(&mut self, operators: Vec<(OperatorId, OperatorState)>) -> Result<(Stage, bool), WorkerError> {
         for chain in &mut self.chains {
             if let ChainEnd::Sink(end) = &mut chain.end
                 && !end.poll_prepare()?
@@ -155,9 +154,9 @@ impl Worker {
 
     fn report(
         &mut self,
-        epoch: u64,
+        epoch: Epoch,
         splits: Vec<Vec<SplitState>>,
-        operators: Vec<(u32, OperatorState)>,
+        operators: Vec<(OperatorId, OperatorState)>,
         staged: Vec<(usize, Staged)>,
         errors_staged: Staged,
     ) {

@@ -11,27 +11,27 @@ use std::time::Duration;
 use super::shared_source::{SharedSource, SplitData};
 use super::turns::Turns;
 use crate::checkpoint::manifest::SplitState;
-use crate::format::BadRecord;
+use crate::ids::WorkerId;
 use crate::ingest::{Ingest, Ingested, SplitMarks};
 use crate::operator::Rows;
-use crate::record::RawBatch;
+use crate::record::{RawBatch, Unusable};
 use crate::runtime::control::Stats;
 use crate::runtime::error::WorkerError;
 use crate::runtime::errors::{BarrierSide, ErrorStream};
 use crate::runtime::inbox::Parker;
-use crate::source::{Polled, ReadAhead, SplitId, SplitReader, SplitSeed};
+use crate::source::{Pause, Polled, ReadAhead, SplitId, SplitReader, SplitSeed};
 use crate::sql::hints;
 use crate::state::key::hash_key;
+use crate::time::Watermark;
 use crate::time::idle::EmptyAnswers;
-use crate::time::watermark::SplitStatus;
-use crate::time::{MIN_TIME_MS, Watermark};
+use crate::time::watermark::{Places, SplitStatus};
 
 /// From one look at how far splits are behind to the next.
 const LAG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What reading needs of the worker.
 pub(super) struct Reading<'a> {
-    pub worker: usize,
+    pub worker: WorkerId,
     pub batch_rows: usize,
     /// By the monotonic clock.
     pub now: Duration,
@@ -56,11 +56,13 @@ struct OpenSplit {
     /// Of the table's name and the split's, for rows.
     hash: u64,
     reader: Box<dyn SplitReader>,
-    watermark_ms: i64,
+    watermark: Watermark,
     /// Rows it has given.
     rows: u64,
     /// The split table has it as idle.
     is_idle: bool,
+    /// It is ahead of others, and its reader was told.
+    is_paused: bool,
     reported_bytes: u64,
 }
 
@@ -71,11 +73,11 @@ pub struct WorkerSource {
     /// Chains that read the table.
     pub chains: Arc<[usize]>,
     /// Rows were given out: the split whose they are, and its watermark, which is published once they are handed on.
-    given: Option<(SplitId, i64)>,
+    given: Option<(SplitId, Watermark)>,
     /// By the slot that `turns` gave each.
     open: Vec<Option<OpenSplit>>,
     turns: Turns,
-    sent_watermark_ms: i64,
+    sent_watermark: Watermark,
     /// When the lag was noted last.
     lag_noted: Duration,
 }
@@ -89,13 +91,13 @@ impl WorkerSource {
             given: None,
             open: Vec::new(),
             turns: Turns::new(),
-            sent_watermark_ms: MIN_TIME_MS,
+            sent_watermark: Watermark::NONE,
             lag_noted: Duration::ZERO,
         }
     }
 
     /// The splits that `worker` owns, as the checkpoint keeps them.
-    pub(super) fn split_states(&self, worker: usize) -> Vec<SplitState> {
+    pub(super) fn split_states(&self, worker: WorkerId) -> Vec<SplitState> {
         let open: HashMap<&str, &OpenSplit> = self.open.iter().flatten().map(|o| (&*o.id.0, o)).collect();
         let splits = self.shared.splits();
         let own = splits.iter().filter(|entry| entry.owner == worker);
@@ -105,7 +107,7 @@ impl WorkerSource {
                 id: entry.id.to_string(),
                 parents: entry.parents.clone(),
                 position: open.map_or_else(|| entry.data.position.clone(), |o| o.reader.position()),
-                watermark_ms: open.map_or(entry.watermark_ms, |o| o.watermark_ms),
+                watermark: open.map_or(entry.watermark, |o| o.watermark),
                 rows: open.map_or(entry.data.rows, |o| o.rows),
                 peeked: entry.data.peeked,
                 finished: entry.status == SplitStatus::Finished,
@@ -120,22 +122,23 @@ impl WorkerSource {
     }
 
     /// Opens what this worker may open.
-    pub(super) fn open_splits(&mut self, worker: usize, parker: &Arc<Parker>) -> Result<(), WorkerError> {
+    pub(super) fn open_splits(&mut self, worker: WorkerId, parker: &Arc<Parker>) -> Result<(), WorkerError> {
         let source = self.shared.source.clone();
         while source.open_at_once().is_none_or(|most| self.turns.len() < most) {
             let next = self.shared.splits().next_to_open(worker).map(|entry| {
-                let own_ms = if std::mem::take(&mut entry.data.peeked) { MIN_TIME_MS } else { entry.watermark_ms };
-                (SplitId(entry.id.clone()), entry.data.position.clone(), own_ms, entry.data.rows)
+                let own = if std::mem::take(&mut entry.data.peeked) { Watermark::NONE } else { entry.watermark };
+                (SplitId(entry.id.clone()), entry.data.position.clone(), own, entry.data.rows)
             });
-            let Some((id, position, watermark_ms, rows)) = next else { return Ok(()) };
-            let (slot, wake) = self.turns.open(watermark_ms, parker.clone());
+            let Some((id, position, watermark, rows)) = next else { return Ok(()) };
+            let (slot, wake) = self.turns.open(watermark, parker.clone());
             let ahead = ReadAhead { wake, bytes_max: self.shared.split_bytes };
             let reader = source.open(&id, &position, ahead)?;
             let hash = hash_key(format!("{}/{id}", self.shared.table).as_bytes());
             if self.open.len() <= slot {
                 self.open.resize_with(slot + 1, || None);
             }
-            self.open[slot] = Some(OpenSplit { id, hash, reader, watermark_ms, rows, is_idle: false, reported_bytes: 0 });
+            self.open[slot] =
+                Some(OpenSplit { id, hash, reader, watermark, rows, is_idle: false, is_paused: false, reported_bytes: 0 });
         }
         Ok(())
     }
@@ -167,8 +170,8 @@ impl WorkerSource {
         }
         splits.set_idle(&finder.id.0);
         drop(splits);
-        let watermark_ms = finder.watermark_ms;
-        self.turns.read(slot, watermark_ms);
+        let watermark = finder.watermark;
+        self.turns.read(slot, watermark);
         Ok(())
     }
 
@@ -201,9 +204,13 @@ impl WorkerSource {
             let lag_ms = self.open.iter().flatten().filter_map(|split| split.reader.lag_ms()).max();
             self.shared.note_lag(reading.worker, lag_ms);
         }
+        let records_max = self.ingest.records_max(reading.batch_rows);
         while let Some(slot) = self.turns.next() {
-            match self.split(slot)?.reader.poll(reading.batch_rows)? {
-                Polled::Records(raw) => return self.take_records(slot, &raw, reading).map(Read::Rows),
+            if self.is_to_wait(slot)? {
+                continue;
+            }
+            match self.split(slot)?.reader.poll(records_max)? {
+                Polled::Records(raw) => return self.take_records(slot, raw, reading).map(Read::Rows),
                 Polled::Pending { empty } => self.note_pending(slot, empty, reading.now)?,
                 Polled::Found { splits } => {
                     self.add_splits(slot, splits)?;
@@ -218,55 +225,71 @@ impl WorkerSource {
         Ok(Read::Nothing)
     }
 
+    /// True for a split that others of its group have to catch up with. It gets its turn again at the next sweep.
+    fn is_to_wait(&mut self, slot: usize) -> Result<bool, WorkerError> {
+        let shared = self.shared.clone();
+        let Some(aligned) = &shared.aligned else { return Ok(false) };
+        let places = if shared.source.open_at_once().is_some() { Places::Few } else { Places::ForAll };
+        let split = self.split(slot)?;
+        let waits = aligned.is_ahead(split.watermark) && !shared.splits().is_awaited(&split.id.0, places);
+        if waits != split.is_paused {
+            split.is_paused = waits;
+            split.reader.pause(if waits { Pause::Begins } else { Pause::Ends });
+        }
+        Ok(waits)
+    }
+
     /// Makes rows of records; what cannot be used goes to the error stream.
-    fn take_records(&mut self, slot: usize, raw: &RawBatch, reading: Reading<'_>) -> Result<Rows, WorkerError> {
+    fn take_records(&mut self, slot: usize, raw: RawBatch, reading: Reading<'_>) -> Result<Rows, WorkerError> {
         let split = self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))?;
         let table = &self.shared.table;
-        let marks = SplitMarks { watermark_ms: split.watermark_ms, rows: split.rows };
+        let marks = SplitMarks { watermark: split.watermark, rows: split.rows };
+        let records = raw.len() as u64;
         let ingested = self.ingest.run(raw, marks, reading.now_ms).map_err(|reason| WorkerError::Ingest {
             table: table.clone(),
             split: split.id.to_string(),
             reason,
         })?;
-        split.count(raw, &ingested, reading.stats);
-        for BadRecord { index, part, reason } in &ingested.bad {
-            let (id, mut place, mut bytes) = (split.id.to_string(), raw.places.describe(*index), raw.record(*index));
-            if let Some(part) = part {
-                place = format!("{place}, part {}", part.number);
-                bytes = &bytes[part.span.start as usize..part.span.end as usize];
-            }
+        split.count(records, &ingested, reading.stats);
+        for Unusable { place, bytes, reason } in ingested.unusable() {
             let reason = reason.replace("<table>", hints::base_name(table));
-            reading.errors.bad_record(table, [&id, &place, &reason], bytes, reading.side)?;
+            reading.errors.bad_record(table, [&split.id.0, &place, &reason], &bytes, reading.side)?;
         }
-        split.watermark_ms = split.watermark_ms.max(ingested.watermark_ms);
+        split.watermark = split.watermark.max(ingested.watermark);
         split.rows += ingested.rows.len() as u64;
         split.is_idle = false;
-        self.given = Some((split.id.clone(), split.watermark_ms));
-        self.turns.read(slot, split.watermark_ms);
+        self.given = Some((split.id.clone(), split.watermark));
+        self.turns.read(slot, split.watermark);
         Ok(Rows { split: split.hash, ..ingested.rows })
     }
 
     /// The rows that were read are on their way: whoever sees their split's watermark now may pass it on.
     pub(super) fn handed_on(&mut self) {
-        if let Some((id, watermark_ms)) = self.given.take() {
-            self.shared.splits().advance(&id.0, watermark_ms);
+        if let Some((id, watermark)) = self.given.take() {
+            self.shared.splits().advance(&id.0, watermark);
         }
     }
 
     /// The source's watermark, if it has grown since the last call.
     pub(super) fn new_watermark(&mut self) -> Option<Watermark> {
         debug_assert!(self.given.is_none(), "a watermark before the rows of {:?}", self.given);
-        let watermark_ms = self.shared.splits().watermark();
-        self.shared.watermark_ms.store(watermark_ms, Ordering::Relaxed);
-        let is_new = watermark_ms > self.sent_watermark_ms;
-        self.sent_watermark_ms = self.sent_watermark_ms.max(watermark_ms);
-        is_new.then(|| Watermark::at(watermark_ms))
+        let mut splits = self.shared.splits();
+        let watermark = splits.watermark();
+        if let Some(aligned) = &self.shared.aligned {
+            // Under the lock, so that no older report takes the place of a newer one.
+            aligned.report(splits.lowest_holding());
+        }
+        drop(splits);
+        self.shared.note_reached(watermark);
+        let is_new = watermark > self.sent_watermark;
+        self.sent_watermark = self.sent_watermark.max(watermark);
+        is_new.then_some(watermark)
     }
 }
 
 impl OpenSplit {
-    fn count(&mut self, raw: &RawBatch, ingested: &Ingested, stats: &Stats) {
-        stats.rows_in.fetch_add(raw.len() as u64, Ordering::Relaxed);
+    fn count(&mut self, records: u64, ingested: &Ingested, stats: &Stats) {
+        stats.rows_in.fetch_add(records, Ordering::Relaxed);
         let read = self.reader.bytes_read();
         stats.bytes_in.fetch_add(read.saturating_sub(self.reported_bytes), Ordering::Relaxed);
         self.reported_bytes = read;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::runtime::inbox::Parker;
+use crate::time::Watermark;
 use crate::wake::Wake;
 
 /// With so few quiet splits all are polled in every step that finds nothing else.
@@ -24,14 +25,14 @@ pub struct Turns {
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     /// Splits that may have something: (watermark, turn, slot).
-    ready: BTreeSet<(i64, u64, usize)>,
+    ready: BTreeSet<(Watermark, u64, usize)>,
     woken: Arc<Woken>,
     next_turn: u64,
     swept: Duration,
 }
 
 struct Slot {
-    watermark_ms: i64,
+    watermark: Watermark,
     /// Its turn, while it is ready.
     turn: Option<u64>,
     last_turn: u64,
@@ -63,13 +64,13 @@ impl Turns {
     }
 
     /// Takes a split in, ready to be polled. Its reader wakes `parker`'s worker.
-    pub fn open(&mut self, watermark_ms: i64, parker: Arc<Parker>) -> (usize, Wake) {
+    pub fn open(&mut self, watermark: Watermark, parker: Arc<Parker>) -> (usize, Wake) {
         let slot = self.free.pop().unwrap_or(self.slots.len());
         if slot == self.slots.len() {
             self.slots.push(None);
         }
         let is_listed = Arc::new(AtomicBool::new(false));
-        self.slots[slot] = Some(Slot { watermark_ms, turn: None, last_turn: 0, is_listed: is_listed.clone() });
+        self.slots[slot] = Some(Slot { watermark, turn: None, last_turn: 0, is_listed: is_listed.clone() });
         self.make_ready(slot);
         let woken = self.woken.clone();
         let wake = move || {
@@ -83,8 +84,8 @@ impl Turns {
     }
 
     pub fn close(&mut self, slot: usize) {
-        if let Some(Slot { watermark_ms, turn, .. }) = self.slots[slot].take() {
-            turn.map(|turn| self.ready.remove(&(watermark_ms, turn, slot)));
+        if let Some(Slot { watermark, turn, .. }) = self.slots[slot].take() {
+            turn.map(|turn| self.ready.remove(&(watermark, turn, slot)));
             self.free.push(slot);
         }
     }
@@ -94,7 +95,7 @@ impl Turns {
         let Some(Some(split)) = self.slots.get_mut(slot) else { return };
         if split.turn.is_none() {
             split.turn = Some(split.last_turn);
-            self.ready.insert((split.watermark_ms, split.last_turn, slot));
+            self.ready.insert((split.watermark, split.last_turn, slot));
         }
     }
 
@@ -108,14 +109,11 @@ impl Turns {
     }
 
     /// A split gave something and may have more: others with its watermark go first.
-    pub fn read(&mut self, slot: usize, watermark_ms: i64) {
+    pub fn read(&mut self, slot: usize, watermark: Watermark) {
         self.next_turn += 1;
         if let Some(split) = &mut self.slots[slot] {
-            debug_assert!(
-                split.turn.is_none() && watermark_ms >= split.watermark_ms,
-                "read out of turn, or its watermark went back"
-            );
-            split.watermark_ms = watermark_ms;
+            debug_assert!(split.turn.is_none() && watermark >= split.watermark, "read out of turn, or its watermark went back");
+            split.watermark = watermark;
             split.last_turn = self.next_turn;
         }
         self.make_ready(slot);
@@ -149,7 +147,7 @@ mod tests {
 
     fn turns(watermarks_ms: &[i64]) -> (Turns, Vec<Wake>) {
         let mut turns = Turns::new();
-        let wakes = watermarks_ms.iter().map(|&ms| turns.open(ms, Arc::default()).1).collect();
+        let wakes = watermarks_ms.iter().map(|&ms| turns.open(Watermark::at(ms), Arc::default()).1).collect();
         (turns, wakes)
     }
 
@@ -160,7 +158,7 @@ mod tests {
         for _ in 0..6 {
             let slot = turns.next().expect("all have more");
             order.push(slot);
-            turns.read(slot, i64::MIN);
+            turns.read(slot, Watermark::NONE);
         }
         assert_eq!(order, [0, 1, 2, 0, 1, 2]);
     }
@@ -168,9 +166,9 @@ mod tests {
     #[test]
     fn the_split_that_is_behind_goes_first() {
         let (mut turns, _) = turns(&[50, 10]);
-        for watermark_ms in [20, 30, 60] {
+        for watermark in [20, 30, 60].map(Watermark::at) {
             assert_eq!(turns.next(), Some(1));
-            turns.read(1, watermark_ms);
+            turns.read(1, watermark);
         }
         assert_eq!(turns.next(), Some(0));
     }
@@ -180,10 +178,10 @@ mod tests {
         let (mut turns, wakes) = turns(&[10, 50]);
         assert_eq!(turns.next(), Some(0));
         assert_eq!(turns.next(), Some(1));
-        turns.read(1, 60);
+        turns.read(1, Watermark::at(60));
         turns.refresh(Duration::from_millis(1));
         assert_eq!(turns.next(), Some(1), "split 0 had nothing");
-        turns.read(1, 70);
+        turns.read(1, Watermark::at(70));
         wakes[0]();
         wakes[0]();
         turns.refresh(Duration::from_millis(2));
@@ -212,7 +210,7 @@ mod tests {
         let (mut turns, wakes) = turns(&[10, 20]);
         turns.close(0);
         assert_eq!((turns.len(), turns.next()), (1, Some(1)));
-        let (slot, _) = turns.open(5, Arc::default());
+        let (slot, _) = turns.open(Watermark::at(5), Arc::default());
         assert_eq!(slot, 0);
         wakes[0]();
         turns.refresh(Duration::ZERO);

@@ -20,7 +20,7 @@ mod settings;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion_expr::LogicalPlan;
+use datafusion_expr::{LogicalPlan, ScalarUDF};
 use sqlparser::ast::{Ident, Query};
 
 use super::error::{Source, SqlError};
@@ -41,9 +41,18 @@ pub fn bind(text: &str) -> Result<Script, SqlError> {
 
 /// The same with settings that count more than the file's own.
 pub fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, SqlError> {
+    bind_using(text, overrides, [])
+}
+
+/// The same with functions that queries may call besides those that are built in.
+pub fn bind_using(
+    text: &str,
+    overrides: &[(String, String)],
+    functions: impl IntoIterator<Item = ScalarUDF>,
+) -> Result<Script, SqlError> {
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut binder = Binder::default();
+    let mut binder = Binder { names: Names::with(functions)?, ..Binder::default() };
     for (key, value) in overrides {
         binder.settings.override_with(key, value, &binder.names.catalog)?;
     }
@@ -72,7 +81,9 @@ impl Binder {
             Statement::Set { key, value } => self.settings.set(key, value, placed.start, &self.names.catalog),
             Statement::CreateTable(table) => self.create_table(table, source),
             Statement::CreateView { name, columns, query, if_not_exists } => {
-                self.must_be_new(name, *if_not_exists)?;
+                if !if_not_exists {
+                    self.must_be_new(name)?;
+                }
                 self.create_view(name, columns, query, source)
             }
             Statement::Insert { table, columns, query } => {
@@ -88,7 +99,9 @@ impl Binder {
 
     /// A table of the catalog. With IF NOT EXISTS the first one of a name stays.
     fn create_table(&mut self, table: &CreateTable, source: &Source<'_>) -> Result<(), SqlError> {
-        self.must_be_new(&table.name, table.if_not_exists)?;
+        if !table.if_not_exists {
+            self.must_be_new(&table.name)?;
+        }
         let declared = self.stands_alone(table)?;
         let zone = self.settings.zone.as_ref();
         let table = Declaration { names: &self.names, zone, create: &declared, source }.bind()?;
@@ -122,8 +135,8 @@ impl Binder {
         Ok((Target::Table(target), plan))
     }
 
-    fn must_be_new(&self, name: &Ident, if_not_exists: bool) -> Result<(), SqlError> {
-        if !if_not_exists && self.names.catalog.names().any(|n| n == name.value) {
+    fn must_be_new(&self, name: &Ident) -> Result<(), SqlError> {
+        if self.names.catalog.names().any(|n| n == name.value) {
             return Err(SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name)));
         }
         Ok(())

@@ -15,6 +15,7 @@ use sqlparser::ast::{DataType as SqlType, Query, Statement as SqlStatement};
 
 use super::operators::FlinkExprPlanner;
 use crate::sql::catalog::{Catalog, looked_up};
+use crate::sql::error::SqlError;
 use crate::sql::functions::Functions;
 use crate::sql::types::arrow_field;
 use crate::sql::unnest::UnnestPlanner;
@@ -33,7 +34,24 @@ pub(super) struct Names {
 
 impl Default for Names {
     fn default() -> Self {
-        let functions = Functions::default().with(planned_cast::all());
+        Names::of(Functions::default().with(planned_cast::all()))
+    }
+}
+
+impl Names {
+    /// With functions that a program brings. One that has the name of another is refused.
+    pub(super) fn with(more: impl IntoIterator<Item = ScalarUDF>) -> Result<Names, SqlError> {
+        let mut functions = Functions::default().with(planned_cast::all());
+        for function in more {
+            if functions.knows(function.name()) {
+                return Err(SqlError::new(format!("there is a function '{}' already", function.name().to_uppercase())));
+            }
+            functions = functions.with([function]);
+        }
+        Ok(Names::of(functions))
+    }
+
+    fn of(functions: Functions) -> Names {
         Names {
             catalog: Catalog::default(),
             config: ConfigOptions::default(),

@@ -9,7 +9,7 @@ use datafusion_expr::LogicalPlan;
 
 use super::settings;
 use crate::sql::catalog::{Catalog, Table};
-use crate::sql::error::{Place, SqlError};
+use crate::sql::error::{SqlError, TextPlace};
 use crate::time::zone::Zone;
 
 /// A SQL file, understood.
@@ -18,7 +18,7 @@ pub struct Script {
     /// SET statements in order; the last one of a key counts.
     pub settings: BTreeMap<String, String>,
     /// Where each was set, if in the file.
-    pub setting_places: BTreeMap<String, Place>,
+    pub setting_places: BTreeMap<String, TextPlace>,
     /// None is UTC.
     pub zone: Option<Zone>,
     pub queries: Vec<BoundQuery>,
@@ -28,7 +28,7 @@ pub struct Script {
 
 /// What one EXPLAIN asks about.
 pub struct Explained {
-    pub place: Place,
+    pub place: TextPlace,
     pub queries: Vec<BoundQuery>,
 }
 
@@ -57,9 +57,9 @@ pub struct BoundQuery {
     pub target: Target,
     /// Columns are those of the target, in its order.
     pub plan: LogicalPlan,
-    pub start: Place,
+    pub start: TextPlace,
     /// The place behind it; None at the end of the file.
-    pub end: Option<Place>,
+    pub end: Option<TextPlace>,
 }
 
 pub enum Target {

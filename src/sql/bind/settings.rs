@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::sql::catalog::Catalog;
 use crate::sql::enforce::Enforcers;
-use crate::sql::error::{Place, SqlError};
+use crate::sql::error::{SqlError, TextPlace};
 use crate::time::zone::Zone;
 
 /// Settings of Flink that make it emit other rows, with the only value that is supported.
@@ -21,7 +21,7 @@ const ZONE: &str = "table.local-time-zone";
 pub(super) struct Settings {
     pub(super) values: BTreeMap<String, String>,
     /// Where each was set, if in the file.
-    pub(super) places: BTreeMap<String, Place>,
+    pub(super) places: BTreeMap<String, TextPlace>,
     /// None is UTC.
     pub(super) zone: Option<Zone>,
 }
@@ -36,7 +36,7 @@ impl Settings {
     }
 
     /// Takes a SET of the file, unless the setting is given from outside.
-    pub(super) fn set(&mut self, key: &str, value: &str, place: Place, declared: &Catalog) -> Result<(), SqlError> {
+    pub(super) fn set(&mut self, key: &str, value: &str, place: TextPlace, declared: &Catalog) -> Result<(), SqlError> {
         if self.values.contains_key(key) && !self.places.contains_key(key) {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl Settings {
 }
 
 /// A message about settings, with the place of the first that it names in quotes.
-pub(super) fn error(message: String, places: &BTreeMap<String, Place>) -> SqlError {
+pub(super) fn error(message: String, places: &BTreeMap<String, TextPlace>) -> SqlError {
     let place = message.split('\'').skip(1).step_by(2).find_map(|key| places.get(key).copied());
     SqlError::new(message).at(place)
 }

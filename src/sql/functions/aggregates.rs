@@ -2,25 +2,39 @@
 //!
 //! They are never run by DataFusion: `plan::lower` replaces them by the kernels of `operator::aggregate`.
 
-use std::ops::RangeInclusive;
-
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, not_impl_err, plan_err};
 use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
-use crate::operator::aggregate::{Function, percentile, result_type};
+use crate::operator::aggregate::{Function, NullValues, percentile, result_type};
+use crate::sql::functions::arity::{Arity, between, exactly};
 use crate::state::key::is_key_type;
 use crate::types::nested::multiset_of;
 use crate::types::sql_name;
 
 /// How a JSON aggregate takes its values.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonAggregate {
-    /// NULL ON NULL.
-    pub keeps_nulls: bool,
-    /// The value is JSON already, made by a JSON function.
-    pub is_json: bool,
+    /// NULL ON NULL keeps them.
+    pub nulls: NullValues,
+    pub values: JsonValues,
+}
+
+/// What the values of a JSON aggregate are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonValues {
+    /// Values of SQL, of which JSON is made.
+    ToBeWritten,
+    /// JSON already, made by a JSON function.
+    Written,
+}
+
+/// The fractions that a PERCENTILE is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Percentiles {
+    One,
+    Array,
 }
 
 /// What a name stands for.
@@ -34,16 +48,16 @@ pub struct PlannedAggregate {
 struct Named {
     name: &'static str,
     planned: PlannedAggregate,
-    arguments: RangeInclusive<usize>,
+    takes: Arity,
 }
 
 const fn plain(name: &'static str, function: Function, most: usize) -> Named {
-    Named { name, planned: PlannedAggregate { function, json: None }, arguments: 1..=most }
+    Named { name, planned: PlannedAggregate { function, json: None }, takes: between(1, most) }
 }
 
-const fn json(name: &'static str, function: Function, arguments: usize, keeps_nulls: bool, is_json: bool) -> Named {
-    let json = Some(JsonAggregate { keeps_nulls, is_json });
-    Named { name, planned: PlannedAggregate { function, json }, arguments: arguments..=arguments }
+const fn json(name: &'static str, function: Function, arguments: usize, nulls: NullValues, values: JsonValues) -> Named {
+    let json = Some(JsonAggregate { nulls, values });
+    Named { name, planned: PlannedAggregate { function, json }, takes: exactly(arguments) }
 }
 
 const FUNCTIONS: [Named; 25] = [
@@ -65,14 +79,14 @@ const FUNCTIONS: [Named; 25] = [
     plain("array_agg", Function::ArrayAgg, 1),
     plain("collect", Function::Collect, 1),
     // What `sql::rewrite` makes of JSON_ARRAYAGG and JSON_OBJECTAGG with their clauses.
-    json("json_arrayagg_absent", Function::JsonArray, 1, false, false),
-    json("json_arrayagg_null", Function::JsonArray, 1, true, false),
-    json("json_arrayagg_absent_json", Function::JsonArray, 1, false, true),
-    json("json_arrayagg_null_json", Function::JsonArray, 1, true, true),
-    json("json_objectagg_absent", Function::JsonObject, 2, false, false),
-    json("json_objectagg_null", Function::JsonObject, 2, true, false),
-    json("json_objectagg_absent_json", Function::JsonObject, 2, false, true),
-    json("json_objectagg_null_json", Function::JsonObject, 2, true, true),
+    json("json_arrayagg_absent", Function::JsonArray, 1, NullValues::Skipped, JsonValues::ToBeWritten),
+    json("json_arrayagg_null", Function::JsonArray, 1, NullValues::Kept, JsonValues::ToBeWritten),
+    json("json_arrayagg_absent_json", Function::JsonArray, 1, NullValues::Skipped, JsonValues::Written),
+    json("json_arrayagg_null_json", Function::JsonArray, 1, NullValues::Kept, JsonValues::Written),
+    json("json_objectagg_absent", Function::JsonObject, 2, NullValues::Skipped, JsonValues::ToBeWritten),
+    json("json_objectagg_null", Function::JsonObject, 2, NullValues::Kept, JsonValues::ToBeWritten),
+    json("json_objectagg_absent_json", Function::JsonObject, 2, NullValues::Skipped, JsonValues::Written),
+    json("json_objectagg_null_json", Function::JsonObject, 2, NullValues::Kept, JsonValues::Written),
 ];
 
 /// Functions that Flink refuses over streams.
@@ -82,9 +96,9 @@ const REFUSED: [(&str, &str); 1] = [("approx_count_distinct", "COUNT(DISTINCT ..
 pub fn all() -> impl Iterator<Item = AggregateUDF> {
     let signature = || Signature::user_defined(Volatility::Immutable);
     let known = (0..FUNCTIONS.len())
-        .map(move |function| AggregateUDF::from(Planned { name: FUNCTIONS[function].name, function, signature: signature() }));
+        .map(move |f| AggregateUDF::from(Planned { name: FUNCTIONS[f].name, function: Some(f), signature: signature() }));
     let refused = REFUSED.iter().map(move |(name, _)| {
-        AggregateUDF::from(Planned { name, function: usize::MAX, signature: Signature::user_defined(Volatility::Immutable) })
+        AggregateUDF::from(Planned { name, function: None, signature: Signature::user_defined(Volatility::Immutable) })
     });
     known.chain(refused)
 }
@@ -94,11 +108,12 @@ pub fn planned_aggregate(udf: &AggregateUDF) -> Option<PlannedAggregate> {
     FUNCTIONS.iter().find(|f| f.name == udf.name()).map(|f| f.planned)
 }
 
-/// Flink's result type of an aggregate, or None if it does not take the argument. `of_array`: the fractions of a PERCENTILE
-/// are an ARRAY.
-pub fn aggregate_type(function: Function, argument: &DataType, of_array: bool) -> Option<DataType> {
+/// Flink's result type of an aggregate, or None if it does not take the argument.
+pub fn aggregate_type(function: Function, argument: &DataType, percentiles: Percentiles) -> Option<DataType> {
     match function {
-        Function::Percentile if of_array => result_type(function, argument).map(|_| percentile::array_type()),
+        Function::Percentile if percentiles == Percentiles::Array => {
+            result_type(function, argument).map(|_| percentile::array_type())
+        }
         Function::Collect => is_key_type(argument).then(|| multiset_of(argument.clone())),
         _ => result_type(function, argument),
     }
@@ -107,8 +122,8 @@ pub fn aggregate_type(function: Function, argument: &DataType, of_array: bool) -
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Planned {
     name: &'static str,
-    /// Index in [`FUNCTIONS`]; beyond it for the refused ones.
-    function: usize,
+    /// Index in [`FUNCTIONS`]; None for the refused ones.
+    function: Option<usize>,
     signature: Signature,
 }
 
@@ -123,27 +138,27 @@ impl AggregateUDFImpl for Planned {
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         let name = self.name.to_uppercase();
-        let Some(named) = FUNCTIONS.get(self.function) else {
+        let Some(named) = self.function.map(|f| &FUNCTIONS[f]) else {
             let instead = REFUSED.iter().find(|(name, _)| *name == self.name).map_or("", |(_, instead)| instead);
             return not_impl_err!("'{name}' is not for streams, as in Flink; {instead}");
         };
-        if named.arguments.contains(&arguments.len()) {
+        if named.takes.takes(arguments.len()) {
             return Ok(arguments.to_vec());
         }
-        let takes = match (named.arguments.start(), named.arguments.end()) {
-            (1, 1) => "one argument".to_string(),
-            (from, to) if from == to => format!("{from} arguments"),
-            (from, to) => format!("{from} to {to} arguments"),
-        };
+        let takes = if named.takes == exactly(1) { "one argument".to_string() } else { format!("{} arguments", named.takes) };
         plan_err!("'{name}' takes {takes}, not {}", arguments.len())
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         let name = self.name.to_uppercase();
-        let (Some(named), Some(first)) = (FUNCTIONS.get(self.function), arguments.first()) else {
+        let (Some(named), Some(first)) = (self.function.map(|f| &FUNCTIONS[f]), arguments.first()) else {
             return not_impl_err!("'{name}'");
         };
-        match aggregate_type(named.planned.function, first, matches!(arguments.get(1), Some(DataType::List(_)))) {
+        let percentiles = match arguments.get(1) {
+            Some(DataType::List(_)) => Percentiles::Array,
+            _ => Percentiles::One,
+        };
+        match aggregate_type(named.planned.function, first, percentiles) {
             Some(data_type) => Ok(data_type),
             None => plan_err!("'{name}' does not take {}", sql_name(first)),
         }

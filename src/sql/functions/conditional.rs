@@ -7,16 +7,17 @@ use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::expr::{BinaryExpr, Case};
 use datafusion_expr::{ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use crate::sql::functions::arity::{Arity, at_least, exactly};
 use crate::types::common::common_type;
 use crate::types::sql_name;
 
 /// Names, and how many arguments each takes.
-const NAMES: [(&str, usize, usize); 5] =
-    [("coalesce", 1, usize::MAX), ("ifnull", 2, 2), ("nullif", 2, 2), ("if", 3, 3), ("mod", 2, 2)];
+const NAMES: [(&str, Arity); 5] =
+    [("coalesce", at_least(1)), ("ifnull", exactly(2)), ("nullif", exactly(2)), ("if", exactly(3)), ("mod", exactly(2))];
 
 pub fn all() -> impl Iterator<Item = ScalarUDF> {
-    NAMES.into_iter().map(|(name, min, max)| {
-        ScalarUDF::from(Conditional { name, min, max, signature: Signature::user_defined(Volatility::Immutable) })
+    NAMES.into_iter().map(|(name, takes)| {
+        ScalarUDF::from(Conditional { name, takes, signature: Signature::user_defined(Volatility::Immutable) })
     })
 }
 
@@ -49,8 +50,7 @@ pub fn as_case(name: &str, mut args: Vec<Expr>) -> std::result::Result<Expr, Vec
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Conditional {
     name: &'static str,
-    min: usize,
-    max: usize,
+    takes: Arity,
     signature: Signature,
 }
 
@@ -65,9 +65,8 @@ impl ScalarUDFImpl for Conditional {
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
         let name = self.name.to_uppercase();
-        if arguments.len() < self.min || arguments.len() > self.max {
-            let wanted = if self.max == usize::MAX { format!("at least {}", self.min) } else { self.min.to_string() };
-            return plan_err!("'{name}' takes {wanted} arguments, not {}", arguments.len());
+        if !self.takes.takes(arguments.len()) {
+            return plan_err!("'{name}' takes {} arguments, not {}", self.takes, arguments.len());
         }
         if self.name == "if" && !matches!(arguments[0], DataType::Boolean | DataType::Null) {
             return plan_err!("the first argument of '{name}' is a BOOLEAN, not {}", sql_name(&arguments[0]));

@@ -5,7 +5,7 @@
 //! UTC.
 
 use super::old_calendar::{date_of, days_of};
-use super::rows::Kind::Text;
+use super::rows::ParameterKind::Text;
 use super::rows::{Answer, Body, Definition, Row, function};
 use crate::time::MS_PER_DAY;
 use crate::time::java_zone::JavaZone;

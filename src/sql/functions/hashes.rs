@@ -3,7 +3,7 @@
 use md5::Digest as _;
 use sha2::Digest as _;
 
-use super::rows::Kind::{Bytes, Int};
+use super::rows::ParameterKind::{Bytes, Int};
 use super::rows::{Body, Definition, function};
 
 pub const ALL: [Definition; 7] = [

@@ -16,7 +16,7 @@ use datafusion_expr::{
 };
 
 use super::interval_times;
-use super::rows::Kind::{Interval, Text};
+use super::rows::ParameterKind::{Interval, Text};
 use super::rows::{Answer, Body, Definition, Row, function};
 use crate::sql::functions::months::months_from;
 use crate::time::MS_PER_DAY;

@@ -2,7 +2,7 @@
 
 use std::f64::consts;
 
-use super::rows::Kind::{Double, Long};
+use super::rows::ParameterKind::{Double, Long};
 use super::rows::{Body, Definition, function};
 
 pub const ALL: [Definition; 23] = [

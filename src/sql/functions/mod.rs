@@ -4,6 +4,7 @@
 
 mod aggregates;
 pub mod arithmetic;
+mod arity;
 pub mod as_of;
 pub mod cast;
 pub mod clock;
@@ -41,7 +42,7 @@ use std::sync::Arc;
 
 use datafusion_expr::{AggregateUDF, ScalarUDF, WindowUDF};
 
-pub use aggregates::{JsonAggregate, PlannedAggregate, aggregate_type, planned_aggregate};
+pub use aggregates::{JsonAggregate, JsonValues, Percentiles, PlannedAggregate, aggregate_type, planned_aggregate};
 
 /// All functions by name, lower case.
 pub struct Functions {
@@ -91,6 +92,11 @@ impl Functions {
             debug_assert!(before.is_none(), "no function takes another's place");
         }
         self
+    }
+    /// True if something can be called by this name.
+    pub fn knows(&self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        self.scalars.contains_key(&name) || self.aggregates.contains_key(&name) || self.windows.contains_key(&name)
     }
     pub fn scalar(&self, name: &str) -> Option<Arc<ScalarUDF>> {
         self.scalars.get(&name.to_lowercase()).cloned()

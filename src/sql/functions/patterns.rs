@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use regex::Regex;
 
-use super::rows::Kind::{Int, Text};
+use super::rows::ParameterKind::{Int, Text};
 use super::rows::{Answer, Body, Definition, Row, function};
 
 pub const ALL: [Definition; 8] = [

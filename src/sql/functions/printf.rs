@@ -9,12 +9,13 @@ use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::datatypes::DataType;
 
 use super::cast::append_text;
+use crate::sql::functions::arity::at_least;
 use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::types::sql_name;
 
 pub const PRINTF: Definition = Definition {
     name: "printf",
-    takes: 1..=usize::MAX,
+    takes: at_least(1),
     arguments: |given| {
         if given[0] != DataType::Utf8 && !given[0].is_null() {
             return Err("the format is text".into());

@@ -14,17 +14,17 @@ use arrow::datatypes::{
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-use crate::types::decimal::fits;
+use crate::types::decimal::{Rounding, fits};
 use crate::types::sql_name;
 
 pub fn all() -> [ScalarUDF; 2] {
-    [false, true].map(|cut| ScalarUDF::from(Round { cut, signature: Signature::user_defined(Volatility::Immutable) }))
+    [Rounding::HalfUp, Rounding::Down]
+        .map(|rounding| ScalarUDF::from(Round { rounding, signature: Signature::user_defined(Volatility::Immutable) }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Round {
-    /// TRUNCATE.
-    cut: bool,
+    rounding: Rounding,
     signature: Signature,
 }
 
@@ -39,7 +39,10 @@ fn digits_of(scalar: Option<&ScalarValue>) -> Option<i64> {
 
 impl ScalarUDFImpl for Round {
     fn name(&self) -> &str {
-        if self.cut { "truncate" } else { "round" }
+        match self.rounding {
+            Rounding::HalfUp => "round",
+            Rounding::Down => "truncate",
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -89,7 +92,7 @@ impl ScalarUDFImpl for Round {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let (rows, cut) = (args.number_rows, self.cut);
+        let (rows, rounding) = (args.number_rows, self.rounding);
         let numbers = args.args[0].to_array(rows)?;
         let digits = match args.args.get(1) {
             None => None,
@@ -100,14 +103,14 @@ impl ScalarUDFImpl for Round {
             Some(d) => d.is_valid(row).then(|| d.as_primitive::<Int64Type>().value(row)),
         };
         let rounded: ArrayRef = match (numbers.data_type(), args.return_field.data_type()) {
-            (DataType::Float64, _) => each::<Float64Type>(&numbers, |row, v| Some(round_float(v, digits(row)?, cut))),
-            (DataType::Float32, _) => each::<Float32Type>(&numbers, |row, v| Some(float32(v, digits(row)?, cut))),
+            (DataType::Float64, _) => each::<Float64Type>(&numbers, |row, v| Some(round_float(v, digits(row)?, rounding))),
+            (DataType::Float32, _) => each::<Float32Type>(&numbers, |row, v| Some(float32(v, digits(row)?, rounding))),
             (DataType::Decimal128(_, from), DataType::Decimal128(p, to)) => {
                 let shorten = |row: usize, v: i128| {
                     let keep = digits(row)?.clamp(-38, i64::from(*from));
                     let dropped = 10i128.checked_pow((i64::from(*from) - keep) as u32)?;
                     // Back up to the scale of the result, for a negative number of digits.
-                    let rounded = divided(v, dropped, cut).checked_mul(10i128.pow((i64::from(*to) - keep).max(0) as u32))?;
+                    let rounded = divided(v, dropped, rounding).checked_mul(10i128.pow((i64::from(*to) - keep).max(0) as u32))?;
                     fits(rounded, *p).then_some(rounded)
                 };
                 let values = numbers.as_primitive::<Decimal128Type>();
@@ -115,10 +118,18 @@ impl ScalarUDFImpl for Round {
                     (0..rows).map(|r| shorten(r, values.is_valid(r).then(|| values.value(r))?)).collect();
                 Arc::new(out.with_precision_and_scale(*p, *to)?)
             }
-            (DataType::Int8, _) => each::<Int8Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, cut) as i8)),
-            (DataType::Int16, _) => each::<Int16Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, cut) as i16)),
-            (DataType::Int32, _) => each::<Int32Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, cut) as i32)),
-            (DataType::Int64, _) => each::<Int64Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, cut) as i64)),
+            (DataType::Int8, _) => {
+                each::<Int8Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, rounding) as i8))
+            }
+            (DataType::Int16, _) => {
+                each::<Int16Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, rounding) as i16))
+            }
+            (DataType::Int32, _) => {
+                each::<Int32Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, rounding) as i32))
+            }
+            (DataType::Int64, _) => {
+                each::<Int64Type>(&numbers, |row, v| Some(round_integer(v.into(), digits(row)?, rounding) as i64))
+            }
             (t, _) => return exec_err!("ROUND does not take {}", sql_name(t)),
         };
         Ok(ColumnarValue::Array(rounded))
@@ -131,18 +142,21 @@ fn each<T: ArrowPrimitiveType>(numbers: &ArrayRef, f: impl Fn(usize, T::Native) 
 }
 
 /// Rounds to tens and so on; what does not fit wraps where it is stored.
-fn round_integer(value: i128, digits: i64, cut: bool) -> i128 {
+fn round_integer(value: i128, digits: i64, rounding: Rounding) -> i128 {
     if digits >= 0 {
         return value;
     }
     match 10i128.checked_pow(digits.unsigned_abs().min(38) as u32) {
-        Some(unit) => divided(value, unit, cut) * unit,
+        Some(unit) => divided(value, unit, rounding) * unit,
         None => 0,
     }
 }
 
-fn divided(value: i128, unit: i128, cut: bool) -> i128 {
-    if cut { value / unit } else { half_up(value, unit) }
+fn divided(value: i128, unit: i128, rounding: Rounding) -> i128 {
+    match rounding {
+        Rounding::Down => value / unit,
+        Rounding::HalfUp => half_up(value, unit),
+    }
 }
 
 fn half_up(value: i128, unit: i128) -> i128 {
@@ -151,13 +165,13 @@ fn half_up(value: i128, unit: i128) -> i128 {
 }
 
 /// A FLOAT goes by its own shortest text.
-fn float32(value: f32, digits: i64, cut: bool) -> f32 {
+fn float32(value: f32, digits: i64, rounding: Rounding) -> f32 {
     let text: f64 = value.to_string().parse().unwrap_or(f64::from(value));
-    round_float(text, digits, cut) as f32
+    round_float(text, digits, rounding) as f32
 }
 
 /// Rounds the shortest decimal text of `value`.
-fn round_float(value: f64, digits: i64, cut: bool) -> f64 {
+fn round_float(value: f64, digits: i64, rounding: Rounding) -> f64 {
     if value == 0.0 {
         // Through a decimal number a zero loses its sign.
         return 0.0;
@@ -177,7 +191,7 @@ fn round_float(value: f64, digits: i64, cut: bool) -> f64 {
     }
     let all: Vec<u8> = whole.bytes().chain(fraction.bytes()).map(|b| b - b'0').collect();
     let mut kept = all[..keep as usize].to_vec();
-    if !cut && all.get(keep as usize).is_some_and(|d| *d >= 5) {
+    if rounding == Rounding::HalfUp && all.get(keep as usize).is_some_and(|d| *d >= 5) {
         let carried = kept.iter().rposition(|d| *d < 9);
         kept.iter_mut().skip(carried.map_or(0, |at| at + 1)).for_each(|d| *d = 0);
         match carried {
@@ -192,7 +206,7 @@ fn round_float(value: f64, digits: i64, cut: bool) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{half_up, round_float};
+    use super::{Rounding, half_up, round_float};
 
     #[test]
     fn doubles_round_as_their_text_does() {
@@ -212,7 +226,7 @@ mod tests {
             (99.5, 0, 100.0),
             (f64::INFINITY, 1, f64::INFINITY),
         ] {
-            assert_eq!(round_float(value, digits, false), expected, "{value} {digits}");
+            assert_eq!(round_float(value, digits, Rounding::HalfUp), expected, "{value} {digits}");
         }
     }
 

@@ -16,13 +16,14 @@ use arrow::datatypes::{
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use super::arity::{Arity, at_least, between};
 use super::times::times;
 use crate::time::MS_PER_DAY;
 use crate::types::sql_name;
 
 /// What a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ParameterKind {
     Text,
     /// Text, or the code of one character.
     TextOrCode,
@@ -69,7 +70,7 @@ pub enum Body {
 #[derive(Clone, Copy)]
 pub struct Definition {
     pub name: &'static str,
-    pub parameters: &'static [Kind],
+    pub parameters: &'static [ParameterKind],
     /// How many of the parameters must be given.
     pub required: usize,
     /// The last parameter may be repeated.
@@ -80,7 +81,7 @@ pub struct Definition {
 }
 
 /// A function all of whose parameters are required.
-pub const fn function(name: &'static str, parameters: &'static [Kind], body: Body) -> Definition {
+pub const fn function(name: &'static str, parameters: &'static [ParameterKind], body: Body) -> Definition {
     Definition { name, parameters, required: parameters.len(), repeats: false, sees_nulls: false, body }
 }
 
@@ -93,6 +94,12 @@ impl Definition {
     }
     pub const fn sees_nulls(self) -> Definition {
         Definition { sees_nulls: true, ..self }
+    }
+    fn takes(&self) -> Arity {
+        match self.repeats {
+            true => at_least(self.required),
+            false => between(self.required, self.parameters.len()),
+        }
     }
     pub fn udf(self) -> ScalarUDF {
         ScalarUDF::from(Rowwise { name: self.name, definition: self, signature: Signature::user_defined(Volatility::Immutable) })
@@ -214,21 +221,23 @@ impl std::hash::Hash for Rowwise {
     }
 }
 
-fn taken_as(kind: Kind, given: &DataType) -> Option<DataType> {
+fn taken_as(kind: ParameterKind, given: &DataType) -> Option<DataType> {
     let null = given.is_null();
     match kind {
-        Kind::Text if null || *given == DataType::Utf8 => Some(DataType::Utf8),
-        Kind::Int if null || given.is_integer() => Some(DataType::Int32),
-        Kind::Long if null || given.is_integer() => Some(DataType::Int64),
-        Kind::Double if null || given.is_numeric() => Some(DataType::Float64),
-        Kind::Boolean if null || *given == DataType::Boolean => Some(DataType::Boolean),
-        Kind::Bytes if null || matches!(given, DataType::Binary | DataType::Utf8) => Some(DataType::Binary),
-        Kind::TextOrCode if null || *given == DataType::Utf8 => Some(DataType::Utf8),
-        Kind::TextOrCode if given.is_integer() => Some(DataType::Int32),
-        Kind::TimeOrText if *given == DataType::Utf8 => Some(DataType::Utf8),
-        Kind::Interval if null => Some(DataType::Interval(IntervalUnit::MonthDayNano)),
-        Kind::Interval | Kind::TimeOrInterval if *given == DataType::Interval(IntervalUnit::MonthDayNano) => Some(given.clone()),
-        Kind::Time | Kind::TimeOrText | Kind::TimeOrInterval => match given {
+        ParameterKind::Text if null || *given == DataType::Utf8 => Some(DataType::Utf8),
+        ParameterKind::Int if null || given.is_integer() => Some(DataType::Int32),
+        ParameterKind::Long if null || given.is_integer() => Some(DataType::Int64),
+        ParameterKind::Double if null || given.is_numeric() => Some(DataType::Float64),
+        ParameterKind::Boolean if null || *given == DataType::Boolean => Some(DataType::Boolean),
+        ParameterKind::Bytes if null || matches!(given, DataType::Binary | DataType::Utf8) => Some(DataType::Binary),
+        ParameterKind::TextOrCode if null || *given == DataType::Utf8 => Some(DataType::Utf8),
+        ParameterKind::TextOrCode if given.is_integer() => Some(DataType::Int32),
+        ParameterKind::TimeOrText if *given == DataType::Utf8 => Some(DataType::Utf8),
+        ParameterKind::Interval if null => Some(DataType::Interval(IntervalUnit::MonthDayNano)),
+        ParameterKind::Interval | ParameterKind::TimeOrInterval if *given == DataType::Interval(IntervalUnit::MonthDayNano) => {
+            Some(given.clone())
+        }
+        ParameterKind::Time | ParameterKind::TimeOrText | ParameterKind::TimeOrInterval => match given {
             DataType::Null => Some(DataType::Timestamp(TimeUnit::Millisecond, None)),
             DataType::Timestamp(..) | DataType::Date32 | DataType::Time32(TimeUnit::Millisecond) => Some(given.clone()),
             _ => None,
@@ -237,18 +246,18 @@ fn taken_as(kind: Kind, given: &DataType) -> Option<DataType> {
     }
 }
 
-fn wanted(kind: Kind) -> &'static str {
+fn wanted(kind: ParameterKind) -> &'static str {
     match kind {
-        Kind::Text => "text",
-        Kind::TextOrCode => "text or the code of a character",
-        Kind::Int | Kind::Long => "an integer",
-        Kind::Double => "a number",
-        Kind::Boolean => "a BOOLEAN",
-        Kind::Bytes => "BYTES or text",
-        Kind::Time => "a TIMESTAMP or a DATE",
-        Kind::TimeOrText => "a TIMESTAMP, a DATE or text",
-        Kind::TimeOrInterval => "a TIMESTAMP, a DATE or an INTERVAL",
-        Kind::Interval => "an INTERVAL",
+        ParameterKind::Text => "text",
+        ParameterKind::TextOrCode => "text or the code of a character",
+        ParameterKind::Int | ParameterKind::Long => "an integer",
+        ParameterKind::Double => "a number",
+        ParameterKind::Boolean => "a BOOLEAN",
+        ParameterKind::Bytes => "BYTES or text",
+        ParameterKind::Time => "a TIMESTAMP or a DATE",
+        ParameterKind::TimeOrText => "a TIMESTAMP, a DATE or text",
+        ParameterKind::TimeOrInterval => "a TIMESTAMP, a DATE or an INTERVAL",
+        ParameterKind::Interval => "an INTERVAL",
     }
 }
 
@@ -263,15 +272,9 @@ impl ScalarUDFImpl for Rowwise {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         let (name, kinds) = (self.name.to_uppercase(), self.definition.parameters);
-        let max = if self.definition.repeats { usize::MAX } else { kinds.len() };
-        if given.len() < self.definition.required || given.len() > max {
-            let required = self.definition.required;
-            let wanted = match max {
-                max if max == required => required.to_string(),
-                usize::MAX => format!("at least {required}"),
-                max => format!("{required} to {max}"),
-            };
-            return plan_err!("'{name}' takes {wanted} arguments, not {}", given.len());
+        let takes = self.definition.takes();
+        if !takes.takes(given.len()) {
+            return plan_err!("'{name}' takes {takes} arguments, not {}", given.len());
         }
         let mut types = Vec::with_capacity(given.len());
         for (at, data_type) in given.iter().enumerate() {

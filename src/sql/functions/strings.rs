@@ -1,16 +1,16 @@
 //! Functions of text. Positions count characters from 1.
 
-use super::rows::Kind::{Bytes, Int, Text, TextOrCode};
+use super::rows::ParameterKind::{Bytes, Int, Text, TextOrCode};
 use super::rows::{Answer, Body, Definition, Row, function};
 
 pub const ALL: [Definition; 41] = [
     function("parse_url", &[Text, Text, Text], Body::Text(parse_url)).requires(2),
     function("upper", &[Text], Body::Text(|r| ok(r.text(0).to_uppercase()))),
     function("lower", &[Text], Body::Text(|r| ok(r.text(0).to_lowercase()))),
-    function("trim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, true)))).requires(1),
-    function("btrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, true)))).requires(1),
-    function("ltrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, true, false)))).requires(1),
-    function("rtrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, false, true)))).requires(1),
+    function("trim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Left, End::Right])))).requires(1),
+    function("btrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Left, End::Right])))).requires(1),
+    function("ltrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Left])))).requires(1),
+    function("rtrim", &[Text, Text], Body::Text(|r| ok(trimmed(r, &[End::Right])))).requires(1),
     function("substring", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("substr", &[Text, Int, Int], Body::Text(substring)).requires(2),
     function("left", &[Text, Int], Body::Text(|r| ok(r.text(0).chars().take(size(r.int(1))).collect()))),
@@ -28,8 +28,8 @@ pub const ALL: [Definition; 41] = [
     function("replace", &[Text, Text, Text], Body::Text(|r| ok(r.text(0).replace(r.text(1), r.text(2))))),
     function("translate", &[Text, Text, Text], Body::Text(translate)),
     function("overlay", &[Text, Text, Int, Int], Body::Text(overlay)).requires(3),
-    function("lpad", &[Text, Int, Text], Body::Text(|r| pad(r, true))),
-    function("rpad", &[Text, Int, Text], Body::Text(|r| pad(r, false))),
+    function("lpad", &[Text, Int, Text], Body::Text(|r| pad(r, End::Left))),
+    function("rpad", &[Text, Int, Text], Body::Text(|r| pad(r, End::Right))),
     function("repeat", &[Text, Int], Body::Text(|r| ok(r.text(0).repeat(size(r.int(1)))))),
     function("reverse", &[Text], Body::Text(|r| ok(r.text(0).chars().rev().collect()))),
     function("initcap", &[Text], Body::Text(|r| ok(initcap(r.text(0))))),
@@ -63,15 +63,22 @@ fn ok(text: String) -> Answer<String> {
     Ok(Some(text))
 }
 
+/// An end of a text.
+#[derive(Clone, Copy)]
+enum End {
+    Left,
+    Right,
+}
+
 /// Without the characters of a set, spaces if none is given, at its ends.
-fn trimmed(row: &Row<'_>, start: bool, end: bool) -> String {
+fn trimmed(row: &Row<'_>, ends: &[End]) -> String {
     let set = row.text_or(1, " ");
     let mut text = row.text(0);
-    if start {
-        text = text.trim_start_matches(|c| set.contains(c));
-    }
-    if end {
-        text = text.trim_end_matches(|c| set.contains(c));
+    for end in ends {
+        text = match end {
+            End::Left => text.trim_start_matches(|c| set.contains(c)),
+            End::Right => text.trim_end_matches(|c| set.contains(c)),
+        };
     }
     text.to_string()
 }
@@ -178,7 +185,7 @@ fn overlay(row: &Row<'_>) -> Answer<String> {
     ok(of_units(&out))
 }
 
-fn pad(row: &Row<'_>, before: bool) -> Answer<String> {
+fn pad(row: &Row<'_>, end: End) -> Answer<String> {
     let (text, padding) = (units(row.text(0)), units(row.text(2)));
     let Ok(length) = usize::try_from(row.int(1)) else { return Ok(None) };
     if padding.is_empty() {
@@ -187,7 +194,10 @@ fn pad(row: &Row<'_>, before: bool) -> Answer<String> {
     let missing = length.saturating_sub(text.len());
     let padding = padding.into_iter().cycle().take(missing);
     let text = text.into_iter().take(length);
-    let out: Vec<u16> = if before { padding.chain(text).collect() } else { text.chain(padding).collect() };
+    let out: Vec<u16> = match end {
+        End::Left => padding.chain(text).collect(),
+        End::Right => text.chain(padding).collect(),
+    };
     ok(of_units(&out))
 }
 

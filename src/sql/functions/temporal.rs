@@ -6,7 +6,7 @@
 use super::cast::read;
 use super::date_format::{self, Excess, Parts};
 use super::intervals;
-use super::rows::Kind::{Int, Long, Text, Time, TimeOrInterval, TimeOrText};
+use super::rows::ParameterKind::{Int, Long, Text, Time, TimeOrInterval, TimeOrText};
 use super::rows::{Answer, Body, Definition, Row, function};
 use crate::format::time_text::{civil_from_days, days_from_civil};
 use crate::sql::functions::months::{add_months, months_from};
@@ -26,8 +26,8 @@ pub const ALL: [Definition; 23] = [
     function("hour", &[Time], Body::Long(|r| part("HOUR", r.time(0)))),
     function("minute", &[Time], Body::Long(|r| part("MINUTE", r.time(0)))),
     function("second", &[Time], Body::Long(|r| part("SECOND", r.time(0)))),
-    function("floor_to", &[Text, Time], Body::Time(|r| to_unit(r.text(0), r.time(1), false, r.is_date(1)))),
-    function("ceil_to", &[Text, Time], Body::Time(|r| to_unit(r.text(0), r.time(1), true, r.is_date(1)))),
+    function("floor_to", &[Text, Time], Body::Time(|r| to_unit(r, Towards::Past))),
+    function("ceil_to", &[Text, Time], Body::Time(|r| to_unit(r, Towards::Future))),
     function("timestampadd", &[Text, Int, Time], Body::Later(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
     function("timestampadd_clock", &[Text, Int, Time], Body::Timestamp(|r| add(r.text(0), r.int(1).into(), r.time(2)))),
     function("timestampdiff", &[Text, Time, Time], Body::Int(|r| difference(r.text(0), r.time(1), r.time(2)))),
@@ -111,8 +111,16 @@ fn iso_week(days: i64, iso_day: i64) -> (i64, i64) {
     (year, (thursday - days_from_civil(year, 1, 1)) / 7 + 1)
 }
 
-/// Down or up to a whole unit. A larger unit than a day looks at the date alone.
-fn to_unit(unit: &str, ms: i64, up: bool, is_date: bool) -> Answer<i64> {
+/// FLOOR or CEIL.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Towards {
+    Past,
+    Future,
+}
+
+/// To a whole unit. A larger unit than a day looks at the date alone.
+fn to_unit(row: &Row<'_>, towards: Towards) -> Answer<i64> {
+    let (unit, ms, up) = (row.text(0), row.time(1), towards == Towards::Future);
     let size = match unit {
         "MILLISECOND" | "MICROSECOND" | "NANOSECOND" => return Ok(Some(ms)),
         "SECOND" => 1000,
@@ -123,9 +131,9 @@ fn to_unit(unit: &str, ms: i64, up: bool, is_date: bool) -> Answer<i64> {
     };
     if size > 0 {
         // CEIL of a DATE to the DAY is the next day in Flink.
-        let bump = if up && is_date { 1 } else { 0 };
+        let next_anyway = row.is_date(1);
         let floor = ms.div_euclid(size) * size;
-        return Ok(Some(if up && (floor != ms || bump == 1) { floor + size } else { floor }));
+        return Ok(Some(if up && (floor != ms || next_anyway) { floor + size } else { floor }));
     }
     let days = ms / MS_PER_DAY;
     let (year, month, _) = civil_from_days(days);

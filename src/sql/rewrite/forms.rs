@@ -56,11 +56,13 @@ pub(super) fn rewritten(expression: &mut Expr) -> Result<Option<Expr>, SqlError>
             Some(call("overlay", args))
         }
         Expr::SimilarTo { negated, expr, pattern, escape_char } => {
-            Some(matching("similar", *negated, [take(expr), take(pattern)], escape_char.take()))
+            let found = matching("similar", [take(expr), take(pattern)], escape_char.take());
+            Some(if *negated { not(found) } else { found })
         }
         Expr::Like { any: false, pattern, escape_char: None, .. } if is_plain(pattern) => None,
         Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-            Some(matching("like", *negated, [take(expr), take(pattern)], escape_char.take()))
+            let found = matching("like", [take(expr), take(pattern)], escape_char.take());
+            Some(if *negated { not(found) } else { found })
         }
         Expr::Function(function) => calls::rewritten(function)?,
         _ => None,
@@ -85,11 +87,14 @@ fn substring(value: Expr, from: Option<Expr>, length: Option<Expr>) -> Expr {
 }
 
 /// LIKE or SIMILAR TO as a call, which knows the escape character if one is named.
-fn matching(function: &str, negated: bool, value_and_pattern: [Expr; 2], escape: Option<ValueWithSpan>) -> Expr {
+fn matching(function: &str, value_and_pattern: [Expr; 2], escape: Option<ValueWithSpan>) -> Expr {
     let mut args = Vec::from(value_and_pattern);
     args.extend(escape.map(Expr::Value));
-    let found = call(function, args);
-    if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(found) } } else { found }
+    call(function, args)
+}
+
+fn not(condition: Expr) -> Expr {
+    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(condition) }
 }
 
 /// Whether DataFusion's LIKE means what Flink's does: the first has a backslash as its escape character, the second none.

@@ -2,11 +2,11 @@
 
 use sqlparser::ast::{Expr, TypedString};
 
-use crate::sql::error::Place;
+use crate::sql::error::TextPlace;
 use crate::sql::statement::place_of;
 
 /// The place of the first word of an expression that has one.
-pub(super) fn of(expression: &Expr) -> Option<Place> {
+pub(super) fn of(expression: &Expr) -> Option<TextPlace> {
     let mut at = expression;
     // Down the left side, step by step: this may be as deep as what is refused for its depth.
     loop {
@@ -20,7 +20,7 @@ pub(super) fn of(expression: &Expr) -> Option<Place> {
             Expr::Interval(interval) => &interval.value,
             Expr::Value(value) | Expr::TypedString(TypedString { value, .. }) => {
                 let start = value.span.start;
-                return (start.line > 0).then_some(Place { line: start.line, column: start.column });
+                return (start.line > 0).then_some(TextPlace { line: start.line, column: start.column });
             }
             _ => return None,
         };

@@ -90,65 +90,87 @@ fn read(text: &str) -> Result<(DataType, bool), String> {
         Token::ShiftRight => vec![Token::Gt, Token::Gt],
         other => vec![other],
     });
-    let mut parser = Parser::new(&FlinkDialect).with_tokens(split.collect());
-    let mut exact = false;
-    let parsed = one(&mut parser, 0, &mut exact)?;
-    parser.expect_token(&Token::EOF).map_err(wrong)?;
-    Ok((parsed, exact))
+    let parser = Parser::new(&FlinkDialect).with_tokens(split.collect());
+    let mut reader = TypeReader { parser, is_exact: false };
+    let data_type = reader.data_type(0)?;
+    reader.parser.expect_token(&Token::EOF).map_err(wrong)?;
+    Ok((data_type, reader.is_exact))
 }
 
-fn one(parser: &mut Parser, depth: usize, exact: &mut bool) -> Result<DataType, String> {
-    if depth > DEPTH_MAX {
-        return Err(format!("a type is nested more than {DEPTH_MAX} levels deep"));
+/// Reads the tokens of a type.
+struct TypeReader<'a> {
+    parser: Parser<'a>,
+    /// A part that was read has a length or a precision that the Arrow type does not keep.
+    is_exact: bool,
+}
+
+impl TypeReader<'_> {
+    fn data_type(&mut self, depth: usize) -> Result<DataType, String> {
+        if depth > DEPTH_MAX {
+            return Err(format!("a type is nested more than {DEPTH_MAX} levels deep"));
+        }
+        let name = match &self.parser.peek_token_ref().token {
+            token if !opens(token) => None,
+            Token::Word(word) => Some(word.value.to_uppercase()),
+            _ => None,
+        };
+        let data_type = match name {
+            None => self.plain()?,
+            Some(name) => {
+                self.parser.advance_token();
+                self.expect(&Token::Lt)?;
+                let data_type = self.inside(&name, depth)?;
+                self.expect(&Token::Gt)?;
+                data_type
+            }
+        };
+        // Whether a value inside may be NULL is not told apart.
+        let _ = self.parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) || self.parser.parse_keyword(Keyword::NULL);
+        Ok(data_type)
     }
-    let name = match &parser.peek_token_ref().token {
-        token if !opens(token) => None,
-        Token::Word(word) => Some(word.value.to_uppercase()),
-        _ => None,
-    };
-    let text = |e: sqlparser::parser::ParserError| e.to_string();
-    let parsed = match name {
-        None => {
-            let field = arrow_field(&parser.parse_data_type().map_err(text)?)?;
-            *exact |= !field.metadata().is_empty();
-            field.data_type().clone()
+
+    fn expect(&mut self, token: &Token) -> Result<(), String> {
+        self.parser.expect_token(token).map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    /// A type without others inside.
+    fn plain(&mut self) -> Result<DataType, String> {
+        let field = arrow_field(&self.parser.parse_data_type().map_err(|e| e.to_string())?)?;
+        self.is_exact |= !field.metadata().is_empty();
+        Ok(field.data_type().clone())
+    }
+
+    /// The nested type of this name, from what stands between its brackets.
+    fn inside(&mut self, name: &str, depth: usize) -> Result<DataType, String> {
+        Ok(match name {
+            "ARRAY" => array_of(self.data_type(depth + 1)?),
+            "MULTISET" => multiset_of(self.data_type(depth + 1)?),
+            "MAP" => {
+                let key = self.data_type(depth + 1)?;
+                self.expect(&Token::Comma)?;
+                map_of(key, self.data_type(depth + 1)?)
+            }
+            _ => row_of(self.fields(depth)?),
+        })
+    }
+
+    fn fields(&mut self, depth: usize) -> Result<Vec<(String, DataType)>, String> {
+        let mut fields = Vec::new();
+        loop {
+            let name = self.parser.parse_identifier().map_err(|e| e.to_string())?.value;
+            let data_type = self.data_type(depth + 1)?;
+            if fields.iter().any(|(known, _)| *known == name) {
+                return Err(format!("a ROW has the field '{name}' twice"));
+            }
+            fields.push((name, data_type));
+            if matches!(self.parser.peek_token_ref().token, Token::SingleQuotedString(_)) {
+                self.parser.advance_token();
+            }
+            if !self.parser.consume_token(&Token::Comma) {
+                return Ok(fields);
+            }
         }
-        Some(name) => {
-            parser.advance_token();
-            parser.expect_token(&Token::Lt).map_err(text)?;
-            let parsed = match name.as_str() {
-                "ARRAY" => array_of(one(parser, depth + 1, exact)?),
-                "MULTISET" => multiset_of(one(parser, depth + 1, exact)?),
-                "MAP" => {
-                    let key = one(parser, depth + 1, exact)?;
-                    parser.expect_token(&Token::Comma).map_err(text)?;
-                    map_of(key, one(parser, depth + 1, exact)?)
-                }
-                _ => {
-                    let mut fields = Vec::new();
-                    loop {
-                        let name = parser.parse_identifier().map_err(text)?.value;
-                        let data_type = one(parser, depth + 1, exact)?;
-                        if fields.iter().any(|(known, _)| *known == name) {
-                            return Err(format!("a ROW has the field '{name}' twice"));
-                        }
-                        fields.push((name, data_type));
-                        if matches!(parser.peek_token_ref().token, Token::SingleQuotedString(_)) {
-                            parser.advance_token();
-                        }
-                        if !parser.consume_token(&Token::Comma) {
-                            break row_of(fields);
-                        }
-                    }
-                }
-            };
-            parser.expect_token(&Token::Gt).map_err(text)?;
-            parsed
-        }
-    };
-    // Whether a value inside may be NULL is not told apart.
-    let _ = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]) || parser.parse_keyword(Keyword::NULL);
-    Ok(parsed)
+    }
 }
 
 #[cfg(test)]

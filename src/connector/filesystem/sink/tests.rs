@@ -304,5 +304,5 @@ fn names_that_would_leave_the_folder_are_refused_or_escaped() {
     assert!(new("t", "").is_err());
     assert!(new("t", "../x").is_err());
     assert!(new(&"t".repeat(200), "r").is_err());
-    assert_eq!(new("a/b-c", "r").unwrap().target.name(1, 0, 0), "part-a%2fb%2dc-r-00000001-0-0.jsonl");
+    assert_eq!(new("a/b-c", "r").unwrap().target.name(Epoch::new(1), 0, 0), "part-a%2fb%2dc-r-00000001-0-0.jsonl");
 }

@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::*;
 use crate::sink::PrepareNow;
+use crate::time::EventTime;
 
 fn spec(key: &[&str]) -> TableSpec {
     let fields = vec![Field::new("a", DataType::Utf8, true), Field::new("n", DataType::Int32, true)];
@@ -22,7 +23,10 @@ fn spec(key: &[&str]) -> TableSpec {
 fn rows(spec: &TableSpec, values: &[(Option<&str>, i32)], window_end_ms: Option<i64>) -> Rows {
     let a = StringArray::from_iter(values.iter().map(|v| v.0));
     let n = Int32Array::from_iter_values(values.iter().map(|v| v.1));
-    Rows::of_window(RecordBatch::try_new(spec.schema.clone(), vec![Arc::new(a), Arc::new(n)]).unwrap(), window_end_ms)
+    Rows::of_window(
+        RecordBatch::try_new(spec.schema.clone(), vec![Arc::new(a), Arc::new(n)]).unwrap(),
+        window_end_ms.map(EventTime::at),
+    )
 }
 
 #[test]

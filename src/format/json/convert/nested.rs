@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::format::java_map;
+use crate::format::json::MissingFields;
 use crate::format::json::column::Column;
 use crate::format::json::convert::{self, Token};
 use crate::format::json::text;
@@ -68,7 +69,13 @@ pub(super) fn map(
 }
 
 /// Reads the members of an object as the fields of row `row`.
-pub(super) fn row(json: &[u8], row: usize, fields: &mut [Column], all_required: bool, mut bad: Option<&mut u64>) -> Option<()> {
+pub(super) fn row(
+    json: &[u8],
+    row: usize,
+    fields: &mut [Column],
+    missing: MissingFields,
+    mut bad: Option<&mut u64>,
+) -> Option<()> {
     let mut parts = Parts::of(json, b'{')?;
     while let Some((key, value)) = parts.member()? {
         if let Some(field) = fields.iter_mut().find(|f| f.member.as_bytes() == &*key) {
@@ -77,7 +84,7 @@ pub(super) fn row(json: &[u8], row: usize, fields: &mut [Column], all_required: 
     }
     for field in fields {
         if field.len() == row {
-            if all_required {
+            if missing == MissingFields::AreErrors {
                 return None;
             }
             field.push_null();

@@ -142,8 +142,8 @@ fn fast_and_careful_path_give_the_same_rows() {
             for _ in 0..BATCHES_PER_SEED {
                 let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| record(&mut rng)).collect();
                 let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
-                let slow = decoder.decode_records(&batch, false);
-                assert_same(&decoder.decode_records(&batch, true), &slow, &records);
+                let slow = decoder.decode_records(&batch, Way::Careful);
+                assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
                 read += slow.batch.num_rows();
                 refused += RECORDS_PER_BATCH - slow.batch.num_rows();
             }
@@ -179,16 +179,16 @@ fn both_paths_agree_on_records_of_several_values() {
     each_seed(0..seeds, |seed| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         for options in [JsonOptions::default(), IGNORE] {
-            for many in [false, true] {
-                let mut decoder = decoder(&schema, JsonOptions { many, ..options });
+            for (many, rows_per_record) in [RowsPerRecord::One, RowsPerRecord::Many].into_iter().enumerate() {
+                let mut decoder = decoder(&schema, JsonOptions { rows_per_record, ..options });
                 for _ in 0..BATCHES_PER_SEED {
                     let records: Vec<Vec<u8>> = (0..RECORDS_PER_BATCH).map(|_| several(&mut rng)).collect();
                     let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
-                    let slow = decoder.decode_records(&batch, false);
-                    assert_same(&decoder.decode_records(&batch, true), &slow, &records);
+                    let slow = decoder.decode_records(&batch, Way::Careful);
+                    assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
                     let rows = slow.parts.iter().flatten().flatten();
                     let reported = slow.bad.iter().filter_map(|b| Some((b.part?, records[b.index].len())));
-                    parts[usize::from(many)] += rows.count();
+                    parts[many] += rows.count();
                     for (part, length) in reported {
                         assert!(part.span.start <= part.span.end && part.span.end as usize <= length, "{part:?}");
                     }
@@ -202,7 +202,7 @@ fn both_paths_agree_on_records_of_several_values() {
 #[test]
 fn arbitrary_bytes_never_panic() {
     let schema = all_types();
-    let mut decoder = decoder(&schema, JsonOptions { many: true, ..IGNORE });
+    let mut decoder = decoder(&schema, JsonOptions { rows_per_record: RowsPerRecord::Many, ..IGNORE });
     let alphabet = b"\"\"\"\\u{}[]:,,0129.-+eE \n\xff\xd8\x00i";
     each_seed(0..by_tier(100, 200, 20_000), |seed| {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -219,8 +219,8 @@ fn arbitrary_bytes_never_panic() {
             })
             .collect();
         let batch = raw(&records.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        let slow = decoder.decode_records(&batch, false);
-        assert_same(&decoder.decode_records(&batch, true), &slow, &records);
+        let slow = decoder.decode_records(&batch, Way::Careful);
+        assert_same(&decoder.decode_records(&batch, Way::Fast), &slow, &records);
     });
 }
 
@@ -239,7 +239,7 @@ fn the_careful_path_accepts_what_serde_json_accepts() {
             let is_object = record.iter().find(|c| !matches!(c, b' ' | b'\t' | b'\r' | b'\n')) == Some(&b'{');
             // In IgnoredAny as in our paths, what is not projected need not be UTF-8.
             let valid = is_object && serde_json::from_slice::<serde::de::IgnoredAny>(&record).is_ok();
-            let decoded = decoder.decode_records(&raw(&[&record]), false);
+            let decoded = decoder.decode_records(&raw(&[&record]), Way::Careful);
             let ours = decoded.batch.num_rows() == 1 && decoded.bad.is_empty() && is_object;
             if valid {
                 assert!(ours, "{}: {:?}", String::from_utf8_lossy(&record), decoded.bad);

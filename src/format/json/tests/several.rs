@@ -34,8 +34,12 @@ fn outcome(options: JsonOptions, records: &[&[u8]]) -> String {
     out.join(" ")
 }
 
-const MANY: JsonOptions =
-    JsonOptions { many: true, ignore_parse_errors: false, fail_on_missing_field: false, timestamp_iso8601: false };
+const MANY: JsonOptions = JsonOptions {
+    rows_per_record: RowsPerRecord::Many,
+    parse_errors: ParseErrors::Reported,
+    missing_fields: MissingFields::AreNull,
+    timestamp_standard: TimestampStandard::Sql,
+};
 
 #[test]
 fn one_value_a_record() {
@@ -84,7 +88,11 @@ fn many_values_a_record() {
         ("}\n{\"a\":2}", "2@0.2 !0.1=}", "2@0.2 skipped 1"),
     ] {
         assert_eq!(outcome(MANY, &[record.as_bytes()]), strict, "{record}");
-        assert_eq!(outcome(JsonOptions { many: true, ..IGNORE }, &[record.as_bytes()]), ignoring, "{record}, errors ignored");
+        assert_eq!(
+            outcome(JsonOptions { rows_per_record: RowsPerRecord::Many, ..IGNORE }, &[record.as_bytes()]),
+            ignoring,
+            "{record}, errors ignored"
+        );
     }
 }
 

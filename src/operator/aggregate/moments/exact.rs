@@ -20,6 +20,7 @@ use crate::operator::aggregate::retract::RetractKernel;
 use crate::operator::aggregate::sum::{self, each_integer};
 use crate::operator::aggregate::sum_decimal::DECIMAL_LIMIT;
 use crate::operator::aggregate::{Kernel, Selected};
+use crate::types::decimal::Rounding;
 
 /// Exact sums of integers or unscaled decimals.
 #[derive(Clone, Copy)]
@@ -71,11 +72,15 @@ fn power_of_ten(exponent: i32) -> Option<i256> {
     i256::from_i128(10).checked_pow(u32::try_from(exponent).ok()?)
 }
 
-/// A quotient of numbers that are not negative, rounded half up where `rounds`, else down.
-fn quotient(value: i256, by: i256, rounds: bool) -> Option<i256> {
+/// A quotient of numbers that are not negative.
+fn quotient(value: i256, by: i256, rounding: Rounding) -> Option<i256> {
     let whole = value.checked_div(by)?;
     let rest = value.checked_rem(by)?;
-    if rounds && rest.checked_mul(i256::from_i128(2))? >= by { whole.checked_add(i256::ONE) } else { Some(whole) }
+    if rounding == Rounding::HalfUp && rest.checked_mul(i256::from_i128(2))? >= by {
+        whole.checked_add(i256::ONE)
+    } else {
+        Some(whole)
+    }
 }
 
 fn float(value: i256) -> f64 {
@@ -118,7 +123,7 @@ impl Exact {
         } else {
             (over, under.checked_mul(power_of_ten(-shift)?)?)
         };
-        quotient(over, under, true)?.to_i128().filter(|v| v.abs() < DECIMAL_LIMIT)
+        quotient(over, under, Rounding::HalfUp)?.to_i128().filter(|v| v.abs() < DECIMAL_LIMIT)
     }
 
     /// Cut toward zero and, as Java casts a DOUBLE, to the range of the type; narrower types wrap from INT.
@@ -127,7 +132,7 @@ impl Exact {
         let whole = if self.moment.root {
             (float(over) / float(under)).sqrt() as i64
         } else {
-            quotient(over, under, false)?.to_i128().and_then(|v| i64::try_from(v).ok()).unwrap_or(i64::MAX)
+            quotient(over, under, Rounding::Down)?.to_i128().and_then(|v| i64::try_from(v).ok()).unwrap_or(i64::MAX)
         };
         Some(if self.output == DataType::Int64 { whole } else { whole.min(i32::MAX.into()) })
     }

@@ -12,7 +12,7 @@ use arrow::datatypes::{
 use super::time::ticks;
 use super::{Type, precision};
 use crate::format::number_text::{write_decimal_plain, write_f32, write_f64};
-use crate::format::time_text::{ticks_per_second, write_date, write_time, write_timestamp};
+use crate::format::time_text::{TimestampStandard, ZoneSuffix, ticks_per_second, write_date, write_time, write_timestamp};
 use crate::map_keys;
 
 pub fn cast(array: &ArrayRef, from: &Type, to: &Type) -> Result<ArrayRef, String> {
@@ -67,7 +67,7 @@ pub fn append(out: &mut String, array: &ArrayRef, row: usize, precision: usize) 
             let per_second = ticks_per_second(*unit);
             let value = ticks(array, row);
             let (seconds, rest) = (value.div_euclid(per_second), value.rem_euclid(per_second));
-            write_timestamp(&mut bytes, seconds, TimeUnit::Second, false, false);
+            write_timestamp(&mut bytes, seconds, TimeUnit::Second, ZoneSuffix::Absent, TimestampStandard::Sql);
             if precision > 0 {
                 let nanos = format!("{:09}", rest * (1_000_000_000 / per_second));
                 bytes.push(b'.');

@@ -12,7 +12,7 @@ use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, Scalar
 
 use super::value::Json;
 use crate::format::number_text::{write_decimal_plain, write_f64};
-use crate::format::time_text::write_timestamp;
+use crate::format::time_text::{TimestampStandard, ZoneSuffix, write_timestamp};
 use crate::map_keys;
 use crate::types::sql_name;
 
@@ -81,7 +81,8 @@ impl ScalarUDFImpl for Make {
             let made = match self.name {
                 STRING if arrays[0].is_null(row) => Ok(None),
                 STRING => of(&arrays[0], row).map(Some),
-                name => joined(&arrays, row, name == OBJECT).map(Some),
+                OBJECT => joined(&arrays, row, Whole::Object).map(Some),
+                _ => joined(&arrays, row, Whole::Array).map(Some),
             };
             match made {
                 Ok(json) => out.append_option(json.map(|json| json.written())),
@@ -92,13 +93,25 @@ impl ScalarUDFImpl for Make {
     }
 }
 
-/// An object of names and values, or an array of values.
-fn joined(args: &[ArrayRef], row: usize, object: bool) -> std::result::Result<Json, String> {
+/// What is made of parts.
+#[derive(Clone, Copy)]
+enum Whole {
+    /// Of names and values.
+    Object,
+    /// Of values.
+    Array,
+}
+
+fn joined(args: &[ArrayRef], row: usize, whole: Whole) -> std::result::Result<Json, String> {
     let Some((flags, args)) = args.split_first() else { return Err("no arguments".into()) };
     let flags = flags.as_string::<i32>().value(row).as_bytes();
     let keep_nulls = flags.first() == Some(&b'N');
     let (mut members, mut elements) = (Vec::new(), Vec::new());
-    for (parts, flag) in args.chunks(if object { 2 } else { 1 }).zip(&flags[1..]) {
+    let columns = match whole {
+        Whole::Object => 2,
+        Whole::Array => 1,
+    };
+    for (parts, flag) in args.chunks(columns).zip(&flags[1..]) {
         let Some((value, name)) = parts.split_last() else { continue };
         let json = match value.is_null(row) {
             true if keep_nulls => Json::Null,
@@ -115,7 +128,10 @@ fn joined(args: &[ArrayRef], row: usize, object: bool) -> std::result::Result<Js
             _ => elements.push(json),
         }
     }
-    Ok(if object { Json::Object(members) } else { Json::Array(elements) })
+    Ok(match whole {
+        Whole::Object => Json::Object(members),
+        Whole::Array => Json::Array(elements),
+    })
 }
 
 /// The JSON of a value.
@@ -133,7 +149,9 @@ fn of(array: &ArrayRef, row: usize) -> std::result::Result<Json, String> {
         let text = number(&|out| write_f64(out, value));
         Json::read(&text).unwrap_or(Json::Text(text))
     };
-    let time = |value: i64, unit: TimeUnit, utc: bool| Json::Text(number(&|out| write_timestamp(out, value, unit, utc, true)));
+    let time = |value: i64, unit: TimeUnit, suffix: ZoneSuffix| {
+        Json::Text(number(&|out| write_timestamp(out, value, unit, suffix, TimestampStandard::Iso8601)))
+    };
     Ok(match array.data_type() {
         DataType::Boolean => Json::Bool(array.as_boolean().value(row)),
         DataType::Int8 => Json::Integer(array.as_primitive::<Int8Type>().value(row).to_string()),
@@ -154,7 +172,7 @@ fn of(array: &ArrayRef, row: usize) -> std::result::Result<Json, String> {
                 TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
                 TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
             };
-            time(value, *unit, zone.is_some())
+            time(value, *unit, ZoneSuffix::of(zone.as_ref()))
         }
         DataType::List(_) => {
             let items = array.as_list::<i32>().value(row);

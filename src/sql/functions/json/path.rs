@@ -22,6 +22,14 @@ enum Step {
     Deep,
 }
 
+/// How many values steps may find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Finds {
+    /// One, which is missing if it is not there.
+    One,
+    Several,
+}
+
 impl Step {
     fn is_definite(&self) -> bool {
         match self {
@@ -93,7 +101,7 @@ impl Path {
         // Several members at the end make one object.
         let last_is = |at: usize| at + 1 == self.steps.len() && matches!(self.steps[at], Step::Members(_));
         let definite = self.steps.iter().enumerate().all(|(at, step)| step.is_definite() || last_is(at));
-        match self.walk(json, 0, true, &mut out) {
+        match self.walk(json, 0, Finds::One, &mut out) {
             Err(Missing) if !self.lax => return Err(Missing),
             _ => {}
         }
@@ -106,15 +114,15 @@ impl Path {
         }
     }
 
-    /// `certain` is false behind a step that may find several.
-    fn walk(&self, json: &Json, at: usize, certain: bool, out: &mut Vec<Json>) -> Result<(), Missing> {
+    /// `finds`: what the steps before this one find.
+    fn walk(&self, json: &Json, at: usize, finds: Finds, out: &mut Vec<Json>) -> Result<(), Missing> {
         let Some(step) = self.steps.get(at) else {
             out.push(json.clone());
             return Ok(());
         };
         let last = at + 1 == self.steps.len();
-        let inside = certain && step.is_definite();
-        let nothing = if certain && !self.lax { Err(Missing) } else { Ok(()) };
+        let inside = if step.is_definite() { finds } else { Finds::Several };
+        let nothing = if finds == Finds::One && !self.lax { Err(Missing) } else { Ok(()) };
         match (step, json) {
             (Step::Members(names), Json::Object(members)) => {
                 if let [name] = names.as_slice() {
@@ -143,9 +151,9 @@ impl Path {
                 let length = elements.len() as i64;
                 let place = |p: i64| if p < 0 { (length + p).max(0) } else { p.min(length) } as usize;
                 let (from, to) = (from.map_or(0, place), to.map_or(elements.len(), place));
-                elements.get(from..to).unwrap_or_default().iter().try_for_each(|e| self.walk(e, at + 1, false, out))
+                elements.get(from..to).unwrap_or_default().iter().try_for_each(|e| self.walk(e, at + 1, Finds::Several, out))
             }
-            (Step::All, json) => children(json).try_for_each(|child| self.walk(child, at + 1, false, out)),
+            (Step::All, json) => children(json).try_for_each(|child| self.walk(child, at + 1, Finds::Several, out)),
             (Step::Deep, json) => {
                 let fits = match (&self.steps[at + 1], json) {
                     (Step::Members(names), Json::Object(members)) => {
@@ -156,9 +164,9 @@ impl Path {
                     _ => false,
                 };
                 if fits {
-                    self.walk(json, at + 1, false, out)?;
+                    self.walk(json, at + 1, Finds::Several, out)?;
                 }
-                children(json).try_for_each(|child| self.walk(child, at, false, out))
+                children(json).try_for_each(|child| self.walk(child, at, Finds::Several, out))
             }
             (Step::Members(_) | Step::Elements(_) | Step::Slice(..), _) => nothing,
         }

@@ -8,8 +8,9 @@ use arrow::datatypes::DataType;
 
 use super::path::{Found, Missing, Path};
 use super::value::Json;
+use crate::sql::functions::arity::exactly;
 use crate::sql::functions::nested::definition::{Call, Definition as NestedDefinition};
-use crate::sql::functions::rows::Kind::{Boolean, Double, Int, Text};
+use crate::sql::functions::rows::ParameterKind::{Boolean, Double, Int, Text};
 use crate::sql::functions::rows::{Answer, Body, Definition, Row, function};
 use crate::types::nested::array_of;
 
@@ -56,7 +57,7 @@ pub const ALL: [Definition; 9] = [
 /// JSON_QUERY(... RETURNING ARRAY<STRING>).
 pub const ARRAY_QUERY: NestedDefinition = NestedDefinition {
     name: "(json_query array)",
-    takes: 5..=5,
+    takes: exactly(5),
     arguments: |given| Ok(vec![DataType::Utf8; given.len()]),
     result: |_| array_of(DataType::Utf8),
     run: array_query,

@@ -291,15 +291,14 @@ impl Reader<'_> {
         let unscaled = format!("{}{fraction}", &self.text[whole]);
         let unscaled = unscaled.trim_start_matches('0');
         let unscaled = if unscaled.is_empty() { "0" } else { unscaled };
-        let negative = text.starts_with('-') && unscaled != "0";
-        Some(Json::Decimal(decimal(negative, unscaled, fraction.len() as i64 - i64::from(exponent.unwrap_or(0)))))
+        let sign = if text.starts_with('-') && unscaled != "0" { "-" } else { "" };
+        Some(Json::Decimal(decimal(sign, unscaled, fraction.len() as i64 - i64::from(exponent.unwrap_or(0)))))
     }
 }
 
 /// `BigDecimal.toString`: plain if the scale is not negative and the number not tiny, else with an exponent.
-fn decimal(negative: bool, unscaled: &str, scale: i64) -> String {
+fn decimal(sign: &str, unscaled: &str, scale: i64) -> String {
     let adjusted = unscaled.len() as i64 - 1 - scale;
-    let sign = if negative { "-" } else { "" };
     if scale >= 0 && adjusted >= -6 {
         let scale = scale as usize;
         if scale == 0 {

@@ -7,6 +7,7 @@ use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Int32Type};
 
 use super::{element, is_comparable, meet};
+use crate::sql::functions::arity::exactly;
 use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::sql::functions::nested::lists::{Pool, pick, row_fields};
 use crate::state::key::{KeyBuf, encode_keys};
@@ -19,7 +20,7 @@ pub const ELEMENT: &str = "(item)";
 pub const ALL: [Definition; 3] = [
     Definition {
         name: ELEMENT,
-        takes: 2..=2,
+        takes: exactly(2),
         arguments: |given| {
             if let Some((key, _)) = map_types(&given[0]) {
                 return Ok(vec![given[0].clone(), key.clone()]);
@@ -38,7 +39,7 @@ pub const ALL: [Definition; 3] = [
     },
     Definition {
         name: "cardinality",
-        takes: 1..=1,
+        takes: exactly(1),
         arguments: |given| match &given[0] {
             // As in Flink, not those of a MULTISET.
             DataType::List(_) | DataType::Map(..) if !is_multiset(&given[0]) => Ok(given.to_vec()),
@@ -56,7 +57,7 @@ pub const ALL: [Definition; 3] = [
     },
     Definition {
         name: "element",
-        takes: 1..=1,
+        takes: exactly(1),
         arguments: |given| element(&given[0]).map(|_| given.to_vec()),
         result: |types| element(&types[0]).cloned().unwrap_or(DataType::Null),
         run: |call| {
@@ -75,7 +76,7 @@ pub const ALL: [Definition; 3] = [
 /// `a = b` of nested values.
 pub const EQUAL_NESTED: Definition = Definition {
     name: "(equal)",
-    takes: 2..=2,
+    takes: exactly(2),
     arguments: |given| {
         let both = meet(given)?;
         if is_comparable(&both) { Ok(vec![both; 2]) } else { Err("values of this type cannot be compared".into()) }

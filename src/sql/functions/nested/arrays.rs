@@ -2,6 +2,7 @@
 //!
 //! Elements are told apart and sorted by their key bytes (`state::key`), NULL first.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use arrow::datatypes::{DataType, Int32Type};
 
 use super::{element, is_comparable, meet};
 use crate::floats;
+use crate::sql::functions::arity::{Arity, at_least, between, exactly};
 use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::sql::functions::nested::lists::{Lists, Pool, pick};
 use crate::state::key::KeyBuf;
@@ -19,7 +21,7 @@ type Wanted = Result<Vec<DataType>, String>;
 
 const fn define(
     name: &'static str,
-    takes: std::ops::RangeInclusive<usize>,
+    takes: Arity,
     arguments: fn(&[DataType]) -> Wanted,
     result: fn(&[DataType]) -> DataType,
     run: fn(&Call<'_>) -> Result<ArrayRef, String>,
@@ -28,39 +30,45 @@ const fn define(
 }
 
 pub const ALL: [Definition; 16] = [
-    define("array_append", 2..=2, with_element, same, |c| put(c, false)),
-    define("array_prepend", 2..=2, with_element, same, |c| put(c, true)),
-    define("array_concat", 1..=usize::MAX, alike, same, concat),
+    define("array_append", exactly(2), with_element, same, |c| put(c, NewElement::Back)),
+    define("array_prepend", exactly(2), with_element, same, |c| put(c, NewElement::Front)),
+    define("array_concat", at_least(1), alike, same, concat),
     define(
         "array_contains",
-        2..=2,
+        exactly(2),
         with_element,
         |_| DataType::Boolean,
         |call| {
-            let found = positions(call, false)?;
+            let found = positions(call, NullElement::IsLookedFor)?;
             Ok(Arc::new(found.iter().map(|at| Some(at? > 0)).collect::<BooleanArray>()))
         },
     ),
-    define("array_position", 2..=2, with_element, |_| DataType::Int32, |call| Ok(Arc::new(positions(call, true)?))),
-    define("array_distinct", 1..=1, comparable, same, |c| sets(c, |_, _| true, false)),
-    define("array_union", 2..=2, alike, same, |c| sets(c, |_, _| true, true)),
-    define("array_except", 2..=2, alike, same, |c| sets(c, |in_second, _| !in_second, false)),
-    define("array_intersect", 2..=2, alike, same, |c| sets(c, |in_second, _| in_second, false)),
-    define("array_max", 1..=1, comparable, element_type, |c| extreme(c, true)),
-    define("array_min", 1..=1, comparable, element_type, |c| extreme(c, false)),
-    define("array_remove", 2..=2, with_element, same, remove),
+    define(
+        "array_position",
+        exactly(2),
+        with_element,
+        |_| DataType::Int32,
+        |call| Ok(Arc::new(positions(call, NullElement::GivesNull)?)),
+    ),
+    define("array_distinct", exactly(1), comparable, same, |c| sets(c, SetOperation::Distinct)),
+    define("array_union", exactly(2), alike, same, |c| sets(c, SetOperation::Union)),
+    define("array_except", exactly(2), alike, same, |c| sets(c, SetOperation::Except)),
+    define("array_intersect", exactly(2), alike, same, |c| sets(c, SetOperation::Intersect)),
+    define("array_max", exactly(1), comparable, element_type, |c| extreme(c, Ordering::Greater)),
+    define("array_min", exactly(1), comparable, element_type, |c| extreme(c, Ordering::Less)),
+    define("array_remove", exactly(2), with_element, same, remove),
     define(
         "array_reverse",
-        1..=1,
+        exactly(1),
         |given| element(&given[0]).map(|_| given.to_vec()),
         same,
         |call| each(call, |list, row, _, out| out.extend((range(list, row)).rev())),
     ),
-    define("array_slice", 2..=3, with_ints, same, slice),
-    define("array_sort", 1..=3, with_flags, same, sort),
+    define("array_slice", between(2, 3), with_ints, same, slice),
+    define("array_sort", between(1, 3), with_flags, same, sort),
     define(
         "array_join",
-        2..=3,
+        between(2, 3),
         |given| {
             let wanted = vec![array_of(DataType::Utf8), DataType::Utf8, DataType::Utf8];
             match given.iter().zip(&wanted).all(|(g, w)| g == w || g.is_null()) {
@@ -137,7 +145,14 @@ fn each(call: &Call<'_>, f: impl Fn(&arrow::array::ListArray, usize, &KeyBuf, &m
     out.finish(&pool, call.result)
 }
 
-fn put(call: &Call<'_>, before: bool) -> Result<ArrayRef, String> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NewElement {
+    Front,
+    Back,
+}
+
+/// The array with one element more.
+fn put(call: &Call<'_>, place: NewElement) -> Result<ArrayRef, String> {
     let list = call.list(0);
     let pool = Pool::new(&[list.values(), &call.args[1]])?;
     let mut out = Lists::new(call.rows);
@@ -147,11 +162,11 @@ fn put(call: &Call<'_>, before: bool) -> Result<ArrayRef, String> {
             continue;
         }
         let one = pool.starts[1] + row as u32;
-        if before {
+        if place == NewElement::Front {
             out.push(one);
         }
         out.extend(range(list, row));
-        if !before {
+        if place == NewElement::Back {
             out.push(one);
         }
         out.close();
@@ -177,14 +192,21 @@ fn concat(call: &Call<'_>) -> Result<ArrayRef, String> {
     out.finish(&pool, call.result)
 }
 
-/// Where each row's element is in its array, from 1; 0 if it is not. NULL for a NULL array, and for a NULL element if
-/// `needs_element`: else it is looked for as any other.
-fn positions(call: &Call<'_>, needs_element: bool) -> Result<Int32Array, String> {
+/// What becomes of an element to look for that is NULL.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NullElement {
+    /// As any other.
+    IsLookedFor,
+    GivesNull,
+}
+
+/// Where each row's element is in its array, from 1; 0 if it is not. NULL for a NULL array.
+fn positions(call: &Call<'_>, null_element: NullElement) -> Result<Int32Array, String> {
     let list = call.list(0);
     let pool = Pool::new(&[&floats::one_zero(list.values()), &floats::one_zero(&call.args[1])])?;
     let keys = pool.keys();
     let one = |row: usize| {
-        if list.is_null(row) || needs_element && call.args[1].is_null(row) {
+        if list.is_null(row) || null_element == NullElement::GivesNull && call.args[1].is_null(row) {
             return None;
         }
         if call.args[1].is_valid(row) && floats::is_nan(&call.args[1], row) {
@@ -196,9 +218,17 @@ fn positions(call: &Call<'_>, needs_element: bool) -> Result<Int32Array, String>
     Ok((0..call.rows).map(one).collect())
 }
 
-/// The distinct elements of the first array (and of the second if `both`) that `keep` wants, given whether the second array
-/// has them.
-fn sets(call: &Call<'_>, keep: fn(bool, bool) -> bool, both: bool) -> Result<ArrayRef, String> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SetOperation {
+    /// Of one array.
+    Distinct,
+    Union,
+    Except,
+    Intersect,
+}
+
+/// The distinct elements of the first array, of both, or of the first by whether the second has them.
+fn sets(call: &Call<'_>, operation: SetOperation) -> Result<ArrayRef, String> {
     let first = call.list(0);
     let second = (call.args.len() > 1).then(|| call.list(1));
     let mut columns = vec![first.values()];
@@ -217,7 +247,7 @@ fn sets(call: &Call<'_>, keep: fn(bool, bool) -> bool, both: bool) -> Result<Arr
         seen.clear();
         in_second.clear();
         let others = second.map_or(0..0, |l| range(l, row)).map(|at| pool.starts[1] + at);
-        if both {
+        if operation == SetOperation::Union {
             for at in range(first, row).chain(others) {
                 if seen.insert(keys.get(at as usize)) {
                     out.push(at);
@@ -227,7 +257,12 @@ fn sets(call: &Call<'_>, keep: fn(bool, bool) -> bool, both: bool) -> Result<Arr
             in_second.extend(others.map(|at| keys.get(at as usize)));
             for at in range(first, row) {
                 let key = keys.get(at as usize);
-                if keep(in_second.contains(key), both) && seen.insert(key) {
+                let is_kept = match operation {
+                    SetOperation::Distinct | SetOperation::Union => true,
+                    SetOperation::Except => !in_second.contains(key),
+                    SetOperation::Intersect => in_second.contains(key),
+                };
+                if is_kept && seen.insert(key) {
                     out.push(at);
                 }
             }
@@ -237,8 +272,8 @@ fn sets(call: &Call<'_>, keep: fn(bool, bool) -> bool, both: bool) -> Result<Arr
     out.finish(&pool, call.result)
 }
 
-/// The largest or smallest element that is not NULL.
-fn extreme(call: &Call<'_>, largest: bool) -> Result<ArrayRef, String> {
+/// The element that is not NULL and than which no other is greater, or less.
+fn extreme(call: &Call<'_>, than_others: Ordering) -> Result<ArrayRef, String> {
     let list = call.list(0);
     let pool = Pool::new(&[list.values()])?;
     let keys = pool.keys();
@@ -247,7 +282,10 @@ fn extreme(call: &Call<'_>, largest: bool) -> Result<ArrayRef, String> {
             return None;
         }
         let some = range(list, row).filter(|&at| pool.elements.is_valid(at as usize));
-        if largest { some.max_by_key(|&at| keys.get(at as usize)) } else { some.min_by_key(|&at| keys.get(at as usize)) }
+        match than_others {
+            Ordering::Less => some.min_by_key(|&at| keys.get(at as usize)),
+            _ => some.max_by_key(|&at| keys.get(at as usize)),
+        }
     };
     pick(&pool.elements, (0..call.rows).map(one).collect())
 }

@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 
 use super::{is_comparable, meet};
 use crate::map_keys;
+use crate::sql::functions::arity::at_least;
 use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::sql::functions::nested::lists::{Lists, Pool};
 use crate::types::nested::{array_of, map_of, map_types, row_of};
@@ -21,21 +22,21 @@ pub const ROW: &str = "row";
 pub const ALL: [Definition; 3] = [
     Definition {
         name: ARRAY,
-        takes: 1..=usize::MAX,
+        takes: at_least(1),
         arguments: |given| Ok(vec![meet(given)?; given.len()]),
         result: |types| array_of(types[0].clone()),
         run: array,
     },
     Definition {
         name: MAP,
-        takes: 2..=usize::MAX,
+        takes: at_least(2),
         arguments: map_arguments,
         result: |t| map_of(t[0].clone(), t[1].clone()),
         run: map,
     },
     Definition {
         name: ROW,
-        takes: 1..=usize::MAX,
+        takes: at_least(1),
         arguments: |given| Ok(given.to_vec()),
         result: |types| row_of(types.iter().enumerate().map(|(i, t)| (format!("EXPR${i}"), t.clone()))),
         run: row,
@@ -72,7 +73,7 @@ fn map(call: &Call<'_>) -> Result<ArrayRef, String> {
         for (key, value) in keys.starts.iter().zip(&values.starts) {
             pairs.push(key + row, value + row);
         }
-        pairs.close(true);
+        pairs.close();
     }
     pairs.finish(&keys, &values, call.result)
 }
@@ -103,9 +104,13 @@ impl Pairs {
     pub fn push(&mut self, key: u32, value: u32) {
         self.pairs.push((key, value));
     }
-    pub fn close(&mut self, valid: bool) {
+    pub fn close(&mut self) {
         self.ends.push(self.pairs.len());
-        self.valid.push(valid);
+        self.valid.push(true);
+    }
+    pub fn null(&mut self) {
+        self.ends.push(self.pairs.len());
+        self.valid.push(false);
     }
 
     pub fn finish(self, keys: &Pool, values: &Pool, result: &DataType) -> Result<ArrayRef, String> {

@@ -8,13 +8,14 @@ use arrow::datatypes::DataType;
 use datafusion_common::{Result, exec_err, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
+use crate::sql::functions::arity::Arity;
 use crate::types::sql_name;
 
 /// One function.
 pub struct Definition {
     pub name: &'static str,
     /// How many arguments it takes.
-    pub takes: std::ops::RangeInclusive<usize>,
+    pub takes: Arity,
     /// The types its arguments are cast to, given those in the query.
     pub arguments: fn(&[DataType]) -> std::result::Result<Vec<DataType>, String>,
     /// Its type, given those of its arguments.
@@ -26,14 +27,8 @@ impl Definition {
     /// The types that its arguments are cast to.
     pub fn casts(&self, given: &[DataType]) -> std::result::Result<Vec<DataType>, String> {
         let title = || self.name.trim_matches(['(', ')']).to_uppercase();
-        if !self.takes.contains(&given.len()) {
-            let (min, max) = (self.takes.start(), self.takes.end());
-            let wanted = match max {
-                max if max == min => min.to_string(),
-                &usize::MAX => format!("at least {min}"),
-                max => format!("{min} to {max}"),
-            };
-            return Err(format!("'{}' takes {wanted} arguments, not {}", title(), given.len()));
+        if !self.takes.takes(given.len()) {
+            return Err(format!("'{}' takes {} arguments, not {}", title(), self.takes, given.len()));
         }
         let wanted = (self.arguments)(given);
         wanted.map_err(|reason| {

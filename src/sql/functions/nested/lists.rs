@@ -87,15 +87,16 @@ impl Lists {
         &mut self.indices[from..]
     }
     pub fn close(&mut self) {
-        self.end(true);
+        self.end();
+        self.valid.push(true);
     }
     pub fn null(&mut self) {
-        self.end(false);
+        self.end();
+        self.valid.push(false);
     }
-    fn end(&mut self, valid: bool) {
+    fn end(&mut self) {
         // Indices are of a pool, whose lists have 32-bit offsets; a row repeats none of them more than twice.
         self.ends.push(i32::try_from(self.indices.len()).unwrap_or(i32::MAX));
-        self.valid.push(valid);
     }
 
     pub fn finish(self, pool: &Pool, result: &DataType) -> Result<ArrayRef, String> {

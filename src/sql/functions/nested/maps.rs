@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 use super::constructors::Pairs;
 use super::{element, is_comparable, meet};
 use crate::map_keys;
+use crate::sql::functions::arity::{at_least, exactly};
 use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::sql::functions::nested::lists::Pool;
 use crate::types::nested::{array_of, is_multiset, map_of, map_types, row_of};
@@ -16,21 +17,21 @@ use crate::types::nested::{array_of, is_multiset, map_of, map_types, row_of};
 pub const ALL: [Definition; 5] = [
     Definition {
         name: "map_keys",
-        takes: 1..=1,
+        takes: exactly(1),
         arguments: one_map,
         result: |types| map_types(&types[0]).map_or(DataType::Null, |(key, _)| array_of(key.clone())),
         run: |call| list(call, map_keys::keys(call.map(0))),
     },
     Definition {
         name: "map_values",
-        takes: 1..=1,
+        takes: exactly(1),
         arguments: one_map,
         result: |types| map_types(&types[0]).map_or(DataType::Null, |(_, value)| array_of(value.clone())),
         run: |call| list(call, call.map(0).values()),
     },
     Definition {
         name: "map_entries",
-        takes: 1..=1,
+        takes: exactly(1),
         arguments: one_map,
         result: |types| {
             let Some((key, value)) = map_types(&types[0]) else { return DataType::Null };
@@ -47,7 +48,7 @@ pub const ALL: [Definition; 5] = [
     },
     Definition {
         name: "map_from_arrays",
-        takes: 2..=2,
+        takes: exactly(2),
         arguments: |given| {
             element(&given[1])?;
             if is_comparable(element(&given[0])?) { Ok(given.to_vec()) } else { Err("its keys cannot be compared".into()) }
@@ -60,7 +61,7 @@ pub const ALL: [Definition; 5] = [
     },
     Definition {
         name: "map_union",
-        takes: 1..=usize::MAX,
+        takes: at_least(1),
         arguments: |given| {
             let of = meet(given)?;
             one_map(std::slice::from_ref(&of))?;
@@ -91,7 +92,7 @@ fn from_arrays(call: &Call<'_>) -> Result<ArrayRef, String> {
     let mut pairs = Pairs::new(call.rows).unique();
     for row in 0..call.rows {
         if keys.is_null(row) || values.is_null(row) {
-            pairs.close(false);
+            pairs.null();
             continue;
         }
         if keys.value_length(row) != values.value_length(row) {
@@ -100,7 +101,7 @@ fn from_arrays(call: &Call<'_>) -> Result<ArrayRef, String> {
         for at in 0..keys.value_length(row) {
             pairs.push((keys.offsets()[row] + at) as u32, (values.offsets()[row] + at) as u32);
         }
-        pairs.close(true);
+        pairs.close();
     }
     pairs.finish(&Pool::new(&[keys.values()])?, &Pool::new(&[values.values()])?, call.result)
 }
@@ -113,23 +114,21 @@ fn union(call: &Call<'_>) -> Result<ArrayRef, String> {
     let mut pairs = Pairs::new(call.rows);
     let bytes = keys.keys();
     let mut seen: HashSet<&[u8]> = HashSet::new();
-    let mut each: Vec<(u32, u32)> = Vec::new();
     for row in 0..call.rows {
-        each.clear();
+        if valid.as_ref().is_some_and(|v| v.is_null(row)) {
+            pairs.null();
+            continue;
+        }
         seen.clear();
-        let is_valid = valid.as_ref().is_none_or(|v| v.is_valid(row));
-        if is_valid {
-            // Flink goes from the last map to the first, and keeps the first value of a key that it meets.
-            for (map, (key, value)) in maps.iter().zip(keys.starts.iter().zip(&values.starts)).rev() {
-                for at in map.offsets()[row] as u32..map.offsets()[row + 1] as u32 {
-                    if seen.insert(bytes.get((key + at) as usize)) {
-                        each.push((key + at, value + at));
-                    }
+        // Flink goes from the last map to the first, and keeps the first value of a key that it meets.
+        for (map, (key, value)) in maps.iter().zip(keys.starts.iter().zip(&values.starts)).rev() {
+            for at in map.offsets()[row] as u32..map.offsets()[row + 1] as u32 {
+                if seen.insert(bytes.get((key + at) as usize)) {
+                    pairs.push(key + at, value + at);
                 }
             }
         }
-        each.iter().for_each(|&(key, value)| pairs.push(key, value));
-        pairs.close(is_valid);
+        pairs.close();
     }
     pairs.finish(&keys, &values, call.result)
 }

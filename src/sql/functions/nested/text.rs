@@ -6,6 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, MapBuilder, MapFieldNa
 use arrow::datatypes::{DataType, Int32Type};
 
 use crate::map_keys;
+use crate::sql::functions::arity::{between, exactly};
 use crate::sql::functions::nested::definition::{Call, Definition};
 use crate::sql::functions::patterns::with;
 use crate::types::nested::{array_of, map_of};
@@ -13,7 +14,7 @@ use crate::types::nested::{array_of, map_of};
 pub const ALL: [Definition; 3] = [
     Definition {
         name: "split",
-        takes: 2..=2,
+        takes: exactly(2),
         arguments: texts,
         result: |_| array_of(DataType::Utf8),
         run: |call| {
@@ -32,7 +33,7 @@ pub const ALL: [Definition; 3] = [
     },
     Definition {
         name: "regexp_extract_all",
-        takes: 2..=3,
+        takes: between(2, 3),
         arguments: |given| {
             texts(&given[..2])?;
             match given.get(2) {
@@ -46,7 +47,7 @@ pub const ALL: [Definition; 3] = [
     },
     Definition {
         name: "str_to_map",
-        takes: 1..=3,
+        takes: between(1, 3),
         arguments: texts,
         result: |_| map_of(DataType::Utf8, DataType::Utf8),
         run: to_map,

@@ -1,0 +1,63 @@
+//! A connected job, run to its end with its progress shown.
+//!
+//! Called by `run` as its last step; gives the counts, or the exit code of a job that could not start or go on.
+
+use std::sync::Arc;
+
+use super::{Exit, say};
+use crate::cli::board::Board;
+use crate::cli::progress::{Counts, Progress};
+use crate::embed::start::Started;
+use crate::observe::health::Health;
+use crate::plan::physical::PhysicalPlan;
+use crate::runtime::error::{JobError, WorkerError};
+use crate::runtime::job;
+use crate::runtime::job::Outcome;
+use crate::source::SourceError;
+
+/// A job whose folder is locked and whose ends are connected.
+pub(super) struct Ready<'a> {
+    pub plan: &'a PhysicalPlan,
+    pub started: Started,
+    pub health: Arc<Health>,
+}
+
+impl Ready<'_> {
+    pub(super) fn drive(self) -> Result<Counts, Exit> {
+        let Ready { plan, started: Started { connection, options, store, run_ms }, health } = self;
+        let bounded = connection.connected.sources.iter().all(|s| s.bounded());
+        let bytes = connection.connected.sources.iter().map(|s| s.size_hint_bytes()).sum::<Option<u64>>().filter(|_| bounded);
+        let mut progress = Progress::new(bytes, Board::new(connection.tables), options.clock.clone(), health);
+        let outcome = job::run(plan, &connection.connected, &options, store, run_ms, &mut progress);
+        let counts = progress.counts;
+        let message = match &outcome {
+            Ok(Outcome::Finished) => "finished",
+            Ok(Outcome::AlreadyFinished) => "finished before: nothing to do (--fresh starts over)",
+            Ok(Outcome::Stopped) => "stopped; start again on the same state directory to go on",
+            Err(_) => "failed",
+        };
+        if let Some(board) = &mut progress.board {
+            board.finish(message);
+        }
+        drop(progress);
+        match outcome {
+            Ok(_) => {
+                tracing::info!("{message}: {}", counts.summary());
+                Ok(counts)
+            }
+            Err(e) => Err(ended(&e)),
+        }
+    }
+}
+
+/// Says why a job could not start or go on.
+pub(super) fn ended(error: &JobError) -> Exit {
+    say(error);
+    match error {
+        JobError::Refused(_)
+        | JobError::Source(SourceError::Stored { .. })
+        | JobError::Worker(WorkerError::Source(SourceError::Stored { .. })) => Exit::State,
+        JobError::Store(e) if e.is_of_the_folder() => Exit::Wrong,
+        _ => Exit::Failed,
+    }
+}

@@ -1,0 +1,59 @@
+//! From a SQL file to a plan and its settings.
+//!
+//! Called by `run` before anything outside is touched. EXPLAIN statements are answered here.
+
+use std::collections::BTreeMap;
+
+use super::{Args, Exit, SqlFile};
+use crate::config::Config;
+use crate::connect;
+use crate::connector::Connectors;
+use crate::plan::explain::explain;
+use crate::plan::lower::lower;
+use crate::plan::physical::PhysicalPlan;
+use crate::sql::bind::{Script, bind_with};
+
+/// What is to be run.
+pub(super) struct Query {
+    pub plan: PhysicalPlan,
+    pub config: Config,
+}
+
+impl Query {
+    /// None if the file only asks for explanations.
+    pub(super) fn of(args: &Args, file: &SqlFile, connectors: &Connectors) -> Result<Option<Query>, Exit> {
+        let mut script = bind_with(&file.text, &args.settings).map_err(|e| file.show(&e))?;
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let config = Config::resolve(&settings(args, &script), cores).map_err(|e| file.show(&script.setting_error(e)))?;
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let explained = script.take_explained();
+        for script in &explained {
+            let plan = lower(script, &file.text, &config, connectors).map_err(|e| file.show(&e))?;
+            print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], connectors)));
+        }
+        if script.queries.is_empty() && !explained.is_empty() {
+            return Ok(None);
+        }
+        let mut plan = lower(&script, &file.text, &config, connectors).map_err(|e| file.show(&e))?;
+        if args.local {
+            // Its positions and results are of other sources and sinks.
+            plan.fingerprint.push_str("--local\n");
+        }
+        for warning in &plan.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Some(Query { plan, config }))
+    }
+}
+
+/// Settings of the file, and those of the command line over them.
+fn settings(args: &Args, script: &Script) -> BTreeMap<String, String> {
+    let mut settings = script.settings.clone();
+    settings.extend(args.settings.iter().cloned());
+    if let Some(n) = args.parallelism {
+        settings.insert("parallelism.default".into(), n.to_string());
+    }
+    settings
+}

@@ -1,0 +1,120 @@
+//! The start of a job whose query is understood: its folder is locked, its ends are connected.
+//!
+//! Called by [`super::Job`] and by `paceline run`. The order matters: the run's name, which sinks need, is in the state directory,
+//! and only its owner may read it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::checkpoint::store::CheckpointStore;
+use crate::config::Config;
+use crate::connect::{self, Connection};
+use crate::connector::inline::select::SelectFormat;
+use crate::connector::{Bounds, ConnectError, Connectors, Environment};
+use crate::plan::physical::PhysicalPlan;
+use crate::runtime::crash::NeverCrash;
+use crate::runtime::error::JobError;
+use crate::runtime::graph::LANE_BYTES_MAX;
+use crate::runtime::job;
+use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
+use crate::time::clock::SharedClock;
+
+/// All that a start depends on.
+pub struct Start<'a> {
+    pub connectors: &'a Connectors,
+    pub config: &'a Config,
+    pub plan: &'a PhysicalPlan,
+    /// Samples are looked for beside it.
+    pub query_path: PathBuf,
+    pub local: bool,
+    pub state_dir: PathBuf,
+    pub errors_dir: PathBuf,
+    pub bounds: Bounds,
+    pub select: SelectFormat,
+    pub fresh: bool,
+    pub allow_duplicates: bool,
+    pub clock: SharedClock,
+    pub runtime: tokio::runtime::Handle,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// A job that [`job::run`] can run.
+pub struct Started {
+    pub connection: Connection,
+    pub options: JobOptions,
+    pub store: CheckpointStore,
+    pub run_ms: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    State(#[from] JobError),
+}
+
+impl Start<'_> {
+    pub fn start(self) -> Result<Started, StartError> {
+        let mut store = CheckpointStore::open(&self.state_dir).map_err(JobError::from)?;
+        let run_ms = job::run_start(&mut store, self.fresh, &self.clock)?;
+        let env = Environment {
+            connectors: self.connectors,
+            config: self.config,
+            query_path: self.query_path.clone(),
+            local: self.local,
+            state_dir: self.state_dir.clone(),
+            errors_dir: self.errors_dir.clone(),
+            run_ms,
+            run_name: store.run_name(run_ms),
+            bounds: self.bounds,
+            clock: self.clock.clone(),
+            runtime: self.runtime.clone(),
+            select: self.select,
+        };
+        let connection = connect::connect(self.plan, &env)?;
+        let options = self.options();
+        Ok(Started { connection, options, store, run_ms })
+    }
+
+    fn options(self) -> JobOptions {
+        let Config { workers, batch_rows, memory_bytes, .. } = *self.config;
+        JobOptions {
+            workers,
+            state_dir: self.state_dir,
+            fresh: self.fresh,
+            allow_duplicates: self.allow_duplicates,
+            trigger: trigger(self.config),
+            scheduling: Scheduling::Threads,
+            batch_rows,
+            lane_bytes_max: LANE_BYTES_MAX,
+            // Two fifths for accumulators and a quarter for RocksDB; the rest is for queues, the batches in work, what is
+            // copied while state moves, and freed pages that the system has not got back yet.
+            accumulator_bytes_max: memory_bytes / 5 * 2,
+            read_ahead_bytes: memory_bytes / 8,
+            state_cache_bytes: memory_bytes / 4,
+            crashes: Arc::new(NeverCrash),
+            clock: self.clock,
+            stop: self.stop,
+        }
+    }
+}
+
+fn trigger(config: &Config) -> CheckpointTrigger {
+    match (config.checkpoint_records, config.checkpoint_interval) {
+        (Some(records), _) => CheckpointTrigger::Records(records),
+        (None, Some(interval)) => CheckpointTrigger::Interval(interval),
+        (None, None) => CheckpointTrigger::AtEnd,
+    }
+}
+
+/// Where the error stream goes. What could not be read must not go with state that does when the job ends.
+pub fn errors_dir(config: &Config, state_dir: &Path, state_stays: bool) -> PathBuf {
+    match &config.errors_path {
+        Some(path) => PathBuf::from(path),
+        None if state_stays => state_dir.join("errors"),
+        None => PathBuf::from("paceline-errors"),
+    }
+}

@@ -1,0 +1,43 @@
+//! Lines of operators that look at one row at a time.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Field;
+use datafusion_physical_expr::PhysicalExpr;
+
+use crate::engine_words::in_sql;
+use crate::operator::expand::ExpandSpec;
+use crate::operator::marks::Mark;
+use crate::operator::unnest::UnnestSpec;
+
+pub(super) fn calc(predicate: Option<&Arc<dyn PhysicalExpr>>, projection: Option<&[Arc<dyn PhysicalExpr>]>) -> String {
+    let mut parts = Vec::new();
+    if let Some(predicate) = predicate {
+        parts.push(format!("filter {}", in_sql(&predicate.to_string())));
+    }
+    if let Some(projection) = projection {
+        parts.push(format!("project {}", projection.iter().map(|e| in_sql(&e.to_string())).collect::<Vec<_>>().join(", ")));
+    }
+    parts.join("; ")
+}
+
+pub(super) fn expand(spec: &ExpandSpec) -> String {
+    format!("repeat for {} grouping sets", spec.sets.len())
+}
+
+pub(super) fn unnest(spec: &UnnestSpec) -> String {
+    if spec.outer { "one row for each element, or one without" } else { "one row for each element" }.into()
+}
+
+pub(super) fn marks(mark: &Mark) -> String {
+    match mark {
+        Mark::Watermark => "with the watermark before each row",
+        Mark::Now => "with the time of day",
+        Mark::Random(_) => "with random values",
+    }
+    .into()
+}
+
+pub(super) fn processing_time(column: &Field) -> String {
+    format!("by processing time, not repeatable: {}", column.name())
+}
