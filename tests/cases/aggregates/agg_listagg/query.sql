@@ -2,8 +2,7 @@
 -- surprising: NULLs skipped; empty = NULL; empty strings kept
 -- differs from Flink: dst: LISTAGG(DISTINCT) is in order of arrival, Flink's in that of a hash map
 -- differs from Flink: ses: where a late row joins two sessions, Flink puts the rows of one before those of the other
--- goes by arrival: select_1: REASON
--- goes by arrival: select_2: REASON
+-- goes by arrival: select_2: changes of several groups meet in the order in which workers send them, and the list keeps it
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `tum` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` STRING, `b2` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum');
 CREATE TABLE `hop` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `a` STRING, `b2` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hop');

@@ -1,11 +1,5 @@
 -- many order-free aggregates at once with DISTINCT and FILTER in every window kind, old and new
--- differs from Flink: cum: VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832
--- differs from Flink: hop: VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832
--- differs from Flink: leg: VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832
 -- differs from Flink: legh: VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832
--- differs from Flink: legs: VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832
--- differs from Flink: ses: VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832
--- differs from Flink: tum: VAR_POP(BIGINT) of exactly 1833: Flink's DOUBLEs come to a little less in the old HOP and are cut to 1832
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `tum` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cd` BIGINT, `sf` BIGINT, `am` DECIMAL(38, 6), `ms` STRING, `md` DOUBLE, `sd` DOUBLE, `cf` BIGINT, `vp` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tum');
 CREATE TABLE `hop` (`ws` TIMESTAMP(3), `we` TIMESTAMP(3), `k` STRING, `c` BIGINT, `cd` BIGINT, `sf` BIGINT, `am` DECIMAL(38, 6), `ms` STRING, `md` DOUBLE, `sd` DOUBLE, `cf` BIGINT, `vp` BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/hop');

@@ -1,10 +1,6 @@
 -- SUM, AVG, MIN, MAX at the limits of every numeric type: wrap-around, infinity, DECIMAL(38) overflow to NULL
 -- surprising: DECIMAL(38) SUM restarts after an overflow (A1)
--- differs from Flink: cnts: SUM(DECIMAL) beyond 38 digits is NULL whatever the order; Flink's begins again with the next row
--- differs from Flink: decs: SUM(DECIMAL) beyond 38 digits is NULL whatever the order; Flink's begins again with the next row
--- differs from Flink: flts: SUM(DECIMAL) beyond 38 digits is NULL whatever the order; Flink's begins again with the next row
 -- differs from Flink: hopi: SUM(DECIMAL) beyond 38 digits is NULL whatever the order; Flink's begins again with the next row
--- differs from Flink: ints: SUM(DECIMAL) beyond 38 digits is NULL whatever the order; Flink's begins again with the next row
 -- differs from Flink: m38: SUM(DECIMAL) beyond 38 digits is NULL whatever the order; Flink's begins again with the next row
 -- differs from Flink: select_1: SUM(DECIMAL) beyond 38 digits is NULL whatever the order; Flink's begins again with the next row
 CREATE TABLE src (id BIGINT, k STRING, t TINYINT, si SMALLINT, i INT, l BIGINT, f FLOAT, d DOUBLE, m5 DECIMAL(5,2), m38 DECIMAL(38,0), m18 DECIMAL(38,18), ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');

@@ -1,16 +1,13 @@
 -- ARRAY_AGG, COLLECT, LISTAGG(DISTINCT), FIRST_VALUE and LAST_VALUE of distinct values that take rows back
 -- surprising: an equal array with a NULL in it is sent again (C8)
--- goes by arrival: select_1: REASON
--- goes by arrival: select_2: REASON
--- goes by arrival: select_3: REASON
--- goes by arrival: select_4: REASON
--- goes by arrival: select_5: REASON
--- goes by arrival: select_6: REASON
--- goes by arrival: select_7: REASON
--- goes by arrival: select_8: REASON
--- goes by arrival: select_9: REASON
--- goes by arrival: select_10: REASON
--- goes by arrival: select_11: REASON
+-- goes by arrival: select_1: changes of several groups meet in the order in which workers send them, and the array keeps it
+-- goes by arrival: select_2: changes of several groups meet in the order in which workers send them, and the array keeps it
+-- goes by arrival: select_3: changes of several groups meet in the order in which workers send them, and the array keeps it
+-- goes by arrival: select_7: changes of several groups meet in the order in which workers send them, and the list keeps it
+-- goes by arrival: select_8: changes of several groups meet in the order in which workers send them, and the list keeps it
+-- goes by arrival: select_9: changes of several groups meet in the order in which workers send them, which says what is first and last
+-- goes by arrival: select_10: changes of several groups meet in the order in which workers send them, which says what is first and last
+-- goes by arrival: select_11: changes of several groups meet in the order in which workers send them, which says what is first and last
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE VIEW q AS SELECT k, j, NULLIF(COUNT(*), 0) AS c, SUM(v) AS sv, SUM(d) AS sd, SUM(m) AS sm, MAX(s) AS ms FROM src GROUP BY k, j;
 CREATE VIEW l AS SELECT id, k, j, v, d, m, s FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k, j ORDER BY ts DESC) AS rn FROM src) WHERE rn = 1;

@@ -1,10 +1,5 @@
 -- retraction of DOUBLE, FLOAT, DECIMAL sums and averages, LAST_VALUE and FIRST_VALUE over a changelog
 -- surprising: a global aggregate that falls to no rows sends -D (C1)
--- goes by arrival: select_1: REASON
--- goes by arrival: select_2: REASON
--- goes by arrival: select_3: REASON
--- goes by arrival: select_4: REASON
--- goes by arrival: select_5: REASON
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE VIEW q AS SELECT k, COUNT(*) AS c, SUM(d) AS sd, SUM(m) AS sm, MAX(s) AS ms FROM src GROUP BY k;
 SELECT SUM(sm) AS a, AVG(sm) AS b, MAX(sd) AS c FROM q;

@@ -1,10 +1,7 @@
 -- JSON_OBJECTAGG and JSON_ARRAYAGG that take rows back, with NULLs kept and left out, FILTER
--- goes by arrival: select_1: REASON
--- goes by arrival: select_2: REASON
--- goes by arrival: select_3: REASON
--- goes by arrival: select_4: REASON
--- goes by arrival: select_5: REASON
--- goes by arrival: select_6: REASON
+-- goes by arrival: select_3: changes of several groups meet in the order in which workers send them, and the array keeps it
+-- goes by arrival: select_4: changes of several groups meet in the order in which workers send them, and the array keeps it
+-- goes by arrival: select_5: changes of several groups meet in the order in which workers send them, and the array keeps it
 CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '5' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE VIEW q AS SELECT k, j, COUNT(*) AS c, SUM(v) AS sv, SUM(d) AS sd, SUM(m) AS sm, MAX(s) AS ms FROM src GROUP BY k, j;
 CREATE VIEW l AS SELECT id, k, j, v, d, m, s FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY k, j ORDER BY ts DESC) AS rn FROM src) WHERE rn = 1;

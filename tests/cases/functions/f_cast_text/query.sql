@@ -1,5 +1,4 @@
 -- CAST of temporal and nested values to STRING and back, to other precisions
--- differs from Flink: tostr: TIMESTAMP(9) outside of 1677 to 2262: Flink has more than 64 bits of nanoseconds
 -- differs from Flink: totim: TIMESTAMP(9) outside of 1677 to 2262: Flink has more than 64 bits of nanoseconds
 CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `tostr` (`id` BIGINT, `c1` STRING, `c2` STRING, `c3` STRING, `c4` STRING, `c5` STRING, `c6` STRING, `c7` STRING, `c8` VARCHAR(10), `c9` CHAR(30), `c10` CHAR(4), `c11` STRING, `c12` STRING, `c13` STRING, `c14` STRING, `c15` STRING, `c16` STRING, `c17` STRING, `c18` STRING, `c19` STRING, `c20` STRING, `c21` STRING, `c22` STRING) WITH ('connector'='filesystem','format'='json','path'='${OUT}/tostr');

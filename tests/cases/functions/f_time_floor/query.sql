@@ -1,9 +1,7 @@
 -- FLOOR and CEIL of TIMESTAMP, DATE, TIME to every unit
 -- surprising: WEEK starts on Sunday here (F7)
 -- differs from Flink: ce: dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not
--- differs from Flink: fd: dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not
 -- differs from Flink: fl: dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not
--- differs from Flink: ft: dates before 1582-10-15: Flink's calendar is the Julian one there, ours is not
 CREATE TABLE src (id BIGINT, ts TIMESTAMP(3), t2 TIMESTAMP(3), dt DATE, tm TIME, n INT, ms BIGINT, sec BIGINT) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
 CREATE TABLE `fl` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(3), `c6` TIMESTAMP(3), `c7` TIMESTAMP(3), `c8` TIMESTAMP(3), `c9` TIMESTAMP(3), `c10` TIMESTAMP(3), `c11` TIMESTAMP(3), `c12` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/fl');
 CREATE TABLE `ce` (`id` BIGINT, `c1` TIMESTAMP(3), `c2` TIMESTAMP(3), `c3` TIMESTAMP(3), `c4` TIMESTAMP(3), `c5` TIMESTAMP(3), `c6` TIMESTAMP(3), `c7` TIMESTAMP(3), `c8` TIMESTAMP(3), `c9` TIMESTAMP(3), `c10` TIMESTAMP(3), `c11` TIMESTAMP(3), `c12` TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/ce');
