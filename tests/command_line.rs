@@ -292,18 +292,17 @@ fn settings_that_are_not_followed_are_told_once() {
 #[test]
 fn debug_lines_say_worker_chain_and_operator() {
     let dir = job(&format!("{TABLES}{QUERY}"), GOOD.as_bytes());
-    let run = |level: &str, args: &[&str]| {
+    let run_file = |file: &str, level: &str, args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_paceline"));
         command
-            .args(["run", "q.sql", "--parallelism", "2", "--state-dir", "state", "--fresh"])
+            .args(["run", file, "--parallelism", "2", "--state-dir", "state", "--fresh"])
             .args(args);
-        // A checkpoint while windows are open.
-        command.args(["--set", "paceline.batch.rows=1", "--set", "paceline.checkpoint.records=1"]);
         let output =
             command.env("RUST_LOG", level).current_dir(dir.path()).output().expect("starts");
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         stderr(&output)
     };
+    let run = |level: &str, args: &[&str]| run_file("q.sql", level, args);
     let text = run("paceline=debug", &[]);
     let line = |says: &str| {
         text.lines()
@@ -317,12 +316,20 @@ fn debug_lines_say_worker_chain_and_operator() {
     ] {
         assert!(fires.contains(part), "{fires}");
     }
-    assert!(line("frozen state is packed").contains("operator{"), "{text}");
     assert!(
         line("the barrier has passed the chain")
             .contains("chain{number=0 from=\"src\" to=\"edge 0\"}: "),
         "{text}"
     );
+    // Groups without a window are there at the last checkpoint.
+    let groups = "CREATE TABLE n (n INT) WITH ('connector' = 'datagen', 'number-of-rows' = '50');
+        CREATE TABLE c (n INT PRIMARY KEY NOT ENFORCED, c BIGINT)
+            WITH ('connector' = 'blackhole');
+        INSERT INTO c SELECT n, COUNT(*) FROM n GROUP BY n;";
+    fs::write(dir.path().join("groups.sql"), groups).expect("writes");
+    let packed = run_file("groups.sql", "paceline=debug", &[]);
+    let packed = packed.lines().find(|line| line.contains("frozen state is packed"));
+    assert!(packed.is_some_and(|line| line.contains("operator{") && line.contains("bytes=")));
     // As objects, for what reads logs.
     let text = run("paceline=debug", &["--log-format", "json"]);
     let objects = text
