@@ -311,7 +311,7 @@ fn debug_lines_say_worker_chain_and_operator() {
     };
     let fires = line("a window fires");
     for part in [
-        ":chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 name=\"window 1\"}:",
+        ":chain{number=1 from=\"edge 0\" to=\"res\"}:operator{place=0 called=\"window 1\"}:",
         "groups=1",
     ] {
         assert!(fires.contains(part), "{fires}");
@@ -346,7 +346,7 @@ fn debug_lines_say_worker_chain_and_operator() {
         .map(|s| s["name"].as_str().expect("a name"))
         .collect();
     assert_eq!(
-        (names, &fires["span"]["name"]),
+        (names, &fires["span"]["called"]),
         (vec!["worker", "chain", "operator"], &"window 1".into()),
         "{fires}"
     );

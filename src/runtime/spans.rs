@@ -1,6 +1,6 @@
 //! Who writes a log line? Spans of workers, of their chains and of the operators in these, which
 //! `RUST_LOG=paceline=debug` puts in front of a line: `worker{id=0}:chain{number=1 from="edge 0"
-//! to="board"}:operator{place=1 name="window 1"}`.
+//! to="board"}:operator{place=1 called="window 1"}`.
 //!
 //! Made by `graph`, once for each, and entered by `worker` and `chain` for each step, event or
 //! batch. What always holds: a span that no log asks for when it is made is a comparison when it is
@@ -23,7 +23,7 @@ pub fn chain(worker: &Span, plan: &PhysicalPlan, number: usize) -> Span {
 /// `place`: in its chain, from 0. `name`: as messages have it, with the number under which it keeps
 /// state.
 pub fn operator(chain: &Span, place: usize, name: &str) -> Span {
-    debug_span!(parent: chain, "operator", place, name)
+    debug_span!(parent: chain, "operator", place, called = name)
 }
 
 fn from(plan: &PhysicalPlan, chain: usize) -> String {

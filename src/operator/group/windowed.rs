@@ -362,7 +362,7 @@ impl WindowedGroups {
                 let over = self.ends(end, *local);
                 let Some(number) = self.next_number(end, rest) else {
                     cx.counters.windows_fired += u64::from(!self.is_closed(end));
-                    tracing::debug!(end_ms = %end, is_over = over, "a window has fired");
+                    tracing::debug!(end_ms = end.ms(), is_over = over, "a window has fired");
                     if over {
                         self.open.remove(&end);
                         self.stored.remove(&end);

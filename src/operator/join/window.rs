@@ -170,7 +170,7 @@ impl Steps for WindowJoin {
                     input.remove(window.end, cx.db)?;
                 }
                 cx.counters.windows_fired += 1;
-                tracing::debug!(end_ms = %window.end, "a window has fired");
+                tracing::debug!(end_ms = window.end.ms(), "a window has fired");
             }
             return Ok(());
         }

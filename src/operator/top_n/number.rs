@@ -153,7 +153,7 @@ impl Steps for NumberTopN {
         let local = local_watermark(self.spec.zone.as_ref(), watermark);
         if let Some(end) = self.next_due(local) {
             cx.counters.windows_fired += 1;
-            tracing::debug!(end_ms = %end, "a window fires");
+            tracing::debug!(end_ms = end.ms(), "a window fires");
             return self.emit(end, cx);
         }
         self.firing = None;

@@ -137,10 +137,10 @@ impl OpenWindow {
     fn tell(&self) {
         match self {
             OpenWindow::Own { end, rest, .. } | OpenWindow::Running { end, rest } => {
-                tracing::debug!(end_ms = %end, groups = rest.order.len(), "a window fires");
+                tracing::debug!(end_ms = end.ms(), groups = rest.order.len(), "a window fires");
             }
             OpenWindow::Streamed { end, .. } => {
-                tracing::debug!(end_ms = %end, "a window fires from the store")
+                tracing::debug!(end_ms = end.ms(), "a window fires from the store")
             }
         }
     }
