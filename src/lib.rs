@@ -19,7 +19,7 @@
 //! # Three journeys
 //!
 //! **A record.** [`source`] gives raw bytes with a position · [`unpack`] opens what they are
-//! wrapped in · [`format`] turns them into columns · [`ingest`] marks every row with its split's
+//! wrapped in · [`mod@format`] turns them into columns · [`ingest`] marks every row with its split's
 //! watermark · [`operator::calc`] filters and projects · [`operator::window`] finds the open
 //! windows of each row and folds it into their groups ([`operator::session`] does so for sessions)
 //! · [`runtime::exchange`] moves partial aggregates to the worker that owns their key group · a

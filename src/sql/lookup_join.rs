@@ -4,7 +4,7 @@
 //! DataFusion's planner passes over the version of a table. [`rewrite`] puts it into the join: the
 //! table gets a name that marks it, the time becomes a condition. [`resolve`] checks the time once
 //! columns are known and takes the condition away. What always holds: what is left is a join with a
-//! scan of a [`PlannedLookup`], which `plan::lower` makes an operator of; a version anywhere else
+//! scan of a [`PlannedLookup`](crate::sql::catalog::PlannedLookup), which `plan::lower` makes an operator of; a version anywhere else
 //! is refused.
 
 use std::ops::ControlFlow;

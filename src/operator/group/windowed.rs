@@ -4,7 +4,7 @@
 //! Runs behind [`AssignWindows`](crate::operator::window::assign), which leaves out rows that are
 //! late by their own split and gives every row its window. Groups are kept as those of a changelog
 //! ([`super::keyed`]): in memory while they are used, else in the store, with an index by window.
-//! [`WindowedSpec`](super::WindowedSpec) says when a group is sent: with each row, some time after
+//! [`WindowedSpec`] says when a group is sent: with each row, some time after
 //! a change, or when its window closes; before a late row changes a group, what was in time is
 //! sent.
 //!

@@ -58,7 +58,7 @@ pub const ALL: [Definition; 9] = [
     function("json_unquote", &[Text], Body::Text(|r| Ok(Some(unquote(r.text(0)))))),
 ];
 
-/// JSON_QUERY(... RETURNING ARRAY<STRING>).
+/// `JSON_QUERY(... RETURNING ARRAY<STRING>)`.
 pub const ARRAY_QUERY: NestedDefinition = NestedDefinition {
     name: "(json_query array)",
     takes: exactly(5),
