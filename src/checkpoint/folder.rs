@@ -28,6 +28,11 @@ impl Folder {
         Folder { root: state.join("checkpoints"), scratch: state.join(own::STAGING) }
     }
 
+    /// The folders between an object's file and the root, from the inside out.
+    fn folders_of<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = &'a Path> {
+        path.ancestors().skip(1).take_while(|folder| **folder != *self.root)
+    }
+
     /// Puts one object. Folders in which a name is new are added to `changed`.
     fn put(
         &self,
@@ -36,8 +41,7 @@ impl Folder {
         changed: &mut BTreeSet<PathBuf>,
     ) -> Result<Put, StoreError> {
         let target = self.root.join(name);
-        let below_root: Vec<&Path> =
-            target.ancestors().skip(1).take_while(|folder| **folder != *self.root).collect();
+        let below_root: Vec<&Path> = self.folders_of(&target).collect();
         changed.extend(below_root.first().map(|folder| folder.to_path_buf()));
         // One after the other from the outside in, so that each is made private.
         for folder in below_root.into_iter().rev().filter(|folder| !folder.is_dir()) {
@@ -157,12 +161,7 @@ impl Depot for Folder {
             debug_assert!(own::is_object(name), "{name} was never put");
             let path = self.root.join(name);
             own::remove_file(&path)?;
-            folders.extend(
-                path.ancestors()
-                    .skip(1)
-                    .take_while(|folder| **folder != *self.root)
-                    .map(Path::to_path_buf),
-            );
+            folders.extend(self.folders_of(&path).map(Path::to_path_buf));
         }
         for folder in folders.into_iter().rev() {
             own::remove_emptied(&folder)?;

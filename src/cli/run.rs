@@ -1,11 +1,10 @@
 //! `paceline run`: from arguments to a job and its exit code.
 //!
-//! The steps are those of [`start`]: the query is planned (`query`), folders are made and locked
-//! (`folders`), the ends are connected, and the job runs (`drive`) until its input ends or a signal
+//! The steps are those of [`start`]: the query is planned (`query`), folders are chosen and locked
+//! and the ends connected (`embed`), and the job runs (`drive`) until its input ends or a signal
 //! comes (`signals`).
 
 mod drive;
-mod folders;
 mod query;
 mod signals;
 
@@ -16,12 +15,12 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 use self::drive::{Ready, ended};
-use self::folders::Folders;
 use self::query::Query;
 use super::{Exit, SqlFile, key_value};
 use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::connector::inline::select::SelectFormat;
 use crate::connector::{Bounds, ConnectError, Connectors};
+use crate::embed::folders::Folders;
 use crate::embed::start::{Start, StartError};
 use crate::observe::health::{self, Health};
 use crate::time::clock::SystemClock;
@@ -102,7 +101,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         return Ok(Exit::Done);
     };
     let bounds = bounds(args)?;
-    let folders = Folders::of(args, &config)?;
+    let folders = Folders::of(args.state_dir.as_deref(), &config).map_err(failed)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

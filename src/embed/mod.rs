@@ -5,6 +5,7 @@
 //! always holds: nothing outside is touched before the whole query has been understood.
 
 mod failure;
+pub(crate) mod folders;
 mod function;
 pub mod start;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use failure::JobFailure;
+use folders::Folders;
 pub use function::Function;
 use start::{Start, Started};
 
@@ -145,21 +147,15 @@ impl Job {
         let (plan, config) = self.plan()?;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let temporary = match &self.state_dir {
-            Some(_) => None,
-            None => Some(tempfile::Builder::new().prefix("paceline-").tempdir()?),
-        };
-        let of_the_run = temporary.as_ref().map(|folder| folder.path().to_path_buf());
-        let state_dir = self.state_dir.clone().or(of_the_run).unwrap_or_default();
-        let errors_dir = start::errors_dir(&config, &state_dir, self.state_dir.is_some());
+        let folders = Folders::of(self.state_dir.as_deref(), &config)?;
         let start = Start {
             connectors: &self.connectors,
             config: &config,
             plan: &plan,
             query_path: PathBuf::from(QUERY),
             local: false,
-            state_dir,
-            errors_dir,
+            state_dir: folders.state.clone(),
+            errors_dir: folders.errors.clone(),
             bounds: Bounds::default(),
             select: SelectFormat::Json,
             fresh: false,

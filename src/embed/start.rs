@@ -3,7 +3,7 @@
 //! Called by [`super::Job`] and by `paceline run`. The order matters: the run's name, which sinks
 //! need, is in the state directory, and only its owner may read it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -108,15 +108,5 @@ fn trigger(config: &Config) -> CheckpointTrigger {
         (Some(records), _) => CheckpointTrigger::Records(records),
         (None, Some(interval)) => CheckpointTrigger::Interval(interval),
         (None, None) => CheckpointTrigger::AtEnd,
-    }
-}
-
-/// Where the error stream goes. What could not be read must not go with state that does when the
-/// job ends.
-pub fn errors_dir(config: &Config, state_dir: &Path, state_stays: bool) -> PathBuf {
-    match &config.errors_path {
-        Some(path) => PathBuf::from(path),
-        None if state_stays => state_dir.join("errors"),
-        None => PathBuf::from("paceline-errors"),
     }
 }
