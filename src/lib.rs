@@ -103,6 +103,7 @@
 //! - `engine_words`: what the engine below says, said in words of SQL
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
+//! - `tasks`: where what waits for the outside runs
 //! - `floats`, `map_keys`: facts about values that several floors share
 //! - `time`: clocks, times of events and watermarks
 //! - `change`, `rows`: rows that add or take back, and batches of them
@@ -144,6 +145,7 @@ pub mod private;
 pub mod rows;
 pub mod secret;
 pub mod suggest;
+pub mod tasks;
 pub mod time;
 pub mod types;
 pub mod wake;

@@ -75,7 +75,7 @@ impl World {
         ];
         options
             .extend(defaults.iter().chain(extra).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-        DynamoDbSink::new(spec, &options, run_ms, mode, self.runtime.handle().clone())
+        DynamoDbSink::new(spec, &options, run_ms, mode, self.runtime.handle().clone().into())
     }
 
     /// `race/rider` of each item with its points.

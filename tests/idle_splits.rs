@@ -204,7 +204,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         run_name: "run".into(),
         bounds: Default::default(),
         clock: clock.clone(),
-        runtime: runtime.handle().clone(),
+        tasks: runtime.handle().clone().into(),
         select: SelectFormat::Json,
     };
     let mut connection = connect(&plan, &env).unwrap();

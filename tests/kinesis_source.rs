@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMillisecondType;
 use paceline::connector::Bounds;
-use paceline::connector::kinesis::client::KinesisWriter;
+use paceline::connector::kinesis::KinesisWriter;
 use paceline::connector::kinesis::position::ShardPosition;
 use paceline::connector::kinesis::{KinesisOptions, KinesisSource};
 use paceline::ids::WorkerId;
@@ -60,8 +60,14 @@ impl World {
 
     fn source_with(&self, options: KinesisOptions, metadata: &[&str]) -> KinesisSource {
         let keys = metadata.iter().map(|k| (*k).to_owned()).collect();
-        KinesisSource::new(STREAM, options, keys, self.clock.clone(), self.runtime.handle().clone())
-            .unwrap()
+        KinesisSource::new(
+            STREAM,
+            options,
+            keys,
+            self.clock.clone(),
+            self.runtime.handle().clone().into(),
+        )
+        .unwrap()
     }
 
     fn source(&self, position: &str, bounds: Bounds) -> KinesisSource {
@@ -493,7 +499,7 @@ fn metadata_columns_follow_the_order_asked_for() {
         options,
         vec!["shard".into()],
         world.clock.clone(),
-        world.runtime.handle().clone(),
+        world.runtime.handle().clone().into(),
     );
     assert!(unknown.is_err_and(|e| e.to_string().contains("shard-id")));
 }
@@ -546,7 +552,8 @@ fn a_writer_sends_only_what_failed_again() {
         ..Faults::default()
     });
     let options = world.options(STREAM, &[], Bounds::default());
-    let writer = KinesisWriter::with_options(&options, world.runtime.handle().clone());
+    let writer =
+        KinesisWriter::with_options(&options, world.runtime.handle().clone().into()).unwrap();
     let records: Vec<(String, Vec<u8>)> =
         (0..1200).map(|n| (format!("key-{n}"), format!("{n:04}").into_bytes())).collect();
     writer.put(records.clone()).unwrap();
@@ -564,9 +571,10 @@ fn a_writer_sends_only_what_failed_again() {
     writer.put(large).unwrap();
     let missing = KinesisWriter::with_options(
         &world.options("rids", &[], Bounds::default()),
-        world.runtime.handle().clone(),
-    );
+        world.runtime.handle().clone().into(),
+    )
+    .unwrap();
     let text = missing.put(vec![("k".into(), vec![1])]).unwrap_err().to_string();
     assert!(text.contains("rids") && text.contains("ResourceNotFound"), "{text}");
-    assert!(KinesisWriter::new("rides", None, world.runtime.handle().clone()).is_err());
+    assert!(KinesisWriter::new("rides", None, world.runtime.handle().clone().into()).is_err());
 }

@@ -368,8 +368,8 @@ fn a_table_that_changes_while_it_is_asked_is_said_to_have_changed() {
             ("aws.credentials.provider", "BASIC"),
         ];
         let options = options.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        let table =
-            DynamoDbLookup::new(spec.clone(), &options, 3, runtime.handle().clone()).unwrap();
+        let table = DynamoDbLookup::new(spec.clone(), &options, 3, runtime.handle().clone().into())
+            .unwrap();
         let lookup = Arc::new(Lookup::new(spec, Arc::new(table), None, SystemClock::shared()));
         let mut asker = lookup.asker(Arc::new(|| {})).unwrap();
         assert_eq!(ask(&mut asker, 1), Ok(1));

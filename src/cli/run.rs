@@ -120,7 +120,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         fresh: args.fresh,
         allow_duplicates: args.allow_duplicates,
         clock: SystemClock::shared(),
-        runtime: runtime.handle().clone(),
+        tasks: runtime.handle().clone().into(),
         stop: Arc::default(),
     };
     let stop = start.stop.clone();

@@ -15,7 +15,7 @@ use clap::ValueEnum;
 
 use super::Exit;
 use crate::connector::alleycat::crowd::{Crowd, CrowdOptions, PartitionKey, START_MS};
-use crate::connector::kinesis::client::KinesisWriter;
+use crate::connector::kinesis::KinesisWriter;
 use crate::source::SourceError;
 use crate::time::clock::{Clock, SystemClock};
 
@@ -204,7 +204,7 @@ fn sink(
     runtime: &tokio::runtime::Handle,
 ) -> Result<Box<dyn EventSink>, (Exit, String)> {
     if let Some(arn) = &args.stream_arn {
-        let writer = KinesisWriter::new(arn, args.endpoint.as_deref(), runtime.clone());
+        let writer = KinesisWriter::new(arn, args.endpoint.as_deref(), runtime.clone().into());
         return Ok(Box::new(writer.map_err(|e| (Exit::Wrong, e.to_string()))?));
     }
     Ok(match &args.out {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Connectors;
 use super::inline::select::SelectFormat;
 use crate::config::Config;
+use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
 
 /// Arrival times that bound reading, ms since the epoch, half open; set by `--from` and `--to`.
@@ -31,6 +32,7 @@ pub struct Environment<'a> {
     /// Arrival times that bound streams: `--from`, `--to`.
     pub bounds: Bounds,
     pub clock: SharedClock,
-    pub runtime: tokio::runtime::Handle,
+    /// Where network calls run.
+    pub tasks: Tasks,
     pub select: SelectFormat,
 }

@@ -133,7 +133,7 @@ impl Connectors {
     pub fn built_in() -> Connectors {
         Connectors(vec![
             Box::new(filesystem::Filesystem),
-            Box::new(kinesis::Kinesis),
+            Box::new(kinesis::Kinesis::default()),
             Box::new(dynamodb::DynamoDb),
             Box::new(datagen::Datagen),
             Box::new(alleycat::Alleycat),

@@ -161,7 +161,7 @@ impl Job {
             fresh: false,
             allow_duplicates: false,
             clock: SystemClock::shared(),
-            runtime: runtime.handle().clone(),
+            tasks: runtime.handle().clone().into(),
             stop: self.stop.0.clone(),
         };
         let Started { connection, options, store, run_ms } =

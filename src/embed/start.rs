@@ -18,6 +18,7 @@ use crate::runtime::error::JobError;
 use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
+use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
 
 /// All that a start depends on.
@@ -35,7 +36,7 @@ pub(crate) struct Start<'a> {
     pub fresh: bool,
     pub allow_duplicates: bool,
     pub clock: SharedClock,
-    pub runtime: tokio::runtime::Handle,
+    pub tasks: Tasks,
     pub stop: Arc<AtomicBool>,
 }
 
@@ -71,7 +72,7 @@ impl Start<'_> {
             run_name: store.run_name(run_ms),
             bounds: self.bounds,
             clock: self.clock.clone(),
-            runtime: self.runtime.clone(),
+            tasks: self.tasks.clone(),
             select: self.select,
         };
         let connection = connect::connect(self.plan, &env)?;

@@ -194,7 +194,7 @@ pub fn observe(
         run_name: store.run_name(run_ms),
         bounds: Default::default(),
         clock: clock.clone(),
-        runtime: runtime.handle().clone(),
+        tasks: runtime.handle().clone().into(),
         select: SelectFormat::Json,
     };
     let mut connection = connect(&plan, &env).unwrap_or_else(|e| panic!("{e}"));

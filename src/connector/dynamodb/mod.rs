@@ -90,7 +90,7 @@ impl Writes for DynamoDb {
             &own_options(table),
             env.run_ms,
             mode,
-            env.runtime.clone(),
+            env.tasks.clone(),
         );
         Ok(Arc::new(sink.map_err(|e| sink_error(e, table))?))
     }
@@ -113,7 +113,7 @@ impl LooksUp for DynamoDb {
             plan.spec.clone(),
             &own_options(table),
             options.retries,
-            env.runtime.clone(),
+            env.tasks.clone(),
         );
         Ok(Arc::new(made.map_err(|e| config_error(table, e))?))
     }

@@ -18,6 +18,7 @@ use crate::connector::dynamodb::lanes::{KeyLanes, Sent};
 use crate::connector::dynamodb::staged;
 use crate::sink::version::{Tally, WriteMode};
 use crate::sink::{Afterwards, Prepared, Rejected};
+use crate::tasks::Tasks;
 use crate::time::timer;
 use crate::wake::Wake;
 
@@ -46,7 +47,7 @@ pub(crate) struct Outbox {
     requests_max: usize,
     items_max: usize,
     fail_on_error: bool,
-    runtime: tokio::runtime::Handle,
+    tasks: Tasks,
     table: String,
     tally: Arc<Tally>,
     retries: AtomicU64,
@@ -65,7 +66,7 @@ pub(crate) struct OutboxConfig {
     pub items_max: usize,
     /// A failed request is not sent again, and an item that cannot be taken is a failure.
     pub fail_on_error: bool,
-    pub runtime: tokio::runtime::Handle,
+    pub tasks: Tasks,
     /// Wakes the worker that fills it.
     pub wake: Wake,
     /// For log lines.
@@ -88,7 +89,7 @@ impl Outbox {
             requests_max: config.requests_max,
             items_max: config.items_max,
             fail_on_error: config.fail_on_error,
-            runtime: config.runtime,
+            tasks: config.tasks,
             table: config.table,
             tally: config.tally,
             retries: AtomicU64::default(),
@@ -176,7 +177,7 @@ impl Outbox {
         // A runtime that has stopped drops a task at once, and the request then wants the lock.
         drop(lanes);
         for request in requests {
-            self.runtime.spawn(request.send());
+            self.tasks.spawn(request.send());
         }
     }
 

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::client::{TableClient, TableKey, VERSION_ATTRIBUTE};
 use super::describe::describe;
@@ -23,6 +23,7 @@ use crate::sink::version::{Counts, TEXT_LEN, Tally, Version, WriteMode};
 use crate::sink::{
     Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec,
 };
+use crate::tasks::Tasks;
 use crate::types::sql_name;
 use crate::wake::Wake;
 
@@ -31,7 +32,7 @@ pub struct DynamoDbSink {
     options: DynamoDbOptions,
     run_ms: i64,
     mode: WriteMode,
-    runtime: tokio::runtime::Handle,
+    tasks: Tasks,
     /// Made for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
     tally: Arc<Tally>,
@@ -48,14 +49,13 @@ struct Table {
 }
 
 impl DynamoDbSink {
-    /// Checks the options. `run_ms` is the start of the run, kept on resume. Network work is done
-    /// on `runtime`, which needs a thread of its own.
+    /// Checks the options. `run_ms` is the start of the run, kept on resume.
     pub fn new(
         spec: TableSpec,
         options: &BTreeMap<String, String>,
         run_ms: i64,
         mode: WriteMode,
-        runtime: tokio::runtime::Handle,
+        tasks: Tasks,
     ) -> Result<DynamoDbSink, SinkError> {
         let options = checked_options(&spec, options)?;
         let tally = Arc::new(Tally::new(&spec.name));
@@ -64,7 +64,7 @@ impl DynamoDbSink {
             options,
             run_ms,
             mode,
-            runtime,
+            tasks,
             table: Mutex::default(),
             tally,
             resumed: Mutex::default(),
@@ -101,17 +101,14 @@ impl DynamoDbSink {
         Ok(slot.insert(Arc::new(Table { client, found, key })).clone())
     }
 
-    /// Runs network work on the runtime, whatever thread this is.
+    /// Runs network work.
     fn wait<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, SinkError> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        self.runtime.spawn(async move { drop(sender.send(work.await)) });
-        receiver.recv().map_err(|_| SinkError::Write {
-            table: self.spec.name.clone(),
-            reason: "the network runtime has stopped".into(),
-        })
+        self.tasks
+            .wait(work)
+            .map_err(|e| SinkError::Write { table: self.spec.name.clone(), reason: e.to_string() })
     }
 
     /// The columns of the table's key. It must be the SQL table's: with fewer attributes rows would
@@ -206,7 +203,7 @@ impl Sink for DynamoDbSink {
             requests_max: self.options.requests_max,
             items_max: self.options.buffered_max,
             fail_on_error: self.options.fail_on_error,
-            runtime: self.runtime.clone(),
+            tasks: self.tasks.clone(),
             wake,
             table: self.options.table_name.clone(),
             tally: self.tally.clone(),

@@ -1,9 +1,10 @@
 //! Connector `kinesis`: the records of a stream.
 //!
-//! `options` is what WITH says; `client` is the only file that knows the AWS SDK, `poll` is the
-//! loop of one shard, `queue` lies between that loop and the worker, `source` ties them together.
+//! `options` is what WITH says; `api` lists the calls to a stream, `client` makes
+//! them and is the only file that knows the AWS SDK, `poll` is the loop of one shard, `queue` lies between that loop and the worker, `source` ties them together.
 
-pub mod client;
+pub(crate) mod api;
+mod client;
 pub mod options;
 mod poll;
 pub mod position;
@@ -11,6 +12,7 @@ mod queue;
 mod server_clock;
 mod source;
 mod timestamp;
+mod writer;
 
 use std::sync::Arc;
 
@@ -21,10 +23,30 @@ use crate::aws;
 use crate::options::OptionSpec;
 use crate::plan::physical::SourcePlan;
 use crate::source::Source;
+use api::Streams;
+use client::Aws;
 pub use options::{InitPosition, KinesisOptions};
 pub use source::{KinesisSource, METADATA_KEYS};
+pub use writer::KinesisWriter;
 
-pub struct Kinesis;
+pub struct Kinesis {
+    streams: Box<dyn Streams>,
+}
+
+impl Default for Kinesis {
+    /// Streams of AWS.
+    fn default() -> Kinesis {
+        Kinesis { streams: Box::new(Aws) }
+    }
+}
+
+impl Kinesis {
+    /// Streams that are elsewhere.
+    #[cfg(test)]
+    pub(crate) fn on(streams: impl Streams + 'static) -> Kinesis {
+        Kinesis { streams: Box::new(streams) }
+    }
+}
 
 impl Connector for Kinesis {
     fn name(&self) -> &'static str {
@@ -60,12 +82,13 @@ impl Reads for Kinesis {
         let table = &plan.table;
         let options =
             KinesisOptions::parse(&table.name, &formats::without_format(table), env.bounds)?;
-        let source = KinesisSource::new(
+        let source = KinesisSource::on(
+            self.streams.as_ref(),
             &table.name,
             options,
             metadata_keys(plan),
             env.clock.clone(),
-            env.runtime.clone(),
+            env.tasks.clone(),
         )?;
         Ok(Arc::new(source))
     }

@@ -1,58 +1,25 @@
 //! How is one shard read? The loop of GetShardIterator and GetRecords, until the shard or the
 //! bounds end.
 //!
-//! Run by `source` as one task per open shard; fills a [`Queue`] and wakes the worker. Knows no
-//! SDK: calls go through [`ShardApi`], so tests script the replies.
+//! Run by `source` as one task per open shard; fills a [`Queue`] and wakes the worker. Calls
+//! go through [`StreamApi`], so tests script the replies.
 //!
 //! What always holds: a record is pushed once and in order, because a new iterator is asked for
 //! after the last record received; errors that may pass are waited out for ever, with growing
 //! pauses and ever fewer log lines; all others end the split.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::time::timer::{self, sleep, sleep_until};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
+use crate::connector::kinesis::api::{Child, Failure, StreamApi};
 use crate::connector::kinesis::position::ShardPosition;
 use crate::connector::kinesis::queue::{Queue, Record, ShardEnd};
 use crate::source::{SplitId, SplitSeed};
 use crate::time::clock::SharedClock;
 use crate::wake::Wake;
-
-/// Why a call gave nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The iterator is older than five minutes.
-    Expired,
-    /// Throttled, an error of the server, no connection, no answer: the same call may succeed
-    /// later.
-    Retry(String),
-    /// The server finds an argument wrong. A start time after the server's clock is one of these.
-    Argument(String),
-    /// No such call can succeed until someone changes something.
-    Fatal(String),
-}
-
-/// A child as the last reply of its parent names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Child {
-    pub id: String,
-    pub parents: Vec<String>,
-}
-
-/// Answer of GetRecords.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reply {
-    pub records: Vec<Record>,
-    /// None: the shard is finished.
-    pub next_iterator: Option<String>,
-    /// 0 with an empty reply: nothing is left to read now.
-    pub behind_ms: Option<i64>,
-    /// Only in the final reply, and not from every server.
-    pub children: Vec<Child>,
-}
 
 /// What a shard holds behind a reply.
 #[derive(Clone, Copy)]
@@ -60,17 +27,6 @@ enum Rest {
     /// Nothing for now: the reply was empty and not behind.
     Nothing,
     Unknown,
-}
-
-/// The calls that reading one shard takes. Each is tried once.
-pub(crate) trait ShardApi: Send + Sync + 'static {
-    fn get_iterator(
-        &self,
-        position: &ShardPosition,
-    ) -> impl Future<Output = Result<String, Failure>> + Send;
-    fn get_records(&self, iterator: &str) -> impl Future<Output = Result<Reply, Failure>> + Send;
-    /// Shards that list this one as a parent.
-    fn list_children(&self) -> impl Future<Output = Result<Vec<Child>, Failure>> + Send;
 }
 
 /// Pauses of the loop.
@@ -104,8 +60,8 @@ const LISTINGS_MAX: usize = 6;
 const CLOCK_SKEW_MS_MAX: i64 = 15 * 60 * 1000;
 
 /// Everything the task of one shard needs.
-pub struct Shard<A> {
-    pub api: A,
+pub(crate) struct Shard {
+    pub stream: Arc<dyn StreamApi>,
     /// For log lines.
     pub table: String,
     pub id: SplitId,
@@ -118,7 +74,7 @@ pub struct Shard<A> {
     pub wake: Wake,
 }
 
-impl<A: ShardApi> Shard<A> {
+impl Shard {
     /// Reads until the end; the last thing it does is to put the outcome into the queue.
     pub async fn run(self) {
         let outcome = match self.read().await {
@@ -148,7 +104,7 @@ impl<A: ShardApi> Shard<A> {
                 },
             };
             let called = timer::now();
-            let mut reply = match self.api.get_records(current).await {
+            let mut reply = match self.stream.get_records(current).await {
                 Ok(reply) => reply,
                 Err(Failure::Expired) => {
                     iterator = None;
@@ -194,7 +150,7 @@ impl<A: ShardApi> Shard<A> {
     }
 
     async fn iterator_at(&self, position: &ShardPosition) -> Result<String, Failure> {
-        match (self.api.get_iterator(position).await, position) {
+        match (self.stream.get_iterator(&self.id.0, position).await, position) {
             // The start lies after the server's clock, because of `--from` or because ours is
             // ahead: it will be reached.
             (Err(Failure::Argument(text)), ShardPosition::Time { arrival_ms })
@@ -236,15 +192,22 @@ impl<A: ShardApi> Shard<A> {
         }
     }
 
+    /// Shards that list this one as a parent.
+    async fn list_children(&self) -> Result<Vec<Child>, Failure> {
+        let mut shards = self.stream.list_shards().await?;
+        shards.retain(|shard| shard.parents.iter().any(|parent| **parent == *self.id.0));
+        Ok(shards.into_iter().map(|shard| Child { id: shard.id, parents: shard.parents }).collect())
+    }
+
     async fn children(
         &self,
         named: Vec<Child>,
-        patience: &mut Patience<'_, A>,
+        patience: &mut Patience<'_>,
     ) -> Result<Vec<SplitSeed>, String> {
         let mut children = named;
         let mut listings = 0;
         while children.is_empty() {
-            match self.api.list_children().await {
+            match self.list_children().await {
                 Ok(listed) => {
                     patience.reset();
                     listings += 1;
@@ -295,14 +258,14 @@ fn skip_older(records: &mut Vec<Record>, before_ms: &mut Option<i64>) {
 }
 
 /// Failures in a row, and the pauses after them.
-struct Patience<'a, A> {
-    shard: &'a Shard<A>,
+struct Patience<'a> {
+    shard: &'a Shard,
     pauses: ExponentialBackoff,
     failures: u64,
 }
 
-impl<'a, A> Patience<'a, A> {
-    fn new(shard: &'a Shard<A>) -> Self {
+impl<'a> Patience<'a> {
+    fn new(shard: &'a Shard) -> Self {
         Patience { shard, pauses: Self::pauses(&shard.pace), failures: 0 }
     }
 
@@ -316,7 +279,7 @@ impl<'a, A> Patience<'a, A> {
     /// Pauses if the call may be tried again; otherwise says why not.
     async fn after(&mut self, call: &str, failure: Failure) -> Result<(), String> {
         let reason = match failure {
-            Failure::Fatal(reason) | Failure::Argument(reason) => {
+            Failure::Fatal(reason) | Failure::Argument(reason) | Failure::Missing(reason) => {
                 return Err(format!("{call}: {reason}"));
             }
             Failure::Retry(reason) => reason,

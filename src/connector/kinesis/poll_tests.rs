@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
+use crate::connector::kinesis::api::{Answer as Given, Described, Entry, ListedShard, Reply};
 use crate::connector::kinesis::queue::{QUEUE_BYTES, Taken};
 use crate::time::clock::SetClock;
 
@@ -33,31 +34,51 @@ fn unexpected() -> Failure {
     Failure::Fatal("the script expected another call".into())
 }
 
-impl ShardApi for Script {
-    async fn get_iterator(&self, position: &ShardPosition) -> Result<String, Failure> {
-        let place = match position {
+impl StreamApi for Script {
+    fn describe(&self) -> Given<'_, Option<Described>> {
+        Box::pin(async { Err(unexpected()) })
+    }
+
+    fn get_iterator<'a>(&'a self, _: &'a str, at: &'a ShardPosition) -> Given<'a, String> {
+        let place = match at {
             ShardPosition::After { sequence_number } => format!("after {sequence_number}"),
             ShardPosition::Time { arrival_ms } => format!("time {arrival_ms}"),
             _ => "horizon".into(),
         };
-        match self.next(format!("iterator {place}")) {
-            Some(Answer::Iterator(answer)) => answer.map(str::to_owned),
-            _ => Err(unexpected()),
-        }
+        Box::pin(async move {
+            match self.next(format!("iterator {place}")) {
+                Some(Answer::Iterator(answer)) => answer.map(str::to_owned),
+                _ => Err(unexpected()),
+            }
+        })
     }
 
-    async fn get_records(&self, iterator: &str) -> Result<Reply, Failure> {
-        match self.next(format!("records {iterator}")) {
-            Some(Answer::Records(answer)) => answer,
-            _ => Err(unexpected()),
-        }
+    fn get_records<'a>(&'a self, iterator: &'a str) -> Given<'a, Reply> {
+        Box::pin(async move {
+            match self.next(format!("records {iterator}")) {
+                Some(Answer::Records(answer)) => answer,
+                _ => Err(unexpected()),
+            }
+        })
     }
 
-    async fn list_children(&self) -> Result<Vec<Child>, Failure> {
-        match self.next("children".into()) {
-            Some(Answer::Children(answer)) => answer,
-            _ => Err(unexpected()),
-        }
+    fn list_shards(&self) -> Given<'_, Vec<ListedShard>> {
+        Box::pin(async {
+            let Some(Answer::Children(answer)) = self.next("children".into()) else {
+                return Err(unexpected());
+            };
+            let listed = |child: Child| ListedShard {
+                id: child.id,
+                parents: child.parents,
+                open: true,
+                hashes: None,
+            };
+            answer.map(|children| children.into_iter().map(listed).collect())
+        })
+    }
+
+    fn put_records<'a>(&'a self, _: &'a [Entry]) -> Given<'a, Vec<Option<String>>> {
+        Box::pin(async { Err(unexpected()) })
     }
 }
 
@@ -85,7 +106,7 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
     let wakes = Arc::new(AtomicUsize::new(0));
     let tick = Duration::from_millis(1);
     let shard = Shard {
-        api: Script { answers: Mutex::new(answers.into()), calls: calls.clone() },
+        stream: Arc::new(Script { answers: Mutex::new(answers.into()), calls: calls.clone() }),
         table: "rides".into(),
         id: SplitId("shard-0".into()),
         start,

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::aws::AwsOptions;
-use crate::connector::kinesis::client::{ShardClient, StreamClient};
-use crate::connector::kinesis::poll::{Failure, Pace, Shard};
+use crate::connector::kinesis::api::{Failure, ListedShard, StreamApi, Streams};
+use crate::connector::kinesis::client::Aws;
+use crate::connector::kinesis::poll::{Pace, Shard};
 use crate::connector::kinesis::position::{ShardPosition, StreamIdentity};
 use crate::connector::kinesis::queue::{QUEUE_BYTES, Queue, Record, ShardEnd, Taken};
 use crate::connector::kinesis::server_clock::ServerClock;
@@ -23,7 +24,9 @@ use crate::source::{
     Pause, Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader,
     SplitSeed, StoredSplit,
 };
+use crate::tasks::{Running, Tasks};
 use crate::time::clock::{Clock, SharedClock};
+use crate::time::timer::sleep;
 
 /// Metadata columns of the connector: Flink's names, and the partition key.
 pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];
@@ -33,8 +36,8 @@ pub struct KinesisSource {
     options: KinesisOptions,
     metadata: Vec<String>,
     clock: Arc<ServerClock>,
-    runtime: Handle,
-    client: StreamClient,
+    tasks: Tasks,
+    stream: Arc<dyn StreamApi>,
     /// The stream as it was at the start.
     identity: OnceLock<StreamIdentity>,
     /// The last audit has found another one.
@@ -42,14 +45,26 @@ pub struct KinesisSource {
 }
 
 impl KinesisSource {
-    /// Makes no call to the server. `metadata_keys`: the metadata columns that are wanted, each one
-    /// of [`METADATA_KEYS`]. Not to be called from a task of `runtime`.
+    /// A stream of AWS. Makes no call to the server. `metadata_keys`: the metadata columns that are
+    /// wanted, each one of [`METADATA_KEYS`].
     pub fn new(
         table: &str,
         options: KinesisOptions,
         metadata_keys: Vec<String>,
         clock: SharedClock,
-        runtime: Handle,
+        tasks: Tasks,
+    ) -> Result<KinesisSource, SourceError> {
+        KinesisSource::on(&Aws, table, options, metadata_keys, clock, tasks)
+    }
+
+    /// The same of streams that may be elsewhere.
+    pub(crate) fn on(
+        streams: &dyn Streams,
+        table: &str,
+        options: KinesisOptions,
+        metadata_keys: Vec<String>,
+        clock: SharedClock,
+        tasks: Tasks,
     ) -> Result<KinesisSource, SourceError> {
         if let Some(unknown) = metadata_keys.iter().find(|m| !METADATA_KEYS.contains(&m.as_str())) {
             let reason = format!(
@@ -59,14 +74,16 @@ impl KinesisSource {
             return Err(SourceError::Config { table: table.into(), reason });
         }
         let clock = ServerClock::new(clock);
-        let client = runtime.block_on(StreamClient::new(&options, clock.clone()));
+        let stream = streams
+            .open(&options, clock.clone(), &tasks)
+            .map_err(|e| SourceError::Config { table: table.into(), reason: e.to_string() })?;
         Ok(KinesisSource {
             table: table.into(),
             options,
             metadata: metadata_keys,
             clock,
-            runtime,
-            client,
+            tasks,
+            stream,
             identity: OnceLock::new(),
             audited: Arc::default(),
         })
@@ -86,7 +103,7 @@ impl KinesisSource {
         let region = region.as_deref().unwrap_or_default();
         let at = endpoint.as_deref().map(|e| format!(" at {e}")).unwrap_or_default();
         let reason = match failure {
-            Failure::Fatal(text) if text.starts_with("ResourceNotFound") => {
+            Failure::Missing(text) => {
                 format!(
                     "there is no stream '{stream_name}' in {region}{at}; check 'stream.arn' and the account ({text})"
                 )
@@ -117,10 +134,12 @@ impl Source for KinesisSource {
             .map_err(|e| SourceError::not_read(&self.table, &e))?;
         // A stream that cannot be asked now is not another one; whoever may read it need not be
         // allowed to describe it.
-        let Ok(Some(created_s)) = self.runtime.block_on(self.client.created_s()) else {
+        let stream = self.stream.clone();
+        let Ok(Ok(Some(described))) = self.tasks.wait(async move { stream.describe().await })
+        else {
             return Ok(stored.as_ref().map(Into::into));
         };
-        let found = StreamIdentity { created_s };
+        let found = StreamIdentity { created_s: described.created_s };
         match stored {
             Some(stored) if stored != found => {
                 Err(SourceError::Stored { table: self.table.clone(), reason: self.made_again() })
@@ -137,11 +156,11 @@ impl Source for KinesisSource {
         let audited = self.audited.clone();
         let is_another =
             std::mem::take(&mut *audited.lock().unwrap_or_else(PoisonError::into_inner));
-        let client = self.client.clone();
-        self.runtime.spawn(async move {
-            if let Ok(Some(created_s)) = client.created_s().await {
+        let stream = self.stream.clone();
+        self.tasks.spawn(async move {
+            if let Ok(Some(described)) = stream.describe().await {
                 *audited.lock().unwrap_or_else(PoisonError::into_inner) =
-                    created_s != known.created_s;
+                    described.created_s != known.created_s;
             }
         });
         is_another.then(|| self.made_again()).into_iter().collect()
@@ -149,8 +168,9 @@ impl Source for KinesisSource {
 
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
         let mut shards = self
-            .runtime
-            .block_on(self.client.list_shards_patiently())
+            .tasks
+            .wait(list_shards_patiently(self.stream.clone()))
+            .map_err(|e| SourceError::Config { table: self.table.clone(), reason: e.to_string() })?
             .map_err(|f| self.listing_failed(f))?;
         let start: Position = match self.options.init {
             InitPosition::TrimHorizon => ShardPosition::Horizon,
@@ -186,7 +206,7 @@ impl Source for KinesisSource {
             ShardPosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
         let queue = Arc::new(Queue::new(QUEUE_BYTES.min(ahead.bytes_max)));
         let shard = Shard {
-            api: ShardClient { stream: self.client.clone(), shard_id: split.0.to_string() },
+            stream: self.stream.clone(),
             table: self.table.clone(),
             id: split.clone(),
             start: position.clone(),
@@ -200,7 +220,7 @@ impl Source for KinesisSource {
             table: self.table.clone(),
             split: split.clone(),
             metadata: self.metadata.clone(),
-            task: self.runtime.spawn(shard.run()),
+            task: self.tasks.spawn(shard.run()),
             queue,
             position,
             bytes_read: 0,
@@ -212,11 +232,31 @@ impl Source for KinesisSource {
     }
 }
 
+/// Tries of a listing before a job starts. Later ones are tried for ever.
+const LISTINGS_MAX: usize = 5;
+
+/// All shards that hold records or may get some, tried a few times.
+async fn list_shards_patiently(stream: Arc<dyn StreamApi>) -> Result<Vec<ListedShard>, Failure> {
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(250))
+        .with_max_times(LISTINGS_MAX - 1);
+    let mut pauses = pauses.with_jitter().build();
+    loop {
+        match (stream.list_shards().await, &mut pauses) {
+            (Err(Failure::Retry(reason)), pauses) => match pauses.next() {
+                Some(pause) => sleep(pause).await,
+                None => return Err(Failure::Retry(reason)),
+            },
+            (answer, _) => return answer,
+        }
+    }
+}
+
 struct ShardReader {
     table: String,
     split: SplitId,
     metadata: Vec<String>,
-    task: JoinHandle<()>,
+    task: Box<dyn Running>,
     queue: Arc<Queue>,
     position: ShardPosition,
     bytes_read: u64,

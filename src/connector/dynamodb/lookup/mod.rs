@@ -24,13 +24,14 @@ use crate::connector::dynamodb::read::Wanted;
 use crate::connector::dynamodb::value::{is_supported, key_type};
 use crate::engine_words::in_sql;
 use crate::lookup::{LookupError, LookupSpec, LookupTable, Reply};
+use crate::tasks::Tasks;
 
 /// DynamoDB's keys have a partition key and perhaps a sort key.
 const KEY_COLUMNS_MAX: usize = 2;
 
 pub struct DynamoDbLookup {
     shared: Arc<Shared>,
-    runtime: tokio::runtime::Handle,
+    tasks: Tasks,
 }
 
 /// What the tasks share.
@@ -53,7 +54,7 @@ impl DynamoDbLookup {
         spec: LookupSpec,
         options: &BTreeMap<String, String>,
         retries: usize,
-        runtime: tokio::runtime::Handle,
+        tasks: Tasks,
     ) -> Result<DynamoDbLookup, String> {
         let options = DynamoDbOptions::parse(options)?;
         check(&spec.schema, &spec.primary_key)?;
@@ -66,7 +67,7 @@ impl DynamoDbLookup {
             repeated: AtomicU64::default(),
             client: OnceCell::new(),
         };
-        Ok(DynamoDbLookup { shared: Arc::new(shared), runtime })
+        Ok(DynamoDbLookup { shared: Arc::new(shared), tasks })
     }
 
     /// Finds what is wrong with options and columns, without touching the outside.
@@ -105,7 +106,7 @@ fn check(schema: &SchemaRef, primary_key: &[String]) -> Result<(), String> {
 impl LookupTable for DynamoDbLookup {
     fn ask(&self, keys: RecordBatch, reply: Reply) {
         let shared = self.shared.clone();
-        self.runtime.spawn(async move { reply.send(fetch::rows(&shared, &keys).await) });
+        self.tasks.spawn(async move { reply.send(fetch::rows(&shared, &keys).await) });
     }
 }
 
