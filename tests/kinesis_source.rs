@@ -170,7 +170,7 @@ impl<'a> Job<'a> {
             for (id, reader) in &mut readers {
                 match reader.poll(7).unwrap() {
                     Polled::Records(batch) => {
-                        let Places::Sequence { numbers } = &batch.places else {
+                        let Places::Sequence { numbers, .. } = &batch.places else {
                             panic!("places of a shard")
                         };
                         for (i, number) in numbers.iter().enumerate() {
@@ -478,7 +478,7 @@ fn metadata_columns_follow_the_order_asked_for() {
             _ => std::thread::sleep(Duration::from_millis(5)),
         }
     };
-    let Places::Sequence { numbers } = &batch.places else { panic!("places of a shard") };
+    let Places::Sequence { numbers, .. } = &batch.places else { panic!("places of a shard") };
     let text = |column: usize| {
         batch.metadata[column]
             .as_string::<i32>()

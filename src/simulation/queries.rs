@@ -3,6 +3,13 @@
 //! What always holds: an answer is a function of the records in each shard, so that whatever befalls
 //! the job it is the same.
 
+/// Whether splits that are ahead wait for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alignment {
+    None,
+    Tight,
+}
+
 /// A query over the stream into the table `res`.
 #[derive(Debug)]
 pub(super) struct Query {
@@ -58,11 +65,17 @@ pub(super) const QUERIES: [Query; 5] = [
 
 impl Query {
     /// The whole script. `sink`: what `res` is WITH.
-    pub fn script(&self, sink: &str) -> String {
+    pub fn script(&self, sink: &str, alignment: Alignment) -> String {
+        let alignment = match alignment {
+            Alignment::None => "",
+            Alignment::Tight => {
+                ", 'scan.watermark.alignment.group' = 'g', 'scan.watermark.alignment.max-drift' = '1 s'"
+            }
+        };
         format!(
             "CREATE TABLE rides (k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND)
                WITH ('connector' = 'kinesis', 'stream.arn' = 'arn:aws:kinesis:eu-west-1:123456789012:stream/rides',
-                     'source.init.position' = 'TRIM_HORIZON', 'format' = 'json');
+                     'source.init.position' = 'TRIM_HORIZON', 'format' = 'json'{alignment});
              CREATE TABLE res ({}) WITH ({sink});
              INSERT INTO res {};",
             self.columns, self.select

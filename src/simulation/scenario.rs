@@ -12,7 +12,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::queries::{QUERIES, Query};
+use super::queries::{Alignment, QUERIES, Query};
 use super::stream::{Life, Shard, StreamFaults};
 use crate::connector::kinesis::api::HashRange;
 use crate::connector::kinesis::queue::Record;
@@ -70,6 +70,7 @@ impl Process {
 pub(super) struct Scenario {
     pub seed: u64,
     pub query: &'static Query,
+    pub alignment: Alignment,
     pub life: Life,
     /// When the first process starts.
     pub starts_after: Duration,
@@ -91,9 +92,11 @@ impl Scenario {
         let faults = faults(&mut rng, lasts_ms);
         let ends = rng.random_range(0..5);
         let processes = (0..=ends).map(|n| process(&mut rng, n < ends)).collect();
+        let alignment = if rng.random_bool(0.4) { Alignment::Tight } else { Alignment::None };
         Scenario {
             seed,
             query,
+            alignment,
             life,
             starts_after: Duration::from_millis(starts_after as u64),
             to_ms: START_MS + lasts_ms,
@@ -106,7 +109,13 @@ impl Scenario {
     pub fn in_peace(&self) -> Scenario {
         let faults = StreamFaults { records_max: 1000, ..StreamFaults::default() };
         let starts_after = Duration::from_millis((self.to_ms - START_MS) as u64 + 1000);
-        Scenario { faults, starts_after, processes: vec![Process::plain()], ..self.clone() }
+        Scenario {
+            alignment: Alignment::None,
+            faults,
+            starts_after,
+            processes: vec![Process::plain()],
+            ..self.clone()
+        }
     }
 }
 
@@ -202,7 +211,10 @@ fn life(rng: &mut ChaCha8Rng, lasts_ms: i64) -> Life {
         match what {
             Happens::Record => {
                 let Some(key) = keys.choose(rng) else { continue };
-                let event_ms = now_ms - rng.random_range(0..=disorder_ms);
+                // Some clocks are broken: what they stamp must not close the others' windows.
+                let is_absurd = is_spoilt && rng.random_bool(0.03);
+                let ahead_ms = if is_absurd { 400 * 24 * 3_600_000 } else { 0 };
+                let event_ms = now_ms - rng.random_range(0..=disorder_ms) + ahead_ms;
                 let mut data = payload(&key.text, rng.random_range(-20..100), event_ms);
                 if is_spoilt && rng.random_bool(0.05) {
                     data.truncate(data.len() / 2);

@@ -139,7 +139,10 @@ impl World<'_> {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => Ok(Ended::Finished),
             Ok(Outcome::Stopped) => Ok(Ended::Stopped),
             Err(JobError::Worker(WorkerError::Crashed(_))) => Ok(Ended::Killed),
-            Err(e) => Err(format!("the job failed: {e}{}", clockwork.why())),
+            Err(e) => {
+                self.trace.append(&mut seen.splits);
+                Err(format!("the job failed: {e}{}", clockwork.why()))
+            }
         }
     }
 
@@ -156,8 +159,11 @@ impl World<'_> {
             "'connector' = 'filesystem', 'format' = 'json', 'path' = '{}'",
             self.results().display()
         );
-        let planned: Rc<Planned> =
-            planned(&self.scenario.query.script(&sink), process.workers, &connectors);
+        let planned: Rc<Planned> = planned(
+            &self.scenario.query.script(&sink, self.scenario.alignment),
+            process.workers,
+            &connectors,
+        );
         let state_dir = self.disk.path().join("state");
         let mut store = CheckpointStore::open(&state_dir)?;
         let run_ms = job::run_start(&mut store, false, &clock)?;
@@ -320,12 +326,26 @@ struct Seen {
     records: u64,
     rows: u64,
     late: u64,
+    /// Each split of the source, for people.
+    splits: Vec<String>,
+}
+
+fn splits_in_words(source: &SharedSource) -> Vec<String> {
+    let splits = source.splits();
+    let words = splits.iter().map(|split| {
+        format!(
+            "{} {:?} at {} {:?} of {}",
+            split.id, split.status, split.watermark, split.data.position, split.owner
+        )
+    });
+    words.collect()
 }
 
 impl Observer for Seen {
-    fn progress(&mut self, stats: &Stats, _: &[Arc<SharedSource>]) {
+    fn progress(&mut self, stats: &Stats, sources: &[Arc<SharedSource>]) {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (self.records, self.rows) = (of(&stats.rows_in), of(&stats.rows_out));
+        self.splits = sources.iter().flat_map(|source| splits_in_words(source)).collect();
         self.late = of(&stats.late_rows) + of(&stats.late_by_fired_mark);
     }
 

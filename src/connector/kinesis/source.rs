@@ -348,7 +348,8 @@ impl ShardReader {
             ..RawBatch::default()
         };
         let mut numbers = Vec::with_capacity(records.len());
-        let arrived_ms = records.iter().rev().find_map(|record| record.arrival_ms);
+        let arrivals_ms: Vec<Option<i64>> = records.iter().map(|r| r.arrival_ms).collect();
+        let arrived_ms = arrivals_ms.iter().rev().find_map(|ms| *ms);
         self.place.read_to_ms = self.place.read_to_ms.max(arrived_ms);
         for record in records {
             raw.push(|bytes| bytes.extend_from_slice(&record.data));
@@ -358,7 +359,7 @@ impl ShardReader {
             self.place.at = ShardPosition::After { sequence_number: last.clone() };
         }
         self.bytes_read += raw.bytes.len() as u64;
-        RawBatch { places: Places::Sequence { numbers }, ..raw }
+        RawBatch { places: Places::Sequence { numbers, arrivals_ms }, ..raw }
     }
 }
 
