@@ -101,6 +101,7 @@
 //! - `bounded`, `secret`, `private`, `suggest`: words for people: short enough, without keys, for
 //!   their owner only
 //! - `engine_words`: what the engine below says, said in words of SQL
+//! - `who`: who has to act when something fails
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `floats`, `map_keys`: facts about values that several floors share
@@ -147,6 +148,7 @@ pub mod suggest;
 pub mod time;
 pub mod types;
 pub mod wake;
+pub mod who;
 
 pub mod record;
 pub mod unpack;
@@ -187,6 +189,7 @@ pub use options::{OptionKind, OptionSpec};
 pub use runtime::job::Outcome;
 pub use sink::{Sink, SinkError, SinkWriter};
 pub use source::{Source, SourceError, SplitReader};
+pub use who::{Again, Mistake, Who};
 
 /// What tests of the library share with those of `tests/`.
 #[cfg(test)]

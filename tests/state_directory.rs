@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::{Duration, SystemTime};
 
 use paceline::runtime::crash::CrashPoint;
-use paceline::runtime::error::{JobError, WorkerError};
+use paceline::runtime::error::JobError;
 use paceline::runtime::job::Outcome;
 use paceline::runtime::options::{CheckpointTrigger, Scheduling};
 
@@ -143,7 +143,7 @@ fn a_part_taken_before_its_publication_was_noted_is_neither_missed_nor_doubled()
         }
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => break,
-            Err(JobError::Worker(WorkerError::Crashed(_))) => killed += 1,
+            Err(JobError::Crashed(_)) => killed += 1,
             other => panic!("{other:?}"),
         }
     }

@@ -30,6 +30,7 @@ use crate::connector::kinesis::queue::Record;
 use crate::connector::kinesis::server_clock::ServerClock;
 use crate::source::SourceError;
 use crate::time::clock::SystemClock;
+use crate::who::{Again, Who};
 
 /// A call that has not answered by then is tried again; the largest reply takes a few seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -240,8 +241,6 @@ impl KinesisWriter {
     /// task. A record that failed is sent again, after those that followed it; one whose call got
     /// no answer may be written twice.
     pub fn put(&self, records: Vec<(String, Vec<u8>)>) -> Result<(), SourceError> {
-        let error =
-            |reason: String| SourceError::Config { table: self.stream.name.clone(), reason };
         let mut left = records.into_iter().peekable();
         while left.peek().is_some() {
             let mut call = Vec::new();
@@ -256,14 +255,21 @@ impl KinesisWriter {
                     .partition_key(key)
                     .data(Blob::new(data))
                     .build();
-                call.push(entry.map_err(|e| error(e.to_string()))?);
+                call.push(entry.map_err(|e| self.failed(Who::Us, e.to_string()))?);
             }
-            self.runtime.block_on(self.put_call(call)).map_err(error)?;
+            self.runtime.block_on(self.put_call(call))?;
         }
         Ok(())
     }
 
-    async fn put_call(&self, mut records: Vec<PutRecordsRequestEntry>) -> Result<(), String> {
+    fn failed(&self, who: Who, reason: String) -> SourceError {
+        SourceError::Failed { table: self.stream.name.clone(), reason, who }
+    }
+
+    async fn put_call(&self, mut records: Vec<PutRecordsRequestEntry>) -> Result<(), SourceError> {
+        let failed = |again, reason: String| {
+            self.failed(Who::Outside(again), format!("PutRecords: {reason}"))
+        };
         let growing = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(2));
@@ -298,14 +304,19 @@ impl KinesisWriter {
                     }
                     Err(Failure::Retry(reason)) => reason,
                     Err(Failure::Fatal(reason) | Failure::Argument(reason)) => {
-                        return Err(format!("PutRecords: {reason}"));
+                        return Err(failed(Again::IsInVain, reason));
                     }
-                    Err(Failure::Expired) => return Err("PutRecords: unexpected answer".into()),
+                    Err(Failure::Expired) => {
+                        return Err(failed(Again::MayHelp, "unexpected answer".into()));
+                    }
                 };
             let Some(pause) = pauses.next() else {
                 let count = records.len();
-                return Err(format!(
-                    "PutRecords: {count} records were refused {PUTS_WITHOUT_PROGRESS_MAX} times: {reason}"
+                return Err(failed(
+                    Again::MayHelp,
+                    format!(
+                        "{count} records were refused {PUTS_WITHOUT_PROGRESS_MAX} times: {reason}"
+                    ),
                 ));
             };
             sleep(pause).await;

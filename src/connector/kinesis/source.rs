@@ -24,6 +24,7 @@ use crate::source::{
     SplitSeed, StoredSplit,
 };
 use crate::time::clock::{Clock, SharedClock};
+use crate::who::{Again, Who};
 
 /// Metadata columns of the connector: Flink's names, and the partition key.
 pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];
@@ -85,25 +86,29 @@ impl KinesisSource {
             &self.options;
         let region = region.as_deref().unwrap_or_default();
         let at = endpoint.as_deref().map(|e| format!(" at {e}")).unwrap_or_default();
-        let reason = match failure {
-            Failure::Fatal(text) if text.starts_with("ResourceNotFound") => {
+        let (again, reason) = match failure {
+            Failure::Fatal(text) if text.starts_with("ResourceNotFound") => (
+                Again::IsInVain,
                 format!(
                     "there is no stream '{stream_name}' in {region}{at}; check 'stream.arn' and the account ({text})"
-                )
-            }
-            Failure::Fatal(text) | Failure::Argument(text) => {
+                ),
+            ),
+            Failure::Fatal(text) | Failure::Argument(text) => (
+                Again::IsInVain,
                 format!(
                     "stream '{stream_name}' in {region}{at} refuses to be read; check the credentials and their policy ({text})"
-                )
-            }
-            Failure::Retry(text) => {
-                format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})")
-            }
-            Failure::Expired => {
-                format!("stream '{stream_name}' in {region}{at} gave an unexpected answer")
-            }
+                ),
+            ),
+            Failure::Retry(text) => (
+                Again::MayHelp,
+                format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})"),
+            ),
+            Failure::Expired => (
+                Again::MayHelp,
+                format!("stream '{stream_name}' in {region}{at} gave an unexpected answer"),
+            ),
         };
-        SourceError::Config { table: self.table.clone(), reason }
+        SourceError::Failed { table: self.table.clone(), reason, who: Who::Outside(again) }
     }
 }
 
@@ -223,8 +228,8 @@ struct ShardReader {
 }
 
 impl ShardReader {
-    fn error(&self, reason: String) -> SourceError {
-        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason }
+    fn error(&self, who: Who, reason: String) -> SourceError {
+        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason, who }
     }
 
     fn batch(&mut self, records: Vec<Record>) -> RawBatch {
@@ -275,9 +280,12 @@ impl SplitReader for ShardReader {
         match self.queue.take(max_records) {
             Taken::Records(records) => Ok(Polled::Records(self.batch(records))),
             Taken::Ended(ShardEnd::End { children }) => Ok(Polled::End { children }),
-            Taken::Ended(ShardEnd::Failed(reason)) => Err(self.error(reason)),
+            // What may pass is waited out.
+            Taken::Ended(ShardEnd::Failed(reason)) => {
+                Err(self.error(Who::Outside(Again::IsInVain), reason))
+            }
             Taken::Nothing { .. } if stopped => {
-                Err(self.error("the task that reads the shard has stopped".into()))
+                Err(self.error(Who::Us, "the task that reads the shard has stopped".into()))
             }
             Taken::Nothing { empty } => Ok(Polled::Pending { empty }),
         }
