@@ -75,6 +75,7 @@
 //!   nothing is read or written at all.
 //! - Bad input is kept: every record or row that cannot be used is in the error stream with its
 //!   place and reason.
+//! - What ends a job says who has to act ([`who`]), and the exit code follows from that alone.
 //!
 //! # Bounds
 //!

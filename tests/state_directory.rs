@@ -236,6 +236,8 @@ fn what_a_state_directory_holds_is_shown_and_not_touched() {
     run.write("st/published", "soon");
     let (code, out, text) = looked(&run, "st");
     assert!(code == 3 && out.is_empty() && text.contains("this is no epoch number"), "{text}");
+    let (code, _, text) = run.run(&["--state-dir", "st"]);
+    assert!(code == 3 && text.contains("this is no epoch number"), "{text}");
 }
 
 #[test]

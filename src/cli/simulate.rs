@@ -436,7 +436,25 @@ mod tests {
     fn options_that_make_no_sense_are_the_callers_fault() {
         assert_eq!(main(&args(&["--races", "0"])), Exit::Wrong);
         assert_eq!(main(&args(&["--out", "/nonexistent/folder/x"])), Exit::Wrong);
+        assert_eq!(main(&args(&["--stream-arn", "nothing"])), Exit::Wrong);
         assert!(Line::try_parse_from(["simulate", "--endpoint", "http://localhost"]).is_err());
         assert!(Line::try_parse_from(["simulate", "--speed", "3"]).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_no_fault_of_the_caller() {
+        let full = std::io::Error::from(ErrorKind::StorageFull);
+        let refused = SourceError::Failed {
+            table: "s".into(),
+            reason: "x".into(),
+            who: Who::Outside(Again::MayHelp),
+        };
+        for error in [
+            SendError::Write { place: "f".into(), error: full }.into(),
+            SendError::Stream(refused).into(),
+            SimulateError::System(ErrorKind::OutOfMemory.into()),
+        ] {
+            assert_eq!(Exit::from(error.who()), Exit::Failed, "{error}");
+        }
     }
 }

@@ -324,4 +324,15 @@ mod tests {
             assert_eq!(error.of("rank 3").to_string(), text);
         }
     }
+
+    #[test]
+    fn values_without_a_result_are_the_users_and_other_errors_of_kernels_ours() {
+        for (error, who) in [
+            (ArrowError::DivideByZero, Who::User(Mistake::Data)),
+            (ArrowError::ArithmeticOverflow("x".into()), Who::User(Mistake::Data)),
+            (ArrowError::InvalidArgumentError("x".into()), Who::Us),
+        ] {
+            assert_eq!(OperatorError::from(error).of("rank 3").who(), who);
+        }
+    }
 }
