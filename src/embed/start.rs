@@ -19,7 +19,9 @@ use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use crate::tasks::Tasks;
+use crate::sql::error::SqlError;
 use crate::time::clock::SharedClock;
+use crate::who::Who;
 
 /// All that a start depends on.
 pub(crate) struct Start<'a> {
@@ -56,6 +58,23 @@ pub(crate) enum StartError {
     /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] JobError),
+}
+
+impl StartError {
+    pub fn who(&self) -> Who {
+        match self {
+            StartError::Connect(e) => e.who(),
+            StartError::State(e) => e.who(),
+        }
+    }
+
+    /// The error as one of the query's text, which has a place to show.
+    pub fn in_text(&self) -> Option<&SqlError> {
+        match self {
+            StartError::Connect(e) => e.in_text(),
+            StartError::State(_) => None,
+        }
+    }
 }
 
 impl Start<'_> {
