@@ -18,8 +18,8 @@ use crate::runtime::error::JobError;
 use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
-use crate::tasks::Tasks;
 use crate::sql::error::SqlError;
+use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
 use crate::who::Who;
 
