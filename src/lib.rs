@@ -106,6 +106,7 @@
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `tasks`: where what waits for the outside runs
+//! - `planted`: faults for tests that have to find them
 //! - `floats`, `map_keys`: facts about values that several floors share
 //! - `time`: clocks, times of events and watermarks
 //! - `change`, `rows`: rows that add or take back, and batches of them
@@ -187,6 +188,8 @@ pub mod embed;
 
 pub mod cli;
 
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod simulation;
 

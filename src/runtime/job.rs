@@ -28,6 +28,8 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
 use crate::sink::{Afterwards, Sink, Staged};
@@ -212,6 +214,13 @@ impl Job<'_> {
         parts: &[Snapshot],
         running: &mut Running<'_>,
     ) -> Result<(), JobError> {
+        #[cfg(test)]
+        if planted::has(Bug::PublishesBeforeManifest) {
+            let early = self.manifest_of(epoch, is_finished, parts);
+            for (name, sink) in named_sinks(self.plan, self.connected) {
+                sink.commit(staged_of(&early, name))?;
+            }
+        }
         self.crash(CrashPoint::BeforeManifest)?;
         let manifest = self.store.publish(self.manifest_of(epoch, is_finished, parts))?;
         self.crash(CrashPoint::BeforeRename)?;

@@ -64,8 +64,8 @@ pub(super) const QUERIES: [Query; 5] = [
 ];
 
 impl Query {
-    /// The whole script. `sink`: what `res` is WITH.
-    pub fn script(&self, sink: &str, alignment: Alignment) -> String {
+    /// The whole script. `sink`: what `res` is WITH; `position`: where reading begins.
+    pub fn script(&self, sink: &str, position: &str, alignment: Alignment) -> String {
         let alignment = match alignment {
             Alignment::None => "",
             Alignment::Tight => {
@@ -75,7 +75,7 @@ impl Query {
         format!(
             "CREATE TABLE rides (k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND)
                WITH ('connector' = 'kinesis', 'stream.arn' = 'arn:aws:kinesis:eu-west-1:123456789012:stream/rides',
-                     'source.init.position' = 'TRIM_HORIZON', 'format' = 'json'{alignment});
+                     'source.init.position' = '{position}', 'format' = 'json'{alignment});
              CREATE TABLE res ({}) WITH ({sink});
              INSERT INTO res {};",
             self.columns, self.select

@@ -66,12 +66,34 @@ impl Process {
     }
 }
 
+/// What else happens to the stream, between two processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Twist {
+    None,
+    /// Nobody reads for longer than it keeps its records.
+    Expires,
+    /// It is deleted and made again under its name.
+    MadeAgain,
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    Horizon,
+    Latest,
+    /// At this arrival time, ms since the epoch.
+    Time(i64),
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     pub seed: u64,
     pub query: &'static Query,
     pub alignment: Alignment,
     pub life: Life,
+    pub from: From,
+    /// Befalls the stream before the second process.
+    pub twist: Twist,
     /// When the first process starts.
     pub starts_after: Duration,
     /// Records that arrive later are not the job's, ms since the epoch.
@@ -92,12 +114,20 @@ impl Scenario {
         let faults = faults(&mut rng, lasts_ms);
         let ends = rng.random_range(0..5);
         let processes = (0..=ends).map(|n| process(&mut rng, n < ends)).collect();
+        let from = if rng.random_bool(0.25) { From::Latest } else { From::Horizon };
+        let twist = match rng.random_range(0..20) {
+            0 | 1 => Twist::Expires,
+            2 => Twist::MadeAgain,
+            _ => Twist::None,
+        };
         let alignment = if rng.random_bool(0.4) { Alignment::Tight } else { Alignment::None };
         Scenario {
             seed,
             query,
             alignment,
             life,
+            from,
+            twist,
             starts_after: Duration::from_millis(starts_after as u64),
             to_ms: START_MS + lasts_ms,
             faults,
@@ -105,12 +135,14 @@ impl Scenario {
         }
     }
 
-    /// The same records in the same shards, where nothing goes wrong.
-    pub fn in_peace(&self) -> Scenario {
+    /// The same records in the same shards, where nothing goes wrong. `from`: where reading began.
+    pub fn in_peace(&self, from: From) -> Scenario {
         let faults = StreamFaults { records_max: 1000, ..StreamFaults::default() };
         let starts_after = Duration::from_millis((self.to_ms - START_MS) as u64 + 1000);
         Scenario {
             alignment: Alignment::None,
+            from,
+            twist: Twist::None,
             faults,
             starts_after,
             processes: vec![Process::plain()],

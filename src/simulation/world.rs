@@ -17,12 +17,13 @@ use tempfile::TempDir;
 
 use super::executor::{Moved, Sim};
 use super::plans::{Planned, planned};
-use super::scenario::{End, Process, START_MS, Scenario};
+use super::scenario::{End, From, Process, START_MS, Scenario, Twist};
 use super::stream::Service;
 use crate::checkpoint::store::CheckpointStore;
 use crate::connect::connect;
 use crate::connector::inline::select::SelectFormat;
 use crate::connector::kinesis::Kinesis;
+use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
 use crate::connector::{Bounds, Connectors, Environment, OnGap};
 use crate::ids::Epoch;
 use crate::runtime::control::Stats;
@@ -31,16 +32,32 @@ use crate::runtime::error::JobError;
 use crate::runtime::job::{self, Observer, Outcome};
 use crate::runtime::options::{JobOptions, Scheduling, Turn, Turns};
 use crate::runtime::worker::SharedSource;
+use crate::source::SourceError;
 use crate::time::clock::SharedClock;
 use crate::time::virtual_time::{Begun, VirtualClock, VirtualTime};
 
 /// A job that has not ended after so many turns goes round in circles.
 const TURNS_MAX: u64 = 3_000_000;
 /// No world has anything to do for so long.
-const LASTS_MAX: Duration = Duration::from_secs(3 * 3600);
+const LASTS_MAX: Duration = Duration::from_secs(36 * 3600);
+
+/// How a world went.
+#[derive(Debug)]
+pub(super) struct Lived {
+    pub answer: Answer,
+    /// Where reading began.
+    pub from: From,
+    pub kills: u64,
+    pub checkpoints: u64,
+    /// Records had expired before they were read; the job said so, and went on when it was agreed.
+    pub has_gap: bool,
+    /// The job refused to go on, as it should.
+    pub is_refused: bool,
+    pub trace: Vec<String>,
+}
 
 /// What a world had at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Answer {
     /// Rows of the result, sorted.
     pub rows: Vec<String>,
@@ -57,7 +74,7 @@ pub(super) struct Fault {
 }
 
 /// Runs a scenario to its end.
-pub(super) fn run(scenario: &Scenario) -> Result<Answer, Fault> {
+pub(super) fn run(scenario: &Scenario) -> Result<Lived, Fault> {
     let mut world = World::new(scenario);
     world.run().map_err(|what| Fault { what, trace: world.trace.clone() })
 }
@@ -68,6 +85,10 @@ struct World<'a> {
     stream: Arc<Service>,
     disk: TempDir,
     trace: Vec<String>,
+    from: From,
+    kills: u64,
+    checkpoints: u64,
+    on_gap: OnGap,
 }
 
 /// How a process ended.
@@ -75,6 +96,10 @@ enum Ended {
     Finished,
     Stopped,
     Killed,
+    /// Records have expired.
+    AtGap,
+    /// The stream is another one.
+    Refused,
 }
 
 impl World<'_> {
@@ -90,29 +115,85 @@ impl World<'_> {
         time.0.advance_to(scenario.starts_after);
         let disk = tempfile::tempdir().unwrap_or_else(|e| panic!("a folder for the world: {e}"));
         fastrand::seed(scenario.seed);
-        World { scenario, time, stream, disk, trace: Vec::new() }
+        World {
+            scenario,
+            time,
+            stream,
+            disk,
+            trace: Vec::new(),
+            from: scenario.from,
+            kills: 0,
+            checkpoints: 0,
+            on_gap: OnGap::Refuse,
+        }
     }
 
     fn note(&mut self, what: String) {
         self.trace.push(format!("{:>9.3} s  {what}", self.time.0.elapsed().as_secs_f64()));
     }
 
-    fn run(&mut self) -> Result<Answer, String> {
-        for (number, process) in self.scenario.processes.iter().enumerate() {
+    fn lived(&mut self, answer: Answer, is_refused: bool) -> Lived {
+        Lived {
+            answer,
+            from: self.from,
+            kills: self.kills,
+            checkpoints: self.checkpoints,
+            has_gap: self.on_gap == OnGap::Accept,
+            is_refused,
+            trace: std::mem::take(&mut self.trace),
+        }
+    }
+
+    fn run(&mut self) -> Result<Lived, String> {
+        let processes = &self.scenario.processes;
+        let mut number = 0;
+        while let Some(process) = processes.get(number) {
             self.note(format!("process {number} begins: {process:?}"));
             let ended = self.process(number, process)?;
             match ended {
                 Ended::Finished => {
                     self.note("the job has finished".into());
-                    return self.answer();
+                    let answer = self.answer()?;
+                    return Ok(self.lived(answer, false));
                 }
                 Ended::Stopped => self.note("stopped in order".into()),
-                Ended::Killed => self.note("killed".into()),
+                Ended::Killed => {
+                    self.kills += 1;
+                    self.note("killed".into());
+                }
+                Ended::AtGap => {
+                    self.note("records have expired, which is agreed to".into());
+                    self.on_gap = OnGap::Accept;
+                    continue;
+                }
+                Ended::Refused => {
+                    self.note("the stream was made again".into());
+                    return Ok(self.lived(Answer::default(), true));
+                }
             }
             let later = self.time.0.elapsed() + process.begins_after;
             self.time.0.advance_to(later);
+            if number == 0 {
+                self.twist();
+            }
+            number += 1;
         }
         Err("the last process has ended before the job".into())
+    }
+
+    fn twist(&mut self) {
+        match self.scenario.twist {
+            Twist::None => {}
+            Twist::Expires => {
+                let later = self.time.0.elapsed() + Duration::from_secs(26 * 3600);
+                self.time.0.advance_to(later);
+                self.note("a day later".into());
+            }
+            Twist::MadeAgain => {
+                self.stream.make_again();
+                self.note("the stream is made again".into());
+            }
+        }
     }
 
     fn process(&mut self, number: usize, process: &Process) -> Result<Ended, String> {
@@ -126,6 +207,10 @@ impl World<'_> {
         let mut seen = Seen::default();
         let outcome = self.job(process, &sim, clock, &clockwork, &mut seen);
         sim.kill();
+        self.checkpoints += seen.checkpoints;
+        if let (From::Latest, Some(at_ms)) = (self.from, seen.from_ms) {
+            self.from = From::Time(at_ms);
+        }
         self.note(format!(
             "{} turns, {} checkpoints, {} records, {} rows, {} late; calls {:?}",
             clockwork.turns(),
@@ -139,6 +224,19 @@ impl World<'_> {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => Ok(Ended::Finished),
             Ok(Outcome::Stopped) => Ok(Ended::Stopped),
             Err(JobError::Crashed(_)) => Ok(Ended::Killed),
+            Err(JobError::Source(SourceError::Stored { reason, .. }))
+                if self.scenario.twist == Twist::Expires
+                    && self.on_gap == OnGap::Refuse
+                    && reason.contains("--accept-gaps") =>
+            {
+                self.note(reason);
+                Ok(Ended::AtGap)
+            }
+            Err(JobError::Source(SourceError::Stored { reason, .. }))
+                if self.scenario.twist == Twist::MadeAgain && reason.contains("made again") =>
+            {
+                Ok(Ended::Refused)
+            }
             Err(e) => {
                 self.trace.append(&mut seen.splits);
                 Err(format!("the job failed: {e}{}", clockwork.why()))
@@ -160,7 +258,7 @@ impl World<'_> {
             self.results().display()
         );
         let planned: Rc<Planned> = planned(
-            &self.scenario.query.script(&sink, self.scenario.alignment),
+            &self.scenario.query.script(&sink, self.position(), self.scenario.alignment),
             process.workers,
             &connectors,
         );
@@ -176,8 +274,8 @@ impl World<'_> {
             errors_dir: self.errors(),
             run_ms,
             run_name: store.run_name(run_ms),
-            on_gap: OnGap::Refuse,
-            bounds: Bounds { from_ms: None, to_ms: Some(self.scenario.to_ms) },
+            on_gap: self.on_gap,
+            bounds: Bounds { from_ms: self.from_ms(), to_ms: Some(self.scenario.to_ms) },
             clock: clock.clone(),
             tasks: sim.tasks(),
             select: SelectFormat::Json,
@@ -206,6 +304,18 @@ impl World<'_> {
             stop: clockwork.stop.clone(),
         };
         job::run(&planned.plan, &connection.connected, &options, store, run_ms, seen)
+    }
+
+    /// Where the query begins to read.
+    fn position(&self) -> &'static str {
+        if self.scenario.from == From::Latest { "LATEST" } else { "TRIM_HORIZON" }
+    }
+
+    fn from_ms(&self) -> Option<i64> {
+        match self.scenario.from {
+            From::Time(ms) => Some(ms),
+            From::Horizon | From::Latest => None,
+        }
     }
 
     fn results(&self) -> PathBuf {
@@ -326,8 +436,18 @@ struct Seen {
     records: u64,
     rows: u64,
     late: u64,
+    /// When the splits begin that begin at a time, ms since the epoch.
+    from_ms: Option<i64>,
     /// Each split of the source, for people.
     splits: Vec<String>,
+}
+
+fn began_at(source: &SharedSource) -> Option<i64> {
+    let splits = source.splits();
+    splits.iter().find_map(|split| match ShardPlace::of(&split.data.position).ok()?.at {
+        ShardPosition::Time { arrival_ms } => Some(arrival_ms),
+        _ => None,
+    })
 }
 
 fn splits_in_words(source: &SharedSource) -> Vec<String> {
@@ -345,6 +465,7 @@ impl Observer for Seen {
     fn progress(&mut self, stats: &Stats, sources: &[Arc<SharedSource>]) {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (self.records, self.rows) = (of(&stats.rows_in), of(&stats.rows_out));
+        self.from_ms = self.from_ms.or_else(|| sources.iter().find_map(|s| began_at(s)));
         self.splits = sources.iter().flat_map(|source| splits_in_words(source)).collect();
         self.late = of(&stats.late_rows) + of(&stats.late_by_fired_mark);
     }

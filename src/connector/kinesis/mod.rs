@@ -14,6 +14,7 @@ pub mod position;
 pub(crate) mod queue;
 pub(crate) mod server_clock;
 mod source;
+mod successors;
 mod timestamp;
 mod writer;
 
