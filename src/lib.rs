@@ -98,8 +98,8 @@
 //! a circle; what is common to a folder stands in the folder's `mod.rs`. `tests/architecture.rs`
 //! reads the list and checks.
 //!
-//! - `bounded`, `secret`, `private`, `suggest`: words for people: short enough, without keys, for
-//!   their owner only
+//! - `bounded`, `secret`, `suggest`: words for people: short enough, without keys
+//! - `files`: where state and results in files are kept
 //! - `engine_words`: what the engine below says, said in words of SQL
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
@@ -137,11 +137,11 @@ pub mod aws;
 pub mod bounded;
 pub mod change;
 pub mod engine_words;
+pub mod files;
 pub mod floats;
 pub mod ids;
 pub mod map_keys;
 pub mod options;
-pub mod private;
 pub mod rows;
 pub mod secret;
 pub mod suggest;

@@ -14,6 +14,7 @@ use paceline::config::Config;
 use paceline::connect::connect;
 use paceline::connector::inline::select::SelectFormat;
 use paceline::connector::{Connectors, Environment};
+use paceline::files::on_disk;
 use paceline::plan::lower::lower;
 use paceline::record::{Places, RawBatch, Span};
 use paceline::runtime::control::Stats;
@@ -198,6 +199,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         config: &config,
         query_path: PathBuf::from("query.sql"),
         local: false,
+        files: on_disk(),
         state_dir: state_dir.clone(),
         errors_dir: state_dir.join("errors"),
         run_ms,

@@ -13,6 +13,7 @@ use crate::checkpoint::contents::{self, Contents};
 use crate::checkpoint::decide::{Decision, Found, Wanted, decide};
 use crate::checkpoint::durable::StoreError;
 use crate::checkpoint::manifest::Manifest;
+use crate::files::on_disk;
 
 pub(crate) const EXIT_CODES: &str = "Exit codes:
   0  everything is whole
@@ -28,7 +29,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Exit {
-    match contents::look(&args.state_dir) {
+    match contents::look(on_disk(), &args.state_dir) {
         Ok(contents) => show(&contents),
         Err(e) => {
             eprintln!("error: {e}");

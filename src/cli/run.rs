@@ -22,6 +22,7 @@ use crate::connector::inline::select::SelectFormat;
 use crate::connector::{Bounds, ConnectError, Connectors};
 use crate::embed::folders::Folders;
 use crate::embed::start::{Start, StartError};
+use crate::files::on_disk;
 use crate::observe::health::{self, Health};
 use crate::time::clock::SystemClock;
 
@@ -113,6 +114,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         plan: &plan,
         query_path: file.path.clone(),
         local: args.local,
+        files: on_disk(),
         state_dir: folders.state.clone(),
         errors_dir: folders.errors.clone(),
         bounds,

@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::connect;
 use crate::connector::inline::select::SelectFormat;
 use crate::connector::{Bounds, Connector, Connectors};
+use crate::files::on_disk;
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
@@ -154,6 +155,7 @@ impl Job {
             plan: &plan,
             query_path: PathBuf::from(QUERY),
             local: false,
+            files: on_disk(),
             state_dir: folders.state.clone(),
             errors_dir: folders.errors.clone(),
             bounds: Bounds::default(),

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::connect::{self, Connection};
 use crate::connector::inline::select::SelectFormat;
 use crate::connector::{Bounds, ConnectError, Connectors, Environment};
+use crate::files::Files;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::crash::NeverCrash;
 use crate::runtime::error::JobError;
@@ -29,6 +30,8 @@ pub(crate) struct Start<'a> {
     /// Samples are looked for beside it.
     pub query_path: PathBuf,
     pub local: bool,
+    /// Where the folders below are.
+    pub files: Arc<dyn Files>,
     pub state_dir: PathBuf,
     pub errors_dir: PathBuf,
     pub bounds: Bounds,
@@ -59,13 +62,15 @@ pub(crate) enum StartError {
 
 impl Start<'_> {
     pub fn start(self) -> Result<Started, StartError> {
-        let mut store = CheckpointStore::open(&self.state_dir).map_err(JobError::from)?;
+        let mut store = CheckpointStore::open_in(self.files.clone(), &self.state_dir)
+            .map_err(JobError::from)?;
         let run_ms = job::run_start(&mut store, self.fresh, &self.clock)?;
         let env = Environment {
             connectors: self.connectors,
             config: self.config,
             query_path: self.query_path.clone(),
             local: self.local,
+            files: self.files.clone(),
             state_dir: self.state_dir.clone(),
             errors_dir: self.errors_dir.clone(),
             run_ms,

@@ -12,6 +12,7 @@ use paceline::config::Config;
 use paceline::connect::connect;
 use paceline::connector::inline::select::SelectFormat;
 use paceline::connector::{Connectors, Environment};
+use paceline::files::on_disk;
 use paceline::ids::Epoch;
 use paceline::plan::lower::lower;
 use paceline::plan::physical::SinkTarget;
@@ -188,6 +189,7 @@ pub fn observe(
         config: &config,
         query_path: PathBuf::from("query.sql"),
         local: false,
+        files: on_disk(),
         state_dir: state_dir.to_path_buf(),
         errors_dir: state_dir.join("errors"),
         run_ms,

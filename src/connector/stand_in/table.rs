@@ -24,9 +24,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
 
+use crate::files::{Access, on_disk};
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::ids::Epoch;
-use crate::private;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
 use crate::sink::{
@@ -137,7 +137,8 @@ impl EmbeddedTable {
             key.push(index);
             layout.push_str(&format!("{name} {}\n", field.data_type()));
         }
-        private::create_folder(dir)
+        on_disk()
+            .create_folder(dir, Access::OwnerOnly)
             .map_err(|e| config(format!("cannot create {}: {e}", dir.display())))?;
         let failed = |e: StoreError| config(format!("cannot open {}: {e}", dir.display()));
         let store = TableStore::open(dir).map_err(failed)?;
