@@ -82,7 +82,7 @@
 //! tick behind their last rows ([`runtime::inbox`]); an aggregation before the exchange holds 32
 //! MiB, or a quarter of what is left, before it sends early ([`operator::window::local`]);
 //! RocksDB's caches and write buffers take a quarter of `paceline.memory`, each store its own share
-//! ([`state::rocks`]); what is moved to a store goes there by the mebibyte; a line of a file may
+//! ([`state::store`]); what is moved to a store goes there by the mebibyte; a line of a file may
 //! have 16 MiB. All splits together read ahead an eighth of `paceline.memory`, each at least 64
 //! KiB, and beyond that the reply that is being taken ([`runtime::graph`]). Accumulators take two
 //! fifths of `paceline.memory`; past that, windows are moved to the store and fire from there, some
@@ -129,7 +129,7 @@
 //! - `cli`: the commands
 //!
 //! Outside things have one door: SQL parser in `sql`, Kinesis in `connector::kinesis::client`,
-//! RocksDB in `state::rocks` and the embedded table's store, DynamoDB in `connector::dynamodb`
+//! RocksDB in `state::store` and the embedded table's store, DynamoDB in `connector::dynamodb`
 //! (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock` and
 //! `time::timer`.
 

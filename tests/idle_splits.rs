@@ -27,6 +27,7 @@ use paceline::source::{
     Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
 };
 use paceline::sql::bind::bind;
+use paceline::state::store::StoreKind;
 use paceline::time::Watermark;
 use paceline::time::clock::{Clock, SystemClock};
 use paceline::time::idle::{ANSWER_AGE_MAX, EmptyAnswers};
@@ -232,6 +233,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         lane_bytes_max: 1 << 20,
         accumulator_bytes_max: 1 << 20,
         read_ahead_bytes: 1 << 20,
+        stores: StoreKind::RocksDb,
         state_cache_bytes: 1 << 20,
         crashes: Arc::new(NeverCrash),
         stop: clock.stop.clone(),

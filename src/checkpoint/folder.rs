@@ -35,7 +35,7 @@ impl Folder {
         path.ancestors().skip(1).take_while(|folder| **folder != *self.root)
     }
 
-    /// Puts one object. Folders in which a name is new are added to `changed`.
+    /// Puts one object. Folders in which a name may be new are added to `changed`.
     fn put(
         &self,
         name: &str,
@@ -44,11 +44,13 @@ impl Folder {
     ) -> Result<Put, StoreError> {
         let target = self.root.join(name);
         let below_root: Vec<&Path> = self.folders_of(&target).collect();
-        changed.extend(below_root.first().map(|folder| folder.to_path_buf()));
+        // All of them: one that is there may have been made by a process that was killed before it
+        // made the name durable.
+        changed.extend(below_root.iter().map(|folder| folder.to_path_buf()));
+        changed.insert(self.root.clone());
         // One after the other from the outside in, so that each is made private.
         for folder in below_root.into_iter().rev().filter(|folder| !self.files.is_folder(folder)) {
             self.files.create_folder(folder, Access::OwnerOnly).map_err(at(folder))?;
-            changed.extend(folder.parent().map(Path::to_path_buf));
         }
         let temporary;
         let whole = match content {
@@ -125,6 +127,13 @@ impl Depot for Folder {
             sync_folder(self.files.as_ref(), folder)?;
         }
         Ok(outcome)
+    }
+
+    fn make_durable(&self, name: &str) -> Result<(), StoreError> {
+        // Its bytes were synced before it got its name.
+        let path = self.root.join(name);
+        let folders = self.folders_of(&path).chain([self.root.as_path()]);
+        folders.into_iter().try_for_each(|folder| sync_folder(self.files.as_ref(), folder))
     }
 
     fn get(&self, name: &str) -> Result<Option<Box<dyn Read>>, StoreError> {

@@ -65,7 +65,7 @@ impl CheckpointStore {
     /// The same where files are kept elsewhere.
     pub fn open_in(files: Arc<dyn Files>, root: &Path) -> Result<CheckpointStore, StoreError> {
         own::examine(files.as_ref(), root)?;
-        files.create_folder(root, Access::OwnerOnly).map_err(at(root))?;
+        files.create_folder_durably(root, Access::OwnerOnly).map_err(at(root))?;
         let lock = lock(files.as_ref(), root)?;
         let identity = own::mark(files.as_ref(), root)?;
         for name in ["checkpoints", "live"] {
@@ -131,17 +131,20 @@ impl CheckpointStore {
 
     /// What is there, from the newest checkpoint to the first that can be used: manifests checked
     /// by their checksum, files by size and, after an unclean stop, content. Read at the first
-    /// call; later calls give the same.
+    /// call; later calls give the same. All of it is durable on return: a process that was killed
+    /// may have written what it did not come to make so, and whoever reads it acts on it.
     pub fn read(&mut self) -> Result<Disk, StoreError> {
         if let Some(found) = &self.found {
             return Ok(found.clone());
         }
+        sync_folder(self.files.as_ref(), &self.root)?;
         let mut disk = Disk::default();
         for epoch in epochs(self.depot.as_ref())?.into_iter().rev() {
             let found = find(self.depot.as_ref(), epoch, self.clean, &mut self.verified_bytes)?;
             let usable = found.as_ref().is_some_and(|f| f.manifest.is_ok());
             disk.checkpoints.extend(found);
             if usable {
+                self.depot.make_durable(&manifest_of(epoch))?;
                 break;
             }
         }
@@ -270,6 +273,13 @@ impl CheckpointStore {
         own::remove_workers(self.files.as_ref(), &self.root.join("live"))
     }
 
+    /// Makes the folder in which a worker's live store begins without anything.
+    pub(crate) fn empty_live(&self, worker: WorkerId) -> Result<PathBuf, StoreError> {
+        let folder = self.live(worker);
+        self.files.create_folder(&folder, Access::OwnerOnly).map_err(at(&folder))?;
+        Ok(folder)
+    }
+
     /// Takes a worker's part of a checkpoint to where its live store is opened.
     pub(crate) fn fetch_live(
         &self,
@@ -340,5 +350,7 @@ fn lock(files: &dyn Files, root: &Path) -> Result<Lock, StoreError> {
     Err(StoreError::Locked { path: root.display().to_string() })
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,7 @@ use crate::embed::folders::Folders;
 use crate::embed::start::{Start, StartError};
 use crate::files::on_disk;
 use crate::observe::health::{self, Health};
+use crate::state::store::StoreKind;
 use crate::time::clock::SystemClock;
 
 #[derive(clap::Args)]
@@ -123,6 +124,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         allow_duplicates: args.allow_duplicates,
         clock: SystemClock::shared(),
         tasks: runtime.handle().clone().into(),
+        stores: StoreKind::RocksDb,
         stop: Arc::default(),
     };
     let stop = start.stop.clone();

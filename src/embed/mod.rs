@@ -32,6 +32,7 @@ use crate::runtime::job;
 use crate::runtime::job::{Observer, Outcome};
 use crate::runtime::worker::SharedSource;
 use crate::sql::bind::bind_using;
+use crate::state::store::StoreKind;
 use crate::time::clock::SystemClock;
 
 /// A job to be run: a file of SQL, and what it may name.
@@ -164,6 +165,7 @@ impl Job {
             allow_duplicates: false,
             clock: SystemClock::shared(),
             tasks: runtime.handle().clone().into(),
+            stores: StoreKind::RocksDb,
             stop: self.stop.0.clone(),
         };
         let Started { connection, options, store, run_ms } =

@@ -19,6 +19,7 @@ use crate::runtime::error::JobError;
 use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
+use crate::state::store::StoreKind;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
 
@@ -40,6 +41,7 @@ pub(crate) struct Start<'a> {
     pub allow_duplicates: bool,
     pub clock: SharedClock,
     pub tasks: Tasks,
+    pub stores: StoreKind,
     pub stop: Arc<AtomicBool>,
 }
 
@@ -101,6 +103,7 @@ impl Start<'_> {
             // has not got back yet.
             accumulator_bytes_max: memory_bytes / 5 * 2,
             read_ahead_bytes: memory_bytes / 8,
+            stores: self.stores,
             state_cache_bytes: memory_bytes / 4,
             crashes: Arc::new(NeverCrash),
             clock: self.clock,

@@ -185,7 +185,7 @@ impl dyn Files + '_ {
     pub fn create_folder_durably(&self, path: &Path, access: Access) -> io::Result<()> {
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !self.is_folder(path) {
-            if parent != path && !self.is_folder(parent) {
+            if parent != path {
                 self.create_folder_durably(parent, Access::AsUsual)?;
             }
             self.create_folder(path, access)?;

@@ -5,7 +5,7 @@ use crate::checkpoint::durable::StoreError;
 use crate::operator::OperatorFailure;
 use crate::sink::SinkError;
 use crate::source::SourceError;
-use crate::state::rocks::StateError;
+use crate::state::StateError;
 
 /// A failure that ends the job.
 #[derive(Debug, thiserror::Error)]

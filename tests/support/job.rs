@@ -26,6 +26,7 @@ use paceline::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use paceline::runtime::worker::SharedSource;
 use paceline::sql::bind::bind;
 use paceline::sql::error::SqlError;
+use paceline::state::store::StoreKind;
 use paceline::time::clock::SystemClock;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -220,6 +221,7 @@ pub fn observe(
         lane_bytes_max: variation.lane_bytes_max,
         accumulator_bytes_max: variation.accumulator_bytes_max,
         read_ahead_bytes: 16 << 20,
+        stores: StoreKind::RocksDb,
         state_cache_bytes: 16 << 20,
         crashes: variation.crashes.clone(),
         clock,

@@ -423,4 +423,6 @@ fn file_name_of(table: &str) -> String {
 }
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
