@@ -127,6 +127,7 @@
 //! - `observe`: what a running job says of itself
 //! - `embed`: a job in a program of one's own
 //! - `cli`: the commands
+//! - `simulation`: the whole job from a seed, for tests
 //!
 //! Outside things have one door: SQL parser in `sql`, Kinesis in `connector::kinesis::client`,
 //! RocksDB in `state::store` and the embedded table's store, DynamoDB in `connector::dynamodb`
@@ -182,6 +183,9 @@ pub mod observe;
 pub mod embed;
 
 pub mod cli;
+
+#[cfg(test)]
+mod simulation;
 
 pub use connector::{ConnectError, Connector, Environment, Reads, Writes};
 pub use embed::{Function, Job, JobFailure, Ran, Stop};

@@ -19,7 +19,7 @@ use self::query::Query;
 use super::{Exit, SqlFile, key_value};
 use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::connector::inline::select::SelectFormat;
-use crate::connector::{Bounds, ConnectError, Connectors};
+use crate::connector::{Bounds, ConnectError, Connectors, OnGap};
 use crate::embed::folders::Folders;
 use crate::embed::start::{Start, StartError};
 use crate::files::on_disk;
@@ -59,6 +59,10 @@ pub struct Args {
     /// Go on from an older checkpoint even if files were published after it
     #[arg(long)]
     allow_duplicates: bool,
+    /// Go on where records of a stream have expired before they were read: what is missing is
+    /// told, and not read
+    #[arg(long)]
+    accept_gaps: bool,
     /// How a bare SELECT is printed
     #[arg(long, value_enum, default_value = "table")]
     output: SelectFormat,
@@ -119,6 +123,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         state_dir: folders.state.clone(),
         errors_dir: folders.errors.clone(),
         bounds,
+        on_gap: if args.accept_gaps { OnGap::Accept } else { OnGap::Refuse },
         select: args.output,
         fresh: args.fresh,
         allow_duplicates: args.allow_duplicates,

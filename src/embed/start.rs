@@ -11,7 +11,7 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
 use crate::connect::{self, Connection};
 use crate::connector::inline::select::SelectFormat;
-use crate::connector::{Bounds, ConnectError, Connectors, Environment};
+use crate::connector::{Bounds, ConnectError, Connectors, Environment, OnGap};
 use crate::files::Files;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::crash::NeverCrash;
@@ -36,6 +36,7 @@ pub(crate) struct Start<'a> {
     pub state_dir: PathBuf,
     pub errors_dir: PathBuf,
     pub bounds: Bounds,
+    pub on_gap: OnGap,
     pub select: SelectFormat,
     pub fresh: bool,
     pub allow_duplicates: bool,
@@ -78,6 +79,7 @@ impl Start<'_> {
             run_ms,
             run_name: store.run_name(run_ms),
             bounds: self.bounds,
+            on_gap: self.on_gap,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             select: self.select,

@@ -23,7 +23,7 @@ use super::inputs::Changes;
 pub use super::observer::{Observer, Outcome};
 use super::recovery::{Recovered, Recovery};
 use super::worker::SharedSource;
-use crate::checkpoint::manifest::{Manifest, SourceState, join_splits};
+use crate::checkpoint::manifest::{Manifest, SourceState, forget_finished, join_splits};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
@@ -130,7 +130,7 @@ impl Job<'_> {
             reports: &send,
         };
         let workers = graph.build()?;
-        let driver = Driver::start(workers, &control, self.options.scheduling);
+        let driver = Driver::start(workers, &control, self.options.scheduling.clone());
         let mut running =
             Running { driver, control: &control, sources: &sources, to_reports: send, reports };
         let outcome = self.epochs(&mut running, observer);
@@ -252,7 +252,9 @@ impl Job<'_> {
                 .iter()
                 .find(|known| known.table == plan.table.name)
                 .and_then(|known| known.run.clone()),
-            splits: join_splits(parts.iter().map(|p| p.splits[s].clone()).collect()),
+            splits: forget_finished(join_splits(
+                parts.iter().map(|p| p.splits[s].clone()).collect(),
+            )),
         });
         let mut operators: BTreeMap<OperatorId, OperatorState> = BTreeMap::new();
         for (id, state) in parts.iter().flat_map(|p| &p.operators) {

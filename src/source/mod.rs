@@ -95,6 +95,11 @@ pub trait Source: Send + Sync {
     fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
         Ok(stored.cloned())
     }
+    /// True, after [`Source::setup`], if the run reads on behind the end that it had: splits that
+    /// have ended without children are opened again.
+    fn reads_on(&self) -> bool {
+        false
+    }
     /// The splits a new run starts with. Start positions are resolved here, once: LATEST becomes a
     /// time. A bounded source that has no split at all returns an empty list and the job ends.
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError>;
@@ -123,6 +128,10 @@ pub trait Source: Send + Sync {
     /// wait: what the network has to be asked for is asked in a task, and told the next time.
     fn audit(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
         Vec::new()
+    }
+    /// Splits that are there outside and that nobody reads, as far as the last audit has seen.
+    fn unread(&self) -> u64 {
+        0
     }
     /// Splits that one worker keeps open at a time. None: all that it owns.
     fn open_at_once(&self) -> Option<usize> {
