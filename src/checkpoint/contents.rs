@@ -41,8 +41,7 @@ pub(crate) struct Other {
 const IN_PARTS: &str = "a checkpoint without a manifest: being made, or left by a kill";
 const FOREIGN: &str = "not Paceline's";
 
-/// Looks at everything. Fails with an error [`of the folder`](StoreError::is_of_the_folder) if it
-/// is missing or somebody else's.
+/// Looks at everything. A folder that is missing or somebody else's is a mistake of whoever asks.
 pub(crate) fn look(files: Arc<dyn Files>, root: &Path) -> Result<Contents, StoreError> {
     own::examine(files.as_ref(), root)?;
     if !files.is_folder(root) {

@@ -95,18 +95,18 @@ pub(crate) fn read_epoch(
     name: &str,
 ) -> Result<Option<Epoch>, StoreError> {
     let path = root.join(name);
+    let damaged = |reason| StoreError::Damaged { path: path.display().to_string(), reason };
     match files.read(&path) {
         Ok(bytes) => {
-            let reason = || {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "this is no epoch number; use --fresh to start over",
-                )
-            };
             let number = std::str::from_utf8(&bytes).ok().and_then(|t| t.trim().parse().ok());
-            number.map(|number| Some(Epoch::new(number))).ok_or_else(|| at(&path)(reason()))
+            let number = number.ok_or_else(|| {
+                damaged("this is no epoch number; use --fresh to start over".into())
+            })?;
+            Ok(Some(Epoch::new(number)))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        // It is no text.
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(damaged(e.to_string())),
         Err(e) => Err(at(&path)(e)),
     }
 }

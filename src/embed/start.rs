@@ -19,9 +19,11 @@ use crate::runtime::error::JobError;
 use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
+use crate::sql::error::SqlError;
 use crate::state::store::StoreKind;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
+use crate::who::Who;
 
 /// All that a start depends on.
 pub(crate) struct Start<'a> {
@@ -61,6 +63,23 @@ pub(crate) enum StartError {
     /// The state directory cannot be used.
     #[error(transparent)]
     State(#[from] JobError),
+}
+
+impl StartError {
+    pub fn who(&self) -> Who {
+        match self {
+            StartError::Connect(e) => e.who(),
+            StartError::State(e) => e.who(),
+        }
+    }
+
+    /// The error as one of the query's text, which has a place to show.
+    pub fn in_text(&self) -> Option<&SqlError> {
+        match self {
+            StartError::Connect(e) => e.in_text(),
+            StartError::State(_) => None,
+        }
+    }
 }
 
 impl Start<'_> {

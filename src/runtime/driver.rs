@@ -18,7 +18,7 @@ use super::control::{Control, Report};
 use super::crash::CrashPoint;
 use super::inbox::Parker;
 use super::worker::Worker;
-use crate::runtime::error::{JobError, WorkerError};
+use crate::runtime::error::JobError;
 use crate::runtime::options::{Scheduling, Turn, Turns};
 
 /// Gives workers their turns: threads of their own, or one seeded thread.
@@ -118,7 +118,7 @@ impl Driver {
                     Turn::Worker(worker) if workers[worker].step()? => *idle_steps = 0,
                     Turn::Worker(_) => *idle_steps += 1,
                     Turn::Outside => *idle_steps = 0,
-                    Turn::Killed => return Err(WorkerError::Crashed(CrashPoint::AnyTurn).into()),
+                    Turn::Killed => return Err(JobError::Crashed(CrashPoint::AnyTurn)),
                     Turn::Nothing => return Err(JobError::Stuck),
                 }
                 Ok(reports.try_recv().ok())

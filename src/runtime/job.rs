@@ -28,7 +28,7 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
-use crate::runtime::error::{JobError, WorkerError};
+use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
 use crate::sink::{Afterwards, Sink, Staged};
 use crate::state::KEY_GROUPS;
@@ -159,7 +159,7 @@ impl Job<'_> {
         loop {
             let happened = match running.driver.next_report(&running.reports)? {
                 None => Happened::Nothing,
-                Some(Report::Failed(e)) => return Err(e.into()),
+                Some(Report::Failed(e)) => return Err(e),
                 Some(Report::Drained(worker)) => Happened::Drained(worker),
                 Some(Report::Snapshot(part)) => Happened::Part(part),
                 Some(Report::Published(result)) => {
@@ -289,10 +289,6 @@ impl Job<'_> {
     }
 
     fn crash(&self, point: CrashPoint) -> Result<(), JobError> {
-        if self.options.crashes.reached(point) {
-            Err(WorkerError::Crashed(point).into())
-        } else {
-            Ok(())
-        }
+        if self.options.crashes.reached(point) { Err(JobError::Crashed(point)) } else { Ok(()) }
     }
 }

@@ -28,7 +28,7 @@ use crate::files::on_disk;
 use crate::ids::Epoch;
 use crate::runtime::control::Stats;
 use crate::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
-use crate::runtime::error::{JobError, WorkerError};
+use crate::runtime::error::JobError;
 use crate::runtime::job::{self, Observer, Outcome};
 use crate::runtime::options::{JobOptions, Scheduling, Turn, Turns};
 use crate::runtime::worker::SharedSource;
@@ -140,7 +140,7 @@ impl World<'_> {
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => Ok(Ended::Finished),
             Ok(Outcome::Stopped) => Ok(Ended::Stopped),
-            Err(JobError::Worker(WorkerError::Crashed(_))) => Ok(Ended::Killed),
+            Err(JobError::Crashed(_)) => Ok(Ended::Killed),
             Err(e) => {
                 self.trace.append(&mut seen.splits);
                 Err(format!("the job failed: {e}{}", clockwork.why()))

@@ -18,10 +18,19 @@ pub mod store;
 
 pub use key_group::{KEY_GROUPS, KeyGroup, KeyGroups, owner_of};
 
+use crate::who::{Again, Who};
+
 /// What a store failed at.
 #[derive(Debug, thiserror::Error)]
 #[error("state store in {path}: {reason}")]
 pub struct StateError {
     pub path: String,
     pub reason: String,
+}
+
+impl StateError {
+    /// A start takes the newest checkpoint, never what is in the stores of workers.
+    pub fn who(&self) -> Who {
+        Who::Stored(Again::MayHelp)
+    }
 }

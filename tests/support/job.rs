@@ -18,7 +18,7 @@ use paceline::plan::lower::lower;
 use paceline::plan::physical::SinkTarget;
 use paceline::runtime::control::Stats;
 use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
-use paceline::runtime::error::{JobError, WorkerError};
+use paceline::runtime::error::JobError;
 use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job;
 use paceline::runtime::job::{Observer, Outcome};
@@ -278,7 +278,7 @@ pub fn finish_with_kills(
             usize::from(seen.resumed.is_some_and(|(epoch, tables)| epoch > Epoch::START && tables));
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => return restores,
-            Err(JobError::Worker(WorkerError::Crashed(_))) => {}
+            Err(JobError::Crashed(_)) => {}
             other => panic!("seed {seed}, attempt {kill}: {other:?}"),
         }
     }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::checkpoint::durable::MARKER;
 use crate::files::memory::Tree;
+use crate::who::{Mistake, Who};
 
 /// Where a test has its folders.
 struct Place {
@@ -44,7 +45,7 @@ impl Place {
     fn refused(&self, name: &str) -> String {
         let opened = CheckpointStore::open_in(self.files.clone(), &self.root.join(name));
         let error = opened.err().expect("refused");
-        assert!(error.is_of_the_folder(), "{error}");
+        assert_eq!(error.who(), Who::User(Mistake::Asked), "{error}");
         error.to_string()
     }
 
@@ -258,7 +259,7 @@ fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
         place.put("checkpoints/00000002/worker-0/notes.txt", "mine");
         let error = store.begin(Epoch::new(1)).unwrap_err();
         assert!(
-            error.is_of_the_folder()
+            error.who() == Who::User(Mistake::Asked)
                 && error.to_string().contains("00000001/worker-0 is not Paceline's"),
             "{error}"
         );
@@ -268,7 +269,7 @@ fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
         place.make("checkpoints/00000003/manifest");
         let error = store.publish(manifest(Epoch::new(3), 1)).unwrap_err();
         assert!(
-            error.is_of_the_folder()
+            error.who() == Who::User(Mistake::Asked)
                 && error.to_string().contains("00000003/manifest is not Paceline's"),
             "{error}"
         );

@@ -18,6 +18,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::connector::dynamodb::item::Item;
+use crate::connector::dynamodb::lost::Lost;
 use crate::sink::Rejected;
 use crate::sink::version::{Standing, WriteMode};
 
@@ -40,7 +41,7 @@ pub(crate) struct KeyLanes {
     pub pausing: usize,
     /// The writer is gone: nothing more is sent.
     pub closed: bool,
-    pub failure: Option<String>,
+    pub failure: Option<Lost>,
     /// Rows of the epoch that is under way.
     rejected: Vec<Rejected>,
     /// Rows of the epoch that is being prepared.

@@ -1,7 +1,7 @@
 //! Connector `dynamodb`: a table that is written by key, and looked up by key.
 //!
 //! In reading order: `options` (what WITH may say), `client` (the calls), `describe` (what table it
-//! is); of `sink`: `value` and `item` (rows to items), `faults` (whose fault a refusal is), `lanes`
+//! is), `lost` (what ends it all); of `sink`: `value` and `item` (rows to items), `faults` (whose fault a refusal is), `lanes`
 //! (order), `outbox` (requests and retries); of `lookup`: `read` (its calls).
 
 pub(crate) mod client;
@@ -10,6 +10,7 @@ mod faults;
 mod item;
 mod lanes;
 pub mod lookup;
+mod lost;
 pub(crate) mod options;
 mod outbox;
 pub(crate) mod read;

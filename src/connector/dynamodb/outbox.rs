@@ -15,12 +15,14 @@ use super::describe::describe;
 use crate::connector::dynamodb::client::{Failure, TableClient, TableKey};
 use crate::connector::dynamodb::item::Item;
 use crate::connector::dynamodb::lanes::{KeyLanes, Sent};
+use crate::connector::dynamodb::lost::Lost;
 use crate::connector::dynamodb::staged;
 use crate::sink::version::{Tally, WriteMode};
 use crate::sink::{Afterwards, Prepared, Rejected};
 use crate::tasks::Tasks;
 use crate::time::timer;
 use crate::wake::Wake;
+use crate::who::{Again, Mistake, Who};
 
 /// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second;
 /// several writers share memory with the state.
@@ -101,7 +103,7 @@ impl Outbox {
     }
 
     /// Takes items over, in order. Never waits. Errors: what made all writing impossible.
-    pub fn push(self: &Arc<Self>, items: Vec<Item>) -> Result<(), String> {
+    pub fn push(self: &Arc<Self>, items: Vec<Item>) -> Result<(), Lost> {
         let mut lanes = self.lanes();
         if let Some(failure) = &lanes.failure {
             return Err(failure.clone());
@@ -122,7 +124,7 @@ impl Outbox {
 
     /// Ends an epoch. What is on its way is staged if the job goes on and that does no harm; else
     /// it has to arrive.
-    pub fn begin_prepare(&self, afterwards: Afterwards) -> Result<Prepared, String> {
+    pub fn begin_prepare(&self, afterwards: Afterwards) -> Result<Prepared, Lost> {
         let mut lanes = self.lanes();
         lanes.begin_barrier();
         if self.may_stage && afterwards == Afterwards::GoesOn && lanes.failure.is_none() {
@@ -134,7 +136,7 @@ impl Outbox {
     }
 
     /// Whether everything from before the barrier has arrived.
-    pub fn poll_prepare(&self) -> Result<Prepared, String> {
+    pub fn poll_prepare(&self) -> Result<Prepared, Lost> {
         let mut lanes = self.lanes();
         if let Some(failure) = &lanes.failure {
             return Err(failure.clone());
@@ -196,7 +198,8 @@ impl Outbox {
             )),
             // Whoever may write need not be allowed to look.
             Err(why) if refusal == Refusal::OfTheKey => Some(format!(
-                "DynamoDB table '{table}' does not take rows with the key {key}: {reason} ({why})"
+                "DynamoDB table '{table}' does not take rows with the key {key}: {reason} ({})",
+                why.reason
             )),
             Err(_) => None,
         }
@@ -224,6 +227,15 @@ enum Refusal {
     Unclear,
 }
 
+/// Why items that were sent are not settled.
+enum Unsettled {
+    /// The same request may succeed later.
+    Repeat(String),
+    /// Of several items refused together, the reason is known only item by item.
+    OneByOne,
+    Never(Lost),
+}
+
 /// Items on their way together. When it ends, however it ends, the outbox learns of it.
 struct Request {
     outbox: Arc<Outbox>,
@@ -236,34 +248,32 @@ struct Request {
 impl Request {
     async fn send(mut self) {
         let mut delays = delays();
-        // Of several items refused together, the reason is known only item by item.
         let mut one_by_one = false;
         while !self.items.is_empty() && !self.outbox.lanes().closed {
             let before = self.items.len();
             let count = if one_by_one { 1 } else { before };
             match self.put(count).await {
                 Ok(()) => {}
-                Err(Failure::Refused(_) | Failure::Unclear(_)) => one_by_one = true,
-                Err(Failure::Retry(reason)) => {
+                Err(Unsettled::OneByOne) => one_by_one = true,
+                Err(Unsettled::Repeat(reason)) => {
                     if self.items.len() < before {
                         delays = self::delays();
                     }
                     self.outbox.log_retry(&reason);
                     self.pause(delays.next().unwrap_or(RETRY_DELAY_MAX)).await;
                 }
-                Err(Failure::Fatal(reason) | Failure::Unfit(reason) | Failure::Missing(reason)) => {
-                    self.outbox.lanes().failure.get_or_insert(reason);
+                Err(Unsettled::Never(lost)) => {
+                    self.outbox.lanes().failure.get_or_insert(lost);
                     return;
                 }
-                // `put` settles these.
-                Err(Failure::Superseded(_)) => {}
             }
         }
     }
 
     /// Puts the first `count` items and settles those that need nothing more. Errors: what the
-    /// others wait for; [`Failure::Refused`] and [`Failure::Unclear`] only of several.
-    async fn put(&mut self, count: usize) -> Result<(), Failure> {
+    /// others wait for.
+    async fn put(&mut self, count: usize) -> Result<(), Unsettled> {
+        let in_vain = |reason| Unsettled::Never(Lost::outside(Again::IsInVain, reason));
         let outbox = self.outbox.clone();
         let outcome = if outbox.in_batches {
             // Batches of one too: a role that may write in batches need not be allowed to put.
@@ -284,38 +294,46 @@ impl Request {
                 if left.is_empty() {
                     return Ok(());
                 }
-                Err(Failure::Retry(format!("{} items of a batch were not processed", left.len())))
+                Err(Unsettled::Repeat(format!(
+                    "{} items of a batch were not processed",
+                    left.len()
+                )))
             }
             Err(Failure::Superseded(_)) => {
                 self.settle_first(1, &[]);
                 Ok(())
             }
-            Err(Failure::Unfit(reason)) => Err(Failure::Fatal(
-                outbox.unfit(&reason, Refusal::OfTheKey).await.unwrap_or(reason),
-            )),
-            Err(Failure::Missing(reason)) => Err(Failure::Fatal(format!(
+            Err(Failure::Unfit(reason)) => {
+                Err(in_vain(outbox.unfit(&reason, Refusal::OfTheKey).await.unwrap_or(reason)))
+            }
+            Err(Failure::Missing(reason)) => Err(in_vain(format!(
                 "DynamoDB table '{}' does not exist any more: create it with the key {} and start again ({reason})",
                 outbox.table, outbox.key
             ))),
             Err(Failure::Unclear(reason)) => match outbox.unfit(&reason, Refusal::Unclear).await {
-                Some(reason) => Err(Failure::Fatal(reason)),
+                Some(reason) => Err(in_vain(reason)),
                 None if count == 1 => self.refuse(reason),
-                None => Err(Failure::Unclear(reason)),
+                None => Err(Unsettled::OneByOne),
             },
             Err(Failure::Refused(reason)) if count == 1 => self.refuse(reason),
-            Err(Failure::Retry(reason)) if outbox.fail_on_error => Err(Failure::Fatal(reason)),
-            Err(failure) => Err(failure),
+            Err(Failure::Refused(_)) => Err(Unsettled::OneByOne),
+            Err(Failure::Retry(reason)) if outbox.fail_on_error => {
+                Err(Unsettled::Never(Lost::outside(Again::MayHelp, reason)))
+            }
+            Err(Failure::Retry(reason)) => Err(Unsettled::Repeat(reason)),
+            Err(Failure::Fatal(reason)) => Err(in_vain(reason)),
         }
     }
 
     /// Settles the first item, which can never be taken.
-    fn refuse(&mut self, reason: String) -> Result<(), Failure> {
+    fn refuse(&mut self, reason: String) -> Result<(), Unsettled> {
         let item = &self.items[0].item;
         // A row that is deleted and could not be one was rejected when it was added.
         if !item.deletes {
             let row = item.to_json();
             if self.outbox.fail_on_error {
-                return Err(Failure::Fatal(format!("{reason}: {row}")));
+                let reason = format!("{reason}: {row}");
+                return Err(Unsettled::Never(Lost { reason, who: Who::User(Mistake::Data) }));
             }
             self.outbox.lanes().reject(&self.items[0], Rejected { row, reason });
         }
@@ -369,7 +387,8 @@ impl Drop for Request {
         if !self.items.is_empty() && !lanes.closed {
             // Nobody will send them: better an error than a barrier that never ends.
             lanes.failure.get_or_insert_with(|| {
-                "the network runtime stopped before all rows were written".into()
+                let reason = "the network runtime stopped before all rows were written".into();
+                Lost { reason, who: Who::Us }
             });
         }
         self.outbox.send_more(lanes);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::client::{TableClient, TableKey, VERSION_ATTRIBUTE};
 use super::describe::describe;
 use super::item::{Item, ItemEncoder};
+use super::lost::Lost;
 use super::options::DynamoDbOptions;
 use super::outbox::{Outbox, OutboxConfig};
 use super::staged;
@@ -26,6 +27,7 @@ use crate::sink::{
 use crate::tasks::Tasks;
 use crate::types::sql_name;
 use crate::wake::Wake;
+use crate::who::{Again, Mistake, Who};
 
 pub struct DynamoDbSink {
     spec: TableSpec,
@@ -81,8 +83,9 @@ impl DynamoDbSink {
         self.tally.counts()
     }
 
-    fn config(&self, reason: String) -> SinkError {
-        SinkError::Config { table: self.spec.name.clone(), reason }
+    /// The table outside, or what the checkpoint has for it, is not of this query.
+    fn unfit(&self, who: Who, reason: String) -> SinkError {
+        SinkError::Unfit { table: self.spec.name.clone(), reason, who }
     }
 
     fn table(&self) -> Result<Arc<Table>, SinkError> {
@@ -93,9 +96,10 @@ impl DynamoDbSink {
         let client = self.wait(TableClient::connect(self.options.clone()))?;
         let client = Arc::new(client);
         let found = self.wait(describe(client.clone()))?;
-        let found = found.map_err(|reason| SinkError::Write {
+        let found = found.map_err(|lost| SinkError::Write {
             table: self.spec.name.clone(),
-            reason: format!("DynamoDB table '{}': {reason}", self.options.table_name),
+            reason: format!("DynamoDB table '{}': {}", self.options.table_name, lost.reason),
+            who: lost.who,
         })?;
         let key = self.key_columns(&found)?;
         Ok(slot.insert(Arc::new(Table { client, found, key })).clone())
@@ -106,20 +110,23 @@ impl DynamoDbSink {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, SinkError> {
-        self.tasks
-            .wait(work)
-            .map_err(|e| SinkError::Write { table: self.spec.name.clone(), reason: e.to_string() })
+        self.tasks.wait(work).map_err(|e| SinkError::Write {
+            table: self.spec.name.clone(),
+            reason: e.to_string(),
+            who: Who::Us,
+        })
     }
 
     /// The columns of the table's key. It must be the SQL table's: with fewer attributes rows would
     /// replace each other, with more a result would be written beside its predecessor.
     fn key_columns(&self, found: &TableKey) -> Result<Vec<usize>, SinkError> {
+        let unfit = |reason| self.unfit(Who::Outside(Again::IsInVain), reason);
         let name = &self.options.table_name;
         let attributes = || found.attributes.iter().map(|(n, _)| n.as_str());
         let wanted: BTreeSet<&str> = self.spec.upsert_key().iter().map(String::as_str).collect();
         if attributes().collect::<BTreeSet<_>>() != wanted {
             let list = attributes().collect::<Vec<_>>().join(", ");
-            return Err(self.config(format!(
+            return Err(unfit(format!(
                 "the key of DynamoDB table '{name}' is ({list}), that of the SQL table is ({}): declare PRIMARY KEY ({list}) NOT \
                  ENFORCED, or create the DynamoDB table with the other key",
                 self.spec.upsert_key().join(", ")
@@ -136,7 +143,7 @@ impl DynamoDbSink {
                 written => {
                     let written =
                         written.map_or("cannot be a key".into(), |w| format!("is written as {w}"));
-                    return Err(self.config(format!(
+                    return Err(unfit(format!(
                         "key attribute '{attribute}' of DynamoDB table '{name}' has type {found}, but the column of type {} \
                          {written}: change the column's type (CAST in the query) or the DynamoDB table",
                         field.data_type()
@@ -211,9 +218,7 @@ impl Sink for DynamoDbSink {
         let outbox = Outbox::new(table.client.clone(), outbox);
         let resumed =
             std::mem::take(&mut *self.resumed.lock().unwrap_or_else(PoisonError::into_inner));
-        outbox
-            .push(resumed)
-            .map_err(|reason| SinkError::Write { table: self.spec.name.clone(), reason })?;
+        outbox.push(resumed).map_err(|lost| failed(&self.spec.name, lost))?;
         let extra_bytes =
             if self.mode == WriteMode::Versioned { VERSION_ATTRIBUTE.len() + TEXT_LEN } else { 0 };
         Ok(Box::new(DynamoDbWriter {
@@ -229,10 +234,17 @@ impl Sink for DynamoDbSink {
     fn resume(&self, staged: &[Staged]) -> Result<(), SinkError> {
         let mut resumed = self.resumed.lock().unwrap_or_else(PoisonError::into_inner);
         for part in staged {
-            resumed.extend(staged::decode(part).map_err(|reason| self.config(reason))?);
+            resumed.extend(
+                staged::decode(part)
+                    .map_err(|reason| self.unfit(Who::Stored(Again::IsInVain), reason))?,
+            );
         }
         Ok(())
     }
+}
+
+fn failed(table: &str, Lost { reason, who }: Lost) -> SinkError {
+    SinkError::Write { table: table.to_owned(), reason, who }
 }
 
 struct DynamoDbWriter {
@@ -280,15 +292,14 @@ impl SinkWriter for DynamoDbWriter {
                         return Err(SinkError::Write {
                             table: self.table.clone(),
                             reason: format!("{reason}: {row}"),
+                            who: Who::User(Mistake::Data),
                         });
                     }
                     self.outbox.reject(Rejected { row, reason });
                 }
             }
         }
-        self.outbox
-            .push(items)
-            .map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
+        self.outbox.push(items).map_err(|lost| failed(&self.table, lost))
     }
 
     fn has_room(&mut self) -> bool {
@@ -300,15 +311,11 @@ impl SinkWriter for DynamoDbWriter {
         _epoch: Epoch,
         afterwards: Afterwards,
     ) -> Result<Prepared, SinkError> {
-        self.outbox
-            .begin_prepare(afterwards)
-            .map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
+        self.outbox.begin_prepare(afterwards).map_err(|lost| failed(&self.table, lost))
     }
 
     fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
-        self.outbox
-            .poll_prepare()
-            .map_err(|reason| SinkError::Write { table: self.table.clone(), reason })
+        self.outbox.poll_prepare().map_err(|lost| failed(&self.table, lost))
     }
 
     fn take_rejected(&mut self) -> Vec<Rejected> {

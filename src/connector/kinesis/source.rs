@@ -31,6 +31,7 @@ use crate::source::{
 use crate::tasks::{Running, Tasks};
 use crate::time::clock::{Clock, SharedClock};
 use crate::time::timer::sleep;
+use crate::who::{Again, Who};
 
 /// Metadata columns of the connector: Flink's names, and the partition key.
 pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];
@@ -89,9 +90,9 @@ impl KinesisSource {
             return Err(SourceError::Config { table: table.into(), reason });
         }
         let clock = ServerClock::new(clock);
-        let stream = streams
-            .open(&options, clock.clone(), &tasks)
-            .map_err(|e| SourceError::Config { table: table.into(), reason: e.to_string() })?;
+        let stream = streams.open(&options, clock.clone(), &tasks).map_err(|e| {
+            SourceError::Failed { table: table.into(), reason: e.to_string(), who: Who::Us }
+        })?;
         Ok(KinesisSource {
             table: table.into(),
             options,
@@ -123,25 +124,29 @@ impl KinesisSource {
             &self.options;
         let region = region.as_deref().unwrap_or_default();
         let at = endpoint.as_deref().map(|e| format!(" at {e}")).unwrap_or_default();
-        let reason = match failure {
-            Failure::Missing(text) => {
+        let (again, reason) = match failure {
+            Failure::Missing(text) => (
+                Again::IsInVain,
                 format!(
                     "there is no stream '{stream_name}' in {region}{at}; check 'stream.arn' and the account ({text})"
-                )
-            }
-            Failure::Fatal(text) | Failure::Argument(text) => {
+                ),
+            ),
+            Failure::Fatal(text) | Failure::Argument(text) => (
+                Again::IsInVain,
                 format!(
                     "stream '{stream_name}' in {region}{at} refuses to be read; check the credentials and their policy ({text})"
-                )
-            }
-            Failure::Retry(text) => {
-                format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})")
-            }
-            Failure::Expired => {
-                format!("stream '{stream_name}' in {region}{at} gave an unexpected answer")
-            }
+                ),
+            ),
+            Failure::Retry(text) => (
+                Again::MayHelp,
+                format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})"),
+            ),
+            Failure::Expired => (
+                Again::MayHelp,
+                format!("stream '{stream_name}' in {region}{at} gave an unexpected answer"),
+            ),
         };
-        SourceError::Config { table: self.table.clone(), reason }
+        SourceError::Failed { table: self.table.clone(), reason, who: Who::Outside(again) }
     }
 }
 
@@ -234,7 +239,11 @@ impl Source for KinesisSource {
         let mut shards = self
             .tasks
             .wait(list_shards_patiently(self.stream.clone()))
-            .map_err(|e| SourceError::Config { table: self.table.clone(), reason: e.to_string() })?
+            .map_err(|e| SourceError::Failed {
+                table: self.table.clone(),
+                reason: e.to_string(),
+                who: Who::Us,
+            })?
             .map_err(|f| self.listing_failed(f))?;
         let at = match self.options.init {
             InitPosition::TrimHorizon => ShardPosition::Horizon,
@@ -334,8 +343,8 @@ struct ShardReader {
 }
 
 impl ShardReader {
-    fn error(&self, reason: String) -> SourceError {
-        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason }
+    fn error(&self, who: Who, reason: String) -> SourceError {
+        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason, who }
     }
 
     fn batch(&mut self, records: Vec<Record>) -> RawBatch {
@@ -398,9 +407,12 @@ impl SplitReader for ShardReader {
             Taken::Ended(ShardEnd::Gap(reason)) => {
                 Err(SourceError::Stored { table: self.table.clone(), reason })
             }
-            Taken::Ended(ShardEnd::Failed(reason)) => Err(self.error(reason)),
+            // What may pass is waited out.
+            Taken::Ended(ShardEnd::Failed(reason)) => {
+                Err(self.error(Who::Outside(Again::IsInVain), reason))
+            }
             Taken::Nothing { .. } if stopped => {
-                Err(self.error("the task that reads the shard has stopped".into()))
+                Err(self.error(Who::Us, "the task that reads the shard has stopped".into()))
             }
             Taken::Nothing { empty } => {
                 self.place.read_to_ms = self.place.read_to_ms.max(self.queue.read_to_ms());

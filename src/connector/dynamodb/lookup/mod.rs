@@ -19,12 +19,14 @@ use tokio::sync::OnceCell;
 
 use crate::connector::dynamodb::client::{TableClient, TableKey};
 use crate::connector::dynamodb::describe::describe;
+use crate::connector::dynamodb::lost::Lost;
 use crate::connector::dynamodb::options::DynamoDbOptions;
 use crate::connector::dynamodb::read::Wanted;
 use crate::connector::dynamodb::value::{is_supported, key_type};
 use crate::engine_words::in_sql;
 use crate::lookup::{LookupError, LookupSpec, LookupTable, Reply};
 use crate::tasks::Tasks;
+use crate::who::Again;
 
 /// DynamoDB's keys have a partition key and perhaps a sort key.
 const KEY_COLUMNS_MAX: usize = 2;
@@ -111,16 +113,16 @@ impl LookupTable for DynamoDbLookup {
 }
 
 impl Shared {
-    fn error(&self, reason: impl std::fmt::Display) -> LookupError {
+    fn error(&self, Lost { reason, who }: Lost) -> LookupError {
         let reason = format!("DynamoDB table '{}': {reason}", self.options.table_name);
-        LookupError::Table { table: self.spec.table.clone(), reason }
+        LookupError::Table { table: self.spec.table.clone(), reason, who }
     }
 
     async fn client(&self) -> Result<Arc<TableClient>, LookupError> {
         let connect = async || {
             let client = Arc::new(TableClient::connect(self.options.clone()).await);
             let found = describe(client.clone()).await.map_err(|e| self.error(e))?;
-            self.check_key(&found).map_err(|e| self.error(e))?;
+            self.check_key(&found).map_err(|e| self.error(Lost::outside(Again::IsInVain, e)))?;
             Ok(client)
         };
         self.client.get_or_try_init(connect).await.cloned()
