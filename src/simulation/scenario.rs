@@ -29,6 +29,8 @@ pub(super) enum End {
     KilledAtTurn(u64),
     /// Killed when it reaches a point in the life of a checkpoint or a fire for the n-th time.
     KilledAt(CrashPoint, u64),
+    /// Killed at the n-th change to its files.
+    KilledAtChange(u64),
     /// Asked to stop.
     StoppedAtTurn(u64),
 }
@@ -176,12 +178,13 @@ fn process(rng: &mut ChaCha8Rng, has_end: bool) -> Process {
         let most = turn(rng);
         rng.random_range(0..=most)
     };
-    let end = has_end.then(|| match rng.random_range(0..4) {
+    let end = has_end.then(|| match rng.random_range(0..5) {
         0 | 1 => End::KilledAtTurn(turn(rng)),
         2 => End::KilledAt(
             CrashPoint::ALL[rng.random_range(0..CrashPoint::ALL.len())],
             rng.random_range(1..4),
         ),
+        3 => End::KilledAtChange(1 + (turn(rng) >> 5)),
         _ => End::StoppedAtTurn(turn(rng)),
     });
     Process {

@@ -5,7 +5,7 @@
 //! connectors and to time. What always holds: the same scenario and the same code give the same
 //! world, turn by turn; a process leaves nothing behind but what is on its disk and what it has sent.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tempfile::TempDir;
 
 use super::executor::{Moved, Sim};
 use super::plans::{Planned, planned};
@@ -25,6 +24,7 @@ use crate::connector::inline::select::SelectFormat;
 use crate::connector::kinesis::Kinesis;
 use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
 use crate::connector::{Bounds, Connectors, Environment, OnGap};
+use crate::files::memory::Tree;
 use crate::ids::Epoch;
 use crate::runtime::control::Stats;
 use crate::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
@@ -33,6 +33,7 @@ use crate::runtime::job::{self, Observer, Outcome};
 use crate::runtime::options::{JobOptions, Scheduling, Turn, Turns};
 use crate::runtime::worker::SharedSource;
 use crate::source::SourceError;
+use crate::state::store::StoreKind;
 use crate::time::clock::SharedClock;
 use crate::time::virtual_time::{Begun, VirtualClock, VirtualTime};
 
@@ -55,6 +56,10 @@ pub(super) struct Lived {
     pub is_refused: bool,
     pub trace: Vec<String>,
 }
+
+/// Folders on the disk of the world.
+const RESULTS: &str = "/results";
+const ERRORS: &str = "/errors";
 
 /// What a world had at its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,7 +88,7 @@ struct World<'a> {
     scenario: &'a Scenario,
     time: Begun,
     stream: Arc<Service>,
-    disk: TempDir,
+    disk: Tree,
     trace: Vec<String>,
     from: From,
     kills: u64,
@@ -113,13 +118,12 @@ impl World<'_> {
             scenario.seed,
         );
         time.0.advance_to(scenario.starts_after);
-        let disk = tempfile::tempdir().unwrap_or_else(|e| panic!("a folder for the world: {e}"));
         fastrand::seed(scenario.seed);
         World {
             scenario,
             time,
             stream,
-            disk,
+            disk: Tree::new(),
             trace: Vec::new(),
             from: scenario.from,
             kills: 0,
@@ -164,6 +168,7 @@ impl World<'_> {
                 Ended::AtGap => {
                     self.note("records have expired, which is agreed to".into());
                     self.on_gap = OnGap::Accept;
+                    self.disk.kill();
                     continue;
                 }
                 Ended::Refused => {
@@ -171,6 +176,7 @@ impl World<'_> {
                     return Ok(self.lived(Answer::default(), true));
                 }
             }
+            self.leave_disk(number);
             let later = self.time.0.elapsed() + process.begins_after;
             self.time.0.advance_to(later);
             if number == 0 {
@@ -193,6 +199,18 @@ impl World<'_> {
                 self.stream.make_again();
                 self.note("the stream is made again".into());
             }
+        }
+    }
+
+    /// What the process has written is there for the next one, unless the machine has stopped too:
+    /// then only what was durable surely is.
+    fn leave_disk(&mut self, number: usize) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.scenario.seed ^ (number as u64) << 32);
+        if rng.random_bool(0.5) {
+            self.note("the machine has stopped".into());
+            self.disk.crash(&mut rng);
+        } else {
+            self.disk.kill();
         }
     }
 
@@ -237,6 +255,8 @@ impl World<'_> {
             {
                 Ok(Ended::Refused)
             }
+            // Killed at a change to its files.
+            Err(_) if self.disk.is_dead() => Ok(Ended::Killed),
             Err(e) => {
                 self.trace.append(&mut seen.splits);
                 Err(format!("the job failed: {e}{}", clockwork.why()))
@@ -253,25 +273,27 @@ impl World<'_> {
         seen: &mut Seen,
     ) -> Result<Outcome, JobError> {
         let connectors = Connectors::built_in().replacing(Kinesis::on(self.stream.clone()));
-        let sink = format!(
-            "'connector' = 'filesystem', 'format' = 'json', 'path' = '{}'",
-            self.results().display()
-        );
+        let sink = format!("'connector' = 'filesystem', 'format' = 'json', 'path' = '{}'", RESULTS);
         let planned: Rc<Planned> = planned(
             &self.scenario.query.script(&sink, self.position(), self.scenario.alignment),
             process.workers,
             &connectors,
         );
-        let state_dir = self.disk.path().join("state");
-        let mut store = CheckpointStore::open(&state_dir)?;
+        let files = self.disk.boot();
+        if let Some(End::KilledAtChange(change)) = process.end {
+            self.disk.die_at(change);
+        }
+        let state_dir = PathBuf::from("/state");
+        let mut store = CheckpointStore::open_in(files.clone(), &state_dir)?;
         let run_ms = job::run_start(&mut store, false, &clock)?;
         let env = Environment {
             connectors: &connectors,
             config: &planned.config,
             query_path: PathBuf::from("query.sql"),
             local: false,
+            files: files.clone(),
             state_dir: state_dir.clone(),
-            errors_dir: self.errors(),
+            errors_dir: ERRORS.into(),
             run_ms,
             run_name: store.run_name(run_ms),
             on_gap: self.on_gap,
@@ -298,6 +320,7 @@ impl World<'_> {
             lane_bytes_max: process.lane_bytes_max,
             accumulator_bytes_max: process.accumulator_bytes_max,
             read_ahead_bytes: process.read_ahead_bytes,
+            stores: StoreKind::Memory(files),
             state_cache_bytes: 1 << 20,
             crashes,
             clock,
@@ -318,29 +341,22 @@ impl World<'_> {
         }
     }
 
-    fn results(&self) -> PathBuf {
-        self.disk.path().join("results")
-    }
-
-    fn errors(&self) -> PathBuf {
-        self.disk.path().join("errors")
-    }
-
     fn answer(&self) -> Result<Answer, String> {
-        let lines = |folder: PathBuf| {
+        let files = self.disk.outside();
+        let lines = |folder: &str| {
             let mut lines = Vec::new();
-            for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                let name = file.file_name().to_string_lossy().into_owned();
+            for file in files.list(Path::new(folder)).into_iter().flatten() {
+                let name = file.name.to_string_lossy().into_owned();
                 if name.starts_with('.') {
                     return Err(format!("{name} was left behind"));
                 }
-                let text = std::fs::read_to_string(file.path()).map_err(|e| e.to_string())?;
-                lines.extend(text.lines().map(String::from));
+                let bytes = files.read(&file.path).map_err(|e| e.to_string())?;
+                lines.extend(String::from_utf8_lossy(&bytes).lines().map(String::from));
             }
             lines.sort();
             Ok(lines)
         };
-        Ok(Answer { rows: lines(self.results())?, errors: lines(self.errors())? })
+        Ok(Answer { rows: lines(RESULTS)?, errors: lines(ERRORS)? })
     }
 }
 
