@@ -190,6 +190,8 @@ impl World<'_> {
     fn twist(&mut self) {
         match self.scenario.twist {
             Twist::None => {}
+            // A run that has not begun has nothing to lose.
+            _ if !self.has_begun() => {}
             Twist::Expires => {
                 let later = self.time.0.elapsed() + Duration::from_secs(26 * 3600);
                 self.time.0.advance_to(later);
@@ -200,6 +202,16 @@ impl World<'_> {
                 self.note("the stream is made again".into());
             }
         }
+    }
+
+    /// True if there is a checkpoint that the next process finds.
+    fn has_begun(&self) -> bool {
+        let (files, folder) = (self.disk.outside(), Path::new("/state/checkpoints"));
+        let epochs = files.list(folder).unwrap_or_default();
+        epochs.iter().any(|epoch| {
+            let within = files.list(&folder.join(&epoch.name)).unwrap_or_default();
+            within.iter().any(|file| file.name == *"manifest")
+        })
     }
 
     /// What the process has written is there for the next one, unless the machine has stopped too:

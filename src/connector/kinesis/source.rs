@@ -250,7 +250,8 @@ impl Source for KinesisSource {
                 ShardPosition::Time { arrival_ms: self.clock.wall_ms() }
             }
         };
-        let start: Position = ShardPlace { at, read_to_ms: None }.into();
+        let read_to_ms = self.gaps.at_start(&at, self.clock.wall_ms());
+        let start: Position = ShardPlace { at, read_to_ms }.into();
         // A parent that is not listed lies before the start of the job, or its records have
         // expired: nothing to wait for.
         let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
