@@ -134,7 +134,7 @@ impl Connectors {
         Connectors(vec![
             Box::new(filesystem::Filesystem),
             Box::new(kinesis::Kinesis::default()),
-            Box::new(dynamodb::DynamoDb),
+            Box::new(dynamodb::DynamoDb::default()),
             Box::new(datagen::Datagen),
             Box::new(alleycat::Alleycat),
             Box::new(print::Print),

@@ -72,6 +72,15 @@ impl Version {
     }
 }
 
+/// What kept a result of this version out of a table that holds a row with that text for a version.
+/// What this program has not written is somebody else's.
+pub(crate) fn lost_to(own: &str, held: Option<&str>) -> Standing {
+    match (Version::parse(own), held.and_then(Version::parse)) {
+        (Some(own), Some(held)) => own.against(Some(&held)),
+        _ => Standing::BehindRun,
+    }
+}
+
 /// How a result stands against the one that its table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {

@@ -1,13 +1,13 @@
 //! The calls to DynamoDB, and what each kind of failure means. With `read` the only file that knows
 //! DynamoDB's SDK.
 //!
-//! Called by `outbox` from tasks, and by `lookup`. What always holds: a call is tried once;
-//! [`Failure`] says whether trying again can help. The kinds of error are those of "Error handling
-//! with DynamoDB" in the developer guide.
+//! [`Aws`] opens tables for the connector. What always holds: a call is tried once; [`Failure`] says
+//! whether trying again can help; the client is made for the first call, so that nothing outside is
+//! touched before. The kinds of error are those of "Error handling with DynamoDB" in the developer
+//! guide.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -18,70 +18,84 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeyType, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure,
     ScalarAttributeType, TableStatus, WriteRequest,
 };
+use tokio::sync::OnceCell;
 
 use crate::aws::causes;
+use crate::aws::clock::{NoteDate, ServerClock};
+use crate::connector::dynamodb::api::{
+    Answer, Attributes, CALL_TIMEOUT, Failure, Found, Page, TableApi, TableKey, Tables, Wanted,
+};
 use crate::connector::dynamodb::faults::{Blame, blame};
-use crate::connector::dynamodb::item::{Item, key_bytes};
+use crate::connector::dynamodb::item::{Item, VERSION_ATTRIBUTE, key_bytes};
 use crate::connector::dynamodb::options::DynamoDbOptions;
 use crate::connector::dynamodb::value::Value;
-use crate::sink::version::{Standing, Version};
+use crate::sink::version::{Standing, lost_to};
+use crate::time::clock::Clock;
 
-/// The item attribute that holds the version of an upsert.
-pub(crate) const VERSION_ATTRIBUTE: &str = "paceline_version";
-/// A call that has not answered by then is tried again; DynamoDB answers in milliseconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The tables of AWS, or of whatever the options' endpoint is.
+pub(crate) struct Aws;
 
-/// Why a call did nothing, as far as is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// Throttled, an error of the server, no connection, no answer: the same call may succeed
-    /// later.
-    Retry(String),
-    /// The condition failed: the table holds a newer version.
-    Superseded(Standing),
-    /// The item (or one of several) can never be taken.
-    Refused(String),
-    /// Refused, and it is not known whether for the item or for the table.
-    Unclear(String),
-    /// Nothing of this shape can be taken: the table has another key than the request.
-    Unfit(String),
-    /// The table does not exist.
-    Missing(String),
-    /// No call can succeed until someone changes something.
-    Fatal(String),
-}
-
-/// The key of the table as it exists: names and types (`S`, `N`, `B`), hash before range.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableKey {
-    pub attributes: Vec<(String, String)>,
-}
-
-impl std::fmt::Display for TableKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let attributes: Vec<String> =
-            self.attributes.iter().map(|(name, data_type)| format!("{name} {data_type}")).collect();
-        write!(f, "({})", attributes.join(", "))
+impl Tables for Aws {
+    fn open(&self, options: &DynamoDbOptions, clock: Arc<ServerClock>) -> Arc<dyn TableApi> {
+        let (options, table) = (options.clone(), options.table_name.clone());
+        Arc::new(TableClient { options, table, clock, client: OnceCell::new() })
     }
 }
 
-pub(crate) struct TableClient {
-    pub(super) client: Client,
+/// Calls for one table.
+pub(super) struct TableClient {
+    options: DynamoDbOptions,
     pub(super) table: String,
+    clock: Arc<ServerClock>,
+    /// Made for the first call.
+    client: OnceCell<Client>,
+}
+
+impl TableApi for TableClient {
+    fn describe(&self) -> Answer<'_, TableKey> {
+        Box::pin(self.describe_table())
+    }
+
+    fn put<'a>(&'a self, item: &'a Item) -> Answer<'a, Standing> {
+        Box::pin(self.put_item(item))
+    }
+
+    fn put_batch<'a>(
+        &'a self,
+        items: &'a [&'a Item],
+        key_names: &'a [Arc<str>],
+    ) -> Answer<'a, Vec<usize>> {
+        Box::pin(self.batch_write_item(items, key_names))
+    }
+
+    fn get_batch<'a>(&'a self, keys: &'a [Attributes], wanted: &'a Wanted) -> Answer<'a, Found> {
+        Box::pin(self.batch_get_item(keys, wanted))
+    }
+
+    fn query<'a>(
+        &'a self,
+        partition: &'a (String, Value),
+        wanted: &'a Wanted,
+        from: Option<&'a Attributes>,
+    ) -> Answer<'a, Page> {
+        Box::pin(self.query_partition(partition, wanted, from))
+    }
 }
 
 impl TableClient {
-    pub async fn connect(options: DynamoDbOptions) -> TableClient {
-        TableClient {
-            client: Client::new(&options.aws.load(CALL_TIMEOUT).await),
-            table: options.table_name,
-        }
+    pub(super) async fn client(&self) -> &Client {
+        let connect = async || {
+            let config = self.options.aws.load(CALL_TIMEOUT).await;
+            let config = aws_sdk_dynamodb::config::Builder::from(&config);
+            Client::from_conf(config.interceptor(NoteDate(self.clock.clone())).build())
+        };
+        self.client.get_or_init(connect).await
     }
 
-    /// The table's key. Errors: [`Failure::Fatal`] also if the table is not ready.
-    pub async fn describe(&self) -> Result<TableKey, Failure> {
+    async fn describe_table(&self) -> Result<TableKey, Failure> {
         let answer = self
-            .client
+            .client()
+            .await
             .describe_table()
             .table_name(&self.table)
             .send()
@@ -108,15 +122,14 @@ impl TableClient {
         Ok(TableKey { attributes: attributes.collect() })
     }
 
-    /// Puts one item, or deletes it; with a version only if the table holds none, a lower one or
-    /// the same. Returns how it stood against what the table held.
-    pub async fn put(&self, item: &Item) -> Result<Standing, Failure> {
-        if item.deletes {
-            let call =
-                self.client.delete_item().table_name(&self.table).set_key(Some(attributes(item)));
+    async fn put_item(&self, item: &Item) -> Result<Standing, Failure> {
+        let client = self.client().await;
+        let attributes = self.attributes(item);
+        if item.deletes && item.version.is_none() {
+            let call = client.delete_item().table_name(&self.table).set_key(Some(attributes));
             return call.send().await.map(|_| Standing::Newer).map_err(|e| failure(&e));
         }
-        let call = self.client.put_item().table_name(&self.table).set_item(Some(attributes(item)));
+        let call = client.put_item().table_name(&self.table).set_item(Some(attributes));
         let Some(version) = &item.version else {
             return call.send().await.map(|_| Standing::Newer).map_err(|e| failure(&e));
         };
@@ -132,28 +145,33 @@ impl TableClient {
             Ok(_) => Ok(Standing::Newer),
             Err(e) => Err(match e.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(held)) => {
-                    Failure::Superseded(behind(held.item.as_ref(), version))
+                    Failure::Superseded(lost_to(version, version_text(held.item.as_ref())))
                 }
                 _ => failure(&e),
             }),
         }
     }
 
-    /// Puts several items with different keys, without conditions. Returns the indexes of those
-    /// that were not processed.
-    pub(crate) async fn put_batch(
+    /// What is to be stored, in the SDK's types.
+    fn attributes(&self, item: &Item) -> Sdk {
+        let now_s = self.clock.wall_ms().div_euclid(1000);
+        item.stored(now_s).map(|(name, value)| (name, attribute(&value))).collect()
+    }
+
+    async fn batch_write_item(
         &self,
         items: &[&Item],
         key_names: &[Arc<str>],
     ) -> Result<Vec<usize>, Failure> {
         let mut requests = Vec::with_capacity(items.len());
         for item in items {
-            let put = PutRequest::builder().set_item(Some(attributes(item))).build();
+            let put = PutRequest::builder().set_item(Some(self.attributes(item))).build();
             let put = put.map_err(|e| Failure::Refused(e.to_string()))?;
             requests.push(WriteRequest::builder().put_request(put).build());
         }
         let answer = self
-            .client
+            .client()
+            .await
             .batch_write_item()
             .request_items(&self.table, requests)
             .send()
@@ -179,33 +197,15 @@ impl TableClient {
     }
 }
 
-type Attributes = HashMap<String, AttributeValue>;
+/// An item in the SDK's types.
+type Sdk = HashMap<String, AttributeValue>;
 
-fn version_text(held: Option<&Attributes>) -> Option<&String> {
-    held?.get(VERSION_ATTRIBUTE)?.as_s().ok()
+fn version_text(held: Option<&Sdk>) -> Option<&str> {
+    Some(held?.get(VERSION_ATTRIBUTE)?.as_s().ok()?.as_str())
 }
 
-fn is_version(held: Option<&Attributes>, version: &str) -> bool {
+fn is_version(held: Option<&Sdk>, version: &str) -> bool {
     version_text(held).is_some_and(|text| text == version)
-}
-
-/// What an item that keeps a version out has over it. What this program has not written is somebody
-/// else's.
-fn behind(held: Option<&Attributes>, version: &str) -> Standing {
-    let held = version_text(held).and_then(|text| Version::parse(text));
-    match (Version::parse(version), held) {
-        (Some(own), Some(held)) => own.against(Some(&held)),
-        _ => Standing::BehindRun,
-    }
-}
-
-fn attributes(item: &Item) -> Attributes {
-    let version = item
-        .version
-        .as_ref()
-        .map(|v| (VERSION_ATTRIBUTE.to_owned(), AttributeValue::S(v.to_string())));
-    let columns = item.attributes.iter().map(|(name, value)| (name.to_string(), attribute(value)));
-    columns.chain(version).collect()
 }
 
 pub(super) fn attribute(value: &Value) -> AttributeValue {

@@ -13,6 +13,17 @@ use arrow::util::display::array_value_to_string;
 use crate::connector::dynamodb::value::{Value, value, write_json_object};
 use crate::map_keys;
 
+/// The item attribute that holds the version of an upsert.
+pub(crate) const VERSION_ATTRIBUTE: &str = "paceline_version";
+/// The item attribute that is true where there is no row any more: a tombstone, which keeps writes
+/// out that come late. Readers leave these out.
+pub(crate) const DELETED_ATTRIBUTE: &str = "paceline_deleted";
+/// The item attribute that says when a tombstone may be forgotten, in seconds since the epoch: what
+/// DynamoDB's TTL is to be turned on for.
+pub(crate) const EXPIRES_ATTRIBUTE: &str = "paceline_expires";
+/// How long a tombstone stays at least. A write of this run arrives minutes late at the most; an
+/// older run that somebody resumes finds the tombstones of a week.
+pub(crate) const TOMBSTONE_S: i64 = 7 * 24 * 60 * 60;
 /// DynamoDB's limit on an item with its attribute names, bytes.
 const ITEM_BYTES_MAX: usize = 400 * 1024;
 /// What a value costs in memory besides its text: pointers, capacities, map entries.
@@ -34,6 +45,20 @@ pub struct Item {
 }
 
 impl Item {
+    /// The attributes that the table holds once this is written: those of the row, or of the
+    /// tombstone in its place, and the version. `now_s`: the server's time, seconds since the epoch.
+    pub(crate) fn stored(&self, now_s: i64) -> impl Iterator<Item = (String, Value)> {
+        let columns = self.attributes.iter().map(|(name, value)| (name.to_string(), value.clone()));
+        let version =
+            self.version.iter().map(|v| (VERSION_ATTRIBUTE.to_owned(), Value::Text(v.to_string())));
+        let expires = Value::Number((now_s + TOMBSTONE_S).to_string());
+        let tombstone = [
+            (DELETED_ATTRIBUTE.to_owned(), Value::Bool(true)),
+            (EXPIRES_ATTRIBUTE.to_owned(), expires),
+        ];
+        columns.chain(version).chain(tombstone.into_iter().filter(|_| self.deletes))
+    }
+
     /// The row as a JSON object, for people.
     pub(crate) fn to_json(&self) -> String {
         let mut out = String::new();

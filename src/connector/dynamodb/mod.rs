@@ -1,10 +1,11 @@
 //! Connector `dynamodb`: a table that is written by key, and looked up by key.
 //!
-//! In reading order: `options` (what WITH may say), `client` (the calls), `describe` (what table it
-//! is); of `sink`: `value` and `item` (rows to items), `faults` (whose fault a refusal is), `lanes`
+//! In reading order: `options` (what WITH may say), `api` (the calls), `client` (by the AWS SDK),
+//! `describe` (what table it is); of `sink`: `value` and `item` (rows to items), `faults` (whose fault a refusal is), `lanes`
 //! (order), `outbox` (requests and retries); of `lookup`: `read` (its calls).
 
-pub(crate) mod client;
+pub(crate) mod api;
+mod client;
 mod describe;
 mod faults;
 mod item;
@@ -12,7 +13,7 @@ mod lanes;
 pub mod lookup;
 pub(crate) mod options;
 mod outbox;
-pub(crate) mod read;
+mod read;
 pub mod sink;
 mod staged;
 pub(crate) mod value;
@@ -32,10 +33,29 @@ use crate::plan::physical::{LookupPlan, SinkPlan};
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink, SinkError};
 use crate::sql::catalog::Table;
+use api::Tables;
+use client::Aws;
 use lookup::DynamoDbLookup;
 use sink::DynamoDbSink;
 
-pub(crate) struct DynamoDb;
+pub(crate) struct DynamoDb {
+    tables: Box<dyn Tables>,
+}
+
+impl Default for DynamoDb {
+    /// Tables of AWS.
+    fn default() -> DynamoDb {
+        DynamoDb { tables: Box::new(Aws) }
+    }
+}
+
+impl DynamoDb {
+    /// Tables that are elsewhere.
+    #[cfg(test)]
+    pub(crate) fn on(tables: impl Tables + 'static) -> DynamoDb {
+        DynamoDb { tables: Box::new(tables) }
+    }
+}
 
 impl Connector for DynamoDb {
     fn name(&self) -> &'static str {
@@ -85,11 +105,13 @@ impl Writes for DynamoDb {
         env: &Environment<'_>,
     ) -> Result<Arc<dyn Sink>, ConnectError> {
         LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
-        let sink = DynamoDbSink::new(
+        let sink = DynamoDbSink::on(
+            self.tables.as_ref(),
             plan.table_spec(table),
             &own_options(table),
             env.run_ms,
             mode,
+            env.clock.clone(),
             env.tasks.clone(),
         );
         Ok(Arc::new(sink.map_err(|e| sink_error(e, table))?))
@@ -109,10 +131,12 @@ impl LooksUp for DynamoDb {
         env: &Environment<'_>,
     ) -> Result<Arc<dyn LookupTable>, ConnectError> {
         let table = &plan.source.table;
-        let made = DynamoDbLookup::new(
+        let made = DynamoDbLookup::on(
+            self.tables.as_ref(),
             plan.spec.clone(),
             &own_options(table),
             options.retries,
+            env.clock.clone(),
             env.tasks.clone(),
         );
         Ok(Arc::new(made.map_err(|e| config_error(table, e))?))

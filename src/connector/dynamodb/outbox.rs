@@ -12,7 +12,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use super::describe::describe;
-use crate::connector::dynamodb::client::{Failure, TableClient, TableKey};
+use crate::connector::dynamodb::api::{Failure, TableApi, TableKey};
 use crate::connector::dynamodb::item::Item;
 use crate::connector::dynamodb::lanes::{KeyLanes, Sent};
 use crate::connector::dynamodb::staged;
@@ -38,7 +38,7 @@ pub(crate) struct Outbox {
     /// What is on its way may be staged at a barrier: written again, by whomever, it does not go
     /// over something newer.
     may_stage: bool,
-    client: Arc<TableClient>,
+    api: Arc<dyn TableApi>,
     key_names: Vec<Arc<str>>,
     key: TableKey,
     /// Requests carry no condition and their order does not matter.
@@ -75,12 +75,12 @@ pub(crate) struct OutboxConfig {
 }
 
 impl Outbox {
-    pub fn new(client: Arc<TableClient>, config: OutboxConfig) -> Arc<Outbox> {
+    pub fn new(api: Arc<dyn TableApi>, config: OutboxConfig) -> Arc<Outbox> {
         Arc::new(Outbox {
             lanes: Mutex::new(KeyLanes::new(config.mode)),
             wake: config.wake,
             may_stage: config.mode != WriteMode::InOrder,
-            client,
+            api,
             key_names: config.key_names,
             key: config.key,
             in_batches: config.mode == WriteMode::Unique,
@@ -185,7 +185,7 @@ impl Outbox {
     /// description may be some seconds old.
     async fn unfit(&self, reason: &str, refusal: Refusal) -> Option<String> {
         let (table, key) = (&self.table, &self.key);
-        match describe(self.client.clone()).await {
+        match describe(self.api.clone()).await {
             Ok(found) if found != *key => Some(format!(
                 "DynamoDB table '{table}' has changed while the job ran: its key is {found}, the query writes {key} ({reason}). \
                  Give the table its former key, or the query that of the table, and start again"
@@ -269,10 +269,10 @@ impl Request {
             // Batches of one too: a role that may write in batches need not be allowed to put.
             {
                 let items: Vec<&Item> = self.items[..count].iter().map(|sent| &sent.item).collect();
-                outbox.client.put_batch(&items, &outbox.key_names).await
+                outbox.api.put_batch(&items, &outbox.key_names).await
             }
         } else {
-            let put = outbox.client.put(&self.items[0].item).await;
+            let put = outbox.api.put(&self.items[0].item).await;
             if let Ok(standing) | Err(Failure::Superseded(standing)) = &put {
                 outbox.tally.add(*standing);
             }

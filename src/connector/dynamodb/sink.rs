@@ -10,13 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::client::{TableClient, TableKey, VERSION_ATTRIBUTE};
+use super::api::{TableApi, TableKey, Tables};
+use super::client::Aws;
 use super::describe::describe;
-use super::item::{Item, ItemEncoder};
+use super::item::{DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE, Item, ItemEncoder, VERSION_ATTRIBUTE};
 use super::options::DynamoDbOptions;
 use super::outbox::{Outbox, OutboxConfig};
 use super::staged;
 use super::value::{is_supported, key_type};
+use crate::aws::clock::ServerClock;
 use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, TEXT_LEN, Tally, Version, WriteMode};
@@ -24,6 +26,7 @@ use crate::sink::{
     Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec,
 };
 use crate::tasks::Tasks;
+use crate::time::clock::{SharedClock, SystemClock};
 use crate::types::sql_name;
 use crate::wake::Wake;
 
@@ -33,7 +36,8 @@ pub struct DynamoDbSink {
     run_ms: i64,
     mode: WriteMode,
     tasks: Tasks,
-    /// Made for the first writer: until then nothing outside is touched.
+    api: Arc<dyn TableApi>,
+    /// Looked at for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
     tally: Arc<Tally>,
     /// What the checkpoint had staged that the job goes on from: for the first writer to send.
@@ -42,14 +46,13 @@ pub struct DynamoDbSink {
 
 /// The table as it was found.
 struct Table {
-    client: Arc<TableClient>,
     found: TableKey,
     /// Columns of its key, in the order of its key schema.
     key: Vec<usize>,
 }
 
 impl DynamoDbSink {
-    /// Checks the options. `run_ms` is the start of the run, kept on resume.
+    /// A table of AWS. Checks the options. `run_ms` is the start of the run, kept on resume.
     pub fn new(
         spec: TableSpec,
         options: &BTreeMap<String, String>,
@@ -57,7 +60,21 @@ impl DynamoDbSink {
         mode: WriteMode,
         tasks: Tasks,
     ) -> Result<DynamoDbSink, SinkError> {
+        DynamoDbSink::on(&Aws, spec, options, run_ms, mode, SystemClock::shared(), tasks)
+    }
+
+    /// The same of tables that may be elsewhere.
+    pub(crate) fn on(
+        tables: &dyn Tables,
+        spec: TableSpec,
+        options: &BTreeMap<String, String>,
+        run_ms: i64,
+        mode: WriteMode,
+        clock: SharedClock,
+        tasks: Tasks,
+    ) -> Result<DynamoDbSink, SinkError> {
         let options = checked_options(&spec, options)?;
+        let api = tables.open(&options, ServerClock::new(clock));
         let tally = Arc::new(Tally::new(&spec.name));
         Ok(DynamoDbSink {
             spec,
@@ -65,6 +82,7 @@ impl DynamoDbSink {
             run_ms,
             mode,
             tasks,
+            api,
             table: Mutex::default(),
             tally,
             resumed: Mutex::default(),
@@ -90,15 +108,13 @@ impl DynamoDbSink {
         if let Some(table) = &*slot {
             return Ok(table.clone());
         }
-        let client = self.wait(TableClient::connect(self.options.clone()))?;
-        let client = Arc::new(client);
-        let found = self.wait(describe(client.clone()))?;
+        let found = self.wait(describe(self.api.clone()))?;
         let found = found.map_err(|reason| SinkError::Write {
             table: self.spec.name.clone(),
             reason: format!("DynamoDB table '{}': {reason}", self.options.table_name),
         })?;
         let key = self.key_columns(&found)?;
-        Ok(slot.insert(Arc::new(Table { client, found, key })).clone())
+        Ok(slot.insert(Arc::new(Table { found, key })).clone())
     }
 
     /// Runs network work.
@@ -177,9 +193,10 @@ fn checked_options(
                 sql_name(field.data_type())
             )));
         }
-        if field.name() == VERSION_ATTRIBUTE {
+        let name = field.name();
+        if [VERSION_ATTRIBUTE, DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE].contains(&name.as_str()) {
             return Err(config(format!(
-                "the attribute '{VERSION_ATTRIBUTE}' holds versions: give the column another name"
+                "the attribute '{name}' says how new an item is: give the column another name"
             )));
         }
     }
@@ -208,7 +225,7 @@ impl Sink for DynamoDbSink {
             table: self.options.table_name.clone(),
             tally: self.tally.clone(),
         };
-        let outbox = Outbox::new(table.client.clone(), outbox);
+        let outbox = Outbox::new(self.api.clone(), outbox);
         let resumed =
             std::mem::take(&mut *self.resumed.lock().unwrap_or_else(PoisonError::into_inner));
         outbox

@@ -9,7 +9,6 @@ pub mod options;
 mod poll;
 pub mod position;
 mod queue;
-mod server_clock;
 mod source;
 mod timestamp;
 mod writer;

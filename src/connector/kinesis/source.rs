@@ -12,12 +12,12 @@ use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::aws::AwsOptions;
+use crate::aws::clock::ServerClock;
 use crate::connector::kinesis::api::{Failure, ListedShard, StreamApi, Streams};
 use crate::connector::kinesis::client::Aws;
 use crate::connector::kinesis::poll::{Pace, Shard};
 use crate::connector::kinesis::position::{ShardPosition, StreamIdentity};
 use crate::connector::kinesis::queue::{QUEUE_BYTES, Queue, Record, ShardEnd, Taken};
-use crate::connector::kinesis::server_clock::ServerClock;
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 use crate::record::{Places, RawBatch};
 use crate::source::{
