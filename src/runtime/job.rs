@@ -18,9 +18,10 @@ use super::control::{Control, Report, Requests, Snapshot, Stats};
 use super::crash::CrashPoint;
 use super::driver::Driver;
 use super::epochs::{Action, Epochs, Happened, Stands};
-use super::graph::{ERRORS, Graph, named_sinks, share_sources, staged_of};
+use super::graph::{ERRORS, Graph, share_sources};
 use super::inputs::Changes;
 pub use super::observer::{Observer, Outcome};
+use super::publication::Publication;
 use super::recovery::{Recovered, Recovery};
 use super::worker::SharedSource;
 use crate::checkpoint::manifest::{Manifest, SourceState, join_splits};
@@ -30,7 +31,7 @@ use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
 use crate::runtime::error::{JobError, WorkerError};
 use crate::runtime::options::{Connected, JobOptions};
-use crate::sink::{Afterwards, Sink, Staged};
+use crate::sink::{Afterwards, Staged};
 use crate::state::KEY_GROUPS;
 use crate::time::clock::{ProcessingClock, SharedClock};
 
@@ -106,6 +107,7 @@ impl Job<'_> {
         let control = Arc::new(Control {
             requests: Requests::new(self.last_epoch),
             stop: AtomicBool::new(false),
+            is_epoch_wanted: AtomicBool::new(false),
             stats: Stats::default(),
             crashes: self.options.crashes.clone(),
             clock: ProcessingClock::new(self.options.clock.clone()),
@@ -135,6 +137,10 @@ impl Job<'_> {
             Running { driver, control: &control, sources: &sources, to_reports: send, reports };
         let outcome = self.epochs(&mut running, observer);
         control.stop.store(true, Ordering::Release);
+        if outcome.is_err() {
+            // What is being published may wait for the outside without end.
+            self.connected.sinks.iter().for_each(|sink| sink.give_up());
+        }
         running.driver.join();
         observer.progress(&control.stats, &sources);
         if outcome.is_ok() {
@@ -172,6 +178,7 @@ impl Job<'_> {
                 now: clock.monotonic(),
                 records: running.control.stats.rows_in.load(Ordering::Relaxed),
                 is_stop_asked: self.options.stop.load(Ordering::Acquire),
+                is_epoch_wanted: running.control.is_epoch_wanted.load(Ordering::Acquire),
             };
             for action in epochs.on(happened, stands) {
                 match action {
@@ -212,6 +219,8 @@ impl Job<'_> {
         parts: &[Snapshot],
         running: &mut Running<'_>,
     ) -> Result<(), JobError> {
+        // Every writer has staged what it held; who holds so much again asks again.
+        running.control.is_epoch_wanted.store(false, Ordering::Release);
         self.crash(CrashPoint::BeforeManifest)?;
         let manifest = self.store.publish(self.manifest_of(epoch, is_finished, parts))?;
         self.crash(CrashPoint::BeforeRename)?;
@@ -221,13 +230,13 @@ impl Job<'_> {
             files = manifest.files.len(),
             "checkpoint published"
         );
-        let sinks: Vec<(Arc<dyn Sink>, Vec<Staged>)> = named_sinks(self.plan, self.connected)
-            .map(|(name, sink)| (sink.clone(), staged_of(&manifest, name).to_vec()))
-            .collect();
+        let publication = Publication::of(&manifest, self.plan, self.connected);
         self.newest = manifest;
-        let reports = running.to_reports.clone();
+        let (reports, control) = (running.to_reports.clone(), running.control.clone());
         running.driver.publish(move || {
-            let result = sinks.iter().try_for_each(|(sink, staged)| sink.commit(staged));
+            let result = publication.publish(|sink, staged| sink.commit(staged)).map(|refused| {
+                control.stats.diverted.fetch_add(refused, Ordering::Relaxed);
+            });
             // The job may have failed meanwhile; then nobody needs the report.
             let _ = reports.send(Report::Published(result));
         });

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aws::clock::ServerClock;
-use crate::connector::dynamodb::item::Item;
+use crate::connector::dynamodb::item::Put;
 use crate::connector::dynamodb::options::DynamoDbOptions;
 use crate::connector::dynamodb::value::Value;
 use crate::sink::version::Standing;
@@ -30,7 +30,7 @@ pub(crate) enum Failure {
     Retry(String),
     /// The condition failed: the table holds a newer version.
     Superseded(Standing),
-    /// The item (or one of several) can never be taken.
+    /// The item can never be taken.
     Refused(String),
     /// Refused, and it is not known whether for the item or for the table.
     Unclear(String),
@@ -59,6 +59,9 @@ impl std::fmt::Display for TableKey {
     }
 }
 
+/// Why a put is [`Failure::Unfit`] if it is another item that was in its place.
+pub(crate) const OTHER_KEY: &str = "an item of another key was in the place of this one";
+
 /// Attributes of an item, or of a key.
 pub(crate) type Attributes = Vec<(String, Value)>;
 
@@ -86,16 +89,11 @@ pub(crate) struct Page {
 pub(crate) trait TableApi: Send + Sync {
     /// The table's key. Errors: [`Failure::Fatal`] also if the table is not ready.
     fn describe(&self) -> Answer<'_, TableKey>;
-    /// Puts one item, or deletes it; with a version only if the table holds none, a lower one or
-    /// the same. Returns how it stood against what the table held.
-    fn put<'a>(&'a self, item: &'a Item) -> Answer<'a, Standing>;
-    /// Puts several items with different keys, without conditions. Returns the indexes of those
-    /// that were not processed.
-    fn put_batch<'a>(
-        &'a self,
-        items: &'a [&'a Item],
-        key_names: &'a [Arc<str>],
-    ) -> Answer<'a, Vec<usize>>;
+    /// Puts one item, or the tombstone of one, if the table holds none of its key, one without a
+    /// version, or one of a version that is not higher. Returns how it stood against what the table
+    /// held. `key`: the table's as it was found; if an item with other values of it was in the place,
+    /// the table has another key by now ([`Failure::Unfit`]).
+    fn put<'a>(&'a self, put: &'a Put, key: &'a TableKey) -> Answer<'a, Standing>;
     /// The items of at most [`BATCH_KEYS_MAX`] keys, all different, and the keys that were not
     /// looked at.
     fn get_batch<'a>(&'a self, keys: &'a [Attributes], wanted: &'a Wanted) -> Answer<'a, Found>;

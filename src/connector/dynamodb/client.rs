@@ -15,18 +15,19 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeyType, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    ScalarAttributeType, TableStatus, WriteRequest,
+    AttributeValue, KeyType, ReturnValue, ReturnValuesOnConditionCheckFailure, ScalarAttributeType,
+    TableStatus,
 };
 use tokio::sync::OnceCell;
 
 use crate::aws::causes;
 use crate::aws::clock::{NoteDate, ServerClock};
 use crate::connector::dynamodb::api::{
-    Answer, Attributes, CALL_TIMEOUT, Failure, Found, Page, TableApi, TableKey, Tables, Wanted,
+    Answer, Attributes, CALL_TIMEOUT, Failure, Found, OTHER_KEY, Page, TableApi, TableKey, Tables,
+    Wanted,
 };
 use crate::connector::dynamodb::faults::{Blame, blame};
-use crate::connector::dynamodb::item::{Item, VERSION_ATTRIBUTE, key_bytes};
+use crate::connector::dynamodb::item::{Put, VERSION_ATTRIBUTE};
 use crate::connector::dynamodb::options::DynamoDbOptions;
 use crate::connector::dynamodb::value::Value;
 use crate::sink::version::{Standing, lost_to};
@@ -56,16 +57,8 @@ impl TableApi for TableClient {
         Box::pin(self.describe_table())
     }
 
-    fn put<'a>(&'a self, item: &'a Item) -> Answer<'a, Standing> {
-        Box::pin(self.put_item(item))
-    }
-
-    fn put_batch<'a>(
-        &'a self,
-        items: &'a [&'a Item],
-        key_names: &'a [Arc<str>],
-    ) -> Answer<'a, Vec<usize>> {
-        Box::pin(self.batch_write_item(items, key_names))
+    fn put<'a>(&'a self, put: &'a Put, key: &'a TableKey) -> Answer<'a, Standing> {
+        Box::pin(self.put_item(put, key))
     }
 
     fn get_batch<'a>(&'a self, keys: &'a [Attributes], wanted: &'a Wanted) -> Answer<'a, Found> {
@@ -122,90 +115,57 @@ impl TableClient {
         Ok(TableKey { attributes: attributes.collect() })
     }
 
-    async fn put_item(&self, item: &Item) -> Result<Standing, Failure> {
-        let client = self.client().await;
-        let attributes = self.attributes(item);
-        if item.deletes && item.version.is_none() {
-            let call = client.delete_item().table_name(&self.table).set_key(Some(attributes));
-            return call.send().await.map(|_| Standing::Newer).map_err(|e| failure(&e));
-        }
-        let call = client.put_item().table_name(&self.table).set_item(Some(attributes));
-        let Some(version) = &item.version else {
-            return call.send().await.map(|_| Standing::Newer).map_err(|e| failure(&e));
-        };
+    async fn put_item(&self, put: &Put, key: &TableKey) -> Result<Standing, Failure> {
+        let now_s = self.clock.wall_ms().div_euclid(1000);
+        let item = put.stored(now_s).map(|(name, value)| (name, attribute(&value))).collect();
+        let version = put.version.as_ref();
+        let call = self.client().await.put_item().table_name(&self.table).set_item(Some(item));
         let call = call
             .condition_expression("attribute_not_exists(#v) OR #v <= :v")
             .expression_attribute_names("#v", VERSION_ATTRIBUTE)
-            .expression_attribute_values(":v", AttributeValue::S(version.to_string()))
+            .expression_attribute_values(":v", AttributeValue::S(version.into()))
             // The only way to learn what was there; it costs no capacity.
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match call.send().await {
-            Ok(answer) if is_version(answer.attributes.as_ref(), version) => Ok(Standing::Same),
-            Ok(_) => Ok(Standing::Newer),
-            Err(e) => Err(match e.as_service_error() {
+        let (held, is_written) = match call.send().await {
+            Ok(answer) => (answer.attributes, true),
+            Err(e) => match e.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(held)) => {
-                    Failure::Superseded(lost_to(version, version_text(held.item.as_ref())))
+                    (held.item.clone(), false)
                 }
-                _ => failure(&e),
-            }),
-        }
-    }
-
-    /// What is to be stored, in the SDK's types.
-    fn attributes(&self, item: &Item) -> Sdk {
-        let now_s = self.clock.wall_ms().div_euclid(1000);
-        item.stored(now_s).map(|(name, value)| (name, attribute(&value))).collect()
-    }
-
-    async fn batch_write_item(
-        &self,
-        items: &[&Item],
-        key_names: &[Arc<str>],
-    ) -> Result<Vec<usize>, Failure> {
-        let mut requests = Vec::with_capacity(items.len());
-        for item in items {
-            let put = PutRequest::builder().set_item(Some(self.attributes(item))).build();
-            let put = put.map_err(|e| Failure::Refused(e.to_string()))?;
-            requests.push(WriteRequest::builder().put_request(put).build());
-        }
-        let answer = self
-            .client()
-            .await
-            .batch_write_item()
-            .request_items(&self.table, requests)
-            .send()
-            .await
-            .map_err(|e| failure(&e))?;
-        let left: Vec<WriteRequest> =
-            answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
-        let index_of = |request: &WriteRequest| {
-            let item = &request.put_request()?.item;
-            let values = key_names
-                .iter()
-                .map(|name| value_of(item.get(name.as_ref())?))
-                .collect::<Option<Vec<_>>>()?;
-            let key = key_bytes(&values)?;
-            items.iter().position(|i| i.key == key)
+                _ => return Err(failure(&e)),
+            },
         };
-        // One that cannot be recognised could be any of them: putting all again is harmless.
-        Ok(left
-            .iter()
-            .map(index_of)
-            .collect::<Option<Vec<usize>>>()
-            .unwrap_or_else(|| (0..items.len()).collect()))
+        if held.as_ref().is_some_and(|held| !has_key_of(held, put, key)) {
+            return Err(Failure::Unfit(OTHER_KEY.into()));
+        }
+        match version_text(held.as_ref()) {
+            held if !is_written => Err(Failure::Superseded(lost_to(version, held))),
+            Some(held) if held == version => Ok(Standing::Same),
+            _ => Ok(Standing::Newer),
+        }
     }
 }
 
 /// An item in the SDK's types.
 type Sdk = HashMap<String, AttributeValue>;
 
-fn version_text(held: Option<&Sdk>) -> Option<&str> {
-    Some(held?.get(VERSION_ATTRIBUTE)?.as_s().ok()?.as_str())
+/// Whether an item has the values of a key that one has which was put.
+fn has_key_of(held: &Sdk, put: &Put, key: &TableKey) -> bool {
+    let is_key = |name: &str| key.attributes.iter().any(|(k, _)| k == name);
+    let mut of_key = put.item.attributes.iter().filter(|(name, _)| is_key(name));
+    of_key.all(|(name, value)| match (held.get(name.as_ref()), value) {
+        (None, _) => true,
+        // DynamoDB writes numbers in a form of its own.
+        (Some(AttributeValue::N(held)), Value::Number(own)) => {
+            held.parse::<f64>() == own.parse::<f64>()
+        }
+        (Some(held), own) => *held == attribute(own),
+    })
 }
 
-fn is_version(held: Option<&Sdk>, version: &str) -> bool {
-    version_text(held).is_some_and(|text| text == version)
+fn version_text(held: Option<&Sdk>) -> Option<&str> {
+    Some(held?.get(VERSION_ATTRIBUTE)?.as_s().ok()?.as_str())
 }
 
 pub(super) fn attribute(value: &Value) -> AttributeValue {
@@ -220,15 +180,6 @@ pub(super) fn attribute(value: &Value) -> AttributeValue {
             AttributeValue::M(entries.iter().map(|(n, v)| (n.clone(), attribute(v))).collect())
         }
     }
-}
-
-fn value_of(value: &AttributeValue) -> Option<Value> {
-    Some(match value {
-        AttributeValue::S(s) => Value::Text(s.clone()),
-        AttributeValue::N(n) => Value::Number(n.clone()),
-        AttributeValue::B(b) => Value::Bytes(b.as_ref().to_vec()),
-        _ => return None,
-    })
 }
 
 pub(super) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure

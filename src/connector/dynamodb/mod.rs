@@ -1,22 +1,25 @@
 //! Connector `dynamodb`: a table that is written by key, and looked up by key.
 //!
 //! In reading order: `options` (what WITH may say), `api` (the calls), `client` (by the AWS SDK),
-//! `describe` (what table it is); of `sink`: `value` and `item` (rows to items), `faults` (whose fault a refusal is), `lanes`
-//! (order), `outbox` (requests and retries); of `lookup`: `read` (its calls).
+//! `describe` (what table it is); of `sink`: `value` and `item` (rows to items), `writers` (what
+//! becomes of them), `outbox` (what waits for a checkpoint), `lanes` (order), `sender` (requests and
+//! retries), `faults` (whose fault a refusal is); of `lookup`: `read` (its calls).
 
 pub(crate) mod api;
 mod client;
 mod describe;
 mod faults;
-mod item;
+pub(crate) mod item;
 mod lanes;
 pub mod lookup;
 pub(crate) mod options;
 mod outbox;
 mod read;
+mod sender;
 pub mod sink;
 mod staged;
 pub(crate) mod value;
+mod writers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,7 +65,13 @@ impl Connector for DynamoDb {
         "dynamodb"
     }
     fn about(&self) -> &'static str {
-        "A DynamoDB table: upserts that never go backwards, and lookups by its key."
+        "A DynamoDB table: upserts that never go backwards, and lookups by its key. Each item has the \
+         version of its result, `paceline_version`, and is written on the condition that the table \
+         holds none that is newer: the writer needs the permission to put items and to describe the \
+         table. Results of windows are written at once, those without a window with the next \
+         checkpoint. A row that is deleted leaves a tombstone for 7 days or more: an item of its key, \
+         with `paceline_deleted` = true, which readers have to leave out, and with the time in \
+         `paceline_expires` from which on it may go: turn on the table's TTL for that attribute."
     }
     fn options(&self) -> Vec<OptionSpec> {
         options::OPTIONS

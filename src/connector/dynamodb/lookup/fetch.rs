@@ -14,6 +14,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::connector::dynamodb::api::{Attributes, BATCH_KEYS_MAX, Failure, Found, Page};
 use crate::connector::dynamodb::describe::describe;
+use crate::connector::dynamodb::item::{DELETED_ATTRIBUTE, KEY_BYTES_MAX};
 use crate::connector::dynamodb::lookup::{Shared, item};
 use crate::connector::dynamodb::value::{Value, value, write_json_object};
 use crate::lookup::LookupError;
@@ -25,8 +26,6 @@ const CALLS_MAX: usize = 16;
 /// What the items of one question may hold in text form: enough for thousands of rows, small
 /// against a job's memory.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// DynamoDB's limits on a partition key and a sort key, bytes: no item has a longer one.
-const KEY_BYTES_MAX: [usize; 2] = [2048, 1024];
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_FACTOR: f32 = 3.0;
 /// As long as a throttled table needs to recover. Jitter adds up to as much again.
@@ -62,6 +61,11 @@ fn too_much() -> String {
     format!(
         "the rows of some keys have more than {ANSWER_BYTES_MAX} bytes together; name more of the key in ON"
     )
+}
+
+/// There was a row, and there is none any more.
+fn is_tombstone(item: &Attributes) -> bool {
+    item.iter().any(|(name, _)| name == DELETED_ATTRIBUTE)
 }
 
 fn size_bytes(item: &Attributes) -> usize {
@@ -114,7 +118,8 @@ impl Call<'_> {
                 })
             };
             let (reason, pause) = match outcome {
-                Ok((items, left, next)) => {
+                Ok((mut items, left, next)) => {
+                    items.retain(|item| !is_tombstone(item));
                     self.bytes += items.iter().map(size_bytes).sum::<usize>();
                     self.items.extend(items);
                     if left.is_empty() {

@@ -4,7 +4,7 @@
 //! Connected by `connect`; the calls are made by tasks on the network runtime (`fetch`), never on a
 //! worker. What always holds: the table is looked at before the first question, and a key that is
 //! not the declared one is an error; reads are eventually consistent, as DynamoDB's are unless one
-//! asks and pays for more.
+//! asks and pays for more; the tombstone of a row is no row.
 
 mod fetch;
 mod item;
@@ -21,6 +21,7 @@ use crate::aws::clock::ServerClock;
 use crate::connector::dynamodb::api::{TableApi, TableKey, Tables};
 use crate::connector::dynamodb::client::Aws;
 use crate::connector::dynamodb::describe::describe;
+use crate::connector::dynamodb::item::DELETED_ATTRIBUTE;
 use crate::connector::dynamodb::options::DynamoDbOptions;
 use crate::connector::dynamodb::value::{is_supported, key_type};
 use crate::engine_words::in_sql;
@@ -42,7 +43,7 @@ struct Shared {
     options: DynamoDbOptions,
     /// How often a call that failed is made again.
     retries: usize,
-    /// The attributes that are read.
+    /// The attributes that are read: the columns, and what tells a tombstone.
     wanted: Vec<String>,
     /// Calls that were made again, for log lines.
     repeated: AtomicU64,
@@ -75,7 +76,8 @@ impl DynamoDbLookup {
     ) -> Result<DynamoDbLookup, String> {
         let options = DynamoDbOptions::parse(options)?;
         check(&spec.schema, &spec.primary_key)?;
-        let wanted = spec.schema.fields().iter().map(|f| f.name().clone()).collect();
+        let columns = spec.schema.fields().iter().map(|f| f.name().clone());
+        let wanted = columns.chain([DELETED_ATTRIBUTE.to_owned()]).collect();
         let api = tables.open(&options, ServerClock::new(clock));
         let shared = Shared {
             spec,
