@@ -31,6 +31,8 @@ pub struct Config {
     pub many_records: BTreeSet<String>,
     /// Tables whose records are gzip files.
     pub gzip_records: BTreeSet<String>,
+    /// Table name to how far its rows' times may lie ahead of their records' arrival; zero: any way.
+    pub ahead_max: BTreeMap<String, Duration>,
     /// A group without a window is forgotten when it got no row for so long. None: never.
     pub state_ttl: Option<Duration>,
     /// Rows that a changelog folds together before it sends changes. None: each row by itself.
@@ -113,7 +115,7 @@ const MEMORY_BYTES_MIN: usize = 256 << 20;
 /// Rows of a bundle wait in memory.
 const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 
-const KNOWN: [(&str, &str); 17] = [
+const KNOWN: [(&str, &str); 18] = [
     ("parallelism.default", "number of workers (default: one per core)"),
     (
         "execution.checkpointing.interval",
@@ -160,6 +162,10 @@ const KNOWN: [(&str, &str); 17] = [
         "one or many: what a record of the table holds (default: one); of JSON objects, of CSV lines",
     ),
     (
+        "paceline.<table>.max-ahead",
+        "how far a row of a stream may lie ahead of its record's arrival; 0: any way (default: 1 d)",
+    ),
+    (
         "paceline.<table>.compression",
         "none or gzip: how producers compressed each record of a stream (default: none)",
     ),
@@ -185,6 +191,9 @@ const NO_EFFECT: [&str; 7] = [
     "table.exec.sink.type-length-enforcer",
 ];
 
+/// A clock that is a day wrong is broken; events that are announced longer ahead need the setting.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 3600);
+
 impl Config {
     /// `defaults_workers`: the number of cores.
     pub fn resolve(
@@ -202,6 +211,7 @@ impl Config {
             samples: BTreeMap::new(),
             many_records: BTreeSet::new(),
             gzip_records: BTreeSet::new(),
+            ahead_max: BTreeMap::new(),
             state_ttl: None,
             bundle_rows: None,
             emit: Emit::resolve(settings)?,
@@ -219,6 +229,12 @@ impl Config {
         }
         config.bundle_rows = config.bundle_rows.filter(|_| is_on);
         Ok(config)
+    }
+
+    /// How far rows of a table may lie ahead of their records' arrival, ms. None: any way.
+    pub(crate) fn ahead_max_ms(&self, table: &str) -> Option<i64> {
+        let most = self.ahead_max.get(table).copied().unwrap_or(AHEAD_MAX);
+        (!most.is_zero()).then(|| i64::try_from(most.as_millis()).unwrap_or(i64::MAX))
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
@@ -268,6 +284,9 @@ impl Config {
                     "none" => {}
                     _ => return Err("expected none or gzip".into()),
                 },
+                Some((table, "max-ahead")) => {
+                    self.ahead_max.insert(table.to_string(), duration(value)?);
+                }
                 Some((table, _)) => match value {
                     "many" => {
                         self.many_records.insert(table.to_string());
@@ -308,7 +327,7 @@ impl Config {
 /// The table, and what is set for it: `paceline.<table>.sample`.
 fn of_table(key: &str) -> Option<(&str, &str)> {
     let (table, what) = key.strip_prefix("paceline.")?.rsplit_once('.')?;
-    ["sample", "records", "compression"].contains(&what).then_some((table, what))
+    ["sample", "records", "compression", "max-ahead"].contains(&what).then_some((table, what))
 }
 
 fn is_true(value: &str) -> Result<bool, String> {

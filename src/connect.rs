@@ -60,7 +60,14 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
             if is_sample { None } else { compression(plan, env.config, env.connectors)? };
         // Made once here, so that an unsupported column is an error now.
         format.decoder(&plan.table.name, &plan.decode_schema).map_err(|e| place(e, &plan.table))?;
-        decoders.push((plan.table.name.clone(), format, plan.decode_schema.clone(), compression));
+        let ahead_max_ms = env.config.ahead_max_ms(hints::base_name(&plan.table.name));
+        decoders.push((
+            plan.table.name.clone(),
+            format,
+            plan.decode_schema.clone(),
+            compression,
+            ahead_max_ms,
+        ));
     }
     let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
     let mut tables = Vec::new();
@@ -73,14 +80,14 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     let connected = Connected {
         sources,
         decoding: Box::new(move |i| {
-            let (table, format, schema, compression) = &decoders[i];
+            let (table, format, schema, compression, ahead_max_ms) = &decoders[i];
             // It was made once already, from the same parts.
             let decoder = format
                 .decoder(table, schema)
                 .unwrap_or_else(|e| unreachable!("decoder of {table}: {e}"));
             let steps =
                 compression.iter().map(|Compression::Gzip| Box::new(Gzip) as Box<dyn Unpack>);
-            Decoding { steps: steps.collect(), decoder }
+            Decoding { steps: steps.collect(), decoder, ahead_max_ms: *ahead_max_ms }
         }),
         lookups,
         sinks,

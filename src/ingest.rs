@@ -23,8 +23,9 @@ use crate::engine_words;
 use crate::format::{BadRecord, Decoder, RecordPart};
 use crate::operator::Rows;
 use crate::operator::event::Arrivals;
-use crate::record::{RawBatch, Unusable};
+use crate::record::{Places, RawBatch, Unusable};
 use crate::sql::functions::clock;
+use crate::sql::hints;
 use crate::time::Watermark;
 use crate::unpack::Unpack;
 
@@ -95,6 +96,9 @@ pub struct Decoding {
     /// In their order, before the decoder.
     pub steps: Vec<Box<dyn Unpack>>,
     pub decoder: Box<dyn Decoder>,
+    /// How far a row's time may lie ahead of its record's arrival: one that is further ahead would
+    /// drag the watermark along, and close windows before their rows come. None: any way.
+    pub ahead_max_ms: Option<i64>,
 }
 
 impl Decoding {
@@ -166,7 +170,8 @@ impl Ingest {
         loop {
             match self.columns(&batch, now_ms) {
                 Ok(columns) => {
-                    let (rows, watermark) = self.mark(columns, split, &mut bad, &origins)?;
+                    let (rows, watermark) =
+                        self.mark(columns, split, &raw.places, &mut bad, &origins)?;
                     return Ok(Ingested { rows, watermark, unopened, raw, bad, skipped, nulled });
                 }
                 // A computed column refuses some row: find those and go on without them.
@@ -193,7 +198,8 @@ impl Ingest {
             // The time of day is no time of a record.
             let one = self.columns(&decoded.batch.slice(row, 1), 0);
             if let Ok(columns) = one
-                && let Ok((rows, watermark)) = self.mark(columns, unread, &mut Vec::new(), &whole)
+                && let Ok((rows, watermark)) =
+                    self.mark(columns, unread, &raw.places, &mut Vec::new(), &whole)
                 && rows.batch.num_rows() == 1
             {
                 return Some(watermark);
@@ -251,11 +257,13 @@ impl Ingest {
         keep
     }
 
-    /// Marks every row with the watermark before it; diverts rows without a rowtime.
+    /// Marks every row with the watermark before it; diverts rows without a rowtime, and those whose
+    /// rowtime is too far ahead of their arrival.
     fn mark(
         &self,
         batch: RecordBatch,
         split: SplitMarks,
+        places: &Places,
         bad: &mut Vec<BadRecord>,
         origins: &Origins,
     ) -> Result<(Rows, Watermark), String> {
@@ -277,13 +285,17 @@ impl Ingest {
                 times_ms(&column).collect::<Vec<Option<i64>>>()
             }
         };
+        let ahead = self.too_far_ahead(rowtime, places, origins);
+        let is_usable = |row: usize| {
+            rowtime.is_valid(row) && ahead.as_ref().is_none_or(|ahead| ahead[row].is_none())
+        };
         let mut current = start_ms;
         let mut marks = Vec::with_capacity(values.len());
         for (row, value) in values.iter().enumerate() {
             marks.push(current);
             if let Some(value) = value
                 && *value > 0
-                && rowtime.is_valid(row)
+                && is_usable(row)
             {
                 current = current.max(*value);
             }
@@ -293,7 +305,7 @@ impl Ingest {
             "the watermark of a split goes back"
         );
         let after = || marks.iter().skip(1).copied().chain(std::iter::once(current));
-        if rowtime.null_count() == 0 {
+        if rowtime.null_count() == 0 && ahead.is_none() {
             let times = if self.spec.marks_arrival { after().collect() } else { vec![] };
             let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
             return Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)));
@@ -302,19 +314,45 @@ impl Ingest {
         for row in (0..batch.num_rows()).filter(|&r| rowtime.is_null(r)) {
             bad.push(origins.bad(row, format!("rowtime column {name} is NULL")));
         }
-        let keep =
-            BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(rowtime.is_valid(r))));
-        let times =
-            after().enumerate().filter(|(r, _)| rowtime.is_valid(*r)).map(|(_, m)| m).collect();
-        let marks: Vec<i64> = marks
-            .into_iter()
-            .enumerate()
-            .filter(|(r, _)| rowtime.is_valid(*r))
-            .map(|(_, m)| m)
-            .collect();
+        for (row, lead) in ahead.iter().flatten().enumerate() {
+            if let Some(lead_ms) = lead {
+                bad.push(origins.bad(row, self.ahead_in_words(name, *lead_ms)));
+            }
+        }
+        let keep = BooleanArray::from_iter((0..batch.num_rows()).map(|r| Some(is_usable(r))));
+        let times = after().enumerate().filter(|(r, _)| is_usable(*r)).map(|(_, m)| m).collect();
+        let marks: Vec<i64> =
+            marks.into_iter().enumerate().filter(|(r, _)| is_usable(*r)).map(|(_, m)| m).collect();
         let batch = filter_record_batch(&batch, &keep).map_err(|e| e.to_string())?;
         let rows = Rows { watermarks_ms: Some(marks.into()), ..Rows::new(batch) };
         Ok((self.with_arrivals(rows, split.rows, times), Watermark::at(current)))
+    }
+
+    /// For each row, how far its time lies ahead of its record's arrival if that is too far, ms. None
+    /// if no row's does.
+    fn too_far_ahead(
+        &self,
+        rowtime: &ArrayRef,
+        places: &Places,
+        origins: &Origins,
+    ) -> Option<Vec<Option<i64>>> {
+        let most_ms = self.decoding.ahead_max_ms.filter(|_| places.have_arrivals())?;
+        let lead_ms = |(row, time_ms): (usize, Option<i64>)| {
+            let record = origins.records.as_ref().map_or(row, |r| r[row] as usize);
+            let lead_ms = time_ms?.saturating_sub(places.arrived_ms(record)?);
+            (lead_ms > most_ms).then_some(lead_ms)
+        };
+        let leads: Vec<Option<i64>> = times_ms(rowtime).enumerate().map(lead_ms).collect();
+        leads.iter().any(Option::is_some).then_some(leads)
+    }
+
+    fn ahead_in_words(&self, rowtime: &str, lead_ms: i64) -> String {
+        let most_ms = self.decoding.ahead_max_ms.unwrap_or_default();
+        format!(
+            "rowtime column {rowtime} lies {lead_ms} ms ahead of the record's arrival, more than the {most_ms} ms that \
+             'paceline.{}.max-ahead' allows",
+            hints::base_name(&self.spec.table)
+        )
     }
 
     /// Numbers the rows, where the job needs that, from `first` on.

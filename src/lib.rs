@@ -75,6 +75,7 @@
 //!   nothing is read or written at all.
 //! - Bad input is kept: every record or row that cannot be used is in the error stream with its
 //!   place and reason.
+//! - What ends a job says who has to act ([`who`]), and the exit code follows from that alone.
 //!
 //! # Bounds
 //!
@@ -101,6 +102,7 @@
 //! - `bounded`, `secret`, `private`, `suggest`: words for people: short enough, without keys, for
 //!   their owner only
 //! - `engine_words`: what the engine below says, said in words of SQL
+//! - `who`: who has to act when something fails
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `tasks`: where what waits for the outside runs
@@ -127,6 +129,7 @@
 //! - `observe`: what a running job says of itself
 //! - `embed`: a job in a program of one's own
 //! - `cli`: the commands
+//! - `simulation`: the whole job from a seed, for tests
 //!
 //! Outside things have one door: SQL parser in `sql`, Kinesis in `connector::kinesis::client`,
 //! RocksDB in `state::rocks` and the embedded table's store, DynamoDB in `connector::dynamodb`
@@ -149,6 +152,7 @@ pub mod tasks;
 pub mod time;
 pub mod types;
 pub mod wake;
+pub mod who;
 
 pub mod record;
 pub mod unpack;
@@ -183,12 +187,16 @@ pub mod embed;
 
 pub mod cli;
 
+#[cfg(test)]
+mod simulation;
+
 pub use connector::{ConnectError, Connector, Environment, Reads, Writes};
 pub use embed::{Function, Job, JobFailure, Ran, Stop};
 pub use options::{OptionKind, OptionSpec};
 pub use runtime::job::Outcome;
 pub use sink::{Sink, SinkError, SinkWriter};
 pub use source::{Source, SourceError, SplitReader};
+pub use who::{Again, Mistake, Who};
 
 /// What tests of the library share with those of `tests/`.
 #[cfg(test)]

@@ -37,8 +37,9 @@ pub enum Places {
     /// Record i is line `first + i` (from 1) of a file, counting blank lines: then `numbers` lists
     /// them.
     Lines { numbers: Vec<u64> },
-    /// Kinesis sequence numbers.
-    Sequence { numbers: Vec<String> },
+    /// Kinesis sequence numbers, and when each record arrived, ms since the epoch by the service's
+    /// clock.
+    Sequence { numbers: Vec<String>, arrivals_ms: Vec<Option<i64>> },
     /// Record i is the `first + i`-th generated one.
     Generated { first: u64 },
     /// Record i was in record `records[i]` of the batch that the source gave.
@@ -65,9 +66,27 @@ impl Places {
     pub fn describe(&self, i: usize) -> String {
         match self {
             Places::Lines { numbers } => format!("line {}", numbers[i]),
-            Places::Sequence { numbers } => format!("sequence number {}", numbers[i]),
+            Places::Sequence { numbers, .. } => format!("sequence number {}", numbers[i]),
             Places::Generated { first } => format!("record {}", first + i as u64),
             Places::Within { source, records } => source.describe(records[i] as usize),
+        }
+    }
+
+    /// When record `i` arrived, where that is known.
+    pub(crate) fn arrived_ms(&self, i: usize) -> Option<i64> {
+        match self {
+            Places::Sequence { arrivals_ms, .. } => arrivals_ms[i],
+            Places::Within { source, records } => source.arrived_ms(records[i] as usize),
+            Places::Lines { .. } | Places::Generated { .. } => None,
+        }
+    }
+
+    /// True if records may say when they arrived.
+    pub(crate) fn have_arrivals(&self) -> bool {
+        match self {
+            Places::Sequence { .. } => true,
+            Places::Within { source, .. } => source.have_arrivals(),
+            Places::Lines { .. } | Places::Generated { .. } => false,
         }
     }
 }

@@ -212,6 +212,21 @@ fn another_query_on_the_same_state_is_refused_with_3() {
 }
 
 #[test]
+fn a_sink_that_cannot_be_what_the_query_says_is_a_mistake_of_the_query() {
+    let sql = format!(
+        "{TABLES}CREATE TABLE maps (m MAP<STRING, INT>) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = 'maps');
+         INSERT INTO maps SELECT MAP['x', 1] FROM src;"
+    );
+    let dir = job(&sql, GOOD.as_bytes());
+    for command in ["check", "run"] {
+        let output = paceline(&[command, "q.sql"], dir.path());
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{command}: {text}");
+        assert!(text.contains("not supported by the format csv"), "{command}: {text}");
+    }
+}
+
+#[test]
 fn a_select_prints_one_object_a_line() {
     let dir = job(&format!("{TABLES}SELECT k, v + 1 AS w FROM src WHERE v > 0;"), GOOD.as_bytes());
     let output = paceline(&["run", "q.sql", "--output", "json"], dir.path());

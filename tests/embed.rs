@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::{DataType, Int64Type};
-use paceline::{Function, Job, JobFailure, Outcome, Ran};
+use paceline::{Function, Job, JobFailure, Mistake, Outcome, Ran, Who};
 
 use crate::connectors::Counter;
 
@@ -74,7 +74,10 @@ fn a_job_is_stopped_from_another_thread_and_goes_on() {
 #[test]
 fn what_is_wrong_is_said_with_its_place() {
     let wrong = |job: Job| match job.run() {
-        Err(JobFailure::Query(text) | JobFailure::Connect(text)) => text,
+        Err(e @ (JobFailure::Query(_) | JobFailure::Connect(_))) => {
+            assert_eq!(e.who(), Who::User(Mistake::Asked));
+            e.to_string()
+        }
         other => panic!("{other:?}"),
     };
     let text = wrong(Job::new("SELECT n FROM numbres;"));

@@ -203,6 +203,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         run_ms,
         run_name: "run".into(),
         bounds: Default::default(),
+        on_gap: Default::default(),
         clock: clock.clone(),
         tasks: runtime.handle().clone().into(),
         select: SelectFormat::Json,

@@ -10,7 +10,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMillisecondType;
 use paceline::connector::Bounds;
 use paceline::connector::kinesis::KinesisWriter;
-use paceline::connector::kinesis::position::ShardPosition;
+use paceline::connector::kinesis::position::{ShardPlace, ShardPosition};
 use paceline::connector::kinesis::{KinesisOptions, KinesisSource};
 use paceline::ids::WorkerId;
 use paceline::record::Places;
@@ -170,7 +170,7 @@ impl<'a> Job<'a> {
             for (id, reader) in &mut readers {
                 match reader.poll(7).unwrap() {
                     Polled::Records(batch) => {
-                        let Places::Sequence { numbers } = &batch.places else {
+                        let Places::Sequence { numbers, .. } = &batch.places else {
                             panic!("places of a shard")
                         };
                         for (i, number) in numbers.iter().enumerate() {
@@ -321,7 +321,7 @@ fn latest_and_a_timestamp_start_where_they_say() {
     let mut job = Job::start(&latest);
     for known in job.splits.iter() {
         assert!(
-            matches!(ShardPosition::of(&known.data), Ok(ShardPosition::Time { arrival_ms }) if arrival_ms >= latest_ms)
+            matches!(ShardPlace::of(&known.data).map(|p| p.at), Ok(ShardPosition::Time { arrival_ms }) if arrival_ms >= latest_ms)
         );
     }
     // Read past the old records before there is a new one.
@@ -478,7 +478,7 @@ fn metadata_columns_follow_the_order_asked_for() {
             _ => std::thread::sleep(Duration::from_millis(5)),
         }
     };
-    let Places::Sequence { numbers } = &batch.places else { panic!("places of a shard") };
+    let Places::Sequence { numbers, .. } = &batch.places else { panic!("places of a shard") };
     let text = |column: usize| {
         batch.metadata[column]
             .as_string::<i32>()
@@ -492,8 +492,9 @@ fn metadata_columns_follow_the_order_asked_for() {
     let times = batch.metadata[1].as_primitive::<TimestampMillisecondType>();
     assert_eq!((times.timezone(), times.null_count()), (Some("UTC"), 0));
     assert!(times.values().iter().all(|&ms| ms >= before_ms && ms <= world.clock.wall_ms()));
-    let position = Position::from(ShardPosition::After { sequence_number: numbers[9].clone() });
-    assert_eq!((reader.position(), reader.bytes_read()), (position, 120));
+    let at = ShardPlace::of(&reader.position()).unwrap().at;
+    let last = ShardPosition::After { sequence_number: numbers[9].clone() };
+    assert_eq!((at, reader.bytes_read()), (last, 120));
     let unknown = KinesisSource::new(
         STREAM,
         options,

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use paceline::connector::dynamodb::lookup::DynamoDbLookup;
 use paceline::lookup::{Asker, Lookup, LookupSpec};
 use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
-use paceline::runtime::error::{JobError, WorkerError};
+use paceline::runtime::error::JobError;
 use paceline::runtime::job::Outcome;
 use paceline::runtime::options::CheckpointTrigger;
 use paceline::time::clock::SystemClock;
@@ -260,8 +260,7 @@ fn kills_and_other_workers_change_nothing() {
             ..Variation::plain(1 + kill % 3)
         };
         match (attempt(&sql, &state, &variation).0, point) {
-            (Err(JobError::Worker(WorkerError::Crashed(_))), Some(_))
-            | (Ok(Outcome::Finished), None) => {}
+            (Err(JobError::Crashed(_)), Some(_)) | (Ok(Outcome::Finished), None) => {}
             (other, _) => panic!("kill {kill}: {other:?}"),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::{Duration, SystemTime};
 
 use paceline::runtime::crash::CrashPoint;
-use paceline::runtime::error::{JobError, WorkerError};
+use paceline::runtime::error::JobError;
 use paceline::runtime::job::Outcome;
 use paceline::runtime::options::{CheckpointTrigger, Scheduling};
 
@@ -143,7 +143,7 @@ fn a_part_taken_before_its_publication_was_noted_is_neither_missed_nor_doubled()
         }
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => break,
-            Err(JobError::Worker(WorkerError::Crashed(_))) => killed += 1,
+            Err(JobError::Crashed(_)) => killed += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -236,6 +236,8 @@ fn what_a_state_directory_holds_is_shown_and_not_touched() {
     run.write("st/published", "soon");
     let (code, out, text) = looked(&run, "st");
     assert!(code == 3 && out.is_empty() && text.contains("this is no epoch number"), "{text}");
+    let (code, _, text) = run.run(&["--state-dir", "st"]);
+    assert!(code == 3 && text.contains("this is no epoch number"), "{text}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use super::format2::Manifest2;
 use super::manifest::Manifest;
+use crate::who::{Again, Who};
 
 const MAGIC: &[u8; 4] = b"PCLN";
 /// Version of the manifest's structure and of everything in a checkpoint (state keys, packed
@@ -23,6 +24,16 @@ pub enum CodecError {
     Checksum,
     #[error("written in format {found}, this version reads format {FORMAT}")]
     Format { found: u8 },
+}
+
+impl CodecError {
+    pub fn who(&self) -> Who {
+        match self {
+            CodecError::Damaged | CodecError::Checksum | CodecError::Format { .. } => {
+                Who::Stored(Again::IsInVain)
+            }
+        }
+    }
 }
 
 pub fn encode(manifest: &Manifest) -> Vec<u8> {

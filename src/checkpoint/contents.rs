@@ -40,8 +40,7 @@ pub(crate) struct Other {
 const IN_PARTS: &str = "a checkpoint without a manifest: being made, or left by a kill";
 const FOREIGN: &str = "not Paceline's";
 
-/// Looks at everything. Fails with an error [`of the folder`](StoreError::is_of_the_folder) if it
-/// is missing or somebody else's.
+/// Looks at everything. A folder that is missing or somebody else's is a mistake of whoever asks.
 pub(crate) fn look(root: &Path) -> Result<Contents, StoreError> {
     own::examine(root)?;
     if !root.is_dir() {

@@ -43,7 +43,7 @@ pub(crate) enum Decision {
     Resume { manifest: Box<Manifest>, skipped: Vec<(Epoch, String)> },
     /// The job had finished.
     AlreadyFinished { manifest: Box<Manifest> },
-    /// Exit code 3, with the reason and what to do.
+    /// Stored state does not fit: with the reason and what to do.
     Refuse(String),
 }
 

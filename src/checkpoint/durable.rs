@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::private;
+use crate::who::{Again, Mistake, Who};
 
 /// How long a start waits for the lock: a process that was just killed holds it until the system
 /// has taken down its memory, which takes the longer the more it had. Who waits for a process that
@@ -22,6 +23,8 @@ pub(crate) const MARKER: &str = "paceline-state";
 pub enum StoreError {
     #[error("{path}: {source}")]
     Io { path: String, source: io::Error },
+    #[error("{path}: {reason}")]
+    Damaged { path: String, reason: String },
     #[error("state directory {path} is in use by another process, which has not ended within {} s", LOCK_WAIT_MAX.as_secs())]
     Locked { path: String },
     #[error(
@@ -41,10 +44,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// True if another folder has to be named, or something moved: trying again does not help.
-    pub(crate) fn is_of_the_folder(&self) -> bool {
-        use StoreError::{InTheWay, Missing, NoFolder, NotOurs};
-        matches!(self, NotOurs { .. } | NoFolder { .. } | Missing { .. } | InTheWay { .. })
+    pub fn who(&self) -> Who {
+        match self {
+            StoreError::Io { source, .. } => Who::of_io(source),
+            StoreError::Damaged { .. } => Who::Stored(Again::IsInVain),
+            StoreError::Locked { .. } => Who::Outside(Again::MayHelp),
+            // Another folder has to be named, or something moved.
+            StoreError::NotOurs { .. }
+            | StoreError::NoFolder { .. }
+            | StoreError::Missing { .. }
+            | StoreError::InTheWay { .. } => Who::User(Mistake::Asked),
+        }
     }
 }
 

@@ -91,20 +91,17 @@ fn verify(
 /// An epoch that was noted in a file of this name.
 pub(crate) fn read_epoch(root: &Path, name: &str) -> Result<Option<Epoch>, StoreError> {
     let path = root.join(name);
+    let damaged = |reason| StoreError::Damaged { path: path.display().to_string(), reason };
     match fs::read_to_string(&path) {
         Ok(text) => {
-            let reason = || {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "this is no epoch number; use --fresh to start over",
-                )
-            };
-            text.trim()
-                .parse()
-                .map(|number| Some(Epoch::new(number)))
-                .map_err(|_| at(&path)(reason()))
+            let number = text.trim().parse().map_err(|_| {
+                damaged("this is no epoch number; use --fresh to start over".into())
+            })?;
+            Ok(Some(Epoch::new(number)))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        // It is no text.
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => Err(damaged(e.to_string())),
         Err(e) => Err(at(&path)(e)),
     }
 }

@@ -4,7 +4,7 @@
 //! written before the first record is read and holds the run's identity and the resolved start of
 //! every split.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,42 @@ pub(crate) fn join_splits(parts: Vec<Vec<SplitState>>) -> Vec<SplitState> {
     splits
 }
 
+/// Leaves out the splits that nobody will ask for again: those that were read to their end, whose
+/// children have all been opened, as were those before them. A stream that is scaled up and down
+/// every day would else fill its checkpoints with shards that are long gone. What a child has of
+/// its parents, which is where its watermark begins, it has had since it was opened.
+pub(crate) fn forget_finished(splits: Vec<SplitState>) -> Vec<SplitState> {
+    let by_id: HashMap<&str, &SplitState> = splits.iter().map(|s| (s.id.as_str(), s)).collect();
+    // The parents of a merge may name different starts.
+    let mut starts: HashMap<&str, Vec<&Position>> = HashMap::new();
+    for child in splits.iter().flat_map(|split| &split.children) {
+        starts.entry(&child.id.0).or_default().push(&child.start);
+    }
+    let is_opened = |child: &SplitSeed| {
+        let has_moved = |c: &SplitState| !starts[&*child.id.0].contains(&&c.position);
+        by_id.get(&*child.id.0).is_some_and(|c| c.finished || has_moved(c))
+    };
+    let mut forgotten: HashSet<String> = HashSet::new();
+    let mut next: Vec<&SplitState> = splits.iter().collect();
+    while let Some(split) = next.pop() {
+        let has_parent = |p: &String| by_id.contains_key(p.as_str()) && !forgotten.contains(p);
+        let is_forgotten = split.finished
+            && !split.children.is_empty()
+            && !split.parents.iter().any(has_parent)
+            && split.children.iter().all(is_opened);
+        if is_forgotten && forgotten.insert(split.id.clone()) {
+            // They had to wait for this one.
+            next.extend(split.children.iter().filter_map(|c| by_id.get(&*c.id.0).copied()));
+        }
+    }
+    let mut kept = splits;
+    kept.retain(|split| !forgotten.contains(&split.id));
+    for split in &mut kept {
+        split.parents.retain(|parent| !forgotten.contains(parent));
+    }
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +155,45 @@ mod tests {
             join_splits(vec![vec![split("p", true, &["c"])], vec![split("q", false, &[])]]);
         assert_eq!(joined.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["p", "q", "c"]);
         assert_eq!(joined[2].watermark, Watermark::NONE, "its own; it stands where its parents do");
+    }
+
+    #[test]
+    fn splits_whose_children_are_open_are_forgotten_with_all_before_them() {
+        let opened = |mut split: SplitState| {
+            split.position = Position::after_records(3);
+            split
+        };
+        let of = |mut split: SplitState, parents: &[&str]| {
+            split.parents = parents.iter().map(|p| (*p).into()).collect();
+            split
+        };
+        // g was split into p and q, which were merged into m; q into r, beside it.
+        let all = |m: SplitState| {
+            vec![
+                of(m, &["p", "q"]),
+                of(split("p", true, &["m"]), &["g"]),
+                of(split("q", true, &["m", "r"]), &["g"]),
+                of(split("r", true, &[]), &["q"]),
+                split("g", true, &["p", "q"]),
+            ]
+        };
+        let ids = |splits: Vec<SplitState>| -> Vec<(String, Vec<String>)> {
+            forget_finished(splits).into_iter().map(|s| (s.id, s.parents)).collect()
+        };
+        let kept = |id: &str, parents: &[&str]| {
+            (id.to_string(), parents.iter().map(|p| (*p).to_string()).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            ids(all(split("m", false, &[]))),
+            [kept("m", &["p", "q"]), kept("p", &[]), kept("q", &[]), kept("r", &["q"])],
+            "m still has to begin where p and q ended"
+        );
+        assert_eq!(
+            ids(all(opened(split("m", false, &[])))),
+            [kept("m", &[]), kept("r", &[])],
+            "r has ended at a bound, and nothing took its place"
+        );
+        assert_eq!(ids(vec![split("p", false, &["c"])]), [kept("p", &[])]);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::exit::ended;
 use super::{Exit, SqlFile, key_value};
 use crate::config::Config;
 use crate::connect;
-use crate::connector::{ConnectError, Connectors, watermarks};
+use crate::connector::{Connectors, watermarks};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::SourcePlan;
@@ -45,13 +46,11 @@ pub fn run(args: &Args) -> Exit {
         Ok(plan) => plan,
         Err(e) => return file.show(&e),
     };
-    match connect::check(&plan, &config, &connectors) {
-        Ok(()) => {}
-        Err(ConnectError::Query(e)) => return file.show(&e),
-        Err(e) => {
-            eprintln!("error: {e}");
-            return Exit::Wrong;
-        }
+    if let Err(e) = connect::check(&plan, &config, &connectors) {
+        return match e.in_text() {
+            Some(of_text) => file.show(of_text),
+            None => ended(&e, e.who()),
+        };
     }
     print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
     let may_stall = |s: &&SourcePlan| {

@@ -9,10 +9,11 @@ use std::time::SystemTime;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::Exit;
+use super::exit::ended;
 use crate::checkpoint::contents::{self, Contents};
 use crate::checkpoint::decide::{Decision, Found, Wanted, decide};
-use crate::checkpoint::durable::StoreError;
 use crate::checkpoint::manifest::Manifest;
+use crate::who::{Again, Who};
 
 pub(crate) const EXIT_CODES: &str = "Exit codes:
   0  everything is whole
@@ -30,18 +31,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Exit {
     match contents::look(&args.state_dir) {
         Ok(contents) => show(&contents),
-        Err(e) => {
-            eprintln!("error: {e}");
-            match e {
-                e if e.is_of_the_folder() => Exit::Wrong,
-                StoreError::Io { source, .. }
-                    if source.kind() == std::io::ErrorKind::InvalidData =>
-                {
-                    Exit::State
-                }
-                _ => Exit::Failed,
-            }
-        }
+        Err(e) => ended(&e, e.who()),
     }
 }
 
@@ -57,7 +47,8 @@ fn show(contents: &Contents) -> Exit {
         println!("  {}: {} bytes ({})", other.name.escape_debug(), other.bytes, other.what);
     }
     println!("{}", at_a_start(contents));
-    if checkpoints.iter().all(|f| f.manifest.is_ok()) { Exit::Done } else { Exit::State }
+    let is_whole = checkpoints.iter().all(|f| f.manifest.is_ok());
+    if is_whole { Exit::Done } else { Who::Stored(Again::IsInVain).into() }
 }
 
 fn show_checkpoint(found: &Found, time: SystemTime) {

@@ -6,6 +6,7 @@
 mod board;
 mod check;
 mod checkpoints;
+mod exit;
 mod progress;
 mod run;
 pub mod simulate;
@@ -16,21 +17,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use self::exit::{EXIT_CODES, wrong};
 use crate::sql::error::SqlError;
+use crate::who::{Mistake, Who};
 
-/// How a process ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// Finished, or stopped in order.
-    Done = 0,
-    /// The job failed; starting it again goes on from the newest checkpoint.
-    Failed = 1,
-    /// The query or its options are wrong.
-    Wrong = 2,
-    /// Stored state does not fit.
-    State = 3,
-}
+pub use self::exit::Exit;
 
 /// Windowed SQL over streams: one binary, one SQL file.
 #[derive(Parser)]
@@ -43,12 +34,6 @@ struct Cli {
     #[arg(long, global = true, value_enum, default_value = "text")]
     log_format: LogFormat,
 }
-
-const EXIT_CODES: &str = "Exit codes:
-  0  finished, or stopped in order
-  1  the job failed; starting it again goes on from the newest checkpoint
-  2  the query or its options are wrong
-  3  stored state does not fit the query, or is damaged beyond what can be used";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum LogFormat {
@@ -76,10 +61,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(e) => {
-            let wrong = e.use_stderr();
+            // Help is asked for in the same way.
+            let is_wrong = e.use_stderr();
             // Nothing can be done about a closed terminal.
             let _ = e.print();
-            return if wrong { Exit::Wrong as u8 } else { Exit::Done as u8 };
+            let exit = if is_wrong { Who::User(Mistake::Asked).into() } else { Exit::Done };
+            return exit as u8;
         }
     };
     logs(cli.log_format);
@@ -117,17 +104,14 @@ impl SqlFile {
     fn read(path: &Path) -> Result<SqlFile, Exit> {
         match std::fs::read_to_string(path) {
             Ok(text) => Ok(SqlFile { path: path.to_path_buf(), text }),
-            Err(e) => {
-                eprintln!("error: {}: {e}", path.display());
-                Err(Exit::Wrong)
-            }
+            Err(e) => Err(wrong(format!("{}: {e}", path.display()))),
         }
     }
 
     /// Prints an error with its place in the file.
     fn show(&self, error: &SqlError) -> Exit {
         eprint!("{}", error.render(&self.path.display().to_string(), &self.text));
-        Exit::Wrong
+        error.who().into()
     }
 }
 

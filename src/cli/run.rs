@@ -14,14 +14,14 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
-use self::drive::{Ready, ended};
+use self::drive::Ready;
 use self::query::Query;
+use super::exit::{ended, refused, wrong};
 use super::{Exit, SqlFile, key_value};
-use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::connector::inline::select::SelectFormat;
-use crate::connector::{Bounds, ConnectError, Connectors};
+use crate::connector::{Bounds, Connectors, OnGap};
 use crate::embed::folders::Folders;
-use crate::embed::start::{Start, StartError};
+use crate::embed::start::Start;
 use crate::observe::health::{self, Health};
 use crate::time::clock::SystemClock;
 
@@ -57,6 +57,10 @@ pub struct Args {
     /// Go on from an older checkpoint even if files were published after it
     #[arg(long)]
     allow_duplicates: bool,
+    /// Go on where records of a stream have expired before they were read: what is missing is
+    /// told, and not read
+    #[arg(long)]
+    accept_gaps: bool,
     /// How a bare SELECT is printed
     #[arg(long, value_enum, default_value = "table")]
     output: SelectFormat,
@@ -80,20 +84,6 @@ pub fn run(args: &Args) -> Exit {
     }
 }
 
-fn say(message: impl std::fmt::Display) {
-    eprintln!("error: {}", bounded(&message.to_string(), MESSAGE_BYTES_MAX));
-}
-
-fn wrong(message: impl std::fmt::Display) -> Exit {
-    say(message);
-    Exit::Wrong
-}
-
-fn failed(message: impl std::fmt::Display) -> Exit {
-    say(message);
-    Exit::Failed
-}
-
 fn start(args: &Args) -> Result<Exit, Exit> {
     let file = SqlFile::read(&args.query)?;
     let connectors = Connectors::built_in();
@@ -101,12 +91,12 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         return Ok(Exit::Done);
     };
     let bounds = bounds(args)?;
-    let folders = Folders::of(args.state_dir.as_deref(), &config).map_err(failed)?;
+    let folders = Folders::of(args.state_dir.as_deref(), &config).map_err(refused)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(failed)?;
+        .map_err(refused)?;
     let start = Start {
         connectors: &connectors,
         config: &config,
@@ -116,6 +106,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         state_dir: folders.state.clone(),
         errors_dir: folders.errors.clone(),
         bounds,
+        on_gap: if args.accept_gaps { OnGap::Accept } else { OnGap::Refuse },
         select: args.output,
         fresh: args.fresh,
         allow_duplicates: args.allow_duplicates,
@@ -124,13 +115,12 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         stop: Arc::default(),
     };
     let stop = start.stop.clone();
-    let started = start.start().map_err(|e| match e {
-        StartError::Connect(ConnectError::Query(e)) => file.show(&e),
-        StartError::Connect(other) => failed(other),
-        StartError::State(e) => ended(&e),
+    let started = start.start().map_err(|e| match e.in_text() {
+        Some(of_text) => file.show(of_text),
+        None => ended(&e, e.who()),
     })?;
     let health = serve_health(args, &runtime)?;
-    signals::stop_on_signals(&runtime, stop).map_err(failed)?;
+    signals::stop_on_signals(&runtime, stop).map_err(refused)?;
     let counts = Ready { plan: &plan, started, health }.drive()?;
     if counts.diverted > 0 {
         tracing::warn!(

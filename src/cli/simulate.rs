@@ -14,10 +14,12 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::Exit;
+use super::exit::ended;
 use crate::connector::alleycat::crowd::{Crowd, CrowdOptions, PartitionKey, START_MS};
 use crate::connector::kinesis::KinesisWriter;
 use crate::source::SourceError;
 use crate::time::clock::{Clock, SystemClock};
+use crate::who::{Again, Mistake, Who};
 
 /// Records handed over at a time: as many as one PutRecords takes.
 const BATCH_RECORDS: usize = 500;
@@ -133,6 +135,41 @@ enum SendError {
     Stream(#[from] SourceError),
 }
 
+impl SendError {
+    fn who(&self) -> Who {
+        match self {
+            SendError::Closed => Who::Outside(Again::IsInVain),
+            SendError::Write { error, .. } => Who::of_io(error),
+            SendError::Stream(e) => e.who(),
+        }
+    }
+}
+
+/// Why not all was sent, or nothing.
+#[derive(Debug, thiserror::Error)]
+enum SimulateError {
+    #[error("--{0}")]
+    Options(String),
+    /// The file of `--out`.
+    #[error("{place}: {error}")]
+    Create { place: String, error: std::io::Error },
+    /// The system refused threads.
+    #[error(transparent)]
+    System(std::io::Error),
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+impl SimulateError {
+    fn who(&self) -> Who {
+        match self {
+            SimulateError::Options(_) | SimulateError::Create { .. } => Who::User(Mistake::Asked),
+            SimulateError::System(e) => Who::of_io(e),
+            SimulateError::Send(e) => e.who(),
+        }
+    }
+}
+
 /// One record a line.
 struct Lines<W: Write> {
     place: String,
@@ -165,24 +202,20 @@ impl EventSink for KinesisWriter {
 pub fn main(args: &Args) -> Exit {
     match simulate(args) {
         Ok(()) => Exit::Done,
-        Err((exit, message)) => {
-            eprintln!("error: {message}");
-            exit
-        }
+        Err(e) => ended(&e, e.who()),
     }
 }
 
-fn simulate(args: &Args) -> Result<(), (Exit, String)> {
+fn simulate(args: &Args) -> Result<(), SimulateError> {
     let clock = SystemClock::shared();
     let options = args.crowd(&*clock);
     let start_ms = options.start_ms;
-    let crowd = Crowd::new(options, 0).map_err(|e| (Exit::Wrong, format!("--{e}")))?;
-    let failed = |e: std::io::Error| (Exit::Failed, e.to_string());
+    let crowd = Crowd::new(options, 0).map_err(SimulateError::Options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(failed)?;
+        .map_err(SimulateError::System)?;
     let mut sink = sink(args, runtime.handle())?;
     let stop = stop_on_interrupt(&runtime);
     let mut pacer = Pacer {
@@ -195,23 +228,25 @@ fn simulate(args: &Args) -> Result<(), (Exit, String)> {
     eprintln!("sent {sent} records");
     match outcome {
         Ok(()) | Err(SendError::Closed) => Ok(()),
-        Err(e) => Err((Exit::Failed, e.to_string())),
+        Err(e) => Err(e.into()),
     }
 }
 
 fn sink(
     args: &Args,
     runtime: &tokio::runtime::Handle,
-) -> Result<Box<dyn EventSink>, (Exit, String)> {
+) -> Result<Box<dyn EventSink>, SimulateError> {
     if let Some(arn) = &args.stream_arn {
         let writer = KinesisWriter::new(arn, args.endpoint.as_deref(), runtime.clone().into());
-        return Ok(Box::new(writer.map_err(|e| (Exit::Wrong, e.to_string()))?));
+        return Ok(Box::new(writer.map_err(SendError::Stream)?));
     }
     Ok(match &args.out {
         Some(path) => {
             let place = path.display().to_string();
-            let file = File::create(path).map_err(|e| (Exit::Wrong, format!("{place}: {e}")))?;
-            Box::new(Lines { place, to: BufWriter::new(file) })
+            match File::create(path) {
+                Ok(file) => Box::new(Lines { place, to: BufWriter::new(file) }),
+                Err(error) => return Err(SimulateError::Create { place, error }),
+            }
         }
         None => Box::new(Lines { place: "stdout".into(), to: BufWriter::new(std::io::stdout()) }),
     })
@@ -401,7 +436,25 @@ mod tests {
     fn options_that_make_no_sense_are_the_callers_fault() {
         assert_eq!(main(&args(&["--races", "0"])), Exit::Wrong);
         assert_eq!(main(&args(&["--out", "/nonexistent/folder/x"])), Exit::Wrong);
+        assert_eq!(main(&args(&["--stream-arn", "nothing"])), Exit::Wrong);
         assert!(Line::try_parse_from(["simulate", "--endpoint", "http://localhost"]).is_err());
         assert!(Line::try_parse_from(["simulate", "--speed", "3"]).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_no_fault_of_the_caller() {
+        let full = std::io::Error::from(ErrorKind::StorageFull);
+        let refused = SourceError::Failed {
+            table: "s".into(),
+            reason: "x".into(),
+            who: Who::Outside(Again::MayHelp),
+        };
+        for error in [
+            SendError::Write { place: "f".into(), error: full }.into(),
+            SendError::Stream(refused).into(),
+            SimulateError::System(ErrorKind::OutOfMemory.into()),
+        ] {
+            assert_eq!(Exit::from(error.who()), Exit::Failed, "{error}");
+        }
     }
 }

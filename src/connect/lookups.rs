@@ -59,9 +59,13 @@ fn in_memory(plan: &LookupPlan, env: &Environment<'_>) -> Result<MemoryTable, Co
     let mut decoder = DecodeFormat::of(&plan.source, RecordsOf::Sample, RowsPerRecord::One)?
         .decoder(&table.name, schema)?;
     let (mut batches, mut rows) = (Vec::new(), 0);
-    for split in source.discover()? {
-        let mut reader = source.open(&split.id, &split.start, ReadAhead::alone(Arc::new(|| {})))?;
-        while let Polled::Records(raw) = reader.poll(SAMPLE_BATCH)? {
+    // A sample is what a setting names.
+    let wrong = |e| ConnectError::of_query(&e);
+    for split in source.discover().map_err(wrong)? {
+        let mut reader = source
+            .open(&split.id, &split.start, ReadAhead::alone(Arc::new(|| {})))
+            .map_err(wrong)?;
+        while let Polled::Records(raw) = reader.poll(SAMPLE_BATCH).map_err(wrong)? {
             let decoded = decoder.decode(&raw);
             if let Some(bad) = decoded.bad.first() {
                 let at = raw.places.describe(bad.index);

@@ -15,6 +15,16 @@ pub struct Bounds {
     pub to_ms: Option<i64>,
 }
 
+/// What happens where records have expired before they were read.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub enum OnGap {
+    /// The job ends with an error that names what is missing.
+    #[default]
+    Refuse,
+    /// It says what is missing and goes on without it: `--accept-gaps`.
+    Accept,
+}
+
 /// The surroundings of a job.
 pub struct Environment<'a> {
     /// Those that tables may name.
@@ -31,6 +41,7 @@ pub struct Environment<'a> {
     pub run_name: String,
     /// Arrival times that bound streams: `--from`, `--to`.
     pub bounds: Bounds,
+    pub on_gap: OnGap,
     pub clock: SharedClock,
     /// Where network calls run.
     pub tasks: Tasks,

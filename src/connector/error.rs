@@ -4,19 +4,50 @@ use crate::sink::SinkError;
 use crate::source::SourceError;
 use crate::sql::catalog::Table;
 use crate::sql::error::SqlError;
+use crate::who::Who;
 
-/// What went wrong: in the query's options (exit code 2) or outside (1).
+/// What went wrong: in what the query says of a table, or with what it names.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error("{}", .0.message)]
     Query(SqlError),
     #[error(transparent)]
+    Source(SourceError),
+    #[error(transparent)]
     Sink(#[from] SinkError),
+}
+
+impl ConnectError {
+    pub fn who(&self) -> Who {
+        match self {
+            ConnectError::Query(e) => e.who(),
+            ConnectError::Source(e) => e.who(),
+            ConnectError::Sink(e) => e.who(),
+        }
+    }
+
+    /// The error as one of the query's text, which has a place to show.
+    pub(crate) fn in_text(&self) -> Option<&SqlError> {
+        match self {
+            ConnectError::Query(e) => Some(e),
+            ConnectError::Source(_) | ConnectError::Sink(_) => None,
+        }
+    }
+
+    /// A source that cannot be what the query says, whatever the reason.
+    pub(crate) fn of_query(e: &SourceError) -> ConnectError {
+        ConnectError::Query(SqlError::new(e.to_string()))
+    }
 }
 
 impl From<SourceError> for ConnectError {
     fn from(e: SourceError) -> Self {
-        ConnectError::Query(SqlError::new(e.to_string()))
+        match e {
+            SourceError::Config { .. } => ConnectError::of_query(&e),
+            SourceError::Failed { .. } | SourceError::Read { .. } | SourceError::Stored { .. } => {
+                ConnectError::Source(e)
+            }
+        }
     }
 }
 

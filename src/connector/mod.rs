@@ -34,7 +34,7 @@ use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::suggest::nearest;
-pub use environment::{Bounds, Environment};
+pub use environment::{Bounds, Environment, OnGap};
 pub use error::ConnectError;
 use error::config_error;
 
@@ -148,6 +148,13 @@ impl Connectors {
     pub fn with(mut self, connector: impl Connector + 'static) -> Connectors {
         self.0.push(Box::new(connector));
         self
+    }
+
+    /// With one in the place of that of its name.
+    #[cfg(test)]
+    pub(crate) fn replacing(mut self, connector: impl Connector + 'static) -> Connectors {
+        self.0.retain(|known| known.name() != connector.name());
+        self.with(connector)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &dyn Connector> {

@@ -30,6 +30,7 @@ use crate::sink::version::WriteMode;
 use crate::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
 use crate::sql::catalog::Table;
 use crate::wake::Wake;
+use crate::who::Who;
 
 pub struct Print;
 
@@ -113,7 +114,9 @@ struct PrintWriter {
 
 impl SinkWriter for PrintWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        let failed = |reason: String| SinkError::Write { table: self.table.to_string(), reason };
+        let failed =
+            |reason: String, who| SinkError::Write { table: self.table.to_string(), reason, who };
+        let closed = |e: std::io::Error| failed(e.to_string(), Who::of_io(&e));
         // A panic while printing elsewhere leaves the output usable.
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         for row in 0..rows.batch.num_rows() {
@@ -124,15 +127,16 @@ impl SinkWriter for PrintWriter {
                 if i > 0 {
                     self.lines.extend_from_slice(b", ");
                 }
-                write_value(&mut self.lines, column.as_ref(), row).map_err(failed)?;
+                write_value(&mut self.lines, column.as_ref(), row)
+                    .map_err(|reason| failed(reason, Who::Us))?;
             }
             self.lines.extend_from_slice(b"]\n");
             if self.lines.len() >= BUFFER_BYTES {
-                out.write_all(&self.lines).map_err(|e| failed(e.to_string()))?;
+                out.write_all(&self.lines).map_err(closed)?;
                 self.lines.clear();
             }
         }
-        out.write_all(&self.lines).and_then(|()| out.flush()).map_err(|e| failed(e.to_string()))?;
+        out.write_all(&self.lines).and_then(|()| out.flush()).map_err(closed)?;
         self.lines.clear();
         Ok(())
     }

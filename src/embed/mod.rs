@@ -22,7 +22,7 @@ use start::{Start, Started};
 use crate::config::Config;
 use crate::connect;
 use crate::connector::inline::select::SelectFormat;
-use crate::connector::{Bounds, Connector, Connectors};
+use crate::connector::{Bounds, Connector, Connectors, OnGap};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
@@ -157,6 +157,7 @@ impl Job {
             state_dir: folders.state.clone(),
             errors_dir: folders.errors.clone(),
             bounds: Bounds::default(),
+            on_gap: OnGap::Refuse,
             select: SelectFormat::Json,
             fresh: false,
             allow_duplicates: false,

@@ -11,15 +11,17 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::config::Config;
 use crate::connect::{self, Connection};
 use crate::connector::inline::select::SelectFormat;
-use crate::connector::{Bounds, ConnectError, Connectors, Environment};
+use crate::connector::{Bounds, ConnectError, Connectors, Environment, OnGap};
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::crash::NeverCrash;
 use crate::runtime::error::JobError;
 use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
+use crate::sql::error::SqlError;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
+use crate::who::Who;
 
 /// All that a start depends on.
 pub(crate) struct Start<'a> {
@@ -32,6 +34,7 @@ pub(crate) struct Start<'a> {
     pub state_dir: PathBuf,
     pub errors_dir: PathBuf,
     pub bounds: Bounds,
+    pub on_gap: OnGap,
     pub select: SelectFormat,
     pub fresh: bool,
     pub allow_duplicates: bool,
@@ -57,6 +60,23 @@ pub(crate) enum StartError {
     State(#[from] JobError),
 }
 
+impl StartError {
+    pub fn who(&self) -> Who {
+        match self {
+            StartError::Connect(e) => e.who(),
+            StartError::State(e) => e.who(),
+        }
+    }
+
+    /// The error as one of the query's text, which has a place to show.
+    pub fn in_text(&self) -> Option<&SqlError> {
+        match self {
+            StartError::Connect(e) => e.in_text(),
+            StartError::State(_) => None,
+        }
+    }
+}
+
 impl Start<'_> {
     pub fn start(self) -> Result<Started, StartError> {
         let mut store = CheckpointStore::open(&self.state_dir).map_err(JobError::from)?;
@@ -71,6 +91,7 @@ impl Start<'_> {
             run_ms,
             run_name: store.run_name(run_ms),
             bounds: self.bounds,
+            on_gap: self.on_gap,
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             select: self.select,

@@ -19,6 +19,7 @@ use super::{LookupError, LookupSpec, LookupTable};
 use crate::lookup::cache::Key;
 use crate::time::clock::SharedClock;
 use crate::wake::Wake;
+use crate::who::Who;
 
 /// The keys of the rows of a batch.
 pub struct Keys {
@@ -76,7 +77,12 @@ impl Lookup {
     }
 
     fn error(&self, error: ArrowError) -> LookupError {
-        LookupError::Table { table: self.spec.table.clone(), reason: error.to_string() }
+        // Keys and rows have the types that the plan says.
+        LookupError::Table {
+            table: self.spec.table.clone(),
+            reason: error.to_string(),
+            who: Who::Us,
+        }
     }
 }
 

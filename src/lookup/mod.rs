@@ -15,6 +15,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use crate::who::{Again, Who};
+
 pub use crate::lookup::cache::Key;
 pub use asker::{Answer, Asker, Keys, Lookup, Reply};
 
@@ -53,15 +55,22 @@ impl LookupSpec {
     }
 }
 
-/// A failure that ends the job (exit code 1).
+/// A failure that ends the job. The message says where and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LookupError {
     #[error("lookup in table '{table}': {reason}")]
-    Table { table: String, reason: String },
+    Table { table: String, reason: String, who: Who },
     #[error("lookup in table '{table}' of {key}: {reason}")]
-    Key { table: String, key: String, reason: String },
-    #[error("lookup: {0}")]
-    Rows(String),
+    Key { table: String, key: String, reason: String, who: Who },
     #[error("lookup: the table stopped before it had answered")]
     Stopped,
+}
+
+impl LookupError {
+    pub fn who(&self) -> Who {
+        match self {
+            LookupError::Table { who, .. } | LookupError::Key { who, .. } => *who,
+            LookupError::Stopped => Who::Outside(Again::MayHelp),
+        }
+    }
 }

@@ -36,6 +36,7 @@ use crate::state::key::KeyError;
 use crate::state::packed::PackedError;
 use crate::state::rocks::{Changes, StateDb, StateError};
 use crate::time::Watermark;
+use crate::who::{Again, Mistake, Who};
 pub use event::{Entries, Event, Op, Ops, Partials, Rows};
 
 /// One step of a query on one worker. What holds nothing and answers each event at once is
@@ -207,11 +208,31 @@ pub enum OperatorError {
     /// Stored state is not what this operator writes.
     #[error("{0}")]
     Damaged(String),
+    /// Values of the rows, of which the query has no result.
+    #[error("{0}")]
+    Data(String),
+    /// What no plan should lead to.
     #[error("{0}")]
     Kernel(String),
 }
 
 impl OperatorError {
+    pub fn who(&self) -> Who {
+        match self {
+            OperatorError::State(e) => e.who(),
+            OperatorError::Lookup(e) => e.who(),
+            // It was read from the store of a worker: the next start takes a checkpoint, whose
+            // files are checked.
+            OperatorError::Damaged(_) => Who::Stored(Again::MayHelp),
+            OperatorError::Data(_) => Who::User(Mistake::Data),
+            OperatorError::Kernel(_) => Who::Us,
+        }
+    }
+
+    pub(crate) fn data(reason: impl ToString) -> OperatorError {
+        OperatorError::Data(reason.to_string())
+    }
+
     pub fn damaged(reason: impl ToString) -> OperatorError {
         OperatorError::Damaged(reason.to_string())
     }
@@ -233,7 +254,17 @@ impl OperatorError {
 
 impl From<ArrowError> for OperatorError {
     fn from(e: ArrowError) -> Self {
-        OperatorError::kernel(e)
+        let is_of_the_values = matches!(
+            e,
+            ArrowError::ArithmeticOverflow(_)
+                | ArrowError::CastError(_)
+                | ArrowError::DictionaryKeyOverflowError
+                | ArrowError::DivideByZero
+                | ArrowError::OffsetOverflowError(_)
+                | ArrowError::ParseError(_)
+                | ArrowError::RunEndIndexOverflowError
+        );
+        if is_of_the_values { OperatorError::data(e) } else { OperatorError::kernel(e) }
     }
 }
 
@@ -249,11 +280,17 @@ impl From<PackedError> for OperatorError {
     }
 }
 
-/// A failure that ends the job (exit code 1): an error, and whose it is.
+/// A failure that ends the job: an error, and the operator that it happened to.
 #[derive(Debug)]
 pub struct OperatorFailure {
     operator: String,
     error: OperatorError,
+}
+
+impl OperatorFailure {
+    pub fn who(&self) -> Who {
+        self.error.who()
+    }
 }
 
 impl std::error::Error for OperatorFailure {}
@@ -263,7 +300,9 @@ impl fmt::Display for OperatorFailure {
         match &self.error {
             // A store and a table outside say themselves where they are.
             OperatorError::State(_) | OperatorError::Lookup(_) => self.error.fmt(f),
-            OperatorError::Damaged(reason) | OperatorError::Kernel(reason) => {
+            OperatorError::Damaged(reason)
+            | OperatorError::Data(reason)
+            | OperatorError::Kernel(reason) => {
                 write!(f, "operator {}: {reason}", self.operator)
             }
         }
@@ -283,6 +322,17 @@ mod tests {
             (store.into(), "state store in state/live-0: disk full"),
         ] {
             assert_eq!(error.of("rank 3").to_string(), text);
+        }
+    }
+
+    #[test]
+    fn values_without_a_result_are_the_users_and_other_errors_of_kernels_ours() {
+        for (error, who) in [
+            (ArrowError::DivideByZero, Who::User(Mistake::Data)),
+            (ArrowError::ArithmeticOverflow("x".into()), Who::User(Mistake::Data)),
+            (ArrowError::InvalidArgumentError("x".into()), Who::Us),
+        ] {
+            assert_eq!(OperatorError::from(error).of("rank 3").who(), who);
         }
     }
 }

@@ -71,6 +71,7 @@ fn check_tables_of_settings(script: &Script, config: &Config) -> Result<(), SqlE
     }
     let of_records = config.many_records.iter().map(|table| (table, "records"));
     let named = of_records.chain(config.gzip_records.iter().map(|table| (table, "compression")));
+    let named = named.chain(config.ahead_max.keys().map(|table| (table, "max-ahead")));
     for (table, key) in named {
         if script.catalog.names().all(|name| name != *table) {
             return Err(script.setting_error(format!(

@@ -20,8 +20,8 @@ use super::control::Control;
 use super::errors::BarrierSide;
 use super::exchange::Outlet;
 use crate::ids::Epoch;
-use crate::operator::{Context, Event, Operator, OperatorFailure};
-use crate::runtime::error::WorkerError;
+use crate::operator::{Context, Event, Operator, OperatorError, OperatorFailure};
+use crate::runtime::error::JobError;
 use crate::sink::{Prepared, SinkError, SinkWriter};
 use crate::state::rocks::Changes;
 use crate::time::Watermark;
@@ -52,7 +52,7 @@ impl SinkEnd {
     }
 }
 
-/// An operator and what messages call it: the only place where an error is told whose it is.
+/// An operator and what messages call it.
 pub struct Link {
     pub name: String,
     pub operator: Box<dyn Operator>,
@@ -90,18 +90,17 @@ impl Chain {
     }
 
     /// Feeds an event in at the front.
-    pub fn push(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
+    pub fn push(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), JobError> {
         debug_assert!(!self.has_work(), "a chain is given an event in the middle of a fire");
         self.feed(0, event, cx)
     }
 
-    fn feed(&mut self, at: usize, event: Event, cx: &mut Context<'_>) -> Result<(), WorkerError> {
-        let Some(Link { name, operator, span }) = self.links.get_mut(at) else {
+    fn feed(&mut self, at: usize, event: Event, cx: &mut Context<'_>) -> Result<(), JobError> {
+        let Some(link) = self.links.get_mut(at) else {
             return self.deliver(event);
         };
         let mut out = Vec::new();
-        span.in_scope(|| operator.on_event(event, &mut cx.of(name, &mut out)))
-            .map_err(|e| e.of(name))?;
+        link.run(|operator, name| operator.on_event(event, &mut cx.of(name, &mut out)))?;
         self.feed_all(at + 1, out, cx)
     }
 
@@ -110,14 +109,14 @@ impl Chain {
         at: usize,
         events: Vec<Event>,
         cx: &mut Context<'_>,
-    ) -> Result<(), WorkerError> {
+    ) -> Result<(), JobError> {
         for event in events {
             self.feed(at, event, cx)?;
         }
         Ok(())
     }
 
-    fn deliver(&mut self, event: Event) -> Result<(), WorkerError> {
+    fn deliver(&mut self, event: Event) -> Result<(), JobError> {
         let _in_chain = self.span.enter();
         match &event {
             Event::Watermark(w) => self.watermark = *w,
@@ -171,13 +170,13 @@ impl Chain {
     }
 
     /// One step of the fire that is furthest down the chain.
-    pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), WorkerError> {
+    pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), JobError> {
         let Some(at) = self.last_under_way() else { return Ok(()) };
-        let Link { name, operator, span } = &mut self.links[at];
         let mut out = Vec::new();
-        if let Some(steps) = operator.steps() {
-            span.in_scope(|| steps.work(&mut cx.of(name, &mut out))).map_err(|e| e.of(name))?;
-        }
+        self.links[at].run(|operator, name| match operator.steps() {
+            Some(steps) => steps.work(&mut cx.of(name, &mut out)),
+            None => Ok(()),
+        })?;
         self.feed_all(at + 1, out, cx)
     }
 
@@ -199,17 +198,9 @@ impl Chain {
     }
 
     /// Adds frozen state to `changes`; true when all operators are done.
-    pub fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
-        for Link { name, operator, span } in &mut self.links {
-            let Some(state) = operator.state() else { continue };
-            let _in_operator = span.enter();
-            let before_bytes = changes.size_bytes();
-            let is_done = state.write_frozen(changes).map_err(|e| e.of(name))?;
-            let bytes = changes.size_bytes().saturating_sub(before_bytes);
-            if bytes > 0 {
-                tracing::debug!(bytes, "frozen state is packed");
-            }
-            if !is_done {
+    pub fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, JobError> {
+        for link in &mut self.links {
+            if !link.write_frozen(changes)? {
                 return Ok(false);
             }
         }
@@ -218,7 +209,7 @@ impl Chain {
 
     /// Moves a part of the chain's accumulators to `changes`: of the operator that holds most, or
     /// else of any.
-    pub(crate) fn spill(&mut self, changes: &mut Changes) -> Result<bool, WorkerError> {
+    pub(crate) fn spill(&mut self, changes: &mut Changes) -> Result<bool, JobError> {
         let mut order: Vec<usize> = (0..self.links.len()).collect();
         order.sort_by_key(|&i| std::cmp::Reverse(self.links[i].operator.memory_bytes()));
         for i in order {
@@ -240,17 +231,41 @@ impl Chain {
 }
 
 impl Link {
+    /// Has the operator do something, in its span. An error is told whose it is here and nowhere
+    /// else.
+    pub(super) fn run<T>(
+        &mut self,
+        act: impl FnOnce(&mut dyn Operator, &str) -> Result<T, OperatorError>,
+    ) -> Result<T, OperatorFailure> {
+        let Link { name, operator, span } = self;
+        span.in_scope(|| act(operator.as_mut(), name)).map_err(|e| e.of(name))
+    }
+
     fn has_work(&mut self) -> bool {
         self.operator.steps().is_some_and(|steps| steps.has_work())
     }
 
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorFailure> {
+        self.run(|operator, _| {
+            let Some(state) = operator.state() else { return Ok(true) };
+            let before_bytes = changes.size_bytes();
+            let is_done = state.write_frozen(changes)?;
+            let bytes = changes.size_bytes().saturating_sub(before_bytes);
+            if bytes > 0 {
+                tracing::debug!(bytes, "frozen state is packed");
+            }
+            Ok(is_done)
+        })
+    }
+
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorFailure> {
-        let _in_operator = self.span.enter();
-        let Some(state) = self.operator.state() else { return Ok(false) };
-        let moved = state.spill(changes).map_err(|e| e.of(&self.name))?;
-        if moved {
-            tracing::debug!("memory is short: accumulators are moved to the store");
-        }
-        Ok(moved)
+        self.run(|operator, _| {
+            let Some(state) = operator.state() else { return Ok(false) };
+            let moved = state.spill(changes)?;
+            if moved {
+                tracing::debug!("memory is short: accumulators are moved to the store");
+            }
+            Ok(moved)
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::crash::CrashSchedule;
-use super::error::WorkerError;
+use super::error::JobError;
 use crate::checkpoint::manifest::SplitState;
 use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::OperatorState;
@@ -93,7 +93,7 @@ pub enum Report {
     Snapshot(Snapshot),
     /// Every window has fired and the end of input has passed all chains.
     Drained(WorkerId),
-    Failed(WorkerError),
+    Failed(JobError),
     /// The sinks have published what the newest checkpoint has of them, or one could not.
     Published(Result<(), SinkError>),
 }

@@ -20,6 +20,8 @@ pub enum CrashPoint {
     AfterRename,
     /// A batch was read from a split.
     MidRead,
+    /// Between two turns, where all happens on one thread.
+    AnyTurn,
 }
 
 impl CrashPoint {

@@ -1,13 +1,13 @@
-//! How do workers get their turns? A thread each, or all of them in one thread in an order that
-//! follows from a seed.
+//! How do workers get their turns? A thread each, or all of them in one thread, in an order that
+//! [`Turns`] gives.
 //!
 //! Called by `job`, which hears from workers through it. What always holds: a worker that ends by a
 //! panic ends the job; what is published runs beside the workers, one epoch at a time, and has
 //! ended when `join` returns.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::control::{Control, Report};
+use super::crash::CrashPoint;
 use super::inbox::Parker;
 use super::worker::Worker;
 use crate::runtime::error::JobError;
-use crate::runtime::options::Scheduling;
+use crate::runtime::options::{Scheduling, Turn, Turns};
 
 /// Gives workers their turns: threads of their own, or one seeded thread.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
@@ -28,9 +29,9 @@ pub(crate) enum Driver {
         parkers: Vec<Arc<Parker>>,
         publisher: Option<JoinHandle<()>>,
     },
-    Seeded {
+    OneThread {
         workers: Vec<Worker>,
-        rng: ChaCha8Rng,
+        turns: Arc<dyn Turns>,
         idle_steps: usize,
     },
 }
@@ -39,11 +40,32 @@ pub(crate) enum Driver {
 /// hundred and more.
 const IDLE_STEPS_MAX: usize = 2000;
 
+/// Any worker, until all are stuck.
+struct Shuffled(Mutex<ChaCha8Rng>);
+
+impl Turns for Shuffled {
+    fn next(&self, workers: usize, idle: usize) -> Turn {
+        if idle > IDLE_STEPS_MAX {
+            return Turn::Nothing;
+        }
+        let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Turn::Worker(rng.random_range(0..workers))
+    }
+}
+
 impl Driver {
     pub fn start(workers: Vec<Worker>, control: &Arc<Control>, scheduling: Scheduling) -> Driver {
-        if let Scheduling::Seeded(seed) = scheduling {
-            return Driver::Seeded { workers, rng: ChaCha8Rng::seed_from_u64(seed), idle_steps: 0 };
-        }
+        let turns: Arc<dyn Turns> = match scheduling {
+            Scheduling::Threads => return Driver::threads(workers, control),
+            Scheduling::Seeded(seed) => {
+                Arc::new(Shuffled(Mutex::new(ChaCha8Rng::seed_from_u64(seed))))
+            }
+            Scheduling::Turns(turns) => turns,
+        };
+        Driver::OneThread { workers, turns, idle_steps: 0 }
+    }
+
+    fn threads(workers: Vec<Worker>, control: &Arc<Control>) -> Driver {
         let parkers = workers.iter().map(Worker::parker).collect();
         let spawn = |worker: Worker| {
             let control = control.clone();
@@ -88,14 +110,18 @@ impl Driver {
                     Err(RecvTimeoutError::Disconnected) => Err(JobError::WorkerGone),
                 }
             }
-            Driver::Seeded { workers, rng, idle_steps } => {
-                let turn = rng.random_range(0..workers.len());
-                *idle_steps = if workers[turn].step()? { 0 } else { *idle_steps + 1 };
-                let report = reports.try_recv().ok();
-                if report.is_none() && *idle_steps > IDLE_STEPS_MAX {
-                    return Err(JobError::Stuck);
+            Driver::OneThread { workers, turns, idle_steps } => {
+                if let Ok(report) = reports.try_recv() {
+                    return Ok(Some(report));
                 }
-                Ok(report)
+                match turns.next(workers.len(), *idle_steps) {
+                    Turn::Worker(worker) if workers[worker].step()? => *idle_steps = 0,
+                    Turn::Worker(_) => *idle_steps += 1,
+                    Turn::Outside => *idle_steps = 0,
+                    Turn::Killed => return Err(JobError::Crashed(CrashPoint::AnyTurn)),
+                    Turn::Nothing => return Err(JobError::Stuck),
+                }
+                Ok(reports.try_recv().ok())
             }
         }
     }
@@ -113,7 +139,7 @@ impl Driver {
                 debug_assert!(publisher.is_none(), "two epochs are published at a time");
                 *publisher = Some(std::thread::spawn(work));
             }
-            Driver::Seeded { .. } => work(),
+            Driver::OneThread { .. } => work(),
         }
     }
 

@@ -21,6 +21,7 @@ use crate::map_keys;
 use crate::operator::FailedRows;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Prepared, Rejected, Sink, SinkError, SinkWriter};
+use crate::who::Who;
 
 /// Log lines about bad input per worker; the error stream has all of them.
 const LOGGED_MAX: u64 = 5;
@@ -201,8 +202,11 @@ impl ErrorStream {
         let mut bytes = BinaryBuilder::new();
         bytes.append_option(raw);
         columns.push(Arc::new(bytes.finish()));
-        let batch = RecordBatch::try_new(schema(), columns)
-            .map_err(|e| SinkError::Write { table: "errors".into(), reason: e.to_string() })?;
+        let batch = RecordBatch::try_new(schema(), columns).map_err(|e| SinkError::Write {
+            table: "errors".into(),
+            reason: e.to_string(),
+            who: Who::Us,
+        })?;
         let rows = Rows::of_window(batch, None);
         match side {
             BarrierSide::Before => self.writer.write(&rows),

@@ -20,7 +20,8 @@ use crate::checkpoint::manifest::{Manifest, SplitState};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{OperatorId, WorkerId};
 use crate::ingest::Ingest;
-use crate::operator::{OperatorError, OperatorFailure, OperatorState};
+use crate::lookup::LookupError;
+use crate::operator::OperatorState;
 use crate::plan::physical::{ChainInput, ChainOutput, OperatorPlan, PhysicalPlan};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Alignment, Connected, JobOptions, SourceWatermarks};
@@ -243,9 +244,8 @@ impl Graph<'_> {
             let chain_span = spans::chain(&span, self.plan, number);
             let link = |(place, o): (usize, &OperatorPlan)| {
                 let name = o.name();
-                let operator = o.build(&asker).map_err(|e| OperatorError::from(e).of(&name))?;
-                Ok::<_, OperatorFailure>(Link {
-                    operator,
+                Ok::<_, LookupError>(Link {
+                    operator: o.build(&asker)?,
                     span: spans::operator(&chain_span, place, &name),
                     name,
                 })
@@ -259,9 +259,10 @@ impl Graph<'_> {
                 .zip(&ids)
                 .filter_map(|(link, id)| Some((link, restored.get(id.as_ref()?)?)))
             {
-                if let Some(state) = link.operator.state() {
-                    state.restore(marks, &db).map_err(|e| e.of(&link.name))?;
-                }
+                link.run(|operator, _| match operator.state() {
+                    Some(state) => state.restore(marks, &db),
+                    None => Ok(()),
+                })?;
             }
             let end = match &plan.output {
                 ChainOutput::Edge { edge, route } => {

@@ -24,12 +24,12 @@ pub use super::observer::{Observer, Outcome};
 use super::publication::Publication;
 use super::recovery::{Recovered, Recovery};
 use super::worker::SharedSource;
-use crate::checkpoint::manifest::{Manifest, SourceState, join_splits};
+use crate::checkpoint::manifest::{Manifest, SourceState, forget_finished, join_splits};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
-use crate::runtime::error::{JobError, WorkerError};
+use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
 use crate::sink::{Afterwards, Staged};
 use crate::state::KEY_GROUPS;
@@ -132,7 +132,7 @@ impl Job<'_> {
             reports: &send,
         };
         let workers = graph.build()?;
-        let driver = Driver::start(workers, &control, self.options.scheduling);
+        let driver = Driver::start(workers, &control, self.options.scheduling.clone());
         let mut running =
             Running { driver, control: &control, sources: &sources, to_reports: send, reports };
         let outcome = self.epochs(&mut running, observer);
@@ -165,7 +165,7 @@ impl Job<'_> {
         loop {
             let happened = match running.driver.next_report(&running.reports)? {
                 None => Happened::Nothing,
-                Some(Report::Failed(e)) => return Err(e.into()),
+                Some(Report::Failed(e)) => return Err(e),
                 Some(Report::Drained(worker)) => Happened::Drained(worker),
                 Some(Report::Snapshot(part)) => Happened::Part(part),
                 Some(Report::Published(result)) => {
@@ -261,7 +261,9 @@ impl Job<'_> {
                 .iter()
                 .find(|known| known.table == plan.table.name)
                 .and_then(|known| known.run.clone()),
-            splits: join_splits(parts.iter().map(|p| p.splits[s].clone()).collect()),
+            splits: forget_finished(join_splits(
+                parts.iter().map(|p| p.splits[s].clone()).collect(),
+            )),
         });
         let mut operators: BTreeMap<OperatorId, OperatorState> = BTreeMap::new();
         for (id, state) in parts.iter().flat_map(|p| &p.operators) {
@@ -296,10 +298,6 @@ impl Job<'_> {
     }
 
     fn crash(&self, point: CrashPoint) -> Result<(), JobError> {
-        if self.options.crashes.reached(point) {
-            Err(WorkerError::Crashed(point).into())
-        } else {
-            Ok(())
-        }
+        if self.options.crashes.reached(point) { Err(JobError::Crashed(point)) } else { Ok(()) }
     }
 }

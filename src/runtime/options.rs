@@ -59,11 +59,42 @@ pub enum CheckpointTrigger {
 }
 
 /// How workers get their turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Scheduling {
     Threads,
     /// All workers in the calling thread, in an order that follows from the seed.
     Seeded(u64),
+    /// All workers in the calling thread, and what is outside beside them, as this says.
+    Turns(Arc<dyn Turns>),
+}
+
+impl std::fmt::Debug for Scheduling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Scheduling::Threads => f.write_str("Threads"),
+            Scheduling::Seeded(seed) => write!(f, "Seeded({seed})"),
+            Scheduling::Turns(_) => f.write_str("Turns"),
+        }
+    }
+}
+
+/// Who comes next, where everything happens on one thread.
+pub trait Turns: Send + Sync {
+    /// The next turn. `idle`: the workers that have found nothing to do since anything happened.
+    fn next(&self, workers: usize, idle: usize) -> Turn;
+}
+
+/// What happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// This worker makes a step.
+    Worker(usize),
+    /// Something outside has happened: there may be something to do again.
+    Outside,
+    /// The process is killed.
+    Killed,
+    /// Nothing is left that could happen.
+    Nothing,
 }
 
 pub struct JobOptions {

@@ -10,7 +10,7 @@ use super::inputs::Changes;
 use super::observer::{Observer, Outcome};
 use super::publication::Publication;
 use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
-use crate::checkpoint::manifest::{Manifest, SourceState};
+use crate::checkpoint::manifest::{Manifest, SourceState, SplitState};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::Epoch;
 use crate::ingest::Ingest;
@@ -58,6 +58,12 @@ impl Recovery<'_> {
             Decision::Refuse(reason) => Err(JobError::Refused(reason)),
             Decision::AlreadyFinished { mut manifest } => {
                 self.set_up(&mut manifest)?;
+                if let Some(table) = self.reads_on() {
+                    return Err(JobError::Refused(format!(
+                        "the run has finished: its windows were closed at its end, so that table {table} cannot be read on from there; \
+                         give what follows a state directory of its own, and --from the end of this run"
+                    )));
+                }
                 self.recommit(&manifest, &disk)?;
                 self.changes.tell(self.plan, self.connected, &manifest);
                 Ok(Recovered::IsOver(Outcome::AlreadyFinished))
@@ -95,9 +101,21 @@ impl Recovery<'_> {
             let run = source.setup(state.as_ref().and_then(|s| s.run.as_ref()))?;
             if let Some(state) = state {
                 state.run = run;
+                let ended_there =
+                    |split: &&mut SplitState| split.finished && split.children.is_empty();
+                if source.reads_on() {
+                    state.splits.iter_mut().filter(ended_there).for_each(|s| s.finished = false);
+                }
             }
         }
         Ok(())
+    }
+
+    /// The table whose source reads on behind the end that the run had, if one does.
+    fn reads_on(&self) -> Option<&str> {
+        let tables = self.plan.sources.iter().zip(&self.connected.sources);
+        let mut reading_on = tables.filter(|(_, source)| source.reads_on());
+        reading_on.next().map(|(plan, _)| plan.table.name.as_str())
     }
 
     fn epoch_zero(&self) -> Result<Manifest, JobError> {

@@ -33,7 +33,7 @@ use super::errors::{BarrierSide, ErrorStream};
 use super::inbox::{Inbox, Parker};
 use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::{Context, Counters, Event, FailedRows};
-use crate::runtime::error::WorkerError;
+use crate::runtime::error::JobError;
 use crate::state::rocks::StateDb;
 use crate::time::Watermark;
 pub use lanes::EdgeInput;
@@ -161,7 +161,7 @@ impl Worker {
     }
 
     /// Does one round of what can be done. Returns false if there was nothing.
-    pub fn step(&mut self) -> Result<bool, WorkerError> {
+    pub fn step(&mut self) -> Result<bool, JobError> {
         let _in_worker = self.span.clone().entered();
         let mut busy = self.flush_outlets();
         if self.is_over {
@@ -232,7 +232,7 @@ impl Worker {
 
     /// Moves accumulators to the store while there are too many. Not during a snapshot, whose store
     /// must stay as it was at the barrier: until that is written, sources wait instead.
-    fn keep_within_memory(&mut self) -> Result<(), WorkerError> {
+    fn keep_within_memory(&mut self) -> Result<(), JobError> {
         self.held_bytes = self.memory_bytes();
         let most = self.control.accumulator_bytes_max;
         if self.held_bytes <= most || self.is_writing_snapshot() || self.is_over {
@@ -257,16 +257,16 @@ impl Worker {
         Ok(())
     }
 
-    fn crash(&self, point: CrashPoint) -> Result<(), WorkerError> {
-        if self.control.crashes.reached(point) { Err(WorkerError::Crashed(point)) } else { Ok(()) }
+    fn crash(&self, point: CrashPoint) -> Result<(), JobError> {
+        if self.control.crashes.reached(point) { Err(JobError::Crashed(point)) } else { Ok(()) }
     }
 
     /// Lets a chain do something, and sees to what failed in it.
     fn in_chain(
         &mut self,
         chain: usize,
-        act: impl FnOnce(&mut Chain, &mut Context<'_>) -> Result<(), WorkerError>,
-    ) -> Result<(), WorkerError> {
+        act: impl FnOnce(&mut Chain, &mut Context<'_>) -> Result<(), JobError>,
+    ) -> Result<(), JobError> {
         let side = self.chains[chain].side;
         let mut cx = Context {
             out: &mut Vec::new(),
@@ -281,11 +281,11 @@ impl Worker {
         self.divert_failed(chain, side)
     }
 
-    fn push(&mut self, chain: usize, event: Event) -> Result<(), WorkerError> {
+    fn push(&mut self, chain: usize, event: Event) -> Result<(), JobError> {
         self.in_chain(chain, |chain, cx| chain.push(event, cx))
     }
 
-    fn continue_fires(&mut self) -> Result<bool, WorkerError> {
+    fn continue_fires(&mut self) -> Result<bool, JobError> {
         let mut busy = false;
         for chain in 0..self.chains.len() {
             busy |= self.continue_fire(chain)?;
@@ -294,7 +294,7 @@ impl Worker {
     }
 
     /// One step of a chain's fire, if there is one and it can go on.
-    fn continue_fire(&mut self, chain: usize) -> Result<bool, WorkerError> {
+    fn continue_fire(&mut self, chain: usize) -> Result<bool, JobError> {
         let state = &mut self.chains[chain];
         // After its barrier a chain's state belongs to the snapshot until that is in a checkpoint.
         if state.frozen_epoch.is_some()
@@ -312,7 +312,7 @@ impl Worker {
     /// Hands failed rows of a chain to the error stream, to the epoch they belong to. `side`: where
     /// the chain stood when it began; what its sink rejects behind a barrier that has come
     /// meanwhile is of the next epoch.
-    fn divert_failed(&mut self, chain: usize, side: BarrierSide) -> Result<(), WorkerError> {
+    fn divert_failed(&mut self, chain: usize, side: BarrierSide) -> Result<(), JobError> {
         for failed in self.failed.drain(..) {
             self.errors.failed_rows(&failed, side)?;
         }

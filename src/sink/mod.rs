@@ -21,6 +21,7 @@ use arrow::datatypes::SchemaRef;
 use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::wake::Wake;
+use crate::who::{Mistake, Who};
 
 /// What a user may rely on when the job is killed and resumed. Shown by `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,13 +173,26 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// A failure that ends the job (exit code 1). The message says where and what to do.
+/// A failure that ends the job. The message says where and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
+    /// What the query says of the table is wrong.
     #[error("sink {table}: {reason}")]
     Config { table: String, reason: String },
+    /// What is outside, or in the checkpoint, is not what this table needs.
+    #[error("sink {table}: {reason}")]
+    Unfit { table: String, reason: String, who: Who },
     #[error("sink {table}: failed to write: {reason}")]
-    Write { table: String, reason: String },
+    Write { table: String, reason: String, who: Who },
+}
+
+impl SinkError {
+    pub fn who(&self) -> Who {
+        match self {
+            SinkError::Config { .. } => Who::User(Mistake::Asked),
+            SinkError::Unfit { who, .. } | SinkError::Write { who, .. } => *who,
+        }
+    }
 }
 
 /// For unit tests: a writer whose part of an epoch is complete at once.

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::RawBatch;
 use crate::time::idle::EmptyAnswers;
 use crate::wake::Wake;
+use crate::who::{Again, Mistake, Who};
 pub use kept::{NotRead, Position, RunState};
 
 /// Name of a split, unique within its source and stable over restarts: a shard id, a file path, a
@@ -95,6 +96,11 @@ pub trait Source: Send + Sync {
     fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
         Ok(stored.cloned())
     }
+    /// True, after [`Source::setup`], if the run reads on behind the end that it had: splits that
+    /// have ended without children are opened again.
+    fn reads_on(&self) -> bool {
+        false
+    }
     /// The splits a new run starts with. Start positions are resolved here, once: LATEST becomes a
     /// time. A bounded source that has no split at all returns an empty list and the job ends.
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError>;
@@ -123,6 +129,10 @@ pub trait Source: Send + Sync {
     /// wait: what the network has to be asked for is asked in a task, and told the next time.
     fn audit(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
         Vec::new()
+    }
+    /// Splits that are there outside and that nobody reads, as far as the last audit has seen.
+    fn unread(&self) -> u64 {
+        0
     }
     /// Splits that one worker keeps open at a time. None: all that it owns.
     fn open_at_once(&self) -> Option<usize> {
@@ -159,19 +169,32 @@ pub trait SplitReader: Send {
     }
 }
 
-/// A failure that ends the job (exit code 1). The message says where and what to do.
+/// A failure that ends the job. The message says where and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
+    /// What the query says of the table is wrong.
     #[error("source {table}: {reason}")]
     Config { table: String, reason: String },
+    /// The system outside is not there, does not answer, or refuses.
+    #[error("source {table}: {reason}")]
+    Failed { table: String, reason: String, who: Who },
+    /// The same of one split.
     #[error("source {table}, split {split}: {reason}")]
-    Read { table: String, split: SplitId, reason: String },
-    /// What a checkpoint keeps of the source does not fit (exit code 3).
+    Read { table: String, split: SplitId, reason: String, who: Who },
+    /// What a checkpoint keeps of the source does not fit.
     #[error("source {table}: {reason}")]
     Stored { table: String, reason: String },
 }
 
 impl SourceError {
+    pub fn who(&self) -> Who {
+        match self {
+            SourceError::Config { .. } => Who::User(Mistake::Asked),
+            SourceError::Failed { who, .. } | SourceError::Read { who, .. } => *who,
+            SourceError::Stored { .. } => Who::Stored(Again::IsInVain),
+        }
+    }
+
     /// Of something kept that cannot be read.
     pub(crate) fn not_read(table: &str, error: &NotRead) -> SourceError {
         SourceError::Stored { table: table.into(), reason: error.to_string() }

@@ -12,6 +12,7 @@ use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::engine_words::{self, Words};
 use crate::secret::Secrets;
 use crate::suggest::nearest;
+use crate::who::{Mistake, Who};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlError {
@@ -40,6 +41,10 @@ impl SqlError {
     pub fn help(mut self, help: impl Into<String>) -> SqlError {
         self.help = Some(help.into());
         self
+    }
+
+    pub fn who(&self) -> Who {
+        Who::User(Mistake::Asked)
     }
 
     /// The error with the line it is in and a caret below it. Passwords and the like are not shown.

@@ -13,11 +13,20 @@ use rocksdb::{
     WriteBatch, WriteBufferManager, WriteOptions,
 };
 
+use crate::who::{Again, Who};
+
 #[derive(Debug, thiserror::Error)]
 #[error("state store in {path}: {reason}")]
 pub struct StateError {
     pub path: String,
     pub reason: String,
+}
+
+impl StateError {
+    /// A start takes the newest checkpoint, never what is in the stores of workers.
+    pub fn who(&self) -> Who {
+        Who::Stored(Again::MayHelp)
+    }
 }
 
 /// Memory that all stores of a process share.

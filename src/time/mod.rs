@@ -10,6 +10,8 @@ pub mod clock;
 pub mod idle;
 pub mod java_zone;
 pub mod timer;
+#[cfg(test)]
+pub(crate) mod virtual_time;
 pub mod watermark;
 pub mod zone;
 

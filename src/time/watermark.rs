@@ -350,14 +350,16 @@ impl<S> SplitTable<S> {
         self.holding.first().map(|&(lowest, _)| lowest)
     }
 
-    /// True if a split waits for the end of this one: a child for its parent, or one that is ready
-    /// for a place among those that are open, where `places` are few.
+    /// True if a split waits for the end of this one: a child for its parent, one that is ready for
+    /// a place among those that are open, where `places` are few, or one whose parent is not known
+    /// yet, since any split may name that at its end.
     pub(crate) fn is_awaited(&self, id: &str, places: Places) -> bool {
         let waits = |&child: &usize| self.entries[child].status == SplitStatus::Waiting;
         self.get(id).is_some_and(|entry| {
             let for_its_place = places == Places::Few
                 && self.ready.get(&entry.owner).is_some_and(|ready| !ready.is_empty());
-            for_its_place || entry.links.children.iter().any(waits)
+            let for_what_it_names = self.orphans.values().any(|orphans| !orphans.is_empty());
+            for_its_place || for_what_it_names || entry.links.children.iter().any(waits)
         })
     }
 

@@ -370,3 +370,23 @@ fn the_sets_agree_with_the_rule() {
         }
     });
 }
+
+#[test]
+fn a_split_is_awaited_by_one_whose_parent_only_its_end_will_name() {
+    // p is split into a and b, and b is merged with q, which has ended already, into m.
+    let mut table = SplitTable::new(Boundedness::Unbounded);
+    let mut register = |id: &str, parents: &[&str]| {
+        let parents = parents.iter().map(|p| (*p).to_string()).collect();
+        table.register(id, parents, WorkerId::new(0), Watermark::NONE, SplitStatus::Waiting, ());
+    };
+    register("p", &[]);
+    register("q", &[]);
+    while table.next_to_open(WorkerId::new(0)).is_some() {}
+    table.advance("p", Watermark::at(900));
+    assert!(!table.is_awaited("p", Places::ForAll));
+    let parents = vec!["b".to_string(), "q".to_string()];
+    table.register("m", parents, WorkerId::new(0), Watermark::NONE, SplitStatus::Waiting, ());
+    table.finish("q");
+    assert_eq!(table.lowest_holding(), Some(Watermark::NONE), "m will begin where q ended");
+    assert!(table.is_awaited("p", Places::ForAll), "b is named at the end of p");
+}

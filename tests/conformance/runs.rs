@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use paceline::runtime::crash::CrashPoint;
-use paceline::runtime::error::{JobError, WorkerError};
+use paceline::runtime::error::JobError;
 use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job::Outcome;
 use paceline::runtime::options::{CheckpointTrigger, Scheduling};
@@ -204,7 +204,7 @@ pub fn every_kill(case: &Case) {
                 ..Variation::plain(2)
             };
             match attempt(&sql, &state, &variation).0 {
-                Err(JobError::Worker(WorkerError::Crashed(_))) => {}
+                Err(JobError::Crashed(_)) => {}
                 Ok(Outcome::Finished) => break,
                 other => panic!("{}: killed at {point:?} number {nth}: {other:?}", case.name),
             }

@@ -17,7 +17,7 @@ use paceline::plan::lower::lower;
 use paceline::plan::physical::SinkTarget;
 use paceline::runtime::control::Stats;
 use paceline::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
-use paceline::runtime::error::{JobError, WorkerError};
+use paceline::runtime::error::JobError;
 use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job;
 use paceline::runtime::job::{Observer, Outcome};
@@ -193,6 +193,7 @@ pub fn observe(
         run_ms,
         run_name: store.run_name(run_ms),
         bounds: Default::default(),
+        on_gap: Default::default(),
         clock: clock.clone(),
         tasks: runtime.handle().clone().into(),
         select: SelectFormat::Json,
@@ -213,7 +214,7 @@ pub fn observe(
         fresh: false,
         allow_duplicates: false,
         trigger: variation.trigger,
-        scheduling: variation.scheduling,
+        scheduling: variation.scheduling.clone(),
         batch_rows: variation.batch_rows,
         lane_bytes_max: variation.lane_bytes_max,
         accumulator_bytes_max: variation.accumulator_bytes_max,
@@ -273,7 +274,7 @@ pub fn finish_with_kills(
             usize::from(seen.resumed.is_some_and(|(epoch, tables)| epoch > Epoch::START && tables));
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => return restores,
-            Err(JobError::Worker(WorkerError::Crashed(_))) => {}
+            Err(JobError::Crashed(_)) => {}
             other => panic!("seed {seed}, attempt {kill}: {other:?}"),
         }
     }

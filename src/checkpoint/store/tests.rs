@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::checkpoint::durable::MARKER;
+use crate::who::{Mistake, Who};
 
 fn manifest(epoch: Epoch, workers: usize) -> Manifest {
     Manifest {
@@ -57,7 +58,7 @@ fn files(root: &Path) -> BTreeSet<String> {
 
 fn refused(root: &Path) -> String {
     let error = CheckpointStore::open(root).err().expect("refused");
-    assert!(error.is_of_the_folder(), "{error}");
+    assert_eq!(error.who(), Who::User(Mistake::Asked), "{error}");
     error.to_string()
 }
 
@@ -203,7 +204,7 @@ fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
     put(dir.path(), "checkpoints/00000002/worker-0/notes.txt", "mine");
     let error = store.begin(Epoch::new(1)).unwrap_err();
     assert!(
-        error.is_of_the_folder()
+        error.who() == Who::User(Mistake::Asked)
             && error.to_string().contains("00000001/worker-0 is not Paceline's"),
         "{error}"
     );
@@ -216,7 +217,7 @@ fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
     fs::create_dir(dir.path().join("checkpoints/00000003/manifest")).unwrap();
     let error = store.publish(manifest(Epoch::new(3), 1)).unwrap_err();
     assert!(
-        error.is_of_the_folder()
+        error.who() == Who::User(Mistake::Asked)
             && error.to_string().contains("00000003/manifest is not Paceline's"),
         "{error}"
     );

@@ -5,16 +5,15 @@
 
 use std::sync::Arc;
 
-use super::{Exit, say};
+use super::Exit;
 use crate::cli::board::Board;
+use crate::cli::exit::ended;
 use crate::cli::progress::{Counts, Progress};
 use crate::embed::start::Started;
 use crate::observe::health::Health;
 use crate::plan::physical::PhysicalPlan;
-use crate::runtime::error::{JobError, WorkerError};
 use crate::runtime::job;
 use crate::runtime::job::Outcome;
-use crate::source::SourceError;
 
 /// A job whose folder is locked and whose ends are connected.
 pub(super) struct Ready<'a> {
@@ -53,19 +52,7 @@ impl Ready<'_> {
                 tracing::info!("{message}: {}", counts.summary());
                 Ok(counts)
             }
-            Err(e) => Err(ended(&e)),
+            Err(e) => Err(ended(&e, e.who())),
         }
-    }
-}
-
-/// Says why a job could not start or go on.
-pub(super) fn ended(error: &JobError) -> Exit {
-    say(error);
-    match error {
-        JobError::Refused(_)
-        | JobError::Source(SourceError::Stored { .. })
-        | JobError::Worker(WorkerError::Source(SourceError::Stored { .. })) => Exit::State,
-        JobError::Store(e) if e.is_of_the_folder() => Exit::Wrong,
-        _ => Exit::Failed,
     }
 }

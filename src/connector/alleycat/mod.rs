@@ -29,6 +29,7 @@ use crate::suggest::nearest;
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
 use crate::wake::Wake;
+use crate::who::Who;
 
 /// Payload bytes after which a batch is full, whatever the number of records.
 const BATCH_BYTES: usize = 4 << 20;
@@ -242,10 +243,12 @@ impl Source for AlleycatSource {
         position: &Position,
         ReadAhead { wake, .. }: ReadAhead,
     ) -> Result<Box<dyn SplitReader>, SourceError> {
+        // The split and its options were made here.
         let error = |reason: String| SourceError::Read {
             table: self.table.clone(),
             split: split.clone(),
             reason,
+            who: Who::Us,
         };
         let name =
             SplitName::parse(&split.0).ok_or_else(|| error("not a split of a crowd".into()))?;

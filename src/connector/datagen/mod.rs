@@ -22,6 +22,7 @@ use crate::source::{
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
+use crate::who::Who;
 use field::Field;
 pub use options::{DatagenOptions, Declared};
 
@@ -163,6 +164,8 @@ impl Source for DatagenSource {
             table: self.table.clone(),
             split: split.clone(),
             reason: reason.into(),
+            // The split was made here.
+            who: Who::Us,
         };
         let start_ms = split.0.strip_prefix("datagen@").and_then(|ms| ms.parse().ok());
         let start_ms: i64 = start_ms.ok_or_else(|| error("not a split of made-up rows"))?;

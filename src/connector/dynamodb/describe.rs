@@ -9,14 +9,16 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::api::{Failure, TableApi, TableKey};
+use super::lost::Lost;
 use crate::time::timer;
+use crate::who::{Again, Who};
 
 /// How often the table is asked for before the job gives up starting. Later calls are repeated for
 /// ever.
 const DESCRIBE_TRIES: usize = 6;
 
 /// The table's key, asked for some times. Errors: why there is none, in words for the user.
-pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, String> {
+pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, Lost> {
     let mut delays =
         ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
     delays = delays.with_max_times(DESCRIBE_TRIES - 1);
@@ -25,14 +27,20 @@ pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, Strin
         match table.describe().await {
             Ok(key) => return Ok(key),
             Err(Failure::Missing(_)) => {
-                return Err("it does not exist: create it, or check 'table-name', 'aws.region' and the account".into());
+                return Err(Lost::outside(
+                    Again::IsInVain,
+                    "it does not exist: create it, or check 'table-name', 'aws.region' and the account",
+                ));
             }
             Err(Failure::Retry(reason)) => match delays.next() {
                 Some(delay) => {
                     tracing::warn!("DynamoDB does not answer, trying again: {reason}");
                     timer::sleep(delay).await;
                 }
-                None => return Err(format!("it cannot be reached: {reason}")),
+                None => {
+                    let reason = format!("it cannot be reached: {reason}");
+                    return Err(Lost::outside(Again::MayHelp, reason));
+                }
             },
             Err(
                 Failure::Fatal(reason)
@@ -40,9 +48,12 @@ pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, Strin
                 | Failure::Unclear(reason)
                 | Failure::Unfit(reason),
             ) => {
-                return Err(reason);
+                return Err(Lost::outside(Again::IsInVain, reason));
             }
-            Err(Failure::Superseded(_)) => return Err("DescribeTable failed a condition".into()),
+            Err(Failure::Superseded(_)) => {
+                let reason = "DescribeTable failed a condition".into();
+                return Err(Lost { reason, who: Who::Us });
+            }
         }
     }
 }

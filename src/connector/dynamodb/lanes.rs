@@ -17,6 +17,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::connector::dynamodb::item::Put;
+use crate::connector::dynamodb::lost::Lost;
 use crate::sink::Rejected;
 use crate::sink::version::Standing;
 
@@ -38,7 +39,7 @@ pub(crate) struct KeyLanes {
     pub requests: usize,
     /// The writer is gone: nothing more is sent.
     pub closed: bool,
-    pub failure: Option<String>,
+    pub failure: Option<Lost>,
     /// Rows of the epoch that is under way.
     rejected: Vec<Rejected>,
     /// Rows of the epoch that is being prepared.

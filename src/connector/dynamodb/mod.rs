@@ -1,7 +1,7 @@
 //! Connector `dynamodb`: a table that is written by key, and looked up by key.
 //!
 //! In reading order: `options` (what WITH may say), `api` (the calls), `client` (by the AWS SDK),
-//! `describe` (what table it is); of `sink`: `value` and `item` (rows to items), `writers` (what
+//! `describe` (what table it is), `lost` (what ends it all); of `sink`: `value` and `item` (rows to items), `writers` (what
 //! becomes of them), `outbox` (what waits for a checkpoint), `lanes` (order), `sender` (requests and
 //! retries), `faults` (whose fault a refusal is); of `lookup`: `read` (its calls).
 
@@ -12,6 +12,7 @@ mod faults;
 pub(crate) mod item;
 mod lanes;
 pub mod lookup;
+mod lost;
 pub(crate) mod options;
 mod outbox;
 mod read;

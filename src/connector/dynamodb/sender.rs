@@ -16,12 +16,14 @@ use super::describe::describe;
 use crate::connector::dynamodb::api::{Failure, TableApi, TableKey};
 use crate::connector::dynamodb::item::Put;
 use crate::connector::dynamodb::lanes::{KeyLanes, Sent};
+use crate::connector::dynamodb::lost::Lost;
 use crate::connector::dynamodb::staged;
 use crate::sink::version::Tally;
 use crate::sink::{Afterwards, Prepared, Rejected};
 use crate::tasks::Tasks;
 use crate::time::timer;
 use crate::wake::Wake;
+use crate::who::{Again, Mistake, Who};
 
 /// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second;
 /// several writers share memory with the state.
@@ -66,7 +68,7 @@ impl Sender {
     }
 
     /// Takes items over, in order. Never waits. Errors: what made all writing impossible.
-    pub fn push(self: &Arc<Self>, puts: Vec<Put>) -> Result<(), String> {
+    pub fn push(self: &Arc<Self>, puts: Vec<Put>) -> Result<(), Lost> {
         let mut lanes = self.lanes();
         if let Some(failure) = &lanes.failure {
             return Err(failure.clone());
@@ -91,7 +93,7 @@ impl Sender {
     }
 
     /// Ends an epoch. What is on its way is staged if the job goes on; else it has to arrive.
-    pub fn begin_prepare(&self, afterwards: Afterwards) -> Result<Prepared, String> {
+    pub fn begin_prepare(&self, afterwards: Afterwards) -> Result<Prepared, Lost> {
         let mut lanes = self.lanes();
         lanes.begin_barrier();
         if afterwards == Afterwards::GoesOn && lanes.failure.is_none() {
@@ -103,7 +105,7 @@ impl Sender {
     }
 
     /// Whether everything from before the barrier has arrived.
-    pub fn poll_prepare(&self) -> Result<Prepared, String> {
+    pub fn poll_prepare(&self) -> Result<Prepared, Lost> {
         let mut lanes = self.lanes();
         if let Some(failure) = &lanes.failure {
             return Err(failure.clone());
@@ -128,10 +130,10 @@ impl Sender {
     }
 
     /// The same, and whoever waits for what is on its way gets this for an answer.
-    pub fn give_up(&self, reason: &str) {
+    pub fn give_up(&self, lost: Lost) {
         let mut lanes = self.lanes();
         lanes.closed = true;
-        lanes.failure.get_or_insert_with(|| reason.into());
+        lanes.failure.get_or_insert(lost);
         drop(lanes);
         (self.config.wake)();
     }
@@ -168,7 +170,7 @@ impl Sender {
                 "DynamoDB table '{table}' does not take rows of this query, whose key is {key}: {reason}"
             )),
             // Whoever may write need not be allowed to look.
-            Err(why) if refusal == Refusal::OfTheKey => Some(format!(
+            Err(Lost { reason: why, .. }) if refusal == Refusal::OfTheKey => Some(format!(
                 "DynamoDB table '{table}' does not take rows with the key {key}: {reason} ({why})"
             )),
             Err(_) => None,
@@ -204,7 +206,7 @@ enum Outcome {
     /// The same call may succeed later.
     Again(String),
     /// No write can succeed any more.
-    Failed(String),
+    Failed(Lost),
 }
 
 /// An item on its way. When that ends, however it ends, the sender learns of it.
@@ -228,8 +230,8 @@ impl Request {
                     self.sender.log_retry(&reason);
                     timer::sleep(delays.next().unwrap_or(RETRY_DELAY_MAX)).await;
                 }
-                Outcome::Failed(reason) => {
-                    self.sender.lanes().failure.get_or_insert(reason);
+                Outcome::Failed(lost) => {
+                    self.sender.lanes().failure.get_or_insert(lost);
                     return;
                 }
             }
@@ -238,23 +240,26 @@ impl Request {
 
     async fn put(&self) -> Outcome {
         let (sender, config) = (&self.sender, &self.sender.config);
+        let in_vain = |reason| Outcome::Failed(Lost::outside(Again::IsInVain, reason));
         match config.api.put(&self.sent.put, &config.key).await {
             Ok(standing) | Err(Failure::Superseded(standing)) => {
                 config.tally.add(standing);
                 Outcome::Settled
             }
-            Err(Failure::Retry(reason)) if config.fail_on_error => Outcome::Failed(reason),
-            Err(Failure::Retry(reason)) => Outcome::Again(reason),
-            Err(Failure::Fatal(reason)) => Outcome::Failed(reason),
-            Err(Failure::Unfit(reason)) => {
-                Outcome::Failed(sender.unfit(&reason, Refusal::OfTheKey).await.unwrap_or(reason))
+            Err(Failure::Retry(reason)) if config.fail_on_error => {
+                Outcome::Failed(Lost::outside(Again::MayHelp, reason))
             }
-            Err(Failure::Missing(reason)) => Outcome::Failed(format!(
+            Err(Failure::Retry(reason)) => Outcome::Again(reason),
+            Err(Failure::Fatal(reason)) => in_vain(reason),
+            Err(Failure::Unfit(reason)) => {
+                in_vain(sender.unfit(&reason, Refusal::OfTheKey).await.unwrap_or(reason))
+            }
+            Err(Failure::Missing(reason)) => in_vain(format!(
                 "DynamoDB table '{}' does not exist any more: create it with the key {} and start again ({reason})",
                 config.table, config.key
             )),
             Err(Failure::Unclear(reason)) => match sender.unfit(&reason, Refusal::Unclear).await {
-                Some(reason) => Outcome::Failed(reason),
+                Some(reason) => in_vain(reason),
                 None => self.refuse(reason),
             },
             Err(Failure::Refused(reason)) => self.refuse(reason),
@@ -268,7 +273,8 @@ impl Request {
         if !item.deletes {
             let row = item.to_json();
             if self.sender.config.fail_on_error {
-                return Outcome::Failed(format!("{reason}: {row}"));
+                let reason = format!("{reason}: {row}");
+                return Outcome::Failed(Lost { reason, who: Who::User(Mistake::Data) });
             }
             self.sender.lanes().reject(&self.sent, Rejected { row, reason });
         }
@@ -283,7 +289,8 @@ impl Drop for Request {
         if !self.is_settled && !lanes.closed {
             // Nobody will send it: better an error than a barrier that never ends.
             lanes.failure.get_or_insert_with(|| {
-                "the network runtime stopped before all rows were written".into()
+                let reason = "the network runtime stopped before all rows were written".into();
+                Lost { reason, who: Who::Us }
             });
         }
         self.sender.send_more(lanes);

@@ -17,6 +17,7 @@ use super::api::{TableApi, TableKey, Tables};
 use super::client::Aws;
 use super::describe::describe;
 use super::item::{DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE, ItemEncoder, Put, VERSION_ATTRIBUTE};
+use super::lost::Lost;
 use super::options::DynamoDbOptions;
 use super::sender::{Sender, SenderConfig};
 use super::staged;
@@ -31,9 +32,12 @@ use crate::tasks::Tasks;
 use crate::time::clock::{SharedClock, SystemClock};
 use crate::types::sql_name;
 use crate::wake::Wake;
+use crate::who::{Again, Who};
 
 /// Why `commit` ends before all has arrived.
-const GIVEN_UP: &str = "the job has failed meanwhile";
+fn given_up() -> Lost {
+    Lost::outside(Again::MayHelp, "the job has failed meanwhile")
+}
 
 pub struct DynamoDbSink {
     spec: TableSpec,
@@ -117,8 +121,9 @@ impl DynamoDbSink {
         self.tally.counts()
     }
 
-    fn config(&self, reason: String) -> SinkError {
-        SinkError::Config { table: self.spec.name.clone(), reason }
+    /// The table outside, or what the checkpoint has for it, is not of this query.
+    fn unfit(&self, who: Who, reason: String) -> SinkError {
+        SinkError::Unfit { table: self.spec.name.clone(), reason, who }
     }
 
     fn table(&self) -> Result<Arc<Table>, SinkError> {
@@ -127,9 +132,10 @@ impl DynamoDbSink {
             return Ok(table.clone());
         }
         let found = self.wait(describe(self.api.clone()))?;
-        let found = found.map_err(|reason| SinkError::Write {
+        let found = found.map_err(|lost| SinkError::Write {
             table: self.spec.name.clone(),
-            reason: format!("DynamoDB table '{}': {reason}", self.options.table_name),
+            reason: format!("DynamoDB table '{}': {}", self.options.table_name, lost.reason),
+            who: lost.who,
         })?;
         let key = self.key_columns(&found)?;
         Ok(slot.insert(Arc::new(Table { found, key })).clone())
@@ -140,20 +146,19 @@ impl DynamoDbSink {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, SinkError> {
-        self.tasks
-            .wait(work)
-            .map_err(|e| SinkError::Write { table: self.spec.name.clone(), reason: e.to_string() })
+        self.tasks.wait(work).map_err(|e| self.failed(Lost { reason: e.to_string(), who: Who::Us }))
     }
 
     /// The columns of the table's key. It must be the SQL table's: with fewer attributes rows would
     /// replace each other, with more a result would be written beside its predecessor.
     fn key_columns(&self, found: &TableKey) -> Result<Vec<usize>, SinkError> {
+        let unfit = |reason| self.unfit(Who::Outside(Again::IsInVain), reason);
         let name = &self.options.table_name;
         let attributes = || found.attributes.iter().map(|(n, _)| n.as_str());
         let wanted: BTreeSet<&str> = self.spec.upsert_key().iter().map(String::as_str).collect();
         if attributes().collect::<BTreeSet<_>>() != wanted {
             let list = attributes().collect::<Vec<_>>().join(", ");
-            return Err(self.config(format!(
+            return Err(unfit(format!(
                 "the key of DynamoDB table '{name}' is ({list}), that of the SQL table is ({}): declare PRIMARY KEY ({list}) NOT \
                  ENFORCED, or create the DynamoDB table with the other key",
                 self.spec.upsert_key().join(", ")
@@ -170,7 +175,7 @@ impl DynamoDbSink {
                 written => {
                     let written =
                         written.map_or("cannot be a key".into(), |w| format!("is written as {w}"));
-                    return Err(self.config(format!(
+                    return Err(unfit(format!(
                         "key attribute '{attribute}' of DynamoDB table '{name}' has type {found}, but the column of type {} \
                          {written}: change the column's type (CAST in the query) or the DynamoDB table",
                         field.data_type()
@@ -222,8 +227,8 @@ fn checked_options(
 }
 
 impl DynamoDbSink {
-    fn write_error(&self, reason: String) -> SinkError {
-        SinkError::Write { table: self.spec.name.clone(), reason }
+    fn failed(&self, Lost { reason, who }: Lost) -> SinkError {
+        SinkError::Write { table: self.spec.name.clone(), reason, who }
     }
 
     fn sender(&self, table: &Table, wake: Wake) -> Arc<Sender> {
@@ -247,7 +252,8 @@ impl DynamoDbSink {
         let mut puts = Vec::new();
         for part in staged {
             let part = staged::decode(part, &lowest);
-            puts.extend(part.map_err(|reason| self.config(reason))?);
+            let part = part.map_err(|reason| self.unfit(Who::Stored(Again::IsInVain), reason))?;
+            puts.extend(part);
         }
         Ok(puts)
     }
@@ -261,7 +267,7 @@ impl DynamoDbSink {
         {
             let mut committing = lock(&self.committing);
             if committing.is_over {
-                return Err(self.write_error(GIVEN_UP.into()));
+                return Err(self.failed(given_up()));
             }
             committing.sender = Some(sender.clone());
         }
@@ -277,7 +283,7 @@ impl DynamoDbSink {
             }
         });
         lock(&self.committing).sender = None;
-        sent?.map_err(|reason: String| self.write_error(reason))
+        sent?.map_err(|lost| self.failed(lost))
     }
 }
 
@@ -304,7 +310,7 @@ impl Sink for DynamoDbSink {
         }
         let sender = self.sender(&table, wake);
         let resumed = std::mem::take(&mut *lock(&self.resumed));
-        sender.push(resumed).map_err(|reason| self.write_error(reason))?;
+        sender.push(resumed).map_err(|lost| self.failed(lost))?;
         Ok(Box::new(DirectWriter::new(rows, sender)))
     }
 
@@ -353,7 +359,7 @@ impl Sink for DynamoDbSink {
         let mut committing = lock(&self.committing);
         committing.is_over = true;
         if let Some(sender) = &committing.sender {
-            sender.give_up(GIVEN_UP);
+            sender.give_up(given_up());
         }
     }
 }

@@ -7,12 +7,14 @@
 use std::sync::Arc;
 
 use super::item::{Item, ItemEncoder, Put};
+use super::lost::Lost;
 use super::outbox::Outbox;
 use super::sender::Sender;
 use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::sink::version::Version;
 use crate::sink::{Afterwards, Prepared, Rejected, SinkError, SinkWriter};
+use crate::who::{Mistake, Who};
 
 /// Makes items of rows.
 pub(super) struct RowItems {
@@ -42,7 +44,8 @@ impl RowItems {
         };
         let text = self.items.row_json(&rows.batch, row);
         if self.fail_on_error {
-            return Err(self.error(format!("{reason}: {text}")));
+            let reason = format!("{reason}: {text}");
+            return Err(self.failed(Lost { reason, who: Who::User(Mistake::Data) }));
         }
         rejected(Rejected { row: text, reason });
         // What it may replace is no result any more.
@@ -51,8 +54,8 @@ impl RowItems {
         Ok(replaced)
     }
 
-    fn error(&self, reason: String) -> SinkError {
-        SinkError::Write { table: self.table.clone(), reason }
+    fn failed(&self, Lost { reason, who }: Lost) -> SinkError {
+        SinkError::Write { table: self.table.clone(), reason, who }
     }
 }
 
@@ -82,7 +85,7 @@ impl SinkWriter for DirectWriter {
             let item = self.rows.item(rows, row, |rejected| self.sender.reject(rejected))?;
             puts.extend(item.map(|item| Put { item, version }));
         }
-        self.sender.push(puts).map_err(|reason| self.rows.error(reason))
+        self.sender.push(puts).map_err(|lost| self.rows.failed(lost))
     }
 
     fn has_room(&mut self) -> bool {
@@ -98,11 +101,11 @@ impl SinkWriter for DirectWriter {
         _epoch: Epoch,
         afterwards: Afterwards,
     ) -> Result<Prepared, SinkError> {
-        self.sender.begin_prepare(afterwards).map_err(|reason| self.rows.error(reason))
+        self.sender.begin_prepare(afterwards).map_err(|lost| self.rows.failed(lost))
     }
 
     fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
-        self.sender.poll_prepare().map_err(|reason| self.rows.error(reason))
+        self.sender.poll_prepare().map_err(|lost| self.rows.failed(lost))
     }
 
     fn take_rejected(&mut self) -> Vec<Rejected> {

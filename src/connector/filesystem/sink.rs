@@ -35,6 +35,7 @@ use crate::private;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter};
 use crate::wake::Wake;
+use crate::who::{Again, Who};
 
 /// A part is closed when it is this large, so that readers get files they can handle.
 const PART_BYTES_MAX: u64 = 256 << 20;
@@ -184,11 +185,11 @@ impl Target {
     }
 
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> SinkError {
-        self.refused(format!("{action} {}: {error}", path.display()))
+        self.refused(Who::of_io(error), format!("{action} {}: {error}", path.display()))
     }
 
-    fn refused(&self, reason: String) -> SinkError {
-        SinkError::Write { table: self.table.clone(), reason }
+    fn refused(&self, who: Who, reason: String) -> SinkError {
+        SinkError::Write { table: self.table.clone(), reason, who }
     }
 
     fn sync_folder(&self) -> Result<(), SinkError> {
@@ -277,9 +278,10 @@ impl FileWriter {
         step: impl FnOnce(&mut FileWriter) -> Result<T, SinkError>,
     ) -> Result<T, SinkError> {
         if self.failed {
-            return Err(self
-                .target
-                .refused("an earlier write failed: resume from the last checkpoint".into()));
+            return Err(self.target.refused(
+                Who::Outside(Again::MayHelp),
+                "an earlier write failed: resume from the last checkpoint".into(),
+            ));
         }
         let result = step(self);
         self.failed = result.is_err();
@@ -331,7 +333,7 @@ impl FileWriter {
             })
             .collect();
         serde_json::to_vec(&staged)
-            .map_err(|e| target.refused(format!("list the parts of epoch {epoch}: {e}")))
+            .map_err(|e| target.refused(Who::Us, format!("list the parts of epoch {epoch}: {e}")))
     }
 
     /// Moves the buffer into the part, which is opened by its first bytes: no rows, no file.
@@ -373,10 +375,11 @@ impl FileWriter {
                 Err(e) => return Err(self.target.failed("create", &path, &e)),
             }
         }
-        Err(self.target.refused(format!(
-            "{} is full of unfinished parts of this run",
-            self.target.folder.display()
-        )))
+        let folder = self.target.folder.display();
+        Err(self.target.refused(
+            Who::Outside(Again::IsInVain),
+            format!("{folder} is full of unfinished parts of this run"),
+        ))
     }
 
     /// Closes the open part, so that a crash can no longer lose any of it.

@@ -25,6 +25,7 @@ use crate::format::csv::{Dialect, RecordEnds};
 
 use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Span};
 use crate::time::clock::SharedClock;
+use crate::who::{Again, Who};
 
 use crate::source::{
     Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader, SplitSeed,
@@ -116,6 +117,7 @@ impl FileSource {
             table: self.table.clone(),
             split: split.clone(),
             reason: format!("{}: {e}", path.display()),
+            who: Who::of_io(&e),
         };
         let mut file = File::open(&path).map_err(error)?;
         // A compressed file has no place to go to: what was read already is decompressed again and
@@ -139,6 +141,7 @@ impl FileSource {
                 table: self.table.clone(),
                 split: split.clone(),
                 reason,
+                who: Who::Outside(Again::IsInVain),
             });
         }
         Ok(FileReader {
@@ -160,17 +163,20 @@ impl FileSource {
 
 impl Source for FileSource {
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
-        let config = |reason: String| SourceError::Config { table: self.table.clone(), reason };
+        let failed =
+            |reason: String, who| SourceError::Failed { table: self.table.clone(), reason, who };
         if !self.root.is_dir() {
             if !self.root.exists() {
-                return Err(config(format!(
+                let reason = format!(
                     "{} does not exist; 'path' names a file or a folder of files",
                     self.root.display()
-                )));
+                );
+                return Err(failed(reason, Who::Outside(Again::IsInVain)));
             }
             return Ok(vec![start_of(&file_name(&self.root))]);
         }
-        let names = list(&self.root).map_err(config)?;
+        let names = list(&self.root)
+            .map_err(|e| failed(format!("{}: {e}", self.root.display()), Who::of_io(&e)))?;
         let mut splits: Vec<SplitSeed> = names.iter().map(|name| start_of(name)).collect();
         if self.watch.is_some() {
             let start = FolderPosition { seen: names }.into();
@@ -272,11 +278,10 @@ fn start_of(name: &str) -> SplitSeed {
 }
 
 /// Names of a folder's files, ascending: not those that start with `.` or `_`.
-fn list(root: &Path) -> Result<Vec<String>, String> {
-    let failed = |e: std::io::Error| format!("{}: {e}", root.display());
+fn list(root: &Path) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(root).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+    for entry in std::fs::read_dir(root)? {
+        let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.starts_with(['.', '_']) && entry.path().is_file() {
             names.push(name);
@@ -313,18 +318,20 @@ struct FileReader {
 }
 
 impl FileReader {
-    fn error(&self, reason: String) -> SourceError {
-        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason }
+    fn error(&self, error: &std::io::Error) -> SourceError {
+        SourceError::Read {
+            table: self.table.clone(),
+            split: self.split.clone(),
+            reason: format!("{}: {error}", self.path.display()),
+            who: Who::of_io(error),
+        }
     }
 
     /// Appends a block to `bytes`; notes the end of the file.
     fn fill(&mut self, bytes: &mut Vec<u8>) -> Result<(), SourceError> {
         let from = bytes.len();
         bytes.resize(from + BLOCK_BYTES, 0);
-        let n = self
-            .content
-            .read(&mut bytes[from..])
-            .map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        let n = self.content.read(&mut bytes[from..]).map_err(|e| self.error(&e))?;
         bytes.truncate(from + n);
         self.ended = n == 0;
         Ok(())
@@ -366,8 +373,7 @@ impl FileReader {
         if self.metadata.is_empty() {
             return Ok(vec![]);
         }
-        let meta = std::fs::metadata(&self.path)
-            .map_err(|e| self.error(format!("{}: {e}", self.path.display())))?;
+        let meta = std::fs::metadata(&self.path).map_err(|e| self.error(&e))?;
         let text = |t: String| {
             Arc::new(StringArray::from_iter_values(std::iter::repeat_n(t, rows))) as ArrayRef
         };

@@ -15,6 +15,7 @@ use crate::map_keys;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Guarantee, Prepared, Sink, SinkError, SinkWriter};
 use crate::wake::Wake;
+use crate::who::Who;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum SelectFormat {
@@ -161,13 +162,13 @@ impl SelectWriter {
 
 impl SinkWriter for SelectWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        let error = |reason: String| SinkError::Write { table: "SELECT".into(), reason };
+        let error = |reason, who| SinkError::Write { table: "SELECT".into(), reason, who };
         let shared = self.header.clone();
         // Held while printing: lines of two workers do not mix.
         let mut header = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = self.text(rows, *header).map_err(error)?;
+        let text = self.text(rows, *header).map_err(|reason| error(reason, Who::Us))?;
         *header = Header::Printed;
-        std::io::stdout().write_all(&text).map_err(|e| error(e.to_string()))
+        std::io::stdout().write_all(&text).map_err(|e| error(e.to_string(), Who::of_io(&e)))
     }
 
     fn begin_prepare(

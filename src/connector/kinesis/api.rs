@@ -57,6 +57,8 @@ pub(crate) struct HashRange {
 pub(crate) struct Child {
     pub id: String,
     pub parents: Vec<String>,
+    /// None where the server does not say.
+    pub hashes: Option<HashRange>,
 }
 
 /// Answer of GetRecords.

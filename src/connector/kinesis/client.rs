@@ -123,7 +123,11 @@ impl StreamApi for StreamClient {
                 next_iterator: answer.next_shard_iterator,
                 behind_ms: answer.millis_behind_latest,
                 children: children
-                    .map(|child| Child { id: child.shard_id, parents: child.parent_shards })
+                    .map(|child| Child {
+                        id: child.shard_id,
+                        parents: child.parent_shards,
+                        hashes: child.hash_key_range.as_ref().and_then(hashes),
+                    })
                     .collect(),
             })
         })
@@ -153,10 +157,6 @@ impl StreamApi for StreamClient {
 }
 
 fn listed(shard: aws_sdk_kinesis::types::Shard) -> ListedShard {
-    let hashes = shard.hash_key_range.and_then(|range| {
-        let first = range.starting_hash_key.parse().ok()?;
-        Some(HashRange { first, last: range.ending_hash_key.parse().ok()? })
-    });
     ListedShard {
         id: shard.shard_id,
         parents: [shard.parent_shard_id, shard.adjacent_parent_shard_id]
@@ -166,8 +166,13 @@ fn listed(shard: aws_sdk_kinesis::types::Shard) -> ListedShard {
         open: shard
             .sequence_number_range
             .is_none_or(|range| range.ending_sequence_number.is_none()),
-        hashes,
+        hashes: shard.hash_key_range.as_ref().and_then(hashes),
     }
+}
+
+fn hashes(range: &aws_sdk_kinesis::types::HashKeyRange) -> Option<HashRange> {
+    let first = range.starting_hash_key.parse().ok()?;
+    Some(HashRange { first, last: range.ending_hash_key.parse().ok()? })
 }
 
 fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure

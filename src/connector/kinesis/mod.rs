@@ -4,12 +4,15 @@
 //! them and is the only file that knows the AWS SDK, `poll` is the loop of one shard, `queue` lies between that loop and the worker, `source` ties them together.
 
 pub(crate) mod api;
+mod bounds;
 mod client;
+mod coverage;
+mod gaps;
 pub mod options;
 mod poll;
 pub mod position;
-mod queue;
-mod source;
+pub(crate) mod queue;
+pub(crate) mod source;
 mod timestamp;
 mod writer;
 
@@ -86,6 +89,7 @@ impl Reads for Kinesis {
             &table.name,
             options,
             metadata_keys(plan),
+            env.on_gap,
             env.clock.clone(),
             env.tasks.clone(),
         )?;

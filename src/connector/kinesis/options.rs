@@ -54,6 +54,8 @@ pub struct KinesisOptions {
     pub init: InitPosition,
     /// A shard ends at its first record that arrived at this time or later, ms since the epoch.
     pub to_ms: Option<i64>,
+    /// What `--from` says.
+    pub from_ms: Option<i64>,
 }
 
 impl KinesisOptions {
@@ -105,7 +107,14 @@ fn parse(options: &BTreeMap<String, String>, bounds: Bounds) -> Result<KinesisOp
         }
     };
     let init = bounds.from_ms.map_or(init, |arrival_ms| InitPosition::AtTimestamp { arrival_ms });
-    Ok(KinesisOptions { stream_arn, stream_name, aws, init, to_ms: bounds.to_ms })
+    Ok(KinesisOptions {
+        stream_arn,
+        stream_name,
+        aws,
+        init,
+        to_ms: bounds.to_ms,
+        from_ms: bounds.from_ms,
+    })
 }
 
 /// Region and stream name of `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`.

@@ -14,12 +14,21 @@ use std::time::Duration;
 use crate::time::timer::{self, sleep, sleep_until};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::connector::kinesis::api::{Child, Failure, StreamApi};
-use crate::connector::kinesis::position::ShardPosition;
+use crate::connector::kinesis::api::{Child, Failure, HashRange, ListedShard, StreamApi};
+use crate::connector::kinesis::coverage::covers;
+use crate::connector::kinesis::gaps::{Gap, Gaps};
+use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
 use crate::connector::kinesis::queue::{Queue, Record, ShardEnd};
 use crate::source::{SplitId, SplitSeed};
 use crate::time::clock::SharedClock;
 use crate::wake::Wake;
+
+/// Why a shard is not read on.
+pub(crate) enum Stop {
+    Failed(String),
+    /// See [`ShardEnd::Gap`].
+    Gap(String),
+}
 
 /// What a shard holds behind a reply.
 #[derive(Clone, Copy)]
@@ -53,8 +62,11 @@ impl Default for Pace {
     }
 }
 
-/// Listings can lag behind a split or merge; by then a child is listed.
-const LISTINGS_MAX: usize = 6;
+/// Listings can lag behind a split or merge; by then a child is listed, mostly.
+const LISTINGS_UNTOLD: u64 = 4;
+/// How well the time of the service is known: the header `Date` has seconds, and clocks that agree
+/// to two of them are left as they are.
+const CLOCK_GRAIN_MS: i64 = 3000;
 /// How far the server's clock may be behind ours: requests with a greater difference are refused as
 /// wrongly signed.
 const CLOCK_SKEW_MS_MAX: i64 = 15 * 60 * 1000;
@@ -65,7 +77,8 @@ pub(crate) struct Shard {
     /// For log lines.
     pub table: String,
     pub id: SplitId,
-    pub start: ShardPosition,
+    pub start: ShardPlace,
+    pub gaps: Arc<Gaps>,
     /// Records that arrived at this time or later do not belong to the job.
     pub to_ms: Option<i64>,
     pub pace: Pace,
@@ -79,24 +92,32 @@ impl Shard {
     pub async fn run(self) {
         let outcome = match self.read().await {
             Ok(children) => ShardEnd::End { children },
-            Err(reason) => ShardEnd::Failed(reason),
+            Err(Stop::Failed(reason)) => ShardEnd::Failed(reason),
+            Err(Stop::Gap(gap)) => ShardEnd::Gap(gap),
         };
         self.queue.finish(outcome);
         (self.wake)();
     }
 
-    async fn read(&self) -> Result<Vec<SplitSeed>, String> {
-        let mut position = self.start.clone();
+    async fn read(&self) -> Result<Vec<SplitSeed>, Stop> {
+        let ShardPlace { at: mut position, mut read_to_ms } = self.start.clone();
         let mut skip_before_ms = skip_before_ms(&position);
         let mut iterator: Option<String> = None;
         let mut patience = Patience::new(self);
         let mut empty_past_end = 0;
+        let mut was_missing = false;
+        // The arrival of the last record.
+        let mut arrived_ms: Option<i64> = None;
         loop {
             self.queue.has_room().await;
             let current = match &iterator {
                 Some(current) => current,
-                None => match self.iterator_at(&position).await {
+                None => match self.iterator_at(&position, &mut read_to_ms).await? {
                     Ok(new) => iterator.insert(new),
+                    Err(Failure::Missing(reason)) => {
+                        self.gaps.pass(self.gap(read_to_ms, Some(reason)))?;
+                        return self.children(vec![], arrived_ms, &mut patience).await;
+                    }
                     Err(failure) => {
                         patience.after("GetShardIterator", failure).await?;
                         continue;
@@ -104,6 +125,7 @@ impl Shard {
                 },
             };
             let called = timer::now();
+            let called_ms = self.clock.wall_ms();
             let mut reply = match self.stream.get_records(current).await {
                 Ok(reply) => reply,
                 Err(Failure::Expired) => {
@@ -112,15 +134,23 @@ impl Shard {
                     sleep_until(called + self.pace.between_calls).await;
                     continue;
                 }
+                // A new iterator says whether the shard is gone.
+                Err(Failure::Missing(_)) if !was_missing => {
+                    (iterator, was_missing) = (None, true);
+                    continue;
+                }
                 Err(failure) => {
                     patience.after("GetRecords", failure).await?;
                     continue;
                 }
             };
             patience.reset();
+            was_missing = false;
             let empty = reply.records.is_empty();
             if let Some(last) = reply.records.last() {
                 position = ShardPosition::After { sequence_number: last.sequence_number.clone() };
+                read_to_ms = read_to_ms.max(last.arrival_ms);
+                arrived_ms = arrived_ms.max(last.arrival_ms);
             }
             skip_older(&mut reply.records, &mut skip_before_ms);
             let bound = self.cut(&mut reply.records);
@@ -128,11 +158,17 @@ impl Shard {
             let rest =
                 if empty && reply.behind_ms == Some(0) { Rest::Nothing } else { Rest::Unknown };
             self.deliver(reply.records, rest);
+            if reply.behind_ms == Some(0) {
+                // A record may have arrived while the service looked, and its clock is known to the
+                // second.
+                read_to_ms = read_to_ms.max(Some(called_ms - CLOCK_GRAIN_MS));
+                self.queue.note_complete(called_ms - CLOCK_GRAIN_MS);
+            }
             if bound {
                 return Ok(vec![]);
             }
             let Some(next) = reply.next_iterator else {
-                return self.children(reply.children, &mut patience).await;
+                return self.children(reply.children, arrived_ms, &mut patience).await;
             };
             iterator = Some(next);
             // Some servers say 0 in the reply before the one that ends a shard: only the second in
@@ -149,8 +185,18 @@ impl Shard {
         }
     }
 
-    async fn iterator_at(&self, position: &ShardPosition) -> Result<String, Failure> {
-        match (self.stream.get_iterator(&self.id.0, position).await, position) {
+    /// An iterator, unless records have expired that nobody has agreed to go on without.
+    async fn iterator_at(
+        &self,
+        position: &ShardPosition,
+        read_to_ms: &mut Option<i64>,
+    ) -> Result<Result<String, Failure>, Stop> {
+        if self.gaps.has_expired(*read_to_ms, self.clock.wall_ms()) {
+            self.gaps.pass(self.gap(*read_to_ms, None))?;
+            // The next look starts from here.
+            *read_to_ms = None;
+        }
+        Ok(match (self.stream.get_iterator(&self.id.0, position).await, position) {
             // The start lies after the server's clock, because of `--from` or because ours is
             // ahead: it will be reached.
             (Err(Failure::Argument(text)), ShardPosition::Time { arrival_ms })
@@ -159,7 +205,12 @@ impl Shard {
                 Err(Failure::Retry(text))
             }
             (answer, _) => answer,
-        }
+        })
+    }
+
+    /// What has expired. `gone`: the shard itself, in the service's words.
+    fn gap(&self, read_to_ms: Option<i64>, gone: Option<String>) -> Gap {
+        Gap { shard: self.id.to_string(), from_ms: read_to_ms, now_ms: self.clock.wall_ms(), gone }
     }
 
     /// Drops what arrived at the upper bound or later, from the first such record on. True if there
@@ -192,20 +243,33 @@ impl Shard {
         }
     }
 
-    /// Shards that list this one as a parent.
+    /// Shards that list this one as a parent, once they have all of its hash keys among them.
     async fn list_children(&self) -> Result<Vec<Child>, Failure> {
-        let mut shards = self.stream.list_shards().await?;
-        shards.retain(|shard| shard.parents.iter().any(|parent| **parent == *self.id.0));
-        Ok(shards.into_iter().map(|shard| Child { id: shard.id, parents: shard.parents }).collect())
+        let listed = self.stream.list_shards().await?;
+        let own = listed.iter().find(|shard| *shard.id == *self.id.0).and_then(|s| s.hashes);
+        let is_child =
+            |shard: &ListedShard| shard.parents.iter().any(|parent| **parent == *self.id.0);
+        let children: Vec<Child> = listed
+            .into_iter()
+            .filter(is_child)
+            .map(|ListedShard { id, parents, hashes, .. }| Child { id, parents, hashes })
+            .collect();
+        let taken: Option<Vec<HashRange>> = children.iter().map(|child| child.hashes).collect();
+        Ok(match own.zip(taken) {
+            Some((own, taken)) if !covers(taken.iter().copied(), own) => vec![],
+            _ => children,
+        })
     }
 
     async fn children(
         &self,
         named: Vec<Child>,
+        arrived_ms: Option<i64>,
         patience: &mut Patience<'_>,
-    ) -> Result<Vec<SplitSeed>, String> {
+    ) -> Result<Vec<SplitSeed>, Stop> {
         let mut children = named;
-        let mut listings = 0;
+        let mut listings: u64 = 0;
+        let mut pause = self.pace.relist;
         while children.is_empty() {
             match self.list_children().await {
                 Ok(listed) => {
@@ -219,18 +283,27 @@ impl Shard {
                 }
             }
             if children.is_empty() {
-                if listings == LISTINGS_MAX {
-                    tracing::warn!(table = self.table, shard = %self.id, "the shard has ended, but no shard names it as its parent");
-                    return Ok(vec![]);
+                // The hash keys of a shard that has ended belong to another one: a listing that
+                // shows none is behind, and to go on without it would lose what it holds.
+                if listings >= LISTINGS_UNTOLD && listings.is_power_of_two() {
+                    tracing::warn!(
+                        table = self.table,
+                        shard = %self.id,
+                        listings,
+                        "the shard has ended, and no shard names it as its parent yet: listing again"
+                    );
                 }
-                sleep(self.pace.relist).await;
+                sleep(pause).await;
+                pause = (pause * 2).min(self.pace.backoff_max);
             }
         }
         let split = |id: String| SplitId(id.into());
         let seeds = children.into_iter().map(|child| SplitSeed {
             id: split(child.id),
             parents: child.parents.into_iter().map(split).collect(),
-            start: ShardPosition::Horizon.into(),
+            // What it holds arrived after what its parent held, but not after the parent's end was
+            // seen.
+            start: ShardPlace { at: ShardPosition::Horizon, read_to_ms: arrived_ms }.into(),
         });
         Ok(seeds.collect())
     }
@@ -277,10 +350,10 @@ impl<'a> Patience<'a> {
     }
 
     /// Pauses if the call may be tried again; otherwise says why not.
-    async fn after(&mut self, call: &str, failure: Failure) -> Result<(), String> {
+    async fn after(&mut self, call: &str, failure: Failure) -> Result<(), Stop> {
         let reason = match failure {
             Failure::Fatal(reason) | Failure::Argument(reason) | Failure::Missing(reason) => {
-                return Err(format!("{call}: {reason}"));
+                return Err(Stop::Failed(format!("{call}: {reason}")));
             }
             Failure::Retry(reason) => reason,
             Failure::Expired => "the iterator expired".into(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::*;
+use crate::connector::OnGap;
 use crate::connector::kinesis::api::{Answer as Given, Described, Entry, ListedShard, Reply};
 use crate::connector::kinesis::queue::{QUEUE_BYTES, Taken};
 use crate::time::clock::SetClock;
@@ -71,7 +72,7 @@ impl StreamApi for Script {
                 id: child.id,
                 parents: child.parents,
                 open: true,
-                hashes: None,
+                hashes: child.hashes,
             };
             answer.map(|children| children.into_iter().map(listed).collect())
         })
@@ -93,7 +94,7 @@ impl Ran {
     fn children(&self) -> Vec<&str> {
         match &self.outcome {
             ShardEnd::End { children } => children.iter().map(|c| &*c.id.0).collect(),
-            ShardEnd::Failed(reason) => panic!("failed: {reason}"),
+            ShardEnd::Failed(reason) | ShardEnd::Gap(reason) => panic!("failed: {reason}"),
         }
     }
 }
@@ -109,7 +110,8 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
         stream: Arc::new(Script { answers: Mutex::new(answers.into()), calls: calls.clone() }),
         table: "rides".into(),
         id: SplitId("shard-0".into()),
-        start,
+        start: ShardPlace { at: start, read_to_ms: None },
+        gaps: Arc::new(Gaps::new("rides", OnGap::Refuse)),
         to_ms,
         pace: Pace {
             between_calls: tick,
@@ -165,7 +167,11 @@ fn failed(failure: Failure) -> Answer {
 }
 
 fn child(id: &str, parents: &[&str]) -> Child {
-    Child { id: id.into(), parents: parents.iter().map(|p| (*p).to_owned()).collect() }
+    Child {
+        id: id.into(),
+        parents: parents.iter().map(|p| (*p).to_owned()).collect(),
+        hashes: None,
+    }
 }
 
 fn last(numbers: &[i64], children: Vec<Child>) -> Answer {
@@ -240,8 +246,9 @@ async fn children_come_from_the_last_reply_with_all_their_parents() {
     assert_eq!(ran.records, ["7"]);
     let ShardEnd::End { children } = &ran.outcome else { panic!("{:?}", ran.outcome) };
     let parents = vec![SplitId("shard-0".into()), SplitId("shard-1".into())];
-    let expected =
-        SplitSeed { id: SplitId("shard-2".into()), parents, start: ShardPosition::Horizon.into() };
+    // The last record arrived at 7.
+    let start = ShardPlace { at: ShardPosition::Horizon, read_to_ms: Some(7) };
+    let expected = SplitSeed { id: SplitId("shard-2".into()), parents, start: start.into() };
     assert_eq!(children, &[expected]);
 }
 
@@ -256,12 +263,33 @@ async fn children_that_the_last_reply_does_not_name_are_listed() {
         Answer::Children(Ok(listed)),
     ];
     assert_eq!(run(ShardPosition::Horizon, None, answers).await.children(), ["shard-1", "shard-2"]);
-    // A listing that never names any is believed in the end.
+    // However often a listing names none, the keys of the shard belong to somebody.
+    let half = HashRange { first: 0, last: 49 };
+    let one_of_two = Child { hashes: Some(half), ..child("shard-1", &["shard-0"]) };
+    let other =
+        Child { hashes: Some(HashRange { first: 50, last: 99 }), ..child("shard-2", &["shard-0"]) };
+    let own = Child { hashes: Some(HashRange { first: 0, last: 99 }), ..child("shard-0", &[]) };
     let mut answers = vec![Answer::Iterator(Ok("a")), last(&[1], vec![])];
-    answers.extend((0..LISTINGS_MAX).map(|_| Answer::Children(Ok(vec![]))));
+    answers.extend((0..50).map(|_| Answer::Children(Ok(vec![]))));
+    answers.push(Answer::Children(Ok(vec![own.clone(), one_of_two.clone()])));
+    answers.push(Answer::Children(Ok(vec![own, one_of_two, other])));
     let ran = run(ShardPosition::Horizon, None, answers).await;
-    assert!(ran.children().is_empty());
-    assert_eq!(ran.calls.len(), 2 + LISTINGS_MAX);
+    assert_eq!((ran.children(), ran.calls.len()), (vec!["shard-1", "shard-2"], 2 + 52));
+}
+
+#[tokio::test]
+async fn a_shard_that_has_expired_is_a_gap_that_is_named() {
+    let gone = || Failure::Missing("ResourceNotFoundException: no such shard".into());
+    let answers = vec![
+        Answer::Iterator(Ok("a")),
+        records(&[1], Some("b")),
+        failed(gone()),
+        Answer::Iterator(Err(gone())),
+    ];
+    let ran = run(ShardPosition::Horizon, None, answers).await;
+    assert_eq!(ran.records, ["1"]);
+    let ShardEnd::Gap(reason) = &ran.outcome else { panic!("{:?}", ran.outcome) };
+    assert!(reason.contains("shard-0") && reason.contains("--accept-gaps"), "{reason}");
 }
 
 #[tokio::test]
@@ -363,21 +391,25 @@ struct Told {
     known_empty: Arc<Mutex<Vec<bool>>>,
 }
 
-impl ShardApi for Told {
-    async fn get_iterator(&self, _: &ShardPosition) -> Result<String, Failure> {
-        Ok("i".into())
+impl StreamApi for Told {
+    fn describe(&self) -> Given<'_, Option<Described>> {
+        Box::pin(async { Err(unexpected()) })
     }
-    async fn get_records(&self, _: &str) -> Result<Reply, Failure> {
+    fn get_iterator<'a>(&'a self, _: &'a str, _: &'a ShardPosition) -> Given<'a, String> {
+        Box::pin(async { Ok("i".into()) })
+    }
+    fn get_records<'a>(&'a self, _: &'a str) -> Given<'a, Reply> {
         let known_empty = matches!(self.queue.take(1), Taken::Nothing { empty: Some(_) });
         self.known_empty.lock().unwrap_or_else(PoisonError::into_inner).push(known_empty);
-        self.replies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
-            .unwrap_or(Err(unexpected()))
+        let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        let reply = replies.pop_front().unwrap_or(Err(unexpected()));
+        Box::pin(async { reply })
     }
-    async fn list_children(&self) -> Result<Vec<Child>, Failure> {
-        Err(unexpected())
+    fn list_shards(&self) -> Given<'_, Vec<ListedShard>> {
+        Box::pin(async { Err(unexpected()) })
+    }
+    fn put_records<'a>(&'a self, _: &'a [Entry]) -> Given<'a, Vec<Option<String>>> {
+        Box::pin(async { Err(unexpected()) })
     }
 }
 
@@ -400,14 +432,15 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
     ];
     let tick = Duration::from_millis(1);
     let shard = Shard {
-        api: Told {
+        stream: Arc::new(Told {
             replies: Mutex::new(replies.into()),
             queue: queue.clone(),
             known_empty: known_empty.clone(),
-        },
+        }),
         table: "rides".into(),
         id: SplitId("shard-0".into()),
-        start: ShardPosition::Horizon,
+        start: ShardPlace { at: ShardPosition::Horizon, read_to_ms: None },
+        gaps: Arc::new(Gaps::new("rides", OnGap::Refuse)),
         to_ms: None,
         pace: Pace {
             between_calls: tick,

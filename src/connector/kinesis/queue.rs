@@ -35,8 +35,13 @@ pub(crate) struct Record {
 /// How reading a shard ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ShardEnd {
-    End { children: Vec<SplitSeed> },
+    End {
+        children: Vec<SplitSeed>,
+    },
     Failed(String),
+    /// Records have expired before they were read, or may have; nobody has agreed to go on without
+    /// them.
+    Gap(String),
 }
 
 /// What the worker finds.
@@ -61,6 +66,8 @@ struct State {
     empty: Option<EmptyAnswers>,
     outcome: Option<ShardEnd>,
     lag_ms: Option<i64>,
+    /// The service's time when its last answer was that nothing lies behind what was pushed.
+    complete_ms: Option<i64>,
     paused: bool,
 }
 
@@ -116,6 +123,17 @@ impl Queue {
     /// Notes how far a reply was behind the newest record, ms of arrival time.
     pub(crate) fn note_lag(&self, behind_ms: Option<i64>) {
         self.state().lag_ms = behind_ms;
+    }
+
+    /// Notes that what has arrived up to this time of the service's has been pushed.
+    pub(crate) fn note_complete(&self, server_ms: i64) {
+        self.state().complete_ms = Some(server_ms);
+    }
+
+    /// Up to when the shard has been read, where all that was pushed has been taken.
+    pub(crate) fn read_to_ms(&self) -> Option<i64> {
+        let state = self.state();
+        state.complete_ms.filter(|_| state.records.is_empty())
     }
 
     pub fn lag_ms(&self) -> Option<i64> {

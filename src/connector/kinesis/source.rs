@@ -5,7 +5,7 @@
 //! has read ahead.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
@@ -13,10 +13,14 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::aws::AwsOptions;
 use crate::aws::clock::ServerClock;
+use crate::connector::OnGap;
 use crate::connector::kinesis::api::{Failure, ListedShard, StreamApi, Streams};
+use crate::connector::kinesis::bounds::{self, GoesOn, time};
 use crate::connector::kinesis::client::Aws;
+use crate::connector::kinesis::coverage::{Coverage, Known, newest};
+use crate::connector::kinesis::gaps::Gaps;
 use crate::connector::kinesis::poll::{Pace, Shard};
-use crate::connector::kinesis::position::{ShardPosition, StreamIdentity};
+use crate::connector::kinesis::position::{KeptBounds, KeptOfStream, ShardPlace, ShardPosition};
 use crate::connector::kinesis::queue::{QUEUE_BYTES, Queue, Record, ShardEnd, Taken};
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 use crate::record::{Places, RawBatch};
@@ -27,6 +31,7 @@ use crate::source::{
 use crate::tasks::{Running, Tasks};
 use crate::time::clock::{Clock, SharedClock};
 use crate::time::timer::sleep;
+use crate::who::{Again, Who};
 
 /// Metadata columns of the connector: Flink's names, and the partition key.
 pub const METADATA_KEYS: [&str; 4] = ["timestamp", "shard-id", "sequence-number", "partition-key"];
@@ -38,10 +43,20 @@ pub struct KinesisSource {
     clock: Arc<ServerClock>,
     tasks: Tasks,
     stream: Arc<dyn StreamApi>,
-    /// The stream as it was at the start.
-    identity: OnceLock<StreamIdentity>,
-    /// The last audit has found another one.
-    audited: Arc<Mutex<bool>>,
+    gaps: Arc<Gaps>,
+    /// When the stream was made, seconds since the epoch, as the run found it.
+    created_s: OnceLock<i64>,
+    /// The run had an earlier end.
+    reads_on: OnceLock<()>,
+    audited: Arc<Mutex<Audited>>,
+}
+
+/// What audits have found.
+#[derive(Default)]
+struct Audited {
+    /// The last one found a stream that was made later.
+    is_another: bool,
+    coverage: Coverage,
 }
 
 impl KinesisSource {
@@ -54,7 +69,7 @@ impl KinesisSource {
         clock: SharedClock,
         tasks: Tasks,
     ) -> Result<KinesisSource, SourceError> {
-        KinesisSource::on(&Aws, table, options, metadata_keys, clock, tasks)
+        KinesisSource::on(&Aws, table, options, metadata_keys, OnGap::Refuse, clock, tasks)
     }
 
     /// The same of streams that may be elsewhere.
@@ -63,6 +78,7 @@ impl KinesisSource {
         table: &str,
         options: KinesisOptions,
         metadata_keys: Vec<String>,
+        on_gap: OnGap,
         clock: SharedClock,
         tasks: Tasks,
     ) -> Result<KinesisSource, SourceError> {
@@ -74,9 +90,9 @@ impl KinesisSource {
             return Err(SourceError::Config { table: table.into(), reason });
         }
         let clock = ServerClock::new(clock);
-        let stream = streams
-            .open(&options, clock.clone(), &tasks)
-            .map_err(|e| SourceError::Config { table: table.into(), reason: e.to_string() })?;
+        let stream = streams.open(&options, clock.clone(), &tasks).map_err(|e| {
+            SourceError::Failed { table: table.into(), reason: e.to_string(), who: Who::Us }
+        })?;
         Ok(KinesisSource {
             table: table.into(),
             options,
@@ -84,9 +100,15 @@ impl KinesisSource {
             clock,
             tasks,
             stream,
-            identity: OnceLock::new(),
+            gaps: Arc::new(Gaps::new(table, on_gap)),
+            created_s: OnceLock::new(),
+            reads_on: OnceLock::new(),
             audited: Arc::default(),
         })
+    }
+
+    fn audited(&self) -> MutexGuard<'_, Audited> {
+        self.audited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn made_again(&self) -> String {
@@ -102,88 +124,139 @@ impl KinesisSource {
             &self.options;
         let region = region.as_deref().unwrap_or_default();
         let at = endpoint.as_deref().map(|e| format!(" at {e}")).unwrap_or_default();
-        let reason = match failure {
-            Failure::Missing(text) => {
+        let (again, reason) = match failure {
+            Failure::Missing(text) => (
+                Again::IsInVain,
                 format!(
                     "there is no stream '{stream_name}' in {region}{at}; check 'stream.arn' and the account ({text})"
-                )
-            }
-            Failure::Fatal(text) | Failure::Argument(text) => {
+                ),
+            ),
+            Failure::Fatal(text) | Failure::Argument(text) => (
+                Again::IsInVain,
                 format!(
                     "stream '{stream_name}' in {region}{at} refuses to be read; check the credentials and their policy ({text})"
-                )
-            }
-            Failure::Retry(text) => {
-                format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})")
-            }
-            Failure::Expired => {
-                format!("stream '{stream_name}' in {region}{at} gave an unexpected answer")
-            }
+                ),
+            ),
+            Failure::Retry(text) => (
+                Again::MayHelp,
+                format!("stream '{stream_name}' in {region}{at} cannot be reached ({text})"),
+            ),
+            Failure::Expired => (
+                Again::MayHelp,
+                format!("stream '{stream_name}' in {region}{at} gave an unexpected answer"),
+            ),
         };
-        SourceError::Config { table: self.table.clone(), reason }
+        SourceError::Failed { table: self.table.clone(), reason, who: Who::Outside(again) }
     }
 }
 
 impl Source for KinesisSource {
-    /// Refuses to go on with a stream that was deleted and made again: the sequence numbers of the
-    /// checkpoint mean nothing in it.
+    /// Refuses to go on with a stream that was deleted and made again, since the sequence numbers
+    /// of the checkpoint mean nothing in it, and with other bounds than those of the run.
     fn setup(&self, stored: Option<&RunState>) -> Result<Option<RunState>, SourceError> {
         let stored = stored
-            .map(StreamIdentity::of)
+            .map(KeptOfStream::of)
             .transpose()
             .map_err(|e| SourceError::not_read(&self.table, &e))?;
-        // A stream that cannot be asked now is not another one; whoever may read it need not be
-        // allowed to describe it.
-        let stream = self.stream.clone();
-        let Ok(Ok(Some(described))) = self.tasks.wait(async move { stream.describe().await })
-        else {
-            return Ok(stored.as_ref().map(Into::into));
-        };
-        let found = StreamIdentity { created_s: described.created_s };
-        match stored {
-            Some(stored) if stored != found => {
-                Err(SourceError::Stored { table: self.table.clone(), reason: self.made_again() })
-            }
-            _ => {
-                let _ = self.identity.set(found.clone());
-                Ok(Some((&found).into()))
+        let KinesisOptions { from_ms, to_ms, .. } = self.options;
+        let bounds = KeptBounds { from_ms, to_ms };
+        if let Some(known) = stored.as_ref().and_then(|s| s.bounds) {
+            match bounds::go_on(known, bounds) {
+                Ok(GoesOn::AsBefore) => {}
+                Ok(GoesOn::Further { was_ms, to_ms }) => {
+                    let _ = self.reads_on.set(());
+                    let (from, to) = (time(was_ms), time(to_ms));
+                    tracing::info!(table = self.table, "the run's end moves from {from} to {to}");
+                }
+                Err(reason) => {
+                    return Err(SourceError::Stored { table: self.table.clone(), reason });
+                }
             }
         }
+        let known_s = stored.and_then(|s| s.created_s);
+        let stream = self.stream.clone();
+        // A stream that cannot be asked now is not another one; whoever may read it need not be
+        // allowed to describe it.
+        let described = self.tasks.wait(async move { stream.describe().await });
+        let found_s = match described {
+            Ok(Ok(Some(described))) => {
+                self.gaps.note_retention(described.retention_hours);
+                Some(described.created_s)
+            }
+            _ => None,
+        };
+        if known_s.zip(found_s).is_some_and(|(known, found)| known != found) {
+            return Err(SourceError::Stored {
+                table: self.table.clone(),
+                reason: self.made_again(),
+            });
+        }
+        let created_s = known_s.or(found_s);
+        if let Some(created_s) = created_s {
+            let _ = self.created_s.set(created_s);
+        }
+        Ok(Some((&KeptOfStream { created_s, bounds: Some(bounds) }).into()))
     }
 
-    fn audit(&self, _splits: &[StoredSplit<'_>]) -> Vec<String> {
-        let Some(known) = self.identity.get().cloned() else { return Vec::new() };
-        let audited = self.audited.clone();
-        let is_another =
-            std::mem::take(&mut *audited.lock().unwrap_or_else(PoisonError::into_inner));
-        let stream = self.stream.clone();
+    fn reads_on(&self) -> bool {
+        self.reads_on.get().is_some()
+    }
+
+    fn audit(&self, splits: &[StoredSplit<'_>]) -> Vec<String> {
+        let mut audited = self.audited();
+        for split in splits {
+            let known = if split.finished { Known::Ended } else { Known::Reading };
+            audited.coverage.note(split.id, known);
+        }
+        let mut told = self.gaps.passed();
+        told.extend(std::mem::take(&mut audited.is_another).then(|| self.made_again()));
+        told.extend(audited.coverage.holes().map(|shard| {
+            format!("no split reads shard {shard}, and none that is read will name it as its child")
+        }));
+        drop(audited);
+        let (stream, gaps) = (self.stream.clone(), self.gaps.clone());
+        let (known_s, audited) = (self.created_s.get().copied(), self.audited.clone());
         self.tasks.spawn(async move {
-            if let Ok(Some(described)) = stream.describe().await {
-                *audited.lock().unwrap_or_else(PoisonError::into_inner) =
-                    described.created_s != known.created_s;
+            let described = stream.describe().await;
+            let listed = stream.list_shards().await;
+            let mut audited = audited.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Ok(Some(described)) = described {
+                gaps.note_retention(described.retention_hours);
+                audited.is_another = known_s.is_some_and(|known_s| known_s != described.created_s);
+            }
+            if let Ok(listed) = listed {
+                audited.coverage.audit(&listed);
             }
         });
-        is_another.then(|| self.made_again()).into_iter().collect()
+        told
+    }
+
+    fn unread(&self) -> u64 {
+        self.audited().coverage.holes().count() as u64
     }
 
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
         let mut shards = self
             .tasks
             .wait(list_shards_patiently(self.stream.clone()))
-            .map_err(|e| SourceError::Config { table: self.table.clone(), reason: e.to_string() })?
+            .map_err(|e| SourceError::Failed {
+                table: self.table.clone(),
+                reason: e.to_string(),
+                who: Who::Us,
+            })?
             .map_err(|f| self.listing_failed(f))?;
-        let start: Position = match self.options.init {
+        let at = match self.options.init {
             InitPosition::TrimHorizon => ShardPosition::Horizon,
             InitPosition::AtTimestamp { arrival_ms } => ShardPosition::Time { arrival_ms },
             InitPosition::Latest => {
-                // A closed shard gets nothing any more. The time is taken after the listing, so
-                // that a shard that was closed in between is read, and none that was closed before
-                // it matters.
-                shards.retain(|shard| shard.open);
+                // A closed shard gets nothing any more, but where others have not taken over all of
+                // its keys yet, they are found at its end. The time is taken after the listing, so
+                // that a shard that was closed in between is read.
+                shards = newest(shards);
                 ShardPosition::Time { arrival_ms: self.clock.wall_ms() }
             }
-        }
-        .into();
+        };
+        let start: Position = ShardPlace { at, read_to_ms: None }.into();
         // A parent that is not listed lies before the start of the job, or its records have
         // expired: nothing to wait for.
         let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
@@ -193,7 +266,11 @@ impl Source for KinesisSource {
             parents: shard.parents.into_iter().filter(|p| listed.contains(p)).map(split).collect(),
             start: start.clone(),
         });
-        Ok(seeds.collect())
+        let seeds: Vec<SplitSeed> = seeds.collect();
+        let mut audited = self.audited();
+        seeds.iter().for_each(|seed| audited.coverage.note(&seed.id.0, Known::Reading));
+        drop(audited);
+        Ok(seeds)
     }
 
     fn open(
@@ -202,14 +279,15 @@ impl Source for KinesisSource {
         position: &Position,
         ahead: ReadAhead,
     ) -> Result<Box<dyn SplitReader>, SourceError> {
-        let position =
-            ShardPosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
+        let place = ShardPlace::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
+        self.audited().coverage.note(&split.0, Known::Reading);
         let queue = Arc::new(Queue::new(QUEUE_BYTES.min(ahead.bytes_max)));
         let shard = Shard {
             stream: self.stream.clone(),
             table: self.table.clone(),
             id: split.clone(),
-            start: position.clone(),
+            start: place.clone(),
+            gaps: self.gaps.clone(),
             to_ms: self.options.to_ms,
             pace: Pace::default(),
             clock: self.clock.clone(),
@@ -222,7 +300,8 @@ impl Source for KinesisSource {
             metadata: self.metadata.clone(),
             task: self.tasks.spawn(shard.run()),
             queue,
-            position,
+            place,
+            audited: self.audited.clone(),
             bytes_read: 0,
         }))
     }
@@ -258,13 +337,14 @@ struct ShardReader {
     metadata: Vec<String>,
     task: Box<dyn Running>,
     queue: Arc<Queue>,
-    position: ShardPosition,
+    place: ShardPlace,
+    audited: Arc<Mutex<Audited>>,
     bytes_read: u64,
 }
 
 impl ShardReader {
-    fn error(&self, reason: String) -> SourceError {
-        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason }
+    fn error(&self, who: Who, reason: String) -> SourceError {
+        SourceError::Read { table: self.table.clone(), split: self.split.clone(), reason, who }
     }
 
     fn batch(&mut self, records: Vec<Record>) -> RawBatch {
@@ -277,15 +357,18 @@ impl ShardReader {
             ..RawBatch::default()
         };
         let mut numbers = Vec::with_capacity(records.len());
+        let arrivals_ms: Vec<Option<i64>> = records.iter().map(|r| r.arrival_ms).collect();
+        let arrived_ms = arrivals_ms.iter().rev().find_map(|ms| *ms);
+        self.place.read_to_ms = self.place.read_to_ms.max(arrived_ms);
         for record in records {
             raw.push(|bytes| bytes.extend_from_slice(&record.data));
             numbers.push(record.sequence_number);
         }
         if let Some(last) = numbers.last() {
-            self.position = ShardPosition::After { sequence_number: last.clone() };
+            self.place.at = ShardPosition::After { sequence_number: last.clone() };
         }
         self.bytes_read += raw.bytes.len() as u64;
-        RawBatch { places: Places::Sequence { numbers }, ..raw }
+        RawBatch { places: Places::Sequence { numbers, arrivals_ms }, ..raw }
     }
 }
 
@@ -314,17 +397,32 @@ impl SplitReader for ShardReader {
         let stopped = self.task.is_finished();
         match self.queue.take(max_records) {
             Taken::Records(records) => Ok(Polled::Records(self.batch(records))),
-            Taken::Ended(ShardEnd::End { children }) => Ok(Polled::End { children }),
-            Taken::Ended(ShardEnd::Failed(reason)) => Err(self.error(reason)),
-            Taken::Nothing { .. } if stopped => {
-                Err(self.error("the task that reads the shard has stopped".into()))
+            Taken::Ended(ShardEnd::End { children }) => {
+                let mut audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);
+                audited.coverage.note(&self.split.0, Known::Ended);
+                children.iter().for_each(|c| audited.coverage.note(&c.id.0, Known::Reading));
+                drop(audited);
+                Ok(Polled::End { children })
             }
-            Taken::Nothing { empty } => Ok(Polled::Pending { empty }),
+            Taken::Ended(ShardEnd::Gap(reason)) => {
+                Err(SourceError::Stored { table: self.table.clone(), reason })
+            }
+            // What may pass is waited out.
+            Taken::Ended(ShardEnd::Failed(reason)) => {
+                Err(self.error(Who::Outside(Again::IsInVain), reason))
+            }
+            Taken::Nothing { .. } if stopped => {
+                Err(self.error(Who::Us, "the task that reads the shard has stopped".into()))
+            }
+            Taken::Nothing { empty } => {
+                self.place.read_to_ms = self.place.read_to_ms.max(self.queue.read_to_ms());
+                Ok(Polled::Pending { empty })
+            }
         }
     }
 
     fn position(&self) -> Position {
-        self.position.clone().into()
+        self.place.clone().into()
     }
 
     fn pause(&mut self, now: Pause) {

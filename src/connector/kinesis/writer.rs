@@ -17,6 +17,7 @@ use crate::source::SourceError;
 use crate::tasks::{Stopped, Tasks};
 use crate::time::clock::SystemClock;
 use crate::time::timer::sleep;
+use crate::who::{Again, Who};
 
 /// Records in a PutRecords call.
 const PUT_RECORDS_MAX: usize = 500;
@@ -77,20 +78,25 @@ impl KinesisWriter {
                 bytes += key.len() + data.len();
                 call.push((key, data));
             }
-            self.tasks
-                .wait(put_call(self.stream.clone(), call))
-                .map_err(|e| stopped(&self.name, e))?
-                .map_err(|reason| SourceError::Config { table: self.name.clone(), reason })?;
+            let put = self.tasks.wait(put_call(self.stream.clone(), call));
+            put.map_err(|e| stopped(&self.name, e))?.map_err(|(again, reason)| {
+                let reason = format!("PutRecords: {reason}");
+                SourceError::Failed { table: self.name.clone(), reason, who: Who::Outside(again) }
+            })?;
         }
         Ok(())
     }
 }
 
 fn stopped(table: &str, reason: Stopped) -> SourceError {
-    SourceError::Config { table: table.into(), reason: reason.to_string() }
+    SourceError::Failed { table: table.into(), reason: reason.to_string(), who: Who::Us }
 }
 
-async fn put_call(stream: Arc<dyn StreamApi>, mut entries: Vec<Entry>) -> Result<(), String> {
+/// Writes the entries of a call. Errors: whether trying again may help, and why.
+async fn put_call(
+    stream: Arc<dyn StreamApi>,
+    mut entries: Vec<Entry>,
+) -> Result<(), (Again, String)> {
     let growing = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(100))
         .with_max_delay(Duration::from_secs(2));
@@ -119,14 +125,15 @@ async fn put_call(stream: Arc<dyn StreamApi>, mut entries: Vec<Entry>) -> Result
             }
             Err(Failure::Retry(reason)) => reason,
             Err(Failure::Fatal(reason) | Failure::Argument(reason) | Failure::Missing(reason)) => {
-                return Err(format!("PutRecords: {reason}"));
+                return Err((Again::IsInVain, reason));
             }
-            Err(Failure::Expired) => return Err("PutRecords: unexpected answer".into()),
+            Err(Failure::Expired) => return Err((Again::MayHelp, "unexpected answer".into())),
         };
         let Some(pause) = pauses.next() else {
             let count = entries.len();
-            return Err(format!(
-                "PutRecords: {count} records were refused {PUTS_WITHOUT_PROGRESS_MAX} times: {reason}"
+            return Err((
+                Again::MayHelp,
+                format!("{count} records were refused {PUTS_WITHOUT_PROGRESS_MAX} times: {reason}"),
             ));
         };
         sleep(pause).await;

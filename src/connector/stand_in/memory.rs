@@ -12,6 +12,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use crate::lookup::{Key, LookupError, LookupSpec, LookupTable, Reply};
+use crate::who::Who;
 
 pub(crate) struct MemoryTable {
     table: String,
@@ -66,11 +67,10 @@ impl LookupTable for MemoryTable {
             let picks: UInt32Array = (0..keys.num_rows()).flat_map(of_key).collect();
             take_record_batch(&self.rows, &picks)
         });
-        reply.send(
-            found.map_err(|e| LookupError::Table {
-                table: self.table.clone(),
-                reason: e.to_string(),
-            }),
-        );
+        reply.send(found.map_err(|e| LookupError::Table {
+            table: self.table.clone(),
+            reason: e.to_string(),
+            who: Who::Us,
+        }));
     }
 }

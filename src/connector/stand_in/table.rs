@@ -35,6 +35,7 @@ use crate::sink::{
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 use crate::types::sql_name;
 use crate::wake::Wake;
+use crate::who::{Again, Who};
 use store::{Changes, StoreError, TableStore};
 
 const LAYOUT: &[u8] = b"\x00layout";
@@ -137,16 +138,19 @@ impl EmbeddedTable {
             key.push(index);
             layout.push_str(&format!("{name} {}\n", field.data_type()));
         }
+        let unfit =
+            |reason: String, who| SinkError::Unfit { table: spec.name.clone(), reason, who };
         private::create_folder(dir)
-            .map_err(|e| config(format!("cannot create {}: {e}", dir.display())))?;
-        let failed = |e: StoreError| config(format!("cannot open {}: {e}", dir.display()));
+            .map_err(|e| unfit(format!("cannot create {}: {e}", dir.display()), Who::of_io(&e)))?;
+        let failed = |e: StoreError| unfit(format!("cannot open {}: {e}", dir.display()), e.who());
         let store = TableStore::open(dir).map_err(failed)?;
         let stored = store.get(LAYOUT).map_err(failed)?;
         if stored.is_some_and(|s| s != layout.as_bytes()) {
-            return Err(config(format!(
+            let reason = format!(
                 "the table in {} has another key; remove the folder or start with --fresh",
                 dir.display()
-            )));
+            );
+            return Err(unfit(reason, Who::Outside(Again::IsInVain)));
         }
         let opened = store
             .get(OPENED)
@@ -207,7 +211,11 @@ impl EmbeddedTable {
 
 impl Shared {
     fn failed(&self, e: &StoreError) -> SinkError {
-        SinkError::Write { table: self.spec.name.clone(), reason: format!("embedded table: {e}") }
+        SinkError::Write {
+            table: self.spec.name.clone(),
+            reason: format!("embedded table: {e}"),
+            who: e.who(),
+        }
     }
 
     /// Writes what a reader of the table does not see.
@@ -272,6 +280,7 @@ impl Sink for EmbeddedTable {
             let range = StagedRange::decode(bytes).ok_or_else(|| SinkError::Write {
                 table: self.shared.spec.name.clone(),
                 reason: "the checkpoint names staged rows in an unknown form".into(),
+                who: Who::Stored(Again::IsInVain),
             })?;
             self.shared.publish(range).map_err(|e| self.shared.failed(&e))?;
         }

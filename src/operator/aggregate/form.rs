@@ -147,11 +147,11 @@ fn object(members: Vec<&[u8]>) -> Result<String, OperatorError> {
     let mut members: Vec<(Vec<u8>, Vec<u8>)> = members.iter().filter_map(split).collect();
     members.sort_by(|a, b| a.0.cmp(&b.0));
     if members.first().is_some_and(|(key, _)| key.is_empty()) {
-        return Err(OperatorError::kernel("JSON_OBJECTAGG: a key is NULL"));
+        return Err(OperatorError::data("JSON_OBJECTAGG: a key is NULL"));
     }
     if let Some(twice) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         let key = String::from_utf8_lossy(&twice[0].0);
-        return Err(OperatorError::Kernel(format!(
+        return Err(OperatorError::Data(format!(
             "JSON_OBJECTAGG: key {key} is there twice in one result"
         )));
     }

@@ -132,7 +132,7 @@ impl GroupAggregate {
         // With a TTL an equal result is sent again: it keeps whoever waits for it from forgetting
         // it.
         set.add(&causes, &fates, before, after, self.spec.ttl.is_some())
-            .map_err(OperatorError::kernel)
+            .map_err(OperatorError::from)
     }
 }
 

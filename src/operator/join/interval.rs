@@ -204,7 +204,7 @@ impl IntervalJoin {
         let schema = &self.spec.inputs[input];
         let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
         RecordBatch::try_new(schema.clone(), decode_keys(&types, rows)?)
-            .map_err(OperatorError::kernel)
+            .map_err(OperatorError::from)
     }
 
     /// Keeps rows that others may still be joined with; those that none can and that were not

@@ -18,6 +18,7 @@ use crate::operator::{Context, Counters, Event, Op, Operator, OperatorError, Row
 use crate::state::rocks::{StateDb, StateMemory};
 use crate::time::Watermark;
 use crate::time::clock::SystemClock;
+use crate::who::{Again, Who};
 
 /// Answers from `rows`, when it is told to.
 struct Scripted {
@@ -300,8 +301,12 @@ fn a_failed_or_forgotten_question_ends_the_job() {
         let mut world = World::new(Case::default());
         world.send(Event::Rows(rows(1, &[Some("a")])));
         let (_, reply) = world.table.open.lock().expect("open questions").pop().expect("asked");
-        let failed =
-            LookupError::Key { table: "dim".into(), key: "a".into(), reason: "no answer".into() };
+        let failed = LookupError::Key {
+            table: "dim".into(),
+            key: "a".into(),
+            reason: "no answer".into(),
+            who: Who::Outside(Again::MayHelp),
+        };
         if drops {
             drop(reply)
         } else {

@@ -108,7 +108,7 @@ impl WindowJoin {
         };
         match pairs
             .step(&self.spec, cx)
-            .map_err(|e| OperatorError::kernel(engine_words::reason(&e)))?
+            .map_err(|e| OperatorError::data(engine_words::reason(&e)))?
         {
             Some(batch) if batch.num_rows() == 0 => {}
             Some(batch) => {

@@ -52,7 +52,7 @@ pub(crate) fn evaluate(
             // In the place of a NULL too.
             let found = arrow::compute::is_not_null(&values)?;
             arrow::compute::kernels::zip::zip(&found, &values, &defaults)
-                .map_err(OperatorError::kernel)
+                .map_err(OperatorError::from)
         }
         OverCall::RowNumber | OverCall::Rank => {
             Err(OperatorError::kernel("a rank over a bounded frame"))
@@ -92,5 +92,5 @@ fn aggregated(
         from = to;
     }
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-    concat(&parts).map_err(OperatorError::kernel)
+    concat(&parts).map_err(OperatorError::from)
 }

@@ -91,7 +91,7 @@ impl Unbounded {
         }
         let columns = parts.iter().map(|parts| {
             let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-            concat(&parts).map_err(OperatorError::kernel)
+            concat(&parts).map_err(OperatorError::from)
         });
         Ok((out, columns.collect::<Result<_, _>>()?))
     }

@@ -292,5 +292,5 @@ fn take_due(
     }
     let rest = not(&due).and_then(|rest| filter_record_batch(&all, &rest))?;
     skipped.push((end, rest));
-    filter_record_batch(&all, &due).map_err(OperatorError::kernel)
+    filter_record_batch(&all, &due).map_err(OperatorError::from)
 }

@@ -276,7 +276,7 @@ fn result_rows(
     let mut columns =
         group_columns(&spec.group_columns, &spec.output, (start, end, time), &keys, picks.len());
     columns.extend(tables.evaluate(picks)?);
-    RecordBatch::try_new(spec.output.clone(), columns).map_err(OperatorError::kernel)
+    RecordBatch::try_new(spec.output.clone(), columns).map_err(OperatorError::from)
 }
 
 /// The columns before the aggregates, for rows of the window from `start` to `end` with this

@@ -191,7 +191,7 @@ impl WindowRows {
         if groups == KeyGroups::ALL {
             batches.extend(self.hot.get(&end).into_iter().flatten().cloned());
         }
-        concat_batches(&self.schema, &batches).map_err(OperatorError::kernel)
+        concat_batches(&self.schema, &batches).map_err(OperatorError::from)
     }
 
     /// Forgets the rows of this input in a window, and only these.

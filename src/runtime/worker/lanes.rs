@@ -6,7 +6,7 @@
 
 use super::Worker;
 use crate::operator::{Event, Rows};
-use crate::runtime::error::WorkerError;
+use crate::runtime::error::JobError;
 use crate::time::Watermark;
 
 /// The edges that feed a chain, as it sees them: lanes, one for each edge and producer.
@@ -60,7 +60,7 @@ const LANE_TURN_BYTES: usize = 1 << 20;
 const FIRE_STEPS: usize = 64;
 
 impl Worker {
-    pub(super) fn drain_inbox(&mut self) -> Result<bool, WorkerError> {
+    pub(super) fn drain_inbox(&mut self) -> Result<bool, JobError> {
         let mut busy = false;
         let mut fire_steps = 0;
         for e in 0..self.edges.len() {
@@ -100,12 +100,7 @@ impl Worker {
         !is_over && !self.errors.is_full() && !self.chains[chain].has_work() && self.has_room(chain)
     }
 
-    pub(super) fn receive(
-        &mut self,
-        e: usize,
-        lane: usize,
-        event: Event,
-    ) -> Result<(), WorkerError> {
+    pub(super) fn receive(&mut self, e: usize, lane: usize, event: Event) -> Result<(), JobError> {
         let edge = &mut self.edges[e];
         let chain = edge.chain;
         match event {

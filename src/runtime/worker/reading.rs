@@ -8,7 +8,7 @@ use super::Worker;
 use super::source::{Read, Reading};
 use crate::operator::Event;
 use crate::runtime::crash::CrashPoint;
-use crate::runtime::error::WorkerError;
+use crate::runtime::error::JobError;
 use crate::runtime::errors::BarrierSide;
 
 /// Ticks are at least so far apart, so that a worker with nothing to do does not send one in every
@@ -17,7 +17,7 @@ const TICK_MS: i64 = 10;
 
 impl Worker {
     /// Reads one batch of each source table whose chains can take it, and passes its watermark on.
-    pub(super) fn read_sources(&mut self) -> Result<bool, WorkerError> {
+    pub(super) fn read_sources(&mut self) -> Result<bool, JobError> {
         let mut busy = false;
         for turn in 0..self.sources.len() {
             let s = (self.next_source + turn) % self.sources.len();
@@ -40,7 +40,7 @@ impl Worker {
         Ok(busy)
     }
 
-    fn read_source(&mut self, s: usize, chains: &[usize]) -> Result<bool, WorkerError> {
+    fn read_source(&mut self, s: usize, chains: &[usize]) -> Result<bool, JobError> {
         let source = &mut self.sources[s];
         source.open_splits(self.id, &self.inbox.parker)?;
         let reading = Reading {
@@ -68,7 +68,7 @@ impl Worker {
 
     /// Tells chains that read sources what time it is, in jobs that go by it. A chain that is in
     /// the middle of something gets the next tick.
-    pub(super) fn send_ticks(&mut self) -> Result<(), WorkerError> {
+    pub(super) fn send_ticks(&mut self) -> Result<(), JobError> {
         if !self.control.ticks {
             return Ok(());
         }

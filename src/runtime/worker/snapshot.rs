@@ -16,7 +16,7 @@ use crate::operator::{Event, OperatorState};
 use crate::runtime::chain::ChainEnd;
 use crate::runtime::control::Snapshot;
 use crate::runtime::crash::CrashPoint;
-use crate::runtime::error::WorkerError;
+use crate::runtime::error::JobError;
 use crate::runtime::errors::BarrierSide;
 use crate::sink::{Afterwards, Prepared, Rejected, Staged};
 
@@ -58,7 +58,7 @@ impl Worker {
     }
 
     /// Sends the barrier of a newly requested epoch down the chains that read sources.
-    pub(super) fn take_barrier(&mut self) -> Result<bool, WorkerError> {
+    pub(super) fn take_barrier(&mut self) -> Result<bool, JobError> {
         let requested = self.control.requests.newest();
         let source_chains: Vec<usize> =
             self.sources.iter().flat_map(|s| s.chains.to_vec()).collect();
@@ -77,7 +77,7 @@ impl Worker {
     }
 
     /// One step of the snapshot, if there is one.
-    pub(super) fn continue_snapshot(&mut self) -> Result<bool, WorkerError> {
+    pub(super) fn continue_snapshot(&mut self) -> Result<bool, JobError> {
         let Some(mut open) = self.open_epoch.take() else { return Ok(false) };
         let (next, is_busy) = match open.stage {
             Stage::Store => self.write_frozen(open.epoch)?,
@@ -105,7 +105,7 @@ impl Worker {
 
     /// Writes frozen state, one table a step; makes the store's checkpoint when every chain has
     /// seen the barrier.
-    fn write_frozen(&mut self, epoch: Epoch) -> Result<(Stage, bool), WorkerError> {
+    fn write_frozen(&mut self, epoch: Epoch) -> Result<(Stage, bool), JobError> {
         let mut busy = false;
         let mut complete = true;
         for chain in &mut self.chains {
@@ -144,7 +144,7 @@ impl Worker {
     fn gather_staged(
         &mut self,
         operators: Vec<(OperatorId, OperatorState)>,
-    ) -> Result<(Stage, bool), WorkerError> {
+    ) -> Result<(Stage, bool), JobError> {
         for chain in &mut self.chains {
             if let ChainEnd::Sink(end) = &mut chain.end
                 && !end.poll_prepare()?

@@ -17,7 +17,7 @@ use crate::ingest::{Ingest, Ingested, SplitMarks};
 use crate::operator::Rows;
 use crate::record::{RawBatch, Unusable};
 use crate::runtime::control::Stats;
-use crate::runtime::error::WorkerError;
+use crate::runtime::error::JobError;
 use crate::runtime::errors::{BarrierSide, ErrorStream};
 use crate::runtime::inbox::Parker;
 use crate::source::{Pause, Polled, ReadAhead, SplitId, SplitReader, SplitSeed};
@@ -120,8 +120,8 @@ impl WorkerSource {
         .collect()
     }
 
-    fn split(&mut self, slot: usize) -> Result<&mut OpenSplit, WorkerError> {
-        self.open.get_mut(slot).and_then(Option::as_mut).ok_or(WorkerError::NoSuchSplit(slot))
+    fn split(&mut self, slot: usize) -> Result<&mut OpenSplit, JobError> {
+        self.open.get_mut(slot).and_then(Option::as_mut).ok_or(JobError::NoSuchSplit(slot))
     }
 
     /// Opens what this worker may open.
@@ -129,7 +129,7 @@ impl WorkerSource {
         &mut self,
         worker: WorkerId,
         parker: &Arc<Parker>,
-    ) -> Result<(), WorkerError> {
+    ) -> Result<(), JobError> {
         let source = self.shared.source.clone();
         while source.open_at_once().is_none_or(|most| self.turns.len() < most) {
             let next = self.shared.splits().next_to_open(worker).map(|entry| {
@@ -168,7 +168,7 @@ impl WorkerSource {
         slot: usize,
         empty: Option<EmptyAnswers>,
         now: Duration,
-    ) -> Result<(), WorkerError> {
+    ) -> Result<(), JobError> {
         let shared = self.shared.clone();
         let split = self.split(slot)?;
         let is_idle = shared.source.finds(&split.id)
@@ -184,7 +184,7 @@ impl WorkerSource {
 
     /// Registers what a split has found. It is noted with the finder too: until the owners have
     /// taken their snapshots, a checkpoint knows the new splits from there.
-    fn add_splits(&mut self, slot: usize, found: Vec<SplitSeed>) -> Result<(), WorkerError> {
+    fn add_splits(&mut self, slot: usize, found: Vec<SplitSeed>) -> Result<(), JobError> {
         let shared = self.shared.clone();
         let finder = self.split(slot)?;
         finder.is_idle = true;
@@ -226,7 +226,7 @@ impl WorkerSource {
     /// Reads from the split that holds the watermark back, or from the next one that has something.
     /// Rows that come of it are to be handed to every chain that reads the table, and then
     /// [`WorkerSource::handed_on`].
-    pub(super) fn read(&mut self, reading: Reading<'_>) -> Result<Read, WorkerError> {
+    pub(super) fn read(&mut self, reading: Reading<'_>) -> Result<Read, JobError> {
         debug_assert!(self.given.is_none(), "rows of {:?} were not handed on", self.given);
         self.turns.refresh(reading.now);
         // Of thousands of splits only now and then.
@@ -260,7 +260,7 @@ impl WorkerSource {
 
     /// True for a split that others of its group have to catch up with. It gets its turn again at
     /// the next sweep.
-    fn is_to_wait(&mut self, slot: usize) -> Result<bool, WorkerError> {
+    fn is_to_wait(&mut self, slot: usize) -> Result<bool, JobError> {
         let shared = self.shared.clone();
         let Some(aligned) = &shared.aligned else { return Ok(false) };
         let places =
@@ -281,17 +281,14 @@ impl WorkerSource {
         slot: usize,
         raw: RawBatch,
         reading: Reading<'_>,
-    ) -> Result<Rows, WorkerError> {
-        let split = self
-            .open
-            .get_mut(slot)
-            .and_then(Option::as_mut)
-            .ok_or(WorkerError::NoSuchSplit(slot))?;
+    ) -> Result<Rows, JobError> {
+        let split =
+            self.open.get_mut(slot).and_then(Option::as_mut).ok_or(JobError::NoSuchSplit(slot))?;
         let table = &self.shared.table;
         let marks = SplitMarks { watermark: split.watermark, rows: split.rows };
         let records = raw.len() as u64;
         let ingested = self.ingest.run(raw, marks, reading.now_ms).map_err(|reason| {
-            WorkerError::Ingest { table: table.clone(), split: split.id.to_string(), reason }
+            JobError::Ingest { table: table.clone(), split: split.id.to_string(), reason }
         })?;
         split.count(records, &ingested, reading.stats);
         for Unusable { place, bytes, reason } in ingested.unusable() {

@@ -16,9 +16,11 @@ use crate::connector::dynamodb::api::{Attributes, BATCH_KEYS_MAX, Failure, Found
 use crate::connector::dynamodb::describe::describe;
 use crate::connector::dynamodb::item::{DELETED_ATTRIBUTE, KEY_BYTES_MAX};
 use crate::connector::dynamodb::lookup::{Shared, item};
+use crate::connector::dynamodb::lost::Lost;
 use crate::connector::dynamodb::value::{Value, value, write_json_object};
 use crate::lookup::LookupError;
 use crate::time::timer;
+use crate::who::{Again, Mistake, Who};
 
 /// Calls of one question that may be on their way. A question's keys fit into ten batches; queries
 /// are one for each key.
@@ -54,13 +56,16 @@ pub async fn rows(shared: &Shared, keys: &RecordBatch) -> Result<RecordBatch, Lo
         }
         items.extend(done);
     }
-    item::decode(&items, &shared.spec.schema).map_err(|e| shared.error(e))
+    // An item that has not the columns' types.
+    item::decode(&items, &shared.spec.schema)
+        .map_err(|reason| shared.error(Lost { reason, who: Who::User(Mistake::Data) }))
 }
 
-fn too_much() -> String {
-    format!(
+fn too_much() -> Lost {
+    let reason = format!(
         "the rows of some keys have more than {ANSWER_BYTES_MAX} bytes together; name more of the key in ON"
-    )
+    );
+    Lost { reason, who: Who::User(Mistake::Data) }
 }
 
 /// There was a row, and there is none any more.
@@ -141,21 +146,24 @@ impl Call<'_> {
                 }
                 Err(Failure::Retry(reason)) => (reason, pauses.next()),
                 Err(Failure::Fatal(reason) | Failure::Refused(reason)) => {
-                    return Err(self.error(&keys, reason));
+                    return Err(self.error(&keys, Lost::outside(Again::IsInVain, reason)));
                 }
                 Err(Failure::Missing(reason)) => {
-                    return Err(self.shared.error(format!(
-                        "it does not exist any more: create it and start again ({reason})"
-                    )));
+                    let reason =
+                        format!("it does not exist any more: create it and start again ({reason})");
+                    return Err(self.shared.error(Lost::outside(Again::IsInVain, reason)));
                 }
                 Err(Failure::Unfit(reason) | Failure::Unclear(reason)) => {
                     return Err(self.unfit(&keys, reason).await);
                 }
                 Err(Failure::Superseded(_)) => {
-                    return Err(self.error(&keys, "a read failed a condition".into()));
+                    let reason = "a read failed a condition".into();
+                    return Err(self.error(&keys, Lost { reason, who: Who::Us }));
                 }
             };
-            let Some(pause) = pause else { return Err(self.error(&keys, reason)) };
+            let Some(pause) = pause else {
+                return Err(self.error(&keys, Lost::outside(Again::MayHelp, reason)));
+            };
             self.log_retry(&reason);
             timer::sleep(pause).await;
         }
@@ -164,11 +172,16 @@ impl Call<'_> {
     /// The table's key may have changed since it was first looked at.
     async fn unfit(&self, keys: &[Attributes], reason: String) -> LookupError {
         let found = describe(self.shared.api.clone()).await;
-        match found.and_then(|found| self.shared.check_key(&found)) {
-            Ok(()) => self.error(keys, reason),
-            Err(changed) => {
-                self.shared.error(format!("it has changed while the job ran: {changed} ({reason})"))
-            }
+        let in_vain = |reason| Lost::outside(Again::IsInVain, reason);
+        let changed = match found {
+            Ok(found) => self.shared.check_key(&found),
+            Err(lost) => Err(lost.reason),
+        };
+        match changed {
+            Ok(()) => self.error(keys, in_vain(reason)),
+            Err(changed) => self
+                .shared
+                .error(in_vain(format!("it has changed while the job ran: {changed} ({reason})"))),
         }
     }
 
@@ -193,7 +206,7 @@ impl Call<'_> {
         pauses.with_max_delay(PAUSE_MAX).with_max_times(self.shared.retries).build()
     }
 
-    fn error(&self, keys: &[Attributes], reason: String) -> LookupError {
+    fn error(&self, keys: &[Attributes], Lost { reason, who }: Lost) -> LookupError {
         let mut key = String::new();
         if let Some(first) = keys.first() {
             write_json_object(first.iter().map(|(n, v)| (n.as_str(), v)), &mut key);
@@ -201,6 +214,6 @@ impl Call<'_> {
         if keys.len() > 1 {
             key.push_str(&format!(" and {} keys more", keys.len() - 1));
         }
-        LookupError::Key { table: self.shared.spec.table.clone(), key, reason }
+        LookupError::Key { table: self.shared.spec.table.clone(), key, reason, who }
     }
 }

@@ -22,12 +22,14 @@ use crate::connector::dynamodb::api::{TableApi, TableKey, Tables};
 use crate::connector::dynamodb::client::Aws;
 use crate::connector::dynamodb::describe::describe;
 use crate::connector::dynamodb::item::DELETED_ATTRIBUTE;
+use crate::connector::dynamodb::lost::Lost;
 use crate::connector::dynamodb::options::DynamoDbOptions;
 use crate::connector::dynamodb::value::{is_supported, key_type};
 use crate::engine_words::in_sql;
 use crate::lookup::{LookupError, LookupSpec, LookupTable, Reply};
 use crate::tasks::Tasks;
 use crate::time::clock::{SharedClock, SystemClock};
+use crate::who::Again;
 
 /// DynamoDB's keys have a partition key and perhaps a sort key.
 const KEY_COLUMNS_MAX: usize = 2;
@@ -132,16 +134,16 @@ impl LookupTable for DynamoDbLookup {
 }
 
 impl Shared {
-    fn error(&self, reason: impl std::fmt::Display) -> LookupError {
+    fn error(&self, Lost { reason, who }: Lost) -> LookupError {
         let reason = format!("DynamoDB table '{}': {reason}", self.options.table_name);
-        LookupError::Table { table: self.spec.table.clone(), reason }
+        LookupError::Table { table: self.spec.table.clone(), reason, who }
     }
 
     /// Looks at the table, unless that was done.
     async fn look(&self) -> Result<(), LookupError> {
         let look = async || {
             let found = describe(self.api.clone()).await.map_err(|e| self.error(e))?;
-            self.check_key(&found).map_err(|e| self.error(e))
+            self.check_key(&found).map_err(|e| self.error(Lost::outside(Again::IsInVain, e)))
         };
         self.fits.get_or_try_init(look).await.copied()
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connector::filesystem::sink::{BUFFER_BYTES, Target};
 use crate::sink::SinkError;
+use crate::who::{Again, Who};
 
 /// A finished part as the manifest holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +43,10 @@ impl Target {
         let mut any = false;
         for text in staged {
             let parts: Vec<StagedPart> = serde_json::from_slice(text).map_err(|e| {
-                self.refused(format!("the list of parts in the checkpoint cannot be read: {e}"))
+                self.refused(
+                    Who::Stored(Again::IsInVain),
+                    format!("the list of parts in the checkpoint cannot be read: {e}"),
+                )
             })?;
             for part in &parts {
                 self.publish(part, missing)?;
@@ -53,6 +57,11 @@ impl Target {
         if any && self.folder.is_dir() { self.sync_folder() } else { Ok(()) }
     }
 
+    /// Somebody has changed what is in the folder.
+    fn changed(&self, reason: String) -> SinkError {
+        self.refused(Who::Outside(Again::IsInVain), reason)
+    }
+
     /// Gives a part its final name, unless an earlier attempt has done so.
     fn publish(&self, staged: &StagedPart, missing: Missing) -> Result<(), SinkError> {
         // Names come from our manifest; one that would leave the folder is damage.
@@ -60,9 +69,10 @@ impl Target {
             .iter()
             .any(|name| Path::new(name).file_name() != Some(name.as_ref()))
         {
-            return Err(
-                self.refused(format!("`{}` in the checkpoint is not a file name", staged.name))
-            );
+            return Err(self.refused(
+                Who::Stored(Again::IsInVain),
+                format!("`{}` in the checkpoint is not a file name", staged.name),
+            ));
         }
         let (part, name) = (self.folder.join(&staged.part), self.folder.join(&staged.name));
         // The final name first: a writer that was killed after an earlier resume may have left a
@@ -75,7 +85,7 @@ impl Target {
                 {
                     return Ok(());
                 }
-                return Err(self.refused(format!(
+                return Err(self.changed(format!(
                     "{} ({} bytes) is not the file of {} bytes that the checkpoint names: move it elsewhere and start again",
                     name.display(),
                     found.len(),
@@ -90,7 +100,7 @@ impl Target {
                 if found.len() != staged.length_bytes {
                     let (path, found, expected) =
                         (part.display(), found.len(), staged.length_bytes);
-                    return Err(self.refused(format!(
+                    return Err(self.changed(format!(
                         "{path} has {found} bytes, the checkpoint says {expected}"
                     )));
                 }
@@ -106,7 +116,7 @@ impl Target {
                 );
                 Ok(())
             }
-            Err(e) if e.kind() == ErrorKind::NotFound => Err(self.refused(format!(
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(self.changed(format!(
                 "a part named by the checkpoint is gone: neither {} nor {} exists",
                 part.display(),
                 name.display()

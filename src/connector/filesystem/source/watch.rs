@@ -13,6 +13,7 @@ use super::position::FolderPosition;
 use crate::connector::filesystem::source::{list, start_of};
 use crate::source::{Polled, Position, SourceError, SplitId, SplitReader};
 use crate::time::clock::SharedClock;
+use crate::who::Who;
 
 /// The watcher's split. No file that is read begins with a dot.
 pub(super) const SPLIT: &str = ".watch";
@@ -34,10 +35,11 @@ impl SplitReader for Watcher {
             return Ok(Polled::Pending { empty: None });
         }
         self.listed = now;
-        let names = list(&self.root).map_err(|reason| SourceError::Read {
+        let names = list(&self.root).map_err(|e| SourceError::Read {
             table: self.table.clone(),
             split: SplitId(SPLIT.into()),
-            reason,
+            reason: format!("{}: {e}", self.root.display()),
+            who: Who::of_io(&e),
         })?;
         let new: Vec<String> = names.into_iter().filter(|name| !self.seen.contains(name)).collect();
         if new.is_empty() {

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::state::rocks::scan_range;
-use rocksdb::{BlockBasedOptions, Cache, DB, LogLevel, Options, WriteBatch};
+use crate::who::{Again, Who};
+use rocksdb::{BlockBasedOptions, Cache, DB, ErrorKind, LogLevel, Options, WriteBatch};
 
 /// Memory of a table's write buffers and of its cache, bytes each. Result tables are small and
 /// written in bursts.
@@ -21,6 +22,16 @@ pub(crate) struct TableStore {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreError(#[from] rocksdb::Error);
+
+impl StoreError {
+    /// The table stands for one outside.
+    pub(crate) fn who(&self) -> Who {
+        match self.0.kind() {
+            ErrorKind::Corruption => Who::Outside(Again::IsInVain),
+            _ => Who::Outside(Again::MayHelp),
+        }
+    }
+}
 
 /// Changes that become visible together.
 #[derive(Default)]

@@ -1,0 +1,84 @@
+//! Which queries do worlds run? One for each way in which results share the keys of their table.
+//!
+//! What always holds: an answer is a function of the records in each shard, so that whatever befalls
+//! the job it is the same.
+
+/// Whether splits that are ahead wait for the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alignment {
+    None,
+    Tight,
+}
+
+/// A query over the stream into the table `res`.
+#[derive(Debug)]
+pub(super) struct Query {
+    pub name: &'static str,
+    /// The columns of `res`, with its key.
+    pub columns: &'static str,
+    /// The attributes of the table's key with their types.
+    pub key: &'static [(&'static str, &'static str)],
+    pub select: &'static str,
+}
+
+pub(super) const QUERIES: [Query; 5] = [
+    Query {
+        name: "windows of their own",
+        columns: "k STRING, we TIMESTAMP(3), c BIGINT, s BIGINT, PRIMARY KEY (k, we) NOT ENFORCED",
+        key: &[("k", "S"), ("we", "S")],
+        select: "SELECT k, window_end, COUNT(*), SUM(v) FROM TABLE(
+                   TUMBLE(TABLE rides, DESCRIPTOR(ts), INTERVAL '3' SECOND))
+                 GROUP BY k, window_start, window_end",
+    },
+    Query {
+        name: "the latest window of each key",
+        columns: "k STRING, we TIMESTAMP(3), c BIGINT, m BIGINT, PRIMARY KEY (k) NOT ENFORCED",
+        key: &[("k", "S")],
+        select: "SELECT k, window_end, COUNT(*), MAX(v) FROM TABLE(
+                   HOP(TABLE rides, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '4' SECOND))
+                 GROUP BY k, window_start, window_end",
+    },
+    Query {
+        name: "sessions",
+        columns: "k STRING, ws TIMESTAMP(3), c BIGINT, PRIMARY KEY (k, ws) NOT ENFORCED",
+        key: &[("k", "S"), ("ws", "S")],
+        select: "SELECT k, window_start, COUNT(*) FROM TABLE(
+                   SESSION(TABLE rides PARTITION BY k, DESCRIPTOR(ts), INTERVAL '2' SECOND))
+                 GROUP BY k, window_start, window_end",
+    },
+    Query {
+        name: "totals",
+        columns: "k STRING, c BIGINT, s BIGINT, PRIMARY KEY (k) NOT ENFORCED",
+        key: &[("k", "S")],
+        select: "SELECT k, COUNT(*), SUM(v) FROM rides GROUP BY k",
+    },
+    Query {
+        name: "a board of totals",
+        columns: "place BIGINT, k STRING, s BIGINT, PRIMARY KEY (place) NOT ENFORCED",
+        key: &[("place", "N")],
+        select: "SELECT place, k, s FROM (
+                   SELECT k, s, ROW_NUMBER() OVER (ORDER BY s DESC, k) AS place
+                   FROM (SELECT k, SUM(v) AS s FROM rides GROUP BY k))
+                 WHERE place <= 3",
+    },
+];
+
+impl Query {
+    /// The whole script. `sink`: what `res` is WITH.
+    pub fn script(&self, sink: &str, alignment: Alignment) -> String {
+        let alignment = match alignment {
+            Alignment::None => "",
+            Alignment::Tight => {
+                ", 'scan.watermark.alignment.group' = 'g', 'scan.watermark.alignment.max-drift' = '1 s'"
+            }
+        };
+        format!(
+            "CREATE TABLE rides (k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND)
+               WITH ('connector' = 'kinesis', 'stream.arn' = 'arn:aws:kinesis:eu-west-1:123456789012:stream/rides',
+                     'source.init.position' = 'TRIM_HORIZON', 'format' = 'json'{alignment});
+             CREATE TABLE res ({}) WITH ({sink});
+             INSERT INTO res {};",
+            self.columns, self.select
+        )
+    }
+}

@@ -1,0 +1,324 @@
+//! What world does a seed make? The life of a stream, the query that reads it, how the job is run,
+//! and what befalls it.
+//!
+//! Everything is decided here, before anything runs, so that a seed and the code together are the
+//! whole world. What always holds: a record is in the shard that its key belonged to when it
+//! arrived; the shards that are open at any moment share all hash keys among them.
+
+use std::time::Duration;
+
+use md5::{Digest, Md5};
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::queries::{Alignment, QUERIES, Query};
+use super::stream::{Life, Shard, StreamFaults};
+use crate::connector::kinesis::api::HashRange;
+use crate::connector::kinesis::queue::Record;
+use crate::runtime::crash::CrashPoint;
+use crate::runtime::options::CheckpointTrigger;
+
+/// When a world begins, by the service's clock: ms since the epoch.
+pub(super) const START_MS: i64 = 1_760_000_000_000;
+
+/// How a process ends before the job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Killed between two turns.
+    KilledAtTurn(u64),
+    /// Killed when it reaches a point in the life of a checkpoint or a fire for the n-th time.
+    KilledAt(CrashPoint, u64),
+    /// Asked to stop.
+    StoppedAtTurn(u64),
+}
+
+/// One process of several that run the job one after the other.
+#[derive(Debug, Clone)]
+pub(super) struct Process {
+    /// From the end of the one before it.
+    pub begins_after: Duration,
+    pub workers: usize,
+    pub batch_rows: usize,
+    pub lane_bytes_max: usize,
+    pub accumulator_bytes_max: usize,
+    pub read_ahead_bytes: usize,
+    pub trigger: CheckpointTrigger,
+    /// How far its clock is ahead of the service's.
+    pub clock_ahead_ms: i64,
+    pub end: Option<End>,
+}
+
+impl Process {
+    /// One that runs undisturbed, on one worker.
+    fn plain() -> Process {
+        Process {
+            begins_after: Duration::ZERO,
+            workers: 1,
+            batch_rows: 1000,
+            lane_bytes_max: 1 << 20,
+            accumulator_bytes_max: 64 << 20,
+            read_ahead_bytes: 64 << 20,
+            trigger: CheckpointTrigger::AtEnd,
+            clock_ahead_ms: 0,
+            end: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Scenario {
+    pub seed: u64,
+    pub query: &'static Query,
+    pub alignment: Alignment,
+    pub life: Life,
+    /// When the first process starts.
+    pub starts_after: Duration,
+    /// Records that arrive later are not the job's, ms since the epoch.
+    pub to_ms: i64,
+    pub faults: StreamFaults,
+    /// The last one has no end but the job's.
+    pub processes: Vec<Process>,
+}
+
+impl Scenario {
+    pub fn of(seed: u64) -> Scenario {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let query = &QUERIES[rng.random_range(0..3)];
+        let lasts_ms = rng.random_range(5_000..40_000);
+        let life = life(&mut rng, lasts_ms);
+        // Live, in the midst of it, or over what lies there already.
+        let starts_after = [0, lasts_ms / 2, lasts_ms + 1000][rng.random_range(0..3)];
+        let faults = faults(&mut rng, lasts_ms);
+        let ends = rng.random_range(0..5);
+        let processes = (0..=ends).map(|n| process(&mut rng, n < ends)).collect();
+        let alignment = if rng.random_bool(0.4) { Alignment::Tight } else { Alignment::None };
+        Scenario {
+            seed,
+            query,
+            alignment,
+            life,
+            starts_after: Duration::from_millis(starts_after as u64),
+            to_ms: START_MS + lasts_ms,
+            faults,
+            processes,
+        }
+    }
+
+    /// The same records in the same shards, where nothing goes wrong.
+    pub fn in_peace(&self) -> Scenario {
+        let faults = StreamFaults { records_max: 1000, ..StreamFaults::default() };
+        let starts_after = Duration::from_millis((self.to_ms - START_MS) as u64 + 1000);
+        Scenario {
+            alignment: Alignment::None,
+            faults,
+            starts_after,
+            processes: vec![Process::plain()],
+            ..self.clone()
+        }
+    }
+}
+
+fn faults(rng: &mut ChaCha8Rng, lasts_ms: i64) -> StreamFaults {
+    let mut share =
+        |most: f64| if rng.random_bool(0.5) { rng.random_range(0.0..most) } else { 0.0 };
+    let (throttled, failed, hangs) = (share(0.3), share(0.2), share(0.02));
+    let (iterator_expired, empty, childless) = (share(0.1), share(0.3), share(1.0));
+    StreamFaults {
+        throttled,
+        failed,
+        hangs,
+        iterator_expired,
+        empty,
+        childless,
+        listing_lag_ms: if rng.random_bool(0.3) { rng.random_range(0..4000) } else { 0 },
+        latency_ms: [0, 3, 50][rng.random_range(0..3)],
+        records_max: [1, 7, 50, 1000][rng.random_range(0..4)],
+        until_ms: START_MS + lasts_ms + rng.random_range(0..60_000),
+    }
+}
+
+fn process(rng: &mut ChaCha8Rng, has_end: bool) -> Process {
+    let turn = |rng: &mut ChaCha8Rng| 1u64 << rng.random_range(0..14);
+    let turn = |rng: &mut ChaCha8Rng| {
+        let most = turn(rng);
+        rng.random_range(0..=most)
+    };
+    let end = has_end.then(|| match rng.random_range(0..4) {
+        0 | 1 => End::KilledAtTurn(turn(rng)),
+        2 => End::KilledAt(
+            CrashPoint::ALL[rng.random_range(0..CrashPoint::ALL.len())],
+            rng.random_range(1..4),
+        ),
+        _ => End::StoppedAtTurn(turn(rng)),
+    });
+    Process {
+        begins_after: Duration::from_millis([0, 500, 20_000][rng.random_range(0..3)]),
+        workers: rng.random_range(1..=3),
+        batch_rows: [1, 5, 100][rng.random_range(0..3)],
+        lane_bytes_max: [1, 4096, 1 << 20][rng.random_range(0..3)],
+        accumulator_bytes_max: [1, 1 << 16, 64 << 20][rng.random_range(0..3)],
+        read_ahead_bytes: [1, 1 << 16, 64 << 20][rng.random_range(0..3)],
+        trigger: match rng.random_range(0..4) {
+            0 => CheckpointTrigger::AtEnd,
+            1 => CheckpointTrigger::Records(rng.random_range(1..40)),
+            _ => CheckpointTrigger::Interval(Duration::from_millis(rng.random_range(100..8000))),
+        },
+        clock_ahead_ms: if rng.random_bool(0.3) { rng.random_range(-90_000..90_000) } else { 0 },
+        end,
+    }
+}
+
+/// A partition key and what it is hashed to.
+struct Key {
+    text: String,
+    hash: u128,
+}
+
+impl Key {
+    fn of(text: String) -> Key {
+        let hash = u128::from_be_bytes(Md5::digest(text.as_bytes()).into());
+        Key { text, hash }
+    }
+}
+
+fn life(rng: &mut ChaCha8Rng, lasts_ms: i64) -> Life {
+    let mut shards: Vec<Shard> = Vec::new();
+    let first = rng.random_range(1..=4u128);
+    for n in 0..first {
+        let share = u128::MAX / first;
+        let hashes = HashRange {
+            first: n * share + u128::from(n > 0),
+            last: if n + 1 == first { u128::MAX } else { (n + 1) * share },
+        };
+        open(&mut shards, vec![], hashes, START_MS - 60_000);
+    }
+    let keys: Vec<Key> =
+        (0..rng.random_range(1..12)).map(|n| Key::of(format!("rider-{n}"))).collect();
+    let mut happens: Vec<(i64, Happens)> = (0..rng.random_range(10..150))
+        .map(|_| (rng.random_range(0..lasts_ms), Happens::Record))
+        .collect();
+    for _ in 0..[0, 0, 1, 3, 8][rng.random_range(0..5)] {
+        let what = if rng.random_bool(0.6) { Happens::Split } else { Happens::Merge };
+        happens.push((rng.random_range(0..lasts_ms), what));
+    }
+    happens.sort_by_key(|(at_ms, _)| *at_ms);
+    let disorder_ms = [0, 1500, 6000][rng.random_range(0..3)];
+    let is_spoilt = rng.random_bool(0.3);
+    let mut number: u64 = 0;
+    for (after_ms, what) in happens {
+        let now_ms = START_MS + after_ms;
+        match what {
+            Happens::Record => {
+                let Some(key) = keys.choose(rng) else { continue };
+                // Some clocks are broken: what they stamp must not close the others' windows.
+                let is_absurd = is_spoilt && rng.random_bool(0.03);
+                let ahead_ms = if is_absurd { 400 * 24 * 3_600_000 } else { 0 };
+                let event_ms = now_ms - rng.random_range(0..=disorder_ms) + ahead_ms;
+                let mut data = payload(&key.text, rng.random_range(-20..100), event_ms);
+                if is_spoilt && rng.random_bool(0.05) {
+                    data.truncate(data.len() / 2);
+                }
+                // A producer that got no answer writes again.
+                for _ in 0..if rng.random_bool(0.05) { 2 } else { 1 } {
+                    number += 1;
+                    put(&mut shards, key, data.clone(), now_ms, number);
+                }
+            }
+            Happens::Split => split(rng, &mut shards, now_ms),
+            Happens::Merge => merge(rng, &mut shards, now_ms),
+        }
+    }
+    Life { created_ms: START_MS - 3_600_000, retention_ms: 24 * 3_600_000, shards }
+}
+
+enum Happens {
+    Record,
+    Split,
+    Merge,
+}
+
+fn payload(key: &str, value: i64, event_ms: i64) -> Vec<u8> {
+    let at = chrono::DateTime::from_timestamp_millis(event_ms).unwrap_or_default();
+    let at = at.format("%Y-%m-%d %H:%M:%S%.3f");
+    format!(r#"{{"k":"{key}","v":{value},"ts":"{at}"}}"#).into_bytes()
+}
+
+fn open(shards: &mut Vec<Shard>, parents: Vec<String>, hashes: HashRange, now_ms: i64) {
+    let id = format!("shardId-{:012}", shards.len());
+    let records = Vec::new();
+    shards.push(Shard { id, parents, hashes, opened_ms: now_ms, closed_ms: None, records });
+}
+
+fn put(shards: &mut [Shard], key: &Key, data: Vec<u8>, now_ms: i64, number: u64) {
+    let takes = |shard: &&mut Shard| {
+        let HashRange { first, last } = shard.hashes;
+        shard.closed_ms.is_none() && (first..=last).contains(&key.hash)
+    };
+    if let Some(shard) = shards.iter_mut().find(takes) {
+        shard.records.push(Record {
+            // As long as those of the service, so that no reader takes them for machine numbers.
+            sequence_number: format!("4965012345678901234567890123456789{number:022}"),
+            partition_key: key.text.clone(),
+            arrival_ms: Some(now_ms),
+            data,
+        });
+    }
+}
+
+fn open_shards(shards: &[Shard]) -> Vec<usize> {
+    let mut open: Vec<usize> =
+        (0..shards.len()).filter(|&s| shards[s].closed_ms.is_none()).collect();
+    open.sort_by_key(|&s| shards[s].hashes.first);
+    open
+}
+
+fn split(rng: &mut ChaCha8Rng, shards: &mut Vec<Shard>, now_ms: i64) {
+    let Some(&parent) = open_shards(shards).choose(rng) else { return };
+    let HashRange { first, last } = shards[parent].hashes;
+    shards[parent].closed_ms = Some(now_ms);
+    let id = shards[parent].id.clone();
+    let middle = first + (last - first) / 2;
+    open(shards, vec![id.clone()], HashRange { first, last: middle }, now_ms);
+    open(shards, vec![id], HashRange { first: middle + 1, last }, now_ms);
+}
+
+fn merge(rng: &mut ChaCha8Rng, shards: &mut Vec<Shard>, now_ms: i64) {
+    let open_now = open_shards(shards);
+    if open_now.len() < 2 {
+        return;
+    }
+    let left = rng.random_range(0..open_now.len() - 1);
+    let (a, b) = (open_now[left], open_now[left + 1]);
+    for parent in [a, b] {
+        shards[parent].closed_ms = Some(now_ms);
+    }
+    let hashes = HashRange { first: shards[a].hashes.first, last: shards[b].hashes.last };
+    let parents = vec![shards[a].id.clone(), shards[b].id.clone()];
+    open(shards, parents, hashes, now_ms);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_open_shards_take_all_keys_at_any_time() {
+        for seed in 0..200 {
+            let life = Scenario::of(seed).life;
+            let times = life.shards.iter().map(|s| s.opened_ms);
+            for at_ms in times {
+                let is_open =
+                    |s: &&Shard| s.opened_ms <= at_ms && s.closed_ms.is_none_or(|c| c > at_ms);
+                let mut open: Vec<HashRange> =
+                    life.shards.iter().filter(is_open).map(|s| s.hashes).collect();
+                open.sort();
+                assert_eq!(open.first().map(|r| r.first), Some(0), "seed {seed}");
+                assert_eq!(open.last().map(|r| r.last), Some(u128::MAX), "seed {seed}");
+                for pair in open.windows(2) {
+                    assert_eq!(pair[0].last + 1, pair[1].first, "seed {seed}");
+                }
+            }
+        }
+    }
+}
