@@ -87,7 +87,13 @@ impl Contents {
     fn add_others(&mut self, root: &Path) -> Result<(), StoreError> {
         for (entry, name, kind) in own::entries(root)? {
             let what = match name.as_str() {
-                MARKER | "lock" | "publishing" | "published" | "clean" | "checkpoints"
+                MARKER
+                | "lock"
+                | "publishing"
+                | "published"
+                | found::LAST_RUN
+                | "clean"
+                | "checkpoints"
                 | "lost+found" => continue,
                 "live" if kind.is_dir() => "stores in use; never read after a crash",
                 own::STAGING if kind.is_dir() => {

@@ -37,6 +37,8 @@ use crate::plan::physical::{LookupPlan, SinkPlan};
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink, SinkError};
 use crate::sql::catalog::Table;
+use crate::tasks::Tasks;
+use crate::time::clock::SharedClock;
 use api::Tables;
 use client::Aws;
 use lookup::DynamoDbLookup;
@@ -105,6 +107,27 @@ impl Writes for DynamoDb {
         LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
         DynamoDbSink::check(&plan.table_spec(table), &own_options(table))
             .map_err(|e| sink_error(e, table))
+    }
+
+    fn server_ms(
+        &self,
+        plan: &SinkPlan,
+        table: &Table,
+        clock: &SharedClock,
+        tasks: &Tasks,
+    ) -> Result<Option<i64>, ConnectError> {
+        let run_ms = clock.wall_ms();
+        let sink = DynamoDbSink::on(
+            self.tables.as_ref(),
+            plan.table_spec(table),
+            &own_options(table),
+            run_ms,
+            WriteMode::Unique,
+            clock.clone(),
+            tasks.clone(),
+        );
+        let asked = sink.and_then(|sink| sink.server_ms());
+        asked.map(Some).map_err(|e| sink_error(e, table))
     }
 
     fn sink(

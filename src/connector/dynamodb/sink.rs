@@ -29,7 +29,7 @@ use crate::sink::{
     Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec,
 };
 use crate::tasks::Tasks;
-use crate::time::clock::{SharedClock, SystemClock};
+use crate::time::clock::{Clock, SharedClock, SystemClock};
 use crate::types::sql_name;
 use crate::wake::Wake;
 use crate::who::{Again, Who};
@@ -46,6 +46,7 @@ pub struct DynamoDbSink {
     mode: WriteMode,
     tasks: Tasks,
     api: Arc<dyn TableApi>,
+    clock: Arc<ServerClock>,
     /// Looked at for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
     tally: Arc<Tally>,
@@ -94,7 +95,8 @@ impl DynamoDbSink {
         tasks: Tasks,
     ) -> Result<DynamoDbSink, SinkError> {
         let options = checked_options(&spec, options)?;
-        let api = tables.open(&options, ServerClock::new(clock));
+        let clock = ServerClock::new(clock);
+        let api = tables.open(&options, clock.clone());
         let tally = Arc::new(Tally::new(&spec.name));
         Ok(DynamoDbSink {
             spec,
@@ -103,6 +105,7 @@ impl DynamoDbSink {
             mode,
             tasks,
             api,
+            clock,
             table: Mutex::default(),
             tally,
             resumed: Mutex::default(),
@@ -116,7 +119,14 @@ impl DynamoDbSink {
         checked_options(spec, options).map(drop)
     }
 
-    /// How many results of windows that share keys were not new.
+    /// What time it is at the table, ms since the epoch. Looks at the table, which has to be that of
+    /// the query.
+    pub(super) fn server_ms(&self) -> Result<i64, SinkError> {
+        self.table()?;
+        Ok(self.clock.wall_ms())
+    }
+
+    /// How many results were not new.
     pub fn counts(&self) -> Counts {
         self.tally.counts()
     }
@@ -363,3 +373,7 @@ impl Sink for DynamoDbSink {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "sink_tests.rs"]
+mod tests;

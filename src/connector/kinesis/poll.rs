@@ -18,7 +18,10 @@ use crate::connector::kinesis::api::{Child, Failure, HashRange, ListedShard, Str
 use crate::connector::kinesis::coverage::covers;
 use crate::connector::kinesis::gaps::{Gap, Gaps};
 use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
-use crate::connector::kinesis::queue::{Queue, Record, ShardEnd};
+use crate::connector::kinesis::queue::{
+    Finished, NEWS_BYTES_MAX, Queue, REPLY_BYTES_MAX, Record, ShardEnd,
+};
+use crate::source::budget::Held;
 use crate::source::{SplitId, SplitSeed};
 use crate::time::clock::SharedClock;
 use crate::wake::Wake;
@@ -88,28 +91,48 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Reads until the end; the last thing it does is to put the outcome into the queue.
+    /// Reads until the end and puts the outcome into the queue. Stays behind that, since a pause
+    /// gives up what was not taken, the outcome too: then it is read again. Ends when it is aborted.
     pub async fn run(self) {
-        let outcome = match self.read().await {
+        let mut start = self.start.clone();
+        loop {
+            self.to_the_end(start).await;
+            start = self.queue.restart().await;
+        }
+    }
+
+    /// Reads on from a place until the end, unless a pause has given up what lies before it.
+    async fn to_the_end(&self, start: ShardPlace) {
+        if self.queue.finish(self.outcome(start).await) == Finished::Now {
+            (self.wake)();
+        }
+    }
+
+    async fn outcome(&self, start: ShardPlace) -> ShardEnd {
+        match self.read(start).await {
             Ok(children) => ShardEnd::End { children },
             Err(Stop::Failed(reason)) => ShardEnd::Failed(reason),
             Err(Stop::Gap(gap)) => ShardEnd::Gap(gap),
-        };
-        self.queue.finish(outcome);
-        (self.wake)();
+        }
     }
 
-    async fn read(&self) -> Result<Vec<SplitSeed>, Stop> {
-        let ShardPlace { at: mut position, mut read_to_ms } = self.start.clone();
+    async fn read(&self, start: ShardPlace) -> Result<Vec<SplitSeed>, Stop> {
+        let ShardPlace { at: mut position, mut read_to_ms } = start;
         let mut skip_before_ms = skip_before_ms(&position);
         let mut iterator: Option<String> = None;
         let mut patience = Patience::new(self);
         let mut empty_past_end = 0;
         let mut was_missing = false;
+        let mut expected = REPLY_BYTES_MAX;
         // The arrival of the last record.
         let mut arrived_ms: Option<i64> = None;
         loop {
             self.queue.has_room().await;
+            if let Some(place) = self.queue.take_restart() {
+                (position, read_to_ms) = (place.at, place.read_to_ms);
+                skip_before_ms = self::skip_before_ms(&position);
+                (iterator, expected) = (None, REPLY_BYTES_MAX);
+            }
             let current = match &iterator {
                 Some(current) => current,
                 None => match self.iterator_at(&position, &mut read_to_ms).await? {
@@ -124,6 +147,7 @@ impl Shard {
                     }
                 },
             };
+            let held = self.queue.reserve(expected).await;
             let called = timer::now();
             let called_ms = self.clock.wall_ms();
             let mut reply = match self.stream.get_records(current).await {
@@ -146,6 +170,9 @@ impl Shard {
             };
             patience.reset();
             was_missing = false;
+            if self.queue.is_given_up() {
+                continue;
+            }
             let empty = reply.records.is_empty();
             if let Some(last) = reply.records.last() {
                 position = ShardPosition::After { sequence_number: last.sequence_number.clone() };
@@ -157,8 +184,10 @@ impl Shard {
             self.queue.note_lag(reply.behind_ms);
             let rest =
                 if empty && reply.behind_ms == Some(0) { Rest::Nothing } else { Rest::Unknown };
-            self.deliver(reply.records, rest);
+            self.deliver(reply.records, held, rest);
+            expected = REPLY_BYTES_MAX;
             if reply.behind_ms == Some(0) {
+                expected = NEWS_BYTES_MAX;
                 // A record may have arrived while the service looked, and its clock is known to the
                 // second.
                 read_to_ms = read_to_ms.max(Some(called_ms - CLOCK_GRAIN_MS));
@@ -226,10 +255,10 @@ impl Shard {
         }
     }
 
-    fn deliver(&self, records: Vec<Record>, rest: Rest) {
+    fn deliver(&self, records: Vec<Record>, held: Held, rest: Rest) {
         let has_news = match rest {
             _ if !records.is_empty() => {
-                self.queue.push(records);
+                self.queue.push(records, held);
                 true
             }
             Rest::Nothing => self.queue.answered_empty(self.clock.monotonic()),

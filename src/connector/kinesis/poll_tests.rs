@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use super::*;
 use crate::connector::OnGap;
 use crate::connector::kinesis::api::{Answer as Given, Described, Entry, ListedShard, Reply};
-use crate::connector::kinesis::queue::{QUEUE_BYTES, Taken};
+use crate::connector::kinesis::queue::Taken;
+use crate::source::budget::ReadBudget;
 use crate::time::clock::SetClock;
 
 /// What the server answers to one call.
@@ -103,7 +104,7 @@ const NOW_MS: i64 = 1_000_000_000;
 
 async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> Ran {
     let calls = Arc::new(Mutex::default());
-    let queue = Arc::new(Queue::new(QUEUE_BYTES));
+    let queue = Arc::new(Queue::new(ReadBudget::new(usize::MAX)));
     let wakes = Arc::new(AtomicUsize::new(0));
     let tick = Duration::from_millis(1);
     let shard = Shard {
@@ -129,7 +130,7 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
             }
         }),
     };
-    shard.run().await;
+    shard.to_the_end(shard.start.clone()).await;
     assert!(wakes.load(Ordering::Relaxed) > 0);
     let mut records = vec![];
     let outcome = loop {
@@ -415,7 +416,7 @@ impl StreamApi for Told {
 
 #[tokio::test]
 async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
-    let queue = Arc::new(Queue::new(QUEUE_BYTES));
+    let queue = Arc::new(Queue::new(ReadBudget::new(usize::MAX)));
     let known_empty: Arc<Mutex<Vec<bool>>> = Arc::default();
     let empty = || Ok(reply(&[], Some("i")));
     let behind = Reply { behind_ms: Some(500), ..reply(&[], Some("i")) };
@@ -453,7 +454,7 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
         queue,
         wake: Arc::new(|| {}),
     };
-    shard.run().await;
+    shard.to_the_end(shard.start.clone()).await;
     let told = known_empty.lock().unwrap_or_else(PoisonError::into_inner).clone();
     assert_eq!(told, [false, true, false, true, false, true, false, true]);
 }

@@ -21,7 +21,7 @@ use crate::connector::kinesis::coverage::{Coverage, Known, newest};
 use crate::connector::kinesis::gaps::Gaps;
 use crate::connector::kinesis::poll::{Pace, Shard};
 use crate::connector::kinesis::position::{KeptBounds, KeptOfStream, ShardPlace, ShardPosition};
-use crate::connector::kinesis::queue::{QUEUE_BYTES, Queue, Record, ShardEnd, Taken};
+use crate::connector::kinesis::queue::{Queue, Record, ShardEnd, Taken};
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 use crate::record::{Places, RawBatch};
 use crate::source::{
@@ -281,7 +281,7 @@ impl Source for KinesisSource {
     ) -> Result<Box<dyn SplitReader>, SourceError> {
         let place = ShardPlace::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
         self.audited().coverage.note(&split.0, Known::Reading);
-        let queue = Arc::new(Queue::new(QUEUE_BYTES.min(ahead.bytes_max)));
+        let queue = Arc::new(Queue::new(ahead.budget));
         let shard = Shard {
             stream: self.stream.clone(),
             table: self.table.clone(),
@@ -426,7 +426,10 @@ impl SplitReader for ShardReader {
     }
 
     fn pause(&mut self, now: Pause) {
-        self.queue.pause(now);
+        match now {
+            Pause::Begins => self.queue.begin_pause(self.place.clone()),
+            Pause::Ends => self.queue.end_pause(),
+        }
     }
 
     fn lag_ms(&self) -> Option<i64> {
