@@ -5,9 +5,10 @@
 //! and begins a run where there is none. What always holds: nothing is changed before the decision,
 //! and none of it is done for a job that had finished but its last publication.
 
-use super::graph::{first_splits, named_sinks, staged_of};
+use super::graph::{first_splits, named_sinks};
 use super::inputs::Changes;
 use super::observer::{Observer, Outcome};
+use super::publication::Publication;
 use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
 use crate::checkpoint::manifest::{Manifest, SourceState, SplitState};
 use crate::checkpoint::store::CheckpointStore;
@@ -18,7 +19,7 @@ use crate::plan::physical::PhysicalPlan;
 use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
-use crate::sink::{Guarantee, Sink, SinkError, Staged};
+use crate::sink::Guarantee;
 use crate::state::KEY_GROUPS;
 
 /// What the state directory says of the job.
@@ -43,9 +44,6 @@ pub(crate) struct Recovery<'a> {
     pub run_ms: i64,
     pub changes: &'a mut Changes,
 }
-
-/// [`Sink::commit`], [`Sink::recommit`] or [`Sink::resume`].
-type Publish = fn(&dyn Sink, &[Staged]) -> Result<(), SinkError>;
 
 impl Recovery<'_> {
     /// Does what the state directory asks for. An error leaves it to the next start.
@@ -80,7 +78,7 @@ impl Recovery<'_> {
                 self.store.drop_after(Some(manifest.epoch))?;
                 self.recommit(&manifest, &disk)?;
                 self.discard_uncommitted()?;
-                self.publish(&manifest, |sink, staged| sink.resume(staged))?;
+                self.publication(&manifest).resume()?;
                 observer.resumed(manifest.epoch, &skipped);
                 self.changes.tell(self.plan, self.connected, &manifest);
                 Ok(Recovered::GoesOn { manifest, last_epoch })
@@ -146,12 +144,8 @@ impl Recovery<'_> {
         })
     }
 
-    /// Gives every sink what the manifest has of it.
-    fn publish(&self, manifest: &Manifest, publish: Publish) -> Result<(), JobError> {
-        for (name, sink) in named_sinks(self.plan, self.connected) {
-            publish(sink.as_ref(), staged_of(manifest, name))?;
-        }
-        Ok(())
+    fn publication(&self, manifest: &Manifest) -> Publication {
+        Publication::of(manifest, self.plan, self.connected)
     }
 
     /// Commits what a killed process may not have. Where it had finished, nothing is looked at
@@ -166,10 +160,10 @@ impl Recovery<'_> {
             return Ok(());
         }
         if disk.publishing.is_some_and(|publishing| publishing >= manifest.epoch) {
-            self.publish(manifest, |sink, staged| sink.recommit(staged))?;
+            self.publication(manifest).publish(|sink, staged| sink.recommit(staged))?;
         } else {
             self.store.begin_publishing(manifest.epoch)?;
-            self.publish(manifest, |sink, staged| sink.commit(staged))?;
+            self.publication(manifest).publish(|sink, staged| sink.commit(staged))?;
         }
         Ok(self.store.end_publishing(manifest.epoch)?)
     }

@@ -7,11 +7,12 @@
 //!
 //! `PACELINE_SEEDS=0..10000 tests/run.sh simulation` runs the worlds of these seeds.
 
-mod executor;
+pub(crate) mod executor;
 mod plans;
 mod queries;
 mod scenario;
 mod stream;
+pub(crate) mod table;
 mod world;
 
 use std::ops::Range;

@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::queries::{Alignment, QUERIES, Query};
 use super::stream::{Life, Shard, StreamFaults};
+use super::table::TableFaults;
 use crate::connector::kinesis::api::HashRange;
 use crate::connector::kinesis::queue::Record;
 use crate::runtime::crash::CrashPoint;
@@ -78,6 +79,13 @@ pub(super) enum Twist {
     MadeAgain,
 }
 
+/// Where results go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Into {
+    Files,
+    Table,
+}
+
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
@@ -101,6 +109,8 @@ pub(super) struct Scenario {
     /// Records that arrive later are not the job's, ms since the epoch.
     pub to_ms: i64,
     pub faults: StreamFaults,
+    pub sink: Into,
+    pub table_faults: TableFaults,
     /// The last one has no end but the job's.
     pub processes: Vec<Process>,
 }
@@ -108,12 +118,16 @@ pub(super) struct Scenario {
 impl Scenario {
     pub fn of(seed: u64) -> Scenario {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let query = &QUERIES[rng.random_range(0..3)];
+        let query = &QUERIES[rng.random_range(0..QUERIES.len())];
+        // Files take no changes.
+        let sink =
+            if query.is_append_only && rng.random_bool(0.4) { Into::Files } else { Into::Table };
         let lasts_ms = rng.random_range(5_000..40_000);
         let life = life(&mut rng, lasts_ms);
         // Live, in the midst of it, or over what lies there already.
         let starts_after = [0, lasts_ms / 2, lasts_ms + 1000][rng.random_range(0..3)];
         let faults = faults(&mut rng, lasts_ms);
+        let table_faults = table_faults(&mut rng);
         let ends = rng.random_range(0..5);
         let processes = (0..=ends).map(|n| process(&mut rng, n < ends)).collect();
         let from = if rng.random_bool(0.25) { From::Latest } else { From::Horizon };
@@ -133,6 +147,8 @@ impl Scenario {
             starts_after: Duration::from_millis(starts_after as u64),
             to_ms: START_MS + lasts_ms,
             faults,
+            sink,
+            table_faults,
             processes,
         }
     }
@@ -146,6 +162,7 @@ impl Scenario {
             from,
             twist: Twist::None,
             faults,
+            table_faults: TableFaults::default(),
             starts_after,
             processes: vec![Process::plain()],
             ..self.clone()
@@ -169,6 +186,25 @@ fn faults(rng: &mut ChaCha8Rng, lasts_ms: i64) -> StreamFaults {
         latency_ms: [0, 3, 50][rng.random_range(0..3)],
         records_max: [1, 7, 50, 1000][rng.random_range(0..4)],
         until_ms: START_MS + lasts_ms + rng.random_range(0..60_000),
+    }
+}
+
+fn table_faults(rng: &mut ChaCha8Rng) -> TableFaults {
+    let mut share =
+        |most: f64| if rng.random_bool(0.4) { rng.random_range(0.0..most) } else { 0.0 };
+    let (throttled, failed, failed_after) = (share(0.4), share(0.2), share(0.2));
+    let (lost, answer_lost, late, unprocessed) = (share(0.1), share(0.1), share(0.1), share(0.5));
+    TableFaults {
+        throttled,
+        failed,
+        failed_after,
+        lost,
+        answer_lost,
+        late,
+        late_ms_max: [1000, 20_000, 120_000][rng.random_range(0..3)],
+        unprocessed,
+        latency_ms: [0, 2, 30][rng.random_range(0..3)],
+        ..TableFaults::default()
     }
 }
 

@@ -16,13 +16,13 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::aws::clock::ServerClock;
 use crate::connector::kinesis::KinesisOptions;
 use crate::connector::kinesis::api::{
     Answer, Child, Described, Entry, Failure, HashRange, ListedShard, Reply, StreamApi, Streams,
 };
 use crate::connector::kinesis::position::ShardPosition;
 use crate::connector::kinesis::queue::Record;
-use crate::connector::kinesis::server_clock::ServerClock;
 use crate::planted::{self, Bug};
 use crate::tasks::{Stopped, Tasks};
 use crate::time::timer::sleep;

@@ -16,10 +16,12 @@ use rand_chacha::ChaCha8Rng;
 
 use super::executor::{Moved, Sim};
 use super::plans::{Planned, planned};
-use super::scenario::{End, From, Process, START_MS, Scenario, Twist};
+use super::scenario::{End, From, Into, Process, START_MS, Scenario, Twist};
 use super::stream::Service;
+use super::table;
 use crate::checkpoint::store::CheckpointStore;
 use crate::connect::connect;
+use crate::connector::dynamodb::DynamoDb;
 use crate::connector::inline::select::SelectFormat;
 use crate::connector::kinesis::Kinesis;
 use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
@@ -57,6 +59,11 @@ pub(super) struct Lived {
     pub trace: Vec<String>,
 }
 
+/// The table of results.
+const TABLE: &str = "res";
+/// So that its faults are not those of the stream.
+const TABLES: u64 = 0x7ab1e;
+
 /// Folders on the disk of the world.
 const RESULTS: &str = "/results";
 const ERRORS: &str = "/errors";
@@ -88,6 +95,7 @@ struct World<'a> {
     scenario: &'a Scenario,
     time: Begun,
     stream: Arc<Service>,
+    tables: Arc<table::Service>,
     disk: Tree,
     trace: Vec<String>,
     from: From,
@@ -117,12 +125,16 @@ impl World<'_> {
             scenario.faults,
             scenario.seed,
         );
+        let tables =
+            table::Service::new(START_MS, scenario.table_faults.clone(), scenario.seed ^ TABLES);
+        tables.create(TABLE, scenario.query.key);
         time.0.advance_to(scenario.starts_after);
         fastrand::seed(scenario.seed);
         World {
             scenario,
             time,
             stream,
+            tables,
             disk: Tree::new(),
             trace: Vec::new(),
             from: scenario.from,
@@ -242,13 +254,14 @@ impl World<'_> {
             self.from = From::Time(at_ms);
         }
         self.note(format!(
-            "{} turns, {} checkpoints, {} records, {} rows, {} late; calls {:?}",
+            "{} turns, {} checkpoints, {} records, {} rows, {} late; calls {:?}, {:?}",
             clockwork.turns(),
             seen.checkpoints,
             seen.records,
             seen.rows,
             seen.late,
-            self.stream.calls()
+            self.stream.calls(),
+            self.tables.calls()
         ));
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => Ok(Ended::Finished),
@@ -284,8 +297,17 @@ impl World<'_> {
         clockwork: &Arc<Clockwork>,
         seen: &mut Seen,
     ) -> Result<Outcome, JobError> {
-        let connectors = Connectors::built_in().replacing(Kinesis::on(self.stream.clone()));
-        let sink = format!("'connector' = 'filesystem', 'format' = 'json', 'path' = '{}'", RESULTS);
+        let connectors = Connectors::built_in()
+            .replacing(Kinesis::on(self.stream.clone()))
+            .replacing(DynamoDb::on(self.tables.caller("job")));
+        let sink = match self.scenario.sink {
+            Into::Files => {
+                format!("'connector' = 'filesystem', 'format' = 'json', 'path' = '{RESULTS}'")
+            }
+            Into::Table => format!(
+                "'connector' = 'dynamodb', 'table-name' = '{TABLE}', 'aws.region' = 'eu-west-1'"
+            ),
+        };
         let planned: Rc<Planned> = planned(
             &self.scenario.query.script(&sink, self.position(), self.scenario.alignment),
             process.workers,
@@ -297,7 +319,8 @@ impl World<'_> {
         }
         let state_dir = PathBuf::from("/state");
         let mut store = CheckpointStore::open_in(files.clone(), &state_dir)?;
-        let run_ms = job::run_start(&mut store, false, &clock)?;
+        let server_ms = self.tables.now_ms();
+        let run_ms = job::run_start(&mut store, false, || Ok::<i64, JobError>(server_ms))?;
         let env = Environment {
             connectors: &connectors,
             config: &planned.config,
@@ -353,6 +376,15 @@ impl World<'_> {
         }
     }
 
+    /// What the table holds once all that is on its way has arrived.
+    fn rows_of_table(&self) -> Result<Vec<String>, String> {
+        self.time.0.advance_to(self.time.0.elapsed() + Duration::from_secs(3600));
+        if let Some(key) = self.tables.went_back() {
+            return Err(format!("a row of the table went back to an older version: {key}"));
+        }
+        Ok(self.tables.rows(TABLE).into_values().collect())
+    }
+
     fn answer(&self) -> Result<Answer, String> {
         let files = self.disk.outside();
         let lines = |folder: &str| {
@@ -368,7 +400,11 @@ impl World<'_> {
             lines.sort();
             Ok(lines)
         };
-        Ok(Answer { rows: lines(RESULTS)?, errors: lines(ERRORS)? })
+        let rows = match self.scenario.sink {
+            Into::Files => lines(RESULTS)?,
+            Into::Table => self.rows_of_table()?,
+        };
+        Ok(Answer { rows, errors: lines(ERRORS)? })
     }
 }
 

@@ -12,6 +12,7 @@ use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::aws::AwsOptions;
+use crate::aws::clock::ServerClock;
 use crate::connector::OnGap;
 use crate::connector::kinesis::api::{Failure, ListedShard, StreamApi, Streams};
 use crate::connector::kinesis::bounds::{self, GoesOn, time};
@@ -21,7 +22,6 @@ use crate::connector::kinesis::gaps::Gaps;
 use crate::connector::kinesis::poll::{Pace, Shard};
 use crate::connector::kinesis::position::{KeptBounds, KeptOfStream, ShardPlace, ShardPosition};
 use crate::connector::kinesis::queue::{Queue, Record, ShardEnd, Taken};
-use crate::connector::kinesis::server_clock::ServerClock;
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 #[cfg(test)]
 use crate::planted::{self, Bug};
