@@ -78,7 +78,12 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     }
     let lookups =
         plan.lookups.iter().map(|plan| lookups::lookup(plan, env)).collect::<Result<_, _>>()?;
-    let errors = FileSink::errors(env.errors_dir.clone(), &env.run_name, errors::schema())?;
+    let errors = FileSink::errors(
+        env.files.clone(),
+        env.errors_dir.clone(),
+        &env.run_name,
+        errors::schema(),
+    )?;
     let connected = Connected {
         sources,
         decoding: Box::new(move |i| {

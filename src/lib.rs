@@ -83,7 +83,7 @@
 //! tick behind their last rows ([`runtime::inbox`]); an aggregation before the exchange holds 32
 //! MiB, or a quarter of what is left, before it sends early ([`operator::window::local`]);
 //! RocksDB's caches and write buffers take a quarter of `paceline.memory`, each store its own share
-//! ([`state::rocks`]); what is moved to a store goes there by the mebibyte; a line of a file may
+//! ([`state::store`]); what is moved to a store goes there by the mebibyte; a line of a file may
 //! have 16 MiB. All splits together read ahead an eighth of `paceline.memory`, replies on their
 //! way included ([`source::budget`]). Accumulators take two
 //! fifths of `paceline.memory`; past that, windows are moved to the store and fire from there, some
@@ -99,13 +99,14 @@
 //! a circle; what is common to a folder stands in the folder's `mod.rs`. `tests/architecture.rs`
 //! reads the list and checks.
 //!
-//! - `bounded`, `secret`, `private`, `suggest`: words for people: short enough, without keys, for
-//!   their owner only
+//! - `bounded`, `secret`, `suggest`: words for people: short enough, without keys
+//! - `files`: where state and results in files are kept
 //! - `engine_words`: what the engine below says, said in words of SQL
 //! - `who`: who has to act when something fails
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `tasks`: where what waits for the outside runs
+//! - `planted`: faults for tests that have to find them
 //! - `floats`, `map_keys`: facts about values that several floors share
 //! - `time`: clocks, times of events and watermarks
 //! - `change`, `rows`: rows that add or take back, and batches of them
@@ -132,7 +133,7 @@
 //! - `simulation`: the whole job from a seed, for tests
 //!
 //! Outside things have one door: SQL parser in `sql`, Kinesis in `connector::kinesis::client`,
-//! RocksDB in `state::rocks` and the embedded table's store, DynamoDB in `connector::dynamodb`
+//! RocksDB in `state::store` and the embedded table's store, DynamoDB in `connector::dynamodb`
 //! (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock` and
 //! `time::timer`.
 
@@ -140,11 +141,11 @@ pub mod aws;
 pub mod bounded;
 pub mod change;
 pub mod engine_words;
+pub mod files;
 pub mod floats;
 pub mod ids;
 pub mod map_keys;
 pub mod options;
-pub mod private;
 pub mod rows;
 pub mod secret;
 pub mod suggest;
@@ -187,6 +188,8 @@ pub mod embed;
 
 pub mod cli;
 
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod simulation;
 

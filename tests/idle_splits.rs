@@ -14,6 +14,7 @@ use paceline::config::Config;
 use paceline::connect::connect;
 use paceline::connector::inline::select::SelectFormat;
 use paceline::connector::{Connectors, Environment};
+use paceline::files::on_disk;
 use paceline::plan::lower::lower;
 use paceline::record::{Places, RawBatch, Span};
 use paceline::runtime::control::Stats;
@@ -27,6 +28,7 @@ use paceline::source::{
     Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
 };
 use paceline::sql::bind::bind;
+use paceline::state::store::StoreKind;
 use paceline::time::Watermark;
 use paceline::time::clock::{Clock, SystemClock};
 use paceline::time::idle::{ANSWER_AGE_MAX, EmptyAnswers};
@@ -201,6 +203,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         config: &config,
         query_path: PathBuf::from("query.sql"),
         local: false,
+        files: on_disk(),
         state_dir: state_dir.clone(),
         errors_dir: state_dir.join("errors"),
         run_ms,
@@ -234,6 +237,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         lane_bytes_max: 1 << 20,
         accumulator_bytes_max: 1 << 20,
         read_ahead_bytes: 1 << 20,
+        stores: StoreKind::RocksDb,
         state_cache_bytes: 1 << 20,
         crashes: Arc::new(NeverCrash),
         stop: clock.stop.clone(),

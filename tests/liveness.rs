@@ -14,7 +14,7 @@ use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job::{Observer, Outcome};
 use paceline::runtime::options::{CheckpointTrigger, Scheduling};
 use paceline::runtime::worker::SharedSource;
-use paceline::state::rocks::{StateDb, StateMemory};
+use paceline::state::store::{StateDb, StateMemory};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -206,7 +206,7 @@ fn a_full_store_does_not_wait_for_another() {
         store
             .scan_all(|_, _| {
                 entries += 1;
-                Ok::<_, paceline::state::rocks::StateError>(())
+                Ok::<_, paceline::state::StateError>(())
             })
             .unwrap();
     }

@@ -13,7 +13,7 @@ use paceline::runtime::control::Stats;
 use paceline::runtime::job::Observer;
 use paceline::runtime::options::CheckpointTrigger;
 use paceline::runtime::worker::SharedSource;
-use paceline::state::rocks::{StateDb, StateMemory};
+use paceline::state::store::{StateDb, StateMemory};
 
 use crate::support::changelog_sink::changes;
 use crate::support::job::{Variation, finish, observe, sink_rows};
@@ -31,7 +31,7 @@ fn stored_keys(checkpoint: &Path) -> usize {
         let db = StateDb::open(copy.path(), &StateMemory::new(16 << 20, 1)).unwrap();
         db.scan_all(|_, _| {
             keys += 1;
-            Ok::<_, paceline::state::rocks::StateError>(())
+            Ok::<_, paceline::state::StateError>(())
         })
         .unwrap();
     }

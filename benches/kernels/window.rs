@@ -16,7 +16,7 @@ use paceline::plan::lower::lower;
 use paceline::plan::physical::OperatorPlan;
 use paceline::sql::bind::bind;
 use paceline::state::key::{KeyBuf, encode_keys};
-use paceline::state::rocks::{Changes, StateDb, StateMemory};
+use paceline::state::store::{StateDb, StateMemory};
 use paceline::time::Watermark;
 
 const ROWS: i64 = 4096;
@@ -129,7 +129,7 @@ pub fn window(c: &mut Criterion) {
         world.feed(&mut operator, Event::Barrier(Epoch::new(1)));
         let mut done = false;
         while !done {
-            let mut changes = Changes::default();
+            let mut changes = world.db.batch();
             done = operator.write_frozen(&mut changes).expect("no failure");
             world.db.write(changes).expect("writes");
         }

@@ -3,9 +3,9 @@
 //! Called by `paceline checkpoints`. What always holds: nothing is made, changed, removed or
 //! locked, so a job may run meanwhile; what it removes while it is looked at counts as not there.
 
-use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::decide::Disk;
@@ -14,6 +14,7 @@ use super::durable::{MARKER, StoreError, at};
 use super::folder::Folder;
 use super::found;
 use super::own;
+use crate::files::{Entry, Files};
 
 /// All that is in a state directory.
 #[derive(Debug)]
@@ -41,36 +42,41 @@ const IN_PARTS: &str = "a checkpoint without a manifest: being made, or left by 
 const FOREIGN: &str = "not Paceline's";
 
 /// Looks at everything. A folder that is missing or somebody else's is a mistake of whoever asks.
-pub(crate) fn look(root: &Path) -> Result<Contents, StoreError> {
-    own::examine(root)?;
-    if !root.is_dir() {
+pub(crate) fn look(files: Arc<dyn Files>, root: &Path) -> Result<Contents, StoreError> {
+    own::examine(files.as_ref(), root)?;
+    if !files.is_folder(root) {
         return Err(StoreError::Missing { path: root.display().to_string() });
     }
     let mut contents = Contents { disk: Disk::default(), times: vec![], others: vec![] };
-    let mut clean = found::is_clean(root);
-    while !contents.add_checkpoints(root, clean)? {
+    let mut clean = found::is_clean(files.as_ref(), root);
+    while !contents.add_checkpoints(&files, root, clean)? {
         // A job is at work there and replaces its checkpoints. The next look is quick enough to see
         // the newest.
         clean = true;
         contents = Contents { disk: Disk::default(), times: vec![], others: vec![] };
     }
-    contents.add_others(root)?;
+    contents.add_others(files.as_ref(), root)?;
     contents.others.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(contents)
 }
 
 impl Contents {
     /// Returns false if one was removed meanwhile.
-    fn add_checkpoints(&mut self, root: &Path, clean: bool) -> Result<bool, StoreError> {
+    fn add_checkpoints(
+        &mut self,
+        files: &Arc<dyn Files>,
+        root: &Path,
+        clean: bool,
+    ) -> Result<bool, StoreError> {
         // First: checkpoints that are newer than these may be found, but none that they name is
         // missed.
-        self.disk.publishing = found::read_epoch(root, "publishing")?;
-        self.disk.published = found::read_epoch(root, "published")?;
-        let depot = Folder::of_state(root);
+        self.disk.publishing = found::read_epoch(files.as_ref(), root, "publishing")?;
+        self.disk.published = found::read_epoch(files.as_ref(), root, "published")?;
+        let depot = Folder::of_state(files.clone(), root);
         for epoch in found::epochs(&depot)?.into_iter().rev() {
             let Some(found) = found::find(&depot, epoch, clean, &mut 0)? else {
                 let name = format!("checkpoints/{}", own::folder_of(epoch));
-                self.add(&root.join(&name), name, IN_PARTS)?;
+                self.add(files.as_ref(), &root.join(&name), name, IN_PARTS)?;
                 continue;
             };
             // A manifest is removed before what it names: if it is still there, its files were not
@@ -84,8 +90,8 @@ impl Contents {
         Ok(true)
     }
 
-    fn add_others(&mut self, root: &Path) -> Result<(), StoreError> {
-        for (entry, name, kind) in own::entries(root)? {
+    fn add_others(&mut self, files: &dyn Files, root: &Path) -> Result<(), StoreError> {
+        for (Entry { path, kind, .. }, name) in own::entries(files, root)? {
             let what = match name.as_str() {
                 MARKER
                 | "lock"
@@ -95,27 +101,33 @@ impl Contents {
                 | "clean"
                 | "checkpoints"
                 | "lost+found" => continue,
-                "live" if kind.is_dir() => "stores in use; never read after a crash",
-                own::STAGING if kind.is_dir() => {
+                "live" if kind.is_folder() => "stores in use; never read after a crash",
+                own::STAGING if kind.is_folder() => {
                     "of a checkpoint that is being made, or left by a kill"
                 }
-                "tables" if kind.is_dir() => "embedded tables",
-                "errors" if kind.is_dir() => "records and rows that could not be used",
+                "tables" if kind.is_folder() => "embedded tables",
+                "errors" if kind.is_folder() => "records and rows that could not be used",
                 _ => FOREIGN,
             };
-            self.add(&entry.path(), name, what)?;
+            self.add(files, &path, name, what)?;
         }
-        for (entry, name, _) in own::entries(&root.join("checkpoints"))? {
+        for (entry, name) in own::entries(files, &root.join("checkpoints"))? {
             if own::epoch_of(&entry).is_none() {
-                self.add(&entry.path(), format!("checkpoints/{name}"), FOREIGN)?;
+                self.add(files, &entry.path, format!("checkpoints/{name}"), FOREIGN)?;
             }
         }
         Ok(())
     }
 
     /// Notes something, unless it is gone or a folder of ours in which there is nothing.
-    fn add(&mut self, path: &Path, name: String, what: &'static str) -> Result<(), StoreError> {
-        if let Some(bytes) = size(path)?.filter(|bytes| *bytes > 0 || what == FOREIGN) {
+    fn add(
+        &mut self,
+        files: &dyn Files,
+        path: &Path,
+        name: String,
+        what: &'static str,
+    ) -> Result<(), StoreError> {
+        if let Some(bytes) = size(files, path)?.filter(|bytes| *bytes > 0 || what == FOREIGN) {
             self.others.push(Other { name, bytes, what });
         }
         Ok(())
@@ -123,18 +135,18 @@ impl Contents {
 }
 
 /// The bytes of a file, or of all files below a folder; None if it is gone.
-fn size(path: &Path) -> Result<Option<u64>, StoreError> {
-    let found = match fs::symlink_metadata(path) {
+fn size(files: &dyn Files, path: &Path) -> Result<Option<u64>, StoreError> {
+    let found = match files.symlink_metadata(path) {
         Ok(found) => found,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(at(path)(e)),
     };
-    if !found.is_dir() {
-        return Ok(Some(found.len()));
+    if !found.kind.is_folder() {
+        return Ok(Some(found.size_bytes));
     }
     let mut bytes = 0;
-    for (entry, ..) in own::entries(path)? {
-        bytes += size(&entry.path())?.unwrap_or(0);
+    for (entry, _) in own::entries(files, path)? {
+        bytes += size(files, &entry.path)?.unwrap_or(0);
     }
     Ok(Some(bytes))
 }

@@ -20,6 +20,10 @@ pub(crate) trait Depot: Send + Sync {
     /// taken and leaves that object as it is; which others were put by then is open.
     fn put_if_absent(&self, objects: &[(String, Content<'_>)]) -> Result<Put, StoreError>;
 
+    /// Makes an object durable that is there: whoever put it may have been killed before the call
+    /// returned.
+    fn make_durable(&self, name: &str) -> Result<(), StoreError>;
+
     /// The bytes of an object; None if it is not there.
     fn get(&self, name: &str) -> Result<Option<Box<dyn Read>>, StoreError>;
 

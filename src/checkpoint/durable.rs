@@ -3,12 +3,11 @@
 //!
 //! Used by everything that touches a state directory.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::private;
+use crate::files::Files;
 use crate::who::{Again, Mistake, Who};
 
 /// How long a start waits for the lock: a process that was just killed holds it until the system
@@ -63,23 +62,21 @@ pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |source| StoreError::Io { path, source }
 }
 
-pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|f| f.sync_all()).map_err(at(path))
+pub(super) fn sync_folder(files: &dyn Files, path: &Path) -> Result<(), StoreError> {
+    files.sync_folder(path).map_err(at(path))
 }
 
 /// Temporary name, fsync, rename, fsync of the folder: afterwards the file is there whole, or not
 /// at all.
-pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(super) fn write_durably(
+    files: &dyn Files,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
     let temporary = path.with_extension("tmp");
-    write_and_sync(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, path))
+    files
+        .write_and_sync(&temporary, bytes)
+        .and_then(|()| files.rename(&temporary, path))
         .map_err(at(path))?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Writes a file and makes its bytes durable, but not yet its name.
-pub(super) fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = private::file_options().write(true).create(true).truncate(true).open(path)?;
-    io::Write::write_all(&mut file, bytes)?;
-    file.sync_all()
+    path.parent().map_or(Ok(()), |folder| sync_folder(files, folder))
 }

@@ -3,7 +3,6 @@
 //! Called by `store` at a start and by `contents` for people, so that both judge by the same rules.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -13,11 +12,12 @@ use super::depot::Depot;
 use super::durable::{StoreError, at};
 use super::manifest::{FileEntry, Manifest};
 use super::own;
+use crate::files::Files;
 use crate::ids::Epoch;
 
 /// True if the last process stopped in order and none has begun to work since.
-pub(crate) fn is_clean(root: &Path) -> bool {
-    root.join("clean").exists()
+pub(crate) fn is_clean(files: &dyn Files, root: &Path) -> bool {
+    files.exists(&root.join("clean"))
 }
 
 /// The epochs of which the depot has anything, ascending.
@@ -89,12 +89,17 @@ fn verify(
 }
 
 /// An epoch that was noted in a file of this name.
-pub(crate) fn read_epoch(root: &Path, name: &str) -> Result<Option<Epoch>, StoreError> {
+pub(crate) fn read_epoch(
+    files: &dyn Files,
+    root: &Path,
+    name: &str,
+) -> Result<Option<Epoch>, StoreError> {
     let path = root.join(name);
     let damaged = |reason| StoreError::Damaged { path: path.display().to_string(), reason };
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            let number = text.trim().parse().map_err(|_| {
+    match files.read(&path) {
+        Ok(bytes) => {
+            let number = std::str::from_utf8(&bytes).ok().and_then(|t| t.trim().parse().ok());
+            let number = number.ok_or_else(|| {
                 damaged("this is no epoch number; use --fresh to start over".into())
             })?;
             Ok(Some(Epoch::new(number)))
@@ -111,8 +116,9 @@ pub(crate) const LAST_RUN: &str = "last-run";
 
 /// The number of the last run that began here. None if there is none, or none that can be read: a
 /// start that drops what is there has to be able to do so.
-pub(crate) fn read_last_run(root: &Path) -> Option<i64> {
-    fs::read_to_string(root.join(LAST_RUN)).ok()?.trim().parse().ok()
+pub(crate) fn read_last_run(files: &dyn Files, root: &Path) -> Option<i64> {
+    let bytes = files.read(&root.join(LAST_RUN)).ok()?;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
 }
 
 /// CRC-32C of all that is read.

@@ -6,13 +6,13 @@
 //! What always holds: only files are removed whose names and places are those that we or RocksDB
 //! give; whatever else lies among them stays, and so does the folder it is in.
 
-use std::fs::{self, DirEntry, FileType};
 use std::hash::BuildHasher;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::codec;
 use super::durable::{MARKER, StoreError, at, write_durably};
+use crate::files::{Entry, Files};
 use crate::ids::Epoch;
 
 const FIRST_LINE: &str =
@@ -21,8 +21,8 @@ const FIRST_LINE: &str =
 const RUN: &str = "run ";
 
 /// Fails, without having touched anything, if the folder is somebody else's.
-pub(crate) fn examine(root: &Path) -> Result<(), StoreError> {
-    let entries = match fs::read_dir(root) {
+pub(crate) fn examine(files: &dyn Files, root: &Path) -> Result<(), StoreError> {
+    let entries = match files.list(root) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
@@ -30,13 +30,12 @@ pub(crate) fn examine(root: &Path) -> Result<(), StoreError> {
         }
         Err(e) => return Err(at(root)(e)),
     };
-    if read_marker(root)?.is_some() || holds_manifest(root)? {
+    if read_marker(files, root)?.is_some() || holds_manifest(files, root)? {
         return Ok(());
     }
     for entry in entries {
-        let entry = entry.map_err(at(root))?;
-        if !is_nothing(&entry).map_err(at(&entry.path()))? {
-            let found = entry.file_name().to_string_lossy().into_owned();
+        if !is_nothing(files, &entry).map_err(at(&entry.path))? {
+            let found = entry.name.to_string_lossy().into_owned();
             return Err(StoreError::NotOurs { path: root.display().to_string(), found });
         }
     }
@@ -44,9 +43,9 @@ pub(crate) fn examine(root: &Path) -> Result<(), StoreError> {
 }
 
 /// The marker's identity; None if there is no marker.
-fn read_marker(root: &Path) -> Result<Option<String>, StoreError> {
+fn read_marker(files: &dyn Files, root: &Path) -> Result<Option<String>, StoreError> {
     let path = root.join(MARKER);
-    let text = match fs::read(&path) {
+    let text = match files.read(&path) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(at(&path)(e)),
@@ -59,35 +58,30 @@ fn read_marker(root: &Path) -> Result<Option<String>, StoreError> {
 }
 
 /// True for the state directory of a version that made no markers.
-fn holds_manifest(root: &Path) -> Result<bool, StoreError> {
+fn holds_manifest(files: &dyn Files, root: &Path) -> Result<bool, StoreError> {
     let folder = root.join("checkpoints");
-    let entries = match fs::read_dir(&folder) {
+    let entries = match files.list(&folder) {
         Ok(entries) => entries,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(false);
         }
         Err(e) => return Err(at(&folder)(e)),
     };
-    for entry in entries {
-        let entry = entry.map_err(at(&folder))?;
-        let of_an_epoch = epoch_of(&entry).is_some();
-        if of_an_epoch
-            && fs::read(entry.path().join("manifest")).is_ok_and(|bytes| codec::is_manifest(&bytes))
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let is_checkpoint = |entry: &Entry| {
+        let manifest = entry.path.join("manifest");
+        epoch_of(entry).is_some() && files.read(&manifest).is_ok_and(|b| codec::is_manifest(&b))
+    };
+    Ok(entries.iter().any(is_checkpoint))
 }
 
 /// True for what can be in a folder that is as good as empty: what a process leaves that is killed
 /// in its first moments, and what a new file system has.
-fn is_nothing(entry: &DirEntry) -> io::Result<bool> {
-    let kind = entry.file_type()?;
-    Ok(match entry.file_name().to_str() {
-        Some("lock") => kind.is_file() && entry.metadata()?.len() == 0,
-        Some("checkpoints") => kind.is_dir() && fs::read_dir(entry.path())?.next().is_none(),
-        Some("lost+found") => kind.is_dir(),
+fn is_nothing(files: &dyn Files, entry: &Entry) -> io::Result<bool> {
+    let (kind, path) = (entry.kind, &entry.path);
+    Ok(match entry.name.to_str() {
+        Some("lock") => kind.is_file() && files.symlink_metadata(path)?.size_bytes == 0,
+        Some("checkpoints") => kind.is_folder() && files.list(path)?.is_empty(),
+        Some("lost+found") => kind.is_folder(),
         Some(name) => kind.is_file() && name.strip_suffix(".tmp") == Some(MARKER),
         None => false,
     })
@@ -95,32 +89,32 @@ fn is_nothing(entry: &DirEntry) -> io::Result<bool> {
 
 /// Marks a folder that was examined, if it has no marker, and says which run it is of: empty for
 /// those of earlier versions. Only the holder of the lock may do so.
-pub(crate) fn mark(root: &Path) -> Result<String, StoreError> {
-    match read_marker(root)? {
+pub(crate) fn mark(files: &dyn Files, root: &Path) -> Result<String, StoreError> {
+    match read_marker(files, root)? {
         Some(identity) => Ok(identity),
-        None if holds_manifest(root)? => write_marker(root, ""),
-        None => mark_anew(root),
+        None if holds_manifest(files, root)? => write_marker(files, root, ""),
+        None => mark_anew(files, root),
     }
 }
 
 /// Marks a folder for a run of its own.
-pub(crate) fn mark_anew(root: &Path) -> Result<String, StoreError> {
+pub(crate) fn mark_anew(files: &dyn Files, root: &Path) -> Result<String, StoreError> {
     // The keys of a hasher come from the system's source of random bits. A run is told from others
     // that began in the same millisecond, wherever they write to: 32 bits are plenty.
     let random = std::hash::RandomState::new().hash_one(root) as u32;
-    write_marker(root, &format!("{random:08x}"))
+    write_marker(files, root, &format!("{random:08x}"))
 }
 
-fn write_marker(root: &Path, identity: &str) -> Result<String, StoreError> {
-    write_durably(&root.join(MARKER), format!("{FIRST_LINE}\n{RUN}{identity}\n").as_bytes())?;
+fn write_marker(files: &dyn Files, root: &Path, identity: &str) -> Result<String, StoreError> {
+    let text = format!("{FIRST_LINE}\n{RUN}{identity}\n");
+    write_durably(files, &root.join(MARKER), text.as_bytes())?;
     Ok(identity.to_string())
 }
 
 /// The epoch of a checkpoint's folder. A folder with another form of the number is not ours.
-pub(crate) fn epoch_of(entry: &DirEntry) -> Option<Epoch> {
-    let epoch = Epoch::new(entry.file_name().to_str()?.parse().ok()?);
-    (entry.file_name() == *folder_of(epoch) && entry.file_type().is_ok_and(|t| t.is_dir()))
-        .then_some(epoch)
+pub(crate) fn epoch_of(entry: &Entry) -> Option<Epoch> {
+    let epoch = Epoch::new(entry.name.to_str()?.parse().ok()?);
+    (entry.name == *folder_of(epoch) && entry.kind.is_folder()).then_some(epoch)
 }
 
 pub(crate) fn folder_of(epoch: Epoch) -> String {
@@ -176,36 +170,32 @@ pub(crate) fn is_store_file(name: &str) -> bool {
 }
 
 /// What is in a folder, which may be missing, as far as its name is text.
-pub fn entries(folder: &Path) -> Result<Vec<(DirEntry, String, FileType)>, StoreError> {
-    let entries = match fs::read_dir(folder) {
+pub fn entries(files: &dyn Files, folder: &Path) -> Result<Vec<(Entry, String)>, StoreError> {
+    let entries = match files.list(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
         Err(e) => return Err(at(folder)(e)),
     };
-    let mut all = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(at(folder))?;
-        // A name that is no text is none that we gave. A link has its own type, so nothing is
-        // followed to elsewhere.
-        if let Ok(name) = entry.file_name().into_string() {
-            let kind = entry.file_type().map_err(at(&entry.path()))?;
-            all.push((entry, name, kind));
-        }
-    }
-    Ok(all)
+    // A name that is no text is none that we gave. A link has its own kind, so nothing is followed
+    // to elsewhere.
+    let named = entries.into_iter().filter_map(|entry| {
+        let name = entry.name.to_str()?.to_string();
+        Some((entry, name))
+    });
+    Ok(named.collect())
 }
 
 /// Removes a file of ours; it may be gone.
-pub fn remove_file(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
+pub fn remove_file(files: &dyn Files, path: &Path) -> Result<(), StoreError> {
+    match files.remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at(path)(e)),
         _ => Ok(()),
     }
 }
 
 /// Removes a folder, unless something is left in it.
-pub(crate) fn remove_emptied(folder: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir(folder) {
+pub(crate) fn remove_emptied(files: &dyn Files, folder: &Path) -> Result<(), StoreError> {
+    match files.remove_dir(folder) {
         Err(e)
             if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
         {
@@ -216,52 +206,52 @@ pub(crate) fn remove_emptied(folder: &Path) -> Result<(), StoreError> {
 }
 
 /// Removes the files of a store, and its folder if that leaves it empty.
-fn remove_store(folder: &Path) -> Result<(), StoreError> {
-    for (entry, name, kind) in entries(folder)? {
-        if kind.is_file() && is_store_file(&name) {
-            remove_file(&entry.path())?;
+fn remove_store(files: &dyn Files, folder: &Path) -> Result<(), StoreError> {
+    for (entry, name) in entries(files, folder)? {
+        if entry.kind.is_file() && is_store_file(&name) {
+            remove_file(files, &entry.path)?;
         }
     }
-    remove_emptied(folder)
+    remove_emptied(files, folder)
 }
 
 /// Removes the stores of workers: those in use, or those of a checkpoint. The folder stays.
-pub(crate) fn remove_workers(folder: &Path) -> Result<(), StoreError> {
-    for (entry, name, kind) in entries(folder)? {
-        if kind.is_dir() && is_worker(&name) {
-            remove_store(&entry.path())?;
+pub(crate) fn remove_workers(files: &dyn Files, folder: &Path) -> Result<(), StoreError> {
+    for (entry, name) in entries(files, folder)? {
+        if entry.kind.is_folder() && is_worker(&name) {
+            remove_store(files, &entry.path)?;
         }
     }
     Ok(())
 }
 
 /// What is still there in the places of workers' stores, once those were removed.
-pub(crate) fn left_of_workers(folder: &Path) -> Result<Option<PathBuf>, StoreError> {
-    Ok(entries(folder)?
-        .into_iter()
-        .find(|(_, name, _)| is_worker(name))
-        .map(|(entry, ..)| entry.path()))
+pub(crate) fn left_of_workers(
+    files: &dyn Files,
+    folder: &Path,
+) -> Result<Option<PathBuf>, StoreError> {
+    let mut entries = entries(files, folder)?.into_iter();
+    Ok(entries.find(|(_, name)| is_worker(name)).map(|(entry, _)| entry.path))
 }
 
 /// Removes what workers put into the staging folder, and the folder if that leaves it empty.
-pub(crate) fn remove_staged(folder: &Path) -> Result<(), StoreError> {
-    remove_file(&folder.join(SCRATCH_FILE))?;
-    for (entry, ..) in entries(folder)? {
+pub(crate) fn remove_staged(files: &dyn Files, folder: &Path) -> Result<(), StoreError> {
+    remove_file(files, &folder.join(SCRATCH_FILE))?;
+    for (entry, _) in entries(files, folder)? {
         if epoch_of(&entry).is_some() {
-            remove_workers(&entry.path())?;
-            remove_emptied(&entry.path())?;
+            remove_workers(files, &entry.path)?;
+            remove_emptied(files, &entry.path)?;
         }
     }
-    remove_emptied(folder)
+    remove_emptied(files, folder)
 }
 
 /// Removes embedded tables, each a store in a folder of its own. The folder stays.
-pub(crate) fn remove_tables(folder: &Path) -> Result<(), StoreError> {
-    for (entry, _, kind) in entries(folder)? {
-        let is_store =
-            |path: PathBuf| path.join("CURRENT").is_file() && path.join("IDENTITY").is_file();
-        if kind.is_dir() && is_store(entry.path()) {
-            remove_store(&entry.path())?;
+pub(crate) fn remove_tables(files: &dyn Files, folder: &Path) -> Result<(), StoreError> {
+    for (Entry { path, kind, .. }, _) in entries(files, folder)? {
+        let has = |name: &str| files.is_file(&path.join(name));
+        if kind.is_folder() && has("CURRENT") && has("IDENTITY") {
+            remove_store(files, &path)?;
         }
     }
     Ok(())

@@ -19,8 +19,8 @@
 //! ```
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::decide::Disk;
@@ -32,14 +32,15 @@ use super::found::{
 };
 use super::manifest::{FileEntry, Manifest};
 use super::{codec, own};
+use crate::files::{Access, Files, Lock, on_disk};
 use crate::ids::{Epoch, WorkerId};
-use crate::private;
 
 /// A state directory, locked for this process.
 pub struct CheckpointStore {
+    files: Arc<dyn Files>,
     root: PathBuf,
     depot: Box<dyn Depot>,
-    _lock: File,
+    _lock: Lock,
     /// Tells this run from those of other directories that began in the same millisecond.
     identity: String,
     /// Checksums of store files already read; they never change once written. Key: worker, name,
@@ -61,22 +62,28 @@ impl CheckpointStore {
     /// Fails without having touched anything if the folder is not empty and is not a state
     /// directory.
     pub fn open(root: &Path) -> Result<CheckpointStore, StoreError> {
-        own::examine(root)?;
-        private::create_folder(root).map_err(at(root))?;
-        let lock = lock(root)?;
-        let identity = own::mark(root)?;
+        CheckpointStore::open_in(on_disk(), root)
+    }
+
+    /// The same where files are kept elsewhere.
+    pub fn open_in(files: Arc<dyn Files>, root: &Path) -> Result<CheckpointStore, StoreError> {
+        own::examine(files.as_ref(), root)?;
+        files.create_folder_durably(root, Access::OwnerOnly).map_err(at(root))?;
+        let lock = lock(files.as_ref(), root)?;
+        let identity = own::mark(files.as_ref(), root)?;
         for name in ["checkpoints", "live"] {
-            private::create_folder(&root.join(name)).map_err(at(root))?;
+            files.create_folder(&root.join(name), Access::OwnerOnly).map_err(at(root))?;
         }
         for name in ["checkpoints", "live", own::STAGING, "tables", "errors"] {
-            if let Err(e) = private::close_off(&root.join(name)) {
+            if let Err(e) = files.close_off(&root.join(name)) {
                 tracing::warn!("{} can be read by others: {e}", root.join(name).display());
             }
         }
-        let clean = is_clean(root);
-        let depot = Box::new(Folder::of_state(root));
+        let clean = is_clean(files.as_ref(), root);
+        let depot = Box::new(Folder::of_state(files.clone(), root));
         let (root, checksums) = (root.to_path_buf(), HashMap::new());
         Ok(CheckpointStore {
+            files,
             root,
             depot,
             _lock: lock,
@@ -104,12 +111,12 @@ impl CheckpointStore {
         let in_manifests = self.read().map_or_else(|_| vec![], |disk| disk.checkpoints);
         let in_manifests =
             in_manifests.iter().filter_map(|f| Some(f.manifest.as_ref().ok()?.run_ms));
-        in_manifests.chain(read_last_run(&self.root)).max()
+        in_manifests.chain(read_last_run(&*self.files, &self.root)).max()
     }
 
     /// Notes, durably, that a run of this number begins.
     pub(crate) fn note_run(&self, run_ms: i64) -> Result<(), StoreError> {
-        write_durably(&self.root.join(LAST_RUN), run_ms.to_string().as_bytes())
+        write_durably(&*self.files, &self.root.join(LAST_RUN), run_ms.to_string().as_bytes())
     }
 
     /// Where workers put their parts of a checkpoint that is being made: this folder / epoch /
@@ -129,35 +136,38 @@ impl CheckpointStore {
         for epoch in epochs(self.depot.as_ref())? {
             self.remove(epoch)?;
         }
-        own::remove_staged(&self.staging())?;
-        own::remove_workers(&self.root.join("live"))?;
-        own::remove_tables(&self.root.join("tables"))?;
+        own::remove_staged(self.files.as_ref(), &self.staging())?;
+        own::remove_workers(self.files.as_ref(), &self.root.join("live"))?;
+        own::remove_tables(self.files.as_ref(), &self.root.join("tables"))?;
         for name in ["publishing", "published"] {
-            own::remove_file(&self.root.join(name))?;
+            own::remove_file(self.files.as_ref(), &self.root.join(name))?;
         }
-        self.identity = own::mark_anew(&self.root)?;
+        self.identity = own::mark_anew(self.files.as_ref(), &self.root)?;
         self.found = None;
         Ok(())
     }
 
     /// What is there, from the newest checkpoint to the first that can be used: manifests checked
     /// by their checksum, files by size and, after an unclean stop, content. Read at the first
-    /// call; later calls give the same.
+    /// call; later calls give the same. All of it is durable on return: a process that was killed
+    /// may have written what it did not come to make so, and whoever reads it acts on it.
     pub fn read(&mut self) -> Result<Disk, StoreError> {
         if let Some(found) = &self.found {
             return Ok(found.clone());
         }
+        sync_folder(self.files.as_ref(), &self.root)?;
         let mut disk = Disk::default();
         for epoch in epochs(self.depot.as_ref())?.into_iter().rev() {
             let found = find(self.depot.as_ref(), epoch, self.clean, &mut self.verified_bytes)?;
             let usable = found.as_ref().is_some_and(|f| f.manifest.is_ok());
             disk.checkpoints.extend(found);
             if usable {
+                self.depot.make_durable(&manifest_of(epoch))?;
                 break;
             }
         }
-        disk.publishing = read_epoch(&self.root, "publishing")?;
-        disk.published = read_epoch(&self.root, "published")?;
+        disk.publishing = read_epoch(self.files.as_ref(), &self.root, "publishing")?;
+        disk.published = read_epoch(self.files.as_ref(), &self.root, "published")?;
         if self.verified_bytes > 0 {
             tracing::debug!(bytes = self.verified_bytes, "checked after an unclean stop");
         }
@@ -169,10 +179,10 @@ impl CheckpointStore {
     pub(crate) fn begin(&self, epoch: Epoch) -> Result<(), StoreError> {
         self.remove(epoch)?;
         let staging = self.staging();
-        own::remove_staged(&staging)?;
+        own::remove_staged(self.files.as_ref(), &staging)?;
         let folder = staging.join(own::folder_of(epoch));
-        private::create_folder(&folder).map_err(at(&folder))?;
-        match own::left_of_workers(&folder)? {
+        self.files.create_folder(&folder, Access::OwnerOnly).map_err(at(&folder))?;
+        match own::left_of_workers(self.files.as_ref(), &folder)? {
             Some(path) => Err(StoreError::InTheWay { path: path.display().to_string() }),
             None => Ok(()),
         }
@@ -185,9 +195,10 @@ impl CheckpointStore {
         manifest.files = Vec::new();
         let mut paths = Vec::new();
         for worker in WorkerId::all(manifest.workers) {
-            for (entry, ..) in own::entries(&folder.join(format!("worker-{worker}")))? {
-                manifest.files.push(self.entry(&folder, &entry.path())?);
-                paths.push(entry.path());
+            let part = folder.join(format!("worker-{worker}"));
+            for (entry, _) in own::entries(self.files.as_ref(), &part)? {
+                manifest.files.push(self.entry(&folder, &entry.path)?);
+                paths.push(entry.path);
             }
         }
         let objects = manifest.files.iter().zip(&paths).map(|(file, path)| {
@@ -205,7 +216,7 @@ impl CheckpointStore {
         self.put(&objects.collect::<Vec<_>>())?;
         manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         self.put(&[(manifest_of(manifest.epoch), Content::Bytes(&codec::encode(&manifest)))])?;
-        own::remove_staged(&self.staging())?;
+        own::remove_staged(self.files.as_ref(), &self.staging())?;
         Ok(manifest)
     }
 
@@ -233,13 +244,13 @@ impl CheckpointStore {
     }
 
     fn entry(&mut self, folder: &Path, path: &Path) -> Result<FileEntry, StoreError> {
-        let size_bytes = fs::metadata(path).map_err(at(path))?.len();
+        let size_bytes = self.files.metadata(path).map_err(at(path))?.size_bytes;
         let relative = path.strip_prefix(folder).unwrap_or(path).display().to_string();
         let key = (relative.clone(), size_bytes);
         let crc32c = match self.checksums.get(&key).filter(|_| own::is_table(&relative)) {
             Some(&crc) => crc,
             None => {
-                let crc = File::open(path).and_then(checksum).map_err(at(path))?;
+                let crc = self.files.open(path).and_then(checksum).map_err(at(path))?;
                 if own::is_table(&relative) {
                     self.checksums.insert(key, crc);
                 }
@@ -251,12 +262,12 @@ impl CheckpointStore {
 
     /// Notes, durably, that files of this epoch are about to get their final names.
     pub(crate) fn begin_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
-        write_durably(&self.root.join("publishing"), epoch.to_string().as_bytes())
+        self.note("publishing", epoch.to_string().as_bytes())
     }
 
     /// Notes, durably, that they have.
     pub(crate) fn end_publishing(&self, epoch: Epoch) -> Result<(), StoreError> {
-        write_durably(&self.root.join("published"), epoch.to_string().as_bytes())
+        self.note("published", epoch.to_string().as_bytes())
     }
 
     /// Forgets all but the newest checkpoints, and parts that never became one.
@@ -276,8 +287,15 @@ impl CheckpointStore {
                 self.remove(number)?;
             }
         }
-        own::remove_staged(&self.staging())?;
-        own::remove_workers(&self.root.join("live"))
+        own::remove_staged(self.files.as_ref(), &self.staging())?;
+        own::remove_workers(self.files.as_ref(), &self.root.join("live"))
+    }
+
+    /// Makes the folder in which a worker's live store begins without anything.
+    pub(crate) fn empty_live(&self, worker: WorkerId) -> Result<PathBuf, StoreError> {
+        let folder = self.live(worker);
+        self.files.create_folder(&folder, Access::OwnerOnly).map_err(at(&folder))?;
+        Ok(folder)
     }
 
     /// Takes a worker's part of a checkpoint to where its live store is opened.
@@ -298,7 +316,7 @@ impl CheckpointStore {
         worker: WorkerId,
         to: &Path,
     ) -> Result<bool, StoreError> {
-        private::create_folder(to).map_err(at(to))?;
+        self.files.create_folder(to, Access::OwnerOnly).map_err(at(to))?;
         let folder = format!("worker-{worker}/");
         let mut found = false;
         for file in &manifest.files {
@@ -315,38 +333,34 @@ impl CheckpointStore {
 
     /// Takes the mark of a stop in order away, before the first change.
     pub(crate) fn begin_work(&self) -> Result<(), StoreError> {
-        own::remove_file(&self.root.join("clean"))?;
-        sync_folder(&self.root)
+        own::remove_file(self.files.as_ref(), &self.root.join("clean"))?;
+        sync_folder(self.files.as_ref(), &self.root)
     }
 
     /// Marks a stop in order: the next start need not read every file.
     pub(crate) fn mark_clean(&self) -> Result<(), StoreError> {
-        write_durably(&self.root.join("clean"), b"")
+        self.note("clean", b"")
+    }
+
+    fn note(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        write_durably(self.files.as_ref(), &self.root.join(name), bytes)
     }
 }
 
 /// Takes the lock, which goes with the process.
-fn lock(root: &Path) -> Result<File, StoreError> {
+fn lock(files: &dyn Files, root: &Path) -> Result<Lock, StoreError> {
     let path = root.join("lock");
-    let lock = private::file_options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(at(&path))?;
     let mut waited = Duration::ZERO;
     while waited < LOCK_WAIT_MAX {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if waited.is_zero() => {
-                let seconds = LOCK_WAIT_MAX.as_secs();
-                tracing::info!(
-                    "{} is in use by another process: waiting up to {seconds} s for it to end",
-                    root.display()
-                );
-            }
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(e)) => return Err(at(&path)(e)),
+        if let Some(lock) = files.try_lock(&path).map_err(at(&path))? {
+            return Ok(lock);
+        }
+        if waited.is_zero() {
+            let seconds = LOCK_WAIT_MAX.as_secs();
+            tracing::info!(
+                "{} is in use by another process: waiting up to {seconds} s for it to end",
+                root.display()
+            );
         }
         std::thread::sleep(LOCK_STEP);
         waited += LOCK_STEP;
@@ -354,5 +368,7 @@ fn lock(root: &Path) -> Result<File, StoreError> {
     Err(StoreError::Locked { path: root.display().to_string() })
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use super::exit::ended;
 use crate::checkpoint::contents::{self, Contents};
 use crate::checkpoint::decide::{Decision, Found, Wanted, decide};
 use crate::checkpoint::manifest::Manifest;
+use crate::files::on_disk;
 use crate::who::{Again, Who};
 
 pub(crate) const EXIT_CODES: &str = "Exit codes:
@@ -29,7 +30,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Exit {
-    match contents::look(&args.state_dir) {
+    match contents::look(on_disk(), &args.state_dir) {
         Ok(contents) => show(&contents),
         Err(e) => ended(&e, e.who()),
     }

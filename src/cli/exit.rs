@@ -74,7 +74,7 @@ mod tests {
     use crate::sink::SinkError;
     use crate::source::{SourceError, SplitId};
     use crate::sql::error::SqlError;
-    use crate::state::rocks::StateError;
+    use crate::state::StateError;
 
     const MAY_HELP: Who = Who::Outside(Again::MayHelp);
     const IN_VAIN: Who = Who::Outside(Again::IsInVain);

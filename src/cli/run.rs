@@ -22,7 +22,9 @@ use crate::connector::inline::select::SelectFormat;
 use crate::connector::{Bounds, Connectors, OnGap};
 use crate::embed::folders::Folders;
 use crate::embed::start::Start;
+use crate::files::on_disk;
 use crate::observe::health::{self, Health};
+use crate::state::store::StoreKind;
 use crate::time::clock::SystemClock;
 
 #[derive(clap::Args)]
@@ -103,6 +105,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         plan: &plan,
         query_path: file.path.clone(),
         local: args.local,
+        files: on_disk(),
         state_dir: folders.state.clone(),
         errors_dir: folders.errors.clone(),
         bounds,
@@ -112,6 +115,7 @@ fn start(args: &Args) -> Result<Exit, Exit> {
         allow_duplicates: args.allow_duplicates,
         clock: SystemClock::shared(),
         tasks: runtime.handle().clone().into(),
+        stores: StoreKind::RocksDb,
         stop: Arc::default(),
     };
     let stop = start.stop.clone();

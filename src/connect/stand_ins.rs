@@ -11,8 +11,8 @@ use crate::connector::stand_in::generate::SampleSource;
 use crate::connector::stand_in::names;
 use crate::connector::stand_in::table::EmbeddedTable;
 use crate::connector::{ConnectError, Environment};
+use crate::files::{Access, on_disk};
 use crate::plan::physical::{SinkPlan, SourcePlan};
-use crate::private;
 use crate::sink::version::WriteMode;
 use crate::source::Source;
 use crate::sql::catalog::{ColumnKind, Table};
@@ -70,7 +70,8 @@ pub(super) fn table(
 ) -> Result<Arc<EmbeddedTable>, ConnectError> {
     let folder = env.state_dir.join("tables");
     let dir = names::embedded(table, &folder)?;
-    private::create_folder(&folder)
+    on_disk()
+        .create_folder(&folder, Access::OwnerOnly)
         .map_err(|e| config_error(table, format!("{}: {e}", folder.display())))?;
     Ok(EmbeddedTable::open(&dir, plan.table_spec(table), env.run_ms, mode)?)
 }

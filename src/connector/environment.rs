@@ -1,10 +1,12 @@
 //! What a connector is given besides its table: the surroundings of the job.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::Connectors;
 use super::inline::select::SelectFormat;
 use crate::config::Config;
+use crate::files::Files;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
 
@@ -33,6 +35,8 @@ pub struct Environment<'a> {
     /// The SQL file, for its samples.
     pub query_path: PathBuf,
     pub local: bool,
+    /// Where state, the error stream and results in files are kept.
+    pub files: Arc<dyn Files>,
     pub state_dir: PathBuf,
     /// Where the error stream goes.
     pub errors_dir: PathBuf,

@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::connect;
 use crate::connector::inline::select::SelectFormat;
 use crate::connector::{Bounds, Connector, Connectors, OnGap};
+use crate::files::on_disk;
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
@@ -31,6 +32,7 @@ use crate::runtime::job;
 use crate::runtime::job::{Observer, Outcome};
 use crate::runtime::worker::SharedSource;
 use crate::sql::bind::bind_using;
+use crate::state::store::StoreKind;
 use crate::time::clock::SystemClock;
 
 /// A job to be run: a file of SQL, and what it may name.
@@ -154,6 +156,7 @@ impl Job {
             plan: &plan,
             query_path: PathBuf::from(QUERY),
             local: false,
+            files: on_disk(),
             state_dir: folders.state.clone(),
             errors_dir: folders.errors.clone(),
             bounds: Bounds::default(),
@@ -163,6 +166,7 @@ impl Job {
             allow_duplicates: false,
             clock: SystemClock::shared(),
             tasks: runtime.handle().clone().into(),
+            stores: StoreKind::RocksDb,
             stop: self.stop.0.clone(),
         };
         let Started { connection, options, store, run_ms } =

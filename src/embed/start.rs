@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::connect::{self, Connection};
 use crate::connector::inline::select::SelectFormat;
 use crate::connector::{Bounds, ConnectError, Connectors, Environment, OnGap};
+use crate::files::Files;
 use crate::plan::physical::PhysicalPlan;
 use crate::runtime::crash::NeverCrash;
 use crate::runtime::error::JobError;
@@ -19,6 +20,7 @@ use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
 use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use crate::sql::error::SqlError;
+use crate::state::store::StoreKind;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
 use crate::who::Who;
@@ -31,6 +33,8 @@ pub(crate) struct Start<'a> {
     /// Samples are looked for beside it.
     pub query_path: PathBuf,
     pub local: bool,
+    /// Where the folders below are.
+    pub files: Arc<dyn Files>,
     pub state_dir: PathBuf,
     pub errors_dir: PathBuf,
     pub bounds: Bounds,
@@ -40,6 +44,7 @@ pub(crate) struct Start<'a> {
     pub allow_duplicates: bool,
     pub clock: SharedClock,
     pub tasks: Tasks,
+    pub stores: StoreKind,
     pub stop: Arc<AtomicBool>,
 }
 
@@ -79,13 +84,15 @@ impl StartError {
 
 impl Start<'_> {
     pub fn start(self) -> Result<Started, StartError> {
-        let mut store = CheckpointStore::open(&self.state_dir).map_err(JobError::from)?;
+        let mut store = CheckpointStore::open_in(self.files.clone(), &self.state_dir)
+            .map_err(JobError::from)?;
         let run_ms = job::run_start(&mut store, self.fresh, || self.now_ms())?;
         let env = Environment {
             connectors: self.connectors,
             config: self.config,
             query_path: self.query_path.clone(),
             local: self.local,
+            files: self.files.clone(),
             state_dir: self.state_dir.clone(),
             errors_dir: self.errors_dir.clone(),
             run_ms,
@@ -128,6 +135,7 @@ impl Start<'_> {
             // has not got back yet.
             accumulator_bytes_max: memory_bytes / 5 * 2,
             read_ahead_bytes: memory_bytes / 8,
+            stores: self.stores,
             state_cache_bytes: memory_bytes / 4,
             crashes: Arc::new(NeverCrash),
             clock: self.clock,

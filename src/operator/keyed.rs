@@ -18,7 +18,7 @@ use crate::ids::OperatorId;
 use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
 use crate::state::layout::{KeyedKind, keyed};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use frozen::{Entry, Frozen, put_all};
 use ttl::Ttl;
 
@@ -236,7 +236,7 @@ fn split_changed(bytes: &[u8]) -> Result<(i64, &[u8]), OperatorError> {
 mod tests {
     use super::*;
     use crate::state::key::hash_key;
-    use crate::state::rocks::StateMemory;
+    use crate::state::store::StateMemory;
 
     struct Text(String);
 
@@ -275,7 +275,7 @@ mod tests {
     fn store(cache: &mut Cache, now_ms: i64, db: &StateDb) -> usize {
         cache.sweep(now_ms, db).expect("sweeps");
         cache.freeze();
-        let mut changes = Changes::default();
+        let mut changes = db.batch();
         while !cache.write_frozen(&mut changes) {}
         db.write(changes).expect("writes");
         let mut left = 0;

@@ -32,9 +32,10 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use crate::lookup::LookupError;
+use crate::state::StateError;
 use crate::state::key::KeyError;
 use crate::state::packed::PackedError;
-use crate::state::rocks::{Changes, StateDb, StateError};
+use crate::state::store::{Changes, StateDb};
 use crate::time::Watermark;
 use crate::who::{Again, Mistake, Who};
 pub use event::{Entries, Event, Op, Ops, Partials, Rows};

@@ -16,7 +16,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::window::local_watermark;
 use super::{Context, Event, Operator, OperatorError, OperatorState, Rows, State};
-use crate::state::rocks::StateDb;
+use crate::state::store::StateDb;
 use crate::time::Watermark;
 use crate::time::zone::Zone;
 
@@ -119,7 +119,7 @@ impl Operator for EndedWindows {
 mod tests {
     use super::*;
     use crate::operator::Counters;
-    use crate::state::rocks::StateMemory;
+    use crate::state::store::StateMemory;
     use crate::time::EventTime;
     use arrow::array::{AsArray, Int64Array};
     use arrow::datatypes::{DataType, Field, Schema, TimeUnit, TimestampMillisecondType};

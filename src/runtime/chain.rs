@@ -23,7 +23,7 @@ use crate::ids::Epoch;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorFailure};
 use crate::runtime::error::JobError;
 use crate::sink::{Prepared, SinkError, SinkWriter};
-use crate::state::rocks::Changes;
+use crate::state::store::Changes;
 use crate::time::Watermark;
 
 /// Where a chain's output goes.

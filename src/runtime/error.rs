@@ -9,7 +9,7 @@ use crate::lookup::LookupError;
 use crate::operator::OperatorFailure;
 use crate::sink::SinkError;
 use crate::source::SourceError;
-use crate::state::rocks::StateError;
+use crate::state::StateError;
 use crate::who::{Again, Mistake, Who};
 
 /// A failure that ends the job.

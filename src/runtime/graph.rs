@@ -29,8 +29,8 @@ use crate::sink::{Sink, Staged};
 use crate::source::Source;
 use crate::source::budget::ReadBudget;
 use crate::state::layout::key_group_of;
-use crate::state::owner_of;
-use crate::state::rocks::{Changes, StateDb, StateError, StateMemory};
+use crate::state::store::{Changes, StateDb, Stores};
+use crate::state::{StateError, owner_of};
 use crate::time::Watermark;
 use crate::time::alignment::{Aligned, AlignmentGroup};
 use crate::time::watermark::{Boundedness, SplitStatus, SplitTable};
@@ -140,51 +140,45 @@ fn open_stores(
     store: &CheckpointStore,
     manifest: &Manifest,
     workers: usize,
-    memory: &StateMemory,
+    stores: &Stores,
 ) -> Result<Vec<StateDb>, JobError> {
     if manifest.workers == workers {
         return WorkerId::all(workers)
-            .map(|w| Ok(StateDb::open(&store.fetch_live(manifest, w)?, memory)?))
+            .map(|w| Ok(stores.open(&store.fetch_live(manifest, w)?)?))
             .collect();
     }
-    let stores = WorkerId::all(workers)
-        .map(|w| {
-            let folder = store.live(w);
-            std::fs::create_dir_all(&folder).map_err(|e| StateError {
-                path: folder.display().to_string(),
-                reason: e.to_string(),
-            })?;
-            StateDb::open(&folder, memory)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let opened = WorkerId::all(workers)
+        .map(|w| Ok(stores.open(&store.empty_live(w)?)?))
+        .collect::<Result<Vec<_>, JobError>>()?;
     for old in WorkerId::all(manifest.workers) {
         // Opened on a copy of its names, never in place: opening writes.
-        let scratch = store.live(WorkerId::new(stores.len() + old.index()));
+        let scratch = store.live(WorkerId::new(opened.len() + old.index()));
         if store.fetch_part(manifest, old, &scratch)? {
-            redeal(&scratch, &stores, memory)?;
+            redeal(&scratch, &opened, stores)?;
         }
     }
-    Ok(stores)
+    Ok(opened)
 }
 
 /// Changes written at a time while state is re-dealt.
 const REDEAL_BYTES: usize = 2 << 20;
 
-fn redeal(scratch: &Path, stores: &[StateDb], memory: &StateMemory) -> Result<(), JobError> {
-    let old = StateDb::open(scratch, memory)?;
-    let mut changes: Vec<Changes> = stores.iter().map(|_| Changes::default()).collect();
+fn redeal(scratch: &Path, to: &[StateDb], stores: &Stores) -> Result<(), JobError> {
+    let old = stores.open(scratch)?;
+    let mut changes: Vec<Changes> = to.iter().map(StateDb::batch).collect();
     old.scan_all(|key, value| {
         let unknown =
             || StateError { path: scratch.display().to_string(), reason: "an unknown key".into() };
         let group = key_group_of(key).ok_or_else(unknown)?;
-        let owner = owner_of(group, stores.len()).index();
+        let owner = owner_of(group, to.len()).index();
         changes[owner].put(key, value);
         if changes[owner].size_bytes() > REDEAL_BYTES {
-            stores[owner].write(std::mem::take(&mut changes[owner]))?;
+            let full = std::mem::replace(&mut changes[owner], to[owner].batch());
+            to[owner].write(full)?;
         }
         Ok::<_, StateError>(())
     })?;
-    for (store, changes) in stores.iter().zip(changes) {
+    for (store, changes) in to.iter().zip(changes) {
         store.write(changes)?;
     }
     Ok(())
@@ -205,8 +199,8 @@ pub(crate) struct Graph<'a> {
 impl Graph<'_> {
     pub fn build(&self) -> Result<Vec<Worker>, JobError> {
         let workers = self.options.workers;
-        let memory = StateMemory::new(self.options.state_cache_bytes, workers);
-        let stores = open_stores(self.store, self.manifest, workers, &memory)?;
+        let stores = self.options.stores.stores(self.options.state_cache_bytes, workers);
+        let stores = open_stores(self.store, self.manifest, workers, &stores)?;
         let inboxes: Vec<Arc<Inbox>> = (0..workers)
             .map(|_| Arc::new(Inbox::new(self.plan.edges * workers, self.options.lane_bytes_max)))
             .collect();

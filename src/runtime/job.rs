@@ -29,6 +29,8 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
 use crate::sink::{Afterwards, Staged};
@@ -225,6 +227,12 @@ impl Job<'_> {
         parts: &[Snapshot],
         running: &mut Running<'_>,
     ) -> Result<(), JobError> {
+        #[cfg(test)]
+        if planted::has(Bug::PublishesBeforeManifest) {
+            let early = self.manifest_of(epoch, is_finished, parts);
+            let early = Publication::of(&early, self.plan, self.connected);
+            early.publish(|sink, staged| sink.commit(staged))?;
+        }
         // Every writer has staged what it held; who holds so much again asks again.
         running.control.is_epoch_wanted.store(false, Ordering::Release);
         self.crash(CrashPoint::BeforeManifest)?;

@@ -12,6 +12,7 @@ use crate::ingest::Decoding;
 use crate::lookup::Lookup;
 use crate::sink::Sink;
 use crate::source::Source;
+use crate::state::store::StoreKind;
 use crate::time::clock::SharedClock;
 
 /// A plan's ends, connected to the outside.
@@ -112,6 +113,7 @@ pub struct JobOptions {
     pub accumulator_bytes_max: usize,
     /// Bytes that readers may hold beyond what was polled, all splits together.
     pub read_ahead_bytes: usize,
+    pub stores: StoreKind,
     /// Bytes for RocksDB's caches and write buffers, all workers together.
     pub state_cache_bytes: usize,
     pub crashes: Arc<dyn CrashSchedule>,

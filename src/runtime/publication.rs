@@ -61,6 +61,7 @@ mod tests {
 
     use super::*;
     use crate::connector::filesystem::sink::FileSink;
+    use crate::files::on_disk;
     use crate::runtime::graph::ERRORS;
     use crate::sink::{Guarantee, Rejected, SinkWriter};
     use crate::wake::Wake;
@@ -92,7 +93,8 @@ mod tests {
     #[test]
     fn what_is_refused_is_in_the_error_stream_once() {
         let dir = tempfile::tempdir().expect("a folder");
-        let errors = FileSink::errors(dir.path().join("errors"), "run", errors::schema());
+        let folder = dir.path().join("errors");
+        let errors = FileSink::errors(on_disk(), folder, "run", errors::schema());
         let errors: Arc<dyn Sink> = Arc::new(errors.expect("a sink"));
         let staged = vec![b"{\"n\":1}".to_vec(), b"{\"n\":2}".to_vec()];
         let publication = Publication {

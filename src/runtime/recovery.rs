@@ -15,6 +15,8 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::ids::Epoch;
 use crate::ingest::Ingest;
 use crate::plan::physical::PhysicalPlan;
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
 use crate::sink::Guarantee;
@@ -150,6 +152,10 @@ impl Recovery<'_> {
     /// again: whoever reads the files may have taken them away. Where it had begun, that is so for
     /// some of them.
     fn recommit(&self, manifest: &Manifest, disk: &Disk) -> Result<(), JobError> {
+        #[cfg(test)]
+        if planted::has(Bug::ForgetsToPublishAgain) {
+            return Ok(self.store.end_publishing(manifest.epoch)?);
+        }
         if disk.published.is_some_and(|published| published >= manifest.epoch) {
             return Ok(());
         }

@@ -34,7 +34,7 @@ use super::inbox::{Inbox, Parker};
 use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::{Context, Counters, Event, FailedRows};
 use crate::runtime::error::JobError;
-use crate::state::rocks::StateDb;
+use crate::state::store::StateDb;
 use crate::time::Watermark;
 pub use lanes::EdgeInput;
 pub use shared_source::{SharedSource, SplitData};

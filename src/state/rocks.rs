@@ -1,9 +1,9 @@
 //! The only door to RocksDB: opening a store, writing batches, range scans, range deletes,
 //! hard-link checkpoints.
 //!
-//! One store per worker, used by that worker's thread alone. The write-ahead log is off: a crash
-//! loses everything since the last checkpoint, and a restore opens fresh hard links of the
-//! checkpoint, never the live folder.
+//! Called by `store` for a worker's state. The write-ahead log is off: a crash loses everything
+//! since the last checkpoint, and a restore opens fresh hard links of the checkpoint, never the live
+//! folder.
 
 use std::path::Path;
 
@@ -13,21 +13,7 @@ use rocksdb::{
     WriteBatch, WriteBufferManager, WriteOptions,
 };
 
-use crate::who::{Again, Who};
-
-#[derive(Debug, thiserror::Error)]
-#[error("state store in {path}: {reason}")]
-pub struct StateError {
-    pub path: String,
-    pub reason: String,
-}
-
-impl StateError {
-    /// A start takes the newest checkpoint, never what is in the stores of workers.
-    pub fn who(&self) -> Who {
-        Who::Stored(Again::MayHelp)
-    }
-}
+use super::StateError;
 
 /// Memory that all stores of a process share.
 #[derive(Clone)]
@@ -64,60 +50,35 @@ impl StateMemory {
     }
 }
 
-/// A worker's store.
-pub struct StateDb {
+/// A store in RocksDB.
+pub(super) struct RocksStore {
     db: DB,
     path: String,
 }
 
-/// Changes to a store. Those made with [`Changes::default`] become visible together; those of
-/// [`StateDb::changes`] go to the store by the mebibyte, so that moving a large table there takes
-/// no second copy of it. Nothing is lost by that: the log is off, so a crash loses all of them, and
-/// between two parts nobody reads.
+/// Changes that become visible together.
 #[derive(Default)]
-pub struct Changes<'a> {
-    batch: WriteBatch,
-    through: Option<&'a StateDb>,
-    /// The first failure; [`StateDb::write`] returns it.
-    failed: Option<StateError>,
-    /// Some went to the store before.
-    written: bool,
-}
+pub(super) struct RocksBatch(WriteBatch);
 
-/// Changes that go to the store at a time: large against the cost of a write, small against a write
-/// buffer.
-const BATCH_BYTES: usize = 1 << 20;
-
-impl Changes<'_> {
-    pub fn put(&mut self, key: &[u8], value: &[u8]) {
-        self.batch.put(key, value);
-        self.pass_on();
-    }
-    pub(crate) fn delete_range(&mut self, from: &[u8], to: &[u8]) {
-        debug_assert!(from <= to, "a range of the store ends before it begins");
-        self.batch.delete_range(from, to);
-        self.pass_on();
-    }
-    pub fn delete(&mut self, key: &[u8]) {
-        self.batch.delete(key);
-        self.pass_on();
-    }
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.batch.size_in_bytes()
-    }
-    /// True if there were none.
-    pub fn is_empty(&self) -> bool {
-        self.batch.is_empty() && !self.written
+impl RocksBatch {
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
+        self.0.put(key, value);
     }
 
-    fn pass_on(&mut self) {
-        if let Some(db) = self.through
-            && self.batch.size_in_bytes() >= BATCH_BYTES
-            && self.failed.is_none()
-        {
-            self.written = true;
-            self.failed = db.write_batch(std::mem::take(&mut self.batch)).err();
-        }
+    pub(super) fn delete(&mut self, key: &[u8]) {
+        self.0.delete(key);
+    }
+
+    pub(super) fn delete_range(&mut self, from: &[u8], to: &[u8]) {
+        self.0.delete_range(from, to);
+    }
+
+    pub(super) fn size_bytes(&self) -> usize {
+        self.0.size_in_bytes()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -146,47 +107,33 @@ fn options(memory: &StateMemory) -> Options {
     options
 }
 
-impl StateDb {
-    pub fn open(path: &Path, memory: &StateMemory) -> Result<StateDb, StateError> {
+impl RocksStore {
+    pub(super) fn open(path: &Path, memory: &StateMemory) -> Result<RocksStore, StateError> {
         let name = path.display().to_string();
         let db = DB::open(&options(memory), path)
             .map_err(|e| StateError { path: name.clone(), reason: e.to_string() })?;
-        Ok(StateDb { db, path: name })
+        Ok(RocksStore { db, path: name })
     }
 
     fn err(&self, e: &rocksdb::Error) -> StateError {
         StateError { path: self.path.clone(), reason: e.to_string() }
     }
 
-    /// Changes that may be larger than memory should hold twice; [`StateDb::write`] ends them.
-    pub fn changes(&self) -> Changes<'_> {
-        Changes { through: Some(self), ..Changes::default() }
-    }
-
-    pub fn write(&self, changes: Changes) -> Result<(), StateError> {
-        match changes.failed {
-            Some(failed) => Err(failed),
-            None => self.write_batch(changes.batch),
-        }
-    }
-
-    fn write_batch(&self, batch: WriteBatch) -> Result<(), StateError> {
+    pub(super) fn write(&self, batch: RocksBatch) -> Result<(), StateError> {
         let mut options = WriteOptions::default();
         options.disable_wal(true);
-        self.db.write_opt(batch, &options).map_err(|e| self.err(&e))
+        self.db.write_opt(batch.0, &options).map_err(|e| self.err(&e))
     }
 
-    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
         self.db.get(key).map_err(|e| self.err(&e))
     }
 
-    /// The values of several keys, in their order.
-    pub(crate) fn multi_get(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
+    pub(super) fn multi_get(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, StateError> {
         self.db.multi_get(keys).into_iter().map(|value| value.map_err(|e| self.err(&e))).collect()
     }
 
-    /// Calls `each` for the entries in `from..to`, in key order.
-    pub fn scan<E: From<StateError>>(
+    pub(super) fn scan<E: From<StateError>>(
         &self,
         from: &[u8],
         to: &[u8],
@@ -198,8 +145,7 @@ impl StateDb {
         })
     }
 
-    /// Calls `each` for every entry, in key order.
-    pub fn scan_all<E: From<StateError>>(
+    pub(super) fn scan_all<E: From<StateError>>(
         &self,
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -210,9 +156,7 @@ impl StateDb {
         Ok(())
     }
 
-    /// Flushes and hard-links everything into `folder`, which must not exist and must be on the
-    /// same volume.
-    pub fn checkpoint(&self, folder: &Path) -> Result<(), StateError> {
+    pub(super) fn checkpoint(&self, folder: &Path) -> Result<(), StateError> {
         let checkpoint = Checkpoint::new(&self.db).map_err(|e| self.err(&e))?;
         checkpoint.create_checkpoint(folder).map_err(|e| self.err(&e))
     }

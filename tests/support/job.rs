@@ -12,6 +12,7 @@ use paceline::config::Config;
 use paceline::connect::connect;
 use paceline::connector::inline::select::SelectFormat;
 use paceline::connector::{Connectors, Environment};
+use paceline::files::on_disk;
 use paceline::ids::Epoch;
 use paceline::plan::lower::lower;
 use paceline::plan::physical::SinkTarget;
@@ -25,6 +26,7 @@ use paceline::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use paceline::runtime::worker::SharedSource;
 use paceline::sql::bind::bind;
 use paceline::sql::error::SqlError;
+use paceline::state::store::StoreKind;
 use paceline::time::clock::SystemClock;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -189,6 +191,7 @@ pub fn observe(
         config: &config,
         query_path: PathBuf::from("query.sql"),
         local: false,
+        files: on_disk(),
         state_dir: state_dir.to_path_buf(),
         errors_dir: state_dir.join("errors"),
         run_ms,
@@ -220,6 +223,7 @@ pub fn observe(
         lane_bytes_max: variation.lane_bytes_max,
         accumulator_bytes_max: variation.accumulator_bytes_max,
         read_ahead_bytes: 16 << 20,
+        stores: StoreKind::RocksDb,
         state_cache_bytes: 16 << 20,
         crashes: variation.crashes.clone(),
         clock,

@@ -2,10 +2,92 @@
 //! users have them.
 
 use std::collections::BTreeSet;
+#[cfg(unix)]
+use std::fs;
+
+use tempfile::TempDir;
 
 use super::*;
 use crate::checkpoint::durable::MARKER;
+use crate::files::memory::Tree;
 use crate::who::{Mistake, Who};
+
+/// Where a test has its folders.
+struct Place {
+    files: Arc<dyn Files>,
+    root: PathBuf,
+    _folder: Option<TempDir>,
+}
+
+impl Place {
+    fn on_disk() -> Place {
+        let folder = tempfile::tempdir().unwrap();
+        Place { files: on_disk(), root: folder.path().to_path_buf(), _folder: Some(folder) }
+    }
+
+    /// The same things hold on the disk and in the memory of a test.
+    fn each(test: impl Fn(&Place)) {
+        test(&Place::on_disk());
+        let files = Tree::new().boot();
+        let root = PathBuf::from("/st");
+        files.create_folder(&root, Access::OwnerOnly).unwrap();
+        test(&Place { files, root, _folder: None });
+    }
+
+    fn open(&self) -> CheckpointStore {
+        self.open_at("")
+    }
+
+    fn open_at(&self, name: &str) -> CheckpointStore {
+        CheckpointStore::open_in(self.files.clone(), &self.root.join(name)).unwrap()
+    }
+
+    fn refused(&self, name: &str) -> String {
+        let opened = CheckpointStore::open_in(self.files.clone(), &self.root.join(name));
+        let error = opened.err().expect("refused");
+        assert_eq!(error.who(), Who::User(Mistake::Asked), "{error}");
+        error.to_string()
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        let path = self.root.join(name);
+        self.files.create_folder(path.parent().unwrap(), Access::AsUsual).unwrap();
+        self.files.write_and_sync(&path, text.as_bytes()).unwrap();
+    }
+
+    fn make(&self, folder: &str) {
+        self.files.create_folder(&self.root.join(folder), Access::AsUsual).unwrap();
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.files.exists(&self.root.join(name))
+    }
+
+    fn remove(&self, name: &str) {
+        self.files.remove_file(&self.root.join(name)).unwrap();
+    }
+
+    /// All files, by their paths.
+    fn files(&self) -> BTreeSet<String> {
+        self.files_in("")
+    }
+
+    fn files_in(&self, folder: &str) -> BTreeSet<String> {
+        let mut out = BTreeSet::new();
+        let root = self.root.join(folder);
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in self.files.list(&folder).unwrap() {
+                if entry.kind.is_folder() {
+                    folders.push(entry.path);
+                } else {
+                    out.insert(entry.path.strip_prefix(&root).unwrap().display().to_string());
+                }
+            }
+        }
+        out
+    }
+}
 
 fn manifest(epoch: Epoch, workers: usize) -> Manifest {
     Manifest {
@@ -27,39 +109,10 @@ fn checkpoint(store: &mut CheckpointStore, epoch: u64) {
     let epoch = Epoch::new(epoch);
     store.begin(epoch).unwrap();
     let part = store.staging().join(format!("{epoch:08}/worker-0"));
-    fs::create_dir(&part).unwrap();
-    fs::write(part.join("000001.sst"), "0123456789").unwrap();
-    fs::write(part.join("CURRENT"), "MANIFEST").unwrap();
+    store.files.create_dir(&part, Access::OwnerOnly).unwrap();
+    store.files.write_and_sync(&part.join("000001.sst"), b"0123456789").unwrap();
+    store.files.write_and_sync(&part.join("CURRENT"), b"MANIFEST").unwrap();
     store.publish(manifest(epoch, 1)).unwrap();
-}
-
-fn put(root: &Path, name: &str, text: &str) {
-    let path = root.join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-}
-
-/// All files below a folder, by their paths in it.
-fn files(root: &Path) -> BTreeSet<String> {
-    fn walk(root: &Path, folder: &Path, out: &mut BTreeSet<String>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(root, &path, out);
-            } else {
-                out.insert(path.strip_prefix(root).unwrap().display().to_string());
-            }
-        }
-    }
-    let mut out = BTreeSet::new();
-    walk(root, root, &mut out);
-    out
-}
-
-fn refused(root: &Path) -> String {
-    let error = CheckpointStore::open(root).err().expect("refused");
-    assert_eq!(error.who(), Who::User(Mistake::Asked), "{error}");
-    error.to_string()
 }
 
 #[test]
@@ -72,76 +125,73 @@ fn a_folder_that_is_not_ours_is_refused_and_not_touched() {
         "tables/t/CURRENT",
         "paceline-state",
     ] {
-        let dir = tempfile::tempdir().unwrap();
-        put(dir.path(), name, "mine");
-        let error = refused(dir.path());
-        let found = name.split('/').next().unwrap();
-        assert!(
-            error.contains(&format!("holds '{found}'"))
-                && error.contains("name a new or an empty folder"),
-            "{error}"
-        );
-        assert_eq!(files(dir.path()), BTreeSet::from([name.to_string()]));
+        Place::each(|place| {
+            place.put(name, "mine");
+            let error = place.refused("");
+            let found = name.split('/').next().unwrap();
+            assert!(
+                error.contains(&format!("holds '{found}'"))
+                    && error.contains("name a new or an empty folder"),
+                "{error}"
+            );
+            assert_eq!(place.files(), BTreeSet::from([name.to_string()]));
+        });
     }
-    let file = tempfile::NamedTempFile::new().unwrap();
-    assert!(refused(file.path()).contains("is no folder"));
+    Place::each(|place| {
+        place.put("file", "");
+        assert!(place.refused("file").contains("is no folder"));
+    });
 }
 
 #[test]
 fn a_new_folder_an_empty_one_and_what_an_early_kill_leaves_are_ours() {
-    let dir = tempfile::tempdir().unwrap();
-    CheckpointStore::open(&dir.path().join("a/new/one")).unwrap();
-    fs::create_dir(dir.path().join("empty")).unwrap();
-    let early = dir.path().join("early");
-    for name in ["lock", "paceline-state.tmp"] {
-        put(&early, name, "");
-    }
-    for name in ["checkpoints", "lost+found"] {
-        fs::create_dir(early.join(name)).unwrap();
-    }
-    for name in ["empty", "early"] {
-        for _ in 0..2 {
-            let store = CheckpointStore::open(&dir.path().join(name)).unwrap();
-            assert!(store.run_name(255).starts_with("ff-"), "{}", store.run_name(255));
+    Place::each(|place| {
+        place.open_at("a/new/one");
+        for name in ["early/lock", "early/paceline-state.tmp"] {
+            place.put(name, "");
         }
-    }
+        for folder in ["empty", "early/checkpoints", "early/lost+found"] {
+            place.make(folder);
+        }
+        for name in ["empty", "early"] {
+            for _ in 0..2 {
+                let store = place.open_at(name);
+                assert!(store.run_name(255).starts_with("ff-"), "{}", store.run_name(255));
+            }
+        }
+    });
 }
 
 #[test]
 fn a_directory_of_an_earlier_version_goes_on_and_is_marked() {
-    let dir = tempfile::tempdir().unwrap();
-    checkpoint(&mut CheckpointStore::open(dir.path()).unwrap(), 3);
-    fs::remove_file(dir.path().join(MARKER)).unwrap();
-    put(dir.path(), "errors/part-1.jsonl", "{}");
-    for _ in 0..2 {
-        let mut store = CheckpointStore::open(dir.path()).unwrap();
-        assert_eq!(store.read().unwrap().checkpoints.len(), 1);
-        // Its files have names without an identity.
-        assert_eq!(store.run_name(255), "ff");
-    }
-    assert!(dir.path().join(MARKER).exists());
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
-    store.clear().unwrap();
-    assert_ne!(store.run_name(255), "ff");
+    Place::each(|place| {
+        checkpoint(&mut place.open(), 3);
+        place.remove(MARKER);
+        place.put("errors/part-1.jsonl", "{}");
+        for _ in 0..2 {
+            let mut store = place.open();
+            assert_eq!(store.read().unwrap().checkpoints.len(), 1);
+            // Its files have names without an identity.
+            assert_eq!(store.run_name(255), "ff");
+        }
+        assert!(place.has(MARKER));
+        let mut store = place.open();
+        store.clear().unwrap();
+        assert_ne!(store.run_name(255), "ff");
+    });
 }
 
 #[test]
 fn runs_of_the_same_millisecond_have_names_of_their_own() {
-    let dir = tempfile::tempdir().unwrap();
-    let names: BTreeSet<String> = ["a", "b", "c"]
-        .iter()
-        .map(|n| CheckpointStore::open(&dir.path().join(n)).unwrap().run_name(1))
-        .collect();
-    assert_eq!(names.len(), 3);
+    Place::each(|place| {
+        let names: BTreeSet<String> =
+            ["a", "b", "c"].iter().map(|n| place.open_at(n).run_name(1)).collect();
+        assert_eq!(names.len(), 3);
+    });
 }
 
 #[test]
 fn what_lies_among_our_files_stays() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
-    for epoch in 0..4 {
-        checkpoint(&mut store, epoch);
-    }
     let ours = [
         "live/worker-0/000004.sst",
         "live/worker-0/CURRENT",
@@ -170,69 +220,75 @@ fn what_lies_among_our_files_stays() {
         "tables/t/notes.txt",
         "errors/part-1.jsonl",
     ];
-    for name in ours.iter().chain(&foreign) {
-        put(dir.path(), name, "1");
-    }
-    // A link to a folder elsewhere is not followed.
-    #[cfg(unix)]
-    std::os::unix::fs::symlink(
-        dir.path().join("checkpoints/00000003/worker-0"),
-        dir.path().join("live/worker-1"),
-    )
-    .unwrap();
-    store.retain(Epoch::new(3)).unwrap();
+    Place::each(|place| {
+        let mut store = place.open();
+        for epoch in 0..4 {
+            checkpoint(&mut store, epoch);
+        }
+        for name in ours.iter().chain(&foreign) {
+            place.put(name, "1");
+        }
+        store.retain(Epoch::new(3)).unwrap();
+        store.drop_after(Some(Epoch::new(3))).unwrap();
+        assert!(place.has("checkpoints/00000003/worker-0/CURRENT"), "still a checkpoint");
+        store.clear().unwrap();
+        let expected: BTreeSet<String> =
+            foreign.iter().copied().chain(["lock", MARKER]).map(String::from).collect();
+        assert_eq!(place.files(), expected);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_folder_elsewhere_is_not_followed() {
+    let place = Place::on_disk();
+    let mut store = place.open();
+    checkpoint(&mut store, 3);
+    let linked = place.root.join("checkpoints/00000003/worker-0");
+    std::os::unix::fs::symlink(linked, place.root.join("live/worker-1")).unwrap();
     store.drop_after(Some(Epoch::new(3))).unwrap();
-    assert!(
-        dir.path().join("checkpoints/00000003/worker-0/CURRENT").exists(),
-        "still a checkpoint"
-    );
-    #[cfg(unix)]
-    fs::remove_file(dir.path().join("live/worker-1")).unwrap();
-    store.clear().unwrap();
-    let left = files(dir.path());
-    let expected: BTreeSet<String> =
-        foreign.iter().copied().chain(["lock", MARKER]).map(String::from).collect();
-    assert_eq!(left, expected);
+    assert!(place.has("checkpoints/00000003/worker-0/CURRENT"), "still a checkpoint");
 }
 
 #[test]
 fn a_store_is_not_made_among_foreign_files_and_replaces_none() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
-    put(dir.path(), "staging/00000001/worker-0/notes.txt", "1");
-    put(dir.path(), "staging/00000002/notes.txt", "1");
-    put(dir.path(), "checkpoints/00000002/worker-0/notes.txt", "mine");
-    let error = store.begin(Epoch::new(1)).unwrap_err();
-    assert!(
-        error.who() == Who::User(Mistake::Asked)
-            && error.to_string().contains("00000001/worker-0 is not Paceline's"),
-        "{error}"
-    );
-    checkpoint(&mut store, 2);
-    assert_eq!(
-        fs::read_to_string(dir.path().join("checkpoints/00000002/worker-0/notes.txt")).unwrap(),
-        "mine"
-    );
-    fs::create_dir(dir.path().join("checkpoints/00000003")).unwrap();
-    fs::create_dir(dir.path().join("checkpoints/00000003/manifest")).unwrap();
-    let error = store.publish(manifest(Epoch::new(3), 1)).unwrap_err();
-    assert!(
-        error.who() == Who::User(Mistake::Asked)
-            && error.to_string().contains("00000003/manifest is not Paceline's"),
-        "{error}"
-    );
+    Place::each(|place| {
+        let mut store = place.open();
+        place.put("staging/00000001/worker-0/notes.txt", "1");
+        place.put("staging/00000002/notes.txt", "1");
+        place.put("checkpoints/00000002/worker-0/notes.txt", "mine");
+        let error = store.begin(Epoch::new(1)).unwrap_err();
+        assert!(
+            error.who() == Who::User(Mistake::Asked)
+                && error.to_string().contains("00000001/worker-0 is not Paceline's"),
+            "{error}"
+        );
+        checkpoint(&mut store, 2);
+        let notes = place.root.join("checkpoints/00000002/worker-0/notes.txt");
+        assert_eq!(place.files.read(&notes).unwrap(), b"mine");
+        place.make("checkpoints/00000003/manifest");
+        let error = store.publish(manifest(Epoch::new(3), 1)).unwrap_err();
+        assert!(
+            error.who() == Who::User(Mistake::Asked)
+                && error.to_string().contains("00000003/manifest is not Paceline's"),
+            "{error}"
+        );
+    });
 }
 
 #[test]
 fn the_newest_checkpoint_is_checked_once_and_the_older_only_if_it_is_damaged() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    Place::each(the_newest_checkpoint_is_checked_once);
+}
+
+fn the_newest_checkpoint_is_checked_once(place: &Place) {
+    let mut store = place.open();
     for epoch in 0..3 {
         checkpoint(&mut store, epoch);
     }
     drop(store);
     // 10 and 8 bytes in each.
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    let mut store = place.open();
     for _ in 0..3 {
         let found: Vec<u64> =
             store.read().unwrap().checkpoints.iter().map(|f| f.epoch.number()).collect();
@@ -240,18 +296,18 @@ fn the_newest_checkpoint_is_checked_once_and_the_older_only_if_it_is_damaged() {
     }
     store.mark_clean().unwrap();
     drop(store);
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    let mut store = place.open();
     store.read().unwrap();
     assert_eq!(store.verified_bytes, 0, "it had stopped in order");
     drop(store);
     // A start that did not come to its work changes nothing about that.
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    let mut store = place.open();
     store.read().unwrap();
     assert_eq!(store.verified_bytes, 0);
     store.begin_work().unwrap();
     drop(store);
-    put(dir.path(), "checkpoints/00000002/worker-0/000001.sst", "012345678X");
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
+    place.put("checkpoints/00000002/worker-0/000001.sst", "012345678X");
+    let mut store = place.open();
     let found: Vec<bool> =
         store.read().unwrap().checkpoints.iter().map(|f| f.manifest.is_ok()).collect();
     assert_eq!(found, [false, true]);
@@ -259,60 +315,60 @@ fn the_newest_checkpoint_is_checked_once_and_the_older_only_if_it_is_damaged() {
 
 #[test]
 fn a_lock_that_a_dying_process_still_holds_is_waited_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let dying = CheckpointStore::open(dir.path()).unwrap();
-    let killed = std::thread::spawn(move || {
-        std::thread::sleep(LOCK_STEP * 3);
-        drop(dying);
+    Place::each(|place| {
+        let dying = place.open();
+        let killed = std::thread::spawn(move || {
+            std::thread::sleep(LOCK_STEP * 3);
+            drop(dying);
+        });
+        place.open();
+        killed.join().unwrap();
     });
-    CheckpointStore::open(dir.path()).unwrap();
-    killed.join().unwrap();
 }
 
 #[cfg(unix)]
 #[test]
 fn state_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
-    let root = dir.path().join("st");
+    let place = Place::on_disk();
     // As an earlier version left it.
-    for name in ["checkpoints", "errors"] {
-        fs::create_dir_all(root.join(name)).unwrap();
-        fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    for name in ["st/checkpoints", "st/errors"] {
+        place.make(name);
+        let permissions = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(place.root.join(name), permissions).unwrap();
     }
-    put(&root, "checkpoints/00000000/manifest", "");
-    fs::write(
-        root.join("checkpoints/00000000/manifest"),
-        codec::encode(&manifest(Epoch::START, 1)),
-    )
-    .unwrap();
-    let mut store = CheckpointStore::open(&root).unwrap();
+    place.make("st/checkpoints/00000000");
+    let bytes = codec::encode(&manifest(Epoch::START, 1));
+    fs::write(place.root.join("st/checkpoints/00000000/manifest"), bytes).unwrap();
+    let mut store = place.open_at("st");
     checkpoint(&mut store, 1);
     store.begin_publishing(Epoch::new(1)).unwrap();
     store.mark_clean().unwrap();
-    let new = dir.path().join("new");
-    CheckpointStore::open(&new).unwrap();
-    let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    place.open_at("new");
+    let mode =
+        |name: &str| fs::metadata(place.root.join(name)).unwrap().permissions().mode() & 0o777;
     for folder in ["st/checkpoints", "st/checkpoints/00000001", "st/live", "st/errors", "new"] {
-        assert_eq!(mode(dir.path().join(folder)), 0o700, "{folder}");
+        assert_eq!(mode(folder), 0o700, "{folder}");
     }
     for file in ["lock", "paceline-state", "publishing", "clean", "checkpoints/00000001/manifest"] {
-        assert_eq!(mode(root.join(file)), 0o600, "{file}");
+        assert_eq!(mode(&format!("st/{file}")), 0o600, "{file}");
     }
 }
 
 #[test]
 fn a_part_comes_back_without_what_was_put_beside_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = CheckpointStore::open(dir.path()).unwrap();
-    checkpoint(&mut store, 1);
-    put(dir.path(), "checkpoints/00000001/worker-0/000077.sst", "not of this checkpoint");
-    let found = store.read().unwrap().checkpoints.remove(0).manifest.unwrap();
-    let live = store.fetch_live(&found, WorkerId::FIRST).unwrap();
-    assert_eq!(files(&live), BTreeSet::from(["000001.sst".to_string(), "CURRENT".to_string()]));
-    assert!(
-        !store.fetch_part(&found, WorkerId::new(1), &dir.path().join("live/worker-1")).unwrap(),
-        "there was one worker"
-    );
-    assert!(!dir.path().join("staging").exists(), "nothing is left of the making");
+    Place::each(|place| {
+        let mut store = place.open();
+        checkpoint(&mut store, 1);
+        place.put("checkpoints/00000001/worker-0/000077.sst", "not of this checkpoint");
+        let found = store.read().unwrap().checkpoints.remove(0).manifest.unwrap();
+        store.fetch_live(&found, WorkerId::FIRST).unwrap();
+        let expected = BTreeSet::from(["000001.sst".to_string(), "CURRENT".to_string()]);
+        assert_eq!(place.files_in("live/worker-0"), expected);
+        assert!(
+            !store.fetch_part(&found, WorkerId::new(1), &store.live(WorkerId::new(1))).unwrap(),
+            "there was one worker"
+        );
+        assert!(!place.has("staging"), "nothing is left of the making");
+    });
 }

@@ -103,6 +103,7 @@ impl Writes for Filesystem {
         let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
         let name = hints::short_name(&table.name);
         Ok(Arc::new(FileSink::new(
+            env.files.clone(),
             &name,
             folder,
             &env.run_name,

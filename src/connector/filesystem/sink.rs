@@ -19,19 +19,19 @@
 
 mod publish;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
 
 use publish::{Missing, StagedPart};
 
+use crate::files::{Access, Existing, FileWriter as OpenFile, Files};
 use crate::format::encode::{EncodeFormat, RowEncoder};
 use crate::format::json::EncodeOptions;
 use crate::ids::Epoch;
-use crate::private;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter};
 use crate::wake::Wake;
@@ -59,6 +59,7 @@ pub(crate) struct FileSink {
 
 /// What all writers of the sink share.
 struct Target {
+    files: Arc<dyn Files>,
     table: String,
     folder: PathBuf,
     /// `part-<table>-<run>-`
@@ -67,26 +68,35 @@ struct Target {
     format: EncodeFormat,
     /// To files, and to the folder if it is made here.
     access: Access,
+    /// The folder's name was made durable by this process.
+    is_folder_durable: AtomicBool,
 }
 
 impl FileSink {
     /// `run` becomes part of file names: letters, digits, `.`, `_` and `-` only. The folder is made
     /// by the first writer, so that a folder that cannot be made is found out at the start.
     pub fn new(
+        files: Arc<dyn Files>,
         table: &str,
         folder: PathBuf,
         run: &str,
         schema: SchemaRef,
         format: impl Into<EncodeFormat>,
     ) -> Result<FileSink, SinkError> {
-        let target = Arc::new(Target::new(table, folder, run, schema, format.into())?);
+        let target = Arc::new(Target::new(files, table, folder, run, schema, format.into())?);
         Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: true })
     }
 
     /// The error stream: files of records as they came in, for their owner alone. Most jobs write
     /// none, so the folder is made with the first one.
-    pub fn errors(folder: PathBuf, run: &str, schema: SchemaRef) -> Result<FileSink, SinkError> {
-        let target = Target::new("errors", folder, run, schema, EncodeOptions::default().into())?;
+    pub fn errors(
+        files: Arc<dyn Files>,
+        folder: PathBuf,
+        run: &str,
+        schema: SchemaRef,
+    ) -> Result<FileSink, SinkError> {
+        let format = EncodeOptions::default().into();
+        let target = Target::new(files, "errors", folder, run, schema, format)?;
         let target = Arc::new(Target { access: Access::OwnerOnly, ..target });
         Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: false })
     }
@@ -131,17 +141,18 @@ impl Sink for FileSink {
 
     fn discard_uncommitted(&self) -> Result<(), SinkError> {
         let target = &self.target;
-        let entries = match fs::read_dir(&target.folder) {
+        let entries = match target.files.list(&target.folder) {
             Ok(entries) => entries,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(target.failed("list", &target.folder, &e)),
         };
         let mut any = false;
         for entry in entries {
-            let entry = entry.map_err(|e| target.failed("list", &target.folder, &e))?;
-            if entry.file_name().to_str().is_some_and(|name| target.is_own_part(name)) {
-                fs::remove_file(entry.path())
-                    .map_err(|e| target.failed("remove", &entry.path(), &e))?;
+            if entry.name.to_str().is_some_and(|name| target.is_own_part(name)) {
+                target
+                    .files
+                    .remove_file(&entry.path)
+                    .map_err(|e| target.failed("remove", &entry.path, &e))?;
                 any = true;
             }
         }
@@ -151,6 +162,7 @@ impl Sink for FileSink {
 
 impl Target {
     fn new(
+        files: Arc<dyn Files>,
         table: &str,
         folder: PathBuf,
         run: &str,
@@ -170,18 +182,27 @@ impl Target {
         // A type that the format cannot hold is reported here, not by the first worker.
         format.encoder(&schema).map_err(|e| config(e.to_string()))?;
         Ok(Target {
+            files,
             table: table.to_owned(),
             folder,
             prefix,
             schema,
             format,
             access: Access::AsUsual,
+            is_folder_durable: AtomicBool::new(false),
         })
     }
 
     fn create_folder(&self) -> Result<(), SinkError> {
-        create_folder(&self.folder, self.access)
-            .map_err(|e| self.failed("create the folder", &self.folder, &e))
+        // Whoever reads the folder may have taken it away.
+        if self.is_folder_durable.load(Ordering::Relaxed) && self.files.is_folder(&self.folder) {
+            return Ok(());
+        }
+        self.files
+            .create_folder_durably(&self.folder, self.access)
+            .map_err(|e| self.failed("create the folder", &self.folder, &e))?;
+        self.is_folder_durable.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn failed(&self, action: &str, path: &Path, error: &io::Error) -> SinkError {
@@ -193,7 +214,7 @@ impl Target {
     }
 
     fn sync_folder(&self) -> Result<(), SinkError> {
-        sync_folder(&self.folder).map_err(|e| self.failed("sync", &self.folder, &e))
+        self.files.sync_folder(&self.folder).map_err(|e| self.failed("sync", &self.folder, &e))
     }
 
     fn name(&self, epoch: Epoch, writer: usize, number: u64) -> String {
@@ -238,7 +259,7 @@ struct FileWriter {
 }
 
 struct OpenPart {
-    file: File,
+    file: Box<dyn OpenFile>,
     part: String,
     number: u64,
     length_bytes: u64,
@@ -365,11 +386,7 @@ impl FileWriter {
                 format!(".{}{PART_SUFFIX}", self.target.name(self.next_epoch, self.number, number));
             let path = self.target.folder.join(&part);
             // Never opens a file that exists: it may be waiting for the commit of a restored epoch.
-            let mut options = match self.target.access {
-                Access::OwnerOnly => private::file_options(),
-                Access::AsUsual => OpenOptions::new(),
-            };
-            match options.write(true).create_new(true).open(&path) {
+            match self.target.files.create(&path, Existing::IsKept, self.target.access) {
                 Ok(file) => return Ok(OpenPart { file, part, number, length_bytes: 0, crc32c: 0 }),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(self.target.failed("create", &path, &e)),
@@ -385,9 +402,9 @@ impl FileWriter {
     /// Closes the open part, so that a crash can no longer lose any of it.
     fn finish_part(&mut self) -> Result<(), SinkError> {
         self.flush()?;
-        if let Some(OpenPart { file, part, number, length_bytes, crc32c }) = self.open.take() {
+        if let Some(OpenPart { mut file, part, number, length_bytes, crc32c }) = self.open.take() {
             let path = self.target.folder.join(&part);
-            file.sync_all().map_err(|e| self.target.failed("sync", &path, &e))?;
+            file.sync().map_err(|e| self.target.failed("sync", &path, &e))?;
             self.finished.push(FinishedPart { part, number, length_bytes, crc32c });
         }
         Ok(())
@@ -408,36 +425,7 @@ fn file_name_of(table: &str) -> String {
     out
 }
 
-/// Who may read what is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Access {
-    OwnerOnly,
-    /// Whoever the system lets.
-    AsUsual,
-}
-
-/// Creates the folder and makes its own entry, and those of the parents made with it, durable.
-/// Parents are as usual.
-fn create_folder(folder: &Path, access: Access) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    create_folder(parent, Access::AsUsual)?;
-    let made = match access {
-        Access::OwnerOnly => private::create_folder(folder),
-        Access::AsUsual => fs::create_dir(folder),
-    };
-    match made {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
-        _ => {}
-    }
-    sync_folder(parent)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ mod poll;
 pub mod position;
 pub(crate) mod queue;
 pub(crate) mod source;
+mod successors;
 mod timestamp;
 mod writer;
 

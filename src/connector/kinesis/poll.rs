@@ -8,14 +8,14 @@
 //! after the last record received; errors that may pass are waited out for ever, with growing
 //! pauses and ever fewer log lines; all others end the split.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::time::timer::{self, sleep, sleep_until};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::connector::kinesis::api::{Child, Failure, HashRange, ListedShard, StreamApi};
-use crate::connector::kinesis::coverage::covers;
+use crate::connector::kinesis::api::{Failure, StreamApi};
+use crate::connector::kinesis::coverage::Audited;
 use crate::connector::kinesis::gaps::{Gap, Gaps};
 use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
 use crate::connector::kinesis::queue::{
@@ -65,8 +65,6 @@ impl Default for Pace {
     }
 }
 
-/// Listings can lag behind a split or merge; by then a child is listed, mostly.
-const LISTINGS_UNTOLD: u64 = 4;
 /// How well the time of the service is known: the header `Date` has seconds, and clocks that agree
 /// to two of them are left as they are.
 const CLOCK_GRAIN_MS: i64 = 3000;
@@ -82,6 +80,7 @@ pub(crate) struct Shard {
     pub id: SplitId,
     pub start: ShardPlace,
     pub gaps: Arc<Gaps>,
+    pub audited: Arc<Mutex<Audited>>,
     /// Records that arrived at this time or later do not belong to the job.
     pub to_ms: Option<i64>,
     pub pace: Pace,
@@ -138,8 +137,7 @@ impl Shard {
                 None => match self.iterator_at(&position, &mut read_to_ms).await? {
                     Ok(new) => iterator.insert(new),
                     Err(Failure::Missing(reason)) => {
-                        self.gaps.pass(self.gap(read_to_ms, Some(reason)))?;
-                        return self.children(vec![], arrived_ms, &mut patience).await;
+                        return self.gone(read_to_ms, reason, &mut patience).await;
                     }
                     Err(failure) => {
                         patience.after("GetShardIterator", failure).await?;
@@ -238,7 +236,7 @@ impl Shard {
     }
 
     /// What has expired. `gone`: the shard itself, in the service's words.
-    fn gap(&self, read_to_ms: Option<i64>, gone: Option<String>) -> Gap {
+    pub(super) fn gap(&self, read_to_ms: Option<i64>, gone: Option<String>) -> Gap {
         Gap { shard: self.id.to_string(), from_ms: read_to_ms, now_ms: self.clock.wall_ms(), gone }
     }
 
@@ -271,71 +269,6 @@ impl Shard {
             (self.wake)();
         }
     }
-
-    /// Shards that list this one as a parent, once they have all of its hash keys among them.
-    async fn list_children(&self) -> Result<Vec<Child>, Failure> {
-        let listed = self.stream.list_shards().await?;
-        let own = listed.iter().find(|shard| *shard.id == *self.id.0).and_then(|s| s.hashes);
-        let is_child =
-            |shard: &ListedShard| shard.parents.iter().any(|parent| **parent == *self.id.0);
-        let children: Vec<Child> = listed
-            .into_iter()
-            .filter(is_child)
-            .map(|ListedShard { id, parents, hashes, .. }| Child { id, parents, hashes })
-            .collect();
-        let taken: Option<Vec<HashRange>> = children.iter().map(|child| child.hashes).collect();
-        Ok(match own.zip(taken) {
-            Some((own, taken)) if !covers(taken.iter().copied(), own) => vec![],
-            _ => children,
-        })
-    }
-
-    async fn children(
-        &self,
-        named: Vec<Child>,
-        arrived_ms: Option<i64>,
-        patience: &mut Patience<'_>,
-    ) -> Result<Vec<SplitSeed>, Stop> {
-        let mut children = named;
-        let mut listings: u64 = 0;
-        let mut pause = self.pace.relist;
-        while children.is_empty() {
-            match self.list_children().await {
-                Ok(listed) => {
-                    patience.reset();
-                    listings += 1;
-                    children = listed;
-                }
-                Err(failure) => {
-                    patience.after("ListShards", failure).await?;
-                    continue;
-                }
-            }
-            if children.is_empty() {
-                // The hash keys of a shard that has ended belong to another one: a listing that
-                // shows none is behind, and to go on without it would lose what it holds.
-                if listings >= LISTINGS_UNTOLD && listings.is_power_of_two() {
-                    tracing::warn!(
-                        table = self.table,
-                        shard = %self.id,
-                        listings,
-                        "the shard has ended, and no shard names it as its parent yet: listing again"
-                    );
-                }
-                sleep(pause).await;
-                pause = (pause * 2).min(self.pace.backoff_max);
-            }
-        }
-        let split = |id: String| SplitId(id.into());
-        let seeds = children.into_iter().map(|child| SplitSeed {
-            id: split(child.id),
-            parents: child.parents.into_iter().map(split).collect(),
-            // What it holds arrived after what its parent held, but not after the parent's end was
-            // seen.
-            start: ShardPlace { at: ShardPosition::Horizon, read_to_ms: arrived_ms }.into(),
-        });
-        Ok(seeds.collect())
-    }
 }
 
 /// A start time as the oldest arrival that is believed, floored to the second. Servers with arrival
@@ -360,7 +293,7 @@ fn skip_older(records: &mut Vec<Record>, before_ms: &mut Option<i64>) {
 }
 
 /// Failures in a row, and the pauses after them.
-struct Patience<'a> {
+pub(super) struct Patience<'a> {
     shard: &'a Shard,
     pauses: ExponentialBackoff,
     failures: u64,
@@ -379,7 +312,7 @@ impl<'a> Patience<'a> {
     }
 
     /// Pauses if the call may be tried again; otherwise says why not.
-    async fn after(&mut self, call: &str, failure: Failure) -> Result<(), Stop> {
+    pub(super) async fn after(&mut self, call: &str, failure: Failure) -> Result<(), Stop> {
         let reason = match failure {
             Failure::Fatal(reason) | Failure::Argument(reason) | Failure::Missing(reason) => {
                 return Err(Stop::Failed(format!("{call}: {reason}")));
@@ -399,7 +332,7 @@ impl<'a> Patience<'a> {
         Ok(())
     }
 
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         if self.failures > 0 {
             self.failures = 0;
             self.pauses = Self::pauses(&self.shard.pace);

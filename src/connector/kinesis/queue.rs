@@ -188,6 +188,12 @@ impl Queue {
         self.state().lag_ms = behind_ms;
     }
 
+    /// The last record that was read ahead.
+    #[cfg(test)]
+    pub(crate) fn last_number(&self) -> Option<String> {
+        self.state().records.back().map(|record| record.sequence_number.clone())
+    }
+
     /// Notes that what has arrived up to this time of the service's has been pushed.
     pub(crate) fn note_complete(&self, server_ms: i64) {
         let mut state = self.state();

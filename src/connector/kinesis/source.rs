@@ -17,12 +17,14 @@ use crate::connector::OnGap;
 use crate::connector::kinesis::api::{Failure, ListedShard, StreamApi, Streams};
 use crate::connector::kinesis::bounds::{self, GoesOn, time};
 use crate::connector::kinesis::client::Aws;
-use crate::connector::kinesis::coverage::{Coverage, Known, newest};
+use crate::connector::kinesis::coverage::{Audited, Known, newest};
 use crate::connector::kinesis::gaps::Gaps;
 use crate::connector::kinesis::poll::{Pace, Shard};
 use crate::connector::kinesis::position::{KeptBounds, KeptOfStream, ShardPlace, ShardPosition};
 use crate::connector::kinesis::queue::{Queue, Record, ShardEnd, Taken};
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::record::{Places, RawBatch};
 use crate::source::{
     Pause, Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader,
@@ -49,14 +51,6 @@ pub struct KinesisSource {
     /// The run had an earlier end.
     reads_on: OnceLock<()>,
     audited: Arc<Mutex<Audited>>,
-}
-
-/// What audits have found.
-#[derive(Default)]
-struct Audited {
-    /// The last one found a stream that was made later.
-    is_another: bool,
-    coverage: Coverage,
 }
 
 impl KinesisSource {
@@ -256,7 +250,8 @@ impl Source for KinesisSource {
                 ShardPosition::Time { arrival_ms: self.clock.wall_ms() }
             }
         };
-        let start: Position = ShardPlace { at, read_to_ms: None }.into();
+        let read_to_ms = self.gaps.at_start(&at, self.clock.wall_ms());
+        let start: Position = ShardPlace { at, read_to_ms }.into();
         // A parent that is not listed lies before the start of the job, or its records have
         // expired: nothing to wait for.
         let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
@@ -288,6 +283,7 @@ impl Source for KinesisSource {
             id: split.clone(),
             start: place.clone(),
             gaps: self.gaps.clone(),
+            audited: self.audited.clone(),
             to_ms: self.options.to_ms,
             pace: Pace::default(),
             clock: self.clock.clone(),
@@ -422,6 +418,13 @@ impl SplitReader for ShardReader {
     }
 
     fn position(&self) -> Position {
+        #[cfg(test)]
+        if planted::has(Bug::StoresPositionOfReadAhead)
+            && let Some(sequence_number) = self.queue.last_number()
+        {
+            let at = ShardPosition::After { sequence_number };
+            return ShardPlace { at, read_to_ms: None }.into();
+        }
         self.place.clone().into()
     }
 

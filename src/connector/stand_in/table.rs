@@ -24,9 +24,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
 
+use crate::files::{Access, on_disk};
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::ids::Epoch;
-use crate::private;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
 use crate::sink::{
@@ -140,7 +140,8 @@ impl EmbeddedTable {
         }
         let unfit =
             |reason: String, who| SinkError::Unfit { table: spec.name.clone(), reason, who };
-        private::create_folder(dir)
+        on_disk()
+            .create_folder(dir, Access::OwnerOnly)
             .map_err(|e| unfit(format!("cannot create {}: {e}", dir.display()), Who::of_io(&e)))?;
         let failed = |e: StoreError| unfit(format!("cannot open {}: {e}", dir.display()), e.who());
         let store = TableStore::open(dir).map_err(failed)?;

@@ -11,7 +11,7 @@ use super::changes::{ChangeSet, Fate, rounds};
 use super::fold::{GroupedRows, apply};
 use super::keyed::{KeyedGroups, Nothing};
 use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
-use crate::state::rocks::Changes;
+use crate::state::store::Changes;
 
 pub(crate) struct GroupAggregate {
     spec: GroupSpec,
@@ -196,7 +196,7 @@ mod tests {
     use crate::ids::{Epoch, OperatorId};
     use crate::operator::Counters;
     use crate::operator::aggregate::{Aggregate, Function};
-    use crate::state::rocks::{StateDb, StateMemory};
+    use crate::state::store::{StateDb, StateMemory};
     use arrow::array::{ArrayRef, Int64Array, RecordBatch};
     use arrow::datatypes::{DataType, Field, Schema};
 
@@ -258,7 +258,7 @@ mod tests {
 
     fn store(operator: &mut GroupAggregate, now_ms: i64, db: &StateDb) {
         send(operator, Event::Barrier(Epoch::new(1)), now_ms, db);
-        let mut changes = Changes::default();
+        let mut changes = db.batch();
         while !operator.write_frozen(&mut changes).expect("writes") {}
         db.write(changes).expect("writes");
     }
@@ -285,7 +285,7 @@ mod tests {
         let mut left = 0;
         db.scan_all(|_, _| {
             left += 1;
-            Ok::<_, crate::state::rocks::StateError>(())
+            Ok::<_, crate::state::StateError>(())
         })
         .expect("scans");
         assert_eq!(left, 0);

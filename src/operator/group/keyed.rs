@@ -23,7 +23,7 @@ use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
 use crate::state::layout::{KeyedKind, keyed};
 use crate::state::packed::{pack, unpack};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::time::EventTime;
 
 /// The groups of one operator on one worker.

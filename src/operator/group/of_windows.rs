@@ -13,7 +13,7 @@ use super::keyed::{Beside, KeyedGroups};
 use crate::operator::OperatorError;
 use crate::state::KeyGroup;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::time::EventTime;
 
 /// Per group in memory.

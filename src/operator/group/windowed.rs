@@ -29,7 +29,7 @@ use crate::operator::{
 };
 use crate::state::key::{KeyBuf, decode_keys, hash_key};
 use crate::state::packed::{pack, unpack};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups};
 use crate::time::{EventTime, Watermark};
 
@@ -386,7 +386,7 @@ impl WindowedGroups {
                     self.members.remove(&(end, number));
                     self.gone += groups.len();
                     if self.stored.contains(&end) {
-                        let mut changes = Changes::default();
+                        let mut changes = cx.db.batch();
                         self.groups.remove_stored(&groups, &mut changes);
                         cx.db.write(changes)?;
                     } else {
@@ -431,7 +431,7 @@ impl WindowedGroups {
         if self.gone < GONE_MAX.max(self.groups.in_memory() / 2) {
             return Ok(());
         }
-        let mut changes = Changes::default();
+        let mut changes = cx.db.batch();
         self.spill(&mut changes)?;
         Ok(cx.db.write(changes)?)
     }

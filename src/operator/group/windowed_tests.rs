@@ -10,7 +10,7 @@ use crate::ids::{Epoch, OperatorId};
 use crate::operator::Counters;
 use crate::operator::aggregate::{Aggregate, Function};
 use crate::operator::window::window_bound_type;
-use crate::state::rocks::StateMemory;
+use crate::state::store::StateMemory;
 use crate::time::Watermark;
 
 fn operator(early: Pace, late: Pace, lateness_ms: i64) -> WindowedGroups {
@@ -95,7 +95,7 @@ impl Bench {
     }
 
     fn spill(&mut self) {
-        let mut changes = Changes::default();
+        let mut changes = self.db.batch();
         assert!(self.operator.spill(&mut changes).expect("spills"));
         self.db.write(changes).expect("writes");
     }
@@ -103,7 +103,7 @@ impl Bench {
     /// The operator as it is after a checkpoint and a restart.
     fn restart(&mut self, fresh: WindowedGroups) {
         self.send(Event::Barrier(Epoch::new(1)), 0);
-        let mut changes = Changes::default();
+        let mut changes = self.db.batch();
         while !self.operator.write_frozen(&mut changes).expect("writes") {}
         self.db.write(changes).expect("writes");
         let state = self.operator.marks();
@@ -116,7 +116,7 @@ impl Bench {
         self.db
             .scan_all(|_, _| {
                 keys += 1;
-                Ok::<_, crate::state::rocks::StateError>(())
+                Ok::<_, crate::state::StateError>(())
             })
             .expect("scans");
         keys

@@ -29,7 +29,7 @@ use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Ro
 use crate::state::KeyGroups;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::time::{EventTime, Watermark};
 
 /// The bounds of an interval join: `lower_ms <= left time - right time <= upper_ms`.

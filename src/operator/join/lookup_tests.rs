@@ -15,7 +15,7 @@ use crate::ids::Epoch;
 use crate::lookup::options::CacheOptions;
 use crate::lookup::{Lookup, LookupError, LookupSpec, LookupTable, Reply};
 use crate::operator::{Context, Counters, Event, Op, Operator, OperatorError, Rows, Steps};
-use crate::state::rocks::{StateDb, StateMemory};
+use crate::state::store::{StateDb, StateMemory};
 use crate::time::Watermark;
 use crate::time::clock::SystemClock;
 use crate::who::{Again, Who};

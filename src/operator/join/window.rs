@@ -11,7 +11,7 @@ use crate::operator::window::local_watermark;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key_group::groups_at_once;
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::state::{KEY_GROUPS, KeyGroups};
 use crate::time::{EventTime, Watermark};
 
@@ -80,7 +80,7 @@ impl WindowJoin {
         if stored.saturating_mul(LOADED_PER_STORED) > cx.room_bytes
             && !self.spec.placed_by(0).is_empty()
         {
-            let mut changes = Changes::default();
+            let mut changes = cx.db.batch();
             for input in &mut self.inputs {
                 input.spill_window(end, &mut self.next_generation, &mut changes)?;
             }

@@ -3,7 +3,7 @@
 //! Used by the caches of keyed state. What always holds: entries go to the store as they were at
 //! the barrier, whatever happens to their keys meanwhile.
 
-use crate::state::rocks::Changes;
+use crate::state::store::Changes;
 
 /// A key of the store with its new value; None deletes it.
 pub type Entry = (Vec<u8>, Option<Vec<u8>>);

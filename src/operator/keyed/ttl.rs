@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::ids::OperatorId;
 use crate::operator::OperatorError;
 use crate::state::layout::{KeyedKind, keyed, keyed_rest};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::StateDb;
 use crate::state::{KeyGroup, KeyGroups};
 
 pub(crate) struct Ttl {
@@ -64,7 +64,7 @@ impl Ttl {
             return Ok(());
         }
         self.swept_bucket = until;
-        let mut changes = Changes::default();
+        let mut changes = db.batch();
         let end = (until ^ i64::MIN).to_be_bytes();
         for group in KeyGroups::ALL.iter() {
             let (mut from, mut to) = (Vec::new(), Vec::new());

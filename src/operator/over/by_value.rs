@@ -30,7 +30,7 @@ use crate::operator::over::by_value::running::Running;
 use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
-use crate::state::rocks::Changes;
+use crate::state::store::Changes;
 
 /// An OVER clause ordered by a value, resolved. Column numbers are those of the input.
 #[derive(Debug, Clone)]
@@ -347,7 +347,7 @@ mod tests {
 
     use crate::operator::aggregate::Function;
     use crate::operator::{Counters, Ops};
-    use crate::state::rocks::{StateDb, StateMemory};
+    use crate::state::store::{StateDb, StateMemory};
 
     fn sums_by_value() -> OverByValue {
         let fields = |names: &[&str]| {
@@ -433,7 +433,7 @@ mod tests {
         assert_eq!(table, expected(&values));
 
         operator.partitions.freeze();
-        let mut changes = Changes::default();
+        let mut changes = db.batch();
         while !operator.write_frozen(&mut changes).expect("writes") {}
         operator.spill(&mut changes).expect("spills");
         db.write(changes).expect("writes");

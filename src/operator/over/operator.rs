@@ -11,7 +11,7 @@ use crate::operator::event::Arrivals;
 use crate::operator::window::event_times_ms;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::time::Watermark;
 
 pub(crate) struct Over {

@@ -12,7 +12,7 @@ use crate::operator::window::event_times_ms;
 use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, OperatorError, Rows};
 use crate::state::KeyGroups;
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::time::{EventTime, Watermark};
 
 /// Columns that are added to a waiting row: its turn (time, then whether it is behind), its split,

@@ -12,7 +12,7 @@ use crate::operator::keyed::KeyedCache;
 use crate::operator::{Context, Event, Operator, OperatorError, Rows, State};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
-use crate::state::rocks::Changes;
+use crate::state::store::Changes;
 
 pub(crate) struct Rank {
     spec: RankSpec,

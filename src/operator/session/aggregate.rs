@@ -23,7 +23,7 @@ use crate::operator::window::{
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, decode_keys, encode_keys};
 use crate::state::layout::StateTable;
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups, layout};
 use crate::time::{EventTime, Watermark};
 

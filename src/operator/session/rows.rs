@@ -23,7 +23,7 @@ use crate::operator::window::fire::constant;
 use crate::operator::window::{GroupColumn, window_bound_type};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
 use crate::state::key::{KeyBuf, encode_keys, hash_key};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::time::EventTime;
 use crate::time::zone::Zone;
 

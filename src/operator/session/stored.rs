@@ -22,7 +22,7 @@ use crate::operator::{Entries, OperatorError};
 use crate::state::KeyGroup;
 use crate::state::key::KeyBuf;
 use crate::state::layout::{StateKind, StatePlace, StateTable};
-use crate::state::rocks::Changes;
+use crate::state::store::Changes;
 use crate::time::{EventTime, Watermark};
 
 /// Columns of a fragment before its accumulators.

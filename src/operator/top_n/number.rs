@@ -18,7 +18,7 @@ use crate::state::KeyGroup;
 use crate::state::key_group::row_key_groups;
 use crate::state::layout::{self, StateKey, StateKind, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::time::{EventTime, Watermark};
 
 pub(crate) struct NumberTopN {
@@ -75,7 +75,7 @@ impl NumberTopN {
                 batches.push(RecordBatch::try_new(self.spec.input.clone(), columns)?);
                 Ok::<_, OperatorError>(())
             })?;
-            let mut changes = Changes::default();
+            let mut changes = cx.db.batch();
             changes.delete_range(&from, &to);
             cx.db.write(changes)?;
         }

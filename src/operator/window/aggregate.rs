@@ -12,7 +12,7 @@ use super::fire::Fire;
 use super::state::WindowState;
 use super::{WindowAggregateSpec, local_watermark};
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, State, Steps};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 
 pub struct WindowAggregate {
     windows: WindowState,

@@ -14,7 +14,7 @@ use super::table::{Values, WindowTables};
 use crate::operator::OperatorError;
 use crate::state::KeyGroups;
 use crate::state::layout::StatePlace;
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::StateDb;
 use crate::time::EventTime;
 
 impl WindowState {
@@ -178,7 +178,7 @@ impl WindowState {
         tables: &WindowTables,
         db: &StateDb,
     ) -> Result<usize, OperatorError> {
-        let mut changes = Changes::default();
+        let mut changes = db.batch();
         for place in self.shown_places().into_iter().chain(self.waiting_places(end)) {
             let (from, to) = place.groups(groups);
             changes.delete_range(&from, &to);
@@ -219,7 +219,7 @@ impl WindowState {
             WindowKind::Cumulate { size_ms, .. } => Some(end.earlier(size_ms)),
         };
         self.sums.retire(self.spec.windows.number(end) + 1);
-        let mut changes = Changes::default();
+        let mut changes = db.batch();
         if let Some(shown) = over
             && let Some(part) = self.shown.remove(&shown)
             && part.stored_bytes() > 0

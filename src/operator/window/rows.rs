@@ -15,7 +15,7 @@ use crate::operator::OperatorError;
 use crate::state::key_group::row_key_groups;
 use crate::state::layout::{self, StateKey, StateKind, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::state::{KeyGroup, KeyGroups};
 use crate::time::EventTime;
 
@@ -199,7 +199,7 @@ impl WindowRows {
         self.take_hot(end);
         if self.stored.remove(&end).is_some() {
             let (from, to) = self.place(end).range();
-            let mut changes = Changes::default();
+            let mut changes = db.batch();
             db.scan(&from, &to, |key, _| {
                 if StateKey::decode(key).is_some_and(|k| k.table == self.table) {
                     changes.delete(key);
@@ -216,7 +216,7 @@ impl WindowRows {
         self.take_hot(end);
         if self.stored.remove(&end).is_some() {
             let (from, to) = self.place(end).range();
-            let mut changes = Changes::default();
+            let mut changes = db.batch();
             changes.delete_range(&from, &to);
             db.write(changes)?;
         }

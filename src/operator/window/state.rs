@@ -29,7 +29,7 @@ use super::sums::BlockSums;
 use super::table::{Values, WindowTables};
 use crate::operator::{Context, OperatorError, OperatorState, Partials, Rows};
 use crate::state::layout::{self, StateKind, StatePlace, StateTable};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 use crate::time::{EventTime, Watermark};
 
 /// What windows have begun to show: the running window of a start (CUMULATE), or a slice that
@@ -199,7 +199,7 @@ impl WindowState {
             return Ok(());
         }
         let (from, to) = self.waiting_place(span).range();
-        let mut changes = Changes::default();
+        let mut changes = db.batch();
         changes.delete_range(&from, &to);
         read_tables((&self.spec, &self.stored_types), (from, to), into, self.shown_values(), db)?;
         Ok(db.write(changes)?)

@@ -15,7 +15,7 @@ use crate::operator::{Entries, OperatorError};
 use crate::state::key::{KeyBuf, hash_key};
 use crate::state::layout::{StateKey, StatePlace, StateTable};
 use crate::state::packed::{pack, unpack};
-use crate::state::rocks::{Changes, StateDb};
+use crate::state::store::{Changes, StateDb};
 
 /// Entries in one stored value: enough to pack well, few enough that a value stays some 10 KiB.
 const CHUNK_ENTRIES: usize = 256;

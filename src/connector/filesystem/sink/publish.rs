@@ -4,13 +4,13 @@
 //! is renamed and never copied, so its rows are in the folder once; readers may take a file away as
 //! soon as it has its name; a file under a part's name that is another one is never replaced.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::connector::filesystem::sink::{BUFFER_BYTES, Target};
+use crate::files::Files;
 use crate::sink::SinkError;
 use crate::who::{Again, Who};
 
@@ -54,7 +54,7 @@ impl Target {
             }
         }
         // The folder may have been taken away with all that was in it.
-        if any && self.folder.is_dir() { self.sync_folder() } else { Ok(()) }
+        if any && self.files.is_folder(&self.folder) { self.sync_folder() } else { Ok(()) }
     }
 
     /// Somebody has changed what is in the folder.
@@ -77,34 +77,35 @@ impl Target {
         let (part, name) = (self.folder.join(&staged.part), self.folder.join(&staged.name));
         // The final name first: a writer that was killed after an earlier resume may have left a
         // younger part under the same temporary name, and that one is not ours to publish.
-        match fs::metadata(&name) {
+        match self.files.metadata(&name) {
             Ok(found) => {
-                let is_same_length = found.len() == staged.length_bytes;
+                let is_same_length = found.size_bytes == staged.length_bytes;
+                let checksum = || checksum(self.files.as_ref(), &name);
                 if is_same_length
-                    && checksum(&name).map_err(|e| self.failed("read", &name, &e))? == staged.crc32c
+                    && checksum().map_err(|e| self.failed("read", &name, &e))? == staged.crc32c
                 {
                     return Ok(());
                 }
                 return Err(self.changed(format!(
                     "{} ({} bytes) is not the file of {} bytes that the checkpoint names: move it elsewhere and start again",
                     name.display(),
-                    found.len(),
+                    found.size_bytes,
                     staged.length_bytes
                 )));
             }
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err(self.failed("look at", &name, &e)),
         }
-        match fs::metadata(&part) {
+        match self.files.metadata(&part) {
             Ok(found) => {
-                if found.len() != staged.length_bytes {
+                if found.size_bytes != staged.length_bytes {
                     let (path, found, expected) =
-                        (part.display(), found.len(), staged.length_bytes);
+                        (part.display(), found.size_bytes, staged.length_bytes);
                     return Err(self.changed(format!(
                         "{path} has {found} bytes, the checkpoint says {expected}"
                     )));
                 }
-                fs::rename(&part, &name).map_err(|e| self.failed("rename", &part, &e))
+                self.files.rename(&part, &name).map_err(|e| self.failed("rename", &part, &e))
             }
             Err(e) if e.kind() == ErrorKind::NotFound && missing == Missing::Taken => {
                 tracing::warn!(
@@ -126,8 +127,8 @@ impl Target {
     }
 }
 
-fn checksum(path: &Path) -> io::Result<u32> {
-    let mut file = File::open(path)?;
+fn checksum(files: &dyn Files, path: &Path) -> io::Result<u32> {
+    let mut file = files.open(path)?;
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut crc32c = 0;
     loop {

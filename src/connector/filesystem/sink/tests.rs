@@ -1,8 +1,10 @@
 //! Each crash point of the file sink, and what a reader of the folder may see at that time.
 
 use super::*;
+use crate::files::on_disk;
 use crate::sink::PrepareNow;
 use std::collections::BTreeMap;
+use std::fs;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::record_batch::RecordBatch;
@@ -19,6 +21,7 @@ fn text(values: std::ops::Range<i64>) -> String {
 /// A sink as a process that has just started has it.
 fn sink(folder: &Path, run: &str) -> FileSink {
     FileSink::new(
+        on_disk(),
         "out",
         folder.to_owned(),
         run,
@@ -256,7 +259,8 @@ fn the_error_stream_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("a/errors");
-    let sink = FileSink::errors(folder.clone(), "r1", rows(0..0).batch.schema()).unwrap();
+    let sink =
+        FileSink::errors(on_disk(), folder.clone(), "r1", rows(0..0).batch.schema()).unwrap();
     let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
     assert!(!folder.exists());
     writer.write(&rows(0..1)).unwrap();
@@ -335,7 +339,8 @@ fn names_that_would_leave_the_folder_are_refused_or_escaped() {
     let dir = tempfile::tempdir().unwrap();
     let schema = rows(0..0).batch.schema();
     let new = |table: &str, run: &str| {
-        FileSink::new(table, dir.path().to_owned(), run, schema.clone(), EncodeOptions::default())
+        let (folder, format) = (dir.path().to_owned(), EncodeOptions::default());
+        FileSink::new(on_disk(), table, folder, run, schema.clone(), format)
     };
     assert!(new("t", "").is_err());
     assert!(new("t", "../x").is_err());
