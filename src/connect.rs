@@ -193,6 +193,26 @@ pub fn server_ms(
     Ok(latest)
 }
 
+/// What is to be known of the sinks beside their guarantees: for `check`.
+pub fn notes(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> Vec<String> {
+    let checkpoints = match (config.checkpoint_records, config.checkpoint_interval) {
+        (Some(records), _) => format!("every {records} records (paceline.checkpoint.records)"),
+        (None, Some(interval)) => {
+            format!("every {interval:?} (execution.checkpointing.interval)")
+        }
+        (None, None) => "at the end (execution.checkpointing.interval is 0)".into(),
+    };
+    let tables = plan.sinks.iter().filter_map(|sink| match &sink.target {
+        SinkTarget::Table(table) => Some((sink, table)),
+        SinkTarget::Print => None,
+    });
+    let notes = tables.filter_map(|(sink, table)| {
+        let (_, writes) = connectors.writes(table).ok()?;
+        Some(writes.notes(sink, table, &checkpoints))
+    });
+    notes.flatten().collect()
+}
+
 /// The guarantee of each sink, without touching the outside: for `check`.
 pub fn guarantee(plan: &SinkPlan, connectors: &Connectors) -> Guarantee {
     match &plan.target {

@@ -97,6 +97,11 @@ pub trait Writes {
     fn guarantee(&self) -> Guarantee;
     /// Finds what is wrong with a table's declaration. Its options are of their kinds already.
     fn check(&self, plan: &SinkPlan, table: &Table) -> Result<(), ConnectError>;
+    /// What `check` says of a table beside its guarantee, a line each that begins with "note" or
+    /// "warning". `checkpoints`: how often one is taken, in words.
+    fn notes(&self, _plan: &SinkPlan, _table: &Table, _checkpoints: &str) -> Vec<String> {
+        vec![]
+    }
     /// What time it is at the system, ms since the epoch; None where nobody is asked. Asked when a
     /// run begins: its number is that time, so that what it writes wins over what was written before
     /// by other machines.

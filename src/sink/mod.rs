@@ -20,6 +20,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::ids::Epoch;
 use crate::rows::Rows;
+use crate::sink::version::Counts;
 use crate::wake::Wake;
 use crate::who::{Mistake, Who};
 
@@ -118,6 +119,10 @@ pub trait Sink: Send + Sync {
     /// error stream.
     fn take_refused(&self) -> Vec<Rejected> {
         Vec::new()
+    }
+    /// How many results were not new to the outside. None where nobody compares.
+    fn not_new(&self) -> Option<Counts> {
+        None
     }
     /// The job has failed: a `commit` that is under way ends soon, with an error, and leaves the
     /// rest to the next start.

@@ -23,7 +23,7 @@ pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, Lost>
         ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
     delays = delays.with_max_times(DESCRIBE_TRIES - 1);
     let mut delays = delays.build();
-    loop {
+    for tried in 1_usize.. {
         match table.describe().await {
             Ok(key) => return Ok(key),
             Err(Failure::Missing(_)) => {
@@ -34,7 +34,10 @@ pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, Lost>
             }
             Err(Failure::Retry(reason)) => match delays.next() {
                 Some(delay) => {
-                    tracing::warn!("DynamoDB does not answer, trying again: {reason}");
+                    // Lines grow with the logarithm of the failures.
+                    if tried.is_power_of_two() {
+                        tracing::warn!("DynamoDB does not answer, trying again: {reason}");
+                    }
                     timer::sleep(delay).await;
                 }
                 None => {
@@ -56,4 +59,5 @@ pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, Lost>
             }
         }
     }
+    unreachable!("tries are counted without an end")
 }

@@ -33,7 +33,7 @@ use crate::lookup::LookupTable;
 use crate::lookup::options::{LookupOptions, PREFIX};
 use crate::options::OptionSpec;
 use crate::plan::connectors::Uses;
-use crate::plan::physical::{LookupPlan, SinkPlan};
+use crate::plan::physical::{LookupPlan, ResultKeys, SinkPlan};
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink, SinkError};
 use crate::sql::catalog::Table;
@@ -41,6 +41,7 @@ use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
 use api::Tables;
 use client::Aws;
+use item::{DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE, TOMBSTONE_S};
 use lookup::DynamoDbLookup;
 use sink::DynamoDbSink;
 
@@ -107,6 +108,25 @@ impl Writes for DynamoDb {
         LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
         DynamoDbSink::check(&plan.table_spec(table), &own_options(table))
             .map_err(|e| sink_error(e, table))
+    }
+
+    fn notes(&self, plan: &SinkPlan, table: &Table, checkpoints: &str) -> Vec<String> {
+        let (name, mut notes) = (&table.name, Vec::new());
+        if plan.keys == ResultKeys::InOrder {
+            notes.push(format!(
+                "note: results without a window are written to table '{name}' with the checkpoint that they belong to, so that a \
+                 crash can take none back: {checkpoints}, and earlier when many wait"
+            ));
+        }
+        if plan.updates {
+            notes.push(format!(
+                "warning: rows of table '{name}' can be deleted: such a row leaves an item in which '{DELETED_ATTRIBUTE}' is true, \
+                 which readers have to leave out; turn on the DynamoDB table's TTL for '{EXPIRES_ATTRIBUTE}', so that it goes \
+                 after {} days",
+                TOMBSTONE_S / (24 * 60 * 60)
+            ));
+        }
+        notes
     }
 
     fn server_ms(

@@ -365,6 +365,10 @@ impl Sink for DynamoDbSink {
         std::mem::take(&mut *lock(&self.refused))
     }
 
+    fn not_new(&self) -> Option<Counts> {
+        Some(self.counts())
+    }
+
     fn give_up(&self) {
         let mut committing = lock(&self.committing);
         committing.is_over = true;
