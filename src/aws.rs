@@ -7,6 +7,8 @@
 //! AWS_ENDPOINT_URL_KINESIS, the instance); the SDK repeats no call, since only its callers know
 //! what a repetition means.
 
+pub(crate) mod clock;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;

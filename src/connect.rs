@@ -27,6 +27,8 @@ use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
 use crate::sql::hints;
+use crate::tasks::Tasks;
+use crate::time::clock::SharedClock;
 use crate::unpack::Unpack;
 use crate::unpack::gzip::Gzip;
 
@@ -170,6 +172,45 @@ fn sink(
     let (connector, writes) = env.connectors.writes(table)?;
     check_options(table, connector)?;
     writes.sink(plan, table, mode, env)
+}
+
+/// What time it is at the systems that results go to, the latest of them, ms since the epoch; None
+/// if nobody is asked.
+pub fn server_ms(
+    plan: &PhysicalPlan,
+    connectors: &Connectors,
+    clock: &SharedClock,
+    tasks: &Tasks,
+) -> Result<Option<i64>, ConnectError> {
+    let mut latest = None;
+    for plan in &plan.sinks {
+        if let SinkTarget::Table(table) = &plan.target {
+            let (connector, writes) = connectors.writes(table)?;
+            check_options(table, connector)?;
+            latest = latest.max(writes.server_ms(plan, table, clock, tasks)?);
+        }
+    }
+    Ok(latest)
+}
+
+/// What is to be known of the sinks beside their guarantees: for `check`.
+pub fn notes(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> Vec<String> {
+    let checkpoints = match (config.checkpoint_records, config.checkpoint_interval) {
+        (Some(records), _) => format!("every {records} records (paceline.checkpoint.records)"),
+        (None, Some(interval)) => {
+            format!("every {interval:?} (execution.checkpointing.interval)")
+        }
+        (None, None) => "at the end (execution.checkpointing.interval is 0)".into(),
+    };
+    let tables = plan.sinks.iter().filter_map(|sink| match &sink.target {
+        SinkTarget::Table(table) => Some((sink, table)),
+        SinkTarget::Print => None,
+    });
+    let notes = tables.filter_map(|(sink, table)| {
+        let (_, writes) = connectors.writes(table).ok()?;
+        Some(writes.notes(sink, table, &checkpoints))
+    });
+    notes.flatten().collect()
 }
 
 /// The guarantee of each sink, without touching the outside: for `check`.

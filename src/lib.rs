@@ -84,8 +84,8 @@
 //! MiB, or a quarter of what is left, before it sends early ([`operator::window::local`]);
 //! RocksDB's caches and write buffers take a quarter of `paceline.memory`, each store its own share
 //! ([`state::store`]); what is moved to a store goes there by the mebibyte; a line of a file may
-//! have 16 MiB. All splits together read ahead an eighth of `paceline.memory`, each at least 64
-//! KiB, and beyond that the reply that is being taken ([`runtime::graph`]). Accumulators take two
+//! have 16 MiB. All splits together read ahead an eighth of `paceline.memory`, replies on their
+//! way included ([`source::budget`]). Accumulators take two
 //! fifths of `paceline.memory`; past that, windows are moved to the store and fire from there, some
 //! key groups at a time ([`operator::window`]). A lookup asks for 1000 keys at a time, takes at
 //! most 64 MiB for an answer, and its cache keeps at most as much. A message has 8 KiB
@@ -106,6 +106,7 @@
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `tasks`: where what waits for the outside runs
+//! - `planted`: faults for tests that have to find them
 //! - `floats`, `map_keys`: facts about values that several floors share
 //! - `time`: clocks, times of events and watermarks
 //! - `change`, `rows`: rows that add or take back, and batches of them
@@ -187,6 +188,8 @@ pub mod embed;
 
 pub mod cli;
 
+#[cfg(test)]
+mod planted;
 #[cfg(test)]
 mod simulation;
 

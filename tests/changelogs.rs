@@ -172,3 +172,29 @@ fn updates_and_deletes_reach_a_table_by_its_key() {
     board.sort();
     assert_eq!(board, ["a 1", "b 2"]);
 }
+
+/// What `check` says of a table that takes changes.
+#[test]
+fn a_check_says_when_changes_are_seen_and_what_a_deletion_leaves() {
+    let source = "CREATE TABLE src (k STRING, v BIGINT) WITH ('connector'='filesystem','format'='json','path'='in.jsonl');
+CREATE TABLE board (k STRING, n BIGINT, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector'='dynamodb','table-name'='board');";
+    let check = |query: &str| {
+        let (_dir, output) = run(&format!("{source}\n{query}"), &["check", "q.sql"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let counts = "INSERT INTO board SELECT k, COUNT(*) FROM src GROUP BY k;";
+    let text = check(counts);
+    for part in [
+        "note: results without a window are written to table 'board' with the checkpoint",
+        "every 10s (execution.checkpointing.interval)",
+        "warning: rows of table 'board' can be deleted",
+        "'paceline_deleted'",
+        "TTL for 'paceline_expires'",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let text = check(&format!("SET 'paceline.checkpoint.records' = '500';\n{counts}"));
+    assert!(text.contains("every 500 records (paceline.checkpoint.records)"), "{text}");
+    let text = check("INSERT INTO board SELECT k, v FROM src;");
+    assert!(text.contains("note: ") && !text.contains("can be deleted"), "{text}");
+}

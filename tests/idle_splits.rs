@@ -19,6 +19,7 @@ use paceline::plan::lower::lower;
 use paceline::record::{Places, RawBatch, Span};
 use paceline::runtime::control::Stats;
 use paceline::runtime::crash::NeverCrash;
+use paceline::runtime::error::JobError;
 use paceline::runtime::job;
 use paceline::runtime::job::{Observer, Outcome};
 use paceline::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
@@ -194,7 +195,9 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut store = CheckpointStore::open(&state_dir).unwrap();
-    let run_ms = job::run_start(&mut store, false, &SystemClock::shared()).unwrap();
+    let run_ms =
+        job::run_start(&mut store, false, || Ok::<i64, JobError>(SystemClock::shared().wall_ms()))
+            .unwrap();
     let env = Environment {
         connectors: &Connectors::built_in(),
         config: &config,

@@ -7,11 +7,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use paceline::runtime::options::CheckpointTrigger;
 use serde_json::{Map, Value};
 
 use crate::support::changelog_sink::op_of;
-use crate::support::dynamodb_server::DynamoDbServer;
-use crate::support::job::{Variation, finish};
+use crate::support::dynamodb_server::{DynamoDbServer, Faults};
+use crate::support::job::{Variation, finish, finish_with_kills};
+use crate::support::seeds::each_seed;
+use crate::support::tier::by_tier;
 
 /// Keys of the results of a case's queries, in their order.
 const CASES: [(&str, &[&[&str]]); 2] = [
@@ -79,8 +82,12 @@ fn texts(rows: impl IntoIterator<Item = Map<String, Value>>) -> Vec<String> {
     texts
 }
 
-/// An item's attributes as a row.
-fn row(item: Map<String, Value>) -> Map<String, Value> {
+/// An item's attributes as a row. None for the tombstone of one.
+fn row(mut item: Map<String, Value>) -> Option<Map<String, Value>> {
+    assert!(item.remove("paceline_version").is_some(), "{item:?}");
+    if item.contains_key("paceline_deleted") {
+        return None;
+    }
     let plain = |value: Value| match value.as_object().and_then(|v| v.iter().next()) {
         Some((kind, text)) if kind == "S" => text.clone(),
         Some((kind, number)) if kind == "N" => {
@@ -89,7 +96,7 @@ fn row(item: Map<String, Value>) -> Map<String, Value> {
         Some((kind, _)) if kind == "NULL" => Value::Null,
         other => panic!("{other:?}"),
     };
-    item.into_iter().map(|(name, value)| (name, plain(value))).collect()
+    Some(item.into_iter().map(|(name, value)| (name, plain(value))).collect())
 }
 
 /// A case's script with an INSERT into a table `table1`, `table2` ... for each SELECT.
@@ -120,45 +127,85 @@ fn key_type(sql: &str) -> &'static str {
     if matches!(sql, "BIGINT" | "INT") { "N" } else { "S" }
 }
 
+/// A case whose results go to tables of a server.
+struct OnServer {
+    server: DynamoDbServer,
+    sql: String,
+    results: Vec<Recorded>,
+}
+
+impl OnServer {
+    fn new(name: &str, keys: &[&[&'static str]], settings: &str) -> OnServer {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
+        let server = DynamoDbServer::start();
+        let options = format!(
+            ",'aws.endpoint'='{}','aws.credentials.basic.accesskeyid'='AKIDEXAMPLE','aws.credentials.basic.secretkey'='wJalr',\
+             'aws.credentials.provider'='BASIC'",
+            server.endpoint()
+        );
+        let (sql, results) = script(&case, keys, &options);
+        for (number, (result, key)) in results.iter().zip(keys).enumerate() {
+            let typed = |name: &'static str| {
+                let (_, kind) =
+                    result.columns.iter().find(|(column, _)| column == name).expect("a column");
+                (name, key_type(kind))
+            };
+            server.create_table(
+                &format!("table{}", number + 1),
+                typed(key[0]),
+                key.get(1).map(|k| typed(k)),
+            );
+        }
+        OnServer { server, sql: format!("{settings}{sql}"), results }
+    }
+
+    /// Compares the tables with what was recorded.
+    fn check(self, what: &str) {
+        for (number, result) in self.results.into_iter().enumerate() {
+            let found = self.server.scan(&format!("table{}", number + 1));
+            let what = format!("{what}, select {}", number + 1);
+            assert_eq!(texts(found.into_iter().filter_map(row)), texts(result.rows), "{what}");
+        }
+    }
+}
+
 #[test]
 fn dynamodb_tables_hold_what_the_recorded_changes_lead_to() {
     for (name, keys) in CASES {
-        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
         for (workers, batch_rows, settings) in
             [(1, 1, ""), (1, 1000, ""), (3, 1, ""), (3, 1000, MINI_BATCH)]
         {
-            let server = DynamoDbServer::start();
-            let options = format!(
-                ",'aws.endpoint'='{}','aws.credentials.basic.accesskeyid'='AKIDEXAMPLE','aws.credentials.basic.secretkey'='wJalr',\
-                 'aws.credentials.provider'='BASIC'",
-                server.endpoint()
-            );
-            let (sql, results) = script(&case, keys, &options);
-            for (number, (result, key)) in results.iter().zip(keys).enumerate() {
-                let typed = |name: &'static str| {
-                    let (_, kind) =
-                        result.columns.iter().find(|(column, _)| column == name).expect("a column");
-                    (name, key_type(kind))
-                };
-                server.create_table(
-                    &format!("table{}", number + 1),
-                    typed(key[0]),
-                    key.get(1).map(|k| typed(k)),
-                );
-            }
+            let on_server = OnServer::new(name, keys, settings);
             let dir = tempfile::tempdir().expect("temporary folder");
-            let variation = Variation { batch_rows, ..Variation::plain(workers) };
-            finish(&format!("{settings}{sql}"), &dir.path().join("state"), &variation);
-            for (number, result) in results.into_iter().enumerate() {
-                let found = server.scan(&format!("table{}", number + 1)).into_iter().map(row);
-                let what = format!(
-                    "{name}, select {}, {workers} workers, batches of {batch_rows}",
-                    number + 1
-                );
-                assert_eq!(texts(found), texts(result.rows), "{what}");
-            }
+            // Changes go out with their checkpoints: all with the last one, or a few at a time.
+            let trigger = match batch_rows {
+                1 => CheckpointTrigger::Records(3),
+                _ => CheckpointTrigger::AtEnd,
+            };
+            let variation = Variation { batch_rows, trigger, ..Variation::plain(workers) };
+            finish(&on_server.sql, &dir.path().join("state"), &variation);
+            on_server.check(&format!("{name}, {workers} workers, batches of {batch_rows}"));
         }
     }
+}
+
+#[test]
+fn dynamodb_tables_are_the_same_after_kills() {
+    each_seed(0..by_tier(2, 10, 100), |seed| {
+        for (name, keys) in CASES {
+            let on_server = OnServer::new(name, keys, "");
+            // Answers are lost after the write, and others come late.
+            on_server.server.set_faults(Faults {
+                throttle_every: 11,
+                fail_every: 7,
+                delay_ms_max: 3,
+                ..Faults::default()
+            });
+            let dir = tempfile::tempdir().expect("temporary folder");
+            finish_with_kills(&on_server.sql, &dir.path().join("state"), seed, 5, 20);
+            on_server.check(&format!("{name}, seed {seed}"));
+        }
+    });
 }
 
 #[test]

@@ -93,7 +93,13 @@ impl Contents {
     fn add_others(&mut self, files: &dyn Files, root: &Path) -> Result<(), StoreError> {
         for (Entry { path, kind, .. }, name) in own::entries(files, root)? {
             let what = match name.as_str() {
-                MARKER | "lock" | "publishing" | "published" | "clean" | "checkpoints"
+                MARKER
+                | "lock"
+                | "publishing"
+                | "published"
+                | found::LAST_RUN
+                | "clean"
+                | "checkpoints"
                 | "lost+found" => continue,
                 "live" if kind.is_folder() => "stores in use; never read after a crash",
                 own::STAGING if kind.is_folder() => {

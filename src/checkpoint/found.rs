@@ -111,6 +111,16 @@ pub(crate) fn read_epoch(
     }
 }
 
+/// The file that has the number of the last run, which outlives the run's checkpoints.
+pub(crate) const LAST_RUN: &str = "last-run";
+
+/// The number of the last run that began here. None if there is none, or none that can be read: a
+/// start that drops what is there has to be able to do so.
+pub(crate) fn read_last_run(files: &dyn Files, root: &Path) -> Option<i64> {
+    let bytes = files.read(&root.join(LAST_RUN)).ok()?;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+}
+
 /// CRC-32C of all that is read.
 pub fn checksum(mut content: impl Read) -> io::Result<u32> {
     let mut buffer = vec![0; 256 << 10];

@@ -10,6 +10,7 @@
 //! STATE/lock                          held by the process that runs the job
 //! STATE/publishing                    the epoch whose files are being given their final names, as decimal text
 //! STATE/published                     the epoch whose files all have them
+//! STATE/last-run                      the number of the newest run, as decimal text: --fresh leaves it
 //! STATE/clean                         exists after a clean stop until a job begins its work: without it checksums are verified
 //! STATE/live/worker-K/                the stores in use; never read after a crash
 //! STATE/staging/EPOCH/worker-K/       hard links of a store's files, until the checkpoint is published
@@ -26,7 +27,9 @@ use super::decide::Disk;
 use super::depot::{Content, Depot, Put};
 use super::durable::{LOCK_WAIT_MAX, StoreError, at, sync_folder, write_durably};
 use super::folder::Folder;
-use super::found::{checksum, epochs, find, is_clean, manifest_of, read_epoch};
+use super::found::{
+    LAST_RUN, checksum, epochs, find, is_clean, manifest_of, read_epoch, read_last_run,
+};
 use super::manifest::{FileEntry, Manifest};
 use super::{codec, own};
 use crate::files::{Access, Files, Lock, on_disk};
@@ -105,6 +108,20 @@ impl CheckpointStore {
         }
     }
 
+    /// The number of the newest run that began here, as far as is known. No later one may have a
+    /// lower one: what it writes would give way to what that one has written.
+    pub(crate) fn last_run(&mut self) -> Option<i64> {
+        let in_manifests = self.read().map_or_else(|_| vec![], |disk| disk.checkpoints);
+        let in_manifests =
+            in_manifests.iter().filter_map(|f| Some(f.manifest.as_ref().ok()?.run_ms));
+        in_manifests.chain(read_last_run(&*self.files, &self.root)).max()
+    }
+
+    /// Notes, durably, that a run of this number begins.
+    pub(crate) fn note_run(&self, run_ms: i64) -> Result<(), StoreError> {
+        write_durably(&*self.files, &self.root.join(LAST_RUN), run_ms.to_string().as_bytes())
+    }
+
     /// Where workers put their parts of a checkpoint that is being made: this folder / epoch /
     /// `worker-K`.
     pub(crate) fn staging(&self) -> PathBuf {
@@ -116,7 +133,8 @@ impl CheckpointStore {
         self.root.join("live").join(format!("worker-{worker}"))
     }
 
-    /// Drops everything that earlier runs left here. What is not ours stays.
+    /// Drops everything that earlier runs left here but the number of the last one. What is not ours
+    /// stays.
     pub fn clear(&mut self) -> Result<(), StoreError> {
         for epoch in epochs(self.depot.as_ref())? {
             self.remove(epoch)?;

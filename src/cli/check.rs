@@ -53,6 +53,9 @@ pub fn run(args: &Args) -> Exit {
         };
     }
     print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
+    for note in connect::notes(&plan, &config, &connectors) {
+        println!("{note}");
+    }
     let may_stall = |s: &&SourcePlan| {
         s.table.connector() == "kinesis"
             && watermarks::of(s, &config).is_ok_and(|found| found.idle_timeout.is_zero())

@@ -9,10 +9,11 @@ use chrono::DateTime;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::ids::Epoch;
-use crate::observe::health::{Health, Report};
+use crate::observe::health::{Health, Report, SinkReport};
 use crate::runtime::control::Stats;
 use crate::runtime::job::Observer;
 use crate::runtime::worker::SharedSource;
+use crate::sink::Sink;
 use crate::time::Watermark;
 use crate::time::clock::SharedClock;
 
@@ -28,6 +29,8 @@ pub(crate) struct Progress {
     /// Redraws a board of result tables instead, if there is one.
     pub board: Option<super::board::Board>,
     pub health: Arc<Health>,
+    /// With their names.
+    sinks: Vec<(String, Arc<dyn Sink>)>,
     pub counts: Counts,
 }
 
@@ -43,6 +46,8 @@ pub struct Counts {
     /// Fields that it made NULL.
     pub nulled: u64,
     pub late: u64,
+    /// Results that are not written, because their tables hold those of a run that began later.
+    pub lost: u64,
 }
 
 impl Counts {
@@ -55,6 +60,12 @@ impl Counts {
         );
         if self.late > 0 {
             out.push_str(&format!(", {} late rows dropped", HumanCount(self.late)));
+        }
+        if self.lost > 0 {
+            out.push_str(&format!(
+                ", {} results lost to a run that began later",
+                HumanCount(self.lost)
+            ));
         }
         if self.skipped > 0 {
             out.push_str(&format!(
@@ -82,12 +93,13 @@ impl Counts {
 }
 
 impl Progress {
-    /// `bytes`: what a bounded job will read, if known.
+    /// `bytes`: what a bounded job will read, if known. `sinks`: with their names.
     pub fn new(
         bytes: Option<u64>,
         board: Option<super::board::Board>,
         clock: SharedClock,
         health: Arc<Health>,
+        sinks: Vec<(String, Arc<dyn Sink>)>,
     ) -> Progress {
         let bar =
             (board.is_none() && bytes.is_some() && std::io::stderr().is_terminal()).then(|| {
@@ -109,6 +121,7 @@ impl Progress {
             last_epoch: Epoch::START,
             board,
             health,
+            sinks,
             counts: Counts::default(),
         }
     }
@@ -134,6 +147,9 @@ impl Observer for Progress {
         let rate = rows as f64 / now.saturating_sub(self.started).as_secs_f64().max(0.001);
         let reached = event_time(sources);
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let sinks = self.sinks.iter();
+        let sinks: Vec<SinkReport> =
+            sinks.filter_map(|(name, s)| Some(SinkReport::of(name, s.not_new()?))).collect();
         self.counts = Counts {
             rows_in: rows,
             rows_out: count(&stats.rows_out),
@@ -142,12 +158,12 @@ impl Observer for Progress {
             skipped: count(&stats.skipped),
             nulled: count(&stats.nulled),
             late: count(&stats.late_rows) + count(&stats.late_by_fired_mark),
+            lost: sinks.iter().map(|sink| sink.other_run).sum(),
         };
-        let Counts { rows_in, rows_out, diverted, skipped, nulled, late, .. } = self.counts;
+        let Counts { rows_in, rows_out, diverted, skipped, nulled, late, lost, .. } = self.counts;
         let event_time = reached.clone();
         let behind_ms = sources.iter().filter_map(|source| source.lag_ms()).max();
-        self.health.update(Report {
-            status: "running",
+        let report = Report {
             rows_in,
             rows_out,
             diverted,
@@ -157,7 +173,10 @@ impl Observer for Progress {
             epoch: self.last_epoch,
             event_time,
             behind_ms,
-        });
+            sinks,
+            ..Report::default()
+        };
+        self.health.update(report.judged());
         if let Some(board) = &mut self.board {
             board.draw(&format!("{} records, event time {reached}", HumanCount(rows)));
         }
@@ -177,6 +196,7 @@ impl Observer for Progress {
                 diverted,
                 skipped,
                 nulled,
+                lost,
                 event_time = reached,
                 epoch = self.last_epoch.number(),
                 "running"

@@ -34,6 +34,8 @@ use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
 use crate::sql::catalog::{ColumnKind, Table};
 use crate::suggest::nearest;
+use crate::tasks::Tasks;
+use crate::time::clock::SharedClock;
 pub use environment::{Bounds, Environment, OnGap};
 pub use error::ConnectError;
 use error::config_error;
@@ -95,6 +97,23 @@ pub trait Writes {
     fn guarantee(&self) -> Guarantee;
     /// Finds what is wrong with a table's declaration. Its options are of their kinds already.
     fn check(&self, plan: &SinkPlan, table: &Table) -> Result<(), ConnectError>;
+    /// What `check` says of a table beside its guarantee, a line each that begins with "note" or
+    /// "warning". `checkpoints`: how often one is taken, in words.
+    fn notes(&self, _plan: &SinkPlan, _table: &Table, _checkpoints: &str) -> Vec<String> {
+        vec![]
+    }
+    /// What time it is at the system, ms since the epoch; None where nobody is asked. Asked when a
+    /// run begins: its number is that time, so that what it writes wins over what was written before
+    /// by other machines.
+    fn server_ms(
+        &self,
+        _plan: &SinkPlan,
+        _table: &Table,
+        _clock: &SharedClock,
+        _tasks: &Tasks,
+    ) -> Result<Option<i64>, ConnectError> {
+        Ok(None)
+    }
     /// Makes the sink; nothing is written yet. `mode`: how results share the table's keys.
     fn sink(
         &self,
@@ -134,7 +153,7 @@ impl Connectors {
         Connectors(vec![
             Box::new(filesystem::Filesystem),
             Box::new(kinesis::Kinesis::default()),
-            Box::new(dynamodb::DynamoDb),
+            Box::new(dynamodb::DynamoDb::default()),
             Box::new(datagen::Datagen),
             Box::new(alleycat::Alleycat),
             Box::new(print::Print),

@@ -86,7 +86,7 @@ impl Start<'_> {
     pub fn start(self) -> Result<Started, StartError> {
         let mut store = CheckpointStore::open_in(self.files.clone(), &self.state_dir)
             .map_err(JobError::from)?;
-        let run_ms = job::run_start(&mut store, self.fresh, &self.clock)?;
+        let run_ms = job::run_start(&mut store, self.fresh, || self.now_ms())?;
         let env = Environment {
             connectors: self.connectors,
             config: self.config,
@@ -106,6 +106,17 @@ impl Start<'_> {
         let connection = connect::connect(self.plan, &env)?;
         let options = self.options();
         Ok(Started { connection, options, store, run_ms })
+    }
+
+    /// The time of the servers that results go to: they see other writers, whose clocks need not be
+    /// ours. Where there are none, ours.
+    fn now_ms(&self) -> Result<i64, StartError> {
+        let asked = if self.local {
+            None
+        } else {
+            connect::server_ms(self.plan, self.connectors, &self.clock, &self.tasks)?
+        };
+        Ok(asked.unwrap_or_else(|| self.clock.wall_ms()))
     }
 
     fn options(self) -> JobOptions {

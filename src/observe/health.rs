@@ -1,6 +1,7 @@
 //! `GET /health` on the address of `--listen`: is the job alive, and how far is it?
 
 use crate::ids::Epoch;
+use crate::sink::version::Counts;
 use crate::time::timer;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +35,50 @@ pub struct Report {
     /// How far the split that is furthest behind the newest record of its own is behind, ms of
     /// arrival time. Null where no source says: files have no arrival times.
     pub behind_ms: Option<i64>,
+    /// What its sinks had already, for those that compare.
+    pub sinks: Vec<SinkReport>,
+    /// Why somebody has to look after the job, one sentence each: with one of them the status is
+    /// `red`.
+    pub causes: Vec<String>,
+}
+
+/// Results of a table that were not new to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SinkReport {
+    pub table: String,
+    /// Written again, as after a crash.
+    pub same: u64,
+    /// Left out because that of a later window, or of a later checkpoint, was there or waiting.
+    pub newer_window: u64,
+    /// Not written, because the table holds the results of a run that began later.
+    pub other_run: u64,
+}
+
+impl SinkReport {
+    pub(crate) fn of(table: &str, counts: Counts) -> SinkReport {
+        let Counts { same, newer_window, other_run } = counts;
+        SinkReport { table: table.into(), same, newer_window, other_run }
+    }
+
+    /// Why somebody has to act, if that follows from it.
+    fn cause(&self) -> Option<String> {
+        let SinkReport { table, other_run, .. } = self;
+        (*other_run > 0).then(|| {
+            format!(
+                "behind run: {other_run} results are not in table '{table}', which holds those of a run that began later; stop this \
+                 job, or the other one"
+            )
+        })
+    }
+}
+
+impl Report {
+    /// With the status that follows from its sinks.
+    pub(crate) fn judged(mut self) -> Report {
+        self.causes = self.sinks.iter().filter_map(SinkReport::cause).collect();
+        self.status = if self.causes.is_empty() { "running" } else { "red" };
+        self
+    }
 }
 
 /// How long a start waits for its address: a process that was just killed may not have let go of it
@@ -112,6 +157,22 @@ mod tests {
         ] {
             assert_eq!(exposure(address.parse().unwrap()).is_some(), exposed, "{address}");
         }
+    }
+
+    #[test]
+    fn a_write_that_is_lost_to_a_later_run_turns_it_red_and_one_to_a_later_window_does_not() {
+        let report = |other_run| {
+            let counts = Counts { same: 2, newer_window: 3, other_run };
+            Report { sinks: vec![SinkReport::of("board", counts)], ..Report::default() }.judged()
+        };
+        assert_eq!((report(0).status, report(0).causes.len()), ("running", 0));
+        let red = report(7);
+        assert_eq!((red.status, red.causes.len()), ("red", 1));
+        assert!(red.causes[0].starts_with("behind run: 7 results are not in table 'board'"));
+        let json = serde_json::to_value(&red).unwrap();
+        let sink =
+            serde_json::json!({"table": "board", "same": 2, "newer_window": 3, "other_run": 7});
+        assert_eq!(json["sinks"][0], sink);
     }
 
     #[tokio::test]

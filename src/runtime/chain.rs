@@ -68,6 +68,8 @@ pub struct Chain {
     /// The epoch whose barrier has passed the chain and whose state is not in a checkpoint yet. No
     /// fire until then.
     pub frozen_epoch: Option<Epoch>,
+    /// The epoch whose barrier has passed the chain last.
+    pub passed_epoch: Epoch,
     /// Where what fails now stands to the barrier of the epoch that is being prepared.
     pub side: BarrierSide,
     /// In which its end writes log lines.
@@ -81,6 +83,7 @@ impl Chain {
             end,
             watermark: Watermark::NONE,
             frozen_epoch: None,
+            passed_epoch: Epoch::START,
             side: BarrierSide::Before,
             span,
         }
@@ -124,6 +127,7 @@ impl Chain {
                 );
                 tracing::debug!(%epoch, "the barrier has passed the chain");
                 self.frozen_epoch = Some(*epoch);
+                self.passed_epoch = *epoch;
                 self.side = BarrierSide::Behind;
             }
             _ => {}
@@ -184,6 +188,11 @@ impl Chain {
         }
     }
 
+    /// True if the sink at its end wants a checkpoint, since only that makes room in it.
+    pub fn wants_epoch(&self) -> bool {
+        matches!(&self.end, ChainEnd::Sink(end) if end.writer.wants_epoch())
+    }
+
     pub(crate) fn is_stalled(&self) -> bool {
         matches!(&self.end, ChainEnd::Edge(outlet) if outlet.is_stalled())
     }
@@ -211,8 +220,13 @@ impl Chain {
         Ok(false)
     }
 
+    /// Accumulators, and rows that the sink at its end holds.
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.links.iter().map(|link| link.operator.memory_bytes()).sum()
+        let held_bytes = match &self.end {
+            ChainEnd::Edge(_) => 0,
+            ChainEnd::Sink(end) => end.writer.memory_bytes(),
+        };
+        held_bytes + self.links.iter().map(|link| link.operator.memory_bytes()).sum::<usize>()
     }
 }
 

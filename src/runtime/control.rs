@@ -38,6 +38,8 @@ pub struct Control {
     pub requests: Requests,
     /// Set when threads must stop where they are.
     pub stop: AtomicBool,
+    /// A sink holds so much for the next checkpoint that it should come soon.
+    pub is_epoch_wanted: AtomicBool,
     pub stats: Stats,
     pub crashes: Arc<dyn CrashSchedule>,
     pub clock: ProcessingClock,

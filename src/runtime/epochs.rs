@@ -45,6 +45,8 @@ pub(crate) struct Stands {
     pub records: u64,
     /// Somebody asked the job to stop.
     pub is_stop_asked: bool,
+    /// A sink holds so much for the next checkpoint that it should come soon.
+    pub is_epoch_wanted: bool,
 }
 
 /// What is to be done, in this order.
@@ -186,7 +188,7 @@ impl Epochs {
             Purpose::Finish
         } else if stands.is_stop_asked {
             Purpose::Stop
-        } else if is_due {
+        } else if is_due || stands.is_epoch_wanted {
             Purpose::Regular
         } else {
             return None;
@@ -311,6 +313,28 @@ mod tests {
                 (Happened::Nothing, read(230), vec![open(6, Afterwards::GoesOn)]),
             ],
         );
+    }
+
+    #[test]
+    fn a_sink_that_is_nearly_full_gets_its_epoch_whatever_the_trigger() {
+        let full = |seconds| Stands { is_epoch_wanted: true, ..at(seconds) };
+        for trigger in [CheckpointTrigger::AtEnd, CheckpointTrigger::Records(100), EVERY_10_S] {
+            let parts = vec![snapshot(0, 5), snapshot(1, 5)];
+            walk(
+                machine(trigger),
+                vec![
+                    (Happened::Nothing, at(1), vec![]),
+                    (Happened::Nothing, full(1), vec![open(5, Afterwards::GoesOn)]),
+                    (part(0, 5), full(1), vec![]),
+                    (
+                        part(1, 5),
+                        full(1),
+                        vec![Action::Publish { epoch: Epoch::new(5), is_finished: false, parts }],
+                    ),
+                    (Happened::Published, at(2), vec![Action::Complete { epoch: Epoch::new(5) }]),
+                ],
+            );
+        }
     }
 
     #[test]

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use crc32c::crc32c_append;
 
 use crate::bounded::{bounded, left_out};
 use crate::ids::Epoch;
 use crate::map_keys;
 use crate::operator::FailedRows;
 use crate::rows::Rows;
-use crate::sink::{Afterwards, Prepared, SinkError, SinkWriter};
+use crate::sink::{Afterwards, Prepared, Rejected, Sink, SinkError, SinkWriter};
 use crate::who::Who;
 
 /// Log lines about bad input per worker; the error stream has all of them.
@@ -216,6 +217,37 @@ impl ErrorStream {
             }
         }
     }
+}
+
+/// Numbers of writers of what is refused when an epoch is published begin here: workers have lower
+/// ones.
+const REFUSED_WRITERS: usize = 1 << 32;
+
+/// Adds rows that sinks refused when they published an epoch, whose part of the stream is published
+/// already, and publishes them too. When that is repeated with the same rows, they are there
+/// already: the writer's number, which is in the file's name, is a checksum of them.
+pub(crate) fn publish_refused(
+    errors: &dyn Sink,
+    epoch: Epoch,
+    refused: &[(&str, Rejected)],
+) -> Result<(), SinkError> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let mut refused: Vec<_> = refused.iter().collect();
+    refused.sort_by_key(|(table, rejected)| (*table, &rejected.row));
+    let checksum = refused.iter().fold(0, |crc, (table, Rejected { row, reason })| {
+        [*table, row, reason].iter().fold(crc, |crc, text| crc32c_append(crc, text.as_bytes()))
+    });
+    let writer = errors.writer(REFUSED_WRITERS + checksum as usize, Arc::new(|| {}))?;
+    let mut stream = ErrorStream::new(writer);
+    for (table, Rejected { row, reason }) in refused {
+        stream.rejected(table, row, reason, BarrierSide::Before)?;
+    }
+    let Prepared::Part { staged, .. } = stream.prepare(epoch, Afterwards::Ends)? else {
+        return Ok(());
+    };
+    errors.commit(&[staged])
 }
 
 /// A row as `name=value` pairs, for people.

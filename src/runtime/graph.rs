@@ -27,6 +27,7 @@ use crate::runtime::error::JobError;
 use crate::runtime::options::{Alignment, Connected, JobOptions, SourceWatermarks};
 use crate::sink::{Sink, Staged};
 use crate::source::Source;
+use crate::source::budget::ReadBudget;
 use crate::state::layout::key_group_of;
 use crate::state::store::{Changes, StateDb, Stores};
 use crate::state::{StateError, owner_of};
@@ -39,10 +40,6 @@ use crate::wake::Wake;
 /// for each other and the memory of all lanes stays small against the rest.
 pub const LANE_BYTES_MAX: usize = 4 << 20;
 
-/// What a split may read ahead at least: a small reply. With ten thousand splits that is more than
-/// their share.
-const SPLIT_BYTES_MIN: usize = 64 << 10;
-
 /// The shared side of every source, its splits dealt among the workers.
 pub(crate) fn share_sources(
     plan: &PhysicalPlan,
@@ -51,9 +48,7 @@ pub(crate) fn share_sources(
     options: &JobOptions,
 ) -> Vec<Arc<SharedSource>> {
     let workers = options.workers;
-    let open =
-        manifest.sources.iter().flat_map(|s| &s.splits).filter(|split| !split.finished).count();
-    let split_bytes = (options.read_ahead_bytes / open.max(1)).max(SPLIT_BYTES_MIN);
+    let budget = ReadBudget::new(options.read_ahead_bytes);
     let mut groups = Groups::of(&connected.watermarks);
     let ends = plan.sources.iter().zip(&connected.sources).zip(&connected.watermarks);
     let shared = ends.map(|((source_plan, source), watermarks)| {
@@ -76,7 +71,7 @@ pub(crate) fn share_sources(
             idle_timeout,
             aligned,
             workers,
-            split_bytes,
+            budget.clone(),
         ))
     });
     shared.collect()

@@ -18,9 +18,10 @@ use super::control::{Control, Report, Requests, Snapshot, Stats};
 use super::crash::CrashPoint;
 use super::driver::Driver;
 use super::epochs::{Action, Epochs, Happened, Stands};
-use super::graph::{ERRORS, Graph, named_sinks, share_sources, staged_of};
+use super::graph::{ERRORS, Graph, share_sources};
 use super::inputs::Changes;
 pub use super::observer::{Observer, Outcome};
+use super::publication::Publication;
 use super::recovery::{Recovered, Recovery};
 use super::worker::SharedSource;
 use crate::checkpoint::manifest::{Manifest, SourceState, forget_finished, join_splits};
@@ -28,30 +29,38 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
-use crate::sink::{Afterwards, Sink, Staged};
+use crate::sink::{Afterwards, Staged};
 use crate::state::KEY_GROUPS;
-use crate::time::clock::{ProcessingClock, SharedClock};
+use crate::time::clock::ProcessingClock;
 
-/// The start of the run that a state directory belongs to, if it holds one: sinks need it before
-/// the job starts.
-pub fn run_start(
+/// The number of the run that a state directory belongs to, which sinks need before the job starts;
+/// `fresh` drops what is there. Where a run begins, its number is `now_ms`, the time of the servers
+/// that results go to or else of this machine, but higher than that of any run before here, so that
+/// a clock that was put back makes none of its results give way to older ones.
+pub fn run_start<E: From<JobError>>(
     store: &mut CheckpointStore,
     fresh: bool,
-    clock: &SharedClock,
-) -> Result<i64, JobError> {
-    if fresh {
-        store.clear()?;
+    now_ms: impl FnOnce() -> Result<i64, E>,
+) -> Result<i64, E> {
+    if !fresh {
+        let disk = store.read().map_err(JobError::from)?;
+        let usable = disk.checkpoints.iter().filter_map(|f| f.manifest.as_ref().ok());
+        if let Some(newest) = usable.max_by_key(|m| m.epoch) {
+            return Ok(newest.run_ms);
+        }
     }
-    let disk = store.read()?;
-    let known = disk
-        .checkpoints
-        .iter()
-        .filter_map(|f| f.manifest.as_ref().ok())
-        .max_by_key(|m| m.epoch)
-        .map(|m| m.run_ms);
-    Ok(known.unwrap_or_else(|| clock.wall_ms()))
+    let last_ms = store.last_run();
+    let now_ms = now_ms()?;
+    let run_ms = last_ms.map_or(now_ms, |last_ms| now_ms.max(last_ms.saturating_add(1)));
+    store.note_run(run_ms).map_err(JobError::from)?;
+    if fresh {
+        store.clear().map_err(JobError::from)?;
+    }
+    Ok(run_ms)
 }
 
 /// Runs a job to its end. `run_ms` comes from [`run_start`].
@@ -106,6 +115,7 @@ impl Job<'_> {
         let control = Arc::new(Control {
             requests: Requests::new(self.last_epoch),
             stop: AtomicBool::new(false),
+            is_epoch_wanted: AtomicBool::new(false),
             stats: Stats::default(),
             crashes: self.options.crashes.clone(),
             clock: ProcessingClock::new(self.options.clock.clone()),
@@ -135,6 +145,10 @@ impl Job<'_> {
             Running { driver, control: &control, sources: &sources, to_reports: send, reports };
         let outcome = self.epochs(&mut running, observer);
         control.stop.store(true, Ordering::Release);
+        if outcome.is_err() {
+            // What is being published may wait for the outside without end.
+            self.connected.sinks.iter().for_each(|sink| sink.give_up());
+        }
         running.driver.join();
         observer.progress(&control.stats, &sources);
         if outcome.is_ok() {
@@ -172,6 +186,7 @@ impl Job<'_> {
                 now: clock.monotonic(),
                 records: running.control.stats.rows_in.load(Ordering::Relaxed),
                 is_stop_asked: self.options.stop.load(Ordering::Acquire),
+                is_epoch_wanted: running.control.is_epoch_wanted.load(Ordering::Acquire),
             };
             for action in epochs.on(happened, stands) {
                 match action {
@@ -212,6 +227,14 @@ impl Job<'_> {
         parts: &[Snapshot],
         running: &mut Running<'_>,
     ) -> Result<(), JobError> {
+        #[cfg(test)]
+        if planted::has(Bug::PublishesBeforeManifest) {
+            let early = self.manifest_of(epoch, is_finished, parts);
+            let early = Publication::of(&early, self.plan, self.connected);
+            early.publish(|sink, staged| sink.commit(staged))?;
+        }
+        // Every writer has staged what it held; who holds so much again asks again.
+        running.control.is_epoch_wanted.store(false, Ordering::Release);
         self.crash(CrashPoint::BeforeManifest)?;
         let manifest = self.store.publish(self.manifest_of(epoch, is_finished, parts))?;
         self.crash(CrashPoint::BeforeRename)?;
@@ -221,13 +244,13 @@ impl Job<'_> {
             files = manifest.files.len(),
             "checkpoint published"
         );
-        let sinks: Vec<(Arc<dyn Sink>, Vec<Staged>)> = named_sinks(self.plan, self.connected)
-            .map(|(name, sink)| (sink.clone(), staged_of(&manifest, name).to_vec()))
-            .collect();
+        let publication = Publication::of(&manifest, self.plan, self.connected);
         self.newest = manifest;
-        let reports = running.to_reports.clone();
+        let (reports, control) = (running.to_reports.clone(), running.control.clone());
         running.driver.publish(move || {
-            let result = sinks.iter().try_for_each(|(sink, staged)| sink.commit(staged));
+            let result = publication.publish(|sink, staged| sink.commit(staged)).map(|refused| {
+                control.stats.diverted.fetch_add(refused, Ordering::Relaxed);
+            });
             // The job may have failed meanwhile; then nobody needs the report.
             let _ = reports.send(Report::Published(result));
         });
@@ -290,5 +313,53 @@ impl Job<'_> {
 
     fn crash(&self, point: CrashPoint) -> Result<(), JobError> {
         if self.options.crashes.reached(point) { Err(JobError::Crashed(point)) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_a_run_only_grows_and_a_start_that_goes_on_asks_nobody() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let start = |fresh, now_ms: Option<i64>, publishes| {
+            let mut store = CheckpointStore::open(dir.path()).expect("a store");
+            let run_ms = run_start(&mut store, fresh, || {
+                Ok::<i64, JobError>(now_ms.expect("nobody need be asked"))
+            });
+            let run_ms = run_ms.expect("a number");
+            if publishes {
+                let manifest = Manifest {
+                    run_ms,
+                    epoch: Epoch::START,
+                    finished: false,
+                    plan: "p".into(),
+                    workers: 0,
+                    key_groups: KEY_GROUPS,
+                    sources: vec![],
+                    operators: vec![],
+                    files: vec![],
+                    staged: vec![],
+                };
+                store.begin(Epoch::START).expect("a folder");
+                store.publish(manifest).expect("published");
+            }
+            run_ms
+        };
+        assert_eq!(start(false, Some(100), false), 100);
+        assert_eq!(start(false, Some(50), true), 101, "killed before its first checkpoint");
+        assert_eq!(start(false, None, false), 101, "kept when the run goes on");
+        assert_eq!(start(true, Some(7), false), 102, "the clock was put back");
+        assert_eq!(start(true, Some(7), true), 103, "and there is no checkpoint of the last one");
+        assert_eq!(start(true, Some(1000), false), 1000);
+        std::fs::remove_file(dir.path().join("last-run")).expect("it is there");
+        assert_eq!(start(false, Some(7), true), 7);
+        std::fs::remove_file(dir.path().join("last-run")).expect("it is there");
+        assert_eq!(
+            start(true, Some(7), false),
+            8,
+            "a directory of an earlier release has manifests"
+        );
     }
 }

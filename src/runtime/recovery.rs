@@ -5,18 +5,21 @@
 //! and begins a run where there is none. What always holds: nothing is changed before the decision,
 //! and none of it is done for a job that had finished but its last publication.
 
-use super::graph::{first_splits, named_sinks, staged_of};
+use super::graph::{first_splits, named_sinks};
 use super::inputs::Changes;
 use super::observer::{Observer, Outcome};
+use super::publication::Publication;
 use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
 use crate::checkpoint::manifest::{Manifest, SourceState, SplitState};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::Epoch;
 use crate::ingest::Ingest;
 use crate::plan::physical::PhysicalPlan;
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions};
-use crate::sink::{Guarantee, Sink, SinkError, Staged};
+use crate::sink::Guarantee;
 use crate::state::KEY_GROUPS;
 
 /// What the state directory says of the job.
@@ -41,9 +44,6 @@ pub(crate) struct Recovery<'a> {
     pub run_ms: i64,
     pub changes: &'a mut Changes,
 }
-
-/// [`Sink::commit`], [`Sink::recommit`] or [`Sink::resume`].
-type Publish = fn(&dyn Sink, &[Staged]) -> Result<(), SinkError>;
 
 impl Recovery<'_> {
     /// Does what the state directory asks for. An error leaves it to the next start.
@@ -78,7 +78,7 @@ impl Recovery<'_> {
                 self.store.drop_after(Some(manifest.epoch))?;
                 self.recommit(&manifest, &disk)?;
                 self.discard_uncommitted()?;
-                self.publish(&manifest, |sink, staged| sink.resume(staged))?;
+                self.publication(&manifest).resume()?;
                 observer.resumed(manifest.epoch, &skipped);
                 self.changes.tell(self.plan, self.connected, &manifest);
                 Ok(Recovered::GoesOn { manifest, last_epoch })
@@ -144,26 +144,26 @@ impl Recovery<'_> {
         })
     }
 
-    /// Gives every sink what the manifest has of it.
-    fn publish(&self, manifest: &Manifest, publish: Publish) -> Result<(), JobError> {
-        for (name, sink) in named_sinks(self.plan, self.connected) {
-            publish(sink.as_ref(), staged_of(manifest, name))?;
-        }
-        Ok(())
+    fn publication(&self, manifest: &Manifest) -> Publication {
+        Publication::of(manifest, self.plan, self.connected)
     }
 
     /// Commits what a killed process may not have. Where it had finished, nothing is looked at
     /// again: whoever reads the files may have taken them away. Where it had begun, that is so for
     /// some of them.
     fn recommit(&self, manifest: &Manifest, disk: &Disk) -> Result<(), JobError> {
+        #[cfg(test)]
+        if planted::has(Bug::ForgetsToPublishAgain) {
+            return Ok(self.store.end_publishing(manifest.epoch)?);
+        }
         if disk.published.is_some_and(|published| published >= manifest.epoch) {
             return Ok(());
         }
         if disk.publishing.is_some_and(|publishing| publishing >= manifest.epoch) {
-            self.publish(manifest, |sink, staged| sink.recommit(staged))?;
+            self.publication(manifest).publish(|sink, staged| sink.recommit(staged))?;
         } else {
             self.store.begin_publishing(manifest.epoch)?;
-            self.publish(manifest, |sink, staged| sink.commit(staged))?;
+            self.publication(manifest).publish(|sink, staged| sink.commit(staged))?;
         }
         Ok(self.store.end_publishing(manifest.epoch)?)
     }

@@ -109,6 +109,8 @@ impl Worker {
             reports,
             staging,
         } = parts;
+        let mut chains = chains;
+        chains.iter_mut().for_each(|chain| chain.passed_epoch = control.requests.newest());
         Worker {
             id,
             span,
@@ -176,8 +178,28 @@ impl Worker {
             self.send_ticks()?;
         }
         self.publish_counters();
+        self.ask_for_epoch();
         self.report_drained();
         Ok(busy)
+    }
+
+    /// Whether a chain can be given something. A sink that only a barrier empties is given what is
+    /// before a barrier that has been requested, full or not: else that would never come. What that
+    /// is at most lies in its lanes, and in a fire that is under way.
+    fn has_room(&mut self, chain: usize) -> bool {
+        let requested = self.control.requests.newest();
+        let chain = &mut self.chains[chain];
+        chain.has_room() || (chain.wants_epoch() && chain.passed_epoch < requested)
+    }
+
+    /// Tells the job that a sink wants a checkpoint, unless one is under way here.
+    fn ask_for_epoch(&self) {
+        if self.open_epoch.is_none()
+            && !self.is_barrier_due()
+            && self.chains.iter().any(Chain::wants_epoch)
+        {
+            self.control.is_epoch_wanted.store(true, Ordering::Release);
+        }
     }
 
     /// False between the request of an epoch and its barrier, and from the barrier of the last one
@@ -278,7 +300,7 @@ impl Worker {
         if state.frozen_epoch.is_some()
             || !state.has_work()
             || state.is_waiting()
-            || !state.has_room()
+            || !self.has_room(chain)
         {
             return Ok(false);
         }

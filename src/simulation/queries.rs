@@ -18,14 +18,17 @@ pub(super) struct Query {
     pub columns: &'static str,
     /// The attributes of the table's key with their types.
     pub key: &'static [(&'static str, &'static str)],
+    /// No row takes back another one.
+    pub is_append_only: bool,
     pub select: &'static str,
 }
 
-pub(super) const QUERIES: [Query; 5] = [
+pub(super) const QUERIES: [Query; 6] = [
     Query {
         name: "windows of their own",
         columns: "k STRING, we TIMESTAMP(3), c BIGINT, s BIGINT, PRIMARY KEY (k, we) NOT ENFORCED",
         key: &[("k", "S"), ("we", "S")],
+        is_append_only: true,
         select: "SELECT k, window_end, COUNT(*), SUM(v) FROM TABLE(
                    TUMBLE(TABLE rides, DESCRIPTOR(ts), INTERVAL '3' SECOND))
                  GROUP BY k, window_start, window_end",
@@ -34,6 +37,7 @@ pub(super) const QUERIES: [Query; 5] = [
         name: "the latest window of each key",
         columns: "k STRING, we TIMESTAMP(3), c BIGINT, m BIGINT, PRIMARY KEY (k) NOT ENFORCED",
         key: &[("k", "S")],
+        is_append_only: true,
         select: "SELECT k, window_end, COUNT(*), MAX(v) FROM TABLE(
                    HOP(TABLE rides, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '4' SECOND))
                  GROUP BY k, window_start, window_end",
@@ -42,6 +46,7 @@ pub(super) const QUERIES: [Query; 5] = [
         name: "sessions",
         columns: "k STRING, ws TIMESTAMP(3), c BIGINT, PRIMARY KEY (k, ws) NOT ENFORCED",
         key: &[("k", "S"), ("ws", "S")],
+        is_append_only: true,
         select: "SELECT k, window_start, COUNT(*) FROM TABLE(
                    SESSION(TABLE rides PARTITION BY k, DESCRIPTOR(ts), INTERVAL '2' SECOND))
                  GROUP BY k, window_start, window_end",
@@ -50,12 +55,21 @@ pub(super) const QUERIES: [Query; 5] = [
         name: "totals",
         columns: "k STRING, c BIGINT, s BIGINT, PRIMARY KEY (k) NOT ENFORCED",
         key: &[("k", "S")],
+        is_append_only: false,
         select: "SELECT k, COUNT(*), SUM(v) FROM rides GROUP BY k",
+    },
+    Query {
+        name: "totals that come and go",
+        columns: "k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED",
+        key: &[("k", "S")],
+        is_append_only: false,
+        select: "SELECT k, SUM(v) FROM rides GROUP BY k HAVING MOD(SUM(v), 3) <> 0",
     },
     Query {
         name: "a board of totals",
         columns: "place BIGINT, k STRING, s BIGINT, PRIMARY KEY (place) NOT ENFORCED",
         key: &[("place", "N")],
+        is_append_only: false,
         select: "SELECT place, k, s FROM (
                    SELECT k, s, ROW_NUMBER() OVER (ORDER BY s DESC, k) AS place
                    FROM (SELECT k, SUM(v) AS s FROM rides GROUP BY k))
@@ -64,8 +78,8 @@ pub(super) const QUERIES: [Query; 5] = [
 ];
 
 impl Query {
-    /// The whole script. `sink`: what `res` is WITH.
-    pub fn script(&self, sink: &str, alignment: Alignment) -> String {
+    /// The whole script. `sink`: what `res` is WITH; `position`: where reading begins.
+    pub fn script(&self, sink: &str, position: &str, alignment: Alignment) -> String {
         let alignment = match alignment {
             Alignment::None => "",
             Alignment::Tight => {
@@ -75,7 +89,7 @@ impl Query {
         format!(
             "CREATE TABLE rides (k STRING, v BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '2' SECOND)
                WITH ('connector' = 'kinesis', 'stream.arn' = 'arn:aws:kinesis:eu-west-1:123456789012:stream/rides',
-                     'source.init.position' = 'TRIM_HORIZON', 'format' = 'json'{alignment});
+                     'source.init.position' = '{position}', 'format' = 'json'{alignment});
              CREATE TABLE res ({}) WITH ({sink});
              INSERT INTO res {};",
             self.columns, self.select

@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::queries::{Alignment, QUERIES, Query};
 use super::stream::{Life, Shard, StreamFaults};
+use super::table::TableFaults;
 use crate::connector::kinesis::api::HashRange;
 use crate::connector::kinesis::queue::Record;
 use crate::runtime::crash::CrashPoint;
@@ -68,17 +69,48 @@ impl Process {
     }
 }
 
+/// What else happens to the stream, between two processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Twist {
+    None,
+    /// Nobody reads for longer than it keeps its records.
+    Expires,
+    /// It is deleted and made again under its name.
+    MadeAgain,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Into {
+    Files,
+    Table,
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum From {
+    Horizon,
+    Latest,
+    /// At this arrival time, ms since the epoch.
+    Time(i64),
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     pub seed: u64,
     pub query: &'static Query,
     pub alignment: Alignment,
     pub life: Life,
+    pub from: From,
+    /// Befalls the stream before the second process.
+    pub twist: Twist,
     /// When the first process starts.
     pub starts_after: Duration,
     /// Records that arrive later are not the job's, ms since the epoch.
     pub to_ms: i64,
     pub faults: StreamFaults,
+    pub sink: Into,
+    pub table_faults: TableFaults,
     /// The last one has no end but the job's.
     pub processes: Vec<Process>,
 }
@@ -86,34 +118,51 @@ pub(super) struct Scenario {
 impl Scenario {
     pub fn of(seed: u64) -> Scenario {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let query = &QUERIES[rng.random_range(0..3)];
+        let query = &QUERIES[rng.random_range(0..QUERIES.len())];
+        // Files take no changes.
+        let sink =
+            if query.is_append_only && rng.random_bool(0.4) { Into::Files } else { Into::Table };
         let lasts_ms = rng.random_range(5_000..40_000);
         let life = life(&mut rng, lasts_ms);
         // Live, in the midst of it, or over what lies there already.
         let starts_after = [0, lasts_ms / 2, lasts_ms + 1000][rng.random_range(0..3)];
         let faults = faults(&mut rng, lasts_ms);
+        let table_faults = table_faults(&mut rng);
         let ends = rng.random_range(0..5);
         let processes = (0..=ends).map(|n| process(&mut rng, n < ends)).collect();
+        let from = if rng.random_bool(0.25) { From::Latest } else { From::Horizon };
+        let twist = match rng.random_range(0..20) {
+            0 | 1 => Twist::Expires,
+            2 => Twist::MadeAgain,
+            _ => Twist::None,
+        };
         let alignment = if rng.random_bool(0.4) { Alignment::Tight } else { Alignment::None };
         Scenario {
             seed,
             query,
             alignment,
             life,
+            from,
+            twist,
             starts_after: Duration::from_millis(starts_after as u64),
             to_ms: START_MS + lasts_ms,
             faults,
+            sink,
+            table_faults,
             processes,
         }
     }
 
-    /// The same records in the same shards, where nothing goes wrong.
-    pub fn in_peace(&self) -> Scenario {
+    /// The same records in the same shards, where nothing goes wrong. `from`: where reading began.
+    pub fn in_peace(&self, from: From) -> Scenario {
         let faults = StreamFaults { records_max: 1000, ..StreamFaults::default() };
         let starts_after = Duration::from_millis((self.to_ms - START_MS) as u64 + 1000);
         Scenario {
             alignment: Alignment::None,
+            from,
+            twist: Twist::None,
             faults,
+            table_faults: TableFaults::default(),
             starts_after,
             processes: vec![Process::plain()],
             ..self.clone()
@@ -137,6 +186,25 @@ fn faults(rng: &mut ChaCha8Rng, lasts_ms: i64) -> StreamFaults {
         latency_ms: [0, 3, 50][rng.random_range(0..3)],
         records_max: [1, 7, 50, 1000][rng.random_range(0..4)],
         until_ms: START_MS + lasts_ms + rng.random_range(0..60_000),
+    }
+}
+
+fn table_faults(rng: &mut ChaCha8Rng) -> TableFaults {
+    let mut share =
+        |most: f64| if rng.random_bool(0.4) { rng.random_range(0.0..most) } else { 0.0 };
+    let (throttled, failed, failed_after) = (share(0.4), share(0.2), share(0.2));
+    let (lost, answer_lost, late, unprocessed) = (share(0.1), share(0.1), share(0.1), share(0.5));
+    TableFaults {
+        throttled,
+        failed,
+        failed_after,
+        lost,
+        answer_lost,
+        late,
+        late_ms_max: [1000, 20_000, 120_000][rng.random_range(0..3)],
+        unprocessed,
+        latency_ms: [0, 2, 30][rng.random_range(0..3)],
+        ..TableFaults::default()
     }
 }
 

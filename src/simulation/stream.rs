@@ -16,13 +16,14 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::aws::clock::ServerClock;
 use crate::connector::kinesis::KinesisOptions;
 use crate::connector::kinesis::api::{
     Answer, Child, Described, Entry, Failure, HashRange, ListedShard, Reply, StreamApi, Streams,
 };
 use crate::connector::kinesis::position::ShardPosition;
 use crate::connector::kinesis::queue::Record;
-use crate::connector::kinesis::server_clock::ServerClock;
+use crate::planted::{self, Bug};
 use crate::tasks::{Stopped, Tasks};
 use crate::time::timer::sleep;
 use crate::time::virtual_time::VirtualTime;
@@ -118,6 +119,11 @@ impl Service {
     /// The service's time of day.
     pub fn now_ms(&self) -> i64 {
         self.start_ms + self.time.elapsed().as_millis() as i64
+    }
+
+    /// Deletes the stream and makes it again, with nothing in it but its name.
+    pub fn make_again(&self) {
+        self.life().created_ms = self.now_ms();
     }
 
     /// How many calls there were, by what came of them.
@@ -228,9 +234,10 @@ impl Service {
                 .unwrap_or(shard.records.len()),
             ShardPosition::After { sequence_number, .. } => {
                 let at = shard.records.iter().position(|r| r.sequence_number == *sequence_number);
-                at.ok_or_else(|| {
+                let at = at.ok_or_else(|| {
                     Failure::Argument("the sequence number is not the shard's".into())
-                })? + 1
+                })?;
+                at + usize::from(!planted::has(Bug::ResumesAtLastRecord))
             }
         };
         let index = index.max(shard.first_after(horizon_ms));
@@ -273,7 +280,8 @@ impl Service {
                 parents: s.parents.clone(),
                 hashes: Some(s.hashes),
             };
-            children.map(child).collect()
+            let forgotten = usize::from(planted::has(Bug::ForgetsAChild));
+            children.skip(forgotten).map(child).collect()
         };
         Ok(Reply {
             records,

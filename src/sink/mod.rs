@@ -20,6 +20,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::ids::Epoch;
 use crate::rows::Rows;
+use crate::sink::version::Counts;
 use crate::wake::Wake;
 use crate::who::{Mistake, Who};
 
@@ -114,6 +115,18 @@ pub trait Sink: Send + Sync {
     fn resume(&self, _staged: &[Staged]) -> Result<(), SinkError> {
         Ok(())
     }
+    /// Rows that the outside refused when they were committed, since the last call. They go to the
+    /// error stream.
+    fn take_refused(&self) -> Vec<Rejected> {
+        Vec::new()
+    }
+    /// How many results were not new to the outside. None where nobody compares.
+    fn not_new(&self) -> Option<Counts> {
+        None
+    }
+    /// The job has failed: a `commit` that is under way ends soon, with an error, and leaves the
+    /// rest to the next start.
+    fn give_up(&self) {}
     /// After a restore and after `commit` of the restored epoch: removes what this run left
     /// uncommitted.
     fn discard_uncommitted(&self) -> Result<(), SinkError> {
@@ -126,9 +139,18 @@ pub trait Sink: Send + Sync {
 pub trait SinkWriter: Send {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError>;
     /// False while the queue is full: the worker then stops pulling, and asks again when it is
-    /// woken.
+    /// woken. A writer that is emptied by a barrier alone is given what is before the barrier also
+    /// when it is full.
     fn has_room(&mut self) -> bool {
         true
+    }
+    /// True if what is held should go into a checkpoint soon, since only that makes room.
+    fn wants_epoch(&self) -> bool {
+        false
+    }
+    /// Bytes of rows that are held.
+    fn memory_bytes(&self) -> usize {
+        0
     }
     /// The barrier of an epoch has come: what was written before it belongs to the epoch, what
     /// follows to the next.

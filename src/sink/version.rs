@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::ids::Epoch;
 use crate::time::EventTime;
 
 /// Length of a version's text, bytes.
@@ -20,7 +21,8 @@ pub enum WriteMode {
     /// Results of several windows share a key: the later window wins, whatever order the writes
     /// arrive in.
     Versioned,
-    /// Rows without a window: the last one wins.
+    /// Rows without a window: the last one wins. They are written with the checkpoint that they
+    /// belong to.
     InOrder,
 }
 
@@ -33,16 +35,23 @@ pub(crate) struct Version {
     /// End of the window that made the row; the earliest time for a row of none, so that the text
     /// of a version is as long for all.
     pub window_end: EventTime,
-    /// Input changes folded into the row, never emissions: a replay reaches at least the old
-    /// number.
+    /// For a row without a window: the number of the epoch in whose checkpoint it is. It is sent
+    /// when that checkpoint is durable, so the number of an epoch that may have been sent is never
+    /// given to another one, and one that is sent again is sent with its own. For a row of a window
+    /// that is sent more than once at once: the input changes folded into it, never emissions, so
+    /// that a replay reaches at least the old number.
     pub revision: u64,
 }
 
 impl Version {
-    /// The version of rows of a window, or of rows without one: among those the last one written
-    /// wins.
+    /// The version of rows of a window. Without one: the lowest of the run.
     pub fn of_window(run_ms: i64, window_end: Option<EventTime>) -> Version {
         Version { run_ms, window_end: window_end.unwrap_or(EventTime::MIN), revision: 0 }
+    }
+
+    /// The version of rows without a window that an epoch has brought.
+    pub fn of_epoch(run_ms: i64, epoch: Epoch) -> Version {
+        Version { revision: epoch.number(), ..Version::of_window(run_ms, None) }
     }
 
     /// The version of a text that [`Version`] has written; None for any other.
@@ -72,6 +81,15 @@ impl Version {
     }
 }
 
+/// What kept a result of this version out of a table that holds a row with that text for a version.
+/// What this program has not written is somebody else's.
+pub(crate) fn lost_to(own: &str, held: Option<&str>) -> Standing {
+    match (Version::parse(own), held.and_then(Version::parse)) {
+        (Some(own), Some(held)) => own.against(Some(&held)),
+        _ => Standing::BehindRun,
+    }
+}
+
 /// How a result stands against the one that its table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -79,8 +97,8 @@ pub enum Standing {
     Newer,
     /// The table holds it already: it is written again, as after a crash.
     Same,
-    /// The table holds the result of a later window of this run: nothing is written, and nothing is
-    /// missing.
+    /// The table holds the result of a later window of this run, or of a later epoch: nothing is
+    /// written, and nothing is missing.
     BehindWindow,
     /// The table holds a result of a run that began later: this run writes in vain.
     BehindRun,
@@ -228,6 +246,15 @@ mod tests {
             tally.add(standing);
         }
         assert_eq!(tally.counts(), Counts { same: 1, newer_window: 2, other_run: 1 });
+    }
+
+    #[test]
+    fn a_later_epoch_wins_and_one_that_is_sent_again_is_the_same() {
+        let of = |run_ms, epoch| Version::of_epoch(run_ms, Epoch::new(epoch));
+        assert_eq!(of(5, 8).against(Some(&of(5, 7))), Standing::Newer);
+        assert_eq!(of(5, 7).against(Some(&of(5, 7))), Standing::Same);
+        assert_eq!(of(5, 7).against(Some(&of(5, 8))), Standing::BehindWindow);
+        assert_eq!(of(5, 8).against(Some(&of(6, 1))), Standing::BehindRun);
     }
 
     #[test]

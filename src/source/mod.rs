@@ -6,6 +6,7 @@
 //! [`SplitReader::position`] covers exactly the records that `poll` has returned; nothing here
 //! decodes a payload, keeps operator state or knows SQL.
 
+pub mod budget;
 mod kept;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::record::RawBatch;
 use crate::time::idle::EmptyAnswers;
 use crate::wake::Wake;
 use crate::who::{Again, Mistake, Who};
+use budget::ReadBudget;
 pub use kept::{NotRead, Position, RunState};
 
 /// Name of a split, unique within its source and stable over restarts: a shard id, a file path, a
@@ -75,15 +77,14 @@ pub enum Pause {
 pub struct ReadAhead {
     /// To be called when `poll` has something new to say.
     pub wake: Wake,
-    /// What it may hold beyond the reply that is being taken, bytes: its share of what all splits
-    /// of the job may.
-    pub bytes_max: usize,
+    /// What the readers of all splits of the job may hold.
+    pub budget: Arc<ReadBudget>,
 }
 
 impl ReadAhead {
     /// For a reader that is alone.
     pub fn alone(wake: Wake) -> ReadAhead {
-        ReadAhead { wake, bytes_max: usize::MAX }
+        ReadAhead { wake, budget: ReadBudget::new(usize::MAX) }
     }
 }
 
@@ -151,7 +152,7 @@ pub trait SplitReader: Send {
     /// Where a reader opened now would go on: after everything that `poll` has returned.
     fn position(&self) -> Position;
     /// Told when the split is not going to be polled for a while, since it is ahead of others, and
-    /// when it is again: what is asked of the outside meanwhile is only kept waiting.
+    /// when it is again. What was read ahead is given up meanwhile: others may need the room.
     fn pause(&mut self, _now: Pause) {}
     /// How far the last answer of the outside was behind the newest record of the split, ms of
     /// arrival time. None before the first answer, and where there are no arrival times.

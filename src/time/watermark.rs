@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 use super::Watermark;
 use crate::ids::WorkerId;
+#[cfg(test)]
+use crate::planted::{self, Bug};
 
 /// Whether a source ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -354,6 +356,10 @@ impl<S> SplitTable<S> {
     /// a place among those that are open, where `places` are few, or one whose parent is not known
     /// yet, since any split may name that at its end.
     pub(crate) fn is_awaited(&self, id: &str, places: Places) -> bool {
+        #[cfg(test)]
+        if planted::has(Bug::PausesWhatOthersWaitFor) {
+            return false;
+        }
         let waits = |&child: &usize| self.entries[child].status == SplitStatus::Waiting;
         self.get(id).is_some_and(|entry| {
             let for_its_place = places == Places::Few

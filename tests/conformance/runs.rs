@@ -153,8 +153,10 @@ pub fn plain(case: &Case) {
             &variation,
         );
         let compared = if workers == 1 { Compared::EachChange } else { Compared::Table };
-        let what =
-            format!("{workers} workers, batches of {batch_rows}, {trigger:?}, {scheduling:?}");
+        let what = format!(
+            "{workers} workers, batches of {batch_rows}, {trigger:?}, {:?}",
+            variation.scheduling
+        );
         check(case, dir.path(), compared, &what, &mut needed);
     }
     every_line_is_needed(case, &needed);

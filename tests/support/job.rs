@@ -184,7 +184,8 @@ pub fn observe(
         .build()
         .expect("runtime");
     let mut store = CheckpointStore::open(state_dir).expect("state directory");
-    let run_ms = job::run_start(&mut store, false, &clock).expect("run");
+    let run_ms =
+        job::run_start(&mut store, false, || Ok::<i64, JobError>(clock.wall_ms())).expect("run");
     let env = Environment {
         connectors: &variation.connectors,
         config: &config,

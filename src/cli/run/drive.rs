@@ -33,8 +33,10 @@ impl Ready<'_> {
             .map(|s| s.size_hint_bytes())
             .sum::<Option<u64>>()
             .filter(|_| bounded);
-        let mut progress =
-            Progress::new(bytes, Board::new(connection.tables), options.clock.clone(), health);
+        let names = plan.sinks.iter().map(|sink| sink.name.clone());
+        let sinks = names.zip(connection.connected.sinks.iter().cloned()).collect();
+        let board = Board::new(connection.tables);
+        let mut progress = Progress::new(bytes, board, options.clock.clone(), health, sinks);
         let outcome = job::run(plan, &connection.connected, &options, store, run_ms, &mut progress);
         let counts = progress.counts;
         let message = match &outcome {

@@ -1,13 +1,13 @@
 //! The calls to DynamoDB, and what each kind of failure means. With `read` the only file that knows
 //! DynamoDB's SDK.
 //!
-//! Called by `outbox` from tasks, and by `lookup`. What always holds: a call is tried once;
-//! [`Failure`] says whether trying again can help. The kinds of error are those of "Error handling
-//! with DynamoDB" in the developer guide.
+//! [`Aws`] opens tables for the connector. What always holds: a call is tried once; [`Failure`] says
+//! whether trying again can help; the client is made for the first call, so that nothing outside is
+//! touched before. The kinds of error are those of "Error handling with DynamoDB" in the developer
+//! guide.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -15,73 +15,80 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeyType, PutRequest, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    ScalarAttributeType, TableStatus, WriteRequest,
+    AttributeValue, KeyType, ReturnValue, ReturnValuesOnConditionCheckFailure, ScalarAttributeType,
+    TableStatus,
 };
+use tokio::sync::OnceCell;
 
 use crate::aws::causes;
+use crate::aws::clock::{NoteDate, ServerClock};
+use crate::connector::dynamodb::api::{
+    Answer, Attributes, CALL_TIMEOUT, Failure, Found, OTHER_KEY, Page, TableApi, TableKey, Tables,
+    Wanted,
+};
 use crate::connector::dynamodb::faults::{Blame, blame};
-use crate::connector::dynamodb::item::{Item, key_bytes};
+use crate::connector::dynamodb::item::{Put, VERSION_ATTRIBUTE};
 use crate::connector::dynamodb::options::DynamoDbOptions;
 use crate::connector::dynamodb::value::Value;
-use crate::sink::version::{Standing, Version};
+use crate::sink::version::{Standing, lost_to};
+use crate::time::clock::Clock;
 
-/// The item attribute that holds the version of an upsert.
-pub(crate) const VERSION_ATTRIBUTE: &str = "paceline_version";
-/// A call that has not answered by then is tried again; DynamoDB answers in milliseconds.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// The tables of AWS, or of whatever the options' endpoint is.
+pub(crate) struct Aws;
 
-/// Why a call did nothing, as far as is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// Throttled, an error of the server, no connection, no answer: the same call may succeed
-    /// later.
-    Retry(String),
-    /// The condition failed: the table holds a newer version.
-    Superseded(Standing),
-    /// The item (or one of several) can never be taken.
-    Refused(String),
-    /// Refused, and it is not known whether for the item or for the table.
-    Unclear(String),
-    /// Nothing of this shape can be taken: the table has another key than the request.
-    Unfit(String),
-    /// The table does not exist.
-    Missing(String),
-    /// No call can succeed until someone changes something.
-    Fatal(String),
-}
-
-/// The key of the table as it exists: names and types (`S`, `N`, `B`), hash before range.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableKey {
-    pub attributes: Vec<(String, String)>,
-}
-
-impl std::fmt::Display for TableKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let attributes: Vec<String> =
-            self.attributes.iter().map(|(name, data_type)| format!("{name} {data_type}")).collect();
-        write!(f, "({})", attributes.join(", "))
+impl Tables for Aws {
+    fn open(&self, options: &DynamoDbOptions, clock: Arc<ServerClock>) -> Arc<dyn TableApi> {
+        let (options, table) = (options.clone(), options.table_name.clone());
+        Arc::new(TableClient { options, table, clock, client: OnceCell::new() })
     }
 }
 
-pub(crate) struct TableClient {
-    pub(super) client: Client,
+/// Calls for one table.
+pub(super) struct TableClient {
+    options: DynamoDbOptions,
     pub(super) table: String,
+    clock: Arc<ServerClock>,
+    /// Made for the first call.
+    client: OnceCell<Client>,
+}
+
+impl TableApi for TableClient {
+    fn describe(&self) -> Answer<'_, TableKey> {
+        Box::pin(self.describe_table())
+    }
+
+    fn put<'a>(&'a self, put: &'a Put, key: &'a TableKey) -> Answer<'a, Standing> {
+        Box::pin(self.put_item(put, key))
+    }
+
+    fn get_batch<'a>(&'a self, keys: &'a [Attributes], wanted: &'a Wanted) -> Answer<'a, Found> {
+        Box::pin(self.batch_get_item(keys, wanted))
+    }
+
+    fn query<'a>(
+        &'a self,
+        partition: &'a (String, Value),
+        wanted: &'a Wanted,
+        from: Option<&'a Attributes>,
+    ) -> Answer<'a, Page> {
+        Box::pin(self.query_partition(partition, wanted, from))
+    }
 }
 
 impl TableClient {
-    pub async fn connect(options: DynamoDbOptions) -> TableClient {
-        TableClient {
-            client: Client::new(&options.aws.load(CALL_TIMEOUT).await),
-            table: options.table_name,
-        }
+    pub(super) async fn client(&self) -> &Client {
+        let connect = async || {
+            let config = self.options.aws.load(CALL_TIMEOUT).await;
+            let config = aws_sdk_dynamodb::config::Builder::from(&config);
+            Client::from_conf(config.interceptor(NoteDate(self.clock.clone())).build())
+        };
+        self.client.get_or_init(connect).await
     }
 
-    /// The table's key. Errors: [`Failure::Fatal`] also if the table is not ready.
-    pub async fn describe(&self) -> Result<TableKey, Failure> {
+    async fn describe_table(&self) -> Result<TableKey, Failure> {
         let answer = self
-            .client
+            .client()
+            .await
             .describe_table()
             .table_name(&self.table)
             .send()
@@ -108,104 +115,57 @@ impl TableClient {
         Ok(TableKey { attributes: attributes.collect() })
     }
 
-    /// Puts one item, or deletes it; with a version only if the table holds none, a lower one or
-    /// the same. Returns how it stood against what the table held.
-    pub async fn put(&self, item: &Item) -> Result<Standing, Failure> {
-        if item.deletes {
-            let call =
-                self.client.delete_item().table_name(&self.table).set_key(Some(attributes(item)));
-            return call.send().await.map(|_| Standing::Newer).map_err(|e| failure(&e));
-        }
-        let call = self.client.put_item().table_name(&self.table).set_item(Some(attributes(item)));
-        let Some(version) = &item.version else {
-            return call.send().await.map(|_| Standing::Newer).map_err(|e| failure(&e));
-        };
+    async fn put_item(&self, put: &Put, key: &TableKey) -> Result<Standing, Failure> {
+        let now_s = self.clock.wall_ms().div_euclid(1000);
+        let item = put.stored(now_s).map(|(name, value)| (name, attribute(&value))).collect();
+        let version = put.version.as_ref();
+        let call = self.client().await.put_item().table_name(&self.table).set_item(Some(item));
         let call = call
             .condition_expression("attribute_not_exists(#v) OR #v <= :v")
             .expression_attribute_names("#v", VERSION_ATTRIBUTE)
-            .expression_attribute_values(":v", AttributeValue::S(version.to_string()))
+            .expression_attribute_values(":v", AttributeValue::S(version.into()))
             // The only way to learn what was there; it costs no capacity.
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match call.send().await {
-            Ok(answer) if is_version(answer.attributes.as_ref(), version) => Ok(Standing::Same),
-            Ok(_) => Ok(Standing::Newer),
-            Err(e) => Err(match e.as_service_error() {
+        let (held, is_written) = match call.send().await {
+            Ok(answer) => (answer.attributes, true),
+            Err(e) => match e.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(held)) => {
-                    Failure::Superseded(behind(held.item.as_ref(), version))
+                    (held.item.clone(), false)
                 }
-                _ => failure(&e),
-            }),
-        }
-    }
-
-    /// Puts several items with different keys, without conditions. Returns the indexes of those
-    /// that were not processed.
-    pub(crate) async fn put_batch(
-        &self,
-        items: &[&Item],
-        key_names: &[Arc<str>],
-    ) -> Result<Vec<usize>, Failure> {
-        let mut requests = Vec::with_capacity(items.len());
-        for item in items {
-            let put = PutRequest::builder().set_item(Some(attributes(item))).build();
-            let put = put.map_err(|e| Failure::Refused(e.to_string()))?;
-            requests.push(WriteRequest::builder().put_request(put).build());
-        }
-        let answer = self
-            .client
-            .batch_write_item()
-            .request_items(&self.table, requests)
-            .send()
-            .await
-            .map_err(|e| failure(&e))?;
-        let left: Vec<WriteRequest> =
-            answer.unprocessed_items.unwrap_or_default().into_values().flatten().collect();
-        let index_of = |request: &WriteRequest| {
-            let item = &request.put_request()?.item;
-            let values = key_names
-                .iter()
-                .map(|name| value_of(item.get(name.as_ref())?))
-                .collect::<Option<Vec<_>>>()?;
-            let key = key_bytes(&values)?;
-            items.iter().position(|i| i.key == key)
+                _ => return Err(failure(&e)),
+            },
         };
-        // One that cannot be recognised could be any of them: putting all again is harmless.
-        Ok(left
-            .iter()
-            .map(index_of)
-            .collect::<Option<Vec<usize>>>()
-            .unwrap_or_else(|| (0..items.len()).collect()))
+        if held.as_ref().is_some_and(|held| !has_key_of(held, put, key)) {
+            return Err(Failure::Unfit(OTHER_KEY.into()));
+        }
+        match version_text(held.as_ref()) {
+            held if !is_written => Err(Failure::Superseded(lost_to(version, held))),
+            Some(held) if held == version => Ok(Standing::Same),
+            _ => Ok(Standing::Newer),
+        }
     }
 }
 
-type Attributes = HashMap<String, AttributeValue>;
+/// An item in the SDK's types.
+type Sdk = HashMap<String, AttributeValue>;
 
-fn version_text(held: Option<&Attributes>) -> Option<&String> {
-    held?.get(VERSION_ATTRIBUTE)?.as_s().ok()
+/// Whether an item has the values of a key that one has which was put.
+fn has_key_of(held: &Sdk, put: &Put, key: &TableKey) -> bool {
+    let is_key = |name: &str| key.attributes.iter().any(|(k, _)| k == name);
+    let mut of_key = put.item.attributes.iter().filter(|(name, _)| is_key(name));
+    of_key.all(|(name, value)| match (held.get(name.as_ref()), value) {
+        (None, _) => true,
+        // DynamoDB writes numbers in a form of its own.
+        (Some(AttributeValue::N(held)), Value::Number(own)) => {
+            held.parse::<f64>() == own.parse::<f64>()
+        }
+        (Some(held), own) => *held == attribute(own),
+    })
 }
 
-fn is_version(held: Option<&Attributes>, version: &str) -> bool {
-    version_text(held).is_some_and(|text| text == version)
-}
-
-/// What an item that keeps a version out has over it. What this program has not written is somebody
-/// else's.
-fn behind(held: Option<&Attributes>, version: &str) -> Standing {
-    let held = version_text(held).and_then(|text| Version::parse(text));
-    match (Version::parse(version), held) {
-        (Some(own), Some(held)) => own.against(Some(&held)),
-        _ => Standing::BehindRun,
-    }
-}
-
-fn attributes(item: &Item) -> Attributes {
-    let version = item
-        .version
-        .as_ref()
-        .map(|v| (VERSION_ATTRIBUTE.to_owned(), AttributeValue::S(v.to_string())));
-    let columns = item.attributes.iter().map(|(name, value)| (name.to_string(), attribute(value)));
-    columns.chain(version).collect()
+fn version_text(held: Option<&Sdk>) -> Option<&str> {
+    Some(held?.get(VERSION_ATTRIBUTE)?.as_s().ok()?.as_str())
 }
 
 pub(super) fn attribute(value: &Value) -> AttributeValue {
@@ -220,15 +180,6 @@ pub(super) fn attribute(value: &Value) -> AttributeValue {
             AttributeValue::M(entries.iter().map(|(n, v)| (n.clone(), attribute(v))).collect())
         }
     }
-}
-
-fn value_of(value: &AttributeValue) -> Option<Value> {
-    Some(match value {
-        AttributeValue::S(s) => Value::Text(s.clone()),
-        AttributeValue::N(n) => Value::Number(n.clone()),
-        AttributeValue::B(b) => Value::Bytes(b.as_ref().to_vec()),
-        _ => return None,
-    })
 }
 
 pub(super) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use super::client::{Failure, TableClient, TableKey};
+use super::api::{Failure, TableApi, TableKey};
 use super::lost::Lost;
 use crate::time::timer;
 use crate::who::{Again, Who};
@@ -18,13 +18,13 @@ use crate::who::{Again, Who};
 const DESCRIBE_TRIES: usize = 6;
 
 /// The table's key, asked for some times. Errors: why there is none, in words for the user.
-pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, Lost> {
+pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, Lost> {
     let mut delays =
         ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
     delays = delays.with_max_times(DESCRIBE_TRIES - 1);
     let mut delays = delays.build();
-    loop {
-        match client.describe().await {
+    for tried in 1_usize.. {
+        match table.describe().await {
             Ok(key) => return Ok(key),
             Err(Failure::Missing(_)) => {
                 return Err(Lost::outside(
@@ -34,7 +34,10 @@ pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, Lost>
             }
             Err(Failure::Retry(reason)) => match delays.next() {
                 Some(delay) => {
-                    tracing::warn!("DynamoDB does not answer, trying again: {reason}");
+                    // Lines grow with the logarithm of the failures.
+                    if tried.is_power_of_two() {
+                        tracing::warn!("DynamoDB does not answer, trying again: {reason}");
+                    }
                     timer::sleep(delay).await;
                 }
                 None => {
@@ -56,4 +59,5 @@ pub(crate) async fn describe(client: Arc<TableClient>) -> Result<TableKey, Lost>
             }
         }
     }
+    unreachable!("tries are counted without an end")
 }

@@ -3,7 +3,7 @@
 //! Called by `client` with the words of a ValidationException, which has one code for every reason.
 //! What always holds: what is about one row diverts that row, what is about the table's key
 //! concerns every row and is never taken for the former; a message that is not known is left open,
-//! and `outbox` looks at the table again before it blames the row.
+//! and `sender` looks at the table again before it blames the row.
 
 /// Whom a refusal is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

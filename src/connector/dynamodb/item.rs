@@ -2,7 +2,8 @@
 //!
 //! Called by the sink for every row, on the worker; `value` says what each column becomes. What
 //! always holds: two rows have the same [`Item::key`] if and only if DynamoDB would keep them as
-//! one item; an item that is returned fits the limits that can be checked here.
+//! one item; an item that is returned fits the limits that can be checked here; an item is written
+//! with a version ([`Put`]), always.
 
 use std::sync::Arc;
 
@@ -12,13 +13,30 @@ use arrow::util::display::array_value_to_string;
 
 use crate::connector::dynamodb::value::{Value, value, write_json_object};
 use crate::map_keys;
+use crate::sink::version::TEXT_LEN;
 
+/// The item attribute that holds the version of an upsert.
+pub(crate) const VERSION_ATTRIBUTE: &str = "paceline_version";
+/// The item attribute that is true where there is no row any more: a tombstone, which keeps writes
+/// out that come late. Readers leave these out.
+pub(crate) const DELETED_ATTRIBUTE: &str = "paceline_deleted";
+/// The item attribute that says when a tombstone may be forgotten, in seconds since the epoch: what
+/// DynamoDB's TTL is to be turned on for.
+pub(crate) const EXPIRES_ATTRIBUTE: &str = "paceline_expires";
+/// How long a tombstone stays at least. A write of this run arrives minutes late at the most; an
+/// older run that somebody resumes finds the tombstones of a week.
+pub(crate) const TOMBSTONE_S: i64 = 7 * 24 * 60 * 60;
 /// DynamoDB's limit on an item with its attribute names, bytes.
 const ITEM_BYTES_MAX: usize = 400 * 1024;
 /// What a value costs in memory besides its text: pointers, capacities, map entries.
 const VALUE_OVERHEAD_BYTES: usize = 64;
 
-/// A row on its way to DynamoDB.
+/// DynamoDB's limits on a partition key and a sort key, bytes: no item has a longer one.
+pub(crate) const KEY_BYTES_MAX: [usize; 2] = [2048, 1024];
+/// What every item has beside its columns, bytes.
+const OWN_BYTES: usize = VERSION_ATTRIBUTE.len() + TEXT_LEN;
+
+/// A row as DynamoDB would hold it, or the key of one that is deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// The values of the table's key attributes, each with its type and length: equal for equal
@@ -27,10 +45,31 @@ pub struct Item {
     pub attributes: Vec<(Arc<str>, Value)>,
     /// The item goes: `attributes` are those of its key only.
     pub deletes: bool,
-    /// Its version, where writes are conditional on it. Not among `attributes`.
-    pub version: Option<Arc<str>>,
     /// What it occupies while it waits.
     pub memory_bytes: usize,
+}
+
+/// An item on its way to DynamoDB. It is written where the table holds no higher version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Put {
+    pub item: Item,
+    pub version: Arc<str>,
+}
+
+impl Put {
+    /// The attributes that the table holds once this is written: those of the row, or of the
+    /// tombstone in its place, and the version. `now_s`: the server's time, seconds since the epoch.
+    pub(crate) fn stored(&self, now_s: i64) -> impl Iterator<Item = (String, Value)> {
+        let Put { item, version } = self;
+        let columns = item.attributes.iter().map(|(name, value)| (name.to_string(), value.clone()));
+        let version = (VERSION_ATTRIBUTE.to_owned(), Value::Text(version.to_string()));
+        let expires = Value::Number((now_s + TOMBSTONE_S).to_string());
+        let tombstone = [
+            (DELETED_ATTRIBUTE.to_owned(), Value::Bool(true)),
+            (EXPIRES_ATTRIBUTE.to_owned(), expires),
+        ];
+        columns.chain([version]).chain(tombstone.into_iter().filter(|_| item.deletes))
+    }
 }
 
 impl Item {
@@ -74,42 +113,40 @@ pub(crate) struct ItemEncoder {
     /// Columns of the table's key, in the order of its key schema.
     key: Vec<usize>,
     nulls: Nulls,
-    /// Bytes that every item needs beside its columns: the version attribute.
-    extra_bytes: usize,
 }
 
 impl ItemEncoder {
     /// `names` are those of the batch's columns. Columns must be of types that
     /// `value::is_supported` knows.
-    pub fn new(
-        names: Vec<Arc<str>>,
-        key: Vec<usize>,
-        nulls: Nulls,
-        extra_bytes: usize,
-    ) -> ItemEncoder {
-        ItemEncoder { names, key, nulls, extra_bytes }
+    pub fn new(names: Vec<Arc<str>>, key: Vec<usize>, nulls: Nulls) -> ItemEncoder {
+        ItemEncoder { names, key, nulls }
     }
 
     /// The item of a row, or why DynamoDB can never take it.
-    pub fn encode(
-        &self,
-        batch: &RecordBatch,
-        row: usize,
-        version: Option<&Arc<str>>,
-    ) -> Result<Item, String> {
+    pub fn encode(&self, batch: &RecordBatch, row: usize) -> Result<Item, String> {
         let mut attributes = Vec::with_capacity(self.names.len());
-        let mut size_bytes = self.extra_bytes;
+        let mut size_bytes = OWN_BYTES;
         let mut values = 0;
         let mut key = Vec::with_capacity(self.key.len());
-        for &column in &self.key {
-            key.push(
-                match value(batch.column(column), row).map_err(|e| self.blame(column, &e))? {
-                    Value::Null => {
-                        return Err(format!("key column '{}' is NULL", self.names[column]));
-                    }
-                    value => value,
-                },
-            );
+        for (&column, bytes_max) in self.key.iter().zip(KEY_BYTES_MAX) {
+            let value = value(batch.column(column), row).map_err(|e| self.blame(column, &e))?;
+            let bytes = match &value {
+                Value::Null => return Err(format!("key column '{}' is NULL", self.names[column])),
+                Value::Text(text) => text.len(),
+                Value::Bytes(bytes) => bytes.len(),
+                _ => 1,
+            };
+            if bytes == 0 {
+                let name = &self.names[column];
+                return Err(format!("key column '{name}' is empty, which DynamoDB does not take"));
+            }
+            if bytes > bytes_max {
+                let name = &self.names[column];
+                return Err(format!(
+                    "key column '{name}' has {bytes} bytes, DynamoDB takes {bytes_max}"
+                ));
+            }
+            key.push(value);
         }
         let key = key_bytes(&key).ok_or("a key column has a type that no DynamoDB key can have")?;
         for (column, name) in self.names.iter().enumerate() {
@@ -127,20 +164,16 @@ impl ItemEncoder {
             ));
         }
         let memory_bytes = size_bytes + key.len() + values * VALUE_OVERHEAD_BYTES;
-        Ok(Item { key, attributes, deletes: false, version: version.cloned(), memory_bytes })
+        Ok(Item { key, attributes, deletes: false, memory_bytes })
     }
 
     /// The item that takes a row's item away.
     pub(crate) fn encode_delete(&self, batch: &RecordBatch, row: usize) -> Result<Item, String> {
         let keys = batch.project(&self.key).map_err(|e| e.to_string())?;
         let names = self.key.iter().map(|&c| self.names[c].clone()).collect();
-        let encoder = ItemEncoder {
-            names,
-            key: (0..self.key.len()).collect(),
-            nulls: Nulls::Written,
-            extra_bytes: 0,
-        };
-        Ok(Item { deletes: true, ..encoder.encode(&keys, row, None)? })
+        let encoder =
+            ItemEncoder { names, key: (0..self.key.len()).collect(), nulls: Nulls::Written };
+        Ok(Item { deletes: true, ..encoder.encode(&keys, row)? })
     }
 
     /// A row that is no item as a JSON object, for people: values that DynamoDB cannot hold as
@@ -182,7 +215,6 @@ mod tests {
             batch.schema().fields().iter().map(|f| f.name().as_str().into()).collect(),
             key,
             nulls,
-            0,
         )
     }
 
@@ -208,14 +240,14 @@ mod tests {
             ),
             ("tz", Arc::new(utc)),
         ]);
-        let item = encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0, None).unwrap();
+        let item = encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0).unwrap();
         let want = r#"{"k":"x","b":true,"l":-9223372036854775808,"f":1.1,"d":0,"m":-1.50,"y":"01ff","dt":"2024-02-29","tm":"01:02:03.045","ts":"2024-02-29 01:02:03.9","tz":"2024-02-29 01:02:03Z"}"#;
         assert_eq!(item.to_json(), want);
         assert_eq!(
-            encoder(&batch, vec![0], Nulls::LeftOut).encode(&batch, 1, None).unwrap().to_json(),
+            encoder(&batch, vec![0], Nulls::LeftOut).encode(&batch, 1).unwrap().to_json(),
             r#"{"k":"y"}"#
         );
-        let nulls = encoder(&batch, vec![0], Nulls::Written).encode(&batch, 1, None).unwrap();
+        let nulls = encoder(&batch, vec![0], Nulls::Written).encode(&batch, 1).unwrap();
         assert_eq!(nulls.attributes.iter().filter(|(_, v)| *v == Value::Null).count(), 10);
     }
 
@@ -227,9 +259,51 @@ mod tests {
         let batch = batch(vec![("a", a), ("b", b)]);
         let encoder = encoder(&batch, vec![0, 1], Nulls::Written);
         let keys: std::collections::HashSet<Arc<[u8]>> =
-            (0..4).map(|r| encoder.encode(&batch, r, None).unwrap().key).collect();
+            (0..4).map(|r| encoder.encode(&batch, r).unwrap().key).collect();
         assert_eq!(keys.len(), 4);
-        assert_eq!(encoder.encode(&batch, 4, None).unwrap_err(), "key column 'a' is NULL");
+        assert_eq!(encoder.encode(&batch, 4).unwrap_err(), "key column 'a' is NULL");
+    }
+
+    #[test]
+    fn a_key_that_no_item_can_have_is_refused_here() {
+        let long = "x".repeat(1025);
+        let a: ArrayRef = Arc::new(StringArray::from(vec!["", "a", "a", long.as_str()]));
+        let b: ArrayRef = Arc::new(StringArray::from(vec!["b", "", long.as_str(), "b"]));
+        let batch = batch(vec![("a", a), ("b", b)]);
+        let encoder = encoder(&batch, vec![0, 1], Nulls::Written);
+        for (row, reason) in [
+            (0, "key column 'a' is empty"),
+            (1, "key column 'b' is empty"),
+            (2, "key column 'b' has 1025 bytes, DynamoDB takes 1024"),
+        ] {
+            for item in [encoder.encode(&batch, row), encoder.encode_delete(&batch, row)] {
+                assert!(item.is_err_and(|e| e.starts_with(reason)), "{reason}");
+            }
+        }
+        assert!(encoder.encode(&batch, 3).is_ok(), "a partition key may have 2048");
+    }
+
+    #[test]
+    fn a_tombstone_has_the_key_the_version_and_its_end() {
+        let batch = batch(vec![
+            ("k", Arc::new(StringArray::from(vec!["x"])) as ArrayRef),
+            ("n", Arc::new(Int32Array::from(vec![7]))),
+        ]);
+        let encoder = encoder(&batch, vec![0], Nulls::Written);
+        let names = |item: Item| -> Vec<String> {
+            let put = Put { item, version: "v".into() };
+            put.stored(100).map(|(name, _)| name).collect()
+        };
+        let row = encoder.encode(&batch, 0).unwrap();
+        assert_eq!(names(row), ["k", "n", VERSION_ATTRIBUTE]);
+        let item = encoder.encode_delete(&batch, 0).unwrap();
+        assert_eq!(
+            names(item.clone()),
+            ["k", VERSION_ATTRIBUTE, DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE]
+        );
+        let expires = Value::Number((100 + TOMBSTONE_S).to_string());
+        let put = Put { item, version: "v".into() };
+        assert_eq!(put.stored(100).last(), Some((EXPIRES_ATTRIBUTE.to_owned(), expires)));
     }
 
     #[test]
@@ -241,15 +315,17 @@ mod tests {
         let encoder = encoder(&batch, vec![0], Nulls::Written);
         assert_eq!(encoder.row_json(&batch, 0), r#"{"k":1,"d":"NaN"}"#);
         for row in 0..4 {
-            let error = encoder.encode(&batch, row, None).unwrap_err();
+            let error = encoder.encode(&batch, row).unwrap_err();
             assert!(error.starts_with("column 'd': "), "{error}");
         }
-        assert!(encoder.encode(&batch, 4, None).is_ok());
+        assert!(encoder.encode(&batch, 4).is_ok());
     }
 
     #[test]
     fn the_size_counts_names_and_values() {
-        for (len, fits) in [(ITEM_BYTES_MAX - 4, true), (ITEM_BYTES_MAX - 3, false)] {
+        for (len, fits) in
+            [(ITEM_BYTES_MAX - OWN_BYTES - 4, true), (ITEM_BYTES_MAX - OWN_BYTES - 3, false)]
+        {
             let text = "x".repeat(len);
             // k, v: two names of one byte; the number 7 takes two.
             let columns: Vec<(&str, ArrayRef)> = vec![
@@ -257,10 +333,7 @@ mod tests {
                 ("v", Arc::new(StringArray::from(vec![text]))),
             ];
             let batch = batch(columns);
-            assert_eq!(
-                encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0, None).is_ok(),
-                fits
-            );
+            assert_eq!(encoder(&batch, vec![0], Nulls::Written).encode(&batch, 0).is_ok(), fits);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! In which order are items sent?
 //!
-//! Each key is a lane: one write of it is on its way at most, and where results replace each other
-//! only the newest waits. Plain bookkeeping, without locks or network; `outbox` owns it. What
-//! always holds: an item leaves its lane only when it is settled, and a request never holds a key
-//! twice.
+//! Each key is a lane: one write of it is on its way at most, and only the newest waits. Plain
+//! bookkeeping, without locks or network; `sender` owns it. What always holds: an item leaves its
+//! lane only when it is settled; what takes the place of another has no lower version.
 //!
 //! ```text
 //! key 7  waiting: v5 (v4 went, as only the newest waits)   on its way: v3   a new one replaces v5
@@ -11,34 +10,33 @@
 //! key 9                                                    on its way: v1   settled: the lane goes
 //! ```
 //!
-//! Where every change counts, all of them wait, in their order. An answer settles what was on its
-//! way: written, or refused for good; one that the table did not take is ready again.
+//! An answer settles what was on its way: written, or refused for good; one that the table did not
+//! take is sent again.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::connector::dynamodb::item::Item;
+use crate::connector::dynamodb::item::Put;
 use crate::connector::dynamodb::lost::Lost;
 use crate::sink::Rejected;
-use crate::sink::version::{Standing, WriteMode};
+use crate::sink::version::Standing;
 
 /// What one writer has to send, and what went wrong.
+#[derive(Default)]
 pub(crate) struct KeyLanes {
-    mode: WriteMode,
     by_key: HashMap<Arc<[u8]>, KeyLane>,
     /// Barriers that have come.
     barriers: u64,
     /// Items from before the last of them that are not settled.
     awaited: usize,
     /// Keys with something waiting and nothing on its way.
-    pub ready: VecDeque<Arc<[u8]>>,
+    ready: VecDeque<Arc<[u8]>>,
     /// Of all items, waiting or on their way.
     pub bytes: usize,
     /// How many those are.
     pub items: usize,
+    /// How many are on their way.
     pub requests: usize,
-    /// Requests that pause before they are sent again.
-    pub pausing: usize,
     /// The writer is gone: nothing more is sent.
     pub closed: bool,
     pub failure: Option<Lost>,
@@ -51,61 +49,37 @@ pub(crate) struct KeyLanes {
 #[derive(Default)]
 struct KeyLane {
     in_flight: Option<Arc<Sent>>,
-    waiting: VecDeque<Sent>,
+    waiting: Option<Sent>,
 }
 
 /// An item with the number of barriers that came before it.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    pub item: Item,
+    pub put: Put,
     barriers: u64,
 }
 
 impl KeyLanes {
-    pub fn new(mode: WriteMode) -> KeyLanes {
-        KeyLanes {
-            mode,
-            by_key: HashMap::new(),
-            barriers: 0,
-            awaited: 0,
-            ready: VecDeque::new(),
-            bytes: 0,
-            items: 0,
-            requests: 0,
-            pausing: 0,
-            closed: false,
-            failure: None,
-            rejected: Vec::new(),
-            rejected_before: Vec::new(),
-        }
-    }
-
-    /// Appends an item to its lane. Of two with versions that wait for one key only one is written:
-    /// returns how the other stands against it, whichever it is.
-    pub fn push(&mut self, item: Item) -> Option<Standing> {
-        let lane = self.by_key.entry(item.key.clone()).or_default();
-        if self.mode != WriteMode::Unique
-            && let Some(last) = lane.waiting.back_mut()
-        {
-            let standing = match &item.version {
-                None => None,
-                same if *same == last.item.version => Some(Standing::Same),
-                _ => Some(Standing::BehindWindow),
-            };
-            // Without versions both are None: the later one stays. It settles what the barrier
-            // waits for in the other's stead.
-            if item.version >= last.item.version {
-                self.bytes = self.bytes - last.item.memory_bytes + item.memory_bytes;
-                last.item = item;
+    /// Appends an item to its lane. Of two that wait for one key only one is written: returns how
+    /// the other stands against it, whichever it is.
+    pub fn push(&mut self, put: Put) -> Option<Standing> {
+        let key = put.item.key.clone();
+        let lane = self.by_key.entry(key.clone()).or_default();
+        if let Some(last) = &mut lane.waiting {
+            let is_same = put.version == last.put.version;
+            if put.version >= last.put.version {
+                self.bytes = self.bytes - last.put.item.memory_bytes + put.item.memory_bytes;
+                // It settles what the barrier waits for in the other's stead.
+                last.put = put;
             }
-            return standing;
+            return Some(if is_same { Standing::Same } else { Standing::BehindWindow });
         }
-        if lane.waiting.is_empty() && lane.in_flight.is_none() {
-            self.ready.push_back(item.key.clone());
+        if lane.in_flight.is_none() {
+            self.ready.push_back(key);
         }
-        self.bytes += item.memory_bytes;
+        self.bytes += put.item.memory_bytes;
         self.items += 1;
-        lane.waiting.push_back(Sent { item, barriers: self.barriers });
+        lane.waiting = Some(Sent { put, barriers: self.barriers });
         None
     }
 
@@ -151,37 +125,34 @@ impl KeyLanes {
     }
 
     /// All items that are not settled, by key; of each key in their order.
-    pub(crate) fn unsettled(&self) -> impl Iterator<Item = &Item> {
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = &Put> {
         let mut lanes: Vec<(&Arc<[u8]>, &KeyLane)> = self.by_key.iter().collect();
         lanes.sort_unstable_by_key(|(key, _)| *key);
         lanes.into_iter().flat_map(|(_, lane)| {
-            let in_flight = lane.in_flight.iter().map(|sent| &sent.item);
-            in_flight.chain(lane.waiting.iter().map(|sent| &sent.item))
+            let in_flight = lane.in_flight.iter().map(|sent| &sent.put);
+            in_flight.chain(lane.waiting.iter().map(|sent| &sent.put))
         })
     }
 
-    /// The next items to send together, each of another key; empty if there is nothing to send now.
-    pub(crate) fn next_request(&mut self, size: usize) -> Vec<Arc<Sent>> {
-        let mut items = Vec::new();
-        while items.len() < size
-            && let Some(key) = self.ready.pop_front()
-        {
+    /// The next item to be sent, on its way from now on.
+    pub(crate) fn next_request(&mut self) -> Option<Arc<Sent>> {
+        while let Some(key) = self.ready.pop_front() {
             if let Some(lane) = self.by_key.get_mut(&key)
-                && let Some(item) = lane.waiting.pop_front()
+                && let Some(sent) = lane.waiting.take()
             {
                 debug_assert!(lane.in_flight.is_none(), "two writes of one key are on their way");
-                let sent = Arc::new(item);
+                let sent = Arc::new(sent);
                 lane.in_flight = Some(sent.clone());
-                items.push(sent);
+                return Some(sent);
             }
         }
-        items
+        None
     }
 
     /// An item needs nothing more: its lane is free for the next one.
     pub(crate) fn settle(&mut self, sent: &Sent) {
-        let key = &sent.item.key;
-        self.bytes -= sent.item.memory_bytes;
+        let key = &sent.put.item.key;
+        self.bytes -= sent.put.item.memory_bytes;
         self.items -= 1;
         if self.awaited > 0 && sent.barriers < self.barriers {
             self.awaited -= 1;
@@ -189,7 +160,7 @@ impl KeyLanes {
         if let Some(lane) = self.by_key.get_mut(key) {
             debug_assert!(lane.in_flight.is_some(), "an item is settled twice");
             lane.in_flight = None;
-            if lane.waiting.is_empty() {
+            if lane.waiting.is_none() {
                 self.by_key.remove(key);
             } else {
                 self.ready.push_back(key.clone());
@@ -201,43 +172,48 @@ impl KeyLanes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connector::dynamodb::item::Item;
     use crate::connector::dynamodb::value::Value;
 
-    fn item(key: &str, value: &str, version: Option<&str>) -> Item {
-        Item {
+    fn put(key: &str, value: &str, version: &str) -> Put {
+        let item = Item {
             deletes: false,
             key: key.as_bytes().into(),
             attributes: vec![("v".into(), Value::Text(value.into()))],
-            version: version.map(Into::into),
             memory_bytes: value.len(),
-        }
+        };
+        Put { item, version: version.into() }
     }
 
-    fn text(item: &Item) -> String {
-        format!("{}={}", String::from_utf8_lossy(&item.key), item.to_json())
+    fn text(put: &Put) -> String {
+        format!("{}={}", String::from_utf8_lossy(&put.item.key), put.item.to_json())
+    }
+
+    fn next(lanes: &mut KeyLanes) -> Vec<Arc<Sent>> {
+        std::iter::from_fn(|| lanes.next_request()).collect()
     }
 
     fn texts(items: &[Arc<Sent>]) -> Vec<String> {
-        items.iter().map(|sent| text(&sent.item)).collect()
+        items.iter().map(|sent| text(&sent.put)).collect()
     }
 
     #[test]
     fn a_barrier_waits_for_what_came_before_it_and_for_what_takes_its_place() {
-        let mut lanes = KeyLanes::new(WriteMode::InOrder);
+        let mut lanes = KeyLanes::default();
         for key in ["b", "a"] {
-            lanes.push(item(key, "1", None));
+            lanes.push(put(key, "1", "1"));
         }
-        let first = lanes.next_request(1);
-        lanes.push(item("b", "2", None));
+        let first = lanes.next_request().unwrap();
+        lanes.push(put("b", "2", "2"));
         lanes.begin_barrier();
         assert_eq!(
             lanes.unsettled().map(text).collect::<Vec<_>>(),
             [r#"a={"v":"1"}"#, r#"b={"v":"1"}"#, r#"b={"v":"2"}"#]
         );
-        lanes.push(item("b", "3", None));
-        lanes.push(item("c", "1", None));
-        lanes.settle(&first[0]);
-        let rest = lanes.next_request(9);
+        lanes.push(put("b", "3", "3"));
+        lanes.push(put("c", "1", "1"));
+        lanes.settle(&first);
+        let rest = next(&mut lanes);
         assert_eq!(texts(&rest), [r#"a={"v":"1"}"#, r#"c={"v":"1"}"#, r#"b={"v":"3"}"#]);
         lanes.settle(&rest[0]);
         assert_eq!(lanes.take_prepared(), None);
@@ -255,16 +231,16 @@ mod tests {
 
     #[test]
     fn what_is_staged_belongs_to_the_next_epoch() {
-        let mut lanes = KeyLanes::new(WriteMode::Unique);
-        lanes.push(item("a", "1", None));
-        let sent = lanes.next_request(1);
+        let mut lanes = KeyLanes::default();
+        lanes.push(put("a", "1", "1"));
+        let sent = lanes.next_request().unwrap();
         let rejected = |reason: &str| Rejected { row: "{}".into(), reason: reason.into() };
         lanes.reject_row(rejected("no key"));
         lanes.begin_barrier();
         assert_eq!(lanes.unsettled().count(), 1);
         assert_eq!(lanes.stage(), [rejected("no key")]);
-        lanes.reject(&sent[0], rejected("too large"));
-        lanes.settle(&sent[0]);
+        lanes.reject(&sent, rejected("too large"));
+        lanes.settle(&sent);
         assert_eq!(
             lanes.take_rejected(),
             [rejected("too large")],
@@ -274,44 +250,20 @@ mod tests {
 
     #[test]
     fn the_newest_of_a_key_waits_while_one_is_in_flight() {
-        let mut lanes = KeyLanes::new(WriteMode::Versioned);
-        assert_eq!(lanes.push(item("a", "1", Some("1"))), None);
-        let first = lanes.next_request(1);
-        assert_eq!(lanes.push(item("a", "2", Some("2"))), None);
-        assert_eq!(lanes.push(item("a", "33", Some("3"))), Some(Standing::BehindWindow));
-        assert_eq!(lanes.push(item("a", "2", Some("2"))), Some(Standing::BehindWindow));
-        assert_eq!(lanes.push(item("a", "3333", Some("3"))), Some(Standing::Same));
-        assert!(lanes.next_request(9).is_empty(), "one write of a key at a time");
+        let mut lanes = KeyLanes::default();
+        assert_eq!(lanes.push(put("a", "1", "1")), None);
+        let first = lanes.next_request().unwrap();
+        assert_eq!(lanes.push(put("a", "2", "2")), None);
+        assert_eq!(lanes.push(put("a", "33", "3")), Some(Standing::BehindWindow));
+        assert_eq!(lanes.push(put("a", "2", "2")), Some(Standing::BehindWindow));
+        assert_eq!(lanes.push(put("a", "3333", "3")), Some(Standing::Same));
+        assert!(lanes.next_request().is_none(), "one write of a key at a time");
         assert_eq!((lanes.bytes, lanes.items), (5, 2));
-        lanes.settle(&first[0]);
-        let second = lanes.next_request(9);
+        lanes.settle(&first);
+        let second = next(&mut lanes);
         assert_eq!(texts(&second), [r#"a={"v":"3333"}"#]);
         lanes.settle(&second[0]);
         assert!(lanes.by_key.is_empty());
         assert_eq!((lanes.bytes, lanes.items), (0, 0));
-    }
-
-    #[test]
-    fn without_versions_the_last_one_stays() {
-        let mut lanes = KeyLanes::new(WriteMode::InOrder);
-        for value in ["2", "1", "3", "0"] {
-            assert_eq!(lanes.push(item("a", value, None)), None);
-        }
-        assert_eq!(texts(&lanes.next_request(9)), [r#"a={"v":"0"}"#]);
-    }
-
-    #[test]
-    fn a_request_never_holds_a_key_twice() {
-        let mut lanes = KeyLanes::new(WriteMode::Unique);
-        for (key, value) in [("a", "1"), ("b", "1"), ("a", "2"), ("a", "3")] {
-            lanes.push(item(key, value, None));
-        }
-        let first = lanes.next_request(25);
-        assert_eq!(texts(&first), [r#"a={"v":"1"}"#, r#"b={"v":"1"}"#]);
-        first.iter().for_each(|i| lanes.settle(i));
-        let second = lanes.next_request(25);
-        assert_eq!(texts(&second), [r#"a={"v":"2"}"#]);
-        lanes.settle(&second[0]);
-        assert_eq!(texts(&lanes.next_request(25)), [r#"a={"v":"3"}"#]);
     }
 }

@@ -1,6 +1,6 @@
 //! Why does nothing more come of a request to DynamoDB, and who has to act?
 //!
-//! Made where repetitions end: by `describe`, `outbox` and `lookup`, whose owners make an error of
+//! Made where repetitions end: by `describe`, `sender` and `lookup`, whose owners make an error of
 //! the table of it.
 
 use crate::who::{Again, Who};

@@ -7,7 +7,8 @@ use crate::aws::AwsOptions;
 use crate::connector::dynamodb::item::Nulls;
 use crate::options::{OptionKind, OptionSpec};
 
-/// BatchWriteItem takes no more.
+/// BatchWriteItem takes no more. It takes no conditions either, and all writes here have one, so
+/// that the option is understood and has no effect.
 const BATCH_SIZE_MAX: usize = 25;
 const REQUESTS_DEFAULT: usize = 50;
 /// More sockets than this help nobody.
@@ -29,7 +30,7 @@ pub const OPTIONS: [OptionSpec; 6] = [
     OptionSpec::new(
         BATCH_SIZE,
         OptionKind::Number(1, BATCH_SIZE_MAX as u64),
-        "items in a BatchWriteItem",
+        "of no effect, since items are written one by one, each on the condition that it is newer",
     )
     .or("25"),
     OptionSpec::new(
@@ -58,14 +59,12 @@ pub const OPTIONS: [OptionSpec; 6] = [
 pub(crate) struct DynamoDbOptions {
     pub table_name: String,
     pub aws: AwsOptions,
-    /// Items in a BatchWriteItem.
-    pub batch_size: usize,
     /// Requests of one writer that may be on their way at once.
     pub requests_max: usize,
     /// Items of one writer that may wait or be on their way.
     pub buffered_max: usize,
     /// A write that DynamoDB does not take ends the job, where otherwise it is repeated or its row
-    /// diverted. Items that a batch leaves unprocessed are repeated all the same, as in Flink.
+    /// diverted.
     pub fail_on_error: bool,
     /// NULL columns are left out of the item.
     pub nulls: Nulls,
@@ -90,10 +89,10 @@ impl DynamoDbOptions {
             Some("true") => Ok(true),
             Some(other) => Err(format!("'{key}' is true or false, not '{other}'")),
         };
+        number(BATCH_SIZE, BATCH_SIZE_MAX, BATCH_SIZE_MAX)?;
         Ok(DynamoDbOptions {
             table_name: required(TABLE_NAME, "the name of the DynamoDB table")?,
             aws: AwsOptions::parse(options)?,
-            batch_size: number(BATCH_SIZE, BATCH_SIZE_MAX, BATCH_SIZE_MAX)?,
             requests_max: number(REQUESTS, REQUESTS_DEFAULT, REQUESTS_MAX)?,
             buffered_max: number(BUFFERED, BUFFERED_DEFAULT, BUFFERED_MAX)?,
             fail_on_error: truth(FAIL_ON_ERROR)?,
@@ -115,10 +114,7 @@ mod tests {
     #[test]
     fn defaults_are_flinks() {
         let options = parse(&[("table-name", "t")]).unwrap();
-        assert_eq!(
-            (options.batch_size, options.requests_max, options.nulls),
-            (25, 50, Nulls::Written)
-        );
+        assert_eq!((options.requests_max, options.nulls), (50, Nulls::Written));
         assert_eq!((options.buffered_max, options.fail_on_error), (10_000, false));
         assert!(parse(&[("table-name", "t"), (FAIL_ON_ERROR, "TRUE")]).unwrap().fail_on_error);
     }

@@ -7,104 +7,70 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
-use crate::connector::dynamodb::client::{Failure, TableClient, attribute, failure};
+use crate::connector::dynamodb::api::{Attributes, Failure, Found, Page, Wanted};
+use crate::connector::dynamodb::client::{TableClient, attribute, failure};
 use crate::connector::dynamodb::value::Value;
 
-/// Attributes of an item, or of a key.
-pub(crate) type Attributes = Vec<(String, Value)>;
-
-/// BatchGetItem takes no more keys.
-pub(crate) const BATCH_KEYS_MAX: usize = 100;
-
-/// The attributes to read, in DynamoDB's form: any name may be asked for.
-pub(crate) struct Wanted {
-    expression: String,
-    names: HashMap<String, String>,
+/// The attributes to read in DynamoDB's form, in which any name may be asked for: an expression of
+/// short names, and what they stand for.
+fn projection(wanted: &Wanted) -> (String, HashMap<String, String>) {
+    let names = wanted.iter().enumerate().map(|(i, name)| (format!("#a{i}"), name.clone()));
+    let names: Vec<(String, String)> = names.collect();
+    let expression = names.iter().map(|(short, _)| short.as_str()).collect::<Vec<_>>().join(", ");
+    (expression, names.into_iter().collect())
 }
-
-impl Wanted {
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Wanted {
-        let names: Vec<(String, String)> =
-            names.into_iter().enumerate().map(|(i, n)| (format!("#a{i}"), n.to_owned())).collect();
-        let expression =
-            names.iter().map(|(short, _)| short.as_str()).collect::<Vec<_>>().join(", ");
-        Wanted { expression, names: names.into_iter().collect() }
-    }
-}
-
-/// Where to go on with a partition that one answer did not hold.
-#[derive(Clone)]
-pub struct Next(HashMap<String, AttributeValue>);
 
 impl TableClient {
-    /// The items of at most [`BATCH_KEYS_MAX`] keys, all different, and the keys that were not
-    /// looked at.
-    pub(crate) async fn get_batch(
+    pub(super) async fn batch_get_item(
         &self,
         keys: &[Attributes],
         wanted: &Wanted,
-    ) -> Result<(Vec<Attributes>, Vec<Attributes>), Failure> {
-        let asked = keys
-            .iter()
-            .map(|key| key.iter().map(|(name, value)| (name.clone(), attribute(value))).collect())
-            .collect();
+    ) -> Result<Found, Failure> {
+        let (expression, names) = projection(wanted);
         let asked = KeysAndAttributes::builder()
-            .set_keys(Some(asked))
-            .projection_expression(&wanted.expression)
-            .set_expression_attribute_names(Some(wanted.names.clone()))
+            .set_keys(Some(keys.iter().map(sdk).collect()))
+            .projection_expression(expression)
+            .set_expression_attribute_names(Some(names))
             .build()
             .map_err(|e| Failure::Fatal(e.to_string()))?;
-        let answer = self
-            .client
-            .batch_get_item()
-            .request_items(&self.table, asked)
-            .send()
-            .await
-            .map_err(|e| failure(&e))?;
-        let items = answer
-            .responses
-            .unwrap_or_default()
-            .into_values()
-            .flatten()
-            .map(attributes)
-            .collect::<Result<_, _>>()?;
+        let call = self.client().await.batch_get_item().request_items(&self.table, asked);
+        let answer = call.send().await.map_err(|e| failure(&e))?;
+        let items = answer.responses.unwrap_or_default().into_values().flatten();
         let left =
             answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|left| left.keys);
-        Ok((items, left.map(attributes).collect::<Result<_, _>>()?))
+        Ok(Found {
+            items: items.map(attributes).collect::<Result<_, _>>()?,
+            left: left.map(attributes).collect::<Result<_, _>>()?,
+        })
     }
 
-    /// Items of one partition in the order of the sort key, and where to go on if these are not
-    /// all.
-    pub async fn query(
+    pub(super) async fn query_partition(
         &self,
         partition: &(String, Value),
         wanted: &Wanted,
-        from: Option<Next>,
-    ) -> Result<(Vec<Attributes>, Option<Next>), Failure> {
-        let mut names = wanted.names.clone();
+        from: Option<&Attributes>,
+    ) -> Result<Page, Failure> {
+        let (expression, mut names) = projection(wanted);
         names.insert("#partition".into(), partition.0.clone());
-        let call = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("#partition = :partition");
+        let call = self.client().await.query().table_name(&self.table);
         let call = call
-            .projection_expression(&wanted.expression)
-            .set_expression_attribute_names(Some(names));
-        let call = call.expression_attribute_values(":partition", attribute(&partition.1));
-        let answer = call
-            .set_exclusive_start_key(from.map(|n| n.0))
-            .send()
-            .await
-            .map_err(|e| failure(&e))?;
-        let items = answer
-            .items
-            .unwrap_or_default()
-            .into_iter()
-            .map(attributes)
-            .collect::<Result<_, _>>()?;
-        Ok((items, answer.last_evaluated_key.filter(|key| !key.is_empty()).map(Next)))
+            .key_condition_expression("#partition = :partition")
+            .projection_expression(expression)
+            .set_expression_attribute_names(Some(names))
+            .expression_attribute_values(":partition", attribute(&partition.1))
+            .set_exclusive_start_key(from.map(sdk));
+        let answer = call.send().await.map_err(|e| failure(&e))?;
+        let items = answer.items.unwrap_or_default().into_iter();
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok(Page {
+            items: items.map(attributes).collect::<Result<_, _>>()?,
+            next: next.map(attributes).transpose()?,
+        })
     }
+}
+
+fn sdk(attributes: &Attributes) -> HashMap<String, AttributeValue> {
+    attributes.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
 }
 
 fn attributes(item: HashMap<String, AttributeValue>) -> Result<Attributes, Failure> {

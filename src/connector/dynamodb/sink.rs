@@ -1,33 +1,43 @@
 //! Results into a DynamoDB table, as upserts by key.
 //!
-//! Called by `runtime` as any sink. What always holds: writes of one key are made one after the
-//! other; where results of several windows share a key, a write is conditional on a version that is
-//! not higher, so the table never goes back; once a writer has given its part of an epoch,
+//! Called by `runtime` as any sink; `writers` are its ends. What always holds: writes of one key are
+//! made one after the other, and each is conditional on a version that is not higher, so the table
+//! never goes back; results without a window are sent by `commit`, when the checkpoint that they
+//! belong to is durable, all others at once; once a writer has given its part of an epoch,
 //! everything written before its barrier is in the table, superseded, handed out as rejected, or
 //! staged in the checkpoint; a fault of the table rejects no row, it ends the job.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::client::{TableClient, TableKey, VERSION_ATTRIBUTE};
+use tokio::sync::Notify;
+
+use super::api::{TableApi, TableKey, Tables};
+use super::client::Aws;
 use super::describe::describe;
-use super::item::{Item, ItemEncoder};
+use super::item::{DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE, ItemEncoder, Put, VERSION_ATTRIBUTE};
 use super::lost::Lost;
 use super::options::DynamoDbOptions;
-use super::outbox::{Outbox, OutboxConfig};
+use super::sender::{Sender, SenderConfig};
 use super::staged;
 use super::value::{is_supported, key_type};
-use crate::ids::Epoch;
-use crate::rows::Rows;
-use crate::sink::version::{Counts, TEXT_LEN, Tally, Version, WriteMode};
+use super::writers::{DirectWriter, OutboxWriter, RowItems};
+use crate::aws::clock::ServerClock;
+use crate::sink::version::{Counts, Tally, Version, WriteMode};
 use crate::sink::{
     Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec,
 };
 use crate::tasks::Tasks;
+use crate::time::clock::{Clock, SharedClock, SystemClock};
 use crate::types::sql_name;
 use crate::wake::Wake;
-use crate::who::{Again, Mistake, Who};
+use crate::who::{Again, Who};
+
+/// Why `commit` ends before all has arrived.
+fn given_up() -> Lost {
+    Lost::outside(Again::MayHelp, "the job has failed meanwhile")
+}
 
 pub struct DynamoDbSink {
     spec: TableSpec,
@@ -35,23 +45,35 @@ pub struct DynamoDbSink {
     run_ms: i64,
     mode: WriteMode,
     tasks: Tasks,
-    /// Made for the first writer: until then nothing outside is touched.
+    api: Arc<dyn TableApi>,
+    clock: Arc<ServerClock>,
+    /// Looked at for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
     tally: Arc<Tally>,
     /// What the checkpoint had staged that the job goes on from: for the first writer to send.
-    resumed: Mutex<Vec<Item>>,
+    resumed: Mutex<Vec<Put>>,
+    /// What `commit` sends at the moment.
+    committing: Mutex<Committing>,
+    /// Rows that the table refused when they were committed.
+    refused: Mutex<Vec<Rejected>>,
+}
+
+#[derive(Default)]
+struct Committing {
+    sender: Option<Arc<Sender>>,
+    /// The job has failed: nothing more is committed.
+    is_over: bool,
 }
 
 /// The table as it was found.
 struct Table {
-    client: Arc<TableClient>,
     found: TableKey,
     /// Columns of its key, in the order of its key schema.
     key: Vec<usize>,
 }
 
 impl DynamoDbSink {
-    /// Checks the options. `run_ms` is the start of the run, kept on resume.
+    /// A table of AWS. Checks the options. `run_ms` is the start of the run, kept on resume.
     pub fn new(
         spec: TableSpec,
         options: &BTreeMap<String, String>,
@@ -59,7 +81,22 @@ impl DynamoDbSink {
         mode: WriteMode,
         tasks: Tasks,
     ) -> Result<DynamoDbSink, SinkError> {
+        DynamoDbSink::on(&Aws, spec, options, run_ms, mode, SystemClock::shared(), tasks)
+    }
+
+    /// The same of tables that may be elsewhere.
+    pub(crate) fn on(
+        tables: &dyn Tables,
+        spec: TableSpec,
+        options: &BTreeMap<String, String>,
+        run_ms: i64,
+        mode: WriteMode,
+        clock: SharedClock,
+        tasks: Tasks,
+    ) -> Result<DynamoDbSink, SinkError> {
         let options = checked_options(&spec, options)?;
+        let clock = ServerClock::new(clock);
+        let api = tables.open(&options, clock.clone());
         let tally = Arc::new(Tally::new(&spec.name));
         Ok(DynamoDbSink {
             spec,
@@ -67,9 +104,13 @@ impl DynamoDbSink {
             run_ms,
             mode,
             tasks,
+            api,
+            clock,
             table: Mutex::default(),
             tally,
             resumed: Mutex::default(),
+            committing: Mutex::default(),
+            refused: Mutex::default(),
         })
     }
 
@@ -78,7 +119,14 @@ impl DynamoDbSink {
         checked_options(spec, options).map(drop)
     }
 
-    /// How many results of windows that share keys were not new.
+    /// What time it is at the table, ms since the epoch. Looks at the table, which has to be that of
+    /// the query.
+    pub(super) fn server_ms(&self) -> Result<i64, SinkError> {
+        self.table()?;
+        Ok(self.clock.wall_ms())
+    }
+
+    /// How many results were not new.
     pub fn counts(&self) -> Counts {
         self.tally.counts()
     }
@@ -93,16 +141,14 @@ impl DynamoDbSink {
         if let Some(table) = &*slot {
             return Ok(table.clone());
         }
-        let client = self.wait(TableClient::connect(self.options.clone()))?;
-        let client = Arc::new(client);
-        let found = self.wait(describe(client.clone()))?;
+        let found = self.wait(describe(self.api.clone()))?;
         let found = found.map_err(|lost| SinkError::Write {
             table: self.spec.name.clone(),
             reason: format!("DynamoDB table '{}': {}", self.options.table_name, lost.reason),
             who: lost.who,
         })?;
         let key = self.key_columns(&found)?;
-        Ok(slot.insert(Arc::new(Table { client, found, key })).clone())
+        Ok(slot.insert(Arc::new(Table { found, key })).clone())
     }
 
     /// Runs network work.
@@ -110,11 +156,7 @@ impl DynamoDbSink {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, SinkError> {
-        self.tasks.wait(work).map_err(|e| SinkError::Write {
-            table: self.spec.name.clone(),
-            reason: e.to_string(),
-            who: Who::Us,
-        })
+        self.tasks.wait(work).map_err(|e| self.failed(Lost { reason: e.to_string(), who: Who::Us }))
     }
 
     /// The columns of the table's key. It must be the SQL table's: with fewer attributes rows would
@@ -184,13 +226,79 @@ fn checked_options(
                 sql_name(field.data_type())
             )));
         }
-        if field.name() == VERSION_ATTRIBUTE {
+        let name = field.name();
+        if [VERSION_ATTRIBUTE, DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE].contains(&name.as_str()) {
             return Err(config(format!(
-                "the attribute '{VERSION_ATTRIBUTE}' holds versions: give the column another name"
+                "the attribute '{name}' says how new an item is: give the column another name"
             )));
         }
     }
     Ok(options)
+}
+
+impl DynamoDbSink {
+    fn failed(&self, Lost { reason, who }: Lost) -> SinkError {
+        SinkError::Write { table: self.spec.name.clone(), reason, who }
+    }
+
+    fn sender(&self, table: &Table, wake: Wake) -> Arc<Sender> {
+        Sender::new(SenderConfig {
+            api: self.api.clone(),
+            key: table.found.clone(),
+            requests_max: self.options.requests_max,
+            items_max: self.options.buffered_max,
+            fail_on_error: self.options.fail_on_error,
+            tasks: self.tasks.clone(),
+            wake,
+            table: self.options.table_name.clone(),
+            tally: self.tally.clone(),
+        })
+    }
+
+    /// What writers have staged. Items that an older release staged without a version give way to
+    /// any that has one.
+    fn decode(&self, staged: &[Staged]) -> Result<Vec<Put>, SinkError> {
+        let lowest = Version::of_window(self.run_ms, None).to_string().into();
+        let mut puts = Vec::new();
+        for part in staged {
+            let part = staged::decode(part, &lowest);
+            let part = part.map_err(|reason| self.unfit(Who::Stored(Again::IsInVain), reason))?;
+            puts.extend(part);
+        }
+        Ok(puts)
+    }
+
+    /// Sends changes until all have arrived. Returns those that the table refused.
+    fn send_all(&self, puts: Vec<Put>) -> Result<Vec<Rejected>, SinkError> {
+        let table = self.table()?;
+        let ended = Arc::new(Notify::new());
+        let told = ended.clone();
+        let sender = self.sender(&table, Arc::new(move || told.notify_one()));
+        {
+            let mut committing = lock(&self.committing);
+            if committing.is_over {
+                return Err(self.failed(given_up()));
+            }
+            committing.sender = Some(sender.clone());
+        }
+        let sent = self.wait(async move {
+            sender.push(puts)?;
+            let mut prepared = sender.begin_prepare(Afterwards::Ends)?;
+            loop {
+                match prepared {
+                    Prepared::Part { rejected, .. } => return Ok(rejected),
+                    Prepared::Waits => ended.notified().await,
+                }
+                prepared = sender.poll_prepare()?;
+            }
+        });
+        lock(&self.committing).sender = None;
+        sent?.map_err(|lost| self.failed(lost))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sink for DynamoDbSink {
@@ -200,132 +308,76 @@ impl Sink for DynamoDbSink {
 
     fn writer(&self, _writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let table = self.table()?;
-        let names: Vec<Arc<str>> =
-            self.spec.schema.fields().iter().map(|f| f.name().as_str().into()).collect();
-        let outbox = OutboxConfig {
-            mode: self.mode,
-            key_names: table.key.iter().map(|&k| names[k].clone()).collect(),
-            key: table.found.clone(),
-            batch_size: self.options.batch_size,
-            requests_max: self.options.requests_max,
-            items_max: self.options.buffered_max,
-            fail_on_error: self.options.fail_on_error,
-            tasks: self.tasks.clone(),
-            wake,
-            table: self.options.table_name.clone(),
-            tally: self.tally.clone(),
-        };
-        let outbox = Outbox::new(table.client.clone(), outbox);
-        let resumed =
-            std::mem::take(&mut *self.resumed.lock().unwrap_or_else(PoisonError::into_inner));
-        outbox.push(resumed).map_err(|lost| failed(&self.spec.name, lost))?;
-        let extra_bytes =
-            if self.mode == WriteMode::Versioned { VERSION_ATTRIBUTE.len() + TEXT_LEN } else { 0 };
-        Ok(Box::new(DynamoDbWriter {
+        let names = self.spec.schema.fields().iter().map(|f| f.name().as_str().into()).collect();
+        let rows = RowItems {
             table: self.spec.name.clone(),
             run_ms: self.run_ms,
-            versioned: self.mode == WriteMode::Versioned,
-            items: ItemEncoder::new(names, table.key.clone(), self.options.nulls, extra_bytes),
+            items: ItemEncoder::new(names, table.key.clone(), self.options.nulls),
             fail_on_error: self.options.fail_on_error,
-            outbox,
-        }))
+        };
+        if self.mode == WriteMode::InOrder {
+            return Ok(Box::new(OutboxWriter::new(rows)));
+        }
+        let sender = self.sender(&table, wake);
+        let resumed = std::mem::take(&mut *lock(&self.resumed));
+        sender.push(resumed).map_err(|lost| self.failed(lost))?;
+        Ok(Box::new(DirectWriter::new(rows, sender)))
     }
 
-    fn resume(&self, staged: &[Staged]) -> Result<(), SinkError> {
-        let mut resumed = self.resumed.lock().unwrap_or_else(PoisonError::into_inner);
-        for part in staged {
-            resumed.extend(
-                staged::decode(part)
-                    .map_err(|reason| self.unfit(Who::Stored(Again::IsInVain), reason))?,
+    /// Sends results without a window. Two queries may have written the same key: then that of the
+    /// later writer stays, whichever arrives first.
+    fn commit(&self, staged: &[Staged]) -> Result<(), SinkError> {
+        if self.mode != WriteMode::InOrder {
+            // It is on its way already.
+            return Ok(());
+        }
+        let puts = self.decode(staged)?.into_iter().map(|put| (put.item.key.clone(), put));
+        let by_key: BTreeMap<Arc<[u8]>, Put> = puts.collect();
+        if by_key.is_empty() {
+            return Ok(());
+        }
+        let behind = self.counts().newer_window;
+        let refused = self.send_all(by_key.into_values().collect())?;
+        lock(&self.refused).extend(refused);
+        let behind = self.counts().newer_window - behind;
+        if behind > 0 {
+            tracing::warn!(
+                table = self.options.table_name,
+                behind,
+                "results are not written: the table holds those of a later checkpoint of this run; was the state directory taken \
+                 from a copy, or does another process run on one?"
             );
         }
         Ok(())
     }
-}
 
-fn failed(table: &str, Lost { reason, who }: Lost) -> SinkError {
-    SinkError::Write { table: table.to_owned(), reason, who }
-}
-
-struct DynamoDbWriter {
-    table: String,
-    run_ms: i64,
-    versioned: bool,
-    items: ItemEncoder,
-    /// A row that cannot be an item ends the job.
-    fail_on_error: bool,
-    outbox: Arc<Outbox>,
-}
-
-impl SinkWriter for DynamoDbWriter {
-    fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        let of_batch = Version::of_window(self.run_ms, rows.window_end);
-        let text = |version: Version| -> Option<Arc<str>> {
-            self.versioned.then(|| version.to_string().into())
-        };
-        // Most rows have no revision: they share the text.
-        let of_all = text(of_batch);
-        let mut items = Vec::with_capacity(rows.batch.num_rows());
-        for row in 0..rows.batch.num_rows() {
-            let version = match rows.revision(row) {
-                0 => of_all.clone(),
-                revision => text(Version { revision, ..of_batch }),
-            };
-            let item = if rows.op(row).adds() {
-                self.items.encode(&rows.batch, row, version.as_ref())
-            } else {
-                self.items.encode_delete(&rows.batch, row)
-            };
-            match item {
-                Ok(item) => items.push(item),
-                // It was rejected when it was added: there is nothing to delete.
-                Err(_) if !rows.op(row).adds() => {}
-                Err(reason) => {
-                    if rows.ops.is_some()
-                        && let Ok(delete) = self.items.encode_delete(&rows.batch, row)
-                    {
-                        // What it may replace is no result any more.
-                        items.push(delete);
-                    }
-                    let row = self.items.row_json(&rows.batch, row);
-                    if self.fail_on_error {
-                        return Err(SinkError::Write {
-                            table: self.table.clone(),
-                            reason: format!("{reason}: {row}"),
-                            who: Who::User(Mistake::Data),
-                        });
-                    }
-                    self.outbox.reject(Rejected { row, reason });
-                }
-            }
+    fn resume(&self, staged: &[Staged]) -> Result<(), SinkError> {
+        if self.mode == WriteMode::InOrder {
+            // That was committed.
+            return Ok(());
         }
-        self.outbox.push(items).map_err(|lost| failed(&self.table, lost))
+        let puts = self.decode(staged)?;
+        lock(&self.resumed).extend(puts);
+        Ok(())
     }
 
-    fn has_room(&mut self) -> bool {
-        self.outbox.has_room()
+    fn take_refused(&self) -> Vec<Rejected> {
+        std::mem::take(&mut *lock(&self.refused))
     }
 
-    fn begin_prepare(
-        &mut self,
-        _epoch: Epoch,
-        afterwards: Afterwards,
-    ) -> Result<Prepared, SinkError> {
-        self.outbox.begin_prepare(afterwards).map_err(|lost| failed(&self.table, lost))
+    fn not_new(&self) -> Option<Counts> {
+        Some(self.counts())
     }
 
-    fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
-        self.outbox.poll_prepare().map_err(|lost| failed(&self.table, lost))
-    }
-
-    fn take_rejected(&mut self) -> Vec<Rejected> {
-        self.outbox.take_rejected()
+    fn give_up(&self) {
+        let mut committing = lock(&self.committing);
+        committing.is_over = true;
+        if let Some(sender) = &committing.sender {
+            sender.give_up(given_up());
+        }
     }
 }
 
-impl Drop for DynamoDbWriter {
-    fn drop(&mut self) {
-        // A writer that takes over must not meet writes of this one.
-        self.outbox.close();
-    }
-}
+#[cfg(test)]
+#[path = "sink_tests.rs"]
+mod tests;

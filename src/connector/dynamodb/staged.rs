@@ -1,12 +1,15 @@
-//! What was on its way to the table at a barrier, as the manifest keeps it.
+//! What was on its way to the table at a barrier, or waited for it, as the manifest keeps it.
 //!
-//! Written by the sink's writers, read when a job goes on from that checkpoint: a slow table holds
-//! no checkpoint up, since what it has not acknowledged is part of it. What always holds: what is
-//! read back writes the same items; another version of the form is refused.
+//! Written by the sink's writers, read when it is committed, or when a job goes on from that
+//! checkpoint: a slow table holds no checkpoint up, since what it has not acknowledged is part of
+//! it. What always holds: what is read back writes the same items with the same versions; another
+//! version of the form is refused.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::item::Item;
+use super::item::{Item, Put};
 use super::value::Value;
 use crate::sink::Staged;
 
@@ -24,14 +27,15 @@ struct StagedItem {
     key: Vec<u8>,
     attributes: Vec<(String, Value)>,
     deletes: bool,
+    /// Missing in what was staged before every item had one.
     version: Option<String>,
     memory_bytes: usize,
 }
 
 /// Empty if there are none.
-pub fn encode<'a>(items: impl Iterator<Item = &'a Item>) -> Staged {
-    let items: Vec<StagedItem> = items
-        .map(|item| StagedItem {
+pub fn encode<'a>(puts: impl Iterator<Item = &'a Put>) -> Staged {
+    let items: Vec<StagedItem> = puts
+        .map(|Put { item, version }| StagedItem {
             key: item.key.to_vec(),
             attributes: item
                 .attributes
@@ -39,7 +43,7 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a Item>) -> Staged {
                 .map(|(name, value)| (name.to_string(), value.clone()))
                 .collect(),
             deletes: item.deletes,
-            version: item.version.as_deref().map(String::from),
+            version: Some(version.to_string()),
             memory_bytes: item.memory_bytes,
         })
         .collect();
@@ -50,8 +54,8 @@ pub fn encode<'a>(items: impl Iterator<Item = &'a Item>) -> Staged {
     serde_json::to_vec(&Items { version: VERSION, items }).unwrap_or_default()
 }
 
-/// The items again, or why they cannot be read.
-pub fn decode(staged: &[u8]) -> Result<Vec<Item>, String> {
+/// The items again, or why they cannot be read. `lowest`: the version of those without one.
+pub fn decode(staged: &[u8], lowest: &Arc<str>) -> Result<Vec<Put>, String> {
     let items: Items = serde_json::from_slice(staged)
         .map_err(|e| format!("rows staged in the checkpoint cannot be read: {e}"))?;
     if items.version != VERSION {
@@ -60,14 +64,17 @@ pub fn decode(staged: &[u8]) -> Result<Vec<Item>, String> {
             "rows staged in the checkpoint have form {found}; this version reads form {VERSION}"
         ));
     }
-    let item = |item: StagedItem| Item {
-        key: item.key.into(),
-        attributes: item.attributes.into_iter().map(|(name, value)| (name.into(), value)).collect(),
-        deletes: item.deletes,
-        version: item.version.map(Into::into),
-        memory_bytes: item.memory_bytes,
+    let put = |staged: StagedItem| {
+        let attributes = staged.attributes.into_iter().map(|(name, value)| (name.into(), value));
+        let item = Item {
+            key: staged.key.into(),
+            attributes: attributes.collect(),
+            deletes: staged.deletes,
+            memory_bytes: staged.memory_bytes,
+        };
+        Put { item, version: staged.version.map_or_else(|| lowest.clone(), Into::into) }
     };
-    Ok(items.items.into_iter().map(item).collect())
+    Ok(items.items.into_iter().map(put).collect())
 }
 
 #[cfg(test)]
@@ -88,16 +95,21 @@ mod tests {
                 ("t".into(), Value::Text("ä".into())),
             ],
             deletes: false,
-            version: Some("7".into()),
             memory_bytes: 99,
         };
-        let deletion = Item { deletes: true, version: None, ..item.clone() };
-        let staged = encode([&item, &deletion].into_iter());
-        assert_eq!(decode(&staged), Ok(vec![item, deletion]));
+        let lowest: Arc<str> = "0".into();
+        let deletion = Item { deletes: true, ..item.clone() };
+        let puts = [(item, "7"), (deletion, "8")];
+        let puts = puts.map(|(item, version)| Put { item, version: version.into() });
+        let staged = encode(puts.iter());
+        assert_eq!(decode(&staged, &lowest), Ok(puts.to_vec()));
+        let text = String::from_utf8(staged.clone()).unwrap();
+        let older = decode(text.replacen("\"7\"", "null", 1).as_bytes(), &lowest).unwrap();
+        assert_eq!(older[0], Put { version: lowest.clone(), ..puts[0].clone() });
         assert!(encode(std::iter::empty()).is_empty());
         let other =
             String::from_utf8(staged).unwrap().replacen("\"version\":1", "\"version\":2", 1);
-        assert!(decode(other.as_bytes()).unwrap_err().contains("form 2"));
-        assert!(decode(b"{").is_err());
+        assert!(decode(other.as_bytes(), &lowest).unwrap_err().contains("form 2"));
+        assert!(decode(b"{", &lowest).is_err());
     }
 }

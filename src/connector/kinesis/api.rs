@@ -8,10 +8,10 @@
 
 use std::sync::Arc;
 
+use crate::aws::clock::ServerClock;
 use crate::connector::kinesis::KinesisOptions;
 use crate::connector::kinesis::position::ShardPosition;
 use crate::connector::kinesis::queue::Record;
-use crate::connector::kinesis::server_clock::ServerClock;
 use crate::tasks::{BoxFuture, Stopped, Tasks};
 
 /// Why a call gave nothing.

@@ -10,51 +10,22 @@ use std::time::Duration;
 
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::config::http::HttpResponse;
-use aws_sdk_kinesis::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_kinesis::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_kinesis::error::{BoxError, ProvideErrorMetadata, SdkError};
+use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, ShardIteratorType};
 
 use crate::aws::causes;
+use crate::aws::clock::{NoteDate, ServerClock};
 use crate::connector::kinesis::KinesisOptions;
 use crate::connector::kinesis::api::{
     Answer, Child, Described, Entry, Failure, HashRange, ListedShard, Reply, StreamApi, Streams,
 };
 use crate::connector::kinesis::position::ShardPosition;
 use crate::connector::kinesis::queue::Record;
-use crate::connector::kinesis::server_clock::ServerClock;
 use crate::tasks::{Stopped, Tasks};
 
 /// A call that has not answered by then is tried again; the largest reply takes a few seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Tells the clock the time of every answer.
-struct NoteDate(Arc<ServerClock>);
-
-impl std::fmt::Debug for NoteDate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NoteDate")
-    }
-}
-
-impl Intercept for NoteDate {
-    fn name(&self) -> &'static str {
-        "NoteDate"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(date) = context.response().headers().get("date") {
-            self.0.note_date(date);
-        }
-        Ok(())
-    }
-}
 
 /// The streams of AWS, or of whatever the options' endpoint is.
 pub(crate) struct Aws;

@@ -53,6 +53,14 @@ pub(crate) enum Known {
     Ended,
 }
 
+/// What audits of a stream have found.
+#[derive(Debug, Default)]
+pub(crate) struct Audited {
+    /// The last one found a stream that was made later.
+    pub is_another: bool,
+    pub coverage: Coverage,
+}
+
 /// Looks for shards that nobody reads.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
@@ -71,11 +79,14 @@ impl Coverage {
 
     /// Takes a listing.
     pub(crate) fn audit(&mut self, listed: &[ListedShard]) {
-        let found: BTreeSet<&str> = unread(listed, &self.known).collect();
-        self.unread = found
-            .into_iter()
-            .map(|id| (id.to_owned(), self.unread.get(id).map_or(1, |times| times + 1)))
-            .collect();
+        let found = unread(listed, &self.known);
+        let times = |id: &String| self.unread.get(id).map_or(1, |times| times + 1);
+        self.unread = found.into_iter().map(|s| (s.id.clone(), times(&s.id))).collect();
+    }
+
+    /// Those of a listing that nobody reads, nor will find.
+    pub(crate) fn unread<'a>(&self, listed: &'a [ListedShard]) -> Vec<&'a ListedShard> {
+        unread(listed, &self.known)
     }
 
     /// Shards that stay unread.
@@ -87,10 +98,7 @@ impl Coverage {
 
 /// Listed shards that are not known, were not replaced by known ones, and will not be found at the
 /// end of one that is read.
-fn unread<'a>(
-    listed: &'a [ListedShard],
-    known: &BTreeMap<String, Known>,
-) -> impl Iterator<Item = &'a str> {
+fn unread<'a>(listed: &'a [ListedShard], known: &BTreeMap<String, Known>) -> Vec<&'a ListedShard> {
     let by_id: BTreeMap<&str, &ListedShard> = listed.iter().map(|s| (s.id.as_str(), s)).collect();
     // Those from which known ones descend.
     let mut before: BTreeSet<&str> = BTreeSet::new();
@@ -103,7 +111,7 @@ fn unread<'a>(
         }
     }
     let is_unknown = |id: &str| !known.contains_key(id) && !before.contains(id);
-    let unread: Vec<&str> = listed
+    listed
         .iter()
         .filter(|shard| is_unknown(&shard.id))
         .filter(|shard| {
@@ -114,9 +122,7 @@ fn unread<'a>(
             };
             !shard.parents.iter().any(will_be_found)
         })
-        .map(|shard| shard.id.as_str())
-        .collect();
-    unread.into_iter()
+        .collect()
 }
 
 #[cfg(test)]

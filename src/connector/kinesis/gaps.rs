@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::connector::environment::OnGap;
 use crate::connector::kinesis::bounds::time;
 use crate::connector::kinesis::poll::Stop;
+use crate::connector::kinesis::position::ShardPosition;
 
 /// Gaps that are told in all: a stream has no more shards in reach of one start.
 const GAPS_TOLD_MAX: usize = 1000;
@@ -36,6 +37,10 @@ pub(crate) struct Gaps {
 
 const UNKNOWN: i64 = i64::MAX;
 
+/// Records that have less than this to live when a run begins may expire before it comes to them,
+/// and nothing is said of it: whoever begins at the horizon begins where records expire.
+const GRACE_MS: i64 = 3_600_000;
+
 impl Gaps {
     pub fn new(table: &str, on_gap: OnGap) -> Gaps {
         let retention_ms = AtomicI64::new(UNKNOWN);
@@ -45,6 +50,28 @@ impl Gaps {
     /// Notes how long the stream keeps records.
     pub(crate) fn note_retention(&self, hours: i64) {
         self.retention_ms.store(hours.saturating_mul(3_600_000), Ordering::Relaxed);
+    }
+
+    /// What a run that begins at a place need not read, ms since the epoch: what arrived before the
+    /// time that was asked for, or is about to expire. None where the retention is not known.
+    pub(crate) fn at_start(&self, at: &ShardPosition, now_ms: i64) -> Option<i64> {
+        let retention_ms = self.retention_ms.load(Ordering::Relaxed);
+        let horizon_ms = (retention_ms != UNKNOWN).then(|| now_ms.saturating_sub(retention_ms));
+        let soon_ms = horizon_ms.map(|ms| ms.saturating_add(GRACE_MS));
+        match at {
+            ShardPosition::Time { arrival_ms } => {
+                if let Some(horizon_ms) = horizon_ms.filter(|ms| arrival_ms < ms) {
+                    tracing::warn!(
+                        table = self.table,
+                        "the stream does not reach back to {}: it is read from {} on, which is all that it keeps",
+                        time(*arrival_ms),
+                        time(horizon_ms)
+                    );
+                }
+                soon_ms.max(Some(*arrival_ms))
+            }
+            ShardPosition::Horizon | ShardPosition::After { .. } => soon_ms,
+        }
     }
 
     /// True if what arrived from this time on need not be there any more.
@@ -118,6 +145,13 @@ mod tests {
             (Some(now_ms - 24 * HOUR_MS - 1), true),
         ] {
             assert_eq!(gaps.has_expired(read_to_ms, now_ms), expired, "{read_to_ms:?}");
+        }
+        for (at, begins_ms) in [
+            (ShardPosition::Horizon, now_ms - 23 * HOUR_MS),
+            (ShardPosition::Time { arrival_ms: now_ms - 5 }, now_ms - 5),
+            (ShardPosition::Time { arrival_ms: now_ms - 90 * HOUR_MS }, now_ms - 23 * HOUR_MS),
+        ] {
+            assert_eq!(gaps.at_start(&at, now_ms), Some(begins_ms), "{at:?}");
         }
         let gap = Gap {
             shard: "shard-7".into(),

@@ -12,8 +12,8 @@ pub mod options;
 mod poll;
 pub mod position;
 pub(crate) mod queue;
-pub(crate) mod server_clock;
-mod source;
+pub(crate) mod source;
+mod successors;
 mod timestamp;
 mod writer;
 

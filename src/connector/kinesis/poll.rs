@@ -8,17 +8,20 @@
 //! after the last record received; errors that may pass are waited out for ever, with growing
 //! pauses and ever fewer log lines; all others end the split.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::time::timer::{self, sleep, sleep_until};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::connector::kinesis::api::{Child, Failure, HashRange, ListedShard, StreamApi};
-use crate::connector::kinesis::coverage::covers;
+use crate::connector::kinesis::api::{Failure, StreamApi};
+use crate::connector::kinesis::coverage::Audited;
 use crate::connector::kinesis::gaps::{Gap, Gaps};
 use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
-use crate::connector::kinesis::queue::{Queue, Record, ShardEnd};
+use crate::connector::kinesis::queue::{
+    Finished, NEWS_BYTES_MAX, Queue, REPLY_BYTES_MAX, Record, ShardEnd,
+};
+use crate::source::budget::Held;
 use crate::source::{SplitId, SplitSeed};
 use crate::time::clock::SharedClock;
 use crate::wake::Wake;
@@ -62,8 +65,6 @@ impl Default for Pace {
     }
 }
 
-/// Listings can lag behind a split or merge; by then a child is listed, mostly.
-const LISTINGS_UNTOLD: u64 = 4;
 /// How well the time of the service is known: the header `Date` has seconds, and clocks that agree
 /// to two of them are left as they are.
 const CLOCK_GRAIN_MS: i64 = 3000;
@@ -79,6 +80,7 @@ pub(crate) struct Shard {
     pub id: SplitId,
     pub start: ShardPlace,
     pub gaps: Arc<Gaps>,
+    pub audited: Arc<Mutex<Audited>>,
     /// Records that arrived at this time or later do not belong to the job.
     pub to_ms: Option<i64>,
     pub pace: Pace,
@@ -88,35 +90,55 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// Reads until the end; the last thing it does is to put the outcome into the queue.
+    /// Reads until the end and puts the outcome into the queue. Stays behind that, since a pause
+    /// gives up what was not taken, the outcome too: then it is read again. Ends when it is aborted.
     pub async fn run(self) {
-        let outcome = match self.read().await {
+        let mut start = self.start.clone();
+        loop {
+            self.to_the_end(start).await;
+            start = self.queue.restart().await;
+        }
+    }
+
+    /// Reads on from a place until the end, unless a pause has given up what lies before it.
+    async fn to_the_end(&self, start: ShardPlace) {
+        if self.queue.finish(self.outcome(start).await) == Finished::Now {
+            (self.wake)();
+        }
+    }
+
+    async fn outcome(&self, start: ShardPlace) -> ShardEnd {
+        match self.read(start).await {
             Ok(children) => ShardEnd::End { children },
             Err(Stop::Failed(reason)) => ShardEnd::Failed(reason),
             Err(Stop::Gap(gap)) => ShardEnd::Gap(gap),
-        };
-        self.queue.finish(outcome);
-        (self.wake)();
+        }
     }
 
-    async fn read(&self) -> Result<Vec<SplitSeed>, Stop> {
-        let ShardPlace { at: mut position, mut read_to_ms } = self.start.clone();
+    async fn read(&self, start: ShardPlace) -> Result<Vec<SplitSeed>, Stop> {
+        let ShardPlace { at: mut position, mut read_to_ms } = start;
         let mut skip_before_ms = skip_before_ms(&position);
         let mut iterator: Option<String> = None;
         let mut patience = Patience::new(self);
         let mut empty_past_end = 0;
         let mut was_missing = false;
+        let mut expected = REPLY_BYTES_MAX;
         // The arrival of the last record.
         let mut arrived_ms: Option<i64> = None;
         loop {
             self.queue.has_room().await;
+            if let Some(place) = self.queue.take_restart() {
+                (position, read_to_ms) = (place.at, place.read_to_ms);
+                skip_before_ms = self::skip_before_ms(&position);
+                (iterator, expected) = (None, REPLY_BYTES_MAX);
+            }
             let current = match &iterator {
                 Some(current) => current,
                 None => match self.iterator_at(&position, &mut read_to_ms).await? {
                     Ok(new) => iterator.insert(new),
                     Err(Failure::Missing(reason)) => {
-                        self.gaps.pass(self.gap(read_to_ms, Some(reason)))?;
-                        return self.children(vec![], arrived_ms, &mut patience).await;
+                        let start = first_place(&position, None);
+                        return self.gone(read_to_ms, start, reason, &mut patience).await;
                     }
                     Err(failure) => {
                         patience.after("GetShardIterator", failure).await?;
@@ -124,6 +146,7 @@ impl Shard {
                     }
                 },
             };
+            let held = self.queue.reserve(expected).await;
             let called = timer::now();
             let called_ms = self.clock.wall_ms();
             let mut reply = match self.stream.get_records(current).await {
@@ -146,6 +169,9 @@ impl Shard {
             };
             patience.reset();
             was_missing = false;
+            if self.queue.is_given_up() {
+                continue;
+            }
             let empty = reply.records.is_empty();
             if let Some(last) = reply.records.last() {
                 position = ShardPosition::After { sequence_number: last.sequence_number.clone() };
@@ -157,8 +183,10 @@ impl Shard {
             self.queue.note_lag(reply.behind_ms);
             let rest =
                 if empty && reply.behind_ms == Some(0) { Rest::Nothing } else { Rest::Unknown };
-            self.deliver(reply.records, rest);
+            self.deliver(reply.records, held, rest);
+            expected = REPLY_BYTES_MAX;
             if reply.behind_ms == Some(0) {
+                expected = NEWS_BYTES_MAX;
                 // A record may have arrived while the service looked, and its clock is known to the
                 // second.
                 read_to_ms = read_to_ms.max(Some(called_ms - CLOCK_GRAIN_MS));
@@ -168,7 +196,8 @@ impl Shard {
                 return Ok(vec![]);
             }
             let Some(next) = reply.next_iterator else {
-                return self.children(reply.children, arrived_ms, &mut patience).await;
+                let start = first_place(&position, arrived_ms);
+                return self.children(reply.children, start, &mut patience).await;
             };
             iterator = Some(next);
             // Some servers say 0 in the reply before the one that ends a shard: only the second in
@@ -209,7 +238,7 @@ impl Shard {
     }
 
     /// What has expired. `gone`: the shard itself, in the service's words.
-    fn gap(&self, read_to_ms: Option<i64>, gone: Option<String>) -> Gap {
+    pub(super) fn gap(&self, read_to_ms: Option<i64>, gone: Option<String>) -> Gap {
         Gap { shard: self.id.to_string(), from_ms: read_to_ms, now_ms: self.clock.wall_ms(), gone }
     }
 
@@ -226,10 +255,10 @@ impl Shard {
         }
     }
 
-    fn deliver(&self, records: Vec<Record>, rest: Rest) {
+    fn deliver(&self, records: Vec<Record>, held: Held, rest: Rest) {
         let has_news = match rest {
             _ if !records.is_empty() => {
-                self.queue.push(records);
+                self.queue.push(records, held);
                 true
             }
             Rest::Nothing => self.queue.answered_empty(self.clock.monotonic()),
@@ -242,71 +271,19 @@ impl Shard {
             (self.wake)();
         }
     }
+}
 
-    /// Shards that list this one as a parent, once they have all of its hash keys among them.
-    async fn list_children(&self) -> Result<Vec<Child>, Failure> {
-        let listed = self.stream.list_shards().await?;
-        let own = listed.iter().find(|shard| *shard.id == *self.id.0).and_then(|s| s.hashes);
-        let is_child =
-            |shard: &ListedShard| shard.parents.iter().any(|parent| **parent == *self.id.0);
-        let children: Vec<Child> = listed
-            .into_iter()
-            .filter(is_child)
-            .map(|ListedShard { id, parents, hashes, .. }| Child { id, parents, hashes })
-            .collect();
-        let taken: Option<Vec<HashRange>> = children.iter().map(|child| child.hashes).collect();
-        Ok(match own.zip(taken) {
-            Some((own, taken)) if !covers(taken.iter().copied(), own) => vec![],
-            _ => children,
-        })
-    }
-
-    async fn children(
-        &self,
-        named: Vec<Child>,
-        arrived_ms: Option<i64>,
-        patience: &mut Patience<'_>,
-    ) -> Result<Vec<SplitSeed>, Stop> {
-        let mut children = named;
-        let mut listings: u64 = 0;
-        let mut pause = self.pace.relist;
-        while children.is_empty() {
-            match self.list_children().await {
-                Ok(listed) => {
-                    patience.reset();
-                    listings += 1;
-                    children = listed;
-                }
-                Err(failure) => {
-                    patience.after("ListShards", failure).await?;
-                    continue;
-                }
-            }
-            if children.is_empty() {
-                // The hash keys of a shard that has ended belong to another one: a listing that
-                // shows none is behind, and to go on without it would lose what it holds.
-                if listings >= LISTINGS_UNTOLD && listings.is_power_of_two() {
-                    tracing::warn!(
-                        table = self.table,
-                        shard = %self.id,
-                        listings,
-                        "the shard has ended, and no shard names it as its parent yet: listing again"
-                    );
-                }
-                sleep(pause).await;
-                pause = (pause * 2).min(self.pace.backoff_max);
-            }
-        }
-        let split = |id: String| SplitId(id.into());
-        let seeds = children.into_iter().map(|child| SplitSeed {
-            id: split(child.id),
-            parents: child.parents.into_iter().map(split).collect(),
-            // What it holds arrived after what its parent held, but not after the parent's end was
-            // seen.
-            start: ShardPlace { at: ShardPosition::Horizon, read_to_ms: arrived_ms }.into(),
-        });
-        Ok(seeds.collect())
-    }
+/// Where the children of a shard begin that was read up to a place. `arrived_ms`: when its last
+/// record came.
+fn first_place(parent: &ShardPosition, arrived_ms: Option<i64>) -> ShardPlace {
+    let at = match parent {
+        // The parent had no record behind the time that was asked for: it may have been closed
+        // before, and children that were there by then have older records too.
+        ShardPosition::Time { .. } => parent.clone(),
+        ShardPosition::Horizon | ShardPosition::After { .. } => ShardPosition::Horizon,
+    };
+    // What children hold arrived after what their parent held, but not after its end was seen.
+    ShardPlace { at, read_to_ms: arrived_ms }
 }
 
 /// A start time as the oldest arrival that is believed, floored to the second. Servers with arrival
@@ -331,7 +308,7 @@ fn skip_older(records: &mut Vec<Record>, before_ms: &mut Option<i64>) {
 }
 
 /// Failures in a row, and the pauses after them.
-struct Patience<'a> {
+pub(super) struct Patience<'a> {
     shard: &'a Shard,
     pauses: ExponentialBackoff,
     failures: u64,
@@ -350,7 +327,7 @@ impl<'a> Patience<'a> {
     }
 
     /// Pauses if the call may be tried again; otherwise says why not.
-    async fn after(&mut self, call: &str, failure: Failure) -> Result<(), Stop> {
+    pub(super) async fn after(&mut self, call: &str, failure: Failure) -> Result<(), Stop> {
         let reason = match failure {
             Failure::Fatal(reason) | Failure::Argument(reason) | Failure::Missing(reason) => {
                 return Err(Stop::Failed(format!("{call}: {reason}")));
@@ -370,7 +347,7 @@ impl<'a> Patience<'a> {
         Ok(())
     }
 
-    fn reset(&mut self) {
+    pub(super) fn reset(&mut self) {
         if self.failures > 0 {
             self.failures = 0;
             self.pauses = Self::pauses(&self.shard.pace);

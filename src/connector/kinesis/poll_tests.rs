@@ -6,8 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use super::*;
 use crate::connector::OnGap;
-use crate::connector::kinesis::api::{Answer as Given, Described, Entry, ListedShard, Reply};
-use crate::connector::kinesis::queue::{QUEUE_BYTES, Taken};
+use crate::connector::kinesis::api::{
+    Answer as Given, Child, Described, Entry, HashRange, ListedShard, Reply,
+};
+use crate::connector::kinesis::queue::Taken;
+use crate::source::budget::ReadBudget;
 use crate::time::clock::SetClock;
 
 /// What the server answers to one call.
@@ -103,7 +106,7 @@ const NOW_MS: i64 = 1_000_000_000;
 
 async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> Ran {
     let calls = Arc::new(Mutex::default());
-    let queue = Arc::new(Queue::new(QUEUE_BYTES));
+    let queue = Arc::new(Queue::new(ReadBudget::new(usize::MAX)));
     let wakes = Arc::new(AtomicUsize::new(0));
     let tick = Duration::from_millis(1);
     let shard = Shard {
@@ -112,6 +115,7 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
         id: SplitId("shard-0".into()),
         start: ShardPlace { at: start, read_to_ms: None },
         gaps: Arc::new(Gaps::new("rides", OnGap::Refuse)),
+        audited: Arc::default(),
         to_ms,
         pace: Pace {
             between_calls: tick,
@@ -129,7 +133,7 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
             }
         }),
     };
-    shard.run().await;
+    shard.to_the_end(shard.start.clone()).await;
     assert!(wakes.load(Ordering::Relaxed) > 0);
     let mut records = vec![];
     let outcome = loop {
@@ -258,7 +262,7 @@ async fn children_that_the_last_reply_does_not_name_are_listed() {
     let answers = vec![
         Answer::Iterator(Ok("a")),
         last(&[1], vec![]),
-        Answer::Children(Ok(vec![])),
+        Answer::Children(Ok(vec![child("shard-0", &[])])),
         Answer::Children(Err(throttled())),
         Answer::Children(Ok(listed)),
     ];
@@ -270,7 +274,7 @@ async fn children_that_the_last_reply_does_not_name_are_listed() {
         Child { hashes: Some(HashRange { first: 50, last: 99 }), ..child("shard-2", &["shard-0"]) };
     let own = Child { hashes: Some(HashRange { first: 0, last: 99 }), ..child("shard-0", &[]) };
     let mut answers = vec![Answer::Iterator(Ok("a")), last(&[1], vec![])];
-    answers.extend((0..50).map(|_| Answer::Children(Ok(vec![]))));
+    answers.extend((0..50).map(|_| Answer::Children(Ok(vec![own.clone()]))));
     answers.push(Answer::Children(Ok(vec![own.clone(), one_of_two.clone()])));
     answers.push(Answer::Children(Ok(vec![own, one_of_two, other])));
     let ran = run(ShardPosition::Horizon, None, answers).await;
@@ -285,6 +289,7 @@ async fn a_shard_that_has_expired_is_a_gap_that_is_named() {
         records(&[1], Some("b")),
         failed(gone()),
         Answer::Iterator(Err(gone())),
+        Answer::Children(Ok(vec![child("shard-9", &["shard-3"])])),
     ];
     let ran = run(ShardPosition::Horizon, None, answers).await;
     assert_eq!(ran.records, ["1"]);
@@ -415,7 +420,7 @@ impl StreamApi for Told {
 
 #[tokio::test]
 async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
-    let queue = Arc::new(Queue::new(QUEUE_BYTES));
+    let queue = Arc::new(Queue::new(ReadBudget::new(usize::MAX)));
     let known_empty: Arc<Mutex<Vec<bool>>> = Arc::default();
     let empty = || Ok(reply(&[], Some("i")));
     let behind = Reply { behind_ms: Some(500), ..reply(&[], Some("i")) };
@@ -441,6 +446,7 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
         id: SplitId("shard-0".into()),
         start: ShardPlace { at: ShardPosition::Horizon, read_to_ms: None },
         gaps: Arc::new(Gaps::new("rides", OnGap::Refuse)),
+        audited: Arc::default(),
         to_ms: None,
         pace: Pace {
             between_calls: tick,
@@ -453,7 +459,7 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
         queue,
         wake: Arc::new(|| {}),
     };
-    shard.run().await;
+    shard.to_the_end(shard.start.clone()).await;
     let told = known_empty.lock().unwrap_or_else(PoisonError::into_inner).clone();
     assert_eq!(told, [false, true, false, true, false, true, false, true]);
 }

@@ -12,17 +12,19 @@ use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::aws::AwsOptions;
+use crate::aws::clock::ServerClock;
 use crate::connector::OnGap;
-use crate::connector::kinesis::api::{Failure, ListedShard, StreamApi, Streams};
+use crate::connector::kinesis::api::{Answer, Failure, StreamApi, Streams};
 use crate::connector::kinesis::bounds::{self, GoesOn, time};
 use crate::connector::kinesis::client::Aws;
-use crate::connector::kinesis::coverage::{Coverage, Known, newest};
+use crate::connector::kinesis::coverage::{Audited, Known, newest};
 use crate::connector::kinesis::gaps::Gaps;
 use crate::connector::kinesis::poll::{Pace, Shard};
 use crate::connector::kinesis::position::{KeptBounds, KeptOfStream, ShardPlace, ShardPosition};
-use crate::connector::kinesis::queue::{QUEUE_BYTES, Queue, Record, ShardEnd, Taken};
-use crate::connector::kinesis::server_clock::ServerClock;
+use crate::connector::kinesis::queue::{Queue, Record, ShardEnd, Taken};
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::record::{Places, RawBatch};
 use crate::source::{
     Pause, Polled, Position, ReadAhead, RunState, Source, SourceError, SplitId, SplitReader,
@@ -49,14 +51,6 @@ pub struct KinesisSource {
     /// The run had an earlier end.
     reads_on: OnceLock<()>,
     audited: Arc<Mutex<Audited>>,
-}
-
-/// What audits have found.
-#[derive(Default)]
-struct Audited {
-    /// The last one found a stream that was made later.
-    is_another: bool,
-    coverage: Coverage,
 }
 
 impl KinesisSource {
@@ -177,7 +171,7 @@ impl Source for KinesisSource {
         let stream = self.stream.clone();
         // A stream that cannot be asked now is not another one; whoever may read it need not be
         // allowed to describe it.
-        let described = self.tasks.wait(async move { stream.describe().await });
+        let described = self.tasks.wait(patiently(stream, |stream| stream.describe()));
         let found_s = match described {
             Ok(Ok(Some(described))) => {
                 self.gaps.note_retention(described.retention_hours);
@@ -236,9 +230,10 @@ impl Source for KinesisSource {
     }
 
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
+        let stream = self.stream.clone();
         let mut shards = self
             .tasks
-            .wait(list_shards_patiently(self.stream.clone()))
+            .wait(patiently(stream, |stream| stream.list_shards()))
             .map_err(|e| SourceError::Failed {
                 table: self.table.clone(),
                 reason: e.to_string(),
@@ -256,7 +251,8 @@ impl Source for KinesisSource {
                 ShardPosition::Time { arrival_ms: self.clock.wall_ms() }
             }
         };
-        let start: Position = ShardPlace { at, read_to_ms: None }.into();
+        let read_to_ms = self.gaps.at_start(&at, self.clock.wall_ms());
+        let start: Position = ShardPlace { at, read_to_ms }.into();
         // A parent that is not listed lies before the start of the job, or its records have
         // expired: nothing to wait for.
         let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
@@ -281,13 +277,14 @@ impl Source for KinesisSource {
     ) -> Result<Box<dyn SplitReader>, SourceError> {
         let place = ShardPlace::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
         self.audited().coverage.note(&split.0, Known::Reading);
-        let queue = Arc::new(Queue::new(QUEUE_BYTES.min(ahead.bytes_max)));
+        let queue = Arc::new(Queue::new(ahead.budget));
         let shard = Shard {
             stream: self.stream.clone(),
             table: self.table.clone(),
             id: split.clone(),
             start: place.clone(),
             gaps: self.gaps.clone(),
+            audited: self.audited.clone(),
             to_ms: self.options.to_ms,
             pace: Pace::default(),
             clock: self.clock.clone(),
@@ -311,17 +308,20 @@ impl Source for KinesisSource {
     }
 }
 
-/// Tries of a listing before a job starts. Later ones are tried for ever.
-const LISTINGS_MAX: usize = 5;
+/// Tries of a call before a job starts. Later ones are tried for ever.
+const TRIES_MAX: usize = 5;
 
-/// All shards that hold records or may get some, tried a few times.
-async fn list_shards_patiently(stream: Arc<dyn StreamApi>) -> Result<Vec<ListedShard>, Failure> {
+/// Makes a call that a start needs, and makes it again a few times where that may help.
+async fn patiently<T>(
+    stream: Arc<dyn StreamApi>,
+    call: fn(&dyn StreamApi) -> Answer<'_, T>,
+) -> Result<T, Failure> {
     let pauses = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(250))
-        .with_max_times(LISTINGS_MAX - 1);
+        .with_max_times(TRIES_MAX - 1);
     let mut pauses = pauses.with_jitter().build();
     loop {
-        match (stream.list_shards().await, &mut pauses) {
+        match (call(stream.as_ref()).await, &mut pauses) {
             (Err(Failure::Retry(reason)), pauses) => match pauses.next() {
                 Some(pause) => sleep(pause).await,
                 None => return Err(Failure::Retry(reason)),
@@ -422,11 +422,21 @@ impl SplitReader for ShardReader {
     }
 
     fn position(&self) -> Position {
+        #[cfg(test)]
+        if planted::has(Bug::StoresPositionOfReadAhead)
+            && let Some(sequence_number) = self.queue.last_number()
+        {
+            let at = ShardPosition::After { sequence_number };
+            return ShardPlace { at, read_to_ms: None }.into();
+        }
         self.place.clone().into()
     }
 
     fn pause(&mut self, now: Pause) {
-        self.queue.pause(now);
+        match now {
+            Pause::Begins => self.queue.begin_pause(self.place.clone()),
+            Pause::Ends => self.queue.end_pause(),
+        }
     }
 
     fn lag_ms(&self) -> Option<i64> {

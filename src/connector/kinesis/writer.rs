@@ -11,8 +11,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 
 use super::api::{Entry, Failure, StreamApi, Streams};
 use super::client::Aws;
-use super::server_clock::ServerClock;
 use super::{Bounds, KinesisOptions};
+use crate::aws::clock::ServerClock;
 use crate::source::SourceError;
 use crate::tasks::{Stopped, Tasks};
 use crate::time::clock::SystemClock;

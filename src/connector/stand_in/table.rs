@@ -288,6 +288,10 @@ impl Sink for EmbeddedTable {
         self.shared.store.sync().map_err(|e| self.shared.failed(&e))
     }
 
+    fn not_new(&self) -> Option<Counts> {
+        Some(self.counts())
+    }
+
     fn discard_uncommitted(&self) -> Result<(), SinkError> {
         let mut changes = Changes::default();
         // Writers of this process may be at work already: theirs stay.

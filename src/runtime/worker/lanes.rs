@@ -97,10 +97,7 @@ impl Worker {
     fn may_receive(&mut self, chain: usize) -> bool {
         let is_over = self.held_bytes > self.control.accumulator_bytes_max
             && self.chains[chain].frozen_epoch.is_some();
-        !is_over
-            && !self.errors.is_full()
-            && !self.chains[chain].has_work()
-            && self.chains[chain].has_room()
+        !is_over && !self.errors.is_full() && !self.chains[chain].has_work() && self.has_room(chain)
     }
 
     pub(super) fn receive(&mut self, e: usize, lane: usize, event: Event) -> Result<(), JobError> {

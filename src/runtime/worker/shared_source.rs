@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::ids::WorkerId;
+use crate::source::budget::ReadBudget;
 use crate::source::{Position, Source, SplitId, SplitSeed};
 use crate::state::key::hash_key;
 use crate::time::Watermark;
@@ -50,8 +51,8 @@ pub struct SharedSource {
     /// With whom it is kept together, if it is.
     pub(super) aligned: Option<Aligned>,
     pub workers: usize,
-    /// What a split may read ahead, bytes.
-    pub(super) split_bytes: usize,
+    /// What the readers of all sources may hold.
+    pub(super) budget: Arc<ReadBudget>,
     watermark_ms: AtomicI64,
     /// By worker: how far the split that is furthest behind is behind; None if none has said.
     /// Locked once a second.
@@ -66,7 +67,7 @@ impl SharedSource {
         idle_timeout: Duration,
         aligned: Option<Aligned>,
         workers: usize,
-        split_bytes: usize,
+        budget: Arc<ReadBudget>,
     ) -> SharedSource {
         SharedSource {
             table,
@@ -75,7 +76,7 @@ impl SharedSource {
             idle_timeout,
             aligned,
             workers,
-            split_bytes,
+            budget,
             watermark_ms: AtomicI64::new(Watermark::NONE.ms()),
             lags_ms: Mutex::new(vec![None; workers]),
         }

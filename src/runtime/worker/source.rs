@@ -142,7 +142,7 @@ impl WorkerSource {
             });
             let Some((id, position, watermark, rows)) = next else { return Ok(()) };
             let (slot, wake) = self.turns.open(watermark, parker.clone());
-            let ahead = ReadAhead { wake, bytes_max: self.shared.split_bytes };
+            let ahead = ReadAhead { wake, budget: self.shared.budget.clone() };
             let reader = source.open(&id, &position, ahead)?;
             let hash = hash_key(format!("{}/{id}", self.shared.table).as_bytes());
             if self.open.len() <= slot {

@@ -5,19 +5,18 @@
 //! pauses, as often as `lookup.max-retries` says, and keys that were answered meanwhile are not
 //! asked for again; an answer has no more than [`ANSWER_BYTES_MAX`].
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::task::JoinSet;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::connector::dynamodb::client::{Failure, TableClient};
+use crate::connector::dynamodb::api::{Attributes, BATCH_KEYS_MAX, Failure, Found, Page};
 use crate::connector::dynamodb::describe::describe;
+use crate::connector::dynamodb::item::{DELETED_ATTRIBUTE, KEY_BYTES_MAX};
 use crate::connector::dynamodb::lookup::{Shared, item};
 use crate::connector::dynamodb::lost::Lost;
-use crate::connector::dynamodb::read::{Attributes, BATCH_KEYS_MAX, Next};
 use crate::connector::dynamodb::value::{Value, value, write_json_object};
 use crate::lookup::LookupError;
 use crate::time::timer;
@@ -29,34 +28,28 @@ const CALLS_MAX: usize = 16;
 /// What the items of one question may hold in text form: enough for thousands of rows, small
 /// against a job's memory.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// DynamoDB's limits on a partition key and a sort key, bytes: no item has a longer one.
-const KEY_BYTES_MAX: [usize; 2] = [2048, 1024];
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_FACTOR: f32 = 3.0;
 /// As long as a throttled table needs to recover. Jitter adds up to as much again.
 const PAUSE_MAX: Duration = Duration::from_millis(2500);
 
 /// The rows of some keys.
-pub async fn rows(shared: &Arc<Shared>, keys: &RecordBatch) -> Result<RecordBatch, LookupError> {
-    let client = shared.client().await?;
+pub async fn rows(shared: &Shared, keys: &RecordBatch) -> Result<RecordBatch, LookupError> {
+    shared.look().await?;
     let batch_keys = if shared.spec.is_unique() { BATCH_KEYS_MAX } else { 1 };
     let keys: Vec<Attributes> = (0..keys.num_rows()).filter_map(|row| key(keys, row)).collect();
     let mut waiting =
         keys.chunks(batch_keys).map(<[Attributes]>::to_vec).collect::<Vec<_>>().into_iter();
-    let mut calls: JoinSet<Result<Vec<Attributes>, LookupError>> = JoinSet::new();
+    let mut calls = FuturesUnordered::new();
     let (mut items, mut bytes) = (Vec::new(), 0);
     loop {
         while calls.len() < CALLS_MAX
             && let Some(keys) = waiting.next()
         {
-            let (shared, client) = (shared.clone(), client.clone());
-            calls.spawn(
-                async move { Call { shared, client, items: vec![], bytes: 0 }.run(keys).await },
-            );
+            calls.push(Call { shared, items: vec![], bytes: 0 }.run(keys));
         }
-        // A task ends without a result only if the runtime stops.
-        let Some(done) = calls.join_next().await else { break };
-        let done = done.map_err(|_| LookupError::Stopped)??;
+        let Some(done) = calls.next().await else { break };
+        let done = done?;
         bytes += done.iter().map(size_bytes).sum::<usize>();
         if bytes > ANSWER_BYTES_MAX {
             return Err(shared.error(too_much()));
@@ -73,6 +66,11 @@ fn too_much() -> Lost {
         "the rows of some keys have more than {ANSWER_BYTES_MAX} bytes together; name more of the key in ON"
     );
     Lost { reason, who: Who::User(Mistake::Data) }
+}
+
+/// There was a row, and there is none any more.
+fn is_tombstone(item: &Attributes) -> bool {
+    item.iter().any(|(name, _)| name == DELETED_ATTRIBUTE)
 }
 
 fn size_bytes(item: &Attributes) -> usize {
@@ -100,34 +98,33 @@ fn key(keys: &RecordBatch, row: usize) -> Option<Attributes> {
 }
 
 /// One call with its repetitions.
-struct Call {
-    shared: Arc<Shared>,
-    client: Arc<TableClient>,
+struct Call<'a> {
+    shared: &'a Shared,
     items: Vec<Attributes>,
     bytes: usize,
 }
 
-impl Call {
+impl Call<'_> {
     async fn run(mut self, mut keys: Vec<Attributes>) -> Result<Vec<Attributes>, LookupError> {
-        let mut from: Option<Next> = None;
+        let mut from: Option<Attributes> = None;
         let mut pauses = self.pauses();
         loop {
             let outcome = if self.shared.spec.is_unique() {
-                self.client
-                    .get_batch(&keys, &self.shared.wanted)
-                    .await
-                    .map(|(items, left)| (items, left, None))
+                let answer = self.shared.api.get_batch(&keys, &self.shared.wanted).await;
+                answer.map(|Found { items, left }| (items, left, None))
             } else {
                 let Some(partition) = keys.first().and_then(|key| key.first()) else {
                     return Ok(self.items);
                 };
-                let answer = self.client.query(partition, &self.shared.wanted, from.clone()).await;
-                answer.map(|(items, next)| {
+                let (api, wanted) = (&self.shared.api, &self.shared.wanted);
+                let answer = api.query(partition, wanted, from.as_ref()).await;
+                answer.map(|Page { items, next }| {
                     (items, if next.is_some() { keys.clone() } else { vec![] }, next)
                 })
             };
             let (reason, pause) = match outcome {
-                Ok((items, left, next)) => {
+                Ok((mut items, left, next)) => {
+                    items.retain(|item| !is_tombstone(item));
                     self.bytes += items.iter().map(size_bytes).sum::<usize>();
                     self.items.extend(items);
                     if left.is_empty() {
@@ -174,7 +171,7 @@ impl Call {
 
     /// The table's key may have changed since it was first looked at.
     async fn unfit(&self, keys: &[Attributes], reason: String) -> LookupError {
-        let found = describe(self.client.clone()).await;
+        let found = describe(self.shared.api.clone()).await;
         let in_vain = |reason| Lost::outside(Again::IsInVain, reason);
         let changed = match found {
             Ok(found) => self.shared.check_key(&found),

@@ -8,7 +8,7 @@
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use crate::connector::dynamodb::read::Attributes;
+use crate::connector::dynamodb::api::Attributes;
 use crate::connector::dynamodb::value::Value;
 use crate::format::Decoder;
 use crate::format::json::{

@@ -4,7 +4,7 @@
 //! Connected by `connect`; the calls are made by tasks on the network runtime (`fetch`), never on a
 //! worker. What always holds: the table is looked at before the first question, and a key that is
 //! not the declared one is an error; reads are eventually consistent, as DynamoDB's are unless one
-//! asks and pays for more.
+//! asks and pays for more; the tombstone of a row is no row.
 
 mod fetch;
 mod item;
@@ -17,15 +17,18 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tokio::sync::OnceCell;
 
-use crate::connector::dynamodb::client::{TableClient, TableKey};
+use crate::aws::clock::ServerClock;
+use crate::connector::dynamodb::api::{TableApi, TableKey, Tables};
+use crate::connector::dynamodb::client::Aws;
 use crate::connector::dynamodb::describe::describe;
+use crate::connector::dynamodb::item::DELETED_ATTRIBUTE;
 use crate::connector::dynamodb::lost::Lost;
 use crate::connector::dynamodb::options::DynamoDbOptions;
-use crate::connector::dynamodb::read::Wanted;
 use crate::connector::dynamodb::value::{is_supported, key_type};
 use crate::engine_words::in_sql;
 use crate::lookup::{LookupError, LookupSpec, LookupTable, Reply};
 use crate::tasks::Tasks;
+use crate::time::clock::{SharedClock, SystemClock};
 use crate::who::Again;
 
 /// DynamoDB's keys have a partition key and perhaps a sort key.
@@ -42,32 +45,50 @@ struct Shared {
     options: DynamoDbOptions,
     /// How often a call that failed is made again.
     retries: usize,
-    wanted: Wanted,
+    /// The attributes that are read: the columns, and what tells a tombstone.
+    wanted: Vec<String>,
     /// Calls that were made again, for log lines.
     repeated: AtomicU64,
-    /// Made for the first question: until then nothing outside is touched.
-    client: OnceCell<Arc<TableClient>>,
+    api: Arc<dyn TableApi>,
+    /// Its key was found to be the declared one. Looked at for the first question: until then
+    /// nothing outside is touched.
+    fits: OnceCell<()>,
 }
 
 impl DynamoDbLookup {
-    /// Checks the options, which are those of the sink. Errors: what is wrong with them or with the
-    /// declaration.
+    /// A table of AWS. Checks the options, which are those of the sink. Errors: what is wrong with
+    /// them or with the declaration.
     pub fn new(
         spec: LookupSpec,
         options: &BTreeMap<String, String>,
         retries: usize,
         tasks: Tasks,
     ) -> Result<DynamoDbLookup, String> {
+        DynamoDbLookup::on(&Aws, spec, options, retries, SystemClock::shared(), tasks)
+    }
+
+    /// The same of tables that may be elsewhere.
+    pub(crate) fn on(
+        tables: &dyn Tables,
+        spec: LookupSpec,
+        options: &BTreeMap<String, String>,
+        retries: usize,
+        clock: SharedClock,
+        tasks: Tasks,
+    ) -> Result<DynamoDbLookup, String> {
         let options = DynamoDbOptions::parse(options)?;
         check(&spec.schema, &spec.primary_key)?;
-        let wanted = Wanted::new(spec.schema.fields().iter().map(|f| f.name().as_str()));
+        let columns = spec.schema.fields().iter().map(|f| f.name().clone());
+        let wanted = columns.chain([DELETED_ATTRIBUTE.to_owned()]).collect();
+        let api = tables.open(&options, ServerClock::new(clock));
         let shared = Shared {
             spec,
             options,
             retries,
             wanted,
             repeated: AtomicU64::default(),
-            client: OnceCell::new(),
+            api,
+            fits: OnceCell::new(),
         };
         Ok(DynamoDbLookup { shared: Arc::new(shared), tasks })
     }
@@ -118,14 +139,13 @@ impl Shared {
         LookupError::Table { table: self.spec.table.clone(), reason, who }
     }
 
-    async fn client(&self) -> Result<Arc<TableClient>, LookupError> {
-        let connect = async || {
-            let client = Arc::new(TableClient::connect(self.options.clone()).await);
-            let found = describe(client.clone()).await.map_err(|e| self.error(e))?;
-            self.check_key(&found).map_err(|e| self.error(Lost::outside(Again::IsInVain, e)))?;
-            Ok(client)
+    /// Looks at the table, unless that was done.
+    async fn look(&self) -> Result<(), LookupError> {
+        let look = async || {
+            let found = describe(self.api.clone()).await.map_err(|e| self.error(e))?;
+            self.check_key(&found).map_err(|e| self.error(Lost::outside(Again::IsInVain, e)))
         };
-        self.client.get_or_try_init(connect).await.cloned()
+        self.fits.get_or_try_init(look).await.copied()
     }
 
     /// The key must be the declared one, in its order: what is asked by its first column is asked

@@ -1,13 +1,20 @@
 //! What time is it at the service? The local clock, corrected by the `Date` of the service's
 //! answers.
 //!
-//! Made by `source`, read where arrival times matter: the start of LATEST and the end of `--to`.
-//! What always holds: where the clocks agree to the resolution of the header (a second), the local
-//! one counts.
+//! Made by whoever opens a service's client, which tells it of every answer ([`NoteDate`]). Read
+//! where another machine's time would do harm: the start of LATEST and the end of `--to`, the number
+//! of a run, the time at which a deleted row is forgotten. What always holds: where the clocks agree
+//! to the resolution of the header (a second), the local one counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::time::clock::{Clock, SharedClock};
 
@@ -45,6 +52,33 @@ impl Clock for ServerClock {
 
     fn monotonic(&self) -> Duration {
         self.local.monotonic()
+    }
+}
+
+/// Tells the clock the time of every answer of a client.
+pub(crate) struct NoteDate(pub Arc<ServerClock>);
+
+impl std::fmt::Debug for NoteDate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NoteDate")
+    }
+}
+
+impl Intercept for NoteDate {
+    fn name(&self) -> &'static str {
+        "NoteDate"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.0.note_date(date);
+        }
+        Ok(())
     }
 }
 
