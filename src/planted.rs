@@ -22,10 +22,20 @@ pub(crate) enum Bug {
     ForgetsToPublishAgain,
     /// A checkpoint holds the position of what was read ahead, not of what was taken.
     StoresPositionOfReadAhead,
+    /// The folder of a file that was given its name is not synced.
+    LosesUnsyncedNames,
+    /// A write takes the place of a newer one: one that arrives late wins.
+    IgnoresVersions,
+    /// A row that is deleted leaves nothing behind that keeps older ones out.
+    ForgetsTombstones,
+    /// A revision counts what a process has sent.
+    CountsEmissionsAsRevisions,
+    /// A write that the table did not take counts as written.
+    DropsThrottledWrites,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 7] = [
+    pub const ALL: [Bug; 12] = [
         Bug::ResumesAtLastRecord,
         Bug::ForgetsAChild,
         Bug::PausesWhatOthersWaitFor,
@@ -33,6 +43,11 @@ impl Bug {
         Bug::PublishesBeforeManifest,
         Bug::ForgetsToPublishAgain,
         Bug::StoresPositionOfReadAhead,
+        Bug::LosesUnsyncedNames,
+        Bug::IgnoresVersions,
+        Bug::ForgetsTombstones,
+        Bug::CountsEmissionsAsRevisions,
+        Bug::DropsThrottledWrites,
     ];
 }
 

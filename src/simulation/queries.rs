@@ -23,7 +23,7 @@ pub(super) struct Query {
     pub select: &'static str,
 }
 
-pub(super) const QUERIES: [Query; 5] = [
+pub(super) const QUERIES: [Query; 6] = [
     Query {
         name: "windows of their own",
         columns: "k STRING, we TIMESTAMP(3), c BIGINT, s BIGINT, PRIMARY KEY (k, we) NOT ENFORCED",
@@ -57,6 +57,13 @@ pub(super) const QUERIES: [Query; 5] = [
         key: &[("k", "S")],
         is_append_only: false,
         select: "SELECT k, COUNT(*), SUM(v) FROM rides GROUP BY k",
+    },
+    Query {
+        name: "totals that come and go",
+        columns: "k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED",
+        key: &[("k", "S")],
+        is_append_only: false,
+        select: "SELECT k, SUM(v) FROM rides GROUP BY k HAVING MOD(SUM(v), 3) <> 0",
     },
     Query {
         name: "a board of totals",

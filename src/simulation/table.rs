@@ -15,6 +15,7 @@
 //! give.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::connector::dynamodb::item::{
 };
 use crate::connector::dynamodb::options::DynamoDbOptions;
 use crate::connector::dynamodb::value::{Value, write_json_object};
+use crate::planted::{self, Bug};
 use crate::sink::version::{Standing, lost_to};
 use crate::time::timer::{self, Instant, sleep};
 
@@ -250,7 +252,7 @@ impl Service {
         let write = Write {
             table: caller.table.clone(),
             who: caller.who.clone(),
-            put: put.clone(),
+            put: caller.sent(put),
             key: key.clone(),
             outcome: Arc::clone(&outcome),
         };
@@ -303,6 +305,9 @@ impl Service {
     async fn put(&self, caller: &Opened, put: &Put, key: &TableKey) -> Result<Standing, Failure> {
         let (there, back) = (self.latency(), self.latency());
         match self.luck(true) {
+            Luck::Throttled if planted::has(Bug::DropsThrottledWrites) => {
+                return Ok(Standing::Newer);
+            }
             Luck::Throttled => return self.throttled(there + back).await,
             Luck::Failed => return self.failed(there + back).await,
             Luck::Lost => return self.gives_up("lost").await,
@@ -455,7 +460,8 @@ impl Table {
                 .any(|name| get(held, name).is_some_and(|v| Some(v) != get(&stored, name)))
         };
         let is_of_other_key = held.is_some_and(is_other);
-        let is_newer = held_version.as_deref().is_none_or(|held| held <= &**version);
+        let is_newer = planted::has(Bug::IgnoresVersions)
+            || held_version.as_deref().is_none_or(|held| held <= &**version);
         if is_newer {
             let what = if item.deletes { What::Tombstone } else { What::Item(stored.clone()) };
             let change = Change {
@@ -465,7 +471,11 @@ impl Table {
                 version: version_of(&stored).map(String::from),
             };
             self.history.entry(place.clone()).or_default().push(change);
-            self.items.insert(place, stored);
+            if item.deletes && planted::has(Bug::ForgetsTombstones) {
+                self.items.remove(&place);
+            } else {
+                self.items.insert(place, stored);
+            }
         }
         match held_version.as_deref() {
             _ if is_of_other_key => Err(Failure::Unfit(OTHER_KEY.into())),
@@ -511,6 +521,7 @@ impl Tables for Caller {
             who: self.who.clone(),
             table: options.table_name.clone(),
             clock,
+            emissions: AtomicU64::new(0),
         })
     }
 }
@@ -521,9 +532,23 @@ struct Opened {
     who: String,
     table: String,
     clock: Arc<ServerClock>,
+    /// Writes of this process, for a fault.
+    emissions: AtomicU64,
 }
 
 impl Opened {
+    /// What is sent for a put.
+    fn sent(&self, put: &Put) -> Put {
+        let mut put = put.clone();
+        if planted::has(Bug::CountsEmissionsAsRevisions)
+            && let Some((of_window, _)) = put.version.rsplit_once('-')
+        {
+            let emission = self.emissions.fetch_add(1, Ordering::Relaxed);
+            put.version = format!("{of_window}-{emission:016x}").into();
+        }
+        put
+    }
+
     /// Tells the caller's clock what time it is, as the head of an answer does.
     fn tell(&self) {
         let now = chrono::DateTime::from_timestamp_millis(self.service.now_ms());

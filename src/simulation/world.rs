@@ -38,6 +38,7 @@ use crate::source::SourceError;
 use crate::state::store::StoreKind;
 use crate::time::clock::SharedClock;
 use crate::time::virtual_time::{Begun, VirtualClock, VirtualTime};
+use crate::who::{Again, Who};
 
 /// A job that has not ended after so many turns goes round in circles.
 const TURNS_MAX: u64 = 3_000_000;
@@ -58,6 +59,9 @@ pub(super) struct Lived {
     pub is_refused: bool,
     pub trace: Vec<String>,
 }
+
+/// A job that fails more often is not mended by a start.
+const FAILURES_MAX: u64 = 100;
 
 /// The table of results.
 const TABLE: &str = "res";
@@ -113,6 +117,8 @@ enum Ended {
     AtGap,
     /// The stream is another one.
     Refused,
+    /// Starting again may help.
+    Failed,
 }
 
 impl World<'_> {
@@ -162,7 +168,7 @@ impl World<'_> {
 
     fn run(&mut self) -> Result<Lived, String> {
         let processes = &self.scenario.processes;
-        let mut number = 0;
+        let (mut number, mut failures) = (0, 0);
         while let Some(process) = processes.get(number) {
             self.note(format!("process {number} begins: {process:?}"));
             let ended = self.process(number, process)?;
@@ -180,6 +186,14 @@ impl World<'_> {
                 Ended::AtGap => {
                     self.note("records have expired, which is agreed to".into());
                     self.on_gap = OnGap::Accept;
+                    self.disk.kill();
+                    continue;
+                }
+                Ended::Failed => {
+                    failures += 1;
+                    if failures > FAILURES_MAX {
+                        return Err("the job fails again and again".into());
+                    }
                     self.disk.kill();
                     continue;
                 }
@@ -282,6 +296,11 @@ impl World<'_> {
             }
             // Killed at a change to its files.
             Err(_) if self.disk.is_dead() => Ok(Ended::Killed),
+            // The outside did not answer for too long: somebody starts it again.
+            Err(e) if e.who() == Who::Outside(Again::MayHelp) => {
+                self.note(format!("the job failed: {e}"));
+                Ok(Ended::Failed)
+            }
             Err(e) => {
                 self.trace.append(&mut seen.splits);
                 Err(format!("the job failed: {e}{}", clockwork.why()))

@@ -137,7 +137,8 @@ impl Shard {
                 None => match self.iterator_at(&position, &mut read_to_ms).await? {
                     Ok(new) => iterator.insert(new),
                     Err(Failure::Missing(reason)) => {
-                        return self.gone(read_to_ms, reason, &mut patience).await;
+                        let start = first_place(&position, None);
+                        return self.gone(read_to_ms, start, reason, &mut patience).await;
                     }
                     Err(failure) => {
                         patience.after("GetShardIterator", failure).await?;
@@ -195,7 +196,8 @@ impl Shard {
                 return Ok(vec![]);
             }
             let Some(next) = reply.next_iterator else {
-                return self.children(reply.children, arrived_ms, &mut patience).await;
+                let start = first_place(&position, arrived_ms);
+                return self.children(reply.children, start, &mut patience).await;
             };
             iterator = Some(next);
             // Some servers say 0 in the reply before the one that ends a shard: only the second in
@@ -269,6 +271,19 @@ impl Shard {
             (self.wake)();
         }
     }
+}
+
+/// Where the children of a shard begin that was read up to a place. `arrived_ms`: when its last
+/// record came.
+fn first_place(parent: &ShardPosition, arrived_ms: Option<i64>) -> ShardPlace {
+    let at = match parent {
+        // The parent had no record behind the time that was asked for: it may have been closed
+        // before, and children that were there by then have older records too.
+        ShardPosition::Time { .. } => parent.clone(),
+        ShardPosition::Horizon | ShardPosition::After { .. } => ShardPosition::Horizon,
+    };
+    // What children hold arrived after what their parent held, but not after its end was seen.
+    ShardPlace { at, read_to_ms: arrived_ms }
 }
 
 /// A start time as the oldest arrival that is believed, floored to the second. Servers with arrival

@@ -14,7 +14,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use crate::aws::AwsOptions;
 use crate::aws::clock::ServerClock;
 use crate::connector::OnGap;
-use crate::connector::kinesis::api::{Failure, ListedShard, StreamApi, Streams};
+use crate::connector::kinesis::api::{Answer, Failure, StreamApi, Streams};
 use crate::connector::kinesis::bounds::{self, GoesOn, time};
 use crate::connector::kinesis::client::Aws;
 use crate::connector::kinesis::coverage::{Audited, Known, newest};
@@ -171,7 +171,7 @@ impl Source for KinesisSource {
         let stream = self.stream.clone();
         // A stream that cannot be asked now is not another one; whoever may read it need not be
         // allowed to describe it.
-        let described = self.tasks.wait(async move { stream.describe().await });
+        let described = self.tasks.wait(patiently(stream, |stream| stream.describe()));
         let found_s = match described {
             Ok(Ok(Some(described))) => {
                 self.gaps.note_retention(described.retention_hours);
@@ -230,9 +230,10 @@ impl Source for KinesisSource {
     }
 
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
+        let stream = self.stream.clone();
         let mut shards = self
             .tasks
-            .wait(list_shards_patiently(self.stream.clone()))
+            .wait(patiently(stream, |stream| stream.list_shards()))
             .map_err(|e| SourceError::Failed {
                 table: self.table.clone(),
                 reason: e.to_string(),
@@ -307,17 +308,20 @@ impl Source for KinesisSource {
     }
 }
 
-/// Tries of a listing before a job starts. Later ones are tried for ever.
-const LISTINGS_MAX: usize = 5;
+/// Tries of a call before a job starts. Later ones are tried for ever.
+const TRIES_MAX: usize = 5;
 
-/// All shards that hold records or may get some, tried a few times.
-async fn list_shards_patiently(stream: Arc<dyn StreamApi>) -> Result<Vec<ListedShard>, Failure> {
+/// Makes a call that a start needs, and makes it again a few times where that may help.
+async fn patiently<T>(
+    stream: Arc<dyn StreamApi>,
+    call: fn(&dyn StreamApi) -> Answer<'_, T>,
+) -> Result<T, Failure> {
     let pauses = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(250))
-        .with_max_times(LISTINGS_MAX - 1);
+        .with_max_times(TRIES_MAX - 1);
     let mut pauses = pauses.with_jitter().build();
     loop {
-        match (stream.list_shards().await, &mut pauses) {
+        match (call(stream.as_ref()).await, &mut pauses) {
             (Err(Failure::Retry(reason)), pauses) => match pauses.next() {
                 Some(pause) => sleep(pause).await,
                 None => return Err(Failure::Retry(reason)),

@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use super::api::{Child, Failure, HashRange, ListedShard};
 use super::coverage::{Known, covers};
 use super::poll::{Patience, Shard, Stop};
-use super::position::{ShardPlace, ShardPosition};
+use super::position::ShardPlace;
 use crate::source::{SplitId, SplitSeed};
 use crate::time::timer::sleep;
 
@@ -29,27 +29,27 @@ enum Listing {
 }
 
 impl Shard {
-    /// The children of a shard that was read to its end. `named`: those of its last reply;
-    /// `arrived_ms`: when its last record came.
+    /// The children of a shard that was read to its end. `named`: those of its last reply; `start`:
+    /// where they begin.
     pub(super) async fn children(
         &self,
         named: Vec<Child>,
-        arrived_ms: Option<i64>,
+        start: ShardPlace,
         patience: &mut Patience<'_>,
     ) -> Result<Vec<SplitSeed>, Stop> {
-        // What they hold arrived after what their parent held, but not after its end was seen.
         if !named.is_empty() {
-            return Ok(seeds(named, arrived_ms));
+            return Ok(seeds(named, &start));
         }
         let (mut listings, mut without) = (0u64, 0u64);
         let mut pause = self.pace.relist;
         loop {
             match self.list().await {
-                Ok(Listing::Children(children)) => return Ok(seeds(children, arrived_ms)),
+                Ok(Listing::Children(children)) => return Ok(seeds(children, &start)),
                 Ok(Listing::Expired(next)) if without >= LISTINGS_WITHOUT_MIN => {
-                    self.gaps
-                        .pass(self.gap(arrived_ms, Some("its children are not listed".into())))?;
-                    return Ok(seeds(next, None));
+                    self.gaps.pass(
+                        self.gap(start.read_to_ms, Some("its children are not listed".into())),
+                    )?;
+                    return Ok(seeds(next, &ShardPlace { read_to_ms: None, ..start }));
                 }
                 Ok(found) => {
                     patience.reset();
@@ -74,11 +74,12 @@ impl Shard {
         }
     }
 
-    /// What comes after a shard that is not there any more, if that was agreed to. `reason`: the
-    /// service's words.
+    /// What comes after a shard that is not there any more, if that was agreed to. `start`: where
+    /// that begins; `reason`: the service's words.
     pub(super) async fn gone(
         &self,
         read_to_ms: Option<i64>,
+        start: ShardPlace,
         reason: String,
         patience: &mut Patience<'_>,
     ) -> Result<Vec<SplitSeed>, Stop> {
@@ -89,8 +90,8 @@ impl Shard {
                 Ok(listing) => {
                     self.gaps.pass(self.gap(read_to_ms, Some(reason)))?;
                     return match listing {
-                        Listing::Children(next) | Listing::Expired(next) => Ok(seeds(next, None)),
-                        Listing::NotYet => self.children(vec![], None, patience).await,
+                        Listing::Children(next) | Listing::Expired(next) => Ok(seeds(next, &start)),
+                        Listing::NotYet => self.children(vec![], start, patience).await,
                     };
                 }
             }
@@ -127,12 +128,12 @@ fn child(ListedShard { id, parents, hashes, .. }: &ListedShard) -> Child {
     Child { id: id.clone(), parents: parents.clone(), hashes: *hashes }
 }
 
-fn seeds(children: Vec<Child>, read_to_ms: Option<i64>) -> Vec<SplitSeed> {
+fn seeds(children: Vec<Child>, start: &ShardPlace) -> Vec<SplitSeed> {
     let split = |id: String| SplitId(id.into());
     let seed = |child: Child| SplitSeed {
         id: split(child.id),
         parents: child.parents.into_iter().map(split).collect(),
-        start: ShardPlace { at: ShardPosition::Horizon, read_to_ms }.into(),
+        start: start.clone().into(),
     };
     children.into_iter().map(seed).collect()
 }
