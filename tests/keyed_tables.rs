@@ -238,6 +238,76 @@ fn embedded_tables_hold_what_the_recorded_changes_lead_to() {
     }
 }
 
+/// A board of three, then of one, then of two; another race has one window only.
+const SHRINKING: &str = r#"{"race":"x","rider":"a","points":5,"ts":"2026-01-01 00:00:01"}
+{"race":"x","rider":"b","points":4,"ts":"2026-01-01 00:00:02"}
+{"race":"x","rider":"c","points":3,"ts":"2026-01-01 00:00:03"}
+{"race":"y","rider":"d","points":9,"ts":"2026-01-01 00:00:04"}
+{"race":"y","rider":"e","points":8,"ts":"2026-01-01 00:00:04"}
+{"race":"x","rider":"c","points":7,"ts":"2026-01-01 00:00:11"}
+{"race":"x","rider":"b","points":6,"ts":"2026-01-01 00:00:21"}
+{"race":"x","rider":"a","points":2,"ts":"2026-01-01 00:00:22"}
+"#;
+
+/// The script for it: the best ten of each race in the last ten seconds.
+fn shrinking(dir: &Path, options: &str, windows: &str) -> String {
+    fs::write(dir.join("points.jsonl"), SHRINKING).expect("writes");
+    format!(
+        "CREATE TABLE points (race STRING, rider STRING, points BIGINT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)
+           WITH ('connector'='filesystem','format'='json','path'='{}');
+         CREATE TABLE board (race STRING, place BIGINT, rider STRING, PRIMARY KEY (race, place) NOT ENFORCED)
+           WITH ('connector'='dynamodb','table-name'='board'{options});
+         INSERT INTO board SELECT race, place, rider FROM (
+           SELECT race, rider, ROW_NUMBER() OVER (PARTITION BY window_start, window_end, race ORDER BY n DESC) AS place
+           FROM (SELECT window_start, window_end, race, rider, SUM(points) AS n
+                 FROM TABLE(TUMBLE(TABLE points, DESCRIPTOR(ts), INTERVAL '10' SECOND))
+                 WHERE ts < TIMESTAMP '{windows}' GROUP BY window_start, window_end, race, rider)
+         ) WHERE place <= 10;",
+        dir.join("points.jsonl").display()
+    )
+}
+
+/// Where a window has fewer ranks than the one before, the last ranks of that one are no result any
+/// more.
+#[test]
+fn a_board_that_shrinks_leaves_no_ranks_of_the_window_before() {
+    for (until, expected) in [
+        ("2026-01-01 00:00:10", vec!["x 1 a", "x 2 b", "x 3 c", "y 1 d", "y 2 e"]),
+        ("2026-01-01 00:00:20", vec!["x 1 c", "y 1 d", "y 2 e"]),
+        ("2026-01-01 00:00:30", vec!["x 1 b", "x 2 a", "y 1 d", "y 2 e"]),
+    ] {
+        for workers in ["1", "3"] {
+            let dir = tempfile::tempdir().expect("temporary folder");
+            let tables = held(&shrinking(dir.path(), "", until), workers);
+            assert_eq!(tables["board"], expected, "{until}, {workers} workers");
+        }
+    }
+    let server = DynamoDbServer::start();
+    server.create_table("board", ("race", "S"), Some(("place", "N")));
+    // What an earlier run has left is no result of this one either.
+    server.put(
+        "board",
+        &serde_json::json!({ "race": { "S": "x" }, "place": { "N": "9" }, "rider": { "S": "z" } }),
+    );
+    let options = format!(
+        ",'aws.endpoint'='{}','aws.credentials.basic.accesskeyid'='AKIDEXAMPLE','aws.credentials.basic.secretkey'='wJalr',\
+         'aws.credentials.provider'='BASIC'",
+        server.endpoint()
+    );
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let sql = shrinking(dir.path(), &options, "2026-01-01 00:00:20");
+    finish(&sql, &dir.path().join("state"), &Variation::plain(2));
+    let rows = server.scan("board").into_iter().filter_map(row);
+    let mut found: Vec<String> = rows
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().expect("text").to_owned();
+            format!("{} {} {}", text("race"), row["place"], text("rider"))
+        })
+        .collect();
+    found.sort();
+    assert_eq!(found, ["x 1 c", "y 1 d", "y 2 e"]);
+}
+
 /// What the tables of a script hold under `--local`, as a user sees it: cells with a space between
 /// them, sorted.
 fn held(sql: &str, workers: &str) -> BTreeMap<String, Vec<String>> {

@@ -146,5 +146,9 @@ fn line(operator: &OperatorPlan) -> String {
             format!("number the best {} of each partition", spec.limit)
         }
         OperatorPlan::Upserts(..) => "upserts and deletes by key".into(),
+        OperatorPlan::EndedRanks(spec) => format!(
+            "delete the ranks up to {} that a board has no more in a later window",
+            spec.limit
+        ),
     }
 }

@@ -33,6 +33,7 @@ use crate::operator::rank::operator::Rank;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::session::rows::{SessionRows, SessionRowsSpec};
+use crate::operator::top_n::ended::{EndedRanks, EndedRanksSpec};
 use crate::operator::top_n::number::NumberTopN;
 use crate::operator::top_n::prune::PruneTopN;
 use crate::operator::top_n::{TopNSpec, TopNStage};
@@ -182,6 +183,8 @@ pub enum OperatorPlan {
     EndedWindows(Option<Zone>),
     /// For a sink with a key, whose columns these are.
     Upserts(Vec<usize>),
+    /// For a sink whose key is the rank of a window Top-N.
+    EndedRanks(EndedRanksSpec),
     Unnest(UnnestSpec, Elements),
 }
 
@@ -240,6 +243,7 @@ impl OperatorPlan {
             OperatorPlan::ProcessingTime { .. } => "processing time".into(),
             OperatorPlan::EndedWindows(_) => "ended windows".into(),
             OperatorPlan::Upserts(_) => "upserts".into(),
+            OperatorPlan::EndedRanks(_) => "ended ranks".into(),
             OperatorPlan::Unnest(..) => "unnest".into(),
         }
     }
@@ -282,6 +286,7 @@ impl OperatorPlan {
             }
             OperatorPlan::EndedWindows(zone) => Box::new(EndedWindows::new(zone)),
             OperatorPlan::Upserts(key) => Box::new(Upserts::new(key)),
+            OperatorPlan::EndedRanks(spec) => Box::new(EndedRanks::new(spec)),
             OperatorPlan::Unnest(spec, elements) => Box::new(Unnest::new(spec, elements)),
         })
     }

@@ -8,7 +8,7 @@
 //! 0x01 key                          = row         tables with a key; the key as `state::key` writes it
 //! 0x01 run epoch writer number      = row         tables without one, once their epoch is committed
 //! 0x02 opened instance number       = row         rows of a table without a key that are not committed yet
-//! row = version text, JSON object
+//! row = version text, JSON object     nothing behind the version: the row was deleted
 //! ```
 //!
 //! What always holds: with a key, a row gives way only to one whose version is not lower, so the
@@ -190,9 +190,10 @@ impl EmbeddedTable {
         self.shared
             .store
             .scan(&[ROWS], &[ROWS + 1], |_, value| {
-                rows.push(
-                    String::from_utf8_lossy(value.get(TEXT_LEN..).unwrap_or_default()).into_owned(),
-                );
+                let row = value.get(TEXT_LEN..).unwrap_or_default();
+                if !row.is_empty() {
+                    rows.push(String::from_utf8_lossy(row).into_owned());
+                }
                 Ok::<(), StoreError>(())
             })
             .map_err(|e| self.shared.failed(&e))?;
@@ -369,8 +370,9 @@ impl TableWriter {
             }
             key.truncate(1);
             key.extend_from_slice(self.keys.get(row));
-            if !rows.op(row).adds() {
-                // Only results without a window are taken back: these have no newer version.
+            let adds = rows.op(row).adds();
+            if !adds && shared.mode == WriteMode::InOrder {
+                // Results without a window come in order: none that is older comes behind.
                 changes.delete(&key);
                 continue;
             }
@@ -385,7 +387,13 @@ impl TableWriter {
                 shared.tally.add(standing);
             }
             if matches!(standing, Standing::Newer | Standing::Same) {
-                self.encode(rows, row, version);
+                if adds {
+                    self.encode(rows, row, version);
+                } else {
+                    self.value.clear();
+                    // Writing into a vector of bytes cannot fail.
+                    let _ = write!(self.value, "{version}");
+                }
                 changes.put(&key, &self.value);
             }
         }

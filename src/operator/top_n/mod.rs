@@ -4,7 +4,7 @@
 //! Two operators work together. The one behind the aggregation keeps the best N per key of this
 //! worker's rows and sends them on with the watermark; the one behind the exchange numbers the best
 //! of all. In reading order: `best` (which rows those are), `waiting` (rows of windows that are not
-//! over), `prune` and `number` (the operators).
+//! over), `prune` and `number` (the operators), `ended` (ranks that a board has no more).
 //!
 //! What always holds: the order is total (after ORDER BY, the row's other columns decide; where the
 //! first or last row of a key in event time is asked for, its place in the order of arrival does
@@ -12,6 +12,7 @@
 //! here for their window only, and only N per key plus one batch's worth are kept.
 
 mod best;
+pub mod ended;
 pub mod number;
 pub mod prune;
 mod waiting;

@@ -96,7 +96,7 @@ impl Lowering<'_> {
             Role::WindowStart => Some(GroupColumn::WindowStart),
             Role::WindowEnd => Some(GroupColumn::WindowEnd),
             Role::WindowTime => Some(GroupColumn::WindowTime),
-            Role::Plain | Role::SessionKey(_) => None,
+            Role::Plain | Role::SessionKey(_) | Role::Rank(_) | Role::RankKey(_) => None,
         };
         let (group_columns, key_types) = keys(&fragment, grouping, &mut input, column)?;
         let aggregates = aggregates(&fragment, node, Some(&window), &mut input)?;

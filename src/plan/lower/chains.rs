@@ -34,6 +34,11 @@ impl Chains {
         self.chains[chain].operators.push(operator);
     }
 
+    /// The operators of a chain so far.
+    pub(super) fn operators(&self, chain: usize) -> &[OperatorPlan] {
+        &self.chains[chain].operators
+    }
+
     /// Ends a chain in a sink.
     pub(super) fn end_in_sink(&mut self, chain: usize, sink: usize) {
         self.end(chain, ChainOutput::Sink(sink));

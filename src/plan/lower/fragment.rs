@@ -14,7 +14,7 @@ use crate::sql::functions::not_null;
 use crate::sql::window_tvf::{TvfWindow, WindowForm};
 use crate::time::zone::Zone;
 
-/// What a column is, as far as windows are concerned.
+/// What a column is, as far as windows are concerned, and ranks in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     Plain,
@@ -23,6 +23,10 @@ pub(super) enum Role {
     WindowTime,
     /// The n-th PARTITION BY column of a SESSION.
     SessionKey(usize),
+    /// The number of a window Top-N with so many of these columns beside the window's.
+    Rank(usize),
+    /// One of them.
+    RankKey(usize),
 }
 
 impl Role {

@@ -201,7 +201,7 @@ fn row_key(fragment: &Fragment) -> Option<BTreeSet<usize>> {
         let names = |role: &Role| match role {
             Role::WindowEnd | Role::WindowTime => true,
             Role::WindowStart => fired.start_is_unique(),
-            Role::Plain | Role::SessionKey(_) => false,
+            Role::Plain | Role::SessionKey(_) | Role::Rank(_) | Role::RankKey(_) => false,
         };
         key.insert(fragment.roles.iter().position(names)?);
     } else if !fragment.updates {

@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 
 use super::{Above, Fragment, Late, Lowering, PlanResult, Role, unsupported};
 use crate::format::json::{EncodeOptions, JsonEncoder, JsonError};
+use crate::operator::top_n::ended::EndedRanksSpec;
+use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::plan::connectors::RowsTaken;
 use crate::plan::fingerprint;
 use crate::plan::physical::{OperatorPlan, ResultKeys, SinkPlan, SinkTarget};
 use crate::sql::bind::{BoundQuery, Target};
 use crate::sql::catalog::Table;
 use crate::types::sql_name;
+
+/// A board may have so many ranks if those that end are to be deleted: all are asked for once.
+const RANKS_MAX: usize = 10_000;
 
 impl Lowering<'_> {
     pub(super) fn query(&mut self, query: &BoundQuery) -> PlanResult<()> {
@@ -45,6 +50,10 @@ impl Lowering<'_> {
             SinkTarget::Table(table) if self.rows_taken(table) != RowsTaken::New => sink_key(table),
             _ => vec![],
         };
+        let shrinks = match keys {
+            ResultKeys::SharedByWindows => self.end_ranks(&target, &sink_key, &fragment),
+            ResultKeys::Unique | ResultKeys::InOrder => false,
+        };
         let is_dealt =
             fragment.updates && self.deliver_changes(&target, &sink_key, &mut fragment)?;
         if !sink_key.is_empty() && !is_dealt {
@@ -59,13 +68,56 @@ impl Lowering<'_> {
             } else {
                 ResultKeys::SharedByWindows
             };
-            sink.updates |= fragment.updates;
+            sink.updates |= fragment.updates || shrinks;
             self.chains.end_in_sink(fragment.chain, existing);
             return Ok(());
         }
         self.chains.end_in_sink(fragment.chain, number);
-        self.sinks.push(SinkPlan { name, target, schema, updates: fragment.updates, keys });
+        let updates = fragment.updates || shrinks;
+        self.sinks.push(SinkPlan { name, target, schema, updates, keys });
         Ok(())
+    }
+
+    /// Has ranks deleted that a board has no more in a later window, where the table has a row for
+    /// each rank. True if that is so.
+    fn end_ranks(&mut self, target: &SinkTarget, sink_key: &[usize], fragment: &Fragment) -> bool {
+        let SinkTarget::Table(table) = target else { return false };
+        if self.rows_taken(table) != RowsTaken::Keyed {
+            return false;
+        }
+        let (mut ranks, mut boards) = (Vec::new(), BTreeSet::new());
+        for &column in sink_key {
+            match fragment.roles[column] {
+                Role::Rank(keys) => ranks.push((column, keys)),
+                Role::RankKey(n) => drop(boards.insert((n, column))),
+                _ => return false,
+            }
+        }
+        // Each once: nothing else tells the rows of a window apart.
+        let [(rank, keys)] = ranks[..] else { return false };
+        if boards.len() != keys || sink_key.len() != keys + 1 {
+            return false;
+        }
+        // Only what leaves the rows of a window together may stand between.
+        let together = |o: &&OperatorPlan| {
+            matches!(o, OperatorPlan::Calc { .. } | OperatorPlan::EndedWindows(_))
+        };
+        let before = self.chains.operators(fragment.chain).iter().rev().find(|o| !together(o));
+        let Some(OperatorPlan::TopN(TopNSpec { limit, .. }, TopNStage::Number)) = before else {
+            return false;
+        };
+        let limit = *limit;
+        if limit > RANKS_MAX {
+            self.warnings.push(format!(
+                "a window with fewer ranks than an earlier one leaves that one's last ranks in '{}': they are deleted only for boards \
+                 of up to {RANKS_MAX}",
+                table.name
+            ));
+            return false;
+        }
+        let boards = boards.into_iter().map(|(_, column)| column).collect();
+        self.push(fragment, OperatorPlan::EndedRanks(EndedRanksSpec { boards, rank, limit }));
+        true
     }
 
     fn rows_taken(&self, table: &Table) -> RowsTaken {
@@ -138,7 +190,7 @@ impl Lowering<'_> {
         let names_window = sink_key.iter().any(|&c| match fragment.roles[c] {
             Role::WindowEnd | Role::WindowTime => true,
             Role::WindowStart => fired.start_is_unique(),
-            Role::Plain | Role::SessionKey(_) => false,
+            Role::Plain | Role::SessionKey(_) | Role::Rank(_) | Role::RankKey(_) => false,
         });
         let names_row = fragment.key.as_ref().is_some_and(|key| key.is_subset(&sink_key));
         if !names_row {

@@ -107,7 +107,16 @@ impl Lowering<'_> {
             output: Arc::new(Schema::new(output)),
         };
         let mut roles = fragment.roles.clone();
-        roles.push(Role::Plain);
+        // The rank is one of these rows from now on.
+        for role in roles.iter_mut().filter(|r| matches!(r, Role::Rank(_) | Role::RankKey(_))) {
+            *role = Role::Plain;
+        }
+        for (n, &c) in keys.iter().enumerate() {
+            if roles[c] == Role::Plain {
+                roles[c] = Role::RankKey(n);
+            }
+        }
+        roles.push(Role::Rank(keys.len()));
         let key = Some(keys.iter().copied().chain(std::iter::once(number)).collect());
         let mut after = Fragment { schema: window.schema.clone(), roles, key, ..fragment };
         if self.config.workers > 1 {

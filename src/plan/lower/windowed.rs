@@ -149,7 +149,9 @@ fn assigned_columns(from: &Fragment) -> Vec<AssignedColumn> {
         Role::WindowStart => AssignedColumn::WindowStart,
         Role::WindowEnd => AssignedColumn::WindowEnd,
         Role::WindowTime => AssignedColumn::WindowTime,
-        Role::Plain | Role::SessionKey(_) => AssignedColumn::Input(from.batch_index(column)),
+        Role::Plain | Role::SessionKey(_) | Role::Rank(_) | Role::RankKey(_) => {
+            AssignedColumn::Input(from.batch_index(column))
+        }
     };
     (0..from.roles.len()).map(of).collect()
 }
