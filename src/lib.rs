@@ -99,6 +99,7 @@
 //! a circle; what is common to a folder stands in the folder's `mod.rs`. `tests/architecture.rs`
 //! reads the list and checks.
 //!
+//! - `planted`: faults for tests that have to find them
 //! - `bounded`, `secret`, `suggest`: words for people: short enough, without keys
 //! - `files`: where state and results in files are kept
 //! - `engine_words`: what the engine below says, said in words of SQL
@@ -106,7 +107,6 @@
 //! - `ids`: numbers of epochs, operators and workers
 //! - `wake`: how a worker is told that there is something to do
 //! - `tasks`: where what waits for the outside runs
-//! - `planted`: faults for tests that have to find them
 //! - `floats`, `map_keys`: facts about values that several floors share
 //! - `time`: clocks, times of events and watermarks
 //! - `change`, `rows`: rows that add or take back, and batches of them

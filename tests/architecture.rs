@@ -72,7 +72,7 @@ const DOORS: [(&[&str], &[&str]); 10] = [
     // Sources read what others have written, and commands what they are given.
     (&["std", "fs"], &["files/disk.rs", "connector/filesystem/source", "cli/"]),
     (&["SystemTime", "now"], &["time/clock.rs"]),
-    (&["Instant", "now"], &["time/clock.rs", "time/timer.rs"]),
+    (&["Instant", "now"], &["time/clock.rs", "time/timer.rs", "time/virtual_time.rs"]),
     (&["Utc", "now"], &["time/clock.rs"]),
     (&["tokio", "time"], &["time/timer.rs"]),
 ];
@@ -144,8 +144,11 @@ fn functions_know_no_parser() {
 fn the_map_lists_every_module() {
     let map = &map().text;
     let listed = floors(map);
-    let declared: Vec<&str> =
-        map.lines().filter_map(|l| l.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    // Those for unit tests alone are private.
+    let module = |line: &'static str| {
+        line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.strip_suffix(';')
+    };
+    let declared: Vec<&str> = map.lines().filter_map(|l| module(l)).collect();
     let mut sorted = listed.clone();
     sorted.sort();
     let mut expected: Vec<String> = declared.iter().map(|s| s.to_string()).collect();

@@ -9,11 +9,17 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::connector::environment::OnGap;
 use crate::connector::kinesis::bounds::time;
-use crate::connector::kinesis::poll::Stop;
 use crate::connector::kinesis::position::ShardPosition;
 
 /// Gaps that are told in all: a stream has no more shards in reach of one start.
 const GAPS_TOLD_MAX: usize = 1000;
+
+/// Why a shard is not read on.
+pub(crate) enum Stop {
+    Failed(String),
+    /// Records have expired before they were read.
+    Gap(String),
+}
 
 /// Records that have expired, or may have.
 #[derive(Debug, Clone, PartialEq, Eq)]

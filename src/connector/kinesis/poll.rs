@@ -16,7 +16,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::connector::kinesis::api::{Failure, StreamApi};
 use crate::connector::kinesis::coverage::Audited;
-use crate::connector::kinesis::gaps::{Gap, Gaps};
+use crate::connector::kinesis::gaps::{Gap, Gaps, Stop};
 use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
 use crate::connector::kinesis::queue::{
     Finished, NEWS_BYTES_MAX, Queue, REPLY_BYTES_MAX, Record, ShardEnd,
@@ -25,13 +25,6 @@ use crate::source::budget::Held;
 use crate::source::{SplitId, SplitSeed};
 use crate::time::clock::SharedClock;
 use crate::wake::Wake;
-
-/// Why a shard is not read on.
-pub(crate) enum Stop {
-    Failed(String),
-    /// See [`ShardEnd::Gap`].
-    Gap(String),
-}
 
 /// What a shard holds behind a reply.
 #[derive(Clone, Copy)]

@@ -8,7 +8,8 @@ use std::sync::PoisonError;
 
 use super::api::{Child, Failure, HashRange, ListedShard};
 use super::coverage::{Known, covers};
-use super::poll::{Patience, Shard, Stop};
+use super::gaps::Stop;
+use super::poll::{Patience, Shard};
 use super::position::ShardPlace;
 use crate::source::{SplitId, SplitSeed};
 use crate::time::timer::sleep;
