@@ -114,7 +114,7 @@ mod tests {
         let paths = files.map(|file| file.expect("a file").path());
         // What begins with a dot is not published.
         let is_published = |path: &PathBuf| path.extension().is_some_and(|e| e == "jsonl");
-        let texts = paths.filter(is_published).map(|path| std::fs::read_to_string(path));
+        let texts = paths.filter(is_published).map(std::fs::read_to_string);
         let text = texts.collect::<Result<String, _>>().expect("text");
         assert_eq!(text.lines().count(), 2, "{text}");
         assert!(text.contains("board") && text.contains("no"), "{text}");
