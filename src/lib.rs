@@ -133,9 +133,9 @@
 //! - `simulation`: the whole job from a seed, for tests
 //!
 //! Outside things have one door: SQL parser in `sql`, Kinesis in `connector::kinesis::client`,
-//! RocksDB in `state::store` and the embedded table's store, DynamoDB in `connector::dynamodb`
+//! RocksDB in `state::rocks` and the embedded table's store, DynamoDB in `connector::dynamodb`
 //! (both configured by `aws`), bincode in `checkpoint::codec`, clocks in `time::clock` and
-//! `time::timer`.
+//! `time::timer`, files that outlive a crash in `files::disk`.
 
 pub mod aws;
 pub mod bounded;

@@ -2,6 +2,7 @@
 # Runs the tests; installs what the build needs first. PACELINE_TIER says how much they do: plain (minutes; the default), ci
 # (what a change must pass) or nightly (hours), for which --nightly stands too. Other arguments go to `cargo test`:
 # bash tests/run.sh --test cases windows::hop
+# PACELINE_SEEDS=0..10000 bash tests/run.sh simulation runs whole jobs in the worlds of these seeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = --nightly ]; then
@@ -17,5 +18,13 @@ if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ] && [ "${room_kb:-0}" -ge "$room_kb_mi
   TMPDIR="$(mktemp -d /dev/shm/paceline-tests.XXXXXX)"
   export TMPDIR
   trap 'rm -rf "$TMPDIR"' EXIT
+fi
+if [ "${1:-}" = simulation ]; then
+  told="$(mktemp)"
+  status=0
+  cargo test --lib -- --exact simulation::worlds --nocapture | tee "$told" || status=$?
+  grep -E '^[0-9]+ worlds, [0-9]+ failed$' "$told" || true
+  rm -f "$told"
+  exit "$status"
 fi
 cargo test "$@"

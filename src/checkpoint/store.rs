@@ -71,6 +71,9 @@ impl CheckpointStore {
         files.create_folder_durably(root, Access::OwnerOnly).map_err(at(root))?;
         let lock = lock(files.as_ref(), root)?;
         let identity = own::mark(files.as_ref(), root)?;
+        // The marker and the notes beside it may be those of a process that was killed before it had
+        // made them durable, and this one acts on them.
+        sync_folder(files.as_ref(), root)?;
         for name in ["checkpoints", "live"] {
             files.create_folder(&root.join(name), Access::OwnerOnly).map_err(at(root))?;
         }
@@ -155,7 +158,6 @@ impl CheckpointStore {
         if let Some(found) = &self.found {
             return Ok(found.clone());
         }
-        sync_folder(self.files.as_ref(), &self.root)?;
         let mut disk = Disk::default();
         for epoch in epochs(self.depot.as_ref())?.into_iter().rev() {
             let found = find(self.depot.as_ref(), epoch, self.clean, &mut self.verified_bytes)?;

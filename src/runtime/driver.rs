@@ -22,7 +22,6 @@ use crate::runtime::error::JobError;
 use crate::runtime::options::{Scheduling, Turn, Turns};
 
 /// Gives workers their turns: threads of their own, or one seeded thread.
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Driver {
     Threads {
         handles: Vec<JoinHandle<()>>,

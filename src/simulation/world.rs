@@ -170,7 +170,8 @@ impl World<'_> {
         let processes = &self.scenario.processes;
         let (mut number, mut failures) = (0, 0);
         while let Some(process) = processes.get(number) {
-            self.note(format!("process {number} begins: {process:?}"));
+            let query = self.scenario.query.name;
+            self.note(format!("process {number} begins, {query}: {process:?}"));
             let ended = self.process(number, process)?;
             match ended {
                 Ended::Finished => {
@@ -351,7 +352,7 @@ impl World<'_> {
             run_ms,
             run_name: store.run_name(run_ms),
             on_gap: self.on_gap,
-            bounds: Bounds { from_ms: self.from_ms(), to_ms: Some(self.scenario.to_ms) },
+            bounds: Bounds { from_ms: self.begins_ms(), to_ms: Some(self.scenario.to_ms) },
             clock: clock.clone(),
             tasks: sim.tasks(),
             select: SelectFormat::Json,
@@ -388,7 +389,7 @@ impl World<'_> {
         if self.scenario.from == From::Latest { "LATEST" } else { "TRIM_HORIZON" }
     }
 
-    fn from_ms(&self) -> Option<i64> {
+    fn begins_ms(&self) -> Option<i64> {
         match self.scenario.from {
             From::Time(ms) => Some(ms),
             From::Horizon | From::Latest => None,

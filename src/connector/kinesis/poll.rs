@@ -204,7 +204,7 @@ impl Shard {
             // a row is believed, or the children would be lost.
             let nothing_left = empty
                 && reply.behind_ms == Some(0)
-                && self.to_ms.is_some_and(|to| self.clock.wall_ms() >= to);
+                && self.to_ms.is_some_and(|to| self.clock.wall_ms() >= to + CLOCK_GRAIN_MS);
             empty_past_end = if nothing_left { empty_past_end + 1 } else { 0 };
             if empty_past_end == 2 {
                 return Ok(vec![]);

@@ -269,7 +269,8 @@ fn a_killed_process_leaves_all_it_did_and_its_file_half_written() {
 fn errors_are_those_of_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let tree = Tree::new();
-    let calls: &[(&str, &dyn Fn(&dyn Files, &Path) -> io::Result<()>)] = &[
+    type Call<'a> = &'a dyn Fn(&dyn Files, &Path) -> io::Result<()>;
+    let calls: &[(&str, Call<'_>)] = &[
         ("open what is not there", &|f, r| f.open(&r.join("x")).map(|_| ())),
         ("read a folder", &|f, r| f.read(&r.join("d")).map(|_| ())),
         ("create in a folder that is not there", &|f, r| f.write_and_sync(&r.join("x/y"), b"")),
