@@ -18,7 +18,7 @@ use paceline::rows::Rows;
 use paceline::runtime::control::Stats;
 use paceline::runtime::crash::CrashPoint;
 use paceline::runtime::job::{Observer, Outcome};
-use paceline::runtime::options::CheckpointTrigger;
+use paceline::runtime::options::{CheckpointTrigger, Scheduling};
 use paceline::runtime::worker::SharedSource;
 use paceline::sink::version::{Counts, WriteMode};
 use paceline::sink::{Afterwards, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec};
@@ -967,4 +967,60 @@ fn a_job_goes_on_beside_a_table_that_takes_nothing() {
         .unwrap()
         .map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
     assert_eq!(files.map(|text| text.lines().count()).sum::<usize>(), 1201);
+}
+
+/// Changes fill what waits for a checkpoint many times over, also in the midst of a fire, while none
+/// is due: the job asks for checkpoints, and nothing waits for itself.
+#[test]
+fn more_changes_than_may_wait_hold_nothing_up() {
+    let dir = tempfile::tempdir().unwrap();
+    // Each of about 100 kB: some 80 of one writer may wait.
+    let line = |n: usize| {
+        let text = "v".repeat(100_000);
+        format!("{{\"rider\":\"r{n}\",\"ts\":\"2026-01-01 00:00:01\",\"v\":\"{text}\"}}\n")
+    };
+    std::fs::write(dir.path().join("rides.jsonl"), (0..150).map(line).collect::<String>()).unwrap();
+    for (number, query) in [
+        "SELECT rider, TIMESTAMP '2026-01-01 00:00:00', MAX(v) FROM rides GROUP BY rider",
+        "SELECT rider, TUMBLE_START(ts, INTERVAL '1' MINUTE), MAX(v) FROM rides
+           GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE), rider",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (workers, scheduling, lane_bytes_max) in [
+            (1, Scheduling::Seeded(1), 1),
+            (3, Scheduling::Seeded(2), 1),
+            (2, Scheduling::Threads, 4 << 20),
+        ] {
+            let world = World::new();
+            world.server.delete_table("board");
+            world.server.create_table("board", ("rider", "S"), Some(("since", "S")));
+            let sql = format!(
+                "SET 'table.exec.emit.late-fire.enabled' = 'true';
+                 SET 'table.exec.emit.late-fire.delay' = '0 s';
+                 SET 'table.exec.emit.allow-lateness' = '1 min';
+                 CREATE TABLE rides (rider STRING, ts TIMESTAMP(3), v STRING, WATERMARK FOR ts AS ts)
+                   WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{}');
+                 CREATE TABLE board (rider STRING, since TIMESTAMP(3), v STRING, PRIMARY KEY (rider, since) NOT ENFORCED)
+                   WITH ('connector' = 'dynamodb', 'table-name' = 'board', 'aws.endpoint' = '{}',
+                         'aws.credentials.basic.accesskeyid' = 'A', 'aws.credentials.basic.secretkey' = 'S');
+                 INSERT INTO board {query};",
+                dir.path().join("rides.jsonl").display(),
+                world.server.endpoint(),
+            );
+            let variation = Variation {
+                scheduling,
+                lane_bytes_max,
+                batch_rows: 7,
+                trigger: CheckpointTrigger::AtEnd,
+                ..Variation::plain(workers)
+            };
+            let state = dir.path().join(format!("state-{number}-{workers}"));
+            let (outcome, seen) = attempt(&sql, &state, &variation);
+            assert_eq!(outcome.unwrap(), Outcome::Finished, "{query}, {workers} workers");
+            assert_eq!(world.server.scan("board").len(), 150, "{query}, {workers} workers");
+            assert!(seen.checkpoints > 1, "{} checkpoints", seen.checkpoints);
+        }
+    }
 }
