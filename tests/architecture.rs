@@ -148,7 +148,7 @@ fn the_map_lists_every_module() {
     let module = |line: &'static str| {
         line.strip_prefix("pub ").unwrap_or(line).strip_prefix("mod ")?.strip_suffix(';')
     };
-    let declared: Vec<&str> = map.lines().filter_map(|l| module(l)).collect();
+    let declared: Vec<&str> = map.lines().filter_map(module).collect();
     let mut sorted = listed.clone();
     sorted.sort();
     let mut expected: Vec<String> = declared.iter().map(|s| s.to_string()).collect();
