@@ -26,6 +26,13 @@ pub struct Disk {
     pub published: Option<Epoch>,
 }
 
+impl Disk {
+    /// Those of the checkpoints that can be read, in any order.
+    pub(crate) fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.checkpoints.iter().filter_map(|found| found.manifest.as_ref().ok())
+    }
+}
+
 /// What the start asks for.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wanted<'a> {

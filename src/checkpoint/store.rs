@@ -110,10 +110,9 @@ impl CheckpointStore {
 
     /// The number of the newest run that began here, as far as is known. No later one may have a
     /// lower one: what it writes would give way to what that one has written.
-    pub(crate) fn last_run(&mut self) -> Option<i64> {
-        let in_manifests = self.read().map_or_else(|_| vec![], |disk| disk.checkpoints);
-        let in_manifests =
-            in_manifests.iter().filter_map(|f| Some(f.manifest.as_ref().ok()?.run_ms));
+    /// `disk`: what is there, as far as it can be read.
+    pub(crate) fn last_run(&self, disk: Option<&Disk>) -> Option<i64> {
+        let in_manifests = disk.into_iter().flat_map(Disk::manifests).map(|m| m.run_ms);
         in_manifests.chain(read_last_run(&*self.files, &self.root)).max()
     }
 

@@ -79,8 +79,7 @@ fn show_checkpoint(found: &Found, time: SystemTime) {
 
 /// What a start of the same query would do.
 fn at_a_start(contents: &Contents) -> String {
-    let usable: Option<&Manifest> =
-        contents.disk.checkpoints.iter().find_map(|f| f.manifest.as_ref().ok());
+    let usable: Option<&Manifest> = contents.disk.manifests().next();
     let plan = usable.map_or("", |m| m.plan.as_str());
     // Which sinks the query has is not in the checkpoint: without one that is exactly once, more is
     // possible.

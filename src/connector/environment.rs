@@ -1,6 +1,8 @@
 //! What a connector is given besides its table: the surroundings of the job.
 
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::Connectors;
@@ -11,7 +13,7 @@ use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
 
 /// Arrival times that bound reading, ms since the epoch, half open; set by `--from` and `--to`.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     pub from_ms: Option<i64>,
     pub to_ms: Option<i64>,

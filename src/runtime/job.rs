@@ -24,6 +24,7 @@ pub use super::observer::{Observer, Outcome};
 use super::publication::Publication;
 use super::recovery::{Recovered, Recovery};
 use super::worker::SharedSource;
+use crate::checkpoint::decide::Disk;
 use crate::checkpoint::manifest::{Manifest, SourceState, forget_finished, join_splits};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
@@ -46,14 +47,16 @@ pub fn run_start<E: From<JobError>>(
     fresh: bool,
     now_ms: impl FnOnce() -> Result<i64, E>,
 ) -> Result<i64, E> {
-    if !fresh {
-        let disk = store.read().map_err(JobError::from)?;
-        let usable = disk.checkpoints.iter().filter_map(|f| f.manifest.as_ref().ok());
-        if let Some(newest) = usable.max_by_key(|m| m.epoch) {
-            return Ok(newest.run_ms);
-        }
+    let disk = match store.read() {
+        // What is dropped need not be readable.
+        Err(_) if fresh => None,
+        disk => Some(disk.map_err(JobError::from)?),
+    };
+    let newest = disk.iter().flat_map(Disk::manifests).max_by_key(|m| m.epoch);
+    if let Some(newest) = newest.filter(|_| !fresh) {
+        return Ok(newest.run_ms);
     }
-    let last_ms = store.last_run();
+    let last_ms = store.last_run(disk.as_ref());
     let now_ms = now_ms()?;
     let run_ms = last_ms.map_or(now_ms, |last_ms| now_ms.max(last_ms.saturating_add(1)));
     store.note_run(run_ms).map_err(JobError::from)?;

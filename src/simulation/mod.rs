@@ -2,11 +2,12 @@
 //!
 //! Source, workers, checkpoints and sinks run on one thread against a fake Kinesis and a fake
 //! DynamoDB, by a clock that stands still while something can be done. In reading order:
-//! `scenario` (what a seed makes), `queries`, `stream` and `table` (the services), `executor` (who
-//! runs next), `world` (the job, process after process, and its answer).
+//! `scenario` (what a seed makes), `queries`, `stream` and `table` (the services), `executor` and
+//! `clockwork` (who runs next), `world` (the job, process after process, and its answer).
 //!
 //! `PACELINE_SEEDS=0..10000 tests/run.sh simulation` runs the worlds of these seeds.
 
+mod clockwork;
 pub(crate) mod executor;
 mod plans;
 mod queries;
@@ -22,10 +23,14 @@ use scenario::{From, Scenario};
 use world::{Answer, Fault, Lived};
 
 use crate::planted::{self, Bug};
+use crate::support::seeds::chosen;
 use crate::support::tier::by_tier;
 
 /// The seeds that were asked for, or those of the tier.
 fn seeds() -> Range<u64> {
+    if let Some(seed) = chosen() {
+        return seed..seed + 1;
+    }
     let Ok(text) = std::env::var("PACELINE_SEEDS") else { return 0..by_tier(40, 300, 10_000) };
     let parse = || {
         let (from, to) = text.split_once("..")?;
@@ -131,8 +136,8 @@ impl Counts {
 /// Each world has a thread for itself; several run at a time.
 #[test]
 fn worlds() {
-    let next = AtomicU64::new(seeds().start);
-    let end = seeds().end;
+    let Range { start, end } = seeds();
+    let next = AtomicU64::new(start);
     let run = || {
         let mut counts = Counts::default();
         loop {

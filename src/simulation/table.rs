@@ -14,6 +14,8 @@
 //! arrive in the order of their times; without faults each answer is the best that the service can
 //! give.
 
+mod held;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,18 +24,19 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use held::{Change, What};
+use held::{Table, get, is_own, is_tombstone, json, only};
+
 use crate::aws::clock::ServerClock;
 use crate::connector::dynamodb::api::{
-    Answer, Attributes, BATCH_KEYS_MAX, CALL_TIMEOUT, Failure, Found, OTHER_KEY, Page, TableApi,
-    TableKey, Tables, Wanted,
+    Answer, Attributes, BATCH_KEYS_MAX, CALL_TIMEOUT, Failure, Found, Page, TableApi, TableKey,
+    Tables, Wanted,
 };
-use crate::connector::dynamodb::item::{
-    DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE, Put, VERSION_ATTRIBUTE, key_bytes,
-};
+use crate::connector::dynamodb::item::Put;
 use crate::connector::dynamodb::options::DynamoDbOptions;
-use crate::connector::dynamodb::value::{Value, write_json_object};
+use crate::connector::dynamodb::value::Value;
 use crate::planted::{self, Bug};
-use crate::sink::version::{Standing, lost_to};
+use crate::sink::version::Standing;
 use crate::time::timer::{self, Instant, sleep};
 
 /// How the service misbehaves: shares of calls, between 0 and 1.
@@ -63,25 +66,6 @@ pub(crate) struct TableFaults {
     pub page_items: usize,
 }
 
-/// What a table has held under a key, and since when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
-    /// The service's time, ms since the epoch.
-    pub at_ms: i64,
-    /// Which caller has written it.
-    pub who: String,
-    pub what: What,
-    pub version: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum What {
-    Item(Attributes),
-    Tombstone,
-    /// TTL has taken the tombstone away.
-    Gone,
-}
-
 /// The service.
 pub(crate) struct Service {
     begun: Instant,
@@ -98,13 +82,6 @@ struct State {
     faults: TableFaults,
     rng: ChaCha8Rng,
     calls: BTreeMap<&'static str, u64>,
-}
-
-struct Table {
-    /// Names and types of the key's attributes, hash before range.
-    key: Vec<(String, String)>,
-    items: BTreeMap<Vec<u8>, Attributes>,
-    history: BTreeMap<Vec<u8>, Vec<Change>>,
 }
 
 /// A write that was sent.
@@ -231,7 +208,7 @@ impl Service {
         while let Some(entry) = on_their_way.first_entry().filter(|e| e.key().0 <= now_ms) {
             let ((at_ms, _), write) = entry.remove_entry();
             let outcome = match tables.get_mut(&write.table) {
-                Some(table) => table.put(&write, at_ms),
+                Some(table) => table.put(&write.put, &write.key, &write.who, at_ms),
                 None => Err(missing(&write.table)),
             };
             *write.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
@@ -386,125 +363,6 @@ impl Service {
 
 fn missing(table: &str) -> Failure {
     Failure::Missing(format!("ResourceNotFoundException: there is no table {table}"))
-}
-
-fn is_tombstone(item: &Attributes) -> bool {
-    item.iter().any(|(name, value)| name == DELETED_ATTRIBUTE && *value == Value::Bool(true))
-}
-
-fn is_own(name: &str) -> bool {
-    ![VERSION_ATTRIBUTE, DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE].contains(&name)
-}
-
-/// Some attributes of an item, in the order of their names.
-fn json(item: &Attributes, is_wanted: impl Fn(&str) -> bool) -> String {
-    let wanted: BTreeMap<&str, &Value> =
-        item.iter().filter(|(n, _)| is_wanted(n)).map(|(n, v)| (n.as_str(), v)).collect();
-    let mut out = String::new();
-    write_json_object(wanted.into_iter(), &mut out);
-    out
-}
-
-fn get<'a>(item: &'a Attributes, name: &str) -> Option<&'a Value> {
-    item.iter().find(|(n, _)| n == name).map(|(_, value)| value)
-}
-
-fn version_of(item: &Attributes) -> Option<&str> {
-    match get(item, VERSION_ATTRIBUTE) {
-        Some(Value::Text(text)) => Some(text),
-        _ => None,
-    }
-}
-
-impl Table {
-    fn has_key(&self, name: &str) -> bool {
-        self.key.iter().any(|(key, _)| key == name)
-    }
-
-    /// The place of an item or of a key. Errors: it has another key than the table.
-    fn place(&self, item: &Attributes) -> Result<Vec<u8>, Failure> {
-        let unfit = |name: &str| {
-            Failure::Unfit(format!("ValidationException: Type mismatch for key {name}"))
-        };
-        let mut values = Vec::new();
-        for (name, kind) in &self.key {
-            let value = get(item, name).ok_or_else(|| unfit(name))?;
-            let is = match value {
-                Value::Text(text) if text.is_empty() => {
-                    let reason = "ValidationException: One or more parameter values are not valid: empty string value";
-                    return Err(Failure::Refused(format!("{reason}. Key: {name}")));
-                }
-                Value::Text(_) => "S",
-                Value::Number(_) => "N",
-                Value::Bytes(_) => "B",
-                _ => return Err(unfit(name)),
-            };
-            if is != kind {
-                return Err(unfit(name));
-            }
-            values.push(value.clone());
-        }
-        key_bytes(&values).map(|key| key.to_vec()).ok_or_else(|| unfit("of the table"))
-    }
-
-    fn put(&mut self, write: &Write, at_ms: i64) -> Result<Standing, Failure> {
-        let Put { item, version } = &write.put;
-        let stored: Attributes = write.put.stored(at_ms.div_euclid(1000)).collect();
-        let place = self.place(&stored)?;
-        let held = self.items.get(&place);
-        let held_version = held.and_then(version_of).map(String::from);
-        let is_other = |held: &Attributes| {
-            let known = write.key.attributes.iter().map(|(name, _)| name);
-            known
-                .into_iter()
-                .any(|name| get(held, name).is_some_and(|v| Some(v) != get(&stored, name)))
-        };
-        let is_of_other_key = held.is_some_and(is_other);
-        let is_newer = planted::has(Bug::IgnoresVersions)
-            || held_version.as_deref().is_none_or(|held| held <= &**version);
-        if is_newer {
-            let what = if item.deletes { What::Tombstone } else { What::Item(stored.clone()) };
-            let change = Change {
-                at_ms,
-                who: write.who.clone(),
-                what,
-                version: version_of(&stored).map(String::from),
-            };
-            self.history.entry(place.clone()).or_default().push(change);
-            if item.deletes && planted::has(Bug::ForgetsTombstones) {
-                self.items.remove(&place);
-            } else {
-                self.items.insert(place, stored);
-            }
-        }
-        match held_version.as_deref() {
-            _ if is_of_other_key => Err(Failure::Unfit(OTHER_KEY.into())),
-            held if !is_newer => Err(Failure::Superseded(lost_to(version, held))),
-            Some(held) if *held == **version => Ok(Standing::Same),
-            _ => Ok(Standing::Newer),
-        }
-    }
-
-    /// Takes away what TTL would have by now.
-    fn expire(&mut self, now_ms: i64) {
-        let is_over = |item: &Attributes| match get(item, EXPIRES_ATTRIBUTE) {
-            Some(Value::Number(text)) => text.parse::<i64>().is_ok_and(|s| s * 1000 <= now_ms),
-            _ => false,
-        };
-        for (place, item) in self.items.extract_if(.., |_, item| is_over(item)) {
-            let version = version_of(&item).map(String::from);
-            let change = Change { at_ms: now_ms, who: "TTL".into(), what: What::Gone, version };
-            self.history.entry(place).or_default().push(change);
-        }
-    }
-
-    fn read(&self, place: &[u8], wanted: &Wanted) -> Option<Attributes> {
-        Some(only(self.items.get(place)?, wanted))
-    }
-}
-
-fn only(item: &Attributes, wanted: &Wanted) -> Attributes {
-    item.iter().filter(|(name, _)| wanted.contains(name)).cloned().collect()
 }
 
 /// Opens tables for one process or job.

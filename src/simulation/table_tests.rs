@@ -1,7 +1,8 @@
 //! Does the table in memory do what DynamoDB does, and does it see a row go back?
 
 use super::*;
-use crate::connector::dynamodb::item::Item;
+use crate::connector::dynamodb::api::OTHER_KEY;
+use crate::connector::dynamodb::item::{Item, key_bytes};
 use crate::simulation::executor::Sim;
 use crate::sink::version::Version;
 use crate::time::EventTime;

@@ -1,20 +1,20 @@
 //! What comes of a world? Its job is run by one process after the other until it ends, and its
 //! answer is compared with that of the same world in peace.
 //!
-//! Everything happens on the calling thread: [`Clockwork`] gives turns to workers, to tasks of
-//! connectors and to time. What always holds: the same scenario and the same code give the same
+//! Everything happens on the calling thread, turn by turn, as [`Clockwork`] says. What always holds: the same scenario and the same code give the same
 //! world, turn by turn; a process leaves nothing behind but what is on its disk and what it has sent.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::executor::{Moved, Sim};
+use super::clockwork::{Clockwork, CrashAt};
+use super::executor::Sim;
 use super::plans::{Planned, planned};
 use super::scenario::{End, From, Into, Process, START_MS, Scenario, Twist};
 use super::stream::Service;
@@ -29,21 +29,16 @@ use crate::connector::{Bounds, Connectors, Environment, OnGap};
 use crate::files::memory::Tree;
 use crate::ids::Epoch;
 use crate::runtime::control::Stats;
-use crate::runtime::crash::{CrashPoint, CrashSchedule, NeverCrash};
+use crate::runtime::crash::{CrashSchedule, NeverCrash};
 use crate::runtime::error::JobError;
 use crate::runtime::job::{self, Observer, Outcome};
-use crate::runtime::options::{JobOptions, Scheduling, Turn, Turns};
+use crate::runtime::options::{JobOptions, Scheduling};
 use crate::runtime::worker::SharedSource;
 use crate::source::SourceError;
 use crate::state::store::StoreKind;
 use crate::time::clock::SharedClock;
 use crate::time::virtual_time::{Begun, VirtualClock, VirtualTime};
 use crate::who::{Again, Who};
-
-/// A job that has not ended after so many turns goes round in circles.
-const TURNS_MAX: u64 = 3_000_000;
-/// No world has anything to do for so long.
-const LASTS_MAX: Duration = Duration::from_secs(36 * 3600);
 
 /// How a world went.
 #[derive(Debug)]
@@ -425,92 +420,6 @@ impl World<'_> {
             Into::Table => self.rows_of_table()?,
         };
         Ok(Answer { rows, errors: lines(ERRORS)? })
-    }
-}
-
-/// Dies the n-th time that a point is reached.
-struct CrashAt {
-    point: CrashPoint,
-    left: AtomicU64,
-}
-
-impl CrashSchedule for CrashAt {
-    fn reached(&self, point: CrashPoint) -> bool {
-        point == self.point && self.left.fetch_sub(1, Ordering::Relaxed) == 1
-    }
-}
-
-/// Gives turns to workers, tasks and time.
-struct Clockwork {
-    sim: Arc<Sim>,
-    time: Arc<VirtualTime>,
-    end: Option<End>,
-    stop: Arc<AtomicBool>,
-    state: Mutex<Ticking>,
-}
-
-struct Ticking {
-    rng: ChaCha8Rng,
-    turns: u64,
-    /// Why it was stopped, if nothing else was possible.
-    why: String,
-}
-
-impl Clockwork {
-    fn new(sim: &Arc<Sim>, time: &Arc<VirtualTime>, seed: u64, end: Option<End>) -> Clockwork {
-        let ticking =
-            Ticking { rng: ChaCha8Rng::seed_from_u64(!seed), turns: 0, why: String::new() };
-        Clockwork {
-            sim: sim.clone(),
-            time: time.clone(),
-            end,
-            stop: Arc::default(),
-            state: Mutex::new(ticking),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, Ticking> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn turns(&self) -> u64 {
-        self.state().turns
-    }
-
-    fn why(&self) -> String {
-        self.state().why.clone()
-    }
-}
-
-impl Turns for Clockwork {
-    fn next(&self, workers: usize, idle: usize) -> Turn {
-        let mut state = self.state();
-        state.turns += 1;
-        let turn = state.turns;
-        match self.end {
-            Some(End::KilledAtTurn(at)) if turn > at => return Turn::Killed,
-            Some(End::StoppedAtTurn(at)) if turn > at => self.stop.store(true, Ordering::Release),
-            _ => {}
-        }
-        if turn > TURNS_MAX || self.time.elapsed() > LASTS_MAX {
-            state.why = format!(", after {turn} turns and {} s", self.time.elapsed().as_secs_f64());
-            return Turn::Nothing;
-        }
-        let worker = state.rng.random_range(0..workers);
-        let task_first = state.rng.random_bool(0.3);
-        drop(state);
-        // Each of the workers has most likely looked.
-        let all_idle = idle > 3 * workers;
-        if (task_first || all_idle) && self.sim.run_one() {
-            return Turn::Outside;
-        }
-        if !all_idle {
-            return Turn::Worker(worker);
-        }
-        match self.sim.pass_time(Duration::from_millis(100)) {
-            Moved::On => Turn::Outside,
-            Moved::Nowhere => Turn::Nothing,
-        }
     }
 }
 

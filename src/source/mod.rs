@@ -14,6 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::record::RawBatch;
+use crate::tasks::Stopped;
 use crate::time::idle::EmptyAnswers;
 use crate::wake::Wake;
 use crate::who::{Again, Mistake, Who};
@@ -194,6 +195,11 @@ impl SourceError {
             SourceError::Failed { who, .. } | SourceError::Read { who, .. } => *who,
             SourceError::Stored { .. } => Who::Stored(Again::IsInVain),
         }
+    }
+
+    /// Of network work that nobody does any more.
+    pub(crate) fn stopped(table: &str, stopped: Stopped) -> SourceError {
+        SourceError::Failed { table: table.into(), reason: stopped.to_string(), who: Who::Us }
     }
 
     /// Of something kept that cannot be read.

@@ -237,8 +237,8 @@ fn checked_options(
 }
 
 impl DynamoDbSink {
-    fn failed(&self, Lost { reason, who }: Lost) -> SinkError {
-        SinkError::Write { table: self.spec.name.clone(), reason, who }
+    fn failed(&self, lost: Lost) -> SinkError {
+        lost.of(&self.spec.name)
     }
 
     fn sender(&self, table: &Table, wake: Wake) -> Arc<Sender> {

@@ -54,8 +54,8 @@ impl RowItems {
         Ok(replaced)
     }
 
-    fn failed(&self, Lost { reason, who }: Lost) -> SinkError {
-        SinkError::Write { table: self.table.clone(), reason, who }
+    fn failed(&self, lost: Lost) -> SinkError {
+        lost.of(&self.table)
     }
 }
 

@@ -4,7 +4,7 @@
 //! Called by `source` at each start. What always holds: a bound is never ignored: a later end is
 //! taken, and said; any other difference is an error that says how to go on.
 
-use super::position::KeptBounds;
+use super::Bounds;
 
 /// How a run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) enum GoesOn {
 
 /// Compares the bounds of a start with those of its run. Errors: why they do not fit, and what to
 /// do.
-pub(crate) fn go_on(known: KeptBounds, now: KeptBounds) -> Result<GoesOn, String> {
+pub(crate) fn go_on(known: Bounds, now: Bounds) -> Result<GoesOn, String> {
     let flag = |name: &str, ms: Option<i64>| match ms {
         Some(ms) => format!("{name} {}", rfc3339(ms)),
         None => format!("without {name}"),
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_later_end_is_taken_and_nothing_else() {
-        let bounds = |from_ms, to_ms| KeptBounds { from_ms, to_ms };
+        let bounds = |from_ms, to_ms| Bounds { from_ms, to_ms };
         let known = bounds(Some(1000), Some(9000));
         assert_eq!(go_on(known, known), Ok(GoesOn::AsBefore));
         assert_eq!(

@@ -6,6 +6,7 @@
 //! as replaced only by shards that take all of its keys.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::api::{HashRange, ListedShard};
 
@@ -59,6 +60,17 @@ pub(crate) struct Audited {
     /// The last one found a stream that was made later.
     pub is_another: bool,
     pub coverage: Coverage,
+}
+
+/// The same, known to the source and to the tasks and readers of its shards.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Audits(Arc<Mutex<Audited>>);
+
+impl Audits {
+    /// Nothing in here panics half-way through a change, so a poisoned state is a sound one.
+    pub fn lock(&self) -> MutexGuard<'_, Audited> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Looks for shards that nobody reads.

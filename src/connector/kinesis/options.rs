@@ -52,10 +52,8 @@ pub struct KinesisOptions {
     /// With the region of the ARN.
     pub aws: AwsOptions,
     pub init: InitPosition,
-    /// A shard ends at its first record that arrived at this time or later, ms since the epoch.
-    pub to_ms: Option<i64>,
-    /// What `--from` says.
-    pub from_ms: Option<i64>,
+    /// A shard ends at its first record that arrived at the upper one or later.
+    pub bounds: Bounds,
 }
 
 impl KinesisOptions {
@@ -107,14 +105,7 @@ fn parse(options: &BTreeMap<String, String>, bounds: Bounds) -> Result<KinesisOp
         }
     };
     let init = bounds.from_ms.map_or(init, |arrival_ms| InitPosition::AtTimestamp { arrival_ms });
-    Ok(KinesisOptions {
-        stream_arn,
-        stream_name,
-        aws,
-        init,
-        to_ms: bounds.to_ms,
-        from_ms: bounds.from_ms,
-    })
+    Ok(KinesisOptions { stream_arn, stream_name, aws, init, bounds })
 }
 
 /// Region and stream name of `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`.
@@ -189,7 +180,7 @@ mod tests {
         let bounds = Bounds { from_ms: Some(5), to_ms: Some(9) };
         let bounded = parsed(&[(INIT_POSITION, "TRIM_HORIZON")], bounds).expect("parses");
         assert_eq!(
-            (bounded.init, bounded.to_ms),
+            (bounded.init, bounded.bounds.to_ms),
             (InitPosition::AtTimestamp { arrival_ms: 5 }, Some(9))
         );
         assert!(

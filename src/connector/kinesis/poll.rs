@@ -8,14 +8,14 @@
 //! after the last record received; errors that may pass are waited out for ever, with growing
 //! pauses and ever fewer log lines; all others end the split.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::time::timer::{self, sleep, sleep_until};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::connector::kinesis::api::{Failure, StreamApi};
-use crate::connector::kinesis::coverage::Audited;
+use crate::connector::kinesis::coverage::Audits;
 use crate::connector::kinesis::gaps::{Gap, Gaps, Stop};
 use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
 use crate::connector::kinesis::queue::{
@@ -73,7 +73,7 @@ pub(crate) struct Shard {
     pub id: SplitId,
     pub start: ShardPlace,
     pub gaps: Arc<Gaps>,
-    pub audited: Arc<Mutex<Audited>>,
+    pub audited: Audits,
     /// Records that arrived at this time or later do not belong to the job.
     pub to_ms: Option<i64>,
     pub pace: Pace,
@@ -144,19 +144,21 @@ impl Shard {
             let called_ms = self.clock.wall_ms();
             let mut reply = match self.stream.get_records(current).await {
                 Ok(reply) => reply,
-                Err(Failure::Expired) => {
-                    iterator = None;
-                    // An iterator that is born expired must not make a tight loop.
-                    sleep_until(called + self.pace.between_calls).await;
-                    continue;
-                }
-                // A new iterator says whether the shard is gone.
-                Err(Failure::Missing(_)) if !was_missing => {
-                    (iterator, was_missing) = (None, true);
-                    continue;
-                }
                 Err(failure) => {
-                    patience.after("GetRecords", failure).await?;
+                    // Nothing has come, and others may need the room during the pause.
+                    drop(held);
+                    match failure {
+                        Failure::Expired => {
+                            iterator = None;
+                            // An iterator that is born expired must not make a tight loop.
+                            sleep_until(called + self.pace.between_calls).await;
+                        }
+                        // A new iterator says whether the shard is gone.
+                        Failure::Missing(_) if !was_missing => {
+                            (iterator, was_missing) = (None, true);
+                        }
+                        failure => patience.after("GetRecords", failure).await?,
+                    }
                     continue;
                 }
             };

@@ -115,7 +115,7 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
         id: SplitId("shard-0".into()),
         start: ShardPlace { at: start, read_to_ms: None },
         gaps: Arc::new(Gaps::new("rides", OnGap::Refuse)),
-        audited: Arc::default(),
+        audited: Audits::default(),
         to_ms,
         pace: Pace {
             between_calls: tick,
@@ -449,7 +449,7 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
         id: SplitId("shard-0".into()),
         start: ShardPlace { at: ShardPosition::Horizon, read_to_ms: None },
         gaps: Arc::new(Gaps::new("rides", OnGap::Refuse)),
-        audited: Arc::default(),
+        audited: Audits::default(),
         to_ms: None,
         pace: Pace {
             between_calls: tick,

@@ -49,20 +49,7 @@ pub(crate) struct KeptOfStream {
     /// its name is another one. None where the service has not said.
     pub created_s: Option<i64>,
     /// Arrival times that bound the run, half open. None in what the first version has written.
-    pub bounds: Option<KeptBounds>,
-}
-
-/// [`Bounds`] as they are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct KeptBounds {
-    pub from_ms: Option<i64>,
-    pub to_ms: Option<i64>,
-}
-
-impl From<Bounds> for KeptBounds {
-    fn from(Bounds { from_ms, to_ms }: Bounds) -> KeptBounds {
-        KeptBounds { from_ms, to_ms }
-    }
+    pub bounds: Option<Bounds>,
 }
 
 impl KeptOfStream {

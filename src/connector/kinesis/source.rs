@@ -5,7 +5,7 @@
 //! has read ahead.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMillisecondArray};
@@ -17,10 +17,10 @@ use crate::connector::OnGap;
 use crate::connector::kinesis::api::{Answer, Failure, StreamApi, Streams};
 use crate::connector::kinesis::bounds::{self, GoesOn, time};
 use crate::connector::kinesis::client::Aws;
-use crate::connector::kinesis::coverage::{Audited, Known, newest};
+use crate::connector::kinesis::coverage::{Audits, Known, newest};
 use crate::connector::kinesis::gaps::Gaps;
 use crate::connector::kinesis::poll::{Pace, Shard};
-use crate::connector::kinesis::position::{KeptBounds, KeptOfStream, ShardPlace, ShardPosition};
+use crate::connector::kinesis::position::{KeptOfStream, ShardPlace, ShardPosition};
 use crate::connector::kinesis::queue::{Queue, Record, ShardEnd, Taken};
 use crate::connector::kinesis::{InitPosition, KinesisOptions};
 #[cfg(test)]
@@ -50,7 +50,7 @@ pub struct KinesisSource {
     created_s: OnceLock<i64>,
     /// The run had an earlier end.
     reads_on: OnceLock<()>,
-    audited: Arc<Mutex<Audited>>,
+    audited: Audits,
 }
 
 impl KinesisSource {
@@ -84,9 +84,9 @@ impl KinesisSource {
             return Err(SourceError::Config { table: table.into(), reason });
         }
         let clock = ServerClock::new(clock);
-        let stream = streams.open(&options, clock.clone(), &tasks).map_err(|e| {
-            SourceError::Failed { table: table.into(), reason: e.to_string(), who: Who::Us }
-        })?;
+        let stream = streams
+            .open(&options, clock.clone(), &tasks)
+            .map_err(|e| SourceError::stopped(table, e))?;
         Ok(KinesisSource {
             table: table.into(),
             options,
@@ -97,12 +97,8 @@ impl KinesisSource {
             gaps: Arc::new(Gaps::new(table, on_gap)),
             created_s: OnceLock::new(),
             reads_on: OnceLock::new(),
-            audited: Arc::default(),
+            audited: Audits::default(),
         })
-    }
-
-    fn audited(&self) -> MutexGuard<'_, Audited> {
-        self.audited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn made_again(&self) -> String {
@@ -152,8 +148,7 @@ impl Source for KinesisSource {
             .map(KeptOfStream::of)
             .transpose()
             .map_err(|e| SourceError::not_read(&self.table, &e))?;
-        let KinesisOptions { from_ms, to_ms, .. } = self.options;
-        let bounds = KeptBounds { from_ms, to_ms };
+        let bounds = self.options.bounds;
         if let Some(known) = stored.as_ref().and_then(|s| s.bounds) {
             match bounds::go_on(known, bounds) {
                 Ok(GoesOn::AsBefore) => {}
@@ -197,7 +192,7 @@ impl Source for KinesisSource {
     }
 
     fn audit(&self, splits: &[StoredSplit<'_>]) -> Vec<String> {
-        let mut audited = self.audited();
+        let mut audited = self.audited.lock();
         for split in splits {
             let known = if split.finished { Known::Ended } else { Known::Reading };
             audited.coverage.note(split.id, known);
@@ -213,7 +208,7 @@ impl Source for KinesisSource {
         self.tasks.spawn(async move {
             let described = stream.describe().await;
             let listed = stream.list_shards().await;
-            let mut audited = audited.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut audited = audited.lock();
             if let Ok(Some(described)) = described {
                 gaps.note_retention(described.retention_hours);
                 audited.is_another = known_s.is_some_and(|known_s| known_s != described.created_s);
@@ -226,7 +221,7 @@ impl Source for KinesisSource {
     }
 
     fn unread(&self) -> u64 {
-        self.audited().coverage.holes().count() as u64
+        self.audited.lock().coverage.holes().count() as u64
     }
 
     fn discover(&self) -> Result<Vec<SplitSeed>, SourceError> {
@@ -234,11 +229,7 @@ impl Source for KinesisSource {
         let mut shards = self
             .tasks
             .wait(patiently(stream, |stream| stream.list_shards()))
-            .map_err(|e| SourceError::Failed {
-                table: self.table.clone(),
-                reason: e.to_string(),
-                who: Who::Us,
-            })?
+            .map_err(|e| SourceError::stopped(&self.table, e))?
             .map_err(|f| self.listing_failed(f))?;
         let at = match self.options.init {
             InitPosition::TrimHorizon => ShardPosition::Horizon,
@@ -263,7 +254,7 @@ impl Source for KinesisSource {
             start: start.clone(),
         });
         let seeds: Vec<SplitSeed> = seeds.collect();
-        let mut audited = self.audited();
+        let mut audited = self.audited.lock();
         seeds.iter().for_each(|seed| audited.coverage.note(&seed.id.0, Known::Reading));
         drop(audited);
         Ok(seeds)
@@ -276,7 +267,7 @@ impl Source for KinesisSource {
         ahead: ReadAhead,
     ) -> Result<Box<dyn SplitReader>, SourceError> {
         let place = ShardPlace::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
-        self.audited().coverage.note(&split.0, Known::Reading);
+        self.audited.lock().coverage.note(&split.0, Known::Reading);
         let queue = Arc::new(Queue::new(ahead.budget));
         let shard = Shard {
             stream: self.stream.clone(),
@@ -285,7 +276,7 @@ impl Source for KinesisSource {
             start: place.clone(),
             gaps: self.gaps.clone(),
             audited: self.audited.clone(),
-            to_ms: self.options.to_ms,
+            to_ms: self.options.bounds.to_ms,
             pace: Pace::default(),
             clock: self.clock.clone(),
             queue: queue.clone(),
@@ -304,7 +295,7 @@ impl Source for KinesisSource {
     }
 
     fn bounded(&self) -> bool {
-        self.options.to_ms.is_some()
+        self.options.bounds.to_ms.is_some()
     }
 }
 
@@ -338,7 +329,7 @@ struct ShardReader {
     task: Box<dyn Running>,
     queue: Arc<Queue>,
     place: ShardPlace,
-    audited: Arc<Mutex<Audited>>,
+    audited: Audits,
     bytes_read: u64,
 }
 
@@ -398,7 +389,7 @@ impl SplitReader for ShardReader {
         match self.queue.take(max_records) {
             Taken::Records(records) => Ok(Polled::Records(self.batch(records))),
             Taken::Ended(ShardEnd::End { children }) => {
-                let mut audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut audited = self.audited.lock();
                 audited.coverage.note(&self.split.0, Known::Ended);
                 children.iter().for_each(|c| audited.coverage.note(&c.id.0, Known::Reading));
                 drop(audited);

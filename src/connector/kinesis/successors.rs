@@ -4,8 +4,6 @@
 //! belong to others, which are waited for until they are all there; where the shards in between have
 //! expired too, those come next that nobody else will find.
 
-use std::sync::PoisonError;
-
 use super::api::{Child, Failure, HashRange, ListedShard};
 use super::coverage::{Known, covers};
 use super::gaps::Stop;
@@ -111,7 +109,7 @@ impl Shard {
             if !children.is_empty() {
                 return Ok(Listing::Children(children));
             }
-            let mut audited = self.audited.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut audited = self.audited.lock();
             audited.coverage.note(&self.id.0, Known::Ended);
             let next = audited.coverage.unread(&listed);
             return Ok(Listing::Expired(next.into_iter().map(child).collect()));

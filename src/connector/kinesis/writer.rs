@@ -14,7 +14,7 @@ use super::client::Aws;
 use super::{Bounds, KinesisOptions};
 use crate::aws::clock::ServerClock;
 use crate::source::SourceError;
-use crate::tasks::{Stopped, Tasks};
+use crate::tasks::Tasks;
 use crate::time::clock::SystemClock;
 use crate::time::timer::sleep;
 use crate::who::{Again, Who};
@@ -58,7 +58,8 @@ impl KinesisWriter {
     ) -> Result<KinesisWriter, SourceError> {
         let name = options.stream_name.clone();
         let clock = ServerClock::new(SystemClock::shared());
-        let stream = Aws.open(options, clock, &tasks).map_err(|e| stopped(&name, e))?;
+        let stream =
+            Aws.open(options, clock, &tasks).map_err(|e| SourceError::stopped(&name, e))?;
         Ok(KinesisWriter { stream, name, tasks })
     }
 
@@ -79,17 +80,13 @@ impl KinesisWriter {
                 call.push((key, data));
             }
             let put = self.tasks.wait(put_call(self.stream.clone(), call));
-            put.map_err(|e| stopped(&self.name, e))?.map_err(|(again, reason)| {
+            put.map_err(|e| SourceError::stopped(&self.name, e))?.map_err(|(again, reason)| {
                 let reason = format!("PutRecords: {reason}");
                 SourceError::Failed { table: self.name.clone(), reason, who: Who::Outside(again) }
             })?;
         }
         Ok(())
     }
-}
-
-fn stopped(table: &str, reason: Stopped) -> SourceError {
-    SourceError::Failed { table: table.into(), reason: reason.to_string(), who: Who::Us }
 }
 
 /// Writes the entries of a call. Errors: whether trying again may help, and why.
