@@ -27,7 +27,8 @@ impl Op {
         matches!(self, Op::Insert | Op::UpdateAfter)
     }
 
-    fn of(byte: u8) -> Op {
+    /// The kind of this number, as `as u8` gives it.
+    pub(crate) fn of(byte: u8) -> Op {
         [Op::Insert, Op::UpdateBefore, Op::UpdateAfter, Op::Delete][usize::from(byte & 3)]
     }
 }

@@ -36,19 +36,9 @@ fn run(sql: &str, command: &[&str]) -> (tempfile::TempDir, Output) {
 #[test]
 fn what_a_table_cannot_hold_is_refused_with_what_to_do() {
     let keyed = "k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED";
-    for (columns, query, message) in [
-        (keyed, "INSERT INTO log SELECT k, SUM(v) FROM src GROUP BY k;", "only takes new rows"),
-        (
-            keyed,
-            "INSERT INTO best SELECT MAX(k), v FROM src GROUP BY v;",
-            "several would overwrite each other",
-        ),
-        (
-            keyed,
-            "INSERT INTO best SELECT k, v FROM (SELECT k, v FROM src ORDER BY v DESC LIMIT 2);",
-            "not told apart",
-        ),
-    ] {
+    for (columns, query, message) in
+        [(keyed, "INSERT INTO log SELECT k, SUM(v) FROM src GROUP BY k;", "only takes new rows")]
+    {
         let (_dir, output) = run(&format!("{}{query}", tables(columns)), &["check", "q.sql"]);
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{query}\n{text}");

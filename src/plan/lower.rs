@@ -9,7 +9,8 @@
 //! In reading order: `sources` (what is read), `chains` and `fragment` (what is being built),
 //! `nodes` (which node becomes what), `rows` (scans and projections), `windowed` (rows with their
 //! windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `over`, `join`, `union`,
-//! `sinks` (where rows go); `lookup` is the join with a table that is asked row by row.
+//! `set_operation`, `sinks` (where rows go); `lookup` is the join with a table that is asked row by
+//! row, `versioned` the one with what a table said at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -122,10 +123,12 @@ mod over;
 mod over_by_value;
 mod rank;
 mod rows;
+mod set_operation;
 mod sinks;
 mod sources;
 mod top_n;
 mod union;
+mod versioned;
 mod windowed;
 
 type PlanResult<T> = Result<T, DataFusionError>;

@@ -22,6 +22,9 @@ use crate::operator::group::{GroupSpec, Pace};
 use crate::operator::join::JoinSpec;
 use crate::operator::join::interval::{Interval, IntervalJoin};
 use crate::operator::join::lookup::{LookupJoin, LookupJoinSpec};
+use crate::operator::join::multiset::{Multiset, MultisetSpec};
+use crate::operator::join::regular::{RegularJoin, RegularSpec};
+use crate::operator::join::versioned::{VersionedJoin, VersionedSpec};
 use crate::operator::join::window::WindowJoin;
 use crate::operator::marks::{Mark, Marks};
 use crate::operator::over::OverSpec;
@@ -165,6 +168,9 @@ pub enum OperatorPlan {
     Expand(ExpandSpec),
     WindowJoin(JoinSpec),
     IntervalJoin(JoinSpec, Interval),
+    VersionedJoin(VersionedSpec),
+    RegularJoin(RegularSpec),
+    Multiset(MultisetSpec),
     /// The second is the number of the table among those that are looked up.
     LookupJoin(LookupJoinSpec, usize),
     Over(OverSpec),
@@ -198,6 +204,9 @@ impl OperatorPlan {
             OperatorPlan::TopN(spec, TopNStage::Number) => spec.operator,
             OperatorPlan::GroupAggregate(spec) => spec.operator,
             OperatorPlan::WindowJoin(spec) | OperatorPlan::IntervalJoin(spec, _) => spec.operator,
+            OperatorPlan::VersionedJoin(spec) => spec.join.operator,
+            OperatorPlan::RegularJoin(spec) => spec.join.operator,
+            OperatorPlan::Multiset(spec) => spec.operator,
             OperatorPlan::Over(spec) => spec.operator,
             OperatorPlan::OverByValue(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
@@ -234,6 +243,9 @@ impl OperatorPlan {
             OperatorPlan::Expand(_) => "grouping sets".into(),
             OperatorPlan::WindowJoin(spec) => format!("window join {}", spec.operator),
             OperatorPlan::IntervalJoin(spec, _) => format!("interval join {}", spec.operator),
+            OperatorPlan::VersionedJoin(spec) => format!("versioned join {}", spec.join.operator),
+            OperatorPlan::Multiset(spec) => format!("set operation {}", spec.operator),
+            OperatorPlan::RegularJoin(spec) => format!("join {}", spec.join.operator),
             OperatorPlan::LookupJoin(spec, _) => format!("lookup join {}", spec.table),
             OperatorPlan::Over(spec) => format!("over {}", spec.operator),
             OperatorPlan::OverByValue(spec) => format!("over {}", spec.operator),
@@ -272,6 +284,9 @@ impl OperatorPlan {
                 Box::new(IntervalJoin::new(spec, interval))
             }
             OperatorPlan::WindowJoin(spec) => Box::new(WindowJoin::new(spec)),
+            OperatorPlan::VersionedJoin(spec) => Box::new(VersionedJoin::new(spec)),
+            OperatorPlan::Multiset(spec) => Box::new(Multiset::new(spec)),
+            OperatorPlan::RegularJoin(spec) => Box::new(RegularJoin::new(spec)),
             OperatorPlan::LookupJoin(spec, number) => {
                 Box::new(LookupJoin::new(spec, asker(number)?))
             }

@@ -168,17 +168,20 @@ impl Catalog {
 
     pub fn source(&self, name: &str) -> Option<Arc<dyn TableSource>> {
         if let Some(name) = looked_up(name) {
-            // Its rowtime is no time of the rows that it is looked up for.
-            let plain =
-                |table: Arc<Table>| Arc::new(Table { watermark: None, ..Table::clone(&table) });
-            return self
+            let table = self
                 .table(name)
-                .map(|table| Arc::new(PlannedLookup(plain(table))) as Arc<dyn TableSource>);
+                .map(|table| Arc::new(PlannedLookup::new(table)) as Arc<dyn TableSource>);
+            return table.or_else(|| self.view(name));
         }
         if let Some(table) = self.table(name) {
             return Some(Arc::new(PlannedTable(table)));
         }
-        self.views.get(name).map(|plan| Arc::new(PlannedView(plan.clone())) as Arc<dyn TableSource>)
+        self.view(name)
+    }
+
+    fn view(&self, name: &str) -> Option<Arc<dyn TableSource>> {
+        let plan = self.views.get(name)?;
+        Some(Arc::new(PlannedView(plan.clone())))
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -189,13 +192,25 @@ impl Catalog {
 /// Begins the name of a table that is looked up. No SQL name does.
 pub(crate) const LOOKED_UP: &str = "(as of) ";
 
-/// A table that is looked up, as DataFusion's planner sees it.
+/// A table behind FOR SYSTEM_TIME AS OF, as DataFusion's planner sees it.
 #[derive(Debug)]
-pub(crate) struct PlannedLookup(pub Arc<Table>);
+pub(crate) struct PlannedLookup {
+    /// As it is looked up: its rowtime is no time of the rows that it is looked up for.
+    pub table: Arc<Table>,
+    /// As it is read where its versions are joined.
+    pub declared: Arc<Table>,
+}
+
+impl PlannedLookup {
+    fn new(declared: Arc<Table>) -> PlannedLookup {
+        let table = Arc::new(Table { watermark: None, ..Table::clone(&declared) });
+        PlannedLookup { table, declared }
+    }
+}
 
 impl TableSource for PlannedLookup {
     fn schema(&self) -> SchemaRef {
-        self.0.schema()
+        self.table.schema()
     }
 }
 

@@ -1,25 +1,89 @@
-//! A condition on both sides of a join that stands above it, in WHERE or around a subquery: part of
-//! the join.
+//! A condition that stands above a join, in WHERE or around a subquery: part of the join, if it is on
+//! both sides, else of the side that it is on.
 //!
 //! Called by `bind` for every plan. Whether a join has a bound in time shows in its own condition,
 //! so what Flink finds by pushing filters down is brought there: through subqueries, views and
-//! other joins. What always holds: the rows that come out are the same; a condition on one side
-//! alone stays where it is. An outer join whose missing rows such a condition refuses is an inner
-//! one.
+//! other joins. A join without a bound keeps its rows: those that a condition on one side refuses
+//! are left out before it. What always holds: the rows that come out are the same. An outer join
+//! whose missing rows such a condition refuses is an inner one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Column, DFSchema, JoinType, Result};
-use datafusion_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion_expr::{Expr, Filter, Join, LogicalPlan, Operator, Projection, SubqueryAlias, lit};
 
-use super::functions::{clock, current_watermark};
+use super::catalog::PlannedLookup;
+use super::functions::{as_of, clock, current_watermark};
+use super::lookup_join;
 
 /// Moves the conditions of all filters of a plan.
 pub(crate) fn gather(plan: LogicalPlan) -> Result<LogicalPlan> {
-    Ok(plan.transform_down(filter)?.data)
+    Ok(plan
+        .transform_down(|plan| match plan {
+            LogicalPlan::Filter(_) => filter(plan),
+            LogicalPlan::Join(join) => spare_sides(join),
+            plan => Ok(Transformed::no(plan)),
+        })?
+        .data)
+}
+
+/// Takes what a join's own condition says of one side alone before the join, where rows that it
+/// refuses come out in no way.
+fn spare_sides(join: Join) -> Result<Transformed<LogicalPlan>> {
+    let spares_left =
+        matches!(join.join_type, JoinType::Inner | JoinType::Right | JoinType::LeftSemi);
+    let spares_right = !is_as_of(&join)
+        && matches!(
+            join.join_type,
+            JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
+        );
+    let (mut left, mut right, mut stay) = (vec![], vec![], vec![]);
+    for condition in join.filter.iter().flat_map(split_conjunction) {
+        let pushed = !asks_more(condition);
+        match sides(condition, &join) {
+            (true, false) if spares_left && pushed => left.push(condition.clone()),
+            (false, true) if spares_right && pushed => right.push(condition.clone()),
+            _ => stay.push(condition.clone()),
+        }
+    }
+    if left.is_empty() && right.is_empty() {
+        return Ok(Transformed::no(LogicalPlan::Join(join)));
+    }
+    let left = filtered(&join.left, conjunction(left))?;
+    let right = filtered(&join.right, conjunction(right))?;
+    Ok(Transformed::yes(LogicalPlan::Join(Join { left, right, filter: conjunction(stay), ..join })))
+}
+
+/// True if the right side is asked what it says as of a time: leaving out rows before that would
+/// bring others forward.
+fn is_as_of(join: &Join) -> bool {
+    fn is_looked_up(plan: &LogicalPlan) -> bool {
+        match plan {
+            LogicalPlan::SubqueryAlias(alias) => is_looked_up(&alias.input),
+            LogicalPlan::TableScan(scan) => scan.source.downcast_ref::<PlannedLookup>().is_some(),
+            _ => false,
+        }
+    }
+    is_looked_up(&join.right) || lookup_join::versions(join).is_some()
+}
+
+fn filtered(plan: &Arc<LogicalPlan>, condition: Option<Expr>) -> Result<Arc<LogicalPlan>> {
+    Ok(match condition {
+        Some(condition) => Arc::new(LogicalPlan::Filter(Filter::try_new(condition, plan.clone())?)),
+        None => plan.clone(),
+    })
+}
+
+/// Whether all columns of a condition, which has some, are of the left side, and of the right.
+fn sides(condition: &Expr, join: &Join) -> (bool, bool) {
+    let columns = condition.column_refs();
+    let of = |side: &LogicalPlan| {
+        !columns.is_empty() && columns.iter().all(|c| side.schema().has_column(c))
+    };
+    (of(&join.left), of(&join.right))
 }
 
 fn filter(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
@@ -89,8 +153,7 @@ fn absorbed(condition: &Expr, plan: &LogicalPlan) -> Result<Option<LogicalPlan>>
 /// give that.
 fn asks_more(condition: &Expr) -> bool {
     let asks = |e: &Expr| {
-        let named =
-            matches!(e, Expr::ScalarFunction(call) if call.name() == current_watermark::NAME);
+        let named = matches!(e, Expr::ScalarFunction(call) if [current_watermark::NAME, as_of::NAME].contains(&call.name()));
         Ok(named || e.is_volatile_node() || clock::over(e, lit(0)).is_some())
     };
     // The walk cannot fail: its closure does not.
@@ -117,23 +180,27 @@ fn over(condition: &Expr, schema: &DFSchema, below: &[Expr]) -> Result<Expr> {
 
 fn in_join(condition: &Expr, join: &Join) -> Result<Option<Join>> {
     let columns = condition.column_refs();
-    let of = |side: &LogicalPlan| {
-        !columns.is_empty() && columns.iter().all(|c| side.schema().has_column(c))
-    };
-    let (of_left, of_right) = (of(&join.left), of(&join.right));
+    let (of_left, of_right) = sides(condition, join);
     // What a filter refuses before such a join never comes out of it.
     let keeps_left = matches!(
         join.join_type,
         JoinType::Inner | JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti
     );
-    let keeps_right = matches!(join.join_type, JoinType::Inner | JoinType::Right);
+    let keeps_right =
+        matches!(join.join_type, JoinType::Inner | JoinType::Right) && !is_as_of(join);
     if of_left && !of_right && keeps_left {
-        let left = absorbed(condition, &join.left)?;
-        return Ok(left.map(|left| Join { left: Arc::new(left), ..join.clone() }));
+        let left = match absorbed(condition, &join.left)? {
+            Some(left) => Arc::new(left),
+            None => filtered(&join.left, Some(condition.clone()))?,
+        };
+        return Ok(Some(Join { left, ..join.clone() }));
     }
     if of_right && !of_left && keeps_right {
-        let right = absorbed(condition, &join.right)?;
-        return Ok(right.map(|right| Join { right: Arc::new(right), ..join.clone() }));
+        let right = match absorbed(condition, &join.right)? {
+            Some(right) => Arc::new(right),
+            None => filtered(&join.right, Some(condition.clone()))?,
+        };
+        return Ok(Some(Join { right, ..join.clone() }));
     }
     let both = !of_left && !of_right && columns.iter().all(|c| join.schema.has_column(c));
     let is_inner = match join.join_type {

@@ -1,24 +1,26 @@
-//! `JOIN dim FOR SYSTEM_TIME AS OF o.pt AS d ON ...`: a join whose right side is asked for the rows
-//! of each left row.
+//! `JOIN dim FOR SYSTEM_TIME AS OF o.pt AS d ON ...`: a join with what a table says as of the time of
+//! each left row.
 //!
 //! DataFusion's planner passes over the version of a table. [`rewrite`] puts it into the join: the
 //! table gets a name that marks it, the time becomes a condition. [`resolve`] checks the time once
-//! columns are known and takes the condition away. What always holds: what is left is a join with a
-//! scan of a [`PlannedLookup`](crate::sql::catalog::PlannedLookup), which `plan::lower` makes an operator of; a version anywhere else
-//! is refused.
+//! columns are known. What always holds: what is left is a join with a scan of a [`PlannedLookup`],
+//! which is asked by its key (processing time), or one whose condition names the rowtimes of both
+//! sides, whose versions are joined ([`versions`]); a version anywhere else is refused.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use datafusion_common::tree_node::Transformed;
-use datafusion_common::{DataFusionError, Result as PlanResult};
+use datafusion_common::{Column, DataFusionError, Result as PlanResult};
+use datafusion_expr::logical_plan::TableScanBuilder;
 use datafusion_expr::utils::{conjunction, split_conjunction_owned};
-use datafusion_expr::{Expr, Join, LogicalPlan};
+use datafusion_expr::{Expr, Join, LogicalPlan, SubqueryAlias};
 use sqlparser::ast::{
     BinaryOperator, Expr as SqlExpr, Ident, JoinConstraint, JoinOperator, ObjectName, Query,
     SetExpr, Spanned, TableAlias, TableFactor, TableVersion, TableWithJoins, VisitMut, VisitorMut,
 };
 
-use super::catalog::{is_proctime, is_rowtime};
+use super::catalog::{PlannedLookup, PlannedTable, is_proctime, is_rowtime};
 use super::error::{SqlError, TextPlace};
 use super::functions::as_of;
 use super::{flink_types, hints};
@@ -113,53 +115,150 @@ fn joins(table: &mut TableWithJoins) -> ControlFlow<SqlError> {
     ControlFlow::Continue(())
 }
 
-/// Checks the times that [`rewrite`] has put into joins, and takes them away.
+/// Checks the times that [`rewrite`] has put into joins. Where they are of the clock, the join is a
+/// lookup and the time is taken away; where they are of events, the right side is read as it is
+/// declared, and its rowtime goes beside the time.
 pub fn resolve(plan: LogicalPlan) -> PlanResult<LogicalPlan> {
-    let without = |node: LogicalPlan| {
-        let LogicalPlan::Join(Join { filter: Some(filter), .. }) = &node else {
-            return Ok(Transformed::no(node));
-        };
-        let (times, rest): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.clone())
-            .into_iter()
-            .partition(|e| matches!(e, Expr::ScalarFunction(call) if call.name() == as_of::NAME));
+    let resolved = |node: LogicalPlan| {
         let LogicalPlan::Join(join) = node else { return Ok(Transformed::no(node)) };
-        for time in &times {
-            if let Expr::ScalarFunction(call) = time {
-                call.args.first().map_or(Ok(()), |time| check(time, &join))?;
+        let Some((time, rest)) = version_time(&join) else {
+            return Ok(Transformed::no(LogicalPlan::Join(join)));
+        };
+        let join = match kind_of_time(&time, &join)? {
+            TimeKind::Processing => {
+                check_is_table(&join.right, &time)?;
+                Join { filter: conjunction(rest), ..join }
             }
-        }
-        Ok(Transformed::new_transformed(
-            LogicalPlan::Join(Join { filter: conjunction(rest), ..join }),
-            !times.is_empty(),
-        ))
+            TimeKind::Event => {
+                let right = as_declared(&join.right)?;
+                let rowtime = rowtime_of(&right, &time)?;
+                let times = as_of::udf().call(vec![time, rowtime]);
+                let filter = conjunction(rest.into_iter().chain([times]));
+                Join { right: Arc::new(right), filter, ..join }
+            }
+        };
+        Ok(Transformed::yes(LogicalPlan::Join(join)))
     };
-    Ok(plan.transform_up_with_subqueries(without)?.data)
+    Ok(plan.transform_up_with_subqueries(resolved)?.data)
 }
 
-/// The time is a processing-time attribute of the left side.
-fn check(time: &Expr, join: &Join) -> PlanResult<()> {
-    let refused = |message: String| Err(flink_types::at(DataFusionError::Plan(message), time));
+/// The time as of which the right side of a join is asked, and the rest of the condition.
+fn version_time(join: &Join) -> Option<(Expr, Vec<Expr>)> {
+    let (mut times, rest): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(join.filter.clone()?)
+        .into_iter()
+        .partition(|e| matches!(e, Expr::ScalarFunction(call) if call.name() == as_of::NAME));
+    match times.pop() {
+        Some(Expr::ScalarFunction(mut call)) => Some((call.args.swap_remove(0), rest)),
+        _ => None,
+    }
+}
+
+/// The rowtimes of both sides that [`resolve`] has put into a join of versions, and the join
+/// without them.
+pub(crate) fn versions(join: &Join) -> Option<(Expr, Expr, Join)> {
+    let is_times = |e: &Expr| matches!(e, Expr::ScalarFunction(call) if call.name() == as_of::NAME);
+    let (mut times, rest): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(join.filter.clone()?).into_iter().partition(is_times);
+    let Some(Expr::ScalarFunction(call)) = times.pop() else { return None };
+    let [left, right] = <[Expr; 2]>::try_from(call.args).ok()?;
+    Some((left, right, Join { filter: conjunction(rest), ..join.clone() }))
+}
+
+/// The right side with the watermark of its table.
+fn as_declared(plan: &LogicalPlan) -> PlanResult<LogicalPlan> {
+    Ok(match plan {
+        LogicalPlan::SubqueryAlias(alias) => LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(
+            Arc::new(as_declared(&alias.input)?),
+            alias.alias.clone(),
+        )?),
+        LogicalPlan::TableScan(scan) => match scan.source.downcast_ref::<PlannedLookup>() {
+            Some(lookup) => {
+                let source = Arc::new(PlannedTable(lookup.declared.clone()));
+                let declared = TableScanBuilder::new(scan.table_name.clone(), source)
+                    .with_projection(scan.projection.clone())
+                    .with_filters(scan.filters.clone())
+                    .with_fetch(scan.fetch);
+                LogicalPlan::TableScan(declared.build()?)
+            }
+            None => plan.clone(),
+        },
+        other => other.clone(),
+    })
+}
+
+/// The rowtime of the right side.
+fn rowtime_of(right: &LogicalPlan, time: &Expr) -> PlanResult<Expr> {
+    let mut rowtimes = right.schema().iter().filter(|(_, field)| is_rowtime(field));
+    match (rowtimes.next(), rowtimes.next()) {
+        (Some((qualifier, field)), None) => {
+            Ok(Expr::Column(Column::new(qualifier.cloned(), field.name())))
+        }
+        (None, _) => refused(
+            "FOR SYSTEM_TIME AS OF a rowtime joins the versions of a table, which needs one too: declare WATERMARK FOR its time \
+             column, and SELECT that in a view",
+            time,
+        ),
+        (Some(_), Some(_)) => refused(
+            "FOR SYSTEM_TIME AS OF a rowtime joins the versions of a table with one rowtime; this side has several: CAST all but \
+             one to TIMESTAMP in a view",
+            time,
+        ),
+    }
+}
+
+/// A view cannot be asked for the rows of a key.
+fn check_is_table(right: &LogicalPlan, time: &Expr) -> PlanResult<()> {
+    match right {
+        LogicalPlan::SubqueryAlias(alias) => check_is_table(&alias.input, time),
+        LogicalPlan::TableScan(_) => Ok(()),
+        _ => refused(
+            "a view cannot be looked up: FOR SYSTEM_TIME AS OF a processing time stands behind a table. As of a rowtime, the \
+             versions of a view are joined",
+            time,
+        ),
+    }
+}
+
+fn refused<T>(message: impl Into<String>, time: &Expr) -> PlanResult<T> {
+    Err(flink_types::at(DataFusionError::Plan(message.into()), time))
+}
+
+enum TimeKind {
+    Processing,
+    Event,
+}
+
+/// The time has to be a time attribute of the left side.
+fn kind_of_time(time: &Expr, join: &Join) -> PlanResult<TimeKind> {
     let left = join.left.schema();
     let Expr::Column(column) = time else {
-        return refused(format!(
-            "FOR SYSTEM_TIME AS OF takes a processing-time attribute of the left table, not '{time}'"
-        ));
+        return refused(
+            format!("FOR SYSTEM_TIME AS OF takes a time attribute of the left table, not '{time}'"),
+            time,
+        );
     };
     let Some(index) = left.maybe_index_of_column(column) else {
-        return refused(format!(
-            "FOR SYSTEM_TIME AS OF takes a time attribute of the left table: '{}' is not of it",
-            column.name
-        ));
+        let name = &column.name;
+        return refused(
+            format!(
+                "FOR SYSTEM_TIME AS OF takes a time attribute of the left table: '{name}' is not of it"
+            ),
+            time,
+        );
     };
     let field = left.field(index);
     if is_rowtime(field) {
-        let message = "is a rowtime; a table is looked up as it is at the moment: add pt AS PROCTIME() to the left table, and \
-                       write FOR SYSTEM_TIME AS OF its pt";
-        return refused(format!("'{}' {message}", column.name));
+        return Ok(TimeKind::Event);
     }
-    if !is_proctime(field) {
-        let message = "is no processing-time attribute: add pt AS PROCTIME() to the left table, and write FOR SYSTEM_TIME AS OF its pt";
-        return refused(format!("'{}' {message}", column.name));
+    if is_proctime(field) {
+        return Ok(TimeKind::Processing);
     }
-    Ok(())
+    refused(
+        format!(
+            "'{}' is no time attribute: add pt AS PROCTIME() to the left table and write FOR SYSTEM_TIME AS OF its pt, or declare \
+             WATERMARK FOR the column to join the versions of a table",
+            column.name
+        ),
+        time,
+    )
 }

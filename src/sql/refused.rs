@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{
     Distinct, Expr, Function, FunctionArguments, GroupByExpr, JoinOperator, Query, Select,
-    SelectItem, SetExpr, SetOperator, Spanned, TableFactor, Value, Visit, Visitor,
+    SelectItem, SetExpr, Spanned, TableFactor, Value, Visit, Visitor,
 };
 
 use super::error::{SqlError, TextPlace};
@@ -46,14 +46,6 @@ fn body(body: &SetExpr) -> Result<(), SqlError> {
     match body {
         SetExpr::Select(one) => {
             select(one).map_err(|e| e.at(one.projection.first().and_then(starts)))
-        }
-        SetExpr::SetOperation {
-            op: op @ (SetOperator::Intersect | SetOperator::Except | SetOperator::Minus),
-            right,
-            ..
-        } => {
-            let error = SqlError::new(format!("{op} is not supported")).at(starts(&**right));
-            Err(error.help("write IN or NOT IN over rows of the same window"))
         }
         SetExpr::SetOperation { left, right, .. } => {
             self::body(left).and_then(|()| self::body(right))

@@ -26,7 +26,9 @@
 //! kind  = 16  groups of a GROUP BY: value = `packed` columns of one entry
 //!         17  when groups may be forgotten (table 0): suffix = none; in place of the group key stands
 //!             time bucket (8) | group key; value = nothing
-//!         20  rows of a key that an interval join needs: value as `operator::join::held` writes it
+//!         20  rows of a key that an interval join or a versioned one needs: value as `operator::join::held` writes it
+//!         21  rows of a regular join, of its input i in table i: suffix = the row, as `key` encodes it; value as
+//!             `operator::join::regular::kept` writes it
 //!         19  partitions of a continuous Top-N: value as `operator::rank::sorted` writes it
 //!         18  rows of a key that OVER frames still reach: value as `operator::over::tail` writes it
 //! ```
@@ -57,6 +59,7 @@ pub enum KeyedKind {
     Over = 18,
     Rank = 19,
     Interval = 20,
+    Joined = 21,
 }
 
 /// Which table an entry is in, among those that lie in one place.
@@ -100,10 +103,22 @@ pub fn keyed(
     key: &[u8],
     out: &mut Vec<u8>,
 ) {
+    keyed_in(StateTable::Main, operator, kind, key_group, key, out);
+}
+
+/// The same in another table than the first.
+pub(crate) fn keyed_in(
+    table: StateTable,
+    operator: OperatorId,
+    kind: KeyedKind,
+    key_group: KeyGroup,
+    key: &[u8],
+    out: &mut Vec<u8>,
+) {
     out.extend_from_slice(&operator.to_bytes());
     out.push(kind as u8);
     out.extend_from_slice(&key_group.to_bytes());
-    out.push(StateTable::Main.code());
+    out.push(table.code());
     out.extend_from_slice(key);
 }
 

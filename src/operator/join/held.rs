@@ -1,7 +1,8 @@
-//! The rows of a key that an interval join still needs, of both inputs.
+//! The rows of a key that a join still needs, of both inputs, by time.
 //!
-//! Stored as, for each input: `rows (4)`, then for each row `time (8) | watermark (8) | matched (1)
-//! | length (4) | row`, little-endian; rows are in the encoding of `state::key`.
+//! Used by `interval` and `versioned`. Stored as, for each input: `rows (4)`, then for each row `time
+//! (8) | watermark (8) | mark (1) | length (4) | row`, little-endian; rows are in the encoding of
+//! `state::key`.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +15,8 @@ use crate::time::{EventTime, Watermark};
 pub(crate) struct HeldRow {
     /// The watermark of its split before it.
     pub watermark: Watermark,
-    /// It has come out with another row.
-    pub matched: bool,
+    /// What the join notes of it.
+    pub mark: u8,
     pub row: Box<[u8]>,
 }
 
@@ -62,11 +63,11 @@ fn read(mut bytes: &[u8]) -> Option<Held> {
         for _ in 0..rows {
             let time = EventTime::at(i64::from_le_bytes(take(&mut bytes)?));
             let watermark = Watermark::at(i64::from_le_bytes(take(&mut bytes)?));
-            let [matched] = take(&mut bytes)?;
+            let [mark] = take(&mut bytes)?;
             let length = u32::from_le_bytes(take(&mut bytes)?) as usize;
             let (row, rest) = bytes.split_at_checked(length)?;
             bytes = rest;
-            held.add(input, time, HeldRow { watermark, matched: matched != 0, row: row.into() });
+            held.add(input, time, HeldRow { watermark, mark, row: row.into() });
         }
     }
     bytes.is_empty().then_some(held)
@@ -84,7 +85,7 @@ impl KeyedValue for Held {
             for (time, row) in rows.iter().flat_map(|(t, rows)| rows.iter().map(move |r| (t, r))) {
                 out.extend_from_slice(&time.ms().to_le_bytes());
                 out.extend_from_slice(&row.watermark.ms().to_le_bytes());
-                out.push(u8::from(row.matched));
+                out.push(row.mark);
                 out.extend_from_slice(&(row.row.len() as u32).to_le_bytes());
                 out.extend_from_slice(&row.row);
             }
@@ -93,8 +94,7 @@ impl KeyedValue for Held {
     }
 
     fn decode(bytes: &[u8], (): &()) -> Result<Held, OperatorError> {
-        read(bytes)
-            .ok_or_else(|| OperatorError::damaged("rows of an interval join that are too short"))
+        read(bytes).ok_or_else(|| OperatorError::damaged("rows of a join that are too short"))
     }
 
     fn memory_bytes(&self) -> usize {
@@ -109,20 +109,17 @@ mod tests {
     #[test]
     fn rows_come_back_and_damage_is_an_error() {
         let mut held = Held::default();
-        let row = |matched, row: &[u8]| HeldRow {
-            watermark: Watermark::at(-7),
-            matched,
-            row: row.into(),
-        };
-        held.add(0, EventTime::at(5), row(true, b"a"));
-        held.add(0, EventTime::at(-5), row(false, b""));
-        held.add(1, EventTime::at(5), row(false, b"bcd"));
+        let row =
+            |mark, row: &[u8]| HeldRow { watermark: Watermark::at(-7), mark, row: row.into() };
+        held.add(0, EventTime::at(5), row(1, b"a"));
+        held.add(0, EventTime::at(-5), row(0, b""));
+        held.add(1, EventTime::at(5), row(3, b"bcd"));
         let bytes = held.encode();
         assert_eq!(Held::decode(&bytes, &()).expect("own bytes"), held);
         for cut in 0..bytes.len() {
             assert!(Held::decode(&bytes[..cut], &()).is_err());
         }
-        assert_eq!(held.take_before(0, EventTime::at(5)), [row(false, b"")]);
+        assert_eq!(held.take_before(0, EventTime::at(5)), [row(0, b"")]);
         assert!(!held.is_empty() && held.take_before(0, EventTime::at(5)).is_empty());
     }
 }

@@ -13,20 +13,20 @@
 //! The watermark leaves later by the longest that a row can have waited: what comes out is never
 //! late.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
 use arrow::compute::{filter_record_batch, take_record_batch};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema};
 
 use super::JoinSpec;
+use super::due::{BUCKET_MS, DueKeys};
 use super::held::{Held, HeldRow};
 use crate::operator::calc::condition_mask;
 use crate::operator::keyed::KeyedCache;
 use crate::operator::window::event_times_ms;
-use crate::operator::window::rows::WindowRows;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
-use crate::state::KeyGroups;
 use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
 use crate::state::layout::KeyedKind;
 use crate::state::store::{Changes, StateDb};
@@ -63,8 +63,8 @@ impl Interval {
     }
 }
 
-/// Rows are looked at for whether they are still needed this often.
-const BUCKET_MS: i64 = 1000;
+/// The mark of a row that has come out with another one.
+const MATCHED: u8 = 1;
 /// Pairs that are looked at together.
 const STEP_PAIRS: usize = 65_536;
 
@@ -73,9 +73,8 @@ pub(crate) struct IntervalJoin {
     interval: Interval,
     held: KeyedCache<Held>,
     /// Keys by the time at which something of theirs is no longer needed.
-    due: WindowRows,
+    due: DueKeys,
     passed: Option<Watermark>,
-    next_generation: u32,
     expiring: Option<Watermark>,
 }
 
@@ -89,11 +88,9 @@ struct Candidates {
 
 impl IntervalJoin {
     pub fn new(spec: JoinSpec, interval: Interval) -> IntervalJoin {
-        let keys: Vec<_> = spec.keys[0].iter().map(|&c| spec.inputs[0].field(c).clone()).collect();
-        let columns = (0..keys.len()).collect();
-        let due = WindowRows::new(spec.operator, 0, Arc::new(Schema::new(keys)), columns);
+        let due = DueKeys::new(&spec);
         let held = KeyedCache::new(spec.operator, KeyedKind::Interval, (), None);
-        IntervalJoin { spec, interval, held, due, passed: None, next_generation: 0, expiring: None }
+        IntervalJoin { spec, interval, held, due, passed: None, expiring: None }
     }
 
     fn join(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -174,7 +171,7 @@ impl IntervalJoin {
                 if let Some(other) =
                     held.inputs[1 - input].get_mut(&time).and_then(|others| others.get_mut(place))
                 {
-                    other.matched = true;
+                    other.mark = MATCHED;
                 }
                 self.held.put(key, Some(held), cx.now_ms);
             }
@@ -224,8 +221,7 @@ impl IntervalJoin {
         let key_columns: Vec<ArrayRef> =
             self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
         let mut alone: Vec<&[u8]> = Vec::new();
-        let mut buckets: std::collections::BTreeMap<EventTime, Vec<u32>> =
-            std::collections::BTreeMap::new();
+        let mut buckets: BTreeMap<EventTime, Vec<u32>> = BTreeMap::new();
         for row in 0..rows.len() {
             let time = EventTime::at(times[row]);
             let until = self.interval.until(input, time);
@@ -238,22 +234,13 @@ impl IntervalJoin {
             }
             let key = keys.get(row);
             let mut held = self.held.take(key).unwrap_or_default();
-            let (watermark, matched) = (rows.watermark(row), matched[row]);
-            held.add(input, time, HeldRow { watermark, matched, row: encoded.get(row).into() });
+            let (watermark, mark) = (rows.watermark(row), if matched[row] { MATCHED } else { 0 });
+            held.add(input, time, HeldRow { watermark, mark, row: encoded.get(row).into() });
             self.held.put(key, Some(held), cx.now_ms);
-            let end = until.ms().div_euclid(BUCKET_MS).saturating_add(1).saturating_mul(BUCKET_MS);
-            buckets.entry(EventTime::at(end)).or_default().push(row as u32);
+            buckets.entry(DueKeys::bucket(until)).or_default().push(row as u32);
         }
         self.send_alone(input, &alone, cx)?;
-        for (end, picks) in buckets {
-            let fields = (0..key_columns.len())
-                .map(|c| self.spec.inputs[0].field(self.spec.keys[0][c]).clone());
-            let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows.len()));
-            let all = RecordBatch::try_new_with_options(schema, key_columns.clone(), &options)?;
-            self.due.add(end, take_record_batch(&all, &UInt32Array::from(picks))?);
-        }
-        Ok(())
+        self.due.add(buckets, &key_columns, rows.len())
     }
 
     /// Rows of one input with NULLs in the other's place, if the join keeps them.
@@ -290,10 +277,7 @@ impl IntervalJoin {
         end: EventTime,
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
-        let keys = self.due.read(end, KeyGroups::ALL, cx.db)?;
-        self.due.remove(end, cx.db)?;
-        let mut encoded = KeyBuf::default();
-        encode_keys(keys.columns(), keys.num_rows(), &mut encoded);
+        let encoded = self.due.take(end, cx.db)?;
         let hashes: Vec<u64> = encoded.iter().map(hash_key).collect();
         self.held.load(&encoded, &hashes, cx.now_ms, cx.db)?;
         let mut alone: [Vec<HeldRow>; 2] = [vec![], vec![]];
@@ -309,7 +293,7 @@ impl IntervalJoin {
                     input,
                     if watermark == Watermark::END { EventTime::MAX } else { limit },
                 );
-                alone[input].extend(gone.into_iter().filter(|r| !r.matched));
+                alone[input].extend(gone.into_iter().filter(|r| r.mark != MATCHED));
             }
             self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
         }
@@ -358,9 +342,7 @@ impl Steps for IntervalJoin {
 
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         let Some(watermark) = self.expiring else { return Ok(()) };
-        if let Some(end) =
-            self.due.first().filter(|&end| end <= watermark.time() || watermark == Watermark::END)
-        {
+        if let Some(end) = self.due.first(watermark) {
             return self.expire(watermark, end, cx);
         }
         self.expiring = None;
@@ -372,21 +354,20 @@ impl Steps for IntervalJoin {
 
 impl State for IntervalJoin {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        let due = self.due.write_frozen(&mut self.next_generation, changes)?;
+        let due = self.due.write_frozen(changes)?;
         Ok(self.held.write_frozen(changes) && due)
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        Ok(self.held.spill(changes) || self.due.spill(&mut self.next_generation, changes)?)
+        Ok(self.held.spill(changes) || self.due.spill(changes)?)
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark: self.passed, next_generation: self.next_generation }
+        OperatorState { fired_mark: self.passed, next_generation: self.due.next_generation() }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.passed = state.fired_mark;
-        self.next_generation = state.next_generation;
-        self.due.restore(db)
+        self.due.restore(state.next_generation, db)
     }
 }

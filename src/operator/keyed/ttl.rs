@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::ids::OperatorId;
 use crate::operator::OperatorError;
-use crate::state::layout::{KeyedKind, keyed, keyed_rest};
+use crate::state::layout::{KeyedKind, StateTable, keyed_in, keyed_rest};
 use crate::state::store::StateDb;
 use crate::state::{KeyGroup, KeyGroups};
 
@@ -17,6 +17,8 @@ pub(crate) struct Ttl {
     operator: OperatorId,
     /// Of the values.
     kind: KeyedKind,
+    /// In which the values are, and their index.
+    table: StateTable,
     /// None: nothing is forgotten.
     ttl_ms: Option<i64>,
     /// Values last changed in buckets before this one are gone.
@@ -28,8 +30,18 @@ const BUCKETS: i64 = 8;
 
 impl Ttl {
     pub fn new(operator: OperatorId, kind: KeyedKind, ttl: Option<Duration>) -> Ttl {
+        Ttl::in_table(StateTable::Main, operator, kind, ttl)
+    }
+
+    /// The same for values in this table.
+    pub(crate) fn in_table(
+        table: StateTable,
+        operator: OperatorId,
+        kind: KeyedKind,
+        ttl: Option<Duration>,
+    ) -> Ttl {
         let ttl_ms = ttl.map(|ttl| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX / 4));
-        Ttl { operator, kind, ttl_ms, swept_bucket: i64::MIN }
+        Ttl { operator, kind, table, ttl_ms, swept_bucket: i64::MIN }
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -46,7 +58,7 @@ impl Ttl {
 
     /// The index entry of a value that changed then.
     pub(crate) fn index_key(&self, changed_ms: i64, key: &[u8], hash: u64) -> Vec<u8> {
-        index_key(self.operator, self.bucket(changed_ms), key, hash)
+        timed_key(self.table, self.operator, self.bucket(changed_ms), key, hash)
     }
 
     /// Deletes stored values that are too old. Called at a barrier, before anything is frozen;
@@ -68,14 +80,14 @@ impl Ttl {
         let end = (until ^ i64::MIN).to_be_bytes();
         for group in KeyGroups::ALL.iter() {
             let (mut from, mut to) = (Vec::new(), Vec::new());
-            keyed(self.operator, KeyedKind::Expiry, group, &[], &mut from);
-            keyed(self.operator, KeyedKind::Expiry, group, &end, &mut to);
+            keyed_in(self.table, self.operator, KeyedKind::Expiry, group, &[], &mut from);
+            keyed_in(self.table, self.operator, KeyedKind::Expiry, group, &end, &mut to);
             let mut found = false;
             db.scan(&from, &to, |key, _| {
                 found = true;
                 let key = keyed_rest(key).and_then(|k| k.get(8..)).unwrap_or_default();
                 let mut stored = Vec::new();
-                keyed(self.operator, self.kind, group, key, &mut stored);
+                keyed_in(self.table, self.operator, self.kind, group, key, &mut stored);
                 if let Some(value) = db.get(&stored)?
                     && self.is_old(changed_ms(&value)?, now_ms)
                 {
@@ -93,9 +105,13 @@ impl Ttl {
 
 /// The key of an entry in an operator's index by time.
 pub(crate) fn index_key(operator: OperatorId, time: i64, key: &[u8], hash: u64) -> Vec<u8> {
+    timed_key(StateTable::Main, operator, time, key, hash)
+}
+
+fn timed_key(table: StateTable, operator: OperatorId, time: i64, key: &[u8], hash: u64) -> Vec<u8> {
     let mut timed = (time ^ i64::MIN).to_be_bytes().to_vec();
     timed.extend_from_slice(key);
     let mut out = Vec::new();
-    keyed(operator, KeyedKind::Expiry, KeyGroup::of_hash(hash), &timed, &mut out);
+    keyed_in(table, operator, KeyedKind::Expiry, KeyGroup::of_hash(hash), &timed, &mut out);
     out
 }

@@ -1,7 +1,7 @@
 //! What does one row change among the best of its partition?
 //!
-//! The algorithms of Flink's AppendOnlyTopNFunction, FastTop1Function and RetractableTopNFunction
-//! (2.3), change for change.
+//! The algorithms of Flink's AppendOnlyTopNFunction, FastTop1Function, RetractableTopNFunction and
+//! SinkUpsertMaterializer (2.3), change for change.
 
 use std::ops::Bound;
 
@@ -37,6 +37,17 @@ pub fn insert(
         Keeping::All => {
             sorted.insert(sort, row);
             moved_down(spec, sorted, sort, row, out);
+            true
+        }
+        Keeping::Newest => {
+            match sorted.last() {
+                Some(before) => {
+                    out.add(spec, Op::UpdateBefore, before, 1);
+                    out.add(spec, Op::UpdateAfter, row, 1);
+                }
+                None => out.add(spec, Op::Insert, row, 1),
+            }
+            sorted.insert(sort, row);
             true
         }
     }
@@ -153,6 +164,19 @@ pub fn remove(
     else {
         return;
     };
+    if spec.keeping == Keeping::Newest {
+        let was_shown = at + 1 == sorted.len();
+        sorted.remove(sort, row);
+        match sorted.last().filter(|_| was_shown) {
+            Some(before) => {
+                out.add(spec, Op::UpdateBefore, row, 1);
+                out.add(spec, Op::UpdateAfter, before, 1);
+            }
+            None if was_shown => out.add(spec, Op::Delete, row, 1),
+            None => {}
+        }
+        return;
+    }
     let mut number = at + 1;
     for (_, rows) in sorted.rows.range::<[u8], _>((Bound::Unbounded, Bound::Excluded(sort))) {
         number += rows.len();
@@ -197,21 +221,56 @@ mod tests {
     use super::*;
     use crate::ids::OperatorId;
 
-    #[test]
-    fn only_rows_that_came_out_change_something_when_they_go() {
+    fn spec(keeping: Keeping, with_number: bool) -> RankSpec {
         let schema = Arc::new(Schema::empty());
-        let spec = |with_number| RankSpec {
+        RankSpec {
             operator: OperatorId::FIRST,
             partition: vec![],
             order: vec![],
             start: 1,
-            end: 2,
+            end: if keeping == Keeping::Newest { 1 } else { 2 },
             with_number,
-            keeping: Keeping::All,
+            keeping,
             ttl: None,
             input: schema.clone(),
-            output: schema.clone(),
+            output: schema,
+        }
+    }
+
+    fn text(out: &RankChanges) -> String {
+        let text = |(op, row, n): &(Op, Box<[u8]>, usize)| {
+            format!("{} {} {n}", op.name(), String::from_utf8_lossy(row))
         };
+        out.changes.iter().map(text).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn the_newest_row_stands_for_all_that_are_there() {
+        let spec = spec(Keeping::Newest, false);
+        let mut sorted = Sorted::default();
+        for (row, adds, changes) in [
+            ("a", true, "+I a 1"),
+            ("b", true, "-U a 1, +U b 1"),
+            ("a", true, "-U b 1, +U a 1"),
+            // Of equal rows the first goes.
+            ("a", false, ""),
+            ("a", false, "-U a 1, +U b 1"),
+            ("x", false, ""),
+            ("b", false, "-D b 1"),
+        ] {
+            let mut out = RankChanges::default();
+            if adds {
+                insert(&spec, &mut sorted, b"", row.as_bytes(), &mut out);
+            } else {
+                remove(&spec, &mut sorted, b"", row.as_bytes(), &mut out);
+            }
+            assert_eq!(text(&out), changes);
+        }
+    }
+
+    #[test]
+    fn only_rows_that_came_out_change_something_when_they_go() {
+        let spec = |with_number| spec(Keeping::All, with_number);
         let changes = |with_number: bool, row: &str| {
             let mut sorted = Sorted::default();
             for row in ["a1", "b1", "b2", "c1"] {
@@ -219,10 +278,7 @@ mod tests {
             }
             let mut out = RankChanges::default();
             remove(&spec(with_number), &mut sorted, &row.as_bytes()[..1], row.as_bytes(), &mut out);
-            let text = |(op, row, n): &(Op, Box<[u8]>, usize)| {
-                format!("{} {} {n}", op.name(), String::from_utf8_lossy(row))
-            };
-            (out.changes.iter().map(text).collect::<Vec<_>>().join(", "), sorted.len())
+            (text(&out), sorted.len())
         };
         for (row, numbered, plain, left) in [
             ("a1", "-U a1 1, +U b1 1, -U b1 2, +U b2 2", "-D a1 1, +I b2 1", 3),

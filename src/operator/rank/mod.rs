@@ -25,6 +25,8 @@ pub enum Keeping {
     First { ties_replace: bool },
     /// Rows may be taken back: all of them.
     All,
+    /// The same; of a partition the row that came last is shown, whatever it is ordered by.
+    Newest,
 }
 
 /// A continuous Top-N, resolved. Column numbers are those of the input.

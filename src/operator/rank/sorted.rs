@@ -50,6 +50,11 @@ impl Sorted {
         true
     }
 
+    /// The last row.
+    pub(crate) fn last(&self) -> Option<&[u8]> {
+        self.rows.last_key_value()?.1.last().map(AsRef::as_ref)
+    }
+
     /// Removes the last row.
     pub(crate) fn pop_last(&mut self) -> Option<Box<[u8]>> {
         let mut entry = self.rows.last_entry()?;

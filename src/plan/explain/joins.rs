@@ -1,6 +1,7 @@
 //! Lines of joins.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion_physical_expr::PhysicalExpr;
 
@@ -8,6 +9,9 @@ use crate::engine_words::in_sql;
 use crate::operator::join::JoinSpec;
 use crate::operator::join::interval::Interval;
 use crate::operator::join::lookup::LookupJoinSpec;
+use crate::operator::join::multiset::{MultisetSpec, SetOperation};
+use crate::operator::join::regular::RegularSpec;
+use crate::operator::join::versioned::VersionedSpec;
 
 pub(super) fn window(spec: &JoinSpec) -> String {
     let condition = further(spec.condition.as_ref());
@@ -17,6 +21,38 @@ pub(super) fn window(spec: &JoinSpec) -> String {
 pub(super) fn interval(spec: &JoinSpec, interval: &Interval) -> String {
     let (lower, upper, keys) = (interval.lower_ms, interval.upper_ms, spec.keys[0].len());
     format!("join rows from {lower} to {upper} ms apart, {:?}: {keys} keys", spec.kind)
+}
+
+pub(super) fn versioned(spec: &VersionedSpec) -> String {
+    let (join, condition) = (&spec.join, further(spec.join.condition.as_ref()));
+    format!(
+        "join what the right side said at the time, {:?}: {} keys{condition}",
+        join.kind,
+        join.keys[0].len()
+    )
+}
+
+pub(super) fn multiset(spec: &MultisetSpec) -> String {
+    let operation = match spec.operation {
+        SetOperation::Intersect => "INTERSECT ALL",
+        SetOperation::Except => "EXCEPT ALL",
+    };
+    format!("count rows, {operation}: two counts are kept for each row")
+}
+
+pub(super) fn regular(spec: &RegularSpec) -> String {
+    let (join, condition) = (&spec.join, further(spec.join.condition.as_ref()));
+    let kept = |ttl: Option<Duration>| match ttl {
+        Some(ttl) => format!("{} ms after their last change", ttl.as_millis()),
+        None => "for ever".into(),
+    };
+    let [left, right] = spec.ttls.map(kept);
+    let kept = if left == right {
+        format!("rows of both sides are kept {left}")
+    } else {
+        format!("rows of the left side are kept {left}, those of the right {right}")
+    };
+    format!("join all rows, {:?}: {} keys{condition}; {kept}", join.kind, join.keys[0].len())
 }
 
 pub(super) fn lookup(spec: &LookupJoinSpec) -> String {

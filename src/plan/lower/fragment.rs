@@ -10,6 +10,7 @@ use datafusion_expr::Expr;
 
 use super::{PlanResult, unsupported};
 use crate::operator::window::slice::WindowKind;
+use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::sql::functions::not_null;
 use crate::sql::window_tvf::{TvfWindow, WindowForm};
 use crate::time::zone::Zone;
@@ -106,6 +107,9 @@ pub(super) struct Fragment {
     pub(super) scattered: bool,
     /// Its watermark is the clock: windows are of processing time.
     pub(super) on_clock: bool,
+    /// Its columns are no time attributes, whatever their fields say: a regular join sends rows
+    /// again long after their time.
+    pub(super) is_timeless: bool,
     /// A Top-N has let out only the rows whose numbers the filter above asks for.
     pub(super) is_within_bound: bool,
 }
@@ -123,8 +127,20 @@ impl Fragment {
             updates: false,
             scattered: false,
             on_clock: false,
+            is_timeless: false,
             is_within_bound: false,
         }
+    }
+
+    /// Whether a column is event time, by which rows are in order but for the delay of their
+    /// watermark.
+    pub(super) fn is_rowtime(&self, column: usize) -> bool {
+        !self.is_timeless && is_rowtime(self.schema.field(column))
+    }
+
+    /// Whether a column is the time at which rows are looked at.
+    pub(super) fn is_proctime(&self, column: usize) -> bool {
+        !self.is_timeless && is_proctime(self.schema.field(column))
     }
 
     /// The field of a rowtime that the plan has dropped and a window needs.

@@ -11,7 +11,6 @@ use datafusion_expr::{Expr, Join, Operator};
 use super::{Fragment, PlanResult};
 use crate::operator::join::interval::Interval;
 use crate::plan::calls::strip_cast;
-use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::sql::window_tvf::interval_ms;
 
 /// The bounds that a condition sets on how far the rowtimes of the two sides are apart. None if it
@@ -96,8 +95,8 @@ impl Bounds<'_> {
     fn pair(&self, left: &Column, right: &Column) -> Option<[usize; 2]> {
         let attribute = |side: &Fragment, column: &Column| {
             let index = side.schema.maybe_index_of_column(column)?;
-            let field = side.schema.field(index);
-            (is_rowtime(field) || is_proctime(field)).then_some((index, is_rowtime(field)))
+            let is_rowtime = side.is_rowtime(index);
+            (is_rowtime || side.is_proctime(index)).then_some((index, is_rowtime))
         };
         let ((l, l_is_rowtime), (r, r_is_rowtime)) =
             (attribute(self.left, left)?, attribute(self.right, right)?);

@@ -1,10 +1,11 @@
-//! JOIN, IN and EXISTS: rows of two inputs side by side, within the same window or an interval of
-//! time.
+//! JOIN, IN and EXISTS: rows of two inputs side by side, within the same window, an interval of
+//! time, or without a bound in time.
 //!
-//! The condition is taken apart: equal window bounds say that it is a window join, other equations
-//! between the two sides are keys, the rest is looked at for each pair. Both inputs are exchanged
-//! by the keys. What always holds: rows that are joined are bounded in time, by their window or by
-//! an interval; what is not would be kept for ever and is refused.
+//! The condition is taken apart: equal window bounds say that it is a window join, bounds on how far
+//! the rowtimes are apart that it is an interval join, and all else is a regular join. Other
+//! equations between the two sides are keys, the rest is looked at for each pair. Both inputs are
+//! exchanged by the keys. What always holds: rows that are updated meet in a regular join; its
+//! columns are no time attributes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,31 +13,35 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_common::{DFSchema, JoinType, NullEquality};
 use datafusion_expr::utils::{conjunction, split_conjunction};
-use datafusion_expr::{Expr, Join, LogicalPlan, Operator, lit};
+use datafusion_expr::{Expr, ExprSchemable, Join, LogicalPlan, Operator, lit};
 use datafusion_physical_expr::PhysicalExpr;
 
 use super::interval::interval;
 use super::lookup::looked_up;
+use super::set_operation::set_operation;
 use super::windowed::look_ahead;
 use super::{
     Above, Fired, Fragment, Late, Lowering, PlanResult, Role, Route, RowsUse, check_columns,
     physical, unsupported,
 };
 use crate::operator::join::interval::Interval;
+use crate::operator::join::regular::RegularSpec;
 use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::is_proctime;
+use crate::sql::lookup_join;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
 
 /// A condition taken apart.
 #[derive(Default)]
-struct JoinCondition {
+pub(super) struct JoinCondition {
     /// Pairs of window_start, window_end.
     starts: bool,
     ends: bool,
     /// An expression over each side.
-    keys: Vec<(Expr, Expr)>,
+    pub(super) keys: Vec<(Expr, Expr)>,
+    /// Those of the windows, which are keys where no window joins the rows.
+    pub(super) bounds: Vec<(Expr, Expr)>,
     rest: Vec<Expr>,
 }
 
@@ -46,6 +51,38 @@ impl JoinCondition {
     }
 }
 
+impl JoinCondition {
+    /// Gives all rows one key if the condition has none.
+    fn have_a_key(&mut self) {
+        if self.keys.is_empty() {
+            self.keys.push((lit(1), lit(1)));
+        }
+    }
+
+    /// NOT IN, as a condition under which a row of the left side is left out: the values are equal,
+    /// or one of them is not known. Where neither can be, they are a key.
+    fn without_nulls(&mut self, join: &Join) -> PlanResult<()> {
+        let is_nullable = |(a, b): &(Expr, Expr)| {
+            Ok(a.nullable(join.left.schema())? || b.nullable(join.right.schema())?)
+        };
+        let nullable = self.keys.iter().map(is_nullable).collect::<PlanResult<Vec<bool>>>()?;
+        let mut nullable = nullable.into_iter();
+        let (unsure, keys): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.keys).into_iter().partition(|_| nullable.next() == Some(true));
+        self.keys = keys;
+        self.rest.extend(unsure.into_iter().map(|(a, b)| a.eq(b).is_not_false()));
+        Ok(())
+    }
+}
+
+/// What bounds the rows that a row is joined with.
+enum Reach {
+    Window(Fired),
+    Interval(Interval),
+    /// Nothing: all rows are kept.
+    Everything,
+}
+
 impl Lowering<'_> {
     /// A join: a lookup where the right side is a table that is asked, else one of rows in the same
     /// window or of about the same time.
@@ -53,47 +90,141 @@ impl Lowering<'_> {
         if let Some(table) = looked_up(&join.right) {
             return self.lookup_join(join, table, above.rows_use);
         }
+        if let Some((left, right, join)) = lookup_join::versions(join) {
+            return self.versioned_join(&join, [&left, &right]);
+        }
+        if let Some(operation) = set_operation(join) {
+            return self.set_operation(join, operation);
+        }
         let mut left = self.join_input(&join.left)?;
         let mut right = self.join_input(&join.right)?;
-        if left.updates || right.updates {
-            return unsupported("a JOIN of rows that are updated is not supported yet");
+        let condition = take_apart(join, &left, &right)?;
+        match reach(join, &condition, &left, &right)? {
+            Reach::Window(fired) => self.window_join(join, condition, fired, [left, right]),
+            Reach::Interval(interval) => {
+                self.go_by_one_clock(join, &interval, &mut left, &mut right)?;
+                self.interval_join(join, condition, interval, [left, right])
+            }
+            Reach::Everything => self.regular_join(join, condition, [left, right]),
         }
-        let mut condition = take_apart(join, &left, &right)?;
-        let interval = bound_in_time(join, &condition, &left, &right)?;
-        if interval.is_some() && condition.keys.is_empty() {
-            // All rows have one key.
-            condition.keys.push((lit(1), lit(1)));
+    }
+
+    /// Rows of the same window.
+    fn window_join(
+        &mut self,
+        join: &Join,
+        condition: JoinCondition,
+        fired: Fired,
+        [left, right]: [Fragment; 2],
+    ) -> PlanResult<Fragment> {
+        if left.on_clock != right.on_clock {
+            return unsupported("a JOIN of event time with processing time");
         }
-        self.go_by_one_clock(join, interval.as_ref(), &mut left, &mut right)?;
-        let fired = if interval.is_some() { None } else { Some(common_window(&left, &right)?) };
+        if join.null_equality == NullEquality::NullEqualsNull && !condition.keys.is_empty() {
+            return unsupported("INTERSECT or EXCEPT of rows in windows");
+        }
         let kind = kind(join, &condition)?;
-        let spec = self.join_spec(join, kind, condition, fired.as_ref(), [&left, &right])?;
-        let route = |input: usize| Route::Keys(spec.placed_by(input).to_vec());
-        let chain = self.chains.join(vec![(left.chain, route(0)), (right.chain, route(1))]);
+        let spec = self.join_spec(join, kind, condition, Some(&fired), [&left, &right])?;
+        let chain = self.meet(&spec, [&left, &right]);
         let width = spec.output.fields().len();
-        let (schema, on_clock) = (join.schema.clone(), left.on_clock);
-        match interval {
-            None => {
-                let (roles, key) = (roles(kind, &left, &right, width), key(&left, &right, width));
-                let after =
-                    Fragment { roles, fired, key, on_clock, ..Fragment::new(chain, &schema) };
-                self.push(&after, OperatorPlan::WindowJoin(spec));
-                self.end_by_clock(&after);
-                Ok(after)
-            }
-            Some(interval) => {
-                for input in &spec.inputs {
-                    check_columns("an interval JOIN of rows", input, is_key_type)?;
-                }
-                let after = Fragment { on_clock, ..Fragment::new(chain, &schema) };
-                self.push(&after, OperatorPlan::IntervalJoin(spec, interval));
-                Ok(after)
-            }
+        let after = Fragment {
+            roles: roles(kind, &left, &right, width),
+            fired: Some(fired),
+            key: pair_key(&left, &right, width),
+            on_clock: left.on_clock,
+            ..Fragment::new(chain, &join.schema)
+        };
+        self.push(&after, OperatorPlan::WindowJoin(spec));
+        self.end_by_clock(&after);
+        Ok(after)
+    }
+
+    /// Rows of about the same time.
+    fn interval_join(
+        &mut self,
+        join: &Join,
+        mut condition: JoinCondition,
+        interval: Interval,
+        [left, right]: [Fragment; 2],
+    ) -> PlanResult<Fragment> {
+        condition.have_a_key();
+        let kind = kind(join, &condition)?;
+        let spec = self.join_spec(join, kind, condition, None, [&left, &right])?;
+        for input in &spec.inputs {
+            check_columns("an interval JOIN of rows", input, is_key_type)?;
+        }
+        let chain = self.meet(&spec, [&left, &right]);
+        let after = Fragment { on_clock: left.on_clock, ..Fragment::new(chain, &join.schema) };
+        self.push(&after, OperatorPlan::IntervalJoin(spec, interval));
+        Ok(after)
+    }
+
+    /// All rows, for as long as the state TTL says.
+    fn regular_join(
+        &mut self,
+        join: &Join,
+        mut condition: JoinCondition,
+        [left, right]: [Fragment; 2],
+    ) -> PlanResult<Fragment> {
+        condition.keys.append(&mut condition.bounds);
+        let mut kind = kind(join, &condition)?;
+        if kind == JoinKind::NullAwareAnti {
+            kind = JoinKind::Anti;
+            condition.without_nulls(join)?;
+        }
+        condition.have_a_key();
+        let is_key = |side: &Fragment, exprs: &[Expr]| -> PlanResult<bool> {
+            let columns = exprs
+                .iter()
+                .filter_map(|e| side.column_of(e).transpose())
+                .collect::<PlanResult<BTreeSet<usize>>>()?;
+            Ok(side.key.as_ref().is_some_and(|key| key.is_subset(&columns)))
+        };
+        let (left_exprs, right_exprs): (Vec<Expr>, Vec<Expr>) =
+            condition.keys.iter().cloned().unzip();
+        let finds_one = [is_key(&right, &right_exprs)?, is_key(&left, &left_exprs)?];
+        let spec = self.join_spec(join, kind, condition, None, [&left, &right])?;
+        for input in &spec.inputs {
+            check_columns("a JOIN of rows", input, is_key_type)?;
+        }
+        let nulls_match = join.null_equality == NullEquality::NullEqualsNull;
+        let chain = self.meet(&spec, [&left, &right]);
+        let width = spec.output.fields().len();
+        let updates =
+            left.updates || right.updates || !matches!(kind, JoinKind::Inner | JoinKind::Semi);
+        let after = Fragment {
+            key: joined_key(kind, finds_one, [&left, &right], width),
+            updates,
+            scattered: left.scatters(&spec.keys[0]) || right.scatters(&spec.keys[1]),
+            on_clock: left.on_clock || right.on_clock,
+            is_timeless: true,
+            ..Fragment::new(chain, &join.schema)
+        };
+        let ttls = [self.config.state_ttl; 2];
+        if ttls.iter().any(Option::is_none) {
+            self.note_unbounded_join();
+        }
+        self.push(&after, OperatorPlan::RegularJoin(RegularSpec { join: spec, nulls_match, ttls }));
+        Ok(after)
+    }
+
+    /// Has the rows of both sides come together by the join's keys. Returns the chain that has them.
+    pub(super) fn meet(&mut self, spec: &JoinSpec, [left, right]: [&Fragment; 2]) -> usize {
+        let route = |input: usize| Route::Keys(spec.placed_by(input).to_vec());
+        self.chains.join(vec![(left.chain, route(0)), (right.chain, route(1))])
+    }
+
+    /// Says once that rows are kept for ever.
+    fn note_unbounded_join(&mut self) {
+        let text = "a JOIN without a bound in time keeps all rows of both sides for ever; SET 'table.exec.state.ttl' forgets those \
+                    that do not change for so long";
+        if !self.warnings.iter().any(|known| known == text) {
+            self.warnings.push(text.into());
         }
     }
 
     /// Rows of a window function are joined within their windows.
-    fn join_input(&mut self, input: &LogicalPlan) -> PlanResult<Fragment> {
+    pub(super) fn join_input(&mut self, input: &LogicalPlan) -> PlanResult<Fragment> {
         let rows_use = match look_ahead(input)? {
             Some(_) => RowsUse { late: Late::Dropped, session_is_aggregated: false },
             None => RowsUse::default(),
@@ -107,13 +238,12 @@ impl Lowering<'_> {
     fn go_by_one_clock(
         &mut self,
         join: &Join,
-        interval: Option<&Interval>,
+        interval: &Interval,
         left: &mut Fragment,
         right: &mut Fragment,
     ) -> PlanResult<()> {
-        if let Some(Interval { rowtimes: [l, r], .. }) = interval
-            && is_proctime(left.schema.field(*l))
-        {
+        let Interval { rowtimes: [l, r], .. } = interval;
+        if left.is_proctime(*l) {
             if join.join_type != JoinType::Inner {
                 return unsupported("an outer JOIN within an interval of processing time");
             }
@@ -126,7 +256,7 @@ impl Lowering<'_> {
     }
 
     /// What the operator has to know. Keys that the inputs have not as columns are added to them.
-    fn join_spec(
+    pub(super) fn join_spec(
         &mut self,
         join: &Join,
         kind: JoinKind,
@@ -201,32 +331,28 @@ impl Lowering<'_> {
     }
 }
 
-/// The interval of time that rows of the two sides may be apart; None for a window join.
-fn bound_in_time(
+/// What bounds the rows that a row of either side is joined with.
+fn reach(
     join: &Join,
     condition: &JoinCondition,
     left: &Fragment,
     right: &Fragment,
-) -> PlanResult<Option<Interval>> {
-    if condition.names_window() {
-        return Ok(None);
+) -> PlanResult<Reach> {
+    if left.updates || right.updates {
+        return Ok(Reach::Everything);
     }
-    let Some(interval) = interval(join, left, right)? else {
-        return unsupported(
-            "a 'JOIN' without a bound in time keeps all rows for ever and is not supported: join rows of the same window, ON \
-             l.window_start = r.window_start AND l.window_end = r.window_end, or of about the same time, l.ts BETWEEN r.ts - \
-             INTERVAL '5' SECOND AND r.ts + INTERVAL '5' SECOND",
-        );
-    };
-    if !matches!(
+    if condition.names_window() {
+        return common_window(left, right).map(Reach::Window);
+    }
+    // IN and EXISTS keep no time: what they let out goes by what comes later.
+    let pairs = matches!(
         join.join_type,
         JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
-    ) {
-        return unsupported(
-            "IN or EXISTS over rows of about the same time; write a JOIN, or use rows of the same window",
-        );
-    }
-    Ok(Some(interval))
+    );
+    Ok(match interval(join, left, right)? {
+        Some(interval) if pairs => Reach::Interval(interval),
+        _ => Reach::Everything,
+    })
 }
 
 /// The window that the rows of both sides are in.
@@ -294,8 +420,30 @@ fn roles(kind: JoinKind, left: &Fragment, right: &Fragment, width: usize) -> Vec
     roles
 }
 
-/// What tells the pairs of a window apart: the keys of both sides, if both are known.
-fn key(left: &Fragment, right: &Fragment, width: usize) -> Option<BTreeSet<usize>> {
+/// What tells the pairs of a regular join apart. `finds_one`: a row of that side is joined with one
+/// of the other at most, so that its own key tells.
+fn joined_key(
+    kind: JoinKind,
+    finds_one: [bool; 2],
+    [left, right]: [&Fragment; 2],
+    width: usize,
+) -> Option<BTreeSet<usize>> {
+    let has_nulls = [
+        matches!(kind, JoinKind::Right | JoinKind::Full),
+        matches!(kind, JoinKind::Left | JoinKind::Full),
+    ];
+    if finds_one[0] && !has_nulls[0] && left.key.is_some() {
+        return left.key.clone();
+    }
+    let left_width = left.roles.len();
+    if finds_one[1] && !has_nulls[1] && width > left_width && right.key.is_some() {
+        return right.key.as_ref().map(|key| key.iter().map(|c| c + left_width).collect());
+    }
+    pair_key(left, right, width)
+}
+
+/// What tells the pairs of rows apart: the keys of both sides, if both are known.
+fn pair_key(left: &Fragment, right: &Fragment, width: usize) -> Option<BTreeSet<usize>> {
     let left_width = left.roles.len();
     match (&left.key, &right.key) {
         (Some(key), _) if width == left_width => Some(key.clone()),
@@ -307,17 +455,22 @@ fn key(left: &Fragment, right: &Fragment, width: usize) -> Option<BTreeSet<usize
 }
 
 /// Which equations of the condition are of the windows, and which are keys.
-fn take_apart(join: &Join, left: &Fragment, right: &Fragment) -> PlanResult<JoinCondition> {
-    if join.null_equality == NullEquality::NullEqualsNull && !join.on.is_empty() {
-        return unsupported("a JOIN where NULLs are equal");
-    }
+pub(super) fn take_apart(
+    join: &Join,
+    left: &Fragment,
+    right: &Fragment,
+) -> PlanResult<JoinCondition> {
     let mut out = JoinCondition::default();
     let mut equation = |a: &Expr, b: &Expr| -> PlanResult<()> {
         match (left.role_of(a)?, right.role_of(b)?) {
             (Role::WindowStart, Role::WindowStart) => out.starts = true,
             (Role::WindowEnd, Role::WindowEnd) => out.ends = true,
-            _ => out.keys.push((a.clone(), b.clone())),
+            _ => {
+                out.keys.push((a.clone(), b.clone()));
+                return Ok(());
+            }
         }
+        out.bounds.push((a.clone(), b.clone()));
         Ok(())
     };
     for (a, b) in &join.on {

@@ -29,7 +29,7 @@ pub(super) fn looked_up(plan: &LogicalPlan) -> Option<&Arc<Table>> {
     match plan {
         LogicalPlan::SubqueryAlias(alias) => looked_up(&alias.input),
         LogicalPlan::TableScan(scan) => {
-            scan.source.downcast_ref::<PlannedLookup>().map(|PlannedLookup(table)| table)
+            scan.source.downcast_ref::<PlannedLookup>().map(|lookup| &lookup.table)
         }
         _ => None,
     }

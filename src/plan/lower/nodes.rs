@@ -21,7 +21,7 @@ use super::{
 };
 use crate::engine_words::UNSUPPORTED;
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::{PlannedTable, is_rowtime};
+use crate::sql::catalog::PlannedTable;
 use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf};
 
@@ -146,6 +146,13 @@ impl Lowering<'_> {
             return unsupported("a window over the rows of another window");
         }
         let rowtime = fragment.schema.index_of_column(&tvf.rowtime)?;
+        if fragment.is_timeless {
+            return unsupported(format!(
+                "a window over a JOIN without a bound in time: '{}' is no time attribute there, since rows come out long after \
+                 their time. Bound the JOIN by time, or group the windows first and join their results",
+                tvf.rowtime.name
+            ));
+        }
         if tvf.on_clock {
             self.go_by_clock(&mut fragment, rowtime)?;
         } else if fragment.on_clock {
@@ -204,7 +211,7 @@ impl Lowering<'_> {
                 if !is_window_top_n
                     && (!numbers
                         || bound.is_none()
-                        || is_first && is_rowtime(fragment.schema.field(rowtime))) =>
+                        || is_first && fragment.is_rowtime(rowtime)) =>
             {
                 let rows = if is_first && numbers { over::Rows::First } else { over::Rows::All };
                 self.over(window, fragment, rowtime, rows)

@@ -15,7 +15,7 @@ use super::{
 use crate::operator::over::{Frame, OverCall, OverSpec};
 use crate::plan::calls::{Call, strip_cast};
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::{is_proctime, is_rowtime};
+
 use crate::sql::functions::ranks;
 use crate::sql::window_tvf::interval_ms;
 use crate::state::key::is_key_type;
@@ -56,8 +56,8 @@ pub(crate) fn time_order(window: &Window, fragment: &Fragment) -> PlanResult<Opt
     let Some(first) = window.window_expr.first() else { return Ok(None) };
     let [order] = function(first)?.params.order_by.as_slice() else { return Ok(None) };
     let Some(column) = fragment.column_of(&order.expr)? else { return Ok(None) };
-    let field = fragment.schema.field(column);
-    Ok((order.asc && (is_rowtime(field) || is_proctime(field))).then_some(column))
+    let is_time = fragment.is_rowtime(column) || fragment.is_proctime(column);
+    Ok((order.asc && is_time).then_some(column))
 }
 
 /// Which rows of a key come out.
@@ -81,7 +81,7 @@ impl Lowering<'_> {
         if fragment.updates {
             return unsupported("OVER of rows that are updated is not supported yet");
         }
-        let on_clock = is_proctime(fragment.schema.field(rowtime));
+        let on_clock = fragment.is_proctime(rowtime);
         if on_clock {
             self.go_by_clock(&mut fragment, rowtime)?;
         }

@@ -14,7 +14,6 @@ use super::{Above, Fragment, Late, Lowering, PlanResult, Role, check_columns, un
 use crate::operator::rank::{Keeping, RankSpec};
 use crate::plan::calls::strip_cast;
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::{is_proctime, is_rowtime};
 use crate::state::key::is_key_type;
 
 /// What a filter says about the ROW_NUMBER below it.
@@ -136,17 +135,17 @@ impl Lowering<'_> {
         let input = fragment.arrow_schema()?;
         check_columns("a Top-N of rows", &input, is_key_type)?;
         let by_time = match order.as_slice() {
-            [(column, options)] => Some((fragment.schema.field(*column), options.descending)),
+            [(column, options)] => Some((*column, options.descending)),
             _ => None,
         };
-        let newest = by_time.is_some_and(|(field, descending)| {
-            descending && (is_rowtime(field) || is_proctime(field))
+        let newest = by_time.is_some_and(|(column, descending)| {
+            descending && (fragment.is_rowtime(column) || fragment.is_proctime(column))
         });
         // Deduplication by processing time goes by the order in which rows come: all of them
         // compare equal.
         let by_clock = bound.end == 1
             && !fragment.updates
-            && by_time.is_some_and(|(field, _)| is_proctime(field));
+            && by_time.is_some_and(|(column, _)| fragment.is_proctime(column));
         let order = if by_clock { vec![] } else { order };
         let keeps_first = by_clock && !newest;
         let keeping = match bound.end {
@@ -209,6 +208,22 @@ impl Lowering<'_> {
     /// Puts the changes of each row of a key in order where they come from several workers: of the
     /// rows that the key has for now, the first stands for all until it is taken back.
     pub(super) fn gather(&mut self, fragment: &mut Fragment, key: &[usize]) -> PlanResult<()> {
+        self.one_of_each(fragment, key, Keeping::All)
+    }
+
+    /// Keeps all rows that share a key, of which the one that came last is shown: what Flink's
+    /// SinkUpsertMaterializer does.
+    pub(super) fn keep_newest(&mut self, fragment: &mut Fragment, key: &[usize]) -> PlanResult<()> {
+        self.one_of_each(fragment, key, Keeping::Newest)
+    }
+
+    /// One row of those that a key has for now.
+    fn one_of_each(
+        &mut self,
+        fragment: &mut Fragment,
+        key: &[usize],
+        keeping: Keeping,
+    ) -> PlanResult<()> {
         let schema = fragment.arrow_schema()?;
         if let Some(field) = schema.fields().iter().find(|f| !is_key_type(f.data_type())) {
             return unsupported(format!(
@@ -225,7 +240,7 @@ impl Lowering<'_> {
             start: 1,
             end: 1,
             with_number: false,
-            keeping: Keeping::All,
+            keeping,
             ttl: self.config.state_ttl,
             input: schema.clone(),
             output: schema,

@@ -145,9 +145,10 @@ impl Lowering<'_> {
         let has: BTreeSet<usize> = sink_key.iter().copied().collect();
         match &fragment.key {
             _ if sink_key.is_empty() => {}
+            // Who prints rows is shown each change, whatever key the table has.
+            _ if takes_all => {}
             // With more columns in the table's key an update may move a row to another key: its old
-            // one is deleted. Who prints rows is shown each change, whatever key the table has.
-            Some(key) if key.is_subset(&has) && takes_all => {}
+            // one is deleted.
             Some(key) if key.is_subset(&has) => {
                 let is_scattered = fragment.scattered;
                 if is_scattered {
@@ -156,25 +157,27 @@ impl Lowering<'_> {
                 self.push(fragment, OperatorPlan::Upserts(sink_key.to_vec()));
                 return Ok(is_scattered);
             }
+            // Several rows may share a key: the last of those that are there stands for all.
             key => {
                 let names = |columns: &BTreeSet<usize>| -> Vec<String> {
-                    columns
-                        .iter()
-                        .map(|&c| format!("'{}'", fragment.schema.field(c).name()))
-                        .collect()
+                    let name = |&c: &usize| format!("'{}'", fragment.schema.field(c).name());
+                    columns.iter().map(name).collect()
                 };
                 let rows = match key {
                     Some(key) if !key.is_empty() => {
-                        format!("one for each {}", names(key).join(", "))
+                        format!("there is one for each {}", names(key).join(", "))
                     }
-                    Some(_) => "a single one".into(),
-                    None => "not told apart by any columns".into(),
+                    Some(_) => "there is a single one".into(),
+                    None => "no columns tell them apart".into(),
                 };
-                return unsupported(format!(
-                    "the result's rows are {rows}, table '{name}' has one for each {}: several would overwrite each other. Make the \
-                     columns that tell the rows apart the table's key",
+                self.warnings.push(format!(
+                    "several rows of the result can share a key of '{name}' ({}), since {rows}: the one that came last stays, and when \
+                     it is taken back the one before it; all of them are kept",
                     names(&has).join(", ")
                 ));
+                self.keep_newest(fragment, sink_key)?;
+                self.push(fragment, OperatorPlan::Upserts(sink_key.to_vec()));
+                return Ok(true);
             }
         }
         Ok(false)

@@ -11,7 +11,6 @@ use super::rank::{Number, NumberBound, sort_columns};
 use super::{Fragment, Late, Lowering, PlanResult, Role, check_columns, over, unsupported};
 use crate::operator::top_n::{TopNSpec, TopNStage};
 use crate::plan::physical::OperatorPlan;
-use crate::sql::catalog::is_rowtime;
 use crate::state::packed::is_packable;
 use crate::time::zone::Zone;
 
@@ -76,7 +75,7 @@ impl Lowering<'_> {
         let mut input = fragment.arrow_schema()?;
         // The first or last row of a key in event time: of several at once, the one that came first
         // or last.
-        let by_time = |c: usize| is_rowtime(fragment.schema.field(c));
+        let by_time = |c: usize| fragment.is_rowtime(c);
         let by_arrival = limit == 1 && order.len() == 1 && by_time(order[0].0);
         check_columns("a Top-N of rows", &input, is_packable)?;
         let mut output = input.fields().to_vec();

@@ -113,11 +113,6 @@ impl ContextProvider for Names {
             return Ok(source);
         }
         let name = looked_up(name.table()).unwrap_or(name.table());
-        if self.catalog.views.contains_key(name) {
-            return plan_err!(
-                "view '{name}' cannot be looked up: FOR SYSTEM_TIME AS OF stands behind a table"
-            );
-        }
         match nearest(name, self.catalog.names()) {
             Some(near) => plan_err!("table '{name}' does not exist\nDid you mean '{near}'?"),
             None => plan_err!("table '{name}' does not exist"),

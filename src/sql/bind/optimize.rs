@@ -13,6 +13,8 @@ use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::analyzer::{Analyzer, AnalyzerRule};
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
+use datafusion_optimizer::rewrite_set_comparison::RewriteSetComparison;
+use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
 use crate::sql::{join_filters, rank_keys};
@@ -29,10 +31,16 @@ pub(super) fn optimize(plan: LogicalPlan) -> Result<LogicalPlan> {
         |_, _| {},
     )?;
     let by = |rule: Arc<dyn OptimizerRule + Send + Sync>, plan| {
-        Optimizer::with_rules(vec![rule]).optimize(plan, &OptimizerContext::new(), |_, _| {})
+        let mut options = ConfigOptions::default();
+        // A stream's value changes: all subqueries are joined.
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+        let context = OptimizerContext::new_with_config_options(Arc::new(options));
+        Optimizer::with_rules(vec![rule]).optimize(plan, &context, |_, _| {})
     };
-    // IN and EXISTS become joins.
+    // ANY and ALL become IN and EXISTS, and these joins; so do subqueries with one value.
+    let plan = by(Arc::new(RewriteSetComparison::new()), plan)?;
     let plan = by(Arc::new(DecorrelatePredicateSubquery::new()), plan)?;
+    let plan = by(Arc::new(ScalarSubqueryToJoin::new()), plan)?;
     let plan = rank_keys::as_columns(join_filters::gather(plan)?)?;
     // Column pruning alone. The other rules assume batch operators: one turns COUNT(DISTINCT x)
     // into two aggregations.

@@ -1,5 +1,6 @@
-//! The time of FOR SYSTEM_TIME AS OF, among the conditions of its join. Never run: `lookup_join`
-//! checks it and takes it away.
+//! The time of FOR SYSTEM_TIME AS OF, among the conditions of its join; beside it, where versions are
+//! joined, the rowtime of the right side. Never run: `lookup_join` checks it and takes it away, or
+//! the lowering does.
 
 use arrow::datatypes::DataType;
 use datafusion_common::{Result, not_impl_err};
@@ -11,7 +12,7 @@ use datafusion_expr::{
 pub(crate) const NAME: &str = "(as of)";
 
 pub(crate) fn udf() -> ScalarUDF {
-    ScalarUDF::from(AsOf { signature: Signature::any(1, Volatility::Immutable) })
+    ScalarUDF::from(AsOf { signature: Signature::variadic_any(Volatility::Immutable) })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,333 @@
+//! The versioned join: each left row with what a table said at the row's time.
+//!
+//! `FROM o JOIN r FOR SYSTEM_TIME AS OF o.rowtime ON o.k = r.k`: of the right rows of a key, the
+//! latest up to the left row's time is the one it is joined with. Left rows wait until the watermark
+//! says that no such row can come any more. What late rows find does not depend on how splits
+//! interleave:
+//!
+//! ```text
+//! as of(l)    = the time of l, or the watermark of l's split before it if that is later
+//! seen(l, r)  = the time of r <= as of(l), and the watermark of r's split before r < as of(l)
+//! joined(l)   = the latest of those seen, if its time is <= the time of l and the condition holds
+//! ```
+//!
+//! So a late row finds a version only while it is the one in force, as in Flink, which has forgotten
+//! older ones. The watermark leaves later by how often keys are looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Schema};
+
+use super::due::{BUCKET_MS, DueKeys};
+use super::held::{Held, HeldRow};
+use super::{JoinKind, JoinSpec};
+use crate::operator::calc::condition_mask;
+use crate::operator::keyed::KeyedCache;
+use crate::operator::window::event_times_ms;
+use crate::operator::{
+    Context, Event, Op, Operator, OperatorError, OperatorState, Rows, State, Steps,
+};
+use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
+use crate::state::layout::KeyedKind;
+use crate::state::store::{Changes, StateDb};
+use crate::time::{EventTime, Watermark};
+
+/// A versioned join, resolved. Its kind is Inner or Left.
+#[derive(Debug, Clone)]
+pub struct VersionedSpec {
+    pub join: JoinSpec,
+    /// The rowtime of each input.
+    pub rowtimes: [usize; 2],
+}
+
+const LEFT: usize = 0;
+const RIGHT: usize = 1;
+
+pub(crate) struct VersionedJoin {
+    spec: VersionedSpec,
+    /// Left rows by the time as of which they are joined, right ones by theirs; marked with what
+    /// they do.
+    held: KeyedCache<Held>,
+    due: DueKeys,
+    passed: Option<Watermark>,
+    firing: Option<Watermark>,
+}
+
+/// A left row that is joined, with its version.
+struct Joined {
+    left: HeldRow,
+    right: Option<Box<[u8]>>,
+}
+
+impl VersionedJoin {
+    pub fn new(spec: VersionedSpec) -> VersionedJoin {
+        debug_assert!(matches!(spec.join.kind, JoinKind::Inner | JoinKind::Left));
+        let due = DueKeys::new(&spec.join);
+        let held = KeyedCache::new(spec.join.operator, KeyedKind::Interval, (), None);
+        VersionedJoin { spec, held, due, passed: None, firing: None }
+    }
+
+    /// Keeps the rows of a batch until their time has passed. Left rows without a key are joined
+    /// with nothing.
+    fn hold(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let input = usize::from(rows.input & 1);
+        let key_columns: Vec<ArrayRef> =
+            self.spec.join.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
+        let mut keys = KeyBuf::default();
+        encode_keys(&key_columns, rows.len(), &mut keys);
+        let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
+        self.held.load(&keys, &hashes, cx.now_ms, cx.db)?;
+        let mut encoded = KeyBuf::default();
+        encode_keys(rows.batch.columns(), rows.len(), &mut encoded);
+        let times = event_times_ms(rows.batch.column(self.spec.rowtimes[input]));
+        let mut buckets: BTreeMap<EventTime, Vec<u32>> = BTreeMap::new();
+        let mut alone = Vec::new();
+        for row in 0..rows.len() {
+            let (time, watermark, op) =
+                (EventTime::at(times[row]), rows.watermark(row), rows.op(row));
+            let held = HeldRow { watermark, mark: op as u8, row: encoded.get(row).into() };
+            let has_key = key_columns.iter().all(|c| c.is_valid(row));
+            if !has_key {
+                if input == LEFT {
+                    alone.push(Joined { left: held, right: None });
+                }
+                continue;
+            }
+            if input == RIGHT && op == Op::UpdateBefore {
+                // What an update replaces ends with the version that follows.
+                continue;
+            }
+            let as_of = time.max(watermark.time());
+            let at = if input == LEFT { as_of } else { time };
+            let key = keys.get(row);
+            let mut of_key = self.held.take(key).unwrap_or_default();
+            of_key.add(input, at, held);
+            self.held.put(key, Some(of_key), cx.now_ms);
+            buckets.entry(DueKeys::bucket(as_of)).or_default().push(row as u32);
+        }
+        self.send(alone, cx)?;
+        self.due.add(buckets, &key_columns, rows.len())
+    }
+
+    /// Joins the left rows of a second's keys whose time has passed, and forgets the versions that
+    /// no later row sees.
+    fn fire(
+        &mut self,
+        watermark: Watermark,
+        end: EventTime,
+        cx: &mut Context<'_>,
+    ) -> Result<(), OperatorError> {
+        let keys = self.due.take(end, cx.db)?;
+        let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
+        self.held.load(&keys, &hashes, cx.now_ms, cx.db)?;
+        let mut joined = Vec::new();
+        for key in keys.iter() {
+            let Some(mut held) = self.held.take(key) else { continue };
+            for (as_of, left) in due_rows(&mut held, watermark) {
+                let right = self.version(&held, as_of, &left)?;
+                joined.push(Joined { left, right });
+            }
+            forget_versions(&mut held, watermark);
+            self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
+        }
+        self.send(joined, cx)
+    }
+
+    /// The version that a left row is joined with.
+    fn version(
+        &self,
+        held: &Held,
+        as_of: EventTime,
+        left: &HeldRow,
+    ) -> Result<Option<Box<[u8]>>, OperatorError> {
+        let seen = held.inputs[RIGHT]
+            .range(..=as_of)
+            .rev()
+            .find_map(|(time, rows)| {
+                let seen = rows.iter().rev().find(|r| r.watermark.time() < as_of)?;
+                Some((*time, seen))
+            })
+            .filter(|(_, right)| Op::of(right.mark).adds());
+        let Some((time, right)) = seen else { return Ok(None) };
+        // It waits as of a later time if it came late; only its own time counts for the version.
+        let is_late = left.watermark.time() == as_of;
+        if is_late && self.time_of(&left.row)? < time {
+            return Ok(None);
+        }
+        Ok(Some(right.row.clone()))
+    }
+
+    /// The rowtime of a left row.
+    fn time_of(&self, row: &[u8]) -> Result<EventTime, OperatorError> {
+        let columns = self.decoded(LEFT, std::iter::once(row))?;
+        Ok(EventTime::at(event_times_ms(&columns[self.spec.rowtimes[LEFT]])[0]))
+    }
+
+    fn decoded<'a>(
+        &self,
+        input: usize,
+        rows: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Vec<ArrayRef>, OperatorError> {
+        let fields = self.spec.join.inputs[input].fields();
+        let types: Vec<DataType> = fields.iter().map(|f| f.data_type().clone()).collect();
+        Ok(decode_keys(&types, rows)?)
+    }
+
+    fn send(&self, joined: Vec<Joined>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        if joined.is_empty() {
+            return Ok(());
+        }
+        let spec = &self.spec.join;
+        let left = self.decoded(LEFT, joined.iter().map(|j| j.left.row.as_ref()))?;
+        let right = self.decoded(RIGHT, joined.iter().filter_map(|j| j.right.as_deref()))?;
+        let with: Vec<u32> =
+            (0..joined.len() as u32).filter(|&i| joined[i as usize].right.is_some()).collect();
+        let holds = match &spec.condition {
+            Some(condition) if !with.is_empty() => {
+                let picks = UInt32Array::from(with.clone());
+                let left = left.iter().map(|c| take(c, &picks, None));
+                let mut columns = left.collect::<Result<Vec<ArrayRef>, _>>()?;
+                columns.extend(right.iter().cloned());
+                let fields: Vec<_> =
+                    spec.inputs.iter().flat_map(|s| s.fields().iter().cloned()).collect();
+                let both = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+                condition_mask(condition, &both, cx)
+            }
+            _ => BooleanArray::from(vec![true; with.len()]),
+        };
+        let mut found: Vec<Option<u32>> = vec![None; joined.len()];
+        for (number, &row) in with.iter().enumerate().filter(|(number, _)| holds.value(*number)) {
+            found[row as usize] = Some(number as u32);
+        }
+        let picks: UInt32Array = (0..joined.len() as u32)
+            .filter(|&row| spec.kind.keeps_left() || found[row as usize].is_some())
+            .collect();
+        if picks.is_empty() {
+            return Ok(());
+        }
+        let versions: UInt32Array = picks.values().iter().map(|&row| found[row as usize]).collect();
+        let [left_width, right_width] = spec.widths;
+        let mut columns = Vec::with_capacity(left_width + right_width);
+        for column in &left[..left_width] {
+            columns.push(take(column, &picks, None)?);
+        }
+        for column in &right[..right_width] {
+            columns.push(if versions.null_count() == versions.len() {
+                new_null_array(column.data_type(), versions.len())
+            } else {
+                take(column, &versions, None)?
+            });
+        }
+        let rows = || picks.values().iter().map(|&row| &joined[row as usize].left);
+        let ops = rows().any(|row| row.mark != Op::Insert as u8);
+        cx.out.push(Event::Rows(Rows {
+            ops: ops.then(|| rows().map(|row| Op::of(row.mark)).collect()),
+            watermarks_ms: Some(rows().map(|row| row.watermark.ms()).collect()),
+            ..Rows::new(RecordBatch::try_new(spec.output.clone(), columns)?)
+        }));
+        Ok(())
+    }
+}
+
+/// Takes out the left rows whose time has passed, in order.
+fn due_rows(held: &mut Held, watermark: Watermark) -> Vec<(EventTime, HeldRow)> {
+    let is_end = watermark == Watermark::END;
+    let due: Vec<EventTime> = held.inputs[LEFT]
+        .keys()
+        .copied()
+        .take_while(|&time| is_end || time <= watermark.time())
+        .collect();
+    let mut rows = Vec::new();
+    for time in due {
+        let until = time.later(1);
+        rows.extend(held.take_before(LEFT, until).into_iter().map(|row| (time, row)));
+    }
+    rows
+}
+
+/// Forgets the versions before the one that is in force at a watermark: all rows that come are
+/// joined as of a later time and see that one.
+fn forget_versions(held: &mut Held, watermark: Watermark) {
+    let now = watermark.time();
+    let seen = |row: &&HeldRow| row.watermark.time() < now;
+    let in_force = held.inputs[RIGHT]
+        .range(..=now)
+        .rev()
+        .find_map(|(time, rows)| Some((*time, rows.len(), rows.iter().rev().find(seen)?.mark)));
+    let Some((time, rows, mark)) = in_force else { return };
+    held.take_before(RIGHT, time);
+    if rows == 1 && !Op::of(mark).adds() {
+        // No version is what it says, as if there had been none.
+        held.take_before(RIGHT, time.later(1));
+    }
+}
+
+impl Operator for VersionedJoin {
+    fn on_event(&mut self, event: Event, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        match event {
+            Event::Rows(rows) if rows.is_empty() => {}
+            Event::Rows(rows) => self.hold(&rows, cx)?,
+            Event::Watermark(w) => self.firing = Some(w),
+            tick @ Event::Tick(_) => cx.out.push(tick),
+            Event::Barrier(epoch) => {
+                self.held.freeze();
+                self.due.freeze();
+                cx.out.push(Event::Barrier(epoch));
+            }
+            Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
+        }
+        Ok(())
+    }
+
+    fn steps(&mut self) -> Option<&mut dyn Steps> {
+        Some(self)
+    }
+
+    fn state(&mut self) -> Option<&mut dyn State> {
+        Some(self)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.held.memory_bytes() + self.due.memory_bytes()
+    }
+}
+
+impl Steps for VersionedJoin {
+    fn has_work(&self) -> bool {
+        self.firing.is_some()
+    }
+
+    fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+        let Some(watermark) = self.firing else { return Ok(()) };
+        if let Some(end) = self.due.first(watermark) {
+            return self.fire(watermark, end, cx);
+        }
+        self.firing = None;
+        self.passed = self.passed.max(Some(watermark));
+        cx.out.push(Event::Watermark(watermark.delayed(BUCKET_MS)));
+        Ok(())
+    }
+}
+
+impl State for VersionedJoin {
+    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        let due = self.due.write_frozen(changes)?;
+        Ok(self.held.write_frozen(changes) && due)
+    }
+
+    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
+        Ok(self.held.spill(changes) || self.due.spill(changes)?)
+    }
+
+    fn marks(&self) -> OperatorState {
+        OperatorState { fired_mark: self.passed, next_generation: self.due.next_generation() }
+    }
+
+    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
+        self.passed = state.fired_mark;
+        self.due.restore(state.next_generation, db)
+    }
+}
