@@ -11,7 +11,8 @@ use std::ops::ControlFlow;
 use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
     GroupByExpr, Ident, ObjectName, Query, Select, SelectItem, SetExpr, Spanned, TableAlias,
-    TableFactor, VisitMut, VisitorMut, visit_expressions_mut,
+    TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    visit_expressions_mut,
 };
 
 use super::dialect::TABLE_ARGUMENT;
@@ -52,7 +53,8 @@ fn body(body: &mut SetExpr) -> Result<(), SqlError> {
 /// A group window: `TUMBLE(ts, ...)` and its like.
 struct GroupWindow {
     kind: &'static str,
-    rowtime: Ident,
+    /// With the name of its table, if that is said.
+    rowtime: Vec<Ident>,
     arguments: Vec<Expr>,
     place: Option<TextPlace>,
 }
@@ -64,7 +66,7 @@ impl GroupWindow {
         let Some(kind) = KINDS.into_iter().find(|kind| *kind == name) else { return Ok(None) };
         let place = place_of(expression);
         let mut arguments = plain_arguments(function).into_iter();
-        match arguments.next().and_then(|rowtime| column_name(&rowtime)) {
+        match arguments.next().and_then(|rowtime| column_parts(&rowtime)) {
             Some(rowtime) => {
                 Ok(Some(GroupWindow { kind, rowtime, arguments: arguments.collect(), place }))
             }
@@ -94,7 +96,7 @@ impl GroupWindow {
         let same_arguments =
             arguments.map(|e| e.to_string()).eq(self.arguments.iter().map(ToString::to_string));
         if kind != self.kind
-            || rowtime.map(|r| r.value) != Some(self.rowtime.value.clone())
+            || rowtime.map(|r| r.value) != self.rowtime.last().map(|r| r.value.clone())
             || !same_arguments
         {
             let message = format!(
@@ -138,7 +140,7 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
     let mut partition = Vec::new();
     if window.kind == "SESSION" {
         for group in groups.iter() {
-            let Some(column) = column_name(group) else {
+            let Some(column) = column_parts(group) else {
                 let message = format!("GROUP BY SESSION takes columns beside it, not '{group}'");
                 return Err(SqlError::new(message)
                     .at(place_of(group))
@@ -183,25 +185,55 @@ fn select(select: &mut Select) -> Result<(), SqlError> {
     let columns: Vec<Expr> =
         columns.map(|c| Expr::Identifier(Ident::with_quote('`', *c))).collect();
     groups.splice(index..index, columns);
-    let [from] = select.from.as_mut_slice() else { return Err(one_table(&window)) };
-    if !from.joins.is_empty() {
-        return Err(one_table(&window));
+    if let [from] = select.from.as_mut_slice()
+        && from.joins.is_empty()
+        && let Some(relation) = windowed(&from.relation, &window, &partition)
+    {
+        from.relation = relation;
+        return Ok(());
     }
-    from.relation =
-        windowed(&from.relation, &window, partition).ok_or_else(|| one_table(&window))?;
+    if select.from.is_empty() {
+        let message = format!("GROUP BY {} needs a table in FROM", window.kind);
+        return Err(SqlError::new(message).at(window.place));
+    }
+    // Columns keep the names of their tables.
+    let rows = rows_of(select);
+    let relation = in_window(Expr::Subquery(Box::new(rows)), None, &window, &partition);
+    select.from = vec![TableWithJoins { relation, joins: vec![] }];
     Ok(())
 }
 
-fn one_table(window: &GroupWindow) -> SqlError {
-    SqlError::new(format!("GROUP BY {} takes one table, view or subquery in FROM", window.kind))
-        .at(window.place)
+/// All columns of the rows that are grouped: takes FROM and WHERE out of the query.
+fn rows_of(select: &mut Select) -> Query {
+    let rows = Select {
+        from: std::mem::take(&mut select.from),
+        selection: select.selection.take(),
+        distinct: None,
+        projection: vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())],
+        group_by: GroupByExpr::Expressions(vec![], vec![]),
+        having: None,
+        named_window: vec![],
+        ..select.clone()
+    };
+    Query {
+        with: None,
+        body: Box::new(SetExpr::Select(Box::new(rows))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: vec![],
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: vec![],
+    }
 }
 
 /// The table in FROM inside the window function. None: it is neither a table nor a subquery.
 fn windowed(
     table: &TableFactor,
     window: &GroupWindow,
-    partition: Vec<Ident>,
+    partition: &[Vec<Ident>],
 ) -> Option<TableFactor> {
     let (argument, alias) = match table {
         TableFactor::Table { name, alias, .. } => {
@@ -220,15 +252,27 @@ fn windowed(
         }
         _ => return None,
     };
-    let table =
-        std::iter::once(argument).chain(partition.into_iter().map(Expr::Identifier)).collect();
-    let descriptor = call("DESCRIPTOR", vec![Expr::Identifier(window.rowtime.clone())]);
+    Some(in_window(argument, alias, window, partition))
+}
+
+fn in_window(
+    table: Expr,
+    alias: Option<TableAlias>,
+    window: &GroupWindow,
+    partition: &[Vec<Ident>],
+) -> TableFactor {
+    let column = |parts: &Vec<Ident>| match parts.as_slice() {
+        [name] => Expr::Identifier(name.clone()),
+        _ => Expr::CompoundIdentifier(parts.clone()),
+    };
+    let table = std::iter::once(table).chain(partition.iter().map(column)).collect();
+    let descriptor = call("DESCRIPTOR", vec![column(&window.rowtime)]);
     let arguments =
         [call(TABLE_ARGUMENT, table), descriptor].into_iter().chain(window.arguments.clone());
-    Some(TableFactor::TableFunction {
+    TableFactor::TableFunction {
         expr: call(&format!("{GROUP_PREFIX}{}", window.kind), arguments.collect()),
         alias,
-    })
+    }
 }
 
 fn call(name: &str, arguments: Vec<Expr>) -> Expr {
@@ -260,12 +304,17 @@ fn plain_arguments(function: &Function) -> Vec<Expr> {
     plain.collect()
 }
 
-fn column_name(expression: &Expr) -> Option<Ident> {
+/// The parts of a column's name.
+fn column_parts(expression: &Expr) -> Option<Vec<Ident>> {
     match expression {
-        Expr::Identifier(name) => Some(name.clone()),
-        Expr::CompoundIdentifier(parts) => parts.last().cloned(),
+        Expr::Identifier(name) => Some(vec![name.clone()]),
+        Expr::CompoundIdentifier(parts) => Some(parts.clone()),
         _ => None,
     }
+}
+
+fn column_name(expression: &Expr) -> Option<Ident> {
+    column_parts(expression)?.pop()
 }
 
 fn place_of(expression: &Expr) -> Option<TextPlace> {

@@ -9,7 +9,7 @@
 //! (what may be called), `window_tvf` (window functions in FROM), `unnest` (UNNEST), `lookup_join`
 //! (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY),
 //! `flink_types` and `decimal` (which type an expression has), `zones` (the session's time zone),
-//! `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes by), `bind`
+//! `subquery_conditions` (IN, EXISTS, ANY and ALL), `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes by), `bind`
 //! (statements to logical plans), `error` (messages with their place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is
@@ -42,6 +42,7 @@ mod refused;
 mod rewrite;
 mod row_stars;
 pub mod statement;
+mod subquery_conditions;
 mod syntax;
 mod table_like;
 mod time_difference;

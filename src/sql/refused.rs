@@ -126,10 +126,6 @@ pub fn table(factor: &TableFactor) -> Result<(), SqlError> {
 /// Expressions that Flink SQL has not.
 pub fn expression(expression: &Expr) -> Result<(), SqlError> {
     let error = match expression {
-        Expr::AnyOp { .. } => SqlError::new("ANY is not supported").help("write IN (SELECT ...)"),
-        Expr::AllOp { .. } => {
-            SqlError::new("ALL is not supported").help("compare with MAX or MIN of the subquery")
-        }
         Expr::AtTimeZone { .. } => SqlError::new("AT TIME ZONE is not supported")
             .help("write CONVERT_TZ, or SET 'table.local-time-zone'"),
         Expr::Collate { .. } => SqlError::new("COLLATE is not supported"),

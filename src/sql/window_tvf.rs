@@ -9,9 +9,9 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion_common::{
-    Column, DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, plan_err,
+    Column, DFSchema, DFSchemaRef, DataFusionError, Result, ScalarValue, TableReference, plan_err,
 };
 use datafusion_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
@@ -226,10 +226,11 @@ impl RelationPlanner for WindowPlanner {
 }
 
 /// The time attribute that DESCRIPTOR names.
-fn rowtime_column(name: &str, schema: &DFSchema) -> Result<Column> {
-    let Some((qualifier, field)) = schema.iter().find(|(_, f)| f.name() == name) else {
-        return plan_err!("DESCRIPTOR names no column of the table: '{name}'");
+fn rowtime_column(name: &ColumnName, schema: &DFSchema) -> Result<Column> {
+    let Some((qualifier, field)) = name.find(schema)? else {
+        return plan_err!("DESCRIPTOR names no column of the table: '{}'", name.name);
     };
+    let name = &name.name;
     if !is_rowtime(field) && !is_proctime(field) {
         return plan_err!("'{name}' is not a rowtime: its table needs WATERMARK FOR {name} AS ...");
     }
@@ -237,12 +238,48 @@ fn rowtime_column(name: &str, schema: &DFSchema) -> Result<Column> {
 }
 
 /// The columns that PARTITION BY names.
-fn partition_columns(names: &[String], schema: &DFSchema) -> Result<Vec<Column>> {
-    let column = |name: &String| match schema.iter().find(|(_, f)| f.name() == name) {
+fn partition_columns(names: &[ColumnName], schema: &DFSchema) -> Result<Vec<Column>> {
+    let column = |name: &ColumnName| match name.find(schema)? {
         Some((qualifier, field)) => Ok(Column::new(qualifier.cloned(), field.name())),
-        None => plan_err!("PARTITION BY names no column of the table: '{name}'"),
+        None => plan_err!("PARTITION BY names no column of the table: '{}'", name.name),
     };
     names.iter().map(column).collect()
+}
+
+/// A column as an argument names it, of the table that it says, if it does.
+struct ColumnName {
+    table: Option<String>,
+    name: String,
+}
+
+impl ColumnName {
+    fn of(expression: &SqlExpr) -> Option<ColumnName> {
+        match expression {
+            SqlExpr::Identifier(name) => Some(ColumnName { table: None, name: name.value.clone() }),
+            SqlExpr::CompoundIdentifier(parts) => match parts.as_slice() {
+                [.., table, name] => {
+                    Some(ColumnName { table: Some(table.value.clone()), name: name.value.clone() })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn find<'a>(
+        &self,
+        schema: &'a DFSchema,
+    ) -> Result<Option<(Option<&'a TableReference>, &'a FieldRef)>> {
+        let is_it = |qualifier: Option<&TableReference>| match (&self.table, qualifier) {
+            (Some(table), Some(qualifier)) => qualifier.table() == table,
+            _ => true,
+        };
+        let mut found = schema.iter().filter(|(q, f)| *f.name() == self.name && is_it(*q));
+        match (found.next(), found.next()) {
+            (first, None) => Ok(first),
+            (_, Some(_)) => plan_err!("column '{}' is ambiguous: say of which table", self.name),
+        }
+    }
 }
 
 /// How windows lie, before the table under them is known.
@@ -256,8 +293,8 @@ struct Arguments {
     function: String,
     table: TableFactor,
     /// PARTITION BY of the table, for SESSION.
-    partition: Vec<String>,
-    rowtime: String,
+    partition: Vec<ColumnName>,
+    rowtime: ColumnName,
     positional: Vec<SqlExpr>,
     named: Vec<(String, SqlExpr)>,
 }
@@ -308,11 +345,8 @@ impl Arguments {
                     _ => return plan_err!("'{function}' needs TABLE name"),
                 };
                 for part in parts {
-                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Identifier(
-                        column,
-                    ))) = part
-                    {
-                        partition.push(column.value);
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(column)) = part {
+                        partition.extend(ColumnName::of(&column));
                     }
                 }
                 table
@@ -328,9 +362,12 @@ impl Arguments {
             SqlExpr::Function(f) if f.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") => {
                 match f.args {
                     FunctionArguments::List(list) => match list.args.as_slice() {
-                        [
-                            FunctionArg::Unnamed(FunctionArgExpr::Expr(SqlExpr::Identifier(name))),
-                        ] => name.value.clone(),
+                        [FunctionArg::Unnamed(FunctionArgExpr::Expr(column))] => {
+                            match ColumnName::of(column) {
+                                Some(name) => name,
+                                None => return plan_err!("DESCRIPTOR takes one column name"),
+                            }
+                        }
                         _ => return plan_err!("DESCRIPTOR takes one column name"),
                     },
                     _ => return plan_err!("DESCRIPTOR takes one column name"),

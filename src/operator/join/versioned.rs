@@ -58,6 +58,9 @@ pub(crate) struct VersionedJoin {
 
 /// A left row that is joined, with its version.
 struct Joined {
+    as_of: EventTime,
+    /// It came behind the watermark of its split.
+    is_late: bool,
     left: HeldRow,
     right: Option<Box<[u8]>>,
 }
@@ -92,7 +95,9 @@ impl VersionedJoin {
             let has_key = key_columns.iter().all(|c| c.is_valid(row));
             if !has_key {
                 if input == LEFT {
-                    alone.push(Joined { left: held, right: None });
+                    let as_of = time.max(watermark.time());
+                    let is_late = time <= watermark.time();
+                    alone.push(Joined { as_of, is_late, left: held, right: None });
                 }
                 continue;
             }
@@ -127,37 +132,17 @@ impl VersionedJoin {
         for key in keys.iter() {
             let Some(mut held) = self.held.take(key) else { continue };
             for (as_of, left) in due_rows(&mut held, watermark) {
-                let right = self.version(&held, as_of, &left)?;
-                joined.push(Joined { left, right });
+                // Only a row that waits as of its split's watermark may have an earlier time.
+                let waits_longer = left.watermark.time() == as_of;
+                let time = if waits_longer { self.time_of(&left.row)? } else { as_of };
+                let right = version(&held, as_of, time);
+                let is_late = time <= left.watermark.time();
+                joined.push(Joined { as_of, is_late, left, right });
             }
             forget_versions(&mut held, watermark);
             self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
         }
         self.send(joined, cx)
-    }
-
-    /// The version that a left row is joined with.
-    fn version(
-        &self,
-        held: &Held,
-        as_of: EventTime,
-        left: &HeldRow,
-    ) -> Result<Option<Box<[u8]>>, OperatorError> {
-        let seen = held.inputs[RIGHT]
-            .range(..=as_of)
-            .rev()
-            .find_map(|(time, rows)| {
-                let seen = rows.iter().rev().find(|r| r.watermark.time() < as_of)?;
-                Some((*time, seen))
-            })
-            .filter(|(_, right)| Op::of(right.mark).adds());
-        let Some((time, right)) = seen else { return Ok(None) };
-        // It waits as of a later time if it came late; only its own time counts for the version.
-        let is_late = left.watermark.time() == as_of;
-        if is_late && self.time_of(&left.row)? < time {
-            return Ok(None);
-        }
-        Ok(Some(right.row.clone()))
     }
 
     /// The rowtime of a left row.
@@ -176,10 +161,12 @@ impl VersionedJoin {
         Ok(decode_keys(&types, rows)?)
     }
 
-    fn send(&self, joined: Vec<Joined>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
+    fn send(&self, mut joined: Vec<Joined>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
         if joined.is_empty() {
             return Ok(());
         }
+        // In order of time, whatever their keys.
+        joined.sort_by_key(|j| (j.as_of, j.is_late));
         let spec = &self.spec.join;
         let left = self.decoded(LEFT, joined.iter().map(|j| j.left.row.as_ref()))?;
         let right = self.decoded(RIGHT, joined.iter().filter_map(|j| j.right.as_deref()))?;
@@ -221,15 +208,34 @@ impl VersionedJoin {
                 take(column, &versions, None)?
             });
         }
-        let rows = || picks.values().iter().map(|&row| &joined[row as usize].left);
-        let ops = rows().any(|row| row.mark != Op::Insert as u8);
+        let rows = || picks.values().iter().map(|&row| &joined[row as usize]);
+        let ops = rows().any(|row| row.left.mark != Op::Insert as u8);
+        // A row that is late stays so for what follows.
+        let mut watermark = Watermark::NONE;
+        let watermarks = rows().map(|row| {
+            if row.is_late {
+                watermark = watermark.max(row.left.watermark);
+            }
+            watermark.ms()
+        });
+        let watermarks_ms = Some(watermarks.collect());
         cx.out.push(Event::Rows(Rows {
-            ops: ops.then(|| rows().map(|row| Op::of(row.mark)).collect()),
-            watermarks_ms: Some(rows().map(|row| row.watermark.ms()).collect()),
+            ops: ops.then(|| rows().map(|row| Op::of(row.left.mark)).collect()),
+            watermarks_ms,
             ..Rows::new(RecordBatch::try_new(spec.output.clone(), columns)?)
         }));
         Ok(())
     }
+}
+
+/// The version that a left row of this time is joined with.
+fn version(held: &Held, as_of: EventTime, time: EventTime) -> Option<Box<[u8]>> {
+    let (version_time, right) =
+        held.inputs[RIGHT].range(..=as_of).rev().find_map(|(version_time, rows)| {
+            let seen = rows.iter().rev().find(|r| r.watermark.time() < as_of)?;
+            Some((*version_time, seen))
+        })?;
+    (version_time <= time && Op::of(right.mark).adds()).then(|| right.row.clone())
 }
 
 /// Takes out the left rows whose time has passed, in order.

@@ -13,11 +13,10 @@ use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::analyzer::{Analyzer, AnalyzerRule};
 use datafusion_optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
 use datafusion_optimizer::optimize_projections::OptimizeProjections;
-use datafusion_optimizer::rewrite_set_comparison::RewriteSetComparison;
 use datafusion_optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion_optimizer::{Optimizer, OptimizerContext, OptimizerRule};
 
-use crate::sql::{join_filters, rank_keys};
+use crate::sql::{join_filters, rank_keys, subquery_conditions};
 
 /// The plan with subqueries as joins, conditions at their joins, and without columns that nobody
 /// reads.
@@ -26,7 +25,7 @@ pub(super) fn optimize(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> =
         vec![Arc::new(ResolveGroupingFunction::new()), Arc::new(TypeCoercion::new())];
     let plan = Analyzer::with_rules(rules).execute_and_check(
-        plan,
+        subquery_conditions::turn(plan)?,
         &ConfigOptions::default(),
         |_, _| {},
     )?;
@@ -37,8 +36,7 @@ pub(super) fn optimize(plan: LogicalPlan) -> Result<LogicalPlan> {
         let context = OptimizerContext::new_with_config_options(Arc::new(options));
         Optimizer::with_rules(vec![rule]).optimize(plan, &context, |_, _| {})
     };
-    // ANY and ALL become IN and EXISTS, and these joins; so do subqueries with one value.
-    let plan = by(Arc::new(RewriteSetComparison::new()), plan)?;
+    // IN and EXISTS become joins, and so do subqueries with one value.
     let plan = by(Arc::new(DecorrelatePredicateSubquery::new()), plan)?;
     let plan = by(Arc::new(ScalarSubqueryToJoin::new()), plan)?;
     let plan = rank_keys::as_columns(join_filters::gather(plan)?)?;

@@ -4,8 +4,10 @@
 //! They are never run by DataFusion: `plan::lower` replaces them by the kernels of
 //! `operator::aggregate`.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
-use datafusion_common::{Result, not_impl_err, plan_err};
+use datafusion_common::{Result, ScalarValue, not_impl_err, plan_err};
 use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 
@@ -131,6 +133,14 @@ const FUNCTIONS: [Named; 25] = [
 const REFUSED: [(&str, &str); 1] =
     [("approx_count_distinct", "COUNT(DISTINCT ...) counts exactly")];
 
+const COUNT: &str = "count";
+
+/// COUNT, for passes that count rows.
+pub(crate) fn count() -> Arc<AggregateUDF> {
+    let is_count = |f: &AggregateUDF| f.name() == COUNT;
+    Arc::new(all().find(is_count).expect("COUNT is among the functions"))
+}
+
 /// The aggregate functions.
 pub fn all() -> impl Iterator<Item = AggregateUDF> {
     let signature = || Signature::user_defined(Volatility::Immutable);
@@ -222,6 +232,11 @@ impl AggregateUDFImpl for Planned {
             Some(data_type) => Ok(data_type),
             None => plan_err!("'{name}' does not take {}", sql_name(first)),
         }
+    }
+
+    /// Of no rows.
+    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
+        if self.name == COUNT { Ok(ScalarValue::Int64(Some(0))) } else { data_type.try_into() }
     }
 
     fn supports_null_handling_clause(&self) -> bool {

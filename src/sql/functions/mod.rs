@@ -4,7 +4,7 @@
 //! Flink's. A name that is not here is an error at planning: never a function that merely has the
 //! same name.
 
-mod aggregates;
+pub(crate) mod aggregates;
 pub mod arithmetic;
 mod arity;
 pub mod as_of;
