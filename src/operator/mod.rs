@@ -18,6 +18,7 @@ pub mod join;
 pub mod keyed;
 pub mod marks;
 pub mod over;
+pub mod pattern;
 pub mod processing_time;
 pub mod rank;
 pub mod session;

@@ -136,6 +136,7 @@ fn line(operator: &OperatorPlan) -> String {
         OperatorPlan::IntervalJoin(spec, interval) => joins::interval(spec, interval),
         OperatorPlan::VersionedJoin(spec) => joins::versioned(spec),
         OperatorPlan::Multiset(spec) => joins::multiset(spec),
+        OperatorPlan::Pattern(spec) => rows::pattern(spec),
         OperatorPlan::RegularJoin(spec) => joins::regular(spec),
         OperatorPlan::LookupJoin(spec, _) => joins::lookup(spec),
         OperatorPlan::GroupAggregate(spec) => groups::aggregate(spec),

@@ -8,7 +8,7 @@
 //!
 //! In reading order: `sources` (what is read), `chains` and `fragment` (what is being built),
 //! `nodes` (which node becomes what), `rows` (scans and projections), `windowed` (rows with their
-//! windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `over`, `join`, `union`,
+//! windows), `aggregate` with `aggregate_input`, `top_n` and `rank`, `over`, `pattern`, `join`, `union`,
 //! `set_operation`, `sinks` (where rows go); `lookup` is the join with a table that is asked row by
 //! row, `versioned` the one with what a table said at a time.
 
@@ -121,6 +121,7 @@ mod lookup;
 mod nodes;
 mod over;
 mod over_by_value;
+mod pattern;
 mod rank;
 mod rows;
 mod set_operation;

@@ -30,6 +30,8 @@ use crate::operator::marks::{Mark, Marks};
 use crate::operator::over::OverSpec;
 use crate::operator::over::by_value::{ByValueSpec, OverByValue};
 use crate::operator::over::operator::Over;
+use crate::operator::pattern::PatternSpec;
+use crate::operator::pattern::operator::Pattern;
 use crate::operator::processing_time::{EndedWindows, ProcessingTime};
 use crate::operator::rank::RankSpec;
 use crate::operator::rank::operator::Rank;
@@ -173,6 +175,7 @@ pub enum OperatorPlan {
     Multiset(MultisetSpec),
     /// The second is the number of the table among those that are looked up.
     LookupJoin(LookupJoinSpec, usize),
+    Pattern(PatternSpec),
     Over(OverSpec),
     OverByValue(ByValueSpec),
     Rank(RankSpec),
@@ -207,6 +210,7 @@ impl OperatorPlan {
             OperatorPlan::VersionedJoin(spec) => spec.join.operator,
             OperatorPlan::RegularJoin(spec) => spec.join.operator,
             OperatorPlan::Multiset(spec) => spec.operator,
+            OperatorPlan::Pattern(spec) => spec.waiting.operator,
             OperatorPlan::Over(spec) => spec.operator,
             OperatorPlan::OverByValue(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
@@ -247,6 +251,7 @@ impl OperatorPlan {
             OperatorPlan::Multiset(spec) => format!("set operation {}", spec.operator),
             OperatorPlan::RegularJoin(spec) => format!("join {}", spec.join.operator),
             OperatorPlan::LookupJoin(spec, _) => format!("lookup join {}", spec.table),
+            OperatorPlan::Pattern(spec) => format!("pattern {}", spec.waiting.operator),
             OperatorPlan::Over(spec) => format!("over {}", spec.operator),
             OperatorPlan::OverByValue(spec) => format!("over {}", spec.operator),
             OperatorPlan::Rank(spec) => format!("rank {}", spec.operator),
@@ -278,6 +283,7 @@ impl OperatorPlan {
             OperatorPlan::TopN(spec, TopNStage::Prune) => Box::new(PruneTopN::new(spec)),
             OperatorPlan::TopN(spec, TopNStage::Number) => Box::new(NumberTopN::new(spec)),
             OperatorPlan::Rank(spec) => Box::new(Rank::new(spec)),
+            OperatorPlan::Pattern(spec) => Box::new(Pattern::new(spec)),
             OperatorPlan::Over(spec) => Box::new(Over::new(spec)),
             OperatorPlan::OverByValue(spec) => Box::new(OverByValue::new(spec)),
             OperatorPlan::IntervalJoin(spec, interval) => {

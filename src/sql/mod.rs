@@ -6,7 +6,7 @@
 //! `overlaps`, `types` (SQL types to Arrow), `planned_cast` (CAST until types are known), `catalog`
 //! (tables and views), `table_like` (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL
 //! and lengths of sinks), `null_keys` (NULL as a MAP's key), `java_comparisons` (NaN), `functions`
-//! (what may be called), `window_tvf` (window functions in FROM), `unnest` (UNNEST), `lookup_join`
+//! (what may be called), `window_tvf` (window functions in FROM), `pattern` (MATCH_RECOGNIZE), `unnest` (UNNEST), `lookup_join`
 //! (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY),
 //! `flink_types` and `decimal` (which type an expression has), `zones` (the session's time zone),
 //! `subquery_conditions` (IN, EXISTS, ANY and ALL), `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes by), `bind`
@@ -36,6 +36,7 @@ pub mod lookup_join;
 pub mod null_keys;
 mod overlaps;
 pub mod parse;
+pub(crate) mod pattern;
 mod planned_cast;
 mod rank_keys;
 mod refused;
@@ -50,4 +51,4 @@ pub mod types;
 mod unicode_text;
 pub mod unnest;
 pub mod window_tvf;
-mod zones;
+pub(crate) mod zones;

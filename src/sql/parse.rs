@@ -13,6 +13,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
 use super::error::{SqlError, TextPlace};
+use super::pattern::within;
 use super::{hints, rewrite, unicode_text};
 use crate::sql::statement::{
     ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Placed, Statement, Strategy,
@@ -41,7 +42,8 @@ pub fn parse(text: &str) -> Result<Parsed, SqlError> {
             return Err(error.help("quote names with backticks, text with single quotes"));
         }
     }
-    let (tokens, hint_secrets) = hints::attach(local_time_zones(unicode_text::decode(tokens)?))?;
+    let tokens = within::to_definitions(local_time_zones(unicode_text::decode(tokens)?));
+    let (tokens, hint_secrets) = hints::attach(tokens)?;
     let mut parser =
         Parser::new(&FlinkDialect).with_tokens_with_locations(nested::collapse(tokens));
     let mut statements = Vec::new();

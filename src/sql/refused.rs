@@ -113,7 +113,6 @@ pub fn table(factor: &TableFactor) -> Result<(), SqlError> {
         }
         TableFactor::Pivot { table, .. } => ("PIVOT", starts(&**table)),
         TableFactor::Unpivot { table, .. } => ("UNPIVOT", starts(&**table)),
-        TableFactor::MatchRecognize { table, .. } => ("MATCH_RECOGNIZE", starts(&**table)),
         TableFactor::JsonTable { .. } => ("JSON_TABLE", starts(factor)),
         TableFactor::OpenJsonTable { .. } => ("OPENJSON", starts(factor)),
         TableFactor::XmlTable { .. } => ("XMLTABLE", starts(factor)),

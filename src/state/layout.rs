@@ -29,6 +29,7 @@
 //!         20  rows of a key that an interval join or a versioned one needs: value as `operator::join::held` writes it
 //!         21  rows of a regular join, of its input i in table i: suffix = the row, as `key` encodes it; value as
 //!             `operator::join::regular::kept` writes it
+//!         22  partial matches of a key: value as `operator::pattern::kept` writes it
 //!         19  partitions of a continuous Top-N: value as `operator::rank::sorted` writes it
 //!         18  rows of a key that OVER frames still reach: value as `operator::over::tail` writes it
 //! ```
@@ -60,6 +61,7 @@ pub enum KeyedKind {
     Rank = 19,
     Interval = 20,
     Joined = 21,
+    Pattern = 22,
 }
 
 /// Which table an entry is in, among those that lie in one place.

@@ -1,6 +1,7 @@
 //! Which keys have something to do once a watermark has passed?
 //!
-//! Used by joins whose rows wait for time to pass (`interval`, `versioned`). Keys are noted by the
+//! Used by joins whose rows wait for time to pass (`interval`, `versioned`) and by patterns that have
+//! to end in time. Keys are noted by the
 //! second in which their time comes, so that a watermark looks at them alone. What always holds: a
 //! key that was noted comes up once the watermark has passed the end of that second; what it may
 //! find nothing to do for is looked at in vain.
@@ -10,9 +11,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::JoinSpec;
+use crate::ids::OperatorId;
 use crate::operator::OperatorError;
 use crate::operator::window::rows::WindowRows;
 use crate::state::KeyGroups;
@@ -26,17 +27,15 @@ pub(crate) const BUCKET_MS: i64 = 1000;
 pub(crate) struct DueKeys {
     schema: SchemaRef,
     rows: WindowRows,
-    next_generation: u32,
 }
 
 impl DueKeys {
-    pub fn new(spec: &JoinSpec) -> DueKeys {
-        let fields: Vec<_> =
-            spec.keys[0].iter().map(|&c| spec.inputs[0].field(c).clone()).collect();
-        let columns = (0..fields.len()).collect();
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let rows = WindowRows::new(spec.operator, 0, schema.clone(), columns);
-        DueKeys { schema, rows, next_generation: 0 }
+    /// Keys with these columns; in the store they are rows of the operator's input of this number.
+    pub fn new(operator: OperatorId, input: u8, key: Vec<Field>) -> DueKeys {
+        let columns = (0..key.len()).collect();
+        let schema: SchemaRef = Arc::new(Schema::new(key));
+        let rows = WindowRows::new(operator, input, schema.clone(), columns);
+        DueKeys { schema, rows }
     }
 
     /// Notes keys: those at `picks` of the columns come up when that time has passed.
@@ -72,7 +71,7 @@ impl DueKeys {
     /// Takes out the keys of a second; one may be there several times.
     pub fn take(&mut self, end: EventTime, db: &StateDb) -> Result<KeyBuf, OperatorError> {
         let keys = self.rows.read(end, KeyGroups::ALL, db)?;
-        self.rows.remove(end, db)?;
+        self.rows.remove_own(end, db)?;
         let mut encoded = KeyBuf::default();
         encode_keys(keys.columns(), keys.num_rows(), &mut encoded);
         Ok(encoded)
@@ -83,22 +82,24 @@ impl DueKeys {
     }
 
     /// Adds some of what was frozen to `changes`; true when none is left.
-    pub fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        self.rows.write_frozen(&mut self.next_generation, changes)
+    pub fn write_frozen(
+        &mut self,
+        generation: &mut u32,
+        changes: &mut Changes,
+    ) -> Result<bool, OperatorError> {
+        self.rows.write_frozen(generation, changes)
     }
 
     /// Moves a second to the store. False if none is in memory.
-    pub fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        self.rows.spill(&mut self.next_generation, changes)
+    pub fn spill(
+        &mut self,
+        generation: &mut u32,
+        changes: &mut Changes,
+    ) -> Result<bool, OperatorError> {
+        self.rows.spill(generation, changes)
     }
 
-    /// The generation that the next write to the store carries.
-    pub fn next_generation(&self) -> u32 {
-        self.next_generation
-    }
-
-    pub fn restore(&mut self, next_generation: u32, db: &StateDb) -> Result<(), OperatorError> {
-        self.next_generation = next_generation;
+    pub fn restore(&mut self, db: &StateDb) -> Result<(), OperatorError> {
         self.rows.restore(db)
     }
 

@@ -75,6 +75,7 @@ pub(crate) struct IntervalJoin {
     /// Keys by the time at which something of theirs is no longer needed.
     due: DueKeys,
     passed: Option<Watermark>,
+    next_generation: u32,
     expiring: Option<Watermark>,
 }
 
@@ -88,9 +89,9 @@ struct Candidates {
 
 impl IntervalJoin {
     pub fn new(spec: JoinSpec, interval: Interval) -> IntervalJoin {
-        let due = DueKeys::new(&spec);
+        let due = DueKeys::new(spec.operator, 0, spec.key_fields());
         let held = KeyedCache::new(spec.operator, KeyedKind::Interval, (), None);
-        IntervalJoin { spec, interval, held, due, passed: None, expiring: None }
+        IntervalJoin { spec, interval, held, due, passed: None, next_generation: 0, expiring: None }
     }
 
     fn join(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -354,20 +355,21 @@ impl Steps for IntervalJoin {
 
 impl State for IntervalJoin {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        let due = self.due.write_frozen(changes)?;
+        let due = self.due.write_frozen(&mut self.next_generation, changes)?;
         Ok(self.held.write_frozen(changes) && due)
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        Ok(self.held.spill(changes) || self.due.spill(changes)?)
+        Ok(self.held.spill(changes) || self.due.spill(&mut self.next_generation, changes)?)
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark: self.passed, next_generation: self.due.next_generation() }
+        OperatorState { fired_mark: self.passed, next_generation: self.next_generation }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.passed = state.fired_mark;
-        self.due.restore(state.next_generation, db)
+        self.next_generation = state.next_generation;
+        self.due.restore(db)
     }
 }

@@ -8,7 +8,7 @@
 //! `multiset` (INTERSECT ALL and EXCEPT ALL). `lookup` stands apart: its other side is a table outside, and nothing is exchanged
 //! for it.
 
-mod due;
+pub(super) mod due;
 mod held;
 pub mod interval;
 pub mod lookup;
@@ -20,7 +20,7 @@ pub mod window;
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, SchemaRef};
 use datafusion_physical_expr::PhysicalExpr;
 
 use crate::ids::OperatorId;
@@ -75,6 +75,11 @@ pub struct JoinSpec {
 }
 
 impl JoinSpec {
+    /// The columns of the key, as the left side has them.
+    fn key_fields(&self) -> Vec<Field> {
+        self.keys[0].iter().map(|&c| self.inputs[0].field(c).clone()).collect()
+    }
+
     /// Columns of an input that decide which worker and key group has a row. NOT IN has to see
     /// every NULL of the other side: all its rows come together.
     pub(crate) fn placed_by(&self, input: usize) -> &[usize] {

@@ -53,6 +53,7 @@ pub(crate) struct VersionedJoin {
     held: KeyedCache<Held>,
     due: DueKeys,
     passed: Option<Watermark>,
+    next_generation: u32,
     firing: Option<Watermark>,
 }
 
@@ -68,9 +69,9 @@ struct Joined {
 impl VersionedJoin {
     pub fn new(spec: VersionedSpec) -> VersionedJoin {
         debug_assert!(matches!(spec.join.kind, JoinKind::Inner | JoinKind::Left));
-        let due = DueKeys::new(&spec.join);
+        let due = DueKeys::new(spec.join.operator, 0, spec.join.key_fields());
         let held = KeyedCache::new(spec.join.operator, KeyedKind::Interval, (), None);
-        VersionedJoin { spec, held, due, passed: None, firing: None }
+        VersionedJoin { spec, held, due, passed: None, next_generation: 0, firing: None }
     }
 
     /// Keeps the rows of a batch until their time has passed. Left rows without a key are joined
@@ -320,20 +321,21 @@ impl Steps for VersionedJoin {
 
 impl State for VersionedJoin {
     fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        let due = self.due.write_frozen(changes)?;
+        let due = self.due.write_frozen(&mut self.next_generation, changes)?;
         Ok(self.held.write_frozen(changes) && due)
     }
 
     fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        Ok(self.held.spill(changes) || self.due.spill(changes)?)
+        Ok(self.held.spill(changes) || self.due.spill(&mut self.next_generation, changes)?)
     }
 
     fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark: self.passed, next_generation: self.due.next_generation() }
+        OperatorState { fired_mark: self.passed, next_generation: self.next_generation }
     }
 
     fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
         self.passed = state.fired_mark;
-        self.due.restore(state.next_generation, db)
+        self.next_generation = state.next_generation;
+        self.due.restore(db)
     }
 }

@@ -27,12 +27,12 @@
 
 mod bounded;
 pub mod by_value;
-mod frames;
+pub(super) mod frames;
 mod lateness;
 pub mod operator;
 mod tail;
 mod unbounded;
-mod waiting;
+pub(super) mod waiting;
 
 use arrow::datatypes::SchemaRef;
 

@@ -8,6 +8,8 @@ use datafusion_physical_expr::PhysicalExpr;
 use crate::engine_words::in_sql;
 use crate::operator::expand::ExpandSpec;
 use crate::operator::marks::Mark;
+use crate::operator::pattern::PatternSpec;
+use crate::operator::pattern::automaton::Variable;
 use crate::operator::unnest::UnnestSpec;
 
 pub(super) fn calc(
@@ -47,4 +49,29 @@ pub(super) fn marks(mark: &Mark) -> String {
 
 pub(super) fn processing_time(column: &Field) -> String {
     format!("by processing time, not repeatable: {}", column.name())
+}
+
+pub(super) fn pattern(spec: &PatternSpec) -> String {
+    let variable = |v: &Variable| {
+        let quantifier = match (v.least, v.most) {
+            (1, Some(1)) => String::new(),
+            (0, Some(1)) => "?".into(),
+            (0, None) => "*".into(),
+            (1, None) => "+".into(),
+            (least, None) => format!("{{{least},}}"),
+            (least, Some(most)) if least == most => format!("{{{least}}}"),
+            (least, Some(most)) => format!("{{{least},{most}}}"),
+        };
+        format!("{}{quantifier}{}", v.name, if v.greedy { "" } else { "?" })
+    };
+    let variables: Vec<String> = spec.variables.iter().map(variable).collect();
+    let within = match spec.within_ms {
+        Some(within_ms) => format!("rows are kept for {within_ms} ms"),
+        None => "rows of matches that have begun are kept for ever".into(),
+    };
+    format!(
+        "find rows that match ({}), by {} columns; {within}",
+        variables.join(" "),
+        spec.waiting.partition.len()
+    )
 }

@@ -22,6 +22,7 @@ use super::{
 use crate::engine_words::UNSUPPORTED;
 use crate::plan::physical::OperatorPlan;
 use crate::sql::catalog::PlannedTable;
+use crate::sql::pattern::MatchRecognize;
 use crate::sql::unnest::Unnest;
 use crate::sql::window_tvf::{TvfWindow, WindowTvf};
 
@@ -125,11 +126,14 @@ impl Lowering<'_> {
         Ok(fragment)
     }
 
-    /// The nodes of our own: UNNEST and window functions.
+    /// The nodes of our own: UNNEST, MATCH_RECOGNIZE and window functions.
     fn extension(&mut self, extension: &Extension, above: Above) -> PlanResult<Fragment> {
         if let Some(unnest) = extension.node.as_any().downcast_ref::<Unnest>() {
             let fragment = self.plan(&unnest.input, above)?;
             return self.unnest(fragment, unnest);
+        }
+        if let Some(pattern) = extension.node.as_any().downcast_ref::<MatchRecognize>() {
+            return self.match_recognize(pattern);
         }
         match extension.node.as_any().downcast_ref::<WindowTvf>() {
             Some(tvf) => self.window_function(tvf, above.rows_use),

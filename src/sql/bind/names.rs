@@ -18,6 +18,7 @@ use super::operators::FlinkExprPlanner;
 use crate::sql::catalog::{Catalog, looked_up};
 use crate::sql::error::SqlError;
 use crate::sql::functions::Functions;
+use crate::sql::pattern::PatternPlanner;
 use crate::sql::types::arrow_field;
 use crate::sql::unnest::UnnestPlanner;
 use crate::sql::window_tvf::WindowPlanner;
@@ -60,7 +61,11 @@ impl Names {
             catalog: Catalog::default(),
             config: ConfigOptions::default(),
             expr_planners: vec![Arc::new(FlinkExprPlanner::new(&functions))],
-            relation_planners: vec![Arc::new(UnnestPlanner), Arc::new(WindowPlanner)],
+            relation_planners: vec![
+                Arc::new(UnnestPlanner),
+                Arc::new(WindowPlanner),
+                Arc::new(PatternPlanner),
+            ],
             functions,
         }
     }
