@@ -178,9 +178,6 @@ fn one(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(),
     let behind = end_place(parser);
     match &parser.peek_token_ref().token {
         Token::SemiColon | Token::EOF => {}
-        Token::Word(word) if word.value.eq_ignore_ascii_case("MATCH_RECOGNIZE") => {
-            return Err(SqlError::new("MATCH_RECOGNIZE is not supported").at(behind));
-        }
         other => {
             let message = format!("unexpected {other} after the end of the statement");
             return Err(SqlError::new(message).at(behind).help("statements are separated by ';'"));
