@@ -188,6 +188,14 @@ impl Chain {
         }
     }
 
+    /// The same of what comes before a barrier that was requested.
+    pub fn has_room_before_barrier(&mut self) -> bool {
+        match &mut self.end {
+            ChainEnd::Edge(outlet) => !outlet.is_stalled(),
+            ChainEnd::Sink(end) => end.writer.has_room_before_barrier(),
+        }
+    }
+
     /// True if the sink at its end wants a checkpoint, since only that makes room in it.
     pub fn wants_epoch(&self) -> bool {
         matches!(&self.end, ChainEnd::Sink(end) if end.writer.wants_epoch())
