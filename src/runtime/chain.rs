@@ -169,6 +169,12 @@ impl Chain {
         self.links[at].operator.steps().is_some_and(|steps| steps.is_waiting())
     }
 
+    /// The name of the operator that is in the middle of a fire, furthest down the chain.
+    pub fn firing(&mut self) -> Option<&str> {
+        let at = self.last_under_way()?;
+        Some(&self.links[at].name)
+    }
+
     /// One step of the fire that is furthest down the chain.
     pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), JobError> {
         let Some(at) = self.last_under_way() else { return Ok(()) };

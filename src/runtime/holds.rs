@@ -8,6 +8,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::sql::hints;
+
 /// From one look of a worker at what holds it up to the next: a look costs more than a step.
 pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -26,6 +28,7 @@ impl Hold {
 
     /// A sink is full.
     pub fn room_in(table: &str) -> Hold {
+        let table = hints::base_name(table);
         Hold { awaited: format!("table {table} to take what it was given"), is_outside: true }
     }
 }

@@ -14,6 +14,7 @@ pub trait PrepareAndWait {
 impl<W: SinkWriter + ?Sized> PrepareAndWait for W {
     fn prepare(&mut self, epoch: u64) -> Result<Vec<Rejected>, SinkError> {
         let mut all_rejected = Vec::new();
+        let mut pause = Duration::from_millis(1);
         let mut prepared = self.begin_prepare(Epoch::new(epoch), Afterwards::GoesOn)?;
         loop {
             prepared = match prepared {
@@ -26,7 +27,9 @@ impl<W: SinkWriter + ?Sized> PrepareAndWait for W {
                     self.begin_prepare(Epoch::new(epoch), Afterwards::GoesOn)?
                 }
             };
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(pause);
+            // Staging much takes time in which nothing is acknowledged.
+            pause = (pause * 2).min(Duration::from_secs(2));
         }
     }
 }

@@ -239,19 +239,23 @@ impl Worker {
             .collect();
         // Those that come last hold nobody up but themselves.
         behind.reverse();
-        if let Some(&full) = behind.iter().find(|&&chain| !self.has_room(chain))
-            && let ChainEnd::Sink(end) = &self.chains[full].end
-        {
-            return Hold::room_in(&self.sink_names[end.sink]);
+        for &chain in &behind {
+            let has_room = self.has_room(chain);
+            if let ChainEnd::Sink(end) = &self.chains[chain].end
+                && !has_room
+            {
+                return Hold::room_in(&self.sink_names[end.sink]);
+            }
         }
         let worker = self.id;
         let name_of =
             |chain: &Chain| chain.links.last().map_or("its end", |link| &link.name).to_owned();
-        if let Some(&firing) = behind.iter().find(|&&chain| self.chains[chain].has_work()) {
-            let name = name_of(&self.chains[firing]);
-            return Hold::here(format!(
-                "{name} of worker {worker} to end what it is in the midst of"
-            ));
+        for &chain in &behind {
+            let is_outside = self.chains[chain].is_waiting();
+            let Some(name) = self.chains[chain].firing() else { continue };
+            let what =
+                if is_outside { "get its answers" } else { "end what it is in the midst of" };
+            return Hold { awaited: format!("{name} of worker {worker} to {what}"), is_outside };
         }
         if let Some(&chain) = behind.last() {
             let name = name_of(&self.chains[chain]);

@@ -389,6 +389,7 @@ fn a_large_part_is_synced_aside_and_is_staged_when_it_is_durable() {
     assert_eq!(texts, text(100..160), "and nothing from behind the barrier");
     // Nobody will ever sync the next one.
     sim.kill();
+    writer.write(&rows(100..130)).unwrap();
     let lost = writer.begin_prepare(Epoch::new(3), Afterwards::GoesOn);
     assert!(lost.is_err_and(|e| e.to_string().contains("was not synced")));
     assert!(writer.write(&rows(0..1)).is_err());
