@@ -71,8 +71,9 @@
 //!   and does not fire, while the other chains of its worker go on, and barriers pass it in their
 //!   order.
 //! - A barrier gets through in a bounded number of steps: what lies before it in a lane is bounded,
-//!   and from the request of an epoch to its barrier nothing is read. Behind the barrier of a stop
-//!   nothing is read or written at all.
+//!   and from the request of an epoch to its barrier nothing is read; a sink that is full takes what
+//!   is before a barrier up to a bound. Behind the barrier of a stop nothing is read or written at
+//!   all, and nobody outside is waited for longer than some seconds.
 //! - Bad input is kept: every record or row that cannot be used is in the error stream with its
 //!   place and reason.
 //! - What ends a job says who has to act ([`who`]), and the exit code follows from that alone.

@@ -56,7 +56,7 @@ pub struct Args {
     /// Drop what the state directory holds and start over
     #[arg(long)]
     fresh: bool,
-    /// Go on from an older checkpoint even if files were published after it
+    /// Go on from an older checkpoint even if files, or changes of a table, were published after it
     #[arg(long)]
     allow_duplicates: bool,
     /// Go on where records of a stream have expired before they were read: what is missing is

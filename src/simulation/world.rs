@@ -365,6 +365,7 @@ impl World<'_> {
             fresh: false,
             allow_duplicates: false,
             trigger: process.trigger,
+            limits: Default::default(),
             scheduling: Scheduling::Turns(clockwork.clone()),
             batch_rows: process.batch_rows,
             lane_bytes_max: process.lane_bytes_max,
