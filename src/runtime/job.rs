@@ -194,7 +194,10 @@ impl Job<'_> {
             for action in epochs.on(happened, stands) {
                 match action {
                     Action::Show => observer.progress(&running.control.stats, running.sources),
-                    Action::Audit => self.changes.tell(self.plan, self.connected, &self.newest),
+                    Action::Audit => {
+                        self.changes.tell(self.plan, self.connected, &self.newest);
+                        self.connected.sinks.iter().try_for_each(|sink| sink.audit())?;
+                    }
                     Action::Open { epoch, afterwards } => self.open(epoch, afterwards, running)?,
                     Action::Publish { epoch, is_finished, parts } => {
                         self.publish_epoch(epoch, is_finished, &parts, running)?
