@@ -91,7 +91,8 @@
 //! key groups at a time ([`operator::window`]). A lookup asks for 1000 keys at a time, takes at
 //! most 64 MiB for an answer, and its cache keeps at most as much. A message has 8 KiB
 //! ([`bounded`]), a log line about a record 2 KiB, its reason in the error stream 4 KiB, a derived
-//! row 1 MiB ([`runtime::errors`]). A start waits 5 s for the lock of its state directory
+//! row 1 MiB ([`runtime::errors`]). What is tried again without end is told once a minute (`seldom` of
+//! [`time`]). A start waits 5 s for the lock of its state directory
 //! ([`checkpoint::store`]) and 2 s for its address ([`observe::health`]).
 //!
 //! # Who may know whom

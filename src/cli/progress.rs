@@ -148,8 +148,9 @@ impl Observer for Progress {
         let reached = event_time(sources);
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let sinks = self.sinks.iter();
-        let sinks: Vec<SinkReport> =
-            sinks.filter_map(|(name, s)| Some(SinkReport::of(name, s.not_new()?))).collect();
+        let sinks: Vec<SinkReport> = sinks
+            .filter_map(|(name, s)| Some(SinkReport::of(name, s.not_new()?, s.missing())))
+            .collect();
         self.counts = Counts {
             rows_in: rows,
             rows_out: count(&stats.rows_out),

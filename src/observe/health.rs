@@ -78,23 +78,28 @@ pub struct SinkReport {
     pub newer_window: u64,
     /// Not written, because the table holds the results of a run that began later.
     pub other_run: u64,
+    /// What the table does not hold any more of what the run had written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 impl SinkReport {
-    pub(crate) fn of(table: &str, counts: Counts) -> SinkReport {
+    pub(crate) fn of(table: &str, counts: Counts, missing: Option<String>) -> SinkReport {
         let Counts { same, newer_window, other_run } = counts;
-        SinkReport { table: table.into(), same, newer_window, other_run }
+        SinkReport { table: table.into(), same, newer_window, other_run, missing }
     }
 
     /// Why somebody has to act, if that follows from it.
-    fn cause(&self) -> Option<String> {
-        let SinkReport { table, other_run, .. } = self;
-        (*other_run > 0).then(|| {
+    fn causes(&self) -> impl Iterator<Item = String> {
+        let SinkReport { table, other_run, missing, .. } = self;
+        let behind = (*other_run > 0).then(|| {
             format!(
                 "behind run: {other_run} results are not in table '{table}', which holds those of a run that began later; stop this \
                  job, or the other one"
             )
-        })
+        });
+        let missing = missing.as_ref().map(|missing| format!("rows missing: {missing}"));
+        behind.into_iter().chain(missing)
     }
 }
 
@@ -102,7 +107,8 @@ impl Report {
     /// With the status that follows from its sources and sinks.
     pub(crate) fn judged(mut self) -> Report {
         let of_sources = self.sources.iter().filter_map(SourceReport::cause);
-        self.causes = of_sources.chain(self.sinks.iter().filter_map(SinkReport::cause)).collect();
+        let of_sinks = self.sinks.iter().flat_map(SinkReport::causes);
+        self.causes = of_sources.chain(of_sinks).collect();
         self.status = if self.causes.is_empty() { "running" } else { "red" };
         self
     }
@@ -161,7 +167,7 @@ impl Health {
         *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = waits;
     }
 
-    fn read(&self) -> Report {
+    pub fn read(&self) -> Report {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         report.checkpoint = waits.as_ref().and_then(|(since, awaited)| {
@@ -211,7 +217,8 @@ mod tests {
     fn a_write_that_is_lost_to_a_later_run_turns_it_red_and_one_to_a_later_window_does_not() {
         let report = |other_run| {
             let counts = Counts { same: 2, newer_window: 3, other_run };
-            Report { sinks: vec![SinkReport::of("board", counts)], ..Report::default() }.judged()
+            let sinks = vec![SinkReport::of("board", counts, None)];
+            Report { sinks, ..Report::default() }.judged()
         };
         assert_eq!((report(0).status, report(0).causes.len()), ("running", 0));
         let red = report(7);
@@ -221,6 +228,9 @@ mod tests {
         let sink =
             serde_json::json!({"table": "board", "same": 2, "newer_window": 3, "other_run": 7});
         assert_eq!(json["sinks"][0], sink);
+        let missing = SinkReport::of("board", Counts::default(), Some("it is another".into()));
+        let red = Report { sinks: vec![missing], ..Report::default() }.judged();
+        assert_eq!((red.status, red.causes), ("red", vec!["rows missing: it is another".into()]));
     }
 
     #[test]

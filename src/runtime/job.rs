@@ -217,7 +217,10 @@ impl Job<'_> {
                         observer.checkpoint_waits(waited.map(|waited| (waited, awaited)));
                         observer.progress(&running.control.stats, running.sources)
                     }
-                    Action::Audit => self.changes.tell(self.plan, self.connected, &self.newest),
+                    Action::Audit => {
+                        self.changes.tell(self.plan, self.connected, &self.newest);
+                        self.connected.sinks.iter().try_for_each(|sink| sink.audit())?;
+                    }
                     Action::Open { epoch, afterwards } => self.open(epoch, afterwards, running)?,
                     Action::Publish { epoch, is_finished, parts } => {
                         // Nobody tells how it goes on until that is done.

@@ -1,43 +1,34 @@
 //! What comes of a world? Its job is run by one process after the other until it ends, and its
 //! answer is compared with that of the same world in peace.
 //!
-//! Everything happens on the calling thread, turn by turn, as [`Clockwork`] says. What always holds: the same scenario and the same code give the same
-//! world, turn by turn; a process leaves nothing behind but what is on its disk and what it has sent.
+//! Everything happens on the calling thread, turn by turn, as [`Clockwork`] says; each job is a [`World`] of its
+//! own around the same services. What always holds: the same scenario and the same code give the
+//! same world, turn by turn; a process leaves nothing behind but what is on its disk and what it
+//! has sent.
 
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::clockwork::{Clockwork, CrashAt};
+use super::befalls::{Befalls, Noticed};
+use super::clockwork::Clockwork;
+use super::counts::{self, Last};
 use super::executor::Sim;
-use super::plans::{Planned, planned};
-use super::scenario::{End, From, Into, Process, START_MS, Scenario, Twist};
+use super::lines;
+use super::process::{Around, ERRORS, RESULTS, STATE, Seen, Start, TABLE};
+use super::queries::Asked;
+use super::scenario::{From, Into, Process, START_MS, Scenario, Twist};
 use super::stream::Service;
 use super::table;
-use crate::checkpoint::store::CheckpointStore;
-use crate::connect::connect;
-use crate::connector::dynamodb::DynamoDb;
-use crate::connector::inline::select::SelectFormat;
-use crate::connector::kinesis::Kinesis;
-use crate::connector::kinesis::position::{ShardPlace, ShardPosition};
-use crate::connector::{Bounds, Connectors, Environment, OnGap};
+use crate::connector::OnGap;
 use crate::files::memory::Tree;
-use crate::ids::Epoch;
-use crate::runtime::control::Stats;
-use crate::runtime::crash::{CrashSchedule, NeverCrash};
 use crate::runtime::error::JobError;
-use crate::runtime::job::{self, Observer, Outcome};
-use crate::runtime::options::{JobOptions, Scheduling};
-use crate::runtime::worker::SharedSource;
+use crate::runtime::job::Outcome;
 use crate::source::SourceError;
-use crate::state::store::StoreKind;
-use crate::time::clock::SharedClock;
-use crate::time::virtual_time::{Begun, VirtualClock, VirtualTime};
+use crate::time::virtual_time::{Begun, VirtualTime};
 use crate::who::{Again, Who};
 
 /// How a world went.
@@ -52,20 +43,20 @@ pub(super) struct Lived {
     pub has_gap: bool,
     /// The job refused to go on, as it should.
     pub is_refused: bool,
+    /// Another job with the corrected query has written into the table.
+    pub rival: Option<Rival>,
+    /// So many writes were lost to the later of the two runs.
+    pub other_run: u64,
+    /// The table was made again, and what it held was lost.
+    pub is_cleared: bool,
     pub trace: Vec<String>,
 }
 
 /// A job that fails more often is not mended by a start.
 const FAILURES_MAX: u64 = 100;
 
-/// The table of results.
-const TABLE: &str = "res";
 /// So that its faults are not those of the stream.
 const TABLES: u64 = 0x7ab1e;
-
-/// Folders on the disk of the world.
-const RESULTS: &str = "/results";
-const ERRORS: &str = "/errors";
 
 /// What a world had at its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,23 +75,83 @@ pub(super) struct Fault {
     pub trace: Vec<String>,
 }
 
-/// Runs a scenario to its end.
-pub(super) fn run(scenario: &Scenario) -> Result<Lived, Fault> {
-    let mut world = World::new(scenario);
-    world.run().map_err(|what| Fault { what, trace: world.trace.clone() })
+/// What came of the other job of a world.
+#[derive(Debug, Clone)]
+pub(super) struct Rival {
+    pub errors: Vec<String>,
+    /// Its run is the later one.
+    pub wins: bool,
 }
 
-struct World<'a> {
-    scenario: &'a Scenario,
-    time: Begun,
-    stream: Arc<Service>,
-    tables: Arc<table::Service>,
+/// Runs a scenario to its end.
+pub(super) fn run(scenario: &Scenario) -> Result<Lived, Fault> {
+    run_as(scenario, Asked::First)
+}
+
+/// The same with this query.
+pub(super) fn run_as(scenario: &Scenario, asked: Asked) -> Result<Lived, Fault> {
+    let begun = VirtualTime::begin();
+    let around = around(scenario, &begun);
+    let befalls = Arc::new(Mutex::new(Befalls::new(scenario, &around)));
+    let mut world = World::new(scenario, &around, asked);
+    world.befalls = Some(befalls.clone());
+    let ended = live_to_the_end(&mut world, &befalls);
+    ended.map_err(|what| {
+        let mut trace = std::mem::take(&mut world.trace);
+        trace.extend(lock(&befalls).trace());
+        trace.sort();
+        Fault { what, trace }
+    })
+}
+
+fn live_to_the_end(world: &mut World, befalls: &Mutex<Befalls>) -> Result<Lived, String> {
+    let mut lived = world.run()?;
+    if lock(befalls).finish()? {
+        // Started once more, it finds that it has finished, or publishes what it had not.
+        lived = world.run()?;
+    }
+    lock(befalls).end(&mut lived, world.run_ms);
+    Ok(lived)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn around(scenario: &Scenario, begun: &Begun) -> Around {
+    let time = begun.0.clone();
+    let stream =
+        Service::new(time.clone(), START_MS, scenario.life.clone(), scenario.faults, scenario.seed);
+    let tables =
+        table::Service::new(START_MS, scenario.table_faults.clone(), scenario.seed ^ TABLES);
+    tables.create(TABLE, scenario.query.key);
+    time.advance_to(scenario.starts_after);
+    fastrand::seed(scenario.seed);
+    Around { time, stream, tables }
+}
+
+/// A job of a world, process after process.
+pub(super) struct World {
+    scenario: Arc<Scenario>,
+    around: Around,
+    asked: Asked,
     disk: Tree,
-    trace: Vec<String>,
+    pub trace: Vec<String>,
     from: From,
     kills: u64,
     checkpoints: u64,
     on_gap: OnGap,
+    /// The process that is next.
+    number: usize,
+    failures: u64,
+    /// Processes that were started.
+    starts: u64,
+    /// The number of its run, as the last process had it.
+    pub run_ms: Option<i64>,
+    other_run: u64,
+    /// What the last process has counted.
+    last: Last,
+    befalls: Option<Arc<Mutex<Befalls>>>,
 }
 
 /// How a process ended.
@@ -110,43 +161,36 @@ enum Ended {
     Killed,
     /// Records have expired.
     AtGap,
-    /// The stream is another one.
-    Refused,
+    /// The stream or the table is another one.
+    Refused(String),
     /// Starting again may help.
     Failed,
 }
 
-impl World<'_> {
-    fn new(scenario: &Scenario) -> World<'_> {
-        let time = VirtualTime::begin();
-        let stream = Service::new(
-            time.0.clone(),
-            START_MS,
-            scenario.life.clone(),
-            scenario.faults,
-            scenario.seed,
-        );
-        let tables =
-            table::Service::new(START_MS, scenario.table_faults.clone(), scenario.seed ^ TABLES);
-        tables.create(TABLE, scenario.query.key);
-        time.0.advance_to(scenario.starts_after);
-        fastrand::seed(scenario.seed);
+impl World {
+    pub fn new(scenario: &Scenario, around: &Around, asked: Asked) -> World {
         World {
-            scenario,
-            time,
-            stream,
-            tables,
+            scenario: Arc::new(scenario.clone()),
+            around: around.clone(),
+            asked,
             disk: Tree::new(),
             trace: Vec::new(),
             from: scenario.from,
             kills: 0,
             checkpoints: 0,
             on_gap: OnGap::Refuse,
+            number: 0,
+            failures: 0,
+            starts: 0,
+            run_ms: None,
+            other_run: 0,
+            last: Last::default(),
+            befalls: None,
         }
     }
 
     fn note(&mut self, what: String) {
-        self.trace.push(format!("{:>9.3} s  {what}", self.time.0.elapsed().as_secs_f64()));
+        self.trace.push(format!("{:>9.3} s  {what}", self.around.time.elapsed().as_secs_f64()));
     }
 
     fn lived(&mut self, answer: Answer, is_refused: bool) -> Lived {
@@ -157,83 +201,95 @@ impl World<'_> {
             checkpoints: self.checkpoints,
             has_gap: self.on_gap == OnGap::Accept,
             is_refused,
+            rival: None,
+            other_run: self.other_run,
+            is_cleared: false,
             trace: std::mem::take(&mut self.trace),
         }
     }
 
     fn run(&mut self) -> Result<Lived, String> {
-        let processes = &self.scenario.processes;
-        let (mut number, mut failures) = (0, 0);
-        while let Some(process) = processes.get(number) {
-            let query = self.scenario.query.name;
-            self.note(format!("process {number} begins, {query}: {process:?}"));
-            let ended = self.process(number, process)?;
-            match ended {
-                Ended::Finished => {
-                    self.note("the job has finished".into());
-                    let answer = self.answer()?;
-                    return Ok(self.lived(answer, false));
-                }
-                Ended::Stopped => self.note("stopped in order".into()),
-                Ended::Killed => {
-                    self.kills += 1;
-                    self.note("killed".into());
-                }
-                Ended::AtGap => {
-                    self.note("records have expired, which is agreed to".into());
-                    self.on_gap = OnGap::Accept;
-                    self.disk.kill();
-                    continue;
-                }
-                Ended::Failed => {
-                    failures += 1;
-                    if failures > FAILURES_MAX {
-                        return Err("the job fails again and again".into());
-                    }
-                    self.disk.kill();
-                    continue;
-                }
-                Ended::Refused => {
-                    self.note("the stream was made again".into());
-                    return Ok(self.lived(Answer::default(), true));
-                }
+        loop {
+            if let Some(lived) = self.step()? {
+                return Ok(lived);
             }
-            self.leave_disk(number);
-            let later = self.time.0.elapsed() + process.begins_after;
-            self.time.0.advance_to(later);
-            if number == 0 {
-                self.twist();
-            }
-            number += 1;
         }
-        Err("the last process has ended before the job".into())
+    }
+
+    /// Runs the next process. Gives what came of the job if it has ended.
+    pub fn step(&mut self) -> Result<Option<Lived>, String> {
+        let (scenario, number) = (self.scenario.clone(), self.number);
+        let Some(process) = scenario.processes.get(number) else {
+            return Err("the last process has ended before the job".into());
+        };
+        self.note(format!("process {number} begins, {}: {process:?}", scenario.query.name));
+        match self.process(number, process)? {
+            Ended::Finished => {
+                self.note("the job has finished".into());
+                let answer = self.answer()?;
+                if scenario.is_peaceful {
+                    counts::check_exactly(&scenario, self.asked, &self.last, &answer)?;
+                }
+                return Ok(Some(self.lived(answer, false)));
+            }
+            Ended::Stopped => self.note("stopped in order".into()),
+            Ended::Killed => {
+                self.kills += 1;
+                self.note("killed".into());
+            }
+            Ended::AtGap => {
+                self.note("records have expired, which is agreed to".into());
+                self.on_gap = OnGap::Accept;
+                self.disk.kill();
+                return Ok(None);
+            }
+            Ended::Failed => {
+                self.failures += 1;
+                if self.failures > FAILURES_MAX {
+                    return Err("the job fails again and again".into());
+                }
+                self.disk.kill();
+                return Ok(None);
+            }
+            Ended::Refused(why) => {
+                self.note(why);
+                return Ok(Some(self.lived(Answer::default(), true)));
+            }
+        }
+        self.leave_disk(number);
+        let later = self.around.time.elapsed() + process.begins_after;
+        self.around.time.advance_to(later);
+        if number == 0 {
+            self.twist();
+        }
+        self.befall(number)?;
+        self.number += 1;
+        Ok(None)
+    }
+
+    /// What befalls the table, if it has not while the process ran.
+    fn befall(&mut self, number: usize) -> Result<(), String> {
+        let Some(befalls) = &self.befalls else { return Ok(()) };
+        let mut befalls = lock(befalls);
+        befalls.next(number, &self.disk);
+        befalls.failed()
     }
 
     fn twist(&mut self) {
         match self.scenario.twist {
             Twist::None => {}
             // A run that has not begun has nothing to lose.
-            _ if !self.has_begun() => {}
+            _ if !has_begun(&self.disk) => {}
             Twist::Expires => {
-                let later = self.time.0.elapsed() + Duration::from_secs(26 * 3600);
-                self.time.0.advance_to(later);
+                let later = self.around.time.elapsed() + Duration::from_secs(26 * 3600);
+                self.around.time.advance_to(later);
                 self.note("a day later".into());
             }
             Twist::MadeAgain => {
-                self.stream.make_again();
+                self.around.stream.make_again();
                 self.note("the stream is made again".into());
             }
         }
-    }
-
-    /// True if there is a checkpoint that the next process finds.
-    fn has_begun(&self) -> bool {
-        let (files, folder) = (self.disk.outside(), Path::new("/state/checkpoints"));
-        let epochs = files.list(folder).unwrap_or_default();
-        epochs.iter().any(|epoch| {
-            let within = files.list(&folder.join(&epoch.name)).unwrap_or_default();
-            within.iter().any(|file| file.name == *"manifest")
-        })
     }
 
     /// What the process has written is there for the next one, unless the machine has stopped too:
@@ -249,30 +305,64 @@ impl World<'_> {
     }
 
     fn process(&mut self, number: usize, process: &Process) -> Result<Ended, String> {
+        let asked = self.asked;
         let seed = self.scenario.seed.wrapping_mul(1000) + number as u64;
-        let sim = Sim::new(self.time.0.clone(), seed);
-        let clock: SharedClock = Arc::new(VirtualClock {
-            time: self.time.0.clone(),
-            start_ms: START_MS + process.clock_ahead_ms,
-        });
-        let clockwork = Arc::new(Clockwork::new(&sim, &self.time.0, seed, process.end));
+        // So that the two jobs of a world have luck of their own.
+        let seed = if asked == Asked::First { seed } else { !seed };
+        let time = self.around.time.clone();
+        let sim = Sim::new(time.clone(), seed);
+        let mut clockwork = Clockwork::new(&sim, &time, seed, process.end);
+        let turn = self.scenario.table_turns.get(number);
+        if let (Some(befalls), Some(&turn)) = (self.befalls.clone(), turn) {
+            let disk = self.disk.clone();
+            clockwork.once(turn, move || lock(&befalls).next(number, &disk));
+        }
+        let clockwork = Arc::new(clockwork);
+        self.starts += 1;
+        let caller = format!("{asked:?} {}", self.starts);
         let mut seen = Seen::default();
-        let outcome = self.job(process, &sim, clock, &clockwork, &mut seen);
+        let (began, began_ms) = (time.elapsed(), self.around.tables.now_ms());
+        let start = Start {
+            scenario: &self.scenario,
+            around: &self.around,
+            asked,
+            process,
+            caller: &caller,
+            disk: &self.disk,
+            on_gap: self.on_gap,
+            sim: &sim,
+            clockwork: &clockwork,
+        };
+        let (outcome, written) = lines::counted(|| start.run(&mut seen));
         sim.kill();
+        let parts = process.workers + self.scenario.life.shards.len();
+        let ran = self.around.time.elapsed() - began;
         self.checkpoints += seen.checkpoints;
+        self.run_ms = seen.run_ms.or(self.run_ms);
+        self.other_run += seen.not_new.other_run;
         if let (From::Latest, Some(at_ms)) = (self.from, seen.from_ms) {
             self.from = From::Time(at_ms);
         }
         self.note(format!(
-            "{} turns, {} checkpoints, {} records, {} rows, {} late; calls {:?}, {:?}",
+            "{} turns, {} checkpoints, {} records, {} rows, {} late, {:?}; calls {:?}, {:?}",
             clockwork.turns(),
             seen.checkpoints,
             seen.records,
             seen.rows,
             seen.late,
-            self.stream.calls(),
-            self.tables.calls()
+            seen.not_new,
+            self.around.stream.calls(),
+            self.around.tables.calls()
         ));
+        lines::check(&written, ran, parts)?;
+        if let Some(befalls) = &self.befalls {
+            lock(befalls).check(&seen, &outcome, began_ms)?;
+        }
+        counts::check(&self.scenario, process, &seen)?;
+        if self.scenario.sink == Into::Table {
+            counts::check_table(&seen, &self.around.tables.told(&caller))?;
+        }
+        self.last = Last::of(&seen);
         match outcome {
             Ok(Outcome::Finished | Outcome::AlreadyFinished) => Ok(Ended::Finished),
             Ok(Outcome::Stopped) => Ok(Ended::Stopped),
@@ -288,7 +378,10 @@ impl World<'_> {
             Err(JobError::Source(SourceError::Stored { reason, .. }))
                 if self.scenario.twist == Twist::MadeAgain && reason.contains("made again") =>
             {
-                Ok(Ended::Refused)
+                Ok(Ended::Refused("the stream was made again".into()))
+            }
+            Err(e) if self.noticed(&e) == Noticed::AsItShould => {
+                Ok(Ended::Refused(format!("the table is another one: {e}")))
             }
             // Killed at a change to its files.
             Err(_) if self.disk.is_dead() => Ok(Ended::Killed),
@@ -304,101 +397,19 @@ impl World<'_> {
         }
     }
 
-    fn job(
-        &self,
-        process: &Process,
-        sim: &Arc<Sim>,
-        clock: SharedClock,
-        clockwork: &Arc<Clockwork>,
-        seen: &mut Seen,
-    ) -> Result<Outcome, JobError> {
-        let connectors = Connectors::built_in()
-            .replacing(Kinesis::on(self.stream.clone()))
-            .replacing(DynamoDb::on(self.tables.caller("job")));
-        let sink = match self.scenario.sink {
-            Into::Files => {
-                format!("'connector' = 'filesystem', 'format' = 'json', 'path' = '{RESULTS}'")
-            }
-            Into::Table => format!(
-                "'connector' = 'dynamodb', 'table-name' = '{TABLE}', 'aws.region' = 'eu-west-1'"
-            ),
-        };
-        let planned: Rc<Planned> = planned(
-            &self.scenario.query.script(&sink, self.position(), self.scenario.alignment),
-            process.workers,
-            &connectors,
-        );
-        let files = self.disk.boot();
-        if let Some(End::KilledAtChange(change)) = process.end {
-            self.disk.die_at(change);
-        }
-        let state_dir = PathBuf::from("/state");
-        let mut store = CheckpointStore::open_in(files.clone(), &state_dir)?;
-        let server_ms = self.tables.now_ms();
-        let run_ms = job::run_start(&mut store, false, || Ok::<i64, JobError>(server_ms))?;
-        let env = Environment {
-            connectors: &connectors,
-            config: &planned.config,
-            query_path: PathBuf::from("query.sql"),
-            local: false,
-            files: files.clone(),
-            state_dir: state_dir.clone(),
-            errors_dir: ERRORS.into(),
-            run_ms,
-            run_name: store.run_name(run_ms),
-            on_gap: self.on_gap,
-            bounds: Bounds { from_ms: self.begins_ms(), to_ms: Some(self.scenario.to_ms) },
-            clock: clock.clone(),
-            tasks: sim.tasks(),
-            select: SelectFormat::Json,
-        };
-        let connection = connect(&planned.plan, &env).unwrap_or_else(|e| panic!("{e}"));
-        let crashes: Arc<dyn CrashSchedule> = match process.end {
-            Some(End::KilledAt(point, times)) => {
-                Arc::new(CrashAt { point, left: AtomicU64::new(times) })
-            }
-            _ => Arc::new(NeverCrash),
-        };
-        let options = JobOptions {
-            workers: process.workers,
-            state_dir,
-            fresh: false,
-            allow_duplicates: false,
-            trigger: process.trigger,
-            limits: Default::default(),
-            scheduling: Scheduling::Turns(clockwork.clone()),
-            batch_rows: process.batch_rows,
-            lane_bytes_max: process.lane_bytes_max,
-            accumulator_bytes_max: process.accumulator_bytes_max,
-            read_ahead_bytes: process.read_ahead_bytes,
-            stores: StoreKind::Memory(files),
-            state_cache_bytes: 1 << 20,
-            crashes,
-            clock,
-            stop: clockwork.stop.clone(),
-        };
-        job::run(&planned.plan, &connection.connected, &options, store, run_ms, seen)
-    }
-
-    /// Where the query begins to read.
-    fn position(&self) -> &'static str {
-        if self.scenario.from == From::Latest { "LATEST" } else { "TRIM_HORIZON" }
-    }
-
-    fn begins_ms(&self) -> Option<i64> {
-        match self.scenario.from {
-            From::Time(ms) => Some(ms),
-            From::Horizon | From::Latest => None,
-        }
+    /// Whether the table of the job is another one by now, which is what an error is about.
+    fn noticed(&self, error: &JobError) -> Noticed {
+        self.befalls.as_ref().map_or(Noticed::Nothing, |befalls| lock(befalls).noticed(error))
     }
 
     /// What the table holds once all that is on its way has arrived.
     fn rows_of_table(&self) -> Result<Vec<String>, String> {
-        self.time.0.advance_to(self.time.0.elapsed() + Duration::from_secs(3600));
-        if let Some(key) = self.tables.went_back() {
+        // Less than a stream keeps what begins to expire: the other job may go on.
+        self.around.time.advance_to(self.around.time.elapsed() + Duration::from_secs(300));
+        if let Some(key) = self.around.tables.went_back() {
             return Err(format!("a row of the table went back to an older version: {key}"));
         }
-        Ok(self.tables.rows(TABLE).into_values().collect())
+        Ok(self.around.tables.rows(TABLE).into_values().collect())
     }
 
     fn answer(&self) -> Result<Answer, String> {
@@ -424,49 +435,13 @@ impl World<'_> {
     }
 }
 
-#[derive(Default)]
-struct Seen {
-    checkpoints: u64,
-    records: u64,
-    rows: u64,
-    late: u64,
-    /// When the splits begin that begin at a time, ms since the epoch.
-    from_ms: Option<i64>,
-    /// Each split of the source, for people.
-    splits: Vec<String>,
-}
-
-fn began_at(source: &SharedSource) -> Option<i64> {
-    let splits = source.splits();
-    splits.iter().find_map(|split| match ShardPlace::of(&split.data.position).ok()?.at {
-        ShardPosition::Time { arrival_ms } => Some(arrival_ms),
-        _ => None,
+/// True if there is a checkpoint that the next process finds.
+pub(super) fn has_begun(disk: &Tree) -> bool {
+    let files = disk.outside();
+    let folder = Path::new(STATE).join("checkpoints");
+    let epochs = files.list(&folder).unwrap_or_default();
+    epochs.iter().any(|epoch| {
+        let within = files.list(&folder.join(&epoch.name)).unwrap_or_default();
+        within.iter().any(|file| file.name == *"manifest")
     })
-}
-
-fn splits_in_words(source: &SharedSource) -> Vec<String> {
-    let splits = source.splits();
-    let words = splits.iter().map(|split| {
-        format!(
-            "{} {:?} at {} {:?} of {}",
-            split.id, split.status, split.watermark, split.data.position, split.owner
-        )
-    });
-    words.collect()
-}
-
-impl Observer for Seen {
-    fn progress(&mut self, stats: &Stats, sources: &[Arc<SharedSource>]) {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        (self.records, self.rows) = (of(&stats.rows_in), of(&stats.rows_out));
-        self.from_ms = self.from_ms.or_else(|| sources.iter().find_map(|s| began_at(s)));
-        self.splits = sources.iter().flat_map(|source| splits_in_words(source)).collect();
-        self.late = of(&stats.late_rows) + of(&stats.late_by_fired_mark);
-    }
-
-    fn checkpoint(&mut self, _: Epoch) {
-        self.checkpoints += 1;
-    }
-
-    fn resumed(&mut self, _: Epoch, _: &[(Epoch, String)]) {}
 }

@@ -147,6 +147,16 @@ pub trait Sink: Send + Sync {
     fn not_new(&self) -> Option<Counts> {
         None
     }
+    /// What the outside does not hold any more of what the run had written, in words; None where it
+    /// holds all, or nobody knows.
+    fn missing(&self) -> Option<String> {
+        None
+    }
+    /// Called every minute: looks whether the outside is still what it was, without waiting. What
+    /// it finds is said by a later call, as an error if nothing more can be written.
+    fn audit(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
     /// The job has failed, or is to stop and has waited long enough: a `commit` that waits for the
     /// outside ends soon, with an error, and leaves the rest to the next start.
     fn give_up(&self) {}

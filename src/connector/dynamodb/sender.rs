@@ -6,7 +6,6 @@
 //! is settled only when it is acknowledged, superseded or rejected; an item that cannot be taken
 //! does not hold up the others; throttling and errors of the server are tried again for ever.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +21,7 @@ use crate::connector::dynamodb::staged::{self, SentBy};
 use crate::sink::version::Tally;
 use crate::sink::{Prepared, Rejected};
 use crate::tasks::Tasks;
+use crate::time::seldom::Seldom;
 use crate::time::timer;
 use crate::wake::Wake;
 use crate::who::{Again, Mistake, Who};
@@ -41,7 +41,6 @@ const RETRY_DELAY_MAX: Duration = Duration::from_millis(2500);
 pub(crate) struct Sender {
     lanes: Mutex<KeyLanes>,
     config: SenderConfig,
-    retries: AtomicU64,
     /// Told when a request has ended.
     ended: Notify,
 }
@@ -61,17 +60,14 @@ pub(crate) struct SenderConfig {
     pub wake: Wake,
     /// For log lines.
     pub table: String,
+    /// When all senders of the table together said last that writes are tried again.
+    pub retries_told: Arc<Seldom>,
     pub tally: Arc<Tally>,
 }
 
 impl Sender {
     pub fn new(config: SenderConfig) -> Arc<Sender> {
-        Arc::new(Sender {
-            lanes: Mutex::default(),
-            config,
-            retries: AtomicU64::default(),
-            ended: Notify::new(),
-        })
+        Arc::new(Sender { lanes: Mutex::default(), config, ended: Notify::new() })
     }
 
     fn lanes(&self) -> MutexGuard<'_, KeyLanes> {
@@ -187,9 +183,10 @@ impl Sender {
     async fn unfit(&self, reason: &str, refusal: Refusal) -> Option<String> {
         let SenderConfig { table, key, api, .. } = &self.config;
         match describe(api.clone()).await {
-            Ok(found) if found != *key => Some(format!(
-                "DynamoDB table '{table}' has changed while the job ran: its key is {found}, the query writes {key} ({reason}). \
-                 Give the table its former key, or the query that of the table, and start again"
+            Ok(found) if found.key != *key => Some(format!(
+                "DynamoDB table '{table}' has changed while the job ran: its key is {}, the query writes {key} ({reason}). \
+                 Give the table its former key, or the query that of the table, and start again",
+                found.key
             )),
             Ok(_) if refusal == Refusal::Unclear => None,
             Ok(_) => Some(format!(
@@ -204,14 +201,9 @@ impl Sender {
     }
 
     fn log_retry(&self, reason: &str) {
-        let retries = self.retries.fetch_add(1, Ordering::Relaxed) + 1;
-        // Lines grow with the logarithm of the failures.
-        if retries.is_power_of_two() {
-            tracing::warn!(
-                table = self.config.table,
-                retries,
-                "DynamoDB did not take a write, trying again: {reason}"
-            );
+        let SenderConfig { table, retries_told, .. } = &self.config;
+        if let Some(retries) = retries_told.count() {
+            tracing::warn!(table, retries, "DynamoDB did not take a write, trying again: {reason}");
         }
     }
 }

@@ -16,16 +16,19 @@ use super::client::Aws;
 use super::describe::describe;
 use super::item::{DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE, ItemEncoder, Put, VERSION_ATTRIBUTE};
 use super::lost::Lost;
+use super::made_again::MadeAgain;
 use super::options::DynamoDbOptions;
 use super::sender::{Sender, SenderConfig};
 use super::staged::{self, SentBy};
 use super::value::{is_supported, key_type};
 use super::writers::{DirectWriter, Ending, OutboxWriter, RowItems};
 use crate::aws::clock::ServerClock;
+use crate::connector::environment::OnGap;
 use crate::sink::version::{Counts, Tally, Version, WriteMode};
 use crate::sink::{Guarantee, Leaves, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec};
 use crate::tasks::Tasks;
 use crate::time::clock::{Clock, SharedClock, SystemClock};
+use crate::time::seldom::Seldom;
 use crate::types::sql_name;
 use crate::wake::Wake;
 use crate::who::{Again, Who};
@@ -46,6 +49,9 @@ pub struct DynamoDbSink {
     /// Looked at for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
     tally: Arc<Tally>,
+    made_again: Arc<MadeAgain>,
+    retries_told: Arc<Seldom>,
+    behind_told: Seldom,
     /// What the checkpoint had staged that the job goes on from: for the first writer to send.
     resumed: Mutex<Vec<Put>>,
     /// What `commit` waits for at the moment.
@@ -95,6 +101,7 @@ impl DynamoDbSink {
         let clock = ServerClock::new(clock);
         let api = tables.open(&options, clock.clone());
         let tally = Arc::new(Tally::new(&spec.name));
+        let made_again = MadeAgain::new(&options.table_name, run_ms);
         Ok(DynamoDbSink {
             spec,
             options,
@@ -105,11 +112,20 @@ impl DynamoDbSink {
             clock,
             table: Mutex::default(),
             tally,
+            made_again,
+            retries_told: Arc::default(),
+            behind_told: Seldom::default(),
             resumed: Mutex::default(),
             committing: Mutex::default(),
             ending: Ending::default(),
             refused: Mutex::default(),
         })
+    }
+
+    /// What is to be done where the table has been made again since the run began.
+    pub(super) fn on_gap(self, on_gap: OnGap) -> DynamoDbSink {
+        self.made_again.agree(on_gap);
+        self
     }
 
     /// Finds what is wrong with a table's declaration, without touching the outside.
@@ -145,8 +161,9 @@ impl DynamoDbSink {
             reason: format!("DynamoDB table '{}': {}", self.options.table_name, lost.reason),
             who: lost.who,
         })?;
-        let key = self.key_columns(&found)?;
-        Ok(slot.insert(Arc::new(Table { found, key })).clone())
+        let key = self.key_columns(&found.key)?;
+        self.made_again.look(&found, &found.key);
+        Ok(slot.insert(Arc::new(Table { found: found.key, key })).clone())
     }
 
     /// Runs network work.
@@ -249,6 +266,7 @@ impl DynamoDbSink {
             tasks: self.tasks.clone(),
             wake,
             table: self.options.table_name.clone(),
+            retries_told: self.retries_told.clone(),
             tally: self.tally.clone(),
         })
     }
@@ -314,10 +332,13 @@ impl DynamoDbSink {
         let behind = self.counts().newer_window;
         self.send_all(by_key.into_values().collect())?;
         let behind = self.counts().newer_window - behind;
-        if behind > 0 {
+        if behind > 0
+            && let Some(checkpoints) = self.behind_told.count()
+        {
             tracing::warn!(
                 table = self.options.table_name,
                 behind,
+                checkpoints,
                 "results are not written: the table holds those of a later checkpoint of this run; was the state directory taken \
                  from a copy, or does another process run on one?"
             );
@@ -392,6 +413,33 @@ impl Sink for DynamoDbSink {
 
     fn not_new(&self) -> Option<Counts> {
         Some(self.counts())
+    }
+
+    fn missing(&self) -> Option<String> {
+        self.made_again.missing()
+    }
+
+    fn audit(&self) -> Result<(), SinkError> {
+        let known = lock(&self.table).clone();
+        let Some(table) = known else { return Ok(()) };
+        if let Some(found) = self.made_again.other_key() {
+            let own = &table.found;
+            let reason = format!(
+                "DynamoDB table '{}' has changed while the job ran: its key is {found}, the query writes {own}. Give the table its \
+                 former key, or the query that of the table, and start again",
+                self.options.table_name
+            );
+            return Err(self.unfit(Who::Outside(Again::IsInVain), reason));
+        }
+        let (api, made_again) = (self.api.clone(), self.made_again.clone());
+        self.tasks.spawn(async move {
+            // Whoever may write need not be allowed to look, and a write says that the table is not
+            // there any more.
+            if let Ok(found) = api.describe().await {
+                made_again.look(&found, &table.found);
+            }
+        });
+        Ok(())
     }
 
     fn give_up(&self) {

@@ -112,6 +112,7 @@ async fn run(start: ShardPosition, to_ms: Option<i64>, answers: Vec<Answer>) -> 
     let shard = Shard {
         stream: Arc::new(Script { answers: Mutex::new(answers.into()), calls: calls.clone() }),
         table: "rides".into(),
+        retries_told: Arc::default(),
         id: SplitId("shard-0".into()),
         start: ShardPlace { at: start, read_to_ms: None },
         gaps: Arc::new(Gaps::new("rides", OnGap::Refuse)),
@@ -446,6 +447,7 @@ async fn a_shard_that_is_throttled_or_behind_is_not_known_to_be_empty() {
             known_empty: known_empty.clone(),
         }),
         table: "rides".into(),
+        retries_told: Arc::default(),
         id: SplitId("shard-0".into()),
         start: ShardPlace { at: ShardPosition::Horizon, read_to_ms: None },
         gaps: Arc::new(Gaps::new("rides", OnGap::Refuse)),

@@ -223,7 +223,7 @@ impl WorkerSource {
         let finder = self.split(slot)?;
         finder.is_idle = true;
         let mut splits = shared.splits();
-        shared.register(&mut splits, &found);
+        let found = shared.register(&mut splits, found);
         if let Some(data) = splits.data_mut(&finder.id.0) {
             data.children.extend(found);
         }
@@ -250,7 +250,7 @@ impl WorkerSource {
         self.turns.close(slot);
         let Some(split) = self.open[slot].take() else { return };
         let mut splits = self.shared.splits();
-        self.shared.register(&mut splits, &children);
+        let children = self.shared.register(&mut splits, children);
         if let Some(data) = splits.data_mut(&split.id.0) {
             *data = SplitData {
                 position: split.reader.position(),
