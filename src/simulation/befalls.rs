@@ -7,10 +7,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::life::{Life, Lived, Noticed, Rival, Surroundings, has_begun};
+use super::lock;
 use super::process::{Around, Seen, TABLE};
 use super::queries::Asked;
 use super::scenario::{Scenario, ToTable};
-use super::world::{Lived, Rival, World, has_begun, lock};
 use crate::files::memory::Tree;
 use crate::runtime::error::JobError;
 use crate::runtime::job::Outcome;
@@ -27,18 +28,11 @@ pub(super) struct Befalls {
     scenario: Scenario,
     around: Around,
     /// The other job, once there is one. By itself, since it runs while this is asked.
-    rival: Option<Arc<Mutex<World>>>,
+    rival: Option<Arc<Mutex<Life>>>,
     rival_lived: Option<Lived>,
     /// When it happened, by the service's clock.
     at_ms: Option<i64>,
     failed: Option<String>,
-}
-
-/// Whether an error is about the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Noticed {
-    Nothing,
-    AsItShould,
 }
 
 impl Befalls {
@@ -53,19 +47,6 @@ impl Befalls {
         }
     }
 
-    /// What comes next, in a process of the first job or at its end. `disk`: that of the job.
-    pub fn next(&mut self, process: usize, disk: &Tree) {
-        if process < self.scenario.to_table_in || !has_begun(disk) || self.failed.is_some() {
-            return;
-        }
-        match self.scenario.to_table.clone() {
-            ToTable::Nothing => {}
-            ToTable::Rival { at_once, .. } => while self.rival_steps() && at_once {},
-            ToTable::MadeAgain => self.make(self.scenario.query.key),
-            ToTable::OtherKey(key) => self.make(key),
-        }
-    }
-
     /// Runs a process of the other job. False if there is none left.
     fn rival_steps(&mut self) -> bool {
         let ToTable::Rival { processes, .. } = &self.scenario.to_table else { return false };
@@ -77,7 +58,7 @@ impl Befalls {
             let time = &self.around.time;
             time.advance_to(time.elapsed() + std::time::Duration::from_millis(1));
             let scenario = self.scenario.of_rival(processes.clone());
-            Arc::new(Mutex::new(World::new(&scenario, &self.around, Asked::Corrected)))
+            Arc::new(Mutex::new(Life::new(&scenario, &self.around, Asked::Corrected)))
         });
         match lock(rival).step() {
             Ok(lived) => self.rival_lived = lived,
@@ -93,57 +74,11 @@ impl Befalls {
         }
     }
 
-    /// The first thing that went wrong with the other job.
-    pub fn failed(&mut self) -> Result<(), String> {
-        self.failed.take().map_or(Ok(()), Err)
-    }
-
     /// Runs the other job to its end. True if there is one.
     pub fn finish(&mut self) -> Result<bool, String> {
         while self.rival_steps() {}
         self.failed()?;
         Ok(self.rival_lived.is_some())
-    }
-
-    /// Whether an error of the job is the one that has to come of it.
-    pub fn noticed(&self, error: &JobError) -> Noticed {
-        let text = error.to_string();
-        let is_it = self.at_ms.is_some()
-            && matches!(self.scenario.to_table, ToTable::OtherKey(_))
-            && error.who() == Who::Outside(Again::IsInVain)
-            && text.contains("DynamoDB table 'res'")
-            && text.contains("key");
-        if is_it { Noticed::AsItShould } else { Noticed::Nothing }
-    }
-
-    /// What a process has to have said. `began_ms`: when it began, by the service's clock.
-    pub fn check(
-        &self,
-        seen: &Seen,
-        outcome: &Result<Outcome, JobError>,
-        began_ms: i64,
-    ) -> Result<(), String> {
-        let Some(at_ms) = self.at_ms else { return Ok(()) };
-        let went_on = matches!(outcome, Ok(Outcome::Finished | Outcome::Stopped));
-        let now_ms = self.around.tables.now_ms();
-        if let ToTable::OtherKey(key) = self.scenario.to_table
-            && went_on
-            && (at_ms < began_ms || now_ms - at_ms > NOTICED_WITHIN_MS)
-        {
-            return Err(format!("the key of the table is {key:?} by now, and the job went on"));
-        }
-        // It said something of itself, so it had looked at the table.
-        let is_told = seen.health.causes.iter().any(|cause| cause.contains("made again"));
-        let has_looked = !seen.health.status.is_empty() && at_ms < began_ms;
-        if matches!(self.scenario.to_table, ToTable::MadeAgain) {
-            let is_later = seen.run_ms.is_some_and(|run_ms| run_ms + CLOCK_GRAIN_MS < at_ms);
-            if has_looked && is_later && !is_told {
-                return Err("the table was made again, and nobody was told".into());
-            }
-        } else if is_told {
-            return Err("the table was not made again, and it is told".into());
-        }
-        Ok(())
     }
 
     /// Adds to what came of the first job what came of the other one. `run_ms`: that of the first.
@@ -160,5 +95,65 @@ impl Befalls {
     pub fn trace(&self) -> Vec<String> {
         let lines = self.rival.iter().flat_map(|rival| lock(rival).trace.clone());
         lines.map(|line| format!("{line} (the corrected job)")).collect()
+    }
+}
+
+impl Surroundings for Befalls {
+    fn next(&mut self, process: usize, disk: &Tree) {
+        if process < self.scenario.to_table_in || !has_begun(disk) || self.failed.is_some() {
+            return;
+        }
+        match self.scenario.to_table.clone() {
+            ToTable::Nothing => {}
+            ToTable::Rival { at_once, .. } => while self.rival_steps() && at_once {},
+            ToTable::MadeAgain => self.make(self.scenario.query.key),
+            ToTable::OtherKey(key) => self.make(key),
+        }
+    }
+
+    fn failed(&mut self) -> Result<(), String> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn noticed(&self, error: &JobError) -> Noticed {
+        let text = error.to_string();
+        let is_it = self.at_ms.is_some()
+            && matches!(self.scenario.to_table, ToTable::OtherKey(_))
+            && error.who() == Who::Outside(Again::IsInVain)
+            && text.contains("DynamoDB table 'res'")
+            && text.contains("key");
+        if is_it { Noticed::AsItShould } else { Noticed::Nothing }
+    }
+
+    fn check(
+        &self,
+        seen: &Seen,
+        outcome: &Result<Outcome, JobError>,
+        began_ms: i64,
+    ) -> Result<(), String> {
+        let is_told = seen.health.causes.iter().any(|cause| cause.contains("made again"));
+        let Some(at_ms) = self.at_ms else {
+            let surely = "the table was not made again, and it is told".into();
+            return if is_told { Err(surely) } else { Ok(()) };
+        };
+        let went_on = matches!(outcome, Ok(Outcome::Finished | Outcome::Stopped));
+        let now_ms = self.around.tables.now_ms();
+        if let ToTable::OtherKey(key) = self.scenario.to_table
+            && went_on
+            && (at_ms < began_ms || now_ms - at_ms > NOTICED_WITHIN_MS)
+        {
+            return Err(format!("the key of the table is {key:?} by now, and the job went on"));
+        }
+        // It said something of itself, so it had looked at the table.
+        let has_looked = !seen.health.status.is_empty() && at_ms < began_ms;
+        let is_later = seen.run_ms.is_some_and(|run_ms| run_ms + CLOCK_GRAIN_MS < at_ms);
+        if matches!(self.scenario.to_table, ToTable::MadeAgain)
+            && has_looked
+            && is_later
+            && !is_told
+        {
+            return Err("the table was made again, and nobody was told".into());
+        }
+        Ok(())
     }
 }

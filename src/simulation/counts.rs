@@ -3,11 +3,11 @@
 //!
 //! Called by `world` at the end of each process; where nothing went wrong, every count is exact.
 
+use super::Answer;
 use super::process::Seen;
 use super::queries::{Alignment, Asked};
 use super::scenario::{From, Process, Scenario};
 use super::table::Told;
-use super::world::Answer;
 use crate::connector::kinesis::queue::NEWS_BYTES_MAX;
 use crate::sink::version::Counts;
 

@@ -3,7 +3,9 @@
 //! Source, workers, checkpoints and sinks run on one thread against a fake Kinesis and a fake
 //! DynamoDB, by a clock that stands still while something can be done. In reading order:
 //! `scenario` (what a seed makes), `queries`, `stream` and `table` (the services), `executor` and
-//! `clockwork` (who runs next), `world` (the job, process after process, and its answer).
+//! `clockwork` (who runs next), `process` (one process of a job, and what
+//! it says of itself), `life` (a job, process after process), `befalls` (what happens to its table),
+//! `world` (all of it).
 //!
 //! `PACELINE_SEEDS=0..10000 tests/run.sh simulation` runs the worlds of these seeds.
 
@@ -11,6 +13,7 @@ mod befalls;
 mod clockwork;
 mod counts;
 pub(crate) mod executor;
+mod life;
 mod lines;
 mod open_calls;
 mod plans;
@@ -23,14 +26,30 @@ mod world;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use life::Lived;
 use queries::Asked;
 use scenario::{From, Scenario};
-use world::{Answer, Fault, Lived};
+use world::Fault;
 
 use crate::planted::{self, Bug};
 use crate::support::seeds::chosen;
 use crate::support::tier::by_tier;
+
+/// What a world had at its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Answer {
+    /// Rows of the result, sorted.
+    pub rows: Vec<String>,
+    /// Records in the error stream, sorted.
+    pub errors: Vec<String>,
+}
+
+/// What a mutex holds: a world ends where something panics.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The seeds that were asked for, or those of the tier.
 fn seeds() -> Range<u64> {
