@@ -1070,8 +1070,9 @@ fn stops_in_time(lines: &str, query: &str, monitored: bool, buffered: u64, rider
     for is_asked_at_start in [false, true] {
         let plain = Variation { trigger, ..Variation::plain(2) };
         plain.stop.store(is_asked_at_start, Ordering::Release);
-        let mut stops =
-            StopsAt { records: 600, started, stop: plain.stop.clone(), awaited: vec![] };
+        // The one with an end is stopped when it waits there.
+        let records = if monitored { 600 } else { u64::MAX };
+        let mut stops = StopsAt { records, started, stop: plain.stop.clone(), awaited: vec![] };
         let outcome = observe(&sql, &dir.path().join("state"), &plain, &mut stops);
         assert_eq!(outcome.unwrap(), Outcome::Stopped, "{text}");
         let names_it = |awaited: &String| awaited == "table board to take what it was given";
