@@ -1,10 +1,10 @@
 -- MATCH_RECOGNIZE: FIRST, LAST with offsets, aggregates in DEFINE and MEASURES, expressions, joins and groups behind it
--- agrees as a table: select_6: the rows of two inputs meet in any order
 CREATE TABLE t (id BIGINT, k STRING, p INT, v DOUBLE, s STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '3' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+CREATE VIEW w AS SELECT id, k, p, ts FROM t WHERE p > 4;
 SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES FIRST(A.id) AS a, LAST(A.id) AS b, id AS l, SUM(A.p) AS sm, AVG(A.p) AS g, COUNT(*) AS n, MIN(A.v) AS mv, MAX(p) AS mp AFTER MATCH SKIP PAST LAST ROW PATTERN (A+ B) DEFINE A AS SUM(A.p) < 60 AND (LAST(A.p, 1) IS NULL OR A.p > LAST(A.p, 1)), B AS p < LAST(A.p)) AS m;
 SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES S.p AS sp, LAST(D.p) AS bottom, LAST(U.p) AS top, FIRST(D.id, 1) AS d2, LAST(D.id, 1) AS before_last, FIRST(U.s) AS us AFTER MATCH SKIP TO LAST U PATTERN (S D+ U) DEFINE D AS (LAST(D.p, 1) IS NULL AND D.p < S.p) OR D.p < LAST(D.p, 1), U AS U.p > LAST(D.p, 0)) AS m;
 SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES A.p * 2 + B.p AS x, UPPER(A.s) AS u, CASE WHEN A.v IS NULL THEN 'none' ELSE 'some' END AS w, A.v + B.v AS vv PATTERN (A B) DEFINE A AS A.s = 'x', B AS B.s <> A.s) AS m;
 SELECT k, COUNT(*) AS n, SUM(t) AS total FROM t MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES SUM(A.p) AS t AFTER MATCH SKIP PAST LAST ROW PATTERN (A{2,} B) DEFINE A AS AVG(A.p) > 8, B AS B.p < AVG(A.p)) AS m GROUP BY k;
-SELECT * FROM (SELECT id, k, p, ts FROM t WHERE p > 4) MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES A.id AS a, B.id AS b PATTERN (A X*? B) DEFINE B AS B.p = A.p) AS m;
+SELECT * FROM w MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES A.id AS a, B.id AS b PATTERN (A X*? B) DEFINE B AS B.p = A.p) AS m;
 SELECT m.k, m.a, r.s FROM t MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES A.id AS a, B.id AS b PATTERN (A B) DEFINE B AS B.p > A.p * 4) AS m JOIN (SELECT id, s FROM t) r ON m.b = r.id;
 SELECT * FROM t MATCH_RECOGNIZE (PARTITION BY k ORDER BY ts MEASURES LAST(A.p) AS lp, SUM(A.p * 2) AS s2, SUM(A.v) AS sv AFTER MATCH SKIP PAST LAST ROW PATTERN (A+ Z) DEFINE A AS COUNT(A.id) <= 3 AND A.p > FIRST(A.p) - 5, Z AS TRUE) AS m;
