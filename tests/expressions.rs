@@ -263,9 +263,9 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
         ("SELECT i + s FROM src;", "'+' does not take INT and STRING", "q.sql:4:12"),
         ("SELECT CAST(ts AS INT) FROM src;", "cannot cast TIMESTAMP(3) to INT", "q.sql:4:13"),
         (
-            "SELECT i FROM src WHERE i IN (SELECT i FROM src);",
-            "a 'JOIN' without a bound in time",
-            "q.sql:4",
+            "SELECT i FROM src WHERE i IN (SELECT s FROM src);",
+            "IN does not compare INT with STRING",
+            "q.sql:4:25",
         ),
         ("SELECT ts + INTERVAL '1:2' DAY FROM src;", "'1:2' is no INTERVAL of DAY", "q.sql:4"),
         ("SELECT ts - ts FROM src;", "the difference of two times needs its unit", "q.sql:4:8"),

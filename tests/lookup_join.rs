@@ -436,7 +436,7 @@ CREATE VIEW v AS SELECT * FROM laps;
         ),
         (
             "SELECT * FROM laps AS l JOIN v FOR SYSTEM_TIME AS OF l.pt AS r ON l.rider = r.rider;",
-            30,
+            54,
             "cannot be looked up",
         ),
         (

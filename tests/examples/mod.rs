@@ -10,7 +10,7 @@ use paceline::plan::physical::ResultKeys;
 use paceline::sql::bind::bind;
 
 /// Each file with how the rows of its result share keys: a board is written over, a history is not.
-const FILES: [(&str, ResultKeys); 8] = [
+const FILES: [(&str, ResultKeys); 11] = [
     ("alleycat/leaderboard.sql", ResultKeys::SharedByWindows),
     ("alleycat/top10.sql", ResultKeys::Unique),
     ("alleycat/final-scores.sql", ResultKeys::InOrder),
@@ -19,6 +19,9 @@ const FILES: [(&str, ResultKeys); 8] = [
     ("sensors.sql", ResultKeys::Unique),
     ("orders.sql", ResultKeys::Unique),
     ("orders-live.sql", ResultKeys::InOrder),
+    ("orders-in-euro.sql", ResultKeys::InOrder),
+    ("card-fraud.sql", ResultKeys::InOrder),
+    ("machine-overheating.sql", ResultKeys::InOrder),
 ];
 
 fn queries() -> PathBuf {

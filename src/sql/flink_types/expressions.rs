@@ -9,7 +9,7 @@ use datafusion_common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion_expr::expr::{
     AggregateFunction, Between, BinaryExpr, Cast, InList, ScalarFunction, TryCast,
 };
-use datafusion_expr::{Expr, ExprSchemable, Operator};
+use datafusion_expr::{Expr, ExprSchemable, Operator, Subquery};
 
 use super::arithmetic::calculate;
 use super::cases::{case_expression, typed_case};
@@ -21,6 +21,7 @@ use super::places::refused;
 use crate::sql::functions::cast::Unreadable;
 use crate::sql::functions::{conditional, intervals, type_of};
 use crate::sql::planned_cast;
+use crate::types::common::common_type;
 use crate::types::decimal::Operation;
 use crate::types::sql_name;
 
@@ -46,6 +47,14 @@ fn typed(expression: Expr, schema: &DFSchema) -> Result<Expr> {
         Expr::Case(case) => case_expression(case, schema),
         Expr::Between(given) => between(given, schema),
         Expr::InList(given) => in_list(given, schema),
+        Expr::InSubquery(given) => {
+            same_type("IN", &given.expr, &given.subquery, schema)?;
+            Ok(Expr::InSubquery(given))
+        }
+        Expr::SetComparison(given) => {
+            same_type("a comparison with ANY or ALL", &given.expr, &given.subquery, schema)?;
+            Ok(Expr::SetComparison(given))
+        }
         Expr::AggregateFunction(call) => aggregate(call, schema),
         Expr::Negative(value) => negative(value, schema),
         Expr::ScalarFunction(call) => scalar(call, schema),
@@ -109,6 +118,17 @@ fn in_list(InList { expr, list, negated }: InList, schema: &DFSchema) -> Result<
     let mut all = meet_all("IN", std::iter::once(*expr).chain(list).collect(), schema)?;
     let expr = all.remove(0);
     Ok(Expr::InList(InList::new(Box::new(expr), all, negated)))
+}
+
+/// Refuses a value that has no type in common with the column of a subquery.
+fn same_type(what: &str, value: &Expr, subquery: &Subquery, schema: &DFSchema) -> Result<()> {
+    let Some(column) = subquery.subquery.schema().fields().first() else { return Ok(()) };
+    let given = value.get_type(schema)?;
+    if common_type(&given, column.data_type()).is_some() {
+        return Ok(());
+    }
+    let (given, of) = (sql_name(&given), sql_name(column.data_type()));
+    refused(format!("{what} does not compare {given} with {of}"), value)
 }
 
 /// An aggregate: its FILTER is a condition, and COUNT of an untyped NULL counts nothing (another

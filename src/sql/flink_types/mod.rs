@@ -25,10 +25,10 @@ use std::collections::HashMap;
 
 use arrow::datatypes::{DataType, Field};
 use datafusion_common::tree_node::Transformed;
-use datafusion_common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion_common::{DFSchema, NullEquality, Result, ScalarValue, plan_err};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, Union, Values};
+use datafusion_expr::{Expr, ExprSchemable, Join, LogicalPlan, Union, Values};
 
 use crate::types::common::common_type;
 use crate::types::sql_name;
@@ -55,6 +55,11 @@ fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if let LogicalPlan::Union(union) = &plan {
         same_types(union)?;
     }
+    if let LogicalPlan::Join(join) = &plan
+        && join.null_equality == NullEquality::NullEqualsNull
+    {
+        same_columns(join)?;
+    }
     let schema = merge_schema(&plan.inputs());
     let names = NamePreserver::new(&plan);
     plan.map_expressions(|e| {
@@ -76,6 +81,21 @@ fn same_types(union: &Union) -> Result<()> {
                     b.name()
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses sides of INTERSECT or EXCEPT, which are joins by all columns, that have no type in common.
+fn same_columns(join: &Join) -> Result<()> {
+    for (a, b) in &join.on {
+        let (left, right) = (a.get_type(join.left.schema())?, b.get_type(join.right.schema())?);
+        if common_type(&left, &right).is_none() {
+            return plan_err!(
+                "column '{a}' is {} on one side of INTERSECT or EXCEPT and {} on the other",
+                sql_name(&left),
+                sql_name(&right)
+            );
         }
     }
     Ok(())
