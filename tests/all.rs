@@ -32,3 +32,4 @@ mod several_in_a_record;
 mod state_bounds;
 mod state_directory;
 mod support;
+mod test_command;
