@@ -20,6 +20,10 @@ pub struct Config {
     pub checkpoint_interval: Option<Duration>,
     /// Take a checkpoint each time so many records were read, instead of by time.
     pub checkpoint_records: Option<u64>,
+    /// A checkpoint that is not complete by then counts as failed.
+    pub checkpoint_timeout: Duration,
+    /// With more failed checkpoints in a row the job fails. None: with none.
+    pub checkpoint_failures_max: Option<u64>,
     pub idle_timeout: Duration,
     pub batch_rows: usize,
     pub memory_bytes: usize,
@@ -117,11 +121,19 @@ const MEMORY_BYTES_MIN: usize = 256 << 20;
 /// Rows of a bundle wait in memory.
 const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 
-const KNOWN: [(&str, &str); 19] = [
+const KNOWN: [(&str, &str); 21] = [
     ("parallelism.default", "number of workers (default: one per core)"),
     (
         "execution.checkpointing.interval",
         "time between checkpoints, such as '10 s' (default: 10 s)",
+    ),
+    (
+        "execution.checkpointing.timeout",
+        "a checkpoint that is not complete by then counts as failed (default: 10 min)",
+    ),
+    (
+        "execution.checkpointing.tolerable-failed-checkpoints",
+        "with more failed checkpoints in a row the job fails (default: it goes on)",
     ),
     (
         "table.exec.source.idle-timeout",
@@ -207,6 +219,8 @@ impl Config {
             workers: default_workers,
             checkpoint_interval: Some(Duration::from_secs(10)),
             checkpoint_records: None,
+            checkpoint_timeout: Duration::from_secs(600),
+            checkpoint_failures_max: None,
             idle_timeout: Duration::ZERO,
             batch_rows: 8192,
             memory_bytes: 1 << 30,
@@ -253,6 +267,15 @@ impl Config {
             }
             "execution.checkpointing.interval" => {
                 self.checkpoint_interval = Some(duration(value)?).filter(|d| !d.is_zero())
+            }
+            "execution.checkpointing.timeout" => {
+                self.checkpoint_timeout = duration(value)?;
+                if self.checkpoint_timeout.is_zero() {
+                    return Err("expected more than 0 ms".into());
+                }
+            }
+            "execution.checkpointing.tolerable-failed-checkpoints" => {
+                self.checkpoint_failures_max = Some(number(0, u64::MAX)?)
             }
             "table.exec.source.idle-timeout" => self.idle_timeout = duration(value)?,
             // The binder has seen to it.

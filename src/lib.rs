@@ -71,8 +71,9 @@
 //!   and does not fire, while the other chains of its worker go on, and barriers pass it in their
 //!   order.
 //! - A barrier gets through in a bounded number of steps: what lies before it in a lane is bounded,
-//!   and from the request of an epoch to its barrier nothing is read. Behind the barrier of a stop
-//!   nothing is read or written at all.
+//!   and from the request of an epoch to its barrier nothing is read; a sink that is full takes what
+//!   is before a barrier up to a bound. Behind the barrier of a stop nothing is read or written at
+//!   all, and nobody outside is waited for longer than some seconds.
 //! - Bad input is kept: every record or row that cannot be used is in the error stream with its
 //!   place and reason.
 //! - What ends a job says who has to act ([`who`]), and the exit code follows from that alone.
@@ -90,7 +91,8 @@
 //! key groups at a time ([`operator::window`]). A lookup asks for 1000 keys at a time, takes at
 //! most 64 MiB for an answer, and its cache keeps at most as much. A message has 8 KiB
 //! ([`bounded`]), a log line about a record 2 KiB, its reason in the error stream 4 KiB, a derived
-//! row 1 MiB ([`runtime::errors`]). A start waits 5 s for the lock of its state directory
+//! row 1 MiB ([`runtime::errors`]). What is tried again without end is told once a minute (`seldom` of
+//! [`time`]). A start waits 5 s for the lock of its state directory
 //! ([`checkpoint::store`]) and 2 s for its address ([`observe::health`]).
 //!
 //! # Who may know whom

@@ -16,6 +16,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Executor: Send + Sync {
     /// Starts a task. Never waits, and never runs a part of it before it returns.
     fn spawn(&self, task: BoxFuture<'static, ()>) -> Box<dyn Running>;
+    /// Does what keeps a thread busy or has it wait for the disk, where no other task waits for that.
+    fn block(&self, work: Box<dyn FnOnce() + Send>) {
+        self.spawn(Box::pin(async move { work() }));
+    }
     /// Returns when a task that was spawned has ended or was dropped, which `ended` tells by an
     /// answer or a hang-up. Not called from a task.
     fn wait(&self, ended: &mpsc::Receiver<()>);
@@ -44,6 +48,11 @@ impl Tasks {
 
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Box<dyn Running> {
         self.0.spawn(Box::pin(task))
+    }
+
+    /// Has something done that takes a thread its time, such as a sync of a large file.
+    pub fn block(&self, work: impl FnOnce() + Send + 'static) {
+        self.0.block(Box::new(work));
     }
 
     /// Runs network work and returns what it gives. Not to be called from a task: it would wait
@@ -76,6 +85,10 @@ impl Executor for tokio::runtime::Handle {
         Box::new(tokio::runtime::Handle::spawn(self, task))
     }
 
+    fn block(&self, work: Box<dyn FnOnce() + Send>) {
+        self.spawn_blocking(work);
+    }
+
     fn wait(&self, ended: &mpsc::Receiver<()>) {
         // A hang-up is an end too.
         let _ = ended.recv();
@@ -102,6 +115,15 @@ mod tests {
         let runtime = runtime.expect("a thread");
         let tasks = Tasks::from(runtime.handle().clone());
         assert_eq!(tasks.wait(async { 7 }), Ok(7));
+        let (give, given) = mpsc::channel();
+        let (begin, begun) = mpsc::channel::<()>();
+        tasks.block(move || {
+            let _ = begun.recv();
+            let _ = give.send(7);
+        });
+        assert_eq!(tasks.wait(async { 7 }), Ok(7), "though the only thread of tasks would wait");
+        begin.send(()).expect("it waits");
+        assert_eq!(given.recv(), Ok(7));
         let running = tasks.spawn(std::future::pending());
         assert!(!running.is_finished());
         running.abort();

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{
     Array, ArrayRef, Float64Array, Int64Array, ListArray, StringArray, StructArray,
@@ -23,6 +23,7 @@ use paceline::runtime::worker::SharedSource;
 use paceline::sink::version::{Counts, WriteMode};
 use paceline::sink::{Afterwards, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec};
 use paceline::time::EventTime;
+use paceline::who::{Again, Who};
 
 use crate::support::dynamodb_server::{DynamoDbServer, Faults, Item};
 use crate::support::job::{CrashAt, Variation, attempt, observe};
@@ -269,8 +270,8 @@ fn a_commit_ends_when_the_job_has_failed() {
         sink.give_up();
         committing.join().unwrap()
     });
-    assert!(error.contains("the job has failed"), "{error}");
-    assert!(message(sink.commit(&[staged])).contains("the job has failed"));
+    assert!(error.contains("the job has ended"), "{error}");
+    assert!(message(sink.commit(&[staged])).contains("the job has ended"));
 }
 
 #[test]
@@ -720,29 +721,58 @@ fn a_slow_table_holds_no_checkpoint_up_and_gets_what_was_staged() {
     }
 }
 
+/// What a writer stages of one row before an epoch with which it all ends.
+fn last_part(writer: &mut dyn SinkWriter, afterwards: Afterwards) -> Vec<u8> {
+    writer.write(&rows(&[(Some("r"), "a", 1)], Some(10))).unwrap();
+    match writer.begin_prepare(Epoch::new(1), afterwards).unwrap() {
+        Prepared::Part { staged, .. } if !staged.is_empty() => staged,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn what_ends_waits_for_the_table() {
-    let world = World::new();
-    world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+fn what_ends_waits_for_the_table_and_what_stops_does_not() {
+    let throttled = || Faults { throttle_every: 1, ..Faults::default() };
     for mode in [WriteMode::Unique, WriteMode::Versioned] {
-        let woken = Arc::new(AtomicBool::new(false));
-        let told = woken.clone();
-        let wake = Arc::new(move || told.store(true, Ordering::Release));
-        let mut writer = world.sink(mode, RUN_MS, &[]).unwrap().writer(0, wake).unwrap();
-        writer.write(&rows(&[(Some("r"), "a", 1)], Some(10))).unwrap();
-        assert_eq!(
-            writer.begin_prepare(Epoch::new(1), Afterwards::Ends).unwrap(),
-            Prepared::Waits,
-            "{mode:?}"
-        );
-        assert_eq!(writer.poll_prepare().unwrap(), Prepared::Waits);
+        let world = World::new();
+        world.server.set_faults(throttled());
+        let stopped = {
+            let sink = world.sink(mode, RUN_MS, &[]).unwrap();
+            let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
+            let staged = last_part(&mut *writer, Afterwards::Stops);
+            sink.commit(std::slice::from_ref(&staged)).unwrap();
+            staged
+        };
         world.server.set_faults(Faults::default());
-        while !woken.load(Ordering::Acquire) {
-            std::thread::yield_now();
-        }
-        // Asked once more after the wake-up.
-        assert_eq!(writer.poll_prepare().unwrap(), Prepared::staged(vec![]), "{mode:?}");
-        world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+        let sink = world.sink(mode, RUN_MS, &[]).unwrap();
+        sink.commit(std::slice::from_ref(&stopped)).unwrap();
+        assert!(world.points().is_empty(), "its writers send it");
+        sink.resume(&[stopped]).unwrap();
+        sink.writer(0, Arc::new(|| {})).unwrap().prepare(2).unwrap();
+        assert_eq!(world.points(), BTreeMap::from([("r/a".into(), 1)]));
+
+        let world = World::new();
+        world.server.set_faults(throttled());
+        let sink = world.sink(mode, RUN_MS, &[]).unwrap();
+        let mut writer = sink.writer(0, Arc::new(|| {})).unwrap();
+        let last = last_part(&mut *writer, Afterwards::Ends);
+        std::thread::scope(|scope| {
+            let committing = scope.spawn(|| sink.commit(std::slice::from_ref(&last)));
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(!committing.is_finished());
+            world.server.set_faults(Faults::default());
+            committing.join().unwrap().unwrap();
+        });
+        assert_eq!(world.points(), BTreeMap::from([("r/a".into(), 1)]));
+
+        // Killed before it had arrived: whoever commits again sends it, and no writer does.
+        let world = World::new();
+        let again = world.sink(mode, RUN_MS, &[]).unwrap();
+        again.recommit(std::slice::from_ref(&last)).unwrap();
+        assert_eq!(world.points(), BTreeMap::from([("r/a".into(), 1)]));
+        again.resume(&[last]).unwrap();
+        let mut writer = again.writer(0, Arc::new(|| {})).unwrap();
+        assert_eq!(staged_part(&mut *writer, 2), b"");
     }
 }
 
@@ -967,6 +997,159 @@ fn a_job_goes_on_beside_a_table_that_takes_nothing() {
         .unwrap()
         .map(|f| std::fs::read_to_string(f.unwrap().path()).unwrap());
     assert_eq!(files.map(|text| text.lines().count()).sum::<usize>(), 1201);
+}
+
+/// Stops the job when it has read so many records, or has tried for some seconds.
+struct StopsAt {
+    records: u64,
+    started: Instant,
+    stop: Arc<AtomicBool>,
+    /// What checkpoints were said to wait for.
+    awaited: Vec<String>,
+}
+
+impl Observer for StopsAt {
+    fn checkpoint_waits(&mut self, hold: Option<(Duration, &str)>) {
+        self.awaited.extend(hold.map(|(_, awaited)| awaited.to_owned()));
+    }
+    fn progress(&mut self, stats: &Stats, _: &[Arc<SharedSource>]) {
+        let is_read = stats.rows_in.load(Ordering::Relaxed) >= self.records;
+        if is_read || self.started.elapsed() > Duration::from_secs(3) {
+            self.stop.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// A table that takes nothing, its buffer full or not, does not keep a job from stopping, nor from
+/// stopping at its next start. What was not written is once the table takes it.
+#[test]
+fn a_stop_does_not_wait_for_a_table_that_takes_nothing() {
+    let lines = (0..600).map(|n| {
+        format!("{{\"rider\":\"r{n}\",\"ts\":\"2026-01-01 00:{:02}:{:02}\"}}\n", n / 60, n % 60)
+    });
+    let lines: String = lines.collect();
+    let windows = "SELECT 'x', rider, COUNT(*) FROM TABLE(TUMBLE(TABLE rides, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+        GROUP BY window_start, window_end, rider";
+    let totals = "SELECT 'x', rider, COUNT(*) FROM rides GROUP BY rider";
+    // Of windows, the last is never closed. The last job has an end, at which it waits.
+    let cases = [
+        (windows, true, 10_000, 540),
+        (windows, true, 1, 540),
+        (totals, true, 10_000, 600),
+        (windows, false, 10_000, 600),
+    ];
+    std::thread::scope(|scope| {
+        for (query, monitored, buffered, riders) in cases {
+            let lines = &lines;
+            scope.spawn(move || stops_in_time(lines, query, monitored, buffered, riders));
+        }
+    });
+}
+
+fn stops_in_time(lines: &str, query: &str, monitored: bool, buffered: u64, riders: usize) {
+    let world = World::new();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("rides")).unwrap();
+    std::fs::write(dir.path().join("rides/1.jsonl"), lines).unwrap();
+    let interval = if monitored { ", 'source.monitor-interval' = '1 h'" } else { "" };
+    let sql = format!(
+        "CREATE TABLE rides (rider STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)
+           WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{}'{interval});
+         CREATE TABLE board (race STRING, rider STRING, points BIGINT) PARTITIONED BY (race, rider)
+           WITH ('connector' = 'dynamodb', 'table-name' = 'board', 'aws.endpoint' = '{}',
+                 'aws.credentials.basic.accesskeyid' = 'A', 'aws.credentials.basic.secretkey' = 'S',
+                 'sink.requests.max-buffered' = '{buffered}');
+         INSERT INTO board {query};",
+        dir.path().join("rides").display(),
+        world.server.endpoint()
+    );
+    let text = format!("{query}, watched: {monitored}, buffer: {buffered}");
+    world.server.set_faults(Faults { throttle_every: 1, ..Faults::default() });
+    let trigger = CheckpointTrigger::Interval(Duration::from_millis(100));
+    let started = Instant::now();
+    for is_asked_at_start in [false, true] {
+        let plain = Variation { trigger, ..Variation::plain(2) };
+        plain.stop.store(is_asked_at_start, Ordering::Release);
+        // The one with an end is stopped when it waits there.
+        let records = if monitored { 600 } else { u64::MAX };
+        let mut stops = StopsAt { records, started, stop: plain.stop.clone(), awaited: vec![] };
+        let outcome = observe(&sql, &dir.path().join("state"), &plain, &mut stops);
+        assert_eq!(outcome.unwrap(), Outcome::Stopped, "{text}");
+        let names_it = |awaited: &String| awaited == "table board to take what it was given";
+        // What is sent at once is staged, and holds nothing up while the job goes on.
+        if (query.contains("FROM rides") || !monitored) && !is_asked_at_start {
+            assert!(stops.awaited.iter().any(names_it), "{text}: {:?}", stops.awaited);
+        }
+    }
+    assert!(started.elapsed() < Duration::from_secs(30), "{text}");
+    assert!(world.points().is_empty());
+    world.server.set_faults(Faults::default());
+    let plain = Variation { trigger, ..Variation::plain(2) };
+    let mut lifted =
+        LiftedAfter { world: &world, checkpoints: 1, points: riders, stop: plain.stop.clone() };
+    let outcome = observe(&sql, &dir.path().join("state"), &plain, &mut lifted).unwrap();
+    let ended = if monitored { Outcome::Stopped } else { Outcome::AlreadyFinished };
+    assert_eq!(outcome, ended, "{text}");
+    assert_eq!(world.points().len(), riders, "{text}");
+}
+
+/// What follows from the records behind an older checkpoint need not come by the way that it came
+/// before: rows that were seen would stay for ever. Windows come again as they were.
+#[test]
+fn changes_that_were_sent_are_not_made_again_from_an_older_checkpoint() {
+    for (query, is_refused) in [
+        ("SELECT 'x', rider, COUNT(*) FROM rides GROUP BY rider", true),
+        (
+            "SELECT 'x', rider, COUNT(*) FROM TABLE(TUMBLE(TABLE rides, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+               GROUP BY window_start, window_end, rider",
+            false,
+        ),
+    ] {
+        let world = World::new();
+        let dir = tempfile::tempdir().unwrap();
+        let lines = (0..180).map(|n| {
+            format!("{{\"rider\":\"r{}\",\"ts\":\"2026-01-01 00:{:02}:{:02}\"}}\n", n % 3, n / 60, n % 60)
+        });
+        std::fs::create_dir(dir.path().join("rides")).unwrap();
+        std::fs::write(dir.path().join("rides/1.jsonl"), lines.collect::<String>()).unwrap();
+        let sql = format!(
+            "CREATE TABLE rides (rider STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts)
+               WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = '{}', 'source.monitor-interval' = '1 h');
+             CREATE TABLE board (race STRING, rider STRING, points BIGINT) PARTITIONED BY (race, rider)
+               WITH ('connector' = 'dynamodb', 'table-name' = 'board', 'aws.endpoint' = '{}',
+                     'aws.credentials.basic.accesskeyid' = 'A', 'aws.credentials.basic.secretkey' = 'S');
+             INSERT INTO board {query};",
+            dir.path().join("rides").display(),
+            world.server.endpoint()
+        );
+        let plain = Variation {
+            batch_rows: 10,
+            trigger: CheckpointTrigger::Records(30),
+            ..Variation::plain(1)
+        };
+        let state = dir.path().join("state");
+        let run = |plain: &Variation| {
+            let stop = plain.stop.clone();
+            let mut lifted = LiftedAfter { world: &world, checkpoints: 1, points: 3, stop };
+            observe(&sql, &state, plain, &mut lifted)
+        };
+        assert_eq!(run(&plain).unwrap(), Outcome::Stopped);
+        let epochs = std::fs::read_dir(state.join("checkpoints")).unwrap();
+        let newest = epochs.map(|epoch| epoch.unwrap().path()).max().unwrap().join("manifest");
+        let mut bytes = std::fs::read(&newest).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&newest, bytes).unwrap();
+        plain.stop.store(false, Ordering::Release);
+        match run(&plain) {
+            Err(e) if is_refused => {
+                assert_eq!(e.who(), Who::Stored(Again::IsInVain));
+                let text = e.to_string();
+                assert!(text.contains("older results") && text.contains("--fresh"), "{text}");
+            }
+            ended => assert_eq!((ended.unwrap(), is_refused), (Outcome::Stopped, false)),
+        }
+    }
 }
 
 /// Changes fill what waits for a checkpoint many times over, also in the midst of a fire, while none

@@ -232,6 +232,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         fresh: false,
         allow_duplicates: false,
         trigger: CheckpointTrigger::AtEnd,
+        limits: Default::default(),
         scheduling: Scheduling::Seeded(1),
         batch_rows: 10,
         lane_bytes_max: 1 << 20,

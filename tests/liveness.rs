@@ -83,6 +83,7 @@ fn stopping(rng: &mut ChaCha8Rng, at: u64) -> (Variation, Arc<StopAt>) {
         stop,
         prints_at_once: false,
         connectors: Arc::new(paceline::connector::Connectors::built_in()),
+        clock: paceline::time::clock::SystemClock::shared(),
     };
     (variation, stopper)
 }

@@ -2,11 +2,12 @@
 //! taken away, damage accepted.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
+
+use crate::support::binary::health;
 
 /// A folder with a query, its input, and what the binary makes of them.
 pub struct Run {
@@ -217,17 +218,6 @@ fn late_rows_are_counted_at_the_end() {
         !text.contains("error stream") && !run.dir.path().join("paceline-errors").exists(),
         "{text}"
     );
-}
-
-/// The body of `GET /health`.
-fn health(address: &str) -> Option<serde_json::Value> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream
-        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
-    serde_json::from_str(text.split_once("\r\n\r\n")?.1).ok()
 }
 
 #[test]

@@ -10,6 +10,15 @@ if [ "${1:-}" = --nightly ]; then
   export PACELINE_TIER=nightly
 fi
 bash .ci/setup
+# Servers that others have written, for tests/real_servers.rs; in the plain tier those tests say that they are skipped.
+if [ "${PACELINE_TIER:-plain}" != plain ] && [ -z "${PACELINE_SERVERS:-}" ]; then
+  if PACELINE_SERVERS="$(bash .ci/servers)"; then
+    export PACELINE_SERVERS
+  else
+    unset PACELINE_SERVERS
+    echo "SKIPPED: the tests on kinesis-local and DynamoDB Local, which could not be installed" >&2
+  fi
+fi
 # Tests kill processes, never the machine, so their state need not outlive it: in memory no checkpoint waits for a disk, and a
 # recorded case takes a quarter of the time. Where a TMPDIR is set, or memory has no room for files, tests go where they always do.
 room_kb_min=$((4 << 20))

@@ -5,6 +5,7 @@
 
 use super::manifest::Manifest;
 use crate::ids::Epoch;
+use crate::sink::Leaves;
 
 /// A checkpoint folder as it was found.
 #[derive(Debug, Clone)]
@@ -37,8 +38,8 @@ impl Disk {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wanted<'a> {
     pub plan: &'a str,
-    /// The job has a sink that publishes files exactly once.
-    pub exactly_once_sink: bool,
+    /// What the job's sinks have left of an epoch that was published.
+    pub leaves: Leaves,
     pub allow_duplicates: bool,
 }
 
@@ -75,17 +76,24 @@ pub(crate) fn decide(disk: &Disk, wanted: Wanted<'_>) -> Decision {
         }
         if let Some(published) = disk.publishing
             && published > manifest.epoch
-            && wanted.exactly_once_sink
+            && wanted.leaves != Leaves::Nothing
             && !wanted.allow_duplicates
         {
             let damage: Vec<String> =
                 skipped.iter().map(|(e, r)| format!("checkpoint {e}: {r}")).collect();
-            return Decision::Refuse(format!(
-                "checkpoint {published} cannot be used ({}), and its files may be published already: going on from checkpoint {} \
-                 would publish them twice; use --allow-duplicates to accept that",
-                if damage.is_empty() { "it is gone".into() } else { damage.join("; ") },
-                manifest.epoch
-            ));
+            let damage = if damage.is_empty() { "it is gone".into() } else { damage.join("; ") };
+            let older = manifest.epoch;
+            return Decision::Refuse(match wanted.leaves {
+                Leaves::Changes => format!(
+                    "checkpoint {published} cannot be used ({damage}), and its changes may be in the tables already: going on from \
+                     checkpoint {older} would write older results over them until it has caught up, and might leave rows that are \
+                     no result any more; use --fresh to start over, or --allow-duplicates to accept that"
+                ),
+                Leaves::Nothing | Leaves::Rows => format!(
+                    "checkpoint {published} cannot be used ({damage}), and its files may be published already: going on from checkpoint \
+                     {older} would publish them twice; use --allow-duplicates to accept that"
+                ),
+            });
         }
         let manifest = Box::new(manifest.clone());
         return if manifest.finished {
@@ -128,7 +136,7 @@ mod tests {
         Found { epoch: Epoch::new(epoch), manifest: Err("truncated".into()) }
     }
     const WANTED: Wanted<'static> =
-        Wanted { plan: "q", exactly_once_sink: true, allow_duplicates: false };
+        Wanted { plan: "q", leaves: Leaves::Rows, allow_duplicates: false };
 
     fn epoch_of(decision: &Decision) -> Option<Epoch> {
         if let Decision::Resume { manifest, .. } = decision { Some(manifest.epoch) } else { None }
@@ -184,9 +192,16 @@ mod tests {
             Some(Epoch::new(2))
         );
         assert_eq!(
-            epoch_of(&decide(&disk, Wanted { exactly_once_sink: false, ..WANTED })),
+            epoch_of(&decide(&disk, Wanted { leaves: Leaves::Nothing, ..WANTED })),
             Some(Epoch::new(2))
         );
+        let of_changes = Wanted { leaves: Leaves::Changes, ..WANTED };
+        assert!(matches!(
+            decide(&disk, of_changes),
+            Decision::Refuse(r) if r.contains("older results over them") && r.contains("--fresh")
+        ));
+        let accepted = Wanted { allow_duplicates: true, ..of_changes };
+        assert_eq!(epoch_of(&decide(&disk, accepted)), Some(Epoch::new(2)));
     }
 
     #[test]

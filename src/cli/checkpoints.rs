@@ -14,6 +14,7 @@ use crate::checkpoint::contents::{self, Contents};
 use crate::checkpoint::decide::{Decision, Found, Wanted, decide};
 use crate::checkpoint::manifest::Manifest;
 use crate::files::on_disk;
+use crate::sink::Leaves;
 use crate::who::{Again, Who};
 
 pub(crate) const EXIT_CODES: &str = "Exit codes:
@@ -81,12 +82,10 @@ fn show_checkpoint(found: &Found, time: SystemTime) {
 fn at_a_start(contents: &Contents) -> String {
     let usable: Option<&Manifest> = contents.disk.manifests().next();
     let plan = usable.map_or("", |m| m.plan.as_str());
-    // Which sinks the query has is not in the checkpoint: without one that is exactly once, more is
-    // possible.
-    let with = |exactly_once_sink| {
-        decide(&contents.disk, Wanted { plan, exactly_once_sink, allow_duplicates: false })
-    };
-    match (with(true), with(false)) {
+    // Which sinks the query has is not in the checkpoint: without one that publishes by epoch, more
+    // is possible.
+    let with = |leaves| decide(&contents.disk, Wanted { plan, leaves, allow_duplicates: false });
+    match (with(Leaves::Rows), with(Leaves::Nothing)) {
         (Decision::Start, _) => "no checkpoint: a start begins a new run".into(),
         (Decision::Resume { manifest, .. }, _) => {
             format!("a start goes on from checkpoint {}", manifest.epoch)
@@ -102,7 +101,8 @@ fn at_a_start(contents: &Contents) -> String {
             Decision::Resume { manifest, .. } | Decision::AlreadyFinished { manifest },
         ) => {
             format!(
-                "a start is refused if a sink is exactly once ({reason}); else it goes on from checkpoint {}",
+                "a start is refused if a sink is exactly once, or takes changes into a DynamoDB table ({reason}); else it goes on from \
+                 checkpoint {}",
                 manifest.epoch
             )
         }

@@ -7,7 +7,7 @@ mod board;
 mod check;
 mod checkpoints;
 mod exit;
-mod progress;
+pub(crate) mod progress;
 mod run;
 pub mod simulate;
 mod test;

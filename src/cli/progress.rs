@@ -9,7 +9,7 @@ use chrono::DateTime;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::ids::Epoch;
-use crate::observe::health::{Health, Report, SinkReport};
+use crate::observe::health::{Health, Report, SinkReport, SourceReport};
 use crate::runtime::control::Stats;
 use crate::runtime::job::Observer;
 use crate::runtime::worker::SharedSource;
@@ -148,8 +148,9 @@ impl Observer for Progress {
         let reached = event_time(sources);
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let sinks = self.sinks.iter();
-        let sinks: Vec<SinkReport> =
-            sinks.filter_map(|(name, s)| Some(SinkReport::of(name, s.not_new()?))).collect();
+        let sinks: Vec<SinkReport> = sinks
+            .filter_map(|(name, s)| Some(SinkReport::of(name, s.not_new()?, s.missing())))
+            .collect();
         self.counts = Counts {
             rows_in: rows,
             rows_out: count(&stats.rows_out),
@@ -161,6 +162,12 @@ impl Observer for Progress {
             lost: sinks.iter().map(|sink| sink.other_run).sum(),
         };
         let Counts { rows_in, rows_out, diverted, skipped, nulled, late, lost, .. } = self.counts;
+        let unread: Vec<SourceReport> = sources
+            .iter()
+            .map(|s| SourceReport { table: s.table.clone(), unread: s.source.unread() })
+            .filter(|source| source.unread > 0)
+            .collect();
+        let unread_shards: u64 = unread.iter().map(|source| source.unread).sum();
         let event_time = reached.clone();
         let behind_ms = sources.iter().filter_map(|source| source.lag_ms()).max();
         let report = Report {
@@ -173,6 +180,8 @@ impl Observer for Progress {
             epoch: self.last_epoch,
             event_time,
             behind_ms,
+            checkpoints_failed: count(&stats.checkpoints_failed),
+            sources: unread,
             sinks,
             ..Report::default()
         };
@@ -197,11 +206,17 @@ impl Observer for Progress {
                 skipped,
                 nulled,
                 lost,
+                unread_shards,
+                checkpoints_failed = count(&stats.checkpoints_failed),
                 event_time = reached,
                 epoch = self.last_epoch.number(),
                 "running"
             );
         }
+    }
+
+    fn checkpoint_waits(&mut self, hold: Option<(Duration, &str)>) {
+        self.health.checkpoint_waits(hold);
     }
 
     fn checkpoint(&mut self, epoch: Epoch) {

@@ -59,11 +59,11 @@ pub struct Args {
     /// Drop what the state directory holds and start over
     #[arg(long)]
     fresh: bool,
-    /// Go on from an older checkpoint even if files were published after it
+    /// Go on from an older checkpoint even if files, or changes of a table, were published after it
     #[arg(long)]
     allow_duplicates: bool,
-    /// Go on where records of a stream have expired before they were read: what is missing is
-    /// told, and not read
+    /// Go on where records of a stream have expired before they were read, or a table of results
+    /// was made again: what is missing is told, and not read or written again
     #[arg(long)]
     accept_gaps: bool,
     /// How a bare SELECT is printed

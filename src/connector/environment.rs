@@ -19,7 +19,8 @@ pub struct Bounds {
     pub to_ms: Option<i64>,
 }
 
-/// What happens where records have expired before they were read.
+/// What happens where records have expired before they were read, or results are gone with their
+/// table.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub enum OnGap {
     /// The job ends with an error that names what is missing.

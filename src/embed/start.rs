@@ -18,7 +18,7 @@ use crate::runtime::crash::NeverCrash;
 use crate::runtime::error::JobError;
 use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
-use crate::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
+use crate::runtime::options::{CheckpointLimits, CheckpointTrigger, JobOptions, Scheduling};
 use crate::sql::error::SqlError;
 use crate::state::store::StoreKind;
 use crate::tasks::Tasks;
@@ -127,6 +127,10 @@ impl Start<'_> {
             fresh: self.fresh,
             allow_duplicates: self.allow_duplicates,
             trigger: trigger(self.config),
+            limits: CheckpointLimits {
+                timeout: self.config.checkpoint_timeout,
+                failures_max: self.config.checkpoint_failures_max,
+            },
             scheduling: Scheduling::Threads,
             batch_rows,
             lane_bytes_max: LANE_BYTES_MAX,

@@ -35,11 +35,37 @@ pub struct Report {
     /// How far the split that is furthest behind the newest record of its own is behind, ms of
     /// arrival time. Null where no source says: files have no arrival times.
     pub behind_ms: Option<i64>,
+    /// What the checkpoint under way waits for, once that is long. Null else.
+    pub checkpoint: Option<String>,
+    /// Checkpoints that were not complete within `execution.checkpointing.timeout`.
+    pub checkpoints_failed: u64,
+    /// Its sources, of which something is unread.
+    pub sources: Vec<SourceReport>,
     /// What its sinks had already, for those that compare.
     pub sinks: Vec<SinkReport>,
     /// Why somebody has to look after the job, one sentence each: with one of them the status is
     /// `red`.
     pub causes: Vec<String>,
+}
+
+/// What of a table is read by nobody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct SourceReport {
+    pub table: String,
+    /// Shards that several audits in a row have found and that the job does not read.
+    pub unread: u64,
+}
+
+impl SourceReport {
+    fn cause(&self) -> Option<String> {
+        let SourceReport { table, unread } = self;
+        (*unread > 0).then(|| {
+            format!(
+                "unread: nobody reads {unread} shards of table '{table}', which the log names: their records are in no result; start \
+                 the job again, and with a state directory of its own if that does not help"
+            )
+        })
+    }
 }
 
 /// Results of a table that were not new to it.
@@ -52,30 +78,37 @@ pub struct SinkReport {
     pub newer_window: u64,
     /// Not written, because the table holds the results of a run that began later.
     pub other_run: u64,
+    /// What the table does not hold any more of what the run had written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
 }
 
 impl SinkReport {
-    pub(crate) fn of(table: &str, counts: Counts) -> SinkReport {
+    pub(crate) fn of(table: &str, counts: Counts, missing: Option<String>) -> SinkReport {
         let Counts { same, newer_window, other_run } = counts;
-        SinkReport { table: table.into(), same, newer_window, other_run }
+        SinkReport { table: table.into(), same, newer_window, other_run, missing }
     }
 
     /// Why somebody has to act, if that follows from it.
-    fn cause(&self) -> Option<String> {
-        let SinkReport { table, other_run, .. } = self;
-        (*other_run > 0).then(|| {
+    fn causes(&self) -> impl Iterator<Item = String> {
+        let SinkReport { table, other_run, missing, .. } = self;
+        let behind = (*other_run > 0).then(|| {
             format!(
                 "behind run: {other_run} results are not in table '{table}', which holds those of a run that began later; stop this \
                  job, or the other one"
             )
-        })
+        });
+        let missing = missing.as_ref().map(|missing| format!("rows missing: {missing}"));
+        behind.into_iter().chain(missing)
     }
 }
 
 impl Report {
-    /// With the status that follows from its sinks.
+    /// With the status that follows from its sources and sinks.
     pub(crate) fn judged(mut self) -> Report {
-        self.causes = self.sinks.iter().filter_map(SinkReport::cause).collect();
+        let of_sources = self.sources.iter().filter_map(SourceReport::cause);
+        let of_sinks = self.sinks.iter().flat_map(SinkReport::causes);
+        self.causes = of_sources.chain(of_sinks).collect();
         self.status = if self.causes.is_empty() { "running" } else { "red" };
         self
     }
@@ -110,9 +143,15 @@ pub(crate) fn exposure(address: SocketAddr) -> Option<String> {
     })
 }
 
+/// A checkpoint that waits for so long says for what: most are through before that.
+const WAIT_TOLD: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     report: Mutex<Report>,
+    /// Since when the checkpoint under way waits, and for what. Beside the report, since whoever
+    /// makes that may be who is waited for.
+    waits: Mutex<Option<(timer::Instant, String)>>,
 }
 
 impl Health {
@@ -120,8 +159,23 @@ impl Health {
         *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
     }
 
-    fn read(&self) -> Report {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What the checkpoint under way waits for, and for how long already.
+    pub fn checkpoint_waits(&self, hold: Option<(Duration, &str)>) {
+        let waits = hold.map(|(waited, awaited)| {
+            (timer::now().checked_sub(waited).unwrap_or_else(timer::now), awaited.to_owned())
+        });
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = waits;
+    }
+
+    pub fn read(&self) -> Report {
+        let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        report.checkpoint = waits.as_ref().and_then(|(since, awaited)| {
+            let waited = timer::now().saturating_duration_since(*since);
+            (waited >= WAIT_TOLD)
+                .then(|| format!("checkpoint: waits {} s for {awaited}", waited.as_secs()))
+        });
+        report
     }
 
     /// Serves until the runtime stops. Returns the address, which has a port also where 0 was asked
@@ -163,7 +217,8 @@ mod tests {
     fn a_write_that_is_lost_to_a_later_run_turns_it_red_and_one_to_a_later_window_does_not() {
         let report = |other_run| {
             let counts = Counts { same: 2, newer_window: 3, other_run };
-            Report { sinks: vec![SinkReport::of("board", counts)], ..Report::default() }.judged()
+            let sinks = vec![SinkReport::of("board", counts, None)];
+            Report { sinks, ..Report::default() }.judged()
         };
         assert_eq!((report(0).status, report(0).causes.len()), ("running", 0));
         let red = report(7);
@@ -173,6 +228,38 @@ mod tests {
         let sink =
             serde_json::json!({"table": "board", "same": 2, "newer_window": 3, "other_run": 7});
         assert_eq!(json["sinks"][0], sink);
+        let missing = SinkReport::of("board", Counts::default(), Some("it is another".into()));
+        let red = Report { sinks: vec![missing], ..Report::default() }.judged();
+        assert_eq!((red.status, red.causes), ("red", vec!["rows missing: it is another".into()]));
+    }
+
+    #[test]
+    fn a_shard_that_nobody_reads_turns_it_red() {
+        let report = |unread| {
+            let source = SourceReport { table: "rides".into(), unread };
+            Report { sources: vec![source], ..Report::default() }.judged()
+        };
+        assert_eq!((report(0).status, report(0).causes.len()), ("running", 0));
+        let red = report(2);
+        assert_eq!((red.status, red.causes.len()), ("red", 1));
+        assert!(red.causes[0].starts_with("unread: nobody reads 2 shards of table 'rides'"));
+    }
+
+    #[test]
+    fn a_checkpoint_that_waits_for_long_says_for_what() {
+        let health = Health::default();
+        let told = |seconds| {
+            let awaited = "table board to take what it was given";
+            health.checkpoint_waits(Some((Duration::from_secs(seconds), awaited)));
+            health.read().checkpoint
+        };
+        assert_eq!(told(5), None);
+        assert_eq!(
+            told(93).as_deref(),
+            Some("checkpoint: waits 93 s for table board to take what it was given")
+        );
+        health.checkpoint_waits(None);
+        assert_eq!(health.read().checkpoint, None);
     }
 
     #[tokio::test]

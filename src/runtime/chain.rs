@@ -169,6 +169,12 @@ impl Chain {
         self.links[at].operator.steps().is_some_and(|steps| steps.is_waiting())
     }
 
+    /// The name of the operator that is in the middle of a fire, furthest down the chain.
+    pub fn firing(&mut self) -> Option<&str> {
+        let at = self.last_under_way()?;
+        Some(&self.links[at].name)
+    }
+
     /// One step of the fire that is furthest down the chain.
     pub fn work(&mut self, cx: &mut Context<'_>) -> Result<(), JobError> {
         let Some(at) = self.last_under_way() else { return Ok(()) };
@@ -185,6 +191,14 @@ impl Chain {
         match &mut self.end {
             ChainEnd::Edge(outlet) => !outlet.is_stalled(),
             ChainEnd::Sink(end) => end.writer.has_room(),
+        }
+    }
+
+    /// The same of what comes before a barrier that was requested.
+    pub fn has_room_before_barrier(&mut self) -> bool {
+        match &mut self.end {
+            ChainEnd::Edge(outlet) => !outlet.is_stalled(),
+            ChainEnd::Sink(end) => end.writer.has_room_before_barrier(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::crash::CrashSchedule;
 use super::error::JobError;
+use super::holds::Holds;
 use crate::checkpoint::manifest::SplitState;
 use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::OperatorState;
@@ -29,6 +30,8 @@ pub struct Stats {
     pub late_by_fired_mark: AtomicU64,
     pub windows_fired: AtomicU64,
     pub state_bytes: AtomicU64,
+    /// Checkpoints that were not complete in their time.
+    pub checkpoints_failed: AtomicU64,
     /// Times that accumulators were moved to the store because memory ran short.
     pub spills: AtomicU64,
 }
@@ -41,10 +44,13 @@ pub struct Control {
     /// A sink holds so much for the next checkpoint that it should come soon.
     pub is_epoch_wanted: AtomicBool,
     pub stats: Stats,
+    pub holds: Holds,
     pub crashes: Arc<dyn CrashSchedule>,
     pub clock: ProcessingClock,
     /// Something in the job goes by processing time: workers send ticks.
     pub ticks: bool,
+    /// Stores are written out and linked on threads of their own; not where all is on one.
+    pub links_aside: bool,
     pub batch_rows: usize,
     /// Accumulators that one worker may hold before it moves some to the store.
     pub accumulator_bytes_max: usize,
@@ -55,7 +61,7 @@ pub struct Requests {
     newest: AtomicU64,
     /// The epoch after which nothing is read or written any more, because the job stops or ends
     /// with it. Known before that epoch is requested.
-    last: OnceLock<Epoch>,
+    last: OnceLock<(Epoch, Afterwards)>,
 }
 
 impl Requests {
@@ -70,9 +76,9 @@ impl Requests {
             self.newest() < epoch && self.last.get().is_none(),
             "epoch {epoch} is requested too late"
         );
-        if afterwards == Afterwards::Ends {
+        if afterwards != Afterwards::GoesOn {
             // It is not set yet: nothing is requested after the last epoch.
-            let _ = self.last.set(epoch);
+            let _ = self.last.set((epoch, afterwards));
         }
         self.newest.store(epoch.number(), Ordering::Release);
     }
@@ -84,7 +90,10 @@ impl Requests {
 
     /// What comes behind the barrier of an epoch that was asked for.
     pub fn afterwards(&self, epoch: Epoch) -> Afterwards {
-        if self.last.get() == Some(&epoch) { Afterwards::Ends } else { Afterwards::GoesOn }
+        match self.last.get() {
+            Some((last, afterwards)) if *last == epoch => *afterwards,
+            _ => Afterwards::GoesOn,
+        }
     }
 }
 

@@ -7,14 +7,21 @@
 //!
 //! ```text
 //! waiting ── Open ──▶ open ── Publish (all parts are here) ──▶ publishing ── Complete ──▶ waiting, or End
+//!                      │ a stop, and what is outside holds it up                 │ a stop: GiveUp
+//!                      └──▶ End: the checkpoint before it stands                 └──▶ End: the next start publishes
 //! ```
+//!
+//! An epoch that is not through a phase in its time is told ([`Action::Tell`]), and one that is open
+//! for the time that a checkpoint may take counts as failed ([`Action::Fail`]). Its barrier cannot be
+//! called back, and another one would stand behind it; so it stays under way, counts as failed once
+//! more each time that time has passed again, and is a checkpoint after all when it gets through.
 
 use std::time::Duration;
 
 use crate::ids::{Epoch, WorkerId};
 use crate::runtime::control::Snapshot;
 use crate::runtime::observer::Outcome;
-use crate::runtime::options::CheckpointTrigger;
+use crate::runtime::options::{CheckpointLimits, CheckpointTrigger};
 use crate::sink::Afterwards;
 
 /// From one call of `progress` to the next.
@@ -22,6 +29,12 @@ const SHOW_INTERVAL: Duration = Duration::from_millis(100);
 /// From one audit of the sources to the next: rare enough to cost nothing, soon enough to be told
 /// the same day.
 const AUDIT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// An epoch that is in one phase for so long is told; it is told again each time the wait has
+/// doubled.
+const TOLD_AFTER: Duration = Duration::from_secs(30);
+/// How long a stop waits for what is outside: whoever asked for it may kill the process soon.
+pub(crate) const STOP_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What has happened.
 #[derive(Debug)]
@@ -34,6 +47,8 @@ pub(crate) enum Happened {
     Drained(WorkerId),
     /// The sinks have published what they staged.
     Published,
+    /// They have given up, as they were asked to.
+    GaveUp,
 }
 
 /// How the job stands.
@@ -47,6 +62,8 @@ pub(crate) struct Stands {
     pub is_stop_asked: bool,
     /// A sink holds so much for the next checkpoint that it should come soon.
     pub is_epoch_wanted: bool,
+    /// Something outside holds the open epoch up.
+    pub is_outside_awaited: bool,
 }
 
 /// What is to be done, in this order.
@@ -62,6 +79,12 @@ pub(crate) enum Action {
     Publish { epoch: Epoch, is_finished: bool, parts: Vec<Snapshot> },
     /// Note that the epoch is complete and forget older ones.
     Complete { epoch: Epoch },
+    /// Say what the epoch waits for.
+    Tell { epoch: Epoch, waited: Duration },
+    /// Count the epoch as failed. `is_last`: more in a row are not tolerated, and the job fails.
+    Fail { epoch: Epoch, waited: Duration, is_last: bool },
+    /// Have the sinks give up publishing.
+    GiveUp,
     /// The job is over.
     End(Outcome),
 }
@@ -81,10 +104,22 @@ enum Phase {
     Publishing { purpose: Purpose },
 }
 
+/// What the phase that the machine is in has come to.
+#[derive(Debug, Clone, Copy)]
+struct Watch {
+    /// When the phase began.
+    since: Duration,
+    /// After which wait it is told next.
+    tell_after: Duration,
+    /// After which wait it counts as failed next.
+    fail_after: Duration,
+}
+
 /// The state of the machine.
 #[derive(Debug)]
 pub(crate) struct Epochs {
     trigger: CheckpointTrigger,
+    limits: CheckpointLimits,
     /// The number of the newest epoch, which is under way unless the phase is `Waiting`.
     newest: Epoch,
     phase: Phase,
@@ -94,21 +129,42 @@ pub(crate) struct Epochs {
     opened: (Duration, u64),
     shown: Duration,
     audited: Duration,
+    watch: Watch,
+    /// Failures since the last epoch that was complete.
+    failures: u64,
+    stop_asked: Option<Duration>,
+    has_given_up: bool,
 }
 
 impl Epochs {
     /// `newest`: epochs up to this one are numbered already. `now`: by the monotonic clock.
-    pub fn new(trigger: CheckpointTrigger, workers: usize, newest: Epoch, now: Duration) -> Epochs {
+    pub fn new(
+        trigger: CheckpointTrigger,
+        limits: CheckpointLimits,
+        workers: usize,
+        newest: Epoch,
+        now: Duration,
+    ) -> Epochs {
         let drained = vec![false; workers];
         Epochs {
             trigger,
+            limits,
             newest,
             phase: Phase::Waiting,
             drained,
             opened: (now, 0),
             shown: Duration::ZERO,
             audited: now,
+            watch: limits.watch(now),
+            failures: 0,
+            stop_asked: None,
+            has_given_up: false,
         }
+    }
+
+    /// Since when the phase lasts that something is to come out of; None while nothing is awaited.
+    pub fn awaited_since(&self) -> Option<Duration> {
+        (!matches!(self.phase, Phase::Waiting)).then_some(self.watch.since)
     }
 
     /// What follows from what has happened.
@@ -122,32 +178,78 @@ impl Epochs {
             self.audited = stands.now;
             actions.push(Action::Audit);
         }
+        if stands.is_stop_asked {
+            self.stop_asked.get_or_insert(stands.now);
+        }
         match happened {
             Happened::Nothing => {}
             Happened::Drained(worker) => self.drained[worker.index()] = true,
-            Happened::Part(part) => actions.extend(self.add_part(part)),
+            Happened::Part(part) => actions.extend(self.add_part(part, stands.now)),
+            Happened::GaveUp => {
+                debug_assert!(self.has_given_up, "nobody asked the sinks to give up");
+                actions.push(Action::End(Outcome::Stopped));
+                return actions;
+            }
             Happened::Published => {
                 let Phase::Publishing { purpose } = self.phase else {
                     debug_assert!(false, "sinks have published what nobody asked for");
                     return actions;
                 };
                 self.phase = Phase::Waiting;
+                self.failures = 0;
                 actions.push(Action::Complete { epoch: self.newest });
-                match purpose {
-                    Purpose::Regular => {}
-                    Purpose::Stop => actions.push(Action::End(Outcome::Stopped)),
-                    Purpose::Finish => actions.push(Action::End(Outcome::Finished)),
-                }
-                if purpose != Purpose::Regular {
+                let outcome = match purpose {
+                    // No sink publishes any more.
+                    Purpose::Regular if self.has_given_up => Some(Outcome::Stopped),
+                    Purpose::Regular => None,
+                    Purpose::Stop => Some(Outcome::Stopped),
+                    Purpose::Finish => Some(Outcome::Finished),
+                };
+                if let Some(outcome) = outcome {
+                    actions.push(Action::End(outcome));
                     return actions;
                 }
             }
         }
         actions.extend(self.open(stands));
+        actions.extend(self.watch(stands));
         actions
     }
 
-    fn add_part(&mut self, part: Snapshot) -> Option<Action> {
+    /// What follows from how long the phase lasts.
+    fn watch(&mut self, stands: Stands) -> Vec<Action> {
+        if matches!(self.phase, Phase::Waiting) {
+            return vec![];
+        }
+        let (epoch, mut actions) = (self.newest, Vec::new());
+        let waited = stands.now.saturating_sub(self.watch.since);
+        let is_open = matches!(self.phase, Phase::Open { .. });
+        let stop_waited = self.stop_asked.map(|asked| stands.now.saturating_sub(asked));
+        if stop_waited.is_some_and(|waited| waited >= STOP_WAIT_MAX) {
+            if is_open && stands.is_outside_awaited {
+                actions.push(Action::Tell { epoch, waited });
+                actions.push(Action::End(Outcome::Stopped));
+                return actions;
+            }
+            if !is_open && !std::mem::replace(&mut self.has_given_up, true) {
+                actions.push(Action::GiveUp);
+            }
+        }
+        if waited >= self.watch.tell_after {
+            self.watch.tell_after = waited * 2;
+            actions.push(Action::Tell { epoch, waited });
+        }
+        // What is being published is a checkpoint already.
+        if is_open && waited >= self.watch.fail_after {
+            self.watch.fail_after = waited + self.limits.timeout;
+            self.failures += 1;
+            let is_last = self.limits.failures_max.is_some_and(|most| self.failures > most);
+            actions.push(Action::Fail { epoch, waited, is_last });
+        }
+        actions
+    }
+
+    fn add_part(&mut self, part: Snapshot, now: Duration) -> Option<Action> {
         let Phase::Open { purpose, parts } = &mut self.phase else {
             debug_assert!(
                 false,
@@ -169,6 +271,7 @@ impl Epochs {
         let (purpose, mut parts) = (*purpose, std::mem::take(parts));
         parts.sort_by_key(|p| p.worker);
         self.phase = Phase::Publishing { purpose };
+        self.watch = self.limits.watch(now);
         Some(Action::Publish { epoch: self.newest, is_finished: purpose == Purpose::Finish, parts })
     }
 
@@ -196,9 +299,19 @@ impl Epochs {
         self.opened = (stands.now, stands.records);
         self.newest = self.newest.next();
         self.phase = Phase::Open { purpose, parts: Vec::new() };
-        let afterwards =
-            if purpose == Purpose::Regular { Afterwards::GoesOn } else { Afterwards::Ends };
+        self.watch = self.limits.watch(stands.now);
+        let afterwards = match purpose {
+            Purpose::Regular => Afterwards::GoesOn,
+            Purpose::Stop => Afterwards::Stops,
+            Purpose::Finish => Afterwards::Ends,
+        };
         Some(Action::Open { epoch: self.newest, afterwards })
+    }
+}
+
+impl CheckpointLimits {
+    fn watch(&self, now: Duration) -> Watch {
+        Watch { since: now, tell_after: TOLD_AFTER, fail_after: self.timeout }
     }
 }
 
@@ -226,7 +339,9 @@ mod tests {
 
     /// A job of two workers whose epochs up to 4 are numbered.
     fn machine(trigger: CheckpointTrigger) -> Epochs {
-        Epochs { shown: Duration::MAX, ..Epochs::new(trigger, 2, Epoch::new(4), Duration::ZERO) }
+        let limits = CheckpointLimits { timeout: Duration::from_secs(100), failures_max: Some(1) };
+        let epochs = Epochs::new(trigger, limits, 2, Epoch::new(4), Duration::ZERO);
+        Epochs { shown: Duration::MAX, audited: Duration::MAX, ..epochs }
     }
 
     fn at(seconds: u64) -> Stands {
@@ -381,7 +496,7 @@ mod tests {
                 (
                     Happened::Published,
                     stop(10),
-                    vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::Ends)],
+                    vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::Stops)],
                 ),
                 (part(0, 6), stop(11), vec![]),
                 (Happened::Drained(WorkerId::new(0)), stop(11), vec![]),
@@ -395,9 +510,133 @@ mod tests {
         );
     }
 
+    fn tell(epoch: u64, seconds: u64) -> Action {
+        Action::Tell { epoch: Epoch::new(epoch), waited: Duration::from_secs(seconds) }
+    }
+
+    #[test]
+    fn an_epoch_that_waits_is_told_ever_more_rarely_and_counts_as_failed_after_its_time() {
+        let fail = |seconds, is_last| Action::Fail {
+            epoch: Epoch::new(5),
+            waited: Duration::from_secs(seconds),
+            is_last,
+        };
+        walk(
+            machine(EVERY_10_S),
+            vec![
+                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
+                (Happened::Nothing, at(39), vec![]),
+                (part(0, 5), at(40), vec![tell(5, 30)]),
+                (Happened::Nothing, at(69), vec![]),
+                (Happened::Nothing, at(70), vec![tell(5, 60)]),
+                (Happened::Nothing, at(110), vec![fail(100, false)]),
+                (Happened::Nothing, at(130), vec![tell(5, 120)]),
+                (Happened::Nothing, at(210), vec![fail(200, true)]),
+            ],
+        );
+    }
+
+    #[test]
+    fn failures_are_counted_in_a_row_and_what_is_published_is_not_one() {
+        let fail = |epoch| Action::Fail {
+            epoch: Epoch::new(epoch),
+            waited: Duration::from_secs(100),
+            is_last: false,
+        };
+        let publish = |epoch| Action::Publish {
+            epoch: Epoch::new(epoch),
+            is_finished: false,
+            parts: vec![snapshot(0, epoch), snapshot(1, epoch)],
+        };
+        walk(
+            machine(EVERY_10_S),
+            vec![
+                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
+                (part(0, 5), at(110), vec![tell(5, 100), fail(5)]),
+                (part(1, 5), at(111), vec![publish(5)]),
+                (Happened::Nothing, at(140), vec![]),
+                (Happened::Nothing, at(300), vec![tell(5, 189)]),
+                (
+                    Happened::Published,
+                    at(301),
+                    vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::GoesOn)],
+                ),
+                (Happened::Nothing, at(401), vec![tell(6, 100), fail(6)]),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_the_outside() {
+        let stop = |seconds| Stands { is_stop_asked: true, ..at(seconds) };
+        let held = |seconds| Stands { is_outside_awaited: true, ..stop(seconds) };
+        let publish = |epoch, is_finished| Action::Publish {
+            epoch: Epoch::new(epoch),
+            is_finished,
+            parts: vec![snapshot(0, epoch), snapshot(1, epoch)],
+        };
+        let stopped = || Action::End(Outcome::Stopped);
+        // A barrier does not get through: the checkpoint before it stands.
+        walk(
+            machine(CheckpointTrigger::AtEnd),
+            vec![
+                (Happened::Nothing, stop(1), vec![open(5, Afterwards::Stops)]),
+                (Happened::Nothing, held(5), vec![]),
+                (Happened::Nothing, stop(9), vec![]),
+                (Happened::Nothing, held(9), vec![tell(5, 8), stopped()]),
+            ],
+        );
+        // The checkpoint is there, and what it has for the sinks is left to the next start.
+        walk(
+            machine(CheckpointTrigger::AtEnd),
+            vec![
+                (Happened::Nothing, stop(1), vec![open(5, Afterwards::Stops)]),
+                (part(0, 5), stop(1), vec![]),
+                (part(1, 5), stop(2), vec![publish(5, false)]),
+                (Happened::Nothing, stop(5), vec![]),
+                (Happened::Nothing, stop(6), vec![Action::GiveUp]),
+                (Happened::Nothing, stop(7), vec![]),
+                (Happened::GaveUp, stop(7), vec![stopped()]),
+            ],
+        );
+        // The same of one that was under way, also where it is published just then.
+        walk(
+            machine(EVERY_10_S),
+            vec![
+                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
+                (part(0, 5), at(10), vec![]),
+                (part(1, 5), at(10), vec![publish(5, false)]),
+                (Happened::Nothing, stop(20), vec![]),
+                (Happened::Nothing, stop(25), vec![Action::GiveUp]),
+                (
+                    Happened::Published,
+                    stop(25),
+                    vec![Action::Complete { epoch: Epoch::new(5) }, stopped()],
+                ),
+            ],
+        );
+        // A job that has read everything waits for its table until it is asked to stop.
+        let drained = |worker| Happened::Drained(WorkerId::new(worker));
+        walk(
+            machine(CheckpointTrigger::AtEnd),
+            vec![
+                (drained(0), at(1), vec![]),
+                (drained(1), at(1), vec![open(5, Afterwards::Ends)]),
+                (part(0, 5), at(1), vec![]),
+                (part(1, 5), at(1), vec![publish(5, true)]),
+                (Happened::Nothing, at(40), vec![tell(5, 39)]),
+                (Happened::Nothing, stop(41), vec![]),
+                (Happened::Nothing, stop(46), vec![Action::GiveUp]),
+                (Happened::GaveUp, stop(46), vec![stopped()]),
+            ],
+        );
+    }
+
     #[test]
     fn what_goes_by_time_goes_on_while_an_epoch_is_under_way() {
-        let mut epochs = Epochs::new(CheckpointTrigger::AtEnd, 1, Epoch::START, Duration::ZERO);
+        let limits = CheckpointLimits::default();
+        let mut epochs =
+            Epochs::new(CheckpointTrigger::AtEnd, limits, 1, Epoch::START, Duration::ZERO);
         let ms = |ms| Stands {
             now: Duration::from_millis(ms),
             is_stop_asked: true,
@@ -405,11 +644,12 @@ mod tests {
         };
         assert_eq!(
             epochs.on(Happened::Nothing, ms(100)),
-            [Action::Show, open(1, Afterwards::Ends)]
+            [Action::Show, open(1, Afterwards::Stops)]
         );
         assert_eq!(epochs.on(Happened::Nothing, ms(199)), []);
         assert_eq!(epochs.on(Happened::Nothing, ms(200)), [Action::Show]);
-        assert_eq!(epochs.on(Happened::Nothing, ms(60_000)), [Action::Show, Action::Audit]);
+        let tell = Action::Tell { epoch: Epoch::new(1), waited: Duration::from_millis(59_900) };
+        assert_eq!(epochs.on(Happened::Nothing, ms(60_000)), [Action::Show, Action::Audit, tell]);
         assert_eq!(epochs.on(Happened::Nothing, ms(60_050)), []);
     }
 }

@@ -5,6 +5,7 @@
 
 use super::crash::CrashPoint;
 use crate::checkpoint::durable::StoreError;
+use crate::ids::Epoch;
 use crate::lookup::LookupError;
 use crate::operator::OperatorFailure;
 use crate::sink::SinkError;
@@ -40,6 +41,12 @@ pub enum JobError {
     NoSuchSplit(usize),
     #[error("a worker stopped without a report; this is a bug")]
     WorkerGone,
+    /// More checkpoints in a row than are tolerated were not complete in their time.
+    #[error(
+        "checkpoint {epoch} {waits}, which is longer than execution.checkpointing.timeout allows; more failures in a row are not \
+         tolerated (execution.checkpointing.tolerable-failed-checkpoints)"
+    )]
+    CheckpointFailed { epoch: Epoch, waits: String },
     #[error("no worker can go on; this is a bug")]
     Stuck,
     /// A crash that a test asked for.
@@ -63,7 +70,9 @@ impl JobError {
             | JobError::WorkerGone
             | JobError::Stuck => Who::Us,
             // As a kill from outside would be.
-            JobError::Crashed(_) => Who::Outside(Again::MayHelp),
+            JobError::CheckpointFailed { .. } | JobError::Crashed(_) => {
+                Who::Outside(Again::MayHelp)
+            }
         }
     }
 }

@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use super::control::{Control, Report, Requests, Snapshot, Stats};
 use super::crash::CrashPoint;
 use super::driver::Driver;
 use super::epochs::{Action, Epochs, Happened, Stands};
 use super::graph::{ERRORS, Graph, share_sources};
+use super::holds::{Hold, Holds, told};
 use super::inputs::Changes;
 pub use super::observer::{Observer, Outcome};
 use super::publication::Publication;
@@ -33,8 +35,8 @@ use crate::plan::physical::{OperatorPlan, PhysicalPlan};
 #[cfg(test)]
 use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
-use crate::runtime::options::{Connected, JobOptions};
-use crate::sink::{Afterwards, Staged};
+use crate::runtime::options::{Connected, JobOptions, Scheduling};
+use crate::sink::{Afterwards, Sink, Staged};
 use crate::state::KEY_GROUPS;
 use crate::time::clock::ProcessingClock;
 
@@ -89,6 +91,9 @@ pub fn run(
     }
 }
 
+/// What a checkpoint waits for while the job thread makes it.
+const STORING: &str = "its files and its manifest to be stored";
+
 struct Job<'a> {
     plan: &'a PhysicalPlan,
     connected: &'a Connected,
@@ -120,6 +125,7 @@ impl Job<'_> {
             stop: AtomicBool::new(false),
             is_epoch_wanted: AtomicBool::new(false),
             stats: Stats::default(),
+            holds: Holds::new(self.options.workers),
             crashes: self.options.crashes.clone(),
             clock: ProcessingClock::new(self.options.clock.clone()),
             ticks: self
@@ -128,6 +134,7 @@ impl Job<'_> {
                 .iter()
                 .flat_map(|c| &c.operators)
                 .any(OperatorPlan::goes_by_clock),
+            links_aside: matches!(self.options.scheduling, Scheduling::Threads),
             batch_rows: self.options.batch_rows,
             accumulator_bytes_max: self.options.accumulator_bytes_max / self.options.workers.max(1),
         });
@@ -169,10 +176,12 @@ impl Job<'_> {
         let clock = self.options.clock.clone();
         let mut epochs = Epochs::new(
             self.options.trigger,
+            self.options.limits,
             self.options.workers,
             self.last_epoch,
             clock.monotonic(),
         );
+        let mut has_given_up = false;
         loop {
             let happened = match running.driver.next_report(&running.reports)? {
                 None => Happened::Nothing,
@@ -181,27 +190,64 @@ impl Job<'_> {
                 Some(Report::Snapshot(part)) => Happened::Part(part),
                 Some(Report::Published(result)) => {
                     running.driver.published();
-                    result?;
-                    Happened::Published
+                    match result {
+                        Ok(()) => Happened::Published,
+                        Err(e) if has_given_up => {
+                            tracing::warn!("the next start publishes what is left: {e}");
+                            Happened::GaveUp
+                        }
+                        Err(e) => return Err(e.into()),
+                    }
                 }
             };
+            let hold = running.control.holds.now();
+            let now = clock.monotonic();
             let stands = Stands {
-                now: clock.monotonic(),
+                now,
                 records: running.control.stats.rows_in.load(Ordering::Relaxed),
                 is_stop_asked: self.options.stop.load(Ordering::Acquire),
                 is_epoch_wanted: running.control.is_epoch_wanted.load(Ordering::Acquire),
+                is_outside_awaited: hold.as_ref().is_some_and(|hold| hold.is_outside),
             };
             for action in epochs.on(happened, stands) {
                 match action {
-                    Action::Show => observer.progress(&running.control.stats, running.sources),
-                    Action::Audit => self.changes.tell(self.plan, self.connected, &self.newest),
+                    Action::Show => {
+                        let waited = epochs.awaited_since().map(|since| now.saturating_sub(since));
+                        let awaited = hold.as_ref().map_or("its workers", |hold| &hold.awaited);
+                        observer.checkpoint_waits(waited.map(|waited| (waited, awaited)));
+                        observer.progress(&running.control.stats, running.sources)
+                    }
+                    Action::Audit => {
+                        self.changes.tell(self.plan, self.connected, &self.newest);
+                        self.connected.sinks.iter().try_for_each(|sink| sink.audit())?;
+                    }
                     Action::Open { epoch, afterwards } => self.open(epoch, afterwards, running)?,
                     Action::Publish { epoch, is_finished, parts } => {
+                        // Nobody tells how it goes on until that is done.
+                        observer.checkpoint_waits(Some((Duration::ZERO, STORING)));
                         self.publish_epoch(epoch, is_finished, &parts, running)?
                     }
                     Action::Complete { epoch } => {
                         self.complete(epoch)?;
                         observer.checkpoint(epoch);
+                    }
+                    Action::Tell { epoch, waited } => {
+                        tracing::warn!("checkpoint {epoch} {}", told(waited, hold.as_ref()));
+                    }
+                    Action::Fail { epoch, waited, is_last } => {
+                        let stats = &running.control.stats;
+                        stats.checkpoints_failed.fetch_add(1, Ordering::Relaxed);
+                        let waits = told(waited, hold.as_ref());
+                        if is_last {
+                            return Err(JobError::CheckpointFailed { epoch, waits });
+                        }
+                        tracing::warn!(
+                            "checkpoint {epoch} {waits} and counts as failed; the job goes on, and so does the checkpoint"
+                        );
+                    }
+                    Action::GiveUp => {
+                        has_given_up = true;
+                        self.connected.sinks.iter().for_each(|sink| sink.give_up());
                     }
                     Action::End(outcome) => return Ok(outcome),
                 }
@@ -234,7 +280,7 @@ impl Job<'_> {
         if planted::has(Bug::PublishesBeforeManifest) {
             let early = self.manifest_of(epoch, is_finished, parts);
             let early = Publication::of(&early, self.plan, self.connected);
-            early.publish(|sink, staged| sink.commit(staged))?;
+            early.publish(|_, sink, staged| sink.commit(staged))?;
         }
         // Every writer has staged what it held; who holds so much again asks again.
         running.control.is_epoch_wanted.store(false, Ordering::Release);
@@ -251,9 +297,14 @@ impl Job<'_> {
         self.newest = manifest;
         let (reports, control) = (running.to_reports.clone(), running.control.clone());
         running.driver.publish(move || {
-            let result = publication.publish(|sink, staged| sink.commit(staged)).map(|refused| {
+            let commit = |table: &str, sink: &dyn Sink, staged: &[Staged]| {
+                control.holds.note_job(Some(Hold::room_in(table)));
+                sink.commit(staged)
+            };
+            let result = publication.publish(commit).map(|refused| {
                 control.stats.diverted.fetch_add(refused, Ordering::Relaxed);
             });
+            control.holds.note_job(None);
             // The job may have failed meanwhile; then nobody needs the report.
             let _ = reports.send(Report::Published(result));
         });

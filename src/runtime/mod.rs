@@ -4,7 +4,7 @@
 //! (operators in a row), `worker` (the loop), `control` (what workers and the job tell each other),
 //! `graph` (from the plan to workers), `job` (from start to end), `recovery` (what a start finds),
 //! `epochs` (what is done when: it decides, `job` acts), `publication` (what sinks do then),
-//! `driver` (threads), `inputs` (what has changed outside since), `crash` (named points at which
+//! `holds` (what a checkpoint waits for), `driver` (threads), `inputs` (what has changed outside since), `crash` (named points at which
 //! tests kill a job), `spans` (who writes a log line). The binary and the tests start jobs through [`job::run`].
 
 pub mod chain;
@@ -16,6 +16,7 @@ pub mod error;
 pub mod errors;
 pub mod exchange;
 pub mod graph;
+pub(crate) mod holds;
 pub mod inbox;
 mod inputs;
 pub mod job;

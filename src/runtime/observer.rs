@@ -3,6 +3,7 @@
 //! Called by `job` and `recovery`; implemented by whoever runs a job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::control::Stats;
 use super::worker::SharedSource;
@@ -23,6 +24,9 @@ pub enum Outcome {
 pub trait Observer {
     /// Called about every 100 ms and once at the end.
     fn progress(&mut self, stats: &Stats, sources: &[Arc<SharedSource>]);
+    /// What the checkpoint under way waits for, and for how long already; None while none is under
+    /// way. Called before each `progress`, and before the job thread does what may take its time.
+    fn checkpoint_waits(&mut self, _hold: Option<(Duration, &str)>) {}
     /// The newest checkpoint.
     fn checkpoint(&mut self, _epoch: Epoch) {}
     /// Where the job goes on: the epoch, and newer checkpoints that had to be left out.

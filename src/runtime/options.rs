@@ -59,6 +59,22 @@ pub enum CheckpointTrigger {
     AtEnd,
 }
 
+/// How long checkpoints may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckpointLimits {
+    /// One that is not complete by then counts as failed.
+    pub timeout: Duration,
+    /// With more failures in a row the job fails. None: with none.
+    pub failures_max: Option<u64>,
+}
+
+impl Default for CheckpointLimits {
+    /// Flink's time, and no end to patience.
+    fn default() -> CheckpointLimits {
+        CheckpointLimits { timeout: Duration::from_secs(600), failures_max: None }
+    }
+}
+
 /// How workers get their turns.
 #[derive(Clone)]
 pub enum Scheduling {
@@ -104,6 +120,7 @@ pub struct JobOptions {
     pub fresh: bool,
     pub allow_duplicates: bool,
     pub trigger: CheckpointTrigger,
+    pub limits: CheckpointLimits,
     pub scheduling: Scheduling,
     pub batch_rows: usize,
     /// A lane between workers takes another batch while it holds less than this.

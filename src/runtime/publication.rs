@@ -32,15 +32,15 @@ impl Publication {
         Publication { epoch: manifest.epoch, sinks: sinks.collect(), errors }
     }
 
-    /// Publishes by [`Sink::commit`] or [`Sink::recommit`]. Returns how many rows were refused: these
+    /// Publishes by [`Sink::commit`] or [`Sink::recommit`], which `publish` calls for each table. Returns how many rows were refused: these
     /// are in the error stream.
     pub fn publish(
         &self,
-        publish: impl Fn(&dyn Sink, &[Staged]) -> Result<(), SinkError>,
+        publish: impl Fn(&str, &dyn Sink, &[Staged]) -> Result<(), SinkError>,
     ) -> Result<u64, SinkError> {
         let mut refused = Vec::new();
         for (name, sink, staged) in &self.sinks {
-            publish(sink.as_ref(), staged)?;
+            publish(name, sink.as_ref(), staged)?;
             let rows = sink.take_refused().into_iter();
             refused.extend(rows.map(|rejected| (name.as_str(), rejected)));
         }
@@ -107,7 +107,7 @@ mod tests {
         };
         // The process may be killed before it has noted that it was done.
         for _ in 0..2 {
-            let refused = publication.publish(|sink, staged| sink.commit(staged));
+            let refused = publication.publish(|_, sink, staged| sink.commit(staged));
             assert_eq!(refused.expect("published"), 2);
         }
         let files = std::fs::read_dir(dir.path().join("errors")).expect("a folder");

@@ -5,6 +5,9 @@
 //! and begins a run where there is none. What always holds: nothing is changed before the decision,
 //! and none of it is done for a job that had finished but its last publication.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use super::graph::{first_splits, named_sinks};
 use super::inputs::Changes;
 use super::observer::{Observer, Outcome};
@@ -17,9 +20,10 @@ use crate::ingest::Ingest;
 use crate::plan::physical::PhysicalPlan;
 #[cfg(test)]
 use crate::planted::{self, Bug};
+use crate::runtime::epochs::STOP_WAIT_MAX;
 use crate::runtime::error::JobError;
-use crate::runtime::options::{Connected, JobOptions};
-use crate::sink::Guarantee;
+use crate::runtime::options::{Connected, JobOptions, Scheduling};
+use crate::sink::{Sink, Staged};
 use crate::state::KEY_GROUPS;
 
 /// What the state directory says of the job.
@@ -35,6 +39,17 @@ pub(crate) enum Recovered {
     IsOver(Outcome),
 }
 
+/// What came of publishing what a process before this one may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recommitted {
+    Done,
+    /// The job was asked to stop, and the outside had not taken all of it.
+    Stopped,
+}
+
+/// From one look at whether the job is to stop to the next.
+const STOP_STEP: Duration = Duration::from_millis(20);
+
 /// A start.
 pub(crate) struct Recovery<'a> {
     pub plan: &'a PhysicalPlan,
@@ -49,11 +64,10 @@ impl Recovery<'_> {
     /// Does what the state directory asks for. An error leaves it to the next start.
     pub(crate) fn recover(&mut self, observer: &mut dyn Observer) -> Result<Recovered, JobError> {
         let disk = self.store.read()?;
-        let exactly_once_sink =
-            self.connected.sinks.iter().any(|s| s.guarantee() == Guarantee::ExactlyOnce);
+        let leaves = self.connected.sinks.iter().map(|s| s.leaves()).max().unwrap_or_default();
         let wanted = Wanted {
             plan: &self.plan.fingerprint,
-            exactly_once_sink,
+            leaves,
             allow_duplicates: self.options.allow_duplicates,
         };
         match decide(&disk, wanted) {
@@ -66,7 +80,9 @@ impl Recovery<'_> {
                          give what follows a state directory of its own, and --from the end of this run"
                     )));
                 }
-                self.recommit(&manifest, &disk)?;
+                if self.recommit(&manifest, &disk)? == Recommitted::Stopped {
+                    return Ok(Recovered::IsOver(Outcome::Stopped));
+                }
                 self.changes.tell(self.plan, self.connected, &manifest);
                 Ok(Recovered::IsOver(Outcome::AlreadyFinished))
             }
@@ -76,7 +92,9 @@ impl Recovery<'_> {
                 let last_epoch = given_up.fold(manifest.epoch, Epoch::max);
                 self.store.begin_work()?;
                 self.store.drop_after(Some(manifest.epoch))?;
-                self.recommit(&manifest, &disk)?;
+                if self.recommit(&manifest, &disk)? == Recommitted::Stopped {
+                    return Ok(Recovered::IsOver(Outcome::Stopped));
+                }
                 self.discard_uncommitted()?;
                 self.publication(&manifest).resume()?;
                 observer.resumed(manifest.epoch, &skipped);
@@ -151,21 +169,61 @@ impl Recovery<'_> {
     /// Commits what a killed process may not have. Where it had finished, nothing is looked at
     /// again: whoever reads the files may have taken them away. Where it had begun, that is so for
     /// some of them.
-    fn recommit(&self, manifest: &Manifest, disk: &Disk) -> Result<(), JobError> {
+    fn recommit(&self, manifest: &Manifest, disk: &Disk) -> Result<Recommitted, JobError> {
         #[cfg(test)]
         if planted::has(Bug::ForgetsToPublishAgain) {
-            return Ok(self.store.end_publishing(manifest.epoch)?);
+            self.store.end_publishing(manifest.epoch)?;
+            return Ok(Recommitted::Done);
         }
         if disk.published.is_some_and(|published| published >= manifest.epoch) {
-            return Ok(());
+            return Ok(Recommitted::Done);
         }
-        if disk.publishing.is_some_and(|publishing| publishing >= manifest.epoch) {
-            self.publication(manifest).publish(|sink, staged| sink.recommit(staged))?;
-        } else {
+        let publication = self.publication(manifest);
+        let is_begun = disk.publishing.is_some_and(|publishing| publishing >= manifest.epoch);
+        if !is_begun {
             self.store.begin_publishing(manifest.epoch)?;
-            self.publication(manifest).publish(|sink, staged| sink.commit(staged))?;
         }
-        Ok(self.store.end_publishing(manifest.epoch)?)
+        let publish = |_: &str, sink: &dyn Sink, staged: &[Staged]| {
+            if is_begun { sink.recommit(staged) } else { sink.commit(staged) }
+        };
+        let (published, has_given_up) = self.unless_stopped(|| publication.publish(publish));
+        match published {
+            Err(e) if has_given_up => {
+                tracing::warn!("the next start publishes what is left: {e}");
+                return Ok(Recommitted::Stopped);
+            }
+            published => published?,
+        };
+        self.store.end_publishing(manifest.epoch)?;
+        Ok(Recommitted::Done)
+    }
+
+    /// Does what may wait for the outside; when the job is asked to stop meanwhile, the sinks are
+    /// asked to give up some time later. Returns whether they were.
+    fn unless_stopped<T>(&self, publish: impl FnOnce() -> T) -> (T, bool) {
+        if !matches!(self.options.scheduling, Scheduling::Threads) {
+            // Nobody else runs, so that nobody can ask.
+            return (publish(), false);
+        }
+        let (ended, has_given_up) = (AtomicBool::new(false), AtomicBool::new(false));
+        let result = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut stop_waited = Duration::ZERO;
+                while !ended.load(Ordering::Acquire) {
+                    std::thread::park_timeout(STOP_STEP);
+                    if self.options.stop.load(Ordering::Acquire) {
+                        stop_waited += STOP_STEP;
+                    }
+                    if stop_waited >= STOP_WAIT_MAX && !has_given_up.swap(true, Ordering::AcqRel) {
+                        self.connected.sinks.iter().for_each(|sink| sink.give_up());
+                    }
+                }
+            });
+            let result = publish();
+            ended.store(true, Ordering::Release);
+            result
+        });
+        (result, has_given_up.into_inner())
     }
 
     fn discard_uncommitted(&self) -> Result<(), JobError> {

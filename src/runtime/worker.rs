@@ -38,7 +38,7 @@ use crate::state::store::StateDb;
 use crate::time::Watermark;
 pub use lanes::EdgeInput;
 pub use shared_source::{SharedSource, SplitData};
-use snapshot::OpenEpoch;
+use snapshot::{Noted, OpenEpoch};
 pub use source::WorkerSource;
 
 /// What a worker is made of, put together by `graph`.
@@ -90,6 +90,7 @@ pub struct Worker {
     /// Bytes of accumulators after the last step.
     held_bytes: usize,
     sent_tick_ms: Option<i64>,
+    hold_noted: Noted,
 }
 
 impl Worker {
@@ -136,6 +137,7 @@ impl Worker {
             next_source: 0,
             held_bytes: 0,
             sent_tick_ms: None,
+            hold_noted: Noted::default(),
         }
     }
 
@@ -180,16 +182,16 @@ impl Worker {
         self.publish_counters();
         self.ask_for_epoch();
         self.report_drained();
+        self.note_hold();
         Ok(busy)
     }
 
-    /// Whether a chain can be given something. A sink that only a barrier empties is given what is
-    /// before a barrier that has been requested, full or not: else that would never come. What that
-    /// is at most lies in its lanes, and in a fire that is under way.
+    /// Whether a chain can be given something. A sink that is full may still take what is before a
+    /// barrier that has been requested: else that would come when the outside lets it, or never.
     fn has_room(&mut self, chain: usize) -> bool {
         let requested = self.control.requests.newest();
         let chain = &mut self.chains[chain];
-        chain.has_room() || (chain.wants_epoch() && chain.passed_epoch < requested)
+        chain.has_room() || (chain.passed_epoch < requested && chain.has_room_before_barrier())
     }
 
     /// Tells the job that a sink wants a checkpoint, unless one is under way here.

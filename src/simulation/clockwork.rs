@@ -38,6 +38,8 @@ pub(super) struct Clockwork {
     sim: Arc<Sim>,
     time: Arc<VirtualTime>,
     end: Option<End>,
+    /// What happens in the midst of the process, and at which turn.
+    once: Option<(u64, Box<dyn Fn() + Send + Sync>)>,
     /// Set when the process is asked to stop.
     pub stop: Arc<AtomicBool>,
     state: Mutex<Ticking>,
@@ -58,6 +60,7 @@ impl Clockwork {
             sim: sim.clone(),
             time: time.clone(),
             end,
+            once: None,
             stop: Arc::default(),
             state: Mutex::new(ticking),
         }
@@ -65,6 +68,11 @@ impl Clockwork {
 
     fn state(&self) -> MutexGuard<'_, Ticking> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has something happen at a turn. The process stands still meanwhile, while time passes.
+    pub fn once(&mut self, turn: u64, what: impl Fn() + Send + Sync + 'static) {
+        self.once = Some((turn, Box::new(what)));
     }
 
     pub fn turns(&self) -> u64 {
@@ -82,6 +90,11 @@ impl Turns for Clockwork {
         let mut state = self.state();
         state.turns += 1;
         let turn = state.turns;
+        if let Some((_, what)) = self.once.as_ref().filter(|(at, _)| *at == turn) {
+            drop(state);
+            what();
+            state = self.state();
+        }
         match self.end {
             Some(End::KilledAtTurn(at)) if turn > at => return Turn::Killed,
             Some(End::StoppedAtTurn(at)) if turn > at => self.stop.store(true, Ordering::Release),

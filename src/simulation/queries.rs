@@ -18,9 +18,22 @@ pub(super) struct Query {
     pub columns: &'static str,
     /// The attributes of the table's key with their types.
     pub key: &'static [(&'static str, &'static str)],
+    /// Keys that a table may have in its stead and that are none of the query's.
+    pub other_keys: &'static [&'static [(&'static str, &'static str)]],
+    /// No two windows share a key.
+    pub has_rows_of_one_window: bool,
     /// No row takes back another one.
     pub is_append_only: bool,
     pub select: &'static str,
+    /// Another answer under the same keys, as somebody asks who has found a mistake in it.
+    pub corrected: &'static str,
+}
+
+/// Which of the answers a job gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    First,
+    Corrected,
 }
 
 pub(super) const QUERIES: [Query; 6] = [
@@ -28,8 +41,13 @@ pub(super) const QUERIES: [Query; 6] = [
         name: "windows of their own",
         columns: "k STRING, we TIMESTAMP(3), c BIGINT, s BIGINT, PRIMARY KEY (k, we) NOT ENFORCED",
         key: &[("k", "S"), ("we", "S")],
+        other_keys: &[&[("k", "S")], &[("k", "S"), ("c", "N")], &[("k", "N"), ("we", "S")]],
+        has_rows_of_one_window: true,
         is_append_only: true,
         select: "SELECT k, window_end, COUNT(*), SUM(v) FROM TABLE(
+                   TUMBLE(TABLE rides, DESCRIPTOR(ts), INTERVAL '3' SECOND))
+                 GROUP BY k, window_start, window_end",
+        corrected: "SELECT k, window_end, COUNT(*), MAX(v) FROM TABLE(
                    TUMBLE(TABLE rides, DESCRIPTOR(ts), INTERVAL '3' SECOND))
                  GROUP BY k, window_start, window_end",
     },
@@ -37,8 +55,13 @@ pub(super) const QUERIES: [Query; 6] = [
         name: "the latest window of each key",
         columns: "k STRING, we TIMESTAMP(3), c BIGINT, m BIGINT, PRIMARY KEY (k) NOT ENFORCED",
         key: &[("k", "S")],
+        other_keys: &[&[("k", "N")], &[("k", "S"), ("m", "N")]],
+        has_rows_of_one_window: false,
         is_append_only: true,
         select: "SELECT k, window_end, COUNT(*), MAX(v) FROM TABLE(
+                   HOP(TABLE rides, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '4' SECOND))
+                 GROUP BY k, window_start, window_end",
+        corrected: "SELECT k, window_end, COUNT(*), MIN(v) - 1000 FROM TABLE(
                    HOP(TABLE rides, DESCRIPTOR(ts), INTERVAL '1' SECOND, INTERVAL '4' SECOND))
                  GROUP BY k, window_start, window_end",
     },
@@ -46,8 +69,13 @@ pub(super) const QUERIES: [Query; 6] = [
         name: "sessions",
         columns: "k STRING, ws TIMESTAMP(3), c BIGINT, PRIMARY KEY (k, ws) NOT ENFORCED",
         key: &[("k", "S"), ("ws", "S")],
+        other_keys: &[&[("ws", "S")], &[("k", "S"), ("x", "S")], &[("k", "B"), ("ws", "S")]],
+        has_rows_of_one_window: true,
         is_append_only: true,
         select: "SELECT k, window_start, COUNT(*) FROM TABLE(
+                   SESSION(TABLE rides PARTITION BY k, DESCRIPTOR(ts), INTERVAL '2' SECOND))
+                 GROUP BY k, window_start, window_end",
+        corrected: "SELECT k, window_start, COUNT(*) + 1000 FROM TABLE(
                    SESSION(TABLE rides PARTITION BY k, DESCRIPTOR(ts), INTERVAL '2' SECOND))
                  GROUP BY k, window_start, window_end",
     },
@@ -55,31 +83,47 @@ pub(super) const QUERIES: [Query; 6] = [
         name: "totals",
         columns: "k STRING, c BIGINT, s BIGINT, PRIMARY KEY (k) NOT ENFORCED",
         key: &[("k", "S")],
+        other_keys: &[&[("k", "N")], &[("k", "S"), ("c", "N")]],
+        has_rows_of_one_window: false,
         is_append_only: false,
         select: "SELECT k, COUNT(*), SUM(v) FROM rides GROUP BY k",
+        corrected: "SELECT k, COUNT(*), SUM(v * 2) FROM rides GROUP BY k",
     },
     Query {
         name: "totals that come and go",
         columns: "k STRING, s BIGINT, PRIMARY KEY (k) NOT ENFORCED",
         key: &[("k", "S")],
+        other_keys: &[&[("k", "N")], &[("s", "N")]],
+        has_rows_of_one_window: false,
         is_append_only: false,
         select: "SELECT k, SUM(v) FROM rides GROUP BY k HAVING MOD(SUM(v), 3) <> 0",
+        corrected: "SELECT k, SUM(v) + 1000000 FROM rides GROUP BY k HAVING MOD(SUM(v), 3) <> 0",
     },
     Query {
         name: "a board of totals",
         columns: "place BIGINT, k STRING, s BIGINT, PRIMARY KEY (place) NOT ENFORCED",
         key: &[("place", "N")],
+        other_keys: &[&[("k", "S")], &[("place", "N"), ("k", "S")], &[("place", "S")]],
+        has_rows_of_one_window: false,
         is_append_only: false,
         select: "SELECT place, k, s FROM (
                    SELECT k, s, ROW_NUMBER() OVER (ORDER BY s DESC, k) AS place
                    FROM (SELECT k, SUM(v) AS s FROM rides GROUP BY k))
+                 WHERE place <= 3",
+        corrected: "SELECT place, k, s FROM (
+                   SELECT k, s, ROW_NUMBER() OVER (ORDER BY s DESC, k) AS place
+                   FROM (SELECT k, SUM(v) + 1000000 AS s FROM rides GROUP BY k))
                  WHERE place <= 3",
     },
 ];
 
 impl Query {
     /// The whole script. `sink`: what `res` is WITH; `position`: where reading begins.
-    pub fn script(&self, sink: &str, position: &str, alignment: Alignment) -> String {
+    pub fn script(&self, asked: Asked, sink: &str, position: &str, alignment: Alignment) -> String {
+        let select = match asked {
+            Asked::First => self.select,
+            Asked::Corrected => self.corrected,
+        };
         let alignment = match alignment {
             Alignment::None => "",
             Alignment::Tight => {
@@ -91,8 +135,8 @@ impl Query {
                WITH ('connector' = 'kinesis', 'stream.arn' = 'arn:aws:kinesis:eu-west-1:123456789012:stream/rides',
                      'source.init.position' = '{position}', 'format' = 'json'{alignment});
              CREATE TABLE res ({}) WITH ({sink});
-             INSERT INTO res {};",
-            self.columns, self.select
+             INSERT INTO res {select};",
+            self.columns
         )
     }
 }

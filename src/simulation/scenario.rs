@@ -79,6 +79,22 @@ pub(super) enum Twist {
     MadeAgain,
 }
 
+/// What befalls the table of results.
+#[derive(Debug, Clone)]
+pub(super) enum ToTable {
+    Nothing,
+    /// A job with the corrected query writes into it too.
+    Rival {
+        processes: Vec<Process>,
+        /// It runs to its end while the first job stands still; else each process has its turn.
+        at_once: bool,
+    },
+    /// It is deleted and made again as it was.
+    MadeAgain,
+    /// It is deleted and made again with this key.
+    OtherKey(&'static [(&'static str, &'static str)]),
+}
+
 /// Where results go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Into {
@@ -113,7 +129,21 @@ pub(super) struct Scenario {
     pub table_faults: TableFaults,
     /// The last one has no end but the job's.
     pub processes: Vec<Process>,
+    pub to_table: ToTable,
+    /// The process in which that begins.
+    pub to_table_in: usize,
+    /// At which turn of each process, or at its end.
+    pub table_turns: Vec<u64>,
+    /// Writes of one worker that may be on their way, and rows that may wait.
+    pub requests_max: usize,
+    pub buffered_max: usize,
+    /// Nothing goes wrong.
+    pub is_peaceful: bool,
 }
+
+/// What befalls the table is drawn from a generator of its own, so that it changes nothing else of
+/// a seed.
+const TO_TABLE: u64 = 0x7_07ab1e;
 
 impl Scenario {
     pub fn of(seed: u64) -> Scenario {
@@ -142,6 +172,14 @@ impl Scenario {
             processes.iter_mut().for_each(|process| process.clock_ahead_ms = 0);
         }
         let alignment = if rng.random_bool(0.4) { Alignment::Tight } else { Alignment::None };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ TO_TABLE);
+        let can_befall = sink == Into::Table && twist == Twist::None && from == From::Horizon;
+        let to_table = if can_befall { to_table(&mut rng, query) } else { ToTable::Nothing };
+        let to_table_in = rng.random_range(0..processes.len());
+        let table_turns = processes.iter().map(|_| turn(&mut rng)).collect();
+        let is_narrow = rng.random_bool(0.3);
+        let requests_max = if is_narrow { rng.random_range(1..4) } else { 50 };
+        let buffered_max = if is_narrow { rng.random_range(1..4) } else { 10_000 };
         Scenario {
             seed,
             query,
@@ -155,7 +193,18 @@ impl Scenario {
             sink,
             table_faults,
             processes,
+            to_table,
+            to_table_in,
+            table_turns,
+            requests_max,
+            buffered_max,
+            is_peaceful: false,
         }
+    }
+
+    /// The same for the job with the corrected query, which is run by these processes.
+    pub fn of_rival(&self, processes: Vec<Process>) -> Scenario {
+        Scenario { processes, to_table: ToTable::Nothing, table_turns: vec![], ..self.clone() }
     }
 
     /// The same records in the same shards, where nothing goes wrong. `from`: where reading began.
@@ -170,6 +219,8 @@ impl Scenario {
             table_faults: TableFaults::default(),
             starts_after,
             processes: vec![Process::plain()],
+            to_table: ToTable::Nothing,
+            is_peaceful: true,
             ..self.clone()
         }
     }
@@ -213,12 +264,28 @@ fn table_faults(rng: &mut ChaCha8Rng) -> TableFaults {
     }
 }
 
+fn to_table(rng: &mut ChaCha8Rng, query: &Query) -> ToTable {
+    match rng.random_range(0..20) {
+        0..6 => {
+            let ends = rng.random_range(0..3);
+            let mut processes: Vec<Process> = (0..=ends).map(|n| process(rng, n < ends)).collect();
+            for process in &mut processes {
+                process.begins_after += Duration::from_millis(1);
+            }
+            ToTable::Rival { processes, at_once: rng.random_bool(0.5) }
+        }
+        6 | 7 => ToTable::MadeAgain,
+        8 | 9 => ToTable::OtherKey(query.other_keys.choose(rng).expect("each query has some")),
+        _ => ToTable::Nothing,
+    }
+}
+
+fn turn(rng: &mut ChaCha8Rng) -> u64 {
+    let most = 1u64 << rng.random_range(0..14);
+    rng.random_range(0..=most)
+}
+
 fn process(rng: &mut ChaCha8Rng, has_end: bool) -> Process {
-    let turn = |rng: &mut ChaCha8Rng| 1u64 << rng.random_range(0..14);
-    let turn = |rng: &mut ChaCha8Rng| {
-        let most = turn(rng);
-        rng.random_range(0..=most)
-    };
     let end = has_end.then(|| match rng.random_range(0..5) {
         0 | 1 => End::KilledAtTurn(turn(rng)),
         2 => End::KilledAt(

@@ -16,6 +16,7 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::open_calls::OpenCalls;
 use crate::aws::clock::ServerClock;
 use crate::connector::kinesis::KinesisOptions;
 use crate::connector::kinesis::api::{
@@ -30,6 +31,8 @@ use crate::time::virtual_time::VirtualTime;
 
 /// An iterator is good for so long.
 const ITERATOR_AGE_MAX_MS: i64 = 5 * 60 * 1000;
+/// The name under which reading is counted.
+const RECORDS: &str = "records";
 /// A call that hangs is given up by the client after so long.
 const HANG: Duration = Duration::from_secs(30);
 
@@ -324,15 +327,35 @@ pub(super) fn http_date(ms: i64) -> String {
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// Opens the stream for one process.
+#[derive(Clone)]
+pub(crate) struct Reads {
+    pub service: Arc<Service>,
+    pub open: Arc<OpenCalls>,
+}
+
 /// The service as one process sees it.
 struct Connection {
     service: Arc<Service>,
     clock: Arc<ServerClock>,
+    open: Arc<OpenCalls>,
+}
+
+impl Connection {
+    /// A call of which it is known that it is under way.
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        answer: impl FnOnce(&Service, i64) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let _open = self.open.begin(name == RECORDS);
+        self.service.call(name, &self.clock, answer).await
+    }
 }
 
 impl StreamApi for Connection {
     fn describe(&self) -> Answer<'_, Option<Described>> {
-        Box::pin(self.service.call("describe", &self.clock, |service, _| {
+        Box::pin(self.call("describe", |service, _| {
             let life = service.life();
             Ok(Some(Described {
                 created_s: life.created_ms.div_euclid(1000),
@@ -342,22 +365,20 @@ impl StreamApi for Connection {
     }
 
     fn list_shards(&self) -> Answer<'_, Vec<ListedShard>> {
-        Box::pin(self.service.call("list", &self.clock, |service, now_ms| Ok(service.list(now_ms))))
+        Box::pin(self.call("list", |service, now_ms| Ok(service.list(now_ms))))
     }
 
     fn get_iterator<'a>(&'a self, shard: &'a str, at: &'a ShardPosition) -> Answer<'a, String> {
-        Box::pin(
-            self.service.call("iterator", &self.clock, |service, now_ms| {
-                service.iterator(shard, at, now_ms)
-            }),
-        )
+        Box::pin(self.call("iterator", |service, now_ms| service.iterator(shard, at, now_ms)))
     }
 
     fn get_records<'a>(&'a self, iterator: &'a str) -> Answer<'a, Reply> {
-        Box::pin(
-            self.service
-                .call("records", &self.clock, |service, now_ms| service.records(iterator, now_ms)),
-        )
+        Box::pin(async {
+            let reply = self.call(RECORDS, |service, now_ms| service.records(iterator, now_ms));
+            let reply = reply.await?;
+            self.open.note_reply(&reply.records);
+            Ok(reply)
+        })
     }
 
     fn put_records<'a>(&'a self, _: &'a [Entry]) -> Answer<'a, Vec<Option<String>>> {
@@ -365,13 +386,14 @@ impl StreamApi for Connection {
     }
 }
 
-impl Streams for Arc<Service> {
+impl Streams for Reads {
     fn open(
         &self,
         _: &KinesisOptions,
         clock: Arc<ServerClock>,
         _: &Tasks,
     ) -> Result<Arc<dyn StreamApi>, Stopped> {
-        Ok(Arc::new(Connection { service: self.clone(), clock }))
+        let Reads { service, open } = self.clone();
+        Ok(Arc::new(Connection { service, clock, open }))
     }
 }

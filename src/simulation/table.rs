@@ -27,10 +27,11 @@ use rand_chacha::ChaCha8Rng;
 pub(crate) use held::{Change, What};
 use held::{Table, get, is_own, is_tombstone, json, only};
 
+use super::open_calls::OpenCalls;
 use crate::aws::clock::ServerClock;
 use crate::connector::dynamodb::api::{
-    Answer, Attributes, BATCH_KEYS_MAX, CALL_TIMEOUT, Failure, Found, Page, TableApi, TableKey,
-    Tables, Wanted,
+    Answer, Attributes, BATCH_KEYS_MAX, CALL_TIMEOUT, Described, Failure, Found, Page, TableApi,
+    TableKey, Tables, Wanted,
 };
 use crate::connector::dynamodb::item::Put;
 use crate::connector::dynamodb::options::DynamoDbOptions;
@@ -82,6 +83,29 @@ struct State {
     faults: TableFaults,
     rng: ChaCha8Rng,
     calls: BTreeMap<&'static str, u64>,
+    /// By caller.
+    told: BTreeMap<String, Told>,
+}
+
+/// What a caller has been answered of its writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub newer: u64,
+    pub same: u64,
+    pub newer_window: u64,
+    pub other_run: u64,
+}
+
+impl Told {
+    fn add(&mut self, answer: &Result<Standing, Failure>) {
+        match answer {
+            Ok(Standing::Newer) => self.newer += 1,
+            Ok(Standing::Same) => self.same += 1,
+            Err(Failure::Superseded(Standing::BehindWindow)) => self.newer_window += 1,
+            Err(Failure::Superseded(Standing::BehindRun)) => self.other_run += 1,
+            _ => {}
+        }
+    }
 }
 
 /// A write that was sent.
@@ -116,13 +140,14 @@ impl Service {
             faults,
             rng: ChaCha8Rng::seed_from_u64(seed),
             calls: BTreeMap::new(),
+            told: BTreeMap::new(),
         };
         Arc::new(Service { begun: timer::now(), start_ms, state: Mutex::new(state) })
     }
 
     /// For the connector of a process or a job, which the history calls `who`.
     pub fn caller(self: &Arc<Self>, who: &str) -> Caller {
-        Caller { service: self.clone(), who: who.into() }
+        Caller { service: self.clone(), who: who.into(), open: Arc::default() }
     }
 
     /// The service's time of day.
@@ -143,7 +168,8 @@ impl Service {
     /// range. What is on its way to the other one may still arrive.
     pub fn create(&self, table: &str, key: &[(&str, &str)]) {
         let key = key.iter().map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned())).collect();
-        let made = Table { key, items: BTreeMap::new(), history: BTreeMap::new() };
+        let made_ms = self.now_ms();
+        let made = Table { key, made_ms, items: BTreeMap::new(), history: BTreeMap::new() };
         self.settled().tables.insert(table.into(), made);
     }
 
@@ -154,6 +180,11 @@ impl Service {
     /// How many calls there were, by what came of them.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.state().calls.clone()
+    }
+
+    /// What a caller has been answered of its writes.
+    pub fn told(&self, who: &str) -> Told {
+        self.state().told.get(who).copied().unwrap_or_default()
     }
 
     /// The rows of a table by their key, as JSON objects without what the sink adds; tombstones are
@@ -314,7 +345,9 @@ impl Service {
         caller.tell();
         sleep(back).await;
         let outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
-        outcome.unwrap_or_else(|| Err(Failure::Retry("it has not arrived".into())))
+        let outcome = outcome.unwrap_or_else(|| Err(Failure::Retry("it has not arrived".into())));
+        self.state().told.entry(caller.who.clone()).or_default().add(&outcome);
+        outcome
     }
 
     /// A call that only looks.
@@ -370,6 +403,8 @@ fn missing(table: &str) -> Failure {
 pub(crate) struct Caller {
     service: Arc<Service>,
     who: String,
+    /// Its calls.
+    pub open: Arc<OpenCalls>,
 }
 
 impl Tables for Caller {
@@ -379,6 +414,7 @@ impl Tables for Caller {
             who: self.who.clone(),
             table: options.table_name.clone(),
             clock,
+            open: self.open.clone(),
             emissions: AtomicU64::new(0),
         })
     }
@@ -390,6 +426,7 @@ struct Opened {
     who: String,
     table: String,
     clock: Arc<ServerClock>,
+    open: Arc<OpenCalls>,
     /// Writes of this process, for a fault.
     emissions: AtomicU64,
 }
@@ -416,9 +453,12 @@ impl Opened {
 }
 
 impl TableApi for Opened {
-    fn describe(&self) -> Answer<'_, TableKey> {
-        let key = |table: &Table| Ok(TableKey { attributes: table.key.clone() });
-        Box::pin(self.service.look(self, "describe", key))
+    fn describe(&self) -> Answer<'_, Described> {
+        let described = |table: &Table| {
+            let key = TableKey { attributes: table.key.clone() };
+            Ok(Described { key, made_ms: Some(table.made_ms) })
+        };
+        Box::pin(self.service.look(self, "describe", described))
     }
 
     fn put<'a>(&'a self, put: &'a Put, key: &'a TableKey) -> Answer<'a, Standing> {
@@ -427,7 +467,10 @@ impl TableApi for Opened {
             let reason = "ValidationException: on purpose".into();
             return Box::pin(async { Err(Failure::Unclear(reason)) });
         }
-        Box::pin(self.service.put(self, put, key))
+        Box::pin(async {
+            let _open = self.open.begin(false);
+            self.service.put(self, put, key).await
+        })
     }
 
     fn get_batch<'a>(&'a self, keys: &'a [Attributes], wanted: &'a Wanted) -> Answer<'a, Found> {

@@ -143,6 +143,12 @@ fn a_table_made_anew_with_another_key_takes_nothing() {
         assert_eq!(put(sim, &api, in_race("a")), Ok(Standing::Newer));
         let met = put(sim, &api, in_race("b"));
         assert_eq!(met, Err(Failure::Unfit(OTHER_KEY.into())), "rows meet that did not before");
+        let rows: Vec<String> = service.rows("board").into_values().collect();
+        assert_eq!(
+            rows,
+            [r#"{"points":1,"race":"x","rider":"a"}"#],
+            "none takes the other's place"
+        );
         service.create("board", &[("rider", "N")]);
         assert!(matches!(put(sim, &api, item("a", 2, 20)), Err(Failure::Unfit(_))));
         service.delete("board");

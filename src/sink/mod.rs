@@ -45,6 +45,19 @@ impl std::fmt::Display for Guarantee {
     }
 }
 
+/// What stays outside of an epoch that was published, when a job goes on from an older checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Leaves {
+    /// Nothing that the replay does not write again as it is.
+    #[default]
+    Nothing,
+    /// Rows of a table that the replay may never come to, and so never takes back; and results that
+    /// are newer than those that it begins with.
+    Changes,
+    /// Rows that the replay writes once more.
+    Rows,
+}
+
 /// A sink table with a key, as its DDL declares it.
 #[derive(Debug, Clone)]
 pub struct TableSpec {
@@ -70,8 +83,11 @@ pub(crate) type Staged = Vec<u8>;
 pub enum Afterwards {
     /// More rows: what is on its way may be staged and go on being sent.
     GoesOn,
-    /// Nothing, since the job stops or ends with this epoch: what is on its way has to arrive, or
-    /// be published by `commit`.
+    /// Nothing in this process: the job goes on another time. What is on its way may be staged, and
+    /// is sent by whoever resumes: a stop waits for nobody outside.
+    Stops,
+    /// Nothing, since the job ends with this epoch: what is on its way has to arrive, or be
+    /// published by `commit`.
     Ends,
 }
 
@@ -96,6 +112,13 @@ impl Prepared {
 /// One sink table, shared by all workers.
 pub trait Sink: Send + Sync {
     fn guarantee(&self) -> Guarantee;
+    /// What a published epoch leaves, whatever becomes of its checkpoint.
+    fn leaves(&self) -> Leaves {
+        match self.guarantee() {
+            Guarantee::ExactlyOnce => Leaves::Rows,
+            Guarantee::EffectivelyOnce | Guarantee::AtLeastOnce => Leaves::Nothing,
+        }
+    }
     /// `writer`: a number that no other writer of the table has, in the same order at each start
     /// with as many workers. `wake` wakes the worker that owns it.
     fn writer(&self, writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError>;
@@ -124,8 +147,18 @@ pub trait Sink: Send + Sync {
     fn not_new(&self) -> Option<Counts> {
         None
     }
-    /// The job has failed: a `commit` that is under way ends soon, with an error, and leaves the
-    /// rest to the next start.
+    /// What the outside does not hold any more of what the run had written, in words; None where it
+    /// holds all, or nobody knows.
+    fn missing(&self) -> Option<String> {
+        None
+    }
+    /// Called every minute: looks whether the outside is still what it was, without waiting. What
+    /// it finds is said by a later call, as an error if nothing more can be written.
+    fn audit(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+    /// The job has failed, or is to stop and has waited long enough: a `commit` that waits for the
+    /// outside ends soon, with an error, and leaves the rest to the next start.
     fn give_up(&self) {}
     /// After a restore and after `commit` of the restored epoch: removes what this run left
     /// uncommitted.
@@ -139,14 +172,18 @@ pub trait Sink: Send + Sync {
 pub trait SinkWriter: Send {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError>;
     /// False while the queue is full: the worker then stops pulling, and asks again when it is
-    /// woken. A writer that is emptied by a barrier alone is given what is before the barrier also
-    /// when it is full.
+    /// woken.
     fn has_room(&mut self) -> bool {
         true
     }
     /// True if what is held should go into a checkpoint soon, since only that makes room.
     fn wants_epoch(&self) -> bool {
         false
+    }
+    /// Whether it takes a row from before a barrier that was requested, although it is full: a
+    /// barrier can only pass behind what is before it. For writers that stage what they hold.
+    fn has_room_before_barrier(&mut self) -> bool {
+        self.has_room()
     }
     /// Bytes of rows that are held.
     fn memory_bytes(&self) -> usize {

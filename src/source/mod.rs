@@ -9,6 +9,7 @@
 pub mod budget;
 mod kept;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -51,8 +52,10 @@ pub enum Polled {
     /// MillisBehindLatest 0), which let a split become idle; None where the server has not said so,
     /// or something came between.
     Pending { empty: Option<EmptyAnswers> },
-    /// There are more splits; this one goes on. Only of a split that [`Source::finds`] names.
-    Found { splits: Vec<SplitSeed> },
+    /// There are more splits; this one goes on. Only of a split that [`Source::finds`] names. `gone`:
+    /// splits that it has found and that are there no more. Those that have ended are forgotten, of
+    /// which it is told by [`SplitReader::forget`].
+    Found { splits: Vec<SplitSeed>, gone: Vec<SplitId> },
     /// No record will follow. `children` take the split's place; they are known before this is
     /// returned.
     End { children: Vec<SplitSeed> },
@@ -152,6 +155,9 @@ pub trait SplitReader: Send {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError>;
     /// Where a reader opened now would go on: after everything that `poll` has returned.
     fn position(&self) -> Position;
+    /// Splits that were gone are in no part of any checkpoint from the coming one on: a split of
+    /// their name is another one.
+    fn forget(&mut self, _gone: &BTreeSet<SplitId>) {}
     /// Told when the split is not going to be polled for a while, since it is ahead of others, and
     /// when it is again. What was read ahead is given up meanwhile: others may need the room.
     fn pause(&mut self, _now: Pause) {}

@@ -189,7 +189,11 @@ fn one(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(),
     match &parser.peek_token_ref().token {
         Token::SemiColon | Token::EOF => {}
         Token::Word(word) if word.value.eq_ignore_ascii_case("MATCH_RECOGNIZE") => {
-            return Err(SqlError::new("MATCH_RECOGNIZE is not supported").at(behind));
+            let message = "MATCH_RECOGNIZE behind a subquery is not supported";
+            let error = SqlError::new(message).at(behind);
+            return Err(
+                error.help("CREATE VIEW v AS the subquery, and write FROM v MATCH_RECOGNIZE (...)")
+            );
         }
         other => {
             let message = format!("unexpected {other} after the end of the statement");

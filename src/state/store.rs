@@ -6,8 +6,9 @@
 //! what a killed process had in use.
 
 use std::path::Path;
-#[cfg(test)]
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
+use std::thread::JoinHandle;
 
 use super::StateError;
 #[cfg(test)]
@@ -58,11 +59,41 @@ impl Stores {
     }
 }
 
+/// A checkpoint of a store that is being made. Dropped, it waits for its end: until then the store is
+/// in use.
+pub(crate) struct Linking {
+    result: Receiver<Result<(), StateError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Linking {
+    /// What came of it, once.
+    pub fn ended(&self) -> Option<Result<(), StateError>> {
+        match self.result.try_recv() {
+            Ok(linked) => Some(linked),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                let reason = "who linked it has ended without a word; this is a bug".into();
+                Some(Err(StateError { path: "the store of a worker".into(), reason }))
+            }
+        }
+    }
+}
+
+impl Drop for Linking {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic was told by the hang-up.
+            let _ = thread.join();
+        }
+    }
+}
+
 /// A worker's store.
 pub struct StateDb(Store);
 
 enum Store {
-    Rocks(RocksStore),
+    Rocks(Arc<RocksStore>),
     #[cfg(test)]
     Memory(MemoryStore),
 }
@@ -138,7 +169,7 @@ impl Changes<'_> {
 impl StateDb {
     /// Opens a store in RocksDB, or makes one.
     pub fn open(path: &Path, memory: &StateMemory) -> Result<StateDb, StateError> {
-        Ok(StateDb(Store::Rocks(RocksStore::open(path, memory)?)))
+        Ok(StateDb(Store::Rocks(Arc::new(RocksStore::open(path, memory)?))))
     }
 
     fn new_batch(&self) -> Batch {
@@ -227,6 +258,36 @@ impl StateDb {
     /// the same volume.
     pub fn checkpoint(&self, folder: &Path) -> Result<(), StateError> {
         of_either!(Store, &self.0, store => store.checkpoint(folder))
+    }
+
+    /// The same on a thread of its own: what is in memory is written out and synced first, for which
+    /// a worker would wait. Nothing may be written to the store until the answer is there, of which
+    /// `wake` tells. A store in memory answers at once.
+    pub(crate) fn checkpoint_aside(
+        &self,
+        folder: &Path,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> Linking {
+        let (give, result) = mpsc::channel();
+        let thread = match &self.0 {
+            Store::Rocks(store) => {
+                let (store, folder) = (store.clone(), folder.to_owned());
+                Some(std::thread::spawn(move || {
+                    let linked = store.checkpoint(&folder);
+                    // Whoever is woken may open the store anew.
+                    drop(store);
+                    // The worker may be gone.
+                    let _ = give.send(linked);
+                    wake();
+                }))
+            }
+            #[cfg(test)]
+            Store::Memory(_) => {
+                let _ = give.send(self.checkpoint(folder));
+                None
+            }
+        };
+        Linking { result, thread }
     }
 }
 

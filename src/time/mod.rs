@@ -9,6 +9,7 @@ pub mod alignment;
 pub mod clock;
 pub mod idle;
 pub mod java_zone;
+pub(crate) mod seldom;
 pub mod timer;
 #[cfg(test)]
 pub(crate) mod virtual_time;

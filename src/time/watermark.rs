@@ -11,7 +11,8 @@
 //!   that waits for its parents holds it at the lower of their watermarks from the moment it is
 //!   known;
 //! - a finished split leaves the minimum in the same step that registers its children;
-//! - finished splits stay in the table (tombstones): "unknown" never means "finished". A parent
+//! - finished splits stay in the table (tombstones): "unknown" never means "finished"; only one
+//!   that has no relatives may be forgotten. A parent
 //!   that is not known will be registered by the end of one of its own parents; only when no split
 //!   is left that could do so has it gone for good;
 //! - a source that is not bounded does not end, however many of its splits have.
@@ -111,6 +112,8 @@ pub struct SplitTable<S> {
     /// In order of registration; a split's number is its index.
     entries: Vec<Entry<S>>,
     numbers: BTreeMap<Arc<str>, usize>,
+    /// Numbers of splits that were forgotten, for others.
+    vacant: Vec<usize>,
     /// Names of parents that are not known yet, with the splits that wait for them.
     awaited: BTreeMap<String, Vec<usize>>,
     boundedness: Boundedness,
@@ -130,6 +133,7 @@ impl<S> SplitTable<S> {
         SplitTable {
             entries: Vec::new(),
             numbers: BTreeMap::new(),
+            vacant: Vec::new(),
             awaited: BTreeMap::new(),
             boundedness,
             holding: InOrder::new(),
@@ -156,7 +160,7 @@ impl<S> SplitTable<S> {
         if self.numbers.contains_key(id) {
             return;
         }
-        let number = self.entries.len();
+        let number = self.vacant.last().copied().unwrap_or(self.entries.len());
         let mut links = Links::default();
         let distinct: BTreeSet<&String> = parents.iter().collect();
         for parent in distinct {
@@ -187,7 +191,11 @@ impl<S> SplitTable<S> {
             .copied()
             .chain(parents.iter().filter_map(|p| self.numbers.get(p.as_str()).copied()))
             .collect();
-        self.entries.push(Entry { id, status, watermark, parents, owner, data, links });
+        let entry = Entry { id, status, watermark, parents, owner, data, links };
+        match self.vacant.pop() {
+            Some(number) => self.entries[number] = entry,
+            None => self.entries.push(entry),
+        }
         for split in relatives.into_iter().chain([number]) {
             self.list(split);
         }
@@ -331,6 +339,20 @@ impl<S> SplitTable<S> {
             self.list(child);
         }
         self.list(number);
+    }
+
+    /// Drops a split that has ended and has no relatives: nobody will ask for it, and one of its name
+    /// is another one. Returns false, and leaves it, if that is not so.
+    pub(crate) fn forget(&mut self, id: &str) -> bool {
+        let Some(&number) = self.numbers.get(id) else { return true };
+        let entry = &self.entries[number];
+        let is_alone = entry.parents.is_empty() && entry.links.children.is_empty();
+        if entry.status != SplitStatus::Finished || !is_alone {
+            return false;
+        }
+        self.numbers.remove(id);
+        self.vacant.push(number);
+        true
     }
 
     /// The source watermark: the minimum over the splits that may still deliver rows. With every

@@ -27,6 +27,36 @@ fn the_slowest_split_holds_the_watermark() {
 }
 
 #[test]
+fn only_a_split_that_has_ended_alone_is_forgotten_and_its_name_is_free_then() {
+    let mut t = SplitTable::new(Boundedness::Unbounded);
+    for id in ["a", "b", "p"] {
+        t.register(id, vec![], WorkerId::FIRST, at(10), SplitStatus::Active, ());
+    }
+    t.register("c", vec!["p".into()], WorkerId::FIRST, at(10), SplitStatus::Waiting, ());
+    assert!(!t.forget("a"), "it is being read");
+    t.advance("a", at(30));
+    t.finish("a");
+    t.finish("p");
+    assert!(t.forget("a") && t.forget("a") && !t.forget("p") && !t.forget("c"));
+    assert!(t.get("a").is_none());
+    for n in 0..1000 {
+        let id = format!("f{n}");
+        t.register(&id, vec![], WorkerId::FIRST, at(20), SplitStatus::Waiting, ());
+        while t.next_to_open(WorkerId::FIRST).is_some() {}
+        t.finish(&id);
+        assert!(t.forget(&id));
+    }
+    assert_eq!(t.entries.len(), 4, "places are used again");
+    t.register("a", vec![], WorkerId::FIRST, at(20), SplitStatus::Waiting, ());
+    let ids = |t: &SplitTable<()>| t.iter().map(|e| e.id.to_string()).collect::<Vec<_>>().join(" ");
+    assert_eq!(ids(&t), "a b c p");
+    assert_eq!((t.get("a").map(|e| e.watermark), t.watermark()), (Some(at(20)), at(10)));
+    t.finish("b");
+    t.finish("c");
+    assert_eq!(t.watermark(), at(20), "the new one holds it");
+}
+
+#[test]
 fn no_gap_between_a_parent_and_its_children() {
     let mut t = table(&[("p", 50), ("other", 100)]);
     t.register("c", vec!["p".into()], WorkerId::new(1), Watermark::NONE, SplitStatus::Waiting, ());

@@ -27,7 +27,7 @@ use paceline::runtime::worker::SharedSource;
 use paceline::sql::bind::bind;
 use paceline::sql::error::SqlError;
 use paceline::state::store::StoreKind;
-use paceline::time::clock::SystemClock;
+use paceline::time::clock::{SharedClock, SystemClock};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -49,6 +49,7 @@ pub struct Variation {
     pub prints_at_once: bool,
     /// Those that tables may name.
     pub connectors: Arc<Connectors>,
+    pub clock: SharedClock,
 }
 
 impl Variation {
@@ -64,6 +65,7 @@ impl Variation {
             stop: Arc::default(),
             prints_at_once: false,
             connectors: Arc::new(Connectors::built_in()),
+            clock: SystemClock::shared(),
         }
     }
 }
@@ -177,7 +179,7 @@ pub fn observe(
     let plan = lower(&script, sql, &planned, &*variation.connectors)
         .unwrap_or_else(|e| panic!("{}", e.render("query.sql", sql)));
     let config = Config::resolve(&BTreeMap::new(), variation.workers).expect("defaults");
-    let clock = SystemClock::shared();
+    let clock = variation.clock.clone();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -218,6 +220,7 @@ pub fn observe(
         fresh: false,
         allow_duplicates: false,
         trigger: variation.trigger,
+        limits: Default::default(),
         scheduling: variation.scheduling.clone(),
         batch_rows: variation.batch_rows,
         lane_bytes_max: variation.lane_bytes_max,

@@ -6,13 +6,10 @@
 //! to whole seconds and does not name children in GetRecords.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::types::{PutRecordsRequestEntry, Shard, ShardIteratorType, StreamStatus};
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -23,10 +20,7 @@ use ferrokinesis::store::{Store, StoreOptions};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-const REGION: &str = "us-east-1";
-
-/// Sequence numbers and payloads of a shard, in order.
-pub type ShardRecords = (String, Vec<(String, Vec<u8>)>);
+use super::stream_client::{REGION, StreamClient};
 
 /// What goes wrong; 0 or None: never.
 #[derive(Debug, Clone, Default)]
@@ -43,13 +37,27 @@ pub struct Faults {
     pub shards_per_page: usize,
     /// The error code that every call gets.
     pub deny: Option<&'static str>,
+    /// A shard whose records have all expired: it is not listed and has no iterators.
+    pub gone: Option<String>,
+    /// Records say that they arrived so much earlier than they did, and replies that they are as far
+    /// behind.
+    pub arrived_earlier_s: i64,
 }
 
 pub struct KinesisServer {
     shared: Arc<Shared>,
     endpoint: String,
-    client: aws_sdk_kinesis::Client,
+    client: StreamClient,
     runtime: Option<tokio::runtime::Runtime>,
+}
+
+/// What a test does to streams goes past the faults.
+impl Deref for KinesisServer {
+    type Target = StreamClient;
+
+    fn deref(&self) -> &StreamClient {
+        &self.client
+    }
 }
 
 struct Shared {
@@ -85,12 +93,7 @@ impl KinesisServer {
             tokio::spawn(async move { axum::serve(outer, faulty).await });
             (shared, addresses.0, addresses.1)
         });
-        let config = aws_sdk_kinesis::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .endpoint_url(format!("http://{inner}"));
-        let client = aws_sdk_kinesis::Client::from_conf(config.build());
+        let client = StreamClient::new(&format!("http://{inner}"));
         KinesisServer {
             shared,
             endpoint: format!("http://{outer}"),
@@ -109,116 +112,6 @@ impl KinesisServer {
         format!("arn:aws:kinesis:{REGION}:000000000000:stream/{name}")
     }
 
-    pub fn create_stream(&self, name: &str, shards: i32) {
-        self.wait(async {
-            self.client.create_stream().stream_name(name).shard_count(shards).send().await.unwrap()
-        });
-        self.until_active(name);
-    }
-
-    /// Deletes a stream, at once.
-    pub fn delete_stream(&self, name: &str) {
-        self.wait(async {
-            self.client.delete_stream().stream_name(name).send().await.expect("deletes");
-            while self.client.describe_stream_summary().stream_name(name).send().await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
-    }
-
-    /// Writes (partition key, payload) pairs, in order within a shard.
-    pub fn put(&self, name: &str, records: &[(String, Vec<u8>)]) {
-        for chunk in records.chunks(500) {
-            let entries = chunk.iter().map(|(key, data)| {
-                PutRecordsRequestEntry::builder()
-                    .partition_key(key)
-                    .data(Blob::new(data.clone()))
-                    .build()
-                    .unwrap()
-            });
-            let call =
-                self.client.put_records().stream_name(name).set_records(Some(entries.collect()));
-            let answer = self.wait(async { call.send().await.unwrap() });
-            assert_eq!(answer.failed_record_count.unwrap_or(0), 0);
-        }
-    }
-
-    /// Splits an open shard in the middle of its hash range.
-    pub fn split_shard(&self, name: &str, shard: &str) {
-        let shards = self.list(name);
-        let range = shards
-            .iter()
-            .find(|s| s.shard_id == shard)
-            .and_then(|s| s.hash_key_range.clone())
-            .unwrap();
-        let [from, to] = [range.starting_hash_key, range.ending_hash_key]
-            .map(|key| key.parse::<u128>().unwrap());
-        let call = self.client.split_shard().stream_name(name).shard_to_split(shard);
-        self.wait(async {
-            call.new_starting_hash_key((from + (to - from) / 2 + 1).to_string())
-                .send()
-                .await
-                .unwrap()
-        });
-        self.until_active(name);
-    }
-
-    /// Merges two open shards whose hash ranges touch.
-    pub fn merge_shards(&self, name: &str, shard: &str, adjacent: &str) {
-        let call = self
-            .client
-            .merge_shards()
-            .stream_name(name)
-            .shard_to_merge(shard)
-            .adjacent_shard_to_merge(adjacent);
-        self.wait(async { call.send().await.unwrap() });
-        self.until_active(name);
-    }
-
-    /// Ids of the shards that take records, lowest hash range first.
-    pub fn open_shards(&self, name: &str) -> Vec<String> {
-        let mut open = self.list(name);
-        open.retain(|s| {
-            s.sequence_number_range.as_ref().is_none_or(|r| r.ending_sequence_number.is_none())
-        });
-        open.sort_by_key(|s| {
-            s.hash_key_range.as_ref().unwrap().starting_hash_key.parse::<u128>().unwrap()
-        });
-        open.into_iter().map(|s| s.shard_id).collect()
-    }
-
-    /// The parents of each shard, as far as they are still listed.
-    pub fn parents(&self, name: &str) -> HashMap<String, Vec<String>> {
-        let parents = |s: Shard| {
-            [s.parent_shard_id, s.adjacent_parent_shard_id].into_iter().flatten().collect()
-        };
-        self.list(name).into_iter().map(|s| (s.shard_id.clone(), parents(s))).collect()
-    }
-
-    /// Everything in the stream, shard by shard, closed ones included.
-    pub fn read_all(&self, name: &str) -> Vec<ShardRecords> {
-        let shards = self.list(name).into_iter().map(|shard| {
-            let records = self.wait(self.read_shard(name, &shard));
-            (shard.shard_id, records)
-        });
-        shards.collect()
-    }
-
-    async fn read_shard(&self, name: &str, shard: &Shard) -> Vec<(String, Vec<u8>)> {
-        let call = self.client.get_shard_iterator().stream_name(name).shard_id(&shard.shard_id);
-        let answer = call.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
-        let mut iterator = answer.shard_iterator;
-        let mut records = Vec::new();
-        while let Some(current) = iterator {
-            let answer = self.client.get_records().shard_iterator(current).send().await.unwrap();
-            iterator = answer.next_shard_iterator.filter(|_| !answer.records.is_empty());
-            records.extend(
-                answer.records.into_iter().map(|r| (r.sequence_number, r.data.into_inner())),
-            );
-        }
-        records
-    }
-
     pub fn set_faults(&self, faults: Faults) {
         *self.shared.faults.lock().unwrap() = faults;
     }
@@ -226,29 +119,6 @@ impl KinesisServer {
     /// How often an operation was called over the endpoint.
     pub fn calls(&self, operation: &str) -> usize {
         self.shared.calls.lock().unwrap().get(operation).copied().unwrap_or(0)
-    }
-
-    fn list(&self, name: &str) -> Vec<Shard> {
-        let call = self.client.list_shards().stream_name(name);
-        self.wait(async { call.send().await.unwrap().shards.unwrap() })
-    }
-
-    fn until_active(&self, name: &str) {
-        self.wait(async {
-            loop {
-                let summary =
-                    self.client.describe_stream_summary().stream_name(name).send().await.unwrap();
-                if summary.stream_description_summary.unwrap().stream_status == StreamStatus::Active
-                {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        });
-    }
-
-    fn wait<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.as_ref().unwrap().block_on(work)
     }
 }
 
@@ -262,6 +132,14 @@ impl Drop for KinesisServer {
 
 fn is_nth(count: usize, every: usize) -> bool {
     every > 0 && count.is_multiple_of(every)
+}
+
+fn contains(body: &[u8], text: &str) -> bool {
+    String::from_utf8_lossy(body).contains(text)
+}
+
+fn json_of(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap()
 }
 
 fn answer(status: u16, body: &Value) -> Response {
@@ -296,6 +174,30 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request, next: Next)
         "GetRecords" if is_nth(number, faults.fail_every) => return error(500, "InternalFailure"),
         "GetRecords" if is_nth(number, faults.expire_every) => {
             return error(400, "ExpiredIteratorException");
+        }
+        "GetShardIterator" if faults.gone.as_ref().is_some_and(|shard| contains(&body, shard)) => {
+            return error(400, "ResourceNotFoundException");
+        }
+        "ListShards" if faults.gone.is_some() => {
+            let mut reply = match call(&shared, Operation::ListShards, json_of(&body)).await {
+                Ok(reply) => reply,
+                Err(response) => return response,
+            };
+            let shards = reply["Shards"].as_array_mut().unwrap();
+            shards.retain(|shard| shard["ShardId"].as_str() != faults.gone.as_deref());
+            return answer(200, &reply);
+        }
+        "GetRecords" if faults.arrived_earlier_s > 0 => {
+            let mut reply = match call(&shared, Operation::GetRecords, json_of(&body)).await {
+                Ok(reply) => reply,
+                Err(response) => return response,
+            };
+            for record in reply["Records"].as_array_mut().unwrap() {
+                let at = record["ApproximateArrivalTimestamp"].as_f64().unwrap();
+                record["ApproximateArrivalTimestamp"] = json!(at - faults.arrived_earlier_s as f64);
+            }
+            reply["MillisBehindLatest"] = json!(faults.arrived_earlier_s * 1000);
+            return answer(200, &reply);
         }
         "PutRecords" if faults.refuse_record_every > 0 => {
             return put_some(&shared, &body, faults.refuse_record_every).await;

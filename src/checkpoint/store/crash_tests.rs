@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 use crate::checkpoint::decide::{Decision, Wanted, decide};
 use crate::files::memory::{Tree, tells_of_crash};
+use crate::sink::Leaves;
 use crate::support::seeds::each_seed;
 use crate::support::tier::by_tier;
 
@@ -164,7 +165,7 @@ impl Life<'_> {
 
     /// What a start does must fit what was told before.
     fn decide(&self, disk: &Disk) -> Decision {
-        let wanted = Wanted { plan: PLAN, exactly_once_sink: true, allow_duplicates: false };
+        let wanted = Wanted { plan: PLAN, leaves: Leaves::Rows, allow_duplicates: false };
         let (decision, told) = (decide(disk, wanted), &self.told);
         match &decision {
             Decision::Start => assert_eq!(told.published, None, "{told:?}: it is lost"),

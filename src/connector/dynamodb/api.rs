@@ -59,8 +59,16 @@ impl std::fmt::Display for TableKey {
     }
 }
 
-/// Why a put is [`Failure::Unfit`] if it is another item that was in its place.
-pub(crate) const OTHER_KEY: &str = "an item of another key was in the place of this one";
+/// A table as it exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Described {
+    pub key: TableKey,
+    /// When it was created, ms since the epoch by the server's clock, where the server says.
+    pub made_ms: Option<i64>,
+}
+
+/// Why a put is [`Failure::Unfit`] if it is another item that is in its place.
+pub(crate) const OTHER_KEY: &str = "an item of another key is in the place of this one";
 
 /// Attributes of an item, or of a key.
 pub(crate) type Attributes = Vec<(String, Value)>;
@@ -87,12 +95,12 @@ pub(crate) struct Page {
 
 /// The calls for one table.
 pub(crate) trait TableApi: Send + Sync {
-    /// The table's key. Errors: [`Failure::Fatal`] also if the table is not ready.
-    fn describe(&self) -> Answer<'_, TableKey>;
+    /// What table it is. Errors: [`Failure::Fatal`] also if the table is not ready.
+    fn describe(&self) -> Answer<'_, Described>;
     /// Puts one item, or the tombstone of one, if the table holds none of its key, one without a
     /// version, or one of a version that is not higher. Returns how it stood against what the table
-    /// held. `key`: the table's as it was found; if an item with other values of it was in the place,
-    /// the table has another key by now ([`Failure::Unfit`]).
+    /// held. `key`: the table's as it was found; if an item with other values of it is in the place,
+    /// the table has another key by now, and nothing is written ([`Failure::Unfit`]).
     fn put<'a>(&'a self, put: &'a Put, key: &'a TableKey) -> Answer<'a, Standing>;
     /// The items of at most [`BATCH_KEYS_MAX`] keys, all different, and the keys that were not
     /// looked at.

@@ -23,8 +23,8 @@ use tokio::sync::OnceCell;
 use crate::aws::causes;
 use crate::aws::clock::{NoteDate, ServerClock};
 use crate::connector::dynamodb::api::{
-    Answer, Attributes, CALL_TIMEOUT, Failure, Found, OTHER_KEY, Page, TableApi, TableKey, Tables,
-    Wanted,
+    Answer, Attributes, CALL_TIMEOUT, Described, Failure, Found, OTHER_KEY, Page, TableApi,
+    TableKey, Tables, Wanted,
 };
 use crate::connector::dynamodb::faults::{Blame, blame};
 use crate::connector::dynamodb::item::{Put, VERSION_ATTRIBUTE};
@@ -53,7 +53,7 @@ pub(super) struct TableClient {
 }
 
 impl TableApi for TableClient {
-    fn describe(&self) -> Answer<'_, TableKey> {
+    fn describe(&self) -> Answer<'_, Described> {
         Box::pin(self.describe_table())
     }
 
@@ -85,7 +85,7 @@ impl TableClient {
         self.client.get_or_init(connect).await
     }
 
-    async fn describe_table(&self) -> Result<TableKey, Failure> {
+    async fn describe_table(&self) -> Result<Described, Failure> {
         let answer = self
             .client()
             .await
@@ -112,7 +112,9 @@ impl TableClient {
             let data_type = definition.map_or(&ScalarAttributeType::S, |d| d.attribute_type());
             (name, data_type.as_str().to_owned())
         });
-        Ok(TableKey { attributes: attributes.collect() })
+        let key = TableKey { attributes: attributes.collect() };
+        let made_ms = table.creation_date_time().and_then(|made| made.to_millis().ok());
+        Ok(Described { key, made_ms })
     }
 
     async fn put_item(&self, put: &Put, key: &TableKey) -> Result<Standing, Failure> {
@@ -120,10 +122,19 @@ impl TableClient {
         let item = put.stored(now_s).map(|(name, value)| (name, attribute(&value))).collect();
         let version = put.version.as_ref();
         let call = self.client().await.put_item().table_name(&self.table).set_item(Some(item));
-        let call = call
-            .condition_expression("attribute_not_exists(#v) OR #v <= :v")
+        let mut call = call
             .expression_attribute_names("#v", VERSION_ATTRIBUTE)
-            .expression_attribute_values(":v", AttributeValue::S(version.into()))
+            .expression_attribute_values(":v", AttributeValue::S(version.into()));
+        let mut condition = String::from("(attribute_not_exists(#v) OR #v <= :v)");
+        // In a table that was made again with another key, other rows can be in the place.
+        for (n, (name, value)) in key_of(put, key).enumerate() {
+            condition += &format!(" AND (attribute_not_exists(#k{n}) OR #k{n} = :k{n})");
+            call = call
+                .expression_attribute_names(format!("#k{n}"), name.as_ref())
+                .expression_attribute_values(format!(":k{n}"), attribute(value));
+        }
+        let call = call
+            .condition_expression(condition)
             // The only way to learn what was there; it costs no capacity.
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -150,11 +161,15 @@ impl TableClient {
 /// An item in the SDK's types.
 type Sdk = HashMap<String, AttributeValue>;
 
+/// The attributes of a key that an item has.
+fn key_of<'a>(put: &'a Put, key: &TableKey) -> impl Iterator<Item = &'a (Arc<str>, Value)> {
+    let is_key = |name: &str| key.attributes.iter().any(|(k, _)| k == name);
+    put.item.attributes.iter().filter(move |(name, _)| is_key(name))
+}
+
 /// Whether an item has the values of a key that one has which was put.
 fn has_key_of(held: &Sdk, put: &Put, key: &TableKey) -> bool {
-    let is_key = |name: &str| key.attributes.iter().any(|(k, _)| k == name);
-    let mut of_key = put.item.attributes.iter().filter(|(name, _)| is_key(name));
-    of_key.all(|(name, value)| match (held.get(name.as_ref()), value) {
+    key_of(put, key).all(|(name, value)| match (held.get(name.as_ref()), value) {
         (None, _) => true,
         // DynamoDB writes numbers in a form of its own.
         (Some(AttributeValue::N(held)), Value::Number(own)) => {

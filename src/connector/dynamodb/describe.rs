@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 
-use super::api::{Failure, TableApi, TableKey};
+use super::api::{Described, Failure, TableApi};
 use super::lost::Lost;
 use crate::time::timer;
 use crate::who::{Again, Who};
@@ -17,15 +17,15 @@ use crate::who::{Again, Who};
 /// ever.
 const DESCRIBE_TRIES: usize = 6;
 
-/// The table's key, asked for some times. Errors: why there is none, in words for the user.
-pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<TableKey, Lost> {
+/// The table, asked for some times. Errors: why there is none, in words for the user.
+pub(crate) async fn describe(table: Arc<dyn TableApi>) -> Result<Described, Lost> {
     let mut delays =
         ExponentialBuilder::new().with_jitter().with_min_delay(Duration::from_millis(100));
     delays = delays.with_max_times(DESCRIBE_TRIES - 1);
     let mut delays = delays.build();
     for tried in 1_usize.. {
         match table.describe().await {
-            Ok(key) => return Ok(key),
+            Ok(found) => return Ok(found),
             Err(Failure::Missing(_)) => {
                 return Err(Lost::outside(
                     Again::IsInVain,

@@ -25,10 +25,6 @@ use crate::sink::version::Standing;
 #[derive(Default)]
 pub(crate) struct KeyLanes {
     by_key: HashMap<Arc<[u8]>, KeyLane>,
-    /// Barriers that have come.
-    barriers: u64,
-    /// Items from before the last of them that are not settled.
-    awaited: usize,
     /// Keys with something waiting and nothing on its way.
     ready: VecDeque<Arc<[u8]>>,
     /// Of all items, waiting or on their way.
@@ -40,23 +36,14 @@ pub(crate) struct KeyLanes {
     /// The writer is gone: nothing more is sent.
     pub closed: bool,
     pub failure: Option<Lost>,
-    /// Rows of the epoch that is under way.
+    /// Rows since they were taken last.
     rejected: Vec<Rejected>,
-    /// Rows of the epoch that is being prepared.
-    rejected_before: Vec<Rejected>,
 }
 
 #[derive(Default)]
 struct KeyLane {
-    in_flight: Option<Arc<Sent>>,
-    waiting: Option<Sent>,
-}
-
-/// An item with the number of barriers that came before it.
-#[derive(Debug)]
-pub(crate) struct Sent {
-    pub put: Put,
-    barriers: u64,
+    in_flight: Option<Arc<Put>>,
+    waiting: Option<Put>,
 }
 
 impl KeyLanes {
@@ -66,11 +53,10 @@ impl KeyLanes {
         let key = put.item.key.clone();
         let lane = self.by_key.entry(key.clone()).or_default();
         if let Some(last) = &mut lane.waiting {
-            let is_same = put.version == last.put.version;
-            if put.version >= last.put.version {
-                self.bytes = self.bytes - last.put.item.memory_bytes + put.item.memory_bytes;
-                // It settles what the barrier waits for in the other's stead.
-                last.put = put;
+            let is_same = put.version == last.version;
+            if put.version >= last.version {
+                self.bytes = self.bytes - last.item.memory_bytes + put.item.memory_bytes;
+                *last = put;
             }
             return Some(if is_same { Standing::Same } else { Standing::BehindWindow });
         }
@@ -79,47 +65,16 @@ impl KeyLanes {
         }
         self.bytes += put.item.memory_bytes;
         self.items += 1;
-        lane.waiting = Some(Sent { put, barriers: self.barriers });
+        lane.waiting = Some(put);
         None
     }
 
-    /// A barrier has come.
-    pub(crate) fn begin_barrier(&mut self) {
-        debug_assert!(
-            self.awaited <= self.items,
-            "{} of {} items are awaited",
-            self.awaited,
-            self.items
-        );
-        self.barriers += 1;
-        self.awaited = self.items;
-        let rejected = std::mem::take(&mut self.rejected);
-        self.rejected_before.extend(rejected);
-    }
-
-    /// What was rejected before the last barrier, if everything from before it is settled.
-    pub(crate) fn take_prepared(&mut self) -> Option<Vec<Rejected>> {
-        (self.awaited == 0).then(|| std::mem::take(&mut self.rejected_before))
-    }
-
-    /// Ends the epoch without waiting for what is on its way: it belongs to the next one from now
-    /// on. Returns what was rejected.
-    pub fn stage(&mut self) -> Vec<Rejected> {
-        self.awaited = 0;
-        std::mem::take(&mut self.rejected_before)
-    }
-
-    /// Notes a row that never became an item.
-    pub(crate) fn reject_row(&mut self, rejected: Rejected) {
+    /// Notes a row that can never be in the table.
+    pub(crate) fn reject(&mut self, rejected: Rejected) {
         self.rejected.push(rejected);
     }
 
-    /// Notes an item that the table does not take, in the epoch that waits for it.
-    pub(crate) fn reject(&mut self, sent: &Sent, rejected: Rejected) {
-        let is_awaited = self.awaited > 0 && sent.barriers < self.barriers;
-        if is_awaited { &mut self.rejected_before } else { &mut self.rejected }.push(rejected);
-    }
-
+    /// What was rejected since the last call.
     pub fn take_rejected(&mut self) -> Vec<Rejected> {
         std::mem::take(&mut self.rejected)
     }
@@ -128,14 +83,13 @@ impl KeyLanes {
     pub(crate) fn unsettled(&self) -> impl Iterator<Item = &Put> {
         let mut lanes: Vec<(&Arc<[u8]>, &KeyLane)> = self.by_key.iter().collect();
         lanes.sort_unstable_by_key(|(key, _)| *key);
-        lanes.into_iter().flat_map(|(_, lane)| {
-            let in_flight = lane.in_flight.iter().map(|sent| &sent.put);
-            in_flight.chain(lane.waiting.iter().map(|sent| &sent.put))
-        })
+        lanes
+            .into_iter()
+            .flat_map(|(_, lane)| lane.in_flight.as_deref().into_iter().chain(&lane.waiting))
     }
 
     /// The next item to be sent, on its way from now on.
-    pub(crate) fn next_request(&mut self) -> Option<Arc<Sent>> {
+    pub(crate) fn next_request(&mut self) -> Option<Arc<Put>> {
         while let Some(key) = self.ready.pop_front() {
             if let Some(lane) = self.by_key.get_mut(&key)
                 && let Some(sent) = lane.waiting.take()
@@ -150,13 +104,10 @@ impl KeyLanes {
     }
 
     /// An item needs nothing more: its lane is free for the next one.
-    pub(crate) fn settle(&mut self, sent: &Sent) {
-        let key = &sent.put.item.key;
-        self.bytes -= sent.put.item.memory_bytes;
+    pub(crate) fn settle(&mut self, sent: &Put) {
+        let key = &sent.item.key;
+        self.bytes -= sent.item.memory_bytes;
         self.items -= 1;
-        if self.awaited > 0 && sent.barriers < self.barriers {
-            self.awaited -= 1;
-        }
         if let Some(lane) = self.by_key.get_mut(key) {
             debug_assert!(lane.in_flight.is_some(), "an item is settled twice");
             lane.in_flight = None;
@@ -189,63 +140,35 @@ mod tests {
         format!("{}={}", String::from_utf8_lossy(&put.item.key), put.item.to_json())
     }
 
-    fn next(lanes: &mut KeyLanes) -> Vec<Arc<Sent>> {
+    fn next(lanes: &mut KeyLanes) -> Vec<Arc<Put>> {
         std::iter::from_fn(|| lanes.next_request()).collect()
     }
 
-    fn texts(items: &[Arc<Sent>]) -> Vec<String> {
-        items.iter().map(|sent| text(&sent.put)).collect()
+    fn texts(items: &[Arc<Put>]) -> Vec<String> {
+        items.iter().map(|put| text(put)).collect()
     }
 
     #[test]
-    fn a_barrier_waits_for_what_came_before_it_and_for_what_takes_its_place() {
+    fn what_is_not_settled_is_what_is_on_its_way_and_what_waits() {
         let mut lanes = KeyLanes::default();
         for key in ["b", "a"] {
             lanes.push(put(key, "1", "1"));
         }
         let first = lanes.next_request().unwrap();
         lanes.push(put("b", "2", "2"));
-        lanes.begin_barrier();
         assert_eq!(
             lanes.unsettled().map(text).collect::<Vec<_>>(),
             [r#"a={"v":"1"}"#, r#"b={"v":"1"}"#, r#"b={"v":"2"}"#]
         );
         lanes.push(put("b", "3", "3"));
-        lanes.push(put("c", "1", "1"));
+        let rejected = Rejected { row: "{}".into(), reason: "too large".into() };
+        lanes.reject(rejected.clone());
         lanes.settle(&first);
+        assert_eq!(lanes.take_rejected(), [rejected]);
         let rest = next(&mut lanes);
-        assert_eq!(texts(&rest), [r#"a={"v":"1"}"#, r#"c={"v":"1"}"#, r#"b={"v":"3"}"#]);
-        lanes.settle(&rest[0]);
-        assert_eq!(lanes.take_prepared(), None);
-        let rejected = |reason: &str| Rejected { row: "{}".into(), reason: reason.into() };
-        lanes.reject(&rest[1], rejected("after"));
-        lanes.reject(&rest[2], rejected("before"));
-        lanes.settle(&rest[2]);
-        assert_eq!(
-            lanes.take_prepared(),
-            Some(vec![rejected("before")]),
-            "what came after it may take its time"
-        );
-        assert_eq!(lanes.take_rejected(), [rejected("after")]);
-    }
-
-    #[test]
-    fn what_is_staged_belongs_to_the_next_epoch() {
-        let mut lanes = KeyLanes::default();
-        lanes.push(put("a", "1", "1"));
-        let sent = lanes.next_request().unwrap();
-        let rejected = |reason: &str| Rejected { row: "{}".into(), reason: reason.into() };
-        lanes.reject_row(rejected("no key"));
-        lanes.begin_barrier();
-        assert_eq!(lanes.unsettled().count(), 1);
-        assert_eq!(lanes.stage(), [rejected("no key")]);
-        lanes.reject(&sent, rejected("too large"));
-        lanes.settle(&sent);
-        assert_eq!(
-            lanes.take_rejected(),
-            [rejected("too large")],
-            "it is rejected again if the checkpoint is gone back to"
-        );
+        assert_eq!(texts(&rest), [r#"a={"v":"1"}"#, r#"b={"v":"3"}"#]);
+        rest.iter().for_each(|put| lanes.settle(put));
+        assert_eq!((lanes.unsettled().count(), lanes.items), (0, 0));
     }
 
     #[test]

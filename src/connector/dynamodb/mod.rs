@@ -1,7 +1,8 @@
 //! Connector `dynamodb`: a table that is written by key, and looked up by key.
 //!
 //! In reading order: `options` (what WITH may say), `api` (the calls), `client` (by the AWS SDK),
-//! `describe` (what table it is), `lost` (what ends it all); of `sink`: `value` and `item` (rows to items), `writers` (what
+//! `describe` (what table it is), `lost` (what ends it all), `made_again`
+//! (is it the one of the run?); of `sink`: `value` and `item` (rows to items), `writers` (what
 //! becomes of them), `outbox` (what waits for a checkpoint), `lanes` (order), `sender` (requests and
 //! retries), `faults` (whose fault a refusal is); of `lookup`: `read` (its calls).
 
@@ -13,6 +14,7 @@ pub(crate) mod item;
 mod lanes;
 pub mod lookup;
 mod lost;
+mod made_again;
 pub(crate) mod options;
 mod outbox;
 mod read;
@@ -167,7 +169,8 @@ impl Writes for DynamoDb {
             env.clock.clone(),
             env.tasks.clone(),
         );
-        Ok(Arc::new(sink.map_err(|e| sink_error(e, table))?))
+        let sink = sink.map_err(|e| sink_error(e, table))?;
+        Ok(Arc::new(sink.on_gap(env.on_gap)))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::item::{Item, Put};
 use super::sender::BUFFER_BYTES_MAX;
-use super::staged;
+use super::staged::{self, SentBy};
 use crate::sink::Staged;
 
 /// The newest change of each key since the last barrier.
@@ -53,7 +53,7 @@ impl Outbox {
         items.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         let puts: Vec<Put> =
             items.into_iter().map(|item| Put { item, version: version.clone() }).collect();
-        staged::encode(puts.iter())
+        staged::encode(puts.iter(), SentBy::Commit)
     }
 }
 
@@ -82,7 +82,7 @@ mod tests {
         let version: Arc<str> = "7".into();
         let staged = staged::decode(&outbox.stage(&version), &"0".into());
         let put = |item| Put { item, version: version.clone() };
-        assert_eq!(staged, Ok(vec![put(deletion), put(item("b", "22"))]));
+        assert_eq!(staged, Ok((SentBy::Commit, vec![put(deletion), put(item("b", "22"))])));
         assert!(outbox.stage(&version).is_empty());
     }
 

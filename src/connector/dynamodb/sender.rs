@@ -6,21 +6,22 @@
 //! is settled only when it is acknowledged, superseded or rejected; an item that cannot be taken
 //! does not hold up the others; throttling and errors of the server are tried again for ever.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::sync::Notify;
 
 use super::describe::describe;
 use crate::connector::dynamodb::api::{Failure, TableApi, TableKey};
 use crate::connector::dynamodb::item::Put;
-use crate::connector::dynamodb::lanes::{KeyLanes, Sent};
+use crate::connector::dynamodb::lanes::KeyLanes;
 use crate::connector::dynamodb::lost::Lost;
-use crate::connector::dynamodb::staged;
+use crate::connector::dynamodb::staged::{self, SentBy};
 use crate::sink::version::Tally;
-use crate::sink::{Afterwards, Prepared, Rejected};
+use crate::sink::{Prepared, Rejected};
 use crate::tasks::Tasks;
+use crate::time::seldom::Seldom;
 use crate::time::timer;
 use crate::wake::Wake;
 use crate::who::{Again, Mistake, Who};
@@ -28,6 +29,9 @@ use crate::who::{Again, Mistake, Who};
 /// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second;
 /// several writers share memory with the state.
 pub(crate) const BUFFER_BYTES_MAX: usize = 8 << 20;
+/// What may wait in one writer when a barrier is on its way to it, bytes: the buffer, and some lanes
+/// full of what comes before the barrier. Past that the barrier waits for the table.
+const STAGED_BYTES_MAX: usize = 4 * BUFFER_BYTES_MAX;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 /// Long enough to let a throttled table recover, short enough to notice soon. Jitter adds up to as
 /// much again.
@@ -37,7 +41,8 @@ const RETRY_DELAY_MAX: Duration = Duration::from_millis(2500);
 pub(crate) struct Sender {
     lanes: Mutex<KeyLanes>,
     config: SenderConfig,
-    retries: AtomicU64,
+    /// Told when a request has ended.
+    ended: Notify,
 }
 
 /// Limits and surroundings of a sender.
@@ -55,12 +60,14 @@ pub(crate) struct SenderConfig {
     pub wake: Wake,
     /// For log lines.
     pub table: String,
+    /// When all senders of the table together said last that writes are tried again.
+    pub retries_told: Arc<Seldom>,
     pub tally: Arc<Tally>,
 }
 
 impl Sender {
     pub fn new(config: SenderConfig) -> Arc<Sender> {
-        Arc::new(Sender { lanes: Mutex::default(), config, retries: AtomicU64::default() })
+        Arc::new(Sender { lanes: Mutex::default(), config, ended: Notify::new() })
     }
 
     fn lanes(&self) -> MutexGuard<'_, KeyLanes> {
@@ -87,37 +94,50 @@ impl Sender {
         lanes.bytes < BUFFER_BYTES_MAX && lanes.items < self.config.items_max
     }
 
+    /// The same for what comes before a barrier, which stages what is held.
+    pub fn has_room_before_barrier(&self) -> bool {
+        self.lanes().bytes < STAGED_BYTES_MAX
+    }
+
     /// What it occupies.
     pub fn memory_bytes(&self) -> usize {
         self.lanes().bytes
     }
 
-    /// Ends an epoch. What is on its way is staged if the job goes on; else it has to arrive.
-    pub fn begin_prepare(&self, afterwards: Afterwards) -> Result<Prepared, Lost> {
-        let mut lanes = self.lanes();
-        lanes.begin_barrier();
-        if afterwards == Afterwards::GoesOn && lanes.failure.is_none() {
-            let staged = staged::encode(lanes.unsettled());
-            return Ok(Prepared::Part { staged, rejected: lanes.stage() });
-        }
-        drop(lanes);
-        self.poll_prepare()
-    }
-
-    /// Whether everything from before the barrier has arrived.
-    pub fn poll_prepare(&self) -> Result<Prepared, Lost> {
+    /// Ends an epoch, with what is on its way and what waits as the writer's part of it.
+    pub fn stage(&self, sent_by: SentBy) -> Result<Prepared, Lost> {
         let mut lanes = self.lanes();
         if let Some(failure) = &lanes.failure {
             return Err(failure.clone());
         }
-        let rejected = lanes.take_prepared();
-        Ok(rejected
-            .map_or(Prepared::Waits, |rejected| Prepared::Part { staged: Vec::new(), rejected }))
+        let staged = staged::encode(lanes.unsettled(), sent_by);
+        Ok(Prepared::Part { staged, rejected: lanes.take_rejected() })
+    }
+
+    /// Returns when everything has arrived, with the rows that can never be in the table. For one
+    /// caller, when nothing is pushed any more.
+    pub async fn settled(&self) -> Result<Vec<Rejected>, Lost> {
+        loop {
+            {
+                let mut lanes = self.lanes();
+                if let Some(failure) = &lanes.failure {
+                    return Err(failure.clone());
+                }
+                if lanes.items == 0 {
+                    return Ok(lanes.take_rejected());
+                }
+                if lanes.closed {
+                    let reason = "its writer ended before all rows were written".into();
+                    return Err(Lost { reason, who: Who::Us });
+                }
+            }
+            self.ended.notified().await;
+        }
     }
 
     /// Notes a row that cannot be an item.
     pub(crate) fn reject(&self, rejected: Rejected) {
-        self.lanes().reject_row(rejected);
+        self.lanes().reject(rejected);
     }
 
     pub fn take_rejected(&self) -> Vec<Rejected> {
@@ -127,6 +147,7 @@ impl Sender {
     /// Sends nothing more, not even again.
     pub fn close(&self) {
         self.lanes().closed = true;
+        self.ended.notify_one();
     }
 
     /// The same, and whoever waits for what is on its way gets this for an answer.
@@ -135,6 +156,7 @@ impl Sender {
         lanes.closed = true;
         lanes.failure.get_or_insert(lost);
         drop(lanes);
+        self.ended.notify_one();
         (self.config.wake)();
     }
 
@@ -161,9 +183,10 @@ impl Sender {
     async fn unfit(&self, reason: &str, refusal: Refusal) -> Option<String> {
         let SenderConfig { table, key, api, .. } = &self.config;
         match describe(api.clone()).await {
-            Ok(found) if found != *key => Some(format!(
-                "DynamoDB table '{table}' has changed while the job ran: its key is {found}, the query writes {key} ({reason}). \
-                 Give the table its former key, or the query that of the table, and start again"
+            Ok(found) if found.key != *key => Some(format!(
+                "DynamoDB table '{table}' has changed while the job ran: its key is {}, the query writes {key} ({reason}). \
+                 Give the table its former key, or the query that of the table, and start again",
+                found.key
             )),
             Ok(_) if refusal == Refusal::Unclear => None,
             Ok(_) => Some(format!(
@@ -178,14 +201,9 @@ impl Sender {
     }
 
     fn log_retry(&self, reason: &str) {
-        let retries = self.retries.fetch_add(1, Ordering::Relaxed) + 1;
-        // Lines grow with the logarithm of the failures.
-        if retries.is_power_of_two() {
-            tracing::warn!(
-                table = self.config.table,
-                retries,
-                "DynamoDB did not take a write, trying again: {reason}"
-            );
+        let SenderConfig { table, retries_told, .. } = &self.config;
+        if let Some(retries) = retries_told.count() {
+            tracing::warn!(table, retries, "DynamoDB did not take a write, trying again: {reason}");
         }
     }
 }
@@ -212,7 +230,7 @@ enum Outcome {
 /// An item on its way. When that ends, however it ends, the sender learns of it.
 struct Request {
     sender: Arc<Sender>,
-    sent: Arc<Sent>,
+    sent: Arc<Put>,
     is_settled: bool,
 }
 
@@ -241,7 +259,7 @@ impl Request {
     async fn put(&self) -> Outcome {
         let (sender, config) = (&self.sender, &self.sender.config);
         let in_vain = |reason| Outcome::Failed(Lost::outside(Again::IsInVain, reason));
-        match config.api.put(&self.sent.put, &config.key).await {
+        match config.api.put(&self.sent, &config.key).await {
             Ok(standing) | Err(Failure::Superseded(standing)) => {
                 config.tally.add(standing);
                 Outcome::Settled
@@ -268,7 +286,7 @@ impl Request {
 
     /// What becomes of an item that can never be taken.
     fn refuse(&self, reason: String) -> Outcome {
-        let item = &self.sent.put.item;
+        let item = &self.sent.item;
         // A row that is deleted and could not be one was rejected when it was added.
         if !item.deletes {
             let row = item.to_json();
@@ -276,7 +294,7 @@ impl Request {
                 let reason = format!("{reason}: {row}");
                 return Outcome::Failed(Lost { reason, who: Who::User(Mistake::Data) });
             }
-            self.sender.lanes().reject(&self.sent, Rejected { row, reason });
+            self.sender.lanes().reject(Rejected { row, reason });
         }
         Outcome::Settled
     }
@@ -287,13 +305,14 @@ impl Drop for Request {
         let mut lanes = self.sender.lanes();
         lanes.requests -= 1;
         if !self.is_settled && !lanes.closed {
-            // Nobody will send it: better an error than a barrier that never ends.
+            // Nobody will send it: better an error than a commit that never ends.
             lanes.failure.get_or_insert_with(|| {
                 let reason = "the network runtime stopped before all rows were written".into();
                 Lost { reason, who: Who::Us }
             });
         }
         self.sender.send_more(lanes);
+        self.sender.ended.notify_one();
         (self.sender.config.wake)();
     }
 }

@@ -11,32 +11,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-
 use super::api::{TableApi, TableKey, Tables};
 use super::client::Aws;
 use super::describe::describe;
 use super::item::{DELETED_ATTRIBUTE, EXPIRES_ATTRIBUTE, ItemEncoder, Put, VERSION_ATTRIBUTE};
 use super::lost::Lost;
+use super::made_again::MadeAgain;
 use super::options::DynamoDbOptions;
 use super::sender::{Sender, SenderConfig};
-use super::staged;
+use super::staged::{self, SentBy};
 use super::value::{is_supported, key_type};
-use super::writers::{DirectWriter, OutboxWriter, RowItems};
+use super::writers::{DirectWriter, Ending, OutboxWriter, RowItems};
 use crate::aws::clock::ServerClock;
+use crate::connector::environment::OnGap;
 use crate::sink::version::{Counts, Tally, Version, WriteMode};
-use crate::sink::{
-    Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec,
-};
+use crate::sink::{Guarantee, Leaves, Rejected, Sink, SinkError, SinkWriter, Staged, TableSpec};
 use crate::tasks::Tasks;
 use crate::time::clock::{Clock, SharedClock, SystemClock};
+use crate::time::seldom::Seldom;
 use crate::types::sql_name;
 use crate::wake::Wake;
 use crate::who::{Again, Who};
 
 /// Why `commit` ends before all has arrived.
 fn given_up() -> Lost {
-    Lost::outside(Again::MayHelp, "the job has failed meanwhile")
+    Lost::outside(Again::MayHelp, "the job has ended meanwhile")
 }
 
 pub struct DynamoDbSink {
@@ -50,18 +49,22 @@ pub struct DynamoDbSink {
     /// Looked at for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
     tally: Arc<Tally>,
+    made_again: Arc<MadeAgain>,
+    retries_told: Arc<Seldom>,
+    behind_told: Seldom,
     /// What the checkpoint had staged that the job goes on from: for the first writer to send.
     resumed: Mutex<Vec<Put>>,
-    /// What `commit` sends at the moment.
+    /// What `commit` waits for at the moment.
     committing: Mutex<Committing>,
+    ending: Ending,
     /// Rows that the table refused when they were committed.
     refused: Mutex<Vec<Rejected>>,
 }
 
 #[derive(Default)]
 struct Committing {
-    sender: Option<Arc<Sender>>,
-    /// The job has failed: nothing more is committed.
+    senders: Vec<Arc<Sender>>,
+    /// The job has failed or stops: nothing more is committed.
     is_over: bool,
 }
 
@@ -98,6 +101,7 @@ impl DynamoDbSink {
         let clock = ServerClock::new(clock);
         let api = tables.open(&options, clock.clone());
         let tally = Arc::new(Tally::new(&spec.name));
+        let made_again = MadeAgain::new(&options.table_name, run_ms);
         Ok(DynamoDbSink {
             spec,
             options,
@@ -108,10 +112,20 @@ impl DynamoDbSink {
             clock,
             table: Mutex::default(),
             tally,
+            made_again,
+            retries_told: Arc::default(),
+            behind_told: Seldom::default(),
             resumed: Mutex::default(),
             committing: Mutex::default(),
+            ending: Ending::default(),
             refused: Mutex::default(),
         })
+    }
+
+    /// What is to be done where the table has been made again since the run began.
+    pub(super) fn on_gap(self, on_gap: OnGap) -> DynamoDbSink {
+        self.made_again.agree(on_gap);
+        self
     }
 
     /// Finds what is wrong with a table's declaration, without touching the outside.
@@ -147,8 +161,9 @@ impl DynamoDbSink {
             reason: format!("DynamoDB table '{}': {}", self.options.table_name, lost.reason),
             who: lost.who,
         })?;
-        let key = self.key_columns(&found)?;
-        Ok(slot.insert(Arc::new(Table { found, key })).clone())
+        let key = self.key_columns(&found.key)?;
+        self.made_again.look(&found, &found.key);
+        Ok(slot.insert(Arc::new(Table { found: found.key, key })).clone())
     }
 
     /// Runs network work.
@@ -251,49 +266,95 @@ impl DynamoDbSink {
             tasks: self.tasks.clone(),
             wake,
             table: self.options.table_name.clone(),
+            retries_told: self.retries_told.clone(),
             tally: self.tally.clone(),
         })
     }
 
-    /// What writers have staged. Items that an older release staged without a version give way to
-    /// any that has one.
-    fn decode(&self, staged: &[Staged]) -> Result<Vec<Put>, SinkError> {
+    /// What writers have staged, with who sends it. Items that an older release staged without a
+    /// version give way to any that has one.
+    fn decode(&self, staged: &[Staged]) -> Result<Vec<(SentBy, Put)>, SinkError> {
         let lowest = Version::of_window(self.run_ms, None).to_string().into();
         let mut puts = Vec::new();
         for part in staged {
             let part = staged::decode(part, &lowest);
-            let part = part.map_err(|reason| self.unfit(Who::Stored(Again::IsInVain), reason))?;
-            puts.extend(part);
+            let (sent_by, part) =
+                part.map_err(|reason| self.unfit(Who::Stored(Again::IsInVain), reason))?;
+            puts.extend(part.into_iter().map(|put| (sent_by, put)));
         }
         Ok(puts)
     }
 
-    /// Sends changes until all have arrived. Returns those that the table refused.
-    fn send_all(&self, puts: Vec<Put>) -> Result<Vec<Rejected>, SinkError> {
+    /// What was staged of windows for one of the two to send.
+    fn decode_sent_by(&self, wanted: SentBy, staged: &[Staged]) -> Result<Vec<Put>, SinkError> {
+        let puts = self.decode(staged)?.into_iter().filter(|(sent_by, _)| *sent_by == wanted);
+        Ok(puts.map(|(_, put)| put).collect())
+    }
+
+    /// Sends what was staged until all has arrived. Notes what the table refused.
+    fn send_all(&self, puts: Vec<Put>) -> Result<(), SinkError> {
         let table = self.table()?;
-        let ended = Arc::new(Notify::new());
-        let told = ended.clone();
-        let sender = self.sender(&table, Arc::new(move || told.notify_one()));
+        let sender = self.sender(&table, Arc::new(|| {}));
+        sender.push(puts).map_err(|lost| self.failed(lost))?;
+        self.settle(vec![sender])
+    }
+
+    /// Waits until all that these have has arrived. Notes what the table refused.
+    fn settle(&self, senders: Vec<Arc<Sender>>) -> Result<(), SinkError> {
         {
             let mut committing = lock(&self.committing);
             if committing.is_over {
+                senders.iter().for_each(|sender| sender.close());
                 return Err(self.failed(given_up()));
             }
-            committing.sender = Some(sender.clone());
+            committing.senders = senders.clone();
         }
-        let sent = self.wait(async move {
-            sender.push(puts)?;
-            let mut prepared = sender.begin_prepare(Afterwards::Ends)?;
-            loop {
-                match prepared {
-                    Prepared::Part { rejected, .. } => return Ok(rejected),
-                    Prepared::Waits => ended.notified().await,
-                }
-                prepared = sender.poll_prepare()?;
+        let settled = self.wait(async move {
+            let mut refused = Vec::new();
+            for sender in senders {
+                refused.extend(sender.settled().await?);
             }
+            Ok(refused)
         });
-        lock(&self.committing).sender = None;
-        sent?.map_err(|lost| self.failed(lost))
+        lock(&self.committing).senders.clear();
+        lock(&self.refused).extend(settled?.map_err(|lost| self.failed(lost))?);
+        Ok(())
+    }
+
+    /// Sends results without a window. Two queries may have written the same key: then that of the
+    /// later writer stays, whichever arrives first.
+    fn commit_changes(&self, staged: &[Staged]) -> Result<(), SinkError> {
+        let puts = self.decode(staged)?.into_iter().map(|(_, put)| (put.item.key.clone(), put));
+        let by_key: BTreeMap<Arc<[u8]>, Put> = puts.collect();
+        if by_key.is_empty() {
+            return Ok(());
+        }
+        let behind = self.counts().newer_window;
+        self.send_all(by_key.into_values().collect())?;
+        let behind = self.counts().newer_window - behind;
+        if behind > 0
+            && let Some(checkpoints) = self.behind_told.count()
+        {
+            tracing::warn!(
+                table = self.options.table_name,
+                behind,
+                checkpoints,
+                "results are not written: the table holds those of a later checkpoint of this run; was the state directory taken \
+                 from a copy, or does another process run on one?"
+            );
+        }
+        Ok(())
+    }
+
+    /// Waits for results of windows when the job ends with them: for the writers that send them
+    /// already, or, after a kill, for what these had staged.
+    fn commit_last(&self, staged: &[Staged]) -> Result<(), SinkError> {
+        let ending = lock(&self.ending).clone();
+        if !ending.is_empty() {
+            return self.settle(ending);
+        }
+        let puts = self.decode_sent_by(SentBy::Commit, staged)?;
+        if puts.is_empty() { Ok(()) } else { self.send_all(puts) }
     }
 }
 
@@ -304,6 +365,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Sink for DynamoDbSink {
     fn guarantee(&self) -> Guarantee {
         Guarantee::EffectivelyOnce
+    }
+
+    /// A replay makes the same windows again. Changes it makes by another way.
+    fn leaves(&self) -> Leaves {
+        if self.mode == WriteMode::InOrder { Leaves::Changes } else { Leaves::Nothing }
     }
 
     fn writer(&self, _writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
@@ -321,34 +387,14 @@ impl Sink for DynamoDbSink {
         let sender = self.sender(&table, wake);
         let resumed = std::mem::take(&mut *lock(&self.resumed));
         sender.push(resumed).map_err(|lost| self.failed(lost))?;
-        Ok(Box::new(DirectWriter::new(rows, sender)))
+        Ok(Box::new(DirectWriter::new(rows, sender, self.ending.clone())))
     }
 
-    /// Sends results without a window. Two queries may have written the same key: then that of the
-    /// later writer stays, whichever arrives first.
     fn commit(&self, staged: &[Staged]) -> Result<(), SinkError> {
-        if self.mode != WriteMode::InOrder {
-            // It is on its way already.
-            return Ok(());
+        match self.mode {
+            WriteMode::InOrder => self.commit_changes(staged),
+            WriteMode::Unique | WriteMode::Versioned => self.commit_last(staged),
         }
-        let puts = self.decode(staged)?.into_iter().map(|put| (put.item.key.clone(), put));
-        let by_key: BTreeMap<Arc<[u8]>, Put> = puts.collect();
-        if by_key.is_empty() {
-            return Ok(());
-        }
-        let behind = self.counts().newer_window;
-        let refused = self.send_all(by_key.into_values().collect())?;
-        lock(&self.refused).extend(refused);
-        let behind = self.counts().newer_window - behind;
-        if behind > 0 {
-            tracing::warn!(
-                table = self.options.table_name,
-                behind,
-                "results are not written: the table holds those of a later checkpoint of this run; was the state directory taken \
-                 from a copy, or does another process run on one?"
-            );
-        }
-        Ok(())
     }
 
     fn resume(&self, staged: &[Staged]) -> Result<(), SinkError> {
@@ -356,7 +402,7 @@ impl Sink for DynamoDbSink {
             // That was committed.
             return Ok(());
         }
-        let puts = self.decode(staged)?;
+        let puts = self.decode_sent_by(SentBy::Writers, staged)?;
         lock(&self.resumed).extend(puts);
         Ok(())
     }
@@ -369,12 +415,37 @@ impl Sink for DynamoDbSink {
         Some(self.counts())
     }
 
+    fn missing(&self) -> Option<String> {
+        self.made_again.missing()
+    }
+
+    fn audit(&self) -> Result<(), SinkError> {
+        let known = lock(&self.table).clone();
+        let Some(table) = known else { return Ok(()) };
+        if let Some(found) = self.made_again.other_key() {
+            let own = &table.found;
+            let reason = format!(
+                "DynamoDB table '{}' has changed while the job ran: its key is {found}, the query writes {own}. Give the table its \
+                 former key, or the query that of the table, and start again",
+                self.options.table_name
+            );
+            return Err(self.unfit(Who::Outside(Again::IsInVain), reason));
+        }
+        let (api, made_again) = (self.api.clone(), self.made_again.clone());
+        self.tasks.spawn(async move {
+            // Whoever may write need not be allowed to look, and a write says that the table is not
+            // there any more.
+            if let Ok(found) = api.describe().await {
+                made_again.look(&found, &table.found);
+            }
+        });
+        Ok(())
+    }
+
     fn give_up(&self) {
         let mut committing = lock(&self.committing);
         committing.is_over = true;
-        if let Some(sender) = &committing.sender {
-            sender.give_up(given_up());
-        }
+        committing.senders.iter().for_each(|sender| sender.give_up(given_up()));
     }
 }
 

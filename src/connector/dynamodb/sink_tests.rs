@@ -19,6 +19,7 @@ use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::simulation::executor::Sim;
 use crate::simulation::table::{Service, TableFaults};
+use crate::sink::{Afterwards, Prepared};
 use crate::support::seeds::each_seed;
 use crate::support::tier::by_tier;
 use crate::time::EventTime;
@@ -222,11 +223,11 @@ fn results_of_windows_never_go_back_and_a_later_run_wins() {
             (n..).zip(RIDERS).map(|(n, rider)| (rider.to_owned(), n)).collect()
         };
         let end = |process: &Process, writer: &mut dyn SinkWriter| {
-            let mut prepared = writer.begin_prepare(Epoch::new(9), Afterwards::Ends);
-            while prepared.expect("no failure") == Prepared::Waits {
-                process.pass(1);
-                prepared = writer.poll_prepare();
-            }
+            let staged = match writer.begin_prepare(Epoch::new(9), Afterwards::Ends) {
+                Ok(Prepared::Part { staged, .. }) => staged,
+                other => panic!("{other:?}"),
+            };
+            process.sink.commit(&[staged]).expect("no failure");
         };
         end(&process, &mut *writer);
         assert_eq!(world.rows(), expected(60));

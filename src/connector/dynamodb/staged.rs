@@ -16,9 +16,22 @@ use crate::sink::Staged;
 /// Of this form. Another one gets the next number.
 const VERSION: u32 = 1;
 
+/// Who sends what is staged?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SentBy {
+    /// The writers of the job that goes on from the checkpoint.
+    #[default]
+    Writers,
+    /// `commit`: the job ends with the checkpoint.
+    Commit,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Items {
     version: u32,
+    /// Missing where it is the writers.
+    #[serde(default)]
+    sent_by: SentBy,
     items: Vec<StagedItem>,
 }
 
@@ -33,7 +46,7 @@ struct StagedItem {
 }
 
 /// Empty if there are none.
-pub fn encode<'a>(puts: impl Iterator<Item = &'a Put>) -> Staged {
+pub fn encode<'a>(puts: impl Iterator<Item = &'a Put>, sent_by: SentBy) -> Staged {
     let items: Vec<StagedItem> = puts
         .map(|Put { item, version }| StagedItem {
             key: item.key.to_vec(),
@@ -51,11 +64,12 @@ pub fn encode<'a>(puts: impl Iterator<Item = &'a Put>) -> Staged {
         return Staged::new();
     }
     // Plain data in memory always encodes.
-    serde_json::to_vec(&Items { version: VERSION, items }).unwrap_or_default()
+    serde_json::to_vec(&Items { version: VERSION, sent_by, items }).unwrap_or_default()
 }
 
-/// The items again, or why they cannot be read. `lowest`: the version of those without one.
-pub fn decode(staged: &[u8], lowest: &Arc<str>) -> Result<Vec<Put>, String> {
+/// The items again and who sends them, or why they cannot be read. `lowest`: the version of those
+/// without one.
+pub fn decode(staged: &[u8], lowest: &Arc<str>) -> Result<(SentBy, Vec<Put>), String> {
     let items: Items = serde_json::from_slice(staged)
         .map_err(|e| format!("rows staged in the checkpoint cannot be read: {e}"))?;
     if items.version != VERSION {
@@ -74,7 +88,7 @@ pub fn decode(staged: &[u8], lowest: &Arc<str>) -> Result<Vec<Put>, String> {
         };
         Put { item, version: staged.version.map_or_else(|| lowest.clone(), Into::into) }
     };
-    Ok(items.items.into_iter().map(put).collect())
+    Ok((items.sent_by, items.items.into_iter().map(put).collect()))
 }
 
 #[cfg(test)]
@@ -101,12 +115,14 @@ mod tests {
         let deletion = Item { deletes: true, ..item.clone() };
         let puts = [(item, "7"), (deletion, "8")];
         let puts = puts.map(|(item, version)| Put { item, version: version.into() });
-        let staged = encode(puts.iter());
-        assert_eq!(decode(&staged, &lowest), Ok(puts.to_vec()));
+        let staged = encode(puts.iter(), SentBy::Commit);
+        assert_eq!(decode(&staged, &lowest), Ok((SentBy::Commit, puts.to_vec())));
         let text = String::from_utf8(staged.clone()).unwrap();
-        let older = decode(text.replacen("\"7\"", "null", 1).as_bytes(), &lowest).unwrap();
+        let text = text.replacen("\"7\"", "null", 1).replacen("\"sent_by\":\"Commit\",", "", 1);
+        let (sent_by, older) = decode(text.as_bytes(), &lowest).unwrap();
+        assert_eq!(sent_by, SentBy::Writers);
         assert_eq!(older[0], Put { version: lowest.clone(), ..puts[0].clone() });
-        assert!(encode(std::iter::empty()).is_empty());
+        assert!(encode(std::iter::empty(), SentBy::Writers).is_empty());
         let other =
             String::from_utf8(staged).unwrap().replacen("\"version\":1", "\"version\":2", 1);
         assert!(decode(other.as_bytes(), &lowest).unwrap_err().contains("form 2"));

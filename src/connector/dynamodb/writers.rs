@@ -4,12 +4,13 @@
 //! ([`Version`]); results of windows, which a replay makes again as they were, are sent at once
 //! ([`DirectWriter`]); results without a window wait for their checkpoint ([`OutboxWriter`]).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::item::{Item, ItemEncoder, Put};
 use super::lost::Lost;
 use super::outbox::Outbox;
 use super::sender::Sender;
+use super::staged::SentBy;
 use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::sink::version::Version;
@@ -63,11 +64,15 @@ impl RowItems {
 pub(super) struct DirectWriter {
     rows: RowItems,
     sender: Arc<Sender>,
+    ending: Ending,
 }
 
+/// Senders of writers with which the job ends: `commit` waits for them.
+pub(super) type Ending = Arc<Mutex<Vec<Arc<Sender>>>>;
+
 impl DirectWriter {
-    pub fn new(rows: RowItems, sender: Arc<Sender>) -> DirectWriter {
-        DirectWriter { rows, sender }
+    pub fn new(rows: RowItems, sender: Arc<Sender>, ending: Ending) -> DirectWriter {
+        DirectWriter { rows, sender, ending }
     }
 }
 
@@ -92,6 +97,10 @@ impl SinkWriter for DirectWriter {
         self.sender.has_room()
     }
 
+    fn has_room_before_barrier(&mut self) -> bool {
+        self.sender.has_room_before_barrier()
+    }
+
     fn memory_bytes(&self) -> usize {
         self.sender.memory_bytes()
     }
@@ -101,11 +110,15 @@ impl SinkWriter for DirectWriter {
         _epoch: Epoch,
         afterwards: Afterwards,
     ) -> Result<Prepared, SinkError> {
-        self.sender.begin_prepare(afterwards).map_err(|lost| self.rows.failed(lost))
-    }
-
-    fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
-        self.sender.poll_prepare().map_err(|lost| self.rows.failed(lost))
+        let sent_by = match afterwards {
+            Afterwards::GoesOn | Afterwards::Stops => SentBy::Writers,
+            Afterwards::Ends => {
+                let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+                ending.push(self.sender.clone());
+                SentBy::Commit
+            }
+        };
+        self.sender.stage(sent_by).map_err(|lost| self.rows.failed(lost))
     }
 
     fn take_rejected(&mut self) -> Vec<Rejected> {
@@ -144,6 +157,12 @@ impl SinkWriter for OutboxWriter {
 
     fn has_room(&mut self) -> bool {
         self.outbox.has_room()
+    }
+
+    /// Only a barrier empties it. What comes before one at most lies in its lanes, and in a fire
+    /// that is under way.
+    fn has_room_before_barrier(&mut self) -> bool {
+        true
     }
 
     fn wants_epoch(&self) -> bool {

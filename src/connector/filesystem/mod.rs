@@ -45,7 +45,7 @@ impl Connector for Filesystem {
             OptionSpec::new(
                 MONITOR_INTERVAL,
                 OptionKind::Duration,
-                "how often a folder is looked at for new files; without it the table ends",
+                "how often a folder is looked at for new files; without it the table ends. A file that was gone for an hour is a new one",
             ),
         ]
     }
@@ -102,14 +102,15 @@ impl Writes for Filesystem {
         let path = required(table, "path", "the folder to write to")?;
         let folder = PathBuf::from(path.strip_prefix("file://").unwrap_or(path));
         let name = hints::short_name(&table.name);
-        Ok(Arc::new(FileSink::new(
+        let sink = FileSink::new(
             env.files.clone(),
             &name,
             folder,
             &env.run_name,
             plan.schema.clone(),
             formats::encode_format(table)?,
-        )?))
+        )?;
+        Ok(Arc::new(sink.syncing_aside(env.tasks.clone())))
     }
 }
 

@@ -1,7 +1,8 @@
 //! Results as files of lines in a folder, each row exactly once (the `filesystem` connector).
 //!
 //! Called by `runtime` through [`Sink`]. A writer appends to a *part* whose name starts with a dot.
-//! `begin_prepare` makes the parts of an epoch durable and returns their names for the manifest;
+//! `begin_prepare` has the parts of an epoch made durable, large ones beside the worker, and then
+//! gives their names for the manifest;
 //! only when the manifest is durable does `commit` rename them. What always holds: a file without a
 //! leading dot is complete and never changes; a part is visible if and only if a manifest names it;
 //! a crash at any point is repaired by `recommit` (renames what was not yet) and
@@ -23,6 +24,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use arrow::datatypes::SchemaRef;
 
@@ -34,6 +36,7 @@ use crate::format::json::EncodeOptions;
 use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::sink::{Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter};
+use crate::tasks::{Stopped, Tasks};
 use crate::wake::Wake;
 use crate::who::{Again, Who};
 
@@ -50,11 +53,23 @@ const NAME_ATTEMPTS_MAX: u64 = 1000;
 const NAME_PREFIX_BYTES_MAX: usize = 160;
 const PART_SUFFIX: &str = ".inprogress";
 
+/// A part of so many bytes or more is synced beside the worker, which would wait for the disk as
+/// long as that takes to write them. In tests, whose parts are small, some are that large.
+const SYNCED_ASIDE_BYTES: u64 = if cfg!(test) { 200 } else { 1 << 20 };
+
 /// Writes rows of one table into one folder.
 pub(crate) struct FileSink {
     target: Arc<Target>,
     part_bytes_max: u64,
     folder_early: bool,
+    aside: Option<Aside>,
+}
+
+/// Where large parts are synced.
+#[derive(Clone)]
+struct Aside {
+    tasks: Tasks,
+    from_bytes: u64,
 }
 
 /// What all writers of the sink share.
@@ -84,7 +99,12 @@ impl FileSink {
         format: impl Into<EncodeFormat>,
     ) -> Result<FileSink, SinkError> {
         let target = Arc::new(Target::new(files, table, folder, run, schema, format.into())?);
-        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: true })
+        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: true, aside: None })
+    }
+
+    /// The same; large parts are synced by tasks, not by the worker.
+    pub fn syncing_aside(self, tasks: Tasks) -> FileSink {
+        FileSink { aside: Some(Aside { tasks, from_bytes: SYNCED_ASIDE_BYTES }), ..self }
     }
 
     /// The error stream: files of records as they came in, for their owner alone. Most jobs write
@@ -98,7 +118,7 @@ impl FileSink {
         let format = EncodeOptions::default().into();
         let target = Target::new(files, "errors", folder, run, schema, format)?;
         let target = Arc::new(Target { access: Access::OwnerOnly, ..target });
-        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: false })
+        Ok(FileSink { target, part_bytes_max: PART_BYTES_MAX, folder_early: false, aside: None })
     }
 }
 
@@ -107,7 +127,7 @@ impl Sink for FileSink {
         Guarantee::ExactlyOnce
     }
 
-    fn writer(&self, writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
+    fn writer(&self, writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
         let target = Arc::clone(&self.target);
         if self.folder_early {
             target.create_folder()?;
@@ -121,10 +141,13 @@ impl Sink for FileSink {
             number: writer,
             part_bytes_max: self.part_bytes_max,
             encoder,
+            wake,
+            aside: self.aside.clone(),
             rejected: Vec::new(),
             buffer: Vec::new(),
             open: None,
             finished: Vec::new(),
+            preparing: None,
             next_epoch: Epoch::START.next(),
             next_number: 0,
             failed: false,
@@ -244,13 +267,17 @@ struct FileWriter {
     number: usize,
     part_bytes_max: u64,
     encoder: RowEncoder,
+    wake: Wake,
+    aside: Option<Aside>,
     /// Rows that the format has no form for.
     rejected: Vec<Rejected>,
     /// Encoded rows that are not in the file yet.
     buffer: Vec<u8>,
     open: Option<OpenPart>,
-    /// Synced parts of the coming epoch.
+    /// Closed parts of the coming epoch.
     finished: Vec<FinishedPart>,
+    /// What is being made durable of the epoch whose barrier has come.
+    preparing: Option<Preparing>,
     next_epoch: Epoch,
     next_number: u64,
     /// Set by the first failure: what the part then holds is unknown, so nothing may be added to it
@@ -266,12 +293,23 @@ struct OpenPart {
     crc32c: u32,
 }
 
-/// A synced part. Its final name is known when the epoch is.
+/// A part that nothing is added to any more. Its final name is known when the epoch is.
 struct FinishedPart {
     part: String,
     number: u64,
     length_bytes: u64,
     crc32c: u32,
+    /// What came of its sync, if that is done beside the worker.
+    synced: Option<Receiver<io::Result<()>>>,
+}
+
+/// A writer's part of an epoch that is not durable yet.
+struct Preparing {
+    staged: Vec<u8>,
+    /// Rows from before the barrier.
+    rejected: Vec<Rejected>,
+    /// Syncs under way, with the names of the parts.
+    syncs: Vec<(String, Receiver<io::Result<()>>)>,
 }
 
 impl SinkWriter for FileWriter {
@@ -284,8 +322,13 @@ impl SinkWriter for FileWriter {
         epoch: Epoch,
         _afterwards: Afterwards,
     ) -> Result<Prepared, SinkError> {
-        let staged = self.guarded(|writer| writer.stage(epoch))?;
-        Ok(Prepared::Part { staged, rejected: self.take_rejected() })
+        let preparing = self.guarded(|writer| writer.stage(epoch))?;
+        self.preparing = Some(preparing);
+        self.poll_prepare()
+    }
+
+    fn poll_prepare(&mut self) -> Result<Prepared, SinkError> {
+        self.guarded(FileWriter::continue_prepare)
     }
 
     fn take_rejected(&mut self) -> Vec<Rejected> {
@@ -333,28 +376,50 @@ impl FileWriter {
         Ok(())
     }
 
-    fn stage(&mut self, epoch: Epoch) -> Result<Vec<u8>, SinkError> {
+    fn stage(&mut self, epoch: Epoch) -> Result<Preparing, SinkError> {
         self.finish_part()?;
         self.next_epoch = epoch.next();
         self.next_number = 0;
-        if self.finished.is_empty() {
-            return Ok(Vec::new());
+        let (mut parts, mut syncs) = (Vec::new(), Vec::new());
+        for FinishedPart { part, number, length_bytes, crc32c, synced } in self.finished.drain(..) {
+            syncs.extend(synced.map(|synced| (part.clone(), synced)));
+            let name = self.target.name(epoch, self.number, number);
+            parts.push(StagedPart { part, name, length_bytes, crc32c });
         }
-        // The parts must be found under their names after a power failure, too.
-        self.target.sync_folder()?;
-        let (target, writer) = (&self.target, self.number);
-        let staged: Vec<StagedPart> = self
-            .finished
-            .drain(..)
-            .map(|FinishedPart { part, number, length_bytes, crc32c }| StagedPart {
-                part,
-                name: target.name(epoch, writer, number),
-                length_bytes,
-                crc32c,
-            })
-            .collect();
-        serde_json::to_vec(&staged)
-            .map_err(|e| target.refused(Who::Us, format!("list the parts of epoch {epoch}: {e}")))
+        let staged = if parts.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(&parts).map_err(|e| {
+                self.target.refused(Who::Us, format!("list the parts of epoch {epoch}: {e}"))
+            })?
+        };
+        Ok(Preparing { staged, rejected: std::mem::take(&mut self.rejected), syncs })
+    }
+
+    /// Looks whether everything is durable by now.
+    fn continue_prepare(&mut self) -> Result<Prepared, SinkError> {
+        let Some(preparing) = &mut self.preparing else { return Ok(Prepared::Waits) };
+        while let Some((part, synced)) = preparing.syncs.last() {
+            match synced.try_recv() {
+                Err(TryRecvError::Empty) => return Ok(Prepared::Waits),
+                Ok(Ok(())) => drop(preparing.syncs.pop()),
+                Ok(Err(e)) => {
+                    return Err(self.target.failed("sync", &self.target.folder.join(part), &e));
+                }
+                Err(TryRecvError::Disconnected) => {
+                    let reason = format!("{part} was not synced: {Stopped}");
+                    return Err(self.target.refused(Who::Us, reason));
+                }
+            }
+        }
+        if !preparing.staged.is_empty() {
+            // The parts must be found under their names after a power failure, too.
+            self.target.sync_folder()?;
+        }
+        let Some(Preparing { staged, rejected, .. }) = self.preparing.take() else {
+            return Ok(Prepared::Waits);
+        };
+        Ok(Prepared::Part { staged, rejected })
     }
 
     /// Moves the buffer into the part, which is opened by its first bytes: no rows, no file.
@@ -399,13 +464,29 @@ impl FileWriter {
         ))
     }
 
-    /// Closes the open part, so that a crash can no longer lose any of it.
+    /// Closes the open part, and sees to it that a crash can no longer lose any of it.
     fn finish_part(&mut self) -> Result<(), SinkError> {
         self.flush()?;
         if let Some(OpenPart { mut file, part, number, length_bytes, crc32c }) = self.open.take() {
-            let path = self.target.folder.join(&part);
-            file.sync().map_err(|e| self.target.failed("sync", &path, &e))?;
-            self.finished.push(FinishedPart { part, number, length_bytes, crc32c });
+            let aside = self.aside.as_ref().filter(|aside| length_bytes >= aside.from_bytes);
+            let synced = match aside {
+                Some(aside) => {
+                    let (give, synced) = mpsc::channel();
+                    let wake = self.wake.clone();
+                    aside.tasks.block(move || {
+                        // The writer may be gone.
+                        let _ = give.send(file.sync());
+                        wake();
+                    });
+                    Some(synced)
+                }
+                None => {
+                    let path = self.target.folder.join(&part);
+                    file.sync().map_err(|e| self.target.failed("sync", &path, &e))?;
+                    None
+                }
+            };
+            self.finished.push(FinishedPart { part, number, length_bytes, crc32c, synced });
         }
         Ok(())
     }

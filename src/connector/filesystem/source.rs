@@ -25,6 +25,7 @@ use crate::format::csv::{Dialect, RecordEnds};
 
 use crate::record::{Places, RECORD_BYTES_MAX, RawBatch, Span};
 use crate::time::clock::SharedClock;
+use crate::wake::Wake;
 use crate::who::{Again, Who};
 
 use crate::source::{
@@ -36,6 +37,9 @@ use crate::source::{
 const BLOCK_BYTES: usize = 256 << 10;
 /// Lines read ahead to learn a file's first event time.
 const PEEK_RECORDS: usize = 16;
+/// Bytes of a compressed file that are dropped in one poll on the way to a position: some
+/// milliseconds of decompressing, which the worker's other splits and its barriers wait for.
+const SKIPPED_AT_ONCE_BYTES: u64 = 4 << 20;
 /// Files that a worker reads side by side: enough to keep pace with files that are parallel in
 /// time, few enough to leave files that follow one another closed.
 const OPEN_AT_ONCE: usize = 4;
@@ -109,7 +113,13 @@ impl FileSource {
         if self.root.is_dir() { self.root.join(&*split.0) } else { self.root.clone() }
     }
 
-    fn reader(&self, split: &SplitId, position: &Position) -> Result<FileReader, SourceError> {
+    /// `wake`: called when a poll has given nothing and the next may give more.
+    fn reader(
+        &self,
+        split: &SplitId,
+        position: &Position,
+        wake: Wake,
+    ) -> Result<FileReader, SourceError> {
         let FilePosition { offset, lines } =
             FilePosition::of(position).map_err(|e| SourceError::not_read(&self.table, &e))?;
         let path = self.path_of(split);
@@ -121,29 +131,17 @@ impl FileSource {
         };
         let mut file = File::open(&path).map_err(error)?;
         // A compressed file has no place to go to: what was read already is decompressed again and
-        // dropped.
-        let (content, length): (Box<dyn Read + Send>, u64) = if is_gzip(&path) {
-            let mut content = MultiGzDecoder::new(BufReader::new(file));
-            let skipped = std::io::copy(&mut content.by_ref().take(offset), &mut std::io::sink())
-                .map_err(error)?;
-            (Box::new(content), skipped)
+        // dropped, poll by poll.
+        let (content, to_skip): (Box<dyn Read + Send>, u64) = if is_gzip(&path) {
+            (Box::new(MultiGzDecoder::new(BufReader::new(file))), offset)
         } else {
             let length = file.metadata().map_err(error)?.len();
+            if length < offset {
+                return Err(cut(&self.table, split, &path, length, offset));
+            }
             file.seek(SeekFrom::Start(offset)).map_err(error)?;
-            (Box::new(file), length)
+            (Box::new(file), 0)
         };
-        if length < offset {
-            let reason = format!(
-                "{} has {length} bytes, but {offset} were read already: it was cut or replaced",
-                path.display()
-            );
-            return Err(SourceError::Read {
-                table: self.table.clone(),
-                split: split.clone(),
-                reason,
-                who: Who::Outside(Again::IsInVain),
-            });
-        }
         Ok(FileReader {
             table: self.table.clone(),
             split: split.clone(),
@@ -151,6 +149,8 @@ impl FileSource {
             framing: self.framing,
             path,
             content,
+            to_skip,
+            wake,
             offset,
             lines,
             tail: Vec::new(),
@@ -189,22 +189,21 @@ impl Source for FileSource {
         &self,
         split: &SplitId,
         position: &Position,
-        _ahead: ReadAhead,
+        ahead: ReadAhead,
     ) -> Result<Box<dyn SplitReader>, SourceError> {
         match &self.watch {
             Some((every, clock)) if self.finds(split) => {
                 let position = FolderPosition::of(position)
                     .map_err(|e| SourceError::not_read(&self.table, &e))?;
-                Ok(Box::new(watch::Watcher {
-                    table: self.table.clone(),
-                    root: self.root.clone(),
-                    every: *every,
-                    clock: clock.clone(),
-                    seen: position.seen.into_iter().collect(),
-                    listed: clock.monotonic(),
-                }))
+                Ok(Box::new(watch::Watcher::new(
+                    self.table.clone(),
+                    self.root.clone(),
+                    *every,
+                    clock.clone(),
+                    position.seen,
+                )))
             }
-            _ => Ok(Box::new(self.reader(split, position)?)),
+            _ => Ok(Box::new(self.reader(split, position, ahead.wake)?)),
         }
     }
 
@@ -220,7 +219,10 @@ impl Source for FileSource {
         if self.finds(split) {
             return Ok(None);
         }
-        match self.reader(split, &FilePosition::START.into())?.poll(PEEK_RECORDS)? {
+        match self
+            .reader(split, &FilePosition::START.into(), Arc::new(|| {}))?
+            .poll(PEEK_RECORDS)?
+        {
             Polled::Records(batch) => Ok(Some(batch)),
             _ => Ok(None),
         }
@@ -300,6 +302,20 @@ fn file_name(path: &Path) -> String {
         .map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into_owned())
 }
 
+/// A file does not have what was read of it.
+fn cut(table: &str, split: &SplitId, path: &Path, length: u64, offset: u64) -> SourceError {
+    let reason = format!(
+        "{} has {length} bytes, but {offset} were read already: it was cut or replaced",
+        path.display()
+    );
+    SourceError::Read {
+        table: table.into(),
+        split: split.clone(),
+        reason,
+        who: Who::Outside(Again::IsInVain),
+    }
+}
+
 struct FileReader {
     table: String,
     split: SplitId,
@@ -307,6 +323,10 @@ struct FileReader {
     framing: Framing,
     path: PathBuf,
     content: Box<dyn Read + Send>,
+    /// Bytes of the content that were read before the position it was opened at, and are still to be
+    /// dropped.
+    to_skip: u64,
+    wake: Wake,
     /// After the last line delivered.
     offset: u64,
     lines: u64,
@@ -325,6 +345,19 @@ impl FileReader {
             reason: format!("{}: {error}", self.path.display()),
             who: Who::of_io(error),
         }
+    }
+
+    /// Drops a part of what is to be skipped.
+    fn skip(&mut self) -> Result<(), SourceError> {
+        let most = self.to_skip.min(SKIPPED_AT_ONCE_BYTES);
+        let skipped = std::io::copy(&mut self.content.by_ref().take(most), &mut std::io::sink())
+            .map_err(|e| self.error(&e))?;
+        self.to_skip -= skipped;
+        if skipped < most {
+            let length = self.offset - self.to_skip;
+            return Err(cut(&self.table, &self.split, &self.path, length, self.offset));
+        }
+        Ok(())
     }
 
     /// Appends a block to `bytes`; notes the end of the file.
@@ -419,6 +452,13 @@ impl Search {
 
 impl SplitReader for FileReader {
     fn poll(&mut self, max_records: usize) -> Result<Polled, SourceError> {
+        if self.to_skip > 0 {
+            self.skip()?;
+            if self.to_skip > 0 {
+                (self.wake)();
+                return Ok(Polled::Pending { empty: None });
+            }
+        }
         let mut bytes = std::mem::take(&mut self.tail);
         let mut spans = Vec::new();
         let mut numbers = Vec::new();

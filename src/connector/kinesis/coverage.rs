@@ -45,6 +45,33 @@ pub(crate) fn newest(listed: Vec<ListedShard>) -> Vec<ListedShard> {
     kept
 }
 
+/// Whether a listing shows the stream as it was at one moment: all keys of each closed shard have
+/// gone to children that are listed, and no two open ones share a key. One that lags for some shards
+/// and not for others does not: then a child may be there, and its parent not, whose records come
+/// first. A server that gives no hash keys is believed.
+pub(crate) fn is_of_one_moment(listed: &[ListedShard]) -> bool {
+    let mut children: BTreeMap<&str, Vec<HashRange>> = BTreeMap::new();
+    for shard in listed {
+        for parent in &shard.parents {
+            children.entry(parent).or_default().extend(shard.hashes);
+        }
+    }
+    let mut open: Vec<HashRange> = Vec::new();
+    for shard in listed {
+        let Some(whole) = shard.hashes else { return true };
+        let taken = children.remove(shard.id.as_str()).unwrap_or_default();
+        if shard.open {
+            open.push(whole);
+        }
+        let is_replaced = !taken.is_empty();
+        if shard.open && is_replaced || !shard.open && !covers(taken, whole) {
+            return false;
+        }
+    }
+    open.sort();
+    open.windows(2).all(|pair| pair[0].last < pair[1].first)
+}
+
 /// What a job knows of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -77,6 +104,8 @@ impl Audits {
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
     known: BTreeMap<String, Known>,
+    /// The keys of those that are read.
+    ranges: BTreeMap<String, HashRange>,
     /// Shards that were found unread, with the audits in a row that found them so.
     unread: BTreeMap<String, u32>,
 }
@@ -87,6 +116,19 @@ impl Coverage {
         if known == Known::Ended {
             *entry = known;
         }
+    }
+
+    /// Notes which keys shards have of which that is known.
+    pub(crate) fn note_ranges<'a>(
+        &mut self,
+        shards: impl IntoIterator<Item = (&'a String, Option<HashRange>)>,
+    ) {
+        self.ranges.extend(shards.into_iter().filter_map(|(id, range)| Some((id.clone(), range?))));
+    }
+
+    /// The keys of a shard, which need not be listed any more, or again.
+    pub(crate) fn range(&self, id: &str) -> Option<HashRange> {
+        self.ranges.get(id).copied()
     }
 
     /// Takes a listing.
@@ -180,6 +222,33 @@ mod tests {
         assert_eq!(ids(vec![parent.clone(), c.clone(), d.clone()]), ["c", "d"]);
         let closed = ListedShard { open: false, ..c };
         assert_eq!(ids(vec![parent, closed, d]), ["d", "c"], "it is leafless and p is covered");
+    }
+
+    #[test]
+    fn a_listing_that_lags_for_some_shards_is_of_no_moment() {
+        let g = |open| shard("g", &["expired"], range(0, 99), open);
+        let p = |open| shard("p", &["g"], range(0, 49), open);
+        let q = shard("q", &["g"], range(50, 99), true);
+        let c = shard("c", &["p"], range(0, 20), true);
+        let d = shard("d", &["p"], range(21, 49), true);
+        for (listed, is_of_one) in [
+            (vec![g(true)], true),
+            (vec![g(false)], false),
+            (vec![g(false), p(true)], false),
+            (vec![g(false), p(true), q.clone()], true),
+            (vec![g(true), p(true), q.clone()], false),
+            (vec![g(false), q.clone(), c.clone(), d.clone()], false),
+            (vec![g(true), c.clone()], false),
+            (vec![g(false), p(true), q.clone(), c.clone(), d.clone()], false),
+            (vec![g(false), p(false), q.clone(), c.clone()], false),
+            (vec![g(false), p(false), q.clone(), c.clone(), d.clone()], true),
+            (vec![p(false), q, c, d], true),
+        ] {
+            let ids: Vec<&str> = listed.iter().map(|s| s.id.as_str()).collect();
+            assert_eq!(is_of_one_moment(&listed), is_of_one, "{ids:?}");
+        }
+        let unknown = ListedShard { hashes: None, ..g(false) };
+        assert!(is_of_one_moment(&[unknown]));
     }
 
     #[test]

@@ -95,9 +95,9 @@ impl Gaps {
                 "{text}. To go on without them, start once with --accept-gaps; to start over, with --fresh"
             ))),
             OnGap::Accept => {
-                tracing::warn!(table = self.table, "going on as agreed: {text}");
                 let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
-                if passed.len() < GAPS_TOLD_MAX {
+                if passed.len() < GAPS_TOLD_MAX && !passed.contains(&text) {
+                    tracing::warn!(table = self.table, "going on as agreed: {text}");
                     passed.push(text);
                 }
                 Ok(())

@@ -6,7 +6,7 @@
 //!
 //! What always holds: a record is pushed once and in order, because a new iterator is asked for
 //! after the last record received; errors that may pass are waited out for ever, with growing
-//! pauses and ever fewer log lines; all others end the split.
+//! pauses and a log line a minute; all others end the split.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use crate::connector::kinesis::queue::{
 use crate::source::budget::Held;
 use crate::source::{SplitId, SplitSeed};
 use crate::time::clock::SharedClock;
+use crate::time::seldom::Seldom;
 use crate::wake::Wake;
 
 /// What a shard holds behind a reply.
@@ -70,6 +71,8 @@ pub(crate) struct Shard {
     pub stream: Arc<dyn StreamApi>,
     /// For log lines.
     pub table: String,
+    /// When all shards together said last that calls are tried again.
+    pub retries_told: Arc<Seldom>,
     pub id: SplitId,
     pub start: ShardPlace,
     pub gaps: Arc<Gaps>,
@@ -306,12 +309,12 @@ fn skip_older(records: &mut Vec<Record>, before_ms: &mut Option<i64>) {
 pub(super) struct Patience<'a> {
     shard: &'a Shard,
     pauses: ExponentialBackoff,
-    failures: u64,
+    has_failed: bool,
 }
 
 impl<'a> Patience<'a> {
     fn new(shard: &'a Shard) -> Self {
-        Patience { shard, pauses: Self::pauses(&shard.pace), failures: 0 }
+        Patience { shard, pauses: Self::pauses(&shard.pace), has_failed: false }
     }
 
     fn pauses(pace: &Pace) -> ExponentialBackoff {
@@ -332,19 +335,17 @@ impl<'a> Patience<'a> {
         };
         // What was left a moment ago is not known any more.
         self.shard.queue.may_have_more();
-        self.failures += 1;
-        // The first, second, fourth, eighth: an outage of a day makes a dozen lines.
-        if self.failures.is_power_of_two() {
-            let Shard { table, id, .. } = self.shard;
-            tracing::warn!(table, shard = %id, failures = self.failures, "{call} is tried again: {reason}");
+        self.has_failed = true;
+        let Shard { table, id, retries_told, .. } = self.shard;
+        if let Some(failures) = retries_told.count() {
+            tracing::warn!(table, shard = %id, failures, "{call} is tried again: {reason}");
         }
         sleep(self.pauses.next().unwrap_or(self.shard.pace.backoff_max)).await;
         Ok(())
     }
 
     pub(super) fn reset(&mut self) {
-        if self.failures > 0 {
-            self.failures = 0;
+        if std::mem::take(&mut self.has_failed) {
             self.pauses = Self::pauses(&self.shard.pace);
         }
     }

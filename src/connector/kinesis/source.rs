@@ -14,10 +14,10 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use crate::aws::AwsOptions;
 use crate::aws::clock::ServerClock;
 use crate::connector::OnGap;
-use crate::connector::kinesis::api::{Answer, Failure, StreamApi, Streams};
+use crate::connector::kinesis::api::{Answer, Failure, ListedShard, StreamApi, Streams};
 use crate::connector::kinesis::bounds::{self, GoesOn, time};
 use crate::connector::kinesis::client::Aws;
-use crate::connector::kinesis::coverage::{Audits, Known, newest};
+use crate::connector::kinesis::coverage::{Audits, Known, is_of_one_moment, newest};
 use crate::connector::kinesis::gaps::Gaps;
 use crate::connector::kinesis::poll::{Pace, Shard};
 use crate::connector::kinesis::position::{KeptOfStream, ShardPlace, ShardPosition};
@@ -32,6 +32,7 @@ use crate::source::{
 };
 use crate::tasks::{Running, Tasks};
 use crate::time::clock::{Clock, SharedClock};
+use crate::time::seldom::Seldom;
 use crate::time::timer::sleep;
 use crate::who::{Again, Who};
 
@@ -51,6 +52,7 @@ pub struct KinesisSource {
     /// The run had an earlier end.
     reads_on: OnceLock<()>,
     audited: Audits,
+    retries_told: Arc<Seldom>,
 }
 
 impl KinesisSource {
@@ -98,6 +100,7 @@ impl KinesisSource {
             created_s: OnceLock::new(),
             reads_on: OnceLock::new(),
             audited: Audits::default(),
+            retries_told: Arc::default(),
         })
     }
 
@@ -228,7 +231,7 @@ impl Source for KinesisSource {
         let stream = self.stream.clone();
         let mut shards = self
             .tasks
-            .wait(patiently(stream, |stream| stream.list_shards()))
+            .wait(settled(stream, self.table.clone()))
             .map_err(|e| SourceError::stopped(&self.table, e))?
             .map_err(|f| self.listing_failed(f))?;
         let at = match self.options.init {
@@ -246,6 +249,7 @@ impl Source for KinesisSource {
         let start: Position = ShardPlace { at, read_to_ms }.into();
         // A parent that is not listed lies before the start of the job, or its records have
         // expired: nothing to wait for.
+        let ranges: Vec<_> = shards.iter().map(|shard| (shard.id.clone(), shard.hashes)).collect();
         let listed: BTreeSet<String> = shards.iter().map(|s| s.id.clone()).collect();
         let split = |id: String| SplitId(id.into());
         let seeds = shards.into_iter().map(|shard| SplitSeed {
@@ -256,6 +260,7 @@ impl Source for KinesisSource {
         let seeds: Vec<SplitSeed> = seeds.collect();
         let mut audited = self.audited.lock();
         seeds.iter().for_each(|seed| audited.coverage.note(&seed.id.0, Known::Reading));
+        audited.coverage.note_ranges(ranges.iter().map(|(id, range)| (id, *range)));
         drop(audited);
         Ok(seeds)
     }
@@ -272,6 +277,7 @@ impl Source for KinesisSource {
         let shard = Shard {
             stream: self.stream.clone(),
             table: self.table.clone(),
+            retries_told: self.retries_told.clone(),
             id: split.clone(),
             start: place.clone(),
             gaps: self.gaps.clone(),
@@ -320,6 +326,27 @@ async fn patiently<T>(
             (answer, _) => return answer,
         }
     }
+}
+
+/// Listings until one is of one moment. They lag by seconds.
+const LISTINGS_MAX: usize = 30;
+/// From one of them to the next.
+const LISTING_PAUSE: Duration = Duration::from_secs(1);
+
+/// The shards of a stream as they were at one moment, if the service can say.
+async fn settled(stream: Arc<dyn StreamApi>, table: String) -> Result<Vec<ListedShard>, Failure> {
+    for _ in 1..LISTINGS_MAX {
+        let listed = patiently(stream.clone(), |stream| stream.list_shards()).await?;
+        if is_of_one_moment(&listed) {
+            return Ok(listed);
+        }
+        sleep(LISTING_PAUSE).await;
+    }
+    tracing::warn!(
+        table,
+        "listings of the stream's shards do not agree with themselves: records of a shard that is not listed may be read late"
+    );
+    patiently(stream, |stream| stream.list_shards()).await
 }
 
 struct ShardReader {

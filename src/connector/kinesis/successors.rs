@@ -20,6 +20,8 @@ const LISTINGS_WITHOUT_MIN: u64 = 3;
 /// What a listing says of a shard that has ended.
 enum Listing {
     Children(Vec<Child>),
+    /// Children of a shard that is not listed itself and whose keys are not known: perhaps not all.
+    Some(Vec<Child>),
     /// Some of its keys belong to nobody yet.
     NotYet,
     /// The shard is not listed any more, nor are its children: those that come next, if there are
@@ -37,6 +39,7 @@ impl Shard {
         patience: &mut Patience<'_>,
     ) -> Result<Vec<SplitSeed>, Stop> {
         if !named.is_empty() {
+            self.audited.lock().coverage.note_ranges(named.iter().map(|c| (&c.id, c.hashes)));
             return Ok(seeds(named, &start));
         }
         let (mut listings, mut without) = (0u64, 0u64);
@@ -50,10 +53,13 @@ impl Shard {
                     )?;
                     return Ok(seeds(next, &ShardPlace { read_to_ms: None, ..start }));
                 }
+                Ok(Listing::Some(children)) if without >= LISTINGS_WITHOUT_MIN => {
+                    return Ok(seeds(children, &start));
+                }
                 Ok(found) => {
                     patience.reset();
                     listings += 1;
-                    without += u64::from(matches!(found, Listing::Expired(_)));
+                    without += u64::from(matches!(found, Listing::Expired(_) | Listing::Some(_)));
                 }
                 Err(failure) => {
                     patience.after("ListShards", failure).await?;
@@ -89,7 +95,9 @@ impl Shard {
                 Ok(listing) => {
                     self.gaps.pass(self.gap(read_to_ms, Some(reason)))?;
                     return match listing {
-                        Listing::Children(next) | Listing::Expired(next) => Ok(seeds(next, &start)),
+                        Listing::Children(next) | Listing::Some(next) | Listing::Expired(next) => {
+                            Ok(seeds(next, &start))
+                        }
                         Listing::NotYet => self.children(vec![], start, patience).await,
                     };
                 }
@@ -99,27 +107,31 @@ impl Shard {
 
     async fn list(&self) -> Result<Listing, Failure> {
         let listed = self.stream.list_shards().await?;
+        let mut audited = self.audited.lock();
         let own = listed.iter().find(|shard| *shard.id == *self.id.0);
         let children: Vec<Child> = listed
             .iter()
             .filter(|shard| shard.parents.iter().any(|parent| **parent == *self.id.0))
             .map(child)
             .collect();
-        let Some(own) = own else {
-            if !children.is_empty() {
-                return Ok(Listing::Children(children));
-            }
-            let mut audited = self.audited.lock();
+        let taken: Option<Vec<HashRange>> = children.iter().map(|child| child.hashes).collect();
+        // A listing that lags has neither a shard that is young nor all of its children.
+        let hashes = own.map_or_else(|| audited.coverage.range(&self.id.0), |own| own.hashes);
+        let covered = match hashes.zip(taken) {
+            Some((own, taken)) => covers(taken, own),
+            None if own.is_none() && !children.is_empty() => return Ok(Listing::Some(children)),
+            None => !children.is_empty(),
+        };
+        if covered {
+            audited.coverage.note_ranges(children.iter().map(|child| (&child.id, child.hashes)));
+            return Ok(Listing::Children(children));
+        }
+        if own.is_none() {
             audited.coverage.note(&self.id.0, Known::Ended);
             let next = audited.coverage.unread(&listed);
             return Ok(Listing::Expired(next.into_iter().map(child).collect()));
-        };
-        let taken: Option<Vec<HashRange>> = children.iter().map(|child| child.hashes).collect();
-        let covered = match own.hashes.zip(taken) {
-            Some((own, taken)) => covers(taken, own),
-            None => !children.is_empty(),
-        };
-        Ok(if covered { Listing::Children(children) } else { Listing::NotYet })
+        }
+        Ok(Listing::NotYet)
     }
 }
 

@@ -8,12 +8,16 @@
 //! 0x01 key                          = row         tables with a key; the key as `state::key` writes it
 //! 0x01 run epoch writer number      = row         tables without one, once their epoch is committed
 //! 0x02 opened instance number       = row         rows of a table without a key that are not committed yet
+//! 0x02 opened instance number       = change      results without a window, of a table with a key, likewise
 //! row = version text, JSON object     nothing behind the version: the row was deleted
+//! change = length of the key (4), 0x01 key, row   no row: it is deleted
 //! ```
 //!
-//! What always holds: with a key, a row gives way only to one whose version is not lower, so the
-//! table ends the same however often results are written again. Without a key, `commit` moves the
-//! rows that writers named at a barrier; it finds nothing to move when it is repeated.
+//! What always holds: with a key, a result of a window gives way only to one whose version is not
+//! lower, so the table ends the same however often results are written again. Everything else waits
+//! for its checkpoint, as in the tables that this stands in for: what a crash un-happens was never
+//! seen, and `commit` moves what writers named at a barrier; it finds nothing to move when it is
+//! repeated.
 
 mod store;
 
@@ -30,7 +34,7 @@ use crate::ids::Epoch;
 use crate::rows::Rows;
 use crate::sink::version::{Counts, Standing, TEXT_LEN, Tally, Version, WriteMode};
 use crate::sink::{
-    Afterwards, Guarantee, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec,
+    Afterwards, Guarantee, Leaves, Prepared, Rejected, Sink, SinkError, SinkWriter, TableSpec,
 };
 use crate::state::key::{KeyBuf, encode_keys, is_key_type};
 use crate::types::sql_name;
@@ -111,6 +115,17 @@ fn join(prefix: &[u8], numbers: &[u64]) -> Vec<u8> {
         key.extend_from_slice(&number.to_be_bytes());
     }
     key
+}
+
+/// A change that waits for its checkpoint.
+fn change(key: &[u8], row: &[u8]) -> Vec<u8> {
+    [&(key.len() as u32).to_be_bytes(), key, row].concat()
+}
+
+/// The key and the row of a change.
+fn split_change(change: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = change.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_be_bytes(*length) as usize)
 }
 
 impl EmbeddedTable {
@@ -240,8 +255,14 @@ impl Shared {
         let run = self.run_ms.cast_unsigned() ^ (1 << 63);
         let mut changes = Changes::default();
         self.store.scan(&staged(range.from), &staged(range.to), |key, value| {
-            let number = key.last_chunk::<8>().map_or(0, |n| u64::from_be_bytes(*n)) - range.from;
-            changes.put(&join(&[ROWS], &[run, range.epoch.number(), range.writer, number]), value);
+            if self.key.is_empty() {
+                let number =
+                    key.last_chunk::<8>().map_or(0, |n| u64::from_be_bytes(*n)) - range.from;
+                let row = join(&[ROWS], &[run, range.epoch.number(), range.writer, number]);
+                changes.put(&row, value);
+            } else if let Some((row_key, row)) = split_change(value) {
+                if row.is_empty() { changes.delete(row_key) } else { changes.put(row_key, row) }
+            }
             changes.delete(key);
             if changes.size_bytes() >= PIECE_BYTES {
                 self.write_visible(std::mem::take(&mut changes))
@@ -256,6 +277,14 @@ impl Shared {
 impl Sink for EmbeddedTable {
     fn guarantee(&self) -> Guarantee {
         if self.shared.key.is_empty() { Guarantee::ExactlyOnce } else { Guarantee::EffectivelyOnce }
+    }
+
+    fn leaves(&self) -> Leaves {
+        match (self.shared.key.is_empty(), self.shared.mode) {
+            (true, _) => Leaves::Rows,
+            (false, WriteMode::InOrder) => Leaves::Changes,
+            (false, WriteMode::Unique | WriteMode::Versioned) => Leaves::Nothing,
+        }
     }
 
     fn writer(&self, writer: usize, _wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError> {
@@ -335,13 +364,18 @@ impl TableWriter {
         let mut changes = Changes::default();
         for row in 0..rows.batch.num_rows() {
             self.encode(rows, row, Version { revision: rows.revision(row), ..of_batch });
-            changes.put(
-                &join(&[STAGED], &[self.shared.opened, self.instance, self.staged_to]),
-                &self.value,
-            );
-            self.staged_to += 1;
+            let value = std::mem::take(&mut self.value);
+            self.stage_value(&mut changes, &value);
+            self.value = value;
         }
         self.shared.write(changes)
+    }
+
+    /// Keeps something for the coming epoch.
+    fn stage_value(&mut self, changes: &mut Changes, value: &[u8]) {
+        let place = [self.shared.opened, self.instance, self.staged_to];
+        changes.put(&join(&[STAGED], &place), value);
+        self.staged_to += 1;
     }
 
     fn upsert(&mut self, rows: &Rows, of_batch: Version) -> Result<(), StoreError> {
@@ -371,9 +405,14 @@ impl TableWriter {
             key.truncate(1);
             key.extend_from_slice(self.keys.get(row));
             let adds = rows.op(row).adds();
-            if !adds && shared.mode == WriteMode::InOrder {
-                // Results without a window come in order: none that is older comes behind.
-                changes.delete(&key);
+            if shared.mode == WriteMode::InOrder {
+                // They come in order: none that is older comes behind.
+                self.value.clear();
+                if adds {
+                    self.encode(rows, row, of_batch);
+                }
+                let staged = change(&key, &self.value);
+                self.stage_value(&mut changes, &staged);
                 continue;
             }
             // Of rows with one version, as those of a batch without revisions, the last one wins.
@@ -396,6 +435,9 @@ impl TableWriter {
                 }
                 changes.put(&key, &self.value);
             }
+        }
+        if shared.mode == WriteMode::InOrder {
+            return shared.write(changes);
         }
         shared.write_visible(changes)
     }

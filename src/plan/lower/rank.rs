@@ -147,7 +147,6 @@ impl Lowering<'_> {
             && !fragment.updates
             && by_time.is_some_and(|(column, _)| fragment.is_proctime(column));
         let order = if by_clock { vec![] } else { order };
-        let keeps_first = by_clock && !newest;
         let keeping = match bound.end {
             _ if fragment.updates => Keeping::All,
             // Of rows of the same time the last one stays: deduplication.
@@ -182,7 +181,8 @@ impl Lowering<'_> {
             roles,
             fired: None,
             key,
-            updates: !keeps_first,
+            // Without an order the first rows stay, by the clock unless the newest are asked for.
+            updates: if by_clock { newest } else { fragment.updates || !order.is_empty() },
             scattered,
             ..fragment
         };
@@ -250,7 +250,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// ORDER BY with LIMIT: the best rows of all.
+    /// ORDER BY with LIMIT: the best rows of all. Without ORDER BY those that come first, as in Flink.
     pub(super) fn limit(&mut self, limit: &Limit) -> PlanResult<Fragment> {
         // A column to order by that is not selected is dropped between the two.
         let (mut projections, mut input) = (Vec::new(), limit.input.as_ref());
@@ -258,8 +258,9 @@ impl Lowering<'_> {
             projections.push(projection);
             input = projection.input.as_ref();
         }
-        let LogicalPlan::Sort(sort) = input else {
-            return unsupported("'LIMIT' without ORDER BY: which rows come out would be chance");
+        let (sorted, by) = match input {
+            LogicalPlan::Sort(sort) => (sort.input.as_ref(), sort.expr.as_slice()),
+            other => (other, [].as_slice()),
         };
         let constant = |expression: &Option<Box<Expr>>| match expression.as_deref().map(strip_cast)
         {
@@ -274,9 +275,15 @@ impl Lowering<'_> {
         let Some(fetch) = constant(&limit.fetch)? else {
             return unsupported("ORDER BY with OFFSET needs a LIMIT");
         };
-        let fragment = self.plan(&sort.input, Above::default())?;
+        if by.is_empty() {
+            self.warnings.push(
+                "LIMIT without ORDER BY lets the rows out that come first: which these are is not repeatable, a replay may give others"
+                    .into(),
+            );
+        }
+        let fragment = self.plan(sorted, Above::default())?;
         let fragment = self.assign_windows(fragment, Late::Kept)?;
-        let order = sort_columns(&fragment, &sort.expr)?;
+        let order = sort_columns(&fragment, by)?;
         let bound =
             NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
         let schema = fragment.schema.clone();

@@ -86,9 +86,16 @@ impl SharedSource {
         self.splits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds splits that others have made known.
-    pub(super) fn register(&self, splits: &mut SplitTable<SplitData>, seeds: &[SplitSeed]) {
-        for seed in seeds {
+    /// Adds splits that others have made known. Gives them with the places at which they begin,
+    /// which are those of whoever made them known first: a checkpoint goes by these to see which
+    /// children have been opened, and would else forget a parent whose watermark a child of a merge
+    /// has not got yet (seed 5548 of the simulation).
+    pub(super) fn register(
+        &self,
+        splits: &mut SplitTable<SplitData>,
+        seeds: Vec<SplitSeed>,
+    ) -> Vec<SplitSeed> {
+        let register = |mut seed: SplitSeed| {
             let parents = seed.parents.iter().map(|p| p.0.to_string()).collect();
             let data = SplitData {
                 position: seed.start.clone(),
@@ -96,15 +103,15 @@ impl SharedSource {
                 children: vec![],
                 peeked: false,
             };
-            splits.register(
-                &seed.id.0,
-                parents,
-                self.owner_of_child(&seed.id),
-                Watermark::NONE,
-                SplitStatus::Waiting,
-                data,
-            );
-        }
+            let owner = self.owner_of_child(&seed.id);
+            let (none, waiting) = (Watermark::NONE, SplitStatus::Waiting);
+            splits.register(&seed.id.0, parents, owner, none, waiting, data);
+            if let Some(known) = splits.get(&seed.id.0).filter(|known| known.status == waiting) {
+                seed.start = known.data.position.clone();
+            }
+            seed
+        };
+        seeds.into_iter().map(register).collect()
     }
 
     /// How far the split that is furthest behind the newest record of its own is behind, ms of

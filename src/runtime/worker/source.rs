@@ -4,7 +4,7 @@
 //! watermark back goes first; the rows of a split are handed on before its new watermark is
 //! published.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -82,6 +82,18 @@ pub struct WorkerSource {
     sent_watermark: Watermark,
     /// When the lag was noted last.
     lag_noted: Duration,
+    found: Found,
+}
+
+/// What a split that finds others has found here.
+#[derive(Default)]
+struct Found {
+    /// Its children that a checkpoint before has with it. Their owners have noted them since.
+    noted: usize,
+    /// Those that were forgotten since the last checkpoint.
+    forgotten: BTreeSet<SplitId>,
+    /// Those that were forgotten before that: no owner knows them in the coming one.
+    forgotten_before: BTreeSet<SplitId>,
 }
 
 impl WorkerSource {
@@ -95,11 +107,13 @@ impl WorkerSource {
             turns: Turns::new(),
             sent_watermark: Watermark::NONE,
             lag_noted: Duration::ZERO,
+            found: Found::default(),
         }
     }
 
     /// The splits that `worker` owns, as the checkpoint keeps them.
-    pub(super) fn split_states(&self, worker: WorkerId) -> Vec<SplitState> {
+    pub(super) fn split_states(&mut self, worker: WorkerId) -> Vec<SplitState> {
+        self.forget_found();
         let open: HashMap<&str, &OpenSplit> =
             self.open.iter().flatten().map(|o| (&*o.id.0, o)).collect();
         let splits = self.shared.splits();
@@ -118,6 +132,21 @@ impl WorkerSource {
             }
         })
         .collect()
+    }
+
+    /// Drops what need not be in any checkpoint from the coming one on, about splits that a split of
+    /// this worker has found: a folder through which files pass would else fill them.
+    fn forget_found(&mut self) {
+        let shared = self.shared.clone();
+        let finder = self.open.iter_mut().flatten().find(|split| shared.source.finds(&split.id));
+        let Some(finder) = finder else { return };
+        let Found { noted, forgotten, forgotten_before, .. } = &mut self.found;
+        finder.reader.forget(forgotten_before);
+        *forgotten_before = std::mem::take(forgotten);
+        if let Some(data) = shared.splits().data_mut(&finder.id.0) {
+            data.children.drain(..*noted);
+            *noted = data.children.len();
+        }
     }
 
     fn split(&mut self, slot: usize) -> Result<&mut OpenSplit, JobError> {
@@ -184,18 +213,35 @@ impl WorkerSource {
 
     /// Registers what a split has found. It is noted with the finder too: until the owners have
     /// taken their snapshots, a checkpoint knows the new splits from there.
-    fn add_splits(&mut self, slot: usize, found: Vec<SplitSeed>) -> Result<(), JobError> {
+    fn add_splits(
+        &mut self,
+        slot: usize,
+        found: Vec<SplitSeed>,
+        gone: Vec<SplitId>,
+    ) -> Result<(), JobError> {
         let shared = self.shared.clone();
         let finder = self.split(slot)?;
         finder.is_idle = true;
         let mut splits = shared.splits();
-        shared.register(&mut splits, &found);
+        let found = shared.register(&mut splits, found);
         if let Some(data) = splits.data_mut(&finder.id.0) {
             data.children.extend(found);
         }
         splits.set_idle(&finder.id.0);
+        let (finder_id, watermark) = (finder.id.clone(), finder.watermark);
+        // Named again until they have ended.
+        let Found { noted, forgotten, forgotten_before } = &mut self.found;
+        let gone = gone.into_iter().filter(|id| splits.forget(&id.0));
+        forgotten.extend(gone.filter(|id| !forgotten_before.contains(id)));
+        // A checkpoint would else know them from there, as not read yet.
+        if !forgotten.is_empty()
+            && let Some(data) = splits.data_mut(&finder_id.0)
+        {
+            let stays = |child: &SplitSeed| !forgotten.contains(&child.id);
+            *noted = data.children[..*noted].iter().filter(|child| stays(child)).count();
+            data.children.retain(stays);
+        }
         drop(splits);
-        let watermark = finder.watermark;
         self.turns.read(slot, watermark);
         Ok(())
     }
@@ -204,7 +250,7 @@ impl WorkerSource {
         self.turns.close(slot);
         let Some(split) = self.open[slot].take() else { return };
         let mut splits = self.shared.splits();
-        self.shared.register(&mut splits, &children);
+        let children = self.shared.register(&mut splits, children);
         if let Some(data) = splits.data_mut(&split.id.0) {
             *data = SplitData {
                 position: split.reader.position(),
@@ -245,8 +291,8 @@ impl WorkerSource {
                     return self.take_records(slot, raw, reading).map(Read::Rows);
                 }
                 Polled::Pending { empty } => self.note_pending(slot, empty, reading.now)?,
-                Polled::Found { splits } => {
-                    self.add_splits(slot, splits)?;
+                Polled::Found { splits, gone } => {
+                    self.add_splits(slot, splits, gone)?;
                     return Ok(Read::Splits);
                 }
                 Polled::End { children } => {

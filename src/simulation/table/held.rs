@@ -36,6 +36,8 @@ pub(crate) enum What {
 pub(super) struct Table {
     /// Names and types of the key's attributes, hash before range.
     pub key: Vec<(String, String)>,
+    /// When it was created, ms since the epoch.
+    pub made_ms: i64,
     pub items: BTreeMap<Vec<u8>, Attributes>,
     pub history: BTreeMap<Vec<u8>, Vec<Change>>,
 }
@@ -91,6 +93,9 @@ impl Table {
                 .any(|name| get(held, name).is_some_and(|v| Some(v) != get(&stored, name)))
         };
         let is_of_other_key = held.is_some_and(is_other);
+        if is_of_other_key {
+            return Err(Failure::Unfit(OTHER_KEY.into()));
+        }
         let is_newer = planted::has(Bug::IgnoresVersions)
             || held_version.as_deref().is_none_or(|held| held <= &**version);
         if is_newer {
@@ -109,7 +114,6 @@ impl Table {
             }
         }
         match held_version.as_deref() {
-            _ if is_of_other_key => Err(Failure::Unfit(OTHER_KEY.into())),
             held if !is_newer => Err(Failure::Superseded(lost_to(version, held))),
             Some(held) if *held == **version => Ok(Standing::Same),
             _ => Ok(Standing::Newer),

@@ -174,7 +174,7 @@ impl Call<'_> {
         let found = describe(self.shared.api.clone()).await;
         let in_vain = |reason| Lost::outside(Again::IsInVain, reason);
         let changed = match found {
-            Ok(found) => self.shared.check_key(&found),
+            Ok(found) => self.shared.check_key(&found.key),
             Err(lost) => Err(lost.reason),
         };
         match changed {

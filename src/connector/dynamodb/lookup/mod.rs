@@ -143,7 +143,7 @@ impl Shared {
     async fn look(&self) -> Result<(), LookupError> {
         let look = async || {
             let found = describe(self.api.clone()).await.map_err(|e| self.error(e))?;
-            self.check_key(&found).map_err(|e| self.error(Lost::outside(Again::IsInVain, e)))
+            self.check_key(&found.key).map_err(|e| self.error(Lost::outside(Again::IsInVain, e)))
         };
         self.fits.get_or_try_init(look).await.copied()
     }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::files::on_disk;
+use crate::simulation::executor::Sim;
 use crate::sink::PrepareNow;
+use crate::time::virtual_time::VirtualTime;
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -349,4 +351,46 @@ fn names_that_would_leave_the_folder_are_refused_or_escaped() {
         new("a/b-c", "r").unwrap().target.name(Epoch::new(1), 0, 0),
         "part-a%2fb%2dc-r-00000001-0-0.jsonl"
     );
+}
+
+#[test]
+fn a_large_part_is_synced_aside_and_is_staged_when_it_is_durable() {
+    let dir = tempfile::tempdir().unwrap();
+    let begun = VirtualTime::begin();
+    let sim = Sim::new(begun.0.clone(), 1);
+    let woken = Arc::new(AtomicBool::new(false));
+    let told = woken.clone();
+    let sink =
+        FileSink { part_bytes_max: 400, ..sink(dir.path(), "r1") }.syncing_aside(sim.tasks());
+    let mut writer = sink.writer(0, Arc::new(move || told.store(true, Ordering::Relaxed))).unwrap();
+    writer.write(&rows(0..10)).unwrap();
+    assert!(
+        matches!(
+            writer.begin_prepare(Epoch::new(1), Afterwards::GoesOn),
+            Ok(Prepared::Part { staged, .. }) if !staged.is_empty()
+        ),
+        "a small one is synced at once"
+    );
+    // One that is full, and the rest.
+    writer.write(&rows(100..160)).unwrap();
+    let waits = writer.begin_prepare(Epoch::new(2), Afterwards::GoesOn).unwrap();
+    assert_eq!(waits, Prepared::Waits);
+    writer.write(&rows(900..950)).unwrap();
+    assert_eq!(writer.poll_prepare().unwrap(), Prepared::Waits);
+    assert!(!woken.load(Ordering::Relaxed));
+    while sim.run_one() {}
+    assert!(woken.load(Ordering::Relaxed));
+    let Prepared::Part { staged, rejected } = writer.poll_prepare().unwrap() else {
+        panic!("it waits")
+    };
+    assert_eq!(rejected, []);
+    sink.commit(&[staged]).unwrap();
+    let texts: String = visible(dir.path()).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, text(100..160), "and nothing from behind the barrier");
+    // Nobody will ever sync the next one.
+    sim.kill();
+    writer.write(&rows(100..130)).unwrap();
+    let lost = writer.begin_prepare(Epoch::new(3), Afterwards::GoesOn);
+    assert!(lost.is_err_and(|e| e.to_string().contains("was not synced")));
+    assert!(writer.write(&rows(0..1)).is_err());
 }

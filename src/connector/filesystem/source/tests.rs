@@ -96,15 +96,41 @@ fn a_compressed_file_is_read_as_its_content_from_any_line() {
     for (done, position) in positions.iter().enumerate() {
         assert_eq!(read_all(&source, &split, position, 9).0, expected[done..]);
     }
-    assert!(
-        source
-            .open(
-                &split,
-                &FilePosition { offset: 99, lines: 9 }.into(),
-                ReadAhead::alone(Arc::new(|| {}))
-            )
-            .is_err()
-    );
+    let too_far = FilePosition { offset: 99, lines: 9 }.into();
+    let mut reader = source
+        .open(&split, &too_far, ReadAhead::alone(Arc::new(|| {})))
+        .expect("it opens without a look at what is in it");
+    let cut = reader.poll(1).expect_err("it is too short").to_string();
+    assert!(cut.contains("has 18 bytes, but 99 were read already"), "{cut}");
+}
+
+#[test]
+fn what_was_read_of_a_compressed_file_is_passed_over_poll_by_poll() {
+    let dir = tempfile::tempdir().expect("temporary folder");
+    let path = dir.path().join("in.jsonl.gz");
+    let lines = 3 * SKIPPED_AT_ONCE_BYTES / 8;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    for n in 0..lines {
+        std::io::Write::write_all(&mut packed, format!("{n:07}\n").as_bytes()).expect("packs");
+    }
+    std::fs::write(&path, packed.finish().expect("packs")).expect("writes");
+    let source = FileSource::new("t", &path.display().to_string(), vec![]).expect("opens");
+    let split = source.discover().expect("lists").remove(0).id;
+    let position: Position = FilePosition { offset: (lines - 1) * 8, lines: lines - 1 }.into();
+    let woken = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let told = woken.clone();
+    let wake = Arc::new(move || {
+        told.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    });
+    let mut reader = source.open(&split, &position, ReadAhead::alone(wake)).expect("opens");
+    for polls in 1..=2 {
+        assert!(matches!(reader.poll(9), Ok(Polled::Pending { empty: None })));
+        assert_eq!(woken.load(std::sync::atomic::Ordering::Relaxed), polls);
+        assert_eq!(reader.position(), position, "a checkpoint meanwhile is where it was");
+    }
+    let Polled::Records(last) = reader.poll(9).expect("reads") else { panic!("no record") };
+    assert_eq!((last.len(), last.record(0)), (1, format!("{:07}", lines - 1).as_bytes()));
+    assert!(matches!(reader.poll(9), Ok(Polled::End { .. })));
 }
 
 #[test]

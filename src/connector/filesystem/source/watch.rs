@@ -2,11 +2,18 @@
 //!
 //! Called by `runtime` as any other split of a folder that is watched (`source.monitor-interval`).
 //! It has no records: from time to time it lists the folder and gives the files it has not seen as
-//! new splits. What always holds: a file is given once, by its name; its position holds all names
-//! given, so one that is deleted and comes again is not read again. A file is read to the end that
-//! it has when it is reached: writers should rename finished files into the folder.
+//! new splits. What always holds: a file is given once, by its name, for as long as it is in the
+//! folder; its position holds the names given. A file is read to the end that it has when it is
+//! reached: writers should rename finished files into the folder.
+//!
+//! Names of files that were taken away are forgotten, so that a folder through which files pass
+//! for years fills no checkpoint: once a file was in no listing for [`FORGOTTEN_AFTER`], and was
+//! read to its end. So what is kept is as large as the folder, and what passes through it in that
+//! time. A file that is missing for a shorter time, as when a network file system is mounted again,
+//! is not read twice; one that comes under its name after that is a new one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::position::FolderPosition;
@@ -17,15 +24,49 @@ use crate::who::Who;
 
 /// The watcher's split. No file that is read begins with a dot.
 pub(super) const SPLIT: &str = ".watch";
+/// A file that is missing for so long is gone.
+pub(super) const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
 
 pub(super) struct Watcher {
-    pub table: String,
-    pub root: std::path::PathBuf,
-    pub every: Duration,
-    pub clock: SharedClock,
-    pub seen: BTreeSet<String>,
+    table: String,
+    root: PathBuf,
+    every: Duration,
+    clock: SharedClock,
+    seen: BTreeSet<String>,
+    /// Of those seen, the ones that were not in the last listing, with when that was first so.
+    missing: BTreeMap<String, Duration>,
     /// When the folder was listed last.
-    pub listed: Duration,
+    listed: Duration,
+}
+
+impl Watcher {
+    /// `seen`: names that were given before.
+    pub fn new(
+        table: String,
+        root: PathBuf,
+        every: Duration,
+        clock: SharedClock,
+        seen: Vec<String>,
+    ) -> Watcher {
+        let listed = clock.monotonic();
+        let (seen, missing) = (seen.into_iter().collect(), BTreeMap::new());
+        Watcher { table, root, every, clock, seen, missing, listed }
+    }
+
+    /// Notes which files are missing. Returns those that have been for long.
+    fn note_missing(&mut self, names: &[String], now: Duration) -> Vec<SplitId> {
+        // Ascending, as listed.
+        let is_there = |name: &String| names.binary_search(name).is_ok();
+        self.missing.retain(|name, _| !is_there(name));
+        for name in self.seen.iter().filter(|name| !is_there(name)) {
+            if !self.missing.contains_key(name) {
+                self.missing.insert(name.clone(), now);
+            }
+        }
+        let is_long = |since: &Duration| now.saturating_sub(*since) >= FORGOTTEN_AFTER;
+        let gone = self.missing.iter().filter(|(_, since)| is_long(since));
+        gone.map(|(name, _)| SplitId(name.as_str().into())).collect()
+    }
 }
 
 impl SplitReader for Watcher {
@@ -41,13 +82,21 @@ impl SplitReader for Watcher {
             reason: format!("{}: {e}", self.root.display()),
             who: Who::of_io(&e),
         })?;
+        let gone = self.note_missing(&names, now);
         let new: Vec<String> = names.into_iter().filter(|name| !self.seen.contains(name)).collect();
-        if new.is_empty() {
+        if new.is_empty() && gone.is_empty() {
             return Ok(Polled::Pending { empty: None });
         }
         let splits = new.iter().map(|name| start_of(name)).collect();
         self.seen.extend(new);
-        Ok(Polled::Found { splits })
+        Ok(Polled::Found { splits, gone })
+    }
+
+    fn forget(&mut self, gone: &BTreeSet<SplitId>) {
+        for SplitId(name) in gone {
+            self.seen.remove(&**name);
+            self.missing.remove(&**name);
+        }
     }
 
     fn position(&self) -> Position {
@@ -91,7 +140,7 @@ mod tests {
         let mut come = |ms| {
             clock.monotonic_ms.store(ms, Ordering::Relaxed);
             match reader.poll(1).unwrap() {
-                Polled::Found { splits } => {
+                Polled::Found { splits, .. } => {
                     splits.iter().map(|s| s.id.to_string()).collect::<Vec<_>>().join(" ")
                 }
                 Polled::Pending { .. } => String::new(),
@@ -116,8 +165,51 @@ mod tests {
             source.open(&watch.id, &position, ReadAhead::alone(Arc::new(|| {}))).unwrap();
         clock.monotonic_ms.store(400, Ordering::Relaxed);
         assert!(
-            matches!(again.poll(1).unwrap(), Polled::Found { splits } if splits.len() == 1 && &*splits[0].id.0 == "e")
+            matches!(again.poll(1).unwrap(), Polled::Found { splits, .. } if splits.len() == 1 && &*splits[0].id.0 == "e")
         );
+    }
+
+    #[test]
+    fn a_file_that_stays_away_is_forgotten_and_one_that_comes_back_soon_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock::at(0));
+        let names = ["a", "b", "c"].map(String::from).to_vec();
+        let second = Duration::from_secs(1);
+        let root = dir.path().to_path_buf();
+        let mut watcher = Watcher::new("t".into(), root, second, clock.clone(), names);
+        let write = |name: &str| std::fs::write(dir.path().join(name), b"x\n").unwrap();
+        let remove = |name: &str| std::fs::remove_file(dir.path().join(name)).unwrap();
+        let at = |watcher: &mut Watcher, seconds: u64| {
+            clock.monotonic_ms.store(seconds * 1000, Ordering::Relaxed);
+            match watcher.poll(1).unwrap() {
+                Polled::Found { splits, gone } => {
+                    let id = |id: &SplitId| id.to_string();
+                    (
+                        splits.iter().map(|s| id(&s.id)).collect::<Vec<_>>(),
+                        gone.iter().map(id).collect::<Vec<_>>(),
+                    )
+                }
+                _ => (vec![], vec![]),
+            }
+        };
+        let nothing = || (Vec::<String>::new(), Vec::<String>::new());
+        write("a");
+        write("b");
+        assert_eq!(at(&mut watcher, 10), nothing(), "c is missing from now on");
+        remove("b");
+        assert_eq!(at(&mut watcher, 20), nothing());
+        write("b");
+        assert_eq!(at(&mut watcher, 3000), nothing());
+        remove("b");
+        assert_eq!(at(&mut watcher, 3609), nothing());
+        assert_eq!(at(&mut watcher, 3610), (vec![], vec!["c".into()]));
+        assert_eq!(at(&mut watcher, 3620), (vec![], vec!["c".into()]), "until it is forgotten");
+        watcher.forget(&BTreeSet::from([SplitId("c".into())]));
+        let seen = FolderPosition { seen: vec!["a".into(), "b".into()] };
+        assert_eq!(watcher.position(), seen.into());
+        write("c");
+        assert_eq!(at(&mut watcher, 3630), (vec!["c".into()], vec![]));
+        assert_eq!(at(&mut watcher, 7300), (vec![], vec!["b".into()]));
     }
 
     #[test]

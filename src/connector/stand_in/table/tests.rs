@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 
 use super::*;
+use crate::change::Op;
 use crate::sink::PrepareNow;
 use crate::time::EventTime;
 
@@ -88,6 +89,44 @@ fn without_a_window_the_last_write_wins() {
         writer.write(&rows(&spec, &[(Some("x"), n)], None)).unwrap();
     }
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":4}"#]);
+}
+
+#[test]
+fn results_without_a_window_are_seen_with_their_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = spec(&["a"]);
+    let open = || EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::InOrder).unwrap();
+    let deleted = |key| Rows {
+        ops: Some([Op::Delete].into_iter().collect()),
+        ..rows(&spec, &[(Some(key), 0)], None)
+    };
+    let staged = {
+        let table = open();
+        let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
+        writer
+            .write(&rows(&spec, &[(Some("x"), 1), (Some("y"), 2), (Some("x"), 3)], None))
+            .unwrap();
+        let staged = writer.prepare(1).unwrap();
+        // This is un-happened by a kill.
+        writer.write(&deleted("x")).unwrap();
+        writer.write(&rows(&spec, &[(Some("z"), 4)], None)).unwrap();
+        assert_eq!(table.rows().unwrap(), Vec::<String>::new());
+        staged
+    };
+    let table = open();
+    for _ in 0..2 {
+        table.recommit(std::slice::from_ref(&staged)).unwrap();
+        table.discard_uncommitted().unwrap();
+        assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":3}"#, r#"{"a":"y","n":2}"#]);
+    }
+    let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
+    writer.write(&deleted("y")).unwrap();
+    writer.write(&rows(&spec, &[(Some("x"), 5)], None)).unwrap();
+    let generation = table.generation();
+    table.commit(&[writer.prepare(2).unwrap()]).unwrap();
+    assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":5}"#]);
+    assert!(table.generation() > generation);
+    assert_eq!(table.leaves(), Leaves::Changes);
 }
 
 #[test]
@@ -209,8 +248,9 @@ fn beside_rows_without_a_window_the_last_one_wins_too() {
     let spec = spec(&["a"]);
     let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::InOrder).unwrap();
     let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
-    for (n, window_end_ms) in [(1, Some(1000)), (2, None), (3, Some(500))] {
+    for (epoch, (n, window_end_ms)) in (1..).zip([(1, Some(1000)), (2, None), (3, Some(500))]) {
         writer.write(&rows(&spec, &[(Some("x"), n)], window_end_ms)).unwrap();
+        table.commit(&[writer.prepare(epoch).unwrap()]).unwrap();
         assert_eq!(table.rows().unwrap(), [format!(r#"{{"a":"x","n":{n}}}"#)]);
     }
     assert_eq!(table.counts(), Counts::default());

@@ -429,3 +429,135 @@ impl KeptRows {
         self.bytes + self.frozen.memory_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::key::hash_key;
+    use crate::state::store::StateMemory;
+
+    type Model = BTreeMap<(Vec<u8>, Vec<u8>), Kept>;
+
+    /// All rows of a key, read by pages of this length.
+    fn all(kept: &KeptRows, key: &[u8], page: usize, db: &StateDb) -> Vec<(Vec<u8>, Kept)> {
+        let mut rows = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let place = (key, hash_key(key));
+            let (found, more) =
+                kept.page(place, after.as_deref(), page, 0, db).expect("reads a page");
+            assert!(found.kept.len() <= page);
+            rows.extend(found.rows.iter().map(<[u8]>::to_vec).zip(found.kept.iter().copied()));
+            if !more {
+                return rows;
+            }
+            after = Some(rows.last().expect("a page with more behind it has rows").0.clone());
+        }
+    }
+
+    fn write(kept: &mut KeptRows, db: &StateDb) {
+        kept.freeze();
+        let mut changes = db.batch();
+        while !kept.write_frozen(&mut changes) {}
+        db.write(changes).expect("writes");
+    }
+
+    /// Rows come and go, are written and forgotten, and are read back as a model has them, whether
+    /// all of a key is in memory, a part of it, or nothing.
+    #[test]
+    fn what_is_kept_is_what_was_said_last() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for seed in 0..40 {
+            let db =
+                StateDb::open(&dir.path().join(seed.to_string()), &StateMemory::new(1 << 20, 1))
+                    .expect("opens");
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut kept = KeptRows::new(OperatorId::FIRST, 0, None);
+            let mut other = KeptRows::new(OperatorId::FIRST, 1, None);
+            let mut model = Model::new();
+            for _ in 0..200 {
+                let key = vec![random.u8(0..3), 0xff];
+                let hash = hash_key(&key);
+                let (mut keys, mut rows) = (KeyBuf::default(), KeyBuf::default());
+                keys.push(&key);
+                let row = vec![random.u8(250..), random.u8(..6)];
+                rows.push(&row);
+                match random.u8(0..10) {
+                    0..6 => {
+                        kept.load_rows(&[0], (&keys, &[hash], &rows), 0, &db).expect("loads");
+                        let place = (key.clone(), row.clone());
+                        assert_eq!(kept.get(&key, &row, 0), model.get(&place).copied());
+                        let count = u32::from(random.u8(0..3));
+                        let value = (count > 0).then(|| Kept { count, matches: random.u32(..9) });
+                        kept.set(&key, hash, &row, value, 0);
+                        match value {
+                            Some(value) => model.insert(place, value),
+                            None => model.remove(&place),
+                        };
+                        // The rows of the other input lie beside these.
+                        other.load_rows(&[0], (&keys, &[hash], &rows), 0, &db).expect("loads");
+                        other.set(&key, hash, &row, Some(Kept { count: 9, matches: 9 }), 0);
+                    }
+                    6 => {
+                        // With room for all of the key, for some of it, or for nothing.
+                        let room = [0, 300, 1 << 20][random.usize(..3)];
+                        kept.load_keys(&[0], (&keys, &[hash]), (room, 0), &db).expect("loads");
+                    }
+                    7 => write(&mut kept, &db),
+                    8 => {
+                        let mut changes = db.batch();
+                        kept.spill(&mut changes);
+                        other.spill(&mut changes);
+                        db.write(changes).expect("writes");
+                        assert_eq!(kept.memory_bytes(), 0, "nothing is left in memory");
+                    }
+                    _ => {
+                        let wanted: Vec<(Vec<u8>, Kept)> = model
+                            .iter()
+                            .filter(|((k, _), _)| *k == key)
+                            .map(|((_, row), kept)| (row.clone(), *kept))
+                            .collect();
+                        let page = random.usize(1..8);
+                        assert_eq!(
+                            all(&kept, &key, page, &db),
+                            wanted,
+                            "seed {seed}, pages of {page}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_that_does_not_change_for_the_ttl_is_forgotten() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let db = StateDb::open(dir.path(), &StateMemory::new(1 << 20, 1)).expect("opens");
+        let ttl = Some(Duration::from_secs(8));
+        let (key, hash) = (b"k", hash_key(b"k"));
+        let kept_once = Some(Kept { count: 1, matches: 0 });
+        let (mut left, mut right) =
+            (KeptRows::new(OperatorId::FIRST, 0, ttl), KeptRows::new(OperatorId::FIRST, 1, None));
+        left.set(key, hash, b"a", kept_once, 0);
+        left.set(key, hash, b"b", kept_once, 5_000);
+        right.set(key, hash, b"a", kept_once, 0);
+        let rows = |kept: &KeptRows, now_ms| {
+            let (page, _) = kept.page((key, hash), None, 9, now_ms, &db).expect("reads");
+            page.kept.len()
+        };
+        assert_eq!((rows(&left, 7_999), rows(&left, 8_000), rows(&right, 99_000)), (2, 1, 1));
+        write(&mut left, &db);
+        write(&mut right, &db);
+        // From the store, as after a restart.
+        let mut left = KeptRows::new(OperatorId::FIRST, 0, ttl);
+        assert_eq!((rows(&left, 7_999), rows(&left, 8_000)), (2, 1));
+        left.sweep(14_000, &db).expect("sweeps");
+        let mut entries = 0;
+        db.scan_all(|_, _| {
+            entries += 1;
+            Ok::<_, OperatorError>(())
+        })
+        .expect("scans");
+        assert_eq!(entries, 1, "only the row of the input without a TTL is left");
+    }
+}

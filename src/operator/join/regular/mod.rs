@@ -11,6 +11,8 @@
 
 pub(crate) mod changes;
 pub(crate) mod kept;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

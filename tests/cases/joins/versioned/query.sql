@@ -1,9 +1,4 @@
 -- FOR SYSTEM_TIME AS OF a rowtime: a table with a key, a view of the newest rows, further conditions, windows and sums behind it
--- agrees as a table: select_1: the rows of two files meet in any order
--- agrees as a table: select_2: the rows of two files meet in any order
--- agrees as a table: select_3: the rows of two files meet in any order
--- agrees as a table: select_4: the rows of two files meet in any order
--- agrees as a table: select_5: the rows of two files meet in any order
 -- agrees as a table: select_6: the rows of two files meet in any order
 CREATE TABLE o (id BIGINT, k STRING, j INT, v BIGINT, s STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '3' SECOND) WITH ('connector'='filesystem','format'='json','path'='${DIR}/o.jsonl');
 CREATE TABLE r (id BIGINT, k STRING NOT NULL, j INT, v BIGINT, s STRING, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '3' SECOND, PRIMARY KEY (k) NOT ENFORCED) WITH ('connector'='filesystem','format'='json','path'='${DIR}/r.jsonl');
