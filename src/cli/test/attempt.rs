@@ -239,9 +239,16 @@ fn notes(
     }));
     if seen.unusable > 0 {
         notes.push(format!("{} records or rows could not be used, such as", seen.unusable));
-        notes.extend(lines(errors).into_iter().take(UNUSABLE_TOLD));
+        notes.extend(lines(errors).iter().take(UNUSABLE_TOLD).map(|line| unusable(line)));
     }
     notes
+}
+
+/// A row of the error stream in words: whose it is, where it stands, and why.
+fn unusable(line: &str) -> String {
+    let row: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    let text = |column: &str| row[column].as_str().unwrap_or_default().to_string();
+    format!("  {}, {}: {}", text("name"), text("position"), text("reason"))
 }
 
 /// The lines of all files in a folder, as far as they can be read.

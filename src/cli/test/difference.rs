@@ -151,7 +151,14 @@ fn in_digits(value: &Value) -> String {
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => whole.to_string(),
             (None, Some(f)) if f.fract() == 0.0 && f.abs() < 9e15 => format!("{}", f as i64),
-            (None, Some(f)) => format!("{f:.11e}"),
+            (None, Some(f)) => {
+                let text = format!("{f:.11e}");
+                // 489.99999999999994 is 490 in so many digits.
+                match text.parse::<f64>() {
+                    Ok(f) if f.fract() == 0.0 && f.abs() < 9e15 => format!("{}", f as i64),
+                    _ => text,
+                }
+            }
             (None, None) => number.to_string(),
         },
         Value::Array(elements) => {
@@ -182,6 +189,7 @@ mod tests {
         let same = |a: &[&str], b: &[&str]| assert_eq!(told(&[], a, b), None, "{a:?} {b:?}");
         same(&[], &[]);
         same(&[r#"{"a":1,"b":0.3}"#], &[r#"{"b":0.30000000000000004,"a":1.0}"#]);
+        same(&[r#"{"a":489.99999999999994,"b":490}"#], &[r#"{"a":490.0,"b":490.00000000000006}"#]);
         same(&[r#"{"a":[1E+3,null]}"#], &[r#"{"a":[1000,null]}"#]);
         same(&[r#"{"a":1}"#, r#"{"a":2}"#], &[r#"{"a":2}"#, r#"{"a":1}"#]);
         for (a, b) in [
