@@ -114,9 +114,9 @@ CREATE TABLE q11 (
 ) WITH ('connector' = 'blackhole');
 
 INSERT INTO q11
-SELECT bidder, COUNT(*), SESSION_START(`dateTime`, INTERVAL '10' SECOND), SESSION_END(`dateTime`, INTERVAL '10' SECOND)
-FROM bids
-GROUP BY bidder, SESSION(`dateTime`, INTERVAL '10' SECOND);
+SELECT b.bidder, COUNT(*), SESSION_START(b.`dateTime`, INTERVAL '10' SECOND), SESSION_END(b.`dateTime`, INTERVAL '10' SECOND)
+FROM bids AS b
+GROUP BY b.bidder, SESSION(b.`dateTime`, INTERVAL '10' SECOND);
 
 -- q12: bids of a bidder in ten seconds of the clock
 CREATE TABLE q12 (

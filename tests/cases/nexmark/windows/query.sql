@@ -101,6 +101,6 @@ CREATE TABLE q11 (
 ) WITH ('connector' = 'filesystem', 'path' = '${OUT}/q11', 'format' = 'json');
 
 INSERT INTO q11
-SELECT bidder, COUNT(*), SESSION_START(`dateTime`, INTERVAL '10' SECOND), SESSION_END(`dateTime`, INTERVAL '10' SECOND)
-FROM bids
-GROUP BY bidder, SESSION(`dateTime`, INTERVAL '10' SECOND);
+SELECT b.bidder, COUNT(*), SESSION_START(b.`dateTime`, INTERVAL '10' SECOND), SESSION_END(b.`dateTime`, INTERVAL '10' SECOND)
+FROM bids AS b
+GROUP BY b.bidder, SESSION(b.`dateTime`, INTERVAL '10' SECOND);
