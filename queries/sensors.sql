@@ -6,6 +6,10 @@
 --
 --     paceline run --local queries/sensors.sql
 --
+-- What comes of that sample is in sensors.expected, and this compares:
+--
+--     paceline test queries/sensors.sql --vary
+--
 -- On AWS: put your stream into 'stream.arn', create a DynamoDB table `site-minutes` with the partition key `site` (String) and
 -- the sort key `minute_end` (String), and run the same file:
 --

@@ -31,6 +31,8 @@ pub struct Config {
     pub errors_path: Option<String>,
     /// Table name to where its sample comes from, for `--local`.
     pub samples: BTreeMap<String, String>,
+    /// Table name to the number from which made-up rows are made, where a connector takes one.
+    pub seeds: BTreeMap<String, u64>,
     /// Tables whose records may hold several rows each.
     pub many_records: BTreeSet<String>,
     /// Tables whose records are gzip files.
@@ -119,7 +121,7 @@ const MEMORY_BYTES_MIN: usize = 256 << 20;
 /// Rows of a bundle wait in memory.
 const BUNDLE_ROWS_MAX: u64 = 1 << 20;
 
-const KNOWN: [(&str, &str); 20] = [
+const KNOWN: [(&str, &str); 21] = [
     ("parallelism.default", "number of workers (default: one per core)"),
     (
         "execution.checkpointing.interval",
@@ -169,6 +171,7 @@ const KNOWN: [(&str, &str); 20] = [
         "bytes for queues, accumulators and RocksDB, such as '1 gb' (default: 1 gb, at least 256 mb)",
     ),
     ("paceline.<table>.sample", "what stands in for the table with --local: a file, or 'alleycat'"),
+    ("paceline.<table>.seed", "a number: other events of the connector 'nexmark' (default: 1)"),
     (
         "paceline.<table>.records",
         "one or many: what a record of the table holds (default: one); of JSON objects, of CSV lines",
@@ -223,6 +226,7 @@ impl Config {
             memory_bytes: 1 << 30,
             errors_path: None,
             samples: BTreeMap::new(),
+            seeds: BTreeMap::new(),
             many_records: BTreeSet::new(),
             gzip_records: BTreeSet::new(),
             ahead_max: BTreeMap::new(),
@@ -300,6 +304,9 @@ impl Config {
                 Some((table, "sample")) => {
                     self.samples.insert(table.to_string(), value.to_string());
                 }
+                Some((table, "seed")) => {
+                    self.seeds.insert(table.to_string(), number(0, u64::MAX)?);
+                }
                 Some((table, "compression")) => match value {
                     "gzip" => {
                         self.gzip_records.insert(table.to_string());
@@ -350,7 +357,9 @@ impl Config {
 /// The table, and what is set for it: `paceline.<table>.sample`.
 fn of_table(key: &str) -> Option<(&str, &str)> {
     let (table, what) = key.strip_prefix("paceline.")?.rsplit_once('.')?;
-    ["sample", "records", "compression", "max-ahead"].contains(&what).then_some((table, what))
+    ["sample", "seed", "records", "compression", "max-ahead"]
+        .contains(&what)
+        .then_some((table, what))
 }
 
 fn is_true(value: &str) -> Result<bool, String> {

@@ -70,6 +70,15 @@ impl Secrets {
         Secrets { places, values }
     }
 
+    /// With more values that are never shown, wherever they come from.
+    #[must_use]
+    pub(crate) fn and<'a>(mut self, values: impl IntoIterator<Item = &'a str>) -> Secrets {
+        let filled = values.into_iter().filter(|value| !value.is_empty());
+        self.values.extend(filled.map(String::from));
+        self.values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        self
+    }
+
     /// A message that may quote parts of the text.
     pub(crate) fn hide(&self, message: &str) -> String {
         let mut out = message.to_string();

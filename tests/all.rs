@@ -35,5 +35,6 @@ mod several_in_a_record;
 mod state_bounds;
 mod state_directory;
 mod support;
+mod test_command;
 mod throttled_table;
 mod watched;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::exit::ended;
+use super::variables::hidden;
 use super::{Exit, SqlFile, key_value};
 use crate::config::Config;
 use crate::connect;
@@ -10,7 +11,6 @@ use crate::connector::{Connectors, watermarks};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::SourcePlan;
-use crate::sql::bind::bind_with;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -19,17 +19,20 @@ pub struct Args {
     /// Override a setting: Flink's keys, and ours under `paceline.`
     #[arg(long = "set", value_name = "K=V", value_parser = key_value)]
     settings: Vec<(String, String)>,
+    /// What stands for ${NAME} in the file's texts; without a value it is that of the environment
+    #[arg(long = "var", value_name = "NAME=V")]
+    variables: Vec<String>,
 }
 
 pub fn run(args: &Args) -> Exit {
-    let file = match SqlFile::read(&args.query) {
+    let file = match SqlFile::read(&args.query, &args.variables) {
         Ok(file) => file,
         Err(exit) => return exit,
     };
     let connectors = Connectors::built_in();
-    let mut script = match bind_with(&file.text, &args.settings) {
+    let mut script = match file.bind(&args.settings) {
         Ok(script) => script,
-        Err(e) => return file.show(&e),
+        Err(exit) => return exit,
     };
     let mut settings = script.settings.clone();
     settings.extend(args.settings.iter().cloned());
@@ -52,9 +55,10 @@ pub fn run(args: &Args) -> Exit {
             None => ended(&e, e.who()),
         };
     }
-    print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
+    let shown = explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors));
+    print!("{}", hidden(&shown));
     for note in connect::notes(&plan, &config, &connectors) {
-        println!("{note}");
+        println!("{}", hidden(&note));
     }
     let may_stall = |s: &&SourcePlan| {
         s.table.connector() == "kinesis"

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 
+use super::variables::hidden;
 use crate::bounded::{MESSAGE_BYTES_MAX, bounded};
 use crate::who::{Again, Mistake, Who};
 
@@ -42,7 +43,7 @@ impl From<Who> for Exit {
 
 /// Says what went wrong.
 pub(super) fn ended(error: impl Display, who: Who) -> Exit {
-    eprintln!("error: {}", bounded(&error.to_string(), MESSAGE_BYTES_MAX));
+    eprintln!("error: {}", bounded(&hidden(&error.to_string()), MESSAGE_BYTES_MAX));
     who.into()
 }
 

@@ -10,6 +10,8 @@ mod exit;
 pub(crate) mod progress;
 mod run;
 pub mod simulate;
+mod test;
+mod variables;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -18,7 +20,9 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use self::exit::{EXIT_CODES, wrong};
+use crate::sql::bind::{Script, bind_with};
 use crate::sql::error::SqlError;
+use crate::sql::variables::Variables;
 use crate::who::{Mistake, Who};
 
 pub use self::exit::Exit;
@@ -48,6 +52,10 @@ enum Command {
     /// Parse, bind and plan a SQL file; print the plan, guarantees and warnings; touch nothing
     /// outside
     Check(check::Args),
+    /// Run a SQL file on samples and compare what comes with what is expected; nothing outside is
+    /// touched
+    #[command(after_help = test::EXIT_CODES)]
+    Test(test::Args),
     /// Print what a state directory holds and which checkpoint a start would go on from; change
     /// nothing
     #[command(after_help = checkpoints::EXIT_CODES)]
@@ -73,6 +81,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Checkpoints(args) => checkpoints::run(&args),
         Command::Simulate(args) => simulate::main(&args),
     };
@@ -84,7 +93,7 @@ fn logs(format: LogFormat) {
         .unwrap_or_else(|_| "error,paceline=info".into());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| variables::Hiding)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second call in one process keeps the first subscriber.
@@ -94,23 +103,31 @@ fn logs(format: LogFormat) {
     };
 }
 
-/// A SQL file and its text.
+/// A SQL file, its text, and what stands for `${NAME}` in it.
 struct SqlFile {
     path: PathBuf,
     text: String,
+    variables: Variables,
 }
 
 impl SqlFile {
-    fn read(path: &Path) -> Result<SqlFile, Exit> {
+    fn read(path: &Path, given: &[String]) -> Result<SqlFile, Exit> {
+        let variables = variables::values(given).map_err(wrong)?;
         match std::fs::read_to_string(path) {
-            Ok(text) => Ok(SqlFile { path: path.to_path_buf(), text }),
+            Ok(text) => Ok(SqlFile { path: path.to_path_buf(), text, variables }),
             Err(e) => Err(wrong(format!("{}: {e}", path.display()))),
         }
     }
 
+    /// What the file asks for. `settings` count more than its own.
+    fn bind(&self, settings: &[(String, String)]) -> Result<Script, Exit> {
+        bind_with(&self.text, settings, &self.variables).map_err(|e| self.show(&e))
+    }
+
     /// Prints an error with its place in the file.
     fn show(&self, error: &SqlError) -> Exit {
-        eprint!("{}", error.render(&self.path.display().to_string(), &self.text));
+        let (file, values) = (self.path.display().to_string(), self.variables.values());
+        eprint!("{}", error.render_without(&file, &self.text, values.map(String::as_str)));
         error.who().into()
     }
 }

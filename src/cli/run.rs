@@ -37,6 +37,9 @@ pub struct Args {
     /// Override a setting: Flink's keys, and ours under `paceline.`
     #[arg(long = "set", value_name = "K=V", value_parser = key_value)]
     settings: Vec<(String, String)>,
+    /// What stands for ${NAME} in the file's texts; without a value it is that of the environment
+    #[arg(long = "var", value_name = "NAME=V")]
+    variables: Vec<String>,
     /// A new or empty folder for state and checkpoints; starting again on it goes on from the
     /// newest checkpoint [default: temporary]
     #[arg(long, value_name = "DIR")]
@@ -87,7 +90,7 @@ pub fn run(args: &Args) -> Exit {
 }
 
 fn start(args: &Args) -> Result<Exit, Exit> {
-    let file = SqlFile::read(&args.query)?;
+    let file = SqlFile::read(&args.query, &args.variables)?;
     let connectors = Connectors::built_in();
     let Some(Query { plan, config }) = Query::of(args, &file, &connectors)? else {
         return Ok(Exit::Done);

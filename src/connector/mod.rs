@@ -18,6 +18,7 @@ mod firehose;
 pub mod formats;
 pub mod inline;
 pub mod kinesis;
+mod nexmark;
 pub mod print;
 pub mod stand_in;
 pub mod watermarks;
@@ -156,6 +157,7 @@ impl Connectors {
             Box::new(dynamodb::DynamoDb::default()),
             Box::new(datagen::Datagen),
             Box::new(alleycat::Alleycat),
+            Box::new(nexmark::Nexmark),
             Box::new(print::Print),
             Box::new(blackhole::Blackhole),
             Box::new(firehose::Firehose),

@@ -49,9 +49,19 @@ impl SqlError {
 
     /// The error with the line it is in and a caret below it. Passwords and the like are not shown.
     pub fn render(&self, file: &str, text: &str) -> String {
+        self.render_without(file, text, [])
+    }
+
+    /// The same with more values that are not shown: those that stand for `${NAME}` in the text.
+    pub(crate) fn render_without<'a>(
+        &self,
+        file: &str,
+        text: &str,
+        values: impl IntoIterator<Item = &'a str>,
+    ) -> String {
         // The mark at the start of a UTF-8 file has no column.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let secrets = Secrets::of(text);
+        let secrets = Secrets::of(text).and(values);
         let hidden =
             |message: &str| bounded(&secrets.hide(message), MESSAGE_BYTES_MAX).into_owned();
         let mut out = format!("error: {}\n", hidden(&self.message));

@@ -51,6 +51,7 @@ fn body(body: &mut SetExpr) -> Result<(), SqlError> {
 }
 
 /// A group window: `TUMBLE(ts, ...)` and its like.
+#[derive(Clone)]
 struct GroupWindow {
     kind: &'static str,
     /// With the name of its table, if that is said.
@@ -236,6 +237,7 @@ fn windowed(
     partition: &[Vec<Ident>],
 ) -> Option<TableFactor> {
     let (argument, alias) = match table {
+        // Within the function its alias is not known yet, and there is no other table.
         TableFactor::Table { name, alias, .. } => {
             let parts: Vec<Ident> = name.0.iter().filter_map(|p| p.as_ident().cloned()).collect();
             // Columns may be qualified with the table's name.
@@ -252,7 +254,14 @@ fn windowed(
         }
         _ => return None,
     };
-    Some(in_window(argument, alias, window, partition))
+    let own = alias.as_ref().map(|alias| alias.name.value.as_str());
+    let unqualified = |parts: &Vec<Ident>| match parts.as_slice() {
+        [table, column] if own == Some(table.value.as_str()) => vec![column.clone()],
+        _ => parts.clone(),
+    };
+    let window = GroupWindow { rowtime: unqualified(&window.rowtime), ..window.clone() };
+    let partition: Vec<Vec<Ident>> = partition.iter().map(unqualified).collect();
+    Some(in_window(argument, alias, &window, &partition))
 }
 
 fn in_window(

@@ -1,6 +1,6 @@
 //! What was asked? Apache Flink SQL, from text to logical plans.
 //!
-//! In reading order: `dialect`, `unicode_text`, `json_calls`, `json_aggregates` and `parse` (text
+//! In reading order: `dialect`, `variables` (`${NAME}` in texts), `unicode_text`, `json_calls`, `json_aggregates` and `parse` (text
 //! to statements), `rewrite`, `refused` (forms that are not Flink's), `item_names`,
 //! `constant_types` and `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`),
 //! `overlaps`, `types` (SQL types to Arrow), `planned_cast` (CAST until types are known), `catalog`
@@ -50,5 +50,6 @@ mod time_difference;
 pub mod types;
 mod unicode_text;
 pub mod unnest;
+pub mod variables;
 pub mod window_tvf;
 pub(crate) mod zones;

@@ -14,7 +14,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use super::dialect::FlinkDialect;
 use super::error::{SqlError, TextPlace};
 use super::pattern::within;
-use super::{hints, rewrite, unicode_text};
+use super::variables::Variables;
+use super::{hints, rewrite, unicode_text, variables};
 use crate::sql::statement::{
     ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Placed, Statement, Strategy,
 };
@@ -29,9 +30,18 @@ pub struct Parsed {
 
 /// Reads all statements of a file.
 pub fn parse(text: &str) -> Result<Parsed, SqlError> {
+    parse_with(text, None)
+}
+
+/// The same with values for the names in its texts. Without them `${NAME}` is a text like others.
+pub(super) fn parse_with(text: &str, given: Option<&Variables>) -> Result<Parsed, SqlError> {
     let tokens = Tokenizer::new(&FlinkDialect, text)
         .tokenize_with_location()
         .map_err(|e| SqlError::from_parser(&ParserError::TokenizerError(e.to_string())))?;
+    let tokens = match given {
+        Some(given) => variables::fill_in(tokens, given)?,
+        None => tokens,
+    };
     for token in &tokens {
         if let Token::DoubleQuotedString(name) = &token.token {
             let place = TextPlace { line: token.span.start.line, column: token.span.start.column };

@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use super::{Args, Exit, SqlFile};
+use crate::cli::variables::hidden;
 use crate::config::Config;
 use crate::connect;
 use crate::connector::Connectors;
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
-use crate::sql::bind::{Script, bind_with};
+use crate::sql::bind::Script;
 
 /// What is to be run.
 pub(super) struct Query {
@@ -26,7 +27,7 @@ impl Query {
         file: &SqlFile,
         connectors: &Connectors,
     ) -> Result<Option<Query>, Exit> {
-        let mut script = bind_with(&file.text, &args.settings).map_err(|e| file.show(&e))?;
+        let mut script = file.bind(&args.settings)?;
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let config = Config::resolve(&settings(args, &script), cores)
             .map_err(|e| file.show(&script.setting_error(e)))?;
@@ -36,7 +37,8 @@ impl Query {
         let explained = script.take_explained();
         for script in &explained {
             let plan = lower(script, &file.text, &config, connectors).map_err(|e| file.show(&e))?;
-            print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], connectors)));
+            let shown = explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], connectors));
+            print!("{}", hidden(&shown));
         }
         if script.queries.is_empty() && !explained.is_empty() {
             return Ok(None);

@@ -25,8 +25,9 @@ use datafusion_expr::{LogicalPlan, ScalarUDF};
 use sqlparser::ast::{Ident, Query};
 
 use super::error::{Source, SqlError};
-use super::parse::{Parsed, parse};
+use super::parse::{Parsed, parse_with};
 use super::statement::{CreateTable, Placed, Statement, place_of};
+use super::variables::Variables;
 use super::{table_like, zones};
 use crate::suggest::nearest;
 use column_names::{apart, named_values, rename};
@@ -37,12 +38,16 @@ use settings::Settings;
 
 /// Reads and binds a SQL file.
 pub fn bind(text: &str) -> Result<Script, SqlError> {
-    bind_with(text, &[])
+    bind_using(text, &[], [])
 }
 
-/// The same with settings that count more than the file's own.
-pub(crate) fn bind_with(text: &str, overrides: &[(String, String)]) -> Result<Script, SqlError> {
-    bind_using(text, overrides, [])
+/// The same with settings that count more than the file's own, and values for `${NAME}`.
+pub(crate) fn bind_with(
+    text: &str,
+    overrides: &[(String, String)],
+    variables: &Variables,
+) -> Result<Script, SqlError> {
+    bind_all(text, overrides, Some(variables), [])
 }
 
 /// The same with functions that queries may call besides those that are built in.
@@ -51,13 +56,22 @@ pub(crate) fn bind_using(
     overrides: &[(String, String)],
     functions: impl IntoIterator<Item = ScalarUDF>,
 ) -> Result<Script, SqlError> {
+    bind_all(text, overrides, None, functions)
+}
+
+fn bind_all(
+    text: &str,
+    overrides: &[(String, String)],
+    variables: Option<&Variables>,
+    functions: impl IntoIterator<Item = ScalarUDF>,
+) -> Result<Script, SqlError> {
     // Editors on Windows put a mark at the start of a UTF-8 file.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut binder = Binder { names: Names::with(functions)?, ..Binder::default() };
     for (key, value) in overrides {
         binder.settings.override_with(key, value, &binder.names.catalog)?;
     }
-    let Parsed { statements, hint_secrets } = parse(text)?;
+    let Parsed { statements, hint_secrets } = parse_with(text, variables)?;
     binder.names.catalog.hint_secrets = hint_secrets;
     for placed in statements {
         binder.statement(&placed, &placed.source(text))?;

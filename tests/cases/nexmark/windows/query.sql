@@ -1,0 +1,106 @@
+-- Nexmark's q5, q7, q8, q11 over events of our generator: the auctions with the most bids in the last ten seconds, every two and so on.
+CREATE TABLE events (
+    event_type INT,
+    person ROW<id BIGINT, name STRING, emailAddress STRING, creditCard STRING, city STRING, state STRING,
+        `dateTime` TIMESTAMP(3), extra STRING>,
+    auction ROW<id BIGINT, itemName STRING, description STRING, initialBid BIGINT, reserve BIGINT,
+        `dateTime` TIMESTAMP(3), expires TIMESTAMP(3), seller BIGINT, category BIGINT, extra STRING>,
+    bid ROW<auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING, `dateTime` TIMESTAMP(3), extra STRING>,
+    `dateTime` AS CASE event_type WHEN 0 THEN person.`dateTime` WHEN 1 THEN auction.`dateTime` ELSE bid.`dateTime` END,
+    WATERMARK FOR `dateTime` AS `dateTime` - INTERVAL '4' SECOND
+) WITH (
+    'connector' = 'filesystem',
+    'path' = '${DIR}/in.jsonl',
+    'format' = 'json'
+);
+
+CREATE VIEW persons AS
+SELECT person.id, person.name, person.emailAddress, person.creditCard, person.city, person.state, `dateTime`, person.extra
+FROM events WHERE event_type = 0;
+
+CREATE VIEW auctions AS
+SELECT auction.id, auction.itemName, auction.description, auction.initialBid, auction.reserve, `dateTime`, auction.expires,
+    auction.seller, auction.category, auction.extra
+FROM events WHERE event_type = 1;
+
+CREATE VIEW bids AS
+SELECT bid.auction, bid.bidder, bid.price, bid.channel, bid.url, `dateTime`, bid.extra
+FROM events WHERE event_type = 2;
+
+-- q5: the auctions with the most bids in the last ten seconds, every two
+CREATE TABLE q5 (
+    auction BIGINT,
+    num BIGINT,
+    window_end TIMESTAMP(3)
+) WITH ('connector' = 'filesystem', 'path' = '${OUT}/q5', 'format' = 'json');
+
+INSERT INTO q5
+SELECT b.auction, b.num, b.window_end
+FROM (
+    SELECT auction, COUNT(*) AS num, window_start, window_end
+    FROM TABLE(HOP(TABLE bids, DESCRIPTOR(`dateTime`), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+    GROUP BY auction, window_start, window_end
+) AS b
+JOIN (
+    SELECT MAX(num) AS most, window_start, window_end
+    FROM (
+        SELECT COUNT(*) AS num, window_start, window_end
+        FROM TABLE(HOP(TABLE bids, DESCRIPTOR(`dateTime`), INTERVAL '2' SECOND, INTERVAL '10' SECOND))
+        GROUP BY auction, window_start, window_end
+    )
+    GROUP BY window_start, window_end
+) AS m
+ON b.window_start = m.window_start AND b.window_end = m.window_end AND b.num >= m.most;
+
+-- q7: the highest bids of each ten seconds
+CREATE TABLE q7 (
+    auction BIGINT,
+    bidder BIGINT,
+    price BIGINT,
+    `dateTime` TIMESTAMP(3)
+) WITH ('connector' = 'filesystem', 'path' = '${OUT}/q7', 'format' = 'json');
+
+INSERT INTO q7
+SELECT b.auction, b.bidder, b.price, b.`dateTime`
+FROM bids AS b
+JOIN (
+    SELECT MAX(price) AS highest, window_end AS `until`
+    FROM TABLE(TUMBLE(TABLE bids, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
+    GROUP BY window_start, window_end
+) AS h
+ON b.price = h.highest
+WHERE b.`dateTime` BETWEEN h.`until` - INTERVAL '10' SECOND AND h.`until`;
+
+-- q8: persons who came and sold within the same ten seconds
+CREATE TABLE q8 (
+    id BIGINT,
+    name STRING,
+    starttime TIMESTAMP(3)
+) WITH ('connector' = 'filesystem', 'path' = '${OUT}/q8', 'format' = 'json');
+
+INSERT INTO q8
+SELECT p.id, p.name, p.window_start
+FROM (
+    SELECT id, name, window_start, window_end
+    FROM TABLE(TUMBLE(TABLE persons, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
+    GROUP BY id, name, window_start, window_end
+) AS p
+JOIN (
+    SELECT seller, window_start, window_end
+    FROM TABLE(TUMBLE(TABLE auctions, DESCRIPTOR(`dateTime`), INTERVAL '10' SECOND))
+    GROUP BY seller, window_start, window_end
+) AS a
+ON p.id = a.seller AND p.window_start = a.window_start AND p.window_end = a.window_end;
+
+-- q11: bids of a bidder without a pause of ten seconds
+CREATE TABLE q11 (
+    bidder BIGINT,
+    bid_count BIGINT,
+    starttime TIMESTAMP(3),
+    endtime TIMESTAMP(3)
+) WITH ('connector' = 'filesystem', 'path' = '${OUT}/q11', 'format' = 'json');
+
+INSERT INTO q11
+SELECT b.bidder, COUNT(*), SESSION_START(b.`dateTime`, INTERVAL '10' SECOND), SESSION_END(b.`dateTime`, INTERVAL '10' SECOND)
+FROM bids AS b
+GROUP BY b.bidder, SESSION(b.`dateTime`, INTERVAL '10' SECOND);
