@@ -17,7 +17,7 @@ use crate::connector::formats::{DecodeFormat, RecordsOf};
 use crate::connector::inline::select::{OpColumn, SelectSink};
 use crate::connector::inline::values::ValuesSource;
 use crate::connector::stand_in::table::EmbeddedTable;
-use crate::connector::{ConnectError, Connectors, Environment, check_options, watermarks};
+use crate::connector::{ConnectError, Connectors, Environment, Use, check_options, watermarks};
 use crate::format::RowsPerRecord;
 use crate::ingest::Decoding;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
@@ -26,6 +26,8 @@ use crate::runtime::options::Connected;
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
+use crate::sql::catalog::Table;
+use crate::sql::compared::Compared;
 use crate::sql::hints;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
@@ -39,11 +41,12 @@ pub struct Connection {
 }
 
 pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection, ConnectError> {
+    let compared = &plan.compared;
     let mut sources = Vec::new();
     let mut decoders = Vec::new();
     let mut watermarks = Vec::new();
     for plan in &plan.sources {
-        let made = source(plan, env).map_err(|e| place(e, &plan.table))?;
+        let made = source(plan, env, compared).map_err(|e| place(e, &plan.table))?;
         let is_bounded_by_us = plan.rows.is_some()
             || env.connectors.reads(&plan.table).is_ok_and(|(_, reads)| reads.takes_bounds());
         if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some()) && !is_bounded_by_us {
@@ -54,7 +57,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         }
         sources.push(made);
         watermarks.push(watermarks::of(plan, env.config)?);
-        let is_sample = env.local && env.connectors.is_remote(&plan.table);
+        let is_sample = env.local && env.connectors.is_out_of_reach(&plan.table, Use::Read);
         let records = if is_sample { RecordsOf::Sample } else { RecordsOf::Table };
         let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config))
             .map_err(|e| place(e, &plan.table))?;
@@ -77,7 +80,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         sinks.push(sink(plan, env, &mut tables)?);
     }
     let lookups =
-        plan.lookups.iter().map(|plan| lookups::lookup(plan, env)).collect::<Result<_, _>>()?;
+        plan.lookups.iter().map(|plan| lookups::lookup(plan, env, compared)).collect::<Result<_, _>>()?;
     let errors = FileSink::errors(
         env.files.clone(),
         env.errors_dir.clone(),
@@ -134,13 +137,17 @@ fn compression(
     Ok(Some(Compression::Gzip))
 }
 
-fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+fn source(
+    plan: &SourcePlan,
+    env: &Environment<'_>,
+    compared: &Compared,
+) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
     if let Some(rows) = &plan.rows {
         return Ok(Arc::new(ValuesSource::new(rows.num_rows())));
     }
-    if env.local && env.connectors.is_remote(table) {
-        return stand_ins::sample(plan, env);
+    if env.local && env.connectors.is_out_of_reach(table, Use::Read) {
+        return stand_ins::sample(plan, env, compared);
     }
     let (connector, reads) = env.connectors.reads(table)?;
     check_options(table, connector)?;
@@ -164,7 +171,7 @@ fn sink(
         ResultKeys::SharedByWindows => WriteMode::Versioned,
         ResultKeys::InOrder => WriteMode::InOrder,
     };
-    if env.local && env.connectors.is_remote(table) {
+    if env.local && env.connectors.is_out_of_reach(table, Use::Write) {
         let embedded = stand_ins::table(plan, table, mode, env)?;
         tables.push((table.name.clone(), embedded.clone()));
         return Ok(embedded);
@@ -223,14 +230,34 @@ pub fn guarantee(plan: &SinkPlan, connectors: &Connectors) -> Guarantee {
     }
 }
 
-/// Checks what can be checked about tables without touching the outside.
+/// Tables of connectors that are not here, each once: for `check`.
+pub fn unknown(plan: &PhysicalPlan, connectors: &Connectors) -> Vec<String> {
+    let sources = plan.sources.iter().filter(|s| s.rows.is_none()).map(|s| &s.table);
+    let lookups = plan.lookups.iter().map(|lookup| &lookup.source.table);
+    let sinks = plan.sinks.iter().filter_map(|sink| match &sink.target {
+        SinkTarget::Table(table) => Some(table),
+        SinkTarget::Print => None,
+    });
+    let mut found: Vec<String> =
+        sources.chain(lookups).chain(sinks).filter_map(|t| connectors.warning(t)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Checks what can be checked about tables without touching the outside. `instead`: which tables
+/// something stands in for, whose options need not be right.
 pub fn check(
     plan: &PhysicalPlan,
     config: &Config,
     connectors: &Connectors,
+    instead: &dyn Fn(&Table, Use) -> bool,
 ) -> Result<(), ConnectError> {
     for plan in plan.sources.iter().filter(|s| s.rows.is_none()) {
         let table = &plan.table;
+        if instead(table, Use::Read) {
+            continue;
+        }
         let (connector, reads) = connectors.reads(table)?;
         check_options(table, connector)?;
         reads.check(plan)?;
@@ -239,9 +266,12 @@ pub fn check(
         let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
-    plan.lookups.iter().try_for_each(|plan| lookups::check(plan, connectors))?;
+    let lookups = plan.lookups.iter().filter(|plan| !instead(&plan.source.table, Use::Read));
+    lookups.into_iter().try_for_each(|plan| lookups::check(plan, connectors))?;
     for plan in &plan.sinks {
-        if let SinkTarget::Table(table) = &plan.target {
+        if let SinkTarget::Table(table) = &plan.target
+            && !instead(table, Use::Write)
+        {
             let (connector, writes) = connectors.writes(table)?;
             check_options(table, connector)?;
             writes.check(plan, table)?;

@@ -6,11 +6,12 @@ use super::exit::ended;
 use super::{Exit, SqlFile, key_value};
 use crate::config::Config;
 use crate::connect;
-use crate::connector::{Connectors, watermarks};
+use crate::connector::{Connectors, Use, watermarks};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::SourcePlan;
 use crate::sql::bind::bind_with;
+use crate::sql::catalog::Table;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -19,6 +20,9 @@ pub struct Args {
     /// Override a setting: Flink's keys, and ours under `paceline.`
     #[arg(long = "set", value_name = "K=V", value_parser = key_value)]
     settings: Vec<(String, String)>,
+    /// As `run --local` runs it: nothing is said of tables that are replaced there
+    #[arg(long)]
+    local: bool,
 }
 
 pub fn run(args: &Args) -> Exit {
@@ -46,7 +50,11 @@ pub fn run(args: &Args) -> Exit {
         Ok(plan) => plan,
         Err(e) => return file.show(&e),
     };
-    if let Err(e) = connect::check(&plan, &config, &connectors) {
+    let instead = |table: &Table, wanted: Use| {
+        let is_replaced = args.local && connectors.is_out_of_reach(table, wanted);
+        is_replaced || connectors.is_elsewhere(table)
+    };
+    if let Err(e) = connect::check(&plan, &config, &connectors, &instead) {
         return match e.in_text() {
             Some(of_text) => file.show(of_text),
             None => ended(&e, e.who()),
@@ -65,6 +73,11 @@ pub fn run(args: &Args) -> Exit {
             "warning: table '{}' is a stream and table.exec.source.idle-timeout is 0: one shard without records holds back all results",
             source.table.name
         );
+    }
+    if !args.local {
+        for warning in connect::unknown(&plan, &connectors) {
+            println!("warning: {warning}");
+        }
     }
     for warning in &config.warnings {
         println!("warning: {warning}");

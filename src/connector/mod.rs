@@ -3,7 +3,8 @@
 //! A connector is a folder with a [`Connector`], and a line in [`Connectors::built_in`]. Called by
 //! `connect`, which walks the tables of a plan. `options` compares WITH with what a connector
 //! lists, `formats` makes decoders and encoders, `watermarks` reads what any source may say,
-//! `inline` holds what a query brings itself (VALUES, the rows of a bare SELECT), `stand_in` what
+//! `elsewhere` knows
+//! connectors that are not here by name, `inline` holds what a query brings itself (VALUES, the rows of a bare SELECT), `stand_in` what
 //! takes the place of a remote system under `--local`. What always holds: nothing outside is
 //! touched by a `check`.
 
@@ -11,6 +12,7 @@ pub mod alleycat;
 pub mod blackhole;
 pub mod datagen;
 pub mod dynamodb;
+mod elsewhere;
 pub mod environment;
 pub mod error;
 pub mod filesystem;
@@ -33,6 +35,7 @@ use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
 use crate::sql::catalog::{ColumnKind, Table};
+use crate::sql::hints;
 use crate::suggest::nearest;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
@@ -56,6 +59,10 @@ pub trait Connector: Send + Sync {
     /// Out of this machine's reach: under `--local` a sample or an embedded table takes its place.
     fn is_remote(&self) -> bool {
         false
+    }
+    /// The same for one table, which is to be read or written.
+    fn is_out_of_reach(&self, _table: &Table, _wanted: Use) -> bool {
+        self.is_remote()
     }
     /// How it is read, if it can be.
     fn reads(&self) -> Option<&dyn Reads> {
@@ -139,7 +146,7 @@ pub trait LooksUp {
 
 /// What a table is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
+pub enum Use {
     Read,
     Write,
 }
@@ -185,8 +192,35 @@ impl Connectors {
     }
 
     /// True if something on this machine takes the table's place under `--local`.
-    pub fn is_remote(&self, table: &Table) -> bool {
-        self.get(table.connector()).is_some_and(Connector::is_remote)
+    pub fn is_out_of_reach(&self, table: &Table, wanted: Use) -> bool {
+        match self.get(table.connector()) {
+            Some(connector) => connector.is_out_of_reach(table, wanted),
+            None => self.is_elsewhere(table),
+        }
+    }
+
+    /// True if the table names a connector, and one that is not here.
+    pub fn is_elsewhere(&self, table: &Table) -> bool {
+        !table.connector().is_empty() && self.get(table.connector()).is_none()
+    }
+
+    /// What `check` says of a table whose connector is not here.
+    pub(crate) fn warning(&self, table: &Table) -> Option<String> {
+        self.is_elsewhere(table).then(|| {
+            let (name, near) = (table.connector(), self.near(table.connector()));
+            format!(
+                "no connector '{name}' here (table '{}'){near}: what takes its place is {}; with --local it is a stand-in",
+                hints::base_name(&table.name),
+                elsewhere::instead_of(name)
+            )
+        })
+    }
+
+    /// For a connector that is misspelt.
+    fn near(&self, name: &str) -> String {
+        nearest(name, self.iter().map(Connector::name))
+            .map(|n| format!(", did you mean '{n}'?"))
+            .unwrap_or_default()
     }
 
     /// How a table is read. An error says what can be.
@@ -234,13 +268,23 @@ impl Connectors {
                 format!("WITH needs a 'connector': {} or {last} to {to}", others.join(", ")),
             );
         }
-        let near = nearest(name, known.iter().copied())
-            .map(|n| format!("; did you mean '{n}'?"))
-            .unwrap_or_default();
+        if self.is_elsewhere(table) {
+            let reason = format!(
+                "no connector '{name}' here{}: what takes its place is {}; with --local it is a stand-in (connectors: {})",
+                self.near(name),
+                elsewhere::instead_of(name),
+                known.join(", ")
+            );
+            return config_error(table, reason);
+        }
+        let to = match wanted {
+            Use::Read => "read",
+            Use::Write => "written",
+        };
         config_error(
             table,
             format!(
-                "connector '{name}' is not supported here{near} (supported: {})",
+                "a table of the connector '{name}' cannot be {to} (those of these can: {})",
                 known.join(", ")
             ),
         )
@@ -248,8 +292,8 @@ impl Connectors {
 }
 
 impl KnownConnectors for Connectors {
-    fn uses(&self, connector: &str) -> Uses {
-        self.get(connector).map_or(Uses::default(), Connector::uses)
+    fn uses(&self, table: &Table) -> Uses {
+        self.get(table.connector()).map_or_else(|| elsewhere::uses(table), Connector::uses)
     }
 }
 

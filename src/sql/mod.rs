@@ -9,8 +9,8 @@
 //! (what may be called), `window_tvf` (window functions in FROM), `unnest` (UNNEST), `lookup_join`
 //! (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY),
 //! `flink_types` and `decimal` (which type an expression has), `zones` (the session's time zone),
-//! `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes by), `bind`
-//! (statements to logical plans), `error` (messages with their place in the text).
+//! `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes by), `compared` (constants
+//! beside columns, for made-up rows), `bind` (statements to logical plans), `error` (messages with their place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is
 //! added through its hooks. What always holds: a construct that is not supported is an error that
@@ -18,6 +18,7 @@
 
 pub mod bind;
 pub mod catalog;
+pub mod compared;
 mod constant_types;
 mod dialect;
 mod enforce;
