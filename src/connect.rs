@@ -20,6 +20,7 @@ use crate::connector::stand_in::table::EmbeddedTable;
 use crate::connector::{ConnectError, Connectors, Environment, Use, check_options, watermarks};
 use crate::format::RowsPerRecord;
 use crate::ingest::Decoding;
+use crate::options;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
 use crate::runtime::errors;
 use crate::runtime::options::Connected;
@@ -217,7 +218,38 @@ pub fn notes(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> V
         let (_, writes) = connectors.writes(table).ok()?;
         Some(writes.notes(sink, table, &checkpoints))
     });
-    notes.flatten().collect()
+    notes.flatten().chain(ignored(plan, connectors)).collect()
+}
+
+/// Options that are read and change nothing, a line for each table.
+fn ignored(plan: &PhysicalPlan, connectors: &Connectors) -> Vec<String> {
+    let mut notes = Vec::new();
+    for table in tables(plan) {
+        let Some(connector) = connectors.get(table.connector()) else { continue };
+        let known = connector.options();
+        let mut reasons: Vec<String> = options::ignored(&table.options, &known)
+            .map(|(key, why)| format!("'{key}' ({why})"))
+            .collect();
+        reasons.dedup();
+        if !reasons.is_empty() {
+            let name = hints::base_name(&table.name);
+            notes.push(format!("note: table '{name}': of no effect here: {}", reasons.join(", ")));
+        }
+    }
+    notes.sort();
+    notes.dedup();
+    notes
+}
+
+/// The tables that a plan names.
+fn tables(plan: &PhysicalPlan) -> impl Iterator<Item = &Arc<Table>> {
+    let sources = plan.sources.iter().filter(|s| s.rows.is_none()).map(|s| &s.table);
+    let lookups = plan.lookups.iter().map(|lookup| &lookup.source.table);
+    let sinks = plan.sinks.iter().filter_map(|sink| match &sink.target {
+        SinkTarget::Table(table) => Some(table),
+        SinkTarget::Print => None,
+    });
+    sources.chain(lookups).chain(sinks)
 }
 
 /// The guarantee of each sink, without touching the outside: for `check`.
@@ -232,14 +264,8 @@ pub fn guarantee(plan: &SinkPlan, connectors: &Connectors) -> Guarantee {
 
 /// Tables of connectors that are not here, each once: for `check`.
 pub fn unknown(plan: &PhysicalPlan, connectors: &Connectors) -> Vec<String> {
-    let sources = plan.sources.iter().filter(|s| s.rows.is_none()).map(|s| &s.table);
-    let lookups = plan.lookups.iter().map(|lookup| &lookup.source.table);
-    let sinks = plan.sinks.iter().filter_map(|sink| match &sink.target {
-        SinkTarget::Table(table) => Some(table),
-        SinkTarget::Print => None,
-    });
     let mut found: Vec<String> =
-        sources.chain(lookups).chain(sinks).filter_map(|t| connectors.warning(t)).collect();
+        tables(plan).filter_map(|table| connectors.warning(table)).collect();
     found.sort();
     found.dedup();
     found

@@ -260,7 +260,10 @@ fn table(out: &mut String, options: &[OptionSpec]) {
             "| `{}` | {} | {default} | {} |",
             option.key,
             option.kind.describe(),
-            option.help
+            match option.is_ignored {
+                true => format!("of no effect here: {}", option.help),
+                false => option.help.into(),
+            }
         );
     }
     out.push('\n');

@@ -10,7 +10,7 @@ use crate::connector::{Connectors, Use, watermarks};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::SourcePlan;
-use crate::sql::bind::bind_with;
+use crate::sql::bind::{Script, bind_with};
 use crate::sql::catalog::Table;
 
 #[derive(clap::Args)]
@@ -46,27 +46,50 @@ pub fn run(args: &Args) -> Exit {
         // `check` shows the plan anyway.
         script.queries = explained.into_iter().flat_map(|e| e.queries).collect();
     }
-    let plan = match lower(&script, &file.text, &config, &connectors) {
-        Ok(plan) => plan,
-        Err(e) => return file.show(&e),
-    };
+    let notes = std::mem::take(&mut script.notes);
+    let stages = script.stages(&|table| connectors.ends(table));
+    let several = stages.len() > 1;
+    for (number, script) in stages.iter().enumerate() {
+        if several {
+            println!("job {} of {}, one after the other:", number + 1, stages.len());
+        }
+        if let Err(exit) = shown(args, &file, script, &config, &connectors) {
+            return exit;
+        }
+    }
+    for note in &notes {
+        println!("note: {note}");
+    }
+    for warning in &config.warnings {
+        println!("warning: {warning}");
+    }
+    Exit::Done
+}
+
+/// What is to be said of a job.
+fn shown(
+    args: &Args,
+    file: &SqlFile,
+    script: &Script,
+    config: &Config,
+    connectors: &Connectors,
+) -> Result<(), Exit> {
+    let plan = lower(script, &file.text, config, connectors).map_err(|e| file.show(&e))?;
     let instead = |table: &Table, wanted: Use| {
         let is_replaced = args.local && connectors.is_out_of_reach(table, wanted);
         is_replaced || connectors.is_elsewhere(table)
     };
-    if let Err(e) = connect::check(&plan, &config, &connectors, &instead) {
-        return match e.in_text() {
-            Some(of_text) => file.show(of_text),
-            None => ended(&e, e.who()),
-        };
-    }
-    print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors)));
-    for note in connect::notes(&plan, &config, &connectors) {
+    connect::check(&plan, config, connectors, &instead).map_err(|e| match e.in_text() {
+        Some(of_text) => file.show(of_text),
+        None => ended(&e, e.who()),
+    })?;
+    print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], connectors)));
+    for note in connect::notes(&plan, config, connectors) {
         println!("{note}");
     }
     let may_stall = |s: &&SourcePlan| {
-        s.table.connector() == "kinesis"
-            && watermarks::of(s, &config).is_ok_and(|found| found.idle_timeout.is_zero())
+        matches!(s.table.connector(), "kinesis" | "kinesis-legacy")
+            && watermarks::of(s, config).is_ok_and(|found| found.idle_timeout.is_zero())
     };
     for source in plan.sources.iter().filter(may_stall) {
         println!(
@@ -75,12 +98,9 @@ pub fn run(args: &Args) -> Exit {
         );
     }
     if !args.local {
-        for warning in connect::unknown(&plan, &connectors) {
+        for warning in connect::unknown(&plan, connectors) {
             println!("warning: {warning}");
         }
     }
-    for warning in &config.warnings {
-        println!("warning: {warning}");
-    }
-    Exit::Done
+    Ok(())
 }

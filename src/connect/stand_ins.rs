@@ -55,6 +55,10 @@ pub(super) fn sample(
                     vec![],
                 )?));
             }
+            tracing::info!(
+                "table '{name}' ({}) is not here and has no sample: {SAMPLE_ROWS} rows are made up",
+                table.connector()
+            );
             let columns = guess::columns(table, compared);
             Ok(Arc::new(SampleSource::new(&table.name, columns, SAMPLE_ROWS, SAMPLE_SEED)))
         }

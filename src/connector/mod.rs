@@ -15,6 +15,7 @@ pub mod dynamodb;
 mod elsewhere;
 pub mod environment;
 pub mod error;
+mod faker;
 pub mod filesystem;
 mod firehose;
 pub mod formats;
@@ -92,6 +93,11 @@ pub trait Reads {
     fn takes_bounds(&self) -> bool {
         false
     }
+    /// True if reading the table ends where it ends when the job begins, whatever is written
+    /// meanwhile.
+    fn ends(&self, _table: &Table) -> bool {
+        false
+    }
     /// True if a record is whatever a producer made of it, so that it can be compressed; a line of
     /// a file is not.
     fn records_are_opaque(&self) -> bool {
@@ -160,8 +166,10 @@ impl Connectors {
         Connectors(vec![
             Box::new(filesystem::Filesystem),
             Box::new(kinesis::Kinesis::default()),
+            Box::new(kinesis::Kinesis::legacy()),
             Box::new(dynamodb::DynamoDb::default()),
             Box::new(datagen::Datagen),
+            Box::new(faker::Faker),
             Box::new(alleycat::Alleycat),
             Box::new(print::Print),
             Box::new(blackhole::Blackhole),
@@ -197,6 +205,11 @@ impl Connectors {
             Some(connector) => connector.is_out_of_reach(table, wanted),
             None => self.is_elsewhere(table),
         }
+    }
+
+    /// True if reading the table ends where it ends when the job begins.
+    pub(crate) fn ends(&self, table: &Table) -> bool {
+        self.reads(table).is_ok_and(|(_, reads)| reads.ends(table))
     }
 
     /// True if the table names a connector, and one that is not here.

@@ -4,7 +4,8 @@
 //! to statements), `rewrite`, `refused` (forms that are not Flink's), `item_names`,
 //! `constant_types` and `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`),
 //! `overlaps`, `types` (SQL types to Arrow), `planned_cast` (CAST until types are known), `catalog`
-//! (tables and views), `table_like` (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL
+//! (tables and views), `table_like` (LIKE),
+//! `alter` (ALTER TABLE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL
 //! and lengths of sinks), `null_keys` (NULL as a MAP's key), `java_comparisons` (NaN), `functions`
 //! (what may be called), `window_tvf` (window functions in FROM), `unnest` (UNNEST), `lookup_join`
 //! (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY),
@@ -16,6 +17,7 @@
 //! added through its hooks. What always holds: a construct that is not supported is an error that
 //! names it, never another meaning.
 
+mod alter;
 pub mod bind;
 pub mod catalog;
 pub mod compared;

@@ -3,13 +3,13 @@
 pub mod sink;
 pub mod source;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::FORMAT;
 use super::error::{ConnectError, config_error};
-use super::{Connector, Environment, Reads, Writes, formats, metadata_keys, required};
+use super::{Connector, Environment, Reads, Use, Writes, formats, metadata_keys, required};
 use crate::config::duration;
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::connectors::{RowsTaken, Uses};
@@ -23,6 +23,9 @@ use sink::FileSink;
 use source::FileSource;
 
 const MONITOR_INTERVAL: &str = "source.monitor-interval";
+
+const ROLLS: &str = "a file is published with the checkpoint that it is complete with";
+const COMMITS: &str = "rows are written into one folder, their partition columns with them";
 
 pub(crate) struct Filesystem;
 
@@ -47,7 +50,30 @@ impl Connector for Filesystem {
                 OptionKind::Duration,
                 "how often a folder is looked at for new files; without it the table ends",
             ),
+            OptionSpec::ignored("auto-compaction", ROLLS),
+            OptionSpec::ignored("compaction.<column>", ROLLS),
+            OptionSpec::ignored("sink.rolling-policy.<column>", ROLLS),
+            OptionSpec::ignored("sink.partition-commit.<column>", COMMITS),
+            OptionSpec::ignored("partition.<column>", COMMITS),
+            OptionSpec::ignored("sink.parallelism", "each worker writes files of its own"),
+            OptionSpec::ignored("sink.shuffle-by-partition.<column>", COMMITS),
+            OptionSpec::ignored("source.report-statistics", "plans need no statistics"),
         ]
+    }
+    /// Files that are not on this machine or in a format that is not here; for reading also those
+    /// that are not there at all.
+    fn is_out_of_reach(&self, table: &Table, wanted: Use) -> bool {
+        let path = table.options.get("path").map_or("", String::as_str);
+        let path = path.strip_prefix("file:").map_or(path, |p| {
+            if p.starts_with("//") { &p[2..] } else { p }
+        });
+        let is_elsewhere = path.contains("://");
+        let is_unknown = table
+            .options
+            .get("format")
+            .is_some_and(|format| !["json", "csv", "raw"].contains(&format.as_str()));
+        let is_missing = wanted == Use::Read && !Path::new(path).exists();
+        is_elsewhere || is_unknown || is_missing
     }
     fn uses(&self) -> Uses {
         Uses { rows: RowsTaken::New, ..Uses::default() }
@@ -78,6 +104,10 @@ impl Reads for Filesystem {
             Some(every) => Arc::new(source.watched(every, env.clock.clone())?),
             None => Arc::new(source),
         })
+    }
+
+    fn ends(&self, table: &Table) -> bool {
+        !table.options.contains_key(MONITOR_INTERVAL)
     }
 }
 

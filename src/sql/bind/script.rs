@@ -24,6 +24,8 @@ pub struct Script {
     pub queries: Vec<BoundQuery>,
     /// Queries of each EXPLAIN: their plan is shown, they are not run.
     pub explained: Vec<Explained>,
+    /// What the file asks for and is left out: one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What one EXPLAIN asks about.
@@ -47,6 +49,7 @@ impl Script {
             zone: self.zone.clone(),
             queries: explained.queries,
             explained: vec![],
+            notes: vec![],
         };
         std::mem::take(&mut self.explained).into_iter().map(alone).collect()
     }
@@ -60,6 +63,8 @@ pub struct BoundQuery {
     pub start: TextPlace,
     /// The place behind it; None at the end of the file.
     pub end: Option<TextPlace>,
+    /// Queries of one statement set have the same number.
+    pub set: usize,
 }
 
 pub enum Target {
