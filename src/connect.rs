@@ -80,8 +80,11 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     for plan in &plan.sinks {
         sinks.push(sink(plan, env, &mut tables)?);
     }
-    let lookups =
-        plan.lookups.iter().map(|plan| lookups::lookup(plan, env, compared)).collect::<Result<_, _>>()?;
+    let lookups = plan
+        .lookups
+        .iter()
+        .map(|plan| lookups::lookup(plan, env, compared))
+        .collect::<Result<_, _>>()?;
     let errors = FileSink::errors(
         env.files.clone(),
         env.errors_dir.clone(),
@@ -292,8 +295,8 @@ pub fn check(
         let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
-    let lookups = plan.lookups.iter().filter(|plan| !instead(&plan.source.table, Use::Read));
-    lookups.into_iter().try_for_each(|plan| lookups::check(plan, connectors))?;
+    let mut lookups = plan.lookups.iter().filter(|plan| !instead(&plan.source.table, Use::Read));
+    lookups.try_for_each(|plan| lookups::check(plan, connectors))?;
     for plan in &plan.sinks {
         if let SinkTarget::Table(table) = &plan.target
             && !instead(table, Use::Write)

@@ -48,7 +48,9 @@ fn a_file_with_connectors_that_are_not_here() {
     let checked = paceline(dir.path(), &["check", "q.sql"]);
     let shown = text(&checked.stdout);
     assert!(checked.status.success(), "{}", text(&checked.stderr));
-    for (connector, instead) in [("kafka", "'kinesis'"), ("jdbc", "'dynamodb'"), ("hive", "'filesystem'")] {
+    for (connector, instead) in
+        [("kafka", "'kinesis'"), ("jdbc", "'dynamodb'"), ("hive", "'filesystem'")]
+    {
         let warning = format!("warning: no connector '{connector}' here");
         let line = shown.lines().find(|l| l.starts_with(&warning));
         assert!(line.is_some_and(|l| l.contains(instead)), "{connector}: {shown}");

@@ -10,7 +10,7 @@ use crate::connector::{Connectors, Use, watermarks};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::SourcePlan;
-use crate::sql::bind::{Script, bind_with};
+use crate::sql::bind::{ONLY_DECLARES, Script, bind_with};
 use crate::sql::catalog::Table;
 
 #[derive(clap::Args)]
@@ -47,6 +47,10 @@ pub fn run(args: &Args) -> Exit {
         script.queries = explained.into_iter().flat_map(|e| e.queries).collect();
     }
     let notes = std::mem::take(&mut script.notes);
+    if script.only_declares() {
+        println!("note: {ONLY_DECLARES}");
+        return Exit::Done;
+    }
     let stages = script.stages(&|table| connectors.ends(table));
     let several = stages.len() > 1;
     for (number, script) in stages.iter().enumerate() {

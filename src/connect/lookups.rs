@@ -31,18 +31,18 @@ pub(super) fn lookup(
     compared: &Compared,
 ) -> Result<Arc<Lookup>, ConnectError> {
     let table = &plan.source.table;
-    let (answers, options): (Arc<dyn LookupTable>, _) =
-        if env.local && env.connectors.is_out_of_reach(table, Use::Read) {
-            // How often another system would be asked is its own business.
-            let options = LookupOptions::parse(&BTreeMap::new()).map_err(|e| config_error(table, e))?;
-            (Arc::new(in_memory(plan, env, compared).map_err(|e| place(e, table))?), options)
-        } else {
-            let (connector, looks_up) = env.connectors.looks_up(table)?;
-            check_options(table, connector)?;
-            let options =
-                LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
-            (looks_up.table(plan, &options, env)?, options)
-        };
+    let (answers, options): (Arc<dyn LookupTable>, _) = if env.local
+        && env.connectors.is_out_of_reach(table, Use::Read)
+    {
+        // How often another system would be asked is its own business.
+        let options = LookupOptions::parse(&BTreeMap::new()).map_err(|e| config_error(table, e))?;
+        (Arc::new(in_memory(plan, env, compared).map_err(|e| place(e, table))?), options)
+    } else {
+        let (connector, looks_up) = env.connectors.looks_up(table)?;
+        check_options(table, connector)?;
+        let options = LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
+        (looks_up.table(plan, &options, env)?, options)
+    };
     Ok(Arc::new(Lookup::new(plan.spec.clone(), answers, options.cache, env.clock.clone())))
 }
 

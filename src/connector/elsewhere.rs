@@ -65,7 +65,8 @@ const NEW_ROWS_ONLY: [&str; 9] = [
 pub(super) fn uses(table: &Table) -> Uses {
     let connector = table.connector().to_lowercase();
     let formats = ["format", "value.format"].iter().filter_map(|key| table.options.get(*key));
-    let holds_changes = formats.into_iter().any(|f| CHANGE_FORMATS.iter().any(|c| f.starts_with(c)));
+    let holds_changes =
+        formats.into_iter().any(|f| CHANGE_FORMATS.iter().any(|c| f.starts_with(c)));
     let rows = if holds_changes {
         RowsTaken::Changes
     } else if !table.primary_key.is_empty() && !connector.starts_with("kafka") {

@@ -271,7 +271,9 @@ pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError>
 fn name(table: &Table) -> Result<&str, ConnectError> {
     match table.options.get("format").map(String::as_str) {
         Some(format @ ("json" | "csv" | "raw")) => Ok(format),
-        None if !matches!(table.connector(), "filesystem" | "kinesis" | "kinesis-legacy") => Ok("json"),
+        None if !matches!(table.connector(), "filesystem" | "kinesis" | "kinesis-legacy") => {
+            Ok("json")
+        }
         None => Err(config_error(table, "WITH needs 'format' = 'json', 'csv' or 'raw'")),
         Some(other) => Err(config_error(
             table,

@@ -275,8 +275,9 @@ impl<'a> Lowering<'a> {
 
     /// The job, once all queries are lowered.
     fn finish(self) -> PlanResult<PhysicalPlan> {
-        let Lowering { sources, lookups, sinks, chains, fingerprint, mut warnings, compared, .. } =
-            self;
+        let Lowering {
+            sources, lookups, sinks, chains, fingerprint, mut warnings, compared, ..
+        } = self;
         let (mut chains, edges) = chains.finish()?;
         chains.iter_mut().for_each(|chain| spare_sorting(&mut chain.operators));
         warnings.extend(not_repeatable(&sources, &lookups, &chains));

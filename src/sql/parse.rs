@@ -21,8 +21,8 @@ use super::dialect::FlinkDialect;
 use super::error::{SqlError, TextPlace};
 use super::{hints, rewrite, unicode_text};
 use crate::sql::statement::{Placed, Statement};
-use session::Session;
 use crate::sql::types::nested;
+use session::Session;
 
 /// A file, read.
 pub struct Parsed {

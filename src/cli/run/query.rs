@@ -11,7 +11,7 @@ use crate::connector::Connectors;
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
-use crate::sql::bind::{Script, bind_with};
+use crate::sql::bind::{ONLY_DECLARES, Script, bind_with};
 use crate::sql::error::TextPlace;
 
 /// What is to be run.
@@ -45,6 +45,10 @@ impl Query {
             print!("{}", explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], connectors)));
         }
         if script.queries.is_empty() && !explained.is_empty() {
+            return Ok(vec![]);
+        }
+        if script.only_declares() {
+            tracing::warn!("{ONLY_DECLARES}");
             return Ok(vec![]);
         }
         let mut jobs = Vec::new();

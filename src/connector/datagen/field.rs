@@ -137,9 +137,8 @@ impl Field {
                 out.push(b'"');
             }
             FieldKind::Time { max_past_ms } => {
-                let past = (u128::from(long(draws))
-                    * u128::from(max_past_ms.saturating_add(1)))
-                    >> 64;
+                let past =
+                    (u128::from(long(draws)) * u128::from(max_past_ms.saturating_add(1))) >> 64;
                 self.write_time(out, time_ms.saturating_sub_unsigned(past as u64));
             }
             FieldKind::Made(maker) => self.write_text(out, &maker.text(draws, time_ms)),
@@ -191,7 +190,9 @@ impl Field {
     fn write_text(&self, out: &mut Vec<u8>, text: &str) {
         use DataType as T;
         match &self.data_type {
-            T::Boolean if text == "true" || text == "false" => out.extend_from_slice(text.as_bytes()),
+            T::Boolean if text == "true" || text == "false" => {
+                out.extend_from_slice(text.as_bytes())
+            }
             T::Int8 | T::Int16 | T::Int32 | T::Int64 => match text.parse::<i64>() {
                 Ok(number) => self.write_integer(out, number),
                 Err(_) => out.extend_from_slice(b"null"),

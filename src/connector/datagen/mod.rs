@@ -113,8 +113,7 @@ pub(crate) fn source_of(
     env: &Environment<'_>,
 ) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
-    let needed: Vec<String> =
-        plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
+    let needed: Vec<String> = plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
     if env.local {
         options.is_paced = false;
         if options.rows.is_none() {

@@ -21,16 +21,29 @@ use crate::plan::physical::SourcePlan;
 use crate::source::Source;
 
 const OPTIONS: [OptionSpec; 5] = [
-    OptionSpec::new("rows-per-second", OptionKind::Number(1, u64::MAX), "how many rows come in a second")
-        .or("10000"),
-    OptionSpec::new("number-of-rows", OptionKind::Number(1, u64::MAX), "rows in all; without it no end"),
+    OptionSpec::new(
+        "rows-per-second",
+        OptionKind::Number(1, u64::MAX),
+        "how many rows come in a second",
+    )
+    .or("10000"),
+    OptionSpec::new(
+        "number-of-rows",
+        OptionKind::Number(1, u64::MAX),
+        "rows in all; without it no end",
+    ),
     OptionSpec::new(
         "fields.<column>.expression",
         OptionKind::Text,
         "what makes the value: text with #{Provider.method 'argument', ...}; of an ARRAY its elements, of a MAP `fields.<column>.key.expression` and `.value.expression`, of a ROW `fields.<column>.<field>.expression`",
     ),
     OptionSpec::new("fields.<column>.null-rate", OptionKind::Share, "share of NULLs").or("0"),
-    OptionSpec::new("fields.<column>.length", OptionKind::Number(0, 10_000), "elements of a collection").or("1"),
+    OptionSpec::new(
+        "fields.<column>.length",
+        OptionKind::Number(0, 10_000),
+        "elements of a collection",
+    )
+    .or("1"),
 ];
 
 pub(crate) struct Faker;

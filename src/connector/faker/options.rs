@@ -26,7 +26,9 @@ pub(super) fn parse(
         .map(|c| field(&c.name, &c.name, &c.data_type, &mut left))
         .collect::<Result<Vec<Field>, String>>()?;
     match left.keys().next() {
-        Some(key) => Err(format!("'{key}' is of no column: options are fields.<column>.expression, null-rate and length")),
+        Some(key) => Err(format!(
+            "'{key}' is of no column: options are fields.<column>.expression, null-rate and length"
+        )),
         None => Ok(DatagenOptions { rows_per_second, rows, fields, is_paced: true }),
     }
 }
@@ -83,9 +85,9 @@ fn field(
             FieldKind::Row(parts.collect::<Result<_, String>>()?)
         }
         _ => {
-            let text = left
-                .remove(&key("expression"))
-                .ok_or_else(|| format!("WITH needs '{}': what makes its values", key("expression")))?;
+            let text = left.remove(&key("expression")).ok_or_else(|| {
+                format!("WITH needs '{}': what makes its values", key("expression"))
+            })?;
             let expression = Expression::parse(&text)
                 .map_err(|e| format!("'{}' = '{text}': {e}", key("expression")))?;
             FieldKind::Made(Arc::new(expression))

@@ -25,26 +25,55 @@ const CITIES: [&str; 12] = [
     "Aarhus", "Bergen", "Cork", "Dresden", "Essen", "Faro", "Ghent", "Haifa", "Izmir", "Jaipur",
     "Kyoto", "Lyon",
 ];
-const STREETS: [&str; 8] =
-    ["Ash Street", "Birch Road", "Cedar Lane", "Dock Street", "Elm Road", "Ford Lane", "Gate Street", "Hill Road"];
+const STREETS: [&str; 8] = [
+    "Ash Street",
+    "Birch Road",
+    "Cedar Lane",
+    "Dock Street",
+    "Elm Road",
+    "Ford Lane",
+    "Gate Street",
+    "Hill Road",
+];
 const STATES: [&str; 8] =
     ["Alabama", "California", "Georgia", "Illinois", "Nevada", "New York", "Oregon", "Texas"];
 const COUNTRIES: [&str; 10] = [
-    "Austria", "Brazil", "Canada", "Denmark", "Egypt", "France", "Germany", "India", "Japan", "Kenya",
+    "Austria", "Brazil", "Canada", "Denmark", "Egypt", "France", "Germany", "India", "Japan",
+    "Kenya",
 ];
 const COUNTRY_CODES: [&str; 10] = ["AT", "BR", "CA", "DK", "EG", "FR", "DE", "IN", "JP", "KE"];
 const ZONES: [&str; 6] = [
-    "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Africa/Cairo", "America/Sao_Paulo", "Australia/Sydney",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Tokyo",
+    "Africa/Cairo",
+    "America/Sao_Paulo",
+    "Australia/Sydney",
 ];
 const COMPANIES: [&str; 8] = [
-    "Abbott Group", "Bauer and Sons", "Costa Ltd", "Dubois Inc", "Ekman LLC", "Fischer GmbH", "Garcia SA", "Hansen AS",
+    "Abbott Group",
+    "Bauer and Sons",
+    "Costa Ltd",
+    "Dubois Inc",
+    "Ekman LLC",
+    "Fischer GmbH",
+    "Garcia SA",
+    "Hansen AS",
 ];
 const INDUSTRIES: [&str; 6] = ["Banking", "Energy", "Farming", "Retail", "Shipping", "Software"];
 const PROFESSIONS: [&str; 8] =
     ["baker", "carpenter", "doctor", "engineer", "gardener", "lawyer", "pilot", "teacher"];
 const PRODUCTS: [&str; 10] = [
-    "Oak Chair", "Steel Lamp", "Linen Shirt", "Paper Clock", "Wool Hat", "Glass Bottle", "Stone Table", "Copper Pan",
-    "Cotton Bag", "Silk Scarf",
+    "Oak Chair",
+    "Steel Lamp",
+    "Linen Shirt",
+    "Paper Clock",
+    "Wool Hat",
+    "Glass Bottle",
+    "Stone Table",
+    "Copper Pan",
+    "Cotton Bag",
+    "Silk Scarf",
 ];
 const DEPARTMENTS: [&str; 8] =
     ["Books", "Clothing", "Electronics", "Games", "Garden", "Music", "Sports", "Toys"];
@@ -52,17 +81,25 @@ const MATERIALS: [&str; 6] = ["Cotton", "Glass", "Linen", "Paper", "Steel", "Woo
 const COLORS: [&str; 10] =
     ["black", "blue", "brown", "green", "grey", "orange", "purple", "red", "white", "yellow"];
 const CURRENCIES: [(&str, &str); 8] = [
-    ("EUR", "Euro"), ("USD", "US Dollar"), ("GBP", "Pound Sterling"), ("JPY", "Yen"), ("CNY", "Yuan"),
-    ("INR", "Rupee"), ("BRL", "Real"), ("CHF", "Swiss Franc"),
+    ("EUR", "Euro"),
+    ("USD", "US Dollar"),
+    ("GBP", "Pound Sterling"),
+    ("JPY", "Yen"),
+    ("CNY", "Yuan"),
+    ("INR", "Rupee"),
+    ("BRL", "Real"),
+    ("CHF", "Swiss Franc"),
 ];
 const WORDS: [&str; 16] = [
-    "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty", "knoll", "lagoon",
-    "meadow", "north", "ocean", "prairie",
+    "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "islet", "jetty",
+    "knoll", "lagoon", "meadow", "north", "ocean", "prairie",
 ];
 const ANIMALS: [&str; 8] = ["badger", "crane", "dog", "eagle", "fox", "goat", "heron", "lynx"];
 const FOODS: [&str; 8] = ["apple", "bread", "cheese", "dates", "eggs", "figs", "grapes", "honey"];
-const BEERS: [&str; 6] = ["Amber Ale", "Brown Porter", "Dark Lager", "Dry Stout", "Pale Ale", "Wheat Beer"];
-const MOVIES: [&str; 6] = ["A Long Night", "Blue Harbour", "Cold River", "Dust", "Empty Road", "First Snow"];
+const BEERS: [&str; 6] =
+    ["Amber Ale", "Brown Porter", "Dark Lager", "Dry Stout", "Pale Ale", "Wheat Beer"];
+const MOVIES: [&str; 6] =
+    ["A Long Night", "Blue Harbour", "Cold River", "Dust", "Empty Road", "First Snow"];
 const STARS: [&str; 6] = ["Altair", "Betelgeuse", "Capella", "Deneb", "Rigel", "Vega"];
 const PLANETS: [&str; 8] =
     ["Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune"];
@@ -81,7 +118,8 @@ const SYSTEMS: [&str; 5] = ["Android", "iOS", "Linux", "macOS", "Windows"];
 const EXTENSIONS: [&str; 6] = ["csv", "jpg", "json", "pdf", "png", "txt"];
 const AIRPORTS: [&str; 8] = ["AMS", "CDG", "DXB", "FRA", "HND", "JFK", "LHR", "SIN"];
 const VEHICLES: [&str; 6] = ["Audi", "Fiat", "Ford", "Honda", "Toyota", "Volvo"];
-const HEROES: [&str; 6] = ["Iron Heron", "Night Fox", "Quick Lynx", "Red Comet", "Silver Crane", "Storm Eagle"];
+const HEROES: [&str; 6] =
+    ["Iron Heron", "Night Fox", "Quick Lynx", "Red Comet", "Silver Crane", "Storm Eagle"];
 
 fn one<'a>(draws: &mut Draws, words: &[&'a str]) -> &'a str {
     let at = draws.below(u32::try_from(words.len()).unwrap_or(u32::MAX));
@@ -321,7 +359,9 @@ fn words(provider: &str, method: &str, draws: &mut Draws) -> String {
         ("university", _) => &["University of Aarhus", "University of Cork", "University of Lyon"],
         ("music", "instrument") => &["cello", "drums", "flute", "guitar", "piano", "violin"],
         ("music", "genre") => &["blues", "classical", "folk", "jazz", "rock"],
-        ("team", "sport") | ("football" | "basketball", _) => &["FC Bergen", "FC Cork", "FC Faro", "FC Lyon"],
+        ("team", "sport") | ("football" | "basketball", _) => {
+            &["FC Bergen", "FC Cork", "FC Faro", "FC Lyon"]
+        }
         (_, "dayofweek") => &WEEKDAYS,
         _ => return composed(provider, method, draws),
     };
@@ -336,12 +376,19 @@ fn composed(provider: &str, method: &str, draws: &mut Draws) -> String {
             let street = format!("{} {}", 1 + draws.below(200), one(draws, &STREETS));
             match method {
                 "streetaddress" => street,
-                _ => format!("{street}, {}, {} {}", one(draws, &CITIES), one(draws, &STATES), digits(draws, 5)),
+                _ => format!(
+                    "{street}, {}, {} {}",
+                    one(draws, &CITIES),
+                    one(draws, &STATES),
+                    digits(draws, 5)
+                ),
             }
         }
         ("address", "zipcode" | "postcode") => digits(draws, 5),
         ("address", "buildingnumber" | "streetaddressnumber") => (1 + draws.below(200)).to_string(),
-        ("address", "latitude") => format!("{:.6}", f64::from(draws.below(180_000_000)) / 1e6 - 90.0),
+        ("address", "latitude") => {
+            format!("{:.6}", f64::from(draws.below(180_000_000)) / 1e6 - 90.0)
+        }
         ("address", "longitude" | "lonlat") => {
             format!("{:.6}", f64::from(draws.below(360_000_000)) / 1e6 - 180.0)
         }
@@ -354,13 +401,21 @@ fn composed(provider: &str, method: &str, draws: &mut Draws) -> String {
         }
         ("commerce", "promotioncode") => format!("{}{}", one(draws, &COLORS), digits(draws, 6)),
         ("finance", "creditcard") | ("business", "creditcardnumber") => {
-            format!("{}-{}-{}-{}", digits(draws, 4), digits(draws, 4), digits(draws, 4), digits(draws, 4))
+            format!(
+                "{}-{}-{}-{}",
+                digits(draws, 4),
+                digits(draws, 4),
+                digits(draws, 4),
+                digits(draws, 4)
+            )
         }
         ("business", "creditcardtype") => one(draws, &["amex", "mastercard", "visa"]).into(),
         ("finance", "iban") => format!("DE{}", digits(draws, 20)),
         ("finance", "bic") => format!("ABCD{}", one(draws, &COUNTRY_CODES)),
         ("phonenumber", _) => format!("+49-555-{}", digits(draws, 7)),
-        ("idnumber", _) => format!("{}-{}-{}", digits(draws, 3), digits(draws, 2), digits(draws, 4)),
+        ("idnumber", _) => {
+            format!("{}-{}-{}", digits(draws, 3), digits(draws, 2), digits(draws, 4))
+        }
         ("code", _) => digits(draws, 13),
         ("color", "hex") => format!("#{}", hex(draws, 6)),
         ("file", "filename") => format!("{}.{}", one(draws, &WORDS), one(draws, &EXTENSIONS)),
@@ -396,10 +451,12 @@ mod tests {
     fn numbers_and_dates_lie_between_their_bounds() {
         let mut seen = std::collections::BTreeSet::new();
         for row in 0..500 {
-            let number: i64 = of("number.numberbetween", &["-3", "2"], row).parse().expect("a number");
+            let number: i64 =
+                of("number.numberbetween", &["-3", "2"], row).parse().expect("a number");
             assert!((-3..2).contains(&number));
             seen.insert(number);
-            let double: f64 = of("number.randomdouble", &["2", "1", "5"], row).parse().expect("a number");
+            let double: f64 =
+                of("number.randomdouble", &["2", "1", "5"], row).parse().expect("a number");
             assert!((1.0..=5.0).contains(&double));
             let past = moment(&of("date.past", &["15", "5", "SECONDS"], row)).expect("a time");
             assert!((5_000..=15_000).contains(&(1_700_000_000_000 - past)), "{past}");
@@ -419,7 +476,9 @@ mod tests {
         assert!(of("numerify", &["user_##"], 3).starts_with("user_"));
         assert_eq!(of("json", &["a", "b"], 3), r#"{"a":"b"}"#);
         assert!(of("harrypotter.spell", &[], 3).starts_with("spell "));
-        for name in ["name.fullname", "address.fulladdress", "currency.code", "lorem.sentence", "bool.bool"] {
+        for name in
+            ["name.fullname", "address.fulladdress", "currency.code", "lorem.sentence", "bool.bool"]
+        {
             assert!(!of(name, &[], 4).is_empty(), "{name}");
         }
     }

@@ -64,9 +64,9 @@ impl Connector for Filesystem {
     /// that are not there at all.
     fn is_out_of_reach(&self, table: &Table, wanted: Use) -> bool {
         let path = table.options.get("path").map_or("", String::as_str);
-        let path = path.strip_prefix("file:").map_or(path, |p| {
-            if p.starts_with("//") { &p[2..] } else { p }
-        });
+        let path = path
+            .strip_prefix("file:")
+            .map_or(path, |p| if p.starts_with("//") { &p[2..] } else { p });
         let is_elsewhere = path.contains("://");
         let is_unknown = table
             .options

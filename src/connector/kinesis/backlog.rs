@@ -82,7 +82,8 @@ impl Backlog {
             && let Some(next) = self.waiting.pop_front()
         {
             let key = &next.entry.0;
-            let is_held = order == Order::PerKey && (self.busy.contains(key) || passed.contains(key));
+            let is_held =
+                order == Order::PerKey && (self.busy.contains(key) || passed.contains(key));
             if is_held {
                 passed.insert(key.clone());
                 left.push_back(next);

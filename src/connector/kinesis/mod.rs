@@ -41,10 +41,10 @@ use crate::source::Source;
 use crate::sql::catalog::Table;
 use crate::sql::hints;
 use crate::who::Who;
-use sink_options::{Partitioner, SinkOptions};
 use api::Streams;
 use client::Aws;
 pub use options::{InitPosition, KinesisOptions};
+use sink_options::{Partitioner, SinkOptions};
 pub use source::{KinesisSource, METADATA_KEYS};
 pub use writer::KinesisWriter;
 
@@ -169,7 +169,11 @@ impl Writes for Kinesis {
         let clock = ServerClock::new(env.clock.clone());
         let name = table.name.clone();
         let stream = self.streams.open(&parts.stream, clock, &env.tasks).map_err(|e| {
-            ConnectError::Sink(SinkError::Write { table: name, reason: e.to_string(), who: Who::Us })
+            ConnectError::Sink(SinkError::Write {
+                table: name,
+                reason: e.to_string(),
+                who: Who::Us,
+            })
         })?;
         Ok(Arc::new(sink::StreamSink::new(parts, stream, env)))
     }

@@ -37,7 +37,11 @@ pub const OPTIONS: [OptionSpec; 19] = [
     OptionSpec::new(INIT_POSITION[0], OptionKind::Text, POSITION_HELP).or("LATEST"),
     OptionSpec::new(INIT_POSITION[1], OptionKind::Text, "the older name of 'source.init.position'"),
     OptionSpec::new(INIT_TIMESTAMP[0], OptionKind::Text, TIMESTAMP_HELP),
-    OptionSpec::new(INIT_TIMESTAMP[1], OptionKind::Text, "the older name of 'source.init.timestamp'"),
+    OptionSpec::new(
+        INIT_TIMESTAMP[1],
+        OptionKind::Text,
+        "the older name of 'source.init.timestamp'",
+    ),
     OptionSpec::new(INIT_TIMESTAMP_FORMAT[0], OptionKind::Text, FORMAT_HELP).or(FORMAT_DEFAULT),
     OptionSpec::new(
         INIT_TIMESTAMP_FORMAT[1],
@@ -48,8 +52,14 @@ pub const OPTIONS: [OptionSpec; 19] = [
     OptionSpec::ignored("scan.stream.efo.<column>", POLLED),
     OptionSpec::ignored("source.reader.type", POLLED),
     OptionSpec::ignored("source.efo.<column>", POLLED),
-    OptionSpec::ignored("source.shard.<column>", "shards are found where their parents end, and read as fast as Kinesis gives them"),
-    OptionSpec::ignored("scan.shard.<column>", "shards are found where their parents end, and read as fast as Kinesis gives them"),
+    OptionSpec::ignored(
+        "source.shard.<column>",
+        "shards are found where their parents end, and read as fast as Kinesis gives them",
+    ),
+    OptionSpec::ignored(
+        "scan.shard.<column>",
+        "shards are found where their parents end, and read as fast as Kinesis gives them",
+    ),
     OptionSpec::ignored("scan.shard-assigner", "shards are dealt over the workers by their names"),
     OptionSpec::ignored("shard.<column>", "shards are dealt over the workers by their names"),
     OptionSpec::ignored("scan.list.<column>", RETRIED),
@@ -134,9 +144,7 @@ fn parse(options: &BTreeMap<String, String>, bounds: Bounds) -> Result<KinesisOp
         Some((_, "TRIM_HORIZON")) => InitPosition::TrimHorizon,
         Some((_, "AT_TIMESTAMP")) => InitPosition::AtTimestamp { arrival_ms: timestamp()? },
         Some((key, other)) => {
-            return Err(format!(
-                "'{key}' is TRIM_HORIZON, LATEST or AT_TIMESTAMP, not '{other}'"
-            ));
+            return Err(format!("'{key}' is TRIM_HORIZON, LATEST or AT_TIMESTAMP, not '{other}'"));
         }
     };
     let init = bounds.from_ms.map_or(init, |arrival_ms| InitPosition::AtTimestamp { arrival_ms });
@@ -223,7 +231,9 @@ mod tests {
         assert_eq!(options.init, InitPosition::AtTimestamp { arrival_ms: 1_413_979_200_000 });
         let both = old(&[("stream", "rides"), (STREAM_ARN, ARN)]).expect("parses");
         assert_eq!(both.stream_arn.as_deref(), Some(ARN));
-        assert!(old(&[("stream", "x"), (STREAM_ARN, ARN)]).expect_err("two").contains("two streams"));
+        assert!(
+            old(&[("stream", "x"), (STREAM_ARN, ARN)]).expect_err("two").contains("two streams")
+        );
         assert_eq!(old(&[("stream", ARN)]).expect("parses").stream_name, "rides");
         let wrong = old(&[("stream", "x"), ("scan.stream.initpos", "FIRST")]).expect_err("refused");
         assert!(wrong.contains("'scan.stream.initpos' is TRIM_HORIZON"), "{wrong}");

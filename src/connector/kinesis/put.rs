@@ -115,7 +115,7 @@ impl Putter {
             && let Some(batch) =
                 state.backlog.next(config.order, config.batch_max, config.batch_bytes_max)
         {
-            calls.push(Call { putter: self.clone(), batch: Some(batch) });
+            calls.push(Call { putter: self.clone(), batch: Some(batch), pauses: false });
         }
         // A runtime that has stopped drops a task at once, and the call then wants the lock.
         drop(state);
@@ -162,6 +162,8 @@ fn pauses() -> ExponentialBackoff {
 struct Call {
     putter: Arc<Putter>,
     batch: Option<Batch>,
+    /// Nothing is sent until it ends.
+    pauses: bool,
 }
 
 impl Call {
@@ -191,8 +193,8 @@ impl Call {
         }
         let Some(batch) = self.batch.take() else { return };
         if let Some(pause) = putter.ended(batch, &refusals) {
+            self.pauses = true;
             sleep(pause).await;
-            putter.state().is_pausing = false;
         }
     }
 }
@@ -200,6 +202,9 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let mut state = self.putter.state();
+        if self.pauses {
+            state.is_pausing = false;
+        }
         if let Some(batch) = self.batch.take() {
             let count = batch.entries().len();
             state.backlog.end(batch, std::iter::repeat_n(true, count));

@@ -129,7 +129,6 @@ impl RecordWriter {
 
 impl SinkWriter for RecordWriter {
     fn write(&mut self, rows: &Rows) -> Result<(), SinkError> {
-        debug_assert!(rows.ops.is_none(), "a stream is planned for new rows only");
         let mut entries = Vec::with_capacity(rows.len());
         let writable = self.entries.encoder.writable(&rows.batch);
         if let Some((_, others)) = &writable {

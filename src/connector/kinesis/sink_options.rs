@@ -22,7 +22,8 @@ const BYTES_MAX: u64 = 5 << 20;
 const REQUESTS_MAX: u64 = 1000;
 const BUFFERED_MAX: u64 = 1_000_000;
 
-const AT_ONCE: &str = "what is there is sent as soon as a call is free: nothing waits for a buffer to fill";
+const AT_ONCE: &str =
+    "what is there is sent as soon as a call is free: nothing waits for a buffer to fill";
 const PRODUCER: &str = "it tunes the older producer library, which is not used";
 
 pub const OPTIONS: [OptionSpec; 14] = [

@@ -272,7 +272,8 @@ fn value(
             Value::Array((0..length).map(one).collect())
         }
         DataType::Struct(fields) => {
-            let one = |f: &FieldRef| (f.name().clone(), by_name(draws, f.name(), f.data_type(), row));
+            let one =
+                |f: &FieldRef| (f.name().clone(), by_name(draws, f.name(), f.data_type(), row));
             Value::Object(fields.iter().map(one).collect())
         }
         DataType::Map(entries, _) => map(draws, entries.data_type(), row),
@@ -290,7 +291,9 @@ fn by_name(draws: &mut Draws, name: &str, data_type: &DataType, row: (u64, i64))
 /// A few entries; NULL where keys are no texts, since JSON has no others.
 fn map(draws: &mut Draws, entries: &DataType, row: (u64, i64)) -> Value {
     match entries {
-        DataType::Struct(fields) if fields.len() == 2 && *fields[0].data_type() == DataType::Utf8 => {
+        DataType::Struct(fields)
+            if fields.len() == 2 && *fields[0].data_type() == DataType::Utf8 =>
+        {
             let one = |_| {
                 let key = word(draws).to_string();
                 (key, by_name(draws, fields[1].name(), fields[1].data_type(), row))
@@ -390,7 +393,8 @@ mod tests {
         ];
         let of_name = |(name, data_type): (String, DataType)| {
             let is_time = is_time_name(&name) && data_type == DataType::Int64;
-            let values = if is_time { Values::Time(TimeForm::Milliseconds) } else { Values::ByName };
+            let values =
+                if is_time { Values::Time(TimeForm::Milliseconds) } else { Values::ByName };
             SampleColumn { name, data_type, values }
         };
         SampleSource::new("orders", columns.into_iter().map(of_name).collect(), rows, seed)

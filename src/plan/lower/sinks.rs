@@ -219,4 +219,3 @@ impl Lowering<'_> {
         if names_window && names_row { ResultKeys::Unique } else { ResultKeys::SharedByWindows }
     }
 }
-

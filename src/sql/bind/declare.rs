@@ -18,11 +18,9 @@ use super::{Binder, Target};
 use crate::sql::catalog::PlannedTable;
 use crate::sql::dialect::FlinkDialect;
 use crate::sql::error::{Source, SqlError};
-use crate::sql::statement::{
-    Change, ColumnDef, ColumnDefKind, CreateTable, Placed, place_of,
-};
+use crate::sql::statement::{Change, ColumnDef, ColumnDefKind, CreateTable, Placed, place_of};
 use crate::sql::types::nested;
-use crate::sql::{alter, table_like};
+use crate::sql::{alter, hints, table_like};
 use crate::suggest::nearest;
 use crate::types::{EXACT, sql_name};
 
@@ -67,8 +65,12 @@ impl Binder {
         source: &Source<'_>,
     ) -> Result<(), SqlError> {
         if self.names.catalog.names().any(|n| n == table.name.value) {
-            // With IF NOT EXISTS nothing is done, not even the INSERT.
-            return if table.if_not_exists { Ok(()) } else { self.must_be_new(&table.name) };
+            if !table.if_not_exists {
+                return self.must_be_new(&table.name);
+            }
+            // The table stays, and takes the rows.
+            let (target, plan) = self.insert(&table.name, &[], &[], query, placed, source)?;
+            return self.add(target, plan, placed, source);
         }
         let plan = apart(named_values(self.names.query(query, source)?, query)?)?;
         let mut declared = table.clone();
@@ -100,7 +102,10 @@ impl Binder {
             .schema()
             .fields()
             .iter()
-            .map(|f| Ident { quote_style: Some('`'), ..Ident::with_span(table.name.span, f.name()) })
+            .map(|f| Ident {
+                quote_style: Some('`'),
+                ..Ident::with_span(table.name.span, f.name())
+            })
             .collect();
         self.declare(declared, source)?;
         let (target, plan) = self.insert(&table.name, &[], &names, query, placed, source)?;
@@ -231,14 +236,14 @@ impl Binder {
     pub(super) fn note_use(&mut self, target: &Target, plan: &LogicalPlan) {
         let mut names: Vec<String> = Vec::new();
         if let Target::Table(table) = target {
-            names.push(table.name.clone());
+            names.push(hints::base_name(&table.name).to_string());
         }
         // The walk cannot fail: its closure does not.
         let _ = plan.apply_with_subqueries(|node| {
             if let LogicalPlan::TableScan(scan) = node
                 && let Some(PlannedTable(table)) = scan.source.downcast_ref::<PlannedTable>()
             {
-                names.push(table.name.clone());
+                names.push(hints::base_name(&table.name).to_string());
             }
             Ok(TreeNodeRecursion::Continue)
         });

@@ -33,6 +33,7 @@ use super::statement::{CreateTable, Placed, Statement, place_of};
 use super::zones;
 use column_names::{apart, named_values};
 use names::Names;
+pub(crate) use script::ONLY_DECLARES;
 pub use script::{BoundQuery, Explained, Script, Target};
 use settings::Settings;
 
@@ -165,7 +166,8 @@ impl Binder {
             .and_then(in_zone)
             .map_err(|e| self.names.plan_error(&e, source))?;
         self.note_use(&target, &plan);
-        let query = BoundQuery { target, plan, start: placed.start, end: placed.end, set: placed.set };
+        let query =
+            BoundQuery { target, plan, start: placed.start, end: placed.end, set: placed.set };
         match (placed.explain, self.explained.last_mut()) {
             (None, _) => self.queries.push(query),
             // The queries of an explained statement set come one after the other.

@@ -28,6 +28,10 @@ pub struct Script {
     pub notes: Vec<String>,
 }
 
+/// What is said of a file without queries.
+pub(crate) const ONLY_DECLARES: &str =
+    "the file declares tables and has no INSERT and no SELECT: there is nothing to run";
+
 /// What one EXPLAIN asks about.
 pub struct Explained {
     pub place: TextPlace,
@@ -35,6 +39,11 @@ pub struct Explained {
 }
 
 impl Script {
+    /// True if the file has tables and no query.
+    pub(crate) fn only_declares(&self) -> bool {
+        self.queries.is_empty() && self.catalog.names().next().is_some()
+    }
+
     /// A message about settings, with the place of the first that it names in quotes.
     pub fn setting_error(&self, message: String) -> SqlError {
         settings::error(message, &self.setting_places)

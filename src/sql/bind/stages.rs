@@ -87,12 +87,17 @@ mod tests {
     #[test]
     fn who_reads_what_was_written_before_waits() {
         let table = |name: &str| {
-            format!("CREATE TABLE {name} (a INT) WITH ('connector'='filesystem','format'='json','path'='{name}');")
+            format!(
+                "CREATE TABLE {name} (a INT) WITH ('connector'='filesystem','format'='json','path'='{name}');"
+            )
         };
         let tables: String = ["a", "b", "c"].map(table).concat();
         for (queries, wanted) in [
             ("INSERT INTO b SELECT a FROM a; INSERT INTO c SELECT a FROM a", vec![0, 0]),
-            ("INSERT INTO b SELECT a FROM a; INSERT INTO c SELECT a FROM b; SELECT a FROM c", vec![0, 1, 2]),
+            (
+                "INSERT INTO b SELECT a FROM a; INSERT INTO c SELECT a FROM b; SELECT a FROM c",
+                vec![0, 1, 2],
+            ),
             ("SELECT a FROM b; INSERT INTO b SELECT a FROM a", vec![0, 0]),
             (
                 "EXECUTE STATEMENT SET BEGIN INSERT INTO b SELECT a FROM a; INSERT INTO c SELECT a FROM b; END;",

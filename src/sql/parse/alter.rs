@@ -23,8 +23,10 @@ pub(super) fn drop(parser: &mut Parser) -> Result<Statement, ParserError> {
     } else if parser.parse_keyword(Keyword::VIEW) {
         "view"
     } else {
-        return parser
-            .expected("TABLE, VIEW, FUNCTION, DATABASE or CATALOG after DROP", parser.peek_token());
+        return parser.expected(
+            "TABLE, VIEW, FUNCTION, DATABASE or CATALOG after DROP",
+            parser.peek_token(),
+        );
     };
     let if_exists = if_exists(parser);
     Ok(Statement::Drop { what, name: table_name(parser)?, if_exists })
@@ -72,8 +74,7 @@ fn change(parser: &mut Parser, name: &Ident) -> Result<Change, ParserError> {
     }
     let adds = parser.parse_keyword(Keyword::ADD);
     if !adds && !word(parser, "MODIFY") {
-        return parser
-            .expected("ADD, MODIFY, DROP, RENAME, SET or RESET", parser.peek_token());
+        return parser.expected("ADD, MODIFY, DROP, RENAME, SET or RESET", parser.peek_token());
     }
     if adds {
         let _ = parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS]);

@@ -145,7 +145,10 @@ fn like_rules(parser: &mut Parser) -> Result<Vec<(Strategy, Feature)>, ParserErr
     Ok(rules)
 }
 
-pub(super) fn table_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), ParserError> {
+pub(super) fn table_element(
+    parser: &mut Parser,
+    table: &mut CreateTable,
+) -> Result<(), ParserError> {
     if is_word(parser, "WATERMARK")
         && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::FOR)
     {

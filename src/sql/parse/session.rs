@@ -172,12 +172,7 @@ impl Session {
     }
 
     /// A table of a catalog of another system is kept there.
-    fn give_connector(
-        &self,
-        catalog: &str,
-        options: &mut BTreeMap<String, String>,
-        is_like: bool,
-    ) {
+    fn give_connector(&self, catalog: &str, options: &mut BTreeMap<String, String>, is_like: bool) {
         let kind = self.catalogs.get(catalog).map_or("", String::as_str);
         let is_kept = !kind.is_empty() && kind != "generic_in_memory";
         if is_kept && !is_like && !options.contains_key("connector") {
@@ -227,15 +222,21 @@ impl Session {
         if self.catalogs.contains_key(catalog) {
             return Ok(());
         }
-        let error =
-            SqlError::new(format!("catalog '{catalog}' does not exist")).at(place_of(name));
+        let error = SqlError::new(format!("catalog '{catalog}' does not exist")).at(place_of(name));
         Err(match nearest(catalog, self.catalogs.keys().map(String::as_str)) {
             Some(near) => error.help(format!("did you mean '{near}'?")),
-            None => error.help(format!("write CREATE CATALOG {catalog} WITH ('type' = '...') first")),
+            None => {
+                error.help(format!("write CREATE CATALOG {catalog} WITH ('type' = '...') first"))
+            }
         })
     }
 
-    fn must_be_database(&self, catalog: &str, database: &str, name: &Ident) -> Result<(), SqlError> {
+    fn must_be_database(
+        &self,
+        catalog: &str,
+        database: &str,
+        name: &Ident,
+    ) -> Result<(), SqlError> {
         self.must_be_catalog(catalog, name)?;
         if catalog != DEFAULT_CATALOG || self.databases.contains(database) {
             return Ok(());
@@ -296,9 +297,9 @@ impl VisitorMut for Resolve<'_> {
             Expr::Function(Function { name, args: FunctionArguments::List(list), .. })
                 if name.to_string() == TABLE_ARGUMENT =>
             {
-                if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(
-                    Expr::CompoundIdentifier(parts),
-                ))) = list.args.first_mut()
+                if let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::CompoundIdentifier(
+                    parts,
+                )))) = list.args.first_mut()
                     && let Some(renamed) = self.renamed(parts)
                 {
                     *parts = vec![renamed];
@@ -310,7 +311,8 @@ impl VisitorMut for Resolve<'_> {
                     if parts.len() <= length {
                         continue;
                     }
-                    let words: Vec<&str> = parts[..length].iter().map(|p| p.value.as_str()).collect();
+                    let words: Vec<&str> =
+                        parts[..length].iter().map(|p| p.value.as_str()).collect();
                     if self.session.declared.contains(&self.session.key(&words)) {
                         parts.drain(..length - 1);
                         break;

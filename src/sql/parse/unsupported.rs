@@ -36,17 +36,26 @@ const LEFT_OUT: [(&[&str], &str); 20] = [
 
 /// Statements that would have to do something, and what to do instead.
 const REFUSED: [(&[&str], &str); 16] = [
-    (&["TRUNCATE"], "empty the table where it is kept, or start with --fresh on another state directory"),
+    (
+        &["TRUNCATE"],
+        "empty the table where it is kept, or start with --fresh on another state directory",
+    ),
     (&["CALL"], "call the procedure where the table is kept"),
     (&["UPDATE"], "a stream changes rows by INSERT INTO a table with a PRIMARY KEY"),
     (&["DELETE"], "a stream deletes rows by INSERT INTO a table with a PRIMARY KEY"),
     (&["MERGE"], "write INSERT INTO a table with a PRIMARY KEY"),
-    (&["COMPILE", "PLAN"], "`paceline check` shows the plan; state is compared with it at each start"),
+    (
+        &["COMPILE", "PLAN"],
+        "`paceline check` shows the plan; state is compared with it at each start",
+    ),
     (&["COMPILE", "AND"], "`paceline run` plans and runs the file"),
     (&["EXECUTE", "PLAN"], "`paceline run` plans and runs the file"),
     (&["STOP", "JOB"], "stop the process with SIGTERM: it takes a last checkpoint"),
     (&["INSERT", "OVERWRITE"], "write INSERT INTO: rows are added while they stream"),
-    (&["CREATE", "MATERIALIZED", "TABLE"], "write CREATE TABLE and INSERT INTO, or CREATE TABLE ... AS SELECT"),
+    (
+        &["CREATE", "MATERIALIZED", "TABLE"],
+        "write CREATE TABLE and INSERT INTO, or CREATE TABLE ... AS SELECT",
+    ),
     (&["CREATE", "OR", "ALTER"], "write CREATE TABLE and INSERT INTO"),
     (&["ALTER", "MATERIALIZED", "TABLE"], "write CREATE TABLE and INSERT INTO"),
     (&["CREATE", "MODEL"], "ask the model outside, and look its answers up"),
@@ -108,7 +117,9 @@ fn function(parser: &mut Parser) -> Result<(), SqlError> {
         Token::SingleQuotedString(class) => format!("'{class}'"),
         other => other.to_string(),
     };
-    let message = format!("function {name}: {what} is code for Flink's JVM or Python, which does not run here");
+    let message = format!(
+        "function {name}: {what} is code for Flink's JVM or Python, which does not run here"
+    );
     let error = SqlError::new(message).at(Some(place));
     Err(error.help(
         "write it with the functions of `queries/FUNCTIONS.md`, or in Rust as a function of a job (the crate's page on docs.rs: Job::function)",
