@@ -8,7 +8,7 @@ use crate::plan::connectors::{Access, RowsTaken, Uses};
 use crate::sql::catalog::Table;
 
 /// Connectors of Flink and its surroundings, by how their names begin, with what to write here.
-const INSTEAD: [(&[&str], &str); 11] = [
+const INSTEAD: [(&[&str], &str); 12] = [
     (
         &["kafka", "upsert-kafka", "pulsar", "upsert-pulsar", "rabbitmq", "rocketmq", "sqs", "mq"],
         "'kinesis', or 'filesystem' over exported records",
@@ -30,6 +30,7 @@ const INSTEAD: [(&[&str], &str); 11] = [
     (&["socket"], "'filesystem' with 'source.monitor-interval'"),
     (&["http", "rest"], "'dynamodb' for lookups, 'kinesis' for rows that are written"),
     (&["aws-kinesis"], "'kinesis'"),
+    (&["firehose"], "'kinesis' with a delivery stream behind it, or 'filesystem'"),
     (&["console", "log"], "'print'"),
     (&["values", "collect", "test"], "VALUES in a query, 'filesystem' or 'print'"),
 ];

@@ -212,19 +212,27 @@ impl Connectors {
         self.reads(table).is_ok_and(|(_, reads)| reads.ends(table))
     }
 
-    /// True if the table names a connector, and one that is not here.
+    /// True if the table's connector is not here, or only as a name; or if it names none, as a table
+    /// of a catalog does.
     pub fn is_elsewhere(&self, table: &Table) -> bool {
-        !table.connector().is_empty() && self.get(table.connector()).is_none()
+        self.get(table.connector()).is_none_or(|connector| {
+            connector.reads().is_none()
+                && connector.writes().is_none()
+                && connector.looks_up().is_none()
+        })
     }
 
     /// What `check` says of a table whose connector is not here.
     pub(crate) fn warning(&self, table: &Table) -> Option<String> {
         self.is_elsewhere(table).then(|| {
-            let (name, near) = (table.connector(), self.near(table.connector()));
+            let (name, instead) = (table.connector(), elsewhere::instead_of(table.connector()));
+            let (who, near) = match name {
+                "" => ("no connector".to_string(), String::new()),
+                _ => (format!("no connector '{name}' here"), self.near(name)),
+            };
             format!(
-                "no connector '{name}' here (table '{}'){near}: what takes its place is {}; with --local it is a stand-in",
+                "{who} (table '{}'){near}: what takes its place is {instead}; with --local it is a stand-in",
                 hints::base_name(&table.name),
-                elsewhere::instead_of(name)
             )
         })
     }

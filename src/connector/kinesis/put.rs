@@ -218,3 +218,7 @@ impl Drop for Call {
         (self.putter.config.wake)();
     }
 }
+
+#[cfg(test)]
+#[path = "put_tests.rs"]
+mod tests;

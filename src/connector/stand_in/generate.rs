@@ -40,7 +40,7 @@ const WORDS: [&str; 12] = [
 
 /// Random numbers that are specified to the bit: ChaCha8, keyed by a seed and a purpose, with a
 /// stream of its own for each place. No distribution of a library is used, since those may change.
-pub(crate) struct Draws(ChaCha8Rng);
+pub struct Draws(ChaCha8Rng);
 
 impl Draws {
     pub fn new(seed: u64, purpose: u64, place: u64) -> Draws {
