@@ -81,7 +81,7 @@ fn shown(
     let plan = lower(script, &file.text, config, connectors).map_err(|e| file.show(&e))?;
     let instead = |table: &Table, wanted: Use| {
         let is_replaced = args.local && connectors.is_out_of_reach(table, wanted);
-        is_replaced || connectors.is_elsewhere(table)
+        is_replaced || connectors.is_stand_in(table)
     };
     connect::check(&plan, config, connectors, &instead).map_err(|e| match e.in_text() {
         Some(of_text) => file.show(of_text),

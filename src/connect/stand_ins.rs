@@ -10,7 +10,7 @@ use crate::connector::filesystem::source::FileSource;
 use crate::connector::stand_in::generate::SampleSource;
 use crate::connector::stand_in::table::{EmbeddedTable, Shows};
 use crate::connector::stand_in::{guess, names};
-use crate::connector::{ConnectError, Environment};
+use crate::connector::{ConnectError, Environment, formats};
 use crate::files::{Access, on_disk};
 use crate::plan::physical::{SinkPlan, SourcePlan};
 use crate::sink::TableSpec;
@@ -60,7 +60,9 @@ pub(super) fn sample(
                 table.connector()
             );
             let columns = guess::columns(table, compared);
-            Ok(Arc::new(SampleSource::new(&table.name, columns, SAMPLE_ROWS, SAMPLE_SEED)))
+            let times = formats::times_of_samples(table);
+            let source = SampleSource::new(&table.name, columns, times, SAMPLE_ROWS, SAMPLE_SEED);
+            Ok(Arc::new(source))
         }
     }
 }

@@ -312,6 +312,14 @@ fn timestamp_standard(table: &Table) -> Result<TimestampStandard, ConnectError> 
     }
 }
 
+/// How a sample of the table writes times: as its records do, if they are JSON.
+pub(crate) fn times_of_samples(table: &Table) -> TimestampStandard {
+    match table.options.get("format").map(String::as_str) {
+        None | Some("json") => timestamp_standard(table).unwrap_or(TimestampStandard::Sql),
+        Some(_) => TimestampStandard::Sql,
+    }
+}
+
 fn json_options(table: &Table) -> Result<JsonOptions, ConnectError> {
     Ok(JsonOptions {
         parse_errors: parse_errors(table, "json.ignore-parse-errors")?,

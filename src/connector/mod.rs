@@ -61,9 +61,13 @@ pub trait Connector: Send + Sync {
     fn is_remote(&self) -> bool {
         false
     }
+    /// What of a table is not here, in words: its format, or the place where it is.
+    fn lacks(&self, table: &Table) -> Option<String> {
+        lacks_format(table)
+    }
     /// The same for one table, which is to be read or written.
-    fn is_out_of_reach(&self, _table: &Table, _wanted: Use) -> bool {
-        self.is_remote()
+    fn is_out_of_reach(&self, table: &Table, _wanted: Use) -> bool {
+        self.is_remote() || self.lacks(table).is_some()
     }
     /// How it is read, if it can be.
     fn reads(&self) -> Option<&dyn Reads> {
@@ -222,8 +226,18 @@ impl Connectors {
         })
     }
 
-    /// What `check` says of a table whose connector is not here.
+    /// True if the table can only be planned, and run with `--local`.
+    pub fn is_stand_in(&self, table: &Table) -> bool {
+        self.is_elsewhere(table)
+            || self.get(table.connector()).is_some_and(|c| c.lacks(table).is_some())
+    }
+
+    /// What `check` says of a table that is not here.
     pub(crate) fn warning(&self, table: &Table) -> Option<String> {
+        if let Some(what) = self.get(table.connector()).and_then(|c| c.lacks(table)) {
+            let name = hints::base_name(&table.name);
+            return Some(format!("no {what} here (table '{name}'); with --local it is a stand-in"));
+        }
         self.is_elsewhere(table).then(|| {
             let (name, instead) = (table.connector(), elsewhere::instead_of(table.connector()));
             let (who, near) = match name {
@@ -321,6 +335,13 @@ impl KnownConnectors for Connectors {
 /// Where the payload is encoded. Its own options are those of [`formats`].
 pub const FORMAT: OptionSpec =
     OptionSpec::new("format", OptionKind::Text, "how a record is written: json, csv or raw");
+
+/// A format that is not here.
+pub(crate) fn lacks_format(table: &Table) -> Option<String> {
+    let format = table.options.get(FORMAT.key)?;
+    (!["json", "csv", "raw"].contains(&format.as_str()))
+        .then(|| format!("format '{format}' (json, csv and raw are)"))
+}
 
 /// Compares what stands in WITH with the options of its connector and its format.
 pub(crate) fn check_options(table: &Table, connector: &dyn Connector) -> Result<(), ConnectError> {

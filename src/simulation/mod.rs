@@ -12,7 +12,7 @@ pub(crate) mod executor;
 mod plans;
 mod queries;
 mod scenario;
-mod stream;
+pub(crate) mod stream;
 pub(crate) mod table;
 mod world;
 

@@ -1,7 +1,7 @@
 //! Which expression makes which column?
 //!
 //! Called by the connector for a table. What always holds: each column, and each part of a nested
-//! one, has an expression; an option that no column takes is an error.
+//! one, has an expression.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,12 +25,8 @@ pub(super) fn parse(
         .iter()
         .map(|c| field(&c.name, &c.name, &c.data_type, &mut left))
         .collect::<Result<Vec<Field>, String>>()?;
-    match left.keys().next() {
-        Some(key) => Err(format!(
-            "'{key}' is of no column: options are fields.<column>.expression, null-rate and length"
-        )),
-        None => Ok(DatagenOptions { rows_per_second, rows, fields, is_paced: true }),
-    }
+    // What is left is of columns that are computed, or of none.
+    Ok(DatagenOptions { rows_per_second, rows, fields, is_paced: true })
 }
 
 fn number(left: &mut BTreeMap<String, String>, key: &str) -> Result<Option<u64>, String> {
@@ -142,11 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_too_much_is_named() {
+    fn what_is_missing_is_named() {
         let columns = [column("n", DataType::Int64)];
         assert!(parsed(&[], &columns).expect_err("needs it").contains("'fields.n.expression'"));
-        let options = [("fields.n.expression", "1"), ("fields.m.expression", "2")];
-        assert!(parsed(&options, &columns).expect_err("too much").contains("fields.m.expression"));
         let open = [("fields.n.expression", "#{Name.fullName")];
         assert!(parsed(&open, &columns).expect_err("is open").contains("not closed"));
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::FORMAT;
 use super::error::{ConnectError, config_error};
-use super::{Connector, Environment, Reads, Use, Writes, formats, metadata_keys, required};
+use super::{
+    Connector, Environment, Reads, Use, Writes, formats, lacks_format, metadata_keys, required,
+};
 use crate::config::duration;
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::connectors::{RowsTaken, Uses};
@@ -60,20 +62,16 @@ impl Connector for Filesystem {
             OptionSpec::ignored("source.report-statistics", "plans need no statistics"),
         ]
     }
-    /// Files that are not on this machine or in a format that is not here; for reading also those
-    /// that are not there at all.
+    fn lacks(&self, table: &Table) -> Option<String> {
+        let path = local_path(table);
+        match path.split_once("://") {
+            Some((scheme, _)) => Some(format!("file system '{scheme}://'")),
+            None => lacks_format(table),
+        }
+    }
+    /// For reading also a file that is not there.
     fn is_out_of_reach(&self, table: &Table, wanted: Use) -> bool {
-        let path = table.options.get("path").map_or("", String::as_str);
-        let path = path
-            .strip_prefix("file:")
-            .map_or(path, |p| if p.starts_with("//") { &p[2..] } else { p });
-        let is_elsewhere = path.contains("://");
-        let is_unknown = table
-            .options
-            .get("format")
-            .is_some_and(|format| !["json", "csv", "raw"].contains(&format.as_str()));
-        let is_missing = wanted == Use::Read && !Path::new(path).exists();
-        is_elsewhere || is_unknown || is_missing
+        self.lacks(table).is_some() || wanted == Use::Read && !Path::new(local_path(table)).exists()
     }
     fn uses(&self) -> Uses {
         Uses { rows: RowsTaken::New, ..Uses::default() }
@@ -84,6 +82,12 @@ impl Connector for Filesystem {
     fn writes(&self) -> Option<&dyn Writes> {
         Some(self)
     }
+}
+
+/// The path without the scheme of local files.
+fn local_path(table: &Table) -> &str {
+    let path = table.options.get("path").map_or("", String::as_str);
+    path.strip_prefix("file://").unwrap_or(path)
 }
 
 impl Reads for Filesystem {

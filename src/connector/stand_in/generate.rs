@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
 
+use crate::format::time_text::TimestampStandard;
 use crate::record::{Places, RawBatch};
 use crate::source::{
     Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
@@ -64,6 +65,7 @@ pub(crate) struct SampleSource {
     columns: Arc<[SampleColumn]>,
     rows: u64,
     seed: u64,
+    times: TimestampStandard,
 }
 
 /// A column of made-up rows.
@@ -101,9 +103,15 @@ pub(crate) enum TimeForm {
 }
 
 impl SampleSource {
-    /// `columns`: what the payload holds.
-    pub fn new(table: &str, columns: Vec<SampleColumn>, rows: u64, seed: u64) -> SampleSource {
-        SampleSource { table: table.into(), columns: columns.into(), rows, seed }
+    /// `columns`: what the payload holds. `times`: how TIMESTAMPs are written.
+    pub fn new(
+        table: &str,
+        columns: Vec<SampleColumn>,
+        times: TimestampStandard,
+        rows: u64,
+        seed: u64,
+    ) -> SampleSource {
+        SampleSource { table: table.into(), columns: columns.into(), rows, seed, times }
     }
 
     fn split() -> SplitId {
@@ -160,6 +168,7 @@ impl Source for SampleSource {
             columns,
             rows: self.rows,
             seed: self.seed,
+            times: self.times,
             next: records,
             read_bytes: 0,
         }))
@@ -174,6 +183,7 @@ struct SampleReader {
     columns: Arc<[SampleColumn]>,
     rows: u64,
     seed: u64,
+    times: TimestampStandard,
     next: u64,
     read_bytes: u64,
 }
@@ -183,7 +193,7 @@ impl SplitReader for SampleReader {
         let first = self.next;
         let mut raw = RawBatch { places: Places::Generated { first }, ..RawBatch::default() };
         while self.next < self.rows && raw.len() < max_records && raw.bytes.len() < BATCH_BYTES {
-            raw.push(|bytes| push_row(bytes, &self.columns, self.seed, self.next));
+            raw.push(|bytes| push_row(bytes, &self.columns, self.seed, self.next, self.times));
             self.next += 1;
         }
         if raw.is_empty() {
@@ -203,12 +213,19 @@ impl SplitReader for SampleReader {
 }
 
 /// Appends one JSON object, its fields in the columns' order.
-fn push_row(out: &mut Vec<u8>, columns: &[SampleColumn], seed: u64, number: u64) {
+fn push_row(
+    out: &mut Vec<u8>,
+    columns: &[SampleColumn],
+    seed: u64,
+    number: u64,
+    times: TimestampStandard,
+) {
     let mut draws = Draws::new(seed, SAMPLE_ROWS, number);
     // One event time for the whole row.
     let time_ms = START_MS + number as i64 * STEP_MS + i64::from(draws.below(DISORDER_MS + 1));
+    let row = RowAt { number, time_ms, times };
     let fields = columns.iter().map(|c| {
-        let value = value(&mut draws, &c.name, &c.data_type, &c.values, (number, time_ms));
+        let value = value(&mut draws, &c.name, &c.data_type, &c.values, row);
         format!("{}:{value}", Value::from(c.name.as_str()))
     });
     let fields: Vec<String> = fields.collect();
@@ -217,15 +234,23 @@ fn push_row(out: &mut Vec<u8>, columns: &[SampleColumn], seed: u64, number: u64)
     out.push(b'}');
 }
 
-/// `row`: its number and event time.
+/// A row, as far as its values depend on it.
+#[derive(Debug, Clone, Copy)]
+struct RowAt {
+    number: u64,
+    /// Its event time.
+    time_ms: i64,
+    times: TimestampStandard,
+}
+
 fn value(
     draws: &mut Draws,
     name: &str,
     data_type: &DataType,
     values: &Values,
-    row: (u64, i64),
+    row: RowAt,
 ) -> Value {
-    let (number, time_ms) = row;
+    let RowAt { number, time_ms, times } = row;
     let is_text = *data_type == DataType::Utf8;
     match values {
         Values::Key { noun, keys } => {
@@ -264,8 +289,11 @@ fn value(
         DataType::Binary => Value::from(["YWJj", "ZGVm", "Z2hp"][draws.below(3) as usize]),
         DataType::Date32 => Value::from(text_of(time_ms, "%Y-%m-%d")),
         DataType::Time32(_) => Value::from(text_of(time_ms, "%H:%M:%S")),
-        DataType::Timestamp(_, None) => Value::from(text_of(time_ms, "%Y-%m-%d %H:%M:%S%.3f")),
-        DataType::Timestamp(_, Some(_)) => Value::from(text_of(time_ms, "%Y-%m-%d %H:%M:%S%.3fZ")),
+        DataType::Timestamp(_, zone) => {
+            let between = if times == TimestampStandard::Iso8601 { "T" } else { " " };
+            let behind = if zone.is_some() { "Z" } else { "" };
+            Value::from(text_of(time_ms, &format!("%Y-%m-%d{between}%H:%M:%S%.3f{behind}")))
+        }
         DataType::List(element) => {
             let length = 1 + draws.below(3);
             let one = |_| by_name(draws, element.name(), element.data_type(), row);
@@ -282,14 +310,14 @@ fn value(
     }
 }
 
-fn by_name(draws: &mut Draws, name: &str, data_type: &DataType, row: (u64, i64)) -> Value {
+fn by_name(draws: &mut Draws, name: &str, data_type: &DataType, row: RowAt) -> Value {
     let is_time = is_time_name(name) && *data_type == DataType::Int64;
     let values = if is_time { Values::Time(TimeForm::Milliseconds) } else { Values::ByName };
     value(draws, name, data_type, &values, row)
 }
 
 /// A few entries; NULL where keys are no texts, since JSON has no others.
-fn map(draws: &mut Draws, entries: &DataType, row: (u64, i64)) -> Value {
+fn map(draws: &mut Draws, entries: &DataType, row: RowAt) -> Value {
     match entries {
         DataType::Struct(fields)
             if fields.len() == 2 && *fields[0].data_type() == DataType::Utf8 =>
@@ -397,7 +425,13 @@ mod tests {
                 if is_time { Values::Time(TimeForm::Milliseconds) } else { Values::ByName };
             SampleColumn { name, data_type, values }
         };
-        SampleSource::new("orders", columns.into_iter().map(of_name).collect(), rows, seed)
+        SampleSource::new(
+            "orders",
+            columns.into_iter().map(of_name).collect(),
+            TimestampStandard::Sql,
+            rows,
+            seed,
+        )
     }
 
     fn read(source: &SampleSource, from: u64, batch: usize) -> Vec<String> {

@@ -124,6 +124,11 @@ fn join(prefix: &[u8], numbers: &[u64]) -> Vec<u8> {
 }
 
 impl EmbeddedTable {
+    /// What a row is.
+    pub(crate) fn shows(&self) -> Shows {
+        self.shared.shows
+    }
+
     /// Opens or creates the table in `dir`. `run_ms` is the start of the run, kept on resume.
     pub fn open(
         dir: &Path,

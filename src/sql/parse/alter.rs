@@ -34,6 +34,7 @@ pub(super) fn drop(parser: &mut Parser) -> Result<Statement, ParserError> {
 
 /// ALTER TABLE or ALTER VIEW.
 pub(super) fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
+    let _ = parser.parse_keyword(Keyword::TEMPORARY);
     if parser.parse_keyword(Keyword::VIEW) {
         let name = table_name(parser)?;
         if parser.parse_keyword(Keyword::AS) {

@@ -17,7 +17,6 @@ use crate::sql::dialect::TABLE_ARGUMENT;
 use crate::sql::error::SqlError;
 use crate::sql::hints;
 use crate::sql::statement::{Change, Statement, place_of};
-use crate::suggest::nearest;
 
 const DEFAULT_CATALOG: &str = "default_catalog";
 const DEFAULT_DATABASE: &str = "default_database";
@@ -39,6 +38,7 @@ pub(super) struct Session {
     databases: BTreeSet<String>,
     declared: BTreeSet<String>,
     distributed: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Default for Session {
@@ -50,6 +50,7 @@ impl Default for Session {
             databases: [DEFAULT_DATABASE.to_string()].into(),
             declared: BTreeSet::new(),
             distributed: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }
@@ -69,13 +70,14 @@ impl Session {
                     [catalog, database] => (catalog, database),
                     _ => return Err(wrong_parts(name, "catalog.database")),
                 };
-                self.must_be_catalog(catalog, name)?;
                 if catalog == DEFAULT_CATALOG {
                     self.databases.insert(database.to_string());
                 }
             }
             Statement::UseCatalog(name) => {
-                self.must_be_catalog(&name.value, name)?;
+                if !self.catalogs.contains_key(&name.value) {
+                    self.expect_catalog(&name.value);
+                }
                 self.catalog = name.value.clone();
                 self.database = "default".into();
                 if self.catalog == DEFAULT_CATALOG {
@@ -89,7 +91,7 @@ impl Session {
                     [catalog, database] => (catalog.clone(), database.clone()),
                     _ => return Err(wrong_parts(name, "catalog.database")),
                 };
-                self.must_be_database(&catalog, &database, name)?;
+                self.expect_database(&catalog, &database);
                 (self.catalog, self.database) = (catalog, database);
             }
             Statement::CreateTable(table) => {
@@ -141,11 +143,14 @@ impl Session {
     }
 
     /// What is to be said at the end of the file.
-    pub(super) fn notes(self) -> Option<String> {
-        (!self.distributed.is_empty()).then(|| {
+    pub(super) fn notes(mut self) -> Vec<String> {
+        if !self.distributed.is_empty() {
             let tables = self.distributed.join(", ");
-            format!("DISTRIBUTED of {tables} does nothing here: rows go to workers by the keys of the query")
-        })
+            self.notes.push(format!(
+                "DISTRIBUTED of {tables} does nothing here: rows go to workers by the keys of the query"
+            ));
+        }
+        self.notes
     }
 
     /// Completes the name of what is declared. Returns its catalog.
@@ -156,7 +161,7 @@ impl Session {
             [database, _] => (self.catalog.clone(), database.clone()),
             _ => (self.catalog.clone(), self.database.clone()),
         };
-        self.must_be_database(&catalog, &database, name)?;
+        self.expect_database(&catalog, &database);
         self.complete(name)?;
         self.declared.insert(name.value.clone());
         Ok(catalog)
@@ -218,35 +223,22 @@ impl Session {
         query.visit(&mut Resolve { session: self }).break_value().map_or(Ok(()), Err)
     }
 
-    fn must_be_catalog(&self, catalog: &str, name: &Ident) -> Result<(), SqlError> {
-        if self.catalogs.contains_key(catalog) {
-            return Ok(());
-        }
-        let error = SqlError::new(format!("catalog '{catalog}' does not exist")).at(place_of(name));
-        Err(match nearest(catalog, self.catalogs.keys().map(String::as_str)) {
-            Some(near) => error.help(format!("did you mean '{near}'?")),
-            None => {
-                error.help(format!("write CREATE CATALOG {catalog} WITH ('type' = '...') first"))
-            }
-        })
+    /// Notes a catalog that the file does not declare: it may be one that a Flink cluster keeps.
+    fn expect_catalog(&mut self, catalog: &str) {
+        self.catalogs.insert(catalog.to_string(), String::new());
+        self.notes.push(format!(
+            "catalog '{catalog}' is not declared in the file: it is taken as a name"
+        ));
     }
 
-    fn must_be_database(
-        &self,
-        catalog: &str,
-        database: &str,
-        name: &Ident,
-    ) -> Result<(), SqlError> {
-        self.must_be_catalog(catalog, name)?;
-        if catalog != DEFAULT_CATALOG || self.databases.contains(database) {
-            return Ok(());
+    fn expect_database(&mut self, catalog: &str, database: &str) {
+        if !self.catalogs.contains_key(catalog) {
+            self.expect_catalog(catalog);
+        } else if catalog == DEFAULT_CATALOG && self.databases.insert(database.to_string()) {
+            self.notes.push(format!(
+                "database '{database}' is not declared in the file: it is taken as a name"
+            ));
         }
-        let error =
-            SqlError::new(format!("database '{database}' does not exist")).at(place_of(name));
-        Err(match nearest(database, self.databases.iter().map(String::as_str)) {
-            Some(near) => error.help(format!("did you mean '{near}'?")),
-            None => error.help(format!("write CREATE DATABASE {database} first")),
-        })
     }
 }
 
