@@ -252,6 +252,9 @@ fn value(
 ) -> Value {
     let RowAt { number, time_ms, times } = row;
     let is_text = *data_type == DataType::Utf8;
+    let is_key = is_key_name(name);
+    // Drawn for each column, so that what one of them has does not change with the others.
+    let small = draws.below(if is_key { KEYS } else { 100 });
     match values {
         Values::Key { noun, keys } => {
             let key = draws.below(*keys);
@@ -273,8 +276,6 @@ fn value(
         }
         Values::Time(TimeForm::Milliseconds) | Values::ByName => {}
     }
-    let is_key = is_key_name(name);
-    let small = draws.below(if is_key { KEYS } else { 100 });
     match data_type {
         DataType::Boolean => Value::from(draws.below(2) == 1),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Value::from(small),

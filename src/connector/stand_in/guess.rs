@@ -77,8 +77,11 @@ fn time(table: &Table, column: &Column) -> Option<TimeForm> {
         let ColumnKind::Computed(expression) = &computed.kind else { continue };
         let is_time = matches!(computed.data_type, DataType::Timestamp(..));
         let reads = expression.column_refs().iter().any(|c| c.name == column.name);
-        if is_time && reads {
-            return computed_from(expression, &column.data_type);
+        if is_time
+            && reads
+            && let Some(form) = computed_from(expression, column)
+        {
+            return Some(form);
         }
     }
     let is_time = is_rowtime(column) || is_time_name(&column.name);
@@ -90,14 +93,17 @@ fn time(table: &Table, column: &Column) -> Option<TimeForm> {
 }
 
 /// What a column has to hold for the time that is computed from it.
-fn computed_from(expression: &Expr, data_type: &DataType) -> Option<TimeForm> {
+fn computed_from(expression: &Expr, column: &Column) -> Option<TimeForm> {
     let (mut texts, mut seconds, mut divides) = (Vec::new(), false, false);
+    // What a CASE looks at is no time.
+    let mut converts = is_time_name(&column.name);
     // The walk cannot fail: its closure does not.
     let _ = expression.apply(|e| {
         match e {
             Expr::Literal(ScalarValue::Utf8(Some(text)), _) => texts.push(text.clone()),
             Expr::ScalarFunction(call) => {
                 let name = call.func.name().to_lowercase();
+                converts |= e.column_refs().iter().any(|c| c.name == column.name);
                 let zero = |e: &Expr| e.to_string().contains("(0)");
                 seconds |= name == "from_unixtime";
                 seconds |= name == "to_timestamp_ltz" && call.args.get(1).is_some_and(zero);
@@ -110,7 +116,8 @@ fn computed_from(expression: &Expr, data_type: &DataType) -> Option<TimeForm> {
         }
         Ok(TreeNodeRecursion::Continue)
     });
-    match data_type {
+    match column.data_type {
+        _ if !converts => None,
         DataType::Int64 | DataType::Int32 if seconds && !divides => Some(TimeForm::Seconds),
         DataType::Int64 => Some(TimeForm::Milliseconds),
         DataType::Int32 => Some(TimeForm::Seconds),
