@@ -14,6 +14,6 @@ USE CATALOG other;
 USE store;
 CREATE TABLE b (id BIGINT, n BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/b');
 CREATE TABLE c (w TIMESTAMP(3), n BIGINT) WITH ('connector'='filesystem','format'='json','path'='${OUT}/c');
-INSERT INTO default_catalog.shop.a SELECT src.id, big.k FROM default_catalog.shop.src JOIN default_catalog.shop.big ON src.id = big.id WHERE src.id < 20;
-INSERT INTO b SELECT s.id, default_catalog.default_database.src.v FROM default_catalog.shop.src AS s JOIN default_catalog.default_database.src ON s.id = default_catalog.default_database.src.id WHERE s.id < 10;
+INSERT INTO default_catalog.shop.a SELECT src.id, default_catalog.shop.src.k FROM default_catalog.shop.src WHERE src.id < 20 UNION ALL SELECT big.id, k FROM default_catalog.shop.big;
+INSERT INTO b SELECT s.id, s.v FROM default_catalog.default_database.src AS s WHERE s.id < 10 UNION ALL SELECT default_catalog.default_database.src.id, v FROM default_catalog.default_database.src WHERE id = 11;
 INSERT INTO other.store.c SELECT window_start, COUNT(*) FROM TABLE(TUMBLE(TABLE default_catalog.default_database.src, DESCRIPTOR(ts), INTERVAL '20' SECOND)) GROUP BY window_start, window_end;
