@@ -29,7 +29,7 @@ const CREDENTIALS: &str = "aws.credentials.provider";
 const ACCESS_KEY_ID: &str = "aws.credentials.basic.accesskeyid";
 const SECRET_KEY: &str = "aws.credentials.basic.secretkey";
 /// The options that tables of every AWS service have.
-pub const OPTIONS: [OptionSpec; 5] = [
+pub const OPTIONS: [OptionSpec; 6] = [
     OptionSpec::new(
         REGION,
         OptionKind::Text,
@@ -44,6 +44,10 @@ pub const OPTIONS: [OptionSpec; 5] = [
     .or("AUTO"),
     OptionSpec::new(ACCESS_KEY_ID, OptionKind::Secret, "the access key, with BASIC"),
     OptionSpec::new(SECRET_KEY, OptionKind::Secret, "its secret, with BASIC"),
+    OptionSpec::ignored(
+        "aws.trust.all.certificates",
+        "certificates are always checked; SSL_CERT_FILE names a file with more of them",
+    ),
 ];
 /// Where requests are signed for if there is an endpoint but no region.
 const REGION_OF_ENDPOINTS: &str = "us-east-1";

@@ -17,15 +17,18 @@ use crate::connector::formats::{DecodeFormat, RecordsOf};
 use crate::connector::inline::select::{OpColumn, SelectSink};
 use crate::connector::inline::values::ValuesSource;
 use crate::connector::stand_in::table::EmbeddedTable;
-use crate::connector::{ConnectError, Connectors, Environment, check_options, watermarks};
+use crate::connector::{ConnectError, Connectors, Environment, Use, check_options, watermarks};
 use crate::format::RowsPerRecord;
 use crate::ingest::Decoding;
+use crate::options;
 use crate::plan::physical::{PhysicalPlan, ResultKeys, SinkPlan, SinkTarget, SourcePlan};
 use crate::runtime::errors;
 use crate::runtime::options::Connected;
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
+use crate::sql::catalog::Table;
+use crate::sql::compared::Compared;
 use crate::sql::hints;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
@@ -39,11 +42,12 @@ pub struct Connection {
 }
 
 pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection, ConnectError> {
+    let compared = &plan.compared;
     let mut sources = Vec::new();
     let mut decoders = Vec::new();
     let mut watermarks = Vec::new();
     for plan in &plan.sources {
-        let made = source(plan, env).map_err(|e| place(e, &plan.table))?;
+        let made = source(plan, env, compared).map_err(|e| place(e, &plan.table))?;
         let is_bounded_by_us = plan.rows.is_some()
             || env.connectors.reads(&plan.table).is_ok_and(|(_, reads)| reads.takes_bounds());
         if (env.bounds.from_ms.is_some() || env.bounds.to_ms.is_some()) && !is_bounded_by_us {
@@ -54,7 +58,7 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
         }
         sources.push(made);
         watermarks.push(watermarks::of(plan, env.config)?);
-        let is_sample = env.local && env.connectors.is_remote(&plan.table);
+        let is_sample = env.local && env.connectors.is_out_of_reach(&plan.table, Use::Read);
         let records = if is_sample { RecordsOf::Sample } else { RecordsOf::Table };
         let format = DecodeFormat::of(plan, records, rows_per_record(plan, env.config))
             .map_err(|e| place(e, &plan.table))?;
@@ -76,8 +80,11 @@ pub fn connect(plan: &PhysicalPlan, env: &Environment<'_>) -> Result<Connection,
     for plan in &plan.sinks {
         sinks.push(sink(plan, env, &mut tables)?);
     }
-    let lookups =
-        plan.lookups.iter().map(|plan| lookups::lookup(plan, env)).collect::<Result<_, _>>()?;
+    let lookups = plan
+        .lookups
+        .iter()
+        .map(|plan| lookups::lookup(plan, env, compared))
+        .collect::<Result<_, _>>()?;
     let errors = FileSink::errors(
         env.files.clone(),
         env.errors_dir.clone(),
@@ -134,13 +141,17 @@ fn compression(
     Ok(Some(Compression::Gzip))
 }
 
-fn source(plan: &SourcePlan, env: &Environment<'_>) -> Result<Arc<dyn Source>, ConnectError> {
+fn source(
+    plan: &SourcePlan,
+    env: &Environment<'_>,
+    compared: &Compared,
+) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
     if let Some(rows) = &plan.rows {
         return Ok(Arc::new(ValuesSource::new(rows.num_rows())));
     }
-    if env.local && env.connectors.is_remote(table) {
-        return stand_ins::sample(plan, env);
+    if env.local && env.connectors.is_out_of_reach(table, Use::Read) {
+        return stand_ins::sample(plan, env, compared);
     }
     let (connector, reads) = env.connectors.reads(table)?;
     check_options(table, connector)?;
@@ -164,7 +175,7 @@ fn sink(
         ResultKeys::SharedByWindows => WriteMode::Versioned,
         ResultKeys::InOrder => WriteMode::InOrder,
     };
-    if env.local && env.connectors.is_remote(table) {
+    if env.local && env.connectors.is_out_of_reach(table, Use::Write) {
         let embedded = stand_ins::table(plan, table, mode, env)?;
         tables.push((table.name.clone(), embedded.clone()));
         return Ok(embedded);
@@ -210,7 +221,38 @@ pub fn notes(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> V
         let (_, writes) = connectors.writes(table).ok()?;
         Some(writes.notes(sink, table, &checkpoints))
     });
-    notes.flatten().collect()
+    notes.flatten().chain(ignored(plan, connectors)).collect()
+}
+
+/// Options that are read and change nothing, a line for each table.
+fn ignored(plan: &PhysicalPlan, connectors: &Connectors) -> Vec<String> {
+    let mut notes = Vec::new();
+    for table in tables(plan) {
+        let Some(connector) = connectors.get(table.connector()) else { continue };
+        let known = connector.options();
+        let mut reasons: Vec<String> = options::ignored(&table.options, &known)
+            .map(|(key, why)| format!("'{key}' ({why})"))
+            .collect();
+        reasons.dedup();
+        if !reasons.is_empty() {
+            let name = hints::base_name(&table.name);
+            notes.push(format!("note: table '{name}': of no effect here: {}", reasons.join(", ")));
+        }
+    }
+    notes.sort();
+    notes.dedup();
+    notes
+}
+
+/// The tables that a plan names.
+fn tables(plan: &PhysicalPlan) -> impl Iterator<Item = &Arc<Table>> {
+    let sources = plan.sources.iter().filter(|s| s.rows.is_none()).map(|s| &s.table);
+    let lookups = plan.lookups.iter().map(|lookup| &lookup.source.table);
+    let sinks = plan.sinks.iter().filter_map(|sink| match &sink.target {
+        SinkTarget::Table(table) => Some(table),
+        SinkTarget::Print => None,
+    });
+    sources.chain(lookups).chain(sinks)
 }
 
 /// The guarantee of each sink, without touching the outside: for `check`.
@@ -223,14 +265,28 @@ pub fn guarantee(plan: &SinkPlan, connectors: &Connectors) -> Guarantee {
     }
 }
 
-/// Checks what can be checked about tables without touching the outside.
+/// Tables of connectors that are not here, each once: for `check`.
+pub fn unknown(plan: &PhysicalPlan, connectors: &Connectors) -> Vec<String> {
+    let mut found: Vec<String> =
+        tables(plan).filter_map(|table| connectors.warning(table)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Checks what can be checked about tables without touching the outside. `instead`: which tables
+/// something stands in for, whose options need not be right.
 pub fn check(
     plan: &PhysicalPlan,
     config: &Config,
     connectors: &Connectors,
+    instead: &dyn Fn(&Table, Use) -> bool,
 ) -> Result<(), ConnectError> {
     for plan in plan.sources.iter().filter(|s| s.rows.is_none()) {
         let table = &plan.table;
+        if instead(table, Use::Read) {
+            continue;
+        }
         let (connector, reads) = connectors.reads(table)?;
         check_options(table, connector)?;
         reads.check(plan)?;
@@ -239,9 +295,12 @@ pub fn check(
         let format = DecodeFormat::of(plan, RecordsOf::Table, rows_per_record(plan, config))?;
         format.decoder(&table.name, &plan.decode_schema).map_err(|e| place(e, table))?;
     }
-    plan.lookups.iter().try_for_each(|plan| lookups::check(plan, connectors))?;
+    let mut lookups = plan.lookups.iter().filter(|plan| !instead(&plan.source.table, Use::Read));
+    lookups.try_for_each(|plan| lookups::check(plan, connectors))?;
     for plan in &plan.sinks {
-        if let SinkTarget::Table(table) = &plan.target {
+        if let SinkTarget::Table(table) = &plan.target
+            && !instead(table, Use::Write)
+        {
             let (connector, writes) = connectors.writes(table)?;
             check_options(table, connector)?;
             writes.check(plan, table)?;

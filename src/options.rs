@@ -100,11 +100,13 @@ pub struct OptionSpec {
     pub required: bool,
     /// A sentence for people, without a full stop.
     pub help: &'static str,
+    /// It is read for the sake of Flink's files, and changes nothing here: `help` says why.
+    pub is_ignored: bool,
 }
 
 impl OptionSpec {
     pub const fn new(key: &'static str, kind: OptionKind, help: &'static str) -> OptionSpec {
-        OptionSpec { key, kind, default: None, required: false, help }
+        OptionSpec { key, kind, default: None, required: false, help, is_ignored: false }
     }
 
     /// What holds if it is not given.
@@ -114,6 +116,11 @@ impl OptionSpec {
 
     pub const fn required(self) -> OptionSpec {
         OptionSpec { required: true, ..self }
+    }
+
+    /// One that changes nothing here. `why` ends the sentence "... is of no effect here:".
+    pub const fn ignored(key: &'static str, why: &'static str) -> OptionSpec {
+        OptionSpec { is_ignored: true, ..OptionSpec::new(key, OptionKind::Text, why) }
     }
 
     fn is(&self, key: &str) -> bool {
@@ -154,6 +161,17 @@ pub fn check(
         }
     }
     Ok(())
+}
+
+/// Options of a table that change nothing here, with the reasons.
+pub fn ignored<'a>(
+    options: &'a BTreeMap<String, String>,
+    known: &'a [OptionSpec],
+) -> impl Iterator<Item = (&'a str, &'static str)> {
+    options.keys().filter_map(|key| {
+        let spec = known.iter().find(|o| o.is(key)).filter(|o| o.is_ignored)?;
+        Some((key.as_str(), spec.help))
+    })
 }
 
 #[cfg(test)]

@@ -340,7 +340,7 @@ fn options_without_their_partner_are_refused() {
         let config = Config::resolve(&script.settings, 1).unwrap();
         let connectors = Connectors::built_in();
         let plan = lower(&script, &sql, &config, &connectors).unwrap();
-        let error = check(&plan, &config, &connectors).unwrap_err().to_string();
+        let error = check(&plan, &config, &connectors, &|_, _| false).unwrap_err().to_string();
         assert!(error.contains(reason), "{options}: {error}");
     }
 }

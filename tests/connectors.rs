@@ -221,7 +221,9 @@ fn its_options_are_checked_like_any_others() {
         let script = bind(sql).unwrap();
         let config = Config::resolve(&script.settings, 1).unwrap();
         let plan = lower(&script, sql, &config, &connectors).unwrap();
-        paceline::connect::check(&plan, &config, &connectors).unwrap_err().to_string()
+        paceline::connect::check(&plan, &config, &connectors, &|_, _| false)
+            .unwrap_err()
+            .to_string()
     };
     let of = |from: &str, to: &str| wrong(&SQL.replace(from, to));
     assert!(of("'count' = '25'", "'counts' = '25'").contains(
@@ -260,7 +262,10 @@ fn table(out: &mut String, options: &[OptionSpec]) {
             "| `{}` | {} | {default} | {} |",
             option.key,
             option.kind.describe(),
-            option.help
+            match option.is_ignored {
+                true => format!("of no effect here: {}", option.help),
+                false => option.help.into(),
+            }
         );
     }
     out.push('\n');

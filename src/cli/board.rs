@@ -9,10 +9,13 @@ use std::sync::Arc;
 use comfy_table::{CellAlignment, Table, presets};
 use console::Term;
 
-use crate::connector::stand_in::table::EmbeddedTable;
+use crate::connector::stand_in::table::{EmbeddedTable, Shows};
 
 /// Rows of a table shown on the board; the table in the state directory has them all.
 const ROWS_SHOWN: usize = 20;
+
+/// What a change does to its row.
+const OP: &str = "op";
 
 pub(crate) struct Board {
     tables: Vec<(String, Arc<EmbeddedTable>)>,
@@ -72,8 +75,11 @@ impl Board {
                 }
             };
             out.push_str(&format!("{name} ({count} rows)\n"));
-            let names: Vec<&String> =
-                table.spec().schema.fields().iter().map(|f| f.name()).collect();
+            let op = OP.to_string();
+            let changes = (table.shows() == Shows::Changes).then_some(&op);
+            let columns = table.spec().schema.fields().iter().map(|f| f.name());
+            let columns: Vec<String> = columns.cloned().collect();
+            let names: Vec<&String> = changes.into_iter().chain(&columns).collect();
             if let Some(shown) = render(&names, &latest(rows)) {
                 out.push_str(&shown);
                 out.push('\n');

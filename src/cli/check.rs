@@ -7,10 +7,12 @@ use super::variables::hidden;
 use super::{Exit, SqlFile, key_value};
 use crate::config::Config;
 use crate::connect;
-use crate::connector::{Connectors, watermarks};
+use crate::connector::{Connectors, Use, watermarks};
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::SourcePlan;
+use crate::sql::bind::{ONLY_DECLARES, Script};
+use crate::sql::catalog::Table;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,6 +24,9 @@ pub struct Args {
     /// What stands for ${NAME} in the file's texts; without a value it is that of the environment
     #[arg(long = "var", value_name = "NAME=V")]
     variables: Vec<String>,
+    /// As `run --local` runs it: nothing is said of tables that are replaced there
+    #[arg(long)]
+    local: bool,
 }
 
 pub fn run(args: &Args) -> Exit {
@@ -45,24 +50,55 @@ pub fn run(args: &Args) -> Exit {
         // `check` shows the plan anyway.
         script.queries = explained.into_iter().flat_map(|e| e.queries).collect();
     }
-    let plan = match lower(&script, &file.text, &config, &connectors) {
-        Ok(plan) => plan,
-        Err(e) => return file.show(&e),
-    };
-    if let Err(e) = connect::check(&plan, &config, &connectors) {
-        return match e.in_text() {
-            Some(of_text) => file.show(of_text),
-            None => ended(&e, e.who()),
-        };
+    let notes = std::mem::take(&mut script.notes);
+    if script.only_declares() {
+        println!("note: {ONLY_DECLARES}");
+        return Exit::Done;
     }
-    let shown = explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &connectors));
-    print!("{}", hidden(&shown));
-    for note in connect::notes(&plan, &config, &connectors) {
+    let stages = script.stages(&|table| connectors.ends(table));
+    let several = stages.len() > 1;
+    for (number, script) in stages.iter().enumerate() {
+        if several {
+            println!("job {} of {}, one after the other:", number + 1, stages.len());
+        }
+        if let Err(exit) = shown(args, &file, script, &config, &connectors) {
+            return exit;
+        }
+    }
+    for note in &notes {
+        println!("note: {note}");
+    }
+    for warning in &config.warnings {
+        println!("warning: {warning}");
+    }
+    Exit::Done
+}
+
+/// What is to be said of a job.
+fn shown(
+    args: &Args,
+    file: &SqlFile,
+    script: &Script,
+    config: &Config,
+    connectors: &Connectors,
+) -> Result<(), Exit> {
+    let plan = lower(script, &file.text, config, connectors).map_err(|e| file.show(&e))?;
+    let instead = |table: &Table, wanted: Use| {
+        let is_replaced = args.local && connectors.is_out_of_reach(table, wanted);
+        is_replaced || connectors.is_stand_in(table)
+    };
+    connect::check(&plan, config, connectors, &instead).map_err(|e| match e.in_text() {
+        Some(of_text) => file.show(of_text),
+        None => ended(&e, e.who()),
+    })?;
+    let text = explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], connectors));
+    print!("{}", hidden(&text));
+    for note in connect::notes(&plan, config, connectors) {
         println!("{}", hidden(&note));
     }
     let may_stall = |s: &&SourcePlan| {
-        s.table.connector() == "kinesis"
-            && watermarks::of(s, &config).is_ok_and(|found| found.idle_timeout.is_zero())
+        matches!(s.table.connector(), "kinesis" | "kinesis-legacy")
+            && watermarks::of(s, config).is_ok_and(|found| found.idle_timeout.is_zero())
     };
     for source in plan.sources.iter().filter(may_stall) {
         println!(
@@ -70,8 +106,10 @@ pub fn run(args: &Args) -> Exit {
             source.table.name
         );
     }
-    for warning in &config.warnings {
-        println!("warning: {warning}");
+    if !args.local {
+        for warning in connect::unknown(&plan, connectors) {
+            println!("warning: {warning}");
+        }
     }
-    Exit::Done
+    Ok(())
 }

@@ -11,6 +11,7 @@ mod signals;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Runtime;
 
@@ -24,6 +25,7 @@ use crate::embed::folders::Folders;
 use crate::embed::start::Start;
 use crate::files::on_disk;
 use crate::observe::health::{self, Health};
+use crate::sql::error::SqlError;
 use crate::state::store::StoreKind;
 use crate::time::clock::SystemClock;
 
@@ -92,51 +94,80 @@ pub fn run(args: &Args) -> Exit {
 fn start(args: &Args) -> Result<Exit, Exit> {
     let file = SqlFile::read(&args.query, &args.variables)?;
     let connectors = Connectors::built_in();
-    let Some(Query { plan, config }) = Query::of(args, &file, &connectors)? else {
+    let jobs = Query::of(args, &file, &connectors)?;
+    if jobs.is_empty() {
         return Ok(Exit::Done);
-    };
-    let bounds = bounds(args)?;
-    let folders = Folders::of(args.state_dir.as_deref(), &config).map_err(refused)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(refused)?;
-    let start = Start {
-        connectors: &connectors,
-        config: &config,
-        plan: &plan,
-        query_path: file.path.clone(),
-        local: args.local,
-        files: on_disk(),
-        state_dir: folders.state.clone(),
-        errors_dir: folders.errors.clone(),
-        bounds,
-        on_gap: if args.accept_gaps { OnGap::Accept } else { OnGap::Refuse },
-        select: args.output,
-        fresh: args.fresh,
-        allow_duplicates: args.allow_duplicates,
-        clock: SystemClock::shared(),
-        tasks: runtime.handle().clone().into(),
-        stores: StoreKind::RocksDb,
-        stop: Arc::default(),
-    };
-    let stop = start.stop.clone();
-    let started = start.start().map_err(|e| match e.in_text() {
-        Some(of_text) => file.show(of_text),
-        None => ended(&e, e.who()),
-    })?;
-    let health = serve_health(args, &runtime)?;
-    signals::stop_on_signals(&runtime, stop).map_err(refused)?;
-    let counts = Ready { plan: &plan, started, health }.drive()?;
-    if counts.diverted > 0 {
-        tracing::warn!(
-            "{} records or rows could not be used: {}",
-            counts.diverted,
-            folders.errors.display()
-        );
+    let stop = Arc::new(AtomicBool::new(false));
+    signals::stop_on_signals(&runtime, stop.clone()).map_err(refused)?;
+    let mut health = None;
+    for (number, job) in jobs.iter().enumerate() {
+        // What waits for it cannot begin if it never ends.
+        let waiting = jobs.get(number + 1).and_then(|next| next.start);
+        let folders = folders(args, job, number, jobs.len())?;
+        let start = Start {
+            connectors: &connectors,
+            config: &job.config,
+            plan: &job.plan,
+            query_path: file.path.clone(),
+            local: args.local,
+            files: on_disk(),
+            state_dir: folders.state.clone(),
+            errors_dir: folders.errors.clone(),
+            bounds: bounds(args)?,
+            on_gap: if args.accept_gaps { OnGap::Accept } else { OnGap::Refuse },
+            select: args.output,
+            fresh: args.fresh,
+            allow_duplicates: args.allow_duplicates,
+            clock: SystemClock::shared(),
+            tasks: runtime.handle().clone().into(),
+            stores: StoreKind::RocksDb,
+            stop: stop.clone(),
+        };
+        let started = start.start().map_err(|e| match e.in_text() {
+            Some(of_text) => file.show(of_text),
+            None => ended(&e, e.who()),
+        })?;
+        if waiting.is_some() && !started.connection.connected.sources.iter().all(|s| s.bounded()) {
+            let error = SqlError::new(
+                "this reads a table that an INSERT before it writes, and that INSERT never ends",
+            );
+            return Err(file.show(&error.at(waiting).help(
+                "put both into EXECUTE STATEMENT SET BEGIN ... END: they run at once, and the table is read as it is at the start",
+            )));
+        }
+        let health = match &health {
+            Some(health) => Arc::clone(health),
+            None => health.insert(serve_health(args, &runtime)?).clone(),
+        };
+        let counts = Ready { plan: &job.plan, started, health }.drive()?;
+        if counts.diverted > 0 {
+            tracing::warn!(
+                "{} records or rows could not be used: {}",
+                counts.diverted,
+                folders.errors.display()
+            );
+        }
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
     }
     Ok(Exit::Done)
+}
+
+/// The folders of a job: those that are asked for, or one for each if there are several.
+fn folders(args: &Args, job: &Query, number: usize, jobs: usize) -> Result<Folders, Exit> {
+    let asked = args.state_dir.as_deref();
+    let own = asked.filter(|_| jobs > 1).map(|dir| dir.join(format!("job-{}", number + 1)));
+    if let (Some(dir), true) = (asked, own.is_some()) {
+        std::fs::create_dir_all(dir).map_err(refused)?;
+    }
+    Folders::of(own.as_deref().or(asked), &job.config).map_err(refused)
 }
 
 /// Which arrival times are read.

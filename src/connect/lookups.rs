@@ -1,8 +1,9 @@
 //! From the tables that a plan looks up to what answers: their connectors, or a sample under
 //! `--local`.
 //!
-//! Called by `connect`. What always holds: options are checked whatever stands in for the table.
+//! Called by `connect`. What always holds: options are checked unless something stands in for the table.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::compute::concat_batches;
@@ -11,12 +12,13 @@ use super::stand_ins;
 use crate::connector::error::{config_error, place};
 use crate::connector::formats::{DecodeFormat, RecordsOf};
 use crate::connector::stand_in::memory::MemoryTable;
-use crate::connector::{ConnectError, Connectors, Environment, check_options};
+use crate::connector::{ConnectError, Connectors, Environment, Use, check_options};
 use crate::format::RowsPerRecord;
 use crate::lookup::options::LookupOptions;
 use crate::lookup::{Lookup, LookupTable};
 use crate::plan::physical::LookupPlan;
 use crate::source::{Polled, ReadAhead};
+use crate::sql::compared::Compared;
 
 /// Records taken from a sample at a time.
 const SAMPLE_BATCH: usize = 8192;
@@ -26,15 +28,20 @@ const SAMPLE_ROWS_MAX: usize = 1_000_000;
 pub(super) fn lookup(
     plan: &LookupPlan,
     env: &Environment<'_>,
+    compared: &Compared,
 ) -> Result<Arc<Lookup>, ConnectError> {
     let table = &plan.source.table;
-    let (connector, looks_up) = env.connectors.looks_up(table)?;
-    check_options(table, connector)?;
-    let options = LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
-    let answers: Arc<dyn LookupTable> = if env.local && connector.is_remote() {
-        Arc::new(in_memory(plan, env).map_err(|e| place(e, table))?)
+    let (answers, options): (Arc<dyn LookupTable>, _) = if env.local
+        && env.connectors.is_out_of_reach(table, Use::Read)
+    {
+        // How often another system would be asked is its own business.
+        let options = LookupOptions::parse(&BTreeMap::new()).map_err(|e| config_error(table, e))?;
+        (Arc::new(in_memory(plan, env, compared).map_err(|e| place(e, table))?), options)
     } else {
-        looks_up.table(plan, &options, env)?
+        let (connector, looks_up) = env.connectors.looks_up(table)?;
+        check_options(table, connector)?;
+        let options = LookupOptions::parse(&table.options).map_err(|e| config_error(table, e))?;
+        (looks_up.table(plan, &options, env)?, options)
     };
     Ok(Arc::new(Lookup::new(plan.spec.clone(), answers, options.cache, env.clock.clone())))
 }
@@ -49,9 +56,13 @@ pub(super) fn check(plan: &LookupPlan, connectors: &Connectors) -> Result<(), Co
 }
 
 /// All rows of the table's sample.
-fn in_memory(plan: &LookupPlan, env: &Environment<'_>) -> Result<MemoryTable, ConnectError> {
+fn in_memory(
+    plan: &LookupPlan,
+    env: &Environment<'_>,
+    compared: &Compared,
+) -> Result<MemoryTable, ConnectError> {
     let table = &plan.source.table;
-    let source = stand_ins::sample(&plan.source, env)?;
+    let source = stand_ins::sample(&plan.source, env, compared)?;
     if !source.bounded() {
         return Err(config_error(table, "its sample never ends: name a file of its rows"));
     }

@@ -8,14 +8,16 @@ use crate::connector::alleycat::{AlleycatOptions, AlleycatSource};
 use crate::connector::error::config_error;
 use crate::connector::filesystem::source::FileSource;
 use crate::connector::stand_in::generate::SampleSource;
-use crate::connector::stand_in::names;
-use crate::connector::stand_in::table::EmbeddedTable;
-use crate::connector::{ConnectError, Environment};
+use crate::connector::stand_in::table::{EmbeddedTable, Shows};
+use crate::connector::stand_in::{guess, names};
+use crate::connector::{ConnectError, Environment, formats};
 use crate::files::{Access, on_disk};
 use crate::plan::physical::{SinkPlan, SourcePlan};
+use crate::sink::TableSpec;
 use crate::sink::version::WriteMode;
 use crate::source::Source;
-use crate::sql::catalog::{ColumnKind, Table};
+use crate::sql::catalog::Table;
+use crate::sql::compared::Compared;
 use crate::sql::hints;
 
 /// Rows made for a table without a sample: enough for some windows to fire.
@@ -27,6 +29,7 @@ const SAMPLE_SEED: u64 = 1;
 pub(super) fn sample(
     plan: &SourcePlan,
     env: &Environment<'_>,
+    compared: &Compared,
 ) -> Result<Arc<dyn Source>, ConnectError> {
     let table = &plan.table;
     let name = hints::base_name(&table.name);
@@ -52,11 +55,14 @@ pub(super) fn sample(
                     vec![],
                 )?));
             }
-            let columns =
-                table.columns.iter().filter(|c| !matches!(c.kind, ColumnKind::Computed(_)));
-            let columns = columns.map(|c| (c.name.clone(), c.data_type.clone())).collect();
-            let rowtime = table.watermark.as_ref().map(|w| table.columns[w.rowtime].name.clone());
-            Ok(Arc::new(SampleSource::new(&table.name, columns, rowtime, SAMPLE_ROWS, SAMPLE_SEED)))
+            tracing::info!(
+                "table '{name}' ({}) is not here and has no sample: {SAMPLE_ROWS} rows are made up",
+                table.connector()
+            );
+            let columns = guess::columns(table, compared);
+            let times = formats::times_of_samples(table);
+            let source = SampleSource::new(&table.name, columns, times, SAMPLE_ROWS, SAMPLE_SEED);
+            Ok(Arc::new(source))
         }
     }
 }
@@ -73,5 +79,12 @@ pub(super) fn table(
     on_disk()
         .create_folder(&folder, Access::OwnerOnly)
         .map_err(|e| config_error(table, format!("{}: {e}", folder.display())))?;
-    Ok(EmbeddedTable::open(&dir, plan.table_spec(table), env.run_ms, mode)?)
+    // What the table is partitioned by need be no key.
+    let spec = TableSpec {
+        primary_key: plan.key.clone(),
+        partitioned_by: vec![],
+        ..plan.table_spec(table)
+    };
+    let shows = if plan.updates && plan.key.is_empty() { Shows::Changes } else { Shows::Rows };
+    Ok(EmbeddedTable::open(&dir, spec, env.run_ms, mode, shows)?)
 }

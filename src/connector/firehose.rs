@@ -3,6 +3,7 @@
 use super::Connector;
 use super::FORMAT;
 use crate::options::OptionSpec;
+use crate::plan::connectors::{RowsTaken, Uses};
 
 pub(crate) struct Firehose;
 
@@ -15,6 +16,9 @@ impl Connector for Firehose {
     }
     fn options(&self) -> Vec<OptionSpec> {
         vec![FORMAT]
+    }
+    fn uses(&self) -> Uses {
+        Uses { rows: RowsTaken::New, ..Uses::default() }
     }
     fn is_remote(&self) -> bool {
         true

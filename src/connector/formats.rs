@@ -271,7 +271,9 @@ pub(crate) fn encode_format(table: &Table) -> Result<EncodeFormat, ConnectError>
 fn name(table: &Table) -> Result<&str, ConnectError> {
     match table.options.get("format").map(String::as_str) {
         Some(format @ ("json" | "csv" | "raw")) => Ok(format),
-        None if !matches!(table.connector(), "filesystem" | "kinesis") => Ok("json"),
+        None if !matches!(table.connector(), "filesystem" | "kinesis" | "kinesis-legacy") => {
+            Ok("json")
+        }
         None => Err(config_error(table, "WITH needs 'format' = 'json', 'csv' or 'raw'")),
         Some(other) => Err(config_error(
             table,
@@ -307,6 +309,14 @@ fn timestamp_standard(table: &Table) -> Result<TimestampStandard, ConnectError> 
             table,
             format!("'json.timestamp-format.standard' is SQL or ISO-8601, not '{other}'"),
         )),
+    }
+}
+
+/// How a sample of the table writes times: as its records do, if they are JSON.
+pub(crate) fn times_of_samples(table: &Table) -> TimestampStandard {
+    match table.options.get("format").map(String::as_str) {
+        None | Some("json") => timestamp_standard(table).unwrap_or(TimestampStandard::Sql),
+        Some(_) => TimestampStandard::Sql,
     }
 }
 

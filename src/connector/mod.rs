@@ -3,7 +3,8 @@
 //! A connector is a folder with a [`Connector`], and a line in [`Connectors::built_in`]. Called by
 //! `connect`, which walks the tables of a plan. `options` compares WITH with what a connector
 //! lists, `formats` makes decoders and encoders, `watermarks` reads what any source may say,
-//! `inline` holds what a query brings itself (VALUES, the rows of a bare SELECT), `stand_in` what
+//! `elsewhere` knows
+//! connectors that are not here by name, `inline` holds what a query brings itself (VALUES, the rows of a bare SELECT), `stand_in` what
 //! takes the place of a remote system under `--local`. What always holds: nothing outside is
 //! touched by a `check`.
 
@@ -11,8 +12,10 @@ pub mod alleycat;
 pub mod blackhole;
 pub mod datagen;
 pub mod dynamodb;
+mod elsewhere;
 pub mod environment;
 pub mod error;
+mod faker;
 pub mod filesystem;
 mod firehose;
 pub mod formats;
@@ -34,6 +37,7 @@ use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
 use crate::sql::catalog::{ColumnKind, Table};
+use crate::sql::hints;
 use crate::suggest::nearest;
 use crate::tasks::Tasks;
 use crate::time::clock::SharedClock;
@@ -57,6 +61,14 @@ pub trait Connector: Send + Sync {
     /// Out of this machine's reach: under `--local` a sample or an embedded table takes its place.
     fn is_remote(&self) -> bool {
         false
+    }
+    /// What of a table is not here, in words: its format, or the place where it is.
+    fn lacks(&self, table: &Table) -> Option<String> {
+        lacks_format(table)
+    }
+    /// The same for one table, which is to be read or written.
+    fn is_out_of_reach(&self, table: &Table, _wanted: Use) -> bool {
+        self.is_remote() || self.lacks(table).is_some()
     }
     /// How it is read, if it can be.
     fn reads(&self) -> Option<&dyn Reads> {
@@ -84,6 +96,11 @@ pub trait Reads {
     ) -> Result<Arc<dyn Source>, ConnectError>;
     /// True if `--from` and `--to` bound it by arrival times.
     fn takes_bounds(&self) -> bool {
+        false
+    }
+    /// True if reading the table ends where it ends when the job begins, whatever is written
+    /// meanwhile.
+    fn ends(&self, _table: &Table) -> bool {
         false
     }
     /// True if a record is whatever a producer made of it, so that it can be compressed; a line of
@@ -140,7 +157,7 @@ pub trait LooksUp {
 
 /// What a table is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
+pub enum Use {
     Read,
     Write,
 }
@@ -154,8 +171,10 @@ impl Connectors {
         Connectors(vec![
             Box::new(filesystem::Filesystem),
             Box::new(kinesis::Kinesis::default()),
+            Box::new(kinesis::Kinesis::legacy()),
             Box::new(dynamodb::DynamoDb::default()),
             Box::new(datagen::Datagen),
+            Box::new(faker::Faker),
             Box::new(alleycat::Alleycat),
             Box::new(nexmark::Nexmark),
             Box::new(print::Print),
@@ -187,8 +206,58 @@ impl Connectors {
     }
 
     /// True if something on this machine takes the table's place under `--local`.
-    pub fn is_remote(&self, table: &Table) -> bool {
-        self.get(table.connector()).is_some_and(Connector::is_remote)
+    pub fn is_out_of_reach(&self, table: &Table, wanted: Use) -> bool {
+        match self.get(table.connector()) {
+            Some(connector) => connector.is_out_of_reach(table, wanted),
+            None => self.is_elsewhere(table),
+        }
+    }
+
+    /// True if reading the table ends where it ends when the job begins.
+    pub(crate) fn ends(&self, table: &Table) -> bool {
+        self.reads(table).is_ok_and(|(_, reads)| reads.ends(table))
+    }
+
+    /// True if the table's connector is not here, or only as a name; or if it names none, as a table
+    /// of a catalog does.
+    pub fn is_elsewhere(&self, table: &Table) -> bool {
+        self.get(table.connector()).is_none_or(|connector| {
+            connector.reads().is_none()
+                && connector.writes().is_none()
+                && connector.looks_up().is_none()
+        })
+    }
+
+    /// True if the table can only be planned, and run with `--local`.
+    pub fn is_stand_in(&self, table: &Table) -> bool {
+        self.is_elsewhere(table)
+            || self.get(table.connector()).is_some_and(|c| c.lacks(table).is_some())
+    }
+
+    /// What `check` says of a table that is not here.
+    pub(crate) fn warning(&self, table: &Table) -> Option<String> {
+        if let Some(what) = self.get(table.connector()).and_then(|c| c.lacks(table)) {
+            let name = hints::base_name(&table.name);
+            return Some(format!("no {what} here (table '{name}'); with --local it is a stand-in"));
+        }
+        self.is_elsewhere(table).then(|| {
+            let (name, instead) = (table.connector(), elsewhere::instead_of(table.connector()));
+            let (who, near) = match name {
+                "" => ("no connector".to_string(), String::new()),
+                _ => (format!("no connector '{name}' here"), self.near(name)),
+            };
+            format!(
+                "{who} (table '{}'){near}: what takes its place is {instead}; with --local it is a stand-in",
+                hints::base_name(&table.name),
+            )
+        })
+    }
+
+    /// For a connector that is misspelt.
+    fn near(&self, name: &str) -> String {
+        nearest(name, self.iter().map(Connector::name))
+            .map(|n| format!(", did you mean '{n}'?"))
+            .unwrap_or_default()
     }
 
     /// How a table is read. An error says what can be.
@@ -236,13 +305,23 @@ impl Connectors {
                 format!("WITH needs a 'connector': {} or {last} to {to}", others.join(", ")),
             );
         }
-        let near = nearest(name, known.iter().copied())
-            .map(|n| format!("; did you mean '{n}'?"))
-            .unwrap_or_default();
+        if self.is_elsewhere(table) {
+            let reason = format!(
+                "no connector '{name}' here{}: what takes its place is {}; with --local it is a stand-in (connectors: {})",
+                self.near(name),
+                elsewhere::instead_of(name),
+                known.join(", ")
+            );
+            return config_error(table, reason);
+        }
+        let to = match wanted {
+            Use::Read => "read",
+            Use::Write => "written",
+        };
         config_error(
             table,
             format!(
-                "connector '{name}' is not supported here{near} (supported: {})",
+                "a table of the connector '{name}' cannot be {to} (those of these can: {})",
                 known.join(", ")
             ),
         )
@@ -250,14 +329,21 @@ impl Connectors {
 }
 
 impl KnownConnectors for Connectors {
-    fn uses(&self, connector: &str) -> Uses {
-        self.get(connector).map_or(Uses::default(), Connector::uses)
+    fn uses(&self, table: &Table) -> Uses {
+        self.get(table.connector()).map_or_else(|| elsewhere::uses(table), Connector::uses)
     }
 }
 
 /// Where the payload is encoded. Its own options are those of [`formats`].
 pub const FORMAT: OptionSpec =
     OptionSpec::new("format", OptionKind::Text, "how a record is written: json, csv or raw");
+
+/// A format that is not here.
+pub(crate) fn lacks_format(table: &Table) -> Option<String> {
+    let format = table.options.get(FORMAT.key)?;
+    (!["json", "csv", "raw"].contains(&format.as_str()))
+        .then(|| format!("format '{format}' (json, csv and raw are)"))
+}
 
 /// Compares what stands in WITH with the options of its connector and its format.
 pub(crate) fn check_options(table: &Table, connector: &dyn Connector) -> Result<(), ConnectError> {

@@ -138,7 +138,7 @@ impl Job {
     /// Understands the query and touches nothing. Returns the plan, in words.
     pub fn check(&self) -> Result<String, JobFailure> {
         let (plan, config) = self.plan()?;
-        connect::check(&plan, &config, &self.connectors)
+        connect::check(&plan, &config, &self.connectors, &|_, _| false)
             .map_err(|e| JobFailure::connect(e, &self.sql))?;
         Ok(explain(&plan, |sink| connect::guarantee(&plan.sinks[sink], &self.connectors)))
     }

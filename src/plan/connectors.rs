@@ -2,13 +2,25 @@
 //!
 //! Asked by `lower`, answered by the list of connectors, which stands on a floor above.
 
+use crate::sql::catalog::Table;
+
 /// How tables of a connector may be used, as far as a plan depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uses {
     /// How rows reach it.
     pub rows: RowsTaken,
-    /// It has no rows to read from beginning to end; it is asked for some by their key.
-    pub is_looked_up: bool,
+    pub access: Access,
+}
+
+/// How rows are got from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// From beginning to end.
+    Read,
+    /// It is asked for some by their key.
+    LookedUp,
+    /// As the query wants it.
+    Either,
 }
 
 /// What rows a sink takes.
@@ -24,12 +36,13 @@ pub enum RowsTaken {
 
 impl Default for Uses {
     fn default() -> Uses {
-        Uses { rows: RowsTaken::Keyed, is_looked_up: false }
+        Uses { rows: RowsTaken::Keyed, access: Access::Read }
     }
 }
 
 /// The connectors that tables may name.
 pub trait KnownConnectors {
-    /// An unknown connector has the default; it is refused when it is connected.
-    fn uses(&self, connector: &str) -> Uses;
+    /// A table of an unknown connector is used as its declaration allows; it is refused when it is
+    /// connected, unless something stands in for it.
+    fn uses(&self, table: &Table) -> Uses;
 }

@@ -100,9 +100,7 @@ fn written(sink: &SinkPlan, guarantee: Guarantee, out: &mut String) {
         .map(|f| format!("{} {}", f.name(), sql_name(f.data_type())))
         .collect();
     let _ = writeln!(out, "write {} ({connector}), {guarantee}: {}", sink.name, columns.join(", "));
-    if let SinkTarget::Table(table) = &sink.target
-        && !table.upsert_key().is_empty()
-    {
+    if !sink.key.is_empty() {
         let how = match sink.keys {
             ResultKeys::Unique => "each result has its own key",
             ResultKeys::SharedByWindows => {
@@ -110,7 +108,7 @@ fn written(sink: &SinkPlan, guarantee: Guarantee, out: &mut String) {
             }
             ResultKeys::InOrder => "the last row of a key wins",
         };
-        let _ = writeln!(out, "  key {}: {how}", table.upsert_key().join(", "));
+        let _ = writeln!(out, "  key {}: {how}", sink.key.join(", "));
     }
 }
 

@@ -32,6 +32,7 @@ use crate::operator::marks::Mark;
 use crate::plan::connectors::KnownConnectors;
 use crate::sql::bind::Script;
 use crate::sql::catalog::Table;
+use crate::sql::compared::Compared;
 use crate::sql::error::{Source, SqlError};
 use crate::sql::java_comparisons;
 use crate::time::zone::Zone;
@@ -53,6 +54,9 @@ pub fn lower(
     check_tables_of_settings(script, config)?;
     let mut lowering = Lowering::new(script, config, connectors);
     lowering.read_tables(script, text)?;
+    lowering.compared = Compared::of(text);
+    let tables = script.catalog.tables.values();
+    lowering.compared.keys = tables.flat_map(|table| table.primary_key.iter().cloned()).collect();
     for query in &script.queries {
         let source = Source { text, start: query.start, end: query.end };
         lowering.query(query).map_err(|e| SqlError::from_plan(&e, &source))?;
@@ -227,6 +231,7 @@ struct Lowering<'a> {
     next_operator: OperatorId,
     fingerprint: String,
     warnings: Vec<String>,
+    compared: Compared,
 }
 
 impl<'a> Lowering<'a> {
@@ -250,6 +255,7 @@ impl<'a> Lowering<'a> {
                 .map(|zone| format!("in {zone:?}\n"))
                 .unwrap_or_default(),
             warnings: Vec::new(),
+            compared: Compared::default(),
         }
     }
 
@@ -273,11 +279,13 @@ impl<'a> Lowering<'a> {
 
     /// The job, once all queries are lowered.
     fn finish(self) -> PlanResult<PhysicalPlan> {
-        let Lowering { sources, lookups, sinks, chains, fingerprint, mut warnings, .. } = self;
+        let Lowering {
+            sources, lookups, sinks, chains, fingerprint, mut warnings, compared, ..
+        } = self;
         let (mut chains, edges) = chains.finish()?;
         chains.iter_mut().for_each(|chain| spare_sorting(&mut chain.operators));
         warnings.extend(not_repeatable(&sources, &lookups, &chains));
-        Ok(PhysicalPlan { sources, lookups, sinks, chains, edges, fingerprint, warnings })
+        Ok(PhysicalPlan { sources, lookups, sinks, chains, edges, fingerprint, warnings, compared })
     }
 
     /// The number of the next operator that keeps state.

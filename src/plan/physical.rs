@@ -49,6 +49,7 @@ use crate::operator::window::assign::{AssignSpec, AssignWindows};
 use crate::operator::window::local::LocalAggregate;
 use crate::sink::TableSpec;
 use crate::sql::catalog::Table;
+use crate::sql::compared::Compared;
 use crate::time::zone::Zone;
 
 pub struct PhysicalPlan {
@@ -62,6 +63,8 @@ pub struct PhysicalPlan {
     pub fingerprint: String,
     /// Things the user should know, one sentence each.
     pub warnings: Vec<String>,
+    /// What columns are compared with: for rows that are made up.
+    pub compared: Compared,
 }
 
 /// A table that is read, once, by all queries of the job.
@@ -89,6 +92,8 @@ pub struct SinkPlan {
     pub schema: SchemaRef,
     /// Rows may be updated and deleted.
     pub updates: bool,
+    /// The columns of the key by which the table takes rows; none if it takes them as they come.
+    pub key: Vec<String>,
     /// How results relate to the table's key.
     pub keys: ResultKeys,
 }

@@ -20,7 +20,7 @@ mod plans;
 mod process;
 mod queries;
 mod scenario;
-mod stream;
+pub(crate) mod stream;
 pub(crate) mod table;
 mod world;
 

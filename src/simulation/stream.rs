@@ -88,6 +88,8 @@ pub(crate) struct Service {
     life: Mutex<Life>,
     faults: StreamFaults,
     rng: Mutex<ChaCha8Rng>,
+    /// What was written, in its order.
+    written: Mutex<Vec<Entry>>,
     /// Calls by their outcome, for people.
     seen: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -115,6 +117,7 @@ impl Service {
             life: Mutex::new(life),
             faults,
             rng: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+            written: Mutex::default(),
             seen: Mutex::default(),
         })
     }
@@ -299,6 +302,26 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Takes records one by one. A shard that is throttled refuses some of them.
+    fn put(&self, entries: &[Entry]) -> Vec<Option<String>> {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let each = entries.iter().map(|entry| {
+            if self.happens(self.faults.throttled) {
+                return Some("ProvisionedThroughputExceededException".to_string());
+            }
+            written.push(entry.clone());
+            None
+        });
+        each.collect()
+    }
+
+    /// All records that were written, in the order in which the service took them.
+    pub fn written(&self) -> Vec<Entry> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl Life {
     /// A shard that can be read now.
     fn shard(&self, id: &str, now_ms: i64) -> Result<&Shard, Failure> {
@@ -381,8 +404,8 @@ impl StreamApi for Connection {
         })
     }
 
-    fn put_records<'a>(&'a self, _: &'a [Entry]) -> Answer<'a, Vec<Option<String>>> {
-        Box::pin(async { Err(Failure::Fatal("the stream's life is written already".into())) })
+    fn put_records<'a>(&'a self, entries: &'a [Entry]) -> Answer<'a, Vec<Option<String>>> {
+        Box::pin(self.service.call("put", &self.clock, move |service, _| Ok(service.put(entries))))
     }
 }
 

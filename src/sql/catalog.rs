@@ -146,7 +146,7 @@ impl TableSource for PlannedView {
 }
 
 /// Everything that a SQL file declares.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Catalog {
     /// Secrets in hints, which the names of tables do not show.
     pub hint_secrets: Vec<String>,

@@ -18,7 +18,8 @@ use crate::secret::{MASK, is_secret};
 /// How a hinted name goes on after the table's own.
 const MARK: &str = " /*+ ";
 /// Hints that choose among ways to the same result.
-const HARMLESS: [&str; 4] = ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP"];
+const HARMLESS: [&str; 6] =
+    ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN", "LOOKUP"];
 
 /// The table behind a name, without its hint.
 pub(crate) fn base_name(name: &str) -> &str {

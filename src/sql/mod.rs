@@ -4,20 +4,24 @@
 //! to statements), `rewrite`, `refused` (forms that are not Flink's), `item_names`,
 //! `constant_types` and `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`),
 //! `overlaps`, `types` (SQL types to Arrow), `planned_cast` (CAST until types are known), `catalog`
-//! (tables and views), `table_like` (LIKE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL
+//! (tables and views), `table_like` (LIKE),
+//! `alter` (ALTER TABLE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL
 //! and lengths of sinks), `null_keys` (NULL as a MAP's key), `java_comparisons` (NaN), `functions`
 //! (what may be called), `window_tvf` (window functions in FROM), `pattern` (MATCH_RECOGNIZE), `unnest` (UNNEST), `lookup_join`
 //! (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY),
 //! `flink_types` and `decimal` (which type an expression has), `zones` (the session's time zone),
-//! `subquery_conditions` (IN, EXISTS, ANY and ALL), `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes by), `bind`
-//! (statements to logical plans), `error` (messages with their place in the text).
+//! `subquery_conditions` (IN, EXISTS, ANY and ALL), `join_filters` (conditions that belong to a join), `rank_keys` (what a Top-N goes
+//! by), `compared` (constants beside columns, for made-up rows), `bind` (statements to logical plans), `error` (messages with their
+//! place in the text).
 //!
 //! DataFusion's planner does name resolution and typing; what Flink has and DataFusion has not is
 //! added through its hooks. What always holds: a construct that is not supported is an error that
 //! names it, never another meaning.
 
+mod alter;
 pub mod bind;
 pub mod catalog;
+pub mod compared;
 mod constant_types;
 mod dialect;
 mod enforce;

@@ -4,6 +4,12 @@
 //! expressions inside them are sqlparser's. Called by `bind`. What always holds: every statement
 //! carries its place in the text.
 
+mod alter;
+mod create;
+mod session;
+mod settings;
+mod unsupported;
+
 use std::collections::BTreeMap;
 
 use sqlparser::ast::Ident;
@@ -16,14 +22,15 @@ use super::error::{SqlError, TextPlace};
 use super::pattern::within;
 use super::variables::Variables;
 use super::{hints, rewrite, unicode_text, variables};
-use crate::sql::statement::{
-    ColumnDef, ColumnDefKind, CreateTable, Feature, Like, Placed, Statement, Strategy,
-};
+use crate::sql::statement::{Placed, Statement};
 use crate::sql::types::nested;
+use session::Session;
 
 /// A file, read.
 pub struct Parsed {
     pub statements: Vec<Placed>,
+    /// What the file asks for and is left out: one sentence each.
+    pub notes: Vec<String>,
     /// Secrets that stand in hints, which the names of tables show by their numbers.
     pub hint_secrets: Vec<String>,
 }
@@ -56,15 +63,28 @@ pub(super) fn parse_with(text: &str, given: Option<&Variables>) -> Result<Parsed
     let (tokens, hint_secrets) = hints::attach(tokens)?;
     let mut parser =
         Parser::new(&FlinkDialect).with_tokens_with_locations(nested::collapse(tokens));
-    let mut statements = Vec::new();
+    let mut reading = Reading::default();
     let end = end_of(text);
     loop {
         while parser.consume_token(&Token::SemiColon) {}
         if parser.peek_token_ref().token == Token::EOF {
-            return Ok(Parsed { statements, hint_secrets });
+            let Reading { statements, session, mut notes, .. } = reading;
+            notes.extend(session.notes());
+            return Ok(Parsed { statements, notes, hint_secrets });
         }
-        statement_or_set(&mut parser, end, &mut statements)?;
+        reading.set += 1;
+        statement_or_set(&mut parser, end, &mut reading)?;
     }
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Reading {
+    statements: Vec<Placed>,
+    session: Session,
+    notes: Vec<String>,
+    /// The number of the statement, or of the set.
+    set: usize,
 }
 
 /// Puts `TIMESTAMP_LTZ(p)` for its long form, `TIMESTAMP(p) WITH LOCAL TIME ZONE`, which sqlparser
@@ -125,7 +145,7 @@ fn end_place(parser: &Parser) -> Option<TextPlace> {
 fn statement_or_set(
     parser: &mut Parser,
     end: TextPlace,
-    out: &mut Vec<Placed>,
+    out: &mut Reading,
 ) -> Result<(), SqlError> {
     let start = here(parser);
     if !parser.parse_keyword(Keyword::EXPLAIN) {
@@ -139,10 +159,10 @@ fn statement_or_set(
     {
         let _ = parser.consume_token(&Token::Comma);
     }
-    let first = out.len();
+    let first = out.statements.len();
     let inner = here(parser);
     one(parser, end, out)?;
-    for placed in &mut out[first..] {
+    for placed in &mut out.statements[first..] {
         if !matches!(placed.statement, Statement::Insert { .. } | Statement::Select(_)) {
             return Err(
                 SqlError::new("EXPLAIN is for INSERT, SELECT and statement sets").at(Some(inner))
@@ -154,7 +174,7 @@ fn statement_or_set(
 }
 
 /// One statement, or the statements of one set.
-fn one(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(), SqlError> {
+fn one(parser: &mut Parser, end: TextPlace, out: &mut Reading) -> Result<(), SqlError> {
     let start = here(parser);
     let execute = word(parser, "EXECUTE");
     let explained_set = is_word(parser, "STATEMENT")
@@ -181,6 +201,10 @@ fn one(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(),
         }
         return Ok(());
     }
+    if let Some(note) = unsupported::left_out(parser)? {
+        out.notes.push(note);
+        return Ok(());
+    }
     let mut statement = statement(parser).map_err(|e| {
         let at_end = parser.peek_token_ref().token == Token::EOF;
         SqlError::from_parser(&e).at(Some(if at_end { end } else { start }))
@@ -201,7 +225,8 @@ fn one(parser: &mut Parser, end: TextPlace, out: &mut Vec<Placed>) -> Result<(),
         }
     }
     rewrite::statement(&mut statement).map_err(|e| e.at(Some(start)))?;
-    out.push(Placed { statement, start, end: behind, explain: None });
+    out.session.resolve(&mut statement)?;
+    out.statements.push(Placed { statement, start, end: behind, set: out.set, explain: None });
     Ok(())
 }
 
@@ -218,41 +243,37 @@ fn is_word(parser: &Parser, expected: &str) -> bool {
     matches!(&parser.peek_token_ref().token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(expected))
 }
 
+/// A name with or without database and catalog, as one identifier; `session` completes it.
+fn table_name(parser: &mut Parser) -> Result<Ident, ParserError> {
+    let mut name = parser.parse_identifier()?;
+    while parser.consume_token(&Token::Period) {
+        let part = parser.parse_identifier()?;
+        name = Ident { value: session::joined(&name.value, &part.value), ..name };
+    }
+    Ok(name)
+}
+
 fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
-    if parser.parse_keyword(Keyword::SET) {
-        let key = parser.parse_literal_string()?;
-        parser.expect_token(&Token::Eq)?;
-        return Ok(Statement::Set { key, value: parser.parse_literal_string()? });
+    if let Some(statement) = settings::statement(parser)? {
+        return Ok(statement);
     }
     if parser.parse_keyword(Keyword::CREATE) {
-        let temporary = parser.parse_keyword(Keyword::TEMPORARY);
-        if parser.parse_keyword(Keyword::TABLE) {
-            return create_table(parser).map(Statement::CreateTable);
-        }
-        if parser.parse_keyword(Keyword::VIEW) {
-            return create_view(parser);
-        }
-        let what = if temporary {
-            "TABLE or VIEW after CREATE TEMPORARY"
-        } else {
-            "TABLE, VIEW or TEMPORARY VIEW after CREATE"
-        };
-        return parser.expected(what, parser.peek_token());
+        return created(parser);
     }
     if parser.parse_keyword(Keyword::INSERT) {
-        if !parser.parse_keyword(Keyword::INTO) {
-            return parser
-                .expected("INTO (INSERT OVERWRITE is not supported)", parser.peek_token());
-        }
-        let table = table_name(parser)?;
-        let columns = if parser.peek_token_ref().token == Token::LParen
-            && !matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::SELECT)
-        {
-            names(parser)?
-        } else {
-            vec![]
-        };
-        return Ok(Statement::Insert { table, columns, query: parser.parse_query()? });
+        return insert(parser);
+    }
+    if parser.parse_keyword(Keyword::USE) {
+        return Ok(match parser.parse_keyword(Keyword::CATALOG) {
+            true => Statement::UseCatalog(parser.parse_identifier()?),
+            false => Statement::UseDatabase(table_name(parser)?),
+        });
+    }
+    if parser.parse_keyword(Keyword::ALTER) {
+        return alter::statement(parser);
+    }
+    if parser.parse_keyword(Keyword::DROP) {
+        return alter::drop(parser);
     }
     if parser.peek_keyword(Keyword::SELECT)
         || parser.peek_keyword(Keyword::WITH)
@@ -262,186 +283,79 @@ fn statement(parser: &mut Parser) -> Result<Statement, ParserError> {
         return Ok(Statement::Select(parser.parse_query()?));
     }
     parser.expected(
-        "SET, CREATE TABLE, CREATE VIEW, INSERT INTO, EXECUTE STATEMENT SET, EXPLAIN or SELECT",
+        "SET, CREATE, ALTER, DROP, USE, INSERT INTO, EXECUTE STATEMENT SET, EXPLAIN or SELECT",
         parser.peek_token(),
     )
 }
 
-/// A name without catalog and database: there is one of each.
-fn table_name(parser: &mut Parser) -> Result<Ident, ParserError> {
-    let name = parser.parse_identifier()?;
-    if parser.peek_token_ref().token == Token::Period {
-        return parser.expected("a table name without catalog and database", parser.peek_token());
+/// What CREATE makes.
+fn created(parser: &mut Parser) -> Result<Statement, ParserError> {
+    let _ = parser.parse_keywords(&[Keyword::OR, Keyword::REPLACE]);
+    let temporary = parser.parse_keyword(Keyword::TEMPORARY);
+    if parser.parse_keyword(Keyword::TABLE) {
+        return create::create_table(parser);
     }
-    Ok(name)
-}
-
-fn names(parser: &mut Parser) -> Result<Vec<Ident>, ParserError> {
-    parser.expect_token(&Token::LParen)?;
-    let names = parser.parse_comma_separated(Parser::parse_identifier)?;
-    parser.expect_token(&Token::RParen)?;
-    Ok(names)
-}
-
-fn if_not_exists(parser: &mut Parser) -> bool {
-    parser.parse_keywords(&[Keyword::IF, Keyword::NOT, Keyword::EXISTS])
-}
-
-fn create_view(parser: &mut Parser) -> Result<Statement, ParserError> {
-    let if_not_exists = if_not_exists(parser);
-    let name = table_name(parser)?;
-    let columns =
-        if parser.peek_token_ref().token == Token::LParen { names(parser)? } else { vec![] };
-    if parser.parse_keyword(Keyword::COMMENT) {
-        parser.parse_literal_string()?;
+    if parser.parse_keyword(Keyword::VIEW) {
+        return create::create_view(parser);
     }
-    parser.expect_keyword_is(Keyword::AS)?;
-    Ok(Statement::CreateView { name, columns, query: parser.parse_query()?, if_not_exists })
-}
-
-fn create_table(parser: &mut Parser) -> Result<CreateTable, ParserError> {
-    let mut table = CreateTable {
-        if_not_exists: if_not_exists(parser),
-        name: table_name(parser)?,
-        columns: vec![],
-        watermark: None,
-        primary_key: vec![],
-        partitioned_by: vec![],
-        options: BTreeMap::new(),
-        like: None,
+    if !temporary && parser.parse_keyword(Keyword::CATALOG) {
+        let if_not_exists = create::if_not_exists(parser);
+        let name = parser.parse_identifier()?;
+        comment(parser)?;
+        let options = match parser.parse_keyword(Keyword::WITH) {
+            true => create::options(parser)?,
+            false => BTreeMap::new(),
+        };
+        return Ok(Statement::CreateCatalog { name, options, if_not_exists });
+    }
+    if !temporary && parser.parse_keyword(Keyword::DATABASE) {
+        let if_not_exists = create::if_not_exists(parser);
+        let name = table_name(parser)?;
+        comment(parser)?;
+        if parser.parse_keyword(Keyword::WITH) {
+            create::options(parser)?;
+        }
+        return Ok(Statement::CreateDatabase { name, if_not_exists });
+    }
+    let what = if temporary {
+        "TABLE or VIEW after CREATE TEMPORARY"
+    } else {
+        "TABLE, VIEW, TEMPORARY VIEW, DATABASE or CATALOG after CREATE"
     };
-    // A table that is like another one need not have columns of its own.
-    if !parser.peek_keyword(Keyword::WITH) && !parser.peek_keyword(Keyword::LIKE) {
+    parser.expected(what, parser.peek_token())
+}
+
+fn insert(parser: &mut Parser) -> Result<Statement, ParserError> {
+    if !parser.parse_keyword(Keyword::INTO) {
+        return parser.expected("INTO", parser.peek_token());
+    }
+    let table = table_name(parser)?;
+    let mut partition = Vec::new();
+    if parser.parse_keyword(Keyword::PARTITION) {
         parser.expect_token(&Token::LParen)?;
         loop {
-            table_element(parser, &mut table)?;
+            let column = parser.parse_identifier()?;
+            if parser.consume_token(&Token::Eq) {
+                partition.push((column, parser.parse_expr()?));
+            }
             if !parser.consume_token(&Token::Comma) {
                 break;
             }
         }
         parser.expect_token(&Token::RParen)?;
     }
-    if parser.parse_keyword(Keyword::COMMENT) {
-        parser.parse_literal_string()?;
-    }
-    if word(parser, "PARTITIONED") {
-        parser.expect_keyword_is(Keyword::BY)?;
-        table.partitioned_by = names(parser)?;
-    }
-    if parser.parse_keyword(Keyword::WITH) {
-        parser.expect_token(&Token::LParen)?;
-        loop {
-            let key = parser.parse_literal_string()?;
-            parser.expect_token(&Token::Eq)?;
-            let value = parser.parse_literal_string()?;
-            table.options.insert(key, value);
-            if !parser.consume_token(&Token::Comma) {
-                break;
-            }
-        }
-        parser.expect_token(&Token::RParen)?;
-    }
-    if parser.parse_keyword(Keyword::LIKE) {
-        table.like = Some(Like { source: table_name(parser)?, rules: like_rules(parser)? });
-    } else if table.columns.is_empty() {
-        return parser.expected("LIKE after a table without columns", parser.peek_token());
-    }
-    Ok(table)
-}
-
-/// `(INCLUDING ALL EXCLUDING OPTIONS ...)`, with or without commas.
-fn like_rules(parser: &mut Parser) -> Result<Vec<(Strategy, Feature)>, ParserError> {
-    let mut rules = Vec::new();
-    if !parser.consume_token(&Token::LParen) {
-        return Ok(rules);
-    }
-    while !parser.consume_token(&Token::RParen) {
-        let strategy = if word(parser, "INCLUDING") {
-            Strategy::Including
-        } else if word(parser, "EXCLUDING") {
-            Strategy::Excluding
-        } else if word(parser, "OVERWRITING") {
-            Strategy::Overwriting
-        } else {
-            return parser.expected("INCLUDING, EXCLUDING or OVERWRITING", parser.peek_token());
-        };
-        let Some(feature) = Feature::parse(&parser.peek_token_ref().token.to_string()) else {
-            return parser.expected(
-                "ALL, CONSTRAINTS, DISTRIBUTION, GENERATED, METADATA, OPTIONS, PARTITIONS or WATERMARKS",
-                parser.peek_token(),
-            );
-        };
-        parser.advance_token();
-        rules.push((strategy, feature));
-        let _ = parser.consume_token(&Token::Comma);
-    }
-    Ok(rules)
-}
-
-fn table_element(parser: &mut Parser, table: &mut CreateTable) -> Result<(), ParserError> {
-    if is_word(parser, "WATERMARK")
-        && matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::FOR)
+    let columns = if parser.peek_token_ref().token == Token::LParen
+        && !matches!(parser.peek_nth_token(1).token, Token::Word(ref w) if w.keyword == Keyword::SELECT || w.keyword == Keyword::WITH)
+        && parser.peek_nth_token(1).token != Token::LParen
     {
-        if table.watermark.is_some() {
-            return parser.expected("at most one WATERMARK", parser.peek_token());
-        }
-        parser.advance_token();
-        parser.expect_keyword_is(Keyword::FOR)?;
-        let column = parser.parse_identifier()?;
-        parser.expect_keyword_is(Keyword::AS)?;
-        table.watermark = Some((column, parser.parse_expr()?));
-        return Ok(());
-    }
-    if parser.parse_keyword(Keyword::CONSTRAINT) {
-        parser.parse_identifier()?;
-        if !parser.peek_keyword(Keyword::PRIMARY) {
-            return parser.expected("PRIMARY KEY", parser.peek_token());
-        }
-    }
-    if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
-        table.primary_key = names(parser)?;
-        return not_enforced(parser);
-    }
-    let name = parser.parse_identifier()?;
-    if parser.parse_keyword(Keyword::AS) {
-        let expression = parser.parse_expr()?;
-        table.columns.push(ColumnDef { name, kind: ColumnDefKind::Computed(expression) });
-        return comment(parser);
-    }
-    let sql_type = parser.parse_data_type()?;
-    let mut not_null = parser.parse_keywords(&[Keyword::NOT, Keyword::NULL]);
-    let _ = parser.parse_keyword(Keyword::NULL);
-    if word(parser, "METADATA") {
-        let key = if parser.parse_keyword(Keyword::FROM) {
-            Some(parser.parse_literal_string()?)
-        } else {
-            None
-        };
-        let is_virtual = parser.parse_keyword(Keyword::VIRTUAL);
-        table
-            .columns
-            .push(ColumnDef { name, kind: ColumnDefKind::Metadata { sql_type, key, is_virtual } });
-        return comment(parser);
-    }
-    if parser.parse_keywords(&[Keyword::PRIMARY, Keyword::KEY]) {
-        table.primary_key = vec![name.clone()];
-        not_null = true;
-        not_enforced(parser)?;
-    }
-    table.columns.push(ColumnDef { name, kind: ColumnDefKind::Physical { sql_type, not_null } });
-    comment(parser)
+        create::names(parser)?
+    } else {
+        vec![]
+    };
+    Ok(Statement::Insert { table, partition, columns, query: parser.parse_query()? })
 }
 
-fn not_enforced(parser: &mut Parser) -> Result<(), ParserError> {
-    if parser.parse_keywords(&[Keyword::NOT, Keyword::ENFORCED]) {
-        return Ok(());
-    }
-    parser.expected(
-        "NOT ENFORCED after PRIMARY KEY (keys are declared, not checked)",
-        parser.peek_token(),
-    )
-}
-
+/// `COMMENT 'text'`, which is left out.
 fn comment(parser: &mut Parser) -> Result<(), ParserError> {
     if parser.parse_keyword(Keyword::COMMENT) {
         parser.parse_literal_string()?;
@@ -452,6 +366,7 @@ fn comment(parser: &mut Parser) -> Result<(), ParserError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::statement::ColumnDefKind;
 
     #[test]
     fn a_table_with_every_kind_of_column() {

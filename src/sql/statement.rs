@@ -11,11 +11,87 @@ use super::error::{Source, TextPlace};
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
 pub enum Statement {
-    Set { key: String, value: String },
+    Set {
+        key: String,
+        value: String,
+    },
+    /// One key, or all of them.
+    Reset(Option<String>),
     CreateTable(CreateTable),
-    CreateView { name: Ident, columns: Vec<Ident>, query: Box<Query>, if_not_exists: bool },
-    Insert { table: Ident, columns: Vec<Ident>, query: Box<Query> },
+    /// A table with the columns of a query, whose rows are inserted.
+    CreateTableAs {
+        table: CreateTable,
+        query: Box<Query>,
+    },
+    CreateView {
+        name: Ident,
+        columns: Vec<Ident>,
+        query: Box<Query>,
+        if_not_exists: bool,
+    },
+    AlterTable {
+        name: Ident,
+        if_exists: bool,
+        change: Change,
+    },
+    RenameView {
+        name: Ident,
+        to: Ident,
+    },
+    ChangeView {
+        name: Ident,
+        query: Box<Query>,
+    },
+    /// A table or a view.
+    Drop {
+        what: &'static str,
+        name: Ident,
+        if_exists: bool,
+    },
+    CreateCatalog {
+        name: Ident,
+        options: BTreeMap<String, String>,
+        if_not_exists: bool,
+    },
+    CreateDatabase {
+        name: Ident,
+        if_not_exists: bool,
+    },
+    UseCatalog(Ident),
+    UseDatabase(Ident),
+    /// `partition`: columns that are the same in all rows, with their values.
+    Insert {
+        table: Ident,
+        partition: Vec<(Ident, Expr)>,
+        columns: Vec<Ident>,
+        query: Box<Query>,
+    },
     Select(Box<Query>),
+}
+
+/// What ALTER TABLE does.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
+pub enum Change {
+    /// Columns with their places, a watermark, a key.
+    Add(CreateTable, Vec<Option<ColumnPlace>>),
+    Modify(CreateTable, Vec<Option<ColumnPlace>>),
+    DropColumns(Vec<Ident>),
+    DropKey,
+    DropWatermark,
+    RenameColumn(Ident, Ident),
+    Rename(Ident),
+    Set(BTreeMap<String, String>),
+    Reset(Vec<String>),
+    /// What says how rows lie, and changes none.
+    Nothing,
+}
+
+/// Where a column comes to stand.
+#[derive(Debug, Clone)]
+pub enum ColumnPlace {
+    First,
+    After(Ident),
 }
 
 #[derive(Debug, Clone)]
@@ -26,8 +102,27 @@ pub struct CreateTable {
     pub watermark: Option<(Ident, Expr)>,
     pub primary_key: Vec<Ident>,
     pub partitioned_by: Vec<Ident>,
+    /// DISTRIBUTED BY, which says how rows lie.
+    pub is_distributed: bool,
     pub options: BTreeMap<String, String>,
     pub like: Option<Like>,
+}
+
+impl CreateTable {
+    /// A table of which only the name is known.
+    pub(crate) fn named(name: Ident) -> CreateTable {
+        CreateTable {
+            name,
+            if_not_exists: false,
+            columns: vec![],
+            watermark: None,
+            primary_key: vec![],
+            partitioned_by: vec![],
+            is_distributed: false,
+            options: BTreeMap::new(),
+            like: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -59,6 +154,8 @@ pub struct Placed {
     pub start: TextPlace,
     /// The place behind it; None at the end of the file.
     pub end: Option<TextPlace>,
+    /// Statements of one set have the same number.
+    pub set: usize,
     /// Where the EXPLAIN begins that asks for the plan instead of rows.
     pub explain: Option<TextPlace>,
 }

@@ -110,6 +110,7 @@ pub fn merge(
             "PARTITIONED BY",
         )?,
         options,
+        is_distributed: table.is_distributed,
         like: None,
     })
 }

@@ -148,9 +148,11 @@ pub fn planned(sql: &str) -> Result<(), SqlError> {
     let config = Config::resolve(&script.settings, 2).map_err(|e| script.setting_error(e))?;
     let config = Config { workers: 2, ..config };
     let plan = lower(&script, sql, &config, &Connectors::built_in())?;
-    paceline::connect::check(&plan, &config, &Connectors::built_in()).map_err(|e| match e {
-        paceline::connector::ConnectError::Query(e) => e,
-        other => SqlError::new(other.to_string()),
+    paceline::connect::check(&plan, &config, &Connectors::built_in(), &|_, _| false).map_err(|e| {
+        match e {
+            paceline::connector::ConnectError::Query(e) => e,
+            other => SqlError::new(other.to_string()),
+        }
     })
 }
 

@@ -12,25 +12,31 @@ use crate::connector::Connectors;
 use crate::plan::explain::explain;
 use crate::plan::lower::lower;
 use crate::plan::physical::PhysicalPlan;
-use crate::sql::bind::Script;
+use crate::sql::bind::{ONLY_DECLARES, Script};
+use crate::sql::error::TextPlace;
 
 /// What is to be run.
 pub(super) struct Query {
     pub plan: PhysicalPlan,
     pub config: Config,
+    /// Where its first statement begins.
+    pub start: Option<TextPlace>,
 }
 
 impl Query {
-    /// None if the file only asks for explanations.
+    /// The jobs of the file, one after the other; none if it only asks for explanations.
     pub(super) fn of(
         args: &Args,
         file: &SqlFile,
         connectors: &Connectors,
-    ) -> Result<Option<Query>, Exit> {
+    ) -> Result<Vec<Query>, Exit> {
         let mut script = file.bind(&args.settings)?;
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let config = Config::resolve(&settings(args, &script), cores)
             .map_err(|e| file.show(&script.setting_error(e)))?;
+        for note in &script.notes {
+            tracing::info!("{note}");
+        }
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
@@ -41,18 +47,27 @@ impl Query {
             print!("{}", hidden(&shown));
         }
         if script.queries.is_empty() && !explained.is_empty() {
-            return Ok(None);
+            return Ok(vec![]);
         }
-        let mut plan =
-            lower(&script, &file.text, &config, connectors).map_err(|e| file.show(&e))?;
-        if args.local {
-            // Its positions and results are of other sources and sinks.
-            plan.fingerprint.push_str("--local\n");
+        if script.only_declares() {
+            tracing::warn!("{ONLY_DECLARES}");
+            return Ok(vec![]);
         }
-        for warning in &plan.warnings {
-            tracing::warn!("{warning}");
+        let mut jobs = Vec::new();
+        for script in script.stages(&|table| connectors.ends(table)) {
+            let start = script.queries.first().map(|query| query.start);
+            let mut plan =
+                lower(&script, &file.text, &config, connectors).map_err(|e| file.show(&e))?;
+            if args.local {
+                // Its positions and results are of other sources and sinks.
+                plan.fingerprint.push_str("--local\n");
+            }
+            for warning in &plan.warnings {
+                tracing::warn!("{warning}");
+            }
+            jobs.push(Query { plan, config: config.clone(), start });
         }
-        Ok(Some(Query { plan, config }))
+        Ok(jobs)
     }
 }
 

@@ -14,7 +14,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::config::Config;
 use crate::connector::stand_in::names;
-use crate::connector::{ConnectError, Connector, Connectors};
+use crate::connector::{ConnectError, Connector, Connectors, Use};
 use crate::format::json::{EncodeOptions, JsonEncoder};
 use crate::ids::Epoch;
 use crate::options::OptionSpec;
@@ -75,7 +75,7 @@ pub fn replace(
         let name = hints::base_name(&source.table.name);
         if config.samples.contains_key(name) || names::sample(&source.table, &samples)?.is_file() {
             source.table = with_connector(&source.table, STAND_IN);
-        } else if connectors.is_remote(&source.table) {
+        } else if connectors.is_out_of_reach(&source.table, Use::Read) {
             made_up.push(name.to_string());
         }
     }
@@ -84,7 +84,7 @@ pub fn replace(
         let is_embedded = match &sink.target {
             SinkTarget::Print => false,
             SinkTarget::Table(table) => {
-                let rows = connectors.uses(table.connector()).rows;
+                let rows = connectors.uses(table).rows;
                 let keyed = rows == RowsTaken::Keyed && !table.upsert_key().is_empty();
                 let stands_in = if keyed { STAND_IN } else { NOWHERE };
                 let mut replaced = with_connector(table, stands_in);

@@ -5,7 +5,7 @@
 //! it is reached, on batches or on the clock; the clock decides only when it comes. Flink's random
 //! values differ from run to run, ours do not.
 
-mod field;
+pub(crate) mod field;
 mod options;
 
 use std::sync::Arc;
@@ -99,10 +99,44 @@ impl Reads for Datagen {
         env: &Environment<'_>,
     ) -> Result<Arc<dyn Source>, ConnectError> {
         let table = &plan.table;
-        let needed: Vec<String> =
-            plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
-        Ok(Arc::new(DatagenSource::new(&table.name, parsed(table)?, &needed, env.clock.clone())))
+        source_of(plan, parsed(table)?, env)
     }
+}
+
+/// Rows that a run with `--local` reads of a table without an end.
+const LOCAL_ROWS: u64 = 1000;
+
+/// A source of made-up rows. With `--local` it ends, and nobody waits for its rows.
+pub(crate) fn source_of(
+    plan: &SourcePlan,
+    mut options: DatagenOptions,
+    env: &Environment<'_>,
+) -> Result<Arc<dyn Source>, ConnectError> {
+    let table = &plan.table;
+    let needed: Vec<String> = plan.decode.iter().map(|&c| table.columns[c].name.clone()).collect();
+    if env.local {
+        options.is_paced = false;
+        if options.rows.is_none() {
+            options.rows = Some(LOCAL_ROWS);
+            tracing::info!(
+                "table '{}' has no end: with --local its first {LOCAL_ROWS} rows are read",
+                table.name
+            );
+        }
+    }
+    Ok(Arc::new(DatagenSource::new(&table.name, options, &needed, env.clock.clone())))
+}
+
+/// The physical columns of a table.
+pub(crate) fn declared(table: &Table) -> Vec<Declared> {
+    (table.columns.iter())
+        .filter(|c| matches!(c.kind, ColumnKind::Physical))
+        .map(|c| Declared {
+            name: c.name.clone(),
+            data_type: c.data_type.clone(),
+            exact: c.exact.clone(),
+        })
+        .collect()
 }
 
 fn parsed(table: &Table) -> Result<DatagenOptions, ConnectError> {
@@ -114,14 +148,7 @@ fn parsed(table: &Table) -> Result<DatagenOptions, ConnectError> {
             format!("column '{}': connector 'datagen' has no metadata", column.name),
         ));
     }
-    let columns: Vec<Declared> = (table.columns.iter())
-        .filter(|c| matches!(c.kind, ColumnKind::Physical))
-        .map(|c| Declared {
-            name: c.name.clone(),
-            data_type: c.data_type.clone(),
-            exact: c.exact.clone(),
-        })
-        .collect();
+    let columns = declared(table);
     Ok(DatagenOptions::parse(&table.name, &formats::without_format(table), &columns)?)
 }
 
@@ -175,6 +202,7 @@ impl Source for DatagenSource {
             needed: self.needed.clone(),
             rows: self.options.rows,
             rows_per_second: self.options.rows_per_second,
+            is_paced: self.options.is_paced,
             start_ms,
             next: records,
             opened: (records, self.clock.monotonic()),
@@ -195,6 +223,8 @@ struct DatagenReader {
     /// None: without end.
     rows: Option<u64>,
     rows_per_second: u64,
+    /// False: all rows are there at once.
+    is_paced: bool,
     /// When the run began, by the wall clock.
     start_ms: i64,
     next: u64,
@@ -209,6 +239,9 @@ struct DatagenReader {
 impl DatagenReader {
     /// Rows that may have come by now.
     fn due(&self) -> u64 {
+        if !self.is_paced {
+            return u64::MAX;
+        }
         let elapsed = self.clock.monotonic().saturating_sub(self.opened.1);
         let come = elapsed.as_micros() * u128::from(self.rows_per_second) / 1_000_000 + 1;
         self.opened.0.saturating_add(u64::try_from(come).unwrap_or(u64::MAX))

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 
 use crate::config::duration;
 use crate::connector::datagen::field::{Field, FieldKind};
 use crate::source::SourceError;
+use crate::types::EXACT;
 
 /// A column of the payload as the table declares it.
 #[derive(Debug, Clone)]
@@ -27,11 +28,16 @@ pub struct DatagenOptions {
     /// Rows in all: the smallest of `number-of-rows` and the lengths of the sequences.
     pub rows: Option<u64>,
     pub fields: Vec<Field>,
+    /// Rows come at their rate; else as fast as they are read.
+    pub is_paced: bool,
 }
 
 const ROWS_PER_SECOND: u64 = 10_000;
 /// Length of a STRING or BYTES.
 const LENGTH: u32 = 100;
+/// Elements of an ARRAY or a MAP.
+const COLLECTION_LENGTH: u32 = 3;
+const COLLECTION_LENGTH_MAX: u32 = 10_000;
 /// The longest text or bytes that can be asked for: so that a row is far smaller than a batch.
 const LENGTH_MAX: u32 = 1 << 20;
 
@@ -69,7 +75,7 @@ impl DatagenOptions {
             ));
         }
         let rows = fields.iter().filter_map(Field::rows).chain(number_of_rows).min();
-        Ok(DatagenOptions { rows_per_second, rows, fields })
+        Ok(DatagenOptions { rows_per_second, rows, fields, is_paced: true })
     }
 }
 
@@ -140,6 +146,29 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Fiel
         Ok(FieldKind::Integer { min: low, max: high })
     };
     match &column.data_type {
+        T::List(element) => {
+            let length = length(left, &key("length"))?;
+            let element = nested(&column.name, "element", element, left)?;
+            Ok(FieldKind::List { element: Box::new(element), length })
+        }
+        T::Map(entries, _) => {
+            let T::Struct(fields) = entries.data_type() else {
+                return Err(format!("column '{}' has no entries", column.name));
+            };
+            let length = length(left, &key("length"))?;
+            Ok(FieldKind::Map {
+                key: Box::new(nested(&column.name, "key", &fields[0], left)?),
+                value: Box::new(nested(&column.name, "value", &fields[1], left)?),
+                length,
+            })
+        }
+        T::Struct(fields) => {
+            let fields = fields.iter().map(|field| {
+                let made = nested(&column.name, field.name(), field, left)?;
+                Ok(Field { name: field.name().clone(), ..made })
+            });
+            Ok(FieldKind::Row(fields.collect::<Result<_, String>>()?))
+        }
         T::Boolean => Ok(FieldKind::Boolean),
         T::Int8 => integers(i8::MIN.into(), i8::MAX.into()),
         T::Int16 => integers(i16::MIN.into(), i16::MAX.into()),
@@ -186,6 +215,30 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Fiel
         other => {
             Err(format!("column '{}': values of the type {other} cannot be made", column.name))
         }
+    }
+}
+
+/// What an ARRAY, a MAP or a ROW holds: its options go on behind those of the column.
+fn nested(
+    column: &str,
+    part: &str,
+    inner: &FieldRef,
+    left: &mut BTreeMap<String, String>,
+) -> Result<Field, String> {
+    let declared = Declared {
+        name: format!("{column}.{part}"),
+        data_type: inner.data_type().clone(),
+        exact: inner.metadata().get(EXACT).cloned(),
+    };
+    field(&declared, left)
+}
+
+/// How many elements a collection has.
+fn length(left: &mut BTreeMap<String, String>, key: &str) -> Result<u32, String> {
+    let length: u32 = take(left, key)?.unwrap_or(COLLECTION_LENGTH);
+    match length {
+        0..=COLLECTION_LENGTH_MAX => Ok(length),
+        _ => Err(format!("'{key}' is from 0 to {COLLECTION_LENGTH_MAX}, not {length}")),
     }
 }
 

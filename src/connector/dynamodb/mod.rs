@@ -34,7 +34,7 @@ use crate::aws;
 use crate::lookup::LookupTable;
 use crate::lookup::options::{LookupOptions, PREFIX};
 use crate::options::OptionSpec;
-use crate::plan::connectors::Uses;
+use crate::plan::connectors::{Access, Uses};
 use crate::plan::physical::{LookupPlan, ResultKeys, SinkPlan};
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink, SinkError};
@@ -88,7 +88,7 @@ impl Connector for DynamoDb {
             .collect()
     }
     fn uses(&self) -> Uses {
-        Uses { is_looked_up: true, ..Uses::default() }
+        Uses { access: Access::LookedUp, ..Uses::default() }
     }
     fn is_remote(&self) -> bool {
         true

@@ -3,13 +3,15 @@
 pub mod sink;
 pub mod source;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::FORMAT;
 use super::error::{ConnectError, config_error};
-use super::{Connector, Environment, Reads, Writes, formats, metadata_keys, required};
+use super::{
+    Connector, Environment, Reads, Use, Writes, formats, lacks_format, metadata_keys, required,
+};
 use crate::config::duration;
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::connectors::{RowsTaken, Uses};
@@ -23,6 +25,9 @@ use sink::FileSink;
 use source::FileSource;
 
 const MONITOR_INTERVAL: &str = "source.monitor-interval";
+
+const ROLLS: &str = "a file is published with the checkpoint that it is complete with";
+const COMMITS: &str = "rows are written into one folder, their partition columns with them";
 
 pub(crate) struct Filesystem;
 
@@ -47,7 +52,26 @@ impl Connector for Filesystem {
                 OptionKind::Duration,
                 "how often a folder is looked at for new files; without it the table ends. A file that was gone for an hour is a new one",
             ),
+            OptionSpec::ignored("auto-compaction", ROLLS),
+            OptionSpec::ignored("compaction.<column>", ROLLS),
+            OptionSpec::ignored("sink.rolling-policy.<column>", ROLLS),
+            OptionSpec::ignored("sink.partition-commit.<column>", COMMITS),
+            OptionSpec::ignored("partition.<column>", COMMITS),
+            OptionSpec::ignored("sink.parallelism", "each worker writes files of its own"),
+            OptionSpec::ignored("sink.shuffle-by-partition.<column>", COMMITS),
+            OptionSpec::ignored("source.report-statistics", "plans need no statistics"),
         ]
+    }
+    fn lacks(&self, table: &Table) -> Option<String> {
+        let path = local_path(table);
+        match path.split_once("://") {
+            Some((scheme, _)) => Some(format!("file system '{scheme}://'")),
+            None => lacks_format(table),
+        }
+    }
+    /// For reading also a file that is not there.
+    fn is_out_of_reach(&self, table: &Table, wanted: Use) -> bool {
+        self.lacks(table).is_some() || wanted == Use::Read && !Path::new(local_path(table)).exists()
     }
     fn uses(&self) -> Uses {
         Uses { rows: RowsTaken::New, ..Uses::default() }
@@ -58,6 +82,12 @@ impl Connector for Filesystem {
     fn writes(&self) -> Option<&dyn Writes> {
         Some(self)
     }
+}
+
+/// The path without the scheme of local files.
+fn local_path(table: &Table) -> &str {
+    let path = table.options.get("path").map_or("", String::as_str);
+    path.strip_prefix("file://").unwrap_or(path)
 }
 
 impl Reads for Filesystem {
@@ -78,6 +108,10 @@ impl Reads for Filesystem {
             Some(every) => Arc::new(source.watched(every, env.clock.clone())?),
             None => Arc::new(source),
         })
+    }
+
+    fn ends(&self, table: &Table) -> bool {
+        !table.options.contains_key(MONITOR_INTERVAL)
     }
 }
 

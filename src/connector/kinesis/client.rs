@@ -48,7 +48,8 @@ impl Streams for Aws {
 /// Calls for one stream.
 struct StreamClient {
     client: Client,
-    arn: String,
+    /// None where the name is all that is known.
+    arn: Option<String>,
     name: String,
 }
 
@@ -60,7 +61,11 @@ impl StreamClient {
             // The token stands for the stream: both together are refused.
             let call = match token.take() {
                 Some(token) => self.client.list_shards().next_token(token),
-                None => self.client.list_shards().stream_name(&self.name).stream_arn(&self.arn),
+                None => self
+                    .client
+                    .list_shards()
+                    .stream_name(&self.name)
+                    .set_stream_arn(self.arn.clone()),
             };
             let page = call.send().await.map_err(|e| failure(&e))?;
             shards.extend(page.shards.unwrap_or_default().into_iter().map(listed));
@@ -75,8 +80,11 @@ impl StreamClient {
 impl StreamApi for StreamClient {
     fn describe(&self) -> Answer<'_, Option<Described>> {
         Box::pin(async {
-            let call =
-                self.client.describe_stream_summary().stream_name(&self.name).stream_arn(&self.arn);
+            let call = self
+                .client
+                .describe_stream_summary()
+                .stream_name(&self.name)
+                .set_stream_arn(self.arn.clone());
             let answer = call.send().await.map_err(|e| failure(&e))?;
             Ok(answer.stream_description_summary.map(|summary| Described {
                 created_s: summary.stream_creation_timestamp.secs(),
@@ -92,7 +100,8 @@ impl StreamApi for StreamClient {
     fn get_iterator<'a>(&'a self, shard: &'a str, at: &'a ShardPosition) -> Answer<'a, String> {
         Box::pin(async move {
             let call = self.client.get_shard_iterator();
-            let call = call.stream_name(&self.name).stream_arn(&self.arn).shard_id(shard);
+            let call =
+                call.stream_name(&self.name).set_stream_arn(self.arn.clone()).shard_id(shard);
             let call = match at {
                 ShardPosition::Horizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
                 ShardPosition::Time { arrival_ms } => call
@@ -109,7 +118,8 @@ impl StreamApi for StreamClient {
 
     fn get_records<'a>(&'a self, iterator: &'a str) -> Answer<'a, Reply> {
         Box::pin(async move {
-            let call = self.client.get_records().stream_arn(&self.arn).shard_iterator(iterator);
+            let call =
+                self.client.get_records().set_stream_arn(self.arn.clone()).shard_iterator(iterator);
             let answer = call.send().await.map_err(|e| failure(&e))?;
             let records = answer.records.into_iter().map(|record| Record {
                 sequence_number: record.sequence_number,
@@ -144,7 +154,11 @@ impl StreamApi for StreamClient {
             };
             let records = entries.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
             // The ARN alone: unlike the reading calls, some servers refuse both together here.
-            let call = self.client.put_records().stream_arn(&self.arn);
+            let call = self.client.put_records();
+            let call = match &self.arn {
+                Some(arn) => call.stream_arn(arn),
+                None => call.stream_name(&self.name),
+            };
             let answer = call.set_records(Some(records)).send().await.map_err(|e| failure(&e))?;
             let mut results = answer.records.into_iter();
             let refusal = |_| match results.next() {

@@ -8,16 +8,18 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use chrono::{DateTime, Utc};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
 
+use crate::format::time_text::TimestampStandard;
 use crate::record::{Places, RawBatch};
 use crate::source::{
     Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
 };
+use crate::sql::compared::Literal;
 
 /// 2026-01-01T00:00:00Z: no row is earlier. Fixed, so that two runs agree.
 const START_MS: i64 = 1_767_225_600_000;
@@ -39,7 +41,7 @@ const WORDS: [&str; 12] = [
 
 /// Random numbers that are specified to the bit: ChaCha8, keyed by a seed and a purpose, with a
 /// stream of its own for each place. No distribution of a library is used, since those may change.
-pub(crate) struct Draws(ChaCha8Rng);
+pub struct Draws(ChaCha8Rng);
 
 impl Draws {
     pub fn new(seed: u64, purpose: u64, place: u64) -> Draws {
@@ -60,34 +62,56 @@ impl Draws {
 /// A bounded source with one split.
 pub(crate) struct SampleSource {
     table: String,
-    columns: Arc<[Column]>,
+    columns: Arc<[SampleColumn]>,
     rows: u64,
     seed: u64,
+    times: TimestampStandard,
 }
 
-struct Column {
-    name: String,
-    data_type: DataType,
-    /// A BIGINT that holds ms since the epoch.
-    is_epoch_ms: bool,
+/// A column of made-up rows.
+#[derive(Debug, Clone)]
+pub(crate) struct SampleColumn {
+    pub name: String,
+    pub data_type: DataType,
+    pub values: Values,
+}
+
+/// Which values a column has.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Values {
+    /// By its type and its name.
+    ByName,
+    /// The row's event time.
+    Time(TimeForm),
+    /// One of so many keys, which other tables have too. A text is the noun with a number.
+    Key { noun: String, keys: u32 },
+    /// A number that no other row has, or a digit of it: the row's number by `over`, below `below`.
+    /// A text is the noun with that number.
+    Distinct { noun: String, over: u64, below: u64 },
+    /// What the query compares it with, or something near.
+    Among(Vec<Literal>),
+}
+
+/// How an event time is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum TimeForm {
+    /// ms since the epoch in an integer; else as the column's type is written.
+    Milliseconds,
+    Seconds,
+    /// A text, by a format of chrono.
+    Text(String),
 }
 
 impl SampleSource {
-    /// `columns`: what the payload holds. A `rowtime_column` that is an integer there is taken as
-    /// time, whatever its name; one that is not there is computed from the others.
+    /// `columns`: what the payload holds. `times`: how TIMESTAMPs are written.
     pub fn new(
         table: &str,
-        columns: Vec<(String, DataType)>,
-        rowtime_column: Option<String>,
+        columns: Vec<SampleColumn>,
+        times: TimestampStandard,
         rows: u64,
         seed: u64,
     ) -> SampleSource {
-        let column = |(name, data_type): (String, DataType)| {
-            let is_time = rowtime_column.as_ref() == Some(&name) || is_time_name(&name);
-            Column { is_epoch_ms: is_time && data_type == DataType::Int64, name, data_type }
-        };
-        let columns = columns.into_iter().map(column).collect();
-        SampleSource { table: table.into(), columns, rows, seed }
+        SampleSource { table: table.into(), columns: columns.into(), rows, seed, times }
     }
 
     fn split() -> SplitId {
@@ -97,7 +121,7 @@ impl SampleSource {
 
 /// True for names such as `eventTime`, `timestamp`, `ts`, `created_ts`, `deviceTs`; false for
 /// `amounts`.
-fn is_time_name(name: &str) -> bool {
+pub(crate) fn is_time_name(name: &str) -> bool {
     let lower = name.to_lowercase();
     lower.contains("time")
         || lower == "ts"
@@ -107,7 +131,7 @@ fn is_time_name(name: &str) -> bool {
 }
 
 /// True for names such as `id`, `orderId`, `sensor_id`, `KEY`; false for `paid`.
-fn is_key_name(name: &str) -> bool {
+pub(crate) fn is_key_name(name: &str) -> bool {
     let lower = name.to_lowercase();
     lower == "id"
         || lower.ends_with("_id")
@@ -117,7 +141,7 @@ fn is_key_name(name: &str) -> bool {
 }
 
 /// What a key column is the key of: `shop` for `shop_id`.
-fn key_noun(name: &str) -> &str {
+pub(crate) fn key_noun(name: &str) -> &str {
     let noun =
         ["_id", "Id", "ID", "_key", "Key"].iter().find_map(|suffix| name.strip_suffix(suffix));
     noun.filter(|n| !n.is_empty()).unwrap_or(name)
@@ -144,6 +168,7 @@ impl Source for SampleSource {
             columns,
             rows: self.rows,
             seed: self.seed,
+            times: self.times,
             next: records,
             read_bytes: 0,
         }))
@@ -155,9 +180,10 @@ impl Source for SampleSource {
 }
 
 struct SampleReader {
-    columns: Arc<[Column]>,
+    columns: Arc<[SampleColumn]>,
     rows: u64,
     seed: u64,
+    times: TimestampStandard,
     next: u64,
     read_bytes: u64,
 }
@@ -167,7 +193,7 @@ impl SplitReader for SampleReader {
         let first = self.next;
         let mut raw = RawBatch { places: Places::Generated { first }, ..RawBatch::default() };
         while self.next < self.rows && raw.len() < max_records && raw.bytes.len() < BATCH_BYTES {
-            raw.push(|bytes| push_row(bytes, &self.columns, self.seed, self.next));
+            raw.push(|bytes| push_row(bytes, &self.columns, self.seed, self.next, self.times));
             self.next += 1;
         }
         if raw.is_empty() {
@@ -187,25 +213,70 @@ impl SplitReader for SampleReader {
 }
 
 /// Appends one JSON object, its fields in the columns' order.
-fn push_row(out: &mut Vec<u8>, columns: &[Column], seed: u64, number: u64) {
+fn push_row(
+    out: &mut Vec<u8>,
+    columns: &[SampleColumn],
+    seed: u64,
+    number: u64,
+    times: TimestampStandard,
+) {
     let mut draws = Draws::new(seed, SAMPLE_ROWS, number);
     // One event time for the whole row.
     let time_ms = START_MS + number as i64 * STEP_MS + i64::from(draws.below(DISORDER_MS + 1));
-    let fields = columns
-        .iter()
-        .map(|c| format!("{}:{}", Value::from(c.name.as_str()), value(&mut draws, c, time_ms)));
+    let row = RowAt { number, time_ms, times };
+    let fields = columns.iter().map(|c| {
+        let value = value(&mut draws, &c.name, &c.data_type, &c.values, row);
+        format!("{}:{value}", Value::from(c.name.as_str()))
+    });
     let fields: Vec<String> = fields.collect();
     out.push(b'{');
     out.extend_from_slice(fields.join(",").as_bytes());
     out.push(b'}');
 }
 
-fn value(draws: &mut Draws, column: &Column, time_ms: i64) -> Value {
-    let name = &column.name;
+/// A row, as far as its values depend on it.
+#[derive(Debug, Clone, Copy)]
+struct RowAt {
+    number: u64,
+    /// Its event time.
+    time_ms: i64,
+    times: TimestampStandard,
+}
+
+fn value(
+    draws: &mut Draws,
+    name: &str,
+    data_type: &DataType,
+    values: &Values,
+    row: RowAt,
+) -> Value {
+    let RowAt { number, time_ms, times } = row;
+    let is_text = *data_type == DataType::Utf8;
     let is_key = is_key_name(name);
+    // Drawn for each column, so that what one of them has does not change with the others.
     let small = draws.below(if is_key { KEYS } else { 100 });
-    match &column.data_type {
-        _ if column.is_epoch_ms => Value::from(time_ms),
+    match values {
+        Values::Key { noun, keys } => {
+            let key = draws.below(*keys);
+            return if is_text { Value::from(format!("{noun}-{key}")) } else { Value::from(key) };
+        }
+        Values::Distinct { noun, over, below } => {
+            let key = number / over % below;
+            return if is_text { Value::from(format!("{noun}-{key}")) } else { Value::from(key) };
+        }
+        Values::Time(TimeForm::Seconds) => return Value::from(time_ms.div_euclid(1000)),
+        Values::Time(TimeForm::Text(format)) => return Value::from(text_of(time_ms, format)),
+        Values::Time(TimeForm::Milliseconds) if *data_type == DataType::Int64 => {
+            return Value::from(time_ms);
+        }
+        Values::Among(literals) => {
+            if let Some(value) = among(draws, data_type, literals) {
+                return value;
+            }
+        }
+        Values::Time(TimeForm::Milliseconds) | Values::ByName => {}
+    }
+    match data_type {
         DataType::Boolean => Value::from(draws.below(2) == 1),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Value::from(small),
         // Tenths and hundredths, as people write them.
@@ -214,16 +285,99 @@ fn value(draws: &mut Draws, column: &Column, time_ms: i64) -> Value {
         }
         DataType::Decimal128(precision, scale) => decimal(draws, *precision, *scale),
         DataType::Utf8 if is_key => Value::from(format!("{}-{small}", key_noun(name))),
-        DataType::Utf8 => Value::from(WORDS[draws.below(WORDS.len() as u32) as usize]),
+        DataType::Utf8 => Value::from(word(draws)),
         // JSON has no bytes: base64, here of three letters.
         DataType::Binary => Value::from(["YWJj", "ZGVm", "Z2hp"][draws.below(3) as usize]),
         DataType::Date32 => Value::from(text_of(time_ms, "%Y-%m-%d")),
         DataType::Time32(_) => Value::from(text_of(time_ms, "%H:%M:%S")),
-        DataType::Timestamp(_, None) => Value::from(text_of(time_ms, "%Y-%m-%d %H:%M:%S%.3f")),
-        DataType::Timestamp(_, Some(_)) => Value::from(text_of(time_ms, "%Y-%m-%d %H:%M:%S%.3fZ")),
+        DataType::Timestamp(_, zone) => {
+            let between = if times == TimestampStandard::Iso8601 { "T" } else { " " };
+            let behind = if zone.is_some() { "Z" } else { "" };
+            Value::from(text_of(time_ms, &format!("%Y-%m-%d{between}%H:%M:%S%.3f{behind}")))
+        }
+        DataType::List(element) => {
+            let length = 1 + draws.below(3);
+            let one = |_| by_name(draws, element.name(), element.data_type(), row);
+            Value::Array((0..length).map(one).collect())
+        }
+        DataType::Struct(fields) => {
+            let one =
+                |f: &FieldRef| (f.name().clone(), by_name(draws, f.name(), f.data_type(), row));
+            Value::Object(fields.iter().map(one).collect())
+        }
+        DataType::Map(entries, _) => map(draws, entries.data_type(), row),
         // No other type can be declared.
         _ => Value::Null,
     }
+}
+
+fn by_name(draws: &mut Draws, name: &str, data_type: &DataType, row: RowAt) -> Value {
+    let is_time = is_time_name(name) && *data_type == DataType::Int64;
+    let values = if is_time { Values::Time(TimeForm::Milliseconds) } else { Values::ByName };
+    value(draws, name, data_type, &values, row)
+}
+
+/// A few entries; NULL where keys are no texts, since JSON has no others.
+fn map(draws: &mut Draws, entries: &DataType, row: RowAt) -> Value {
+    match entries {
+        DataType::Struct(fields)
+            if fields.len() == 2 && *fields[0].data_type() == DataType::Utf8 =>
+        {
+            let one = |_| {
+                let key = word(draws).to_string();
+                (key, by_name(draws, fields[1].name(), fields[1].data_type(), row))
+            };
+            Value::Object((0..2).map(one).collect())
+        }
+        _ => Value::Null,
+    }
+}
+
+fn word(draws: &mut Draws) -> &'static str {
+    WORDS[draws.below(WORDS.len() as u32) as usize]
+}
+
+/// A constant of the query, or a value on either side of it. None if none is of the type.
+fn among(draws: &mut Draws, data_type: &DataType, literals: &[Literal]) -> Option<Value> {
+    if *data_type == DataType::Utf8 {
+        let texts: Vec<&String> = literals
+            .iter()
+            .filter_map(|l| match l {
+                Literal::Text(text) => Some(text),
+                Literal::Number(_) => None,
+            })
+            .collect();
+        let chosen = texts.get(draws.below(u32::try_from(texts.len()).ok()?) as usize)?;
+        let other = word(draws);
+        return Some(Value::from(if draws.below(4) == 0 { other } else { chosen.as_str() }));
+    }
+    let numbers: Vec<f64> = literals
+        .iter()
+        .filter_map(|l| match l {
+            Literal::Number(number) => Some(*number),
+            Literal::Text(_) => None,
+        })
+        .collect();
+    let chosen = *numbers.get(draws.below(u32::try_from(numbers.len()).ok()?) as usize)?;
+    let (kind, part) = (draws.below(3), f64::from(draws.below(1000)) / 1000.0);
+    let number = match kind {
+        0 => chosen,
+        1 => chosen + if draws.below(2) == 1 { 1.0 } else { -1.0 },
+        _ => part * chosen.abs().max(1.0) * 2.0,
+    };
+    let max = match data_type {
+        DataType::Int8 => i64::from(i8::MAX),
+        DataType::Int16 => i64::from(i16::MAX),
+        DataType::Int32 => i64::from(i32::MAX),
+        DataType::Int64 => 1 << 53,
+        DataType::Float32 | DataType::Float64 => return Some(Value::from(number)),
+        DataType::Decimal128(precision, scale) => {
+            let most = 10f64.powi(i32::from(*precision) - i32::from(*scale)) - 1.0;
+            return Some(Value::from((number.clamp(-most, most) * 100.0).round() / 100.0));
+        }
+        _ => return None,
+    };
+    Some(Value::from((number.round() as i64).clamp(-max, max)))
 }
 
 /// A number with `scale` digits after the point that fits into `precision` digits and is below
@@ -266,7 +420,19 @@ mod tests {
             ("paid".to_string(), DataType::Boolean),
             ("town".to_string(), DataType::Utf8),
         ];
-        SampleSource::new("orders", columns, Some("at".into()), rows, seed)
+        let of_name = |(name, data_type): (String, DataType)| {
+            let is_time = is_time_name(&name) && data_type == DataType::Int64;
+            let values =
+                if is_time { Values::Time(TimeForm::Milliseconds) } else { Values::ByName };
+            SampleColumn { name, data_type, values }
+        };
+        SampleSource::new(
+            "orders",
+            columns.into_iter().map(of_name).collect(),
+            TimestampStandard::Sql,
+            rows,
+            seed,
+        )
     }
 
     fn read(source: &SampleSource, from: u64, batch: usize) -> Vec<String> {

@@ -2,6 +2,7 @@
 //! table, a table in memory.
 
 pub mod generate;
+pub mod guess;
 pub mod memory;
 pub mod names;
 pub mod table;

@@ -49,6 +49,15 @@ const STAGED: u8 = 2;
 /// Rows are committed in pieces of this size, so that an epoch of any length fits in memory.
 const PIECE_BYTES: usize = 4 << 20;
 
+/// What a row of a table without a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shows {
+    /// A row that was added.
+    Rows,
+    /// A change, with what it does to the row (`op`) before the columns.
+    Changes,
+}
+
 /// A table in a folder of its own, shared by all workers. Only one process can have it open.
 pub struct EmbeddedTable {
     shared: Arc<Shared>,
@@ -60,6 +69,7 @@ struct Shared {
     key: Vec<usize>,
     run_ms: i64,
     mode: WriteMode,
+    shows: Shows,
     tally: Tally,
     /// This opening's number: rows that an earlier process staged are never taken for ours.
     opened: u64,
@@ -129,12 +139,18 @@ fn split_change(change: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 impl EmbeddedTable {
+    /// What a row is.
+    pub(crate) fn shows(&self) -> Shows {
+        self.shared.shows
+    }
+
     /// Opens or creates the table in `dir`. `run_ms` is the start of the run, kept on resume.
     pub fn open(
         dir: &Path,
         spec: TableSpec,
         run_ms: i64,
         mode: WriteMode,
+        shows: Shows,
     ) -> Result<Arc<EmbeddedTable>, SinkError> {
         let config = |reason: String| SinkError::Config { table: spec.name.clone(), reason };
         let mut key = Vec::new();
@@ -184,6 +200,7 @@ impl EmbeddedTable {
             key,
             run_ms,
             mode,
+            shows,
             tally,
             opened,
             store,
@@ -364,7 +381,12 @@ impl TableWriter {
         let mut changes = Changes::default();
         for row in 0..rows.batch.num_rows() {
             self.encode(rows, row, Version { revision: rows.revision(row), ..of_batch });
-            let value = std::mem::take(&mut self.value);
+            let mut value = std::mem::take(&mut self.value);
+            if self.shared.shows == Shows::Changes {
+                let op = format!("\"op\":\"{}\",", rows.op(row).name());
+                let inside = TEXT_LEN + 1;
+                value.splice(inside..inside, op.into_bytes());
+            }
             self.stage_value(&mut changes, &value);
             self.value = value;
         }

@@ -18,7 +18,7 @@ use super::sources::source_plan;
 use super::{Above, Fragment, Lowering, PlanResult, Role, RowsUse, physical, unsupported};
 use crate::lookup::LookupSpec;
 use crate::operator::join::lookup::LookupJoinSpec;
-use crate::plan::connectors::KnownConnectors;
+use crate::plan::connectors::{Access, KnownConnectors};
 use crate::plan::fingerprint;
 use crate::plan::physical::{LookupPlan, OperatorPlan};
 use crate::sql::catalog::{ColumnKind, PlannedLookup, Table};
@@ -231,7 +231,7 @@ fn check_marks<'e>(name: &str, condition: impl Iterator<Item = &'e Expr>) -> Pla
 /// Refuses a table that no connector looks up, or that has no key to do it by.
 fn check_table(table: &Table, connectors: &dyn KnownConnectors) -> PlanResult<()> {
     let name = hints::base_name(&table.name);
-    if !connectors.uses(table.connector()).is_looked_up {
+    if connectors.uses(table).access == Access::Read {
         return unsupported(format!(
             "table '{name}' ({}) cannot be looked up: FOR SYSTEM_TIME AS OF works with tables of the connector dynamodb",
             table.connector()

@@ -47,9 +47,10 @@ impl Lowering<'_> {
             }
         };
         let sink_key: Vec<usize> = match &target {
-            SinkTarget::Table(table) if self.rows_taken(table) != RowsTaken::New => sink_key(table),
-            _ => vec![],
+            SinkTarget::Table(table) => self.sink_key(table),
+            SinkTarget::Print => vec![],
         };
+        let key = sink_key.iter().map(|&c| fragment.schema.field(c).name().clone()).collect();
         let shrinks = match keys {
             ResultKeys::SharedByWindows => self.end_ranks(&target, &sink_key, &fragment),
             ResultKeys::Unique | ResultKeys::InOrder => false,
@@ -74,7 +75,7 @@ impl Lowering<'_> {
         }
         self.chains.end_in_sink(fragment.chain, number);
         let updates = fragment.updates || shrinks;
-        self.sinks.push(SinkPlan { name, target, schema, updates, keys });
+        self.sinks.push(SinkPlan { name, target, schema, updates, key, keys });
         Ok(())
     }
 
@@ -120,8 +121,22 @@ impl Lowering<'_> {
         true
     }
 
+    /// The columns of a table's key among those that are written.
+    fn sink_key(&self, table: &Table) -> Vec<usize> {
+        let columns = table.sink_columns();
+        let key = match self.rows_taken(table) {
+            RowsTaken::New => &[],
+            RowsTaken::Keyed => table.upsert_key(),
+            // What it is partitioned by tells no rows apart there.
+            RowsTaken::Changes => &table.primary_key[..],
+        };
+        key.iter()
+            .filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k))
+            .collect()
+    }
+
     fn rows_taken(&self, table: &Table) -> RowsTaken {
-        self.connectors.uses(table.connector()).rows
+        self.connectors.uses(table).rows
     }
 
     /// Makes changes fit the table they go to, or says why they do not. True if that has dealt them
@@ -186,7 +201,7 @@ impl Lowering<'_> {
     /// How the rows of a query share the key of the table they go to.
     pub(super) fn result_keys(&mut self, table: &Table, fragment: &Fragment) -> ResultKeys {
         let Some(fired) = &fragment.fired else { return ResultKeys::InOrder };
-        let sink_key: BTreeSet<usize> = sink_key(table).into_iter().collect();
+        let sink_key: BTreeSet<usize> = self.sink_key(table).into_iter().collect();
         if sink_key.is_empty() {
             return ResultKeys::Unique;
         }
@@ -206,14 +221,4 @@ impl Lowering<'_> {
         }
         if names_window && names_row { ResultKeys::Unique } else { ResultKeys::SharedByWindows }
     }
-}
-
-/// The columns of a table's key among those that are written.
-pub(super) fn sink_key(table: &Table) -> Vec<usize> {
-    let columns = table.sink_columns();
-    table
-        .upsert_key()
-        .iter()
-        .filter_map(|k| columns.iter().position(|&c| table.columns[c].name == *k))
-        .collect()
 }

@@ -10,7 +10,7 @@ use datafusion_expr::{Expr, LogicalPlan, Operator};
 
 use super::{PlanResult, physical, unsupported};
 use crate::ingest::{IngestSpec, NOW, WatermarkExpression, WatermarkSpec};
-use crate::plan::connectors::KnownConnectors;
+use crate::plan::connectors::{Access, KnownConnectors};
 use crate::plan::physical::SourcePlan;
 use crate::sql::catalog::{ColumnKind, PlannedTable, Table};
 use crate::sql::functions::clock;
@@ -27,7 +27,7 @@ pub(super) fn collect_columns(
         if let LogicalPlan::TableScan(scan) = node
             && let Some(PlannedTable(table)) = scan.source.downcast_ref::<PlannedTable>()
         {
-            if connectors.uses(table.connector()).is_looked_up {
+            if connectors.uses(table).access == Access::LookedUp {
                 let name = hints::base_name(&table.name);
                 return unsupported(format!(
                     "table '{name}' ({}) cannot be read, only looked up: JOIN {name} FOR SYSTEM_TIME AS OF l.pt AS r ON \

@@ -35,6 +35,51 @@ pub(super) fn no_table(name: &Ident, catalog: &Catalog) -> SqlError {
     }
 }
 
+/// Adds the columns of PARTITION (k = v) behind those of the query. Returns the names of all.
+pub(super) fn with_constants(
+    plan: LogicalPlan,
+    target: &Table,
+    named: &[Ident],
+    constants: Vec<(Ident, Expr)>,
+) -> Result<(LogicalPlan, Vec<Ident>), SqlError> {
+    if constants.is_empty() {
+        return Ok((plan, named.to_vec()));
+    }
+    let sink = target.sink_columns();
+    let is_constant = |column: &str| constants.iter().any(|(name, _)| name.value == column);
+    let mut names: Vec<Ident> = match named {
+        [] => sink
+            .iter()
+            .map(|&c| &target.columns[c].name)
+            .filter(|name| !is_constant(name))
+            .map(Ident::new)
+            .collect(),
+        named => named.to_vec(),
+    };
+    let mut exprs: Vec<Expr> = plan.schema().columns().into_iter().map(Expr::Column).collect();
+    for (name, value) in constants {
+        let column = target.columns.iter().find(|c| c.name == name.value).ok_or_else(|| {
+            let message = format!("table '{}' has no column '{}'", target.name, name.value);
+            SqlError::new(message).at(place_of(&name))
+        })?;
+        if !target.partitioned_by.contains(&column.name) {
+            let message = format!("'{}' is no partition column of '{}'", name.value, target.name);
+            return Err(SqlError::new(message)
+                .at(place_of(&name))
+                .help(format!("declare it with PARTITIONED BY ({})", name.value)));
+        }
+        // A constant is written as text or as a number, whatever the column's type is.
+        let value = datafusion_expr::cast(value, column.data_type.clone());
+        exprs.push(value.alias(format!("partition {}", name.value)));
+        names.push(name);
+    }
+    let plan = LogicalPlanBuilder::from(plan)
+        .project(exprs)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|e| SqlError::of_engine(&e))?;
+    Ok((plan, names))
+}
+
 /// Casts a query's columns to the sink's, by position; columns that an INSERT does not name are
 /// NULL.
 pub(super) fn fit(

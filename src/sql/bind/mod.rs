@@ -4,12 +4,14 @@
 //! plans; SETs become settings. Called by `cli` and by tests. What always holds: a statement sees
 //! what stands before it in the file, and nothing of what stands behind it.
 //!
-//! In reading order: `script` (the result), `settings` (SET), `names` with `operators` (what a
-//! query may name), `query`, `create_table`, `column_names` (views and VALUES), `insert`,
+//! In reading order: `script` (the result) with `stages` (what
+//! waits for what), `settings` (SET), `names` with `operators` (what a
+//! query may name), `query`, `create_table`, `declare` (CREATE, ALTER, DROP), `column_names` (views and VALUES), `insert`,
 //! `optimize`.
 
 mod column_names;
 mod create_table;
+mod declare;
 mod insert;
 mod names;
 mod operators;
@@ -17,22 +19,22 @@ mod optimize;
 mod query;
 mod script;
 mod settings;
+mod stages;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
+use datafusion_common::DFSchema;
 use datafusion_expr::{LogicalPlan, ScalarUDF};
-use sqlparser::ast::{Ident, Query};
+use sqlparser::ast::{Expr as SqlExpr, Ident, Query};
 
 use super::error::{Source, SqlError};
 use super::parse::{Parsed, parse_with};
 use super::statement::{CreateTable, Placed, Statement, place_of};
 use super::variables::Variables;
-use super::{table_like, zones};
-use crate::suggest::nearest;
-use column_names::{apart, named_values, rename};
-use create_table::Declaration;
+use super::zones;
+use column_names::{apart, named_values};
 use names::Names;
+pub(crate) use script::ONLY_DECLARES;
 pub use script::{BoundQuery, Explained, Script, Target};
 use settings::Settings;
 
@@ -71,7 +73,8 @@ fn bind_all(
     for (key, value) in overrides {
         binder.settings.override_with(key, value, &binder.names.catalog)?;
     }
-    let Parsed { statements, hint_secrets } = parse_with(text, variables)?;
+    let Parsed { statements, notes, hint_secrets } = parse_with(text, variables)?;
+    binder.notes = notes;
     binder.names.catalog.hint_secrets = hint_secrets;
     for placed in statements {
         binder.statement(&placed, &placed.source(text))?;
@@ -88,6 +91,9 @@ struct Binder {
     settings: Settings,
     queries: Vec<BoundQuery>,
     explained: Vec<Explained>,
+    /// Names of tables that queries use, once more for each that was declared anew since.
+    used: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Binder {
@@ -96,15 +102,34 @@ impl Binder {
             Statement::Set { key, value } => {
                 self.settings.set(key, value, placed.start, &self.names.catalog)
             }
+            Statement::Reset(key) => self
+                .settings
+                .reset(key.as_deref(), &self.names.catalog)
+                .map_err(|e| e.at(Some(placed.start))),
             Statement::CreateTable(table) => self.create_table(table, source),
+            Statement::CreateTableAs { table, query } => {
+                self.create_table_as(table, query, placed, source)
+            }
+            Statement::AlterTable { name, if_exists, change } => {
+                self.alter_table(name, *if_exists, change, source)
+            }
+            Statement::ChangeView { name, query } => self.change_view(name, query, source),
+            Statement::RenameView { name, to } => self.rename_view(name, to),
+            Statement::Drop { what, name, if_exists } => self.drop(what, name, *if_exists),
+            // Their names are in those of the tables already.
+            Statement::CreateCatalog { .. }
+            | Statement::CreateDatabase { .. }
+            | Statement::UseCatalog(_)
+            | Statement::UseDatabase(_) => Ok(()),
             Statement::CreateView { name, columns, query, if_not_exists } => {
                 if !if_not_exists {
                     self.must_be_new(name)?;
                 }
                 self.create_view(name, columns, query, source)
             }
-            Statement::Insert { table, columns, query } => {
-                let (target, plan) = self.insert(table, columns, query, placed, source)?;
+            Statement::Insert { table, partition, columns, query } => {
+                let (target, plan) =
+                    self.insert(table, partition, columns, query, placed, source)?;
                 self.add(target, plan, placed, source)
             }
             Statement::Select(query) => {
@@ -114,37 +139,11 @@ impl Binder {
         }
     }
 
-    /// A table of the catalog. With IF NOT EXISTS the first one of a name stays.
-    fn create_table(&mut self, table: &CreateTable, source: &Source<'_>) -> Result<(), SqlError> {
-        if !table.if_not_exists {
-            self.must_be_new(&table.name)?;
-        }
-        let declared = self.stands_alone(table)?;
-        let zone = self.settings.zone.as_ref();
-        let table = Declaration { names: &self.names, zone, create: &declared, source }.bind()?;
-        self.declared.entry(table.name.clone()).or_insert(declared);
-        self.names.catalog.tables.entry(table.name.clone()).or_insert_with(|| Arc::new(table));
-        Ok(())
-    }
-
-    /// A view of the catalog, which is its query's plan.
-    fn create_view(
-        &mut self,
-        name: &Ident,
-        columns: &[Ident],
-        query: &Query,
-        source: &Source<'_>,
-    ) -> Result<(), SqlError> {
-        let plan = self.names.query(query, source)?;
-        let plan = if columns.is_empty() { apart(plan)? } else { rename(plan, columns)? };
-        self.names.catalog.views.entry(name.value.clone()).or_insert(plan);
-        Ok(())
-    }
-
     /// The table that an INSERT writes to, and the plan of the rows that it takes.
     fn insert(
         &self,
         table: &Ident,
+        partition: &[(Ident, SqlExpr)],
         columns: &[Ident],
         query: &Query,
         placed: &Placed,
@@ -153,36 +152,16 @@ impl Binder {
         let plan = named_values(self.names.query(query, source)?, query)?;
         let catalog = &self.names.catalog;
         let target = catalog.table(&table.value).ok_or_else(|| insert::no_table(table, catalog))?;
+        let mut constants = Vec::new();
+        for (column, value) in partition {
+            let value = self.names.expression(value, &DFSchema::empty(), None, source)?;
+            constants.push((column.clone(), value));
+        }
+        let (plan, columns) = insert::with_constants(plan, &target, columns, constants)?;
         let enforcers = self.settings.enforcers().map_err(|e| e.at(Some(placed.start)))?;
         let plan =
-            insert::fit(plan, &target, columns, enforcers).map_err(|e| e.at(place_of(table)))?;
+            insert::fit(plan, &target, &columns, enforcers).map_err(|e| e.at(place_of(table)))?;
         Ok((Target::Table(target), plan))
-    }
-
-    fn must_be_new(&self, name: &Ident) -> Result<(), SqlError> {
-        if self.names.catalog.names().any(|n| n == name.value) {
-            return Err(
-                SqlError::new(format!("'{}' is declared twice", name.value)).at(place_of(name))
-            );
-        }
-        Ok(())
-    }
-
-    /// A declaration with what LIKE takes over.
-    fn stands_alone(&self, table: &CreateTable) -> Result<CreateTable, SqlError> {
-        let Some(like) = &table.like else { return Ok(table.clone()) };
-        match self.declared.get(&like.source.value) {
-            Some(source) => table_like::merge(table, like, source),
-            None => {
-                let near = nearest(&like.source.value, self.declared.keys().map(String::as_str));
-                let error = SqlError::new(format!("table '{}' does not exist", like.source.value))
-                    .at(place_of(&like.source));
-                Err(match near {
-                    Some(near) => error.help(format!("did you mean '{near}'?")),
-                    None => error,
-                })
-            }
-        }
     }
 
     /// Adds a query to those that are run, or to those that its EXPLAIN asks about.
@@ -200,7 +179,9 @@ impl Binder {
         let plan = optimize::optimize(plan)
             .and_then(in_zone)
             .map_err(|e| self.names.plan_error(&e, source))?;
-        let query = BoundQuery { target, plan, start: placed.start, end: placed.end };
+        self.note_use(&target, &plan);
+        let query =
+            BoundQuery { target, plan, start: placed.start, end: placed.end, set: placed.set };
         match (placed.explain, self.explained.last_mut()) {
             (None, _) => self.queries.push(query),
             // The queries of an explained statement set come one after the other.
@@ -223,6 +204,7 @@ impl Binder {
             zone,
             queries: self.queries,
             explained: self.explained,
+            notes: self.notes,
         }
     }
 }

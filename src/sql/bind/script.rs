@@ -24,7 +24,13 @@ pub struct Script {
     pub queries: Vec<BoundQuery>,
     /// Queries of each EXPLAIN: their plan is shown, they are not run.
     pub explained: Vec<Explained>,
+    /// What the file asks for and is left out: one sentence each.
+    pub notes: Vec<String>,
 }
+
+/// What is said of a file without queries.
+pub(crate) const ONLY_DECLARES: &str =
+    "the file declares tables and has no INSERT and no SELECT: there is nothing to run";
 
 /// What one EXPLAIN asks about.
 pub struct Explained {
@@ -33,6 +39,11 @@ pub struct Explained {
 }
 
 impl Script {
+    /// True if the file has tables and no query.
+    pub(crate) fn only_declares(&self) -> bool {
+        self.queries.is_empty() && self.catalog.names().next().is_some()
+    }
+
     /// A message about settings, with the place of the first that it names in quotes.
     pub fn setting_error(&self, message: String) -> SqlError {
         settings::error(message, &self.setting_places)
@@ -47,6 +58,7 @@ impl Script {
             zone: self.zone.clone(),
             queries: explained.queries,
             explained: vec![],
+            notes: vec![],
         };
         std::mem::take(&mut self.explained).into_iter().map(alone).collect()
     }
@@ -60,6 +72,8 @@ pub struct BoundQuery {
     pub start: TextPlace,
     /// The place behind it; None at the end of the file.
     pub end: Option<TextPlace>,
+    /// Queries of one statement set have the same number.
+    pub set: usize,
 }
 
 pub enum Target {

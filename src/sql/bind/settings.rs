@@ -61,6 +61,21 @@ impl Settings {
         Ok(())
     }
 
+    /// Takes back what SETs of the file have said of a key, or of all.
+    pub(super) fn reset(&mut self, key: Option<&str>, declared: &Catalog) -> Result<(), SqlError> {
+        let keys: Vec<String> = match key {
+            Some(key) => self.places.remove(key).map(|_| key.to_string()).into_iter().collect(),
+            None => std::mem::take(&mut self.places).into_keys().collect(),
+        };
+        for key in keys {
+            if key == ZONE {
+                self.set_zone("UTC", declared)?;
+            }
+            self.values.remove(&key);
+        }
+        Ok(())
+    }
+
     /// Settings that do not matter here are ignored with a warning when the job's are resolved;
     /// some would give other results.
     fn check(&mut self, key: &str, value: &str, declared: &Catalog) -> Result<(), SqlError> {

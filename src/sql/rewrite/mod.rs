@@ -23,7 +23,7 @@ use sqlparser::ast::{Expr, LimitClause, Query, TableFactor, Value, VisitMut, Vis
 
 use super::error::SqlError;
 use super::{item_names, refused};
-use crate::sql::statement::{ColumnDefKind, Statement};
+use crate::sql::statement::{Change, ColumnDefKind, CreateTable, Statement};
 
 /// Levels that an expression may be nested. `a + b + c` has as many levels as operators; AND and OR
 /// count their logarithm.
@@ -32,22 +32,43 @@ const DEPTH_MAX: usize = 128;
 /// Rewrites the queries and expressions of a statement in place.
 pub fn statement(statement: &mut Statement) -> Result<(), SqlError> {
     match statement {
-        Statement::Set { .. } => Ok(()),
+        Statement::Set { .. }
+        | Statement::Reset(_)
+        | Statement::RenameView { .. }
+        | Statement::Drop { .. }
+        | Statement::CreateCatalog { .. }
+        | Statement::CreateDatabase { .. }
+        | Statement::UseCatalog(_)
+        | Statement::UseDatabase(_) => Ok(()),
         Statement::CreateView { query, .. }
-        | Statement::Insert { query, .. }
+        | Statement::ChangeView { query, .. }
         | Statement::Select(query) => run(query),
-        Statement::CreateTable(table) => {
-            if let Some((_, expression)) = &mut table.watermark {
-                run(expression)?;
-            }
-            for column in &mut table.columns {
-                if let ColumnDefKind::Computed(expression) = &mut column.kind {
-                    run(expression)?;
-                }
-            }
-            Ok(())
+        Statement::Insert { query, partition, .. } => {
+            partition.iter_mut().try_for_each(|(_, value)| run(value))?;
+            run(query)
+        }
+        Statement::CreateTable(table) => declaration(table),
+        Statement::CreateTableAs { table, query } => {
+            declaration(table)?;
+            run(query)
+        }
+        Statement::AlterTable { change, .. } => match change {
+            Change::Add(table, _) | Change::Modify(table, _) => declaration(table),
+            _ => Ok(()),
+        },
+    }
+}
+
+fn declaration(table: &mut CreateTable) -> Result<(), SqlError> {
+    if let Some((_, expression)) = &mut table.watermark {
+        run(expression)?;
+    }
+    for column in &mut table.columns {
+        if let ColumnDefKind::Computed(expression) = &mut column.kind {
+            run(expression)?;
         }
     }
+    Ok(())
 }
 
 fn run(ast: &mut impl VisitMut) -> Result<(), SqlError> {

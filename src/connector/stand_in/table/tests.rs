@@ -38,7 +38,8 @@ fn the_later_window_and_the_later_run_win() {
     let spec = spec(&["a"]);
     {
         let table =
-            EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+            EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned, Shows::Rows)
+                .unwrap();
         let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
         writer
             .write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 2), (Some("b"), 9)], Some(2000)))
@@ -54,7 +55,9 @@ fn the_later_window_and_the_later_run_win() {
         assert_eq!(writer.prepare(1).unwrap(), Vec::<u8>::new());
         assert_eq!(table.rows().unwrap(), [r#"{"a":"b","n":9}"#, r#"{"a":"x","n":2}"#]);
     }
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 11, WriteMode::Versioned).unwrap();
+    let table =
+        EmbeddedTable::open(dir.path(), spec.clone(), 11, WriteMode::Versioned, Shows::Rows)
+            .unwrap();
     table
         .writer(0, Arc::new(|| {}))
         .unwrap()
@@ -67,7 +70,9 @@ fn the_later_window_and_the_later_run_win() {
 fn of_one_window_the_higher_revision_wins() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+    let table =
+        EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned, Shows::Rows)
+            .unwrap();
     for (n, revision) in [(1, 7), (2, 9), (3, 8)] {
         let row = rows(&spec, &[(Some("x"), n)], Some(1000));
         table
@@ -83,7 +88,9 @@ fn of_one_window_the_higher_revision_wins() {
 fn without_a_window_the_last_write_wins() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+    let table =
+        EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned, Shows::Rows)
+            .unwrap();
     let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     for n in [5, 3, 4] {
         writer.write(&rows(&spec, &[(Some("x"), n)], None)).unwrap();
@@ -95,7 +102,9 @@ fn without_a_window_the_last_write_wins() {
 fn results_without_a_window_are_seen_with_their_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let open = || EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::InOrder).unwrap();
+    let open = || {
+        EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::InOrder, Shows::Rows).unwrap()
+    };
     let deleted = |key| Rows {
         ops: Some([Op::Delete].into_iter().collect()),
         ..rows(&spec, &[(Some(key), 0)], None)
@@ -133,7 +142,9 @@ fn results_without_a_window_are_seen_with_their_checkpoint() {
 fn a_null_key_is_rejected_and_the_others_pass() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+    let table =
+        EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned, Shows::Rows)
+            .unwrap();
     let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&spec, &[(None, 1), (Some("x"), 2)], None)).unwrap();
     assert_eq!(table.rows().unwrap(), [r#"{"a":"x","n":2}"#]);
@@ -151,7 +162,8 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
     let spec = spec(&[]);
     let staged = {
         let table =
-            EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+            EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned, Shows::Rows)
+                .unwrap();
         let mut writers =
             [table.writer(1, Arc::new(|| {})).unwrap(), table.writer(0, Arc::new(|| {})).unwrap()];
         writers[0].write(&rows(&spec, &[(Some("x"), 1), (Some("x"), 1)], None)).unwrap();
@@ -164,7 +176,9 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
         assert!(table.rows().unwrap().is_empty());
         staged
     };
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+    let table =
+        EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned, Shows::Rows)
+            .unwrap();
     let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     writer.write(&rows(&spec, &[(Some("new"), 4)], None)).unwrap();
     for _ in 0..2 {
@@ -186,16 +200,21 @@ fn rows_without_a_key_appear_once_and_only_when_committed() {
 #[test]
 fn another_key_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    drop(EmbeddedTable::open(dir.path(), spec(&["a"]), 10, WriteMode::Versioned).unwrap());
-    let error = EmbeddedTable::open(dir.path(), spec(&["n"]), 10, WriteMode::Versioned)
-        .err()
-        .unwrap()
-        .to_string();
+    drop(
+        EmbeddedTable::open(dir.path(), spec(&["a"]), 10, WriteMode::Versioned, Shows::Rows)
+            .unwrap(),
+    );
+    let error =
+        EmbeddedTable::open(dir.path(), spec(&["n"]), 10, WriteMode::Versioned, Shows::Rows)
+            .err()
+            .unwrap()
+            .to_string();
     assert!(error.contains("has another key"), "{error}");
-    let error = EmbeddedTable::open(dir.path(), spec(&["z"]), 10, WriteMode::Versioned)
-        .err()
-        .unwrap()
-        .to_string();
+    let error =
+        EmbeddedTable::open(dir.path(), spec(&["z"]), 10, WriteMode::Versioned, Shows::Rows)
+            .err()
+            .unwrap()
+            .to_string();
     assert!(error.contains("key column 'z' does not exist"), "{error}");
 }
 
@@ -203,7 +222,9 @@ fn another_key_is_refused() {
 fn writers_at_once_keep_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+    let table =
+        EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned, Shows::Rows)
+            .unwrap();
     std::thread::scope(|scope| {
         for worker in 0..4 {
             let mut writer = table.writer(worker, Arc::new(|| {})).unwrap();
@@ -223,7 +244,9 @@ fn writers_at_once_keep_the_newest() {
 fn an_equal_version_is_written_again_and_counted_apart() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned).unwrap();
+    let table =
+        EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::Versioned, Shows::Rows)
+            .unwrap();
     let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     for (n, window_end_ms) in [(1, 1000), (2, 1000), (3, 2000), (4, 1000)] {
         writer.write(&rows(&spec, &[(Some("x"), n)], Some(window_end_ms))).unwrap();
@@ -232,7 +255,8 @@ fn an_equal_version_is_written_again_and_counted_apart() {
     assert_eq!(table.counts(), Counts { same: 1, newer_window: 1, other_run: 0 });
     drop((writer, table));
     // The state directory of an earlier run that was put back.
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 9, WriteMode::Versioned).unwrap();
+    let table = EmbeddedTable::open(dir.path(), spec.clone(), 9, WriteMode::Versioned, Shows::Rows)
+        .unwrap();
     table
         .writer(0, Arc::new(|| {}))
         .unwrap()
@@ -246,7 +270,8 @@ fn an_equal_version_is_written_again_and_counted_apart() {
 fn beside_rows_without_a_window_the_last_one_wins_too() {
     let dir = tempfile::tempdir().unwrap();
     let spec = spec(&["a"]);
-    let table = EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::InOrder).unwrap();
+    let table =
+        EmbeddedTable::open(dir.path(), spec.clone(), 10, WriteMode::InOrder, Shows::Rows).unwrap();
     let mut writer = table.writer(0, Arc::new(|| {})).unwrap();
     for (epoch, (n, window_end_ms)) in (1..).zip([(1, Some(1000)), (2, None), (3, Some(500))]) {
         writer.write(&rows(&spec, &[(Some("x"), n)], window_end_ms)).unwrap();

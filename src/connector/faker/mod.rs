@@ -1,0 +1,84 @@
+//! Connector `faker`: rows whose values are made by expressions of Datafaker, such as
+//! `#{Name.fullName}`, with the options of the connector of that name for Flink.
+//!
+//! The rows are those of `datagen`'s source; here is what a value looks like. In reading order:
+//! `options` (which expression makes which column), `expression` (templates), `providers` (names,
+//! numbers, dates), `regexify`. What always holds: a value depends on the table's seed, the column,
+//! the row and the time the run began; words come from short lists of our own.
+
+mod expression;
+mod options;
+mod providers;
+mod regexify;
+
+use std::sync::Arc;
+
+use super::datagen::{declared, source_of};
+use super::error::{ConnectError, config_error};
+use super::{Connector, Environment, Reads, formats};
+use crate::options::{OptionKind, OptionSpec};
+use crate::plan::physical::SourcePlan;
+use crate::source::Source;
+
+const OPTIONS: [OptionSpec; 5] = [
+    OptionSpec::new(
+        "rows-per-second",
+        OptionKind::Number(1, u64::MAX),
+        "how many rows come in a second",
+    )
+    .or("10000"),
+    OptionSpec::new(
+        "number-of-rows",
+        OptionKind::Number(1, u64::MAX),
+        "rows in all; without it no end",
+    ),
+    OptionSpec::new(
+        "fields.<column>.expression",
+        OptionKind::Text,
+        "what makes the value: text with #{Provider.method 'argument', ...}; of an ARRAY its elements, of a MAP `fields.<column>.key.expression` and `.value.expression`, of a ROW `fields.<column>.<field>.expression`",
+    ),
+    OptionSpec::new("fields.<column>.null-rate", OptionKind::Share, "share of NULLs").or("0"),
+    OptionSpec::new(
+        "fields.<column>.length",
+        OptionKind::Number(0, 10_000),
+        "elements of a collection",
+    )
+    .or("1"),
+];
+
+pub(crate) struct Faker;
+
+impl Connector for Faker {
+    fn name(&self) -> &'static str {
+        "faker"
+    }
+    fn about(&self) -> &'static str {
+        "Made-up rows by expressions of Datafaker, the same in every run. A provider that has no list here gives made-up words."
+    }
+    fn options(&self) -> Vec<OptionSpec> {
+        OPTIONS.to_vec()
+    }
+    fn reads(&self) -> Option<&dyn Reads> {
+        Some(self)
+    }
+}
+
+impl Reads for Faker {
+    fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError> {
+        let table = &plan.table;
+        options::parse(&formats::without_format(table), &declared(table))
+            .map(|_| ())
+            .map_err(|e| config_error(table, e))
+    }
+
+    fn source(
+        &self,
+        plan: &SourcePlan,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn Source>, ConnectError> {
+        let table = &plan.table;
+        let options = options::parse(&formats::without_format(table), &declared(table))
+            .map_err(|e| config_error(table, e))?;
+        source_of(plan, options, env)
+    }
+}

@@ -1,0 +1,25 @@
+-- ALTER TABLE: columns added (first, after, computed), modified, renamed and dropped, a watermark, options, a new name; DROP
+CREATE TABLE src (id BIGINT, k STRING, j INT, v BIGINT, d DOUBLE, m DECIMAL(10,2), s STRING, b BOOLEAN, ts TIMESTAMP(3)) WITH ('connector'='filesystem','format'='json','path'='${DIR}/in.jsonl');
+ALTER TABLE src DROP (b, s);
+ALTER TABLE src ADD (twice AS v * 2, d2 AS d + 1 AFTER id);
+ALTER TABLE src ADD (x STRING METADATA FROM 'file.name' VIRTUAL FIRST);
+ALTER TABLE src MODIFY j STRING;
+ALTER TABLE src RENAME m TO money;
+ALTER TABLE src ADD WATERMARK FOR ts AS ts - INTERVAL '1' SECOND;
+ALTER TABLE src MODIFY WATERMARK FOR ts AS ts - INTERVAL '5' SECOND;
+CREATE TABLE a (id BIGINT, j STRING) WITH ('connector'='filesystem','format'='csv','path'='${OUT}/wrong');
+ALTER TABLE a SET ('path'='${OUT}/a', 'format'='json', 'csv.null-literal'='n');
+ALTER TABLE a RESET ('csv.null-literal');
+ALTER TABLE a ADD (twice BIGINT, d2 DOUBLE);
+CREATE TABLE w (ws TIMESTAMP(3), n BIGINT, money DECIMAL(38,2)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/w');
+ALTER TABLE w RENAME TO windows;
+CREATE TABLE gone (x INT) WITH ('connector'='blackhole');
+DROP TABLE gone;
+DROP TABLE IF EXISTS gone;
+CREATE TABLE gone (id BIGINT, money DECIMAL(10,2)) WITH ('connector'='filesystem','format'='json','path'='${OUT}/gone');
+CREATE VIEW vv AS SELECT id FROM src;
+ALTER VIEW vv AS SELECT id, money FROM src WHERE id < 5;
+ALTER VIEW vv RENAME TO ww;
+INSERT INTO a SELECT id, j, twice, d2 FROM src;
+INSERT INTO windows SELECT window_start, COUNT(*), SUM(money) FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '10' SECOND)) GROUP BY window_start, window_end;
+INSERT INTO gone SELECT * FROM ww;
