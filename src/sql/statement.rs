@@ -9,7 +9,6 @@ use sqlparser::ast::{DataType as SqlType, Expr, Ident, Query};
 use super::error::{Source, TextPlace};
 
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
 pub enum Statement {
     Set {
         key: String,
@@ -71,7 +70,6 @@ pub enum Statement {
 
 /// What ALTER TABLE does.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "a file has few statements, each parsed once")]
 pub enum Change {
     /// Columns with their places, a watermark, a key.
     Add(CreateTable, Vec<Option<ColumnPlace>>),

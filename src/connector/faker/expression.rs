@@ -29,7 +29,7 @@ impl Expression {
                 parts.push(Part::Text(rest[..start].to_string()));
             }
             let inside = &rest[start + 2..];
-            let end = end_of(inside).ok_or("a #{ is not closed")?;
+            let end = end_of(inside).ok_or("'#{' has no '}' behind it")?;
             parts.push(call(&inside[..end])?);
             rest = &inside[end + 1..];
         }
