@@ -319,11 +319,7 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
             "TABLESAMPLE is not supported",
             "q.sql:4:15",
         ),
-        (
-            "SELECT * FROM src MATCH_RECOGNIZE (PATTERN (a)) AS m;",
-            "MATCH_RECOGNIZE is not supported",
-            "q.sql:4:19",
-        ),
+        ("SELECT * FROM src MATCH_RECOGNIZE (PATTERN (a)) AS m;", "expected: DEFINE", "q.sql:4:47"),
         (
             "SELECT i FROM src ORDER BY i FETCH FIRST 10 PERCENT ROWS ONLY;",
             "of FETCH only",

@@ -468,7 +468,7 @@ CREATE VIEW v AS SELECT * FROM laps;
         (
             "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.ts AS r ON l.rider = r.id;",
             59,
-            "is a rowtime",
+            "joins the versions of a table, which needs one too",
         ),
         (
             "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.name AS r ON l.rider = r.id;",

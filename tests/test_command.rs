@@ -128,9 +128,14 @@ fn what_is_wrong_with_the_query_ends_with_2() {
         ends(&["test", "q.sql"], dir.path(), 2)
     };
     assert!(wrong("SELEC 1;").contains("q.sql:1:1"));
-    let endless = wrong("CREATE TABLE t (n INT) WITH ('connector'='datagen'); SELECT n FROM t;");
-    assert!(endless.contains("table 't' has no end: put rows for the test into q.samples/t.jsonl"));
-    // With a sample it has one.
+    // What is made up without end is read for its first thousand rows; a sample takes its place.
+    fs::write(
+        dir.path().join("q.sql"),
+        "CREATE TABLE t (n INT) WITH ('connector'='datagen'); SELECT n FROM t;",
+    )
+    .unwrap();
+    let made_up = ends(&["test", "q.sql"], dir.path(), 1);
+    assert!(made_up.contains("1000 rows came"), "{made_up}");
     fs::create_dir(dir.path().join("q.samples")).unwrap();
     fs::write(dir.path().join("q.samples/t.jsonl"), "{\"n\":7}\n").unwrap();
     ends(&["test", "q.sql", "--accept"], dir.path(), 0);
@@ -199,6 +204,8 @@ fn a_variable_without_a_value_is_an_error_at_its_place_and_values_are_never_told
     }
     let sql = "CREATE TABLE t (k STRING) WITH ('connector'='${FROM_OUTSIDE}'); SELECT k FROM t;";
     fs::write(dir.path().join("q.sql"), sql).unwrap();
-    let told = ends(&["check", "q.sql", "--var", "FROM_OUTSIDE"], dir.path(), 2);
+    let told = ends(&["check", "q.sql", "--var", "FROM_OUTSIDE"], dir.path(), 0);
+    assert!(told.contains("****") && !told.contains("sesame"), "{told}");
+    let told = ends(&["run", "q.sql", "--var", "FROM_OUTSIDE"], dir.path(), 2);
     assert!(told.contains("****") && !told.contains("sesame"), "{told}");
 }

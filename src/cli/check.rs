@@ -66,10 +66,10 @@ pub fn run(args: &Args) -> Exit {
         }
     }
     for note in &notes {
-        println!("note: {note}");
+        println!("note: {}", hidden(note));
     }
     for warning in &config.warnings {
-        println!("warning: {warning}");
+        println!("warning: {}", hidden(warning));
     }
     Exit::Done
 }
@@ -108,7 +108,7 @@ fn shown(
     }
     if !args.local {
         for warning in connect::unknown(&plan, connectors) {
-            println!("warning: {warning}");
+            println!("warning: {}", hidden(&warning));
         }
     }
     Ok(())

@@ -5,11 +5,13 @@
 //! not take, is an error.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field as ArrowField, FieldRef};
 
 use crate::config::duration;
 use crate::connector::datagen::field::{Field, FieldKind};
+use crate::map_keys;
 use crate::source::SourceError;
 use crate::types::EXACT;
 
@@ -151,14 +153,16 @@ fn random(column: &Declared, left: &mut BTreeMap<String, String>) -> Result<Fiel
             let element = nested(&column.name, "element", element, left)?;
             Ok(FieldKind::List { element: Box::new(element), length })
         }
-        T::Map(entries, _) => {
-            let T::Struct(fields) = entries.data_type() else {
+        T::Map(..) => {
+            let Some((name, value)) = map_keys::types(&column.data_type) else {
                 return Err(format!("column '{}' has no entries", column.name));
             };
+            let part =
+                |data_type: &DataType| Arc::new(ArrowField::new("part", data_type.clone(), true));
             let length = length(left, &key("length"))?;
             Ok(FieldKind::Map {
-                key: Box::new(nested(&column.name, "key", &fields[0], left)?),
-                value: Box::new(nested(&column.name, "value", &fields[1], left)?),
+                key: Box::new(nested(&column.name, "key", &part(name), left)?),
+                value: Box::new(nested(&column.name, "value", &part(value), left)?),
                 length,
             })
         }

@@ -11,6 +11,7 @@ use arrow::datatypes::DataType;
 use super::expression::Expression;
 use crate::connector::datagen::field::{Field, FieldKind};
 use crate::connector::datagen::{DatagenOptions, Declared};
+use crate::map_keys;
 
 const ROWS_PER_SECOND: u64 = 10_000;
 
@@ -64,15 +65,15 @@ fn field(
             let element = field(path, element.name(), element.data_type(), left)?;
             FieldKind::List { element: Box::new(element), length }
         }
-        DataType::Map(entries, _) => {
-            let DataType::Struct(parts) = entries.data_type() else {
+        DataType::Map(..) => {
+            let Some((key, value)) = map_keys::types(data_type) else {
                 return Err(format!("column '{path}' has no entries"));
             };
             let length = length(left)?;
-            let mut part = |name: &str, index: usize| {
-                field(&format!("{path}.{name}"), name, parts[index].data_type(), left).map(Box::new)
+            let mut part = |name: &str, data_type: &DataType| {
+                field(&format!("{path}.{name}"), name, data_type, left).map(Box::new)
             };
-            FieldKind::Map { key: part("key", 0)?, value: part("value", 1)?, length }
+            FieldKind::Map { key: part("key", key)?, value: part("value", value)?, length }
         }
         DataType::Struct(parts) => {
             let parts = parts.iter().map(|part| {
