@@ -326,11 +326,6 @@ fn what_is_wrong_is_said_in_our_words_and_with_its_place() {
             "q.sql:4",
         ),
         (
-            "SELECT a.i FROM src AS a WHERE a.s IN (SELECT b.s FROM src AS b WHERE a.ts BETWEEN b.ts AND b.ts + INTERVAL '1' DAY);",
-            "IN or EXISTS over rows of about the same time",
-            "q.sql:4",
-        ),
-        (
             "SELECT l.i FROM TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '1' DAY)) AS l
              JOIN TABLE(TUMBLE(TABLE src, DESCRIPTOR(ts), INTERVAL '2' DAY)) AS r
              ON l.window_start = r.window_start AND l.window_end = r.window_end;",

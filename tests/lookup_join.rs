@@ -473,7 +473,7 @@ CREATE VIEW v AS SELECT * FROM laps;
         (
             "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.name AS r ON l.rider = r.id;",
             59,
-            "no processing-time attribute",
+            "is no time attribute",
         ),
         (
             "SELECT * FROM laps AS l JOIN riders FOR SYSTEM_TIME AS OF l.nope AS r ON l.rider = r.id;",
