@@ -238,8 +238,8 @@ fn its_options_are_checked_like_any_others() {
             "even (n BIGINT) WITH ('connector' = 'counter')",
             "even (n BIGINT) WITH ('connector' = 'conter')"
         ),
-        "table 'even': no connector 'conter' here, did you mean 'counter'?: what takes its place is 'kinesis', 'filesystem' or \
-         'dynamodb'; with --local it is a stand-in (connectors: filesystem, kinesis, kinesis-legacy, dynamodb, print, blackhole, counter)"
+        "table 'even': no connector 'conter' here; did you mean 'counter'?; with --local it is a stand-in (connectors: filesystem, \
+         kinesis, kinesis-legacy, dynamodb, print, blackhole, counter)"
     );
     let renamed = SQL
         .replace("numbers (n BIGINT)", "numbers (m BIGINT)")

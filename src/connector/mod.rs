@@ -241,23 +241,22 @@ impl Connectors {
             return Some(format!("no {what} here (table '{name}'); with --local it is a stand-in"));
         }
         self.is_elsewhere(table).then(|| {
-            let (name, instead) = (table.connector(), elsewhere::instead_of(table.connector()));
-            let (who, near) = match name {
-                "" => ("no connector".to_string(), String::new()),
-                _ => (format!("no connector '{name}' here"), self.near(name)),
+            let who = match table.connector() {
+                "" => "no connector".to_string(),
+                name => format!("no connector '{name}' here"),
             };
-            format!(
-                "{who} (table '{}'){near}: what takes its place is {instead}; with --local it is a stand-in",
-                hints::base_name(&table.name),
-            )
+            let (name, instead) = (hints::base_name(&table.name), self.instead(table.connector()));
+            format!("{who} (table '{name}'){instead}; with --local it is a stand-in")
         })
     }
 
-    /// For a connector that is misspelt.
-    fn near(&self, name: &str) -> String {
-        nearest(name, self.iter().map(Connector::name))
-            .map(|n| format!(", did you mean '{n}'?"))
-            .unwrap_or_default()
+    /// What to write in the place of a connector that is not here: another one, or its name as it is
+    /// spelt.
+    fn instead(&self, name: &str) -> String {
+        match nearest(name, self.iter().map(Connector::name)) {
+            Some(near) => format!("; did you mean '{near}'?"),
+            None => format!(": what takes its place is {}", elsewhere::instead_of(name)),
+        }
     }
 
     /// How a table is read. An error says what can be.
@@ -306,10 +305,9 @@ impl Connectors {
             );
         }
         if self.is_elsewhere(table) {
+            let instead = self.instead(name);
             let reason = format!(
-                "no connector '{name}' here{}: what takes its place is {}; with --local it is a stand-in (connectors: {})",
-                self.near(name),
-                elsewhere::instead_of(name),
+                "no connector '{name}' here{instead}; with --local it is a stand-in (connectors: {})",
                 known.join(", ")
             );
             return config_error(table, reason);

@@ -11,7 +11,7 @@ mod options;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connector::error::{ConnectError, config_error};
+use crate::connector::error::{ConnectError, config_error, place};
 use crate::connector::{Connector, Environment, Reads, formats};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
@@ -90,7 +90,7 @@ impl Connector for Datagen {
 
 impl Reads for Datagen {
     fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError> {
-        parsed(&plan.table).map(|_| ())
+        parsed(&plan.table).map(|_| ()).map_err(|e| place(e, &plan.table))
     }
 
     fn source(

@@ -15,6 +15,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde_json::Value;
 
 use crate::format::time_text::TimestampStandard;
+use crate::map_keys;
 use crate::record::{Places, RawBatch};
 use crate::source::{
     Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
@@ -305,7 +306,7 @@ fn value(
                 |f: &FieldRef| (f.name().clone(), by_name(draws, f.name(), f.data_type(), row));
             Value::Object(fields.iter().map(one).collect())
         }
-        DataType::Map(entries, _) => map(draws, entries.data_type(), row),
+        DataType::Map(..) => map(draws, data_type, row),
         // No other type can be declared.
         _ => Value::Null,
     }
@@ -318,15 +319,10 @@ fn by_name(draws: &mut Draws, name: &str, data_type: &DataType, row: RowAt) -> V
 }
 
 /// A few entries; NULL where keys are no texts, since JSON has no others.
-fn map(draws: &mut Draws, entries: &DataType, row: RowAt) -> Value {
-    match entries {
-        DataType::Struct(fields)
-            if fields.len() == 2 && *fields[0].data_type() == DataType::Utf8 =>
-        {
-            let one = |_| {
-                let key = word(draws).to_string();
-                (key, by_name(draws, fields[1].name(), fields[1].data_type(), row))
-            };
+fn map(draws: &mut Draws, data_type: &DataType, row: RowAt) -> Value {
+    match map_keys::types(data_type) {
+        Some((DataType::Utf8, value_type)) => {
+            let one = |_| (word(draws).to_string(), by_name(draws, "value", value_type, row));
             Value::Object((0..2).map(one).collect())
         }
         _ => Value::Null,

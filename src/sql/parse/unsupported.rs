@@ -122,6 +122,6 @@ fn function(parser: &mut Parser) -> Result<(), SqlError> {
     );
     let error = SqlError::new(message).at(Some(place));
     Err(error.help(
-        "write it with the functions of `queries/FUNCTIONS.md`, or in Rust as a function of a job (the crate's page on docs.rs: Job::function)",
+        "write it with the functions of `queries/FUNCTIONS.md`, or in Rust as a function of a job (`paceline::Job::function`)",
     ))
 }
