@@ -96,5 +96,5 @@ fn what_is_wrong_is_said_with_its_place() {
     let text = wrong(Job::new("SELECT 1;").function(upper));
     assert!(text.contains("there is a function 'UPPER' already"), "{text}");
     let text = wrong(Job::new(SQL).function(times_seven()));
-    assert!(text.contains("connector 'counter' is not supported here"), "{text}");
+    assert!(text.contains("no connector 'counter' here"), "{text}");
 }
