@@ -29,7 +29,7 @@ impl Expression {
                 parts.push(Part::Text(rest[..start].to_string()));
             }
             let inside = &rest[start + 2..];
-            let end = end_of(inside).ok_or("'#{' has no '}' behind it")?;
+            let end = end_of(inside).ok_or("'#{' begins a call that is not closed")?;
             parts.push(call(&inside[..end])?);
             rest = &inside[end + 1..];
         }
