@@ -221,7 +221,11 @@ const SEEDS_TO_FIND: u64 = 1000;
 fn planted_bugs_are_found() {
     // Those that worlds rarely meet take the longest: a plain run is content with some.
     let soon = [Bug::ResumesAtLastRecord, Bug::ForgetsAChild, Bug::IgnoresVersions];
-    let bugs = by_tier(&soon[..], &Bug::ALL[..], &Bug::ALL[..]);
+    // A start lists shards until the listing is of one moment, and asks where a split begins: a parent
+    // that was forgotten too early has hurt no job since within so many seeds. A night looks on.
+    let rare = Bug::ForgetsParentsTooEarly;
+    let often: Vec<Bug> = Bug::ALL.into_iter().filter(|&bug| bug != rare).collect();
+    let bugs = by_tier(&soon[..], &often[..], &Bug::ALL[..]);
     let mut missed = Vec::new();
     for &bug in bugs {
         planted::plant(Some(bug));
