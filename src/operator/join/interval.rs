@@ -14,22 +14,19 @@
 //! late.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::{filter_record_batch, take_record_batch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::compute::filter_record_batch;
 
 use super::JoinSpec;
+use super::columns::picked;
 use super::due::{BUCKET_MS, DueKeys};
-use super::held::{Held, HeldRow};
+use super::held::HeldRow;
+use super::waiting::Waiting;
 use crate::operator::calc::condition_mask;
-use crate::operator::keyed::KeyedCache;
 use crate::operator::window::event_times_ms;
-use crate::operator::{Context, Event, Operator, OperatorError, OperatorState, Rows, State, Steps};
-use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
-use crate::state::layout::KeyedKind;
-use crate::state::store::{Changes, StateDb};
+use crate::operator::{Context, Event, Operator, OperatorError, Rows, State, Steps};
+use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::time::{EventTime, Watermark};
 
 /// The bounds of an interval join: `lower_ms <= left time - right time <= upper_ms`.
@@ -71,12 +68,8 @@ const STEP_PAIRS: usize = 65_536;
 pub(crate) struct IntervalJoin {
     spec: JoinSpec,
     interval: Interval,
-    held: KeyedCache<Held>,
-    /// Keys by the time at which something of theirs is no longer needed.
-    due: DueKeys,
-    passed: Option<Watermark>,
-    next_generation: u32,
-    expiring: Option<Watermark>,
+    /// Keys are due at the time at which something of theirs is no longer needed.
+    waiting: Waiting,
 }
 
 /// Pairs of rows of a batch and rows that wait.
@@ -89,9 +82,8 @@ struct Candidates {
 
 impl IntervalJoin {
     pub fn new(spec: JoinSpec, interval: Interval) -> IntervalJoin {
-        let due = DueKeys::new(spec.operator, 0, spec.key_fields());
-        let held = KeyedCache::new(spec.operator, KeyedKind::Interval, (), None);
-        IntervalJoin { spec, interval, held, due, passed: None, next_generation: 0, expiring: None }
+        let waiting = Waiting::new(&spec);
+        IntervalJoin { spec, interval, waiting }
     }
 
     fn join(&mut self, rows: &Rows, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -101,7 +93,7 @@ impl IntervalJoin {
         let mut keys = KeyBuf::default();
         encode_keys(&key_columns, rows.len(), &mut keys);
         let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-        self.held.load(&keys, &hashes, cx.now_ms, cx.db)?;
+        self.waiting.held.load(&keys, &hashes, cx.now_ms, cx.db)?;
         let mut encoded = KeyBuf::default();
         encode_keys(rows.batch.columns(), rows.len(), &mut encoded);
         let times = event_times_ms(rows.batch.column(self.interval.rowtimes[input]));
@@ -115,7 +107,8 @@ impl IntervalJoin {
             let time = EventTime::at(times[row]);
             let until = self.interval.until(input, time);
             let range = self.interval.others(input, time);
-            let Some(held) = self.held.get(keys.get(row)).filter(|_| range.start() <= range.end())
+            let Some(held) =
+                self.waiting.held.get(keys.get(row)).filter(|_| range.start() <= range.end())
             else {
                 continue;
             };
@@ -152,13 +145,9 @@ impl IntervalJoin {
             return Ok(());
         }
         let picks: UInt32Array = found.pairs.iter().map(|(row, ..)| *row).collect();
-        let own = take_record_batch(&rows.batch, &picks)?;
-        let other = self.decoded(1 - input, found.others.iter().map(AsRef::as_ref))?;
-        let (left, right) = if input == 0 { (own, other) } else { (other, own) };
-        let fields: Vec<_> =
-            left.schema().fields().iter().chain(right.schema().fields()).cloned().collect();
-        let columns = [left.columns(), right.columns()].concat();
-        let both = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+        let own = picked(rows.batch.columns(), &picks)?;
+        let other = self.spec.decoded(1 - input, found.others.iter().map(AsRef::as_ref))?;
+        let both = self.spec.side_by_side(input, own, other)?;
         let holds = match &self.spec.condition {
             Some(condition) => condition_mask(condition, &both, cx),
             None => BooleanArray::from(vec![true; both.num_rows()]),
@@ -168,13 +157,13 @@ impl IntervalJoin {
         {
             matched[row as usize] = true;
             let key = keys.get(row as usize);
-            if let Some(mut held) = self.held.take(key) {
+            if let Some(mut held) = self.waiting.held.take(key) {
                 if let Some(other) =
                     held.inputs[1 - input].get_mut(&time).and_then(|others| others.get_mut(place))
                 {
                     other.mark = MATCHED;
                 }
-                self.held.put(key, Some(held), cx.now_ms);
+                self.waiting.held.put(key, Some(held), cx.now_ms);
             }
         }
         let both = filter_record_batch(&both, &holds)?;
@@ -194,17 +183,6 @@ impl IntervalJoin {
         Ok(())
     }
 
-    fn decoded<'a>(
-        &self,
-        input: usize,
-        rows: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<RecordBatch, OperatorError> {
-        let schema = &self.spec.inputs[input];
-        let types: Vec<DataType> = schema.fields().iter().map(|f| f.data_type().clone()).collect();
-        RecordBatch::try_new(schema.clone(), decode_keys(&types, rows)?)
-            .map_err(OperatorError::from)
-    }
-
     /// Keeps rows that others may still be joined with; those that none can and that were not
     /// joined leave alone.
     #[expect(clippy::too_many_arguments, reason = "what a batch has prepared for its rows")]
@@ -218,7 +196,7 @@ impl IntervalJoin {
         matched: &[bool],
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
-        let passed = self.passed.unwrap_or(Watermark::NONE).time();
+        let passed = self.waiting.passed.unwrap_or(Watermark::NONE).time();
         let key_columns: Vec<ArrayRef> =
             self.spec.keys[input].iter().map(|&c| rows.batch.column(c).clone()).collect();
         let mut alone: Vec<&[u8]> = Vec::new();
@@ -234,14 +212,14 @@ impl IntervalJoin {
                 continue;
             }
             let key = keys.get(row);
-            let mut held = self.held.take(key).unwrap_or_default();
+            let mut held = self.waiting.held.take(key).unwrap_or_default();
             let (watermark, mark) = (rows.watermark(row), if matched[row] { MATCHED } else { 0 });
             held.add(input, time, HeldRow { watermark, mark, row: encoded.get(row).into() });
-            self.held.put(key, Some(held), cx.now_ms);
+            self.waiting.held.put(key, Some(held), cx.now_ms);
             buckets.entry(DueKeys::bucket(until)).or_default().push(row as u32);
         }
         self.send_alone(input, &alone, cx)?;
-        self.due.add(buckets, &key_columns, rows.len())
+        self.waiting.due.add(buckets, &key_columns, rows.len())
     }
 
     /// Rows of one input with NULLs in the other's place, if the join keeps them.
@@ -256,16 +234,14 @@ impl IntervalJoin {
         if !kept || rows.is_empty() {
             return Ok(());
         }
-        let own = self.decoded(input, rows.iter().copied())?;
+        let own = self.spec.decoded(input, rows.iter().copied())?;
         let mut columns = Vec::new();
         for (side, &width) in self.spec.widths.iter().enumerate() {
-            for c in 0..width {
-                let data_type = self.spec.inputs[side].field(c).data_type();
-                columns.push(if side == input {
-                    own.column(c).clone()
-                } else {
-                    new_null_array(data_type, rows.len())
-                });
+            if side == input {
+                columns.extend_from_slice(&own[..width]);
+            } else {
+                let fields = self.spec.inputs[side].fields().iter().take(width);
+                columns.extend(fields.map(|f| new_null_array(f.data_type(), rows.len())));
             }
         }
         self.send(columns, cx)
@@ -278,12 +254,10 @@ impl IntervalJoin {
         end: EventTime,
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
-        let encoded = self.due.take(end, cx.db)?;
-        let hashes: Vec<u64> = encoded.iter().map(hash_key).collect();
-        self.held.load(&encoded, &hashes, cx.now_ms, cx.db)?;
+        let encoded = self.waiting.take_due(end, cx)?;
         let mut alone: [Vec<HeldRow>; 2] = [vec![], vec![]];
         for key in encoded.iter() {
-            let Some(mut held) = self.held.take(key) else { continue };
+            let Some(mut held) = self.waiting.held.take(key) else { continue };
             // Everything whose time of need has passed.
             let limits = [
                 watermark.time().later(self.interval.lower_ms),
@@ -296,7 +270,7 @@ impl IntervalJoin {
                 );
                 alone[input].extend(gone.into_iter().filter(|r| r.mark != MATCHED));
             }
-            self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
+            self.waiting.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
         }
         for (input, rows) in alone.iter().enumerate() {
             let rows: Vec<&[u8]> = rows.iter().map(|r| r.row.as_ref()).collect();
@@ -311,11 +285,10 @@ impl Operator for IntervalJoin {
         match event {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => self.join(&rows, cx)?,
-            Event::Watermark(w) => self.expiring = Some(w),
+            Event::Watermark(w) => self.waiting.fire(w),
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
-                self.held.freeze();
-                self.due.freeze();
+                self.waiting.freeze();
                 cx.out.push(Event::Barrier(epoch));
             }
             Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
@@ -328,48 +301,26 @@ impl Operator for IntervalJoin {
     }
 
     fn state(&mut self) -> Option<&mut dyn State> {
-        Some(self)
+        Some(&mut self.waiting)
     }
 
     fn memory_bytes(&self) -> usize {
-        self.held.memory_bytes() + self.due.memory_bytes()
+        self.waiting.memory_bytes()
     }
 }
 
 impl Steps for IntervalJoin {
     fn has_work(&self) -> bool {
-        self.expiring.is_some()
+        self.waiting.firing().is_some()
     }
 
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Some(watermark) = self.expiring else { return Ok(()) };
-        if let Some(end) = self.due.first(watermark) {
+        let Some(watermark) = self.waiting.firing() else { return Ok(()) };
+        if let Some(end) = self.waiting.due.first(watermark) {
             return self.expire(watermark, end, cx);
         }
-        self.expiring = None;
-        self.passed = self.passed.max(Some(watermark));
+        self.waiting.pass(watermark);
         cx.out.push(Event::Watermark(watermark.delayed(self.interval.delay_ms())));
         Ok(())
-    }
-}
-
-impl State for IntervalJoin {
-    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        let due = self.due.write_frozen(&mut self.next_generation, changes)?;
-        Ok(self.held.write_frozen(changes) && due)
-    }
-
-    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        Ok(self.held.spill(changes) || self.due.spill(&mut self.next_generation, changes)?)
-    }
-
-    fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark: self.passed, next_generation: self.next_generation }
-    }
-
-    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.passed = state.fired_mark;
-        self.next_generation = state.next_generation;
-        self.due.restore(db)
     }
 }

@@ -1,13 +1,14 @@
 //! Joins: rows of two inputs side by side.
 //!
 //! Both inputs come through an exchange by the join's keys, so one worker has all rows that can
-//! match. In reading order: `pairs` (which rows of two batches match, in bounded steps), `window`
+//! match. In reading order: `columns` (of two inputs side by side), `pairs` (which rows of two batches match, in bounded steps), `window`
 //! (rows of the same window), `held` (rows that wait for others) and `interval` (rows of about the
-//! same time), both with `due` (what a watermark has to look at), `versioned` (rows with what a table said
-//! at their time), `regular` (rows without a bound in time),
+//! same time), `versioned` (rows with what a table said at their time), both with `due` (what a
+//! watermark has to look at) and `waiting` (their state), `regular` (rows without a bound in time),
 //! `multiset` (INTERSECT ALL and EXCEPT ALL). `lookup` stands apart: its other side is a table outside, and nothing is exchanged
 //! for it.
 
+mod columns;
 pub(super) mod due;
 mod held;
 pub mod interval;
@@ -16,6 +17,7 @@ pub mod multiset;
 mod pairs;
 pub mod regular;
 pub mod versioned;
+mod waiting;
 pub mod window;
 
 use std::sync::Arc;

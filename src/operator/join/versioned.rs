@@ -15,24 +15,18 @@
 //! older ones. The watermark leaves later by how often keys are looked at.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array, new_null_array};
-use arrow::compute::take;
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 
+use super::columns::picked;
 use super::due::{BUCKET_MS, DueKeys};
 use super::held::{Held, HeldRow};
+use super::waiting::Waiting;
 use super::{JoinKind, JoinSpec};
 use crate::operator::calc::condition_mask;
-use crate::operator::keyed::KeyedCache;
 use crate::operator::window::event_times_ms;
-use crate::operator::{
-    Context, Event, Op, Operator, OperatorError, OperatorState, Rows, State, Steps,
-};
-use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
-use crate::state::layout::KeyedKind;
-use crate::state::store::{Changes, StateDb};
+use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows, State, Steps};
+use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::time::{EventTime, Watermark};
 
 /// A versioned join, resolved. Its kind is Inner or Left.
@@ -50,11 +44,7 @@ pub(crate) struct VersionedJoin {
     spec: VersionedSpec,
     /// Left rows by the time as of which they are joined, right ones by theirs; marked with what
     /// they do.
-    held: KeyedCache<Held>,
-    due: DueKeys,
-    passed: Option<Watermark>,
-    next_generation: u32,
-    firing: Option<Watermark>,
+    waiting: Waiting,
 }
 
 /// A left row that is joined, with its version.
@@ -69,9 +59,8 @@ struct Joined {
 impl VersionedJoin {
     pub fn new(spec: VersionedSpec) -> VersionedJoin {
         debug_assert!(matches!(spec.join.kind, JoinKind::Inner | JoinKind::Left));
-        let due = DueKeys::new(spec.join.operator, 0, spec.join.key_fields());
-        let held = KeyedCache::new(spec.join.operator, KeyedKind::Interval, (), None);
-        VersionedJoin { spec, held, due, passed: None, next_generation: 0, firing: None }
+        let waiting = Waiting::new(&spec.join);
+        VersionedJoin { spec, waiting }
     }
 
     /// Keeps the rows of a batch until their time has passed. Left rows without a key are joined
@@ -83,7 +72,7 @@ impl VersionedJoin {
         let mut keys = KeyBuf::default();
         encode_keys(&key_columns, rows.len(), &mut keys);
         let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-        self.held.load(&keys, &hashes, cx.now_ms, cx.db)?;
+        self.waiting.held.load(&keys, &hashes, cx.now_ms, cx.db)?;
         let mut encoded = KeyBuf::default();
         encode_keys(rows.batch.columns(), rows.len(), &mut encoded);
         let times = event_times_ms(rows.batch.column(self.spec.rowtimes[input]));
@@ -109,13 +98,13 @@ impl VersionedJoin {
             let as_of = time.max(watermark.time());
             let at = if input == LEFT { as_of } else { time };
             let key = keys.get(row);
-            let mut of_key = self.held.take(key).unwrap_or_default();
+            let mut of_key = self.waiting.held.take(key).unwrap_or_default();
             of_key.add(input, at, held);
-            self.held.put(key, Some(of_key), cx.now_ms);
+            self.waiting.held.put(key, Some(of_key), cx.now_ms);
             buckets.entry(DueKeys::bucket(as_of)).or_default().push(row as u32);
         }
         self.send(alone, cx)?;
-        self.due.add(buckets, &key_columns, rows.len())
+        self.waiting.due.add(buckets, &key_columns, rows.len())
     }
 
     /// Joins the left rows of a second's keys whose time has passed, and forgets the versions that
@@ -126,12 +115,10 @@ impl VersionedJoin {
         end: EventTime,
         cx: &mut Context<'_>,
     ) -> Result<(), OperatorError> {
-        let keys = self.due.take(end, cx.db)?;
-        let hashes: Vec<u64> = keys.iter().map(hash_key).collect();
-        self.held.load(&keys, &hashes, cx.now_ms, cx.db)?;
+        let keys = self.waiting.take_due(end, cx)?;
         let mut joined = Vec::new();
         for key in keys.iter() {
-            let Some(mut held) = self.held.take(key) else { continue };
+            let Some(mut held) = self.waiting.held.take(key) else { continue };
             for (as_of, left) in due_rows(&mut held, watermark) {
                 // Only a row that waits as of its split's watermark may have an earlier time.
                 let waits_longer = left.watermark.time() == as_of;
@@ -141,25 +128,15 @@ impl VersionedJoin {
                 joined.push(Joined { as_of, is_late, left, right });
             }
             forget_versions(&mut held, watermark);
-            self.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
+            self.waiting.held.put(key, (!held.is_empty()).then_some(held), cx.now_ms);
         }
         self.send(joined, cx)
     }
 
     /// The rowtime of a left row.
     fn time_of(&self, row: &[u8]) -> Result<EventTime, OperatorError> {
-        let columns = self.decoded(LEFT, std::iter::once(row))?;
+        let columns = self.spec.join.decoded(LEFT, std::iter::once(row))?;
         Ok(EventTime::at(event_times_ms(&columns[self.spec.rowtimes[LEFT]])[0]))
-    }
-
-    fn decoded<'a>(
-        &self,
-        input: usize,
-        rows: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Vec<ArrayRef>, OperatorError> {
-        let fields = self.spec.join.inputs[input].fields();
-        let types: Vec<DataType> = fields.iter().map(|f| f.data_type().clone()).collect();
-        Ok(decode_keys(&types, rows)?)
     }
 
     fn send(&self, mut joined: Vec<Joined>, cx: &mut Context<'_>) -> Result<(), OperatorError> {
@@ -169,19 +146,14 @@ impl VersionedJoin {
         // In order of time, whatever their keys.
         joined.sort_by_key(|j| (j.as_of, j.is_late));
         let spec = &self.spec.join;
-        let left = self.decoded(LEFT, joined.iter().map(|j| j.left.row.as_ref()))?;
-        let right = self.decoded(RIGHT, joined.iter().filter_map(|j| j.right.as_deref()))?;
+        let left = spec.decoded(LEFT, joined.iter().map(|j| j.left.row.as_ref()))?;
+        let right = spec.decoded(RIGHT, joined.iter().filter_map(|j| j.right.as_deref()))?;
         let with: Vec<u32> =
             (0..joined.len() as u32).filter(|&i| joined[i as usize].right.is_some()).collect();
         let holds = match &spec.condition {
             Some(condition) if !with.is_empty() => {
                 let picks = UInt32Array::from(with.clone());
-                let left = left.iter().map(|c| take(c, &picks, None));
-                let mut columns = left.collect::<Result<Vec<ArrayRef>, _>>()?;
-                columns.extend(right.iter().cloned());
-                let fields: Vec<_> =
-                    spec.inputs.iter().flat_map(|s| s.fields().iter().cloned()).collect();
-                let both = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+                let both = spec.side_by_side(LEFT, picked(&left, &picks)?, right.clone())?;
                 condition_mask(condition, &both, cx)
             }
             _ => BooleanArray::from(vec![true; with.len()]),
@@ -198,17 +170,9 @@ impl VersionedJoin {
         }
         let versions: UInt32Array = picks.values().iter().map(|&row| found[row as usize]).collect();
         let [left_width, right_width] = spec.widths;
-        let mut columns = Vec::with_capacity(left_width + right_width);
-        for column in &left[..left_width] {
-            columns.push(take(column, &picks, None)?);
-        }
-        for column in &right[..right_width] {
-            columns.push(if versions.null_count() == versions.len() {
-                new_null_array(column.data_type(), versions.len())
-            } else {
-                take(column, &versions, None)?
-            });
-        }
+        let left = picked(&left[..left_width], &picks)?;
+        let right = picked(&right[..right_width], &versions)?;
+        let columns = [left, right].concat();
         let rows = || picks.values().iter().map(|&row| &joined[row as usize]);
         let ops = rows().any(|row| row.left.mark != Op::Insert as u8);
         // A row that is late stays so for what follows.
@@ -277,11 +241,10 @@ impl Operator for VersionedJoin {
         match event {
             Event::Rows(rows) if rows.is_empty() => {}
             Event::Rows(rows) => self.hold(&rows, cx)?,
-            Event::Watermark(w) => self.firing = Some(w),
+            Event::Watermark(w) => self.waiting.fire(w),
             tick @ Event::Tick(_) => cx.out.push(tick),
             Event::Barrier(epoch) => {
-                self.held.freeze();
-                self.due.freeze();
+                self.waiting.freeze();
                 cx.out.push(Event::Barrier(epoch));
             }
             Event::Partials(_) => return Err(OperatorError::no_place_for_partials()),
@@ -294,48 +257,26 @@ impl Operator for VersionedJoin {
     }
 
     fn state(&mut self) -> Option<&mut dyn State> {
-        Some(self)
+        Some(&mut self.waiting)
     }
 
     fn memory_bytes(&self) -> usize {
-        self.held.memory_bytes() + self.due.memory_bytes()
+        self.waiting.memory_bytes()
     }
 }
 
 impl Steps for VersionedJoin {
     fn has_work(&self) -> bool {
-        self.firing.is_some()
+        self.waiting.firing().is_some()
     }
 
     fn work(&mut self, cx: &mut Context<'_>) -> Result<(), OperatorError> {
-        let Some(watermark) = self.firing else { return Ok(()) };
-        if let Some(end) = self.due.first(watermark) {
+        let Some(watermark) = self.waiting.firing() else { return Ok(()) };
+        if let Some(end) = self.waiting.due.first(watermark) {
             return self.fire(watermark, end, cx);
         }
-        self.firing = None;
-        self.passed = self.passed.max(Some(watermark));
+        self.waiting.pass(watermark);
         cx.out.push(Event::Watermark(watermark.delayed(BUCKET_MS)));
         Ok(())
-    }
-}
-
-impl State for VersionedJoin {
-    fn write_frozen(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        let due = self.due.write_frozen(&mut self.next_generation, changes)?;
-        Ok(self.held.write_frozen(changes) && due)
-    }
-
-    fn spill(&mut self, changes: &mut Changes) -> Result<bool, OperatorError> {
-        Ok(self.held.spill(changes) || self.due.spill(&mut self.next_generation, changes)?)
-    }
-
-    fn marks(&self) -> OperatorState {
-        OperatorState { fired_mark: self.passed, next_generation: self.next_generation }
-    }
-
-    fn restore(&mut self, state: &OperatorState, db: &StateDb) -> Result<(), OperatorError> {
-        self.passed = state.fired_mark;
-        self.next_generation = state.next_generation;
-        self.due.restore(db)
     }
 }

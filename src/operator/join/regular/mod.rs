@@ -14,19 +14,15 @@ pub(crate) mod kept;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_null_array,
-};
-use arrow::compute::take;
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 
 use super::JoinSpec;
+use super::columns::picked;
 use crate::operator::calc::condition_mask;
 use crate::operator::{Context, Event, Op, Operator, OperatorError, Rows, State, Steps};
-use crate::state::key::{KeyBuf, decode_keys, encode_keys, hash_key};
+use crate::state::key::{KeyBuf, encode_keys, hash_key};
 use crate::state::store::Changes;
 use changes::{Shown, alone, counts_matches, pair};
 use kept::{Kept, KeptRows};
@@ -149,12 +145,12 @@ impl RegularJoin {
         let Some(mut work) = self.work.take() else { return Ok(()) };
         let found = self.candidates(&mut work, cx)?;
         let other_input = 1 - work.input;
-        let others = self.decoded(other_input, &found.others)?;
+        let others = self.spec.join.decoded(other_input, found.others.iter())?;
         let holds = match &self.spec.join.condition {
             Some(condition) if !found.own.is_empty() => {
                 let own = UInt32Array::from(found.own.clone());
-                let all: UInt32Array = (0..found.own.len() as u32).collect();
-                let both = self.side_by_side(&work, &own, &others, &all)?;
+                let own = picked(work.rows.batch.columns(), &own)?;
+                let both = self.spec.join.side_by_side(work.input, own, others.clone())?;
                 condition_mask(condition, &both, cx)
             }
             _ => BooleanArray::from(vec![true; found.own.len()]),
@@ -270,32 +266,6 @@ impl RegularJoin {
         own.set(key, work.hashes[row], encoded, kept, now_ms);
     }
 
-    fn decoded(&self, input: usize, rows: &KeyBuf) -> Result<Vec<ArrayRef>, OperatorError> {
-        let fields = self.spec.join.inputs[input].fields();
-        let types: Vec<DataType> = fields.iter().map(|f| f.data_type().clone()).collect();
-        Ok(decode_keys(&types, rows.iter())?)
-    }
-
-    /// Rows of the batch and candidates, as the condition sees them.
-    fn side_by_side(
-        &self,
-        work: &Work,
-        own: &UInt32Array,
-        others: &[ArrayRef],
-        other: &UInt32Array,
-    ) -> Result<RecordBatch, OperatorError> {
-        let own = picked(work.rows.batch.columns(), own)?;
-        let other = picked(others, other)?;
-        let rows = own.first().or(other.first()).map_or(0, |c| c.len());
-        let (left, right) = if work.input == 0 { (own, other) } else { (other, own) };
-        let inputs = &self.spec.join.inputs;
-        let fields: Vec<_> =
-            inputs.iter().flat_map(|schema| schema.fields().iter().cloned()).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let columns = [left, right].concat();
-        Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
-    }
-
     fn send(
         &self,
         work: &Work,
@@ -344,18 +314,6 @@ impl Output {
         self.rows.extend_from_within(rows.clone());
         self.causes.extend_from_within(rows);
     }
-}
-
-/// The values at `picks`, NULL where a pick is.
-fn picked(columns: &[ArrayRef], picks: &UInt32Array) -> Result<Vec<ArrayRef>, OperatorError> {
-    let pick = |column: &ArrayRef| {
-        // Nothing can be taken from no rows, but for NULLs.
-        if picks.null_count() == picks.len() {
-            return Ok(new_null_array(column.data_type(), picks.len()));
-        }
-        Ok(take(column, picks, None)?)
-    };
-    columns.iter().map(pick).collect()
 }
 
 impl Operator for RegularJoin {
