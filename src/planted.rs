@@ -14,12 +14,14 @@ pub(crate) enum Bug {
     ForgetsAChild,
     /// A shard that another one waits for is paused, since it is ahead.
     PausesWhatOthersWaitFor,
-    /// A finished shard leaves the checkpoint before its children have been opened.
-    ForgetsParentsTooEarly,
     /// Sinks publish before the checkpoint is there.
     PublishesBeforeManifest,
     /// What a killed process had not published is not published by the next one.
     ForgetsToPublishAgain,
+    /// A checkpoint does not hold what sinks are publishing when it is made.
+    ForgetsWhatIsBegun,
+    /// A checkpoint does not hold what the one before it had for sinks that had not come to that.
+    ForgetsWhatWaits,
     /// A checkpoint holds the position of what was read ahead, not of what was taken.
     StoresPositionOfReadAhead,
     /// The folder of a file that was given its name is not synced.
@@ -35,13 +37,14 @@ pub(crate) enum Bug {
 }
 
 impl Bug {
-    pub const ALL: [Bug; 12] = [
+    pub const ALL: [Bug; 13] = [
         Bug::ResumesAtLastRecord,
         Bug::ForgetsAChild,
         Bug::PausesWhatOthersWaitFor,
-        Bug::ForgetsParentsTooEarly,
         Bug::PublishesBeforeManifest,
         Bug::ForgetsToPublishAgain,
+        Bug::ForgetsWhatIsBegun,
+        Bug::ForgetsWhatWaits,
         Bug::StoresPositionOfReadAhead,
         Bug::LosesUnsyncedNames,
         Bug::IgnoresVersions,

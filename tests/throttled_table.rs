@@ -2,9 +2,9 @@
 //!
 //! The binary between a Kinesis stream that keeps filling and a table that throttles every write:
 //! SIGTERM stops the job within seconds, and once the table takes writes again a resumed job brings
-//! it all that it should have: what was staged before the stop, and what came after it. Windows are
-//! written at once, and checkpoints go on beside them. Running sums are written after the manifest
-//! of their checkpoint, and the next one waits for them.
+//! it all that it should have: what was staged before the stop, and what came after it. Checkpoints
+//! go on all the while, be it windows, which are written at once, or running sums, which are written
+//! after the manifest of their checkpoint, of each racer the newest.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -162,9 +162,9 @@ fn throttled(results: Results) {
             checkpoints += 1;
         }
         let is_late = newest.1.elapsed() > CHECKPOINT_MAX;
-        assert!(results == Results::Sums || !is_late, "no checkpoint after {:?}", newest.0);
+        assert!(!is_late, "no checkpoint after {:?}", newest.0);
     }
-    assert!(results == Results::Sums || checkpoints > 5, "{checkpoints} in {throttled:?}");
+    assert!(checkpoints > 5, "{checkpoints} in {throttled:?}");
     assert_eq!(world.found(), before, "the table took something");
 
     let asked = Instant::now();

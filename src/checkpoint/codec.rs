@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file = magic "PCLN" | format (1) | length (8, little-endian) | body | CRC-32C of all before (4, little-endian)
-//! body = manifest in bincode 2.0's standard encoding; format 2 had its own (`format2`)
+//! body = manifest in bincode 2.0's standard encoding; format 3 ended before `begun`, format 2 had its own (`format2`)
 //! ```
 
 use super::format2::Manifest2;
@@ -12,8 +12,9 @@ use crate::who::{Again, Who};
 const MAGIC: &[u8; 4] = b"PCLN";
 /// Version of the manifest's structure and of everything in a checkpoint (state keys, packed
 /// values).
-const FORMAT: u8 = 3;
-/// The one before, which is read too.
+const FORMAT: u8 = 4;
+/// Those before, which are read too.
+const FORMAT_WITHOUT_BEGUN: u8 = 3;
 const FORMER_FORMAT: u8 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +66,7 @@ pub fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
     if crc32c::crc32c(content) != u32::from_le_bytes(*crc) {
         return Err(CodecError::Checksum);
     }
-    if ![FORMAT, FORMER_FORMAT].contains(format) {
+    if ![FORMAT, FORMAT_WITHOUT_BEGUN, FORMER_FORMAT].contains(format) {
         return Err(CodecError::Format { found: *format });
     }
     let (length, body) = rest.split_first_chunk::<8>().ok_or(CodecError::Damaged)?;
@@ -77,6 +78,14 @@ pub fn decode(bytes: &[u8]) -> Result<Manifest, CodecError> {
         let first_looks = if length == body.len() { vec![] } else { part(&body[length..])?.0 };
         return Ok(manifest.into_manifest(first_looks));
     }
+    let with_begun;
+    let body = if *format == FORMAT_WITHOUT_BEGUN {
+        // The one field that it lacks is the last, and a zero says that there is none.
+        with_begun = [body, &[0]].concat();
+        &with_begun
+    } else {
+        body
+    };
     let (manifest, length) = part(body)?;
     if length == body.len() { Ok(manifest) } else { Err(CodecError::Damaged) }
 }
@@ -94,6 +103,7 @@ fn part<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<(T, usize), Code
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::manifest::Begun;
     use crate::ids::{Epoch, OperatorId};
     use crate::source::{Position, RunState};
     use crate::support::damage::{ANY, damage};
@@ -115,6 +125,7 @@ mod tests {
             operators: vec![(OperatorId::FIRST, Default::default())],
             files: vec![],
             staged: vec![("s".into(), vec![vec![1, 2]])],
+            begun: None,
         }
     }
 
@@ -138,6 +149,19 @@ mod tests {
                 .concat();
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
         bytes
+    }
+
+    #[test]
+    fn manifests_that_name_nothing_as_begun_are_read() {
+        let begun = Begun { epoch: Epoch::new(2), staged: manifest().staged };
+        let with_begun = Manifest { begun: Some(begun), ..manifest() };
+        assert_eq!(decode(&encode(&with_begun)), Ok(with_begun));
+        let bytes = encode(&manifest());
+        let body = &bytes[13..bytes.len() - 5];
+        let older = [MAGIC.as_slice(), &[FORMAT_WITHOUT_BEGUN], &(body.len() as u64).to_le_bytes()];
+        let mut older = [&older.concat(), body].concat();
+        older.extend_from_slice(&crc32c::crc32c(&older).to_le_bytes());
+        assert_eq!(decode(&older), Ok(manifest()));
     }
 
     #[test]

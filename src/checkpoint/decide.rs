@@ -129,6 +129,7 @@ mod tests {
             operators: vec![],
             files: vec![],
             staged: vec![],
+            begun: None,
         };
         Found { epoch, manifest: Ok(manifest) }
     }

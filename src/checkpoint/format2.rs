@@ -145,6 +145,7 @@ impl Manifest2 {
             operators: self.operators,
             files: self.files,
             staged: self.staged,
+            begun: None,
         }
     }
 }

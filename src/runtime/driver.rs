@@ -2,8 +2,8 @@
 //! [`Turns`] gives.
 //!
 //! Called by `job`, which hears from workers through it. What always holds: a worker that ends by a
-//! panic ends the job; what is published runs beside the workers, one epoch at a time, and has
-//! ended when `join` returns.
+//! panic ends the job; what is published runs beside the workers, one publication at a time, and has
+//! ended when `join` returns. On one thread it has a turn of its own, some steps of workers later.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -19,7 +19,7 @@ use super::crash::CrashPoint;
 use super::inbox::Parker;
 use super::worker::Worker;
 use crate::runtime::error::JobError;
-use crate::runtime::options::{Scheduling, Turn, Turns};
+use crate::runtime::options::{OneThread, Scheduling, Turn, Turns};
 
 /// Gives workers their turns: threads of their own, or one seeded thread.
 pub(crate) enum Driver {
@@ -32,6 +32,8 @@ pub(crate) enum Driver {
         workers: Vec<Worker>,
         turns: Arc<dyn Turns>,
         idle_steps: usize,
+        /// What is to be published, until it has its turn.
+        publication: Option<Box<dyn FnOnce() + Send>>,
     },
 }
 
@@ -39,16 +41,24 @@ pub(crate) enum Driver {
 /// hundred and more.
 const IDLE_STEPS_MAX: usize = 2000;
 
+/// How often a publication that waits has its turn: workers make some steps before, and now and
+/// then another epoch is complete by then.
+const PUBLICATION_SHARE: f64 = 0.05;
+
 /// Any worker, until all are stuck.
 struct Shuffled(Mutex<ChaCha8Rng>);
 
 impl Turns for Shuffled {
-    fn next(&self, workers: usize, idle: usize) -> Turn {
-        if idle > IDLE_STEPS_MAX {
+    fn next(&self, stands: OneThread) -> Turn {
+        let is_idle = stands.idle > IDLE_STEPS_MAX;
+        let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if stands.publishes && (is_idle || rng.random_bool(PUBLICATION_SHARE)) {
+            return Turn::Publication;
+        }
+        if is_idle {
             return Turn::Nothing;
         }
-        let mut rng = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Turn::Worker(rng.random_range(0..workers))
+        Turn::Worker(rng.random_range(0..stands.workers))
     }
 }
 
@@ -61,7 +71,7 @@ impl Driver {
             }
             Scheduling::Turns(turns) => turns,
         };
-        Driver::OneThread { workers, turns, idle_steps: 0 }
+        Driver::OneThread { workers, turns, idle_steps: 0, publication: None }
     }
 
     fn threads(workers: Vec<Worker>, control: &Arc<Control>) -> Driver {
@@ -109,11 +119,20 @@ impl Driver {
                     Err(RecvTimeoutError::Disconnected) => Err(JobError::WorkerGone),
                 }
             }
-            Driver::OneThread { workers, turns, idle_steps } => {
+            Driver::OneThread { workers, turns, idle_steps, publication } => {
                 if let Ok(report) = reports.try_recv() {
                     return Ok(Some(report));
                 }
-                match turns.next(workers.len(), *idle_steps) {
+                let stands = OneThread {
+                    workers: workers.len(),
+                    idle: *idle_steps,
+                    publishes: publication.is_some(),
+                };
+                match turns.next(stands) {
+                    Turn::Publication => {
+                        publication.take().into_iter().for_each(|publish| publish());
+                        *idle_steps = 0;
+                    }
                     Turn::Worker(worker) if workers[worker].step()? => *idle_steps = 0,
                     Turn::Worker(_) => *idle_steps += 1,
                     Turn::Outside => *idle_steps = 0,
@@ -138,7 +157,10 @@ impl Driver {
                 debug_assert!(publisher.is_none(), "two epochs are published at a time");
                 *publisher = Some(std::thread::spawn(work));
             }
-            Driver::OneThread { .. } => work(),
+            Driver::OneThread { publication, .. } => {
+                debug_assert!(publication.is_none(), "two epochs are published at a time");
+                *publication = Some(Box::new(work));
+            }
         }
     }
 

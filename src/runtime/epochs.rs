@@ -2,14 +2,21 @@
 //!
 //! [`Epochs`] decides, `job` acts: what happened goes in, what is to be done comes out, and nothing
 //! here reads a clock, a disk or a worker. The table of its tests lists the situations. What always
-//! holds: one epoch is under way at a time, from its request until its sinks have published; epochs
-//! are numbered in order without a gap; the last one is the one that ends the job.
+//! holds: one epoch is open at a time, from its request until its checkpoint is stored; epochs are
+//! numbered in order without a gap; sinks publish one thing at a time, which is all that was stored
+//! by then; the last epoch is the one that ends the job.
 //!
 //! ```text
-//! waiting ── Open ──▶ open ── Publish (all parts are here) ──▶ publishing ── Complete ──▶ waiting, or End
-//!                      │ a stop, and what is outside holds it up                 │ a stop: GiveUp
-//!                      └──▶ End: the checkpoint before it stands                 └──▶ End: the next start publishes
+//! workers  ── Open ──▶ open ── Store (all parts are here) ──▶ stored ── Open ──▶ …
+//!                       │ a stop, and what is outside holds it up
+//!                       └──▶ End: the checkpoint before it stands
+//! sinks                                   Publish what is stored ──▶ publishing ── Complete ──▶ Publish what was stored meanwhile, or End
+//!                                                                        │ a stop: GiveUp
+//!                                                                        └──▶ End: the next start publishes
 //! ```
+//!
+//! So checkpoints go on while a table takes nothing, until as much waits for it as may
+//! ([`Stands::is_owed_full`]).
 //!
 //! An epoch that is not through a phase in its time is told ([`Action::Tell`]), and one that is open
 //! for the time that a checkpoint may take counts as failed ([`Action::Fail`]). Its barrier cannot be
@@ -64,6 +71,8 @@ pub(crate) struct Stands {
     pub is_epoch_wanted: bool,
     /// Something outside holds the open epoch up.
     pub is_outside_awaited: bool,
+    /// Checkpoints hold as much that sinks have not published as they may.
+    pub is_owed_full: bool,
 }
 
 /// What is to be done, in this order.
@@ -75,18 +84,27 @@ pub(crate) enum Action {
     Audit,
     /// Request an epoch of the workers.
     Open { epoch: Epoch, afterwards: Afterwards },
-    /// Make a checkpoint of the parts, then let the sinks publish.
-    Publish { epoch: Epoch, is_finished: bool, parts: Vec<Snapshot> },
-    /// Note that the epoch is complete and forget older ones.
+    /// Make a checkpoint of the parts.
+    Store { epoch: Epoch, is_finished: bool, parts: Vec<Snapshot> },
+    /// Let the sinks publish what the newest checkpoint has for them, which is that of this epoch.
+    Publish { epoch: Epoch },
+    /// Note that the epoch is complete, with all before it, and forget older ones.
     Complete { epoch: Epoch },
-    /// Say what the epoch waits for.
-    Tell { epoch: Epoch, waited: Duration },
+    /// Say what the epoch waits for: to be stored, or to be published.
+    Tell { epoch: Epoch, waits: Waits, waited: Duration },
     /// Count the epoch as failed. `is_last`: more in a row are not tolerated, and the job fails.
     Fail { epoch: Epoch, waited: Duration, is_last: bool },
     /// Have the sinks give up publishing.
     GiveUp,
     /// The job is over.
     End(Outcome),
+}
+
+/// What an epoch has still to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waits {
+    ToBeStored,
+    ToBePublished,
 }
 
 /// Why an epoch was opened.
@@ -97,22 +115,51 @@ enum Purpose {
     Finish,
 }
 
+/// An epoch that workers are at.
 #[derive(Debug)]
-enum Phase {
-    Waiting,
-    Open { purpose: Purpose, parts: Vec<Snapshot> },
-    Publishing { purpose: Purpose },
+struct Open {
+    purpose: Purpose,
+    parts: Vec<Snapshot>,
+    watch: Watch,
+    /// After which wait it counts as failed next.
+    fail_after: Duration,
 }
 
-/// What the phase that the machine is in has come to.
+/// What the sinks are at.
+#[derive(Debug)]
+struct Publishing {
+    /// The newest that is part of it.
+    epoch: Epoch,
+    watch: Watch,
+}
+
+/// What a phase has come to.
 #[derive(Debug, Clone, Copy)]
 struct Watch {
     /// When the phase began.
     since: Duration,
     /// After which wait it is told next.
     tell_after: Duration,
-    /// After which wait it counts as failed next.
-    fail_after: Duration,
+}
+
+impl Watch {
+    fn new(now: Duration) -> Watch {
+        Watch { since: now, tell_after: TOLD_AFTER }
+    }
+
+    fn waited(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.since)
+    }
+
+    /// The wait, if it is to be told.
+    fn told(&mut self, now: Duration) -> Option<Duration> {
+        let waited = self.waited(now);
+        if waited < self.tell_after {
+            return None;
+        }
+        self.tell_after = waited * 2;
+        Some(waited)
+    }
 }
 
 /// The state of the machine.
@@ -120,17 +167,21 @@ struct Watch {
 pub(crate) struct Epochs {
     trigger: CheckpointTrigger,
     limits: CheckpointLimits,
-    /// The number of the newest epoch, which is under way unless the phase is `Waiting`.
+    /// The number of the newest epoch.
     newest: Epoch,
-    phase: Phase,
+    open: Option<Open>,
+    publishing: Option<Publishing>,
+    /// The newest that is stored, while it waits for what the sinks are at.
+    stored: Option<Epoch>,
+    /// How the job ends, once its last epoch is stored.
+    ending: Option<Outcome>,
     /// By worker.
     drained: Vec<bool>,
     /// When the newest epoch was opened, and the records read by then.
     opened: (Duration, u64),
     shown: Duration,
     audited: Duration,
-    watch: Watch,
-    /// Failures since the last epoch that was complete.
+    /// Failures since the last epoch that was stored.
     failures: u64,
     stop_asked: Option<Duration>,
     has_given_up: bool,
@@ -150,21 +201,26 @@ impl Epochs {
             trigger,
             limits,
             newest,
-            phase: Phase::Waiting,
+            open: None,
+            publishing: None,
+            stored: None,
+            ending: None,
             drained,
             opened: (now, 0),
             shown: Duration::ZERO,
             audited: now,
-            watch: limits.watch(now),
             failures: 0,
             stop_asked: None,
             has_given_up: false,
         }
     }
 
-    /// Since when the phase lasts that something is to come out of; None while nothing is awaited.
-    pub fn awaited_since(&self) -> Option<Duration> {
-        (!matches!(self.phase, Phase::Waiting)).then_some(self.watch.since)
+    /// What is waited for, and since when; None while nothing is. Of two things the one that has
+    /// lasted longer.
+    pub fn awaited(&self) -> Option<(Waits, Duration)> {
+        let open = self.open.as_ref().map(|open| (Waits::ToBeStored, open.watch.since));
+        let published = self.publishing.as_ref().map(|p| (Waits::ToBePublished, p.watch.since));
+        open.into_iter().chain(published).min_by_key(|(_, since)| *since)
     }
 
     /// What follows from what has happened.
@@ -184,64 +240,62 @@ impl Epochs {
         match happened {
             Happened::Nothing => {}
             Happened::Drained(worker) => self.drained[worker.index()] = true,
-            Happened::Part(part) => actions.extend(self.add_part(part, stands.now)),
+            Happened::Part(part) => actions.extend(self.add_part(part)),
             Happened::GaveUp => {
                 debug_assert!(self.has_given_up, "nobody asked the sinks to give up");
                 actions.push(Action::End(Outcome::Stopped));
                 return actions;
             }
             Happened::Published => {
-                let Phase::Publishing { purpose } = self.phase else {
+                let Some(Publishing { epoch, .. }) = self.publishing.take() else {
                     debug_assert!(false, "sinks have published what nobody asked for");
                     return actions;
                 };
-                self.phase = Phase::Waiting;
-                self.failures = 0;
-                actions.push(Action::Complete { epoch: self.newest });
-                let outcome = match purpose {
-                    // No sink publishes any more.
-                    Purpose::Regular if self.has_given_up => Some(Outcome::Stopped),
-                    Purpose::Regular => None,
-                    Purpose::Stop => Some(Outcome::Stopped),
-                    Purpose::Finish => Some(Outcome::Finished),
-                };
-                if let Some(outcome) = outcome {
+                actions.push(Action::Complete { epoch });
+                let is_all = self.stored.is_none();
+                // Once they have given up no sink publishes any more: the rest is for the next start.
+                let given_up = self.has_given_up.then_some(Outcome::Stopped);
+                if let Some(outcome) = self.ending.filter(|_| is_all).or(given_up) {
                     actions.push(Action::End(outcome));
                     return actions;
                 }
             }
         }
+        actions.extend(self.publish(stands.now));
         actions.extend(self.open(stands));
         actions.extend(self.watch(stands));
         actions
     }
 
-    /// What follows from how long the phase lasts.
+    /// What follows from how long the phases last.
     fn watch(&mut self, stands: Stands) -> Vec<Action> {
-        if matches!(self.phase, Phase::Waiting) {
-            return vec![];
-        }
-        let (epoch, mut actions) = (self.newest, Vec::new());
-        let waited = stands.now.saturating_sub(self.watch.since);
-        let is_open = matches!(self.phase, Phase::Open { .. });
+        let mut actions = Vec::new();
         let stop_waited = self.stop_asked.map(|asked| stands.now.saturating_sub(asked));
-        if stop_waited.is_some_and(|waited| waited >= STOP_WAIT_MAX) {
-            if is_open && stands.is_outside_awaited {
-                actions.push(Action::Tell { epoch, waited });
+        let is_stop_due = stop_waited.is_some_and(|waited| waited >= STOP_WAIT_MAX);
+        let is_held = self.open.is_none() || stands.is_outside_awaited;
+        if is_stop_due && is_held {
+            if self.publishing.is_some() && !std::mem::replace(&mut self.has_given_up, true) {
+                actions.push(Action::GiveUp);
+            }
+            if let Some(open) = &self.open {
+                let (waits, waited) = (Waits::ToBeStored, open.watch.waited(stands.now));
+                actions.push(Action::Tell { epoch: self.newest, waits, waited });
                 actions.push(Action::End(Outcome::Stopped));
                 return actions;
             }
-            if !is_open && !std::mem::replace(&mut self.has_given_up, true) {
-                actions.push(Action::GiveUp);
-            }
         }
-        if waited >= self.watch.tell_after {
-            self.watch.tell_after = waited * 2;
-            actions.push(Action::Tell { epoch, waited });
+        if let Some(Publishing { epoch, watch }) = &mut self.publishing
+            && let Some(waited) = watch.told(stands.now)
+        {
+            actions.push(Action::Tell { epoch: *epoch, waits: Waits::ToBePublished, waited });
         }
-        // What is being published is a checkpoint already.
-        if is_open && waited >= self.watch.fail_after {
-            self.watch.fail_after = waited + self.limits.timeout;
+        let Some(open) = &mut self.open else { return actions };
+        let (epoch, waits) = (self.newest, Waits::ToBeStored);
+        let told = open.watch.told(stands.now);
+        actions.extend(told.map(|waited| Action::Tell { epoch, waits, waited }));
+        let waited = open.watch.waited(stands.now);
+        if waited >= open.fail_after {
+            open.fail_after = waited + self.limits.timeout;
             self.failures += 1;
             let is_last = self.limits.failures_max.is_some_and(|most| self.failures > most);
             actions.push(Action::Fail { epoch, waited, is_last });
@@ -249,8 +303,8 @@ impl Epochs {
         actions
     }
 
-    fn add_part(&mut self, part: Snapshot, now: Duration) -> Option<Action> {
-        let Phase::Open { purpose, parts } = &mut self.phase else {
+    fn add_part(&mut self, part: Snapshot) -> Option<Action> {
+        let Some(Open { purpose, parts, .. }) = &mut self.open else {
             debug_assert!(
                 false,
                 "worker {} gives a part of epoch {}, and none is open",
@@ -270,13 +324,29 @@ impl Epochs {
         }
         let (purpose, mut parts) = (*purpose, std::mem::take(parts));
         parts.sort_by_key(|p| p.worker);
-        self.phase = Phase::Publishing { purpose };
-        self.watch = self.limits.watch(now);
-        Some(Action::Publish { epoch: self.newest, is_finished: purpose == Purpose::Finish, parts })
+        self.open = None;
+        self.stored = Some(self.newest);
+        self.failures = 0;
+        self.ending = match purpose {
+            Purpose::Regular => None,
+            Purpose::Stop => Some(Outcome::Stopped),
+            Purpose::Finish => Some(Outcome::Finished),
+        };
+        Some(Action::Store { epoch: self.newest, is_finished: purpose == Purpose::Finish, parts })
+    }
+
+    /// Has the sinks publish what is stored, if they are at nothing.
+    fn publish(&mut self, now: Duration) -> Option<Action> {
+        if self.publishing.is_some() {
+            return None;
+        }
+        let epoch = self.stored.take()?;
+        self.publishing = Some(Publishing { epoch, watch: Watch::new(now) });
+        Some(Action::Publish { epoch })
     }
 
     fn open(&mut self, stands: Stands) -> Option<Action> {
-        if !matches!(self.phase, Phase::Waiting) {
+        if self.open.is_some() || self.ending.is_some() {
             return None;
         }
         let (opened_at, opened_records) = self.opened;
@@ -291,15 +361,19 @@ impl Epochs {
             Purpose::Finish
         } else if stands.is_stop_asked {
             Purpose::Stop
-        } else if is_due || stands.is_epoch_wanted {
+        } else if (is_due || stands.is_epoch_wanted) && !stands.is_owed_full {
             Purpose::Regular
         } else {
             return None;
         };
         self.opened = (stands.now, stands.records);
         self.newest = self.newest.next();
-        self.phase = Phase::Open { purpose, parts: Vec::new() };
-        self.watch = self.limits.watch(stands.now);
+        self.open = Some(Open {
+            purpose,
+            parts: Vec::new(),
+            watch: Watch::new(stands.now),
+            fail_after: self.limits.timeout,
+        });
         let afterwards = match purpose {
             Purpose::Regular => Afterwards::GoesOn,
             Purpose::Stop => Afterwards::Stops,
@@ -309,347 +383,6 @@ impl Epochs {
     }
 }
 
-impl CheckpointLimits {
-    fn watch(&self, now: Duration) -> Watch {
-        Watch { since: now, tell_after: TOLD_AFTER, fail_after: self.timeout }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EVERY_10_S: CheckpointTrigger = CheckpointTrigger::Interval(Duration::from_secs(10));
-
-    fn part(worker: usize, epoch: u64) -> Happened {
-        Happened::Part(snapshot(worker, epoch))
-    }
-
-    fn snapshot(worker: usize, epoch: u64) -> Snapshot {
-        let (worker, epoch) = (WorkerId::new(worker), Epoch::new(epoch));
-        Snapshot {
-            worker,
-            epoch,
-            splits: vec![],
-            operators: vec![],
-            staged: vec![],
-            errors_staged: vec![],
-        }
-    }
-
-    /// A job of two workers whose epochs up to 4 are numbered.
-    fn machine(trigger: CheckpointTrigger) -> Epochs {
-        let limits = CheckpointLimits { timeout: Duration::from_secs(100), failures_max: Some(1) };
-        let epochs = Epochs::new(trigger, limits, 2, Epoch::new(4), Duration::ZERO);
-        Epochs { shown: Duration::MAX, audited: Duration::MAX, ..epochs }
-    }
-
-    fn at(seconds: u64) -> Stands {
-        Stands { now: Duration::from_secs(seconds), ..Stands::default() }
-    }
-
-    fn open(epoch: u64, afterwards: Afterwards) -> Action {
-        Action::Open { epoch: Epoch::new(epoch), afterwards }
-    }
-
-    /// Tells the machine one thing after the other and compares what it wants done.
-    fn walk(mut epochs: Epochs, steps: Vec<(Happened, Stands, Vec<Action>)>) {
-        for (number, (happened, stands, wanted)) in steps.into_iter().enumerate() {
-            let text = format!("step {number}: {happened:?}");
-            assert_eq!(epochs.on(happened, stands), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_epoch_is_published_when_all_parts_are_here_and_the_next_waits_for_its_sinks() {
-        let parts = vec![snapshot(0, 5), snapshot(1, 5)];
-        walk(
-            machine(EVERY_10_S),
-            vec![
-                (Happened::Nothing, at(9), vec![]),
-                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
-                (part(1, 5), at(11), vec![]),
-                (
-                    part(0, 5),
-                    at(12),
-                    vec![Action::Publish { epoch: Epoch::new(5), is_finished: false, parts }],
-                ),
-                (Happened::Nothing, at(30), vec![]),
-                (
-                    Happened::Published,
-                    at(31),
-                    vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::GoesOn)],
-                ),
-            ],
-        );
-    }
-
-    #[test]
-    fn the_interval_runs_from_opening_to_opening() {
-        walk(
-            machine(EVERY_10_S),
-            vec![
-                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
-                (part(0, 5), at(18), vec![]),
-                (
-                    part(1, 5),
-                    at(18),
-                    vec![Action::Publish {
-                        epoch: Epoch::new(5),
-                        is_finished: false,
-                        parts: vec![snapshot(0, 5), snapshot(1, 5)],
-                    }],
-                ),
-                (Happened::Published, at(19), vec![Action::Complete { epoch: Epoch::new(5) }]),
-                (Happened::Nothing, at(20), vec![open(6, Afterwards::GoesOn)]),
-            ],
-        );
-    }
-
-    #[test]
-    fn records_are_counted_from_opening_to_opening() {
-        let read = |records| Stands { records, ..Stands::default() };
-        walk(
-            machine(CheckpointTrigger::Records(100)),
-            vec![
-                (Happened::Nothing, read(99), vec![]),
-                (Happened::Nothing, read(130), vec![open(5, Afterwards::GoesOn)]),
-                (part(0, 5), read(300), vec![]),
-                (
-                    part(1, 5),
-                    read(300),
-                    vec![Action::Publish {
-                        epoch: Epoch::new(5),
-                        is_finished: false,
-                        parts: vec![snapshot(0, 5), snapshot(1, 5)],
-                    }],
-                ),
-                (Happened::Published, read(229), vec![Action::Complete { epoch: Epoch::new(5) }]),
-                (Happened::Nothing, read(230), vec![open(6, Afterwards::GoesOn)]),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_sink_that_is_nearly_full_gets_its_epoch_whatever_the_trigger() {
-        let full = |seconds| Stands { is_epoch_wanted: true, ..at(seconds) };
-        for trigger in [CheckpointTrigger::AtEnd, CheckpointTrigger::Records(100), EVERY_10_S] {
-            let parts = vec![snapshot(0, 5), snapshot(1, 5)];
-            walk(
-                machine(trigger),
-                vec![
-                    (Happened::Nothing, at(1), vec![]),
-                    (Happened::Nothing, full(1), vec![open(5, Afterwards::GoesOn)]),
-                    (part(0, 5), full(1), vec![]),
-                    (
-                        part(1, 5),
-                        full(1),
-                        vec![Action::Publish { epoch: Epoch::new(5), is_finished: false, parts }],
-                    ),
-                    (Happened::Published, at(2), vec![Action::Complete { epoch: Epoch::new(5) }]),
-                ],
-            );
-        }
-    }
-
-    #[test]
-    fn a_drained_job_finishes_and_a_stop_does_not_take_that_away() {
-        let stop = Stands { is_stop_asked: true, ..at(1) };
-        walk(
-            machine(CheckpointTrigger::AtEnd),
-            vec![
-                (Happened::Drained(WorkerId::new(1)), at(1), vec![]),
-                (Happened::Drained(WorkerId::new(0)), stop, vec![open(5, Afterwards::Ends)]),
-                (part(0, 5), stop, vec![]),
-                (
-                    part(1, 5),
-                    stop,
-                    vec![Action::Publish {
-                        epoch: Epoch::new(5),
-                        is_finished: true,
-                        parts: vec![snapshot(0, 5), snapshot(1, 5)],
-                    }],
-                ),
-                (
-                    Happened::Published,
-                    stop,
-                    vec![Action::Complete { epoch: Epoch::new(5) }, Action::End(Outcome::Finished)],
-                ),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_stop_waits_for_the_epoch_under_way_and_takes_one_of_its_own() {
-        let stop = |seconds| Stands { is_stop_asked: true, ..at(seconds) };
-        let publish = |epoch| Action::Publish {
-            epoch: Epoch::new(epoch),
-            is_finished: false,
-            parts: vec![snapshot(0, epoch), snapshot(1, epoch)],
-        };
-        walk(
-            machine(EVERY_10_S),
-            vec![
-                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
-                (part(0, 5), stop(10), vec![]),
-                (part(1, 5), stop(10), vec![publish(5)]),
-                (
-                    Happened::Published,
-                    stop(10),
-                    vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::Stops)],
-                ),
-                (part(0, 6), stop(11), vec![]),
-                (Happened::Drained(WorkerId::new(0)), stop(11), vec![]),
-                (part(1, 6), stop(11), vec![publish(6)]),
-                (
-                    Happened::Published,
-                    stop(12),
-                    vec![Action::Complete { epoch: Epoch::new(6) }, Action::End(Outcome::Stopped)],
-                ),
-            ],
-        );
-    }
-
-    fn tell(epoch: u64, seconds: u64) -> Action {
-        Action::Tell { epoch: Epoch::new(epoch), waited: Duration::from_secs(seconds) }
-    }
-
-    #[test]
-    fn an_epoch_that_waits_is_told_ever_more_rarely_and_counts_as_failed_after_its_time() {
-        let fail = |seconds, is_last| Action::Fail {
-            epoch: Epoch::new(5),
-            waited: Duration::from_secs(seconds),
-            is_last,
-        };
-        walk(
-            machine(EVERY_10_S),
-            vec![
-                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
-                (Happened::Nothing, at(39), vec![]),
-                (part(0, 5), at(40), vec![tell(5, 30)]),
-                (Happened::Nothing, at(69), vec![]),
-                (Happened::Nothing, at(70), vec![tell(5, 60)]),
-                (Happened::Nothing, at(110), vec![fail(100, false)]),
-                (Happened::Nothing, at(130), vec![tell(5, 120)]),
-                (Happened::Nothing, at(210), vec![fail(200, true)]),
-            ],
-        );
-    }
-
-    #[test]
-    fn failures_are_counted_in_a_row_and_what_is_published_is_not_one() {
-        let fail = |epoch| Action::Fail {
-            epoch: Epoch::new(epoch),
-            waited: Duration::from_secs(100),
-            is_last: false,
-        };
-        let publish = |epoch| Action::Publish {
-            epoch: Epoch::new(epoch),
-            is_finished: false,
-            parts: vec![snapshot(0, epoch), snapshot(1, epoch)],
-        };
-        walk(
-            machine(EVERY_10_S),
-            vec![
-                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
-                (part(0, 5), at(110), vec![tell(5, 100), fail(5)]),
-                (part(1, 5), at(111), vec![publish(5)]),
-                (Happened::Nothing, at(140), vec![]),
-                (Happened::Nothing, at(300), vec![tell(5, 189)]),
-                (
-                    Happened::Published,
-                    at(301),
-                    vec![Action::Complete { epoch: Epoch::new(5) }, open(6, Afterwards::GoesOn)],
-                ),
-                (Happened::Nothing, at(401), vec![tell(6, 100), fail(6)]),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_stop_does_not_wait_for_the_outside() {
-        let stop = |seconds| Stands { is_stop_asked: true, ..at(seconds) };
-        let held = |seconds| Stands { is_outside_awaited: true, ..stop(seconds) };
-        let publish = |epoch, is_finished| Action::Publish {
-            epoch: Epoch::new(epoch),
-            is_finished,
-            parts: vec![snapshot(0, epoch), snapshot(1, epoch)],
-        };
-        let stopped = || Action::End(Outcome::Stopped);
-        // A barrier does not get through: the checkpoint before it stands.
-        walk(
-            machine(CheckpointTrigger::AtEnd),
-            vec![
-                (Happened::Nothing, stop(1), vec![open(5, Afterwards::Stops)]),
-                (Happened::Nothing, held(5), vec![]),
-                (Happened::Nothing, stop(9), vec![]),
-                (Happened::Nothing, held(9), vec![tell(5, 8), stopped()]),
-            ],
-        );
-        // The checkpoint is there, and what it has for the sinks is left to the next start.
-        walk(
-            machine(CheckpointTrigger::AtEnd),
-            vec![
-                (Happened::Nothing, stop(1), vec![open(5, Afterwards::Stops)]),
-                (part(0, 5), stop(1), vec![]),
-                (part(1, 5), stop(2), vec![publish(5, false)]),
-                (Happened::Nothing, stop(5), vec![]),
-                (Happened::Nothing, stop(6), vec![Action::GiveUp]),
-                (Happened::Nothing, stop(7), vec![]),
-                (Happened::GaveUp, stop(7), vec![stopped()]),
-            ],
-        );
-        // The same of one that was under way, also where it is published just then.
-        walk(
-            machine(EVERY_10_S),
-            vec![
-                (Happened::Nothing, at(10), vec![open(5, Afterwards::GoesOn)]),
-                (part(0, 5), at(10), vec![]),
-                (part(1, 5), at(10), vec![publish(5, false)]),
-                (Happened::Nothing, stop(20), vec![]),
-                (Happened::Nothing, stop(25), vec![Action::GiveUp]),
-                (
-                    Happened::Published,
-                    stop(25),
-                    vec![Action::Complete { epoch: Epoch::new(5) }, stopped()],
-                ),
-            ],
-        );
-        // A job that has read everything waits for its table until it is asked to stop.
-        let drained = |worker| Happened::Drained(WorkerId::new(worker));
-        walk(
-            machine(CheckpointTrigger::AtEnd),
-            vec![
-                (drained(0), at(1), vec![]),
-                (drained(1), at(1), vec![open(5, Afterwards::Ends)]),
-                (part(0, 5), at(1), vec![]),
-                (part(1, 5), at(1), vec![publish(5, true)]),
-                (Happened::Nothing, at(40), vec![tell(5, 39)]),
-                (Happened::Nothing, stop(41), vec![]),
-                (Happened::Nothing, stop(46), vec![Action::GiveUp]),
-                (Happened::GaveUp, stop(46), vec![stopped()]),
-            ],
-        );
-    }
-
-    #[test]
-    fn what_goes_by_time_goes_on_while_an_epoch_is_under_way() {
-        let limits = CheckpointLimits::default();
-        let mut epochs =
-            Epochs::new(CheckpointTrigger::AtEnd, limits, 1, Epoch::START, Duration::ZERO);
-        let ms = |ms| Stands {
-            now: Duration::from_millis(ms),
-            is_stop_asked: true,
-            ..Stands::default()
-        };
-        assert_eq!(
-            epochs.on(Happened::Nothing, ms(100)),
-            [Action::Show, open(1, Afterwards::Stops)]
-        );
-        assert_eq!(epochs.on(Happened::Nothing, ms(199)), []);
-        assert_eq!(epochs.on(Happened::Nothing, ms(200)), [Action::Show]);
-        let tell = Action::Tell { epoch: Epoch::new(1), waited: Duration::from_millis(59_900) };
-        assert_eq!(epochs.on(Happened::Nothing, ms(60_000)), [Action::Show, Action::Audit, tell]);
-        assert_eq!(epochs.on(Happened::Nothing, ms(60_050)), []);
-    }
-}
+#[path = "epochs_tests.rs"]
+mod tests;

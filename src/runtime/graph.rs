@@ -16,7 +16,7 @@ use super::exchange::Outlet;
 use super::inbox::Inbox;
 use super::spans;
 use super::worker::{EdgeInput, SharedSource, SplitData, Worker, WorkerParts, WorkerSource};
-use crate::checkpoint::manifest::{Manifest, SplitState};
+use crate::checkpoint::manifest::{Manifest, SplitState, StagedOfSinks};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{OperatorId, WorkerId};
 use crate::ingest::Ingest;
@@ -339,10 +339,9 @@ pub(crate) fn named_sinks<'a>(
         .chain(std::iter::once((ERRORS, &connected.errors)))
 }
 
-/// What a manifest has of a sink.
-pub(crate) fn staged_of<'a>(manifest: &'a Manifest, sink: &str) -> &'a [Staged] {
-    manifest
-        .staged
+/// What is staged of a sink.
+pub(crate) fn staged_of<'a>(staged: &'a StagedOfSinks, sink: &str) -> &'a [Staged] {
+    staged
         .iter()
         .find(|(name, _)| name == sink)
         .map(|(_, staged)| staged.as_slice())

@@ -1,7 +1,7 @@
 //! What does a checkpoint that takes its time wait for?
 //!
-//! Workers and the job thread note here what holds up the epoch that is under way; the job thread
-//! reads it, for log lines and `/health`. What always holds: a note names a table, an operator or a
+//! Workers note here what holds up the epoch that is open, and who publishes what that waits for;
+//! the job thread reads it, for log lines and `/health`. What always holds: a note names a table, an operator or a
 //! step, in words that follow "waits 93 s for"; notes are looked up now and then and decide
 //! nothing but whether a stop goes on waiting.
 
@@ -33,32 +33,35 @@ impl Hold {
     }
 }
 
-/// The notes of all workers, and of the job thread and who publishes for it.
+/// The notes of all workers, and of who publishes.
 #[derive(Debug)]
 pub struct Holds {
     workers: Vec<Mutex<Option<Hold>>>,
-    job: Mutex<Option<Hold>>,
+    publication: Mutex<Option<Hold>>,
 }
 
 impl Holds {
     pub fn new(workers: usize) -> Holds {
-        Holds { workers: (0..workers).map(|_| Mutex::default()).collect(), job: Mutex::default() }
+        let workers = (0..workers).map(|_| Mutex::default()).collect();
+        Holds { workers, publication: Mutex::default() }
     }
 
     pub(crate) fn note(&self, worker: usize, hold: Option<Hold>) {
         *lock(&self.workers[worker]) = hold;
     }
 
-    pub(crate) fn note_job(&self, hold: Option<Hold>) {
-        *lock(&self.job) = hold;
+    pub(crate) fn note_publication(&self, hold: Option<Hold>) {
+        *lock(&self.publication) = hold;
     }
 
-    /// What an epoch waits for: what is outside if there is such a thing, since all else may wait
-    /// for that.
-    pub(crate) fn now(&self) -> Option<Hold> {
-        if let Some(hold) = lock(&self.job).clone() {
-            return Some(hold);
-        }
+    /// What it waits for to publish.
+    pub(crate) fn of_publication(&self) -> Option<Hold> {
+        lock(&self.publication).clone()
+    }
+
+    /// What the open epoch waits for: what is outside if there is such a thing, since all else may
+    /// wait for that.
+    pub(crate) fn of_workers(&self) -> Option<Hold> {
         let mut holds: Vec<Hold> =
             self.workers.iter().filter_map(|worker| lock(worker).clone()).collect();
         // Stable: of several the first worker's.
@@ -82,17 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_outside_is_named_first_and_the_job_before_its_workers() {
+    fn what_is_outside_is_named_first() {
         let holds = Holds::new(2);
-        let told = || told(Duration::from_secs(93), holds.now().as_ref());
+        let told = || told(Duration::from_secs(93), holds.of_workers().as_ref());
         assert_eq!(told(), "waits 93 s for its workers");
         holds.note(0, Some(Hold::here("the barrier to reach Rank".into())));
         assert_eq!(told(), "waits 93 s for the barrier to reach Rank");
         holds.note(1, Some(Hold::room_in("board")));
         assert_eq!(told(), "waits 93 s for table board to take what it was given");
-        holds.note_job(Some(Hold::here("its files to be stored".into())));
-        assert_eq!(told(), "waits 93 s for its files to be stored");
-        holds.note_job(None);
+        holds.note_publication(Some(Hold::room_in("sums")));
+        assert_eq!(told(), "waits 93 s for table board to take what it was given");
+        assert_eq!(holds.of_publication(), Some(Hold::room_in("sums")));
         holds.note(1, None);
         assert_eq!(told(), "waits 93 s for the barrier to reach Rank");
     }

@@ -2,12 +2,15 @@
 //!
 //! Called by the binary and by tests with a plan and its connections. The job thread owns the
 //! checkpoints: it opens an epoch, waits for every worker's part, publishes the manifest, and only
-//! then lets sinks publish theirs, on a thread beside it. `epochs` decides what is done when; this
-//! does it.
+//! then lets sinks publish theirs, on a thread beside it, while the next epoch may be under way.
+//! `epochs` decides what is done when; this does it.
 //!
 //! ```text
 //! request epoch ─ workers: barrier, freeze, store, hard links ─ all parts here ─ manifest ─ publishing mark ─ sinks commit
 //! ```
+//!
+//! What always holds: all that was staged and may not be published is in the newest manifest, be it
+//! as [`Manifest::begun`] or as staged, which names everything that nobody has begun to publish.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +21,8 @@ use std::time::Duration;
 use super::control::{Control, Report, Requests, Snapshot, Stats};
 use super::crash::CrashPoint;
 use super::driver::Driver;
-use super::epochs::{Action, Epochs, Happened, Stands};
-use super::graph::{ERRORS, Graph, share_sources};
+use super::epochs::{Action, Epochs, Happened, Stands, Waits};
+use super::graph::{Graph, named_sinks, share_sources, staged_of};
 use super::holds::{Hold, Holds, told};
 use super::inputs::Changes;
 pub use super::observer::{Observer, Outcome};
@@ -27,7 +30,9 @@ use super::publication::Publication;
 use super::recovery::{Recovered, Recovery};
 use super::worker::SharedSource;
 use crate::checkpoint::decide::Disk;
-use crate::checkpoint::manifest::{Manifest, SourceState, forget_finished, join_splits};
+use crate::checkpoint::manifest::{
+    Begun, Manifest, SourceState, StagedOfSinks, forget_finished, join_splits,
+};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
@@ -85,11 +90,26 @@ pub fn run(
     match recovered {
         Recovered::IsOver(outcome) => Ok(outcome),
         Recovered::GoesOn { manifest: newest, last_epoch } => {
-            Job { plan, connected, options, store, run_ms, newest: *newest, changes, last_epoch }
-                .run(observer)
+            let job = Job {
+                plan,
+                connected,
+                options,
+                store,
+                run_ms,
+                newest: *newest,
+                is_unpublished: false,
+                begun: None,
+                changes,
+                last_epoch,
+            };
+            job.run(observer)
         }
     }
 }
+
+/// While so much is staged and not published, only the last epoch of the job is opened: manifests
+/// hold it, and each is written whole. It is eight outboxes that are full.
+const OWED_BYTES_MAX: usize = 64 << 20;
 
 /// What a checkpoint waits for while the job thread makes it.
 const STORING: &str = "its files and its manifest to be stored";
@@ -102,6 +122,10 @@ struct Job<'a> {
     run_ms: i64,
     /// That of the newest checkpoint.
     newest: Manifest,
+    /// Nobody has begun to publish what that has staged.
+    is_unpublished: bool,
+    /// What the sinks are at.
+    begun: Option<Begun>,
     changes: Changes,
     /// Epochs up to this one have been numbered, also those that are given up: files are named
     /// after epochs.
@@ -200,7 +224,8 @@ impl Job<'_> {
                     }
                 }
             };
-            let hold = running.control.holds.now();
+            let holds = &running.control.holds;
+            let hold = holds.of_workers();
             let now = clock.monotonic();
             let stands = Stands {
                 now,
@@ -208,13 +233,20 @@ impl Job<'_> {
                 is_stop_asked: self.options.stop.load(Ordering::Acquire),
                 is_epoch_wanted: running.control.is_epoch_wanted.load(Ordering::Acquire),
                 is_outside_awaited: hold.as_ref().is_some_and(|hold| hold.is_outside),
+                is_owed_full: self.owed_bytes() >= OWED_BYTES_MAX,
+            };
+            let hold_of = |waits| match waits {
+                Waits::ToBeStored => hold.clone(),
+                Waits::ToBePublished => holds.of_publication(),
             };
             for action in epochs.on(happened, stands) {
                 match action {
                     Action::Show => {
-                        let waited = epochs.awaited_since().map(|since| now.saturating_sub(since));
-                        let awaited = hold.as_ref().map_or("its workers", |hold| &hold.awaited);
-                        observer.checkpoint_waits(waited.map(|waited| (waited, awaited)));
+                        let awaited = epochs.awaited();
+                        let hold = awaited.and_then(|(waits, _)| hold_of(waits));
+                        let hold = hold.as_ref().map_or("its workers", |hold| &hold.awaited);
+                        let waited = awaited.map(|(_, since)| now.saturating_sub(since));
+                        observer.checkpoint_waits(waited.map(|waited| (waited, hold)));
                         observer.progress(&running.control.stats, running.sources)
                     }
                     Action::Audit => {
@@ -222,17 +254,26 @@ impl Job<'_> {
                         self.connected.sinks.iter().try_for_each(|sink| sink.audit())?;
                     }
                     Action::Open { epoch, afterwards } => self.open(epoch, afterwards, running)?,
-                    Action::Publish { epoch, is_finished, parts } => {
+                    Action::Store { epoch, is_finished, parts } => {
                         // Nobody tells how it goes on until that is done.
                         observer.checkpoint_waits(Some((Duration::ZERO, STORING)));
-                        self.publish_epoch(epoch, is_finished, &parts, running)?
+                        self.store_epoch(epoch, is_finished, &parts)?;
+                        if self.begun.is_some() {
+                            observer.checkpoint(epoch);
+                        }
                     }
+                    Action::Publish { epoch } => self.publish(epoch, running)?,
                     Action::Complete { epoch } => {
                         self.complete(epoch)?;
-                        observer.checkpoint(epoch);
+                        if epoch == self.newest.epoch {
+                            observer.checkpoint(epoch);
+                        }
                     }
-                    Action::Tell { epoch, waited } => {
-                        tracing::warn!("checkpoint {epoch} {}", told(waited, hold.as_ref()));
+                    Action::Tell { epoch, waits, waited } => {
+                        tracing::warn!(
+                            "checkpoint {epoch} {}",
+                            told(waited, hold_of(waits).as_ref())
+                        );
                     }
                     Action::Fail { epoch, waited, is_last } => {
                         let stats = &running.control.stats;
@@ -264,58 +305,78 @@ impl Job<'_> {
     ) -> Result<(), JobError> {
         self.store.begin(epoch)?;
         running.control.requests.request(epoch, afterwards);
+        // Every writer will stage what it holds; who holds so much again asks again.
+        running.control.is_epoch_wanted.store(false, Ordering::Release);
         running.driver.wake();
         Ok(())
     }
 
-    /// Makes a checkpoint of parts that are all here, and lets the sinks publish what they staged.
-    fn publish_epoch(
+    /// Makes a checkpoint of parts that are all here.
+    fn store_epoch(
         &mut self,
         epoch: Epoch,
         is_finished: bool,
         parts: &[Snapshot],
-        running: &mut Running<'_>,
     ) -> Result<(), JobError> {
+        let manifest = self.manifest_of(epoch, is_finished, parts);
         #[cfg(test)]
         if planted::has(Bug::PublishesBeforeManifest) {
-            let early = self.manifest_of(epoch, is_finished, parts);
-            let early = Publication::of(&early, self.plan, self.connected);
+            let early = Publication::of(epoch, &manifest.staged, self.plan, self.connected);
             early.publish(|_, sink, staged| sink.commit(staged))?;
         }
-        // Every writer has staged what it held; who holds so much again asks again.
-        running.control.is_epoch_wanted.store(false, Ordering::Release);
         self.crash(CrashPoint::BeforeManifest)?;
-        let manifest = self.store.publish(self.manifest_of(epoch, is_finished, parts))?;
+        self.newest = self.store.publish(manifest)?;
+        self.is_unpublished = true;
         self.crash(CrashPoint::BeforeRename)?;
+        let files = self.newest.files.len();
+        tracing::debug!(epoch = epoch.number(), files, "checkpoint published");
+        if self.begun.is_some() {
+            // Nothing else forgets older ones while the sinks are at theirs. What these have to
+            // publish is in this one.
+            self.store.retain(epoch)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the sinks publish what the newest checkpoint has staged.
+    fn publish(&mut self, epoch: Epoch, running: &mut Running<'_>) -> Result<(), JobError> {
+        debug_assert!(self.begun.is_none() && epoch == self.newest.epoch, "it is not its turn");
         self.store.begin_publishing(epoch)?;
-        tracing::debug!(
-            epoch = epoch.number(),
-            files = manifest.files.len(),
-            "checkpoint published"
-        );
-        let publication = Publication::of(&manifest, self.plan, self.connected);
-        self.newest = manifest;
+        let staged = &self.newest.staged;
+        let publication = Publication::of(epoch, staged, self.plan, self.connected);
+        self.begun = Some(Begun { epoch, staged: staged.clone() });
+        self.is_unpublished = false;
         let (reports, control) = (running.to_reports.clone(), running.control.clone());
         running.driver.publish(move || {
             let commit = |table: &str, sink: &dyn Sink, staged: &[Staged]| {
-                control.holds.note_job(Some(Hold::room_in(table)));
+                control.holds.note_publication(Some(Hold::room_in(table)));
                 sink.commit(staged)
             };
             let result = publication.publish(commit).map(|refused| {
                 control.stats.diverted.fetch_add(refused, Ordering::Relaxed);
             });
-            control.holds.note_job(None);
+            control.holds.note_publication(None);
             // The job may have failed meanwhile; then nobody needs the report.
             let _ = reports.send(Report::Published(result));
         });
         Ok(())
     }
 
-    /// The sinks have published an epoch.
-    fn complete(&self, epoch: Epoch) -> Result<(), JobError> {
+    /// The sinks have published an epoch, with all before it.
+    fn complete(&mut self, epoch: Epoch) -> Result<(), JobError> {
         self.crash(CrashPoint::AfterRename)?;
         self.store.end_publishing(epoch)?;
+        self.begun = None;
         Ok(self.store.retain(epoch)?)
+    }
+
+    /// Bytes that are staged and not known to be published.
+    fn owed_bytes(&self) -> usize {
+        let of = |staged: &StagedOfSinks| -> usize {
+            staged.iter().flat_map(|(_, parts)| parts).map(Vec::len).sum()
+        };
+        let unpublished = if self.is_unpublished { of(&self.newest.staged) } else { 0 };
+        unpublished + self.begun.as_ref().map_or(0, |begun| of(&begun.staged))
     }
 
     /// The manifest of an epoch: the parts of all workers joined. `parts`: by worker.
@@ -338,16 +399,16 @@ impl Job<'_> {
             let joined = operators.get(id).map_or(*state, |known| known.join(*state));
             operators.insert(*id, joined);
         }
-        let staged = self.plan.sinks.iter().enumerate().map(|(i, sink)| {
-            let of_sink = parts
-                .iter()
-                .flat_map(|p| &p.staged)
-                .filter(|(s, _)| *s == i)
-                .map(|(_, bytes)| bytes.clone());
-            (sink.name.clone(), of_sink.collect::<Vec<_>>())
+        // By sink, the error stream last.
+        let mut own: Vec<Vec<Staged>> = vec![Vec::new(); self.plan.sinks.len() + 1];
+        for part in parts {
+            part.staged.iter().for_each(|(sink, staged)| own[*sink].push(staged.clone()));
+            own[self.plan.sinks.len()].push(part.errors_staged.clone());
+        }
+        let staged = named_sinks(self.plan, self.connected).zip(own).map(|((name, sink), own)| {
+            let own = own.into_iter().filter(|staged| !staged.is_empty()).collect();
+            (name.to_owned(), self.with_unpublished(name, sink.as_ref(), own))
         });
-        let errors: Vec<Staged> =
-            parts.iter().map(|p| p.errors_staged.clone()).filter(|e| !e.is_empty()).collect();
         Manifest {
             run_ms: self.run_ms,
             epoch,
@@ -358,11 +419,30 @@ impl Job<'_> {
             sources: sources.collect(),
             operators: operators.into_iter().collect(),
             files: vec![],
-            staged: staged
-                .chain(std::iter::once((ERRORS.to_string(), errors)))
-                .filter(|(_, s)| !s.is_empty())
-                .collect(),
+            staged: staged.filter(|(_, s)| !s.is_empty()).collect(),
+            begun: self.still_begun(),
         }
+    }
+
+    /// What the sinks are at, for the checkpoint.
+    fn still_begun(&self) -> Option<Begun> {
+        #[cfg(test)]
+        if planted::has(Bug::ForgetsWhatIsBegun) {
+            return None;
+        }
+        self.begun.clone()
+    }
+
+    /// What is staged of a sink, with what nobody has begun to publish of the checkpoint before.
+    fn with_unpublished(&self, name: &str, sink: &dyn Sink, newer: Vec<Staged>) -> Vec<Staged> {
+        if !self.is_unpublished {
+            return newer;
+        }
+        #[cfg(test)]
+        if planted::has(Bug::ForgetsWhatWaits) {
+            return newer;
+        }
+        sink.join_staged(staged_of(&self.newest.staged, name).to_vec(), newer)
     }
 
     fn crash(&self, point: CrashPoint) -> Result<(), JobError> {
@@ -395,6 +475,7 @@ mod tests {
                     operators: vec![],
                     files: vec![],
                     staged: vec![],
+                    begun: None,
                 };
                 store.begin(Epoch::START).expect("a folder");
                 store.publish(manifest).expect("published");

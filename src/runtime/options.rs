@@ -97,8 +97,17 @@ impl std::fmt::Debug for Scheduling {
 
 /// Who comes next, where everything happens on one thread.
 pub trait Turns: Send + Sync {
-    /// The next turn. `idle`: the workers that have found nothing to do since anything happened.
-    fn next(&self, workers: usize, idle: usize) -> Turn;
+    fn next(&self, stands: OneThread) -> Turn;
+}
+
+/// How things stand on the one thread.
+#[derive(Debug, Clone, Copy)]
+pub struct OneThread {
+    pub workers: usize,
+    /// The workers that have found nothing to do since anything happened.
+    pub idle: usize,
+    /// Sinks are to publish something.
+    pub publishes: bool,
 }
 
 /// What happens next.
@@ -106,6 +115,8 @@ pub trait Turns: Send + Sync {
 pub enum Turn {
     /// This worker makes a step.
     Worker(usize),
+    /// The sinks publish what they are to publish, all of it.
+    Publication,
     /// Something outside has happened: there may be something to do again.
     Outside,
     /// The process is killed.

@@ -1,7 +1,7 @@
 //! What do sinks do once a checkpoint is durable? They publish what they staged, and say what the
 //! outside refused.
 //!
-//! Made by `job` for each epoch, on whose thread for that it runs, and by `recovery` for what a
+//! Made by `job` for what is stored, on whose thread for that it runs, and by `recovery` for what a
 //! killed process may not have published. What always holds: the error stream comes after the others,
 //! so that it has what they could not publish; all of it may be repeated.
 
@@ -10,12 +10,12 @@ use std::sync::Arc;
 use super::errors;
 use super::graph::{named_sinks, staged_of};
 use super::options::Connected;
-use crate::checkpoint::manifest::Manifest;
+use crate::checkpoint::manifest::StagedOfSinks;
 use crate::ids::Epoch;
 use crate::plan::physical::PhysicalPlan;
 use crate::sink::{Sink, SinkError, Staged};
 
-/// What the manifest of an epoch has of each sink.
+/// What is staged of each sink, up to an epoch.
 pub(crate) struct Publication {
     epoch: Epoch,
     /// By name, in the order of the plan.
@@ -24,12 +24,16 @@ pub(crate) struct Publication {
 }
 
 impl Publication {
-    pub fn of(manifest: &Manifest, plan: &PhysicalPlan, connected: &Connected) -> Publication {
-        let sinks = named_sinks(plan, connected).map(|(name, sink)| {
-            (name.to_owned(), sink.clone(), staged_of(manifest, name).to_vec())
-        });
-        let errors = connected.errors.clone();
-        Publication { epoch: manifest.epoch, sinks: sinks.collect(), errors }
+    /// Of what a manifest has staged, `epoch` and `staged` of that or of what it names as begun.
+    pub fn of(
+        epoch: Epoch,
+        staged: &StagedOfSinks,
+        plan: &PhysicalPlan,
+        connected: &Connected,
+    ) -> Publication {
+        let sinks = named_sinks(plan, connected)
+            .map(|(name, sink)| (name.to_owned(), sink.clone(), staged_of(staged, name).to_vec()));
+        Publication { epoch, sinks: sinks.collect(), errors: connected.errors.clone() }
     }
 
     /// Publishes by [`Sink::commit`] or [`Sink::recommit`], which `publish` calls for each table. Returns how many rows were refused: these

@@ -13,7 +13,7 @@ use super::inputs::Changes;
 use super::observer::{Observer, Outcome};
 use super::publication::Publication;
 use crate::checkpoint::decide::{Decision, Disk, Wanted, decide};
-use crate::checkpoint::manifest::{Manifest, SourceState, SplitState};
+use crate::checkpoint::manifest::{Manifest, SourceState, SplitState, StagedOfSinks};
 use crate::checkpoint::store::CheckpointStore;
 use crate::ids::Epoch;
 use crate::ingest::Ingest;
@@ -96,7 +96,7 @@ impl Recovery<'_> {
                     return Ok(Recovered::IsOver(Outcome::Stopped));
                 }
                 self.discard_uncommitted()?;
-                self.publication(&manifest).resume()?;
+                self.publication(manifest.epoch, &manifest.staged).resume()?;
                 observer.resumed(manifest.epoch, &skipped);
                 self.changes.tell(self.plan, self.connected, &manifest);
                 Ok(Recovered::GoesOn { manifest, last_epoch })
@@ -158,30 +158,47 @@ impl Recovery<'_> {
             operators: vec![],
             files: vec![],
             staged: vec![],
+            begun: None,
             sources,
         })
     }
 
-    fn publication(&self, manifest: &Manifest) -> Publication {
-        Publication::of(manifest, self.plan, self.connected)
+    fn publication(&self, epoch: Epoch, staged: &StagedOfSinks) -> Publication {
+        Publication::of(epoch, staged, self.plan, self.connected)
     }
 
-    /// Commits what a killed process may not have. Where it had finished, nothing is looked at
-    /// again: whoever reads the files may have taken them away. Where it had begun, that is so for
-    /// some of them.
+    /// Commits what a killed process may not have: what it was at when the checkpoint was made, and
+    /// then what is staged in that.
     fn recommit(&self, manifest: &Manifest, disk: &Disk) -> Result<Recommitted, JobError> {
         #[cfg(test)]
         if planted::has(Bug::ForgetsToPublishAgain) {
             self.store.end_publishing(manifest.epoch)?;
             return Ok(Recommitted::Done);
         }
-        if disk.published.is_some_and(|published| published >= manifest.epoch) {
+        let begun = manifest.begun.iter().map(|begun| (begun.epoch, &begun.staged));
+        for (epoch, staged) in begun.chain([(manifest.epoch, &manifest.staged)]) {
+            if self.recommit_epoch(epoch, staged, disk)? == Recommitted::Stopped {
+                return Ok(Recommitted::Stopped);
+            }
+        }
+        Ok(Recommitted::Done)
+    }
+
+    /// Where a process had published all of it, nothing is looked at again: whoever reads the files
+    /// may have taken them away. Where it had begun, that is so for some of them.
+    fn recommit_epoch(
+        &self,
+        epoch: Epoch,
+        staged: &StagedOfSinks,
+        disk: &Disk,
+    ) -> Result<Recommitted, JobError> {
+        if disk.published.is_some_and(|published| published >= epoch) {
             return Ok(Recommitted::Done);
         }
-        let publication = self.publication(manifest);
-        let is_begun = disk.publishing.is_some_and(|publishing| publishing >= manifest.epoch);
+        let publication = self.publication(epoch, staged);
+        let is_begun = disk.publishing.is_some_and(|publishing| publishing >= epoch);
         if !is_begun {
-            self.store.begin_publishing(manifest.epoch)?;
+            self.store.begin_publishing(epoch)?;
         }
         let publish = |_: &str, sink: &dyn Sink, staged: &[Staged]| {
             if is_begun { sink.recommit(staged) } else { sink.commit(staged) }
@@ -194,7 +211,7 @@ impl Recovery<'_> {
             }
             published => published?,
         };
-        self.store.end_publishing(manifest.epoch)?;
+        self.store.end_publishing(epoch)?;
         Ok(Recommitted::Done)
     }
 

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use super::executor::{Moved, Sim};
 use super::scenario::End;
 use crate::runtime::crash::{CrashPoint, CrashSchedule};
-use crate::runtime::options::{Turn, Turns};
+use crate::runtime::options::{OneThread, Turn, Turns};
 use crate::time::virtual_time::VirtualTime;
 
 /// A job that has not ended after so many turns goes round in circles.
@@ -38,6 +38,8 @@ pub(super) struct Clockwork {
     sim: Arc<Sim>,
     time: Arc<VirtualTime>,
     end: Option<End>,
+    /// How often what waits to be published has its turn: at once, or after other checkpoints.
+    publication_share: f64,
     /// What happens in the midst of the process, and at which turn.
     once: Option<(u64, Box<dyn Fn() + Send + Sync>)>,
     /// Set when the process is asked to stop.
@@ -54,12 +56,14 @@ struct Ticking {
 
 impl Clockwork {
     pub fn new(sim: &Arc<Sim>, time: &Arc<VirtualTime>, seed: u64, end: Option<End>) -> Clockwork {
-        let ticking =
-            Ticking { rng: ChaCha8Rng::seed_from_u64(!seed), turns: 0, why: String::new() };
+        let mut rng = ChaCha8Rng::seed_from_u64(!seed);
+        let publication_share = [1.0, 0.1, 0.005][rng.random_range(0..3)];
+        let ticking = Ticking { rng, turns: 0, why: String::new() };
         Clockwork {
             sim: sim.clone(),
             time: time.clone(),
             end,
+            publication_share,
             once: None,
             stop: Arc::default(),
             state: Mutex::new(ticking),
@@ -86,7 +90,8 @@ impl Clockwork {
 }
 
 impl Turns for Clockwork {
-    fn next(&self, workers: usize, idle: usize) -> Turn {
+    fn next(&self, stands: OneThread) -> Turn {
+        let OneThread { workers, idle, publishes } = stands;
         let mut state = self.state();
         state.turns += 1;
         let turn = state.turns;
@@ -106,7 +111,11 @@ impl Turns for Clockwork {
         }
         let worker = state.rng.random_range(0..workers);
         let task_first = state.rng.random_bool(0.3);
+        let publication_first = publishes && state.rng.random_bool(self.publication_share);
         drop(state);
+        if publication_first {
+            return Turn::Publication;
+        }
         // Each of the workers has most likely looked.
         let all_idle = idle > 3 * workers;
         if (task_first || all_idle) && self.sim.run_one() {

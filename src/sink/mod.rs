@@ -6,7 +6,7 @@
 //! ```text
 //! worker   write … write │ begin_prepare(epoch) │ write … write          rows behind the barrier are of the next epoch
 //!                        │                      └ poll_prepare … Staged   asked again after each wake-up, if it was not there
-//! job      all parts are here │ manifest with what was staged │ commit    may take its time; the next epoch waits for it
+//! job      all parts are here │ manifest with what was staged │ commit    may take its time; what is staged meanwhile is joined
 //! start    resume(staged) │ commit again, if it may not have ended │ writers are made
 //! ```
 //!
@@ -123,7 +123,8 @@ pub trait Sink: Send + Sync {
     /// with as many workers. `wake` wakes the worker that owns it.
     fn writer(&self, writer: usize, wake: Wake) -> Result<Box<dyn SinkWriter>, SinkError>;
     /// Publishes what writers prepared. `staged` holds what they gave, empty ones left out.
-    /// Idempotent. Called on a thread on which nothing else waits, one epoch after the other.
+    /// Idempotent. Called on a thread on which nothing else waits, one publication after the other;
+    /// writers may be at later epochs meanwhile.
     fn commit(&self, _staged: &[Staged]) -> Result<(), SinkError> {
         Ok(())
     }
@@ -132,6 +133,14 @@ pub trait Sink: Send + Sync {
     /// and is no failure.
     fn recommit(&self, staged: &[Staged]) -> Result<(), SinkError> {
         self.commit(staged)
+    }
+    /// What is to be committed of an epoch and of one before it that was not: together they are one
+    /// publication, and part of one checkpoint. `older` and `newer` hold what writers gave, in their
+    /// order. Sinks whose newer part says all leave out what is older.
+    fn join_staged(&self, older: Vec<Staged>, newer: Vec<Staged>) -> Vec<Staged> {
+        let mut joined = older;
+        joined.extend(newer);
+        joined
     }
     /// Takes over what was staged for the checkpoint that the job goes on from, whether it was
     /// committed or not. Called before writers are made; they send what may not have arrived.

@@ -46,6 +46,7 @@ fn manifest(epoch: Epoch) -> Manifest {
         operators: vec![],
         files: vec![],
         staged: vec![],
+        begun: None,
     }
 }
 

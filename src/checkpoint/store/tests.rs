@@ -101,6 +101,7 @@ fn manifest(epoch: Epoch, workers: usize) -> Manifest {
         operators: vec![],
         files: vec![],
         staged: vec![],
+        begun: None,
     }
 }
 
