@@ -101,7 +101,7 @@
 //! a circle; what is common to a folder stands in the folder's `mod.rs`. `tests/architecture.rs`
 //! reads the list and checks.
 //!
-//! - `planted`: faults for tests that have to find them
+//! - `planted`, `peaks`: for tests: faults that they have to find, and what was held at most
 //! - `bounded`, `secret`, `suggest`: words for people: short enough, without keys
 //! - `files`: where state and results in files are kept
 //! - `engine_words`: what the engine below says, said in words of SQL
@@ -190,6 +190,8 @@ pub mod embed;
 
 pub mod cli;
 
+#[cfg(test)]
+mod peaks;
 #[cfg(test)]
 mod planted;
 #[cfg(test)]

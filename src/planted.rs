@@ -34,10 +34,12 @@ pub(crate) enum Bug {
     CountsEmissionsAsRevisions,
     /// A write that the table did not take counts as written.
     DropsThrottledWrites,
+    /// A chain is given rows though those before them wait for room.
+    IgnoresFullLanes,
 }
 
 impl Bug {
-    pub const ALL: [Bug; 13] = [
+    pub const ALL: [Bug; 14] = [
         Bug::ResumesAtLastRecord,
         Bug::ForgetsAChild,
         Bug::PausesWhatOthersWaitFor,
@@ -51,6 +53,7 @@ impl Bug {
         Bug::ForgetsTombstones,
         Bug::CountsEmissionsAsRevisions,
         Bug::DropsThrottledWrites,
+        Bug::IgnoresFullLanes,
     ];
 }
 

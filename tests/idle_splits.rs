@@ -237,6 +237,7 @@ fn run(lines: &[(usize, Says)], bounded: bool) -> (Outcome, Vec<String>, Late) {
         batch_rows: 10,
         lane_bytes_max: 1 << 20,
         accumulator_bytes_max: 1 << 20,
+        owed_bytes_max: 1 << 20,
         read_ahead_bytes: 1 << 20,
         stores: StoreKind::RocksDb,
         state_cache_bytes: 1 << 20,

@@ -21,6 +21,8 @@ use super::errors::BarrierSide;
 use super::exchange::Outlet;
 use crate::ids::Epoch;
 use crate::operator::{Context, Event, Operator, OperatorError, OperatorFailure};
+#[cfg(test)]
+use crate::peaks;
 use crate::runtime::error::JobError;
 use crate::sink::{Prepared, SinkError, SinkWriter};
 use crate::state::store::Changes;
@@ -232,6 +234,30 @@ impl Chain {
             }
         }
         Ok(false)
+    }
+
+    /// Notes what is held at its end, where something has just come to it. `before_bytes`: what was
+    /// held there before.
+    #[cfg(test)]
+    pub(crate) fn note_peaks(&self, before_bytes: usize) {
+        let bytes = self.end_bytes();
+        peaks::note(|peaks| &mut peaks.step, bytes.saturating_sub(before_bytes));
+        peaks::note(
+            |peaks| match &self.end {
+                ChainEnd::Edge(_) => &mut peaks.outlet,
+                ChainEnd::Sink(_) => &mut peaks.writer,
+            },
+            bytes,
+        );
+    }
+
+    /// What is held at its end.
+    #[cfg(test)]
+    pub(crate) fn end_bytes(&self) -> usize {
+        match &self.end {
+            ChainEnd::Edge(outlet) => outlet.waiting_bytes(),
+            ChainEnd::Sink(end) => end.writer.memory_bytes(),
+        }
     }
 
     /// Accumulators, and rows that the sink at its end holds.

@@ -108,6 +108,12 @@ impl Outlet {
         moved
     }
 
+    /// Bytes of what waits for room.
+    #[cfg(test)]
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting.iter().flatten().map(Event::memory_bytes).sum()
+    }
+
     pub(crate) fn is_stalled(&self) -> bool {
         self.waiting.iter().any(|w| !w.is_empty())
     }

@@ -17,6 +17,8 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use crate::operator::Event;
+#[cfg(test)]
+use crate::peaks;
 
 /// Wakes a worker's thread. Cheap to call when it is awake.
 #[derive(Default)]
@@ -84,6 +86,11 @@ impl Inbox {
             return Err(event);
         }
         lane.bytes.fetch_add(bytes, Ordering::AcqRel);
+        #[cfg(test)]
+        {
+            peaks::note(|peaks| &mut peaks.lane, lane.bytes.load(Ordering::Acquire));
+            peaks::note(|peaks| &mut peaks.event, bytes);
+        }
         append(&mut lane.queue.lock().unwrap_or_else(PoisonError::into_inner), event);
         self.parker.wake();
         Ok(())

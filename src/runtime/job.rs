@@ -37,13 +37,16 @@ use crate::checkpoint::store::CheckpointStore;
 use crate::ids::{Epoch, OperatorId};
 use crate::operator::OperatorState;
 use crate::plan::physical::{OperatorPlan, PhysicalPlan};
-#[cfg(test)]
-use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
 use crate::runtime::options::{Connected, JobOptions, Scheduling};
 use crate::sink::{Afterwards, Sink, Staged};
 use crate::state::KEY_GROUPS;
 use crate::time::clock::ProcessingClock;
+#[cfg(test)]
+use crate::{
+    peaks,
+    planted::{self, Bug},
+};
 
 /// The number of the run that a state directory belongs to, which sinks need before the job starts;
 /// `fresh` drops what is there. Where a run begins, its number is `now_ms`, the time of the servers
@@ -106,10 +109,6 @@ pub fn run(
         }
     }
 }
-
-/// While so much is staged and not published, only the last epoch of the job is opened: manifests
-/// hold it, and each is written whole. It is eight outboxes that are full.
-const OWED_BYTES_MAX: usize = 64 << 20;
 
 /// What a checkpoint waits for while the job thread makes it.
 const STORING: &str = "its files and its manifest to be stored";
@@ -233,7 +232,7 @@ impl Job<'_> {
                 is_stop_asked: self.options.stop.load(Ordering::Acquire),
                 is_epoch_wanted: running.control.is_epoch_wanted.load(Ordering::Acquire),
                 is_outside_awaited: hold.as_ref().is_some_and(|hold| hold.is_outside),
-                is_owed_full: self.owed_bytes() >= OWED_BYTES_MAX,
+                is_owed_full: self.owed_bytes() >= self.options.owed_bytes_max,
             };
             let hold_of = |waits| match waits {
                 Waits::ToBeStored => hold.clone(),
@@ -327,6 +326,16 @@ impl Job<'_> {
         self.crash(CrashPoint::BeforeManifest)?;
         self.newest = self.store.publish(manifest)?;
         self.is_unpublished = true;
+        #[cfg(test)]
+        {
+            let of_part = |part: &Snapshot| -> usize {
+                let of_tables: usize = part.staged.iter().map(|(_, staged)| staged.len()).sum();
+                of_tables + part.errors_staged.len()
+            };
+            let own_bytes = parts.iter().map(of_part).sum();
+            peaks::note(|peaks| &mut peaks.staged, own_bytes);
+            peaks::note(|peaks| &mut peaks.owed, self.owed_bytes());
+        }
         self.crash(CrashPoint::BeforeRename)?;
         let files = self.newest.files.len();
         tracing::debug!(epoch = epoch.number(), files, "checkpoint published");

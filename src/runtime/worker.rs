@@ -33,6 +33,8 @@ use super::errors::{BarrierSide, ErrorStream};
 use super::inbox::{Inbox, Parker};
 use crate::ids::{Epoch, OperatorId, WorkerId};
 use crate::operator::{Context, Counters, Event, FailedRows};
+#[cfg(test)]
+use crate::planted::{self, Bug};
 use crate::runtime::error::JobError;
 use crate::state::store::StateDb;
 use crate::time::Watermark;
@@ -189,6 +191,10 @@ impl Worker {
     /// Whether a chain can be given something. A sink that is full may still take what is before a
     /// barrier that has been requested: else that would come when the outside lets it, or never.
     fn has_room(&mut self, chain: usize) -> bool {
+        #[cfg(test)]
+        if planted::has(Bug::IgnoresFullLanes) {
+            return true;
+        }
         let requested = self.control.requests.newest();
         let chain = &mut self.chains[chain];
         chain.has_room() || (chain.passed_epoch < requested && chain.has_room_before_barrier())
@@ -279,7 +285,11 @@ impl Worker {
             room_bytes: self.control.accumulator_bytes_max.saturating_sub(self.held_bytes),
             now_ms: self.control.clock.now_ms(),
         };
+        #[cfg(test)]
+        let before_bytes = self.chains[chain].end_bytes();
         act(&mut self.chains[chain], &mut cx)?;
+        #[cfg(test)]
+        self.chains[chain].note_peaks(before_bytes);
         self.divert_failed(chain, side)
     }
 

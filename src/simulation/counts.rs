@@ -9,10 +9,14 @@ use super::queries::{Alignment, Asked};
 use super::scenario::{From, Process, Scenario};
 use super::table::Told;
 use crate::connector::kinesis::queue::NEWS_BYTES_MAX;
+use crate::peaks::Peaks;
 use crate::sink::version::Counts;
 
 /// Calls to a stream beside those of its shards: what a start asks for, and the audit.
 const CALLS_BESIDE_MAX: usize = 2;
+
+/// Edges between the workers of a query of a world.
+const EDGES_MAX: usize = 4;
 
 /// What a process had counted at its end.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,7 +64,31 @@ pub(super) fn check(scenario: &Scenario, process: &Process, seen: &Seen) -> Resu
     if seen.writes.most() > writes_max {
         return Err(format!("{} writes were on their way at once", seen.writes.most()));
     }
-    Ok(())
+    check_peaks(process, &seen.peaks)
+}
+
+/// What was held in lanes, in writers and in checkpoints, against what may be.
+fn check_peaks(process: &Process, peaks: &Peaks) -> Result<(), String> {
+    let Process { workers, lane_bytes_max, buffer_bytes_max, owed_bytes_max, .. } = *process;
+    let step = peaks.step.max(peaks.event);
+    // What comes before a barrier that is on its way lies in lanes, of each worker and edge, and in
+    // a step that is under way at each of their ends.
+    let before_barrier = EDGES_MAX * workers * (lane_bytes_max.max(1) + peaks.event + step);
+    let bounds = [
+        // A lane that has room takes an event, whatever its size.
+        ("a lane", peaks.lane, lane_bytes_max + peaks.event),
+        // A chain that has room takes an event, whatever comes of it; a barrier may bring more.
+        ("the end of a chain", peaks.outlet, 2 * step),
+        ("a writer", peaks.writer, 4 * buffer_bytes_max + before_barrier),
+        // One epoch more is stored before that is noticed, and the last is whatever it is.
+        ("a checkpoint", peaks.owed, owed_bytes_max + 3 * peaks.staged),
+    ];
+    match bounds.into_iter().find(|(_, held, most)| held > most) {
+        None => Ok(()),
+        Some((place, held, most)) => {
+            Err(format!("{held} bytes were held in {place}, which has room for {most}: {peaks:?}"))
+        }
+    }
 }
 
 /// The same of a table. `told`: what it has answered.

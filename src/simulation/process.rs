@@ -28,6 +28,7 @@ use crate::connector::{Bounds, Connectors, Environment, OnGap};
 use crate::files::memory::Tree;
 use crate::ids::Epoch;
 use crate::observe::health::{Health, Report};
+use crate::peaks::{self, Peaks};
 use crate::runtime::control::Stats;
 use crate::runtime::crash::{CrashSchedule, NeverCrash};
 use crate::runtime::error::JobError;
@@ -95,6 +96,8 @@ pub(super) struct Seen {
     /// The most that it may read ahead, and how much more than that it had read once.
     read_ahead_bytes: usize,
     pub too_far_bytes: usize,
+    /// What it held at most.
+    pub peaks: Peaks,
 }
 
 impl Start<'_> {
@@ -105,7 +108,8 @@ impl Start<'_> {
             time: around.time.clone(),
             start_ms: START_MS + process.clock_ahead_ms,
         });
-        let writes = around.tables.caller(self.caller);
+        let mut writes = around.tables.caller(self.caller);
+        writes.buffer_bytes_max = process.buffer_bytes_max;
         seen.writes = writes.open.clone();
         seen.read_ahead_bytes = process.read_ahead_bytes;
         let connectors = Connectors::built_in()
@@ -161,6 +165,7 @@ impl Start<'_> {
             batch_rows: process.batch_rows,
             lane_bytes_max: process.lane_bytes_max,
             accumulator_bytes_max: process.accumulator_bytes_max,
+            owed_bytes_max: process.owed_bytes_max,
             read_ahead_bytes: process.read_ahead_bytes,
             stores: StoreKind::Memory(files),
             state_cache_bytes: 1 << 20,
@@ -172,7 +177,9 @@ impl Start<'_> {
         let sinks = names.zip(connection.connected.sinks.iter().cloned()).collect();
         let health = Arc::new(Health::default());
         seen.progress = Some(Progress::new(None, None, clock, health.clone(), sinks));
+        peaks::take();
         let outcome = job::run(&planned.plan, &connection.connected, &options, store, run_ms, seen);
+        seen.peaks = peaks::take();
         seen.progress = None;
         seen.health = health.read();
         seen.not_new = connection.connected.sinks[0].not_new().unwrap_or_default();

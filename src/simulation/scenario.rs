@@ -46,6 +46,9 @@ pub(super) struct Process {
     pub lane_bytes_max: usize,
     pub accumulator_bytes_max: usize,
     pub read_ahead_bytes: usize,
+    /// What may wait in one writer of the table.
+    pub buffer_bytes_max: usize,
+    pub owed_bytes_max: usize,
     pub trigger: CheckpointTrigger,
     /// How far its clock is ahead of the service's.
     pub clock_ahead_ms: i64,
@@ -62,6 +65,8 @@ impl Process {
             lane_bytes_max: 1 << 20,
             accumulator_bytes_max: 64 << 20,
             read_ahead_bytes: 64 << 20,
+            buffer_bytes_max: 8 << 20,
+            owed_bytes_max: 64 << 20,
             trigger: CheckpointTrigger::AtEnd,
             clock_ahead_ms: 0,
             end: None,
@@ -302,6 +307,8 @@ fn process(rng: &mut ChaCha8Rng, has_end: bool) -> Process {
         lane_bytes_max: [1, 4096, 1 << 20][rng.random_range(0..3)],
         accumulator_bytes_max: [1, 1 << 16, 64 << 20][rng.random_range(0..3)],
         read_ahead_bytes: [1, 1 << 16, 64 << 20][rng.random_range(0..3)],
+        buffer_bytes_max: [1, 1 << 10, 8 << 20][rng.random_range(0..3)],
+        owed_bytes_max: [1, 1 << 10, 64 << 20][rng.random_range(0..3)],
         trigger: match rng.random_range(0..4) {
             0 => CheckpointTrigger::AtEnd,
             1 => CheckpointTrigger::Records(rng.random_range(1..10)),

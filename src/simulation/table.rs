@@ -30,8 +30,8 @@ use held::{Table, get, is_own, is_tombstone, json, only};
 use super::open_calls::OpenCalls;
 use crate::aws::clock::ServerClock;
 use crate::connector::dynamodb::api::{
-    Answer, Attributes, BATCH_KEYS_MAX, CALL_TIMEOUT, Described, Failure, Found, Page, TableApi,
-    TableKey, Tables, Wanted,
+    Answer, Attributes, BATCH_KEYS_MAX, BUFFER_BYTES_MAX, CALL_TIMEOUT, Described, Failure, Found,
+    Page, TableApi, TableKey, Tables, Wanted,
 };
 use crate::connector::dynamodb::item::Put;
 use crate::connector::dynamodb::options::DynamoDbOptions;
@@ -147,7 +147,8 @@ impl Service {
 
     /// For the connector of a process or a job, which the history calls `who`.
     pub fn caller(self: &Arc<Self>, who: &str) -> Caller {
-        Caller { service: self.clone(), who: who.into(), open: Arc::default() }
+        let (service, who) = (self.clone(), who.into());
+        Caller { service, who, open: Arc::default(), buffer_bytes_max: BUFFER_BYTES_MAX }
     }
 
     /// The service's time of day.
@@ -405,9 +406,15 @@ pub(crate) struct Caller {
     who: String,
     /// Its calls.
     pub open: Arc<OpenCalls>,
+    /// What may wait in one of its writers.
+    pub buffer_bytes_max: usize,
 }
 
 impl Tables for Caller {
+    fn buffer_bytes_max(&self) -> usize {
+        self.buffer_bytes_max
+    }
+
     fn open(&self, options: &DynamoDbOptions, clock: Arc<ServerClock>) -> Arc<dyn TableApi> {
         Arc::new(Opened {
             service: self.service.clone(),

@@ -19,6 +19,9 @@ use crate::tasks::BoxFuture;
 
 /// A call that has not answered by then is tried again; DynamoDB answers in milliseconds.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second;
+/// several writers share memory with the state.
+pub(crate) const BUFFER_BYTES_MAX: usize = 8 << 20;
 /// BatchGetItem takes no more keys.
 pub(crate) const BATCH_KEYS_MAX: usize = 100;
 
@@ -118,4 +121,9 @@ pub(crate) trait TableApi: Send + Sync {
 pub(crate) trait Tables: Send + Sync {
     /// Prepares calls for a table; makes none. `clock` is told what time the server has.
     fn open(&self, options: &DynamoDbOptions, clock: Arc<ServerClock>) -> Arc<dyn TableApi>;
+
+    /// What may wait in one writer, bytes.
+    fn buffer_bytes_max(&self) -> usize {
+        BUFFER_BYTES_MAX
+    }
 }

@@ -11,18 +11,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::item::{Item, Put};
-use super::sender::BUFFER_BYTES_MAX;
 use super::staged::{self, SentBy};
 use crate::sink::Staged;
 
 /// The newest change of each key since the last barrier.
-#[derive(Default)]
 pub(crate) struct Outbox {
     by_key: HashMap<Arc<[u8]>, Item>,
     bytes: usize,
+    bytes_max: usize,
 }
 
 impl Outbox {
+    /// `bytes_max`: it takes another change while it holds less than this.
+    pub fn new(bytes_max: usize) -> Outbox {
+        Outbox { by_key: HashMap::new(), bytes: 0, bytes_max }
+    }
+
     /// Takes a row or a deletion, in the place of what was to become of its key.
     pub fn push(&mut self, item: Item) {
         self.bytes += item.memory_bytes;
@@ -38,12 +42,12 @@ impl Outbox {
 
     /// False while it is full, until a barrier comes.
     pub fn has_room(&self) -> bool {
-        self.bytes < BUFFER_BYTES_MAX
+        self.bytes < self.bytes_max
     }
 
     /// True when a barrier should come soon: well before it is full, so that nobody has to wait.
     pub fn wants_epoch(&self) -> bool {
-        self.bytes >= BUFFER_BYTES_MAX / 2
+        self.bytes >= self.bytes_max.div_ceil(2)
     }
 
     /// Empties it into the form of a checkpoint. `version`: that of the epoch.
@@ -73,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_newest_of_a_key_is_staged_with_the_version_of_the_epoch() {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new(8 << 20);
         let deletion = Item { deletes: true, ..item("a", "") };
         for item in [item("b", "1"), item("a", "1"), deletion.clone(), item("b", "22")] {
             outbox.push(item);
@@ -88,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_barrier_is_wanted_before_it_is_full() {
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox::new(8 << 20);
         let mut wanted_bytes = None;
         for key in 0.. {
             if outbox.wants_epoch() {

@@ -26,12 +26,9 @@ use crate::time::timer;
 use crate::wake::Wake;
 use crate::who::{Again, Mistake, Who};
 
-/// What may wait in one writer, bytes. Some seconds of a table that takes 1000 items a second;
-/// several writers share memory with the state.
-pub(crate) const BUFFER_BYTES_MAX: usize = 8 << 20;
-/// What may wait in one writer when a barrier is on its way to it, bytes: the buffer, and some lanes
-/// full of what comes before the barrier. Past that the barrier waits for the table.
-const STAGED_BYTES_MAX: usize = 4 * BUFFER_BYTES_MAX;
+/// How much more than its buffer may wait in one writer when a barrier is on its way to it: some
+/// lanes full of what comes before the barrier. Past that the barrier waits for the table.
+const STAGED_BUFFERS_MAX: usize = 4;
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(50);
 /// Long enough to let a throttled table recover, short enough to notice soon. Jitter adds up to as
 /// much again.
@@ -53,6 +50,8 @@ pub(crate) struct SenderConfig {
     pub requests_max: usize,
     /// Items that may wait or be on their way.
     pub items_max: usize,
+    /// Their bytes.
+    pub bytes_max: usize,
     /// A failed request is not sent again, and an item that cannot be taken is a failure.
     pub fail_on_error: bool,
     pub tasks: Tasks,
@@ -91,12 +90,12 @@ impl Sender {
 
     pub fn has_room(&self) -> bool {
         let lanes = self.lanes();
-        lanes.bytes < BUFFER_BYTES_MAX && lanes.items < self.config.items_max
+        lanes.bytes < self.config.bytes_max && lanes.items < self.config.items_max
     }
 
     /// The same for what comes before a barrier, which stages what is held.
     pub fn has_room_before_barrier(&self) -> bool {
-        self.lanes().bytes < STAGED_BYTES_MAX
+        self.lanes().bytes < STAGED_BUFFERS_MAX * self.config.bytes_max
     }
 
     /// What it occupies.

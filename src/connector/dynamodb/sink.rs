@@ -45,6 +45,8 @@ pub struct DynamoDbSink {
     mode: WriteMode,
     tasks: Tasks,
     api: Arc<dyn TableApi>,
+    /// What may wait in one writer.
+    buffer_bytes_max: usize,
     clock: Arc<ServerClock>,
     /// Looked at for the first writer: until then nothing outside is touched.
     table: Mutex<Option<Arc<Table>>>,
@@ -109,6 +111,7 @@ impl DynamoDbSink {
             mode,
             tasks,
             api,
+            buffer_bytes_max: tables.buffer_bytes_max(),
             clock,
             table: Mutex::default(),
             tally,
@@ -262,6 +265,7 @@ impl DynamoDbSink {
             key: table.found.clone(),
             requests_max: self.options.requests_max,
             items_max: self.options.buffered_max,
+            bytes_max: self.buffer_bytes_max,
             fail_on_error: self.options.fail_on_error,
             tasks: self.tasks.clone(),
             wake,
@@ -382,7 +386,7 @@ impl Sink for DynamoDbSink {
             fail_on_error: self.options.fail_on_error,
         };
         if self.mode == WriteMode::InOrder {
-            return Ok(Box::new(OutboxWriter::new(rows)));
+            return Ok(Box::new(OutboxWriter::new(rows, self.buffer_bytes_max)));
         }
         let sender = self.sender(&table, wake);
         let resumed = std::mem::take(&mut *lock(&self.resumed));

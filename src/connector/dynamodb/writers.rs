@@ -141,8 +141,9 @@ pub(super) struct OutboxWriter {
 }
 
 impl OutboxWriter {
-    pub fn new(rows: RowItems) -> OutboxWriter {
-        OutboxWriter { rows, outbox: Outbox::default(), rejected: Vec::new() }
+    /// `bytes_max`: what it may hold.
+    pub fn new(rows: RowItems, bytes_max: usize) -> OutboxWriter {
+        OutboxWriter { rows, outbox: Outbox::new(bytes_max), rejected: Vec::new() }
     }
 }
 
