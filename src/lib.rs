@@ -86,7 +86,9 @@
 //! RocksDB's caches and write buffers take a quarter of `paceline.memory`, each store its own share
 //! ([`state::store`]); what is moved to a store goes there by the mebibyte; a line of a file may
 //! have 16 MiB. All splits together read ahead an eighth of `paceline.memory`, replies on their
-//! way included ([`source::budget`]). Accumulators take two
+//! way included ([`source::budget`]). While a sixteenth of it is staged and not published, no
+//! further checkpoint is made but the last ([`runtime::job`]); a writer of a DynamoDB table holds
+//! 8 MiB, and what lies before a barrier on top. Accumulators take two
 //! fifths of `paceline.memory`; past that, windows are moved to the store and fire from there, some
 //! key groups at a time ([`operator::window`]). A lookup asks for 1000 keys at a time, takes at
 //! most 64 MiB for an answer, and its cache keeps at most as much. A message has 8 KiB

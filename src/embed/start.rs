@@ -18,9 +18,7 @@ use crate::runtime::crash::NeverCrash;
 use crate::runtime::error::JobError;
 use crate::runtime::graph::LANE_BYTES_MAX;
 use crate::runtime::job;
-use crate::runtime::options::{
-    CheckpointLimits, CheckpointTrigger, JobOptions, OWED_BYTES_MAX, Scheduling,
-};
+use crate::runtime::options::{CheckpointLimits, CheckpointTrigger, JobOptions, Scheduling};
 use crate::sql::error::SqlError;
 use crate::state::store::StoreKind;
 use crate::tasks::Tasks;
@@ -140,7 +138,7 @@ impl Start<'_> {
             // batches in work, what is copied while state moves, and freed pages that the system
             // has not got back yet.
             accumulator_bytes_max: memory_bytes / 5 * 2,
-            owed_bytes_max: OWED_BYTES_MAX,
+            owed_bytes_max: memory_bytes / 16,
             read_ahead_bytes: memory_bytes / 8,
             stores: self.stores,
             state_cache_bytes: memory_bytes / 4,

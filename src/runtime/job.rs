@@ -119,7 +119,7 @@ struct Job<'a> {
     options: &'a JobOptions,
     store: CheckpointStore,
     run_ms: i64,
-    /// That of the newest checkpoint.
+    /// That of the newest checkpoint, without what the sinks have begun to publish.
     newest: Manifest,
     /// Nobody has begun to publish what that has staged.
     is_unpublished: bool,
@@ -325,6 +325,8 @@ impl Job<'_> {
         }
         self.crash(CrashPoint::BeforeManifest)?;
         self.newest = self.store.publish(manifest)?;
+        // The job has that itself.
+        self.newest.begun = None;
         self.is_unpublished = true;
         #[cfg(test)]
         {
@@ -351,9 +353,9 @@ impl Job<'_> {
     fn publish(&mut self, epoch: Epoch, running: &mut Running<'_>) -> Result<(), JobError> {
         debug_assert!(self.begun.is_none() && epoch == self.newest.epoch, "it is not its turn");
         self.store.begin_publishing(epoch)?;
-        let staged = &self.newest.staged;
-        let publication = Publication::of(epoch, staged, self.plan, self.connected);
-        self.begun = Some(Begun { epoch, staged: staged.clone() });
+        let staged = std::mem::take(&mut self.newest.staged);
+        let publication = Publication::of(epoch, &staged, self.plan, self.connected);
+        self.begun = Some(Begun { epoch, staged });
         self.is_unpublished = false;
         let (reports, control) = (running.to_reports.clone(), running.control.clone());
         running.driver.publish(move || {

@@ -125,9 +125,6 @@ pub enum Turn {
     Nothing,
 }
 
-/// Eight outboxes that are full; a manifest of that size is written in a second.
-pub const OWED_BYTES_MAX: usize = 64 << 20;
-
 pub struct JobOptions {
     pub workers: usize,
     pub state_dir: PathBuf,
@@ -143,7 +140,8 @@ pub struct JobOptions {
     /// store.
     pub accumulator_bytes_max: usize,
     /// While so many bytes are staged and not published, only the last epoch of the job is opened:
-    /// manifests hold them, and each is written whole.
+    /// manifests hold them, and each is written whole. They are held up to three times: as staged,
+    /// in the publication, and as what is sent.
     pub owed_bytes_max: usize,
     /// Bytes that readers may hold beyond what was polled, all splits together.
     pub read_ahead_bytes: usize,

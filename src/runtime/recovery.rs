@@ -176,12 +176,21 @@ impl Recovery<'_> {
             return Ok(Recommitted::Done);
         }
         let begun = manifest.begun.iter().map(|begun| (begun.epoch, &begun.staged));
-        for (epoch, staged) in begun.chain([(manifest.epoch, &manifest.staged)]) {
-            if self.recommit_epoch(epoch, staged, disk)? == Recommitted::Stopped {
-                return Ok(Recommitted::Stopped);
+        let all = begun.chain([(manifest.epoch, &manifest.staged)]);
+        let (recommitted, has_given_up) = self.unless_stopped(|| {
+            let mut all = all;
+            all.try_for_each(|(epoch, staged)| self.recommit_epoch(epoch, staged, disk))
+        });
+        match recommitted {
+            Err(JobError::Sink(e)) if has_given_up => {
+                tracing::warn!("the next start publishes what is left: {e}");
+                Ok(Recommitted::Stopped)
             }
+            Err(e) => Err(e),
+            // No sink takes anything any more.
+            Ok(()) if has_given_up => Ok(Recommitted::Stopped),
+            Ok(()) => Ok(Recommitted::Done),
         }
-        Ok(Recommitted::Done)
     }
 
     /// Where a process had published all of it, nothing is looked at again: whoever reads the files
@@ -191,9 +200,9 @@ impl Recovery<'_> {
         epoch: Epoch,
         staged: &StagedOfSinks,
         disk: &Disk,
-    ) -> Result<Recommitted, JobError> {
+    ) -> Result<(), JobError> {
         if disk.published.is_some_and(|published| published >= epoch) {
-            return Ok(Recommitted::Done);
+            return Ok(());
         }
         let publication = self.publication(epoch, staged);
         let is_begun = disk.publishing.is_some_and(|publishing| publishing >= epoch);
@@ -203,16 +212,8 @@ impl Recovery<'_> {
         let publish = |_: &str, sink: &dyn Sink, staged: &[Staged]| {
             if is_begun { sink.recommit(staged) } else { sink.commit(staged) }
         };
-        let (published, has_given_up) = self.unless_stopped(|| publication.publish(publish));
-        match published {
-            Err(e) if has_given_up => {
-                tracing::warn!("the next start publishes what is left: {e}");
-                return Ok(Recommitted::Stopped);
-            }
-            published => published?,
-        };
-        self.store.end_publishing(epoch)?;
-        Ok(Recommitted::Done)
+        publication.publish(publish)?;
+        Ok(self.store.end_publishing(epoch)?)
     }
 
     /// Does what may wait for the outside; when the job is asked to stop meanwhile, the sinks are

@@ -57,7 +57,7 @@ struct Ticking {
 impl Clockwork {
     pub fn new(sim: &Arc<Sim>, time: &Arc<VirtualTime>, seed: u64, end: Option<End>) -> Clockwork {
         let mut rng = ChaCha8Rng::seed_from_u64(!seed);
-        let publication_share = [1.0, 0.1, 0.005][rng.random_range(0..3)];
+        let publication_share = [0.5, 0.05, 0.005][rng.random_range(0..3)];
         let ticking = Ticking { rng, turns: 0, why: String::new() };
         Clockwork {
             sim: sim.clone(),

@@ -308,7 +308,7 @@ fn process(rng: &mut ChaCha8Rng, has_end: bool) -> Process {
         accumulator_bytes_max: [1, 1 << 16, 64 << 20][rng.random_range(0..3)],
         read_ahead_bytes: [1, 1 << 16, 64 << 20][rng.random_range(0..3)],
         buffer_bytes_max: [1, 1 << 10, 8 << 20][rng.random_range(0..3)],
-        owed_bytes_max: [1, 1 << 10, 64 << 20][rng.random_range(0..3)],
+        owed_bytes_max: [1, 1 << 10, 64 << 20, 64 << 20][rng.random_range(0..4)],
         trigger: match rng.random_range(0..4) {
             0 => CheckpointTrigger::AtEnd,
             1 => CheckpointTrigger::Records(rng.random_range(1..10)),

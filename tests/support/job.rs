@@ -22,7 +22,7 @@ use paceline::runtime::error::JobError;
 use paceline::runtime::graph::LANE_BYTES_MAX;
 use paceline::runtime::job;
 use paceline::runtime::job::{Observer, Outcome};
-use paceline::runtime::options::{CheckpointTrigger, JobOptions, OWED_BYTES_MAX, Scheduling};
+use paceline::runtime::options::{CheckpointTrigger, JobOptions, Scheduling};
 use paceline::runtime::worker::SharedSource;
 use paceline::sql::bind::bind;
 use paceline::sql::error::SqlError;
@@ -227,7 +227,7 @@ pub fn observe(
         batch_rows: variation.batch_rows,
         lane_bytes_max: variation.lane_bytes_max,
         accumulator_bytes_max: variation.accumulator_bytes_max,
-        owed_bytes_max: OWED_BYTES_MAX,
+        owed_bytes_max: 16 << 20,
         read_ahead_bytes: 16 << 20,
         stores: StoreKind::RocksDb,
         state_cache_bytes: 16 << 20,

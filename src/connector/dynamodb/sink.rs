@@ -280,7 +280,7 @@ impl DynamoDbSink {
     fn decode(&self, staged: &[Staged]) -> Result<Vec<(SentBy, Put)>, SinkError> {
         let lowest = Version::of_window(self.run_ms, None).to_string().into();
         let mut puts = Vec::new();
-        for part in staged {
+        for part in staged.iter().filter(|part| !part.is_empty()) {
             let part = staged::decode(part, &lowest);
             let (sent_by, part) =
                 part.map_err(|reason| self.unfit(Who::Stored(Again::IsInVain), reason))?;
@@ -351,14 +351,16 @@ impl DynamoDbSink {
     }
 
     /// Waits for results of windows when the job ends with them: for the writers that send them
-    /// already, or, after a kill, for what these had staged.
+    /// already, or, after a kill, for what these had staged. The publication before it may be under
+    /// way when writers end, and is not to wait for them: what the table refuses of theirs is told
+    /// in the name of the last.
     fn commit_last(&self, staged: &[Staged]) -> Result<(), SinkError> {
-        let ending = lock(&self.ending).clone();
-        if !ending.is_empty() {
-            return self.settle(ending);
-        }
         let puts = self.decode_sent_by(SentBy::Commit, staged)?;
-        if puts.is_empty() { Ok(()) } else { self.send_all(puts) }
+        if puts.is_empty() {
+            return Ok(());
+        }
+        let ending = lock(&self.ending).clone();
+        if ending.is_empty() { self.send_all(puts) } else { self.settle(ending) }
     }
 }
 

@@ -270,3 +270,31 @@ fn the_server_says_what_time_it_is() {
     process.pass(3);
     assert_eq!(process.sink.server_ms().ok(), Some(START_MS + 3000));
 }
+
+#[test]
+fn what_writers_that_end_are_refused_is_told_with_the_last_publication() {
+    let mut world = World::new(1);
+    world.service.set_faults(TableFaults {
+        refused_text: Some("rider-x".into()),
+        latency_ms: 50,
+        ..TableFaults::default()
+    });
+    let process = world.process(WriteMode::Versioned, RUN_MS);
+    let mut writer = process.writer();
+    for rider in ["a", "rider-x"] {
+        writer.write(&row(Op::Insert, rider, 1, Some(1))).expect("written");
+    }
+    // One that is stored before the end is published when the writers have ended already.
+    let staged = Process::staged(&mut *writer, 1);
+    let Ok(Prepared::Part { staged: last, .. }) =
+        writer.begin_prepare(Epoch::new(2), Afterwards::Ends)
+    else {
+        panic!("nothing holds it up");
+    };
+    process.sink.commit(&[staged]).expect("no failure");
+    assert_eq!(process.sink.take_refused(), []);
+    process.sink.commit(&[last]).expect("no failure");
+    let refused = process.sink.take_refused();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].row.contains("rider-x"), "{refused:?}");
+}

@@ -89,7 +89,7 @@ impl SharedSource {
     /// Adds splits that others have made known. Gives them with the places at which they begin,
     /// which are those of whoever made them known first: a checkpoint goes by these to see which
     /// children have been opened, and would else forget a parent whose watermark a child of a merge
-    /// has not got yet (seed 5548 of the simulation).
+    /// has not got yet.
     pub(super) fn register(
         &self,
         splits: &mut SplitTable<SplitData>,
