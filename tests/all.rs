@@ -24,6 +24,7 @@ mod kinesis_sink;
 mod kinesis_source;
 mod liveness;
 mod lookup_join;
+mod lookups_in_memory;
 mod messages;
 mod operations;
 mod other_runs;
