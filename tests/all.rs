@@ -17,6 +17,7 @@ mod examples;
 mod expressions;
 mod function_list;
 mod functions;
+mod hints;
 mod idle_splits;
 mod keyed_tables;
 mod killed;
