@@ -221,7 +221,11 @@ pub fn notes(plan: &PhysicalPlan, config: &Config, connectors: &Connectors) -> V
         let (_, writes) = connectors.writes(table).ok()?;
         Some(writes.notes(sink, table, &checkpoints))
     });
-    notes.flatten().chain(ignored(plan, connectors)).collect()
+    notes
+        .flatten()
+        .chain(lookups::notes(plan, connectors))
+        .chain(ignored(plan, connectors))
+        .collect()
 }
 
 /// Options that are read and change nothing, a line for each table.

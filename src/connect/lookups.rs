@@ -3,27 +3,18 @@
 //!
 //! Called by `connect`. What always holds: options are checked unless something stands in for the table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-use arrow::compute::concat_batches;
 
 use super::stand_ins;
 use crate::connector::error::{config_error, place};
-use crate::connector::formats::{DecodeFormat, RecordsOf};
-use crate::connector::stand_in::memory::MemoryTable;
+use crate::connector::formats::RecordsOf;
+use crate::connector::in_memory::{self, table::MemoryTable};
 use crate::connector::{ConnectError, Connectors, Environment, Use, check_options};
-use crate::format::RowsPerRecord;
 use crate::lookup::options::LookupOptions;
 use crate::lookup::{Lookup, LookupTable};
-use crate::plan::physical::LookupPlan;
-use crate::source::{Polled, ReadAhead};
+use crate::plan::physical::{LookupPlan, PhysicalPlan};
 use crate::sql::compared::Compared;
-
-/// Records taken from a sample at a time.
-const SAMPLE_BATCH: usize = 8192;
-/// Rows of a table in memory: a sample of more is no sample.
-const SAMPLE_ROWS_MAX: usize = 1_000_000;
 
 pub(super) fn lookup(
     plan: &LookupPlan,
@@ -36,7 +27,7 @@ pub(super) fn lookup(
     {
         // How often another system would be asked is its own business.
         let options = LookupOptions::parse(&BTreeMap::new()).map_err(|e| config_error(table, e))?;
-        (Arc::new(in_memory(plan, env, compared).map_err(|e| place(e, table))?), options)
+        (Arc::new(sample(plan, env, compared).map_err(|e| place(e, table))?), options)
     } else {
         let (connector, looks_up) = env.connectors.looks_up(table)?;
         check_options(table, connector)?;
@@ -55,43 +46,20 @@ pub(super) fn check(plan: &LookupPlan, connectors: &Connectors) -> Result<(), Co
     looks_up.check(plan)
 }
 
+/// What is to be known of the tables that are looked up, each once: for `check`.
+pub(super) fn notes(plan: &PhysicalPlan, connectors: &Connectors) -> Vec<String> {
+    let tables = plan.lookups.iter().map(|lookup| &lookup.source.table);
+    let notes = tables.filter_map(|table| Some(connectors.looks_up(table).ok()?.1.notes(table)));
+    let notes: BTreeSet<String> = notes.flatten().collect();
+    notes.into_iter().collect()
+}
+
 /// All rows of the table's sample.
-fn in_memory(
+fn sample(
     plan: &LookupPlan,
     env: &Environment<'_>,
     compared: &Compared,
 ) -> Result<MemoryTable, ConnectError> {
-    let table = &plan.source.table;
     let source = stand_ins::sample(&plan.source, env, compared)?;
-    if !source.bounded() {
-        return Err(config_error(table, "its sample never ends: name a file of its rows"));
-    }
-    let schema = &plan.source.decode_schema;
-    let mut decoder = DecodeFormat::of(&plan.source, RecordsOf::Sample, RowsPerRecord::One)?
-        .decoder(&table.name, schema)?;
-    let (mut batches, mut rows) = (Vec::new(), 0);
-    // A sample is what a setting names.
-    let wrong = |e| ConnectError::of_query(&e);
-    for split in source.discover().map_err(wrong)? {
-        let mut reader = source
-            .open(&split.id, &split.start, ReadAhead::alone(Arc::new(|| {})))
-            .map_err(wrong)?;
-        while let Polled::Records(raw) = reader.poll(SAMPLE_BATCH).map_err(wrong)? {
-            let decoded = decoder.decode(&raw);
-            if let Some(bad) = decoded.bad.first() {
-                let at = raw.places.describe(bad.index);
-                return Err(config_error(table, format!("its sample, {at}: {}", bad.reason)));
-            }
-            rows += decoded.batch.num_rows();
-            if rows > SAMPLE_ROWS_MAX {
-                return Err(config_error(
-                    table,
-                    format!("its sample has more than {SAMPLE_ROWS_MAX} rows"),
-                ));
-            }
-            batches.push(decoded.batch);
-        }
-    }
-    let all = concat_batches(schema, &batches).map_err(|e| config_error(table, e))?;
-    MemoryTable::new(&plan.spec, &all).map_err(|e| config_error(table, e))
+    in_memory::read(plan, source.as_ref(), RecordsOf::Sample, env.config.memory_bytes)
 }

@@ -4,7 +4,8 @@
 //! `connect`, which walks the tables of a plan. `options` compares WITH with what a connector
 //! lists, `formats` makes decoders and encoders, `watermarks` reads what any source may say,
 //! `elsewhere` knows
-//! connectors that are not here by name, `inline` holds what a query brings itself (VALUES, the rows of a bare SELECT), `stand_in` what
+//! connectors that are not here by name, `inline` holds what a query brings itself (VALUES, the rows of a bare SELECT),
+//! `in_memory` tables that are read once to be looked up, `stand_in` what
 //! takes the place of a remote system under `--local`. What always holds: nothing outside is
 //! touched by a `check`.
 
@@ -19,6 +20,7 @@ mod faker;
 pub mod filesystem;
 mod firehose;
 pub mod formats;
+pub(crate) mod in_memory;
 pub mod inline;
 pub mod kinesis;
 mod nexmark;
@@ -144,6 +146,11 @@ pub trait Writes {
 
 /// A connector as a table to look up.
 pub trait LooksUp {
+    /// What `check` says of a table whose rows are not those that it has when it is asked, a line
+    /// each that begins with "note".
+    fn notes(&self, _table: &Table) -> Vec<String> {
+        vec![]
+    }
     /// Finds what is wrong with a table's declaration. Its options are of their kinds already.
     fn check(&self, plan: &LookupPlan) -> Result<(), ConnectError>;
     /// Makes what answers; nothing is asked yet.

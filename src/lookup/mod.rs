@@ -35,16 +35,19 @@ pub struct LookupSpec {
     pub table: String,
     /// The columns of an answer.
     pub schema: SchemaRef,
-    /// Those among them that are asked by: the table's primary key, or its first column.
+    /// Those among them that are asked by.
     pub keys: Vec<usize>,
-    /// The table's primary key: the partition key, then the sort key if there is one.
+    /// The table's primary key: in DynamoDB the partition key, then the sort key if there is one.
+    /// None: any number of rows may have the same values.
     pub primary_key: Vec<String>,
 }
 
 impl LookupSpec {
     /// A key has one row at most.
     pub(crate) fn is_unique(&self) -> bool {
-        self.keys.len() == self.primary_key.len()
+        let is_asked =
+            |column: &String| self.keys.iter().any(|&key| self.schema.field(key).name() == column);
+        !self.primary_key.is_empty() && self.primary_key.iter().all(is_asked)
     }
 
     /// The columns of a question.

@@ -17,9 +17,9 @@ pub struct Uses {
 pub enum Access {
     /// From beginning to end.
     Read,
-    /// It is asked for some by their key.
+    /// It is asked for some by the columns that its key begins with.
     LookedUp,
-    /// As the query wants it.
+    /// As the query wants it; when it is asked for some, by any of its columns.
     Either,
 }
 

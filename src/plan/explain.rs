@@ -9,6 +9,7 @@ mod rows;
 mod windows;
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::physical::{
     ChainInput, ChainOutput, ChainPlan, LookupPlan, OperatorPlan, PhysicalPlan, ResultKeys,
@@ -109,6 +110,14 @@ fn written(sink: &SinkPlan, guarantee: Guarantee, out: &mut String) {
             ResultKeys::InOrder => "the last row of a key wins",
         };
         let _ = writeln!(out, "  key {}: {how}", sink.key.join(", "));
+    }
+}
+
+/// For how long state is kept.
+fn kept(ttl: Option<Duration>) -> String {
+    match ttl {
+        Some(ttl) => format!("{} ms after their last change", ttl.as_millis()),
+        None => "for ever".into(),
     }
 }
 

@@ -42,6 +42,11 @@ impl Dialect for FlinkDialect {
         true
     }
 
+    /// `SELECT /*+ STATE_TTL('t' = '1 d') */`.
+    fn supports_comment_optimizer_hint(&self) -> bool {
+        true
+    }
+
     /// `FOR SYSTEM_TIME AS OF`.
     fn supports_table_versioning(&self) -> bool {
         true

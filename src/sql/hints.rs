@@ -1,6 +1,7 @@
 //! Hints behind a table's name: `t /*+ OPTIONS('key' = 'value') */`.
 //!
-//! Called by `parse`, to which hints are comments, and by `bind`. A hint becomes part of the
+//! Called by `parse`, to which hints are comments, and by `bind`. Those behind SELECT are of
+//! `select_hints`; one behind a table becomes part of the
 //! table's name, so the table with other options is another table for all that follows, and shows
 //! as it was written, but for secrets: the name holds their numbers. What always holds: a hint that
 //! would change results and is not known is refused; no secret gets into a name.
@@ -13,13 +14,11 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::FlinkDialect;
 use super::error::{SqlError, TextPlace};
+use super::select_hints;
 use crate::secret::{MASK, is_secret};
 
 /// How a hinted name goes on after the table's own.
 const MARK: &str = " /*+ ";
-/// Hints that choose among ways to the same result.
-const HARMLESS: [&str; 6] =
-    ["BROADCAST", "SHUFFLE_HASH", "SHUFFLE_MERGE", "NEST_LOOP", "MULTI_JOIN", "LOOKUP"];
 
 /// The table behind a name, without its hint.
 pub(crate) fn base_name(name: &str) -> &str {
@@ -57,11 +56,18 @@ fn number_of(secret: &str, secrets: &mut Vec<String>) -> String {
     format!("{MASK}{}", index + 1)
 }
 
-/// Puts hints into the names before them. Returns the tokens, and the secrets of all hints by their
-/// number.
-pub(crate) fn attach(
-    tokens: Vec<TokenWithSpan>,
-) -> Result<(Vec<TokenWithSpan>, Vec<String>), SqlError> {
+/// What [`attach`] has found.
+#[derive(Default)]
+pub(crate) struct Attached {
+    pub tokens: Vec<TokenWithSpan>,
+    /// The secrets of all hints by their number.
+    pub secrets: Vec<String>,
+    /// Hints that are of no effect, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Puts hints into the names before them.
+pub(crate) fn attach(tokens: Vec<TokenWithSpan>) -> Result<Attached, SqlError> {
     let hint_of = |token: &Token| match token {
         Token::Whitespace(Whitespace::MultiLineComment(text)) => {
             text.strip_prefix('+').map(str::to_owned)
@@ -69,9 +75,9 @@ pub(crate) fn attach(
         _ => None,
     };
     if !tokens.iter().any(|t| hint_of(&t.token).is_some()) {
-        return Ok((tokens, vec![]));
+        return Ok(Attached { tokens, ..Attached::default() });
     }
-    let mut secrets = Vec::new();
+    let (mut secrets, mut notes) = (Vec::new(), Vec::new());
     let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     let mut rest = tokens.into_iter().peekable();
     while let Some(token) = rest.next() {
@@ -83,14 +89,15 @@ pub(crate) fn attach(
         let refused = |message: String| SqlError::new(message).at(Some(place));
         let kind: String =
             hint.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-        if HARMLESS.contains(&kind.to_uppercase().as_str()) {
+        let is_space = |t: &&TokenWithSpan| matches!(t.token, Token::Whitespace(_));
+        let behind = out.iter().rev().find(|t| !is_space(t)).map(|t| &t.token);
+        let is_select = matches!(behind, Some(Token::Word(w)) if w.keyword == Keyword::SELECT);
+        if is_select || !kind.eq_ignore_ascii_case("OPTIONS") {
+            notes.extend(select_hints::check(hint.trim()).map_err(refused)?);
+            if is_select {
+                out.push(token);
+            }
             continue;
-        }
-        if !kind.eq_ignore_ascii_case("OPTIONS") {
-            return Err(refused(format!(
-                "the hint {} is not supported; OPTIONS('key' = 'value') is",
-                kind.to_uppercase()
-            )));
         }
         let options = parse(&hint).map_err(|e| refused(format!("the hint OPTIONS: {e}")))?;
         // Whole words only: what stands between the name and its hint is dropped.
@@ -132,7 +139,7 @@ pub(crate) fn attach(
         }
         out.push(space());
     }
-    Ok((out, secrets))
+    Ok(Attached { tokens: out, secrets, notes })
 }
 
 fn is_hint(whitespace: &Whitespace) -> bool {
@@ -186,7 +193,7 @@ mod tests {
 
     fn attached(text: &str) -> Result<String, SqlError> {
         let tokens = Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap();
-        Ok(attach(tokens)?.0.iter().map(|t| t.token.to_string()).collect())
+        Ok(attach(tokens)?.tokens.iter().map(|t| t.token.to_string()).collect())
     }
 
     #[test]
@@ -207,12 +214,12 @@ mod tests {
                 "TUMBLE(TABLE `t /*+ OPTIONS('a'='1') */` , x)",
             ),
             ("INTO t /*+ OPTIONS('a'='1') */ SELECT", "INTO `t /*+ OPTIONS('a'='1') */` SELECT"),
-            ("SELECT /*+ BROADCAST(t) */ 1 /* text */", "SELECT  1 /* text */"),
+            ("SELECT /*+ BROADCAST(t) */ 1 /* text */", "SELECT /*+ BROADCAST(t) */ 1 /* text */"),
         ] {
             assert_eq!(attached(text).unwrap(), expected);
         }
         for (text, part) in [
-            ("FROM t /*+ STATE_TTL('t'='1d') */", "STATE_TTL is not supported"),
+            ("FROM t /*+ FAST(t) */", "FAST is not supported"),
             ("FROM t /*+ OPTIONS(a='1') */", "write OPTIONS('key' = 'value'"),
             ("FROM (x) /*+ OPTIONS('a'='1') */", "behind the name of a table"),
         ] {
@@ -224,7 +231,7 @@ mod tests {
     #[test]
     fn secrets_are_not_part_of_the_name() {
         let text = "FROM t /*+ OPTIONS('a.secret'='x','b'='y') */, t /*+ OPTIONS('a.secret'='z') */, u /*+ OPTIONS('token'='x') */";
-        let (tokens, secrets) =
+        let Attached { tokens, secrets, .. } =
             attach(Tokenizer::new(&FlinkDialect, text).tokenize_with_location().unwrap()).unwrap();
         let names: Vec<String> = (tokens.into_iter())
             .filter_map(|t| match t.token {

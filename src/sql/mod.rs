@@ -5,7 +5,7 @@
 //! `constant_types` and `interval` (forms that only Flink has), `time_difference` (`(a - b) DAY`),
 //! `overlaps`, `types` (SQL types to Arrow), `planned_cast` (CAST until types are known), `catalog`
 //! (tables and views), `table_like` (LIKE),
-//! `alter` (ALTER TABLE), `hints` (OPTIONS behind a table), `enforce` (NOT NULL
+//! `alter` (ALTER TABLE), `hints` (OPTIONS behind a table), `select_hints` (those behind SELECT), `enforce` (NOT NULL
 //! and lengths of sinks), `null_keys` (NULL as a MAP's key), `java_comparisons` (NaN), `functions`
 //! (what may be called), `window_tvf` (window functions in FROM), `pattern` (MATCH_RECOGNIZE), `unnest` (UNNEST), `lookup_join`
 //! (FOR SYSTEM_TIME AS OF), `row_stars` (`r.*`), `group_windows` (the older ones in GROUP BY),
@@ -46,6 +46,7 @@ mod rank_keys;
 mod refused;
 mod rewrite;
 mod row_stars;
+pub(crate) mod select_hints;
 pub mod statement;
 mod subquery_conditions;
 mod syntax;

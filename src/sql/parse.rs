@@ -19,6 +19,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::FlinkDialect;
 use super::error::{SqlError, TextPlace};
+use super::hints::Attached;
 use super::pattern::within;
 use super::variables::Variables;
 use super::{hints, rewrite, unicode_text, variables};
@@ -60,10 +61,10 @@ pub(super) fn parse_with(text: &str, given: Option<&Variables>) -> Result<Parsed
         }
     }
     let tokens = within::to_definitions(local_time_zones(unicode_text::decode(tokens)?));
-    let (tokens, hint_secrets) = hints::attach(tokens)?;
+    let Attached { tokens, secrets: hint_secrets, notes } = hints::attach(tokens)?;
     let mut parser =
         Parser::new(&FlinkDialect).with_tokens_with_locations(nested::collapse(tokens));
-    let mut reading = Reading::default();
+    let mut reading = Reading { notes, ..Reading::default() };
     let end = end_of(text);
     loop {
         while parser.consume_token(&Token::SemiColon) {}

@@ -18,11 +18,14 @@ use datafusion_expr::planner::{
 };
 use datafusion_expr::{Expr, ExprSchemable, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use sqlparser::ast::{
-    Expr as SqlExpr, ExprWithAlias, FunctionArg, FunctionArgExpr, Ident, Join, JoinConstraint,
-    JoinOperator, Query, SetExpr, TableFactor, TableFunctionArgs, TableWithJoins, Value,
-    ValueWithSpan, VisitMut, VisitorMut,
+    BinaryOperator, Expr as SqlExpr, ExprWithAlias, FunctionArg, FunctionArgExpr, Ident, Join,
+    JoinConstraint, JoinOperator, Query, SetExpr, TableAlias, TableFactor, TableFunctionArgs,
+    TableWithJoins, Value, ValueWithSpan, VisitMut, VisitorMut,
 };
 
+use sqlparser::parser::Parser;
+
+use super::dialect::FlinkDialect;
 use super::error::SqlError;
 use super::flink_types;
 use crate::operator::unnest::element_types;
@@ -32,6 +35,8 @@ use crate::types::sql_name;
 /// Marks the relation that stands for a join with UNNEST. No SQL text can write it.
 const INNER: &str = "(unnest)";
 const OUTER: &str = "(left unnest)";
+/// The name of an UNNEST that has none and nothing before it.
+const ALONE: &str = "(unnest alone)";
 /// Marks WITH ORDINALITY.
 const ORDINALITY: &str = "(ordinality)";
 
@@ -57,7 +62,9 @@ fn body(body: &mut SetExpr) -> std::result::Result<(), SqlError> {
     match body {
         SetExpr::Select(select) => {
             let mut from: Vec<TableWithJoins> = Vec::new();
-            for table in std::mem::take(&mut select.from) {
+            for mut table in std::mem::take(&mut select.from) {
+                without_lateral(&mut table.relation);
+                table.joins.iter_mut().for_each(|join| without_lateral(&mut join.relation));
                 match from.last_mut() {
                     // `FROM t, UNNEST(t.a)` is a CROSS JOIN.
                     Some(left) if is_unnest(&table.relation) => {
@@ -69,11 +76,25 @@ fn body(body: &mut SetExpr) -> std::result::Result<(), SqlError> {
                         });
                         left.joins.extend(table.joins);
                     }
+                    None if is_unnest(&table.relation) => {
+                        table.relation = alone(table.relation)?;
+                        from.push(table);
+                    }
                     _ => from.push(table),
                 }
             }
             for table in &mut from {
-                fold(table)?;
+                for condition in fold(table)? {
+                    let condition = SqlExpr::Nested(Box::new(condition));
+                    select.selection = Some(match select.selection.take() {
+                        None => condition,
+                        Some(given) => SqlExpr::BinaryOp {
+                            left: Box::new(SqlExpr::Nested(Box::new(given))),
+                            op: BinaryOperator::And,
+                            right: Box::new(condition),
+                        },
+                    });
+                }
             }
             select.from = from;
             Ok(())
@@ -86,11 +107,67 @@ fn body(body: &mut SetExpr) -> std::result::Result<(), SqlError> {
     }
 }
 
+/// `LATERAL UNNEST(...)` is UNNEST, which sees what stands before it anyway.
+fn without_lateral(factor: &mut TableFactor) {
+    if let TableFactor::Function { lateral: true, name, args, with_ordinality, alias } = factor
+        && name.to_string().eq_ignore_ascii_case("UNNEST")
+    {
+        *factor = TableFactor::Table {
+            name: name.clone(),
+            alias: alias.take(),
+            args: Some(TableFunctionArgs { args: std::mem::take(args), settings: None }),
+            with_hints: vec![],
+            version: None,
+            with_ordinality: *with_ordinality,
+            partitions: vec![],
+            json_path: None,
+            sample: None,
+            index_hints: vec![],
+        };
+    }
+}
+
+/// An UNNEST with nothing before it: behind a row of its own, which does not show.
+fn alone(mut unnest: TableFactor) -> std::result::Result<TableFactor, SqlError> {
+    let TableFactor::Table { alias, .. } = &mut unnest else { return Ok(unnest) };
+    let called = alias.get_or_insert_with(|| TableAlias {
+        explicit: true,
+        name: Ident::with_quote('`', ALONE),
+        columns: vec![],
+        at: None,
+    });
+    let outer = TableAlias { columns: vec![], ..called.clone() };
+    let name = outer.name.value.replace('`', "``");
+    let text = format!("SELECT `{name}`.* FROM (VALUES (0)) AS `{ALONE} row`");
+    let parsed = Parser::new(&FlinkDialect)
+        .try_with_sql(&text)
+        .and_then(|mut parser| parser.parse_query())
+        .map_err(|e| SqlError::from_parser(&e))?;
+    let mut subquery = *parsed;
+    if let SetExpr::Select(select) = subquery.body.as_mut()
+        && let Some(row) = select.from.first_mut()
+    {
+        let join_operator = JoinOperator::CrossJoin(JoinConstraint::None);
+        row.joins.push(Join { relation: unnest, global: false, join_operator });
+    }
+    body(&mut subquery.body)?;
+    let subquery = Box::new(subquery);
+    Ok(TableFactor::Derived { lateral: false, subquery, alias: Some(outer), sample: None })
+}
+
 fn is_unnest(factor: &TableFactor) -> bool {
     matches!(factor, TableFactor::Table { name, args: Some(_), .. } if name.to_string().eq_ignore_ascii_case("UNNEST"))
 }
 
-fn fold(table: &mut TableWithJoins) -> std::result::Result<(), SqlError> {
+/// Returns the conditions of inner joins, which are as good behind all joins of the table.
+fn fold(table: &mut TableWithJoins) -> std::result::Result<Vec<SqlExpr>, SqlError> {
+    let mut conditions = Vec::new();
+    let keeps_right = table.joins.iter().any(|join| {
+        matches!(
+            join.join_operator,
+            JoinOperator::Right(_) | JoinOperator::RightOuter(_) | JoinOperator::FullOuter(_)
+        )
+    });
     for join in std::mem::take(&mut table.joins) {
         if !is_unnest(&join.relation) {
             table.joins.push(join);
@@ -122,7 +199,18 @@ fn fold(table: &mut TableWithJoins) -> std::result::Result<(), SqlError> {
                 INNER
             }
             JoinOperator::Left(on) | JoinOperator::LeftOuter(on) if always(on) => OUTER,
-            _ => return Err(wrong("UNNEST is joined by CROSS JOIN, or by LEFT JOIN ... ON TRUE")),
+            JoinOperator::Join(JoinConstraint::On(on))
+            | JoinOperator::Inner(JoinConstraint::On(on))
+                if !keeps_right =>
+            {
+                conditions.push(on.clone());
+                INNER
+            }
+            _ => {
+                return Err(wrong(
+                    "UNNEST is joined by CROSS JOIN, by JOIN ... ON, or by LEFT JOIN ... ON TRUE",
+                ));
+            }
         };
         let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = args.as_slice() else {
             return Err(wrong("UNNEST takes one ARRAY, MAP or MULTISET"));
@@ -158,7 +246,7 @@ fn fold(table: &mut TableWithJoins) -> std::result::Result<(), SqlError> {
             alias: None,
         };
     }
-    Ok(())
+    Ok(conditions)
 }
 
 /// Plans the relations that [`rewrite`] makes.
@@ -243,7 +331,10 @@ impl Unnest {
         let mut fields: Vec<_> =
             input.schema().iter().map(|(q, f)| (q.cloned(), f.clone())).collect();
         for (at, (own, data_type)) in types.into_iter().enumerate() {
-            let name = names.0.get(at).cloned().or(own).unwrap_or_else(|| format!("EXPR${at}"));
+            // An element that is no row is called as its table is.
+            let called = names.1.clone().filter(|name| name != ALONE);
+            let of_table = || called.unwrap_or_else(|| format!("EXPR${at}"));
+            let name = names.0.get(at).cloned().or(own).unwrap_or_else(of_table);
             fields.push((qualifier.clone(), Arc::new(Field::new(name, data_type, true))));
         }
         let schema = Arc::new(DFSchema::new_with_metadata(fields, HashMap::new())?);

@@ -12,14 +12,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connector::error::{ConnectError, config_error, place};
-use crate::connector::{Connector, Environment, Reads, formats};
+use crate::connector::formats::RecordsOf;
+use crate::connector::{Connector, Environment, LooksUp, Reads, formats, in_memory};
+use crate::lookup::LookupTable;
+use crate::lookup::options::LookupOptions;
 use crate::options::{OptionKind, OptionSpec};
-use crate::plan::physical::SourcePlan;
+use crate::plan::connectors::{Access, Uses};
+use crate::plan::physical::{LookupPlan, SourcePlan};
 use crate::record::{Places, RawBatch};
 use crate::source::{
     Polled, Position, ReadAhead, Source, SourceError, SplitId, SplitReader, SplitSeed,
 };
 use crate::sql::catalog::{ColumnKind, Table};
+use crate::sql::hints;
 use crate::time::clock::SharedClock;
 use crate::time::idle::EmptyAnswers;
 use crate::who::Who;
@@ -83,8 +88,44 @@ impl Connector for Datagen {
     fn options(&self) -> Vec<OptionSpec> {
         OPTIONS.to_vec()
     }
+    fn uses(&self) -> Uses {
+        Uses { access: Access::Either, ..Uses::default() }
+    }
     fn reads(&self) -> Option<&dyn Reads> {
         Some(self)
+    }
+    fn looks_up(&self) -> Option<&dyn LooksUp> {
+        Some(self)
+    }
+}
+
+impl LooksUp for Datagen {
+    fn notes(&self, table: &Table) -> Vec<String> {
+        let name = hints::base_name(&table.name);
+        vec![format!(
+            "note: table '{name}' is looked up among the rows that it makes (Apache Flink does not look such a table up)"
+        )]
+    }
+
+    fn check(&self, plan: &LookupPlan) -> Result<(), ConnectError> {
+        Reads::check(self, &plan.source)?;
+        match parsed(&plan.source.table)?.rows {
+            Some(_) => Ok(()),
+            None => Err(in_memory::endless(&plan.source.table)),
+        }
+    }
+
+    fn table(
+        &self,
+        plan: &LookupPlan,
+        _options: &LookupOptions,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn LookupTable>, ConnectError> {
+        // Nobody waits for rows at their rate before the first question.
+        let options = DatagenOptions { is_paced: false, ..parsed(&plan.source.table)? };
+        let source = source_of(&plan.source, options, env)?;
+        let memory_bytes = env.config.memory_bytes;
+        Ok(Arc::new(in_memory::read(plan, source.as_ref(), RecordsOf::Table, memory_bytes)?))
     }
 }
 

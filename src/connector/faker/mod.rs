@@ -4,21 +4,30 @@
 //! The rows are those of `datagen`'s source; here is what a value looks like. In reading order:
 //! `options` (which expression makes which column), `expression` (templates), `providers` (names,
 //! numbers, dates), `regexify`. What always holds: a value depends on the table's seed, the column,
-//! the row and the time the run began; words come from short lists of our own.
+//! the row and the time the run began; words come from short lists of our own. Looked up (`lookup`),
+//! the table has one row for any key.
 
 mod expression;
+mod lookup;
 mod options;
 mod providers;
 mod regexify;
 
 use std::sync::Arc;
 
+use super::datagen::DatagenOptions;
 use super::datagen::{declared, source_of};
 use super::error::{ConnectError, config_error};
-use super::{Connector, Environment, Reads, formats};
+use super::{Connector, Environment, LooksUp, Reads, formats};
+use crate::lookup::LookupTable;
+use crate::lookup::options::LookupOptions;
 use crate::options::{OptionKind, OptionSpec};
-use crate::plan::physical::SourcePlan;
+use crate::plan::connectors::{Access, Uses};
+use crate::plan::physical::{LookupPlan, SourcePlan};
 use crate::source::Source;
+use crate::sql::catalog::Table;
+use crate::sql::hints;
+use lookup::FakerLookup;
 
 const OPTIONS: [OptionSpec; 5] = [
     OptionSpec::new(
@@ -58,17 +67,48 @@ impl Connector for Faker {
     fn options(&self) -> Vec<OptionSpec> {
         OPTIONS.to_vec()
     }
+    fn uses(&self) -> Uses {
+        Uses { access: Access::Either, ..Uses::default() }
+    }
     fn reads(&self) -> Option<&dyn Reads> {
         Some(self)
+    }
+    fn looks_up(&self) -> Option<&dyn LooksUp> {
+        Some(self)
+    }
+}
+
+fn parsed(table: &Table) -> Result<DatagenOptions, ConnectError> {
+    options::parse(&formats::without_format(table), &declared(table))
+        .map_err(|e| config_error(table, e))
+}
+
+impl LooksUp for Faker {
+    fn notes(&self, table: &Table) -> Vec<String> {
+        let name = hints::base_name(&table.name);
+        vec![format!(
+            "note: table '{name}' is looked up: it has a row for any key, made from the key, the same whenever it is asked"
+        )]
+    }
+
+    fn check(&self, plan: &LookupPlan) -> Result<(), ConnectError> {
+        parsed(&plan.source.table).map(|_| ())
+    }
+
+    fn table(
+        &self,
+        plan: &LookupPlan,
+        _options: &LookupOptions,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn LookupTable>, ConnectError> {
+        let fields = parsed(&plan.source.table)?.fields;
+        Ok(Arc::new(FakerLookup::new(plan, fields, env.run_ms)?))
     }
 }
 
 impl Reads for Faker {
     fn check(&self, plan: &SourcePlan) -> Result<(), ConnectError> {
-        let table = &plan.table;
-        options::parse(&formats::without_format(table), &declared(table))
-            .map(|_| ())
-            .map_err(|e| config_error(table, e))
+        parsed(&plan.table).map(|_| ())
     }
 
     fn source(
@@ -76,9 +116,6 @@ impl Reads for Faker {
         plan: &SourcePlan,
         env: &Environment<'_>,
     ) -> Result<Arc<dyn Source>, ConnectError> {
-        let table = &plan.table;
-        let options = options::parse(&formats::without_format(table), &declared(table))
-            .map_err(|e| config_error(table, e))?;
-        source_of(plan, options, env)
+        source_of(plan, parsed(&plan.table)?, env)
     }
 }

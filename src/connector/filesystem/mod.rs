@@ -9,13 +9,17 @@ use std::time::Duration;
 
 use super::FORMAT;
 use super::error::{ConnectError, config_error};
+use super::formats::RecordsOf;
 use super::{
-    Connector, Environment, Reads, Use, Writes, formats, lacks_format, metadata_keys, required,
+    Connector, Environment, LooksUp, Reads, Use, Writes, formats, in_memory, lacks_format,
+    metadata_keys, required,
 };
 use crate::config::duration;
+use crate::lookup::LookupTable;
+use crate::lookup::options::LookupOptions;
 use crate::options::{OptionKind, OptionSpec};
-use crate::plan::connectors::{RowsTaken, Uses};
-use crate::plan::physical::{SinkPlan, SourcePlan};
+use crate::plan::connectors::{Access, RowsTaken, Uses};
+use crate::plan::physical::{LookupPlan, SinkPlan, SourcePlan};
 use crate::sink::version::WriteMode;
 use crate::sink::{Guarantee, Sink};
 use crate::source::Source;
@@ -36,7 +40,7 @@ impl Connector for Filesystem {
         "filesystem"
     }
     fn about(&self) -> &'static str {
-        "Files of lines, plain or gzip: a file or a folder is read, a folder is written."
+        "Files of lines, plain or gzip: a file or a folder is read, or read once and looked up; a folder is written."
     }
     fn options(&self) -> Vec<OptionSpec> {
         vec![
@@ -74,12 +78,15 @@ impl Connector for Filesystem {
         self.lacks(table).is_some() || wanted == Use::Read && !Path::new(local_path(table)).exists()
     }
     fn uses(&self) -> Uses {
-        Uses { rows: RowsTaken::New, ..Uses::default() }
+        Uses { rows: RowsTaken::New, access: Access::Either }
     }
     fn reads(&self) -> Option<&dyn Reads> {
         Some(self)
     }
     fn writes(&self) -> Option<&dyn Writes> {
+        Some(self)
+    }
+    fn looks_up(&self) -> Option<&dyn LooksUp> {
         Some(self)
     }
 }
@@ -145,6 +152,37 @@ impl Writes for Filesystem {
             formats::encode_format(table)?,
         )?;
         Ok(Arc::new(sink.syncing_aside(env.tasks.clone())))
+    }
+}
+
+impl LooksUp for Filesystem {
+    fn notes(&self, table: &Table) -> Vec<String> {
+        let name = hints::base_name(&table.name);
+        vec![format!(
+            "note: table '{name}' is looked up in memory: its files are read when a run starts, and what is written to them \
+             meanwhile is seen by the next (Apache Flink does not look files up)"
+        )]
+    }
+
+    fn check(&self, plan: &LookupPlan) -> Result<(), ConnectError> {
+        let table = &plan.source.table;
+        match monitor_interval(table)? {
+            Some(_) => Err(in_memory::endless(table)),
+            None => Ok(()),
+        }
+    }
+
+    fn table(
+        &self,
+        plan: &LookupPlan,
+        _options: &LookupOptions,
+        env: &Environment<'_>,
+    ) -> Result<Arc<dyn LookupTable>, ConnectError> {
+        LooksUp::check(self, plan)?;
+        let source = self.source(&plan.source, env)?;
+        let memory_bytes = env.config.memory_bytes;
+        let rows = in_memory::read(plan, source.as_ref(), RecordsOf::Table, memory_bytes)?;
+        Ok(Arc::new(rows))
     }
 }
 

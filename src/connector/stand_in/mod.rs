@@ -1,8 +1,7 @@
 //! What takes the place of a remote system under `--local`: rows made from a schema, an embedded
-//! table, a table in memory.
+//! table.
 
 pub mod generate;
 pub mod guess;
-pub mod memory;
 pub mod names;
 pub mod table;

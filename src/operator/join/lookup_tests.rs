@@ -10,7 +10,7 @@ use datafusion_expr::Operator as Comparison;
 use datafusion_physical_expr::expressions::{binary, col, lit};
 
 use super::{LookupJoin, LookupJoinSpec};
-use crate::connector::stand_in::memory::MemoryTable;
+use crate::connector::in_memory::table::MemoryTable;
 use crate::ids::Epoch;
 use crate::lookup::options::CacheOptions;
 use crate::lookup::{Lookup, LookupError, LookupSpec, LookupTable, Reply};

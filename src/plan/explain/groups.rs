@@ -1,5 +1,6 @@
 //! Lines of operators that keep something for each key and send on what changed of it.
 
+use super::kept;
 use crate::operator::group::{GroupSpec, Pace};
 use crate::operator::over::OverSpec;
 use crate::operator::over::by_value::ByValueSpec;
@@ -8,7 +9,12 @@ use crate::operator::rank::RankSpec;
 pub(super) fn aggregate(spec: &GroupSpec) -> String {
     let retracts = if spec.retracts { ", rows may be taken back" } else { "" };
     let (keys, aggregates, windows) = (spec.key_types.len(), spec.aggregates.len(), windows(spec));
-    format!("table of groups{windows}: {keys} keys, {aggregates} aggregates{retracts}")
+    // Those of windows go with their window.
+    let kept = match spec.windows {
+        Some(_) => String::new(),
+        None => format!("; groups are kept {}", kept(spec.ttl)),
+    };
+    format!("table of groups{windows}: {keys} keys, {aggregates} aggregates{retracts}{kept}")
 }
 
 /// That the groups are of windows, and when these are sent.
@@ -42,11 +48,16 @@ pub(super) fn over(spec: &OverSpec) -> String {
 pub(super) fn over_by_value(spec: &ByValueSpec) -> String {
     let (frame, keys, functions) =
         (if spec.by_row { "rows" } else { "range" }, spec.partition.len(), spec.calls.len());
+    let kept = kept(spec.ttl);
     format!(
-        "over all {frame} up to each value, kept up to date: {keys} keys, {functions} functions"
+        "over all {frame} up to each value, kept up to date: {keys} keys, {functions} functions; rows are kept {kept}"
     )
 }
 
 pub(super) fn rank(spec: &RankSpec) -> String {
-    format!("keep numbers {} to {} of each partition, {:?}", spec.start, spec.end, spec.keeping)
+    let kept = kept(spec.ttl);
+    format!(
+        "keep numbers {} to {} of each partition, {:?}; rows are kept {kept}",
+        spec.start, spec.end, spec.keeping
+    )
 }

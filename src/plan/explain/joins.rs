@@ -1,10 +1,10 @@
 //! Lines of joins.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use datafusion_physical_expr::PhysicalExpr;
 
+use super::kept;
 use crate::engine_words::in_sql;
 use crate::operator::join::JoinSpec;
 use crate::operator::join::interval::Interval;
@@ -37,15 +37,11 @@ pub(super) fn multiset(spec: &MultisetSpec) -> String {
         SetOperation::Intersect => "INTERSECT ALL",
         SetOperation::Except => "EXCEPT ALL",
     };
-    format!("count rows, {operation}: two counts are kept for each row")
+    format!("count rows, {operation}: two counts are kept for each row, {}", kept(spec.ttl))
 }
 
 pub(super) fn regular(spec: &RegularSpec) -> String {
     let (join, condition) = (&spec.join, further(spec.join.condition.as_ref()));
-    let kept = |ttl: Option<Duration>| match ttl {
-        Some(ttl) => format!("{} ms after their last change", ttl.as_millis()),
-        None => "for ever".into(),
-    };
     let [left, right] = spec.ttls.map(kept);
     let kept = if left == right {
         format!("rows of both sides are kept {left}")

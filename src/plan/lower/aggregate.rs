@@ -348,7 +348,7 @@ impl Lowering<'_> {
             .config
             .bundle_rows
             .filter(|_| !aggregates.iter().any(|a| a.function.goes_by_arrival()));
-        let ttl = self.config.state_ttl.filter(|_| windows.is_none());
+        let ttl = self.state_ttl(&node.input).filter(|_| windows.is_none());
         let spec = GroupSpec {
             operator,
             key_types,

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion_common::{DFSchema, JoinType, NullEquality};
@@ -29,6 +30,7 @@ use crate::operator::join::regular::RegularSpec;
 use crate::operator::join::{JoinKind, JoinSpec};
 use crate::plan::physical::OperatorPlan;
 use crate::sql::lookup_join;
+use crate::sql::select_hints::ttl_of;
 use crate::state::key::is_key_type;
 use crate::state::packed::is_packable;
 
@@ -200,12 +202,17 @@ impl Lowering<'_> {
             is_timeless: true,
             ..Fragment::new(chain, &join.schema)
         };
-        let ttls = [self.config.state_ttl; 2];
+        let ttls = [&join.left, &join.right].map(|input| self.state_ttl(input));
         if ttls.iter().any(Option::is_none) {
             self.note_unbounded_join();
         }
         self.push(&after, OperatorPlan::RegularJoin(RegularSpec { join: spec, nulls_match, ttls }));
         Ok(after)
+    }
+
+    /// How long the rows of an input are kept: as its hint says, else as the job does.
+    pub(super) fn state_ttl(&self, input: &LogicalPlan) -> Option<Duration> {
+        ttl_of(input).unwrap_or(self.config.state_ttl)
     }
 
     /// Has the rows of both sides come together by the join's keys. Returns the chain that has them.

@@ -1,9 +1,9 @@
 //! Lookup joins: which equations of the condition make the key that a table is asked by, and what
 //! is looked at afterwards.
 //!
-//! What always holds: the key is the table's primary key or its first column; every other condition
-//! is looked at for each pair, so the result does not depend on which equations have become the
-//! key.
+//! What always holds: a table that can be asked by its key alone is asked by the primary key or its
+//! first column, any other by all columns that have an equation; every other condition is looked at
+//! for each pair, so the result does not depend on which equations have become the key.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +37,9 @@ pub(super) fn looked_up(plan: &LogicalPlan) -> Option<&Arc<Table>> {
 
 /// The condition of a lookup join.
 struct LookupCondition {
-    /// An expression over the left side for each column of the key.
+    /// The columns that the table is asked by.
+    key_names: Vec<String>,
+    /// An expression over the left side for each of them.
     keys: Vec<Expr>,
     /// Over the left side alone.
     left: Vec<Expr>,
@@ -52,6 +54,15 @@ struct LookedUp<'a> {
     columns: Vec<usize>,
     /// Left rows without a match come out too.
     outer: bool,
+    asked_by: AskedBy,
+}
+
+/// Which columns a table can be asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AskedBy {
+    /// Those that its key begins with.
+    Key,
+    AnyColumns,
 }
 
 impl LookedUp<'_> {
@@ -60,19 +71,25 @@ impl LookedUp<'_> {
         hints::base_name(&self.table.name)
     }
 
-    /// How the table is asked: by the columns that the first so many columns of its key are called.
-    fn spec(&self, keys: usize) -> PlanResult<LookupSpec> {
+    /// What identifies a row, as far as the declaration says.
+    fn primary_key(&self) -> &[String] {
+        match self.asked_by {
+            AskedBy::Key => self.table.upsert_key(),
+            // Rows of files may be partitioned by what many of them share.
+            AskedBy::AnyColumns => &self.table.primary_key,
+        }
+    }
+
+    /// How the table is asked by these columns.
+    fn spec(&self, keys: &[String]) -> PlanResult<LookupSpec> {
         let plain =
             |f: &FieldRef| f.as_ref().clone().with_nullable(true).with_metadata(Default::default());
         let schema = Arc::new(Schema::new(
             self.join.right.schema().fields().iter().map(plain).collect::<Vec<_>>(),
         ));
-        let primary_key = self.table.upsert_key().to_vec();
+        let primary_key = self.primary_key().to_vec();
         // The condition names them, so they are among the columns.
-        let keys = primary_key[..keys]
-            .iter()
-            .map(|key| schema.index_of(key))
-            .collect::<Result<Vec<_>, _>>()?;
+        let keys = keys.iter().map(|key| schema.index_of(key)).collect::<Result<Vec<_>, _>>()?;
         Ok(LookupSpec { table: self.name().to_string(), keys, schema, primary_key })
     }
 }
@@ -86,7 +103,7 @@ impl Lowering<'_> {
         rows_use: RowsUse,
     ) -> PlanResult<Fragment> {
         let looked_up = check_join(join, table, self.connectors)?;
-        let LookupCondition { keys, left: of_left, rest } = take_apart(join, table)?;
+        let LookupCondition { key_names, keys, left: of_left, rest } = take_apart(&looked_up)?;
         check_marks(looked_up.name(), keys.iter().chain(&of_left).chain(&rest))?;
         let left = self.plan(&join.left, Above::using(rows_use))?;
         // A column of a window that is looked at must be there.
@@ -99,7 +116,7 @@ impl Lowering<'_> {
             .collect();
         let left = self.windows_for(left, keys.iter().chain(&of_left).chain(&looked_at))?;
         let rest = self.spare_lookups(&left, &looked_up, of_left, rest)?;
-        self.look_up(looked_up, left, keys, rest)
+        self.look_up(looked_up, left, (key_names, keys), rest)
     }
 
     /// Leaves out rows that cannot match, which need not be asked for; where they come out anyway
@@ -135,7 +152,7 @@ impl Lowering<'_> {
         &mut self,
         looked_up: LookedUp<'_>,
         mut left: Fragment,
-        keys: Vec<Expr>,
+        (key_names, keys): (Vec<String>, Vec<Expr>),
         rest: Vec<Expr>,
     ) -> PlanResult<Fragment> {
         let width = left.batch_schema()?.fields().len();
@@ -144,13 +161,12 @@ impl Lowering<'_> {
         let added = looked_up.columns.len();
         left.insert_columns(before, added);
         left.roles.extend(std::iter::repeat_n(Role::Plain, added));
-        let spec = looked_up.spec(keys.len())?;
+        let spec = looked_up.spec(&key_names)?;
         let is_unique = spec.is_unique();
         let schema = looked_up.join.schema.clone();
         let to = Fragment { schema, key: left.key.clone().filter(|_| is_unique), ..left };
         let condition = conjunction(rest).map(|c| physical(&c, &to.batch_schema()?)).transpose()?;
-        let (table, key_names) =
-            (looked_up.name().to_string(), spec.primary_key[..keys.len()].to_vec());
+        let table = looked_up.name().to_string();
         let (outer, output) = (looked_up.outer, to.arrow_schema()?);
         let join = LookupJoinSpec {
             table,
@@ -198,7 +214,7 @@ fn check_join<'a>(
             ));
         }
     };
-    check_table(table, connectors)?;
+    let asked_by = check_table(table, connectors)?;
     let fields = join.right.schema().fields();
     let columns: Vec<usize> = fields
         .iter()
@@ -213,7 +229,7 @@ fn check_join<'a>(
             ));
         }
     }
-    Ok(LookedUp { join, table, columns, outer })
+    Ok(LookedUp { join, table, columns, outer, asked_by })
 }
 
 /// Refuses what is not a column in the condition of a lookup join.
@@ -229,24 +245,25 @@ fn check_marks<'e>(name: &str, condition: impl Iterator<Item = &'e Expr>) -> Pla
 }
 
 /// Refuses a table that no connector looks up, or that has no key to do it by.
-fn check_table(table: &Table, connectors: &dyn KnownConnectors) -> PlanResult<()> {
+fn check_table(table: &Table, connectors: &dyn KnownConnectors) -> PlanResult<AskedBy> {
     let name = hints::base_name(&table.name);
-    if connectors.uses(table).access == Access::Read {
-        return unsupported(format!(
-            "table '{name}' ({}) cannot be looked up: FOR SYSTEM_TIME AS OF works with tables of the connector dynamodb",
+    match connectors.uses(table).access {
+        Access::Read => unsupported(format!(
+            "table '{name}' ({}) cannot be looked up: FOR SYSTEM_TIME AS OF a processing time works with tables of the connectors \
+             dynamodb, filesystem, faker and datagen",
             table.connector()
-        ));
-    }
-    if table.upsert_key().is_empty() {
-        return unsupported(format!(
+        )),
+        Access::LookedUp if table.upsert_key().is_empty() => unsupported(format!(
             "table '{name}' is looked up by its key: add PRIMARY KEY (...) NOT ENFORCED to its columns, the partition key first"
-        ));
+        )),
+        Access::LookedUp => Ok(AskedBy::Key),
+        Access::Either => Ok(AskedBy::AnyColumns),
     }
-    Ok(())
 }
 
 /// Which equations make the key, and what is looked at on the left side or for each pair.
-fn take_apart(join: &Join, table: &Table) -> PlanResult<LookupCondition> {
+fn take_apart(looked_up: &LookedUp<'_>) -> PlanResult<LookupCondition> {
+    let (join, table) = (looked_up.join, looked_up.table);
     let right = join.right.schema();
     let mut conjuncts: Vec<Expr> = join.on.iter().map(|(l, r)| l.clone().eq(r.clone())).collect();
     conjuncts.extend(join.filter.iter().flat_map(split_conjunction).cloned());
@@ -264,27 +281,29 @@ fn take_apart(join: &Join, table: &Table) -> PlanResult<LookupCondition> {
             _ => None,
         });
     }
-    let primary_key = table.upsert_key();
+    let asked: Vec<&String> = match looked_up.asked_by {
+        AskedBy::Key => table.upsert_key().iter().collect(),
+        AskedBy::AnyColumns => table.columns.iter().map(|c| &c.name).collect(),
+    };
     let mut taken = vec![false; conjuncts.len()];
-    let mut keys = Vec::new();
-    for column in primary_key {
-        let Some(at) =
-            candidates.iter().position(|c| c.as_ref().is_some_and(|(name, _)| name == column))
-        else {
-            break;
+    let (mut key_names, mut keys) = (Vec::new(), Vec::new());
+    for column in asked {
+        let found =
+            candidates.iter().position(|c| c.as_ref().is_some_and(|(name, _)| name == column));
+        let Some(at) = found else {
+            match looked_up.asked_by {
+                AskedBy::Key => break,
+                AskedBy::AnyColumns => continue,
+            }
         };
         taken[at] = true;
+        key_names.push(column.clone());
         keys.extend(candidates[at].take().map(|(_, value)| value));
     }
     if keys.is_empty() {
-        let (name, key) = (hints::base_name(&table.name), &primary_key[0]);
-        let rest = if primary_key.len() > 1 { ", and better to all of it" } else { "" };
-        return unsupported(format!(
-            "the lookup join with '{name}' needs in its ON an equation for '{key}', the first column of its key{rest}: \
-             its column alone on one side, a value of the same type from the left table or a constant on the other (CAST it)"
-        ));
+        return unsupported(without_key(looked_up));
     }
-    let mut condition = LookupCondition { keys, left: vec![], rest: vec![] };
+    let mut condition = LookupCondition { key_names, keys, left: vec![], rest: vec![] };
     for (conjunct, _) in conjuncts.into_iter().zip(taken).filter(|(_, taken)| !taken) {
         let is_true = matches!(&conjunct, Expr::Literal(ScalarValue::Boolean(Some(true)), _));
         let of_left = !conjunct.column_refs().iter().any(|c| right.has_column(c));
@@ -295,6 +314,22 @@ fn take_apart(join: &Join, table: &Table) -> PlanResult<LookupCondition> {
         }
     }
     Ok(condition)
+}
+
+fn without_key(looked_up: &LookedUp<'_>) -> String {
+    let which = match looked_up.asked_by {
+        AskedBy::Key => {
+            let key = looked_up.primary_key();
+            let rest = if key.len() > 1 { ", and better to all of it" } else { "" };
+            format!("for '{}', the first column of its key{rest}", key[0])
+        }
+        AskedBy::AnyColumns => "for one of its columns".to_string(),
+    };
+    format!(
+        "the lookup join with '{}' needs in its ON an equation {which}: its column alone on one side, a value of the same type \
+         from the left table or a constant on the other (CAST it)",
+        looked_up.name()
+    )
 }
 
 /// `column = value`: a column of the table, and a value of its type that is known before the table

@@ -14,7 +14,9 @@ use sqlparser::ast::{Expr as SqlExpr, Query, Statement as SqlStatement};
 
 use super::names::Names;
 use crate::sql::error::{Source, SqlError};
-use crate::sql::{flink_types, group_windows, lookup_join, refused, row_stars, unnest, zones};
+use crate::sql::{
+    flink_types, group_windows, lookup_join, refused, row_stars, select_hints, unnest, zones,
+};
 use crate::suggest::nearest;
 use crate::time::zone::Zone;
 
@@ -35,6 +37,7 @@ impl Names {
         unnest::rewrite(&mut query)?;
         lookup_join::rewrite(&mut query)?;
         row_stars::expand(&mut query, self);
+        select_hints::rewrite(&mut query)?;
         self.planner()
             .sql_statement_to_plan(SqlStatement::Query(Box::new(query)))
             .and_then(flink_types::apply)

@@ -16,7 +16,7 @@ use super::cases::{case_expression, typed_case};
 use super::casts::{explicit_cast, implicit_cast};
 use super::meet::{meet, meet_all};
 use super::nested_calls::nested_call;
-use super::operators::binary;
+use super::operators::{binary, text_and_number};
 use super::places::refused;
 use crate::sql::functions::cast::Unreadable;
 use crate::sql::functions::{conditional, intervals, type_of};
@@ -81,10 +81,12 @@ fn literal(value: ScalarValue) -> ScalarValue {
     }
 }
 
-/// BETWEEN, with its three parts in one type. Intervals have none that is compared, and become two
-/// comparisons.
+/// BETWEEN, with its three parts in one type. Intervals have none that is compared, and text and
+/// numbers none that they meet in elsewhere: they become two comparisons.
 fn between(Between { expr, negated, low, high }: Between, schema: &DFSchema) -> Result<Expr> {
-    if intervals::is_interval(&expr.get_type(schema)?) {
+    let (of, from, to) = (expr.get_type(schema)?, low.get_type(schema)?, high.get_type(schema)?);
+    let mixes = text_and_number(&of, &from) || text_and_number(&of, &to);
+    if intervals::is_interval(&of) || mixes {
         let side =
             |op, bound: Expr| binary(BinaryExpr::new(expr.clone(), op, Box::new(bound)), schema);
         let within = side(Operator::GtEq, *low)?.and(side(Operator::LtEq, *high)?);
@@ -102,6 +104,13 @@ fn in_list(InList { expr, list, negated }: InList, schema: &DFSchema) -> Result<
         return refused(format!("IN does not take {}", sql_name(&to)), &expr);
     }
     let is_exact = to.is_integer() || matches!(to, DataType::Decimal128(..));
+    // Constants take the type of what is looked for, numbers become text too.
+    let others = list.iter().map(|e| e.get_type(schema)).collect::<Result<Vec<_>>>()?;
+    let are_constants = list.iter().all(|e| matches!(e, Expr::Literal(..)));
+    if are_constants && !others.is_empty() && others.iter().all(|t| text_and_number(&to, t)) {
+        let list = list.into_iter().map(|e| implicit_cast(e, &to, schema));
+        return Ok(Expr::InList(InList::new(expr, list.collect::<Result<_>>()?, negated)));
+    }
     let list = if is_exact && list.iter().all(|e| matches!(e, Expr::Literal(..))) {
         let list = list.into_iter().map(|e| {
             let number = e.get_type(schema)?.is_numeric();

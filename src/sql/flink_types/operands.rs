@@ -10,7 +10,7 @@ use datafusion_expr::{Expr, ExprSchemable, Operator};
 
 use super::arithmetic::operation;
 use super::casts::is_text;
-use super::operators::is_comparison;
+use super::operators::{is_comparison, is_order, text_and_number};
 use super::places::{at, refused};
 use crate::sql::functions::nested;
 use crate::types::common::common_type;
@@ -92,6 +92,8 @@ fn is_comparable(op: Operator, a: &DataType, b: &DataType) -> bool {
         || is_interval(a) && is_interval(b)
         || is_text(a) && is_time(b)
         || is_time(a) && is_text(b)
+        // Text is read as a number where one is larger, and nowhere else.
+        || is_order(op) && text_and_number(a, b)
 }
 
 fn is_interval(data_type: &DataType) -> bool {

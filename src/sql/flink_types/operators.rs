@@ -71,12 +71,26 @@ fn comparison(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> Resul
     if is_text(&b) && temporal(&a) {
         return Ok(plain(left, op, implicit_cast(right, &a, schema)?));
     }
-    match compared_as(&a, &b) {
+    let to = match is_order(op) && text_and_number(&a, &b) {
+        true => common_type(&DataType::Int64, if is_text(&a) { &b } else { &a }),
+        false => compared_as(&a, &b),
+    };
+    match to {
         Some(to) => {
             Ok(plain(implicit_cast(left, &to, schema)?, op, implicit_cast(right, &to, schema)?))
         }
         None => Ok(plain(left, op, right)),
     }
+}
+
+/// Whether an operator asks which side is larger.
+pub(super) fn is_order(op: Operator) -> bool {
+    matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
+}
+
+/// A text and a number: the text is read as a BIGINT, or as what holds a BIGINT and the number.
+pub(super) fn text_and_number(a: &DataType, b: &DataType) -> bool {
+    is_text(a) && b.is_numeric() || a.is_numeric() && is_text(b)
 }
 
 /// The type in which two numbers are compared. None leaves their types, as those of anything else.

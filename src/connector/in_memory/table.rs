@@ -1,8 +1,8 @@
-//! A table to look up whose rows are in memory: what stands in for a remote one under `--local`.
+//! A table to look up whose rows are in memory.
 //!
-//! Made by `connect` from a table's sample. What always holds: of rows with the same primary key
-//! the last one counts; rows of one key come in the order of the rest of it, as DynamoDB gives
-//! them.
+//! Made by the module from what a source reads. What always holds: of rows with the same primary
+//! key the last one counts, and rows of one question come in the order of the rest of the key, as
+//! DynamoDB gives them; without a primary key all rows count, in the order in which they were read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -39,24 +39,37 @@ impl MemoryTable {
             spec.schema.fields().iter().map(|f| column(f.name())).collect::<Result<Vec<_>, _>>()?;
         let of_keys: Vec<ArrayRef> = spec.keys.iter().map(|&k| columns[k].clone()).collect();
         let built = || {
-            let identity = converter(&primary)?.convert_columns(&primary)?;
-            let mut last: BTreeMap<&[u8], u32> = BTreeMap::new();
-            for row in 0..rows.num_rows() {
-                if primary.iter().all(|c| c.is_valid(row)) {
-                    last.insert(identity.row(row).data(), row as u32);
-                }
-            }
+            let counted = if primary.is_empty() {
+                (0..rows.num_rows() as u32).collect()
+            } else {
+                last_of_each(&primary, rows.num_rows())?
+            };
             let keys = converter(&of_keys)?;
             let encoded = keys.convert_columns(&of_keys)?;
             let mut by_key: HashMap<Key, Vec<u32>> = HashMap::new();
-            for row in last.into_values() {
-                by_key.entry(encoded.row(row as usize).data().into()).or_default().push(row);
+            for row in counted {
+                // NULL is not asked for.
+                if of_keys.iter().all(|c| c.is_valid(row as usize)) {
+                    by_key.entry(encoded.row(row as usize).data().into()).or_default().push(row);
+                }
             }
             let rows = RecordBatch::try_new(spec.schema.clone(), columns.clone())?;
             Ok(MemoryTable { table: spec.table.clone(), keys, rows, by_key })
         };
         built().map_err(|e: ArrowError| e.to_string())
     }
+}
+
+/// The last row of each primary key, in the order of the keys. A key with NULL is none.
+fn last_of_each(primary: &[ArrayRef], rows: usize) -> Result<Vec<u32>, ArrowError> {
+    let identity = converter(primary)?.convert_columns(primary)?;
+    let mut last: BTreeMap<&[u8], u32> = BTreeMap::new();
+    for row in 0..rows {
+        if primary.iter().all(|c| c.is_valid(row)) {
+            last.insert(identity.row(row).data(), row as u32);
+        }
+    }
+    Ok(last.into_values().collect())
 }
 
 impl LookupTable for MemoryTable {
