@@ -38,6 +38,9 @@ use crate::operator::rank::operator::Rank;
 use crate::operator::session::SessionSpec;
 use crate::operator::session::aggregate::SessionAggregate;
 use crate::operator::session::rows::{SessionRows, SessionRowsSpec};
+use crate::operator::sort::at_end::AtEnd;
+use crate::operator::sort::by_time::ByTime;
+use crate::operator::sort::{AtEndSpec, ByTimeSpec};
 use crate::operator::top_n::ended::{EndedRanks, EndedRanksSpec};
 use crate::operator::top_n::number::NumberTopN;
 use crate::operator::top_n::prune::PruneTopN;
@@ -195,6 +198,8 @@ pub enum OperatorPlan {
     },
     /// Behind windows of processing time, which lie in this zone.
     EndedWindows(Option<Zone>),
+    SortByTime(ByTimeSpec),
+    AtEnd(AtEndSpec),
     /// For a sink with a key, whose columns these are.
     Upserts(Vec<usize>),
     /// For a sink whose key is the rank of a window Top-N.
@@ -219,6 +224,8 @@ impl OperatorPlan {
             OperatorPlan::Over(spec) => spec.operator,
             OperatorPlan::OverByValue(spec) => spec.operator,
             OperatorPlan::Rank(spec) => spec.operator,
+            OperatorPlan::SortByTime(spec) => spec.waiting.operator,
+            OperatorPlan::AtEnd(spec) => spec.operator,
             OperatorPlan::ProcessingTime { operator, .. } => *operator,
             _ => return None,
         })
@@ -264,6 +271,8 @@ impl OperatorPlan {
             OperatorPlan::Marks(..) => "marks".into(),
             OperatorPlan::ProcessingTime { .. } => "processing time".into(),
             OperatorPlan::EndedWindows(_) => "ended windows".into(),
+            OperatorPlan::SortByTime(spec) => format!("sort {}", spec.waiting.operator),
+            OperatorPlan::AtEnd(spec) => format!("at end {}", spec.operator),
             OperatorPlan::Upserts(_) => "upserts".into(),
             OperatorPlan::EndedRanks(_) => "ended ranks".into(),
             OperatorPlan::Unnest(..) => "unnest".into(),
@@ -311,6 +320,8 @@ impl OperatorPlan {
                 Box::new(ProcessingTime::new(column, schema))
             }
             OperatorPlan::EndedWindows(zone) => Box::new(EndedWindows::new(zone)),
+            OperatorPlan::SortByTime(spec) => Box::new(ByTime::new(spec)),
+            OperatorPlan::AtEnd(spec) => Box::new(AtEnd::new(spec)),
             OperatorPlan::Upserts(key) => Box::new(Upserts::new(key)),
             OperatorPlan::EndedRanks(spec) => Box::new(EndedRanks::new(spec)),
             OperatorPlan::Unnest(spec, elements) => Box::new(Unnest::new(spec, elements)),

@@ -19,6 +19,7 @@ use super::{Connector, Environment, Reads, formats};
 use crate::options::{OptionKind, OptionSpec};
 use crate::plan::physical::SourcePlan;
 use crate::source::Source;
+use crate::sql::catalog::Table;
 
 const OPTIONS: [OptionSpec; 5] = [
     OptionSpec::new(
@@ -69,6 +70,11 @@ impl Reads for Faker {
         options::parse(&formats::without_format(table), &declared(table))
             .map(|_| ())
             .map_err(|e| config_error(table, e))
+    }
+
+    fn is_endless(&self, table: &Table) -> bool {
+        options::parse(&formats::without_format(table), &declared(table))
+            .is_ok_and(|options| options.rows.is_none())
     }
 
     fn source(

@@ -10,6 +10,7 @@ use datafusion_expr::expr::Sort as SortExpr;
 use datafusion_expr::utils::{conjunction, split_conjunction};
 use datafusion_expr::{Expr, Limit, LogicalPlan, Operator};
 
+use super::sort::Slice;
 use super::{Above, Fragment, Late, Lowering, PlanResult, Role, check_columns, unsupported};
 use crate::operator::rank::{Keeping, RankSpec};
 use crate::plan::calls::strip_cast;
@@ -272,7 +273,15 @@ impl Lowering<'_> {
             Some(_) => unsupported("'LIMIT' and 'OFFSET' take a constant"),
         };
         let skip = constant(&limit.skip)?.unwrap_or(0);
-        let Some(fetch) = constant(&limit.fetch)? else {
+        let fetch = constant(&limit.fetch)?;
+        if self.is_batch() && fetch.is_none() {
+            let mut rest = self.rest(sorted, by, skip)?;
+            for projection in projections.into_iter().rev() {
+                rest = self.project(rest, &projection.expr, &projection.schema)?;
+            }
+            return Ok(rest);
+        }
+        let Some(fetch) = fetch else {
             return unsupported("ORDER BY with OFFSET needs a LIMIT");
         };
         if by.is_empty() {
@@ -287,11 +296,25 @@ impl Lowering<'_> {
         let bound =
             NumberBound { start: skip + 1, end: skip + fetch, with_number: false, rest: None };
         let schema = fragment.schema.clone();
-        let mut best = self.rank(fragment, vec![], order, &bound, &schema, Number::Absent)?;
+        let mut best =
+            self.rank(fragment, vec![], order.clone(), &bound, &schema, Number::Absent)?;
+        if self.is_batch() && !order.is_empty() {
+            best = self.in_order_at_end(best, order, Slice::default())?;
+        }
         for projection in projections.into_iter().rev() {
             best = self.project(best, &projection.expr, &projection.schema)?;
         }
         Ok(best)
+    }
+}
+
+impl Lowering<'_> {
+    /// In batch mode: OFFSET without LIMIT.
+    fn rest(&mut self, input: &LogicalPlan, by: &[SortExpr], skip: usize) -> PlanResult<Fragment> {
+        let fragment = self.plan(input, Above::default())?;
+        let fragment = self.assign_windows(fragment, Late::Kept)?;
+        let order = sort_columns(&fragment, by)?;
+        self.in_order_at_end(fragment, order, Slice { skip: skip as u64, fetch: None })
     }
 }
 
